@@ -1,0 +1,63 @@
+//! Read-only bytes that keep their backing alive: a mapped file or a heap buffer.
+//!
+//! Kernels read weights where they lie in the file, so a tensor's bytes are a cheap, cloneable
+//! handle (`Arc` and range) instead of a borrow.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+/// A shared, immutable slice of bytes.
+#[derive(Clone)]
+pub struct Bytes {
+    backing: Arc<Backing>,
+    range: Range<usize>,
+}
+
+enum Backing {
+    Map(Mmap),
+    Heap(Vec<u8>),
+}
+
+impl Bytes {
+    /// The whole of a mapped file.
+    pub(crate) fn from_map(map: Mmap) -> Self {
+        let range = 0..map.len();
+        Self { backing: Arc::new(Backing::Map(map)), range }
+    }
+
+    /// The part `range` of these bytes, sharing the backing; `None` where it does not lie inside.
+    pub fn slice(&self, range: Range<usize>) -> Option<Self> {
+        let start = self.range.start.checked_add(range.start)?;
+        let end = self.range.start.checked_add(range.end)?;
+        (start <= end && end <= self.range.end)
+            .then(|| Self { backing: Arc::clone(&self.backing), range: start..end })
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(data: Vec<u8>) -> Self {
+        let range = 0..data.len();
+        Self { backing: Arc::new(Backing::Heap(data)), range }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let whole: &[u8] = match &*self.backing {
+            Backing::Map(map) => map,
+            Backing::Heap(data) => data,
+        };
+        &whole[self.range.clone()]
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytes({} bytes)", self.len())
+    }
+}

@@ -1,0 +1,63 @@
+//! Element types of dense tensors.
+
+use std::fmt;
+
+use half::{bf16, f16};
+
+/// The element types that a dense tensor of a language model may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+    /// The upper half of a binary32.
+    Bf16,
+}
+
+impl Dtype {
+    /// Bytes of one element.
+    pub const fn size_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// The name that safetensors uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+        }
+    }
+
+    /// Element `index` of little-endian `data`, widened to f32 (exact for every type).
+    ///
+    /// # Panics
+    /// Where `data` is shorter than `index + 1` elements.
+    #[inline]
+    pub fn get(self, data: &[u8], index: usize) -> f32 {
+        match self {
+            Self::F32 => f32::from_le_bytes(four(data, index)),
+            Self::F16 => f16::from_le_bytes(two(data, index)).to_f32(),
+            Self::Bf16 => bf16::from_le_bytes(two(data, index)).to_f32(),
+        }
+    }
+}
+
+fn two(data: &[u8], index: usize) -> [u8; 2] {
+    [data[2 * index], data[2 * index + 1]]
+}
+
+fn four(data: &[u8], index: usize) -> [u8; 4] {
+    let at = 4 * index;
+    [data[at], data[at + 1], data[at + 2], data[at + 3]]
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

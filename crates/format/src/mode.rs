@@ -1,0 +1,53 @@
+//! The ways in which MLX stores the numbers of a weight matrix.
+
+use std::fmt;
+
+/// Quantization of one matrix; groups run along the input axis (the last one).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// `w = scale·q + bias` with unsigned `q` of `bits` bits, packed as one least-significant-bit
+    /// first stream per row.
+    Affine {
+        /// 2, 3, 4, 5, 6 or 8.
+        bits: u8,
+        /// 32, 64 or 128.
+        group_size: u16,
+    },
+    /// E2M1 values, one E8M0 scale per 32.
+    Mxfp4,
+    /// E4M3 values, one E8M0 scale per 32.
+    Mxfp8,
+    /// E2M1 values, one E4M3 scale per 16, and an optional f32 scale for the tensor.
+    Nvfp4,
+}
+
+impl Mode {
+    /// Bits of one packed value.
+    pub const fn bits(self) -> usize {
+        match self {
+            Self::Affine { bits, .. } => bits as usize,
+            Self::Mxfp4 | Self::Nvfp4 => 4,
+            Self::Mxfp8 => 8,
+        }
+    }
+
+    /// Values that share a scale.
+    pub const fn group_size(self) -> usize {
+        match self {
+            Self::Affine { group_size, .. } => group_size as usize,
+            Self::Mxfp4 | Self::Mxfp8 => 32,
+            Self::Nvfp4 => 16,
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Affine { bits, group_size } => write!(f, "{bits}-bit (group size {group_size})"),
+            Self::Mxfp4 => f.write_str("mxfp4"),
+            Self::Mxfp8 => f.write_str("mxfp8"),
+            Self::Nvfp4 => f.write_str("nvfp4"),
+        }
+    }
+}
