@@ -1,0 +1,45 @@
+//! Which tokens one step computes.
+
+use std::ops::Range;
+
+use crate::Sequence;
+
+/// Consecutive tokens of one sequence: a chunk of a prompt, or one token to continue from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The sequence they are appended to.
+    pub sequence: Sequence,
+    /// Position of the first of them.
+    pub start: usize,
+    /// Their rows in the batch.
+    pub rows: Range<usize>,
+}
+
+/// The tokens of one step, of any number of sequences. A sequence occurs at most once.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// `[rows]` token ids.
+    pub ids: Vec<u32>,
+    /// The sequences they belong to, in the order of their rows.
+    pub segments: Vec<Segment>,
+    /// The rows whose logits are wanted, ascending.
+    pub outputs: Vec<usize>,
+}
+
+impl Batch {
+    /// Appends `ids` as the positions from `start` on of `sequence`; the logits of the last are
+    /// wanted where `output` is true.
+    pub fn push(&mut self, sequence: Sequence, start: usize, ids: &[u32], output: bool) {
+        let rows = self.ids.len()..self.ids.len() + ids.len();
+        if output && !ids.is_empty() {
+            self.outputs.push(rows.end - 1);
+        }
+        self.ids.extend_from_slice(ids);
+        self.segments.push(Segment { sequence, start, rows });
+    }
+
+    /// Number of tokens.
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+}
