@@ -1,1 +1,16 @@
-//! placeholder
+//! The CPU as a device: kernels chosen at run time, a worker pool, an arena of activations, a
+//! paged KV cache. Weights stay where the checkpoint maps them.
+//!
+//! *Fast* mode (the default) quantizes activations to int8 per block and multiplies integers;
+//! *exact* mode computes in f32 throughout. See `docs/numerics.md`.
+
+mod arena;
+mod attention;
+mod device;
+mod kernels;
+mod kv;
+mod linear;
+mod pool;
+mod share;
+
+pub use device::{Cpu, CpuOptions};

@@ -1,0 +1,228 @@
+//! Attention over the paged KV cache.
+//!
+//! The softmax is taken online, in *chunks* of positions at absolute multiples of
+//! [`CHUNK_PAGES`] pages, and the chunks of a query are merged in order. Where there are few
+//! queries, their chunks are computed in parallel, otherwise one after the other: the arithmetic
+//! is the same, so a result does not depend on threads, batch or prefill chunking.
+#![expect(unsafe_code, reason = "threads write disjoint heads of the result")]
+
+use std::ops::Range;
+
+use mlxk_ops::{Act, AttentionSpec, Batch, PAGE_POSITIONS, Segment};
+
+use crate::device::Cpu;
+use crate::kernels::{Kernels, Queries, Scratch};
+use crate::kv::KvCache;
+use crate::share::Shared;
+
+/// Pages of a chunk.
+const CHUNK_PAGES: usize = 8;
+/// Queries that are computed together, so that a page is converted once for all of them.
+const TILE_QUERIES: usize = 24;
+
+/// Some rows of a segment, the query heads of one key/value head, some chunks of positions.
+struct Item<'a> {
+    segment: &'a Segment,
+    /// Rows of the batch.
+    rows: Range<usize>,
+    kv_head: usize,
+    chunks: Range<usize>,
+}
+
+/// The operands that all items share.
+struct Operands<'a> {
+    q: &'a [f32],
+    layer: usize,
+    spec: &'a AttentionSpec,
+    kv: &'a KvCache,
+    kernels: &'a dyn Kernels,
+}
+
+impl Cpu {
+    /// See [`mlxk_ops::Ops::attend`]; `kv` are the new keys and values.
+    pub(crate) fn attend_all(
+        &mut self,
+        out: Act,
+        q: Act,
+        [k, v]: [Act; 2],
+        layer: usize,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    ) {
+        let width = spec.kv_heads * spec.head_dim;
+        assert_eq!(self.kv.spec().kv_heads * self.kv.spec().head_dim, width);
+        let [out, q, k, v] = self.arena.many_mut([out, q, k, v]);
+        for segment in &batch.segments {
+            for (i, row) in segment.rows.clone().enumerate() {
+                let (k, v) = (&k[row * width..][..width], &v[row * width..][..width]);
+                self.kv.write(segment.sequence, segment.start + i, layer, k, v);
+            }
+        }
+        let operands = Operands { q, layer, spec, kv: &self.kv, kernels: &*self.kernels };
+        let out = Shared::new(out);
+        let mut items = items(batch, spec);
+        let split = items.len() < 2 * self.pool.threads();
+        let partials: usize =
+            if split { items.iter().map(|item| item.chunks.len()).sum() } else { 0 };
+        if partials <= items.len() {
+            let scratch = Shared::new(&mut self.scratch);
+            self.pool.run(items.len(), &|block, worker| {
+                // SAFETY: a worker number belongs to one thread.
+                let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
+                let total = operands.attend(&items[block], scratch);
+                operands.store(&items[block], total, out);
+            });
+            return;
+        }
+        // Few queries, long context: every chunk is a block, merged in order afterwards.
+        let mut finished: Vec<Queries> = (0..partials).map(|_| Queries::default()).collect();
+        let parts: Vec<(usize, usize)> = items
+            .iter()
+            .enumerate()
+            .flat_map(|(i, item)| item.chunks.clone().map(move |chunk| (i, chunk)))
+            .collect();
+        {
+            let scratch = Shared::new(&mut self.scratch);
+            let finished = Shared::new(&mut finished);
+            self.pool.run(parts.len(), &|block, worker| {
+                // SAFETY: a worker number belongs to one thread, a block to one part.
+                let (scratch, finished) = unsafe {
+                    (
+                        &mut scratch.part(worker..worker + 1)[0],
+                        &mut finished.part(block..block + 1)[0],
+                    )
+                };
+                let (item, chunk) = parts[block];
+                let Item { segment, ref rows, kv_head, .. } = items[item];
+                let item = Item { segment, rows: rows.clone(), kv_head, chunks: chunk..chunk + 1 };
+                *finished = operands.attend(&item, scratch).take();
+            });
+        }
+        let mut finished = finished.into_iter();
+        for item in &mut items {
+            let mut total = finished.next().expect("an item has a chunk");
+            for _ in 1..item.chunks.len() {
+                total.merge(&finished.next().expect("every chunk was computed"));
+            }
+            operands.store(item, &total, out);
+        }
+    }
+}
+
+/// The work of a batch: tiles of rows × key/value heads, with all chunks that they see.
+fn items<'a>(batch: &'a Batch, spec: &AttentionSpec) -> Vec<Item<'a>> {
+    let tile_rows = (TILE_QUERIES * spec.kv_heads / spec.heads).max(1);
+    let mut items = vec![];
+    for segment in &batch.segments {
+        for first in segment.rows.clone().step_by(tile_rows) {
+            let rows = first..(first + tile_rows).min(segment.rows.end);
+            let (from, _) = visible(segment, rows.start, spec);
+            let (_, to) = visible(segment, rows.end - 1, spec);
+            let chunk = CHUNK_PAGES * PAGE_POSITIONS;
+            for kv_head in 0..spec.kv_heads {
+                let chunks = from / chunk..to.div_ceil(chunk);
+                items.push(Item { segment, rows: rows.clone(), kv_head, chunks });
+            }
+        }
+    }
+    items
+}
+
+/// Positions `from..to` that a row of the batch sees.
+fn visible(segment: &Segment, row: usize, spec: &AttentionSpec) -> (usize, usize) {
+    let to = segment.start + (row - segment.rows.start) + 1;
+    (spec.window.map_or(0, |window| to.saturating_sub(window)), to)
+}
+
+impl Operands<'_> {
+    /// Computes an item; its queries are ordered by row, then by head.
+    fn attend<'s>(&self, item: &Item<'_>, scratch: &'s mut Scratch) -> &'s mut Queries {
+        let spec = self.spec;
+        let (dim, group) = (spec.head_dim, spec.heads / spec.kv_heads);
+        let count = item.rows.len() * group;
+        let Scratch { queries, total, floats, .. } = scratch;
+        queries.reset(count, dim);
+        for (n, q) in queries.q.chunks_exact_mut(dim).enumerate().take(count) {
+            let (row, head) = (item.rows.start + n / group, item.kv_head * group + n % group);
+            let from = &self.q[(row * spec.heads + head) * dim..][..dim];
+            for (q, from) in q.iter_mut().zip(from) {
+                *q = from * spec.scale;
+            }
+        }
+        total.reset(count, dim);
+        let end = segment_end(item, spec);
+        for chunk in item.chunks.clone() {
+            queries.clear();
+            for page in chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES {
+                let first = page * PAGE_POSITIONS;
+                if first >= end {
+                    break;
+                }
+                let mut seen = false;
+                for n in 0..count {
+                    let (from, to) = visible(item.segment, item.rows.start + n / group, spec);
+                    queries.from[n] = from.saturating_sub(first).min(PAGE_POSITIONS);
+                    queries.to[n] = to.saturating_sub(first).min(PAGE_POSITIONS);
+                    seen |= queries.from[n] < queries.to[n];
+                }
+                if seen {
+                    let head = self.kv.head(item.segment.sequence, page, self.layer, item.kv_head);
+                    self.kernels.attend_page(head, queries, floats);
+                }
+            }
+            total.merge(queries);
+        }
+        total
+    }
+
+    /// Divides by the sum of the weights and stores the heads of an item.
+    fn store(&self, item: &Item<'_>, total: &Queries, out: Shared<'_, f32>) {
+        let spec = self.spec;
+        let (dim, group) = (spec.head_dim, spec.heads / spec.kv_heads);
+        for (n, acc) in total.acc.chunks_exact(dim).enumerate() {
+            let (row, head) = (item.rows.start + n / group, item.kv_head * group + n % group);
+            let start = (row * spec.heads + head) * dim;
+            // SAFETY: an item has these rows and heads to itself.
+            let out = unsafe { out.part(start..start + dim) };
+            for (out, acc) in out.iter_mut().zip(acc) {
+                *out = acc / total.sum[n];
+            }
+        }
+    }
+}
+
+/// The position behind the last that the item sees.
+fn segment_end(item: &Item<'_>, spec: &AttentionSpec) -> usize {
+    visible(item.segment, item.rows.end - 1, spec).1
+}
+
+impl Queries {
+    /// Empties the softmax state, keeps the queries.
+    fn clear(&mut self) {
+        self.max.fill(f32::NEG_INFINITY);
+        self.sum.fill(0.0);
+        self.acc.fill(0.0);
+    }
+
+    fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    /// Adds the state of later positions.
+    fn merge(&mut self, later: &Self) {
+        for n in 0..self.max.len() {
+            if later.max[n] == f32::NEG_INFINITY {
+                continue;
+            }
+            let max = self.max[n].max(later.max[n]);
+            let (own, other) = ((self.max[n] - max).exp(), (later.max[n] - max).exp());
+            self.max[n] = max;
+            self.sum[n] = self.sum[n] * own + later.sum[n] * other;
+            let dim = self.dim;
+            let later = &later.acc[n * dim..][..dim];
+            for (acc, later) in self.acc[n * dim..][..dim].iter_mut().zip(later) {
+                *acc = *acc * own + later * other;
+            }
+        }
+    }
+}
