@@ -28,6 +28,15 @@ impl Bytes {
         Self { backing: Arc::new(Backing::Map(map)), range }
     }
 
+    /// The map behind these bytes and their place in it; `None` for a heap buffer.
+    #[cfg(unix)]
+    pub(crate) fn mapped(&self) -> Option<(&Mmap, Range<usize>)> {
+        match &*self.backing {
+            Backing::Map(map) => Some((map, self.range.clone())),
+            Backing::Heap(_) => None,
+        }
+    }
+
     /// The part `range` of these bytes, sharing the backing; `None` where it does not lie inside.
     pub fn slice(&self, range: Range<usize>) -> Option<Self> {
         let start = self.range.start.checked_add(range.start)?;

@@ -1,11 +1,24 @@
 //! MLX checkpoints: what is in the files, checked once, and handed on as plain data.
 
+pub mod affine;
+pub mod block;
 mod bytes;
+mod checkpoint;
+mod dequantize;
 mod dtype;
+mod error;
+mod files;
+mod mmap;
 mod mode;
+pub mod safetensors;
 mod tensor;
 
 pub use bytes::Bytes;
+pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo};
 pub use dtype::Dtype;
+pub use error::{FormatError, HeaderProblem, TensorProblem};
+pub use files::config_number;
+pub use mmap::{map_file, will_need};
 pub use mode::Mode;
+pub use safetensors::ElementType;
 pub use tensor::{Dense, QuantTensor, Storage};

@@ -21,7 +21,38 @@ pub enum Mode {
     Nvfp4,
 }
 
+/// Bit widths of affine groups.
+const AFFINE_BITS: [u8; 6] = [2, 3, 4, 5, 6, 8];
+/// Sizes of affine groups.
+const AFFINE_GROUP_SIZES: [u16; 3] = [32, 64, 128];
+
 impl Mode {
+    /// The affine mode of these parameters; `None` where MLX has no such mode.
+    pub fn affine(bits: u64, group_size: u64) -> Option<Self> {
+        let bits = AFFINE_BITS.into_iter().find(|&known| u64::from(known) == bits)?;
+        let group_size =
+            AFFINE_GROUP_SIZES.into_iter().find(|&known| u64::from(known) == group_size)?;
+        Some(Self::Affine { bits, group_size })
+    }
+
+    /// Every mode.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let affine = AFFINE_GROUP_SIZES.into_iter().flat_map(|group_size| {
+            AFFINE_BITS.into_iter().map(move |bits| Self::Affine { bits, group_size })
+        });
+        affine.chain([Self::Mxfp4, Self::Mxfp8, Self::Nvfp4])
+    }
+
+    /// The name that `config.json` uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Affine { .. } => "affine",
+            Self::Mxfp4 => "mxfp4",
+            Self::Mxfp8 => "mxfp8",
+            Self::Nvfp4 => "nvfp4",
+        }
+    }
+
     /// Bits of one packed value.
     pub const fn bits(self) -> usize {
         match self {

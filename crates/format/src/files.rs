@@ -1,0 +1,95 @@
+//! Small files of a checkpoint folder, read with a bound.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::FormatError;
+
+/// `config.json` and its like: the largest known ones (per-tensor tables) have about one megabyte.
+pub(crate) const MAX_CONFIG_BYTES: u64 = 32 << 20;
+/// The index of a sharded checkpoint: one line per tensor.
+pub(crate) const MAX_INDEX_BYTES: u64 = 128 << 20;
+
+/// Whether the content is a Git LFS pointer instead of the file that it stands for.
+pub(crate) fn is_lfs_pointer(content: &[u8]) -> bool {
+    content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
+}
+
+/// Reads a JSON object of at most `limit` bytes.
+pub(crate) fn read_object(path: &Path, limit: u64) -> Result<Value, FormatError> {
+    let file = File::open(path).map_err(FormatError::read(path))?;
+    let length = file.metadata().map_err(FormatError::read(path))?.len();
+    if length > limit {
+        return Err(FormatError::TooLarge { path: path.to_owned(), length, limit });
+    }
+    let mut content = Vec::with_capacity(length as usize);
+    file.take(limit).read_to_end(&mut content).map_err(FormatError::read(path))?;
+    if is_lfs_pointer(&content) {
+        return Err(FormatError::LfsPointer { path: path.to_owned() });
+    }
+    let value: Value = serde_json::from_slice(&content)
+        .or_else(|error| match tag_bare_floats(&content) {
+            Some(tagged) => serde_json::from_slice(&tagged).map_err(|_| error),
+            None => Err(error),
+        })
+        .map_err(|source| FormatError::Json { path: path.to_owned(), source })?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(FormatError::NotAnObject { path: path.to_owned() })
+    }
+}
+
+/// Python writes infinities and NaN as bare words, which JSON does not have: they become the
+/// tagged form `{"__float__": "Infinity"}`. `None` where there are none.
+fn tag_bare_floats(text: &[u8]) -> Option<Vec<u8>> {
+    let mut tagged = Vec::with_capacity(text.len() + 64);
+    let (mut at, mut in_string, mut found) = (0, false, false);
+    while at < text.len() {
+        let rest = &text[at..];
+        let word = ["-Infinity", "Infinity", "NaN"]
+            .into_iter()
+            .find(|word| !in_string && rest.starts_with(word.as_bytes()));
+        if let Some(word) = word {
+            tagged.extend_from_slice(format!("{{\"__float__\":\"{word}\"}}").as_bytes());
+            at += word.len();
+            found = true;
+            continue;
+        }
+        let step = if in_string && rest[0] == b'\\' { rest.len().min(2) } else { 1 };
+        in_string ^= rest[0] == b'"';
+        tagged.extend_from_slice(&rest[..step]);
+        at += step;
+    }
+    found.then_some(tagged)
+}
+
+/// A number of `config.json`: plain, or tagged as `{"__float__": "Infinity"}`.
+pub fn config_number(value: &Value) -> Option<f64> {
+    let Some(object) = value.as_object() else { return value.as_f64() };
+    match object.get("__float__")?.as_str()? {
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        "NaN" => Some(f64::NAN),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_floats_become_tagged_outside_strings_only() {
+        let text = br#"{"a": [0.0, Infinity], "b": -Infinity, "c": "NaN \" Infinity", "d": NaN}"#;
+        let value: Value = serde_json::from_slice(&tag_bare_floats(text).unwrap()).unwrap();
+        assert_eq!(config_number(&value["a"][1]), Some(f64::INFINITY));
+        assert_eq!(config_number(&value["b"]), Some(f64::NEG_INFINITY));
+        assert_eq!(value["c"], "NaN \" Infinity");
+        assert!(config_number(&value["d"]).unwrap().is_nan());
+        assert_eq!(tag_bare_floats(br#"{"a": 1}"#), None);
+    }
+}

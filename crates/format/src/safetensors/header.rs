@@ -1,0 +1,146 @@
+//! Reading the header: every number in it is a claim until it is checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::{ElementType, MAX_HEADER_BYTES};
+use crate::error::{FormatError, HeaderProblem, TensorProblem};
+
+/// A checked header.
+pub(super) struct Header {
+    pub(super) tensors: Vec<Tensor>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// A checked tensor: `range` is in the file, not in the data section.
+pub(super) struct Tensor {
+    pub(super) name: String,
+    pub(super) dtype: ElementType,
+    pub(super) shape: Vec<usize>,
+    pub(super) range: Range<usize>,
+}
+
+/// A tensor as the header claims it.
+#[derive(Deserialize)]
+struct Claim {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
+}
+
+/// The header's members in the order of the file; a map would hide a name that occurs twice.
+struct Members {
+    tensors: Vec<(String, Claim)>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Members { tensors: Vec::new(), metadata: BTreeMap::new() };
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        members.metadata = map
+                            .next_value::<Option<BTreeMap<String, String>>>()?
+                            .unwrap_or_default();
+                    } else {
+                        members.tensors.push((name, map.next_value()?));
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// Parses and checks the header of the file whose whole content is `file`.
+pub(super) fn parse(path: &Path, file: &[u8]) -> Result<Header, FormatError> {
+    let damaged = |problem| FormatError::Header { path: path.to_owned(), problem };
+    let Some((length, rest)) = file.split_first_chunk::<8>() else {
+        return Err(damaged(HeaderProblem::TooShort(file.len() as u64)));
+    };
+    let length = u64::from_le_bytes(*length);
+    let available = rest.len() as u64;
+    if length > MAX_HEADER_BYTES {
+        return Err(damaged(HeaderProblem::TooLong(length)));
+    }
+    if length > available {
+        return Err(damaged(HeaderProblem::PastTheEnd { length, available }));
+    }
+    let header = &rest[..length as usize];
+    let members: Members =
+        serde_json::from_slice(header).map_err(|error| damaged(HeaderProblem::Json(error)))?;
+    let data_start = 8 + length;
+    let tensors = place(path, members.tensors, data_start, file.len() as u64)?;
+    Ok(Header { tensors, metadata: members.metadata })
+}
+
+/// Checks that the tensors fill `data_start..file_length` without gap or overlap.
+fn place(
+    path: &Path,
+    mut claims: Vec<(String, Claim)>,
+    data_start: u64,
+    file_length: u64,
+) -> Result<Vec<Tensor>, FormatError> {
+    claims.sort_by_key(|(_, claim)| claim.data_offsets);
+    let mut names = BTreeSet::new();
+    let mut tensors = Vec::with_capacity(claims.len());
+    let mut expected = 0;
+    for (name, claim) in claims {
+        let bad =
+            |problem| FormatError::Tensor { path: path.to_owned(), tensor: name.clone(), problem };
+        let (start, end) = claim.data_offsets;
+        let Some(dtype) = ElementType::from_name(&claim.dtype) else {
+            return Err(bad(TensorProblem::UnknownType(claim.dtype)));
+        };
+        if start != expected || end < start {
+            return Err(bad(TensorProblem::Offsets { start, end, expected }));
+        }
+        if dtype.tensor_bytes(&claim.shape) != Some(end - start) {
+            return Err(bad(TensorProblem::Length {
+                shape: claim.shape,
+                dtype: dtype.name(),
+                length: end - start,
+            }));
+        }
+        if !names.insert(name.clone()) {
+            return Err(bad(TensorProblem::Twice));
+        }
+        match data_start.checked_add(end) {
+            Some(file_end) if file_end <= file_length => {
+                let range = (data_start + start) as usize..file_end as usize;
+                tensors.push(Tensor { name, dtype, shape: claim.shape, range });
+            }
+            file_end => {
+                return Err(FormatError::Truncated {
+                    path: path.to_owned(),
+                    tensor: name,
+                    start: data_start + start,
+                    end: file_end.unwrap_or(u64::MAX),
+                    length: file_length,
+                });
+            }
+        }
+        expected = end;
+    }
+    let end = data_start + expected;
+    if end < file_length {
+        let problem = HeaderProblem::TrailingBytes { extra: file_length - end };
+        return Err(FormatError::Header { path: path.to_owned(), problem });
+    }
+    Ok(tensors)
+}
