@@ -4,7 +4,11 @@
 //! Every implementation keeps one order of floating-point operations per output value, whatever
 //! the number of rows in the call: a token's result does not depend on the batch it is computed in.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 use mlxk_format::{Dense, QuantTensor, Storage};
 
@@ -117,11 +121,21 @@ impl<'a> Affine<'a> {
     }
 }
 
+/// A vector register's worth of bytes, aligned as such.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as a register")]
+pub(crate) struct Line([u8; 32]);
+
+impl Line {
+    const ZERO: Self = Self([0; 32]);
+}
+
 /// Scratch memory of one thread; grows to what its largest call needed.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// Unpacked weights of a tile, or keys and values of a page.
-    pub bytes: Vec<u8>,
+    /// Unpacked weights of a tile.
+    pub vectors: Vec<Line>,
     /// Dequantized weight rows, scales of a tile, keys and values of a page.
     pub floats: Vec<f32>,
     /// Results of a tile: `[rows][TILE_ROWS]`.
@@ -216,5 +230,9 @@ pub(crate) trait Kernels: Send + Sync {
 
 /// The best implementation that this processor runs.
 pub(crate) fn detect() -> Box<dyn Kernels> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = avx2::Avx2::detect() {
+        return Box::new(avx2);
+    }
     Box::new(Scalar)
 }

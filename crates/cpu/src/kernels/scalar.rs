@@ -13,7 +13,7 @@ use crate::kv::PageHead;
 pub(crate) struct Scalar;
 
 /// Where column `i` of a span stands in it.
-fn place(order: Order, i: usize) -> usize {
+pub(super) fn place(order: Order, i: usize) -> usize {
     match order {
         Order::Natural => i,
         Order::EvenOdd => (i % 2) * (SPAN / 2) + i / 2,

@@ -1,0 +1,102 @@
+//! AVX2, FMA and F16C: 256-bit vectors, 32 products of bytes per instruction.
+#![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
+#![expect(clippy::wildcard_imports, reason = "the intrinsics are a vocabulary")]
+
+mod attend;
+mod dot;
+mod elementwise;
+mod float;
+mod quantize;
+mod scales;
+mod tile;
+
+use mlxk_format::QuantTensor;
+
+use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
+use crate::kv::PageHead;
+
+/// Proof that this processor has AVX2, FMA and F16C.
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    /// The kernels, where the processor and the operating system support them.
+    pub(crate) fn detect() -> Option<Self> {
+        let supported = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        supported.then_some(Self(()))
+    }
+}
+
+// SAFETY of every call below: `self` proves the instructions; the kernels state what lengths they
+// need, and these are asserted here or hold for every loaded tensor.
+impl Kernels for Avx2 {
+    fn name(&self) -> &'static str {
+        "AVX2"
+    }
+
+    fn quantize_row(
+        &self,
+        x: &[f32],
+        order: Order,
+        block: usize,
+        q: &mut [i8],
+        scale: &mut [f32],
+        sum: &mut [f32],
+    ) {
+        if !x.len().is_multiple_of(block) {
+            return Scalar.quantize_row(x, order, block, q, scale, sum);
+        }
+        assert!(q.len() >= x.len() && scale.len() == q.len() / block && sum.len() == scale.len());
+        // SAFETY: see above.
+        unsafe { quantize::quantize_row(x, order, block, q, scale, sum) }
+    }
+
+    fn affine_dot(&self, w: &Affine<'_>, row: usize, x: QuantRow<'_>, out: &mut [f32; DOT_ROWS]) {
+        assert!(x.q.len() >= w.cols && w.packed.len() == w.rows * w.row_bytes() && row < w.rows);
+        // SAFETY: see above.
+        unsafe { dot::affine_dot(w, row, x, out) }
+    }
+
+    fn affine_tile(&self, w: &Affine<'_>, row: usize, x: &QuantRows, scratch: &mut Scratch) {
+        assert!(x.stride >= w.cols && w.packed.len() == w.rows * w.row_bytes() && row < w.rows);
+        // SAFETY: see above.
+        unsafe { tile::affine_tile(w, row, x, scratch) }
+    }
+
+    fn dequantize_row(&self, w: &QuantTensor, row: usize, out: &mut [f32]) {
+        assert!(row < w.rows && out.len() == w.cols);
+        // SAFETY: see above.
+        unsafe { float::dequantize_row(w, row, out) }
+    }
+
+    fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4] {
+        assert_eq!(w.len(), 4 * x.len());
+        // SAFETY: see above.
+        unsafe { float::dot4(w, x) }
+    }
+
+    fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
+        if !queries.dim.is_multiple_of(8) {
+            return Scalar.attend_page(page, queries, scratch);
+        }
+        // SAFETY: see above.
+        unsafe { attend::attend_page(page, queries, scratch) }
+    }
+
+    fn rms_norm(&self, out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+        assert!(out.len() == x.len() && weight.len() == x.len());
+        // SAFETY: see above.
+        unsafe { elementwise::rms_norm(out, x, weight, eps) }
+    }
+
+    fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {
+        assert_eq!(gate.len(), up.len());
+        // SAFETY: see above.
+        unsafe { elementwise::silu_mul(gate, up) }
+    }
+
+    fn add(&self, out: &mut [f32], x: &[f32]) {
+        Scalar.add(out, x);
+    }
+}
