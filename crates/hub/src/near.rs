@@ -1,0 +1,69 @@
+//! Names close to a mistyped one.
+
+const MAX_SUGGESTIONS: usize = 3;
+
+/// Up to three of `names` that contain `wanted`, or differ from it by a few letters, nearest
+/// first. The part before a slash counts only where `wanted` has one too.
+pub(crate) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let wanted_lower = wanted.to_lowercase();
+    let limit = (wanted.chars().count() / 4).max(2);
+    let mut found: Vec<(usize, &str)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let lower = name.to_lowercase();
+            let compared = match lower.rsplit_once('/') {
+                Some((_, short)) if !wanted.contains('/') => short,
+                _ => &lower,
+            };
+            let inside = wanted_lower.len() >= 3
+                && (compared.contains(&wanted_lower)
+                    || compared.len() >= 3 && wanted_lower.contains(compared));
+            let distance = if inside { 0 } else { distance(&wanted_lower, compared) };
+            (distance <= limit).then_some((distance, name))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// Letters to insert, delete or replace to turn `a` into `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in
+            [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]
+        {
+            assert_eq!(distance(a, b), expected);
+            assert_eq!(distance(b, a), expected);
+        }
+    }
+
+    #[test]
+    fn suggestions() {
+        let names = ["mlx-community/SmolLM2-135M-Instruct", "org/Qwen3-0.6B", "smollm2"];
+        let found = |wanted| near(wanted, names);
+        assert_eq!(found("smolm2"), ["smollm2"]);
+        assert_eq!(found("qwen3-06b"), ["org/Qwen3-0.6B"]);
+        assert_eq!(found("orgg/qwen3-0.6b"), ["org/Qwen3-0.6B"]);
+        assert_eq!(found("SmolLM2-135M"), ["mlx-community/SmolLM2-135M-Instruct", "smollm2"]);
+        assert!(found("mixtral").is_empty());
+    }
+}

