@@ -1,1 +1,86 @@
-//! placeholder
+//! Model architectures, one file each, written once against the operations of [`mlxk_ops`].
+//!
+//! Invariant: everything that `config.json` says is checked before it sizes anything, and what a
+//! model cannot honour is refused by the name of its key, so that a model that loaded computes
+//! what its configuration describes.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod llama;
+mod loader;
+mod parts;
+mod qwen2;
+pub mod registry;
+
+use std::ops::ControlFlow;
+
+use mlxk_format::Checkpoint;
+use mlxk_ops::{Act, Batch, KvSpec, Ops};
+
+pub use error::ModelError;
+pub use registry::shape;
+
+/// Hears how many of how many bytes are loaded, and may stop the loading.
+pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
+
+/// A language model whose weights are on a device.
+pub trait Model: Send {
+    /// Computes one step on the device that the model was loaded to: `[batch.outputs.len(), vocab]`
+    /// logits, in the order of `batch.outputs`. Without outputs it only fills the KV cache.
+    fn forward(&self, ops: &mut dyn Ops, batch: &Batch) -> mlxk_ops::Result<Act>;
+
+    /// Its sizes.
+    fn shape(&self) -> &Shape;
+
+    /// What it keeps of one position.
+    fn kv(&self) -> KvSpec {
+        self.shape().kv
+    }
+
+    /// Number of logits of a row.
+    fn vocab_size(&self) -> usize {
+        self.shape().vocab_size
+    }
+
+    /// Longest sequence it was made for.
+    fn max_positions(&self) -> usize {
+        self.shape().max_positions
+    }
+}
+
+/// What `config.json` alone says about memory and limits, known before any weight is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// What one position keeps in the KV cache.
+    pub kv: KvSpec,
+    /// Number of logits of a row.
+    pub vocab_size: usize,
+    /// Longest sequence it was made for.
+    pub max_positions: usize,
+    /// f32 values of all activations of one row, logits excluded.
+    pub activation_values: usize,
+}
+
+impl Shape {
+    /// Bytes of the activations of a step of `rows` tokens, `outputs` of them with logits.
+    pub const fn activation_bytes(&self, rows: usize, outputs: usize) -> u64 {
+        let row = self.activation_values as u64;
+        let output = self.vocab_size as u64 + row;
+        4 * (rows as u64 * row + outputs as u64 * output)
+    }
+}
+
+/// Loads the weights of `checkpoint` onto the device `ops`.
+pub fn load(
+    checkpoint: &Checkpoint,
+    ops: &mut dyn Ops,
+    progress: &mut Progress<'_>,
+) -> Result<Box<dyn Model>, ModelError> {
+    let architecture = registry::find(checkpoint.config())?;
+    let mut loader = loader::Loader::new(checkpoint, ops, progress);
+    let model = (architecture.load)(&mut loader)?;
+    loader.finish()?;
+    Ok(model)
+}

@@ -1,0 +1,155 @@
+//! Typed, bounded access to `config.json`: an untrusted file that sizes allocations.
+
+use mlxk_format::config_number;
+use serde_json::Value;
+
+use crate::ModelError;
+
+/// Bounds that no honest model reaches; they keep products of sizes far from overflow.
+pub(crate) mod limit {
+    pub(crate) const LAYERS: usize = 1 << 12;
+    pub(crate) const HEADS: usize = 1 << 12;
+    pub(crate) const HEAD_DIM: usize = 1 << 10;
+    pub(crate) const WIDTH: usize = 1 << 20;
+    pub(crate) const VOCAB: usize = 1 << 24;
+    pub(crate) const POSITIONS: usize = 1 << 31;
+}
+
+/// An object of `config.json`, with the path that leads to it.
+#[derive(Clone)]
+pub(crate) struct Config<'a> {
+    object: &'a Value,
+    prefix: String,
+}
+
+impl<'a> Config<'a> {
+    /// The whole file.
+    pub(crate) fn new(object: &'a Value) -> Self {
+        Self { object, prefix: String::new() }
+    }
+
+    /// The value of `key`; null counts as absent, as in Python.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Value> {
+        self.object.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The object under `key`.
+    pub(crate) fn child(&self, key: &str) -> Result<Option<Self>, ModelError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(object) if object.is_object() => {
+                Ok(Some(Self { object, prefix: format!("{}{key}.", self.prefix) }))
+            }
+            Some(_) => Err(self.bad(key, "an object")),
+        }
+    }
+
+    /// The first key whose value is an object.
+    pub(crate) fn first_object(&self) -> Option<&'a str> {
+        let mut members = self.object.as_object()?.iter();
+        members.find(|(_, value)| value.is_object()).map(|(key, _)| key.as_str())
+    }
+
+    /// A size from 1 to `max`.
+    pub(crate) fn size(&self, key: &str, max: usize) -> Result<usize, ModelError> {
+        self.optional_size(key, max)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// A size from 1 to `max`, where there is one.
+    pub(crate) fn optional_size(&self, key: &str, max: usize) -> Result<Option<usize>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let whole = config_number(value).filter(|number| number.fract() == 0.0);
+        match whole {
+            Some(number) if (1.0..=max as f64).contains(&number) => Ok(Some(number as usize)),
+            _ => Err(self.bad(key, format!("a whole number from 1 to {max}"))),
+        }
+    }
+
+    /// A whole number from 0 to `max`.
+    pub(crate) fn count_or(
+        &self,
+        key: &str,
+        default: usize,
+        max: usize,
+    ) -> Result<usize, ModelError> {
+        if self.get(key).and_then(Value::as_u64) == Some(0) {
+            return Ok(0);
+        }
+        Ok(self.optional_size(key, max)?.unwrap_or(default))
+    }
+
+    /// A finite number above zero.
+    pub(crate) fn positive(&self, key: &str) -> Result<f64, ModelError> {
+        self.optional_positive(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// A finite number above zero, where there is one.
+    pub(crate) fn optional_positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        match config_number(value) {
+            Some(number) if number > 0.0 && number.is_finite() => Ok(Some(number)),
+            _ => Err(self.bad(key, "a number above 0")),
+        }
+    }
+
+    /// A truth value.
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(self.bad(key, "true or false")),
+        }
+    }
+
+    /// A string.
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, ModelError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.bad(key, "a string")),
+        }
+    }
+
+    /// Refuses every value of `key` but `only`; absent is `only`.
+    pub(crate) fn require(&self, key: &str, only: &'static str) -> Result<(), ModelError> {
+        match self.text(key)? {
+            Some(found) if found != only => Err(self.unsupported(key, found, only)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error for an absent `key`.
+    pub(crate) fn missing(&self, key: &str) -> ModelError {
+        ModelError::MissingKey { key: format!("{}{key}", self.prefix) }
+    }
+
+    /// The error for a value of `key` that cannot be.
+    pub(crate) fn bad(&self, key: &str, expected: impl Into<String>) -> ModelError {
+        let found = self.get(key).map_or_else(|| "absent".to_owned(), shorten);
+        ModelError::BadValue {
+            key: format!("{}{key}", self.prefix),
+            found,
+            expected: expected.into(),
+        }
+    }
+
+    /// The error for a value of `key` that this build does not compute.
+    pub(crate) fn unsupported(
+        &self,
+        key: &str,
+        found: &str,
+        supported: &'static str,
+    ) -> ModelError {
+        let found = found.chars().take(60).collect();
+        ModelError::Unsupported { key: format!("{}{key}", self.prefix), found, supported }
+    }
+}
+
+/// The value as JSON, not longer than a line.
+fn shorten(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}

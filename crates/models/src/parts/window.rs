@@ -1,0 +1,38 @@
+//! Which layers see only a window of the sequence (Beltagy et al., 2020, arXiv:2004.05150).
+
+use serde_json::Value;
+
+use crate::ModelError;
+use crate::config::{Config, limit};
+
+/// The windows of `layers` layers: by `layer_types` where it is given, else `sliding_window` for
+/// the layers from `first_windowed` on.
+pub(crate) fn layer_windows(
+    config: &Config<'_>,
+    layers: usize,
+    first_windowed: usize,
+) -> Result<Vec<Option<usize>>, ModelError> {
+    let Some(types) = config.get("layer_types") else {
+        if first_windowed >= layers {
+            return Ok(vec![None; layers]);
+        }
+        let window = config.optional_size("sliding_window", limit::POSITIONS)?;
+        return Ok((0..layers).map(|layer| window.filter(|_| layer >= first_windowed)).collect());
+    };
+    let types = types
+        .as_array()
+        .filter(|types| types.len() == layers)
+        .ok_or_else(|| config.bad("layer_types", format!("a list of {layers} names")))?;
+    types
+        .iter()
+        .map(|name| match name.as_str() {
+            Some("full_attention") => Ok(None),
+            Some("sliding_attention") => config.size("sliding_window", limit::POSITIONS).map(Some),
+            _ => Err(config.unsupported(
+                "layer_types",
+                name.as_str().unwrap_or(&Value::to_string(name)),
+                "`full_attention`, `sliding_attention`",
+            )),
+        })
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! `config.json` is untrusted: what cannot be is refused with the name of its key.
+
+use mlxk_models::registry::{shape_of, supported};
+use mlxk_ops::KvSpec;
+use serde_json::{Value, json};
+
+fn llama() -> Value {
+    json!({
+        "model_type": "llama", "hidden_act": "silu", "hidden_size": 576,
+        "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
+        "num_key_value_heads": 3, "rms_norm_eps": 1e-5, "rope_theta": 100_000,
+        "rope_scaling": null, "max_position_embeddings": 8192, "vocab_size": 49152,
+        "tie_word_embeddings": true
+    })
+}
+
+fn with(mut config: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    for (key, value) in changes {
+        config[&key] = value;
+    }
+    config
+}
+
+fn refusal(config: &Value) -> String {
+    shape_of(config).expect_err("the configuration should be refused").to_string()
+}
+
+#[test]
+fn a_usual_configuration_gives_its_sizes() {
+    let shape = shape_of(&llama()).unwrap();
+    assert_eq!(shape.kv, KvSpec { layers: 30, kv_heads: 3, head_dim: 64 });
+    assert_eq!((shape.vocab_size, shape.max_positions), (49152, 8192));
+    for model_type in supported() {
+        shape_of(&with(llama(), json!({"model_type": model_type}))).unwrap();
+    }
+}
+
+#[test]
+fn an_explicit_head_dim_and_absent_kv_heads_are_honoured() {
+    let config = with(llama(), json!({"head_dim": 128, "num_key_value_heads": null}));
+    assert_eq!(shape_of(&config).unwrap().kv, KvSpec { layers: 30, kv_heads: 9, head_dim: 128 });
+}
+
+#[test]
+fn an_unknown_type_is_named_beside_what_runs() {
+    let message = refusal(&with(llama(), json!({"model_type": "mamba"})));
+    assert_eq!(
+        message,
+        "Models of type `mamba` are not supported; supported are `llama`, `mistral`, `qwen2`"
+    );
+    assert!(refusal(&json!({})).contains("no `model_type`"));
+    assert!(refusal(&with(llama(), json!({"model_type": 3}))).contains("`model_type`"));
+}
+
+#[test]
+fn a_model_of_several_modalities_is_named() {
+    let message = refusal(&json!({"model_type": "mistral3", "text_config": llama()}));
+    assert!(message.contains("`mistral3`") && message.contains("`text_config`"), "{message}");
+}
+
+#[test]
+fn impossible_values_are_named() {
+    let cases = [
+        (json!({"num_attention_heads": 0}), "`num_attention_heads`"),
+        (json!({"num_attention_heads": 10}), "`num_key_value_heads`"),
+        (json!({"num_key_value_heads": 2}), "`num_key_value_heads`"),
+        (json!({"num_attention_heads": -9}), "`num_attention_heads`"),
+        (json!({"num_attention_heads": 9.5}), "`num_attention_heads`"),
+        (json!({"hidden_size": 577}), "`hidden_size`"),
+        (json!({"hidden_size": 9 * 63}), "`hidden_size`"),
+        (json!({"hidden_size": 1e18}), "`hidden_size`"),
+        (json!({"hidden_size": "576"}), "`hidden_size`"),
+        (json!({"hidden_size": null}), "`hidden_size`"),
+        (json!({"head_dim": 63}), "`head_dim`"),
+        (json!({"head_dim": 1 << 20}), "`head_dim`"),
+        (json!({"num_hidden_layers": 0}), "`num_hidden_layers`"),
+        (json!({"num_hidden_layers": 4_000_000_000_u64}), "`num_hidden_layers`"),
+        (json!({"vocab_size": 0}), "`vocab_size`"),
+        (json!({"intermediate_size": []}), "`intermediate_size`"),
+        (json!({"rms_norm_eps": {"__float__": "NaN"}}), "`rms_norm_eps`"),
+        (json!({"rms_norm_eps": null}), "`rms_norm_eps`"),
+        (json!({"attention_bias": 1}), "`attention_bias`"),
+        (json!({"hidden_act": "gelu"}), "`gelu`"),
+        (json!({"max_position_embeddings": 0}), "`max_position_embeddings`"),
+        (json!({"layer_types": ["full_attention"]}), "`layer_types`"),
+        (json!({"layer_types": vec!["linear_attention"; 30]}), "`linear_attention`"),
+        (json!({"layer_types": vec!["sliding_attention"; 30]}), "`sliding_window`"),
+        (json!({"rope_scaling": {"type": "yarn"}}), "`rope_scaling.type`"),
+    ];
+    for (changes, name) in cases {
+        let message = refusal(&with(llama(), changes.clone()));
+        assert!(message.contains(name), "{changes}: {message}");
+    }
+}
+
+#[test]
+fn qwen2_reads_its_window_only_where_it_is_switched_on() {
+    let qwen2 = with(llama(), json!({"model_type": "qwen2", "sliding_window": 0}));
+    shape_of(&qwen2).unwrap();
+    let on = with(qwen2, json!({"use_sliding_window": true, "max_window_layers": 2}));
+    assert!(refusal(&on).contains("`sliding_window`"));
+    let above = with(on, json!({"max_window_layers": 30}));
+    shape_of(&above).unwrap();
+}
