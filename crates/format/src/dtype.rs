@@ -45,6 +45,16 @@ impl Dtype {
             Self::Bf16 => bf16::from_le_bytes(two(data, index)).to_f32(),
         }
     }
+
+    /// Appends `value`, rounded to the nearest of this type (ties to even), little-endian.
+    #[inline]
+    pub fn put(self, value: f32, data: &mut Vec<u8>) {
+        match self {
+            Self::F32 => data.extend_from_slice(&value.to_le_bytes()),
+            Self::F16 => data.extend_from_slice(&f16::from_f32(value).to_le_bytes()),
+            Self::Bf16 => data.extend_from_slice(&bf16::from_f32(value).to_le_bytes()),
+        }
+    }
 }
 
 fn two(data: &[u8], index: usize) -> [u8; 2] {

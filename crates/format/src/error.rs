@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::gguf::{GgufDamage, GgufLimit};
+
 /// Any failure of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -208,6 +210,22 @@ pub enum FormatError {
         tensor: String,
         /// Why.
         problem: TensorProblem,
+    },
+    /// A GGUF file that cannot be what it says.
+    #[error("`{}` is damaged: {problem}; download it again", path.display())]
+    GgufDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: GgufDamage,
+    },
+    /// A GGUF file that this import cannot translate.
+    #[error("`{}` cannot be imported: {problem}", path.display())]
+    GgufUnsupported {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: GgufLimit,
     },
     /// The caller asked to stop.
     #[error("The conversion was cancelled")]

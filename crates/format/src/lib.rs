@@ -8,10 +8,12 @@ mod dequantize;
 mod dtype;
 mod error;
 mod files;
+pub mod gguf;
 mod mmap;
 mod mode;
 pub mod safetensors;
 mod tensor;
+mod writer;
 
 pub use bytes::Bytes;
 pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo};
@@ -22,3 +24,4 @@ pub use mmap::{map_file, will_need};
 pub use mode::Mode;
 pub use safetensors::ElementType;
 pub use tensor::{Dense, QuantTensor, Storage};
+pub use writer::CheckpointWriter;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use element::ElementType;
+pub(crate) use writer::file_bytes;
 pub use writer::{TensorSpec, Writer};
 
 use crate::{Bytes, FormatError, map_file};

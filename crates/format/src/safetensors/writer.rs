@@ -77,6 +77,15 @@ impl Writer {
     }
 }
 
+/// Length of the file that [`Writer`] makes of these tensors.
+pub(crate) fn file_bytes(
+    tensors: &[TensorSpec],
+    metadata: &[(&str, &str)],
+) -> Result<u64, FormatError> {
+    let (header, data_bytes) = header(tensors, metadata)?;
+    Ok(data_bytes.saturating_add(8 + header.len() as u64))
+}
+
 /// The header, padded so that the data starts at a multiple of 64 bytes, and the data's length.
 fn header(
     tensors: &[TensorSpec],

@@ -1,0 +1,176 @@
+//! `config.json` and `generation_config.json` from the metadata.
+
+use serde_json::{Map, Value, json};
+
+use super::reader::{Gguf, Problem};
+use super::sizes::{Architecture, Sizes};
+use super::tensors::{Layout, ROPE_FACTORS};
+use super::{GgufDamage, GgufLimit, TensorKind};
+
+/// Which dtype `config.json` gives: that of the scales, or of the dense weights.
+pub(super) fn config(
+    gguf: &Gguf,
+    sizes: &Sizes,
+    layout: &Layout,
+    torch_dtype: &str,
+) -> Result<Map<String, Value>, Problem> {
+    let class = match sizes.architecture {
+        Architecture::Llama => "LlamaForCausalLM",
+        Architecture::Qwen2 => "Qwen2ForCausalLM",
+    };
+    let mut config = Map::new();
+    let mut set = |key: &str, value: Value| {
+        config.insert(key.to_owned(), value);
+    };
+    set("architectures", json!([class]));
+    set("model_type", sizes.architecture.name().into());
+    set("hidden_size", sizes.hidden.into());
+    set("intermediate_size", sizes.intermediate.into());
+    set("num_hidden_layers", sizes.layers.into());
+    set("num_attention_heads", sizes.heads.into());
+    set("num_key_value_heads", sizes.kv_heads.into());
+    if sizes.head_dim * sizes.heads != sizes.hidden {
+        set("head_dim", sizes.head_dim.into());
+    }
+    set("hidden_act", "silu".into());
+    set("rms_norm_eps", sizes.rms_eps.into());
+    set("rope_theta", whole(sizes.rope_theta));
+    set("rope_scaling", rope_scaling(gguf, sizes)?);
+    set("max_position_embeddings", sizes.context.into());
+    set("vocab_size", layout.vocabulary.into());
+    set("tie_word_embeddings", layout.tied.into());
+    match sizes.architecture {
+        Architecture::Llama => {
+            set("attention_bias", layout.attention_bias.into());
+            set("mlp_bias", layout.mlp_bias.into());
+        }
+        Architecture::Qwen2 => set("use_sliding_window", false.into()),
+    }
+    for (name, id) in special_ids(gguf, layout.vocabulary)? {
+        set(name, id);
+    }
+    set("torch_dtype", torch_dtype.into());
+    Ok(config)
+}
+
+/// As far as the metadata goes: ids of special tokens, no sampling defaults.
+pub(super) fn generation_config(gguf: &Gguf, layout: &Layout) -> Result<Value, Problem> {
+    Ok(Value::Object(
+        special_ids(gguf, layout.vocabulary)?
+            .into_iter()
+            .map(|(name, id)| (name.to_owned(), id))
+            .collect(),
+    ))
+}
+
+/// `bos_token_id`, `eos_token_id` and `pad_token_id` where they are stated. Some models end a turn
+/// with another token than a text; both end the answer.
+fn special_ids(gguf: &Gguf, vocabulary: usize) -> Result<Vec<(&'static str, Value)>, Problem> {
+    let id = |name: &str| token_id(gguf, name, vocabulary);
+    let mut ids = Vec::new();
+    if let Some(bos) = id("bos")? {
+        ids.push(("bos_token_id", bos.into()));
+    }
+    let mut ends: Vec<u64> = Vec::new();
+    for name in ["eos", "eot", "eom"] {
+        ends.extend(id(name)?.filter(|end| !ends.contains(end)));
+    }
+    match ends.as_slice() {
+        [] => {}
+        [end] => ids.push(("eos_token_id", (*end).into())),
+        _ => ids.push(("eos_token_id", ends.into())),
+    }
+    if let Some(padding) = id("padding")? {
+        ids.push(("pad_token_id", padding.into()));
+    }
+    Ok(ids)
+}
+
+/// `tokenizer.ggml.NAME_token_id`, checked against the vocabulary.
+pub(super) fn token_id(
+    gguf: &Gguf,
+    name: &str,
+    vocabulary: usize,
+) -> Result<Option<u64>, GgufDamage> {
+    let key = format!("tokenizer.ggml.{name}_token_id");
+    match gguf.u64(&key)? {
+        Some(id) if id >= vocabulary as u64 => {
+            Err(GgufDamage::Value { key, expected: "a token of the vocabulary" })
+        }
+        id => Ok(id),
+    }
+}
+
+fn rope_scaling(gguf: &Gguf, sizes: &Sizes) -> Result<Value, Problem> {
+    let llama3 = llama3_factor(gguf, sizes)?;
+    match (sizes.rope_linear, llama3) {
+        (None, None) => Ok(Value::Null),
+        (Some(factor), None) => {
+            Ok(json!({ "type": "linear", "rope_type": "linear", "factor": factor }))
+        }
+        (None, Some(factor)) => Ok(json!({
+            "rope_type": "llama3",
+            "factor": factor,
+            "low_freq_factor": LOW_FREQUENCY,
+            "high_freq_factor": HIGH_FREQUENCY,
+            "original_max_position_embeddings": ORIGINAL_CONTEXT,
+        })),
+        (Some(_), Some(_)) => Err(GgufLimit::RopeFactors.into()),
+    }
+}
+
+/// The constants of every Llama 3.x; only the factor differs.
+const LOW_FREQUENCY: f64 = 1.0;
+const HIGH_FREQUENCY: f64 = 4.0;
+const ORIGINAL_CONTEXT: f64 = 8192.0;
+
+/// Recognises the factors that llama.cpp computes for Llama 3.x and gives the one they are made
+/// from; `None` where there are none, or all are 1.
+fn llama3_factor(gguf: &Gguf, sizes: &Sizes) -> Result<Option<f64>, Problem> {
+    let Some(tensor) = gguf.tensor(ROPE_FACTORS) else { return Ok(None) };
+    let is_f32 = tensor.kind == Ok(TensorKind::F32);
+    if !is_f32 || tensor.shape != [sizes.head_dim / 2] {
+        return Err(GgufLimit::RopeFactors.into());
+    }
+    let found: Vec<f64> = tensor
+        .data
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|&chunk| f64::from(f32::from_le_bytes(chunk)))
+        .collect();
+    let is = |value: f64, expected: f64| (value - expected).abs() <= 1e-3 * expected.abs();
+    // The slowest frequency is divided by the whole factor.
+    let factor = found.last().copied().unwrap_or(1.0);
+    let matches = found.iter().enumerate().all(|(pair, &value)| {
+        let exponent = 2.0 * pair as f64 / sizes.head_dim as f64;
+        is(value, llama3_divisor(sizes.rope_theta.powf(exponent), factor))
+    });
+    if found.iter().all(|&value| is(value, 1.0)) {
+        Ok(None)
+    } else if matches {
+        Ok(Some(factor))
+    } else {
+        Err(GgufLimit::RopeFactors.into())
+    }
+}
+
+/// What Llama 3.x divides the frequency `1 / period` by: nothing where a wave is short, `factor`
+/// where it is long, something between on the way.
+fn llama3_divisor(period: f64, factor: f64) -> f64 {
+    let wavelength = std::f64::consts::TAU * period;
+    if wavelength < ORIGINAL_CONTEXT / HIGH_FREQUENCY {
+        1.0
+    } else if wavelength > ORIGINAL_CONTEXT / LOW_FREQUENCY {
+        factor
+    } else {
+        let smooth =
+            (ORIGINAL_CONTEXT / wavelength - LOW_FREQUENCY) / (HIGH_FREQUENCY - LOW_FREQUENCY);
+        1.0 / ((1.0 - smooth) / factor + smooth)
+    }
+}
+
+/// A whole number without a decimal point, as people write it.
+fn whole(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 { (value as i64).into() } else { value.into() }
+}

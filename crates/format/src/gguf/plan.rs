@@ -1,0 +1,297 @@
+//! A whole import: everything is read and checked first, then written in one pass.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::blocks::{Affine, Part};
+use super::reader::{Gguf, Problem, Tensor};
+use super::sizes::Sizes;
+use super::tensors::{Layout, Placed, source_row};
+use super::tokenizer::tokenizer;
+use super::{GgufLimit, TensorKind, config};
+use crate::safetensors::{TensorSpec, Writer, file_bytes};
+use crate::writer::{json_bytes, quantization_table};
+use crate::{Dtype, ElementType, FormatError, Mode, map_file};
+
+/// A GGUF file that can be imported, and what will come of it.
+#[derive(Debug)]
+pub struct Plan {
+    gguf: Gguf,
+    sources: Vec<Source>,
+    /// The small files: name and content.
+    texts: Vec<(&'static str, Vec<u8>)>,
+    modes: Vec<(String, Mode)>,
+    parameters: u64,
+    output_bytes: u64,
+}
+
+/// A tensor of the file and what it becomes.
+#[derive(Debug)]
+struct Source {
+    placed: Placed,
+    rows: usize,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Dense(Dtype),
+    Affine(Affine),
+}
+
+/// Written between two reports of progress.
+const CHUNK_BYTES: usize = 1 << 20;
+const METADATA: &[(&str, &str)] = &[("format", "mlx")];
+
+impl Plan {
+    /// Reads the file and checks that all of it can be translated.
+    pub fn new(path: &Path) -> Result<Self, FormatError> {
+        let gguf = Gguf::parse(path, &map_file(path)?).map_err(|problem| problem.of(path))?;
+        Self::of(gguf)
+    }
+
+    fn of(gguf: Gguf) -> Result<Self, FormatError> {
+        let path: PathBuf = gguf.path.clone();
+        let plan = Self::check(gguf).map_err(|problem| problem.of(&path))?;
+        let specs = plan.specs();
+        let text_bytes: u64 = plan.texts.iter().map(|(_, text)| text.len() as u64).sum();
+        let output_bytes = file_bytes(&specs, METADATA)?.saturating_add(text_bytes);
+        Ok(Self { output_bytes, ..plan })
+    }
+
+    fn check(gguf: Gguf) -> Result<Self, Problem> {
+        if let Some(parts) = gguf.u64("split.count")?.filter(|&parts| parts > 1) {
+            return Err(GgufLimit::Split(parts).into());
+        }
+        let sizes = Sizes::read(&gguf)?;
+        let layout = Layout::of(&gguf, &sizes)?;
+        let mut sources = Vec::with_capacity(layout.placed.len());
+        for placed in &layout.placed {
+            let tensor = &gguf.tensors[placed.index];
+            let form = form(tensor)?;
+            let rows = if tensor.shape.len() > 1 || placed.interleaved_heads.is_some() {
+                tensor.shape[0]
+            } else {
+                1
+            };
+            sources.push(Source { placed: placed.clone(), rows, form });
+        }
+        let parameters = layout
+            .placed
+            .iter()
+            .map(|placed| gguf.tensors[placed.index].shape.iter().product::<usize>() as u64)
+            .sum();
+        let modes = modes(&sources, &gguf);
+        let tokenizer = tokenizer(&gguf, &sizes, layout.vocabulary)?;
+        let mut config = config::config(&gguf, &sizes, &layout, torch_dtype(&sources, &gguf))?;
+        if let Some(table) = quantization_table(&modes) {
+            config.insert("quantization".to_owned(), table.clone());
+            config.insert("quantization_config".to_owned(), table);
+        }
+        let texts = vec![
+            ("config.json", json_bytes(&config.into())),
+            ("generation_config.json", json_bytes(&config::generation_config(&gguf, &layout)?)),
+            ("tokenizer.json", json_bytes(&tokenizer.tokenizer)),
+            ("tokenizer_config.json", json_bytes(&tokenizer.config)),
+        ];
+        Ok(Self { gguf, sources, texts, modes, parameters, output_bytes: 0 })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.gguf.path
+    }
+
+    /// `general.architecture`.
+    pub fn architecture(&self) -> &str {
+        self.gguf.str("general.architecture").ok().flatten().unwrap_or_default()
+    }
+
+    /// `general.name`, where the file has one.
+    pub fn name(&self) -> Option<&str> {
+        self.gguf.str("general.name").ok().flatten()
+    }
+
+    /// `general.license`, where the file has one.
+    pub fn license(&self) -> Option<&str> {
+        self.gguf.str("general.license").ok().flatten()
+    }
+
+    /// Numbers that the model was trained with.
+    pub fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// Bytes that the import will write.
+    pub fn output_bytes(&self) -> u64 {
+        self.output_bytes
+    }
+
+    /// The quantized modules' modes, each with the number of modules that have it.
+    pub fn modes(&self) -> Vec<(Mode, usize)> {
+        let mut counts: Vec<(Mode, usize)> = Vec::new();
+        for (_, mode) in &self.modes {
+            match counts.iter_mut().find(|(counted, _)| counted == mode) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((*mode, 1)),
+            }
+        }
+        counts
+    }
+
+    /// Writes the checkpoint into an existing, empty folder. `progress` gets the bytes written and
+    /// all bytes, and may stop the work; what was written until then stays for the caller to
+    /// remove.
+    pub fn write(
+        &self,
+        folder: &Path,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<(), FormatError> {
+        let mut done = 0;
+        let mut report = |bytes: usize| {
+            done += bytes as u64;
+            match progress(done.min(self.output_bytes), self.output_bytes) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(FormatError::Cancelled),
+            }
+        };
+        let path = folder.join("model.safetensors");
+        let mut file = Writer::create(&path, &self.specs(), METADATA)?;
+        let mut buffer = Vec::with_capacity(2 * CHUNK_BYTES);
+        for source in &self.sources {
+            let tensor = &self.gguf.tensors[source.placed.index];
+            for &part in source.parts() {
+                for row in 0..source.rows {
+                    source.append(part, tensor, row, &mut buffer);
+                    if buffer.len() >= CHUNK_BYTES {
+                        file.write(&buffer)?;
+                        report(buffer.len())?;
+                        buffer.clear();
+                    }
+                }
+                file.write(&buffer)?;
+                report(buffer.len())?;
+                buffer.clear();
+            }
+        }
+        file.finish()?;
+        for (name, text) in &self.texts {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(FormatError::write(&path))?;
+            report(text.len())?;
+        }
+        Ok(())
+    }
+
+    fn specs(&self) -> Vec<TensorSpec> {
+        let spec = |source: &Source| {
+            let tensor = &self.gguf.tensors[source.placed.index];
+            source.parts().iter().map(|&part| source.spec(part, tensor)).collect::<Vec<_>>()
+        };
+        self.sources.iter().flat_map(spec).collect()
+    }
+}
+
+impl Source {
+    fn parts(&self) -> &'static [Part] {
+        match self.form {
+            Form::Dense(_) => &[Part::Weight],
+            Form::Affine(_) => &[Part::Weight, Part::Scales, Part::Biases],
+        }
+    }
+
+    fn spec(&self, part: Part, tensor: &Tensor) -> TensorSpec {
+        let Placed { module, suffix, .. } = &self.placed;
+        let cols = tensor.shape.last().copied().unwrap_or(0);
+        let with_last = |last: usize| {
+            let mut shape = tensor.shape.clone();
+            shape.pop();
+            shape.push(last);
+            shape
+        };
+        let (suffix, dtype, shape) = match (&self.form, part) {
+            (Form::Dense(dtype), _) => (*suffix, (*dtype).into(), tensor.shape.clone()),
+            (Form::Affine(form), Part::Weight) => {
+                (*suffix, ElementType::U32, with_last(cols * form.bits / 32))
+            }
+            (Form::Affine(form), Part::Scales) => {
+                ("scales", form.dtype.into(), with_last(cols / super::blocks::GROUP))
+            }
+            (Form::Affine(form), Part::Biases) => {
+                ("biases", form.dtype.into(), with_last(cols / super::blocks::GROUP))
+            }
+        };
+        TensorSpec { name: format!("{module}.{suffix}"), dtype, shape }
+    }
+
+    /// Appends a part of row `row` of the checkpoint.
+    fn append(&self, part: Part, tensor: &Tensor, row: usize, out: &mut Vec<u8>) {
+        let length = tensor.data.len() / self.rows;
+        let from = source_row(row, self.rows, self.placed.interleaved_heads);
+        let bytes = &tensor.data[from * length..][..length];
+        match &self.form {
+            Form::Dense(_) => out.extend_from_slice(bytes),
+            Form::Affine(form) => form.append(part, bytes, out),
+        }
+    }
+}
+
+fn form(tensor: &Tensor) -> Result<Form, Problem> {
+    let dense = match tensor.kind {
+        Ok(TensorKind::F32) => Some(Dtype::F32),
+        Ok(TensorKind::F16) => Some(Dtype::F16),
+        Ok(TensorKind::BF16) => Some(Dtype::Bf16),
+        _ => None,
+    };
+    if let Some(dtype) = dense {
+        return Ok(Form::Dense(dtype));
+    }
+    // Vectors stay dense in MLX; no known file quantizes one.
+    if tensor.shape.len() == 2
+        && let Some(affine) = Affine::plan(tensor)?
+    {
+        return Ok(Form::Affine(affine));
+    }
+    let kind = match tensor.kind {
+        Ok(kind) => kind.name.to_owned(),
+        Err(id) => format!("number {id}"),
+    };
+    Err(GgufLimit::TensorType { tensor: tensor.name.clone(), kind }.into())
+}
+
+/// The mode of every quantized module, those of the mode with the most bytes first: the first one
+/// becomes the default of the table.
+fn modes(sources: &[Source], gguf: &Gguf) -> Vec<(String, Mode)> {
+    let mut bytes_by_bits: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut modes = Vec::new();
+    for source in sources {
+        let Form::Affine(form) = &source.form else { continue };
+        let group_size = super::blocks::GROUP as u64;
+        let Some(mode) = Mode::affine(form.bits as u64, group_size) else { continue };
+        *bytes_by_bits.entry(form.bits).or_default() +=
+            gguf.tensors[source.placed.index].data.len();
+        modes.push((source.placed.module.clone(), mode));
+    }
+    modes.sort_by_key(|(_, mode)| {
+        std::cmp::Reverse(bytes_by_bits.get(&mode.bits()).copied().unwrap_or(0))
+    });
+    modes
+}
+
+/// The type that activations of such a model usually have.
+fn torch_dtype(sources: &[Source], gguf: &Gguf) -> &'static str {
+    let is_matrix = |source: &&Source| gguf.tensors[source.placed.index].shape.len() > 1;
+    let mut types = sources.iter().filter(is_matrix).map(|source| match &source.form {
+        Form::Dense(dtype) => *dtype,
+        Form::Affine(_) => Dtype::F16,
+    });
+    match types.next() {
+        Some(first) if types.all(|dtype| dtype == first) => match first {
+            Dtype::F32 => "float32",
+            Dtype::Bf16 => "bfloat16",
+            Dtype::F16 => "float16",
+        },
+        _ => "float16",
+    }
+}

@@ -1,0 +1,149 @@
+//! Metadata values. Long ones stay in the file; a value knows where it lies.
+
+use std::ops::Range;
+
+use super::GgufDamage;
+use super::cursor::Cursor;
+
+/// A metadata value, checked for its place in the file but not decoded further.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Unsigned(u64),
+    Signed(i64),
+    /// A 32-bit float, kept as one: its shortest decimal is what the author wrote.
+    Float(f32),
+    Double(f64),
+    Bool(bool),
+    /// Place of the bytes.
+    String(Range<usize>),
+    /// Places of the strings.
+    Strings(Vec<Range<usize>>),
+    /// Type and place of plain numbers.
+    Numbers(u32, Range<usize>),
+    /// An array of arrays: no key that is known here has one.
+    Nested,
+}
+
+const STRING: u32 = 8;
+const ARRAY: u32 = 9;
+/// Arrays in arrays, at most.
+const MAX_DEPTH: u32 = 4;
+
+/// Bytes of a plain value; `None` for strings, arrays and unknown types.
+fn plain_bytes(kind: u32) -> Option<u64> {
+    match kind {
+        0 | 1 | 7 => Some(1),
+        2 | 3 => Some(2),
+        4..=6 => Some(4),
+        10..=12 => Some(8),
+        _ => None,
+    }
+}
+
+impl Value {
+    /// Reads the type and the value of `key`.
+    pub(super) fn read(cursor: &mut Cursor<'_>, key: &str) -> Result<Self, GgufDamage> {
+        let kind = cursor.u32()?;
+        Ok(match kind {
+            0 => Self::Unsigned(cursor.bytes::<1>()?[0].into()),
+            1 => Self::Signed(i8::from_le_bytes(cursor.bytes()?).into()),
+            2 => Self::Unsigned(u16::from_le_bytes(cursor.bytes()?).into()),
+            3 => Self::Signed(i16::from_le_bytes(cursor.bytes()?).into()),
+            4 => Self::Unsigned(cursor.u32()?.into()),
+            5 => Self::Signed(i32::from_le_bytes(cursor.bytes()?).into()),
+            6 => Self::Float(f32::from_le_bytes(cursor.bytes()?)),
+            7 => Self::Bool(cursor.bytes::<1>()?[0] != 0),
+            STRING => Self::String(cursor.string()?),
+            ARRAY => Self::array(cursor, key, MAX_DEPTH)?,
+            10 => Self::Unsigned(cursor.u64()?),
+            11 => Self::Signed(i64::from_le_bytes(cursor.bytes()?)),
+            12 => Self::Double(f64::from_le_bytes(cursor.bytes()?)),
+            id => return Err(GgufDamage::ValueType { key: key.to_owned(), id }),
+        })
+    }
+
+    fn array(cursor: &mut Cursor<'_>, key: &str, depth: u32) -> Result<Self, GgufDamage> {
+        const WHAT: &str = "array entries";
+        let kind = cursor.u32()?;
+        let count = cursor.u64()?;
+        if let Some(size) = plain_bytes(kind) {
+            let count = cursor.fits(count, WHAT, size)?;
+            return Ok(Self::Numbers(kind, cursor.skip(count * size)?));
+        }
+        match kind {
+            STRING => {
+                let count = cursor.fits(count, WHAT, 8)?;
+                (0..count).map(|_| cursor.string()).collect::<Result<_, _>>().map(Self::Strings)
+            }
+            ARRAY if depth > 0 => {
+                for _ in 0..cursor.fits(count, WHAT, 12)? {
+                    Self::array(cursor, key, depth - 1)?;
+                }
+                Ok(Self::Nested)
+            }
+            id => Err(GgufDamage::ValueType { key: key.to_owned(), id }),
+        }
+    }
+
+    /// The value as a whole number that is not negative.
+    pub(super) fn as_u64(&self) -> Option<u64> {
+        match self {
+            Self::Unsigned(value) => Some(*value),
+            Self::Signed(value) => u64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    /// The value as a number, 32-bit floats by their shortest decimal:
+    /// 9.999999974752427e-07 is the float that somebody wrote as 1e-06.
+    pub(super) fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Unsigned(value) => Some(*value as f64),
+            Self::Signed(value) => Some(*value as f64),
+            Self::Float(value) => shortest(*value),
+            Self::Double(value) => Some(*value),
+            _ => None,
+        }
+        .filter(|value| value.is_finite())
+    }
+}
+
+fn shortest(value: f32) -> Option<f64> {
+    value.to_string().parse().ok()
+}
+
+/// Numbers of an array, widened; `None` for floats where whole numbers are meant.
+pub(super) fn whole_numbers(kind: u32, bytes: &[u8]) -> Option<Vec<i64>> {
+    fn each<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> i64) -> Vec<i64> {
+        bytes.as_chunks::<N>().0.iter().map(|&chunk| one(chunk)).collect()
+    }
+    Some(match kind {
+        0 => each(bytes, |[byte]| byte.into()),
+        1 => each(bytes, |chunk| i8::from_le_bytes(chunk).into()),
+        2 => each(bytes, |chunk| u16::from_le_bytes(chunk).into()),
+        3 => each(bytes, |chunk| i16::from_le_bytes(chunk).into()),
+        4 => each(bytes, |chunk| u32::from_le_bytes(chunk).into()),
+        5 => each(bytes, |chunk| i32::from_le_bytes(chunk).into()),
+        10 => each(bytes, |chunk| u64::from_le_bytes(chunk) as i64),
+        11 => each(bytes, i64::from_le_bytes),
+        _ => return None,
+    })
+}
+
+/// 32-bit floats of an array.
+pub(super) fn floats(kind: u32, bytes: &[u8]) -> Option<Vec<f32>> {
+    (kind == 6).then(|| bytes.as_chunks::<4>().0.iter().map(|&c| f32::from_le_bytes(c)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_read_as_their_shortest_decimal() {
+        assert_eq!(Value::Float(1e-6).as_f64(), Some(1e-6));
+        assert_eq!(Value::Float(1e-5).as_f64(), Some(1e-5));
+        assert_eq!(Value::Float(1_000_000.0).as_f64(), Some(1e6));
+        assert_eq!(Value::Float(f32::NAN).as_f64(), None);
+    }
+}
