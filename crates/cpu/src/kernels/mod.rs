@@ -10,7 +10,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
-use mlxk_format::{Dense, QuantTensor, Storage};
+use mlxk_format::{Dense, Dtype, QuantTensor, Storage};
 
 use crate::kv::PageHead;
 pub(crate) use scalar::Scalar;
@@ -27,8 +27,8 @@ pub(crate) const SPAN: usize = 64;
 pub(crate) enum Order {
     /// As they are.
     Natural,
-    /// Even columns, then odd columns: the order in which masking and shifting bytes yields the
-    /// nibbles of a 4-bit row.
+    /// In each half span the even columns, then the odd ones: the order in which masking and
+    /// shifting bytes yields the nibbles of a 4-bit row.
     EvenOdd,
 }
 
@@ -80,8 +80,25 @@ pub(crate) struct Affine<'a> {
     pub rows: usize,
     pub cols: usize,
     pub packed: &'a [u8],
-    pub scales: &'a Dense,
-    pub biases: &'a Dense,
+    pub scales: Floats<'a>,
+    pub biases: Floats<'a>,
+}
+
+/// The values of a [`Dense`], borrowed.
+#[derive(Clone, Copy)]
+pub(crate) struct Floats<'a> {
+    pub dtype: Dtype,
+    pub data: &'a [u8],
+}
+
+impl<'a> Floats<'a> {
+    pub(crate) fn of(dense: &'a Dense) -> Self {
+        Self { dtype: dense.dtype, data: &dense.data }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> f32 {
+        self.dtype.get(self.data, index)
+    }
 }
 
 impl<'a> Affine<'a> {
@@ -94,8 +111,8 @@ impl<'a> Affine<'a> {
                 rows: tensor.rows,
                 cols: tensor.cols,
                 packed,
-                scales,
-                biases,
+                scales: Floats::of(scales),
+                biases: Floats::of(biases),
             }),
             _ => None,
         }

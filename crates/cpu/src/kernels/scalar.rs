@@ -16,7 +16,7 @@ pub(crate) struct Scalar;
 pub(super) fn place(order: Order, i: usize) -> usize {
     match order {
         Order::Natural => i,
-        Order::EvenOdd => (i % 2) * (SPAN / 2) + i / 2,
+        Order::EvenOdd => i / 32 * 32 + i % 2 * 16 + i % 32 / 2,
     }
 }
 

@@ -201,8 +201,7 @@ proptest! {
             queries.q.fill_with(&mut next);
             let mut scratch = vec![];
             for p in 0..3 {
-                for n in 0..count {
-                    let (from, len) = spans[n];
+                for (n, &(from, len)) in spans.iter().enumerate().take(count) {
                     queries.from[n] = from.saturating_sub(32 * p).min(32);
                     queries.to[n] = (from + len).min(96).saturating_sub(32 * p).min(32);
                 }
@@ -220,8 +219,7 @@ proptest! {
                 let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
                 pages.iter().map(|(k, v)| (wide(k), wide(v))).unzip()
             };
-            for n in 0..count {
-                let (from, len) = spans[n];
+            for (n, &(from, len)) in spans.iter().enumerate().take(count) {
                 let positions = from..(from + len).min(96);
                 let weights: Vec<f64> = positions.clone().map(|p| {
                     (0..dim).map(|i| {

@@ -136,7 +136,9 @@ unsafe fn span_sums<const BITS: usize>(
         }
         if BITS == 4 {
             let low = _mm256_set1_epi8(15);
-            let (even, odd) = (load(x), load(x.add(32)));
+            let (first, second) = (load(x), load(x.add(32)));
+            let even = _mm256_permute2x128_si256::<0x20>(first, second);
+            let odd = _mm256_permute2x128_si256::<0x31>(first, second);
             let mut partial = [_mm256_setzero_si256(); DOT_ROWS];
             for (partial, row) in partial.iter_mut().zip(&rows.packed) {
                 let packed = load(row.add(at).cast());

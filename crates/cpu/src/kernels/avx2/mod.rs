@@ -1,6 +1,9 @@
 //! AVX2, FMA and F16C: 256-bit vectors, 32 products of bytes per instruction.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
-#![expect(clippy::wildcard_imports, reason = "the intrinsics are a vocabulary")]
+#![cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "the intrinsics are a vocabulary")
+)]
 
 mod attend;
 mod dot;

@@ -60,10 +60,12 @@ pub(super) unsafe fn quantize_row(
         match order {
             Order::Natural => q.copy_from_slice(&bytes),
             Order::EvenOdd => {
-                let (even, odd) = q.split_at_mut(SPAN / 2);
-                for ((even, odd), &[a, b]) in even.iter_mut().zip(odd).zip(bytes.as_chunks::<2>().0)
-                {
-                    (*even, *odd) = (a, b);
+                for (q, bytes) in q.chunks_exact_mut(32).zip(bytes.chunks_exact(32)) {
+                    let (even, odd) = q.split_at_mut(16);
+                    let pairs = bytes.as_chunks::<2>().0;
+                    for ((even, odd), &[a, b]) in even.iter_mut().zip(odd).zip(pairs) {
+                        (*even, *odd) = (a, b);
+                    }
                 }
             }
         }

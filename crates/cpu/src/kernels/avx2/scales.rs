@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use mlxk_format::{Dense, Dtype};
+use mlxk_format::Dtype;
 
-use super::super::DOT_ROWS;
+use super::super::{DOT_ROWS, Floats};
 
 /// Groups that are turned at a time.
 pub(super) const GROUPS: usize = 8;
@@ -25,7 +25,7 @@ pub(super) fn chunk_start(group: usize, groups: usize) -> usize {
 /// `start + GROUPS <= groups` unless `groups < GROUPS` and `start == 0`.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn turn(
-    values: &Dense,
+    values: Floats<'_>,
     rows: &[usize; DOT_ROWS],
     groups: usize,
     start: usize,

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{Affine, DOT_ROWS, Line, Order, QuantRows, SPAN, Scratch, TILE_ROWS};
+use super::super::{Affine, DOT_ROWS, Line, QuantRows, SPAN, Scratch, TILE_ROWS};
 use super::scales::{GROUPS, chunk_start, transpose, turn};
 
 /// Vectors of eight rows in a tile.
@@ -24,9 +24,9 @@ struct Unpacked<'a> {
     bytes: &'a [__m256i],
     /// `[groups][PARTS][scale, bias][DOT_ROWS]`.
     scales: &'a [f32],
-    /// Byte offset of each step's activations within a span; the first half of the steps belongs
-    /// to the first 32 columns.
-    offsets: [usize; STEPS],
+    /// Steps of half a span. Always [`STEPS`]` / 2`, but unknown to the compiler, which would
+    /// otherwise unroll the kernel's loop until nothing stays in registers.
+    half_steps: usize,
     spans: std::ops::Range<usize>,
     /// Columns of the matrix and of a group.
     cols: usize,
@@ -60,10 +60,11 @@ pub(super) unsafe fn affine_tile(w: &Affine<'_>, row: usize, x: &QuantRows, scra
                 }
             }
             let first_group = turn_scales(w, row, &spans, floats);
+            prefetch(w, row, spans.end);
             let tile = Unpacked {
                 bytes: std::slice::from_raw_parts(bytes, spans.len() * planes * STEPS * PARTS),
                 scales: floats,
-                offsets: offsets(w.order()),
+                half_steps: STEPS / 2,
                 spans,
                 cols: w.cols,
                 group_size: w.group_size,
@@ -79,13 +80,17 @@ pub(super) unsafe fn affine_tile(w: &Affine<'_>, row: usize, x: &QuantRows, scra
     }
 }
 
-/// Where the activations of each step lie in a span.
-fn offsets(order: Order) -> [usize; STEPS] {
-    match order {
-        Order::Natural => std::array::from_fn(|step| 4 * step),
-        // Even columns 0..32, odd columns 0..32, then the same of columns 32..64.
-        Order::EvenOdd => {
-            std::array::from_fn(|step| step % 4 * 4 + step / 4 % 2 * 32 + step / 8 * 16)
+/// Asks for the weights that are unpacked next: the spans from `span` on of the same rows, or the
+/// first spans of the next tile.
+#[target_feature(enable = "avx2")]
+fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
+    let at = span * SPAN * w.bits / 8;
+    let (row, at) = if at < w.row_bytes() { (row, at) } else { (row + TILE_ROWS, 0) };
+    let bytes = (SPANS * SPAN * w.bits / 8).min(w.row_bytes() - at);
+    for row in row..row + TILE_ROWS {
+        let start = w.packed.as_ptr().wrapping_add(row * w.row_bytes() + at);
+        for line in (0..bytes).step_by(64) {
+            _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(line).cast());
         }
     }
 }
@@ -218,26 +223,30 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const HALVES: bool>(
                 *acc = _mm256_loadu_ps(out.add(t * TILE_ROWS + part * DOT_ROWS));
             }
         }
+        let mut x_rows = [x.q.as_ptr(); T];
+        for (t, row) in x_rows.iter_mut().enumerate() {
+            *row = row.add((r + t) * x.stride);
+        }
         let mut weights = tile.bytes.as_ptr();
         for span in tile.spans.clone() {
-            let x_span = x.q.as_ptr().add(r * x.stride + span * SPAN);
             let mut dots = [[zero; PARTS]; T];
             for half in 0..2 {
                 for plane in 0..PLANES {
                     let mut sums = [[zero; PARTS]; T];
-                    for step in 0..STEPS / 2 {
-                        let step = half * (STEPS / 2) + step;
-                        let w = weights.add((plane * STEPS + step) * PARTS);
-                        let x_step = x_span.add(tile.offsets[step]);
-                        let w: [__m256i; PARTS] = [*w, *w.add(1)];
-                        for (t, sums) in sums.iter_mut().enumerate() {
-                            let four = x_step.add(t * x.stride).cast::<i32>().read_unaligned();
+                    let mut w = weights.add((plane * STEPS + half * STEPS / 2) * PARTS);
+                    let mut step = half * SPAN / 2;
+                    for _ in 0..tile.half_steps {
+                        let weights = [*w, *w.add(1)];
+                        for (sums, x) in sums.iter_mut().zip(&x_rows) {
+                            let four = x.add(span * SPAN + step).cast::<i32>().read_unaligned();
                             let four = _mm256_set1_epi32(four);
-                            for (sum, w) in sums.iter_mut().zip(w) {
+                            for (sum, weights) in sums.iter_mut().zip(weights) {
                                 // Eight sums of two products of at most 15·127 fit 16 bits.
-                                *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(w, four));
+                                *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(weights, four));
                             }
                         }
+                        w = w.add(PARTS);
+                        step += 4;
                     }
                     for (dots, sums) in dots.iter_mut().zip(&sums) {
                         for (dot, &sum) in dots.iter_mut().zip(sums) {
