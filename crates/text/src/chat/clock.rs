@@ -1,0 +1,42 @@
+//! The time that templates may ask for.
+
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
+use minijinja::{Error, ErrorKind, Value};
+
+/// What `strftime_now` reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// The time of this machine in its own time zone.
+    #[default]
+    Local,
+    /// A moment that stands still, for output that has to be the same tomorrow.
+    Fixed {
+        /// Seconds since 1970 in UTC.
+        unix_seconds: i64,
+        /// How far local time is ahead of UTC.
+        offset_seconds: i32,
+    },
+}
+
+impl Clock {
+    fn now(self) -> Result<Zoned, jiff::Error> {
+        match self {
+            Self::Local => Ok(Zoned::now()),
+            Self::Fixed { unix_seconds, offset_seconds } => {
+                let zone = TimeZone::fixed(Offset::from_seconds(offset_seconds)?);
+                Ok(Timestamp::from_second(unix_seconds)?.to_zoned(zone))
+            }
+        }
+    }
+
+    /// `strftime_now(format)` for templates.
+    pub(super) fn function(self) -> Value {
+        Value::from_function(move |format: &str| {
+            self.now()
+                .and_then(|now| BrokenDownTime::from(&now).to_string(format))
+                .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
+        })
+    }
+}

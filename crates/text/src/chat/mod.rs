@@ -1,0 +1,164 @@
+//! Chat templates: a conversation becomes the text that the model was trained to continue.
+//!
+//! Templates are Jinja programs inside a checkpoint, written for Python's jinja2 as transformers
+//! sets it up. They are untrusted: work, depth and output are bounded, and a template can fail only
+//! with an error.
+
+mod clock;
+mod environment;
+mod generation;
+mod json;
+mod message;
+mod methods;
+mod number;
+mod source;
+
+use std::path::Path;
+
+use minijinja::value::Serde;
+use serde_json::{Map, Value};
+
+pub use self::clock::Clock;
+pub use self::message::{Content, Message};
+use self::source::Source;
+use crate::TextError;
+use crate::special::SpecialTokens;
+
+/// The chat templates of a checkpoint. Opening reads them; the first use compiles.
+#[derive(Debug)]
+pub struct ChatTemplate {
+    sources: Vec<Source>,
+    /// `bos_token` and its like, which templates name.
+    names: Map<String, Value>,
+}
+
+/// What a template is given besides the messages.
+#[derive(Clone, Debug)]
+pub struct RenderOptions {
+    /// Ends the text with the start of the assistant's turn.
+    pub add_generation_prompt: bool,
+    /// Ends the text inside the last message instead, so that the model goes on with it.
+    pub continue_final_message: bool,
+    /// Tool definitions, a list of JSON objects.
+    pub tools: Option<Value>,
+    /// Further variables such as `enable_thinking`; they win over the checkpoint's own.
+    pub variables: Map<String, Value>,
+    /// Replaces the BOS token's text that the checkpoint names.
+    pub bos_token: Option<String>,
+    /// Replaces the EOS token's text that the checkpoint names.
+    pub eos_token: Option<String>,
+    /// What `strftime_now` reads.
+    pub clock: Clock,
+}
+
+impl Default for RenderOptions {
+    /// A prompt for the assistant's next turn, without tools.
+    fn default() -> Self {
+        Self {
+            add_generation_prompt: true,
+            continue_final_message: false,
+            tools: None,
+            variables: Map::new(),
+            bos_token: None,
+            eos_token: None,
+            clock: Clock::default(),
+        }
+    }
+}
+
+impl ChatTemplate {
+    /// Finds the templates of the checkpoint in `dir`; `None` where it has none.
+    pub fn open(dir: &Path) -> Result<Option<Self>, TextError> {
+        let special = SpecialTokens::open(dir)?;
+        let sources = source::find(dir, special.chat_template.as_ref())?;
+        Ok((!sources.is_empty()).then_some(Self { sources, names: special.names }))
+    }
+
+    /// A template given as text, for users who bring their own.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        let source = Source::new(source::DEFAULT, Path::new("chat template").into(), text.into());
+        Self { sources: vec![source], names: Map::new() }
+    }
+
+    /// The text of the template that a conversation with or without tools uses.
+    pub fn source_text(&self, with_tools: bool) -> &str {
+        &self.source(with_tools).text
+    }
+
+    /// Renders a conversation.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        options: &RenderOptions,
+    ) -> Result<String, TextError> {
+        let source = self.source(options.tools.is_some());
+        let typed = messages.iter().any(Message::has_text) && source.wants_parts(&self.names)?;
+        let values = message::to_values(messages, typed, true)?;
+        let rendered = match self.render_values(source, &values, options) {
+            // Most templates want a call's arguments as an object, a few as the text that it was.
+            Err(TextError::Template { .. }) if messages.iter().any(Message::has_argument_text) => {
+                let values = message::to_values(messages, typed, false)?;
+                self.render_values(source, &values, options)
+            }
+            other => other,
+        }?;
+        Ok(if options.continue_final_message {
+            cut_after_final(rendered, messages)
+        } else {
+            rendered
+        })
+    }
+
+    fn source(&self, with_tools: bool) -> &Source {
+        let named = |name| self.sources.iter().find(|source| source.name == name);
+        with_tools
+            .then(|| named(source::TOOL_USE))
+            .flatten()
+            .or_else(|| named(source::DEFAULT))
+            .unwrap_or(&self.sources[0])
+    }
+
+    fn render_values(
+        &self,
+        source: &Source,
+        messages: &[Value],
+        options: &RenderOptions,
+    ) -> Result<String, TextError> {
+        let mut context = self.names.clone();
+        let tokens = [("bos_token", &options.bos_token), ("eos_token", &options.eos_token)];
+        for (name, token) in tokens {
+            if let Some(token) = token {
+                context.insert(name.to_owned(), token.as_str().into());
+            }
+        }
+        context.extend(options.variables.clone());
+        let add_generation_prompt =
+            options.add_generation_prompt && !options.continue_final_message;
+        let own = [
+            ("messages", serde(messages)),
+            ("tools", serde(&options.tools)),
+            ("documents", options.variables.get("documents").map_or(().into(), serde)),
+            ("add_generation_prompt", add_generation_prompt.into()),
+            ("strftime_now", options.clock.function()),
+        ];
+        let context = context.iter().map(|(name, value)| (name.as_str(), serde(value))).chain(own);
+        source.render(minijinja::Value::from_pairs(context))
+    }
+}
+
+fn serde<T: serde::Serialize + ?Sized>(value: &T) -> minijinja::Value {
+    minijinja::Value::from(Serde(value))
+}
+
+/// Drops what the template wrote after the last message's own text.
+fn cut_after_final(mut rendered: String, messages: &[Message]) -> String {
+    let Some(last) = messages.last().and_then(Message::text) else { return rendered };
+    // Templates may trim a message, but leave its inside alone.
+    let text = last.trim();
+    if let Some(at) = rendered.rfind(text) {
+        let whole = last.trim_start();
+        let end = if rendered[at..].starts_with(whole) { whole.len() } else { text.len() };
+        rendered.truncate(at + end);
+    }
+    rendered
+}

@@ -1,0 +1,149 @@
+//! The names that a checkpoint gives to its special tokens, and the ids that end an answer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use crate::TextError;
+use crate::files::json_or_default;
+use crate::tokenizer::AddedTokenJson;
+
+/// A special token: its text, or an object that holds it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Named {
+    Text(String),
+    Token { content: String },
+    Other(serde::de::IgnoredAny),
+}
+
+impl Named {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Text(text) | Self::Token { content: text } => Some(text),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// The fields of `tokenizer_config.json` that this crate reads.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TokenizerConfig {
+    added_tokens_decoder: Option<BTreeMap<u32, AddedTokenJson>>,
+    add_bos_token: Option<bool>,
+    /// A string, or a list of `{name, template}`.
+    pub(crate) chat_template: Option<Value>,
+    #[serde(flatten)]
+    names: Names,
+}
+
+/// The single special tokens that templates may name.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Names {
+    bos_token: Option<Named>,
+    eos_token: Option<Named>,
+    unk_token: Option<Named>,
+    sep_token: Option<Named>,
+    pad_token: Option<Named>,
+    cls_token: Option<Named>,
+    mask_token: Option<Named>,
+}
+
+impl Names {
+    fn into_map(self) -> Map<String, Value> {
+        [
+            ("bos_token", self.bos_token),
+            ("eos_token", self.eos_token),
+            ("unk_token", self.unk_token),
+            ("sep_token", self.sep_token),
+            ("pad_token", self.pad_token),
+            ("cls_token", self.cls_token),
+            ("mask_token", self.mask_token),
+        ]
+        .into_iter()
+        .filter_map(|(name, token)| Some((name.to_owned(), token?.into_text()?.into())))
+        .collect()
+    }
+}
+
+/// What `tokenizer_config.json` and `special_tokens_map.json` say together.
+#[derive(Default)]
+pub(crate) struct SpecialTokens {
+    /// Tokens to add to those of `tokenizer.json`, in the order of their ids.
+    pub(crate) added: Vec<AddedToken>,
+    /// Whether a prompt starts with the BOS token, where the file decides it.
+    pub(crate) add_bos: Option<bool>,
+    /// `bos_token`, `eos_token` and so on, by name.
+    pub(crate) names: Map<String, Value>,
+    /// The template as `tokenizer_config.json` holds it.
+    pub(crate) chat_template: Option<Value>,
+}
+
+impl SpecialTokens {
+    /// Reads both files of `dir`; either may be absent.
+    pub(crate) fn open(dir: &Path) -> Result<Self, TextError> {
+        let config: TokenizerConfig = json_or_default(&dir.join("tokenizer_config.json"))?;
+        let older: Names = json_or_default(&dir.join("special_tokens_map.json"))?;
+        let mut names = older.into_map();
+        names.extend(config.names.into_map());
+        Ok(Self {
+            added: config
+                .added_tokens_decoder
+                .unwrap_or_default()
+                .into_values()
+                .map(Into::into)
+                .collect(),
+            add_bos: config.add_bos_token,
+            names,
+            chat_template: config.chat_template,
+        })
+    }
+
+    /// The text of the token with this name, such as `eos_token`.
+    pub(crate) fn name(&self, name: &str) -> Option<&str> {
+        self.names.get(name).and_then(Value::as_str)
+    }
+}
+
+/// The ids that end an answer according to `config.json` and `generation_config.json`; where both
+/// name some, the latter counts.
+pub(crate) fn end_ids(dir: &Path) -> Result<Vec<u32>, TextError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Config {
+        eos_token_id: Value,
+        text_config: Option<TextConfig>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct TextConfig {
+        eos_token_id: Value,
+    }
+    let generation: Config = json_or_default(&dir.join("generation_config.json"))?;
+    let ids = ids(&generation.eos_token_id);
+    if !ids.is_empty() {
+        return Ok(ids);
+    }
+    let config: Config = json_or_default(&dir.join("config.json"))?;
+    let own = self::ids(&config.eos_token_id);
+    // Models that also see or hear keep the language model's settings one level down.
+    Ok(if own.is_empty() {
+        config.text_config.map_or_else(Vec::new, |text| self::ids(&text.eos_token_id))
+    } else {
+        own
+    })
+}
+
+/// One id or a list of them.
+fn ids(value: &Value) -> Vec<u32> {
+    let values = match value {
+        Value::Array(values) => values.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    values.iter().filter_map(Value::as_u64).filter_map(|id| id.try_into().ok()).collect()
+}

@@ -1,0 +1,213 @@
+//! The tokenizer of a checkpoint: text to ids and back.
+
+mod bpe;
+mod json;
+mod load;
+mod model;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use tokenizers::{
+    DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
+};
+
+pub(crate) use self::json::AddedTokenJson;
+use self::model::AnyModel;
+use crate::detokenizer::Style;
+use crate::{Detokenizer, TextError};
+
+type Pipeline = TokenizerImpl<
+    AnyModel,
+    NormalizerWrapper,
+    PreTokenizerWrapper,
+    PostProcessorWrapper,
+    DecoderWrapper,
+>;
+
+/// A checkpoint's tokenizer. Clones share everything, so that a running answer can keep its own.
+#[derive(Clone)]
+pub struct Tokenizer(Arc<Inner>);
+
+struct Inner {
+    pipeline: Pipeline,
+    style: Style,
+    id_count: u32,
+    bos: Option<u32>,
+    add_bos: Option<bool>,
+    end_ids: Vec<u32>,
+    /// What the tokenizer puts around a text, found out on first use.
+    frame: OnceLock<Frame>,
+}
+
+/// The special tokens around a text.
+struct Frame {
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer of the checkpoint in `dir`.
+    ///
+    /// `tokenizer.json` has to be there. `tokenizer_config.json` and `special_tokens_map.json` name
+    /// the special tokens, `config.json` and `generation_config.json` the ids that end an answer.
+    pub fn open(dir: &Path) -> Result<Self, TextError> {
+        load::open(dir).map(|inner| Self(Arc::new(inner)))
+    }
+
+    /// The ids of `text`. Special tokens written in it are recognised.
+    ///
+    /// With `add_special_tokens` they stand between what the tokenizer puts around every text, such
+    /// as BOS. Use `false` for a rendered chat template, which writes its own.
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, TextError> {
+        let ids = self.encode_plain(text, false)?;
+        if !add_special_tokens {
+            return Ok(ids);
+        }
+        let frame = self.frame()?;
+        Ok([frame.before.as_slice(), &ids, &frame.after].concat())
+    }
+
+    /// The ids of a prompt to be continued: with BOS where the tokenizer adds it, never with two of
+    /// them, and never closed by an end token.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        let ids = self.encode_plain(text, false)?;
+        let before = &self.frame()?.before;
+        let has_bos = self.bos().is_some_and(|bos| ids.first() == Some(&bos));
+        if has_bos || ids.starts_with(before) {
+            return Ok(ids);
+        }
+        Ok([before.as_slice(), &ids].concat())
+    }
+
+    fn encode_plain(&self, text: &str, framed: bool) -> Result<Vec<u32>, TextError> {
+        let encoding = self
+            .0
+            .pipeline
+            .encode_fast(text, framed)
+            .map_err(|error| TextError::Encode { reason: error.to_string() })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The post-processor is a black box: what it adds shows on a text that it is given.
+    fn frame(&self) -> Result<&Frame, TextError> {
+        if let Some(frame) = self.0.frame.get() {
+            return Ok(frame);
+        }
+        let bare = self.encode_plain("a", false)?;
+        let framed = self.encode_plain("a", true)?;
+        let at =
+            framed.windows(bare.len().max(1)).position(|window| window == bare).unwrap_or_default();
+        let mut before = framed[..at].to_vec();
+        let after = framed.get(at + bare.len()..).unwrap_or_default().to_vec();
+        if let (Some(bos), Some(add_bos)) = (self.0.bos, self.0.add_bos) {
+            match (add_bos, before.first() == Some(&bos)) {
+                (true, false) => before.insert(0, bos),
+                (false, true) => {
+                    before.remove(0);
+                }
+                _ => {}
+            }
+        }
+        Ok(self.0.frame.get_or_init(|| Frame { before, after }))
+    }
+
+    /// The text of `ids`; ids outside the vocabulary have none.
+    ///
+    /// Bytes that are no UTF-8 become U+FFFD. It is always what a [`Detokenizer`] gives in pieces.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
+        if matches!(self.0.style, Style::Other) {
+            return self.decode_whole(ids, skip_special);
+        }
+        let mut detokenizer = self.detokenizer(skip_special);
+        let mut text = String::new();
+        for &id in ids {
+            detokenizer.push_to(id, &mut text)?;
+        }
+        text.push_str(&detokenizer.finish());
+        Ok(text)
+    }
+
+    /// The text of `ids` by the decoder that `tokenizer.json` names.
+    pub(crate) fn decode_whole(&self, ids: &[u32], skip: bool) -> Result<String, TextError> {
+        if ids.iter().all(|&id| self.is_unseen(id, skip)) {
+            // Some decoders count back from the last token and take for granted that there is one.
+            return Ok(String::new());
+        }
+        let decoded = self.0.pipeline.decode(ids, skip);
+        decoded.map_err(|error| TextError::Decode { reason: error.to_string() })
+    }
+
+    fn is_unseen(&self, id: u32, skip_special: bool) -> bool {
+        (skip_special && self.is_special(id)) || self.with_text(id, |_| ()).is_none()
+    }
+
+    /// Starts an incremental decoding.
+    pub fn detokenizer(&self, skip_special: bool) -> Detokenizer {
+        Detokenizer::new(self.clone(), skip_special)
+    }
+
+    pub(crate) fn style(&self) -> &Style {
+        &self.0.style
+    }
+
+    /// Calls `f` with the token as the decoder sees it, `None` for an unknown id.
+    pub(crate) fn with_text<R>(&self, id: u32, f: impl FnOnce(&str) -> R) -> Option<R> {
+        let pipeline = &self.0.pipeline;
+        if let Some(text) = pipeline.get_added_vocabulary().simple_id_to_token(id) {
+            return Some(f(&text));
+        }
+        match pipeline.get_model() {
+            AnyModel::Bpe(bpe) => bpe.text(id).map(f),
+            AnyModel::Other(_) => pipeline.id_to_token(id).map(|text| f(&text)),
+        }
+    }
+
+    /// One more than the highest id. A model may compute more logits than this.
+    pub fn vocab_size(&self) -> usize {
+        self.0.id_count as usize
+    }
+
+    /// The token as the vocabulary writes it, such as `Ġthe` or `▁the`.
+    pub fn token_text(&self, id: u32) -> Option<String> {
+        self.0.pipeline.id_to_token(id)
+    }
+
+    /// The bytes that the token stands for in the middle of a text; they need not be whole characters.
+    pub fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if matches!(self.0.style, Style::Other) {
+            self.with_text(id, |_| ())?;
+            return self.decode_whole(&[id], false).ok().map(String::into_bytes);
+        }
+        self.with_text(id, |token| self.0.style.push_bytes(token, &mut bytes))?;
+        Some(bytes)
+    }
+
+    /// Whether the token is a mark of the model's protocol rather than text.
+    pub fn is_special(&self, id: u32) -> bool {
+        let added = self.0.pipeline.get_added_vocabulary().get_added_tokens_decoder();
+        added.get(&id).is_some_and(|token| token.special)
+    }
+
+    /// The id of the token that the vocabulary writes exactly like this.
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        self.0.pipeline.token_to_id(token)
+    }
+
+    /// The token that starts a text, where the tokenizer has one.
+    pub fn bos(&self) -> Option<u32> {
+        self.0.bos
+    }
+
+    /// The tokens that end an answer: those of the model's configuration, then the tokenizer's own.
+    pub fn eos_ids(&self) -> &[u32] {
+        &self.0.end_ids
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tokenizer({} ids)", self.0.id_count)
+    }
+}
