@@ -1,8 +1,8 @@
 //! From GGUF blocks to affine groups, without loss.
 //!
 //! Q4_0, Q4_1 and Q8_0 are affine groups of 32 already: `w = d·(q − 8)`, `d·q + m` and `d·q` with
-//! signed bytes. The biases −8·d and −128·d are powers of two times a half, so they are halves as
-//! well unless they overflow; a tensor where one does keeps its scales and biases in f32.
+//! signed bytes. The biases −8·d and −128·d are halves, doubled three and seven times, so they are
+//! halves as well unless they overflow; a tensor where one does keeps its scales and biases in f32.
 
 use half::f16;
 
@@ -44,27 +44,54 @@ impl Affine {
         };
         let mut plan = Self { kind, bits, dtype: Dtype::F16 };
         for block in tensor.data.chunks_exact(kind.block_bytes as usize) {
-            let (scale, bias) = plan.scale_and_bias(block);
-            if !(scale.is_finite() && bias.is_finite()) {
+            let (scale, offset) = (half_bits(block, 0), plan.offset(block));
+            if !is_finite(scale) || matches!(offset, Offset::Stored(bias) if !is_finite(bias)) {
                 return Err(GgufDamage::NotFinite(tensor.name.clone()));
             }
-            if f16::from_f32(bias).to_f32().to_bits() != bias.to_bits() {
+            if let Offset::Doubled(times) = offset
+                && magnitude(scale) > LARGEST_HALF - (times << MANTISSA_BITS)
+            {
                 plan.dtype = Dtype::F32;
             }
         }
         Ok(Some(plan))
     }
 
-    /// Exact in f32: a half times a power of two, or a half as it is.
-    fn scale_and_bias(&self, block: &[u8]) -> (f32, f32) {
-        let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
-        let scale = half(0);
-        let bias = match self.kind {
-            TensorKind::Q4_0 => -8.0 * scale,
-            TensorKind::Q4_1 => half(2),
-            _ => -128.0 * scale,
-        };
-        (scale, bias)
+    /// Where the bias of a block comes from.
+    fn offset(&self, block: &[u8]) -> Offset {
+        match self.kind {
+            TensorKind::Q4_0 => Offset::Doubled(3),
+            TensorKind::Q4_1 => Offset::Stored(half_bits(block, 2)),
+            _ => Offset::Doubled(7),
+        }
+    }
+
+    fn append_scale(&self, block: &[u8], out: &mut Vec<u8>) {
+        let bits = half_bits(block, 0);
+        match self.dtype {
+            Dtype::F32 => Dtype::F32.put(f16::from_bits(bits).to_f32(), out),
+            _ => out.extend_from_slice(&bits.to_le_bytes()),
+        }
+    }
+
+    fn append_bias(&self, block: &[u8], out: &mut Vec<u8>) {
+        let scale = half_bits(block, 0);
+        match self.offset(block) {
+            // Of the three types only those with a product are ever kept in f32.
+            Offset::Stored(bias) => out.extend_from_slice(&bias.to_le_bytes()),
+            // A normal number is doubled by counting up its exponent; the plan has seen to it that
+            // there is room.
+            Offset::Doubled(times)
+                if self.dtype == Dtype::F16 && magnitude(scale) >= SMALLEST_NORMAL =>
+            {
+                let bias = (scale ^ SIGN) + (times << MANTISSA_BITS);
+                out.extend_from_slice(&bias.to_le_bytes());
+            }
+            Offset::Doubled(times) => {
+                let factor = -f32::from(1_u8 << times);
+                self.dtype.put(factor * f16::from_bits(scale).to_f32(), out);
+            }
+        }
     }
 
     /// Appends a part of a row of whole blocks.
@@ -77,14 +104,36 @@ impl Affine {
                 // Two's complement plus 128 is the byte with its highest bit flipped.
                 _ => blocks.for_each(|block| out.extend(block[2..34].iter().map(|q| q ^ 0x80))),
             },
-            Part::Scales => {
-                blocks.for_each(|block| self.dtype.put(self.scale_and_bias(block).0, out));
-            }
-            Part::Biases => {
-                blocks.for_each(|block| self.dtype.put(self.scale_and_bias(block).1, out));
-            }
+            Part::Scales => blocks.for_each(|block| self.append_scale(block, out)),
+            Part::Biases => blocks.for_each(|block| self.append_bias(block, out)),
         }
     }
+}
+
+/// The bias of a block.
+enum Offset {
+    /// The half that follows the scale.
+    Stored(u16),
+    /// Minus the scale, doubled this many times.
+    Doubled(u16),
+}
+
+const SIGN: u16 = 0x8000;
+const MANTISSA_BITS: u16 = 10;
+const SMALLEST_NORMAL: u16 = 1 << MANTISSA_BITS;
+/// 65504; without their signs, halves are ordered as their bits are.
+const LARGEST_HALF: u16 = 0x7bff;
+
+fn half_bits(block: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([block[at], block[at + 1]])
+}
+
+fn magnitude(half: u16) -> u16 {
+    half & !SIGN
+}
+
+fn is_finite(half: u16) -> bool {
+    magnitude(half) <= LARGEST_HALF
 }
 
 /// GGUF holds values 0–15 in the low halves of 16 bytes and 16–31 in the high ones; MLX holds
