@@ -1,0 +1,193 @@
+//! How tokens are drawn where a request does not say: by `generation_config.json`, else by us.
+//!
+//! A request's value wins over the model's, the model's over the built-in one (temperature 0.7,
+//! top-p 0.9, neither top-k nor min-p). `do_sample` decides what the model's silence means:
+//! - `false`: the model is meant to be greedy, temperature 0 (transformers ignores the other keys);
+//! - `true`: the model is meant to be sampled, and what it does not restrict is unrestricted, as in
+//!   transformers: temperature 1, top-p 1;
+//! - absent: the keys that are there count, and ours take the place of the others. (transformers
+//!   would be greedy, but few files without the key mean that: most hold token ids only.)
+
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::EngineError;
+use crate::request::{Sampling, SamplingParameters};
+
+/// No honest file comes near this.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What holds where a request is silent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SamplingDefaults {
+    /// Divisor of the logits; 0 takes the most probable token.
+    pub temperature: f32,
+    /// Number of tokens to choose from; 0 for all.
+    pub top_k: usize,
+    /// Probability of the tokens to choose from.
+    pub top_p: f32,
+    /// Least probability, relative to the most probable token.
+    pub min_p: f32,
+    /// Keys of `generation_config.json` that would change the tokens and are not applied.
+    pub ignored: Vec<String>,
+}
+
+impl Default for SamplingDefaults {
+    fn default() -> Self {
+        Self { temperature: 0.7, top_k: 0, top_p: 0.9, min_p: 0.0, ignored: Vec::new() }
+    }
+}
+
+impl SamplingDefaults {
+    /// Reads `generation_config.json` in the folder, where there is one.
+    pub fn open(folder: &Path) -> Result<Self, EngineError> {
+        let path = folder.join("generation_config.json");
+        let damaged = |reason: String| EngineError::GenerationConfig { path: path.clone(), reason };
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(damaged(error.to_string())),
+        };
+        let mut text = String::new();
+        file.take(MAX_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|error| damaged(error.to_string()))?;
+        let value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        Self::from_json(&value).map_err(damaged)
+    }
+
+    /// The same for the content of the file; the error names the key.
+    fn from_json(config: &Value) -> Result<Self, String> {
+        let number = |key: &str, max: f64| match config.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_f64().filter(|number| (0.0..=max).contains(number)) {
+                Some(number) => Ok(Some(number as f32)),
+                None => Err(format!("`{key}` is {value}, not a number from 0 to {max}")),
+            },
+        };
+        let do_sample = match config.get("do_sample") {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(value) => return Err(format!("`do_sample` is {value}, not true or false")),
+        };
+        let silent = match do_sample {
+            Some(false) => Self { temperature: 0.0, ..Self::default() },
+            Some(true) => Self { temperature: 1.0, top_p: 1.0, ..Self::default() },
+            None => Self::default(),
+        };
+        let penalties: [(&str, f64); 5] = [
+            ("repetition_penalty", 1.0),
+            ("presence_penalty", 0.0),
+            ("frequency_penalty", 0.0),
+            ("no_repeat_ngram_size", 0.0),
+            ("typical_p", 1.0),
+        ];
+        let ignored = penalties
+            .into_iter()
+            .filter(|(key, neutral)| {
+                config
+                    .get(*key)
+                    .and_then(Value::as_f64)
+                    .is_some_and(|value| (value - neutral).abs() > f64::EPSILON)
+            })
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        if do_sample == Some(false) {
+            return Ok(Self { ignored, ..silent });
+        }
+        Ok(Self {
+            temperature: number("temperature", 100.0)?.unwrap_or(silent.temperature),
+            top_k: number("top_k", 1e9)?.map_or(silent.top_k, |top_k| top_k as usize),
+            top_p: number("top_p", 1.0)?.unwrap_or(silent.top_p),
+            min_p: number("min_p", 1.0)?.unwrap_or(silent.min_p),
+            ignored,
+        })
+    }
+
+    /// The parameters of a request; the seed is drawn where it names none.
+    pub fn resolve(&self, sampling: &Sampling) -> Result<SamplingParameters, EngineError> {
+        let within = |key, value: f32, max: f32| {
+            if (0.0..=max).contains(&value) {
+                Ok(value)
+            } else {
+                Err(EngineError::BadSampling { key, value: f64::from(value), max: f64::from(max) })
+            }
+        };
+        Ok(SamplingParameters {
+            temperature: within(
+                "temperature",
+                sampling.temperature.unwrap_or(self.temperature),
+                100.0,
+            )?,
+            top_k: sampling.top_k.unwrap_or(self.top_k),
+            top_p: within("top_p", sampling.top_p.unwrap_or(self.top_p), 1.0)?,
+            min_p: within("min_p", sampling.min_p.unwrap_or(self.min_p), 1.0)?,
+            seed: sampling.seed.unwrap_or_else(fresh_seed),
+        })
+    }
+}
+
+/// A number that differs from call to call.
+fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    // The standard library keys every state anew, from the system's randomness.
+    RandomState::new().hash_one(std::time::Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(value: &Value) -> SamplingDefaults {
+        SamplingDefaults::from_json(value).unwrap()
+    }
+
+    #[test]
+    fn the_model_speaks_where_it_does() {
+        let bare = read(&json!({"bos_token_id": 1, "eos_token_id": 2}));
+        assert_eq!(bare, SamplingDefaults::default());
+        let qwen = read(&json!({"do_sample": true, "temperature": 0.7, "top_p": 0.8, "top_k": 20,
+            "repetition_penalty": 1.1}));
+        assert_eq!((qwen.temperature, qwen.top_k, qwen.top_p), (0.7, 20, 0.8));
+        assert_eq!(qwen.ignored, ["repetition_penalty"]);
+        let gemma = read(&json!({"do_sample": true, "top_k": 64, "top_p": 0.95}));
+        assert_eq!((gemma.temperature, gemma.top_k, gemma.top_p), (1.0, 64, 0.95));
+        let greedy = read(&json!({"do_sample": false, "temperature": 0.9}));
+        assert!(greedy.temperature.abs() < f32::EPSILON);
+        let part = read(&json!({"temperature": 0.3}));
+        assert_eq!((part.temperature, part.top_p), (0.3, 0.9));
+    }
+
+    #[test]
+    fn a_request_wins_and_is_checked() {
+        let defaults = read(&json!({"do_sample": false}));
+        let asked = Sampling { temperature: Some(0.4), seed: Some(3), ..Sampling::default() };
+        let found = defaults.resolve(&asked).unwrap();
+        assert_eq!((found.temperature, found.top_p, found.seed), (0.4, 0.9, 3));
+        for (key, sampling) in [
+            ("temperature", Sampling { temperature: Some(-0.1), ..Sampling::default() }),
+            ("temperature", Sampling { temperature: Some(f32::NAN), ..Sampling::default() }),
+            ("top_p", Sampling { top_p: Some(1.5), ..Sampling::default() }),
+            ("min_p", Sampling { min_p: Some(f32::INFINITY), ..Sampling::default() }),
+        ] {
+            let message = defaults.resolve(&sampling).unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
+        }
+    }
+
+    #[test]
+    fn damaged_values_are_named() {
+        for (key, value) in [
+            ("temperature", json!("hot")),
+            ("top_p", json!(2)),
+            ("top_k", json!(-1)),
+            ("do_sample", json!(1)),
+        ] {
+            let error = SamplingDefaults::from_json(&json!({ key: value })).unwrap_err();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! [`Engine`]: a loaded model and the thread that runs it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_format::Checkpoint;
+use mlxk_models::Progress;
+use mlxk_ops::Ops;
+use mlxk_text::{ChatTemplate, TextError, Tokenizer};
+
+use crate::event::Event;
+use crate::generation::{CancelHandle, Generation};
+use crate::plan::Needs;
+use crate::scheduler::{Limits, Scheduler};
+use crate::score::ScoreJob;
+use crate::task::{Sink, Task};
+use crate::worker::{Command, serve};
+use crate::{EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, memory, prompt};
+
+/// A model, ready to answer. Dropping it ends all requests.
+pub struct Engine {
+    commands: Option<Sender<Command>>,
+    closing: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    defaults: SamplingDefaults,
+    plan: MemoryPlan,
+    kv_bytes: Arc<AtomicU64>,
+    vocab_size: usize,
+    device: String,
+    load_time: Duration,
+}
+
+impl Engine {
+    /// Loads a checkpoint onto the processor.
+    pub fn load(options: &LoadOptions, progress: &mut Progress<'_>) -> Result<Self, EngineError> {
+        let started = Instant::now();
+        let cpu = Cpu::new(CpuOptions {
+            threads: options.threads,
+            exact: options.exact,
+            portable: options.portable,
+        })?;
+        let device = format!("{} · {} threads", cpu.instruction_set(), cpu.threads());
+        Self::load_onto(Box::new(cpu), device, started, options, progress)
+    }
+
+    /// Loads a checkpoint onto a device of the caller's.
+    pub fn load_on(
+        ops: Box<dyn Ops>,
+        device: impl Into<String>,
+        options: &LoadOptions,
+        progress: &mut Progress<'_>,
+    ) -> Result<Self, EngineError> {
+        Self::load_onto(ops, device.into(), Instant::now(), options, progress)
+    }
+
+    fn load_onto(
+        mut ops: Box<dyn Ops>,
+        device: String,
+        started: Instant,
+        options: &LoadOptions,
+        progress: &mut Progress<'_>,
+    ) -> Result<Self, EngineError> {
+        for (option, value) in
+            [("prefill_chunk", options.prefill_chunk), ("max_sequences", options.max_sequences)]
+        {
+            if value == 0 {
+                return Err(EngineError::BadOption { option, value, expected: "at least 1" });
+            }
+        }
+        // Reading a tokenizer takes as long as mapping a model, so the two go side by side.
+        let folder = options.path.clone();
+        let text = std::thread::Builder::new()
+            .name("mlxk-tokenizer".to_owned())
+            .spawn(move || Ok((Tokenizer::open(&folder)?, ChatTemplate::open(&folder)?)))?;
+        let checkpoint = Checkpoint::open(&options.path)?;
+        let defaults = SamplingDefaults::open(&options.path)?;
+        let shape = mlxk_models::shape(&checkpoint)?;
+        let rows = options.prefill_chunk + options.max_sequences;
+        let plan = MemoryPlan::new(&Needs {
+            shape: &shape,
+            weights_bytes: checkpoint.size_bytes(),
+            kv_value_bytes: if options.exact { 4 } else { 2 },
+            rows,
+            outputs: options.max_sequences,
+            available_bytes: options.memory_bytes.or_else(memory::available_bytes),
+            context: options.context,
+        })?;
+        checkpoint.will_need();
+        let mut quietly = |done, total| progress(done, total);
+        let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;
+        ops.kv_configure(model.kv());
+        let text: Result<_, TextError> =
+            text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (tokenizer, template) = text?;
+
+        let limits = Limits {
+            chunk: options.prefill_chunk,
+            sequences: options.max_sequences,
+            positions: plan.positions,
+            kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
+        };
+        let kv_bytes = Arc::new(AtomicU64::new(0));
+        let scheduler = Scheduler::new(model, ops, limits, Arc::clone(&kv_bytes));
+        let closing = Arc::new(AtomicBool::new(false));
+        let (commands, receiver) = channel();
+        let thread = {
+            let closing = Arc::clone(&closing);
+            std::thread::Builder::new()
+                .name("mlxk-engine".to_owned())
+                .spawn(move || serve(scheduler, &receiver, &closing))?
+        };
+        Ok(Self {
+            commands: Some(commands),
+            closing,
+            thread: Some(thread),
+            tokenizer,
+            template,
+            defaults,
+            plan,
+            kv_bytes,
+            vocab_size: shape.vocab_size,
+            device,
+            load_time: started.elapsed(),
+        })
+    }
+
+    /// Starts a request; its events come to the receiver that is returned.
+    pub fn submit(&self, request: Request) -> Result<Generation, EngineError> {
+        let (sender, events) = channel();
+        let cancel = CancelHandle::default();
+        let sink = move |event: Event| match sender.send(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        let prompt_tokens = self.submit_to(request, cancel.clone(), Box::new(sink))?;
+        Ok(Generation { events, cancel, prompt_tokens })
+    }
+
+    /// Starts a request whose events go to `sink`, on the engine's thread; `Break` cancels it.
+    /// Returns the number of tokens of the prompt.
+    pub fn submit_to(
+        &self,
+        request: Request,
+        cancel: CancelHandle,
+        sink: Sink,
+    ) -> Result<usize, EngineError> {
+        let submitted = Instant::now();
+        let order = prompt::order(self, request, cancel, sink, submitted)?;
+        let prompt_tokens = order.prompt.len();
+        self.send(Command::Run(Box::new(Task::new(order))))?;
+        Ok(prompt_tokens)
+    }
+
+    /// The tokens of a prompt, as [`Engine::submit`] computes them.
+    pub fn encode(&self, input: &crate::PromptInput) -> Result<Vec<u32>, EngineError> {
+        prompt::encode(self, input)
+    }
+
+    /// What the model thinks of given tokens: passes `visit` each position from `from` on with the
+    /// `[vocab]` natural log-probabilities of the token after it. Running requests wait meanwhile.
+    pub fn score(
+        &self,
+        ids: Vec<u32>,
+        from: usize,
+        mut visit: impl FnMut(usize, &[f32]) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        prompt::check(&ids, self.vocab_size, self.context() + 1)?;
+        // Few rows under way: they are large.
+        let (rows, receiver) = sync_channel(2);
+        self.send(Command::Score(ScoreJob { ids, from, rows }))?;
+        for (position, row) in (from..).zip(receiver) {
+            if visit(position, &row?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows of [`Engine::score`] at once: `[positions, vocab]` log-probabilities.
+    pub fn logits_for(&self, ids: Vec<u32>, from: usize) -> Result<Vec<Vec<f32>>, EngineError> {
+        let mut rows = Vec::new();
+        self.score(ids, from, |_, row| {
+            rows.push(row.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The model's tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The model's chat template, where it has one.
+    pub fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
+    }
+
+    /// What holds where a request is silent.
+    pub fn defaults(&self) -> &SamplingDefaults {
+        &self.defaults
+    }
+
+    /// Tokens of prompt and answer together.
+    pub fn context(&self) -> usize {
+        self.plan.context
+    }
+
+    /// What the engine takes of the memory.
+    pub fn memory(&self) -> &MemoryPlan {
+        &self.plan
+    }
+
+    /// Bytes that the KV cache occupies now.
+    pub fn kv_bytes(&self) -> u64 {
+        self.kv_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Number of the model's token ids.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// What the model runs on, for people.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// How long loading took.
+    pub fn load_time(&self) -> Duration {
+        self.load_time
+    }
+
+    fn send(&self, command: Command) -> Result<(), EngineError> {
+        let commands = self.commands.as_ref().ok_or(EngineError::Stopped)?;
+        commands.send(command).map_err(|_| EngineError::Stopped)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
+        // The thread wakes when the channel closes.
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("device", &self.device)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! How an engine is set up.
+
+use std::path::PathBuf;
+
+/// What [`crate::Engine::load`] is told.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The checkpoint's folder.
+    pub path: PathBuf,
+    /// Threads that compute; the device decides where `None`.
+    pub threads: Option<usize>,
+    /// Compute in f32 throughout: slower, and the reference for parity.
+    pub exact: bool,
+    /// Use the portable kernels, whatever the processor offers.
+    pub portable: bool,
+    /// Tokens of prompt and answer together; what model and memory allow where `None`.
+    pub context: Option<usize>,
+    /// Tokens of prompts that one step computes.
+    pub prefill_chunk: usize,
+    /// Requests that are computed at once; more wait.
+    pub max_sequences: usize,
+    /// Keeps what finished requests computed, for requests that begin alike.
+    pub reuse_prefixes: bool,
+    /// Bytes that the engine may take; what the system can give where `None`.
+    pub memory_bytes: Option<u64>,
+}
+
+impl LoadOptions {
+    /// The defaults for the checkpoint in this folder.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            threads: None,
+            exact: false,
+            portable: false,
+            context: None,
+            prefill_chunk: 256,
+            max_sequences: 16,
+            reuse_prefixes: true,
+            memory_bytes: None,
+        }
+    }
+}

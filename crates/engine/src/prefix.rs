@@ -1,0 +1,93 @@
+//! Sequences of finished requests, kept for requests that begin with the same tokens.
+//!
+//! A conversation repeats all it said before, and a system prompt starts many of them: what two
+//! requests share is computed once. The KV cache of a token depends on the tokens before it alone,
+//! so reusing it changes no answer.
+
+use mlxk_ops::{Ops, PAGE_POSITIONS, Sequence};
+
+struct Entry {
+    /// `[positions]` the tokens that the sequence holds.
+    ids: Vec<u32>,
+    sequence: Sequence,
+}
+
+/// Kept sequences, the least recently used first.
+pub(crate) struct PrefixCache {
+    entries: Vec<Entry>,
+    /// Most positions of all together.
+    capacity: usize,
+}
+
+impl PrefixCache {
+    /// A cache of at most `capacity` positions; 0 keeps nothing.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { entries: Vec::new(), capacity }
+    }
+
+    /// Positions that all sequences hold, in whole pages.
+    pub(crate) fn positions(&self) -> usize {
+        self.entries.iter().map(|entry| entry.ids.len().next_multiple_of(PAGE_POSITIONS)).sum()
+    }
+
+    /// A new sequence that holds as many of the first tokens of `ids` as are known, and how many.
+    /// At least the last token is left to compute: its logits are wanted.
+    pub(crate) fn fork(&mut self, ops: &mut dyn Ops, ids: &[u32]) -> Option<(Sequence, usize)> {
+        let shared = |entry: &Entry| {
+            let equal = entry.ids.iter().zip(ids).take_while(|(a, b)| a == b).count();
+            equal.min(ids.len() - 1)
+        };
+        let (index, shared) = self
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (index, shared(entry)))
+            .max_by_key(|&(_, shared)| shared)?;
+        if shared == 0 {
+            return None;
+        }
+        // Used now, so dropped last.
+        let entry = self.entries.remove(index);
+        let sequence = ops.kv_fork(entry.sequence);
+        ops.kv_truncate(sequence, shared);
+        self.entries.push(entry);
+        Some((sequence, shared))
+    }
+
+    /// Keeps a sequence that holds `ids`, or frees it.
+    pub(crate) fn insert(&mut self, ops: &mut dyn Ops, sequence: Sequence, ids: &[u32]) {
+        if ids.is_empty()
+            || ids.len() > self.capacity
+            || self.entries.iter().any(|entry| entry.ids.starts_with(ids))
+        {
+            ops.kv_free(sequence);
+            return;
+        }
+        // What the new sequence continues is in it.
+        self.entries.retain(|entry| {
+            let contained = ids.starts_with(&entry.ids);
+            if contained {
+                ops.kv_free(entry.sequence);
+            }
+            !contained
+        });
+        self.entries.push(Entry { ids: ids.to_vec(), sequence });
+        while self.positions() > self.capacity.next_multiple_of(PAGE_POSITIONS) {
+            self.evict(ops);
+        }
+    }
+
+    /// Frees the least recently used sequence; whether there was one.
+    pub(crate) fn evict(&mut self, ops: &mut dyn Ops) -> bool {
+        if self.entries.is_empty() {
+            return false;
+        }
+        ops.kv_free(self.entries.remove(0).sequence);
+        true
+    }
+
+    /// Gives up all sequences; the caller frees them.
+    pub(crate) fn drain(&mut self) -> Vec<Sequence> {
+        self.entries.drain(..).map(|entry| entry.sequence).collect()
+    }
+}

@@ -1,0 +1,89 @@
+//! From a request to something that can run: rendered, encoded, checked.
+
+use std::time::Instant;
+
+use mlxk_text::{Message, RenderOptions};
+
+use crate::event::FinishReason;
+use crate::generation::CancelHandle;
+use crate::task::{Order, Sink};
+use crate::{Engine, EngineError, PromptInput, Request};
+
+/// Most alternatives of a token that a request can ask for.
+const MAX_LOGPROBS: usize = 100;
+
+/// The tokens of a prompt.
+pub(crate) fn encode(engine: &Engine, input: &PromptInput) -> Result<Vec<u32>, EngineError> {
+    match input {
+        PromptInput::Messages { system, messages } => {
+            if messages.is_empty() {
+                return Err(EngineError::EmptyPrompt);
+            }
+            let template = engine.template().ok_or(EngineError::NoChatTemplate)?;
+            let system = system.iter().map(|text| Message::new("system", text.as_str()));
+            let messages: Vec<Message> = system.chain(messages.iter().cloned()).collect();
+            let text = template.render(&messages, &RenderOptions::default())?;
+            // A template writes the special tokens itself.
+            Ok(engine.tokenizer().encode(&text, false)?)
+        }
+        PromptInput::Text(text) if text.is_empty() => Err(EngineError::EmptyPrompt),
+        PromptInput::Text(text) => Ok(engine.tokenizer().encode_prompt(text)?),
+        PromptInput::Tokens(ids) => Ok(ids.clone()),
+    }
+}
+
+/// Refuses tokens that the model cannot continue within `context`.
+pub(crate) fn check(ids: &[u32], vocab_size: usize, context: usize) -> Result<(), EngineError> {
+    if ids.is_empty() {
+        return Err(EngineError::EmptyPrompt);
+    }
+    if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
+        return Err(EngineError::UnknownToken { id, vocab_size });
+    }
+    if ids.len() >= context {
+        return Err(EngineError::PromptTooLong { prompt_tokens: ids.len(), context });
+    }
+    Ok(())
+}
+
+/// Checks a request and makes it ready to run.
+pub(crate) fn order(
+    engine: &Engine,
+    request: Request,
+    cancel: CancelHandle,
+    sink: Sink,
+    submitted: Instant,
+) -> Result<Order, EngineError> {
+    if request.max_tokens == Some(0) {
+        return Err(EngineError::ZeroMaxTokens);
+    }
+    if request.stop.iter().any(String::is_empty) {
+        return Err(EngineError::EmptyStop);
+    }
+    if let Some(requested) = request.logprobs.filter(|&count| count > MAX_LOGPROBS) {
+        return Err(EngineError::TooManyLogprobs { requested, maximum: MAX_LOGPROBS });
+    }
+    let sampling = engine.defaults().resolve(&request.sampling)?;
+    let prompt = encode(engine, &request.prompt)?;
+    let context = engine.context();
+    check(&prompt, engine.vocab_size(), context)?;
+    let room = context - prompt.len();
+    let limit = match request.max_tokens {
+        Some(most) if most <= room => (prompt.len() + most, FinishReason::MaxTokens),
+        _ => (context, FinishReason::ContextFull),
+    };
+    let tokenizer = engine.tokenizer();
+    Ok(Order {
+        prompt,
+        sampling,
+        limit,
+        stop: request.stop,
+        eos: if request.ignore_eos { Vec::new() } else { tokenizer.eos_ids().to_vec() },
+        logprobs: request.logprobs,
+        detokenizer: tokenizer.detokenizer(true),
+        sink,
+        cancel: cancel.0,
+        load: engine.load_time(),
+        submitted,
+    })
+}

@@ -1,0 +1,230 @@
+//! Which tokens the next step computes: continuous batching.
+//!
+//! A step holds one row of every sequence that generates, and as many rows of waiting prompts as
+//! fit into a chunk, in the order of their arrival. Where the KV cache is full, the youngest
+//! request gives its place up and is computed again later; nobody sees a difference, because a
+//! token depends neither on the batch nor on when it is computed.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mlxk_models::Model;
+use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
+
+use crate::EngineError;
+use crate::prefix::PrefixCache;
+use crate::task::Task;
+
+/// The bounds of a step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Most rows of prompts.
+    pub(crate) chunk: usize,
+    /// Most requests that run at once.
+    pub(crate) sequences: usize,
+    /// Positions that all sequences may hold together.
+    pub(crate) positions: usize,
+    /// Of these, positions of sequences that are kept for later requests.
+    pub(crate) kept_positions: usize,
+}
+
+/// The owner of model, device and running requests.
+pub(crate) struct Scheduler {
+    pub(crate) model: Box<dyn Model>,
+    pub(crate) ops: Box<dyn Ops>,
+    pub(crate) limits: Limits,
+    waiting: VecDeque<Task>,
+    /// In the order of their arrival.
+    active: Vec<Task>,
+    kept: PrefixCache,
+    /// Bytes of the KV cache, for others to read.
+    kv_bytes: Arc<AtomicU64>,
+}
+
+/// The part of a step that belongs to a task.
+struct Part {
+    /// Index among the active tasks.
+    task: usize,
+    /// Tokens that are computed.
+    count: usize,
+    /// Whether they are all that are pending, so that a token is drawn.
+    draws: bool,
+}
+
+impl Scheduler {
+    pub(crate) fn new(
+        model: Box<dyn Model>,
+        ops: Box<dyn Ops>,
+        limits: Limits,
+        kv_bytes: Arc<AtomicU64>,
+    ) -> Self {
+        let kept = PrefixCache::new(limits.kept_positions);
+        Self { model, ops, limits, waiting: VecDeque::new(), active: Vec::new(), kept, kv_bytes }
+    }
+
+    pub(crate) fn submit(&mut self, task: Task) {
+        self.waiting.push_back(task);
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.active.is_empty()
+    }
+
+    /// Computes one step of all requests that can take part. A failure ends those that took part.
+    pub(crate) fn step(&mut self) {
+        self.remove_ended();
+        self.admit();
+        let parts = self.plan();
+        let result = catch_unwind(AssertUnwindSafe(|| self.compute(&parts)));
+        let reason = match result {
+            Ok(Ok(())) => return self.remove_ended(),
+            Ok(Err(error)) => Failure::Refused(error.to_string()),
+            Err(panic) => Failure::Panicked(message_of(&*panic)),
+        };
+        for part in &parts {
+            self.active[part.task].fail(reason.error());
+        }
+        // Whatever the step left behind is not to be built upon.
+        let kept = self.kept.drain();
+        let failed = self.active.extract_if(.., |task| task.has_failed());
+        let mut failed: Vec<Task> = failed.collect();
+        let sequences = failed.iter_mut().filter_map(|task| Some(task.release()?.0));
+        for sequence in kept.into_iter().chain(sequences).collect::<Vec<_>>() {
+            self.free_guarded(sequence);
+        }
+    }
+
+    /// Ends all requests.
+    pub(crate) fn stop(&mut self) {
+        for mut task in self.active.drain(..).chain(self.waiting.drain(..)) {
+            task.fail(EngineError::Stopped);
+        }
+    }
+
+    /// Drops what has ended or was cancelled, and keeps its sequences for later requests.
+    fn remove_ended(&mut self) {
+        self.waiting.retain_mut(|task| !task.check_cancelled());
+        for mut task in self.active.extract_if(.., Task::check_cancelled) {
+            let failed = task.has_failed();
+            match task.release() {
+                Some((sequence, _)) if failed => self.ops.kv_free(sequence),
+                Some((sequence, ids)) => self.kept.insert(&mut *self.ops, sequence, ids),
+                None => {}
+            }
+        }
+        self.kv_bytes.store(self.ops.kv_bytes() as u64, Ordering::Relaxed);
+    }
+
+    /// Lets waiting requests take part, as far as there is room.
+    fn admit(&mut self) {
+        while self.active.len() < self.limits.sequences {
+            let Some(task) = self.waiting.front() else { return };
+            let needed = pages(task.ids().len() + 1);
+            if !self.active.is_empty() && self.active_positions() + needed > self.limits.positions {
+                return;
+            }
+            let Some(mut task) = self.waiting.pop_front() else { return };
+            match self.kept.fork(&mut *self.ops, task.ids()) {
+                Some((sequence, cached)) => task.start(sequence, cached),
+                None => task.start(self.ops.kv_new(), 0),
+            }
+            self.active.push(task);
+        }
+    }
+
+    /// Positions that the active requests hold or are about to hold.
+    fn active_positions(&self) -> usize {
+        self.active.iter().map(|task| pages(task.ids().len())).sum()
+    }
+
+    /// Divides the step among the active requests, and makes room for it.
+    fn plan(&mut self) -> Vec<Part> {
+        while self.active_positions() + self.kept.positions() > self.limits.positions {
+            if self.kept.evict(&mut *self.ops) {
+                continue;
+            }
+            if self.active.len() < 2 {
+                break;
+            }
+            let Some(mut youngest) = self.active.pop() else { break };
+            if let Some((sequence, _)) = youngest.release() {
+                self.ops.kv_free(sequence);
+            }
+            self.waiting.push_front(youngest);
+        }
+        let mut room = self.limits.chunk;
+        let mut parts = Vec::with_capacity(self.active.len());
+        for (task, state) in self.active.iter().enumerate() {
+            let pending = state.pending().len();
+            // A row that generates always takes part; prompts share the chunk.
+            let count = if pending == 1 { 1 } else { pending.min(room) };
+            room -= if pending == 1 { 0 } else { count };
+            if count > 0 {
+                parts.push(Part { task, count, draws: count == pending });
+            }
+        }
+        parts
+    }
+
+    /// Computes the parts and draws their tokens.
+    fn compute(&mut self, parts: &[Part]) -> Result<(), EngineError> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        for part in parts {
+            let task = &self.active[part.task];
+            let sequence = task.sequence().expect("an active request has a sequence");
+            batch.push(sequence, task.computed(), &task.pending()[..part.count], part.draws);
+        }
+        let logits = self.model.forward(&mut *self.ops, &batch)?;
+        let vocab_size = self.model.vocab_size();
+        let drawing = parts.iter().filter(|part| part.draws).count();
+        let logits = if drawing > 0 { self.ops.read(logits)? } else { &[] };
+        let mut rows = logits.chunks_exact(vocab_size);
+        for part in parts {
+            let task = &mut self.active[part.task];
+            task.advance(part.count);
+            if part.draws {
+                task.accept(rows.next().expect("every drawing part has a row of logits"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees a sequence of a device that may be damaged.
+    pub(crate) fn free_guarded(&mut self, sequence: Sequence) {
+        // A second panic says nothing new; the sequence is lost at worst.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.ops.kv_free(sequence)));
+    }
+}
+
+enum Failure {
+    Refused(String),
+    Panicked(String),
+}
+
+impl Failure {
+    fn error(&self) -> EngineError {
+        match self {
+            Self::Refused(reason) => EngineError::Step { reason: reason.clone() },
+            Self::Panicked(reason) => EngineError::Panicked { reason: reason.clone() },
+        }
+    }
+}
+
+/// Positions in whole pages.
+fn pages(positions: usize) -> usize {
+    positions.next_multiple_of(PAGE_POSITIONS)
+}
+
+/// What a panic said.
+pub(crate) fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

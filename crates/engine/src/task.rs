@@ -1,0 +1,235 @@
+//! A request that runs: its tokens, its text, and what becomes of them.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mlxk_ops::Sequence;
+use mlxk_text::{Detokenizer, StopStrings};
+
+use crate::event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
+use crate::sampler::{Candidate, Sampler, best, log_sum_exp};
+use crate::{EngineError, SamplingParameters};
+
+/// Where the events of a request go, on the engine's thread. `Break` cancels the request.
+pub type Sink = Box<dyn FnMut(Event) -> ControlFlow<()> + Send>;
+
+/// What a [`Task`] is made from: a request, checked and encoded.
+pub(crate) struct Order {
+    /// `[prompt]` token ids, not empty.
+    pub(crate) prompt: Vec<u32>,
+    pub(crate) sampling: SamplingParameters,
+    /// Most tokens of prompt and answer together, and why it ends there.
+    pub(crate) limit: (usize, FinishReason),
+    pub(crate) stop: Vec<String>,
+    /// Tokens that end the answer.
+    pub(crate) eos: Vec<u32>,
+    pub(crate) logprobs: Option<usize>,
+    pub(crate) detokenizer: Detokenizer,
+    pub(crate) sink: Sink,
+    pub(crate) cancel: Arc<AtomicBool>,
+    pub(crate) load: Duration,
+    pub(crate) submitted: Instant,
+}
+
+/// A running request. Once it has ended it only waits to be removed.
+pub(crate) struct Task {
+    order: Order,
+    /// `[prompt + answer]` token ids.
+    ids: Vec<u32>,
+    /// Positions in the KV cache.
+    computed: usize,
+    sequence: Option<Sequence>,
+    cached_tokens: usize,
+    sampler: Sampler,
+    stop: StopStrings,
+    started: Option<Instant>,
+    first_token: Option<Instant>,
+    last_token: Option<Instant>,
+    ended: bool,
+    /// What its sequence holds is not to be trusted.
+    failed: bool,
+}
+
+impl Task {
+    pub(crate) fn new(order: Order) -> Self {
+        Self {
+            ids: order.prompt.clone(),
+            computed: 0,
+            sequence: None,
+            cached_tokens: 0,
+            sampler: Sampler::new(order.sampling),
+            stop: StopStrings::new(&order.stop),
+            started: None,
+            first_token: None,
+            last_token: None,
+            ended: false,
+            failed: false,
+            order,
+        }
+    }
+
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    pub(crate) fn computed(&self) -> usize {
+        self.computed
+    }
+
+    /// Tokens that have to be computed before the next can be drawn; at least one.
+    pub(crate) fn pending(&self) -> &[u32] {
+        &self.ids[self.computed..]
+    }
+
+    pub(crate) fn sequence(&self) -> Option<Sequence> {
+        self.sequence
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether the caller lost interest; ends the request if so.
+    pub(crate) fn check_cancelled(&mut self) -> bool {
+        if !self.ended && self.order.cancel.load(Ordering::Relaxed) {
+            self.finish(FinishReason::Cancelled);
+        }
+        self.ended
+    }
+
+    /// Gives it a sequence that holds its first `cached` tokens.
+    pub(crate) fn start(&mut self, sequence: Sequence, cached: usize) {
+        self.sequence = Some(sequence);
+        self.computed = cached;
+        if self.started.is_none() {
+            self.started = Some(Instant::now());
+            self.cached_tokens = cached;
+        }
+    }
+
+    /// Takes its sequence away; everything has to be computed again. Returns what the sequence
+    /// holds.
+    pub(crate) fn release(&mut self) -> Option<(Sequence, &[u32])> {
+        let computed = std::mem::take(&mut self.computed);
+        Some((self.sequence.take()?, &self.ids[..computed]))
+    }
+
+    /// `count` more positions are in the KV cache.
+    pub(crate) fn advance(&mut self, count: usize) {
+        let prompt_total = self.order.prompt.len();
+        let was_prompt = self.computed < prompt_total;
+        let in_parts = count < prompt_total - self.cached_tokens;
+        self.computed += count;
+        if was_prompt && in_parts && self.first_token.is_none() {
+            let prompt_done = self.computed.min(prompt_total);
+            self.send(Event::Progress { prompt_done, prompt_total });
+        }
+    }
+
+    /// Draws the next token from its logits, and ends the request where that is the last.
+    pub(crate) fn accept(&mut self, logits: &[f32]) {
+        if self.ended {
+            return;
+        }
+        let position = self.ids.len();
+        let Ok(id) = self.sampler.sample(logits, position as u64) else {
+            self.fail(EngineError::InvalidLogits { position });
+            return;
+        };
+        let now = Instant::now();
+        self.first_token.get_or_insert(now);
+        self.last_token = Some(now);
+        self.ids.push(id);
+        if let Some(count) = self.order.logprobs {
+            self.send(Event::Token(token_info(logits, id, count)));
+        }
+        if self.order.eos.contains(&id) {
+            self.flush(FinishReason::Eos);
+            return;
+        }
+        let text = match self.order.detokenizer.push(id) {
+            Ok(text) => text,
+            Err(error) => return self.fail(error.into()),
+        };
+        if !self.push_text(&text) && self.ids.len() >= self.order.limit.0 {
+            self.flush(self.order.limit.1.clone());
+        }
+    }
+
+    /// Ends the request with an error.
+    pub(crate) fn fail(&mut self, error: EngineError) {
+        if !self.ended {
+            self.ended = true;
+            self.failed = true;
+            self.send(Event::Error(error));
+        }
+    }
+
+    /// Sends text as far as it cannot become a stop string; whether one ended the request.
+    fn push_text(&mut self, text: &str) -> bool {
+        let passed = self.stop.push(text);
+        self.send_text(passed.text);
+        let Some(index) = passed.matched else { return false };
+        self.finish(FinishReason::Stop(self.order.stop[index].clone()));
+        true
+    }
+
+    /// Ends the request with all text that was held back.
+    fn flush(&mut self, reason: FinishReason) {
+        let rest = self.order.detokenizer.finish();
+        if !self.push_text(&rest) {
+            let held = self.stop.finish();
+            self.send_text(held);
+            self.finish(reason);
+        }
+    }
+
+    fn finish(&mut self, finish_reason: FinishReason) {
+        self.ended = true;
+        let usage = Usage {
+            prompt_tokens: self.order.prompt.len(),
+            cached_tokens: self.cached_tokens,
+            completion_tokens: self.ids.len() - self.order.prompt.len(),
+        };
+        let between = |from: Option<Instant>, to: Option<Instant>| {
+            from.zip(to).map_or(Duration::ZERO, |(from, to)| to.duration_since(from))
+        };
+        let submitted = Some(self.order.submitted);
+        let timings = Timings {
+            load: self.order.load,
+            queued: between(submitted, self.started),
+            prefill: between(self.started, self.first_token),
+            decode: between(self.first_token, self.last_token),
+            time_to_first_token: between(submitted, self.first_token),
+        };
+        let seed = self.order.sampling.seed;
+        self.send(Event::Done(Done { finish_reason, usage, timings, seed }));
+    }
+
+    fn send_text(&mut self, text: String) {
+        if !text.is_empty() {
+            self.send(Event::Text(text));
+        }
+    }
+
+    fn send(&mut self, event: Event) {
+        if (self.order.sink)(event).is_break() {
+            self.order.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The log-probabilities of a token and of the best ones.
+fn token_info(logits: &[f32], id: u32, count: usize) -> TokenInfo {
+    let total = log_sum_exp(logits).unwrap_or(f64::NAN);
+    let logprob = |logit: f32| (f64::from(logit) - total) as f32;
+    let mut candidates = Vec::new();
+    best(logits, count, &mut candidates);
+    TokenInfo {
+        id,
+        logprob: logprob(logits[id as usize]),
+        top: candidates.iter().map(|&Candidate { id, logit }| (id, logprob(logit))).collect(),
+    }
+}
