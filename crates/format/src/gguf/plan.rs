@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::blocks::{Affine, Part};
 use super::reader::{Gguf, Problem, Tensor};
@@ -12,7 +12,7 @@ use super::tokenizer::tokenizer;
 use super::{GgufLimit, TensorKind, config};
 use crate::safetensors::{TensorSpec, Writer, file_bytes};
 use crate::writer::{json_bytes, quantization_table};
-use crate::{Dtype, ElementType, FormatError, Mode, map_file};
+use crate::{Bytes, Dtype, ElementType, FormatError, Mode, map_file};
 
 /// A GGUF file that can be imported, and what will come of it.
 #[derive(Debug)]
@@ -47,13 +47,13 @@ const METADATA: &[(&str, &str)] = &[("format", "mlx")];
 impl Plan {
     /// Reads the file and checks that all of it can be translated.
     pub fn new(path: &Path) -> Result<Self, FormatError> {
-        let gguf = Gguf::parse(path, &map_file(path)?).map_err(|problem| problem.of(path))?;
-        Self::of(gguf)
+        Self::from_bytes(path, &map_file(path)?)
     }
 
-    fn of(gguf: Gguf) -> Result<Self, FormatError> {
-        let path: PathBuf = gguf.path.clone();
-        let plan = Self::check(gguf).map_err(|problem| problem.of(&path))?;
+    /// The same for bytes that are in memory already; `path` serves messages only.
+    pub fn from_bytes(path: &Path, file: &Bytes) -> Result<Self, FormatError> {
+        let plan =
+            Gguf::parse(path, file).and_then(Self::check).map_err(|problem| problem.of(path))?;
         let specs = plan.specs();
         let text_bytes: u64 = plan.texts.iter().map(|(_, text)| text.len() as u64).sum();
         let output_bytes = file_bytes(&specs, METADATA)?.saturating_add(text_bytes);
@@ -92,7 +92,7 @@ impl Plan {
         let texts = vec![
             ("config.json", json_bytes(&config.into())),
             ("generation_config.json", json_bytes(&config::generation_config(&gguf, &layout)?)),
-            ("tokenizer.json", json_bytes(&tokenizer.tokenizer)),
+            ("tokenizer.json", tokenizer.tokenizer),
             ("tokenizer_config.json", json_bytes(&tokenizer.config)),
         ];
         Ok(Self { gguf, sources, texts, modes, parameters, output_bytes: 0 })

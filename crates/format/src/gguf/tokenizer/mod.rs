@@ -26,7 +26,9 @@ mod token_type {
 
 /// The two files.
 pub(super) struct Tokenizer {
-    pub(super) tokenizer: Value,
+    /// `tokenizer.json` as it is written. In one line: it is too long to be looked at, and three
+    /// times as long with a line for every member.
+    pub(super) tokenizer: Vec<u8>,
     pub(super) config: Value,
 }
 
@@ -78,6 +80,7 @@ pub(super) fn tokenizer(
         other => return Err(GgufLimit::Tokenizer(other.to_owned()).into()),
     };
     let config = tokens.config(&tokenizer, sizes)?;
+    let tokenizer = serde_json::to_vec(&tokenizer).expect("a JSON value serializes");
     Ok(Tokenizer { tokenizer, config })
 }
 
