@@ -1,11 +1,24 @@
 //! Drives the conversion of a GGUF file, and passes its progress on.
 
+use std::ops::ControlFlow;
 use std::path::Path;
+
+use mlxk_format::FormatError;
+use mlxk_format::gguf::Plan;
 
 use crate::{HubError, Reporter, Result};
 
-/// Writes the checkpoint made from `gguf` into the folder `output`, which exists.
-pub(crate) fn convert(gguf: &Path, _output: &Path, reporter: &dyn Reporter) -> Result<()> {
+/// Writes the planned checkpoint into the folder `output`, which exists and is empty.
+pub(crate) fn write(plan: &Plan, output: &Path, reporter: &dyn Reporter) -> Result<()> {
     reporter.stage("Converting to MLX");
-    Err(HubError::BadPath { path: gguf.to_owned(), problem: "cannot be converted yet" })
+    let mut progress = |done, total| {
+        reporter.advance(done, total);
+        if reporter.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    plan.write(output, &mut progress).map_err(|error| match error {
+        FormatError::Cancelled => HubError::Cancelled,
+        error => error.into(),
+    })?;
+    reporter.advance(plan.output_bytes(), plan.output_bytes());
+    Ok(())
 }

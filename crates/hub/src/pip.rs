@@ -1,6 +1,7 @@
 //! Downloads one wheel with the user's own pip, so that their index, mirror, proxy and
 //! credentials apply. The wheel is only fetched: nothing in it is built, installed or run.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -113,7 +114,8 @@ impl Drop for Running {
 /// What pip printed and how it ended.
 struct Ended {
     status: ExitStatus,
-    errors: Vec<String>,
+    /// The last lines of its error output.
+    errors: VecDeque<String>,
 }
 
 enum Line {
@@ -134,9 +136,15 @@ fn watch(
     std::thread::spawn(move || read_lines(output, &sender, Line::Output));
     std::thread::spawn(move || read_lines(errors, &to_errors, Line::Error));
 
-    let mut kept = Vec::new();
+    let mut kept = VecDeque::new();
+    let mut keep = |line| {
+        if kept.len() == MAX_KEPT_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(line);
+    };
     let mut total_bytes = 0;
-    loop {
+    let status = loop {
         if reporter.cancelled() {
             return Err(HubError::Cancelled);
         }
@@ -147,26 +155,24 @@ fn watch(
                     announced(bytes)?;
                 }
             }
-            Some(Line::Error(line)) => {
-                if kept.len() < MAX_KEPT_LINES {
-                    kept.push(line);
-                }
-            }
+            Some(Line::Error(line)) => keep(line),
             None => {
                 if total_bytes > 0 {
                     reporter.advance(downloaded(folders).min(total_bytes), total_bytes);
                 }
-                let status = child.0.try_wait().map_err(HubError::io("wait for pip"))?;
-                if let Some(status) = status {
-                    kept.extend(lines.try_iter().filter_map(|line| match line {
-                        Line::Error(line) => Some(line),
-                        Line::Output(_) => None,
-                    }));
-                    return Ok(Ended { status, errors: kept });
+                if let Some(status) = child.0.try_wait().map_err(HubError::io("wait for pip"))? {
+                    break status;
                 }
             }
         }
+    };
+    // The last words may still be on their way; a pipe that someone else holds open ends the wait.
+    while let Ok(line) = lines.recv_timeout(POLL) {
+        if let Line::Error(line) = line {
+            keep(line);
+        }
     }
+    Ok(Ended { status, errors: kept })
 }
 
 /// The next line; `None` after a short while without one, also once both pipes are closed.

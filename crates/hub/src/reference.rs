@@ -111,13 +111,13 @@ fn parse(text: &str) -> Result<Reference, Problem> {
     if is_path(text) {
         return Ok(Reference::Folder(PathBuf::from(text)));
     }
-    if text.contains('\\') || text.ends_with('/') || text.matches('/').count() > 1 {
+    let (name, revision) = split_revision(text)?;
+    if name.contains('\\') || name.ends_with('/') || name.matches('/').count() > 1 {
         return problem(
             "is neither `NAME` nor `org/NAME`",
             format!("For a folder write `./{}`", text.replace('`', "")),
         );
     }
-    let (name, revision) = split_revision(text)?;
     if name.contains(':') {
         if revision.is_some() {
             return Err(format!("has both a tag and a revision: `{text}`").into());

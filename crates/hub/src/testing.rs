@@ -1,7 +1,9 @@
 //! Folders as the tests need them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::store::Origin;
@@ -126,4 +128,142 @@ pub(crate) fn origin(source: &str) -> Origin {
         imported_unix_s: 1,
         importer: "test".to_owned(),
     }
+}
+
+/// A file to put into a wheel.
+pub(crate) struct WheelFile<'a> {
+    pub name: &'a str,
+    pub content: &'a [u8],
+    /// Hash field and size as the RECORD shall have them, where not the truth.
+    pub recorded: Option<(String, usize)>,
+    /// Whether the RECORD has a row for it.
+    pub listed: bool,
+    pub deflated: bool,
+}
+
+impl<'a> WheelFile<'a> {
+    pub(crate) fn new(name: &'a str, content: &'a [u8]) -> Self {
+        Self { name, content, recorded: None, listed: true, deflated: false }
+    }
+}
+
+/// Writes a wheel that pip accepts, with a RECORD over `files`.
+pub(crate) fn write_wheel(folder: &Path, file_name: &str, files: &[WheelFile<'_>]) -> PathBuf {
+    let path = folder.join(file_name);
+    let mut parts = file_name.split('-');
+    let (package, version) = (parts.next().unwrap(), parts.next().unwrap());
+    let info = format!("{package}-{version}.dist-info");
+    let metadata = format!("Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n");
+    let tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+    let (metadata_name, tag_name) = (format!("{info}/METADATA"), format!("{info}/WHEEL"));
+    let own = [
+        WheelFile::new(&metadata_name, metadata.as_bytes()),
+        WheelFile::new(&tag_name, tag.as_bytes()),
+    ];
+    let mut archive = zip::ZipWriter::new(fs_err::File::create(&path).unwrap());
+    let mut record = String::new();
+    let stored = || {
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)
+    };
+    for file in files.iter().chain(&own) {
+        let method = if file.deflated {
+            stored().compression_method(zip::CompressionMethod::Deflated)
+        } else {
+            stored()
+        };
+        archive.start_file(file.name, method).unwrap();
+        archive.write_all(file.content).unwrap();
+        if file.listed {
+            let truth = crate::wheel::base64url(&Sha256::digest(file.content));
+            let (hash, size) = file
+                .recorded
+                .clone()
+                .unwrap_or_else(|| (format!("sha256={truth}"), file.content.len()));
+            let name = file.name.replace('"', "\"\"");
+            record += &format!("\"{name}\",{hash},{size}\n");
+        }
+    }
+    let record_name = format!("{info}/RECORD");
+    record += &format!("{record_name},,\n");
+    archive.start_file(record_name, stored()).unwrap();
+    archive.write_all(record.as_bytes()).unwrap();
+    archive.finish().unwrap();
+    path
+}
+
+/// The bytes of a GGUF file that can be imported: one layer, two tokens, all zeros.
+pub(crate) fn tiny_gguf() -> Vec<u8> {
+    const WIDTH: u64 = 32;
+    let string = |text: &str| {
+        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(text.as_bytes());
+        bytes
+    };
+    let text = |text: &str| [8u32.to_le_bytes().to_vec(), string(text)].concat();
+    let number = |value: u32| [4u32.to_le_bytes(), value.to_le_bytes()].concat();
+    let texts = |list: &[&str]| {
+        let head = [9u32.to_le_bytes(), 8u32.to_le_bytes()].concat();
+        let items = list.iter().flat_map(|item| string(item)).collect();
+        [head, (list.len() as u64).to_le_bytes().to_vec(), items].concat()
+    };
+    let epsilon = [6u32.to_le_bytes(), 1e-5f32.to_le_bytes()].concat();
+    let metadata: [(&str, Vec<u8>); 11] = [
+        ("general.architecture", text("llama")),
+        ("llama.embedding_length", number(WIDTH as u32)),
+        ("llama.feed_forward_length", number(WIDTH as u32)),
+        ("llama.attention.head_count", number(2)),
+        ("llama.block_count", number(1)),
+        ("llama.context_length", number(64)),
+        ("llama.attention.layer_norm_rms_epsilon", epsilon),
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("smollm")),
+        ("tokenizer.ggml.tokens", texts(&["a", "b", "ab"])),
+        ("tokenizer.ggml.merges", texts(&["a b"])),
+    ];
+    let square = [WIDTH, WIDTH];
+    let tensors: [(&str, &[u64]); 11] = [
+        ("token_embd.weight", &[WIDTH, 3]),
+        ("output_norm.weight", &[WIDTH]),
+        ("blk.0.attn_norm.weight", &[WIDTH]),
+        ("blk.0.ffn_norm.weight", &[WIDTH]),
+        ("blk.0.attn_q.weight", &square),
+        ("blk.0.attn_k.weight", &square),
+        ("blk.0.attn_v.weight", &square),
+        ("blk.0.attn_output.weight", &square),
+        ("blk.0.ffn_gate.weight", &square),
+        ("blk.0.ffn_up.weight", &square),
+        ("blk.0.ffn_down.weight", &square),
+    ];
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend((tensors.len() as u64).to_le_bytes());
+    file.extend((metadata.len() as u64).to_le_bytes());
+    for (key, value) in metadata {
+        file.extend(string(key));
+        file.extend(value);
+    }
+    let mut offset = 0u64;
+    for (name, shape) in tensors {
+        file.extend(string(name));
+        file.extend((shape.len() as u32).to_le_bytes());
+        file.extend(shape.iter().flat_map(|size| size.to_le_bytes()));
+        file.extend(0u32.to_le_bytes());
+        file.extend(offset.to_le_bytes());
+        offset += shape.iter().product::<u64>() * 4;
+    }
+    file.resize(file.len().next_multiple_of(32), 0);
+    file.resize(file.len() + offset as usize, 0);
+    file
+}
+
+/// An executable shell script called `python`. Another process writes it: a descriptor of ours
+/// that a parallel test's child inherits for a moment would make it "busy".
+#[cfg(unix)]
+pub(crate) fn script(folder: &Path, body: &str) -> PathBuf {
+    let (text, path) = (folder.join("python.txt"), folder.join("python"));
+    fs_err::write(&text, format!("#!/bin/sh\n{body}\n")).unwrap();
+    let copy = "cp \"$0\" \"$1\" && chmod +x \"$1\"";
+    let status = std::process::Command::new("sh").args(["-c", copy]).arg(text).arg(&path).status();
+    assert!(status.unwrap().success());
+    path
 }
