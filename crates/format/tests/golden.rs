@@ -1,4 +1,5 @@
 //! Against MLX itself: every mode, bit by bit. The files are made by `golden/make.py`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! The container: what is written is read, here and by the reference crate, and nothing that is
 //! damaged passes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::path::Path;
 use std::sync::LazyLock;

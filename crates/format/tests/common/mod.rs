@@ -1,7 +1,11 @@
 //! A small GGUF writer, so that tests can make files that no honest tool would.
 #![allow(dead_code, reason = "every test binary compiles this file and uses a part of it")]
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+
+use mlxk_format::FormatError;
+use mlxk_format::gguf::Plan;
 
 /// A file in the folder of golden files.
 pub(crate) fn golden(name: &str) -> PathBuf {
@@ -136,15 +140,21 @@ fn put(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Texts(texts) => {
             out.extend(array(8, texts.len()));
-            texts.iter().for_each(|text| string(text, out));
+            for text in texts {
+                string(text, out);
+            }
         }
         Value::I32s(values) => {
             out.extend(array(5, values.len()));
-            values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+            for value in values {
+                out.extend(value.to_le_bytes());
+            }
         }
         Value::F32s(values) => {
             out.extend(array(6, values.len()));
-            values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+            for value in values {
+                out.extend(value.to_le_bytes());
+            }
         }
     }
 }
@@ -186,4 +196,36 @@ pub(crate) fn tiny(architecture: &str) -> GgufBuilder {
             .tensor("blk.0.attn_v.bias", &[32], F32);
     }
     gguf
+}
+
+/// Imports a file into a folder of its own.
+pub(crate) fn import(path: &Path) -> Result<tempfile::TempDir, FormatError> {
+    let plan = Plan::new(path)?;
+    let folder = tempfile::tempdir().unwrap();
+    let mut last = 0;
+    plan.write(folder.path(), &mut |done, total| {
+        assert!(last <= done && done <= total);
+        last = done;
+        ControlFlow::Continue(())
+    })?;
+    let written: u64 = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().metadata().unwrap().len())
+        .sum();
+    assert_eq!(written, plan.output_bytes(), "the size is known beforehand");
+    Ok(folder)
+}
+
+/// The same for a file that is built here.
+pub(crate) fn build(gguf: &GgufBuilder) -> Result<tempfile::TempDir, FormatError> {
+    let folder = tempfile::tempdir().unwrap();
+    import(&gguf.write(folder.path()))
+}
+
+/// Why a file is refused, without its name.
+pub(crate) fn refusal(gguf: &GgufBuilder) -> String {
+    let error = build(gguf).unwrap_err().to_string();
+    let (path, reason) = error[1..].split_once("` ").unwrap();
+    assert!(path.ends_with("model.gguf"));
+    reason.to_owned()
 }
