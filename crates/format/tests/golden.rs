@@ -47,7 +47,9 @@ fn affine_groups_are_quantized_as_mlx_does() {
         // MLX reads the weights in their type, and rounds scales to it in the end.
         let input: Vec<f32> = {
             let mut data = Vec::new();
-            floats(&checkpoint, "input").iter().for_each(|&value| dtype.put(value, &mut data));
+            for value in floats(&checkpoint, "input") {
+                dtype.put(value, &mut data);
+            }
             (0..3 * 128).map(|index| dtype.get(&data, index)).collect()
         };
         let groups = 128 / group_size;
@@ -58,8 +60,10 @@ fn affine_groups_are_quantized_as_mlx_does() {
             affine::quantize_row(row, width, group_size, &mut values, &mut scales, &mut biases);
             affine::pack_row(&values, width, &mut packed);
             all.0.extend_from_slice(&packed);
-            scales.iter().for_each(|&scale| dtype.put(scale, &mut all.1));
-            biases.iter().for_each(|&bias| dtype.put(bias, &mut all.2));
+            for (&scale, &bias) in scales.iter().zip(&biases) {
+                dtype.put(scale, &mut all.1);
+                dtype.put(bias, &mut all.2);
+            }
         }
         let Ok(mlxk_format::QuantTensor {
             storage: mlxk_format::Storage::Affine { packed, scales, biases, .. },
