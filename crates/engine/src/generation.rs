@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::EngineError;
@@ -33,9 +33,9 @@ impl Generation {
         self.events.recv().ok()
     }
 
-    /// Waits for the next event, but not longer than `timeout`.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        self.events.recv_timeout(timeout).ok()
+    /// Waits for the next event, but not longer than `timeout`; tells a time-out from the end.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvTimeoutError> {
+        self.events.recv_timeout(timeout)
     }
 
     /// Something that cancels the request, for other threads.

@@ -1,0 +1,109 @@
+//! A device that panics when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use mlxk_cpu::Cpu;
+use mlxk_format::QuantTensor;
+use mlxk_ops::{
+    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, Result, Rope, RopeSpec, Sequence,
+    Vector, Weight,
+};
+
+/// What the test decides and sees.
+#[derive(Clone, Default)]
+pub struct Switches {
+    /// The next product of a gate panics.
+    pub panic: Arc<AtomicBool>,
+    /// The next step is refused.
+    pub refuse: Arc<AtomicBool>,
+    /// Sequences that are neither freed nor forgotten.
+    pub sequences: Arc<AtomicUsize>,
+}
+
+pub struct Failing {
+    pub inner: Cpu,
+    pub switches: Switches,
+}
+
+impl Ops for Failing {
+    fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
+        self.inner.load(tensor, bias)
+    }
+    fn load_vector(&mut self, values: Vec<f32>) -> Result<Vector> {
+        self.inner.load_vector(values)
+    }
+    fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope> {
+        self.inner.load_rope(spec)
+    }
+    fn kv_configure(&mut self, spec: KvSpec) {
+        self.inner.kv_configure(spec);
+    }
+    fn kv_new(&mut self) -> Sequence {
+        self.switches.sequences.fetch_add(1, Ordering::SeqCst);
+        self.inner.kv_new()
+    }
+    fn kv_fork(&mut self, sequence: Sequence) -> Sequence {
+        self.switches.sequences.fetch_add(1, Ordering::SeqCst);
+        self.inner.kv_fork(sequence)
+    }
+    fn kv_truncate(&mut self, sequence: Sequence, len: usize) {
+        self.inner.kv_truncate(sequence, len);
+    }
+    fn kv_free(&mut self, sequence: Sequence) {
+        self.switches.sequences.fetch_sub(1, Ordering::SeqCst);
+        self.inner.kv_free(sequence);
+    }
+    fn kv_len(&self, sequence: Sequence) -> usize {
+        self.inner.kv_len(sequence)
+    }
+    fn kv_bytes(&self) -> usize {
+        self.inner.kv_bytes()
+    }
+    fn begin(&mut self, batch: &Batch) -> Result<()> {
+        if self.switches.refuse.swap(false, Ordering::SeqCst) {
+            return Err(OpsError::OutOfMemory { needed: 4711 });
+        }
+        self.inner.begin(batch)
+    }
+    fn act(&mut self, rows: usize, cols: usize) -> Act {
+        self.inner.act(rows, cols)
+    }
+    fn embed(&mut self, out: Act, table: Weight, ids: &[u32], scale: f32) {
+        self.inner.embed(out, table, ids, scale);
+    }
+    fn select_rows(&mut self, out: Act, x: Act, rows: &[usize]) {
+        self.inner.select_rows(out, x, rows);
+    }
+    fn linear(&mut self, outs: &[Act], x: Act, weights: &[Weight]) {
+        self.inner.linear(outs, x, weights);
+    }
+    fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
+        self.inner.rms_norm(out, x, weight, eps);
+    }
+    fn rope(&mut self, x: Act, heads: usize, rope: Rope, batch: &Batch) {
+        self.inner.rope(x, heads, rope, batch);
+    }
+    fn attend(
+        &mut self,
+        out: Act,
+        q: Act,
+        k: Act,
+        v: Act,
+        layer: usize,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    ) {
+        self.inner.attend(out, q, k, v, layer, spec, batch);
+    }
+    fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
+        assert!(!self.switches.panic.swap(false, Ordering::SeqCst), "the test said so");
+        self.inner.glu(gate, up, activation);
+    }
+    fn add(&mut self, out: Act, x: Act) {
+        self.inner.add(out, x);
+    }
+    fn read(&mut self, x: Act) -> Result<&[f32]> {
+        self.inner.read(x)
+    }
+}

@@ -1,0 +1,399 @@
+//! The engine with a tiny model: requests end as they should, and none changes another.
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use common::failing::{Failing, Switches};
+use common::{Answer, Kind, Stored, answer, checkpoint, checkpoint_with, collect, load, options, request};
+use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_engine::{
+    Engine, EngineError, Event, FinishReason, LoadOptions, Message, PromptInput, Request, Sampling,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+const MODEL: (Kind, Stored) = (Kind::Llama, Stored::Bits(4));
+
+fn small() -> TempDir {
+    checkpoint(MODEL.0, MODEL.1)
+}
+
+fn without_reuse(folder: &TempDir) -> LoadOptions {
+    LoadOptions { reuse_prefixes: false, ..options(folder) }
+}
+
+fn prompts() -> Vec<(String, usize)> {
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(4);
+    [(1, 40), (150, 12), (33, 64), (90, 30), (64, 1), (5, 90)]
+        .map(|(length, tokens)| (text[length % 7..][..length].to_owned(), tokens))
+        .to_vec()
+}
+
+#[test]
+fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
+    for (kind, stored, exact) in [
+        (Kind::Llama, Stored::Bits(4), false),
+        (Kind::Qwen2, Stored::Bits(8), false),
+        (Kind::LlamaOptions, Stored::Dense, true),
+    ] {
+        let folder = checkpoint(kind, stored);
+        let alone = LoadOptions { exact, ..without_reuse(&folder) };
+        let engine = load(&alone);
+        let expected: Vec<Answer> =
+            prompts().iter().map(|(text, n)| answer(&engine, request(text, *n))).collect();
+        assert!(expected.iter().any(|answer| answer.text.len() > 20));
+        // Other threads, chunks and companions, and prefixes that are there already.
+        for (threads, prefill_chunk, max_sequences) in [(1, 256, 16), (2, 7, 3)] {
+            let options = LoadOptions {
+                threads: Some(threads),
+                prefill_chunk,
+                max_sequences,
+                reuse_prefixes: true,
+                ..alone.clone()
+            };
+            let engine = load(&options);
+            for _ in 0..2 {
+                let running: Vec<_> = prompts()
+                    .iter()
+                    .map(|(text, n)| engine.submit(request(text, *n)).unwrap())
+                    .collect();
+                for (running, expected) in running.into_iter().zip(&expected) {
+                    assert_eq!(collect(running).essence(), expected.essence());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_known_prefix_is_not_computed_again() {
+    let folder = small();
+    let fresh = load(&without_reuse(&folder));
+    let engine = load(&options(&folder));
+    let first = answer(&engine, request("Once upon a time there was a model", 20));
+    assert_eq!(first.usage.cached_tokens, 0);
+    let again = answer(&engine, request("Once upon a time there was a model", 20));
+    assert_eq!(again.usage.cached_tokens, again.usage.prompt_tokens - 1);
+    assert_eq!(again.essence(), first.essence());
+
+    // The next turn of a conversation holds the answer before.
+    let mut ids = engine.encode(&request("Once upon a time there was a model", 1).prompt).unwrap();
+    ids.extend(first.ids());
+    ids.extend([33, 34, 35]);
+    let next = Request { prompt: PromptInput::Tokens(ids), ..request("", 20) };
+    let found = answer(&engine, next.clone());
+    // The last token of an answer was drawn, but not computed.
+    assert_eq!(found.usage.cached_tokens, found.usage.prompt_tokens - 4);
+    let expected = answer(&fresh, next);
+    assert_eq!(expected.usage.cached_tokens, 0);
+    assert_eq!(found.essence(), expected.essence());
+
+    // A different end of the same start.
+    let other = request("Once upon a time there was no model", 20);
+    let found = answer(&engine, other.clone());
+    assert_eq!(found.usage.cached_tokens, "Once upon a time there was ".len());
+    assert_eq!(found.essence(), answer(&fresh, other).essence());
+}
+
+#[test]
+fn a_full_cache_delays_requests_and_changes_none() {
+    let folder = small();
+    let roomy = load(&without_reuse(&folder));
+    let plan = *roomy.memory();
+    let positions = 260;
+    let needed =
+        plan.weights_bytes + plan.activation_bytes + positions * plan.kv_bytes_per_position;
+    let options = LoadOptions {
+        memory_bytes: Some(needed * 20 / 19 + 1),
+        context: Some(250),
+        ..options(&folder)
+    };
+    let engine = load(&options);
+    assert!((255..=262).contains(&engine.memory().positions), "{:?}", engine.memory());
+    for _ in 0..2 {
+        let requests: Vec<Request> = (0..5)
+            .map(|i| request(&"abcdefghij".repeat(4 + i), 120))
+            .collect();
+        let running: Vec<_> =
+            requests.iter().map(|request| engine.submit(request.clone()).unwrap()).collect();
+        for (running, request) in running.into_iter().zip(requests) {
+            let expected = answer(&roomy, request);
+            assert_eq!(expected.tokens.len(), 120);
+            assert_eq!(collect(running).essence(), expected.essence());
+        }
+    }
+}
+
+#[test]
+fn an_answer_ends_where_it_should() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let whole = answer(&engine, request("Hello", 80));
+    assert_eq!(whole.reason, FinishReason::MaxTokens);
+    assert_eq!(whole.usage.completion_tokens, 80);
+    assert_eq!(whole.text, engine.tokenizer().decode(&whole.ids(), true).unwrap());
+
+    // At a stop string, which is not part of it.
+    let mut chars = whole.text.char_indices().skip(whole.text.chars().count() / 2);
+    let (start, _) = chars.next().unwrap();
+    let (end, _) = chars.nth(2).unwrap();
+    let stop = whole.text[start..end].to_owned();
+    let before = whole.text.find(&stop).unwrap();
+    let stopped = answer(
+        &engine,
+        Request { stop: vec!["never there".to_owned(), stop.clone()], ..request("Hello", 80) },
+    );
+    assert_eq!(stopped.reason, FinishReason::Stop(stop));
+    assert_eq!(stopped.text, whole.text[..before]);
+    assert!(stopped.usage.completion_tokens < 80);
+
+    // At the end of the context.
+    let narrow = load(&LoadOptions { context: Some(30), ..options(&folder) });
+    let full = answer(&narrow, Request { max_tokens: None, ..request("Hello", 1) });
+    assert_eq!(full.reason, FinishReason::ContextFull);
+    assert_eq!(full.usage.prompt_tokens + full.usage.completion_tokens, 30);
+    assert_eq!(full.tokens, whole.tokens[..25]);
+    let exact = answer(&narrow, request("Hello", 25));
+    assert_eq!(exact.reason, FinishReason::MaxTokens);
+
+    // At a token that the configuration names; its text is not part of the answer.
+    let ids = whole.ids();
+    let last = (5..80).find(|&at| !ids[..at].contains(&ids[at])).unwrap();
+    let changes = json!({"eos_token_id": [999_999, ids[last]]});
+    let folder = checkpoint_with(MODEL.0, MODEL.1, &changes);
+    let engine = load(&options(&folder));
+    let ended = answer(&engine, Request { ignore_eos: false, ..request("Hello", 80) });
+    assert_eq!(ended.reason, FinishReason::Eos);
+    assert_eq!(ended.ids(), ids[..=last]);
+    assert_eq!(ended.text, engine.tokenizer().decode(&ids[..last], true).unwrap());
+    let ignored = answer(&engine, request("Hello", 80));
+    assert_eq!(ignored.ids(), ids);
+}
+
+#[test]
+fn greedy_takes_the_best_and_seeds_decide_the_rest() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let with = |temperature, seed| {
+        let sampling =
+            Sampling { temperature: Some(temperature), seed: Some(seed), ..Sampling::default() };
+        answer(&engine, Request { sampling, ..request("Seeds", 30) })
+    };
+    let greedy = with(0.0, 1);
+    assert!(greedy.tokens.iter().all(|token| token.id == token.top[0].0));
+    assert!(greedy.tokens.iter().all(|token| (token.logprob - token.top[0].1).abs() < 1e-6));
+    assert_eq!(greedy.ids(), with(0.0, 2).ids());
+    assert_eq!(with(1.0, 1).ids(), with(1.0, 1).ids());
+    assert_ne!(with(1.0, 1).ids(), with(1.0, 2).ids());
+
+    // A request that names no seed can be repeated by the one it is told.
+    let mut events = engine.submit(Request { sampling: Sampling::default(), ..request("Seeds", 8) });
+    let Some(Event::Done(done)) = events.as_mut().unwrap().last() else { panic!("no end") };
+    let again = |seed| {
+        let sampling = Sampling { seed: Some(seed), ..Sampling::default() };
+        answer(&engine, Request { sampling, ..request("Seeds", 8) }).ids()
+    };
+    assert_eq!(again(done.seed), again(done.seed));
+}
+
+#[test]
+fn scores_are_the_log_probabilities_of_the_answer() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let found = answer(&engine, request("Score this", 40));
+    let prompt = engine.encode(&PromptInput::Text("Score this".to_owned())).unwrap();
+    let ids = [prompt.as_slice(), &found.ids()].concat();
+    for from in [0, prompt.len() - 1] {
+        let rows = engine.logits_for(ids.clone(), from).unwrap();
+        assert_eq!(rows.len(), ids.len() - from);
+        for (step, token) in found.tokens.iter().enumerate() {
+            let row = &rows[prompt.len() - 1 - from + step];
+            assert_eq!(row[token.id as usize].to_bits(), token.logprob.to_bits());
+        }
+        let total: f64 = rows[0].iter().map(|&logprob| f64::from(logprob).exp()).sum();
+        assert!((total - 1.0).abs() < 1e-5, "{total}");
+    }
+}
+
+#[test]
+fn messages_go_through_the_template() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let messages = vec![Message::new("user", "Hi")];
+    let prompt = PromptInput::Messages { system: Some("Be brief".to_owned()), messages };
+    let ids = engine.encode(&prompt).unwrap();
+    let text = engine.tokenizer().decode(&ids, false).unwrap();
+    assert_eq!(text, "<|turn|>system\nBe brief<|turn|>user\nHi<|turn|>assistant\n");
+    assert_eq!(ids[0], 257);
+    std::fs::write(folder.path().join("tokenizer_config.json"), "{}").unwrap();
+    let bare = load(&options(&folder));
+    assert!(matches!(bare.submit(Request::new(prompt)), Err(EngineError::NoChatTemplate)));
+}
+
+#[test]
+fn long_prompts_report_their_progress() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let mut seen = Vec::new();
+    for event in engine.submit(request(&"x".repeat(130), 2)).unwrap() {
+        if let Event::Progress { prompt_done, prompt_total } = event {
+            seen.push((prompt_done, prompt_total));
+        }
+    }
+    assert_eq!(seen, [(48, 130), (96, 130), (130, 130)]);
+}
+
+#[test]
+fn impossible_requests_are_refused_with_the_reason() {
+    let folder = small();
+    let engine = load(&LoadOptions { context: Some(20), ..options(&folder) });
+    let refuse = |request: Request| engine.submit(request).unwrap_err().to_string();
+    let tokens = |ids: &[u32]| Request::new(PromptInput::Tokens(ids.to_vec()));
+    assert_eq!(refuse(request("", 5)), "The prompt is empty");
+    assert_eq!(refuse(tokens(&[])), "The prompt is empty");
+    assert_eq!(
+        refuse(request(&"y".repeat(20), 5)),
+        "The prompt has 20 tokens, but the context of 20 leaves room for at most 19"
+    );
+    assert_eq!(refuse(tokens(&[3, 264])), "Token 264 is not one of the model's 264");
+    assert!(refuse(request("a", 0)).contains("`max_tokens` is 0"));
+    assert!(refuse(Request { stop: vec![String::new()], ..request("a", 1) }).contains("empty"));
+    assert!(refuse(Request { logprobs: Some(101), ..request("a", 1) }).contains("101"));
+    let sampling = Sampling { top_p: Some(1.2), ..Sampling::default() };
+    assert!(refuse(Request { sampling, ..request("a", 1) }).contains("`top_p`"));
+    assert_eq!(answer(&engine, request(&"y".repeat(19), 5)).reason, FinishReason::ContextFull);
+}
+
+#[test]
+fn a_cancelled_request_ends_at_the_next_token() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let running = engine.submit(request("On and on", 490)).unwrap();
+    let mut tokens = 0;
+    let mut reason = None;
+    while let Some(event) = running.recv() {
+        match event {
+            Event::Token(_) => tokens += 1,
+            Event::Done(done) => reason = Some(done.finish_reason),
+            _ => {}
+        }
+        if tokens == 3 {
+            running.cancel_handle().cancel();
+        }
+    }
+    assert_eq!(reason, Some(FinishReason::Cancelled));
+    assert!(tokens < 490);
+    assert_eq!(answer(&engine, request("Next", 5)).tokens.len(), 5);
+}
+
+fn failing_engine(folder: &TempDir) -> (Engine, Switches) {
+    let switches = Switches::default();
+    let options = CpuOptions { threads: Some(2), ..CpuOptions::default() };
+    let inner = Cpu::new(options).unwrap();
+    let ops = Box::new(Failing { inner, switches: switches.clone() });
+    let load = Engine::load_on(ops, "a test", &without_reuse(folder), &mut |_, _| {
+        ControlFlow::Continue(())
+    });
+    (load.unwrap(), switches)
+}
+
+fn wait_for(what: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not happen");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_dropped_receiver_frees_its_sequence() {
+    use std::sync::atomic::Ordering::SeqCst;
+    let folder = small();
+    let (engine, switches) = failing_engine(&folder);
+    let running = engine.submit(request("Nobody listens", 490)).unwrap();
+    running.recv().unwrap();
+    assert_eq!(switches.sequences.load(SeqCst), 1);
+    drop(running);
+    wait_for(|| switches.sequences.load(SeqCst) == 0);
+}
+
+#[test]
+fn the_engine_survives_a_panic_and_a_refusal() {
+    use std::sync::atomic::Ordering::SeqCst;
+    let folder = small();
+    let (engine, switches) = failing_engine(&folder);
+    let expected = answer(&engine, request("Before and after", 20));
+    for (switch, reason) in [(&switches.panic, "the test said so"), (&switches.refuse, "4711")] {
+        let running: Vec<_> =
+            (0..3).map(|_| engine.submit(request("Fails", 400)).unwrap()).collect();
+        for running in &running {
+            while !matches!(running.recv().unwrap(), Event::Token(_)) {}
+        }
+        switch.store(true, SeqCst);
+        for mut running in running {
+            let Some(Event::Error(error)) = running.by_ref().last() else { panic!("no error") };
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        let after = answer(&engine, request("Before and after", 20));
+        assert_eq!(after.essence(), expected.essence());
+        wait_for(|| switches.sequences.load(SeqCst) == 0);
+        switch.store(true, SeqCst);
+        let error = engine.logits_for(vec![1, 2, 3], 0).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(switches.sequences.load(SeqCst), 0);
+    }
+}
+
+#[test]
+fn a_stopped_engine_tells_its_requests() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let running: Vec<_> = (0..3).map(|_| engine.submit(request("Long", 490)).unwrap()).collect();
+    running[0].recv().unwrap();
+    drop(engine);
+    for mut running in running {
+        let last = running.by_ref().last();
+        assert!(matches!(last, Some(Event::Error(EngineError::Stopped))), "{last:?}");
+    }
+}
+
+#[test]
+fn loading_reports_progress_and_can_be_cancelled() {
+    let folder = small();
+    let mut seen = Vec::new();
+    let engine = Engine::load(&options(&folder), &mut |done, total| {
+        seen.push((done, total));
+        ControlFlow::Continue(())
+    });
+    drop(engine.unwrap());
+    let total = seen[0].1;
+    assert!(total > 10_000 && seen.is_sorted() && seen.iter().all(|&(_, t)| t == total));
+    assert_eq!(seen.last(), Some(&(total, total)));
+    let error = Engine::load(&options(&folder), &mut |_, _| ControlFlow::Break(())).unwrap_err();
+    assert!(matches!(error, EngineError::Model(mlxk_models::ModelError::Cancelled)));
+}
+
+#[test]
+fn a_checkpoint_that_is_none_is_refused() {
+    let refuse = |options: &LoadOptions| {
+        Engine::load(options, &mut |_, _| ControlFlow::Continue(())).unwrap_err().to_string()
+    };
+    let folder = small();
+    let zero = LoadOptions { max_sequences: 0, ..options(&folder) };
+    assert!(refuse(&zero).contains("`max_sequences` is 0"));
+    let long = LoadOptions { context: Some(513), ..options(&folder) };
+    assert!(refuse(&long).contains("at most 512"));
+    let tight = LoadOptions { memory_bytes: Some(1000), ..options(&folder) };
+    assert!(refuse(&tight).contains("available"));
+    let unused = checkpoint_with(Kind::Qwen2, MODEL.1, &json!({"model_type": "llama"}));
+    assert!(refuse(&options(&unused)).contains("_proj.bias"));
+    std::fs::write(folder.path().join("generation_config.json"), r#"{"top_p": 3}"#).unwrap();
+    assert!(refuse(&options(&folder)).contains("`top_p` is 3"));
+    std::fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
+    std::fs::remove_file(folder.path().join("generation_config.json")).unwrap();
+    assert!(refuse(&options(&folder)).contains("tokenizer.json"));
+    let empty = tempfile::tempdir().unwrap();
+    assert!(refuse(&LoadOptions::new(empty.path())).contains("config.json"));
+}
