@@ -1,1 +1,54 @@
-fn main() {}
+//! `mlxk`: runs MLX checkpoints on any machine.
+//!
+//! The binary parses, wires and prints; everything else is in the libraries.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod exit;
+mod format;
+mod interrupt;
+mod local;
+mod memory;
+mod printer;
+mod settings;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::ExitStatus;
+use printer::Printer;
+use settings::Settings;
+
+/// What every command is given.
+struct Context {
+    /// When the process started, as nearly as it can tell.
+    started: Instant,
+    settings: Settings,
+    printer: Printer,
+}
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let cli = Cli::parse();
+    let context = Context { started, settings: Settings::resolve(), printer: Printer::new() };
+    let result = match cli.command {
+        Command::Run(args) => commands::run::run(&args, &context),
+        Command::List(args) => commands::list::run(&args, &context),
+        Command::Show(args) => commands::show::run(&args, &context),
+    };
+    match result {
+        Ok(status) => status.into(),
+        Err(error) => {
+            let status = ExitStatus::of(&error);
+            if !matches!(status, ExitStatus::Success | ExitStatus::Interrupted) {
+                context.printer.error(&error);
+            }
+            status.into()
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the process tells its caller.
+
+use std::io;
+use std::process::ExitCode;
+
+use mlxk_hub::HubError;
+
+/// Exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// All went well.
+    Success,
+    /// The command failed for a reason that the user can do something about.
+    Failure,
+    /// The command line makes no sense.
+    Usage,
+    /// A defect of this program.
+    Internal,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(match status {
+            ExitStatus::Success => 0,
+            ExitStatus::Failure => 1,
+            ExitStatus::Usage => 2,
+            ExitStatus::Internal => 3,
+            ExitStatus::Interrupted => 130,
+        })
+    }
+}
+
+/// The command was interrupted; nothing more is to be said.
+#[derive(Debug, thiserror::Error)]
+#[error("Interrupted")]
+pub(crate) struct Interrupted;
+
+/// A combination of arguments that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub String);
+
+impl ExitStatus {
+    /// The status for an error that ended a command.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if error.is::<Interrupted>() || matches!(error.downcast_ref(), Some(HubError::Cancelled)) {
+            return Self::Interrupted;
+        }
+        if error.is::<UsageError>() {
+            return Self::Usage;
+        }
+        if matches!(error.downcast_ref(), Some(mlxk_engine::EngineError::Panicked { .. })) {
+            return Self::Internal;
+        }
+        let broken_pipe = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        // Whoever read our output has enough: that is no failure.
+        if broken_pipe { Self::Success } else { Self::Failure }
+    }
+}

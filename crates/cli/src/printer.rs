@@ -1,0 +1,130 @@
+//! What goes to stderr: notes, errors, progress. Standard output is for the answer alone.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mlxk_hub::{HubError, Reporter};
+
+use crate::interrupt;
+
+/// Work shorter than this shows no progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Writes to stderr.
+pub(crate) struct Printer {
+    terminal: bool,
+}
+
+impl Printer {
+    pub(crate) fn new() -> Self {
+        Self { terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// A line that the user may want to know.
+    pub(crate) fn note(&self, text: impl Display) {
+        // A closed stderr leaves nobody to tell.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// What ended the command, and what to do about it.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        self.note(format_args!("error: {error:#}"));
+        if let Some(hint) = error.downcast_ref::<HubError>().and_then(HubError::hint) {
+            self.note(format_args!("hint: {hint}"));
+        }
+    }
+
+    /// Progress of some work, drawn once the work has taken a second.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress { terminal: self.terminal, state: RefCell::new(None) }
+    }
+}
+
+/// A progress bar that appears when it is worth it.
+pub(crate) struct Progress {
+    terminal: bool,
+    state: RefCell<Option<Stage>>,
+}
+
+struct Stage {
+    label: String,
+    since: Instant,
+    bar: Option<ProgressBar>,
+}
+
+/// What the numbers of a stage count.
+#[derive(Clone, Copy)]
+pub(crate) enum Unit {
+    Bytes,
+    Tokens,
+}
+
+impl Progress {
+    /// Begins a stage.
+    pub(crate) fn begin(&self, label: &str) {
+        self.finish();
+        let stage = Stage { label: label.to_owned(), since: Instant::now(), bar: None };
+        *self.state.borrow_mut() = Some(stage);
+    }
+
+    /// Moves the bar of the current stage.
+    pub(crate) fn update(&self, done: u64, total: u64, unit: Unit) {
+        let mut state = self.state.borrow_mut();
+        let Some(stage) = state.as_mut() else { return };
+        if !self.terminal || stage.since.elapsed() < PATIENCE {
+            return;
+        }
+        let bar = stage.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_message(stage.label.clone());
+            bar
+        });
+        let counts = match unit {
+            Unit::Bytes => "{decimal_bytes} of {decimal_total_bytes}",
+            Unit::Tokens => "{pos} of {len} tokens",
+        };
+        let template = match total {
+            0 => "{msg} {spinner}".to_owned(),
+            _ => format!("{{msg}} [{{bar:30}}] {counts}"),
+        };
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        if total > 0 {
+            bar.set_length(total);
+            bar.set_position(done);
+        } else {
+            bar.tick();
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        if let Some(Stage { bar: Some(bar), .. }) = self.state.borrow_mut().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Reporter for Progress {
+    fn stage(&self, label: &str) {
+        self.begin(label);
+    }
+
+    fn advance(&self, done: u64, total: u64) {
+        self.update(done, total, Unit::Bytes);
+    }
+
+    fn cancelled(&self) -> bool {
+        interrupt::requested()
+    }
+}
