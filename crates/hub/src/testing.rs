@@ -161,7 +161,7 @@ pub(crate) fn write_wheel(folder: &Path, file_name: &str, files: &[WheelFile<'_>
         WheelFile::new(&tag_name, tag.as_bytes()),
     ];
     let mut archive = zip::ZipWriter::new(fs_err::File::create(&path).unwrap());
-    let mut record = String::new();
+    let mut record = Vec::new();
     let stored = || {
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)
     };
@@ -180,13 +180,13 @@ pub(crate) fn write_wheel(folder: &Path, file_name: &str, files: &[WheelFile<'_>
                 .clone()
                 .unwrap_or_else(|| (format!("sha256={truth}"), file.content.len()));
             let name = file.name.replace('"', "\"\"");
-            record += &format!("\"{name}\",{hash},{size}\n");
+            writeln!(record, "\"{name}\",{hash},{size}").unwrap();
         }
     }
     let record_name = format!("{info}/RECORD");
-    record += &format!("{record_name},,\n");
+    writeln!(record, "{record_name},,").unwrap();
     archive.start_file(record_name, stored()).unwrap();
-    archive.write_all(record.as_bytes()).unwrap();
+    archive.write_all(&record).unwrap();
     archive.finish().unwrap();
     path
 }

