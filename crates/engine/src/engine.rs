@@ -1,6 +1,7 @@
 //! [`Engine`]: a loaded model and the thread that runs it.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use mlxk_cpu::{Cpu, CpuOptions};
 use mlxk_format::Checkpoint;
-use mlxk_models::Progress;
-use mlxk_ops::Ops;
+use mlxk_models::{Model, Progress};
+use mlxk_ops::{Batch, Ops};
 use mlxk_text::{ChatTemplate, TextError, Tokenizer};
 
 use crate::event::Event;
@@ -41,6 +42,10 @@ impl Engine {
     /// Loads a checkpoint onto the processor.
     pub fn load(options: &LoadOptions, progress: &mut Progress<'_>) -> Result<Self, EngineError> {
         let started = Instant::now();
+        if options.threads == Some(0) {
+            let (option, expected) = ("threads", "at least 1");
+            return Err(EngineError::BadOption { option, value: 0, expected });
+        }
         let cpu = Cpu::new(CpuOptions {
             threads: options.threads,
             exact: options.exact,
@@ -96,6 +101,9 @@ impl Engine {
         let mut quietly = |done, total| progress(done, total);
         let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;
         ops.kv_configure(model.kv());
+        if !text.is_finished() {
+            warm_up(&*model, &mut *ops);
+        }
         let text: Result<_, TextError> =
             text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (tokenizer, template) = text?;
@@ -242,6 +250,21 @@ impl Engine {
         let commands = self.commands.as_ref().ok_or(EngineError::Stopped)?;
         commands.send(command).map_err(|_| EngineError::Stopped)
     }
+}
+
+/// Computes a token that nobody asked for, to bring the weights into memory and the threads to
+/// work while the tokenizer is still being read.
+fn warm_up(model: &dyn Model, ops: &mut dyn Ops) {
+    let mut step = || {
+        let sequence = ops.kv_new();
+        let mut batch = Batch::default();
+        batch.push(sequence, 0, &[0], true);
+        let result = model.forward(ops, &batch);
+        ops.kv_free(sequence);
+        result
+    };
+    // What fails here fails again, and is reported, where it is asked for.
+    let _ = catch_unwind(AssertUnwindSafe(&mut step));
 }
 
 impl Drop for Engine {

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use common::failing::{Failing, Switches};
-use common::{Answer, Kind, Stored, answer, checkpoint, checkpoint_with, collect, load, options, request};
+use common::{
+    Answer, Kind, Stored, answer, checkpoint, checkpoint_with, collect, load, options, request,
+};
 use mlxk_cpu::{Cpu, CpuOptions};
 use mlxk_engine::{
     Engine, EngineError, Event, FinishReason, LoadOptions, Message, PromptInput, Request, Sampling,
@@ -113,9 +115,8 @@ fn a_full_cache_delays_requests_and_changes_none() {
     let engine = load(&options);
     assert!((255..=262).contains(&engine.memory().positions), "{:?}", engine.memory());
     for _ in 0..2 {
-        let requests: Vec<Request> = (0..5)
-            .map(|i| request(&"abcdefghij".repeat(4 + i), 120))
-            .collect();
+        let requests: Vec<Request> =
+            (0..5).map(|i| request(&"abcdefghij".repeat(4 + i), 120)).collect();
         let running: Vec<_> =
             requests.iter().map(|request| engine.submit(request.clone()).unwrap()).collect();
         for (running, request) in running.into_iter().zip(requests) {
@@ -189,7 +190,8 @@ fn greedy_takes_the_best_and_seeds_decide_the_rest() {
     assert_ne!(with(1.0, 1).ids(), with(1.0, 2).ids());
 
     // A request that names no seed can be repeated by the one it is told.
-    let mut events = engine.submit(Request { sampling: Sampling::default(), ..request("Seeds", 8) });
+    let mut events =
+        engine.submit(Request { sampling: Sampling::default(), ..request("Seeds", 8) });
     let Some(Event::Done(done)) = events.as_mut().unwrap().last() else { panic!("no end") };
     let again = |seed| {
         let sampling = Sampling { seed: Some(seed), ..Sampling::default() };

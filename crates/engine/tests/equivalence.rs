@@ -27,8 +27,7 @@ impl Runner {
         let options = CpuOptions { threads: Some(threads), exact, ..CpuOptions::default() };
         let mut ops = Cpu::new(options).unwrap();
         let checkpoint = Checkpoint::open(folder).unwrap();
-        let model =
-            mlxk_models::load(&checkpoint, &mut ops, &mut |_, _| ControlFlow::Continue(()));
+        let model = mlxk_models::load(&checkpoint, &mut ops, &mut |_, _| ControlFlow::Continue(()));
         let model = model.unwrap();
         ops.kv_configure(model.kv());
         Self { ops, model }

@@ -1,17 +1,7 @@
 //! From logits to the next token.
 //!
-//! With logits `l`, in this order:
-//! 1. **temperature** `T`: `l / T`; at 0 the largest logit wins, the lowest id among equals, and
-//!    nothing below applies;
-//! 2. **top-k**: the `k` largest stay, of equals the lower ids (0: all stay);
-//! 3. **top-p** (Holtzman et al., 2020, arXiv:1904.09751): `p = softmax` over what stays; sorted by
-//!    falling `p`, the shortest prefix whose sum reaches `top_p` stays;
-//! 4. **min-p** (Nguyen et al., 2024, arXiv:2407.01082): tokens with `p < min_p · max(p)` go;
-//! 5. **draw**: `p` is normalized again and its cumulative sum, by falling `p`, is inverted at a
-//!    number that depends on seed and position alone.
-//!
-//! The best token always stays. Invariant: the same logits, parameters, seed and position give the
-//! same token, whatever was sampled before.
+//! The formulas stand at [`SamplingParameters`]. Invariant: the same logits, parameters, seed and
+//! position give the same token, whatever was sampled before.
 
 mod random;
 mod select;

@@ -12,18 +12,18 @@ use mlxk_ops::{
 
 /// What the test decides and sees.
 #[derive(Clone, Default)]
-pub struct Switches {
+pub(crate) struct Switches {
     /// The next product of a gate panics.
-    pub panic: Arc<AtomicBool>,
+    pub(crate) panic: Arc<AtomicBool>,
     /// The next step is refused.
-    pub refuse: Arc<AtomicBool>,
+    pub(crate) refuse: Arc<AtomicBool>,
     /// Sequences that are neither freed nor forgotten.
-    pub sequences: Arc<AtomicUsize>,
+    pub(crate) sequences: Arc<AtomicUsize>,
 }
 
-pub struct Failing {
-    pub inner: Cpu,
-    pub switches: Switches,
+pub(crate) struct Failing {
+    pub(crate) inner: Cpu,
+    pub(crate) switches: Switches,
 }
 
 impl Ops for Failing {

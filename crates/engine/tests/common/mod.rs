@@ -1,7 +1,7 @@
 //! Tiny checkpoints with deterministic weights, and a tokenizer whose tokens are bytes.
 #![allow(dead_code, reason = "every test binary compiles this file and uses a part of it")]
 
-pub mod failing;
+pub(crate) mod failing;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -11,26 +11,26 @@ use mlxk_format::{CheckpointWriter, Dtype};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub const VOCAB: usize = 264;
-pub const HIDDEN: usize = 64;
-pub const LAYERS: usize = 3;
+pub(crate) const VOCAB: usize = 264;
+pub(crate) const HIDDEN: usize = 64;
+pub(crate) const LAYERS: usize = 3;
 const HEADS: usize = 4;
 const KV_HEADS: usize = 2;
 const HEAD_DIM: usize = 16;
 const INTERMEDIATE: usize = 128;
 /// The token that ends an answer.
-pub const END: u32 = 256;
+pub(crate) const END: u32 = 256;
 
 /// How the matrices are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stored {
+pub(crate) enum Stored {
     Dense,
     Bits(usize),
 }
 
 /// Which architecture, and which of its options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Llama,
     /// Llama with every option that changes the arithmetic.
     LlamaOptions,
@@ -38,24 +38,25 @@ pub enum Kind {
     Qwen2,
 }
 
-pub const KINDS: [Kind; 4] = [Kind::Llama, Kind::LlamaOptions, Kind::Mistral, Kind::Qwen2];
+pub(crate) const KINDS: [Kind; 4] = [Kind::Llama, Kind::LlamaOptions, Kind::Mistral, Kind::Qwen2];
 
 /// Numbers between -1 and 1 that depend on `name` and their index alone.
-pub fn noise(name: &str, count: usize) -> Vec<f32> {
+pub(crate) fn noise(name: &str, count: usize) -> Vec<f32> {
     let mut key = 0xcbf2_9ce4_8422_2325_u64;
     for byte in name.bytes() {
         key = (key ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     (0..count as u64)
         .map(|index| {
-            let mut bits = (key ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mut bits = (key ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .wrapping_mul(0xbf58_476d_1ce4_e5b9);
             bits = (bits ^ bits >> 31).wrapping_mul(0x94d0_49bb_1331_11eb);
             (bits >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
         })
         .collect()
 }
 
-pub fn config(kind: Kind) -> Value {
+pub(crate) fn config(kind: Kind) -> Value {
     let mut config = json!({
         "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": INTERMEDIATE,
         "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
@@ -83,12 +84,12 @@ pub fn config(kind: Kind) -> Value {
 }
 
 /// Writes a checkpoint with its tokenizer.
-pub fn checkpoint(kind: Kind, stored: Stored) -> TempDir {
+pub(crate) fn checkpoint(kind: Kind, stored: Stored) -> TempDir {
     checkpoint_with(kind, stored, &json!({}))
 }
 
 /// The same with further or other keys in `config.json`.
-pub fn checkpoint_with(kind: Kind, stored: Stored, changes: &Value) -> TempDir {
+pub(crate) fn checkpoint_with(kind: Kind, stored: Stored, changes: &Value) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(kind);
     for (key, value) in changes.as_object().unwrap() {
@@ -181,16 +182,16 @@ fn write_tokenizer(folder: &Path) {
     }
 }
 
-pub fn options(folder: &TempDir) -> LoadOptions {
+pub(crate) fn options(folder: &TempDir) -> LoadOptions {
     LoadOptions { threads: Some(2), prefill_chunk: 48, ..LoadOptions::new(folder.path()) }
 }
 
-pub fn load(options: &LoadOptions) -> Engine {
+pub(crate) fn load(options: &LoadOptions) -> Engine {
     Engine::load(options, &mut |_, _| ControlFlow::Continue(())).unwrap()
 }
 
 /// A request that samples under a fixed seed and reports its tokens.
-pub fn request(prompt: &str, max_tokens: usize) -> Request {
+pub(crate) fn request(prompt: &str, max_tokens: usize) -> Request {
     Request {
         sampling: Sampling { temperature: Some(1.0), seed: Some(7), ..Sampling::default() },
         max_tokens: Some(max_tokens),
@@ -202,25 +203,25 @@ pub fn request(prompt: &str, max_tokens: usize) -> Request {
 
 /// A finished answer.
 #[derive(Debug, PartialEq)]
-pub struct Answer {
-    pub text: String,
-    pub tokens: Vec<TokenInfo>,
-    pub reason: FinishReason,
-    pub usage: Usage,
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) tokens: Vec<TokenInfo>,
+    pub(crate) reason: FinishReason,
+    pub(crate) usage: Usage,
 }
 
 impl Answer {
-    pub fn ids(&self) -> Vec<u32> {
+    pub(crate) fn ids(&self) -> Vec<u32> {
         self.tokens.iter().map(|token| token.id).collect()
     }
 
     /// What has to be the same whatever ran beside it.
-    pub fn essence(&self) -> (&str, &[TokenInfo], &FinishReason) {
+    pub(crate) fn essence(&self) -> (&str, &[TokenInfo], &FinishReason) {
         (&self.text, &self.tokens, &self.reason)
     }
 }
 
-pub fn collect(events: impl Iterator<Item = Event>) -> Answer {
+pub(crate) fn collect(events: impl Iterator<Item = Event>) -> Answer {
     let (mut text, mut tokens) = (String::new(), Vec::new());
     for event in events {
         match event {
@@ -236,6 +237,6 @@ pub fn collect(events: impl Iterator<Item = Event>) -> Answer {
     panic!("the answer has no end");
 }
 
-pub fn answer(engine: &Engine, request: Request) -> Answer {
+pub(crate) fn answer(engine: &Engine, request: Request) -> Answer {
     collect(engine.submit(request).unwrap())
 }
