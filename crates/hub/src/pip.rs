@@ -6,12 +6,14 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::size::{Entry, walk};
 use crate::{HubError, PypiSpec, Reporter, Result};
 
 const POLL: Duration = Duration::from_millis(100);
+/// How long to wait for killed processes to be gone.
+const MAX_FAREWELL: Duration = Duration::from_secs(3);
 const MAX_LINE_BYTES: usize = 2000;
 const MAX_KEPT_LINES: usize = 500;
 
@@ -36,7 +38,7 @@ pub(crate) fn download(
     for interpreter in candidates(python)? {
         let started = command(&interpreter, spec, folders).spawn();
         let child = match started {
-            Ok(child) => Running(child),
+            Ok(child) => Running::new(child),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 missing.push(format!("`{}` is not there", interpreter.join(" ")));
                 continue;
@@ -94,21 +96,76 @@ fn command(interpreter: &[String], spec: &PypiSpec, folders: &Folders) -> Comman
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // A group of its own, to be ended as a whole.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     for name in ["TMPDIR", "TEMP", "TMP"] {
         command.env(name, &folders.scratch);
     }
     command
 }
 
-/// A child that never outlives its owner.
-struct Running(Child);
+/// A child that never outlives its owner, and what it prints.
+struct Running {
+    child: Child,
+    /// Closed once the child, and whatever it started, is gone.
+    lines: Receiver<Line>,
+}
+
+impl Running {
+    fn new(mut child: Child) -> Self {
+        let (sender, lines) = mpsc::channel();
+        let output = child.stdout.take().expect("it is piped");
+        let errors = child.stderr.take().expect("it is piped");
+        let to_errors = sender.clone();
+        std::thread::spawn(move || read_lines(output, &sender, Line::Output));
+        std::thread::spawn(move || read_lines(errors, &to_errors, Line::Error));
+        Self { child, lines }
+    }
+
+    /// The next line; `None` after a short while without one, also once both pipes are closed.
+    fn next_line(&self) -> Option<Line> {
+        match self.lines.recv_timeout(POLL) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(Duration::from_millis(5));
+                None
+            }
+        }
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only for a child that has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        end_with_descendants(&mut self.child);
+        let _ = self.child.wait();
+        // Until the last of them is gone, its files may still grow.
+        let begun = Instant::now();
+        while self.lines.recv_timeout(POLL) != Err(RecvTimeoutError::Disconnected)
+            && begun.elapsed() < MAX_FAREWELL
+        {}
     }
+}
+
+/// Version managers put shell scripts before Python: killing those alone would leave pip running.
+#[cfg(unix)]
+fn end_with_descendants(child: &mut Child) {
+    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let ended = group
+        .map(|group| rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+    if !matches!(ended, Some(Ok(()))) {
+        let _ = child.kill();
+    }
+}
+
+#[cfg(not(unix))]
+fn end_with_descendants(child: &mut Child) {
+    // It fails only for a child that has ended already.
+    let _ = child.kill();
 }
 
 /// What pip printed and how it ended.
@@ -118,6 +175,7 @@ struct Ended {
     errors: VecDeque<String>,
 }
 
+#[derive(PartialEq)]
 enum Line {
     Output(String),
     Error(String),
@@ -129,13 +187,6 @@ fn watch(
     reporter: &dyn Reporter,
     announced: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Ended> {
-    let (sender, lines) = mpsc::channel();
-    let output = child.0.stdout.take().expect("it is piped");
-    let errors = child.0.stderr.take().expect("it is piped");
-    let to_errors = sender.clone();
-    std::thread::spawn(move || read_lines(output, &sender, Line::Output));
-    std::thread::spawn(move || read_lines(errors, &to_errors, Line::Error));
-
     let mut kept = VecDeque::new();
     let mut keep = |line| {
         if kept.len() == MAX_KEPT_LINES {
@@ -148,7 +199,7 @@ fn watch(
         if reporter.cancelled() {
             return Err(HubError::Cancelled);
         }
-        match next(&lines) {
+        match child.next_line() {
             Some(Line::Output(line)) => {
                 if let Some(bytes) = announced_bytes(&line) {
                     total_bytes = bytes;
@@ -160,31 +211,21 @@ fn watch(
                 if total_bytes > 0 {
                     reporter.advance(downloaded(folders).min(total_bytes), total_bytes);
                 }
-                if let Some(status) = child.0.try_wait().map_err(HubError::io("wait for pip"))? {
+                if let Some(status) =
+                    child.child.try_wait().map_err(HubError::io("wait for pip"))?
+                {
                     break status;
                 }
             }
         }
     };
     // The last words may still be on their way; a pipe that someone else holds open ends the wait.
-    while let Ok(line) = lines.recv_timeout(POLL) {
+    while let Ok(line) = child.lines.recv_timeout(POLL) {
         if let Line::Error(line) = line {
             keep(line);
         }
     }
     Ok(Ended { status, errors: kept })
-}
-
-/// The next line; `None` after a short while without one, also once both pipes are closed.
-fn next(lines: &Receiver<Line>) -> Option<Line> {
-    match lines.recv_timeout(POLL) {
-        Ok(line) => Some(line),
-        Err(RecvTimeoutError::Timeout) => None,
-        Err(RecvTimeoutError::Disconnected) => {
-            std::thread::sleep(Duration::from_millis(5));
-            None
-        }
-    }
 }
 
 fn read_lines(pipe: impl Read, sender: &Sender<Line>, wrap: fn(String) -> Line) {

@@ -62,7 +62,6 @@ fn a_missing_interpreter_is_named() {
 #[cfg(unix)]
 mod unix {
     use std::cell::Cell;
-    use std::time::Instant;
 
     use super::*;
     use crate::testing::script;
@@ -147,6 +146,17 @@ mod unix {
         let (result, _, _) = run("exec sleep 60", 1);
         assert!(matches!(result, Err(HubError::Cancelled)));
         assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn cancelling_ends_what_the_child_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let late = folder.path().join("late");
+        let body = format!("(sleep 3; touch {}) & wait", late.display());
+        let (result, _, _) = run(&body, 1);
+        assert!(matches!(result, Err(HubError::Cancelled)));
+        std::thread::sleep(Duration::from_secs(4));
+        assert!(!late.exists());
     }
 
     #[test]

