@@ -3,6 +3,11 @@
 //! `MLXK_TEST_HUB` names a Hugging Face cache folder (the one that holds `models--*`);
 //! `MLXK_TEST_GOLDEN` a folder of golden files, where it is not the committed one. Without the
 //! first, or for a checkpoint that is not in the cache, the test prints a line and passes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by it, and says what it skips"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,179 @@
+//! The engine with a tiny model: no request changes another, whatever becomes of it.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use common::failing::{Failing, Switches};
+use common::{Answer, Kind, Stored, answer, checkpoint, collect, load, options, request};
+use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_engine::{Engine, Event, LoadOptions, PromptInput, Request};
+use tempfile::TempDir;
+
+fn small() -> TempDir {
+    checkpoint(Kind::Llama, Stored::Bits(4))
+}
+
+fn without_reuse(folder: &TempDir) -> LoadOptions {
+    LoadOptions { reuse_prefixes: false, ..options(folder) }
+}
+
+fn prompts() -> Vec<(String, usize)> {
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(4);
+    [(1, 40), (150, 12), (33, 64), (90, 30), (64, 1), (5, 90)]
+        .map(|(length, tokens)| (text[length % 7..][..length].to_owned(), tokens))
+        .to_vec()
+}
+
+#[test]
+fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
+    for (kind, stored, exact) in [
+        (Kind::Llama, Stored::Bits(4), false),
+        (Kind::Qwen2, Stored::Bits(8), false),
+        (Kind::LlamaOptions, Stored::Dense, true),
+    ] {
+        let folder = checkpoint(kind, stored);
+        let alone = LoadOptions { exact, ..without_reuse(&folder) };
+        let engine = load(&alone);
+        let expected: Vec<Answer> =
+            prompts().iter().map(|(text, n)| answer(&engine, request(text, *n))).collect();
+        assert!(expected.iter().any(|answer| answer.text.len() > 20));
+        // Other threads, chunks and companions, and prefixes that are there already.
+        for (threads, prefill_chunk, max_sequences) in [(1, 256, 16), (2, 7, 3)] {
+            let options = LoadOptions {
+                threads: Some(threads),
+                prefill_chunk,
+                max_sequences,
+                reuse_prefixes: true,
+                ..alone.clone()
+            };
+            let engine = load(&options);
+            for _ in 0..2 {
+                let running: Vec<_> = prompts()
+                    .iter()
+                    .map(|(text, n)| engine.submit(request(text, *n)).unwrap())
+                    .collect();
+                for (running, expected) in running.into_iter().zip(&expected) {
+                    assert_eq!(collect(running).essence(), expected.essence());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_known_prefix_is_not_computed_again() {
+    let folder = small();
+    let fresh = load(&without_reuse(&folder));
+    let engine = load(&options(&folder));
+    let first = answer(&engine, request("Once upon a time there was a model", 20));
+    assert_eq!(first.usage.cached_tokens, 0);
+    let again = answer(&engine, request("Once upon a time there was a model", 20));
+    assert_eq!(again.usage.cached_tokens, again.usage.prompt_tokens - 1);
+    assert_eq!(again.essence(), first.essence());
+
+    // The next turn of a conversation holds the answer before.
+    let mut ids = engine.encode(&request("Once upon a time there was a model", 1).prompt).unwrap();
+    ids.extend(first.ids());
+    ids.extend([33, 34, 35]);
+    let next = Request { prompt: PromptInput::Tokens(ids), ..request("", 20) };
+    let found = answer(&engine, next.clone());
+    // The last token of an answer was drawn, but not computed.
+    assert_eq!(found.usage.cached_tokens, found.usage.prompt_tokens - 4);
+    let expected = answer(&fresh, next);
+    assert_eq!(expected.usage.cached_tokens, 0);
+    assert_eq!(found.essence(), expected.essence());
+
+    // A different end of the same start.
+    let other = request("Once upon a time there was no model", 20);
+    let found = answer(&engine, other.clone());
+    assert_eq!(found.usage.cached_tokens, "Once upon a time there was ".len());
+    assert_eq!(found.essence(), answer(&fresh, other).essence());
+}
+
+#[test]
+fn a_full_cache_delays_requests_and_changes_none() {
+    let folder = small();
+    let roomy = load(&without_reuse(&folder));
+    let plan = *roomy.memory();
+    let positions = 260;
+    let needed =
+        plan.weights_bytes + plan.activation_bytes + positions * plan.kv_bytes_per_position;
+    let options = LoadOptions {
+        memory_bytes: Some(needed * 20 / 19 + 1),
+        context: Some(250),
+        ..options(&folder)
+    };
+    let engine = load(&options);
+    assert!((255..=262).contains(&engine.memory().positions), "{:?}", engine.memory());
+    for _ in 0..2 {
+        let requests: Vec<Request> =
+            (0..5).map(|i| request(&"abcdefghij".repeat(4 + i), 120)).collect();
+        let running: Vec<_> =
+            requests.iter().map(|request| engine.submit(request.clone()).unwrap()).collect();
+        for (running, request) in running.into_iter().zip(requests) {
+            let expected = answer(&roomy, request);
+            assert_eq!(expected.tokens.len(), 120);
+            assert_eq!(collect(running).essence(), expected.essence());
+        }
+    }
+}
+
+fn failing_engine(folder: &TempDir) -> (Engine, Switches) {
+    let switches = Switches::default();
+    let options = CpuOptions { threads: Some(2), ..CpuOptions::default() };
+    let inner = Cpu::new(options).unwrap();
+    let ops = Box::new(Failing { inner, switches: switches.clone() });
+    let load = Engine::load_on(ops, "a test", &without_reuse(folder), &mut |_, _| {
+        ControlFlow::Continue(())
+    });
+    (load.unwrap(), switches)
+}
+
+fn wait_for(what: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_mins(1), "it does not happen");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_dropped_receiver_frees_its_sequence() {
+    let folder = small();
+    let (engine, switches) = failing_engine(&folder);
+    let running = engine.submit(request("Nobody listens", 490)).unwrap();
+    running.recv().unwrap();
+    assert_eq!(switches.sequences.load(SeqCst), 1);
+    drop(running);
+    wait_for(|| switches.sequences.load(SeqCst) == 0);
+}
+
+#[test]
+fn the_engine_survives_a_panic_and_a_refusal() {
+    let folder = small();
+    let (engine, switches) = failing_engine(&folder);
+    let expected = answer(&engine, request("Before and after", 20));
+    for (switch, reason) in [(&switches.panic, "the test said so"), (&switches.refuse, "4711")] {
+        let running: Vec<_> =
+            (0..3).map(|_| engine.submit(request("Fails", 400)).unwrap()).collect();
+        for running in &running {
+            while !matches!(running.recv().unwrap(), Event::Token(_)) {}
+        }
+        switch.store(true, SeqCst);
+        for mut running in running {
+            let Some(Event::Error(error)) = running.by_ref().last() else { panic!("no error") };
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        let after = answer(&engine, request("Before and after", 20));
+        assert_eq!(after.essence(), expected.essence());
+        wait_for(|| switches.sequences.load(SeqCst) == 0);
+        switch.store(true, SeqCst);
+        let error = engine.logits_for(vec![1, 2, 3], 0).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(switches.sequences.load(SeqCst), 0);
+    }
+}
