@@ -1,5 +1,6 @@
 //! Reading the JSON files of a checkpoint folder.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -21,6 +22,47 @@ pub(crate) fn json_or_default<T: DeserializeOwned + Default>(path: &Path) -> Res
     match read_optional(path)? {
         None => Ok(T::default()),
         Some(text) => serde_json::from_str(&text)
+            .or_else(|error| match without_python_numbers(&text) {
+                Cow::Owned(text) => serde_json::from_str(&text),
+                Cow::Borrowed(_) => Err(error),
+            })
             .map_err(|source| TextError::Json { path: path.to_owned(), source }),
+    }
+}
+
+/// Python writes `Infinity` and `NaN` into JSON, where they do not belong; nothing here reads them.
+fn without_python_numbers(text: &str) -> Cow<'_, str> {
+    const NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !NUMBERS.iter().any(|number| text.contains(number)) {
+        return Cow::Borrowed(text);
+    }
+    // Every other part lies inside a string, once escaped quotes are out of the way.
+    let hidden = text.replace("\\\\", "\u{0}\u{0}").replace("\\\"", "\u{0}\u{1}");
+    let parts = hidden.split('"').enumerate().map(|(at, part)| {
+        let is_string = at % 2 == 1;
+        if is_string {
+            part.to_owned()
+        } else {
+            NUMBERS.iter().fold(part.to_owned(), |part, number| part.replace(number, "null"))
+        }
+    });
+    let clean = parts.collect::<Vec<_>>().join("\"");
+    Cow::Owned(clean.replace("\u{0}\u{0}", "\\\\").replace("\u{0}\u{1}", "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_numbers_are_read_as_null() {
+        let text = r#"{"a": [0.5, Infinity, -Infinity], "NaN \\": NaN, "b\"": "Infinity \\"}"#;
+        let value: serde_json::Value = serde_json::from_str(&without_python_numbers(text)).unwrap();
+        let expected = serde_json::json!({
+            "a": [0.5, null, null],
+            "NaN \\": null,
+            "b\"": "Infinity \\",
+        });
+        assert_eq!(value, expected);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
@@ -17,7 +18,7 @@ use crate::tokenizer::AddedTokenJson;
 enum Named {
     Text(String),
     Token { content: String },
-    Other(serde::de::IgnoredAny),
+    Other(IgnoredAny),
 }
 
 impl Named {
@@ -29,14 +30,14 @@ impl Named {
     }
 }
 
-/// The fields of `tokenizer_config.json` that this crate reads.
+/// The fields of `tokenizer_config.json` that this crate reads. There may be thousands of added
+/// tokens, which only the tokenizer needs: `A` says what to make of them.
 #[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct TokenizerConfig {
-    added_tokens_decoder: Option<BTreeMap<u32, AddedTokenJson>>,
+#[serde(default, bound = "A: Deserialize<'de> + Default")]
+struct TokenizerConfig<A> {
+    added_tokens_decoder: Option<A>,
     add_bos_token: Option<bool>,
-    /// A string, or a list of `{name, template}`.
-    pub(crate) chat_template: Option<Value>,
+    chat_template: Option<Value>,
     #[serde(flatten)]
     names: Names,
 }
@@ -80,28 +81,35 @@ pub(crate) struct SpecialTokens {
     pub(crate) add_bos: Option<bool>,
     /// `bos_token`, `eos_token` and so on, by name.
     pub(crate) names: Map<String, Value>,
-    /// The template as `tokenizer_config.json` holds it.
+    /// The template of `tokenizer_config.json`: a string, or a list of `{name, template}`.
     pub(crate) chat_template: Option<Value>,
 }
 
 impl SpecialTokens {
     /// Reads both files of `dir`; either may be absent.
     pub(crate) fn open(dir: &Path) -> Result<Self, TextError> {
-        let config: TokenizerConfig = json_or_default(&dir.join("tokenizer_config.json"))?;
+        let (special, added) = Self::read::<BTreeMap<u32, AddedTokenJson>>(dir)?;
+        let added = added.unwrap_or_default().into_values().map(Into::into).collect();
+        Ok(Self { added, ..special })
+    }
+
+    /// The same without the added tokens.
+    pub(crate) fn open_names(dir: &Path) -> Result<Self, TextError> {
+        Self::read::<IgnoredAny>(dir).map(|(special, _)| special)
+    }
+
+    fn read<A: DeserializeOwned + Default>(dir: &Path) -> Result<(Self, Option<A>), TextError> {
+        let config: TokenizerConfig<A> = json_or_default(&dir.join("tokenizer_config.json"))?;
         let older: Names = json_or_default(&dir.join("special_tokens_map.json"))?;
         let mut names = older.into_map();
         names.extend(config.names.into_map());
-        Ok(Self {
-            added: config
-                .added_tokens_decoder
-                .unwrap_or_default()
-                .into_values()
-                .map(Into::into)
-                .collect(),
+        let special = Self {
+            added: Vec::new(),
             add_bos: config.add_bos_token,
             names,
             chat_template: config.chat_template,
-        })
+        };
+        Ok((special, config.added_tokens_decoder))
     }
 
     /// The text of the token with this name, such as `eos_token`.

@@ -69,7 +69,7 @@ impl Default for RenderOptions {
 impl ChatTemplate {
     /// Finds the templates of the checkpoint in `dir`; `None` where it has none.
     pub fn open(dir: &Path) -> Result<Option<Self>, TextError> {
-        let special = SpecialTokens::open(dir)?;
+        let special = SpecialTokens::open_names(dir)?;
         let sources = source::find(dir, special.chat_template.as_ref())?;
         Ok((!sources.is_empty()).then_some(Self { sources, names: special.names }))
     }

@@ -122,18 +122,24 @@ impl Bpe {
         merges: &[(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)],
     ) -> Result<(), String> {
         self.merges.reserve(merges.len());
-        let mut merged = String::new();
         let missing =
             |token: &str| format!("a merge names `{token}`, which is not in the vocabulary");
+        let mut next_id = 0;
         for (rank, (left, right)) in merges.iter().enumerate() {
             let pair = (
                 self.id(left).ok_or_else(|| missing(left))?,
                 self.id(right).ok_or_else(|| missing(right))?,
             );
-            merged.clear();
-            merged.push_str(left);
-            merged.push_str(right.get(self.prefix.len()..).ok_or_else(|| missing(right))?);
-            let id = self.id(&merged).ok_or_else(|| missing(&merged))?;
+            let tail = right.get(self.prefix.len()..).ok_or_else(|| missing(right))?;
+            // Trainers number tokens in the order of their merges: mostly the next one is it.
+            let is_next = self.text(next_id).is_some_and(|text| is_joined(text, left, tail));
+            let id = if is_next {
+                next_id
+            } else {
+                let merged = [left.as_ref(), tail].concat();
+                self.id(&merged).ok_or_else(|| missing(&merged))?
+            };
+            next_id = id + 1;
             self.merges.insert(pair, Merge { rank: rank as u32, id });
         }
         Ok(())
@@ -283,6 +289,10 @@ impl Bpe {
         }
         symbols.retain(|&id| id != NONE);
     }
+}
+
+fn is_joined(text: &str, left: &str, right: &str) -> bool {
+    text.len() == left.len() + right.len() && text.starts_with(left) && text.ends_with(right)
 }
 
 fn text_of<'a>(text: &'a str, spans: &[(u32, u32)], id: u32) -> Option<&'a str> {

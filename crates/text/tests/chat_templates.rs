@@ -1,0 +1,210 @@
+//! Chat templates against jinja2 (`fixtures/templates/make_goldens.py`).
+//!
+//! `MLXK_TEST_TEMPLATES_DIR` names a folder of further templates with the `golden.json` that the
+//! script made of them.
+
+use std::path::{Path, PathBuf};
+
+use mlxk_text::{ChatTemplate, Clock, Content, Message, RenderOptions, TextError};
+use serde_json::{Value, json};
+
+/// 2025-03-09 14:05:07, as in the script.
+const CLOCK: Clock = Clock::Fixed { unix_seconds: 1_741_525_507, offset_seconds: 3600 };
+
+fn templates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates")
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn options(case: &Value) -> RenderOptions {
+    RenderOptions {
+        add_generation_prompt: case["add_generation_prompt"].as_bool().unwrap_or(true),
+        tools: case.get("tools").cloned(),
+        variables: case["variables"].as_object().cloned().unwrap_or_default(),
+        bos_token: Some("<s>".to_owned()),
+        eos_token: Some("</s>".to_owned()),
+        clock: CLOCK,
+        ..RenderOptions::default()
+    }
+}
+
+fn messages(value: &Value) -> Vec<Message> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// What is different from jinja2; `None` where nothing is.
+fn difference(template: &ChatTemplate, case: &Value, golden: &Value) -> Option<String> {
+    let rendered = template.render(&messages(&case["messages"]), &options(case));
+    match (&rendered, golden) {
+        (Ok(text), Value::Object(golden)) if golden.get("text") == Some(&json!(text)) => None,
+        (Err(TextError::TemplateRaised { message }), golden) if golden["raised"] == *message => {
+            None
+        }
+        (Err(error), golden)
+            if golden["error"].is_string()
+                && !matches!(error, TextError::TemplateRaised { .. }) =>
+        {
+            None
+        }
+        _ => Some(format!("ours {rendered:?}\njinja2 {golden}")),
+    }
+}
+
+/// Compares a folder; gives the number of renderings and the differences.
+fn compare(folder: &Path) -> (usize, Vec<String>) {
+    let goldens = read_json(&folder.join("golden.json"));
+    let cases = read_json(&templates().join("conversations.json"));
+    let mut differences = Vec::new();
+    let mut count = 0;
+    for (name, golden) in goldens.as_object().unwrap() {
+        let template = ChatTemplate::from_text(std::fs::read_to_string(folder.join(name)).unwrap());
+        for case in cases.as_array().unwrap() {
+            let case_name = case["name"].as_str().unwrap();
+            count += 1;
+            if let Some(difference) = difference(&template, case, &golden[case_name]) {
+                differences.push(format!("{name}, {case_name}: {difference}"));
+            }
+        }
+    }
+    (count, differences)
+}
+
+#[test]
+fn our_templates_render_as_in_jinja2() {
+    let (count, differences) = compare(&templates());
+    assert!(count >= 80);
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+#[test]
+fn further_templates_render_as_in_jinja2() {
+    let Some(folder) = std::env::var_os("MLXK_TEST_TEMPLATES_DIR") else {
+        println!("skipped: MLXK_TEST_TEMPLATES_DIR is not set");
+        return;
+    };
+    let (count, differences) = compare(Path::new(&folder));
+    println!("{count} renderings, {} differences", differences.len());
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+fn render(template: &str, messages: &[Message]) -> Result<String, TextError> {
+    ChatTemplate::from_text(template).render(messages, &RenderOptions::default())
+}
+
+#[test]
+fn content_parts_become_text() {
+    let parts = json!([{ "type": "text", "text": "one" }, { "type": "text", "text": "two" }]);
+    let message = messages(&json!([{ "role": "user", "content": parts }]));
+    let template = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    assert_eq!(render(template, &message).unwrap(), "one\ntwo");
+
+    let image = messages(&json!([{ "role": "user", "content": [{ "type": "image_url" }] }]));
+    let error = render(template, &image).unwrap_err();
+    assert!(matches!(&error, TextError::Content { kind } if kind == "image_url"), "{error}");
+}
+
+#[test]
+fn arguments_of_tool_calls_become_objects_unless_the_template_wants_text() {
+    let call =
+        json!({ "type": "function", "function": { "name": "f", "arguments": "{\"x\": 1}" } });
+    let message =
+        messages(&json!([{ "role": "assistant", "content": null, "tool_calls": [call] }]));
+    let arguments = "messages[0].tool_calls[0].function.arguments";
+    let object = format!("{{{{ {arguments}.x }}}} {{{{ {arguments} | tojson }}}}");
+    assert_eq!(render(&object, &message).unwrap(), "1 {\"x\": 1}");
+    let text = format!("{{{{ 'call ' + {arguments} }}}}");
+    assert_eq!(render(&text, &message).unwrap(), "call {\"x\": 1}");
+}
+
+#[test]
+fn a_refusal_is_not_an_accident() {
+    let refused = render("{{ raise_exception('no system role') }}", &[]).unwrap_err();
+    assert!(
+        matches!(&refused, TextError::TemplateRaised { message } if message == "no system role")
+    );
+    let nested = "{% macro m() %}{{ raise_exception('inside') }}{% endmacro %}{{ m() }}";
+    assert!(matches!(render(nested, &[]), Err(TextError::TemplateRaised { .. })));
+    let accident = render("\n{{ missing.field }}", &[]).unwrap_err();
+    assert!(matches!(&accident, TextError::Template { reason, .. } if reason.contains("line 2")));
+    let syntax = render("{% if %}", &[]).unwrap_err();
+    assert!(matches!(syntax, TextError::TemplateSyntax { .. }));
+}
+
+#[test]
+fn hostile_templates_come_to_an_end() {
+    let bounded = [
+        // Work.
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}",
+        // Size.
+        "{% set x = 'xxxxxxxxxxxxxxxx' * 4096 %}{% for i in range(100000) %}{{ x }}{% endfor %}",
+        "{% set x = 'x' * 1000000 %}{{ x.replace('x', x) }}",
+        "{% set x = 'x' * 1000000 %}{{ ','.join([x] * 100000) }}",
+        "{{ 'x' * 100000000000 }}",
+        "{{ '{:999999999}'.format(1) }}",
+        "{{ '%999999999d' | format(1) }}",
+        "{{ [1] | tojson(indent=1000000000) }}",
+        // A value that holds itself many times over.
+        "{% set n = namespace(v=[1]) %}{% for i in range(60) %}{% set n.v = [n.v, n.v] %}{% endfor %}{{ n.v | tojson }}",
+        // Depth.
+        "{% set n = namespace(v=[1]) %}{% for i in range(5000) %}{% set n.v = [n.v] %}{% endfor %}{{ n.v | tojson }}",
+    ];
+    for template in bounded {
+        let error = render(template, &[]).expect_err(template);
+        assert!(
+            matches!(error, TextError::TemplateBound { .. } | TextError::Template { .. }),
+            "{template}: {error}"
+        );
+    }
+}
+
+#[test]
+fn templates_are_found_where_checkpoints_keep_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let shown = |with_tools: bool| {
+        let template = ChatTemplate::open(dir.path()).unwrap().unwrap();
+        let tools = with_tools.then(|| json!([]));
+        template.render(&[], &RenderOptions { tools, ..RenderOptions::default() }).unwrap()
+    };
+    assert!(ChatTemplate::open(dir.path()).unwrap().is_none());
+    std::fs::write(path("tokenizer_config.json"), r#"{"bos_token": {"content": "<s>"}}"#).unwrap();
+    assert!(ChatTemplate::open(dir.path()).unwrap().is_none());
+
+    let list = json!({
+        "bos_token": { "content": "<s>" },
+        "chat_template": [
+            { "name": "default", "template": "{{ bos_token }}listed" },
+            { "name": "tool_use", "template": "{{ bos_token }}tools" },
+        ],
+    });
+    std::fs::write(path("tokenizer_config.json"), list.to_string()).unwrap();
+    assert_eq!((shown(false), shown(true)), ("<s>listed".to_owned(), "<s>tools".to_owned()));
+
+    std::fs::write(path("chat_template.json"), r#"{"chat_template": "{{ bos_token }}json"}"#)
+        .unwrap();
+    assert_eq!((shown(false), shown(true)), ("<s>json".to_owned(), "<s>json".to_owned()));
+
+    std::fs::write(path("chat_template.jinja"), "{{ bos_token }}jinja\n").unwrap();
+    assert_eq!(shown(false), "<s>jinja");
+}
+
+#[test]
+fn a_final_message_can_be_continued() {
+    let chatml = std::fs::read_to_string(templates().join("chatml.jinja")).unwrap();
+    let template = ChatTemplate::from_text(chatml);
+    let options = RenderOptions { continue_final_message: true, ..RenderOptions::default() };
+    let conversation =
+        [Message::new("user", "Count"), Message::new("assistant", Content::from("One, two, "))];
+    let rendered = template.render(&conversation, &options).unwrap();
+    assert!(rendered.ends_with("<|im_start|>assistant\nOne, two, "), "{rendered:?}");
+}
+
+#[test]
+fn the_local_clock_is_the_default() {
+    let year: i32 = render("{{ strftime_now('%Y') }}", &[]).unwrap().parse().unwrap();
+    assert!(year >= 2025);
+}
