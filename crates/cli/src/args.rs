@@ -46,7 +46,7 @@ Examples:
   mlxk run ./my-model --json \"Hello\" | jq -r .response";
 
 #[derive(Args)]
-#[command(after_help = format!("{MODELS}\n\n{RUN_EXAMPLES}"))]
+#[command(args_override_self = true, after_help = format!("{MODELS}\n\n{RUN_EXAMPLES}"))]
 pub(crate) struct RunArgs {
     /// Which model; see below
     pub model: String,
@@ -135,4 +135,3 @@ pub(crate) struct ShowArgs {
     #[arg(long)]
     pub config: bool,
 }
-

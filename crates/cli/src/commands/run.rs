@@ -111,7 +111,9 @@ fn load(args: &RunArgs, path: &std::path::Path, context: &Context) -> anyhow::Re
         return Err(UsageError("`--threads` is 0, but at least 1 is needed".into()).into());
     }
     if args.max_tokens == Some(0) {
-        return Err(UsageError("`--max-tokens` is 0, but an answer has at least 1 token".into()).into());
+        return Err(
+            UsageError("`--max-tokens` is 0, but an answer has at least 1 token".into()).into()
+        );
     }
     let mut options = LoadOptions::new(path);
     options.threads = args.threads;
@@ -142,7 +144,12 @@ struct Answer {
 }
 
 /// Sends the request and prints what comes.
-fn answer(engine: &Engine, args: &RunArgs, prompt: &str, context: &Context) -> anyhow::Result<Answer> {
+fn answer(
+    engine: &Engine,
+    args: &RunArgs,
+    prompt: &str,
+    context: &Context,
+) -> anyhow::Result<Answer> {
     let generation = engine.submit(request(engine, args, prompt))?;
     let stream = !(args.no_stream || args.json);
     let progress = context.printer.progress();
@@ -251,9 +258,8 @@ fn envelope<'a>(
 /// What it took, on stderr.
 fn report(engine: &Engine, answer: &Answer, context: &Context) {
     let Done { usage, timings, seed, .. } = &answer.done;
-    let rate = |rate: Option<f64>| {
-        rate.map_or_else(String::new, |rate| format!(", {rate:.1} tokens/s"))
-    };
+    let rate =
+        |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(", {rate:.1} tokens/s"));
     let lines = [
         ("load", format::seconds(timings.load)),
         (

@@ -1,0 +1,53 @@
+//! `mlxk list`, `mlxk show` and the help.
+
+use crate::common::{Kind, Stored, checkpoint};
+use crate::support::{World, path, streams};
+
+#[test]
+fn an_empty_machine_is_told_where_to_start() {
+    let (stdout, stderr) = streams(&World::new().mlxk(&["list"]).assert().success());
+    assert_eq!(stdout, "");
+    assert!(stderr.contains("mlxk run smollm2"), "{stderr}");
+}
+
+#[test]
+fn list_shows_full_names_and_filters() {
+    let world = World::new();
+    world.cached("mlx-community/Alpha-4bit");
+    world.cached("other/Beta");
+    let (all, _) = streams(&world.mlxk(&["list"]).assert().success());
+    let lines: Vec<&str> = all.lines().collect();
+    assert_eq!(lines.len(), 4, "{all}");
+    assert!(lines[2].starts_with("mlx-community/Alpha-4bit | 0123456 | "), "{all}");
+    assert!(lines[2].contains("llama") && lines[2].contains("4-bit"), "{all}");
+    let (some, _) = streams(&world.mlxk(&["ls", "BETA"]).assert().success());
+    assert_eq!(some.lines().count(), 3);
+    assert!(some.contains("other/Beta") && !some.contains("Alpha"), "{some}");
+}
+
+#[test]
+fn show_describes_a_model() {
+    let world = World::new();
+    world.cached("mlx-community/Alpha-4bit");
+    let (stdout, stderr) =
+        streams(&world.mlxk(&["show", "alpha", "--files", "--config"]).assert().success());
+    assert!(stderr.contains("Model: mlx-community/Alpha-4bit"), "{stderr}");
+    for word in ["llama", "4-bit, group size 64", "512 tokens", "model.safetensors", "hidden_size"]
+    {
+        assert!(stdout.contains(word), "`{word}` is not in:\n{stdout}");
+    }
+    let folder = checkpoint(Kind::Qwen2, Stored::Dense);
+    let (stdout, _) = streams(&world.mlxk(&["show", path(folder.path())]).assert().success());
+    assert!(stdout.contains("qwen2"), "{stdout}");
+}
+
+#[test]
+fn help_and_version() {
+    let world = World::new();
+    let (help, _) = streams(&world.mlxk(&["run", "--help"]).assert().success());
+    assert!(help.contains("Examples:") && help.contains("--max-tokens"), "{help}");
+    let (version, _) = streams(&world.mlxk(&["--version"]).assert().success());
+    assert_eq!(version.trim(), concat!("mlxk ", env!("CARGO_PKG_VERSION")));
+    world.mlxk(&[]).assert().code(2);
+    world.mlxk(&["nosuch"]).assert().code(2);
+}

@@ -1,0 +1,92 @@
+//! `mlxk run` on a tiny checkpoint with arbitrary weights.
+
+use serde_json::Value;
+
+use crate::common::{Kind, Stored, checkpoint};
+use crate::support::{World, path, streams};
+
+#[test]
+fn streams_what_it_would_print_at_once() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let run = |more: &[&str]| {
+        let mut arguments = vec!["run", path(model.path()), "Hello there", "--seed", "5"];
+        arguments.extend(["--max-tokens", "40"]);
+        arguments.extend(more);
+        streams(&world.mlxk(&arguments).assert().success()).0
+    };
+    let streamed = run(&[]);
+    assert!(!streamed.trim().is_empty());
+    assert_eq!(run(&["--no-stream"]).trim_end_matches('\n'), streamed.trim_end_matches('\n'));
+    assert_eq!(run(&["--threads", "1"]), streamed);
+    assert_ne!(run(&["--seed", "6"]), streamed);
+}
+
+#[test]
+fn json_is_one_object_with_the_same_answer() {
+    let (world, model) = (World::new(), checkpoint(Kind::Qwen2, Stored::Bits(8)));
+    let arguments = ["run", path(model.path()), "Hello", "--temperature", "0", "--max-tokens", "7"];
+    let (plain, _) = streams(&world.mlxk(&arguments).assert().success());
+    let mut with_json = arguments.to_vec();
+    with_json.push("--json");
+    let (json, stderr) = streams(&world.mlxk(&with_json).assert().success());
+    assert_eq!(stderr, "");
+    let envelope: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(envelope["response"].as_str().unwrap(), plain.trim_end_matches('\n'));
+    assert_eq!(envelope["prompt"], "Hello");
+    assert_eq!(envelope["finish_reason"], "length");
+    assert_eq!(envelope["usage"]["completion_tokens"], 7);
+    let usage = &envelope["usage"];
+    assert_eq!(usage["total_tokens"].as_u64(), Some(usage["prompt_tokens"].as_u64().unwrap() + 7));
+    assert!(envelope["timings"]["time_to_first_token_ms"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_stop_string_ends_the_answer_and_is_not_part_of_it() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
+    let base = ["run", path(model.path()), "Hello", "--temperature", "0", "--max-tokens", "60"];
+    let (whole, _) = streams(&world.mlxk(&base).assert().success());
+    let middle = whole.char_indices().nth(whole.chars().count() / 2).unwrap().0;
+    let stop: String = whole[middle..].chars().take(2).collect();
+    let mut arguments = base.to_vec();
+    arguments.extend(["--stop", &stop]);
+    let (cut, _) = streams(&world.mlxk(&arguments).assert().success());
+    assert_eq!(
+        cut.trim_end_matches('\n'),
+        whole[..whole.find(&stop).unwrap()].trim_end_matches('\n')
+    );
+}
+
+#[test]
+fn the_prompt_may_be_piped_in() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let options = ["--temperature", "0", "--max-tokens", "12"];
+    let base = ["run", path(model.path())];
+    let typed = world.mlxk(&base).arg("Hello there").args(options).assert().success();
+    for dash in [&[][..], &["-"]] {
+        let mut command = world.mlxk(&base);
+        let piped =
+            command.args(dash).args(options).write_stdin("Hello there\n").assert().success();
+        assert_eq!(streams(&piped).0, streams(&typed).0);
+    }
+}
+
+#[test]
+fn verbose_tells_on_stderr_what_it_took() {
+    let (world, model) = (World::new(), checkpoint(Kind::Mistral, Stored::Bits(4)));
+    let arguments = ["run", path(model.path()), "Hi", "--max-tokens", "9", "--temperature", "0"];
+    let (plain, _) = streams(&world.mlxk(&arguments).assert().success());
+    let (stdout, stderr) = streams(&world.mlxk(&arguments).arg("--verbose").assert().success());
+    assert_eq!(stdout, plain);
+    for word in ["load ", "prompt ", "answer ", "tokens/s", "first token ", "peak memory "] {
+        assert!(stderr.contains(word), "{stderr}");
+    }
+}
+
+#[test]
+fn exact_mode_and_fast_mode_both_answer() {
+    let (world, model) = (World::new(), checkpoint(Kind::LlamaOptions, Stored::Bits(4)));
+    for mode in [&[][..], &["--exact"]] {
+        let base = ["run", path(model.path()), "Hi", "--max-tokens", "5", "--seed", "1"];
+        world.mlxk(&base).args(mode).assert().success();
+    }
+}

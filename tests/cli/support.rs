@@ -1,0 +1,63 @@
+//! Running the binary in a world of its own.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use tempfile::TempDir;
+
+use crate::common::{Kind, Stored, checkpoint};
+
+/// A home without models.
+pub(crate) struct World {
+    pub(crate) home: TempDir,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap() }
+    }
+
+    /// The command, blind to the caller's models and settings.
+    pub(crate) fn mlxk(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("mlxk").unwrap();
+        for variable in ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"] {
+            command.env_remove(variable);
+        }
+        command.env("HOME", self.home.path());
+        command.env("XDG_DATA_HOME", self.home.path().join("data"));
+        command.env("HF_HUB_CACHE", self.cache());
+        command.args(arguments);
+        command
+    }
+
+    pub(crate) fn cache(&self) -> std::path::PathBuf {
+        self.home.path().join("hub")
+    }
+
+    /// Puts a tiny model into the Hugging Face cache.
+    pub(crate) fn cached(&self, name: &str) {
+        let folder = checkpoint(Kind::Llama, Stored::Bits(4));
+        let repo = self.cache().join(format!("models--{}", name.replace('/', "--")));
+        let hash = "0123456789abcdef0123456789abcdef01234567";
+        let snapshot = repo.join("snapshots").join(hash);
+        std::fs::create_dir_all(&snapshot).unwrap();
+        std::fs::create_dir_all(repo.join("refs")).unwrap();
+        std::fs::write(repo.join("refs/main"), hash).unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), snapshot.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// Standard output and standard error as text.
+pub(crate) fn streams(assert: &Assert) -> (String, String) {
+    let output = assert.get_output();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is valid UTF-8");
+    (text(&output.stdout), text(&output.stderr))
+}
+
+pub(crate) fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,44 @@
+//! What every change has to pass, short of the tests.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::process::{self, exists, output};
+
+/// Lines that a source file may have; tables and tests excepted below.
+const MAX_LINES: usize = 800;
+/// Longer files, each for a reason.
+const LONG_FILES: [&str; 0] = [];
+
+pub(crate) fn run() -> Result<()> {
+    call("cargo", &["fmt", "--all", "--check"])?;
+    call("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    let deny_warnings = [("RUSTDOCFLAGS", "-D warnings")];
+    process::run("cargo", &["doc", "--workspace", "--no-deps", "--quiet"], &deny_warnings)?;
+    file_sizes()?;
+    for (program, arguments) in
+        [("typos", &[][..]), ("cargo-deny", &["check", "licenses", "bans", "sources"][..])]
+    {
+        if exists(program) {
+            call(program, arguments)?;
+        } else {
+            eprintln!("(`{program}` is not installed here; CI runs it)");
+        }
+    }
+    Ok(())
+}
+
+fn call(program: &str, arguments: &[&str]) -> Result<()> {
+    process::run(program, arguments, &[])
+}
+
+fn file_sizes() -> Result<()> {
+    for path in output("git", &["ls-files", "*.rs"])?.lines() {
+        let text = std::fs::read_to_string(path).with_context(|| format!("Cannot read {path}"))?;
+        let lines = text.lines().count();
+        ensure!(
+            lines <= MAX_LINES || LONG_FILES.contains(&path),
+            "{path} has {lines} lines; split it, or list it in xtask with the reason"
+        );
+    }
+    Ok(())
+}

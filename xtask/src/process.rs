@@ -1,0 +1,38 @@
+//! Running other programs.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// Runs a program, its output going where ours goes; an error where it fails.
+pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let line = format!("{program} {}", arguments.join(" "));
+    eprintln!("$ {line}");
+    let status = Command::new(program)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .status()
+        .with_context(|| format!("`{program}` cannot be started"))?;
+    ensure!(status.success(), "`{line}` failed");
+    Ok(())
+}
+
+/// Whether the program is there.
+pub(crate) fn exists(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Standard output of a program.
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("`{program}` cannot be started"))?;
+    ensure!(output.status.success(), "`{program} {}` failed", arguments.join(" "));
+    Ok(String::from_utf8(output.stdout)?)
+}
