@@ -101,9 +101,12 @@ fn broken_entries_do_not_hide_others() {
 fn sizes_count_each_content_once() {
     let files = [("config.json", "{}"), ("model.safetensors", "0123456789")];
     let more = [("config.json", "{}"), ("model.safetensors", "0123456789abc")];
-    let mut layouts = vec![(Layout::Copied, 25), (Layout::Moved, 27)];
-    #[cfg(unix)]
-    layouts.push((Layout::Linked, 25));
+    let layouts = [
+        (Layout::Copied, 25),
+        (Layout::Moved, 27),
+        #[cfg(unix)]
+        (Layout::Linked, 25),
+    ];
     for (layout, both) in layouts {
         let fixture = Fixture::new();
         fixture.snapshot("org/m", A, &files, layout);

@@ -174,12 +174,14 @@ impl HubError {
             Self::NotFound { folder_here: true, name, .. } => {
                 format!("For the folder of that name write `./{name}`")
             }
-            Self::NotImported { name } => format!("`mlxk pull {name}` imports it"),
+            Self::NotImported { name } => {
+                format!("`mlxk run {name}` without `--no-pull` imports it")
+            }
             Self::NotFound { near, suggestion, .. } if near.is_empty() => {
-                format!("`mlxk pull {suggestion}` downloads it; `mlxk list` shows what is here")
+                format!("{}; `mlxk list` shows what is here", download(suggestion))
             }
             Self::NotFound { near, suggestion, .. } => {
-                format!("Similar: {}; `mlxk pull {suggestion}` downloads it", ticked(near))
+                format!("Similar: {}; {}", ticked(near), download(suggestion))
             }
             Self::Ambiguous { .. } => "Write one of these names in full".into(),
             Self::AmbiguousRevision { .. } => "Write more digits of the hash".into(),
@@ -221,6 +223,14 @@ fn bad_reference(reference: &str, problem: &str) -> String {
         format!("The model name {problem}")
     } else {
         format!("The model name `{reference}` {problem}")
+    }
+}
+
+/// How to get a repository into the cache. This program cannot do it itself yet.
+fn download(suggestion: &str) -> String {
+    match suggestion.split_once('@') {
+        Some((id, revision)) => format!("`hf download {id} --revision {revision}` downloads it"),
+        None => format!("`hf download {suggestion}` downloads it"),
     }
 }
 
