@@ -1,4 +1,4 @@
-//! How long a checkpoint takes to its first token: `first_token FOLDER [PROMPT]`.
+//! How long a checkpoint takes to its first token: `first_token FOLDER [PROMPT] [TOKENS]`.
 #![expect(clippy::print_stdout, reason = "this is a program")]
 
 use std::ops::ControlFlow;
@@ -10,12 +10,13 @@ fn main() -> Result<(), EngineError> {
     let mut args = std::env::args().skip(1);
     let folder = args.next().unwrap_or_else(|| ".".to_owned());
     let prompt = args.next().unwrap_or_else(|| "What can you do?".to_owned());
+    let most = args.next().and_then(|tokens| tokens.parse().ok()).unwrap_or(100);
     let started = Instant::now();
     let engine = Engine::load(&LoadOptions::new(folder), &mut |_, _| ControlFlow::Continue(()))?;
     let messages = vec![Message::new("user", prompt)];
     let prompt = PromptInput::Messages { system: None, messages };
     for _ in 0..2 {
-        let request = Request { max_tokens: Some(100), ..Request::new(prompt.clone()) };
+        let request = Request { max_tokens: Some(most), ..Request::new(prompt.clone()) };
         let submitted = Instant::now();
         let mut first = None;
         for event in engine.submit(request)? {

@@ -232,3 +232,22 @@ fn a_checkpoint_that_is_none_is_refused() {
     let empty = tempfile::tempdir().unwrap();
     assert!(refuse(&LoadOptions::new(empty.path())).contains("config.json"));
 }
+
+#[test]
+fn damaged_weights_end_a_request_with_an_error() {
+    let folder = small();
+    let path = folder.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The last tensor is the final norm, of type bf16: these bits are NaN.
+    let start = bytes.len() - 2 * common::HIDDEN;
+    bytes[start..].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let engine = load(&options(&folder));
+    for temperature in [0.0, 1.0] {
+        let sampling = Sampling { temperature: Some(temperature), ..Sampling::default() };
+        let request = Request { sampling, ..request("Broken", 5) };
+        let error = engine.submit(request).unwrap().wait().unwrap_err();
+        assert!(matches!(error, EngineError::InvalidLogits { position: 6 }), "{error}");
+    }
+    assert!(engine.logits_for(vec![1, 2], 0).is_err());
+}
