@@ -11,6 +11,12 @@ use serde_json::{Value, json};
 /// 2025-03-09 14:05:07, as in the script.
 const CLOCK: Clock = Clock::Fixed { unix_seconds: 1_741_525_507, offset_seconds: 3600 };
 
+/// What jinja2 refuses and we do not: looping over `none`, and the JSON of a lazy list.
+const LENIENT: [&str; 2] = [
+    "TypeError: 'NoneType' object is not iterable",
+    "TypeError: Object of type generator is not JSON serializable",
+];
+
 fn templates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates")
 }
@@ -46,6 +52,12 @@ fn difference(template: &ChatTemplate, case: &Value, golden: &Value) -> Option<S
         (Err(error), golden)
             if golden["error"].is_string()
                 && !matches!(error, TextError::TemplateRaised { .. }) =>
+        {
+            None
+        }
+        // Where Python stops and the engine goes on, a usable text is no loss.
+        (Ok(_), golden)
+            if golden["error"].as_str().is_some_and(|error| LENIENT.contains(&error)) =>
         {
             None
         }

@@ -45,8 +45,11 @@ pub(super) fn compile(template: &str) -> Result<Environment<'static>, String> {
     environment.set_fuel(Some(FUEL));
     environment.set_formatter(write_value);
     environment.set_unknown_method_callback(methods::call);
+    // The rarer filters and globals of jinja2.
+    minijinja_contrib::add_to_environment(&mut environment);
     environment.add_filter("tojson", json::tojson);
     environment.add_test("sequence", is_sequence);
+    environment.add_test("iterable", is_iterable);
     environment.add_function("raise_exception", raise_exception);
     let template = generation::replace_tags(template).into_owned();
     environment.add_template_owned(NAME, template).map_err(|error| reason(&error))?;
@@ -106,6 +109,11 @@ fn raise_exception(message: &Value) -> Result<Value, Error> {
 fn is_sequence(value: &Value) -> bool {
     value.is_undefined()
         || matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
+}
+
+/// Here `none` can be looped over, in Python it cannot; templates ask before they look inside.
+fn is_iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
 }
 
 fn write_value(output: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
