@@ -45,6 +45,7 @@ struct TokenizerConfig<A> {
 /// The single special tokens that templates may name.
 #[derive(Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the fields of the file")]
 struct Names {
     bos_token: Option<Named>,
     eos_token: Option<Named>,

@@ -3,6 +3,8 @@
 //! `MLXK_TEST_TEMPLATES_DIR` names a folder of further templates with the `golden.json` that the
 //! script made of them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
 
 use mlxk_text::{ChatTemplate, Clock, Content, Message, RenderOptions, TextError};

@@ -1,6 +1,8 @@
 //! Small tokenizers of every style against what Hugging Face `tokenizers` makes of them
 //! (`fixtures/make_tokenizers.py`), and streaming against whole decoding.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::path::{Path, PathBuf};
 
 use mlxk_text::Tokenizer;
@@ -163,6 +165,70 @@ fn incomplete_characters_wait() {
     assert_eq!(detokenizer.finish(), "\u{fffd}");
 }
 
+/// `byte_level` with one file replaced; gives the error's text.
+fn open_damaged(file: &str, content: &str) -> Result<Tokenizer, String> {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["tokenizer.json", "tokenizer_config.json", "config.json"] {
+        std::fs::copy(folder("byte_level").join(name), dir.path().join(name)).unwrap();
+    }
+    std::fs::write(dir.path().join(file), content).unwrap();
+    Tokenizer::open(dir.path()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn damaged_files_are_named() {
+    let whole = std::fs::read_to_string(folder("byte_level").join("tokenizer.json")).unwrap();
+    let wrong = |old: &str, new: &str| {
+        assert!(whole.contains(old), "{old}");
+        open_damaged("tokenizer.json", &whole.replace(old, new)).unwrap_err()
+    };
+    let half: String = whole.chars().take(whole.len() / 2).collect();
+    let cases = [
+        (open_damaged("tokenizer.json", &half).unwrap_err(), "line 1"),
+        (open_damaged("tokenizer.json", "{}").unwrap_err(), "model"),
+        (wrong("\"type\":\"BPE\"", "\"type\":\"CPE\""), "CPE"),
+        (wrong("\"type\":\"ByteLevel\"", "\"type\":\"NoLevel\""), "not understood"),
+        (wrong("[\"e\",\"r\"]", "[\"e\",\"r\",\"r\"]"), "more than two"),
+        (wrong("[\"e\",\"r\"]", "[\"e\",\"nowhere\"]"), "nowhere"),
+        (wrong("\"er\":", "\"the same\":"), "`er`"),
+        (wrong("\"er\":", "\"er\":4000000000,\"tt\":"), "4000000000"),
+    ];
+    for (error, part) in cases {
+        assert!(error.contains("tokenizer.json") && error.contains(part), "{error}");
+    }
+    let error = open_damaged("tokenizer_config.json", "{").unwrap_err();
+    assert!(error.contains("tokenizer_config.json"), "{error}");
+    let error = open_damaged("config.json", "[").unwrap_err();
+    assert!(error.contains("config.json"), "{error}");
+    let missing = Tokenizer::open(Path::new("/nowhere")).unwrap_err().to_string();
+    assert!(missing.contains("tokenizer.json") && missing.contains("missing"), "{missing}");
+}
+
+#[test]
+fn foreign_forms_are_read() {
+    // Python's numbers in a configuration, ids that are not ids.
+    let odd = r#"{"eos_token_id": [1, -1, 2.5, "x"], "limit": [0.0, Infinity]}"#;
+    assert_eq!(open_damaged("config.json", odd).unwrap().eos_ids()[0], 1);
+    // Merges as lines of text, as older files have them.
+    let whole = std::fs::read_to_string(folder("byte_level").join("tokenizer.json")).unwrap();
+    let mut json: Value = serde_json::from_str(&whole).unwrap();
+    let merges = json["model"]["merges"].as_array_mut().unwrap();
+    for merge in merges.iter_mut() {
+        let line = format!("{} {}", merge[0].as_str().unwrap(), merge[1].as_str().unwrap());
+        *merge = line.into();
+    }
+    merges.insert(0, "#version: 0.2".into());
+    let older = open_damaged("tokenizer.json", &json.to_string()).unwrap();
+    let text = "the other thing";
+    assert_eq!(older.encode(text, false).unwrap(), open("byte_level").encode(text, false).unwrap());
+    // A token that only `tokenizer_config.json` knows, and one whose flag it changes.
+    let config = r#"{"added_tokens_decoder": {"424": {"content": "<new>", "special": true},
+        "422": {"content": "<tool>", "special": true, "normalized": false}}}"#;
+    let more = open_damaged("tokenizer_config.json", config).unwrap();
+    let ids = more.encode("a<new><tool>", false).unwrap();
+    assert!(ids.len() == 3 && more.is_special(ids[1]) && more.is_special(ids[2]), "{ids:?}");
+}
+
 /// The bytes of `sentencepiece` tokens, one bad byte at a time, with nothing shared with the crate.
 fn naive_pieces(tokenizer: &Tokenizer, ids: &[u32]) -> String {
     let mut bytes = Vec::new();
@@ -189,7 +255,7 @@ fn naive_pieces(tokenizer: &Tokenizer, ids: &[u32]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
     fn byte_level_streams_what_the_reference_decodes(ids in vec(0_u32..430, 0..60), skip: bool) {

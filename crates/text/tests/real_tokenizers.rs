@@ -5,6 +5,8 @@
 //! `<NAME>` with the file in `MLXK_TEST_GOLDEN_<NAME>`, where set. Every folder is compared with the
 //! `tokenizers` crate's own reading of the file, and streamed text with whole text.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -119,7 +121,12 @@ fn streamed_is_whole_for_any_tokens() {
                 .collect();
             let whole = tokenizer.decode(&ids, true).unwrap();
             assert_eq!(streamed(&tokenizer, &ids, true), whole, "{name}: {ids:?}");
-            same_as_theirs += u32::from(whole == theirs.decode(&ids, true).unwrap());
+            let reference = theirs.decode(&ids, true).unwrap();
+            // Broken characters of byte tokens are the one place where both may differ.
+            if !reference.contains(char::REPLACEMENT_CHARACTER) {
+                assert_eq!(whole, reference, "{name}: {ids:?}");
+            }
+            same_as_theirs += u32::from(whole == reference);
         }
         println!(
             "{name}: 2000 random texts streamed, {same_as_theirs} as the reference decodes them"

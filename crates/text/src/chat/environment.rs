@@ -1,4 +1,8 @@
 //! The template engine, set up as transformers sets up jinja2.
+//!
+//! Loops, recursion, growing text and output are bounded. What the engine does not bound are lists
+//! that hold themselves many times over or thousands of levels deep: comparing or joining those
+//! takes as long, and as much stack, as it would in Python.
 
 use std::fmt;
 use std::io;
@@ -12,7 +16,7 @@ use super::{generation, json, methods, number};
 /// Instructions, and 64 bytes each of what they make: about a second of work at worst.
 const FUEL: u64 = 10_000_000;
 /// The longest text that a template may write.
-const MAX_OUTPUT_BYTES: usize = 64 << 20;
+const MAX_OUTPUT_BYTES: usize = 16 << 20;
 const NAME: &str = "chat";
 
 /// What `raise_exception` was called with.
@@ -48,6 +52,9 @@ pub(super) fn compile(template: &str) -> Result<Environment<'static>, String> {
     // The rarer filters and globals of jinja2.
     minijinja_contrib::add_to_environment(&mut environment);
     environment.add_filter("tojson", json::tojson);
+    // Made for people at work on a template; both write without bounds.
+    environment.remove_filter("pprint");
+    environment.remove_global("debug");
     environment.add_test("sequence", is_sequence);
     environment.add_test("iterable", is_iterable);
     environment.add_function("raise_exception", raise_exception);

@@ -15,6 +15,7 @@ const MAX_BYTES: usize = 64 << 20;
 const MAX_INDENT: usize = 64;
 
 /// `value | tojson(ensure_ascii=false, indent=none, separators=none, sort_keys=false)`.
+#[expect(clippy::needless_pass_by_value, reason = "the engine hands options over by value")]
 pub(super) fn tojson(
     value: &Value,
     ensure_ascii: Option<bool>,

@@ -83,6 +83,13 @@ impl Source {
 /// A text that no template writes by itself.
 const PROBE: &str = "probe-4f1c";
 
+/// `chat_template.json`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TemplateFile {
+    chat_template: Option<Value>,
+}
+
 /// The templates of the checkpoint in `dir`: those of the first place that has a default one.
 pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>, TextError> {
     let path = dir.join("chat_template.jinja");
@@ -95,13 +102,8 @@ pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>,
         return Ok(sources);
     }
 
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct File {
-        chat_template: Option<Value>,
-    }
     let path = dir.join("chat_template.json");
-    let file: File = json_or_default(&path)?;
+    let file: TemplateFile = json_or_default(&path)?;
     let in_file = file.chat_template.map_or_else(Vec::new, |value| in_json(&value, &path));
     if !in_file.is_empty() {
         return Ok(in_file);

@@ -100,7 +100,9 @@ fn kind(step: &Value) -> &str {
 fn flatten<'a>(decoder: &'a Value, steps: &mut Vec<&'a Value>) {
     match decoder["decoders"].as_array() {
         Some(inner) if kind(decoder) == "Sequence" => {
-            inner.iter().for_each(|step| flatten(step, steps));
+            for step in inner {
+                flatten(step, steps);
+            }
         }
         _ => steps.push(decoder),
     }
@@ -168,13 +170,11 @@ const BYTES: [u16; 0x144] = {
 fn push_byte_level(token: &str, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     for char in token.chars() {
-        match BYTES.get(char as usize) {
-            Some(&byte @ 0..=0xFF) => bytes.push(byte as u8),
-            _ => {
-                bytes.truncate(start);
-                bytes.extend_from_slice(token.as_bytes());
-                return;
-            }
-        }
+        let Some(&byte @ 0..=0xFF) = BYTES.get(char as usize) else {
+            bytes.truncate(start);
+            bytes.extend_from_slice(token.as_bytes());
+            return;
+        };
+        bytes.push(byte as u8);
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use tokenizers::models::bpe::BpeTrainer;
 use tokenizers::{Model, Token};
 
@@ -30,10 +31,10 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Bpe {
     /// The texts of all tokens, one after the other.
     text: String,
-    /// By id: where its text starts and its length; the length of a hole is [`NONE`].
-    spans: Vec<(u32, u32)>,
-    /// Ids, hashed by text.
-    ids: HashTable<u32>,
+    /// By id: where its text is; the length of a hole is [`NONE`].
+    spans: Vec<Span>,
+    /// Ids, hashed by text. The place of the text is repeated here to save a look elsewhere.
+    ids: HashTable<(Span, u32)>,
     hasher: RandomState,
     /// By pair of ids: rank and the merged token.
     merges: hashbrown::HashMap<(u32, u32), Merge, RandomState>,
@@ -46,6 +47,27 @@ pub(super) struct Bpe {
     suffix: String,
     fuse_unknown: bool,
     ignore_merges: bool,
+}
+
+/// A part of [`Bpe::text`].
+#[derive(Clone, Copy)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    /// Whether the part is exactly `token`; the length alone answers most questions.
+    #[inline]
+    fn is(self, text: &str, token: &str) -> bool {
+        let start = self.start as usize;
+        self.length as usize == token.len()
+            && text.as_bytes()[start..start + token.len()] == *token.as_bytes()
+    }
+
+    fn of(self, text: &str) -> &str {
+        &text[self.start as usize..(self.start + self.length) as usize]
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -96,21 +118,23 @@ impl Bpe {
             return Err("the vocabulary is larger than 4 GiB".to_owned());
         }
         self.text.reserve_exact(bytes);
-        self.spans = vec![(0, NONE); top as usize];
-        for (token, id) in vocab {
-            self.spans[*id as usize] = (self.text.len() as u32, token.len() as u32);
-            self.text.push_str(token);
-        }
+        self.spans = vec![Span { start: 0, length: NONE }; top as usize];
         self.ids.reserve(vocab.len(), |_| unreachable!("the table is still empty"));
         for (token, id) in vocab {
-            let hash = self.hasher.hash_one(token.as_ref());
-            let (text, spans, hasher) = (&self.text, &self.spans, &self.hasher);
-            let of = |id: &u32| text_of(text, spans, *id).unwrap_or_default();
-            match self.ids.entry(hash, |id| of(id) == token, |id| hasher.hash_one(of(id))) {
+            let span = Span { start: self.text.len() as u32, length: token.len() as u32 };
+            self.text.push_str(token);
+            self.spans[*id as usize] = span;
+            let (text, hasher) = (&self.text, &self.hasher);
+            let entry = self.ids.entry(
+                hasher.hash_one(token.as_ref()),
+                |(span, _)| span.is(text, token),
+                |(span, _)| hasher.hash_one(span.of(text)),
+            );
+            match entry {
                 // As in any JSON object, the last of two entries with one key counts.
-                hashbrown::hash_table::Entry::Occupied(mut entry) => *entry.get_mut() = *id,
-                hashbrown::hash_table::Entry::Vacant(entry) => {
-                    entry.insert(*id);
+                Entry::Occupied(mut entry) => *entry.get_mut() = (span, *id),
+                Entry::Vacant(entry) => {
+                    entry.insert((span, *id));
                 }
             }
         }
@@ -147,12 +171,14 @@ impl Bpe {
 
     /// The id of the token with exactly this text.
     pub(super) fn id(&self, token: &str) -> Option<u32> {
-        self.ids.find(self.hasher.hash_one(token), |id| self.text(*id) == Some(token)).copied()
+        let hash = self.hasher.hash_one(token);
+        self.ids.find(hash, |(span, _)| span.is(&self.text, token)).map(|&(_, id)| id)
     }
 
     /// The text of token `id`.
     pub(super) fn text(&self, id: u32) -> Option<&str> {
-        text_of(&self.text, &self.spans, id)
+        let span = self.spans.get(id as usize)?;
+        (span.length != NONE).then(|| span.of(&self.text))
     }
 
     /// One more than the highest id.
@@ -295,11 +321,6 @@ fn is_joined(text: &str, left: &str, right: &str) -> bool {
     text.len() == left.len() + right.len() && text.starts_with(left) && text.ends_with(right)
 }
 
-fn text_of<'a>(text: &'a str, spans: &[(u32, u32)], id: u32) -> Option<&'a str> {
-    let &(start, length) = spans.get(id as usize)?;
-    (length != NONE).then(|| &text[start as usize..(start + length) as usize])
-}
-
 impl Model for Bpe {
     type Trainer = BpeTrainer;
 
@@ -318,7 +339,7 @@ impl Model for Bpe {
     }
 
     fn get_vocab(&self) -> HashMap<String, u32> {
-        self.ids.iter().filter_map(|&id| Some((self.text(id)?.to_owned(), id))).collect()
+        self.ids.iter().map(|(span, id)| (span.of(&self.text).to_owned(), *id)).collect()
     }
 
     fn get_vocab_size(&self) -> usize {

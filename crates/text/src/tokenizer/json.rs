@@ -57,6 +57,7 @@ pub(super) struct ModelJson<'a> {
 /// A token outside the model's own vocabulary, as `tokenizer.json` and `tokenizer_config.json`
 /// write it (the latter with the id as the key).
 #[derive(serde::Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the file")]
 pub(crate) struct AddedTokenJson {
     content: String,
     #[serde(default)]

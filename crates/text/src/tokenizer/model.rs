@@ -14,11 +14,15 @@ use super::json::{ModelJson, VocabJson};
 
 /// A tokenizer's model.
 pub(super) enum AnyModel {
-    Bpe(Bpe),
+    Bpe(Box<Bpe>),
     Other(Box<ModelWrapper>),
 }
 
 impl AnyModel {
+    fn bpe(bpe: Bpe) -> Self {
+        Self::Bpe(Box::new(bpe))
+    }
+
     /// Builds the model that the file describes.
     pub(super) fn new(model: &mut ModelJson<'_>) -> Result<Self, String> {
         let vocab = std::mem::replace(&mut model.vocab, VocabJson::Ids(Vec::new()));
@@ -28,15 +32,15 @@ impl AnyModel {
                     .map(|unigram| Self::Other(Box::new(unigram.into())))
                     .map_err(|error| error.to_string())
             }
-            (VocabJson::Ids(ids), Some("BPE")) => Bpe::new(model, &ids).map(Self::Bpe),
+            (VocabJson::Ids(ids), Some("BPE")) => Bpe::new(model, &ids).map(Self::bpe),
             // Files from before the kind was written are BPE exactly where they hold merges.
             (VocabJson::Ids(ids), None) if model.merges.is_some() => {
-                Bpe::new(model, &ids).map(Self::Bpe)
+                Bpe::new(model, &ids).map(Self::bpe)
             }
             (VocabJson::Ids(ids), Some("WordPiece" | "WordLevel") | None) => {
                 let vocab: serde_json::Map<String, Value> =
                     ids.into_iter().map(|(token, id)| (token.into_owned(), id.into())).collect();
-                words(model, vocab).map(|model| Self::Other(Box::new(model)))
+                words(model, &vocab).map(|model| Self::Other(Box::new(model)))
             }
             (_, Some(kind @ ("BPE" | "WordPiece" | "WordLevel" | "Unigram"))) => {
                 Err(format!("a vocabulary of this form does not belong to the model type `{kind}`"))
@@ -48,7 +52,7 @@ impl AnyModel {
 
 fn words(
     model: &ModelJson<'_>,
-    vocab: serde_json::Map<String, Value>,
+    vocab: &serde_json::Map<String, Value>,
 ) -> Result<ModelWrapper, String> {
     let unknown = model.unk_token.as_deref().unwrap_or("[UNK]");
     let description = match model.kind.as_deref() {
