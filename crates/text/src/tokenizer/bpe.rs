@@ -354,3 +354,7 @@ impl Model for Bpe {
         BpeTrainer::default()
     }
 }
+
+#[cfg(test)]
+#[path = "bpe_tests.rs"]
+mod tests;
