@@ -58,8 +58,8 @@ fn limits_that_make_no_sense() {
 
 #[test]
 fn damaged_files() {
-    let world = World::new();
     type Damage = fn(&mut Vec<u8>);
+    let world = World::new();
     let cases: [(&str, Damage, &[&str]); 8] = [
         ("model.safetensors", |bytes| bytes.truncate(bytes.len() - 1000), &["truncated"]),
         ("model.safetensors", |bytes| bytes.truncate(5), &["model.safetensors"]),

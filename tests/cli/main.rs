@@ -1,4 +1,5 @@
 //! Whole commands: what a user types, and what comes back on both streams with which exit code.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "../../crates/engine/tests/common/mod.rs"]
 mod common;

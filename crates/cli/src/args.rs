@@ -47,6 +47,7 @@ Examples:
 
 #[derive(Args)]
 #[command(args_override_self = true, after_help = format!("{MODELS}\n\n{RUN_EXAMPLES}"))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RunArgs {
     /// Which model; see below
     pub model: String,

@@ -17,8 +17,11 @@ use crate::share::Shared;
 const TILE_FROM: usize = 3;
 /// Rows of a dense matrix that one block computes.
 const FLOAT_ROWS: usize = 16;
-/// Blocks that a region should offer each thread, so that no thread waits long for the last one.
-const BLOCKS_PER_THREAD: usize = 8;
+/// Blocks that a region offers each thread: enough that none waits long for the last one, few enough
+/// that a thread streams long stretches of the weights.
+const BLOCKS_PER_THREAD: usize = 3;
+/// Rows of a block where many activation rows make each weight row long work.
+const MAX_TILE_BLOCK_ROWS: usize = 64;
 
 /// The activations of the current call, quantized in every form that its weights ask for.
 #[derive(Default)]
@@ -197,7 +200,8 @@ impl Job<'_> {
 
 /// Weight rows of a block: a multiple of `unit` that gives every thread enough blocks.
 fn block_rows(rows: usize, unit: usize, threads: usize) -> usize {
-    (rows / (threads * BLOCKS_PER_THREAD)).next_multiple_of(unit).clamp(unit, 64.max(unit))
+    let rows = (rows / (threads * BLOCKS_PER_THREAD)).next_multiple_of(unit).max(unit);
+    if unit == DOT_ROWS { rows } else { rows.min(MAX_TILE_BLOCK_ROWS) }
 }
 
 /// Runs `work(row, values)` for every row of `out`, on all threads where it is worth it.

@@ -31,6 +31,7 @@ struct Envelope<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names that every API has for them")]
 struct UsageFields {
     prompt_tokens: usize,
     completion_tokens: usize,

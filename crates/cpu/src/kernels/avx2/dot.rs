@@ -12,7 +12,8 @@ use super::scales::{GROUPS, Turned, chunk_start, turn};
 /// Where the rows of a call lie.
 struct Rows {
     packed: [*const u8; DOT_ROWS],
-    /// The first of the rows behind these, to prefetch.
+    /// The rows behind these, to prefetch: eight short rows side by side are more than the
+    /// processor guesses by itself.
     next: *const u8,
 }
 
@@ -58,6 +59,13 @@ unsafe fn rows8<const BITS: usize, const HALVES: bool>(
         next: w.packed.as_ptr().wrapping_add((row + DOT_ROWS) * row_bytes),
     };
     let groups = w.groups();
+    for values in [w.scales, w.biases] {
+        let size = values.dtype.size_bytes() * groups;
+        let next = values.data.as_ptr().wrapping_add((row + DOT_ROWS) * size);
+        for line in (0..DOT_ROWS * size).step_by(64) {
+            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(line).cast());
+        }
+    }
     let mut acc = _mm256_setzero_ps();
     let mut group = 0;
     while group < groups {

@@ -7,7 +7,7 @@ use mlxk_format::Dtype;
 use super::super::{DOT_ROWS, Floats};
 
 /// Groups that are turned at a time.
-pub(super) const GROUPS: usize = 8;
+pub(super) const GROUPS: usize = 4;
 
 /// `[group][row]` values of a chunk of groups.
 pub(super) type Turned = [__m256; GROUPS];
@@ -18,11 +18,12 @@ pub(super) fn chunk_start(group: usize, groups: usize) -> usize {
     group.min(groups.saturating_sub(GROUPS))
 }
 
-/// Loads groups `start..start + 8` (or all, where a row has fewer) of `rows`.
+/// Loads groups `start..start + GROUPS` (or all, where a row has fewer) of `rows`.
 ///
 /// # Safety
 /// AVX2 and F16C; `values` holds `groups` values for every row named, and
 /// `start + GROUPS <= groups` unless `groups < GROUPS` and `start == 0`.
+#[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn turn(
     values: Floats<'_>,
@@ -30,23 +31,62 @@ pub(super) unsafe fn turn(
     groups: usize,
     start: usize,
 ) -> Turned {
-    let mut lines = [_mm256_setzero_ps(); DOT_ROWS];
     if groups < GROUPS {
-        for (line, &row) in lines.iter_mut().zip(rows) {
-            let mut padded = [0.0f32; GROUPS];
-            for (group, value) in padded.iter_mut().enumerate().take(groups) {
-                *value = values.get(row * groups + group);
-            }
-            // SAFETY: eight floats on the stack.
-            *line = unsafe { _mm256_loadu_ps(padded.as_ptr()) };
+        return turn_short(values, rows, groups);
+    }
+    // Row i beside row i + 4: turning the halves then gives the rows in order.
+    let mut lines = [_mm256_setzero_ps(); GROUPS];
+    for (i, line) in lines.iter_mut().enumerate() {
+        let at = |row: usize| rows[row] * groups + start;
+        // SAFETY: the caller promises four values from here on.
+        *line = unsafe { widen_four(values, at(i), at(i + 4)) };
+    }
+    let [a, b, c, d] = lines;
+    let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    [
+        _mm256_shuffle_ps::<0x44>(ab_low, cd_low),
+        _mm256_shuffle_ps::<0xEE>(ab_low, cd_low),
+        _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+        _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
+    ]
+}
+
+/// [`turn`] for rows with fewer than [`GROUPS`] groups.
+#[cold]
+#[target_feature(enable = "avx2")]
+fn turn_short(values: Floats<'_>, rows: &[usize; DOT_ROWS], groups: usize) -> Turned {
+    let mut turned = [_mm256_setzero_ps(); GROUPS];
+    for (group, line) in turned.iter_mut().enumerate().take(groups) {
+        let column = rows.map(|row| values.get(row * groups + group));
+        // SAFETY: eight floats on the stack.
+        *line = unsafe { _mm256_loadu_ps(column.as_ptr()) };
+    }
+    turned
+}
+
+/// Four values from `first` on, then four from `second` on.
+///
+/// # Safety
+/// AVX2 and F16C; the values exist.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn widen_four(values: Floats<'_>, first: usize, second: usize) -> __m256 {
+    let data = values.data.as_ptr();
+    // SAFETY: by the caller's promise.
+    unsafe {
+        if values.dtype == Dtype::F32 {
+            let low = _mm_loadu_ps(data.add(4 * first).cast());
+            return _mm256_set_m128(_mm_loadu_ps(data.add(4 * second).cast()), low);
         }
-    } else {
-        for (line, &row) in lines.iter_mut().zip(rows) {
-            // SAFETY: the caller promises eight values from here on.
-            *line = unsafe { widen(values.dtype, values.data.as_ptr(), row * groups + start) };
+        let low = _mm_loadl_epi64(data.add(2 * first).cast());
+        let halves = _mm_unpacklo_epi64(low, _mm_loadl_epi64(data.add(2 * second).cast()));
+        if values.dtype == Dtype::F16 {
+            _mm256_cvtph_ps(halves)
+        } else {
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
         }
     }
-    transpose(lines)
 }
 
 /// Eight values from index `at` on, as f32.
