@@ -21,7 +21,7 @@ pub(crate) fn run() -> Result<()> {
         if exists(program) {
             call(program, arguments)?;
         } else {
-            eprintln!("(`{program}` is not installed here; CI runs it)");
+            eprintln!("(`{program}` is not installed; the workflow on GitHub runs it)");
         }
     }
     Ok(())

@@ -8,6 +8,8 @@ mod lint;
 mod process;
 mod targets;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
@@ -18,7 +20,17 @@ usage: cargo xtask TASK
   accept HUB GOLDEN compare real models in the Hugging Face cache HUB with the reference outputs
                     in the folder GOLDEN (minutes; not part of CI)";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {

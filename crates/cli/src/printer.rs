@@ -24,6 +24,7 @@ impl Printer {
     }
 
     /// A line that the user may want to know.
+    #[expect(clippy::unused_self, reason = "commands print through the printer they are given")]
     pub(crate) fn note(&self, text: impl Display) {
         // A closed stderr leaves nobody to tell.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
