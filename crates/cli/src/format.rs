@@ -2,20 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-/// `93.4 MB`: decimal units, one digit.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
+pub(crate) use mlxk_hub::human as size;
 
 /// `3h ago`, as lists of models have it.
 pub(crate) fn age(time: SystemTime) -> String {
@@ -37,14 +24,6 @@ pub(crate) fn seconds(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_decimal_units() {
-        let sizes = [0, 999, 1000, 999_949, 999_950, 93_400_000, 5_000_000_000_000];
-        let texts = sizes.map(size);
-        let expected = ["0 B", "999 B", "1.0 KB", "999.9 KB", "1.0 MB", "93.4 MB", "5.0 TB"];
-        assert_eq!(texts, expected);
-    }
 
     #[test]
     fn ages_round_down() {

@@ -44,6 +44,7 @@ pub use repo_id::RepoId;
 pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
 pub use resolve::resolve;
+pub use size::human;
 pub use store::{Origin, Store, StoredModel};
 
 /// Result of everything here that can fail.

@@ -81,8 +81,8 @@ pub(crate) fn free_bytes(folder: &Path) -> Result<u64> {
     fs4::available_space(existing).map_err(HubError::io("find out how much disk space is free"))
 }
 
-/// Bytes as a person reads them, in decimal units.
-pub(crate) fn human(bytes: u64) -> String {
+/// Bytes as a person reads them, in decimal units: `92.9 MB`.
+pub fn human(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
     if bytes < 1000 {
         return format!("{bytes} bytes");
