@@ -13,28 +13,24 @@ pub(super) fn replace_tags(template: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(at) = rest.find("{%") {
-        let (before, tag) = rest.split_at(at);
-        out.push_str(before);
+        let (before, tag) = rest.split_at(at + 2);
         let Some(end) = tag.find("%}") else {
-            rest = tag;
             break;
         };
-        let inside = &tag[2..end];
+        out.push_str(before);
+        let inside = &tag[..end];
         let name = inside.trim_matches(['-', '+']).trim();
         let replacement = match name {
             "generation" => Some("with"),
             "endgeneration" => Some("endwith"),
             _ => None,
         };
-        if let Some(replacement) = replacement {
-            out.push_str("{%");
+        rest = if let Some(replacement) = replacement {
             out.push_str(&inside.replacen(name, replacement, 1));
-            out.push_str("%}");
-            rest = &tag[end + 2..];
+            &tag[end..]
         } else {
-            out.push_str("{%");
-            rest = &tag[2..];
-        }
+            tag
+        };
     }
     out.push_str(rest);
     Cow::Owned(out)
