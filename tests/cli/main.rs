@@ -5,6 +5,7 @@
 mod common;
 mod errors;
 mod models;
+mod perplexity;
 mod run;
 mod starter;
 mod support;

@@ -1,13 +1,31 @@
-//! Acceptance on real models: greedy text and log-probabilities against mlx-lm's, token for token.
+//! Acceptance runs, too long for CI: real models against mlx-lm's outputs, fuzzing.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::process::run;
 
-/// Runs the golden tests of the engine, optimized, on every reference output whose model is there.
-pub(crate) fn run_goldens(hub: &str, golden: &str) -> Result<()> {
-    let environment = [("MLXK_TEST_HUB", hub), ("MLXK_TEST_GOLDEN", golden)];
+/// Runs the golden test of the engine, optimized, on every reference answer whose model is there.
+pub(crate) fn run_goldens(hub: &str) -> Result<()> {
+    let environment = [("MLXK_TEST_HUB", hub)];
     let arguments =
         ["test", "--release", "-p", "mlxk-engine", "--test", "golden", "--", "--nocapture"];
     run("cargo", &arguments, &environment)
+}
+
+/// Runs every fuzz target for `seconds`, on its corpus; a crash, an input that takes ten seconds or
+/// two gigabytes of memory is a failure.
+pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
+    let seconds: u32 = seconds.parse().context("SECONDS is a whole number")?;
+    let time = format!("-max_total_time={seconds}");
+    for entry in std::fs::read_dir("tests/fuzz/corpus")? {
+        let target = entry?.file_name();
+        let target = target.to_str().context("the targets have plain names")?;
+        let corpus = format!("tests/fuzz/corpus/{target}");
+        let found = format!("fuzz/corpus/{target}");
+        std::fs::create_dir_all(&found)?;
+        let arguments = ["+nightly", "fuzz", "run", target, &found, &corpus, "--"];
+        let limits = [time.as_str(), "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"];
+        run("cargo", &[&arguments[..], &limits[..]].concat(), &[])?;
+    }
+    Ok(())
 }

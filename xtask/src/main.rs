@@ -1,10 +1,13 @@
-//! Development tasks: `cargo xtask lint`, `cargo xtask targets`, `cargo xtask accept`.
+//! Development tasks: `cargo xtask lint`, `generate`, `targets`, `parity`, `accept`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a development tool talks to its developer")]
 
 mod accept;
+mod generate;
 mod lint;
+mod numerics;
+mod parity;
 mod process;
 mod targets;
 
@@ -16,9 +19,16 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
 
   lint              formatting, clippy, docs, file sizes, spelling
+  generate          write the reference pages that follow from the code
   targets           type-check for the other systems
-  accept HUB GOLDEN compare real models in the Hugging Face cache HUB with the reference outputs
-                    in the folder GOLDEN (minutes; not part of CI)";
+  parity            small checkpoints of every family and mode against mlx-lm, as a table
+  accept golden HUB compare real models in the Hugging Face cache HUB with the answers of mlx-lm in
+                    tests/golden (minutes; not part of CI)
+  accept fuzz SECONDS
+                    run every fuzz target for so long (needs a nightly compiler and cargo-fuzz)
+  accept numerics HUB
+                    print docs/numerics.md's table of the fast mode against the exact one for every
+                    model in the Hugging Face cache HUB that runs (minutes; not part of CI)";
 
 fn main() -> ExitCode {
     match run() {
@@ -35,8 +45,12 @@ fn run() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["lint"] => lint::run(),
+        ["generate"] => generate::run(false),
         ["targets"] => targets::run_all(),
-        ["accept", hub, golden] => accept::run_goldens(hub, golden),
+        ["parity"] => parity::run_all(),
+        ["accept", "golden", hub] => accept::run_goldens(hub),
+        ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),
+        ["accept", "numerics", hub] => numerics::print_table(hub),
         _ => bail!("{USAGE}"),
     }
 }

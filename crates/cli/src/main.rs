@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
+        Command::Perplexity(args) => commands::perplexity::run(&args, &context),
     };
     match result {
         Ok(status) => status.into(),

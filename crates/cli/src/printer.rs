@@ -61,6 +61,7 @@ struct Stage {
 pub(crate) enum Unit {
     Bytes,
     Tokens,
+    Windows,
 }
 
 impl Progress {
@@ -69,6 +70,16 @@ impl Progress {
         self.finish();
         let stage = Stage { label: label.to_owned(), since: Instant::now(), bar: None };
         *self.state.borrow_mut() = Some(stage);
+    }
+
+    /// Renames the current stage.
+    pub(crate) fn label(&self, label: impl Into<String>) {
+        if let Some(stage) = self.state.borrow_mut().as_mut() {
+            stage.label = label.into();
+            if let Some(bar) = &stage.bar {
+                bar.set_message(stage.label.clone());
+            }
+        }
     }
 
     /// Moves the bar of the current stage.
@@ -86,6 +97,7 @@ impl Progress {
         let counts = match unit {
             Unit::Bytes => "{decimal_bytes} of {decimal_total_bytes}",
             Unit::Tokens => "{pos} of {len} tokens",
+            Unit::Windows => "{pos} of {len} windows",
         };
         let template = match total {
             0 => "{msg} {spinner}".to_owned(),

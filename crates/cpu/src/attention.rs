@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use mlxk_ops::{Act, AttentionSpec, Batch, PAGE_POSITIONS, Segment};
+use mlxk_ops::{Act, AttentionSpec, Batch, PAGE_POSITIONS, ScoreGrowth, Segment};
 
 use crate::device::Cpu;
 use crate::kernels::{Kernels, Queries, Scratch};
@@ -34,6 +34,8 @@ struct Operands<'a> {
     q: &'a [f32],
     layer: usize,
     spec: &'a AttentionSpec,
+    /// `[heads]`
+    sinks: Option<&'a [f32]>,
     kv: &'a KvCache,
     kernels: &'a dyn Kernels,
 }
@@ -49,16 +51,23 @@ impl Cpu {
         spec: &AttentionSpec,
         batch: &Batch,
     ) {
-        let width = spec.kv_heads * spec.head_dim;
-        assert_eq!(self.kv.spec().kv_heads * self.kv.spec().head_dim, width);
+        let kv = self.kv.spec();
+        assert_eq!(
+            (kv.kv_heads, kv.head_dim, kv.value_dim),
+            (spec.kv_heads, spec.head_dim, spec.value_dim)
+        );
+        let (key_width, value_width) =
+            (spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim);
         let [out, q, k, v] = self.arena.many_mut([out, q, k, v]);
         for segment in &batch.segments {
             for (i, row) in segment.rows.clone().enumerate() {
-                let (k, v) = (&k[row * width..][..width], &v[row * width..][..width]);
+                let k = &k[row * key_width..][..key_width];
+                let v = &v[row * value_width..][..value_width];
                 self.kv.write(segment.sequence, segment.start + i, layer, k, v);
             }
         }
-        let operands = Operands { q, layer, spec, kv: &self.kv, kernels: &*self.kernels };
+        let sinks = spec.sinks.map(|sinks| self.vectors[sinks.0 as usize].as_slice());
+        let operands = Operands { q, layer, spec, sinks, kv: &self.kv, kernels: &*self.kernels };
         let out = Shared::new(out);
         let mut items = items(batch, spec);
         let split = items.len() < 2 * self.pool.threads();
@@ -95,7 +104,7 @@ impl Cpu {
                 let (item, chunk) = parts[block];
                 let Item { segment, ref rows, kv_head, .. } = items[item];
                 let item = Item { segment, rows: rows.clone(), kv_head, chunks: chunk..chunk + 1 };
-                *finished = operands.attend(&item, scratch).take();
+                *finished = std::mem::take(operands.attend(&item, scratch));
             });
         }
         let mut finished = finished.into_iter();
@@ -128,9 +137,20 @@ fn items<'a>(batch: &'a Batch, spec: &AttentionSpec) -> Vec<Item<'a>> {
     items
 }
 
+/// Position of a row of the batch in its sequence.
+fn position(segment: &Segment, row: usize) -> usize {
+    segment.start + (row - segment.rows.start)
+}
+
+/// Factor of the scores of a query at `position`.
+fn growth(spec: &AttentionSpec, position: usize) -> f32 {
+    spec.growth
+        .map_or(1.0, |ScoreGrowth { beta, step }| 1.0 + beta * ((1 + position / step) as f32).ln())
+}
+
 /// Positions `from..to` that a row of the batch sees.
 fn visible(segment: &Segment, row: usize, spec: &AttentionSpec) -> (usize, usize) {
-    let to = segment.start + (row - segment.rows.start) + 1;
+    let to = position(segment, row) + 1;
     (spec.window.map_or(0, |window| to.saturating_sub(window)), to)
 }
 
@@ -141,16 +161,18 @@ impl Operands<'_> {
         let (dim, group) = (spec.head_dim, spec.heads / spec.kv_heads);
         let count = item.rows.len() * group;
         let Scratch { queries, total, floats, .. } = scratch;
-        queries.reset(count, dim);
+        queries.reset(count, dim, spec.value_dim);
+        queries.soft_cap = spec.soft_cap;
         for (n, q) in queries.q.chunks_exact_mut(dim).enumerate().take(count) {
             let (row, head) = (item.rows.start + n / group, item.kv_head * group + n % group);
             let from = &self.q[(row * spec.heads + head) * dim..][..dim];
+            let scale = spec.scale * growth(spec, position(item.segment, row));
             for (q, from) in q.iter_mut().zip(from) {
-                *q = from * spec.scale;
+                *q = from * scale;
             }
         }
-        total.reset(count, dim);
-        let end = segment_end(item, spec);
+        total.reset(count, dim, spec.value_dim);
+        let (_, end) = visible(item.segment, item.rows.end - 1, spec);
         for chunk in item.chunks.clone() {
             queries.clear();
             for page in chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES {
@@ -178,22 +200,22 @@ impl Operands<'_> {
     /// Divides by the sum of the weights and stores the heads of an item.
     fn store(&self, item: &Item<'_>, total: &Queries, out: Shared<'_, f32>) {
         let spec = self.spec;
-        let (dim, group) = (spec.head_dim, spec.heads / spec.kv_heads);
+        let (dim, group) = (spec.value_dim, spec.heads / spec.kv_heads);
         for (n, acc) in total.acc.chunks_exact(dim).enumerate() {
             let (row, head) = (item.rows.start + n / group, item.kv_head * group + n % group);
             let start = (row * spec.heads + head) * dim;
             // SAFETY: an item has these rows and heads to itself.
             let out = unsafe { out.part(start..start + dim) };
+            let sum = match self.sinks {
+                // Relative to the same maximum; a sink far above it leaves nothing of the values.
+                Some(sinks) => total.sum[n] + (sinks[head] - total.max[n]).exp(),
+                None => total.sum[n],
+            };
             for (out, acc) in out.iter_mut().zip(acc) {
-                *out = acc / total.sum[n];
+                *out = acc / sum;
             }
         }
     }
-}
-
-/// The position behind the last that the item sees.
-fn segment_end(item: &Item<'_>, spec: &AttentionSpec) -> usize {
-    visible(item.segment, item.rows.end - 1, spec).1
 }
 
 impl Queries {
@@ -202,10 +224,6 @@ impl Queries {
         self.max.fill(f32::NEG_INFINITY);
         self.sum.fill(0.0);
         self.acc.fill(0.0);
-    }
-
-    fn take(&mut self) -> Self {
-        std::mem::take(self)
     }
 
     /// Adds the state of later positions.
@@ -218,7 +236,7 @@ impl Queries {
             let (own, other) = ((self.max[n] - max).exp(), (later.max[n] - max).exp());
             self.max[n] = max;
             self.sum[n] = self.sum[n] * own + later.sum[n] * other;
-            let dim = self.dim;
+            let dim = self.value_dim;
             let later = &later.acc[n * dim..][..dim];
             for (acc, later) in self.acc[n * dim..][..dim].iter_mut().zip(later) {
                 *acc = *acc * own + later * other;

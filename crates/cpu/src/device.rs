@@ -1,9 +1,9 @@
 //! [`Cpu`]: the operations of [`Ops`], each a line or two over the kernels.
 
-use mlxk_format::{QuantTensor, Storage};
+use mlxk_format::QuantTensor;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, Result, Rope, RopeSpec, Sequence,
-    Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, Pieces, Result, Rope, RopeSpec,
+    RouteSpec, Routes, Sequence, Vector, Weight,
 };
 
 use crate::arena::Arena;
@@ -11,6 +11,8 @@ use crate::kernels::{self, Kernels, Scalar, Scratch};
 use crate::kv::KvCache;
 use crate::linear::Activations;
 use crate::pool::Pool;
+use crate::rope::RopeTable;
+use crate::routing::RouteTable;
 
 /// How to set up the device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,13 +32,6 @@ pub(crate) struct Matrix {
     pub bias: Option<Vec<f32>>,
 }
 
-/// Rotary frequencies and the sines of the positions seen so far.
-struct RopeTable {
-    spec: RopeSpec,
-    /// `[positions][2][dims / 2]`: cosines, then sines.
-    turns: Vec<f32>,
-}
-
 /// The CPU.
 pub struct Cpu {
     pub(crate) exact: bool,
@@ -48,7 +43,9 @@ pub struct Cpu {
     pub(crate) activations: Activations,
     /// One per thread.
     pub(crate) scratch: Vec<Scratch>,
-    vectors: Vec<Vec<f32>>,
+    pub(crate) vectors: Vec<Vec<f32>>,
+    /// Of the current step.
+    pub(crate) routes: Vec<RouteTable>,
     ropes: Vec<RopeTable>,
 }
 
@@ -67,6 +64,7 @@ impl Cpu {
             matrices: vec![],
             activations: Activations::default(),
             vectors: vec![],
+            routes: vec![],
             ropes: vec![],
         })
     }
@@ -80,32 +78,18 @@ impl Cpu {
     pub fn instruction_set(&self) -> &'static str {
         self.kernels.name()
     }
-
-    /// Bytes that one position of the KV cache takes.
-    pub fn kv_position_bytes(&self, spec: KvSpec) -> usize {
-        spec.values_per_position() * if self.exact { 4 } else { 2 }
-    }
 }
 
 /// Refuses what no kernel runs.
 fn check(tensor: &QuantTensor) -> Result<()> {
-    let runs = match &tensor.storage {
-        Storage::Dense(_) => true,
-        Storage::Affine { bits, .. } => matches!(bits, 4 | 8),
-        Storage::Block { .. } => false,
-    };
-    if runs && tensor.experts == 1 {
-        return Ok(());
+    match tensor.mode().filter(|&mode| !kernels::supported(mode)) {
+        None => Ok(()),
+        Some(mode) => Err(OpsError::Unsupported {
+            tensor: tensor.name.clone(),
+            storage: mode.to_string(),
+            supported: "every mode of MLX",
+        }),
     }
-    Err(OpsError::Unsupported {
-        tensor: tensor.name.clone(),
-        storage: match tensor.mode() {
-            _ if tensor.experts != 1 => "a stack of experts".into(),
-            Some(mode) => mode.to_string(),
-            None => "dense".into(),
-        },
-        supported: "affine 4- and 8-bit, BF16, F16 and F32",
-    })
 }
 
 impl Ops for Cpu {
@@ -121,7 +105,7 @@ impl Ops for Cpu {
     }
 
     fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope> {
-        self.ropes.push(RopeTable { spec, turns: vec![] });
+        self.ropes.push(RopeTable::new(spec));
         Ok(Rope(self.ropes.len() as u32 - 1))
     }
 
@@ -155,6 +139,7 @@ impl Ops for Cpu {
 
     fn begin(&mut self, batch: &Batch) -> Result<()> {
         self.arena.clear();
+        self.routes.clear();
         for segment in &batch.segments {
             self.kv.reserve(segment.sequence, segment.start, segment.rows.len())?;
         }
@@ -173,7 +158,7 @@ impl Ops for Cpu {
         let (_, cols) = self.arena.shape(out);
         let table = &self.matrices[table.0 as usize].tensor;
         for (&id, out) in ids.iter().zip(self.arena.get_mut(out).chunks_exact_mut(cols)) {
-            self.kernels.dequantize_row(table, id as usize, out);
+            self.kernels.dequantize_row(table, 0, id as usize, out);
             for out in out {
                 *out *= scale;
             }
@@ -192,11 +177,48 @@ impl Ops for Cpu {
         self.linear_all(outs, x, weights);
     }
 
+    fn linear_heads(&mut self, out: Act, x: Act, weight: Weight) {
+        self.linear_heads_all(out, x, weight);
+    }
+
+    fn route(&mut self, logits: Act, spec: &RouteSpec) -> Routes {
+        self.route_all(logits, spec)
+    }
+
+    fn linear_routed(&mut self, outs: &[Act], x: Act, weights: &[Weight], routes: Routes) {
+        self.linear_routed_all(outs, x, weights, routes);
+    }
+
+    fn combine(&mut self, out: Act, x: Act, routes: Routes) {
+        self.combine_all(out, x, routes);
+    }
+
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
         let weight = &self.vectors[weight.0 as usize];
         let [out, x] = self.arena.many_mut([out, x]);
         for (out, x) in out.chunks_exact_mut(weight.len()).zip(x.chunks_exact(weight.len())) {
             self.kernels.rms_norm(out, x, weight, eps);
+        }
+    }
+
+    fn layer_norm(&mut self, out: Act, x: Act, weight: Vector, bias: Option<Vector>, eps: f32) {
+        let weight = &self.vectors[weight.0 as usize];
+        let bias = bias.map(|bias| self.vectors[bias.0 as usize].as_slice());
+        let [out, x] = self.arena.many_mut([out, x]);
+        for (out, x) in out.chunks_exact_mut(weight.len()).zip(x.chunks_exact(weight.len())) {
+            self.kernels.layer_norm(out, x, weight, bias, eps);
+        }
+    }
+
+    fn copy_pieces(&mut self, out: (Act, Pieces), x: (Act, Pieces), count: usize, width: usize) {
+        let ((out, to), (x, from)) = (out, x);
+        let (out_cols, x_cols) = (self.arena.shape(out).1, self.arena.shape(x).1);
+        let [out, x] = self.arena.many_mut([out, x]);
+        for (out, x) in out.chunks_exact_mut(out_cols).zip(x.chunks_exact(x_cols)) {
+            for piece in 0..count {
+                let x = &x[from.offset + piece * from.stride..][..width];
+                out[to.offset + piece * to.stride..][..width].copy_from_slice(x);
+            }
         }
     }
 
@@ -230,10 +252,22 @@ impl Ops for Cpu {
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
         let (rows, cols) = self.arena.shape(gate);
         let [gate, up] = self.arena.many_mut([gate, up]);
-        let Activation::Silu = activation;
         let kernels = &*self.kernels;
         crate::linear::for_rows(&mut self.pool, rows, cols, gate, &|row, gate| {
-            kernels.silu_mul(gate, &up[row * cols..][..cols]);
+            let up = &up[row * cols..][..cols];
+            match activation {
+                Activation::Silu => kernels.silu_mul(gate, up),
+                _ => kernels.gate(gate, up, activation),
+            }
+        });
+    }
+
+    fn activate(&mut self, x: Act, activation: Activation) {
+        let (rows, cols) = self.arena.shape(x);
+        let kernels = &*self.kernels;
+        let x = self.arena.get_mut(x);
+        crate::linear::for_rows(&mut self.pool, rows, cols, x, &|_, x| {
+            kernels.activate(x, activation);
         });
     }
 
@@ -242,39 +276,19 @@ impl Ops for Cpu {
         self.kernels.add(out, x);
     }
 
+    fn scale(&mut self, x: Act, factor: f32) {
+        for x in self.arena.get_mut(x) {
+            *x *= factor;
+        }
+    }
+
+    fn soft_cap(&mut self, x: Act, cap: f32) {
+        for x in self.arena.get_mut(x) {
+            *x = cap * (*x / cap).tanh();
+        }
+    }
+
     fn read(&mut self, x: Act) -> Result<&[f32]> {
         Ok(self.arena.get(x))
-    }
-}
-
-impl RopeTable {
-    /// Computes the turns of all positions before `end`.
-    fn extend(&mut self, end: usize) {
-        let half = self.spec.frequencies.len();
-        let known = self.turns.len() / (2 * half).max(1);
-        for position in known..end {
-            let angles = || self.spec.frequencies.iter().map(|&f| position as f64 * f64::from(f));
-            let (cos, sin): (Vec<_>, Vec<_>) =
-                angles().map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
-            self.turns.extend(cos);
-            self.turns.extend(sin);
-        }
-    }
-
-    /// Rotates one head.
-    fn turn(&self, head: &mut [f32], position: usize) {
-        let half = self.spec.frequencies.len();
-        let (cos, sin) = self.turns[position * 2 * half..][..2 * half].split_at(half);
-        if self.spec.interleaved {
-            for ((pair, cos), sin) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos).zip(sin) {
-                let [a, b] = *pair;
-                *pair = [a * cos - b * sin, a * sin + b * cos];
-            }
-        } else {
-            let (first, second) = head[..2 * half].split_at_mut(half);
-            for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
-                (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
-            }
-        }
     }
 }

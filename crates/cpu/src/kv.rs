@@ -3,7 +3,7 @@
 //!
 //! A page holds all layers. Within a layer and head, keys lie `[head_dim][PAGE_POSITIONS]`, so that
 //! the scores of a page are computed with positions side by side, and values
-//! `[PAGE_POSITIONS][head_dim]`, so that the weighted sum is computed with features side by side:
+//! `[PAGE_POSITIONS][value_dim]`, so that the weighted sum is computed with features side by side:
 //! neither needs a sum across a vector register.
 
 use half::f16;
@@ -17,7 +17,7 @@ pub(crate) enum Page {
     F32(Vec<f32>),
 }
 
-/// Keys `[head_dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][head_dim]` of one head in a page.
+/// Keys `[head_dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` of one head in a page.
 #[derive(Clone, Copy)]
 pub(crate) enum PageHead<'a> {
     F16 { keys: &'a [f16], values: &'a [f16] },
@@ -41,7 +41,7 @@ pub(crate) struct KvCache {
 
 impl KvCache {
     pub(crate) fn new(exact: bool) -> Self {
-        let spec = KvSpec { layers: 0, kv_heads: 0, head_dim: 0 };
+        let spec = KvSpec { layers: 0, kv_heads: 0, head_dim: 0, value_dim: 0 };
         Self { spec, exact, pages: vec![], references: vec![], free: vec![], tables: vec![] }
     }
 
@@ -184,12 +184,13 @@ impl KvCache {
 
     /// Index of the first key, and of the first value, of `head` in `layer` within a page.
     fn offsets(&self, layer: usize, head: usize) -> (usize, usize) {
-        let head_values = self.spec.head_dim * PAGE_POSITIONS;
-        let first = 2 * (layer * self.spec.kv_heads + head) * head_values;
-        (first, first + head_values)
+        let KvSpec { kv_heads, head_dim, value_dim, .. } = self.spec;
+        let keys = (layer * kv_heads + head) * (head_dim + value_dim) * PAGE_POSITIONS;
+        (keys, keys + head_dim * PAGE_POSITIONS)
     }
 
-    /// Stores the key and value `[kv_heads · head_dim]` of one position, which must be reserved.
+    /// Stores the key `[kv_heads · head_dim]` and the value `[kv_heads · value_dim]` of one position,
+    /// which must be reserved.
     pub(crate) fn write(
         &mut self,
         sequence: Sequence,
@@ -200,17 +201,18 @@ impl KvCache {
     ) {
         let page = self.table(sequence).pages[position / PAGE_POSITIONS] as usize;
         let slot = position % PAGE_POSITIONS;
-        let dim = self.spec.head_dim;
+        let (dim, value_dim) = (self.spec.head_dim, self.spec.value_dim);
         for head in 0..self.spec.kv_heads {
             let (keys, values) = self.offsets(layer, head);
             let key = &key[head * dim..][..dim];
-            let value = &value[head * dim..][..dim];
+            let value = &value[head * value_dim..][..value_dim];
+            let value_at = values + slot * value_dim;
             match &mut self.pages[page] {
                 Page::F16(data) => {
                     for (i, &x) in key.iter().enumerate() {
                         data[keys + i * PAGE_POSITIONS + slot] = f16::from_f32(x);
                     }
-                    for (to, &x) in data[values + slot * dim..][..dim].iter_mut().zip(value) {
+                    for (to, &x) in data[value_at..][..value_dim].iter_mut().zip(value) {
                         *to = f16::from_f32(x);
                     }
                 }
@@ -218,7 +220,7 @@ impl KvCache {
                     for (i, &x) in key.iter().enumerate() {
                         data[keys + i * PAGE_POSITIONS + slot] = x;
                     }
-                    data[values + slot * dim..][..dim].copy_from_slice(value);
+                    data[value_at..][..value_dim].copy_from_slice(value);
                 }
             }
         }
@@ -234,7 +236,7 @@ impl KvCache {
     ) -> PageHead<'_> {
         let page = self.table(sequence).pages[index] as usize;
         let (keys, values) = self.offsets(layer, head);
-        let end = values + self.spec.head_dim * PAGE_POSITIONS;
+        let end = values + self.spec.value_dim * PAGE_POSITIONS;
         match &self.pages[page] {
             Page::F16(data) => {
                 PageHead::F16 { keys: &data[keys..values], values: &data[values..end] }

@@ -11,6 +11,9 @@ mod kernels;
 mod kv;
 mod linear;
 mod pool;
+mod rope;
+mod routed;
+mod routing;
 mod share;
 
 pub use device::{Cpu, CpuOptions};

@@ -1,15 +1,18 @@
 //! Matrix products: which path a weight takes, and how its rows are dealt to the threads.
 //!
-//! *Integer path* (fast mode, affine weights): activations are quantized once per call; one row of
+//! *Integer path* (fast mode, weights of codes: all modes but mxfp8): activations are quantized once per call; one row of
 //! them goes through [`Kernels::affine_dot`] on the weights as they lie in the file, several go
 //! through [`Kernels::affine_tile`], which unpacks a tile of weights once for all of them.
-//! *Float path* (exact mode, dense weights): weight rows are dequantized to f32 and dotted.
+//! *Float path* (exact mode, dense weights, mxfp8): weight rows are dequantized to f32 and dotted.
 #![expect(unsafe_code, reason = "threads write disjoint columns of the results")]
 
+use std::ops::Range;
+
+use mlxk_format::QuantTensor;
 use mlxk_ops::{Act, Weight};
 
 use crate::device::{Cpu, Matrix};
-use crate::kernels::{Affine, DOT_ROWS, Kernels, Order, QuantRows, SPAN, TILE_ROWS};
+use crate::kernels::{Affine, DOT_ROWS, Kernels, Order, QuantRows, SPAN, Scratch, TILE_ROWS};
 use crate::pool::Pool;
 use crate::share::Shared;
 
@@ -31,15 +34,21 @@ pub(crate) struct Activations {
 }
 
 impl Activations {
-    /// Index of the form with this order and block, computed where it is not there yet.
-    fn get(
+    /// Forgets the activations of the last call.
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// Index of the form that the matrix asks for, computed where it is not there yet.
+    pub(crate) fn form(
         &mut self,
-        (order, block): (Order, usize),
+        affine: &Affine<'_>,
         x: &[f32],
         cols: usize,
         pool: &mut Pool,
         kernels: &dyn Kernels,
     ) -> usize {
+        let (order, block) = (affine.order(), affine.block());
         let known =
             self.forms[..self.used].iter().position(|form| (form.0, form.1) == (order, block));
         if let Some(index) = known {
@@ -77,8 +86,8 @@ impl Activations {
     }
 }
 
-/// How one matrix of a call is computed.
-enum Path<'a> {
+/// How one matrix of a call is computed; the number is the form of the activations.
+pub(crate) enum Path<'a> {
     Dot(Affine<'a>, usize),
     Tile(Affine<'a>, usize),
     Float,
@@ -91,7 +100,7 @@ struct Job<'a> {
     /// `[x.rows][rows]`.
     out: Shared<'a, f32>,
     /// Number of its first block, and of the one behind its last.
-    blocks: std::ops::Range<usize>,
+    blocks: Range<usize>,
     /// Weight rows of a block.
     rows: usize,
 }
@@ -106,7 +115,7 @@ impl Cpu {
         let mut slices = arena.disjoint(&acts);
         let x: &[f32] = slices.pop().expect("x was appended to the outputs");
         let threads = pool.threads();
-        activations.used = 0;
+        activations.clear();
         let mut first = 0;
         let jobs: Vec<Job<'_>> = weights
             .iter()
@@ -114,19 +123,11 @@ impl Cpu {
             .map(|(weight, out)| {
                 let matrix = &matrices[weight.0 as usize];
                 assert_eq!(matrix.tensor.cols, cols, "`{}` takes other inputs", matrix.tensor.name);
-                let (path, unit) = match Affine::of(&matrix.tensor) {
-                    Some(affine) if !*exact => {
-                        let form = (affine.order(), affine.block());
-                        let form = activations.get(form, x, cols, pool, kernels);
-                        if x_rows < TILE_FROM {
-                            (Path::Dot(affine, form), DOT_ROWS)
-                        } else {
-                            (Path::Tile(affine, form), TILE_ROWS)
-                        }
-                    }
-                    _ => (Path::Float, FLOAT_ROWS),
-                };
-                let rows = block_rows(matrix.tensor.rows, unit, threads);
+                let affine = Affine::of(&matrix.tensor, 0).filter(|_| !*exact);
+                let form =
+                    affine.map_or(0, |affine| activations.form(&affine, x, cols, pool, kernels));
+                let path = Path::of(affine, form, x_rows);
+                let rows = block_rows(matrix.tensor.rows, path.unit(), threads);
                 let blocks = first..first + matrix.tensor.rows.div_ceil(rows);
                 first = blocks.end;
                 Job { matrix, path, out: Shared::new(out), blocks, rows }
@@ -134,6 +135,7 @@ impl Cpu {
             .collect();
         let scratch = Shared::new(scratch);
         let activations = &*activations;
+        let x_rows: Vec<usize> = (0..x_rows).collect();
         pool.run(first, &|block, worker| {
             let job = jobs
                 .iter()
@@ -143,40 +145,91 @@ impl Cpu {
             let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
             let from = (block - job.blocks.start) * job.rows;
             let to = (from + job.rows).min(job.matrix.tensor.rows);
-            match &job.path {
-                Path::Dot(affine, form) => {
-                    let x = &activations.forms[*form].2;
-                    for row in (from..to).step_by(DOT_ROWS) {
-                        for r in 0..x_rows {
-                            let mut out = [0.0; DOT_ROWS];
-                            kernels.affine_dot(affine, row, x.row(r), &mut out);
-                            job.store(r, row, to, &out);
-                        }
-                    }
-                }
-                Path::Tile(affine, form) => {
-                    let x = &activations.forms[*form].2;
-                    for row in (from..to).step_by(TILE_ROWS) {
-                        kernels.affine_tile(affine, row, x, scratch);
-                        for (r, out) in scratch.out.chunks_exact(TILE_ROWS).enumerate().take(x_rows)
-                        {
-                            job.store(r, row, to, out);
-                        }
-                    }
-                }
-                Path::Float => {
-                    for row in (from..to).step_by(4) {
-                        scratch.floats.resize(4 * cols, 0.0);
-                        for (i, out) in scratch.floats.chunks_exact_mut(cols).enumerate() {
-                            kernels.dequantize_row(&job.matrix.tensor, (row + i).min(to - 1), out);
-                        }
-                        for (r, x) in x.chunks_exact(cols).enumerate() {
-                            job.store(r, row, to, &kernels.dot4(&scratch.floats, x));
-                        }
+            let range = from..to;
+            let tensor = &job.matrix.tensor;
+            let x = Inputs { floats: x, activations, rows: &x_rows };
+            job.path.compute(kernels, (tensor, 0), range, &x, scratch, &mut |r, row, values| {
+                job.store(r, row, to, values);
+            });
+        });
+    }
+}
+
+/// The activations of a call, and which rows of them are wanted.
+pub(crate) struct Inputs<'a> {
+    /// `[rows][cols]`
+    pub floats: &'a [f32],
+    pub activations: &'a Activations,
+    pub rows: &'a [usize],
+}
+
+impl<'a> Path<'a> {
+    /// The path of a matrix for `rows` rows of activations; none of codes for the float path.
+    pub(crate) fn of(affine: Option<Affine<'a>>, form: usize, rows: usize) -> Self {
+        match affine {
+            None => Self::Float,
+            Some(affine) if rows < TILE_FROM => Self::Dot(affine, form),
+            Some(affine) => Self::Tile(affine, form),
+        }
+    }
+
+    /// Weight rows that are computed together.
+    pub(crate) fn unit(&self) -> usize {
+        match self {
+            Self::Dot(..) => DOT_ROWS,
+            Self::Tile(..) => TILE_ROWS,
+            Self::Float => FLOAT_ROWS,
+        }
+    }
+
+    /// Calls `store(i, row, values)` with the products of weight rows `row..` of a matrix with
+    /// activation row `x.rows[i]`, for all rows in `range`; values behind the range are to be
+    /// ignored.
+    pub(crate) fn compute(
+        &self,
+        kernels: &dyn Kernels,
+        (tensor, expert): (&QuantTensor, usize),
+        range: Range<usize>,
+        x: &Inputs<'_>,
+        scratch: &mut Scratch,
+        store: &mut dyn FnMut(usize, usize, &[f32]),
+    ) {
+        match self {
+            Self::Dot(affine, form) => {
+                let quantized = &x.activations.forms[*form].2;
+                for row in range.step_by(DOT_ROWS) {
+                    for (i, &r) in x.rows.iter().enumerate() {
+                        let mut out = [0.0; DOT_ROWS];
+                        kernels.affine_dot(affine, row, quantized.row(r), &mut out);
+                        store(i, row, &out);
                     }
                 }
             }
-        });
+            Self::Tile(affine, form) => {
+                let quantized = &x.activations.forms[*form].2;
+                for row in range.step_by(TILE_ROWS) {
+                    kernels.affine_tile(affine, row, quantized, x.rows, scratch);
+                    let outs = scratch.out.chunks_exact(TILE_ROWS).enumerate().take(x.rows.len());
+                    for (i, out) in outs {
+                        store(i, row, out);
+                    }
+                }
+            }
+            Self::Float => {
+                let cols = tensor.cols;
+                let last = range.end - 1;
+                for row in range.step_by(4) {
+                    scratch.floats.resize(4 * cols, 0.0);
+                    for (i, out) in scratch.floats.chunks_exact_mut(cols).enumerate() {
+                        kernels.dequantize_row(tensor, expert, (row + i).min(last), out);
+                    }
+                    for (i, &r) in x.rows.iter().enumerate() {
+                        let x = &x.floats[r * cols..][..cols];
+                        store(i, row, &kernels.dot4(&scratch.floats, x));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -199,7 +252,7 @@ impl Job<'_> {
 }
 
 /// Weight rows of a block: a multiple of `unit` that gives every thread enough blocks.
-fn block_rows(rows: usize, unit: usize, threads: usize) -> usize {
+pub(crate) fn block_rows(rows: usize, unit: usize, threads: usize) -> usize {
     let rows = (rows / (threads * BLOCKS_PER_THREAD)).next_multiple_of(unit).max(unit);
     if unit == DOT_ROWS { rows } else { rows.min(MAX_TILE_BLOCK_ROWS) }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
 use crate::plan::Needs;
 use crate::scheduler::{Limits, Scheduler};
-use crate::score::ScoreJob;
+use crate::score::{ScoreJob, Turn};
 use crate::task::{Sink, Task};
 use crate::worker::{Command, serve};
 use crate::{EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, memory, prompt};
@@ -179,16 +179,26 @@ impl Engine {
         from: usize,
         mut visit: impl FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
-        prompt::check(&ids, self.vocab_size, self.context() + 1)?;
-        // Few rows under way: they are large.
-        let (rows, receiver) = sync_channel(2);
-        self.send(Command::Score(ScoreJob { ids, from, rows }))?;
-        for (position, row) in (from..).zip(receiver) {
+        for (position, row) in (from..).zip(self.score_rows(ids, from, None)?) {
             if visit(position, &row?).is_break() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The rows of [`Engine::score`] as they come; dropping the receiver ends it.
+    pub(crate) fn score_rows(
+        &self,
+        ids: Vec<u32>,
+        from: usize,
+        turn: Option<Turn>,
+    ) -> Result<Receiver<Result<Vec<f32>, EngineError>>, EngineError> {
+        prompt::check(&ids, self.vocab_size, self.context() + 1)?;
+        // Few rows under way: they are large.
+        let (rows, receiver) = sync_channel(2);
+        self.send(Command::Score(ScoreJob { ids, from, rows, turn }))?;
+        Ok(receiver)
     }
 
     /// All rows of [`Engine::score`] at once: `[positions, vocab]` log-probabilities.

@@ -15,6 +15,7 @@ mod event;
 mod generation;
 mod memory;
 mod options;
+pub mod perplexity;
 mod plan;
 mod prefix;
 mod prompt;

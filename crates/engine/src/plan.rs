@@ -112,7 +112,7 @@ mod tests {
     use mlxk_ops::KvSpec;
 
     const SHAPE: Shape = Shape {
-        kv: KvSpec { layers: 10, kv_heads: 5, head_dim: 10 },
+        kv: KvSpec { layers: 10, kv_heads: 5, head_dim: 10, value_dim: 10 },
         vocab_size: 1000,
         max_positions: 4096,
         activation_values: 100,

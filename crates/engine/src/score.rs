@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mlxk_ops::Batch;
 
@@ -12,6 +13,18 @@ use crate::scheduler::{Scheduler, message_of};
 /// Rows of logits of a step; they are large.
 const CHUNK: usize = 32;
 
+/// Held by one engine while it computes a step, so that two that are compared row by row do not
+/// take the processor from each other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turn(Arc<Mutex<()>>);
+
+impl Turn {
+    /// Waits for it. It guards no data, so that a panic of its holder harms nobody.
+    fn take(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Tokens to be scored.
 pub(crate) struct ScoreJob {
     /// `[tokens]`, not empty.
@@ -20,6 +33,8 @@ pub(crate) struct ScoreJob {
     pub(crate) from: usize,
     /// Takes `[vocab]` log-probabilities per position; closing it cancels.
     pub(crate) rows: SyncSender<Result<Vec<f32>, EngineError>>,
+    /// Taken for every step.
+    pub(crate) turn: Option<Turn>,
 }
 
 impl Scheduler {
@@ -53,9 +68,13 @@ impl Scheduler {
             if !prefix {
                 batch.outputs = (0..ids.len()).collect();
             }
+            let turn = job.turn.as_ref().map(Turn::take);
             let logits = self.model.forward(&mut *self.ops, &batch)?;
             if !prefix {
-                for (row, logits) in self.ops.read(logits)?.chunks_exact(vocab_size).enumerate() {
+                let logits = self.ops.read(logits)?;
+                // The receiver may wait for the other's rows first.
+                drop(turn);
+                for (row, logits) in logits.chunks_exact(vocab_size).enumerate() {
                     let position = start + row;
                     let total =
                         log_sum_exp(logits).ok_or(EngineError::InvalidLogits { position })?;

@@ -1,43 +1,49 @@
-//! Real weights in exact mode against mlx-lm with f32 activations.
+//! Real weights in exact mode against mlx-lm in f32: the answers in `tests/golden`.
 //!
-//! `MLXK_TEST_HUB` names a Hugging Face cache folder (the one that holds `models--*`);
-//! `MLXK_TEST_GOLDEN` a folder of golden files, where it is not the committed one. Without the
-//! first the test prints a line and passes. A checkpoint that is not in the cache, or whose
-//! quantization no kernel runs yet, is named and left out; one has to remain.
+//! `MLXK_TEST_HUB` names a Hugging Face cache folder (the one that holds `models--*`). Without it
+//! the test prints a line and passes. A checkpoint that is not in the cache is named and left out;
+//! one has to remain.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test fails by it, and says what it skips"
 )]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mlxk_engine::{
-    Engine, EngineError, Event, LoadOptions, Message, PromptInput, Request, Sampling, TokenInfo,
-};
-use mlxk_models::ModelError;
-use mlxk_ops::OpsError;
+use mlxk_engine::{Engine, Event, LoadOptions, Message, PromptInput, Request, Sampling, TokenInfo};
 use mlxk_text::RenderOptions;
 use serde::Deserialize;
 
 /// Log-probabilities may differ by this much.
 const TOLERANCE: f32 = 1e-3;
 
+/// What `tests/golden/answers.py` writes.
 #[derive(Deserialize)]
 struct Golden {
-    repo: String,
-    commit: String,
-    compute_dtype: String,
-    cases: Vec<Case>,
+    prompts: Vec<Prompt>,
+    checkpoints: BTreeMap<String, Checkpoint>,
 }
 
 #[derive(Deserialize)]
-struct Case {
-    prompt: String,
+struct Prompt {
+    #[serde(rename = "prompt")]
+    words: String,
     rendered: String,
-    prompt_ids: Vec<u32>,
-    greedy_ids: Vec<u32>,
-    top5_first8: Vec<Vec<(u32, f32)>>,
+    ids: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Checkpoint {
+    commit: String,
+    answers: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    ids: Vec<u32>,
+    top: Vec<Vec<(u32, f32)>>,
     text: String,
 }
 
@@ -47,68 +53,57 @@ fn answers_are_those_of_mlx_lm() {
         eprintln!("skipped: MLXK_TEST_HUB does not name a Hugging Face cache folder");
         return;
     };
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let folder = std::env::var_os("MLXK_TEST_GOLDEN").map_or(fixtures, PathBuf::from);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(".float32.json"))
-        .collect();
-    files.sort();
-    assert!(!files.is_empty(), "{} holds no golden file", folder.display());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let mut compared = 0;
-    for file in files {
-        let golden: Golden = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        assert_eq!(golden.compute_dtype, "float32");
-        compared += compare(&hub, &golden);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let golden: Golden = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            for (name, checkpoint) in &golden.checkpoints {
+                compared += usize::from(compare(&hub, name, checkpoint, &golden.prompts));
+            }
+        }
     }
-    assert!(compared > 0, "{} holds none of the checkpoints that run", hub.display());
+    assert!(compared > 0, "{} holds none of the checkpoints", hub.display());
 }
 
-/// Returns the number of answers that were compared.
-fn compare(hub: &Path, golden: &Golden) -> usize {
-    let name = golden.repo.rsplit("--").next().unwrap();
-    let path = hub.join(&golden.repo).join("snapshots").join(&golden.commit);
+/// Whether the checkpoint is there; fails where it answers otherwise.
+fn compare(hub: &Path, name: &str, checkpoint: &Checkpoint, prompts: &[Prompt]) -> bool {
+    let repository = hub.join(format!("models--mlx-community--{name}"));
+    let path = repository.join("snapshots").join(&checkpoint.commit);
     if !path.is_dir() {
-        eprintln!("skipped: {name} at {} is not in the cache", golden.commit);
-        return 0;
+        eprintln!("skipped: {name} at {} is not in the cache", checkpoint.commit);
+        return false;
     }
     let options = LoadOptions { exact: true, ..LoadOptions::new(path) };
-    let engine = match Engine::load(&options, &mut |_, _| std::ops::ControlFlow::Continue(())) {
-        Ok(engine) => engine,
-        Err(EngineError::Model(ModelError::Ops(error @ OpsError::Unsupported { .. }))) => {
-            eprintln!("skipped: {name}: {error}");
-            return 0;
-        }
-        Err(error) => panic!("{name}: {error}"),
-    };
+    let engine = Engine::load(&options, &mut |_, _| std::ops::ControlFlow::Continue(()))
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(prompts.len(), checkpoint.answers.len());
     let (mut tokens, mut worst) = (0, 0.0_f32);
-    for case in &golden.cases {
-        worst = worst.max(compare_case(&engine, case));
-        tokens += case.greedy_ids.len();
+    for (prompt, answer) in prompts.iter().zip(&checkpoint.answers) {
+        worst = worst.max(compare_answer(&engine, prompt, answer));
+        tokens += answer.ids.len();
     }
-    eprintln!(
-        "{name}: {} prompts, {tokens} tokens, log-probabilities within {worst:.1e}",
-        golden.cases.len()
-    );
-    golden.cases.len()
+    let count = prompts.len();
+    eprintln!("{name}: {count} prompts, {tokens} tokens, log-probabilities within {worst:.1e}");
+    true
 }
 
 /// Returns the largest difference of a log-probability.
-fn compare_case(engine: &Engine, case: &Case) -> f32 {
+fn compare_answer(engine: &Engine, case: &Prompt, answer: &Answer) -> f32 {
     let prompt = match engine.template() {
-        None => PromptInput::Text(case.prompt.clone()),
+        None => PromptInput::Text(case.words.clone()),
         Some(template) => {
-            let messages = vec![Message::new("user", case.prompt.as_str())];
+            let messages = vec![Message::new("user", case.words.as_str())];
             let rendered = template.render(&messages, &RenderOptions::default()).unwrap();
             assert_eq!(rendered, case.rendered);
             PromptInput::Messages { system: None, messages }
         }
     };
-    assert_eq!(engine.encode(&prompt).unwrap(), case.prompt_ids, "{:?}", case.prompt);
+    assert_eq!(engine.encode(&prompt).unwrap(), case.ids, "{:?}", case.words);
     let request = Request {
         sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
-        max_tokens: Some(case.greedy_ids.len()),
+        max_tokens: Some(answer.ids.len()),
         logprobs: Some(20),
         ..Request::new(prompt)
     };
@@ -123,21 +118,21 @@ fn compare_case(engine: &Engine, case: &Case) -> f32 {
         }
     }
     let mut worst = 0.0_f32;
-    for (step, expected) in case.greedy_ids.iter().enumerate() {
+    for (step, expected) in answer.ids.iter().enumerate() {
         let Some(found) = tokens.get(step) else {
-            panic!("{:?}: ends after {step} tokens", case.prompt);
+            panic!("{:?}: ends after {step} tokens", case.words);
         };
-        if let Some(top) = case.top5_first8.get(step) {
+        if let Some(top) = answer.top.get(step) {
             for &(id, logprob) in top {
                 let ours = found.top.iter().find(|(ours, _)| *ours == id);
                 let Some(&(_, ours)) = ours else {
-                    panic!("{:?}: step {step}: {id} is not among {:?}", case.prompt, found.top);
+                    panic!("{:?}: step {step}: {id} is not among {:?}", case.words, found.top);
                 };
                 let difference = (ours - logprob).abs();
                 assert!(
                     difference < TOLERANCE,
                     "{:?}: step {step}: token {id} has {ours}, not {logprob}",
-                    case.prompt
+                    case.words
                 );
                 worst = worst.max(difference);
             }
@@ -147,14 +142,14 @@ fn compare_case(engine: &Engine, case: &Case) -> f32 {
             assert!(
                 margin < TOLERANCE,
                 "{:?}: step {step}: token {} instead of {expected}, by a margin of {margin}",
-                case.prompt,
+                case.words,
                 found.id
             );
-            eprintln!("{:?}: step {step} is a near-tie ({margin:.1e})", case.prompt);
+            eprintln!("{:?}: step {step} is a near-tie ({margin:.1e})", case.words);
             return worst;
         }
     }
     // The reference decodes the ending token, too.
-    assert!(case.text.starts_with(&text), "{text:?} is not {:?}", case.text);
+    assert!(answer.text.starts_with(&text), "{text:?} is not {:?}", answer.text);
     worst
 }

@@ -1,5 +1,9 @@
 //! Block floating point: the element types of mxfp4, mxfp8 and nvfp4 as f32.
 
+mod quantize;
+
+pub use quantize::quantize_row;
+
 /// E2M1 by its four bits.
 pub const E2M1: [f32; 16] =
     [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];

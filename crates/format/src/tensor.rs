@@ -1,5 +1,7 @@
 //! A weight as a device takes it: shape, storage and bytes, already checked against each other.
 
+use std::ops::Range;
+
 use crate::{Bytes, Dtype, Mode};
 
 /// Little-endian floating values of one type, in row-major order.
@@ -101,6 +103,63 @@ impl QuantTensor {
                 packed.len() + scales.data.len() + biases.data.len()
             }
             Storage::Block { packed, scales, .. } => packed.len() + scales.len(),
+        }
+    }
+
+    /// A copy of some rows of a plain matrix, as a stack of `ranges.len()` matrices.
+    ///
+    /// # Panics
+    /// Where it is a stack, has no such rows, or the ranges differ in length.
+    #[must_use]
+    pub fn stack_of_rows(&self, ranges: &[Range<usize>]) -> Self {
+        assert!(self.experts == 1, "a stack has no rows of its own");
+        let rows = ranges.first().map_or(0, Range::len);
+        assert!(ranges.iter().all(|range| range.len() == rows), "ranges are of equal length");
+        let cut = |bytes: &Bytes| {
+            let row = bytes.len() / self.rows;
+            let parts = ranges.iter().map(|range| &bytes[range.start * row..range.end * row]);
+            Bytes::from(parts.collect::<Vec<_>>().concat())
+        };
+        let mut storage = self.cut(&cut);
+        if let Storage::Block { global_scale: Some(factors), .. } = &mut storage {
+            *factors = vec![factors[0]; ranges.len()];
+        }
+        Self { name: self.name.clone(), experts: ranges.len(), rows, cols: self.cols, storage }
+    }
+
+    /// The rows `range` of a plain matrix, sharing its bytes.
+    ///
+    /// # Panics
+    /// Where it is a stack, or has no such rows.
+    #[must_use]
+    pub fn row_range(&self, range: Range<usize>) -> Self {
+        assert!(self.experts == 1, "a stack has no rows of its own");
+        let cut = |bytes: &Bytes| {
+            let row = bytes.len() / self.rows;
+            bytes.slice(range.start * row..range.end * row).expect("the matrix has these rows")
+        };
+        let name = self.name.clone();
+        Self { name, experts: 1, rows: range.len(), cols: self.cols, storage: self.cut(&cut) }
+    }
+
+    /// The storage with `cut` applied to all bytes that belong to rows.
+    fn cut(&self, cut: &dyn Fn(&Bytes) -> Bytes) -> Storage {
+        let cut_dense = |dense: &Dense| Dense { dtype: dense.dtype, data: cut(&dense.data) };
+        match &self.storage {
+            Storage::Dense(dense) => Storage::Dense(cut_dense(dense)),
+            Storage::Affine { bits, group_size, packed, scales, biases } => Storage::Affine {
+                bits: *bits,
+                group_size: *group_size,
+                packed: cut(packed),
+                scales: cut_dense(scales),
+                biases: cut_dense(biases),
+            },
+            Storage::Block { mode, packed, scales, global_scale } => Storage::Block {
+                mode: *mode,
+                packed: cut(packed),
+                scales: cut(scales),
+                global_scale: global_scale.clone(),
+            },
         }
     }
 }

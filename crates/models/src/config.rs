@@ -9,6 +9,7 @@ use crate::ModelError;
 pub(crate) mod limit {
     pub(crate) const LAYERS: usize = 1 << 12;
     pub(crate) const HEADS: usize = 1 << 12;
+    pub(crate) const EXPERTS: usize = 1 << 12;
     pub(crate) const HEAD_DIM: usize = 1 << 10;
     pub(crate) const WIDTH: usize = 1 << 20;
     pub(crate) const VOCAB: usize = 1 << 24;
@@ -90,6 +91,36 @@ impl<'a> Config<'a> {
             Some(number) if number > 0.0 && number.is_finite() => Ok(Some(number)),
             _ => Err(self.bad(key, "a number above 0")),
         }
+    }
+
+    /// A finite number, or `default`.
+    pub(crate) fn number_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        config_number(value)
+            .filter(|number| number.is_finite())
+            .ok_or_else(|| self.bad(key, "a number"))
+    }
+
+    /// A list of `len` finite numbers above zero.
+    pub(crate) fn positive_list(&self, key: &str, len: usize) -> Result<Vec<f64>, ModelError> {
+        let numbers = self.get(key).and_then(Value::as_array).and_then(|values| {
+            let numbers: Option<Vec<f64>> = values
+                .iter()
+                .map(|value| config_number(value).filter(|x| *x > 0.0 && x.is_finite()))
+                .collect();
+            numbers.filter(|numbers| numbers.len() == len)
+        });
+        numbers.ok_or_else(|| self.bad(key, format!("a list of {len} numbers above 0")))
+    }
+
+    /// How many dimensions of a head turn, by `partial_rotary_factor`.
+    pub(crate) fn rotary_dims(&self, head_dim: usize) -> Result<usize, ModelError> {
+        let factor = self.optional_positive("partial_rotary_factor")?.unwrap_or(1.0);
+        let dims = (head_dim as f64 * factor) as usize;
+        if factor > 1.0 || dims < 2 || !dims.is_multiple_of(2) {
+            return Err(self.bad("partial_rotary_factor", "an even part of a head"));
+        }
+        Ok(dims)
     }
 
     /// A truth value.

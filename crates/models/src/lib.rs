@@ -7,11 +7,11 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod decoder;
 mod error;
-mod llama;
+mod families;
 mod loader;
 mod parts;
-mod qwen2;
 pub mod registry;
 
 use std::ops::ControlFlow;
@@ -78,9 +78,9 @@ pub fn load(
     ops: &mut dyn Ops,
     progress: &mut Progress<'_>,
 ) -> Result<Box<dyn Model>, ModelError> {
-    let architecture = registry::find(checkpoint.config())?;
+    let spec = registry::spec_of(checkpoint.config())?;
     let mut loader = loader::Loader::new(checkpoint, ops, progress);
-    let model = (architecture.load)(&mut loader)?;
+    let model = decoder::Decoder::load(&mut loader, spec)?;
     loader.finish()?;
-    Ok(model)
+    Ok(Box::new(model))
 }

@@ -14,7 +14,10 @@ mod spec;
 
 pub use batch::{Batch, Segment};
 pub use error::OpsError;
-pub use spec::{Activation, AttentionSpec, KvSpec, RopeSpec};
+pub use spec::{
+    Activation, AttentionSpec, KvSpec, Pieces, RopeSpec, RouteGroups, RouteScores, RouteSpec,
+    ScoreGrowth,
+};
 
 use mlxk_format::QuantTensor;
 
@@ -28,7 +31,8 @@ pub type Result<T> = std::result::Result<T, OpsError>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Act(pub u32);
 
-/// A weight matrix `[out, in]` in the layout that the device chose at load.
+/// A weight matrix `[out, in]`, or a stack `[experts, out, in]`, in the layout that the device chose
+/// at load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Weight(pub u32);
 
@@ -40,16 +44,22 @@ pub struct Vector(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rope(pub u32);
 
+/// The experts of each row of the current step, and their weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Routes(pub u32);
+
 /// A sequence in the KV cache: a table of reference-counted pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sequence(pub u32);
 
 /// A device.
 ///
-/// Handles belong to the device that made them; an [`Act`] is valid until the next [`Ops::begin`].
+/// Handles belong to the device that made them; an [`Act`] and [`Routes`] are valid until the next
+/// [`Ops::begin`].
 /// A handle of another device, or shapes that do not fit, are defects of the model code and panic.
 pub trait Ops: Send {
-    /// Takes a weight matrix and the additive bias of its rows (`[out]`), once.
+    /// Takes a weight matrix, or a stack of them, and the additive bias of its rows (`[out]`,
+    /// `[experts · out]`), once.
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight>;
 
     /// Takes a vector, once.
@@ -94,8 +104,29 @@ pub trait Ops: Send {
     /// `outs[i] = x · weights[i]ᵀ + bias[i]`, several matrices in one pass over `x`.
     fn linear(&mut self, outs: &[Act], x: Act, weights: &[Weight]);
 
-    /// `out = x / √(mean(x²) + eps) · weight` over each row.
+    /// `out[r·heads + h] = x[r·heads + h] · weight[h]ᵀ` for a stack of as many matrices as a row of
+    /// `x` (`[rows, heads · in]`) has heads; `out` is `[rows, heads · out]`.
+    fn linear_heads(&mut self, out: Act, x: Act, weight: Weight);
+
+    /// Chooses experts by the router's logits `[rows, experts]`.
+    fn route(&mut self, logits: Act, spec: &RouteSpec) -> Routes;
+
+    /// As [`Ops::linear`] with the experts of each row: `outs` are `[rows · experts_per_row, out]`;
+    /// `x` is `[rows, in]`, or `[rows · experts_per_row, in]` as an earlier call left it.
+    fn linear_routed(&mut self, outs: &[Act], x: Act, weights: &[Weight], routes: Routes);
+
+    /// `out[r] = Σ weight · x[r·experts_per_row + i]` over the experts of row `r`.
+    fn combine(&mut self, out: Act, x: Act, routes: Routes);
+
+    /// `out = x / √(mean(x²) + eps) · weight` over each row, or over each piece of a row that is as
+    /// long as `weight`.
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32);
+
+    /// `out = (x − mean(x)) / √(variance(x) + eps) · weight + bias` over each row.
+    fn layer_norm(&mut self, out: Act, x: Act, weight: Vector, bias: Option<Vector>, eps: f32);
+
+    /// Copies `count` pieces of `width` columns of every row from `x` to `out`.
+    fn copy_pieces(&mut self, out: (Act, Pieces), x: (Act, Pieces), count: usize, width: usize);
 
     /// Rotates each of the `heads` heads of every row in place, by the row's position in `batch`.
     fn rope(&mut self, x: Act, heads: usize, rope: Rope, batch: &Batch);
@@ -120,8 +151,17 @@ pub trait Ops: Send {
     /// `gate = activation(gate) · up`, element by element.
     fn glu(&mut self, gate: Act, up: Act, activation: Activation);
 
+    /// `x = activation(x)`, element by element.
+    fn activate(&mut self, x: Act, activation: Activation);
+
     /// `out += x`.
     fn add(&mut self, out: Act, x: Act);
+
+    /// `x *= factor`.
+    fn scale(&mut self, x: Act, factor: f32);
+
+    /// `x = cap · tanh(x / cap)`.
+    fn soft_cap(&mut self, x: Act, cap: f32);
 
     /// The values of `x`, row by row; the only operation that waits for the device.
     fn read(&mut self, x: Act) -> Result<&[f32]>;

@@ -11,6 +11,7 @@ use mlxk_text::Message;
 use serde::Serialize;
 
 use crate::args::RunArgs;
+use crate::commands::load;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
 use crate::{Context, format, interrupt, local, memory};
@@ -120,20 +121,7 @@ fn load(args: &RunArgs, path: &std::path::Path, context: &Context) -> anyhow::Re
     options.threads = args.threads;
     options.exact = args.exact;
     options.context = args.ctx;
-    let progress = context.printer.progress();
-    progress.begin("Loading");
-    let engine = Engine::load(&options, &mut |done, total| {
-        progress.update(done, total, Unit::Bytes);
-        if interrupt::requested() {
-            std::ops::ControlFlow::Break(())
-        } else {
-            std::ops::ControlFlow::Continue(())
-        }
-    });
-    if interrupt::requested() {
-        return Err(Interrupted.into());
-    }
-    Ok(engine?)
+    load::engine(&options, "Loading", context)
 }
 
 /// A complete answer.

@@ -4,16 +4,20 @@
 //! Every implementation keeps one order of floating-point operations per output value, whatever
 //! the number of rows in the call: a token's result does not depend on the batch it is computed in.
 
+mod activation;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod weight;
 
-use mlxk_format::{Dense, Dtype, QuantTensor, Storage};
+use mlxk_format::QuantTensor;
+use mlxk_ops::Activation;
 
 use crate::kv::PageHead;
 pub(crate) use scalar::Scalar;
+pub(crate) use weight::{Affine, supported};
 
 /// Weight rows that one call of [`Kernels::affine_dot`] computes.
 pub(crate) const DOT_ROWS: usize = 8;
@@ -27,8 +31,8 @@ pub(crate) const SPAN: usize = 64;
 pub(crate) enum Order {
     /// As they are.
     Natural,
-    /// In each half span the even columns, then the odd ones: the order in which masking and
-    /// shifting bytes yields the nibbles of a 4-bit row.
+    /// In each stretch of 32 columns (16 where blocks have 16) the even columns, then the odd
+    /// ones: the order in which masking and shifting bytes yields the nibbles of a 4-bit row.
     EvenOdd,
 }
 
@@ -39,7 +43,7 @@ pub(crate) struct QuantRows {
     pub rows: usize,
     /// Columns of a row, padded to a multiple of [`SPAN`].
     pub stride: usize,
-    /// Columns that share a scale: 32 or 64.
+    /// Columns that share a scale: 16, 32 or 64.
     pub block: usize,
     /// `[rows][stride]` values in −127..=127.
     pub q: Vec<i8>,
@@ -72,90 +76,15 @@ pub(crate) struct QuantRow<'a> {
     pub sum: &'a [f32],
 }
 
-/// An affine weight matrix where it lies in the file.
-#[derive(Clone, Copy)]
-pub(crate) struct Affine<'a> {
-    pub bits: usize,
-    pub group_size: usize,
-    pub rows: usize,
-    pub cols: usize,
-    pub packed: &'a [u8],
-    pub scales: Floats<'a>,
-    pub biases: Floats<'a>,
-}
-
-/// The values of a [`Dense`], borrowed.
-#[derive(Clone, Copy)]
-pub(crate) struct Floats<'a> {
-    pub dtype: Dtype,
-    pub data: &'a [u8],
-}
-
-impl<'a> Floats<'a> {
-    pub(crate) fn of(dense: &'a Dense) -> Self {
-        Self { dtype: dense.dtype, data: &dense.data }
-    }
-
-    pub(crate) fn get(&self, index: usize) -> f32 {
-        self.dtype.get(self.data, index)
-    }
-}
-
-impl<'a> Affine<'a> {
-    /// The affine view of a matrix, where it is one.
-    pub(crate) fn of(tensor: &'a QuantTensor) -> Option<Self> {
-        match &tensor.storage {
-            Storage::Affine { bits, group_size, packed, scales, biases } => Some(Self {
-                bits: *bits,
-                group_size: *group_size,
-                rows: tensor.rows,
-                cols: tensor.cols,
-                packed,
-                scales: Floats::of(scales),
-                biases: Floats::of(biases),
-            }),
-            _ => None,
-        }
-    }
-
-    /// Scales of a row.
-    pub(crate) fn groups(&self) -> usize {
-        self.cols / self.group_size
-    }
-
-    pub(crate) fn row_bytes(&self) -> usize {
-        self.cols * self.bits / 8
-    }
-
-    /// The order in which the kernels for this width take activations.
-    pub(crate) fn order(&self) -> Order {
-        if self.bits == 4 { Order::EvenOdd } else { Order::Natural }
-    }
-
-    /// Columns that share an activation scale.
-    pub(crate) fn block(&self) -> usize {
-        self.group_size.min(SPAN)
-    }
-}
-
-/// A vector register's worth of bytes, aligned as such.
-#[derive(Clone, Copy)]
-#[repr(align(32))]
-#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as a register")]
-pub(crate) struct Line([u8; 32]);
-
-impl Line {
-    const ZERO: Self = Self([0; 32]);
-}
-
 /// Scratch memory of one thread; grows to what its largest call needed.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Unpacked weights of a tile.
-    pub vectors: Vec<Line>,
+    #[cfg(target_arch = "x86_64")]
+    pub vectors: Vec<avx2::Line>,
     /// Dequantized weight rows, scales of a tile, keys and values of a page.
     pub floats: Vec<f32>,
-    /// Results of a tile: `[rows][TILE_ROWS]`.
+    /// Results of a tile: `[rows.len()][TILE_ROWS]`.
     pub out: Vec<f32>,
     /// State of a tile of queries within a chunk of positions.
     pub queries: Queries,
@@ -169,8 +98,12 @@ pub(crate) struct Scratch {
 pub(crate) struct Queries {
     /// Number of queries.
     pub count: usize,
-    /// Width of a head.
+    /// Width of a query and of a key.
     pub dim: usize,
+    /// Width of a value.
+    pub value_dim: usize,
+    /// See [`mlxk_ops::AttentionSpec::soft_cap`].
+    pub soft_cap: Option<f32>,
     /// `[count][dim]`, scaled.
     pub q: Vec<f32>,
     /// `[count]` positions of the current page that the query may see: `from..to`.
@@ -181,15 +114,16 @@ pub(crate) struct Queries {
     pub max: Vec<f32>,
     /// `[count]` `Σ exp(score − max)`.
     pub sum: Vec<f32>,
-    /// `[count][dim]` `Σ exp(score − max) · value`.
+    /// `[count][value_dim]` `Σ exp(score − max) · value`.
     pub acc: Vec<f32>,
 }
 
 impl Queries {
     /// Makes room for `count` queries and empties the softmax state.
-    pub(crate) fn reset(&mut self, count: usize, dim: usize) {
+    pub(crate) fn reset(&mut self, count: usize, dim: usize, value_dim: usize) {
         self.count = count;
         self.dim = dim;
+        self.value_dim = value_dim;
         self.q.resize(count * dim, 0.0);
         self.from.resize(count, 0);
         self.to.resize(count, 0);
@@ -198,7 +132,7 @@ impl Queries {
         self.sum.clear();
         self.sum.resize(count, 0.0);
         self.acc.clear();
-        self.acc.resize(count * dim, 0.0);
+        self.acc.resize(count * value_dim, 0.0);
     }
 }
 
@@ -218,16 +152,23 @@ pub(crate) trait Kernels: Send + Sync {
         sum: &mut [f32],
     );
 
-    /// `out[i] = w[row + i] · x` with an integer dot product per block, for 4 and 8 bits; rows
-    /// past the end repeat the last one.
+    /// `out[i] = w[row + i] · x` with an integer dot product per block; rows past the end repeat
+    /// the last one. `x` has the order and block that `w` asks for.
     fn affine_dot(&self, w: &Affine<'_>, row: usize, x: QuantRow<'_>, out: &mut [f32; DOT_ROWS]);
 
-    /// `scratch.out[r][i] = w[row + i] · x[r]` for all rows of `x`, with the very values that
+    /// `scratch.out[r][i] = w[row + i] · x[rows[r]]`, with the very values that
     /// [`Kernels::affine_dot`] gives.
-    fn affine_tile(&self, w: &Affine<'_>, row: usize, x: &QuantRows, scratch: &mut Scratch);
+    fn affine_tile(
+        &self,
+        w: &Affine<'_>,
+        row: usize,
+        x: &QuantRows,
+        rows: &[usize],
+        scratch: &mut Scratch,
+    );
 
-    /// One row of a dense or affine matrix as f32.
-    fn dequantize_row(&self, w: &QuantTensor, row: usize, out: &mut [f32]);
+    /// Row `row` of matrix `expert` as f32, the very values of [`QuantTensor::dequantize_row`].
+    fn dequantize_row(&self, w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]);
 
     /// `out[i] = w[i] · x` for four f32 rows, `w` being `[4][x.len()]`.
     fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4];
@@ -237,6 +178,28 @@ pub(crate) trait Kernels: Send + Sync {
 
     /// `out = x / √(mean(x²) + eps) · weight`.
     fn rms_norm(&self, out: &mut [f32], x: &[f32], weight: &[f32], eps: f32);
+
+    /// `out = (x − mean(x)) / √(variance(x) + eps) · weight + bias`.
+    fn layer_norm(
+        &self,
+        out: &mut [f32],
+        x: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        eps: f32,
+    ) {
+        activation::layer_norm(out, x, weight, bias, eps);
+    }
+
+    /// `x = activation(x)`.
+    fn activate(&self, x: &mut [f32], activation: Activation) {
+        activation::activate(x, activation);
+    }
+
+    /// `gate = activation(gate) · up`, for other activations than SiLU.
+    fn gate(&self, gate: &mut [f32], up: &[f32], activation: Activation) {
+        activation::gate(gate, up, activation);
+    }
 
     /// `gate = gate · sigmoid(gate) · up`.
     fn silu_mul(&self, gate: &mut [f32], up: &[f32]);

@@ -1,31 +1,74 @@
 //! The portable kernels: the oracle that the others are tested against, written for clarity.
 
 use half::f16;
-use mlxk_format::QuantTensor;
+use mlxk_format::affine::unpack_row;
+use mlxk_format::block::{E2M1, e4m3, e8m0};
+use mlxk_format::{Mode, QuantTensor, Storage};
 use mlxk_ops::PAGE_POSITIONS;
 
+use super::weight::FP4_CODES;
 use super::{
     Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, SPAN, Scratch, TILE_ROWS,
 };
 use crate::kv::PageHead;
 
+/// The largest group size of any mode.
+const MAX_GROUP: usize = 128;
+
 /// Plain Rust, for any processor.
 pub(crate) struct Scalar;
 
 /// Where column `i` of a span stands in it.
-pub(super) fn place(order: Order, i: usize) -> usize {
+pub(super) fn place(order: Order, block: usize, i: usize) -> usize {
     match order {
         Order::Natural => i,
-        Order::EvenOdd => i / 32 * 32 + i % 2 * 16 + i % 32 / 2,
+        Order::EvenOdd => {
+            let of = block.min(32);
+            i / of * of + i % 2 * (of / 2) + i % of / 2
+        }
     }
 }
 
-/// Value `index` of a packed 4- or 8-bit row.
-fn unpack(bits: usize, row: &[u8], index: usize) -> i32 {
-    match bits {
-        4 => i32::from(row[index / 2] >> (4 * (index % 2)) & 15),
-        8 => i32::from(row[index]),
-        _ => unreachable!("the device refused other widths at load"),
+/// The codes of block `block` of a row, in the order in which activations are taken.
+fn codes(w: &Affine<'_>, row: usize, block: usize, codes: &mut [u8]) {
+    let bytes = codes.len() * w.bits / 8;
+    let packed = &w.packed[row * w.row_bytes() + block * bytes..][..bytes];
+    if w.bits != 4 {
+        return unpack_row(packed, w.bits, codes);
+    }
+    let half = codes.len().min(32) / 2;
+    for (codes, packed) in codes.chunks_exact_mut(2 * half).zip(packed.chunks_exact(half)) {
+        let (even, odd) = codes.split_at_mut(half);
+        for ((even, odd), &packed) in even.iter_mut().zip(odd).zip(packed) {
+            (*even, *odd) = (packed & 15, packed >> 4);
+        }
+    }
+    if w.is_fp4() {
+        for code in codes {
+            *code = FP4_CODES[usize::from(*code)];
+        }
+    }
+}
+
+/// Row `row` of all matrices of an affine or block tensor, group by group:
+/// `value(group, packed value)` gives each value.
+fn by_groups(
+    [bits, group_size]: [usize; 2],
+    packed: &[u8],
+    row: usize,
+    out: &mut [f32],
+    value: impl Fn(usize, u8) -> f32,
+) {
+    let groups = out.len() / group_size;
+    let bytes = group_size * bits / 8;
+    let packed = packed[row * groups * bytes..].chunks_exact(bytes);
+    for (group, (out, packed)) in out.chunks_exact_mut(group_size).zip(packed).enumerate() {
+        let mut values = [0; MAX_GROUP];
+        let values = &mut values[..group_size];
+        unpack_row(packed, bits, values);
+        for (out, &packed) in out.iter_mut().zip(&*values) {
+            *out = value(row * groups + group, packed);
+        }
     }
 }
 
@@ -53,7 +96,7 @@ impl Kernels for Scalar {
             for (i, &value) in values.iter().enumerate() {
                 let quantized = (value * inverse).round_ties_even() as i8;
                 let column = b * block + i;
-                q[column / SPAN * SPAN + place(order, column % SPAN)] = quantized;
+                q[column / SPAN * SPAN + place(order, block, column % SPAN)] = quantized;
                 total += i32::from(quantized);
             }
             scale[b] = max / 127.0;
@@ -62,53 +105,65 @@ impl Kernels for Scalar {
     }
 
     fn affine_dot(&self, w: &Affine<'_>, row: usize, x: QuantRow<'_>, out: &mut [f32; DOT_ROWS]) {
-        let (order, block) = (w.order(), w.block());
+        let block = w.block();
+        let mut unpacked = [0u8; SPAN];
+        let unpacked = &mut unpacked[..block];
         for (i, out) in out.iter_mut().enumerate() {
             let row = (row + i).min(w.rows - 1);
-            let packed = &w.packed[row * w.row_bytes()..][..w.row_bytes()];
             let mut acc = 0.0f32;
             for b in 0..w.cols / block {
-                let dot: i32 = (b * block..(b + 1) * block)
-                    .map(|column| {
-                        let at = column / SPAN * SPAN + place(order, column % SPAN);
-                        unpack(w.bits, packed, column) * i32::from(x.q[at])
-                    })
-                    .sum();
-                let group = row * w.groups() + b * block / w.group_size;
-                acc = (dot as f32).mul_add(w.scales.get(group) * x.scale[b], acc);
-                acc = w.biases.get(group).mul_add(x.sum[b], acc);
+                codes(w, row, b, unpacked);
+                let x_codes = &x.q[b * block..][..block];
+                let dot: i32 =
+                    unpacked.iter().zip(x_codes).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+                let (scale, bias) = w.scales.get(row * w.groups() + b * block / w.group_size);
+                acc = (dot as f32).mul_add(scale * x.scale[b], acc);
+                acc = bias.mul_add(x.sum[b], acc);
             }
             *out = acc;
         }
     }
 
-    fn affine_tile(&self, w: &Affine<'_>, row: usize, x: &QuantRows, scratch: &mut Scratch) {
-        scratch.out.resize(x.rows * TILE_ROWS, 0.0);
-        for (r, out) in scratch.out.chunks_exact_mut(TILE_ROWS).enumerate().take(x.rows) {
+    fn affine_tile(
+        &self,
+        w: &Affine<'_>,
+        row: usize,
+        x: &QuantRows,
+        rows: &[usize],
+        scratch: &mut Scratch,
+    ) {
+        scratch.out.resize(rows.len() * TILE_ROWS, 0.0);
+        for (out, &r) in scratch.out.chunks_exact_mut(TILE_ROWS).zip(rows) {
             for (part, out) in out.as_chunks_mut::<DOT_ROWS>().0.iter_mut().enumerate() {
                 self.affine_dot(w, row + part * DOT_ROWS, x.row(r), out);
             }
         }
     }
 
-    fn dequantize_row(&self, w: &QuantTensor, row: usize, out: &mut [f32]) {
-        match Affine::of(w) {
-            Some(w) => {
-                let packed = &w.packed[row * w.row_bytes()..][..w.row_bytes()];
+    fn dequantize_row(&self, w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]) {
+        assert!(expert < w.experts && row < w.rows && out.len() == w.cols, "no such row");
+        let row = expert * w.rows + row;
+        match &w.storage {
+            Storage::Dense(dense) => {
                 for (column, out) in out.iter_mut().enumerate() {
-                    let group = row * w.groups() + column / w.group_size;
-                    *out = w.scales.get(group) * unpack(w.bits, packed, column) as f32
-                        + w.biases.get(group);
+                    *out = dense.get(row * w.cols + column);
                 }
             }
-            None => match &w.storage {
-                mlxk_format::Storage::Dense(dense) => {
-                    for (column, out) in out.iter_mut().enumerate() {
-                        *out = dense.get(row * w.cols + column);
+            Storage::Affine { bits, group_size, packed, scales, biases } => {
+                by_groups([*bits, *group_size], packed, row, out, |group, value| {
+                    scales.get(group) * f32::from(value) + biases.get(group)
+                });
+            }
+            Storage::Block { mode, packed, scales, global_scale } => {
+                let factor = global_scale.as_ref().map_or(1.0, |factors| factors[expert]);
+                by_groups([mode.bits(), mode.group_size()], packed, row, out, |group, value| {
+                    match mode {
+                        Mode::Nvfp4 => e4m3(scales[group]) * factor * E2M1[usize::from(value)],
+                        Mode::Mxfp8 => e8m0(scales[group]) * e4m3(value),
+                        _ => e8m0(scales[group]) * E2M1[usize::from(value)],
                     }
-                }
-                _ => unreachable!("the device refused block modes at load"),
-            },
+                });
+            }
         }
     }
 
@@ -127,7 +182,7 @@ impl Kernels for Scalar {
     }
 
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
-        let dim = queries.dim;
+        let (dim, value_dim) = (queries.dim, queries.value_dim);
         scratch.clear();
         match page {
             PageHead::F16 { keys, values } => {
@@ -148,18 +203,21 @@ impl Kernels for Scalar {
                     *score += q * key;
                 }
             }
+            if let Some(cap) = queries.soft_cap {
+                scores = scores.map(|score| cap * (score / cap).tanh());
+            }
             let max = scores[from..to].iter().copied().fold(queries.max[n], f32::max);
             let shrink = (queries.max[n] - max).exp();
             queries.max[n] = max;
             queries.sum[n] *= shrink;
-            let acc = &mut queries.acc[n * dim..][..dim];
+            let acc = &mut queries.acc[n * value_dim..][..value_dim];
             for acc in acc.iter_mut() {
                 *acc *= shrink;
             }
             for position in from..to {
                 let weight = (scores[position] - max).exp();
                 queries.sum[n] += weight;
-                for (acc, value) in acc.iter_mut().zip(&values[position * dim..][..dim]) {
+                for (acc, value) in acc.iter_mut().zip(&values[position * value_dim..]) {
                     *acc += weight * value;
                 }
             }

@@ -1,6 +1,6 @@
 //! The kernels of this processor against the portable ones, and those against f64.
 
-use mlxk_format::{Bytes, Dense, Dtype, QuantTensor, Storage};
+use mlxk_format::{Bytes, Dense, Dtype, Mode, QuantTensor, Storage};
 use mlxk_ops::PAGE_POSITIONS;
 use proptest::prelude::*;
 
@@ -28,15 +28,44 @@ fn dense(dtype: Dtype, values: impl Iterator<Item = f32>) -> Dense {
     Dense { dtype, data: Bytes::from(data) }
 }
 
-fn affine(bits: usize, group_size: usize, rows: usize, cols: usize, dtype: Dtype) -> QuantTensor {
-    let mut next = noise((bits * group_size * rows * cols) as u64);
-    let packed: Vec<u8> =
-        (0..rows * cols * bits / 8).map(|_| ((next() + 1.0) * 128.0).min(255.0) as u8).collect();
-    let count = rows * cols / group_size;
-    let scales = dense(dtype, (0..count).map(|_| next() * 0.02));
-    let biases = dense(dtype, (0..count).map(|_| next() * 0.1));
-    let storage = Storage::Affine { bits, group_size, packed: packed.into(), scales, biases };
-    QuantTensor { name: "w".into(), experts: 1, rows, cols, storage }
+/// A stack of two matrices in any mode, `None` being dense.
+fn tensor(mode: Option<Mode>, rows: usize, cols: usize, dtype: Dtype) -> QuantTensor {
+    let mut next = noise((mode.map_or(1, Mode::bits) * rows * cols) as u64);
+    let mut bytes = |count: usize| -> Vec<u8> {
+        (0..count).map(|_| ((next() + 1.0) * 128.0).min(255.0) as u8).collect()
+    };
+    let values = 2 * rows * cols;
+    let storage = match mode {
+        None => {
+            let mut next = noise(cols as u64);
+            Storage::Dense(dense(dtype, (0..values).map(|_| next())))
+        }
+        Some(Mode::Affine { bits, group_size }) => {
+            let (bits, group_size) = (usize::from(bits), usize::from(group_size));
+            let packed = bytes(values * bits / 8).into();
+            let mut next = noise((bits * cols) as u64);
+            let count = values / group_size;
+            let scales = dense(dtype, (0..count).map(|_| next() * 0.02));
+            let biases = dense(dtype, (0..count).map(|_| next() * 0.1));
+            Storage::Affine { bits, group_size, packed, scales, biases }
+        }
+        Some(mode) => {
+            // Usual scales, and the smallest; NaN would spoil every comparison.
+            let scales = bytes(values / mode.group_size()).into_iter().map(|byte| match byte {
+                0..6 => 0,
+                _ if mode == Mode::Nvfp4 => byte & 0x3f | (byte & 0x40) << 1,
+                _ => 118 + byte % 8,
+            });
+            let scales: Vec<u8> = scales.collect();
+            let global_scale = (mode == Mode::Nvfp4 && dtype == Dtype::F16).then(|| vec![0.7, 0.3]);
+            // 0x7f and 0xff are NaN in E4M3.
+            let packed = bytes(values * mode.bits() / 8).into_iter();
+            let packed = packed.map(|byte| if mode == Mode::Mxfp8 { byte & 0xbf } else { byte });
+            let packed = packed.collect::<Vec<u8>>().into();
+            Storage::Block { mode, packed, scales: scales.into(), global_scale }
+        }
+    };
+    QuantTensor { name: "w".into(), experts: 2, rows, cols, storage }
 }
 
 fn quantized(kernels: &dyn Kernels, w: &Affine<'_>, x: &[f32]) -> QuantRows {
@@ -64,33 +93,37 @@ fn quantized(kernels: &dyn Kernels, w: &Affine<'_>, x: &[f32]) -> QuantRows {
     q
 }
 
-fn shapes() -> impl Strategy<Value = (usize, usize, usize, usize, usize, Dtype)> {
+/// Mode, rows, columns, activation rows, type of the scales.
+fn shapes() -> impl Strategy<Value = (Mode, usize, usize, usize, Dtype)> {
     (
-        prop::sample::select(vec![4usize, 8]),
-        prop::sample::select(vec![32usize, 64, 128]),
+        prop::sample::select(Mode::all().collect::<Vec<_>>()),
         1usize..40,
         1usize..24,
         1usize..10,
         prop::sample::select(vec![Dtype::F32, Dtype::F16, Dtype::Bf16]),
     )
-        .prop_map(|(bits, group, rows, groups, tokens, dtype)| {
-            (bits, group, rows, groups * group, tokens, dtype)
+        .prop_map(|(mode, rows, groups, tokens, dtype)| {
+            (mode, rows, groups * mode.group_size(), tokens, dtype)
         })
 }
 
+/// The bits, −0 and 0 being the same.
 fn bits_of(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
+    values.iter().map(|value| (value + 0.0).to_bits()).collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     /// Integer products: the same bits from every implementation, tiled or not, and close to the
     /// product of the quantized values in f64.
     #[test]
-    fn affine_products_agree((bits, group, rows, cols, tokens, dtype) in shapes()) {
-        let tensor = affine(bits, group, rows, cols, dtype);
-        let w = Affine::of(&tensor).unwrap();
+    fn products_agree((mode, rows, cols, tokens, dtype) in shapes()) {
+        let tensor = tensor(Some(mode), rows, cols, dtype);
+        let Some(w) = Affine::of(&tensor, 1) else {
+            prop_assert_eq!(mode, Mode::Mxfp8);
+            return Ok(());
+        };
         let mut next = noise(tokens as u64);
         let x: Vec<f32> = (0..tokens * cols).map(|_| next() * 3.0).collect();
         let kernels = detect();
@@ -99,9 +132,11 @@ proptest! {
         prop_assert_eq!(bits_of(&q.scale), bits_of(&reference.scale));
         prop_assert_eq!(bits_of(&q.sum), bits_of(&reference.sum));
         let mut scratch = Scratch::default();
+        // Some of the activation rows, in another order.
+        let wanted: Vec<usize> = (0..tokens).rev().step_by(1 + tokens % 2).collect();
         for row in (0..rows).step_by(TILE_ROWS) {
-            kernels.affine_tile(&w, row, &q, &mut scratch);
-            for r in 0..tokens {
+            kernels.affine_tile(&w, row, &q, &wanted, &mut scratch);
+            for (i, &r) in wanted.iter().enumerate() {
                 for part in 0..2 {
                     let (mut got, mut want) = ([0.0; DOT_ROWS], [0.0; DOT_ROWS]);
                     let first = row + part * DOT_ROWS;
@@ -111,35 +146,41 @@ proptest! {
                     kernels.affine_dot(&w, first, q.row(r), &mut got);
                     Scalar.affine_dot(&w, first, q.row(r), &mut want);
                     prop_assert_eq!(bits_of(&got), bits_of(&want));
-                    let tiled = &scratch.out[r * TILE_ROWS + part * DOT_ROWS..][..DOT_ROWS];
+                    let tiled = &scratch.out[i * TILE_ROWS + part * DOT_ROWS..][..DOT_ROWS];
                     prop_assert_eq!(bits_of(tiled), bits_of(&want));
                     let mut line = vec![0.0; cols];
-                    Scalar.dequantize_row(&tensor, first, &mut line);
-                    let exact: f64 = (0..cols).map(|column| {
-                        let at = column / SPAN * SPAN + scalar::place(w.order(), column % SPAN);
+                    tensor.dequantize_row(1, first, &mut line);
+                    let (mut exact, mut size) = (0.0, 0.0);
+                    for (column, &line) in line.iter().enumerate() {
+                        let at = column / SPAN * SPAN
+                            + scalar::place(w.order(), q.block, column % SPAN);
                         let x = f64::from(q.q[r * q.stride + at])
                             * f64::from(q.scale[r * q.blocks() + column / q.block]);
-                        f64::from(line[column]) * x
-                    }).sum();
-                    prop_assert!((exact - f64::from(want[0])).abs() < 1e-3, "{} {}", exact, want[0]);
+                        exact += f64::from(line) * x;
+                        size += (f64::from(line) * x).abs();
+                    }
+                    // Codes and biases cancel: fp4's zero alone is twelve half scales.
+                    let error = (exact - f64::from(want[0])).abs();
+                    prop_assert!(error < 1e-3 + 1e-5 * size, "{} {}", exact, want[0]);
                 }
             }
         }
     }
 
-    /// Rows as f32: the same bits from every implementation, for every storage.
+    /// Rows as f32: the very values of the format, from every implementation, for every storage.
     #[test]
-    fn dequantized_rows_agree((bits, group, rows, cols, _, dtype) in shapes()) {
-        let mut next = noise(cols as u64);
-        let values: Vec<f32> = (0..rows * (cols + 3)).map(|_| next()).collect();
-        let storage = Storage::Dense(dense(dtype, values.into_iter()));
-        let odd = QuantTensor { name: "w".into(), experts: 1, rows, cols: cols + 3, storage };
-        for tensor in [affine(bits, group, rows, cols, dtype), odd] {
+    fn dequantized_rows_agree((mode, rows, cols, _, dtype) in shapes()) {
+        let odd = tensor(None, rows, cols + 3, dtype);
+        for tensor in [tensor(Some(mode), rows, cols, dtype), odd] {
             let (mut got, mut want) = (vec![0.0; tensor.cols], vec![0.0; tensor.cols]);
             for row in 0..rows {
-                detect().dequantize_row(&tensor, row, &mut got);
-                Scalar.dequantize_row(&tensor, row, &mut want);
-                prop_assert_eq!(bits_of(&got), bits_of(&want));
+                for expert in 0..2 {
+                    tensor.dequantize_row(expert, row, &mut want);
+                    for kernels in [&*detect(), &Scalar] {
+                        kernels.dequantize_row(&tensor, expert, row, &mut got);
+                        prop_assert_eq!(bits_of(&got), bits_of(&want));
+                    }
+                }
             }
         }
     }
@@ -196,7 +237,7 @@ proptest! {
         let halves: Vec<_> = pages.iter().map(|(k, v)| (narrow(k), narrow(v))).collect();
         for kernels in [&*detect(), &Scalar] {
             let mut queries = Queries::default();
-            queries.reset(count, dim);
+            queries.reset(count, dim, dim);
             let mut next = noise(seed + 1);
             queries.q.fill_with(&mut next);
             let mut scratch = vec![];

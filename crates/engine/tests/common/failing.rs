@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mlxk_cpu::Cpu;
 use mlxk_format::QuantTensor;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, Result, Rope, RopeSpec, Sequence,
-    Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, Pieces, Result, Rope, RopeSpec,
+    RouteSpec, Routes, Sequence, Vector, Weight,
 };
 
 /// What the test decides and sees.
@@ -77,6 +77,33 @@ impl Ops for Failing {
     }
     fn linear(&mut self, outs: &[Act], x: Act, weights: &[Weight]) {
         self.inner.linear(outs, x, weights);
+    }
+    fn linear_heads(&mut self, out: Act, x: Act, weight: Weight) {
+        self.inner.linear_heads(out, x, weight);
+    }
+    fn route(&mut self, logits: Act, spec: &RouteSpec) -> Routes {
+        self.inner.route(logits, spec)
+    }
+    fn linear_routed(&mut self, outs: &[Act], x: Act, weights: &[Weight], routes: Routes) {
+        self.inner.linear_routed(outs, x, weights, routes);
+    }
+    fn combine(&mut self, out: Act, x: Act, routes: Routes) {
+        self.inner.combine(out, x, routes);
+    }
+    fn layer_norm(&mut self, out: Act, x: Act, weight: Vector, bias: Option<Vector>, eps: f32) {
+        self.inner.layer_norm(out, x, weight, bias, eps);
+    }
+    fn copy_pieces(&mut self, out: (Act, Pieces), x: (Act, Pieces), count: usize, width: usize) {
+        self.inner.copy_pieces(out, x, count, width);
+    }
+    fn activate(&mut self, x: Act, activation: Activation) {
+        self.inner.activate(x, activation);
+    }
+    fn scale(&mut self, x: Act, factor: f32) {
+        self.inner.scale(x, factor);
+    }
+    fn soft_cap(&mut self, x: Act, cap: f32) {
+        self.inner.soft_cap(x, cap);
     }
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
         self.inner.rms_norm(out, x, weight, eps);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 pub(crate) mod failing;
+pub(crate) mod runner;
 
 use std::ops::ControlFlow;
 use std::path::Path;

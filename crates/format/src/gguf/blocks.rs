@@ -1,4 +1,5 @@
-//! From GGUF blocks to affine groups, without loss.
+//! From GGUF blocks to affine groups; here the types that lose nothing, in [`super::groups`] those
+//! whose scales are products.
 //!
 //! Q4_0, Q4_1 and Q8_0 are affine groups of 32 already: `w = d·(q − 8)`, `d·q + m` and `d·q` with
 //! signed bytes. The biases −8·d and −128·d are halves, doubled three and seven times, so they are
@@ -7,8 +8,8 @@
 use half::f16;
 
 use super::reader::Tensor;
-use super::{GgufDamage, TensorKind};
-use crate::Dtype;
+use super::{GgufDamage, TensorKind, groups};
+use crate::{Dtype, affine};
 
 /// The groups of a GGUF block and of its affine form.
 pub(super) const GROUP: usize = 32;
@@ -16,11 +17,11 @@ pub(super) const GROUP: usize = 32;
 /// How a quantized tensor is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Affine {
-    /// One of the three types.
+    /// One of the quantized types.
     pub(super) kind: TensorKind,
     /// Bits of a value.
     pub(super) bits: usize,
-    /// Type of scales and biases: f16, or f32 where a bias would overflow.
+    /// Type of scales and biases: f16, or f32 where one would overflow or lose something.
     pub(super) dtype: Dtype,
 }
 
@@ -35,12 +36,17 @@ pub(super) enum Part {
 impl Affine {
     /// The affine form of a tensor of such a type, after a look at all its scales; `None` for the
     /// dense types and for those without such a form.
-    pub(super) fn plan(tensor: &Tensor) -> Result<Option<Self>, GgufDamage> {
+    ///
+    /// With `lossless` products that are no halves stay f32.
+    pub(super) fn plan(tensor: &Tensor, lossless: bool) -> Result<Option<Self>, GgufDamage> {
         let Ok(kind) = tensor.kind else { return Ok(None) };
         let bits = match kind {
             TensorKind::Q4_0 | TensorKind::Q4_1 => 4,
             TensorKind::Q8_0 => 8,
-            _ => return Ok(None),
+            _ => match groups::bits(kind) {
+                Some(bits) => return Self::plan_groups(tensor, kind, bits, lossless).map(Some),
+                None => return Ok(None),
+            },
         };
         let mut plan = Self { kind, bits, dtype: Dtype::F16 };
         for block in tensor.data.chunks_exact(kind.block_bytes as usize) {
@@ -55,6 +61,46 @@ impl Affine {
             }
         }
         Ok(Some(plan))
+    }
+
+    /// The same for the types whose scales are products.
+    fn plan_groups(
+        tensor: &Tensor,
+        kind: TensorKind,
+        bits: usize,
+        lossless: bool,
+    ) -> Result<Self, GgufDamage> {
+        let exact_in_halves = matches!(kind, TensorKind::Q5_0 | TensorKind::Q5_1);
+        let dtype = if lossless && !exact_in_halves { Dtype::F32 } else { Dtype::F16 };
+        let mut plan = Self { kind, bits, dtype };
+        let largest = f16::MAX.to_f32();
+        for block in tensor.data.chunks_exact(kind.block_bytes as usize) {
+            if groups::constants(kind, block).iter().any(|constant| !constant.is_finite()) {
+                return Err(GgufDamage::NotFinite(tensor.name.clone()));
+            }
+            groups::for_each(kind, block, false, &mut |group| {
+                if group.scale.abs() > largest || group.bias.abs() > largest {
+                    plan.dtype = Dtype::F32;
+                }
+            });
+        }
+        Ok(plan)
+    }
+
+    /// Appends a part of a row of blocks of the types whose scales are products.
+    fn append_groups(&self, part: Part, row: &[u8], out: &mut Vec<u8>) {
+        let rounded = self.dtype == Dtype::F16;
+        for block in row.chunks_exact(self.kind.block_bytes as usize) {
+            groups::for_each(self.kind, block, rounded, &mut |group| match part {
+                Part::Weight => {
+                    let start = out.len();
+                    out.resize(start + affine::row_bytes(GROUP, self.bits), 0);
+                    affine::pack_row(&group.codes, self.bits, &mut out[start..]);
+                }
+                Part::Scales => self.dtype.put(group.scale, out),
+                Part::Biases => self.dtype.put(group.bias, out),
+            });
+        }
     }
 
     /// Where the bias of a block comes from.
@@ -96,6 +142,9 @@ impl Affine {
 
     /// Appends a part of a row of whole blocks.
     pub(super) fn append(&self, part: Part, row: &[u8], out: &mut Vec<u8>) {
+        if groups::bits(self.kind).is_some() {
+            return self.append_groups(part, row, out);
+        }
         let blocks = row.chunks_exact(self.kind.block_bytes as usize);
         match part {
             Part::Weight => match self.kind {

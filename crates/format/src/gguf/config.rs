@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::reader::{Gguf, Problem};
 use super::sizes::{Architecture, Sizes};
-use super::tensors::{Layout, ROPE_FACTORS};
+use super::tensors::{LONG_FACTORS, Layout, ROPE_FACTORS, SHORT_FACTORS};
 use super::{GgufDamage, GgufLimit, TensorKind};
 
 /// Which dtype `config.json` gives: that of the scales, or of the dense weights.
@@ -17,22 +17,32 @@ pub(super) fn config(
     let class = match sizes.architecture {
         Architecture::Llama => "LlamaForCausalLM",
         Architecture::Qwen2 => "Qwen2ForCausalLM",
+        Architecture::Qwen3 => "Qwen3ForCausalLM",
+        Architecture::Gemma3 => "Gemma3ForCausalLM",
+        Architecture::Phi3 => "Phi3ForCausalLM",
+    };
+    let model_type = match sizes.architecture {
+        Architecture::Gemma3 => "gemma3_text",
+        other => other.name(),
     };
     let mut config = Map::new();
     let mut set = |key: &str, value: Value| {
         config.insert(key.to_owned(), value);
     };
     set("architectures", json!([class]));
-    set("model_type", sizes.architecture.name().into());
+    set("model_type", model_type.into());
     set("hidden_size", sizes.hidden.into());
     set("intermediate_size", sizes.intermediate.into());
     set("num_hidden_layers", sizes.layers.into());
     set("num_attention_heads", sizes.heads.into());
     set("num_key_value_heads", sizes.kv_heads.into());
-    if sizes.head_dim * sizes.heads != sizes.hidden {
+    let always = matches!(sizes.architecture, Architecture::Qwen3 | Architecture::Gemma3);
+    if always || sizes.head_dim * sizes.heads != sizes.hidden {
         set("head_dim", sizes.head_dim.into());
     }
-    set("hidden_act", "silu".into());
+    if sizes.architecture != Architecture::Gemma3 {
+        set("hidden_act", "silu".into());
+    }
     set("rms_norm_eps", sizes.rms_eps.into());
     set("rope_theta", whole(sizes.rope_theta));
     set("rope_scaling", rope_scaling(gguf, sizes)?);
@@ -44,7 +54,14 @@ pub(super) fn config(
             set("attention_bias", layout.attention_bias.into());
             set("mlp_bias", layout.mlp_bias.into());
         }
-        Architecture::Qwen2 => set("use_sliding_window", false.into()),
+        Architecture::Qwen2 | Architecture::Qwen3 => set("use_sliding_window", false.into()),
+        Architecture::Gemma3 => gemma3(sizes, &mut set),
+        Architecture::Phi3 => {
+            set("partial_rotary_factor", (sizes.rotary_dims as f64 / sizes.head_dim as f64).into());
+            if let Some(original) = sizes.original_context {
+                set("original_max_position_embeddings", original.into());
+            }
+        }
     }
     for (name, id) in special_ids(gguf, layout.vocabulary)? {
         set(name, id);
@@ -101,7 +118,51 @@ pub(super) fn token_id(
     }
 }
 
+/// What only a Gemma 3 has.
+fn gemma3(sizes: &Sizes, set: &mut dyn FnMut(&str, Value)) {
+    set("hidden_activation", "gelu_pytorch_tanh".into());
+    // The 27B model alone scales scores by another number than the width of a head; as llama.cpp
+    // does, it is known by its layers.
+    let scalar = if sizes.layers == 62 { sizes.hidden / sizes.heads } else { sizes.head_dim };
+    set("query_pre_attn_scalar", scalar.into());
+    set("rope_local_base_freq", whole(sizes.rope_theta_local));
+    if let Some((window, pattern)) = sizes.window {
+        set("sliding_window", window.into());
+        set("sliding_window_pattern", pattern.into());
+    }
+}
+
+/// The factors of LongRoPE; both tensors or none.
+fn long_rope(gguf: &Gguf, sizes: &Sizes) -> Result<Option<Value>, Problem> {
+    let (long, short) = (gguf.tensor(LONG_FACTORS), gguf.tensor(SHORT_FACTORS));
+    let (Some(long), Some(short)) = (long, short) else {
+        return if long.is_none() && short.is_none() {
+            Ok(None)
+        } else {
+            Err(GgufLimit::RopeFactors.into())
+        };
+    };
+    let mut factors = Vec::with_capacity(2);
+    for tensor in [long, short] {
+        if tensor.kind != Ok(TensorKind::F32) || tensor.shape != [sizes.rotary_dims / 2] {
+            return Err(GgufLimit::RopeFactors.into());
+        }
+        let values: Vec<f32> =
+            tensor.data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        factors.push(json!(values));
+    }
+    let original = sizes.original_context;
+    Ok(Some(json!({
+        "type": "longrope", "rope_type": "longrope",
+        "long_factor": factors[0], "short_factor": factors[1],
+        "original_max_position_embeddings": original,
+    })))
+}
+
 fn rope_scaling(gguf: &Gguf, sizes: &Sizes) -> Result<Value, Problem> {
+    if let Some(scaling) = long_rope(gguf, sizes)? {
+        return Ok(scaling);
+    }
     let llama3 = llama3_factor(gguf, sizes)?;
     match (sizes.rope_linear, llama3) {
         (None, None) => Ok(Value::Null),

@@ -101,11 +101,13 @@ pub enum GgufLimit {
     #[error("it is one of {0} parts; join them with `llama-gguf-split --merge` first")]
     Split(u64),
     /// Another architecture.
-    #[error("its architecture is `{0}`; `llama` and `qwen2` are supported")]
+    #[error(
+        "its architecture is `{0}`; `llama`, `qwen2`, `qwen3`, `gemma3` and `phi3` are supported"
+    )]
     Architecture(String),
     /// A quantization without an exact MLX form.
     #[error(
-        "tensor `{tensor}` is of type {kind}; F32, F16, BF16, Q4_0, Q4_1 and Q8_0 are supported"
+        "tensor `{tensor}` is of type {kind}; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are supported"
     )]
     TensorType {
         /// The tensor.

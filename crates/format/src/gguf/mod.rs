@@ -1,12 +1,14 @@
 //! GGUF files, and their translation into MLX checkpoints.
 //!
-//! An import is lossless or refused: the quantizations that are affine groups already keep every
-//! value, and whatever has no exact counterpart is named in the refusal.
+//! The quantizations that are affine groups already keep every value. K-quants become affine groups
+//! whose scales are rounded to f16, unless a lossless import is asked for; `Q6_K` alone, whose groups
+//! are smaller than MLX's, is quantized anew, to 8 bits. What has no counterpart is refused by name.
 
 mod blocks;
 mod config;
 mod cursor;
 mod error;
+mod groups;
 mod kind;
 mod plan;
 mod reader;

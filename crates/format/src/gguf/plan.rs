@@ -50,17 +50,27 @@ impl Plan {
         Self::from_bytes(path, &map_file(path)?)
     }
 
+    /// The same, with scales in f32 wherever f16 would round them.
+    pub fn lossless(path: &Path) -> Result<Self, FormatError> {
+        Self::parse(path, &map_file(path)?, true)
+    }
+
     /// The same for bytes that are in memory already; `path` serves messages only.
     pub fn from_bytes(path: &Path, file: &Bytes) -> Result<Self, FormatError> {
-        let plan =
-            Gguf::parse(path, file).and_then(Self::check).map_err(|problem| problem.of(path))?;
+        Self::parse(path, file, false)
+    }
+
+    fn parse(path: &Path, file: &Bytes, lossless: bool) -> Result<Self, FormatError> {
+        let plan = Gguf::parse(path, file)
+            .and_then(|gguf| Self::check(gguf, lossless))
+            .map_err(|problem| problem.of(path))?;
         let specs = plan.specs();
         let text_bytes: u64 = plan.texts.iter().map(|(_, text)| text.len() as u64).sum();
         let output_bytes = file_bytes(&specs, METADATA)?.saturating_add(text_bytes);
         Ok(Self { output_bytes, ..plan })
     }
 
-    fn check(gguf: Gguf) -> Result<Self, Problem> {
+    fn check(gguf: Gguf, lossless: bool) -> Result<Self, Problem> {
         if let Some(parts) = gguf.u64("split.count")?.filter(|&parts| parts > 1) {
             return Err(GgufLimit::Split(parts).into());
         }
@@ -69,7 +79,7 @@ impl Plan {
         let mut sources = Vec::with_capacity(layout.placed.len());
         for placed in &layout.placed {
             let tensor = &gguf.tensors[placed.index];
-            let form = form(tensor)?;
+            let form = form(tensor, lossless)?;
             let rows = if tensor.shape.len() > 1 || placed.interleaved_heads.is_some() {
                 tensor.shape[0]
             } else {
@@ -231,13 +241,19 @@ impl Source {
         let from = source_row(row, self.rows, self.placed.interleaved_heads);
         let bytes = &tensor.data[from * length..][..length];
         match &self.form {
+            Form::Dense(dtype) if self.placed.one_more => {
+                let count = bytes.len() / dtype.size_bytes();
+                for index in 0..count {
+                    dtype.put(dtype.get(bytes, index) - 1.0, out);
+                }
+            }
             Form::Dense(_) => out.extend_from_slice(bytes),
             Form::Affine(form) => form.append(part, bytes, out),
         }
     }
 }
 
-fn form(tensor: &Tensor) -> Result<Form, Problem> {
+fn form(tensor: &Tensor, lossless: bool) -> Result<Form, Problem> {
     let dense = match tensor.kind {
         Ok(TensorKind::F32) => Some(Dtype::F32),
         Ok(TensorKind::F16) => Some(Dtype::F16),
@@ -249,7 +265,7 @@ fn form(tensor: &Tensor) -> Result<Form, Problem> {
     }
     // Vectors stay dense in MLX; no known file quantizes one.
     if tensor.shape.len() == 2
-        && let Some(affine) = Affine::plan(tensor)?
+        && let Some(affine) = Affine::plan(tensor, lossless)?
     {
         return Ok(Form::Affine(affine));
     }

@@ -8,6 +8,9 @@ use super::{GgufDamage, GgufLimit};
 pub(super) enum Architecture {
     Llama,
     Qwen2,
+    Qwen3,
+    Gemma3,
+    Phi3,
 }
 
 impl Architecture {
@@ -15,15 +18,21 @@ impl Architecture {
         match name {
             "llama" => Some(Self::Llama),
             "qwen2" => Some(Self::Qwen2),
+            "qwen3" => Some(Self::Qwen3),
+            "gemma3" => Some(Self::Gemma3),
+            "phi3" => Some(Self::Phi3),
             _ => None,
         }
     }
 
-    /// The name in GGUF, and `model_type` in `config.json`.
+    /// The name in GGUF.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Llama => "llama",
             Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+            Self::Gemma3 => "gemma3",
+            Self::Phi3 => "phi3",
         }
     }
 }
@@ -43,6 +52,15 @@ pub(super) struct Sizes {
     pub(super) rope_theta: f64,
     /// Factor of linear position scaling.
     pub(super) rope_linear: Option<f64>,
+    /// Rotary base of the windowed layers (Gemma 3).
+    pub(super) rope_theta_local: f64,
+    /// Dimensions of a head that turn.
+    pub(super) rotary_dims: usize,
+    /// Context before it was extended (Phi-3's LongRoPE).
+    pub(super) original_context: Option<u64>,
+    /// Positions that a windowed layer sees, and which layers are not windowed: every so many
+    /// (Gemma 3).
+    pub(super) window: Option<(u64, u64)>,
 }
 
 /// Bounds far above any model that exists, far below what overflows.
@@ -52,7 +70,16 @@ const MAX_CONTEXT: u64 = 1 << 40;
 
 /// Keys that describe a file rather than its arithmetic; all others are read here or refused, since
 /// a hyper-parameter that is passed over is a wrong answer later.
-const HARMLESS: &[&str] = &["vocab_size", "tensor_data_layout", "rope.scaling.finetuned"];
+const HARMLESS: &[&str] = &[
+    "vocab_size",
+    "tensor_data_layout",
+    "rope.scaling.finetuned",
+    // Follows from the contexts; mlx-lm computes it.
+    "rope.scaling.attn_factor",
+];
+
+/// Every sixth layer of a Gemma 3 sees everything.
+const GEMMA3_PATTERN: u64 = 6;
 
 impl Sizes {
     pub(super) fn read(gguf: &Gguf) -> Result<Self, Problem> {
@@ -77,6 +104,24 @@ impl Sizes {
             return Err(keys.wrong("attention.key_length", "an even number"));
         }
         let context = keys.required("context_length", MAX_CONTEXT)?;
+        let rotary_dims =
+            keys.optional_size("rope.dimension_count", MAX_WIDTH)?.unwrap_or(head_dim);
+        let window = match architecture {
+            Architecture::Gemma3 => {
+                let pattern = keys.optional("attention.sliding_window_pattern", MAX_LAYERS)?;
+                keys.optional("attention.sliding_window", MAX_CONTEXT)?
+                    .map(|window| (window, pattern.unwrap_or(GEMMA3_PATTERN)))
+            }
+            // Neither llama.cpp nor mlx-lm applies the window that Phi-3's files state.
+            Architecture::Phi3 => {
+                keys.optional("attention.sliding_window", MAX_CONTEXT)?;
+                None
+            }
+            _ => {
+                keys.only("attention.sliding_window", |value| value == 0 || value >= context)?;
+                None
+            }
+        };
         let sizes = Self {
             architecture,
             layers: keys.size("block_count", MAX_LAYERS)?,
@@ -91,14 +136,21 @@ impl Sizes {
                 .ok_or_else(|| keys.missing("attention.layer_norm_rms_epsilon"))?,
             rope_theta: keys.f64("rope.freq_base")?.unwrap_or(10_000.0),
             rope_linear: keys.rope_linear()?,
+            rope_theta_local: keys.f64("rope.freq_base_swa")?.unwrap_or(10_000.0),
+            rotary_dims,
+            original_context: keys.optional("rope.scaling.original_context_length", MAX_CONTEXT)?,
+            window,
         };
-        if architecture == Architecture::Qwen2 {
-            // The model type has no other width of a head.
+        if matches!(architecture, Architecture::Qwen2 | Architecture::Phi3) {
+            // The model types have no other width of a head.
             keys.only("attention.key_length", |value| value as usize * heads == hidden)?;
         }
         keys.only("attention.value_length", |value| value == head_dim as u64)?;
-        keys.only("rope.dimension_count", |value| value == head_dim as u64)?;
-        keys.only("attention.sliding_window", |value| value == 0 || value >= context)?;
+        let partial = architecture == Architecture::Phi3;
+        keys.only("rope.dimension_count", |value| {
+            value == head_dim as u64
+                || partial && value < head_dim as u64 && value.is_multiple_of(2)
+        })?;
         keys.only("expert_count", |value| value == 0)?;
         keys.only("expert_used_count", |value| value == 0)?;
         keys.refuse_others()?;
@@ -195,6 +247,8 @@ impl Keys<'_> {
         let kind = self.gguf.str(&key)?;
         match (kind, factor) {
             (Some("none"), _) | (None, None) => Ok(None),
+            // The factors are tensors; what else is stated follows from them.
+            (Some("longrope"), _) if self.architecture == Architecture::Phi3 => Ok(None),
             (None | Some("linear"), Some(factor)) => Ok(Some(factor)),
             (Some("linear"), None) => Err(self.missing("rope.scaling.factor")),
             (Some(kind), _) => Err(GgufLimit::Parameter { key, value: format!("`{kind}`") }.into()),

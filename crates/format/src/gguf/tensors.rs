@@ -17,26 +17,57 @@ pub(super) struct Placed {
     pub(super) suffix: &'static str,
     /// Heads whose rows llama.cpp has interleaved, to be undone.
     pub(super) interleaved_heads: Option<usize>,
+    /// Whether llama.cpp has added 1 to every value, to be undone: Gemma's norms.
+    pub(super) one_more: bool,
 }
 
 /// The tensor of rotary factors: it becomes a line of `config.json`.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
+/// The same of LongRoPE, for long contexts and for short ones.
+pub(super) const LONG_FACTORS: &str = "rope_factors_long.weight";
+pub(super) const SHORT_FACTORS: &str = "rope_factors_short.weight";
 
-/// The parts of a layer: GGUF's name, MLX's name, shape as `(rows, columns)`, norms without rows.
-fn layer_parts(sizes: &Sizes) -> [(&'static str, &'static str, Option<usize>, usize); 9] {
+/// A part of a layer: GGUF's name, MLX's name, shape as `(rows, columns)`, norms without rows.
+type LayerPart = (&'static str, &'static str, Option<usize>, usize);
+
+fn layer_parts(sizes: &Sizes) -> Vec<LayerPart> {
     let (hidden, intermediate) = (sizes.hidden, sizes.intermediate);
     let (query, key) = (sizes.query_width(), sizes.key_width());
-    [
+    let mut parts: Vec<LayerPart> = vec![
         ("attn_norm", "input_layernorm", None, hidden),
-        ("attn_q", "self_attn.q_proj", Some(query), hidden),
-        ("attn_k", "self_attn.k_proj", Some(key), hidden),
-        ("attn_v", "self_attn.v_proj", Some(key), hidden),
         ("attn_output", "self_attn.o_proj", Some(hidden), query),
-        ("ffn_norm", "post_attention_layernorm", None, hidden),
-        ("ffn_gate", "mlp.gate_proj", Some(intermediate), hidden),
-        ("ffn_up", "mlp.up_proj", Some(intermediate), hidden),
         ("ffn_down", "mlp.down_proj", Some(hidden), intermediate),
-    ]
+    ];
+    if sizes.architecture == Architecture::Phi3 {
+        parts.extend([
+            ("attn_qkv", "self_attn.qkv_proj", Some(query + 2 * key), hidden),
+            ("ffn_up", "mlp.gate_up_proj", Some(2 * intermediate), hidden),
+        ]);
+    } else {
+        parts.extend([
+            ("attn_q", "self_attn.q_proj", Some(query), hidden),
+            ("attn_k", "self_attn.k_proj", Some(key), hidden),
+            ("attn_v", "self_attn.v_proj", Some(key), hidden),
+            ("ffn_gate", "mlp.gate_proj", Some(intermediate), hidden),
+            ("ffn_up", "mlp.up_proj", Some(intermediate), hidden),
+        ]);
+    }
+    if sizes.architecture == Architecture::Gemma3 {
+        parts.extend([
+            ("ffn_norm", "pre_feedforward_layernorm", None, hidden),
+            ("post_attention_norm", "post_attention_layernorm", None, hidden),
+            ("post_ffw_norm", "post_feedforward_layernorm", None, hidden),
+        ]);
+    } else {
+        parts.push(("ffn_norm", "post_attention_layernorm", None, hidden));
+    }
+    if matches!(sizes.architecture, Architecture::Gemma3 | Architecture::Qwen3) {
+        parts.extend([
+            ("attn_q_norm", "self_attn.q_norm", None, sizes.head_dim),
+            ("attn_k_norm", "self_attn.k_norm", None, sizes.head_dim),
+        ]);
+    }
+    parts
 }
 
 /// All tensors of a model, in the order of the file.
@@ -90,7 +121,7 @@ impl Layout {
         let attention: &[&str] = match sizes.architecture {
             Architecture::Qwen2 => &["q_proj", "k_proj", "v_proj"],
             Architecture::Llama if self.attention_bias => &["q_proj", "k_proj", "v_proj", "o_proj"],
-            Architecture::Llama => &[],
+            _ => &[],
         };
         let mlp: &[&str] = if self.mlp_bias { &["gate_proj", "up_proj", "down_proj"] } else { &[] };
         let found: BTreeSet<&str> = self
@@ -114,6 +145,9 @@ impl Layout {
     fn place(&mut self, index: usize, tensor: &Tensor, sizes: &Sizes) -> Result<(), Problem> {
         let module = match tensor.name.as_str() {
             ROPE_FACTORS => return Ok(()),
+            LONG_FACTORS | SHORT_FACTORS if sizes.architecture == Architecture::Phi3 => {
+                return Ok(());
+            }
             "token_embd.weight" => Some("model.embed_tokens"),
             "output_norm.weight" => Some("model.norm"),
             "output.weight" => {
@@ -128,6 +162,7 @@ impl Layout {
                 module: module.to_owned(),
                 suffix: "weight",
                 interleaved_heads: None,
+                one_more: sizes.architecture == Architecture::Gemma3 && tensor.shape.len() == 1,
             },
             None => {
                 self.place_in_layer(index, tensor, sizes)?.ok_or_else(|| GgufLimit::Tensor {
@@ -168,9 +203,12 @@ impl Layout {
                 expect(tensor, &[rows])?;
                 let in_attention = theirs.starts_with("attn_");
                 // Qwen2 has biases on q, k and v only, and its model type has no place for more.
-                if sizes.architecture == Architecture::Qwen2
-                    && !matches!(theirs, "attn_q" | "attn_k" | "attn_v")
-                {
+                let has_place = match sizes.architecture {
+                    Architecture::Llama => true,
+                    Architecture::Qwen2 => matches!(theirs, "attn_q" | "attn_k" | "attn_v"),
+                    _ => false,
+                };
+                if !has_place {
                     return Ok(None);
                 }
                 self.attention_bias |= in_attention;
@@ -191,6 +229,7 @@ impl Layout {
             module: format!("model.layers.{number}.{ours}"),
             suffix,
             interleaved_heads,
+            one_more: sizes.architecture == Architecture::Gemma3 && rows.is_none(),
         }))
     }
 }

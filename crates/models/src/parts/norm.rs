@@ -1,28 +1,70 @@
-//! Root mean square normalization (Zhang and Sennrich, 2019, arXiv:1910.07467).
+//! Normalization of the residual stream: by root mean square (Zhang and Sennrich, 2019,
+//! arXiv:1910.07467) or by mean and variance (Ba et al., 2016, arXiv:1607.06450).
 
 use mlxk_ops::{Act, Ops, Vector};
 
 use crate::ModelError;
 use crate::loader::Loader;
 
-pub(crate) struct RmsNorm {
-    /// `[width]`
-    weight: Vector,
-    eps: f32,
+/// Which norm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NormSpec {
+    pub(crate) kind: NormKind,
+    pub(crate) eps: f32,
 }
 
-impl RmsNorm {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NormKind {
+    /// By root mean square.
+    Rms,
+    /// By root mean square; the factor is one more than the weight (Gemma).
+    RmsPlusOne,
+    /// By mean and variance.
+    Layer {
+        /// Whether it adds a `.bias`.
+        bias: bool,
+    },
+}
+
+pub(crate) struct Norm {
+    /// `[width]`
+    weight: Vector,
+    /// `[width]`
+    bias: Option<Vector>,
+    spec: NormSpec,
+}
+
+impl NormSpec {
+    pub(crate) fn rms(eps: f64) -> Self {
+        Self { kind: NormKind::Rms, eps: eps as f32 }
+    }
+}
+
+impl Norm {
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,
         width: usize,
-        eps: f32,
+        spec: NormSpec,
     ) -> Result<Self, ModelError> {
-        Ok(Self { weight: loader.vector(&format!("{path}.weight"), width)?, eps })
+        let more = if matches!(spec.kind, NormKind::RmsPlusOne) { 1.0 } else { 0.0 };
+        let weight = loader.vector_plus(&format!("{path}.weight"), width, more)?;
+        let bias = match spec.kind {
+            NormKind::Layer { bias: true } => Some(loader.vector(&format!("{path}.bias"), width)?),
+            _ => None,
+        };
+        Ok(Self { weight, bias, spec })
     }
 
-    /// `out = norm(x)`.
+    /// `out = norm(x)`, over rows or pieces of rows that are as wide as the weight.
     pub(crate) fn forward(&self, ops: &mut dyn Ops, out: Act, x: Act) {
-        ops.rms_norm(out, x, self.weight, self.eps);
+        match self.spec.kind {
+            NormKind::Rms | NormKind::RmsPlusOne => {
+                ops.rms_norm(out, x, self.weight, self.spec.eps);
+            }
+            NormKind::Layer { .. } => {
+                ops.layer_norm(out, x, self.weight, self.bias, self.spec.eps);
+            }
+        }
     }
 }

@@ -15,7 +15,7 @@ const LINES: usize = PAGE_POSITIONS / 8;
 /// See [`super::super::Kernels::attend_page`].
 ///
 /// # Safety
-/// AVX2, FMA, F16C; the head is a multiple of eight wide.
+/// AVX2, FMA, F16C; keys and values are a multiple of eight wide.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn attend_page(
     page: PageHead<'_>,
@@ -90,17 +90,31 @@ unsafe fn scores<const N: usize>(
     scores
 }
 
+/// `cap · tanh(x / cap)`, with `tanh(y) = 1 − 2 / (exp(2y) + 1)`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn soft_cap(x: __m256, cap: f32) -> __m256 {
+    let (one, two) = (_mm256_set1_ps(1.0), _mm256_set1_ps(2.0));
+    let power = exp(_mm256_mul_ps(x, _mm256_set1_ps(2.0 / cap)));
+    let tanh = _mm256_sub_ps(one, _mm256_div_ps(two, _mm256_add_ps(power, one)));
+    _mm256_mul_ps(tanh, _mm256_set1_ps(cap))
+}
+
 /// Adds the page to the softmax state of query `n`.
 ///
 /// # Safety
-/// AVX2, FMA; the query exists, `values` is `[PAGE_POSITIONS][dim]`.
+/// AVX2, FMA; the query exists, `values` is `[PAGE_POSITIONS][value_dim]`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn gather(queries: &mut Queries, n: usize, scores: [__m256; LINES], values: &[f32]) {
-    let (from, to, dim) = (queries.from[n], queries.to[n], queries.dim);
+    let (from, to, dim) = (queries.from[n], queries.to[n], queries.value_dim);
     if from >= to {
         return;
     }
+    let scores = match queries.soft_cap {
+        Some(cap) => scores.map(|score| soft_cap(score, cap)),
+        None => scores,
+    };
     let mut weights = [f32::NEG_INFINITY; PAGE_POSITIONS];
     for (line, &scores) in scores.iter().enumerate() {
         // SAFETY: the array holds a page of floats.

@@ -8,6 +8,7 @@ use std::arch::x86_64::*;
 
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
 use super::scales::{GROUPS, Turned, chunk_start, turn};
+use super::unpack::{chunk, nibbles};
 
 /// Where the rows of a call lie.
 struct Rows {
@@ -28,26 +29,37 @@ pub(super) unsafe fn affine_dot(
     x: QuantRow<'_>,
     out: &mut [f32; DOT_ROWS],
 ) {
+    let blocks = SPAN / w.block();
     // SAFETY: by the caller's promise.
     let sums = unsafe {
-        match (w.bits, w.group_size) {
-            (4, 32) => rows8::<4, true>(w, row, x),
-            (4, _) => rows8::<4, false>(w, row, x),
-            (_, 32) => rows8::<8, true>(w, row, x),
-            (_, _) => rows8::<8, false>(w, row, x),
+        match (w.bits, w.is_fp4(), blocks) {
+            (4, true, 4) => rows8::<4, true, 4>(w, row, x),
+            (4, true, _) => rows8::<4, true, 2>(w, row, x),
+            (2, _, 2) => rows8::<2, false, 2>(w, row, x),
+            (2, ..) => rows8::<2, false, 1>(w, row, x),
+            (3, _, 2) => rows8::<3, false, 2>(w, row, x),
+            (3, ..) => rows8::<3, false, 1>(w, row, x),
+            (4, _, 2) => rows8::<4, false, 2>(w, row, x),
+            (4, ..) => rows8::<4, false, 1>(w, row, x),
+            (5, _, 2) => rows8::<5, false, 2>(w, row, x),
+            (5, ..) => rows8::<5, false, 1>(w, row, x),
+            (6, _, 2) => rows8::<6, false, 2>(w, row, x),
+            (6, ..) => rows8::<6, false, 1>(w, row, x),
+            (_, _, 2) => rows8::<8, false, 2>(w, row, x),
+            (..) => rows8::<8, false, 1>(w, row, x),
         }
     };
     // SAFETY: `out` holds eight floats.
     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sums) };
 }
 
-/// The eight dot products; `HALVES` where a span has two blocks.
+/// The eight dot products; a span has `BLOCKS` activation blocks.
 ///
 /// # Safety
 /// As for [`affine_dot`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn rows8<const BITS: usize, const HALVES: bool>(
+unsafe fn rows8<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
     w: &Affine<'_>,
     row: usize,
     x: QuantRow<'_>,
@@ -59,9 +71,9 @@ unsafe fn rows8<const BITS: usize, const HALVES: bool>(
         next: w.packed.as_ptr().wrapping_add((row + DOT_ROWS) * row_bytes),
     };
     let groups = w.groups();
-    for values in [w.scales, w.biases] {
-        let size = values.dtype.size_bytes() * groups;
-        let next = values.data.as_ptr().wrapping_add((row + DOT_ROWS) * size);
+    for (first, size) in w.scales.bytes() {
+        let size = size * groups;
+        let next = first.wrapping_add((row + DOT_ROWS) * size);
         for line in (0..DOT_ROWS * size).step_by(64) {
             _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(line).cast());
         }
@@ -72,33 +84,33 @@ unsafe fn rows8<const BITS: usize, const HALVES: bool>(
         let start = chunk_start(group, groups);
         let end = (group + GROUPS).min(groups);
         // SAFETY: the chunk lies inside the rows.
-        let (scales, biases) = unsafe {
-            (turn(w.scales, &index, groups, start), turn(w.biases, &index, groups, start))
-        };
+        let (scales, biases) = unsafe { turn(&w.scales, &index, groups, start) };
         let apply = |acc: __m256, dot: __m256i, group: usize, block: usize| {
             scaled(acc, dot, &scales, &biases, group - start, x, block)
         };
         while group < end {
-            // SAFETY: the span lies inside the rows; half a span is read as half.
+            // SAFETY: the spans lie inside the rows; a part of one is read as such.
             unsafe {
-                if HALVES {
-                    let span = group / 2;
-                    if group + 1 < groups {
-                        let (a, b) = span_sums::<BITS>(&rows, span, x.q.as_ptr());
-                        acc = apply(acc, a, group, group);
-                        acc = apply(acc, b, group + 1, group + 1);
-                    } else {
-                        let a = half_span_sums::<BITS>(&rows, span, x.q.as_ptr());
-                        acc = apply(acc, a, group, group);
-                    }
-                    group += 2;
-                } else {
+                if BLOCKS == 1 {
                     let spans = w.group_size / SPAN;
                     for span in group * spans..(group + 1) * spans {
-                        let (a, b) = span_sums::<BITS>(&rows, span, x.q.as_ptr());
-                        acc = apply(acc, _mm256_add_epi32(a, b), group, span);
+                        let sums = span_sums::<BITS, FP4, BLOCKS>(&rows, span, x.q.as_ptr());
+                        acc = apply(acc, sums[0], group, span);
                     }
                     group += 1;
+                } else {
+                    let span = group / BLOCKS;
+                    let count = BLOCKS.min(groups - group);
+                    let sums = if count == BLOCKS {
+                        span_sums::<BITS, FP4, BLOCKS>(&rows, span, x.q.as_ptr())
+                    } else {
+                        let bytes = count * w.group_size * BITS / 8;
+                        part_sums::<BITS, FP4, BLOCKS>(&rows, span, bytes, x.q.as_ptr())
+                    };
+                    for (i, &sum) in sums.iter().enumerate().take(count) {
+                        acc = apply(acc, sum, group + i, group + i);
+                    }
+                    group += BLOCKS;
                 }
             }
         }
@@ -123,17 +135,19 @@ fn scaled(
     _mm256_fmadd_ps(biases[group], _mm256_set1_ps(x.sum[block]), acc)
 }
 
-/// Integer dot products of both halves of a span, a lane per row.
+/// Integer dot products of the blocks of a span, a lane per row; of the whole span where it is one
+/// block.
 ///
 /// # Safety
 /// AVX2; the span lies inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn span_sums<const BITS: usize>(
+unsafe fn span_sums<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
     rows: &Rows,
     span: usize,
     x: *const i8,
-) -> (__m256i, __m256i) {
+) -> [__m256i; BLOCKS] {
+    let mut sums = [_mm256_setzero_si256(); BLOCKS];
     // SAFETY: by the caller's promise; prefetching any address is harmless.
     unsafe {
         let x = x.add(span * SPAN);
@@ -142,52 +156,100 @@ unsafe fn span_sums<const BITS: usize>(
             let next = rows.next.wrapping_add(DOT_ROWS * at + 64 * line);
             _mm_prefetch::<_MM_HINT_T0>(next.cast());
         }
-        if BITS == 4 {
-            let low = _mm256_set1_epi8(15);
-            let (first, second) = (load(x), load(x.add(32)));
-            let even = _mm256_permute2x128_si256::<0x20>(first, second);
-            let odd = _mm256_permute2x128_si256::<0x31>(first, second);
-            let mut partial = [_mm256_setzero_si256(); DOT_ROWS];
-            for (partial, row) in partial.iter_mut().zip(&rows.packed) {
-                let packed = load(row.add(at).cast());
-                let first = _mm256_maddubs_epi16(_mm256_and_si256(packed, low), even);
-                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low);
-                *partial = _mm256_add_epi16(first, _mm256_maddubs_epi16(high, odd));
+        let row = |i: usize| rows.packed[i].add(at);
+        let (first, second) = match BITS {
+            4 => {
+                let (even, odd) = even_odd::<BLOCKS>(load(x), load(x.add(32)));
+                let partial = std::array::from_fn(|i| {
+                    let (low, high) = nibbles::<FP4>(load(row(i).cast()));
+                    let first = _mm256_maddubs_epi16(low, even);
+                    _mm256_add_epi16(first, _mm256_maddubs_epi16(high, odd))
+                });
+                if BLOCKS == 4 {
+                    for (sum, block) in sums.iter_mut().zip(gather_quarters(partial)) {
+                        *sum = block;
+                    }
+                    return sums;
+                }
+                if FP4 { gather_halves(partial) } else { gather_small(partial) }
             }
-            gather_small(partial)
-        } else {
-            let x = [widen(x), widen(x.add(16)), widen(x.add(32)), widen(x.add(48))];
-            let mut halves = [[_mm256_setzero_si256(); DOT_ROWS]; 2];
-            for (i, row) in rows.packed.iter().enumerate() {
-                let row = row.add(at);
-                let product = |part: usize| {
-                    let w = _mm_loadu_si128(row.add(16 * part).cast());
-                    _mm256_madd_epi16(_mm256_cvtepu8_epi16(w), x[part])
+            8 => {
+                let x = [widen(x), widen(x.add(16)), widen(x.add(32)), widen(x.add(48))];
+                let half = |i: usize, first: usize| {
+                    let product = |part: usize| {
+                        let w = _mm_loadu_si128(row(i).add(16 * part).cast());
+                        _mm256_madd_epi16(_mm256_cvtepu8_epi16(w), x[part])
+                    };
+                    _mm256_add_epi32(product(first), product(first + 1))
                 };
-                halves[0][i] = _mm256_add_epi32(product(0), product(1));
-                halves[1][i] = _mm256_add_epi32(product(2), product(3));
+                (
+                    gather(std::array::from_fn(|i| half(i, 0))),
+                    gather(std::array::from_fn(|i| half(i, 2))),
+                )
             }
-            (gather(halves[0]), gather(halves[1]))
+            _ => {
+                let x = [load(x), load(x.add(32))];
+                let product = |i: usize, half: usize| {
+                    let w = chunk::<BITS>(row(i).add(4 * BITS * half));
+                    // Two products of at most 63·127 fit 16 bits.
+                    sum_pairs(_mm256_maddubs_epi16(w, x[half]))
+                };
+                if BLOCKS == 1 {
+                    let both = |i| _mm256_add_epi32(product(i, 0), product(i, 1));
+                    sums[0] = gather(std::array::from_fn(both));
+                    return sums;
+                }
+                let half = |half| gather(std::array::from_fn(|i| product(i, half)));
+                (half(0), half(1))
+            }
+        };
+        if BLOCKS == 1 {
+            sums[0] = _mm256_add_epi32(first, second);
+        } else {
+            (sums[0], sums[1]) = (first, second);
         }
     }
+    sums
 }
 
-/// As [`span_sums`] for a row that ends in the middle of the span.
+/// The activations of even columns and of odd ones, in the order of the nibbles of 32 bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn even_odd<const BLOCKS: usize>(first: __m256i, second: __m256i) -> (__m256i, __m256i) {
+    if BLOCKS == 4 {
+        // Even and odd columns of a block of 16 take eight bytes each.
+        let even = _mm256_unpacklo_epi64(first, second);
+        let odd = _mm256_unpackhi_epi64(first, second);
+        let in_order = |v| _mm256_permute4x64_epi64::<0b11_01_10_00>(v);
+        return (in_order(even), in_order(odd));
+    }
+    (
+        _mm256_permute2x128_si256::<0x20>(first, second),
+        _mm256_permute2x128_si256::<0x31>(first, second),
+    )
+}
+
+/// As [`span_sums`] for rows that end in the span, after `bytes` of it.
 ///
 /// # Safety
-/// AVX2; half a span lies inside the rows, a whole one inside `x`.
+/// AVX2; so many bytes of the span lie inside the rows, all of it inside `x`.
 #[target_feature(enable = "avx2")]
-unsafe fn half_span_sums<const BITS: usize>(rows: &Rows, span: usize, x: *const i8) -> __m256i {
+unsafe fn part_sums<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
+    rows: &Rows,
+    span: usize,
+    bytes: usize,
+    x: *const i8,
+) -> [__m256i; BLOCKS] {
     let mut padded = [[0u8; SPAN]; DOT_ROWS];
     let at = span * SPAN * BITS / 8;
     for (padded, row) in padded.iter_mut().zip(&rows.packed) {
         // SAFETY: by the caller's promise.
-        let half = unsafe { std::slice::from_raw_parts(row.add(at), SPAN / 2 * BITS / 8) };
-        padded[..half.len()].copy_from_slice(half);
+        let part = unsafe { std::slice::from_raw_parts(row.add(at), bytes) };
+        padded[..bytes].copy_from_slice(part);
     }
     let rows = Rows { packed: padded.each_ref().map(|row| row.as_ptr()), next: rows.next };
     // SAFETY: the padded rows hold a whole span.
-    unsafe { span_sums::<BITS>(&rows, 0, x.add(span * SPAN)).0 }
+    unsafe { span_sums::<BITS, FP4, BLOCKS>(&rows, 0, x.add(span * SPAN)) }
 }
 
 /// Sums each vector of 16-bit partial sums (at most 7,620 in size) within its 128-bit halves:
@@ -229,6 +291,48 @@ fn gather([a, b, c, d, e, f, g, h]: [__m256i; DOT_ROWS]) -> __m256i {
         _mm256_permute2x128_si256::<0x20>(first, second),
         _mm256_permute2x128_si256::<0x31>(first, second),
     )
+}
+
+/// As [`gather_small`] for partial sums of any size.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn gather_halves(partial: [__m256i; DOT_ROWS]) -> (__m256i, __m256i) {
+    let [a, b, c, d, e, f, g, h] = partial.map(|v| sum_pairs(v));
+    let first = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    let second = _mm256_hadd_epi32(_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
+    (
+        _mm256_permute2x128_si256::<0x20>(first, second),
+        _mm256_permute2x128_si256::<0x31>(first, second),
+    )
+}
+
+/// Sums each vector of 16-bit partial sums within its quarters, a lane per row.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn gather_quarters(partial: [__m256i; DOT_ROWS]) -> [__m256i; 4] {
+    let [a, b, c, d, e, f, g, h] = partial.map(|v| sum_pairs(v));
+    // Per half: two quarters of one row, then of the next.
+    let pairs = [
+        _mm256_castsi256_ps(_mm256_hadd_epi32(a, b)),
+        _mm256_castsi256_ps(_mm256_hadd_epi32(c, d)),
+        _mm256_castsi256_ps(_mm256_hadd_epi32(e, f)),
+        _mm256_castsi256_ps(_mm256_hadd_epi32(g, h)),
+    ];
+    let even = [
+        _mm256_shuffle_ps::<0x88>(pairs[0], pairs[1]),
+        _mm256_shuffle_ps::<0x88>(pairs[2], pairs[3]),
+    ];
+    let odd = [
+        _mm256_shuffle_ps::<0xDD>(pairs[0], pairs[1]),
+        _mm256_shuffle_ps::<0xDD>(pairs[2], pairs[3]),
+    ];
+    [
+        _mm256_permute2f128_ps::<0x20>(even[0], even[1]),
+        _mm256_permute2f128_ps::<0x20>(odd[0], odd[1]),
+        _mm256_permute2f128_ps::<0x31>(even[0], even[1]),
+        _mm256_permute2f128_ps::<0x31>(odd[0], odd[1]),
+    ]
+    .map(|sums| _mm256_castps_si256(sums))
 }
 
 /// # Safety

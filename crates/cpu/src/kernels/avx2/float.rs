@@ -2,75 +2,109 @@
 
 use std::arch::x86_64::*;
 
-use mlxk_format::{QuantTensor, Storage};
+use mlxk_format::{Mode, QuantTensor, Storage, block};
 
 use super::super::{Affine, Kernels, Scalar};
 use super::elementwise::sum;
 use super::scales::widen;
+use super::unpack::{CHUNK, chunk, e4m3, fp4_codes};
 
-/// See [`Kernels::dequantize_row`].
+/// See [`super::super::Kernels::dequantize_row`].
 ///
 /// # Safety
-/// AVX2, FMA, F16C; `row` exists and `out` holds `w.cols` floats.
+/// AVX2, FMA, F16C; the row exists and `out` holds `w.cols` floats.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn dequantize_row(w: &QuantTensor, row: usize, out: &mut [f32]) {
+pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]) {
     match &w.storage {
         Storage::Dense(dense) => {
+            let first = (expert * w.rows + row) * w.cols;
             let lines = out.len() / 8;
             for (line, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-                let at = row * w.cols + 8 * line;
                 // SAFETY: eight values lie there, and eight floats in `out`.
                 unsafe {
-                    let values = widen(dense.dtype, dense.data.as_ptr(), at);
+                    let values = widen(dense.dtype, dense.data.as_ptr(), first + 8 * line);
                     _mm256_storeu_ps(out.as_mut_ptr(), values);
                 }
             }
             for (i, out) in out.iter_mut().enumerate().skip(8 * lines) {
-                *out = dense.get(row * w.cols + i);
+                *out = dense.get(first + i);
             }
         }
-        _ => match Affine::of(w) {
-            Some(w) => affine_row(&w, row, out),
-            None => Scalar.dequantize_row(w, row, out),
+        Storage::Block { mode: Mode::Mxfp8, packed, scales, .. } => {
+            let groups = (expert * w.rows + row) * (w.cols / CHUNK);
+            let packed = packed.as_chunks::<CHUNK>().0[groups..].iter();
+            let scales = scales[groups..].iter();
+            for ((out, packed), &scale) in
+                out.as_chunks_mut::<CHUNK>().0.iter_mut().zip(packed).zip(scales)
+            {
+                let scale = _mm256_set1_ps(block::e8m0(scale));
+                for (out, packed) in out.as_chunks_mut::<8>().0.iter_mut().zip(packed.as_chunks().0)
+                {
+                    let codes = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(i64::from_le_bytes(*packed)));
+                    // SAFETY: eight floats lie there.
+                    unsafe {
+                        _mm256_storeu_ps(out.as_mut_ptr(), _mm256_mul_ps(scale, e4m3(codes)));
+                    };
+                }
+            }
+        }
+        _ => match Affine::of(w, expert) {
+            Some(w) => coded_row(&w, row, out),
+            None => Scalar.dequantize_row(w, expert, row, out),
         },
     }
 }
 
+/// A row of codes, 16 or 32 at a time.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn affine_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
+fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
     let packed = &w.packed[row * w.row_bytes()..][..w.row_bytes()];
-    let group_bytes = w.group_size * w.bits / 8;
-    let groups = packed.chunks_exact(group_bytes).zip(out.chunks_exact_mut(w.group_size));
-    for (group, (packed, out)) in groups.enumerate() {
-        let at = row * w.groups() + group;
-        let scale = _mm256_set1_ps(w.scales.get(at));
-        let bias = _mm256_set1_ps(w.biases.get(at));
-        // `scale · q + bias` for the eight bytes in `q`, rounded after each step as MLX does.
-        let store = |q: __m128i, out: &mut [f32; 8]| {
-            let q = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(q));
-            let value = _mm256_add_ps(_mm256_mul_ps(scale, q), bias);
-            // SAFETY: eight floats lie there.
-            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), value) };
-        };
-        if w.bits == 4 {
-            let pairs = out.as_chunks_mut::<16>().0;
-            for (packed, out) in packed.as_chunks::<8>().0.iter().zip(pairs) {
-                let packed = _mm_cvtsi64_si128(i64::from_le_bytes(*packed));
-                let low = _mm_set1_epi8(15);
-                let (even, odd) =
-                    (_mm_and_si128(packed, low), _mm_and_si128(_mm_srli_epi16::<4>(packed), low));
-                let values = _mm_unpacklo_epi8(even, odd);
-                let [first, second] = out.as_chunks_mut::<8>().0 else {
-                    unreachable!("sixteen is twice eight")
-                };
-                store(values, first);
-                store(_mm_unpackhi_epi64(values, values), second);
-            }
-        } else {
-            for (packed, out) in packed.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<8>().0) {
-                store(_mm_cvtsi64_si128(i64::from_le_bytes(*packed)), out);
-            }
+    let width = w.group_size.min(CHUNK);
+    let chunks = packed.chunks_exact(width * w.bits / 8).zip(out.chunks_exact_mut(width));
+    let per_group = w.group_size / width;
+    for (index, (packed, out)) in chunks.enumerate() {
+        let at = row * w.groups() + index / per_group;
+        if w.is_fp4() {
+            // The halved scale times twice the value: both exact, so as the format has it.
+            let scale = _mm256_set1_ps(w.scales.get(at).0);
+            let mut padded = [0u8; CHUNK / 2];
+            padded[..packed.len()].copy_from_slice(packed);
+            // SAFETY: sixteen bytes on the stack.
+            let nibbles = unsafe { chunk::<4>(padded.as_ptr()) };
+            let zero = _mm256_set1_ps(12.0);
+            store(fp4_codes(nibbles), out, |code| _mm256_mul_ps(scale, _mm256_sub_ps(code, zero)));
+            continue;
         }
+        let (scale, bias) = w.scales.get(at);
+        let (scale, bias) = (_mm256_set1_ps(scale), _mm256_set1_ps(bias));
+        let from = packed.as_ptr();
+        // SAFETY: a chunk of this width lies there.
+        let codes = unsafe {
+            match w.bits {
+                2 => chunk::<2>(from),
+                3 => chunk::<3>(from),
+                4 => chunk::<4>(from),
+                5 => chunk::<5>(from),
+                6 => chunk::<6>(from),
+                _ => chunk::<8>(from),
+            }
+        };
+        // Rounded after each step, as MLX does.
+        store(codes, out, |code| _mm256_add_ps(_mm256_mul_ps(scale, code), bias));
+    }
+}
+
+/// Stores what `value` makes of the bytes, as many as `out` takes: a multiple of eight.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(bytes: __m256i, out: &mut [f32], value: impl Fn(__m256) -> __m256) {
+    let mut lanes = [0i64; 4];
+    // SAFETY: 32 bytes on the stack.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), bytes) };
+    for (lane, out) in lanes.into_iter().zip(out.as_chunks_mut::<8>().0) {
+        let codes = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(lane)));
+        // SAFETY: eight floats lie there.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), value(codes)) };
     }
 }
 

@@ -12,11 +12,22 @@ mod float;
 mod quantize;
 mod scales;
 mod tile;
+mod unpack;
 
 use mlxk_format::QuantTensor;
 
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
 use crate::kv::PageHead;
+
+/// A vector register's worth of bytes, aligned as such.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as a register")]
+pub(crate) struct Line([u8; 32]);
+
+impl Line {
+    const ZERO: Self = Self([0; 32]);
+}
 
 /// Proof that this processor has AVX2, FMA and F16C.
 pub(crate) struct Avx2(());
@@ -47,7 +58,7 @@ impl Kernels for Avx2 {
         scale: &mut [f32],
         sum: &mut [f32],
     ) {
-        if !x.len().is_multiple_of(block) {
+        if block < 32 || !x.len().is_multiple_of(block) {
             return Scalar.quantize_row(x, order, block, q, scale, sum);
         }
         assert!(q.len() >= x.len() && scale.len() == q.len() / block && sum.len() == scale.len());
@@ -57,20 +68,28 @@ impl Kernels for Avx2 {
 
     fn affine_dot(&self, w: &Affine<'_>, row: usize, x: QuantRow<'_>, out: &mut [f32; DOT_ROWS]) {
         assert!(x.q.len() >= w.cols && w.packed.len() == w.rows * w.row_bytes() && row < w.rows);
-        // SAFETY: see above.
+        // SAFETY: see above; scales and their number are the view's invariant.
         unsafe { dot::affine_dot(w, row, x, out) }
     }
 
-    fn affine_tile(&self, w: &Affine<'_>, row: usize, x: &QuantRows, scratch: &mut Scratch) {
+    fn affine_tile(
+        &self,
+        w: &Affine<'_>,
+        row: usize,
+        x: &QuantRows,
+        rows: &[usize],
+        scratch: &mut Scratch,
+    ) {
         assert!(x.stride >= w.cols && w.packed.len() == w.rows * w.row_bytes() && row < w.rows);
+        assert!(rows.iter().all(|&row| row < x.rows));
         // SAFETY: see above.
-        unsafe { tile::affine_tile(w, row, x, scratch) }
+        unsafe { tile::affine_tile(w, row, x, rows, scratch) }
     }
 
-    fn dequantize_row(&self, w: &QuantTensor, row: usize, out: &mut [f32]) {
-        assert!(row < w.rows && out.len() == w.cols);
+    fn dequantize_row(&self, w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]) {
+        assert!(expert < w.experts && row < w.rows && out.len() == w.cols);
         // SAFETY: see above.
-        unsafe { float::dequantize_row(w, row, out) }
+        unsafe { float::dequantize_row(w, expert, row, out) }
     }
 
     fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4] {
@@ -80,7 +99,7 @@ impl Kernels for Avx2 {
     }
 
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
-        if !queries.dim.is_multiple_of(8) {
+        if !queries.dim.is_multiple_of(8) || !queries.value_dim.is_multiple_of(8) {
             return Scalar.attend_page(page, queries, scratch);
         }
         // SAFETY: see above.

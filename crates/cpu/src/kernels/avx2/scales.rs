@@ -4,7 +4,9 @@ use std::arch::x86_64::*;
 
 use mlxk_format::Dtype;
 
-use super::super::{DOT_ROWS, Floats};
+use super::super::DOT_ROWS;
+use super::super::weight::{Floats, Scales};
+use super::unpack::{e4m3, e8m0};
 
 /// Groups that are turned at a time.
 pub(super) const GROUPS: usize = 4;
@@ -18,22 +20,110 @@ pub(super) fn chunk_start(group: usize, groups: usize) -> usize {
     group.min(groups.saturating_sub(GROUPS))
 }
 
-/// Loads groups `start..start + GROUPS` (or all, where a row has fewer) of `rows`.
+/// Scales and biases of groups `start..start + GROUPS` (or all, where a row has fewer) of `rows`.
 ///
 /// # Safety
-/// AVX2 and F16C; `values` holds `groups` values for every row named, and
+/// AVX2, FMA and F16C; there are `groups` scales for every row named, and
 /// `start + GROUPS <= groups` unless `groups < GROUPS` and `start == 0`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn turn(
+    scales: &Scales<'_>,
+    rows: &[usize; DOT_ROWS],
+    groups: usize,
+    start: usize,
+) -> (Turned, Turned) {
+    if groups < GROUPS {
+        return turn_short(scales, rows, groups);
+    }
+    // SAFETY: by the caller's promise.
+    unsafe {
+        match *scales {
+            Scales::Stored { scales, biases } => {
+                (turn_floats(scales, rows, groups, start), turn_floats(biases, rows, groups, start))
+            }
+            Scales::E8m0(scales) => {
+                of_fp4(turn_bytes(scales, rows, groups, start).map(|bytes| e8m0(bytes)))
+            }
+            Scales::E4m3 { scales, factor } => {
+                let factor = _mm256_set1_ps(factor);
+                of_fp4(turn_bytes(scales, rows, groups, start).map(|bytes| {
+                    // Packing works within 128-bit halves; the lower half of each pair is kept.
+                    let packed = _mm256_packus_epi32(bytes, bytes);
+                    let packed = _mm256_permute4x64_epi64::<0b1000>(packed);
+                    _mm256_mul_ps(e4m3(_mm256_castsi256_si128(packed)), factor)
+                }))
+            }
+        }
+    }
+}
+
+/// Scale and bias of fp4 codes, as [`Scales::get`] has them.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn of_fp4(scales: Turned) -> (Turned, Turned) {
+    let (half, offset) = (_mm256_set1_ps(0.5), _mm256_set1_ps(-6.0));
+    (
+        scales.map(|scale| _mm256_mul_ps(scale, half)),
+        scales.map(|scale| _mm256_mul_ps(scale, offset)),
+    )
+}
+
+/// One-byte scales, each in a 32-bit lane.
+///
+/// # Safety
+/// As for [`turn`], with `groups >= GROUPS`.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn turn_bytes(
+    scales: &[u8],
+    rows: &[usize; DOT_ROWS],
+    groups: usize,
+    start: usize,
+) -> [__m256i; GROUPS] {
+    // SAFETY: the caller promises four bytes from here on.
+    let four = |i: usize| unsafe {
+        scales.as_ptr().add(rows[i] * groups + start).cast::<i32>().read_unaligned()
+    };
+    let fours =
+        _mm256_setr_epi32(four(0), four(1), four(2), four(3), four(4), four(5), four(6), four(7));
+    let byte = _mm256_set1_epi32(0xff);
+    [
+        _mm256_and_si256(fours, byte),
+        _mm256_and_si256(_mm256_srli_epi32::<8>(fours), byte),
+        _mm256_and_si256(_mm256_srli_epi32::<16>(fours), byte),
+        _mm256_srli_epi32::<24>(fours),
+    ]
+}
+
+/// [`turn`] for rows with fewer than [`GROUPS`] groups.
+#[cold]
+#[target_feature(enable = "avx2")]
+fn turn_short(scales: &Scales<'_>, rows: &[usize; DOT_ROWS], groups: usize) -> (Turned, Turned) {
+    let (mut turned, mut biases) = ([_mm256_setzero_ps(); GROUPS], [_mm256_setzero_ps(); GROUPS]);
+    for (group, (turned, bias)) in turned.iter_mut().zip(&mut biases).enumerate().take(groups) {
+        let column = rows.map(|row| scales.get(row * groups + group));
+        // SAFETY: eight floats on the stack.
+        unsafe {
+            *turned = _mm256_loadu_ps(column.map(|(scale, _)| scale).as_ptr());
+            *bias = _mm256_loadu_ps(column.map(|(_, bias)| bias).as_ptr());
+        }
+    }
+    (turned, biases)
+}
+
+/// Floats of groups `start..start + GROUPS`.
+///
+/// # Safety
+/// As for [`turn`], with `groups >= GROUPS`.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn turn_floats(
     values: Floats<'_>,
     rows: &[usize; DOT_ROWS],
     groups: usize,
     start: usize,
 ) -> Turned {
-    if groups < GROUPS {
-        return turn_short(values, rows, groups);
-    }
     // Row i beside row i + 4: turning the halves then gives the rows in order.
     let mut lines = [_mm256_setzero_ps(); GROUPS];
     for (i, line) in lines.iter_mut().enumerate() {
@@ -50,19 +140,6 @@ pub(super) unsafe fn turn(
         _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
         _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
     ]
-}
-
-/// [`turn`] for rows with fewer than [`GROUPS`] groups.
-#[cold]
-#[target_feature(enable = "avx2")]
-fn turn_short(values: Floats<'_>, rows: &[usize; DOT_ROWS], groups: usize) -> Turned {
-    let mut turned = [_mm256_setzero_ps(); GROUPS];
-    for (group, line) in turned.iter_mut().enumerate().take(groups) {
-        let column = rows.map(|row| values.get(row * groups + group));
-        // SAFETY: eight floats on the stack.
-        *line = unsafe { _mm256_loadu_ps(column.as_ptr()) };
-    }
-    turned
 }
 
 /// Four values from `first` on, then four from `second` on.

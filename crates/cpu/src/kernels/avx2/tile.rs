@@ -6,8 +6,10 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{Affine, DOT_ROWS, Line, QuantRows, SPAN, Scratch, TILE_ROWS};
+use super::super::{Affine, DOT_ROWS, QuantRows, SPAN, Scratch, TILE_ROWS};
+use super::Line;
 use super::scales::{GROUPS, chunk_start, transpose, turn};
+use super::unpack::{CHUNK, chunk, nibbles};
 
 /// Vectors of eight rows in a tile.
 const PARTS: usize = TILE_ROWS / DOT_ROWS;
@@ -24,9 +26,9 @@ struct Unpacked<'a> {
     bytes: &'a [__m256i],
     /// `[groups][PARTS][scale, bias][DOT_ROWS]`.
     scales: &'a [f32],
-    /// Steps of half a span. Always [`STEPS`]` / 2`, but unknown to the compiler, which would
-    /// otherwise unroll the kernel's loop until nothing stays in registers.
-    half_steps: usize,
+    /// Steps of a run of columns: half a span, or a quarter where blocks are that short. Unknown to
+    /// the compiler, which would otherwise unroll the kernel's loop until nothing stays in registers.
+    run_steps: usize,
     spans: std::ops::Range<usize>,
     /// Columns of the matrix and of a group.
     cols: usize,
@@ -39,24 +41,32 @@ struct Unpacked<'a> {
 /// # Safety
 /// AVX2, FMA, F16C; the operands have the lengths that `w` and `x` state.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn affine_tile(w: &Affine<'_>, row: usize, x: &QuantRows, scratch: &mut Scratch) {
+pub(super) unsafe fn affine_tile(
+    w: &Affine<'_>,
+    row: usize,
+    x: &QuantRows,
+    rows: &[usize],
+    scratch: &mut Scratch,
+) {
     let Scratch { vectors, floats, out, .. } = scratch;
     out.clear();
-    out.resize(x.rows * TILE_ROWS, 0.0);
-    let planes = if w.bits == 4 { 1 } else { 2 };
+    out.resize(rows.len() * TILE_ROWS, 0.0);
+    // Codes of up to four bits lie in one plane of nibbles; those of fp4 reach 24.
+    let planes = if w.bits <= 4 && !w.is_fp4() { 1 } else { 2 };
     vectors.resize(SPANS * planes * STEPS * PARTS, Line::ZERO);
     let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
+    let blocks = SPAN / w.block();
     let spans = w.cols.div_ceil(SPAN);
     for first in (0..spans).step_by(SPANS) {
         let spans = first..(first + SPANS).min(spans);
         // SAFETY: by the caller's promise; `vectors` has room for the spans.
         unsafe {
             for part in 0..PARTS {
-                let rows: [usize; DOT_ROWS] =
+                let index: [usize; DOT_ROWS] =
                     std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
                 for span in spans.clone() {
                     let to = bytes.add((span - first) * planes * STEPS * PARTS + part);
-                    unpack_span(w, &rows, span, to);
+                    unpack_span(w, &index, span, to);
                 }
             }
             let first_group = turn_scales(w, row, &spans, floats);
@@ -64,17 +74,18 @@ pub(super) unsafe fn affine_tile(w: &Affine<'_>, row: usize, x: &QuantRows, scra
             let tile = Unpacked {
                 bytes: std::slice::from_raw_parts(bytes, spans.len() * planes * STEPS * PARTS),
                 scales: floats,
-                half_steps: STEPS / 2,
+                run_steps: STEPS / if blocks == 4 { 4 } else { 2 },
                 spans,
                 cols: w.cols,
                 group_size: w.group_size,
                 first_group,
             };
-            match (planes, w.group_size) {
-                (1, 32) => all_rows::<1, true>(&tile, x, out),
-                (1, _) => all_rows::<1, false>(&tile, x, out),
-                (_, 32) => all_rows::<2, true>(&tile, x, out),
-                (_, _) => all_rows::<2, false>(&tile, x, out),
+            match (planes, blocks) {
+                (1, 1) => all_rows::<1, 1>(&tile, x, rows, out),
+                (1, _) => all_rows::<1, 2>(&tile, x, rows, out),
+                (_, 1) => all_rows::<2, 1>(&tile, x, rows, out),
+                (_, 2) => all_rows::<2, 2>(&tile, x, rows, out),
+                (..) => all_rows::<2, 4>(&tile, x, rows, out),
             }
         }
     }
@@ -95,48 +106,113 @@ fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
     }
 }
 
-/// Unpacks one span of eight rows to `[planes][STEPS]` vectors, [`PARTS`] apart.
+/// Unpacks one span of eight rows to `[planes][STEPS]` vectors, [`PARTS`] apart: a step is four
+/// columns in the order of the activations.
 ///
 /// # Safety
 /// AVX2; the rows exist; there is room behind `to`.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn unpack_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize, to: *mut __m256i) {
-    let low = _mm256_set1_epi8(15);
-    let row_bytes = w.row_bytes();
-    for half in 0..w.bits / 4 {
-        // 32 bytes of each row: a span of 4-bit values, or half a span of 8-bit values.
-        let at = span * SPAN * w.bits / 8 + 32 * half;
-        let mut lines = [_mm256_setzero_ps(); DOT_ROWS];
-        for (line, &row) in lines.iter_mut().zip(rows) {
-            let bytes = &w.packed[row * row_bytes..][..row_bytes];
-            // A row may end in the middle of its last span; the rest stays zero.
-            *line = match bytes[at.min(row_bytes)..] {
-                // SAFETY: at least 32 bytes lie there.
-                ref bytes if bytes.len() >= 32 => unsafe { _mm256_loadu_ps(bytes.as_ptr().cast()) },
-                // SAFETY: at least 16 bytes lie there.
-                ref bytes if bytes.len() >= 16 => unsafe {
-                    _mm256_zextps128_ps256(_mm_loadu_ps(bytes.as_ptr().cast()))
-                },
-                _ => _mm256_setzero_ps(),
-            };
-        }
-        for (i, line) in transpose(lines).into_iter().enumerate() {
-            let line = _mm256_castps_si256(line);
-            let (first, second) =
-                (_mm256_and_si256(line, low), _mm256_and_si256(_mm256_srli_epi16::<4>(line), low));
-            let (first_step, second_step) = if w.bits == 4 {
-                (i % 4 + i / 4 * 8, i % 4 + i / 4 * 8 + 4)
-            } else {
-                (8 * half + i, STEPS + 8 * half + i)
-            };
-            // SAFETY: by the caller's promise.
-            unsafe {
-                *to.add(first_step * PARTS) = first;
-                *to.add(second_step * PARTS) = second;
+    // SAFETY: by the caller's promise, here and below.
+    unsafe {
+        match (w.bits, w.is_fp4()) {
+            (4, false) => {
+                for (i, line) in transpose(packed_span(w, rows, span)).into_iter().enumerate() {
+                    let (even, odd) = nibbles::<false>(_mm256_castps_si256(line));
+                    let step = i / 4 * 8 + i % 4;
+                    *to.add(step * PARTS) = even;
+                    *to.add((step + 4) * PARTS) = odd;
+                }
+            }
+            (4, true) => {
+                // Even and odd columns alternate every eight bytes where blocks have 16 columns.
+                let run = if w.block() == 16 { 2 } else { 4 };
+                for (i, line) in transpose(packed_span(w, rows, span)).into_iter().enumerate() {
+                    let (even, odd) = nibbles::<true>(_mm256_castps_si256(line));
+                    let step = i / run * 2 * run + i % run;
+                    store_planes(to.add(step * PARTS), even);
+                    store_planes(to.add((step + run) * PARTS), odd);
+                }
+            }
+            (bits, _) => {
+                for half in 0..2 {
+                    let lines = chunk_lines(w, rows, 2 * span + half);
+                    for (i, line) in transpose(lines).into_iter().enumerate() {
+                        let line = _mm256_castps_si256(line);
+                        let to = to.add((STEPS / 2 * half + i) * PARTS);
+                        if bits < 4 { *to = line } else { store_planes(to, line) }
+                    }
+                }
             }
         }
     }
+}
+
+/// Low and high nibbles to a plane each.
+///
+/// # Safety
+/// AVX2; `to` and the vector a plane further are there to be written.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn store_planes(to: *mut __m256i, bytes: __m256i) {
+    let (low, high) = nibbles::<false>(bytes);
+    // SAFETY: by the caller's promise.
+    unsafe {
+        *to = low;
+        *to.add(STEPS * PARTS) = high;
+    }
+}
+
+/// The 32 bytes of a span of 4-bit rows; what lies behind a row is zero.
+///
+/// # Safety
+/// AVX2; the rows exist.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn packed_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize) -> [__m256; DOT_ROWS] {
+    let (row_bytes, at) = (w.row_bytes(), 32 * span);
+    std::array::from_fn(|i| match &w.packed[rows[i] * row_bytes..][..row_bytes][at..] {
+        // SAFETY: at least 32 bytes lie there.
+        bytes if bytes.len() >= 32 => unsafe { _mm256_loadu_ps(bytes.as_ptr().cast()) },
+        bytes => {
+            let mut padded = [0u8; 32];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            // SAFETY: 32 bytes on the stack.
+            unsafe { _mm256_loadu_ps(padded.as_ptr().cast()) }
+        }
+    })
+}
+
+/// The 32 codes of chunk `index` of rows of another width; zeros behind a row.
+///
+/// # Safety
+/// AVX2; the rows exist.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn chunk_lines(
+    w: &Affine<'_>,
+    rows: &[usize; DOT_ROWS],
+    index: usize,
+) -> [__m256; DOT_ROWS] {
+    if index * CHUNK >= w.cols {
+        return [_mm256_setzero_ps(); DOT_ROWS];
+    }
+    let row_bytes = w.row_bytes();
+    std::array::from_fn(|i| {
+        let bytes = &w.packed[rows[i] * row_bytes + index * CHUNK * w.bits / 8..];
+        let from = bytes[..CHUNK * w.bits / 8].as_ptr();
+        // SAFETY: a chunk lies there; groups of these widths are whole chunks.
+        _mm256_castsi256_ps(unsafe {
+            match w.bits {
+                2 => chunk::<2>(from),
+                3 => chunk::<3>(from),
+                5 => chunk::<5>(from),
+                6 => chunk::<6>(from),
+                _ => chunk::<8>(from),
+            }
+        })
+    })
 }
 
 /// Turns the scales and biases of the groups in `spans` into `floats`; gives the first group.
@@ -159,9 +235,7 @@ unsafe fn turn_scales(
         for chunk in (first..end).step_by(GROUPS) {
             let start = chunk_start(chunk, groups);
             // SAFETY: the chunk lies inside the rows.
-            let (scales, biases) = unsafe {
-                (turn(w.scales, &rows, groups, start), turn(w.biases, &rows, groups, start))
-            };
+            let (scales, biases) = unsafe { turn(&w.scales, &rows, groups, start) };
             for group in chunk..(chunk + GROUPS).min(end) {
                 let to = &mut floats[((group - first) * PARTS + part) * 16..][..16];
                 // SAFETY: sixteen floats lie there.
@@ -180,37 +254,40 @@ unsafe fn turn_scales(
 /// # Safety
 /// As for [`kernel`].
 #[target_feature(enable = "avx2,fma")]
-unsafe fn all_rows<const PLANES: usize, const HALVES: bool>(
+unsafe fn all_rows<const PLANES: usize, const BLOCKS: usize>(
     tile: &Unpacked<'_>,
     x: &QuantRows,
+    rows: &[usize],
     out: &mut [f32],
 ) {
-    for (r, out) in out.chunks_mut(TOKENS * TILE_ROWS).enumerate() {
-        let r = r * TOKENS;
+    for (rows, out) in rows.chunks(TOKENS).zip(out.chunks_mut(TOKENS * TILE_ROWS)) {
         // SAFETY: by the caller's promise; `out` has a row of sixteen for each activation row.
         unsafe {
-            match out.len() / TILE_ROWS {
-                4 => kernel::<4, PLANES, HALVES>(tile, x, r, out),
-                3 => kernel::<3, PLANES, HALVES>(tile, x, r, out),
-                2 => kernel::<2, PLANES, HALVES>(tile, x, r, out),
-                _ => kernel::<1, PLANES, HALVES>(tile, x, r, out),
+            match *rows {
+                [a, b, c, d] => kernel::<4, PLANES, BLOCKS>(tile, x, [a, b, c, d], out),
+                [a, b, c] => kernel::<3, PLANES, BLOCKS>(tile, x, [a, b, c], out),
+                [a, b] => kernel::<2, PLANES, BLOCKS>(tile, x, [a, b], out),
+                [a, ..] => kernel::<1, PLANES, BLOCKS>(tile, x, [a], out),
+                [] => {}
             }
         }
     }
 }
 
-/// `out[t][i] += w[i] · x[r + t]` over the spans of the tile, for `T` activation rows.
+/// `out[t][i] += w[i] · x[rows[t]]` over the spans of the tile, for `T` activation rows.
 ///
 /// # Safety
-/// AVX2, FMA; the tile is filled; rows `r..r + T` of `x` exist; `out` is `[T][TILE_ROWS]`.
+/// AVX2, FMA; the tile is filled; the rows of `x` exist; `out` is `[T][TILE_ROWS]`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn kernel<const T: usize, const PLANES: usize, const HALVES: bool>(
+unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(
     tile: &Unpacked<'_>,
     x: &QuantRows,
-    r: usize,
+    rows: [usize; T],
     out: &mut [f32],
 ) {
+    // Sums are widened after each run of columns.
+    let runs = if BLOCKS == 4 { 4 } else { 2 };
     let zero = _mm256_setzero_si256();
     let ones = _mm256_set1_epi16(1);
     let x_blocks = x.blocks();
@@ -223,19 +300,16 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const HALVES: bool>(
                 *acc = _mm256_loadu_ps(out.add(t * TILE_ROWS + part * DOT_ROWS));
             }
         }
-        let mut x_rows = [x.q.as_ptr(); T];
-        for (t, row) in x_rows.iter_mut().enumerate() {
-            *row = row.add((r + t) * x.stride);
-        }
+        let x_rows = rows.map(|row| x.q.as_ptr().add(row * x.stride));
         let mut weights = tile.bytes.as_ptr();
         for span in tile.spans.clone() {
             let mut dots = [[zero; PARTS]; T];
-            for half in 0..2 {
+            for run in 0..runs {
                 for plane in 0..PLANES {
                     let mut sums = [[zero; PARTS]; T];
-                    let mut w = weights.add((plane * STEPS + half * STEPS / 2) * PARTS);
-                    let mut step = half * SPAN / 2;
-                    for _ in 0..tile.half_steps {
+                    let mut w = weights.add((plane * STEPS + run * (STEPS / runs)) * PARTS);
+                    let mut step = run * (SPAN / runs);
+                    for _ in 0..tile.run_steps {
                         let weights = [*w, *w.add(1)];
                         for (sums, x) in sums.iter_mut().zip(&x_rows) {
                             let four = x.add(span * SPAN + step).cast::<i32>().read_unaligned();
@@ -256,14 +330,14 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const HALVES: bool>(
                         }
                     }
                 }
-                if HALVES || half == 1 {
-                    let column = span * SPAN + if HALVES { half * (SPAN / 2) } else { 0 };
+                if BLOCKS > 1 || run == runs - 1 {
+                    let column = span * SPAN + if BLOCKS > 1 { run * (SPAN / runs) } else { 0 };
                     if column < tile.cols {
                         let block = column / x.block;
                         let group = column / tile.group_size - tile.first_group;
                         let scales = tile.scales.as_ptr().add(group * PARTS * 2 * DOT_ROWS);
                         for t in 0..T {
-                            let at = (r + t) * x_blocks + block;
+                            let at = rows[t] * x_blocks + block;
                             let x_scale = _mm256_set1_ps(*x.scale.as_ptr().add(at));
                             let x_sum = _mm256_set1_ps(*x.sum.as_ptr().add(at));
                             for part in 0..PARTS {

@@ -30,7 +30,11 @@ impl PreTokenizer {
     pub(super) fn of(gguf: &Gguf, architecture: Architecture) -> Result<Self, Problem> {
         match gguf.str("tokenizer.ggml.pre")? {
             Some("qwen2") => Ok(Self::Qwen2),
-            Some("default") | None if architecture == Architecture::Qwen2 => Ok(Self::Qwen2),
+            Some("default") | None
+                if matches!(architecture, Architecture::Qwen2 | Architecture::Qwen3) =>
+            {
+                Ok(Self::Qwen2)
+            }
             Some("default" | "gpt-2") | None => Ok(Self::Gpt2),
             Some("smollm") => Ok(Self::Smollm),
             Some("llama-bpe" | "llama3" | "llama-v3") => Ok(Self::Llama3),

@@ -1,0 +1,184 @@
+//! `mlxk perplexity MODEL FILE`: how well a model predicts a text, and how far it is from another.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use mlxk_engine::perplexity::{
+    self, Evaluate, Evaluation, LogitsReader, LogitsWriter, PerplexityError, Reference, Scored,
+    Windows,
+};
+use mlxk_engine::{Engine, LoadOptions};
+use mlxk_hub::Resolved;
+
+use crate::args::PerplexityArgs;
+use crate::commands::{load, perplexity_report as report};
+use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::printer::Unit;
+use crate::{Context, interrupt, local};
+
+/// Longest window that is taken unasked; attention's cost grows with it.
+const DEFAULT_WINDOW: usize = 2048;
+
+/// Scores the text and prints the figures.
+pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    check(args)?;
+    interrupt::listen()?;
+    let text = text(&args.file)?;
+    let saved = args.against_logits.as_deref().map(LogitsReader::open).transpose()?;
+    let resolved = local::find(&args.model, !args.no_pull, context)?;
+    let against = match &args.against {
+        Some(name) => Some(local::find(name, !args.no_pull, context)?),
+        None if args.against_exact => Some(resolved.clone()),
+        None => None,
+    };
+    let engine = load_model(args, &resolved, args.exact, context)?;
+    let exact = args.exact || args.against_exact;
+    let other = match &against {
+        Some(model) => Some(load_model(args, model, exact, context)?),
+        None => None,
+    };
+    let result = score(args, &text, &engine, other.as_ref(), saved, context);
+    if interrupt::requested() {
+        // The engines may be deep in a step; the process ends without waiting for them.
+        std::mem::forget((engine, other));
+        return Err(Interrupted.into());
+    }
+    let (windows, tokens, evaluation) = result?;
+    let report = report::Report {
+        model: &resolved.name,
+        exact: args.exact,
+        file: &args.file,
+        text_bytes: text.len(),
+        tokens,
+        windows,
+        evaluation: &evaluation,
+        against: against.as_ref().map(|model| (model.name.as_str(), exact)),
+        saved: args.against_logits.as_deref(),
+        device: engine.device(),
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        report.write_json(&mut out)?;
+    } else {
+        report.write_table(&mut out)?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Refuses what is wrong whatever the model is.
+fn check(args: &PerplexityArgs) -> Result<(), UsageError> {
+    let usage = |message: String| Err(UsageError(message));
+    if args.threads == Some(0) {
+        return usage("`--threads` is 0, but at least 1 is needed".into());
+    }
+    if let Some(most @ 0..2) = args.max_tokens {
+        return usage(format!("`--max-tokens` is {most}, but at least 2 are needed"));
+    }
+    if args.exact && args.against_exact && args.against.is_none() {
+        return usage(
+            "`--exact` with `--against-exact` compares the model with itself; leave one out".into(),
+        );
+    }
+    // A window that the model decides on later is at least 2 and may be long enough.
+    let window = args.window.unwrap_or(DEFAULT_WINDOW);
+    let stride = args.stride.unwrap_or((window / 2).max(1));
+    match Windows::new(window, stride, args.min_context) {
+        Ok(_) => Ok(()),
+        Err(error) => usage(error.to_string()),
+    }
+}
+
+fn text(file: &Path) -> anyhow::Result<String> {
+    let stdin = file == Path::new("-");
+    let name = if stdin { "Standard input".to_owned() } else { format!("`{}`", file.display()) };
+    let bytes = if stdin {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        bytes
+    } else {
+        std::fs::read(file).map_err(|error| anyhow::anyhow!("Cannot read {name}: {error}"))?
+    };
+    if bytes.is_empty() {
+        anyhow::bail!("{name} is empty, so there is nothing to score");
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        anyhow::anyhow!("{name} is not UTF-8 text: its byte {at} belongs to no character")
+    })
+}
+
+fn load_model(
+    args: &PerplexityArgs,
+    model: &Resolved,
+    exact: bool,
+    context: &Context,
+) -> anyhow::Result<Engine> {
+    let mut options = LoadOptions::new(&model.path);
+    options.threads = args.threads;
+    options.exact = exact;
+    load::engine(&options, &format!("Loading {}", model.name), context)
+}
+
+/// The windows, the number of tokens of the text, and what came out.
+fn score(
+    args: &PerplexityArgs,
+    text: &str,
+    engine: &Engine,
+    other: Option<&Engine>,
+    saved: Option<LogitsReader>,
+    context: &Context,
+) -> anyhow::Result<(Windows, usize, Evaluation)> {
+    let longest = other.map_or(engine.context(), |other| other.context().min(engine.context()));
+    let window = args.window.unwrap_or(longest.min(DEFAULT_WINDOW));
+    let stride = args.stride.unwrap_or((window / 2).max(1));
+    let windows = Windows::new(window, stride, args.min_context)
+        .map_err(|error| UsageError(error.to_string()))?;
+    if window > longest {
+        return Err(failure(PerplexityError::WindowTooLong { window, context: longest }));
+    }
+    let most = args.max_tokens.unwrap_or(usize::MAX);
+    let ids = perplexity::text_tokens(engine, text, most)?;
+    let reference = match (other, saved) {
+        (Some(other), _) => {
+            let theirs = perplexity::text_tokens(other, text, most)?;
+            perplexity::check_same_tokens((engine, &ids), (other, &theirs)).map_err(failure)?;
+            Some(Reference::Engine(other))
+        }
+        (None, Some(saved)) => {
+            saved.check(engine.vocab_size(), &ids, &windows).map_err(failure)?;
+            Some(Reference::Saved(saved))
+        }
+        (None, None) => None,
+    };
+    if windows.scored(ids.len()) == 0 {
+        let needed = windows.min_context() + 1;
+        return Err(failure(PerplexityError::TooShort { tokens: ids.len(), needed }));
+    }
+    let save = args.save_logits.as_deref();
+    let save = save.map(|path| LogitsWriter::create(path, engine.vocab_size(), &ids, &windows));
+    let save = save.transpose().map_err(failure)?;
+    let progress = context.printer.progress();
+    progress.begin("Scoring");
+    let mut observe = |scored: Scored| {
+        if interrupt::requested() {
+            return ControlFlow::Break(());
+        }
+        if let Some(perplexity) = scored.perplexity {
+            progress.label(format!("Scoring, perplexity {perplexity:.4}"));
+        }
+        progress.update(scored.windows as u64, scored.windows_total as u64, Unit::Windows);
+        ControlFlow::Continue(())
+    };
+    let job = Evaluate { engine, ids: &ids, windows, reference, save };
+    let evaluation = perplexity::evaluate(job, &mut observe).map_err(failure)?;
+    Ok((windows, ids.len(), evaluation))
+}
+
+/// The engine's own errors decide the exit code, so they are unwrapped.
+fn failure(error: PerplexityError) -> anyhow::Error {
+    match error {
+        PerplexityError::Engine(error) => error.into(),
+        error => error.into(),
+    }
+}

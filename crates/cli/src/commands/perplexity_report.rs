@@ -1,0 +1,115 @@
+//! What `mlxk perplexity` prints, for people and as JSON.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use mlxk_engine::perplexity::{Comparison, Estimate, Evaluation, Windows};
+use serde_json::{Value, json};
+
+/// All that was measured.
+pub(super) struct Report<'a> {
+    pub(super) model: &'a str,
+    pub(super) exact: bool,
+    pub(super) file: &'a Path,
+    pub(super) text_bytes: usize,
+    /// Tokens of the text, scored or not.
+    pub(super) tokens: usize,
+    pub(super) windows: Windows,
+    pub(super) evaluation: &'a Evaluation,
+    /// The reference and whether it is in exact mode.
+    pub(super) against: Option<(&'a str, bool)>,
+    /// The reference's saved logits.
+    pub(super) saved: Option<&'a Path>,
+    pub(super) device: &'a str,
+}
+
+impl Report<'_> {
+    /// One object in one line. Numbers that are not finite become `null`.
+    pub(super) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
+        let perplexity = nll.perplexity();
+        let against = comparison.as_ref().map(|comparison| self.against_json(comparison));
+        let object = json!({
+            "model": self.model,
+            "exact": self.exact,
+            "file": self.file.to_string_lossy(),
+            "text_tokens": self.tokens,
+            "text_bytes": self.text_bytes,
+            "window": self.windows.window(),
+            "stride": self.windows.stride(),
+            "min_context": self.windows.min_context(),
+            "windows": windows,
+            "scored_tokens": tokens,
+            "scored_bytes": bytes,
+            "perplexity": perplexity.mean,
+            "perplexity_standard_error": perplexity.standard_error,
+            "nll": nll.mean,
+            "nll_standard_error": nll.standard_error,
+            "bits_per_byte": self.evaluation.bits_per_byte(),
+            "against": against,
+            "device": self.device,
+        });
+        writeln!(out, "{object}")
+    }
+
+    fn against_json(&self, comparison: &Comparison) -> Value {
+        let perplexity = comparison.nll.perplexity();
+        json!({
+            "model": self.against.map(|(model, _)| model),
+            "exact": self.against.map(|(_, exact)| exact),
+            "logits": self.saved.map(Path::to_string_lossy),
+            "perplexity": perplexity.mean,
+            "perplexity_standard_error": perplexity.standard_error,
+            "nll": comparison.nll.mean,
+            "nll_standard_error": comparison.nll.standard_error,
+            "perplexity_ratio": comparison.perplexity_ratio.mean,
+            "perplexity_ratio_standard_error": comparison.perplexity_ratio.standard_error,
+            "kl_mean": comparison.kl.mean,
+            "kl_standard_error": comparison.kl.standard_error,
+            "kl_median": comparison.kl_median,
+            "kl_99": comparison.kl_99,
+            "kl_max": comparison.kl_max,
+            "top1_agreement": comparison.top1_agreement,
+            "rms_probability_difference": comparison.rms_probability_difference,
+        })
+    }
+
+    /// A line per figure.
+    pub(super) fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut line = |name: &str, value: String| writeln!(out, "{name:16} {value}");
+        let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
+        let exact = |exact: bool| if exact { " (exact)" } else { "" };
+        line("Model", format!("{}{}", self.model, exact(self.exact)))?;
+        let file = self.file.display();
+        line("Text", format!("{file}, {} tokens, {} bytes", self.tokens, self.text_bytes))?;
+        let (window, stride) = (self.windows.window(), self.windows.stride());
+        line("Windows", format!("{windows} of up to {window} tokens, stride {stride}"))?;
+        line("Scored", format!("{tokens} tokens, {bytes} bytes"))?;
+        line("Perplexity", with_error(&nll.perplexity(), 4, ""))?;
+        line("NLL", with_error(nll, 4, " nats per token"))?;
+        line("Bits per byte", format!("{:.4}", self.evaluation.bits_per_byte()))?;
+        let Some(comparison) = comparison else { return Ok(()) };
+        let reference = match (self.against, self.saved) {
+            (Some((model, is_exact)), _) => format!("{model}{}", exact(is_exact)),
+            (None, saved) => saved.unwrap_or(Path::new("")).display().to_string(),
+        };
+        line("", String::new())?;
+        line("Against", reference)?;
+        line("Perplexity", with_error(&comparison.nll.perplexity(), 4, ""))?;
+        line("Ratio", with_error(&comparison.perplexity_ratio, 5, ""))?;
+        line("Mean KL", with_error(&comparison.kl, 6, " nats per token"))?;
+        line("Median KL", format!("{:.6}", comparison.kl_median))?;
+        line("99 % KL", format!("{:.6}", comparison.kl_99))?;
+        line("Maximum KL", format!("{:.6}", comparison.kl_max))?;
+        line("Same top token", format!("{:.2} %", 100.0 * comparison.top1_agreement))?;
+        line("RMS Δp", format!("{:.3} %", 100.0 * comparison.rms_probability_difference))
+    }
+}
+
+/// `12.3456 ± 0.7890 unit`.
+fn with_error(estimate: &Estimate, digits: usize, unit: &str) -> String {
+    match estimate.standard_error {
+        Some(error) => format!("{:.digits$} ± {error:.digits$}{unit}", estimate.mean),
+        None => format!("{:.digits$}{unit}", estimate.mean),
+    }
+}

@@ -1,0 +1,55 @@
+//! Activations and norms that few architectures use; plain Rust for every instruction set.
+
+use std::f32::consts::{FRAC_1_SQRT_2, PI};
+
+use mlxk_ops::Activation;
+
+/// One value; [`Activation::ClippedSwiglu`] is gated only.
+fn value(x: f32, activation: Activation) -> f32 {
+    match activation {
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Gelu => 0.5 * x * (1.0 + libm::erff(x * FRAC_1_SQRT_2)),
+        Activation::GeluTanh => {
+            let inner = (2.0 / PI).sqrt() * (x + 0.044_715 * x * x * x);
+            0.5 * x * (1.0 + inner.tanh())
+        }
+        Activation::ClippedSwiglu { .. } => unreachable!("models use it in gated units only"),
+    }
+}
+
+/// See [`super::Kernels::activate`].
+pub(super) fn activate(x: &mut [f32], activation: Activation) {
+    for x in x {
+        *x = value(*x, activation);
+    }
+}
+
+/// See [`super::Kernels::gate`].
+pub(super) fn gate(gate: &mut [f32], up: &[f32], activation: Activation) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = match activation {
+            Activation::ClippedSwiglu { alpha, limit } => {
+                let g = gate.min(limit);
+                g / (1.0 + (-alpha * g).exp()) * (up.clamp(-limit, limit) + 1.0)
+            }
+            _ => value(*gate, activation) * up,
+        };
+    }
+}
+
+/// See [`super::Kernels::layer_norm`]; sums are taken in f64.
+pub(super) fn layer_norm(
+    out: &mut [f32],
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    eps: f32,
+) {
+    let count = x.len() as f64;
+    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+    let variance = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+    let (mean, inverse) = (mean as f32, (1.0 / (variance + f64::from(eps)).sqrt()) as f32);
+    for (i, (out, x)) in out.iter_mut().zip(x).enumerate() {
+        *out = (x - mean) * inverse * weight[i] + bias.map_or(0.0, |bias| bias[i]);
+    }
+}

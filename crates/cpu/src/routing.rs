@@ -1,0 +1,165 @@
+//! Which experts a row goes to, and the weighted sum of what they return.
+
+use mlxk_ops::{Act, RouteGroups, RouteScores, RouteSpec, Routes};
+
+use crate::device::Cpu;
+
+/// The choice for every row of a step.
+pub(crate) struct RouteTable {
+    /// Experts of a row.
+    pub per_row: usize,
+    /// `[rows · per_row]`, the best first.
+    pub experts: Vec<usize>,
+    /// `[rows · per_row]`
+    weights: Vec<f32>,
+}
+
+impl Cpu {
+    /// See [`mlxk_ops::Ops::route`].
+    pub(crate) fn route_all(&mut self, logits: Act, spec: &RouteSpec) -> Routes {
+        let (rows, experts) = self.arena.shape(logits);
+        let correction = spec.correction.map(|vector| self.vectors[vector.0 as usize].as_slice());
+        let mut table = RouteTable {
+            per_row: spec.experts_per_row,
+            experts: Vec::with_capacity(rows * spec.experts_per_row),
+            weights: Vec::with_capacity(rows * spec.experts_per_row),
+        };
+        for logits in self.arena.get(logits).chunks_exact(experts) {
+            choose(logits, spec, correction, &mut table);
+        }
+        self.routes.push(table);
+        Routes(self.routes.len() as u32 - 1)
+    }
+
+    /// See [`mlxk_ops::Ops::combine`].
+    pub(crate) fn combine_all(&mut self, out: Act, x: Act, routes: Routes) {
+        let table = &self.routes[routes.0 as usize];
+        let (_, cols) = self.arena.shape(out);
+        let [out, x] = self.arena.many_mut([out, x]);
+        let weights = table.weights.chunks_exact(table.per_row);
+        let rows = x.chunks_exact(table.per_row * cols);
+        for ((out, x), weights) in out.chunks_exact_mut(cols).zip(rows).zip(weights) {
+            out.fill(0.0);
+            for (x, weight) in x.chunks_exact(cols).zip(weights) {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out += weight * x;
+                }
+            }
+        }
+    }
+}
+
+/// Appends the experts and weights of one row.
+fn choose(logits: &[f32], spec: &RouteSpec, correction: Option<&[f32]>, table: &mut RouteTable) {
+    let scores: Vec<f32> = match spec.scores {
+        RouteScores::Softmax => softmax(logits),
+        RouteScores::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+        RouteScores::SoftmaxOfChosen => logits.to_vec(),
+    };
+    let mut ranked = scores.clone();
+    if let Some(correction) = correction {
+        for (score, correction) in ranked.iter_mut().zip(correction) {
+            *score += correction;
+        }
+    }
+    if let Some(groups) = spec.groups {
+        keep_best_groups(&mut ranked, groups);
+    }
+    let chosen = best(&ranked, spec.experts_per_row);
+    let mut weights: Vec<f32> = chosen.iter().map(|&expert| scores[expert]).collect();
+    if spec.scores == RouteScores::SoftmaxOfChosen {
+        weights = softmax(&weights);
+    }
+    let total: f32 = if spec.normalize { weights.iter().sum() } else { 1.0 };
+    table.weights.extend(weights.iter().map(|weight| weight / total * spec.scale));
+    table.experts.extend(chosen);
+}
+
+/// Sets the scores outside the best groups to zero.
+fn keep_best_groups(scores: &mut [f32], groups: RouteGroups) {
+    let size = scores.len() / groups.count;
+    let ranks: Vec<f32> = scores
+        .chunks_exact(size)
+        .map(|group| best(group, groups.best).iter().map(|&i| group[i]).sum())
+        .collect();
+    let kept = best(&ranks, groups.keep);
+    for (index, group) in scores.chunks_exact_mut(size).enumerate() {
+        if !kept.contains(&index) {
+            group.fill(0.0);
+        }
+    }
+}
+
+/// Indices of the `count` greatest values, the greatest first, the earlier of equal ones first.
+fn best(values: &[f32], count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order.truncate(count);
+    order
+}
+
+fn softmax(values: &[f32]) -> Vec<f32> {
+    let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = values.iter().map(|value| (value - max).exp()).collect();
+    let total: f32 = powers.iter().sum();
+    powers.iter().map(|power| power / total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routed(logits: &[f32], spec: &RouteSpec, correction: Option<&[f32]>) -> RouteTable {
+        let mut table =
+            RouteTable { per_row: spec.experts_per_row, experts: vec![], weights: vec![] };
+        choose(logits, spec, correction, &mut table);
+        table
+    }
+
+    const PLAIN: RouteSpec = RouteSpec {
+        experts_per_row: 2,
+        scores: RouteScores::Softmax,
+        correction: None,
+        groups: None,
+        normalize: false,
+        scale: 1.0,
+    };
+
+    #[test]
+    fn normalized_softmax_is_the_softmax_of_the_chosen() {
+        let logits = [0.5, -1.0, 2.0, 1.0];
+        let normalized = routed(&logits, &RouteSpec { normalize: true, ..PLAIN }, None);
+        let chosen = RouteSpec { scores: RouteScores::SoftmaxOfChosen, ..PLAIN };
+        let chosen = routed(&logits, &chosen, None);
+        assert_eq!(normalized.experts, [2, 3]);
+        assert_eq!(chosen.experts, [2, 3]);
+        let expected = 1.0 / (1.0 + (-1.0f32).exp());
+        for table in [&normalized, &chosen] {
+            assert!((table.weights[0] - expected).abs() < 1e-6);
+            assert!((table.weights[1] - (1.0 - expected)).abs() < 1e-6);
+        }
+        let plain = routed(&logits, &PLAIN, None);
+        assert!(plain.weights.iter().sum::<f32>() < 0.95);
+    }
+
+    #[test]
+    fn a_correction_changes_the_choice_but_not_the_weights() {
+        let spec = RouteSpec { scores: RouteScores::Sigmoid, scale: 2.0, ..PLAIN };
+        let table = routed(&[0.0, 0.0, 3.0, 1.0], &spec, Some(&[0.9, 0.0, 0.0, 0.0]));
+        assert_eq!(table.experts, [0, 2]);
+        assert!((table.weights[0] - 1.0).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn groups_are_ranked_by_their_best_scores() {
+        let groups = RouteGroups { count: 2, keep: 1, best: 2 };
+        let spec = RouteSpec { groups: Some(groups), ..PLAIN };
+        // The greatest score stands alone in its group.
+        let table = routed(&[2.0, -9.0, 1.9, 1.8], &spec, None);
+        assert_eq!(table.experts, [2, 3]);
+        let greatest = RouteGroups { best: 1, ..groups };
+        let table =
+            routed(&[2.0, -9.0, 1.9, 1.8], &RouteSpec { groups: Some(greatest), ..spec }, None);
+        assert_eq!(table.experts[0], 0);
+    }
+}

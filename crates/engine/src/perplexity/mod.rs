@@ -1,0 +1,224 @@
+//! Perplexity of a text, and how far a model is from a reference on it.
+//!
+//! Definitions: `docs/numerics.md`, section "Perplexity and divergence".
+
+mod compare;
+mod error;
+mod saved;
+mod statistics;
+mod windows;
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+pub use compare::Comparison;
+pub use error::PerplexityError;
+pub use saved::{LogitsReader, LogitsWriter};
+pub use statistics::Estimate;
+pub use windows::Windows;
+
+use compare::{Comparing, Row};
+use statistics::Moments;
+
+use crate::score::Turn;
+use crate::{Engine, EngineError, PromptInput};
+
+/// How often the observer is asked while nothing arrives.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What a model is compared with.
+#[derive(Debug)]
+pub enum Reference<'a> {
+    /// Another model, or the same in another mode. The two take turns.
+    Engine(&'a Engine),
+    /// What a model predicted before.
+    Saved(LogitsReader),
+}
+
+/// A text to be scored.
+#[derive(Debug)]
+pub struct Evaluate<'a> {
+    /// The model.
+    pub engine: &'a Engine,
+    /// The text's tokens, as [`text_tokens`] makes them.
+    pub ids: &'a [u32],
+    /// What the model sees of the text for each token.
+    pub windows: Windows,
+    /// What to compare with.
+    pub reference: Option<Reference<'a>>,
+    /// Takes what the model predicts.
+    pub save: Option<LogitsWriter>,
+}
+
+/// How far scoring is.
+#[derive(Clone, Copy, Debug)]
+pub struct Scored {
+    /// Windows that are done.
+    pub windows: usize,
+    /// All windows.
+    pub windows_total: usize,
+    /// Perplexity so far; `None` before the first window is done.
+    pub perplexity: Option<f64>,
+}
+
+/// What a model thinks of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Number of tokens that were scored.
+    pub tokens: usize,
+    /// Bytes that these tokens stand for.
+    pub bytes: usize,
+    /// Number of windows.
+    pub windows: usize,
+    /// Negative log-likelihood per token, nats: the mean of `−ln Q(t)` over scored tokens `t`.
+    pub nll: Estimate,
+    /// The comparison, where there was a reference.
+    pub comparison: Option<Comparison>,
+}
+
+impl Estimate {
+    /// The perplexity `e^nll` of a negative log-likelihood, its error to first order:
+    /// `e^nll · error`.
+    #[must_use]
+    pub fn perplexity(&self) -> Self {
+        let mean = self.mean.exp();
+        Self { mean, standard_error: self.standard_error.map(|error| mean * error) }
+    }
+}
+
+impl Evaluation {
+    /// Negative log-likelihood of all scored tokens in bits, per byte of their text.
+    pub fn bits_per_byte(&self) -> f64 {
+        self.nll.mean * self.tokens as f64 / std::f64::consts::LN_2 / self.bytes as f64
+    }
+}
+
+/// The tokens of a text: BOS first where the tokenizer adds it, no end token. At most `most`.
+pub fn text_tokens(engine: &Engine, text: &str, most: usize) -> Result<Vec<u32>, EngineError> {
+    let mut ids = engine.encode(&PromptInput::Text(text.to_owned()))?;
+    ids.truncate(most);
+    Ok(ids)
+}
+
+/// Checks that `other`, whose tokens of the text are `other_ids`, can be compared with `engine`.
+pub fn check_same_tokens(
+    (engine, ids): (&Engine, &[u32]),
+    (other, other_ids): (&Engine, &[u32]),
+) -> Result<(), PerplexityError> {
+    let (ours, theirs) = (engine.vocab_size(), other.vocab_size());
+    if ours != theirs {
+        return Err(PerplexityError::OtherVocabulary { ours, theirs });
+    }
+    if ids != other_ids {
+        let position = ids.iter().zip(other_ids).take_while(|(a, b)| a == b).count();
+        return Err(PerplexityError::OtherTokens { position });
+    }
+    Ok(())
+}
+
+/// Scores a text. Every few milliseconds `observe` hears how far it is, and may stop it.
+///
+/// Of the predictions, memory holds those of a step of each model, never a whole window.
+pub fn evaluate(
+    job: Evaluate<'_>,
+    observe: &mut dyn FnMut(Scored) -> ControlFlow<()>,
+) -> Result<Evaluation, PerplexityError> {
+    let Evaluate { engine, ids, windows, mut reference, mut save } = job;
+    check(engine, ids, &windows, reference.as_ref())?;
+    let spans = windows.spans(ids.len());
+    let turn = Turn::default();
+    let (mut nll, mut bytes, mut comparing) = (Moments::default(), 0, Comparing::default());
+    let mut scored = Scored { windows: 0, windows_total: spans.len(), perplexity: None };
+    for span in &spans {
+        let seen = &ids[span.begin..span.end - 1];
+        let from = span.first - 1 - span.begin;
+        let ours = engine.score_rows(seen.to_vec(), from, Some(turn.clone()))?;
+        let theirs = match &reference {
+            Some(Reference::Engine(other)) => {
+                Some(other.score_rows(seen.to_vec(), from, Some(turn.clone()))?)
+            }
+            _ => None,
+        };
+        for &target in &ids[span.first..span.end] {
+            let row = Row::new(receive(&ours, scored, observe)?, target);
+            nll.push(-f64::from(row.right));
+            bytes += engine.tokenizer().token_bytes(target).map_or(0, |bytes| bytes.len());
+            match (&mut reference, &theirs) {
+                (_, Some(theirs)) => {
+                    comparing.push(&row, &Row::new(receive(theirs, scored, observe)?, target));
+                }
+                (Some(Reference::Saved(saved)), None) => {
+                    comparing.push(&row, &saved.read(target)?);
+                }
+                _ => {}
+            }
+            if let Some(save) = &mut save {
+                save.write(&row)?;
+            }
+        }
+        scored.windows += 1;
+        scored.perplexity = Some(nll.mean.exp());
+        notify(scored, observe)?;
+    }
+    if let Some(save) = save {
+        save.finish()?;
+    }
+    Ok(Evaluation {
+        tokens: nll.count,
+        bytes,
+        windows: spans.len(),
+        nll: nll.estimate(),
+        comparison: reference.map(|_| comparing.finish()),
+    })
+}
+
+fn check(
+    engine: &Engine,
+    ids: &[u32],
+    windows: &Windows,
+    reference: Option<&Reference<'_>>,
+) -> Result<(), PerplexityError> {
+    let other = match reference {
+        Some(Reference::Engine(other)) => Some(other.context()),
+        _ => None,
+    };
+    let context = other.into_iter().fold(engine.context(), usize::min);
+    if windows.window() > context {
+        return Err(PerplexityError::WindowTooLong { window: windows.window(), context });
+    }
+    if windows.scored(ids.len()) == 0 {
+        let needed = windows.min_context() + 1;
+        return Err(PerplexityError::TooShort { tokens: ids.len(), needed });
+    }
+    match reference {
+        Some(Reference::Engine(other)) => check_same_tokens((engine, ids), (other, ids)),
+        Some(Reference::Saved(saved)) => saved.check(engine.vocab_size(), ids, windows),
+        None => Ok(()),
+    }
+}
+
+fn notify(
+    scored: Scored,
+    observe: &mut dyn FnMut(Scored) -> ControlFlow<()>,
+) -> Result<(), PerplexityError> {
+    if observe(scored).is_break() { Err(PerplexityError::Cancelled) } else { Ok(()) }
+}
+
+/// The next row, the observer being asked meanwhile.
+fn receive(
+    rows: &Receiver<Result<Vec<f32>, EngineError>>,
+    scored: Scored,
+    observe: &mut dyn FnMut(Scored) -> ControlFlow<()>,
+) -> Result<Vec<f32>, PerplexityError> {
+    loop {
+        match rows.recv_timeout(POLL) {
+            Ok(row) => {
+                notify(scored, observe)?;
+                return Ok(row?);
+            }
+            Err(RecvTimeoutError::Timeout) => notify(scored, observe)?,
+            Err(RecvTimeoutError::Disconnected) => return Err(EngineError::Stopped.into()),
+        }
+    }
+}

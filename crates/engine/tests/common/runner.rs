@@ -1,0 +1,91 @@
+//! Runs a model step by step on the CPU, and gives the logits of every token, bit by bit.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
+use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_format::Checkpoint;
+use mlxk_models::{Model, ModelError};
+use mlxk_ops::{Batch, Ops, Sequence};
+
+/// The bits of `[tokens][vocab]` logits.
+pub(crate) type Rows = Vec<Vec<u32>>;
+
+/// A model on a device of its own.
+pub(crate) struct Runner {
+    pub(crate) ops: Cpu,
+    model: Box<dyn Model>,
+}
+
+impl Runner {
+    pub(crate) fn load(folder: &Path, exact: bool, threads: usize) -> Result<Self, ModelError> {
+        let options = CpuOptions { threads: Some(threads), exact, ..CpuOptions::default() };
+        let mut ops = Cpu::new(options).unwrap();
+        let checkpoint = Checkpoint::open(folder).unwrap();
+        let model =
+            mlxk_models::load(&checkpoint, &mut ops, &mut |_, _| ControlFlow::Continue(()))?;
+        ops.kv_configure(model.kv());
+        Ok(Self { ops, model })
+    }
+
+    /// Computes parts of sequences in one step, and returns all their rows.
+    pub(crate) fn step(&mut self, parts: &[(Sequence, &[u32], Range<usize>)]) -> Rows {
+        let mut batch = Batch::default();
+        for (sequence, ids, range) in parts {
+            batch.push(*sequence, range.start, &ids[range.clone()], false);
+        }
+        batch.outputs = (0..batch.rows()).collect();
+        let logits = self.model.forward(&mut self.ops, &batch).unwrap();
+        let logits = self.ops.read(logits).unwrap();
+        assert!(logits.iter().all(|logit| logit.is_finite()));
+        let rows = logits.chunks(self.model.vocab_size());
+        rows.map(|row| row.iter().map(|logit| logit.to_bits()).collect()).collect()
+    }
+
+    /// Computes one sequence in steps of these sizes.
+    pub(crate) fn in_steps(&mut self, ids: &[u32], sizes: impl IntoIterator<Item = usize>) -> Rows {
+        let sequence = self.ops.kv_new();
+        let mut rows = Vec::new();
+        for size in sizes {
+            let end = ids.len().min(rows.len() + size);
+            rows.extend(self.step(&[(sequence, ids, rows.len()..end)]));
+        }
+        assert_eq!(rows.len(), ids.len());
+        assert_eq!(self.ops.kv_len(sequence), ids.len());
+        self.ops.kv_free(sequence);
+        rows
+    }
+
+    /// Computes sequences side by side, each in steps of its own size.
+    pub(crate) fn side_by_side(&mut self, all: &[(&[u32], usize)]) -> Vec<Rows> {
+        let sequences: Vec<Sequence> = all.iter().map(|_| self.ops.kv_new()).collect();
+        let mut done = vec![Rows::new(); all.len()];
+        while all.iter().zip(&done).any(|((ids, _), rows)| rows.len() < ids.len()) {
+            let mut parts: Vec<(Sequence, &[u32], Range<usize>)> = Vec::new();
+            let mut owners = Vec::new();
+            for (index, (ids, size)) in all.iter().enumerate() {
+                let start = done[index].len();
+                let range = start..ids.len().min(start + size);
+                if !range.is_empty() {
+                    owners.extend(vec![index; range.len()]);
+                    parts.push((sequences[index], ids, range));
+                }
+            }
+            for (owner, row) in owners.into_iter().zip(self.step(&parts)) {
+                done[owner].push(row);
+            }
+        }
+        for sequence in sequences {
+            self.ops.kv_free(sequence);
+        }
+        done
+    }
+}
+
+pub(crate) fn assert_same(found: &[Vec<u32>], expected: &[Vec<u32>], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (position, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!(found == expected, "{what}: row {position} differs");
+    }
+}

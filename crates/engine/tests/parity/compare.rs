@@ -1,0 +1,118 @@
+//! A model against its golden, and against itself.
+
+use std::fmt::Write;
+
+use mlxk_models::{ModelError, registry};
+use mlxk_ops::OpsError;
+
+use crate::golden::Golden;
+use crate::made::Made;
+use crate::runner::{Runner, assert_same};
+
+/// Largest `max|Δlogit| / std(logits)` that passes.
+pub(crate) const BOUND: f32 = 2e-4;
+
+/// What came of a case.
+pub(crate) enum Outcome {
+    Ran(Agreement),
+    /// The build does not know the family, one of its options or the mode.
+    NotYet(String),
+}
+
+/// How near the logits and the tokens are.
+#[derive(Debug)]
+pub(crate) struct Agreement {
+    /// `max|Δlogit| / std(logits)` over the rows of the golden.
+    pub(crate) error: f32,
+    /// Steps whose token is the golden's.
+    pub(crate) same_tokens: usize,
+    /// Steps whose token is another one, where the golden's leads by less than the bound.
+    pub(crate) near_ties: usize,
+    /// All others, by their number.
+    pub(crate) misses: Vec<usize>,
+}
+
+impl Agreement {
+    pub(crate) fn passes(&self) -> bool {
+        self.error <= BOUND && self.misses.is_empty()
+    }
+
+    /// What came of the tokens, in words.
+    pub(crate) fn greedy(&self) -> String {
+        let mut words = format!("{} equal", self.same_tokens);
+        if self.near_ties > 0 {
+            let _ = write!(words, ", {} near ties", self.near_ties);
+        }
+        if !self.misses.is_empty() {
+            let _ = write!(words, ", wrong at {:?}", self.misses);
+        }
+        words
+    }
+}
+
+/// Loads a checkpoint in exact mode; the reason where this build cannot run it.
+fn load(made: &Made, threads: usize) -> Result<Runner, String> {
+    let folder = made.write();
+    Runner::load(folder.path(), true, threads).map_err(|error| match error {
+        ModelError::UnknownModelType { .. }
+        | ModelError::Multimodal { .. }
+        | ModelError::Unsupported { .. }
+        | ModelError::Ops(OpsError::Unsupported { .. }) => error.to_string(),
+        _ => panic!("{error}"),
+    })
+}
+
+/// Whether the registry has the family.
+pub(crate) fn known(made: &Made) -> bool {
+    registry::supported().iter().any(|&name| made.config["model_type"] == name)
+}
+
+/// Compares the logits of the prompt, then each of the tokens that follow; every one is computed
+/// after the golden's tokens, so that one near tie does not hide the rest.
+pub(crate) fn agreement(golden: &Golden, made: &Made) -> Outcome {
+    if !known(made) {
+        return Outcome::NotYet("family".to_owned());
+    }
+    let mut runner = match load(made, 1) {
+        Ok(runner) => runner,
+        Err(reason) => return Outcome::NotYet(reason),
+    };
+    let all = golden.all_ids();
+    let rows = runner.in_steps(&all, [all.len()]);
+    let difference = golden.rows.iter().zip(&golden.logits).flat_map(|(&row, expected)| {
+        rows[row].iter().zip(expected).map(|(bits, x)| (f32::from_bits(*bits) - x).abs())
+    });
+    let error = difference.fold(0.0_f32, f32::max) / golden.std;
+    let mut found = Agreement { error, same_tokens: 0, near_ties: 0, misses: Vec::new() };
+    for (step, (&token, &margin)) in golden.greedy.iter().zip(&golden.margins).enumerate() {
+        let logits = rows[golden.ids.len() - 1 + step].iter().map(|&bits| f32::from_bits(bits));
+        let (best, _) = logits.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        if best == token as usize {
+            found.same_tokens += 1;
+        } else if margin < BOUND {
+            found.near_ties += 1;
+        } else {
+            found.misses.push(step);
+        }
+    }
+    Outcome::Ran(found)
+}
+
+/// The same bits whatever the chunks, the threads and the company, over a sequence that passes the
+/// windows, the original contexts and several pages of the cache.
+pub(crate) fn assert_equivalent(golden: &Golden, made: &Made) {
+    let (Ok(mut one), Ok(mut two)) = (load(made, 1), load(made, 2)) else { return };
+    let ids = &golden.ids[..110];
+    let name = &golden.name;
+    let whole = one.in_steps(ids, [ids.len()]);
+    let chunks = [1, 7, 32, 31, 2, ids.len()];
+    assert_same(&two.in_steps(ids, chunks), &whole, &format!("{name}: in chunks, two threads"));
+    let single = std::iter::once(ids.len() - 40).chain([1; 40]);
+    assert_same(&one.in_steps(ids, single), &whole, &format!("{name}: token by token"));
+    let other = &golden.greedy[..50];
+    let alone = one.in_steps(other, [other.len()]);
+    let batch = two.side_by_side(&[(ids, 33), (other, 9), (&ids[..6], 1)]);
+    assert_same(&batch[0], &whole, &format!("{name}: in a batch"));
+    assert_same(&batch[1], &alone, &format!("{name}: second of a batch"));
+    assert_same(&batch[2], &whole[..6], &format!("{name}: third of a batch"));
+}

@@ -1,0 +1,75 @@
+//! Defects that the comparison has to notice, planted in a checkpoint or its configuration.
+
+use mlxk_format::ElementType;
+use serde_json::{Value, json};
+
+use crate::made::{Made, Stored};
+
+/// A defect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    RopeBase,
+    SwappedKvHead,
+    NoQNorm,
+    Window(i64),
+    ScaleSign,
+    SwappedNibble,
+}
+
+impl Fault {
+    pub(crate) fn plant(self, made: &mut Made) {
+        match self {
+            Self::RopeBase => {
+                let theta = made.config["rope_theta"].as_f64().unwrap();
+                made.config["rope_theta"] = json!(theta * 1.01);
+            }
+            Self::SwappedKvHead => {
+                let heads = size(&made.config, "num_key_value_heads");
+                for part in module(made, "model.layers.1.self_attn.k_proj") {
+                    let head = part.data.len() / heads;
+                    let (first, rest) = part.data.split_at_mut(head);
+                    first.swap_with_slice(&mut rest[..head]);
+                }
+            }
+            Self::NoQNorm => {
+                let norm = module(made, "model.layers.1.self_attn.q_norm").next().unwrap();
+                assert_eq!(norm.dtype, ElementType::F32);
+                norm.data = norm.data.chunks(4).flat_map(|_| 1.0_f32.to_le_bytes()).collect();
+            }
+            Self::Window(change) => {
+                let window = size(&made.config, "sliding_window") as i64;
+                made.config["sliding_window"] = json!(window + change);
+            }
+            // One group of one row.
+            Self::ScaleSign => {
+                let scales = find(made, "model.layers.1.mlp.down_proj.scales");
+                // The sign of a little-endian BF16, and of an E4M3.
+                let sign = usize::from(scales.dtype == ElementType::Bf16);
+                scales.data[sign] ^= 0x80;
+            }
+            // One byte: two neighbouring weights.
+            Self::SwappedNibble => {
+                let packed = find(made, "model.layers.1.mlp.down_proj.weight");
+                let byte =
+                    packed.data.iter_mut().find(|byte| (**byte & 15).abs_diff(**byte >> 4) > 4);
+                let byte = byte.unwrap();
+                *byte = byte.rotate_left(4);
+            }
+        }
+    }
+}
+
+fn size(config: &Value, key: &str) -> usize {
+    config[key].as_u64().unwrap() as usize
+}
+
+/// All tensors of a module.
+fn module<'a>(made: &'a mut Made, path: &'a str) -> impl Iterator<Item = &'a mut Stored> {
+    made.tensors
+        .iter_mut()
+        .filter(move |part| part.name.rsplit_once('.').is_some_and(|(parent, _)| parent == path))
+}
+
+fn find<'a>(made: &'a mut Made, name: &str) -> &'a mut Stored {
+    made.tensors.iter_mut().find(|part| part.name == name).unwrap()
+}

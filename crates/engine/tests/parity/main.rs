@@ -1,0 +1,107 @@
+//! Parity with mlx-lm: every family and mode in exact mode against its own model code in f32, and
+//! the proof that the comparison notices what goes wrong. `cargo xtask parity` prints the table.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod compare;
+mod faults;
+mod golden;
+mod made;
+#[path = "../common/runner.rs"]
+mod runner;
+
+use std::sync::Mutex;
+
+use compare::{BOUND, Outcome, agreement, assert_equivalent};
+use faults::Fault;
+use made::Made;
+
+/// Does `work` with every case, `workers` at a time, and gives the results in order.
+fn for_every_case<T: Send>(workers: usize, work: impl Fn(&str) -> T + Sync) -> Vec<(String, T)> {
+    let names = Mutex::new(golden::names());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let Some(name) = names.lock().unwrap().pop() else { return };
+                    let result = work(&name);
+                    done.lock().unwrap().push((name, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by(|a, b| a.0.cmp(&b.0));
+    done
+}
+
+/// Whether a family or mode that this build does not run is a failure.
+const STRICT: bool = true;
+
+#[test]
+fn every_case_agrees_with_mlx_lm() {
+    let results = for_every_case(2, |name| {
+        let golden = golden::read(name);
+        agreement(&golden, &Made::new(&golden))
+    });
+    let (mut ran, mut failed) = (0, Vec::new());
+    println!("{:<24} {:<12} {:>8}  greedy tokens", "model", "mode", "error");
+    for (name, outcome) in &results {
+        let (model, mode) = name.rsplit_once('-').unwrap();
+        let (error, greedy, passes) = match outcome {
+            Outcome::NotYet(reason) => ("not yet".to_owned(), reason.clone(), !STRICT),
+            Outcome::Ran(found) => {
+                ran += 1;
+                (format!("{:.1e}", found.error), found.greedy(), found.passes())
+            }
+        };
+        let verdict = if passes { "" } else { "  MISS" };
+        println!("{model:<24} {mode:<12} {error:>8}  {greedy}{verdict}");
+        if !passes {
+            failed.push(name);
+        }
+    }
+    println!("{ran} of {} cases ran; bound {BOUND:e}", results.len());
+    assert!(failed.is_empty(), "beyond the bound: {failed:?}");
+    assert!(ran >= 106, "only {ran} cases ran");
+}
+
+#[test]
+fn every_case_has_the_same_bits_however_it_is_divided() {
+    // Models that compute in two threads themselves.
+    for_every_case(1, |name| {
+        let golden = golden::read(name);
+        let made = Made::new(&golden);
+        if compare::known(&made) {
+            assert_equivalent(&golden, &made);
+        }
+    });
+}
+
+#[test]
+fn planted_faults_are_noticed() {
+    let cases = [
+        ("llama-llama3-f32", Fault::RopeBase),
+        ("llama-plain-affine4g64", Fault::RopeBase),
+        ("llama-plain-affine4g64", Fault::SwappedKvHead),
+        ("qwen3-plain-f32", Fault::NoQNorm),
+        ("mistral-window-f32", Fault::Window(1)),
+        ("mistral-window-f32", Fault::Window(-1)),
+        ("llama-plain-affine4g64", Fault::ScaleSign),
+        ("llama-plain-nvfp4", Fault::ScaleSign),
+        ("llama-plain-affine4g64", Fault::SwappedNibble),
+        ("llama-plain-mxfp4", Fault::SwappedNibble),
+    ];
+    for (name, fault) in cases {
+        let golden = golden::read(name);
+        let mut made = Made::new(&golden);
+        fault.plant(&mut made);
+        match agreement(&golden, &made) {
+            Outcome::NotYet(reason) => println!("{name:<24} {fault:<16?} not yet: {reason}"),
+            Outcome::Ran(found) => {
+                println!("{name:<24} {:<16} {:.1e}", format!("{fault:?}"), found.error);
+                assert!(found.error > BOUND, "{name} with {fault:?} passes: {found:?}");
+            }
+        }
+    }
+}

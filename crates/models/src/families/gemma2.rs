@@ -1,0 +1,48 @@
+//! Gemma 2 (Gemma Team, 2024, arXiv:2408.00118): norms around attention and feed-forward, capped
+//! scores and logits.
+
+use mlxk_ops::Activation;
+
+use super::Common;
+use crate::ModelError;
+use crate::config::Config;
+use crate::decoder::{DecoderSpec, NormNames};
+use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    require_gelu_tanh(config)?;
+    let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
+        Common::from_config(config, 8192)?;
+    let sizes = AttentionSizes::from_config(config)?;
+    let scalar = config.optional_positive("query_pre_attn_scalar")?.unwrap_or(144.0);
+    let cap = config.optional_positive("attn_logit_softcapping")?.unwrap_or(50.0);
+    let attention = GroupedSpec {
+        scale: (1.0 / scalar.sqrt()) as f32,
+        soft_cap: Some(cap as f32),
+        ..GroupedSpec::plain(sizes)
+    };
+    let norm = NormSpec { kind: NormKind::RmsPlusOne, ..norm };
+    let mlp = MlpSpec { activation: Activation::GeluTanh, ..mlp };
+    let rope = rope_spec(config, sizes.head_dim, 10_000.0)?;
+    let sizes = (vocab_size, max_positions);
+    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
+    let cap = config.optional_positive("final_logit_softcapping")?.unwrap_or(30.0);
+    Ok(DecoderSpec {
+        tied: Some(true),
+        names: NormNames::SANDWICH,
+        embed_scale: (spec.hidden as f64).sqrt() as f32,
+        logit_cap: Some(cap as f32),
+        ..spec
+    })
+}
+
+/// Gemma's activation, under the names that files give it.
+pub(super) fn require_gelu_tanh(config: &Config<'_>) -> Result<(), ModelError> {
+    for key in ["hidden_activation", "hidden_act"] {
+        match config.text(key)? {
+            None | Some("gelu_pytorch_tanh" | "gelu") => {}
+            Some(other) => return Err(config.unsupported(key, other, "`gelu_pytorch_tanh`")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Gemma 3 (Gemma Team, 2025, arXiv:2503.19786): windows with a rotary base of their own in five of
+//! six layers, norms on the heads of queries and keys; and its wrapper beside a vision tower.
+
+use mlxk_ops::{Activation, RopeSpec};
+
+use super::gemma2::require_gelu_tanh;
+use crate::ModelError;
+use crate::config::{Config, limit};
+use crate::decoder::{DecoderSpec, NormNames};
+use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, QkNorm, scaled_rope};
+
+/// Tensors of the vision part.
+const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    text_spec(config, config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(262_144))
+}
+
+/// `gemma3`: a vision tower, which is left out, and the language model.
+pub(crate) fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
+    // As mlx-lm: the wrapper's vocabulary, or its usual one, whatever the text part says.
+    let vocab_size = config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(262_208);
+    let spec = text_spec(&text, vocab_size)?;
+    Ok(DecoderSpec { prefix: "language_model.", skipped: VISION, ..spec })
+}
+
+fn text_spec(config: &Config<'_>, vocab_size: usize) -> Result<DecoderSpec, ModelError> {
+    require_gelu_tanh(config)?;
+    let size =
+        |key, max, default| config.optional_size(key, max).map(|found| found.unwrap_or(default));
+    let sizes = AttentionSizes {
+        hidden: size("hidden_size", limit::WIDTH, 1152)?,
+        heads: size("num_attention_heads", limit::HEADS, 8)?,
+        kv_heads: size("num_key_value_heads", limit::HEADS, 4)?,
+        head_dim: size("head_dim", limit::HEAD_DIM, 256)?,
+    };
+    sizes.check(config)?;
+    let norm = NormSpec {
+        kind: NormKind::RmsPlusOne,
+        eps: config.optional_positive("rms_norm_eps")?.unwrap_or(1e-6) as f32,
+    };
+    let scalar = config.optional_positive("query_pre_attn_scalar")?.unwrap_or(256.0);
+    let attention = GroupedSpec {
+        qk_norm: Some(QkNorm::Heads(norm)),
+        scale: (1.0 / scalar.sqrt()) as f32,
+        ..GroupedSpec::plain(sizes)
+    };
+    let mlp = MlpSpec {
+        activation: Activation::GeluTanh,
+        ..MlpSpec::gated(size("intermediate_size", limit::WIDTH, 6912)?)
+    };
+    let layers = size("num_hidden_layers", limit::LAYERS, 26)?;
+    let max_positions = size("max_position_embeddings", limit::POSITIONS, 32_768)?;
+    let [global, local] = ropes(config, sizes.head_dim)?;
+    let mut spec =
+        DecoderSpec::plain(attention, (norm, mlp), layers, global, (vocab_size, max_positions));
+    spec.ropes.push(local);
+    let window = size("sliding_window", limit::POSITIONS, 512)?;
+    let pattern = size("sliding_window_pattern", limit::LAYERS, 6)?;
+    for (index, layer) in spec.layers.iter_mut().enumerate() {
+        if !(index + 1).is_multiple_of(pattern) {
+            (layer.window, layer.rope) = (Some(window), Some(1));
+        }
+    }
+    Ok(DecoderSpec {
+        names: NormNames::SANDWICH,
+        // mlx-lm rounds the factor to bfloat16, whatever it computes in.
+        embed_scale: half::bf16::from_f64((spec.hidden as f64).sqrt()).to_f32(),
+        ..spec
+    })
+}
+
+/// The rotary embeddings of global layers and of windowed ones.
+fn ropes(config: &Config<'_>, head_dim: usize) -> Result<[RopeSpec; 2], ModelError> {
+    let parameters = config.child("rope_parameters")?;
+    let of = |kind: &str, theta_key: &str, default| -> Result<RopeSpec, ModelError> {
+        // Newer files have one object per kind of layer instead of the older keys.
+        if let Some(parameters) = &parameters
+            && let Some(own) = parameters.child(kind)?
+        {
+            let theta = own.optional_positive("rope_theta")?.unwrap_or(default);
+            return scaled_rope(config, Some(&own), head_dim, theta);
+        }
+        let theta = config.optional_positive(theta_key)?.unwrap_or(default);
+        let scaling = if kind == "full_attention" { config.child("rope_scaling")? } else { None };
+        scaled_rope(config, scaling.as_ref(), head_dim, theta)
+    };
+    Ok([
+        of("full_attention", "rope_theta", 1_000_000.0)?,
+        of("sliding_attention", "rope_local_base_freq", 10_000.0)?,
+    ])
+}

@@ -1,0 +1,32 @@
+//! GLM-4 0414 (GLM Team, 2024, arXiv:2406.12793): norms around attention and feed-forward, rotary
+//! positions in neighbouring pairs of half of each head.
+
+use super::Common;
+use crate::ModelError;
+use crate::config::Config;
+use crate::decoder::{DecoderSpec, NormNames};
+use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
+
+const NAMES: NormNames = NormNames {
+    attention_in: Some("input_layernorm"),
+    attention_out: Some("post_self_attn_layernorm"),
+    mlp_in: Some("post_attention_layernorm"),
+    mlp_out: Some("post_mlp_layernorm"),
+};
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
+    let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
+        Common::from_config(config, 32_768)?;
+    let sizes = AttentionSizes::from_config(config)?;
+    let qkv = config.flag("attention_bias")?.unwrap_or(false);
+    let attention =
+        GroupedSpec { biases: Biases { qkv, output: false }, ..GroupedSpec::plain(sizes) };
+    let dims = config.rotary_dims(sizes.head_dim)?;
+    let mut rope = partial_rope_spec(config, dims, 10_000.0)?;
+    rope.interleaved = config.flag("rope_traditional")?.unwrap_or(true);
+    let mlp = MlpSpec { kind: MlpKind::Fused, ..mlp };
+    let sizes = (vocab_size, max_positions);
+    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
+    Ok(DecoderSpec { tied: Some(false), names: NAMES, ..spec })
+}

@@ -1,0 +1,51 @@
+//! gpt-oss (OpenAI, 2025, arXiv:2508.10925): a mixture of experts with clipped gates, attention
+//! with sinks (Xiao et al., 2023, arXiv:2309.17453) and windows in every other layer.
+
+use mlxk_ops::{Activation, RouteScores, RouteSpec};
+
+use super::Common;
+use crate::ModelError;
+use crate::config::{Config, limit};
+use crate::decoder::DecoderSpec;
+use crate::parts::{
+    AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, layer_windows, rope_spec,
+};
+
+const NAMES: ExpertNames = ExpertNames { router: "mlp.router", experts: "mlp.experts", shared: "" };
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
+        Common::from_config(config, 131_072)?;
+    let sizes = AttentionSizes::from_config(config)?;
+    let attention =
+        GroupedSpec { biases: Biases::all(true), sinks: true, ..GroupedSpec::plain(sizes) };
+    let rope = rope_spec(config, sizes.head_dim, 150_000.0)?;
+    let window = config.optional_size("sliding_window", limit::POSITIONS)?.unwrap_or(128);
+    let windows = match config.get("layer_types") {
+        Some(_) => layer_windows(config, layers, layers)?,
+        None => (0..layers).map(|layer| (layer % 2 == 0).then_some(window)).collect(),
+    };
+    let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(128);
+    let mixture = ExpertsSpec {
+        names: NAMES,
+        experts,
+        intermediate: mlp.intermediate,
+        route: RouteSpec {
+            experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(4),
+            scores: RouteScores::SoftmaxOfChosen,
+            correction: None,
+            groups: None,
+            normalize: false,
+            scale: 1.0,
+        },
+        has_correction: false,
+        bias: true,
+        activation: Activation::ClippedSwiglu { alpha: 1.702, limit: 7.0 },
+        shared: None,
+    };
+    let sizes = (vocab_size, max_positions);
+    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes)
+        .with_windows(&windows)
+        .with_experts(&mixture, |_| true);
+    Ok(DecoderSpec { tied: Some(false), ..spec })
+}

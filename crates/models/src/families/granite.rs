@@ -1,0 +1,20 @@
+//! Granite 3 (IBM, 2024): Llama with factors on embeddings, scores, residual stream and logits.
+
+use super::llama;
+use crate::ModelError;
+use crate::config::Config;
+use crate::decoder::{AttentionKind, DecoderSpec};
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let mut spec = llama::spec(config)?;
+    if let AttentionKind::Grouped(attention) = &mut spec.attention {
+        attention.scale = config.positive("attention_multiplier")? as f32;
+    }
+    Ok(DecoderSpec {
+        embed_scale: config.positive("embedding_multiplier")? as f32,
+        residual_scale: Some(config.positive("residual_multiplier")? as f32),
+        logit_scale: Some((1.0 / config.positive("logits_scaling")?) as f32),
+        tied: spec.tied.or(Some(true)),
+        ..spec
+    })
+}

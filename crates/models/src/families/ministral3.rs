@@ -1,0 +1,53 @@
+//! Ministral 3 (Mistral AI, 2025): Mistral with YaRN and scores that grow with the position; and
+//! Mistral Small 3's wrapper, whose language model stands beside a vision tower.
+
+use mlxk_ops::ScoreGrowth;
+
+use super::{Common, llama};
+use crate::ModelError;
+use crate::config::{Config, limit};
+use crate::decoder::DecoderSpec;
+use crate::parts::{AttentionSizes, GroupedSpec, layer_windows, rope_spec};
+
+/// Tensors of the vision part.
+const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
+    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
+        Common::from_config(config, 131_072)?;
+    let windows = layer_windows(config, layers, layers)?;
+    let sizes = AttentionSizes::from_config(config)?;
+    let parameters =
+        config.child("rope_parameters")?.ok_or_else(|| config.missing("rope_parameters"))?;
+    let growth = ScoreGrowth {
+        beta: parameters.number_or("llama_4_scaling_beta", 0.0)? as f32,
+        step: parameters.size("original_max_position_embeddings", limit::POSITIONS)?,
+    };
+    let rope = rope_spec(config, sizes.head_dim, 1_000_000.0)?;
+    let attention = GroupedSpec::plain(sizes);
+    let sizes = (vocab_size, max_positions);
+    let mut spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
+    for layer in &mut spec.layers {
+        layer.growth = Some(growth);
+    }
+    Ok(DecoderSpec { tied, ..spec.with_windows(&windows) })
+}
+
+/// `mistral3`: a vision tower, which is left out, and a Mistral or a Ministral 3.
+pub(crate) fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
+    let inner = match text.text("model_type")? {
+        Some("ministral3") => spec(&text)?,
+        Some("mistral" | "llama") | None => llama::spec(&text)?,
+        Some(other) => {
+            return Err(text.unsupported("model_type", other, "`mistral`, `ministral3`"));
+        }
+    };
+    Ok(DecoderSpec {
+        prefix: "language_model.",
+        skipped: VISION,
+        tied: inner.tied.or(Some(false)),
+        ..inner
+    })
+}

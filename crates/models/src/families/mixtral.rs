@@ -1,0 +1,40 @@
+//! Mixtral (Jiang et al., 2024, arXiv:2401.04088): Mistral as a mixture of experts.
+
+use mlxk_ops::{Activation, RouteScores, RouteSpec};
+
+use super::llama;
+use crate::ModelError;
+use crate::config::{Config, limit};
+use crate::decoder::DecoderSpec;
+use crate::parts::{AttentionSizes, ExpertNames, ExpertsSpec, partial_rope_spec};
+
+const NAMES: ExpertNames = ExpertNames {
+    router: "block_sparse_moe.gate",
+    experts: "block_sparse_moe.switch_mlp",
+    shared: "",
+};
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let dense = llama::spec(config)?;
+    let head_dim = AttentionSizes::from_config(config)?.head_dim;
+    let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(8);
+    let mixture = ExpertsSpec {
+        names: NAMES,
+        experts,
+        intermediate: config.size("intermediate_size", limit::WIDTH)?,
+        route: RouteSpec {
+            experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(2),
+            scores: RouteScores::SoftmaxOfChosen,
+            correction: None,
+            groups: None,
+            normalize: false,
+            scale: 1.0,
+        },
+        has_correction: false,
+        bias: false,
+        activation: Activation::Silu,
+        shared: None,
+    };
+    let ropes = vec![partial_rope_spec(config, head_dim, 1_000_000.0)?];
+    Ok(DecoderSpec { ropes, ..dense.with_experts(&mixture, |_| true) })
+}

@@ -1,0 +1,22 @@
+//! Phi-3, Phi-3.5 and Phi-4 (Abdin et al., 2024, arXiv:2404.14219): Llama with fused projections,
+//! LongRoPE, and in Phi-4-mini rotary positions in a part of each head.
+
+use super::Common;
+use crate::ModelError;
+use crate::config::Config;
+use crate::decoder::DecoderSpec;
+use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
+    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
+        Common::from_config(config, 131_072)?;
+    let sizes = AttentionSizes::from_config(config)?;
+    let attention = GroupedSpec { fused: true, ..GroupedSpec::plain(sizes) };
+    let dims = config.rotary_dims(sizes.head_dim)?;
+    let rope = partial_rope_spec(config, dims, 10_000.0)?;
+    let mlp = MlpSpec { kind: MlpKind::Fused, ..mlp };
+    let sizes = (vocab_size, max_positions);
+    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
+    Ok(DecoderSpec { tied: tied.or(Some(false)), ..spec })
+}

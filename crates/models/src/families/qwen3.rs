@@ -1,0 +1,63 @@
+//! Qwen3, dense and as a mixture of experts (Yang et al., 2025, arXiv:2505.09388): Qwen2 with
+//! norms on the heads of queries and keys instead of biases.
+
+use mlxk_ops::{Activation, RouteScores, RouteSpec};
+
+use super::{Common, qwen2};
+use crate::ModelError;
+use crate::config::{Config, limit};
+use crate::decoder::DecoderSpec;
+use crate::parts::{
+    AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, QkNorm, rope_spec,
+};
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
+    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
+        Common::from_config(config, 32_768)?;
+    let windows = qwen2::windows(config, layers)?;
+    let sizes = AttentionSizes::from_config(config)?;
+    let bias = config.flag("attention_bias")?.unwrap_or(false);
+    let attention = GroupedSpec {
+        biases: Biases::all(bias),
+        qk_norm: Some(QkNorm::Heads(norm)),
+        ..GroupedSpec::plain(sizes)
+    };
+    let rope = rope_spec(config, sizes.head_dim, 1_000_000.0)?;
+    let sizes = (vocab_size, max_positions);
+    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
+    Ok(DecoderSpec { tied, ..spec.with_windows(&windows) })
+}
+
+pub(crate) fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let dense = spec(config)?;
+    let experts = config.size("num_experts", limit::EXPERTS)?;
+    let mixture = ExpertsSpec {
+        names: ExpertNames::USUAL,
+        experts,
+        intermediate: config.size("moe_intermediate_size", limit::WIDTH)?,
+        route: RouteSpec {
+            experts_per_row: config.size("num_experts_per_tok", experts)?,
+            scores: RouteScores::Softmax,
+            correction: None,
+            groups: None,
+            normalize: config.flag("norm_topk_prob")?.unwrap_or(false),
+            scale: 1.0,
+        },
+        has_correction: false,
+        bias: false,
+        activation: Activation::Silu,
+        shared: None,
+    };
+    let step = config.optional_size("decoder_sparse_step", limit::LAYERS)?.unwrap_or(1);
+    let dense_layers: Vec<usize> = match config.get("mlp_only_layers") {
+        None => vec![],
+        Some(list) => list
+            .as_array()
+            .and_then(|list| list.iter().map(|index| index.as_u64().map(|i| i as usize)).collect())
+            .ok_or_else(|| config.bad("mlp_only_layers", "a list of layers"))?,
+    };
+    Ok(dense.with_experts(&mixture, |layer| {
+        !dense_layers.contains(&layer) && (layer + 1).is_multiple_of(step)
+    }))
+}

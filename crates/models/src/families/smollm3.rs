@@ -1,0 +1,26 @@
+//! SmolLM3 (Hugging Face, 2025): Llama whose every fourth layer has no positions (Yang et al.,
+//! 2025, arXiv:2501.18795).
+
+use super::llama;
+use crate::ModelError;
+use crate::config::{Config, limit};
+use crate::decoder::DecoderSpec;
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let mut spec = llama::spec(config)?;
+    let layers = spec.layers.len();
+    let interval = config.optional_size("no_rope_layer_interval", limit::LAYERS)?.unwrap_or(4);
+    let with_rope: Vec<bool> = match config.get("no_rope_layers") {
+        None => (0..layers).map(|layer| !(layer + 1).is_multiple_of(interval)).collect(),
+        // In spite of its name it is 1 for the layers that have positions.
+        Some(list) => list
+            .as_array()
+            .filter(|list| list.len() == layers)
+            .and_then(|list| list.iter().map(|flag| flag.as_u64().map(|flag| flag != 0)).collect())
+            .ok_or_else(|| config.bad("no_rope_layers", format!("a list of {layers} numbers")))?,
+    };
+    for (layer, with_rope) in spec.layers.iter_mut().zip(with_rope) {
+        layer.rope = layer.rope.filter(|_| with_rope);
+    }
+    Ok(spec)
+}

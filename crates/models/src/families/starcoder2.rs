@@ -1,0 +1,41 @@
+//! StarCoder2 (Lozhkov et al., 2024, arXiv:2402.19173): biases throughout, norms by mean and
+//! variance, a plain feed-forward part with GELU.
+
+use mlxk_ops::Activation;
+
+use crate::ModelError;
+use crate::config::{Config, limit};
+use crate::decoder::DecoderSpec;
+use crate::parts::{
+    AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormKind, NormSpec, rope_spec,
+};
+
+pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    // As mlx-lm: the exact GELU, although files name its approximation by tanh.
+    if let Some(activation) = config.text("hidden_act")?
+        && !activation.starts_with("gelu")
+    {
+        return Err(config.unsupported("hidden_act", activation, "`gelu`, `gelu_pytorch_tanh`"));
+    }
+    let sizes = AttentionSizes::from_config(config)?;
+    let attention = GroupedSpec { biases: Biases::all(true), ..GroupedSpec::plain(sizes) };
+    let norm = NormSpec {
+        kind: NormKind::Layer { bias: true },
+        eps: config.optional_positive("norm_epsilon")?.unwrap_or(1e-5) as f32,
+    };
+    let mlp = MlpSpec {
+        intermediate: config.size("intermediate_size", limit::WIDTH)?,
+        kind: MlpKind::Plain,
+        bias: true,
+        activation: Activation::Gelu,
+    };
+    let layers = config.size("num_hidden_layers", limit::LAYERS)?;
+    let rope = rope_spec(config, sizes.head_dim, 100_000.0)?;
+    let vocab_size = config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(49_152);
+    let max_positions =
+        config.optional_size("max_position_embeddings", limit::POSITIONS)?.unwrap_or(16_384);
+    let sizes = (vocab_size, max_positions);
+    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
+    let tied = config.flag("tie_word_embeddings")?.or(Some(true));
+    Ok(DecoderSpec { tied, ..spec })
+}

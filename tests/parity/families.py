@@ -1,0 +1,236 @@
+"""The cases: a small configuration for every family, and the modes that its weights are stored in.
+
+Sequences are 160 tokens and 64 more that follow, so that they pass every WINDOW and ORIGINAL
+context below. Widths are multiples of 64 wherever a group of 64 has to divide them.
+"""
+
+WINDOW = 20
+ORIGINAL = 48
+VOCABULARY = 256
+
+
+def base(model_type, **changes):
+    """What nearly every family has in its configuration."""
+    config = {
+        "model_type": model_type, "hidden_size": 128, "num_hidden_layers": 3,
+        "intermediate_size": 192, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-5, "vocab_size": VOCABULARY, "rope_theta": 10000.0,
+        "max_position_embeddings": 512, "tie_word_embeddings": False,
+    }
+    config.update(changes)
+    return {key: value for key, value in config.items() if value is not None}
+
+
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": ORIGINAL}
+YARN = {"rope_type": "yarn", "factor": 4.0, "beta_fast": 8.0, "beta_slow": 0.5,
+        "original_max_position_embeddings": ORIGINAL}
+MSCALE = {"type": "yarn", "factor": 4.0, "beta_fast": 8, "beta_slow": 0.5, "mscale": 1.0,
+          "mscale_all_dim": 0.7, "original_max_position_embeddings": ORIGINAL}
+
+
+def longrope(original):
+    pairs = 16
+    return {
+        "rope_scaling": {
+            "type": "longrope", "original_max_position_embeddings": original,
+            "short_factor": [round(1.0 + 0.02 * i, 2) for i in range(pairs)],
+            "long_factor": [round(1.2 + 0.35 * i, 2) for i in range(pairs)],
+        },
+        "original_max_position_embeddings": original,
+        "max_position_embeddings": 4 * original,
+    }
+
+
+def windows(*letters):
+    names = {"s": "sliding_attention", "f": "full_attention"}
+    return [names[letter] for letter in letters]
+
+
+GEMMA3 = dict(head_dim=48, sliding_window=WINDOW, sliding_window_pattern=3, num_hidden_layers=4,
+              query_pre_attn_scalar=24, rope_theta=1000000.0, rope_local_base_freq=10000.0,
+              tie_word_embeddings=None)
+MINISTRAL = dict(
+    rope_theta=None, sliding_window=WINDOW, layer_types=windows("s", "f", "s"), head_dim=48,
+    rope_parameters={**YARN, "type": "yarn", "rope_theta": 10000.0, "mscale": 1.0,
+                     "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1})
+EXPERTS = dict(hidden_size=64, num_experts_per_tok=2)
+DEEPSEEK = dict(
+    num_key_value_heads=4, moe_intermediate_size=64, n_shared_experts=2, n_routed_experts=8,
+    num_experts_per_tok=3, n_group=4, topk_group=2, kv_lora_rank=64, qk_nope_head_dim=64,
+    qk_rope_head_dim=16, v_head_dim=32, first_k_dense_replace=1, moe_layer_freq=1,
+    routed_scaling_factor=1.5, rope_scaling=MSCALE)
+
+# Keys: family-variant. Variants of one family differ in what their configuration asks for.
+CONFIGS = {
+    "llama-llama3": base("llama", rope_scaling=LLAMA3),
+    "llama-linear": base("llama", head_dim=48, attention_bias=True, mlp_bias=True,
+                         tie_word_embeddings=True, rope_scaling={"type": "linear", "factor": 3.0}),
+    # Two layers and widths of 128 and 256, which groups of 128 divide, for the table of modes.
+    "llama-plain": base("llama", num_hidden_layers=2, intermediate_size=256),
+    # A width that no group of 64 or 128 divides, nor of 32: `down_proj` stays dense.
+    "llama-odd": base("llama", num_hidden_layers=2, intermediate_size=144),
+    "mistral-window": base("mistral", head_dim=48, sliding_window=WINDOW,
+                           layer_types=windows("s", "f", "s")),
+    "qwen2-plain": base("qwen2", tie_word_embeddings=True),
+    "qwen3-plain": base("qwen3", head_dim=48),
+    "qwen3-yarn": base("qwen3", head_dim=32, rope_scaling=YARN, tie_word_embeddings=True),
+    "qwen3_moe-plain": base(
+        "qwen3_moe", head_dim=32, moe_intermediate_size=64, num_experts=8, norm_topk_prob=True,
+        decoder_sparse_step=1, mlp_only_layers=[1], **EXPERTS),
+    "qwen3_moe-raw": base(
+        "qwen3_moe", head_dim=16, moe_intermediate_size=64, num_experts=8, norm_topk_prob=False,
+        decoder_sparse_step=2, mlp_only_layers=[], **EXPERTS),
+    "mixtral-plain": base("mixtral", intermediate_size=128, num_local_experts=6, **EXPERTS),
+    "phi3-plain": base("phi3"),
+    "phi3-partial": base("phi3", partial_rotary_factor=0.75, tie_word_embeddings=True),
+    "phi3-longrope_above": base("phi3", **longrope(ORIGINAL)),
+    "phi3-longrope_below": base("phi3", **longrope(1024)),
+    "gemma3_text-plain": base("gemma3_text", **GEMMA3),
+    "gemma3_text-linear": base("gemma3_text", **{
+        **GEMMA3, "rope_scaling": {"rope_type": "linear", "factor": 8.0}, "head_dim": 32}),
+    "gemma3-vision": {
+        "model_type": "gemma3", "vocab_size": VOCABULARY,
+        "text_config": base("gemma3_text", **GEMMA3),
+        "vision_config": {"hidden_size": 32, "model_type": "siglip_vision_model"},
+    },
+    "gemma2-plain": base("gemma2", head_dim=48, query_pre_attn_scalar=24,
+                         attn_logit_softcapping=4.0, final_logit_softcapping=1.0,
+                         tie_word_embeddings=None),
+    "smollm3-plain": base("smollm3", num_hidden_layers=4, no_rope_layer_interval=4,
+                          no_rope_layers=[1, 0, 1, 0], tie_word_embeddings=True),
+    "smollm3-interval": base("smollm3", num_hidden_layers=4, no_rope_layer_interval=2),
+    "ministral3-plain": base("ministral3", **MINISTRAL),
+    "mistral3-ministral": {
+        "model_type": "mistral3", "text_config": base("ministral3", **MINISTRAL),
+        "vision_config": {"hidden_size": 32, "model_type": "pixtral"},
+    },
+    "mistral3-mistral": {
+        "model_type": "mistral3", "text_config": base("mistral", head_dim=48),
+        "vision_config": {"hidden_size": 32, "model_type": "pixtral"},
+    },
+    "gpt_oss-plain": base(
+        "gpt_oss", hidden_size=64, intermediate_size=64, head_dim=32, num_hidden_layers=4,
+        num_local_experts=6, num_experts_per_tok=2, sliding_window=WINDOW,
+        layer_types=windows("s", "f", "s", "f"), tie_word_embeddings=None, rope_theta=150000,
+        rope_scaling={**YARN, "truncate": False}),
+    "granite-plain": base("granite", attention_multiplier=0.2, embedding_multiplier=2.0,
+                          residual_multiplier=0.6, logits_scaling=4.0, attention_bias=False,
+                          mlp_bias=False, tie_word_embeddings=True),
+    "granite-bias": base("granite", attention_multiplier=0.2, embedding_multiplier=2.0,
+                         residual_multiplier=0.6, logits_scaling=4.0, attention_bias=True,
+                         mlp_bias=True, tie_word_embeddings=False),
+    "olmo2-plain": base("olmo2", head_dim=48),
+    "cohere2-plain": base(
+        "cohere2", head_dim=32, layer_norm_eps=1e-5, logit_scale=0.25, sliding_window=WINDOW,
+        sliding_window_pattern=3, num_hidden_layers=4, attention_bias=False,
+        layer_norm_bias=False, tie_word_embeddings=None, rms_norm_eps=None),
+    "cohere2-bias": base(
+        "cohere2", head_dim=32, layer_norm_eps=1e-5, logit_scale=0.25, sliding_window=WINDOW,
+        sliding_window_pattern=2, num_hidden_layers=4, attention_bias=True, layer_norm_bias=True,
+        tie_word_embeddings=None, rms_norm_eps=None),
+    "starcoder2-plain": base("starcoder2", norm_epsilon=1e-5, tie_word_embeddings=True,
+                             rms_norm_eps=None),
+    "starcoder2-untied": base("starcoder2", norm_epsilon=1e-5, rms_norm_eps=None),
+    "deepseek_v2-plain": base("deepseek_v2", q_lora_rank=64, tie_word_embeddings=None,
+                              topk_method="group_limited_greedy", **DEEPSEEK),
+    "deepseek_v2-lite": base(
+        "deepseek_v2", q_lora_rank=None, tie_word_embeddings=None, attention_bias=True,
+        topk_method="greedy", **{**DEEPSEEK, "n_group": 1, "topk_group": 1}),
+    "deepseek_v3-plain": base("deepseek_v3", q_lora_rank=64, tie_word_embeddings=None,
+                              topk_method="noaux_tc", scoring_func="sigmoid", norm_topk_prob=True,
+                              **DEEPSEEK),
+    "deepseek_v3-lite": base(
+        "deepseek_v3", q_lora_rank=None, tie_word_embeddings=None, topk_method="noaux_tc",
+        scoring_func="sigmoid", norm_topk_prob=False, attention_bias=True,
+        **{**DEEPSEEK, "rope_scaling": None, "n_group": 1, "topk_group": 1}),
+    "glm4-plain": base("glm4", head_dim=32, attention_bias=True, partial_rotary_factor=0.5,
+                       tie_word_embeddings=None),
+}
+# A null says more than an absent key: mlx-lm's default of `q_lora_rank` is a number.
+for _name in ("deepseek_v2-lite", "deepseek_v3-lite"):
+    CONFIGS[_name]["q_lora_rank"] = None
+
+AFFINE = {"mode": "affine", "bits": 4, "group_size": 64}
+MXFP4 = {"mode": "mxfp4", "bits": 4, "group_size": 32}
+MXFP8 = {"mode": "mxfp8", "bits": 8, "group_size": 32}
+NVFP4 = {"mode": "nvfp4", "bits": 4, "group_size": 16}
+
+
+def affine(bits, group_size):
+    return {"mode": "affine", "bits": bits, "group_size": group_size}
+
+
+# Modes by name: how the matrices are quantized, and how all other floats are stored.
+MODES = {
+    "f32": (None, "float32"), "bf16": (None, "bfloat16"), "f16": (None, "float16"),
+    "mxfp4": (MXFP4, "bfloat16"), "mxfp8": (MXFP8, "bfloat16"), "nvfp4": (NVFP4, "bfloat16"),
+    "nvfp4global": ({**NVFP4, "global_scale": True}, "bfloat16"),
+    # Several modes in one checkpoint: 6 bits for `down_proj` and `v_proj`, dense `o_proj`.
+    "mixed": (AFFINE, "bfloat16"),
+    # The experts in blocks of MXFP4, the rest in 8 bits: how gpt-oss is published for MLX.
+    "experts": (affine(8, 64), "bfloat16"),
+    "expertsbf16": (MXFP4, "bfloat16"),
+}
+for _bits in (2, 3, 4, 5, 6, 8):
+    for _group in (32, 64, 128):
+        MODES[f"affine{_bits}g{_group}"] = (affine(_bits, _group), "float16" if _bits == 6 else "bfloat16")
+
+
+def overrides(mode, path):
+    """What a recipe says of one module: None where it follows the model's own rules."""
+    if mode == "mixed":
+        if path.endswith("o_proj"):
+            return False
+        if path.endswith(("down_proj", "v_proj")):
+            return affine(6, 64)
+        if path.endswith("lm_head"):
+            return MXFP8
+    if mode == "experts" and ".experts." in path:
+        return MXFP4
+    if mode == "expertsbf16" and ".experts." not in path:
+        return False
+    return None
+
+
+# Each family dense, in 4 bits with groups of 64, and in another mode; variants in one or two.
+CASES = {
+    "llama-llama3": ["f32", "affine4g64", "mxfp8"],
+    "llama-linear": ["bf16", "affine5g32"],
+    "llama-plain": [*(f"affine{b}g{g}" for b in (2, 3, 4, 5, 6, 8) for g in (32, 64, 128)),
+                    "mxfp4", "mxfp8", "nvfp4", "bf16", "f16", "f32", "mixed"],
+    "llama-odd": ["affine4g64", "mxfp4"],
+    "mistral-window": ["f32", "affine4g64", "affine8g64"],
+    "qwen2-plain": ["f32", "affine4g64", "affine8g32"],
+    "qwen3-plain": ["f32", "affine4g64", "mixed"],
+    "qwen3-yarn": ["affine6g64"],
+    "qwen3_moe-plain": ["f32", "affine4g64", "mxfp4"],
+    "qwen3_moe-raw": ["nvfp4global"],
+    "mixtral-plain": ["bf16", "affine4g64", "nvfp4global", "affine3g32"],
+    "phi3-plain": ["f32", "affine4g64", "affine2g64"],
+    "phi3-partial": ["affine4g64"],
+    "phi3-longrope_above": ["f32", "affine8g64"],
+    "phi3-longrope_below": ["f32"],
+    "gemma3_text-plain": ["f32", "affine4g64", "affine8g64"],
+    "gemma3_text-linear": ["affine4g32"],
+    "gemma3-vision": ["bf16", "affine4g64", "nvfp4"],
+    "gemma2-plain": ["f32", "affine4g64", "affine6g32"],
+    "smollm3-plain": ["f32", "affine4g64", "nvfp4"],
+    "smollm3-interval": ["affine5g64"],
+    "ministral3-plain": ["f32"],
+    "mistral3-ministral": ["bf16", "affine4g64", "affine6g64"],
+    "mistral3-mistral": ["affine4g64"],
+    "gpt_oss-plain": ["f32", "affine4g64", "experts", "expertsbf16"],
+    "granite-plain": ["f32", "affine4g64", "mxfp8"],
+    "granite-bias": ["nvfp4"],
+    "olmo2-plain": ["f32", "affine4g64", "affine3g64"],
+    "cohere2-plain": ["f32", "affine4g64", "affine8g64"],
+    "cohere2-bias": ["f16"],
+    "starcoder2-plain": ["f32", "affine4g64", "affine5g64"],
+    "starcoder2-untied": ["affine8g128"],
+    "deepseek_v2-plain": ["f32", "affine4g64", "affine6g32"],
+    "deepseek_v2-lite": ["affine4g32"],
+    "deepseek_v3-plain": ["f32", "affine4g64", "mxfp4"],
+    "deepseek_v3-lite": ["affine8g32"],
+    "glm4-plain": ["f32", "affine4g64", "mxfp4"],
+}

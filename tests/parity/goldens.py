@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""Writes fixtures/FAMILY-VARIANT-MODE.json: what mlx-lm's own model code says of small checkpoints.
+
+    python3 goldens.py [NAME ...]        (needs: mlx[cpu], mlx-lm, numpy)
+
+All arithmetic is in f32 on the CPU: MLX's CPU backend sums in the type of the activations, and looks
+blocks of mxfp4, mxfp8 and nvfp4 up as bf16, in which Gemma would then scale the embedding. The
+checkpoints themselves are not kept; `fill.py` and the tests make the same ones from a hash. A golden
+holds
+
+    config      config.json, with the quantization table as mlx-lm writes it (there it has a copy
+                under the name `quantization_config`)
+    dtype       how floats are stored, unless a tensor says otherwise
+    seed        what the names are prefixed with before they are hashed
+    tensors     [name, shape, centre, spread, {mode, bits, group_size, global_scale | dtype}];
+                a quantized matrix has the shape that it had before
+    ids         the prompt
+    rows        positions of the prompt whose logits are kept
+    logits      those rows, f32, little-endian, base64
+    std         standard deviation of the logits of the whole prompt
+    greedy      the 64 tokens that follow
+    margins     by how much the first of them leads over the second in each step, over `std`
+"""
+
+import base64
+import copy
+import json
+import sys
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from mlx.utils import tree_flatten, tree_unflatten
+from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.models.switch_layers import SwitchLinear
+from mlx_lm.utils import _get_classes, quantize_model
+
+from families import CASES, CONFIGS, MODES, ORIGINAL, VOCABULARY, WINDOW, overrides
+from fill import fill, rule, tokens
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PROMPT, STEPS = 160, 64
+SKIPPED = {
+    "vision_tower.vision_model.embeddings.patch_embedding.weight": (32, 3, 2, 2),
+    "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight": (32, 32),
+    "multi_modal_projector.mm_input_projection_weight": (32, 128),
+}
+
+
+def number(value):
+    """An f32 as JSON that reads back as the same f32."""
+    return float(np.float32(value))
+
+
+def build(config):
+    model_class, arguments = _get_classes(config)
+    return model_class(arguments.from_dict(copy.deepcopy(config)))
+
+
+def weights_of(model, config, seed):
+    """Every parameter by its checkpoint name, and how it was filled."""
+    gemma = config["model_type"].startswith("gemma")
+    tied = config["model_type"].startswith("gemma3")
+    plan = {}
+    for name, value in tree_flatten(model.parameters()):
+        if tied and name.endswith("lm_head.weight"):
+            continue
+        centre, spread = rule(name, value.shape, gemma)
+        plan[name] = (list(value.shape), number(centre), number(spread))
+    weights = {
+        name: mx.array(fill(f"{seed}/{name}", *how)) for name, how in plan.items()
+    }
+    if "vision_config" in config:
+        extra = {name: mx.array(fill(f"{seed}/{name}", s, 0.0, 0.5)) for name, s in SKIPPED.items()}
+        kept = model.sanitize({**weights, **extra})
+    elif hasattr(model, "sanitize"):
+        kept = model.sanitize(dict(weights))
+    else:
+        kept = weights
+    assert set(kept) == set(weights), "the names are not those that mlx-lm saves"
+    model.load_weights(list(kept.items()), strict=True)
+    return plan
+
+
+def quantize(model, config, mode):
+    """The model as mlx-lm quantizes it from f32, and its configuration."""
+    how = MODES[mode][0]
+    if how is None:
+        return model, copy.deepcopy(config)
+    own = getattr(model, "quant_predicate", None)
+
+    def predicate(path, module):
+        recipe = overrides(mode, path)
+        if recipe is not None:
+            return copy.deepcopy(recipe)
+        return own(path, module) if own else True
+
+    return quantize_model(
+        model, config, how["group_size"], how["bits"], how["mode"], how.get("global_scale", False),
+        quant_predicate=predicate)
+
+
+def store(model, dtype):
+    """Rounds every float to the type that it is stored in; the arithmetic stays in f32."""
+    kept = {}
+    for name, value in tree_flatten(model.parameters()):
+        if not mx.issubdtype(value.dtype, mx.floating):
+            continue
+        exact = name.endswith(("global_scale", "e_score_correction_bias"))
+        kept[name] = value if exact else value.astype(getattr(mx, dtype)).astype(mx.float32)
+    model.load_weights(list(kept.items()), strict=False)
+
+
+def table(model, plan, dtype):
+    """The list of tensors for the golden."""
+    modules = dict(model.named_modules())
+    rows = []
+    for name, (shape, centre, spread) in plan.items():
+        module = modules[name.rsplit(".", 1)[0]]
+        row = [name, shape, centre, spread]
+        if name.endswith(".weight") and hasattr(module, "bits"):
+            how = {"mode": module.mode, "bits": module.bits, "group_size": module.group_size}
+            if module.get("global_scale") is not None:
+                how["global_scale"] = True
+            row.append(how)
+        elif name.endswith("e_score_correction_bias") and dtype != "float32":
+            row.append({"dtype": "float32"})
+        rows.append(row)
+    return rows
+
+
+class Scores:
+    """Watches the scores of attention: their standard deviation over what may be seen, by call."""
+
+    def __enter__(self):
+        self.deviations = []
+        self.attention, self.softmax = mx.fast.scaled_dot_product_attention, mx.softmax
+        mx.fast.scaled_dot_product_attention = self.watch
+        return self
+
+    def __exit__(self, *_):
+        mx.fast.scaled_dot_product_attention = self.attention
+        mx.softmax = self.softmax
+
+    def watch(self, q, k, v, *, scale, mask=None, sinks=None, **rest):
+        assert all(x.dtype == mx.float32 for x in (q, k, v))
+        keys = mx.repeat(k, q.shape[1] // k.shape[1], axis=1)
+        scores = np.array((q * scale) @ keys.swapaxes(-1, -2))
+        seen = np.tril(np.ones(scores.shape[-2:], bool))
+        if isinstance(mask, mx.array):
+            mask = np.array(mask)
+            if mask.dtype == bool:
+                seen = seen & mask
+            else:
+                scores, seen = scores + mask, seen & (mask > -1e30)
+        self.deviations.append(float(scores[np.broadcast_to(seen, scores.shape)].std()))
+        return self.attention(q, k, v, scale=scale, mask=mask if mask is None or isinstance(mask, str)
+                              else mx.array(mask), sinks=sinks, **rest)
+
+    def watch_softmax(self):
+        """For models that spell attention out; a first row has one finite score."""
+        def softmax(scores, *rest, **named):
+            if scores.ndim > 3:
+                values = np.array(scores)
+                self.deviations.append(float(values[values > -1e30].std()))
+            return self.softmax(scores, *rest, **named)
+        mx.softmax = softmax
+
+
+def run(model, ids, gemma2=False):
+    """Logits of the prompt, the tokens that follow, their margins, and the scores' deviations."""
+    with Scores() as scores:
+        if gemma2:
+            scores.watch_softmax()
+        logits = np.array(model(mx.array([ids]))[0])
+    deviation = float(logits.astype(np.float64).std())
+    cache = make_prompt_cache(model)
+    step = np.array(model(mx.array([ids]), cache=cache)[0, -1])
+    greedy, margins, steps = [], [], []
+    for _ in range(STEPS):
+        steps.append(step)
+        second, first = np.argsort(step, kind="stable")[-2:]
+        greedy.append(int(first))
+        margins.append(float(step[first] - step[second]) / deviation)
+        step = np.array(model(mx.array([[greedy[-1]]]), cache=cache)[0, -1])
+    whole = np.array(model(mx.array([ids + greedy[:-1]]))[0, PROMPT - 1:])
+    cached = np.abs(whole - np.array(steps)).max() / deviation
+    return logits, deviation, greedy, margins, scores.deviations, cached
+
+
+def dequantized(module):
+    """The matrix or stack of a quantized module in f32."""
+    def one(weight, scales, biases, factor):
+        return mx.dequantize(weight, scales, biases, module.group_size, module.bits, module.mode,
+                             factor, mx.float32)
+
+    factors = module.get("global_scale")
+    if factors is None:
+        return one(module.weight, module.scales, module.get("biases"), None)
+    return mx.stack([one(*parts, None, factor) for *parts, factor
+                     in zip(module.weight, module.scales, factors)])
+
+
+def widen_scaled(model):
+    """Replaces stacks with a scale per expert, whose product MLX has on the GPU only, by dense ones."""
+    for path, module in model.named_modules():
+        if module.get("global_scale") is not None:
+            weight = dequantized(module)
+            experts, rows, cols = weight.shape
+            dense = SwitchLinear(cols, rows, experts, bias=False)
+            dense.weight = weight
+            model.update_modules(tree_unflatten([(path, dense)]))
+
+
+def widened(model, case, seed):
+    """The same model with dense matrices of f32, to see what the packed product costs."""
+    plain = build(CONFIGS[case])
+    weights_of(plain, CONFIGS[case], seed)
+    weights = dict(tree_flatten(model.parameters()))
+    for path, module in model.named_modules():
+        if hasattr(module, "bits"):
+            weights[f"{path}.weight"] = dequantized(module)
+    names = {name for name, _ in tree_flatten(plain.parameters())}
+    plain.load_weights([(n, w) for n, w in weights.items() if n in names], strict=True)
+    return plain
+
+
+def make(case, mode):
+    config = copy.deepcopy(CONFIGS[case])
+    seed = 0
+    model = build(config)
+    plan = weights_of(model, config, seed)
+    model, config = quantize(model, config, mode)
+    dtype = MODES[mode][1]
+    store(model, dtype)
+    tensors = table(model, plan, dtype)
+    widen_scaled(model)
+    model.eval()
+    ids = tokens(f"{seed}/ids", PROMPT, VOCABULARY)
+    logits, deviation, greedy, margins, scores, cached = run(
+        model, ids, config["model_type"] == "gemma2")
+    if "vision_config" in config:
+        tensors += [[name, list(shape), 0.0, 0.5] for name, shape in SKIPPED.items()]
+
+    plain = np.array(widened(model, case, seed)(mx.array([ids]))[0])
+    dense = float(np.abs(plain - logits).max() / deviation)
+
+    name = f"{case}-{mode}"
+    layers = config.get("text_config", config)["num_hidden_layers"]
+    print(f"{name:34} std {deviation:6.3f} scores {min(scores, default=0):5.2f}-{max(scores, default=0):5.2f} "
+          f"cached {cached:.1e} dense {dense:.1e} least margin {min(margins):.1e} "
+          f"{len(set(greedy))} different tokens", flush=True)
+    assert len(scores) == layers and min(scores) >= 1, f"{name}: scores {scores}"
+    # Both sides of these differences are sums in f32 in some order, with an error each.
+    assert cached < 2e-5 and dense < 3e-5, name
+    assert np.isfinite(logits).all()
+
+    edges = [0, WINDOW - 1, WINDOW, PROMPT - 1] if "llama-plain" in name else [
+        0, WINDOW - 1, WINDOW, ORIGINAL, PROMPT // 2, PROMPT - 1]
+    golden = {
+        "config": config, "dtype": dtype, "seed": seed, "tensors": tensors, "ids": ids,
+        "rows": edges,
+        "logits": base64.b64encode(logits[edges].astype("<f4").tobytes()).decode(),
+        "std": number(deviation), "greedy": greedy,
+        "margins": [float(f"{m:.3g}") for m in margins],
+    }
+    write(FIXTURES / f"{name}.json", golden)
+
+
+def write(path, golden):
+    """One line for each key, setting and tensor."""
+    lines = []
+    for key, value in golden.items():
+        if key == "tensors":
+            rows = ",\n".join("  " + json.dumps(row) for row in value)
+            lines.append(f'"{key}": [\n{rows}\n]')
+        elif key == "config":
+            rows = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()
+                              if k != "quantization_config")
+            lines.append(f'"{key}": {{\n{rows}\n}}')
+        else:
+            lines.append(f'"{key}": {json.dumps(value, separators=(",", ":"))}')
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def look_up_in_f32():
+    look_up = nn.QuantizedEmbedding.__call__
+    nn.QuantizedEmbedding.__call__ = lambda self, ids: look_up(self, ids).astype(mx.float32)
+
+
+def main():
+    mx.set_default_device(mx.cpu)
+    look_up_in_f32()
+    wanted = sys.argv[1:]
+    failures = []
+    for case, modes in CASES.items():
+        for mode in modes:
+            name = f"{case}-{mode}"
+            if wanted and not any(name.startswith(w) for w in wanted):
+                continue
+            try:
+                make(case, mode)
+            except Exception as error:
+                print(f"{name}: FAILED {type(error).__name__}: {error}", flush=True)
+                failures.append(name)
+    if failures:
+        sys.exit(f"failed: {' '.join(failures)}")
+
+
+if __name__ == "__main__":
+    main()
