@@ -1,7 +1,8 @@
 //! How tokens are drawn where a request does not say: by `generation_config.json`, else by us.
 //!
 //! A request's value wins over the model's, the model's over the built-in one (temperature 0.7,
-//! top-p 0.9, neither top-k nor min-p). `do_sample` decides what the model's silence means:
+//! top-p 0.9, nothing else). A model's repetition penalty is meant for sampling: at temperature 0 only
+//! the request's acts. `do_sample` decides what the model's silence means:
 //! - `false`: the model is meant to be greedy, temperature 0 (transformers ignores the other keys);
 //! - `true`: the model is meant to be sampled, and what it does not restrict is unrestricted, as in
 //!   transformers: temperature 1, top-p 1;
@@ -14,10 +15,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::EngineError;
-use crate::request::{Sampling, SamplingParameters};
+use crate::{Sampling, SamplingParameters};
 
 /// No honest file comes near this.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// How many of the last tokens the penalties look at, as with Ollama and llama.cpp.
+const REPEAT_LAST_N: usize = 64;
 
 /// What holds where a request is silent.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,13 +34,25 @@ pub struct SamplingDefaults {
     pub top_p: f32,
     /// Least probability, relative to the most probable token.
     pub min_p: f32,
+    /// Probability of the tokens to choose from, the most typical first.
+    pub typical_p: f32,
+    /// Divides the logits of tokens that occurred.
+    pub repetition_penalty: f32,
     /// Keys of `generation_config.json` that would change the tokens and are not applied.
     pub ignored: Vec<String>,
 }
 
 impl Default for SamplingDefaults {
     fn default() -> Self {
-        Self { temperature: 0.7, top_k: 0, top_p: 0.9, min_p: 0.0, ignored: Vec::new() }
+        Self {
+            temperature: 0.7,
+            top_k: 0,
+            top_p: 0.9,
+            min_p: 0.0,
+            typical_p: 1.0,
+            repetition_penalty: 1.0,
+            ignored: Vec::new(),
+        }
     }
 }
 
@@ -77,14 +93,9 @@ impl SamplingDefaults {
             Some(true) => Self { temperature: 1.0, top_p: 1.0, ..Self::default() },
             None => Self::default(),
         };
-        let penalties: [(&str, f64); 5] = [
-            ("repetition_penalty", 1.0),
-            ("presence_penalty", 0.0),
-            ("frequency_penalty", 0.0),
-            ("no_repeat_ngram_size", 0.0),
-            ("typical_p", 1.0),
-        ];
-        let ignored = penalties
+        let unknown: [(&str, f64); 3] =
+            [("presence_penalty", 0.0), ("frequency_penalty", 0.0), ("no_repeat_ngram_size", 0.0)];
+        let ignored = unknown
             .into_iter()
             .filter(|(key, neutral)| {
                 config
@@ -102,31 +113,72 @@ impl SamplingDefaults {
             top_k: number("top_k", 1e9)?.map_or(silent.top_k, |top_k| top_k as usize),
             top_p: number("top_p", 1.0)?.unwrap_or(silent.top_p),
             min_p: number("min_p", 1.0)?.unwrap_or(silent.min_p),
+            typical_p: number("typical_p", 1.0)?.unwrap_or(silent.typical_p),
+            // transformers divides by it, so that 0 makes no sense.
+            repetition_penalty: number("repetition_penalty", 10.0)?
+                .filter(|&penalty| penalty > 0.0)
+                .unwrap_or(silent.repetition_penalty),
             ignored,
         })
     }
 
     /// The parameters of a request; the seed is drawn where it names none.
     pub fn resolve(&self, sampling: &Sampling) -> Result<SamplingParameters, EngineError> {
-        let within = |key, value: f32, max: f32| {
-            if (0.0..=max).contains(&value) {
-                Ok(value)
-            } else {
-                Err(EngineError::BadSampling { key, value: f64::from(value), max: f64::from(max) })
+        let share = |key, value: f32| within(key, value, 0.0, 1.0);
+        let or = |own: Option<f32>, default: f32| own.unwrap_or(default);
+        let temperature =
+            within("temperature", or(sampling.temperature, self.temperature), 0.0, 100.0)?;
+        let silent_penalty = if temperature > 0.0 { self.repetition_penalty } else { 1.0 };
+        if let Some(xtc) = sampling.xtc {
+            share("xtc_probability", xtc.probability)?;
+            share("xtc_threshold", xtc.threshold)?;
+        }
+        if let Some(dry) = &sampling.dry {
+            within("dry_multiplier", dry.multiplier, 0.0, 100.0)?;
+            within("dry_base", dry.base, 1.0, 100.0)?;
+        }
+        for &(id, bias) in &sampling.logit_bias {
+            if bias.is_nan() || bias == f32::INFINITY {
+                return Err(EngineError::BadLogitBias { id, bias });
             }
-        };
+        }
         Ok(SamplingParameters {
-            temperature: within(
-                "temperature",
-                sampling.temperature.unwrap_or(self.temperature),
+            temperature,
+            top_k: sampling.top_k.unwrap_or(self.top_k),
+            typical_p: share("typical_p", or(sampling.typical_p, self.typical_p))?,
+            top_p: share("top_p", or(sampling.top_p, self.top_p))?,
+            min_p: share("min_p", or(sampling.min_p, self.min_p))?,
+            xtc: sampling.xtc.filter(|xtc| xtc.probability > 0.0),
+            repetition_penalty: within(
+                "repetition_penalty",
+                or(sampling.repetition_penalty, silent_penalty),
+                0.01,
                 100.0,
             )?,
-            top_k: sampling.top_k.unwrap_or(self.top_k),
-            top_p: within("top_p", sampling.top_p.unwrap_or(self.top_p), 1.0)?,
-            min_p: within("min_p", sampling.min_p.unwrap_or(self.min_p), 1.0)?,
+            presence_penalty: signed("presence_penalty", sampling.presence_penalty)?,
+            frequency_penalty: signed("frequency_penalty", sampling.frequency_penalty)?,
+            repeat_last_n: sampling.repeat_last_n.unwrap_or(REPEAT_LAST_N),
+            dry: sampling.dry.clone().filter(|dry| dry.multiplier > 0.0),
+            logit_bias: sampling.logit_bias.clone(),
             seed: sampling.seed.unwrap_or_else(fresh_seed),
         })
     }
+}
+
+/// The value, where it lies in its range.
+fn within(key: &'static str, value: f32, min: f32, max: f32) -> Result<f32, EngineError> {
+    if (min..=max).contains(&value) {
+        return Ok(value);
+    }
+    // The shortest decimal that is this f32, not the f64 that happens to equal it.
+    let decimal = |value: f32| value.to_string().parse().unwrap_or(f64::NAN);
+    let (value, min, max) = (decimal(value), decimal(min), decimal(max));
+    Err(EngineError::BadSampling { key, value, min, max })
+}
+
+/// A penalty that may also be a reward.
+fn signed(key: &'static str, value: Option<f32>) -> Result<f32, EngineError> {
+    within(key, value.unwrap_or(0.0), -100.0, 100.0)
 }
 
 /// A number that differs from call to call.
@@ -139,6 +191,7 @@ fn fresh_seed() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Dry, Xtc};
     use serde_json::json;
 
     fn read(value: &Value) -> SamplingDefaults {
@@ -152,7 +205,15 @@ mod tests {
         let qwen = read(&json!({"do_sample": true, "temperature": 0.7, "top_p": 0.8, "top_k": 20,
             "repetition_penalty": 1.1}));
         assert_eq!((qwen.temperature, qwen.top_k, qwen.top_p), (0.7, 20, 0.8));
-        assert_eq!(qwen.ignored, ["repetition_penalty"]);
+        assert_eq!((qwen.repetition_penalty, qwen.typical_p), (1.1, 1.0));
+        let sampled = qwen.resolve(&Sampling::default()).unwrap();
+        assert_eq!((sampled.repetition_penalty, sampled.repeat_last_n), (1.1, 64));
+        let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
+        assert_eq!(qwen.resolve(&greedy).unwrap().repetition_penalty, 1.0);
+        let asked = Sampling { repetition_penalty: Some(1.3), ..greedy };
+        assert_eq!(qwen.resolve(&asked).unwrap().repetition_penalty, 1.3);
+        let other = read(&json!({"no_repeat_ngram_size": 3, "presence_penalty": 0.0}));
+        assert_eq!(other.ignored, ["no_repeat_ngram_size"]);
         let gemma = read(&json!({"do_sample": true, "top_k": 64, "top_p": 0.95}));
         assert_eq!((gemma.temperature, gemma.top_k, gemma.top_p), (1.0, 64, 0.95));
         let greedy = read(&json!({"do_sample": false, "temperature": 0.9}));
@@ -172,6 +233,30 @@ mod tests {
             ("temperature", Sampling { temperature: Some(f32::NAN), ..Sampling::default() }),
             ("top_p", Sampling { top_p: Some(1.5), ..Sampling::default() }),
             ("min_p", Sampling { min_p: Some(f32::INFINITY), ..Sampling::default() }),
+            ("typical_p", Sampling { typical_p: Some(-0.5), ..Sampling::default() }),
+            (
+                "repetition_penalty",
+                Sampling { repetition_penalty: Some(0.0), ..Sampling::default() },
+            ),
+            (
+                "frequency_penalty",
+                Sampling { frequency_penalty: Some(f32::NAN), ..Sampling::default() },
+            ),
+            (
+                "xtc_threshold",
+                Sampling {
+                    xtc: Some(Xtc { probability: 0.5, threshold: 2.0 }),
+                    ..Sampling::default()
+                },
+            ),
+            (
+                "dry_base",
+                Sampling {
+                    dry: Some(Dry { multiplier: 1.0, base: 0.5, ..Dry::default() }),
+                    ..Sampling::default()
+                },
+            ),
+            ("token 7", Sampling { logit_bias: vec![(7, f32::NAN)], ..Sampling::default() }),
         ] {
             let message = defaults.resolve(&sampling).unwrap_err().to_string();
             assert!(message.contains(key), "{message}");

@@ -117,14 +117,24 @@ pub enum EngineError {
         maximum: usize,
     },
     /// A sampling parameter out of its range.
-    #[error("`{key}` is {value}, but has to be from 0 to {max}")]
+    #[error("`{key}` is {value}, but has to be from {min} to {max}")]
     BadSampling {
         /// Name of the parameter.
         key: &'static str,
         /// Its value.
         value: f64,
+        /// The lower end of its range.
+        min: f64,
         /// The upper end of its range.
         max: f64,
+    },
+    /// A bias that is no number to add.
+    #[error("The logit bias of token {id} is {bias}, but has to be a number")]
+    BadLogitBias {
+        /// The token.
+        id: u32,
+        /// The bias.
+        bias: f32,
     },
     /// The model computed something that is no probability.
     #[error(

@@ -64,9 +64,15 @@ pub(crate) fn order(
         return Err(EngineError::TooManyLogprobs { requested, maximum: MAX_LOGPROBS });
     }
     let sampling = engine.defaults().resolve(&request.sampling)?;
+    let vocab_size = engine.vocab_size();
+    if let Some(&(id, _)) =
+        sampling.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size)
+    {
+        return Err(EngineError::UnknownToken { id, vocab_size });
+    }
     let prompt = encode(engine, &request.prompt)?;
     let context = engine.context();
-    check(&prompt, engine.vocab_size(), context)?;
+    check(&prompt, vocab_size, context)?;
     let room = context - prompt.len();
     let limit = match request.max_tokens {
         Some(most) if most <= room => (prompt.len() + most, FinishReason::MaxTokens),
@@ -81,6 +87,7 @@ pub(crate) fn order(
         eos: if request.ignore_eos { Vec::new() } else { tokenizer.eos_ids().to_vec() },
         logprobs: request.logprobs,
         detokenizer: tokenizer.detokenizer(true),
+        tokenizer: tokenizer.clone(),
         sink,
         cancel: cancel.0,
         load: engine.load_time(),

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mlxk_ops::Sequence;
-use mlxk_text::{Detokenizer, StopStrings};
+use mlxk_text::{Detokenizer, StopStrings, Tokenizer};
 
 use crate::event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
-use crate::sampler::{Candidate, Sampler, best, log_sum_exp};
+use crate::sampler::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
 use crate::{EngineError, SamplingParameters};
 
 /// Where the events of a request go, on the engine's thread. `Break` cancels the request.
@@ -27,6 +27,7 @@ pub(crate) struct Order {
     pub(crate) eos: Vec<u32>,
     pub(crate) logprobs: Option<usize>,
     pub(crate) detokenizer: Detokenizer,
+    pub(crate) tokenizer: Tokenizer,
     pub(crate) sink: Sink,
     pub(crate) cancel: Arc<AtomicBool>,
     pub(crate) load: Duration,
@@ -42,6 +43,7 @@ pub(crate) struct Task {
     computed: usize,
     sequence: Option<Sequence>,
     cached_tokens: usize,
+    adjuster: Adjuster,
     sampler: Sampler,
     stop: StopStrings,
     started: Option<Instant>,
@@ -59,7 +61,8 @@ impl Task {
             computed: 0,
             sequence: None,
             cached_tokens: 0,
-            sampler: Sampler::new(order.sampling),
+            adjuster: Adjuster::default(),
+            sampler: Sampler::new(order.sampling.clone()),
             stop: StopStrings::new(&order.stop),
             started: None,
             first_token: None,
@@ -134,7 +137,14 @@ impl Task {
             return;
         }
         let position = self.ids.len();
-        let Ok(id) = self.sampler.sample(logits, position as u64) else {
+        let tokenizer = &self.order.tokenizer;
+        let past = Past {
+            ids: &self.ids,
+            prompt: self.order.prompt.len(),
+            bytes_of: &|id| tokenizer.token_bytes(id),
+        };
+        let adjusted = self.adjuster.apply(logits, &self.order.sampling, &past);
+        let Ok(id) = self.sampler.sample(adjusted, position as u64) else {
             self.fail(EngineError::InvalidLogits { position });
             return;
         };

@@ -25,12 +25,20 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 
 /// The number in `0.0..1.0` that belongs to `position` under `seed`, uniform to 53 bits.
 pub(crate) fn uniform(seed: u64, position: u64) -> f64 {
+    uniform_pair(seed, position).0
+}
+
+/// Two such numbers, which know nothing of each other.
+pub(crate) fn uniform_pair(seed: u64, position: u64) -> (f64, f64) {
     let block = philox(
         [position as u32, (position >> 32) as u32, 0, 0],
         [seed as u32, (seed >> 32) as u32],
     );
-    let bits = u64::from(block[1]) << 32 | u64::from(block[0]);
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
+    let number = |low: u32, high: u32| {
+        let bits = u64::from(high) << 32 | u64::from(low);
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    (number(block[0], block[1]), number(block[2], block[3]))
 }
 
 #[cfg(test)]
@@ -57,7 +65,7 @@ mod tests {
 
     #[test]
     fn numbers_are_uniform_over_positions_and_over_seeds() {
-        for draw in [|n| uniform(7, n), |n| uniform(n, 7)] {
+        for draw in [|n| uniform(7, n), |n| uniform(n, 7), |n| uniform_pair(7, n).1] {
             let mut counts = [0_u32; 16];
             for n in 0..16_000 {
                 let number = draw(n);

@@ -3,8 +3,27 @@
 use super::random::uniform;
 use super::*;
 
+/// Parameters that change nothing.
+fn neutral() -> SamplingParameters {
+    SamplingParameters {
+        temperature: 1.0,
+        top_k: 0,
+        typical_p: 1.0,
+        top_p: 1.0,
+        min_p: 0.0,
+        xtc: None,
+        repetition_penalty: 1.0,
+        presence_penalty: 0.0,
+        frequency_penalty: 0.0,
+        repeat_last_n: 64,
+        dry: None,
+        logit_bias: Vec::new(),
+        seed: 11,
+    }
+}
+
 fn parameters(temperature: f32, top_k: usize, top_p: f32, min_p: f32) -> SamplingParameters {
-    SamplingParameters { temperature, top_k, top_p, min_p, seed: 11 }
+    SamplingParameters { temperature, top_k, top_p, min_p, ..neutral() }
 }
 
 /// Logits that look like a model's: a few high, many low; deterministic.
@@ -18,7 +37,7 @@ fn logits(count: usize, seed: u64) -> Vec<f32> {
 }
 
 /// `(probability, id)` after all cuts, best first, not normalized.
-fn reference(logits: &[f32], p: SamplingParameters) -> Vec<(f64, u32)> {
+fn reference(logits: &[f32], p: &SamplingParameters, position: u64) -> Vec<(f64, u32)> {
     let scaled = |id: u32| f64::from(logits[id as usize]) / f64::from(p.temperature);
     let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
     ids.sort_by(|&a, &b| scaled(b).total_cmp(&scaled(a)).then(a.cmp(&b)));
@@ -27,19 +46,43 @@ fn reference(logits: &[f32], p: SamplingParameters) -> Vec<(f64, u32)> {
     }
     let max = scaled(ids[0]);
     let mut kept: Vec<(f64, u32)> = ids.iter().map(|&id| ((scaled(id) - max).exp(), id)).collect();
-    let mass = f64::from(p.top_p) * kept.iter().map(|(weight, _)| weight).sum::<f64>();
+    let sum_of = |kept: &[(f64, u32)]| kept.iter().map(|(weight, _)| weight).sum::<f64>();
+    if p.typical_p < 1.0 {
+        let total = sum_of(&kept);
+        let information = |weight: f64| -(weight / total).ln();
+        let entropy: f64 =
+            kept.iter().map(|&(weight, _)| weight / total * information(weight)).sum();
+        let distance = |weight: f64| (information(weight) - entropy).abs();
+        kept.sort_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
+        truncate_at(&mut kept, f64::from(p.typical_p) * total);
+        kept.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    }
+    let mass = f64::from(p.top_p) * sum_of(&kept);
+    truncate_at(&mut kept, mass);
+    let least = f64::from(p.min_p) * kept[0].0;
+    kept.retain(|&(weight, _)| weight >= least);
+    if let Some(xtc) = p.xtc
+        && random::uniform_pair(p.seed, position).1 < f64::from(xtc.probability)
+    {
+        let least = f64::from(xtc.threshold) * sum_of(&kept);
+        let obvious = kept.iter().filter(|(weight, _)| *weight >= least).count();
+        kept.drain(..obvious.saturating_sub(1));
+    }
+    kept
+}
+
+/// Keeps the shortest prefix whose sum reaches `mass`.
+fn truncate_at(kept: &mut Vec<(f64, u32)>, mass: f64) {
     let mut sum = 0.0;
     let end = kept.iter().position(|(weight, _)| {
         sum += weight;
         sum >= mass
     });
     kept.truncate(end.map_or(kept.len(), |end| end + 1));
-    kept.retain(|&(weight, _)| weight >= f64::from(p.min_p));
-    kept
 }
 
-fn reference_sample(logits: &[f32], p: SamplingParameters, position: u64) -> u32 {
-    let kept = reference(logits, p);
+fn reference_sample(logits: &[f32], p: &SamplingParameters, position: u64) -> u32 {
+    let kept = reference(logits, p, position);
     let total: f64 = kept.iter().map(|(weight, _)| weight).sum();
     let drawn = uniform(p.seed, position) * total;
     let mut sum = 0.0;
@@ -60,9 +103,9 @@ fn tokens_are_those_of_the_reference() {
                 for top_p in [0.0, 0.5, 0.9, 0.999, 1.0] {
                     for min_p in [0.0, 0.02, 1.0] {
                         let p = parameters(temperature, top_k, top_p, min_p);
-                        let mut sampler = Sampler::new(p);
+                        let mut sampler = Sampler::new(p.clone());
                         for position in [0, checked] {
-                            let expected = reference_sample(&logits, p, position);
+                            let expected = reference_sample(&logits, &p, position);
                             let found = sampler.sample(&logits, position).unwrap();
                             assert_eq!(found, expected, "{p:?} at {position}");
                             checked += 1;
@@ -73,6 +116,41 @@ fn tokens_are_those_of_the_reference() {
         }
     }
     assert!(checked > 2000);
+}
+
+#[test]
+fn typical_and_xtc_are_those_of_the_reference() {
+    let (mut checked, mut excluded) = (0, 0);
+    for (seed, count) in [(1, 50), (3, 5003)] {
+        let logits = logits(count, seed);
+        for temperature in [0.4, 1.0, 3.0] {
+            for top_k in [0, 1, 30] {
+                for typical_p in [0.0, 0.2, 0.9, 1.0] {
+                    for (top_p, min_p) in [(1.0, 0.0), (0.8, 0.0), (1.0, 0.05)] {
+                        for threshold in [0.02, 0.2, 0.9] {
+                            let xtc = Some(Xtc { probability: 0.5, threshold });
+                            let p = SamplingParameters {
+                                typical_p,
+                                xtc,
+                                ..parameters(temperature, top_k, top_p, min_p)
+                            };
+                            let without = SamplingParameters { xtc: None, ..p.clone() };
+                            let mut sampler = Sampler::new(p.clone());
+                            for position in [0, 1, checked] {
+                                let expected = reference_sample(&logits, &p, position);
+                                let found = sampler.sample(&logits, position).unwrap();
+                                assert_eq!(found, expected, "{p:?} at {position}");
+                                let usual = reference_sample(&logits, &without, position);
+                                excluded += u32::from(usual != expected);
+                                checked += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(checked > 1000 && excluded > 50, "{checked} {excluded}");
 }
 
 #[test]
@@ -109,10 +187,10 @@ fn frequencies_follow_the_probabilities() {
         parameters(1.5, 0, 1.0, 0.05),
     ] {
         const DRAWS: u64 = 20_000;
-        let kept = reference(&logits, p);
+        let kept = reference(&logits, &p, 0);
         let total: f64 = kept.iter().map(|(weight, _)| weight).sum();
         let mut counts = [0_u32; 64];
-        let mut sampler = Sampler::new(p);
+        let mut sampler = Sampler::new(p.clone());
         for position in 0..DRAWS {
             counts[sampler.sample(&logits, position).unwrap() as usize] += 1;
         }
@@ -136,8 +214,8 @@ fn frequencies_follow_the_probabilities() {
 fn a_token_depends_on_seed_and_position_only() {
     let logits = logits(3000, 5);
     let p = parameters(1.0, 0, 0.95, 0.0);
-    let mut forward = Sampler::new(p);
-    let mut backward = Sampler::new(p);
+    let mut forward = Sampler::new(p.clone());
+    let mut backward = Sampler::new(p.clone());
     let first: Vec<_> = (0..40).map(|n| forward.sample(&logits, n).unwrap()).collect();
     let mut second: Vec<_> = (0..40).rev().map(|n| backward.sample(&logits, n).unwrap()).collect();
     second.reverse();
