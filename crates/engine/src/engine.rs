@@ -16,12 +16,13 @@ use mlxk_text::{ChatTemplate, TextError, Tokenizer};
 
 use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
+use crate::grammar::{Grammar, Grammars};
 use crate::plan::Needs;
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
 use crate::task::{Sink, Task};
 use crate::worker::{Command, serve};
-use crate::{EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, memory, prompt};
+use crate::{AnswerFormat, EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, memory, prompt};
 
 /// A model, ready to answer. Dropping it ends all requests.
 pub struct Engine {
@@ -30,6 +31,7 @@ pub struct Engine {
     thread: Option<JoinHandle<()>>,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
+    grammars: Grammars,
     defaults: SamplingDefaults,
     plan: MemoryPlan,
     kv_bytes: Arc<AtomicU64>,
@@ -130,6 +132,7 @@ impl Engine {
             thread: Some(thread),
             tokenizer,
             template,
+            grammars: Grammars::default(),
             defaults,
             plan,
             kv_bytes,
@@ -168,7 +171,12 @@ impl Engine {
 
     /// The tokens of a prompt, as [`Engine::submit`] computes them.
     pub fn encode(&self, input: &crate::PromptInput) -> Result<Vec<u32>, EngineError> {
-        prompt::encode(self, input)
+        Ok(prompt::encode(self, input, &serde_json::Map::new())?.ids)
+    }
+
+    /// What keeps an answer to a format.
+    pub(crate) fn grammar(&self, format: &AnswerFormat) -> Result<Grammar, EngineError> {
+        self.grammars.grammar(&self.tokenizer, self.vocab_size, format)
     }
 
     /// What the model thinks of given tokens: passes `visit` each position from `from` on with the

@@ -136,6 +136,12 @@ pub enum EngineError {
         /// The bias.
         bias: f32,
     },
+    /// A form of answers that cannot be enforced.
+    #[error("The format of the answer cannot be enforced: {reason}")]
+    AnswerFormat {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The model computed something that is no probability.
     #[error(
         "The model computed invalid numbers at position {position}; its weights are probably damaged"

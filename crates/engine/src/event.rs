@@ -17,6 +17,8 @@ pub enum Event {
     },
     /// The next token, before its text; only where the request asks for log-probabilities.
     Token(TokenInfo),
+    /// More of what the model thinks before it answers, never empty, without the marks around it.
+    Reasoning(String),
     /// More text of the answer, never empty. Whole characters; what could still become a stop
     /// string is held back.
     Text(String),

@@ -48,7 +48,7 @@ impl Generation {
         self.prompt_tokens
     }
 
-    /// Waits for the end and returns the whole text.
+    /// Waits for the end and returns the whole text of the answer.
     pub fn wait(self) -> Result<(String, Done), EngineError> {
         let mut text = String::new();
         while let Some(event) = self.recv() {
@@ -56,7 +56,7 @@ impl Generation {
                 Event::Text(piece) => text.push_str(&piece),
                 Event::Done(done) => return Ok((text, done)),
                 Event::Error(error) => return Err(error),
-                Event::Progress { .. } | Event::Token(_) => {}
+                Event::Progress { .. } | Event::Token(_) | Event::Reasoning(_) => {}
             }
         }
         Err(EngineError::Stopped)

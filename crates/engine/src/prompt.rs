@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use mlxk_text::{Message, RenderOptions};
+use mlxk_text::{Message, ReasoningParser, RenderOptions};
+use serde_json::{Map, Value};
 
 use crate::event::FinishReason;
 use crate::generation::CancelHandle;
@@ -12,9 +13,21 @@ use crate::{Engine, EngineError, PromptInput, Request};
 /// Most alternatives of a token that a request can ask for.
 const MAX_LOGPROBS: usize = 100;
 
-/// The tokens of a prompt.
-pub(crate) fn encode(engine: &Engine, input: &PromptInput) -> Result<Vec<u32>, EngineError> {
-    match input {
+/// A prompt as the model reads it.
+pub(crate) struct Prompt {
+    /// `[prompt]` token ids.
+    pub(crate) ids: Vec<u32>,
+    /// For a conversation with a model that thinks.
+    reasoning: Option<ReasoningParser>,
+}
+
+/// Renders and encodes a prompt.
+pub(crate) fn encode(
+    engine: &Engine,
+    input: &PromptInput,
+    variables: &Map<String, Value>,
+) -> Result<Prompt, EngineError> {
+    let ids = match input {
         PromptInput::Messages { system, messages } => {
             if messages.is_empty() {
                 return Err(EngineError::EmptyPrompt);
@@ -22,14 +35,18 @@ pub(crate) fn encode(engine: &Engine, input: &PromptInput) -> Result<Vec<u32>, E
             let template = engine.template().ok_or(EngineError::NoChatTemplate)?;
             let system = system.iter().map(|text| Message::new("system", text.as_str()));
             let messages: Vec<Message> = system.chain(messages.iter().cloned()).collect();
-            let text = template.render(&messages, &RenderOptions::default())?;
+            let options = RenderOptions { variables: variables.clone(), ..RenderOptions::default() };
+            let text = template.render(&messages, &options)?;
             // A template writes the special tokens itself.
-            Ok(engine.tokenizer().encode(&text, false)?)
+            let ids = engine.tokenizer().encode(&text, false)?;
+            let reasoning = ReasoningParser::for_template(template.source_text(false), &text);
+            return Ok(Prompt { ids, reasoning });
         }
-        PromptInput::Text(text) if text.is_empty() => Err(EngineError::EmptyPrompt),
-        PromptInput::Text(text) => Ok(engine.tokenizer().encode_prompt(text)?),
-        PromptInput::Tokens(ids) => Ok(ids.clone()),
-    }
+        PromptInput::Text(text) if text.is_empty() => return Err(EngineError::EmptyPrompt),
+        PromptInput::Text(text) => engine.tokenizer().encode_prompt(text)?,
+        PromptInput::Tokens(ids) => ids.clone(),
+    };
+    Ok(Prompt { ids, reasoning: None })
 }
 
 /// Refuses tokens that the model cannot continue within `context`.
@@ -70,7 +87,8 @@ pub(crate) fn order(
     {
         return Err(EngineError::UnknownToken { id, vocab_size });
     }
-    let prompt = encode(engine, &request.prompt)?;
+    let Prompt { ids: prompt, reasoning } =
+        encode(engine, &request.prompt, &request.template_variables)?;
     let context = engine.context();
     check(&prompt, vocab_size, context)?;
     let room = context - prompt.len();
@@ -79,6 +97,8 @@ pub(crate) fn order(
         _ => (context, FinishReason::ContextFull),
     };
     let tokenizer = engine.tokenizer();
+    let grammar = request.format.as_ref().map(|format| engine.grammar(format)).transpose()?;
+    let keeps_special = reasoning.as_ref().is_some_and(ReasoningParser::needs_special_tokens);
     Ok(Order {
         prompt,
         sampling,
@@ -86,8 +106,10 @@ pub(crate) fn order(
         stop: request.stop,
         eos: if request.ignore_eos { Vec::new() } else { tokenizer.eos_ids().to_vec() },
         logprobs: request.logprobs,
-        detokenizer: tokenizer.detokenizer(true),
+        detokenizer: tokenizer.detokenizer(!keeps_special),
         tokenizer: tokenizer.clone(),
+        reasoning,
+        grammar,
         sink,
         cancel: cancel.0,
         load: engine.load_time(),

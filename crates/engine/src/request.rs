@@ -1,6 +1,7 @@
 //! What is asked of the engine.
 
 use mlxk_text::Message;
+use serde_json::{Map, Value};
 
 use crate::Sampling;
 
@@ -21,6 +22,16 @@ pub enum PromptInput {
     Tokens(Vec<u32>),
 }
 
+/// What form an answer has to have. It is enforced: tokens that would break it are not drawn.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum AnswerFormat {
+    /// Any JSON object.
+    Json,
+    /// A JSON value that this JSON Schema allows.
+    Schema(Value),
+}
+
 /// A prompt and how to continue it.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -30,6 +41,10 @@ pub struct Request {
     pub sampling: Sampling,
     /// Most tokens of the answer; the context's end where `None`.
     pub max_tokens: Option<usize>,
+    /// What form the answer has to have; what precedes it as reasoning is free.
+    pub format: Option<AnswerFormat>,
+    /// Variables for the chat template, such as `enable_thinking`.
+    pub template_variables: Map<String, Value>,
     /// Texts that end the answer and are not part of it.
     pub stop: Vec<String>,
     /// Goes on after a token that ends an answer.
@@ -45,6 +60,8 @@ impl Request {
             prompt,
             sampling: Sampling::default(),
             max_tokens: None,
+            format: None,
+            template_variables: Map::new(),
             stop: Vec::new(),
             ignore_eos: false,
             logprobs: None,

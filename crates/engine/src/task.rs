@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mlxk_ops::Sequence;
-use mlxk_text::{Detokenizer, StopStrings, Tokenizer};
+use mlxk_text::{Detokenizer, ReasoningParser, StopStrings, Tokenizer, Written};
 
 use crate::event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
+use crate::grammar::Grammar;
 use crate::sampler::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
 use crate::{EngineError, SamplingParameters};
 
@@ -28,6 +29,10 @@ pub(crate) struct Order {
     pub(crate) logprobs: Option<usize>,
     pub(crate) detokenizer: Detokenizer,
     pub(crate) tokenizer: Tokenizer,
+    /// Tells reasoning from the answer, for models that think.
+    pub(crate) reasoning: Option<ReasoningParser>,
+    /// What form the answer has to have.
+    pub(crate) grammar: Option<Grammar>,
     pub(crate) sink: Sink,
     pub(crate) cancel: Arc<AtomicBool>,
     pub(crate) load: Duration,
@@ -136,17 +141,9 @@ impl Task {
         if self.ended {
             return;
         }
-        let position = self.ids.len();
-        let tokenizer = &self.order.tokenizer;
-        let past = Past {
-            ids: &self.ids,
-            prompt: self.order.prompt.len(),
-            bytes_of: &|id| tokenizer.token_bytes(id),
-        };
-        let adjusted = self.adjuster.apply(logits, &self.order.sampling, &past);
-        let Ok(id) = self.sampler.sample(adjusted, position as u64) else {
-            self.fail(EngineError::InvalidLogits { position });
-            return;
+        let id = match self.draw(logits) {
+            Ok(id) => id,
+            Err(error) => return self.fail(error),
         };
         let now = Instant::now();
         self.first_token.get_or_insert(now);
@@ -163,9 +160,42 @@ impl Task {
             Ok(text) => text,
             Err(error) => return self.fail(error.into()),
         };
-        if !self.push_text(&text) && self.ids.len() >= self.order.limit.0 {
+        if self.push_text(&text) {
+            return;
+        }
+        if self.order.grammar.as_ref().is_some_and(Grammar::is_complete) {
+            self.flush(FinishReason::Eos);
+        } else if self.ids.len() >= self.order.limit.0 {
             self.flush(self.order.limit.1.clone());
         }
+    }
+
+    /// The next token.
+    fn draw(&mut self, logits: &[f32]) -> Result<u32, EngineError> {
+        let position = self.ids.len();
+        let Order { prompt, tokenizer, sampling, reasoning, grammar, .. } = &mut self.order;
+        // What comes before the answer has no form to keep.
+        let thinks = reasoning.as_ref().is_some_and(ReasoningParser::is_before_answer);
+        let mut grammar = grammar.as_mut().filter(|_| !thinks);
+        let sampled = if sampling.adjusts() || grammar.is_some() {
+            let past = Past {
+                ids: &self.ids,
+                prompt: prompt.len(),
+                bytes_of: &|id| tokenizer.token_bytes(id),
+            };
+            let logits = self.adjuster.adjust(logits, sampling, &past);
+            if let Some(grammar) = &mut grammar {
+                grammar.forbid(logits)?;
+            }
+            self.sampler.sample(logits, position as u64)
+        } else {
+            self.sampler.sample(logits, position as u64)
+        };
+        let id = sampled.map_err(|_| EngineError::InvalidLogits { position })?;
+        if let Some(grammar) = grammar {
+            grammar.accept(id)?;
+        }
+        Ok(id)
     }
 
     /// Ends the request with an error.
@@ -177,8 +207,30 @@ impl Task {
         }
     }
 
-    /// Sends text as far as it cannot become a stop string; whether one ended the request.
+    /// Sends what was written as far as its meaning is certain; whether a stop string ended the
+    /// request.
     fn push_text(&mut self, text: &str) -> bool {
+        match &mut self.order.reasoning {
+            None => self.push_answer(text),
+            Some(parser) => {
+                let written = parser.push(text);
+                self.push_written(written)
+            }
+        }
+    }
+
+    fn push_written(&mut self, written: Vec<Written>) -> bool {
+        written.into_iter().any(|piece| match piece {
+            Written::Reasoning(text) => {
+                self.send(Event::Reasoning(text));
+                false
+            }
+            Written::Answer(text) => self.push_answer(&text),
+        })
+    }
+
+    /// Sends the answer's text as far as it cannot become a stop string; whether one ended the request.
+    fn push_answer(&mut self, text: &str) -> bool {
         let passed = self.stop.push(text);
         self.send_text(passed.text);
         let Some(index) = passed.matched else { return false };
@@ -189,7 +241,16 @@ impl Task {
     /// Ends the request with all text that was held back.
     fn flush(&mut self, reason: FinishReason) {
         let rest = self.order.detokenizer.finish();
-        if !self.push_text(&rest) {
+        let last = self.order.reasoning.as_mut().map(|parser| {
+            let mut written = parser.push(&rest);
+            written.extend(parser.finish());
+            written
+        });
+        let stopped = match last {
+            None => self.push_answer(&rest),
+            Some(written) => self.push_written(written),
+        };
+        if !stopped {
             let held = self.stop.finish();
             self.send_text(held);
             self.finish(reason);

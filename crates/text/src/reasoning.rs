@@ -73,6 +73,11 @@ impl ReasoningParser {
         self.format == Format::Channels
     }
 
+    /// Whether what comes next is not part of the answer.
+    pub fn is_before_answer(&self) -> bool {
+        matches!(self.state, State::Reasoning | State::Header)
+    }
+
     /// Takes the next piece.
     pub fn push(&mut self, piece: &str) -> Vec<Written> {
         self.held.push_str(piece);

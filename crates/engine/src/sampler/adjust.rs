@@ -29,16 +29,13 @@ pub(crate) struct Adjuster {
 }
 
 impl Adjuster {
-    /// The logits after steps 1 to 4.
-    pub(crate) fn apply<'a>(
-        &'a mut self,
-        logits: &'a [f32],
+    /// A copy of the logits after steps 1 to 4.
+    pub(crate) fn adjust(
+        &mut self,
+        logits: &[f32],
         parameters: &SamplingParameters,
         past: &Past<'_>,
-    ) -> &'a [f32] {
-        if !parameters.adjusts() {
-            return logits;
-        }
+    ) -> &mut [f32] {
         self.logits.clear();
         self.logits.extend_from_slice(logits);
         for &(id, bias) in &parameters.logit_bias {
@@ -50,7 +47,7 @@ impl Adjuster {
         if let Some(dry) = &parameters.dry {
             self.penalize_repetitions(dry, past);
         }
-        &self.logits
+        &mut self.logits
     }
 
     /// Steps 2 and 3.
@@ -139,7 +136,7 @@ fn suffix_matches(ids: &[u32], matches: &mut Vec<usize>) {
 
 impl SamplingParameters {
     /// Whether any of the steps 1 to 4 does anything.
-    fn adjusts(&self) -> bool {
+    pub(crate) fn adjusts(&self) -> bool {
         self.penalizes() || self.dry.is_some() || !self.logit_bias.is_empty()
     }
 

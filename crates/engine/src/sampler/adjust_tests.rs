@@ -45,7 +45,7 @@ fn bytes_of(id: u32) -> Option<Vec<u8>> {
 
 fn adjusted(p: &SamplingParameters, logits: &[f32], ids: &[u32], prompt: usize) -> Vec<f32> {
     let past = Past { ids, prompt, bytes_of: &bytes_of };
-    Adjuster::default().apply(logits, p, &past).to_vec()
+    Adjuster::default().adjust(logits, p, &past).to_vec()
 }
 
 fn assert_near(found: &[f32], expected: &[f64]) {
@@ -142,4 +142,5 @@ fn endless_repetition_stays_finite() {
 fn nothing_asked_changes_nothing() {
     let logits = [1.0, f32::NEG_INFINITY, -3.0];
     assert_eq!(adjusted(&neutral(), &logits, &[0, 1, 2, 0], 2), logits);
+    assert!(!neutral().adjusts());
 }

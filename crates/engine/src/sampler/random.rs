@@ -24,6 +24,7 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 }
 
 /// The number in `0.0..1.0` that belongs to `position` under `seed`, uniform to 53 bits.
+#[cfg(test)]
 pub(crate) fn uniform(seed: u64, position: u64) -> f64 {
     uniform_pair(seed, position).0
 }

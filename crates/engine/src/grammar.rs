@@ -1,0 +1,137 @@
+//! Answers of a given form: which tokens may come next.
+//!
+//! llguidance compiles a JSON Schema to a parser and finds, token by token, what keeps the answer
+//! inside the schema. Tokens that would leave it get a logit of −∞ before anything is drawn.
+
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
+
+use llguidance::api::TopLevelGrammar;
+use llguidance::{Matcher, ParserFactory};
+use mlxk_text::Tokenizer;
+use serde_json::{Value, json};
+use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
+
+use crate::{AnswerFormat, EngineError};
+
+/// What the library can hold of a token's bytes.
+const MAX_TOKEN_BYTES: usize = 1000;
+
+/// Space between the parts of a JSON text: enough for one value a line, too little to get lost in.
+const WHITESPACE: &str = r"[ ]?|\n[ \t]{0,24}";
+
+/// Makes the grammars of a model; what they share is made on first use.
+#[derive(Default)]
+pub(crate) struct Grammars(OnceLock<Result<ParserFactory, String>>);
+
+impl Grammars {
+    /// The grammar of a format.
+    pub(crate) fn grammar(
+        &self,
+        tokenizer: &Tokenizer,
+        vocab_size: usize,
+        format: &AnswerFormat,
+    ) -> Result<Grammar, EngineError> {
+        let refused = |reason: String| EngineError::AnswerFormat { reason };
+        let factory = self.0.get_or_init(|| factory(tokenizer, vocab_size));
+        let factory = factory.as_ref().map_err(|reason| refused(reason.clone()))?;
+        let schema = match format {
+            AnswerFormat::Json => json!({"type": "object"}),
+            AnswerFormat::Schema(schema) => schema.clone(),
+        };
+        let grammar = TopLevelGrammar::from_json_schema(with_whitespace(schema));
+        let parser = factory.create_parser(grammar).map_err(|error| refused(sentence(&error)))?;
+        let matcher = Matcher::new(Ok(parser));
+        match matcher.get_error() {
+            Some(error) => Err(refused(error)),
+            None => Ok(Grammar { matcher }),
+        }
+    }
+}
+
+/// The library's view of a tokenizer.
+fn factory(tokenizer: &Tokenizer, vocab_size: usize) -> Result<ParserFactory, String> {
+    let words: Vec<Vec<u8>> = (0..vocab_size as u32)
+        .map(|id| {
+            let bytes = tokenizer.token_bytes(id).unwrap_or_default();
+            if bytes.len() > MAX_TOKEN_BYTES {
+                Vec::new()
+            } else if tokenizer.is_special(id) {
+                // Marked, so that no text of an answer is taken for it.
+                [&[TokTrie::SPECIAL_TOKEN_MARKER], bytes.as_slice()].concat()
+            } else {
+                bytes
+            }
+        })
+        .collect();
+    let ends = tokenizer.eos_ids();
+    let &end = ends.first().ok_or("the tokenizer names no token that ends an answer")?;
+    let trie = TokTrie::from(&TokRxInfo::new(vocab_size as u32, end), &words);
+    let environment = Arc::new(ApproximateTokEnv::new(trie.with_eos_tokens(ends)));
+    let environment: toktrie::TokEnv = environment;
+    let mut factory = ParserFactory::new_simple(&environment).map_err(|error| sentence(&error))?;
+    factory.quiet();
+    factory.limits_mut().verbose_errors = false;
+    Ok(factory)
+}
+
+/// Limits space, where the schema does not say anything of its own about it.
+fn with_whitespace(schema: Value) -> Value {
+    const OPTIONS: &str = "x-guidance";
+    let mut schema = match schema {
+        Value::Object(object) => object,
+        other => return other,
+    };
+    if !schema.contains_key(OPTIONS) {
+        schema.insert(OPTIONS.to_owned(), json!({ "whitespace_pattern": WHITESPACE }));
+    }
+    Value::Object(schema)
+}
+
+/// The library's message as a part of ours: of several lines the first and the last, which say where
+/// and what.
+fn sentence(error: &impl Display) -> String {
+    let text = format!("{error:#}");
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let last = lines.next_back().unwrap_or_default();
+    let both = format!("{first} {}", last.strip_prefix("error: ").unwrap_or(last));
+    both.trim_end_matches([' ', '.', ':']).to_owned()
+}
+
+/// Keeps one answer to its form.
+pub(crate) struct Grammar {
+    matcher: Matcher,
+}
+
+impl Grammar {
+    /// Sets the logits of all tokens that may not come next to −∞.
+    pub(crate) fn forbid(&mut self, logits: &mut [f32]) -> Result<(), EngineError> {
+        let allowed = self.matcher.compute_mask_or_eos().map_err(|error| refused(&error))?;
+        for (words, logits) in allowed.as_slice().iter().zip(logits.chunks_mut(32)) {
+            if *words == u32::MAX {
+                continue;
+            }
+            for (bit, logit) in logits.iter_mut().enumerate() {
+                if words >> bit & 1 == 0 {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on by a token that was allowed.
+    pub(crate) fn accept(&mut self, id: u32) -> Result<(), EngineError> {
+        self.matcher.consume_token(id).map_err(|error| refused(&error))
+    }
+
+    /// Whether nothing can follow.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.matcher.is_stopped()
+    }
+}
+
+fn refused(error: &impl Display) -> EngineError {
+    EngineError::AnswerFormat { reason: sentence(error) }
+}

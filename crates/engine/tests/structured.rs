@@ -1,0 +1,143 @@
+//! Answers of a given form, from a model whose weights are noise: whatever it would like to say,
+//! only what the schema allows comes out. The judge is a validator of its own.
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use common::{Kind, Stored, checkpoint_with, noise};
+use mlxk_engine::{
+    AnswerFormat, Engine, EngineError, FinishReason, LoadOptions, PromptInput, Request, Sampling,
+};
+use serde_json::{Value, json};
+
+fn engine() -> (tempfile::TempDir, Engine) {
+    let changes = json!({"max_position_embeddings": 4096});
+    let folder = checkpoint_with(Kind::Llama, Stored::Bits(4), &changes);
+    let engine = Engine::load(&LoadOptions::new(folder.path()), &mut |_, _| ControlFlow::Continue(())).unwrap();
+    (folder, engine)
+}
+
+fn request(schema: Value, seed: u64) -> Request {
+    let mut request = Request::new(PromptInput::Text("Answer: ".to_owned()));
+    request.format = Some(AnswerFormat::Schema(schema));
+    request.sampling =
+        Sampling { temperature: Some(1.0), top_p: Some(1.0), seed: Some(seed), ..Sampling::default() };
+    request
+}
+
+/// Choices that depend on a name alone.
+struct Choices {
+    numbers: Vec<f32>,
+    next: usize,
+}
+
+impl Choices {
+    fn below(&mut self, bound: usize) -> usize {
+        self.next += 1;
+        let number = self.numbers[self.next % self.numbers.len()];
+        ((number + 1.0) / 2.0 * bound as f32) as usize % bound
+    }
+}
+
+/// A schema whose values are finite.
+fn schema(choices: &mut Choices, depth: usize) -> Value {
+    let kinds = if depth == 0 { 8 } else { 12 };
+    match choices.below(kinds) {
+        0 => json!({"type": "null"}),
+        1 => json!({"type": "boolean"}),
+        2 => {
+            let low = choices.below(2000) as i64 - 1000;
+            json!({"type": "integer", "minimum": low, "maximum": low + choices.below(500) as i64})
+        }
+        3 => json!({"type": "string", "maxLength": 1 + choices.below(12)}),
+        4 => json!({"type": "string", "pattern": "^[a-c]{2}-[0-9]{1,3}$"}),
+        5 => json!({"enum": ["red", 7, null, true, "ünï 🦀"]}),
+        6 => json!({"const": {"a": [1, 2]}}),
+        7 => json!({"type": "string", "format": "date"}),
+        8 => {
+            let least = choices.below(3);
+            json!({"type": "array", "items": schema(choices, depth - 1),
+                "minItems": least, "maxItems": least + choices.below(3)})
+        }
+        9 => json!({"anyOf": [schema(choices, depth - 1), schema(choices, depth - 1)]}),
+        10 => json!({"type": "array", "prefixItems": [schema(choices, depth - 1), {"type": "null"}],
+            "items": false, "minItems": 2}),
+        _ => object(choices, depth),
+    }
+}
+
+fn object(choices: &mut Choices, depth: usize) -> Value {
+    let names = ["name", "with space", "quote\"d", "größe", "n"];
+    let count = 1 + choices.below(names.len());
+    let mut properties = serde_json::Map::new();
+    let mut required = Vec::new();
+    for name in &names[..count] {
+        properties.insert((*name).to_owned(), schema(choices, depth - 1));
+        if choices.below(3) > 0 {
+            required.push(*name);
+        }
+    }
+    json!({"type": "object", "properties": properties, "required": required,
+        "additionalProperties": false})
+}
+
+#[test]
+fn answers_to_random_schemas_are_valid() {
+    let (_folder, engine) = engine();
+    let generations: Vec<_> = (0..200)
+        .map(|case| {
+            let numbers = noise(&format!("schema {case}"), 997);
+            let schema = object(&mut Choices { numbers, next: 0 }, 3);
+            (engine.submit(request(schema.clone(), case)).unwrap(), schema)
+        })
+        .collect();
+    for (generation, schema) in generations {
+        let (text, done) = generation.wait().unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
+            panic!("{error} in {text} for {schema}");
+        });
+        assert_eq!(done.finish_reason, FinishReason::Eos, "{schema}");
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        assert!(validator.is_valid(&value), "{text} for {schema}");
+    }
+}
+
+#[test]
+fn json_is_an_object_and_a_format_changes_no_other_request() {
+    let (_folder, engine) = engine();
+    let free = || {
+        let mut request = Request::new(PromptInput::Text("Answer: ".to_owned()));
+        request.sampling.seed = Some(3);
+        request.max_tokens = Some(40);
+        request
+    };
+    let alone = engine.submit(free()).unwrap().wait().unwrap().0;
+    let mut held = request(Value::Null, 1);
+    held.format = Some(AnswerFormat::Json);
+    held.sampling.temperature = Some(0.3);
+    let both = (engine.submit(held).unwrap(), engine.submit(free()).unwrap());
+    let (text, done) = both.0.wait().unwrap();
+    assert_eq!(both.1.wait().unwrap().0, alone);
+    if done.finish_reason == FinishReason::Eos {
+        assert!(serde_json::from_str::<Value>(&text).unwrap().is_object(), "{text}");
+    }
+    assert!(text.starts_with('{'), "{text}");
+}
+
+#[test]
+fn formats_that_cannot_be_enforced_are_refused() {
+    let (_folder, engine) = engine();
+    for (schema, word) in [
+        (json!({"type": "strange"}), "strange"),
+        (json!({"type": "string", "pattern": "(?<=a)b"}), "look-behind"),
+        (json!(false), ""),
+        (json!({"$ref": "#/$defs/none"}), "none"),
+    ] {
+        let error = engine.submit(request(schema.clone(), 1)).unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, EngineError::AnswerFormat { .. }), "{schema}: {message}");
+        assert!(message.contains(word), "{schema}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
