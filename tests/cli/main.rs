@@ -7,5 +7,6 @@ mod errors;
 mod models;
 mod perplexity;
 mod run;
+mod scripts;
 mod starter;
 mod support;

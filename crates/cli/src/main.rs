@@ -35,7 +35,9 @@ struct Context {
 fn main() -> ExitCode {
     let started = Instant::now();
     let cli = Cli::parse();
-    let context = Context { started, settings: Settings::resolve(), printer: Printer::new() };
+    let settings = Settings::resolve();
+    let printer = Printer::new(settings.plain);
+    let context = Context { started, settings, printer };
     let result = match cli.command {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),

@@ -16,11 +16,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Writes to stderr.
 pub(crate) struct Printer {
     terminal: bool,
+    /// Whether standard output takes colours and other styles.
+    styles_stdout: bool,
 }
 
 impl Printer {
-    pub(crate) fn new() -> Self {
-        Self { terminal: std::io::stderr().is_terminal() }
+    /// `plain` leaves out colours and other styles.
+    pub(crate) fn new(plain: bool) -> Self {
+        let styles_stdout = !plain && std::io::stdout().is_terminal();
+        Self { terminal: std::io::stderr().is_terminal(), styles_stdout }
+    }
+
+    /// Whether standard output is a terminal that takes colours and other styles.
+    pub(crate) fn styles_stdout(&self) -> bool {
+        self.styles_stdout
     }
 
     /// A line that the user may want to know.
@@ -62,6 +71,7 @@ pub(crate) enum Unit {
     Bytes,
     Tokens,
     Windows,
+    Answers,
 }
 
 impl Progress {
@@ -98,6 +108,7 @@ impl Progress {
             Unit::Bytes => "{decimal_bytes} of {decimal_total_bytes}",
             Unit::Tokens => "{pos} of {len} tokens",
             Unit::Windows => "{pos} of {len} windows",
+            Unit::Answers => "{pos} of {len} answers",
         };
         let template = match total {
             0 => "{msg} {spinner}".to_owned(),

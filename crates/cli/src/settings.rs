@@ -10,6 +10,9 @@ pub(crate) struct Settings {
     pub locations: Locations,
     /// Ollama's names for repositories.
     pub pairs: PairTable,
+    /// Whether output has no colours and other styles: `NO_COLOR` (<https://no-color.org>), or a
+    /// terminal that has none.
+    pub plain: bool,
 }
 
 impl Settings {
@@ -17,6 +20,12 @@ impl Settings {
     pub(crate) fn resolve() -> Self {
         let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("."));
         let lookup = |name: &str| std::env::var(name).ok();
-        Self { locations: Locations::from_values(lookup, &home), pairs: PairTable::default() }
+        let plain = lookup("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || lookup("TERM").is_some_and(|value| value == "dumb");
+        Self {
+            locations: Locations::from_values(lookup, &home),
+            pairs: PairTable::default(),
+            plain,
+        }
     }
 }

@@ -22,7 +22,9 @@ use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
 use crate::task::{Sink, Task};
 use crate::worker::{Command, serve};
-use crate::{AnswerFormat, EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, memory, prompt};
+use crate::{
+    AnswerFormat, EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, memory, prompt,
+};
 
 /// A model, ready to answer. Dropping it ends all requests.
 pub struct Engine {

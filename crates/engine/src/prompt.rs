@@ -35,7 +35,8 @@ pub(crate) fn encode(
             let template = engine.template().ok_or(EngineError::NoChatTemplate)?;
             let system = system.iter().map(|text| Message::new("system", text.as_str()));
             let messages: Vec<Message> = system.chain(messages.iter().cloned()).collect();
-            let options = RenderOptions { variables: variables.clone(), ..RenderOptions::default() };
+            let options =
+                RenderOptions { variables: variables.clone(), ..RenderOptions::default() };
             let text = template.render(&messages, &options)?;
             // A template writes the special tokens itself.
             let ids = engine.tokenizer().encode(&text, false)?;
@@ -82,9 +83,7 @@ pub(crate) fn order(
     }
     let sampling = engine.defaults().resolve(&request.sampling)?;
     let vocab_size = engine.vocab_size();
-    if let Some(&(id, _)) =
-        sampling.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size)
-    {
+    if let Some(&(id, _)) = sampling.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size) {
         return Err(EngineError::UnknownToken { id, vocab_size });
     }
     let Prompt { ids: prompt, reasoning } =

@@ -14,15 +14,21 @@ use serde_json::{Value, json};
 fn engine() -> (tempfile::TempDir, Engine) {
     let changes = json!({"max_position_embeddings": 4096});
     let folder = checkpoint_with(Kind::Llama, Stored::Bits(4), &changes);
-    let engine = Engine::load(&LoadOptions::new(folder.path()), &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let engine =
+        Engine::load(&LoadOptions::new(folder.path()), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap();
     (folder, engine)
 }
 
 fn request(schema: Value, seed: u64) -> Request {
     let mut request = Request::new(PromptInput::Text("Answer: ".to_owned()));
     request.format = Some(AnswerFormat::Schema(schema));
-    request.sampling =
-        Sampling { temperature: Some(1.0), top_p: Some(1.0), seed: Some(seed), ..Sampling::default() };
+    request.sampling = Sampling {
+        temperature: Some(1.0),
+        top_p: Some(1.0),
+        seed: Some(seed),
+        ..Sampling::default()
+    };
     request
 }
 
@@ -61,8 +67,10 @@ fn schema(choices: &mut Choices, depth: usize) -> Value {
                 "minItems": least, "maxItems": least + choices.below(3)})
         }
         9 => json!({"anyOf": [schema(choices, depth - 1), schema(choices, depth - 1)]}),
-        10 => json!({"type": "array", "prefixItems": [schema(choices, depth - 1), {"type": "null"}],
-            "items": false, "minItems": 2}),
+        10 => {
+            json!({"type": "array", "prefixItems": [schema(choices, depth - 1), {"type": "null"}],
+            "items": false, "minItems": 2})
+        }
         _ => object(choices, depth),
     }
 }

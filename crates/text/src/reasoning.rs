@@ -56,9 +56,9 @@ impl ReasoningParser {
         if template.contains(CHANNEL) && template.contains(MESSAGE) {
             return Some(Self::new(Format::Channels, State::Header));
         }
-        let (open, close) = TAGS.into_iter().find(|(open, close)| {
-            template.contains(open) || template.contains(close)
-        })?;
+        let (open, close) = TAGS
+            .into_iter()
+            .find(|(open, close)| template.contains(open) || template.contains(close))?;
         let inside = prompt.trim_end().ends_with(open);
         let state = if inside { State::Reasoning } else { State::Start };
         Some(Self::new(Format::Tags { open, close }, state))
@@ -142,10 +142,7 @@ impl ReasoningParser {
 
     /// Lets text through up to one of the marks, and enters the next state there.
     fn pass_until(&mut self, marks: &[&str], next: State, out: &mut Vec<Written>) -> bool {
-        let found = marks
-            .iter()
-            .filter_map(|mark| Some((self.held.find(mark)?, mark.len())))
-            .min();
+        let found = marks.iter().filter_map(|mark| Some((self.held.find(mark)?, mark.len()))).min();
         let trims = self.state == State::Reasoning;
         if let Some((at, length)) = found {
             let text = self.held[..at].to_owned();

@@ -66,8 +66,7 @@ impl Adjuster {
             *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
             let count = run.iter().filter(|(_, answer)| *answer).count();
             if count > 0 {
-                *logit -=
-                    parameters.frequency_penalty * count as f32 + parameters.presence_penalty;
+                *logit -= parameters.frequency_penalty * count as f32 + parameters.presence_penalty;
             }
         }
     }
@@ -120,8 +119,7 @@ fn suffix_matches(ids: &[u32], matches: &mut Vec<usize>) {
     matches.resize(count, 0);
     let (mut left, mut right) = (0, 0);
     for index in 1..count {
-        let mut length =
-            if index < right { matches[index - left].min(right - index) } else { 0 };
+        let mut length = if index < right { matches[index - left].min(right - index) } else { 0 };
         while index + length < count && reversed(length) == reversed(index + length) {
             length += 1;
         }

@@ -4,11 +4,11 @@
 //! position give the same token, whatever was sampled before.
 
 mod adjust;
+#[cfg(test)]
+mod adjust_tests;
 mod random;
 mod select;
 mod softmax;
-#[cfg(test)]
-mod adjust_tests;
 #[cfg(test)]
 mod tests;
 
@@ -65,13 +65,7 @@ impl Sampler {
     /// Steps 6 to 10: fills `candidates`, best first, and their `weights`, and returns the sum of
     /// all weights that take part. Where nothing is cut off, only the candidates that the number
     /// `drawn` can reach are collected.
-    fn choose_candidates(
-        &mut self,
-        logits: &[f32],
-        max: f32,
-        xtc: Option<Xtc>,
-        drawn: f64,
-    ) -> f64 {
+    fn choose_candidates(&mut self, logits: &[f32], max: f32, xtc: Option<Xtc>, drawn: f64) -> f64 {
         let SamplingParameters { temperature, top_k, typical_p, top_p, min_p, .. } =
             self.parameters;
         let (top_p, min_p) = (f64::from(top_p), f64::from(min_p));

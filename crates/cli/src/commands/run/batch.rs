@@ -1,0 +1,171 @@
+//! `--batch`: many prompts at once, their answers in order.
+
+use std::io::{Read, Write};
+
+use anyhow::Context as _;
+use mlxk_engine::{Engine, EngineError, Generation, Message, Request};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{self, Show};
+use super::envelope::Envelope;
+use super::{request, stdin};
+use crate::Context;
+use crate::args::RunArgs;
+use crate::exit::{ExitStatus, UsageError};
+use crate::printer::Unit;
+
+/// A line of the file that is more than a prompt.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Full {
+    id: Option<Value>,
+    prompt: Option<String>,
+    messages: Option<Vec<Message>>,
+    system: Option<String>,
+    max_tokens: Option<usize>,
+    temperature: Option<f32>,
+    top_k: Option<usize>,
+    top_p: Option<f32>,
+    min_p: Option<f32>,
+    seed: Option<u64>,
+    stop: Option<Vec<String>>,
+    format: Option<Value>,
+}
+
+/// What is asked, and what the answer repeats of it.
+struct Job {
+    id: Option<Value>,
+    prompt: String,
+    messages: Vec<Message>,
+    system: Option<String>,
+    settings: Full,
+}
+
+/// Answers all lines; a prompt that cannot be answered has an error in its place.
+pub(super) fn run(
+    engine: &Engine,
+    model: &str,
+    jobs: &[u8],
+    args: &RunArgs,
+    context: &Context,
+) -> anyhow::Result<ExitStatus> {
+    let jobs = parse(jobs, args)?;
+    let started: Vec<Result<Generation, String>> =
+        jobs.iter().map(|job| submit(engine, args, job)).collect::<anyhow::Result<_>>()?;
+    let progress = context.printer.progress();
+    progress.begin("Answering");
+    let mut failed = false;
+    let total = jobs.len() as u64;
+    for (index, (job, generation)) in jobs.iter().zip(started).enumerate() {
+        let answered = match generation {
+            Ok(generation) => {
+                match answer::take(&generation, Show::Nothing, args.logprobs.is_some(), context) {
+                    Ok(answer) => Ok(answer),
+                    Err(error) if error.is::<EngineError>() => Err(error.to_string()),
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(reason) => Err(reason),
+        };
+        let line = match &answered {
+            Ok(answer) => {
+                let mut envelope = Envelope::new(model, &job.prompt, answer, engine, context);
+                (envelope.index, envelope.id) = (Some(index), job.id.as_ref());
+                serde_json::to_string(&envelope)
+            }
+            Err(reason) => {
+                failed = true;
+                let mut object = json!({ "index": index });
+                if let Some(id) = &job.id {
+                    object["id"] = id.clone();
+                }
+                object["model"] = model.into();
+                object["prompt"] = job.prompt.as_str().into();
+                object["error"] = reason.as_str().into();
+                serde_json::to_string(&object)
+            }
+        }
+        .map_err(std::io::Error::from)?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()?;
+        progress.update(index as u64 + 1, total, Unit::Answers);
+    }
+    Ok(if failed { ExitStatus::Failure } else { ExitStatus::Success })
+}
+
+/// The content of the file, or of standard input for `-`.
+pub(super) fn read(args: &RunArgs, context: &Context) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(path) = &args.batch else { return Ok(None) };
+    if path.as_os_str() == "-" {
+        return stdin::read(context).map(|text| Some(text.into_bytes()));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .with_context(|| format!("Cannot read the prompts in `{}`", path.display()))?;
+    Ok(Some(bytes))
+}
+
+/// All lines, before any is answered: a mistake in the last should not cost the others' time.
+fn parse(bytes: &[u8], args: &RunArgs) -> anyhow::Result<Vec<Job>> {
+    let name = args.batch.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    let mut jobs = Vec::new();
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let wrong = |what: String| UsageError(format!("`{name}`, line {}: {what}", index + 1));
+        let settings = match serde_json::from_slice::<Value>(line) {
+            Ok(Value::String(prompt)) => Full { prompt: Some(prompt), ..Full::default() },
+            Ok(value @ Value::Object(_)) => {
+                serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?
+            }
+            Ok(_) => return Err(wrong("not a string and not an object".to_owned()).into()),
+            Err(error) => return Err(wrong(format!("not JSON: {error}")).into()),
+        };
+        let (prompt, messages) = match (&settings.prompt, &settings.messages) {
+            (Some(prompt), None) => (prompt.clone(), vec![Message::new("user", prompt.as_str())]),
+            (None, Some(messages)) if !messages.is_empty() => {
+                let last = messages.last().and_then(|message| message.content.as_text());
+                (last.unwrap_or_default().to_owned(), messages.clone())
+            }
+            _ => return Err(wrong("it needs either `prompt` or `messages`".to_owned()).into()),
+        };
+        let system = settings.system.clone().or_else(|| args.system.clone());
+        jobs.push(Job { id: settings.id.clone(), prompt, messages, system, settings });
+    }
+    if jobs.is_empty() {
+        return Err(UsageError(format!("`{name}` holds no prompts")).into());
+    }
+    Ok(jobs)
+}
+
+/// Starts a job. What is wrong with the job alone is its answer; the rest ends the command.
+fn submit(
+    engine: &Engine,
+    args: &RunArgs,
+    job: &Job,
+) -> anyhow::Result<Result<Generation, String>> {
+    let input = request::input(engine, args, job.system.clone(), job.messages.clone());
+    let mut request: Request = request::base(engine, args, input)?;
+    let own = &job.settings;
+    let sampling = &mut request.sampling;
+    sampling.temperature = own.temperature.or(sampling.temperature);
+    sampling.top_k = own.top_k.or(sampling.top_k);
+    sampling.top_p = own.top_p.or(sampling.top_p);
+    sampling.min_p = own.min_p.or(sampling.min_p);
+    sampling.seed = own.seed.or(sampling.seed);
+    request.max_tokens = own.max_tokens.or(request.max_tokens);
+    if let Some(stop) = &own.stop {
+        request.stop.clone_from(stop);
+    }
+    if let Some(format) = &own.format {
+        request.format = Some(match format {
+            Value::String(text) => request::format(text)?,
+            schema => mlxk_engine::AnswerFormat::Schema(schema.clone()),
+        });
+    }
+    Ok(engine.submit(request).map_err(|error| error.to_string()))
+}

@@ -1,0 +1,60 @@
+//! The prompt: from words, an option, a file, standard input.
+
+use std::io::IsTerminal;
+
+use anyhow::Context as _;
+
+use super::stdin;
+use crate::Context;
+use crate::args::RunArgs;
+use crate::exit::UsageError;
+
+/// The prompt that the command line and standard input make together; `None` asks for a chat.
+pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Option<String>> {
+    let (given, wants_stdin) = given(args)?;
+    let chats = args.interactive || (std::io::stdin().is_terminal() && !wants_stdin);
+    if given.is_none() && chats {
+        return Ok(None);
+    }
+    let piped = if wants_stdin || (stdin::is_given() && !args.no_stdin && !args.interactive) {
+        stdin::read(context)?
+    } else {
+        String::new()
+    };
+    let given = given.unwrap_or_default();
+    match (given.is_empty(), piped.is_empty()) {
+        (true, true) => Err(UsageError(format!(
+            "The prompt is empty; write one after the model, as in `mlxk run {} \"Hello\"`, or pipe \
+             one in",
+            args.model
+        ))
+        .into()),
+        (false, true) => Ok(Some(given)),
+        (true, false) => Ok(Some(piped)),
+        (false, false) => Ok(Some(format!("{given}\n\n{piped}"))),
+    }
+}
+
+/// What the command line says, and whether it asks for standard input.
+fn given(args: &RunArgs) -> anyhow::Result<(Option<String>, bool)> {
+    if let Some(prompt) = &args.prompt {
+        return Ok((Some(prompt.clone()), false));
+    }
+    if let Some(path) = &args.prompt_file {
+        let text = std::fs::read(path)
+            .with_context(|| format!("Cannot read the prompt in `{}`", path.display()))?;
+        let text = String::from_utf8(text).map_err(|_| {
+            UsageError(format!("The prompt in `{}` is not valid UTF-8 text", path.display()))
+        })?;
+        return Ok((Some(text.trim_end_matches(['\n', '\r']).to_owned()), false));
+    }
+    let words: Vec<&str> =
+        args.words.iter().map(String::as_str).filter(|word| *word != "-").collect();
+    let wants_stdin = words.len() < args.words.len();
+    if wants_stdin && args.no_stdin {
+        return Err(
+            UsageError("`-` asks for standard input, but `--no-stdin` forbids it".into()).into()
+        );
+    }
+    Ok(((!words.is_empty()).then(|| words.join(" ")), wants_stdin))
+}

@@ -1,0 +1,43 @@
+//! `--verbose`: what an answer took, on stderr.
+
+use mlxk_engine::{Done, Engine};
+
+use super::answer::Answer;
+use crate::{Context, format, memory};
+
+pub(super) fn print(engine: &Engine, answer: &Answer, context: &Context) {
+    let Done { usage, timings, seed, .. } = &answer.done;
+    let rate =
+        |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(", {rate:.1} tokens/s"));
+    let lines = [
+        ("load", format::seconds(timings.load)),
+        (
+            "prompt",
+            format!(
+                "{} tokens{}",
+                usage.prompt_tokens,
+                rate(timings.prefill_tokens_per_second(usage))
+            ),
+        ),
+        (
+            "answer",
+            format!(
+                "{} tokens{}",
+                usage.completion_tokens,
+                rate(timings.decode_tokens_per_second(usage))
+            ),
+        ),
+        ("first token", format!("{} after the start", format::seconds(answer.first_text))),
+        (
+            "peak memory",
+            memory::peak_resident_bytes().map_or_else(|| "unknown".to_owned(), format::size),
+        ),
+        ("context", format!("{} tokens", engine.context())),
+        ("device", engine.device().to_owned()),
+        ("seed", seed.to_string()),
+    ];
+    context.printer.note("");
+    for (name, value) in lines {
+        context.printer.note(format_args!("{name:12} {value}"));
+    }
+}

@@ -1,0 +1,147 @@
+//! From arguments to what the engine is asked.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use mlxk_engine::{AnswerFormat, Engine, Message, PromptInput, Request};
+use serde_json::{Map, Value};
+
+use crate::args::{Bias, RunArgs, Think};
+use crate::exit::UsageError;
+
+/// The request for a prompt of one turn.
+pub(super) fn request(engine: &Engine, args: &RunArgs, prompt: &str) -> anyhow::Result<Request> {
+    let messages = vec![Message::new("user", prompt)];
+    base(engine, args, input(engine, args, args.system.clone(), messages))
+}
+
+/// A conversation, or plain text where the model has no chat template or it is not wanted.
+pub(super) fn input(
+    engine: &Engine,
+    args: &RunArgs,
+    system: Option<String>,
+    messages: Vec<Message>,
+) -> PromptInput {
+    if engine.template().is_some() && !args.no_chat_template {
+        return PromptInput::Messages { system, messages };
+    }
+    let texts = messages.iter().filter_map(|message| message.content.as_text());
+    let parts: Vec<&str> = system.as_deref().into_iter().chain(texts).collect();
+    PromptInput::Text(parts.join("\n\n"))
+}
+
+/// A request with everything that the arguments say.
+pub(super) fn base(
+    engine: &Engine,
+    args: &RunArgs,
+    prompt: PromptInput,
+) -> anyhow::Result<Request> {
+    let mut request = Request::new(prompt);
+    request.sampling = args.sampling.sampling();
+    request.sampling.logit_bias = biases(engine, &args.sampling.logit_bias)?;
+    request.max_tokens = args.max_tokens;
+    request.stop.clone_from(&args.stop);
+    request.format = args.format.as_deref().map(format).transpose()?;
+    request.logprobs = args.logprobs;
+    if let Some(think) = args.think {
+        request.template_variables = think_variables(engine, think)?;
+    }
+    Ok(request)
+}
+
+/// The token of each bias: a number is an id, anything else the text of one token.
+pub(crate) fn biases(engine: &Engine, biases: &[Bias]) -> anyhow::Result<Vec<(u32, f32)>> {
+    biases
+        .iter()
+        .map(|Bias { token, bias }| {
+            if let Ok(id) = token.parse() {
+                return Ok((id, *bias));
+            }
+            let ids = engine.tokenizer().encode(token, false)?;
+            match ids[..] {
+                [id] => Ok((id, *bias)),
+                _ => Err(UsageError(format!(
+                    "`--logit-bias`: `{token}` is {} tokens of this model, not one; their ids are \
+                     {ids:?}",
+                    ids.len()
+                ))
+                .into()),
+            }
+        })
+        .collect()
+}
+
+/// `json`, a schema, or a file that holds one.
+pub(crate) fn format(text: &str) -> anyhow::Result<AnswerFormat> {
+    if text.eq_ignore_ascii_case("json") {
+        return Ok(AnswerFormat::Json);
+    }
+    let (schema, origin) = if text.trim_start().starts_with('{') {
+        (text.to_owned(), "`--format`".to_owned())
+    } else if Path::new(text).exists() {
+        let schema = std::fs::read_to_string(text)
+            .with_context(|| format!("Cannot read the JSON Schema `{text}`"))?;
+        (schema, format!("`{text}`"))
+    } else {
+        return Err(UsageError(format!(
+            "`--format {text}` is neither `json` nor a JSON Schema nor a file that exists"
+        ))
+        .into());
+    };
+    let schema: Value = serde_json::from_str(&schema)
+        .map_err(|error| UsageError(format!("The JSON Schema in {origin} is no JSON: {error}")))?;
+    Ok(AnswerFormat::Schema(schema))
+}
+
+/// The switches that chat templates have for reasoning: Qwen3's and SmolLM3's, DeepSeek's and
+/// Granite's, gpt-oss's.
+pub(crate) fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, Value>> {
+    let template = engine.template().map_or("", |template| template.source_text(false));
+    let mut variables = Map::new();
+    let effort = match think {
+        Think::True | Think::False => None,
+        Think::Low => Some("low"),
+        Think::Medium => Some("medium"),
+        Think::High => Some("high"),
+    };
+    for name in ["enable_thinking", "thinking"] {
+        if effort.is_none() && names_variable(template, name) {
+            variables.insert(name.to_owned(), (think == Think::True).into());
+        }
+    }
+    if let Some(effort) = effort
+        && names_variable(template, "reasoning_effort")
+    {
+        variables.insert("reasoning_effort".to_owned(), effort.into());
+    }
+    if variables.is_empty() {
+        let what = effort.map_or_else(
+            || "a switch for thinking".to_owned(),
+            |effort| format!("levels of thinking such as `{effort}`"),
+        );
+        return Err(
+            UsageError(format!("`--think`: the model's chat template has no {what}")).into()
+        );
+    }
+    Ok(variables)
+}
+
+/// Whether the word stands in the template, not as a part of a longer one.
+fn names_variable(template: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    template.match_indices(name).any(|(at, _)| {
+        !template[..at].ends_with(is_word) && !template[at + name.len()..].starts_with(is_word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_whole_words() {
+        assert!(names_variable("{% if thinking %}", "thinking"));
+        assert!(names_variable("{% if enable_thinking is defined %}", "enable_thinking"));
+        assert!(!names_variable("{% if enable_thinking %} <thinking_mode>", "thinking"));
+    }
+}

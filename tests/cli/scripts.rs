@@ -1,0 +1,224 @@
+//! What scripts rely on: where the prompt comes from, answers as data, many prompts at once.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::common::{Kind, Stored, checkpoint, checkpoint_with};
+use crate::support::{World, path, streams};
+
+/// The envelope of a short greedy answer.
+fn envelope(world: &World, arguments: &[&str], stdin: &str) -> Value {
+    let mut command = world.mlxk(arguments);
+    command.args(["--json", "--temperature", "0", "--max-tokens", "4"]);
+    let (stdout, stderr) = streams(&command.write_stdin(stdin).assert().success());
+    assert_eq!(stderr, "", "{arguments:?}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
+#[test]
+fn the_prompt_is_what_was_typed_then_what_was_piped() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let model = path(model.path());
+    let file = world.home.path().join("prompt.txt");
+    std::fs::write(&file, "from a file\n").unwrap();
+    let file = path(&file);
+    let cases: [(&[&str], &str, &str); 9] = [
+        (&["one", "two"], "", "one two"),
+        (&["explain"], "some code\n", "explain\n\nsome code"),
+        (&["explain", "-"], "some code", "explain\n\nsome code"),
+        (&["explain", "--no-stdin"], "some code", "explain"),
+        (&[], "alone\r\n", "alone"),
+        (&["-"], "alone", "alone"),
+        (&["--prompt", "an option"], "", "an option"),
+        (&["--prompt-file", file], "", "from a file"),
+        (&["--prompt-file", file], "piped", "from a file\n\npiped"),
+    ];
+    for (words, stdin, expected) in cases {
+        let found = envelope(&world, &[&["run", model][..], words].concat(), stdin);
+        assert_eq!(found["prompt"], expected, "{words:?}");
+    }
+}
+
+#[test]
+fn a_silent_pipe_is_waited_for_with_a_hint() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("mlxk"))
+        .args(["run", path(model.path()), "Hi", "--max-tokens", "2"])
+        .env("XDG_DATA_HOME", world.home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut hint = String::new();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    std::io::BufRead::read_line(&mut stderr, &mut hint).unwrap();
+    assert!(hint.contains("--no-stdin"), "{hint}");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn several_answers_differ_by_their_seeds_and_come_again() {
+    let (world, model) = (World::new(), checkpoint(Kind::Qwen2, Stored::Bits(8)));
+    let run = |more: &[&str]| {
+        let arguments = ["run", path(model.path()), "Hello", "--max-tokens", "12", "--no-stdin"];
+        streams(&world.mlxk(&[&arguments[..], more].concat()).assert().success()).0
+    };
+    let lines: Vec<Value> = run(&["--n", "3", "--seed", "7", "--json"])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3);
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!((&line["index"], &line["seed"]), (&json!(index), &json!(7 + index)));
+        let seed = (7 + index).to_string();
+        let alone: Value = serde_json::from_str(&run(&["--seed", &seed, "--json"])).unwrap();
+        assert_eq!(alone["response"], line["response"]);
+    }
+    let text = run(&["--n", "2", "--seed", "7"]);
+    for part in ["=== 1 of 2 ===", "=== 2 of 2 ===", lines[1]["response"].as_str().unwrap()] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn log_probabilities_are_part_of_the_envelope() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
+    let found = envelope(&world, &["run", path(model.path()), "Hello", "--logprobs", "3"], "");
+    let tokens = found["logprobs"].as_array().unwrap();
+    assert_eq!(tokens.len(), 4);
+    for token in tokens {
+        assert!(token["logprob"].as_f64().unwrap() < 0.0);
+        let top = token["top"].as_array().unwrap();
+        assert_eq!((top.len(), &top[0]["id"]), (3, &token["id"]), "{token}");
+    }
+}
+
+#[test]
+fn a_batch_gives_the_answers_of_single_runs_in_order() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let model = path(model.path());
+    let mut lines = vec![
+        json!("A plain line").to_string(),
+        json!({"id": "x", "prompt": "With an id", "max_tokens": 3}).to_string(),
+        String::new(),
+        json!({"messages": [{"role": "user", "content": "As messages"}], "seed": 9}).to_string(),
+        json!({"prompt": "word ".repeat(200)}).to_string(),
+    ];
+    lines.extend((0..40).map(|n| json!(format!("Prompt number {n}")).to_string()));
+    let file = world.home.path().join("prompts.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let options = ["--seed", "4", "--max-tokens", "16", "--no-stdin"];
+    let arguments = [&["run", model, "--batch", path(&file)][..], &options[..4]].concat();
+    // One prompt is longer than the context: its error is in its place, and the exit code says so.
+    let (stdout, _) = streams(&world.mlxk(&arguments).assert().code(1));
+    let answers: Vec<Value> =
+        stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 44);
+    for (index, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["index"], index);
+    }
+    assert_eq!(answers[1]["id"], "x");
+    assert_eq!(answers[1]["usage"]["completion_tokens"], 3);
+    assert!(answers[3]["error"].as_str().unwrap().contains("context of 512"), "{}", answers[3]);
+    for index in [0, 4, 20, 43] {
+        let prompt = answers[index]["prompt"].as_str().unwrap();
+        let single = [&["run", model, prompt, "--json"][..], &options].concat();
+        let (stdout, _) = streams(&world.mlxk(&single).assert().success());
+        let single: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(single["response"], answers[index]["response"], "{prompt}");
+    }
+    let mut piped = world.mlxk(&["run", model, "--batch", "-", "--max-tokens", "2"]);
+    let piped = piped.write_stdin("\"Hello\"\n").assert().success();
+    assert_eq!(streams(&piped).0.lines().count(), 1);
+}
+
+#[test]
+fn a_format_is_enforced() {
+    let changes = json!({"max_position_embeddings": 4096});
+    let (world, model) = (World::new(), checkpoint_with(Kind::Llama, Stored::Bits(4), &changes));
+    let schema = json!({"type": "object", "properties": {"ok": {"type": "boolean"}},
+        "required": ["ok"], "additionalProperties": false})
+    .to_string();
+    let file = world.home.path().join("schema.json");
+    std::fs::write(&file, &schema).unwrap();
+    for format in [schema.as_str(), path(&file)] {
+        let arguments = ["run", path(model.path()), "Well?", "--no-stdin", "--format", format];
+        let (stdout, _) = streams(&world.mlxk(&arguments).assert().success());
+        let value: Value = serde_json::from_str(&stdout).unwrap();
+        assert!(value["ok"].is_boolean() && value.as_object().unwrap().len() == 1, "{stdout}");
+    }
+}
+
+#[test]
+fn what_scripts_get_wrong_is_one_sentence() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let model = path(model.path());
+    let file = |name: &str, text: &str| {
+        let file = world.home.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        path(&file).to_owned()
+    };
+    let (broken, none) = (file("broken.jsonl", "\"a\"\n{\"prompt\": 1}\n"), file("none", "\n\n"));
+    let (neither, list) = (file("neither", "{\"id\": 1}"), file("list", "[1]"));
+    let (unknown, no_json) =
+        (file("unknown", "{\"prompt\": \"a\", \"topp\": 1}"), file("no", "{x"));
+    let cases: [(&[&str], i32, &[&str]); 31] = [
+        (&["Hi", "--prompt", "Ho"], 2, &["--prompt"]),
+        (&["--prompt-file", "/nosuch"], 1, &["Cannot read the prompt", "/nosuch"]),
+        (&["-", "--no-stdin"], 2, &["--no-stdin"]),
+        (&["--no-stdin"], 2, &["prompt"]),
+        (&["Hi", "--n", "0"], 2, &["`--n` is 0"]),
+        (&["Hi", "--logprobs", "2"], 2, &["--json"]),
+        (&["Hi", "--logprobs", "200", "--json"], 1, &["200", "100"]),
+        (&["Hi", "--batch", &none], 2, &["--batch"]),
+        (&["--batch", &none], 2, &["holds no prompts"]),
+        (&["--batch", "/nosuch"], 1, &["Cannot read the prompts", "/nosuch"]),
+        (&["--batch", &broken], 2, &["broken.jsonl`, line 2", "integer `1`"]),
+        (&["--batch", &neither], 2, &["line 1", "`prompt` or `messages`"]),
+        (&["--batch", &list], 2, &["line 1", "not a string and not an object"]),
+        (&["--batch", &unknown], 2, &["line 1", "topp"]),
+        (&["--batch", &no_json], 2, &["line 1", "not JSON"]),
+        (&["Hi", "--format", "yaml"], 2, &["`--format yaml`"]),
+        (&["Hi", "--format", "{x"], 2, &["`--format`", "no JSON"]),
+        (&["Hi", "--format", "{\"type\": \"strange\"}"], 1, &["cannot be enforced", "strange"]),
+        (&["Hi", "--think"], 2, &["`--think`"]),
+        (&["Hi", "--think=often"], 2, &["often"]),
+        (&["Hi", "--mirostat", "2"], 2, &["`--mirostat`", "--min-p"]),
+        (&["Hi", "--image", "a.png"], 2, &["`--image`"]),
+        (&["Hi", "--logit-bias", "7"], 2, &["TOKEN=BIAS"]),
+        (&["Hi", "--logit-bias", "7=x"], 2, &["`x` is no number"]),
+        (&["Hi", "--logit-bias", "two=1"], 2, &["`two` is 3 tokens"]),
+        (&["Hi", "--logit-bias", "9999=1"], 1, &["9999"]),
+        (&["Hi", "--repetition-penalty", "0"], 1, &["`repetition_penalty`", "0.01"]),
+        (&["Hi", "--presence-penalty", "-200"], 1, &["`presence_penalty`", "-200"]),
+        (&["Hi", "--typical-p", "1.5"], 1, &["`typical_p`", "1.5"]),
+        (&["Hi", "--xtc-threshold", "0.2"], 2, &["--xtc-probability"]),
+        (&["Hi", "--dry-multiplier", "1", "--dry-base", "0.2"], 1, &["`dry_base`"]),
+    ];
+    for (arguments, code, words) in cases {
+        let assert = world.mlxk(&[&["run", model][..], arguments].concat()).assert().code(code);
+        let (stdout, stderr) = streams(&assert);
+        assert_eq!(stdout, "", "{arguments:?}");
+        for word in words {
+            assert!(stderr.contains(word), "{arguments:?}: `{word}` is not in:\n{stderr}");
+        }
+        assert_eq!(stderr.matches("error: ").count(), 1, "{arguments:?}:\n{stderr}");
+    }
+}
+
+#[test]
+fn options_of_the_older_tool_are_accepted() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let base = ["run", path(model.path()), "Hi", "--no-stdin", "--max-tok", "3"];
+    for more in [
+        &["--hide-reasoning"][..],
+        &["--no-reasoning", "-v"],
+        &["--temp", "0.5", "--repetition-penalty", "1.1", "--top-p", "0.9"],
+        &["--no-chat-template", "--no-stream"],
+    ] {
+        world.mlxk(&[&base[..], more].concat()).assert().success();
+    }
+}
