@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{World, streams};
 
 /// `XDG_DATA_HOME` with the starter model imported.
-fn data() -> &'static PathBuf {
+pub(crate) fn data() -> &'static PathBuf {
     static DATA: OnceLock<PathBuf> = OnceLock::new();
     DATA.get_or_init(|| {
         let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("starter");

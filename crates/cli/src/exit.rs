@@ -7,28 +7,23 @@ use mlxk_hub::HubError;
 
 /// Exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum ExitStatus {
     /// All went well.
-    Success,
+    Success = 0,
     /// The command failed for a reason that the user can do something about.
-    Failure,
+    Failure = 1,
     /// The command line makes no sense.
-    Usage,
+    Usage = 2,
     /// A defect of this program.
-    Internal,
+    Internal = 3,
     /// Ctrl-C.
-    Interrupted,
+    Interrupted = 130,
 }
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        Self::from(match status {
-            ExitStatus::Success => 0,
-            ExitStatus::Failure => 1,
-            ExitStatus::Usage => 2,
-            ExitStatus::Internal => 3,
-            ExitStatus::Interrupted => 130,
-        })
+        Self::from(status as u8)
     }
 }
 

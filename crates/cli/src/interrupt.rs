@@ -2,15 +2,43 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::exit::ExitStatus;
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// While the process only waits for a line, nobody looks at the flag above.
+static IDLE: AtomicBool = AtomicBool::new(false);
 
 /// Takes over Ctrl-C (and a polite kill) for the rest of the process.
 pub(crate) fn listen() -> anyhow::Result<()> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst))?;
+    ctrlc::set_handler(|| {
+        INTERRUPTED.store(true, Ordering::SeqCst);
+        if IDLE.load(Ordering::SeqCst) {
+            // Keys come as characters then, so this is a signal from elsewhere.
+            leave();
+        }
+    })?;
     Ok(())
+}
+
+#[expect(clippy::exit, reason = "the main thread waits for a line that may never come")]
+fn leave() {
+    std::process::exit(ExitStatus::Interrupted as i32);
 }
 
 /// Whether the user asked to stop.
 pub(crate) fn requested() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Forgets that the user asked: the command goes on.
+pub(crate) fn reset() {
+    INTERRUPTED.store(false, Ordering::SeqCst);
+}
+
+/// Reads a line from the user; a signal meanwhile ends the process.
+pub(crate) fn while_idle<T>(read: impl FnOnce() -> T) -> T {
+    IDLE.store(true, Ordering::SeqCst);
+    let result = read();
+    IDLE.store(false, Ordering::SeqCst);
+    result
 }

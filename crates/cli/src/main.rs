@@ -4,7 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod args;
+mod chat;
 mod commands;
 mod exit;
 mod format;
@@ -13,6 +15,7 @@ mod local;
 mod memory;
 mod printer;
 mod settings;
+mod terminal;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let context = Context { started, settings, printer };
     let result = match cli.command {
         Command::Run(args) => commands::run::run(&args, &context),
+        Command::Chat(args) => commands::chat::run(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),

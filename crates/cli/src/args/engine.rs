@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct EngineArgs {
     /// Compute in f32 throughout: slower, the reference for correctness
     #[arg(long, help_heading = "Engine")]

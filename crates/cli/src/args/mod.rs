@@ -1,5 +1,7 @@
 //! The command line, as typed.
 
+mod answer;
+mod chat;
 mod engine;
 mod perplexity;
 mod run;
@@ -7,9 +9,11 @@ mod sampling;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use answer::{AnswerArgs, Think};
+pub(crate) use chat::ChatArgs;
 pub(crate) use engine::EngineArgs;
 pub(crate) use perplexity::PerplexityArgs;
-pub(crate) use run::{RunArgs, Think};
+pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
 
 /// Run MLX language models on any machine.
@@ -32,6 +36,8 @@ Examples:
 pub(crate) enum Command {
     /// Answer a prompt with a model
     Run(RunArgs),
+    /// Talk with a model
+    Chat(ChatArgs),
     /// List the models on this machine
     #[command(visible_alias = "ls")]
     List(ListArgs),

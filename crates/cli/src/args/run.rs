@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{EngineArgs, MODELS, SamplingArgs};
+use super::{AnswerArgs, MODELS};
 
 const PROMPT_HELP: &str = "\
 The prompt:
@@ -44,10 +44,6 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub no_stdin: bool,
 
-    /// Instructions that precede the conversation
-    #[arg(long, value_name = "TEXT")]
-    pub system: Option<String>,
-
     /// Give the prompt to the model as it is, to be continued
     #[arg(long, conflicts_with = "interactive")]
     pub no_chat_template: bool,
@@ -55,26 +51,6 @@ pub(crate) struct RunArgs {
     /// Chat, even where there is a prompt to begin with
     #[arg(short, long)]
     pub interactive: bool,
-
-    /// Let a model think first, or not, where its chat template has a switch for it
-    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub think: Option<Think>,
-
-    /// Do not show what the model thinks before it answers
-    #[arg(long, visible_alias = "hide-reasoning")]
-    pub no_reasoning: bool,
-
-    /// End the answer after this many tokens [default: until it ends or the context is full]
-    #[arg(long, value_name = "N")]
-    pub max_tokens: Option<usize>,
-
-    /// End the answer before this text; may be given several times
-    #[arg(long, value_name = "TEXT")]
-    pub stop: Vec<String>,
-
-    /// Enforce the form of the answer: `json`, a JSON Schema, or a file with one
-    #[arg(long, value_name = "json|SCHEMA")]
-    pub format: Option<String>,
 
     /// Print this many answers
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -96,29 +72,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", requires = "json")]
     pub logprobs: Option<usize>,
 
-    /// Say what it took on stderr
-    #[arg(short, long)]
-    pub verbose: bool,
-
     #[command(flatten)]
-    pub sampling: SamplingArgs,
-
-    #[command(flatten)]
-    pub engine: EngineArgs,
+    pub answer: AnswerArgs,
 
     #[arg(long, value_name = "FILE", num_args = 1.., hide = true)]
     pub image: Vec<String>,
 
     #[arg(long, value_name = "FILE", num_args = 1.., hide = true)]
     pub audio: Vec<String>,
-}
-
-/// Whether and how much a model thinks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Think {
-    True,
-    False,
-    Low,
-    Medium,
-    High,
 }

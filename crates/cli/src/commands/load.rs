@@ -9,7 +9,7 @@ use crate::printer::Unit;
 use crate::{Context, interrupt};
 
 /// Loads a model while a bar says so under `label`.
-pub(super) fn engine(
+pub(crate) fn engine(
     options: &LoadOptions,
     label: &str,
     context: &Context,

@@ -1,7 +1,8 @@
 //! One file per command.
 
+pub(crate) mod chat;
 pub(crate) mod list;
-mod load;
+pub(crate) mod load;
 pub(crate) mod perplexity;
 mod perplexity_report;
 pub(crate) mod run;

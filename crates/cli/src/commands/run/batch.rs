@@ -7,12 +7,12 @@ use mlxk_engine::{Engine, EngineError, Generation, Message, Request};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{self, Show};
 use super::envelope::Envelope;
-use super::{request, stdin};
+use super::{input, stdin};
 use crate::Context;
+use crate::answer::{self, Screen, Show, Taken};
 use crate::args::RunArgs;
-use crate::exit::{ExitStatus, UsageError};
+use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
 
 /// A line of the file that is more than a prompt.
@@ -60,8 +60,10 @@ pub(super) fn run(
     for (index, (job, generation)) in jobs.iter().zip(started).enumerate() {
         let answered = match generation {
             Ok(generation) => {
-                match answer::take(&generation, Show::Nothing, args.logprobs.is_some(), context) {
-                    Ok(answer) => Ok(answer),
+                let mut screen = Screen::new(Show::Nothing, &args.answer, &context.printer);
+                match answer::take(&generation, &mut screen, context) {
+                    Ok(Taken::Complete(answer)) => Ok(answer),
+                    Ok(Taken::Interrupted(_)) => return Err(Interrupted.into()),
                     Err(error) if error.is::<EngineError>() => Err(error.to_string()),
                     Err(error) => return Err(error),
                 }
@@ -133,7 +135,7 @@ fn parse(bytes: &[u8], args: &RunArgs) -> anyhow::Result<Vec<Job>> {
             }
             _ => return Err(wrong("it needs either `prompt` or `messages`".to_owned()).into()),
         };
-        let system = settings.system.clone().or_else(|| args.system.clone());
+        let system = settings.system.clone().or_else(|| args.answer.system.clone());
         jobs.push(Job { id: settings.id.clone(), prompt, messages, system, settings });
     }
     if jobs.is_empty() {
@@ -148,8 +150,9 @@ fn submit(
     args: &RunArgs,
     job: &Job,
 ) -> anyhow::Result<Result<Generation, String>> {
-    let input = request::input(engine, args, job.system.clone(), job.messages.clone());
-    let mut request: Request = request::base(engine, args, input)?;
+    let input = input(engine, args, job.system.clone(), job.messages.clone());
+    let mut request: Request = answer::request(engine, &args.answer, input)?;
+    request.logprobs = args.logprobs;
     let own = &job.settings;
     let sampling = &mut request.sampling;
     sampling.temperature = own.temperature.or(sampling.temperature);
@@ -163,7 +166,7 @@ fn submit(
     }
     if let Some(format) = &own.format {
         request.format = Some(match format {
-            Value::String(text) => request::format(text)?,
+            Value::String(text) => answer::format(text)?,
             schema => mlxk_engine::AnswerFormat::Schema(schema.clone()),
         });
     }

@@ -6,7 +6,7 @@ use mlxk_engine::{Done, Engine, TokenInfo};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::Answer;
+use crate::answer::Answer;
 use crate::{Context, memory};
 
 /// One answer.
@@ -81,10 +81,8 @@ impl<'a> Envelope<'a> {
             prompt,
             response: &answer.text,
             reasoning: &answer.reasoning,
-            logprobs: answer
-                .tokens
-                .as_ref()
-                .map(|tokens| tokens.iter().map(|token| token_fields(token, engine)).collect()),
+            logprobs: (!answer.tokens.is_empty())
+                .then(|| answer.tokens.iter().map(|token| token_fields(token, engine)).collect()),
             finish_reason: finish_reason.as_str(),
             usage: UsageFields {
                 prompt_tokens: usage.prompt_tokens,

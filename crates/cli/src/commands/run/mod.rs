@@ -1,37 +1,34 @@
 //! `mlxk run MODEL PROMPT`: one answer, or several.
 
-mod answer;
 mod batch;
 mod envelope;
 mod prompt;
-mod report;
-pub(crate) mod request;
 mod stdin;
 
 use std::io::Write;
-use std::path::Path;
 
-use mlxk_engine::{Engine, FinishReason, Generation, LoadOptions};
+use mlxk_engine::{Engine, FinishReason, Generation, Message, PromptInput};
 
-use self::answer::{Answer, Show};
 use self::envelope::Envelope;
+use crate::answer::{self, Answer, Screen, Show, Taken, report};
 use crate::args::RunArgs;
-use crate::commands::load;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
-use crate::{Context, interrupt, local};
+use crate::{Context, chat, interrupt, local};
 
-/// Loads the model and answers.
+/// Loads the model and answers, or starts a chat where there is no prompt.
 pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     check(args)?;
     interrupt::listen()?;
     let batch = batch::read(args, context)?;
     let prompt = if batch.is_some() { None } else { prompt::collect(args, context)? };
-    let resolved = local::find(&args.model, !args.engine.no_pull, context)?;
-    let engine = load(args, &resolved.path, context)?;
-    let result = match (&batch, &prompt) {
-        (Some(jobs), _) => batch::run(&engine, &resolved.name, jobs, args, context),
-        (None, Some(prompt)) => answer(&engine, &resolved.name, prompt, args, context),
-        (None, None) => Err(no_prompt(args)),
+    let resolved = local::find(&args.model, !args.answer.engine.no_pull, context)?;
+    let engine = answer::load(&args.answer.engine, &resolved.path, context)?;
+    let result = match (batch, prompt) {
+        (Some(jobs), _) => batch::run(&engine, &resolved.name, &jobs, args, context),
+        (None, Some(prompt)) if !args.interactive => {
+            answer(&engine, &resolved.name, &prompt, args, context)
+        }
+        (None, first) => chat::start(&engine, &resolved.name, &args.answer, first, true, context),
     };
     if interrupt::requested() {
         // The engine may be deep in a step; the process ends without waiting for it.
@@ -41,31 +38,11 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
     result
 }
 
-fn no_prompt(args: &RunArgs) -> anyhow::Error {
-    let example = format!("mlxk run {} \"Hello\"", args.model);
-    UsageError(format!("No prompt: write one after the model, as in `{example}`, or pipe one in"))
-        .into()
-}
-
 /// Refuses what makes no sense, before anything is loaded.
 fn check(args: &RunArgs) -> anyhow::Result<()> {
-    let zero = [
-        ("--threads", args.engine.threads == Some(0), "at least 1 is needed"),
-        ("--max-tokens", args.max_tokens == Some(0), "an answer has at least 1 token"),
-        ("--n", args.n == 0, "at least 1 answer is needed"),
-    ];
-    for (option, is_zero, reason) in zero {
-        if is_zero {
-            return Err(UsageError(format!("`{option}` is 0, but {reason}")).into());
-        }
-    }
-    if args.sampling.mirostat.is_some() {
-        return Err(UsageError(
-            "`--mirostat` is not offered; `--min-p` or `--typical-p` keep answers even in another \
-             way"
-            .into(),
-        )
-        .into());
+    answer::check(&args.answer)?;
+    if args.n == 0 {
+        return Err(UsageError("`--n` is 0, but at least 1 answer is needed".into()).into());
     }
     for (option, files) in [("--image", &args.image), ("--audio", &args.audio)] {
         if !files.is_empty() {
@@ -77,12 +54,19 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn load(args: &RunArgs, path: &Path, context: &Context) -> anyhow::Result<Engine> {
-    let mut options = LoadOptions::new(path);
-    options.threads = args.engine.threads;
-    options.exact = args.engine.exact;
-    options.context = args.engine.ctx;
-    load::engine(&options, "Loading", context)
+/// A conversation, or plain text where the model has no chat template or it is not wanted.
+fn input(
+    engine: &Engine,
+    args: &RunArgs,
+    system: Option<String>,
+    messages: Vec<Message>,
+) -> PromptInput {
+    if engine.template().is_some() && !args.no_chat_template {
+        return PromptInput::Messages { system, messages };
+    }
+    let texts = messages.iter().filter_map(|message| message.content.as_text());
+    let parts: Vec<&str> = system.as_deref().into_iter().chain(texts).collect();
+    PromptInput::Text(parts.join("\n\n"))
 }
 
 /// Answers one prompt, `--n` times.
@@ -95,13 +79,16 @@ fn answer(
 ) -> anyhow::Result<ExitStatus> {
     let generations = (0..args.n as u64)
         .map(|number| {
-            let mut request = request::request(engine, args, prompt)?;
+            let messages = vec![Message::new("user", prompt)];
+            let input = input(engine, args, args.answer.system.clone(), messages);
+            let mut request = answer::request(engine, &args.answer, input)?;
+            request.logprobs = args.logprobs;
             // The same seed would give the same answer.
             request.sampling.seed = request.sampling.seed.map(|seed| seed.wrapping_add(number));
             Ok(engine.submit(request)?)
         })
         .collect::<anyhow::Result<Vec<Generation>>>()?;
-    let show = match (args.no_stream || args.json, args.no_reasoning) {
+    let show = match (args.no_stream || args.json, args.answer.no_reasoning) {
         (true, _) => Show::Nothing,
         (false, true) => Show::Answer,
         (false, false) => Show::All,
@@ -112,7 +99,10 @@ fn answer(
             let gap = if index > 0 { "\n" } else { "" };
             writeln!(out, "{gap}=== {} of {} ===", index + 1, args.n)?;
         }
-        let answer = answer::take(generation, show, args.logprobs.is_some(), context)?;
+        let mut screen = Screen::new(show, &args.answer, &context.printer);
+        let Taken::Complete(answer) = answer::take(generation, &mut screen, context)? else {
+            return Err(Interrupted.into());
+        };
         if args.json {
             let mut envelope = Envelope::new(model, prompt, &answer, engine, context);
             envelope.index = (args.n > 1).then_some(index);
@@ -120,10 +110,14 @@ fn answer(
             serde_json::to_writer(&mut out, &envelope).map_err(std::io::Error::from)?;
             writeln!(out)?;
         } else if args.no_stream {
-            writeln!(std::io::stdout().lock(), "{}", answer.text)?;
+            let show = if args.answer.no_reasoning { Show::Answer } else { Show::All };
+            let mut screen = Screen::new(show, &args.answer, &context.printer);
+            screen.reasoning(&answer.reasoning)?;
+            screen.text(&answer.text)?;
+            screen.end()?;
         }
         say_why_it_ended(&answer, engine, args, context);
-        if args.verbose {
+        if args.answer.verbose {
             report::print(engine, &answer, context);
         }
     }

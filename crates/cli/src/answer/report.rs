@@ -1,11 +1,11 @@
-//! `--verbose`: what an answer took, on stderr.
+//! `run --verbose`: what an answer took, on stderr.
 
 use mlxk_engine::{Done, Engine};
 
-use super::answer::Answer;
+use super::Answer;
 use crate::{Context, format, memory};
 
-pub(super) fn print(engine: &Engine, answer: &Answer, context: &Context) {
+pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
     let Done { usage, timings, seed, .. } = &answer.done;
     let rate =
         |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(", {rate:.1} tokens/s"));

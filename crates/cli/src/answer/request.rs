@@ -3,37 +3,16 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use mlxk_engine::{AnswerFormat, Engine, Message, PromptInput, Request};
+use mlxk_engine::{AnswerFormat, Engine, PromptInput, Request};
 use serde_json::{Map, Value};
 
-use crate::args::{Bias, RunArgs, Think};
+use crate::args::{AnswerArgs, Bias, Think};
 use crate::exit::UsageError;
 
-/// The request for a prompt of one turn.
-pub(super) fn request(engine: &Engine, args: &RunArgs, prompt: &str) -> anyhow::Result<Request> {
-    let messages = vec![Message::new("user", prompt)];
-    base(engine, args, input(engine, args, args.system.clone(), messages))
-}
-
-/// A conversation, or plain text where the model has no chat template or it is not wanted.
-pub(super) fn input(
-    engine: &Engine,
-    args: &RunArgs,
-    system: Option<String>,
-    messages: Vec<Message>,
-) -> PromptInput {
-    if engine.template().is_some() && !args.no_chat_template {
-        return PromptInput::Messages { system, messages };
-    }
-    let texts = messages.iter().filter_map(|message| message.content.as_text());
-    let parts: Vec<&str> = system.as_deref().into_iter().chain(texts).collect();
-    PromptInput::Text(parts.join("\n\n"))
-}
-
 /// A request with everything that the arguments say.
-pub(super) fn base(
+pub(crate) fn request(
     engine: &Engine,
-    args: &RunArgs,
+    args: &AnswerArgs,
     prompt: PromptInput,
 ) -> anyhow::Result<Request> {
     let mut request = Request::new(prompt);
@@ -42,15 +21,36 @@ pub(super) fn base(
     request.max_tokens = args.max_tokens;
     request.stop.clone_from(&args.stop);
     request.format = args.format.as_deref().map(format).transpose()?;
-    request.logprobs = args.logprobs;
     if let Some(think) = args.think {
         request.template_variables = think_variables(engine, think)?;
     }
     Ok(request)
 }
 
+/// Refuses what makes no sense, before anything is loaded.
+pub(crate) fn check(args: &AnswerArgs) -> anyhow::Result<()> {
+    let zero = [
+        ("--threads", args.engine.threads == Some(0), "at least 1 is needed"),
+        ("--max-tokens", args.max_tokens == Some(0), "an answer has at least 1 token"),
+    ];
+    for (option, is_zero, reason) in zero {
+        if is_zero {
+            return Err(UsageError(format!("`{option}` is 0, but {reason}")).into());
+        }
+    }
+    if args.sampling.mirostat.is_some() {
+        return Err(UsageError(
+            "`--mirostat` is not offered; `--min-p` or `--typical-p` keep answers even in another \
+             way"
+            .into(),
+        )
+        .into());
+    }
+    Ok(())
+}
+
 /// The token of each bias: a number is an id, anything else the text of one token.
-pub(crate) fn biases(engine: &Engine, biases: &[Bias]) -> anyhow::Result<Vec<(u32, f32)>> {
+fn biases(engine: &Engine, biases: &[Bias]) -> anyhow::Result<Vec<(u32, f32)>> {
     biases
         .iter()
         .map(|Bias { token, bias }| {
@@ -95,7 +95,7 @@ pub(crate) fn format(text: &str) -> anyhow::Result<AnswerFormat> {
 
 /// The switches that chat templates have for reasoning: Qwen3's and SmolLM3's, DeepSeek's and
 /// Granite's, gpt-oss's.
-pub(crate) fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, Value>> {
+fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, Value>> {
     let template = engine.template().map_or("", |template| template.source_text(false));
     let mut variables = Map::new();
     let effort = match think {

@@ -1,0 +1,136 @@
+//! Where an answer is shown: a terminal, laid out and styled, or a pipe, as it is.
+
+use std::io::{IsTerminal, Stdout, Write};
+
+use crate::args::AnswerArgs;
+use crate::printer::Printer;
+use crate::terminal::{Markdown, Style, Wrapper, sanitize, width};
+
+/// What is shown of an answer while it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Show {
+    Nothing,
+    Answer,
+    /// And the reasoning, dimmed, where standard output is a terminal.
+    All,
+}
+
+/// Shows one answer.
+pub(crate) struct Screen {
+    out: Stdout,
+    show: Show,
+    is_terminal: bool,
+    markdown: Option<Markdown>,
+    /// Lays out the reasoning, on terminals with styles.
+    dimmed: Option<Wrapper>,
+    written: Part,
+    ends_with_newline: bool,
+}
+
+/// What was written last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Nothing,
+    Reasoning,
+    Answer,
+}
+
+impl Screen {
+    pub(crate) fn new(show: Show, args: &AnswerArgs, printer: &Printer) -> Self {
+        let out = std::io::stdout();
+        let styled = printer.styles_stdout() && show != Show::Nothing;
+        // JSON is not Markdown.
+        let renders = styled && !args.no_markdown && args.format.is_none();
+        Self {
+            is_terminal: out.is_terminal(),
+            out,
+            show,
+            markdown: renders.then(Markdown::default),
+            dimmed: styled.then(Wrapper::default),
+            written: Part::Nothing,
+            ends_with_newline: true,
+        }
+    }
+
+    /// Whether reasoning is shown.
+    pub(crate) fn shows_reasoning(&self) -> bool {
+        self.show == Show::All && self.is_terminal
+    }
+
+    /// Shows more of the reasoning.
+    pub(crate) fn reasoning(&mut self, piece: &str) -> std::io::Result<()> {
+        if piece.is_empty() || !self.shows_reasoning() {
+            return Ok(());
+        }
+        self.written = Part::Reasoning;
+        let piece = sanitize(piece);
+        let mut text = String::new();
+        match &mut self.dimmed {
+            None => text = piece,
+            Some(wrapper) => {
+                let width = width();
+                for (number, line) in piece.split('\n').enumerate() {
+                    if number > 0 {
+                        wrapper.end_line(width, &mut text);
+                    }
+                    wrapper.push(line, Style::DIM, width, &mut text);
+                }
+            }
+        }
+        self.write(&text)
+    }
+
+    /// Shows more of the answer.
+    pub(crate) fn text(&mut self, piece: &str) -> std::io::Result<()> {
+        if self.show == Show::Nothing {
+            return Ok(());
+        }
+        self.end_reasoning("\n\n")?;
+        self.written = Part::Answer;
+        match &mut self.markdown {
+            Some(markdown) => {
+                let text = markdown.push(piece, width());
+                self.write(&text)
+            }
+            None if self.is_terminal => self.write(&sanitize(piece)),
+            None => self.write(piece),
+        }
+    }
+
+    /// Ends the answer; what comes next starts on a line of its own.
+    pub(crate) fn end(&mut self) -> std::io::Result<()> {
+        self.end_reasoning("\n")?;
+        if let Some(markdown) = &mut self.markdown {
+            let text = markdown.finish(width());
+            self.write(&text)?;
+        }
+        if self.show != Show::Nothing && (self.written == Part::Nothing || !self.ends_with_newline)
+        {
+            self.write("\n")?;
+        }
+        self.out.flush()
+    }
+
+    fn end_reasoning(&mut self, end: &str) -> std::io::Result<()> {
+        if self.written != Part::Reasoning {
+            return Ok(());
+        }
+        self.written = Part::Answer;
+        let mut text = String::new();
+        if let Some(wrapper) = &mut self.dimmed {
+            wrapper.flush_word(width(), &mut text);
+        }
+        text.push_str(end);
+        self.write(&text)
+    }
+
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.ends_with_newline = text.ends_with('\n');
+        let mut out = self.out.lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+}

@@ -1,0 +1,236 @@
+//! `/set` and `/show`: the options of the command line, changed while a chat runs.
+
+use std::fmt::Write as _;
+
+use clap::Parser;
+use mlxk_engine::Engine;
+
+use crate::answer;
+use crate::args::AnswerArgs;
+
+/// What the command line's own rules are applied to.
+#[derive(Parser)]
+#[command(name = "/set", disable_help_flag = true, infer_long_args = true)]
+struct Set {
+    #[command(flatten)]
+    answer: AnswerArgs,
+}
+
+/// Settings that hold once a model is loaded.
+const FIXED: [&str; 4] = ["ctx", "threads", "exact", "no-pull"];
+
+/// Names that `/set` completes.
+pub(super) const NAMES: [&str; 19] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "seed",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "repeat_last_n",
+    "xtc_probability",
+    "dry_multiplier",
+    "max_tokens",
+    "stop",
+    "format",
+    "think",
+    "reasoning",
+    "markdown",
+    "verbose",
+];
+
+/// Changes a setting; says what it is now, or what is wrong.
+pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, String> {
+    // Ollama's form is accepted too.
+    let words = match words {
+        [first, rest] if first == "parameter" => {
+            rest.splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect()
+        }
+        other => other.to_vec(),
+    };
+    let [name, value] = &words[..] else {
+        return Err(format!("Write `/set NAME VALUE`, with one of {}", NAMES.join(", ")));
+    };
+    let name = name.replace('_', "-");
+    if FIXED.contains(&name.as_str()) {
+        return Err(format!(
+            "`{name}` holds since the model was loaded; start again with `--{name}`"
+        ));
+    }
+    let set = format!("`{name}` is {value} now");
+    if let Some((flag, shows)) = match name.as_str() {
+        "verbose" => Some((&mut args.verbose, true)),
+        "markdown" => Some((&mut args.no_markdown, false)),
+        "reasoning" => Some((&mut args.no_reasoning, false)),
+        _ => None,
+    } {
+        let on = match value.as_str() {
+            "on" | "true" => true,
+            "off" | "false" => false,
+            "default" => !shows,
+            _ => return Err(format!("`{name}` is `on` or `off`")),
+        };
+        *flag = on == shows;
+        return Ok(set);
+    }
+    if value == "default" {
+        return reset(args, &name).map(|()| set);
+    }
+    let mut changed = Set { answer: args.clone() };
+    changed
+        .try_update_from(["/set".to_owned(), format!("--{name}={value}")])
+        .map_err(|error| sentence(&error, &name))?;
+    // The parser takes flags that are not repeated for unset.
+    let flags = &mut changed.answer;
+    (flags.verbose, flags.no_markdown) = (args.verbose, args.no_markdown);
+    (flags.no_reasoning, flags.engine) = (args.no_reasoning, args.engine.clone());
+    answer::check(&changed.answer).map_err(|error| error.to_string())?;
+    if let Some(format) = &changed.answer.format {
+        answer::format(format).map_err(|error| format!("{error:#}"))?;
+    }
+    *args = changed.answer;
+    Ok(set)
+}
+
+/// The first line of the parser's message, in our voice.
+fn sentence(error: &clap::Error, name: &str) -> String {
+    if error.kind() == clap::error::ErrorKind::UnknownArgument {
+        return format!("There is no setting `{name}`; there are {}", NAMES.join(", "));
+    }
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+fn reset(args: &mut AnswerArgs, name: &str) -> Result<(), String> {
+    let sampling = &mut args.sampling;
+    match name {
+        "temperature" => sampling.temperature = None,
+        "top-p" => sampling.top_p = None,
+        "top-k" => sampling.top_k = None,
+        "min-p" => sampling.min_p = None,
+        "typical-p" => sampling.typical_p = None,
+        "seed" => sampling.seed = None,
+        "repetition-penalty" | "repeat-penalty" => sampling.repetition_penalty = None,
+        "presence-penalty" => sampling.presence_penalty = None,
+        "frequency-penalty" => sampling.frequency_penalty = None,
+        "repeat-last-n" => sampling.repeat_last_n = None,
+        "xtc-probability" => sampling.xtc_probability = None,
+        "xtc-threshold" => sampling.xtc_threshold = None,
+        "dry-multiplier" => sampling.dry_multiplier = None,
+        "dry-base" => sampling.dry_base = None,
+        "dry-allowed-length" => sampling.dry_allowed_length = None,
+        "dry-penalty-last-n" => sampling.dry_penalty_last_n = None,
+        "dry-sequence-breaker" => sampling.dry_sequence_breaker.clear(),
+        "logit-bias" => sampling.logit_bias.clear(),
+        "max-tokens" => args.max_tokens = None,
+        "stop" => args.stop.clear(),
+        "format" => args.format = None,
+        "think" => args.think = None,
+        "system" => args.system = None,
+        _ => return Err(format!("There is no setting `{name}`; there are {}", NAMES.join(", "))),
+    }
+    Ok(())
+}
+
+/// The model and the settings that hold.
+pub(super) fn show(engine: &Engine, model: &str, args: &AnswerArgs) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<20} {value}");
+    };
+    line("model", model.to_owned());
+    line("device", engine.device().to_owned());
+    line("context", format!("{} tokens", engine.context()));
+    line("system", args.system.clone().unwrap_or_else(|| "none".to_owned()));
+    match engine.defaults().resolve(&args.sampling.sampling()) {
+        Err(error) => line("sampling", error.to_string()),
+        Ok(sampling) => {
+            line("temperature", sampling.temperature.to_string());
+            line("top_p", sampling.top_p.to_string());
+            line("top_k", sampling.top_k.to_string());
+            line("min_p", sampling.min_p.to_string());
+            line("typical_p", sampling.typical_p.to_string());
+            line("repetition_penalty", sampling.repetition_penalty.to_string());
+            line("presence_penalty", sampling.presence_penalty.to_string());
+            line("frequency_penalty", sampling.frequency_penalty.to_string());
+            line(
+                "repeat_last_n",
+                match sampling.repeat_last_n {
+                    usize::MAX => "all".to_owned(),
+                    number => number.to_string(),
+                },
+            );
+        }
+    }
+    let seed =
+        args.sampling.seed.map_or_else(|| "a new one each time".to_owned(), |s| s.to_string());
+    line("seed", seed);
+    let most = args.max_tokens.map_or_else(|| "no limit".to_owned(), |most| most.to_string());
+    line("max_tokens", most);
+    if !args.stop.is_empty() {
+        line("stop", format!("{:?}", args.stop));
+    }
+    if let Some(format) = &args.format {
+        line("format", format.clone());
+    }
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.splitn(2, ' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn settings_follow_the_rules_of_the_command_line() {
+        let mut args = Set::parse_from(["/set", "--temperature", "0.5"]).answer;
+        for line in [
+            "temperature 0.2",
+            "top_p 0.5",
+            "parameter repeat_last_n -1",
+            "stop END",
+            "verbose on",
+            "markdown off",
+            "presence_penalty -0.5",
+            "think false",
+        ] {
+            set(&mut args, &words(line)).unwrap();
+        }
+        assert_eq!((args.sampling.temperature, args.sampling.top_p), (Some(0.2), Some(0.5)));
+        assert_eq!(args.sampling.repeat_last_n, Some(-1));
+        assert_eq!((args.stop.as_slice(), args.verbose), (&["END".to_owned()][..], true));
+        assert!(args.no_markdown);
+        set(&mut args, &words("temperature default")).unwrap();
+        set(&mut args, &words("stop default")).unwrap();
+        assert_eq!((args.sampling.temperature, args.stop.len()), (None, 0));
+        for (line, word) in [
+            ("temperature hot", "hot"),
+            ("nosuch 1", "`nosuch`"),
+            ("nosuch default", "`nosuch`"),
+            ("ctx 100", "--ctx"),
+            ("verbose maybe", "`on` or `off`"),
+            ("max_tokens 0", "`--max-tokens` is 0"),
+            ("format yaml", "yaml"),
+            ("temperature", "NAME VALUE"),
+        ] {
+            let problem = set(&mut args, &words(line)).unwrap_err();
+            assert!(problem.contains(word) && problem.lines().count() == 1, "{line}: {problem}");
+        }
+        assert_eq!(args.max_tokens, None);
+    }
+
+    #[test]
+    fn every_name_is_a_setting() {
+        for name in NAMES {
+            let mut args = Set::parse_from(["/set"]).answer;
+            set(&mut args, &[name.to_owned(), "default".to_owned()]).unwrap();
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! One turn: a message and the answer to it.
+
+use std::io::IsTerminal;
+
+use mlxk_engine::{EngineError, FinishReason, Message, PromptInput};
+
+use super::Chat;
+use crate::answer::{self, Answer, Screen, Show, Taken};
+use crate::interrupt;
+
+/// The share of the context from which on a full one is spoken of.
+const NEARLY_FULL: f64 = 0.8;
+
+impl Chat<'_> {
+    /// Says something and shows the answer.
+    pub(super) fn say(&mut self, text: &str) -> anyhow::Result<()> {
+        self.messages.push(Message::new("user", text));
+        self.answer()
+    }
+
+    /// Answers the last message. What fails takes the message back, so that it can be said
+    /// differently.
+    pub(super) fn answer(&mut self) -> anyhow::Result<()> {
+        match self.take_answer() {
+            Ok(()) => Ok(()),
+            Err(error) if error.is::<std::io::Error>() => Err(error),
+            Err(error) => {
+                self.messages.pop();
+                self.context.printer.error(&error);
+                if let Some(EngineError::PromptTooLong { .. }) = error.downcast_ref() {
+                    self.note("hint: `/clear` starts anew, `/undo` takes back a turn");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn take_answer(&mut self) -> anyhow::Result<()> {
+        interrupt::reset();
+        let system = self.args.system.clone();
+        let input = PromptInput::Messages { system, messages: self.messages.clone() };
+        let request = answer::request(self.engine, &self.args, input)?;
+        let generation = self.engine.submit(request)?;
+        let show = if self.args.no_reasoning { Show::Answer } else { Show::All };
+        let mut screen = Screen::new(show, &self.args, &self.context.printer);
+        let taken = answer::take(&generation, &mut screen, self.context)?;
+        interrupt::reset();
+        match taken {
+            Taken::Interrupted(text) => {
+                // What was said stays said; without a word the question is taken back too.
+                if text.is_empty() {
+                    self.messages.pop();
+                } else {
+                    self.messages.push(Message::new("assistant", text));
+                }
+                self.note("Stopped");
+            }
+            Taken::Complete(answer) => self.complete(&answer),
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, answer: &Answer) {
+        self.messages.push(Message::new("assistant", answer.text.as_str()));
+        let usage = answer.done.usage;
+        self.used_tokens = usage.prompt_tokens + usage.completion_tokens;
+        if self.args.verbose {
+            self.note(self.status(answer));
+        }
+        let context = self.engine.context();
+        match answer.done.finish_reason {
+            FinishReason::ContextFull => self.note(format_args!(
+                "The answer ends here because the context of {context} tokens is full; `/clear` \
+                 starts anew, `--ctx` at the start changes it"
+            )),
+            FinishReason::MaxTokens => self.note(format_args!(
+                "The answer ends here after {} tokens; `/set max_tokens default` lifts the limit",
+                usage.completion_tokens
+            )),
+            _ if !self.warned && self.used_tokens as f64 > NEARLY_FULL * context as f64 => {
+                self.warned = true;
+                self.note(format_args!(
+                    "{} of {context} tokens of context are used; `/clear` starts anew, `/undo` takes \
+                     back a turn",
+                    self.used_tokens
+                ));
+            }
+            _ => {}
+        }
+        if std::io::stdin().is_terminal() {
+            self.note("");
+        }
+    }
+
+    /// The line of `--verbose`.
+    fn status(&self, answer: &Answer) -> String {
+        let (usage, timings) = (answer.done.usage, answer.done.timings);
+        let rate = timings.decode_tokens_per_second(&usage);
+        let rate = rate.map_or_else(String::new, |rate| format!(" at {rate:.1} tokens/s"));
+        format!(
+            "[{} tokens{rate} · first token {} · {} of {} prompt tokens reused · {} of {} tokens of \
+             context]",
+            usage.completion_tokens,
+            crate::format::seconds(timings.time_to_first_token),
+            usage.cached_tokens,
+            usage.prompt_tokens,
+            self.used_tokens,
+            self.engine.context()
+        )
+    }
+}

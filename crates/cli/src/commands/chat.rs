@@ -1,0 +1,20 @@
+//! `mlxk chat MODEL`: a conversation.
+
+use crate::args::ChatArgs;
+use crate::exit::{ExitStatus, Interrupted};
+use crate::{Context, answer, chat, interrupt, local};
+
+/// Loads the model and talks.
+pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    answer::check(&args.answer)?;
+    interrupt::listen()?;
+    let resolved = local::find(&args.model, !args.answer.engine.no_pull, context)?;
+    let engine = answer::load(&args.answer.engine, &resolved.path, context)?;
+    let keep_history = !args.no_history;
+    let result = chat::start(&engine, &resolved.name, &args.answer, None, keep_history, context);
+    if interrupt::requested() {
+        std::mem::forget(engine);
+        return Err(Interrupted.into());
+    }
+    result
+}

@@ -1,0 +1,118 @@
+//! Words laid out in lines of a given width.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How a piece of text looks, as the parameters of an ANSI escape sequence (ECMA-48, SGR).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Style {
+    pub bold: bool,
+    pub italic: bool,
+    pub struck: bool,
+    pub dim: bool,
+    pub code: bool,
+    pub heading: bool,
+}
+
+impl Style {
+    pub(crate) const DIM: Self =
+        Self { bold: false, italic: false, struck: false, dim: true, code: false, heading: false };
+
+    /// Writes the text in this style.
+    pub(super) fn paint(self, text: &str, out: &mut String) {
+        let flags = [
+            (self.bold || self.heading, "1"),
+            (self.dim, "2"),
+            (self.italic, "3"),
+            (self.struck, "9"),
+            (self.code, "36"),
+            (self.heading, "35"),
+        ];
+        let codes: Vec<&str> =
+            flags.iter().filter(|(set, _)| *set).map(|(_, code)| *code).collect();
+        if codes.is_empty() || text.is_empty() {
+            out.push_str(text);
+            return;
+        }
+        out.push_str("\x1b[");
+        out.push_str(&codes.join(";"));
+        out.push('m');
+        out.push_str(text);
+        out.push_str("\x1b[0m");
+    }
+}
+
+/// Lays words out as they come. Nothing that was written is changed later: a word is held until it
+/// is known to be complete.
+#[derive(Debug, Default)]
+pub(crate) struct Wrapper {
+    /// Columns that are used.
+    column: usize,
+    /// What every continued line begins with.
+    indent: String,
+    /// The word so far.
+    word: Vec<(Style, String)>,
+    word_width: usize,
+    /// Spaces before the word.
+    spaces: usize,
+    /// Whether the line has a word yet.
+    has_word: bool,
+}
+
+impl Wrapper {
+    /// Begins a line: `first` stands before it, `rest` before the lines that continue it.
+    pub(crate) fn begin(&mut self, first: &str, rest: &str, style: Style, out: &mut String) {
+        style.paint(first, out);
+        rest.clone_into(&mut self.indent);
+        self.column = first.width();
+        (self.spaces, self.has_word) = (0, false);
+    }
+
+    /// Adds text without newlines.
+    pub(crate) fn push(&mut self, text: &str, style: Style, width: usize, out: &mut String) {
+        for c in text.chars() {
+            if c == ' ' || c == '\t' {
+                self.flush_word(width, out);
+                self.spaces += if c == '\t' { 4 } else { 1 };
+                continue;
+            }
+            let columns = c.width().unwrap_or(0);
+            let room = width.saturating_sub(self.indent.width()).max(2);
+            // Scripts without spaces break anywhere, and so does a word that no line holds.
+            if columns > 1 || self.word_width + columns > room {
+                self.flush_word(width, out);
+            }
+            match self.word.last_mut() {
+                Some((last, text)) if *last == style => text.push(c),
+                _ => self.word.push((style, c.to_string())),
+            }
+            self.word_width += columns;
+        }
+    }
+
+    /// Ends the line.
+    pub(crate) fn end_line(&mut self, width: usize, out: &mut String) {
+        self.flush_word(width, out);
+        out.push('\n');
+        (self.column, self.spaces, self.has_word) = (0, 0, false);
+    }
+
+    /// Writes the word that is held.
+    pub(crate) fn flush_word(&mut self, width: usize, out: &mut String) {
+        if self.word.is_empty() {
+            return;
+        }
+        if self.has_word && self.column + self.spaces + self.word_width > width {
+            out.push('\n');
+            out.push_str(&self.indent);
+            self.column = self.indent.width();
+        } else {
+            out.push_str(&" ".repeat(self.spaces));
+            self.column += self.spaces;
+        }
+        for (style, text) in self.word.drain(..) {
+            style.paint(&text, out);
+        }
+        self.column += self.word_width;
+        (self.word_width, self.spaces, self.has_word) = (0, 0, true);
+    }
+}
