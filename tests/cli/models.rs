@@ -48,6 +48,27 @@ fn help_and_version() {
     assert!(help.contains("Examples:") && help.contains("--max-tokens"), "{help}");
     let (version, _) = streams(&world.mlxk(&["--version"]).assert().success());
     assert_eq!(version.trim(), concat!("mlxk ", env!("CARGO_PKG_VERSION")));
-    world.mlxk(&[]).assert().code(2);
     world.mlxk(&["nosuch"]).assert().code(2);
+    let (script, _) = streams(&world.mlxk(&["completions", "bash"]).assert().success());
+    assert!(script.contains("complete -F _mlxk") && script.contains("--max-tokens"), "{script}");
+    let manual = world.home.path().join("man");
+    world.mlxk(&["man", path(&manual)]).assert().success();
+    let page = std::fs::read_to_string(manual.join("mlxk-run.1")).unwrap();
+    assert!(page.contains(".TH") && page.contains("temperature"), "{page}");
+}
+
+#[test]
+fn the_bare_command_welcomes() {
+    let world = World::new();
+    let (empty, _) = streams(&world.mlxk(&[]).assert().success());
+    assert!(empty.contains("No models yet") && empty.contains("mlxk run smollm2"), "{empty}");
+    for name in ["mlx-community/Alpha-4bit", "mlx-community/Beta-4bit"] {
+        world.cached(name);
+    }
+    let (some, _) = streams(&world.mlxk(&[]).assert().success());
+    for words in
+        ["  mlx-community/Alpha-4bit", "  mlx-community/Beta-4bit", "mlxk chat mlx-community/"]
+    {
+        assert!(some.contains(words), "`{words}` is not in:\n{some}");
+    }
 }

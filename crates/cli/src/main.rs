@@ -41,13 +41,23 @@ fn main() -> ExitCode {
     let settings = Settings::resolve();
     let printer = Printer::new(settings.plain);
     let context = Context { started, settings, printer };
-    let result = match cli.command {
+    let Some(command) = cli.command else {
+        return ended(commands::welcome::run(&context), &context);
+    };
+    let result = match command {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::Chat(args) => commands::chat::run(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
+        Command::Completions { shell } => commands::completions::completions(shell),
+        Command::Man { folder } => commands::completions::man(&folder),
     };
+    ended(result, &context)
+}
+
+/// The exit code, after saying what went wrong.
+fn ended(result: anyhow::Result<ExitStatus>, context: &Context) -> ExitCode {
     match result {
         Ok(status) => status.into(),
         Err(error) => {

@@ -21,7 +21,7 @@ pub(crate) use sampling::{Bias, SamplingArgs};
 #[command(name = "mlxk", version, max_term_width = 100, infer_long_args = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 const EXAMPLES: &str = "\
@@ -45,7 +45,25 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Measure how well a model predicts a text, and what a quantization or mode costs
     Perplexity(PerplexityArgs),
+    /// Print the completion script of a shell
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        folder: std::path::PathBuf,
+    },
 }
+
+const COMPLETIONS: &str = "\
+Examples:
+  source <(mlxk completions bash)                               for this shell
+  mlxk completions zsh > ~/.zfunc/_mlxk                         for all, where ~/.zfunc is in fpath
+  mlxk completions fish > ~/.config/fish/completions/mlxk.fish";
 
 const MODELS: &str = "\
 Models:

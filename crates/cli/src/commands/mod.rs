@@ -1,9 +1,11 @@
 //! One file per command.
 
 pub(crate) mod chat;
+pub(crate) mod completions;
 pub(crate) mod list;
 pub(crate) mod load;
 pub(crate) mod perplexity;
 mod perplexity_report;
 pub(crate) mod run;
 pub(crate) mod show;
+pub(crate) mod welcome;
