@@ -15,7 +15,7 @@ use crate::starter;
 use crate::support::{World, path, streams};
 
 /// Longer than anything takes, so that a hang is a failure and not a hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A chat in a terminal.
 struct Session {

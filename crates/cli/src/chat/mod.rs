@@ -217,7 +217,7 @@ impl Chat<'_> {
             }
             Some(text) => match copy::to_clipboard(text) {
                 Ok(()) => {
-                    self.note("The last answer is in the clipboard, if the terminal allows it")
+                    self.note("The last answer is in the clipboard, if the terminal allows it");
                 }
                 Err(problem) => self.note(problem),
             },

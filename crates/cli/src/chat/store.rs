@@ -18,9 +18,9 @@ pub(super) struct Saved {
     pub messages: Vec<Message>,
 }
 
-/// The file of a name: in our own folder, or where the name is a path.
+/// The file of a name: in our own folder, or where the name says, if it is a path or a file name.
 pub(super) fn path(folder: &Path, name: &str) -> PathBuf {
-    let is_path = name.contains(['/', '\\']) || name.ends_with(".json");
+    let is_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
     if is_path { PathBuf::from(name) } else { folder.join(format!("{name}.json")) }
 }
 

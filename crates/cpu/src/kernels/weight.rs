@@ -48,6 +48,7 @@ pub(crate) enum Scales<'a> {
 
 impl Scales<'_> {
     /// Where scales, and biases, lie, and the bytes of one.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = (*const u8, usize)> {
         let floats = |floats: Floats<'_>| (floats.data.as_ptr(), floats.dtype.size_bytes());
         let (first, second) = match *self {
