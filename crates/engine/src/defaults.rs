@@ -209,9 +209,10 @@ mod tests {
         let sampled = qwen.resolve(&Sampling::default()).unwrap();
         assert_eq!((sampled.repetition_penalty, sampled.repeat_last_n), (1.1, 64));
         let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
-        assert_eq!(qwen.resolve(&greedy).unwrap().repetition_penalty, 1.0);
-        let asked = Sampling { repetition_penalty: Some(1.3), ..greedy };
-        assert_eq!(qwen.resolve(&asked).unwrap().repetition_penalty, 1.3);
+        let penalty = |sampling| Some(qwen.resolve(sampling).unwrap().repetition_penalty);
+        assert_eq!(penalty(&greedy), Some(1.0));
+        let asked = Sampling { repetition_penalty: Some(1.3), ..greedy.clone() };
+        assert_eq!(penalty(&asked), Some(1.3));
         let other = read(&json!({"no_repeat_ngram_size": 3, "presence_penalty": 0.0}));
         assert_eq!(other.ignored, ["no_repeat_ngram_size"]);
         let gemma = read(&json!({"do_sample": true, "top_k": 64, "top_p": 0.95}));

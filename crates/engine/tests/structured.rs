@@ -3,9 +3,7 @@
 
 mod common;
 
-use std::ops::ControlFlow;
-
-use common::{Kind, Stored, checkpoint_with, noise};
+use common::{Kind, Stored, checkpoint_with, load, noise};
 use mlxk_engine::{
     AnswerFormat, Engine, EngineError, FinishReason, LoadOptions, PromptInput, Request, Sampling,
 };
@@ -14,9 +12,7 @@ use serde_json::{Value, json};
 fn engine() -> (tempfile::TempDir, Engine) {
     let changes = json!({"max_position_embeddings": 4096});
     let folder = checkpoint_with(Kind::Llama, Stored::Bits(4), &changes);
-    let engine =
-        Engine::load(&LoadOptions::new(folder.path()), &mut |_, _| ControlFlow::Continue(()))
-            .unwrap();
+    let engine = load(&LoadOptions::new(folder.path()));
     (folder, engine)
 }
 
@@ -42,7 +38,7 @@ impl Choices {
     fn below(&mut self, bound: usize) -> usize {
         self.next += 1;
         let number = self.numbers[self.next % self.numbers.len()];
-        ((number + 1.0) / 2.0 * bound as f32) as usize % bound
+        (f32::midpoint(number, 1.0) * bound as f32) as usize % bound
     }
 }
 
