@@ -153,6 +153,50 @@ fn a_format_is_enforced() {
 }
 
 #[test]
+fn a_prompt_cache_saves_the_prompt_and_changes_no_answer() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let file = world.home.path().join("prompt.cache");
+    let long = "A prefix that is long enough to be worth something. ".repeat(4);
+    let run = |prompt: &str, more: &[&str]| {
+        let arguments = ["run", path(model.path()), prompt];
+        envelope(&world, &[&arguments[..], more].concat(), "")
+    };
+    let cached = ["--prompt-cache", path(&file)];
+    let reused = |found: &Value| found["usage"]["cached_tokens"].as_u64().unwrap();
+    let first = run(&format!("{long}One"), &cached);
+    assert_eq!(reused(&first), 0);
+    let bytes = std::fs::read(&file).unwrap();
+    // Another question after the same beginning.
+    let second = run(&format!("{long}Two"), &cached);
+    assert!(reused(&second) > 200, "{second}");
+    assert_eq!(second["response"], run(&format!("{long}Two"), &[])["response"]);
+    assert_eq!(std::fs::read(&file).unwrap(), bytes, "half of it was reused: the file stays");
+    run("Something else", &cached);
+    assert_ne!(std::fs::read(&file).unwrap(), bytes, "nothing was reused: the file is replaced");
+
+    std::fs::write(&file, &bytes).unwrap();
+    let other = checkpoint(Kind::Llama, Stored::Bits(8));
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 1;
+    let cases: [(&std::path::Path, Vec<u8>, &[&str], &str); 6] = [
+        (other.path(), bytes.clone(), &[], "other weights"),
+        (model.path(), bytes.clone(), &["--exact"], "exact"),
+        (model.path(), damaged, &[], "damaged"),
+        (model.path(), bytes[..bytes.len() - 9].to_vec(), &[], "truncated"),
+        (model.path(), b"hello".to_vec(), &[], "no prompt cache"),
+        (model.path(), bytes.clone(), &["--ctx", "32"], "context of 32"),
+    ];
+    for (model, bytes, more, word) in cases {
+        std::fs::write(&file, &bytes).unwrap();
+        let arguments = [&["run", path(model), "Hi", "--no-stdin"][..], &cached, more].concat();
+        let (stdout, stderr) = streams(&world.mlxk(&arguments).assert().code(1));
+        assert_eq!(stdout, "");
+        assert!(stderr.contains(word) && stderr.contains("prompt.cache`"), "{stderr}");
+        assert_eq!(std::fs::read(&file).unwrap(), bytes, "a file that is refused stays as it is");
+    }
+}
+
+#[test]
 fn what_scripts_get_wrong_is_one_sentence() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
     let model = path(model.path());

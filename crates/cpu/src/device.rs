@@ -1,9 +1,11 @@
 //! [`Cpu`]: the operations of [`Ops`], each a line or two over the kernels.
 
+use std::io;
+
 use mlxk_format::QuantTensor;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, Pieces, Result, Rope, RopeSpec,
-    RouteSpec, Routes, Sequence, Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, PAGE_POSITIONS, Pieces, Result,
+    Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
 };
 
 use crate::arena::Arena;
@@ -135,6 +137,37 @@ impl Ops for Cpu {
 
     fn kv_bytes(&self) -> usize {
         self.kv.bytes()
+    }
+
+    fn kv_layout(&self) -> String {
+        let KvSpec { layers, kv_heads, head_dim, value_dim } = self.kv.spec();
+        let mode = if self.exact { "exact, f32" } else { "fast, f16" };
+        format!(
+            "cpu {}, {mode}, pages of {PAGE_POSITIONS}, {layers} layers of {kv_heads} heads of \
+             {head_dim} and {value_dim}",
+            self.instruction_set()
+        )
+    }
+
+    fn kv_export_bytes(&self, len: usize) -> u64 {
+        self.kv.export_bytes(len)
+    }
+
+    fn kv_export(
+        &self,
+        sequence: Sequence,
+        len: usize,
+        write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.kv.export(sequence, len, write)
+    }
+
+    fn kv_import(
+        &mut self,
+        len: usize,
+        read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<Sequence> {
+        self.kv.import(len, read)
     }
 
     fn begin(&mut self, batch: &Batch) -> Result<()> {

@@ -6,6 +6,8 @@
 //! `[PAGE_POSITIONS][value_dim]`, so that the weighted sum is computed with features side by side:
 //! neither needs a sum across a vector register.
 
+use std::io;
+
 use half::f16;
 use mlxk_ops::{KvSpec, OpsError, PAGE_POSITIONS, Result, Sequence};
 
@@ -179,6 +181,71 @@ impl KvCache {
         }
         self.release(shared);
         self.table_mut(sequence).pages[index] = own;
+        Ok(())
+    }
+
+    /// Bytes of `len` positions, in whole pages.
+    pub(crate) fn export_bytes(&self, len: usize) -> u64 {
+        len.div_ceil(PAGE_POSITIONS) as u64 * self.page_bytes() as u64
+    }
+
+    /// Passes the pages of the first `len` positions to `write`, little-endian.
+    pub(crate) fn export(
+        &self,
+        sequence: Sequence,
+        len: usize,
+        write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        for &page in &self.table(sequence).pages[..len.div_ceil(PAGE_POSITIONS)] {
+            bytes.clear();
+            match &self.pages[page as usize] {
+                Page::F16(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
+                Page::F32(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
+            }
+            write(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// A sequence of `len` positions from exported pages.
+    pub(crate) fn import(
+        &mut self,
+        len: usize,
+        read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<Sequence> {
+        let sequence = self.new_sequence();
+        let result = self.import_pages(sequence, len, read);
+        if result.is_err() {
+            self.free_sequence(sequence);
+        }
+        result.map(|()| sequence)
+    }
+
+    fn import_pages(
+        &mut self,
+        sequence: Sequence,
+        len: usize,
+        read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.reserve(sequence, 0, len).map_err(io::Error::other)?;
+        let mut bytes = vec![0; self.page_bytes()];
+        for index in 0..len.div_ceil(PAGE_POSITIONS) {
+            let page = self.table(sequence).pages[index];
+            read(&mut bytes)?;
+            match &mut self.pages[page as usize] {
+                Page::F16(values) => {
+                    for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                        *value = f16::from_le_bytes(*bytes);
+                    }
+                }
+                Page::F32(values) => {
+                    for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                        *value = f32::from_le_bytes(*bytes);
+                    }
+                }
+            }
+        }
         Ok(())
     }
 

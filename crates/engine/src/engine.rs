@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
@@ -18,6 +19,7 @@ use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
 use crate::grammar::{Grammar, Grammars};
 use crate::plan::Needs;
+use crate::prompt_cache::{CacheAction, CacheJob};
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
 use crate::task::{Sink, Task};
@@ -28,6 +30,7 @@ use crate::{
 
 /// A model, ready to answer. Dropping it ends all requests.
 pub struct Engine {
+    path: PathBuf,
     commands: Option<Sender<Command>>,
     closing: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -129,6 +132,7 @@ impl Engine {
                 .spawn(move || serve(scheduler, &receiver, &closing))?
         };
         Ok(Self {
+            path: options.path.clone(),
             commands: Some(commands),
             closing,
             thread: Some(thread),
@@ -169,6 +173,26 @@ impl Engine {
         let prompt_tokens = order.prompt.len();
         self.send(Command::Run(Box::new(Task::new(order))))?;
         Ok(prompt_tokens)
+    }
+
+    /// Takes what [`Engine::save_prompt_cache`] wrote: requests that begin with the same tokens do
+    /// not compute them again. Returns how many there are.
+    pub fn load_prompt_cache(&self, path: &Path) -> Result<usize, EngineError> {
+        self.cache(path, CacheAction::Load)
+    }
+
+    /// Writes the first `tokens` that the last request left in the KV cache to a file, once it has
+    /// ended. Returns how many there were.
+    pub fn save_prompt_cache(&self, path: &Path, tokens: usize) -> Result<usize, EngineError> {
+        self.cache(path, CacheAction::Save { tokens })
+    }
+
+    fn cache(&self, path: &Path, action: CacheAction) -> Result<usize, EngineError> {
+        let fingerprint = Checkpoint::open(&self.path)?.fingerprint();
+        let (reply, result) = sync_channel(1);
+        let job = CacheJob { path: path.to_owned(), action, fingerprint, reply };
+        self.send(Command::Cache(job))?;
+        result.recv().map_err(|_| EngineError::Stopped)?
     }
 
     /// The tokens of a prompt, as [`Engine::submit`] computes them.

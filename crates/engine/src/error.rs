@@ -142,6 +142,25 @@ pub enum EngineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A prompt cache that is damaged or was made for something else.
+    #[error(
+        "The prompt cache `{}` cannot be used: {reason}; delete it or name another file",
+        path.display()
+    )]
+    PromptCache {
+        /// The file.
+        path: PathBuf,
+        /// What does not match.
+        reason: String,
+    },
+    /// A prompt cache that cannot be written.
+    #[error("Cannot write the prompt cache `{}`: {source}", path.display())]
+    PromptCacheWrite {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The model computed something that is no probability.
     #[error(
         "The model computed invalid numbers at position {position}; its weights are probably damaged"

@@ -20,6 +20,7 @@ pub mod perplexity;
 mod plan;
 mod prefix;
 mod prompt;
+mod prompt_cache;
 mod request;
 mod sampler;
 mod sampling;

@@ -77,6 +77,11 @@ impl PrefixCache {
         }
     }
 
+    /// The most recently used sequence and what it holds.
+    pub(crate) fn last(&self) -> Option<(Sequence, &[u32])> {
+        self.entries.last().map(|entry| (entry.sequence, entry.ids.as_slice()))
+    }
+
     /// Frees the least recently used sequence; whether there was one.
     pub(crate) fn evict(&mut self, ops: &mut dyn Ops) -> bool {
         if self.entries.is_empty() {

@@ -96,6 +96,16 @@ impl Scheduler {
         }
     }
 
+    /// Keeps a sequence that holds `ids` for requests that begin alike.
+    pub(crate) fn keep(&mut self, sequence: Sequence, ids: &[u32]) {
+        self.kept.insert(&mut *self.ops, sequence, ids);
+    }
+
+    /// What was kept last.
+    pub(crate) fn last_kept(&self) -> Option<(Sequence, &[u32])> {
+        self.kept.last()
+    }
+
     /// Ends all requests.
     pub(crate) fn stop(&mut self) {
         for mut task in self.active.drain(..).chain(self.waiting.drain(..)) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
+use crate::prompt_cache::CacheJob;
 use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
 use crate::task::Task;
@@ -14,6 +15,8 @@ pub(crate) enum Command {
     Run(Box<Task>),
     /// Score tokens.
     Score(ScoreJob),
+    /// Load or save a prompt cache.
+    Cache(CacheJob),
 }
 
 /// Serves until the channel or `closing` says otherwise.
@@ -31,6 +34,7 @@ pub(crate) fn serve(
         match command {
             Ok(Command::Run(task)) => scheduler.submit(*task),
             Ok(Command::Score(job)) => scheduler.score(&job),
+            Ok(Command::Cache(job)) => scheduler.cache(&job),
             Err(TryRecvError::Empty) => scheduler.step(),
             Err(TryRecvError::Disconnected) => break,
         }

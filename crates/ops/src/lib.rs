@@ -19,6 +19,8 @@ pub use spec::{
     ScoreGrowth,
 };
 
+use std::io;
+
 use mlxk_format::QuantTensor;
 
 /// Positions that one page of the KV cache holds.
@@ -88,6 +90,28 @@ pub trait Ops: Send {
 
     /// Bytes that the pages of all sequences occupy.
     fn kv_bytes(&self) -> usize;
+
+    /// What the bytes of [`Ops::kv_export`] mean and how they were computed: only a device that says
+    /// exactly the same may take them.
+    fn kv_layout(&self) -> String;
+
+    /// Bytes of [`Ops::kv_export`] for `len` positions.
+    fn kv_export_bytes(&self, len: usize) -> u64;
+
+    /// Passes the first `len` positions of the sequence to `write`, piece by piece.
+    fn kv_export(
+        &self,
+        sequence: Sequence,
+        len: usize,
+        write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()>;
+
+    /// A new sequence of `len` positions, from what `read` fills in: the bytes of an export.
+    fn kv_import(
+        &mut self,
+        len: usize,
+        read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<Sequence>;
 
     /// Starts a step: forgets all activations and makes room in the KV cache for the batch.
     fn begin(&mut self, batch: &Batch) -> Result<()>;

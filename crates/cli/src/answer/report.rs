@@ -14,8 +14,12 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
         (
             "prompt",
             format!(
-                "{} tokens{}",
+                "{} tokens{}{}",
                 usage.prompt_tokens,
+                match usage.cached_tokens {
+                    0 => String::new(),
+                    cached => format!(", {cached} of them reused"),
+                },
                 rate(timings.prefill_tokens_per_second(usage))
             ),
         ),

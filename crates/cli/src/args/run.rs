@@ -60,6 +60,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt", "prompt_file", "n", "interactive"])]
     pub batch: Option<PathBuf>,
 
+    /// Keep what the prompt left in the KV cache in this file, and reuse it for prompts that begin
+    /// alike; it is replaced where less than half of a prompt came from it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["batch", "n", "interactive"])]
+    pub prompt_cache: Option<PathBuf>,
+
     /// Print the answer when it is complete
     #[arg(long)]
     pub no_stream: bool,

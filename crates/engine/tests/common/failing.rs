@@ -54,6 +54,29 @@ impl Ops for Failing {
         self.switches.sequences.fetch_sub(1, Ordering::SeqCst);
         self.inner.kv_free(sequence);
     }
+    fn kv_layout(&self) -> String {
+        self.inner.kv_layout()
+    }
+    fn kv_export_bytes(&self, len: usize) -> u64 {
+        self.inner.kv_export_bytes(len)
+    }
+    fn kv_export(
+        &self,
+        sequence: Sequence,
+        len: usize,
+        write: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        self.inner.kv_export(sequence, len, write)
+    }
+    fn kv_import(
+        &mut self,
+        len: usize,
+        read: &mut dyn FnMut(&mut [u8]) -> std::io::Result<()>,
+    ) -> std::io::Result<Sequence> {
+        let sequence = self.inner.kv_import(len, read)?;
+        self.switches.sequences.fetch_add(1, Ordering::SeqCst);
+        Ok(sequence)
+    }
     fn kv_len(&self, sequence: Sequence) -> usize {
         self.inner.kv_len(sequence)
     }

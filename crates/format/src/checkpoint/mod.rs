@@ -18,7 +18,11 @@ pub use summary::{ModeShare, QuantizationSummary, TensorInfo};
 use crate::error::FormatError;
 use crate::safetensors::Entry;
 use crate::{Bytes, Dense, QuantTensor};
+use sha2::{Digest, Sha256};
 use table::Table;
+
+/// Bytes at the beginning, the middle and the end of a tensor that tell it from another.
+const SAMPLE_BYTES: usize = 512;
 
 /// An opened checkpoint; tensors are read when they are used.
 #[derive(Debug)]
@@ -87,6 +91,23 @@ impl Checkpoint {
     /// Asks the system to fetch the weights ahead of their first use.
     pub fn will_need(&self) {
         self.files.iter().for_each(crate::will_need);
+    }
+
+    /// What tells these weights from others: SHA-256 of `config.json`, of the name, type and shape of
+    /// every tensor and of some of its bytes. Reading all of them would take longer than an answer.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.config.to_string());
+        for (name, entry) in &self.tensors {
+            hasher.update(format!("\n{name} {:?} {:?} ", entry.dtype, entry.shape));
+            let bytes: &[u8] = &entry.data;
+            let middle = bytes.len() / 2;
+            for start in [0, middle, bytes.len().saturating_sub(SAMPLE_BYTES)] {
+                let end = bytes.len().min(start + SAMPLE_BYTES);
+                hasher.update(&bytes[start..end]);
+            }
+        }
+        hasher.finalize().into()
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, FormatError> {

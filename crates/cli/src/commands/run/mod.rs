@@ -77,6 +77,9 @@ fn answer(
     args: &RunArgs,
     context: &Context,
 ) -> anyhow::Result<ExitStatus> {
+    if let Some(path) = args.prompt_cache.as_ref().filter(|path| path.exists()) {
+        engine.load_prompt_cache(path)?;
+    }
     let generations = (0..args.n as u64)
         .map(|number| {
             let messages = vec![Message::new("user", prompt)];
@@ -119,6 +122,12 @@ fn answer(
         say_why_it_ended(&answer, engine, args, context);
         if args.answer.verbose {
             report::print(engine, &answer, context);
+        }
+        if let Some(path) = &args.prompt_cache {
+            let usage = answer.done.usage;
+            if usage.prompt_tokens > 2 * usage.cached_tokens {
+                engine.save_prompt_cache(path, usage.prompt_tokens)?;
+            }
         }
     }
     Ok(ExitStatus::Success)
