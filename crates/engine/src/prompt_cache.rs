@@ -4,6 +4,7 @@
 //! of the device ([`mlxk_ops::Ops::kv_export`]) and the SHA-256 of all that. It is only good for the
 //! same weights, the same build and the same representation; anything else is refused.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -194,7 +195,11 @@ fn build() -> &'static str {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn wrong(what: &str) -> io::Error {
