@@ -5,6 +5,7 @@ mod chat;
 #[path = "../../crates/engine/tests/common/mod.rs"]
 mod common;
 mod errors;
+mod failures;
 mod models;
 mod perplexity;
 mod run;

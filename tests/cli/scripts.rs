@@ -197,63 +197,6 @@ fn a_prompt_cache_saves_the_prompt_and_changes_no_answer() {
 }
 
 #[test]
-fn what_scripts_get_wrong_is_one_sentence() {
-    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
-    let model = path(model.path());
-    let file = |name: &str, text: &str| {
-        let file = world.home.path().join(name);
-        std::fs::write(&file, text).unwrap();
-        path(&file).to_owned()
-    };
-    let (broken, none) = (file("broken.jsonl", "\"a\"\n{\"prompt\": 1}\n"), file("none", "\n\n"));
-    let (neither, list) = (file("neither", "{\"id\": 1}"), file("list", "[1]"));
-    let (unknown, no_json) =
-        (file("unknown", "{\"prompt\": \"a\", \"topp\": 1}"), file("no", "{x"));
-    let cases: [(&[&str], i32, &[&str]); 31] = [
-        (&["Hi", "--prompt", "Ho"], 2, &["--prompt"]),
-        (&["--prompt-file", "/nosuch"], 1, &["Cannot read the prompt", "/nosuch"]),
-        (&["-", "--no-stdin"], 2, &["--no-stdin"]),
-        (&["--no-stdin"], 2, &["prompt"]),
-        (&["Hi", "--n", "0"], 2, &["`--n` is 0"]),
-        (&["Hi", "--logprobs", "2"], 2, &["--json"]),
-        (&["Hi", "--logprobs", "200", "--json"], 1, &["200", "100"]),
-        (&["Hi", "--batch", &none], 2, &["--batch"]),
-        (&["--batch", &none], 2, &["holds no prompts"]),
-        (&["--batch", "/nosuch"], 1, &["Cannot read the prompts", "/nosuch"]),
-        (&["--batch", &broken], 2, &["broken.jsonl`, line 2", "integer `1`"]),
-        (&["--batch", &neither], 2, &["line 1", "`prompt` or `messages`"]),
-        (&["--batch", &list], 2, &["line 1", "not a string and not an object"]),
-        (&["--batch", &unknown], 2, &["line 1", "topp"]),
-        (&["--batch", &no_json], 2, &["line 1", "not JSON"]),
-        (&["Hi", "--format", "yaml"], 2, &["`--format yaml`"]),
-        (&["Hi", "--format", "{x"], 2, &["`--format`", "no JSON"]),
-        (&["Hi", "--format", "{\"type\": \"strange\"}"], 1, &["cannot be enforced", "strange"]),
-        (&["Hi", "--think"], 2, &["`--think`"]),
-        (&["Hi", "--think=often"], 2, &["often"]),
-        (&["Hi", "--mirostat", "2"], 2, &["`--mirostat`", "--min-p"]),
-        (&["Hi", "--image", "a.png"], 2, &["`--image`"]),
-        (&["Hi", "--logit-bias", "7"], 2, &["TOKEN=BIAS"]),
-        (&["Hi", "--logit-bias", "7=x"], 2, &["`x` is no number"]),
-        (&["Hi", "--logit-bias", "two=1"], 2, &["`two` is 3 tokens"]),
-        (&["Hi", "--logit-bias", "9999=1"], 1, &["9999"]),
-        (&["Hi", "--repetition-penalty", "0"], 1, &["`repetition_penalty`", "0.01"]),
-        (&["Hi", "--presence-penalty", "-200"], 1, &["`presence_penalty`", "-200"]),
-        (&["Hi", "--typical-p", "1.5"], 1, &["`typical_p`", "1.5"]),
-        (&["Hi", "--xtc-threshold", "0.2"], 2, &["--xtc-probability"]),
-        (&["Hi", "--dry-multiplier", "1", "--dry-base", "0.2"], 1, &["`dry_base`"]),
-    ];
-    for (arguments, code, words) in cases {
-        let assert = world.mlxk(&[&["run", model][..], arguments].concat()).assert().code(code);
-        let (stdout, stderr) = streams(&assert);
-        assert_eq!(stdout, "", "{arguments:?}");
-        for word in words {
-            assert!(stderr.contains(word), "{arguments:?}: `{word}` is not in:\n{stderr}");
-        }
-        assert_eq!(stderr.matches("error: ").count(), 1, "{arguments:?}:\n{stderr}");
-    }
-}
-
-#[test]
 fn options_of_the_older_tool_are_accepted() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
     let base = ["run", path(model.path()), "Hi", "--no-stdin", "--max-tok", "3"];

@@ -23,7 +23,7 @@ pub(crate) struct Printer {
 impl Printer {
     /// `plain` leaves out colours and other styles.
     pub(crate) fn new(plain: bool) -> Self {
-        let styles_stdout = !plain && std::io::stdout().is_terminal();
+        let styles_stdout = !plain && std::io::stdout().is_terminal() && understands_escapes();
         Self { terminal: std::io::stderr().is_terminal(), styles_stdout }
     }
 
@@ -51,6 +51,17 @@ impl Printer {
     pub(crate) fn progress(&self) -> Progress {
         Progress { terminal: self.terminal, state: RefCell::new(None) }
     }
+}
+
+/// Asks a Windows console to take escape sequences; older ones cannot.
+#[cfg(windows)]
+fn understands_escapes() -> bool {
+    anstyle_query::windows::enable_ansi_colors() == Some(true)
+}
+
+#[cfg(not(windows))]
+fn understands_escapes() -> bool {
+    true
 }
 
 /// A progress bar that appears when it is worth it.

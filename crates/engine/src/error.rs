@@ -154,12 +154,12 @@ pub enum EngineError {
         reason: String,
     },
     /// A prompt cache that cannot be written.
-    #[error("Cannot write the prompt cache `{}`: {source}", path.display())]
+    #[error("Cannot write the prompt cache `{}`: {reason}", path.display())]
     PromptCacheWrite {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: String,
     },
     /// The model computed something that is no probability.
     #[error(

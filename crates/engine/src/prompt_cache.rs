@@ -138,8 +138,9 @@ impl Scheduler {
             layout: self.ops.kv_layout(),
             ids,
         };
-        self.write_cache(&job.path, sequence, &header)
-            .map_err(|source| EngineError::PromptCacheWrite { path: job.path.clone(), source })?;
+        self.write_cache(&job.path, sequence, &header).map_err(|error| {
+            EngineError::PromptCacheWrite { path: job.path.clone(), reason: error.to_string() }
+        })?;
         Ok(header.ids.len())
     }
 

@@ -116,7 +116,7 @@ fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, 
     }
     if variables.is_empty() {
         let what = effort.map_or_else(
-            || "a switch for thinking".to_owned(),
+            || "switch for thinking".to_owned(),
             |effort| format!("levels of thinking such as `{effort}`"),
         );
         return Err(

@@ -44,6 +44,18 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     if args.n == 0 {
         return Err(UsageError("`--n` is 0, but at least 1 answer is needed".into()).into());
     }
+    if let Some(path) = &args.prompt_cache
+        && let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+        && !folder.is_dir()
+    {
+        // Found out after the answer, it would cost the time of the prompt.
+        return Err(UsageError(format!(
+            "The folder of the prompt cache `{}` does not exist",
+            path.display()
+        ))
+        .into());
+    }
     for (option, files) in [("--image", &args.image), ("--audio", &args.audio)] {
         if !files.is_empty() {
             return Err(
