@@ -97,7 +97,7 @@ fn unquoted(text: &str) -> String {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
 }
 
-/// Whether a line goes on: quotes that are open, or a backslash at its end.
+/// Whether a line goes on: its quotes are still open.
 pub(super) fn is_incomplete(text: &str) -> bool {
     let start = text.trim_start();
     match start.strip_prefix("\"\"\"") {

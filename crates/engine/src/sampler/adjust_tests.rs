@@ -1,26 +1,9 @@
 //! Bias and penalties against plain references that count anew for every token.
 
 use super::random::uniform;
+use super::tests::neutral;
 use super::*;
 use crate::Dry;
-
-fn neutral() -> SamplingParameters {
-    SamplingParameters {
-        temperature: 0.0,
-        top_k: 0,
-        typical_p: 1.0,
-        top_p: 1.0,
-        min_p: 0.0,
-        xtc: None,
-        repetition_penalty: 1.0,
-        presence_penalty: 0.0,
-        frequency_penalty: 0.0,
-        repeat_last_n: 64,
-        dry: None,
-        logit_bias: Vec::new(),
-        seed: 0,
-    }
-}
 
 /// `count` tokens below `vocab` that repeat themselves often.
 fn tokens(count: usize, vocab: u32, seed: u64) -> Vec<u32> {
@@ -133,7 +116,7 @@ fn dry_is_that_of_the_definition() {
 #[test]
 fn endless_repetition_stays_finite() {
     let dry = Dry { multiplier: 1.0, ..Dry::default() };
-    let p = SamplingParameters { dry: Some(dry), ..neutral() };
+    let p = SamplingParameters { dry: Some(dry), temperature: 0.0, ..neutral() };
     let found = adjusted(&p, &[1.0, 0.0], &vec![0; 20_000], 0);
     assert!(found[0].is_finite() && found[0] < -1e20);
     assert_eq!(Sampler::new(p).sample(&found, 0), Ok(1));

@@ -4,7 +4,7 @@ use super::random::uniform;
 use super::*;
 
 /// Parameters that change nothing.
-fn neutral() -> SamplingParameters {
+pub(super) fn neutral() -> SamplingParameters {
     SamplingParameters {
         temperature: 1.0,
         top_k: 0,

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use anyhow::Context as _;
-use mlxk_engine::{Engine, EngineError, Generation, Message, Request};
+use mlxk_engine::{Engine, EngineError, Generation, Message, PromptInput, Request};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -51,8 +51,12 @@ pub(super) fn run(
     context: &Context,
 ) -> anyhow::Result<ExitStatus> {
     let jobs = parse(jobs, args)?;
+    // What all jobs share is read and checked once; each has a prompt of its own.
+    let nothing = PromptInput::Tokens(Vec::new());
+    let mut shared = answer::request(engine, &args.answer, nothing)?;
+    shared.logprobs = args.logprobs;
     let started: Vec<Result<Generation, String>> =
-        jobs.iter().map(|job| submit(engine, args, job)).collect::<anyhow::Result<_>>()?;
+        jobs.iter().map(|job| submit(engine, args, &shared, job)).collect::<anyhow::Result<_>>()?;
     let progress = context.printer.progress();
     progress.begin("Answering");
     let mut failed = false;
@@ -148,11 +152,11 @@ fn parse(bytes: &[u8], args: &RunArgs) -> anyhow::Result<Vec<Job>> {
 fn submit(
     engine: &Engine,
     args: &RunArgs,
+    shared: &Request,
     job: &Job,
 ) -> anyhow::Result<Result<Generation, String>> {
-    let input = input(engine, args, job.system.clone(), job.messages.clone());
-    let mut request: Request = answer::request(engine, &args.answer, input)?;
-    request.logprobs = args.logprobs;
+    let mut request = shared.clone();
+    request.prompt = input(engine, args, job.system.clone(), job.messages.clone());
     let own = &job.settings;
     let sampling = &mut request.sampling;
     sampling.temperature = own.temperature.or(sampling.temperature);

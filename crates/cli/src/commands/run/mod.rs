@@ -92,12 +92,13 @@ fn answer(
     if let Some(path) = args.prompt_cache.as_ref().filter(|path| path.exists()) {
         engine.load_prompt_cache(path)?;
     }
+    let messages = vec![Message::new("user", prompt)];
+    let input = input(engine, args, args.answer.system.clone(), messages);
+    let mut request = answer::request(engine, &args.answer, input)?;
+    request.logprobs = args.logprobs;
     let generations = (0..args.n as u64)
         .map(|number| {
-            let messages = vec![Message::new("user", prompt)];
-            let input = input(engine, args, args.answer.system.clone(), messages);
-            let mut request = answer::request(engine, &args.answer, input)?;
-            request.logprobs = args.logprobs;
+            let mut request = request.clone();
             // The same seed would give the same answer.
             request.sampling.seed = request.sampling.seed.map(|seed| seed.wrapping_add(number));
             Ok(engine.submit(request)?)
