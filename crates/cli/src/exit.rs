@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use mlxk_hub::HubError;
 
+use crate::json::WithData;
+
 /// Exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -40,6 +42,9 @@ pub(crate) struct UsageError(pub String);
 impl ExitStatus {
     /// The status for an error that ended a command.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if let Some(with) = error.downcast_ref::<WithData>() {
+            return Self::of(&with.error);
+        }
         if error.is::<Interrupted>() || matches!(error.downcast_ref(), Some(HubError::Cancelled)) {
             return Self::Interrupted;
         }

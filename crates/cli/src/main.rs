@@ -11,6 +11,7 @@ mod commands;
 mod exit;
 mod format;
 mod interrupt;
+mod json;
 mod local;
 mod memory;
 mod printer;
@@ -37,13 +38,22 @@ struct Context {
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let settings = Settings::resolve();
     let printer = Printer::new(settings.plain);
     let context = Context { started, settings, printer };
     let Some(command) = cli.command else {
-        return ended(commands::welcome::run(&context), &context);
+        let json = cli.json.then_some("version");
+        let result = match json {
+            Some(command) => commands::version::run(command),
+            None => commands::welcome::run(&context),
+        };
+        return ended(result, json, &context);
     };
+    let json = command.json();
     let result = match command {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::Chat(args) => commands::chat::run(&args, &context),
@@ -53,19 +63,36 @@ fn main() -> ExitCode {
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Man { folder } => commands::completions::man(&folder),
     };
-    ended(result, &context)
+    ended(result, json, &context)
 }
 
-/// The exit code, after saying what went wrong.
-fn ended(result: anyhow::Result<ExitStatus>, context: &Context) -> ExitCode {
-    match result {
-        Ok(status) => status.into(),
-        Err(error) => {
-            let status = ExitStatus::of(&error);
-            if !matches!(status, ExitStatus::Success | ExitStatus::Interrupted) {
-                context.printer.error(&error);
-            }
-            status.into()
-        }
+/// The exit code for a command line that makes no sense, or that asks for help.
+fn misused(error: &clap::Error) -> ExitCode {
+    if json::is_wanted(error) && json::print_usage_error(error).is_ok() {
+        return ExitStatus::Usage.into();
     }
+    // A closed stream leaves nobody to tell.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitStatus::Usage.into(), ExitCode::from)
+}
+
+/// The exit code, after saying what went wrong; `json` names the command where an envelope is
+/// wanted.
+fn ended(
+    result: anyhow::Result<ExitStatus>,
+    json: Option<&'static str>,
+    context: &Context,
+) -> ExitCode {
+    let error = match result {
+        Ok(status) => return status.into(),
+        Err(error) => error,
+    };
+    let status = ExitStatus::of(&error);
+    if json.is_some() && status != ExitStatus::Success {
+        // Where standard output is closed, nobody reads envelopes.
+        let _ = json::print_error(json, &error);
+    } else if !matches!(status, ExitStatus::Success | ExitStatus::Interrupted) {
+        context.printer.error(&error);
+    }
+    status.into()
 }

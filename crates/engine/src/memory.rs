@@ -6,8 +6,22 @@ use std::path::Path;
 /// Bytes that this process can get without pushing others out: the least of what the system and
 /// the control groups around the process leave. `None` where the system does not say.
 pub fn available_bytes() -> Option<u64> {
-    let system = meminfo_available(&read_to_string("/proc/meminfo").ok()?)?;
+    let system = match read_to_string("/proc/meminfo") {
+        Ok(meminfo) => meminfo_available(&meminfo)?,
+        Err(_) => said(sysinfo::System::available_memory)?,
+    };
     Some(cgroup_available().map_or(system, |group| group.min(system)))
+}
+
+/// Bytes of memory that this machine has. `None` where the system does not say.
+pub fn total_memory_bytes() -> Option<u64> {
+    said(sysinfo::System::total_memory)
+}
+
+fn said(what: fn(&sysinfo::System) -> u64) -> Option<u64> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
+    Some(what(&system)).filter(|&bytes| bytes > 0)
 }
 
 fn meminfo_available(meminfo: &str) -> Option<u64> {

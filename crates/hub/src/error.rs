@@ -212,6 +212,41 @@ impl HubError {
         })
     }
 
+    /// A word for the kind of failure, as MLX-Knife's JSON API has it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BadReference { .. } => "ValidationError",
+            Self::NotFound { .. } | Self::UnknownPair { .. } | Self::BadPath { .. } => {
+                "model_not_found"
+            }
+            Self::NotImported { .. } => "model_not_cached",
+            Self::Ambiguous { .. } | Self::AmbiguousRevision { .. } => "ambiguous_match",
+            Self::NoRevisions { .. } => "hash_not_found",
+            Self::Cancelled | Self::Declined { .. } => "UserCancelledError",
+            Self::Offline { .. }
+            | Self::NoPip { .. }
+            | Self::PipFailed { .. }
+            | Self::BadWheel { .. }
+            | Self::Damaged { .. }
+            | Self::DiskFull { .. } => "download_failed",
+            Self::OllamaStore { .. } | Self::Format(_) => "execution_error",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "permission_denied"
+            }
+            Self::Io { .. } => "InternalError",
+        }
+    }
+
+    /// What an ambiguous name may mean.
+    pub fn candidates(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Ambiguous { candidates, .. } | Self::AmbiguousRevision { candidates, .. } => {
+                Some(candidates.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// For `map_err`: says what was tried.
     pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, source }

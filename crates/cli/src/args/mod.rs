@@ -22,6 +22,10 @@ pub(crate) use sampling::{Bias, SamplingArgs};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+
+    /// Print the version and the system as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -59,6 +63,22 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// The name of the command where it prints an envelope of JSON.
+    pub(crate) fn json(&self) -> Option<&'static str> {
+        let (json, name) = match self {
+            Self::List(args) => (args.json, "list"),
+            Self::Show(args) => (args.json, "show"),
+            Self::Run(_)
+            | Self::Chat(_)
+            | Self::Perplexity(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => (false, ""),
+        };
+        json.then_some(name)
+    }
+}
+
 const COMPLETIONS: &str = "\
 Examples:
   source <(mlxk completions bash)                               for this shell
@@ -79,6 +99,10 @@ Models:
 pub(crate) struct ListArgs {
     /// Only models whose name contains this
     pub pattern: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]
@@ -94,4 +118,8 @@ pub(crate) struct ShowArgs {
     /// Print `config.json` too
     #[arg(long)]
     pub config: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }

@@ -8,4 +8,5 @@ pub(crate) mod perplexity;
 mod perplexity_report;
 pub(crate) mod run;
 pub(crate) mod show;
+pub(crate) mod version;
 pub(crate) mod welcome;

@@ -1,0 +1,17 @@
+//! `mlxk --version --json`: this program and this machine, for other programs.
+
+use serde_json::json;
+
+use crate::exit::ExitStatus;
+use crate::json;
+
+/// Prints the envelope.
+pub(crate) fn run(command: &str) -> anyhow::Result<ExitStatus> {
+    let data = json!({
+        "cli_version": env!("CARGO_PKG_VERSION"),
+        "json_api_spec_version": json::API_VERSION,
+        "system": mlxk_engine::total_memory_bytes().map(|bytes| json!({"memory_total_bytes": bytes})),
+    });
+    json::print(command, &data)?;
+    Ok(ExitStatus::Success)
+}

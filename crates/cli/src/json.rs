@@ -1,0 +1,91 @@
+//! `--json`: exactly one envelope on standard output, success or failure, in the shape of
+//! MLX-Knife's JSON API, version 0.2.3.
+
+use std::io::Write;
+
+use clap::error::ErrorKind;
+use mlxk_hub::HubError;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::exit::{ExitStatus, Interrupted, UsageError};
+
+/// The version of the API that the envelopes follow.
+pub(crate) const API_VERSION: &str = "0.2.3";
+
+/// Prints the envelope of a command that has something to show.
+pub(crate) fn print(command: &str, data: &impl Serialize) -> anyhow::Result<()> {
+    let data = serde_json::to_value(data)?;
+    write(&json!({"status": "success", "command": command, "data": data, "error": null}))
+}
+
+/// Prints the envelope of a command that failed; `command` is `None` where the arguments name none.
+pub(crate) fn print_error(command: Option<&str>, error: &anyhow::Error) -> anyhow::Result<()> {
+    let (data, error) = match error.downcast_ref::<WithData>() {
+        Some(with) => (Some(&with.data), &with.error),
+        None => (None, error),
+    };
+    let object = error_object(error);
+    write(&json!({"status": "error", "command": command, "data": data, "error": object}))
+}
+
+/// Prints the envelope of a command line that makes no sense.
+pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let object = json!({"type": "CommandError", "message": message});
+    write(&json!({"status": "error", "command": null, "data": null, "error": object}))
+}
+
+/// Whether the words ask for JSON, even where the rest of them makes no sense.
+pub(crate) fn is_wanted(error: &clap::Error) -> bool {
+    let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    !shown && std::env::args_os().skip(1).any(|word| word == "--json")
+}
+
+/// A failure that nevertheless has something to show under `data`.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct WithData {
+    /// What went wrong.
+    pub error: anyhow::Error,
+    /// The `data` of the envelope.
+    pub data: Value,
+}
+
+fn error_object(error: &anyhow::Error) -> Value {
+    let mut object = Map::new();
+    object.insert("type".into(), kind(error).into());
+    object.insert("message".into(), format!("{error:#}").into());
+    if let Some(error) = error.downcast_ref::<HubError>() {
+        if let Some(matches) = error.candidates() {
+            object.insert("matches".into(), matches.into());
+        }
+        if let Some(hint) = error.hint() {
+            object.insert("hint".into(), hint.into());
+        }
+    }
+    object.into()
+}
+
+/// The `type` of an error.
+fn kind(error: &anyhow::Error) -> &'static str {
+    if let Some(error) = error.downcast_ref::<HubError>() {
+        error.kind()
+    } else if error.is::<UsageError>() {
+        "CommandError"
+    } else if error.is::<Interrupted>() {
+        "UserCancelledError"
+    } else if ExitStatus::of(error) == ExitStatus::Internal {
+        "InternalError"
+    } else {
+        "execution_error"
+    }
+}
+
+fn write(envelope: &Value) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, envelope).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
