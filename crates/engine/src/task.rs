@@ -173,7 +173,8 @@ impl Task {
     /// The next token.
     fn draw(&mut self, logits: &[f32]) -> Result<u32, EngineError> {
         let position = self.ids.len();
-        let Order { prompt, tokenizer, sampling, reasoning, grammar, .. } = &mut self.order;
+        let Order { prompt, tokenizer, sampling, reasoning, grammar, limit, .. } = &mut self.order;
+        let (left, most) = (limit.0.saturating_sub(position), limit.0.saturating_sub(prompt.len()));
         // What comes before the answer has no form to keep.
         let thinks = reasoning.as_ref().is_some_and(ReasoningParser::is_before_answer);
         let mut grammar = grammar.as_mut().filter(|_| !thinks);
@@ -185,7 +186,7 @@ impl Task {
             };
             let logits = self.adjuster.adjust(logits, sampling, &past);
             if let Some(grammar) = &mut grammar {
-                grammar.forbid(logits)?;
+                grammar.forbid(logits, left, most)?;
             }
             self.sampler.sample(logits, position as u64)
         } else {
@@ -193,7 +194,8 @@ impl Task {
         };
         let id = sampled.map_err(|_| EngineError::InvalidLogits { position })?;
         if let Some(grammar) = grammar {
-            grammar.accept(id)?;
+            let bytes = tokenizer.token_bytes(id).unwrap_or_default();
+            grammar.accept(id, &bytes, left, most)?;
         }
         Ok(id)
     }

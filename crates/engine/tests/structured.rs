@@ -107,6 +107,43 @@ fn answers_to_random_schemas_are_valid() {
     }
 }
 
+/// Schemas that set no bound, and a model of noise that never ends of itself.
+#[test]
+fn answers_without_a_bound_are_closed_in_time() {
+    let (_folder, engine) = engine();
+    let text = json!({"type": "string"});
+    let item = json!({"type": "object", "properties": {"first name": text, "n": {"type": "number"}},
+        "required": ["n", "first name"]});
+    let schemas = [
+        json!({"type": "object", "properties": {"mail": {"type": "string", "format": "email"}},
+            "required": ["mail"], "additionalProperties": false}),
+        json!({"type": "object", "properties": {"at": {"type": "string", "format": "date-time"},
+            "on": {"type": "string", "format": "time"}, "id": {"type": "string", "format": "uuid"}},
+            "required": ["at", "on", "id"], "additionalProperties": false}),
+        json!({"type": "array", "items": item, "minItems": 2}),
+        json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": text},
+            "required": ["a", "b"]}),
+        json!({"type": "string", "pattern": "^[a-z]*-[0-9]+!$"}),
+    ];
+    let generations: Vec<_> = (0..100)
+        .map(|case| {
+            let schema = schemas[case as usize % schemas.len()].clone();
+            let mut request = request(schema.clone(), case);
+            request.max_tokens = Some(400);
+            (engine.submit(request).unwrap(), schema)
+        })
+        .collect();
+    for (generation, schema) in generations {
+        let (text, done) = generation.wait().unwrap();
+        assert_eq!(done.finish_reason, FinishReason::Eos, "{schema}: {text}");
+        let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
+            panic!("{error} in {text} for {schema}");
+        });
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        assert!(validator.is_valid(&value), "{text} for {schema}");
+    }
+}
+
 #[test]
 fn json_is_an_object_and_a_format_changes_no_other_request() {
     let (_folder, engine) = engine();

@@ -1,7 +1,10 @@
 //! Answers of a given form: which tokens may come next.
 //!
 //! llguidance compiles a JSON Schema to a parser and finds, token by token, what keeps the answer
-//! inside the schema. Tokens that would leave it get a logit of −∞ before anything is drawn.
+//! inside the schema. Tokens that would leave it get a logit of −∞ before anything is drawn. The
+//! last tokens of an answer are kept for closing it ([`closing`]), so that it is valid whole.
+
+mod closing;
 
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +16,7 @@ use serde_json::{Value, json};
 use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
 
 use crate::{AnswerFormat, EngineError};
+use closing::{Closing, Shapes};
 
 /// What the library can hold of a token's bytes.
 const MAX_TOKEN_BYTES: usize = 1000;
@@ -20,9 +24,18 @@ const MAX_TOKEN_BYTES: usize = 1000;
 /// Space between the parts of a JSON text: enough for one value a line, too little to get lost in.
 const WHITESPACE: &str = r"[ ]?|\n[ \t]{0,24}";
 
+/// Most tokens that are kept for closing an answer.
+const MAX_RESERVE: usize = 256;
+
 /// Makes the grammars of a model; what they share is made on first use.
 #[derive(Default)]
-pub(crate) struct Grammars(OnceLock<Result<ParserFactory, String>>);
+pub(crate) struct Grammars(OnceLock<Result<Shared, String>>);
+
+struct Shared {
+    factory: ParserFactory,
+    shapes: Arc<Shapes>,
+    ends: Vec<u32>,
+}
 
 impl Grammars {
     /// The grammar of a format.
@@ -33,24 +46,30 @@ impl Grammars {
         format: &AnswerFormat,
     ) -> Result<Grammar, EngineError> {
         let refused = |reason: String| EngineError::AnswerFormat { reason };
-        let factory = self.0.get_or_init(|| factory(tokenizer, vocab_size));
-        let factory = factory.as_ref().map_err(|reason| refused(reason.clone()))?;
+        let shared = self.0.get_or_init(|| shared(tokenizer, vocab_size));
+        let shared = shared.as_ref().map_err(|reason| refused(reason.clone()))?;
         let schema = match format {
             AnswerFormat::Json => json!({"type": "object"}),
             AnswerFormat::Schema(schema) => schema.clone(),
         };
         let grammar = TopLevelGrammar::from_json_schema(with_whitespace(schema));
-        let parser = factory.create_parser(grammar).map_err(|error| refused(sentence(&error)))?;
+        let parser =
+            shared.factory.create_parser(grammar).map_err(|error| refused(sentence(&error)))?;
         let matcher = Matcher::new(Ok(parser));
         match matcher.get_error() {
             Some(error) => Err(refused(error)),
-            None => Ok(Grammar { matcher }),
+            None => Ok(Grammar {
+                matcher,
+                closing: Closing::new(),
+                shapes: Arc::clone(&shared.shapes),
+                ends: shared.ends.clone(),
+            }),
         }
     }
 }
 
 /// The library's view of a tokenizer.
-fn factory(tokenizer: &Tokenizer, vocab_size: usize) -> Result<ParserFactory, String> {
+fn shared(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Shared, String> {
     let words: Vec<Vec<u8>> = (0..vocab_size as u32)
         .map(|id| {
             let bytes = tokenizer.token_bytes(id).unwrap_or_default();
@@ -72,7 +91,7 @@ fn factory(tokenizer: &Tokenizer, vocab_size: usize) -> Result<ParserFactory, St
     let mut factory = ParserFactory::new_simple(&environment).map_err(|error| sentence(&error))?;
     factory.quiet();
     factory.limits_mut().verbose_errors = false;
-    Ok(factory)
+    Ok(Shared { factory, shapes: Arc::new(Shapes::new(&words)), ends: ends.to_vec() })
 }
 
 /// Limits space, where the schema does not say anything of its own about it.
@@ -102,11 +121,20 @@ fn sentence(error: &impl Display) -> String {
 /// Keeps one answer to its form.
 pub(crate) struct Grammar {
     matcher: Matcher,
+    closing: Closing,
+    shapes: Arc<Shapes>,
+    ends: Vec<u32>,
 }
 
 impl Grammar {
-    /// Sets the logits of all tokens that may not come next to −∞.
-    pub(crate) fn forbid(&mut self, logits: &mut [f32]) -> Result<(), EngineError> {
+    /// Sets the logits of all tokens that may not come next to −∞. `left` tokens may still come, of
+    /// `most` that the answer may have; the last of them only close it.
+    pub(crate) fn forbid(
+        &mut self,
+        logits: &mut [f32],
+        left: usize,
+        most: usize,
+    ) -> Result<(), EngineError> {
         let allowed = self.matcher.compute_mask_or_eos().map_err(|error| refused(&error))?;
         for (words, logits) in allowed.as_slice().iter().zip(logits.chunks_mut(32)) {
             if *words == u32::MAX {
@@ -118,11 +146,22 @@ impl Grammar {
                 }
             }
         }
+        if is_last(left, most) {
+            self.closing.keep_closest(&self.shapes, &self.ends, logits);
+        }
         Ok(())
     }
 
-    /// Goes on by a token that was allowed.
-    pub(crate) fn accept(&mut self, id: u32) -> Result<(), EngineError> {
+    /// Goes on by a token that was allowed, with the text `bytes`; `left` and `most` as they were
+    /// for [`forbid`](Self::forbid).
+    pub(crate) fn accept(
+        &mut self,
+        id: u32,
+        bytes: &[u8],
+        left: usize,
+        most: usize,
+    ) -> Result<(), EngineError> {
+        self.closing.push(bytes, is_last(left, most));
         self.matcher.consume_token(id).map_err(|error| refused(&error))
     }
 
@@ -134,4 +173,9 @@ impl Grammar {
 
 fn refused(error: &impl Display) -> EngineError {
     EngineError::AnswerFormat { reason: sentence(error) }
+}
+
+/// Whether an answer with `left` of at most `most` tokens to come has to be closed.
+fn is_last(left: usize, most: usize) -> bool {
+    left <= MAX_RESERVE.min(most / 2)
 }
