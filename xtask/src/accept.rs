@@ -12,6 +12,13 @@ pub(crate) fn run_goldens(hub: &str) -> Result<()> {
     run("cargo", &arguments, &environment)
 }
 
+/// Asks a real model for 200 answers of random forms, and judges them.
+pub(crate) fn run_schemas(model: &str) -> Result<()> {
+    let environment = [("MLXK_TEST_MODEL", model)];
+    let arguments = ["test", "--release", "-p", "mlxk-engine", "--test", "structured", "--"];
+    run("cargo", &[&arguments[..], &["--ignored", "--nocapture"]].concat(), &environment)
+}
+
 /// Runs every fuzz target for `seconds`, on its corpus; a crash, an input that takes ten seconds or
 /// two gigabytes of memory is a failure.
 pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {

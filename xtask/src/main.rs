@@ -24,6 +24,8 @@ usage: cargo xtask TASK
   parity            small checkpoints of every family and mode against mlx-lm, as a table
   accept golden HUB compare real models in the Hugging Face cache HUB with the answers of mlx-lm in
                     tests/golden (minutes; not part of CI)
+  accept schemas FOLDER
+                    ask the model in FOLDER for 200 answers of random forms, and judge them
   accept fuzz SECONDS
                     run every fuzz target for so long (needs a nightly compiler and cargo-fuzz)
   accept numerics HUB
@@ -49,6 +51,7 @@ fn run() -> Result<()> {
         ["targets"] => targets::run_all(),
         ["parity"] => parity::run_all(),
         ["accept", "golden", hub] => accept::run_goldens(hub),
+        ["accept", "schemas", folder] => accept::run_schemas(folder),
         ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),
         ["accept", "numerics", hub] => numerics::print_table(hub),
         _ => bail!("{USAGE}"),

@@ -1,4 +1,6 @@
-//! Bringing a JSON text to its end: of the tokens that its schema allows, those that close it.
+//! Keeping a JSON text readable, and bringing it to its end.
+//!
+//! JSON sets no bound on the digits of a number, but whoever reads one does (RFC 8259, section 6).
 //!
 //! A schema may leave a string, a number or a list without a bound, and a small model may never
 //! come back from one. When an answer nears its last token, what opens something new is forbidden
@@ -10,14 +12,24 @@ pub(crate) struct Shapes(Vec<Shape>);
 #[derive(Clone, Copy)]
 struct Shape {
     first: u8,
+    /// Digits that it begins with.
+    digits: u8,
     /// Bytes, 0 for tokens that stand for no text.
     length: u16,
 }
+
+/// Digits that a number may have: with [`MAX_EXPONENT_DIGITS`] it stays well inside an f64.
+const MAX_DIGITS: u8 = 100;
+const MAX_EXPONENT_DIGITS: u8 = 2;
 
 /// Where in a JSON text an answer stands, as far as closing it goes.
 pub(crate) struct Closing {
     in_string: bool,
     escaped: bool,
+    /// Digits of the number at the end of the text, up to its exponent.
+    digits: u8,
+    /// Digits of its exponent, once that began.
+    exponent: Option<u8>,
     /// `[256]` how often a token began with this byte while closing the current string.
     used: [u8; 256],
 }
@@ -26,6 +38,7 @@ impl Shapes {
     pub(crate) fn new(words: &[Vec<u8>]) -> Self {
         let shape = |word: &Vec<u8>| Shape {
             first: word.first().copied().unwrap_or_default(),
+            digits: word.iter().take(255).take_while(|byte| byte.is_ascii_digit()).count() as u8,
             length: word.len() as u16,
         };
         Self(words.iter().map(shape).collect())
@@ -34,7 +47,7 @@ impl Shapes {
 
 impl Closing {
     pub(crate) fn new() -> Self {
-        Self { in_string: false, escaped: false, used: [0; 256] }
+        Self { in_string: false, escaped: false, digits: 0, exponent: None, used: [0; 256] }
     }
 
     /// Follows the text; `hurried` where the token was chosen to close it.
@@ -49,10 +62,38 @@ impl Closing {
                 }
                 _ => {}
             }
+            self.count_digit(byte);
         }
         if let (true, Some(&first)) = (hurried && self.in_string, bytes.first()) {
             let count = &mut self.used[usize::from(first)];
             *count = count.saturating_add(1);
+        }
+    }
+
+    fn count_digit(&mut self, byte: u8) {
+        match byte {
+            _ if self.in_string => (self.digits, self.exponent) = (0, None),
+            b'0'..=b'9' => {
+                let count = self.exponent.as_mut().unwrap_or(&mut self.digits);
+                *count = count.saturating_add(1);
+            }
+            b'e' | b'E' if self.digits > 0 => self.exponent = Some(0),
+            b'+' | b'-' | b'.' => {}
+            _ => (self.digits, self.exponent) = (0, None),
+        }
+    }
+
+    /// Sets the logits of tokens to −∞ that would give a number more digits than readers take.
+    pub(crate) fn bound_numbers(&self, shapes: &Shapes, logits: &mut [f32]) {
+        let left = match self.exponent {
+            _ if self.digits == 0 => return,
+            Some(digits) => MAX_EXPONENT_DIGITS.saturating_sub(digits),
+            None => MAX_DIGITS.saturating_sub(self.digits),
+        };
+        for (logit, shape) in logits.iter_mut().zip(&shapes.0) {
+            if shape.digits > left {
+                *logit = f32::NEG_INFINITY;
+            }
         }
     }
 
@@ -74,7 +115,7 @@ impl Closing {
     }
 
     /// How far a token leads from the end of the text: lower is closer.
-    fn rank(&self, Shape { first, length }: Shape) -> u32 {
+    fn rank(&self, Shape { first, length, .. }: Shape) -> u32 {
         let length = u32::from(length);
         if self.in_string {
             // What the string still needs is not known; a byte that was not tried yet may be it.
@@ -119,6 +160,29 @@ mod tests {
         assert_eq!(kept("{\"a\": 12", &["3", ".", ",", "}"]), ["}"]);
         // After a backslash a quote belongs to the string.
         assert_eq!(kept("{\"a\": \"\\", &["\"", "n"]), ["\"", "n"]);
+    }
+
+    #[test]
+    fn numbers_stay_readable() {
+        let tokens = ["7", "77", "777", ",", "e77"];
+        let words: Vec<Vec<u8>> = tokens.iter().map(|token| token.as_bytes().to_vec()).collect();
+        let shapes = Shapes::new(&words);
+        let left = |text: &str| {
+            let mut closing = Closing::new();
+            closing.push(text.as_bytes(), false);
+            let mut logits = vec![1.0; tokens.len()];
+            closing.bound_numbers(&shapes, &mut logits);
+            let kept = tokens.iter().zip(logits).filter(|(_, logit)| *logit > 0.0);
+            kept.map(|(token, _)| *token).collect::<Vec<_>>()
+        };
+        assert_eq!(left("[true, "), tokens);
+        assert_eq!(left("[1.5e-"), ["7", "77", ",", "e77"]);
+        assert_eq!(left("[1.5E+1"), ["7", ",", "e77"]);
+        assert_eq!(left("[1.5e10"), [",", "e77"]);
+        assert_eq!(left("[1.5e10, \"1e99"), tokens);
+        let long = "9".repeat(98);
+        assert_eq!(left(&format!("[{long}")), ["7", "77", ",", "e77"]);
+        assert_eq!(left(&format!("[{long}.11")), [",", "e77"]);
     }
 
     #[test]

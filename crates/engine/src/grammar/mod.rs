@@ -5,6 +5,7 @@
 //! last tokens of an answer are kept for closing it ([`closing`]), so that it is valid whole.
 
 mod closing;
+mod schema;
 
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
 use mlxk_text::Tokenizer;
-use serde_json::{Value, json};
+use serde_json::json;
 use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
 
 use crate::{AnswerFormat, EngineError};
@@ -20,9 +21,6 @@ use closing::{Closing, Shapes};
 
 /// What the library can hold of a token's bytes.
 const MAX_TOKEN_BYTES: usize = 1000;
-
-/// Space between the parts of a JSON text: enough for one value a line, too little to get lost in.
-const WHITESPACE: &str = r"[ ]?|\n[ \t]{0,24}";
 
 /// Most tokens that are kept for closing an answer.
 const MAX_RESERVE: usize = 256;
@@ -52,7 +50,7 @@ impl Grammars {
             AnswerFormat::Json => json!({"type": "object"}),
             AnswerFormat::Schema(schema) => schema.clone(),
         };
-        let grammar = TopLevelGrammar::from_json_schema(with_whitespace(schema));
+        let grammar = TopLevelGrammar::from_json_schema(schema::bounded(schema));
         let parser =
             shared.factory.create_parser(grammar).map_err(|error| refused(sentence(&error)))?;
         let matcher = Matcher::new(Ok(parser));
@@ -94,19 +92,6 @@ fn shared(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Shared, String> {
     Ok(Shared { factory, shapes: Arc::new(Shapes::new(&words)), ends: ends.to_vec() })
 }
 
-/// Limits space, where the schema does not say anything of its own about it.
-fn with_whitespace(schema: Value) -> Value {
-    const OPTIONS: &str = "x-guidance";
-    let mut schema = match schema {
-        Value::Object(object) => object,
-        other => return other,
-    };
-    if !schema.contains_key(OPTIONS) {
-        schema.insert(OPTIONS.to_owned(), json!({ "whitespace_pattern": WHITESPACE }));
-    }
-    Value::Object(schema)
-}
-
 /// The library's message as a part of ours: of several lines the first and the last, which say where
 /// and what.
 fn sentence(error: &impl Display) -> String {
@@ -146,6 +131,7 @@ impl Grammar {
                 }
             }
         }
+        self.closing.bound_numbers(&self.shapes, logits);
         if is_last(left, most) {
             self.closing.keep_closest(&self.shapes, &self.ends, logits);
         }

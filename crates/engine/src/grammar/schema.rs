@@ -1,0 +1,100 @@
+//! What a JSON Schema leaves open, and llguidance does too.
+
+use serde_json::{Map, Value, json};
+
+/// Space between the parts of a JSON text: enough for one value a line, too little to get lost in.
+const WHITESPACE: &str = r"[ ]?|\n[ \t]{0,24}";
+/// What a format's standard asks beside what the library knows of it, where the schema has no
+/// pattern of its own.
+const PATTERNS: [(&str, &str); 3] = [
+    // The lengths of RFC 5321, section 4.5.3.1, and of the labels of a domain, RFC 1035, section 2.3.4.
+    ("email", r"^[^@]{1,64}@([a-zA-Z0-9-]{1,63}(\.[a-zA-Z0-9-]{1,63}){0,3}|\[[0-9.]{7,15}\])$"),
+    // RFC 3339, section 5.7: second 60 exists in some minutes only, so in none here.
+    ("date-time", r"^.{17}[0-5]"),
+    ("time", r"^.{6}[0-5]"),
+];
+/// RFC 1035, section 2.3.4, less the root's label and the first length.
+const MAX_HOSTNAME: u64 = 253;
+/// Keywords whose value is a schema, or a list of schemas.
+const SCHEMAS: [&str; 10] = [
+    "items",
+    "prefixItems",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "contains",
+    "not",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "if",
+];
+/// Keywords whose value names schemas.
+const NAMED_SCHEMAS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
+/// Deeper schemas are the library's to refuse.
+const MAX_DEPTH: usize = 64;
+
+/// Limits space, where the schema says nothing of its own about it, and the lengths of formats that
+/// have one by their standard.
+pub(crate) fn bounded(schema: Value) -> Value {
+    const OPTIONS: &str = "x-guidance";
+    let Value::Object(mut schema) = schema else { return schema };
+    bound(&mut schema, MAX_DEPTH);
+    if !schema.contains_key(OPTIONS) {
+        schema.insert(OPTIONS.to_owned(), json!({ "whitespace_pattern": WHITESPACE }));
+    }
+    Value::Object(schema)
+}
+
+fn bound(schema: &mut Map<String, Value>, depth: usize) {
+    if let Some(format) = schema.get("format").and_then(Value::as_str) {
+        let pattern = PATTERNS.iter().find(|(name, _)| *name == format);
+        let is_hostname = format == "hostname";
+        if let Some((_, pattern)) = pattern {
+            schema.entry("pattern").or_insert((*pattern).into());
+        } else if is_hostname {
+            schema.entry("maxLength").or_insert(MAX_HOSTNAME.into());
+        }
+    }
+    if depth == 0 {
+        return;
+    }
+    for (keyword, value) in schema.iter_mut() {
+        let keyword = keyword.as_str();
+        let inner: Vec<&mut Value> = match value {
+            Value::Array(list) if SCHEMAS.contains(&keyword) => list.iter_mut().collect(),
+            Value::Object(named) if NAMED_SCHEMAS.contains(&keyword) => {
+                named.values_mut().collect()
+            }
+            one if SCHEMAS.contains(&keyword) => vec![one],
+            _ => continue,
+        };
+        for schema in inner.into_iter().filter_map(Value::as_object_mut) {
+            bound(schema, depth - 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_get_their_lengths_wherever_schemas_stand() {
+        let mail = json!({"type": "string", "format": "email"});
+        let schema = json!({
+            "properties": {"format": mail, "enum": {"anyOf": [mail]}},
+            "items": [mail], "enum": [mail], "const": mail,
+            "$defs": {"own": {"format": "email", "pattern": "x"}, "host": {"format": "hostname"}},
+        });
+        let changed = bounded(schema.clone());
+        let bounded_mail = json!({"type": "string", "format": "email", "pattern": PATTERNS[0].1});
+        for pointer in ["/properties/format", "/properties/enum/anyOf/0", "/items/0"] {
+            assert_eq!(changed.pointer(pointer), Some(&bounded_mail), "{pointer}");
+        }
+        for pointer in ["/enum", "/const", "/$defs/own"] {
+            assert_eq!(changed.pointer(pointer), schema.pointer(pointer), "{pointer}");
+        }
+        assert_eq!(changed["$defs"]["host"]["maxLength"], 253);
+        assert_eq!(bounded(json!(false)), json!(false));
+    }
+}
