@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use mlxk_hub::{Locations, PairTable};
+use mlxk_hub::{HubSettings, Locations, PairTable};
 
 /// Resolved settings.
 pub(crate) struct Settings {
     /// Where models live.
     pub locations: Locations,
+    /// The hub, and the way to it.
+    pub hub: HubSettings,
     /// Ollama's names for repositories.
     pub pairs: PairTable,
     /// Whether output has no colours and other styles: `NO_COLOR` (<https://no-color.org>), or a
@@ -24,6 +26,7 @@ impl Settings {
             || lookup("TERM").is_some_and(|value| value == "dumb");
         Self {
             locations: Locations::from_values(lookup, &home),
+            hub: HubSettings::from_values(lookup, &home),
             pairs: PairTable::default(),
             plain,
         }

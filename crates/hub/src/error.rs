@@ -147,6 +147,119 @@ pub enum HubError {
     /// A model file or checkpoint is not what it should be.
     #[error(transparent)]
     Format(#[from] mlxk_format::FormatError),
+    /// A setting, mostly out of the environment, makes no sense.
+    #[error("The setting `{setting}` is `{value}`, which {problem}")]
+    BadSetting {
+        /// Its name.
+        setting: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No connection to a server.
+    #[error("Could not reach `{host}`: {problem}")]
+    Unreachable {
+        /// The server.
+        host: String,
+        /// Why not.
+        problem: String,
+        /// Whether trying again may help.
+        passing: bool,
+    },
+    /// A server went silent.
+    #[error("The server `{host}` has sent nothing for {seconds} seconds")]
+    Stalled {
+        /// The server.
+        host: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// Redirects without an end.
+    #[error("The address `{url}` redirects in a circle")]
+    RedirectLoop {
+        /// The address, without its query.
+        url: String,
+    },
+    /// An answer that makes no sense.
+    #[error("The answer of `{url}` {problem}")]
+    BadAnswer {
+        /// The address, without its query.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Access to a repository has to be asked for.
+    #[error(
+        "The repository `{name}` is gated: access has to be granted to {}",
+        if token.is_some() { "the owner of the token" } else { "a user, and no token is set" }
+    )]
+    Gated {
+        /// The repository.
+        name: String,
+        /// Its page.
+        page: String,
+        /// Where the token was found.
+        token: Option<String>,
+    },
+    /// No such repository on the hub, or a private one of somebody else.
+    #[error("There is no repository `{name}` on the hub, or it is private")]
+    NoSuchRepo {
+        /// The repository.
+        name: String,
+        /// Where its page would be.
+        page: String,
+        /// Where the token was found.
+        token: Option<String>,
+    },
+    /// No such branch, tag or commit.
+    #[error("The repository `{name}` has no revision `{revision}`")]
+    NoSuchRevision {
+        /// The repository.
+        name: String,
+        /// What was asked for.
+        revision: String,
+        /// Its page.
+        page: String,
+    },
+    /// No such file in a repository.
+    #[error("The repository `{name}` has no file `{file}`")]
+    NoSuchFile {
+        /// The repository.
+        name: String,
+        /// What was asked for.
+        file: String,
+    },
+    /// A server says no, for a reason of its own.
+    #[error("Access to `{url}` was denied ({status}{})", said(message.as_ref()))]
+    Denied {
+        /// The address, without its query.
+        url: String,
+        /// 401 or 403.
+        status: u16,
+        /// Where the token was found.
+        token: Option<String>,
+        /// What the server says about it.
+        message: Option<String>,
+    },
+    /// Too many requests.
+    #[error("The server `{host}` takes no more requests for now (429)")]
+    TooManyRequests {
+        /// The server.
+        host: String,
+        /// How long it asks to wait.
+        wait_seconds: Option<u64>,
+    },
+    /// A status that nobody wants.
+    #[error("The server answered `{url}` with status {status}{}", said(message.as_ref()))]
+    ServerStatus {
+        /// The address, without its query.
+        url: String,
+        /// The status.
+        status: u16,
+        /// What the server says about it.
+        message: Option<String>,
+    },
     /// The caller said no to an import.
     #[error("The import of `{name}` was declined")]
     Declined {
@@ -206,6 +319,44 @@ impl HubError {
             Self::DiskFull { .. } => {
                 "Free some space, or set `XDG_DATA_HOME` to another disk".into()
             }
+            Self::BadSetting { setting, .. } => format!("Correct or unset `{setting}`"),
+            Self::Unreachable { .. } | Self::Stalled { .. } => {
+                "Check the connection and the proxy (`HTTPS_PROXY`); the same command again goes on \
+                 where this one stopped"
+                    .into()
+            }
+            Self::RedirectLoop { .. } | Self::BadAnswer { .. } => {
+                "Try again later; if `HF_ENDPOINT` is set, check that a hub is there".into()
+            }
+            Self::Gated { page, token, .. } => format!(
+                "Ask for access on {page}, then {}",
+                match token {
+                    Some(source) => format!(
+                        "try again; the token from {source} was used, it must be one of that user"
+                    ),
+                    None => "set `HF_TOKEN` to a token of that user".to_owned(),
+                }
+            ),
+            Self::NoSuchRepo { page, token, .. } => format!(
+                "Check the spelling on {page}; {}",
+                match token {
+                    Some(source) => format!("the token from {source} was used"),
+                    None => "for a private repository set `HF_TOKEN`".to_owned(),
+                }
+            ),
+            Self::NoSuchRevision { page, .. } => format!("{page}/tree/main shows the branches"),
+            Self::NoSuchFile { .. } => "The repository may have changed; try again".into(),
+            Self::Denied { token: Some(source), .. } => format!(
+                "The token from {source} was used; check that it is valid and allows this"
+            ),
+            Self::Denied { .. } => "Set `HF_TOKEN` to a token that allows this".into(),
+            Self::TooManyRequests { wait_seconds: Some(seconds), .. } => {
+                format!("Try again in {seconds} seconds; the same command goes on where it stopped")
+            }
+            Self::TooManyRequests { .. } | Self::ServerStatus { status: 500.., .. } => {
+                "Try again later; the same command goes on where it stopped".into()
+            }
+            Self::ServerStatus { .. } => return None,
             Self::Format(_) | Self::Declined { .. } | Self::Cancelled | Self::Io { .. } => {
                 return None;
             }
@@ -228,13 +379,34 @@ impl HubError {
             | Self::PipFailed { .. }
             | Self::BadWheel { .. }
             | Self::Damaged { .. }
-            | Self::DiskFull { .. } => "download_failed",
+            | Self::DiskFull { .. }
+            | Self::Unreachable { .. }
+            | Self::Stalled { .. }
+            | Self::RedirectLoop { .. }
+            | Self::BadAnswer { .. }
+            | Self::NoSuchFile { .. }
+            | Self::TooManyRequests { .. }
+            | Self::ServerStatus { .. } => "download_failed",
+            Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
+            Self::NoSuchRevision { .. } => "hash_not_found",
+            Self::BadSetting { .. } => "ValidationError",
             Self::OllamaStore { .. } | Self::Format(_) => "execution_error",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "permission_denied"
             }
             Self::Io { .. } => "InternalError",
         }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { passing: true, .. }
+                | Self::Stalled { .. }
+                | Self::TooManyRequests { .. }
+                | Self::ServerStatus { status: 408 | 500.., .. }
+        )
     }
 
     /// What an ambiguous name may mean.
@@ -267,6 +439,11 @@ fn download(suggestion: &str) -> String {
         Some((id, revision)) => format!("`hf download {id} --revision {revision}` downloads it"),
         None => format!("`hf download {suggestion}` downloads it"),
     }
+}
+
+/// What a server says, to follow its status.
+fn said(message: Option<&String>) -> String {
+    message.map(|message| format!(": {message}")).unwrap_or_default()
 }
 
 fn looked_in(cache: &std::path::Path, broken: bool) -> String {

@@ -72,12 +72,12 @@ impl Locations {
     }
 }
 
-fn is_true(value: &str) -> bool {
+pub(crate) fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
 /// A leading `~`, which a shell leaves alone inside quotes and the Python tools expand.
-fn expand_home(value: &str, home: &Path) -> PathBuf {
+pub(crate) fn expand_home(value: &str, home: &Path) -> PathBuf {
     match value.strip_prefix('~') {
         Some("") => home.to_owned(),
         Some(rest) if rest.starts_with(['/', '\\']) => home.join(&rest[1..]),

@@ -9,6 +9,8 @@ pub trait Reporter {
     /// Whether the work should stop; it then cleans up and fails with
     /// [`HubError::Cancelled`](crate::HubError::Cancelled).
     fn cancelled(&self) -> bool;
+    /// Something that the user may want to know, and that changes nothing: a wait, a second try.
+    fn note(&self, _text: &str) {}
 }
 
 /// A reporter that shows nothing and never stops the work.

@@ -1,0 +1,142 @@
+//! A model hub over real HTTP, for tests: the API, files behind redirects to a second server (the
+//! CDN), ranges, revisions, gating, search, and faults on demand. It counts what it serves.
+//!
+//! ```
+//! # use mlxk_test_hub::{Fault, Hub, Repo};
+//! let hub = Hub::start();
+//! hub.add(Repo::new("org/Tiny").file("config.json", b"{}").file("model.safetensors", &[7; 1000]));
+//! hub.fault("model.safetensors", Fault::Cut(500), 1);
+//! // Point a client at `hub.endpoint()`.
+//! ```
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod api;
+mod content;
+mod faults;
+mod repo;
+mod resolve;
+mod state;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+pub use faults::Fault;
+pub use repo::{Repo, git_sha1, sha256};
+pub use state::{Logged, Served};
+
+use state::State;
+
+/// A running hub; dropping it ends it.
+#[derive(Debug)]
+pub struct Hub {
+    state: Arc<State>,
+    runtime: Option<Runtime>,
+    endpoint: String,
+}
+
+impl Hub {
+    /// Starts an empty hub on free ports of this machine.
+    pub fn start() -> Self {
+        let listen = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            (listener, address)
+        };
+        let ((hub, endpoint), (cdn, cdn_endpoint)) = (listen(), listen());
+        let state = Arc::new(State::new(cdn_endpoint));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let routers = [(hub, api::router(&state)), (cdn, resolve::cdn_router(&state))];
+        for (listener, router) in routers {
+            runtime.spawn(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, router).await.unwrap();
+            });
+        }
+        Self { state, runtime: Some(runtime), endpoint }
+    }
+
+    /// Address of the hub, for `HF_ENDPOINT`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Adds a repository, or replaces the one of that name.
+    pub fn add(&self, repo: Repo) {
+        self.state.lock().repos.insert(repo.id.clone(), repo);
+    }
+
+    /// The next `times` transfers of the content of `file` go wrong.
+    pub fn fault(&self, file: &str, fault: Fault, times: usize) {
+        self.state.add_faults(format!("content:{file}"), fault, times);
+    }
+
+    /// The next `times` requests for the place of `file` on the hub, before any content, go wrong.
+    pub fn fault_resolve(&self, file: &str, fault: Fault, times: usize) {
+        self.state.add_faults(format!("resolve:{file}"), fault, times);
+    }
+
+    /// The next `times` requests to the API go wrong.
+    pub fn fault_api(&self, fault: Fault, times: usize) {
+        self.state.add_faults("api".to_owned(), fault, times);
+    }
+
+    /// Whether all faults have happened.
+    pub fn faults_are_over(&self) -> bool {
+        self.state.lock().faults.values().all(std::collections::VecDeque::is_empty)
+    }
+
+    /// Forgets the faults that have not happened.
+    pub fn reset_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    /// Makes all content slow: a pause after every 16 KiB.
+    pub fn set_pace(&self, pause: Duration) {
+        self.state.lock().pace = pause;
+    }
+
+    /// Links to content that was handed out before are no longer valid.
+    pub fn expire_links(&self) {
+        self.state.lock().signature += 1;
+    }
+
+    /// What was served of the content of `file`.
+    pub fn served(&self, file: &str) -> Served {
+        self.state.lock().served.get(file).copied().unwrap_or_default()
+    }
+
+    /// What was served of all contents together.
+    pub fn served_bytes(&self) -> u64 {
+        self.state.lock().served.values().map(|served| served.bytes).sum()
+    }
+
+    /// Every request so far, in order.
+    pub fn log(&self) -> Vec<Logged> {
+        self.state.lock().log.clone()
+    }
+
+    /// Forgets the requests and what was served.
+    pub fn reset_counts(&self) {
+        let mut state = self.state.lock();
+        state.log.clear();
+        state.served.clear();
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A repository: commits of files, and branches and tags that name them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+/// A repository of the hub.
+#[derive(Clone, Debug)]
+pub struct Repo {
+    pub(crate) id: String,
+    /// Branches and tags, each with its commit.
+    pub(crate) refs: BTreeMap<String, String>,
+    pub(crate) commits: BTreeMap<String, BTreeMap<String, StoredFile>>,
+    /// Who may read it; `None` for everybody.
+    pub(crate) token: Option<String>,
+    /// Whether everybody may know of it.
+    pub(crate) gated: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) downloads: u64,
+}
+
+/// One version of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredFile {
+    pub(crate) content: Arc<Vec<u8>>,
+    /// Whether it lies on the CDN.
+    pub(crate) lfs: bool,
+    /// SHA-256 of a file on the CDN, git's SHA-1 of any other.
+    pub(crate) etag: String,
+}
+
+impl Repo {
+    /// An empty repository with a branch `main`.
+    pub fn new(id: &str) -> Self {
+        let commit = hex(&Sha1::digest(format!("{id}-0")));
+        Self {
+            id: id.to_owned(),
+            refs: BTreeMap::from([("main".to_owned(), commit.clone())]),
+            commits: BTreeMap::from([(commit, BTreeMap::new())]),
+            token: None,
+            gated: false,
+            tags: vec!["mlx".to_owned()],
+            downloads: 0,
+        }
+    }
+
+    /// Adds a file to `main`. What ends like weights lies on the CDN.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: &[u8]) -> Self {
+        let lfs = [".safetensors", ".gguf", ".bin"].iter().any(|end| name.ends_with(end));
+        let etag = if lfs { sha256(content) } else { git_sha1(content) };
+        let file = StoredFile { content: Arc::new(content.to_vec()), lfs, etag };
+        let commit = self.refs["main"].clone();
+        self.commits.entry(commit).or_default().insert(name.to_owned(), file);
+        self
+    }
+
+    /// Adds every file of a folder to `main`.
+    #[must_use]
+    pub fn folder(mut self, folder: &Path) -> Self {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let content = std::fs::read(entry.path()).unwrap();
+            self = self.file(entry.file_name().to_str().unwrap(), &content);
+        }
+        self
+    }
+
+    /// Names the commit of `main`, by a branch or tag.
+    #[must_use]
+    pub fn tagged(mut self, name: &str) -> Self {
+        self.refs.insert(name.to_owned(), self.commit());
+        self
+    }
+
+    /// Begins a new commit on `main` with the files of the last one; branches and tags that name
+    /// that one stay.
+    #[must_use]
+    pub fn next_commit(mut self) -> Self {
+        let files = self.commits[&self.refs["main"]].clone();
+        let commit = hex(&Sha1::digest(format!("{}-{}", self.id, self.commits.len())));
+        self.refs.insert("main".to_owned(), commit.clone());
+        self.commits.insert(commit, files);
+        self
+    }
+
+    /// Only who sends this token may read files; everybody may know of the repository.
+    #[must_use]
+    pub fn gated(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self.gated = true;
+        self
+    }
+
+    /// Only who sends this token may know of the repository.
+    #[must_use]
+    pub fn private(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// Replaces the tags, at first `mlx` alone.
+    #[must_use]
+    pub fn tags(mut self, tags: &[&str]) -> Self {
+        self.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+        self
+    }
+
+    /// Sets how often it was downloaded.
+    #[must_use]
+    pub fn downloads(mut self, downloads: u64) -> Self {
+        self.downloads = downloads;
+        self
+    }
+
+    /// The commit of `main`.
+    pub fn commit(&self) -> String {
+        self.refs["main"].clone()
+    }
+
+    /// The commit that a branch, tag or full hash names.
+    pub(crate) fn find(&self, revision: &str) -> Option<&str> {
+        let named = self.refs.get(revision).map(String::as_str);
+        named.or_else(|| self.commits.get_key_value(revision).map(|(hash, _)| hash.as_str()))
+    }
+
+    /// As a search lists it.
+    pub(crate) fn summary(&self) -> Value {
+        json!({
+            "_id": hex(&Sha1::digest(&self.id))[..24],
+            "id": self.id,
+            "modelId": self.id,
+            "author": self.id.split('/').next(),
+            "private": self.token.is_some() && !self.gated,
+            "gated": if self.gated { json!("auto") } else { json!(false) },
+            "disabled": false,
+            "downloads": self.downloads,
+            "likes": 0,
+            "library_name": "mlx",
+            "pipeline_tag": "text-generation",
+            "tags": self.tags,
+            "createdAt": "2025-01-01T00:00:00.000Z",
+            "lastModified": "2025-01-02T00:00:00.000Z",
+        })
+    }
+
+    /// As the API describes one commit; `blobs` adds sizes and hashes.
+    pub(crate) fn info(&self, commit: &str, blobs: bool) -> Value {
+        let siblings: Vec<Value> = self.commits[commit]
+            .iter()
+            .map(|(name, file)| {
+                let mut sibling = json!({"rfilename": name});
+                if blobs {
+                    sibling["size"] = file.content.len().into();
+                    sibling["blobId"] = match file.lfs {
+                        true => git_sha1(file.etag.as_bytes()).into(),
+                        false => file.etag.clone().into(),
+                    };
+                    if file.lfs {
+                        sibling["lfs"] = json!({
+                            "sha256": file.etag, "size": file.content.len(), "pointerSize": 134,
+                        });
+                    }
+                }
+                sibling
+            })
+            .collect();
+        let mut info = self.summary();
+        info["sha"] = commit.into();
+        info["siblings"] = siblings.into();
+        info
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// The SHA-1 that git gives a file with this content, in hexadecimal.
+pub fn git_sha1(bytes: &[u8]) -> String {
+    let mut hash = Sha1::new();
+    hash.update(format!("blob {}\0", bytes.len()));
+    hash.update(bytes);
+    hex(&hash.finalize())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
