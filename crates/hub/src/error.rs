@@ -147,6 +147,37 @@ pub enum HubError {
     /// A model file or checkpoint is not what it should be.
     #[error(transparent)]
     Format(#[from] mlxk_format::FormatError),
+    /// A repository that is of no use here.
+    #[error("`{name}` was not downloaded, because {problem}")]
+    WillNotRun {
+        /// The repository.
+        name: String,
+        /// What is in the way.
+        problem: String,
+    },
+    /// Not enough room for a download.
+    #[error(
+        "Downloading `{name}` needs {} free in `{}`, and there is {}",
+        human(*needed_bytes), folder.display(), human(*free_bytes)
+    )]
+    NoRoom {
+        /// The repository.
+        name: String,
+        /// The cache.
+        folder: PathBuf,
+        /// Room needed.
+        needed_bytes: u64,
+        /// Room there is.
+        free_bytes: u64,
+    },
+    /// A downloaded file is not what the hub promised.
+    #[error("The downloaded file `{file}` is damaged: {problem}")]
+    DamagedDownload {
+        /// Its name.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A setting, mostly out of the environment, makes no sense.
     #[error("The setting `{setting}` is `{value}`, which {problem}")]
     BadSetting {
@@ -261,7 +292,7 @@ pub enum HubError {
         message: Option<String>,
     },
     /// The caller said no to an import.
-    #[error("The import of `{name}` was declined")]
+    #[error("Fetching `{name}` was declined")]
     Declined {
         /// The model.
         name: String,
@@ -318,6 +349,13 @@ impl HubError {
             }
             Self::DiskFull { .. } => {
                 "Free some space, or set `XDG_DATA_HOME` to another disk".into()
+            }
+            Self::WillNotRun { .. } => "`--force` downloads it all the same".into(),
+            Self::NoRoom { .. } => "Free some space, set `HF_HUB_CACHE` to another disk, or try \
+                                    anyway with `--force`"
+                .into(),
+            Self::DamagedDownload { .. } => {
+                "Nothing of that file was kept; the same command fetches it again".into()
             }
             Self::BadSetting { setting, .. } => format!("Correct or unset `{setting}`"),
             Self::Unreachable { .. } | Self::Stalled { .. } => {
@@ -380,6 +418,8 @@ impl HubError {
             | Self::BadWheel { .. }
             | Self::Damaged { .. }
             | Self::DiskFull { .. }
+            | Self::NoRoom { .. }
+            | Self::DamagedDownload { .. }
             | Self::Unreachable { .. }
             | Self::Stalled { .. }
             | Self::RedirectLoop { .. }
@@ -389,12 +429,22 @@ impl HubError {
             | Self::ServerStatus { .. } => "download_failed",
             Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
             Self::NoSuchRevision { .. } => "hash_not_found",
-            Self::BadSetting { .. } => "ValidationError",
+            Self::BadSetting { .. } | Self::WillNotRun { .. } => "ValidationError",
             Self::OllamaStore { .. } | Self::Format(_) => "execution_error",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "permission_denied"
             }
             Self::Io { .. } => "InternalError",
+        }
+    }
+
+    /// A connection that ended before its content did.
+    pub(crate) fn broken_off(url: &str) -> Self {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        Self::Unreachable {
+            host: rest.split(['/', '?']).next().unwrap_or_default().to_owned(),
+            problem: "the connection broke off".to_owned(),
+            passing: true,
         }
     }
 

@@ -93,7 +93,7 @@ fn refusals_leave_nothing() {
     let text = gguf_file(&fixture);
     let wanted = plan(&fixture, &text);
     let declined = import(&wanted, &fixture.locations, &Quiet, &mut |_| ControlFlow::Break(()));
-    assert_eq!(declined.unwrap_err().to_string(), "The import of `Tiny.F32` was declined");
+    assert_eq!(declined.unwrap_err().to_string(), "Fetching `Tiny.F32` was declined");
     let stopping = Recorder { stop_at: Some("Converting"), ..Recorder::default() };
     let stopped = import(&wanted, &fixture.locations, &stopping, &mut agree);
     assert!(matches!(stopped, Err(HubError::Cancelled)));

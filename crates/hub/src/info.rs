@@ -174,7 +174,7 @@ fn architectures(config: &Map<String, Value>) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn quantization(config: &Map<String, Value>) -> Option<QuantizationSummary> {
+pub(crate) fn quantization(config: &Map<String, Value>) -> Option<QuantizationSummary> {
     let table = ["quantization", "quantization_config"]
         .iter()
         .find_map(|key| config.get(*key).and_then(Value::as_object))?;
@@ -188,7 +188,7 @@ fn quantization(config: &Map<String, Value>) -> Option<QuantizationSummary> {
     })
 }
 
-fn context_length(config: &Map<String, Value>) -> Option<u64> {
+pub(crate) fn context_length(config: &Map<String, Value>) -> Option<u64> {
     let nested = config.get("text_config").and_then(Value::as_object);
     [Some(config), nested].into_iter().flatten().find_map(|table| {
         CONTEXT_KEYS.iter().find_map(|key| table.get(*key).and_then(Value::as_u64))

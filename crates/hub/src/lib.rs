@@ -21,6 +21,7 @@ mod locations;
 mod near;
 mod pairs;
 mod pip;
+mod pull;
 mod reference;
 mod repo_id;
 mod reporter;
@@ -41,6 +42,10 @@ pub use import::{ImportInfo, OnPlan, import};
 pub use info::{FileInfo, ModelInfo, QuantizationSummary, files, info, list};
 pub use locations::Locations;
 pub use pairs::{Pair, PairTable};
+pub use pull::{
+    Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, Pulled, Repaired, pull,
+    repair,
+};
 pub use reference::{PypiSpec, Reference};
 pub use repo_id::RepoId;
 pub use reporter::{Quiet, Reporter};

@@ -120,13 +120,13 @@ fn flush(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn flush_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
     fs_err::File::open(folder)?.sync_all()
 }
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "only Unix can fail here")]
-fn flush_folder(_folder: &Path) -> io::Result<()> {
+pub(crate) fn flush_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 

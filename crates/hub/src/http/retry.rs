@@ -32,11 +32,19 @@ impl<'a> Tries<'a> {
     /// Waits before the next try, as long as the server `asked` or a growing time; gives the error
     /// back where it does not pass by itself or enough tries have failed.
     pub(crate) fn pause(&mut self, error: HubError, asked: Option<Duration>) -> Result<()> {
+        if error.is_passing() {
+            return self.pause_anyway(error, asked);
+        }
+        Err(if self.client.cancelled() { HubError::Cancelled } else { error })
+    }
+
+    /// Like [`pause`](Self::pause), for an error that the caller has something against.
+    pub(crate) fn pause_anyway(&mut self, error: HubError, asked: Option<Duration>) -> Result<()> {
         if self.client.cancelled() {
             return Err(HubError::Cancelled);
         }
         self.failed += 1;
-        if !error.is_passing() || self.failed >= MAX_TRIES || asked.is_some_and(|t| t > MAX_ASKED) {
+        if self.failed >= MAX_TRIES || asked.is_some_and(|t| t > MAX_ASKED) {
             return Err(error);
         }
         let pause = asked.unwrap_or_else(|| self.growing());

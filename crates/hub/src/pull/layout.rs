@@ -1,0 +1,244 @@
+//! The cache's folders, written: `models--org--name/{blobs,refs,snapshots}` and its locks.
+
+use std::fs::TryLockError;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::parts;
+use super::remote::{Remote, RemoteFile};
+use crate::http::{Client, Tell};
+use crate::size::walk;
+use crate::staging::flush_folder;
+use crate::{HubError, RepoId, Result};
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// The folder of one repository.
+#[derive(Clone, Debug)]
+pub(super) struct RepoFolder {
+    pub root: PathBuf,
+    locks: PathBuf,
+}
+
+/// A file whose content is not here, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub file: RemoteFile,
+    /// Bytes yet to be fetched.
+    pub bytes: u64,
+}
+
+impl RepoFolder {
+    pub(super) fn new(cache: &Path, repo: &RepoId) -> Self {
+        let name = repo.folder_name();
+        Self { root: cache.join(&name), locks: cache.join(".locks").join(name) }
+    }
+
+    pub(super) fn blob(&self, etag: &str) -> PathBuf {
+        self.root.join("blobs").join(etag)
+    }
+
+    /// Where the content of a blob gathers. The Python tools have a file of nearly this name, and
+    /// would take ours, which has its final size from the start, for a finished one.
+    pub(super) fn incomplete(&self, etag: &str) -> PathBuf {
+        self.root.join("blobs").join(format!("{etag}.mlxk.incomplete"))
+    }
+
+    pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
+        self.root.join("snapshots").join(commit)
+    }
+
+    /// What is yet to be fetched of the files, each content once, small ones first.
+    pub(super) fn missing(&self, commit: &str, files: &[RemoteFile]) -> Result<Vec<Missing>> {
+        let mut missing: Vec<Missing> = Vec::new();
+        for file in files {
+            let known = missing.iter().any(|missing| missing.file.etag == file.etag);
+            // Where there are no links, the snapshot's own copy will do.
+            let there = [self.blob(&file.etag), self.snapshot(commit).join(&file.name)];
+            if known || there.iter().any(|path| has_size(path, file.size_bytes)) {
+                continue;
+            }
+            let done = parts::recorded_bytes(&self.incomplete(&file.etag), file)?;
+            missing.push(Missing { file: file.clone(), bytes: file.size_bytes - done });
+        }
+        missing.sort_by_key(|missing| missing.file.size_bytes);
+        Ok(missing)
+    }
+
+    /// Whether the snapshot has all of the files.
+    pub(super) fn has_snapshot(&self, commit: &str, files: &[RemoteFile]) -> bool {
+        let snapshot = self.snapshot(commit);
+        files.iter().all(|file| has_size(&snapshot.join(&file.name), file.size_bytes))
+    }
+
+    pub(super) fn prepare(&self) -> Result<()> {
+        for folder in [self.root.join("blobs"), self.locks.clone()] {
+            fs_err::create_dir_all(folder).map_err(HubError::io("make a folder in the cache"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the links of a snapshot; those in `anew` even where something is there.
+    pub(super) fn link_all(
+        &self,
+        remote: &Remote,
+        files: &[RemoteFile],
+        anew: &[String],
+    ) -> Result<()> {
+        let failed = || HubError::io("link a file into its snapshot");
+        let snapshot = self.snapshot(&remote.commit);
+        fs_err::create_dir_all(&snapshot).map_err(failed())?;
+        for file in files {
+            let path = snapshot.join(&file.name);
+            if !anew.contains(&file.name) && has_size(&path, file.size_bytes) {
+                continue;
+            }
+            if let Some(parent) = path.parent() {
+                fs_err::create_dir_all(parent).map_err(failed())?;
+            }
+            if exists(&path) {
+                fs_err::remove_file(&path).map_err(failed())?;
+            }
+            let depth = 2 + file.name.matches('/').count();
+            let up = std::iter::repeat_n("..", depth);
+            let target: PathBuf = up.chain(["blobs", &file.etag]).collect();
+            link(&target, &self.blob(&file.etag), &path).map_err(failed())?;
+        }
+        flush_folder(&snapshot).map_err(failed())
+    }
+
+    /// Lets the branch or tag that was asked for name the commit; a commit needs no name.
+    pub(super) fn write_ref(&self, remote: &Remote) -> Result<()> {
+        if remote.revision == remote.commit {
+            return Ok(());
+        }
+        let failed = || HubError::io("write down which commit the revision is");
+        let path = self.root.join("refs").join(&remote.revision);
+        if fs_err::read_to_string(&path).is_ok_and(|text| text.trim() == remote.commit) {
+            return Ok(());
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        fs_err::create_dir_all(folder).map_err(failed())?;
+        let temporary =
+            tempfile::Builder::new().prefix(".mlxk-").tempfile_in(folder).map_err(failed())?;
+        fs_err::write(temporary.path(), &remote.commit).map_err(failed())?;
+        temporary.as_file().sync_all().map_err(failed())?;
+        readable_by_all(temporary.path()).map_err(failed())?;
+        temporary.persist(&path).map_err(|error| failed()(error.error))?;
+        flush_folder(folder).map_err(failed())
+    }
+
+    /// Waits until nobody else pulls into this repository.
+    pub(super) fn lock(&self, client: &Client, tell: &Tell) -> Result<fs_err::File> {
+        self.wait_for("mlxk", "another pull of this model", client, tell)
+    }
+
+    /// Waits until no other tool fetches the same blob.
+    pub(super) fn lock_blob(
+        &self,
+        file: &RemoteFile,
+        client: &Client,
+        tell: &Tell,
+    ) -> Result<fs_err::File> {
+        self.wait_for(&file.etag, &format!("another download of `{}`", file.name), client, tell)
+    }
+
+    fn wait_for(
+        &self,
+        name: &str,
+        what: &str,
+        client: &Client,
+        tell: &Tell,
+    ) -> Result<fs_err::File> {
+        let lock = fs_err::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.locks.join(format!("{name}.lock")))
+            .map_err(HubError::io("open a lock of the cache"))?;
+        let mut told = false;
+        loop {
+            match lock.file().try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => {
+                    return Err(HubError::Io { action: "lock a file of the cache", source });
+                }
+            }
+            if !told {
+                tell.note(format!("Waiting for {what} to finish"));
+                told = true;
+            }
+            if client.cancelled() {
+                return Err(HubError::Cancelled);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// A relative link; where the system makes none, a second name for the blob, or a copy of it.
+fn link(target: &Path, blob: &Path, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    let linked = fs_err::os::unix::fs::symlink(target, path);
+    #[cfg(windows)]
+    let linked = fs_err::os::windows::fs::symlink_file(target, path);
+    #[cfg(not(any(unix, windows)))]
+    let linked: io::Result<()> = Err(io::Error::other("no links"));
+    match linked {
+        Ok(()) => return Ok(()),
+        // Another tool was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(_) => {}
+    }
+    fs_err::hard_link(blob, path).or_else(|_| {
+        let folder = path.parent().unwrap_or(path);
+        let copy = tempfile::Builder::new().prefix(".mlxk-").tempfile_in(folder)?;
+        fs_err::copy(blob, copy.path())?;
+        copy.as_file().sync_all()?;
+        copy.persist(path).map(|_| ()).map_err(|error| error.error)
+    })
+}
+
+/// Whether there is anything of that name, a link into nothing included.
+pub(super) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// A temporary file is its owner's alone, but the cache may be shared.
+#[cfg(unix)]
+fn readable_by_all(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "only Unix can fail here")]
+fn readable_by_all(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn has_size(path: &Path, size_bytes: u64) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == size_bytes)
+}
+
+/// Whether a snapshot has what a model needs, as far as names tell: a configuration, every shard
+/// that the index names, and no link into nothing.
+pub(super) fn looks_whole(snapshot: &Path) -> bool {
+    let entries = walk(snapshot);
+    let weights =
+        entries.iter().any(|entry| entry.path.extension().is_some_and(|end| end == "safetensors"));
+    let dangling = entries.iter().any(|entry| entry.target.is_none());
+    let index = fs_err::read(snapshot.join("model.safetensors.index.json")).ok();
+    let index: Option<serde_json::Value> =
+        index.and_then(|text| serde_json::from_slice(&text).ok());
+    let shards_are_there = index.is_none_or(|index| {
+        let map = index.get("weight_map").and_then(serde_json::Value::as_object);
+        map.into_iter()
+            .flat_map(serde_json::Map::values)
+            .filter_map(serde_json::Value::as_str)
+            .all(|shard| snapshot.join(shard).is_file())
+    });
+    snapshot.join("config.json").is_file() && weights && !dangling && shards_are_there
+}

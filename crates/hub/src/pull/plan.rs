@@ -1,0 +1,130 @@
+//! What a pull is about to do, said before it begins.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::layout::Missing;
+use super::remote::{Remote, RemoteFile};
+use crate::info::{context_length, quantization};
+use crate::{HubError, QuantizationSummary, Result};
+
+/// What a pull is about to fetch.
+#[derive(Clone, Debug)]
+pub struct PullPlan {
+    /// The repository, `org/NAME`.
+    pub name: String,
+    /// The branch, tag or commit that was asked for.
+    pub revision: String,
+    /// The commit that it names.
+    pub commit: String,
+    /// Every file of the result.
+    pub files: Vec<PlannedFile>,
+    /// Bytes of all files together.
+    pub total_bytes: u64,
+    /// Bytes yet to be fetched.
+    pub download_bytes: u64,
+    /// Bytes of the weights.
+    pub weights_bytes: u64,
+    /// Room on the disk.
+    pub free_bytes: u64,
+    /// The cache.
+    pub folder: PathBuf,
+    /// The family of architectures, such as `llama`.
+    pub model_type: Option<String>,
+    /// How the weights are quantized; `None` for plain floating point.
+    pub quantization: Option<QuantizationSummary>,
+    /// Longest context that the model was made for.
+    pub context_length: Option<u64>,
+    /// What the caller found.
+    pub inspection: Inspection,
+}
+
+/// One file of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFile {
+    /// Path in the repository.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Bytes of it yet to be fetched.
+    pub missing_bytes: u64,
+}
+
+/// What a look at `config.json` finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Why it does not run here, to follow "because".
+    pub problem: Option<String>,
+    /// Memory that it needs to run.
+    pub memory_bytes: Option<u64>,
+    /// The context, in tokens, that this memory is for.
+    pub context: Option<u64>,
+}
+
+impl PullPlan {
+    pub(super) fn new(
+        remote: &Remote,
+        files: &[RemoteFile],
+        missing: &[Missing],
+        config: Value,
+        free_bytes: u64,
+        folder: &Path,
+        inspect: &dyn Fn(&Value, u64) -> Inspection,
+    ) -> Self {
+        let is_weights = |file: &&RemoteFile| file.name.ends_with(".safetensors");
+        let weights_bytes = files.iter().filter(is_weights).map(|file| file.size_bytes).sum();
+        let inspection = match &config {
+            Value::Object(_) if weights_bytes > 0 => inspect(&config, weights_bytes),
+            Value::Object(_) => problem("it holds no weights in safetensors form"),
+            _ => problem("it has no usable `config.json`, so it is no MLX checkpoint"),
+        };
+        let config: Map<String, Value> = match config {
+            Value::Object(config) => config,
+            _ => Map::new(),
+        };
+        let planned = |file: &RemoteFile| PlannedFile {
+            name: file.name.clone(),
+            size_bytes: file.size_bytes,
+            missing_bytes: missing
+                .iter()
+                .find(|missing| missing.file.etag == file.etag)
+                .map_or(0, |missing| missing.bytes),
+        };
+        Self {
+            name: remote.repo.to_string(),
+            revision: remote.revision.clone(),
+            commit: remote.commit.clone(),
+            files: files.iter().map(planned).collect(),
+            total_bytes: files.iter().map(|file| file.size_bytes).sum(),
+            download_bytes: missing.iter().map(|missing| missing.bytes).sum(),
+            weights_bytes,
+            free_bytes,
+            folder: folder.to_owned(),
+            model_type: config.get("model_type").and_then(Value::as_str).map(str::to_owned),
+            quantization: quantization(&config),
+            context_length: context_length(&config),
+            inspection,
+        }
+    }
+
+    /// Refuses what cannot work.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(problem) = &self.inspection.problem {
+            return Err(HubError::WillNotRun { name: self.name.clone(), problem: problem.clone() });
+        }
+        if self.free_bytes < self.download_bytes {
+            return Err(HubError::NoRoom {
+                name: self.name.clone(),
+                folder: self.folder.clone(),
+                needed_bytes: self.download_bytes,
+                free_bytes: self.free_bytes,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn problem(text: &str) -> Inspection {
+    Inspection { problem: Some(text.to_owned()), ..Inspection::default() }
+}
