@@ -21,9 +21,9 @@ fn models_that_are_not_there() {
     let world = World::new();
     world.cached("mlx-community/Alpha-Instruct-4bit");
     world.cached("mlx-community/Alpha-Base-4bit");
-    fails(&world, &["run", "nosuch", "Hi"], 1, &["`nosuch`", "hint: "]);
+    fails(&world, &["run", "nosuch", "Hi", "--no-pull"], 1, &["`nosuch`", "hint: "]);
     fails(&world, &["show", "nosuch"], 1, &["`nosuch`"]);
-    fails(&world, &["run", "org/nosuch", "Hi"], 1, &["`org/nosuch`"]);
+    fails(&world, &["run", "org/nosuch", "Hi", "--no-pull"], 1, &["`org/nosuch`"]);
     fails(
         &world,
         &["run", "alpha", "Hi"],

@@ -8,6 +8,8 @@ mod errors;
 mod failures;
 mod models;
 mod perplexity;
+mod pull;
+mod pull_faults;
 mod run;
 mod scripts;
 mod starter;

@@ -8,6 +8,25 @@ use tempfile::TempDir;
 
 use crate::common::{Kind, Stored, checkpoint};
 
+/// What the caller may have set, and no test wants.
+const CALLERS: [&str; 15] = [
+    "ALL_PROXY",
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_HUB_DOWNLOAD_TIMEOUT",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    "HF_TOKEN_PATH",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "HUGGINGFACE_HUB_CACHE",
+    "HUGGING_FACE_HUB_TOKEN",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "XDG_CACHE_HOME",
+];
+
 /// A home without models.
 pub(crate) struct World {
     pub(crate) home: TempDir,
@@ -21,8 +40,9 @@ impl World {
     /// The command, blind to the caller's models and settings.
     pub(crate) fn mlxk(&self, arguments: &[&str]) -> Command {
         let mut command = Command::cargo_bin("mlxk").unwrap();
-        for variable in ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"] {
+        for variable in CALLERS {
             command.env_remove(variable);
+            command.env_remove(variable.to_lowercase());
         }
         command.env("HOME", self.home.path());
         command.env("XDG_DATA_HOME", self.home.path().join("data"));

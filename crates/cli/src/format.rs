@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use mlxk_hub::QuantizationSummary;
 pub(crate) use mlxk_hub::human as size;
 
 /// `3h ago`, as lists of models have it.
@@ -14,6 +15,15 @@ pub(crate) fn age(time: SystemTime) -> String {
         5400..129_600 => format!("{}h ago", hours.max(1)),
         _ => format!("{}d ago", days.max(1)),
     }
+}
+
+/// `4-bit`, `4-bit mixed` or `mxfp4`.
+pub(crate) fn quantization(quantization: &QuantizationSummary) -> String {
+    let mode = match quantization.mode.as_str() {
+        "affine" => format!("{}-bit", quantization.bits),
+        mode => mode.to_owned(),
+    };
+    if quantization.mixed { format!("{mode} mixed") } else { mode }
 }
 
 /// `0.123 s`.

@@ -8,8 +8,14 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// While the process only waits for a line, nobody looks at the flag above.
 static IDLE: AtomicBool = AtomicBool::new(false);
 
-/// Takes over Ctrl-C (and a polite kill) for the rest of the process.
+/// Whether Ctrl-C is ours.
+static LISTENING: AtomicBool = AtomicBool::new(false);
+
+/// Takes over Ctrl-C (and a polite kill) for the rest of the process; once is enough.
 pub(crate) fn listen() -> anyhow::Result<()> {
+    if LISTENING.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
     ctrlc::set_handler(|| {
         INTERRUPTED.store(true, Ordering::SeqCst);
         if IDLE.load(Ordering::SeqCst) {

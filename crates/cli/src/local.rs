@@ -1,17 +1,20 @@
-//! From a model reference to a folder on this machine, importing where that is allowed.
+//! From a model reference to a folder on this machine, fetching where that is allowed.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 
-use mlxk_hub::{ImportInfo, Matching, Reference, Resolution, Resolved};
+use mlxk_hub::{
+    HubError, ImportInfo, Matching, NotLocal, PullOptions, PullPlan, PullRequest, Reference,
+    Resolution, Resolved,
+};
 
-use crate::Context;
-use crate::format;
+use crate::transfer::{How, Transfer};
+use crate::{Context, fetch, format, interrupt};
 
 /// A download or import above this size is asked about on a terminal.
 const ASK_ABOVE_BYTES: u64 = 2_000_000_000;
 
-/// Finds the model; imports it where it has to be and `pull` allows it.
+/// Finds the model; downloads or imports it where it has to be and `pull` allows it.
 pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<Resolved> {
     let reference: Reference = name.parse()?;
     let locations = &context.settings.locations;
@@ -22,6 +25,11 @@ pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<
             let progress = context.printer.progress();
             mlxk_hub::import(&plan, locations, &progress, &mut |info| agree(info, context))?
         }
+        Resolution::NotLocal(missing)
+            if pull && !context.settings.hub.offline && !missing.folder_here =>
+        {
+            download(missing, context)?
+        }
         other => other.local()?,
     };
     if resolved.changed {
@@ -30,8 +38,36 @@ pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<
     Ok(resolved)
 }
 
+/// Pulls the repository that a name stands for.
+fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
+    interrupt::listen()?;
+    let request = PullRequest {
+        repo: missing.suggestion.clone(),
+        revision: missing.revision.clone(),
+        options: PullOptions::default(),
+    };
+    let hub = &context.settings.hub;
+    let transfer = Transfer::new(How::People, &context.printer);
+    let mut agree = |plan: &PullPlan| {
+        let what =
+            format!("Downloading {} from {} ({})", plan.name, hub.endpoint, fetch::summary(plan));
+        transfer.plan(plan, &what);
+        for warning in fetch::warnings(plan) {
+            transfer.warn(&warning);
+        }
+        ask_above(plan.download_bytes)
+    };
+    match fetch::pull(&request, hub, &transfer, &mut agree, context) {
+        Ok(pulled) => Ok(pulled.resolved),
+        Err(error) => match error.downcast_ref() {
+            Some(HubError::NoSuchRepo { .. }) => Err(missing.into_nowhere().into()),
+            _ => Err(error),
+        },
+    }
+}
+
 /// Says what an import takes, and asks where that is much.
-fn agree(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
+pub(crate) fn agree(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
     let bytes = if info.download_bytes > 0 { info.download_bytes } else { info.needed_bytes };
     let what = if info.download_bytes > 0 { "to download" } else { "on disk" };
     context.printer.note(format_args!(
@@ -40,6 +76,11 @@ fn agree(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
         info.source,
         format::size(bytes)
     ));
+    ask_above(bytes)
+}
+
+/// Asks whether to go on, where it is much and somebody is there to answer.
+fn ask_above(bytes: u64) -> ControlFlow<()> {
     if bytes <= ASK_ABOVE_BYTES || !std::io::stdin().is_terminal() {
         return ControlFlow::Continue(());
     }
@@ -47,7 +88,7 @@ fn agree(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
     let _ = write!(stderr, "Go on? [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
+    let read = interrupt::while_idle(|| std::io::stdin().lock().read_line(&mut answer));
     match read {
         Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),

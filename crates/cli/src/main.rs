@@ -9,6 +9,7 @@ mod args;
 mod chat;
 mod commands;
 mod exit;
+mod fetch;
 mod format;
 mod interrupt;
 mod json;
@@ -17,6 +18,7 @@ mod memory;
 mod printer;
 mod settings;
 mod terminal;
+mod transfer;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         Command::Chat(args) => commands::chat::run(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
+        Command::Pull(args) => commands::pull::run(&args, &context),
+        Command::Search(args) => commands::search::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Man { folder } => commands::completions::man(&folder),

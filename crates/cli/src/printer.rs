@@ -32,6 +32,11 @@ impl Printer {
         self.styles_stdout
     }
 
+    /// Whether standard error is a terminal.
+    pub(crate) fn on_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// A line that the user may want to know.
     #[expect(clippy::unused_self, reason = "commands print through the printer they are given")]
     pub(crate) fn note(&self, text: impl Display) {
@@ -80,6 +85,8 @@ struct Stage {
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     Bytes,
+    /// Bytes over a network: with a rate, and the time that is left.
+    Transfer,
     Tokens,
     Windows,
     Answers,
@@ -113,10 +120,18 @@ impl Progress {
         let bar = stage.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_message(stage.label.clone());
+            if let Unit::Transfer = unit {
+                // What was here before is no speed.
+                bar.set_position(done);
+                bar.reset_eta();
+            }
             bar
         });
         let counts = match unit {
             Unit::Bytes => "{decimal_bytes} of {decimal_total_bytes}",
+            Unit::Transfer => {
+                "{decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"
+            }
             Unit::Tokens => "{pos} of {len} tokens",
             Unit::Windows => "{pos} of {len} windows",
             Unit::Answers => "{pos} of {len} answers",
@@ -133,6 +148,18 @@ impl Progress {
             bar.set_position(done);
         } else {
             bar.tick();
+        }
+    }
+
+    /// Prints a line above the bar.
+    pub(crate) fn note(&self, text: &str) {
+        let print = || {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        };
+        match self.state.borrow().as_ref() {
+            Some(Stage { bar: Some(bar), .. }) => bar.suspend(print),
+            _ => print(),
         }
     }
 
@@ -161,5 +188,9 @@ impl Reporter for Progress {
 
     fn cancelled(&self) -> bool {
         interrupt::requested()
+    }
+
+    fn note(&self, text: &str) {
+        Self::note(self, text);
     }
 }

@@ -1,4 +1,4 @@
-//! The Hugging Face cache, read only: `models--org--name/{blobs,refs,snapshots/<commit>}`.
+//! The Hugging Face cache, as it is read: `models--org--name/{blobs,refs,snapshots/<commit>}`.
 //!
 //! `refs/main` decides which snapshot a plain name means. A snapshot's files are links into
 //! `blobs`, or plain files where the system has no links. Whatever does not fit this layout is

@@ -147,8 +147,23 @@ pub enum HubError {
     /// A model file or checkpoint is not what it should be.
     #[error(transparent)]
     Format(#[from] mlxk_format::FormatError),
+    /// A model that neither this machine nor the hub has.
+    #[error(
+        "There is no model `{name}` on this machine, and no repository `{suggestion}` on the hub"
+    )]
+    Nowhere {
+        /// What was asked for.
+        name: String,
+        /// The repository that was looked for.
+        suggestion: String,
+        /// Models on this machine with similar names.
+        near: Vec<String>,
+    },
+    /// A search without a network.
+    #[error("Searching the hub needs the network, and offline mode is on")]
+    OfflineSearch,
     /// A repository that is of no use here.
-    #[error("`{name}` was not downloaded, because {problem}")]
+    #[error("`{name}` was not downloaded: {problem}")]
     WillNotRun {
         /// The repository.
         name: String,
@@ -350,6 +365,19 @@ impl HubError {
             Self::DiskFull { .. } => {
                 "Free some space, or set `XDG_DATA_HOME` to another disk".into()
             }
+            Self::Nowhere { name, near, .. } => {
+                let similar = match near.as_slice() {
+                    [] => String::new(),
+                    near => format!("Similar: {}; ", ticked(near)),
+                };
+                let word = name.rsplit('/').next().unwrap_or(name);
+                let word = word.split('@').next().unwrap_or(word);
+                format!(
+                    "{similar}`mlxk search {word}` looks on the hub; for a private repository set \
+                     `HF_TOKEN`"
+                )
+            }
+            Self::OfflineSearch => "Unset `HF_HUB_OFFLINE` to allow it".into(),
             Self::WillNotRun { .. } => "`--force` downloads it all the same".into(),
             Self::NoRoom { .. } => "Free some space, set `HF_HUB_CACHE` to another disk, or try \
                                     anyway with `--force`"
@@ -405,9 +433,10 @@ impl HubError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::BadReference { .. } => "ValidationError",
-            Self::NotFound { .. } | Self::UnknownPair { .. } | Self::BadPath { .. } => {
-                "model_not_found"
-            }
+            Self::NotFound { .. }
+            | Self::Nowhere { .. }
+            | Self::UnknownPair { .. }
+            | Self::BadPath { .. } => "model_not_found",
             Self::NotImported { .. } => "model_not_cached",
             Self::Ambiguous { .. } | Self::AmbiguousRevision { .. } => "ambiguous_match",
             Self::NoRevisions { .. } => "hash_not_found",
@@ -430,7 +459,7 @@ impl HubError {
             Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
             Self::NoSuchRevision { .. } => "hash_not_found",
             Self::BadSetting { .. } | Self::WillNotRun { .. } => "ValidationError",
-            Self::OllamaStore { .. } | Self::Format(_) => "execution_error",
+            Self::OllamaStore { .. } | Self::OfflineSearch | Self::Format(_) => "execution_error",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "permission_denied"
             }
@@ -483,12 +512,9 @@ fn bad_reference(reference: &str, problem: &str) -> String {
     }
 }
 
-/// How to get a repository into the cache. This program cannot do it itself yet.
+/// How to get a repository into the cache.
 fn download(suggestion: &str) -> String {
-    match suggestion.split_once('@') {
-        Some((id, revision)) => format!("`hf download {id} --revision {revision}` downloads it"),
-        None => format!("`hf download {suggestion}` downloads it"),
-    }
+    format!("`mlxk pull {suggestion}` downloads it")
 }
 
 /// What a server says, to follow its status.

@@ -5,8 +5,8 @@
 //! [`Locations`], watches through a [`Reporter`] and decides with callbacks; every failure is a
 //! [`HubError`] whose text is one sentence, with a [`hint`](HubError::hint) on what to do.
 //!
-//! Two places are read: the Hugging Face cache, shared with every Python tool and never written
-//! here, and the store of imported models, which is ours alone.
+//! Models lie in two places: the Hugging Face cache, shared with every Python tool and written the
+//! way they write it, and the store of imported models, which is ours alone.
 
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ mod repo_id;
 mod reporter;
 mod resolution;
 mod resolve;
+mod search;
 mod size;
 mod staging;
 mod store;
@@ -43,14 +44,15 @@ pub use info::{FileInfo, ModelInfo, QuantizationSummary, files, info, list};
 pub use locations::Locations;
 pub use pairs::{Pair, PairTable};
 pub use pull::{
-    Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, Pulled, Repaired, pull,
-    repair,
+    Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,
+    Repaired, pull, pull_target, repair,
 };
 pub use reference::{PypiSpec, Reference};
 pub use repo_id::RepoId;
 pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
 pub use resolve::resolve;
+pub use search::{Found, search};
 pub use size::human;
 pub use store::{Origin, Store, StoredModel};
 

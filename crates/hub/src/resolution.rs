@@ -106,6 +106,15 @@ impl Resolution {
 }
 
 impl NotLocal {
+    /// The error for a caller whom the hub told that there is no such repository either.
+    pub fn into_nowhere(self) -> HubError {
+        HubError::Nowhere {
+            name: self.name,
+            suggestion: self.suggestion.to_string(),
+            near: self.near,
+        }
+    }
+
     /// The error for a caller that may not download.
     pub fn into_error(self) -> HubError {
         let revision = self.revision.map(|revision| format!("@{revision}")).unwrap_or_default();

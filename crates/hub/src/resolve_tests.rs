@@ -197,7 +197,7 @@ fn what_is_missing_is_explained() {
     assert_eq!(
         missing.hint().unwrap(),
         "Similar: `mlx-community/Llama-3.2-1B-Instruct-4bit`; \
-         `hf download mlx-community/Lama-3.2-1B-Instruct-4bit --revision v1` downloads it"
+         `mlxk pull mlx-community/Lama-3.2-1B-Instruct-4bit@v1` downloads it"
     );
     let broken = error("org/half");
     assert_eq!(
@@ -209,7 +209,7 @@ fn what_is_missing_is_explained() {
     );
     assert_eq!(
         broken.hint().unwrap(),
-        "`hf download org/half` downloads it; `mlxk list` shows what is here"
+        "`mlxk pull org/half` downloads it; `mlxk list` shows what is here"
     );
 }
 

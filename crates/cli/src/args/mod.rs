@@ -4,6 +4,7 @@ mod answer;
 mod chat;
 mod engine;
 mod perplexity;
+mod pull;
 mod run;
 mod sampling;
 
@@ -13,6 +14,7 @@ pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use chat::ChatArgs;
 pub(crate) use engine::EngineArgs;
 pub(crate) use perplexity::PerplexityArgs;
+pub(crate) use pull::{PullArgs, SearchArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
 
@@ -32,6 +34,8 @@ const EXAMPLES: &str = "\
 Examples:
   mlxk run smollm2 \"Write a Python function that returns the n-th Fibonacci number.\"
   mlxk run mlx-community/Qwen2.5-Coder-1.5B-Instruct-4bit < prompt.txt
+  mlxk search qwen coder
+  mlxk pull Qwen2.5-Coder-1.5B-Instruct-4bit
   mlxk list
   mlxk show smollm2
   mlxk perplexity smollm2 README.md --against-exact";
@@ -47,6 +51,10 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Describe a model
     Show(ShowArgs),
+    /// Download a model
+    Pull(PullArgs),
+    /// Look for models on the hub
+    Search(SearchArgs),
     /// Measure how well a model predicts a text, and what a quantization or mode costs
     Perplexity(PerplexityArgs),
     /// Print the completion script of a shell
@@ -69,6 +77,8 @@ impl Command {
         let (json, name) = match self {
             Self::List(args) => (args.json, "list"),
             Self::Show(args) => (args.json, "show"),
+            Self::Pull(args) => (args.json, "pull"),
+            Self::Search(args) => (args.json, "search"),
             Self::Run(_)
             | Self::Chat(_)
             | Self::Perplexity(_)

@@ -63,14 +63,5 @@ fn row(model: &ModelInfo) -> [String; 7] {
 
 /// `4-bit`, `4-bit mixed`, `mxfp4`, or `-`.
 pub(super) fn quantization(model: &ModelInfo) -> String {
-    model.quantization.as_ref().map_or_else(
-        || "-".to_owned(),
-        |quantization| {
-            let mode = match quantization.mode.as_str() {
-                "affine" => format!("{}-bit", quantization.bits),
-                mode => mode.to_owned(),
-            };
-            if quantization.mixed { format!("{mode} mixed") } else { mode }
-        },
-    )
+    model.quantization.as_ref().map_or_else(|| "-".to_owned(), format::quantization)
 }

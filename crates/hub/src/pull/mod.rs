@@ -18,6 +18,7 @@ mod progress;
 mod remote;
 mod repair;
 mod scheduler;
+mod target;
 mod verify;
 
 use std::ops::ControlFlow;
@@ -29,6 +30,7 @@ use crate::{HfCache, HubError, HubSettings, Kind, Locations, RepoId, Reporter, R
 
 pub use self::plan::{Inspection, PlannedFile, PullPlan};
 pub use self::repair::{Repaired, repair};
+pub use self::target::{PullTarget, pull_target};
 
 /// What to pull.
 #[derive(Clone, Debug)]

@@ -54,7 +54,7 @@ pub struct PlannedFile {
 /// What a look at `config.json` finds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// Why it does not run here, to follow "because".
+    /// Why it does not run here, as a sentence without its full stop.
     pub problem: Option<String>,
     /// Memory that it needs to run.
     pub memory_bytes: Option<u64>,
@@ -76,8 +76,8 @@ impl PullPlan {
         let weights_bytes = files.iter().filter(is_weights).map(|file| file.size_bytes).sum();
         let inspection = match &config {
             Value::Object(_) if weights_bytes > 0 => inspect(&config, weights_bytes),
-            Value::Object(_) => problem("it holds no weights in safetensors form"),
-            _ => problem("it has no usable `config.json`, so it is no MLX checkpoint"),
+            Value::Object(_) => problem("It holds no weights in safetensors form"),
+            _ => problem("It has no usable `config.json`, so it is no MLX checkpoint"),
         };
         let config: Map<String, Value> = match config {
             Value::Object(config) => config,

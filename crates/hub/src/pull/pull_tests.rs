@@ -86,7 +86,8 @@ impl Scene {
         };
         let request = PullRequest { repo: id, revision, options: self.options.clone() };
         let inspect = |config: &serde_json::Value, _: u64| Inspection {
-            problem: (config["model_type"] == "mamba").then(|| "`mamba` does not run".to_owned()),
+            problem: (config["model_type"] == "mamba")
+                .then(|| "The type `mamba` does not run".to_owned()),
             memory_bytes: Some(1),
             context: Some(4096),
         };
@@ -249,8 +250,8 @@ fn what_cannot_work_is_refused_before_the_first_byte_and_forced_all_the_same() {
     );
     scene.hub.add(Repo::new("org/Gguf").file("model.gguf", &bytes(1000, 1)));
     for (name, words) in [
-        ("org/Mamba", "because `mamba` does not run"),
-        ("org/Gguf", "because it has no usable `config.json`"),
+        ("org/Mamba", "was not downloaded: The type `mamba`"),
+        ("org/Gguf", "was not downloaded: It has no usable `config.json`"),
     ] {
         let error = scene.pull(name).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");

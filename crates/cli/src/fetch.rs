@@ -1,0 +1,119 @@
+//! Pulling a repository, for `mlxk pull` and for commands that need a model that is not here.
+
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+
+use mlxk_hub::{
+    Decisions, HubError, HubSettings, Inspection, PullPlan, PullRequest, Pulled, Reporter as _,
+};
+use mlxk_models::registry;
+use serde_json::Value;
+
+use crate::Context;
+use crate::format;
+use crate::transfer::Transfer;
+
+/// The context that the memory of a plan is for, unless the model's own is shorter.
+const PLANNED_CONTEXT: u64 = 4096;
+/// Bytes of a value in the KV cache.
+const KV_VALUE_BYTES: u64 = 2;
+
+/// Pulls one repository; `agree` may still say no once the plan is told.
+pub(crate) fn pull(
+    request: &PullRequest,
+    hub: &HubSettings,
+    transfer: &Transfer<'_>,
+    agree: &mut dyn FnMut(&PullPlan) -> ControlFlow<()>,
+    context: &Context,
+) -> anyhow::Result<Pulled> {
+    let mut decisions = Decisions { inspect: &inspect, agree };
+    let locations = &context.settings.locations;
+    let result = mlxk_hub::pull(request, locations, hub, transfer, &mut decisions);
+    transfer.finish();
+    if let Err(HubError::Cancelled) = &result {
+        let revision = request.revision.iter().map(|revision| format!("@{revision}"));
+        transfer.note(&format!(
+            "Interrupted; what was fetched is kept, and `mlxk pull {}{}` goes on from there",
+            request.repo,
+            revision.collect::<String>()
+        ));
+    }
+    Ok(result?)
+}
+
+/// What `config.json` says about running here.
+pub(crate) fn inspect(config: &Value, weights_bytes: u64) -> Inspection {
+    match registry::shape_of(config) {
+        Ok(shape) => {
+            let context = PLANNED_CONTEXT.min(shape.max_positions as u64);
+            let kv = shape.kv.values_per_position() as u64 * KV_VALUE_BYTES * context;
+            Inspection {
+                problem: None,
+                memory_bytes: Some(weights_bytes + kv + shape.activation_bytes(256, 1)),
+                context: Some(context),
+            }
+        }
+        Err(error) => {
+            Inspection { problem: Some(error.to_string()), memory_bytes: None, context: None }
+        }
+    }
+}
+
+/// `1.2 GB, llama, 4-bit`.
+pub(crate) fn summary(plan: &PullPlan) -> String {
+    let mut parts = vec![format::size(plan.download_bytes)];
+    parts.extend(plan.model_type.clone());
+    parts.extend(plan.quantization.as_ref().map(format::quantization));
+    parts.join(", ")
+}
+
+/// The plan in a few lines.
+pub(crate) fn details(plan: &PullPlan, endpoint: &str) -> String {
+    let mut text = format!(
+        "{}@{} ({}) from {endpoint}",
+        plan.name,
+        plan.revision,
+        plan.commit.get(..7).unwrap_or(&plan.commit)
+    );
+    let quantization =
+        plan.quantization.as_ref().map_or_else(|| "not quantized".to_owned(), format::quantization);
+    if let Some(model_type) = &plan.model_type {
+        let _ = write!(text, "\n  Architecture  {model_type}, {quantization}");
+    }
+    let here = plan.total_bytes - plan.download_bytes;
+    let rest = if here > 0 { format!(", {} are here", format::size(here)) } else { String::new() };
+    let _ = write!(
+        text,
+        "\n  To download   {} in {} files{rest}",
+        format::size(plan.download_bytes),
+        plan.files.len()
+    );
+    if let (Some(memory), Some(context)) = (plan.inspection.memory_bytes, plan.inspection.context) {
+        let _ = write!(
+            text,
+            "\n  Memory        {} with a context of {context} tokens",
+            format::size(memory)
+        );
+    }
+    let _ = write!(text, "\n  Disk          {} free", format::size(plan.free_bytes));
+    text
+}
+
+/// Why a model that will be downloaded may disappoint.
+pub(crate) fn warnings(plan: &PullPlan) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(problem) = &plan.inspection.problem {
+        warnings.push(format!("It will not run here: {problem}"));
+    }
+    let total = mlxk_engine::total_memory_bytes();
+    if let (Some(needed), Some(total)) = (plan.inspection.memory_bytes, total)
+        && needed > total
+    {
+        warnings.push(format!(
+            "It needs {} of memory to run, and this machine has {}",
+            format::size(needed),
+            format::size(total)
+        ));
+    }
+    warnings
+}
