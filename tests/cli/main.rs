@@ -6,6 +6,7 @@ mod chat;
 mod common;
 mod errors;
 mod failures;
+mod interop;
 mod models;
 mod perplexity;
 mod pull;

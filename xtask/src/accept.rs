@@ -36,3 +36,18 @@ pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// Kills one pull fifty times at random moments, and counts what is fetched again.
+pub(crate) fn run_kills() -> Result<()> {
+    pulls("killed_at_random", ("MLXK_TEST_KILLS", "50"))
+}
+
+/// Compares our cache with that of the huggingface_hub of this Python.
+pub(crate) fn run_interop(python: &str) -> Result<()> {
+    pulls("interop", ("MLXK_TEST_PYTHON", python))
+}
+
+fn pulls(test: &str, variable: (&str, &str)) -> Result<()> {
+    let arguments = ["test", "-p", "mlxk-cli", "--test", "cli", test, "--", "--nocapture"];
+    run("cargo", &arguments, &[variable])
+}

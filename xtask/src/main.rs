@@ -26,6 +26,9 @@ usage: cargo xtask TASK
                     tests/golden (minutes; not part of CI)
   accept schemas FOLDER
                     ask the model in FOLDER for 200 answers of random forms, and judge them
+  accept kill       kill one pull fifty times at random moments; what is fetched again is counted
+  accept interop PYTHON
+                    share a cache with the huggingface_hub of this Python
   accept fuzz SECONDS
                     run every fuzz target for so long (needs a nightly compiler and cargo-fuzz)
   accept numerics HUB
@@ -52,6 +55,8 @@ fn run() -> Result<()> {
         ["parity"] => parity::run_all(),
         ["accept", "golden", hub] => accept::run_goldens(hub),
         ["accept", "schemas", folder] => accept::run_schemas(folder),
+        ["accept", "kill"] => accept::run_kills(),
+        ["accept", "interop", python] => accept::run_interop(python),
         ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),
         ["accept", "numerics", hub] => numerics::print_table(hub),
         _ => bail!("{USAGE}"),

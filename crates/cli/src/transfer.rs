@@ -113,28 +113,26 @@ impl Reporter for Transfer<'_> {
         state.told = Instant::now();
         let eta =
             rate.filter(|&rate| rate >= 1.0).map(|rate| total.saturating_sub(done) as f64 / rate);
-        match self.how {
-            How::Events => event(&json!({
+        if let How::Events = self.how {
+            event(&json!({
                 "event": "progress",
                 "stage": state.label,
                 "done_bytes": done,
                 "total_bytes": total,
                 "bytes_per_second": rate.map(f64::round),
                 "eta_seconds": eta.map(f64::ceil),
-            })),
-            _ => {
-                let rate = rate
-                    .map(|rate| format!(", {}/s", format::size(rate as u64)))
-                    .unwrap_or_default();
-                let eta = eta.map(|eta| format!(", {} left", duration(eta))).unwrap_or_default();
-                self.printer.note(format_args!(
-                    "{}: {} of {}{rate}{eta}",
-                    state.label,
-                    format::size(done),
-                    format::size(total)
-                ));
-            }
+            }));
+            return;
         }
+        let rate =
+            rate.map(|rate| format!(", {}/s", format::size(rate as u64))).unwrap_or_default();
+        let eta = eta.map(|eta| format!(", {} left", duration(eta))).unwrap_or_default();
+        self.printer.note(format_args!(
+            "{}: {} of {}{rate}{eta}",
+            state.label,
+            format::size(done),
+            format::size(total)
+        ));
     }
 
     fn cancelled(&self) -> bool {

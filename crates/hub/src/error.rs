@@ -432,14 +432,16 @@ impl HubError {
     /// A word for the kind of failure, as MLX-Knife's JSON API has it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BadReference { .. } => "ValidationError",
+            Self::BadReference { .. } | Self::BadSetting { .. } | Self::WillNotRun { .. } => {
+                "ValidationError"
+            }
             Self::NotFound { .. }
             | Self::Nowhere { .. }
             | Self::UnknownPair { .. }
             | Self::BadPath { .. } => "model_not_found",
             Self::NotImported { .. } => "model_not_cached",
             Self::Ambiguous { .. } | Self::AmbiguousRevision { .. } => "ambiguous_match",
-            Self::NoRevisions { .. } => "hash_not_found",
+            Self::NoRevisions { .. } | Self::NoSuchRevision { .. } => "hash_not_found",
             Self::Cancelled | Self::Declined { .. } => "UserCancelledError",
             Self::Offline { .. }
             | Self::NoPip { .. }
@@ -457,8 +459,6 @@ impl HubError {
             | Self::TooManyRequests { .. }
             | Self::ServerStatus { .. } => "download_failed",
             Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
-            Self::NoSuchRevision { .. } => "hash_not_found",
-            Self::BadSetting { .. } | Self::WillNotRun { .. } => "ValidationError",
             Self::OllamaStore { .. } | Self::OfflineSearch | Self::Format(_) => "execution_error",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "permission_denied"

@@ -19,6 +19,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/models", get(search))
         .route("/api/models/{org}/{name}", get(model))
         .route("/api/models/{org}/{name}/revision/{revision}", get(model_at))
+        .route("/api/models/{org}/{name}/tree/{revision}", get(tree))
         .route("/{org}/{name}/resolve/{revision}/{*file}", any(resolve))
         .with_state(Arc::clone(state))
 }
@@ -58,6 +59,24 @@ async fn model_at(
     }
 }
 
+async fn tree(
+    axum::extract::State(state): Shared,
+    Path((org, name, revision)): Path<(String, String, String)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, false);
+    let repo = match allowed(&state, &format!("{org}/{name}"), &headers, false) {
+        Ok(repo) => repo,
+        Err(refused) => return refused,
+    };
+    match repo.find(&revision) {
+        Some(commit) => answer(&repo.tree(commit)),
+        None => error(404, "RevisionNotFound", &format!("Invalid rev id: {revision}")),
+    }
+}
+
 async fn search(
     axum::extract::State(state): Shared,
     Query(words): Words,
@@ -86,6 +105,7 @@ async fn search(
 }
 
 /// The repository, where whoever asks may read it, or only know of it.
+#[expect(clippy::result_large_err, reason = "the error is the answer")]
 pub(crate) fn allowed(
     state: &State,
     id: &str,

@@ -149,6 +149,23 @@ impl Repo {
         })
     }
 
+    /// The files of a commit, as the API lists them.
+    pub(crate) fn tree(&self, commit: &str) -> Value {
+        let entry = |(name, file): (&String, &StoredFile)| {
+            let mut entry = json!({
+                "type": "file", "path": name, "size": file.content.len(), "oid": file.etag,
+            });
+            if file.lfs {
+                entry["oid"] = git_sha1(file.etag.as_bytes()).into();
+                entry["lfs"] = json!({
+                    "oid": file.etag, "size": file.content.len(), "pointerSize": 134,
+                });
+            }
+            entry
+        };
+        self.commits[commit].iter().map(entry).collect()
+    }
+
     /// As the API describes one commit; `blobs` adds sizes and hashes.
     pub(crate) fn info(&self, commit: &str, blobs: bool) -> Value {
         let siblings: Vec<Value> = self.commits[commit]
@@ -157,9 +174,10 @@ impl Repo {
                 let mut sibling = json!({"rfilename": name});
                 if blobs {
                     sibling["size"] = file.content.len().into();
-                    sibling["blobId"] = match file.lfs {
-                        true => git_sha1(file.etag.as_bytes()).into(),
-                        false => file.etag.clone().into(),
+                    sibling["blobId"] = if file.lfs {
+                        git_sha1(file.etag.as_bytes()).into()
+                    } else {
+                        file.etag.clone().into()
                     };
                     if file.lfs {
                         sibling["lfs"] = json!({

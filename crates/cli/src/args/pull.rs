@@ -3,6 +3,7 @@
 use clap::Args;
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = PULL)]
 pub(crate) struct PullArgs {
     /// Which models; see below

@@ -76,9 +76,12 @@ fn pull(
             });
         }
         PullTarget::Import(plan) => {
-            let mut agree = |info: &mlxk_hub::ImportInfo| match args.quiet || args.json {
-                true => ControlFlow::Continue(()),
-                false => local::agree(info, context),
+            let mut agree = |info: &mlxk_hub::ImportInfo| {
+                if args.quiet || args.json {
+                    ControlFlow::Continue(())
+                } else {
+                    local::agree(info, context)
+                }
             };
             let found = mlxk_hub::import(&plan, &settings.locations, &transfer, &mut agree)?;
             transfer.finish();
@@ -108,9 +111,10 @@ fn pull(
         ControlFlow::Continue(())
     };
     let pulled = fetch::pull(&request, hub, &transfer, &mut tell, context)?;
-    let message = match pulled.already {
-        true => "already complete".to_owned(),
-        false => format!("downloaded {}", format::size(pulled.fetched_bytes)),
+    let message = if pulled.already {
+        "already complete".to_owned()
+    } else {
+        format!("downloaded {}", format::size(pulled.fetched_bytes))
     };
     Ok(Outcome {
         status: if pulled.already { "already_exists" } else { "success" },

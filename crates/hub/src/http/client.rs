@@ -17,6 +17,9 @@ const USER_AGENT: &str = concat!("mlxk/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_REDIRECTS: usize = 10;
 
+/// Learns what the user may want to know.
+pub(super) type OnNote = Box<dyn Fn(&str) + Send>;
+
 /// A connection to a hub and to wherever it leads. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -32,7 +35,7 @@ struct Shared {
     stall_timeout: Duration,
     retry_pause: Duration,
     cancelled: AtomicBool,
-    notes: Mutex<Option<Box<dyn Fn(&str) + Send>>>,
+    notes: Mutex<Option<OnNote>>,
 }
 
 impl fmt::Debug for Client {
@@ -127,7 +130,7 @@ impl Client {
     }
 
     /// Who learns what the user may want to know.
-    pub(super) fn set_notes(&self, notes: Option<Box<dyn Fn(&str) + Send>>) {
+    pub(super) fn set_notes(&self, notes: Option<OnNote>) {
         *self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner) = notes;
     }
 
@@ -156,7 +159,6 @@ impl Client {
 
     /// Like [`send`](Self::send), but once. The inner error may pass by itself, and comes with the
     /// time that the server asks to wait.
-    #[expect(clippy::type_complexity, reason = "an error with its pause, used where it is made")]
     pub(crate) fn send_once(
         &self,
         request: &Request,
@@ -210,19 +212,17 @@ impl Client {
         }
         let agent = if url.starts_with("https:") { &self.shared.https } else { &self.shared.http };
         let failed = HubError::io("read the file to send");
-        match (request.body.length(), request.body.reader().map_err(failed)?) {
-            (Some(length), Some(mut reader)) => {
-                let reader: &mut dyn Read = &mut reader;
-                let request = builder
-                    .header("content-length", length)
-                    .body(SendBody::from_reader(reader))
-                    .map_err(|error| broken(error.into()))?;
-                agent.run(request).map_err(broken)
-            }
-            _ => {
-                let request = builder.body(()).map_err(|error| broken(error.into()))?;
-                agent.run(request).map_err(broken)
-            }
+        let reader = request.body.reader().map_err(failed)?;
+        if let (Some(length), Some(mut reader)) = (request.body.length(), reader) {
+            let reader: &mut dyn Read = &mut reader;
+            let request = builder
+                .header("content-length", length)
+                .body(SendBody::from_reader(reader))
+                .map_err(|error| broken(error.into()))?;
+            agent.run(request).map_err(broken)
+        } else {
+            let request = builder.body(()).map_err(|error| broken(error.into()))?;
+            agent.run(request).map_err(broken)
         }
     }
 }

@@ -151,7 +151,7 @@ fn a_cancelled_reporter_ends_a_silent_transfer() {
     }
     let hub = hub();
     let mut settings = settings(&hub, None);
-    settings.stall_timeout = Duration::from_secs(3600);
+    settings.stall_timeout = Duration::from_hours(1);
     let client = Client::new(&settings).unwrap();
     hub.fault("w.safetensors", Fault::Stall(10), 1);
     let error = supervised(&client, &Impatient(Instant::now()), |_| {

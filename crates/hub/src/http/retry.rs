@@ -9,7 +9,7 @@ use crate::{HubError, Result};
 const MAX_TRIES: u32 = 6;
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// Whoever asks for more is told to come back later.
-const MAX_ASKED: Duration = Duration::from_secs(120);
+const MAX_ASKED: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The tries of one piece of work.

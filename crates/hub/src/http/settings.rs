@@ -8,7 +8,7 @@ use crate::locations::{expand_home, is_true};
 
 /// Where models come from unless someone says otherwise.
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
-const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// A token is a short word; anything longer is some other file.
 const MAX_TOKEN_BYTES: u64 = 4096;
 

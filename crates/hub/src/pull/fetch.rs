@@ -102,13 +102,14 @@ fn attempt(
     let size = file.file.size_bytes;
     let from_start = *at == 0 && range.end == size;
     let several = file.part_count() > 1;
-    let url = match several {
+    let url = if several {
         // Asked for once, so that each part costs one request.
-        true => match file.place(job.client, job.remote) {
+        match file.place(job.client, job.remote) {
             Ok(url) => url,
             Err(error) => return Ok(error.into()),
-        },
-        false => job.remote.resolve_url(job.client, &file.file.name),
+        }
+    } else {
+        job.remote.resolve_url(job.client, &file.file.name)
     };
     let mut request = Request::get(url).about(&job.remote.subject(Some(&file.file.name)));
     if !from_start {
@@ -135,9 +136,9 @@ fn attempt(
     };
     match response.status() {
         206 => {
-            let (start, total) = match response.header("content-range").and_then(content_range) {
-                Some(found) => found,
-                None => return Ok(bad("does not say which part of the file it is".to_owned())),
+            let Some((start, total)) = response.header("content-range").and_then(content_range)
+            else {
+                return Ok(bad("does not say which part of the file it is".to_owned()));
             };
             if start != *at {
                 return Ok(bad(format!("is the file from byte {start} on, not from {at}")));
@@ -215,13 +216,12 @@ fn stream(job: &Job<'_>, file: &OpenFile, response: Response) -> Result<()> {
     let mut counted = 0;
     let mut next = Some(response);
     loop {
-        let response = match next.take() {
-            Some(response) => Ok(response),
-            None => {
-                let url = job.remote.resolve_url(job.client, &file.file.name);
-                let subject = job.remote.subject(Some(&file.file.name));
-                job.client.send_once(&Request::get(url).about(&subject))?
-            }
+        let response = if let Some(response) = next.take() {
+            Ok(response)
+        } else {
+            let url = job.remote.resolve_url(job.client, &file.file.name);
+            let subject = job.remote.subject(Some(&file.file.name));
+            job.client.send_once(&Request::get(url).about(&subject))?
         };
         let before = counted;
         let failed = match response {

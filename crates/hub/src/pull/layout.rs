@@ -66,6 +66,19 @@ impl RepoFolder {
         Ok(missing)
     }
 
+    /// Removes what an interrupted pull left of files that another tool has finished since. A
+    /// failure to do so harms nobody.
+    pub(super) fn sweep(&self, files: &[RemoteFile]) {
+        for file in files {
+            let incomplete = self.incomplete(&file.etag);
+            for path in [parts::path_for(&incomplete), incomplete] {
+                if path.is_file() {
+                    let _ = fs_err::remove_file(path);
+                }
+            }
+        }
+    }
+
     /// Whether the snapshot has all of the files.
     pub(super) fn has_snapshot(&self, commit: &str, files: &[RemoteFile]) -> bool {
         let snapshot = self.snapshot(commit);

@@ -105,6 +105,7 @@ pub fn pull(
         let missing = folder.missing(&remote.commit, &files)?;
         if missing.is_empty() && folder.has_snapshot(&remote.commit, &files) {
             folder.write_ref(&remote)?;
+            folder.sweep(&files);
             return Ok((remote, files, None));
         }
         let config = remote::config(&client, &remote, &folder)?;

@@ -94,9 +94,10 @@ pub fn repair(
                 free_bytes,
             });
         }
-        let fetched_bytes = match to_fetch.is_empty() {
-            true => 0,
-            false => download::fetch_all(&client, &remote, &folder, to_fetch, options, true, tell)?,
+        let fetched_bytes = if to_fetch.is_empty() {
+            0
+        } else {
+            download::fetch_all(&client, &remote, &folder, to_fetch, options, true, tell)?
         };
         let linked: Vec<RemoteFile> =
             wanted.into_iter().filter(|file| to_link.contains(&file.name)).collect();
