@@ -1,12 +1,12 @@
-//! Times matrix products: `cargo bench -p mlxk-cpu -- [threads]`. Prints medians; compare figures
-//! of one run on a quiet machine only.
+//! Times matrix products: `cargo bench -p mlxk-cpu -- [threads] [avx2|avx512|portable]`. Prints
+//! medians; compare figures of one run on a quiet machine only.
 
 #![expect(clippy::print_stdout, reason = "a table on the terminal is what it is for")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_format::{Bytes, Dense, Dtype, QuantTensor, Storage};
 use mlxk_ops::{Batch, Ops};
 
@@ -31,12 +31,18 @@ fn tensor(bits: usize, group_size: usize, rows: usize, cols: usize) -> QuantTens
 
 fn main() {
     let threads = std::env::args().skip(1).find_map(|arg| arg.parse().ok());
+    let instructions = std::env::args().find_map(|arg| match arg.as_str() {
+        "avx2" => Some(InstructionSet::Avx2),
+        "avx512" => Some(InstructionSet::Avx512Vnni),
+        "portable" => Some(InstructionSet::Portable),
+        _ => None,
+    });
     println!("bits group  rows  cols tokens      µs    GB/s   GMAC/s");
     for (bits, group, rows, cols) in
         [(4, 64, 4096, 4096), (4, 64, 8960, 1536), (4, 32, 1536, 576), (8, 64, 4096, 4096)]
     {
-        let mut cpu = Cpu::new(CpuOptions { threads, ..CpuOptions::default() })
-            .expect("threads can be started");
+        let mut cpu = Cpu::new(CpuOptions { threads, instructions, ..CpuOptions::default() })
+            .expect("threads can be started and the processor has the instructions");
         // Enough copies that the weights come from memory, as they do in a model.
         let tensor = tensor(bits, group, rows, cols);
         let bytes = tensor.size_bytes();

@@ -9,7 +9,7 @@ use mlxk_ops::{
 };
 
 use crate::arena::Arena;
-use crate::kernels::{self, Kernels, Scalar, Scratch};
+use crate::kernels::{self, InstructionSet, Kernels, Scratch};
 use crate::kv::KvCache;
 use crate::linear::Activations;
 use crate::pool::Pool;
@@ -23,8 +23,8 @@ pub struct CpuOptions {
     pub threads: Option<usize>,
     /// Compute in f32 throughout.
     pub exact: bool,
-    /// Use the portable kernels, whatever the processor offers.
-    pub portable: bool,
+    /// Which kernels to use; the best that the processor runs where `None`.
+    pub instructions: Option<InstructionSet>,
 }
 
 /// A weight matrix and the bias of its rows.
@@ -52,15 +52,20 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Starts the workers. Fails where the system refuses a thread.
+    /// Starts the workers. Fails where the system refuses a thread, or where the processor does not
+    /// have the instructions asked for.
     pub fn new(options: CpuOptions) -> std::io::Result<Self> {
         let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let kernels = match options.instructions {
+            None => kernels::detect(),
+            Some(set) => kernels::of(set).ok_or(std::io::ErrorKind::Unsupported)?,
+        };
         let pool = Pool::new(options.threads.unwrap_or_else(available))?;
         Ok(Self {
             exact: options.exact,
             scratch: (0..pool.threads()).map(|_| Scratch::default()).collect(),
             pool,
-            kernels: if options.portable { Box::new(Scalar) } else { kernels::detect() },
+            kernels,
             arena: Arena::default(),
             kv: KvCache::new(options.exact),
             matrices: vec![],

@@ -17,3 +17,4 @@ mod routing;
 mod share;
 
 pub use device::{Cpu, CpuOptions};
+pub use kernels::InstructionSet;

@@ -56,7 +56,7 @@ impl Engine {
         let cpu = Cpu::new(CpuOptions {
             threads: options.threads,
             exact: options.exact,
-            portable: options.portable,
+            instructions: options.instructions,
         })?;
         let device = format!("{} · {} threads", cpu.instruction_set(), cpu.threads());
         Self::load_onto(Box::new(cpu), device, started, options, progress)

@@ -35,6 +35,7 @@ pub use error::EngineError;
 pub use event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
 pub use generation::{CancelHandle, Generation};
 pub use memory::{available_bytes, total_memory_bytes};
+pub use mlxk_cpu::InstructionSet;
 pub use mlxk_models::Progress;
 pub use mlxk_text::Message;
 pub use options::LoadOptions;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use mlxk_cpu::InstructionSet;
+
 /// What [`crate::Engine::load`] is told.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
@@ -11,8 +13,8 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// Compute in f32 throughout: slower, and the reference for parity.
     pub exact: bool,
-    /// Use the portable kernels, whatever the processor offers.
-    pub portable: bool,
+    /// Which kernels to use; the best that the processor runs where `None`.
+    pub instructions: Option<InstructionSet>,
     /// Tokens of prompt and answer together; what model and memory allow where `None`.
     pub context: Option<usize>,
     /// Tokens of prompts that one step computes.
@@ -32,7 +34,7 @@ impl LoadOptions {
             path: path.into(),
             threads: None,
             exact: false,
-            portable: false,
+            instructions: None,
             context: None,
             prefill_chunk: 256,
             max_sequences: 16,

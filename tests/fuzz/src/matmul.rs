@@ -1,7 +1,7 @@
 //! Products with a matrix of any mode, shape and content: the processor's kernels against the
 //! portable ones.
 
-use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_format::{Bytes, Dense, Dtype, Mode, QuantTensor, Storage};
 use mlxk_ops::{Batch, Ops, OpsError};
 
@@ -22,11 +22,15 @@ pub fn matmul(data: &[u8]) {
     let storage = storage(mode, rows, cols, &mut take);
     let tensor = QuantTensor { name: "w".into(), experts: 1, rows, cols, storage };
     let x: Vec<u8> = take(tokens * cols);
-    let options = |portable| CpuOptions { threads: Some(1), exact: exact % 2 == 1, portable };
-    let own = product(options(false), &tensor, &x, tokens);
-    let portable = product(options(true), &tensor, &x, tokens);
-    if let (Ok(own), Ok(portable)) = (own, portable) {
-        for (own, portable) in own.iter().zip(&portable) {
+    let product = |instructions| {
+        let options = CpuOptions { threads: Some(1), exact: exact % 2 == 1, instructions };
+        Cpu::new(options).ok().map(|cpu| product(cpu, &tensor, &x, tokens))
+    };
+    let portable = product(Some(InstructionSet::Portable));
+    for set in [InstructionSet::Avx2, InstructionSet::Avx512Vnni] {
+        // Not every processor has them.
+        let (Some(Ok(portable)), Some(Ok(own))) = (&portable, product(Some(set))) else { continue };
+        for (own, portable) in own.iter().zip(portable) {
             let close = (own - portable).abs() <= 1e-3 * (1.0 + portable.abs()) * cols as f32;
             assert!(close || !portable.is_finite() || exact % 2 == 1, "{own} is not {portable}");
         }
@@ -72,12 +76,11 @@ fn storage(
 }
 
 fn product(
-    options: CpuOptions,
+    mut cpu: Cpu,
     tensor: &QuantTensor,
     x: &[u8],
     tokens: usize,
 ) -> Result<Vec<f32>, OpsError> {
-    let Ok(mut cpu) = Cpu::new(options) else { return Ok(vec![]) };
     let weight = cpu.load(tensor.clone(), None)?;
     // Activations enter as rows of a dense table.
     let table: Vec<u8> =

@@ -7,6 +7,8 @@
 mod activation;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -208,11 +210,32 @@ pub(crate) trait Kernels: Send + Sync {
     fn add(&self, out: &mut [f32], x: &[f32]);
 }
 
+/// A set of instructions that there are kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// None in particular.
+    Portable,
+    /// AVX2, FMA and F16C, of x86-64.
+    Avx2,
+    /// AVX-512 F, BW, VL and VNNI, of x86-64.
+    Avx512Vnni,
+}
+
+/// The kernels of an instruction set; `None` where this processor does not have it.
+pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
+    match set {
+        InstructionSet::Portable => Some(Box::new(Scalar)),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => Some(Box::new(avx2::Avx2::detect()?)),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512Vnni => Some(Box::new(avx512::Avx512::detect()?)),
+        #[cfg(not(target_arch = "x86_64"))]
+        InstructionSet::Avx2 | InstructionSet::Avx512Vnni => None,
+    }
+}
+
 /// The best implementation that this processor runs.
 pub(crate) fn detect() -> Box<dyn Kernels> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(avx2) = avx2::Avx2::detect() {
-        return Box::new(avx2);
-    }
-    Box::new(Scalar)
+    let best_first = [InstructionSet::Avx512Vnni, InstructionSet::Avx2];
+    best_first.into_iter().find_map(of).unwrap_or_else(|| Box::new(Scalar))
 }

@@ -68,6 +68,12 @@ fn tensor(mode: Option<Mode>, rows: usize, cols: usize, dtype: Dtype) -> QuantTe
     QuantTensor { name: "w".into(), experts: 2, rows, cols, storage }
 }
 
+/// What this processor runs, the portable kernels last.
+fn available() -> Vec<Box<dyn Kernels>> {
+    let sets = [InstructionSet::Avx512Vnni, InstructionSet::Avx2, InstructionSet::Portable];
+    sets.into_iter().filter_map(of).collect()
+}
+
 fn quantized(kernels: &dyn Kernels, w: &Affine<'_>, x: &[f32]) -> QuantRows {
     let (rows, stride) = (x.len() / w.cols, w.cols.next_multiple_of(SPAN));
     let block = w.block();
@@ -126,42 +132,43 @@ proptest! {
         };
         let mut next = noise(tokens as u64);
         let x: Vec<f32> = (0..tokens * cols).map(|_| next() * 3.0).collect();
-        let kernels = detect();
-        let (q, reference) = (quantized(&*kernels, &w, &x), quantized(&Scalar, &w, &x));
-        prop_assert_eq!(&q.q, &reference.q);
-        prop_assert_eq!(bits_of(&q.scale), bits_of(&reference.scale));
-        prop_assert_eq!(bits_of(&q.sum), bits_of(&reference.sum));
-        let mut scratch = Scratch::default();
-        // Some of the activation rows, in another order.
-        let wanted: Vec<usize> = (0..tokens).rev().step_by(1 + tokens % 2).collect();
-        for row in (0..rows).step_by(TILE_ROWS) {
-            kernels.affine_tile(&w, row, &q, &wanted, &mut scratch);
-            for (i, &r) in wanted.iter().enumerate() {
-                for part in 0..2 {
-                    let (mut got, mut want) = ([0.0; DOT_ROWS], [0.0; DOT_ROWS]);
-                    let first = row + part * DOT_ROWS;
-                    if first >= rows {
-                        continue;
+        for kernels in available() {
+            let (q, reference) = (quantized(&*kernels, &w, &x), quantized(&Scalar, &w, &x));
+            prop_assert_eq!(&q.q, &reference.q);
+            prop_assert_eq!(bits_of(&q.scale), bits_of(&reference.scale));
+            prop_assert_eq!(bits_of(&q.sum), bits_of(&reference.sum));
+            let mut scratch = Scratch::default();
+            // Some of the activation rows, in another order.
+            let wanted: Vec<usize> = (0..tokens).rev().step_by(1 + tokens % 2).collect();
+            for row in (0..rows).step_by(TILE_ROWS) {
+                kernels.affine_tile(&w, row, &q, &wanted, &mut scratch);
+                for (i, &r) in wanted.iter().enumerate() {
+                    for part in 0..2 {
+                        let (mut got, mut want) = ([0.0; DOT_ROWS], [0.0; DOT_ROWS]);
+                        let first = row + part * DOT_ROWS;
+                        if first >= rows {
+                            continue;
+                        }
+                        kernels.affine_dot(&w, first, q.row(r), &mut got);
+                        Scalar.affine_dot(&w, first, q.row(r), &mut want);
+                        prop_assert_eq!(bits_of(&got), bits_of(&want));
+                        let tiled = &scratch.out[i * TILE_ROWS + part * DOT_ROWS..][..DOT_ROWS];
+                        prop_assert_eq!(bits_of(tiled), bits_of(&want));
+                        let mut line = vec![0.0; cols];
+                        tensor.dequantize_row(1, first, &mut line);
+                        let (mut exact, mut size) = (0.0, 0.0);
+                        for (column, &line) in line.iter().enumerate() {
+                            let at = column / SPAN * SPAN
+                                + scalar::place(w.order(), q.block, column % SPAN);
+                            let x = f64::from(q.q[r * q.stride + at])
+                                * f64::from(q.scale[r * q.blocks() + column / q.block]);
+                            exact += f64::from(line) * x;
+                            size += (f64::from(line) * x).abs();
+                        }
+                        // Codes and biases cancel: fp4's zero alone is twelve half scales.
+                        let error = (exact - f64::from(want[0])).abs();
+                        prop_assert!(error < 1e-3 + 1e-5 * size, "{} {}", exact, want[0]);
                     }
-                    kernels.affine_dot(&w, first, q.row(r), &mut got);
-                    Scalar.affine_dot(&w, first, q.row(r), &mut want);
-                    prop_assert_eq!(bits_of(&got), bits_of(&want));
-                    let tiled = &scratch.out[i * TILE_ROWS + part * DOT_ROWS..][..DOT_ROWS];
-                    prop_assert_eq!(bits_of(tiled), bits_of(&want));
-                    let mut line = vec![0.0; cols];
-                    tensor.dequantize_row(1, first, &mut line);
-                    let (mut exact, mut size) = (0.0, 0.0);
-                    for (column, &line) in line.iter().enumerate() {
-                        let at = column / SPAN * SPAN
-                            + scalar::place(w.order(), q.block, column % SPAN);
-                        let x = f64::from(q.q[r * q.stride + at])
-                            * f64::from(q.scale[r * q.blocks() + column / q.block]);
-                        exact += f64::from(line) * x;
-                        size += (f64::from(line) * x).abs();
-                    }
-                    // Codes and biases cancel: fp4's zero alone is twelve half scales.
-                    let error = (exact - f64::from(want[0])).abs();
-                    prop_assert!(error < 1e-3 + 1e-5 * size, "{} {}", exact, want[0]);
                 }
             }
         }
@@ -176,7 +183,7 @@ proptest! {
             for row in 0..rows {
                 for expert in 0..2 {
                     tensor.dequantize_row(expert, row, &mut want);
-                    for kernels in [&*detect(), &Scalar] {
+                    for kernels in available() {
                         kernels.dequantize_row(&tensor, expert, row, &mut got);
                         prop_assert_eq!(bits_of(&got), bits_of(&want));
                     }
@@ -190,7 +197,7 @@ proptest! {
         let mut next = noise(seed);
         let x: Vec<f32> = (0..cols).map(|_| next()).collect();
         let w: Vec<f32> = (0..4 * cols).map(|_| next()).collect();
-        for kernels in [&*detect(), &Scalar] {
+        for kernels in available() {
             for (row, got) in w.chunks_exact(cols).zip(kernels.dot4(&w, &x)) {
                 let exact: f64 = row.iter().zip(&x).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
                 prop_assert!((exact - f64::from(got)).abs() < 1e-5 * cols as f64);
@@ -203,7 +210,7 @@ proptest! {
         let mut next = noise(seed);
         let mut random = |scale: f32| (0..len).map(|_| next() * scale).collect::<Vec<f32>>();
         let (x, weight, wide) = (random(2.0), random(1.0), random(90.0));
-        for kernels in [&*detect(), &Scalar] {
+        for kernels in available() {
             let mut out = vec![0.0; len];
             kernels.rms_norm(&mut out, &x, &weight, 1e-6);
             let mean = x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / len as f64;
@@ -235,7 +242,7 @@ proptest! {
         let pages: Vec<(Vec<f32>, Vec<f32>)> = (0..3).map(|_| (page(), page())).collect();
         let narrow = |values: &[f32]| values.iter().map(|&x| half::f16::from_f32(x)).collect::<Vec<_>>();
         let halves: Vec<_> = pages.iter().map(|(k, v)| (narrow(k), narrow(v))).collect();
-        for kernels in [&*detect(), &Scalar] {
+        for kernels in available() {
             let mut queries = Queries::default();
             queries.reset(count, dim, dim);
             let mut next = noise(seed + 1);

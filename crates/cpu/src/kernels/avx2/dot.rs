@@ -11,11 +11,37 @@ use super::scales::{GROUPS, Turned, chunk_start, turn};
 use super::unpack::{chunk, nibbles};
 
 /// Where the rows of a call lie.
-struct Rows {
-    packed: [*const u8; DOT_ROWS],
+pub(in super::super) struct Rows {
+    /// The weights.
+    pub packed: [*const u8; DOT_ROWS],
     /// The rows behind these, to prefetch: eight short rows side by side are more than the
     /// processor guesses by itself.
-    next: *const u8,
+    pub next: *const u8,
+    /// Numbers of the rows.
+    pub index: [usize; DOT_ROWS],
+}
+
+impl Rows {
+    /// Rows `row..row + DOT_ROWS`, the last one again where there are fewer. Asks for the scales of
+    /// the rows behind them.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(in super::super) fn of(w: &Affine<'_>, row: usize) -> Self {
+        let index: [usize; DOT_ROWS] = std::array::from_fn(|i| (row + i).min(w.rows - 1));
+        let row_bytes = w.row_bytes();
+        for (first, size) in w.scales.bytes() {
+            let size = size * w.groups();
+            let next = first.wrapping_add((row + DOT_ROWS) * size);
+            for line in (0..DOT_ROWS * size).step_by(64) {
+                _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(line).cast());
+            }
+        }
+        Self {
+            packed: index.map(|row| w.packed[row * row_bytes..].as_ptr()),
+            next: w.packed.as_ptr().wrapping_add((row + DOT_ROWS) * row_bytes),
+            index,
+        }
+    }
 }
 
 /// See [`super::super::Kernels::affine_dot`].
@@ -64,27 +90,15 @@ unsafe fn rows8<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
     row: usize,
     x: QuantRow<'_>,
 ) -> __m256 {
-    let index: [usize; DOT_ROWS] = std::array::from_fn(|i| (row + i).min(w.rows - 1));
-    let row_bytes = w.row_bytes();
-    let rows = Rows {
-        packed: index.map(|row| w.packed[row * row_bytes..].as_ptr()),
-        next: w.packed.as_ptr().wrapping_add((row + DOT_ROWS) * row_bytes),
-    };
+    let rows = Rows::of(w, row);
     let groups = w.groups();
-    for (first, size) in w.scales.bytes() {
-        let size = size * groups;
-        let next = first.wrapping_add((row + DOT_ROWS) * size);
-        for line in (0..DOT_ROWS * size).step_by(64) {
-            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(line).cast());
-        }
-    }
     let mut acc = _mm256_setzero_ps();
     let mut group = 0;
     while group < groups {
         let start = chunk_start(group, groups);
         let end = (group + GROUPS).min(groups);
         // SAFETY: the chunk lies inside the rows.
-        let (scales, biases) = unsafe { turn(&w.scales, &index, groups, start) };
+        let (scales, biases) = unsafe { turn(&w.scales, &rows.index, groups, start) };
         let apply = |acc: __m256, dot: __m256i, group: usize, block: usize| {
             scaled(acc, dot, &scales, &biases, group - start, x, block)
         };
@@ -121,7 +135,7 @@ unsafe fn rows8<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
 /// `acc + dot·(scale·x.scale) + bias·x.sum`, in this order of operations.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn scaled(
+pub(in super::super) fn scaled(
     acc: __m256,
     dot: __m256i,
     scales: &Turned,
@@ -142,7 +156,11 @@ fn scaled(
 /// AVX2; the span lies inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn span_sums<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
+pub(in super::super) unsafe fn span_sums<
+    const BITS: usize,
+    const FP4: bool,
+    const BLOCKS: usize,
+>(
     rows: &Rows,
     span: usize,
     x: *const i8,
@@ -234,7 +252,11 @@ fn even_odd<const BLOCKS: usize>(first: __m256i, second: __m256i) -> (__m256i, _
 /// # Safety
 /// AVX2; so many bytes of the span lie inside the rows, all of it inside `x`.
 #[target_feature(enable = "avx2")]
-unsafe fn part_sums<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
+pub(in super::super) unsafe fn part_sums<
+    const BITS: usize,
+    const FP4: bool,
+    const BLOCKS: usize,
+>(
     rows: &Rows,
     span: usize,
     bytes: usize,
@@ -247,7 +269,7 @@ unsafe fn part_sums<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
         let part = unsafe { std::slice::from_raw_parts(row.add(at), bytes) };
         padded[..bytes].copy_from_slice(part);
     }
-    let rows = Rows { packed: padded.each_ref().map(|row| row.as_ptr()), next: rows.next };
+    let rows = Rows { packed: padded.each_ref().map(|row| row.as_ptr()), ..*rows };
     // SAFETY: the padded rows hold a whole span.
     unsafe { span_sums::<BITS, FP4, BLOCKS>(&rows, 0, x.add(span * SPAN)) }
 }

@@ -6,27 +6,27 @@
 )]
 
 mod attend;
-mod dot;
+pub(super) mod dot;
 mod elementwise;
 mod float;
 mod quantize;
-mod scales;
-mod tile;
-mod unpack;
+pub(super) mod scales;
+pub(super) mod tile;
+pub(super) mod unpack;
 
 use mlxk_format::QuantTensor;
 
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
 use crate::kv::PageHead;
 
-/// A vector register's worth of bytes, aligned as such.
+/// A cache line's worth of bytes, aligned as such: one vector register, or two.
 #[derive(Clone, Copy)]
-#[repr(align(32))]
-#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as a register")]
-pub(crate) struct Line([u8; 32]);
+#[repr(align(64))]
+#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as registers")]
+pub(crate) struct Line([u8; 64]);
 
 impl Line {
-    const ZERO: Self = Self([0; 32]);
+    pub(super) const ZERO: Self = Self([0; 64]);
 }
 
 /// Proof that this processor has AVX2, FMA and F16C.

@@ -9,14 +9,14 @@ use super::super::weight::{Floats, Scales};
 use super::unpack::{e4m3, e8m0};
 
 /// Groups that are turned at a time.
-pub(super) const GROUPS: usize = 4;
+pub(in super::super) const GROUPS: usize = 4;
 
 /// `[group][row]` values of a chunk of groups.
-pub(super) type Turned = [__m256; GROUPS];
+pub(in super::super) type Turned = [__m256; GROUPS];
 
 /// The first group of the chunk that is loaded for `group`: chunks overlap at the end of a row
 /// rather than reach past it.
-pub(super) fn chunk_start(group: usize, groups: usize) -> usize {
+pub(in super::super) fn chunk_start(group: usize, groups: usize) -> usize {
     group.min(groups.saturating_sub(GROUPS))
 }
 
@@ -27,7 +27,7 @@ pub(super) fn chunk_start(group: usize, groups: usize) -> usize {
 /// `start + GROUPS <= groups` unless `groups < GROUPS` and `start == 0`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn turn(
+pub(in super::super) unsafe fn turn(
     scales: &Scales<'_>,
     rows: &[usize; DOT_ROWS],
     groups: usize,
@@ -172,7 +172,7 @@ unsafe fn widen_four(values: Floats<'_>, first: usize, second: usize) -> __m256 
 /// AVX2 and F16C; eight values of `dtype` lie there.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn widen(dtype: Dtype, data: *const u8, at: usize) -> __m256 {
+pub(in super::super) unsafe fn widen(dtype: Dtype, data: *const u8, at: usize) -> __m256 {
     // SAFETY: by the caller's promise.
     unsafe {
         match dtype {
@@ -189,7 +189,7 @@ pub(super) unsafe fn widen(dtype: Dtype, data: *const u8, at: usize) -> __m256 {
 /// The transpose of an 8×8 matrix of 32-bit lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn transpose(m: [__m256; 8]) -> [__m256; 8] {
+pub(in super::super) fn transpose(m: [__m256; 8]) -> [__m256; 8] {
     let [a0, a1, a2, a3, a4, a5, a6, a7] = m;
     let (b0, b1) = (_mm256_unpacklo_ps(a0, a1), _mm256_unpackhi_ps(a0, a1));
     let (b2, b3) = (_mm256_unpacklo_ps(a2, a3), _mm256_unpackhi_ps(a2, a3));

@@ -12,19 +12,19 @@ use super::scales::{GROUPS, chunk_start, transpose, turn};
 use super::unpack::{CHUNK, chunk, nibbles};
 
 /// Vectors of eight rows in a tile.
-const PARTS: usize = TILE_ROWS / DOT_ROWS;
+pub(in super::super) const PARTS: usize = TILE_ROWS / DOT_ROWS;
 /// Activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 4;
 /// Steps of four columns in a span.
-const STEPS: usize = SPAN / 4;
+pub(in super::super) const STEPS: usize = SPAN / 4;
 /// Spans that are unpacked at a time, so that the bytes stay in the first-level cache.
-const SPANS: usize = 16;
+pub(in super::super) const SPANS: usize = 16;
 
 /// Unpacked weights and their scales for up to [`SPANS`] spans.
 struct Unpacked<'a> {
     /// `[spans][planes][STEPS][PARTS]` vectors.
     bytes: &'a [__m256i],
-    /// `[groups][PARTS][scale, bias][DOT_ROWS]`.
+    /// `[groups][scale, bias][PARTS][DOT_ROWS]`.
     scales: &'a [f32],
     /// Steps of a run of columns: half a span, or a quarter where blocks are that short. Unknown to
     /// the compiler, which would otherwise unroll the kernel's loop until nothing stays in registers.
@@ -53,7 +53,7 @@ pub(super) unsafe fn affine_tile(
     out.resize(rows.len() * TILE_ROWS, 0.0);
     // Codes of up to four bits lie in one plane of nibbles; those of fp4 reach 24.
     let planes = if w.bits <= 4 && !w.is_fp4() { 1 } else { 2 };
-    vectors.resize(SPANS * planes * STEPS * PARTS, Line::ZERO);
+    vectors.resize(SPANS * planes * STEPS, Line::ZERO);
     let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
     let blocks = SPAN / w.block();
     let spans = w.cols.div_ceil(SPAN);
@@ -66,7 +66,7 @@ pub(super) unsafe fn affine_tile(
                     std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
                 for span in spans.clone() {
                     let to = bytes.add((span - first) * planes * STEPS * PARTS + part);
-                    unpack_span(w, &index, span, to);
+                    unpack_span::<true>(w, &index, span, to);
                 }
             }
             let first_group = turn_scales(w, row, &spans, floats);
@@ -94,7 +94,7 @@ pub(super) unsafe fn affine_tile(
 /// Asks for the weights that are unpacked next: the spans from `span` on of the same rows, or the
 /// first spans of the next tile.
 #[target_feature(enable = "avx2")]
-fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
+pub(in super::super) fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
     let at = span * SPAN * w.bits / 8;
     let (row, at) = if at < w.row_bytes() { (row, at) } else { (row + TILE_ROWS, 0) };
     let bytes = (SPANS * SPAN * w.bits / 8).min(w.row_bytes() - at);
@@ -107,13 +107,19 @@ fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
 }
 
 /// Unpacks one span of eight rows to `[planes][STEPS]` vectors, [`PARTS`] apart: a step is four
-/// columns in the order of the activations.
+/// columns in the order of the activations. Codes of more than four bits go to two planes of nibbles
+/// where `SPLIT`.
 ///
 /// # Safety
 /// AVX2; the rows exist; there is room behind `to`.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn unpack_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize, to: *mut __m256i) {
+pub(in super::super) unsafe fn unpack_span<const SPLIT: bool>(
+    w: &Affine<'_>,
+    rows: &[usize; DOT_ROWS],
+    span: usize,
+    to: *mut __m256i,
+) {
     // SAFETY: by the caller's promise, here and below.
     unsafe {
         match (w.bits, w.is_fp4()) {
@@ -131,8 +137,8 @@ unsafe fn unpack_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize, to:
                 for (i, line) in transpose(packed_span(w, rows, span)).into_iter().enumerate() {
                     let (even, odd) = nibbles::<true>(_mm256_castps_si256(line));
                     let step = i / run * 2 * run + i % run;
-                    store_planes(to.add(step * PARTS), even);
-                    store_planes(to.add((step + run) * PARTS), odd);
+                    store::<SPLIT>(to.add(step * PARTS), even);
+                    store::<SPLIT>(to.add((step + run) * PARTS), odd);
                 }
             }
             (bits, _) => {
@@ -141,7 +147,7 @@ unsafe fn unpack_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize, to:
                     for (i, line) in transpose(lines).into_iter().enumerate() {
                         let line = _mm256_castps_si256(line);
                         let to = to.add((STEPS / 2 * half + i) * PARTS);
-                        if bits < 4 { *to = line } else { store_planes(to, line) }
+                        if bits < 4 { *to = line } else { store::<SPLIT>(to, line) }
                     }
                 }
             }
@@ -149,18 +155,22 @@ unsafe fn unpack_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize, to:
     }
 }
 
-/// Low and high nibbles to a plane each.
+/// The bytes as they are or, where `SPLIT`, low and high nibbles to a plane each.
 ///
 /// # Safety
-/// AVX2; `to` and the vector a plane further are there to be written.
+/// AVX2; `to` is there to be written, and where `SPLIT` the vector a plane further too.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn store_planes(to: *mut __m256i, bytes: __m256i) {
-    let (low, high) = nibbles::<false>(bytes);
+unsafe fn store<const SPLIT: bool>(to: *mut __m256i, bytes: __m256i) {
     // SAFETY: by the caller's promise.
     unsafe {
-        *to = low;
-        *to.add(STEPS * PARTS) = high;
+        if SPLIT {
+            let (low, high) = nibbles::<false>(bytes);
+            *to = low;
+            *to.add(STEPS * PARTS) = high;
+        } else {
+            *to = bytes;
+        }
     }
 }
 
@@ -215,12 +225,13 @@ unsafe fn chunk_lines(
     })
 }
 
-/// Turns the scales and biases of the groups in `spans` into `floats`; gives the first group.
+/// Turns the scales and biases of the groups in `spans` into `floats`, `[groups][scale,
+/// bias][PARTS][DOT_ROWS]`; gives the first group.
 ///
 /// # Safety
 /// AVX2, F16C; the rows exist.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn turn_scales(
+pub(in super::super) unsafe fn turn_scales(
     w: &Affine<'_>,
     row: usize,
     spans: &std::ops::Range<usize>,
@@ -229,7 +240,7 @@ unsafe fn turn_scales(
     let groups = w.groups();
     let first = spans.start * SPAN / w.group_size;
     let end = (spans.end * SPAN).div_ceil(w.group_size).min(groups);
-    floats.resize((end - first) * PARTS * 2 * 8, 0.0);
+    floats.resize((end - first) * 2 * TILE_ROWS, 0.0);
     for part in 0..PARTS {
         let rows = std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
         for chunk in (first..end).step_by(GROUPS) {
@@ -237,11 +248,12 @@ unsafe fn turn_scales(
             // SAFETY: the chunk lies inside the rows.
             let (scales, biases) = unsafe { turn(&w.scales, &rows, groups, start) };
             for group in chunk..(chunk + GROUPS).min(end) {
-                let to = &mut floats[((group - first) * PARTS + part) * 16..][..16];
-                // SAFETY: sixteen floats lie there.
+                let to = &mut floats[(group - first) * 2 * TILE_ROWS..][..2 * TILE_ROWS];
+                // SAFETY: scales and biases of all parts lie there.
                 unsafe {
-                    _mm256_storeu_ps(to.as_mut_ptr(), scales[group - start]);
-                    _mm256_storeu_ps(to.as_mut_ptr().add(8), biases[group - start]);
+                    let to = to.as_mut_ptr().add(part * DOT_ROWS);
+                    _mm256_storeu_ps(to, scales[group - start]);
+                    _mm256_storeu_ps(to.add(TILE_ROWS), biases[group - start]);
                 }
             }
         }
@@ -335,15 +347,15 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(
                     if column < tile.cols {
                         let block = column / x.block;
                         let group = column / tile.group_size - tile.first_group;
-                        let scales = tile.scales.as_ptr().add(group * PARTS * 2 * DOT_ROWS);
+                        let scales = tile.scales.as_ptr().add(group * 2 * TILE_ROWS);
                         for t in 0..T {
                             let at = rows[t] * x_blocks + block;
                             let x_scale = _mm256_set1_ps(*x.scale.as_ptr().add(at));
                             let x_sum = _mm256_set1_ps(*x.sum.as_ptr().add(at));
                             for part in 0..PARTS {
-                                let at = scales.add(2 * part * DOT_ROWS);
+                                let at = scales.add(part * DOT_ROWS);
                                 let scale = _mm256_loadu_ps(at);
-                                let bias = _mm256_loadu_ps(at.add(DOT_ROWS));
+                                let bias = _mm256_loadu_ps(at.add(TILE_ROWS));
                                 let dot = _mm256_cvtepi32_ps(dots[t][part]);
                                 let scale = _mm256_mul_ps(scale, x_scale);
                                 let sum = _mm256_fmadd_ps(dot, scale, acc[t][part]);

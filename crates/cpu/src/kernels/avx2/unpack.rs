@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::super::weight::FP4_CODES;
 
 /// Values that are unpacked at a time.
-pub(super) const CHUNK: usize = 32;
+pub(in super::super) const CHUNK: usize = 32;
 
 /// How the bytes of a chunk are turned into its values, for widths that do not divide a byte
 /// evenly (and 2, which takes the same way).
@@ -59,7 +59,7 @@ impl<const BITS: usize> Layout<BITS> {
 /// AVX2; `4 · BITS` bytes lie there, and no more are read.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn chunk<const BITS: usize>(from: *const u8) -> __m256i {
+pub(in super::super) unsafe fn chunk<const BITS: usize>(from: *const u8) -> __m256i {
     // SAFETY: by the caller's promise; loads end with the chunk, which has at least 16 bytes from
     // 4 bits on, 12 for 3 bits and 8 for 2.
     unsafe {
@@ -98,7 +98,7 @@ fn low_nibbles(bytes: __m128i) -> __m128i {
 /// their codes.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn nibbles<const FP4: bool>(packed: __m256i) -> (__m256i, __m256i) {
+pub(in super::super) fn nibbles<const FP4: bool>(packed: __m256i) -> (__m256i, __m256i) {
     let low = _mm256_set1_epi8(15);
     let even = _mm256_and_si256(packed, low);
     let odd = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low);
@@ -108,7 +108,7 @@ pub(super) fn nibbles<const FP4: bool>(packed: __m256i) -> (__m256i, __m256i) {
 /// The codes of E2M1 values, one per byte.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn fp4_codes(values: __m256i) -> __m256i {
+pub(in super::super) fn fp4_codes(values: __m256i) -> __m256i {
     // SAFETY: the table has sixteen bytes.
     let codes = unsafe { _mm_loadu_si128(FP4_CODES.as_ptr().cast()) };
     _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(codes), values)
@@ -120,7 +120,7 @@ pub(super) fn fp4_codes(values: __m256i) -> __m256i {
 /// too, because f16 has the wider exponent. NaN is the one that has to be made.
 #[inline]
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn e4m3(bytes: __m128i) -> __m256 {
+pub(in super::super) fn e4m3(bytes: __m128i) -> __m256 {
     let magnitude = _mm_and_si128(bytes, _mm_set1_epi16(0x7f));
     let sign = _mm_slli_epi16::<8>(_mm_and_si128(bytes, _mm_set1_epi16(0x80)));
     let nan = _mm_cmpeq_epi16(magnitude, _mm_set1_epi16(0x7f));
@@ -132,7 +132,7 @@ pub(super) fn e4m3(bytes: __m128i) -> __m256 {
 /// Eight E8M0 values, one per 32-bit lane, as f32.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn e8m0(bytes: __m256i) -> __m256 {
+pub(in super::super) fn e8m0(bytes: __m256i) -> __m256 {
     let power = _mm256_slli_epi32::<23>(bytes);
     // 2^-127 lies below the normal numbers; 255 is NaN, which as an exponent alone is infinity.
     let zero = _mm256_cmpeq_epi32(bytes, _mm256_setzero_si256());

@@ -1,0 +1,155 @@
+//! Sixteen weight rows times many activation rows: the tile of [`super::super::avx2::tile`], whose
+//! two vectors of a step are one here, with codes of every width in one plane.
+
+use std::arch::x86_64::*;
+
+use super::super::avx2::Line;
+use super::super::avx2::tile::{PARTS, SPANS, STEPS, prefetch, turn_scales, unpack_span};
+use super::super::{Affine, DOT_ROWS, QuantRows, SPAN, Scratch, TILE_ROWS};
+
+/// Activation rows that a kernel call keeps in registers.
+const TOKENS: usize = 8;
+
+/// Unpacked weights and their scales for up to [`SPANS`] spans.
+struct Unpacked<'a> {
+    /// `[spans][STEPS]`, each sixteen rows of four columns.
+    bytes: &'a [Line],
+    /// `[groups][scale, bias][TILE_ROWS]`.
+    scales: &'a [f32],
+    /// Steps of a block. Unknown to the compiler, so that it keeps the kernel's loop.
+    block_steps: usize,
+    spans: std::ops::Range<usize>,
+    /// Columns of the matrix and of a group.
+    cols: usize,
+    group_size: usize,
+    first_group: usize,
+}
+
+/// See [`super::super::Kernels::affine_tile`].
+///
+/// # Safety
+/// AVX-512 F, BW, VL, VNNI; the operands have the lengths that `w` and `x` state.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) unsafe fn affine_tile(
+    w: &Affine<'_>,
+    row: usize,
+    x: &QuantRows,
+    rows: &[usize],
+    scratch: &mut Scratch,
+) {
+    let Scratch { vectors, floats, out, .. } = scratch;
+    out.clear();
+    out.resize(rows.len() * TILE_ROWS, 0.0);
+    vectors.resize(SPANS * STEPS, Line::ZERO);
+    let blocks = SPAN / w.block();
+    let spans = w.cols.div_ceil(SPAN);
+    for first in (0..spans).step_by(SPANS) {
+        let spans = first..(first + SPANS).min(spans);
+        let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
+        // SAFETY: by the caller's promise; `vectors` has room for the spans.
+        unsafe {
+            for part in 0..PARTS {
+                let index: [usize; DOT_ROWS] =
+                    std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
+                for span in spans.clone() {
+                    let to = bytes.add((span - first) * STEPS * PARTS + part);
+                    unpack_span::<false>(w, &index, span, to);
+                }
+            }
+            let first_group = turn_scales(w, row, &spans, floats);
+            prefetch(w, row, spans.end);
+            let tile = Unpacked {
+                bytes: &vectors[..spans.len() * STEPS],
+                scales: floats,
+                block_steps: STEPS / blocks,
+                spans,
+                cols: w.cols,
+                group_size: w.group_size,
+                first_group,
+            };
+            for (rows, out) in rows.chunks(TOKENS).zip(out.chunks_mut(TOKENS * TILE_ROWS)) {
+                all_rows(&tile, x, rows, out);
+            }
+        }
+    }
+}
+
+/// Runs the kernel over up to [`TOKENS`] activation rows.
+///
+/// # Safety
+/// As for [`kernel`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn all_rows(tile: &Unpacked<'_>, x: &QuantRows, rows: &[usize], out: &mut [f32]) {
+    // SAFETY: by the caller's promise; `out` has a row of sixteen for each activation row.
+    unsafe {
+        match *rows {
+            [a, b, c, d, e, f, g, h] => kernel(tile, x, [a, b, c, d, e, f, g, h], out),
+            [a, b, c, d, e, f, g] => kernel(tile, x, [a, b, c, d, e, f, g], out),
+            [a, b, c, d, e, f] => kernel(tile, x, [a, b, c, d, e, f], out),
+            [a, b, c, d, e] => kernel(tile, x, [a, b, c, d, e], out),
+            [a, b, c, d] => kernel(tile, x, [a, b, c, d], out),
+            [a, b, c] => kernel(tile, x, [a, b, c], out),
+            [a, b] => kernel(tile, x, [a, b], out),
+            [a, ..] => kernel(tile, x, [a], out),
+            [] => {}
+        }
+    }
+}
+
+/// `out[t][i] += w[i] · x[rows[t]]` over the spans of the tile, for `T` activation rows.
+///
+/// # Safety
+/// AVX-512 VNNI; the tile is filled; the rows of `x` exist; `out` is `[T][TILE_ROWS]`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn kernel<const T: usize>(
+    tile: &Unpacked<'_>,
+    x: &QuantRows,
+    rows: [usize; T],
+    out: &mut [f32],
+) {
+    debug_assert!(out.len() == T * TILE_ROWS);
+    let x_blocks = x.blocks();
+    let blocks = STEPS / tile.block_steps;
+    // SAFETY: all offsets stay inside what the caller promises.
+    unsafe {
+        let out = out.as_mut_ptr();
+        let mut acc: [__m512; T] = std::array::from_fn(|t| _mm512_loadu_ps(out.add(t * TILE_ROWS)));
+        let x_rows = rows.map(|row| x.q.as_ptr().add(row * x.stride));
+        let mut weights: *const __m512i = tile.bytes.as_ptr().cast();
+        for span in tile.spans.clone() {
+            for block in 0..blocks {
+                let mut column = span * SPAN + block * tile.block_steps * 4;
+                let first = column;
+                let mut dots = [_mm512_setzero_si512(); T];
+                for _ in 0..tile.block_steps {
+                    let bytes = *weights;
+                    for (dot, x) in dots.iter_mut().zip(&x_rows) {
+                        let four = x.add(column).cast::<i32>().read_unaligned();
+                        *dot = _mm512_dpbusd_epi32(*dot, bytes, _mm512_set1_epi32(four));
+                    }
+                    weights = weights.add(1);
+                    column += 4;
+                }
+                if first >= tile.cols {
+                    continue;
+                }
+                let group = first / tile.group_size - tile.first_group;
+                let scales = tile.scales.as_ptr().add(group * 2 * TILE_ROWS);
+                let (scale, bias) =
+                    (_mm512_loadu_ps(scales), _mm512_loadu_ps(scales.add(TILE_ROWS)));
+                for t in 0..T {
+                    let at = rows[t] * x_blocks + first / x.block;
+                    let x_scale = _mm512_set1_ps(*x.scale.as_ptr().add(at));
+                    let x_sum = _mm512_set1_ps(*x.sum.as_ptr().add(at));
+                    let dot = _mm512_cvtepi32_ps(dots[t]);
+                    let sum = _mm512_fmadd_ps(dot, _mm512_mul_ps(scale, x_scale), acc[t]);
+                    acc[t] = _mm512_fmadd_ps(bias, x_sum, sum);
+                }
+            }
+        }
+        for (t, &acc) in acc.iter().enumerate() {
+            _mm512_storeu_ps(out.add(t * TILE_ROWS), acc);
+        }
+    }
+}
