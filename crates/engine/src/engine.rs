@@ -18,6 +18,7 @@ use mlxk_text::{ChatTemplate, TextError, Tokenizer};
 use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
 use crate::grammar::{Grammar, Grammars};
+use crate::lookup::MAX_DRAFT;
 use crate::plan::Needs;
 use crate::prompt_cache::{CacheAction, CacheJob};
 use crate::scheduler::{Limits, Scheduler};
@@ -94,13 +95,13 @@ impl Engine {
         let checkpoint = Checkpoint::open(&options.path)?;
         let defaults = SamplingDefaults::open(&options.path)?;
         let shape = mlxk_models::shape(&checkpoint)?;
-        let rows = options.prefill_chunk + options.max_sequences;
+        let rows = options.prefill_chunk + options.max_sequences + MAX_DRAFT;
         let plan = MemoryPlan::new(&Needs {
             shape: &shape,
             weights_bytes: checkpoint.size_bytes(),
             kv_value_bytes: if options.exact { 4 } else { 2 },
             rows,
-            outputs: options.max_sequences,
+            outputs: options.max_sequences + MAX_DRAFT,
             available_bytes: options.memory_bytes.or_else(memory::available_bytes),
             context: options.context,
         })?;
@@ -120,6 +121,7 @@ impl Engine {
             sequences: options.max_sequences,
             positions: plan.positions,
             kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
+            prompt_lookup: options.prompt_lookup,
         };
         let kv_bytes = Arc::new(AtomicU64::new(0));
         let scheduler = Scheduler::new(model, ops, limits, Arc::clone(&kv_bytes));

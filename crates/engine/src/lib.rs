@@ -14,6 +14,7 @@ mod error;
 mod event;
 mod generation;
 mod grammar;
+mod lookup;
 mod memory;
 mod options;
 pub mod perplexity;

@@ -21,6 +21,9 @@ pub struct LoadOptions {
     pub prefill_chunk: usize,
     /// Requests that are computed at once; more wait.
     pub max_sequences: usize,
+    /// Looks up in the text so far what may come next, and computes it along: the same answers, faster
+    /// where they repeat something. See `lookup`.
+    pub prompt_lookup: bool,
     /// Keeps what finished requests computed, for requests that begin alike.
     pub reuse_prefixes: bool,
     /// Bytes that the engine may take; what the system can give where `None`.
@@ -38,6 +41,7 @@ impl LoadOptions {
             context: None,
             prefill_chunk: 256,
             max_sequences: 16,
+            prompt_lookup: false,
             reuse_prefixes: true,
             memory_bytes: None,
         }

@@ -14,6 +14,7 @@ use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
 
 use crate::EngineError;
+use crate::lookup::MAX_DRAFT;
 use crate::prefix::PrefixCache;
 use crate::task::Task;
 
@@ -28,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) positions: usize,
     /// Of these, positions of sequences that are kept for later requests.
     pub(crate) kept_positions: usize,
+    /// Whether what may come next is looked up and computed along.
+    pub(crate) prompt_lookup: bool,
 }
 
 /// The owner of model, device and running requests.
@@ -51,6 +54,8 @@ struct Part {
     count: usize,
     /// Whether they are all that are pending, so that a token is drawn.
     draws: bool,
+    /// Tokens that may come after these, computed along.
+    draft: Vec<u32>,
 }
 
 impl Scheduler {
@@ -172,10 +177,28 @@ impl Scheduler {
             let count = if pending == 1 { 1 } else { pending.min(room) };
             room -= if pending == 1 { 0 } else { count };
             if count > 0 {
-                parts.push(Part { task, count, draws: count == pending });
+                parts.push(Part { task, count, draws: count == pending, draft: Vec::new() });
             }
         }
+        if self.limits.prompt_lookup {
+            self.draft(&mut parts);
+        }
         parts
+    }
+
+    /// Adds drafts to the parts that generate, as many as make a step of few rows no slower.
+    fn draft(&mut self, parts: &mut [Part]) {
+        let rows: usize = parts.iter().map(|part| part.count).sum();
+        let positions = self.active_positions() + self.kept.positions();
+        let mut room = MAX_DRAFT.saturating_sub(rows.saturating_sub(1));
+        for part in parts.iter_mut().filter(|part| part.draws && part.count == 1) {
+            // A draft may begin a page of its own.
+            if positions + PAGE_POSITIONS > self.limits.positions {
+                break;
+            }
+            part.draft = self.active[part.task].draft(room);
+            room -= part.draft.len();
+        }
     }
 
     /// Computes the parts and draws their tokens.
@@ -188,17 +211,26 @@ impl Scheduler {
             let task = &self.active[part.task];
             let sequence = task.sequence().expect("an active request has a sequence");
             batch.push(sequence, task.computed(), &task.pending()[..part.count], part.draws);
+            batch.extend(&part.draft);
         }
         let logits = self.model.forward(&mut *self.ops, &batch)?;
         let vocab_size = self.model.vocab_size();
-        let drawing = parts.iter().filter(|part| part.draws).count();
-        let logits = if drawing > 0 { self.ops.read(logits)? } else { &[] };
+        let drawing = parts.iter().any(|part| part.draws);
+        let logits = if drawing { self.ops.read(logits)? } else { &[] };
         let mut rows = logits.chunks_exact(vocab_size);
         for part in parts {
             let task = &mut self.active[part.task];
             task.advance(part.count);
-            if part.draws {
-                task.accept(rows.next().expect("every drawing part has a row of logits"));
+            if !part.draws {
+                continue;
+            }
+            let logits: Vec<&[f32]> = rows.by_ref().take(1 + part.draft.len()).collect();
+            task.accept_all(&logits, &part.draft);
+        }
+        for part in parts.iter().filter(|part| !part.draft.is_empty()) {
+            let task = &self.active[part.task];
+            if let Some(sequence) = task.sequence() {
+                self.ops.kv_truncate(sequence, task.computed());
             }
         }
         Ok(())

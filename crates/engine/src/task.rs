@@ -10,6 +10,7 @@ use mlxk_text::{Detokenizer, ReasoningParser, StopStrings, Tokenizer, Written};
 
 use crate::event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
 use crate::grammar::Grammar;
+use crate::lookup::Lookup;
 use crate::sampler::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
 use crate::{EngineError, SamplingParameters};
 
@@ -48,6 +49,9 @@ pub(crate) struct Task {
     computed: usize,
     sequence: Option<Sequence>,
     cached_tokens: usize,
+    lookup: Lookup,
+    drafted_tokens: usize,
+    accepted_tokens: usize,
     adjuster: Adjuster,
     sampler: Sampler,
     stop: StopStrings,
@@ -66,6 +70,9 @@ impl Task {
             computed: 0,
             sequence: None,
             cached_tokens: 0,
+            lookup: Lookup::new(),
+            drafted_tokens: 0,
+            accepted_tokens: 0,
             adjuster: Adjuster::default(),
             sampler: Sampler::new(order.sampling.clone()),
             stop: StopStrings::new(&order.stop),
@@ -136,8 +143,35 @@ impl Task {
         }
     }
 
+    /// What may come after the pending token, at most `most` tokens.
+    pub(crate) fn draft(&mut self, most: usize) -> Vec<u32> {
+        // The last token of an answer needs no logits after it.
+        let left = self.order.limit.0.saturating_sub(self.ids.len() + 1);
+        self.lookup.draft(&self.ids, most.min(left))
+    }
+
+    /// Draws the next tokens: one from the first row of logits, and one more from each row behind it
+    /// as long as `draft` has what was drawn.
+    pub(crate) fn accept_all(&mut self, rows: &[&[f32]], draft: &[u32]) {
+        let mut accepted = 0;
+        for (row, logits) in rows.iter().enumerate() {
+            self.accept(logits);
+            if self.ended || draft.get(row) != self.ids.last() {
+                break;
+            }
+            // Its key and value are in the cache already.
+            self.computed += 1;
+            accepted += 1;
+        }
+        if !draft.is_empty() {
+            self.lookup.learn(draft.len(), accepted);
+            self.drafted_tokens += draft.len();
+            self.accepted_tokens += accepted;
+        }
+    }
+
     /// Draws the next token from its logits, and ends the request where that is the last.
-    pub(crate) fn accept(&mut self, logits: &[f32]) {
+    fn accept(&mut self, logits: &[f32]) {
         if self.ended {
             return;
         }
@@ -265,6 +299,8 @@ impl Task {
             prompt_tokens: self.order.prompt.len(),
             cached_tokens: self.cached_tokens,
             completion_tokens: self.ids.len() - self.order.prompt.len(),
+            drafted_tokens: self.drafted_tokens,
+            accepted_tokens: self.accepted_tokens,
         };
         let between = |from: Option<Instant>, to: Option<Instant>| {
             from.zip(to).map_or(Duration::ZERO, |(from, to)| to.duration_since(from))

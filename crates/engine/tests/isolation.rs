@@ -42,11 +42,14 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
             prompts().iter().map(|(text, n)| answer(&engine, request(text, *n))).collect();
         assert!(expected.iter().any(|answer| answer.text.len() > 20));
         // Other threads, chunks and companions, and prefixes that are there already.
-        for (threads, prefill_chunk, max_sequences) in [(1, 256, 16), (2, 7, 3)] {
+        for (threads, prefill_chunk, max_sequences, prompt_lookup) in
+            [(1, 256, 16, false), (2, 7, 3, false), (1, 16, 3, true)]
+        {
             let options = LoadOptions {
                 threads: Some(threads),
                 prefill_chunk,
                 max_sequences,
+                prompt_lookup,
                 reuse_prefixes: true,
                 ..alone.clone()
             };
@@ -62,6 +65,29 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
             }
         }
     }
+}
+
+#[test]
+fn drafts_change_no_answer() {
+    let folder = checkpoint(Kind::Qwen2, Stored::Bits(4));
+    let plain = load(&without_reuse(&folder));
+    let drafting = load(&LoadOptions { prompt_lookup: true, ..without_reuse(&folder) });
+    let (mut drafted, mut accepted) = (0, 0);
+    for temperature in [0.0, 0.3] {
+        for (case, tokens) in [(0, 200), (1, 57), (2, 1), (3, 2)] {
+            let mut request = request(&"one two three, one two three, ".repeat(3 + case), tokens);
+            request.sampling.temperature = Some(temperature);
+            request.sampling.repetition_penalty = Some(0.8);
+            let expected = answer(&plain, request.clone());
+            assert_eq!(expected.usage.drafted_tokens, 0);
+            let found = answer(&drafting, request);
+            assert_eq!(found.essence(), expected.essence());
+            drafted += found.usage.drafted_tokens;
+            accepted += found.usage.accepted_tokens;
+        }
+    }
+    // Some were right, some were not: both are put to the test.
+    assert!(accepted > 50 && accepted < drafted, "{accepted} of {drafted}");
 }
 
 #[test]

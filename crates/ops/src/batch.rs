@@ -38,6 +38,15 @@ impl Batch {
         self.segments.push(Segment { sequence, start, rows });
     }
 
+    /// Continues the segment that was pushed last, whose output is wanted, by tokens whose logits are
+    /// all wanted too.
+    pub fn extend(&mut self, ids: &[u32]) {
+        let Some(segment) = self.segments.last_mut() else { return };
+        self.outputs.extend(segment.rows.end..segment.rows.end + ids.len());
+        segment.rows.end += ids.len();
+        self.ids.extend_from_slice(ids);
+    }
+
     /// Number of tokens.
     pub fn rows(&self) -> usize {
         self.ids.len()

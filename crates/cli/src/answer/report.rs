@@ -26,9 +26,15 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
         (
             "answer",
             format!(
-                "{} tokens{}",
+                "{} tokens{}{}",
                 usage.completion_tokens,
-                rate(timings.decode_tokens_per_second(usage))
+                rate(timings.decode_tokens_per_second(usage)),
+                match usage.drafted_tokens {
+                    0 => String::new(),
+                    drafted => {
+                        format!(", {} of {drafted} drafted ones taken", usage.accepted_tokens)
+                    }
+                }
             ),
         ),
         ("first token", format!("{} after the start", format::seconds(answer.first_text))),

@@ -16,6 +16,11 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "N", help_heading = "Engine")]
     pub ctx: Option<usize>,
 
+    /// Look up in the text so far what may come next and compute it along: the same answer, faster
+    /// where it repeats something, as edited code does
+    #[arg(long, help_heading = "Engine")]
+    pub prompt_lookup: bool,
+
     /// Fail where a model would have to be fetched or imported first
     #[arg(long, help_heading = "Engine")]
     pub no_pull: bool,
