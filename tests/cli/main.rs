@@ -7,6 +7,7 @@ mod common;
 mod errors;
 mod failures;
 mod interop;
+mod keep;
 mod models;
 mod perplexity;
 mod pull;

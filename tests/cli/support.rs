@@ -46,6 +46,8 @@ impl World {
         }
         command.env("HOME", self.home.path());
         command.env("XDG_DATA_HOME", self.home.path().join("data"));
+        command.env("XDG_CONFIG_HOME", self.home.path().join("config"));
+        command.env_remove("MLXK_CONFIG");
         command.env("HF_HUB_CACHE", self.cache());
         command.args(arguments);
         command

@@ -6,19 +6,64 @@ use anyhow::{Context, Result, bail};
 use mlxk_format::Mode;
 use mlxk_models::registry;
 
+use crate::process;
+
 const MODELS: &str = "docs/models.md";
+
+/// Pages that the binary writes itself.
+const REFERENCE: &str = "docs/reference";
+const REFERENCE_PAGES: [&str; 3] = ["cli.md", "config.md", "environment.md"];
+const README: &str = "README.md";
+/// What the README's table of commands lies between.
+const README_MARKS: [&str; 2] = ["<!-- commands -->\n", "<!-- /commands -->\n"];
 
 /// Writes the pages, or with `check` refuses those that are out of date.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let page = models();
-    if check {
-        let found = std::fs::read_to_string(MODELS).unwrap_or_default();
-        if found.replace("\r\n", "\n") != page {
-            bail!("{MODELS} is out of date; run `cargo xtask generate`");
-        }
-        return Ok(());
+    page(MODELS, &models(), check)?;
+    let folder = format!("target/{REFERENCE}");
+    process::run(
+        "cargo",
+        &["run", "--quiet", "--package", "mlxk-cli", "--", "reference", &folder],
+        &[],
+    )?;
+    std::fs::create_dir_all(REFERENCE).with_context(|| format!("Cannot make {REFERENCE}"))?;
+    for name in REFERENCE_PAGES {
+        let text = read(&format!("{folder}/{name}"))?;
+        page(&format!("{REFERENCE}/{name}"), &text, check)?;
     }
-    std::fs::write(MODELS, page).with_context(|| format!("Cannot write {MODELS}"))
+    let commands = read(&format!("{REFERENCE}/cli.md"))?;
+    page(README, &readme(&read(README)?, &commands)?, check)
+}
+
+/// Writes a page, or refuses it where it is out of date.
+fn page(path: &str, text: &str, check: bool) -> Result<()> {
+    if !check {
+        return std::fs::write(path, text).with_context(|| format!("Cannot write {path}"));
+    }
+    if std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n") != text {
+        bail!("{path} is out of date; run `cargo xtask generate`");
+    }
+    Ok(())
+}
+
+fn read(path: &str) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("Cannot read {path}"))?;
+    Ok(text.replace("\r\n", "\n"))
+}
+
+/// The README with the table of commands of the reference.
+fn readme(text: &str, reference: &str) -> Result<String> {
+    let [begin, end] = README_MARKS;
+    let (before, rest) =
+        text.split_once(begin).with_context(|| format!("No {begin}in {README}"))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("No {end}in {README}"))?;
+    let table: Vec<String> = reference
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.replace("](#", "](docs/reference/cli.md#"))
+        .collect();
+    Ok(format!("{before}{begin}{}\n{end}{after}", table.join("\n")))
 }
 
 /// What runs: architectures and quantizations.

@@ -8,7 +8,9 @@ use mlxk_hub::HubError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::config::ConfigError;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::printer;
 
 /// The version of the API that the envelopes follow.
 pub(crate) const API_VERSION: &str = "0.2.3";
@@ -53,17 +55,22 @@ pub(crate) struct WithData {
     pub data: Value,
 }
 
+impl WithData {
+    /// The error with its data.
+    pub(crate) fn wrap(error: anyhow::Error, data: Value) -> anyhow::Error {
+        Self { error, data }.into()
+    }
+}
+
 fn error_object(error: &anyhow::Error) -> Value {
     let mut object = Map::new();
     object.insert("type".into(), kind(error).into());
     object.insert("message".into(), format!("{error:#}").into());
-    if let Some(error) = error.downcast_ref::<HubError>() {
-        if let Some(matches) = error.candidates() {
-            object.insert("matches".into(), matches.into());
-        }
-        if let Some(hint) = error.hint() {
-            object.insert("hint".into(), hint.into());
-        }
+    if let Some(matches) = error.downcast_ref::<HubError>().and_then(HubError::candidates) {
+        object.insert("matches".into(), matches.into());
+    }
+    if let Some(hint) = printer::hint(error) {
+        object.insert("hint".into(), hint.into());
     }
     object.into()
 }
@@ -72,6 +79,8 @@ fn error_object(error: &anyhow::Error) -> Value {
 fn kind(error: &anyhow::Error) -> &'static str {
     if let Some(error) = error.downcast_ref::<HubError>() {
         error.kind()
+    } else if error.is::<ConfigError>() {
+        "ValidationError"
     } else if error.is::<UsageError>() {
         "CommandError"
     } else if error.is::<Interrupted>() {

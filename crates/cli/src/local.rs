@@ -18,6 +18,12 @@ const ASK_ABOVE_BYTES: u64 = 2_000_000_000;
 pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<Resolved> {
     let reference: Reference = name.parse()?;
     let locations = &context.settings.locations;
+    if let Reference::Name { name, revision: None } = &reference
+        && let Some(derived) = mlxk_hub::derived(name, locations)?
+    {
+        // Its own model may have to be fetched, under that one's name.
+        return Ok(find(&derived.from, pull, context)?.derived(derived));
+    }
     let resolution =
         mlxk_hub::resolve(&reference, Matching::Substring, &context.settings.pairs, locations)?;
     let resolved = match resolution {
@@ -44,7 +50,7 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
     let request = PullRequest {
         repo: missing.suggestion.clone(),
         revision: missing.revision.clone(),
-        options: PullOptions::default(),
+        options: PullOptions { workers: context.settings.pull_workers(), ..PullOptions::default() },
     };
     let hub = &context.settings.hub;
     let transfer = Transfer::new(How::People, &context.printer);

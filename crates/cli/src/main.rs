@@ -6,8 +6,11 @@
 
 mod answer;
 mod args;
+mod ask;
 mod chat;
 mod commands;
+mod config;
+mod env;
 mod exit;
 mod fetch;
 mod format;
@@ -16,6 +19,7 @@ mod json;
 mod local;
 mod memory;
 mod printer;
+mod reference;
 mod settings;
 mod terminal;
 mod transfer;
@@ -44,9 +48,15 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let settings = Settings::resolve();
+    let (settings, misconfigured) = Settings::resolve();
     let printer = Printer::new(settings.plain);
     let context = Context { started, settings, printer };
+    if let Some(error) = misconfigured
+        && !cli.command.as_ref().is_some_and(Command::needs_no_config)
+    {
+        let json = cli.command.as_ref().map_or(cli.json.then_some("version"), Command::json);
+        return ended(Err(error.into()), json, &context);
+    }
     let Some(command) = cli.command else {
         let json = cli.json.then_some("version");
         let result = match json {
@@ -63,9 +73,13 @@ fn main() -> ExitCode {
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Pull(args) => commands::pull::run(&args, &context),
         Command::Search(args) => commands::search::run(&args, &context),
+        Command::Rm(args) => commands::rm::run(&args, &context),
+        Command::Cp(args) => commands::cp::run(&args, &context),
+        Command::Config(args) => commands::config::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Man { folder } => commands::completions::man(&folder),
+        Command::Reference { folder } => reference::write(&folder),
     };
     ended(result, json, &context)
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mlxk_hub::{HubError, Reporter};
 
+use crate::config::ConfigError;
 use crate::interrupt;
+use crate::json::WithData;
 
 /// Work shorter than this shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -46,8 +48,9 @@ impl Printer {
 
     /// What ended the command, and what to do about it.
     pub(crate) fn error(&self, error: &anyhow::Error) {
+        let error = error.downcast_ref::<WithData>().map_or(error, |with| &with.error);
         self.note(format_args!("error: {error:#}"));
-        if let Some(hint) = error.downcast_ref::<HubError>().and_then(HubError::hint) {
+        if let Some(hint) = hint(error) {
             self.note(format_args!("hint: {hint}"));
         }
     }
@@ -56,6 +59,14 @@ impl Printer {
     pub(crate) fn progress(&self) -> Progress {
         Progress { terminal: self.terminal, state: RefCell::new(None) }
     }
+}
+
+/// What to do about an error.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return Some(error.hint().to_owned());
+    }
+    error.downcast_ref::<HubError>().and_then(HubError::hint)
 }
 
 /// Asks a Windows console to take escape sequences; older ones cannot.

@@ -1,8 +1,12 @@
-//! Where flags, environment and defaults meet. Nothing else reads the environment.
+//! Where flags, environment, configuration file and defaults meet. Nothing else reads the
+//! environment.
 
 use std::path::PathBuf;
 
-use mlxk_hub::{HubSettings, Locations, PairTable};
+use mlxk_hub::{HubSettings, Locations, PairTable, PullOptions};
+
+use crate::config::{Config, ConfigError};
+use crate::env;
 
 /// Resolved settings.
 pub(crate) struct Settings {
@@ -12,23 +16,37 @@ pub(crate) struct Settings {
     pub hub: HubSettings,
     /// Ollama's names for repositories.
     pub pairs: PairTable,
+    /// What the environment and the configuration file say.
+    pub config: Config,
     /// Whether output has no colours and other styles: `NO_COLOR` (<https://no-color.org>), or a
     /// terminal that has none.
     pub plain: bool,
 }
 
 impl Settings {
-    /// Reads the environment once.
-    pub(crate) fn resolve() -> Self {
+    /// Reads the environment and the configuration file once. Where they make no sense, the
+    /// settings are as if nothing were configured.
+    pub(crate) fn resolve() -> (Self, Option<ConfigError>) {
         let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("."));
-        let lookup = |name: &str| std::env::var(name).ok();
-        let plain = lookup("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || lookup("TERM").is_some_and(|value| value == "dumb");
-        Self {
-            locations: Locations::from_values(lookup, &home),
-            hub: HubSettings::from_values(lookup, &home),
-            pairs: PairTable::default(),
-            plain,
+        let (config, error) = match Config::load(env::read, &home) {
+            Ok(config) => (config, None),
+            Err(error) => (Config::empty(env::read, &home), Some(error)),
+        };
+        let plain = env::read(env::NO_COLOR).is_some()
+            || env::read(env::TERM).is_some_and(|value| value == "dumb");
+        let lookup = |name: &str| config.variable(name);
+        let mut pairs = PairTable::default();
+        for (pair, _) in &config.pairs {
+            pairs.insert(pair.clone());
         }
+        let mut locations = Locations::from_values(lookup, &home);
+        locations.python = config.text("python").map(PathBuf::from);
+        let hub = HubSettings::from_values(lookup, &home);
+        (Self { locations, hub, pairs, config, plain }, error)
+    }
+
+    /// Connections of a download, where no flag says how many.
+    pub(crate) fn pull_workers(&self) -> usize {
+        self.config.count("pull.workers").unwrap_or(PullOptions::default().workers)
     }
 }

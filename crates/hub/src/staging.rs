@@ -14,7 +14,7 @@ use crate::size::walk;
 use crate::store::{Origin, Store};
 use crate::{HubError, Reporter, Result};
 
-const PREFIX: &str = ".importing-";
+pub(crate) const PREFIX: &str = ".importing-";
 const LOCK_FILE: &str = ".lock";
 const POLL: Duration = Duration::from_millis(100);
 

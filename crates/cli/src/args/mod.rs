@@ -3,6 +3,7 @@
 mod answer;
 mod chat;
 mod engine;
+mod keep;
 mod perplexity;
 mod pull;
 mod run;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use chat::ChatArgs;
 pub(crate) use engine::EngineArgs;
+pub(crate) use keep::{ConfigArgs, CpArgs, RmArgs};
 pub(crate) use perplexity::PerplexityArgs;
 pub(crate) use pull::{PullArgs, SearchArgs};
 pub(crate) use run::RunArgs;
@@ -55,8 +57,14 @@ pub(crate) enum Command {
     Pull(PullArgs),
     /// Look for models on the hub
     Search(SearchArgs),
+    /// Remove models, single revisions, or what nobody uses
+    Rm(RmArgs),
+    /// Give a model a second name
+    Cp(CpArgs),
     /// Measure how well a model predicts a text, and what a quantization or mode costs
     Perplexity(PerplexityArgs),
+    /// Show which settings hold, and why
+    Config(ConfigArgs),
     /// Print the completion script of a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -69,9 +77,20 @@ pub(crate) enum Command {
         /// Where to
         folder: std::path::PathBuf,
     },
+    /// Write the reference pages into a folder
+    #[command(hide = true)]
+    Reference {
+        /// Where to
+        folder: std::path::PathBuf,
+    },
 }
 
 impl Command {
+    /// Whether it works without a configuration that makes sense.
+    pub(crate) fn needs_no_config(&self) -> bool {
+        matches!(self, Self::Completions { .. } | Self::Man { .. } | Self::Reference { .. })
+    }
+
     /// The name of the command where it prints an envelope of JSON.
     pub(crate) fn json(&self) -> Option<&'static str> {
         let (json, name) = match self {
@@ -79,11 +98,15 @@ impl Command {
             Self::Show(args) => (args.json, "show"),
             Self::Pull(args) => (args.json, "pull"),
             Self::Search(args) => (args.json, "search"),
+            Self::Rm(args) => (args.json, "rm"),
+            Self::Cp(args) => (args.json, "cp"),
+            Self::Config(args) => (args.json, "config"),
             Self::Run(_)
             | Self::Chat(_)
             | Self::Perplexity(_)
             | Self::Completions { .. }
-            | Self::Man { .. } => (false, ""),
+            | Self::Man { .. }
+            | Self::Reference { .. } => (false, ""),
         };
         json.then_some(name)
     }

@@ -18,9 +18,9 @@ pub(crate) struct PullArgs {
     #[arg(long)]
     pub all_files: bool,
 
-    /// Connections at once
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub workers: u8,
+    /// Connections at once [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: Option<u8>,
 
     /// Give a silent connection up after so many seconds [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]

@@ -22,7 +22,7 @@ Examples:
   mlxk run smollm2 --format schema.json --prompt-file question.txt
   mlxk run smollm2 --batch prompts.jsonl > answers.jsonl";
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(args_override_self = true, after_help = format!("{PROMPT_HELP}\n\n{MODELS}\n\n{EXAMPLES}"))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RunArgs {

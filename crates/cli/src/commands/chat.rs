@@ -9,9 +9,10 @@ pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStat
     answer::check(&args.answer)?;
     interrupt::listen()?;
     let resolved = local::find(&args.model, !args.answer.engine.no_pull, context)?;
-    let engine = answer::load(&args.answer.engine, &resolved.path, context)?;
+    let answer = args.answer.filled(resolved.overrides.clone(), &context.settings.config);
+    let engine = answer::load(&answer.engine, &resolved.path, context)?;
     let keep_history = !args.no_history;
-    let result = chat::start(&engine, &resolved.name, &args.answer, None, keep_history, context);
+    let result = chat::start(&engine, &resolved.name, &answer, None, keep_history, context);
     if interrupt::requested() {
         std::mem::forget(engine);
         return Err(Interrupted.into());

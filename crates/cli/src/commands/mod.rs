@@ -2,11 +2,14 @@
 
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod cp;
 pub(crate) mod list;
 pub(crate) mod load;
 pub(crate) mod perplexity;
 mod perplexity_report;
 pub(crate) mod pull;
+pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod show;

@@ -115,7 +115,7 @@ fn load_model(
     context: &Context,
 ) -> anyhow::Result<Engine> {
     let mut options = LoadOptions::new(&model.path);
-    options.threads = args.threads;
+    options.threads = args.threads.or(context.settings.config.threads());
     options.exact = exact;
     load::engine(&options, &format!("Loading {}", model.name), context)
 }

@@ -99,7 +99,7 @@ fn pull(
         options: PullOptions {
             all_files: args.all_files,
             force: args.force,
-            workers: args.workers.into(),
+            workers: args.workers.map_or_else(|| settings.pull_workers(), usize::from),
             part_bytes: u64::from(args.part_size.max(1)) << 10,
         },
     };

@@ -26,7 +26,7 @@ use std::ops::ControlFlow;
 use self::layout::RepoFolder;
 use crate::http::{Client, supervised};
 use crate::size::free_bytes;
-use crate::{HfCache, HubError, HubSettings, Kind, Locations, RepoId, Reporter, Resolved, Result};
+use crate::{HfCache, HubError, HubSettings, Locations, RepoId, Reporter, Resolved, Result};
 
 pub use self::plan::{Inspection, PlannedFile, PullPlan};
 pub use self::repair::{Repaired, repair};
@@ -64,7 +64,7 @@ impl Default for PullOptions {
 }
 
 /// What a pull did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pulled {
     /// The model as a reference would find it.
     pub resolved: Resolved,
@@ -112,13 +112,8 @@ pub fn pull(
         Ok((remote, files, Some((missing, config))))
     })?;
     let (remote, files, todo) = found;
-    let resolved = Resolved {
-        kind: Kind::HfCache,
-        path: folder.snapshot(&remote.commit),
-        name: request.repo.to_string(),
-        revision: Some(remote.commit.clone()),
-        changed: false,
-    };
+    let path = folder.snapshot(&remote.commit);
+    let resolved = Resolved::cached(request.repo.to_string(), path, remote.commit.clone());
     let Some((missing, config)) = todo else {
         return Ok(Pulled { resolved, already: true, fetched_bytes: 0 });
     };
@@ -159,13 +154,7 @@ fn already_here(request: &PullRequest, locations: &Locations) -> Result<Pulled> 
     };
     match snapshot.filter(|snapshot| layout::looks_whole(&snapshot.path)) {
         Some(snapshot) => Ok(Pulled {
-            resolved: Resolved {
-                kind: Kind::HfCache,
-                path: snapshot.path,
-                name: request.repo.to_string(),
-                revision: Some(snapshot.hash),
-                changed: false,
-            },
+            resolved: Resolved::cached(request.repo.to_string(), snapshot.path, snapshot.hash),
             already: true,
             fetched_bytes: 0,
         }),

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What to do for a reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PullTarget {
     /// Pull a repository.
     Repo {
@@ -32,6 +32,11 @@ pub fn pull_target(
         id: id.clone(),
         revision: revision.clone(),
     };
+    if let Reference::Name { name, revision: None } = reference
+        && let Some(derived) = crate::derived(name, locations)?
+    {
+        return pull_target(&derived.from.parse()?, pairs, locations);
+    }
     match reference {
         Reference::Repo { id, revision } => return Ok(repo(id, revision)),
         Reference::Short(name) => {

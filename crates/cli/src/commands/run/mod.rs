@@ -22,6 +22,9 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
     let batch = batch::read(args, context)?;
     let prompt = if batch.is_some() { None } else { prompt::collect(args, context)? };
     let resolved = local::find(&args.model, !args.answer.engine.no_pull, context)?;
+    let mut args = args.clone();
+    args.answer = args.answer.filled(resolved.overrides.clone(), &context.settings.config);
+    let args = &args;
     let engine = answer::load(&args.answer.engine, &resolved.path, context)?;
     let result = match (batch, prompt) {
         (Some(jobs), _) => batch::run(&engine, &resolved.name, &jobs, args, context),

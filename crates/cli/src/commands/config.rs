@@ -1,0 +1,142 @@
+//! `mlxk config`: which settings hold, and why.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use crate::args::ConfigArgs;
+use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT, PAIRS_EXAMPLE};
+use crate::config::{Config, Origin, Value};
+use crate::exit::ExitStatus;
+use crate::{Context, json};
+
+/// Prints the file's path and every setting, or writes the example.
+pub(crate) fn run(args: &ConfigArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let config = &context.settings.config;
+    if args.init {
+        init(config, args, context)?;
+    } else if args.json {
+        json::print("config", &as_json(config))?;
+    } else {
+        print(config)?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn print(config: &Config) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let missing = if config.path.exists() { "" } else { " (not there; `--init` writes one)" };
+    writeln!(out, "{}{missing}\n", config.path.display())?;
+    let rows: Vec<[String; 3]> = KEYS
+        .iter()
+        .map(|key| {
+            let set = config.settings.iter().find(|setting| setting.name == key.name);
+            match set {
+                Some(set) => [key.name.into(), set.value.to_string(), origin(set.origin)],
+                None => [key.name.into(), key.default.into(), "default".into()],
+            }
+        })
+        .chain(config.pairs.iter().map(|(pair, line)| {
+            let name = format!("{PAIRS}.\"{}\"", pair.ollama);
+            [name, pair.repo.to_string(), origin(Origin::Line(*line))]
+        }))
+        .collect();
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let (names, values) = (width(0), width(1));
+    for [name, value, origin] in &rows {
+        writeln!(out, "{name:names$}  {value:values$}  {origin}")?;
+    }
+    Ok(())
+}
+
+fn origin(origin: Origin) -> String {
+    match origin {
+        Origin::Variable(name) => name.to_owned(),
+        Origin::Line(line) => format!("line {line}"),
+    }
+}
+
+fn as_json(config: &Config) -> serde_json::Value {
+    let settings = KEYS.iter().map(|key| {
+        let set = config.settings.iter().find(|setting| setting.name == key.name);
+        let value = set.map(|set| match &set.value {
+            Value::Number(number) => json!(number),
+            Value::Count(count) => json!(count),
+            Value::Flag(flag) => json!(flag),
+            Value::Text(text) => json!(text),
+        });
+        json!({
+            "name": key.name,
+            "value": value,
+            "origin": match set.map(|set| set.origin) {
+                Some(Origin::Variable(_)) => "environment",
+                Some(Origin::Line(_)) => "file",
+                None => "default",
+            },
+            "variable": key.variable,
+            "line": match set.map(|set| set.origin) {
+                Some(Origin::Line(line)) => Some(line),
+                _ => None,
+            },
+        })
+    });
+    let pairs: serde_json::Map<_, _> = config
+        .pairs
+        .iter()
+        .map(|(pair, _)| (pair.ollama.clone(), pair.repo.to_string().into()))
+        .collect();
+    json!({
+        "path": config.path.display().to_string(),
+        "exists": config.path.exists(),
+        "settings": settings.collect::<Vec<_>>(),
+        "pairs": pairs,
+    })
+}
+
+/// Writes the example where no file is yet.
+fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result<()> {
+    let path = &config.path;
+    let cannot = || format!("Cannot write the configuration `{}`", path.display());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(cannot)?;
+    }
+    let mut file = match std::fs::File::options().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            anyhow::bail!("The configuration `{}` is there already", path.display());
+        }
+        other => other.with_context(cannot)?,
+    };
+    file.write_all(example().as_bytes()).with_context(cannot)?;
+    if args.json {
+        json::print("config", &json!({"path": path.display().to_string(), "created": true}))?;
+    } else {
+        context
+            .printer
+            .note(format_args!("Wrote {}; every setting in it is a comment", path.display()));
+    }
+    Ok(())
+}
+
+/// A file with every setting as a comment.
+pub(crate) fn example() -> String {
+    let mut text = String::from(
+        "# Settings of mlxk. A flag wins over an environment variable, that over this file.\n\
+         # `mlxk config` shows what holds.\n",
+    );
+    let mut table = "";
+    for key in KEYS {
+        let (own, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        if own != table {
+            table = own;
+            let _ = write!(text, "\n[{table}]\n");
+        }
+        let _ = write!(text, "\n# {} [default: {}]\n", key.about, key.default);
+        let _ = writeln!(text, "# {name} = {}", key.example);
+    }
+    let _ = write!(text, "\n[{PAIRS}]\n\n# {PAIRS_ABOUT}\n# {PAIRS_EXAMPLE}\n");
+    text
+}

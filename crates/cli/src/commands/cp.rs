@@ -1,0 +1,28 @@
+//! `mlxk cp MODEL NAME`: a second name for a model.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::args::CpArgs;
+use crate::exit::ExitStatus;
+use crate::{Context, json};
+
+/// Makes the name; no weights are copied.
+pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
+    let copied = mlxk_hub::copy(&args.source.parse()?, &args.name, pairs, locations)?;
+    let source = copied.source.base.as_ref().unwrap_or(&copied.source.name);
+    if args.json {
+        let data = json!({
+            "source": copied.source.name,
+            "target": copied.name,
+            "path": copied.path.display().to_string(),
+            "message": format!("`{}` stands for {source}", copied.name),
+        });
+        json::print("cp", &data)?;
+    } else {
+        writeln!(std::io::stdout().lock(), "{} now stands for {source}", copied.name)?;
+    }
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,216 @@
+//! `mlxk rm MODEL…`: removes models, and what nobody uses.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use mlxk_hub::{Freed, HubError, Removal, Unused, UnusedItem, UnusedKind, What};
+use serde_json::{Value, json};
+
+use crate::args::RmArgs;
+use crate::exit::ExitStatus;
+use crate::format::size;
+use crate::json::WithData;
+use crate::{Context, ask, json};
+
+/// Finds every model before the first one goes, so that a mistake in one name removes nothing.
+pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    if args.unused {
+        return unused(args, context);
+    }
+    let (locations, pairs) = (&context.settings.locations, &context.settings.pairs);
+    let mut removals: Vec<Removal> = Vec::new();
+    for text in &args.models {
+        let reference = text.parse()?;
+        let removal = mlxk_hub::find_removal(&reference, pairs, locations)?;
+        let is_new = removals.iter().all(|other| described(other) != described(&removal));
+        if is_new {
+            removals.push(removal);
+        }
+    }
+    for removal in &removals {
+        agree(removal, args, context)?;
+    }
+    let mut done = Vec::new();
+    for removal in &removals {
+        let freed = if args.dry_run { None } else { Some(removal.carry_out(args.force)?) };
+        if !args.json {
+            say(removal, freed)?;
+        }
+        done.push(data(removal, freed));
+    }
+    if args.json {
+        let data = if done.len() == 1 { done.remove(0) } else { json!({"models": done}) };
+        json::print("rm", &data)?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Asks where it has to be asked; an error says why nothing was removed.
+fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<()> {
+    let locks = removal.active_locks();
+    if !locks.is_empty() && !args.force && !args.dry_run {
+        let name = removal.name.clone();
+        let error = HubError::Locked { name, files: locks.clone() };
+        let mut data = data(removal, None);
+        data["action"] = "locks_present".into();
+        data["locks_detected"] = true.into();
+        let paths = locks.iter().map(|lock| lock.display().to_string());
+        data["lock_files"] = paths.collect::<Vec<_>>().into();
+        return Err(WithData::wrap(error.into(), data));
+    }
+    if !args.json {
+        for name in &removal.dependents {
+            context
+                .printer
+                .note(format_args!("`{name}` stands for {} and will lead nowhere", removal.name));
+        }
+    }
+    if args.force || args.dry_run {
+        return Ok(());
+    }
+    let name = || removal.name.clone();
+    if !args.json && ask::is_possible() {
+        let question = format!("Remove {} ({})?", described(removal), size(removal.bytes));
+        return if ask::agrees(question) {
+            Ok(())
+        } else {
+            Err(HubError::RemovalDeclined { name: name() }.into())
+        };
+    }
+    if removal.exact {
+        return Ok(());
+    }
+    let mut data = data(removal, None);
+    data["action"] = "requires_confirmation".into();
+    data["requires_confirmation"] = true.into();
+    data["matches"] = json!([removal.name]);
+    Err(WithData::wrap(HubError::NeedsConfirmation { name: name() }.into(), data))
+}
+
+/// What goes, in a few words.
+fn described(removal: &Removal) -> String {
+    let name = &removal.name;
+    match &removal.what {
+        What::Repository { revisions: 0 | 1 } => name.clone(),
+        What::Repository { revisions } => format!("{name} with its {revisions} revisions"),
+        What::Revision { hash, .. } => format!("{name}@{}", short(hash)),
+        What::Imported => format!("the imported model {name}"),
+        What::Derived => format!("the name {name}"),
+    }
+}
+
+fn say(removal: &Removal, freed: Option<Freed>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let what = described(removal);
+    match freed {
+        Some(freed) => writeln!(out, "Removed {what} ({} freed)", size(freed.bytes))?,
+        None => writeln!(out, "Would remove {what} ({})", size(removal.bytes))?,
+    }
+    Ok(())
+}
+
+fn data(removal: &Removal, freed: Option<Freed>) -> Value {
+    let action = if freed.is_some() { "deleted" } else { "dry_run" };
+    let done = if freed.is_some() { "Removed" } else { "Would remove" };
+    let mut data = json!({
+        "model": removal.name,
+        "action": action,
+        "message": format!("{done} {}", described(removal)),
+        "requires_confirmation": false,
+        "matches": [],
+        "lock_files_cleaned": freed.map_or(0, |freed| freed.lock_files),
+        "freed_bytes": freed.map_or(0, |freed| freed.bytes),
+    });
+    if freed.is_none() {
+        data["removable_bytes"] = removal.bytes.into();
+    }
+    if let What::Revision { hash, refs } = &removal.what {
+        data["commit_hash"] = hash.as_str().into();
+        data["refs"] = refs.as_slice().into();
+    }
+    data
+}
+
+/// Lists first; removes only what was listed.
+fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let found = mlxk_hub::unused(&context.settings.locations, SystemTime::now())?;
+    for name in &found.busy {
+        context.printer.note(format_args!("Another program is working on {name}: passed over"));
+    }
+    if !args.json {
+        list(&found, context)?;
+    }
+    if found.items.is_empty() && !args.json {
+        return Ok(ExitStatus::Success);
+    }
+    let wanted = !args.dry_run && !found.items.is_empty();
+    if wanted && !args.force {
+        let name = "what nobody uses".to_owned();
+        if !args.json && ask::is_possible() {
+            let question = format!("Remove all of it ({})?", size(found.bytes()));
+            if !ask::agrees(question) {
+                return Err(HubError::RemovalDeclined { name }.into());
+            }
+        } else {
+            let data = unused_data(&found, None, "requires_confirmation");
+            return Err(WithData::wrap(HubError::UnusedNeedsForce.into(), data));
+        }
+    }
+    let freed = if wanted { Some(found.remove()?) } else { None };
+    if args.json {
+        let action = if args.dry_run { "dry_run" } else { "deleted" };
+        json::print("rm", &unused_data(&found, freed, action))?;
+    } else if let Some(freed) = freed {
+        writeln!(std::io::stdout().lock(), "Removed all of it ({} freed)", size(freed))?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn list(found: &Unused, context: &Context) -> anyhow::Result<()> {
+    if found.items.is_empty() {
+        context.printer.note("Nothing in the cache is unused");
+        return Ok(());
+    }
+    let mut out = std::io::stdout().lock();
+    for UnusedItem { repo, kind, name, bytes, .. } in &found.items {
+        writeln!(out, "{:>10}  {:8}  {repo}  {}", size(*bytes), kind_name(*kind), short(name))?;
+    }
+    Ok(())
+}
+
+fn unused_data(found: &Unused, freed: Option<u64>, action: &str) -> Value {
+    let item = |item: &UnusedItem| {
+        json!({
+            "model": item.repo,
+            "kind": kind_name(item.kind),
+            "name": item.name,
+            "path": item.path.display().to_string(),
+            "bytes": item.bytes,
+        })
+    };
+    json!({
+        "model": null,
+        "action": action,
+        "message": format!("{} unused, {}", found.items.len(), size(found.bytes())),
+        "requires_confirmation": action == "requires_confirmation",
+        "matches": [],
+        "lock_files_cleaned": 0,
+        "freed_bytes": freed.unwrap_or(0),
+        "removable_bytes": found.bytes(),
+        "unused": found.items.iter().map(item).collect::<Vec<_>>(),
+        "busy": found.busy,
+    })
+}
+
+fn kind_name(kind: UnusedKind) -> &'static str {
+    match kind {
+        UnusedKind::Blob => "blob",
+        UnusedKind::Partial => "partial",
+        UnusedKind::Snapshot => "revision",
+    }
+}
+
+/// The first digits of a hash.
+fn short(name: &str) -> String {
+    name.chars().take(12).collect()
+}

@@ -1,0 +1,212 @@
+//! From a reference to what shall be removed. Broken models are found too: they above all want to
+//! be removed.
+
+use super::{Place, Removal, What, repo, tree_bytes};
+use crate::cache::{CachedRepo, folders};
+use crate::near::near;
+use crate::repo_id::DEFAULT_ORG;
+use crate::{
+    Alias, HfCache, HubError, Locations, PairTable, Reference, Result, Store, StoredModel,
+    derived_names,
+};
+
+/// Something with a name that can be removed.
+struct Candidate {
+    name: String,
+    place: Place,
+    what: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Repository,
+    Imported,
+    Derived,
+}
+
+/// Finds what `reference` means among the models that may be removed. Reads folders, removes
+/// nothing.
+pub fn find_removal(
+    reference: &Reference,
+    pairs: &PairTable,
+    locations: &Locations,
+) -> Result<Removal> {
+    let search = Search { locations, candidates: candidates(locations)? };
+    match reference {
+        Reference::Name { name, revision } => search.name(name, revision.as_deref()),
+        Reference::Repo { id, revision } => search.repo(&id.to_string(), revision.as_deref()),
+        Reference::Short(name) => match pairs.repo(name) {
+            Some(id) => search.repo(&id.to_string(), None),
+            None => Err(search.nothing(name)),
+        },
+        Reference::Pypi(spec) => {
+            let name = spec.to_string();
+            search.imported(&name, |model| {
+                model.origin.as_ref().is_some_and(|origin| origin.is_from(spec))
+            })
+        }
+        Reference::Ollama(_) => {
+            let source = reference.to_string();
+            search.imported(&source, |model| {
+                model.origin.as_ref().is_some_and(|origin| origin.source == source)
+            })
+        }
+        Reference::Folder(path) | Reference::Gguf(path) => {
+            Err(HubError::NotOurs { path: path.clone() })
+        }
+    }
+}
+
+fn candidates(locations: &Locations) -> Result<Vec<Candidate>> {
+    let mut found = Vec::new();
+    let root = locations.models_dir();
+    let stored = folders(&root).map_err(HubError::io("read the folder of imported models"))?;
+    for (name, path) in stored {
+        if !name.starts_with('.') {
+            found.push(Candidate { name, place: Place::Store(path), what: Kind::Imported });
+        }
+    }
+    for name in derived_names(locations) {
+        if let Some(path) = crate::derived::path_of(&root, &name) {
+            found.push(Candidate { name, place: Place::Store(path), what: Kind::Derived });
+        }
+    }
+    for repo in HfCache::new(&locations.hf_hub_cache).repos()? {
+        let name = repo.id.to_string();
+        found.push(Candidate { name, place: Place::Cache(repo), what: Kind::Repository });
+    }
+    Ok(found)
+}
+
+struct Search<'a> {
+    locations: &'a Locations,
+    candidates: Vec<Candidate>,
+}
+
+impl Search<'_> {
+    fn name(&self, name: &str, revision: Option<&str>) -> Result<Removal> {
+        let in_default_org = format!("{DEFAULT_ORG}/{name}");
+        let exact =
+            self.candidates.iter().find(|candidate| candidate.name == name).or_else(|| {
+                self.candidates.iter().find(|candidate| candidate.name == in_default_org)
+            });
+        if let Some(candidate) = exact {
+            return self.removal(candidate, revision, true);
+        }
+        if let Some(alias) = Alias::find(name)
+            && let Ok(removal) = self.imported(name, |model| {
+                model.origin.as_ref().is_some_and(|origin| origin.is_from(&alias.spec()))
+            })
+        {
+            return Ok(removal);
+        }
+        let lower = name.to_lowercase();
+        // Each looser than the one before.
+        let tiers: [&dyn Fn(&str) -> bool; 3] = [
+            &|full| short_of(full) == name,
+            &|full| short_of(full).to_lowercase() == lower,
+            &|full| full.to_lowercase().contains(&lower),
+        ];
+        for fits in tiers {
+            let found: Vec<_> =
+                self.candidates.iter().filter(|candidate| fits(&candidate.name)).collect();
+            match found.as_slice() {
+                [] => {}
+                [candidate] => return self.removal(candidate, revision, false),
+                several => {
+                    let candidates = several.iter().map(|found| found.name.clone()).collect();
+                    return Err(HubError::Ambiguous { name: name.to_owned(), candidates });
+                }
+            }
+        }
+        Err(self.nothing(name))
+    }
+
+    fn repo(&self, full: &str, revision: Option<&str>) -> Result<Removal> {
+        let repos = || self.candidates.iter().filter(|found| found.what == Kind::Repository);
+        let exact = repos().find(|candidate| candidate.name == full);
+        let loose = || repos().find(|candidate| candidate.name.eq_ignore_ascii_case(full));
+        match exact.or_else(loose) {
+            Some(candidate) => self.removal(candidate, revision, candidate.name == full),
+            None => Err(self.nothing(full)),
+        }
+    }
+
+    /// The newest import that `is_it`.
+    fn imported(&self, name: &str, is_it: impl Fn(&StoredModel) -> bool) -> Result<Removal> {
+        let models = Store::new(self.locations).models()?;
+        let newest = models
+            .iter()
+            .filter(|model| is_it(model))
+            .max_by_key(|model| model.origin.as_ref().map(|origin| origin.imported_unix_s));
+        let Some(model) = newest else { return Err(self.nothing(name)) };
+        self.removal(
+            &Candidate {
+                name: model.name.clone(),
+                place: Place::Store(model.path.clone()),
+                what: Kind::Imported,
+            },
+            None,
+            true,
+        )
+    }
+
+    fn removal(
+        &self,
+        candidate: &Candidate,
+        revision: Option<&str>,
+        exact: bool,
+    ) -> Result<Removal> {
+        let name = candidate.name.clone();
+        let (what, bytes) = match (&candidate.place, revision) {
+            (Place::Cache(repo), Some(revision)) => revision_of(repo, revision)?,
+            (Place::Cache(repo), None) => {
+                let revisions = repo.snapshots().len();
+                (What::Repository { revisions }, tree_bytes(&repo.folder))
+            }
+            (Place::Store(_), Some(revision)) => {
+                return Err(HubError::NoRevisions { name, revision: revision.to_owned() });
+            }
+            (Place::Store(path), None) if candidate.what == Kind::Derived => {
+                (What::Derived, tree_bytes(path))
+            }
+            (Place::Store(path), None) => (What::Imported, tree_bytes(path)),
+        };
+        let dependents = match what {
+            What::Revision { .. } => Vec::new(),
+            _ => crate::derived::dependents(&name, self.locations),
+        };
+        Ok(Removal { name, what, exact, bytes, dependents, place: candidate.place.clone() })
+    }
+
+    fn nothing(&self, name: &str) -> HubError {
+        let names = self.candidates.iter().map(|candidate| candidate.name.as_str());
+        HubError::NothingToRemove { name: name.to_owned(), near: near(name, names) }
+    }
+}
+
+/// A revision by branch, tag or hash; also one of which only the ref is left.
+fn revision_of(repo: &CachedRepo, revision: &str) -> Result<(What, u64)> {
+    let refs = repo.refs();
+    let hash = match repo.snapshot(Some(revision))? {
+        Some(snapshot) => snapshot.hash,
+        None => match refs.get(revision).or_else(|| refs.get(&format!("refs/{revision}"))) {
+            Some(hash) => hash.clone(),
+            None => {
+                return Err(HubError::RevisionNotHere {
+                    name: repo.id.to_string(),
+                    revision: revision.to_owned(),
+                    available: repo.snapshots().into_iter().map(|found| found.hash).collect(),
+                });
+            }
+        },
+    };
+    let names = refs.iter().filter(|(_, target)| **target == hash);
+    let refs = names.map(|(name, _)| name.clone()).collect();
+    let bytes = repo::revision_bytes(repo, &hash);
+    Ok((What::Revision { hash, refs }, bytes))
+}
+
+fn short_of(full: &str) -> &str {
+    full.rsplit_once('/').map_or(full, |(_, short)| short)
+}

@@ -1,0 +1,71 @@
+//! The lock files of a repository, `.locks/models--org--name/*.lock`, which every program that
+//! downloads into the cache holds while it does. A lock file that nobody holds is litter.
+
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
+
+use crate::cache::CachedRepo;
+use crate::size::walk;
+use crate::{HubError, Result};
+
+/// The locks of one repository, held by us as far as nobody else does.
+pub(super) struct Locks {
+    folder: Option<PathBuf>,
+    files: usize,
+    /// Held by another program.
+    pub held: Vec<PathBuf>,
+    guards: Vec<std::fs::File>,
+}
+
+impl Locks {
+    /// Takes every lock that is free.
+    pub(super) fn of(repo: &CachedRepo) -> Self {
+        let folder = folder_of(&repo.folder);
+        let mut locks = Self { folder, files: 0, held: Vec::new(), guards: Vec::new() };
+        let Some(folder) = &locks.folder else { return locks };
+        // Never through a link: the locks behind it are another cache's.
+        if super::is_link(folder) || folder.parent().is_some_and(super::is_link) {
+            return locks;
+        }
+        for entry in walk(folder) {
+            if entry.is_link {
+                continue;
+            }
+            locks.files += 1;
+            let Ok(file) = std::fs::OpenOptions::new().read(true).write(true).open(&entry.path)
+            else {
+                continue;
+            };
+            match file.try_lock() {
+                Ok(()) => locks.guards.push(file),
+                Err(TryLockError::WouldBlock) => locks.held.push(entry.path),
+                // A disk that knows no locks: nobody can hold one there.
+                Err(TryLockError::Error(_)) => {}
+            }
+        }
+        locks.held.sort();
+        locks
+    }
+
+    /// The same; an error where another program holds one, unless `force` says to go on.
+    pub(super) fn claim(repo: &CachedRepo, force: bool) -> Result<Self> {
+        let locks = Self::of(repo);
+        if locks.held.is_empty() || force {
+            return Ok(locks);
+        }
+        Err(HubError::Locked { name: repo.id.to_string(), files: locks.held })
+    }
+
+    /// Removes the lock files with their folder, and says how many there were.
+    pub(super) fn remove(self) -> Result<usize> {
+        drop(self.guards);
+        if let Some(folder) = &self.folder {
+            super::remove_tree(folder).map_err(super::failed())?;
+        }
+        Ok(self.files)
+    }
+}
+
+fn folder_of(repo: &Path) -> Option<PathBuf> {
+    Some(repo.parent()?.join(".locks").join(repo.file_name()?))
+}

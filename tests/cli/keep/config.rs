@@ -1,0 +1,84 @@
+//! `mlxk config`, and that what it shows is what holds.
+
+use serde_json::Value;
+
+use super::transcript;
+use crate::support::{World, streams};
+
+#[test]
+fn from_nothing_to_a_file() {
+    let world = World::new();
+    let commands: [&[&str]; 5] = [
+        &["config"],
+        &["config", "--init"],
+        &["config", "--init"],
+        &["config", "--init", "--json"],
+        &["config"],
+    ];
+    insta::assert_snapshot!("config", transcript(&world, &commands));
+    let path = world.home.path().join("config/mlxk/config.toml");
+    // Every setting of the example holds when its comment sign goes.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let uncommented: Vec<String> = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting) if setting.contains(" = ") => setting.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    std::fs::write(&path, uncommented.join("\n")).unwrap();
+    insta::assert_snapshot!("config_full", transcript(&world, &[&["config"]]));
+}
+
+#[test]
+fn the_environment_wins_and_is_named() {
+    let world = World::new();
+    let folder = world.home.path().join("config/mlxk");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = "offline = true\n[defaults]\nctx = 100\nthreads = 2\n[pairs]\n\"a:b\" = \"org/B\"\n";
+    std::fs::write(folder.join("config.toml"), text).unwrap();
+    let assert =
+        world.mlxk(&["config", "--json"]).env("MLXK_CTX", "200").env("MLXK_TOP_K", "").assert();
+    let envelope: Value = serde_json::from_str(&streams(&assert.success()).0).unwrap();
+    let data = &envelope["data"];
+    let found = |name: &str| {
+        let settings = data["settings"].as_array().unwrap();
+        let setting = settings.iter().find(|setting| setting["name"] == name).unwrap();
+        (setting["value"].clone(), setting["origin"].clone(), setting["line"].clone())
+    };
+    assert_eq!(found("offline"), (true.into(), "file".into(), 1.into()));
+    assert_eq!(found("defaults.ctx"), (200.into(), "environment".into(), Value::Null));
+    assert_eq!(found("defaults.threads"), (2.into(), "file".into(), 4.into()));
+    assert_eq!(found("defaults.top_k"), (Value::Null, "default".into(), Value::Null));
+    assert_eq!(data["pairs"]["a:b"], "org/B");
+    // Offline holds, and the pair too.
+    let (_, stderr) = streams(&world.mlxk(&["run", "a:b", "Hi"]).assert().code(1));
+    assert!(stderr.contains("org/B"), "{stderr}");
+}
+
+#[test]
+fn a_file_that_makes_no_sense_stops_every_command() {
+    let world = World::new();
+    let path = world.home.path().join("config.toml");
+    std::fs::write(&path, "\n[defaults]\ntemprature = 1\n").unwrap();
+    for words in [&["list"][..], &["run", "x", "Hi"], &["config"], &[]] {
+        let assert = world.mlxk(words).env("MLXK_CONFIG", &path).assert().code(1);
+        let (stdout, stderr) = streams(&assert);
+        assert_eq!(stdout, "", "{words:?}");
+        assert!(
+            stderr.contains("config.toml`, line 3, has an unknown key `defaults.temprature`"),
+            "{stderr}"
+        );
+        assert!(stderr.contains("hint: "), "{stderr}");
+    }
+    let assert = world.mlxk(&["list", "--json"]).env("MLXK_CONFIG", &path).assert().code(1);
+    let envelope: Value = serde_json::from_str(&streams(&assert).0).unwrap();
+    assert_eq!(envelope["error"]["type"], "ValidationError");
+    world.mlxk(&["--help"]).env("MLXK_CONFIG", &path).assert().success();
+    world.mlxk(&["completions", "bash"]).env("MLXK_CONFIG", &path).assert().success();
+    let assert = world.mlxk(&["list"]).env("MLXK_CONFIG", "/no/such.toml").assert().code(1);
+    assert!(streams(&assert).1.contains("`/no/such.toml`, which `MLXK_CONFIG` names"));
+    let assert = world.mlxk(&["list"]).env("MLXK_THREADS", "some").assert().code(1);
+    let expected = "The variable `MLXK_THREADS` is `some`, which is not a whole number from 1 on";
+    assert!(streams(&assert).1.contains(expected));
+}
