@@ -213,6 +213,14 @@ pub enum HubError {
         /// Whether trying again may help.
         passing: bool,
     },
+    /// A server whose certificate or encryption is not accepted.
+    #[error("The certificate or encryption of `{host}` is not accepted: {problem}")]
+    Untrusted {
+        /// The server.
+        host: String,
+        /// Why not.
+        problem: String,
+    },
     /// A server went silent.
     #[error("The server `{host}` has sent nothing for {seconds} seconds")]
     Stalled {
@@ -470,6 +478,9 @@ impl HubError {
                  where this one stopped"
                     .into()
             }
+            Self::Untrusted { .. } => "Where a company's proxy reads along, set `SSL_CERT_FILE` to \
+                                       a file of its certificates (PEM)"
+                .into(),
             Self::RedirectLoop { .. } | Self::BadAnswer { .. } => {
                 "Try again later; if `HF_ENDPOINT` is set, check that a hub is there".into()
             }
@@ -572,6 +583,7 @@ impl HubError {
             | Self::NoRoom { .. }
             | Self::DamagedDownload { .. }
             | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::Stalled { .. }
             | Self::RedirectLoop { .. }
             | Self::BadAnswer { .. }

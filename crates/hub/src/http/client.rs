@@ -35,6 +35,8 @@ struct Shared {
     stall_timeout: Duration,
     retry_pause: Duration,
     cancelled: AtomicBool,
+    /// Whether any server has ever answered.
+    answered: AtomicBool,
     notes: Mutex<Option<OnNote>>,
 }
 
@@ -88,6 +90,7 @@ impl Client {
                 stall_timeout: settings.stall_timeout,
                 retry_pause: settings.retry_pause,
                 cancelled: AtomicBool::new(false),
+                answered: AtomicBool::new(false),
                 notes: Mutex::new(None),
             }),
         })
@@ -127,6 +130,11 @@ impl Client {
     /// Whether [`cancel`](Self::cancel) was called.
     pub(crate) fn cancelled(&self) -> bool {
         self.shared.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Whether there is a network at all, as far as this client knows.
+    pub(super) fn was_answered(&self) -> bool {
+        self.shared.answered.load(Ordering::Relaxed)
     }
 
     /// Who learns what the user may want to know.
@@ -183,6 +191,7 @@ impl Client {
         let mut url = request.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let inner = self.exchange(request, &url)?;
+            self.shared.answered.store(true, Ordering::Relaxed);
             let response = Response::new(url, inner);
             if !matches!(response.status(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);

@@ -8,6 +8,7 @@ use super::{Client, Request, Response, Subject};
 use crate::HubError;
 
 const MAX_MESSAGE_BYTES: u64 = 16 << 10;
+const NO_SUCH_HOST: &str = "there is no host of that name";
 const MAX_MESSAGE_CHARS: usize = 300;
 
 /// An address without its query, which may hold a signature.
@@ -30,17 +31,17 @@ pub(super) fn transport(url: &str, error: ureq::Error, stall: Duration) -> HubEr
             unreachable("it does not answer".to_owned(), true)
         }
         ureq::Error::Timeout(_) => HubError::Stalled { host, seconds: stall.as_secs().max(1) },
-        ureq::Error::HostNotFound => unreachable("there is no host of that name".to_owned(), true),
+        ureq::Error::HostNotFound => unreachable(NO_SUCH_HOST.to_owned(), true),
         ureq::Error::ConnectProxyFailed(problem) => {
             unreachable(format!("the proxy refused: {problem}"), false)
         }
         // What goes wrong inside TLS arrives as invalid data.
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            unreachable(format!("its certificate or encryption is not accepted: {error}"), false)
+            HubError::Untrusted { host, problem: error.to_string() }
         }
         ureq::Error::Io(error) => unreachable(io_problem(&error), true),
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
-            unreachable(format!("its certificate or encryption is not accepted: {error}"), false)
+            HubError::Untrusted { host, problem: error.to_string() }
         }
         error => unreachable(error.to_string(), false),
     }
@@ -53,6 +54,13 @@ fn io_problem(error: &std::io::Error) -> String {
         | std::io::ErrorKind::ConnectionAborted
         | std::io::ErrorKind::BrokenPipe
         | std::io::ErrorKind::UnexpectedEof => "the connection broke off".to_owned(),
+        // As the systems' own resolvers put it.
+        _ if ["lookup address information", "No such host is known"]
+            .iter()
+            .any(|words| error.to_string().contains(words)) =>
+        {
+            NO_SUCH_HOST.to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -7,6 +7,8 @@ use super::Client;
 use crate::{HubError, Result};
 
 const MAX_TRIES: u32 = 6;
+/// Where nobody has ever answered, there is probably no network.
+const MAX_FIRST_TRIES: u32 = 3;
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// Whoever asks for more is told to come back later.
 const MAX_ASKED: Duration = Duration::from_mins(2);
@@ -44,7 +46,8 @@ impl<'a> Tries<'a> {
             return Err(HubError::Cancelled);
         }
         self.failed += 1;
-        if self.failed >= MAX_TRIES || asked.is_some_and(|t| t > MAX_ASKED) {
+        let most = if self.client.was_answered() { MAX_TRIES } else { MAX_FIRST_TRIES };
+        if self.failed >= most || asked.is_some_and(|t| t > MAX_ASKED) {
             return Err(error);
         }
         let pause = asked.unwrap_or_else(|| self.growing());
