@@ -126,7 +126,7 @@ fn the_hub_itself_may_fail_and_redirect_in_circles() {
     scene.assert_whole(&scene.pull(NAME).unwrap().resolved.path);
     assert!(scene.hub.faults_are_over());
     let scene = Scene::new();
-    scene.hub.fault_resolve(WEIGHTS, Fault::RedirectLoop, 20);
+    scene.hub.fault_resolve(WEIGHTS, Fault::RedirectLoop, 1000);
     let error = scene.pull(NAME).unwrap_err();
     assert!(error.to_string().contains("redirects in a circle"), "{error}");
     let scene = Scene::new();
