@@ -48,7 +48,7 @@ pub use locations::Locations;
 pub use pairs::{Pair, PairTable};
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,
-    Repaired, pull, pull_target, repair,
+    Repaired, Suspects, pull, pull_target, repair,
 };
 pub use reference::{PypiSpec, Reference};
 pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused};

@@ -232,7 +232,7 @@ fn readable_by_all(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn has_size(path: &Path, size_bytes: u64) -> bool {
+pub(super) fn has_size(path: &Path, size_bytes: u64) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == size_bytes)
 }
 

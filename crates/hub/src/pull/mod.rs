@@ -29,7 +29,7 @@ use crate::size::free_bytes;
 use crate::{HfCache, HubError, HubSettings, Locations, RepoId, Reporter, Resolved, Result};
 
 pub use self::plan::{Inspection, PlannedFile, PullPlan};
-pub use self::repair::{Repaired, repair};
+pub use self::repair::{Repaired, Suspects, repair};
 pub use self::target::{PullTarget, pull_target};
 
 /// What to pull.

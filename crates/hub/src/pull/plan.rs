@@ -128,3 +128,46 @@ impl PullPlan {
 fn problem(text: &str) -> Inspection {
     Inspection { problem: Some(text.to_owned()), ..Inspection::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::RepoId;
+    use crate::pull::remote::Check;
+
+    #[test]
+    fn no_room_is_told_with_the_numbers() {
+        let file = |name: &str, size_bytes| RemoteFile {
+            name: name.to_owned(),
+            size_bytes,
+            etag: name.len().to_string(),
+            check: Check::SizeOnly,
+        };
+        let files = [file("config.json", 1000), file("model.safetensors", 5_000_000_000)];
+        let remote = Remote {
+            repo: RepoId::parse("org/Big").unwrap(),
+            revision: "main".into(),
+            commit: "0".repeat(40),
+            files: files.to_vec(),
+        };
+        let missing = [Missing { file: files[1].clone(), bytes: 4_000_000_000 }];
+        let plan = |config, free| {
+            let seen = |_: &Value, weights| {
+                assert_eq!(weights, 5_000_000_000);
+                Inspection::default()
+            };
+            PullPlan::new(&remote, &files, &missing, config, free, Path::new("/hub"), &seen)
+        };
+        let config = json!({"model_type": "llama"});
+        plan(config.clone(), 4_000_000_000).check().unwrap();
+        let error = plan(config, 1_500_000_000).check().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Downloading `org/Big` needs 4.0 GB free in `/hub`, and there is 1.5 GB"
+        );
+        let error = plan(Value::Null, u64::MAX).check().unwrap_err();
+        assert!(matches!(error, HubError::WillNotRun { .. }), "{error}");
+    }
+}

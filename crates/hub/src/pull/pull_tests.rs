@@ -323,18 +323,23 @@ fn repair_fetches_what_is_damaged_and_nothing_else() {
     fs_err::remove_file(blobs.join(git_sha1(b"{}"))).unwrap();
     scene.hub.reset_counts();
     let commit = pulled.resolved.revision.clone().unwrap();
-    let repair_files = |files: &[String]| {
+    let repaired = |suspects: Suspects<'_>| {
         let id = RepoId::parse(NAME).unwrap();
         let (locations, settings) = (&scene.home.locations, &scene.settings);
-        repair(&id, &commit, files, locations, settings, &scene.options, &Quiet)
+        repair(&id, &commit, suspects, locations, settings, &scene.options, &Quiet).unwrap()
     };
-    let one = repair_files(&["tokenizer.json".into()]).unwrap();
-    assert_eq!((one.files, one.fetched_bytes), (vec!["tokenizer.json".into()], 20_000));
-    let rest = repair_files(&[]).unwrap();
-    assert_eq!(rest.files, ["README.md", "extra/notes.json", "model-00001-of-00002.safetensors"]);
-    assert_eq!(rest.fetched_bytes, 100_002);
+    // What is missing or has another size is seen at once; a flipped byte is not.
+    let first = repaired(Suspects::Files(&["config.json".into(), "nosuch".into()]));
+    assert_eq!(first.files, ["README.md", "extra/notes.json", "tokenizer.json"]);
+    assert_eq!(first.fetched_bytes, 20_002);
+    let second = repaired(Suspects::Files(&["model-00001-of-00002.safetensors".into()]));
+    assert_eq!(second.files, ["model-00001-of-00002.safetensors"]);
+    assert_eq!(second.fetched_bytes, 100_000);
     scene.assert_whole(snapshot);
-    assert_eq!(repair_files(&[]).unwrap(), Repaired::default());
-    let error = repair_files(&["nosuch".into()]).unwrap_err();
-    assert!(matches!(error, HubError::NoSuchFile { .. }), "{error}");
+    assert_eq!(repaired(Suspects::Everything), Repaired::default());
+    let mut damaged = bytes(30_001, 3);
+    damaged[0] ^= 1;
+    fs_err::write(blobs.join(sha256(&bytes(30_001, 3))), damaged).unwrap();
+    assert_eq!(repaired(Suspects::Everything).fetched_bytes, 30_001);
+    scene.assert_whole(snapshot);
 }

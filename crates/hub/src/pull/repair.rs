@@ -1,6 +1,6 @@
 //! Fetches again what is damaged or missing in a snapshot, and nothing else.
 
-use super::layout::{RepoFolder, exists};
+use super::layout::{RepoFolder, exists, has_size};
 use super::remote::{self, RemoteFile};
 use super::verify::mismatch;
 use super::{PullOptions, choose, download};
@@ -17,13 +17,22 @@ pub struct Repaired {
     pub fetched_bytes: u64,
 }
 
-/// Checks `files` of a snapshot, or where that is empty all that a runner needs and all that is
-/// there, against the sizes and hashes that the hub has for the commit `commit`; fetches what does
-/// not agree.
+/// Which files a repair reads in full and compares with their hashes.
+#[derive(Clone, Copy, Debug)]
+pub enum Suspects<'a> {
+    /// These, where the hub has them.
+    Files(&'a [String]),
+    /// All.
+    Everything,
+}
+
+/// Compares a snapshot with what the hub has for its commit, and fetches what does not agree:
+/// files that a runner needs and that are missing or have another size, and suspects whose content
+/// has another hash.
 pub fn repair(
     repo: &RepoId,
     commit: &str,
-    files: &[String],
+    suspects: Suspects<'_>,
     locations: &Locations,
     settings: &HubSettings,
     options: &PullOptions,
@@ -39,24 +48,19 @@ pub fn repair(
         let remote = remote::look_up(&client, repo, Some(commit))?;
         let snapshot = folder.snapshot(&remote.commit);
         let needed = choose::choose(remote.files.clone(), false);
-        let wanted: Vec<RemoteFile> = match files {
-            [] => {
-                let there = |file: &&RemoteFile| {
-                    needed.contains(file) || exists(&snapshot.join(&file.name))
-                };
-                remote.files.iter().filter(there).cloned().collect()
-            }
-            files => {
-                let find = |name: &String| {
-                    let found = remote.files.iter().find(|file| file.name == *name).cloned();
-                    found.ok_or_else(|| HubError::NoSuchFile {
-                        name: repo.to_string(),
-                        file: name.clone(),
-                    })
-                };
-                files.iter().map(find).collect::<Result<_>>()?
-            }
+        let is_suspect = |file: &RemoteFile| match suspects {
+            Suspects::Files(names) => names.contains(&file.name),
+            Suspects::Everything => true,
         };
+        let wanted: Vec<RemoteFile> = remote
+            .files
+            .iter()
+            .filter(|file| needed.contains(file) || exists(&snapshot.join(&file.name)))
+            .filter(|file| {
+                is_suspect(file) || !has_size(&snapshot.join(&file.name), file.size_bytes)
+            })
+            .cloned()
+            .collect();
         folder.prepare()?;
         let _lock = folder.lock(&client, tell)?;
         tell.stage(format!("Checking {repo}"));
