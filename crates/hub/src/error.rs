@@ -60,9 +60,11 @@ pub enum HubError {
         candidates: Vec<String>,
     },
     /// A revision was asked of a model that has none.
-    #[error("The imported model `{name}` has no revisions, so `@{revision}` means nothing")]
+    #[error("The {what} `{name}` has no revisions, so `@{revision}` means nothing")]
     NoRevisions {
-        /// The imported model.
+        /// What kind of model it is.
+        what: &'static str,
+        /// Its name.
         name: String,
         /// What was asked for.
         revision: String,
@@ -88,6 +90,14 @@ pub enum HubError {
         path: PathBuf,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// A workspace is not what it should be.
+    #[error("The workspace `{}` has no content hash: {problem}", path.display())]
+    BadWorkspace {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// Offline mode forbids the download.
     #[error("The model `{name}` has to be downloaded, and offline mode is on")]
@@ -439,6 +449,9 @@ impl HubError {
             Self::BadPath { .. } => "A checkpoint folder holds `config.json`, the weights and the \
                                      tokenizer"
                 .into(),
+            Self::BadWorkspace { .. } => {
+                "Put the file in order, or remove it, and try again".into()
+            }
             Self::Offline { .. } => "Unset `HF_HUB_OFFLINE`, or `offline` in the configuration, to allow downloads".into(),
             Self::NoPip { .. } => "Install Python 3 with pip (`python3 -m ensurepip` adds pip), \
                                    or name the interpreter in `MLXK_PYTHON`"
@@ -552,9 +565,10 @@ impl HubError {
     /// A word for the kind of failure, as MLX-Knife's JSON API has it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BadReference { .. } | Self::BadSetting { .. } | Self::WillNotRun { .. } => {
-                "ValidationError"
-            }
+            Self::BadReference { .. }
+            | Self::BadSetting { .. }
+            | Self::BadWorkspace { .. }
+            | Self::WillNotRun { .. } => "ValidationError",
             Self::NotFound { .. }
             | Self::Nowhere { .. }
             | Self::UnknownPair { .. }

@@ -74,10 +74,13 @@ const CONTEXT_KEYS: [&str; 7] = [
     "n_ctx",
 ];
 
-/// All models on this machine: the imported ones, then the cached ones, each by name. A cached
+/// All models on this machine: workspaces, imported ones, cached ones, each by name. A cached
 /// repository that is incomplete is listed with its [`problem`](ModelInfo::problem).
 pub fn list(locations: &Locations) -> Result<Vec<ModelInfo>> {
     let mut found: Vec<ModelInfo> = Vec::new();
+    for workspace in crate::workspace::workspaces(locations)? {
+        found.push(ModelInfo::of_folder(workspace.name, Kind::Workspace, workspace.path));
+    }
     for model in Store::new(locations).models()? {
         found.push(ModelInfo::of_folder(model.name, Kind::Imported, model.path));
     }

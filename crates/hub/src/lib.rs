@@ -36,6 +36,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod wheel;
+pub mod workspace;
 
 pub use aliases::{ALIASES, Alias};
 pub use cache::{CachedRepo, HfCache, Snapshot};

@@ -9,6 +9,8 @@ pub struct Locations {
     pub hf_hub_cache: PathBuf,
     /// Our own data folder; imported models lie in its `models`.
     pub data_dir: PathBuf,
+    /// The folder of the user's own workspaces, where one is set.
+    pub workspace_home: Option<PathBuf>,
     /// Whether the network is off limits.
     pub offline: bool,
     /// The Python interpreter for `pypi:` models; `None` looks for one on the search path.
@@ -61,6 +63,7 @@ impl Locations {
         Self {
             hf_hub_cache,
             data_dir: data_root.join("mlxk"),
+            workspace_home: folder("MLXK_WORKSPACE_HOME"),
             offline: value("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
             python: None,
         }

@@ -20,6 +20,8 @@ pub enum Kind {
     HfCache,
     /// An imported model.
     Imported,
+    /// A workspace, called by its name.
+    Workspace,
     /// A folder given by its path.
     Folder,
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cache::CachedRepo;
 use crate::near::near;
 use crate::store::{SourceFile, StoredModel, as_model_name};
+use crate::workspace::{Workspace, is_checkpoint, workspaces};
 use crate::{
     Alias, HfCache, HubError, ImportPlan, ImportSource, Kind, Locations, Matching, NotLocal,
     Overrides, PairTable, PypiSpec, Reference, RepoId, Resolution, Resolved, Result, Snapshot,
@@ -28,9 +29,17 @@ pub fn resolve(
             other => other,
         });
     }
-    let search = Search { reference, locations, store: Store::new(locations).models()? };
+    let search = Search {
+        reference,
+        locations,
+        workspaces: workspaces(locations)?,
+        store: Store::new(locations).models()?,
+    };
     match reference {
         Reference::Name { name, revision } => match Alias::find(name) {
+            _ if search.workspaces.iter().any(|workspace| workspace.name == *name) => {
+                search.bare_name(name, revision.as_deref(), matching)
+            }
             Some(alias) if revision.is_none() => Ok(search.package(&alias.spec())),
             _ => search.bare_name(name, revision.as_deref(), matching),
         },
@@ -52,6 +61,7 @@ pub fn resolve(
 struct Search<'a> {
     reference: &'a Reference,
     locations: &'a Locations,
+    workspaces: Vec<Workspace>,
     store: Vec<StoredModel>,
 }
 
@@ -61,6 +71,9 @@ impl Search<'_> {
     }
 
     fn bare_name(&self, name: &str, revision: Option<&str>, how: Matching) -> Result<Resolution> {
+        if let Some(workspace) = self.workspaces.iter().find(|workspace| workspace.name == name) {
+            return self.workspace(workspace, revision);
+        }
         if let Some(model) = self.store.iter().find(|model| model.name == name) {
             return self.imported(model, revision);
         }
@@ -95,26 +108,38 @@ impl Search<'_> {
         repos: &[CachedRepo],
         fits: impl Fn(&str) -> bool,
     ) -> Result<Option<Resolution>> {
+        let workspaces: Vec<_> =
+            self.workspaces.iter().filter(|workspace| fits(&workspace.name)).collect();
         let models: Vec<_> = self.store.iter().filter(|model| fits(&model.name)).collect();
         let repos: Vec<_> = repos
             .iter()
             .filter(|repo| fits(&repo.id.to_string()))
             .filter(|repo| repo.snapshots().iter().any(Snapshot::has_config))
             .collect();
-        Ok(match (models.as_slice(), repos.as_slice()) {
-            ([], []) => None,
-            ([model], []) => Some(self.imported(model, revision)?),
-            ([], [repo]) => Some(self.cached(repo, revision)?),
+        Ok(match (workspaces.as_slice(), models.as_slice(), repos.as_slice()) {
+            ([], [], []) => None,
+            ([workspace], [], []) => Some(self.workspace(workspace, revision)?),
+            ([], [model], []) => Some(self.imported(model, revision)?),
+            ([], [], [repo]) => Some(self.cached(repo, revision)?),
             _ => {
+                let own = workspaces.iter().map(|workspace| workspace.name.clone());
                 let stored = models.iter().map(|model| model.name.clone());
                 let cached = repos.iter().map(|repo| repo.id.to_string());
-                let candidates = stored.chain(cached).collect();
+                let candidates = own.chain(stored).chain(cached).collect();
                 return Err(HubError::Ambiguous { name: name.to_owned(), candidates });
             }
         })
     }
 
     fn repo(&self, id: &RepoId, revision: Option<&str>, how: Matching) -> Result<Resolution> {
+        // `ORG/NAME` below the folder of workspaces, as other tools lay them out.
+        let written = self.locations.workspace_home.as_ref().map(|home| {
+            let path = id.to_string().split('/').fold(home.clone(), |path, part| path.join(part));
+            Workspace { name: id.to_string(), path }
+        });
+        if let Some(workspace) = written.filter(|workspace| is_checkpoint(&workspace.path)) {
+            return self.workspace(&workspace, revision);
+        }
         let repos = self.repos()?;
         if let Some(repo) = repos.iter().find(|repo| repo.id == *id) {
             return self.cached(repo, revision);
@@ -147,9 +172,31 @@ impl Search<'_> {
         Ok(Resolution::Local(Resolved { changed, ..resolved }))
     }
 
+    fn workspace(&self, workspace: &Workspace, revision: Option<&str>) -> Result<Resolution> {
+        if let Some(revision) = revision {
+            return Err(HubError::NoRevisions {
+                what: "workspace",
+                name: workspace.name.clone(),
+                revision: revision.to_owned(),
+            });
+        }
+        let absolute = std::path::absolute(&workspace.path);
+        Ok(Resolution::Local(Resolved {
+            kind: Kind::Workspace,
+            path: absolute.map_err(HubError::io("make the path absolute"))?,
+            name: workspace.name.clone(),
+            revision: None,
+            changed: !matches!(self.reference, Reference::Name { name, .. } if *name == workspace.name)
+                && !matches!(self.reference, Reference::Repo { id, .. } if id.to_string() == workspace.name),
+            base: None,
+            overrides: Overrides::default(),
+        }))
+    }
+
     fn imported(&self, model: &StoredModel, revision: Option<&str>) -> Result<Resolution> {
         if let Some(revision) = revision {
             return Err(HubError::NoRevisions {
+                what: "imported model",
                 name: model.name.clone(),
                 revision: revision.to_owned(),
             });
@@ -244,7 +291,8 @@ impl Search<'_> {
         repos: &[CachedRepo],
     ) -> Resolution {
         let ids: Vec<String> = repos.iter().map(|repo| repo.id.to_string()).collect();
-        let stored = self.store.iter().map(|model| model.name.as_str());
+        let own = self.workspaces.iter().map(|workspace| workspace.name.as_str());
+        let stored = own.chain(self.store.iter().map(|model| model.name.as_str()));
         let aliases = crate::ALIASES.iter().map(|alias| alias.name);
         let derived = crate::derived_names(self.locations);
         let mut names: Vec<&str> = stored

@@ -220,3 +220,36 @@ fn a_snapshot_without_config_is_incomplete() {
     fixture.set_ref("org/m", "main", A);
     assert_eq!(outcome(&fixture, "org/m", Matching::Exact), "pull org/m (broken)");
 }
+
+#[test]
+fn workspaces_come_first_and_are_found_by_a_part_of_their_name() {
+    let mut fixture = full_house();
+    let home = fixture.path().join("work");
+    for name in ["tiny-model", "my-llama", "our-llama", "me/Private", "smollm2"] {
+        fs_err::create_dir_all(home.join(name)).unwrap();
+        fs_err::write(home.join(name).join("config.json"), "{}").unwrap();
+    }
+    fixture.locations.workspace_home = Some(home.clone());
+    let path = |text| match find(&fixture, text, Matching::Substring).unwrap() {
+        Resolution::Local(found) => (found.kind, found.path),
+        other => panic!("{other:?}"),
+    };
+    for name in ["tiny-model", "me/Private", "my-llama", "smollm2"] {
+        assert_eq!(path(name), (Kind::Workspace, home.join(name)), "{name}");
+    }
+    assert_eq!(path("y-llam"), (Kind::Workspace, home.join("my-llama")));
+    assert_eq!(path("gpt2").0, Kind::HfCache);
+    for (text, expected) in [
+        ("MY-LLAMA", "my-llama (changed)"),
+        ("r-llama", "our-llama (changed)"),
+        (
+            "llama",
+            "The model name `llama` fits 3 models: `my-llama`, `our-llama`, \
+             `mlx-community/Llama-3.2-1B-Instruct-4bit`",
+        ),
+        ("my-llama@main", "The workspace `my-llama` has no revisions, so `@main` means nothing"),
+    ] {
+        assert_eq!(outcome(&fixture, text, Matching::Substring), expected, "{text}");
+    }
+    assert_eq!(outcome(&fixture, "y-llam", Matching::Exact), "pull mlx-community/y-llam");
+}

@@ -33,6 +33,7 @@ impl Fixture {
         let locations = Locations {
             hf_hub_cache: folder.path().join("hub"),
             data_dir: folder.path().join("data"),
+            workspace_home: None,
             offline: false,
             python: None,
         };

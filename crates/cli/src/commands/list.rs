@@ -47,6 +47,7 @@ fn row(model: &ModelInfo) -> [String; 7] {
     let source = match model.kind {
         Kind::HfCache => "cache",
         Kind::Imported => "import",
+        Kind::Workspace => "workspace",
         Kind::Folder => "folder",
     };
     let short = |hash: &String| hash.chars().take(7).collect();

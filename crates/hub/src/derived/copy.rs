@@ -58,7 +58,7 @@ fn reference_to(resolved: &Resolved, source: &Reference) -> String {
         (Kind::HfCache, Some(revision)) => format!("{}@{revision}", resolved.name),
         (Kind::HfCache, None) if !resolved.name.contains('/') => format!("hf:{}", resolved.name),
         (Kind::HfCache | Kind::Imported, _) => resolved.name.clone(),
-        (Kind::Folder, _) => resolved.path.display().to_string(),
+        (Kind::Workspace | Kind::Folder, _) => resolved.path.display().to_string(),
     }
 }
 
@@ -89,6 +89,10 @@ fn check_name(name: &str, locations: &Locations) -> Result<()> {
     let stored = stored.map_err(HubError::io("read the folder of imported models"))?;
     if stored.iter().any(|(other, _)| is_it(other)) {
         return taken("an imported model".into());
+    }
+    let workspaces = crate::workspace::workspaces(locations)?;
+    if workspaces.iter().any(|workspace| is_it(&workspace.name)) {
+        return taken("a workspace".into());
     }
     let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
     match repos.iter().find(|repo| is_it(repo.id.name()) || is_it(&repo.id.to_string())) {

@@ -5,6 +5,7 @@ use super::{Place, Removal, What, repo, tree_bytes};
 use crate::cache::{CachedRepo, folders};
 use crate::near::near;
 use crate::repo_id::DEFAULT_ORG;
+use crate::workspace::{Workspace, workspaces};
 use crate::{
     Alias, HfCache, HubError, Locations, PairTable, Reference, Result, Store, StoredModel,
     derived_names,
@@ -85,12 +86,16 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn name(&self, name: &str, revision: Option<&str>) -> Result<Removal> {
-        let in_default_org = format!("{DEFAULT_ORG}/{name}");
-        let exact =
-            self.candidates.iter().find(|candidate| candidate.name == name).or_else(|| {
-                self.candidates.iter().find(|candidate| candidate.name == in_default_org)
-            });
-        if let Some(candidate) = exact {
+        let named = |full: &str| self.candidates.iter().find(|candidate| candidate.name == full);
+        if let Some(candidate) = named(name) {
+            return self.removal(candidate, revision, true);
+        }
+        let workspaces = workspaces(self.locations)?;
+        // Everywhere else the name means the workspace, so here it cannot mean anything else.
+        if let Some(workspace) = workspaces.iter().find(|workspace| workspace.name == name) {
+            return Err(HubError::NotOurs { path: workspace.path.clone() });
+        }
+        if let Some(candidate) = named(&format!("{DEFAULT_ORG}/{name}")) {
             return self.removal(candidate, revision, true);
         }
         if let Some(alias) = Alias::find(name)
@@ -119,7 +124,11 @@ impl Search<'_> {
                 }
             }
         }
-        Err(self.nothing(name))
+        let fits = |found: &&Workspace| found.name.to_lowercase().contains(&lower);
+        match workspaces.iter().find(fits) {
+            Some(workspace) => Err(HubError::NotOurs { path: workspace.path.clone() }),
+            None => Err(self.nothing(name)),
+        }
     }
 
     fn repo(&self, full: &str, revision: Option<&str>) -> Result<Removal> {
@@ -165,7 +174,11 @@ impl Search<'_> {
                 (What::Repository { revisions }, tree_bytes(&repo.folder))
             }
             (Place::Store(_), Some(revision)) => {
-                return Err(HubError::NoRevisions { name, revision: revision.to_owned() });
+                return Err(HubError::NoRevisions {
+                    what: if candidate.what == Kind::Derived { "name" } else { "imported model" },
+                    name,
+                    revision: revision.to_owned(),
+                });
             }
             (Place::Store(path), None) if candidate.what == Kind::Derived => {
                 (What::Derived, tree_bytes(path))

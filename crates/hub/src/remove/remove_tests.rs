@@ -78,6 +78,23 @@ fn names_are_found_strictly_and_loosely() {
 }
 
 #[test]
+fn workspaces_are_their_owners() {
+    let mut fixture = Fixture::new();
+    let home = fixture.path().join("workspaces");
+    for name in ["Alpha-4bit", "own"] {
+        fs_err::create_dir_all(home.join(name)).unwrap();
+        fs_err::write(home.join(name).join("config.json"), "{}").unwrap();
+    }
+    fixture.locations.workspace_home = Some(home.clone());
+    fixture.cached("mlx-community/Alpha-4bit", &[A]);
+    for text in ["own", "ow", "Alpha-4bit"] {
+        assert_eq!(find(&fixture, text).unwrap_err().kind(), "workspace_model", "{text}");
+    }
+    remove(&fixture, "mlx-community/Alpha-4bit");
+    assert!(home.join("Alpha-4bit/config.json").exists());
+}
+
+#[test]
 fn a_repository_goes_with_all_that_belongs_to_it() {
     for layout in LAYOUTS {
         let fixture = Fixture::new();

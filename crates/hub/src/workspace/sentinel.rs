@@ -1,0 +1,195 @@
+//! `.mlxk_workspace.json`: the file that makes a folder a managed workspace.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::content::{Content, DEFAULT_EXCLUDES, IndexEntry};
+use crate::{HubError, Result};
+
+/// Name of the file.
+pub const SENTINEL_FILE: &str = ".mlxk_workspace.json";
+/// Of the hash over the content; older ones are not recognised.
+pub(super) const HASH_ALGORITHM: &str = "v2";
+/// A line per file of a model; far more than any model has.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What made a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A copy of a repository.
+    Clone,
+    /// A conversion.
+    Convert,
+}
+
+impl Operation {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Clone => "clone",
+            Self::Convert => "convert",
+        }
+    }
+}
+
+/// The content of the file. Members that we do not know are kept as they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sentinel {
+    members: Map<String, Value>,
+}
+
+impl Sentinel {
+    /// A new one, without a content hash yet; `tool` is the program and its version.
+    pub fn new(operation: Operation, source: &str, revision: Option<&str>, tool: &str) -> Self {
+        let mut members = Map::new();
+        for (key, value) in [
+            ("mlxk_version", json!(tool)),
+            ("created_at", json!(now())),
+            ("source_repo", json!(source)),
+            ("source_revision", json!(revision)),
+            ("managed", json!(true)),
+            ("operation", json!(operation.name())),
+        ] {
+            members.insert(key.to_owned(), value);
+        }
+        Self { members }
+    }
+
+    /// The sentinel of a folder; `None` where there is none, or none that can be read.
+    pub fn read(folder: &Path) -> Option<Self> {
+        let path = folder.join(SENTINEL_FILE);
+        let metadata = path.metadata().ok()?;
+        if !metadata.is_file() || metadata.len() > MAX_BYTES {
+            return None;
+        }
+        match serde_json::from_slice(&fs_err::read(path).ok()?) {
+            Ok(Value::Object(members)) => Some(Self { members }),
+            _ => None,
+        }
+    }
+
+    /// Adds a member of the operation's own, such as `mode` or `quantization`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: Value) -> Self {
+        self.members.insert(key.to_owned(), value);
+        self
+    }
+
+    /// Whether MLX-Knife or we made the folder and keep its hash.
+    pub fn is_managed(&self) -> bool {
+        self.members.get("managed") == Some(&Value::Bool(true))
+    }
+
+    /// All members but the list of files.
+    pub fn metadata(&self) -> Map<String, Value> {
+        let mut members = self.members.clone();
+        members.shift_remove("file_index");
+        members
+    }
+
+    /// `clone`, `convert`, or a word of a later version.
+    pub fn operation(&self) -> Option<&str> {
+        self.text("operation")
+    }
+
+    /// The repository or path that it was made from.
+    pub fn source_repo(&self) -> Option<&str> {
+        self.text("source_repo")
+    }
+
+    /// The commit that it was made from.
+    pub fn source_revision(&self) -> Option<&str> {
+        self.text("source_revision")
+    }
+
+    /// When it was made, in the form of RFC 3339.
+    pub fn created_at(&self) -> Option<&str> {
+        self.text("created_at")
+    }
+
+    /// The hash over the content when it was last computed: `sha256:` and 64 digits.
+    pub fn content_hash(&self) -> Option<&str> {
+        self.text("content_hash")
+    }
+
+    /// When that was.
+    pub fn hash_modified(&self) -> Option<&str> {
+        self.text("hash_modified")
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.members.get(key).and_then(Value::as_str)
+    }
+
+    /// Whether the stored hash is of the kind that we compute.
+    pub(super) fn is_current(&self) -> bool {
+        self.text("hash_algorithm") == Some(HASH_ALGORITHM)
+    }
+
+    /// What the hash leaves out: the list that was stored with it, or the usual one.
+    pub(super) fn excludes(&self) -> Vec<String> {
+        match self.members.get("exclude_patterns").and_then(Value::as_array) {
+            Some(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            None => DEFAULT_EXCLUDES.iter().map(|&pattern| pattern.to_owned()).collect(),
+        }
+    }
+
+    /// The list of files; `None` where it is missing, of another form, or names a file outside.
+    pub(super) fn index(&self) -> Option<Vec<IndexEntry>> {
+        let entries = self.members.get("file_index")?.as_array()?;
+        let index: Vec<IndexEntry> =
+            entries.iter().map(IndexEntry::from_json).collect::<Option<_>>()?;
+        index.iter().all(|entry| super::path::problem(&entry.path).is_none()).then_some(index)
+    }
+
+    pub(super) fn set_index(&mut self, index: &[IndexEntry]) {
+        let list = index.iter().map(IndexEntry::to_json).collect();
+        self.members.insert("file_index".to_owned(), Value::Array(list));
+    }
+
+    pub(super) fn set_content(&mut self, content: &Content, excludes: &[String]) {
+        for (key, value) in [
+            ("hash_algorithm", json!(HASH_ALGORITHM)),
+            ("content_hash", json!(content.hash)),
+            ("hash_modified", json!(now())),
+            ("exclude_patterns", json!(excludes)),
+        ] {
+            self.members.insert(key.to_owned(), value);
+        }
+        self.set_index(&content.index);
+    }
+
+    /// Writes it into `folder`, whole or not at all.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let write = || {
+            let mut file = tempfile::Builder::new()
+                .prefix(SENTINEL_FILE)
+                .suffix(".tmp")
+                .tempfile_in(folder)?;
+            file.write_all(&serde_json::to_vec_pretty(&self.members)?)?;
+            file.write_all(b"\n")?;
+            readable(file.as_file())?;
+            file.persist(folder.join(SENTINEL_FILE))?;
+            Ok(())
+        };
+        write().map_err(HubError::io("record where the workspace came from"))
+    }
+}
+
+/// Temporary files are private; this one is like its neighbours.
+#[cfg(unix)]
+fn readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "only Unix can fail here")]
+fn readable(_file: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
