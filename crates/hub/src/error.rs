@@ -180,6 +180,12 @@ pub enum HubError {
         /// What is in the way.
         problem: String,
     },
+    /// A model that no hub has a second copy of.
+    #[error("`{name}` is no repository in the Hugging Face cache, so nothing can be fetched again")]
+    NotRepairable {
+        /// The model.
+        name: String,
+    },
     /// Not enough room for a download.
     #[error(
         "Downloading `{name}` needs {} free in `{}`, and there is {}",
@@ -479,6 +485,9 @@ impl HubError {
             }
             Self::OfflineSearch => "Unset `HF_HUB_OFFLINE` to allow it".into(),
             Self::WillNotRun { .. } => "`--force` downloads it all the same".into(),
+            Self::NotRepairable { .. } => {
+                "`mlxk health` says what is wrong with it, and what repairs that".into()
+            }
             Self::NoRoom { .. } => "Free some space, set `HF_HUB_CACHE` to another disk, or try \
                                     anyway with `--force`"
                 .into(),
@@ -568,6 +577,7 @@ impl HubError {
             Self::BadReference { .. }
             | Self::BadSetting { .. }
             | Self::BadWorkspace { .. }
+            | Self::NotRepairable { .. }
             | Self::WillNotRun { .. } => "ValidationError",
             Self::NotFound { .. }
             | Self::Nowhere { .. }

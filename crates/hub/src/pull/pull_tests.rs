@@ -322,11 +322,9 @@ fn repair_fetches_what_is_damaged_and_nothing_else() {
     fs_err::remove_file(snapshot.join("README.md")).unwrap();
     fs_err::remove_file(blobs.join(git_sha1(b"{}"))).unwrap();
     scene.hub.reset_counts();
-    let commit = pulled.resolved.revision.clone().unwrap();
     let repaired = |suspects: Suspects<'_>| {
-        let id = RepoId::parse(NAME).unwrap();
-        let (locations, settings) = (&scene.home.locations, &scene.settings);
-        repair(&id, &commit, suspects, locations, settings, &scene.options, &Quiet).unwrap()
+        let (model, home) = (&pulled.resolved, &scene.home.locations);
+        repair(model, suspects, home, &scene.settings, &scene.options, &Quiet).unwrap()
     };
     // What is missing or has another size is seen at once; a flipped byte is not.
     let first = repaired(Suspects::Files(&["config.json".into(), "nosuch".into()]));
@@ -341,5 +339,10 @@ fn repair_fetches_what_is_damaged_and_nothing_else() {
     damaged[0] ^= 1;
     fs_err::write(blobs.join(sha256(&bytes(30_001, 3))), damaged).unwrap();
     assert_eq!(repaired(Suspects::Everything).fetched_bytes, 30_001);
+    let folder = Resolved { kind: Kind::Folder, ..pulled.resolved.clone() };
+    let (everything, home) = (Suspects::Everything, &scene.home.locations);
+    let error =
+        repair(&folder, everything, home, &scene.settings, &scene.options, &Quiet).unwrap_err();
+    assert!(matches!(error, HubError::NotRepairable { .. }), "{error}");
     scene.assert_whole(snapshot);
 }

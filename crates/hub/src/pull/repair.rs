@@ -6,7 +6,7 @@ use super::verify::mismatch;
 use super::{PullOptions, choose, download};
 use crate::http::{Client, supervised};
 use crate::size::free_bytes;
-use crate::{HubError, HubSettings, Locations, RepoId, Reporter, Result};
+use crate::{HubError, HubSettings, Kind, Locations, RepoId, Reporter, Resolved, Result};
 
 /// What a repair did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,21 +26,25 @@ pub enum Suspects<'a> {
     Everything,
 }
 
-/// Compares a snapshot with what the hub has for its commit, and fetches what does not agree:
-/// files that a runner needs and that are missing or have another size, and suspects whose content
-/// has another hash.
+/// Compares a snapshot of the cache with what the hub has for its commit, and fetches what does not
+/// agree: files that a runner needs and that are missing or have another size, and suspects whose
+/// content has another hash.
 pub fn repair(
-    repo: &RepoId,
-    commit: &str,
+    model: &Resolved,
     suspects: Suspects<'_>,
     locations: &Locations,
     settings: &HubSettings,
     options: &PullOptions,
     reporter: &dyn Reporter,
 ) -> Result<Repaired> {
+    let repo = RepoId::parse(&model.name).ok().filter(|_| model.kind == Kind::HfCache);
+    let (Some(repo), Some(commit)) = (repo, model.revision.as_deref()) else {
+        return Err(HubError::NotRepairable { name: model.name.clone() });
+    };
     if settings.offline {
         return Err(HubError::Offline { name: repo.to_string() });
     }
+    let repo = &repo;
     let folder = RepoFolder::new(&locations.hf_hub_cache, repo);
     let client = Client::new(settings)?;
     reporter.stage(&format!("Looking up {repo}"));
