@@ -22,6 +22,8 @@ pub struct Repo {
     pub(crate) gated: bool,
     pub(crate) tags: Vec<String>,
     pub(crate) downloads: u64,
+    /// Whether the description has sizes and hashes.
+    pub(crate) tells_blobs: bool,
 }
 
 /// One version of a file.
@@ -46,6 +48,7 @@ impl Repo {
             gated: false,
             tags: vec!["mlx".to_owned()],
             downloads: 0,
+            tells_blobs: true,
         }
     }
 
@@ -118,6 +121,13 @@ impl Repo {
         self
     }
 
+    /// Leaves sizes and hashes out of the description, as some mirrors do.
+    #[must_use]
+    pub fn without_blobs(mut self) -> Self {
+        self.tells_blobs = false;
+        self
+    }
+
     /// The commit of `main`.
     pub fn commit(&self) -> String {
         self.refs["main"].clone()
@@ -172,7 +182,7 @@ impl Repo {
             .iter()
             .map(|(name, file)| {
                 let mut sibling = json!({"rfilename": name});
-                if blobs {
+                if blobs && self.tells_blobs {
                     sibling["size"] = file.content.len().into();
                     sibling["blobId"] = if file.lfs {
                         git_sha1(file.etag.as_bytes()).into()

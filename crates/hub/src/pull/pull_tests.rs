@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::testing::Fixture;
-use crate::{Matching, Quiet, Token};
+use crate::{Kind, Matching, Quiet, Token};
 
 /// A hub, a home, and how to pull from the one into the other.
 pub(super) struct Scene {
@@ -283,6 +283,15 @@ fn gated_and_missing_repositories_write_nothing() {
     scene.assert_whole(&pulled.resolved.path);
     let leaked = scene.hub.log().into_iter().find(|l| l.on_cdn && l.authorization.is_some());
     assert_eq!(leaked, None);
+}
+
+#[test]
+fn a_hub_that_tells_no_hashes_is_asked_file_by_file() {
+    let scene = Scene::new();
+    scene.hub.add(tiny().without_blobs());
+    let pulled = scene.pull(NAME).unwrap();
+    scene.assert_whole(&pulled.resolved.path);
+    assert!(scene.repo().join("blobs").join(sha256(&bytes(100_000, 2))).is_file());
 }
 
 #[test]
