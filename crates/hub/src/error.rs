@@ -139,6 +139,12 @@ pub enum HubError {
         /// Computed, in hexadecimal.
         found: String,
     },
+    /// An upload without a token.
+    #[error("Uploading to `{name}` needs a token, and there is none")]
+    NoToken {
+        /// The repository.
+        name: String,
+    },
     /// Not enough room.
     #[error(
         "Importing `{name}` needs {} free in `{}`, and there is {}",
@@ -459,6 +465,9 @@ impl HubError {
                 "Put the file in order, or remove it, and try again".into()
             }
             Self::Offline { .. } => "Unset `HF_HUB_OFFLINE`, or `offline` in the configuration, to allow downloads".into(),
+            Self::NoToken { .. } => "Make one with write permission on the hub's settings page, and \
+                                     set `HF_TOKEN` to it"
+                .into(),
             Self::NoPip { .. } => "Install Python 3 with pip (`python3 -m ensurepip` adds pip), \
                                    or name the interpreter in `MLXK_PYTHON`"
                 .into(),
@@ -615,6 +624,7 @@ impl HubError {
             | Self::TooManyRequests { .. }
             | Self::ServerStatus { .. } => "download_failed",
             Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
+            Self::NoToken { .. } => "auth_error",
             Self::OllamaStore { .. } | Self::OfflineSearch | Self::Format(_) => "execution_error",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "permission_denied"

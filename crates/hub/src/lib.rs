@@ -23,6 +23,7 @@ mod near;
 mod pairs;
 mod pip;
 mod pull;
+mod push;
 mod reference;
 mod remove;
 mod repo_id;
@@ -51,6 +52,7 @@ pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,
     Repaired, Suspects, pull, pull_target, repair,
 };
+pub use push::{Changes, LocalFile, PushRequest, Pushed, Visibility, compare, files_to_push, push};
 pub use reference::{PypiSpec, Reference};
 pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused};
 pub use repo_id::RepoId;

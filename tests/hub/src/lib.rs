@@ -18,6 +18,7 @@ mod faults;
 mod repo;
 mod resolve;
 mod state;
+mod upload;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -55,7 +56,9 @@ impl Hub {
             .enable_all()
             .build()
             .unwrap();
-        let routers = [(hub, api::router(&state)), (cdn, resolve::cdn_router(&state))];
+        let hub_router = api::router(&state).merge(upload::router(&state));
+        let cdn_router = resolve::cdn_router(&state).merge(upload::store_router(&state));
+        let routers = [(hub, hub_router), (cdn, cdn_router)];
         for (listener, router) in routers {
             runtime.spawn(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -88,6 +91,47 @@ impl Hub {
     /// The next `times` requests to the API go wrong.
     pub fn fault_api(&self, fault: Fault, times: usize) {
         self.state.add_faults("api".to_owned(), fault, times);
+    }
+
+    /// The next `times` uploads of content go wrong.
+    pub fn fault_upload(&self, fault: Fault, times: usize) {
+        self.state.add_faults("upload".to_owned(), fault, times);
+    }
+
+    /// The next `times` commits go wrong.
+    pub fn fault_commit(&self, fault: Fault, times: usize) {
+        self.state.add_faults("commit".to_owned(), fault, times);
+    }
+
+    /// Asks for large files in parts of so many bytes; 0 for whole ones.
+    pub fn set_upload_parts(&self, bytes: u64) {
+        self.state.lock().uploads.part_bytes = bytes;
+    }
+
+    /// Bytes of content that were received.
+    pub fn received_bytes(&self) -> u64 {
+        self.state.lock().uploads.received
+    }
+
+    /// The content of a file on a branch.
+    pub fn content(&self, repo: &str, branch: &str, file: &str) -> Option<Vec<u8>> {
+        let inner = self.state.lock();
+        let repo = inner.repos.get(repo)?;
+        Some(repo.commits[repo.find(branch)?].get(file)?.content.to_vec())
+    }
+
+    /// Names of the files on a branch.
+    pub fn names(&self, repo: &str, branch: &str) -> Vec<String> {
+        let inner = self.state.lock();
+        let Some(repo) = inner.repos.get(repo) else { return Vec::new() };
+        let files = repo.find(branch).map(|commit| repo.commits[commit].keys().cloned());
+        files.into_iter().flatten().collect()
+    }
+
+    /// Whether a repository exists, and is private.
+    pub fn is_private(&self, repo: &str) -> Option<bool> {
+        let inner = self.state.lock();
+        inner.repos.get(repo).map(|repo| repo.token.is_some())
     }
 
     /// Whether all faults have happened.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Uri};
 
+use crate::upload::Uploads;
 use crate::{Fault, Repo};
 
 /// Shared by all requests.
@@ -24,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) pace: Duration,
     /// Part of every link to content; links with another one have expired.
     pub(crate) signature: u32,
+    pub(crate) uploads: Uploads,
 }
 
 /// What was served of a file's content.
@@ -50,6 +52,20 @@ pub struct Logged {
     pub range: Option<String>,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
+}
+
+impl Inner {
+    /// The content with this SHA-256, of an upload or of a file on the CDN.
+    pub(crate) fn content(&self, sha256: &str) -> Option<Arc<Vec<u8>>> {
+        let files = self.repos.values().flat_map(|repo| repo.commits.values()).flatten();
+        let stored = || files.map(|(_, file)| file).find(|file| file.etag == sha256);
+        let uploaded = self.uploads.objects.get(sha256).cloned();
+        uploaded.or_else(|| stored().map(|file| Arc::clone(&file.content)))
+    }
+
+    pub(crate) fn has(&self, sha256: &str) -> bool {
+        self.content(sha256).is_some()
+    }
 }
 
 impl State {

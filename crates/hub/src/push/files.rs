@@ -1,0 +1,151 @@
+//! Which files of a folder are uploaded, and what they hash to.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+use ignore::overrides::OverrideBuilder;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use crate::wheel::hex;
+use crate::{HubError, Result};
+
+/// Never uploaded: other tools' records, and our own of this one machine.
+const LEFT_OUT: [&str; 11] = [
+    ".git",
+    ".DS_Store",
+    ".hfignore",
+    ".gitignore",
+    "__pycache__",
+    ".venv",
+    "venv",
+    "*.pyc",
+    ".hf_cache",
+    ".mlxk_workspace.json",
+    "mlxk-origin.json",
+];
+const BUFFER_BYTES: usize = 1 << 20;
+/// How much of a file the hub wants to see before it says how to send it.
+const SAMPLE_BYTES: u64 = 512;
+
+/// A file to upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFile {
+    /// Its path in the repository, with slashes.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+/// Both hashes that a hub may know a file by, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hashes {
+    /// SHA-256 of the content.
+    pub sha256: String,
+    /// SHA-1 of the content as a git blob.
+    pub git: String,
+}
+
+/// The files of a folder, by name.
+pub(super) fn collect(folder: &Path) -> Result<Vec<LocalFile>> {
+    let bad = |problem| HubError::BadPath { path: folder.to_owned(), problem };
+    if !folder.is_dir() {
+        return Err(bad(if folder.exists() { "is no folder" } else { "does not exist" }));
+    }
+    let mut rules = OverrideBuilder::new(folder);
+    for pattern in LEFT_OUT {
+        rules.add(&format!("!{pattern}")).map_err(|error| walk_error(&error))?;
+    }
+    let walk = WalkBuilder::new(folder)
+        .standard_filters(false)
+        .follow_links(true)
+        .overrides(rules.build().map_err(|error| walk_error(&error))?)
+        .add_custom_ignore_filename(".hfignore")
+        .sort_by_file_path(Ord::cmp)
+        .build();
+    let mut files = Vec::new();
+    for entry in walk {
+        let entry = entry.map_err(|error| walk_error(&error))?;
+        let metadata = entry.metadata().map_err(|error| walk_error(&error))?;
+        if !metadata.is_file() {
+            continue;
+        }
+        let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
+        let Some(parts) = parts else {
+            let path = entry.path().to_owned();
+            return Err(HubError::BadPath { path, problem: "has a name that is not UTF-8" });
+        };
+        files.push(LocalFile {
+            name: parts.join("/"),
+            path: entry.path().to_owned(),
+            size_bytes: metadata.len(),
+        });
+    }
+    if files.is_empty() {
+        return Err(bad("has no files to upload"));
+    }
+    Ok(files)
+}
+
+fn walk_error(error: &ignore::Error) -> HubError {
+    HubError::io("read the folder to upload")(std::io::Error::other(error.to_string()))
+}
+
+impl LocalFile {
+    /// Reads the whole file; `advance` learns of every piece.
+    pub(super) fn hashes(&self, advance: &mut dyn FnMut(u64) -> Result<()>) -> Result<Hashes> {
+        let failed = || HubError::io("read a file to upload");
+        let mut file = fs_err::File::open(&self.path).map_err(failed())?;
+        let (mut sha256, mut git) = (Sha256::new(), Sha1::new());
+        git.update(format!("blob {}\0", self.size_bytes));
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut length = 0;
+        loop {
+            let count = file.read(&mut buffer).map_err(failed())?;
+            if count == 0 {
+                break;
+            }
+            sha256.update(&buffer[..count]);
+            git.update(&buffer[..count]);
+            length += count as u64;
+            advance(count as u64)?;
+        }
+        if length != self.size_bytes {
+            return Err(self.changed());
+        }
+        Ok(Hashes { sha256: hex(&sha256.finalize()), git: hex(&git.finalize()) })
+    }
+
+    /// The first bytes of the file.
+    pub(super) fn sample(&self) -> Result<Vec<u8>> {
+        self.read_up_to(SAMPLE_BYTES)
+    }
+
+    /// The whole content of a small file.
+    pub(super) fn content(&self) -> Result<Vec<u8>> {
+        let content = self.read_up_to(self.size_bytes + 1)?;
+        if content.len() as u64 != self.size_bytes {
+            return Err(self.changed());
+        }
+        Ok(content)
+    }
+
+    fn read_up_to(&self, limit: u64) -> Result<Vec<u8>> {
+        let failed = || HubError::io("read a file to upload");
+        let mut content = Vec::new();
+        let file = fs_err::File::open(&self.path).map_err(failed())?;
+        file.take(limit).read_to_end(&mut content).map_err(failed())?;
+        Ok(content)
+    }
+
+    fn changed(&self) -> HubError {
+        HubError::BadPath {
+            path: self.path.clone(),
+            problem: "changed while it was read; try again when nothing writes to it",
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Uploads: new repositories and branches, large files by LFS (whole or in parts), commits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::http::{HeaderMap, Method, Response, Uri};
+use axum::routing::{post, put};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
+
+use crate::api::{allowed, answer, error};
+use crate::repo::{Repo, StoredFile, git_sha1, hex, sha256};
+use crate::state::{Shared, State};
+
+/// What the server holds of uploads that no commit names yet.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    /// Contents by their SHA-256.
+    pub(crate) objects: BTreeMap<String, Arc<Vec<u8>>>,
+    /// Parts that arrived, by object and number.
+    parts: BTreeMap<String, BTreeMap<u64, Vec<u8>>>,
+    /// Size of the parts that objects are asked for in; 0 for whole objects.
+    pub(crate) part_bytes: u64,
+    /// Bytes of content received.
+    pub(crate) received: u64,
+}
+
+type Names = Path<(String, String)>;
+type NamesAt = Path<(String, String, String)>;
+
+/// The routes of the hub itself.
+pub(crate) fn router(state: &Arc<State>) -> Router {
+    Router::new()
+        .route("/api/repos/create", post(create))
+        .route("/api/models/{org}/{name}/branch/{branch}", post(branch))
+        .route("/api/models/{org}/{name}/preupload/{branch}", post(preupload))
+        .route("/api/models/{org}/{name}/commit/{branch}", post(commit))
+        .route("/{org}/{name}/info/lfs/objects/batch", post(batch))
+        .route("/verify/{oid}", post(verify))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(Arc::clone(state))
+}
+
+/// The routes of the store for contents.
+pub(crate) fn store_router(state: &Arc<State>) -> Router {
+    Router::new()
+        .route("/upload/{oid}", put(whole))
+        .route("/part/{oid}/{number}", put(part))
+        .route("/complete/{oid}", post(complete))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(Arc::clone(state))
+}
+
+/// The token that was sent; an error where there is none.
+#[expect(clippy::result_large_err, reason = "the error is the answer")]
+fn token(headers: &HeaderMap) -> Result<String, Response<Body>> {
+    let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let token = sent.and_then(|value| value.strip_prefix("Bearer "));
+    match token {
+        None => Err(error(401, "", "Invalid username or password.")),
+        Some("read-only") => Err(error(403, "", "You don't have the rights to write")),
+        Some(token) => Ok(token.to_owned()),
+    }
+}
+
+fn parsed(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+async fn create(
+    axum::extract::State(state): Shared,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, false);
+    let token = match token(&headers) {
+        Ok(token) => token,
+        Err(refused) => return refused,
+    };
+    let body = parsed(&body);
+    let name = body["name"].as_str().unwrap_or_default();
+    // As the older form of the request has it, the name may hold the organization.
+    let id = match body["organization"].as_str() {
+        Some(org) => format!("{org}/{name}"),
+        None if name.contains('/') => name.to_owned(),
+        None => format!("me/{name}"),
+    };
+    let mut inner = state.lock();
+    if inner.repos.contains_key(&id) {
+        return error(409, "", "You already created this model repo");
+    }
+    let repo = Repo::new(&id);
+    let repo = if body["private"] == true { repo.private(&token) } else { repo };
+    inner.repos.insert(id.clone(), repo);
+    answer(&json!({"url": format!("http://hub/{id}"), "name": id}))
+}
+
+async fn branch(
+    axum::extract::State(state): Shared,
+    Path((org, name, branch)): NamesAt,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, false);
+    let id = format!("{org}/{name}");
+    let checked = token(&headers).and_then(|_| allowed(&state, &id, &headers, true));
+    if let Err(refused) = checked {
+        return refused;
+    }
+    let mut inner = state.lock();
+    let Some(repo) = inner.repos.get_mut(&id) else { return error(404, "RepoNotFound", "gone") };
+    if repo.refs.contains_key(&branch) {
+        return error(409, "", "Reference already exists");
+    }
+    let main = repo.commit();
+    repo.refs.insert(branch, main);
+    answer(&json!({"success": true}))
+}
+
+async fn preupload(
+    axum::extract::State(state): Shared,
+    Path((org, name, branch)): NamesAt,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, false);
+    let id = format!("{org}/{name}");
+    let repo = match token(&headers).and_then(|_| allowed(&state, &id, &headers, true)) {
+        Ok(repo) => repo,
+        Err(refused) => return refused,
+    };
+    if !repo.refs.contains_key(&branch) {
+        return error(404, "RevisionNotFound", &format!("Invalid rev id: {branch}"));
+    }
+    let files = parsed(&body)["files"].as_array().cloned().unwrap_or_default();
+    let ways: Vec<Value> = files
+        .iter()
+        .map(|file| {
+            let path = file["path"].as_str().unwrap_or_default();
+            let large = file["size"].as_u64() > Some(10 << 20) || is_lfs(path);
+            json!({"path": path, "uploadMode": if large { "lfs" } else { "regular" },
+                "shouldIgnore": false, "oid": null})
+        })
+        .collect();
+    answer(&json!({"files": ways, "commitOid": repo.refs[&branch]}))
+}
+
+fn is_lfs(path: &str) -> bool {
+    [".safetensors", ".gguf", ".bin"].iter().any(|end| path.ends_with(end))
+}
+
+async fn batch(
+    axum::extract::State(state): Shared,
+    Path((org, name)): Names,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, false);
+    let id = format!("{org}/{}", name.trim_end_matches(".git"));
+    if let Err(refused) = token(&headers).and_then(|_| allowed(&state, &id, &headers, true)) {
+        return refused;
+    }
+    let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let inner = state.lock();
+    let objects = parsed(&body)["objects"].as_array().cloned().unwrap_or_default();
+    let objects: Vec<Value> = objects
+        .iter()
+        .map(|object| {
+            let oid = object["oid"].as_str().unwrap_or_default();
+            let size = object["size"].as_u64().unwrap_or_default();
+            let mut described = json!({"oid": oid, "size": size, "authenticated": true});
+            if inner.has(oid) {
+                return described;
+            }
+            let parts = inner.uploads.part_bytes;
+            let upload = if parts == 0 {
+                json!({"href": format!("{}/upload/{oid}?signature=1", state.cdn), "header": {}})
+            } else {
+                let mut header = json!({"chunk_size": parts.to_string()});
+                for number in 1..=size.div_ceil(parts) {
+                    let url = format!("{}/part/{oid}/{number}?signature=1", state.cdn);
+                    header[format!("{number:05}")] = url.into();
+                }
+                json!({"href": format!("{}/complete/{oid}", state.cdn), "header": header})
+            };
+            let verify = json!({"href": format!("http://{host}/verify/{oid}")});
+            described["actions"] = json!({"upload": upload, "verify": verify});
+            described
+        })
+        .collect();
+    let transfer = if inner.uploads.part_bytes == 0 { "basic" } else { "multipart" };
+    answer(&json!({"transfer": transfer, "objects": objects}))
+}
+
+async fn whole(
+    axum::extract::State(state): Shared,
+    Path(oid): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, true);
+    if let Some(answer) = state.next_fault("upload").and_then(|fault| fault.answer(uri.path())) {
+        return answer;
+    }
+    let mut inner = state.lock();
+    inner.uploads.received += body.len() as u64;
+    if sha256(&body) != oid {
+        return error(400, "", "The content has another hash");
+    }
+    inner.uploads.objects.insert(oid, Arc::new(body.to_vec()));
+    Response::new(Body::empty())
+}
+
+async fn part(
+    axum::extract::State(state): Shared,
+    Path((oid, number)): Path<(String, u64)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, true);
+    if let Some(answer) = state.next_fault("upload").and_then(|fault| fault.answer(uri.path())) {
+        return answer;
+    }
+    let mut inner = state.lock();
+    inner.uploads.received += body.len() as u64;
+    let etag = format!("\"{}\"", &sha256(&body)[..32]);
+    inner.uploads.parts.entry(oid).or_default().insert(number, body.to_vec());
+    Response::builder().header("etag", etag).body(Body::empty()).unwrap()
+}
+
+async fn complete(
+    axum::extract::State(state): Shared,
+    Path(oid): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, true);
+    let listed = parsed(&body)["parts"].as_array().cloned().unwrap_or_default();
+    let mut inner = state.lock();
+    let parts = inner.uploads.parts.get(&oid).cloned().unwrap_or_default();
+    let confirmed = listed.iter().map(|part| {
+        let content = parts.get(&part["partNumber"].as_u64()?)?;
+        let etag = format!("\"{}\"", &sha256(content)[..32]);
+        (part["etag"] == etag).then_some(content.as_slice())
+    });
+    let content: Option<Vec<&[u8]>> = confirmed.collect();
+    match content.map(|parts| parts.concat()).filter(|content| sha256(content) == oid) {
+        Some(content) => {
+            inner.uploads.objects.insert(oid, Arc::new(content));
+            answer(&json!({"success": true}))
+        }
+        None => error(400, "", "The parts do not make up the object"),
+    }
+}
+
+async fn verify(
+    axum::extract::State(state): Shared,
+    Path(oid): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, false);
+    if let Err(refused) = token(&headers) {
+        return refused;
+    }
+    if state.lock().has(&oid) { answer(&json!({})) } else { error(404, "", "No such object") }
+}
+
+async fn commit(
+    axum::extract::State(state): Shared,
+    Path((org, name, branch)): NamesAt,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    state.log(&method, &uri, &headers, false);
+    if let Some(answer) = state.next_fault("commit").and_then(|fault| fault.answer(uri.path())) {
+        return answer;
+    }
+    let id = format!("{org}/{name}");
+    let repo = match token(&headers).and_then(|_| allowed(&state, &id, &headers, true)) {
+        Ok(repo) => repo,
+        Err(refused) => return refused,
+    };
+    let Some(parent) = repo.refs.get(&branch) else {
+        return error(404, "RevisionNotFound", &format!("Invalid rev id: {branch}"));
+    };
+    let mut files = repo.commits[parent].clone();
+    let mut inner = state.lock();
+    for line in body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        let line: Value = serde_json::from_slice(line).unwrap_or_default();
+        let value = &line["value"];
+        let path = value["path"].as_str().unwrap_or_default().to_owned();
+        let file = match line["key"].as_str() {
+            Some("header") => continue,
+            Some("file") => {
+                let content = BASE64.decode(value["content"].as_str().unwrap_or_default());
+                let content = content.unwrap_or_default();
+                let etag = git_sha1(&content);
+                StoredFile { content: Arc::new(content), lfs: false, etag }
+            }
+            Some("lfsFile") => {
+                let oid = value["oid"].as_str().unwrap_or_default();
+                let Some(content) = inner.content(oid) else {
+                    return error(400, "", "Your push was rejected: an object is missing");
+                };
+                StoredFile { content, lfs: true, etag: oid.to_owned() }
+            }
+            _ => return error(400, "", "Unknown operation"),
+        };
+        files.insert(path, file);
+    }
+    let hash = hex(&Sha1::digest(format!("{id}-{}", repo.commits.len())));
+    if let Some(repo) = inner.repos.get_mut(&id) {
+        repo.refs.insert(branch, hash.clone());
+        repo.commits.insert(hash.clone(), files);
+    }
+    let url = format!("http://hub/{id}/commit/{hash}");
+    answer(&json!({"success": true, "commitOid": hash, "commitUrl": url, "hookOutput": ""}))
+}
