@@ -12,6 +12,7 @@ mod models;
 mod perplexity;
 mod pull;
 mod pull_faults;
+mod push;
 mod run;
 mod scripts;
 mod starter;

@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Pull(args) => commands::pull::run(&args, &context),
+        Command::Push(args) => commands::push::run(&args, &context),
         Command::Search(args) => commands::search::run(&args, &context),
         Command::Rm(args) => commands::rm::run(&args, &context),
         Command::Cp(args) => commands::cp::run(&args, &context),

@@ -6,6 +6,7 @@ mod engine;
 mod keep;
 mod perplexity;
 mod pull;
+mod push;
 mod run;
 mod sampling;
 
@@ -17,6 +18,7 @@ pub(crate) use engine::EngineArgs;
 pub(crate) use keep::{ConfigArgs, CpArgs, RmArgs};
 pub(crate) use perplexity::PerplexityArgs;
 pub(crate) use pull::{PullArgs, SearchArgs};
+pub(crate) use push::PushArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
 
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Download a model
     Pull(PullArgs),
+    /// Upload a model to the hub
+    Push(PushArgs),
     /// Look for models on the hub
     Search(SearchArgs),
     /// Remove models, single revisions, or what nobody uses
@@ -97,6 +101,7 @@ impl Command {
             Self::List(args) => (args.json, "list"),
             Self::Show(args) => (args.json, "show"),
             Self::Pull(args) => (args.json, "pull"),
+            Self::Push(args) => (args.json, "push"),
             Self::Search(args) => (args.json, "search"),
             Self::Rm(args) => (args.json, "rm"),
             Self::Cp(args) => (args.json, "cp"),

@@ -9,6 +9,7 @@ pub(crate) mod load;
 pub(crate) mod perplexity;
 mod perplexity_report;
 pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod search;

@@ -1,0 +1,141 @@
+//! `mlxk push FOLDER REPO`: uploads a model.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use mlxk_hub::{Changes, HubError, Kind, PushRequest, Pushed, Reference, RepoId, Visibility};
+use serde_json::{Value, json};
+
+use crate::args::PushArgs;
+use crate::exit::{ExitStatus, UsageError};
+use crate::transfer::{How, Transfer};
+use crate::{Context, format, interrupt, json, local};
+
+/// Uploads, or says what an upload would do.
+pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    interrupt::listen()?;
+    let folder = folder(args, context)?;
+    let repo = repo(&args.repo)?;
+    let files = mlxk_hub::files_to_push(&folder)?;
+    if args.check_only {
+        let bytes = files.iter().map(|file| file.size_bytes).sum();
+        let message = format!("would upload up to {} files, {}", files.len(), format::size(bytes));
+        let data = json!({"local_files_count": files.len(), "total_bytes": bytes});
+        return tell(args, &repo, &message, data, files.iter().map(|file| &file.name));
+    }
+    let visibility = if args.public { Visibility::Public } else { Visibility::Private };
+    let request = PushRequest {
+        folder,
+        repo: repo.clone(),
+        branch: args.branch.clone(),
+        message: args.commit.clone(),
+        create: args.create.then_some(visibility),
+    };
+    let how = if args.json { How::Events } else { How::People };
+    let transfer = Transfer::new(how, &context.printer);
+    let hub = &context.settings.hub;
+    let result = if args.dry_run {
+        mlxk_hub::compare(&request, hub, &transfer).map(|changes| Pushed {
+            changes,
+            commit: None,
+            commit_url: None,
+            sent_bytes: 0,
+        })
+    } else {
+        mlxk_hub::push(&request, hub, &transfer)
+    };
+    if let (Err(HubError::NoSuchRepo { .. }), false) = (&result, args.json) {
+        context.printer.note("`--create` makes a repository that does not exist yet");
+    }
+    let pushed = result?;
+    transfer.finish();
+    let changes = &pushed.changes;
+    let count = changes.added.len() + changes.modified.len();
+    let message = match &pushed.commit {
+        Some(commit) => {
+            let short: String = commit.chars().take(7).collect();
+            let sent = format::size(pushed.sent_bytes);
+            format!("commit {short} ({}), {sent} sent", difference(changes))
+        }
+        None if count == 0 => "no changes".to_owned(),
+        None => {
+            let size = format::size(changes.bytes);
+            format!("dry run: {}, {size} at most to send", difference(changes))
+        }
+    };
+    let data = json!({
+        "commit_sha": pushed.commit,
+        "commit_url": pushed.commit_url,
+        "repo_url": format!("{}/{repo}", hub.endpoint),
+        "uploaded_files_count": if pushed.commit.is_some() { count } else { 0 },
+        "local_files_count": files.len(),
+        "no_changes": count == 0,
+        "created_repo": changes.repo_is_new && !args.dry_run,
+        "change_summary": {"added": changes.added.len(), "modified": changes.modified.len(),
+            "deleted": 0},
+        "dry_run": args.dry_run,
+        "would_create_repo": changes.repo_is_new && args.dry_run,
+        "would_create_branch": changes.branch_is_new && args.dry_run,
+        "added_files": changes.added,
+        "modified_files": changes.modified,
+        "sent_bytes": pushed.sent_bytes,
+    });
+    tell(args, &repo, &message, data, changes.added.iter().chain(&changes.modified))
+}
+
+/// `+1 ~0 -0`.
+fn difference(changes: &Changes) -> String {
+    format!("+{} ~{} -0", changes.added.len(), changes.modified.len())
+}
+
+/// The folder that is named, or that the name of a workspace or imported model leads to.
+fn folder(args: &PushArgs, context: &Context) -> anyhow::Result<PathBuf> {
+    if args.folder.is_dir() {
+        return Ok(args.folder.clone());
+    }
+    let name = args.folder.to_string_lossy();
+    let resolved = local::find(&name, false, context)?;
+    if resolved.kind == Kind::HfCache {
+        return Err(UsageError(format!(
+            "`{name}` lies in the Hugging Face cache, as the hub has it; `mlxk clone` makes a copy \
+             to change and to upload"
+        ))
+        .into());
+    }
+    Ok(resolved.path)
+}
+
+fn repo(text: &str) -> anyhow::Result<RepoId> {
+    match text.parse()? {
+        Reference::Repo { id, revision: None } if id.org().is_some() => Ok(id),
+        _ => Err(UsageError(format!(
+            "`{text}` names no repository to upload to; write `org/NAME`, and the branch as `--branch`"
+        ))
+        .into()),
+    }
+}
+
+/// Prints what happened.
+fn tell<'a>(
+    args: &PushArgs,
+    repo: &RepoId,
+    message: &str,
+    mut data: Value,
+    names: impl Iterator<Item = &'a String>,
+) -> anyhow::Result<ExitStatus> {
+    if args.json {
+        data["repo_id"] = repo.to_string().into();
+        data["branch"] = args.branch.clone().into();
+        data["message"] = message.into();
+        json::print("push", &data)?;
+        return Ok(ExitStatus::Success);
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "push: {repo}@{} — {message}", args.branch)?;
+    if args.verbose {
+        for name in names {
+            writeln!(out, "  {name}")?;
+        }
+    }
+    Ok(ExitStatus::Success)
+}
