@@ -17,7 +17,7 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// What follows `mlxk`.
-const COMMANDS: [&[&str]; 56] = [
+const COMMANDS: [&[&str]; 58] = [
     &["run"],
     &["run", "nosuch", "Hi"],
     &["run", "org/nosuch", "Hi"],
@@ -45,6 +45,8 @@ const COMMANDS: [&[&str]; 56] = [
     &["run", "./model", "Hi", "--stop", ""],
     &["run", "./model", "Hi", "--logprobs", "2"],
     &["run", "./model", "Hi", "--logprobs", "200", "--json"],
+    &["run", "nosuch", "Hi", "--json"],
+    &["run", "./model", "Hi", "--json", "--interactive"],
     &["run", "./model", "Hi", "--batch", "empty.jsonl"],
     &["run", "./model", "--batch", "empty.jsonl"],
     &["run", "./model", "--batch", "nosuch"],
@@ -117,8 +119,10 @@ fn refusals_are_as_they_were() {
         let code = assert.get_output().status.code().unwrap();
         let (stdout, stderr) = streams(&assert);
         let typed: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        let stderr = stderr.replace(folder.to_str().unwrap(), "[HOME]");
-        assert!(stderr.contains("error: ") && code > 0, "{typed:?}: {code}\n{stderr}");
+        let home = folder.to_str().unwrap();
+        let (stdout, stderr) = (stdout.replace(home, "[HOME]"), stderr.replace(home, "[HOME]"));
+        let told = stderr.contains("error: ") || stdout.contains("\"status\": \"error\"");
+        assert!(told && code > 0, "{typed:?}: {code}\n{stderr}");
         let block = format!("$ mlxk {}\n{stdout}{stderr}exit {code}\n\n", typed.join(" "));
         transcript.push_str(&block);
     }

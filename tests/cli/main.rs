@@ -6,6 +6,7 @@ mod chat;
 mod common;
 mod errors;
 mod failures;
+mod health;
 mod interop;
 mod keep;
 mod models;

@@ -31,6 +31,8 @@ fn json_is_one_object_with_the_same_answer() {
     let (json, stderr) = streams(&world.mlxk(&with_json).assert().success());
     assert_eq!(stderr, "");
     let envelope: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&envelope["status"], &envelope["command"]), (&"success".into(), &"run".into()));
+    let envelope = &envelope["data"];
     assert_eq!(envelope["response"].as_str().unwrap(), plain.trim_end_matches('\n'));
     assert_eq!(envelope["prompt"], "Hello");
     assert_eq!(envelope["finish_reason"], "length");

@@ -13,7 +13,15 @@ fn envelope(world: &World, arguments: &[&str], stdin: &str) -> Value {
     command.args(["--json", "--temperature", "0", "--max-tokens", "4"]);
     let (stdout, stderr) = streams(&command.write_stdin(stdin).assert().success());
     assert_eq!(stderr, "", "{arguments:?}");
-    serde_json::from_str(&stdout).unwrap()
+    data(&stdout)
+}
+
+/// What is under `data` in the envelope of a success.
+fn data(stdout: &str) -> Value {
+    let mut envelope: Value = serde_json::from_str(stdout).unwrap();
+    let head = [&envelope["status"], &envelope["command"], &envelope["error"]];
+    assert_eq!(head, [&json!("success"), &json!("run"), &Value::Null]);
+    envelope["data"].take()
 }
 
 #[test]
@@ -74,7 +82,7 @@ fn several_answers_differ_by_their_seeds_and_come_again() {
     for (index, line) in lines.iter().enumerate() {
         assert_eq!((&line["index"], &line["seed"]), (&json!(index), &json!(7 + index)));
         let seed = (7 + index).to_string();
-        let alone: Value = serde_json::from_str(&run(&["--seed", &seed, "--json"])).unwrap();
+        let alone = data(&run(&["--seed", &seed, "--json"]));
         assert_eq!(alone["response"], line["response"]);
     }
     let text = run(&["--n", "2", "--seed", "7"]);
@@ -127,8 +135,7 @@ fn a_batch_gives_the_answers_of_single_runs_in_order() {
         let prompt = answers[index]["prompt"].as_str().unwrap();
         let single = [&["run", model, prompt, "--json"][..], &options].concat();
         let (stdout, _) = streams(&world.mlxk(&single).assert().success());
-        let single: Value = serde_json::from_str(&stdout).unwrap();
-        assert_eq!(single["response"], answers[index]["response"], "{prompt}");
+        assert_eq!(data(&stdout)["response"], answers[index]["response"], "{prompt}");
     }
     let mut piped = world.mlxk(&["run", model, "--batch", "-", "--max-tokens", "2"]);
     let piped = piped.write_stdin("\"Hello\"\n").assert().success();

@@ -42,7 +42,16 @@ pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
 /// Whether the words ask for JSON, even where the rest of them makes no sense.
 pub(crate) fn is_wanted(error: &clap::Error) -> bool {
     let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    !shown && std::env::args_os().skip(1).any(|word| word == "--json")
+    !shown && words_ask()
+}
+
+/// Whether the words are `--version --json`.
+pub(crate) fn is_version(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::DisplayVersion && words_ask()
+}
+
+fn words_ask() -> bool {
+    std::env::args_os().skip(1).any(|word| word == "--json")
 }
 
 /// A failure that nevertheless has something to show under `data`.

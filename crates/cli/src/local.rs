@@ -72,6 +72,18 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
     }
 }
 
+/// Finds the model for a command that looks at it, whole or not.
+pub(crate) fn look_up(name: &str, context: &Context) -> anyhow::Result<Resolved> {
+    let reference: Reference = name.parse()?;
+    let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
+    let resolution = mlxk_hub::locate(&reference, Matching::Substring, pairs, locations)?;
+    let resolved = resolution.local()?;
+    if resolved.changed {
+        context.printer.note(format_args!("Model: {}", resolved.name));
+    }
+    Ok(resolved)
+}
+
 /// Says what an import takes, and asks where that is much.
 pub(crate) fn agree(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
     let bytes = if info.download_bytes > 0 { info.download_bytes } else { info.needed_bytes };

@@ -17,6 +17,7 @@ mod format;
 mod interrupt;
 mod json;
 mod local;
+mod look;
 mod memory;
 mod printer;
 mod reference;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         Command::Rm(args) => commands::rm::run(&args, &context),
         Command::Cp(args) => commands::cp::run(&args, &context),
         Command::Config(args) => commands::config::run(&args, &context),
+        Command::Health(args) => commands::health::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Man { folder } => commands::completions::man(&folder),
@@ -87,6 +89,9 @@ fn main() -> ExitCode {
 
 /// The exit code for a command line that makes no sense, or that asks for help.
 fn misused(error: &clap::Error) -> ExitCode {
+    if json::is_version(error) && commands::version::run("version").is_ok() {
+        return ExitStatus::Success.into();
+    }
     if json::is_wanted(error) && json::print_usage_error(error).is_ok() {
         return ExitStatus::Usage.into();
     }

@@ -9,17 +9,18 @@ use serde_json::Value;
 use crate::FormatError;
 
 /// `config.json` and its like: the largest known ones (per-tensor tables) have about one megabyte.
-pub(crate) const MAX_CONFIG_BYTES: u64 = 32 << 20;
+pub const MAX_CONFIG_BYTES: u64 = 32 << 20;
 /// The index of a sharded checkpoint: one line per tensor.
-pub(crate) const MAX_INDEX_BYTES: u64 = 128 << 20;
+pub const MAX_INDEX_BYTES: u64 = 128 << 20;
 
 /// Whether the content is a Git LFS pointer instead of the file that it stands for.
-pub(crate) fn is_lfs_pointer(content: &[u8]) -> bool {
+pub fn is_lfs_pointer(content: &[u8]) -> bool {
     content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
-/// Reads a JSON object of at most `limit` bytes.
-pub(crate) fn read_object(path: &Path, limit: u64) -> Result<Value, FormatError> {
+/// Reads a JSON object of at most `limit` bytes, such as `config.json`. Read its numbers with
+/// [`config_number`].
+pub fn read_object(path: &Path, limit: u64) -> Result<Value, FormatError> {
     let file = File::open(path).map_err(FormatError::read(path))?;
     let length = file.metadata().map_err(FormatError::read(path))?.len();
     if length > limit {

@@ -19,7 +19,7 @@ pub use bytes::Bytes;
 pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo};
 pub use dtype::Dtype;
 pub use error::{FormatError, HeaderProblem, TensorProblem};
-pub use files::config_number;
+pub use files::{MAX_CONFIG_BYTES, MAX_INDEX_BYTES, config_number, is_lfs_pointer, read_object};
 pub use mmap::{map_file, will_need};
 pub use mode::Mode;
 pub use safetensors::ElementType;

@@ -71,8 +71,9 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
     assert_eq!(find(&fixture, &text), Resolution::Local(done.clone()));
     assert_eq!(find(&fixture, "Tiny.F32"), Resolution::Local(done.clone()));
     mlxk_format::Checkpoint::open(&done.path).unwrap();
-    let info = crate::info(&done);
-    assert_eq!((info.model_type.as_deref(), info.context_length), (Some("llama"), Some(64)));
+    let info = crate::info(&done, crate::Look { judge: &|_| Ok(()), thorough: true });
+    assert_eq!((info.model_type(), info.context_length), (Some("llama"), Some(64)));
+    assert!(info.is_usable(), "{:?}", info.health);
 
     // The same plan again, as by a process that waited: nothing to do.
     let again = import(&wanted, &fixture.locations, &recorder, &mut agree).unwrap();

@@ -1,14 +1,19 @@
-//! What `list` and `show` tell about a model, from `config.json` and file sizes alone.
+//! What `list`, `show` and `health` tell about a model, from its small files and the headers of its
+//! weights.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cache::{CachedRepo, Snapshot};
-use crate::size::{content_bytes, newest, walk};
-use crate::{HfCache, Kind, Locations, Origin, Resolved, Result, Store};
+use crate::cache::{CachedRepo, Snapshot, disk_bytes, folders};
+use crate::detect::{Evidence, Framework, Judge, Role, Runtime, runtime};
+use crate::health::{Report, check};
+use crate::inventory::Inventory;
+use crate::workspace::{self, Check, Sentinel, workspaces};
+use crate::{HfCache, HubError, Kind, Locations, Origin, Resolved, Result, Store};
 
 /// A model on this machine, described.
 #[derive(Clone, Debug)]
@@ -27,18 +32,26 @@ pub struct ModelInfo {
     pub disk_bytes: u64,
     /// When its newest file changed.
     pub modified: Option<SystemTime>,
-    /// The family of architectures, such as `llama`.
-    pub model_type: Option<String>,
-    /// Class names, such as `LlamaForCausalLM`.
-    pub architectures: Vec<String>,
+    /// What its weights were written for.
+    pub framework: Framework,
+    /// What it is for.
+    pub role: Role,
+    /// What it can do, in MLX-Knife's words: `text-generation`, `chat`, `vision` and so on.
+    pub capabilities: Vec<&'static str>,
+    /// `config.json`; empty where it cannot be read.
+    pub config: Map<String, Value>,
     /// How the weights are quantized; `None` for plain floating point.
     pub quantization: Option<QuantizationSummary>,
     /// Longest context that the model was made for.
     pub context_length: Option<u64>,
     /// Where an imported model came from.
     pub origin: Option<Origin>,
-    /// Why the model cannot be used, as far as this cheap look can tell.
-    pub problem: Option<&'static str>,
+    /// What the workspace's own record says, and whether it is still true.
+    pub workspace: Option<(Sentinel, Check)>,
+    /// Whether it is whole.
+    pub health: Report,
+    /// Whether it runs here.
+    pub runtime: Runtime,
 }
 
 /// The quantization that `config.json` declares.
@@ -63,7 +76,15 @@ pub struct FileInfo {
     pub size_bytes: u64,
 }
 
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
+/// How to look at models.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// Which architectures run.
+    pub judge: Judge<'a>,
+    /// Whether to parse the tokenizer too, which takes longer than all the rest.
+    pub thorough: bool,
+}
+
 const CONTEXT_KEYS: [&str; 7] = [
     "max_position_embeddings",
     "max_sequence_length",
@@ -73,108 +94,157 @@ const CONTEXT_KEYS: [&str; 7] = [
     "n_positions",
     "n_ctx",
 ];
+/// More would wait for the disk.
+const MAX_THREADS: usize = 8;
 
-/// All models on this machine: workspaces, imported ones, cached ones, each by name. A cached
-/// repository that is incomplete is listed with its [`problem`](ModelInfo::problem).
-pub fn list(locations: &Locations) -> Result<Vec<ModelInfo>> {
-    let mut found: Vec<ModelInfo> = Vec::new();
-    for workspace in crate::workspace::workspaces(locations)? {
-        found.push(ModelInfo::of_folder(workspace.name, Kind::Workspace, workspace.path));
-    }
-    for model in Store::new(locations).models()? {
-        found.push(ModelInfo::of_folder(model.name, Kind::Imported, model.path));
-    }
-    for repo in HfCache::new(&locations.hf_hub_cache).repos()? {
-        found.push(ModelInfo::of_repo(&repo));
-    }
+/// Where the models of this machine lie, without a look into them: workspaces, imported ones,
+/// cached ones, each by name. Of a cached repository it is `main`, or the newest revision where
+/// `main` is not here; one without any has no [`revision`](Resolved::revision).
+pub fn places(locations: &Locations) -> Result<Vec<Resolved>> {
+    let mut found: Vec<Resolved> =
+        workspaces(locations)?.into_iter().map(Resolved::workspace).collect();
+    found.extend(Store::new(locations).models()?.iter().map(Resolved::imported));
+    let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
+    found.extend(repos.iter().map(CachedRepo::any_revision));
     Ok(found)
 }
 
-/// Describes one resolved model.
-pub fn info(resolved: &Resolved) -> ModelInfo {
-    let mut info =
-        ModelInfo::of_folder(resolved.name.clone(), resolved.kind, resolved.path.clone());
-    info.revision.clone_from(&resolved.revision);
-    // snapshots/<hash> lies two levels below the repository.
-    if let (Kind::HfCache, Some(folder)) = (resolved.kind, resolved.path.ancestors().nth(2)) {
-        info.disk_bytes = crate::cache::disk_bytes(folder);
+/// The checkpoint that `folder` is, or those that lie in it.
+pub fn checkpoints_in(folder: &Path) -> Result<Vec<Resolved>> {
+    let bad = |problem| HubError::BadPath { path: folder.to_owned(), problem };
+    if !folder.is_dir() {
+        return Err(bad(if folder.exists() { "is no folder" } else { "does not exist" }));
     }
-    info
+    let absolute = std::path::absolute(folder).map_err(HubError::io("make the path absolute"))?;
+    let place = |path: PathBuf| Resolved::folder(path.display().to_string(), path);
+    if absolute.join("config.json").is_file() {
+        return Ok(vec![place(absolute)]);
+    }
+    let inside = folders(&absolute).map_err(HubError::io("read the folder"))?;
+    let is_checkpoint = |path: &PathBuf| path.join("config.json").is_file();
+    Ok(inside.into_iter().map(|(_, path)| path).filter(is_checkpoint).map(place).collect())
+}
+
+/// All models on this machine, described, in the order of [`places`].
+pub fn list(locations: &Locations, look: Look<'_>) -> Result<Vec<ModelInfo>> {
+    Ok(describe(&places(locations)?, look))
+}
+
+/// Describes several models at once.
+pub fn describe(places: &[Resolved], look: Look<'_>) -> Vec<ModelInfo> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        while let Some((at, place)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            places.get(at).map(|place| (at, place))
+        } {
+            found.push((at, info(place, look)));
+        }
+        found
+    };
+    let mut found: Vec<(usize, ModelInfo)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(places.len())).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        found
+    });
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, model)| model).collect()
+}
+
+/// Describes one model.
+pub fn info(model: &Resolved, look: Look<'_>) -> ModelInfo {
+    let files = Inventory::read(&model.path);
+    let checked = check(model, &files, look.thorough);
+    let evidence = Evidence {
+        name: &model.name,
+        files: &files,
+        config: &checked.config,
+        weights: &checked.weights,
+    };
+    let detected = evidence.detect();
+    let runs = if checked.report.is_healthy() {
+        runtime(&evidence, &detected, look.judge)
+    } else {
+        Runtime::Refused(checked.report.reason())
+    };
+    let size_bytes = files.size_bytes();
+    let is_own = matches!(model.kind, Kind::Folder | Kind::Workspace);
+    let sentinel = is_own.then(|| Sentinel::read(&model.path)).flatten();
+    ModelInfo {
+        workspace: sentinel.map(|sentinel| (sentinel, workspace::check(&model.path))),
+        name: model.name.clone(),
+        kind: model.kind,
+        revision: model.revision.clone(),
+        size_bytes,
+        disk_bytes: model.repo_folder().map_or(size_bytes, disk_bytes),
+        modified: files.modified(),
+        framework: detected.framework,
+        role: detected.role,
+        capabilities: detected.capabilities(),
+        quantization: quantization(&checked.config),
+        context_length: context_length(&checked.config),
+        origin: (model.kind != Kind::HfCache).then(|| Origin::read(&model.path)).flatten(),
+        health: checked.report,
+        runtime: runs,
+        config: checked.config,
+        path: model.path.clone(),
+    }
 }
 
 /// The files of a model's folder, by name; a link counts as what it leads to.
 pub fn files(folder: &Path) -> Vec<FileInfo> {
-    let mut files: Vec<FileInfo> = walk(folder)
-        .into_iter()
-        .map(|entry| {
-            let parts: Vec<_> = entry.relative.iter().map(|part| part.to_string_lossy()).collect();
-            FileInfo { name: parts.join("/"), size_bytes: entry.size_bytes() }
-        })
-        .collect();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    files
+    let files = Inventory::read(folder).files.into_iter();
+    files.map(|(name, file)| FileInfo { name, size_bytes: file.size_bytes.unwrap_or(0) }).collect()
 }
 
 impl ModelInfo {
-    fn of_repo(repo: &CachedRepo) -> Self {
-        let name = repo.id.to_string();
-        let disk_bytes = crate::cache::disk_bytes(&repo.folder);
-        // A repository with nothing but another revision is still worth its line.
-        let main = repo.snapshot(None).ok().flatten();
-        let snapshot = main.or_else(|| repo.snapshots().into_iter().max_by_key(Snapshot::modified));
-        let Some(snapshot) = snapshot else {
-            let mut info = Self::of_folder(name, Kind::HfCache, repo.folder.clone());
-            info.size_bytes = disk_bytes;
-            info.disk_bytes = disk_bytes;
-            info.problem = Some("it has no complete revision");
-            return info;
-        };
-        let mut info = Self::of_folder(name, Kind::HfCache, snapshot.path);
-        info.revision = Some(snapshot.hash);
-        info.disk_bytes = disk_bytes;
-        info
+    /// The family of architectures, such as `llama`.
+    pub fn model_type(&self) -> Option<&str> {
+        self.config.get("model_type").and_then(Value::as_str)
     }
 
-    fn of_folder(name: String, kind: Kind, path: PathBuf) -> Self {
-        let (config, problem) = match read_config(&path.join("config.json")) {
-            Ok(config) => (config, None),
-            Err(problem) => (Map::new(), Some(problem)),
-        };
-        let size_bytes = content_bytes(&path);
-        Self {
-            name,
-            kind,
-            revision: None,
-            size_bytes,
-            disk_bytes: size_bytes,
-            modified: newest(&path),
-            model_type: config.get("model_type").and_then(Value::as_str).map(str::to_owned),
-            architectures: architectures(&config),
-            quantization: quantization(&config),
-            context_length: context_length(&config),
-            origin: Origin::read(&path),
-            problem,
-            path,
+    /// Class name, such as `LlamaForCausalLM`.
+    pub fn architecture(&self) -> Option<&str> {
+        self.config.get("architectures")?.as_array()?.first()?.as_str()
+    }
+
+    /// Whether it is whole and runs here.
+    pub fn is_usable(&self) -> bool {
+        self.health.is_healthy() && self.runtime.runs()
+    }
+}
+
+impl CachedRepo {
+    /// The revision that stands for the repository; its folder where there is none.
+    pub(crate) fn any_revision(&self) -> Resolved {
+        // A repository with nothing but another revision is still worth its line.
+        let main = self.snapshot(None).ok().flatten();
+        let snapshot = main.or_else(|| self.snapshots().into_iter().max_by_key(Snapshot::modified));
+        match snapshot {
+            Some(snapshot) => Resolved::cached(self.id.to_string(), snapshot.path, snapshot.hash),
+            None => Resolved {
+                kind: Kind::HfCache,
+                ..Resolved::folder(self.id.to_string(), self.folder.clone())
+            },
         }
     }
 }
 
-fn read_config(path: &Path) -> Result<Map<String, Value>, &'static str> {
-    let metadata = path.metadata().map_err(|_| "its `config.json` is missing")?;
-    if metadata.len() > MAX_CONFIG_BYTES {
-        return Err("its `config.json` is too large");
+impl Resolved {
+    /// The folder of a cached model's repository, with all its revisions.
+    pub fn repo_folder(&self) -> Option<&Path> {
+        match (self.kind, &self.revision) {
+            (Kind::HfCache, None) => Some(&self.path),
+            // snapshots/<hash> lies two levels below the repository.
+            (Kind::HfCache, Some(_)) => self.path.ancestors().nth(2),
+            _ => None,
+        }
     }
-    let text = fs_err::read(path).map_err(|_| "its `config.json` cannot be read")?;
-    match serde_json::from_slice(&text) {
-        Ok(Value::Object(config)) => Ok(config),
-        _ => Err("its `config.json` is no JSON object"),
-    }
-}
-
-fn architectures(config: &Map<String, Value>) -> Vec<String> {
-    let names = config.get("architectures").and_then(Value::as_array);
-    let names = names.into_iter().flatten().filter_map(Value::as_str);
-    names.map(str::to_owned).collect()
 }
 
 pub(crate) fn quantization(config: &Map<String, Value>) -> Option<QuantizationSummary> {

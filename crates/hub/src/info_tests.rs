@@ -4,18 +4,20 @@ use crate::testing::{Fixture, Layout};
 const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";
 const B: &str = "bbbb2222bbbb2222bbbb2222bbbb2222bbbb2222";
 
+const LOOK: Look<'static> = Look { judge: &|_| Ok(()), thorough: true };
+
 fn described(config: &str) -> ModelInfo {
     let folder = tempfile::tempdir().unwrap();
     fs_err::write(folder.path().join("config.json"), config).unwrap();
-    ModelInfo::of_folder("m".into(), Kind::Folder, folder.path().into())
+    info(&checkpoints_in(folder.path()).unwrap()[0], LOOK)
 }
 
 #[test]
 fn configs_as_they_come() {
     let plain = described(r#"{"model_type":"llama","architectures":["LlamaForCausalLM"]}"#);
-    assert_eq!(plain.model_type.as_deref(), Some("llama"));
-    assert_eq!(plain.architectures, ["LlamaForCausalLM"]);
-    assert_eq!((plain.quantization, plain.context_length, plain.problem), (None, None, None));
+    assert_eq!(plain.model_type(), Some("llama"));
+    assert_eq!(plain.architecture(), Some("LlamaForCausalLM"));
+    assert_eq!((plain.quantization, plain.context_length), (None, None));
 
     let affine = described(
         r#"{"quantization":{"group_size":64,"bits":4},
@@ -39,44 +41,40 @@ fn configs_as_they_come() {
 
 #[test]
 fn nonsense_is_no_failure() {
-    for (config, problem) in [
-        ("", Some("its `config.json` is no JSON object")),
-        ("[]", Some("its `config.json` is no JSON object")),
-        (r#"{"model_type":1,"architectures":"x","quantization":{"bits":"4"}}"#, None),
-        (r#"{"quantization":{"bits":-4,"group_size":64},"max_position_embeddings":1.5}"#, None),
+    for config in [
+        "",
+        "[]",
+        r#"{"model_type":1,"architectures":"x","quantization":{"bits":"4"}}"#,
+        r#"{"quantization":{"bits":-4,"group_size":64},"max_position_embeddings":1.5}"#,
     ] {
         let found = described(config);
-        assert_eq!(found.problem, problem, "{config}");
-        assert_eq!(
-            (found.model_type, found.quantization, found.context_length),
-            (None, None, None)
-        );
+        assert!(!found.is_usable(), "{config}");
+        assert_eq!((found.model_type(), found.architecture()), (None, None));
+        assert_eq!((found.quantization, found.context_length), (None, None));
     }
 }
 
 #[test]
 fn lists_everything_once() {
     let fixture = Fixture::new();
-    assert!(list(&fixture.locations).unwrap().is_empty());
+    assert!(list(&fixture.locations, LOOK).unwrap().is_empty());
     fixture.stored("imported", "pypi:x==1");
     fixture.cached("org/good", &[A, B]);
     fixture.set_ref("org/none", "main", A);
     fixture.snapshot("org/other-branch", A, &[("config.json", "{}")], Layout::Copied);
     fixture.set_ref("org/other-branch", "main", B);
     fixture.snapshot("org/part", A, &[("model.safetensors", "12345")], Layout::Moved);
-    let models = list(&fixture.locations).unwrap();
-    let rows: Vec<_> = models
-        .iter()
-        .map(|model| (model.name.as_str(), model.revision.as_deref(), model.problem))
-        .collect();
+    let models = list(&fixture.locations, LOOK).unwrap();
+    let rows: Vec<_> =
+        models.iter().map(|model| (model.name.as_str(), model.revision.as_deref())).collect();
     assert_eq!(
         rows,
         [
-            ("imported", None, None),
-            ("org/good", Some(B), None),
-            ("org/none", None, Some("it has no complete revision")),
-            ("org/other-branch", Some(A), None),
-            ("org/part", Some(A), Some("its `config.json` is missing")),
+            ("imported", None),
+            ("org/good", Some(B)),
+            ("org/none", None),
+            ("org/other-branch", Some(A)),
+            ("org/part", Some(A)),
         ]
     );
     assert_eq!(models[0].origin.as_ref().unwrap().source, "pypi:x==1");
@@ -92,7 +90,7 @@ fn lists_everything_once() {
         &crate::PairTable::default(),
         &fixture.locations,
     );
-    let shown = info(&resolved.unwrap().local().unwrap());
+    let shown = info(&resolved.unwrap().local().unwrap(), LOOK);
     assert_eq!((shown.size_bytes, shown.disk_bytes), (good.size_bytes, good.disk_bytes));
     assert_eq!(shown.revision, good.revision);
     assert_eq!(

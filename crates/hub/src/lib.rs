@@ -14,10 +14,13 @@ mod aliases;
 mod cache;
 mod convert;
 mod derived;
+mod detect;
 mod error;
+mod health;
 mod http;
 mod import;
 mod info;
+mod inventory;
 mod locations;
 mod near;
 mod pairs;
@@ -42,10 +45,15 @@ pub mod workspace;
 pub use aliases::{ALIASES, Alias};
 pub use cache::{CachedRepo, HfCache, Snapshot};
 pub use derived::{Copied, Derived, Overrides, Parameters, copy, derived, derived_names};
+pub use detect::{Framework, Judge, Role, Runtime};
 pub use error::HubError;
+pub use health::{DeepReport, Finding, Problem, Report, Severity, check_gguf, deep};
 pub use http::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
 pub use import::{ImportInfo, OnPlan, import};
-pub use info::{FileInfo, ModelInfo, QuantizationSummary, files, info, list};
+pub use info::{
+    FileInfo, Look, ModelInfo, QuantizationSummary, checkpoints_in, describe, files, info, list,
+    places,
+};
 pub use locations::Locations;
 pub use pairs::{Pair, PairTable};
 pub use pull::{
@@ -58,7 +66,7 @@ pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_remo
 pub use repo_id::RepoId;
 pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
-pub use resolve::resolve;
+pub use resolve::{locate, resolve};
 pub use search::{Found, search};
 pub use size::human;
 pub use store::{Origin, Store, StoredModel};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::workspace::Workspace;
 use crate::{Derived, HubError, Overrides, PypiSpec, RepoId, Result, StoredModel};
 
 /// How freely a bare name may be read.
@@ -143,6 +144,25 @@ impl Resolved {
             path,
             name,
             revision: Some(revision),
+            changed: false,
+            base: None,
+            overrides: Overrides::default(),
+        }
+    }
+
+    pub(crate) fn workspace(workspace: Workspace) -> Self {
+        let Workspace { name, path } = workspace;
+        let path = std::path::absolute(&path).unwrap_or(path);
+        Self { kind: Kind::Workspace, ..Self::folder(name, path) }
+    }
+
+    /// A folder, by whatever name.
+    pub(crate) fn folder(name: String, path: PathBuf) -> Self {
+        Self {
+            kind: Kind::Folder,
+            path,
+            name,
+            revision: None,
             changed: false,
             base: None,
             overrides: Overrides::default(),

@@ -8,9 +8,8 @@ use crate::near::near;
 use crate::store::{SourceFile, StoredModel, as_model_name};
 use crate::workspace::{Workspace, is_checkpoint, workspaces};
 use crate::{
-    Alias, HfCache, HubError, ImportPlan, ImportSource, Kind, Locations, Matching, NotLocal,
-    Overrides, PairTable, PypiSpec, Reference, RepoId, Resolution, Resolved, Result, Snapshot,
-    Store,
+    Alias, HfCache, HubError, ImportPlan, ImportSource, Locations, Matching, NotLocal, PairTable,
+    PypiSpec, Reference, RepoId, Resolution, Resolved, Result, Snapshot, Store,
 };
 
 /// Finds out what `reference` means on this machine. Reads folders, never the network.
@@ -20,42 +19,39 @@ pub fn resolve(
     pairs: &PairTable,
     locations: &Locations,
 ) -> Result<Resolution> {
+    search(reference, matching, pairs, locations, false)
+}
+
+/// The same for a command that looks at models without running them: one that is incomplete, or
+/// whose folder lacks `config.json`, is found too.
+pub fn locate(
+    reference: &Reference,
+    matching: Matching,
+    pairs: &PairTable,
+    locations: &Locations,
+) -> Result<Resolution> {
+    search(reference, matching, pairs, locations, true)
+}
+
+fn search(
+    reference: &Reference,
+    matching: Matching,
+    pairs: &PairTable,
+    locations: &Locations,
+    incomplete: bool,
+) -> Result<Resolution> {
     if let Reference::Name { name, revision: None } = reference
         && let Some(derived) = crate::derived(name, locations)?
     {
-        let resolution = resolve(&derived.from.parse()?, Matching::Exact, pairs, locations)?;
+        let from = derived.from.parse()?;
+        let resolution = search(&from, Matching::Exact, pairs, locations, incomplete)?;
         return Ok(match resolution {
             Resolution::Local(base) => Resolution::Local(base.derived(derived)),
             other => other,
         });
     }
-    let search = Search {
-        reference,
-        locations,
-        workspaces: workspaces(locations)?,
-        store: Store::new(locations).models()?,
-    };
-    match reference {
-        Reference::Name { name, revision } => match Alias::find(name) {
-            _ if search.workspaces.iter().any(|workspace| workspace.name == *name) => {
-                search.bare_name(name, revision.as_deref(), matching)
-            }
-            Some(alias) if revision.is_none() => Ok(search.package(&alias.spec())),
-            _ => search.bare_name(name, revision.as_deref(), matching),
-        },
-        Reference::Repo { id, revision } => search.repo(id, revision.as_deref(), matching),
-        Reference::Short(name) => match pairs.repo(name) {
-            Some(id) => search.repo(id, None, Matching::Exact),
-            None => Err(HubError::UnknownPair {
-                name: name.clone(),
-                known: pairs.iter().map(|pair| pair.ollama.clone()).collect(),
-            }),
-        },
-        Reference::Folder(path) => search.folder(path),
-        Reference::Gguf(path) => search.gguf(path),
-        Reference::Pypi(spec) => Ok(search.package(spec)),
-        Reference::Ollama(name) => Err(HubError::OllamaStore { name: name.clone() }),
-    }
+    let (workspaces, store) = (workspaces(locations)?, Store::new(locations).models()?);
+    Search { reference, locations, workspaces, store, incomplete }.resolve(matching, pairs)
 }
 
 struct Search<'a> {
@@ -63,9 +59,35 @@ struct Search<'a> {
     locations: &'a Locations,
     workspaces: Vec<Workspace>,
     store: Vec<StoredModel>,
+    /// Whether what is incomplete counts.
+    incomplete: bool,
 }
 
 impl Search<'_> {
+    fn resolve(&self, matching: Matching, pairs: &PairTable) -> Result<Resolution> {
+        match self.reference {
+            Reference::Name { name, revision } => match Alias::find(name) {
+                _ if self.workspaces.iter().any(|workspace| workspace.name == *name) => {
+                    self.bare_name(name, revision.as_deref(), matching)
+                }
+                Some(alias) if revision.is_none() => Ok(self.package(&alias.spec())),
+                _ => self.bare_name(name, revision.as_deref(), matching),
+            },
+            Reference::Repo { id, revision } => self.repo(id, revision.as_deref(), matching),
+            Reference::Short(name) => match pairs.repo(name) {
+                Some(id) => self.repo(id, None, Matching::Exact),
+                None => Err(HubError::UnknownPair {
+                    name: name.clone(),
+                    known: pairs.iter().map(|pair| pair.ollama.clone()).collect(),
+                }),
+            },
+            Reference::Folder(path) => self.folder(path),
+            Reference::Gguf(path) => self.gguf(path),
+            Reference::Pypi(spec) => Ok(self.package(spec)),
+            Reference::Ollama(name) => Err(HubError::OllamaStore { name: name.clone() }),
+        }
+    }
+
     fn repos(&self) -> Result<Vec<CachedRepo>> {
         HfCache::new(&self.locations.hf_hub_cache).repos()
     }
@@ -114,7 +136,7 @@ impl Search<'_> {
         let repos: Vec<_> = repos
             .iter()
             .filter(|repo| fits(&repo.id.to_string()))
-            .filter(|repo| repo.snapshots().iter().any(Snapshot::has_config))
+            .filter(|repo| self.incomplete || repo.snapshots().iter().any(Snapshot::has_config))
             .collect();
         Ok(match (workspaces.as_slice(), models.as_slice(), repos.as_slice()) {
             ([], [], []) => None,
@@ -157,19 +179,29 @@ impl Search<'_> {
     fn cached(&self, repo: &CachedRepo, revision: Option<&str>) -> Result<Resolution> {
         let name = repo.id.to_string();
         let snapshot = repo.snapshot(revision)?;
-        let Some(snapshot) = snapshot.filter(Snapshot::has_config) else {
+        let counts = |snapshot: &Snapshot| self.incomplete || snapshot.has_config();
+        let Some(snapshot) = snapshot.filter(counts) else {
+            if self.incomplete && revision.is_none() {
+                let found = repo.any_revision();
+                let changed = self.written(&name) != name;
+                return Ok(Resolution::Local(Resolved { changed, ..found }));
+            }
             // Another revision may well be complete: this one is missing, not broken.
             let broken = revision.is_none();
             return Ok(self.not_local(&name, repo.id.clone(), revision, broken, &[]));
         };
-        let written = match self.reference {
-            Reference::Name { name, .. } | Reference::Short(name) => name.clone(),
-            Reference::Repo { id, .. } => id.to_string(),
-            _ => name.clone(),
-        };
-        let changed = written != name;
+        let changed = self.written(&name) != name;
         let resolved = Resolved::cached(name, snapshot.path, snapshot.hash);
         Ok(Resolution::Local(Resolved { changed, ..resolved }))
+    }
+
+    /// The name as the user wrote it; `full` where it was none.
+    fn written(&self, full: &str) -> String {
+        match self.reference {
+            Reference::Name { name, .. } | Reference::Short(name) => name.clone(),
+            Reference::Repo { id, .. } => id.to_string(),
+            _ => full.to_owned(),
+        }
     }
 
     fn workspace(&self, workspace: &Workspace, revision: Option<&str>) -> Result<Resolution> {
@@ -180,17 +212,8 @@ impl Search<'_> {
                 revision: revision.to_owned(),
             });
         }
-        let absolute = std::path::absolute(&workspace.path);
-        Ok(Resolution::Local(Resolved {
-            kind: Kind::Workspace,
-            path: absolute.map_err(HubError::io("make the path absolute"))?,
-            name: workspace.name.clone(),
-            revision: None,
-            changed: !matches!(self.reference, Reference::Name { name, .. } if *name == workspace.name)
-                && !matches!(self.reference, Reference::Repo { id, .. } if id.to_string() == workspace.name),
-            base: None,
-            overrides: Overrides::default(),
-        }))
+        let changed = self.written(&workspace.name) != workspace.name;
+        Ok(Resolution::Local(Resolved { changed, ..Resolved::workspace(workspace.clone()) }))
     }
 
     fn imported(&self, model: &StoredModel, revision: Option<&str>) -> Result<Resolution> {
@@ -267,19 +290,11 @@ impl Search<'_> {
         if !path.is_dir() {
             return Err(bad("is neither a folder nor a GGUF file"));
         }
-        if !path.join("config.json").is_file() {
+        if !self.incomplete && !path.join("config.json").is_file() {
             return Err(bad("is no checkpoint: it has no `config.json`"));
         }
         let absolute = std::path::absolute(path).map_err(HubError::io("make the path absolute"))?;
-        Ok(Resolution::Local(Resolved {
-            kind: Kind::Folder,
-            path: absolute,
-            name: self.reference.to_string(),
-            revision: None,
-            changed: false,
-            base: None,
-            overrides: Overrides::default(),
-        }))
+        Ok(Resolution::Local(Resolved::folder(self.reference.to_string(), absolute)))
     }
 
     fn not_local(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Kind;
 use crate::testing::{Fixture, Layout};
 
 const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";

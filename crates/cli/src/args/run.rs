@@ -17,7 +17,7 @@ Examples:
   mlxk run smollm2 \"Write a Python function that reverses a string.\"
   mlxk run smollm2 --temperature 0 --max-tokens 50 \"List three colors.\"
   git diff | mlxk run qwen2.5-coder:1.5b \"Write a commit message for this change:\"
-  mlxk run ./my-model --json \"Hello\" | jq -r .response
+  mlxk run ./my-model --json \"Hello\" | jq -r .data.response
   mlxk run smollm2 --format json \"Describe Ada Lovelace as JSON.\"
   mlxk run smollm2 --format schema.json --prompt-file question.txt
   mlxk run smollm2 --batch prompts.jsonl > answers.jsonl";
@@ -69,7 +69,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub no_stream: bool,
 
-    /// Print one JSON object with the answer, token counts and timings
+    /// Print the answer, token counts and timings as JSON; with --n and --batch one object per line
     #[arg(long)]
     pub json: bool,
 
@@ -85,4 +85,11 @@ pub(crate) struct RunArgs {
 
     #[arg(long, value_name = "FILE", num_args = 1.., hide = true)]
     pub audio: Vec<String>,
+}
+
+impl RunArgs {
+    /// Whether standard output gets one envelope, and not a line of JSON per answer or text.
+    pub(crate) fn has_envelope(&self) -> bool {
+        self.json && self.n == 1 && self.batch.is_none()
+    }
 }

@@ -1,68 +1,213 @@
 //! `mlxk list`: the models on this machine.
 
 use std::io::Write;
+use std::path::Path;
 
-use mlxk_hub::{Kind, ModelInfo};
+use mlxk_hub::{Framework, Kind, ModelInfo, Resolved};
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
-use crate::Context;
-use crate::args::ListArgs;
+use super::model_object::{ModelObject, health};
+use crate::args::{FrameworkName, ListArgs, ShowArgs};
 use crate::exit::ExitStatus;
-use crate::format;
+use crate::{Context, format, json, look};
 
-/// Prints a table of all models, or of those whose name contains the pattern.
+/// Longer reasons are cut.
+const MAX_REASON: usize = 60;
+
+/// Prints a table of the models that are whole and run, or of those asked for.
 pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let mut models = mlxk_hub::list(&context.settings.locations)?;
-    if let Some(pattern) = &args.pattern {
-        let pattern = pattern.to_lowercase();
-        models.retain(|model| model.name.to_lowercase().contains(&pattern));
+    if let Some(model) = described_by_list(args, context)? {
+        let args =
+            ShowArgs { model, files: false, config: false, recalc_hash: false, json: args.json };
+        return super::show::run(&args, context);
     }
-    if models.is_empty() {
-        match &args.pattern {
-            Some(pattern) => context.printer.note(format_args!("No model matches `{pattern}`")),
-            None => context.printer.note(
-                "No models yet; `mlxk run smollm2 \"Hello\"` fetches the starter model (93 MB)",
-            ),
-        }
+    let mut models = mlxk_hub::describe(&places(args, context)?, look::quick());
+    if let Some(framework) = args.framework {
+        models.retain(|model| is_of(model, framework));
+    }
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    if args.json {
+        let models: Vec<Value> = models.iter().map(object).collect::<Result<_, _>>()?;
+        let count = models.len();
+        json::print("list", &json!({"models": models, "count": count}))?;
         return Ok(ExitStatus::Success);
     }
-    let header = ["Name", "Hash", "Size", "Modified", "Src", "Type", "Quantization"];
-    let rows: Vec<[String; 7]> =
-        std::iter::once(header.map(str::to_owned)).chain(models.iter().map(row)).collect();
-    let widths: [usize; 7] =
-        std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
+    let total = models.len();
+    if !args.all && args.framework.is_none() {
+        models.retain(ModelInfo::is_usable);
+    }
+    let hidden = total - models.len();
+    if total == 0 {
+        context.printer.note(match &args.pattern {
+            Some(pattern) => format!("No model matches `{pattern}`"),
+            None if args.framework.is_some() => "No model of this framework is here".to_owned(),
+            None => "No models yet; `mlxk run smollm2 \"Hello\"` fetches the starter model (93 MB)"
+                .to_owned(),
+        });
+        return Ok(ExitStatus::Success);
+    }
+    if !models.is_empty() {
+        print(&models, args)?;
+    }
+    if hidden > 0 {
+        let which = if models.is_empty() { "" } else { "more " };
+        let verb = if hidden == 1 { "is" } else { "are" };
+        context.printer.note(format_args!(
+            "{hidden} {which}{verb} damaged or cannot run here; `mlxk list --all --health` shows {}",
+            if hidden == 1 { "it" } else { "them" }
+        ));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// In MLX-Knife 1, `list --verbose MODEL` described the model.
+fn described_by_list(args: &ListArgs, context: &Context) -> anyhow::Result<Option<String>> {
+    let Some(pattern) = args.pattern.as_ref().filter(|_| args.verbose && !args.health && !args.all)
+    else {
+        return Ok(None);
+    };
+    let places = mlxk_hub::places(&context.settings.locations)?;
+    let is_meant = |place: &&Resolved| {
+        place.name == *pattern
+            || place.name.rsplit_once('/').is_some_and(|(_, short)| short == pattern)
+    };
+    Ok(places.iter().find(is_meant).map(|place| place.name.clone()))
+}
+
+/// The models that the pattern is about.
+fn places(args: &ListArgs, context: &Context) -> anyhow::Result<Vec<Resolved>> {
+    let Some(pattern) = &args.pattern else {
+        return Ok(mlxk_hub::places(&context.settings.locations)?);
+    };
+    let is_path = pattern == "."
+        || pattern == ".."
+        || pattern.starts_with(['/', '\\'])
+        || pattern.starts_with("./")
+        || pattern.starts_with("../")
+        || Path::new(pattern).is_absolute();
+    if is_path {
+        return Ok(mlxk_hub::checkpoints_in(Path::new(pattern))?);
+    }
+    let pattern = pattern.to_lowercase();
+    let mut places = mlxk_hub::places(&context.settings.locations)?;
+    places.retain(|place| place.name.to_lowercase().contains(&pattern));
+    Ok(places)
+}
+
+fn is_of(model: &ModelInfo, name: FrameworkName) -> bool {
+    match name {
+        FrameworkName::Mlx => model.framework == Framework::Mlx,
+        FrameworkName::Pytorch => model.framework == Framework::PyTorch,
+        FrameworkName::Gguf => model.framework == Framework::Gguf,
+        FrameworkName::Tokenizer => model.framework == Framework::Unknown,
+        FrameworkName::All => true,
+    }
+}
+
+fn object(model: &ModelInfo) -> serde_json::Result<Value> {
+    serde_json::to_value(ModelObject::new(model))
+}
+
+/// Lays the table out: every column as wide as its longest cell.
+fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
+    let more = args.all || args.verbose;
+    let mut header = vec!["Name", "Hash", "Size", "Modified", "Src"];
+    if more {
+        header.extend(["Clean", "Framework"]);
+    }
+    header.push("Type");
+    match (args.health, args.verbose) {
+        (true, true) => header.extend(["Integrity", "Runtime", "Reason"]),
+        (true, false) => header.push("Health"),
+        (false, _) => {}
+    }
+    let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
+    rows.extend(models.iter().map(|model| row(model, args, more)));
+    let columns = rows[0].len();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().map(|row: &Vec<String>| row[column].width()).max().unwrap_or(0))
+        .collect();
     let mut out = std::io::stdout().lock();
     for (number, row) in rows.iter().enumerate() {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())))
+            .collect();
         writeln!(out, "{}", cells.join(" | ").trim_end())?;
         if number == 0 {
             let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
             writeln!(out, "{}", rules.join("-+-"))?;
         }
     }
-    Ok(ExitStatus::Success)
+    Ok(())
 }
 
-fn row(model: &ModelInfo) -> [String; 7] {
-    let source = match model.kind {
-        Kind::HfCache => "cache",
-        Kind::Imported => "import",
-        Kind::Workspace => "workspace",
-        Kind::Folder => "folder",
+fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
+    let clean = model.workspace.as_ref().and_then(|(_, check)| check.clean);
+    let source = match (model.kind, clean) {
+        (Kind::HfCache, _) => "cache",
+        (Kind::Imported, _) => "import",
+        (Kind::Folder | Kind::Workspace, Some(true)) => "ws",
+        (Kind::Folder | Kind::Workspace, Some(false)) => "ws*",
+        (Kind::Folder | Kind::Workspace, None) => "ws?",
     };
-    let short = |hash: &String| hash.chars().take(7).collect();
-    [
+    let content = model.workspace.as_ref().and_then(|(sentinel, _)| sentinel.content_hash());
+    let content = content.map(|hash| hash.trim_start_matches("sha256:"));
+    let hash = model.revision.as_deref().or(content);
+    let short = |hash: &str| hash.chars().take(7).collect();
+    let mut cells = vec![
         model.name.clone(),
-        model.revision.as_ref().map_or_else(|| "-".to_owned(), short),
-        format::size(model.size_bytes),
+        hash.map_or_else(|| "-".to_owned(), short),
+        format::compact_size(model.size_bytes),
         model.modified.map_or_else(|| "-".to_owned(), format::age),
         source.to_owned(),
-        model.problem.or(model.model_type.as_deref()).unwrap_or("-").to_owned(),
-        quantization(model),
-    ]
+    ];
+    if more {
+        let mark = match clean {
+            None => "—",
+            Some(true) => "✓",
+            Some(false) => "✗",
+        };
+        cells.extend([mark.to_owned(), model.framework.as_str().to_owned()]);
+    }
+    cells.push(type_label(model));
+    let runs = model.runtime.runs();
+    match (args.health, args.verbose) {
+        (true, true) => {
+            let word = match (model.health.is_healthy(), runs) {
+                (false, _) => "-",
+                (true, true) => "yes",
+                (true, false) => "no",
+            };
+            let reason = model.runtime.reason().or(model.runtime.note()).unwrap_or("-");
+            cells.extend([health(model).to_owned(), word.to_owned(), cut(reason)]);
+        }
+        // The files are whole, and it does not run.
+        (true, false) if model.health.is_healthy() && !runs => cells.push("healthy*".to_owned()),
+        (true, false) => cells.push(health(model).to_owned()),
+        (false, _) => {}
+    }
+    cells
 }
 
-/// `4-bit`, `4-bit mixed`, `mxfp4`, or `-`.
-pub(super) fn quantization(model: &ModelInfo) -> String {
-    model.quantization.as_ref().map_or_else(|| "-".to_owned(), format::quantization)
+/// `chat`, `chat+vision`.
+pub(super) fn type_label(model: &ModelInfo) -> String {
+    let mut label = model.role.as_str().to_owned();
+    for sense in ["vision", "audio"] {
+        if label != sense && model.capabilities.contains(&sense) {
+            label.push('+');
+            label.push_str(sense);
+        }
+    }
+    label
+}
+
+fn cut(reason: &str) -> String {
+    if reason.chars().count() <= MAX_REASON {
+        return reason.to_owned();
+    }
+    let start: String = reason.chars().take(MAX_REASON - 3).collect();
+    format!("{start}...")
 }

@@ -2,58 +2,172 @@
 
 use std::io::Write;
 
-use crate::Context;
-use crate::args::ShowArgs;
-use crate::commands::list::quantization;
-use crate::exit::ExitStatus;
-use crate::format;
-use crate::local;
+use anyhow::Context as _;
+use mlxk_hub::workspace::{self, Sentinel};
+use mlxk_hub::{FileInfo, Kind, ModelInfo, Severity};
+use serde_json::{Value, json};
 
-/// Prints what `config.json` and the files say.
+use super::list::type_label;
+use super::model_object::{ModelObject, finding, health, metadata};
+use crate::args::ShowArgs;
+use crate::exit::{ExitStatus, UsageError};
+use crate::{Context, format, json, local, look};
+
+/// Prints what the small files and the headers of the weights say.
 pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let resolved = local::find(&args.model, false, context)?;
-    let model = mlxk_hub::info(&resolved);
+    let resolved = local::look_up(&args.model, context)?;
+    if args.recalc_hash {
+        let sentinel = matches!(resolved.kind, Kind::Folder | Kind::Workspace)
+            .then(|| Sentinel::read(&resolved.path))
+            .flatten();
+        let Some(sentinel) = sentinel else {
+            return Err(UsageError(format!(
+                "`{}` is no workspace, so it has no content hash to compute anew",
+                resolved.name
+            ))
+            .into());
+        };
+        workspace::record(&resolved.path, sentinel)?;
+    }
+    let model = mlxk_hub::info(&resolved, look::thorough());
+    if args.json {
+        json::print("show", &data(&model, args)?)?;
+        return Ok(ExitStatus::Success);
+    }
     let mut out = std::io::stdout().lock();
-    let mut field = |name: &str, value: &str| writeln!(out, "{:14} {value}", format!("{name}:"));
-    field("Model", &model.name)?;
-    if let Some(revision) = &model.revision {
-        field("Revision", revision)?;
-    }
-    field("Path", &model.path.display().to_string())?;
-    if let Some(origin) = &model.origin {
-        field("Imported from", &origin.source)?;
-    }
-    let model_type = model.model_type.as_deref().unwrap_or("unknown");
-    let runs = mlxk_models::registry::supported().contains(&model_type);
-    field(
-        "Architecture",
-        &if runs { model_type.to_owned() } else { format!("{model_type} (does not run yet)") },
-    )?;
-    let grouped = model.quantization.as_ref().map_or_else(String::new, |quantization| {
-        format!(", group size {}", quantization.group_size)
-    });
-    field("Quantization", &format!("{}{grouped}", quantization(&model)))?;
-    if let Some(length) = model.context_length {
-        field("Context", &format!("{length} tokens"))?;
-    }
-    field("Size", &format::size(model.size_bytes))?;
-    if let Some(modified) = model.modified {
-        field("Modified", &format::age(modified))?;
-    }
-    if let Some(problem) = model.problem {
-        field("Problem", problem)?;
-    }
+    summary(&model, &mut out)?;
+    workspace_section(&model, &mut out)?;
     if args.files {
         writeln!(out, "\nFiles:")?;
         for file in mlxk_hub::files(&model.path) {
-            writeln!(out, "  {:>10}  {}", format::size(file.size_bytes), file.name)?;
+            let size = format::compact_size(file.size_bytes);
+            writeln!(out, "  - {} ({}, {size})", file.name, kind(&file))?;
         }
     }
     if args.config {
         let path = model.path.join("config.json");
         let text = std::fs::read_to_string(&path)
-            .map_err(|error| anyhow::anyhow!("Cannot read `{}`: {error}", path.display()))?;
+            .with_context(|| format!("Cannot read `{}`", path.display()))?;
         writeln!(out, "\nConfig:\n{}", text.trim_end())?;
     }
+    if !args.files && !args.config {
+        writeln!(out, "\nMetadata:")?;
+        for (key, value) in metadata(&model) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            writeln!(out, "  {key}: {value}")?;
+        }
+    }
     Ok(ExitStatus::Success)
+}
+
+fn summary(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
+    let hash = model.revision.as_ref().map(|hash| format!("@{}", &hash[..hash.len().min(7)]));
+    writeln!(out, "Model: {}{}", model.name, hash.unwrap_or_default())?;
+    writeln!(out, "Path: {}", model.path.display())?;
+    if let Some(origin) = &model.origin {
+        writeln!(out, "Imported from: {}", origin.source)?;
+    }
+    writeln!(out, "Framework: {}", model.framework.as_str())?;
+    writeln!(out, "Type: {}", type_label(model))?;
+    writeln!(out, "Capabilities: {}", model.capabilities.join(", "))?;
+    writeln!(out, "Quantization: {}", quantization(model))?;
+    writeln!(out, "Size: {}", format::compact_size(model.size_bytes))?;
+    writeln!(out, "Modified: {}", model.modified.map_or_else(|| "-".to_owned(), format::age))?;
+    let whole = model.health.is_healthy();
+    match (whole, model.runtime.runs()) {
+        (true, false) => writeln!(out, "Health: healthy (files OK, runtime incompatible)")?,
+        _ => writeln!(out, "Health: {}", health(model))?,
+    }
+    if let Some(reason) = model.runtime.reason() {
+        writeln!(out, "Reason: {reason}")?;
+    }
+    if let Some(note) = model.runtime.note() {
+        writeln!(out, "Note: {note}")?;
+    }
+    for finding in &model.health.findings {
+        let repair = finding.repair.as_ref().map(|command| format!(": {command}"));
+        let mark = if finding.severity == Severity::Error { "Problem" } else { "Note" };
+        writeln!(out, "{mark}: {finding}{}", repair.unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// What the record of a workspace says.
+fn workspace_section(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
+    let Some((sentinel, check)) = &model.workspace else { return Ok(()) };
+    writeln!(out, "\nWorkspace:")?;
+    let clean = match check.clean {
+        Some(true) => "✓",
+        Some(false) => "✗ modified",
+        None => "unknown",
+    };
+    let hash = sentinel.content_hash().map(|hash| format!("{}...", hash.get(..23).unwrap_or(hash)));
+    for (key, value) in [
+        ("Source", sentinel.source_repo()),
+        ("Operation", sentinel.operation()),
+        ("Created", sentinel.created_at()),
+        ("Clean", Some(clean)),
+        ("Content Hash", hash.as_deref()),
+        ("Hash Modified", sentinel.hash_modified()),
+    ] {
+        writeln!(out, "  {key}: {}", value.unwrap_or("-"))?;
+    }
+    Ok(())
+}
+
+/// `4-bit (group_size=64)`, with what else there is to say, or `-`.
+fn quantization(model: &ModelInfo) -> String {
+    let Some(found) = &model.quantization else { return "-".to_owned() };
+    let mode = match found.mode.as_str() {
+        "affine" => String::new(),
+        mode => format!(", {mode}"),
+    };
+    let mixed = if found.mixed { ", mixed" } else { "" };
+    format!("{}-bit (group_size={}{mode}{mixed})", found.bits, found.group_size)
+}
+
+fn data(model: &ModelInfo, args: &ShowArgs) -> anyhow::Result<Value> {
+    let mut object = serde_json::to_value(ModelObject::new(model))?;
+    object["findings"] = model.health.findings.iter().map(finding).collect();
+    let workspace = model.workspace.as_ref().map(|(sentinel, _)| sentinel.metadata());
+    let mut data = json!({"model": object, "workspace_metadata": workspace});
+    if args.recalc_hash {
+        data["hash_updated"] = true.into();
+    }
+    if args.files {
+        let files = mlxk_hub::files(&model.path);
+        data["files"] = files
+            .iter()
+            .map(|file| {
+                json!({
+                    "name": file.name,
+                    "size": format::compact_size(file.size_bytes),
+                    "type": kind(file),
+                    "size_bytes": file.size_bytes,
+                })
+            })
+            .collect();
+    }
+    if args.config {
+        data["config"] = Value::Object(model.config.clone());
+    }
+    let shown = !args.files && !args.config;
+    data["metadata"] = if shown { Value::Object(metadata(model)) } else { Value::Null };
+    Ok(data)
+}
+
+/// What a file is for, by its name.
+fn kind(file: &FileInfo) -> &'static str {
+    let name = file.name.as_str();
+    if name.ends_with("config.json") && !name.contains("tokenizer") {
+        "config"
+    } else if [".safetensors", ".bin", ".gguf", ".npz"].iter().any(|end| name.ends_with(end)) {
+        "weights"
+    } else if name.contains("token") || name.contains("vocab") || name.contains("merges") {
+        "tokenizer"
+    } else if name.ends_with(".json") {
+        "metadata"
+    } else {
+        "other"
+    }
 }

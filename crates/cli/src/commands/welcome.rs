@@ -4,17 +4,17 @@ use std::io::Write;
 
 use crate::Context;
 use crate::exit::ExitStatus;
-use crate::format;
+use crate::{format, look};
 
 /// Models that are named; `list` has all.
 const MOST: usize = 5;
 
 /// Prints a short welcome.
 pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
-    let models = mlxk_hub::list(&context.settings.locations)?;
+    let models = mlxk_hub::list(&context.settings.locations, look::quick())?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "mlxk {}: MLX language models on this machine\n", env!("CARGO_PKG_VERSION"))?;
-    let usable: Vec<_> = models.iter().filter(|model| model.problem.is_none()).collect();
+    let usable: Vec<_> = models.iter().filter(|model| model.is_usable()).collect();
     let name = usable.first().map_or("smollm2", |model| model.name.as_str());
     if usable.is_empty() {
         writeln!(

@@ -17,6 +17,17 @@ mod tensors;
 mod tokenizer;
 mod value;
 
+use std::path::Path;
+
+use crate::{FormatError, map_file};
+
 pub use error::{GgufDamage, GgufLimit};
 pub use kind::TensorKind;
 pub use plan::Plan;
+
+/// Checks the container: header, metadata, and that every tensor lies inside the file. Whether the
+/// model can be imported is for [`Plan::new`] to say.
+pub fn check(path: &Path) -> Result<(), FormatError> {
+    reader::Gguf::parse(path, &map_file(path)?).map_err(|problem| problem.of(path))?;
+    Ok(())
+}

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -11,10 +13,40 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::{ElementType, MAX_HEADER_BYTES};
 use crate::error::{FormatError, HeaderProblem, TensorProblem};
 
-/// A checked header.
-pub(super) struct Header {
+/// A header, checked against the length of its file.
+pub struct Header {
     pub(super) tensors: Vec<Tensor>,
     pub(super) metadata: BTreeMap<String, String>,
+}
+
+impl Header {
+    /// Reads the header of the file at `path`, and nothing of its tensors.
+    pub fn read(path: &Path) -> Result<Self, FormatError> {
+        let mut file = File::open(path).map_err(FormatError::read(path))?;
+        let file_length = file.metadata().map_err(FormatError::read(path))?.len();
+        let mut bytes = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut bytes).map_err(FormatError::read(path))?;
+        let header_length = match bytes.first_chunk() {
+            Some(length) => u64::from_le_bytes(*length).min(MAX_HEADER_BYTES),
+            None => 0,
+        };
+        let rest = header_length.min(file_length);
+        file.take(rest).read_to_end(&mut bytes).map_err(FormatError::read(path))?;
+        if crate::files::is_lfs_pointer(&bytes) {
+            return Err(FormatError::LfsPointer { path: path.to_owned() });
+        }
+        parse(path, &bytes, file_length)
+    }
+
+    /// The names of the tensors, in the order of their data.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|tensor| tensor.name.as_str())
+    }
+
+    /// The header's `__metadata__`.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
 }
 
 /// A checked tensor: `range` is in the file, not in the data section.
@@ -67,25 +99,29 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Parses and checks the header of the file whose whole content is `file`.
-pub(super) fn parse(path: &Path, file: &[u8]) -> Result<Header, FormatError> {
+/// Parses and checks the header of a file of `file_length` bytes, given as many of its first bytes as
+/// the header has.
+pub(super) fn parse(path: &Path, start: &[u8], file_length: u64) -> Result<Header, FormatError> {
     let damaged = |problem| FormatError::Header { path: path.to_owned(), problem };
-    let Some((length, rest)) = file.split_first_chunk::<8>() else {
-        return Err(damaged(HeaderProblem::TooShort(file.len() as u64)));
+    let Some((length, rest)) = start.split_first_chunk::<8>() else {
+        return Err(damaged(HeaderProblem::TooShort(start.len() as u64)));
     };
     let length = u64::from_le_bytes(*length);
-    let available = rest.len() as u64;
+    let available = file_length.saturating_sub(8);
     if length > MAX_HEADER_BYTES {
         return Err(damaged(HeaderProblem::TooLong(length)));
     }
     if length > available {
         return Err(damaged(HeaderProblem::PastTheEnd { length, available }));
     }
-    let header = &rest[..length as usize];
+    let header = rest.get(..length as usize).ok_or_else(|| {
+        // The file became shorter while it was read.
+        damaged(HeaderProblem::PastTheEnd { length, available: rest.len() as u64 })
+    })?;
     let members: Members =
         serde_json::from_slice(header).map_err(|error| damaged(HeaderProblem::Json(error)))?;
     let data_start = 8 + length;
-    let tensors = place(path, members.tensors, data_start, file.len() as u64)?;
+    let tensors = place(path, members.tensors, data_start, file_length)?;
     Ok(Header { tensors, metadata: members.metadata })
 }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use element::ElementType;
+pub use header::Header;
 pub(crate) use writer::file_bytes;
 pub use writer::{TensorSpec, Writer};
 
@@ -48,7 +49,7 @@ impl Shard {
         if crate::files::is_lfs_pointer(&data) {
             return Err(FormatError::LfsPointer { path: path.to_owned() });
         }
-        let header = header::parse(path, &data)?;
+        let header = header::parse(path, &data, data.len() as u64)?;
         let tensors = header
             .tensors
             .into_iter()

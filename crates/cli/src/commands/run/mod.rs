@@ -13,7 +13,7 @@ use self::envelope::Envelope;
 use crate::answer::{self, Answer, Screen, Show, Taken, report};
 use crate::args::RunArgs;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
-use crate::{Context, chat, interrupt, local};
+use crate::{Context, chat, interrupt, json, local};
 
 /// Loads the model and answers, or starts a chat where there is no prompt.
 pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -21,6 +21,12 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
     interrupt::listen()?;
     let batch = batch::read(args, context)?;
     let prompt = if batch.is_some() { None } else { prompt::collect(args, context)? };
+    if args.json && (args.interactive || (batch.is_none() && prompt.is_none())) {
+        return Err(UsageError(
+            "A chat cannot be printed as JSON; write a prompt after the model".into(),
+        )
+        .into());
+    }
     let resolved = local::find(&args.model, !args.answer.engine.no_pull, context)?;
     let mut args = args.clone();
     args.answer = args.answer.filled(resolved.overrides.clone(), &context.settings.config);
@@ -125,9 +131,13 @@ fn answer(
         if args.json {
             let mut envelope = Envelope::new(model, prompt, &answer, engine, context);
             envelope.index = (args.n > 1).then_some(index);
-            let mut out = std::io::stdout().lock();
-            serde_json::to_writer(&mut out, &envelope).map_err(std::io::Error::from)?;
-            writeln!(out)?;
+            if args.has_envelope() {
+                json::print("run", &envelope)?;
+            } else {
+                let mut out = std::io::stdout().lock();
+                serde_json::to_writer(&mut out, &envelope).map_err(std::io::Error::from)?;
+                writeln!(out)?;
+            }
         } else if args.no_stream {
             let show = if args.answer.no_reasoning { Show::Answer } else { Show::All };
             let mut screen = Screen::new(show, &args.answer, &context.printer);

@@ -1,0 +1,158 @@
+//! `mlxk health [MODEL]`: whether models are whole.
+
+use std::io::Write;
+
+use mlxk_hub::{
+    Finding, HubError, ImportPlan, ImportSource, Kind, Matching, Reference, Report, Resolution,
+    Resolved,
+};
+use serde_json::{Value, json};
+
+use super::model_object::finding;
+use crate::args::HealthArgs;
+use crate::exit::{ExitStatus, Interrupted};
+use crate::{Context, interrupt, json, look};
+
+/// A model and the verdict on it.
+struct Verdict {
+    name: String,
+    report: Report,
+    /// Whether a workspace's record says that we keep it; `None` for what is none.
+    managed: Option<bool>,
+    /// What `--deep` read: files and bytes.
+    read: Option<(usize, u64)>,
+}
+
+/// Checks one model or all; fails where one is not whole.
+pub(crate) fn run(args: &HealthArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let mut verdicts = match &args.model {
+        Some(name) => one(name, args.deep, context)?,
+        None => several(&mlxk_hub::places(&context.settings.locations)?, args.deep, context)?,
+    };
+    verdicts.sort_by(|a, b| a.name.cmp(&b.name));
+    let bad = verdicts.iter().any(|verdict| !verdict.report.is_healthy());
+    if args.json {
+        json::print("health", &data(&verdicts))?;
+    } else {
+        print(&verdicts, args.model.is_none(), context)?;
+    }
+    Ok(if bad { ExitStatus::Failure } else { ExitStatus::Success })
+}
+
+fn one(name: &str, deep: bool, context: &Context) -> anyhow::Result<Vec<Verdict>> {
+    let reference: Reference = name.parse()?;
+    let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
+    match mlxk_hub::locate(&reference, Matching::Substring, pairs, locations)? {
+        Resolution::NeedsImport(ImportPlan { source: ImportSource::Gguf { path }, .. }) => {
+            let report = mlxk_hub::check_gguf(&path);
+            Ok(vec![Verdict { name: name.to_owned(), report, managed: None, read: None }])
+        }
+        resolution => {
+            let model = resolution.local()?;
+            if model.changed {
+                context.printer.note(format_args!("Model: {}", model.name));
+            }
+            several(&[model], deep, context)
+        }
+    }
+}
+
+fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result<Vec<Verdict>> {
+    let described = mlxk_hub::describe(models, look::thorough());
+    let mut verdicts: Vec<Verdict> = described
+        .into_iter()
+        .map(|model| {
+            let own = matches!(model.kind, Kind::Folder | Kind::Workspace);
+            let managed = model.workspace.is_some_and(|(sentinel, _)| sentinel.is_managed());
+            let managed = own.then_some(managed);
+            Verdict { name: model.name, report: model.health, managed, read: None }
+        })
+        .collect();
+    if deep {
+        interrupt::listen()?;
+        let progress = context.printer.progress();
+        for (model, verdict) in models.iter().zip(&mut verdicts) {
+            let found = match mlxk_hub::deep(model, &progress) {
+                Err(HubError::Cancelled) => return Err(Interrupted.into()),
+                other => other?,
+            };
+            verdict.read = Some((found.files, found.bytes));
+            // Where a header is damaged already, the hash says nothing new.
+            let is_new = |finding: &Finding| {
+                !verdict.report.errors().any(|known| known.file == finding.file)
+            };
+            let new: Vec<Finding> = found.findings.into_iter().filter(is_new).collect();
+            verdict.report.findings.splice(0..0, new);
+        }
+    }
+    Ok(verdicts)
+}
+
+fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<()> {
+    if verdicts.is_empty() {
+        context.printer.note("No models yet; `mlxk pull NAME` downloads one");
+    }
+    let mut out = std::io::stdout().lock();
+    let healthy = verdicts.iter().filter(|verdict| verdict.report.is_healthy()).count();
+    if all {
+        let (total, unhealthy) = (verdicts.len(), verdicts.len() - healthy);
+        writeln!(out, "Summary: total {total}, healthy {healthy}, unhealthy {unhealthy}")?;
+    }
+    for verdict in verdicts {
+        let word = if verdict.report.is_healthy() { "healthy  " } else { "unhealthy" };
+        let read = verdict.read.map_or_else(String::new, |(files, bytes)| {
+            format!(" ({files} files, {} compared)", crate::format::size(bytes))
+        });
+        writeln!(out, "{word} {} — {}{read}", verdict.name, verdict.report.reason())?;
+        hints(verdict, &mut out)?;
+    }
+    Ok(())
+}
+
+/// What else was found, and the command that repairs it.
+fn hints(verdict: &Verdict, out: &mut impl Write) -> std::io::Result<()> {
+    // The first error is in the line above.
+    let others = verdict.report.findings.iter();
+    for finding in others.skip(usize::from(!verdict.report.is_healthy())) {
+        writeln!(out, "          {finding}")?;
+    }
+    let mut commands: Vec<&str> = Vec::new();
+    for command in verdict.report.findings.iter().filter_map(|finding| finding.repair.as_deref()) {
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
+    for command in commands {
+        writeln!(out, "          repair: {command}")?;
+    }
+    Ok(())
+}
+
+fn data(verdicts: &[Verdict]) -> Value {
+    let object = |verdict: &Verdict| {
+        let mut object = json!({
+            "name": verdict.name,
+            "status": if verdict.report.is_healthy() { "healthy" } else { "unhealthy" },
+            "reason": verdict.report.reason(),
+            "findings": verdict.report.findings.iter().map(finding).collect::<Vec<_>>(),
+        });
+        if let Some(managed) = verdict.managed {
+            object["managed"] = managed.into();
+        }
+        if let Some((files, bytes)) = verdict.read {
+            object["deep"] = json!({"files": files, "bytes": bytes});
+        }
+        object
+    };
+    let (healthy, unhealthy): (Vec<&Verdict>, Vec<&Verdict>) =
+        verdicts.iter().partition(|verdict| verdict.report.is_healthy());
+    json!({
+        "healthy": healthy.iter().map(|verdict| object(verdict)).collect::<Vec<_>>(),
+        "unhealthy": unhealthy.iter().map(|verdict| object(verdict)).collect::<Vec<_>>(),
+        "summary": {
+            "total": verdicts.len(),
+            "healthy_count": healthy.len(),
+            "unhealthy_count": unhealthy.len(),
+        },
+    })
+}

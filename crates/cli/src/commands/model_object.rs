@@ -1,0 +1,110 @@
+//! A model as MLX-Knife's JSON API describes it, with what we know besides.
+
+use std::borrow::Cow;
+
+use mlxk_hub::workspace::Sentinel;
+use mlxk_hub::{Finding, Kind, ModelInfo, Severity};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::format;
+
+/// The object of a model; every key is always there.
+#[derive(Serialize)]
+pub(super) struct ModelObject<'a> {
+    name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    hash: Option<&'a str>,
+    size_bytes: u64,
+    last_modified: Option<String>,
+    framework: mlxk_hub::Framework,
+    model_type: mlxk_hub::Role,
+    capabilities: &'a [&'static str],
+    context_length: Option<u64>,
+    health: &'static str,
+    runtime_compatible: bool,
+    reason: Option<&'a str>,
+    cached: bool,
+    origin: Option<&'a str>,
+    content_hash: Option<&'a str>,
+    hash_modified: Option<&'a str>,
+    clean: Option<bool>,
+    quantization: Option<&'a mlxk_hub::QuantizationSummary>,
+    path: String,
+    /// The limit within which it runs.
+    note: Option<&'static str>,
+}
+
+impl<'a> ModelObject<'a> {
+    pub(super) fn new(model: &'a ModelInfo) -> Self {
+        let own = matches!(model.kind, Kind::Folder | Kind::Workspace);
+        let path = model.path.display().to_string();
+        let (sentinel, check) = match &model.workspace {
+            Some((sentinel, check)) => (Some(sentinel), Some(check)),
+            None => (None, None),
+        };
+        let imported = model.origin.as_ref().map(|origin| origin.source.as_str());
+        Self {
+            // A workspace goes by its path, as its name means nothing elsewhere.
+            name: if own { path.clone().into() } else { (&*model.name).into() },
+            display_name: own.then_some(&model.name),
+            hash: model.revision.as_deref(),
+            size_bytes: model.size_bytes,
+            last_modified: model.modified.and_then(format::utc),
+            framework: model.framework,
+            model_type: model.role,
+            capabilities: &model.capabilities,
+            context_length: model.context_length,
+            health: health(model),
+            runtime_compatible: model.runtime.runs(),
+            reason: model.runtime.reason(),
+            cached: model.kind == Kind::HfCache,
+            origin: imported.or(sentinel.and_then(Sentinel::source_repo)),
+            content_hash: sentinel.and_then(Sentinel::content_hash),
+            hash_modified: sentinel.and_then(Sentinel::hash_modified),
+            clean: check.and_then(|check| check.clean),
+            quantization: model.quantization.as_ref(),
+            path,
+            note: model.runtime.note(),
+        }
+    }
+}
+
+/// `healthy` or `unhealthy`.
+pub(super) fn health(model: &ModelInfo) -> &'static str {
+    if model.health.is_healthy() { "healthy" } else { "unhealthy" }
+}
+
+/// A finding for programs.
+pub(super) fn finding(finding: &Finding) -> Value {
+    json!({
+        "file": finding.file,
+        "problem": finding.problem.code(),
+        "severity": if finding.severity == Severity::Error { "error" } else { "note" },
+        "message": finding.to_string(),
+        "repair": finding.repair,
+    })
+}
+
+/// What `config.json` says, under the names that `show` has for it.
+pub(super) fn metadata(model: &ModelInfo) -> Map<String, Value> {
+    let config = &model.config;
+    let nested = config.get("text_config").and_then(Value::as_object);
+    let get = |key: &str| {
+        let value = config.get(key).or_else(|| nested.and_then(|nested| nested.get(key)));
+        value.filter(|value| !value.is_null()).cloned()
+    };
+    let quantization = model.quantization.as_ref();
+    let found = [
+        ("model_type", get("model_type")),
+        ("architecture", model.architecture().map(Value::from)),
+        ("quantization", quantization.map(|found| format!("{}bit", found.bits).into())),
+        ("context_length", model.context_length.map(Value::from)),
+        ("vocab_size", get("vocab_size")),
+        ("hidden_size", get("hidden_size")),
+        ("num_attention_heads", get("num_attention_heads")),
+        ("num_hidden_layers", get("num_hidden_layers")),
+    ];
+    found.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}

@@ -1,0 +1,249 @@
+//! What kind of model a folder holds, from its small files and the headers of its weights. No
+//! weight is read and no tokenizer parsed.
+
+mod readme;
+mod runtime;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::health::Weights;
+use crate::inventory::Inventory;
+
+pub(crate) use readme::FrontMatter;
+pub(crate) use runtime::runtime;
+pub use runtime::{Judge, Runtime};
+
+/// What the weights were written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Framework {
+    /// MLX: by the organisation, the README, `config.json` or the weights' own metadata.
+    #[serde(rename = "MLX")]
+    Mlx,
+    /// llama.cpp and its relatives.
+    #[serde(rename = "GGUF")]
+    Gguf,
+    /// PyTorch and Transformers, in safetensors or `.bin` files.
+    PyTorch,
+    /// No weights that we know.
+    Unknown,
+}
+
+impl Framework {
+    /// The name, as `list` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mlx => "MLX",
+            Self::Gguf => "GGUF",
+            Self::PyTorch => "PyTorch",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// What the model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Answers messages.
+    Chat,
+    /// Continues text.
+    Base,
+    /// Turns text into vectors.
+    Embedding,
+    /// Hears.
+    Audio,
+}
+
+impl Role {
+    /// The word, as `list` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Base => "base",
+            Self::Embedding => "embedding",
+            Self::Audio => "audio",
+        }
+    }
+}
+
+/// What was found out.
+pub(crate) struct Detected {
+    pub framework: Framework,
+    pub role: Role,
+    pub vision: bool,
+    pub audio: bool,
+    pub translates: bool,
+}
+
+/// What there is to judge by.
+pub(crate) struct Evidence<'a> {
+    pub name: &'a str,
+    pub files: &'a Inventory,
+    pub config: &'a Map<String, Value>,
+    pub weights: &'a Weights,
+}
+
+const VISION_TYPES: [&str; 9] = [
+    "llava",
+    "llava_next",
+    "pixtral",
+    "qwen2_vl",
+    "phi3_v",
+    "mllama",
+    "paligemma",
+    "idefics",
+    "smolvlm",
+];
+const AUDIO_TYPES: [&str; 3] = ["whisper", "vibevoice", "voxtral"];
+const HEARING_TYPES: [&str; 5] = ["gemma3n", "voxtral", "whisper", "vibevoice", "audio"];
+const EMBEDDING_TYPES: [&str; 4] = ["bert", "xlm-roberta", "modernbert", "nomic_bert"];
+const PROCESSORS: [&str; 3] =
+    ["preprocessor_config.json", "processor_config.json", "image_processor_config.json"];
+const MAX_README_BYTES: u64 = 64 << 10;
+pub(crate) const MAX_SETTINGS_BYTES: u64 = 32 << 20;
+
+impl Evidence<'_> {
+    pub(crate) fn detect(&self) -> Detected {
+        let readme = self.files.text("README.md", MAX_README_BYTES);
+        let readme = FrontMatter::parse(&readme.unwrap_or_default());
+        let processors = self.processors();
+        let role = self.role(&readme);
+        let sees = |config: &Value| !is_video(config) && !is_ear(config);
+        let vision = role != Role::Audio
+            && (is_given(self.config, "vision_config")
+                || VISION_TYPES.contains(&self.model_type())
+                || self.config.contains_key("image_processor")
+                || processors.iter().any(sees));
+        let audio = is_given(self.config, "audio_config")
+            || HEARING_TYPES.iter().any(|word| self.model_type().contains(word))
+            || processors.iter().any(is_ear);
+        let name = self.name.to_lowercase();
+        let translates =
+            self.model_type() == "whisper" && !name.contains(".en") && !name.contains("turbo");
+        Detected { framework: self.framework(&readme), role, vision, audio, translates }
+    }
+
+    fn model_type(&self) -> &str {
+        self.config.get("model_type").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn framework(&self, readme: &FrontMatter) -> Framework {
+        let weights = self.weights;
+        let said = self.name.starts_with("mlx-community/")
+            || readme.is_mlx()
+            || self.config.get("quantization").is_some_and(Value::is_object)
+            || self.config.get("quantization_config").is_some_and(is_mlx_table)
+            || weights.format.as_deref() == Some("mlx");
+        if weights.safetensors || weights.npz {
+            if said { Framework::Mlx } else { Framework::PyTorch }
+        } else if weights.gguf {
+            Framework::Gguf
+        } else if weights.torch {
+            Framework::PyTorch
+        } else if said {
+            // Its weights are missing; it is none the less meant for MLX.
+            Framework::Mlx
+        } else {
+            Framework::Unknown
+        }
+    }
+
+    fn role(&self, readme: &FrontMatter) -> Role {
+        let (name, model_type) = (self.name.to_lowercase(), self.model_type());
+        let names = self.config.get("architectures").and_then(Value::as_array);
+        let causal = names.is_some_and(|names| {
+            names.iter().filter_map(Value::as_str).any(|name| name.ends_with("ForCausalLM"))
+        });
+        let decodes = causal || matches!(model_type, "qwen3" | "mistral");
+        let similarity = readme.pipeline_tag.as_deref() == Some("sentence-similarity")
+            || readme.has_tag("sentence-transformers");
+        if EMBEDDING_TYPES.contains(&model_type)
+            || (name.contains("embed") && (decodes || similarity))
+        {
+            Role::Embedding
+        } else if AUDIO_TYPES.iter().any(|word| model_type.contains(word)) {
+            Role::Audio
+        } else if model_type == "chat"
+            || VISION_TYPES.contains(&model_type)
+            || self.has_template()
+            || name.contains("instruct")
+            || name.contains("chat")
+        {
+            Role::Chat
+        } else {
+            Role::Base
+        }
+    }
+
+    fn has_template(&self) -> bool {
+        let written = |name: &str| {
+            self.files.files.get(name).is_some_and(|file| file.size_bytes.is_some_and(|n| n > 0))
+        };
+        if written("chat_template.jinja") || written("chat_template.json") {
+            return true;
+        }
+        /// All that is wanted of a file that may be long.
+        #[derive(Deserialize)]
+        struct Settings {
+            #[serde(default)]
+            chat_template: Option<Value>,
+        }
+        let text = self.files.text("tokenizer_config.json", MAX_SETTINGS_BYTES);
+        let settings = text.and_then(|text| serde_json::from_str::<Settings>(&text).ok());
+        settings.and_then(|settings| settings.chat_template).is_some_and(
+            |template| match template {
+                Value::String(text) => !text.is_empty(),
+                Value::Array(list) => !list.is_empty(),
+                _ => false,
+            },
+        )
+    }
+
+    fn processors(&self) -> Vec<Value> {
+        let found = PROCESSORS.iter().filter_map(|name| self.files.text(name, MAX_SETTINGS_BYTES));
+        found.map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)).collect()
+    }
+}
+
+impl Detected {
+    /// What the model can do, in MLX-Knife's words.
+    pub(crate) fn capabilities(&self) -> Vec<&'static str> {
+        match self.role {
+            Role::Embedding => vec!["embeddings"],
+            Role::Audio if self.translates => vec!["audio", "audio-translate-en"],
+            Role::Audio => vec!["audio"],
+            Role::Chat | Role::Base => {
+                let mut found = vec!["text-generation"];
+                found.extend((self.role == Role::Chat).then_some("chat"));
+                found.extend(self.vision.then_some("vision"));
+                found.extend(self.audio.then_some("audio"));
+                found
+            }
+        }
+    }
+}
+
+/// Neither absent nor empty.
+fn is_given(config: &Map<String, Value>, key: &str) -> bool {
+    config.get(key).and_then(Value::as_object).is_some_and(|table| !table.is_empty())
+}
+
+/// mlx-lm writes its table under this key too, and unlike others names no method.
+fn is_mlx_table(table: &Value) -> bool {
+    table.get("quant_method").is_none() && table.get("bits").is_some()
+}
+
+fn is_video(processor: &Value) -> bool {
+    processor.get("temporal_patch_size").is_some()
+        || text(processor, "image_processor_type").contains("Video")
+        || text(processor, "processor_class").contains("AutoVideoProcessor")
+}
+
+fn is_ear(processor: &Value) -> bool {
+    text(processor, "feature_extractor_type").to_lowercase().contains("whisper")
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,129 @@
+//! Every byte against the hash that names it. The cache names a blob by the SHA-256 of its content
+//! where it came from large-file storage, else by the SHA-1 that git computes; a folder that was
+//! downloaded has the same names in small files beside it.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::io::Read;
+use std::path::PathBuf;
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use super::{Finding, Problem, repair};
+use crate::inventory::Inventory;
+use crate::{HubError, Reporter, Resolved, Result};
+
+/// Read between two reports.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Where a download into a folder keeps what it knows about a file.
+const RECORDS: &str = ".cache/huggingface/download/";
+
+/// What came of reading everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeepReport {
+    /// Files whose content is not what it should be.
+    pub findings: Vec<Finding>,
+    /// Files that were compared.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that nothing says the hash of.
+    pub unnamed: usize,
+}
+
+/// A file to be compared.
+struct Job {
+    name: String,
+    path: PathBuf,
+    size_bytes: u64,
+    expected: String,
+}
+
+/// Reads every file of the model that has a hash to be compared with.
+pub fn deep(model: &Resolved, reporter: &dyn Reporter) -> Result<DeepReport> {
+    let files = Inventory::read(&model.path);
+    let (jobs, unnamed) = jobs(&files);
+    let total: u64 = jobs.iter().map(|job| job.size_bytes).sum();
+    let mut report = DeepReport { findings: Vec::new(), files: 0, bytes: 0, unnamed };
+    reporter.stage(&format!("Reading {}", model.name));
+    for job in jobs {
+        let found = hash(&job, &mut |read| {
+            report.bytes += read;
+            reporter.advance(report.bytes, total);
+            if reporter.cancelled() { Err(HubError::Cancelled) } else { Ok(()) }
+        })?;
+        report.files += 1;
+        let problem = match found {
+            Ok(found) if found == job.expected => continue,
+            Ok(found) => Problem::WrongHash { expected: job.expected, found },
+            Err(error) => Problem::Unreadable(error.to_string()),
+        };
+        let mut finding = Finding::error(job.name, problem);
+        finding.repair = repair(&finding, model);
+        report.findings.push(finding);
+    }
+    Ok(report)
+}
+
+/// What can be compared, every blob once, and how many files cannot.
+fn jobs(files: &Inventory) -> (Vec<Job>, usize) {
+    let (mut jobs, mut unnamed, mut seen) = (Vec::new(), 0, HashSet::new());
+    for (name, file) in &files.files {
+        let Some(size_bytes) = file.size_bytes.filter(|_| !name.starts_with('.')) else { continue };
+        let named = file.blob.clone().filter(|blob| is_hash(blob));
+        let Some(expected) = named.or_else(|| recorded(files, name)) else {
+            unnamed += 1;
+            continue;
+        };
+        if file.blob.is_none() || seen.insert(expected.clone()) {
+            jobs.push(Job { name: name.clone(), path: file.path.clone(), size_bytes, expected });
+        }
+    }
+    (jobs, unnamed)
+}
+
+/// The hash that the download of a folder wrote down: the second line of its record.
+fn recorded(files: &Inventory, name: &str) -> Option<String> {
+    let record = files.text(&format!("{RECORDS}{name}.metadata"), 4096)?;
+    let hash = record.lines().nth(1)?.trim();
+    is_hash(hash).then(|| hash.to_owned())
+}
+
+fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64)
+        && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// The hash of the kind that is expected; the outer error is that of `progress`.
+fn hash(job: &Job, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<std::io::Result<String>> {
+    let mut file = match fs_err::File::open(&job.path) {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut sha256 = Sha256::new();
+    let mut git = Sha1::new();
+    git.update(format!("blob {}\0", job.size_bytes));
+    let is_git = job.expected.len() == 40;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let read = match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Ok(Err(error)),
+        };
+        if is_git {
+            git.update(&chunk[..read])
+        } else {
+            sha256.update(&chunk[..read])
+        }
+        progress(read as u64)?;
+    }
+    let mut text = String::with_capacity(64);
+    let digest = if is_git { git.finalize().to_vec() } else { sha256.finalize().to_vec() };
+    for byte in digest {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(Ok(text))
+}

@@ -1,0 +1,102 @@
+//! Whether a model is whole: what is missing, cut off or damaged, and the command that repairs it.
+//!
+//! A check reads small files and the headers of weights, so that it takes milliseconds whatever the
+//! model's size; [`deep`] reads every byte and compares it with the hash that names it. Findings of
+//! severity [`Severity::Error`] decide the verdict; notes do not.
+
+mod check;
+mod deep;
+mod files;
+mod finding;
+mod tokenizer;
+mod weights;
+
+pub(crate) use check::check;
+pub use deep::{DeepReport, deep};
+pub use files::check_gguf;
+pub use finding::{Finding, Problem, Severity};
+pub(crate) use weights::Weights;
+
+use crate::{Kind, Resolved};
+
+/// The verdict on a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Errors first.
+    pub findings: Vec<Finding>,
+    /// Files with weights.
+    pub shards: usize,
+}
+
+impl Report {
+    /// Sorts the findings and adds what repairs each.
+    pub(crate) fn new(mut findings: Vec<Finding>, shards: usize, model: &Resolved) -> Self {
+        for finding in &mut findings {
+            finding.repair = repair(finding, model);
+        }
+        findings.sort_by_key(|finding| finding.severity);
+        Self { findings, shards }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_healthy(&self) -> bool {
+        self.errors().next().is_none()
+    }
+
+    /// What makes the model unhealthy.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error)
+    }
+
+    /// The verdict in one line.
+    pub fn reason(&self) -> String {
+        let mut errors = self.errors();
+        match (errors.next(), errors.count()) {
+            (None, _) if self.shards > 1 => {
+                format!("All {} files of weights are whole", self.shards)
+            }
+            (None, _) => "The model is whole".to_owned(),
+            (Some(first), 0) => first.to_string(),
+            (Some(first), more) => format!("{first}, and {more} more"),
+        }
+    }
+}
+
+/// The command that repairs the problem, where there is one.
+fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
+    let (name, problem) = (&model.name, &finding.problem);
+    let folder = quoted(&model.path.to_string_lossy());
+    let rebuild = || format!("mlxk convert {folder} ./repaired --repair-index");
+    match (model.kind, problem) {
+        (_, Problem::PartMarker) => {
+            Some(format!("rm {}", quoted(&model.path.join(&finding.file).to_string_lossy())))
+        }
+        (_, Problem::Leftover) => Some("mlxk rm --unused".to_owned()),
+        (_, Problem::NoIndex) => Some(rebuild()),
+        _ if finding.severity == Severity::Note => None,
+        (Kind::HfCache, Problem::NoRevision | Problem::NoConfig | Problem::NoWeights) => {
+            Some(format!("mlxk pull {name}"))
+        }
+        (Kind::HfCache, _) => Some(format!("mlxk health {name} --repair")),
+        (Kind::Imported, _) => Some(match crate::Origin::read(&model.path) {
+            Some(origin) => format!("mlxk rm {name}, then mlxk pull {}", quoted(&origin.source)),
+            None => format!("mlxk rm {name}, then import it again"),
+        }),
+        (Kind::Folder | Kind::Workspace, Problem::LfsPointer) => {
+            Some(format!("git -C {folder} lfs pull"))
+        }
+        (Kind::Folder | Kind::Workspace, Problem::BadIndex(_) | Problem::NotInShard { .. }) => {
+            Some(rebuild())
+        }
+        (Kind::Folder | Kind::Workspace, _) => {
+            let source = crate::workspace::Sentinel::read(&model.path)?;
+            Some(format!("mlxk clone {} ./repaired", quoted(source.source_repo()?)))
+        }
+    }
+}
+
+/// As a shell would want it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./\\:=@+,~".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{text}'") }
+}

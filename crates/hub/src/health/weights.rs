@@ -1,0 +1,277 @@
+//! The files with the weights: the index against the shards, every header against its file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mlxk_format::safetensors::Header;
+use serde_json::{Map, Value};
+
+use super::files::{gguf, object, present};
+use super::{Finding, Problem};
+use crate::inventory::Inventory;
+
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+const TORCH_INDEX: &str = "pytorch_model.bin.index.json";
+/// Names of tensors that see.
+const TOWERS: [&str; 4] = ["vision_tower.", "vision_model.", "visual.", "multi_modal_projector."];
+
+/// What the weights are, as their names and headers tell.
+#[derive(Debug, Default)]
+pub(crate) struct Weights {
+    pub safetensors: bool,
+    pub npz: bool,
+    pub gguf: bool,
+    pub torch: bool,
+    /// Whether they have the names that our engine looks for.
+    pub loadable: bool,
+    /// `format` of the metadata, such as `mlx` or `pt`.
+    pub format: Option<String>,
+    /// Whether a part of them sees images.
+    pub vision_tower: bool,
+    /// How many files.
+    pub shards: usize,
+}
+
+/// Checks all weights and says what they are.
+pub(super) fn weights(files: &Inventory, findings: &mut Vec<Finding>) -> Weights {
+    let safetensors = files.ending(&[".safetensors"]);
+    let torch: Vec<&str> = files.ending(&[".bin", ".pt", ".pth"]);
+    let torch: Vec<&str> = torch.into_iter().filter(|name| is_torch(name)).collect();
+    let ggufs = files.ending(&[".gguf"]);
+    let npz = files.ending(&[".npz"]);
+    let mut found = Weights {
+        safetensors: !safetensors.is_empty() || files.has(INDEX),
+        npz: !npz.is_empty(),
+        gguf: !ggufs.is_empty(),
+        torch: !torch.is_empty() || files.has(TORCH_INDEX),
+        ..Weights::default()
+    };
+    let is_model = |name: &&str| name.starts_with("model") && !name.contains('/');
+    found.loadable = files.has(INDEX) || safetensors.iter().any(|name| is_model(&name));
+    if found.safetensors {
+        let mut shards = Shards { files, findings, found: &mut found };
+        if files.has(INDEX) { shards.indexed(&safetensors) } else { shards.alone(&safetensors) }
+    } else if !npz.is_empty() {
+        found.shards = npz.len();
+        check_each(files, &npz, findings, |file| zip(file));
+    } else if !ggufs.is_empty() {
+        found.shards = ggufs.len();
+        check_each(files, &ggufs, findings, gguf);
+        numbered(&ggufs, findings);
+    } else if found.torch {
+        torch_weights(files, &torch, findings);
+        found.shards = torch.len();
+    } else {
+        findings.push(Finding::error("", Problem::NoWeights));
+    }
+    found
+}
+
+struct Shards<'a> {
+    files: &'a Inventory,
+    findings: &'a mut Vec<Finding>,
+    found: &'a mut Weights,
+}
+
+impl Shards<'_> {
+    /// Exactly what the index lists is used.
+    fn indexed(&mut self, here: &[&str]) {
+        let map = match object(self.files, INDEX).and_then(|index| weight_map(&index)) {
+            Ok(map) => map,
+            Err(problem) => {
+                self.findings.push(Finding::error(INDEX, problem));
+                self.alone(here);
+                return;
+            }
+        };
+        self.found.shards = map.len();
+        let lost = map.keys().filter(|shard| !self.files.has(shard)).count();
+        if lost == map.len() && here.is_empty() {
+            self.findings.push(Finding::error(INDEX, Problem::NoShards));
+            return;
+        }
+        for (shard, tensors) in &map {
+            if let Some(names) = self.header(shard)
+                && let Some(tensor) = tensors.iter().find(|tensor| !names.contains(*tensor))
+            {
+                let tensor = tensor.clone();
+                self.findings.push(Finding::error(shard, Problem::NotInShard { tensor }));
+            }
+        }
+        for name in here.iter().filter(|name| !name.contains('/')) {
+            if !map.contains_key(*name) {
+                self.findings.push(Finding::note(*name, Problem::Unlisted));
+            }
+        }
+    }
+
+    /// Without an index, the numbers in the names say how many there have to be.
+    fn alone(&mut self, here: &[&str]) {
+        self.found.shards = here.len();
+        for name in here {
+            self.header(name);
+        }
+        if numbered(here, self.findings) == Numbers::Complete && !self.files.has(INDEX) {
+            self.findings.push(Finding::note(INDEX, Problem::NoIndex));
+        }
+    }
+
+    /// Checks one file; the names of its tensors where it is whole.
+    fn header(&mut self, name: &str) -> Option<BTreeSet<String>> {
+        let header = present(self.files, name)
+            .and_then(|file| Header::read(&file.path).map_err(Problem::of));
+        match header {
+            Ok(header) => {
+                if self.found.format.is_none() {
+                    self.found.format = header.metadata().get("format").cloned();
+                }
+                let sees = |name: &str| TOWERS.iter().any(|tower| name.contains(tower));
+                self.found.vision_tower |= header.names().any(sees);
+                Some(header.names().map(str::to_owned).collect())
+            }
+            Err(problem) => {
+                self.findings.push(Finding::error(name, problem));
+                None
+            }
+        }
+    }
+}
+
+/// The shards of an index, with the tensors that each has to hold.
+fn weight_map(index: &Map<String, Value>) -> Result<BTreeMap<String, Vec<String>>, Problem> {
+    let bad = |detail: &str| Problem::BadIndex(detail.to_owned());
+    let map = index.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| bad("it has no `weight_map`"))?;
+    let mut shards: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (tensor, shard) in map {
+        let shard = shard.as_str().ok_or_else(|| bad("`weight_map` names no files"))?;
+        if shard.is_empty() || shard.contains(['/', '\\', ':', '\0']) || shard.starts_with("..") {
+            return Err(bad("`weight_map` leads out of the folder"));
+        }
+        shards.entry(shard.to_owned()).or_default().push(tensor.clone());
+    }
+    if shards.is_empty() { Err(bad("its `weight_map` is empty")) } else { Ok(shards) }
+}
+
+/// What the numbers in names such as `model-00001-of-00003` tell.
+#[derive(Debug, PartialEq, Eq)]
+enum Numbers {
+    /// There are none, or none but 1 of 1.
+    None,
+    Complete,
+    Incomplete,
+}
+
+/// Reads the numbers in the names, and says where some are missing.
+fn numbered(names: &[&str], findings: &mut Vec<Finding>) -> Numbers {
+    let mut series: BTreeMap<(&str, usize, &str), BTreeSet<usize>> = BTreeMap::new();
+    for name in names {
+        if let Some((stem, number, of, ending)) = number(name) {
+            series.entry((stem, of, ending)).or_default().insert(number);
+        }
+    }
+    let mut found = Numbers::None;
+    for ((stem, of, ending), here) in &series {
+        let expected: BTreeSet<usize> = (1..=(*of).min(MAX_SHARDS)).collect();
+        if expected.is_subset(here) {
+            if *of > 1 && found == Numbers::None {
+                found = Numbers::Complete;
+            }
+        } else {
+            found = Numbers::Incomplete;
+            let problem = Problem::SomeShards { here: here.len(), of: *of };
+            findings.push(Finding::error(format!("{stem}-*-of-{of:05}{ending}"), problem));
+        }
+    }
+    found
+}
+
+/// No model has more; a name may claim anything.
+const MAX_SHARDS: usize = 10_000;
+
+/// `stem-00001-of-00003.ending` in its parts.
+fn number(name: &str) -> Option<(&str, usize, usize, &str)> {
+    let (rest, ending) = name.split_at(name.rfind('.')?);
+    let (rest, of) = rest.rsplit_once("-of-")?;
+    let (stem, number) = rest.rsplit_once('-')?;
+    let whole = |text: &str| (text.len() >= 2).then(|| text.parse().ok()).flatten();
+    Some((stem, whole(number)?, whole(of)?, ending))
+}
+
+/// Whether a `.bin` file is one of weights; other tools have theirs.
+fn is_torch(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    !matches!(file, "training_args.bin" | "optimizer.bin" | "scheduler.bin" | "random_states.bin")
+        && !file.starts_with("optimizer.")
+        && !file.starts_with("rng_state")
+}
+
+fn torch_weights(files: &Inventory, here: &[&str], findings: &mut Vec<Finding>) {
+    if files.has(TORCH_INDEX) {
+        match object(files, TORCH_INDEX).and_then(|index| weight_map(&index)) {
+            Ok(map) => {
+                let shards: Vec<&str> = map.keys().map(String::as_str).collect();
+                check_each(files, &shards, findings, torch);
+                return;
+            }
+            Err(problem) => findings.push(Finding::error(TORCH_INDEX, problem)),
+        }
+    } else {
+        numbered(here, findings);
+    }
+    check_each(files, here, findings, torch);
+}
+
+fn check_each(
+    files: &Inventory,
+    names: &[&str],
+    findings: &mut Vec<Finding>,
+    check: impl Fn(&std::path::Path) -> Result<(), Problem>,
+) {
+    for name in names {
+        let checked = present(files, name).and_then(|file| check(&file.path));
+        findings.extend(checked.err().map(|problem| Finding::error(*name, problem)));
+    }
+}
+
+/// PyTorch's files are archives; the older ones are not, and have nothing that could be checked.
+fn torch(path: &std::path::Path) -> Result<(), Problem> {
+    use std::io::Read;
+
+    let mut start = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start == *b"PK\x03\x04" { zip(path) } else { Ok(()) }
+}
+
+/// The directory of an archive is at its end: a file that was cut off has none.
+fn zip(path: &std::path::Path) -> Result<(), Problem> {
+    let file = std::fs::File::open(path).map_err(|error| Problem::Unreadable(error.to_string()))?;
+    match zip::ZipArchive::new(std::io::BufReader::new(file)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::Damaged("its directory is missing, so it was cut off".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names() {
+        assert_eq!(
+            number("model-00001-of-00003.safetensors"),
+            Some(("model", 1, 3, ".safetensors"))
+        );
+        assert_eq!(number("a-b-q4-02-of-12.gguf"), Some(("a-b-q4", 2, 12, ".gguf")));
+        for name in ["model.safetensors", "model-1-of-x.safetensors", "one-of-us.bin", "x"] {
+            assert_eq!(number(name), None, "{name}");
+        }
+        let mut findings = Vec::new();
+        let complete = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"];
+        assert_eq!(numbered(&complete, &mut findings), Numbers::Complete);
+        assert_eq!(numbered(&["m-00001-of-00001.gguf"], &mut findings), Numbers::None);
+        assert_eq!(findings, []);
+        let claims = ["m-00002-of-99999999999.gguf"];
+        assert_eq!(numbered(&claims, &mut findings), Numbers::Incomplete);
+        assert_eq!(findings.len(), 1);
+    }
+}

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Compares `list`, `show`, `health` and `--version` of this program with MLX-Knife's, key by key, on
+the cache that `fabricate.py` writes. Every difference has to be one of `DELIBERATE`, and every one of
+those has to occur.
+
+    pip install "mlx[cpu]" mlx-knife==2.0.8
+    compare.py --ours target/debug/mlxk --theirs VENV/bin/mlxk
+"""
+
+import argparse
+import fnmatch
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# MLX-Knife ends `list` and `health` with a Python error over any of these; ours lists them.
+CRASHES = ["mlx-community/Link-Dead", "mlx-community/Incomplete-Download", "mlx-community/Config-List"]
+BLIND = ["Header-*", "Weights-Truncated", "Weights-Longer", "Shard-Truncated", "Shard-Other-Tensors",
+         "Tokenizer-Truncated"]
+BLIND = [f"mlx-community/{name}" for name in BLIND] + ["org/Torch-Zip-Truncated", "org/Truncated-GGUF"]
+VERDICT = ["health", "runtime_compatible", "reason", "status"]
+
+# Commands, models, keys (patterns), and why ours differs there.
+DELIBERATE = [
+    ("*", "*", ["reason"], "The reasons are in our own words and name the file; only whether there is one is shared.", "words"),
+    ("*", "*", ["path", "note", "findings", "quantization.mode", "quantization.mixed", "files.*.size_bytes", "deep"],
+     "Ours says more: where the model lies, each finding with its repair command, exact sizes.", "more"),
+    ("*", "*", ["quantization", "quantization.*"],
+     "Ours says in `list` too how the weights are quantized, and by other tools than MLX.", "more"),
+    ("*", BLIND, VERDICT, "Ours reads headers, ranges and lengths: truncated and corrupt files are found."),
+    ("*", "mlx-community/Index-Missing", VERDICT,
+     "A complete series of shards runs without an index, in mlx-lm as here; ours notes that it is missing."),
+    ("*", "mlx-community/Sentence-Piece", VERDICT,
+     "A model with `tokenizer.model` alone is whole; that it does not run here is another matter."),
+    ("*", "mlx-community/Vision-Text-Only-4bit", VERDICT,
+     "Weights without a vision tower need no settings of images."),
+    ("*", ["gpt2", "org/Dense-Mlx", "*/workspaces/dense"], ["framework", *VERDICT],
+     "MLX is recognised by the weights' own metadata, so an unquantized model keeps its framework."),
+    ("*", "org/Torch-Safetensors", VERDICT, "Floating-point safetensors run as they are."),
+    ("*", ["mlx-community/Bert-Embed", "mlx-community/Qwen3-Embedding-4bit", "mlx-community/whisper-tiny"],
+     ["runtime_compatible", "reason"], "Ours runs models of text only, and says so."),
+    ("*", "mlx-community/Revisions-4bit", ["hash", "size_bytes", "model_type", "capabilities.*", "last_modified"],
+     "`refs/main` decides which revision a name means, not the time of a folder."),
+    ("*", "org/Name-with/dashes", ["*"], "No repository may have `--` in its name; ours does not list such a folder."),
+    ("show", "*", ["metadata.quantization"],
+     "Ours has the bits from MLX's own table too, not only from `quantization_config`.", "more"),
+    ("show", "mlx-community/Vision-4bit", ["metadata.*"],
+     "What stands under `text_config` is shown where the top level lacks it.", "more"),
+    ("--version", "", ["cli_version", "json_api_spec_version", "system", "system.*"],
+     "Another program; it knows the memory of every system, and its API is 0.2.3 with `context_length` added."),
+    ("*", "error", ["message", "hint", "matches.*"], "Errors are in our own words, with a hint."),
+    ("health", ["health nosuch", "error"], ["exit", "status", "error.*", "*"], "A name that is not found is an error, exit 1."),
+    ("health", ["health", "health mlx-community/Shard-Missing"], ["exit"], "Something unhealthy is exit 1, so that scripts notice."),
+    ("health", "summary", ["*"], "Counts follow from the verdicts."),
+    ("list", "", ["count"], "The folder with `--` in its name is not counted."),
+    ("show", "*/workspaces/*", ["display_name"], "The short name of a workspace stands in `show` as in `list`.", "more"),
+]
+COMMANDS = ["list", "health", "health mlx-community/Shard-Missing", "health nosuch", "show nosuch", "--version"]
+SHOWN = ["mlx-community/Single-4bit", "mlx-community/Sharded-4bit", "mlx-community/Vision-4bit", "org/Gptq",
+         "org/Quantized", "mlx-community/Shard-Missing", "plain-4bit"]
+
+
+def run(program, command, root):
+    environment = {**os.environ, "HF_HOME": str(root), "MLXK_WORKSPACE_HOME": str(root / "workspaces"),
+                   "XDG_DATA_HOME": str(root / "data"), "HOME": str(root), "HF_HUB_OFFLINE": "1"}
+    for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "MLXK_CONFIG"]:
+        environment.pop(name, None)
+    done = subprocess.run([program, *command.split(), "--json"], env=environment, capture_output=True, text=True)
+    try:
+        return done.returncode, json.loads(done.stdout)
+    except ValueError:
+        sys.exit(f"{program} {command}: no envelope\n{done.stdout}\n{done.stderr}")
+
+
+def flat(value, prefix=""):
+    """Leaves by their path; empty lists and objects are leaves."""
+    if isinstance(value, dict) and value:
+        items = value.items()
+    elif isinstance(value, list) and value:
+        items = enumerate(value)
+        if all(isinstance(item, dict) and "name" in item for item in value):
+            items = [(item["name"], item) for item in value]
+    else:
+        return {prefix: value}
+    found = {}
+    for key, item in items:
+        found.update(flat(item, f"{prefix}.{key}" if prefix else str(key)))
+    return found
+
+
+def records(command, code, envelope):
+    """What a command says, as records by name."""
+    data = envelope["data"] or {}
+    head = {"exit": code, "status": envelope["status"], "command": envelope["command"]}
+    found = {command: head}
+    if envelope["error"]:
+        head["error.type"] = envelope["error"]["type"]
+        found["error"] = flat({key: value for key, value in envelope["error"].items() if key != "type"})
+        return found
+    if command == "list":
+        found.update({model["name"]: flat(model) for model in data["models"]})
+        found[""] = {"count": data["count"]}
+    elif command.startswith("health"):
+        for model in data["healthy"] + data["unhealthy"]:
+            found[model["name"]] = flat(model)
+        found["summary"] = flat(data["summary"])
+    elif command.startswith("show"):
+        rest = {key: value for key, value in data.items() if key not in ("model",)}
+        found[data["model"]["name"]] = {**flat(data["model"]), **flat(rest)}
+    else:
+        found[""] = flat(data)
+    return found
+
+
+ABSENT = "(absent)"
+
+
+class Judge:
+    def __init__(self):
+        self.used, self.bad, self.same = set(), [], 0
+
+    def compare(self, command, ours, theirs):
+        for name in sorted({*ours, *theirs}):
+            one, two = ours.get(name, {}), theirs.get(name, {})
+            if name not in ours or name not in theirs:
+                one = {"*": "(here)"} if name in ours else {}
+                two = {"*": "(here)"} if name in theirs else {}
+            for key in sorted({*one, *two}):
+                a, b = one.get(key, ABSENT), two.get(key, ABSENT)
+                if a == b:
+                    self.same += 1
+                elif not self.excused(command, name, key, a, b):
+                    self.bad.append(f"{command} | {name} | {key}: ours {a!r}, theirs {b!r}")
+
+    def excused(self, command, name, key, a, b):
+        many = lambda patterns: patterns if isinstance(patterns, list) else [patterns]
+        matches = lambda text, patterns: any(fnmatch.fnmatchcase(text, p) for p in many(patterns))
+        found = False
+        for at, (commands, names, keys, _, *kind) in enumerate(DELIBERATE):
+            if not (matches(command.split()[0], commands) and matches(name, names)):
+                continue
+            if not any(fnmatch.fnmatchcase(key, k) or key.startswith(f"{k}.") for k in keys):
+                continue
+            if kind == ["words"] and not (isinstance(a, str) and isinstance(b, str)):
+                continue
+            if kind == ["more"] and b != ABSENT:
+                continue
+            self.used.add(at)
+            found = True
+        return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ours", required=True)
+    parser.add_argument("--theirs", required=True)
+    options = parser.parse_args()
+    ours, theirs = (str(Path(path).absolute()) for path in (options.ours, options.theirs))
+    root = Path(tempfile.mkdtemp())
+    try:
+        subprocess.run([sys.executable, HERE / "fabricate.py", root], check=True)
+        for name in CRASHES:
+            folder = root / "hub" / ("models--" + name.replace("/", "--"))
+            aside = root / folder.name
+            for other in CRASHES:
+                if other != name:
+                    shutil.move(root / "hub" / ("models--" + other.replace("/", "--")), root)
+            (code, listed), (their_code, their_list) = run(ours, "list", root), run(theirs, "list", root)
+            crashed = (their_code, their_list["error"] and their_list["error"]["type"])
+            if code or name not in [model["name"] for model in listed["data"]["models"]]:
+                sys.exit(f"ours does not list {name}")
+            print(f"{name}: MLX-Knife's `list` ends with {crashed}, ours lists it")
+            for other in CRASHES:
+                if other != name:
+                    shutil.move(root / ("models--" + other.replace("/", "--")), root / "hub")
+        for name in CRASHES:
+            shutil.rmtree(root / "hub" / ("models--" + name.replace("/", "--")))
+        judge = Judge()
+        commands = COMMANDS + [f"show {name}" for name in SHOWN]
+        commands += [f"show {SHOWN[0]} --files", f"show {SHOWN[0]} --config"]
+        for command in commands:
+            found = [records(command, *run(program, command, root)) for program in (ours, theirs)]
+            judge.compare(command, *found)
+        for at, (commands, names, keys, why, *_) in enumerate(DELIBERATE):
+            if at in judge.used:
+                print(f"deliberate: {why}")
+            else:
+                judge.bad.append(f"never seen: {why}")
+        print(f"{judge.same} values are the same")
+        for line in judge.bad:
+            print(f"DIFFERENT {line}")
+        sys.exit(1 if judge.bad else 0)
+    finally:
+        shutil.rmtree(root)
+
+
+main()
