@@ -51,7 +51,10 @@ fn help_and_version() {
     assert!(json.contains("\"json_api_spec_version\": \"0.2.3\""), "{json}");
     world.mlxk(&["nosuch"]).assert().code(2);
     let (script, _) = streams(&world.mlxk(&["completions", "bash"]).assert().success());
-    assert!(script.contains("complete -F _mlxk") && script.contains("--max-tokens"), "{script}");
+    assert!(
+        script.contains("complete -o nospace") && script.contains("COMPLETE=\"bash\""),
+        "{script}"
+    );
     let manual = world.home.path().join("man");
     world.mlxk(&["man", path(&manual)]).assert().success();
     let page = std::fs::read_to_string(manual.join("mlxk-run.1")).unwrap();

@@ -48,6 +48,7 @@ impl World {
         command.env("XDG_DATA_HOME", self.home.path().join("data"));
         command.env("XDG_CONFIG_HOME", self.home.path().join("config"));
         command.env_remove("MLXK_CONFIG");
+        command.env("OLLAMA_MODELS", self.home.path().join("ollama"));
         command.env("HF_HUB_CACHE", self.cache());
         command.args(arguments);
         command

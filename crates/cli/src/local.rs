@@ -47,6 +47,11 @@ pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<
 /// Pulls the repository that a name stands for.
 fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
     interrupt::listen()?;
+    if let Some(name) = &missing.in_ollama {
+        context
+            .printer
+            .note(format_args!("Ollama has a copy of its own: `ollama:{name}` uses that"));
+    }
     let request = PullRequest {
         repo: missing.suggestion.clone(),
         revision: missing.revision.clone(),

@@ -9,6 +9,7 @@ mod args;
 mod ask;
 mod chat;
 mod commands;
+mod complete;
 mod config;
 mod env;
 mod exit;
@@ -45,6 +46,9 @@ struct Context {
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    if complete::answer() {
+        return ExitStatus::Success.into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),

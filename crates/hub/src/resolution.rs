@@ -59,6 +59,8 @@ pub struct NotLocal {
     pub broken: bool,
     /// Models on this machine with similar names.
     pub near: Vec<String>,
+    /// The name under which Ollama has it.
+    pub in_ollama: Option<String>,
     /// A folder of that name that holds a checkpoint, to be written `./NAME`.
     pub folder_here: bool,
     pub(crate) cache: PathBuf,
@@ -87,6 +89,15 @@ pub enum ImportSource {
     Gguf {
         /// Its path.
         path: PathBuf,
+    },
+    /// A GGUF file in Ollama's own store.
+    Ollama {
+        /// `name:tag`.
+        name: String,
+        /// Its path.
+        path: PathBuf,
+        /// Its SHA-256 in hexadecimal.
+        sha256: String,
     },
 }
 
@@ -131,6 +142,7 @@ impl NotLocal {
             broken: self.broken,
             near: self.near,
             suggestion: format!("{}{revision}", self.suggestion),
+            in_ollama: self.in_ollama,
             folder_here: self.folder_here,
         }
     }

@@ -78,13 +78,14 @@ impl Search<'_> {
                 Some(id) => self.repo(id, None, Matching::Exact),
                 None => Err(HubError::UnknownPair {
                     name: name.clone(),
+                    in_ollama: crate::ollama::has(name, self.locations),
                     known: pairs.iter().map(|pair| pair.ollama.clone()).collect(),
                 }),
             },
             Reference::Folder(path) => self.folder(path),
             Reference::Gguf(path) => self.gguf(path),
             Reference::Pypi(spec) => Ok(self.package(spec)),
-            Reference::Ollama(name) => Err(HubError::OllamaStore { name: name.clone() }),
+            Reference::Ollama(name) => self.ollama(name),
         }
     }
 
@@ -251,6 +252,41 @@ impl Search<'_> {
         })
     }
 
+    /// What was imported before, unless Ollama has another file under that name now.
+    fn ollama(&self, name: &str) -> Result<Resolution> {
+        let source = format!("ollama:{}", crate::ollama::full_name(name));
+        let from_it = |model: &&StoredModel| {
+            model.origin.as_ref().is_some_and(|origin| origin.source == source)
+        };
+        let known = self.store.iter().find(from_it);
+        let found = match (crate::ollama::find(name, self.locations), known) {
+            (Ok(found), _) => found,
+            (Err(_), Some(model)) => return Ok(Resolution::Local(Resolved::imported(model))),
+            (Err(error), None) => return Err(error),
+        };
+        let sha256 =
+            |model: &StoredModel| model.origin.as_ref().and_then(|origin| origin.sha256.clone());
+        if let Some(model) = known
+            && sha256(model).as_ref() == Some(&found.sha256)
+        {
+            return Ok(Resolution::Local(Resolved::imported(model)));
+        }
+        let wanted = name.strip_suffix(":latest").unwrap_or(name);
+        let name = known.map_or_else(
+            || self.free_name(&as_model_name(wanted), &source),
+            |model| model.name.clone(),
+        );
+        Ok(Resolution::NeedsImport(ImportPlan {
+            name,
+            source: ImportSource::Ollama {
+                name: found.name,
+                path: found.path,
+                sha256: found.sha256,
+            },
+            download_bytes: Some(0),
+        }))
+    }
+
     fn gguf(&self, path: &Path) -> Result<Resolution> {
         let file = SourceFile::of(path)?;
         let from_it = |model: &&StoredModel| {
@@ -262,7 +298,10 @@ impl Search<'_> {
         {
             return Ok(Resolution::Local(Resolved::imported(model)));
         }
-        let name = known.map_or_else(|| self.free_name(path, &file), |model| model.name.clone());
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let wanted = as_model_name(&stem.unwrap_or_default());
+        let name =
+            known.map_or_else(|| self.free_name(&wanted, &file.source), |model| model.name.clone());
         Ok(Resolution::NeedsImport(ImportPlan {
             name,
             source: ImportSource::Gguf { path: PathBuf::from(&file.source) },
@@ -270,16 +309,16 @@ impl Search<'_> {
         }))
     }
 
-    /// The file's own name, or that with a few digits of its path's hash where it is taken.
-    fn free_name(&self, path: &Path, file: &SourceFile) -> String {
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let name = as_model_name(&stem.unwrap_or_default());
-        let taken = Alias::find(&name).is_some()
-            || self.store.iter().any(|model| model.name.eq_ignore_ascii_case(&name));
+    /// The wanted name, or that with a few digits of its source's hash where it is taken.
+    fn free_name(&self, wanted: &str, source: &str) -> String {
+        let is_it = |other: &str| other.eq_ignore_ascii_case(wanted);
+        let taken = Alias::find(wanted).is_some()
+            || self.store.iter().any(|model| is_it(&model.name))
+            || crate::derived_names(self.locations).iter().any(|name| is_it(name));
         if !taken {
-            return name;
+            return wanted.to_owned();
         }
-        format!("{name}-{}", &crate::wheel::sha256_hex(file.source.as_bytes())[..6])
+        format!("{wanted}-{}", &crate::wheel::sha256_hex(source.as_bytes())[..6])
     }
 
     fn folder(&self, path: &Path) -> Result<Resolution> {
@@ -323,6 +362,12 @@ impl Search<'_> {
             revision: revision.map(str::to_owned),
             broken,
             near: near(name, names),
+            in_ollama: match self.reference {
+                Reference::Short(short) if crate::ollama::has(short, self.locations) => {
+                    Some(short.clone())
+                }
+                _ => None,
+            },
             folder_here: Path::new(name).join("config.json").is_file(),
             cache: self.locations.hf_hub_cache.clone(),
         })

@@ -71,10 +71,7 @@ fn exact_names() {
         ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit@aaaa (changed)"),
         ("phi3:mini", "pull mlx-community/Phi-3-mini-4k-instruct-4bit"),
         ("llama9:1b", "The name `llama9:1b` has no known counterpart among MLX checkpoints"),
-        (
-            "ollama:phi3:mini",
-            "Models in Ollama's own store, such as `phi3:mini`, cannot be used yet",
-        ),
+        ("ollama:phi3:mini", "Ollama's own store has no model `phi3:mini`"),
     ] {
         assert_eq!(outcome(&fixture, text, Matching::Exact), expected, "{text}");
     }

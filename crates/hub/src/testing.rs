@@ -34,6 +34,7 @@ impl Fixture {
             hf_hub_cache: folder.path().join("hub"),
             data_dir: folder.path().join("data"),
             workspace_home: None,
+            ollama_models: vec![folder.path().join("ollama")],
             offline: false,
             python: None,
         };

@@ -1,7 +1,9 @@
 //! Keeping models: `rm`, `cp`, the configuration, completions.
 
+mod completions;
 mod config;
 mod cp;
+mod ollama;
 mod rm;
 mod terminal;
 

@@ -1,8 +1,10 @@
 //! `mlxk chat`.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
 use super::{AnswerArgs, MODELS};
+use crate::complete;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +18,7 @@ In the chat, `/help` lists the commands; Ctrl-C stops an answer, Ctrl-D leaves."
 #[command(args_override_self = true, after_help = format!("{MODELS}\n\n{EXAMPLES}"))]
 pub(crate) struct ChatArgs {
     /// Which model; see below
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: String,
 
     #[command(flatten)]

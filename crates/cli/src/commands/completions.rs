@@ -8,12 +8,13 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::args::Cli;
+use crate::complete;
 use crate::exit::ExitStatus;
 
 /// Prints the completion script of a shell.
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "mlxk", &mut script);
+    complete::script(shell, &mut script)?;
     std::io::stdout().lock().write_all(&script)?;
     Ok(ExitStatus::Success)
 }

@@ -46,8 +46,8 @@ pub fn find_removal(
                 model.origin.as_ref().is_some_and(|origin| origin.is_from(spec))
             })
         }
-        Reference::Ollama(_) => {
-            let source = reference.to_string();
+        Reference::Ollama(name) => {
+            let source = format!("ollama:{}", crate::ollama::full_name(name));
             search.imported(&source, |model| {
                 model.origin.as_ref().is_some_and(|origin| origin.source == source)
             })

@@ -1,0 +1,119 @@
+//! Completion of words on the command line: shells ask the program itself, which knows its models.
+//!
+//! A completion script sets `COMPLETE` and passes the words so far; whatever goes wrong then, the
+//! answer is that there is nothing to offer.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use clap_complete::engine::ValueCompleter;
+use clap_complete::env::Shells;
+use clap_complete::{CompleteEnv, CompletionCandidate, PathCompleter, Shell};
+use mlxk_hub::{ALIASES, HfCache, Locations, Store, derived_names};
+
+use crate::args::Cli;
+use crate::env;
+use crate::settings::Settings;
+
+/// Answers a shell that asks how a line may go on; `false` where none asks.
+pub(crate) fn answer() -> bool {
+    if env::read(env::COMPLETE).is_none() {
+        return false;
+    }
+    let folder = std::env::current_dir().ok();
+    // Nobody reads what goes wrong in the middle of a line.
+    let _ = CompleteEnv::with_factory(command)
+        .bin("mlxk")
+        .try_complete(std::env::args_os(), folder.as_deref());
+    true
+}
+
+/// The command line; where nothing is typed of a word yet, its options would only hide the models.
+fn command() -> Command {
+    fn without_options(command: Command) -> Command {
+        command
+            .mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) })
+            .mut_subcommands(without_options)
+    }
+    let is_empty = std::env::args_os().next_back().is_some_and(|word| word.is_empty());
+    if is_empty { without_options(Cli::command()) } else { Cli::command() }
+}
+
+/// The script that makes a shell ask.
+pub(crate) fn script(shell: Shell, out: &mut Vec<u8>) -> io::Result<()> {
+    let shells = Shells::builtins();
+    let name = shell.to_string();
+    let Some(shell) = shells.completer(&name) else {
+        return Err(io::Error::other(format!("There are no completions for `{name}`")));
+    };
+    shell.write_registration(env::COMPLETE, "mlxk", "mlxk", &program(), out)
+}
+
+/// How the script calls this program: by its name, or by the path that it was called by.
+fn program() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let called = Path::new(&called);
+    if called.components().count() < 2 {
+        return "mlxk".to_owned();
+    }
+    std::path::absolute(called).map_or("mlxk".to_owned(), |path| path.display().to_string())
+}
+
+/// Models whose name begins with what is typed, in full or without the organisation; paths for what
+/// begins like one.
+pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(typed) = current.to_str() else { return Vec::new() };
+    if typed.starts_with(['.', '/']) {
+        return PathCompleter::any().complete(current);
+    }
+    let (settings, _) = Settings::resolve();
+    fitting(typed, &names(&settings.locations)).into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Names that a model may be called by, without looking into any.
+fn names(locations: &Locations) -> Vec<String> {
+    let mut names: Vec<String> = ALIASES.iter().map(|alias| alias.name.to_owned()).collect();
+    names.extend(derived_names(locations));
+    let workspaces = mlxk_hub::workspace::workspaces(locations).unwrap_or_default();
+    names.extend(workspaces.into_iter().map(|workspace| workspace.name));
+    let stored = Store::new(locations).models().unwrap_or_default();
+    names.extend(stored.into_iter().map(|model| model.name));
+    let repos = HfCache::new(&locations.hf_hub_cache).repos().unwrap_or_default();
+    names.extend(repos.into_iter().map(|repo| repo.id.to_string()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Full names that begin as typed; where there are none, short ones.
+fn fitting(typed: &str, names: &[String]) -> Vec<String> {
+    let begins =
+        |name: &str| name.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed));
+    let full: Vec<String> = names.iter().filter(|name| begins(name)).cloned().collect();
+    if !full.is_empty() || typed.contains('/') {
+        return full;
+    }
+    let short = names.iter().filter_map(|name| name.split_once('/')).map(|(_, short)| short);
+    short.filter(|short| begins(short)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_in_full_or_in_short() {
+        let names = ["mlx-community/Qwen3-4bit", "mine", "org/Mixtral", "smollm2"];
+        let names = names.map(str::to_owned);
+        let found = |typed| fitting(typed, &names);
+        assert_eq!(found("").len(), 4);
+        assert_eq!(found("mlx-"), ["mlx-community/Qwen3-4bit"]);
+        assert_eq!(found("MLX-C"), ["mlx-community/Qwen3-4bit"]);
+        assert_eq!(found("qw"), ["Qwen3-4bit"]);
+        assert_eq!(found("mi"), ["mine"]);
+        assert_eq!(found("mix"), ["Mixtral"]);
+        assert!(found("org/q").is_empty() && found("nosuch").is_empty());
+    }
+}

@@ -1,0 +1,190 @@
+//! Ollama's own store, read and never written: `manifests/<host>/<namespace>/<name>/<tag>`, a list
+//! of layers each, and `blobs/sha256-<hex>`. The layer of a model is one GGUF file, which is
+//! imported like any other; what the other layers say about templates and parameters is left aside.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::repo_id::is_name_char;
+use crate::{HubError, Locations, Reporter, Result};
+
+const HOST: &str = "registry.ollama.ai";
+const NAMESPACE: &str = "library";
+const TAG: &str = "latest";
+const LAYER: &str = "application/vnd.ollama.image.";
+/// Models that are stored tensor by tensor have thousands of layers.
+const MAX_MANIFEST_BYTES: u64 = 16 << 20;
+const MAX_DEPTH: usize = 4;
+
+/// A model that Ollama has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OllamaModel {
+    /// `name:tag`.
+    pub name: String,
+    /// Its GGUF file.
+    pub path: PathBuf,
+    /// SHA-256 of that file in hexadecimal, as its name has it.
+    pub sha256: String,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    layers: Vec<Layer>,
+}
+
+#[derive(Deserialize)]
+struct Layer {
+    #[serde(rename = "mediaType")]
+    media_type: String,
+    digest: String,
+}
+
+/// `name:tag`, with the tag that a name without one has.
+pub(crate) fn full_name(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("{name}:{TAG}") }
+}
+
+/// The model called `name[:tag]`, out of the first store that has it.
+pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
+    let full = full_name(name);
+    let manifest = manifest_path(&full);
+    for root in &locations.ollama_models {
+        let Some(path) = manifest.as_ref().map(|path| root.join("manifests").join(path)) else {
+            break;
+        };
+        if path.is_file() {
+            return read(&full, &path, &root.join("blobs"));
+        }
+    }
+    Err(HubError::NotInOllama {
+        name: name.to_owned(),
+        known: names(locations),
+        stores: locations.ollama_models.clone(),
+    })
+}
+
+/// Whether Ollama has a model of this name that can be imported, as far as its manifest tells.
+pub(crate) fn has(name: &str, locations: &Locations) -> bool {
+    find(name, locations).is_ok()
+}
+
+/// Names of all that Ollama has, sorted.
+pub(crate) fn names(locations: &Locations) -> Vec<String> {
+    let mut names = Vec::new();
+    for root in &locations.ollama_models {
+        collect(&root.join("manifests"), &mut Vec::new(), &mut names);
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn collect(folder: &Path, above: &mut Vec<String>, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(part) = entry.file_name().into_string() else { continue };
+        let Ok(kind) = entry.file_type() else { continue };
+        if !is_part(&part) {
+            continue;
+        }
+        above.push(part);
+        if kind.is_dir() && above.len() < MAX_DEPTH {
+            collect(&entry.path(), above, names);
+        } else if let ([host, namespace, name, tag], true) = (above.as_slice(), kind.is_file()) {
+            let name = match (host.as_str(), namespace.as_str()) {
+                (HOST, NAMESPACE) => name.clone(),
+                (HOST, namespace) => format!("{namespace}/{name}"),
+                (host, namespace) => format!("{host}/{namespace}/{name}"),
+            };
+            names.push(format!("{name}:{tag}"));
+        }
+        above.pop();
+    }
+}
+
+/// `host/namespace/name/tag`; `None` for what can be no such path.
+fn manifest_path(full: &str) -> Option<PathBuf> {
+    let (name, tag) = full.split_once(':')?;
+    let parts: Vec<&str> = name.split('/').collect();
+    let parts = match parts.as_slice() {
+        [name] => [HOST, NAMESPACE, name, tag],
+        [namespace, name] => [HOST, namespace, name, tag],
+        [host, namespace, name] => [host, namespace, name, tag],
+        _ => return None,
+    };
+    parts.iter().all(|part| is_part(part)).then(|| parts.iter().collect())
+}
+
+fn is_part(part: &str) -> bool {
+    !part.is_empty() && !part.starts_with('.') && part.chars().all(is_name_char)
+}
+
+fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
+    let unusable = |problem: String| HubError::OllamaUnusable { name: name.to_owned(), problem };
+    let no_manifest = || unusable(format!("its manifest `{}` makes no sense", manifest.display()));
+    let small = manifest.metadata().is_ok_and(|metadata| metadata.len() <= MAX_MANIFEST_BYTES);
+    if !small {
+        return Err(no_manifest());
+    }
+    let text = fs_err::read(manifest).map_err(HubError::io("read what Ollama has"))?;
+    let Ok(Manifest { layers }) = serde_json::from_slice(&text) else { return Err(no_manifest()) };
+    let has = |kind: &str| layers.iter().any(|layer| layer.media_type == format!("{LAYER}{kind}"));
+    if has("adapter") {
+        return Err(unusable("it has an adapter, which cannot be imported".into()));
+    }
+    if has("projector") {
+        return Err(unusable("it reads images too, and such models cannot be imported".into()));
+    }
+    if has("tensor") {
+        return Err(unusable("it is no GGUF file but stored tensor by tensor".into()));
+    }
+    let model = format!("{LAYER}model");
+    let mut models = layers.iter().filter(|layer| layer.media_type == model);
+    let (Some(layer), None) = (models.next(), models.next()) else {
+        return Err(unusable("it does not consist of one model file".into()));
+    };
+    let sha256 = layer
+        .digest
+        .strip_prefix("sha256:")
+        .filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let Some(sha256) = sha256 else { return Err(no_manifest()) };
+    let path = blobs.join(format!("sha256-{sha256}"));
+    if !path.is_file() {
+        return Err(unusable(format!("its file `{}` is missing", path.display())));
+    }
+    Ok(OllamaModel { name: name.to_owned(), path, sha256: sha256.to_ascii_lowercase() })
+}
+
+/// Reads the whole file, and makes sure that it is what its name promises.
+pub(crate) fn verify(model: &OllamaModel, reporter: &dyn Reporter) -> Result<()> {
+    use std::io::Read;
+    let failed = || HubError::io("read what Ollama has");
+    reporter.stage(&format!("Checking {}", model.name));
+    let mut file = fs_err::File::open(&model.path).map_err(failed())?;
+    let total = file.metadata().map_err(failed())?.len();
+    let (mut hash, mut done, mut block) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        let count = file.read(&mut block).map_err(failed())?;
+        if count == 0 {
+            break;
+        }
+        hash.update(&block[..count]);
+        done += count as u64;
+        reporter.advance(done, total);
+        if reporter.cancelled() {
+            return Err(HubError::Cancelled);
+        }
+    }
+    if crate::wheel::hex(&hash.finalize()) == model.sha256 {
+        return Ok(());
+    }
+    Err(HubError::OllamaUnusable {
+        name: model.name.clone(),
+        problem: "its file is damaged: it does not have the SHA-256 of its name".into(),
+    })
+}
+
+#[cfg(test)]
+#[path = "ollama_tests.rs"]
+mod tests;

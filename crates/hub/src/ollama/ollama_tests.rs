@@ -1,0 +1,152 @@
+use std::ops::ControlFlow;
+
+use serde_json::json;
+
+use super::*;
+use crate::testing::{Fixture, tiny_gguf};
+use crate::{
+    ImportInfo, Kind, Matching, PairTable, Quiet, Reference, Resolution, Resolved, find_removal,
+    import, resolve,
+};
+
+/// Puts a model into Ollama's store, one blob per layer, and returns the first one's path.
+fn ollama(fixture: &Fixture, path: &str, layers: &[(&str, &[u8])]) -> PathBuf {
+    let root = &fixture.locations.ollama_models[0];
+    let (manifest, blobs) = (root.join("manifests").join(path), root.join("blobs"));
+    fs_err::create_dir_all(manifest.parent().unwrap()).unwrap();
+    fs_err::create_dir_all(&blobs).unwrap();
+    let list: Vec<_> = layers
+        .iter()
+        .map(|(kind, bytes)| {
+            let hex = crate::wheel::sha256_hex(bytes);
+            fs_err::write(blobs.join(format!("sha256-{hex}")), bytes).unwrap();
+            let digest = format!("sha256:{hex}");
+            json!({"mediaType": format!("{LAYER}{kind}"), "digest": digest, "size": bytes.len()})
+        })
+        .collect();
+    let text = json!({"schemaVersion": 2, "config": {}, "layers": list}).to_string();
+    fs_err::write(manifest, text).unwrap();
+    blobs.join(format!("sha256-{}", crate::wheel::sha256_hex(layers[0].1)))
+}
+
+fn found(fixture: &Fixture, text: &str) -> Result<Resolution> {
+    resolve(&text.parse()?, Matching::Exact, &PairTable::default(), &fixture.locations)
+}
+
+fn imported(fixture: &Fixture, text: &str) -> Result<Resolved> {
+    match found(fixture, text)? {
+        Resolution::NeedsImport(plan) => {
+            let mut agree = |_: &ImportInfo| ControlFlow::Continue(());
+            import(&plan, &fixture.locations, &Quiet, &mut agree)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_ollama_has_is_imported_once() {
+    let fixture = Fixture::new();
+    let gguf = tiny_gguf();
+    let layers: [(&str, &[u8]); 3] =
+        [("model", &gguf), ("template", b"{{ .Prompt }}"), ("params", b"{\"stop\": [\"x\"]}")];
+    let blob = ollama(&fixture, "registry.ollama.ai/library/tiny/1b", &layers);
+    ollama(&fixture, "registry.ollama.ai/library/tiny/latest", &layers);
+    let before = fs_err::read(&blob).unwrap();
+    let model = imported(&fixture, "ollama:tiny:1b").unwrap();
+    assert_eq!((model.name.as_str(), model.kind), ("tiny-1b", Kind::Imported));
+    mlxk_format::Checkpoint::open(&model.path).unwrap();
+    let origin = crate::Origin::read(&model.path).unwrap();
+    assert_eq!(origin.source, "ollama:tiny:1b");
+    assert_eq!(origin.sha256, Some(crate::wheel::sha256_hex(&gguf)));
+    assert_eq!(fs_err::read(&blob).unwrap(), before);
+    for text in ["ollama:tiny:1b", "tiny-1b"] {
+        assert_eq!(found(&fixture, text).unwrap(), Resolution::Local(model.clone()), "{text}");
+    }
+    assert_eq!(imported(&fixture, "ollama:tiny").unwrap().name, "tiny");
+    assert_eq!(found(&fixture, "ollama:tiny:latest").unwrap().local().unwrap().name, "tiny");
+    // Another file under the same name is imported in its place.
+    let longer = [gguf, vec![0; 32]].concat();
+    ollama(&fixture, "registry.ollama.ai/library/tiny/1b", &[("model", &longer)]);
+    assert_eq!(imported(&fixture, "ollama:tiny:1b").unwrap().name, "tiny-1b");
+    assert_eq!(fixture.in_store(), [".lock", "tiny", "tiny-1b"]);
+    // Ollama may remove its copy; ours stays, and goes by either name.
+    fs_err::remove_dir_all(&fixture.locations.ollama_models[0]).unwrap();
+    assert!(found(&fixture, "ollama:tiny:1b").unwrap().local().is_ok());
+    let reference: Reference = "ollama:tiny:1b".parse().unwrap();
+    let removal = find_removal(&reference, &PairTable::default(), &fixture.locations).unwrap();
+    assert_eq!((removal.name.as_str(), removal.exact), ("tiny-1b", true));
+}
+
+#[test]
+fn names_lead_to_manifests_and_nowhere_else() {
+    let fixture = Fixture::new();
+    let gguf = tiny_gguf();
+    for path in [
+        "registry.ollama.ai/library/phi3/mini",
+        "registry.ollama.ai/me/mine/latest",
+        "hf.co/org/Name-GGUF/Q4_K_M",
+    ] {
+        ollama(&fixture, path, &[("model", &gguf)]);
+    }
+    let known = ["hf.co/org/Name-GGUF:Q4_K_M", "me/mine:latest", "phi3:mini"];
+    assert_eq!(names(&fixture.locations), known);
+    for name in known.iter().chain(&["me/mine"]) {
+        assert!(matches!(
+            found(&fixture, &format!("ollama:{name}")).unwrap(),
+            Resolution::NeedsImport(_)
+        ));
+    }
+    for text in ["ollama:", "ollama:phi3", "ollama:nosuch:1b", "ollama:phi3:..", "ollama:a/b/c/d"] {
+        let error = found(&fixture, text).unwrap_err();
+        assert_eq!(error.kind(), "model_not_found", "{text}: {error}");
+        let hint = error.hint().unwrap();
+        assert_eq!(hint, "Ollama has `hf.co/org/Name-GGUF:Q4_K_M`, `me/mine:latest`, `phi3:mini`");
+    }
+    // A name of the pair table means the repository; the error says what Ollama has.
+    let error = found(&fixture, "phi3:mini").unwrap().local().unwrap_err();
+    assert!(error.hint().unwrap().starts_with("`ollama:phi3:mini` uses what Ollama has"));
+    assert!(found(&fixture, "me:latest").unwrap_err().hint().unwrap().starts_with("Known are"));
+    let empty = Fixture::new();
+    let error = found(&empty, "ollama:x").unwrap_err();
+    assert!(error.hint().unwrap().contains("has no models in"), "{:?}", error.hint());
+}
+
+#[test]
+fn what_cannot_be_imported_is_refused_with_its_reason() {
+    let fixture = Fixture::new();
+    let gguf = tiny_gguf();
+    let path = |name: &str| format!("registry.ollama.ai/library/{name}/latest");
+    let cases: [(&str, &[(&str, &[u8])], &str); 5] = [
+        ("adapted", &[("model", &gguf), ("adapter", b"lora")], "adapter"),
+        ("seeing", &[("model", &gguf), ("projector", b"clip")], "images"),
+        ("tensors", &[("tensor", b"1"), ("tensor", b"2")], "tensor by tensor"),
+        ("nothing", &[("template", b"x")], "one model file"),
+        ("split", &[("model", &gguf), ("model", b"more")], "one model file"),
+    ];
+    for (name, layers, words) in cases {
+        ollama(&fixture, &path(name), layers);
+        let error = found(&fixture, &format!("ollama:{name}")).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let blob = ollama(&fixture, &path("damaged"), &[("model", &gguf)]);
+    let mut bytes = gguf.clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs_err::write(&blob, bytes).unwrap();
+    let error = imported(&fixture, "ollama:damaged").unwrap_err();
+    assert!(error.to_string().contains("SHA-256"), "{error}");
+    fs_err::write(&blob, "GGUF and no more").unwrap();
+    assert!(matches!(imported(&fixture, "ollama:damaged"), Err(HubError::Format(_))));
+    fs_err::remove_file(&blob).unwrap();
+    assert!(found(&fixture, "ollama:damaged").unwrap_err().to_string().contains("is missing"));
+    let manifest = fixture.locations.ollama_models[0].join("manifests").join(path("damaged"));
+    for text in ["", "[]", "{\"layers\": 3}"] {
+        fs_err::write(&manifest, text).unwrap();
+        let error = found(&fixture, "ollama:damaged").unwrap_err();
+        assert!(error.to_string().contains("makes no sense"), "{error}");
+    }
+    let digest = json!({"mediaType": format!("{LAYER}model"), "digest": "sha256:../../etc"});
+    fs_err::write(&manifest, json!({"layers": [digest]}).to_string()).unwrap();
+    assert!(found(&fixture, "ollama:damaged").is_err());
+    let left = fixture.in_store();
+    assert!(left.iter().all(|name| name.starts_with('.')), "{left:?}");
+}
