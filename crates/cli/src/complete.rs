@@ -35,6 +35,7 @@ fn command() -> Command {
     fn without_options(command: Command) -> Command {
         command
             .mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) })
+            .disable_help_flag(true)
             .mut_subcommands(without_options)
     }
     let is_empty = std::env::args_os().next_back().is_some_and(|word| word.is_empty());

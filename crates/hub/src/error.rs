@@ -42,6 +42,8 @@ pub enum HubError {
     NotImported {
         /// Name that it will have.
         name: String,
+        /// The reference that imports it.
+        from: String,
     },
     /// Several models fit.
     #[error("The model name `{name}` fits {}", listed(candidates, "models"))]
@@ -464,9 +466,7 @@ impl HubError {
             Self::UnknownPair { in_ollama: true, name, .. } => {
                 format!("`ollama:{name}` uses what Ollama has")
             }
-            Self::NotImported { name } => {
-                format!("`mlxk run {name}` without `--no-pull` imports it")
-            }
+            Self::NotImported { from, .. } => format!("`mlxk pull {from}` imports it"),
             Self::NotFound { near, suggestion, .. } if near.is_empty() => {
                 format!("{}; `mlxk list` shows what is here", download(suggestion))
             }

@@ -13,7 +13,9 @@ use crate::detect::{Evidence, Framework, Judge, Role, Runtime, runtime};
 use crate::health::{Report, check};
 use crate::inventory::Inventory;
 use crate::workspace::{self, Check, Sentinel, workspaces};
-use crate::{HfCache, HubError, Kind, Locations, Origin, Resolved, Result, Store};
+use crate::{
+    HfCache, HubError, Kind, Locations, Matching, Origin, PairTable, Resolved, Result, Store,
+};
 
 /// A model on this machine, described.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct ModelInfo {
     pub path: PathBuf,
     /// Where it lies.
     pub kind: Kind,
+    /// The model that a derived name stands for.
+    pub base: Option<String>,
     /// Commit hash of a cached snapshot.
     pub revision: Option<String>,
     /// Bytes of its files.
@@ -98,7 +102,7 @@ const CONTEXT_KEYS: [&str; 7] = [
 const MAX_THREADS: usize = 8;
 
 /// Where the models of this machine lie, without a look into them: workspaces, imported ones,
-/// cached ones, each by name. Of a cached repository it is `main`, or the newest revision where
+/// cached ones, derived names, each by name. Of a cached repository it is `main`, or the newest revision where
 /// `main` is not here; one without any has no [`revision`](Resolved::revision).
 pub fn places(locations: &Locations) -> Result<Vec<Resolved>> {
     let mut found: Vec<Resolved> =
@@ -106,7 +110,20 @@ pub fn places(locations: &Locations) -> Result<Vec<Resolved>> {
     found.extend(Store::new(locations).models()?.iter().map(Resolved::imported));
     let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
     found.extend(repos.iter().map(CachedRepo::any_revision));
+    found.extend(derived_places(locations));
     Ok(found)
+}
+
+/// Derived names whose model is here; the others are explained where they are used.
+fn derived_places(locations: &Locations) -> Vec<Resolved> {
+    let find = |name: String| {
+        let derived = crate::derived(&name, locations).ok()??;
+        let from = derived.from.parse().ok()?;
+        let pairs = PairTable::default();
+        let base = crate::resolve(&from, Matching::Exact, &pairs, locations).ok()?.local().ok()?;
+        Some(base.derived(derived))
+    };
+    crate::derived_names(locations).into_iter().filter_map(find).collect()
 }
 
 /// The checkpoint that `folder` is, or those that lie in it.
@@ -179,6 +196,7 @@ pub fn info(model: &Resolved, look: Look<'_>) -> ModelInfo {
         workspace: sentinel.map(|sentinel| (sentinel, workspace::check(&model.path))),
         name: model.name.clone(),
         kind: model.kind,
+        base: model.base.clone(),
         revision: model.revision.clone(),
         size_bytes,
         disk_bytes: model.repo_folder().map_or(size_bytes, disk_bytes),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::workspace::Workspace;
-use crate::{Derived, HubError, Overrides, PypiSpec, RepoId, Result, StoredModel};
+use crate::{Alias, Derived, HubError, Overrides, PypiSpec, RepoId, Result, StoredModel};
 
 /// How freely a bare name may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,13 +112,29 @@ pub enum Resolution {
     NotLocal(NotLocal),
 }
 
+impl ImportSource {
+    /// What a user writes for it.
+    pub(crate) fn reference(&self) -> String {
+        match self {
+            Self::Pypi { spec } => match Alias::for_spec(spec) {
+                Some(alias) => alias.name.to_owned(),
+                None => spec.to_string(),
+            },
+            Self::Gguf { path } => path.display().to_string(),
+            Self::Ollama { name, .. } => format!("ollama:{name}"),
+        }
+    }
+}
+
 impl Resolution {
     /// The model where it is here; an error that says what to do where a download would be needed.
     pub fn local(self) -> Result<Resolved> {
         match self {
             Self::Local(resolved) => Ok(resolved),
             Self::NotLocal(missing) => Err(missing.into_error()),
-            Self::NeedsImport(plan) => Err(HubError::NotImported { name: plan.name }),
+            Self::NeedsImport(plan) => {
+                Err(HubError::NotImported { from: plan.source.reference(), name: plan.name })
+            }
         }
     }
 }

@@ -27,7 +27,12 @@ struct Verdict {
 pub(crate) fn run(args: &HealthArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut verdicts = match &args.model {
         Some(name) => one(name, args.deep, context)?,
-        None => several(&mlxk_hub::places(&context.settings.locations)?, args.deep, context)?,
+        None => {
+            let mut places = mlxk_hub::places(&context.settings.locations)?;
+            // A second name has no files of its own.
+            places.retain(|place| place.base.is_none());
+            several(&places, args.deep, context)?
+        }
     };
     verdicts.sort_by(|a, b| a.name.cmp(&b.name));
     let bad = verdicts.iter().any(|verdict| !verdict.report.is_healthy());

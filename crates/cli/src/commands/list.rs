@@ -147,6 +147,7 @@ fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
 fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
     let clean = model.workspace.as_ref().and_then(|(_, check)| check.clean);
     let source = match (model.kind, clean) {
+        _ if model.base.is_some() => "name",
         (Kind::HfCache, _) => "cache",
         (Kind::Imported, _) => "import",
         (Kind::Folder | Kind::Workspace, Some(true)) => "ws",

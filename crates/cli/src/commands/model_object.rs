@@ -27,6 +27,9 @@ pub(super) struct ModelObject<'a> {
     reason: Option<&'a str>,
     cached: bool,
     origin: Option<&'a str>,
+    /// The model that a name made by `cp` stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    derived_from: Option<&'a str>,
     content_hash: Option<&'a str>,
     hash_modified: Option<&'a str>,
     clean: Option<bool>,
@@ -38,7 +41,7 @@ pub(super) struct ModelObject<'a> {
 
 impl<'a> ModelObject<'a> {
     pub(super) fn new(model: &'a ModelInfo) -> Self {
-        let own = matches!(model.kind, Kind::Folder | Kind::Workspace);
+        let own = matches!(model.kind, Kind::Folder | Kind::Workspace) && model.base.is_none();
         let path = model.path.display().to_string();
         let (sentinel, check) = match &model.workspace {
             Some((sentinel, check)) => (Some(sentinel), Some(check)),
@@ -61,6 +64,7 @@ impl<'a> ModelObject<'a> {
             reason: model.runtime.reason(),
             cached: model.kind == Kind::HfCache,
             origin: imported.or(sentinel.and_then(Sentinel::source_repo)),
+            derived_from: model.base.as_deref(),
             content_hash: sentinel.and_then(Sentinel::content_hash),
             hash_modified: sentinel.and_then(Sentinel::hash_modified),
             clean: check.and_then(|check| check.clean),

@@ -63,6 +63,9 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
 fn summary(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
     let hash = model.revision.as_ref().map(|hash| format!("@{}", &hash[..hash.len().min(7)]));
     writeln!(out, "Model: {}{}", model.name, hash.unwrap_or_default())?;
+    if let Some(base) = &model.base {
+        writeln!(out, "Stands for: {base}")?;
+    }
     writeln!(out, "Path: {}", model.path.display())?;
     if let Some(origin) = &model.origin {
         writeln!(out, "Imported from: {}", origin.source)?;
