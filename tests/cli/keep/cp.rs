@@ -60,3 +60,28 @@ fn a_name_brings_its_settings_and_flags_win() {
     assert_eq!(tokens(&["alpha"]).0, 4);
     assert_eq!(tokens(&["alpha", "--max-tokens", "6"]).0, 6);
 }
+
+#[test]
+fn names_are_listed_with_what_they_stand_for() {
+    let world = World::new();
+    world.cached("mlx-community/Alpha-4bit");
+    world.mlxk(&["cp", "alpha", "mine"]).assert().success();
+    let (table, _) = streams(&world.mlxk(&["list"]).assert().success());
+    let line = table.lines().find(|line| line.starts_with("mine ")).unwrap();
+    assert!(line.contains("| name "), "{table}");
+    let (page, _) = streams(&world.mlxk(&["show", "mine"]).assert().success());
+    assert!(page.contains("Stands for: mlx-community/Alpha-4bit"), "{page}");
+    let (json, _) = streams(&world.mlxk(&["list", "--json"]).assert().success());
+    let models: Value = serde_json::from_str(&json).unwrap();
+    let found: Vec<_> = models["data"]["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| (model["name"].clone(), model["derived_from"].clone()))
+        .collect();
+    let base = Value::from("mlx-community/Alpha-4bit");
+    assert_eq!(found, [("mine".into(), base.clone()), (base, Value::Null)]);
+    // A second name has no files of its own to be checked.
+    let (health, _) = streams(&world.mlxk(&["health"]).assert().success());
+    assert!(!health.contains("mine"), "{health}");
+}

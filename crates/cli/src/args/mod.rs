@@ -24,7 +24,6 @@ pub(crate) use push::PushArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
 
-
 /// Run MLX language models on any machine.
 #[derive(Parser)]
 #[command(name = "mlxk", version, max_term_width = 100, infer_long_args = true, after_help = EXAMPLES)]
