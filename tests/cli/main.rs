@@ -13,6 +13,7 @@ mod models;
 mod perplexity;
 mod pull;
 mod pull_faults;
+mod pull_terminal;
 mod push;
 mod run;
 mod scripts;
