@@ -187,3 +187,48 @@ fn a_silent_server_is_given_up_and_the_rest_fetched() {
     online.mlxk(&pull).assert().success();
     assert!(online.hub.faults_are_over());
 }
+
+#[test]
+fn health_repairs_what_is_damaged_and_fetches_nothing_else() {
+    let online = Online::new();
+    online.mlxk(&["pull", NAME]).assert().success();
+    let snapshot = online
+        .world
+        .cache()
+        .join("models--mlx-community--Tiny-4bit/snapshots")
+        .join(tiny().commit());
+    let file = snapshot.join("model.safetensors");
+    let whole = std::fs::read(&file).unwrap();
+    let damage = |bytes: &[u8]| std::fs::write(std::fs::canonicalize(&file).unwrap(), bytes);
+    let health = |more: &[&str], code| {
+        online.hub.reset_counts();
+        let arguments = [&["health", "Tiny-4bit"], more].concat();
+        let (stdout, _) = streams(&online.mlxk(&arguments).assert().code(code));
+        (stdout, online.hub.served_bytes())
+    };
+    damage(&whole[..whole.len() - 9]).unwrap();
+    let (stdout, served) = health(&[], 1);
+    assert!(stdout.contains(&format!("repair: mlxk health {NAME} --repair")), "{stdout}");
+    assert_eq!(served, 0);
+    let (stdout, served) = health(&["--repair"], 0);
+    assert!(stdout.starts_with(&format!("healthy   {NAME}")), "{stdout}");
+    assert!(stdout.contains("repaired: model.safetensors ("), "{stdout}");
+    assert_eq!(served, whole.len() as u64);
+    assert!(std::fs::read(&file).unwrap() == whole);
+    // A flipped bit in the weights is seen by a deep look alone.
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    damage(&flipped).unwrap();
+    let (stdout, served) = health(&["--repair"], 0);
+    assert!(stdout.contains("repaired: nothing"), "{stdout}");
+    assert_eq!(served, 0);
+    let (stdout, _) = health(&["--repair", "--deep", "--json"], 0);
+    let envelope: Value = serde_json::from_str(&stdout).unwrap();
+    let repaired = &envelope["data"]["healthy"][0]["repaired"];
+    assert_eq!(repaired["files"], json!(["model.safetensors"]));
+    assert!(std::fs::read(&file).unwrap() == whole);
+    online.mlxk(&["health", "--repair"]).assert().code(2);
+    let folder = snapshot.to_str().unwrap();
+    let refused = online.mlxk(&["health", folder, "--repair"]).assert().code(1);
+    assert!(streams(&refused).1.contains("is no repository in the Hugging Face cache"));
+}

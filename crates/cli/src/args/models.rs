@@ -89,6 +89,10 @@ pub(crate) struct HealthArgs {
     #[arg(long)]
     pub deep: bool,
 
+    /// Fetch again what is damaged or missing, and nothing else; with `--deep` all is compared
+    #[arg(long, requires = "model")]
+    pub repair: bool,
+
     /// All models, which is what no name means
     #[arg(long, hide = true)]
     pub all: bool,
@@ -105,5 +109,6 @@ Exit code:
 Examples:
   mlxk health                        all models
   mlxk health NAME --deep            read all of it: finds bytes that changed
+  mlxk health NAME --repair          fetch again what is damaged
   mlxk health ./folder               a checkpoint that is not in the cache
   mlxk health --json | jq -r '.data.unhealthy[].name'";

@@ -3,15 +3,16 @@
 use std::io::Write;
 
 use mlxk_hub::{
-    Finding, HubError, ImportPlan, ImportSource, Kind, Matching, Reference, Report, Resolution,
-    Resolved,
+    Finding, HubError, ImportPlan, ImportSource, Kind, Matching, PullOptions, Reference, Repaired,
+    Report, Resolution, Resolved, Suspects,
 };
 use serde_json::{Value, json};
 
 use super::model_object::finding;
 use crate::args::HealthArgs;
 use crate::exit::{ExitStatus, Interrupted};
-use crate::{Context, interrupt, json, look};
+use crate::transfer::{How, Transfer};
+use crate::{Context, format, interrupt, json, look};
 
 /// A model and the verdict on it.
 struct Verdict {
@@ -21,12 +22,17 @@ struct Verdict {
     managed: Option<bool>,
     /// What `--deep` read: files and bytes.
     read: Option<(usize, u64)>,
+    /// What `--repair` did.
+    repaired: Option<Repaired>,
 }
+
+/// Small files that a damaged model may owe its damage to.
+const ALWAYS_SUSPECT: [&str; 2] = ["config.json", "model.safetensors.index.json"];
 
 /// Checks one model or all; fails where one is not whole.
 pub(crate) fn run(args: &HealthArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut verdicts = match &args.model {
-        Some(name) => one(name, args.deep, context)?,
+        Some(name) => one(name, args, context)?,
         None => {
             let mut places = mlxk_hub::places(&context.settings.locations)?;
             // A second name has no files of its own.
@@ -44,22 +50,54 @@ pub(crate) fn run(args: &HealthArgs, context: &Context) -> anyhow::Result<ExitSt
     Ok(if bad { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
-fn one(name: &str, deep: bool, context: &Context) -> anyhow::Result<Vec<Verdict>> {
+fn one(name: &str, args: &HealthArgs, context: &Context) -> anyhow::Result<Vec<Verdict>> {
     let reference: Reference = name.parse()?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     match mlxk_hub::locate(&reference, Matching::Substring, pairs, locations)? {
         Resolution::NeedsImport(ImportPlan { source: ImportSource::Gguf { path }, .. }) => {
             let report = mlxk_hub::check_gguf(&path);
-            Ok(vec![Verdict { name: name.to_owned(), report, managed: None, read: None }])
+            if args.repair {
+                return Err(HubError::NotRepairable { name: name.to_owned() }.into());
+            }
+            let name = name.to_owned();
+            Ok(vec![Verdict { name, report, managed: None, read: None, repaired: None }])
         }
         resolution => {
             let model = resolution.local()?;
             if model.changed {
                 context.printer.note(format_args!("Model: {}", model.name));
             }
-            several(&[model], deep, context)
+            if !args.repair {
+                return several(&[model], args.deep, context);
+            }
+            let repaired = repair(&model, args, context)?;
+            let mut verdicts = several(&[model], false, context)?;
+            if let Some(verdict) = verdicts.first_mut() {
+                verdict.repaired = Some(repaired);
+            }
+            Ok(verdicts)
         }
     }
+}
+
+/// Fetches again what is not as the hub has it.
+fn repair(model: &Resolved, args: &HealthArgs, context: &Context) -> anyhow::Result<Repaired> {
+    interrupt::listen()?;
+    let before = several(std::slice::from_ref(model), false, context)?;
+    let errors = before.iter().flat_map(|verdict| verdict.report.errors());
+    let files: Vec<String> = errors
+        .map(|finding| finding.file.clone())
+        .chain(ALWAYS_SUSPECT.map(str::to_owned))
+        .collect();
+    let suspects = if args.deep { Suspects::Everything } else { Suspects::Files(&files) };
+    let how = if args.json { How::Events } else { How::People };
+    let transfer = Transfer::new(how, &context.printer);
+    let settings = &context.settings;
+    let (locations, hub) = (&settings.locations, &settings.hub);
+    let options = PullOptions { workers: settings.pull_workers(), ..PullOptions::default() };
+    let repaired = mlxk_hub::repair(model, suspects, locations, hub, &options, &transfer);
+    transfer.finish();
+    Ok(repaired?)
 }
 
 fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result<Vec<Verdict>> {
@@ -70,7 +108,7 @@ fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result
             let own = matches!(model.kind, Kind::Folder | Kind::Workspace);
             let managed = model.workspace.is_some_and(|(sentinel, _)| sentinel.is_managed());
             let managed = own.then_some(managed);
-            Verdict { name: model.name, report: model.health, managed, read: None }
+            Verdict { name: model.name, report: model.health, managed, read: None, repaired: None }
         })
         .collect();
     if deep {
@@ -106,12 +144,24 @@ fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<(
     for verdict in verdicts {
         let word = if verdict.report.is_healthy() { "healthy  " } else { "unhealthy" };
         let read = verdict.read.map_or_else(String::new, |(files, bytes)| {
-            format!(" ({files} files, {} compared)", crate::format::size(bytes))
+            format!(" ({files} files, {} compared)", format::size(bytes))
         });
         writeln!(out, "{word} {} — {}{read}", verdict.name, verdict.report.reason())?;
+        if let Some(repaired) = &verdict.repaired {
+            writeln!(out, "          {}", what_was_repaired(repaired))?;
+        }
         hints(verdict, &mut out)?;
     }
     Ok(())
+}
+
+/// `repaired: a, b (1.2 GB fetched)`.
+fn what_was_repaired(repaired: &Repaired) -> String {
+    if repaired.files.is_empty() {
+        return "repaired: nothing, all that was compared is as the hub has it".to_owned();
+    }
+    let fetched = format::size(repaired.fetched_bytes);
+    format!("repaired: {} ({fetched} fetched)", repaired.files.join(", "))
 }
 
 /// What else was found, and the command that repairs it.
@@ -146,6 +196,10 @@ fn data(verdicts: &[Verdict]) -> Value {
         }
         if let Some((files, bytes)) = verdict.read {
             object["deep"] = json!({"files": files, "bytes": bytes});
+        }
+        if let Some(repaired) = &verdict.repaired {
+            object["repaired"] =
+                json!({"files": repaired.files, "fetched_bytes": repaired.fetched_bytes});
         }
         object
     };

@@ -37,7 +37,9 @@ pub fn repair(
     options: &PullOptions,
     reporter: &dyn Reporter,
 ) -> Result<Repaired> {
-    let repo = RepoId::parse(&model.name).ok().filter(|_| model.kind == Kind::HfCache);
+    // A second name has its files from the model that it stands for.
+    let name = model.base.as_ref().unwrap_or(&model.name);
+    let repo = RepoId::parse(name).ok().filter(|_| model.kind == Kind::HfCache);
     let (Some(repo), Some(commit)) = (repo, model.revision.as_deref()) else {
         return Err(HubError::NotRepairable { name: model.name.clone() });
     };
