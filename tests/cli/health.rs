@@ -4,8 +4,10 @@
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::PathBuf;
 
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::{Value, json};
 
 use crate::support::{World, path, streams};
@@ -146,6 +148,51 @@ fn workspaces_are_models_too() {
     assert!(listed.contains("| ws* | ✗     | MLX"), "{listed}");
     assert!(run(&["show", "plain-4bit"]).contains("Clean: ✗ modified"));
     world.mlxk(&["show", "org/Dense-Mlx", "--recalc-hash"]).assert().code(2);
+}
+
+/// What a terminal shows while a command runs in it, both streams together.
+fn in_a_terminal(world: &World, arguments: &[&str]) -> (u32, String) {
+    let size = PtySize { rows: 40, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(assert_cmd::cargo::cargo_bin("mlxk"));
+    command.args(arguments);
+    command.env("HF_HUB_CACHE", world.cache());
+    command.env("HOME", world.home.path());
+    command.env("XDG_DATA_HOME", world.home.path().join("data"));
+    command.env("XDG_CONFIG_HOME", world.home.path().join("config"));
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let read = std::thread::spawn(move || {
+        let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
+        // The end of a terminal is an error on some systems.
+        while let Ok(count @ 1..) = reader.read(&mut bytes) {
+            shown.extend_from_slice(&bytes[..count]);
+        }
+        shown
+    });
+    let code = child.wait().unwrap().exit_code();
+    drop(pair.master);
+    let shown = String::from_utf8(read.join().unwrap()).unwrap();
+    (code, shown.replace("\r\n", "\n"))
+}
+
+#[test]
+fn a_terminal_shows_what_a_pipe_gets() {
+    let world = fabricated();
+    let commands: [&[&str]; 4] = [
+        &["list", "org/"],
+        &["show", "mlx-community/Shard-Missing"],
+        &["health", "mlx-community/Shard-Missing"],
+        &["health", "nosuch"],
+    ];
+    for words in commands {
+        let assert = world.mlxk(words).assert();
+        let code = assert.get_output().status.code().unwrap();
+        let (stdout, stderr) = streams(&assert);
+        let (shown_code, shown) = in_a_terminal(&world, words);
+        assert_eq!((shown_code, shown), (code as u32, stdout + &stderr), "{words:?}");
+    }
 }
 
 /// Whole commands, word for word.

@@ -1,6 +1,7 @@
 //! `mlxk show MODEL`: what a model is.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_hub::workspace::{self, Sentinel};
@@ -168,7 +169,7 @@ fn kind(file: &FileInfo) -> &'static str {
         "weights"
     } else if name.contains("token") || name.contains("vocab") || name.contains("merges") {
         "tokenizer"
-    } else if name.ends_with(".json") {
+    } else if Path::new(name).extension().is_some_and(|extension| extension == "json") {
         "metadata"
     } else {
         "other"

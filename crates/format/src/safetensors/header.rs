@@ -1,6 +1,6 @@
 //! Reading the header: every number in it is a claim until it is checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -60,9 +60,34 @@ pub(super) struct Tensor {
 /// A tensor as the header claims it.
 #[derive(Deserialize)]
 struct Claim {
-    dtype: String,
+    dtype: TypeName,
     shape: Vec<usize>,
     data_offsets: (u64, u64),
+}
+
+/// The name of an element type, looked up where it is read.
+enum TypeName {
+    Known(ElementType),
+    Unknown(String),
+}
+
+impl<'de> Deserialize<'de> for TypeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = TypeName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an element type")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<TypeName, E> {
+                Ok(ElementType::from_name(name)
+                    .map_or_else(|| TypeName::Unknown(name.to_owned()), TypeName::Known))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
 }
 
 /// The header's members in the order of the file; a map would hide a name that occurs twice.
@@ -133,15 +158,15 @@ fn place(
     file_length: u64,
 ) -> Result<Vec<Tensor>, FormatError> {
     claims.sort_by_key(|(_, claim)| claim.data_offsets);
-    let mut names = BTreeSet::new();
-    let mut tensors = Vec::with_capacity(claims.len());
+    let mut tensors: Vec<Tensor> = Vec::with_capacity(claims.len());
     let mut expected = 0;
     for (name, claim) in claims {
         let bad =
             |problem| FormatError::Tensor { path: path.to_owned(), tensor: name.clone(), problem };
         let (start, end) = claim.data_offsets;
-        let Some(dtype) = ElementType::from_name(&claim.dtype) else {
-            return Err(bad(TensorProblem::UnknownType(claim.dtype)));
+        let dtype = match claim.dtype {
+            TypeName::Known(dtype) => dtype,
+            TypeName::Unknown(name) => return Err(bad(TensorProblem::UnknownType(name))),
         };
         if start != expected || end < start {
             return Err(bad(TensorProblem::Offsets { start, end, expected }));
@@ -152,9 +177,6 @@ fn place(
                 dtype: dtype.name(),
                 length: end - start,
             }));
-        }
-        if !names.insert(name.clone()) {
-            return Err(bad(TensorProblem::Twice));
         }
         match data_start.checked_add(end) {
             Some(file_end) if file_end <= file_length => {
@@ -172,6 +194,12 @@ fn place(
             }
         }
         expected = end;
+    }
+    let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let (path, tensor) = (path.to_owned(), pair[0].to_owned());
+        return Err(FormatError::Tensor { path, tensor, problem: TensorProblem::Twice });
     }
     let end = data_start + expected;
     if end < file_length {

@@ -76,6 +76,13 @@ pub(crate) struct Detected {
     pub translates: bool,
 }
 
+/// All that is wanted of `tokenizer_config.json`, which may be long.
+#[derive(Deserialize)]
+struct Settings {
+    #[serde(default)]
+    chat_template: Option<Value>,
+}
+
 /// What there is to judge by.
 pub(crate) struct Evidence<'a> {
     pub name: &'a str,
@@ -182,12 +189,6 @@ impl Evidence<'_> {
         };
         if written("chat_template.jinja") || written("chat_template.json") {
             return true;
-        }
-        /// All that is wanted of a file that may be long.
-        #[derive(Deserialize)]
-        struct Settings {
-            #[serde(default)]
-            chat_template: Option<Value>,
         }
         let text = self.files.text("tokenizer_config.json", MAX_SETTINGS_BYTES);
         let settings = text.and_then(|text| serde_json::from_str::<Settings>(&text).ok());

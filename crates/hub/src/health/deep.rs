@@ -114,9 +114,9 @@ fn hash(job: &Job, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<std::i
             Err(error) => return Ok(Err(error)),
         };
         if is_git {
-            git.update(&chunk[..read])
+            git.update(&chunk[..read]);
         } else {
-            sha256.update(&chunk[..read])
+            sha256.update(&chunk[..read]);
         }
         progress(read as u64)?;
     }

@@ -42,6 +42,16 @@ fn is_pointer(path: &Path) -> bool {
     read.is_ok() && is_lfs_pointer(&start)
 }
 
+/// All of a text file, within bounds.
+pub(super) fn contents(files: &Inventory, name: &str) -> Result<Vec<u8>, Problem> {
+    let path = &present(files, name)?.path;
+    let mut text = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_INDEX_BYTES).read_to_end(&mut text))
+        .map_err(|error| Problem::Unreadable(error.to_string()))?;
+    Ok(text)
+}
+
 /// Reads a JSON object that has to have content.
 pub(super) fn object(files: &Inventory, name: &str) -> Result<Map<String, Value>, Problem> {
     let file = present(files, name)?;
@@ -56,18 +66,15 @@ pub(super) fn object(files: &Inventory, name: &str) -> Result<Map<String, Value>
 pub(super) fn json(files: &Inventory, name: &str, thorough: bool) -> Result<(), Problem> {
     let path = &present(files, name)?.path;
     let unreadable = |error: std::io::Error| Problem::Unreadable(error.to_string());
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
     if thorough {
-        let mut text = Vec::new();
-        file.take(MAX_INDEX_BYTES).read_to_end(&mut text).map_err(unreadable)?;
+        let text = contents(files, name)?;
         // Whoever wrote a bare `Infinity` has a file that `read_object` takes.
         return match serde_json::from_slice::<IgnoredAny>(&text) {
             Ok(_) => Ok(()),
             Err(_) => read_object(path, MAX_INDEX_BYTES).map(|_| ()).map_err(Problem::of),
         };
     }
-    let mut start = [0; 1];
-    file.read_exact(&mut start).map_err(unreadable)?;
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
     let length = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
     file.seek(SeekFrom::Start(length.saturating_sub(64))).map_err(unreadable)?;
     let mut end = Vec::new();

@@ -19,6 +19,8 @@ const TOKENIZERS: [&str; 10] = [
     "qwen.tiktoken",
     "tiktoken.model",
 ];
+/// Those of them that are JSON.
+const TEXTS: [&str; 3] = ["tokenizer.json", "vocab.json", "tekken.json"];
 const SETTINGS: &str = "tokenizer_config.json";
 
 /// Checks what is here, and that something is where the model reads text.
@@ -40,7 +42,7 @@ pub(super) fn tokenizer(
     }
     let here: Vec<&str> = TOKENIZERS.into_iter().filter(|name| files.has(name)).collect();
     for name in &here {
-        if name.ends_with(".json") {
+        if TEXTS.contains(name) {
             check(name, json(files, name, thorough));
         } else {
             check(name, present(files, name).map(|_| ()));

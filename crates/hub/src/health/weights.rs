@@ -1,11 +1,14 @@
 //! The files with the weights: the index against the shards, every header against its file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
 use mlxk_format::safetensors::Header;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::files::{gguf, object, present};
+use super::files::{contents, gguf, present};
 use super::{Finding, Problem};
 use crate::inventory::Inventory;
 
@@ -16,6 +19,7 @@ const TOWERS: [&str; 4] = ["vision_tower.", "vision_model.", "visual.", "multi_m
 
 /// What the weights are, as their names and headers tell.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Weights {
     pub safetensors: bool,
     pub npz: bool,
@@ -46,13 +50,13 @@ pub(super) fn weights(files: &Inventory, findings: &mut Vec<Finding>) -> Weights
         ..Weights::default()
     };
     let is_model = |name: &&str| name.starts_with("model") && !name.contains('/');
-    found.loadable = files.has(INDEX) || safetensors.iter().any(|name| is_model(&name));
+    found.loadable = files.has(INDEX) || safetensors.iter().any(is_model);
     if found.safetensors {
         let mut shards = Shards { files, findings, found: &mut found };
         if files.has(INDEX) { shards.indexed(&safetensors) } else { shards.alone(&safetensors) }
     } else if !npz.is_empty() {
         found.shards = npz.len();
-        check_each(files, &npz, findings, |file| zip(file));
+        check_each(files, &npz, findings, zip);
     } else if !ggufs.is_empty() {
         found.shards = ggufs.len();
         check_each(files, &ggufs, findings, gguf);
@@ -75,7 +79,7 @@ struct Shards<'a> {
 impl Shards<'_> {
     /// Exactly what the index lists is used.
     fn indexed(&mut self, here: &[&str]) {
-        let map = match object(self.files, INDEX).and_then(|index| weight_map(&index)) {
+        let map = match index(self.files, INDEX) {
             Ok(map) => map,
             Err(problem) => {
                 self.findings.push(Finding::error(INDEX, problem));
@@ -90,9 +94,9 @@ impl Shards<'_> {
             return;
         }
         for (shard, tensors) in &map {
-            if let Some(names) = self.header(shard)
-                && let Some(tensor) = tensors.iter().find(|tensor| !names.contains(*tensor))
-            {
+            let Some(header) = self.header(shard) else { continue };
+            let names: HashSet<&str> = header.names().collect();
+            if let Some(tensor) = tensors.iter().find(|tensor| !names.contains(tensor.as_str())) {
                 let tensor = tensor.clone();
                 self.findings.push(Finding::error(shard, Problem::NotInShard { tensor }));
             }
@@ -115,8 +119,8 @@ impl Shards<'_> {
         }
     }
 
-    /// Checks one file; the names of its tensors where it is whole.
-    fn header(&mut self, name: &str) -> Option<BTreeSet<String>> {
+    /// Checks one file; its header where it is whole.
+    fn header(&mut self, name: &str) -> Option<Header> {
         let header = present(self.files, name)
             .and_then(|file| Header::read(&file.path).map_err(Problem::of));
         match header {
@@ -126,7 +130,7 @@ impl Shards<'_> {
                 }
                 let sees = |name: &str| TOWERS.iter().any(|tower| name.contains(tower));
                 self.found.vision_tower |= header.names().any(sees);
-                Some(header.names().map(str::to_owned).collect())
+                Some(header)
             }
             Err(problem) => {
                 self.findings.push(Finding::error(name, problem));
@@ -137,19 +141,58 @@ impl Shards<'_> {
 }
 
 /// The shards of an index, with the tensors that each has to hold.
-fn weight_map(index: &Map<String, Value>) -> Result<BTreeMap<String, Vec<String>>, Problem> {
-    let bad = |detail: &str| Problem::BadIndex(detail.to_owned());
-    let map = index.get("weight_map").and_then(Value::as_object);
-    let map = map.ok_or_else(|| bad("it has no `weight_map`"))?;
-    let mut shards: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (tensor, shard) in map {
-        let shard = shard.as_str().ok_or_else(|| bad("`weight_map` names no files"))?;
-        if shard.is_empty() || shard.contains(['/', '\\', ':', '\0']) || shard.starts_with("..") {
-            return Err(bad("`weight_map` leads out of the folder"));
-        }
-        shards.entry(shard.to_owned()).or_default().push(tensor.clone());
+fn index(files: &Inventory, name: &str) -> Result<BTreeMap<String, Vec<String>>, Problem> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: Members,
     }
-    if shards.is_empty() { Err(bad("its `weight_map` is empty")) } else { Ok(shards) }
+    let bad = |detail: &str| Problem::BadIndex(detail.to_owned());
+    let text = contents(files, name)?;
+    let shards = match serde_json::from_slice(&text) {
+        Ok(Index { weight_map: Members(shards) }) => shards,
+        Err(error) if error.is_data() => return Err(bad("it has no `weight_map` of files")),
+        Err(error) => return Err(Problem::Json(error.to_string())),
+    };
+    if shards.is_empty() {
+        return Err(bad("its `weight_map` is empty"));
+    }
+    let leads_out = |shard: &String| {
+        shard.is_empty() || shard.contains(['/', '\\', ':', '\0']) || shard.starts_with("..")
+    };
+    if shards.keys().any(leads_out) {
+        return Err(bad("`weight_map` leads out of the folder"));
+    }
+    Ok(shards)
+}
+
+/// Tensors by the shard that holds them, without a map of all tensors in between.
+struct Members(BTreeMap<String, Vec<String>>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensor and file names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut shards: BTreeMap<String, Vec<String>> = BTreeMap::new();
+                while let Some((tensor, shard)) = map.next_entry::<String, Cow<'de, str>>()? {
+                    match shards.get_mut(shard.as_ref()) {
+                        Some(tensors) => tensors.push(tensor),
+                        None => {
+                            shards.insert(shard.into_owned(), vec![tensor]);
+                        }
+                    }
+                }
+                Ok(Members(shards))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
 }
 
 /// What the numbers in names such as `model-00001-of-00003` tell.
@@ -207,7 +250,7 @@ fn is_torch(name: &str) -> bool {
 
 fn torch_weights(files: &Inventory, here: &[&str], findings: &mut Vec<Finding>) {
     if files.has(TORCH_INDEX) {
-        match object(files, TORCH_INDEX).and_then(|index| weight_map(&index)) {
+        match index(files, TORCH_INDEX) {
             Ok(map) => {
                 let shards: Vec<&str> = map.keys().map(String::as_str).collect();
                 check_each(files, &shards, findings, torch);
