@@ -616,24 +616,25 @@ impl HubError {
             | Self::BadSetting { .. }
             | Self::BadWorkspace { .. }
             | Self::NotRepairable { .. }
-            | Self::WillNotRun { .. } => "ValidationError",
+            | Self::WillNotRun { .. }
+            | Self::BadDerived { .. }
+            | Self::DerivedCycle { .. }
+            | Self::NameTaken { .. } => "ValidationError",
             Self::NotFound { .. }
             | Self::Nowhere { .. }
             | Self::UnknownPair { .. }
             | Self::BadPath { .. }
             | Self::NotInOllama { .. }
             | Self::NothingToRemove { .. } => "model_not_found",
-            Self::RevisionNotHere { .. } => "hash_not_found",
             Self::NotOurs { .. } => "workspace_model",
-            Self::BadDerived { .. } | Self::DerivedCycle { .. } | Self::NameTaken { .. } => {
-                "ValidationError"
-            }
             Self::Locked { .. } => "locks_present",
             Self::NeedsConfirmation { .. } | Self::UnusedNeedsForce => "requires_confirmation",
             Self::ThroughLink { .. } => "deletion_failed",
             Self::NotImported { .. } => "model_not_cached",
             Self::Ambiguous { .. } | Self::AmbiguousRevision { .. } => "ambiguous_match",
-            Self::NoRevisions { .. } | Self::NoSuchRevision { .. } => "hash_not_found",
+            Self::NoRevisions { .. }
+            | Self::NoSuchRevision { .. }
+            | Self::RevisionNotHere { .. } => "hash_not_found",
             Self::Cancelled | Self::Declined { .. } | Self::RemovalDeclined { .. } => {
                 "UserCancelledError"
             }

@@ -210,6 +210,7 @@ impl Resolved {
     }
 
     /// The same model under a derived name, with what that says.
+    #[must_use]
     pub fn derived(self, derived: Derived) -> Self {
         let base = Some(self.name);
         Self { name: derived.name, base, overrides: derived.overrides, changed: false, ..self }

@@ -45,6 +45,8 @@ Examples:
   mlxk list
   mlxk show smollm2
   mlxk health
+  mlxk cp Qwen2.5-Coder-1.5B-Instruct-4bit coder
+  mlxk rm coder
   mlxk perplexity smollm2 README.md --against-exact";
 
 #[derive(Subcommand)]

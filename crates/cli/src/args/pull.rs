@@ -1,13 +1,16 @@
 //! Getting models: `mlxk pull`, `mlxk search`.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use crate::complete;
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = PULL)]
 pub(crate) struct PullArgs {
     /// Which models; see below
-    #[arg(required = true, value_name = "MODEL")]
+    #[arg(required = true, value_name = "MODEL", add = ArgValueCompleter::new(complete::models))]
     pub models: Vec<String>,
 
     /// Download what does not run here or does not fit on the disk all the same

@@ -31,14 +31,13 @@ const ALWAYS_SUSPECT: [&str; 2] = ["config.json", "model.safetensors.index.json"
 
 /// Checks one model or all; fails where one is not whole.
 pub(crate) fn run(args: &HealthArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let mut verdicts = match &args.model {
-        Some(name) => one(name, args, context)?,
-        None => {
-            let mut places = mlxk_hub::places(&context.settings.locations)?;
-            // A second name has no files of its own.
-            places.retain(|place| place.base.is_none());
-            several(&places, args.deep, context)?
-        }
+    let mut verdicts = if let Some(name) = &args.model {
+        one(name, args, context)?
+    } else {
+        let mut places = mlxk_hub::places(&context.settings.locations)?;
+        // A second name has no files of its own.
+        places.retain(|place| place.base.is_none());
+        several(&places, args.deep, context)?
     };
     verdicts.sort_by(|a, b| a.name.cmp(&b.name));
     let bad = verdicts.iter().any(|verdict| !verdict.report.is_healthy());
