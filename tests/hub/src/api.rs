@@ -105,7 +105,6 @@ async fn search(
 }
 
 /// The repository, where whoever asks may read it, or only know of it.
-#[expect(clippy::result_large_err, reason = "the error is the answer")]
 pub(crate) fn allowed(
     state: &State,
     id: &str,

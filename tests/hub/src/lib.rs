@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::result_large_err, reason = "the error is the answer")]
 
 mod api;
 mod content;

@@ -79,6 +79,7 @@ pub(crate) struct ShowArgs {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = HEALTH_EXAMPLES)]
 pub(crate) struct HealthArgs {
     /// Which model, or a folder or GGUF file; all where none is given
