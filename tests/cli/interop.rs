@@ -39,9 +39,7 @@ fn two_revisions() -> Repo {
 }
 
 fn online() -> Option<Online> {
-    if std::env::var_os(VARIABLE).is_none() {
-        return None;
-    }
+    std::env::var_os(VARIABLE)?;
     let online = Online::new();
     online.hub.add(two_revisions());
     Some(online)
