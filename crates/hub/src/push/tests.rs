@@ -7,6 +7,10 @@ use crate::{Quiet, Token};
 
 const NAME: &str = "me/Model-4bit";
 
+fn weights() -> Vec<u8> {
+    vec![7; 70_001]
+}
+
 /// A hub, and a folder to upload.
 struct Scene {
     hub: Hub,
@@ -17,7 +21,7 @@ impl Scene {
     fn new() -> Self {
         let scene = Self { hub: Hub::start(), folder: tempfile::tempdir().unwrap() };
         scene.write("config.json", b"{\"model_type\": \"llama\"}");
-        scene.write("model.safetensors", &[7; 70_001]);
+        scene.write("model.safetensors", &weights());
         scene.write("sub/notes.txt", "größe".as_bytes());
         scene
     }
@@ -75,14 +79,14 @@ fn a_folder_becomes_a_commit_and_only_changes_go_up_again() {
     assert_eq!(scene.hub.received_bytes(), 70_001);
 
     scene.write("sub/notes.txt", b"new");
-    scene.write("copy.safetensors", &[7; 70_001]);
+    scene.write("copy.safetensors", &weights());
     let changed = scene.push(None).unwrap();
     assert_eq!(changed.changes.modified, ["sub/notes.txt"]);
     assert_eq!(changed.changes.added, ["copy.safetensors"]);
     // The hub has the content of the copy already.
     assert_eq!((changed.sent_bytes, scene.hub.received_bytes()), (0, 70_001));
     assert_eq!(scene.uploaded("sub/notes.txt").unwrap(), b"new");
-    assert_eq!(scene.uploaded("copy.safetensors").unwrap(), [7; 70_001]);
+    assert_eq!(scene.uploaded("copy.safetensors").unwrap(), weights());
 }
 
 #[test]
@@ -94,7 +98,7 @@ fn large_files_go_up_in_parts_and_survive_faults() {
     let pushed = scene.push(Some(Visibility::Public)).unwrap();
     assert!(scene.hub.faults_are_over());
     assert_eq!(pushed.sent_bytes, 70_001);
-    assert_eq!(scene.uploaded("model.safetensors").unwrap(), [7; 70_001]);
+    assert_eq!(scene.uploaded("model.safetensors").unwrap(), weights());
     assert_eq!(scene.hub.is_private(NAME), Some(false));
 }
 
