@@ -47,15 +47,15 @@ pub(crate) struct RmArgs {
 }
 
 const CP_HELP: &str = "\
-The name stands for the model from then on: `run`, `chat`, `show` and `list` know it, `rm` removes it
-again. It is a small file of its own, NAME.toml, beside the imported models; it may be edited:
+The name stands for the model from then on: `run`, `chat`, `show` and `list` know it, `rm` removes
+it again. It is a small file of its own, NAME.toml, beside the imported models; it may be edited:
 
   from = \"mlx-community/Qwen3-0.6B-4bit\"
   system = \"Answer with code only.\"
 
   [parameters]
-  temperature = 0.2          # also top_k, top_p, min_p, repetition_penalty, repeat_last_n, seed,
-  stop = [\"END\"]           # max_tokens, ctx
+  temperature = 0.2   # also top_k, top_p, min_p, repetition_penalty, repeat_last_n, seed,
+  stop = [\"END\"]      # max_tokens, ctx
 
 Examples:
   mlxk cp mlx-community/Qwen3-0.6B-4bit coder
