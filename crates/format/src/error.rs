@@ -227,6 +227,14 @@ pub enum FormatError {
         /// Why.
         problem: GgufLimit,
     },
+    /// A checkpoint that cannot become what was asked for.
+    #[error("`{}` cannot be converted: {problem}", path.display())]
+    NotConvertible {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        problem: String,
+    },
     /// The caller asked to stop.
     #[error("The conversion was cancelled")]
     Cancelled,

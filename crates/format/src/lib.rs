@@ -4,6 +4,7 @@ pub mod affine;
 pub mod block;
 mod bytes;
 mod checkpoint;
+pub mod convert;
 mod dequantize;
 mod dtype;
 mod error;

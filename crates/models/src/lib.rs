@@ -11,6 +11,7 @@ mod decoder;
 mod error;
 mod families;
 mod loader;
+pub mod naming;
 mod parts;
 pub mod registry;
 

@@ -81,6 +81,11 @@ pub fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
     ARCHITECTURES.iter().map(|architecture| (architecture.model_type, architecture.examples))
 }
 
+/// The `model_type` of a `config.json`; an error where such models do not run.
+pub(crate) fn model_type(config: &Value) -> Result<&'static str, ModelError> {
+    Ok(find(config)?.model_type)
+}
+
 /// Checks `config.json` without touching a weight, and says what it implies.
 pub fn shape(checkpoint: &Checkpoint) -> Result<Shape, ModelError> {
     shape_of(checkpoint.config())

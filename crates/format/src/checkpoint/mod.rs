@@ -110,7 +110,25 @@ impl Checkpoint {
         hasher.finalize().into()
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry, FormatError> {
+    /// The matrix or stack of the quantized module `path`, of whatever sizes the files give it.
+    pub(crate) fn quantized_module(&self, path: &str) -> Result<QuantTensor, FormatError> {
+        let weight = self.entry(&format!("{path}.weight"))?;
+        let scales = self.entry(&format!("{path}.scales"))?;
+        let mode = self.stated_mode(path, weight, scales)?;
+        let groups = scales.shape.last().copied().unwrap_or(0);
+        let cols = groups.saturating_mul(mode.group_size());
+        match *weight.shape.as_slice() {
+            [rows, _] => self.weight(path, rows, cols),
+            [experts, rows, _] => self.weight_stack(path, experts, rows, cols),
+            _ => Err(FormatError::Shape {
+                tensor: format!("{path}.weight"),
+                found: weight.shape.clone(),
+                expected: "two or three dimensions".to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn entry(&self, name: &str) -> Result<&Entry, FormatError> {
         self.tensors.get(name).ok_or_else(|| FormatError::MissingTensor {
             path: self.path.clone(),
             tensor: name.to_owned(),

@@ -80,6 +80,40 @@ impl Checkpoint {
         })
     }
 
+    /// The mode that the table states and the shapes allow; where it states none, the only one that
+    /// they allow.
+    pub(super) fn stated_mode(
+        &self,
+        path: &str,
+        weight: &Entry,
+        scales: &Entry,
+    ) -> Result<Mode, FormatError> {
+        let words = weight.shape.last().copied().unwrap_or(0);
+        let groups = scales.shape.last().copied().unwrap_or(0);
+        let in_blocks = scales.dtype == ElementType::U8;
+        let fits = |mode: &Mode| {
+            let values = groups.checked_mul(mode.group_size() * mode.bits());
+            matches!(mode, Mode::Affine { .. }) != in_blocks && values == words.checked_mul(32)
+        };
+        let claim = match self.table.overrides.get(path) {
+            Some(Override::Claim(claim)) => Some(*claim),
+            _ => self.table.default,
+        };
+        if let Some(mode) = claim.and_then(|claim| claim.mode()).filter(fits) {
+            return Ok(mode);
+        }
+        let mut possible = Mode::all().filter(fits);
+        match (possible.next(), possible.next()) {
+            (Some(mode), None) => Ok(mode),
+            _ => Err(FormatError::UnknownMode {
+                module: path.to_owned(),
+                bits: format!("{words}·32/inputs"),
+                group_size: format!("inputs/{groups}"),
+                quant_method: self.table.quant_method.clone(),
+            }),
+        }
+    }
+
     /// Bits, group size and kind as the shapes and the scales' type have them.
     fn mode_from_shapes(
         &self,

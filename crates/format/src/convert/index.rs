@@ -1,0 +1,71 @@
+//! An index made anew from the weights that are there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::FormatError;
+use crate::safetensors::Shard;
+use crate::writer::json_bytes;
+
+const NAME: &str = "model.safetensors.index.json";
+
+/// What became of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairedIndex {
+    /// Files of weights.
+    pub shards: usize,
+    /// Tensors in them.
+    pub tensors: usize,
+    /// Whether an index was written; a single file has none.
+    pub written: bool,
+}
+
+/// Reads the headers of all weights in `folder` and writes the index of them; every file is checked
+/// against its header first. Where there is a single file, an index would be in the way: it is
+/// removed.
+pub fn rebuild_index(folder: &Path) -> Result<RepairedIndex, FormatError> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(FormatError::read(folder))? {
+        let path = entry.map_err(FormatError::read(folder))?.path();
+        let is_shard = path.extension().is_some_and(|end| end == "safetensors");
+        if is_shard && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(FormatError::NoWeights { path: folder.to_owned() });
+    }
+    paths.sort();
+    let mut holders: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut total_size = 0;
+    for path in &paths {
+        let shard = Shard::open(path)?;
+        total_size += shard.bytes().len() as u64;
+        for (name, ..) in shard.tensors() {
+            if let Some(first) = holders.insert(name.to_owned(), path.clone()) {
+                let (tensor, second) = (name.to_owned(), path.clone());
+                return Err(FormatError::DuplicateTensor { tensor, first, second });
+            }
+        }
+    }
+    let tensors = holders.len();
+    let written = paths.len() > 1;
+    let index = folder.join(NAME);
+    if written {
+        let file = |path: PathBuf| {
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        let map: Map<String, Value> =
+            holders.into_iter().map(|(name, path)| (name, file(path).into())).collect();
+        let value = json!({"metadata": {"total_size": total_size}, "weight_map": map});
+        let temporary = folder.join(format!(".{NAME}.tmp"));
+        std::fs::write(&temporary, json_bytes(&value)).map_err(FormatError::write(&temporary))?;
+        std::fs::rename(&temporary, &index).map_err(FormatError::write(&index))?;
+    } else if index.exists() {
+        std::fs::remove_file(&index).map_err(FormatError::write(&index))?;
+    }
+    Ok(RepairedIndex { shards: paths.len(), tensors, written })
+}

@@ -1,0 +1,120 @@
+//! What is read: a tensor or a stack of them, row by row, in the arithmetic of MLX.
+
+use half::{bf16, f16};
+
+use crate::safetensors::Entry;
+use crate::{Bytes, Dtype, QuantTensor, Storage, affine};
+
+/// A matrix, or a stack of matrices of equal shape.
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    /// Values as they are, of one tensor or of several, one behind the other.
+    Dense { entries: Vec<Entry>, dtype: Dtype, cols: usize },
+    /// Quantized matrices.
+    Quantized(Vec<QuantTensor>),
+}
+
+impl Input {
+    /// The type of the values that [`row`](Self::row) gives, where scales are first cast to `cast`.
+    pub(super) fn dtype(&self, cast: Option<Dtype>) -> Dtype {
+        match self {
+            Self::Dense { dtype, .. } => cast.unwrap_or(*dtype),
+            Self::Quantized(parts) => match parts.first().map(|part| &part.storage) {
+                Some(Storage::Affine { scales, .. }) => cast.unwrap_or(scales.dtype),
+                Some(Storage::Dense(dense)) => cast.unwrap_or(dense.dtype),
+                // Products of two short values are exact in it, and MLX computes them so.
+                Some(Storage::Block { .. }) | None => Dtype::Bf16,
+            },
+        }
+    }
+
+    /// Rows of all matrices together.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Dense { entries, dtype, cols } => {
+                let bytes: usize = entries.iter().map(|entry| entry.data.len()).sum();
+                bytes / (dtype.size_bytes() * cols).max(1)
+            }
+            Self::Quantized(parts) => parts.iter().map(|part| part.experts * part.rows).sum(),
+        }
+    }
+
+    pub(super) fn cols(&self) -> usize {
+        match self {
+            Self::Dense { cols, .. } => *cols,
+            Self::Quantized(parts) => parts.first().map_or(0, |part| part.cols),
+        }
+    }
+
+    /// Row `row` of all, every value of the type that [`dtype`](Self::dtype) gives.
+    pub(super) fn row(&self, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
+        match self {
+            Self::Dense { entries, dtype, cols } => {
+                let length = cols * dtype.size_bytes();
+                let (entry, row) = locate(entries, row, |entry| entry.data.len() / length);
+                let bytes = &entry.data[row * length..][..length];
+                for (index, out) in out.iter_mut().enumerate() {
+                    let value = dtype.get(bytes, index);
+                    *out = cast.map_or(value, |cast| round(cast, value));
+                }
+            }
+            Self::Quantized(parts) => {
+                let (part, row) = locate(parts, row, |part| part.experts * part.rows);
+                quantized_row(part, row, cast, out);
+            }
+        }
+    }
+
+    /// The bytes of a dense input, in order.
+    pub(super) fn pieces(&self) -> Vec<&Bytes> {
+        match self {
+            Self::Dense { entries, .. } => entries.iter().map(|entry| &entry.data).collect(),
+            Self::Quantized(_) => Vec::new(),
+        }
+    }
+}
+
+/// The part that holds a row, and the row's place in it.
+fn locate<T>(parts: &[T], mut row: usize, rows: impl Fn(&T) -> usize) -> (&T, usize) {
+    for part in parts {
+        let count = rows(part);
+        if row < count {
+            return (part, row);
+        }
+        row -= count;
+    }
+    panic!("row {row} lies behind the last part")
+}
+
+fn quantized_row(part: &QuantTensor, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
+    match &part.storage {
+        Storage::Affine { bits, group_size, packed, scales, biases } => {
+            let dtype = cast.unwrap_or(scales.dtype);
+            let length = affine::row_bytes(part.cols, *bits);
+            let mut values = vec![0; part.cols];
+            affine::unpack_row(&packed[row * length..][..length], *bits, &mut values);
+            let first = row * (part.cols / group_size);
+            for (index, (out, value)) in out.iter_mut().zip(values).enumerate() {
+                let group = first + index / group_size;
+                let scale = round(dtype, scales.get(group));
+                let bias = round(dtype, biases.get(group));
+                *out = round(dtype, round(dtype, scale * f32::from(value)) + bias);
+            }
+        }
+        _ => {
+            part.dequantize_row(row / part.rows, row % part.rows, out);
+            for out in out {
+                *out = round(Dtype::Bf16, *out);
+            }
+        }
+    }
+}
+
+/// The nearest value of a type.
+pub(super) fn round(dtype: Dtype, value: f32) -> f32 {
+    match dtype {
+        Dtype::F32 => value,
+        Dtype::F16 => f16::from_f32(value).to_f32(),
+        Dtype::Bf16 => bf16::from_f32(value).to_f32(),
+    }
+}

@@ -1,0 +1,365 @@
+//! What a conversion will write, known from headers alone.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::input::Input;
+use super::recipe::Layers;
+use super::work::{self, Job};
+use super::{Change, Naming, Options, Placement, Progress, config};
+use crate::safetensors::{Entry, TensorSpec, Writer, file_bytes};
+use crate::writer::write_json;
+use crate::{Checkpoint, Dtype, ElementType, FormatError, Mode};
+
+const METADATA: &[(&str, &str)] = &[("format", "mlx")];
+
+/// A conversion that is possible.
+#[derive(Debug)]
+pub struct Conversion {
+    outputs: Vec<Output>,
+    /// How many outputs each file holds.
+    shards: Vec<usize>,
+    config: Value,
+    parameters: u64,
+    total_bytes: u64,
+    modes: Vec<(String, Mode)>,
+}
+
+/// A tensor, or the tensors of a quantized module.
+#[derive(Debug)]
+struct Output {
+    specs: Vec<TensorSpec>,
+    input: Input,
+    job: Job,
+}
+
+impl Output {
+    fn bytes(&self) -> u64 {
+        self.specs.iter().filter_map(TensorSpec::size_bytes).sum()
+    }
+}
+
+/// A tensor to be written, by its new name, with the names of what it is made of.
+type Placed = BTreeMap<String, Vec<String>>;
+
+impl Conversion {
+    /// Decides what becomes of every tensor.
+    pub fn plan(
+        checkpoint: &Checkpoint,
+        naming: &dyn Naming,
+        options: &Options,
+    ) -> Result<Self, FormatError> {
+        let placed = place(checkpoint, naming)?;
+        let cast = match options.dtype {
+            Some(dtype) => Some(dtype),
+            None => config::dtype(checkpoint.config()),
+        };
+        let modules = placed.keys().filter_map(|name| name.strip_suffix(".weight"));
+        let layers = Layers::of(modules);
+        if let (Change::Quantize(quantization), None) = (&options.change, layers)
+            && quantization.recipe.is_some()
+        {
+            return Err(refused(checkpoint, "a recipe needs modules that are called `down_proj`"));
+        }
+        let planner = Planner {
+            checkpoint,
+            naming,
+            options,
+            cast,
+            layers: layers.unwrap_or_default(),
+            placed: &placed,
+        };
+        let mut this = Self {
+            outputs: Vec::new(),
+            shards: Vec::new(),
+            config: Value::Null,
+            parameters: 0,
+            total_bytes: 0,
+            modes: Vec::new(),
+        };
+        let mut named = Vec::new();
+        for name in placed.keys() {
+            let Some(decided) = planner.decide(name)? else { continue };
+            this.parameters += (decided.output.input.rows() * decided.output.input.cols()) as u64;
+            this.total_bytes += decided.output.bytes();
+            if let Some((mode, is_named)) = decided.mode {
+                let module = name.trim_end_matches(".weight").to_owned();
+                if is_named {
+                    named.push((module.clone(), mode));
+                }
+                this.modes.push((module, mode));
+            }
+            this.outputs.push(decided.output);
+        }
+        this.shards = shards(&this.outputs, options.max_shard_bytes);
+        this.config = config::converted(checkpoint.config(), options, &named);
+        Ok(this)
+    }
+
+    /// Bytes that the weights will take.
+    pub fn output_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+
+    /// Numbers that the model was trained with.
+    pub fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// The modules that are newly quantized, with their modes.
+    pub fn modes(&self) -> &[(String, Mode)] {
+        &self.modes
+    }
+
+    /// Writes weights, index and `config.json` into an existing, empty folder. What was written
+    /// until a failure stays for the caller to remove.
+    pub fn write(&self, folder: &Path, progress: &mut Progress<'_>) -> Result<(), FormatError> {
+        let mut done = 0;
+        let total = self.total_bytes;
+        let mut report = |bytes: usize| {
+            done += bytes as u64;
+            match progress(done, total) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(FormatError::Cancelled),
+            }
+        };
+        let mut weight_map = Map::new();
+        let mut outputs = self.outputs.iter();
+        for (number, &count) in self.shards.iter().enumerate() {
+            let name = match self.shards.len() {
+                1 => "model.safetensors".to_owned(),
+                all => format!("model-{:05}-of-{all:05}.safetensors", number + 1),
+            };
+            let outputs: Vec<&Output> = outputs.by_ref().take(count).collect();
+            let specs: Vec<TensorSpec> =
+                outputs.iter().flat_map(|output| output.specs.iter().cloned()).collect();
+            let mut file = Writer::create(&folder.join(&name), &specs, METADATA)?;
+            for output in outputs {
+                work::run(&output.input, output.job, &mut file, &mut report)?;
+            }
+            file.finish()?;
+            weight_map.extend(specs.into_iter().map(|spec| (spec.name, json!(name))));
+        }
+        weight_map.sort_keys();
+        let index = json!({
+            "metadata": {"total_size": self.total_bytes, "total_parameters": self.parameters},
+            "weight_map": weight_map,
+        });
+        write_json(&folder.join("model.safetensors.index.json"), &index)?;
+        write_json(&folder.join("config.json"), &self.config)
+    }
+}
+
+/// Files end before they exceed the limit; what is larger has one of its own.
+fn shards(outputs: &[Output], limit: u64) -> Vec<usize> {
+    let mut shards: Vec<usize> = Vec::new();
+    let mut size = 0;
+    for output in outputs {
+        let bytes = output.bytes();
+        match shards.last_mut() {
+            Some(count) if size + bytes <= limit => *count += 1,
+            _ => {
+                shards.push(1);
+                size = 0;
+            }
+        }
+        size += bytes;
+    }
+    shards
+}
+
+fn refused(checkpoint: &Checkpoint, problem: &str) -> FormatError {
+    FormatError::NotConvertible { path: checkpoint.path().to_owned(), problem: problem.to_owned() }
+}
+
+/// Sorts the tensors of the source by where they go.
+fn place(checkpoint: &Checkpoint, naming: &dyn Naming) -> Result<Placed, FormatError> {
+    let mut stacks: BTreeMap<String, BTreeMap<usize, String>> = BTreeMap::new();
+    for name in checkpoint.names() {
+        if let Some(foreign) =
+            ["_scale_inv", "_blocks", ".weight_packed", ".qweight", ".weight_scale"]
+                .iter()
+                .find(|end| name.ends_with(**end))
+        {
+            let problem = format!("tensor `{name}` (`{foreign}`) is of a quantization not of MLX");
+            return Err(refused(checkpoint, &problem));
+        }
+        let (target, index) = match naming.place(name) {
+            Placement::Drop => continue,
+            Placement::As(target) => (target, 0),
+            Placement::Stacked(target, index) => (target, index),
+        };
+        if stacks.entry(target.clone()).or_default().insert(index, name.to_owned()).is_some() {
+            let problem = format!("two tensors would both become `{target}`");
+            return Err(refused(checkpoint, &problem));
+        }
+    }
+    let mut placed = Placed::new();
+    for (target, parts) in stacks {
+        if parts.keys().enumerate().any(|(expected, &found)| expected != found) {
+            let problem = format!("parts of the stack `{target}` are missing");
+            return Err(refused(checkpoint, &problem));
+        }
+        placed.insert(target, parts.into_values().collect());
+    }
+    Ok(placed)
+}
+
+struct Planner<'a> {
+    checkpoint: &'a Checkpoint,
+    naming: &'a dyn Naming,
+    options: &'a Options,
+    cast: Option<Dtype>,
+    layers: Layers,
+    placed: &'a Placed,
+}
+
+struct Decided {
+    output: Output,
+    /// The mode of a module that is quantized now, and whether `config.json` names it.
+    mode: Option<(Mode, bool)>,
+}
+
+impl Planner<'_> {
+    /// `None` for scales and biases, which go with their weight.
+    fn decide(&self, name: &str) -> Result<Option<Decided>, FormatError> {
+        let module = name.rsplit_once('.').map_or("", |(module, _)| module);
+        let quantized = self.placed.contains_key(&format!("{module}.scales"))
+            && self.placed.contains_key(&format!("{module}.weight"));
+        let part = name.rsplit('.').next().unwrap_or_default();
+        let sources = &self.placed[name];
+        if quantized && self.options.change != Change::Keep {
+            return match part {
+                "scales" | "biases" | "global_scale" => Ok(None),
+                "weight" => self.quantized(name, module, sources).map(Some),
+                _ => self.dense(name, sources, false).map(Some),
+            };
+        }
+        let is_matrix = part == "weight" && !quantized;
+        self.dense(name, sources, is_matrix).map(Some)
+    }
+
+    /// A tensor that is no part of a quantized module, or stays as it is.
+    fn dense(
+        &self,
+        name: &str,
+        sources: &[String],
+        is_matrix: bool,
+    ) -> Result<Decided, FormatError> {
+        let entries: Vec<Entry> = sources
+            .iter()
+            .map(|source| self.checkpoint.entry(source).cloned())
+            .collect::<Result<_, _>>()?;
+        let Some(first) = entries.first() else {
+            return Err(refused(self.checkpoint, &format!("`{name}` has no parts")));
+        };
+        let (element, mut shape) = (first.dtype, first.shape.clone());
+        if entries.iter().any(|entry| entry.dtype != element || entry.shape != shape) {
+            let problem = format!("parts of the stack `{name}` differ in shape or type");
+            return Err(refused(self.checkpoint, &problem));
+        }
+        if entries.len() > 1 {
+            shape.insert(0, entries.len());
+        }
+        let cols = shape.last().copied().unwrap_or(1);
+        let Some(dtype) = element.dense().filter(|_| !shape.contains(&0)) else {
+            // Nothing that could be computed with; bytes are copied.
+            let input = Input::Dense { entries, dtype: Dtype::F32, cols: cols.max(1) };
+            let specs = vec![TensorSpec { name: name.to_owned(), dtype: element, shape }];
+            return Ok(Decided { output: Output { specs, input, job: Job::Copy }, mode: None });
+        };
+        let input = Input::Dense { entries, dtype, cols };
+        let cast = self.cast.filter(|_| !self.naming.keeps_type(name));
+        if let (Change::Quantize(quantization), true) =
+            (&self.options.change, is_matrix && shape.len() > 1)
+        {
+            let module = name.trim_end_matches(".weight");
+            if let Some((mode, named)) = quantization.choose(module, cols, self.layers, self.naming)
+            {
+                return Ok(quantize(module, &shape, input, cast, (mode, named)));
+            }
+        }
+        let to = cast.unwrap_or(dtype);
+        let job = if to == dtype { Job::Copy } else { Job::Values { cast, to } };
+        let specs = vec![TensorSpec { name: name.to_owned(), dtype: to.into(), shape }];
+        Ok(Decided { output: Output { specs, input, job }, mode: None })
+    }
+
+    /// A quantized module that is dequantized, and perhaps quantized in another mode.
+    fn quantized(
+        &self,
+        name: &str,
+        module: &str,
+        sources: &[String],
+    ) -> Result<Decided, FormatError> {
+        let mut parts = Vec::with_capacity(sources.len());
+        for source in sources {
+            parts.push(self.checkpoint.quantized_module(source.trim_end_matches(".weight"))?);
+        }
+        let Some(first) = parts.first() else {
+            return Err(refused(self.checkpoint, &format!("`{name}` has no parts")));
+        };
+        let equal = |part: &crate::QuantTensor| {
+            (part.rows, part.cols, part.experts) == (first.rows, first.cols, first.experts)
+        };
+        if !parts.iter().all(equal) {
+            let problem = format!("parts of the stack `{name}` differ in shape");
+            return Err(refused(self.checkpoint, &problem));
+        }
+        let stacked = self.checkpoint.entry(&sources[0])?.shape.len() > 2 || parts.len() > 1;
+        let (rows, cols) = (first.rows, first.cols);
+        let experts: usize = parts.iter().map(|part| part.experts).sum();
+        let shape = if stacked { vec![experts, rows, cols] } else { vec![rows, cols] };
+        let input = Input::Quantized(parts);
+        if let Change::Quantize(quantization) = &self.options.change
+            && let Some((mode, named)) = quantization.choose(module, cols, self.layers, self.naming)
+        {
+            return Ok(quantize(module, &shape, input, self.cast, (mode, named)));
+        }
+        // A type that was asked for holds for what comes out of blocks, too.
+        let to = self.options.dtype.unwrap_or_else(|| input.dtype(self.cast));
+        let specs = vec![TensorSpec { name: name.to_owned(), dtype: to.into(), shape }];
+        let job = Job::Values { cast: self.cast, to };
+        Ok(Decided { output: Output { specs, input, job }, mode: None })
+    }
+}
+
+fn quantize(
+    module: &str,
+    shape: &[usize],
+    input: Input,
+    cast: Option<Dtype>,
+    (mode, named): (Mode, bool),
+) -> Decided {
+    let dtype = input.dtype(cast);
+    let (leading, cols) = shape.split_at(shape.len() - 1);
+    let spec = |suffix: &str, dtype: ElementType, last: usize| TensorSpec {
+        name: format!("{module}.{suffix}"),
+        dtype,
+        shape: leading.iter().copied().chain([last]).collect(),
+    };
+    let groups = cols[0] / mode.group_size();
+    let mut specs = vec![spec("weight", ElementType::U32, cols[0] * mode.bits() / 32)];
+    if let Mode::Affine { .. } = mode {
+        specs.push(spec("scales", dtype.into(), groups));
+        specs.push(spec("biases", dtype.into(), groups));
+    } else {
+        specs.push(spec("scales", ElementType::U8, groups));
+    }
+    let output = Output { specs, input, job: Job::Quantize { cast, mode } };
+    Decided { output, mode: Some((mode, named)) }
+}
+
+impl Conversion {
+    /// Bytes of everything that will be written, headers included.
+    pub fn disk_bytes(&self) -> u64 {
+        let specs: Vec<TensorSpec> =
+            self.outputs.iter().flat_map(|output| output.specs.iter().cloned()).collect();
+        // The index names every tensor once more.
+        let index: u64 = specs.iter().map(|spec| spec.name.len() as u64 + 64).sum();
+        file_bytes(&specs, METADATA).unwrap_or(self.total_bytes).saturating_add(index)
+    }
+}
