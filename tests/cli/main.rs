@@ -9,6 +9,7 @@ mod failures;
 mod health;
 mod interop;
 mod keep;
+mod make;
 mod models;
 mod perplexity;
 mod pull;

@@ -80,6 +80,8 @@ fn main() -> ExitCode {
         Command::Push(args) => commands::push::run(&args, &context),
         Command::Search(args) => commands::search::run(&args, &context),
         Command::Rm(args) => commands::rm::run(&args, &context),
+        Command::Clone(args) => commands::clone::run(&args, &context),
+        Command::Convert(args) => commands::convert::run(&args, &context),
         Command::Cp(args) => commands::cp::run(&args, &context),
         Command::Config(args) => commands::config::run(&args, &context),
         Command::Health(args) => commands::health::run(&args, &context),

@@ -117,6 +117,35 @@ pub enum HubError {
         /// What is wrong with it.
         problem: String,
     },
+    /// No place for a workspace.
+    #[error("The target `{}` {problem}", path.display())]
+    BadTarget {
+        /// Where it should have been.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A model that was made, or is to be uploaded, and is not whole.
+    #[error("The model in `{}` is of no use: {problem}", path.display())]
+    UnhealthyResult {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Not enough room for a workspace.
+    #[error(
+        "Writing `{}` needs {}, and {} are free on that disk",
+        path.display(), human(*needed_bytes), human(*free_bytes)
+    )]
+    TargetFull {
+        /// Where it should have been.
+        path: PathBuf,
+        /// Room needed.
+        needed_bytes: u64,
+        /// Room there is.
+        free_bytes: u64,
+    },
     /// Offline mode forbids the download.
     #[error("The model `{name}` has to be downloaded, and offline mode is on")]
     Offline {
@@ -493,6 +522,12 @@ impl HubError {
             Self::BadWorkspace { .. } => {
                 "Put the file in order, or remove it, and try again".into()
             }
+            Self::UnhealthyResult { .. } => {
+                "The folder is left as it is; put it in order, or make it again from a whole model"
+                    .into()
+            }
+            Self::BadTarget { .. } => "Name a folder that does not exist yet".into(),
+            Self::TargetFull { .. } => "Free some space, or name a target on another disk".into(),
             Self::Offline { .. } => "Unset `HF_HUB_OFFLINE`, or `offline` in the configuration, to allow downloads".into(),
             Self::NoToken { .. } => "Make one with write permission on the hub's settings page, and \
                                      set `HF_TOKEN` to it"
@@ -619,7 +654,8 @@ impl HubError {
             | Self::WillNotRun { .. }
             | Self::BadDerived { .. }
             | Self::DerivedCycle { .. }
-            | Self::NameTaken { .. } => "ValidationError",
+            | Self::NameTaken { .. }
+            | Self::TargetFull { .. } => "ValidationError",
             Self::NotFound { .. }
             | Self::Nowhere { .. }
             | Self::UnknownPair { .. }
@@ -631,6 +667,8 @@ impl HubError {
             Self::NeedsConfirmation { .. } | Self::UnusedNeedsForce => "requires_confirmation",
             Self::ThroughLink { .. } => "deletion_failed",
             Self::NotImported { .. } => "model_not_cached",
+            Self::BadTarget { .. } => "InvalidTargetError",
+            Self::UnhealthyResult { .. } => "HealthCheckFailed",
             Self::Ambiguous { .. } | Self::AmbiguousRevision { .. } => "ambiguous_match",
             Self::NoRevisions { .. }
             | Self::NoSuchRevision { .. }

@@ -111,7 +111,7 @@ fn remove_leftovers(root: &Path) {
 }
 
 /// Brings all files of a folder, and the folder's own list of them, to the disk.
-fn flush(folder: &Path) -> io::Result<()> {
+pub(crate) fn flush(folder: &Path) -> io::Result<()> {
     for entry in walk(folder) {
         // Windows flushes only what may be written.
         fs_err::OpenOptions::new().read(true).write(true).open(entry.path)?.sync_all()?;

@@ -4,6 +4,7 @@ mod answer;
 mod chat;
 mod engine;
 mod keep;
+mod make;
 mod models;
 mod perplexity;
 mod pull;
@@ -17,6 +18,7 @@ pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use chat::ChatArgs;
 pub(crate) use engine::EngineArgs;
 pub(crate) use keep::{ConfigArgs, CpArgs, RmArgs};
+pub(crate) use make::{CloneArgs, ConvertArgs, ModeName, TypeName};
 pub(crate) use models::{FrameworkName, HealthArgs, ListArgs, ShowArgs};
 pub(crate) use perplexity::PerplexityArgs;
 pub(crate) use pull::{PullArgs, SearchArgs};
@@ -72,6 +74,10 @@ pub(crate) enum Command {
     Rm(RmArgs),
     /// Give a model a second name
     Cp(CpArgs),
+    /// Copy a model into a folder of your own
+    Clone(CloneArgs),
+    /// Quantize a model, or bring it into another form
+    Convert(ConvertArgs),
     /// Measure how well a model predicts a text, and what a quantization or mode costs
     Perplexity(PerplexityArgs),
     /// Show which settings hold, and why
@@ -112,6 +118,8 @@ impl Command {
             Self::Push(args) => (args.json, "push"),
             Self::Search(args) => (args.json, "search"),
             Self::Rm(args) => (args.json, "rm"),
+            Self::Clone(args) => (args.json, "clone"),
+            Self::Convert(args) => (args.json, "convert"),
             Self::Cp(args) => (args.json, "cp"),
             Self::Config(args) => (args.json, "config"),
             Self::Run(args) => (args.has_envelope(), "run"),

@@ -1,8 +1,11 @@
 //! One file per command.
 
 pub(crate) mod chat;
+pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod convert;
+mod convert_settings;
 pub(crate) mod cp;
 pub(crate) mod health;
 pub(crate) mod list;
@@ -16,5 +19,6 @@ pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod show;
+mod verdict;
 pub(crate) mod version;
 pub(crate) mod welcome;

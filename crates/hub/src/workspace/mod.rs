@@ -2,6 +2,7 @@
 //! each, shared with MLX-Knife, says where it came from and what its content was; from that follows
 //! whether it was modified since.
 
+mod building;
 mod check;
 mod content;
 mod path;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::cache::folders;
 use crate::{HubError, Locations, Result};
 
+pub use building::{Building, target_folder};
 pub use check::{Check, check, record};
 pub use content::{Content, content};
 pub use sentinel::{Operation, SENTINEL_FILE, Sentinel};

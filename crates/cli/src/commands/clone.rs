@@ -1,0 +1,86 @@
+//! `mlxk clone MODEL [TARGET]`: a copy of a model to change.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use mlxk_hub::workspace::{Building, Operation, Sentinel, target_folder};
+use mlxk_hub::{Kind, Quiet, Reporter};
+use serde_json::{Value, json};
+
+use crate::args::CloneArgs;
+use crate::exit::ExitStatus;
+use crate::json::WithData;
+use crate::{Context, interrupt, json, local, look};
+
+/// Copies, checks and reports.
+pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    interrupt::listen()?;
+    let model = match &args.branch {
+        Some(branch) => format!("{}@{branch}", args.model),
+        None => args.model.clone(),
+    };
+    let (name, target) = match copy(&model, args, context) {
+        Ok(copied) => copied,
+        Err(error) if args.json => {
+            let message = format!("{error:#}");
+            let data = data(&model, "failed", &message, args, args.target.as_deref());
+            return Err(WithData { error, data }.into());
+        }
+        Err(error) => return Err(error),
+    };
+    let problem = match args.no_health_check {
+        true => None,
+        false => super::verdict::problem(&target, context)?,
+    };
+    let shown = target.display().to_string();
+    if args.json {
+        let mut data = data(&name, "success", "cloned", args, Some(&shown));
+        if !args.no_health_check {
+            data["health"] = json!(if problem.is_none() { "healthy" } else { "unhealthy" });
+            data["health_reason"] = json!(problem);
+        }
+        json::print("clone", &data)?;
+    } else if !args.quiet {
+        if let Some(problem) = problem {
+            context.printer.note(format_args!("warning: the copy is not whole: {problem}"));
+        }
+        writeln!(std::io::stdout().lock(), "clone: {shown} — copied from {name}")?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// The full name of the model, and where its copy is now.
+fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(String, PathBuf)> {
+    let locations = &context.settings.locations;
+    let found = local::find(model, true, context)?;
+    let target = args.target.clone().unwrap_or_else(|| {
+        let short = found.name.trim_end_matches(['/', '\\']);
+        short.rsplit(['/', '\\']).next().unwrap_or(short).to_owned()
+    });
+    let building = Building::begin(
+        &target_folder(&target, locations),
+        mlxk_hub::info(&found, look::quick()).size_bytes,
+        locations,
+    )?;
+    let progress = context.printer.progress();
+    let reporter: &dyn Reporter = if args.quiet || args.json { &Quiet } else { &progress };
+    building.copy_model(&found, reporter)?;
+    let source = match found.kind {
+        Kind::Folder => found.path.display().to_string(),
+        _ => found.name.clone(),
+    };
+    let tool = concat!("mlxk ", env!("CARGO_PKG_VERSION"));
+    let sentinel = Sentinel::new(Operation::Clone, &source, found.revision.as_deref(), tool);
+    let (target, _) = building.finish(sentinel)?;
+    Ok((found.name, target))
+}
+
+fn data(model: &str, status: &str, message: &str, args: &CloneArgs, target: Option<&str>) -> Value {
+    json!({
+        "model": model,
+        "clone_status": status,
+        "message": message,
+        "target_dir": target,
+        "health_check": !args.no_health_check,
+    })
+}

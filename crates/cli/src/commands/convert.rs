@@ -1,0 +1,290 @@
+//! `mlxk convert SOURCE TARGET`: another form of a model.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use mlxk_format::convert::{self, Change, Conversion, Options, rebuild_index};
+use mlxk_format::{Checkpoint, FormatError, gguf};
+use mlxk_hub::workspace::{Building, Operation, Sentinel, record, target_folder};
+use mlxk_hub::{HubError, Kind, Reference, Reporter, Resolved};
+use serde_json::{Map, Value, json};
+
+use super::convert_settings;
+use crate::args::ConvertArgs;
+use crate::exit::ExitStatus;
+use crate::json::WithData;
+use crate::printer::Progress;
+use crate::{Context, format, interrupt, json, local, look};
+
+/// Files of the source that are about the source alone.
+const NOT_COPIED: [&str; 2] = ["config.json", "mlxk-origin.json"];
+
+/// What was made.
+struct Made {
+    source: String,
+    target: PathBuf,
+    content_hash: String,
+    message: String,
+    warning: Option<String>,
+}
+
+/// Converts, checks and reports.
+pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let options = convert_settings::options(args)?;
+    interrupt::listen()?;
+    let mut data = start(args, &options);
+    let made = match make(args, &options, context) {
+        Ok(made) => made,
+        Err(error) if args.json => return Err(WithData { error, data: data.into() }.into()),
+        Err(error) => return Err(error),
+    };
+    data.insert("source".into(), json!(made.source));
+    data.insert("target".into(), json!(made.target.display().to_string()));
+    data.insert("message".into(), json!(made.message));
+    data.insert("content_hash".into(), json!(made.content_hash));
+    if let Some(warning) = &made.warning {
+        data.insert("warning".into(), json!(warning));
+    }
+    if !args.skip_health {
+        let problem = super::verdict::problem(&made.target, context)?;
+        let word = if problem.is_none() { "healthy" } else { "unhealthy" };
+        data.insert("health_status".into(), json!(word));
+        data.insert("health_reason".into(), json!(problem));
+        if let Some(problem) = problem {
+            let error = HubError::UnhealthyResult { path: made.target, problem }.into();
+            return Err(match args.json {
+                true => WithData { error, data: data.into() }.into(),
+                false => error,
+            });
+        }
+    }
+    if args.json {
+        json::print("convert", &Value::from(data))?;
+    } else {
+        if let Some(warning) = &made.warning {
+            context.printer.note(format_args!("warning: {warning}"));
+        }
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "convert: {} — {}", made.target.display(), made.message)?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// The `data` of the envelope as far as the flags say it.
+fn start(args: &ConvertArgs, options: &Options) -> Map<String, Value> {
+    let mode = match &options.change {
+        _ if args.repair_index => "repair-index",
+        Change::Quantize(_) => "quantize",
+        Change::Dequantize => "dequantize",
+        Change::Keep => "convert",
+    };
+    let mut data = Map::new();
+    data.insert("source".into(), json!(args.source));
+    data.insert("target".into(), json!(args.target));
+    data.insert("mode".into(), json!(mode));
+    data.insert("health_check".into(), json!(!args.skip_health));
+    if let Change::Quantize(quantization) = &options.change {
+        data.insert("bits".into(), json!(quantization.mode.bits()));
+        data.insert("group_size".into(), json!(quantization.mode.group_size()));
+        data.insert("quantization_mode".into(), json!(quantization.mode.name()));
+    }
+    data
+}
+
+fn make(args: &ConvertArgs, options: &Options, context: &Context) -> anyhow::Result<Made> {
+    let target = target_folder(&args.target, &context.settings.locations);
+    let progress = context.printer.progress();
+    if args.repair_index {
+        return repair(args, &target, &progress, context);
+    }
+    match args.source.parse()? {
+        Reference::Gguf(path) => from_gguf(args, options, &path, &target, &progress, context),
+        _ => {
+            let source = local::find(&args.source, true, context)?;
+            from_checkpoint(args, options, &source, &target, &progress, context)
+        }
+    }
+}
+
+fn from_checkpoint(
+    args: &ConvertArgs,
+    options: &Options,
+    source: &Resolved,
+    target: &Path,
+    progress: &Progress,
+    context: &Context,
+) -> anyhow::Result<Made> {
+    let checkpoint = Checkpoint::open(&source.path).map_err(HubError::from)?;
+    let naming = mlxk_models::naming::naming(checkpoint.config())?;
+    let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
+    let building = begin(args, target, conversion.disk_bytes(), context)?;
+    progress.stage("Converting");
+    conversion
+        .write(building.folder(), &mut |done, total| report(progress, done, total))
+        .map_err(hub_error)?;
+    convert::copy_companions(&source.path, building.folder(), &NOT_COPIED)
+        .map_err(HubError::from)?;
+    let warning = warning(&checkpoint, options);
+    let origin = (source.name.as_str(), source.revision.as_deref());
+    finish(building, origin, options, summary(&conversion, options), warning)
+}
+
+/// A GGUF file is translated first; what becomes of it then is as with any other checkpoint.
+fn from_gguf(
+    args: &ConvertArgs,
+    options: &Options,
+    path: &Path,
+    target: &Path,
+    progress: &Progress,
+    context: &Context,
+) -> anyhow::Result<Made> {
+    if !path.is_file() {
+        let problem = "does not exist";
+        return Err(HubError::BadPath { path: path.to_owned(), problem }.into());
+    }
+    let changes = options.change != Change::Keep || options.dtype.is_some();
+    // Values on the way to another form should not be rounded twice.
+    let plan = match args.lossless || changes {
+        true => gguf::Plan::lossless(path),
+        false => gguf::Plan::new(path),
+    }
+    .map_err(HubError::from)?;
+    let name = path.display().to_string();
+    let room = plan.output_bytes().saturating_mul(if changes { 2 } else { 1 });
+    let building = begin(args, target, room, context)?;
+    progress.stage("Converting to MLX");
+    if !changes {
+        plan.write(building.folder(), &mut |done, total| report(progress, done, total))
+            .map_err(hub_error)?;
+        let message = format!("converted {}", format::size(plan.output_bytes()));
+        return finish(building, (&name, None), options, message, None);
+    }
+    let between = building.folder().join(".between");
+    std::fs::create_dir(&between)?;
+    plan.write(&between, &mut |done, total| report(progress, done, total)).map_err(hub_error)?;
+    let message = {
+        let checkpoint = Checkpoint::open(&between).map_err(HubError::from)?;
+        let naming = mlxk_models::naming::naming(checkpoint.config())?;
+        let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
+        progress.stage("Converting");
+        conversion
+            .write(building.folder(), &mut |done, total| report(progress, done, total))
+            .map_err(hub_error)?;
+        convert::copy_companions(&between, building.folder(), &NOT_COPIED)
+            .map_err(HubError::from)?;
+        summary(&conversion, options)
+    };
+    std::fs::remove_dir_all(&between)?;
+    finish(building, (&name, None), options, message, None)
+}
+
+/// The source with a new index: a copy, or in its place where target and source are one folder.
+fn repair(
+    args: &ConvertArgs,
+    target: &Path,
+    progress: &Progress,
+    context: &Context,
+) -> anyhow::Result<Made> {
+    let source = local::find(&args.source, false, context)?;
+    let told = |index: convert::RepairedIndex| match index.written {
+        true => format!("indexed {} tensors in {} files", index.tensors, index.shards),
+        false => format!("{} tensors in a single file need no index", index.tensors),
+    };
+    let is_own = matches!(source.kind, Kind::Folder | Kind::Workspace);
+    let same = target
+        .canonicalize()
+        .ok()
+        .is_some_and(|target| source.path.canonicalize().is_ok_and(|source| source == target));
+    if same && is_own {
+        let index = rebuild_index(&source.path).map_err(HubError::from)?;
+        let sentinel = Sentinel::read(&source.path)
+            .filter(Sentinel::is_managed)
+            .unwrap_or_else(|| sentinel((&source.name, None)).with("mode", json!("repair-index")));
+        let content_hash = record(&source.path, sentinel)?;
+        let message = told(index);
+        let (source, target) = (source.name, source.path);
+        return Ok(Made { source, target, content_hash, message, warning: None });
+    }
+    let building = begin(args, target, mlxk_hub::info(&source, look::quick()).size_bytes, context)?;
+    building.copy_model(&source, progress)?;
+    let index = rebuild_index(building.folder()).map_err(HubError::from)?;
+    let origin = (source.name.as_str(), source.revision.as_deref());
+    let sentinel = sentinel(origin).with("mode", json!("repair-index"));
+    let (target, content_hash) = building.finish(sentinel)?;
+    let message = told(index);
+    Ok(Made { source: source.name, target, content_hash, message, warning: None })
+}
+
+fn begin(
+    args: &ConvertArgs,
+    target: &Path,
+    bytes: u64,
+    context: &Context,
+) -> anyhow::Result<Building> {
+    let needed = if args.force { 0 } else { bytes };
+    Ok(Building::begin(target, needed, &context.settings.locations)?)
+}
+
+fn finish(
+    building: Building,
+    (source, revision): (&str, Option<&str>),
+    options: &Options,
+    message: String,
+    warning: Option<String>,
+) -> anyhow::Result<Made> {
+    let mut sentinel = sentinel((source, revision));
+    sentinel = match &options.change {
+        Change::Quantize(quantization) => sentinel.with("mode", json!("quantize")).with(
+            "quantization",
+            json!({
+                "bits": quantization.mode.bits(),
+                "group_size": quantization.mode.group_size(),
+                "mode": quantization.mode.name(),
+            }),
+        ),
+        Change::Dequantize => sentinel.with("mode", json!("dequantize")),
+        Change::Keep => sentinel,
+    };
+    let (target, content_hash) = building.finish(sentinel)?;
+    Ok(Made { source: source.to_owned(), target, content_hash, message, warning })
+}
+
+fn sentinel((source, revision): (&str, Option<&str>)) -> Sentinel {
+    let tool = concat!("mlxk ", env!("CARGO_PKG_VERSION"));
+    Sentinel::new(Operation::Convert, source, revision, tool)
+}
+
+/// `quantized 196 modules, 4.50 bits per weight, 75.8 MB`.
+fn summary(conversion: &Conversion, options: &Options) -> String {
+    let bytes = conversion.output_bytes();
+    let bits = bytes as f64 * 8.0 / (conversion.parameters().max(1)) as f64;
+    let what = match &options.change {
+        Change::Quantize(_) => format!("quantized {} modules", conversion.modes().len()),
+        Change::Dequantize => "dequantized".to_owned(),
+        Change::Keep => "converted".to_owned(),
+    };
+    format!("{what}, {bits:.3} bits per weight, {}", format::size(bytes))
+}
+
+/// Bits cannot bring back what was rounded away.
+fn warning(checkpoint: &Checkpoint, options: &Options) -> Option<String> {
+    let Change::Quantize(quantization) = &options.change else { return None };
+    let had = checkpoint.quantization().default?.bits();
+    let gets = quantization.mode.bits();
+    (gets > had).then(|| {
+        format!("the source has {had} bits per weight; {gets} make it larger, and no better")
+    })
+}
+
+fn report(progress: &Progress, done: u64, total: u64) -> ControlFlow<()> {
+    progress.advance(done, total);
+    if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn hub_error(error: FormatError) -> HubError {
+    match error {
+        FormatError::Cancelled => HubError::Cancelled,
+        error => error.into(),
+    }
+}

@@ -1,0 +1,124 @@
+//! What the flags of `mlxk convert` mean together.
+
+use anyhow::Context as _;
+use mlxk_format::convert::{Change, ModuleMode, Options, Quantization, Recipe};
+use mlxk_format::{Dtype, Mode};
+
+use crate::args::{ConvertArgs, ModeName, TypeName};
+use crate::exit::UsageError;
+
+/// Reads the flags, and the file of a recipe where there is one.
+pub(super) fn options(args: &ConvertArgs) -> anyhow::Result<Options> {
+    let dtype = args.dtype.map(|name| match name {
+        TypeName::Bfloat16 => Dtype::Bf16,
+        TypeName::Float16 => Dtype::F16,
+        TypeName::Float32 => Dtype::F32,
+    });
+    let quantize = args.quantize.is_some()
+        || args.mode.is_some()
+        || args.q_group_size.is_some()
+        || args.recipe.is_some()
+        || !args.module.is_empty();
+    let change = match (args.dequantize, quantize) {
+        (true, _) => Change::Dequantize,
+        (false, true) => Change::Quantize(quantization(args)?),
+        (false, false) => Change::Keep,
+    };
+    Ok(Options { dtype, ..Options::new(change) })
+}
+
+fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {
+    let mode = mode(args)?;
+    let builtin = args
+        .recipe
+        .as_deref()
+        .and_then(|name| Recipe::ALL.into_iter().find(|recipe| recipe.name() == name));
+    if builtin.is_some() && !matches!(mode, Mode::Affine { .. }) {
+        return Err(usage(format!("A recipe is one of affine bits, not of `{}`", mode.name())));
+    }
+    let mut modules = Vec::new();
+    if let (Some(path), None) = (&args.recipe, builtin) {
+        let names: Vec<_> =
+            Recipe::ALL.iter().map(|recipe| format!("`{}`", recipe.name())).collect();
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("Cannot read the recipe `{path}`, which is none of {}", names.join(", "))
+        })?;
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        for line in lines.filter(|line| !line.is_empty()) {
+            modules.push(module(line, mode)?);
+        }
+    }
+    for text in &args.module {
+        modules.push(module(text, mode)?);
+    }
+    Ok(Quantization { mode, recipe: builtin, modules })
+}
+
+/// The mode of most modules.
+fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
+    let fixed = match args.mode.unwrap_or(ModeName::Affine) {
+        ModeName::Affine => {
+            let (bits, size) = (args.quantize.unwrap_or(4), args.q_group_size.unwrap_or(64));
+            return affine(bits.into(), size.into());
+        }
+        ModeName::Mxfp4 => Mode::Mxfp4,
+        ModeName::Mxfp8 => Mode::Mxfp8,
+        ModeName::Nvfp4 => Mode::Nvfp4,
+    };
+    let bits_fit = args.quantize.is_none_or(|bits| usize::from(bits) == fixed.bits());
+    let size_fits = args.q_group_size.is_none_or(|size| usize::from(size) == fixed.group_size());
+    if bits_fit && size_fits {
+        return Ok(fixed);
+    }
+    Err(usage(format!(
+        "`{}` has {} bits in groups of {}, and nothing else",
+        fixed.name(),
+        fixed.bits(),
+        fixed.group_size()
+    )))
+}
+
+fn affine(bits: u64, group_size: u64) -> anyhow::Result<Mode> {
+    Mode::affine(bits, group_size).ok_or_else(|| {
+        usage(format!(
+            "MLX has no {bits}-bit groups of {group_size}; bits are 2, 3, 4, 5, 6 or 8, groups 32, \
+             64 or 128"
+        ))
+    })
+}
+
+/// `PATTERN=BITS[:GROUP]`, `PATTERN=MODE` or `PATTERN=dense`.
+fn module(text: &str, usual: Mode) -> anyhow::Result<ModuleMode> {
+    let wrong = || {
+        usage(format!(
+            "`{text}` is not of the form `PATTERN=BITS`, `PATTERN=BITS:GROUP`, `PATTERN=mxfp4` or \
+             `PATTERN=dense`"
+        ))
+    };
+    let (pattern, mode) = text.split_once('=').ok_or_else(wrong)?;
+    let (pattern, mode) = (pattern.trim(), mode.trim());
+    if pattern.is_empty() {
+        return Err(wrong());
+    }
+    let mode = match mode {
+        "dense" => None,
+        "mxfp4" => Some(Mode::Mxfp4),
+        "mxfp8" => Some(Mode::Mxfp8),
+        "nvfp4" => Some(Mode::Nvfp4),
+        numbers => {
+            let (bits, size) = match numbers.split_once(':') {
+                Some((bits, size)) => (bits, size.trim().parse().map_err(|_| wrong())?),
+                None if matches!(usual, Mode::Affine { .. }) => {
+                    (numbers, usual.group_size() as u64)
+                }
+                None => (numbers, 64),
+            };
+            Some(affine(bits.trim().parse().map_err(|_| wrong())?, size)?)
+        }
+    };
+    Ok(ModuleMode { pattern: pattern.to_owned(), mode })
+}
+
+fn usage(text: String) -> anyhow::Error {
+    UsageError(text).into()
+}

@@ -1,0 +1,17 @@
+//! Whether a checkpoint that was just written is whole.
+
+use std::path::Path;
+
+use mlxk_hub::{Matching, Reference};
+
+use crate::{Context, look};
+
+/// Why the model in `folder` cannot be used; `None` where it can.
+pub(super) fn problem(folder: &Path, context: &Context) -> anyhow::Result<Option<String>> {
+    let reference = Reference::Folder(folder.to_owned());
+    let settings = &context.settings;
+    let found =
+        mlxk_hub::resolve(&reference, Matching::Exact, &settings.pairs, &settings.locations)?;
+    let model = mlxk_hub::info(&found.local()?, look::thorough());
+    Ok((!model.health.is_healthy()).then(|| model.health.reason()))
+}

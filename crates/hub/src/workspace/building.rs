@@ -1,0 +1,151 @@
+//! A workspace being made: everything is written beside the target and appears there by one rename,
+//! whole or not at all.
+
+use std::path::{Component, Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::{Sentinel, record};
+use crate::size::{free_bytes, walk};
+use crate::{HubError, Locations, Reporter, Resolved, Result, staging};
+
+/// A workspace that is not there yet; dropping it leaves nothing.
+#[derive(Debug)]
+pub struct Building {
+    temporary: TempDir,
+    target: PathBuf,
+}
+
+/// The folder that `target` names: a bare name is one in the folder of workspaces, where that is
+/// set; anything else is a path.
+pub fn target_folder(target: &str, locations: &Locations) -> PathBuf {
+    let path = Path::new(target);
+    let bare = matches!(path.components().collect::<Vec<_>>()[..], [Component::Normal(name)] if name == target);
+    match &locations.workspace_home {
+        Some(home) if bare => home.join(target),
+        _ => path.to_owned(),
+    }
+}
+
+impl Building {
+    /// Checks that a workspace may be made at `target`, and begins it. `needed_bytes` must be free
+    /// on that disk, unless it is 0.
+    pub fn begin(target: &Path, needed_bytes: u64, locations: &Locations) -> Result<Self> {
+        let bad = |problem: &'static str| HubError::BadTarget { path: target.to_owned(), problem };
+        let target = std::path::absolute(target)
+            .map_err(HubError::io("make the path of the target absolute"))?;
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
+            return Err(bad("is no place for a folder"));
+        };
+        if locations.workspace_home.as_deref() == Some(parent) {
+            fs_err::create_dir_all(parent)
+                .map_err(HubError::io("make the folder of workspaces"))?;
+        }
+        let Ok(real_parent) = parent.canonicalize() else {
+            return Err(bad("lies in a folder that does not exist"));
+        };
+        let caches = [locations.hf_hub_cache.clone(), locations.models_dir()];
+        let is_inside = |cache: &PathBuf| {
+            target.starts_with(cache)
+                || cache.canonicalize().is_ok_and(|cache| real_parent.starts_with(cache))
+        };
+        if caches.iter().any(is_inside) {
+            return Err(bad("lies in a cache, where other programs tidy up"));
+        }
+        match std::fs::read_dir(&target).map(|mut entries| entries.next().is_some()) {
+            Ok(true) => {
+                return Err(bad("exists already and is not empty"));
+            }
+            Err(_) if target.symlink_metadata().is_ok() => {
+                return Err(bad("exists already and is no folder"));
+            }
+            _ => {}
+        }
+        let free_bytes = free_bytes(parent)?;
+        if needed_bytes > free_bytes {
+            return Err(HubError::TargetFull { path: target, needed_bytes, free_bytes });
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix(&format!(".{}.making-", name.to_string_lossy()))
+            .tempdir_in(parent)
+            .map_err(HubError::io("make a folder beside the target"))?;
+        Ok(Self { temporary, target })
+    }
+
+    /// Where to write the files.
+    pub fn folder(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Where the workspace will be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Copies a model; where the disk can share content between files, it does.
+    pub fn copy_model(&self, from: &Resolved, reporter: &dyn Reporter) -> Result<()> {
+        let failed = || HubError::io("copy the files of the model");
+        let files: Vec<_> = walk(&from.path)
+            .into_iter()
+            .filter(|file| !is_bookkeeping(&file.relative) && file.target.is_some())
+            .collect();
+        let total = files.iter().map(crate::size::Entry::size_bytes).sum();
+        let mut done = 0;
+        reporter.stage("Copying");
+        for file in files {
+            if reporter.cancelled() {
+                return Err(HubError::Cancelled);
+            }
+            let target = self.folder().join(&file.relative);
+            if let Some(parent) = target.parent() {
+                fs_err::create_dir_all(parent).map_err(failed())?;
+            }
+            let source = fs_err::canonicalize(&file.path).map_err(failed())?;
+            reflink_copy::reflink_or_copy(&source, &target).map_err(failed())?;
+            done += file.size_bytes();
+            reporter.advance(done, total);
+        }
+        Ok(())
+    }
+
+    /// Records where it came from and what it holds, and puts it in its place. Returns the folder
+    /// and the hash over its content.
+    pub fn finish(self, sentinel: Sentinel) -> Result<(PathBuf, String)> {
+        let failed = || HubError::io("put the workspace in its place");
+        let hash = record(self.folder(), sentinel)?;
+        staging::flush(self.folder()).map_err(failed())?;
+        public(self.folder()).map_err(failed())?;
+        // Only an empty folder goes so.
+        let _ = std::fs::remove_dir(&self.target);
+        fs_err::rename(self.folder(), &self.target).map_err(failed())?;
+        let _ = self.temporary.keep();
+        if let Some(parent) = self.target.parent() {
+            staging::flush_folder(parent).map_err(failed())?;
+        }
+        Ok((self.target, hash))
+    }
+}
+
+/// Files that say how a copy came to be, and are not the model.
+fn is_bookkeeping(relative: &Path) -> bool {
+    let first = relative.iter().next().map(|part| part.to_string_lossy()).unwrap_or_default();
+    [super::SENTINEL_FILE, crate::store::ORIGIN_FILE, ".git", ".cache", ".hf_cache"]
+        .contains(&first.as_ref())
+}
+
+/// Temporary folders are private; a workspace is like its neighbours.
+#[cfg(unix)]
+fn public(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "only Unix can fail here")]
+fn public(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "building_tests.rs"]
+mod tests;

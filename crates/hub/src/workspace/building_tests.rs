@@ -1,0 +1,78 @@
+use super::*;
+use crate::testing::Fixture;
+use crate::workspace::{Operation, check};
+use crate::{Quiet, Store};
+
+fn sentinel() -> Sentinel {
+    Sentinel::new(Operation::Clone, "org/name", None, "mlxk 1")
+}
+
+fn model(fixture: &Fixture) -> Resolved {
+    let path = fixture.stored("tiny", "/x/tiny.gguf");
+    fs_err::create_dir(path.join("extra")).unwrap();
+    fs_err::write(path.join("extra/a.txt"), "a").unwrap();
+    let models = Store::new(&fixture.locations).models().unwrap();
+    Resolved::imported(&models[0])
+}
+
+#[test]
+fn a_copy_appears_whole_and_clean() {
+    let fixture = Fixture::new();
+    let target = fixture.path().join("mine");
+    fs_err::create_dir(&target).unwrap();
+    let building = Building::begin(&target, 0, &fixture.locations).unwrap();
+    building.copy_model(&model(&fixture), &Quiet).unwrap();
+    assert!(fs_err::read_dir(&target).unwrap().next().is_none(), "nothing there until the end");
+    let (path, hash) = building.finish(sentinel()).unwrap();
+    assert_eq!(path, target);
+    let mut names: Vec<_> = fs_err::read_dir(&target)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".mlxk_workspace.json", "config.json", "extra"]);
+    assert_eq!((check(&target).clean, check(&target).current), (Some(true), Some(hash)));
+}
+
+#[test]
+fn a_dropped_one_leaves_nothing() {
+    let fixture = Fixture::new();
+    let target = fixture.path().join("mine");
+    drop(Building::begin(&target, 0, &fixture.locations).unwrap());
+    assert_eq!(fs_err::read_dir(fixture.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn bad_targets() {
+    let fixture = Fixture::new();
+    let base = fixture.path();
+    fs_err::create_dir_all(fixture.locations.hf_hub_cache.join("models--a--b")).unwrap();
+    fs_err::create_dir_all(base.join("full")).unwrap();
+    fs_err::write(base.join("full/file"), "").unwrap();
+    for (target, part) in [
+        ("full", "is not empty"),
+        ("full/file", "is no folder"),
+        ("no/where", "lies in a folder that does not exist"),
+        ("hub/models--a--b/mine", "lies in a cache"),
+        ("hub/mine", "lies in a cache"),
+    ] {
+        let error = Building::begin(&base.join(target), 0, &fixture.locations).unwrap_err();
+        assert!(error.to_string().contains(part), "{target}: {error}");
+        assert_eq!(error.kind(), "InvalidTargetError");
+    }
+    let error = Building::begin(&base.join("huge"), u64::MAX, &fixture.locations).unwrap_err();
+    assert!(matches!(error, HubError::TargetFull { .. }), "{error}");
+}
+
+#[test]
+fn bare_names_go_to_the_folder_of_workspaces() {
+    let mut fixture = Fixture::new();
+    let named = |text: &str, fixture: &Fixture| target_folder(text, &fixture.locations);
+    assert_eq!(named("mine", &fixture), Path::new("mine"));
+    let home = fixture.path().join("work");
+    fixture.locations.workspace_home = Some(home.clone());
+    assert_eq!(named("mine", &fixture), home.join("mine"));
+    for path in ["./mine", "a/mine", "/mine", "..", "."] {
+        assert_eq!(named(path, &fixture), Path::new(path));
+    }
+}

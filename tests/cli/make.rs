@@ -1,0 +1,183 @@
+//! `mlxk convert` and `mlxk clone`: what they write, what they refuse, word for word.
+
+use std::path::Path;
+
+use mlxk_format::{Checkpoint, Mode};
+use serde_json::Value;
+
+use crate::common::{Kind, Stored, checkpoint};
+use crate::pull::{NAME, Online};
+use crate::support::{World, streams};
+
+/// A folder `model` with a dense checkpoint in the world's home.
+fn dense(world: &World) {
+    let model = checkpoint(Kind::Llama, Stored::Dense);
+    let folder = world.home.path().join("model");
+    std::fs::create_dir(&folder).unwrap();
+    for entry in std::fs::read_dir(model.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    std::fs::write(folder.join("LICENSE"), "ours").unwrap();
+}
+
+/// Runs a command in the home, and gives its exit code and streams.
+fn run(world: &World, words: &[&str]) -> (i32, String, String) {
+    let mut command = world.mlxk(words);
+    command.env("HF_HUB_OFFLINE", "1").current_dir(world.home.path());
+    let assert = command.assert();
+    let (stdout, stderr) = streams(&assert);
+    (assert.get_output().status.code().unwrap(), stdout, stderr)
+}
+
+fn json(world: &World, words: &[&str]) -> (i32, Value) {
+    let (code, stdout, _) = run(world, &[words, &["--json"]].concat());
+    (code, serde_json::from_str(&stdout).unwrap())
+}
+
+fn mode_of(folder: &Path) -> Option<Mode> {
+    Checkpoint::open(folder).unwrap().quantization().default
+}
+
+#[test]
+fn a_conversion_is_a_clean_workspace_that_runs() {
+    let world = World::new();
+    dense(&world);
+    let home = world.home.path();
+    let (code, envelope) =
+        json(&world, &["convert", "./model", "./small", "-q", "8", "--q-group-size", "32"]);
+    assert_eq!(code, 0, "{envelope}");
+    let data = &envelope["data"];
+    assert_eq!((&data["mode"], &data["bits"]), (&"quantize".into(), &8.into()));
+    assert_eq!(data["health_status"], "healthy");
+    assert!(data["content_hash"].as_str().unwrap().starts_with("sha256:"));
+    assert_eq!(mode_of(&home.join("small")), Mode::affine(8, 32));
+    assert_eq!(std::fs::read_to_string(home.join("small/LICENSE")).unwrap(), "ours");
+    let sentinel = std::fs::read(home.join("small/.mlxk_workspace.json")).unwrap();
+    let sentinel: Value = serde_json::from_slice(&sentinel).unwrap();
+    assert_eq!((&sentinel["operation"], &sentinel["managed"]), (&"convert".into(), &true.into()));
+    assert_eq!(sentinel["quantization"]["bits"], 8);
+    let (code, answer, stderr) = run(&world, &["run", "./small", "hello", "--max-tokens", "2"]);
+    assert_eq!(code, 0, "{answer}{stderr}");
+
+    let (code, _, stderr) = run(&world, &["convert", "./small", "./dense", "--dequantize"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(mode_of(&home.join("dense")), None);
+    // Quantizing what was dequantized gives the same again.
+    let (code, _, stderr) = run(
+        &world,
+        &["convert", "./small", "./other", "--mode", "mxfp4", "--module", "lm_head=dense"],
+    );
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(mode_of(&home.join("other")), Some(Mode::Mxfp4));
+}
+
+#[test]
+fn an_index_is_made_anew() {
+    let world = World::new();
+    dense(&world);
+    let model = world.home.path().join("model");
+    std::fs::rename(
+        model.join("model.safetensors"),
+        model.join("model-00001-of-00001.safetensors"),
+    )
+    .unwrap();
+    std::fs::write(
+        model.join("model.safetensors.index.json"),
+        r#"{"weight_map": {"nosuch": "model-00002-of-00002.safetensors"}}"#,
+    )
+    .unwrap();
+    let (code, ..) = run(&world, &["run", "./model", "hello", "--max-tokens", "1"]);
+    assert_eq!(code, 1);
+    for target in ["./repaired", "./model"] {
+        let (code, envelope) = json(&world, &["convert", "./model", target, "--repair-index"]);
+        assert_eq!((code, &envelope["data"]["mode"]), (0, &"repair-index".into()), "{envelope}");
+        let (code, _, stderr) = run(&world, &["run", target, "hello", "--max-tokens", "1"]);
+        assert_eq!(code, 0, "{stderr}");
+    }
+}
+
+#[test]
+fn a_clone_of_the_cache_or_the_hub() {
+    let online = Online::new();
+    let home = online.world.home.path();
+    let work = home.join("work");
+    let clone = |words: &[&str]| {
+        let mut command = online.mlxk(words);
+        command.env("MLXK_WORKSPACE_HOME", &work).current_dir(home);
+        let assert = command.assert();
+        (assert.get_output().status.code().unwrap(), streams(&assert))
+    };
+    let (code, (stdout, stderr)) = clone(&["clone", &format!("{NAME}@main"), "--json"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let envelope: Value = serde_json::from_str(&stdout).unwrap();
+    let target = work.join("Tiny-4bit");
+    assert_eq!(envelope["data"]["clone_status"], "success");
+    assert_eq!(envelope["data"]["target_dir"], target.to_str().unwrap());
+    assert_eq!(envelope["data"]["health"], "healthy");
+    assert!(target.join("model.safetensors").symlink_metadata().unwrap().is_file());
+    let sentinel = std::fs::read(target.join(".mlxk_workspace.json")).unwrap();
+    let sentinel: Value = serde_json::from_slice(&sentinel).unwrap();
+    assert_eq!(sentinel["source_repo"], NAME);
+    assert_eq!(sentinel["source_revision"].as_str().unwrap().len(), 40);
+
+    // Offline, from what is here now; by its own name, the copy is found first.
+    let (code, (_, stderr)) = clone(&["clone", "Tiny-4bit", "./second", "--quiet"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let (code, (stdout, stderr)) = clone(&["run", "Tiny-4bit", "hello", "--max-tokens", "1"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let (code, (stdout, _)) = clone(&["clone", NAME, "Tiny-4bit", "--json"]);
+    let envelope: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &envelope["error"]["type"]), (1, &"InvalidTargetError".into()));
+    assert_eq!(envelope["data"]["clone_status"], "failed");
+}
+
+/// What follows `mlxk`.
+const REFUSED: [&[&str]; 19] = [
+    &["convert", "./model"],
+    &["convert", "./nosuch", "./out"],
+    &["convert", "nosuch", "./out"],
+    &["convert", "./model", "./model"],
+    &["convert", "./model", "./no/where"],
+    &["convert", "./model", "./hub/out"],
+    &["convert", "./model", "./out", "-q", "7"],
+    &["convert", "./model", "./out", "-q", "4", "--q-group-size", "48"],
+    &["convert", "./model", "./out", "--mode", "mxfp4", "-q", "8"],
+    &["convert", "./model", "./out", "-q", "4", "--dequantize"],
+    &["convert", "./model", "./out", "--recipe", "mixed_9_9"],
+    &["convert", "./model", "./out", "--recipe", "mixed_4_6", "--mode", "nvfp4"],
+    &["convert", "./model", "./out", "--module", "lm_head"],
+    &["convert", "./model", "./out", "--module", "lm_head=9"],
+    &["convert", "nosuch.gguf", "./out"],
+    &["convert", "./mamba", "./out", "-q", "4"],
+    &["convert", "./model", "./out", "--repair-index", "-q", "4"],
+    &["clone", "nosuch"],
+    &["clone", "./model", "./model"],
+];
+
+#[cfg(unix)]
+#[test]
+fn refusals_are_as_they_were() {
+    let world = World::new();
+    dense(&world);
+    let home = world.home.path();
+    std::fs::create_dir_all(world.cache()).unwrap();
+    std::fs::create_dir(home.join("mamba")).unwrap();
+    std::fs::copy(home.join("model/model.safetensors"), home.join("mamba/model.safetensors"))
+        .unwrap();
+    std::fs::write(home.join("mamba/config.json"), r#"{"model_type": "mamba"}"#).unwrap();
+    let mut transcript = String::new();
+    for words in REFUSED {
+        let (code, stdout, stderr) = run(&world, words);
+        assert_ne!(code, 0, "{words:?}");
+        let text = format!("$ mlxk {}\n{stdout}{stderr}exit {code}\n\n", words.join(" "));
+        transcript += &text.replace(home.to_str().unwrap(), "[HOME]");
+    }
+    let left: Vec<_> = std::fs::read_dir(home)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("out") || name.starts_with('.'))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    insta::assert_snapshot!(transcript);
+}
