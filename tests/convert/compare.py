@@ -64,6 +64,7 @@ def difference(ours, theirs):
 
 def main():
     mlxk, model, scratch, *names = sys.argv[1:]
+    Path(scratch).mkdir(parents=True, exist_ok=True)
     failed = 0
     for name in names or CASES:
         flags, settings = CASES[name]

@@ -19,8 +19,7 @@ pub struct FamilyNaming {
 
 /// What mlx-lm gives the routers of some families, whatever the other modules get.
 const ROUTER: Mode = Mode::Affine { bits: 8, group_size: 64 };
-const EIGHTS: [(&str, &str); 3] =
-    [("qwen3_moe", "mlp.gate"), ("gpt_oss", "router"), ("gpt_oss", "mlp.router")];
+const EIGHTS: [(&str, &str); 2] = [("qwen3_moe", "mlp.gate"), ("gpt_oss", "router")];
 /// Routers that are no modules of matrix products in MLX.
 const RAW_ROUTERS: [&str; 2] = ["deepseek_v2", "deepseek_v3"];
 /// Other modalities, which a conversion of the language model leaves out.
