@@ -28,10 +28,8 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
         }
         Err(error) => return Err(error),
     };
-    let problem = match args.no_health_check {
-        true => None,
-        false => super::verdict::problem(&target, context)?,
-    };
+    let problem =
+        if args.no_health_check { None } else { super::verdict::problem(&target, context)? };
     let shown = target.display().to_string();
     if args.json {
         let mut data = data(&name, "success", "cloned", args, Some(&shown));

@@ -53,9 +53,10 @@ pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitS
         data.insert("health_reason".into(), json!(problem));
         if let Some(problem) = problem {
             let error = HubError::UnhealthyResult { path: made.target, problem }.into();
-            return Err(match args.json {
-                true => WithData { error, data: data.into() }.into(),
-                false => error,
+            return Err(if args.json {
+                WithData { error, data: data.into() }.into()
+            } else {
+                error
             });
         }
     }
@@ -98,13 +99,11 @@ fn make(args: &ConvertArgs, options: &Options, context: &Context) -> anyhow::Res
     if args.repair_index {
         return repair(args, &target, &progress, context);
     }
-    match args.source.parse()? {
-        Reference::Gguf(path) => from_gguf(args, options, &path, &target, &progress, context),
-        _ => {
-            let source = local::find(&args.source, true, context)?;
-            from_checkpoint(args, options, &source, &target, &progress, context)
-        }
+    if let Reference::Gguf(path) = args.source.parse()? {
+        return from_gguf(args, options, &path, &target, &progress, context);
     }
+    let source = local::find(&args.source, true, context)?;
+    from_checkpoint(args, options, &source, &target, &progress, context)
 }
 
 fn from_checkpoint(
@@ -145,11 +144,9 @@ fn from_gguf(
     }
     let changes = options.change != Change::Keep || options.dtype.is_some();
     // Values on the way to another form should not be rounded twice.
-    let plan = match args.lossless || changes {
-        true => gguf::Plan::lossless(path),
-        false => gguf::Plan::new(path),
-    }
-    .map_err(HubError::from)?;
+    let plan =
+        if args.lossless || changes { gguf::Plan::lossless(path) } else { gguf::Plan::new(path) };
+    let plan = plan.map_err(HubError::from)?;
     let name = path.display().to_string();
     let room = plan.output_bytes().saturating_mul(if changes { 2 } else { 1 });
     let building = begin(args, target, room, context)?;
@@ -187,9 +184,12 @@ fn repair(
     context: &Context,
 ) -> anyhow::Result<Made> {
     let source = local::find(&args.source, false, context)?;
-    let told = |index: convert::RepairedIndex| match index.written {
-        true => format!("indexed {} tensors in {} files", index.tensors, index.shards),
-        false => format!("{} tensors in a single file need no index", index.tensors),
+    let told = |index: convert::RepairedIndex| {
+        if index.written {
+            format!("indexed {} tensors in {} files", index.tensors, index.shards)
+        } else {
+            format!("{} tensors in a single file need no index", index.tensors)
+        }
     };
     let is_own = matches!(source.kind, Kind::Folder | Kind::Workspace);
     let same = target

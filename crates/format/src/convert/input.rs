@@ -87,25 +87,22 @@ fn locate<T>(parts: &[T], mut row: usize, rows: impl Fn(&T) -> usize) -> (&T, us
 }
 
 fn quantized_row(part: &QuantTensor, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
-    match &part.storage {
-        Storage::Affine { bits, group_size, packed, scales, biases } => {
-            let dtype = cast.unwrap_or(scales.dtype);
-            let length = affine::row_bytes(part.cols, *bits);
-            let mut values = vec![0; part.cols];
-            affine::unpack_row(&packed[row * length..][..length], *bits, &mut values);
-            let first = row * (part.cols / group_size);
-            for (index, (out, value)) in out.iter_mut().zip(values).enumerate() {
-                let group = first + index / group_size;
-                let scale = round(dtype, scales.get(group));
-                let bias = round(dtype, biases.get(group));
-                *out = round(dtype, round(dtype, scale * f32::from(value)) + bias);
-            }
+    if let Storage::Affine { bits, group_size, packed, scales, biases } = &part.storage {
+        let dtype = cast.unwrap_or(scales.dtype);
+        let length = affine::row_bytes(part.cols, *bits);
+        let mut values = vec![0; part.cols];
+        affine::unpack_row(&packed[row * length..][..length], *bits, &mut values);
+        let first = row * (part.cols / group_size);
+        for (index, (out, value)) in out.iter_mut().zip(values).enumerate() {
+            let group = first + index / group_size;
+            let scale = round(dtype, scales.get(group));
+            let bias = round(dtype, biases.get(group));
+            *out = round(dtype, round(dtype, scale * f32::from(value)) + bias);
         }
-        _ => {
-            part.dequantize_row(row / part.rows, row % part.rows, out);
-            for out in out {
-                *out = round(Dtype::Bf16, *out);
-            }
+    } else {
+        part.dequantize_row(row / part.rows, row % part.rows, out);
+        for out in out {
+            *out = round(Dtype::Bf16, *out);
         }
     }
 }

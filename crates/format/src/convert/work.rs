@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::ops::Range;
 
-use super::input::{Input, round};
+use super::input::Input;
 use crate::safetensors::Writer;
 use crate::{Dtype, FormatError, Mode, affine, block};
 
@@ -89,7 +89,9 @@ fn make(input: &Input, job: Job, rows: Range<usize>) -> Made {
             made.main.reserve(rows.len() * cols * to.size_bytes());
             for row in rows {
                 input.row(row, cast, &mut values);
-                values.iter().for_each(|&value| to.put(value, &mut made.main));
+                for &value in &values {
+                    to.put(value, &mut made.main);
+                }
             }
         }
         Job::Quantize { cast, mode } => {
@@ -97,9 +99,6 @@ fn make(input: &Input, job: Job, rows: Range<usize>) -> Made {
             let mut quantizer = Quantizer::new(mode, cols, dtype);
             for row in rows {
                 input.row(row, cast, &mut values);
-                if cast.is_some_and(|cast| cast != dtype) {
-                    values.iter_mut().for_each(|value| *value = round(dtype, *value));
-                }
                 quantizer.row(&values, &mut made);
             }
         }
@@ -137,8 +136,12 @@ impl Quantizer {
             let (bits, size) = (usize::from(bits), usize::from(group_size));
             let (scales, biases) = (&mut self.scales, &mut self.biases);
             affine::quantize_row(values, bits, size, &mut self.codes, scales, biases);
-            scales.iter().for_each(|&scale| self.dtype.put(scale, &mut made.scales));
-            biases.iter().for_each(|&bias| self.dtype.put(bias, &mut made.biases));
+            for &scale in scales.iter() {
+                self.dtype.put(scale, &mut made.scales);
+            }
+            for &bias in biases.iter() {
+                self.dtype.put(bias, &mut made.biases);
+            }
         } else {
             block::quantize_row(self.mode, values, None, &mut self.codes, &mut self.bytes);
             made.scales.extend_from_slice(&self.bytes);
