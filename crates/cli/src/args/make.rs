@@ -1,6 +1,9 @@
 //! Making models: `mlxk convert`, `mlxk clone`.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
+
+use crate::complete;
 
 const CONVERT_HELP: &str = "\
 SOURCE is a model by any name, a folder with safetensors, or a GGUF file. TARGET is a folder that does
@@ -26,6 +29,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ConvertArgs {
     /// Which model
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub source: String,
 
     /// Where to
@@ -114,6 +118,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct CloneArgs {
     /// Which model; it is downloaded where it has to be
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: String,
 
     /// Where to
