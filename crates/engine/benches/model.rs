@@ -1,4 +1,4 @@
-//! Times a checkpoint: `cargo bench -p mlxk-engine -- FOLDER [THREADS [RUNS]]`.
+//! Times a checkpoint: `cargo bench -p mlxk-engine -- FOLDER [THREADS [RUNS [avx2|avx512|portable]]]`.
 //!
 //! Prints tokens per second of a prompt of 512 tokens, and of 128 tokens that follow a prompt of
 //! one token; medians. Compare figures of one run on a quiet machine only.
@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use mlxk_engine::{Engine, LoadOptions, PromptInput, Request, Sampling};
+use mlxk_engine::{Engine, InstructionSet, LoadOptions, PromptInput, Request, Sampling};
 
 const PREFILL_TOKENS: usize = 512;
 const DECODE_TOKENS: usize = 128;
@@ -21,6 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut options = LoadOptions::new(folder);
     options.threads = arguments.get(1).map(|threads| threads.parse()).transpose()?;
+    options.instructions = arguments.get(3).and_then(|name| match name.as_str() {
+        "avx2" => Some(InstructionSet::Avx2),
+        "avx512" => Some(InstructionSet::Avx512Vnni),
+        "portable" => Some(InstructionSet::Portable),
+        _ => None,
+    });
     options.context = Some(2048);
     options.reuse_prefixes = false;
     let runs = arguments.get(2).map_or(Ok(3), |runs| runs.parse())?;

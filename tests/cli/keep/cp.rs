@@ -43,7 +43,7 @@ fn a_name_brings_its_settings_and_flags_win() {
     assert_eq!(text, "from = \"mlx-community/Alpha-4bit\"\n");
     std::fs::write(&path, text + "\n[parameters]\nmax_tokens = 3\ntemperature = 0.0\n").unwrap();
     let tokens = |arguments: &[&str]| -> (u64, Value) {
-        let more = ["Hi", "--json", "--no-chat-template"];
+        let more = ["Hi", "--json", "--no-chat-template", "--temperature", "0"];
         let assert = world.mlxk(&[&["run"], arguments, &more].concat()).assert().success();
         let (stdout, _) = streams(&assert);
         let envelope: Value = serde_json::from_str(&stdout).unwrap();
