@@ -9,6 +9,10 @@ use super::super::avx2::unpack::chunk;
 use super::super::weight::FP4_CODES;
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
 
+/// How far behind the next rows weights are asked for, into the second-level cache: the products are
+/// done so soon that the next rows alone would come too late.
+const AHEAD_BYTES: usize = 16 << 10;
+
 /// See [`super::super::Kernels::affine_dot`].
 ///
 /// # Safety
@@ -152,7 +156,8 @@ unsafe fn two_spans<const FP4: bool, const BLOCKS: usize>(
     unsafe {
         let at = span * SPAN / 2;
         for line in 0..DOT_ROWS {
-            _mm_prefetch::<_MM_HINT_T0>(rows.next.wrapping_add(DOT_ROWS * at + 64 * line).cast());
+            let ahead = rows.next.wrapping_add(AHEAD_BYTES + DOT_ROWS * at + 64 * line);
+            _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
         }
         let x = x.add(span * SPAN);
         let (first, second) = (load(x), load(x.add(64)));
