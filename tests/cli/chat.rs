@@ -132,7 +132,7 @@ fn ctrl_c_stops_the_answer_and_the_chat_goes_on() {
     session.send("\x03");
     session.wait_for("Stopped");
     session.say("/set max_tokens 12");
-    session.send("What is 2 plus 2?\r");
+    session.send("Write a long story about the moon and a fox.\r");
     session.wait_for("after 12 tokens");
     // At the prompt it says how to leave, and Ctrl-D leaves.
     session.send("\x03");
