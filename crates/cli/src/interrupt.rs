@@ -26,8 +26,9 @@ pub(crate) fn listen() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::exit, reason = "the main thread waits for a line that may never come")]
-fn leave() {
+/// Ends the process at once.
+#[expect(clippy::exit, reason = "the main thread waits for something that may never come")]
+pub(crate) fn leave() {
     std::process::exit(ExitStatus::Interrupted as i32);
 }
 

@@ -74,6 +74,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::Chat(args) => commands::chat::run(&args, &context),
+        Command::Server(args) => commands::server::run(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Pull(args) => commands::pull::run(&args, &context),

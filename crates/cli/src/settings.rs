@@ -7,6 +7,10 @@ use mlxk_hub::{HubSettings, Locations, PairTable, PullOptions};
 
 use crate::config::{Config, ConfigError};
 use crate::env;
+use crate::exit::UsageError;
+
+/// Where the server listens unless it is told otherwise.
+const DEFAULT_PORT: u16 = 8000;
 
 /// Resolved settings.
 pub(crate) struct Settings {
@@ -18,6 +22,8 @@ pub(crate) struct Settings {
     pub pairs: PairTable,
     /// What the environment and the configuration file say.
     pub config: Config,
+    /// The key of our own server.
+    pub api_key: Option<String>,
     /// Whether output has no colours and other styles: `NO_COLOR` (<https://no-color.org>), or a
     /// terminal that has none.
     pub plain: bool,
@@ -42,7 +48,18 @@ impl Settings {
         let mut locations = Locations::from_values(lookup, &home);
         locations.python = config.text("python").map(PathBuf::from);
         let hub = HubSettings::from_values(lookup, &home);
-        (Self { locations, hub, pairs, config, plain }, error)
+        let api_key = env::read(env::MLXK_API_KEY);
+        (Self { locations, hub, pairs, config, api_key, plain }, error)
+    }
+
+    /// The port of our own server.
+    pub(crate) fn server_port(&self, flag: Option<u16>) -> anyhow::Result<u16> {
+        if let Some(port) = flag {
+            return Ok(port);
+        }
+        let Some(port) = self.config.count("server.port") else { return Ok(DEFAULT_PORT) };
+        u16::try_from(port)
+            .map_err(|_| UsageError(format!("The port {port} is larger than 65535")).into())
     }
 
     /// Connections of a download, where no flag says how many.

@@ -18,15 +18,13 @@ use mlxk_text::{ChatTemplate, TextError, Tokenizer};
 use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
 use crate::grammar::{Grammar, Grammars};
-use crate::lookup::MAX_DRAFT;
-use crate::plan::Needs;
 use crate::prompt_cache::{CacheAction, CacheJob};
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
 use crate::task::{Sink, Task};
 use crate::worker::{Command, serve};
 use crate::{
-    AnswerFormat, EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, memory, prompt,
+    AnswerFormat, EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, prompt,
 };
 
 /// A model, ready to answer. Dropping it ends all requests.
@@ -95,16 +93,7 @@ impl Engine {
         let checkpoint = Checkpoint::open(&options.path)?;
         let defaults = SamplingDefaults::open(&options.path)?;
         let shape = mlxk_models::shape(&checkpoint)?;
-        let rows = options.prefill_chunk + options.max_sequences + MAX_DRAFT;
-        let plan = MemoryPlan::new(&Needs {
-            shape: &shape,
-            weights_bytes: checkpoint.size_bytes(),
-            kv_value_bytes: if options.exact { 4 } else { 2 },
-            rows,
-            outputs: options.max_sequences + MAX_DRAFT,
-            available_bytes: options.memory_bytes.or_else(memory::available_bytes),
-            context: options.context,
-        })?;
+        let plan = MemoryPlan::of(options, &checkpoint, &shape)?;
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
         let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use mlxk_format::Checkpoint;
 use mlxk_models::Shape;
 
-use crate::EngineError;
+use crate::lookup::MAX_DRAFT;
+use crate::{EngineError, LoadOptions, memory};
 
 /// A context below is of no use, so a smaller one is taken only where it is asked for.
 const LEAST_CONTEXT: usize = 512;
@@ -44,6 +46,45 @@ pub(crate) struct Needs<'a> {
 }
 
 impl MemoryPlan {
+    /// What [`crate::Engine::load`] would take with these options, from the headers of the files
+    /// alone. It fails where loading would for want of memory, or because the model is damaged or
+    /// not supported.
+    pub fn for_load(options: &LoadOptions) -> Result<Self, EngineError> {
+        let checkpoint = Checkpoint::open(&options.path)?;
+        let shape = mlxk_models::shape(&checkpoint)?;
+        Self::of(options, &checkpoint, &shape)
+    }
+
+    pub(crate) fn of(
+        options: &LoadOptions,
+        checkpoint: &Checkpoint,
+        shape: &Shape,
+    ) -> Result<Self, EngineError> {
+        Self::new(&Needs {
+            shape,
+            weights_bytes: checkpoint.size_bytes(),
+            kv_value_bytes: if options.exact { 4 } else { 2 },
+            rows: options.prefill_chunk + options.max_sequences + MAX_DRAFT,
+            outputs: options.max_sequences + MAX_DRAFT,
+            available_bytes: options.memory_bytes.or_else(memory::available_bytes),
+            context: options.context,
+        })
+    }
+
+    /// Bytes of everything but the KV cache.
+    pub fn fixed_bytes(&self) -> u64 {
+        self.weights_bytes.saturating_add(self.activation_bytes)
+    }
+
+    /// The memory to give to an engine ([`LoadOptions::memory_bytes`]) that shall hold so many
+    /// positions.
+    pub fn bytes_for(&self, positions: usize) -> u64 {
+        let kv = self.kv_bytes_per_position.saturating_mul(positions as u64);
+        // What is left to the system, below.
+        let needed = self.fixed_bytes().saturating_add(kv);
+        needed.saturating_add(needed / 19).saturating_add(1)
+    }
+
     /// Takes the context that is asked for, or as much as the model and the memory allow.
     pub(crate) fn new(needs: &Needs<'_>) -> Result<Self, EngineError> {
         let maximum = needs.shape.max_positions;

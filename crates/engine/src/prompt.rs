@@ -75,6 +75,9 @@ pub(crate) fn order(
     if request.max_tokens == Some(0) {
         return Err(EngineError::ZeroMaxTokens);
     }
+    if let Some(value) = request.context.filter(|&context| context < 2) {
+        return Err(EngineError::BadOption { option: "context", value, expected: "at least 2" });
+    }
     if request.stop.iter().any(String::is_empty) {
         return Err(EngineError::EmptyStop);
     }
@@ -88,7 +91,7 @@ pub(crate) fn order(
     }
     let Prompt { ids: prompt, reasoning } =
         encode(engine, &request.prompt, &request.template_variables)?;
-    let context = engine.context();
+    let context = request.context.map_or(engine.context(), |most| most.min(engine.context()));
     check(&prompt, vocab_size, context)?;
     let room = context - prompt.len();
     let limit = match request.max_tokens {

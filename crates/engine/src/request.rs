@@ -41,6 +41,8 @@ pub struct Request {
     pub sampling: Sampling,
     /// Most tokens of the answer; the context's end where `None`.
     pub max_tokens: Option<usize>,
+    /// Most tokens of prompt and answer together, where that is less than the engine's context.
+    pub context: Option<usize>,
     /// What form the answer has to have; what precedes it as reasoning is free.
     pub format: Option<AnswerFormat>,
     /// Variables for the chat template, such as `enable_thinking`.
@@ -60,6 +62,7 @@ impl Request {
             prompt,
             sampling: Sampling::default(),
             max_tokens: None,
+            context: None,
             format: None,
             template_variables: Map::new(),
             stop: Vec::new(),

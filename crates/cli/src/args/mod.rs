@@ -11,6 +11,7 @@ mod pull;
 mod push;
 mod run;
 mod sampling;
+mod server;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +26,7 @@ pub(crate) use pull::{PullArgs, SearchArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
+pub(crate) use server::{LogLevel, ServerArgs, size};
 
 /// Run MLX language models on any machine.
 #[derive(Parser)]
@@ -42,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   mlxk run smollm2 \"Write a Python function that returns the n-th Fibonacci number.\"
   mlxk run mlx-community/Qwen2.5-Coder-1.5B-Instruct-4bit < prompt.txt
+  mlxk server --model qwen2.5-coder:1.5b
   mlxk search qwen coder
   mlxk pull Qwen2.5-Coder-1.5B-Instruct-4bit
   mlxk list
@@ -57,6 +60,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Talk with a model
     Chat(ChatArgs),
+    /// Serve models over HTTP
+    #[command(visible_alias = "serve")]
+    Server(ServerArgs),
     /// List the models on this machine
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -125,6 +131,7 @@ impl Command {
             Self::Run(args) => (args.has_envelope(), "run"),
             Self::Chat(_)
             | Self::Perplexity(_)
+            | Self::Server(_)
             | Self::Completions { .. }
             | Self::Man { .. }
             | Self::Reference { .. } => (false, ""),

@@ -18,6 +18,7 @@ pub(crate) mod push;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod search;
+pub(crate) mod server;
 pub(crate) mod show;
 mod verdict;
 pub(crate) mod version;

@@ -1,0 +1,127 @@
+//! Who may ask: every request passes here before any handler sees it.
+//!
+//! Invariant: a page on the web reaches nothing. It is stopped by its `Origin`, and where it points
+//! a name of its own at this machine (DNS rebinding), by the `Host` that it then has to send.
+
+mod key;
+mod origin;
+mod request_id;
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST,
+    ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use crate::error::{ApiError, Kind};
+use crate::state::{Shared, State as ServerState};
+
+/// Paths that tell nothing about models and answers, open to probes without a key.
+const OPEN: [&str; 2] = ["/", "/health"];
+
+/// Whether only this machine can reach the address.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Checks a request, and marks its response.
+pub(crate) async fn check(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id::of(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let origin = request.headers().get(ORIGIN).cloned();
+    let span = tracing::info_span!("request", id = %id);
+    let mut response = async {
+        let response = admit(&state, request, next).await;
+        let status = response.status().as_u16();
+        let ms = started.elapsed().as_millis() as u64;
+        let reason = response.extensions().get::<ApiError>().map(|error| error.message.as_str());
+        match reason {
+            Some(reason) if response.status().is_server_error() => {
+                tracing::warn!(%method, path, status, ms, reason, "refused");
+            }
+            Some(reason) => tracing::info!(%method, path, status, ms, reason, "refused"),
+            None => tracing::debug!(%method, path, status, ms, "response"),
+        }
+        state.metrics.responded(response.status());
+        response
+    }
+    .instrument(span)
+    .await;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(request_id::HEADER, id);
+    }
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin
+        && response.status() != StatusCode::FORBIDDEN
+    {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let exposed = HeaderValue::from_static("x-request-id, retry-after");
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
+    response
+}
+
+async fn admit(state: &ServerState, request: Request, next: Next) -> Response {
+    if let Err(error) = origin_and_host(state, request.headers()) {
+        return error.into_response();
+    }
+    if request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN) {
+        return preflight(request.headers());
+    }
+    let path = request.uri().path();
+    if let Some(key) = &state.config.api_key
+        && !OPEN.contains(&path)
+        && let Err(error) = key::check(key, request.headers())
+    {
+        return error.into_response();
+    }
+    next.run(request).await
+}
+
+fn origin_and_host(state: &ServerState, headers: &HeaderMap) -> Result<(), ApiError> {
+    let host = headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
+    if let Some(host) = host
+        && state.is_local
+        && !origin::is_own_host(host, &state.config.host)
+    {
+        let message = format!(
+            "The server does not go by the name `{}`; it answers to `localhost` and `{}`",
+            origin::shown(host),
+            state.config.host
+        );
+        return Err(ApiError::new(Kind::Forbidden, message));
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    if origin::is_allowed(origin, host, &state.config.cors_origins) {
+        return Ok(());
+    }
+    let message = format!(
+        "Pages of `{}` may not use this server; `--cors-origin` allows them",
+        origin::shown(origin)
+    );
+    Err(ApiError::new(Kind::Forbidden, message))
+}
+
+fn preflight(headers: &HeaderMap) -> Response {
+    let asked = headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let asked = asked.unwrap_or_else(|| HeaderValue::from_static("authorization, content-type"));
+    let methods = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
+    let headers = [
+        (ACCESS_CONTROL_ALLOW_METHODS, methods),
+        (ACCESS_CONTROL_ALLOW_HEADERS, asked),
+        (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}

@@ -1,0 +1,90 @@
+//! From which pages, and under which names, a server may be used.
+
+use std::net::IpAddr;
+
+/// Schemes of pages that belong to an application on this machine.
+const APPLICATIONS: [&str; 5] = ["app", "file", "tauri", "vscode-webview", "chrome-extension"];
+
+/// Whether a `Host` header names this machine; `own` is what the server was told to listen on.
+pub(super) fn is_own_host(host: &str, own: &str) -> bool {
+    let name = name_of(host);
+    is_this_machine(name) || name.eq_ignore_ascii_case(name_of(own))
+}
+
+/// Whether pages of `origin` may use the server that they call `host`.
+pub(super) fn is_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -> bool {
+    let named = allowed.iter().map(|it| it.trim_end_matches('/'));
+    if named.into_iter().any(|it| it == "*" || it.eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let Some((scheme, rest)) = origin.split_once("://") else { return false };
+    if APPLICATIONS.contains(&scheme) {
+        return true;
+    }
+    let is_page = matches!(scheme, "http" | "https");
+    let is_same = host.is_some_and(|host| host.eq_ignore_ascii_case(rest));
+    is_page && (is_same || is_this_machine(name_of(rest)))
+}
+
+/// `example.org:80` and `[::1]:80` without the port.
+fn name_of(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    // A bare address of version 6 has colons of its own.
+    match host.split_once(':') {
+        Some((name, port)) if !port.contains(':') => name,
+        _ => host,
+    }
+}
+
+fn is_this_machine(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(super::is_loopback)
+}
+
+/// A header of the client's, fit for a message.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && *c != '`').take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_only_leads_here_is_not_ours() {
+        for host in ["localhost:8000", "LOCALHOST", "127.0.0.1:8000", "[::1]:8000", "a.localhost"] {
+            assert!(is_own_host(host, "127.0.0.1"), "{host}");
+        }
+        for host in ["evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1", ""]
+        {
+            assert!(!is_own_host(host, "127.0.0.1"), "{host}");
+        }
+        assert!(is_own_host("box.lan:8000", "box.lan"));
+    }
+
+    #[test]
+    fn pages_of_this_machine_and_of_allowed_origins_may() {
+        let none: &[String] = &[];
+        let host = Some("box:8000");
+        for origin in [
+            "http://localhost:3000",
+            "https://127.0.0.1",
+            "http://[::1]:5173",
+            "http://box:8000",
+            "vscode-webview://x",
+        ] {
+            assert!(is_allowed(origin, host, none), "{origin}");
+        }
+        for origin in ["https://evil.example", "null", "", "http://box:9", "ftp://localhost"] {
+            assert!(!is_allowed(origin, host, none), "{origin}");
+        }
+        let named = ["https://app.example/".to_owned()];
+        assert!(is_allowed("https://app.example", host, &named));
+        assert!(!is_allowed("https://app.example.evil", host, &named));
+        assert!(is_allowed("null", host, &["*".to_owned()]));
+    }
+}

@@ -1,0 +1,18 @@
+//! A name for every request, in the log and in the response.
+
+use axum::http::HeaderMap;
+
+use crate::ids;
+
+/// Where clients read it, and may write their own.
+pub(super) const HEADER: &str = "x-request-id";
+
+/// The client's own name for the request, or a fresh one.
+pub(super) fn of(headers: &HeaderMap) -> String {
+    let is_plain = |id: &&str| {
+        let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+        (1..=64).contains(&id.len()) && id.bytes().all(fits)
+    };
+    let own = headers.get(HEADER).and_then(|id| id.to_str().ok()).filter(is_plain);
+    own.map_or_else(|| ids::fresh("req_"), str::to_owned)
+}

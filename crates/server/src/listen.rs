@@ -1,0 +1,168 @@
+//! Connections: taken, bounded, and ended.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, sleep, timeout};
+
+use crate::state::{Phase, Shared};
+
+/// What a client hears whose connection is one too many.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\
+                      connection: close\r\n\r\n";
+
+/// Serves until the phase says otherwise, and then until all is quiet or the grace is over.
+pub(crate) async fn serve(listener: TcpListener, router: Router, state: &Shared) {
+    let limits = state.config.limits;
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut phase = state.phase.subscribe();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of files, most likely; some are about to be free.
+                tracing::warn!(%error, "no connection");
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        // Events go out one by one, however small.
+        let _ = stream.set_nodelay(true);
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            let (router, state) = (router.clone(), Arc::clone(state));
+            connections.spawn(async move {
+                state.metrics.connections.fetch_add(1, Ordering::Relaxed);
+                connection(stream, router, &state).await;
+                state.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+                drop(place);
+            });
+        } else {
+            state.metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
+            refuse(&stream);
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.grace, all).await.is_err() {
+        state.phase.send_replace(Phase::Ending);
+        // Streams tell their clients why they end.
+        let all = async { while connections.join_next().await.is_some() {} };
+        let _ = timeout(Duration::from_millis(500), all).await;
+    }
+}
+
+/// Serves the requests of one connection.
+async fn connection(stream: TcpStream, router: Router, state: &Shared) {
+    let limits = &state.config.limits;
+    let stream = Patient { stream, limit: limits.write_timeout, waiting: None };
+    let mut phase = state.phase.subscribe();
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes.max(8192))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = async { phase.wait_for(|phase| *phase != Phase::Running).await.is_ok() } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Tells a client to come back. One that does not take it at once is as good as told.
+fn refuse(stream: &TcpStream) {
+    let _ = stream.try_write(FULL);
+}
+
+/// A connection that fails where its client leaves what it is sent unread for too long.
+struct Patient {
+    stream: TcpStream,
+    limit: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
+        if polled.is_ready() {
+            self.waiting = None;
+            return polled;
+        }
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        waiting.as_mut().poll(context).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watch(context, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,167 @@
+//! Loading a model: room first, then the weights.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mlxk_engine::{Engine, LoadOptions, MemoryPlan};
+use mlxk_hub::Resolved;
+use tokio::sync::Semaphore;
+
+use super::keep::Expiry;
+use super::memory::{share_bytes, wanted_bytes};
+use super::{KeepAlive, Lease, Loaded, Models, drop_quietly};
+use crate::error::{ApiError, Kind};
+
+/// What one more model needs.
+enum Room {
+    /// It is there: so many bytes, where anything bounds them.
+    Ready(Option<u64>),
+    /// This idle model has gone for it.
+    Gone(Box<Loaded>),
+    /// A model in use has to end its requests first.
+    Wait,
+}
+
+impl Models {
+    /// Loads a model; the caller holds the turn to load.
+    pub(super) async fn load(
+        &self,
+        model: Resolved,
+        keep: Option<KeepAlive>,
+    ) -> Result<Lease, ApiError> {
+        // A place that was wished for is free again, whatever becomes of this.
+        let draining = Draining(self);
+        let plan = self.plan(&model).await?;
+        let bytes = self.make_room(&model, &plan).await?;
+        drop(draining);
+        let started = Instant::now();
+        let options = LoadOptions { memory_bytes: bytes, ..self.options(&model) };
+        let engine =
+            blocking(move || Ok(Engine::load(&options, &mut |_, _| ControlFlow::Continue(()))?))
+                .await?;
+        let config = &self.0.config;
+        let reserved_bytes = bytes.unwrap_or_else(|| engine.memory().fixed_bytes());
+        tracing::info!(
+            model = model.name,
+            context = engine.context(),
+            memory_mb = reserved_bytes / 1_000_000,
+            ms = started.elapsed().as_millis() as u64,
+            "loaded"
+        );
+        let is_own = config.model.as_ref().is_some_and(|own| own.resolved.path == model.path);
+        // The server's own model stays, as long as no other needs its place.
+        let usual = if is_own { KeepAlive::Forever } else { config.keep_alive };
+        self.lock().push(Loaded {
+            path: model.path.clone(),
+            name: model.base.clone().unwrap_or_else(|| model.name.clone()),
+            revision: model.revision.clone(),
+            engine: Arc::new(engine),
+            places: Arc::new(Semaphore::new(config.parallel + config.queue)),
+            reserved_bytes,
+            leases: 0,
+            last_used: Instant::now(),
+            keep: keep.unwrap_or(usual),
+            expiry: Expiry::NEVER,
+            draining: false,
+        });
+        self.lease(&model, None).ok_or_else(ApiError::panicked)
+    }
+
+    fn options(&self, model: &Resolved) -> LoadOptions {
+        let config = &self.0.config;
+        LoadOptions {
+            threads: config.threads,
+            exact: config.exact,
+            prompt_lookup: config.prompt_lookup,
+            context: config.context,
+            max_sequences: config.parallel,
+            ..LoadOptions::new(&model.path)
+        }
+    }
+
+    /// What the model takes, with all memory that it could get if everything else went that can go.
+    async fn plan(&self, model: &Resolved) -> Result<MemoryPlan, ApiError> {
+        let pinned: u64 = {
+            let loaded = self.lock();
+            let pinned = loaded.iter().filter(|it| it.keep == KeepAlive::Pinned);
+            pinned.map(|model| model.reserved_bytes).sum()
+        };
+        let most = self.0.limit_bytes.map(|limit| limit.saturating_sub(pinned));
+        let options = LoadOptions { memory_bytes: most, ..self.options(model) };
+        blocking(move || Ok(MemoryPlan::for_load(&options)?)).await
+    }
+
+    /// Unloads others until there is room; the bytes that the model may take.
+    async fn make_room(
+        &self,
+        model: &Resolved,
+        plan: &MemoryPlan,
+    ) -> Result<Option<u64>, ApiError> {
+        loop {
+            let idle = self.0.idle.notified();
+            match self.room(plan)? {
+                Room::Ready(bytes) => return Ok(bytes),
+                Room::Gone(gone) => {
+                    tracing::info!(model = gone.name, for_model = model.name, "unloaded");
+                    drop_quietly(Some(*gone)).await;
+                }
+                Room::Wait => idle.await,
+            }
+        }
+    }
+
+    fn room(&self, plan: &MemoryPlan) -> Result<Room, ApiError> {
+        let config = &self.0.config;
+        let mut loaded = self.lock();
+        let wanted = wanted_bytes(plan, config.context);
+        let taken: u64 = loaded.iter().map(|model| model.reserved_bytes).sum();
+        let free = self.0.limit_bytes.map(|limit| limit.saturating_sub(taken));
+        let has_place = loaded.len() < config.max_models.max(1);
+        let fits = free.is_none_or(|free| free >= wanted);
+        let is_last = loaded.len() + 1 >= config.max_models;
+        let share = free.map(|free| share_bytes(wanted, free, is_last));
+        if has_place && fits {
+            return Ok(Room::Ready(share));
+        }
+        let can_go = |model: &&Loaded| model.keep != KeepAlive::Pinned;
+        let oldest = |models: &[Loaded], idle: bool| {
+            let candidates = models.iter().filter(can_go).filter(|it| (it.leases == 0) == idle);
+            let path = candidates.min_by_key(|model| model.last_used)?.path.clone();
+            models.iter().position(|model| model.path == path)
+        };
+        if let Some(index) = oldest(&loaded, true) {
+            return Ok(Room::Gone(Box::new(loaded.swap_remove(index))));
+        }
+        if let Some(index) = oldest(&loaded, false) {
+            loaded[index].draining = true;
+            return Ok(Room::Wait);
+        }
+        if has_place {
+            // Nothing can go: a smaller context may do, and the engine says so if not.
+            return Ok(Room::Ready(share));
+        }
+        let message = format!(
+            "All {} places for models are taken by models that are pinned; unload one with \
+             `mlxk stop`, or allow more with `--max-models`",
+            config.max_models
+        );
+        Err(ApiError::new(Kind::Memory, message))
+    }
+}
+
+/// Models that were about to go take requests again.
+struct Draining<'a>(&'a Models);
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        self.0.lock().iter_mut().for_each(|model| model.draining = false);
+    }
+}
+
+/// Runs what takes its time off the threads that serve.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::panicked())?
+}

@@ -1,0 +1,30 @@
+//! How much memory a model gets.
+
+use mlxk_engine::MemoryPlan;
+
+/// A context of this size is made room for; a longer one gets what is there.
+const WANTED_CONTEXT: usize = 32_768;
+
+/// Bytes without which a model is not loaded as long as others could go for it.
+pub(super) fn wanted_bytes(plan: &MemoryPlan, asked: Option<usize>) -> u64 {
+    plan.bytes_for(asked.unwrap_or_else(|| plan.context.min(WANTED_CONTEXT)))
+}
+
+/// Bytes that a model gets of `free`: what it wants, and half of the rest, so that its requests have
+/// room for one another and a further model finds some, too.
+pub(super) fn share_bytes(wanted: u64, free: u64, is_last: bool) -> u64 {
+    let rest = free.saturating_sub(wanted);
+    wanted.min(free) + if is_last { rest } else { rest / 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_gets_what_it_wants_and_leaves_some() {
+        assert_eq!(share_bytes(10, 30, false), 20);
+        assert_eq!(share_bytes(10, 30, true), 30);
+        assert_eq!(share_bytes(40, 30, false), 30);
+    }
+}

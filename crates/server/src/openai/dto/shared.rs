@@ -1,0 +1,136 @@
+//! What several endpoints have in common.
+
+use mlxk_engine::{Done, Usage as Tokens};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `stop`: one text or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Stop {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Stop {
+    pub(crate) fn into_texts(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Several(texts) => texts,
+        }
+    }
+}
+
+/// `keep_alive`: a duration as text or a number of seconds.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum KeepAliveText {
+    Seconds(f64),
+    Text(String),
+}
+
+/// `stream_options`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StreamOptions {
+    /// Adds a last event with the number of tokens.
+    #[serde(default)]
+    pub(crate) include_usage: bool,
+    /// Padding against eavesdroppers; there is none.
+    #[serde(default, rename = "include_obfuscation")]
+    pub(crate) _include_obfuscation: bool,
+}
+
+/// `response_format`.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum ResponseFormat {
+    Text,
+    JsonObject,
+    JsonSchema { json_schema: JsonSchema },
+}
+
+/// A schema with its name.
+#[derive(Debug, Deserialize)]
+pub(crate) struct JsonSchema {
+    pub(crate) schema: Option<Value>,
+}
+
+/// Tokens of a request.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Usage {
+    pub(crate) prompt_tokens: usize,
+    pub(crate) completion_tokens: usize,
+    pub(crate) total_tokens: usize,
+    pub(crate) prompt_tokens_details: PromptDetails,
+}
+
+/// Details of the prompt's tokens.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct PromptDetails {
+    /// Those that did not have to be computed again.
+    pub(crate) cached_tokens: usize,
+}
+
+impl Usage {
+    /// All answers to one prompt together: the prompt counts once.
+    pub(crate) fn of<'a>(answers: impl IntoIterator<Item = &'a Tokens>) -> Self {
+        let mut usage = Self::default();
+        for (index, answer) in answers.into_iter().enumerate() {
+            if index == 0 {
+                usage.prompt_tokens = answer.prompt_tokens;
+                usage.prompt_tokens_details.cached_tokens = answer.cached_tokens;
+            }
+            usage.completion_tokens += answer.completion_tokens;
+        }
+        usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
+        usage
+    }
+}
+
+/// How long an answer took, as llama-server tells it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Timings {
+    pub(crate) cache_n: usize,
+    pub(crate) prompt_n: usize,
+    pub(crate) prompt_ms: f64,
+    pub(crate) prompt_per_token_ms: f64,
+    pub(crate) prompt_per_second: f64,
+    pub(crate) predicted_n: usize,
+    pub(crate) predicted_ms: f64,
+    pub(crate) predicted_per_token_ms: f64,
+    pub(crate) predicted_per_second: f64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) draft_n: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) draft_n_accepted: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl From<&Done> for Timings {
+    fn from(done: &Done) -> Self {
+        let (usage, timings) = (&done.usage, &done.timings);
+        let prompt_n = usage.prompt_tokens - usage.cached_tokens;
+        let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+        let each = |ms: f64, count: usize| if count == 0 { 0.0 } else { ms / count as f64 };
+        // The first token comes with the prompt's last step.
+        let decoded = usage.completion_tokens.saturating_sub(1);
+        Self {
+            cache_n: usage.cached_tokens,
+            prompt_n,
+            prompt_ms: ms(timings.prefill),
+            prompt_per_token_ms: each(ms(timings.prefill), prompt_n),
+            prompt_per_second: timings.prefill_tokens_per_second(usage).unwrap_or(0.0),
+            predicted_n: usage.completion_tokens,
+            predicted_ms: ms(timings.decode),
+            predicted_per_token_ms: each(ms(timings.decode), decoded),
+            predicted_per_second: timings.decode_tokens_per_second(usage).unwrap_or(0.0),
+            draft_n: usage.drafted_tokens,
+            draft_n_accepted: usage.accepted_tokens,
+        }
+    }
+}

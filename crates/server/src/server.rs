@@ -1,0 +1,145 @@
+//! The server as a whole: it starts, serves, and ends.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mlxk_engine::available_bytes;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::error::ApiError;
+use crate::models::Models;
+use crate::state::{Phase, Shared, State};
+use crate::{ServerConfig, guard, listen, routes};
+
+/// Threads that serve; engines have their own.
+const SERVING_THREADS: usize = 2;
+/// Threads for what takes its time: encoding prompts, reading folders, loading.
+const WORKING_THREADS: usize = 32;
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    runtime: Runtime,
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+    state: Shared,
+}
+
+/// Ends a server, from anywhere.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Sender<Phase>);
+
+/// A server that cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The address means nothing.
+    #[error("The address `{host}` cannot be found: {source}")]
+    Address {
+        /// What was asked for.
+        host: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody else has the port, or it may not be used.
+    #[error("Cannot listen on `{host}:{port}`: {source}")]
+    Listen {
+        /// What was asked for.
+        host: String,
+        /// What was asked for.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused threads.
+    #[error("Cannot start the server: {0}")]
+    Runtime(io::Error),
+    /// The server's own model does not load.
+    #[error("{0}")]
+    Model(String),
+}
+
+impl Server {
+    /// Listens. Connections are answered once it [runs](Self::run).
+    pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
+        let (host, port) = (config.host.clone(), config.port);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses: Vec<SocketAddr> = (bare, port)
+            .to_socket_addrs()
+            .map_err(|source| ServerError::Address { host: host.clone(), source })?
+            .collect();
+        let listen = |source| ServerError::Listen { host: host.clone(), port, source };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(SERVING_THREADS)
+            .max_blocking_threads(WORKING_THREADS)
+            .thread_name("mlxk-server")
+            .enable_all()
+            .build()
+            .map_err(ServerError::Runtime)?;
+        let listener =
+            runtime.block_on(tokio::net::TcpListener::bind(&addresses[..])).map_err(listen)?;
+        let address = listener.local_addr().map_err(ServerError::Runtime)?;
+        let state = Arc::new(State {
+            models: Models::new(config.clone(), available_bytes()),
+            config,
+            metrics: Arc::default(),
+            started: Instant::now(),
+            is_local: guard::is_loopback(address.ip()),
+            phase: watch::Sender::new(Phase::Running),
+        });
+        Ok(Self { runtime, listener, address, state })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether only this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        self.state.is_local
+    }
+
+    /// What ends it.
+    pub fn stop(&self) -> Stop {
+        Stop(self.state.phase.clone())
+    }
+
+    /// Loads the server's own model, where it has one.
+    pub fn preload(&self) -> Result<(), ServerError> {
+        if self.state.config.model.is_none() {
+            return Ok(());
+        }
+        let load = self.state.models.acquire(None, None);
+        let lease = self.runtime.block_on(load);
+        lease.map(drop).map_err(|ApiError { message, .. }| ServerError::Model(message))
+    }
+
+    /// Serves until it is stopped. Answers that run then have a moment to end.
+    pub fn run(self) {
+        let Self { runtime, listener, state, .. } = self;
+        let router = routes::routes(&state);
+        let models = state.models.clone();
+        let expiring = runtime.spawn(async move { models.expire().await });
+        runtime.block_on(listen::serve(listener, router, &state));
+        expiring.abort();
+        // A load may take long; the process need not wait for it.
+        runtime.shutdown_background();
+    }
+}
+
+impl Stop {
+    /// Ends the server: no new requests, a moment for those that run.
+    pub fn stop(&self) {
+        self.0.send_if_modified(|phase| {
+            let is_running = *phase == Phase::Running;
+            if is_running {
+                *phase = Phase::Draining;
+            }
+            is_running
+        });
+    }
+}

@@ -1,0 +1,56 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::ServerConfig;
+use crate::error::{ApiError, Kind};
+use crate::metrics::Metrics;
+use crate::models::Models;
+
+/// What all handlers share.
+pub(crate) type Shared = Arc<State>;
+
+/// The server behind its routes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: ServerConfig,
+    pub(crate) models: Models,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) started: Instant,
+    /// Whether only this machine can reach the server.
+    pub(crate) is_local: bool,
+    /// How far the server has come.
+    pub(crate) phase: watch::Sender<Phase>,
+}
+
+/// How far the server has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It serves.
+    Running,
+    /// It takes no new requests.
+    Draining,
+    /// What runs is cancelled.
+    Ending,
+}
+
+impl State {
+    /// Refuses what changes the models on this machine where anybody could ask for it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the dialects that change models"))]
+    pub(crate) fn may_change_models(&self) -> Result<(), ApiError> {
+        if self.is_local || self.config.api_key.is_some() {
+            return Ok(());
+        }
+        let message = "This server is open to the network without a key, so it changes no models; \
+                       start it with `MLXK_API_KEY`";
+        Err(ApiError::new(Kind::Forbidden, message))
+    }
+
+    /// Refuses new work once the server is asked to stop.
+    pub(crate) fn is_open(&self) -> Result<(), ApiError> {
+        if *self.phase.borrow() == Phase::Running { Ok(()) } else { Err(ApiError::stopping()) }
+    }
+}
