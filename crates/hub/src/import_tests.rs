@@ -175,7 +175,7 @@ mod with_pip {
         mlxk_format::Checkpoint::open(&done.path).unwrap();
         let origin = Origin::read(&done.path).unwrap();
         assert_eq!(origin.source, "pypi:tiny-model==1.2");
-        assert_eq!(origin.sha256, Some(crate::wheel::sha256_hex(&gguf)));
+        assert_eq!(origin.sha256, Some(crate::hash::sha256_of(&gguf)));
         assert_eq!((origin.file.as_str(), origin.file_bytes), ("Tiny.F32.gguf", gguf.len() as u64));
         for text in ["pypi:tiny-model", "pypi:tiny-model==1.2", "tiny-model-1.2"] {
             assert_eq!(find(&fixture, text), Resolution::Local(done.clone()), "{text}");

@@ -16,6 +16,7 @@ mod convert;
 mod derived;
 mod detect;
 mod error;
+mod hash;
 mod health;
 mod http;
 mod import;

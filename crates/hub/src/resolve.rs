@@ -318,7 +318,7 @@ impl Search<'_> {
         if !taken {
             return wanted.to_owned();
         }
-        format!("{wanted}-{}", &crate::wheel::sha256_hex(source.as_bytes())[..6])
+        format!("{wanted}-{}", &crate::hash::sha256_of(source.as_bytes())[..6])
     }
 
     fn folder(&self, path: &Path) -> Result<Resolution> {

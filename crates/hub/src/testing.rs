@@ -70,7 +70,7 @@ impl Fixture {
         fs_err::create_dir_all(&snapshot).unwrap();
         fs_err::create_dir_all(repo.join("blobs")).unwrap();
         for (name, content) in files {
-            let digest = crate::wheel::sha256_hex(content.as_bytes());
+            let digest = crate::hash::sha256_of(content.as_bytes());
             let blob = repo.join("blobs").join(&digest);
             if layout != Layout::Moved {
                 fs_err::write(&blob, content).unwrap();

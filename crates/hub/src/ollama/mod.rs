@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
+use crate::hash::{self, Stopped};
 use crate::repo_id::is_name_char;
 use crate::{HubError, Locations, Reporter, Result};
 
@@ -17,6 +17,7 @@ const LAYER: &str = "application/vnd.ollama.image.";
 /// Models that are stored tensor by tensor have thousands of layers.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 const MAX_DEPTH: usize = 4;
+const READ: &str = "read what Ollama has";
 
 /// A model that Ollama has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     if !small {
         return Err(no_manifest());
     }
-    let text = fs_err::read(manifest).map_err(HubError::io("read what Ollama has"))?;
+    let text = fs_err::read(manifest).map_err(HubError::io(READ))?;
     let Ok(Manifest { layers }) = serde_json::from_slice(&text) else { return Err(no_manifest()) };
     let has = |kind: &str| layers.iter().any(|layer| layer.media_type == format!("{LAYER}{kind}"));
     if has("adapter") {
@@ -158,25 +159,15 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
 
 /// Reads the whole file, and makes sure that it is what its name promises.
 pub(crate) fn verify(model: &OllamaModel, reporter: &dyn Reporter) -> Result<()> {
-    use std::io::Read;
-    let failed = || HubError::io("read what Ollama has");
     reporter.stage(&format!("Checking {}", model.name));
-    let mut file = fs_err::File::open(&model.path).map_err(failed())?;
-    let total = file.metadata().map_err(failed())?.len();
-    let (mut hash, mut done, mut block) = (Sha256::new(), 0, vec![0; 1 << 20]);
-    loop {
-        let count = file.read(&mut block).map_err(failed())?;
-        if count == 0 {
-            break;
-        }
-        hash.update(&block[..count]);
-        done += count as u64;
+    let mut file = fs_err::File::open(&model.path).map_err(HubError::io(READ))?;
+    let total = file.metadata().map_err(HubError::io(READ))?.len();
+    let found = hash::sha256(&mut file, &mut |done| {
         reporter.advance(done, total);
-        if reporter.cancelled() {
-            return Err(HubError::Cancelled);
-        }
-    }
-    if crate::wheel::hex(&hash.finalize()) == model.sha256 {
+        if reporter.cancelled() { Err(HubError::Cancelled) } else { Ok(()) }
+    })
+    .map_err(Stopped::during(READ))?;
+    if found == model.sha256 {
         return Ok(());
     }
     Err(HubError::OllamaUnusable {

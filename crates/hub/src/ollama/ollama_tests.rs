@@ -18,7 +18,7 @@ fn ollama(fixture: &Fixture, path: &str, layers: &[(&str, &[u8])]) -> PathBuf {
     let list: Vec<_> = layers
         .iter()
         .map(|(kind, bytes)| {
-            let hex = crate::wheel::sha256_hex(bytes);
+            let hex = crate::hash::sha256_of(bytes);
             fs_err::write(blobs.join(format!("sha256-{hex}")), bytes).unwrap();
             let digest = format!("sha256:{hex}");
             json!({"mediaType": format!("{LAYER}{kind}"), "digest": digest, "size": bytes.len()})
@@ -26,7 +26,7 @@ fn ollama(fixture: &Fixture, path: &str, layers: &[(&str, &[u8])]) -> PathBuf {
         .collect();
     let text = json!({"schemaVersion": 2, "config": {}, "layers": list}).to_string();
     fs_err::write(manifest, text).unwrap();
-    blobs.join(format!("sha256-{}", crate::wheel::sha256_hex(layers[0].1)))
+    blobs.join(format!("sha256-{}", crate::hash::sha256_of(layers[0].1)))
 }
 
 fn found(fixture: &Fixture, text: &str) -> Result<Resolution> {
@@ -57,7 +57,7 @@ fn what_ollama_has_is_imported_once() {
     mlxk_format::Checkpoint::open(&model.path).unwrap();
     let origin = crate::Origin::read(&model.path).unwrap();
     assert_eq!(origin.source, "ollama:tiny:1b");
-    assert_eq!(origin.sha256, Some(crate::wheel::sha256_hex(&gguf)));
+    assert_eq!(origin.sha256, Some(crate::hash::sha256_of(&gguf)));
     assert_eq!(fs_err::read(&blob).unwrap(), before);
     for text in ["ollama:tiny:1b", "tiny-1b"] {
         assert_eq!(found(&fixture, text).unwrap(), Resolution::Local(model.clone()), "{text}");

@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
 use ignore::overrides::OverrideBuilder;
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
-
-use crate::wheel::hex;
+use crate::hash::{self, Stopped};
 use crate::{HubError, Result};
 
 /// Never uploaded: other tools' records, and our own of this one machine.
@@ -25,7 +22,7 @@ const LEFT_OUT: [&str; 11] = [
     ".mlxk_workspace.json",
     "mlxk-origin.json",
 ];
-const BUFFER_BYTES: usize = 1 << 20;
+const READ: &str = "read a file to upload";
 /// How much of a file the hub wants to see before it says how to send it.
 const SAMPLE_BYTES: u64 = 512;
 
@@ -96,28 +93,20 @@ fn walk_error(error: &ignore::Error) -> HubError {
 }
 
 impl LocalFile {
-    /// Reads the whole file; `advance` learns of every piece.
+    /// Reads the whole file; `advance` learns how many bytes of it were read so far.
     pub(super) fn hashes(&self, advance: &mut dyn FnMut(u64) -> Result<()>) -> Result<Hashes> {
-        let failed = || HubError::io("read a file to upload");
+        let failed = || HubError::io(READ);
         let mut file = fs_err::File::open(&self.path).map_err(failed())?;
-        let (mut sha256, mut git) = (Sha256::new(), Sha1::new());
-        git.update(format!("blob {}\0", self.size_bytes));
-        let mut buffer = vec![0; BUFFER_BYTES];
         let mut length = 0;
-        loop {
-            let count = file.read(&mut buffer).map_err(failed())?;
-            if count == 0 {
-                break;
-            }
-            sha256.update(&buffer[..count]);
-            git.update(&buffer[..count]);
-            length += count as u64;
-            advance(count as u64)?;
-        }
+        let (sha256, git) = hash::both(&mut file, self.size_bytes, &mut |done| {
+            length = done;
+            advance(done)
+        })
+        .map_err(Stopped::during(READ))?;
         if length != self.size_bytes {
             return Err(self.changed());
         }
-        Ok(Hashes { sha256: hex(&sha256.finalize()), git: hex(&git.finalize()) })
+        Ok(Hashes { sha256, git })
     }
 
     /// The first bytes of the file.
@@ -135,7 +124,7 @@ impl LocalFile {
     }
 
     fn read_up_to(&self, limit: u64) -> Result<Vec<u8>> {
-        let failed = || HubError::io("read a file to upload");
+        let failed = || HubError::io(READ);
         let mut content = Vec::new();
         let file = fs_err::File::open(&self.path).map_err(failed())?;
         file.take(limit).read_to_end(&mut content).map_err(failed())?;

@@ -165,14 +165,14 @@ impl Push<'_> {
         let remote = remote.unwrap_or_default();
         self.reporter.stage("Reading the files");
         let total = files.iter().map(|file| file.size_bytes).sum();
-        let mut done = 0;
+        let mut before = 0;
         let mut different = Vec::new();
         for file in files {
-            let hashes = file.hashes(&mut |bytes| {
-                done += bytes;
-                self.reporter.advance(done, total);
+            let hashes = file.hashes(&mut |done| {
+                self.reporter.advance(before + done, total);
                 if self.reporter.cancelled() { Err(HubError::Cancelled) } else { Ok(()) }
             })?;
+            before += file.size_bytes;
             match remote.get(&file.name) {
                 Some(hash) if *hash == hashes.sha256 || *hash == hashes.git => {
                     changes.unchanged += 1;

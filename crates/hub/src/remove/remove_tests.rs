@@ -428,7 +428,7 @@ proptest! {
             let used: BTreeSet<String> = HASHES[..revisions.len()].iter()
                 .filter(|other| **other != hash && layout != Layout::Moved)
                 .flat_map(|other| contents(&repo.join("snapshots").join(other)).into_values())
-                .map(|bytes| crate::wheel::sha256_hex(&bytes))
+                .map(|bytes| crate::hash::sha256_of(&bytes))
                 .collect();
             prop_assert_eq!(blob_names(&repo), used);
         }

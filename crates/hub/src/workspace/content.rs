@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::hash::{self, Stopped};
 use crate::{HubError, Result};
 
 /// What the hash leaves out unless the sentinel says otherwise: a name of a file, or of a folder
@@ -54,6 +55,7 @@ pub(super) const DEFAULT_EXCLUDES: [&str; 34] = [
 /// Of files above this size, only name and size count.
 const MAX_READ_BYTES: u64 = 1 << 30;
 const MAX_HEADER_BYTES: u64 = 100 << 20;
+const READ: &str = "read a file of the workspace";
 
 /// What a workspace holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,15 +132,14 @@ fn aggregate(index: &[IndexEntry]) -> String {
 }
 
 fn prefixed(hasher: Sha256) -> String {
-    format!("sha256:{}", crate::wheel::hex(&hasher.finalize()))
+    format!("sha256:{}", hash::hex(&hasher.finalize()))
 }
 
 /// The hash of one file; `None` for weights whose header is damaged.
 pub(super) fn file_hash(path: &Path, length: u64) -> Result<Option<String>> {
-    let failed = || HubError::io("read a file of the workspace");
+    let failed = || HubError::io(READ);
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let mut hasher = Sha256::new();
-    if name.ends_with(".safetensors") {
+    let hash = if name.ends_with(".safetensors") {
         let mut file = fs_err::File::open(path).map_err(failed())?;
         let mut prefix = [0; 8];
         if length < 8 || file.read_exact(&mut prefix).is_err() {
@@ -148,29 +149,14 @@ pub(super) fn file_hash(path: &Path, length: u64) -> Result<Option<String>> {
         if header == 0 || header > MAX_HEADER_BYTES || header > length - 8 {
             return Ok(None);
         }
-        std::io::copy(&mut file.take(header), &mut HashWriter(&mut hasher)).map_err(failed())?;
+        hash::sha256(&mut file.take(header), &mut |_| Ok(())).map_err(Stopped::during(READ))?
     } else if length > MAX_READ_BYTES {
-        hasher.update(name.as_bytes());
-        hasher.update([0]);
-        hasher.update(length.to_string());
+        hash::sha256_of(format!("{name}\0{length}").as_bytes())
     } else {
         let mut file = fs_err::File::open(path).map_err(failed())?;
-        std::io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(failed())?;
-    }
-    Ok(Some(prefixed(hasher)))
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
-        self.0.update(data);
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+        hash::sha256(&mut file, &mut |_| Ok(())).map_err(Stopped::during(READ))?
+    };
+    Ok(Some(format!("sha256:{hash}")))
 }
 
 pub(super) fn modified_ns(metadata: &Metadata) -> i128 {
