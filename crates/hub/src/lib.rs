@@ -22,6 +22,7 @@ mod http;
 mod import;
 mod info;
 mod inventory;
+mod listing;
 mod locations;
 mod near;
 mod ollama;

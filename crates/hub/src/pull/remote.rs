@@ -1,10 +1,10 @@
 //! What the hub says about a repository. None of it is trusted: names become paths here.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::layout::RepoFolder;
-use crate::http::{Client, Follow, Request, Response, Subject, escape, escape_part};
+use crate::http::{Client, Follow, Request, Response, Subject, escape};
+use crate::listing::{Sibling, listing};
 use crate::{HubError, RepoId, Result};
 
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -42,29 +42,6 @@ pub(super) enum Check {
     SizeOnly,
 }
 
-#[derive(Deserialize)]
-struct Info {
-    sha: Option<String>,
-    #[serde(default)]
-    siblings: Vec<Sibling>,
-}
-
-#[derive(Deserialize)]
-struct Sibling {
-    rfilename: String,
-    size: Option<u64>,
-    #[serde(rename = "blobId")]
-    blob_id: Option<String>,
-    lfs: Option<Lfs>,
-}
-
-#[derive(Deserialize)]
-struct Lfs {
-    sha256: Option<String>,
-    oid: Option<String>,
-    size: Option<u64>,
-}
-
 impl Remote {
     pub(super) fn subject(&self, file: Option<&str>) -> Subject {
         Subject {
@@ -83,12 +60,9 @@ impl Remote {
 /// Asks for the description of a revision.
 pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) -> Result<Remote> {
     let revision = revision.unwrap_or("main");
-    let url =
-        client.url(&format!("/api/models/{repo}/revision/{}?blobs=true", escape_part(revision)));
     let subject =
         Subject { repo: repo.to_string(), revision: Some(revision.to_owned()), file: None };
-    let response = client.send(&Request::get(&url).about(&subject))?;
-    let info: Info = response.json()?;
+    let (url, info) = listing(client, repo, revision, &subject)?;
     let bad = |problem: String| HubError::BadAnswer { url: url.clone(), problem };
     let commit = info
         .sha
@@ -117,11 +91,7 @@ pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) ->
 
 /// The file where the description has its size and hash.
 fn known(sibling: &Sibling) -> Option<RemoteFile> {
-    let (etag, size_bytes) = match &sibling.lfs {
-        Some(lfs) => (lfs.sha256.clone().or_else(|| lfs.oid.clone())?, lfs.size.or(sibling.size)?),
-        None => (sibling.blob_id.clone()?, sibling.size?),
-    };
-    RemoteFile::new(sibling.rfilename.clone(), size_bytes, &etag)
+    RemoteFile::new(sibling.rfilename.clone(), sibling.size_bytes()?, sibling.hash()?)
 }
 
 impl RemoteFile {

@@ -17,26 +17,6 @@ const FILES_PER_QUESTION: usize = 256;
 const CONFLICT: u16 = 409;
 
 #[derive(Deserialize)]
-struct Listing {
-    #[serde(default)]
-    siblings: Vec<Sibling>,
-}
-
-#[derive(Deserialize)]
-struct Sibling {
-    rfilename: String,
-    #[serde(rename = "blobId")]
-    blob_id: Option<String>,
-    lfs: Option<Lfs>,
-}
-
-#[derive(Deserialize)]
-struct Lfs {
-    sha256: Option<String>,
-    oid: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Answers {
     files: Vec<Answer>,
 }
@@ -85,15 +65,12 @@ pub(super) fn listing(
     request: &PushRequest,
     subject: &Subject,
 ) -> Result<BTreeMap<String, String>> {
-    let branch = escape_part(&request.branch);
-    let url = client.url(&format!("/api/models/{}/revision/{branch}?blobs=true", request.repo));
-    let listing: Listing = client.send(&Request::get(url).about(subject))?.json()?;
-    let hash = |sibling: &Sibling| match &sibling.lfs {
-        Some(lfs) => lfs.sha256.clone().or_else(|| lfs.oid.clone()),
-        None => sibling.blob_id.clone(),
-    };
-    let files = listing.siblings.into_iter();
-    Ok(files.map(|file| (file.rfilename.clone(), hash(&file).unwrap_or_default())).collect())
+    let (_, listing) = crate::listing::listing(client, &request.repo, &request.branch, subject)?;
+    let named = listing.siblings.into_iter().map(|file| {
+        let hash = file.hash().unwrap_or_default().to_owned();
+        (file.rfilename, hash)
+    });
+    Ok(named.collect())
 }
 
 /// Makes the repository and the branch, as far as they are missing.

@@ -1,0 +1,62 @@
+//! What the hub lists of a repository: the commit that a revision is, and its files. None of it is
+//! checked here.
+
+use serde::Deserialize;
+
+use crate::http::{Client, Request, Subject, escape_part};
+use crate::{RepoId, Result};
+
+/// A revision of a repository.
+#[derive(Deserialize)]
+pub(crate) struct Listing {
+    /// Its commit.
+    pub sha: Option<String>,
+    #[serde(default)]
+    pub siblings: Vec<Sibling>,
+}
+
+/// A file of it.
+#[derive(Deserialize)]
+pub(crate) struct Sibling {
+    /// Path in the repository.
+    pub rfilename: String,
+    size: Option<u64>,
+    #[serde(rename = "blobId")]
+    blob_id: Option<String>,
+    lfs: Option<Lfs>,
+}
+
+#[derive(Deserialize)]
+struct Lfs {
+    sha256: Option<String>,
+    oid: Option<String>,
+    size: Option<u64>,
+}
+
+impl Sibling {
+    /// What the hub knows the content by: SHA-256 of a large file, git's hash of any other.
+    pub(crate) fn hash(&self) -> Option<&str> {
+        match &self.lfs {
+            Some(lfs) => lfs.sha256.as_deref().or(lfs.oid.as_deref()),
+            None => self.blob_id.as_deref(),
+        }
+    }
+
+    /// The size of the content.
+    pub(crate) fn size_bytes(&self) -> Option<u64> {
+        self.lfs.as_ref().and_then(|lfs| lfs.size).or(self.size)
+    }
+}
+
+/// Asks for the files of a revision; also gives the address asked.
+pub(crate) fn listing(
+    client: &Client,
+    repo: &RepoId,
+    revision: &str,
+    subject: &Subject,
+) -> Result<(String, Listing)> {
+    let revision = escape_part(revision);
+    let url = client.url(&format!("/api/models/{repo}/revision/{revision}?blobs=true"));
+    let listing = client.send(&Request::get(&url).about(subject))?.json()?;
+    Ok((url, listing))
+}
