@@ -1,7 +1,7 @@
 //! What `run` and `chat` share: how the model answers.
 
 use clap::{Args, ValueEnum};
-use mlxk_hub::Overrides;
+use mlxk_hub::{Overrides, prefer};
 
 use super::{EngineArgs, SamplingArgs};
 use crate::config::Config;
@@ -55,20 +55,14 @@ impl AnswerArgs {
         let Overrides { system, parameters } = overrides;
         let mut args = self.clone();
         args.system = args.system.or(system);
-        args.max_tokens = args.max_tokens.or(parameters.max_tokens);
         if args.stop.is_empty() {
             args.stop = parameters.stop;
         }
-        args.engine.ctx = args.engine.ctx.or(parameters.ctx);
         args.engine.threads = args.engine.threads.or(config.threads());
-        let sampling = &mut args.sampling;
-        sampling.temperature = sampling.temperature.or(parameters.temperature);
-        sampling.top_k = sampling.top_k.or(parameters.top_k);
-        sampling.top_p = sampling.top_p.or(parameters.top_p);
-        sampling.min_p = sampling.min_p.or(parameters.min_p);
-        sampling.repetition_penalty = sampling.repetition_penalty.or(parameters.repetition_penalty);
-        sampling.repeat_last_n = sampling.repeat_last_n.or(parameters.repeat_last_n);
-        sampling.seed = sampling.seed.or(parameters.seed);
+        prefer!(args => args, parameters; max_tokens);
+        prefer!(args.engine => args.engine, parameters; ctx);
+        prefer!(args.sampling => args.sampling, parameters;
+            temperature top_k top_p min_p repetition_penalty repeat_last_n seed);
         args
     }
 }

@@ -25,6 +25,16 @@ use crate::{HubError, Locations, RepoId, Result};
 pub(crate) use copy::dependents;
 pub use copy::{Copied, copy};
 
+/// Sets the named fields to those of the first struct, or of the second where the first has `None`.
+/// What a flag or a request says comes before a model's own settings, those before the user's, and
+/// the structs are not the same.
+#[macro_export]
+macro_rules! prefer {
+    ($target:expr => $first:expr, $second:expr; $($field:ident)+) => {
+        $($target.$field = $first.$field.or($second.$field);)+
+    };
+}
+
 /// What a derived model does in another way than the one that it stands for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
@@ -146,15 +156,8 @@ impl Overrides {
     pub fn fill(&mut self, other: Self) {
         self.system = self.system.take().or(other.system);
         let (own, other) = (&mut self.parameters, other.parameters);
-        own.temperature = own.temperature.or(other.temperature);
-        own.top_k = own.top_k.or(other.top_k);
-        own.top_p = own.top_p.or(other.top_p);
-        own.min_p = own.min_p.or(other.min_p);
-        own.repetition_penalty = own.repetition_penalty.or(other.repetition_penalty);
-        own.repeat_last_n = own.repeat_last_n.or(other.repeat_last_n);
-        own.seed = own.seed.or(other.seed);
-        own.max_tokens = own.max_tokens.or(other.max_tokens);
-        own.ctx = own.ctx.or(other.ctx);
+        prefer!(own => own, other;
+            temperature top_k top_p min_p repetition_penalty repeat_last_n seed max_tokens ctx);
         if own.stop.is_empty() {
             own.stop = other.stop;
         }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use anyhow::Context as _;
 use mlxk_engine::{Engine, EngineError, Generation, Message, PromptInput, Request};
+use mlxk_hub::prefer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -158,13 +159,8 @@ fn submit(
     let mut request = shared.clone();
     request.prompt = input(engine, args, job.system.clone(), job.messages.clone());
     let own = &job.settings;
-    let sampling = &mut request.sampling;
-    sampling.temperature = own.temperature.or(sampling.temperature);
-    sampling.top_k = own.top_k.or(sampling.top_k);
-    sampling.top_p = own.top_p.or(sampling.top_p);
-    sampling.min_p = own.min_p.or(sampling.min_p);
-    sampling.seed = own.seed.or(sampling.seed);
-    request.max_tokens = own.max_tokens.or(request.max_tokens);
+    prefer!(request.sampling => own, request.sampling; temperature top_k top_p min_p seed);
+    prefer!(request => own, request; max_tokens);
     if let Some(stop) = &own.stop {
         request.stop.clone_from(stop);
     }
