@@ -1,12 +1,15 @@
 //! Uploads: new repositories and branches, large files by LFS (whole or in parts), commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path};
-use axum::http::{HeaderMap, Method, Response, Uri};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Response};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse;
 use axum::routing::{post, put};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -30,41 +33,87 @@ pub(crate) struct Uploads {
     pub(crate) received: u64,
 }
 
-type Names = Path<(String, String)>;
-type NamesAt = Path<(String, String, String)>;
-
 /// The routes of the hub itself.
 pub(crate) fn router(state: &Arc<State>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/api/repos/create", post(create))
         .route("/api/models/{org}/{name}/branch/{branch}", post(branch))
         .route("/api/models/{org}/{name}/preupload/{branch}", post(preupload))
         .route("/api/models/{org}/{name}/commit/{branch}", post(commit))
         .route("/{org}/{name}/info/lfs/objects/batch", post(batch))
-        .route("/verify/{oid}", post(verify))
-        .layer(DefaultBodyLimit::disable())
-        .with_state(Arc::clone(state))
+        .route("/verify/{oid}", post(verify));
+    noticed(routes, state, false)
 }
 
 /// The routes of the store for contents.
 pub(crate) fn store_router(state: &Arc<State>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/upload/{oid}", put(whole))
         .route("/part/{oid}/{number}", put(part))
-        .route("/complete/{oid}", post(complete))
+        .route("/complete/{oid}", post(complete));
+    noticed(routes, state, true)
+}
+
+/// Every request is written down first, and may meet a fault.
+fn noticed(routes: Router<Arc<State>>, state: &Arc<State>, on_cdn: bool) -> Router {
+    let notice = move |axum::extract::State(state): Shared, request: Request, next: Next| async move {
+        state.log(request.method(), request.uri(), request.headers(), on_cdn);
+        let path = request.uri().path();
+        let place = match () {
+            () if path.contains("/commit/") => Some("commit"),
+            () if path.starts_with("/upload/") || path.starts_with("/part/") => Some("upload"),
+            () => None,
+        };
+        let fault = place.and_then(|place| state.next_fault(place));
+        match fault.and_then(|fault| fault.answer(path)) {
+            Some(answer) => answer.into_response(),
+            None => next.run(request).await,
+        }
+    };
+    routes
+        .layer(from_fn_with_state(Arc::clone(state), notice))
         .layer(DefaultBodyLimit::disable())
         .with_state(Arc::clone(state))
 }
 
-/// The token that was sent; an error where there is none.
-#[expect(clippy::result_large_err, reason = "the error is the answer")]
-fn token(headers: &HeaderMap) -> Result<String, Response<Body>> {
-    let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let token = sent.and_then(|value| value.strip_prefix("Bearer "));
-    match token {
-        None => Err(error(401, "", "Invalid username or password.")),
-        Some("read-only") => Err(error(403, "", "You don't have the rights to write")),
-        Some(token) => Ok(token.to_owned()),
+/// The token that was sent.
+struct Token(String);
+
+impl<S: Sync> FromRequestParts<S> for Token {
+    type Rejection = Response<Body>;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let sent = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+        match sent.and_then(|value| value.strip_prefix("Bearer ")) {
+            None => Err(error(401, "", "Invalid username or password.")),
+            Some("read-only") => Err(error(403, "", "You don't have the rights to write")),
+            Some(token) => Ok(Self(token.to_owned())),
+        }
+    }
+}
+
+/// The repository that a request is to change, and may.
+struct Target {
+    id: String,
+    repo: Repo,
+    /// Empty where the address names none.
+    branch: String,
+}
+
+impl FromRequestParts<Arc<State>> for Target {
+    type Rejection = Response<Body>;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<State>,
+    ) -> Result<Self, Self::Rejection> {
+        Token::from_request_parts(parts, state).await?;
+        let words = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
+        let Path(mut words) = words.map_err(IntoResponse::into_response)?;
+        let mut word = |name| words.remove(name).unwrap_or_default();
+        let id = format!("{}/{}", word("org"), word("name").trim_end_matches(".git"));
+        let repo = allowed(state, &id, &parts.headers, true)?;
+        Ok(Self { id, repo, branch: word("branch") })
     }
 }
 
@@ -74,16 +123,9 @@ fn parsed(body: &Bytes) -> Value {
 
 async fn create(
     axum::extract::State(state): Shared,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    Token(token): Token,
     body: Bytes,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, false);
-    let token = match token(&headers) {
-        Ok(token) => token,
-        Err(refused) => return refused,
-    };
     let body = parsed(&body);
     let name = body["name"].as_str().unwrap_or_default();
     // As the older form of the request has it, the name may hold the organization.
@@ -104,17 +146,8 @@ async fn create(
 
 async fn branch(
     axum::extract::State(state): Shared,
-    Path((org, name, branch)): NamesAt,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    Target { id, branch, .. }: Target,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, false);
-    let id = format!("{org}/{name}");
-    let checked = token(&headers).and_then(|_| allowed(&state, &id, &headers, true));
-    if let Err(refused) = checked {
-        return refused;
-    }
     let mut inner = state.lock();
     let Some(repo) = inner.repos.get_mut(&id) else { return error(404, "RepoNotFound", "gone") };
     if repo.refs.contains_key(&branch) {
@@ -125,20 +158,7 @@ async fn branch(
     answer(&json!({"success": true}))
 }
 
-async fn preupload(
-    axum::extract::State(state): Shared,
-    Path((org, name, branch)): NamesAt,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    state.log(&method, &uri, &headers, false);
-    let id = format!("{org}/{name}");
-    let repo = match token(&headers).and_then(|_| allowed(&state, &id, &headers, true)) {
-        Ok(repo) => repo,
-        Err(refused) => return refused,
-    };
+async fn preupload(Target { repo, branch, .. }: Target, body: Bytes) -> Response<Body> {
     if !repo.refs.contains_key(&branch) {
         return error(404, "RevisionNotFound", &format!("Invalid rev id: {branch}"));
     }
@@ -161,17 +181,10 @@ fn is_lfs(path: &str) -> bool {
 
 async fn batch(
     axum::extract::State(state): Shared,
-    Path((org, name)): Names,
-    method: Method,
-    uri: Uri,
+    _target: Target,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, false);
-    let id = format!("{org}/{}", name.trim_end_matches(".git"));
-    if let Err(refused) = token(&headers).and_then(|_| allowed(&state, &id, &headers, true)) {
-        return refused;
-    }
     let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
     let inner = state.lock();
     let objects = parsed(&body)["objects"].as_array().cloned().unwrap_or_default();
@@ -207,15 +220,8 @@ async fn batch(
 async fn whole(
     axum::extract::State(state): Shared,
     Path(oid): Path<String>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, true);
-    if let Some(answer) = state.next_fault("upload").and_then(|fault| fault.answer(uri.path())) {
-        return answer;
-    }
     let mut inner = state.lock();
     inner.uploads.received += body.len() as u64;
     if sha256(&body) != oid {
@@ -228,15 +234,8 @@ async fn whole(
 async fn part(
     axum::extract::State(state): Shared,
     Path((oid, number)): Path<(String, u64)>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, true);
-    if let Some(answer) = state.next_fault("upload").and_then(|fault| fault.answer(uri.path())) {
-        return answer;
-    }
     let mut inner = state.lock();
     inner.uploads.received += body.len() as u64;
     let etag = format!("\"{}\"", &sha256(&body)[..32]);
@@ -247,12 +246,8 @@ async fn part(
 async fn complete(
     axum::extract::State(state): Shared,
     Path(oid): Path<String>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, true);
     let listed = parsed(&body)["parts"].as_array().cloned().unwrap_or_default();
     let mut inner = state.lock();
     let parts = inner.uploads.parts.get(&oid).cloned().unwrap_or_default();
@@ -273,35 +268,17 @@ async fn complete(
 
 async fn verify(
     axum::extract::State(state): Shared,
+    _token: Token,
     Path(oid): Path<String>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, false);
-    if let Err(refused) = token(&headers) {
-        return refused;
-    }
     if state.lock().has(&oid) { answer(&json!({})) } else { error(404, "", "No such object") }
 }
 
 async fn commit(
     axum::extract::State(state): Shared,
-    Path((org, name, branch)): NamesAt,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    Target { id, repo, branch }: Target,
     body: Bytes,
 ) -> Response<Body> {
-    state.log(&method, &uri, &headers, false);
-    if let Some(answer) = state.next_fault("commit").and_then(|fault| fault.answer(uri.path())) {
-        return answer;
-    }
-    let id = format!("{org}/{name}");
-    let repo = match token(&headers).and_then(|_| allowed(&state, &id, &headers, true)) {
-        Ok(repo) => repo,
-        Err(refused) => return refused,
-    };
     let Some(parent) = repo.refs.get(&branch) else {
         return error(404, "RevisionNotFound", &format!("Invalid rev id: {branch}"));
     };
