@@ -17,7 +17,7 @@ pub(crate) enum Stopped {
     /// It cannot be read.
     Read(io::Error),
     /// Whoever got the pieces wanted no more.
-    By(HubError),
+    By(Box<HubError>),
 }
 
 impl Stopped {
@@ -25,7 +25,7 @@ impl Stopped {
     pub(crate) fn during(action: &'static str) -> impl Fn(Self) -> HubError {
         move |stopped| match stopped {
             Self::Read(source) => HubError::Io { action, source },
-            Self::By(error) => error,
+            Self::By(error) => *error,
         }
     }
 }
@@ -42,7 +42,7 @@ pub(crate) fn pieces(
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(count) => each(&buffer[..count]).map_err(Stopped::By)?,
+            Ok(count) => each(&buffer[..count]).map_err(|error| Stopped::By(Box::new(error)))?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(Stopped::Read(error)),
         }
@@ -51,10 +51,7 @@ pub(crate) fn pieces(
 
 /// SHA-256 of all that `reader` gives, in hexadecimal. `advance` learns how many bytes were read so
 /// far, and may end it.
-pub(crate) fn sha256(
-    reader: &mut dyn Read,
-    advance: &mut Advance<'_>,
-) -> Result<String, Stopped> {
+pub(crate) fn sha256(reader: &mut dyn Read, advance: &mut Advance<'_>) -> Result<String, Stopped> {
     let mut hash = Sha256::new();
     feed(reader, &mut |piece| hash.update(piece), advance)?;
     Ok(hex(&hash.finalize()))
@@ -127,6 +124,7 @@ mod tests {
     /// `printf abc | git hash-object --stdin`
     const GIT_ABC: &str = "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f";
 
+    #[expect(clippy::unnecessary_wraps, reason = "the form of an `Advance`")]
     fn on(_: u64) -> Result<()> {
         Ok(())
     }
@@ -152,7 +150,7 @@ mod tests {
         assert_eq!(told, [PIECE_BYTES as u64, content.len() as u64]);
         let stop = &mut |_| Err(HubError::Cancelled);
         let stopped = sha256(&mut &content[..], stop).unwrap_err();
-        assert!(matches!(stopped, Stopped::By(HubError::Cancelled)));
+        assert!(matches!(Stopped::during("read")(stopped), HubError::Cancelled));
     }
 
     #[test]

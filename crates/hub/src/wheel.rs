@@ -104,7 +104,7 @@ impl Wheel {
         });
         read.map_err(|stopped| match stopped {
             Stopped::Read(error) => bad(format!("is damaged at `{}`: {error}", self.member)),
-            Stopped::By(error) => error,
+            Stopped::By(error) => *error,
         })?;
         if done != self.size_bytes {
             return Err(bad(format!("does not hold as much of `{}` as it says", self.member)));

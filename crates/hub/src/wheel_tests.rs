@@ -1,5 +1,6 @@
 use super::*;
 use crate::Quiet;
+use crate::hash::sha256_of as sha256_hex;
 use crate::testing::{WheelFile, write_wheel};
 
 const MODEL: &[u8] = b"GGUF and then some";

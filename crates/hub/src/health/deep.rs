@@ -106,6 +106,6 @@ fn read(job: &Job, advance: &mut Advance<'_>) -> Result<std::io::Result<String>>
     match hash {
         Ok(hash) => Ok(Ok(hash)),
         Err(Stopped::Read(error)) => Ok(Err(error)),
-        Err(Stopped::By(error)) => Err(error),
+        Err(Stopped::By(error)) => Err(*error),
     }
 }
