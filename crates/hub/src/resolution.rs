@@ -25,6 +25,8 @@ pub enum Kind {
     Workspace,
     /// A folder given by its path.
     Folder,
+    /// Nowhere: a derived name whose model is not on this machine; the path is that of its file.
+    Missing,
 }
 
 /// A model on this machine.
@@ -42,7 +44,7 @@ pub struct Resolved {
     pub changed: bool,
     /// The model that a derived name stands for.
     pub base: Option<String>,
-    /// What a derived model does in another way.
+    /// What a derived model does in another way, or what an imported one brought along.
     pub overrides: Overrides,
 }
 
@@ -197,22 +199,29 @@ impl Resolved {
         }
     }
 
-    pub(crate) fn imported(model: &StoredModel) -> Self {
-        Self {
-            kind: Kind::Imported,
-            path: model.path.clone(),
-            name: model.name.clone(),
-            revision: None,
-            changed: false,
-            base: None,
-            overrides: Overrides::default(),
-        }
+    /// An imported model, with the settings that it brought along.
+    pub(crate) fn imported(model: &StoredModel) -> Result<Self> {
+        let overrides = crate::derived::read_settings(&model.path)?;
+        Ok(Self { overrides, ..Self::stored(model) })
+    }
+
+    /// An imported model to be looked at.
+    pub(crate) fn stored(model: &StoredModel) -> Self {
+        let kind = Kind::Imported;
+        Self { kind, ..Self::folder(model.name.clone(), model.path.clone()) }
     }
 
     /// The same model under a derived name, with what that says.
     #[must_use]
     pub fn derived(self, derived: Derived) -> Self {
-        let base = Some(self.name);
-        Self { name: derived.name, base, overrides: derived.overrides, changed: false, ..self }
+        let (base, mut overrides) = (Some(self.name), derived.overrides);
+        overrides.fill(self.overrides);
+        Self { name: derived.name, base, overrides, changed: false, ..self }
+    }
+
+    /// A derived name whose model is not on this machine.
+    pub(crate) fn missing(derived: Derived) -> Self {
+        let nothing = Self::folder(derived.from.clone(), derived.path.clone());
+        Self { kind: Kind::Missing, ..nothing }.derived(derived)
     }
 }

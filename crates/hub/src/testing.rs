@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -106,6 +107,32 @@ impl Fixture {
         fs_err::write(folder.join("config.json"), r#"{"model_type":"llama"}"#).unwrap();
         origin(source).write(&folder).unwrap();
         folder
+    }
+
+    /// A model in Ollama's own store, one blob per layer; gives the first one's path.
+    pub(crate) fn ollama(&self, path: &str, layers: &[(&str, &[u8])]) -> PathBuf {
+        let root = &self.locations.ollama_models[0];
+        let (manifest, blobs) = (root.join("manifests").join(path), root.join("blobs"));
+        fs_err::create_dir_all(manifest.parent().unwrap()).unwrap();
+        fs_err::create_dir_all(&blobs).unwrap();
+        let blob = |bytes| format!("sha256-{}", crate::hash::sha256_of(bytes));
+        let list: Vec<_> = layers
+            .iter()
+            .map(|(kind, bytes)| {
+                let name = blob(bytes);
+                fs_err::write(blobs.join(&name), bytes).unwrap();
+                let kind = format!("application/vnd.ollama.image.{kind}");
+                json!({"mediaType": kind, "digest": name.replace('-', ":"), "size": bytes.len()})
+            })
+            .collect();
+        let text = json!({"schemaVersion": 2, "config": {}, "layers": list}).to_string();
+        fs_err::write(manifest, text).unwrap();
+        blobs.join(blob(layers[0].1))
+    }
+
+    /// A model of one file in Ollama's own store.
+    pub(crate) fn ollama_model(&self, name: &str, tag: &str, gguf: &[u8]) {
+        self.ollama(&format!("registry.ollama.ai/library/{name}/{tag}"), &[("model", gguf)]);
     }
 
     /// Names of everything in the store's folder, sorted.

@@ -1,6 +1,7 @@
 //! What `run` and `chat` share: how the model answers.
 
 use clap::{Args, ValueEnum};
+use mlxk_engine::Message;
 use mlxk_hub::{Overrides, prefer};
 
 use super::{EngineArgs, SamplingArgs};
@@ -40,6 +41,10 @@ pub(crate) struct AnswerArgs {
     #[arg(short, long)]
     pub verbose: bool,
 
+    /// What was said before, as the model has it.
+    #[arg(skip)]
+    pub messages: Vec<Message>,
+
     #[command(flatten)]
     pub sampling: SamplingArgs,
 
@@ -52,9 +57,12 @@ impl AnswerArgs {
     /// user's.
     pub(crate) fn filled(&self, mut overrides: Overrides, config: &Config) -> Self {
         overrides.fill(config.overrides());
-        let Overrides { system, parameters } = overrides;
+        let Overrides { system, parameters, messages, .. } = overrides;
         let mut args = self.clone();
-        args.system = args.system.or(system);
+        // An empty one stands for none, whatever the model that a derived one builds on has.
+        args.system = args.system.or(system).filter(|text| !text.is_empty());
+        args.messages
+            .extend(messages.into_iter().map(|turn| Message::new(&turn.role, turn.content)));
         if args.stop.is_empty() {
             args.stop = parameters.stop;
         }

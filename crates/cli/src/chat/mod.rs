@@ -33,6 +33,8 @@ struct Chat<'a> {
     places: Places,
     args: AnswerArgs,
     messages: Vec<Message>,
+    /// How many of them the model itself begins with.
+    begun: usize,
     /// Tokens that the conversation holds, as far as the last answer told.
     used_tokens: usize,
     /// Whether a nearly full context was spoken of.
@@ -67,7 +69,8 @@ pub(crate) fn start(
         context,
         places,
         args: args.clone(),
-        messages: Vec::new(),
+        messages: args.messages.clone(),
+        begun: args.messages.len(),
         used_tokens: 0,
         warned: false,
     };
@@ -77,6 +80,12 @@ pub(crate) fn start(
             "Chat with {model} · {} tokens of context · /help for help",
             engine.context()
         ));
+        if chat.begun > 0 {
+            context.printer.note(format_args!(
+                "It begins with {} messages of the model's own; /history shows them",
+                chat.begun
+            ));
+        }
     }
     if let Some(first) = first {
         chat.say(&first)?;
@@ -133,7 +142,8 @@ impl Chat<'_> {
     }
 
     fn clear(&mut self) {
-        self.messages.clear();
+        self.messages.clone_from(&self.args.messages);
+        self.begun = self.messages.len();
         (self.used_tokens, self.warned) = (0, false);
         self.note("The conversation starts anew");
     }
@@ -178,7 +188,7 @@ impl Chat<'_> {
         let path = store::path(&self.places.chats, name);
         match store::load(&path) {
             Ok(saved) => {
-                self.messages = saved.messages;
+                (self.messages, self.begun) = (saved.messages, 0);
                 self.args.system = saved.system;
                 (self.used_tokens, self.warned) = (0, false);
                 self.note(format_args!("Loaded {} messages", self.messages.len()));
@@ -190,8 +200,14 @@ impl Chat<'_> {
         }
     }
 
+    /// The last thing that the user said.
+    fn last_question(&self) -> Option<usize> {
+        let last = self.messages.iter().rposition(|message| message.role == "user");
+        last.filter(|last| *last >= self.begun)
+    }
+
     fn undo(&mut self) {
-        let Some(last) = self.messages.iter().rposition(|message| message.role == "user") else {
+        let Some(last) = self.last_question() else {
             return self.note("There is nothing to take back");
         };
         self.messages.truncate(last);
@@ -200,7 +216,7 @@ impl Chat<'_> {
     }
 
     fn retry(&mut self) -> anyhow::Result<()> {
-        let Some(last) = self.messages.iter().rposition(|message| message.role == "user") else {
+        let Some(last) = self.last_question() else {
             self.note("There is nothing to answer yet");
             return Ok(());
         };

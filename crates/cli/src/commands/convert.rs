@@ -18,7 +18,7 @@ use crate::printer::Progress;
 use crate::{Context, format, interrupt, json, local, look};
 
 /// Files of the source that are about the source alone.
-const NOT_COPIED: [&str; 2] = ["config.json", "mlxk-origin.json"];
+const NOT_COPIED: [&str; 3] = ["config.json", "mlxk-origin.json", "mlxk-settings.toml"];
 
 /// What was made.
 struct Made {

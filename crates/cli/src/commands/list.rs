@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
     }
     let total = models.len();
     if !args.all && args.framework.is_none() {
-        models.retain(ModelInfo::is_usable);
+        models.retain(|model| model.is_usable() || model.kind == Kind::Missing);
     }
     let hidden = total - models.len();
     if total == 0 {
@@ -147,6 +147,7 @@ fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
 fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
     let clean = model.workspace.as_ref().and_then(|(_, check)| check.clean);
     let source = match (model.kind, clean) {
+        (Kind::Missing, _) => "name?",
         _ if model.base.is_some() => "name",
         (Kind::HfCache, _) => "cache",
         (Kind::Imported, _) => "import",
@@ -161,7 +162,10 @@ fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
     let mut cells = vec![
         model.name.clone(),
         hash.map_or_else(|| "-".to_owned(), short),
-        format::compact_size(model.size_bytes),
+        match model.kind {
+            Kind::Missing => "-".to_owned(),
+            _ => format::compact_size(model.size_bytes),
+        },
         model.modified.map_or_else(|| "-".to_owned(), format::age),
         source.to_owned(),
     ];
@@ -173,7 +177,10 @@ fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
         };
         cells.extend([mark.to_owned(), model.framework.as_str().to_owned()]);
     }
-    cells.push(type_label(model));
+    cells.push(match model.kind {
+        Kind::Missing => "-".to_owned(),
+        _ => type_label(model),
+    });
     let runs = model.runtime.runs();
     match (args.health, args.verbose) {
         (true, true) => {

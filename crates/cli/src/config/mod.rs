@@ -164,6 +164,7 @@ impl Config {
                 ctx: self.count("defaults.ctx"),
                 ..Parameters::default()
             },
+            ..Overrides::default()
         }
     }
 }

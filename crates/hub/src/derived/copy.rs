@@ -1,9 +1,8 @@
 //! `cp`: a second name for a model.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{File, Parameters, derived, derived_names, path_of};
+use super::{File, Overrides, derived, derived_names, path_of};
 use crate::cache::folders;
 use crate::{
     Alias, HfCache, HubError, Kind, Locations, Matching, PairTable, Reference, RepoId, Resolved,
@@ -29,7 +28,7 @@ pub fn copy(
     pairs: &PairTable,
     locations: &Locations,
 ) -> Result<Copied> {
-    check_name(name, locations)?;
+    check_name(name, false, locations)?;
     let resolved = resolve(source, Matching::Substring, pairs, locations)?.local()?;
     let file = match source {
         Reference::Name { name: old, revision: None } if derived(old, locations)?.is_some() => {
@@ -38,18 +37,14 @@ pub fn copy(
             let path = path_of(&root, old).unwrap_or(root);
             File::read(&path)?
         }
-        _ => File {
-            from: reference_to(&resolved, source),
-            system: None,
-            parameters: Parameters::default(),
-        },
+        _ => File::new(reference_to(&resolved, source), Overrides::default()),
     };
-    let path = write(&file, name, locations)?;
+    let path = file.write(name, false, locations)?;
     Ok(Copied { source: resolved, name: name.to_owned(), path })
 }
 
 /// How the model is to be found again from anywhere.
-fn reference_to(resolved: &Resolved, source: &Reference) -> String {
+pub(super) fn reference_to(resolved: &Resolved, source: &Reference) -> String {
     let revision = match source {
         Reference::Name { revision, .. } | Reference::Repo { revision, .. } => revision.as_deref(),
         _ => None,
@@ -58,11 +53,13 @@ fn reference_to(resolved: &Resolved, source: &Reference) -> String {
         (Kind::HfCache, Some(revision)) => format!("{}@{revision}", resolved.name),
         (Kind::HfCache, None) if !resolved.name.contains('/') => format!("hf:{}", resolved.name),
         (Kind::HfCache | Kind::Imported, _) => resolved.name.clone(),
-        (Kind::Workspace | Kind::Folder, _) => resolved.path.display().to_string(),
+        // What stands for nothing was refused before.
+        (Kind::Workspace | Kind::Folder | Kind::Missing, _) => resolved.path.display().to_string(),
     }
 }
 
-fn check_name(name: &str, locations: &Locations) -> Result<()> {
+/// Whether `name` may be given to a derived model; `replace` where it may be one already.
+pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Result<()> {
     let bad = |problem: String, hint: &str| HubError::BadReference {
         reference: name.to_owned(),
         problem,
@@ -82,7 +79,8 @@ fn check_name(name: &str, locations: &Locations) -> Result<()> {
     if let Some(alias) = Alias::find(name) {
         return taken(format!("a built-in name: {}", alias.about));
     }
-    if derived_names(locations).iter().any(|other| is_it(other)) {
+    let is_other = |other: &String| is_it(other) && !(replace && other == name);
+    if derived_names(locations).iter().any(is_other) {
         return taken("a name made earlier".into());
     }
     let stored = folders(&locations.models_dir());
@@ -99,44 +97,6 @@ fn check_name(name: &str, locations: &Locations) -> Result<()> {
         Some(repo) => taken(format!("`{}`", repo.id)),
         None => Ok(()),
     }
-}
-
-/// Writes the file whole or not at all; a name that appeared meanwhile is not overwritten.
-fn write(file: &File, name: &str, locations: &Locations) -> Result<PathBuf> {
-    let failed = || HubError::io("write the settings of the model");
-    let root = locations.models_dir();
-    fs_err::create_dir_all(&root).map_err(failed())?;
-    let path = root.join(format!("{name}.toml"));
-    let text = toml::to_string(file).map_err(|error| HubError::BadDerived {
-        path: path.clone(),
-        line: None,
-        problem: error.to_string(),
-    })?;
-    let mut temporary =
-        tempfile::Builder::new().prefix(".deriving-").tempfile_in(&root).map_err(failed())?;
-    temporary.write_all(text.as_bytes()).map_err(failed())?;
-    temporary.as_file().sync_all().map_err(failed())?;
-    make_readable(temporary.path()).map_err(failed())?;
-    temporary.persist_noclobber(&path).map_err(|error| match error.error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            HubError::NameTaken { name: name.to_owned(), by: "a name made earlier".into() }
-        }
-        _ => HubError::Io { action: "write the settings of the model", source: error.error },
-    })?;
-    Ok(path)
-}
-
-/// Temporary files are their owner's alone; this one holds nothing secret.
-#[cfg(unix)]
-fn make_readable(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "only Unix can fail here")]
-fn make_readable(_path: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Used by the removal of a model: derived names that stand for it.

@@ -68,7 +68,7 @@ fn chains_are_followed_and_the_outermost_wins() {
     );
     let resolved = found(&fixture, "outer").unwrap();
     assert_eq!((resolved.name.as_str(), resolved.base.as_deref()), ("outer", Some("org/Base")));
-    let Overrides { system, parameters } = &resolved.overrides;
+    let Overrides { system, parameters, .. } = &resolved.overrides;
     assert_eq!(system.as_deref(), Some("Inner."));
     assert_eq!((parameters.temperature, parameters.top_k), (Some(0.1), Some(7)));
     assert_eq!((parameters.stop.as_slice(), parameters.ctx), (&["END".to_owned()][..], Some(512)));

@@ -12,18 +12,27 @@
 //!
 //! `from` is a reference as users type it, and may be such a name itself: what the outer one says
 //! wins. Unknown keys are refused, so that a typing error never passes for a setting.
+//!
+//! An imported model may bring such settings along: `mlxk-settings.toml` in its folder, without
+//! `from`.
 
 mod copy;
+mod create;
+mod file;
+mod parameters;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use self::file::File;
 use crate::{HubError, Locations, RepoId, Result};
 
 pub(crate) use copy::dependents;
 pub use copy::{Copied, copy};
+pub use create::{Created, base_of, create, derived_modelfile, modelfile_of};
+pub(crate) use file::{SETTINGS_FILE, read_settings, write_settings};
+pub use parameters::{OLLAMA_PARAMETERS, ParameterError, Parameters};
 
 /// Sets the named fields to those of the first struct, or of the second where the first has `None`.
 /// What a flag or a request says comes before a model's own settings, those before the user's, and
@@ -35,49 +44,32 @@ macro_rules! prefer {
     };
 }
 
-/// What a derived model does in another way than the one that it stands for.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a model does in another way than the one that it stands for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Overrides {
-    /// Instructions that precede the conversation.
+    /// Instructions that precede the conversation; empty for none, whatever the other one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// Under which terms it may be used, each a text of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub license: Vec<String>,
+    /// What was said before a conversation begins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Turn>,
     /// How it answers.
+    #[serde(skip_serializing_if = "Parameters::is_empty")]
     pub parameters: Parameters,
 }
 
-/// How a model answers, as far as something is said about it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Parameters {
-    /// How freely tokens are drawn.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f32>,
-    /// Draw from this many tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_k: Option<usize>,
-    /// Draw from tokens that together have this probability.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f32>,
-    /// Drop tokens less probable than this share of the best one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_p: Option<f32>,
-    /// Divide the logits of tokens that occurred by this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repetition_penalty: Option<f32>,
-    /// How many tokens the penalty looks back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat_last_n: Option<i64>,
-    /// The same seed gives the same answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// End an answer after this many tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<usize>,
-    /// Tokens of prompt and answer together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ctx: Option<usize>,
-    /// End an answer before these texts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub stop: Vec<String>,
+/// Something that was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// By whom: `system`, `user` or `assistant`.
+    pub role: String,
+    /// The words.
+    pub content: String,
 }
 
 /// A name that stands for another model, its chain followed to the end.
@@ -93,35 +85,23 @@ pub struct Derived {
     pub overrides: Overrides,
 }
 
-/// The file as it is written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    from: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    system: Option<String>,
-    #[serde(default, skip_serializing_if = "is_empty")]
-    parameters: Parameters,
-}
-
 const SUFFIX: &str = ".toml";
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The derived model called `name`; `None` where there is none.
 pub fn derived(name: &str, locations: &Locations) -> Result<Option<Derived>> {
     let root = locations.models_dir();
     let Some(path) = path_of(&root, name).filter(|path| path.is_file()) else { return Ok(None) };
     let mut file = File::read(&path)?;
-    let mut overrides = Overrides { system: file.system, parameters: file.parameters };
+    let mut overrides = file.overrides();
     let mut chain = vec![name.to_owned()];
     while let Some(next) = path_of(&root, &file.from).filter(|path| path.is_file()) {
         let is_cycle = chain.contains(&file.from);
-        chain.push(file.from);
+        chain.push(file.from.clone());
         if is_cycle {
             return Err(HubError::DerivedCycle { chain });
         }
         file = File::read(&next)?;
-        overrides.fill(Overrides { system: file.system, parameters: file.parameters });
+        overrides.fill(file.overrides());
     }
     Ok(Some(Derived { name: name.to_owned(), path, from: file.from, overrides }))
 }
@@ -147,40 +127,29 @@ fn is_name(name: &str) -> bool {
     RepoId::parse(name).is_ok_and(|id| id.org().is_none())
 }
 
-fn is_empty(parameters: &Parameters) -> bool {
-    *parameters == Parameters::default()
-}
-
 impl Overrides {
-    /// Takes from `other` what is not said here.
+    /// Whether nothing is different.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes from `other` what is not said here; licenses add up.
     pub fn fill(&mut self, other: Self) {
         self.system = self.system.take().or(other.system);
+        if self.messages.is_empty() {
+            self.messages = other.messages;
+        }
+        for text in other.license {
+            if !self.license.contains(&text) {
+                self.license.push(text);
+            }
+        }
         let (own, other) = (&mut self.parameters, other.parameters);
         prefer!(own => own, other;
             temperature top_k top_p min_p repetition_penalty repeat_last_n seed max_tokens ctx);
         if own.stop.is_empty() {
             own.stop = other.stop;
         }
-    }
-}
-
-impl File {
-    fn read(path: &Path) -> Result<Self> {
-        let bad = |line, problem| HubError::BadDerived { path: path.to_owned(), line, problem };
-        let too_large = path.metadata().is_ok_and(|metadata| metadata.len() > MAX_FILE_BYTES);
-        if too_large {
-            return Err(bad(None, "it is too large for a model's settings".into()));
-        }
-        let text = fs_err::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => bad(None, "it is no UTF-8 text".into()),
-            _ => HubError::Io { action: "read the settings of a model", source: error },
-        })?;
-        toml::from_str(&text).map_err(|error| {
-            let line = error
-                .span()
-                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            bad(line, error.message().trim().replace('\n', "; "))
-        })
     }
 }
 

@@ -4,6 +4,8 @@
 mod readme;
 mod runtime;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -110,6 +112,27 @@ const PROCESSORS: [&str; 3] =
 const MAX_README_BYTES: u64 = 64 << 10;
 pub(crate) const MAX_SETTINGS_BYTES: u64 = 32 << 20;
 
+/// Whether the checkpoint in `folder` has a chat template.
+pub fn has_chat_template(folder: &Path) -> bool {
+    template_in(&Inventory::read(folder))
+}
+
+fn template_in(files: &Inventory) -> bool {
+    let written = |name: &str| {
+        files.files.get(name).is_some_and(|file| file.size_bytes.is_some_and(|n| n > 0))
+    };
+    if written("chat_template.jinja") || written("chat_template.json") {
+        return true;
+    }
+    let text = files.text("tokenizer_config.json", MAX_SETTINGS_BYTES);
+    let settings = text.and_then(|text| serde_json::from_str::<Settings>(&text).ok());
+    settings.and_then(|settings| settings.chat_template).is_some_and(|template| match template {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        _ => false,
+    })
+}
+
 impl Evidence<'_> {
     pub(crate) fn detect(&self) -> Detected {
         let readme = self.files.text("README.md", MAX_README_BYTES);
@@ -184,21 +207,7 @@ impl Evidence<'_> {
     }
 
     fn has_template(&self) -> bool {
-        let written = |name: &str| {
-            self.files.files.get(name).is_some_and(|file| file.size_bytes.is_some_and(|n| n > 0))
-        };
-        if written("chat_template.jinja") || written("chat_template.json") {
-            return true;
-        }
-        let text = self.files.text("tokenizer_config.json", MAX_SETTINGS_BYTES);
-        let settings = text.and_then(|text| serde_json::from_str::<Settings>(&text).ok());
-        settings.and_then(|settings| settings.chat_template).is_some_and(
-            |template| match template {
-                Value::String(text) => !text.is_empty(),
-                Value::Array(list) => !list.is_empty(),
-                _ => false,
-            },
-        )
+        template_in(self.files)
     }
 
     fn processors(&self) -> Vec<Value> {

@@ -33,6 +33,11 @@ pub(crate) struct Checked {
 /// Checks the folder of a model; `thorough` reads all of the tokenizer too.
 pub(crate) fn check(model: &Resolved, files: &Inventory, thorough: bool) -> Checked {
     let mut findings = Vec::new();
+    if model.kind == Kind::Missing {
+        let base = model.base.clone().unwrap_or_default();
+        let report = Report::new(vec![Finding::error("", Problem::NoBase { base })], 0, model);
+        return Checked { report, weights: Weights::default(), config: Map::new() };
+    }
     if model.kind == Kind::HfCache && model.revision.is_none() {
         let report = Report::new(vec![Finding::error("", Problem::NoRevision)], 0, model);
         return Checked { report, weights: Weights::default(), config: Map::new() };

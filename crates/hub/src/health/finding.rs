@@ -33,6 +33,11 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
+    /// The model that a derived name stands for is not on this machine.
+    NoBase {
+        /// That model.
+        base: String,
+    },
     /// The repository has no revision with files.
     NoRevision,
     /// There is no `config.json`.
@@ -108,6 +113,7 @@ impl Problem {
     /// A word for programs.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::NoBase { .. } => "no_base",
             Self::NoRevision => "no_revision",
             Self::NoConfig | Self::NoWeights | Self::NoShards | Self::Missing => "missing",
             Self::SomeShards { .. } => "missing_shards",
@@ -157,6 +163,9 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = &self.file;
         match &self.problem {
+            Problem::NoBase { base } => {
+                write!(f, "`{base}`, which it stands for, is not on this machine")
+            }
             Problem::NoRevision => f.write_str("No revision of it has been downloaded"),
             Problem::NoWeights => f.write_str("There are no weights"),
             Problem::NoShards => write!(f, "None of the shards that `{file}` lists is here"),

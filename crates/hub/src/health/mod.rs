@@ -74,6 +74,10 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
         (_, Problem::Leftover) => Some("mlxk rm --unused".to_owned()),
         (_, Problem::NoIndex) => Some(rebuild()),
         _ if finding.severity == Severity::Note => None,
+        (Kind::Missing, _) => {
+            let base = model.base.as_deref()?;
+            Some(format!("mlxk pull {}", quoted(base)))
+        }
         (Kind::HfCache, Problem::NoRevision | Problem::NoConfig | Problem::NoWeights) => {
             Some(format!("mlxk pull {name}"))
         }

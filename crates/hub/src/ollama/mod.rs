@@ -1,6 +1,8 @@
 //! Ollama's own store, read and never written: `manifests/<host>/<namespace>/<name>/<tag>`, a list
 //! of layers each, and `blobs/sha256-<hex>`. The layer of a model is one GGUF file, which is
-//! imported like any other; what the other layers say about templates and parameters is left aside.
+//! imported like any other, and what other layers say about it comes along (see `layers`).
+
+mod layers;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use serde::Deserialize;
 use crate::hash::{self, Stopped};
 use crate::repo_id::is_name_char;
 use crate::{HubError, Locations, Reporter, Result};
+
+pub(crate) use layers::overrides;
 
 const HOST: &str = "registry.ollama.ai";
 const NAMESPACE: &str = "library";
@@ -28,6 +32,8 @@ pub(crate) struct OllamaModel {
     pub path: PathBuf,
     /// SHA-256 of that file in hexadecimal, as its name has it.
     pub sha256: String,
+    /// What else belongs to it: kind and file.
+    pub layers: Vec<(String, PathBuf)>,
 }
 
 #[derive(Deserialize)]
@@ -145,16 +151,27 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     let (Some(layer), None) = (models.next(), models.next()) else {
         return Err(unusable("it does not consist of one model file".into()));
     };
-    let sha256 = layer
-        .digest
-        .strip_prefix("sha256:")
-        .filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let Some(sha256) = sha256 else { return Err(no_manifest()) };
+    let Some(sha256) = digits(layer) else { return Err(no_manifest()) };
     let path = blobs.join(format!("sha256-{sha256}"));
     if !path.is_file() {
         return Err(unusable(format!("its file `{}` is missing", path.display())));
     }
-    Ok(OllamaModel { name: name.to_owned(), path, sha256: sha256.to_ascii_lowercase() })
+    let others = layers.iter().filter_map(|layer| {
+        let kind = layer.media_type.strip_prefix(LAYER).filter(|kind| *kind != "model")?;
+        Some((kind.to_owned(), blobs.join(format!("sha256-{}", digits(layer)?))))
+    });
+    Ok(OllamaModel {
+        name: name.to_owned(),
+        path,
+        sha256: sha256.to_ascii_lowercase(),
+        layers: others.collect(),
+    })
+}
+
+/// The hash that names a layer's file, in hexadecimal.
+fn digits(layer: &Layer) -> Option<&str> {
+    let hex = layer.digest.strip_prefix("sha256:")?;
+    (hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hex)
 }
 
 /// Reads the whole file, and makes sure that it is what its name promises.

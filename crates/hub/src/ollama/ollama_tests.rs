@@ -9,24 +9,8 @@ use crate::{
     import, resolve,
 };
 
-/// Puts a model into Ollama's store, one blob per layer, and returns the first one's path.
 fn ollama(fixture: &Fixture, path: &str, layers: &[(&str, &[u8])]) -> PathBuf {
-    let root = &fixture.locations.ollama_models[0];
-    let (manifest, blobs) = (root.join("manifests").join(path), root.join("blobs"));
-    fs_err::create_dir_all(manifest.parent().unwrap()).unwrap();
-    fs_err::create_dir_all(&blobs).unwrap();
-    let list: Vec<_> = layers
-        .iter()
-        .map(|(kind, bytes)| {
-            let hex = crate::hash::sha256_of(bytes);
-            fs_err::write(blobs.join(format!("sha256-{hex}")), bytes).unwrap();
-            let digest = format!("sha256:{hex}");
-            json!({"mediaType": format!("{LAYER}{kind}"), "digest": digest, "size": bytes.len()})
-        })
-        .collect();
-    let text = json!({"schemaVersion": 2, "config": {}, "layers": list}).to_string();
-    fs_err::write(manifest, text).unwrap();
-    blobs.join(format!("sha256-{}", crate::hash::sha256_of(layers[0].1)))
+    fixture.ollama(path, layers)
 }
 
 fn found(fixture: &Fixture, text: &str) -> Result<Resolution> {
@@ -47,14 +31,27 @@ fn imported(fixture: &Fixture, text: &str) -> Result<Resolved> {
 fn what_ollama_has_is_imported_once() {
     let fixture = Fixture::new();
     let gguf = tiny_gguf();
-    let layers: [(&str, &[u8]); 3] =
-        [("model", &gguf), ("template", b"{{ .Prompt }}"), ("params", b"{\"stop\": [\"x\"]}")];
+    let params = br#"{"stop": ["x"], "temperature": 0.5, "num_gpu": 9}"#;
+    let said = br#"[{"role": "user", "content": "Hi"}]"#;
+    let layers: [(&str, &[u8]); 6] = [
+        ("model", &gguf),
+        ("template", b"{{ .Prompt }}"),
+        ("params", params),
+        ("system", b"Be brief."),
+        ("messages", said),
+        ("license", b"MIT"),
+    ];
     let blob = ollama(&fixture, "registry.ollama.ai/library/tiny/1b", &layers);
     ollama(&fixture, "registry.ollama.ai/library/tiny/latest", &layers);
     let before = fs_err::read(&blob).unwrap();
     let model = imported(&fixture, "ollama:tiny:1b").unwrap();
     assert_eq!((model.name.as_str(), model.kind), ("tiny-1b", Kind::Imported));
     mlxk_format::Checkpoint::open(&model.path).unwrap();
+    let overrides = &model.overrides;
+    assert_eq!(overrides.system.as_deref(), Some("Be brief."));
+    assert_eq!(overrides.parameters.stop, ["x"]);
+    assert_eq!(overrides.parameters.temperature, Some(0.5));
+    assert_eq!((overrides.messages[0].content.as_str(), overrides.license.len()), ("Hi", 1));
     let origin = crate::Origin::read(&model.path).unwrap();
     assert_eq!(origin.source, "ollama:tiny:1b");
     assert_eq!(origin.sha256, Some(crate::hash::sha256_of(&gguf)));
@@ -127,6 +124,11 @@ fn what_cannot_be_imported_is_refused_with_its_reason() {
         ollama(&fixture, &path(name), &layers);
         let error = found(&fixture, &format!("ollama:{name}")).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
+    }
+    for (kind, content) in [("params", &b"[]"[..]), ("messages", b"{"), ("system", b"\xFF")] {
+        ollama(&fixture, &path("odd"), &[("model", &gguf), (kind, content)]);
+        let error = imported(&fixture, "ollama:odd").unwrap_err();
+        assert!(error.to_string().contains(&format!("its layer `{kind}`")), "{error}");
     }
     let blob = ollama(&fixture, &path("damaged"), &[("model", &gguf)]);
     let mut bytes = gguf.clone();

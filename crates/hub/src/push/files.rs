@@ -3,13 +3,13 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ignore::WalkBuilder;
-use ignore::overrides::OverrideBuilder;
 use crate::hash::{self, Stopped};
 use crate::{HubError, Result};
+use ignore::WalkBuilder;
+use ignore::overrides::OverrideBuilder;
 
 /// Never uploaded: other tools' records, and our own of this one machine.
-const LEFT_OUT: [&str; 11] = [
+const LEFT_OUT: [&str; 12] = [
     ".git",
     ".DS_Store",
     ".hfignore",
@@ -21,6 +21,7 @@ const LEFT_OUT: [&str; 11] = [
     ".hf_cache",
     ".mlxk_workspace.json",
     "mlxk-origin.json",
+    "mlxk-settings.toml",
 ];
 const READ: &str = "read a file to upload";
 /// How much of a file the hub wants to see before it says how to send it.

@@ -129,8 +129,8 @@ impl Building {
 /// Files that say how a copy came to be, and are not the model.
 fn is_bookkeeping(relative: &Path) -> bool {
     let first = relative.iter().next().map(|part| part.to_string_lossy()).unwrap_or_default();
-    [super::SENTINEL_FILE, crate::store::ORIGIN_FILE, ".git", ".cache", ".hf_cache"]
-        .contains(&first.as_ref())
+    let ours = [super::SENTINEL_FILE, crate::store::ORIGIN_FILE, crate::derived::SETTINGS_FILE];
+    ours.contains(&first.as_ref()) || [".git", ".cache", ".hf_cache"].contains(&first.as_ref())
 }
 
 /// Temporary folders are private; a workspace is like its neighbours.

@@ -12,7 +12,7 @@ fn model(fixture: &Fixture) -> Resolved {
     fs_err::create_dir(path.join("extra")).unwrap();
     fs_err::write(path.join("extra/a.txt"), "a").unwrap();
     let models = Store::new(&fixture.locations).models().unwrap();
-    Resolved::imported(&models[0])
+    Resolved::imported(&models[0]).unwrap()
 }
 
 #[test]

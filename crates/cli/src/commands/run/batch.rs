@@ -157,7 +157,8 @@ fn submit(
     job: &Job,
 ) -> anyhow::Result<Result<Generation, String>> {
     let mut request = shared.clone();
-    request.prompt = input(engine, args, job.system.clone(), job.messages.clone());
+    let messages = [&args.answer.messages[..], &job.messages].concat();
+    request.prompt = input(engine, args, job.system.clone(), messages);
     let own = &job.settings;
     prefer!(request.sampling => own, request.sampling; temperature top_k top_p min_p seed);
     prefer!(request => own, request; max_tokens);

@@ -101,7 +101,8 @@ fn answer(
     if let Some(path) = args.prompt_cache.as_ref().filter(|path| path.exists()) {
         engine.load_prompt_cache(path)?;
     }
-    let messages = vec![Message::new("user", prompt)];
+    let mut messages = args.answer.messages.clone();
+    messages.push(Message::new("user", prompt));
     let input = input(engine, args, args.answer.system.clone(), messages);
     let mut request = answer::request(engine, &args.answer, input)?;
     request.logprobs = args.logprobs;

@@ -1,0 +1,137 @@
+//! `create`: a name for a model that answers in another way.
+
+use std::path::{Path, PathBuf};
+
+use super::copy::{check_name, reference_to};
+use super::{File, Overrides, derived, path_of};
+use crate::modelfile::Modelfile;
+use crate::{
+    HubError, Locations, Matching, PairTable, Reference, Resolution, Resolved, Result, resolve,
+};
+
+/// A model that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Created {
+    /// The model that it builds on.
+    pub base: Resolved,
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Whether there was one of that name before.
+    pub replaced: bool,
+}
+
+/// The tag that Ollama adds where a name has none.
+const LATEST: &str = ":latest";
+
+/// Makes `name` a model that builds on the one that `from` means, which has to be on this machine.
+/// A derived model of that name is replaced; a name of anything else is refused.
+pub fn create(
+    name: &str,
+    from: &Reference,
+    overrides: Overrides,
+    pairs: &PairTable,
+    locations: &Locations,
+) -> Result<Created> {
+    let name = name.strip_suffix(LATEST).unwrap_or(name);
+    check_name(name, true, locations)?;
+    let base = resolve(from, Matching::Exact, pairs, locations)?.local()?;
+    let from = match base.base {
+        Some(_) => from.to_string(),
+        None => reference_to(&base, from),
+    };
+    let replaced = path_of(&locations.models_dir(), name).is_some_and(|path| path.is_file());
+    if replaced {
+        check_chain(name, &from, locations)?;
+    }
+    let path = File::new(from, overrides).write(name, true, locations)?;
+    Ok(Created { base, name: name.to_owned(), path, replaced })
+}
+
+/// Refuses a model that would build on itself.
+fn check_chain(name: &str, from: &str, locations: &Locations) -> Result<()> {
+    let root = locations.models_dir();
+    let mut chain = vec![name.to_owned()];
+    let mut next = from.to_owned();
+    loop {
+        let is_cycle = chain.contains(&next);
+        chain.push(next.clone());
+        if is_cycle {
+            return Err(HubError::DerivedCycle { chain });
+        }
+        match path_of(&root, &next).filter(|path| path.is_file()) {
+            Some(path) => next = File::read(&path)?.from,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// What `FROM` in a Modelfile means. Paths start where the Modelfile lies. A name is looked for
+/// among the models that are here, then among the pairs of names and in Ollama's own store, so that
+/// nothing is downloaded that is on this machine in another form.
+pub fn base_of(
+    from: &str,
+    beside: &Path,
+    pairs: &PairTable,
+    locations: &Locations,
+) -> Result<Reference> {
+    let reference: Reference = from.parse()?;
+    let is_here = |reference: &Reference| {
+        let found = resolve(reference, Matching::Exact, pairs, locations);
+        matches!(found, Ok(Resolution::Local(_)))
+    };
+    let name = match &reference {
+        Reference::Folder(path) => return Ok(Reference::Folder(beside.join(path))),
+        Reference::Gguf(path) => return Ok(Reference::Gguf(beside.join(path))),
+        Reference::Name { name, revision: None } | Reference::Short(name) => name,
+        _ => return Ok(reference),
+    };
+    // A derived name counts even where its own model is still to be fetched.
+    let plain = name.strip_suffix(LATEST).unwrap_or(name);
+    if derived(plain, locations)?.is_some() {
+        return Ok(Reference::Name { name: plain.to_owned(), revision: None });
+    }
+    let tagged = if name.contains(':') { name.clone() } else { format!("{name}{LATEST}") };
+    let short = Reference::Short(tagged.clone());
+    let plain = Reference::Name { name: plain.to_owned(), revision: None };
+    if let Some(here) = [&reference, &plain, &short].into_iter().find(|found| is_here(found)) {
+        return Ok(here.clone());
+    }
+    if crate::Alias::find(name).is_some() {
+        return Ok(reference);
+    }
+    if crate::ollama::has(name, locations) {
+        return Ok(Reference::Ollama(name.clone()));
+    }
+    if pairs.repo(&tagged).is_some() {
+        return Ok(short);
+    }
+    Ok(reference)
+}
+
+/// The Modelfile of a derived name, whether its model is here or not; `None` where there is none.
+pub fn derived_modelfile(name: &str, locations: &Locations) -> Result<Option<Modelfile>> {
+    let path = path_of(&locations.models_dir(), name).filter(|path| path.is_file());
+    let Some(path) = path else { return Ok(None) };
+    let file = File::read(&path)?;
+    let overrides = file.overrides();
+    Ok(Some(Modelfile { from: file.from, overrides, ignored: Vec::new() }))
+}
+
+/// The Modelfile of any model: of a derived one the file that makes it, else one that builds on the
+/// model, with the settings that it brought along.
+pub fn modelfile_of(model: &Resolved, locations: &Locations) -> Result<Modelfile> {
+    if model.base.is_some()
+        && let Some(file) = derived_modelfile(&model.name, locations)?
+    {
+        return Ok(file);
+    }
+    let by_name = Reference::Name { name: model.name.clone(), revision: None };
+    let from = reference_to(model, &by_name);
+    Ok(Modelfile { from, overrides: model.overrides.clone(), ignored: Vec::new() })
+}
+
+#[cfg(test)]
+#[path = "create_tests.rs"]
+mod tests;

@@ -1,0 +1,130 @@
+//! The files that settings of models stand in: a derived name's own, and that of an imported model.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Overrides, Parameters, Turn};
+use crate::{HubError, Locations, Result};
+
+/// What an imported model brought along, in its folder.
+pub(crate) const SETTINGS_FILE: &str = "mlxk-settings.toml";
+const MAX_FILE_BYTES: u64 = 4 << 20;
+const WRITE: &str = "write the settings of the model";
+
+/// The file of a derived name: a model, and its [`Overrides`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) from: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    system: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    license: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<Turn>,
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    parameters: Parameters,
+}
+
+impl File {
+    pub(super) fn new(from: String, overrides: Overrides) -> Self {
+        let Overrides { system, license, messages, parameters } = overrides;
+        Self { from, system, license, messages, parameters }
+    }
+
+    /// What it says besides the model.
+    pub(super) fn overrides(&self) -> Overrides {
+        let Self { system, license, messages, parameters, .. } = self.clone();
+        Overrides { system, license, messages, parameters }
+    }
+
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        read(path)
+    }
+
+    /// Writes the file whole or not at all. Where `replace` is not set, a name that appeared
+    /// meanwhile is not overwritten.
+    pub(super) fn write(
+        &self,
+        name: &str,
+        replace: bool,
+        locations: &Locations,
+    ) -> Result<PathBuf> {
+        let failed = || HubError::io(WRITE);
+        let root = locations.models_dir();
+        fs_err::create_dir_all(&root).map_err(failed())?;
+        let path = root.join(format!("{name}{}", super::SUFFIX));
+        let text = text(self, &path)?;
+        let mut temporary =
+            tempfile::Builder::new().prefix(".deriving-").tempfile_in(&root).map_err(failed())?;
+        temporary.write_all(text.as_bytes()).map_err(failed())?;
+        temporary.as_file().sync_all().map_err(failed())?;
+        make_readable(temporary.path()).map_err(failed())?;
+        if replace {
+            temporary.persist(&path).map_err(|error| failed()(error.error))?;
+            return Ok(path);
+        }
+        temporary.persist_noclobber(&path).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                HubError::NameTaken { name: name.to_owned(), by: "a name made earlier".into() }
+            }
+            _ => failed()(error.error),
+        })?;
+        Ok(path)
+    }
+}
+
+/// What the imported model in `folder` brought along.
+pub(crate) fn read_settings(folder: &Path) -> Result<Overrides> {
+    let path = folder.join(SETTINGS_FILE);
+    if path.is_file() { read(&path) } else { Ok(Overrides::default()) }
+}
+
+/// Writes what a model brings along, where it is anything, into the folder that it is made in.
+pub(crate) fn write_settings(folder: &Path, overrides: &Overrides) -> Result<()> {
+    if overrides.is_empty() {
+        return Ok(());
+    }
+    let path = folder.join(SETTINGS_FILE);
+    fs_err::write(&path, text(overrides, &path)?).map_err(HubError::io(WRITE))
+}
+
+fn text(value: &impl Serialize, path: &Path) -> Result<String> {
+    toml::to_string(value).map_err(|error| HubError::BadDerived {
+        path: path.to_owned(),
+        line: None,
+        problem: error.to_string(),
+    })
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bad = |line, problem| HubError::BadDerived { path: path.to_owned(), line, problem };
+    if path.metadata().is_ok_and(|metadata| metadata.len() > MAX_FILE_BYTES) {
+        return Err(bad(None, "it is too large for a model's settings".into()));
+    }
+    let text = fs_err::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => bad(None, "it is no UTF-8 text".into()),
+        _ => HubError::Io { action: "read the settings of a model", source: error },
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        let line =
+            error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        bad(line, error.message().trim().replace('\n', "; "))
+    })
+}
+
+/// Temporary files are their owner's alone; this one holds nothing secret.
+#[cfg(unix)]
+fn make_readable(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "only Unix can fail here")]
+fn make_readable(_path: &Path) -> io::Result<()> {
+    Ok(())
+}

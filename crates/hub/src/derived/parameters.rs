@@ -1,0 +1,247 @@
+//! How a model answers, by our names and by Ollama's.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How a model answers, as far as something is said about it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Parameters {
+    /// How freely tokens are drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// Draw from this many tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
+    /// Draw from the most probable tokens that together have this probability.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// Drop tokens less probable than this share of the most probable one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f32>,
+    /// Divide the logits of tokens that occurred by this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<f32>,
+    /// How many tokens the penalty looks back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_last_n: Option<i64>,
+    /// The same seed gives the same answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// End an answer after this many tokens; `usize::MAX`, which is written -1, for no end but that
+    /// of the context.
+    #[serde(skip_serializing_if = "Option::is_none", with = "unlimited")]
+    pub max_tokens: Option<usize>,
+    /// Tokens of prompt and answer together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ctx: Option<usize>,
+    /// End an answer before these texts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+/// A parameter in Ollama's words that cannot be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterError {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the name that is not known, not the value that is wrong.
+    pub unknown: bool,
+    /// What is wrong, as a sentence without its end.
+    pub problem: String,
+}
+
+/// Ollama's names of what a model can say about its answers.
+pub const OLLAMA_PARAMETERS: [&str; 10] = [
+    "num_ctx",
+    "num_predict",
+    "stop",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repeat_penalty",
+    "repeat_last_n",
+    "seed",
+];
+
+impl Parameters {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes a parameter by its name in Ollama; `stop` adds up.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterError> {
+        let value = if name == "stop" { value } else { value.trim() };
+        let wrong = |expected: &str| ParameterError {
+            name: name.to_owned(),
+            unknown: false,
+            problem: format!("`{value}` is no value of `{name}`, which is {expected}"),
+        };
+        let number = |most: f32, least: f32| {
+            let number = value.parse().ok().filter(|found| (least..=most).contains(found));
+            number.map(Some).ok_or_else(|| wrong(&format!("a number from {least} to {most}")))
+        };
+        let count = |least: i64| {
+            let count = value.parse().ok().filter(|found: &i64| *found >= least);
+            count.ok_or_else(|| wrong(&format!("a whole number, at least {least}")))
+        };
+        match name {
+            "num_ctx" => self.ctx = Some(count(1)? as usize),
+            // Nothing and less than nothing stand for no limit.
+            "num_predict" => {
+                let most = count(-2)?;
+                self.max_tokens = Some(if most > 0 { most as usize } else { usize::MAX });
+            }
+            "stop" if value.is_empty() => return Err(wrong("a text")),
+            "stop" => self.stop.push(value.to_owned()),
+            "temperature" => self.temperature = number(100.0, 0.0)?,
+            "top_k" => self.top_k = Some(count(-1)?.max(0) as usize),
+            "top_p" => self.top_p = number(1.0, 0.0)?,
+            "min_p" => self.min_p = number(1.0, 0.0)?,
+            "repeat_penalty" => self.repetition_penalty = number(100.0, 0.01)?,
+            "repeat_last_n" => self.repeat_last_n = Some(count(-1)?),
+            "seed" => {
+                self.seed = Some(count(0)? as u64);
+            }
+            _ => {
+                let known = OLLAMA_PARAMETERS.map(|name| format!("`{name}`")).join(", ");
+                return Err(ParameterError {
+                    name: name.to_owned(),
+                    unknown: true,
+                    problem: format!("the parameter `{name}` is not supported; there are {known}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a value in JSON: a number, a text, or a list of them.
+    pub fn set_json(&mut self, name: &str, value: &Value) -> Result<(), ParameterError> {
+        match value {
+            Value::String(text) => self.set(name, text),
+            // Whole numbers may be written as fractions.
+            Value::Number(number) => match number.as_f64().filter(|_| !number.is_u64()) {
+                Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => {
+                    self.set(name, &format!("{whole:.0}"))
+                }
+                _ => self.set(name, &number.to_string()),
+            },
+            Value::Array(values) => values.iter().try_for_each(|value| self.set_json(name, value)),
+            Value::Null | Value::Bool(_) | Value::Object(_) => Err(ParameterError {
+                name: name.to_owned(),
+                unknown: !OLLAMA_PARAMETERS.contains(&name),
+                problem: format!("`{value}` is no value of `{name}`"),
+            }),
+        }
+    }
+
+    /// All that are set, by Ollama's names, in the order of [`OLLAMA_PARAMETERS`].
+    pub fn named(&self) -> Vec<(&'static str, String)> {
+        let text = |value: Option<f32>| value.map(|value| value.to_string());
+        let count = |value: Option<usize>| {
+            value.map(|value| unlimited::written(value).unwrap_or_else(|| value.to_string()))
+        };
+        let single = [
+            ("num_ctx", self.ctx.map(|ctx| ctx.to_string())),
+            ("num_predict", count(self.max_tokens)),
+            ("temperature", text(self.temperature)),
+            ("top_k", self.top_k.map(|count| count.to_string())),
+            ("top_p", text(self.top_p)),
+            ("min_p", text(self.min_p)),
+            ("repeat_penalty", text(self.repetition_penalty)),
+            ("repeat_last_n", self.repeat_last_n.map(|count| count.to_string())),
+            ("seed", self.seed.map(|seed| seed.to_string())),
+        ];
+        let set = single.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let mut named: Vec<_> = set.collect();
+        named.extend(self.stop.iter().map(|text| ("stop", text.clone())));
+        named
+    }
+}
+
+/// A count of which the largest is written -1.
+mod unlimited {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn written(count: usize) -> Option<String> {
+        (count == usize::MAX).then(|| "-1".to_owned())
+    }
+
+    #[expect(clippy::ref_option, reason = "serde's form")]
+    pub(super) fn serialize<S: Serializer>(
+        count: &Option<usize>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match *count {
+            None => serializer.serialize_none(),
+            Some(usize::MAX) => serializer.serialize_i64(-1),
+            Some(count) => serializer.serialize_u64(count as u64),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<usize>, D::Error> {
+        let count = i64::deserialize(deserializer)?;
+        match usize::try_from(count) {
+            Ok(count) if count > 0 => Ok(Some(count)),
+            Err(_) if count == -1 => Ok(Some(usize::MAX)),
+            _ => Err(de::Error::custom(format_args!("{count} is no number of tokens"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ollamas_words_in_json() {
+        let mut found = Parameters::default();
+        for (name, value) in [
+            ("num_ctx", json!(4096.0)),
+            ("temperature", json!(0.7)),
+            ("stop", json!(["a", "b"])),
+            ("stop", json!("c")),
+            ("num_predict", json!(-1)),
+            ("seed", json!(i64::MAX)),
+            ("top_k", json!("5")),
+        ] {
+            found.set_json(name, &value).unwrap();
+        }
+        let expected = Parameters {
+            ctx: Some(4096),
+            temperature: Some(0.7),
+            stop: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            max_tokens: Some(usize::MAX),
+            seed: Some(i64::MAX as u64),
+            top_k: Some(5),
+            ..Parameters::default()
+        };
+        assert_eq!(found, expected);
+        for (name, value, unknown) in [
+            ("num_gpu", json!(1), true),
+            ("num_ctx", json!(0.5), false),
+            ("temperature", json!(true), false),
+            ("stop", json!(null), false),
+        ] {
+            let error = Parameters::default().set_json(name, &value).unwrap_err();
+            assert_eq!(error.unknown, unknown, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_limit_is_written_as_minus_one() {
+        let parameters = Parameters { max_tokens: Some(usize::MAX), ..Parameters::default() };
+        let text = toml::to_string(&parameters).unwrap();
+        assert_eq!(text, "max_tokens = -1\n");
+        assert_eq!(toml::from_str::<Parameters>(&text).unwrap(), parameters);
+        for text in ["max_tokens = 0", "max_tokens = -2", "max_tokens = \"x\""] {
+            assert!(toml::from_str::<Parameters>(text).is_err(), "{text}");
+        }
+    }
+}
