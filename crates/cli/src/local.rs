@@ -16,16 +16,24 @@ const ASK_ABOVE_BYTES: u64 = 2_000_000_000;
 
 /// Finds the model; downloads or imports it where it has to be and `pull` allows it.
 pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<Resolved> {
-    let reference: Reference = name.parse()?;
+    find_by(&name.parse()?, Matching::Substring, pull, context)
+}
+
+/// The same, with as much freedom in reading the name as `matching` allows.
+pub(crate) fn find_by(
+    reference: &Reference,
+    matching: Matching,
+    pull: bool,
+    context: &Context,
+) -> anyhow::Result<Resolved> {
     let locations = &context.settings.locations;
-    if let Reference::Name { name, revision: None } = &reference
+    if let Reference::Name { name, revision: None } = reference
         && let Some(derived) = mlxk_hub::derived(name, locations)?
     {
         // Its own model may have to be fetched, under that one's name.
         return Ok(find(&derived.from, pull, context)?.derived(derived));
     }
-    let resolution =
-        mlxk_hub::resolve(&reference, Matching::Substring, &context.settings.pairs, locations)?;
+    let resolution = mlxk_hub::resolve(reference, matching, &context.settings.pairs, locations)?;
     let resolved = match resolution {
         Resolution::NeedsImport(plan) if pull => {
             let progress = context.printer.progress();

@@ -84,6 +84,7 @@ fn main() -> ExitCode {
         Command::Clone(args) => commands::clone::run(&args, &context),
         Command::Convert(args) => commands::convert::run(&args, &context),
         Command::Cp(args) => commands::cp::run(&args, &context),
+        Command::Create(args) => commands::create::run(&args, &context),
         Command::Config(args) => commands::config::run(&args, &context),
         Command::Health(args) => commands::health::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),

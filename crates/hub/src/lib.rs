@@ -50,7 +50,7 @@ pub use aliases::{ALIASES, Alias};
 pub use cache::{CachedRepo, HfCache, Snapshot};
 pub use derived::{
     Copied, Created, Derived, OLLAMA_PARAMETERS, Overrides, ParameterError, Parameters, Turn,
-    base_of, copy, create, derived, derived_modelfile, derived_names, modelfile_of,
+    base_of, check_new_name, copy, create, derived, derived_modelfile, derived_names, modelfile_of,
 };
 pub use detect::{Framework, Judge, Role, Runtime, has_chat_template};
 pub use error::HubError;

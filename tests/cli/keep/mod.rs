@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod cp;
+mod create;
 mod ollama;
 mod rm;
 mod terminal;

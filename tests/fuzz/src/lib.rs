@@ -14,6 +14,7 @@ use std::path::Path;
 
 use mlxk_format::safetensors::Shard;
 use mlxk_format::{Bytes, gguf};
+use mlxk_hub::Modelfile;
 
 pub use config::config;
 pub use matmul::matmul;
@@ -23,13 +24,14 @@ pub use text::{chat_template, tokenizer};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("safetensors", safetensors),
     ("gguf", gguf),
     ("config", config),
     ("tokenizer", tokenizer),
     ("chat_template", chat_template),
     ("matmul", matmul),
+    ("modelfile", modelfile),
 ];
 
 /// A safetensors file: every tensor's bytes are touched.
@@ -41,6 +43,16 @@ pub fn safetensors(data: &[u8]) {
             .map(|(_, _, _, bytes)| bytes.iter().map(|&b| u64::from(b)).sum::<u64>())
             .sum();
         std::hint::black_box(touched);
+    }
+}
+
+/// A Modelfile: what was understood is written, and understood again.
+pub fn modelfile(data: &[u8]) {
+    if let Ok(mut file) = Modelfile::parse(data)
+        && let Ok(text) = file.text()
+    {
+        file.ignored.clear();
+        assert_eq!(Modelfile::parse(text.as_bytes()).as_ref(), Ok(&file));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod chat;
+mod create;
 mod engine;
 mod keep;
 mod make;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use chat::ChatArgs;
+pub(crate) use create::CreateArgs;
 pub(crate) use engine::EngineArgs;
 pub(crate) use keep::{ConfigArgs, CpArgs, RmArgs};
 pub(crate) use make::{CloneArgs, ConvertArgs, ModeName, TypeName};
@@ -51,6 +53,7 @@ Examples:
   mlxk show smollm2
   mlxk health
   mlxk cp Qwen2.5-Coder-1.5B-Instruct-4bit coder
+  mlxk create brief -f brief.ollama
   mlxk rm coder
   mlxk perplexity smollm2 README.md --against-exact";
 
@@ -80,6 +83,8 @@ pub(crate) enum Command {
     Rm(RmArgs),
     /// Give a model a second name
     Cp(CpArgs),
+    /// Make a model of another one and a Modelfile
+    Create(CreateArgs),
     /// Copy a model into a folder of your own
     Clone(CloneArgs),
     /// Quantize a model, or bring it into another form
@@ -127,6 +132,7 @@ impl Command {
             Self::Clone(args) => (args.json, "clone"),
             Self::Convert(args) => (args.json, "convert"),
             Self::Cp(args) => (args.json, "cp"),
+            Self::Create(args) => (args.json, "create"),
             Self::Config(args) => (args.json, "config"),
             Self::Run(args) => (args.has_envelope(), "run"),
             Self::Chat(_)

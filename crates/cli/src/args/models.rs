@@ -69,6 +69,10 @@ pub(crate) struct ShowArgs {
     #[arg(long)]
     pub config: bool,
 
+    /// Print the Modelfile that would make the model, and nothing else
+    #[arg(long, conflicts_with_all = ["files", "config", "recalc_hash"])]
+    pub modelfile: bool,
+
     /// Compute the content hash of a workspace anew
     #[arg(long)]
     pub recalc_hash: bool,

@@ -18,8 +18,14 @@ const MAX_REASON: usize = 60;
 /// Prints a table of the models that are whole and run, or of those asked for.
 pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if let Some(model) = described_by_list(args, context)? {
-        let args =
-            ShowArgs { model, files: false, config: false, recalc_hash: false, json: args.json };
+        let args = ShowArgs {
+            model,
+            files: false,
+            config: false,
+            modelfile: false,
+            recalc_hash: false,
+            json: args.json,
+        };
         return super::show::run(&args, context);
     }
     let mut models = mlxk_hub::describe(&places(args, context)?, look::quick());

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod convert;
 mod convert_settings;
 pub(crate) mod cp;
+pub(crate) mod create;
 pub(crate) mod health;
 pub(crate) mod list;
 pub(crate) mod load;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_hub::workspace::{self, Sentinel};
-use mlxk_hub::{FileInfo, Kind, ModelInfo, Severity};
+use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
 use serde_json::{Value, json};
 
 use super::list::type_label;
@@ -16,6 +16,9 @@ use crate::{Context, format, json, local, look};
 
 /// Prints what the small files and the headers of the weights say.
 pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    if args.modelfile {
+        return modelfile(args, context);
+    }
     let resolved = local::look_up(&args.model, context)?;
     if args.recalc_hash {
         let sentinel = matches!(resolved.kind, Kind::Folder | Kind::Workspace)
@@ -32,11 +35,16 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
     }
     let model = mlxk_hub::info(&resolved, look::thorough());
     if args.json {
-        json::print("show", &data(&model, args)?)?;
+        let mut data = data(&model, args)?;
+        if !resolved.overrides.is_empty() {
+            data["overrides"] = serde_json::to_value(&resolved.overrides)?;
+        }
+        json::print("show", &data)?;
         return Ok(ExitStatus::Success);
     }
     let mut out = std::io::stdout().lock();
     summary(&model, &mut out)?;
+    differences(&resolved.overrides, &mut out)?;
     workspace_section(&model, &mut out)?;
     if args.files {
         writeln!(out, "\nFiles:")?;
@@ -94,6 +102,48 @@ fn summary(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(out, "{mark}: {finding}{}", repair.unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// The Modelfile alone, as a file of it would be.
+fn modelfile(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let locations = &context.settings.locations;
+    let file = match mlxk_hub::derived_modelfile(&args.model, locations)? {
+        Some(file) => file,
+        None => mlxk_hub::modelfile_of(&local::look_up(&args.model, context)?, locations)?,
+    };
+    let text = file.text().map_err(|problem| {
+        anyhow::anyhow!("`{}` cannot be written as a Modelfile: {problem}", args.model)
+    })?;
+    if args.json {
+        json::print("show", &json!({"model": args.model, "modelfile": text}))?;
+    } else {
+        write!(std::io::stdout().lock(), "{text}")?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// What the model does in a way of its own.
+fn differences(overrides: &Overrides, out: &mut impl Write) -> anyhow::Result<()> {
+    if let Some(system) = &overrides.system {
+        writeln!(out, "System: {}", one_line(system))?;
+    }
+    for (name, value) in overrides.parameters.named() {
+        writeln!(out, "Parameter: {name} {}", one_line(&value))?;
+    }
+    for turn in &overrides.messages {
+        writeln!(out, "Message: {} {}", turn.role, one_line(&turn.content))?;
+    }
+    for license in &overrides.license {
+        writeln!(out, "License: {}", one_line(license))?;
+    }
+    Ok(())
+}
+
+/// The beginning of a text, its ends of lines made visible; `--modelfile` shows all.
+fn one_line(text: &str) -> String {
+    const MOST: usize = 100;
+    let shown: String = text.chars().take(MOST).collect::<String>().escape_debug().collect();
+    if text.chars().nth(MOST).is_some() { format!("{shown}…") } else { shown }
 }
 
 /// What the record of a workspace says.

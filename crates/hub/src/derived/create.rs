@@ -49,19 +49,33 @@ pub fn create(
     Ok(Created { base, name: name.to_owned(), path, replaced })
 }
 
+/// Whether [`create`] may make `name`, to be asked before anything is fetched for it.
+pub fn check_new_name(name: &str, locations: &Locations) -> Result<()> {
+    check_name(name.strip_suffix(LATEST).unwrap_or(name), true, locations)
+}
+
 /// Refuses a model that would build on itself.
 fn check_chain(name: &str, from: &str, locations: &Locations) -> Result<()> {
     let root = locations.models_dir();
-    let mut chain = vec![name.to_owned()];
-    let mut next = from.to_owned();
+    let mut seen = vec![from.to_owned()];
     loop {
-        let is_cycle = chain.contains(&next);
-        chain.push(next.clone());
-        if is_cycle {
-            return Err(HubError::DerivedCycle { chain });
+        let last = seen[seen.len() - 1].clone();
+        if last == name {
+            return Err(HubError::BadReference {
+                reference: from.to_owned(),
+                problem: format!("leads to `{name}`, which cannot build on itself"),
+                hint: Some("Create it under another name".to_owned()),
+            });
         }
-        match path_of(&root, &next).filter(|path| path.is_file()) {
-            Some(path) => next = File::read(&path)?.from,
+        match path_of(&root, &last).filter(|path| path.is_file()) {
+            Some(path) => {
+                let next = File::read(&path)?.from;
+                if seen.contains(&next) {
+                    seen.push(next);
+                    return Err(HubError::DerivedCycle { chain: seen });
+                }
+                seen.push(next);
+            }
             None => return Ok(()),
         }
     }

@@ -62,7 +62,7 @@ fn models_build_on_each_other_and_never_on_themselves() {
     assert_eq!(modelfile(&fixture, "b").lines().next(), Some("FROM a"));
     for from in ["a", "b"] {
         let error = made(&fixture, "a", &format!("FROM {from}\n")).unwrap_err();
-        assert!(matches!(error, HubError::DerivedCycle { .. }), "{error}");
+        assert!(error.to_string().contains("which cannot build on itself"), "{error}");
     }
     for name in ["smollm2", "Base", "A", "x:1b", "a/b", ""] {
         let error = made(&fixture, name, "FROM org/Base\n").unwrap_err();

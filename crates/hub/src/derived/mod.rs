@@ -30,7 +30,7 @@ use crate::{HubError, Locations, RepoId, Result};
 
 pub(crate) use copy::dependents;
 pub use copy::{Copied, copy};
-pub use create::{Created, base_of, create, derived_modelfile, modelfile_of};
+pub use create::{Created, base_of, check_new_name, create, derived_modelfile, modelfile_of};
 pub(crate) use file::{SETTINGS_FILE, read_settings, write_settings};
 pub use parameters::{OLLAMA_PARAMETERS, ParameterError, Parameters};
 

@@ -147,6 +147,9 @@ impl HubError {
             Self::BadDerived { .. } => {
                 "Correct it, or remove it and make the name anew with `mlxk cp`".into()
             }
+            Self::BadModelfile { .. } => {
+                "`mlxk create --help` says what a Modelfile may hold".into()
+            }
             Self::DerivedCycle { chain } => {
                 format!("`mlxk rm {}` breaks it", chain.last().map_or("", String::as_str))
             }

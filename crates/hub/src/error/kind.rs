@@ -14,6 +14,7 @@ impl HubError {
             | Self::NotRepairable { .. }
             | Self::WillNotRun { .. }
             | Self::BadDerived { .. }
+            | Self::BadModelfile { .. }
             | Self::DerivedCycle { .. }
             | Self::NameTaken { .. }
             | Self::TargetFull { .. } => "ValidationError",

@@ -443,6 +443,16 @@ pub enum HubError {
         /// What is wrong.
         problem: String,
     },
+    /// A Modelfile that cannot be used.
+    #[error("The Modelfile `{}`{} cannot be used: {problem}", path.display(), in_line(*line))]
+    BadModelfile {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        line: Option<usize>,
+        /// What is wrong.
+        problem: String,
+    },
     /// Derived models that stand for each other.
     #[error("The name `{}` leads in a circle: {}", chain[0], ticked(chain))]
     DerivedCycle {

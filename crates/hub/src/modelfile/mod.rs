@@ -15,8 +15,10 @@
 mod syntax;
 mod write;
 
+use std::path::Path;
+
 use crate::derived::ParameterError;
-use crate::{Overrides, Turn};
+use crate::{HubError, Overrides, Turn};
 
 use syntax::Instruction;
 
@@ -49,6 +51,11 @@ const IGNORED: [&str; 4] = ["TEMPLATE", "RENDERER", "PARSER", "REQUIRES"];
 impl ModelfileError {
     fn new(line: Option<usize>, problem: impl Into<String>) -> Self {
         Self { line, problem: problem.into() }
+    }
+
+    /// The error for the file at `path`.
+    pub fn in_file(self, path: &Path) -> HubError {
+        HubError::BadModelfile { path: path.to_owned(), line: self.line, problem: self.problem }
     }
 }
 
