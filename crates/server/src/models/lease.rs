@@ -49,9 +49,9 @@ impl Lease {
         defaults::fill(request, &self.model.overrides, self.models.0.config.max_tokens);
     }
 
-    /// The system prompt that the model's name brings along.
+    /// The system prompt that the model's name brings along; an empty one is none.
     pub(crate) fn system(&self) -> Option<&str> {
-        self.model.overrides.system.as_deref()
+        self.model.overrides.system.as_deref().filter(|text| !text.is_empty())
     }
 
     /// Places for `count` requests, until they are dropped; an error where too many wait.
