@@ -15,7 +15,7 @@ pub(crate) fn thorough() -> Look<'static> {
 }
 
 /// Why an architecture does not run, short enough for a column.
-fn judge(config: &Value) -> Result<(), String> {
+pub(crate) fn judge(config: &Value) -> Result<(), String> {
     match registry::shape_of(config) {
         Ok(_) => Ok(()),
         Err(ModelError::UnknownModelType { model_type, .. }) => {

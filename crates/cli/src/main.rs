@@ -75,6 +75,8 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::Chat(args) => commands::chat::run(&args, &context),
         Command::Server(args) => commands::server::run(&args, &context),
+        Command::Ps(args) => commands::ps::ps(&args, &context),
+        Command::Stop(args) => commands::ps::stop(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Pull(args) => commands::pull::run(&args, &context),

@@ -46,6 +46,8 @@ pub struct ServerConfig {
     pub api_key: Option<ApiKey>,
     /// Pages of other origins that may use the server; `*` for all.
     pub cors_origins: Vec<String>,
+    /// Which architectures run, and why others do not.
+    pub judge: fn(&serde_json::Value) -> Result<(), String>,
     /// What clients may do at most.
     pub limits: Limits,
 }
@@ -139,6 +141,7 @@ impl ServerConfig {
             max_tokens: None,
             api_key: None,
             cors_origins: Vec::new(),
+            judge: |_| Ok(()),
             limits: Limits::default(),
         }
     }

@@ -42,7 +42,7 @@ pub(crate) enum Kind {
     /// The body is no JSON.
     MediaType,
     /// The server does not offer this.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for what other dialects have"))]
+    #[expect(dead_code, reason = "for what other dialects have")]
     NotOffered,
     /// Come back later.
     Busy,

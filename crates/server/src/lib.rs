@@ -16,6 +16,7 @@
 //!   [`json::Fields::parse`], which refuses fields that the struct does not have;
 //! - handlers that make [`mlxk_engine::Request`]s, [acquire](models::Models::acquire) a lease,
 //!   [fill in](models::Lease::fill) its defaults and [start](answer::Answers::start) answers;
+//! - its rows in [`admin`]'s description of all routes;
 //! - the body of its errors, a case of [`dialect::Dialect::body`], and the paths that are its own, in
 //!   [`dialect::Dialect::of`].
 
@@ -26,10 +27,12 @@ mod answer;
 mod config;
 mod dialect;
 mod error;
+mod fim;
 mod guard;
 mod ids;
 mod json;
 mod listen;
+mod llama;
 mod metrics;
 mod models;
 mod openai;
@@ -37,6 +40,7 @@ mod routes;
 mod server;
 mod state;
 mod stream;
+mod thinking;
 
 pub use config::{ApiKey, DefaultModel, Limits, ServerConfig};
 pub use models::KeepAlive;

@@ -4,12 +4,13 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::state::Shared;
-use crate::{admin, dialect, guard, openai};
+use crate::{admin, dialect, guard, llama, openai};
 
 /// The router of a server.
 pub(crate) fn routes(state: &Shared) -> Router {
     Router::new()
         .merge(openai::routes())
+        .merge(llama::routes())
         .merge(admin::routes())
         .fallback(dialect::not_found)
         .method_not_allowed_fallback(dialect::wrong_method)

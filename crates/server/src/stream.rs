@@ -24,7 +24,7 @@ pub(crate) enum Framing {
     /// `data: {..}` and an empty line; silence is broken by comments.
     Sse,
     /// A line of JSON each. Nothing can be sent in between.
-    #[cfg_attr(not(test), expect(dead_code, reason = "Ollama's framing"))]
+    #[expect(dead_code, reason = "Ollama's framing")]
     JsonLines,
 }
 

@@ -28,7 +28,7 @@ pub(crate) use pull::{PullArgs, SearchArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
-pub(crate) use server::{LogLevel, ServerArgs, size};
+pub(crate) use server::{LogLevel, PsArgs, ServerArgs, StopArgs, TargetArgs, size};
 
 /// Run MLX language models on any machine.
 #[derive(Parser)]
@@ -66,6 +66,10 @@ pub(crate) enum Command {
     /// Serve models over HTTP
     #[command(visible_alias = "serve")]
     Server(ServerArgs),
+    /// List the models that a running server has in memory
+    Ps(PsArgs),
+    /// Let a running server unload a model
+    Stop(StopArgs),
     /// List the models on this machine
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -134,10 +138,12 @@ impl Command {
             Self::Cp(args) => (args.json, "cp"),
             Self::Create(args) => (args.json, "create"),
             Self::Config(args) => (args.json, "config"),
+            Self::Ps(args) => (args.json, "ps"),
             Self::Run(args) => (args.has_envelope(), "run"),
             Self::Chat(_)
             | Self::Perplexity(_)
             | Self::Server(_)
+            | Self::Stop(_)
             | Self::Completions { .. }
             | Self::Man { .. }
             | Self::Reference { .. } => (false, ""),

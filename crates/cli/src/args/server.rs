@@ -120,6 +120,40 @@ pub(crate) struct ServerArgs {
     pub embed_backend: Option<String>,
 }
 
+/// Which server is meant.
+#[derive(Args)]
+pub(crate) struct TargetArgs {
+    /// Address of the server [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
+
+    /// Port of the server [default: 8000]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+}
+
+/// `mlxk ps`.
+#[derive(Args)]
+pub(crate) struct PsArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mlxk stop`.
+#[derive(Args)]
+pub(crate) struct StopArgs {
+    /// Which model, as `mlxk ps` shows it
+    #[arg(add = ArgValueCompleter::new(complete::models))]
+    pub model: String,
+
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
 /// How much to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogLevel {

@@ -14,6 +14,7 @@ pub(crate) mod load;
 mod model_object;
 pub(crate) mod perplexity;
 mod perplexity_report;
+pub(crate) mod ps;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod rm;

@@ -82,6 +82,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.context = args.ctx.or_else(|| file.count("defaults.ctx"));
     config.threads = args.threads.or_else(|| file.threads());
     config.max_tokens = args.max_tokens.or_else(|| file.count("defaults.max_tokens"));
+    config.judge = crate::look::judge;
     config.exact = args.exact;
     config.prompt_lookup = args.prompt_lookup;
     if let Some(count) = args.max_models.or_else(|| file.count("server.max_models")) {

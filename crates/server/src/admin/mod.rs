@@ -1,8 +1,11 @@
-//! What looks after the server: health, and later metrics and a description of all routes.
+//! What looks after the server: health, metrics, and a description of all routes.
+
+mod metrics;
+pub(crate) mod openapi;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
@@ -10,16 +13,23 @@ use crate::json::Json;
 use crate::state::Shared;
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/health", get(health))
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(description))
 }
 
 /// Whether the server serves; it answers at once, whatever runs.
-async fn health(State(state): State<Shared>) -> impl IntoResponse {
+async fn health(State(state): State<Shared>) -> Response {
     Json(json!({
         "status": if state.is_open().is_ok() { "healthy" } else { "stopping" },
         "service": "mlx-knife-server",
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": state.started.elapsed().as_secs(),
-        "models": state.models.running().iter().map(|it| it.name.clone()).collect::<Vec<_>>(),
     }))
+    .into_response()
+}
+
+async fn description() -> Response {
+    Json(openapi::description()).into_response()
 }

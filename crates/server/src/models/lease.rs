@@ -39,7 +39,7 @@ impl Lease {
     }
 
     /// What it is.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for dialects that describe models"))]
+    #[expect(dead_code, reason = "for dialects that describe models")]
     pub(crate) fn model(&self) -> &Resolved {
         &self.model
     }

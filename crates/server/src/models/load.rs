@@ -32,6 +32,7 @@ impl Models {
     ) -> Result<Lease, ApiError> {
         // A place that was wished for is free again, whatever becomes of this.
         let draining = Draining(self);
+        self.has_a_place()?;
         let plan = self.plan(&model).await?;
         let bytes = self.make_room(&model, &plan).await?;
         drop(draining);
@@ -141,13 +142,23 @@ impl Models {
             // Nothing can go: a smaller context may do, and the engine says so if not.
             return Ok(Room::Ready(share));
         }
-        let message = format!(
-            "All {} places for models are taken by models that are pinned; unload one with \
-             `mlxk stop`, or allow more with `--max-models`",
-            config.max_models
-        );
-        Err(ApiError::new(Kind::Memory, message))
+        Err(all_pinned(config.max_models))
     }
+
+    /// Refuses where every place belongs to a model that stays.
+    fn has_a_place(&self) -> Result<(), ApiError> {
+        let most = self.0.config.max_models.max(1);
+        let stays = |model: &&Loaded| model.keep == KeepAlive::Pinned;
+        if self.lock().iter().filter(stays).count() < most { Ok(()) } else { Err(all_pinned(most)) }
+    }
+}
+
+fn all_pinned(places: usize) -> ApiError {
+    let message = format!(
+        "All {places} places for models are taken by models that are pinned; unload one with \
+         `mlxk stop`, or allow more with `--max-models`"
+    );
+    ApiError::new(Kind::Memory, message)
 }
 
 /// Models that were about to go take requests again.

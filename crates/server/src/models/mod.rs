@@ -5,6 +5,7 @@
 //! unloading models that nobody uses, the least recently used first; a model in use is waited for,
 //! and takes no new requests meanwhile. Nothing is unloaded for a model that could not run anyway.
 
+mod catalog;
 mod defaults;
 mod keep;
 mod lease;
@@ -69,7 +70,7 @@ struct Loaded {
 
 /// A model in memory, described.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "dialects show different parts of it"))]
+#[expect(dead_code, reason = "dialects show different parts of it")]
 pub(crate) struct Running {
     /// Full name.
     pub(crate) name: String,
@@ -163,7 +164,6 @@ impl Models {
         running.collect()
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for dialects that unload"))]
     /// Lets a model go as soon as nobody uses it. `false` where it is not in memory.
     pub(crate) async fn unload(&self, name: &str) -> Result<bool, ApiError> {
         let known = self.lock().iter().find(|model| model.name == name).map(|m| m.path.clone());

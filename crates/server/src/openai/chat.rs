@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use mlxk_engine::{Event, PromptInput, Request, Sampling};
 use mlxk_text::{Content, Message};
+use serde_json::Map;
 
 use super::common::{BESIDE, FINGERPRINT, drop_empty, failed, finish_reason, logprobs};
 use super::dto::chat::{Answer, ChatCompletion, ChatRequest, Choice, Chunk, ChunkChoice, Delta};
@@ -17,6 +18,10 @@ use crate::ids;
 use crate::json::{Fields, Json};
 use crate::state::Shared;
 use crate::stream::{self, Broken, Events, Framing};
+use crate::thinking::{self, Thinking};
+
+const EFFORT: &str = "reasoning_effort";
+const LEVELS: [&str; 6] = ["minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// What an answer is labelled with.
 struct Label {
@@ -36,7 +41,22 @@ pub(super) async fn complete(
     let keep = sampling::keep_alive(asked.keep_alive.take())?;
     let requests = requests(&mut asked, messages)?;
     let lease = state.models.acquire(asked.model.as_deref(), keep).await?;
+    let thinking = match asked.reasoning_effort.as_deref() {
+        None => Map::new(),
+        Some("none") => thinking::variables(&lease.engine(), EFFORT, Thinking::Off)?,
+        Some(level) if LEVELS.contains(&level) => {
+            thinking::variables(&lease.engine(), EFFORT, Thinking::Level(level))?
+        }
+        Some(_) => {
+            let levels = LEVELS.join("`, `");
+            let message = format!("`{EFFORT}` has to be `none` or one of `{levels}`");
+            return Err(ApiError::field(EFFORT, message));
+        }
+    };
     let requests = requests.into_iter().map(|mut request| {
+        for (name, value) in &thinking {
+            request.template_variables.entry(name).or_insert_with(|| value.clone());
+        }
         if let PromptInput::Messages { system, messages } = &mut request.prompt
             && !messages.iter().any(|message| message.role == "system")
         {

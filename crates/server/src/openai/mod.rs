@@ -2,18 +2,27 @@
 
 mod chat;
 mod common;
+mod completions;
+mod describe;
 mod dto;
+mod models;
 mod sampling;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, Kind};
 use crate::state::Shared;
 
+pub(crate) use describe::operations;
+
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/v1/chat/completions", post(chat::complete))
+    Router::new()
+        .route("/v1/chat/completions", post(chat::complete))
+        .route("/v1/completions", post(completions::complete))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
 }
 
 /// An error in OpenAI's shape.

@@ -27,6 +27,7 @@ pub(crate) struct ChatRequest {
     pub(crate) logprobs: bool,
     pub(crate) top_logprobs: Option<usize>,
     pub(crate) response_format: Option<ResponseFormat>,
+    pub(crate) reasoning_effort: Option<String>,
     // Beyond OpenAI:
     pub(crate) top_k: Option<i64>,
     pub(crate) min_p: Option<f32>,

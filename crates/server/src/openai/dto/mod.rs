@@ -1,4 +1,6 @@
 //! The bodies of OpenAI's dialect, as plain data.
 
 pub(super) mod chat;
+pub(super) mod completions;
+pub(super) mod models;
 pub(super) mod shared;

@@ -88,6 +88,16 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// Adds what another prompt took.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.total_tokens += other.total_tokens;
+        self.prompt_tokens_details.cached_tokens += other.prompt_tokens_details.cached_tokens;
+    }
+}
+
 /// How long an answer took, as llama-server tells it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Timings {

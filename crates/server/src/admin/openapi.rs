@@ -1,0 +1,173 @@
+//! `GET /openapi.json`: all routes and the fields of their requests.
+//!
+//! The names of fields come from the structs that read them, their types from the tables of each
+//! dialect. A test holds the routes against those in the source, and asks that every field has a type.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::{llama, openai};
+
+/// A route.
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    /// As in OpenAPI: `{name}` for a part that varies.
+    pub(crate) path: &'static str,
+    pub(crate) about: &'static str,
+    /// What the request's body holds, where it has one.
+    pub(crate) body: Option<Body>,
+    /// The media types of the response.
+    pub(crate) answers: &'static [&'static str],
+}
+
+/// The body of a request.
+pub(crate) struct Body {
+    /// Name of the schema.
+    pub(crate) name: &'static str,
+    /// Its fields, as serde knows them.
+    pub(crate) fields: &'static [&'static str],
+    pub(crate) required: &'static [&'static str],
+    /// The schema of a field.
+    pub(crate) schema: fn(&str) -> Option<Value>,
+}
+
+const JSON: &str = "application/json";
+const STATUSES: [(&str, &str); 9] = [
+    ("400", "The request makes no sense"),
+    ("401", "The key is missing or wrong"),
+    ("403", "Not from this page, or under this name"),
+    ("404", "There is no such thing"),
+    ("408", "The request took too long"),
+    ("413", "The request is too large"),
+    ("415", "The request is no JSON"),
+    ("503", "Too many wait, or the server is stopping"),
+    ("507", "The model does not fit into memory"),
+];
+
+fn own() -> Vec<Operation> {
+    let get = |path, about, answers| Operation { method: "get", path, about, body: None, answers };
+    vec![
+        get("/health", "Whether the server serves", &[JSON]),
+        get("/metrics", "Counters for Prometheus", &["text/plain"]),
+        get("/openapi.json", "This description", &[JSON]),
+    ]
+}
+
+/// Every route of every dialect.
+pub(crate) fn operations() -> Vec<Operation> {
+    let mut all = openai::operations();
+    all.extend(llama::operations());
+    all.extend(own());
+    all
+}
+
+/// The whole description.
+pub(crate) fn description() -> Value {
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut schemas = Map::new();
+    for operation in operations() {
+        paths.entry(operation.path).or_default().insert(operation.method.into(), route(&operation));
+        if let Some(body) = operation.body {
+            let property = |name: &&str| {
+                let schema = (body.schema)(name).unwrap_or_else(|| json!({}));
+                ((*name).to_owned(), schema)
+            };
+            let properties: Map<String, Value> = body.fields.iter().map(property).collect();
+            let schema = json!({
+                "type": "object",
+                "properties": properties,
+                "required": body.required,
+            });
+            schemas.insert(body.name.to_owned(), schema);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mlxk",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "MLX language models over HTTP. A field that is not listed is refused.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],
+    })
+}
+
+fn route(operation: &Operation) -> Value {
+    let content: Map<String, Value> =
+        operation.answers.iter().map(|kind| ((*kind).to_owned(), json!({}))).collect();
+    let mut responses = Map::new();
+    responses.insert("200".into(), json!({"description": "Done", "content": content}));
+    for (status, about) in STATUSES {
+        let content = json!({JSON: {}});
+        responses.insert(status.into(), json!({"description": about, "content": content}));
+    }
+    let mut route = json!({"summary": operation.about, "responses": responses});
+    if let Some(body) = &operation.body {
+        let schema = json!({"$ref": format!("#/components/schemas/{}", body.name)});
+        route["requestBody"] = json!({"required": true, "content": {JSON: {"schema": schema}}});
+    }
+    let parts = operation.path.split(['{', '}']).skip(1).step_by(2);
+    let parameters: Vec<Value> = parts
+        .map(|name| {
+            json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
+        })
+        .collect();
+    if !parameters.is_empty() {
+        route["parameters"] = parameters.into();
+    }
+    route
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// The paths in calls of `route`, from the source of all dialects.
+    fn routes_in(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                routes_in(&path, found);
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for call in text.split(".route(").skip(1) {
+                    let Some(rest) = call.trim_start().strip_prefix('"') else { continue };
+                    if !rest.starts_with('/') {
+                        continue;
+                    }
+                    found.insert(rest.split('"').next().unwrap().replace("{*", "{"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let mut routes = BTreeSet::new();
+        routes_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut routes);
+        let described: BTreeSet<String> =
+            operations().iter().map(|operation| operation.path.to_owned()).collect();
+        assert!(routes.contains("/v1/chat/completions"), "{routes:?}");
+        assert_eq!(routes, described);
+    }
+
+    #[test]
+    fn every_field_has_a_type() {
+        for operation in operations() {
+            let Some(body) = operation.body else { continue };
+            assert!(!body.fields.is_empty(), "{}", operation.path);
+            for field in body.fields {
+                assert!((body.schema)(field).is_some(), "{}: {field}", operation.path);
+            }
+            assert!(body.required.iter().all(|field| body.fields.contains(field)));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`.
+
+use std::time::UNIX_EPOCH;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use mlxk_hub::{Kind, ModelInfo};
+
+use super::dto::models::{Model, ModelList};
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::state::Shared;
+
+/// The models that can be asked, the server's own first.
+pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiError> {
+    let own = state.config.model.as_ref().map(|model| model.resolved.name.clone());
+    let mut models = state.models.catalog().await?;
+    if let Some(own) = &own
+        && !models.iter().any(|model| model.name == *own)
+    {
+        models.push(state.models.describe(own).await?);
+    }
+    models.sort_by_key(|model| Some(&model.name) != own.as_ref());
+    let list = ModelList { object: "list", data: models.iter().map(model).collect() };
+    Ok(Json(list).into_response())
+}
+
+/// One model.
+pub(super) async fn one(
+    State(state): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let found = state.models.describe(&id).await?;
+    Ok(Json(Model { id, ..model(&found) }).into_response())
+}
+
+fn model(info: &ModelInfo) -> Model {
+    let modified = info.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Model {
+        id: info.name.clone(),
+        object: "model",
+        created: modified.map_or(0, |duration| duration.as_secs()),
+        owned_by: match info.kind {
+            Kind::Workspace | Kind::Folder => "workspace",
+            Kind::HfCache | Kind::Imported => "mlx-knife",
+        },
+        permission: [],
+        context_length: info.context_length,
+        capabilities: info.capabilities.clone(),
+    }
+}

@@ -1,0 +1,116 @@
+//! Clients that break the protocol, or use it against the server.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::{World, rest};
+
+/// A server without patience.
+fn strict() -> World {
+    World::with(|config| {
+        config.limits.header_timeout = Duration::from_millis(300);
+        config.limits.body_idle = Duration::from_millis(300);
+        config.limits.body_bytes = 100_000;
+    })
+}
+
+#[test]
+fn what_is_no_http_is_refused() {
+    let world = strict();
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 no TLS here"[..],
+        b"GET /health\r\n\r\n",
+        b"GET /health HTTP/9.9\r\n\r\n",
+        b"GET /he alth HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost localhost\r\n\r\n",
+        b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n",
+        b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\
+          content-type: application/json\r\n\r\n{\"a\":",
+        b"",
+    ] {
+        let mut stream = world.connect();
+        // The server may hang up in the middle.
+        let _ = stream.write_all(bytes);
+        let answer = rest(&mut stream);
+        let shown = String::from_utf8_lossy(bytes);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{shown}: {answer}");
+    }
+    assert_eq!(world.get("/health").status, 200);
+}
+
+#[test]
+fn slow_heads_and_bodies_are_cut_off() {
+    let world = strict();
+    let mut stream = world.connect();
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: local").unwrap();
+    assert_eq!(rest(&mut stream), "");
+    let mut stream = world.connect();
+    let head = "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\
+                content-type: application/json\r\n\r\n{\"model\"";
+    stream.write_all(head.as_bytes()).unwrap();
+    let answer = rest(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[test]
+fn bodies_and_heads_have_bounds() {
+    let world = strict();
+    let mut stream = world.connect();
+    let head = "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 104857600\r\n\
+                content-type: application/json\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let answer = rest(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let mut stream = world.connect();
+    let head = head.replace("content-length: 104857600", "transfer-encoding: chunked");
+    stream.write_all(head.as_bytes()).unwrap();
+    let part = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    for _ in 0..10 {
+        let _ = stream.write_all(part.as_bytes());
+    }
+    let answer = rest(&mut stream);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let mut stream = world.connect();
+    let long =
+        format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(200_000));
+    let _ = stream.write_all(long.as_bytes());
+    let answer = rest(&mut stream);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert_eq!(world.get("/health").status, 200);
+}
+
+#[test]
+fn bodies_that_are_no_object_are_refused() {
+    let world = World::new();
+    let kind = [("content-type", "application/json")];
+    for body in ["", "[]", "1", "{", "nothing", "{\"a\": 1e999}", "\u{feff}{}"] {
+        let answer = world.send("POST", "/v1/chat/completions", &kind, body);
+        assert_eq!(answer.status, 400, "{body}: {answer:?}");
+    }
+    let deep = format!("{{\"messages\": {}1{}}}", "[".repeat(5000), "]".repeat(5000));
+    assert_eq!(world.send("POST", "/v1/chat/completions", &kind, &deep).status, 400);
+}
+
+#[test]
+fn more_connections_than_there_are_places_are_told_so() {
+    let world = World::with(|config| config.limits.connections = 4);
+    let held: Vec<_> = (0..4).map(|_| world.connect()).collect();
+    world.until("the places are taken", |world| {
+        let mut stream = world.connect();
+        let _ = stream
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        rest(&mut stream).starts_with("HTTP/1.1 503")
+    });
+    drop(held);
+    world.until("a place is free", |world| {
+        let mut stream = world.connect();
+        let _ = stream
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        rest(&mut stream).starts_with("HTTP/1.1 200")
+    });
+    assert_eq!(world.chat(json!({})).status, 200);
+}

@@ -1,0 +1,223 @@
+//! `/v1/chat/completions`.
+
+use serde_json::{Value, json};
+
+use crate::world::{Answer, World};
+
+/// The pieces of a stream put together: text, and why it ended.
+fn joined(answer: &Answer) -> (String, Value) {
+    let (mut text, mut reason) = (String::new(), Value::Null);
+    for event in answer.events() {
+        for choice in event["choices"].as_array().unwrap() {
+            text.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            if !choice["finish_reason"].is_null() {
+                reason = choice["finish_reason"].clone();
+            }
+        }
+    }
+    (text, reason)
+}
+
+#[test]
+fn an_answer_is_the_same_whole_and_in_pieces() {
+    let world = World::new();
+    for sampling in [json!({}), json!({"temperature": 1.2, "seed": -3, "top_k": 50})] {
+        let mut asked = sampling;
+        let whole = world.chat(asked.clone());
+        assert_eq!(whole.status, 200, "{whole:?}");
+        let whole = whole.json();
+        asked["stream"] = true.into();
+        asked["stream_options"] = json!({"include_usage": true});
+        let stream = world.chat(asked);
+        assert_eq!(stream.header("content-type"), Some("text/event-stream; charset=utf-8"));
+        let (text, reason) = joined(&stream);
+        let choice = &whole["choices"][0];
+        assert_eq!(choice["message"]["content"], text);
+        assert_eq!((&choice["finish_reason"], &reason), (&json!("length"), &json!("length")));
+        let events = stream.events();
+        assert_eq!(events[0]["choices"][0]["delta"], json!({"role": "assistant", "content": ""}));
+        let (last, before) = events.split_last().unwrap();
+        assert_eq!(last["choices"], json!([]));
+        for count in ["prompt_tokens", "completion_tokens", "total_tokens"] {
+            assert_eq!(last["usage"][count], whole["usage"][count], "{count}");
+        }
+        assert!(before.iter().all(|event| event["usage"] == Value::Null));
+        assert_eq!(whole["usage"]["completion_tokens"], 12);
+        assert_eq!(whole["timings"]["predicted_n"], 12);
+    }
+}
+
+#[test]
+fn several_answers_are_those_of_seeds_in_a_row() {
+    let world = World::new();
+    let contents = |asked| {
+        let choices = world.chat(asked).json()["choices"].take();
+        let one = |choice: &Value| choice["message"]["content"].as_str().unwrap().to_owned();
+        choices.as_array().unwrap().iter().map(one).collect::<Vec<_>>()
+    };
+    let several = contents(json!({"n": 3, "seed": 5, "temperature": 1}));
+    for (index, text) in several.iter().enumerate() {
+        let alone = contents(json!({"seed": 5 + index, "temperature": 1}));
+        assert_eq!(*text, alone[0], "{index}");
+    }
+    let streamed = world.chat(json!({"n": 3, "seed": 5, "temperature": 1, "stream": true}));
+    let mut pieces = vec![String::new(); 3];
+    for event in streamed.events() {
+        let choice = &event["choices"][0];
+        let text = choice["delta"]["content"].as_str().unwrap_or_default();
+        pieces[choice["index"].as_u64().unwrap() as usize].push_str(text);
+    }
+    assert_eq!(pieces, several);
+}
+
+#[test]
+fn the_ends_of_answers_have_their_reasons() {
+    let world = World::new();
+    let whole = world.chat(json!({"max_tokens": 40})).json();
+    let text = whole["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+    let stop: String = text.chars().skip(5).take(2).collect();
+    let at = text.find(&stop).unwrap();
+    for stop in [json!(stop), json!([stop, "never"])] {
+        let stopped = world.chat(json!({"max_tokens": 40, "stop": stop})).json();
+        assert_eq!(stopped["choices"][0]["message"]["content"], text[..at]);
+        assert_eq!(stopped["choices"][0]["finish_reason"], "stop");
+    }
+    let limits = json!({"max_tokens": 40, "max_completion_tokens": 3});
+    assert_eq!(world.chat(limits).json()["usage"]["completion_tokens"], 3);
+}
+
+#[test]
+fn an_enforced_form_holds() {
+    let world = World::new();
+    let schema = json!({"type": "object", "required": ["color"], "additionalProperties": false,
+        "properties": {"color": {"enum": ["red", "green"]}}});
+    let named = json!({"type": "json_schema", "json_schema": {"name": "c", "schema": schema}});
+    for stream in [false, true] {
+        let asked = json!({"response_format": named, "max_tokens": 60, "temperature": 1.5,
+            "stream": stream});
+        let answer = world.chat(asked);
+        let text = if stream {
+            joined(&answer).0
+        } else {
+            answer.json()["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+        };
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert!(["red", "green"].contains(&value["color"].as_str().unwrap()), "{text}");
+    }
+    let any = world.chat(json!({"response_format": {"type": "json_object"}, "max_tokens": 80}));
+    let any = any.json();
+    let text = any["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(serde_json::from_str::<Value>(text).unwrap().is_object(), "{text}");
+}
+
+#[test]
+fn log_probabilities_belong_to_the_text() {
+    let world = World::new();
+    let asked = json!({"logprobs": true, "top_logprobs": 2});
+    let whole = world.chat(asked.clone()).json();
+    let choice = &whole["choices"][0];
+    let tokens = choice["logprobs"]["content"].as_array().unwrap();
+    assert_eq!(tokens.len(), 12);
+    let bytes: Vec<u8> = tokens
+        .iter()
+        .flat_map(|token| token["bytes"].as_array().unwrap())
+        .map(|byte| byte.as_u64().unwrap() as u8)
+        .collect();
+    assert_eq!(String::from_utf8_lossy(&bytes), choice["message"]["content"].as_str().unwrap());
+    for token in tokens {
+        let top = token["top_logprobs"].as_array().unwrap();
+        assert_eq!((top.len(), &top[0]["logprob"]), (2, &token["logprob"]));
+    }
+    let mut asked = asked;
+    asked["stream"] = true.into();
+    let streamed: Vec<Value> = world
+        .chat(asked)
+        .events()
+        .iter()
+        .filter_map(|event| event["choices"][0]["logprobs"]["content"].as_array().cloned())
+        .flatten()
+        .collect();
+    assert_eq!(&streamed, tokens);
+    let silent = world.chat(json!({})).json();
+    assert_eq!(silent["choices"][0]["logprobs"], Value::Null);
+}
+
+#[test]
+fn roles_and_parts_are_read_as_templates_know_them() {
+    let world = World::new();
+    let text = |messages: Value| {
+        let answer = world.chat(json!({"messages": messages})).json();
+        answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+    };
+    let plain =
+        text(json!([{"role": "system", "content": "Be"}, {"role": "user", "content": "x"}]));
+    let other = text(json!([{"role": "developer", "content": "Be"},
+        {"role": "user", "content": [{"type": "text", "text": "x"}], "name": null}]));
+    assert_eq!(plain, other);
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_name() {
+    let world = World::new();
+    let message = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
+    for (asked, param, part) in [
+        (json!({"frobnicate": 1}), json!("frobnicate"), "no field that this endpoint knows"),
+        (json!({"tools": [{}]}), json!("tools"), "no tools here yet"),
+        (json!({"best_of": 3}), json!("best_of"), "not supported"),
+        (json!({"temperature": "hot"}), json!("temperature"), "expected f32"),
+        (json!({"temperature": -1}), json!("temperature"), "has to be from 0 to 100"),
+        (json!({"max_tokens": 0}), json!("max_tokens"), "at least one token"),
+        (json!({"max_tokens": -1}), json!("max_tokens"), "invalid value"),
+        (json!({"n": 0}), json!("n"), "from 1 to 128"),
+        (json!({"stop": ""}), json!("stop"), "empty"),
+        (json!({"top_logprobs": 2}), json!("top_logprobs"), "without `logprobs`"),
+        (json!({"logprobs": true, "top_logprobs": 21}), json!("top_logprobs"), "0 to 20"),
+        (json!({"logit_bias": {"a": 1}}), json!("logit_bias"), "token ids"),
+        (json!({"logit_bias": {"9999": 1}}), Value::Null, "not one of the model's 264"),
+        (json!({"xtc_threshold": 0.1}), json!("xtc_threshold"), "without `xtc_probability`"),
+        (json!({"reasoning_effort": "high"}), json!("reasoning_effort"), "no levels"),
+        (json!({"keep_alive": "soon"}), json!("keep_alive"), "no duration"),
+        (json!({"messages": []}), json!("messages"), "missing or empty"),
+        (
+            json!({"messages": [{"role": "king", "content": "x"}]}),
+            json!("messages[0].role"),
+            "king",
+        ),
+        (message(Value::Null), json!("messages[0].content"), "missing"),
+        (message(json!([{"type": "image_url"}])), Value::Null, "`image_url`"),
+        (message(json!("x".repeat(600))), Value::Null, "leaves room for at most 511"),
+        (json!({"num_ctx": 4}), Value::Null, "leaves room for at most 3"),
+        (json!({"response_format": {"type": "xml"}}), json!("response_format.type"), "xml"),
+        (
+            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}),
+            json!("response_format"),
+            "schema",
+        ),
+        (
+            json!({"response_format": {"type": "json_schema",
+                "json_schema": {"schema": {"type": "nothing"}}}}),
+            Value::Null,
+            "cannot be enforced",
+        ),
+        (json!({"stream_options": {"x": 1}}), json!("stream_options.x"), "unknown field"),
+    ] {
+        for stream in [false, true] {
+            let mut asked = asked.clone();
+            asked["stream"] = stream.into();
+            let answer = world.chat(asked.clone());
+            let (message, found) = answer.error();
+            assert_eq!((answer.status, &found), (400, &param), "{asked}: {message}");
+            assert!(message.contains(part), "{asked}: {message}");
+        }
+    }
+}
+
+#[test]
+fn what_clients_send_blindly_is_tolerated() {
+    let world = World::new();
+    let asked = json!({"user": "u", "metadata": {"a": "b"}, "store": false, "service_tier": "auto",
+        "parallel_tool_calls": true, "tools": [], "tool_choice": "auto", "logit_bias": null,
+        "stop": null, "seed": null, "modalities": ["text"], "reasoning_effort": "none"});
+    let answer = world.chat(asked);
+    assert_eq!(answer.status, 200, "{answer:?}");
+}

@@ -1,0 +1,13 @@
+//! The server over real HTTP, with real engines on tiny models.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod abuse;
+mod access;
+mod chat;
+#[path = "../../../engine/tests/common/mod.rs"]
+mod common;
+mod completions;
+mod lifecycle;
+mod memory;
+mod tools;
+mod world;

@@ -1,0 +1,84 @@
+//! What is around answers: lists of models, text and tokens, metrics, the description.
+
+use serde_json::json;
+
+use crate::world::World;
+
+#[test]
+fn models_are_listed_by_name_and_found_by_their_short_one() {
+    let world = World::new();
+    let list = world.get("/v1/models").json();
+    let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+    assert_eq!(ids, ["org/one", "org/two"]);
+    assert_eq!(list["data"][0]["context_length"], 512);
+    assert_eq!(world.get("/v1/models/org/two").json()["id"], "org/two");
+    assert_eq!(world.get("/v1/models/two").json()["object"], "model");
+    let missing = world.get("/v1/models/three");
+    assert_eq!(
+        (missing.status, missing.json()["error"]["code"].clone()),
+        (404, json!("model_not_found"))
+    );
+    for name in ["./hub", "/etc", "org/on", "pypi:x", "a b"] {
+        let answer = world.chat(json!({"model": name}));
+        assert_eq!(answer.status, 404, "{name}: {answer:?}");
+    }
+}
+
+#[test]
+fn text_and_tokens() {
+    let world = World::new();
+    let ask = |path, body: serde_json::Value| {
+        let mut body = body;
+        body["model"] = "org/one".into();
+        world.post(path, &body).json()
+    };
+    assert_eq!(ask("/tokenize", json!({"content": "Hi"}))["tokens"], json!([72, 105]));
+    let pieces = ask("/tokenize", json!({"content": "é", "with_pieces": true}));
+    assert_eq!(pieces["tokens"][0]["piece"], json!([195]));
+    assert_eq!(ask("/detokenize", json!({"tokens": [72, 105, 256]}))["content"], "Hi<|end|>");
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    let prompt = ask("/apply-template", json!({"messages": messages}));
+    assert_eq!(prompt["prompt"], "<|turn|>user\nHi<|turn|>assistant\n");
+    let bad = ask("/detokenize", json!({"tokens": [9999]}));
+    assert!(bad["error"]["message"].as_str().unwrap().contains("9999"), "{bad}");
+}
+
+#[test]
+fn what_happened_is_counted() {
+    let world = World::new();
+    assert_eq!(world.chat(json!({"max_tokens": 5})).status, 200);
+    assert_eq!(world.chat(json!({"n": 0})).status, 400);
+    let page = world.get("/metrics");
+    assert!(page.header("content-type").unwrap().starts_with("text/plain"));
+    for line in [
+        "mlxk_answers_total 1",
+        "mlxk_completion_tokens_total 5",
+        "mlxk_responses_total{class=\"4xx\"} 1",
+        "mlxk_model_context_tokens{model=\"org/one\"} 512",
+        "mlxk_time_to_first_token_seconds_count 1",
+    ] {
+        assert!(page.text.lines().any(|it| it == line), "{line} is not in\n{}", page.text);
+    }
+}
+
+#[test]
+fn everything_is_described() {
+    let world = World::new();
+    let described = world.get("/openapi.json").json();
+    let fields = &described["components"]["schemas"]["ChatRequest"]["properties"];
+    assert!(fields["repeat_penalty"].is_object() && fields["messages"].is_object());
+    assert!(described["paths"]["/health"]["get"].is_object());
+}
+
+#[test]
+fn paths_that_lead_nowhere() {
+    let world = World::new();
+    let answer = world.get("/v2/chat");
+    assert_eq!((answer.status, answer.error().0.as_str()), (404, "There is no `GET /v2/chat`"));
+    let answer = world.get("/v1/completions");
+    assert_eq!(answer.status, 405);
+    assert!(answer.error().0.contains("does not take GET"), "{answer:?}");
+    assert!(answer.header("x-request-id").unwrap().starts_with("req_"));
+    let named = world.send("GET", "/health", &[("x-request-id", "mine-1")], "");
+    assert_eq!(named.header("x-request-id"), Some("mine-1"));
+}
