@@ -42,7 +42,7 @@ fn model(info: &ModelInfo) -> Model {
         created: modified.map_or(0, |duration| duration.as_secs()),
         owned_by: match info.kind {
             Kind::Workspace | Kind::Folder => "workspace",
-            Kind::HfCache | Kind::Imported => "mlx-knife",
+            Kind::HfCache | Kind::Imported | Kind::Missing => "mlx-knife",
         },
         permission: [],
         context_length: info.context_length,
