@@ -18,5 +18,6 @@ mod pull_terminal;
 mod push;
 mod run;
 mod scripts;
+mod server;
 mod starter;
 mod support;

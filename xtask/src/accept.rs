@@ -37,6 +37,18 @@ pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
     Ok(())
 }
 
+/// Talks to a real server through the official clients of this Python.
+pub(crate) fn run_api(python: &str) -> Result<()> {
+    run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
+    run(python, &["tests/api/run.py", "target/release/mlxk", "openai_client"], &[])
+}
+
+/// Compares the answers of many clients at once with their answers alone.
+pub(crate) fn run_load(seconds: &str) -> Result<()> {
+    run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
+    run("python3", &["tests/api/load.py", "target/release/mlxk", seconds], &[])
+}
+
 /// Kills one pull fifty times at random moments, and counts what is fetched again.
 pub(crate) fn run_kills() -> Result<()> {
     pulls("killed_at_random", ("MLXK_TEST_KILLS", "50"))

@@ -29,6 +29,9 @@ usage: cargo xtask TASK
   accept kill       kill one pull fifty times at random moments; what is fetched again is counted
   accept interop PYTHON
                     share a cache with the huggingface_hub of this Python
+  accept api PYTHON run the server's tests through the official clients in this Python
+  accept load SECONDS
+                    32 clients at once for so long; every answer has to be what it is alone
   accept fuzz SECONDS
                     run every fuzz target for so long (needs a nightly compiler and cargo-fuzz)
   accept numerics HUB
@@ -57,6 +60,8 @@ fn run() -> Result<()> {
         ["accept", "schemas", folder] => accept::run_schemas(folder),
         ["accept", "kill"] => accept::run_kills(),
         ["accept", "interop", python] => accept::run_interop(python),
+        ["accept", "api", python] => accept::run_api(python),
+        ["accept", "load", seconds] => accept::run_load(seconds),
         ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),
         ["accept", "numerics", hub] => numerics::print_table(hub),
         _ => bail!("{USAGE}"),

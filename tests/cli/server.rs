@@ -1,0 +1,120 @@
+//! `mlxk server`, `ps` and `stop`: the process around the server.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{World, streams};
+
+/// A server that runs, with its address.
+struct Running {
+    child: Child,
+    address: String,
+    lines: std::io::Lines<BufReader<std::process::ChildStderr>>,
+}
+
+impl Running {
+    fn start(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let prepared = world.mlxk(&[]);
+        let mut command = Command::new(prepared.get_program());
+        for (name, value) in prepared.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.args(["server", "--port", "0"]).args(arguments);
+        command.envs(environment.iter().copied());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("Listening"));
+        let line = line.expect("the server says where it listens");
+        let address = line.split("http://").nth(1).unwrap().split(';').next().unwrap().to_owned();
+        Self { child, address, lines }
+    }
+
+    fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap()
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn models_in_memory_are_listed_and_let_go() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let server = Running::start(&world, &["--model", "org/tiny", "--log-json"], &[]);
+    let port = server.port();
+    let (table, _) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
+    assert!(table.contains("org/tiny") && table.contains("for ever"), "{table}");
+    let (json, _) = streams(&world.mlxk(&["ps", "--port", port, "--json"]).assert().success());
+    let envelope: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(envelope["data"]["models"][0]["id"], "org/tiny");
+    world.mlxk(&["stop", "tiny", "--port", port]).assert().success();
+    let (table, note) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
+    assert_eq!((table.as_str(), note.as_str()), ("", "The server has no model in memory\n"));
+    let (_, error) = streams(&world.mlxk(&["stop", "tiny", "--port", port]).assert().code(1));
+    assert_eq!(error, "error: The model `tiny` is not in memory\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_polite_kill_ends_it_and_nothing_secret_is_logged() {
+    let world = World::new();
+    let environment = [("MLXK_API_KEY", "a-secret")];
+    let mut server = Running::start(&world, &["--log-level", "debug"], &environment);
+    assert!(server.get("/health").starts_with("HTTP/1.1 200"));
+    assert!(server.get("/models").starts_with("HTTP/1.1 401"));
+    let mut with_key = world.mlxk(&["ps", "--port", server.port()]);
+    with_key.envs(environment).assert().success();
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let log: Vec<String> = server.lines.by_ref().map_while(Result::ok).collect();
+    assert!(log.iter().any(|line| line.contains("req_") && line.contains("/health")), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("a-secret")), "{log:?}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_loaded() {
+    let world = World::new();
+    for (arguments, code, part) in [
+        (&["--max-models", "0"][..], 2, "`--max-models` is 0, but at least 1 is needed"),
+        (&["--keep-alive", "soon"], 2, "write a time like `90s`, `5m` or `1h`, or -1"),
+        (&["--memory-limit", "much"], 2, "write a size like `12GB`"),
+        (&["--embed-backend", "http://x"], 2, "`--embed-backend` is not offered"),
+        (&["--port", "70000"], 2, "70000"),
+        (&["--api-key-file", "/nowhere/key"], 1, "Cannot read the key in `/nowhere/key`"),
+        (&["--host", "256.0.0.1"], 1, "The address `256.0.0.1` cannot be found"),
+        (&["--model", "nowhere", "--no-pull"], 1, "nowhere"),
+    ] {
+        let arguments = [&["server"][..], arguments].concat();
+        let (_, error) = streams(&world.mlxk(&arguments).assert().code(code));
+        assert!(error.contains(part), "{arguments:?}: {error}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (_, error) = streams(&world.mlxk(&["server", "--port", &port]).assert().code(1));
+    assert!(error.contains(&format!("Cannot listen on `127.0.0.1:{port}`")), "{error}");
+    drop(taken);
+    let (_, error) = streams(&world.mlxk(&["ps", "--port", &port]).assert().code(1));
+    assert!(error.contains("`mlxk server` starts one"), "{error}");
+}
