@@ -1,12 +1,14 @@
-"""What huggingface_hub thinks of a cache: `scan`, `find` and `fetch`, each printing one JSON line.
+"""What huggingface_hub thinks of a cache: `scan`, `find` and `fetch`, and what it uploads: `push`; each
+prints one JSON line.
 
 usage: interop.py scan CACHE | find CACHE REPO REVISION | fetch CACHE REPO REVISION
+                | push CACHE REPO FOLDER
 """
 
 import json
 import sys
 
-from huggingface_hub import scan_cache_dir, snapshot_download
+from huggingface_hub import HfApi, scan_cache_dir, snapshot_download
 
 task, cache = sys.argv[1:3]
 if task == "scan":
@@ -26,6 +28,12 @@ if task == "scan":
         for repo in found.repos
     ]
     print(json.dumps({"repos": repos, "warnings": [str(text) for text in found.warnings]}))
+elif task == "push":
+    repo, folder = sys.argv[3:5]
+    api = HfApi(token="hf_test")
+    api.create_repo(repo, private=True, exist_ok=True)
+    made = api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload")
+    print(json.dumps({"commit": made.oid}))
 else:
     repo, revision = sys.argv[3:5]
     path = snapshot_download(

@@ -26,6 +26,7 @@ fn python(online: &Online, arguments: &[&str]) -> Option<Value> {
         .env("HF_ENDPOINT", online.hub.endpoint())
         .env("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         .env("HF_HUB_DISABLE_TELEMETRY", "1")
+        .env("HF_HUB_DISABLE_XET", "1")
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -100,6 +101,45 @@ fn we_find_what_huggingface_hub_fetched() {
     assert!(list.contains(&commit[..7]), "refs/main decides: {list}");
     let run = ["run", "tiny", "Hi", "--max-tokens", "1", "--no-pull"];
     online.mlxk(&run).assert().success();
+}
+
+/// Either client uploads to the same hub, and finds nothing to do where the other has been.
+#[test]
+fn huggingface_hub_uploads_what_we_upload() {
+    let Some(online) = online() else { return };
+    let folder = online.world.home.path().join("model");
+    let weights: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
+    let files: [(&str, &[u8]); 4] = [
+        ("config.json", b"{}"),
+        ("README.md", b"---\nlibrary_name: mlx\n---\n# Model\n"),
+        ("model.safetensors", &weights),
+        ("extra/notes.txt", b"Notes"),
+    ];
+    for (name, content) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    for (theirs, ours, part_bytes) in [("me/one", "me/two", 0), ("me/three", "me/four", 500_000)] {
+        online.hub.set_upload_parts(part_bytes);
+        python(&online, &["push", theirs, path(&folder)]).unwrap();
+        let arguments = ["push", path(&folder), ours, "--create", "--private"];
+        online.mlxk(&arguments).env("HF_TOKEN", "hf_test").assert().success();
+        for repo in [theirs, ours] {
+            assert_eq!(online.hub.is_private(repo), Some(true));
+            for (name, content) in files {
+                let found = online.hub.content(repo, "main", name);
+                assert!(found.as_deref() == Some(content), "{name} of {repo}");
+            }
+        }
+        // Each finds the other's upload complete.
+        let before = (online.hub.received_bytes(), online.hub.names(theirs, "main"));
+        let arguments = ["push", path(&folder), theirs, "--private"];
+        let again = online.mlxk(&arguments).env("HF_TOKEN", "hf_test").assert().success();
+        assert!(streams(&again).0.contains("no changes"), "{}", streams(&again).0);
+        python(&online, &["push", ours, path(&folder)]).unwrap();
+        assert_eq!((online.hub.received_bytes(), online.hub.names(theirs, "main")), before);
+    }
 }
 
 /// What one tool left unfinished does not confuse the other.

@@ -82,7 +82,7 @@ variables! {
     HTTP_PROXY: Network, "HTTP_PROXY", "A proxy for `http` addresses";
     ALL_PROXY: Network, "ALL_PROXY", "A proxy for both";
     NO_PROXY: Network, "NO_PROXY", "Hosts that are reached without a proxy, separated by commas";
-    SSL_CERT_FILE: Network, "SSL_CERT_FILE", "Certificates to trust in place of the built-in ones, as PEM";
+    SSL_CERT_FILE: Network, "SSL_CERT_FILE", "Certificates to trust in place of the system's and the built-in ones, as PEM";
     REQUESTS_CA_BUNDLE: Network, "REQUESTS_CA_BUNDLE", "The same, as some Python tools call it";
     NO_COLOR: Output, "NO_COLOR", "Anything: no colours and other styles";
     TERM: Output, "TERM", "`dumb`: no colours and other styles";

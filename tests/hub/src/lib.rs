@@ -109,6 +109,11 @@ impl Hub {
         self.state.lock().uploads.part_bytes = bytes;
     }
 
+    /// Makes all new repositories public, whatever is asked for.
+    pub fn forget_privacy(&self) {
+        self.state.lock().forgets_privacy = true;
+    }
+
     /// Bytes of content that were received.
     pub fn received_bytes(&self) -> u64 {
         self.state.lock().uploads.received

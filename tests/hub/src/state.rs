@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     /// Part of every link to content; links with another one have expired.
     pub(crate) signature: u32,
     pub(crate) uploads: Uploads,
+    /// Whether new repositories are public, whatever was asked for.
+    pub(crate) forgets_privacy: bool,
 }
 
 /// What was served of a file's content.

@@ -37,6 +37,7 @@ pub(crate) struct Uploads {
 pub(crate) fn router(state: &Arc<State>) -> Router {
     let routes = Router::new()
         .route("/api/repos/create", post(create))
+        .route("/api/validate-yaml", post(valid))
         .route("/api/models/{org}/{name}/branch/{branch}", post(branch))
         .route("/api/models/{org}/{name}/preupload/{branch}", post(preupload))
         .route("/api/models/{org}/{name}/commit/{branch}", post(commit))
@@ -117,6 +118,12 @@ impl FromRequestParts<Arc<State>> for Target {
     }
 }
 
+/// The address of the hub, as the client knows it.
+fn address(headers: &HeaderMap) -> String {
+    let host = headers.get("host").and_then(|host| host.to_str().ok());
+    format!("http://{}", host.unwrap_or_default())
+}
+
 fn parsed(body: &Bytes) -> Value {
     serde_json::from_slice(body).unwrap_or_default()
 }
@@ -124,6 +131,7 @@ fn parsed(body: &Bytes) -> Value {
 async fn create(
     axum::extract::State(state): Shared,
     Token(token): Token,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let body = parsed(&body);
@@ -136,12 +144,22 @@ async fn create(
     };
     let mut inner = state.lock();
     if inner.repos.contains_key(&id) {
-        return error(409, "", "You already created this model repo");
+        let message = "You already created this model repo";
+        let url = format!("{}/{id}", address(&headers));
+        let mut refused = error(409, "", message);
+        *refused.body_mut() = Body::from(json!({"error": message, "url": url}).to_string());
+        return refused;
     }
     let repo = Repo::new(&id);
-    let repo = if body["private"] == true { repo.private(&token) } else { repo };
+    let private = body["private"] == true || body["visibility"] == "private";
+    let repo = if private && !inner.forgets_privacy { repo.private(&token) } else { repo };
     inner.repos.insert(id.clone(), repo);
-    answer(&json!({"url": format!("http://hub/{id}"), "name": id}))
+    answer(&json!({"url": format!("{}/{id}", address(&headers)), "name": id}))
+}
+
+/// The official client asks whether the head of a README is in order.
+async fn valid() -> Response<Body> {
+    answer(&json!({"errors": [], "warnings": []}))
 }
 
 async fn branch(
@@ -159,9 +177,10 @@ async fn branch(
 }
 
 async fn preupload(Target { repo, branch, .. }: Target, body: Bytes) -> Response<Body> {
-    if !repo.refs.contains_key(&branch) {
+    let Some(commit) = repo.refs.get(&branch) else {
         return error(404, "RevisionNotFound", &format!("Invalid rev id: {branch}"));
-    }
+    };
+    let there = &repo.commits[commit];
     let files = parsed(&body)["files"].as_array().cloned().unwrap_or_default();
     let ways: Vec<Value> = files
         .iter()
@@ -169,10 +188,10 @@ async fn preupload(Target { repo, branch, .. }: Target, body: Bytes) -> Response
             let path = file["path"].as_str().unwrap_or_default();
             let large = file["size"].as_u64() > Some(10 << 20) || is_lfs(path);
             json!({"path": path, "uploadMode": if large { "lfs" } else { "regular" },
-                "shouldIgnore": false, "oid": null})
+                "shouldIgnore": false, "oid": there.get(path).map(|file| &file.etag)})
         })
         .collect();
-    answer(&json!({"files": ways, "commitOid": repo.refs[&branch]}))
+    answer(&json!({"files": ways, "commitOid": commit}))
 }
 
 fn is_lfs(path: &str) -> bool {
@@ -185,7 +204,6 @@ async fn batch(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
     let inner = state.lock();
     let objects = parsed(&body)["objects"].as_array().cloned().unwrap_or_default();
     let objects: Vec<Value> = objects
@@ -208,7 +226,7 @@ async fn batch(
                 }
                 json!({"href": format!("{}/complete/{oid}", state.cdn), "header": header})
             };
-            let verify = json!({"href": format!("http://{host}/verify/{oid}")});
+            let verify = json!({"href": format!("{}/verify/{oid}", address(&headers))});
             described["actions"] = json!({"upload": upload, "verify": verify});
             described
         })
@@ -277,6 +295,7 @@ async fn verify(
 async fn commit(
     axum::extract::State(state): Shared,
     Target { id, repo, branch }: Target,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let Some(parent) = repo.refs.get(&branch) else {
@@ -312,6 +331,6 @@ async fn commit(
         repo.refs.insert(branch, hash.clone());
         repo.commits.insert(hash.clone(), files);
     }
-    let url = format!("http://hub/{id}/commit/{hash}");
+    let url = format!("{}/{id}/commit/{hash}", address(&headers));
     answer(&json!({"success": true, "commitOid": hash, "commitUrl": url, "hookOutput": ""}))
 }

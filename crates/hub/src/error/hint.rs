@@ -50,6 +50,9 @@ impl HubError {
             Self::BadTarget { .. } => "Name a folder that does not exist yet".into(),
             Self::TargetFull { .. } => "Free some space, or name a target on another disk".into(),
             Self::Offline { .. } => "Unset `HF_HUB_OFFLINE`, or `offline` in the configuration, to allow downloads".into(),
+            Self::NotPrivate { page, .. } => format!(
+                "Delete it or make it private on {page}, then try again without `--create`"
+            ),
             Self::NoToken { .. } => "Make one with write permission on the hub's settings page, and \
                                      set `HF_TOKEN` to it"
                 .into(),

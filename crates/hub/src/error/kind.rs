@@ -55,6 +55,7 @@ impl HubError {
             | Self::TooManyRequests { .. }
             | Self::ServerStatus { .. } => "download_failed",
             Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
+            Self::NotPrivate { .. } => "push_failed",
             Self::NoToken { .. } => "auth_error",
             Self::OllamaUnusable { .. } | Self::OfflineSearch | Self::Format(_) => {
                 "execution_error"

@@ -195,6 +195,16 @@ pub enum HubError {
         /// The repository.
         name: String,
     },
+    /// The hub made a repository that everybody can read.
+    #[error(
+        "The hub made `{name}` public, although a private one was asked for; nothing was uploaded"
+    )]
+    NotPrivate {
+        /// The repository.
+        name: String,
+        /// Its page.
+        page: String,
+    },
     /// Not enough room.
     #[error(
         "Importing `{name}` needs {} free in `{}`, and there is {}",

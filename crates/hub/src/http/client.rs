@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::http::{self, Uri};
-use ureq::tls::{PemItem, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Proxy, SendBody};
 
 use super::{Follow, HubSettings, Request, Response, Token, Tries, errors};
@@ -261,10 +261,17 @@ pub(super) fn absolute(base: &str, target: &str) -> Option<String> {
     (!target.is_empty()).then(|| format!("{scheme}://{authority}{folder}/{target}"))
 }
 
-/// The certificates to trust.
+/// The certificates to trust: those of a file, or those that the operating system trusts, which may
+/// be a company's own, and with them Mozilla's, since a small system has none.
 fn trusted(settings: &HubSettings) -> Result<TlsConfig> {
     let Some(path) = &settings.certificates else {
-        return Ok(TlsConfig::default());
+        static USUAL: LazyLock<RootCerts> = LazyLock::new(|| {
+            let own = rustls_native_certs::load_native_certs().certs;
+            let known = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+            let all = own.iter().chain(known);
+            RootCerts::from(all.map(|found| Certificate::from_der(found).to_owned()))
+        });
+        return Ok(TlsConfig::builder().root_certs(USUAL.clone()).build());
     };
     let bad = |problem: String| HubError::BadSetting {
         setting: "SSL_CERT_FILE",

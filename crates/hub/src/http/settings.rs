@@ -23,7 +23,8 @@ pub struct HubSettings {
     pub offline: bool,
     /// Proxies on the way.
     pub proxies: Proxies,
-    /// A file of certificates (PEM) to trust instead of the built-in ones, for a company's own.
+    /// A file of certificates (PEM) to trust instead of those of the operating system and the
+    /// built-in ones.
     pub certificates: Option<PathBuf>,
     /// How long a connection may be silent before it counts as broken.
     pub stall_timeout: Duration,

@@ -82,18 +82,37 @@ pub(super) fn create(
 ) -> Result<()> {
     if changes.repo_is_new {
         let private = request.create != Some(Visibility::Public);
-        let mut body = json!({"name": request.repo.name(), "type": "model", "private": private});
+        // Hubs know one of the two words, or both.
+        let visibility = if private { "private" } else { "public" };
+        let mut body = json!({"name": request.repo.name(), "type": "model", "private": private,
+            "visibility": visibility});
         if let Some(org) = request.repo.org() {
             body["organization"] = org.into();
         }
         // Not about the repository: it does not exist, so that a refusal is about the token.
         let url = client.url("/api/repos/create");
         unless_there(client.send(&post(url, "application/json", &body, &Subject::default())))?;
+        if private {
+            check_private(client, request, subject)?;
+        }
     }
     if changes.branch_is_new {
         let branch = escape_part(&request.branch);
         let url = client.url(&format!("/api/models/{}/branch/{branch}", request.repo));
         unless_there(client.send(&post(url, "application/json", &json!({}), subject)))?;
+    }
+    Ok(())
+}
+
+/// What shall be private is not sent before the hub says that it is.
+fn check_private(client: &Client, request: &PushRequest, subject: &Subject) -> Result<()> {
+    let url = client.url(&format!("/api/models/{}", request.repo));
+    let made: Value = client.send(&Request::get(url).about(subject))?.json()?;
+    if made.get("private") == Some(&Value::Bool(false)) {
+        return Err(HubError::NotPrivate {
+            name: request.repo.to_string(),
+            page: format!("{}/{}/settings", client.endpoint(), request.repo),
+        });
     }
     Ok(())
 }

@@ -175,3 +175,17 @@ fn refusals_name_what_is_missing() {
     assert_eq!(compared.added.len(), 3);
     assert!(scene.hub.names(NAME, "main").is_empty());
 }
+
+#[test]
+fn nothing_private_goes_to_a_repository_that_turns_out_public() {
+    let scene = Scene::new();
+    scene.hub.forget_privacy();
+    let error = scene.push(Some(Visibility::Private)).unwrap_err();
+    assert!(matches!(error, HubError::NotPrivate { .. }), "{error}");
+    assert_eq!((scene.hub.received_bytes(), scene.hub.names(NAME, "main").len()), (0, 0));
+    // Where it was to be public anyway, nothing is wrong.
+    let other = Scene::new();
+    other.hub.forget_privacy();
+    other.push(Some(Visibility::Public)).unwrap();
+    assert!(other.uploaded("config.json").is_some());
+}
