@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::input::Input;
 use crate::safetensors::Writer;
-use crate::{Dtype, FormatError, Mode, affine, block};
+use crate::{Dtype, FormatError, Mode, QuantizedRows, RowQuantizer};
 
 /// Values that one thread takes at a time.
 const CHUNK_VALUES: usize = 1 << 20;
@@ -19,14 +19,6 @@ pub(super) enum Job {
     Values { cast: Option<Dtype>, to: Dtype },
     /// Packed values, scales and perhaps biases.
     Quantize { cast: Option<Dtype>, mode: Mode },
-}
-
-/// Scales and biases of a matrix, which follow its values in the file.
-#[derive(Debug, Default)]
-struct Made {
-    main: Vec<u8>,
-    scales: Vec<u8>,
-    biases: Vec<u8>,
 }
 
 /// Does the job and appends its tensors; `report` hears of bytes written.
@@ -54,8 +46,8 @@ pub(super) fn run(
         let end = rows.min(first.saturating_add(each.saturating_mul(threads)));
         let ranges = (first..end).step_by(each).map(|start| start..end.min(start + each));
         for made in on_threads(input, job, ranges) {
-            file.write(&made.main)?;
-            report(made.main.len())?;
+            file.write(&made.values)?;
+            report(made.values.len())?;
             scales.extend_from_slice(&made.scales);
             biases.extend_from_slice(&made.biases);
         }
@@ -68,35 +60,39 @@ pub(super) fn run(
     Ok(())
 }
 
-fn on_threads(input: &Input, job: Job, ranges: impl Iterator<Item = Range<usize>>) -> Vec<Made> {
+fn on_threads(
+    input: &Input,
+    job: Job,
+    ranges: impl Iterator<Item = Range<usize>>,
+) -> Vec<QuantizedRows> {
     std::thread::scope(|scope| {
         let workers: Vec<_> =
             ranges.map(|range| scope.spawn(move || make(input, job, range))).collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, Made>| {
+        let join = |worker: std::thread::ScopedJoinHandle<'_, QuantizedRows>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         workers.into_iter().map(join).collect()
     })
 }
 
-fn make(input: &Input, job: Job, rows: Range<usize>) -> Made {
+fn make(input: &Input, job: Job, rows: Range<usize>) -> QuantizedRows {
     let cols = input.cols();
-    let mut made = Made::default();
+    let mut made = QuantizedRows::default();
     let mut values = vec![0.0; cols];
     match job {
         Job::Copy => {}
         Job::Values { cast, to } => {
-            made.main.reserve(rows.len() * cols * to.size_bytes());
+            made.values.reserve(rows.len() * cols * to.size_bytes());
             for row in rows {
                 input.row(row, cast, &mut values);
                 for &value in &values {
-                    to.put(value, &mut made.main);
+                    to.put(value, &mut made.values);
                 }
             }
         }
         Job::Quantize { cast, mode } => {
             let dtype = input.dtype(cast);
-            let mut quantizer = Quantizer::new(mode, cols, dtype);
+            let mut quantizer = RowQuantizer::new(mode, cols, dtype);
             for row in rows {
                 input.row(row, cast, &mut values);
                 quantizer.row(&values, &mut made);
@@ -104,49 +100,4 @@ fn make(input: &Input, job: Job, rows: Range<usize>) -> Made {
         }
     }
     made
-}
-
-/// The buffers of one row.
-struct Quantizer {
-    mode: Mode,
-    dtype: Dtype,
-    codes: Vec<u8>,
-    packed: Vec<u8>,
-    scales: Vec<f32>,
-    biases: Vec<f32>,
-    bytes: Vec<u8>,
-}
-
-impl Quantizer {
-    fn new(mode: Mode, cols: usize, dtype: Dtype) -> Self {
-        let groups = cols / mode.group_size();
-        Self {
-            mode,
-            dtype,
-            codes: vec![0; cols],
-            packed: vec![0; affine::row_bytes(cols, mode.bits())],
-            scales: vec![0.0; groups],
-            biases: vec![0.0; groups],
-            bytes: vec![0; groups],
-        }
-    }
-
-    fn row(&mut self, values: &[f32], made: &mut Made) {
-        if let Mode::Affine { bits, group_size } = self.mode {
-            let (bits, size) = (usize::from(bits), usize::from(group_size));
-            let (scales, biases) = (&mut self.scales, &mut self.biases);
-            affine::quantize_row(values, bits, size, &mut self.codes, scales, biases);
-            for &scale in scales.iter() {
-                self.dtype.put(scale, &mut made.scales);
-            }
-            for &bias in biases.iter() {
-                self.dtype.put(bias, &mut made.biases);
-            }
-        } else {
-            block::quantize_row(self.mode, values, None, &mut self.codes, &mut self.bytes);
-            made.scales.extend_from_slice(&self.bytes);
-        }
-        affine::pack_row(&self.codes, self.mode.bits(), &mut self.packed);
-        made.main.extend_from_slice(&self.packed);
-    }
 }

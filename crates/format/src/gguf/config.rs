@@ -203,10 +203,8 @@ fn llama3_factor(gguf: &Gguf, sizes: &Sizes) -> Result<Option<f64>, Problem> {
     let is = |value: f64, expected: f64| (value - expected).abs() <= 1e-3 * expected.abs();
     // The slowest frequency is divided by the whole factor.
     let factor = found.last().copied().unwrap_or(1.0);
-    let matches = found.iter().enumerate().all(|(pair, &value)| {
-        let exponent = 2.0 * pair as f64 / sizes.head_dim as f64;
-        is(value, llama3_divisor(sizes.rope_theta.powf(exponent), factor))
-    });
+    let expected = llama3_divisors(sizes.rope_theta, sizes.head_dim, factor);
+    let matches = found.iter().zip(expected).all(|(&value, expected)| is(value, expected));
     if found.iter().all(|&value| is(value, 1.0)) {
         Ok(None)
     } else if matches {
@@ -214,6 +212,18 @@ fn llama3_factor(gguf: &Gguf, sizes: &Sizes) -> Result<Option<f64>, Problem> {
     } else {
         Err(GgufLimit::RopeFactors.into())
     }
+}
+
+/// What Llama 3.x divides the rotary frequencies of a head of `head_dim` by: `[head_dim / 2]`.
+pub(super) fn llama3_divisors(
+    theta: f64,
+    head_dim: usize,
+    factor: f64,
+) -> impl Iterator<Item = f64> {
+    (0..head_dim / 2).map(move |pair| {
+        let exponent = 2.0 * pair as f64 / head_dim as f64;
+        llama3_divisor(theta.powf(exponent), factor)
+    })
 }
 
 /// What Llama 3.x divides the frequency `1 / period` by: nothing where a wave is short, `factor`

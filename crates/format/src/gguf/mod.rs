@@ -1,4 +1,4 @@
-//! GGUF files, and their translation into MLX checkpoints.
+//! GGUF files, their translation into MLX checkpoints, and the writing of such files.
 //!
 //! The quantizations that are affine groups already keep every value. K-quants become affine groups
 //! whose scales are rounded to f16, unless a lossless import is asked for; `Q6_K` alone, whose groups
@@ -7,7 +7,9 @@
 mod blocks;
 mod config;
 mod cursor;
+mod encode;
 mod error;
+mod export;
 mod groups;
 mod kind;
 mod plan;
@@ -16,14 +18,20 @@ mod sizes;
 mod tensors;
 mod tokenizer;
 mod value;
+mod vocabulary;
+mod writer;
 
 use std::path::Path;
 
 use crate::{FormatError, map_file};
 
+pub use encode::RowEncoding;
 pub use error::{GgufDamage, GgufLimit};
+pub use export::{Export, ExportError, Exported};
 pub use kind::TensorKind;
 pub use plan::Plan;
+pub use vocabulary::{GgufVocabulary, byte_alphabet};
+pub use writer::{GgufWriter, MetaValue, TensorEntry};
 
 /// Checks the container: header, metadata, and that every tensor lies inside the file. Whether the
 /// model can be imported is for [`Plan::new`] to say.

@@ -1,0 +1,179 @@
+//! The other direction: what a model under MLX's names is called in a GGUF file, and what its
+//! `config.json` becomes there.
+
+use serde_json::Value;
+
+use super::config::llama3_divisors;
+use super::{GgufVocabulary, MetaValue};
+use crate::config_number;
+
+/// Why a model cannot be written as GGUF.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// An architecture without counterpart here.
+    #[error("Models of type `{0}` cannot be written as GGUF; `llama`, `qwen2` and `qwen3` can")]
+    Architecture(String),
+    /// A key that GGUF needs.
+    #[error("`config.json` has no usable `{0}`, which a GGUF file needs")]
+    Key(&'static str),
+    /// A rotary scaling without counterpart here.
+    #[error("The `rope_scaling` of this `config.json` cannot be written as GGUF; `llama3` can")]
+    RopeScaling,
+    /// A tensor without counterpart.
+    #[error("Tensor `{0}` has no place in a GGUF file of this architecture")]
+    Tensor(String),
+}
+
+/// A model that can be written as GGUF.
+#[derive(Clone, Debug)]
+pub struct Export {
+    architecture: String,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    metadata: Vec<(String, MetaValue)>,
+    rope_factors: Option<Vec<f32>>,
+}
+
+/// Where a tensor goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Its name in the file.
+    pub name: String,
+    /// Heads whose rows llama.cpp interleaves.
+    interleaved_heads: Option<usize>,
+}
+
+impl Exported {
+    /// The row of the checkpoint that belongs at `row` of the file, in a matrix of `rows`.
+    pub fn source_row(&self, row: usize, rows: usize) -> usize {
+        let Some(heads) = self.interleaved_heads else { return row };
+        let width = rows / heads;
+        let (head, within) = (row / width, row % width);
+        head * width + (within % 2) * (width / 2) + within / 2
+    }
+}
+
+/// Parts of a layer: MLX's names, GGUF's names.
+const PARTS: [(&str, &str); 11] = [
+    ("input_layernorm", "attn_norm"),
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.o_proj", "attn_output"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+];
+
+impl Export {
+    /// Reads what the file needs from `config.json`.
+    pub fn new(
+        config: &Value,
+        name: &str,
+        vocabulary: &GgufVocabulary,
+    ) -> Result<Self, ExportError> {
+        let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        if !matches!(model_type, "llama" | "qwen2" | "qwen3") {
+            return Err(ExportError::Architecture(model_type.to_owned()));
+        }
+        let number = |key: &'static str| config.get(key).and_then(config_number);
+        let size = |key: &'static str| {
+            let size = number(key).filter(|size| (1.0..f64::from(u32::MAX)).contains(size));
+            size.map(|size| size as usize).ok_or(ExportError::Key(key))
+        };
+        let (hidden, heads) = (size("hidden_size")?, size("num_attention_heads")?);
+        let kv_heads = size("num_key_value_heads").unwrap_or(heads);
+        let head_dim = size("head_dim").unwrap_or(hidden / heads);
+        let theta = number("rope_theta").unwrap_or(10_000.0);
+        let own = |key: &str| format!("{model_type}.{key}");
+        let mut metadata = vec![
+            ("general.architecture".to_owned(), MetaValue::Text(model_type.to_owned())),
+            ("general.name".to_owned(), MetaValue::Text(name.to_owned())),
+        ];
+        let mut count = |key: &str, value: usize| {
+            metadata.push((own(key), MetaValue::U32(value as u32)));
+        };
+        count("block_count", size("num_hidden_layers")?);
+        count("context_length", size("max_position_embeddings")?);
+        count("embedding_length", hidden);
+        count("feed_forward_length", size("intermediate_size")?);
+        count("attention.head_count", heads);
+        count("attention.head_count_kv", kv_heads);
+        if model_type == "qwen3" || head_dim * heads != hidden {
+            count("attention.key_length", head_dim);
+            count("attention.value_length", head_dim);
+        }
+        if model_type == "llama" {
+            count("rope.dimension_count", head_dim);
+        }
+        let eps = number("rms_norm_eps").ok_or(ExportError::Key("rms_norm_eps"))?;
+        let eps = MetaValue::F32(eps as f32);
+        metadata.push((own("attention.layer_norm_rms_epsilon"), eps));
+        metadata.push((own("rope.freq_base"), MetaValue::F32(theta as f32)));
+        metadata.extend(vocabulary.metadata());
+        let rope_factors = match config.get("rope_scaling") {
+            None | Some(Value::Null) => None,
+            Some(scaling) => Some(rope_factors(scaling, theta, head_dim)?),
+        };
+        let architecture = model_type.to_owned();
+        Ok(Self { architecture, heads, kv_heads, head_dim, metadata, rope_factors })
+    }
+
+    /// The metadata, but for what depends on the types of the tensors.
+    pub fn metadata(&self) -> &[(String, MetaValue)] {
+        &self.metadata
+    }
+
+    /// A tensor that follows from `config.json` alone: the factors of rotary frequencies.
+    pub fn rope_factors(&self) -> Option<(&'static str, &[f32])> {
+        Some((super::tensors::ROPE_FACTORS, self.rope_factors.as_deref()?))
+    }
+
+    /// Where the tensor of this name goes.
+    pub fn place(&self, name: &str) -> Result<Exported, ExportError> {
+        let plain = |name: &str| Exported { name: name.to_owned(), interleaved_heads: None };
+        let unknown = || ExportError::Tensor(name.to_owned());
+        match name {
+            "model.embed_tokens.weight" => return Ok(plain("token_embd.weight")),
+            "model.norm.weight" => return Ok(plain("output_norm.weight")),
+            "lm_head.weight" => return Ok(plain("output.weight")),
+            _ => {}
+        }
+        let rest = name.strip_prefix("model.layers.").ok_or_else(unknown)?;
+        let (layer, rest) = rest.split_once('.').ok_or_else(unknown)?;
+        let (part, suffix) = rest.rsplit_once('.').ok_or_else(unknown)?;
+        let is_number = !layer.is_empty() && layer.bytes().all(|byte| byte.is_ascii_digit());
+        let theirs = PARTS.iter().find(|(ours, _)| *ours == part).map(|(_, theirs)| *theirs);
+        let Some(theirs) = theirs.filter(|_| is_number && matches!(suffix, "weight" | "bias"))
+        else {
+            return Err(unknown());
+        };
+        let interleaved_heads = match (self.architecture.as_str(), theirs) {
+            ("llama", "attn_q") => Some(self.heads),
+            ("llama", "attn_k") => Some(self.kv_heads),
+            _ => None,
+        };
+        Ok(Exported { name: format!("blk.{layer}.{theirs}.{suffix}"), interleaved_heads })
+    }
+
+    /// Width of a head.
+    pub fn head_dim(&self) -> usize {
+        self.head_dim
+    }
+}
+
+fn rope_factors(scaling: &Value, theta: f64, head_dim: usize) -> Result<Vec<f32>, ExportError> {
+    let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
+    let factor = scaling.get("factor").and_then(config_number);
+    match (kind, factor) {
+        (Some("llama3"), Some(factor)) => {
+            Ok(llama3_divisors(theta, head_dim, factor).map(|value| value as f32).collect())
+        }
+        _ => Err(ExportError::RopeScaling),
+    }
+}
