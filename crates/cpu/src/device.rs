@@ -55,12 +55,11 @@ impl Cpu {
     /// Starts the workers. Fails where the system refuses a thread, or where the processor does not
     /// have the instructions asked for.
     pub fn new(options: CpuOptions) -> std::io::Result<Self> {
-        let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let kernels = match options.instructions {
             None => kernels::detect(),
             Some(set) => kernels::of(set).ok_or(std::io::ErrorKind::Unsupported)?,
         };
-        let pool = Pool::new(options.threads.unwrap_or_else(available))?;
+        let pool = pool(options.threads)?;
         Ok(Self {
             exact: options.exact,
             scratch: (0..pool.threads()).map(|_| Scratch::default()).collect(),
@@ -85,6 +84,12 @@ impl Cpu {
     pub fn instruction_set(&self) -> &'static str {
         self.kernels.name()
     }
+}
+
+/// A pool of so many threads; of all that the process may use where `None`.
+pub(crate) fn pool(threads: Option<usize>) -> std::io::Result<Pool> {
+    let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Pool::new(threads.unwrap_or_else(available))
 }
 
 /// Refuses what no kernel runs.

@@ -11,6 +11,7 @@ mod kernels;
 mod kv;
 mod linear;
 mod pool;
+pub mod probe;
 mod rope;
 mod routed;
 mod routing;

@@ -234,8 +234,16 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
     }
 }
 
+/// The sets, the best first.
+const BEST_FIRST: [InstructionSet; 2] = [InstructionSet::Avx512Vnni, InstructionSet::Avx2];
+
+/// The best set that this processor runs.
+pub(crate) fn best() -> InstructionSet {
+    let runs = |&set: &InstructionSet| of(set).is_some();
+    BEST_FIRST.into_iter().find(runs).unwrap_or(InstructionSet::Portable)
+}
+
 /// The best implementation that this processor runs.
 pub(crate) fn detect() -> Box<dyn Kernels> {
-    let best_first = [InstructionSet::Avx512Vnni, InstructionSet::Avx2];
-    best_first.into_iter().find_map(of).unwrap_or_else(|| Box::new(Scalar))
+    BEST_FIRST.into_iter().find_map(of).unwrap_or_else(|| Box::new(Scalar))
 }

@@ -1,0 +1,193 @@
+//! The probes for x86-64.
+//!
+//! Invariant: [`super::Probe`] holds a set of instructions that the processor was found to have, and
+//! these functions run those of that set only. Every result depends on every round, so that none is
+//! left out by the compiler.
+#![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
+
+use std::arch::x86_64::{
+    __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi16, _mm256_add_ps,
+    _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_ps,
+    _mm256_setzero_si256, _mm256_xor_si256, _mm512_add_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+    _mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_si512, _mm512_xor_si512,
+};
+
+use super::portable::read_words;
+use crate::InstructionSet;
+
+/// Chains of dependent instructions: enough to hide the latency of each, few enough for registers.
+const CHAINS: usize = 12;
+/// How far ahead memory is asked for.
+const AHEAD_BYTES: usize = 2048;
+const LINE_BYTES: usize = 64;
+
+pub(super) fn read(set: InstructionSet, bytes: &[u8]) -> u64 {
+    match set {
+        InstructionSet::Portable => read_words(bytes),
+        // SAFETY: the set was found on this processor.
+        InstructionSet::Avx2 => unsafe { read_avx2(bytes) },
+        // SAFETY: as above.
+        InstructionSet::Avx512Vnni => unsafe { read_avx512(bytes) },
+    }
+}
+
+pub(super) fn integer_multiply_adds_per_round(set: InstructionSet) -> Option<u64> {
+    let bytes: u64 = match set {
+        InstructionSet::Portable => return None,
+        InstructionSet::Avx2 => 32,
+        InstructionSet::Avx512Vnni => 64,
+    };
+    Some(bytes * CHAINS as u64)
+}
+
+pub(super) fn float_multiply_adds_per_round(set: InstructionSet) -> Option<u64> {
+    let lanes: u64 = match set {
+        InstructionSet::Portable => return None,
+        InstructionSet::Avx2 => 8,
+        InstructionSet::Avx512Vnni => 16,
+    };
+    Some(lanes * CHAINS as u64)
+}
+
+pub(super) fn integer(set: InstructionSet, rounds: u64) -> u64 {
+    match set {
+        InstructionSet::Portable => 0,
+        // SAFETY: the set was found on this processor.
+        InstructionSet::Avx2 => unsafe { integer_avx2(rounds) },
+        // SAFETY: as above.
+        InstructionSet::Avx512Vnni => unsafe { integer_avx512(rounds) },
+    }
+}
+
+pub(super) fn float(set: InstructionSet, rounds: u64) -> u64 {
+    match set {
+        InstructionSet::Portable => 0,
+        // SAFETY: the set was found on this processor.
+        InstructionSet::Avx2 => unsafe { float_avx2(rounds) },
+        // SAFETY: as above.
+        InstructionSet::Avx512Vnni => unsafe { float_avx512(rounds) },
+    }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[target_feature(enable = "avx2")]
+unsafe fn read_avx2(bytes: &[u8]) -> u64 {
+    let (blocks, rest) = bytes.as_chunks::<{ 2 * LINE_BYTES }>();
+    let mut seen = [_mm256_setzero_si256(); 4];
+    for block in blocks {
+        for line in [0, LINE_BYTES] {
+            let ahead = block.as_ptr().wrapping_add(line + AHEAD_BYTES);
+            _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+        }
+        for (part, seen) in seen.iter_mut().enumerate() {
+            // SAFETY: a block has four vectors; prefetching reads nothing.
+            let vector = unsafe { _mm256_loadu_si256(block.as_ptr().add(32 * part).cast()) };
+            *seen = _mm256_xor_si256(*seen, vector);
+        }
+    }
+    let [a, b, c, d] = seen;
+    let all = _mm256_xor_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
+    // SAFETY: both are 32 plain bytes.
+    let words: [u64; 4] = unsafe { std::mem::transmute::<__m256i, [u64; 4]>(all) };
+    words.into_iter().fold(read_words(rest), |all, word| all ^ word)
+}
+
+/// # Safety
+/// The processor has AVX-512 F.
+#[target_feature(enable = "avx512f")]
+unsafe fn read_avx512(bytes: &[u8]) -> u64 {
+    let (blocks, rest) = bytes.as_chunks::<{ 4 * LINE_BYTES }>();
+    let mut seen = [_mm512_setzero_si512(); 4];
+    for block in blocks {
+        for (part, seen) in seen.iter_mut().enumerate() {
+            let from = block.as_ptr().wrapping_add(LINE_BYTES * part);
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD_BYTES).cast());
+            // SAFETY: a block has four vectors; prefetching reads nothing.
+            let vector = unsafe { _mm512_loadu_si512(from.cast()) };
+            *seen = _mm512_xor_si512(*seen, vector);
+        }
+    }
+    let [a, b, c, d] = seen;
+    let all = _mm512_xor_si512(_mm512_xor_si512(a, b), _mm512_xor_si512(c, d));
+    // SAFETY: both are 64 plain bytes.
+    let words: [u64; 8] = unsafe { std::mem::transmute::<__m512i, [u64; 8]>(all) };
+    words.into_iter().fold(read_words(rest), |all, word| all ^ word)
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[target_feature(enable = "avx2")]
+unsafe fn integer_avx2(rounds: u64) -> u64 {
+    let weights = _mm256_set1_epi8(3);
+    let mut chains: [__m256i; CHAINS] =
+        std::array::from_fn(|chain| _mm256_set1_epi8(chain as i8 + 1));
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            // The chain is the activation too: nothing stays the same from round to round.
+            *chain = _mm256_add_epi16(*chain, _mm256_maddubs_epi16(weights, *chain));
+        }
+    }
+    let all = chains.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_xor_si256(a, b));
+    // SAFETY: both are 32 plain bytes.
+    let words: [u64; 4] = unsafe { std::mem::transmute::<__m256i, [u64; 4]>(all) };
+    digest(&words)
+}
+
+/// # Safety
+/// The processor has AVX-512 F and VNNI.
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn integer_avx512(rounds: u64) -> u64 {
+    let (weights, x) = (_mm512_set1_epi8(3), _mm512_set1_epi8(-5));
+    let mut chains: [__m512i; CHAINS] =
+        std::array::from_fn(|chain| _mm512_set1_epi8(chain as i8 + 1));
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            *chain = _mm512_dpbusd_epi32(*chain, weights, x);
+        }
+    }
+    let all = chains.into_iter().fold(_mm512_setzero_si512(), |a, b| _mm512_xor_si512(a, b));
+    // SAFETY: both are 64 plain bytes.
+    let words: [u64; 8] = unsafe { std::mem::transmute::<__m512i, [u64; 8]>(all) };
+    digest(&words)
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn float_avx2(rounds: u64) -> u64 {
+    // The chains approach two: neither too large nor too small for speed.
+    let (half, one) = (_mm256_set1_ps(0.5), _mm256_set1_ps(1.0));
+    let mut chains: [__m256; CHAINS] = std::array::from_fn(|chain| _mm256_set1_ps(chain as f32));
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            *chain = _mm256_fmadd_ps(*chain, half, one);
+        }
+    }
+    let all = chains.into_iter().fold(one, |a, b| _mm256_add_ps(a, b));
+    // SAFETY: both are 32 plain bytes.
+    let words: [u64; 4] = unsafe { std::mem::transmute::<__m256, [u64; 4]>(all) };
+    digest(&words)
+}
+
+/// # Safety
+/// The processor has AVX-512 F.
+#[target_feature(enable = "avx512f")]
+unsafe fn float_avx512(rounds: u64) -> u64 {
+    let (half, one) = (_mm512_set1_ps(0.5), _mm512_set1_ps(1.0));
+    let mut chains: [__m512; CHAINS] = std::array::from_fn(|chain| _mm512_set1_ps(chain as f32));
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            *chain = _mm512_fmadd_ps(*chain, half, one);
+        }
+    }
+    let all = chains.into_iter().fold(one, |a, b| _mm512_add_ps(a, b));
+    // SAFETY: both are 64 plain bytes.
+    let words: [u64; 8] = unsafe { std::mem::transmute::<__m512, [u64; 8]>(all) };
+    digest(&words)
+}
+
+/// A number that depends on every bit, also where all lanes are alike.
+fn digest(words: &[u64]) -> u64 {
+    words.iter().fold(0, |all: u64, word| all.rotate_left(7) ^ word)
+}
