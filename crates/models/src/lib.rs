@@ -21,6 +21,7 @@ use mlxk_format::Checkpoint;
 use mlxk_ops::{Act, Batch, KvSpec, Ops};
 
 pub use error::ModelError;
+pub use loader::{TensorKind, TensorNeed};
 pub use registry::shape;
 
 /// Hears how many of how many bytes are loaded, and may stop the loading.
@@ -71,6 +72,17 @@ impl Shape {
         let output = self.vocab_size as u64 + row;
         4 * (rows as u64 * row + outputs as u64 * output)
     }
+}
+
+/// The tensors that a model of this `config.json` consists of, in MLX's form: what a checkpoint of it
+/// has to hold. Where the configuration does not say whether the output matrix is the embedding, it
+/// is one of its own.
+pub fn tensors(config: &serde_json::Value) -> Result<Vec<TensorNeed>, ModelError> {
+    let spec = registry::spec_of(config)?;
+    let mut progress = |_, _| ControlFlow::Continue(());
+    let mut loader = loader::Loader::listing(&mut progress);
+    decoder::Decoder::load(&mut loader, spec)?;
+    Ok(loader.into_needs())
 }
 
 /// Loads the weights of `checkpoint` onto the device `ops`.

@@ -1,4 +1,5 @@
-//! Carries tensors from a checkpoint to a device, and knows which were asked for.
+//! Carries tensors from a checkpoint to a device, and knows which were asked for; or only lists what a
+//! model asks for.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -12,10 +13,49 @@ use crate::{ModelError, Progress};
 /// Tensors that a module may have.
 const SUFFIXES: [&str; 5] = ["weight", "scales", "biases", "global_scale", "bias"];
 
+/// A tensor that a model consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorNeed {
+    /// Its full name, such as `model.norm.weight`.
+    pub name: String,
+    /// What it is.
+    pub kind: TensorKind,
+}
+
+/// What a tensor is, and so what shape it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorKind {
+    /// The matrix `[rows, cols]` of a product, which may be quantized.
+    Matrix {
+        /// Output features.
+        rows: usize,
+        /// Input features.
+        cols: usize,
+    },
+    /// A stack of such matrices.
+    Stack {
+        /// How many.
+        count: usize,
+        /// Output features of each.
+        rows: usize,
+        /// Input features of each.
+        cols: usize,
+    },
+    /// Floating values of a norm, a bias and the like.
+    Floats(Vec<usize>),
+}
+
+/// Where tensors come from and go to.
+enum Way<'a> {
+    /// From files to a device.
+    Load(&'a Checkpoint, &'a mut dyn Ops),
+    /// Nowhere: they are listed.
+    List(Vec<TensorNeed>),
+}
+
 /// The one way from files to a device.
 pub(crate) struct Loader<'a> {
-    checkpoint: &'a Checkpoint,
-    ops: &'a mut dyn Ops,
+    way: Way<'a>,
     progress: &'a mut Progress<'a>,
     /// Names of the tensors that the model uses or leaves out on purpose.
     known: HashSet<String>,
@@ -34,15 +74,31 @@ impl<'a> Loader<'a> {
         progress: &'a mut Progress<'a>,
     ) -> Self {
         let total_bytes = checkpoint.size_bytes();
+        Self { total_bytes, ..Self::over(Way::Load(checkpoint, ops), progress) }
+    }
+
+    /// One that only lists what it is asked for.
+    pub(crate) fn listing(progress: &'a mut Progress<'a>) -> Self {
+        Self::over(Way::List(Vec::new()), progress)
+    }
+
+    fn over(way: Way<'a>, progress: &'a mut Progress<'a>) -> Self {
         Self {
-            checkpoint,
-            ops,
+            way,
             progress,
             known: HashSet::new(),
             prefix: "",
             skipped: &[],
             done_bytes: 0,
-            total_bytes,
+            total_bytes: 0,
+        }
+    }
+
+    /// What it was asked for, where it is one of [`Loader::listing`].
+    pub(crate) fn into_needs(self) -> Vec<TensorNeed> {
+        match self.way {
+            Way::Load(..) => Vec::new(),
+            Way::List(needs) => needs,
         }
     }
 
@@ -50,11 +106,6 @@ impl<'a> Loader<'a> {
     /// their reason.
     pub(crate) fn enter(&mut self, prefix: &'static str, skipped: &'static [&'static str]) {
         (self.prefix, self.skipped) = (prefix, skipped);
-    }
-
-    /// `config.json`.
-    pub(crate) fn config(&self) -> Config<'a> {
-        Config::new(self.checkpoint.config())
     }
 
     /// The matrix `[rows, cols]` of the module `path`, with its additive `.bias` where `bias` says so.
@@ -138,13 +189,21 @@ impl<'a> Loader<'a> {
         let ranges: Vec<_> =
             (0..heads).map(|head| first(head) + nope..first(head) + nope + value).collect();
         let values = tensor.stack_of_rows(&ranges);
-        let keys = self.ops.load(keys, None)?;
+        let keys = self.onto_device(keys, None)?;
         Ok([keys, self.take(values, None)?])
     }
 
     /// Whether the module `path` has a weight.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.checkpoint.contains(&format!("{}{path}.weight", self.prefix))
+        self.contains(&format!("{}{path}.weight", self.prefix))
+    }
+
+    /// Whether the files have a tensor; a list has all that is asked for.
+    fn contains(&self, name: &str) -> bool {
+        match &self.way {
+            Way::Load(checkpoint, _) => checkpoint.contains(name),
+            Way::List(_) => true,
+        }
     }
 
     fn tensor(
@@ -157,15 +216,37 @@ impl<'a> Loader<'a> {
         for suffix in &SUFFIXES[..4] {
             self.known.insert(format!("{path}.{suffix}"));
         }
+        let checkpoint = match &mut self.way {
+            Way::Load(checkpoint, _) => checkpoint,
+            Way::List(needs) => {
+                let kind = match count {
+                    Some(count) => TensorKind::Stack { count, rows, cols },
+                    None => TensorKind::Matrix { rows, cols },
+                };
+                needs.push(TensorNeed { name: format!("{path}.weight"), kind });
+                return Ok(nothing(path, count.unwrap_or(1), rows, cols));
+            }
+        };
         Ok(match count {
-            Some(count) => self.checkpoint.weight_stack(&path, count, rows, cols)?,
-            None => self.checkpoint.weight(&path, rows, cols)?,
+            Some(count) => checkpoint.weight_stack(&path, count, rows, cols)?,
+            None => checkpoint.weight(&path, rows, cols)?,
         })
+    }
+
+    fn onto_device(
+        &mut self,
+        tensor: QuantTensor,
+        bias: Option<Vec<f32>>,
+    ) -> Result<Weight, ModelError> {
+        match &mut self.way {
+            Way::Load(_, ops) => Ok(ops.load(tensor, bias)?),
+            Way::List(_) => Ok(Weight(0)),
+        }
     }
 
     fn take(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight, ModelError> {
         let bytes = tensor.size_bytes();
-        let weight = self.ops.load(tensor, bias)?;
+        let weight = self.onto_device(tensor, bias)?;
         self.advance(bytes)?;
         Ok(weight)
     }
@@ -186,12 +267,18 @@ impl<'a> Loader<'a> {
         for value in &mut values {
             *value += more;
         }
-        Ok(self.ops.load_vector(values)?)
+        match &mut self.way {
+            Way::Load(_, ops) => Ok(ops.load_vector(values)?),
+            Way::List(_) => Ok(Vector(0)),
+        }
     }
 
     /// Rotary frequencies, which are in no file.
     pub(crate) fn rope(&mut self, spec: RopeSpec) -> Result<Rope, ModelError> {
-        Ok(self.ops.load_rope(spec)?)
+        match &mut self.way {
+            Way::Load(_, ops) => Ok(ops.load_rope(spec)?),
+            Way::List(_) => Ok(Rope(0)),
+        }
     }
 
     /// The output projection `lm_head`, or the embedding in its stead where `tied` says so. Where
@@ -204,7 +291,7 @@ impl<'a> Loader<'a> {
         hidden: usize,
     ) -> Result<Weight, ModelError> {
         let path = format!("{}lm_head", self.prefix);
-        if tied.unwrap_or_else(|| !self.checkpoint.contains(&format!("{path}.weight"))) {
+        if tied.unwrap_or_else(|| !self.contains(&format!("{path}.weight"))) {
             // A tied model may store the same matrix twice.
             self.known.extend(SUFFIXES.iter().map(|suffix| format!("{path}.{suffix}")));
             return Ok(embed_tokens);
@@ -215,7 +302,8 @@ impl<'a> Loader<'a> {
     /// Refuses tensors that nothing asked for: the model would not be the one that the files hold.
     pub(crate) fn finish(self) -> Result<(), ModelError> {
         // Old conversions store rotary frequencies, which follow from the configuration.
-        let unused = self.checkpoint.names().find(|name| {
+        let Way::Load(checkpoint, _) = self.way else { return Ok(()) };
+        let unused = checkpoint.names().find(|name| {
             !self.known.contains(*name)
                 && !name.ends_with(".rotary_emb.inv_freq")
                 && !self.skipped.iter().any(|skipped| name.starts_with(skipped))
@@ -223,7 +311,10 @@ impl<'a> Loader<'a> {
         if let Some(tensor) = unused {
             return Err(ModelError::UnusedTensor {
                 tensor: tensor.to_owned(),
-                model_type: self.config().text("model_type")?.unwrap_or_default().to_owned(),
+                model_type: Config::new(checkpoint.config())
+                    .text("model_type")?
+                    .unwrap_or_default()
+                    .to_owned(),
             });
         }
         match (self.progress)(self.total_bytes, self.total_bytes) {
@@ -235,7 +326,14 @@ impl<'a> Loader<'a> {
     /// The values of a floating tensor of this shape.
     fn floats(&mut self, name: &str, expected: &[usize]) -> Result<Vec<f32>, ModelError> {
         let name = format!("{}{name}", self.prefix);
-        let (shape, dense) = self.checkpoint.dense(&name)?;
+        let checkpoint = match &mut self.way {
+            Way::Load(checkpoint, _) => checkpoint,
+            Way::List(needs) => {
+                needs.push(TensorNeed { name, kind: TensorKind::Floats(expected.to_vec()) });
+                return Ok(vec![0.0; expected.iter().product()]);
+            }
+        };
+        let (shape, dense) = checkpoint.dense(&name)?;
         if shape != expected {
             return Err(ModelError::Format(FormatError::Shape {
                 tensor: name,
@@ -255,4 +353,10 @@ impl<'a> Loader<'a> {
             ControlFlow::Break(()) => Err(ModelError::Cancelled),
         }
     }
+}
+
+/// A matrix whose sizes are known, and whose values nobody asks for.
+fn nothing(name: String, experts: usize, rows: usize, cols: usize) -> QuantTensor {
+    let storage = Storage::Dense(Dense { dtype: Dtype::F32, data: Vec::new().into() });
+    QuantTensor { name, experts, rows, cols, storage }
 }

@@ -1,6 +1,7 @@
 //! `config.json` is untrusted: what cannot be is refused with the name of its key.
 
 use mlxk_models::registry::{shape_of, supported};
+use mlxk_models::{TensorKind, tensors};
 use mlxk_ops::KvSpec;
 use serde_json::{Value, json};
 
@@ -105,4 +106,32 @@ fn qwen2_reads_its_window_only_where_it_is_switched_on() {
     assert!(refusal(&on).contains("`sliding_window`"));
     let above = with(on, json!({"max_window_layers": 30}));
     shape_of(&above).unwrap();
+}
+
+#[test]
+fn a_model_can_say_which_tensors_it_consists_of() {
+    let mut needs = tensors(&llama()).unwrap();
+    // SmolLM2-135M, whose checkpoint holds 272 tensors of 134,515,008 numbers.
+    assert_eq!(needs.len(), 272);
+    let numbers = |kind: &TensorKind| match kind {
+        TensorKind::Matrix { rows, cols } => rows * cols,
+        TensorKind::Stack { count, rows, cols } => count * rows * cols,
+        TensorKind::Floats(shape) => shape.iter().product(),
+    };
+    assert_eq!(needs.iter().map(|need| numbers(&need.kind)).sum::<usize>(), 134_515_008);
+    let kind = |needs: &[mlxk_models::TensorNeed], name: &str| {
+        needs.iter().find(|need| need.name == name).map(|need| need.kind.clone())
+    };
+    let matrix = TensorKind::Matrix { rows: 192, cols: 576 };
+    assert_eq!(kind(&needs, "model.layers.29.self_attn.v_proj.weight"), Some(matrix));
+    assert_eq!(kind(&needs, "lm_head.weight"), None);
+    let mixture = json!({
+        "model_type": "qwen3_moe", "tie_word_embeddings": false, "num_experts": 8,
+        "moe_intermediate_size": 96, "num_experts_per_tok": 2
+    });
+    needs = tensors(&with(llama(), mixture)).unwrap();
+    let stack = TensorKind::Stack { count: 8, rows: 576, cols: 96 };
+    assert_eq!(kind(&needs, "model.layers.0.mlp.switch_mlp.down_proj.weight"), Some(stack));
+    let head = TensorKind::Matrix { rows: 49152, cols: 576 };
+    assert_eq!(kind(&needs, "lm_head.weight"), Some(head));
 }
