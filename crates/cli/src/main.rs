@@ -90,6 +90,7 @@ fn main() -> ExitCode {
         Command::Config(args) => commands::config::run(&args, &context),
         Command::Health(args) => commands::health::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
+        Command::Bench(args) => commands::bench::run(&args, &context),
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Man { folder } => commands::completions::man(&folder),
         Command::Reference { folder } => reference::write(&folder),

@@ -101,6 +101,7 @@ pub(crate) enum Unit {
     Tokens,
     Windows,
     Answers,
+    Series,
 }
 
 impl Progress {
@@ -146,6 +147,7 @@ impl Progress {
             Unit::Tokens => "{pos} of {len} tokens",
             Unit::Windows => "{pos} of {len} windows",
             Unit::Answers => "{pos} of {len} answers",
+            Unit::Series => "{pos} of {len} series",
         };
         let template = match total {
             0 => "{msg} {spinner}".to_owned(),

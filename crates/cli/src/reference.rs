@@ -45,7 +45,13 @@ fn commands() -> String {
     }
     help(&mut page, "mlxk", &cli);
     for command in shown().filter(|command| command.get_name() != "help") {
-        help(&mut page, &format!("mlxk {}", command.get_name()), command);
+        let title = format!("mlxk {}", command.get_name());
+        help(&mut page, &title, command);
+        for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+            if inner.get_name() != "help" {
+                help(&mut page, &format!("{title} {}", inner.get_name()), inner);
+            }
+        }
     }
     page
 }

@@ -1,6 +1,7 @@
 //! The command line, as typed.
 
 mod answer;
+mod bench;
 mod chat;
 mod create;
 mod engine;
@@ -17,6 +18,7 @@ mod server;
 use clap::{Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
+pub(crate) use bench::{BenchArgs, BenchCommand, InstructionName, KernelsArgs, ReportArgs};
 pub(crate) use chat::ChatArgs;
 pub(crate) use create::CreateArgs;
 pub(crate) use engine::EngineArgs;
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Measure how well a model predicts a text, and what a quantization or mode costs
     Perplexity(PerplexityArgs),
+    /// Measure how fast kernels and models run
+    Bench(BenchArgs),
     /// Show which settings hold, and why
     Config(ConfigArgs),
     /// Print the completion script of a shell
@@ -144,6 +148,7 @@ impl Command {
             | Self::Perplexity(_)
             | Self::Server(_)
             | Self::Stop(_)
+            | Self::Bench(_)
             | Self::Completions { .. }
             | Self::Man { .. }
             | Self::Reference { .. } => (false, ""),

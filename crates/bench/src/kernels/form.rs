@@ -1,0 +1,135 @@
+//! How the weights of a product are stored, by the names that the flags have for it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mlxk_format::{Dtype, Mode};
+
+/// A quantization mode or an element type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightForm {
+    /// One of MLX's modes.
+    Quantized(Mode),
+    /// Floating values.
+    Dense(Dtype),
+}
+
+/// What stands for the forms that a name names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightForms(pub Vec<WeightForm>);
+
+/// A name that is none of a form.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no form of weights: bits (`4`, all group sizes), bits and group size (`4:64`), `mxfp4`, \
+     `mxfp8`, `nvfp4`, `bf16`, `f16`, `f32` and `all` are"
+)]
+pub struct UnknownForm;
+
+impl WeightForm {
+    /// All that MLX has, and the types of dense weights.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let dense = [Dtype::Bf16, Dtype::F16, Dtype::F32];
+        Mode::all().map(Self::Quantized).chain(dense.map(Self::Dense))
+    }
+
+    /// Values that share a scale; 1 where none do.
+    pub const fn group_size(self) -> usize {
+        match self {
+            Self::Quantized(mode) => mode.group_size(),
+            Self::Dense(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for WeightForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quantized(Mode::Affine { bits, group_size }) => write!(f, "{bits}:{group_size}"),
+            Self::Quantized(mode) => f.write_str(mode.name()),
+            Self::Dense(dtype) => f.write_str(&dtype.name().to_lowercase()),
+        }
+    }
+}
+
+impl FromStr for WeightForms {
+    type Err = UnknownForm;
+
+    fn from_str(text: &str) -> Result<Self, UnknownForm> {
+        let named = |form: &WeightForm| {
+            let name = form.to_string();
+            text == "all"
+                || name == text
+                || name.split_once(':').is_some_and(|(bits, _)| bits == text)
+        };
+        let forms: Vec<WeightForm> = WeightForm::all().filter(named).collect();
+        if forms.is_empty() { Err(UnknownForm) } else { Ok(Self(forms)) }
+    }
+}
+
+/// Sizes of a weight matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixShape {
+    /// Output features.
+    pub out: usize,
+    /// Input features.
+    pub cols: usize,
+}
+
+/// Text that is no shape.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no shape of a matrix: two numbers with an `x` between them are, outputs first, such as `4096x4096`"
+)]
+pub struct UnknownShape;
+
+/// No matrix of a model is larger.
+const MAX_SIDE: usize = 1 << 20;
+
+impl FromStr for MatrixShape {
+    type Err = UnknownShape;
+
+    fn from_str(text: &str) -> Result<Self, UnknownShape> {
+        let (out, cols) = text.split_once(['x', 'X', '×']).ok_or(UnknownShape)?;
+        let side = |text: &str| {
+            text.trim()
+                .parse()
+                .ok()
+                .filter(|side| (1..=MAX_SIDE).contains(side))
+                .ok_or(UnknownShape)
+        };
+        Ok(Self { out: side(out)?, cols: side(cols)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forms(text: &str) -> Vec<String> {
+        let forms = text.parse::<WeightForms>().map_or_else(|_| vec![], |forms| forms.0);
+        forms.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn names_stand_for_one_form_or_several() {
+        assert_eq!(forms("4:64"), ["4:64"]);
+        assert_eq!(forms("4"), ["4:32", "4:64", "4:128"]);
+        assert_eq!(forms("nvfp4"), ["nvfp4"]);
+        assert_eq!(forms("bf16"), ["bf16"]);
+        assert_eq!(forms("all").len(), 6 * 3 + 3 + 3);
+        for unknown in ["7", "4:63", "", "affine", "BF16", ":"] {
+            assert!(forms(unknown).is_empty(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn shapes_are_outputs_by_inputs() {
+        let shape =
+            |text: &str| text.parse::<MatrixShape>().ok().map(|shape| (shape.out, shape.cols));
+        assert_eq!(shape("8960x1536"), Some((8960, 1536)));
+        for wrong in ["4096", "0x64", "64x", "ax64", "99999999x64", "-1x64"] {
+            assert_eq!(shape(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Matrix products of every form of weights, beside the limits of the machine.
+//!
+//! Weights come from memory, as they do in a model: every product of a series has a copy of its own,
+//! and all copies together are several times the last-level cache.
+
+mod form;
+mod weight;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
+use mlxk_ops::{Batch, Ops, Weight};
+use serde::Serialize;
+
+pub use form::{MatrixShape, UnknownForm, UnknownShape, WeightForm, WeightForms};
+
+use crate::limits::Limits;
+use crate::statistics::Summary;
+use crate::{BenchError, Machine, Observe};
+
+/// The version of what [`KernelReport`] is as JSON.
+pub const SCHEMA: &str = "mlxk-bench-kernels/1";
+/// All copies of a weight together are so many times the last-level cache.
+const CACHES: u64 = 4;
+/// And no less than this, nor more copies than that.
+const LEAST_BYTES: u64 = 64 << 20;
+const MOST_COPIES: u64 = 256;
+/// A figure is the mean of as many products as take this long.
+const SECONDS_PER_SAMPLE: f64 = 0.004;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct KernelOptions {
+    /// As [`CpuOptions::threads`].
+    pub threads: Option<usize>,
+    /// As [`CpuOptions::instructions`].
+    pub instructions: Option<InstructionSet>,
+    /// As [`CpuOptions::exact`].
+    pub exact: bool,
+    /// How the weights are stored.
+    pub forms: Vec<WeightForm>,
+    /// Sizes of the weights.
+    pub shapes: Vec<MatrixShape>,
+    /// Rows of activations: tokens that are computed at once.
+    pub rows: Vec<usize>,
+    /// Figures of each series.
+    pub runs: usize,
+}
+
+/// One product, measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KernelRow {
+    /// How the weight is stored.
+    pub mode: String,
+    /// Output features.
+    pub out: usize,
+    /// Input features.
+    pub cols: usize,
+    /// Rows of activations.
+    pub rows: usize,
+    /// Bytes of the weight, scales included.
+    pub weight_bytes: u64,
+    /// Seconds of a product.
+    pub seconds: Summary,
+    /// Bytes of weights per second, by the median.
+    pub bytes_per_second: f64,
+    /// What share of the read bandwidth that is.
+    pub share_of_read: f64,
+    /// Multiply-adds per second, by the median.
+    pub multiply_adds_per_second: f64,
+    /// Whether they are of bytes rather than of f32.
+    pub integer: bool,
+    /// What share of the peak of these instructions that is.
+    pub share_of_peak: Option<f64>,
+}
+
+impl KernelRow {
+    /// Bits that a weight takes, scales included.
+    pub fn bits_per_weight(&self) -> f64 {
+        self.weight_bytes as f64 * 8.0 / (self.out * self.cols) as f64
+    }
+}
+
+/// All that was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KernelReport {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// Of the program.
+    pub version: String,
+    /// The machine.
+    pub machine: Machine,
+    /// Which instructions the kernels use.
+    pub instructions: String,
+    /// Whether they compute in f32 throughout.
+    pub exact: bool,
+    /// What the machine does at best.
+    pub limits: Limits,
+    /// The products.
+    pub rows: Vec<KernelRow>,
+}
+
+/// Measures the limits, then every product.
+pub fn run(
+    options: &KernelOptions,
+    version: &str,
+    observe: &mut Observe<'_>,
+) -> Result<KernelReport, BenchError> {
+    check(options)?;
+    let machine = Machine::look();
+    let steps = options.forms.len() * options.shapes.len() + 1;
+    let mut step = 0;
+    let mut begin = |what: &str| {
+        step += 1;
+        match observe(what, step - 1, steps) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(BenchError::Cancelled),
+        }
+    };
+    begin("Measuring the limits of the machine")?;
+    let limits = Limits::measure(options.threads, options.instructions, &machine)?;
+    let instructions = device(options)?.instruction_set().to_owned();
+    let mut rows = Vec::new();
+    for &form in &options.forms {
+        for &shape in &options.shapes {
+            begin(&format!("Measuring {form} weights of {}×{}", shape.out, shape.cols))?;
+            rows.extend(products(options, form, shape, &machine, &limits)?);
+        }
+    }
+    Ok(KernelReport {
+        schema: SCHEMA,
+        version: version.to_owned(),
+        machine,
+        instructions,
+        exact: options.exact,
+        limits,
+        rows,
+    })
+}
+
+/// Refuses what cannot be measured before anything is.
+fn check(options: &KernelOptions) -> Result<(), BenchError> {
+    for &form in &options.forms {
+        for &MatrixShape { cols, .. } in &options.shapes {
+            // Rows of fewer bits are whole bytes only for whole groups of 32.
+            let group_size = form.group_size();
+            if !cols.is_multiple_of(group_size) {
+                return Err(BenchError::Groups { form: form.to_string(), group_size, cols });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn device(options: &KernelOptions) -> Result<Cpu, BenchError> {
+    let KernelOptions { threads, instructions, exact, .. } = *options;
+    let options = CpuOptions { threads, exact, instructions };
+    Cpu::new(options).map_err(BenchError::starting(instructions))
+}
+
+/// One weight with every number of rows.
+fn products(
+    options: &KernelOptions,
+    form: WeightForm,
+    shape: MatrixShape,
+    machine: &Machine,
+    limits: &Limits,
+) -> Result<Vec<KernelRow>, BenchError> {
+    let tensor = weight::tensor(form, shape);
+    let bytes = tensor.size_bytes() as u64;
+    let cache = machine.last_level_cache_bytes.unwrap_or(32 << 20);
+    let total = cache.saturating_mul(CACHES).max(LEAST_BYTES);
+    let copies = total.div_ceil(bytes).clamp(1, MOST_COPIES);
+    if let Some(available) = mlxk_engine::available_bytes()
+        && copies.saturating_mul(bytes) > available
+    {
+        let MatrixShape { out, cols } = shape;
+        return Err(BenchError::TooLarge { out, cols, needed: copies * bytes, available });
+    }
+    let mut cpu = device(options)?;
+    let inputs =
+        cpu.load(weight::tensor(INPUTS, MatrixShape { out: 1, cols: shape.cols }), None)?;
+    let mut weights = Vec::new();
+    for _ in 1..copies {
+        weights.push(cpu.load(weight::copy(&tensor), None)?);
+    }
+    weights.push(cpu.load(tensor, None)?);
+    let mut measured = Vec::new();
+    for &rows in &options.rows {
+        let seconds = series(&mut cpu, (inputs, &weights), shape, rows, options.runs)?;
+        let products = (shape.out * shape.cols * rows) as f64;
+        let per_second = 1.0 / seconds.median.max(1e-12);
+        let integer = is_integer(form, options.exact);
+        measured.push(KernelRow {
+            mode: form.to_string(),
+            out: shape.out,
+            cols: shape.cols,
+            rows,
+            weight_bytes: bytes,
+            bytes_per_second: bytes as f64 * per_second,
+            share_of_read: limits.share_of_read(bytes as f64 * per_second),
+            multiply_adds_per_second: products * per_second,
+            integer,
+            share_of_peak: limits.share_of_peak(products * per_second, integer),
+            seconds,
+        });
+    }
+    Ok(measured)
+}
+
+/// A table of one row that activations are taken from.
+const INPUTS: WeightForm = WeightForm::Dense(mlxk_format::Dtype::F32);
+
+/// Whether the device multiplies bytes; dense weights and mxfp8 go through f32.
+fn is_integer(form: WeightForm, exact: bool) -> bool {
+    let codes = |mode| mode != mlxk_format::Mode::Mxfp8;
+    !exact && matches!(form, WeightForm::Quantized(mode) if codes(mode))
+}
+
+/// Times of a product with one weight after the other.
+fn series(
+    ops: &mut dyn Ops,
+    (inputs, weights): (Weight, &[Weight]),
+    shape: MatrixShape,
+    rows: usize,
+    runs: usize,
+) -> Result<Summary, BenchError> {
+    ops.begin(&Batch::default())?;
+    let (x, out) = (ops.act(rows, shape.cols), ops.act(rows, shape.out));
+    ops.embed(x, inputs, &vec![0; rows], 1.0);
+    let mut next = weights.iter().cycle();
+    let mut timed = |count: usize| {
+        let started = Instant::now();
+        for &weight in next.by_ref().take(count) {
+            ops.linear(&[out], x, &[weight]);
+        }
+        started.elapsed().as_secs_f64()
+    };
+    // The first time finds memory and threads cold, the second says how many make up a figure.
+    timed(1);
+    let count = (SECONDS_PER_SAMPLE / timed(1).max(1e-9)).ceil().clamp(1.0, 1e4) as usize;
+    let samples = (0..runs).map(|_| timed(count) / count as f64).collect();
+    let summary = Summary::of(samples).ok_or(BenchError::NoFigures)?;
+    std::hint::black_box(ops.read(out)?);
+    Ok(summary)
+}
+
+#[cfg(test)]
+mod tests;

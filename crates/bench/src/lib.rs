@@ -1,0 +1,34 @@
+//! Measures kernels and models, and says what the figures are worth: medians with their spread,
+//! shares of what the machine was found to do at best, the machine and how busy it was.
+//!
+//! Everything here returns plain data, which [`report`] lays out; a caller hears of the progress of
+//! a measurement through a callback and may stop it.
+
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod kernels;
+pub mod limits;
+mod machine;
+mod random;
+pub mod report;
+pub mod statistics;
+
+use std::ops::ControlFlow;
+
+pub use error::BenchError;
+pub use machine::Machine;
+pub use mlxk_cpu::InstructionSet;
+
+/// Hears what is measured next, after how many of how many steps, and may stop the measurement.
+pub type Observe<'a> = dyn FnMut(&str, usize, usize) -> ControlFlow<()> + 'a;
+
+/// An instruction set by the name that the flags have for it.
+pub fn instruction_set(name: &str) -> Option<InstructionSet> {
+    match name {
+        "portable" => Some(InstructionSet::Portable),
+        "avx2" => Some(InstructionSet::Avx2),
+        "avx512" => Some(InstructionSet::Avx512Vnni),
+        _ => None,
+    }
+}

@@ -1,0 +1,137 @@
+//! Which machine the figures are of, and what else it had to do.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, System};
+
+/// The share of all cores above which figures suffer.
+const BUSY_SHARE: f64 = 0.1;
+/// How long the machine is watched.
+const WATCHED: Duration = Duration::from_millis(500);
+
+/// The machine, and how busy it was before a measurement.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Machine {
+    /// What the processor calls itself.
+    pub processor: String,
+    /// `x86_64`, `aarch64`.
+    pub architecture: &'static str,
+    /// `linux`, `macos`, `windows`.
+    pub system: &'static str,
+    /// Its version, where it says.
+    pub system_version: Option<String>,
+    /// Physical cores, where the system says.
+    pub physical_cores: Option<usize>,
+    /// Cores as the system counts them.
+    pub logical_cores: usize,
+    /// Cores that this process may use.
+    pub usable_cores: usize,
+    /// Bytes of memory.
+    pub memory_bytes: Option<u64>,
+    /// Bytes of the largest cache, where the system says.
+    pub last_level_cache_bytes: Option<u64>,
+    /// How many cores were at work while we only watched.
+    pub busy_cores: Option<f64>,
+}
+
+impl Machine {
+    /// Looks around, and watches for half a second how busy the machine is.
+    pub fn look() -> Self {
+        let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut machine = Self {
+            processor: String::new(),
+            architecture: std::env::consts::ARCH,
+            system: std::env::consts::OS,
+            system_version: System::long_os_version().ok(),
+            physical_cores: System::physical_core_count().ok(),
+            logical_cores: usable,
+            usable_cores: usable,
+            memory_bytes: mlxk_engine::total_memory_bytes(),
+            last_level_cache_bytes: last_level_cache_bytes(),
+            busy_cores: None,
+        };
+        let Ok(mut system) = System::new() else { return machine };
+        system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        system.refresh_cpu_list(CpuRefreshKind::nothing().with_usage());
+        std::thread::sleep(WATCHED.max(MINIMUM_CPU_UPDATE_INTERVAL));
+        system.refresh_cpu_usage();
+        let cpus = system.cpus();
+        if let Some(first) = cpus.first() {
+            first.brand().trim().clone_into(&mut machine.processor);
+            machine.logical_cores = cpus.len();
+            let usage: f64 = cpus.iter().map(|cpu| f64::from(cpu.usage())).sum();
+            machine.busy_cores = Some(usage / 100.0);
+        }
+        machine
+    }
+
+    /// One sentence where the machine had other work to do, and figures may suffer from it.
+    pub fn warning(&self) -> Option<String> {
+        let busy = self.busy_cores?;
+        let cores = self.logical_cores;
+        (busy > BUSY_SHARE * cores as f64).then(|| {
+            format!(
+                "The machine was busy before the measurement: {busy:.1} of {cores} cores were at \
+                 work; its figures are worth less for it"
+            )
+        })
+    }
+
+    /// `AMD EPYC, 2 cores, 24.0 GB, linux x86_64`.
+    pub fn line(&self) -> String {
+        let name = if self.processor.is_empty() { "unknown processor" } else { &self.processor };
+        let memory = self.memory_bytes.map(|bytes| format!(", {:.1} GB", bytes as f64 / 1e9));
+        format!(
+            "{name}, {} cores{}, {} {}",
+            self.logical_cores,
+            memory.unwrap_or_default(),
+            self.system,
+            self.architecture
+        )
+    }
+}
+
+/// The largest cache of the first core, from where Linux lists them.
+fn last_level_cache_bytes() -> Option<u64> {
+    let folder = std::fs::read_dir("/sys/devices/system/cpu/cpu0/cache").ok()?;
+    let size = |entry: std::io::Result<std::fs::DirEntry>| {
+        parse_size(std::fs::read_to_string(entry.ok()?.path().join("size")).ok()?.trim())
+    };
+    folder.filter_map(size).max()
+}
+
+/// `32768K` in bytes.
+fn parse_size(text: &str) -> Option<u64> {
+    let (digits, factor) = match text.strip_suffix('K') {
+        Some(digits) => (digits, 1 << 10),
+        None => match text.strip_suffix('M') {
+            Some(digits) => (digits, 1 << 20),
+            None => (text, 1),
+        },
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_machine_is_told() {
+        let mut machine = Machine::look();
+        assert!(machine.usable_cores >= 1 && machine.line().contains(std::env::consts::ARCH));
+        (machine.logical_cores, machine.busy_cores) = (4, Some(0.1));
+        assert_eq!(machine.warning(), None);
+        machine.busy_cores = Some(1.25);
+        assert!(machine.warning().unwrap().contains("1.2 of 4 cores"), "{:?}", machine.warning());
+        machine.busy_cores = None;
+        assert_eq!(machine.warning(), None);
+    }
+
+    #[test]
+    fn sizes_of_caches() {
+        let sizes = ["32768K", "1M", "512", "x", "99999999999999999999K"].map(parse_size);
+        assert_eq!(sizes, [Some(32 << 20), Some(1 << 20), Some(512), None, None]);
+    }
+}

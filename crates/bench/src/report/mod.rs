@@ -1,0 +1,116 @@
+//! Reports as text for terminals and as Markdown. As JSON they are what serde makes of them.
+
+mod kernels;
+mod table;
+
+pub use kernels::kernels;
+pub use table::{Align, Table};
+
+/// A report in pieces: lines above, a table, and more of both.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Document {
+    /// In their order.
+    pub parts: Vec<Part>,
+}
+
+/// A piece of a [`Document`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// A title.
+    Title(String),
+    /// A name and what it stands for.
+    Fact(&'static str, String),
+    /// Rows of figures.
+    Table(Table),
+    /// A sentence or more.
+    Note(String),
+}
+
+impl Document {
+    /// For a terminal.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            match part {
+                Part::Title(title) if index > 0 => text.push_str(&format!("\n{title}\n")),
+                Part::Title(title) => text.push_str(&format!("{title}\n")),
+                Part::Fact(name, value) => text.push_str(&format!("{name:14} {value}\n")),
+                Part::Table(table) => text.push_str(&format!("\n{}", table.to_text())),
+                Part::Note(note) => text.push_str(&format!("\n{note}\n")),
+            }
+        }
+        text
+    }
+
+    /// For a file or a comment.
+    pub fn to_markdown(&self) -> String {
+        let mut text = String::new();
+        let mut after_fact = false;
+        for (index, part) in self.parts.iter().enumerate() {
+            let is_fact = matches!(part, Part::Fact(..));
+            if index > 0 && !(is_fact && after_fact) {
+                text.push('\n');
+            }
+            after_fact = is_fact;
+            match part {
+                Part::Title(title) => text.push_str(&format!("## {title}\n")),
+                Part::Fact(name, value) => text.push_str(&format!("* {name}: {value}\n")),
+                Part::Table(table) => text.push_str(&table.to_markdown()),
+                Part::Note(note) => text.push_str(&format!("{note}\n")),
+            }
+        }
+        text
+    }
+}
+
+/// `12.3 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// A number with three digits that count.
+pub(crate) fn three(value: f64) -> String {
+    match value.abs() {
+        0.0..10.0 => format!("{value:.2}"),
+        10.0..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_reads_well_in_both_forms() {
+        let mut table = Table::new(&[("mode", Align::Left), ("µs", Align::Right)]);
+        table.row(vec!["4:64".into(), "12.3".into()]);
+        table.row(vec!["bf16".into(), "1234".into()]);
+        let document = Document {
+            parts: vec![
+                Part::Title("Kernels".into()),
+                Part::Fact("Machine", "AMD".into()),
+                Part::Fact("Limits", "20 GB/s".into()),
+                Part::Table(table),
+                Part::Note("Done.".into()),
+            ],
+        };
+        assert_eq!(
+            document.to_text(),
+            "Kernels\nMachine        AMD\nLimits         20 GB/s\n\n\
+             mode    µs\n4:64  12.3\nbf16  1234\n\nDone.\n"
+        );
+        assert_eq!(
+            document.to_markdown(),
+            "## Kernels\n\n* Machine: AMD\n* Limits: 20 GB/s\n\n\
+             | mode | µs |\n|:---|---:|\n| 4:64 | 12.3 |\n| bf16 | 1234 |\n\nDone.\n"
+        );
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let numbers = [0.0, 0.1234, 9.876, 12.34, 99.9, 123.4, 5678.9].map(three);
+        assert_eq!(numbers, ["0.00", "0.12", "9.88", "12.3", "99.9", "123", "5679"]);
+        assert_eq!(percent(0.654), "65 %");
+    }
+}

@@ -1,0 +1,75 @@
+//! Rows of figures in columns.
+
+/// Where the text of a column begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// At the left, as words do.
+    Left,
+    /// At the right, as numbers do.
+    Right,
+}
+
+/// A table of texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(columns: &[(&str, Align)]) -> Self {
+        let columns = columns.iter().map(|&(title, align)| (title.to_owned(), align)).collect();
+        Self { columns, rows: Vec::new() }
+    }
+
+    /// Appends a row.
+    ///
+    /// # Panics
+    /// Where it does not have as many cells as the table has columns.
+    pub fn row(&mut self, cells: Vec<String>) {
+        assert_eq!(cells.len(), self.columns.len(), "every column has a cell");
+        self.rows.push(cells);
+    }
+
+    /// In columns of equal width, without lines.
+    pub fn to_text(&self) -> String {
+        let width = |column: usize| {
+            let cells = self.rows.iter().map(|row| row[column].chars().count());
+            cells.fold(self.columns[column].0.chars().count(), usize::max)
+        };
+        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let titles: Vec<String> = self.columns.iter().map(|(title, _)| title.clone()).collect();
+        let mut text = String::new();
+        for row in std::iter::once(&titles).chain(&self.rows) {
+            let cells = row.iter().zip(&widths).zip(&self.columns);
+            let line: Vec<String> = cells
+                .map(|((cell, &width), (_, align))| match align {
+                    Align::Left => format!("{cell:width$}"),
+                    Align::Right => format!("{cell:>width$}"),
+                })
+                .collect();
+            text.push_str(line.join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// As GitHub lays tables out.
+    pub fn to_markdown(&self) -> String {
+        let line = |cells: &mut dyn Iterator<Item = String>| {
+            let cells: Vec<String> = cells.map(|cell| cell.replace('|', "\\|")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let mut text = line(&mut self.columns.iter().map(|(title, _)| title.clone()));
+        let rules = self.columns.iter().map(|(_, align)| match align {
+            Align::Left => ":---",
+            Align::Right => "---:",
+        });
+        text.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
+        for row in &self.rows {
+            text.push_str(&line(&mut row.iter().cloned()));
+        }
+        text
+    }
+}

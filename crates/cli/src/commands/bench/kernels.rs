@@ -1,0 +1,49 @@
+//! `mlxk bench kernels`.
+
+use std::ops::ControlFlow;
+
+use mlxk_bench::kernels::{self, KernelOptions, WeightForm};
+use mlxk_bench::{BenchError, report};
+
+use crate::args::KernelsArgs;
+use crate::exit::{ExitStatus, Interrupted};
+use crate::printer::Unit;
+use crate::{Context, interrupt};
+
+/// Measures and prints.
+pub(crate) fn run(args: &KernelsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    interrupt::listen()?;
+    let options = KernelOptions {
+        threads: super::threads(args.threads, context),
+        instructions: args.instructions.map(crate::args::InstructionName::set),
+        exact: args.exact,
+        forms: forms(args),
+        shapes: args.shape.clone(),
+        rows: args.rows.iter().map(|&rows| rows as usize).collect(),
+        runs: args.runs as usize,
+    };
+    let progress = context.printer.progress();
+    progress.begin("Measuring");
+    let mut observe = |what: &str, done: usize, total: usize| {
+        progress.label(what);
+        progress.update(done as u64, total as u64, Unit::Series);
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let report = match kernels::run(&options, env!("CARGO_PKG_VERSION"), &mut observe) {
+        Err(BenchError::Cancelled) => return Err(Interrupted.into()),
+        result => result?,
+    };
+    progress.finish();
+    super::print(&report, &report::kernels(&report), &args.output)
+}
+
+/// The forms that are named, each once.
+fn forms(args: &KernelsArgs) -> Vec<WeightForm> {
+    let mut forms = Vec::new();
+    for &form in args.mode.iter().flat_map(|forms| &forms.0) {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
+}
