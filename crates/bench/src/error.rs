@@ -43,6 +43,31 @@ pub enum BenchError {
     /// A clock that stands still.
     #[error("The clock of this machine gives no times that could be compared")]
     NoFigures,
+    /// The process for a model cannot be started.
+    #[error("The process that holds a model cannot be started: {0}")]
+    Worker(#[source] io::Error),
+    /// The process for a model is gone.
+    #[error(
+        "The process that held `{model}` ended before it was done; it may have run out of memory"
+    )]
+    WorkerEnded {
+        /// The model.
+        model: String,
+    },
+    /// A model cannot be loaded or does not answer.
+    #[error("`{model}` cannot be measured: {reason}")]
+    Model {
+        /// The model.
+        model: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The files of a model are damaged.
+    #[error(transparent)]
+    Format(#[from] mlxk_format::FormatError),
+    /// A model that does not run here.
+    #[error(transparent)]
+    Unsupported(#[from] mlxk_models::ModelError),
     /// The device refuses an operation.
     #[error(transparent)]
     Ops(#[from] mlxk_ops::OpsError),
@@ -60,5 +85,52 @@ impl BenchError {
             (io::ErrorKind::Unsupported, Some(set)) => Self::NoInstructions(set),
             _ => Self::Threads(error),
         }
+    }
+}
+
+/// Why a synthetic model cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyntheticError {
+    /// Neither a preset nor a file.
+    #[error(
+        "`{shape}` is neither the path of a `config.json` nor one of the shapes that are known by \
+         name: {presets}"
+    )]
+    UnknownShape {
+        /// What was asked for.
+        shape: String,
+        /// What there is.
+        presets: String,
+    },
+    /// The vocabulary has no room for bytes.
+    #[error(
+        "The vocabulary of this model has no room for a token of each byte; it needs {} tokens",
+        mlxk_format::gguf::GgufVocabulary::LEAST
+    )]
+    NoVocabulary,
+    /// A small file cannot be written.
+    #[error("Cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration is of no model that runs.
+    #[error(transparent)]
+    Model(#[from] mlxk_models::ModelError),
+    /// The weights cannot be written, or the caller asked to stop.
+    #[error(transparent)]
+    Format(#[from] mlxk_format::FormatError),
+    /// There is no such model in GGUF.
+    #[error(transparent)]
+    Export(#[from] mlxk_format::gguf::ExportError),
+}
+
+impl SyntheticError {
+    /// Whether the caller asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Format(mlxk_format::FormatError::Cancelled))
     }
 }

@@ -10,13 +10,15 @@ mod error;
 pub mod kernels;
 pub mod limits;
 mod machine;
+pub mod model;
 mod random;
 pub mod report;
 pub mod statistics;
+pub mod synthetic;
 
 use std::ops::ControlFlow;
 
-pub use error::BenchError;
+pub use error::{BenchError, SyntheticError};
 pub use machine::Machine;
 pub use mlxk_cpu::InstructionSet;
 

@@ -1,9 +1,11 @@
 //! Reports as text for terminals and as Markdown. As JSON they are what serde makes of them.
 
 mod kernels;
+mod model;
 mod table;
 
 pub use kernels::kernels;
+pub use model::model;
 pub use table::{Align, Table};
 
 /// A report in pieces: lines above, a table, and more of both.

@@ -12,7 +12,10 @@ use crate::config_number;
 #[non_exhaustive]
 pub enum ExportError {
     /// An architecture without counterpart here.
-    #[error("Models of type `{0}` cannot be written as GGUF; `llama`, `qwen2` and `qwen3` can")]
+    #[error(
+        "Models of type `{0}` cannot be written as GGUF; `llama`, `mistral` without a window, `qwen2` and \
+         `qwen3` can"
+    )]
     Architecture(String),
     /// A key that GGUF needs.
     #[error("`config.json` has no usable `{0}`, which a GGUF file needs")]
@@ -78,9 +81,13 @@ impl Export {
         vocabulary: &GgufVocabulary,
     ) -> Result<Self, ExportError> {
         let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-        if !matches!(model_type, "llama" | "qwen2" | "qwen3") {
-            return Err(ExportError::Architecture(model_type.to_owned()));
-        }
+        // llama.cpp knows a Mistral without a window as a Llama.
+        let windowed = config.get("sliding_window").is_some_and(|window| !window.is_null());
+        let architecture = match model_type {
+            "llama" | "qwen2" | "qwen3" => model_type,
+            "mistral" if !windowed => "llama",
+            _ => return Err(ExportError::Architecture(model_type.to_owned())),
+        };
         let number = |key: &'static str| config.get(key).and_then(config_number);
         let size = |key: &'static str| {
             let size = number(key).filter(|size| (1.0..f64::from(u32::MAX)).contains(size));
@@ -90,9 +97,9 @@ impl Export {
         let kv_heads = size("num_key_value_heads").unwrap_or(heads);
         let head_dim = size("head_dim").unwrap_or(hidden / heads);
         let theta = number("rope_theta").unwrap_or(10_000.0);
-        let own = |key: &str| format!("{model_type}.{key}");
+        let own = |key: &str| format!("{architecture}.{key}");
         let mut metadata = vec![
-            ("general.architecture".to_owned(), MetaValue::Text(model_type.to_owned())),
+            ("general.architecture".to_owned(), MetaValue::Text(architecture.to_owned())),
             ("general.name".to_owned(), MetaValue::Text(name.to_owned())),
         ];
         let mut count = |key: &str, value: usize| {
@@ -104,11 +111,11 @@ impl Export {
         count("feed_forward_length", size("intermediate_size")?);
         count("attention.head_count", heads);
         count("attention.head_count_kv", kv_heads);
-        if model_type == "qwen3" || head_dim * heads != hidden {
+        if architecture == "qwen3" || head_dim * heads != hidden {
             count("attention.key_length", head_dim);
             count("attention.value_length", head_dim);
         }
-        if model_type == "llama" {
+        if architecture == "llama" {
             count("rope.dimension_count", head_dim);
         }
         let eps = number("rms_norm_eps").ok_or(ExportError::Key("rms_norm_eps"))?;
@@ -120,7 +127,7 @@ impl Export {
             None | Some(Value::Null) => None,
             Some(scaling) => Some(rope_factors(scaling, theta, head_dim)?),
         };
-        let architecture = model_type.to_owned();
+        let architecture = architecture.to_owned();
         Ok(Self { architecture, heads, kv_heads, head_dim, metadata, rope_factors })
     }
 

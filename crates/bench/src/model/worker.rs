@@ -1,0 +1,212 @@
+//! The process that holds a model while it is measured: orders come in lines on one stream, answers
+//! go out in lines on another.
+//!
+//! A process for each model keeps their memory apart, and lets several models be measured in turn.
+
+use std::io::{self, BufRead, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use mlxk_engine::{Engine, LoadOptions, PromptInput, Request, Sampling};
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+/// How a model is loaded, as far as flags say it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineSettings {
+    /// As [`LoadOptions::threads`].
+    pub threads: Option<usize>,
+    /// As [`LoadOptions::exact`].
+    pub exact: bool,
+    /// As [`LoadOptions::instructions`], by the name that [`crate::instruction_set`] knows.
+    pub instructions: Option<String>,
+    /// As [`LoadOptions::prompt_lookup`].
+    pub prompt_lookup: bool,
+}
+
+/// What the worker is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order {
+    /// Loads a model; the first order.
+    Load {
+        folder: PathBuf,
+        settings: EngineSettings,
+        /// Tokens that all prompts and answers need together.
+        positions: usize,
+    },
+    /// Answers a prompt.
+    Run(Workload),
+}
+
+/// A prompt of random tokens and an answer of fixed length.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Workload {
+    /// Tokens of the prompt.
+    pub(super) prompt_tokens: usize,
+    /// Prompts of the same salt begin with the same tokens.
+    pub(super) salt: u64,
+    /// Tokens of the answer.
+    pub(super) max_tokens: usize,
+}
+
+/// What the worker says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reply {
+    /// The model is loaded.
+    Loaded(Loaded),
+    /// The answer is there.
+    Ran(Sample),
+    /// The order failed, for this reason.
+    Failed(String),
+}
+
+/// A loaded model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Loaded {
+    pub(super) load_seconds: f64,
+    pub(super) device: String,
+    pub(super) context: usize,
+    pub(super) kv_bytes_per_position: u64,
+}
+
+/// An answer, measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sample {
+    pub(super) prompt_tokens: usize,
+    pub(super) cached_tokens: usize,
+    pub(super) completion_tokens: usize,
+    pub(super) drafted_tokens: usize,
+    pub(super) accepted_tokens: usize,
+    pub(super) time_to_first_token_seconds: f64,
+    pub(super) prefill_tokens_per_second: Option<f64>,
+    pub(super) decode_tokens_per_second: Option<f64>,
+    /// Of the process, so far.
+    pub(super) peak_memory_bytes: Option<u64>,
+}
+
+/// Follows orders until there are no more. `peak_memory` tells the most memory that this process
+/// has held.
+pub fn serve(
+    orders: impl BufRead,
+    mut replies: impl Write,
+    peak_memory: &dyn Fn() -> Option<u64>,
+) -> io::Result<()> {
+    let mut engine = None;
+    for line in orders.lines() {
+        let reply = match serde_json::from_str(&line?) {
+            Ok(order) => follow(order, &mut engine, peak_memory),
+            Err(error) => Reply::Failed(format!("The order makes no sense: {error}")),
+        };
+        serde_json::to_writer(&mut replies, &reply)?;
+        writeln!(replies)?;
+        replies.flush()?;
+    }
+    Ok(())
+}
+
+fn follow(
+    order: Order,
+    engine: &mut Option<Engine>,
+    peak_memory: &dyn Fn() -> Option<u64>,
+) -> Reply {
+    match order {
+        Order::Load { folder, settings, positions } => match load(folder, &settings, positions) {
+            Ok(loaded) => {
+                let reply = Reply::Loaded(Loaded {
+                    load_seconds: loaded.load_time().as_secs_f64(),
+                    device: loaded.device().to_owned(),
+                    context: loaded.context(),
+                    kv_bytes_per_position: loaded.memory().kv_bytes_per_position,
+                });
+                *engine = Some(loaded);
+                reply
+            }
+            Err(error) => Reply::Failed(error.to_string()),
+        },
+        Order::Run(workload) => match engine {
+            None => Reply::Failed("No model is loaded".to_owned()),
+            Some(engine) => match run(engine, workload) {
+                Ok(sample) => Reply::Ran(Sample { peak_memory_bytes: peak_memory(), ..sample }),
+                Err(error) => Reply::Failed(error.to_string()),
+            },
+        },
+    }
+}
+
+fn load(
+    folder: PathBuf,
+    settings: &EngineSettings,
+    positions: usize,
+) -> Result<Engine, Box<dyn std::error::Error>> {
+    let checkpoint = mlxk_format::Checkpoint::open(&folder)?;
+    let most = mlxk_models::shape(&checkpoint)?.max_positions;
+    let options = LoadOptions {
+        threads: settings.threads,
+        exact: settings.exact,
+        instructions: settings.instructions.as_deref().and_then(crate::instruction_set),
+        prompt_lookup: settings.prompt_lookup,
+        context: Some(positions.min(most)),
+        ..LoadOptions::new(folder)
+    };
+    Ok(Engine::load(&options, &mut |_, _| ControlFlow::Continue(()))?)
+}
+
+fn run(engine: &Engine, workload: Workload) -> Result<Sample, mlxk_engine::EngineError> {
+    let request = Request {
+        sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
+        max_tokens: Some(workload.max_tokens),
+        ignore_eos: true,
+        ..Request::new(PromptInput::Tokens(tokens(workload, engine.vocab_size() as u32)))
+    };
+    let (_, done) = engine.submit(request)?.wait()?;
+    let (usage, timings) = (&done.usage, &done.timings);
+    Ok(Sample {
+        prompt_tokens: usage.prompt_tokens,
+        cached_tokens: usage.cached_tokens,
+        completion_tokens: usage.completion_tokens,
+        drafted_tokens: usage.drafted_tokens,
+        accepted_tokens: usage.accepted_tokens,
+        time_to_first_token_seconds: timings.time_to_first_token.as_secs_f64(),
+        prefill_tokens_per_second: timings.prefill_tokens_per_second(usage),
+        decode_tokens_per_second: timings.decode_tokens_per_second(usage),
+        peak_memory_bytes: None,
+    })
+}
+
+/// The tokens of a prompt; the shorter of two of the same salt is the beginning of the longer.
+fn tokens(workload: Workload, vocab_size: u32) -> Vec<u32> {
+    let mut random = Random::of(&format!("prompt {}", workload.salt));
+    (0..workload.prompt_tokens).map(|_| random.below(vocab_size.max(1))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longer_prompts_go_on_from_shorter_ones() {
+        let prompt =
+            |prompt_tokens, salt| tokens(Workload { prompt_tokens, salt, max_tokens: 1 }, 1000);
+        assert_eq!(prompt(100, 3)[..10], prompt(10, 3));
+        assert_ne!(prompt(10, 3)[0], prompt(10, 4)[0]);
+        assert!(prompt(1000, 1).iter().all(|&id| id < 1000));
+    }
+
+    #[test]
+    fn orders_that_cannot_be_followed_are_answered() {
+        let orders = "nonsense\n{\"run\":{\"prompt_tokens\":1,\"salt\":0,\"max_tokens\":1}}\n\
+            {\"load\":{\"folder\":\"/no/such/folder\",\"settings\":{\"exact\":false,\
+            \"prompt_lookup\":false},\"positions\":9}}\n";
+        let mut replies = Vec::new();
+        serve(orders.as_bytes(), &mut replies, &|| None).unwrap();
+        let text = String::from_utf8(replies).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        for (line, word) in lines.iter().zip(["makes no sense", "No model", "/no/such/folder"]) {
+            assert!(line.starts_with("{\"failed\":") && line.contains(word), "{line}");
+        }
+    }
+}

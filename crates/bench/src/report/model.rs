@@ -1,0 +1,127 @@
+//! `mlxk bench model`, laid out.
+
+use super::{Align, Document, Part, Table, percent, three};
+use crate::model::{Comparison, ModelReport, ModelResult};
+use crate::statistics::Summary;
+
+/// The report: a table for each model, then how they compare.
+pub fn model(report: &ModelReport) -> Document {
+    let options = &report.options;
+    let mut flags = vec![format!("{} threads", report.limits.threads)];
+    flags.extend(options.engine.instructions.clone());
+    flags.extend(options.engine.exact.then(|| "exact".to_owned()));
+    flags.extend(options.engine.prompt_lookup.then(|| "prompt lookup".to_owned()));
+    let mut parts = vec![
+        Part::Title(format!("Models, mlxk {}", report.version)),
+        Part::Fact("Machine", report.machine.line()),
+        Part::Fact("At best", report.limits.line()),
+        Part::Fact("Settings", flags.join(", ")),
+    ];
+    for model in &report.models {
+        parts.extend(one(model, options.prompt_tokens));
+    }
+    if !report.comparisons.is_empty() {
+        parts.extend(compared(report));
+    }
+    parts.push(Part::Note(format!(
+        "Medians and quartiles of {} figures{}; {} tokens per answer. \"Of read\": the bytes that a \
+         token reads, weights and KV cache, per second over the measured read bandwidth.",
+        options.runs,
+        if report.models.len() > 1 { ", measured in turn" } else { "" },
+        options.max_tokens
+    )));
+    parts.extend(report.machine.warning().map(Part::Note));
+    Document { parts }
+}
+
+fn one(model: &ModelResult, prompt_tokens: usize) -> Vec<Part> {
+    let facts = &model.facts;
+    let quantization = facts.quantization.as_deref().unwrap_or("not quantized");
+    let mut table = Table::new(&[
+        ("measure", Align::Left),
+        ("median", Align::Right),
+        ("quartiles", Align::Right),
+        ("unit", Align::Left),
+        ("of read", Align::Right),
+    ]);
+    let mut row = |measure: String, summary: &Summary, factor: f64, unit: &str, share| {
+        let value = |value: f64| three(value * factor);
+        table.row(vec![
+            measure,
+            value(summary.median),
+            format!("{}–{}", value(summary.lower_quartile), value(summary.upper_quartile)),
+            unit.to_owned(),
+            Option::map_or(share, String::new(), percent),
+        ]);
+    };
+    row("load".into(), &model.load_seconds, 1e3, "ms", None);
+    let start = &model.start_to_first_token_seconds;
+    row("process start to first token".into(), start, 1e3, "ms", None);
+    let first = &model.time_to_first_token_seconds;
+    row(format!("first token, {prompt_tokens} tokens"), first, 1e3, "ms", None);
+    let prefill = &model.prefill_tokens_per_second;
+    row(format!("prefill, {prompt_tokens} tokens"), prefill, 1.0, "tokens/s", None);
+    for decode in &model.decode {
+        let measure = format!("decode after {} tokens", decode.context);
+        row(measure, &decode.tokens_per_second, 1.0, "tokens/s", decode.share_of_read);
+    }
+    let mut parts = vec![
+        Part::Title(model.name.clone()),
+        Part::Fact(
+            "Weights",
+            format!(
+                "{:.1} MB, {:.2} bits per weight, {quantization}",
+                facts.file_bytes as f64 / 1e6,
+                facts.bits_per_weight
+            ),
+        ),
+        Part::Fact("Device", model.device.clone()),
+    ];
+    let memory =
+        model.peak_memory_bytes.map(|bytes| format!("{:.0} MiB", bytes as f64 / 1_048_576.0));
+    parts.push(Part::Fact("Peak memory", memory.unwrap_or_else(|| "not known here".to_owned())));
+    for decode in model.decode.iter().filter(|decode| decode.drafted_tokens > 0) {
+        let (drafted, accepted) = (decode.drafted_tokens, decode.accepted_tokens);
+        let drafts = format!("{accepted} of {drafted} came, after {} tokens", decode.context);
+        parts.push(Part::Fact("Drafts", drafts));
+    }
+    parts.push(Part::Table(table));
+    parts
+}
+
+fn compared(report: &ModelReport) -> Vec<Part> {
+    let first = report.models.first().map_or("", |model| &model.name);
+    let mut table = Table::new(&[
+        ("measure", Align::Left),
+        ("against", Align::Left),
+        ("ratio", Align::Right),
+        ("pairs", Align::Right),
+        ("interval", Align::Right),
+    ]);
+    for Comparison { measure, against, ratio } in &report.comparisons {
+        let interval = ratio.interval;
+        let verdict = if ratio.is_a_difference() { "" } else { ", no difference" };
+        table.row(vec![
+            measure.clone(),
+            against.clone(),
+            format!("{:.2}", ratio.of_medians),
+            format!("{:.2}–{:.2}", ratio.pairs.minimum, ratio.pairs.maximum),
+            format!(
+                "{:.2}–{:.2} ({:.1} %){verdict}",
+                interval.low,
+                interval.high,
+                100.0 * interval.confidence
+            ),
+        ]);
+    }
+    vec![
+        Part::Title(format!("{first} against the others")),
+        Part::Table(table),
+        Part::Note(
+            "Above 1 the first is the better one. The ratio is that of the medians; pairs are the \
+             ratios of figures that were measured one after the other; the interval holds their \
+             median with the probability beside it."
+                .to_owned(),
+        ),
+    ]
+}
