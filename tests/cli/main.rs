@@ -1,6 +1,7 @@
 //! Whole commands: what a user types, and what comes back on both streams with which exit code.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod bench;
 mod chat;
 #[path = "../../crates/engine/tests/common/mod.rs"]
 mod common;

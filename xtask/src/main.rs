@@ -1,10 +1,11 @@
-//! Development tasks: `cargo xtask lint`, `generate`, `targets`, `parity`, `accept`.
+//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `parity`, `accept`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a development tool talks to its developer")]
 
 mod accept;
 mod generate;
+mod instructions;
 mod lint;
 mod numerics;
 mod parity;
@@ -20,6 +21,8 @@ usage: cargo xtask TASK
 
   lint              formatting, clippy, docs, file sizes, spelling
   generate          write the reference pages that follow from the code
+  instructions [--update]
+                    count the instructions of the hot kernels with Callgrind, against what was agreed on
   targets           type-check for the other systems
   parity            small checkpoints of every family and mode against mlx-lm, as a table
   accept golden HUB compare real models in the Hugging Face cache HUB with the answers of mlx-lm in
@@ -54,6 +57,8 @@ fn run() -> Result<()> {
     match words.as_slice() {
         ["lint"] => lint::run(),
         ["generate"] => generate::run(false),
+        ["instructions"] => instructions::count(false),
+        ["instructions", "--update"] => instructions::count(true),
         ["targets"] => targets::run_all(),
         ["parity"] => parity::run_all(),
         ["accept", "golden", hub] => accept::run_goldens(hub),

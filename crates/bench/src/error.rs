@@ -62,6 +62,19 @@ pub enum BenchError {
         /// The reason.
         reason: String,
     },
+    /// More context than the model was made for.
+    #[error(
+        "`{model}` was made for {maximum} tokens, but {needed} are asked for: a context and the \
+         answer after it, or a prompt; choose smaller `--contexts`"
+    )]
+    TooLong {
+        /// The model.
+        model: String,
+        /// Tokens that are needed.
+        needed: usize,
+        /// Tokens that the model takes.
+        maximum: usize,
+    },
     /// The files of a model are damaged.
     #[error(transparent)]
     Format(#[from] mlxk_format::FormatError),

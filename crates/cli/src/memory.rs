@@ -1,16 +1,33 @@
 //! The most memory that this process has held.
 
 /// Peak resident bytes; `None` where the system does not say.
-#[cfg(unix)]
 pub(crate) fn peak_resident_bytes() -> Option<u64> {
+    high_water_mark().or_else(greatest_usage)
+}
+
+/// As Linux counts it for this program alone.
+#[cfg(target_os = "linux")]
+fn high_water_mark() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn high_water_mark() -> Option<u64> {
+    None
+}
+
+/// On Linux it may include what the program was that started this one.
+#[cfg(unix)]
+fn greatest_usage() -> Option<u64> {
     use nix::sys::resource::{UsageWho, getrusage};
     let peak = u64::try_from(getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss()).ok()?;
     // Kilobytes everywhere but on macOS.
     Some(if cfg!(target_os = "macos") { peak } else { peak * 1024 })
 }
 
-/// Peak resident bytes; `None` where the system does not say.
 #[cfg(not(unix))]
-pub(crate) fn peak_resident_bytes() -> Option<u64> {
+fn greatest_usage() -> Option<u64> {
     None
 }

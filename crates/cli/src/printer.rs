@@ -102,6 +102,7 @@ pub(crate) enum Unit {
     Windows,
     Answers,
     Series,
+    Figures,
 }
 
 impl Progress {
@@ -148,6 +149,7 @@ impl Progress {
             Unit::Windows => "{pos} of {len} windows",
             Unit::Answers => "{pos} of {len} answers",
             Unit::Series => "{pos} of {len} series",
+            Unit::Figures => "{pos} of {len} figures",
         };
         let template = match total {
             0 => "{msg} {spinner}".to_owned(),

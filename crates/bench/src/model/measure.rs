@@ -56,6 +56,14 @@ pub fn run(
 ) -> Result<ModelReport, BenchError> {
     let facts: Vec<ModelFacts> =
         subjects.iter().map(|subject| ModelFacts::of(&subject.folder)).collect::<Result<_, _>>()?;
+    let longest = options.contexts.iter().map(|depth| depth + options.max_tokens);
+    let needed = longest.fold((options.prompt_tokens + 1).max(START_TOKENS + 1), usize::max);
+    for (subject, facts) in subjects.iter().zip(&facts) {
+        if needed > facts.max_positions {
+            let (model, maximum) = (subject.name.clone(), facts.max_positions);
+            return Err(BenchError::TooLong { model, needed, maximum });
+        }
+    }
     let mut tests = vec![Test::Start, Test::Prefill];
     tests.extend((0..options.contexts.len()).map(Test::Decode));
     let rounds = options.warmup + options.runs;

@@ -22,6 +22,8 @@ pub struct Subject {
 pub struct ModelFacts {
     /// `model_type` of `config.json`.
     pub model_type: String,
+    /// Longest sequence that it was made for.
+    pub max_positions: usize,
     /// Numbers that it was trained with.
     pub parameters: u64,
     /// Bytes of the files of weights.
@@ -45,6 +47,7 @@ impl ModelFacts {
         let config = checkpoint.config();
         Ok(Self {
             model_type: config["model_type"].as_str().unwrap_or_default().to_owned(),
+            max_positions: mlxk_models::shape(&checkpoint)?.max_positions,
             parameters: checkpoint.parameters(),
             file_bytes: file_bytes(folder),
             weights_bytes: checkpoint.size_bytes(),

@@ -18,7 +18,10 @@ mod server;
 use clap::{Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
-pub(crate) use bench::{BenchArgs, BenchCommand, InstructionName, KernelsArgs, ReportArgs};
+pub(crate) use bench::{
+    BenchArgs, BenchCommand, GgufType, InstructionName, KernelsArgs, ModelArgs, ReportArgs,
+    SyntheticMode,
+};
 pub(crate) use chat::ChatArgs;
 pub(crate) use create::CreateArgs;
 pub(crate) use engine::EngineArgs;

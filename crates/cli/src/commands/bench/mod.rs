@@ -1,6 +1,8 @@
 //! `mlxk bench`: measurements.
 
 mod kernels;
+mod model;
+mod synthetic;
 
 use std::io::Write;
 
@@ -16,6 +18,8 @@ use crate::exit::ExitStatus;
 pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     match &args.command {
         Some(BenchCommand::Kernels(args)) => kernels::run(args, context),
+        Some(BenchCommand::Model(args)) => model::run(args, context),
+        Some(BenchCommand::Worker) => model::worker(),
         None => help(),
     }
 }

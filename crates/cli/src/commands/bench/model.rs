@@ -1,0 +1,72 @@
+//! `mlxk bench model`.
+
+use std::ops::ControlFlow;
+
+use mlxk_bench::model::{self, EngineSettings, ModelOptions, Subject, WorkerCommand};
+use mlxk_bench::{BenchError, report};
+use mlxk_hub::Matching;
+
+use super::synthetic;
+use crate::args::ModelArgs;
+use crate::exit::{ExitStatus, Interrupted};
+use crate::printer::Unit;
+use crate::{Context, interrupt, local, memory};
+
+/// Finds or makes the models, measures and prints.
+pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    interrupt::listen()?;
+    let mut subjects = Vec::new();
+    for name in &args.models {
+        let (reference, pull) = (name.parse()?, !args.no_pull);
+        let found = local::find_by(&reference, Matching::Exact, pull, context)?;
+        subjects.push(Subject { name: found.name, folder: found.path });
+    }
+    // Holds a folder that goes away with it.
+    let synthetic = synthetic::make(args, context)?;
+    subjects.extend(synthetic.iter().map(synthetic::Made::subject));
+    if args.no_run {
+        return Ok(ExitStatus::Success);
+    }
+    let options = ModelOptions {
+        prompt_tokens: args.prompt_tokens as usize,
+        max_tokens: args.max_tokens as usize,
+        contexts: args.contexts.iter().map(|&depth| depth as usize).collect(),
+        runs: args.runs as usize,
+        warmup: args.warmup as usize,
+        engine: EngineSettings {
+            threads: super::threads(args.threads, context),
+            exact: args.exact,
+            instructions: args.instructions.map(|name| name.word().to_owned()),
+            prompt_lookup: args.prompt_lookup,
+        },
+    };
+    let worker = WorkerCommand {
+        program: std::env::current_exe()?,
+        arguments: vec!["bench".to_owned(), "worker".to_owned()],
+    };
+    let progress = context.printer.progress();
+    progress.begin("Measuring");
+    let mut observe = |what: &str, done: usize, total: usize| {
+        progress.label(what);
+        progress.update(done as u64, total as u64, Unit::Figures);
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let report = match model::run(&options, &subjects, &worker, version, &mut observe) {
+        Err(BenchError::Cancelled) => return Err(Interrupted.into()),
+        // Ctrl-C reaches the workers too.
+        Err(BenchError::WorkerEnded { .. }) if interrupt::requested() => {
+            return Err(Interrupted.into());
+        }
+        result => result?,
+    };
+    progress.finish();
+    super::print(&report, &report::model(&report), &args.output)
+}
+
+/// Follows the orders of another `mlxk bench model`.
+pub(crate) fn worker() -> anyhow::Result<ExitStatus> {
+    let (orders, replies) = (std::io::stdin().lock(), std::io::stdout().lock());
+    model::serve(orders, replies, &memory::peak_resident_bytes)?;
+    Ok(ExitStatus::Success)
+}
