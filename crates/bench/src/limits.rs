@@ -130,7 +130,7 @@ mod tests {
             integer_instructions: Some("vpdpbusd"),
             float: None,
         };
-        assert_eq!(limits.share_of_read(5e9), 0.25);
+        assert!((limits.share_of_read(5e9) - 0.25).abs() < 1e-9);
         assert_eq!(limits.share_of_peak(1e11, true), Some(0.5));
         assert_eq!(limits.share_of_peak(1e11, false), None);
         assert_eq!(limits.line(), "20.0 GB/s read, 200 GMAC/s of bytes (vpdpbusd), 2 threads");

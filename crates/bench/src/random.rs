@@ -34,7 +34,7 @@ impl Random {
 
     /// A whole number below `end`, which is not zero.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(end) >> 32) as u32
+        (((self.next() >> 32) * u64::from(end)) >> 32) as u32
     }
 
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
@@ -56,7 +56,9 @@ mod tests {
         assert!(mean.abs() < 0.02 && (square - 1.0 / 3.0).abs() < 0.01, "{mean} {square}");
         assert!(values.iter().all(|value| (-1.0..1.0).contains(value)));
         let mut seen = [0; 7];
-        (0..7000).for_each(|_| seen[random.below(7) as usize] += 1);
+        for _ in 0..7000 {
+            seen[random.below(7) as usize] += 1;
+        }
         assert!(seen.iter().all(|count| (900..1100).contains(count)), "{seen:?}");
         assert_eq!(random.bytes(5).len(), 5);
     }

@@ -52,7 +52,9 @@ const KERNELS: [(&str, Kernel); 14] = [
 
 fn main() -> ExitCode {
     let Some(name) = std::env::args().nth(1) else {
-        KERNELS.iter().for_each(|(name, _)| println!("{name}"));
+        for (name, _) in &KERNELS {
+            println!("{name}");
+        }
         return ExitCode::SUCCESS;
     };
     let Some((_, kernel)) = KERNELS.iter().find(|(known, _)| *known == name) else {
@@ -186,6 +188,8 @@ fn bytes(count: usize) -> Vec<u8> {
 /// Values in −1..1.
 fn floats(count: usize, dtype: Dtype) -> Dense {
     let mut data = Vec::with_capacity(count * dtype.size_bytes());
-    bytes(count).iter().for_each(|&byte| dtype.put(f32::from(byte as i8) / 128.0, &mut data));
+    for byte in bytes(count) {
+        dtype.put(f32::from(byte as i8) / 128.0, &mut data);
+    }
     Dense { dtype, data: data.into() }
 }

@@ -22,7 +22,9 @@ pub(super) fn tensor(form: WeightForm, shape: MatrixShape) -> QuantTensor {
             let mut packed = bytes(out * affine::row_bytes(cols, mode.bits()));
             if mode == Mode::Mxfp8 {
                 // Below 2 in E4M3, so never NaN.
-                packed.iter_mut().for_each(|byte| *byte &= 0xbf);
+                for byte in &mut packed {
+                    *byte &= 0xbf;
+                }
             }
             let packed = packed.into();
             let groups = out * cols / mode.group_size();
@@ -55,5 +57,6 @@ pub(super) fn tensor(form: WeightForm, shape: MatrixShape) -> QuantTensor {
 
 /// The same weight in memory of its own.
 pub(super) fn copy(tensor: &QuantTensor) -> QuantTensor {
-    tensor.stack_of_rows(&[0..tensor.rows])
+    let all = 0..tensor.rows;
+    tensor.stack_of_rows(std::slice::from_ref(&all))
 }

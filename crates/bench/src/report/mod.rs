@@ -4,6 +4,8 @@ mod kernels;
 mod model;
 mod table;
 
+use std::fmt::{self, Write as _};
+
 pub use kernels::kernels;
 pub use model::model;
 pub use table::{Align, Table};
@@ -34,11 +36,11 @@ impl Document {
         let mut text = String::new();
         for (index, part) in self.parts.iter().enumerate() {
             match part {
-                Part::Title(title) if index > 0 => text.push_str(&format!("\n{title}\n")),
-                Part::Title(title) => text.push_str(&format!("{title}\n")),
-                Part::Fact(name, value) => text.push_str(&format!("{name:14} {value}\n")),
-                Part::Table(table) => text.push_str(&format!("\n{}", table.to_text())),
-                Part::Note(note) => text.push_str(&format!("\n{note}\n")),
+                Part::Title(title) if index > 0 => add(&mut text, format_args!("\n{title}\n")),
+                Part::Title(title) => add(&mut text, format_args!("{title}\n")),
+                Part::Fact(name, value) => add(&mut text, format_args!("{name:14} {value}\n")),
+                Part::Table(table) => add(&mut text, format_args!("\n{}", table.to_text())),
+                Part::Note(note) => add(&mut text, format_args!("\n{note}\n")),
             }
         }
         text
@@ -55,17 +57,22 @@ impl Document {
             }
             after_fact = is_fact;
             match part {
-                Part::Title(title) => text.push_str(&format!("## {title}\n")),
-                Part::Fact(name, value) => text.push_str(&format!("* {name}: {value}\n")),
+                Part::Title(title) => add(&mut text, format_args!("## {title}\n")),
+                Part::Fact(name, value) => add(&mut text, format_args!("* {name}: {value}\n")),
                 Part::Table(table) => text.push_str(&table.to_markdown()),
-                Part::Note(note) => text.push_str(&format!("{note}\n")),
+                Part::Note(note) => add(&mut text, format_args!("{note}\n")),
             }
         }
         text
     }
 }
 
-/// `12.3 %`.
+/// Appends without an allocation; writing to a string cannot fail.
+fn add(text: &mut String, more: fmt::Arguments<'_>) {
+    let _ = text.write_fmt(more);
+}
+
+/// `12 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }

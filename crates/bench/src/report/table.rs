@@ -66,7 +66,9 @@ impl Table {
             Align::Left => ":---",
             Align::Right => "---:",
         });
-        text.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
+        text.push('|');
+        text.push_str(&rules.collect::<Vec<_>>().join("|"));
+        text.push_str("|\n");
         for row in &self.rows {
             text.push_str(&line(&mut row.iter().cloned()));
         }

@@ -134,9 +134,13 @@ impl Synthetic {
         let Value::Object(members) = &mut config else {
             return Err(SyntheticError::NoVocabulary);
         };
-        FOREIGN.iter().for_each(|key| _ = members.remove(*key));
+        for key in FOREIGN {
+            members.remove(key);
+        }
         if let Some(mut table) = default {
-            table.as_object_mut().into_iter().for_each(|table| table.extend(others.clone()));
+            if let Some(table) = table.as_object_mut() {
+                table.extend(others);
+            }
             members.insert("quantization".to_owned(), table);
         }
         Ok(Self { name: format!("{name} {form} synthetic"), config, tensors })

@@ -28,7 +28,7 @@ fn every_byte_is_read_whatever_the_length() {
 fn more_rounds_are_more_work_with_another_result() {
     for set in sets() {
         let mut probe = Probe::new(Some(2), Some(set)).unwrap();
-        assert_eq!(probe.read(&[7; 3 << 20]).amount, 3 << 20);
+        assert_eq!(probe.read(&vec![7; 3 << 20]).amount, 3 << 20);
         let Some(some) = probe.integer_multiply_adds(1000) else {
             assert_eq!((set, probe.integer_instructions()), (InstructionSet::Portable, None));
             continue;

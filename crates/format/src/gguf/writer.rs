@@ -174,11 +174,15 @@ impl MetaValue {
             }
             Self::Texts(values) => {
                 array(8, values.len(), out);
-                values.iter().for_each(|value| text(value, out));
+                for value in values {
+                    text(value, out);
+                }
             }
             Self::I32s(values) => {
                 array(5, values.len(), out);
-                values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+                for value in values {
+                    out.extend(value.to_le_bytes());
+                }
             }
         }
     }
