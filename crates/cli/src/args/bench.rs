@@ -7,8 +7,9 @@ use mlxk_bench::kernels::{MatrixShape, WeightForms};
 use crate::complete;
 
 const BENCH_HELP: &str = "\
-Figures are medians; each comes with its quartiles and with what the machine does at best: compare
-figures of one run only, on a machine that has nothing else to do. docs/performance.md has the method.";
+Figures are medians; each comes with its quartiles and with what the machine does at best. Compare
+figures of one run only, on a machine that has nothing else to do. The method is in
+docs/performance.md.";
 
 /// Without a sub-command the flags of a comparison will stand here; the sub-commands have their own.
 #[derive(Args)]
@@ -30,8 +31,8 @@ pub(crate) enum BenchCommand {
 }
 
 const KERNELS_HELP: &str = "\
-Forms of weights: bits (4, with all group sizes), bits and group size (4:64), mxfp4, mxfp8, nvfp4, bf16,
-f16, f32, all.
+Forms of weights: bits (4, with all group sizes), bits and group size (4:64), mxfp4, mxfp8, nvfp4,
+bf16, f16, f32, all.
 
 Examples:
   mlxk bench kernels
