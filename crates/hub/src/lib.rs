@@ -43,6 +43,7 @@ mod staging;
 mod store;
 #[cfg(test)]
 mod testing;
+mod weights;
 mod wheel;
 pub mod workspace;
 
@@ -51,6 +52,7 @@ pub use cache::{CachedRepo, HfCache, Snapshot};
 pub use derived::{
     Copied, Created, Derived, OLLAMA_PARAMETERS, Overrides, ParameterError, Parameters, Turn,
     base_of, check_new_name, copy, create, derived, derived_modelfile, derived_names, modelfile_of,
+    write_settings,
 };
 pub use detect::{Framework, Judge, Role, Runtime, has_chat_template};
 pub use error::HubError;
@@ -78,6 +80,7 @@ pub use resolve::{locate, resolve};
 pub use search::{Found, search};
 pub use size::human;
 pub use store::{Origin, Store, StoredModel};
+pub use weights::{WeightsInfo, weights};
 
 /// Result of everything here that can fail.
 pub type Result<T, E = HubError> = std::result::Result<T, E>;

@@ -74,9 +74,10 @@ impl Search<'_> {
                 _ => self.bare_name(name, revision.as_deref(), matching),
             },
             Reference::Repo { id, revision } => self.repo(id, revision.as_deref(), matching),
-            Reference::Short(name) => match pairs.repo(name) {
-                Some(id) => self.repo(id, None, Matching::Exact),
-                None => Err(HubError::UnknownPair {
+            Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
+                (Some(id), _) => self.repo(id, None, Matching::Exact),
+                (None, Some(alias)) => self.package(&alias.spec()),
+                (None, None) => Err(HubError::UnknownPair {
                     name: name.clone(),
                     in_ollama: crate::ollama::has(name, self.locations),
                     known: pairs.iter().map(|pair| pair.ollama.clone()).collect(),

@@ -42,7 +42,6 @@ pub(crate) enum Kind {
     /// The body is no JSON.
     MediaType,
     /// The server does not offer this.
-    #[expect(dead_code, reason = "for what other dialects have")]
     NotOffered,
     /// Come back later.
     Busy,

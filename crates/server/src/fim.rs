@@ -22,3 +22,10 @@ pub(crate) fn prompt(tokenizer: &Tokenizer, before: &str, after: &str) -> Option
         .find(|(prefix, suffix, middle)| known(prefix) && known(suffix) && known(middle))?;
     Some(format!("{prefix}{before}{suffix}{after}{middle}"))
 }
+
+/// Whether a text, such as the start of a tokenizer's file, has all marks of one family.
+pub(crate) fn has_marks(text: &str) -> bool {
+    MARKS.into_iter().any(|(prefix, suffix, middle)| {
+        [prefix, suffix, middle].iter().all(|mark| text.contains(&format!("\"{mark}\"")))
+    })
+}

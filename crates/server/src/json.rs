@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
+use crate::dialect::Dialect;
 use crate::error::{ApiError, Kind};
 use crate::state::Shared;
 
@@ -49,7 +50,12 @@ impl FromRequest<Shared> for Fields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Shared) -> Result<Self, ApiError> {
-        check_type(request.headers())?;
+        // What Ollama's clients call a body is their own affair, as long as no page sends it.
+        let is_lenient = Dialect::of(request.uri().path()) == Dialect::Ollama
+            && !request.headers().contains_key(ORIGIN);
+        if !is_lenient {
+            check_type(request.headers())?;
+        }
         let bytes = read(request.into_body(), state).await?;
         if bytes.is_empty() {
             return Err(ApiError::bad("The request has no body; a JSON object is expected"));

@@ -35,6 +35,7 @@ mod listen;
 mod llama;
 mod metrics;
 mod models;
+mod ollama;
 mod openai;
 mod routes;
 mod server;

@@ -39,7 +39,6 @@ pub(crate) enum Phase {
 
 impl State {
     /// Refuses what changes the models on this machine where anybody could ask for it.
-    #[expect(dead_code, reason = "for the dialects that change models")]
     pub(crate) fn may_change_models(&self) -> Result<(), ApiError> {
         if self.is_local || self.config.api_key.is_some() {
             return Ok(());

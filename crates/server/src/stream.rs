@@ -24,7 +24,6 @@ pub(crate) enum Framing {
     /// `data: {..}` and an empty line; silence is broken by comments.
     Sse,
     /// A line of JSON each. Nothing can be sent in between.
-    #[expect(dead_code, reason = "Ollama's framing")]
     JsonLines,
 }
 
@@ -115,6 +114,11 @@ impl Events {
 
     async fn send_piece(&self, bytes: Bytes) -> Result<(), Broken> {
         self.sender.send(Piece::Data(bytes)).await.map_err(|_| Broken::Gone)
+    }
+
+    /// Waits until nobody listens any more.
+    pub(crate) async fn gone(&self) {
+        self.sender.closed().await;
     }
 
     /// Waits for the next event of `answers`, with signs of life in between; `None` at the end.

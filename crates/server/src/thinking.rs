@@ -16,10 +16,6 @@ const MARKS: [&str; 3] = ["<think>", "</think>", "<|channel|>"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Thinking<'a> {
     Off,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a switch in dialects that have no levels only")
-    )]
     On,
     /// `low`, `medium`, `high` and the like.
     Level(&'a str),
@@ -54,9 +50,14 @@ fn of_template(template: &str, thinking: Thinking<'_>) -> Option<Map<String, Val
     for name in SWITCHES.into_iter().filter(|name| names_variable(template, name)) {
         variables.insert(name.to_owned(), on.into());
     }
-    let never_thinks = !MARKS.iter().any(|mark| template.contains(mark));
+    let never_thinks = !is_known_to(template);
     let is_honoured = !variables.is_empty() || (!on && never_thinks);
     is_honoured.then_some(variables)
+}
+
+/// Whether a model with this template thinks.
+pub(crate) fn is_known_to(template: &str) -> bool {
+    MARKS.iter().any(|mark| template.contains(mark))
 }
 
 /// Whether the word stands in the template, not as a part of a longer one.

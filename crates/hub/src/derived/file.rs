@@ -83,8 +83,8 @@ pub(crate) fn read_settings(folder: &Path) -> Result<Overrides> {
     if path.is_file() { read(&path) } else { Ok(Overrides::default()) }
 }
 
-/// Writes what a model brings along, where it is anything, into the folder that it is made in.
-pub(crate) fn write_settings(folder: &Path, overrides: &Overrides) -> Result<()> {
+/// Writes what a model brings along, where it is anything, into its folder in the store.
+pub fn write_settings(folder: &Path, overrides: &Overrides) -> Result<()> {
     if overrides.is_empty() {
         return Ok(());
     }

@@ -31,7 +31,8 @@ use crate::{HubError, Locations, RepoId, Result};
 pub(crate) use copy::dependents;
 pub use copy::{Copied, copy};
 pub use create::{Created, base_of, check_new_name, create, derived_modelfile, modelfile_of};
-pub(crate) use file::{SETTINGS_FILE, read_settings, write_settings};
+pub use file::write_settings;
+pub(crate) use file::{SETTINGS_FILE, read_settings};
 pub use parameters::{OLLAMA_PARAMETERS, ParameterError, Parameters};
 
 /// Sets the named fields to those of the first struct, or of the second where the first has `None`.

@@ -36,9 +36,10 @@ pub fn find_removal(
     match reference {
         Reference::Name { name, revision } => search.name(name, revision.as_deref()),
         Reference::Repo { id, revision } => search.repo(&id.to_string(), revision.as_deref()),
-        Reference::Short(name) => match pairs.repo(name) {
-            Some(id) => search.repo(&id.to_string(), None),
-            None => Err(search.nothing(name)),
+        Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
+            (Some(id), _) => search.repo(&id.to_string(), None),
+            (None, Some(alias)) => search.name(alias.name, None),
+            (None, None) => Err(search.nothing(name)),
         },
         Reference::Pypi(spec) => {
             let name = spec.to_string();

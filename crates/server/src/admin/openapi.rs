@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::{llama, openai};
+use crate::{llama, ollama, openai};
 
 /// A route.
 pub(crate) struct Operation {
@@ -58,6 +58,7 @@ fn own() -> Vec<Operation> {
 pub(crate) fn operations() -> Vec<Operation> {
     let mut all = openai::operations();
     all.extend(llama::operations());
+    all.extend(ollama::operations());
     all.extend(own());
     all
 }

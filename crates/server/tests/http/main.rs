@@ -9,5 +9,6 @@ mod common;
 mod completions;
 mod lifecycle;
 mod memory;
+mod ollama;
 mod tools;
 mod world;

@@ -1,0 +1,35 @@
+//! What the weights of a model are, from their headers.
+
+use std::path::Path;
+
+use mlxk_format::Checkpoint;
+
+/// The weights of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightsInfo {
+    /// Numbers that the model was trained with.
+    pub parameters: u64,
+    /// Type of the largest tensor that is not quantized, as the file names it: `BF16`.
+    pub dense_type: Option<String>,
+    /// Name, type and shape of every tensor, as stored.
+    pub tensors: Vec<(String, String, Vec<usize>)>,
+}
+
+/// Describes the weights in a checkpoint's folder; `None` where they cannot be read.
+pub fn weights(folder: &Path) -> Option<WeightsInfo> {
+    let checkpoint = Checkpoint::open(folder).ok()?;
+    let kind = |dtype: &dyn std::fmt::Debug| format!("{dtype:?}").to_ascii_uppercase();
+    let is_dense = |name: &str| matches!(name, "F64" | "F32" | "F16" | "BF16");
+    let largest = checkpoint
+        .tensors()
+        .filter(|tensor| is_dense(&kind(&tensor.dtype)))
+        .max_by_key(|tensor| tensor.size_bytes);
+    Some(WeightsInfo {
+        parameters: checkpoint.parameters(),
+        dense_type: largest.map(|tensor| kind(&tensor.dtype)),
+        tensors: checkpoint
+            .tensors()
+            .map(|tensor| (tensor.name.to_owned(), kind(&tensor.dtype), tensor.shape.to_vec()))
+            .collect(),
+    })
+}

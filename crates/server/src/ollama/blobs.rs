@@ -1,0 +1,155 @@
+//! `/api/blobs/{digest}`: files that clients upload before they create a model from them.
+//!
+//! Invariant: a file of that name is complete and has that SHA-256. It is used up by the model that
+//! is made from it; what nobody uses for a day goes.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::extract::{Path as Parameter, Request, State};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use http_body::Body as _;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::digest::{digits, hex};
+use crate::error::{ApiError, Kind};
+use crate::state::{Shared, State as ServerState};
+
+/// Parts that wait for the disk.
+const WAITING: usize = 16;
+/// How long an upload waits for the model that is made from it.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// Where the blob of a digest lies, or would.
+pub(super) fn path(digits: &str, state: &ServerState) -> PathBuf {
+    folder(state).join(format!("sha256-{}", digits.to_ascii_lowercase()))
+}
+
+fn folder(state: &ServerState) -> PathBuf {
+    state.config.locations.data_dir.join("blobs")
+}
+
+/// Whether a blob is here.
+pub(super) async fn check(
+    State(state): State<Shared>,
+    Parameter(digest): Parameter<String>,
+) -> Result<StatusCode, ApiError> {
+    let path = path(digits(&digest)?, &state);
+    if path.is_file() {
+        return Ok(StatusCode::OK);
+    }
+    Err(ApiError::new(Kind::NotFound, format!("There is no blob `{digest}` here")))
+}
+
+/// Takes a blob.
+pub(super) async fn upload(
+    State(state): State<Shared>,
+    Parameter(digest): Parameter<String>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    state.may_change_models()?;
+    let expected = digits(&digest)?.to_ascii_lowercase();
+    let target = path(&expected, &state);
+    if target.is_file() {
+        return Ok(StatusCode::OK);
+    }
+    let (sender, parts) = mpsc::channel(WAITING);
+    let folder = folder(&state);
+    let writing = tokio::task::spawn_blocking(move || write(&folder, parts, &target, &expected));
+    let idle = state.config.limits.body_idle;
+    let receiving = receive(request, &sender, idle).await;
+    // An upload that breaks off is never taken for a whole one: its end is told apart.
+    if receiving.is_ok() {
+        let _ = sender.send(Part::End).await;
+    }
+    drop(sender);
+    let written = writing.await.map_err(|_| ApiError::panicked())?;
+    receiving?;
+    written?;
+    Ok(StatusCode::CREATED)
+}
+
+enum Part {
+    Data(Bytes),
+    End,
+}
+
+/// Passes the body on, part by part.
+async fn receive(
+    request: Request,
+    sender: &mpsc::Sender<Part>,
+    idle: Duration,
+) -> Result<(), ApiError> {
+    let mut body = std::pin::pin!(request.into_body());
+    loop {
+        let frame = std::future::poll_fn(|context| body.as_mut().poll_frame(context));
+        let frame = match timeout(idle, frame).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => {
+                return Err(ApiError::bad(format!("The upload breaks off: {error}")));
+            }
+            Ok(None) => return Ok(()),
+            Err(_) => {
+                let message = format!("Nothing of the upload came for {} s", idle.as_secs());
+                return Err(ApiError::new(Kind::Timeout, message));
+            }
+        };
+        if let Ok(data) = frame.into_data()
+            && sender.send(Part::Data(data)).await.is_err()
+        {
+            // The writing end failed, and says why.
+            return Ok(());
+        }
+    }
+}
+
+/// Writes the parts, and gives the file its name once they are what was promised.
+fn write(
+    folder: &Path,
+    mut parts: mpsc::Receiver<Part>,
+    target: &Path,
+    expected: &str,
+) -> Result<(), ApiError> {
+    let failed = |error: std::io::Error| {
+        ApiError::new(Kind::Internal, format!("The upload cannot be stored: {error}"))
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    sweep(folder);
+    let mut file =
+        tempfile::Builder::new().prefix(".upload-").tempfile_in(folder).map_err(failed)?;
+    let mut hash = Sha256::new();
+    loop {
+        match parts.blocking_recv() {
+            Some(Part::Data(data)) => {
+                hash.update(&data);
+                file.write_all(&data).map_err(failed)?;
+            }
+            Some(Part::End) => break,
+            None => return Err(ApiError::bad("The upload breaks off")),
+        }
+    }
+    let found = hex(&hash.finalize());
+    if found != expected {
+        let message =
+            format!("The upload has the digest `sha256:{found}`, not `sha256:{expected}`");
+        return Err(ApiError::field("digest", message));
+    }
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(target).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Removes uploads that no model was made from. What cannot be removed stays for the next time.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|file| file.modified()).ok();
+        let age = age.and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age > KEPT) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Digests: of what identifies a model on this machine, and of what clients upload.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::ApiError;
+
+/// How digests begin.
+pub(super) const PREFIX: &str = "sha256:";
+
+/// SHA-256 of the parts, in hexadecimal.
+pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hex(&hash.finalize())
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The digits of `sha256:..`, as a client writes it.
+pub(super) fn digits(digest: &str) -> Result<&str, ApiError> {
+    let digits = digest.strip_prefix(PREFIX).or_else(|| digest.strip_prefix("sha256-"));
+    let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
+    digits.filter(is_hash).ok_or_else(|| {
+        let digest: String = digest.chars().filter(|c| !c.is_control()).take(80).collect();
+        let message = format!("`{digest}` is no digest; it has the form `sha256:` and 64 digits");
+        ApiError::field("digest", message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_told_from_other_texts() {
+        let hash = of(["a", "b"]);
+        assert_ne!(hash, of(["ab"]));
+        assert_eq!(digits(&format!("{PREFIX}{hash}")).unwrap(), hash);
+        for digest in ["", "sha256:", "sha256:../../../etc/passwd", &hash, "md5:00"] {
+            assert!(digits(digest).is_err(), "{digest}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The bodies of Ollama's dialect, as plain data.
+
+pub(super) mod models;
+pub(super) mod replies;
+pub(super) mod requests;

@@ -1,0 +1,72 @@
+//! What a model answers.
+
+use serde::Serialize;
+
+/// A line of an answer, or all of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reply<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) created_at: String,
+    #[serde(flatten)]
+    pub(crate) words: Words,
+    pub(crate) done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) done_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<Vec<u32>>,
+    #[serde(flatten)]
+    pub(crate) figures: Option<Figures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logprobs: Option<Vec<Logprob>>,
+}
+
+/// What is said, where `/api/generate` and `/api/chat` have it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Words {
+    Generate {
+        response: String,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        thinking: String,
+    },
+    Chat {
+        message: Answer,
+    },
+}
+
+/// The model's message.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) role: &'static str,
+    pub(crate) content: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) thinking: String,
+}
+
+/// How many tokens an answer took, and how many nanoseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Figures {
+    pub(crate) total_duration: u64,
+    pub(crate) load_duration: u64,
+    pub(crate) prompt_eval_count: usize,
+    pub(crate) prompt_eval_duration: u64,
+    pub(crate) eval_count: usize,
+    pub(crate) eval_duration: u64,
+}
+
+/// A token, and the most probable ones in its place.
+#[derive(Debug, Serialize)]
+pub(crate) struct Logprob {
+    #[serde(flatten)]
+    pub(crate) token: TokenLogprob,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) top_logprobs: Vec<TokenLogprob>,
+}
+
+/// A token and its log-probability.
+#[derive(Debug, Serialize)]
+pub(crate) struct TokenLogprob {
+    pub(crate) token: String,
+    pub(crate) logprob: f32,
+    pub(crate) bytes: Vec<u8>,
+}

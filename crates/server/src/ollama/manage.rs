@@ -1,0 +1,78 @@
+//! `POST /api/copy` and `DELETE /api/delete`: names come and go.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use mlxk_hub::{HubError, Reference};
+
+use super::dto::models::{CopyRequest, NamedRequest};
+use super::pull::{self, failed, reference};
+use super::{blocking, names};
+use crate::error::ApiError;
+use crate::json::Fields;
+use crate::state::Shared;
+
+/// Gives a model a second name.
+pub(super) async fn copy(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<StatusCode, ApiError> {
+    state.may_change_models()?;
+    let asked: CopyRequest = fields.parse(pull::BESIDE)?;
+    for (field, value) in [("source", &asked.source), ("destination", &asked.destination)] {
+        if value.is_empty() {
+            return Err(ApiError::field(field, format!("`{field}` is missing")));
+        }
+    }
+    let source = names::resolve(&state, Some(&asked.source)).await?;
+    let copy = move || {
+        let config = &state.config;
+        let from: Reference = source.name.parse().map_err(failed)?;
+        let name = names::plain(&asked.destination);
+        mlxk_hub::copy(&from, name, &config.pairs, &config.locations).map_err(failed)?;
+        tracing::info!(from = source.name, name, "copied");
+        Ok(StatusCode::OK)
+    };
+    blocking(copy).await
+}
+
+/// Removes a model, or a name that stands for one. A model in memory is unloaded first.
+pub(super) async fn delete(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<StatusCode, ApiError> {
+    state.may_change_models()?;
+    let asked: NamedRequest = fields.parse(pull::BESIDE)?;
+    let name = asked.model.or(asked.name).unwrap_or_default();
+    let wanted = reference(&name)?;
+    let finding = state.clone();
+    let find = move || {
+        let config = &finding.config;
+        let found = mlxk_hub::find_removal(&wanted, &config.pairs, &config.locations);
+        match found {
+            Ok(removal) if removal.exact => Ok(removal),
+            // A part of a name may do for a person who is asked again.
+            Ok(removal) => Err(missing(&name, &format!("similar is `{}`", removal.name))),
+            Err(error @ HubError::NothingToRemove { .. }) => {
+                Err(missing(&name, &error.to_string()))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    };
+    let removal = blocking(find).await?;
+    let is_name_only = removal.what == mlxk_hub::What::Derived;
+    if !is_name_only && state.models.running().iter().any(|model| model.name == removal.name) {
+        state.models.unload(&removal.name).await?;
+    }
+    let remove = move || {
+        let freed = removal.carry_out(false).map_err(failed)?;
+        tracing::info!(model = removal.name, freed_mb = freed.bytes / 1_000_000, "removed");
+        Ok(StatusCode::OK)
+    };
+    blocking(remove).await
+}
+
+fn missing(name: &str, why: &str) -> ApiError {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
+    let message = format!("model '{name}' not found: {why}");
+    ApiError::new(crate::error::Kind::NoModel, message)
+}

@@ -1,0 +1,131 @@
+//! Work that takes long, told in lines while it goes on: pulling and creating models.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::response::{IntoResponse, Response};
+use mlxk_hub::Reporter;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{answer, digest};
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::state::{Phase, Shared};
+use crate::stream::{self, Broken, Events, Framing};
+
+/// The working end: what is sent goes to the client, and stops where that is gone.
+#[derive(Debug)]
+pub(super) struct Watch {
+    lines: UnboundedSender<Value>,
+    stage: Mutex<Stage>,
+}
+
+/// What is being fetched or made.
+#[derive(Clone, Debug, Default)]
+struct Stage {
+    label: String,
+    /// What clients tell it by.
+    digest: String,
+    /// Whether its parts are stages of their own.
+    is_whole: bool,
+}
+
+/// Answers with `work`, which runs on a thread of its own: line by line, or with its end alone.
+pub(super) async fn respond(
+    state: &Shared,
+    streamed: bool,
+    work: impl FnOnce(&Watch) -> Result<(), ApiError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    state.is_open()?;
+    let (sender, lines) = unbounded_channel();
+    let watch = Watch { lines: sender, stage: Mutex::default() };
+    let working = tokio::task::spawn_blocking(move || work(&watch));
+    let end = async move { working.await.map_err(|_| ApiError::panicked())? };
+    if !streamed {
+        // Held, so that the work stops where the client goes.
+        let _lines = lines;
+        let mut phase = state.phase.subscribe();
+        tokio::select! {
+            done = end => done?,
+            _ = phase.wait_for(|phase| *phase != Phase::Running) => {
+                return Err(ApiError::stopping());
+            }
+        }
+        return Ok(Json(json!({"status": "success"})).into_response());
+    }
+    let heartbeat = state.config.limits.heartbeat;
+    let phase = state.phase.subscribe();
+    let write = |events| write(events, lines, phase, end);
+    Ok(stream::response(Framing::JsonLines, heartbeat, write, answer::failed))
+}
+
+async fn write(
+    events: Events,
+    mut lines: UnboundedReceiver<Value>,
+    mut phase: tokio::sync::watch::Receiver<Phase>,
+    end: impl Future<Output = Result<(), ApiError>>,
+) -> Result<(), Broken> {
+    loop {
+        let line = tokio::select! {
+            biased;
+            () = events.gone() => return Err(Broken::Gone),
+            line = lines.recv() => line,
+            _ = phase.wait_for(|phase| *phase != Phase::Running) => {
+                return Err(ApiError::stopping().into());
+            }
+        };
+        // The work holds the other end until it is done.
+        let Some(line) = line else { break };
+        events.send(&line).await?;
+    }
+    end.await?;
+    events.send(&json!({"status": "success"})).await
+}
+
+impl Watch {
+    /// Says what goes on.
+    pub(super) fn say(&self, status: &str) {
+        // Nobody may listen any more; the work learns that from `cancelled`.
+        let _ = self.lines.send(json!({"status": status}));
+    }
+
+    /// Begins to fetch what has this name; all of it counts as one layer.
+    pub(super) fn begin(&self, name: &str) {
+        let digest = digest::of([name]);
+        let label = format!("pulling {}", &digest[..12]);
+        *self.lock() = Stage { label, digest, is_whole: true };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reporter for Watch {
+    fn stage(&self, label: &str) {
+        let mut stage = self.lock();
+        if !stage.is_whole {
+            self.say(label);
+            let digest = digest::of([label]);
+            *stage = Stage { label: label.to_owned(), digest, is_whole: false };
+        }
+    }
+
+    fn advance(&self, done: u64, total: u64) {
+        if total == 0 {
+            return;
+        }
+        let Stage { label, digest, .. } = self.lock().clone();
+        let digest = format!("{}{digest}", digest::PREFIX);
+        let line = json!({"status": label, "digest": digest, "total": total, "completed": done});
+        let _ = self.lines.send(line);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.lines.is_closed()
+    }
+
+    fn note(&self, text: &str) {
+        tracing::info!(text, "note");
+    }
+}

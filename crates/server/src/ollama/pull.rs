@@ -1,0 +1,113 @@
+//! `POST /api/pull`: gets a model onto this machine.
+
+use std::ops::ControlFlow;
+
+use axum::extract::State;
+use axum::response::Response;
+use mlxk_hub::{
+    Decisions, HubError, Inspection, PullOptions, PullPlan, PullRequest, PullTarget, Reference,
+};
+use serde_json::Value;
+
+use super::dto::models::NamedRequest;
+use super::names;
+use super::progress::{self, Watch};
+use crate::error::{ApiError, Kind};
+use crate::json::{Beside, Fields};
+use crate::state::{Shared, State as ServerState};
+
+/// Fields that older clients send.
+pub(super) const BESIDE: Beside = Beside { tolerated: &["username", "password"], refused: &[] };
+
+/// Pulls one model.
+pub(super) async fn pull(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    state.may_change_models()?;
+    let asked: NamedRequest = fields.parse(BESIDE)?;
+    let name = asked.model.or(asked.name).unwrap_or_default();
+    let reference = reference(&name)?;
+    let pulling = state.clone();
+    let work = move |watch: &Watch| fetch(&reference, &pulling, watch);
+    progress::respond(&state, asked.stream.unwrap_or(true), work).await
+}
+
+/// What a client may name: a path or a package is the operator's to fetch.
+pub(super) fn reference(name: &str) -> Result<Reference, ApiError> {
+    let plain = names::plain(name);
+    let reference = plain.parse().map_err(|error: HubError| bad(&error))?;
+    match reference {
+        Reference::Name { .. } | Reference::Repo { .. } | Reference::Short(_) => Ok(reference),
+        _ => {
+            let message = "`model` has to be a name such as `org/NAME`, `NAME` or `name:tag`";
+            Err(ApiError::field("model", message))
+        }
+    }
+}
+
+fn bad(error: &HubError) -> ApiError {
+    ApiError::field("model", error.to_string())
+}
+
+/// Fetches what the reference means to a pull.
+pub(super) fn fetch(
+    reference: &Reference,
+    state: &ServerState,
+    watch: &Watch,
+) -> Result<(), ApiError> {
+    let config = &state.config;
+    watch.say("pulling manifest");
+    let target = mlxk_hub::pull_target(reference, &config.pairs, &config.locations);
+    let name = match target.map_err(failed)? {
+        PullTarget::Local(_) => return Ok(()),
+        PullTarget::Import(plan) => {
+            let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
+            let found = mlxk_hub::import(&plan, &config.locations, watch, &mut agree);
+            found.map_err(failed)?.name
+        }
+        PullTarget::Repo { id, revision } => {
+            let name = id.to_string();
+            let options = PullOptions::default();
+            let request = PullRequest { repo: id, revision, options };
+            let inspect = |config: &Value, _| Inspection {
+                problem: (state.config.judge)(config).err(),
+                ..Inspection::default()
+            };
+            let mut agree = |plan: &PullPlan| {
+                watch.begin(&format!("{}@{}", plan.name, plan.commit));
+                ControlFlow::Continue(())
+            };
+            let mut decisions = Decisions { inspect: &inspect, agree: &mut agree };
+            let hub = &config.hub;
+            let pulled = mlxk_hub::pull(&request, &config.locations, hub, watch, &mut decisions);
+            pulled.map_err(failed)?;
+            name
+        }
+    };
+    watch.say("verifying sha256 digest");
+    watch.say("writing manifest");
+    tracing::info!(model = name, "pulled");
+    Ok(())
+}
+
+/// A failure of the hub, with the status that says most.
+#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` asks for")]
+pub(super) fn failed(error: HubError) -> ApiError {
+    let kind = match &error {
+        HubError::Gated { .. } | HubError::Denied { .. } | HubError::NoToken { .. } => {
+            Kind::Forbidden
+        }
+        HubError::NoRoom { .. } | HubError::DiskFull { .. } => Kind::Memory,
+        HubError::Locked { .. } => Kind::Busy,
+        other => match other.kind() {
+            "ValidationError" | "ambiguous_match" | "workspace_model" => Kind::BadRequest,
+            "model_not_found" | "model_not_cached" | "hash_not_found" | "access_denied" => {
+                Kind::NoModel
+            }
+            _ => Kind::Internal,
+        },
+    };
+    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    ApiError::new(kind, format!("{error}{hint}"))
+}

@@ -1,0 +1,132 @@
+//! `POST /api/show`: what a model is.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use mlxk_hub::{Look, ModelInfo, Overrides, Parameters, Resolved};
+use serde_json::{Map, Value, json};
+
+use super::dto::models::{ShowRequest, ShownModel};
+use super::{blocking, describe, names, time};
+use crate::error::ApiError;
+use crate::json::{Beside, Fields, Json};
+use crate::state::{Shared, State as ServerState};
+
+/// Nothing beside.
+const BESIDE: Beside = Beside { tolerated: &[], refused: &[] };
+/// Width of the names of parameters.
+const COLUMN: usize = 30;
+
+/// What Ollama calls the settings of `config.json`, behind the family's name.
+const SETTINGS: [(&str, &str); 9] = [
+    ("attention.head_count", "num_attention_heads"),
+    ("attention.head_count_kv", "num_key_value_heads"),
+    ("attention.key_length", "head_dim"),
+    ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
+    ("block_count", "num_hidden_layers"),
+    ("embedding_length", "hidden_size"),
+    ("feed_forward_length", "intermediate_size"),
+    ("rope.freq_base", "rope_theta"),
+    ("vocab_size", "vocab_size"),
+];
+
+/// Describes one model.
+pub(super) async fn show(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let asked: ShowRequest = fields.parse(BESIDE)?;
+    let name = asked.model.or(asked.name);
+    let model = names::resolve(&state, name.as_deref()).await?;
+    let describe = move || Ok(shown(&model, asked.verbose, &state));
+    let shown: ShownModel = blocking(describe).await?;
+    Ok(Json(shown).into_response())
+}
+
+fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
+    let config = &state.config;
+    let info = mlxk_hub::info(model, Look { judge: &config.judge, thorough: false });
+    let weights = mlxk_hub::weights(&model.path);
+    let template = describe::template(&model.path);
+    let capabilities = describe::capabilities(&info, template.as_deref());
+    let Overrides { system, license, messages, parameters } = model.overrides.clone();
+    let license = if license.is_empty() { license_file(model) } else { license.join("\n\n") };
+    let modelfile = mlxk_hub::modelfile_of(model, &config.locations).ok();
+    let tensors = verbose.then(|| {
+        let tensors = weights.iter().flat_map(|weights| &weights.tensors);
+        let tensor = |(name, kind, shape): &(String, String, Vec<usize>)| {
+            json!({"name": name, "type": kind, "shape": shape})
+        };
+        tensors.map(tensor).collect()
+    });
+    ShownModel {
+        license,
+        modelfile: modelfile.and_then(|file| file.text().ok()).unwrap_or_default(),
+        parameters: lines(&parameters),
+        template: template.unwrap_or_default(),
+        system: system.unwrap_or_default(),
+        details: describe::details(&info),
+        messages: messages.iter().map(|turn| json!(turn)).collect(),
+        model_info: model_info(&info, weights.map_or(0, |weights| weights.parameters)),
+        tensors,
+        capabilities,
+        modified_at: time::of(info.modified),
+    }
+}
+
+/// The license beside the weights, where it is a small file.
+fn license_file(model: &Resolved) -> String {
+    const MOST_BYTES: u64 = 256 << 10;
+    let paths = ["LICENSE", "LICENSE.md", "LICENSE.txt"].map(|name| model.path.join(name));
+    let is_small = |path: &&std::path::PathBuf| {
+        path.metadata().is_ok_and(|file| file.is_file() && file.len() <= MOST_BYTES)
+    };
+    let text = paths.iter().find(is_small).and_then(|path| std::fs::read_to_string(path).ok());
+    text.unwrap_or_default()
+}
+
+/// The parameters, a line each: names in a column, texts in quotes. Clients read it.
+fn lines(parameters: &Parameters) -> String {
+    let line = |(name, value): (&str, String)| {
+        let value = if name == "stop" { Value::String(value).to_string() } else { value };
+        format!("{name:COLUMN$} {value}")
+    };
+    parameters.named().into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn model_info(info: &ModelInfo, parameters: u64) -> Map<String, Value> {
+    let family = info.model_type().unwrap_or("unknown");
+    let mut found = Map::new();
+    found.insert("general.architecture".into(), family.into());
+    found.insert("general.basename".into(), info.name.as_str().into());
+    found.insert("general.parameter_count".into(), parameters.into());
+    if let Some(quantization) = &info.quantization {
+        found.insert("general.quantization".into(), json!(quantization));
+    }
+    if let Some(context) = info.context_length {
+        found.insert(format!("{family}.context_length"), context.into());
+    }
+    for (ollamas, ours) in SETTINGS {
+        if let Some(value) = describe::setting(&info.config, ours) {
+            found.insert(format!("{family}.{ollamas}"), value.clone());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_stand_in_lines_that_clients_read() {
+        let parameters = Parameters {
+            ctx: Some(4096),
+            stop: vec!["<|im_end|>".into(), "a \"b\"\n".into()],
+            ..Parameters::default()
+        };
+        let expected = "num_ctx                        4096\n\
+                        stop                           \"<|im_end|>\"\n\
+                        stop                           \"a \\\"b\\\"\\n\"";
+        assert_eq!(lines(&parameters), expected);
+    }
+}

@@ -1,0 +1,79 @@
+//! `GET /api/tags` and `GET /api/ps`: which models there are, and which are in memory.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use mlxk_hub::ModelInfo;
+use serde_json::json;
+
+use super::dto::models::{Details, ListedModel, RunningModel};
+use super::{blocking, describe, names, time};
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::models::Running;
+use crate::state::Shared;
+
+/// The models that can be asked, the newest first. One that has a name in Ollama's library, too, is
+/// listed under both, as after `ollama cp`.
+pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiError> {
+    let mut models = state.models.catalog().await?;
+    if let Some(own) = state.config.model.as_ref().map(|model| &model.resolved.name)
+        && !models.iter().any(|model| model.name == *own)
+    {
+        models.push(state.models.describe(own).await?);
+    }
+    models.sort_by_key(|model| std::cmp::Reverse(model.modified));
+    let describe = move || Ok(models.iter().flat_map(|info| listed(info, &state)).collect());
+    let models: Vec<ListedModel> = blocking(describe).await?;
+    Ok(Json(json!({"models": models})).into_response())
+}
+
+fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
+    let (details, digest) = (describe::details(info), describe::digest(info, state));
+    let template = describe::template(&info.path);
+    let capabilities = describe::capabilities(info, template.as_deref());
+    let names = names::shown(&info.name, info.base.is_some(), state);
+    let model = |name: String| ListedModel {
+        model: name.clone(),
+        name,
+        modified_at: time::of(info.modified),
+        size: info.size_bytes,
+        digest: digest.clone(),
+        details: details.clone(),
+        capabilities: capabilities.clone(),
+    };
+    names.into_iter().map(model).collect()
+}
+
+/// The models in memory, the most recently used first. Derived names share the model that they
+/// stand for, which is listed.
+pub(super) async fn running(State(state): State<Shared>) -> Result<Response, ApiError> {
+    let mut models = Vec::new();
+    for running in state.models.running() {
+        // It may be gone from the disk meanwhile.
+        let info = state.models.describe(&running.name).await.ok();
+        models.push((running, info));
+    }
+    let describe = move || {
+        let models = models.into_iter().map(|(running, info)| {
+            let (details, digest) = info.map_or_else(
+                || (Details::default(), String::new()),
+                |info| (describe::details(&info), describe::digest(&info, &state)),
+            );
+            let Running { name, weights_bytes, kv_bytes, context, expires, .. } = running;
+            let name = names::shown(&name, false, &state).pop().unwrap_or(name);
+            RunningModel {
+                model: name.clone(),
+                name,
+                size: weights_bytes + kv_bytes,
+                digest,
+                details,
+                expires_at: time::end(expires),
+                size_vram: 0,
+                context_length: context,
+            }
+        });
+        Ok(models.collect())
+    };
+    let models: Vec<RunningModel> = blocking(describe).await?;
+    Ok(Json(json!({"models": models})).into_response())
+}

@@ -1,0 +1,126 @@
+//! `/api/chat`.
+
+use std::io::{BufRead, BufReader};
+
+use serde_json::{Value, json};
+
+use super::{ask, is_complete, lines, refusal, whole};
+use crate::world::World;
+
+const PATH: &str = "/api/chat";
+
+fn user(text: &str) -> Value {
+    json!([{"role": "user", "content": text}])
+}
+
+#[test]
+fn an_answer_is_the_same_whole_and_in_lines() {
+    let world = World::new();
+    let asked = json!({"messages": user("Hello")});
+    let reply = whole(&world, PATH, asked.clone());
+    is_complete(&reply);
+    assert_eq!(reply["message"]["role"], "assistant");
+    assert!(reply.get("context").is_none() && reply.get("response").is_none());
+    let lines = lines(&ask(&world, PATH, asked));
+    let (last, before) = lines.split_last().unwrap();
+    is_complete(last);
+    assert_eq!(last["message"], json!({"role": "assistant", "content": ""}));
+    let text: String =
+        before.iter().map(|line| line["message"]["content"].as_str().unwrap()).collect();
+    assert_eq!(reply["message"]["content"], text);
+    // The other dialect has the same answer.
+    let other = world.chat(json!({})).json();
+    assert_eq!(other["choices"][0]["message"]["content"], text);
+}
+
+#[test]
+fn every_line_is_one_write() {
+    let world = World::new();
+    let stream = world.begin(
+        PATH,
+        &json!({"model": "org/one", "messages": user("Hello"), "options": {"num_predict": 30}}),
+    );
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while !matches!(line.as_str(), "\r\n") {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+    }
+    // Chunks of the transfer encoding: its length, one line of JSON, an empty line.
+    let mut count = 0;
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size).unwrap();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        let mut chunk = String::new();
+        reader.read_line(&mut chunk).unwrap();
+        assert_eq!(chunk.len(), size);
+        serde_json::from_str::<Value>(&chunk).unwrap();
+        reader.read_line(&mut String::new()).unwrap();
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+}
+
+#[test]
+fn the_oldest_messages_go_on_request() {
+    let world = World::new();
+    let mut messages = vec![json!({"role": "system", "content": "Be"})];
+    for index in 0..8 {
+        let text = format!("{index}{}", "x".repeat(90));
+        messages.push(json!({"role": "user", "content": text}));
+        messages.push(json!({"role": "assistant", "content": "y"}));
+    }
+    messages.push(json!({"role": "user", "content": "last"}));
+    let (status, message) = refusal(&ask(&world, PATH, json!({"messages": messages})));
+    assert!(status == 400 && message.contains("tokens"), "{message}");
+    let cut = whole(&world, PATH, json!({"messages": messages, "truncate": true}));
+    // What fits beside the system prompt: the last turns, beginning with the user.
+    let kept: Vec<Value> =
+        messages[..1].iter().chain(&messages[messages.len() - 9..]).cloned().collect();
+    assert_eq!(kept[1]["role"], "user");
+    let expected = whole(&world, PATH, json!({"messages": kept}));
+    assert_eq!(cut["message"], expected["message"]);
+    assert_eq!(cut["prompt_eval_count"], expected["prompt_eval_count"]);
+    // One message that is too long alone loses its beginning.
+    let long = json!({"messages": user(&"x".repeat(600)), "truncate": true});
+    let reply = whole(&world, PATH, long);
+    assert!(reply["prompt_eval_count"].as_u64().unwrap() < 512);
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_name() {
+    let world = World::new();
+    let tool = json!({"type": "function", "function": {"name": "f", "parameters": {}}});
+    for (asked, part) in [
+        (json!({"tools": [tool]}), "does not support tools"),
+        (json!({"prompt": "x"}), "`prompt`"),
+        (json!({"messages": [{"role": "king", "content": "x"}]}), "king"),
+        (json!({"messages": [{"role": "user", "content": "x", "images": ["eA=="]}]}), "images"),
+        (json!({"messages": "x"}), "`messages`"),
+        (json!({"shift": true}), "`shift`"),
+        (json!({"think": true}), "`think`"),
+    ] {
+        let mut asked = asked;
+        asked.as_object_mut().unwrap().entry("messages").or_insert(user("x"));
+        let (status, message) = refusal(&ask(&world, PATH, asked.clone()));
+        assert_eq!(status, 400, "{asked}: {message}");
+        assert!(message.contains(part), "{asked}: {message}");
+    }
+}
+
+#[test]
+fn what_clients_send_blindly_is_tolerated() {
+    let world = World::new();
+    let messages = json!([
+        {"role": "user", "content": "x", "images": null, "tool_calls": null},
+        {"role": "assistant", "content": "", "thinking": "", "tool_calls": []},
+        {"role": "user", "content": "y"},
+    ]);
+    let asked = json!({"messages": messages, "tools": [], "format": null, "think": false,
+        "keep_alive": "-1", "metadata": {}, "options": {"num_ctx": 131_072}});
+    assert_eq!(ask(&world, PATH, asked).status, 200);
+}

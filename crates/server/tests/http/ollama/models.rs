@@ -1,0 +1,127 @@
+//! Which models there are, and what they are.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{refusal, whole};
+use crate::common::Kind;
+use crate::world::{World, add};
+
+fn entry(list: &Value, name: &str) -> Value {
+    let models = list["models"].as_array().unwrap();
+    let found = models.iter().find(|model| model["name"] == name);
+    found.unwrap_or_else(|| panic!("{name}: {list}")).clone()
+}
+
+#[test]
+fn clients_find_what_they_look_for() {
+    let world = World::new();
+    let root = world.get("/");
+    assert_eq!((root.status, root.text.as_str()), (200, "Ollama is running"));
+    for path in ["/", "/api/version", "/api/tags"] {
+        let head = world.send("HEAD", path, &[], "");
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+    }
+    let version = world.get("/api/version").json();
+    let minor = version["version"].as_str().unwrap().split('.').nth(1).unwrap();
+    assert!(minor.parse::<u32>().unwrap() >= 12, "{version}");
+    for path in ["/api/embed", "/api/embeddings", "/api/push"] {
+        let (status, message) = refusal(&world.post(path, &json!({"model": "x", "input": "y"})));
+        assert!(status == 501 && message.contains("offered") || path == "/api/push", "{message}");
+    }
+    let (status, message) = refusal(&world.get("/api/nosuch"));
+    assert_eq!((status, message.as_str()), (404, "There is no `GET /api/nosuch`"));
+    assert_eq!(refusal(&world.get("/api/chat")).0, 405);
+}
+
+#[test]
+fn lists_have_what_clients_read() {
+    let world = World::new();
+    add(&world.home, "mlx-community/Llama-3.2-1B-Instruct-4bit", Kind::Llama);
+    let list = world.get("/api/tags").json();
+    let one = entry(&list, "org/one:latest");
+    assert_eq!((&one["model"], &one["capabilities"]), (&one["name"], &json!(["completion"])));
+    let size: u64 = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
+        .iter()
+        .map(|name| {
+            let hash = "0123456789abcdef0123456789abcdef01234567";
+            let repo = world.home.path().join("hub/models--org--one/snapshots").join(hash);
+            fs::metadata(repo.join(name)).unwrap().len()
+        })
+        .sum();
+    assert_eq!(one["size"], size);
+    let details = &one["details"];
+    assert_eq!(
+        (&details["family"], &details["format"], &details["quantization_level"]),
+        (&json!("llama"), &json!("safetensors"), &json!("int4"))
+    );
+    assert_eq!(details["context_length"], 512);
+    assert!(details["parameter_size"].as_str().unwrap().ends_with('K'), "{details}");
+    let digest = one["digest"].as_str().unwrap();
+    assert!(digest.len() == 64 && digest != entry(&list, "org/two:latest")["digest"]);
+    // One that Ollama's library has, too, is there under both names.
+    let pair = entry(&list, "llama3.2:1b");
+    let own = entry(&list, "mlx-community/Llama-3.2-1B-Instruct-4bit:latest");
+    assert_eq!(pair["digest"], own["digest"]);
+    for name in [
+        "llama3.2:1b",
+        "mlx-community/Llama-3.2-1B-Instruct-4bit:latest",
+        "Llama-3.2-1B-Instruct-4bit",
+        "hf.co/mlx-community/Llama-3.2-1B-Instruct-4bit",
+    ] {
+        let answer = world.post("/api/show", &json!({"model": name}));
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+    }
+}
+
+#[test]
+fn models_in_memory_are_told_with_their_end() {
+    let world = World::new();
+    assert_eq!(world.get("/api/ps").json(), json!({"models": []}));
+    whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": -1}));
+    let list = world.get("/api/ps").json();
+    let one = entry(&list, "org/one:latest");
+    assert!(one["expires_at"].as_str().unwrap() > "2200", "{one}");
+    assert!(one["size"].as_u64().unwrap() > 80_000 && one["size_vram"] == 0, "{one}");
+    assert_eq!((&one["context_length"], &one["details"]["family"]), (&json!(512), &json!("llama")));
+    whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": "10m"}));
+    let one = entry(&world.get("/api/ps").json(), "org/one:latest");
+    assert!(one["expires_at"].as_str().unwrap() < "2100", "{one}");
+}
+
+#[test]
+fn a_model_is_shown_with_all_that_is_known_of_it() {
+    let world = World::new();
+    let created = world.post(
+        "/api/create",
+        &json!({"model": "terse", "from": "org/one",
+        "system": "Be brief.", "license": "Ours", "parameters": {"num_ctx": 300, "stop": ["<x>"]},
+        "messages": [{"role": "user", "content": "a"}], "stream": false}),
+    );
+    assert_eq!(created.status, 200, "{created:?}");
+    let shown = world.post("/api/show", &json!({"model": "terse", "verbose": true})).json();
+    assert_eq!((&shown["system"], &shown["license"]), (&json!("Be brief."), &json!("Ours")));
+    let parameters = shown["parameters"].as_str().unwrap();
+    assert!(parameters.contains("num_ctx                        300"), "{parameters}");
+    assert!(parameters.contains("stop                           \"<x>\""), "{parameters}");
+    let modelfile = shown["modelfile"].as_str().unwrap();
+    assert!(modelfile.starts_with("FROM org/one\nSYSTEM Be brief."), "{modelfile}");
+    assert!(shown["template"].as_str().unwrap().contains("<|turn|>"));
+    assert_eq!(shown["messages"], json!([{"role": "user", "content": "a"}]));
+    assert_eq!(shown["details"]["parent_model"], "org/one");
+    assert_eq!(shown["capabilities"], json!(["completion"]));
+    let info = &shown["model_info"];
+    assert_eq!(info["general.architecture"], "llama");
+    for (name, value) in [("context_length", 512), ("embedding_length", 64), ("block_count", 3)] {
+        assert_eq!(info[format!("llama.{name}")], value, "{info}");
+    }
+    let count: u64 = info["general.parameter_count"].as_u64().unwrap();
+    assert!((50_000..500_000).contains(&count), "{count}");
+    assert!(shown["tensors"].as_array().unwrap().len() > 20);
+    let plain = world.post("/api/show", &json!({"name": "org/one"})).json();
+    assert!(plain.get("tensors").is_none() && plain["model_info"].is_object());
+    let (status, message) = refusal(&world.post("/api/show", &json!({"model": "nosuch"})));
+    assert_eq!(status, 404);
+    assert!(message.starts_with("model 'nosuch' not found: "), "{message}");
+}
