@@ -37,10 +37,14 @@ pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
     Ok(())
 }
 
-/// Talks to a real server through the official clients of this Python.
+/// Talks to a real server through the official clients of this Python, and through the JavaScript
+/// client that is installed in the folder MLXK_TEST_NODE.
 pub(crate) fn run_api(python: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
-    run(python, &["tests/api/run.py", "target/release/mlxk", "openai_client"], &[])
+    let clients = ["openai_client", "ollama_client", "ollama_npm"];
+    let arguments = [&["tests/api/run.py", "target/release/mlxk"][..], &clients].concat();
+    let upload = "crates/format/tests/golden/tiny-llama.gguf";
+    run(python, &arguments, &[("MLXK_TEST_GGUF", upload)])
 }
 
 /// Compares the answers of many clients at once with their answers alone.

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use mlxk_engine::available_bytes;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::error::ApiError;
 use crate::models::Models;
-use crate::state::{Phase, Shared, State};
+use crate::state::{MAX_CHANGES, Phase, Shared, State};
 use crate::{ServerConfig, guard, listen, routes};
 
 /// Threads that serve; engines have their own.
@@ -89,6 +89,7 @@ impl Server {
             started: Instant::now(),
             is_local: guard::is_loopback(address.ip()),
             phase: watch::Sender::new(Phase::Running),
+            changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         });
         Ok(Self { runtime, listener, address, state })
     }

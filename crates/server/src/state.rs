@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::ServerConfig;
 use crate::error::{ApiError, Kind};
@@ -24,7 +24,12 @@ pub(crate) struct State {
     pub(crate) is_local: bool,
     /// How far the server has come.
     pub(crate) phase: watch::Sender<Phase>,
+    /// Places for requests that fetch, upload or make models.
+    pub(crate) changes: Arc<Semaphore>,
 }
+
+/// Models that are fetched, uploaded or made at once.
+pub(crate) const MAX_CHANGES: usize = 8;
 
 /// How far the server has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +51,18 @@ impl State {
         let message = "This server is open to the network without a key, so it changes no models; \
                        start it with `MLXK_API_KEY`";
         Err(ApiError::new(Kind::Forbidden, message))
+    }
+
+    /// A place for a request that takes long to change a model.
+    pub(crate) fn take_change(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.is_open()?;
+        Arc::clone(&self.changes).try_acquire_owned().map_err(|_| {
+            let message = format!(
+                "{MAX_CHANGES} models are being fetched, uploaded or made already, which is all that \
+                 this server does at once"
+            );
+            ApiError::new(Kind::Busy, message)
+        })
     }
 
     /// Refuses new work once the server is asked to stop.

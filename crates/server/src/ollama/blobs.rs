@@ -57,6 +57,7 @@ pub(super) async fn upload(
     if target.is_file() {
         return Ok(StatusCode::OK);
     }
+    let _place = state.take_change()?;
     let (sender, parts) = mpsc::channel(WAITING);
     let folder = folder(&state);
     let writing = tokio::task::spawn_blocking(move || write(&folder, parts, &target, &expected));

@@ -44,7 +44,13 @@ pub(super) fn apply(options: Map<String, Value>, request: &mut Request) -> Resul
             "top_p" => sampling.top_p = Some(number(&name, &value)?),
             "min_p" => sampling.min_p = Some(number(&name, &value)?),
             "typical_p" => sampling.typical_p = Some(number(&name, &value)?),
-            "repeat_penalty" => sampling.repetition_penalty = Some(number(&name, &value)?),
+            "repeat_penalty" => {
+                let penalty = number(&name, &value)?;
+                if !(0.01..=100.0).contains(&penalty) {
+                    return Err(wrong(&name, &value, "from 0.01 to 100, where 1 changes nothing"));
+                }
+                sampling.repetition_penalty = Some(penalty);
+            }
             "presence_penalty" => sampling.presence_penalty = Some(number(&name, &value)?),
             "frequency_penalty" => sampling.frequency_penalty = Some(number(&name, &value)?),
             // What is not positive stands for all tokens.
@@ -155,6 +161,7 @@ mod tests {
             json!({"stop": [1]}),
             json!({"stop": ""}),
             json!({"top_k": [1]}),
+            json!({"repeat_penalty": 0}),
         ] {
             let name = options.as_object().unwrap().keys().next().unwrap().clone();
             let error = read(options).unwrap_err();

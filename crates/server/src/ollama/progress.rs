@@ -36,10 +36,13 @@ pub(super) async fn respond(
     streamed: bool,
     work: impl FnOnce(&Watch) -> Result<(), ApiError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    state.is_open()?;
+    let place = state.take_change()?;
     let (sender, lines) = unbounded_channel();
     let watch = Watch { lines: sender, stage: Mutex::default() };
-    let working = tokio::task::spawn_blocking(move || work(&watch));
+    let working = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work(&watch)
+    });
     let end = async move { working.await.map_err(|_| ApiError::panicked())? };
     if !streamed {
         // Held, so that the work stops where the client goes.

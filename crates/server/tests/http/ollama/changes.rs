@@ -216,7 +216,7 @@ fn an_upload_becomes_a_model() {
     assert_eq!(agent.head(&uri).call().unwrap_err().to_string(), "http status: 404");
     let shown = world.post("/api/show", &json!({"model": "tiny"})).json();
     assert_eq!(shown["system"], "Be");
-    let asked = json!({"model": "tiny:latest", "prompt": "x", "raw": true, "stream": false});
+    let asked = json!({"model": "tiny:latest", "prompt": "abc", "raw": true, "stream": false});
     let answer = world.post("/api/generate", &asked);
     assert!(answer.json()["eval_count"].as_u64().is_some_and(|count| count <= 3), "{answer:?}");
     assert_eq!(delete(&world, "tiny").status, 200);

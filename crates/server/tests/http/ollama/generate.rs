@@ -208,21 +208,3 @@ fn what_clients_send_blindly_is_tolerated() {
     let page = [plain, ("origin", "http://localhost:3000")];
     assert_eq!(world.send("POST", PATH, &page, &body).status, 415);
 }
-
-#[test]
-fn a_stream_that_fails_says_so_in_its_last_line() {
-    let world = World::new();
-    let running = world.begin(
-        PATH,
-        &json!({"model": "org/one", "prompt": "x",
-        "options": {"num_predict": -1, "num_ctx": 512}}),
-    );
-    world.until("it runs", |world| world.in_memory() == [("org/one".to_owned(), 1)]);
-    world.stop.stop();
-    let mut running = running;
-    let answer = crate::world::rest(&mut running);
-    // Short answers may end in the time that they are given.
-    let last = answer.lines().rfind(|line| line.starts_with('{')).unwrap();
-    let last: Value = serde_json::from_str(last).unwrap();
-    assert!(last["error"] == "The server is stopping" || last["done"] == true, "{answer}");
-}

@@ -125,3 +125,66 @@ fn a_model_is_shown_with_all_that_is_known_of_it() {
     assert_eq!(status, 404);
     assert!(message.starts_with("model 'nosuch' not found: "), "{message}");
 }
+
+/// Changes a file of a model, which is JSON.
+fn change(path: &std::path::Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(path, value.to_string()).unwrap();
+}
+
+fn capabilities(world: &World, name: &str) -> Value {
+    world.post("/api/show", &json!({"model": name})).json()["capabilities"].clone()
+}
+
+#[test]
+fn thoughts_are_told_apart_and_switched_off() {
+    let world = World::new();
+    let folder = add(&world.home, "org/thinker", Kind::Llama);
+    change(&folder.join("tokenizer_config.json"), |settings| {
+        let template = settings["chat_template"].as_str().unwrap();
+        let end = "{% if enable_thinking is not defined or enable_thinking %}<think>{% endif %}";
+        settings["chat_template"] = format!("{template}{end}{{# </think> #}}").into();
+    });
+    assert_eq!(capabilities(&world, "org/thinker"), json!(["completion", "thinking"]));
+    let ask = |think: Value| {
+        let asked = json!({"model": "org/thinker", "prompt": "x", "think": think});
+        let generated = whole(&world, "/api/generate", asked);
+        let asked = json!({"model": "org/thinker", "think": think,
+            "messages": [{"role": "user", "content": "x"}]});
+        let mut message = whole(&world, "/api/chat", asked)["message"].take();
+        let mut take = |name: &str| message[name].take();
+        assert_eq!(generated["response"], take("content"));
+        let thinking = take("thinking");
+        assert_eq!(generated.get("thinking").unwrap_or(&Value::Null), &thinking);
+        (generated["response"].as_str().unwrap().to_owned(), thinking)
+    };
+    for think in [json!(true), json!("high"), Value::Null] {
+        let (answer, thinking) = ask(think);
+        assert!(answer.is_empty() && thinking.is_string(), "{answer}: {thinking}");
+    }
+    let (answer, thinking) = ask(json!(false));
+    assert!(!answer.is_empty() && thinking.is_null(), "{answer}: {thinking}");
+}
+
+#[test]
+fn a_gap_is_filled_with_the_models_own_marks() {
+    let world = World::new();
+    let folder = add(&world.home, "org/filler", Kind::Llama);
+    change(&folder.join("tokenizer.json"), |tokenizer| {
+        let tokens = tokenizer["added_tokens"].as_array_mut().unwrap();
+        for (id, mark) in (258..).zip(["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]) {
+            let mut token = tokens[0].clone();
+            (token["id"], token["content"]) = (id.into(), mark.into());
+            tokens.push(token);
+        }
+    });
+    assert_eq!(capabilities(&world, "org/filler"), json!(["completion", "insert"]));
+    assert_eq!(capabilities(&world, "org/one"), json!(["completion"]));
+    let asked = json!({"model": "org/filler", "prompt": "def f(", "suffix": "return x"});
+    let filled = whole(&world, "/api/generate", asked);
+    let prompt = "<|fim_prefix|>def f(<|fim_suffix|>return x<|fim_middle|>";
+    let asked = json!({"model": "org/filler", "prompt": prompt, "raw": true});
+    assert_eq!(filled["response"], whole(&world, "/api/generate", asked)["response"]);
+    assert_eq!(filled["prompt_eval_count"], 3 + 6 + 8);
+}
