@@ -59,7 +59,8 @@ impl Naming for FamilyNaming {
         if self.tied && head.starts_with("lm_head.") {
             return Placement::Drop;
         }
-        stacked(&name).unwrap_or_else(|| Placement::As(name.into_owned()))
+        let published = (self.model_type == "gpt_oss").then(|| gpt_oss(&name)).flatten();
+        published.or_else(|| stacked(&name)).unwrap_or_else(|| Placement::As(name.into_owned()))
     }
 
     fn module(&self, path: &str) -> ModuleRule {
@@ -73,6 +74,23 @@ impl Naming for FamilyNaming {
 
     fn keeps_type(&self, name: &str) -> bool {
         self.model_type == "deepseek_v3" && name.contains("e_score_correction_bias")
+    }
+}
+
+/// The place of the experts' tensors as gpt-oss is published, gates and values in rows by turns.
+fn gpt_oss(name: &str) -> Option<Placement> {
+    let (before, tensor) = name.rsplit_once('.')?;
+    let (module, part) = tensor.rsplit_once('_')?;
+    let part = match part {
+        "blocks" => "weight",
+        "scales" | "bias" => part,
+        _ => return None,
+    };
+    let place = |module: &str| format!("{before}.{module}.{part}");
+    match module {
+        "gate_up_proj" => Some(Placement::ByTurns([place("gate_proj"), place("up_proj")])),
+        "down_proj" => Some(Placement::As(place("down_proj"))),
+        _ => None,
     }
 }
 
@@ -122,6 +140,16 @@ mod tests {
         assert_eq!(of("qwen3_moe", false).place(gate), Placement::Stacked(stack, 12));
         let odd = "model.layers.3.mlp.experts.012.gate_proj.weight";
         assert_eq!(of("qwen3_moe", false).place(odd), kept(odd));
+        let packed = "model.layers.3.mlp.experts.gate_up_proj_blocks";
+        let of_both = ["gate_proj", "up_proj"];
+        let weights = of_both.map(|module| format!("model.layers.3.mlp.experts.{module}.weight"));
+        assert_eq!(of("gpt_oss", false).place(packed), Placement::ByTurns(weights));
+        let down = "model.layers.3.mlp.experts.down_proj";
+        assert_eq!(
+            of("gpt_oss", false).place(&format!("{down}_scales")),
+            kept(&format!("{down}.scales"))
+        );
+        assert_eq!(of("gpt_oss", false).place("a.down_proj.bias"), kept("a.down_proj.bias"));
         let wrapped = of("mistral3", false);
         let expected = "language_model.model.norm.weight";
         for name in ["model.language_model.norm.weight", expected, "model.norm.weight"] {

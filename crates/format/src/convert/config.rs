@@ -25,6 +25,10 @@ pub(super) fn converted(config: &Value, options: &Options, named: &[(String, Mod
     }
     match &options.change {
         Change::Keep => {
+            let method = members.get("quantization_config").and_then(|of| of.get("quant_method"));
+            if !members.contains_key("quantization") && method == Some(&json!("mxfp4")) {
+                members.insert("quantization".to_owned(), parameters(Mode::Mxfp4).into());
+            }
             if let Some(table) = members.get("quantization").cloned() {
                 members.insert("quantization_config".to_owned(), table);
             }

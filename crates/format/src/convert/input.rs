@@ -3,15 +3,29 @@
 use half::{bf16, f16};
 
 use crate::safetensors::Entry;
-use crate::{Bytes, Dtype, QuantTensor, Storage, affine};
+use crate::{Dtype, QuantTensor, Storage, affine};
 
 /// A matrix, or a stack of matrices of equal shape.
 #[derive(Clone, Debug)]
 pub(super) enum Input {
     /// Values as they are, of one tensor or of several, one behind the other.
-    Dense { entries: Vec<Entry>, dtype: Dtype, cols: usize },
+    Dense {
+        entries: Vec<Entry>,
+        dtype: Dtype,
+        cols: usize,
+        /// Only every second row, from this one on.
+        turn: Option<Turn>,
+    },
     /// Quantized matrices.
     Quantized(Vec<QuantTensor>),
+}
+
+/// Every second row of something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// The first one, 0 or 1.
+    pub first: usize,
+    pub row_bytes: usize,
 }
 
 impl Input {
@@ -31,9 +45,10 @@ impl Input {
     /// Rows of all matrices together.
     pub(super) fn rows(&self) -> usize {
         match self {
-            Self::Dense { entries, dtype, cols } => {
+            Self::Dense { entries, dtype, cols, turn } => {
                 let bytes: usize = entries.iter().map(|entry| entry.data.len()).sum();
-                bytes / (dtype.size_bytes() * cols).max(1)
+                let of = if turn.is_some() { 2 } else { 1 };
+                bytes / (dtype.size_bytes() * cols * of).max(1)
             }
             Self::Quantized(parts) => parts.iter().map(|part| part.experts * part.rows).sum(),
         }
@@ -49,8 +64,9 @@ impl Input {
     /// Row `row` of all, every value of the type that [`dtype`](Self::dtype) gives.
     pub(super) fn row(&self, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
         match self {
-            Self::Dense { entries, dtype, cols } => {
+            Self::Dense { entries, dtype, cols, turn } => {
                 let length = cols * dtype.size_bytes();
+                let row = turn.map_or(row, |turn| 2 * row + turn.first);
                 let (entry, row) = locate(entries, row, |entry| entry.data.len() / length);
                 let bytes = &entry.data[row * length..][..length];
                 for (index, out) in out.iter_mut().enumerate() {
@@ -66,9 +82,15 @@ impl Input {
     }
 
     /// The bytes of a dense input, in order.
-    pub(super) fn pieces(&self) -> Vec<&Bytes> {
+    pub(super) fn pieces(&self) -> Vec<&[u8]> {
         match self {
-            Self::Dense { entries, .. } => entries.iter().map(|entry| &entry.data).collect(),
+            Self::Dense { entries, turn: None, .. } => {
+                entries.iter().map(|entry| &entry.data[..]).collect()
+            }
+            Self::Dense { entries, turn: Some(turn), .. } => {
+                let rows = entries.iter().flat_map(|entry| entry.data.chunks(turn.row_bytes));
+                rows.skip(turn.first).step_by(2).collect()
+            }
             Self::Quantized(_) => Vec::new(),
         }
     }

@@ -67,6 +67,8 @@ pub enum Placement {
     Drop,
     /// Into a stack, at this place.
     Stacked(String, usize),
+    /// The rows of each matrix by turns into two tensors, the first row into the first.
+    ByTurns([String; 2]),
 }
 
 /// How the modules of a model may be quantized.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::input::Input;
+use super::input::{Input, Turn};
 use super::recipe::Layers;
 use super::work::{self, Job};
 use super::{Change, Naming, Options, Placement, Progress, config};
@@ -42,8 +42,21 @@ impl Output {
     }
 }
 
-/// A tensor to be written, by its new name, with the names of what it is made of.
-type Placed = BTreeMap<String, Vec<String>>;
+/// A tensor to be written, by its new name, with what it is made of.
+type Placed = BTreeMap<String, Vec<Source>>;
+
+/// A tensor of the source, or every second row of it.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    /// The first of those rows.
+    turn: Option<usize>,
+}
+
+/// How gpt-oss as it is published calls packed weights: `[experts, rows, groups, 16]` bytes, which
+/// are MLX's own `mxfp4` in another shape.
+const BLOCKS: &str = "_blocks";
+const BLOCK_BYTES: usize = 16;
 
 impl Conversion {
     /// Decides what becomes of every tensor.
@@ -53,6 +66,14 @@ impl Conversion {
         options: &Options,
     ) -> Result<Self, FormatError> {
         let placed = place(checkpoint, naming)?;
+        let in_blocks = placed.values().flatten().any(|source| source.name.ends_with(BLOCKS));
+        if in_blocks && options.change != Change::Keep {
+            return Err(refused(
+                checkpoint,
+                "its experts are packed in a form not of MLX; convert it without another change \
+                 first, and then the result",
+            ));
+        }
         let cast = match options.dtype {
             Some(dtype) => Some(dtype),
             None => config::dtype(checkpoint.config()),
@@ -177,24 +198,38 @@ fn refused(checkpoint: &Checkpoint, problem: &str) -> FormatError {
 
 /// Sorts the tensors of the source by where they go.
 fn place(checkpoint: &Checkpoint, naming: &dyn Naming) -> Result<Placed, FormatError> {
-    let mut stacks: BTreeMap<String, BTreeMap<usize, String>> = BTreeMap::new();
+    let mut stacks: BTreeMap<String, BTreeMap<usize, Source>> = BTreeMap::new();
     for name in checkpoint.names() {
-        if let Some(foreign) =
-            ["_scale_inv", "_blocks", ".weight_packed", ".qweight", ".weight_scale"]
-                .iter()
-                .find(|end| name.ends_with(**end))
+        let placement = naming.place(name);
+        let is_known = name.ends_with(BLOCKS)
+            && match &placement {
+                Placement::As(target) => target.ends_with(".weight"),
+                Placement::ByTurns(targets) => {
+                    targets.iter().all(|target| target.ends_with(".weight"))
+                }
+                Placement::Drop | Placement::Stacked(..) => false,
+            };
+        if let Some(foreign) = ["_scale_inv", BLOCKS, ".weight_packed", ".qweight", ".weight_scale"]
+            .iter()
+            .find(|end| name.ends_with(**end) && !is_known)
         {
             let problem = format!("tensor `{name}` (`{foreign}`) is of a quantization not of MLX");
             return Err(refused(checkpoint, &problem));
         }
-        let (target, index) = match naming.place(name) {
+        let targets = match placement {
             Placement::Drop => continue,
-            Placement::As(target) => (target, 0),
-            Placement::Stacked(target, index) => (target, index),
+            Placement::As(target) => vec![(target, 0, None)],
+            Placement::Stacked(target, index) => vec![(target, index, None)],
+            Placement::ByTurns([first, second]) => {
+                vec![(first, 0, Some(0)), (second, 0, Some(1))]
+            }
         };
-        if stacks.entry(target.clone()).or_default().insert(index, name.to_owned()).is_some() {
-            let problem = format!("two tensors would both become `{target}`");
-            return Err(refused(checkpoint, &problem));
+        for (target, index, turn) in targets {
+            let source = Source { name: name.to_owned(), turn };
+            if stacks.entry(target.clone()).or_default().insert(index, source).is_some() {
+                let problem = format!("two tensors would both become `{target}`");
+                return Err(refused(checkpoint, &problem));
+            }
         }
     }
     let mut placed = Placed::new();
@@ -246,32 +281,56 @@ impl Planner<'_> {
     fn dense(
         &self,
         name: &str,
-        sources: &[String],
+        sources: &[Source],
         is_matrix: bool,
     ) -> Result<Decided, FormatError> {
         let entries: Vec<Entry> = sources
             .iter()
-            .map(|source| self.checkpoint.entry(source).cloned())
+            .map(|source| self.checkpoint.entry(&source.name).cloned())
             .collect::<Result<_, _>>()?;
         let Some(first) = entries.first() else {
             return Err(refused(self.checkpoint, &format!("`{name}` has no parts")));
         };
-        let (element, mut shape) = (first.dtype, first.shape.clone());
+        let (mut element, mut shape) = (first.dtype, first.shape.clone());
         if entries.iter().any(|entry| entry.dtype != element || entry.shape != shape) {
             let problem = format!("parts of the stack `{name}` differ in shape or type");
             return Err(refused(self.checkpoint, &problem));
         }
+        let source = &sources[0];
+        if source.name.ends_with(BLOCKS) {
+            let [.., groups, BLOCK_BYTES] = shape[..] else {
+                return Err(refused(
+                    self.checkpoint,
+                    &format!("`{}` has an odd shape", source.name),
+                ));
+            };
+            shape.truncate(shape.len() - 2);
+            shape.push(groups * BLOCK_BYTES / 4);
+            element = ElementType::U32;
+        }
+        let mut turn = None;
+        let mut cols = shape.last().copied().unwrap_or(1);
+        if let Some(first) = source.turn {
+            let rows = shape.get(1).copied().unwrap_or(0);
+            if rows % 2 != 0 || shape.contains(&0) || shape.len() < 2 {
+                let problem = format!("`{}` has no rows that could be taken by turns", source.name);
+                return Err(refused(self.checkpoint, &problem));
+            }
+            shape[1] = rows / 2;
+            cols = shape[2..].iter().product();
+            let all: usize = shape[0] * rows;
+            turn = Some(Turn { first, row_bytes: entries[0].data.len() / all });
+        }
         if entries.len() > 1 {
             shape.insert(0, entries.len());
         }
-        let cols = shape.last().copied().unwrap_or(1);
         let Some(dtype) = element.dense().filter(|_| !shape.contains(&0)) else {
             // Nothing that could be computed with; bytes are copied.
-            let input = Input::Dense { entries, dtype: Dtype::F32, cols: cols.max(1) };
+            let input = Input::Dense { entries, dtype: Dtype::F32, cols: cols.max(1), turn };
             let specs = vec![TensorSpec { name: name.to_owned(), dtype: element, shape }];
             return Ok(Decided { output: Output { specs, input, job: Job::Copy }, mode: None });
         };
-        let input = Input::Dense { entries, dtype, cols };
+        let input = Input::Dense { entries, dtype, cols, turn };
         let cast = self.cast.filter(|_| !self.naming.keeps_type(name));
         if let (Change::Quantize(quantization), true) =
             (&self.options.change, is_matrix && shape.len() > 1)
@@ -293,11 +352,11 @@ impl Planner<'_> {
         &self,
         name: &str,
         module: &str,
-        sources: &[String],
+        sources: &[Source],
     ) -> Result<Decided, FormatError> {
         let mut parts = Vec::with_capacity(sources.len());
         for source in sources {
-            parts.push(self.checkpoint.quantized_module(source.trim_end_matches(".weight"))?);
+            parts.push(self.checkpoint.quantized_module(source.name.trim_end_matches(".weight"))?);
         }
         let Some(first) = parts.first() else {
             return Err(refused(self.checkpoint, &format!("`{name}` has no parts")));
@@ -309,7 +368,7 @@ impl Planner<'_> {
             let problem = format!("parts of the stack `{name}` differ in shape");
             return Err(refused(self.checkpoint, &problem));
         }
-        let stacked = self.checkpoint.entry(&sources[0])?.shape.len() > 2 || parts.len() > 1;
+        let stacked = self.checkpoint.entry(&sources[0].name)?.shape.len() > 2 || parts.len() > 1;
         let (rows, cols) = (first.rows, first.cols);
         let experts: usize = parts.iter().map(|part| part.experts).sum();
         let shape = if stacked { vec![experts, rows, cols] } else { vec![rows, cols] };

@@ -300,3 +300,54 @@ fn foreign_quantizations_are_refused() {
         assert!(matches!(error, FormatError::NotConvertible { .. }), "{name}");
     }
 }
+
+/// gpt-oss as it is published: rows by turns, and packed values in another shape.
+#[test]
+fn blocks_are_taken_as_they_are() {
+    struct Published;
+    impl Naming for Published {
+        fn place(&self, name: &str) -> Placement {
+            match name.split_once('_') {
+                Some((module, "blocks")) => Placement::ByTurns([
+                    format!("{module}.gate.weight"),
+                    format!("{module}.up.weight"),
+                ]),
+                Some((module, "bias")) => {
+                    Placement::ByTurns([format!("{module}.gate.bias"), format!("{module}.up.bias")])
+                }
+                _ => Placement::As(name.to_owned()),
+            }
+        }
+
+        fn module(&self, _path: &str) -> ModuleRule {
+            ModuleRule::Usual
+        }
+    }
+    // Two experts of four rows of one group; every byte is the number of its row.
+    let rows: Vec<u8> = (0..8u8).flat_map(|row| [row; 16]).collect();
+    let bias: Vec<u8> = (0..8u8).flat_map(|row| f32::from(row).to_le_bytes()).collect();
+    let tensors = [
+        ("e_blocks", (ElementType::U8, vec![2, 4, 1, 16], rows)),
+        ("e_bias", (ElementType::F32, vec![2, 4], bias)),
+    ];
+    let config = json!({"quantization_config": {"quant_method": "mxfp4"}});
+    let (_source, source) = checkpoint(config, &tensors);
+    for dtype in [None, Some(Dtype::F16)] {
+        let options = Options { dtype, ..Options::new(Change::Keep) };
+        let output = converted(&source, &Published, &options);
+        assert_eq!(config_of(output.path())["quantization"]["mode"], "mxfp4");
+        let shard = only_shard(output.path());
+        for (name, rows) in [("gate", [0u8, 2, 4, 6]), ("up", [1, 3, 5, 7])] {
+            let (element, shape, bytes) = raw(&shard, &format!("e.{name}.weight")).unwrap();
+            assert_eq!((element, shape), (ElementType::U32, vec![2, 2, 4]));
+            assert_eq!(bytes, rows.map(|row| [row; 16]).concat());
+            let (_, shape, bytes) = raw(&shard, &format!("e.{name}.bias")).unwrap();
+            assert_eq!(shape, [2, 2]);
+            let found = (0..4).map(|at| dtype.unwrap_or(Dtype::F32).get(&bytes, at));
+            assert!(found.eq(rows.map(f32::from)), "{name}");
+        }
+    }
+    let quantized = Options::new(Change::Dequantize);
+    let error = Conversion::plan(&source, &Published, &quantized).unwrap_err();
+    assert!(error.to_string().contains("convert it without another change first"), "{error}");
+}
