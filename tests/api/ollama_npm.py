@@ -1,5 +1,6 @@
 """Ollama's dialect, through its JavaScript client: Node runs `ollama_client.mjs`."""
 
+import os
 import pathlib
 import subprocess
 
@@ -7,5 +8,7 @@ from server import MODEL
 
 
 def run(address, quick=False):
-    script = pathlib.Path(__file__).with_suffix("").with_name("ollama_client.mjs")
+    if "MLXK_TEST_NODE" not in os.environ:
+        raise RuntimeError("MLXK_TEST_NODE is not set: the folder in which `npm install ollama` was run")
+    script = pathlib.Path(__file__).with_name("ollama_client.mjs")
     subprocess.run(["node", str(script), address, MODEL], check=True)

@@ -26,7 +26,7 @@ mod tags;
 mod time;
 
 use axum::Router;
-use axum::http::Method;
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, head, post};
 use serde_json::json;
@@ -65,7 +65,7 @@ async fn version() -> Response {
 }
 
 /// What Ollama has and this server has not.
-async fn not_offered(_: Method, uri: axum::http::Uri) -> ApiError {
+async fn not_offered(uri: Uri) -> ApiError {
     let message = match uri.path() {
         "/api/push" => "Models are not pushed from here; `mlxk push` uploads one to the hub",
         _ => "Embeddings are not offered: models answer here, and turn no text into vectors yet",
