@@ -38,10 +38,10 @@ pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
 }
 
 /// Talks to a real server through the official clients of this Python, and through the JavaScript
-/// client that is installed in the folder MLXK_TEST_NODE.
+/// clients that are installed in the folder MLXK_TEST_NODE.
 pub(crate) fn run_api(python: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
-    let clients = ["openai_client", "ollama_client", "ollama_npm"];
+    let clients = ["openai_client", "openai_npm", "ollama_client", "ollama_npm"];
     let arguments = [&["tests/api/run.py", "target/release/mlxk"][..], &clients].concat();
     let upload = "crates/format/tests/golden/tiny-llama.gguf";
     run(python, &arguments, &[("MLXK_TEST_GGUF", upload)])
@@ -51,6 +51,13 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
 pub(crate) fn run_load(seconds: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     run("python3", &["tests/api/load.py", "target/release/mlxk", seconds], &[])
+}
+
+/// Uses the protocol against the server, with schemathesis where its path is given.
+pub(crate) fn run_abuse(schemathesis: &[&str]) -> Result<()> {
+    run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
+    let arguments = ["tests/api/abuse.py", "target/release/mlxk"];
+    run("python3", &[&arguments[..], schemathesis].concat(), &[])
 }
 
 /// Kills one pull fifty times at random moments, and counts what is fetched again.

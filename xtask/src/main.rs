@@ -32,9 +32,13 @@ usage: cargo xtask TASK
   accept kill       kill one pull fifty times at random moments; what is fetched again is counted
   accept interop PYTHON
                     share a cache with the huggingface_hub of this Python
-  accept api PYTHON run the server's tests through the official clients in this Python
+  accept api PYTHON run the server's tests through the official clients in this Python, and those
+                    that npm installed into the folder MLXK_TEST_NODE
   accept load SECONDS
                     32 clients at once for so long; every answer has to be what it is alone
+  accept abuse [SCHEMATHESIS]
+                    clients that use the protocol against the server; with the path of
+                    schemathesis, that too
   accept fuzz SECONDS
                     run every fuzz target for so long (needs a nightly compiler and cargo-fuzz)
   accept numerics HUB
@@ -67,6 +71,7 @@ fn run() -> Result<()> {
         ["accept", "interop", python] => accept::run_interop(python),
         ["accept", "api", python] => accept::run_api(python),
         ["accept", "load", seconds] => accept::run_load(seconds),
+        ["accept", "abuse", more @ ..] => accept::run_abuse(more),
         ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),
         ["accept", "numerics", hub] => numerics::print_table(hub),
         _ => bail!("{USAGE}"),

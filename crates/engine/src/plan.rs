@@ -182,6 +182,15 @@ mod tests {
     }
 
     #[test]
+    fn memory_for_a_number_of_positions_holds_them() {
+        let large = plan(Some(1 << 40), None).unwrap();
+        for positions in [512, 1000, 4097] {
+            let found = plan(Some(large.bytes_for(positions)), None).unwrap().positions;
+            assert!((positions..positions + 40).contains(&found), "{found} for {positions}");
+        }
+    }
+
+    #[test]
     fn refusals_have_the_numbers() {
         let message = plan(Some(180_000_000), Some(4096)).unwrap_err().to_string();
         assert!(message.contains("100 MB for its weights"), "{message}");

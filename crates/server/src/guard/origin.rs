@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// Schemes of pages that belong to an application on this machine.
-const APPLICATIONS: [&str; 5] = ["app", "file", "tauri", "vscode-webview", "chrome-extension"];
+const APPLICATIONS: [&str; 5] = ["app", "file", "tauri", "vscode-file", "vscode-webview"];
 
 /// Whether a `Host` header names this machine; `own` is what the server was told to listen on.
 pub(super) fn is_own_host(host: &str, own: &str) -> bool {

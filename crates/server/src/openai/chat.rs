@@ -41,6 +41,7 @@ pub(super) async fn complete(
     let keep = sampling::keep_alive(asked.keep_alive.take())?;
     let requests = requests(&mut asked, messages)?;
     let lease = state.models.acquire(asked.model.as_deref(), keep).await?;
+    sampling::check_context(asked.num_ctx, &lease.engine())?;
     let thinking = match asked.reasoning_effort.as_deref() {
         None => Map::new(),
         Some("none") => thinking::variables(&lease.engine(), EFFORT, Thinking::Off)?,

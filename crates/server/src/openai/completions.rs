@@ -59,6 +59,7 @@ pub(super) async fn complete(
     let lease = Arc::new(state.models.acquire(asked.model.as_deref(), keep).await?);
     lease.fill(&mut template);
     let engine = lease.engine();
+    sampling::check_context(asked.num_ctx, &engine)?;
     let prompts: Vec<PromptInput> = prompts
         .into_iter()
         .map(|prompt| with_suffix(prompt, asked.suffix.as_deref(), engine.tokenizer()))

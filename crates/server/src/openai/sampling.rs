@@ -1,6 +1,6 @@
 //! Parameters of requests, as the engine takes them.
 
-use mlxk_engine::{AnswerFormat, Xtc};
+use mlxk_engine::{AnswerFormat, Engine, Xtc};
 use serde_json::{Map, Value};
 
 use super::dto::shared::{KeepAliveText, ResponseFormat};
@@ -69,6 +69,21 @@ pub(super) fn logit_bias(biases: &Map<String, Value>) -> Result<Vec<(u32, f32)>,
             })
         })
         .collect()
+}
+
+/// Refuses a `num_ctx` beyond the context that the model was loaded with.
+pub(super) fn check_context(asked: Option<usize>, engine: &Engine) -> Result<(), ApiError> {
+    let context = engine.context();
+    match asked {
+        Some(asked) if asked > context => {
+            let message = format!(
+                "`num_ctx` is {asked}, but the model runs with a context of {context} tokens; \
+                 `mlxk server --ctx` may allow more"
+            );
+            Err(ApiError::field("num_ctx", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `response_format`.

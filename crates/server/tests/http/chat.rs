@@ -186,6 +186,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (message(Value::Null), json!("messages[0].content"), "missing"),
         (message(json!([{"type": "image_url"}])), Value::Null, "`image_url`"),
         (message(json!("x".repeat(600))), Value::Null, "leaves room for at most 511"),
+        (json!({"num_ctx": 513}), json!("num_ctx"), "a context of 512 tokens"),
         (json!({"num_ctx": 4}), Value::Null, "leaves room for at most 3"),
         (json!({"response_format": {"type": "xml"}}), json!("response_format.type"), "xml"),
         (
