@@ -84,6 +84,7 @@ variables! {
     NO_PROXY: Network, "NO_PROXY", "Hosts that are reached without a proxy, separated by commas";
     SSL_CERT_FILE: Network, "SSL_CERT_FILE", "Certificates to trust in place of the system's and the built-in ones, as PEM";
     REQUESTS_CA_BUNDLE: Network, "REQUESTS_CA_BUNDLE", "The same, as some Python tools call it";
+    SSL_CERT_DIR: Network, "SSL_CERT_DIR", "A folder of certificates, PEM files named by their hash, in place of the system's";
     NO_COLOR: Output, "NO_COLOR", "Anything: no colours and other styles";
     TERM: Output, "TERM", "`dumb`: no colours and other styles";
     COMPLETE: Output, "COMPLETE", "Set by the completion scripts: a shell, for which words are completed";
