@@ -4,8 +4,8 @@ use std::io;
 
 use mlxk_format::QuantTensor;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, PAGE_POSITIONS, Pieces, Result,
-    Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, KvFormat, KvSpec, Ops, OpsError, PAGE_POSITIONS, Pieces,
+    Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
 };
 
 use crate::arena::Arena;
@@ -23,8 +23,21 @@ pub struct CpuOptions {
     pub threads: Option<usize>,
     /// Compute in f32 throughout.
     pub exact: bool,
+    /// How the KV cache keeps its values; f32 in exact mode and f16 else where `None`.
+    pub kv: Option<KvFormat>,
     /// Which kernels to use; the best that the processor runs where `None`.
     pub instructions: Option<InstructionSet>,
+}
+
+impl CpuOptions {
+    /// How the KV cache keeps its values.
+    pub const fn kv_format(&self) -> KvFormat {
+        match self.kv {
+            Some(format) => format,
+            None if self.exact => KvFormat::F32,
+            None => KvFormat::F16,
+        }
+    }
 }
 
 /// A weight matrix and the bias of its rows.
@@ -66,7 +79,7 @@ impl Cpu {
             pool,
             kernels,
             arena: Arena::default(),
-            kv: KvCache::new(options.exact),
+            kv: KvCache::new(options.kv_format()),
             matrices: vec![],
             activations: Activations::default(),
             vectors: vec![],
@@ -151,9 +164,15 @@ impl Ops for Cpu {
 
     fn kv_layout(&self) -> String {
         let KvSpec { layers, kv_heads, head_dim, value_dim } = self.kv.spec();
-        let mode = if self.exact { "exact, f32" } else { "fast, f16" };
+        let mode = if self.exact { "exact" } else { "fast" };
+        let format = match self.kv.format() {
+            KvFormat::F32 => "f32",
+            KvFormat::F16 => "f16",
+            KvFormat::Affine8 => "8-bit codes",
+            KvFormat::Affine4 => "4-bit codes",
+        };
         format!(
-            "cpu {}, {mode}, pages of {PAGE_POSITIONS}, {layers} layers of {kv_heads} heads of \
+            "cpu {}, {mode}, {format}, pages of {PAGE_POSITIONS}, {layers} layers of {kv_heads} heads of \
              {head_dim} and {value_dim}",
             self.instruction_set()
         )

@@ -55,6 +55,7 @@ impl Engine {
         let cpu = Cpu::new(CpuOptions {
             threads: options.threads,
             exact: options.exact,
+            kv: options.kv_format,
             instructions: options.instructions,
         })?;
         let device = format!("{} · {} threads", cpu.instruction_set(), cpu.threads());

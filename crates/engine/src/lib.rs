@@ -38,6 +38,7 @@ pub use generation::{CancelHandle, Generation};
 pub use memory::{available_bytes, total_memory_bytes};
 pub use mlxk_cpu::InstructionSet;
 pub use mlxk_models::Progress;
+pub use mlxk_ops::KvFormat;
 pub use mlxk_text::Message;
 pub use options::LoadOptions;
 pub use plan::MemoryPlan;

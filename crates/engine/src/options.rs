@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use mlxk_cpu::InstructionSet;
+use mlxk_cpu::{CpuOptions, InstructionSet};
+use mlxk_ops::KvFormat;
 
 /// What [`crate::Engine::load`] is told.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// Compute in f32 throughout: slower, and the reference for parity.
     pub exact: bool,
+    /// How the KV cache keeps its values; f32 in exact mode and f16 else where `None`.
+    pub kv_format: Option<KvFormat>,
     /// Which kernels to use; the best that the processor runs where `None`.
     pub instructions: Option<InstructionSet>,
     /// Tokens of prompt and answer together; what model and memory allow where `None`.
@@ -37,6 +40,7 @@ impl LoadOptions {
             path: path.into(),
             threads: None,
             exact: false,
+            kv_format: None,
             instructions: None,
             context: None,
             prefill_chunk: 256,
@@ -45,5 +49,10 @@ impl LoadOptions {
             reuse_prefixes: true,
             memory_bytes: None,
         }
+    }
+
+    /// How the KV cache keeps its values in the end.
+    pub(crate) fn kv_format(&self) -> KvFormat {
+        CpuOptions { exact: self.exact, kv: self.kv_format, ..CpuOptions::default() }.kv_format()
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use mlxk_format::Checkpoint;
 use mlxk_models::Shape;
+use mlxk_ops::KvFormat;
 
 use crate::lookup::MAX_DRAFT;
 use crate::{EngineError, LoadOptions, memory};
@@ -35,8 +36,7 @@ pub struct MemoryPlan {
 pub(crate) struct Needs<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) weights_bytes: u64,
-    /// Bytes of a value in the KV cache.
-    pub(crate) kv_value_bytes: u64,
+    pub(crate) kv_format: KvFormat,
     /// Most rows of a step, and most of them with logits.
     pub(crate) rows: usize,
     pub(crate) outputs: usize,
@@ -63,7 +63,7 @@ impl MemoryPlan {
         Self::new(&Needs {
             shape,
             weights_bytes: checkpoint.size_bytes(),
-            kv_value_bytes: if options.exact { 4 } else { 2 },
+            kv_format: options.kv_format(),
             rows: options.prefill_chunk + options.max_sequences + MAX_DRAFT,
             outputs: options.max_sequences + MAX_DRAFT,
             available_bytes: options.memory_bytes.or_else(memory::available_bytes),
@@ -100,7 +100,7 @@ impl MemoryPlan {
                 return Err(EngineError::ContextTooLong { requested, maximum });
             }
         }
-        let per_position = needs.shape.kv.values_per_position() as u64 * needs.kv_value_bytes;
+        let per_position = needs.kv_format.position_bytes(&needs.shape.kv) as u64;
         // A device keeps a second, smaller form of the inputs of its products.
         let step = needs.shape.activation_bytes(needs.rows, needs.outputs);
         let activation_bytes = BASE_BYTES + step + step / 2;
@@ -163,7 +163,7 @@ mod tests {
         MemoryPlan::new(&Needs {
             shape: &SHAPE,
             weights_bytes: 100_000_000,
-            kv_value_bytes: 2,
+            kv_format: KvFormat::F16,
             rows: 10,
             outputs: 1,
             available_bytes: available,

@@ -5,7 +5,8 @@ mod common;
 
 use common::runner::{Runner, assert_same};
 use common::{KINDS, Kind, Stored, VOCAB, checkpoint};
-use mlxk_ops::Ops;
+use mlxk_cpu::CpuOptions;
+use mlxk_ops::{KvFormat, Ops};
 
 /// Longer than several pages and than a block of the attention.
 const LENGTH: usize = 300;
@@ -14,11 +15,13 @@ fn tokens(seed: &str, count: usize) -> Vec<u32> {
     common::noise(seed, count).iter().map(|x| ((x + 1.0) * 0.499 * VOCAB as f32) as u32).collect()
 }
 
-fn check(kind: Kind, stored: Stored, exact: bool) {
+fn check(kind: Kind, stored: Stored, options: CpuOptions) {
     let folder = checkpoint(kind, stored);
     let ids = tokens("main", LENGTH);
-    let mut one = Runner::load(folder.path(), exact, 1).unwrap();
-    let mut two = Runner::load(folder.path(), exact, 2).unwrap();
+    let load = |threads| {
+        Runner::load_with(folder.path(), CpuOptions { threads: Some(threads), ..options }).unwrap()
+    };
+    let (mut one, mut two) = (load(1), load(2));
     let whole = one.in_steps(&ids, [LENGTH]);
     let distinct: std::collections::BTreeSet<_> = whole.iter().collect();
     assert!(distinct.len() > LENGTH / 2, "the model ignores its input");
@@ -61,7 +64,7 @@ macro_rules! tests {
         #[test]
         fn $name() {
             for kind in KINDS {
-                check(kind, $stored, $exact);
+                check(kind, $stored, CpuOptions { exact: $exact, ..CpuOptions::default() });
             }
         }
     )*};
@@ -74,6 +77,16 @@ tests! {
     four_bits_fast: Stored::Bits(4), false;
     eight_bits_exact: Stored::Bits(8), true;
     eight_bits_fast: Stored::Bits(8), false;
+}
+
+/// Codes in the KV cache are computed position by position, whatever else a step holds.
+#[test]
+fn codes_in_the_cache() {
+    for format in [KvFormat::Affine8, KvFormat::Affine4] {
+        for kind in [Kind::Qwen2, Kind::Mistral] {
+            check(kind, Stored::Bits(4), CpuOptions { kv: Some(format), ..CpuOptions::default() });
+        }
+    }
 }
 
 /// The options of an architecture are not only read but computed.

@@ -15,8 +15,8 @@ mod spec;
 pub use batch::{Batch, Segment};
 pub use error::OpsError;
 pub use spec::{
-    Activation, AttentionSpec, KvSpec, Pieces, RopeSpec, RouteGroups, RouteScores, RouteSpec,
-    ScoreGrowth,
+    Activation, AttentionSpec, KvFormat, KvSpec, Pieces, RopeSpec, RouteGroups, RouteScores,
+    RouteSpec, ScoreGrowth,
 };
 
 use std::io;

@@ -22,6 +22,41 @@ impl KvSpec {
     }
 }
 
+/// How the KV cache represents its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KvFormat {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 8-bit codes in groups of [`KvFormat::GROUP`] features with a scale and a bias in f16.
+    Affine8,
+    /// As [`KvFormat::Affine8`], with 4-bit codes.
+    Affine4,
+}
+
+impl KvFormat {
+    /// Features of a key or a value that share a scale and a bias.
+    pub const GROUP: usize = 32;
+
+    /// Bytes of a key or a value of `width` features; whole groups where there are groups.
+    pub const fn vector_bytes(self, width: usize) -> usize {
+        let groups = width.div_ceil(Self::GROUP);
+        match self {
+            Self::F32 => 4 * width,
+            Self::F16 => 2 * width,
+            Self::Affine8 => groups * (Self::GROUP + 4),
+            Self::Affine4 => groups * (Self::GROUP / 2 + 4),
+        }
+    }
+
+    /// Bytes of one position of the cache.
+    pub const fn position_bytes(self, spec: &KvSpec) -> usize {
+        let head = self.vector_bytes(spec.head_dim) + self.vector_bytes(spec.value_dim);
+        spec.layers * spec.kv_heads * head
+    }
+}
+
 /// Rotary position embedding (Su et al., 2021, arXiv:2104.09864): pair `i` of a head turns by
 /// `position · frequencies[i]`.
 #[derive(Clone, Debug, PartialEq)]

@@ -22,6 +22,7 @@ pub(crate) fn load(args: &EngineArgs, path: &Path, context: &Context) -> anyhow:
     let mut options = LoadOptions::new(path);
     options.threads = args.threads;
     options.exact = args.exact;
+    options.kv_format = args.kv_bits;
     options.prompt_lookup = args.prompt_lookup;
     options.context = args.ctx;
     load::engine(&options, "Loading", context)

@@ -3,6 +3,8 @@
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
+use mlxk_engine::KvFormat;
+
 use super::MODELS;
 use crate::complete;
 
@@ -78,6 +80,10 @@ pub(crate) struct PerplexityArgs {
     /// Compute the model in f32 throughout: slower, the reference for correctness
     #[arg(long, help_heading = "Engine")]
     pub exact: bool,
+
+    /// Bits of a value in the KV cache of the model, not of the reference [default: 16; 32 with --exact]
+    #[arg(long, value_name = "BITS", value_parser = super::engine::kv_format, help_heading = "Engine")]
+    pub kv_bits: Option<KvFormat>,
 
     /// Threads that compute [default: all that this process may use]
     #[arg(long, value_name = "N", help_heading = "Engine")]

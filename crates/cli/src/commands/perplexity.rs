@@ -8,7 +8,7 @@ use mlxk_engine::perplexity::{
     self, Evaluate, Evaluation, LogitsReader, LogitsWriter, PerplexityError, Reference, Scored,
     Windows,
 };
-use mlxk_engine::{Engine, LoadOptions};
+use mlxk_engine::{Engine, KvFormat, LoadOptions};
 use mlxk_hub::Resolved;
 
 use crate::args::PerplexityArgs;
@@ -32,10 +32,10 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
         None if args.against_exact => Some(resolved.clone()),
         None => None,
     };
-    let engine = load_model(args, &resolved, args.exact, context)?;
+    let engine = load_model(args, &resolved, (args.exact, args.kv_bits), context)?;
     let exact = args.exact || args.against_exact;
     let other = match &against {
-        Some(model) => Some(load_model(args, model, exact, context)?),
+        Some(model) => Some(load_model(args, model, (exact, None), context)?),
         None => None,
     };
     let result = score(args, &text, &engine, other.as_ref(), saved, context);
@@ -111,12 +111,13 @@ fn text(file: &Path) -> anyhow::Result<String> {
 fn load_model(
     args: &PerplexityArgs,
     model: &Resolved,
-    exact: bool,
+    (exact, kv_format): (bool, Option<KvFormat>),
     context: &Context,
 ) -> anyhow::Result<Engine> {
     let mut options = LoadOptions::new(&model.path);
     options.threads = args.threads.or(context.settings.config.threads());
     options.exact = exact;
+    options.kv_format = kv_format;
     load::engine(&options, &format!("Loading {}", model.name), context)
 }
 

@@ -10,7 +10,7 @@ use super::weight::FP4_CODES;
 use super::{
     Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, SPAN, Scratch, TILE_ROWS,
 };
-use crate::kv::PageHead;
+use crate::kv::{self, PageHead};
 
 /// The largest group size of any mode.
 const MAX_GROUP: usize = 128;
@@ -189,6 +189,12 @@ impl Kernels for Scalar {
                 scratch.extend(keys.iter().chain(values).copied().map(f16::to_f32));
             }
             PageHead::F32 { keys, values } => scratch.extend(keys.iter().chain(values)),
+            PageHead::Codes { keys, values } => {
+                scratch.resize((dim + value_dim) * PAGE_POSITIONS, 0.0);
+                let (wide_keys, wide_values) = scratch.split_at_mut(dim * PAGE_POSITIONS);
+                kv::wide_keys(keys, wide_keys);
+                kv::wide_values(values, value_dim, wide_values);
+            }
         }
         let (keys, values) = scratch.split_at(dim * PAGE_POSITIONS);
         for n in 0..queries.count {

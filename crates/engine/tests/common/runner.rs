@@ -20,7 +20,13 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) fn load(folder: &Path, exact: bool, threads: usize) -> Result<Self, ModelError> {
-        let options = CpuOptions { threads: Some(threads), exact, ..CpuOptions::default() };
+        Self::load_with(
+            folder,
+            CpuOptions { threads: Some(threads), exact, ..CpuOptions::default() },
+        )
+    }
+
+    pub(crate) fn load_with(folder: &Path, options: CpuOptions) -> Result<Self, ModelError> {
         let mut ops = Cpu::new(options).unwrap();
         let checkpoint = Checkpoint::open(folder).unwrap();
         let model =

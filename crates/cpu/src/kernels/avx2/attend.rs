@@ -7,7 +7,7 @@ use mlxk_ops::PAGE_POSITIONS;
 
 use super::super::Queries;
 use super::elementwise::{exp, sum};
-use crate::kv::PageHead;
+use crate::kv::{self, PageHead};
 
 /// Vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;
@@ -29,6 +29,14 @@ pub(super) unsafe fn attend_page(
             let (wide_keys, wide_values) = scratch.split_at_mut(keys.len());
             widen(keys, wide_keys);
             widen(values, wide_values);
+            (&*wide_keys, &*wide_values)
+        }
+        PageHead::Codes { keys, values } => {
+            let (dim, value_dim) = (queries.dim, queries.value_dim);
+            scratch.resize((dim + value_dim) * PAGE_POSITIONS, 0.0);
+            let (wide_keys, wide_values) = scratch.split_at_mut(dim * PAGE_POSITIONS);
+            kv::wide_keys(keys, wide_keys);
+            kv::wide_values(values, value_dim, wide_values);
             (&*wide_keys, &*wide_values)
         }
     };

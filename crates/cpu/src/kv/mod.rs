@@ -6,25 +6,18 @@
 //! `[PAGE_POSITIONS][value_dim]`, so that the weighted sum is computed with features side by side:
 //! neither needs a sum across a vector register.
 
+mod codes;
+mod page;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
-use half::f16;
-use mlxk_ops::{KvSpec, OpsError, PAGE_POSITIONS, Result, Sequence};
+use mlxk_ops::{KvFormat, KvSpec, OpsError, PAGE_POSITIONS, Result, Sequence};
 
-/// The values of a page, in the representation of the cache.
-pub(crate) enum Page {
-    /// Fast mode.
-    F16(Vec<f16>),
-    /// Exact mode.
-    F32(Vec<f32>),
-}
-
-/// Keys `[head_dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` of one head in a page.
-#[derive(Clone, Copy)]
-pub(crate) enum PageHead<'a> {
-    F16 { keys: &'a [f16], values: &'a [f16] },
-    F32 { keys: &'a [f32], values: &'a [f32] },
-}
+pub(crate) use codes::{wide_keys, wide_values};
+pub(crate) use page::PageHead;
+use page::{Layout, Page};
 
 struct Table {
     pages: Vec<u32>,
@@ -33,8 +26,7 @@ struct Table {
 
 /// All pages and sequences of a device.
 pub(crate) struct KvCache {
-    spec: KvSpec,
-    exact: bool,
+    layout: Layout,
     pages: Vec<Page>,
     references: Vec<u32>,
     free: Vec<u32>,
@@ -42,30 +34,27 @@ pub(crate) struct KvCache {
 }
 
 impl KvCache {
-    pub(crate) fn new(exact: bool) -> Self {
+    pub(crate) fn new(format: KvFormat) -> Self {
         let spec = KvSpec { layers: 0, kv_heads: 0, head_dim: 0, value_dim: 0 };
-        Self { spec, exact, pages: vec![], references: vec![], free: vec![], tables: vec![] }
+        let layout = Layout { spec, format };
+        Self { layout, pages: vec![], references: vec![], free: vec![], tables: vec![] }
     }
 
     pub(crate) fn configure(&mut self, spec: KvSpec) {
-        *self = Self { spec, ..Self::new(self.exact) };
+        *self = Self { layout: Layout { spec, ..self.layout }, ..Self::new(self.layout.format) };
     }
 
     pub(crate) fn spec(&self) -> KvSpec {
-        self.spec
+        self.layout.spec
     }
 
-    fn page_values(&self) -> usize {
-        self.spec.values_per_position() * PAGE_POSITIONS
-    }
-
-    fn page_bytes(&self) -> usize {
-        self.page_values() * if self.exact { 4 } else { 2 }
+    pub(crate) fn format(&self) -> KvFormat {
+        self.layout.format
     }
 
     /// Bytes of all pages, free ones included.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.len() * self.page_bytes()
+        self.pages.len() * self.layout.page_bytes()
     }
 
     fn table(&self, sequence: Sequence) -> &Table {
@@ -129,19 +118,8 @@ impl KvCache {
             self.references[page as usize] = 1;
             return Ok(page);
         }
-        let values = self.page_values();
-        let out_of_memory = |_| OpsError::OutOfMemory { needed: self.page_bytes() };
-        let page = if self.exact {
-            let mut page = Vec::new();
-            page.try_reserve_exact(values).map_err(out_of_memory)?;
-            page.resize(values, 0.0);
-            Page::F32(page)
-        } else {
-            let mut page = Vec::new();
-            page.try_reserve_exact(values).map_err(out_of_memory)?;
-            page.resize(values, f16::ZERO);
-            Page::F16(page)
-        };
+        let needed = self.layout.page_bytes();
+        let page = self.layout.page().map_err(|_| OpsError::OutOfMemory { needed })?;
         self.pages.push(page);
         self.references.push(1);
         Ok(self.pages.len() as u32 - 1)
@@ -174,11 +152,7 @@ impl KvCache {
             .pages
             .get_disjoint_mut([shared as usize, own as usize])
             .expect("a fresh page differs from a shared one");
-        match (from, to) {
-            (Page::F16(from), Page::F16(to)) => to.copy_from_slice(from),
-            (Page::F32(from), Page::F32(to)) => to.copy_from_slice(from),
-            _ => unreachable!("all pages of a cache have one representation"),
-        }
+        to.copy_from(from);
         self.release(shared);
         self.table_mut(sequence).pages[index] = own;
         Ok(())
@@ -186,7 +160,7 @@ impl KvCache {
 
     /// Bytes of `len` positions, in whole pages.
     pub(crate) fn export_bytes(&self, len: usize) -> u64 {
-        len.div_ceil(PAGE_POSITIONS) as u64 * self.page_bytes() as u64
+        len.div_ceil(PAGE_POSITIONS) as u64 * self.layout.page_bytes() as u64
     }
 
     /// Passes the pages of the first `len` positions to `write`, little-endian.
@@ -199,10 +173,7 @@ impl KvCache {
         let mut bytes = Vec::new();
         for &page in &self.table(sequence).pages[..len.div_ceil(PAGE_POSITIONS)] {
             bytes.clear();
-            match &self.pages[page as usize] {
-                Page::F16(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
-                Page::F32(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
-            }
+            self.pages[page as usize].export(&mut bytes);
             write(&bytes)?;
         }
         Ok(())
@@ -229,31 +200,13 @@ impl KvCache {
         read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         self.reserve(sequence, 0, len).map_err(io::Error::other)?;
-        let mut bytes = vec![0; self.page_bytes()];
+        let mut bytes = vec![0; self.layout.page_bytes()];
         for index in 0..len.div_ceil(PAGE_POSITIONS) {
             let page = self.table(sequence).pages[index];
             read(&mut bytes)?;
-            match &mut self.pages[page as usize] {
-                Page::F16(values) => {
-                    for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
-                        *value = f16::from_le_bytes(*bytes);
-                    }
-                }
-                Page::F32(values) => {
-                    for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
-                        *value = f32::from_le_bytes(*bytes);
-                    }
-                }
-            }
+            self.pages[page as usize].import(&bytes);
         }
         Ok(())
-    }
-
-    /// Index of the first key, and of the first value, of `head` in `layer` within a page.
-    fn offsets(&self, layer: usize, head: usize) -> (usize, usize) {
-        let KvSpec { kv_heads, head_dim, value_dim, .. } = self.spec;
-        let keys = (layer * kv_heads + head) * (head_dim + value_dim) * PAGE_POSITIONS;
-        (keys, keys + head_dim * PAGE_POSITIONS)
     }
 
     /// Stores the key `[kv_heads · head_dim]` and the value `[kv_heads · value_dim]` of one position,
@@ -268,28 +221,11 @@ impl KvCache {
     ) {
         let page = self.table(sequence).pages[position / PAGE_POSITIONS] as usize;
         let slot = position % PAGE_POSITIONS;
-        let (dim, value_dim) = (self.spec.head_dim, self.spec.value_dim);
-        for head in 0..self.spec.kv_heads {
-            let (keys, values) = self.offsets(layer, head);
-            let key = &key[head * dim..][..dim];
+        let KvSpec { kv_heads, head_dim, value_dim, .. } = self.layout.spec;
+        for head in 0..kv_heads {
+            let key = &key[head * head_dim..][..head_dim];
             let value = &value[head * value_dim..][..value_dim];
-            let value_at = values + slot * value_dim;
-            match &mut self.pages[page] {
-                Page::F16(data) => {
-                    for (i, &x) in key.iter().enumerate() {
-                        data[keys + i * PAGE_POSITIONS + slot] = f16::from_f32(x);
-                    }
-                    for (to, &x) in data[value_at..][..value_dim].iter_mut().zip(value) {
-                        *to = f16::from_f32(x);
-                    }
-                }
-                Page::F32(data) => {
-                    for (i, &x) in key.iter().enumerate() {
-                        data[keys + i * PAGE_POSITIONS + slot] = x;
-                    }
-                    data[value_at..][..value_dim].copy_from_slice(value);
-                }
-            }
+            self.pages[page].write(&self.layout, (layer, head), slot, key, value);
         }
     }
 
@@ -302,15 +238,6 @@ impl KvCache {
         head: usize,
     ) -> PageHead<'_> {
         let page = self.table(sequence).pages[index] as usize;
-        let (keys, values) = self.offsets(layer, head);
-        let end = values + self.spec.value_dim * PAGE_POSITIONS;
-        match &self.pages[page] {
-            Page::F16(data) => {
-                PageHead::F16 { keys: &data[keys..values], values: &data[values..end] }
-            }
-            Page::F32(data) => {
-                PageHead::F32 { keys: &data[keys..values], values: &data[values..end] }
-            }
-        }
+        self.pages[page].head(&self.layout, (layer, head))
     }
 }

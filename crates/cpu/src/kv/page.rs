@@ -1,0 +1,204 @@
+//! One page: the keys and values of [`PAGE_POSITIONS`] positions in all layers.
+
+use std::collections::TryReserveError;
+
+use half::f16;
+use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
+
+use super::codes::{self, Codes};
+
+/// What a page holds and how.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub spec: KvSpec,
+    pub format: KvFormat,
+}
+
+/// The values of a page: layer by layer, head by head, keys before values.
+pub(super) enum Page {
+    F16(Vec<f16>),
+    F32(Vec<f32>),
+    /// Codes, and the scales and biases that turn them into numbers.
+    Codes(Vec<u8>, Vec<f16>),
+}
+
+/// Keys `[head_dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` of one head in a page.
+#[derive(Clone, Copy)]
+pub(crate) enum PageHead<'a> {
+    F16 { keys: &'a [f16], values: &'a [f16] },
+    F32 { keys: &'a [f32], values: &'a [f32] },
+    Codes { keys: Codes<'a>, values: Codes<'a> },
+}
+
+impl Layout {
+    pub(super) fn page_bytes(&self) -> usize {
+        self.format.position_bytes(&self.spec) * PAGE_POSITIONS
+    }
+
+    /// A page of zeros.
+    pub(super) fn page(&self) -> Result<Page, TryReserveError> {
+        let values = self.spec.values_per_position() * PAGE_POSITIONS;
+        Ok(match self.format {
+            KvFormat::F32 => Page::F32(filled(0.0, values)?),
+            KvFormat::F16 => Page::F16(filled(f16::ZERO, values)?),
+            KvFormat::Affine8 | KvFormat::Affine4 => {
+                let scales = self.heads() * self.head(codes::scales_per_vector);
+                let bits = self.bits();
+                let codes = self.heads() * self.head(|width| codes::bytes_per_vector(bits, width));
+                Page::Codes(filled(0, codes)?, filled(f16::ZERO, scales)?)
+            }
+        })
+    }
+
+    /// Heads of all layers.
+    fn heads(&self) -> usize {
+        self.spec.layers * self.spec.kv_heads
+    }
+
+    /// Bits of a code.
+    fn bits(&self) -> usize {
+        if self.format == KvFormat::Affine4 { 4 } else { 8 }
+    }
+
+    /// What a head takes in a page, of that which a key or value of some width takes.
+    fn head(&self, vector: impl Fn(usize) -> usize) -> usize {
+        (vector(self.spec.head_dim) + vector(self.spec.value_dim)) * PAGE_POSITIONS
+    }
+
+    /// Index of the first key of a head, of its first value, and behind its last.
+    fn range(&self, (layer, head): (usize, usize), vector: impl Fn(usize) -> usize) -> [usize; 3] {
+        let size = self.head(&vector);
+        let keys = (layer * self.spec.kv_heads + head) * size;
+        [keys, keys + vector(self.spec.head_dim) * PAGE_POSITIONS, keys + size]
+    }
+}
+
+fn filled<T: Clone>(value: T, count: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count)?;
+    values.resize(count, value);
+    Ok(values)
+}
+
+impl Page {
+    /// Copies a page of the same cache, so of the same representation.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        match (other, self) {
+            (Self::F16(from), Self::F16(to)) => to.copy_from_slice(from),
+            (Self::F32(from), Self::F32(to)) => to.copy_from_slice(from),
+            (Self::Codes(from, from_scales), Self::Codes(to, to_scales)) => {
+                to.copy_from_slice(from);
+                to_scales.copy_from_slice(from_scales);
+            }
+            _ => unreachable!("all pages of a cache have one representation"),
+        }
+    }
+
+    /// Appends its bytes, little-endian.
+    pub(super) fn export(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::F16(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
+            Self::F32(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
+            Self::Codes(codes, scales) => {
+                bytes.extend(codes);
+                bytes.extend(scales.iter().flat_map(|x| x.to_le_bytes()));
+            }
+        }
+    }
+
+    /// Takes the bytes of an export.
+    pub(super) fn import(&mut self, bytes: &[u8]) {
+        let halves = |values: &mut [f16], bytes: &[u8]| {
+            for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                *value = f16::from_le_bytes(*bytes);
+            }
+        };
+        match self {
+            Self::F16(values) => halves(values, bytes),
+            Self::F32(values) => {
+                for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = f32::from_le_bytes(*bytes);
+                }
+            }
+            Self::Codes(codes, scales) => {
+                let (code_bytes, scale_bytes) = bytes.split_at(codes.len());
+                codes.copy_from_slice(code_bytes);
+                halves(scales, scale_bytes);
+            }
+        }
+    }
+
+    /// Stores the key `[head_dim]` and the value `[value_dim]` of one position.
+    pub(super) fn write(
+        &mut self,
+        layout: &Layout,
+        head: (usize, usize),
+        slot: usize,
+        key: &[f32],
+        value: &[f32],
+    ) {
+        match self {
+            Self::F16(data) => {
+                let [keys, values, end] = layout.range(head, |width| width);
+                let (keys, values) = data[keys..end].split_at_mut(values - keys);
+                write_plain(keys, values, slot, key, value, f16::from_f32);
+            }
+            Self::F32(data) => {
+                let [keys, values, end] = layout.range(head, |width| width);
+                let (keys, values) = data[keys..end].split_at_mut(values - keys);
+                write_plain(keys, values, slot, key, value, |x| x);
+            }
+            Self::Codes(data, scales) => {
+                let bits = layout.bits();
+                let [keys, values, end] =
+                    layout.range(head, |width| codes::bytes_per_vector(bits, width));
+                let (key_codes, value_codes) = data[keys..end].split_at_mut(values - keys);
+                let [keys, values, end] = layout.range(head, codes::scales_per_vector);
+                let (key_scales, value_scales) = scales[keys..end].split_at_mut(values - keys);
+                codes::write_key(bits, key_codes, key_scales, slot, key);
+                codes::write_value(bits, value_codes, value_scales, slot, value);
+            }
+        }
+    }
+
+    pub(super) fn head(&self, layout: &Layout, head: (usize, usize)) -> PageHead<'_> {
+        match self {
+            Self::F16(data) => {
+                let [keys, values, end] = layout.range(head, |width| width);
+                PageHead::F16 { keys: &data[keys..values], values: &data[values..end] }
+            }
+            Self::F32(data) => {
+                let [keys, values, end] = layout.range(head, |width| width);
+                PageHead::F32 { keys: &data[keys..values], values: &data[values..end] }
+            }
+            Self::Codes(data, scales) => {
+                let bits = layout.bits();
+                let [keys, values, end] =
+                    layout.range(head, |width| codes::bytes_per_vector(bits, width));
+                let (key_codes, value_codes) = (&data[keys..values], &data[values..end]);
+                let [keys, values, end] = layout.range(head, codes::scales_per_vector);
+                let (key_scales, value_scales) = (&scales[keys..values], &scales[values..end]);
+                PageHead::Codes {
+                    keys: Codes { bits, packed: key_codes, scales: key_scales },
+                    values: Codes { bits, packed: value_codes, scales: value_scales },
+                }
+            }
+        }
+    }
+}
+
+fn write_plain<T>(
+    keys: &mut [T],
+    values: &mut [T],
+    slot: usize,
+    key: &[f32],
+    value: &[f32],
+    narrow: impl Fn(f32) -> T,
+) {
+    for (keys, &x) in keys.chunks_exact_mut(PAGE_POSITIONS).zip(key) {
+        keys[slot] = narrow(x);
+    }
+    for (to, &x) in values[slot * value.len()..].iter_mut().zip(value) {
+        *to = narrow(x);
+    }
+}

@@ -1,0 +1,142 @@
+//! What comes out of the cache is what went in, as near as its format allows.
+
+use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
+use proptest::prelude::*;
+
+use super::{KvCache, PageHead, wide_keys, wide_values};
+use crate::kernels::{self, InstructionSet, Queries};
+
+const HEADS: usize = 2;
+const LAYERS: usize = 2;
+
+fn values(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next() * 3.0 + 0.5).collect()
+}
+
+/// A cache of one sequence, and the keys and values of all positions of one layer and head in it.
+fn filled(
+    format: KvFormat,
+    [head_dim, value_dim]: [usize; 2],
+    positions: usize,
+    seed: u64,
+) -> (KvCache, mlxk_ops::Sequence, [Vec<f32>; 2]) {
+    let mut cache = KvCache::new(format);
+    cache.configure(KvSpec { layers: LAYERS, kv_heads: HEADS, head_dim, value_dim });
+    let sequence = cache.new_sequence();
+    cache.reserve(sequence, 0, positions).unwrap();
+    let [mut keys, mut all_values] = [vec![], vec![]];
+    for position in 0..positions {
+        for layer in 0..LAYERS {
+            let seed = seed + (position * LAYERS + layer) as u64;
+            let key = values(seed, HEADS * head_dim);
+            let value = values(seed + 7919, HEADS * value_dim);
+            cache.write(sequence, position, layer, &key, &value);
+            if layer == 1 {
+                keys.extend(&key[head_dim..]);
+                all_values.extend(&value[value_dim..]);
+            }
+        }
+    }
+    (cache, sequence, [keys, all_values])
+}
+
+/// Keys `[dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][dim]` as floats.
+fn wide(head: PageHead<'_>, [head_dim, value_dim]: [usize; 2]) -> [Vec<f32>; 2] {
+    let mut keys = vec![0.0; head_dim * PAGE_POSITIONS];
+    let mut values = vec![0.0; value_dim * PAGE_POSITIONS];
+    match head {
+        PageHead::F16 { keys: k, values: v } => {
+            keys.iter_mut().zip(k).for_each(|(to, from)| *to = from.to_f32());
+            values.iter_mut().zip(v).for_each(|(to, from)| *to = from.to_f32());
+        }
+        PageHead::F32 { keys: k, values: v } => {
+            keys.copy_from_slice(k);
+            values.copy_from_slice(v);
+        }
+        PageHead::Codes { keys: k, values: v } => {
+            wide_keys(k, &mut keys);
+            wide_values(v, value_dim, &mut values);
+        }
+    }
+    [keys, values]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn values_come_back_within_half_a_step(
+        dims in prop_oneof![Just([64, 64]), Just([80, 80]), Just([128, 96]), Just([24, 8])],
+        format in prop_oneof![
+            Just(KvFormat::F32), Just(KvFormat::F16), Just(KvFormat::Affine8), Just(KvFormat::Affine4),
+        ],
+        positions in 1usize..80,
+        seed in 0u64..1000,
+    ) {
+        // Values lie between -2.5 and 3.5; scale and bias are rounded to f16.
+        let bound = match format {
+            KvFormat::F32 => 0.0,
+            KvFormat::F16 => 0.001,
+            KvFormat::Affine8 => 6.0 / 255.0 * 0.5 + 0.004,
+            KvFormat::Affine4 => 6.0 / 15.0 * 0.5 + 0.004,
+        };
+        let (mut cache, sequence, [keys, values]) = filled(format, dims, positions, seed);
+        let mut bytes = Vec::new();
+        cache.export(sequence, positions, &mut |piece| { bytes.extend(piece); Ok(()) }).unwrap();
+        prop_assert_eq!(bytes.len() as u64, cache.export_bytes(positions));
+        let mut rest = bytes.as_slice();
+        let copy = cache.import(positions, &mut |into| std::io::Read::read_exact(&mut rest, into)).unwrap();
+        for page in 0..positions.div_ceil(PAGE_POSITIONS) {
+            let [wide_keys, wide_values] = wide(cache.head(sequence, page, 1, 1), dims);
+            prop_assert_eq!(
+                &wide(cache.head(copy, page, 1, 1), dims),
+                &[wide_keys.clone(), wide_values.clone()]
+            );
+            for slot in 0..PAGE_POSITIONS.min(positions - page * PAGE_POSITIONS) {
+                let position = page * PAGE_POSITIONS + slot;
+                for i in 0..dims[0] {
+                    let (found, given) =
+                        (wide_keys[i * PAGE_POSITIONS + slot], keys[position * dims[0] + i]);
+                    prop_assert!((found - given).abs() <= bound, "key {found} for {given}");
+                }
+                for i in 0..dims[1] {
+                    let (found, given) =
+                        (wide_values[slot * dims[1] + i], values[position * dims[1] + i]);
+                    prop_assert!((found - given).abs() <= bound, "value {found} for {given}");
+                }
+            }
+        }
+    }
+
+    /// Each set of kernels makes the same floats of codes.
+    #[test]
+    fn codes_attend_as_the_floats_they_stand_for(
+        dims in prop_oneof![Just([64, 64]), Just([80, 80]), Just([128, 96])],
+        four_bits in any::<bool>(),
+        seed in 0u64..1000,
+    ) {
+        let format = if four_bits { KvFormat::Affine4 } else { KvFormat::Affine8 };
+        let (cache, sequence, _) = filled(format, dims, PAGE_POSITIONS, seed);
+        let head = cache.head(sequence, 0, 1, 1);
+        let [keys, values] = wide(head, dims);
+        let sets = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512Vnni];
+        for kernels in sets.into_iter().filter_map(kernels::of) {
+            let attend = |head| {
+                let mut queries = Queries::default();
+                queries.reset(3, dims[0], dims[1]);
+                queries.q = self::values(seed + 1, 3 * dims[0]);
+                queries.to.fill(PAGE_POSITIONS);
+                kernels.attend_page(head, &mut queries, &mut Vec::new());
+                queries.acc
+            };
+            prop_assert_eq!(attend(head), attend(PageHead::F32 { keys: &keys, values: &values }));
+        }
+    }
+}
