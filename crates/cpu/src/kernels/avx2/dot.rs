@@ -17,9 +17,14 @@ pub(in super::super) struct Rows {
     /// The rows behind these, to prefetch: eight short rows side by side are more than the
     /// processor guesses by itself.
     pub next: *const u8,
+    /// Whether these are so long that the next ones would drive them out of the first-level cache.
+    pub long: bool,
     /// Numbers of the rows.
     pub index: [usize; DOT_ROWS],
 }
+
+/// What eight rows may take for the next eight to be asked for into the first-level cache.
+const SHORT_BYTES: usize = 8 << 10;
 
 impl Rows {
     /// Rows `row..row + DOT_ROWS`, the last one again where there are fewer. Asks for the scales of
@@ -39,7 +44,20 @@ impl Rows {
         Self {
             packed: index.map(|row| w.packed[row * row_bytes..].as_ptr()),
             next: w.packed.as_ptr().wrapping_add((row + DOT_ROWS) * row_bytes),
+            long: DOT_ROWS * row_bytes > SHORT_BYTES,
             index,
+        }
+    }
+
+    /// Asks for the 64 bytes of the next rows that are `at` bytes behind their beginning.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(in super::super) fn prefetch(&self, at: usize) {
+        let next = self.next.wrapping_add(at).cast();
+        if self.long {
+            _mm_prefetch::<_MM_HINT_T1>(next);
+        } else {
+            _mm_prefetch::<_MM_HINT_T0>(next);
         }
     }
 }
@@ -171,8 +189,7 @@ pub(in super::super) unsafe fn span_sums<
         let x = x.add(span * SPAN);
         let at = span * SPAN * BITS / 8;
         for line in 0..BITS {
-            let next = rows.next.wrapping_add(DOT_ROWS * at + 64 * line);
-            _mm_prefetch::<_MM_HINT_T0>(next.cast());
+            rows.prefetch(DOT_ROWS * at + 64 * line);
         }
         let row = |i: usize| rows.packed[i].add(at);
         let (first, second) = match BITS {

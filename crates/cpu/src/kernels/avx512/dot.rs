@@ -11,7 +11,7 @@ use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
 
 /// How far behind the next rows weights are asked for, into the second-level cache: the products are
 /// done so soon that the next rows alone would come too late.
-const AHEAD_BYTES: usize = 16 << 10;
+const AHEAD_BYTES: usize = 4 << 10;
 
 /// See [`super::super::Kernels::affine_dot`].
 ///
@@ -109,8 +109,8 @@ unsafe fn rows8<const BITS: usize, const FP4: bool, const BLOCKS: usize, const O
 ///
 /// # Safety
 /// As for [`affine_dot`].
-#[inline(never)]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn rest<const BITS: usize, const FP4: bool, const BLOCKS: usize, const OF_GROUP: usize>(
     w: &Affine<'_>,
     rows: &Rows,
@@ -126,7 +126,9 @@ unsafe fn rest<const BITS: usize, const FP4: bool, const BLOCKS: usize, const OF
         let end = groups * OF_GROUP;
         for first in (whole * OF_GROUP..end).step_by(BLOCKS) {
             let (span, count) = (first / BLOCKS, BLOCKS.min(end - first));
-            let sums = if count == BLOCKS {
+            let sums = if BITS == 4 && count == BLOCKS {
+                last_span::<FP4, BLOCKS>(rows, span, x.q.as_ptr())
+            } else if count == BLOCKS {
                 span_sums::<BITS, FP4, BLOCKS>(rows, span, x.q.as_ptr())
             } else {
                 let bytes = count * w.block() * BITS / 8;
@@ -155,10 +157,6 @@ unsafe fn two_spans<const FP4: bool, const BLOCKS: usize>(
     // SAFETY: by the caller's promise; prefetching any address is harmless.
     unsafe {
         let at = span * SPAN / 2;
-        for line in 0..DOT_ROWS {
-            let ahead = rows.next.wrapping_add(AHEAD_BYTES + DOT_ROWS * at + 64 * line);
-            _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
-        }
         let x = x.add(span * SPAN);
         let (first, second) = (load(x), load(x.add(64)));
         let even = _mm512_shuffle_i64x2::<0b10_00_10_00>(first, second);
@@ -166,6 +164,7 @@ unsafe fn two_spans<const FP4: bool, const BLOCKS: usize>(
         let low = _mm512_set1_epi8(15);
         let codes = |nibbles| if FP4 { fp4_codes(nibbles) } else { nibbles };
         let partial = std::array::from_fn(|i| {
+            prefetch(rows, DOT_ROWS * at + 64 * i);
             let packed = load(rows.packed[i].add(at).cast());
             let low_codes = codes(_mm512_and_si512(packed, low));
             let high_codes = codes(_mm512_and_si512(_mm512_srli_epi16::<4>(packed), low));
@@ -185,6 +184,55 @@ unsafe fn two_spans<const FP4: bool, const BLOCKS: usize>(
     }
 }
 
+/// Asks for the next rows, and for what lies behind them.
+#[inline]
+#[target_feature(enable = "avx2,avx512f")]
+fn prefetch(rows: &Rows, at: usize) {
+    _mm_prefetch::<_MM_HINT_T1>(rows.next.wrapping_add(at + AHEAD_BYTES).cast());
+    if !rows.long {
+        rows.prefetch(at);
+    }
+}
+
+/// As [`two_spans`] for one: two rows to a vector.
+///
+/// # Safety
+/// AVX-512 VNNI; the span lies inside the rows and `x`.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn last_span<const FP4: bool, const BLOCKS: usize>(
+    rows: &Rows,
+    span: usize,
+    x: *const i8,
+) -> [__m256i; BLOCKS] {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let at = span * SPAN / 2;
+        let x = load(x.add(span * SPAN));
+        let even = _mm512_shuffle_i64x2::<0b10_00_10_00>(x, x);
+        let odd = _mm512_shuffle_i64x2::<0b11_01_11_01>(x, x);
+        let low = _mm512_set1_epi8(15);
+        let codes = |nibbles| if FP4 { fp4_codes(nibbles) } else { nibbles };
+        let half = |i: usize| _mm256_loadu_si256(rows.packed[i].add(at).cast());
+        let partial = |i: usize| {
+            prefetch(rows, DOT_ROWS * at + 64 * i);
+            let packed = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(half(i)), half(i + 4));
+            let low_codes = codes(_mm512_and_si512(packed, low));
+            let high_codes = codes(_mm512_and_si512(_mm512_srli_epi16::<4>(packed), low));
+            let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low_codes, even);
+            _mm512_dpbusd_epi32(sums, high_codes, odd)
+        };
+        // Quarters: rows 0-3 in the first 32 columns, in the others, then rows 4-7.
+        let sums = fours(pairs(partial(0), partial(1)), pairs(partial(2), partial(3)));
+        let [first, second] = rows_in_line(sums);
+        let mut out = [_mm256_add_epi32(first, second); BLOCKS];
+        if BLOCKS == 2 {
+            (out[0], out[1]) = (first, second);
+        }
+        out
+    }
+}
+
 /// Integer dot products of the halves of a span of codes of another width, a lane per row.
 ///
 /// # Safety
@@ -200,7 +248,7 @@ unsafe fn one_span<const BITS: usize>(
     unsafe {
         let at = span * SPAN * BITS / 8;
         for line in 0..BITS {
-            _mm_prefetch::<_MM_HINT_T0>(rows.next.wrapping_add(DOT_ROWS * at + 64 * line).cast());
+            rows.prefetch(DOT_ROWS * at + 64 * line);
         }
         let x = load(x.add(span * SPAN));
         let partial = std::array::from_fn(|i| {
