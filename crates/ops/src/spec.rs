@@ -39,6 +39,27 @@ impl KvFormat {
     /// Features of a key or a value that share a scale and a bias.
     pub const GROUP: usize = 32;
 
+    /// The format whose values (or codes) have so many bits; `None` where there is none.
+    pub const fn of_bits(bits: u8) -> Option<Self> {
+        match bits {
+            32 => Some(Self::F32),
+            16 => Some(Self::F16),
+            8 => Some(Self::Affine8),
+            4 => Some(Self::Affine4),
+            _ => None,
+        }
+    }
+
+    /// Bits of a value, or of its code.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::F32 => 32,
+            Self::F16 => 16,
+            Self::Affine8 => 8,
+            Self::Affine4 => 4,
+        }
+    }
+
     /// Bytes of a key or a value of `width` features; whole groups where there are groups.
     pub const fn vector_bytes(self, width: usize) -> usize {
         let groups = width.div_ceil(Self::GROUP);

@@ -38,6 +38,8 @@ pub struct ServerConfig {
     pub threads: Option<usize>,
     /// Compute in f32 throughout.
     pub exact: bool,
+    /// How the KV cache keeps its values; as [`mlxk_engine::LoadOptions::kv_format`].
+    pub kv_format: Option<mlxk_engine::KvFormat>,
     /// Look up in the text so far what may come next.
     pub prompt_lookup: bool,
     /// Most tokens of an answer where a request does not say; the context's end where `None`.
@@ -137,6 +139,7 @@ impl ServerConfig {
             queue: 512,
             threads: None,
             exact: false,
+            kv_format: None,
             prompt_lookup: false,
             max_tokens: None,
             api_key: None,

@@ -23,7 +23,12 @@ pub fn matmul(data: &[u8]) {
     let tensor = QuantTensor { name: "w".into(), experts: 1, rows, cols, storage };
     let x: Vec<u8> = take(tokens * cols);
     let product = |instructions| {
-        let options = CpuOptions { threads: Some(1), exact: exact % 2 == 1, instructions };
+        let options = CpuOptions {
+            threads: Some(1),
+            exact: exact % 2 == 1,
+            instructions,
+            ..CpuOptions::default()
+        };
         Cpu::new(options).ok().map(|cpu| product(cpu, &tensor, &x, tokens))
     };
     let portable = product(Some(InstructionSet::Portable));

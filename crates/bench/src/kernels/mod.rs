@@ -155,7 +155,7 @@ fn check(options: &KernelOptions) -> Result<(), BenchError> {
 
 fn device(options: &KernelOptions) -> Result<Cpu, BenchError> {
     let KernelOptions { threads, instructions, exact, .. } = *options;
-    let options = CpuOptions { threads, exact, instructions };
+    let options = CpuOptions { threads, exact, kv: None, instructions };
     Cpu::new(options).map_err(BenchError::starting(instructions))
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use mlxk_engine::{Engine, LoadOptions, PromptInput, Request, Sampling};
+use mlxk_engine::{Engine, KvFormat, LoadOptions, PromptInput, Request, Sampling};
 use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
@@ -19,6 +19,8 @@ pub struct EngineSettings {
     pub threads: Option<usize>,
     /// As [`LoadOptions::exact`].
     pub exact: bool,
+    /// Bits of [`LoadOptions::kv_format`].
+    pub kv_bits: Option<u8>,
     /// As [`LoadOptions::instructions`], by the name that [`crate::instruction_set`] knows.
     pub instructions: Option<String>,
     /// As [`LoadOptions::prompt_lookup`].
@@ -146,6 +148,7 @@ fn load(
     let options = LoadOptions {
         threads: settings.threads,
         exact: settings.exact,
+        kv_format: settings.kv_bits.and_then(KvFormat::of_bits),
         instructions: settings.instructions.as_deref().and_then(crate::instruction_set),
         prompt_lookup: settings.prompt_lookup,
         context: Some(positions.min(most)),

@@ -10,6 +10,7 @@ pub fn model(report: &ModelReport) -> Document {
     let mut flags = vec![format!("{} threads", report.limits.threads)];
     flags.extend(options.engine.instructions.clone());
     flags.extend(options.engine.exact.then(|| "exact".to_owned()));
+    flags.extend(options.engine.kv_bits.map(|bits| format!("{bits}-bit KV cache")));
     flags.extend(options.engine.prompt_lookup.then(|| "prompt lookup".to_owned()));
     let mut parts = vec![
         Part::Title(format!("Models, mlxk {}", report.version)),

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use mlxk_bench::kernels::{MatrixShape, WeightForms};
+use mlxk_engine::KvFormat;
 
 use crate::complete;
 
@@ -161,6 +162,10 @@ pub(crate) struct ModelArgs {
     /// Compute in f32 throughout
     #[arg(long, help_heading = "Engine")]
     pub exact: bool,
+
+    /// Bits of a value in the KV cache [default: 16; 32 with --exact]
+    #[arg(long, value_name = "BITS", value_parser = super::engine::kv_format, help_heading = "Engine")]
+    pub kv_bits: Option<KvFormat>,
 
     /// Threads that compute [default: all that this process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Engine")]

@@ -34,11 +34,6 @@ pub(crate) struct EngineArgs {
 
 /// Reads `--kv-bits`.
 pub(crate) fn kv_format(bits: &str) -> Result<KvFormat, String> {
-    match bits {
-        "32" => Ok(KvFormat::F32),
-        "16" => Ok(KvFormat::F16),
-        "8" => Ok(KvFormat::Affine8),
-        "4" => Ok(KvFormat::Affine4),
-        _ => Err("it can be 4, 8, 16 or 32".to_owned()),
-    }
+    let format = bits.parse().ok().and_then(KvFormat::of_bits);
+    format.ok_or_else(|| "it can be 4, 8, 16 or 32".to_owned())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
+use mlxk_engine::KvFormat;
 use mlxk_server::KeepAlive;
 
 use crate::complete;
@@ -75,6 +76,10 @@ pub(crate) struct ServerArgs {
     /// Compute in f32 throughout: slower, the reference for correctness
     #[arg(long, help_heading = "Engine")]
     pub exact: bool,
+
+    /// Bits of a value in the KV cache [default: 16; 32 with --exact]
+    #[arg(long, value_name = "BITS", value_parser = super::engine::kv_format, help_heading = "Engine")]
+    pub kv_bits: Option<KvFormat>,
 
     /// Look up in the text so far what may come next and compute it along
     #[arg(long, help_heading = "Engine")]

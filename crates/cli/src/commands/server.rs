@@ -84,6 +84,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.max_tokens = args.max_tokens.or_else(|| file.count("defaults.max_tokens"));
     config.judge = crate::look::judge;
     config.exact = args.exact;
+    config.kv_format = args.kv_bits;
     config.prompt_lookup = args.prompt_lookup;
     if let Some(count) = args.max_models.or_else(|| file.count("server.max_models")) {
         config.max_models = count;

@@ -74,6 +74,7 @@ impl Models {
         LoadOptions {
             threads: config.threads,
             exact: config.exact,
+            kv_format: config.kv_format,
             prompt_lookup: config.prompt_lookup,
             context: config.context,
             max_sequences: config.parallel,

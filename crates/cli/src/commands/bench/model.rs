@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use mlxk_bench::model::{self, EngineSettings, ModelOptions, Subject, WorkerCommand};
 use mlxk_bench::{BenchError, report};
+use mlxk_engine::KvFormat;
 use mlxk_hub::Matching;
 
 use super::synthetic;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
         engine: EngineSettings {
             threads: super::threads(args.threads, context),
             exact: args.exact,
+            kv_bits: args.kv_bits.map(KvFormat::bits),
             instructions: args.instructions.map(|name| name.word().to_owned()),
             prompt_lookup: args.prompt_lookup,
         },
