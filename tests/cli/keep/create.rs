@@ -91,7 +91,7 @@ fn a_created_model_answers_as_its_modelfile_says() {
     write(
         &world,
         "Modelfile",
-        "FROM Alpha-4bit\nSYSTEM abc\nMESSAGE user ab\nMESSAGE assistant ba\n\
+        "FROM Alpha-4bit\nSYSTEM abc\nMESSAGE user ab\nMESSAGE assistant cab\n\
          PARAMETER num_predict 2\nPARAMETER temperature 0\n",
     );
     printed(&world, &["create", "mine"]);
@@ -119,7 +119,7 @@ fn a_created_model_answers_as_its_modelfile_says() {
     assert_eq!(found["usage"]["prompt_tokens"], with_all);
     let chat = world.mlxk(&["chat", "mine"]).write_stdin("/history\n/undo\n/bye\n").assert();
     let (stdout, stderr) = streams(&chat.success());
-    assert!(stderr.contains(">>> ab") && stdout.contains("ba"), "{stdout}{stderr}");
+    assert!(stderr.contains(">>> ab") && stdout.contains("cab"), "{stdout}{stderr}");
     assert!(stderr.contains("nothing to take back"), "{stderr}");
 }
 
