@@ -3,9 +3,13 @@
 use std::collections::TryReserveError;
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
 
 use super::codes::{self, Codes};
+
+/// Features of a key that are narrowed at a time.
+const CHUNK: usize = 64;
 
 /// What a page holds and how.
 #[derive(Clone, Copy)]
@@ -141,12 +145,22 @@ impl Page {
             Self::F16(data) => {
                 let [keys, values, end] = layout.range(head, |width| width);
                 let (keys, values) = data[keys..end].split_at_mut(values - keys);
-                write_plain(keys, values, slot, key, value, f16::from_f32);
+                for (keys, x) in keys.chunks_mut(CHUNK * PAGE_POSITIONS).zip(key.chunks(CHUNK)) {
+                    let mut narrow = [f16::ZERO; CHUNK];
+                    narrow[..x.len()].convert_from_f32_slice(x);
+                    for (keys, &x) in keys.chunks_exact_mut(PAGE_POSITIONS).zip(&narrow) {
+                        keys[slot] = x;
+                    }
+                }
+                values[slot * value.len()..][..value.len()].convert_from_f32_slice(value);
             }
             Self::F32(data) => {
                 let [keys, values, end] = layout.range(head, |width| width);
                 let (keys, values) = data[keys..end].split_at_mut(values - keys);
-                write_plain(keys, values, slot, key, value, |x| x);
+                for (keys, &x) in keys.chunks_exact_mut(PAGE_POSITIONS).zip(key) {
+                    keys[slot] = x;
+                }
+                values[slot * value.len()..][..value.len()].copy_from_slice(value);
             }
             Self::Codes(data, scales) => {
                 let bits = layout.bits();
@@ -184,21 +198,5 @@ impl Page {
                 }
             }
         }
-    }
-}
-
-fn write_plain<T>(
-    keys: &mut [T],
-    values: &mut [T],
-    slot: usize,
-    key: &[f32],
-    value: &[f32],
-    narrow: impl Fn(f32) -> T,
-) {
-    for (keys, &x) in keys.chunks_exact_mut(PAGE_POSITIONS).zip(key) {
-        keys[slot] = narrow(x);
-    }
-    for (to, &x) in values[slot * value.len()..].iter_mut().zip(value) {
-        *to = narrow(x);
     }
 }
