@@ -25,6 +25,19 @@ pub use mlxk_cpu::InstructionSet;
 /// Hears what is measured next, after how many of how many steps, and may stop the measurement.
 pub type Observe<'a> = dyn FnMut(&str, usize, usize) -> ControlFlow<()> + 'a;
 
+/// Tells `observe` of one step after another, of `count` in all; an error where it stops them.
+fn steps(count: usize, observe: &mut Observe<'_>) -> impl FnMut(&str) -> Result<(), BenchError> {
+    let mut done = 0;
+    move |what| {
+        let flow = observe(what, done, count);
+        done += 1;
+        match flow {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(BenchError::Cancelled),
+        }
+    }
+}
+
 /// An instruction set by the name that the flags have for it.
 pub fn instruction_set(name: &str) -> Option<InstructionSet> {
     match name {

@@ -1,6 +1,7 @@
 //! Whether and how much a model thinks before it answers.
 
 use mlxk_engine::Engine;
+use mlxk_text::names_variable;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -58,14 +59,6 @@ fn of_template(template: &str, thinking: Thinking<'_>) -> Option<Map<String, Val
 /// Whether a model with this template thinks.
 pub(crate) fn is_known_to(template: &str) -> bool {
     MARKS.iter().any(|mark| template.contains(mark))
-}
-
-/// Whether the word stands in the template, not as a part of a longer one.
-fn names_variable(template: &str, name: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    template.match_indices(name).any(|(at, _)| {
-        !template[..at].ends_with(is_word) && !template[at + name.len()..].starts_with(is_word)
-    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod special;
 mod stop;
 mod tokenizer;
 
-pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions};
+pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions, names_variable};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
 pub use reasoning::{ReasoningParser, Written};

@@ -6,7 +6,6 @@
 mod form;
 mod weight;
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
@@ -110,14 +109,7 @@ pub fn run(
     check(options)?;
     let machine = Machine::look();
     let steps = options.forms.len() * options.shapes.len() + 1;
-    let mut step = 0;
-    let mut begin = |what: &str| {
-        step += 1;
-        match observe(what, step - 1, steps) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(BenchError::Cancelled),
-        }
-    };
+    let mut begin = crate::steps(steps, observe);
     begin("Measuring the limits of the machine")?;
     let limits = Limits::measure(options.threads, options.instructions, &machine)?;
     let instructions = device(options)?.instruction_set().to_owned();

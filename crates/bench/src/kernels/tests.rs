@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use super::*;
 
 fn options(forms: &str) -> KernelOptions {

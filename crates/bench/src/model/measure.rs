@@ -1,7 +1,5 @@
 //! The measurement itself.
 
-use std::ops::ControlFlow;
-
 use super::session::{Session, WorkerCommand};
 use super::subject::{ModelFacts, Subject};
 use super::worker::{Sample, Workload};
@@ -68,14 +66,7 @@ pub fn run(
     tests.extend((0..options.contexts.len()).map(Test::Decode));
     let rounds = options.warmup + options.runs;
     let steps = rounds * tests.len() * subjects.len() + 1;
-    let mut step = 0;
-    let mut begin = |what: &str| {
-        step += 1;
-        match observe(what, step - 1, steps) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(BenchError::Cancelled),
-        }
-    };
+    let mut begin = crate::steps(steps, observe);
     begin("Measuring the limits of the machine")?;
     let machine = Machine::look();
     let set = options.engine.instructions.as_deref().and_then(crate::instruction_set);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_engine::{AnswerFormat, Engine, PromptInput, Request};
+use mlxk_text::names_variable;
 use serde_json::{Map, Value};
 
 use crate::args::{AnswerArgs, Bias, Think};
@@ -124,24 +125,4 @@ fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, 
         );
     }
     Ok(variables)
-}
-
-/// Whether the word stands in the template, not as a part of a longer one.
-fn names_variable(template: &str, name: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    template.match_indices(name).any(|(at, _)| {
-        !template[..at].ends_with(is_word) && !template[at + name.len()..].starts_with(is_word)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_whole_words() {
-        assert!(names_variable("{% if thinking %}", "thinking"));
-        assert!(names_variable("{% if enable_thinking is defined %}", "enable_thinking"));
-        assert!(!names_variable("{% if enable_thinking %} <thinking_mode>", "thinking"));
-    }
 }

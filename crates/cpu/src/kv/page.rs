@@ -47,7 +47,7 @@ impl Layout {
             KvFormat::F16 => Page::F16(filled(f16::ZERO, values)?),
             KvFormat::Affine8 | KvFormat::Affine4 => {
                 let scales = self.heads() * self.head(codes::scales_per_vector);
-                let bits = self.bits();
+                let bits = usize::from(self.format.bits());
                 let codes = self.heads() * self.head(|width| codes::bytes_per_vector(bits, width));
                 Page::Codes(filled(0, codes)?, filled(f16::ZERO, scales)?)
             }
@@ -57,11 +57,6 @@ impl Layout {
     /// Heads of all layers.
     fn heads(&self) -> usize {
         self.spec.layers * self.spec.kv_heads
-    }
-
-    /// Bits of a code.
-    fn bits(&self) -> usize {
-        if self.format == KvFormat::Affine4 { 4 } else { 8 }
     }
 
     /// What a head takes in a page, of that which a key or value of some width takes.
@@ -163,7 +158,7 @@ impl Page {
                 values[slot * value.len()..][..value.len()].copy_from_slice(value);
             }
             Self::Codes(data, scales) => {
-                let bits = layout.bits();
+                let bits = usize::from(layout.format.bits());
                 let [keys, values, end] =
                     layout.range(head, |width| codes::bytes_per_vector(bits, width));
                 let (key_codes, value_codes) = data[keys..end].split_at_mut(values - keys);
@@ -186,7 +181,7 @@ impl Page {
                 PageHead::F32 { keys: &data[keys..values], values: &data[values..end] }
             }
             Self::Codes(data, scales) => {
-                let bits = layout.bits();
+                let bits = usize::from(layout.format.bits());
                 let [keys, values, end] =
                     layout.range(head, |width| codes::bytes_per_vector(bits, width));
                 let (key_codes, value_codes) = (&data[keys..values], &data[values..end]);

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 pub use self::clock::Clock;
 pub use self::message::{Content, Message};
 use self::source::Source;
+pub use self::source::names_variable;
 use crate::TextError;
 use crate::special::SpecialTokens;
 

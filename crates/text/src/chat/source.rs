@@ -126,3 +126,24 @@ fn in_json(value: &Value, path: &Path) -> Vec<Source> {
         _ => Vec::new(),
     }
 }
+
+/// Whether the word stands in the text of a template, not as a part of a longer one: what tells which
+/// variables a template knows.
+pub fn names_variable(template: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    template.match_indices(name).any(|(at, _)| {
+        !template[..at].ends_with(is_word) && !template[at + name.len()..].starts_with(is_word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_whole_words() {
+        assert!(names_variable("{% if thinking %}", "thinking"));
+        assert!(names_variable("{% if enable_thinking is defined %}", "enable_thinking"));
+        assert!(!names_variable("{% if enable_thinking %} <thinking_mode>", "thinking"));
+    }
+}
