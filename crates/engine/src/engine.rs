@@ -15,6 +15,7 @@ use mlxk_models::{Model, Progress};
 use mlxk_ops::{Batch, Ops};
 use mlxk_text::{ChatTemplate, TextError, Tokenizer};
 
+use crate::draft_model::DraftModel;
 use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
 use crate::grammar::{Grammar, Grammars};
@@ -105,6 +106,10 @@ impl Engine {
         let text: Result<_, TextError> =
             text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (tokenizer, template) = text?;
+        let draft_model = options
+            .draft_model
+            .as_deref()
+            .map(|path| DraftModel::load(path, options, &tokenizer, shape.vocab_size));
 
         let limits = Limits {
             chunk: options.prefill_chunk,
@@ -112,9 +117,11 @@ impl Engine {
             positions: plan.positions,
             kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
             prompt_lookup: options.prompt_lookup,
+            draft_always: options.draft_always,
         };
         let kv_bytes = Arc::new(AtomicU64::new(0));
-        let scheduler = Scheduler::new(model, ops, limits, Arc::clone(&kv_bytes));
+        let scheduler =
+            Scheduler::new(model, ops, draft_model.transpose()?, limits, Arc::clone(&kv_bytes));
         let closing = Arc::new(AtomicBool::new(false));
         let (commands, receiver) = channel();
         let thread = {

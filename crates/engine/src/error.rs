@@ -46,6 +46,16 @@ pub enum EngineError {
         /// What would do.
         expected: &'static str,
     },
+    /// A draft model that speaks in other tokens.
+    #[error(
+        "The draft model `{}` has another vocabulary than the model; take a smaller one of the same \
+         family",
+        path.display()
+    )]
+    OtherVocabulary {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// A context longer than the model was made for.
     #[error(
         "A context of {requested} tokens is asked for, but the model was made for at most {maximum}"

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod defaults;
+mod draft_model;
 mod engine;
 mod error;
 mod event;
@@ -17,6 +18,7 @@ mod grammar;
 mod lookup;
 mod memory;
 mod options;
+mod pace;
 pub mod perplexity;
 mod plan;
 mod prefix;

@@ -24,9 +24,14 @@ pub struct LoadOptions {
     pub prefill_chunk: usize,
     /// Requests that are computed at once; more wait.
     pub max_sequences: usize,
-    /// Looks up in the text so far what may come next, and computes it along: the same answers, faster
-    /// where they repeat something. See `lookup`.
+    /// Looks up in the text so far what may come next, and computes it along where that pays: the same
+    /// answers, faster where they repeat something. See `lookup`.
     pub prompt_lookup: bool,
+    /// Folder of a smaller model with the same vocabulary, which guesses what comes next: the same
+    /// answers, faster where it guesses well.
+    pub draft_model: Option<PathBuf>,
+    /// Drafts whether it pays or not: to see what that costs, and that it changes nothing.
+    pub draft_always: bool,
     /// Keeps what finished requests computed, for requests that begin alike.
     pub reuse_prefixes: bool,
     /// Bytes that the engine may take; what the system can give where `None`.
@@ -45,7 +50,9 @@ impl LoadOptions {
             context: None,
             prefill_chunk: 256,
             max_sequences: 16,
-            prompt_lookup: false,
+            prompt_lookup: true,
+            draft_model: None,
+            draft_always: false,
             reuse_prefixes: true,
             memory_bytes: None,
         }

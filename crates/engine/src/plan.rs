@@ -4,7 +4,6 @@ use std::fmt;
 
 use mlxk_format::Checkpoint;
 use mlxk_models::Shape;
-use mlxk_ops::KvFormat;
 
 use crate::lookup::MAX_DRAFT;
 use crate::{EngineError, LoadOptions, memory};
@@ -18,7 +17,7 @@ const BASE_BYTES: u64 = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryPlan {
-    /// Bytes of the weights.
+    /// Bytes of the weights, of the draft model's too.
     pub weights_bytes: u64,
     /// Bytes of one position in the KV cache.
     pub kv_bytes_per_position: u64,
@@ -36,7 +35,8 @@ pub struct MemoryPlan {
 pub(crate) struct Needs<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) weights_bytes: u64,
-    pub(crate) kv_format: KvFormat,
+    /// What a position takes in the KV cache.
+    pub(crate) position_bytes: u64,
     /// Most rows of a step, and most of them with logits.
     pub(crate) rows: usize,
     pub(crate) outputs: usize,
@@ -60,10 +60,17 @@ impl MemoryPlan {
         checkpoint: &Checkpoint,
         shape: &Shape,
     ) -> Result<Self, EngineError> {
+        let draft = options.draft_model.as_deref().map(Checkpoint::open).transpose()?;
+        let kv = draft.as_ref().map(mlxk_models::shape).transpose()?.map(|shape| shape.kv);
+        let format = options.kv_format();
         Self::new(&Needs {
             shape,
-            weights_bytes: checkpoint.size_bytes(),
-            kv_format: options.kv_format(),
+            weights_bytes: checkpoint.size_bytes() + draft.map_or(0, |draft| draft.size_bytes()),
+            position_bytes: [Some(shape.kv), kv]
+                .iter()
+                .flatten()
+                .map(|kv| format.position_bytes(kv) as u64)
+                .sum(),
             rows: options.prefill_chunk + options.max_sequences + MAX_DRAFT,
             outputs: options.max_sequences + MAX_DRAFT,
             available_bytes: options.memory_bytes.or_else(memory::available_bytes),
@@ -100,7 +107,7 @@ impl MemoryPlan {
                 return Err(EngineError::ContextTooLong { requested, maximum });
             }
         }
-        let per_position = needs.kv_format.position_bytes(&needs.shape.kv) as u64;
+        let per_position = needs.position_bytes;
         // A device keeps a second, smaller form of the inputs of its products.
         let step = needs.shape.activation_bytes(needs.rows, needs.outputs);
         let activation_bytes = BASE_BYTES + step + step / 2;
@@ -150,7 +157,7 @@ impl fmt::Display for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mlxk_ops::KvSpec;
+    use mlxk_ops::{KvFormat, KvSpec};
 
     const SHAPE: Shape = Shape {
         kv: KvSpec { layers: 10, kv_heads: 5, head_dim: 10, value_dim: 10 },
@@ -163,7 +170,7 @@ mod tests {
         MemoryPlan::new(&Needs {
             shape: &SHAPE,
             weights_bytes: 100_000_000,
-            kv_format: KvFormat::F16,
+            position_bytes: KvFormat::F16.position_bytes(&SHAPE.kv) as u64,
             rows: 10,
             outputs: 1,
             available_bytes: available,

@@ -9,12 +9,15 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
 
 use crate::EngineError;
-use crate::lookup::MAX_DRAFT;
+use crate::draft_model::{DraftModel, Step};
+use crate::lookup::{Draft, MAX_DRAFT};
+use crate::pace::Pace;
 use crate::prefix::PrefixCache;
 use crate::task::Task;
 
@@ -31,6 +34,8 @@ pub(crate) struct Limits {
     pub(crate) kept_positions: usize,
     /// Whether what may come next is looked up and computed along.
     pub(crate) prompt_lookup: bool,
+    /// Whether drafts are computed even where they do not pay.
+    pub(crate) draft_always: bool,
 }
 
 /// The owner of model, device and running requests.
@@ -38,10 +43,15 @@ pub(crate) struct Scheduler {
     pub(crate) model: Box<dyn Model>,
     pub(crate) ops: Box<dyn Ops>,
     pub(crate) limits: Limits,
+    draft_model: Option<DraftModel>,
+    /// Requests so far.
+    submitted: u64,
     waiting: VecDeque<Task>,
     /// In the order of their arrival.
     active: Vec<Task>,
     kept: PrefixCache,
+    /// Of steps without prompts.
+    pace: Pace,
     /// Bytes of the KV cache, for others to read.
     kv_bytes: Arc<AtomicU64>,
 }
@@ -56,20 +66,43 @@ struct Part {
     draws: bool,
     /// Tokens that may come after these, computed along.
     draft: Vec<u32>,
+    /// Whether the draft model guessed them.
+    guessed: bool,
+}
+
+impl Part {
+    /// Whether it is a token of an answer, rather than some of a prompt.
+    fn generates(&self) -> bool {
+        self.draws && self.count == 1
+    }
 }
 
 impl Scheduler {
     pub(crate) fn new(
         model: Box<dyn Model>,
         ops: Box<dyn Ops>,
+        draft_model: Option<DraftModel>,
         limits: Limits,
         kv_bytes: Arc<AtomicU64>,
     ) -> Self {
         let kept = PrefixCache::new(limits.kept_positions);
-        Self { model, ops, limits, waiting: VecDeque::new(), active: Vec::new(), kept, kv_bytes }
+        Self {
+            model,
+            ops,
+            limits,
+            draft_model,
+            submitted: 0,
+            waiting: VecDeque::new(),
+            active: Vec::new(),
+            kept,
+            pace: Pace::default(),
+            kv_bytes,
+        }
     }
 
-    pub(crate) fn submit(&mut self, task: Task) {
+    pub(crate) fn submit(&mut self, mut task: Task) {
+        self.submitted += 1;
+        task.set_number(self.submitted);
         self.waiting.push_back(task);
     }
 
@@ -81,8 +114,11 @@ impl Scheduler {
     pub(crate) fn step(&mut self) {
         self.remove_ended();
         self.admit();
-        let parts = self.plan();
-        let result = catch_unwind(AssertUnwindSafe(|| self.compute(&parts)));
+        let mut parts = self.plan();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.draft(&mut parts)?;
+            self.compute(&parts)
+        }));
         let reason = match result {
             Ok(Ok(())) => return self.remove_ended(),
             Ok(Err(error)) => Failure::Refused(error.to_string()),
@@ -92,6 +128,9 @@ impl Scheduler {
             self.active[part.task].fail(reason.error());
         }
         // Whatever the step left behind is not to be built upon.
+        if matches!(reason, Failure::Panicked(_)) {
+            self.draft_model = None;
+        }
         let kept = self.kept.drain();
         let failed = self.active.extract_if(.., |task| task.has_failed());
         let mut failed: Vec<Task> = failed.collect();
@@ -177,28 +216,58 @@ impl Scheduler {
             let count = if pending == 1 { 1 } else { pending.min(room) };
             room -= if pending == 1 { 0 } else { count };
             if count > 0 {
-                parts.push(Part { task, count, draws: count == pending, draft: Vec::new() });
+                let draws = count == pending;
+                parts.push(Part { task, count, draws, draft: Vec::new(), guessed: false });
             }
-        }
-        if self.limits.prompt_lookup {
-            self.draft(&mut parts);
         }
         parts
     }
 
-    /// Adds drafts to the parts that generate, as many as make a step of few rows no slower.
-    fn draft(&mut self, parts: &mut [Part]) {
-        let rows: usize = parts.iter().map(|part| part.count).sum();
+    /// Adds drafts to the parts that generate, as far as they pay.
+    fn draft(&mut self, parts: &mut [Part]) -> Result<(), EngineError> {
+        if !parts.iter().all(Part::generates) {
+            return Ok(());
+        }
+        if let Some(model) = &mut self.draft_model {
+            model.keep(|number| self.active.iter().any(|task| task.number() == number));
+        }
         let positions = self.active_positions() + self.kept.positions();
-        let mut room = MAX_DRAFT.saturating_sub(rows.saturating_sub(1));
-        for part in parts.iter_mut().filter(|part| part.draws && part.count == 1) {
-            // A draft may begin a page of its own.
-            if positions + PAGE_POSITIONS > self.limits.positions {
+        // A draft may begin a page of its own.
+        let mut pages = self.limits.positions.saturating_sub(positions) / PAGE_POSITIONS;
+        let (mut rows, mut tokens, mut left) = (parts.len(), parts.len() as f64, MAX_DRAFT);
+        let always = self.limits.draft_always;
+        let worthwhile = |rows, tokens, draft: &Draft| match always {
+            true => draft.ids.len(),
+            false => self.pace.worthwhile(rows, tokens, &draft.odds),
+        };
+        for part in parts.iter_mut() {
+            if pages == 0 || left == 0 {
                 break;
             }
-            part.draft = self.active[part.task].draft(room);
-            room -= part.draft.len();
+            let task = &mut self.active[part.task];
+            let most = task.room().min(left);
+            let mut draft = Draft::default();
+            let mut length = 0;
+            if self.limits.prompt_lookup {
+                draft = task.look_up(most);
+                length = worthwhile(rows, tokens, &draft);
+            }
+            if let Some(model) = self.draft_model.as_mut().filter(|_| length == 0) {
+                let step = Step { pace: &self.pace, rows, tokens, always };
+                draft = model.draft(task.number(), task.ids(), most, step)?;
+                length = worthwhile(rows, tokens, &draft);
+                part.guessed = true;
+            }
+            if length > 0 {
+                pages -= 1;
+                left -= length;
+                rows += length;
+                tokens += draft.odds[..length].iter().sum::<f64>();
+                part.draft = draft.ids;
+                part.draft.truncate(length);
+            }
         }
+        Ok(())
     }
 
     /// Computes the parts and draws their tokens.
@@ -206,6 +275,7 @@ impl Scheduler {
         if parts.is_empty() {
             return Ok(());
         }
+        let started = Instant::now();
         let mut batch = Batch::default();
         for part in parts {
             let task = &self.active[part.task];
@@ -225,13 +295,20 @@ impl Scheduler {
                 continue;
             }
             let logits: Vec<&[f32]> = rows.by_ref().take(1 + part.draft.len()).collect();
-            task.accept_all(&logits, &part.draft);
+            let accepted = task.accept_all(&logits, &part.draft);
+            if let Some(model) = self.draft_model.as_mut().filter(|_| part.guessed) {
+                model.learn(part.draft.len(), accepted);
+            }
         }
         for part in parts.iter().filter(|part| !part.draft.is_empty()) {
             let task = &self.active[part.task];
             if let Some(sequence) = task.sequence() {
                 self.ops.kv_truncate(sequence, task.computed());
             }
+        }
+        if parts.iter().all(Part::generates) {
+            let rows = parts.iter().map(|part| 1 + part.draft.len()).sum();
+            self.pace.learn(rows, started.elapsed().as_secs_f64());
         }
         Ok(())
     }

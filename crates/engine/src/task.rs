@@ -10,7 +10,7 @@ use mlxk_text::{Detokenizer, ReasoningParser, StopStrings, Tokenizer, Written};
 
 use crate::event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
 use crate::grammar::Grammar;
-use crate::lookup::Lookup;
+use crate::lookup::{Draft, Lookup};
 use crate::sampler::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
 use crate::{EngineError, SamplingParameters};
 
@@ -43,6 +43,8 @@ pub(crate) struct Order {
 /// A running request. Once it has ended it only waits to be removed.
 pub(crate) struct Task {
     order: Order,
+    /// Tells it from all others.
+    number: u64,
     /// `[prompt + answer]` token ids.
     ids: Vec<u32>,
     /// Positions in the KV cache.
@@ -67,10 +69,11 @@ impl Task {
     pub(crate) fn new(order: Order) -> Self {
         Self {
             ids: order.prompt.clone(),
+            number: 0,
             computed: 0,
             sequence: None,
             cached_tokens: 0,
-            lookup: Lookup::new(),
+            lookup: Lookup::default(),
             drafted_tokens: 0,
             accepted_tokens: 0,
             adjuster: Adjuster::default(),
@@ -83,6 +86,14 @@ impl Task {
             failed: false,
             order,
         }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn set_number(&mut self, number: u64) {
+        self.number = number;
     }
 
     pub(crate) fn ids(&self) -> &[u32] {
@@ -143,16 +154,20 @@ impl Task {
         }
     }
 
-    /// What may come after the pending token, at most `most` tokens.
-    pub(crate) fn draft(&mut self, most: usize) -> Vec<u32> {
-        // The last token of an answer needs no logits after it.
-        let left = self.order.limit.0.saturating_sub(self.ids.len() + 1);
-        self.lookup.draft(&self.ids, most.min(left))
+    /// Tokens that may come after the pending one and whose logits are of use: the last of an answer
+    /// needs none after it.
+    pub(crate) fn room(&self) -> usize {
+        self.order.limit.0.saturating_sub(self.ids.len() + 1)
+    }
+
+    /// What may come after the pending token, looked up: at most `most` tokens.
+    pub(crate) fn look_up(&mut self, most: usize) -> Draft {
+        self.lookup.draft(&self.ids, most)
     }
 
     /// Draws the next tokens: one from the first row of logits, and one more from each row behind it
-    /// as long as `draft` has what was drawn.
-    pub(crate) fn accept_all(&mut self, rows: &[&[f32]], draft: &[u32]) {
+    /// as long as `draft` has what was drawn. Returns how many of those were.
+    pub(crate) fn accept_all(&mut self, rows: &[&[f32]], draft: &[u32]) -> usize {
         let mut accepted = 0;
         for (row, logits) in rows.iter().enumerate() {
             self.accept(logits);
@@ -163,11 +178,9 @@ impl Task {
             self.computed += 1;
             accepted += 1;
         }
-        if !draft.is_empty() {
-            self.lookup.learn(draft.len(), accepted);
-            self.drafted_tokens += draft.len();
-            self.accepted_tokens += accepted;
-        }
+        self.drafted_tokens += draft.len();
+        self.accepted_tokens += accepted;
+        accepted
     }
 
     /// Draws the next token from its logits, and ends the request where that is the last.

@@ -50,6 +50,7 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
                 prefill_chunk,
                 max_sequences,
                 prompt_lookup,
+                draft_always: true,
                 reuse_prefixes: true,
                 ..alone.clone()
             };
@@ -70,8 +71,15 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
 #[test]
 fn drafts_change_no_answer() {
     let folder = checkpoint(Kind::Qwen2, Stored::Bits(4));
-    let plain = load(&without_reuse(&folder));
-    let drafting = load(&LoadOptions { prompt_lookup: true, ..without_reuse(&folder) });
+    let draft_model = Some(folder.path().to_owned());
+    let always = LoadOptions { draft_always: true, ..without_reuse(&folder) };
+    drafting(&LoadOptions { prompt_lookup: true, ..always.clone() });
+    drafting(&LoadOptions { draft_model, ..always });
+}
+
+fn drafting(options: &LoadOptions) {
+    let plain = load(&LoadOptions { prompt_lookup: false, draft_model: None, ..options.clone() });
+    let drafting = load(options);
     let (mut drafted, mut accepted) = (0, 0);
     for temperature in [0.0, 0.3] {
         for (case, tokens) in [(0, 200), (1, 57), (2, 1), (3, 2)] {

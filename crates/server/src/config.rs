@@ -1,5 +1,6 @@
 //! How a server is set up; the caller reads flags and environment.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mlxk_engine::LoadOptions;
@@ -42,6 +43,8 @@ pub struct ServerConfig {
     pub kv_format: Option<mlxk_engine::KvFormat>,
     /// Look up in the text so far what may come next.
     pub prompt_lookup: bool,
+    /// Folder of the draft model of the server's own model.
+    pub draft_model: Option<PathBuf>,
     /// Most tokens of an answer where a request does not say; the context's end where `None`.
     pub max_tokens: Option<usize>,
     /// What every request has to carry, where it is set.
@@ -140,7 +143,8 @@ impl ServerConfig {
             threads: None,
             exact: false,
             kv_format: None,
-            prompt_lookup: false,
+            prompt_lookup: true,
+            draft_model: None,
             max_tokens: None,
             api_key: None,
             cors_origins: Vec::new(),

@@ -197,7 +197,7 @@ fn result(
             facts.read_bytes_per_token.map(|weights| weights + per_position * middle);
         // With drafts, what is read for a token serves several.
         let share_of_read = read_bytes_per_token
-            .filter(|_| !options.engine.prompt_lookup)
+            .filter(|_| !options.engine.drafts())
             .map(|bytes| limits.share_of_read(bytes as f64 * tokens_per_second.median));
         decode.push(DecodeResult {
             context,

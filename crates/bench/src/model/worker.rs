@@ -25,6 +25,15 @@ pub struct EngineSettings {
     pub instructions: Option<String>,
     /// As [`LoadOptions::prompt_lookup`].
     pub prompt_lookup: bool,
+    /// As [`LoadOptions::draft_model`].
+    pub draft_model: Option<PathBuf>,
+}
+
+impl EngineSettings {
+    /// Whether several tokens may be computed at once.
+    pub(crate) fn drafts(&self) -> bool {
+        self.prompt_lookup || self.draft_model.is_some()
+    }
 }
 
 /// What the worker is told.
@@ -151,6 +160,7 @@ fn load(
         kv_format: settings.kv_bits.and_then(KvFormat::of_bits),
         instructions: settings.instructions.as_deref().and_then(crate::instruction_set),
         prompt_lookup: settings.prompt_lookup,
+        draft_model: settings.draft_model.clone(),
         context: Some(positions.min(most)),
         ..LoadOptions::new(folder)
     };
@@ -202,7 +212,7 @@ mod tests {
     fn orders_that_cannot_be_followed_are_answered() {
         let orders = "nonsense\n{\"run\":{\"prompt_tokens\":1,\"salt\":0,\"max_tokens\":1}}\n\
             {\"load\":{\"folder\":\"/no/such/folder\",\"settings\":{\"exact\":false,\
-            \"prompt_lookup\":false},\"positions\":9}}\n";
+            \"prompt_lookup\":false,\"draft_model\":null},\"positions\":9}}\n";
         let mut replies = Vec::new();
         serve(orders.as_bytes(), &mut replies, &|| None).unwrap();
         let text = String::from_utf8(replies).unwrap();

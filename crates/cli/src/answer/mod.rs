@@ -5,7 +5,7 @@ mod request;
 mod screen;
 mod take;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mlxk_engine::{Engine, LoadOptions};
 
@@ -13,9 +13,18 @@ pub(crate) use request::{check, format, request};
 pub(crate) use screen::{Screen, Show};
 pub(crate) use take::{Answer, Taken, take};
 
-use crate::Context;
 use crate::args::EngineArgs;
 use crate::commands::load;
+use crate::{Context, local};
+
+/// The folder of the draft model that is asked for.
+pub(crate) fn draft_model(
+    name: Option<&str>,
+    pull: bool,
+    context: &Context,
+) -> anyhow::Result<Option<PathBuf>> {
+    name.map(|name| Ok(local::find(name, pull, context)?.path)).transpose()
+}
 
 /// Loads the model in a folder.
 pub(crate) fn load(args: &EngineArgs, path: &Path, context: &Context) -> anyhow::Result<Engine> {
@@ -23,7 +32,8 @@ pub(crate) fn load(args: &EngineArgs, path: &Path, context: &Context) -> anyhow:
     options.threads = args.threads;
     options.exact = args.exact;
     options.kv_format = args.kv_bits;
-    options.prompt_lookup = args.prompt_lookup;
+    options.prompt_lookup = !args.no_prompt_lookup;
     options.context = args.ctx;
+    options.draft_model = draft_model(args.draft_model.as_deref(), !args.no_pull, context)?;
     load::engine(&options, "Loading", context)
 }

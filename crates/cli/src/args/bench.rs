@@ -179,6 +179,10 @@ pub(crate) struct ModelArgs {
     #[arg(long, help_heading = "Engine")]
     pub prompt_lookup: bool,
 
+    /// A smaller model with the same vocabulary that guesses what comes next
+    #[arg(long, value_name = "MODEL", help_heading = "Engine")]
+    pub draft_model: Option<String>,
+
     /// Fail where a model would have to be fetched or imported first
     #[arg(long, help_heading = "Engine")]
     pub no_pull: bool,

@@ -1,7 +1,10 @@
 //! How a model is loaded.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use mlxk_engine::KvFormat;
+
+use crate::complete;
 
 #[derive(Args, Clone)]
 pub(crate) struct EngineArgs {
@@ -22,10 +25,15 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "N", help_heading = "Engine")]
     pub ctx: Option<usize>,
 
-    /// Look up in the text so far what may come next and compute it along: the same answer, faster
+    /// Do not look up in the text so far what may come next. Looking it up gives the same answer, faster
     /// where it repeats something, as edited code does
     #[arg(long, help_heading = "Engine")]
-    pub prompt_lookup: bool,
+    pub no_prompt_lookup: bool,
+
+    /// A smaller model with the same vocabulary that guesses what comes next: the same answer, faster
+    /// where it guesses well
+    #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(complete::models), help_heading = "Engine")]
+    pub draft_model: Option<String>,
 
     /// Fail where a model would have to be fetched or imported first
     #[arg(long, help_heading = "Engine")]

@@ -81,9 +81,14 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "BITS", value_parser = super::engine::kv_format, help_heading = "Engine")]
     pub kv_bits: Option<KvFormat>,
 
-    /// Look up in the text so far what may come next and compute it along
+    /// Do not look up in the text so far what may come next. Looking it up gives the same answers,
+    /// faster where they repeat something
     #[arg(long, help_heading = "Engine")]
-    pub prompt_lookup: bool,
+    pub no_prompt_lookup: bool,
+
+    /// A smaller model with the vocabulary of --model that guesses what comes next
+    #[arg(long, value_name = "MODEL", requires = "model", help_heading = "Engine")]
+    pub draft_model: Option<String>,
 
     /// Fail where --model would have to be fetched or imported first
     #[arg(long, help_heading = "Engine")]

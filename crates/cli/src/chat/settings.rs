@@ -17,7 +17,8 @@ struct Set {
 }
 
 /// Settings that hold once a model is loaded.
-const FIXED: [&str; 6] = ["ctx", "threads", "exact", "kv-bits", "prompt-lookup", "no-pull"];
+const FIXED: [&str; 7] =
+    ["ctx", "threads", "exact", "kv-bits", "no-prompt-lookup", "draft-model", "no-pull"];
 
 /// Names that `/set` completes.
 pub(super) const NAMES: [&str; 19] = [

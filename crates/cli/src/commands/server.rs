@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::args::{LogLevel, ServerArgs, size};
 use crate::exit::{ExitStatus, UsageError};
-use crate::{Context, interrupt, local};
+use crate::{Context, answer, interrupt, local};
 
 /// How often the signals are looked at.
 const WATCH: Duration = Duration::from_millis(50);
@@ -85,7 +85,8 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.judge = crate::look::judge;
     config.exact = args.exact;
     config.kv_format = args.kv_bits;
-    config.prompt_lookup = args.prompt_lookup;
+    config.prompt_lookup = !args.no_prompt_lookup;
+    config.draft_model = answer::draft_model(args.draft_model.as_deref(), !args.no_pull, context)?;
     if let Some(count) = args.max_models.or_else(|| file.count("server.max_models")) {
         config.max_models = count;
     }

@@ -50,9 +50,8 @@ impl Models {
             ms = started.elapsed().as_millis() as u64,
             "loaded"
         );
-        let is_own = config.model.as_ref().is_some_and(|own| own.resolved.path == model.path);
         // The server's own model stays, as long as no other needs its place.
-        let usual = if is_own { KeepAlive::Forever } else { config.keep_alive };
+        let usual = if self.is_own(&model) { KeepAlive::Forever } else { config.keep_alive };
         self.lock().push(Loaded {
             path: model.path.clone(),
             name: model.base.clone().unwrap_or_else(|| model.name.clone()),
@@ -69,6 +68,11 @@ impl Models {
         self.lease(&model, None).ok_or_else(ApiError::panicked)
     }
 
+    /// Whether it is the one that the server was started with.
+    fn is_own(&self, model: &Resolved) -> bool {
+        self.0.config.model.as_ref().is_some_and(|own| own.resolved.path == model.path)
+    }
+
     fn options(&self, model: &Resolved) -> LoadOptions {
         let config = &self.0.config;
         LoadOptions {
@@ -76,6 +80,7 @@ impl Models {
             exact: config.exact,
             kv_format: config.kv_format,
             prompt_lookup: config.prompt_lookup,
+            draft_model: config.draft_model.clone().filter(|_| self.is_own(model)),
             context: config.context,
             max_sequences: config.parallel,
             ..LoadOptions::new(&model.path)

@@ -22,8 +22,8 @@ const BESIDE: Beside = Beside {
     tolerated: &["username", "password"],
     refused: &[
         ("adapters", "models run with their own weights"),
-        ("draft_files", "drafts come from the text so far: `mlxk server --prompt-lookup`"),
-        ("draft_quantize", "drafts come from the text so far: `mlxk server --prompt-lookup`"),
+        ("draft_files", "drafts come from the text so far, or from `mlxk server --draft-model`"),
+        ("draft_quantize", "drafts come from the text so far, or from `mlxk server --draft-model`"),
         ("quantize", "`mlxk convert` quantizes a model"),
         ("quantization", "`mlxk convert` quantizes a model"),
         ("path", "send the Modelfile itself as `modelfile`, or its parts as fields"),

@@ -31,7 +31,7 @@ pub(super) const BESIDE: Beside = Beside {
         ("function_call", "models call no functions here"),
         ("modalities", "models read and write text only"),
         ("audio", "models read and write text only"),
-        ("prediction", "`mlxk server --prompt-lookup` does this for all answers"),
+        ("prediction", "the text so far is looked up for all answers"),
         ("web_search_options", "the server looks nothing up"),
         ("verbosity", "write what you want into the prompt"),
         ("best_of", "ask for `n` answers and choose"),

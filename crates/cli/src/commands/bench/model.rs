@@ -11,7 +11,7 @@ use super::synthetic;
 use crate::args::ModelArgs;
 use crate::exit::{ExitStatus, Interrupted};
 use crate::printer::Unit;
-use crate::{Context, interrupt, local, memory};
+use crate::{Context, answer, interrupt, local, memory};
 
 /// Finds or makes the models, measures and prints.
 pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -40,6 +40,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
             kv_bits: args.kv_bits.map(KvFormat::bits),
             instructions: args.instructions.map(|name| name.word().to_owned()),
             prompt_lookup: args.prompt_lookup,
+            draft_model: answer::draft_model(args.draft_model.as_deref(), !args.no_pull, context)?,
         },
     };
     let worker = WorkerCommand {
