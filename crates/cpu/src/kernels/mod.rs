@@ -9,6 +9,8 @@ mod activation;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,8 @@ use mlxk_format::QuantTensor;
 use mlxk_ops::Activation;
 
 use crate::kv::PageHead;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::sdot;
 pub(crate) use scalar::Scalar;
 pub(crate) use weight::{Affine, supported};
 
@@ -78,12 +82,24 @@ pub(crate) struct QuantRow<'a> {
     pub sum: &'a [f32],
 }
 
+/// A cache line's worth of bytes, aligned as such: one vector register, two or four.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as registers")]
+pub(crate) struct Line([u8; 64]);
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+impl Line {
+    const ZERO: Self = Self([0; 64]);
+}
+
 /// Scratch memory of one thread; grows to what its largest call needed.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Unpacked weights of a tile.
-    #[cfg(target_arch = "x86_64")]
-    pub vectors: Vec<avx2::Line>,
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub vectors: Vec<Line>,
     /// Dequantized weight rows, scales of a tile, keys and values of a page.
     pub floats: Vec<f32>,
     /// Results of a tile: `[rows.len()][TILE_ROWS]`.
@@ -219,6 +235,32 @@ pub enum InstructionSet {
     Avx2,
     /// AVX-512 F, BW, VL and VNNI, of x86-64.
     Avx512Vnni,
+    /// What every 64-bit ARM processor has.
+    Neon,
+    /// NEON with dot products of bytes, of 64-bit ARM.
+    NeonDotprod,
+}
+
+impl InstructionSet {
+    /// All of them, of one architecture the better behind the worse.
+    pub const ALL: [Self; 5] =
+        [Self::Portable, Self::Avx2, Self::Avx512Vnni, Self::Neon, Self::NeonDotprod];
+
+    /// As it is typed.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512Vnni => "avx512",
+            Self::Neon => "neon",
+            Self::NeonDotprod => "neon-dotprod",
+        }
+    }
+
+    /// The set of this [`InstructionSet::word`].
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|set| set.word() == word)
+    }
 }
 
 /// The kernels of an instruction set; `None` where this processor does not have it.
@@ -229,21 +271,22 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
         InstructionSet::Avx2 => Some(Box::new(avx2::Avx2::detect()?)),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512Vnni => Some(Box::new(avx512::Avx512::detect()?)),
-        #[cfg(not(target_arch = "x86_64"))]
-        InstructionSet::Avx2 | InstructionSet::Avx512Vnni => None,
+        #[cfg(target_arch = "aarch64")]
+        InstructionSet::Neon => Some(Box::new(neon::widening()?)),
+        #[cfg(target_arch = "aarch64")]
+        InstructionSet::NeonDotprod => Some(Box::new(neon::dotprod()?)),
+        // Those of other architectures.
+        _ => None,
     }
 }
-
-/// The sets, the best first.
-const BEST_FIRST: [InstructionSet; 2] = [InstructionSet::Avx512Vnni, InstructionSet::Avx2];
 
 /// The best set that this processor runs.
 pub(crate) fn best() -> InstructionSet {
     let runs = |&set: &InstructionSet| of(set).is_some();
-    BEST_FIRST.into_iter().find(runs).unwrap_or(InstructionSet::Portable)
+    InstructionSet::ALL.into_iter().rfind(runs).unwrap_or(InstructionSet::Portable)
 }
 
 /// The best implementation that this processor runs.
 pub(crate) fn detect() -> Box<dyn Kernels> {
-    BEST_FIRST.into_iter().find_map(of).unwrap_or_else(|| Box::new(Scalar))
+    InstructionSet::ALL.into_iter().rev().find_map(of).unwrap_or_else(|| Box::new(Scalar))
 }

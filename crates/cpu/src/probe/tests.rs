@@ -1,10 +1,7 @@
 use super::*;
 
-const SETS: [InstructionSet; 3] =
-    [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512Vnni];
-
 fn sets() -> impl Iterator<Item = InstructionSet> {
-    SETS.into_iter().filter(|&set| kernels::of(set).is_some())
+    InstructionSet::ALL.into_iter().filter(|&set| kernels::of(set).is_some())
 }
 
 #[test]
