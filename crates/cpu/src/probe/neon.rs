@@ -6,9 +6,9 @@
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
 
 use std::arch::aarch64::{
-    float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint64x2_t, vaddq_f32, vdupq_n_f32, vdupq_n_s8,
-    vdupq_n_s16, vdupq_n_s32, vdupq_n_u64, veorq_s16, veorq_s32, veorq_u64, vfmaq_f32, vget_low_s8,
-    vgetq_lane_u64, vld1q_u8, vmlal_high_s8, vmlal_s8, vreinterpretq_u64_f32,
+    float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint64x2_t, vaddq_f32, vaddq_s16, vaddq_s32,
+    vdupq_n_f32, vdupq_n_s8, vdupq_n_s16, vdupq_n_s32, vdupq_n_u64, veorq_u64, vfmaq_f32,
+    vget_low_s8, vgetq_lane_u64, vld1q_u8, vmlal_high_s8, vmlal_s8, vreinterpretq_u64_f32,
     vreinterpretq_u64_s16, vreinterpretq_u64_s32, vreinterpretq_u64_u8,
 };
 
@@ -84,7 +84,7 @@ fn integer_widening(rounds: u64) -> u64 {
             *chain = vmlal_high_s8(*chain, weights, x);
         }
     }
-    let all = chains.into_iter().fold(vdupq_n_s16(0), |a, b| veorq_s16(a, b));
+    let all = chains.into_iter().fold(vdupq_n_s16(0), |a, b| vaddq_s16(a, b));
     digest(&words(vreinterpretq_u64_s16(all)))
 }
 
@@ -101,7 +101,7 @@ unsafe fn integer_dotprod(rounds: u64) -> u64 {
             *chain = unsafe { sdot(*chain, weights, x) };
         }
     }
-    let all = chains.into_iter().fold(vdupq_n_s32(0), |a, b| veorq_s32(a, b));
+    let all = chains.into_iter().fold(vdupq_n_s32(0), |a, b| vaddq_s32(a, b));
     digest(&words(vreinterpretq_u64_s32(all)))
 }
 

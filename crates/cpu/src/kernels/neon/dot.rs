@@ -200,8 +200,5 @@ unsafe fn part_sums<M: Multiply, const BITS: usize, const FP4: bool, const BLOCK
 #[inline]
 #[target_feature(enable = "neon")]
 fn gather([a, b, c, d, e, f, g, h]: [int32x4_t; DOT_ROWS]) -> [int32x4_t; 2] {
-    [
-        vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)),
-        vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h)),
-    ]
+    [vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h))]
 }

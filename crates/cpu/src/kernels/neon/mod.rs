@@ -38,8 +38,7 @@ pub(crate) fn widening() -> Option<Neon<Widening>> {
 
 /// The kernels with dot products.
 pub(crate) fn dotprod() -> Option<Neon<Dotprod>> {
-    let supported =
-        is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
+    let supported = is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
     supported.then_some(Neon(PhantomData))
 }
 

@@ -238,8 +238,7 @@ unsafe fn kernel<M: Multiply, const T: usize>(
             for (t, dots) in dots.iter().enumerate() {
                 let at = rows[t] * x_blocks + first / x.block;
                 let (x_scale, x_sum) = (*x.scale.as_ptr().add(at), *x.sum.as_ptr().add(at));
-                let offset =
-                    if tile.signed { sum(x_rows[t].add(first), x.block) << 7 } else { 0 };
+                let offset = if tile.signed { sum(x_rows[t].add(first), x.block) << 7 } else { 0 };
                 let out = out.as_mut_ptr().add(t * TILE_ROWS);
                 for (part, &dots) in dots.iter().enumerate() {
                     let at = scales.add(part * ROWS);

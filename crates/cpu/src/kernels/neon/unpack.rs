@@ -116,9 +116,8 @@ pub(super) unsafe fn codes<const BITS: usize, const FP4: bool, const BLOCKS: usi
         if BITS == 4 {
             let (even, odd) = nibbles(vld1q_u8(from));
             let (more_even, more_odd) = nibbles(vld1q_u8(from.add(16)));
-            let codes = [even, odd, more_even, more_odd].map(|nibbles| {
-                vreinterpretq_s8_u8(if FP4 { fp4_codes(nibbles) } else { nibbles })
-            });
+            let codes = [even, odd, more_even, more_odd]
+                .map(|nibbles| vreinterpretq_s8_u8(if FP4 { fp4_codes(nibbles) } else { nibbles }));
             return if BLOCKS == 4 { eights(codes) } else { codes };
         }
         let ([a, b], [c, d]) = (chunk::<BITS>(from), chunk::<BITS>(from.add(4 * BITS)));
