@@ -21,12 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut options = LoadOptions::new(folder);
     options.threads = arguments.get(1).map(|threads| threads.parse()).transpose()?;
-    options.instructions = arguments.get(3).and_then(|name| match name.as_str() {
-        "avx2" => Some(InstructionSet::Avx2),
-        "avx512" => Some(InstructionSet::Avx512Vnni),
-        "portable" => Some(InstructionSet::Portable),
-        _ => None,
-    });
+    options.instructions = arguments.get(3).and_then(|word| InstructionSet::of_word(word));
     options.context = Some(2048);
     options.reuse_prefixes = false;
     let runs = arguments.get(2).map_or(Ok(3), |runs| runs.parse())?;

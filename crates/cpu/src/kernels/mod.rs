@@ -156,9 +156,6 @@ impl Queries {
 
 /// What an instruction set implements. All slices have the lengths that the operands imply.
 pub(crate) trait Kernels: Send + Sync {
-    /// Name of the instruction set.
-    fn name(&self) -> &'static str;
-
     /// Quantizes one row; `q` is padded with zeros to a multiple of [`SPAN`].
     fn quantize_row(
         &self,
@@ -241,28 +238,6 @@ pub enum InstructionSet {
     NeonDotprod,
 }
 
-impl InstructionSet {
-    /// All of them, of one architecture the better behind the worse.
-    pub const ALL: [Self; 5] =
-        [Self::Portable, Self::Avx2, Self::Avx512Vnni, Self::Neon, Self::NeonDotprod];
-
-    /// As it is typed.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::Avx2 => "avx2",
-            Self::Avx512Vnni => "avx512",
-            Self::Neon => "neon",
-            Self::NeonDotprod => "neon-dotprod",
-        }
-    }
-
-    /// The set of this [`InstructionSet::word`].
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|set| set.word() == word)
-    }
-}
-
 /// The kernels of an instruction set; `None` where this processor does not have it.
 pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
     match set {
@@ -280,13 +255,46 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
     }
 }
 
-/// The best set that this processor runs.
-pub(crate) fn best() -> InstructionSet {
-    let runs = |&set: &InstructionSet| of(set).is_some();
-    InstructionSet::ALL.into_iter().rfind(runs).unwrap_or(InstructionSet::Portable)
-}
+impl InstructionSet {
+    /// All of them, the best of an architecture first, the portable one last.
+    pub const ALL: [Self; 5] =
+        [Self::Avx512Vnni, Self::Avx2, Self::NeonDotprod, Self::Neon, Self::Portable];
 
-/// The best implementation that this processor runs.
-pub(crate) fn detect() -> Box<dyn Kernels> {
-    InstructionSet::ALL.into_iter().rev().find_map(of).unwrap_or_else(|| Box::new(Scalar))
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2",
+            Self::Avx512Vnni => "AVX-512 VNNI",
+            Self::Neon => "NEON",
+            Self::NeonDotprod => "NEON dotprod",
+        }
+    }
+
+    /// Its name for flags.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512Vnni => "avx512",
+            Self::Neon => "neon",
+            Self::NeonDotprod => "neon-dotprod",
+        }
+    }
+
+    /// The set of this [`InstructionSet::word`].
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|set| set.word() == word)
+    }
+
+    /// The sets that this processor runs, the best first; the portable one, which is always among
+    /// them, last.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|&set| of(set).is_some())
+    }
+
+    /// The best set that this processor runs.
+    pub fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Portable)
+    }
 }

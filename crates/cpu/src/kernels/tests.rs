@@ -70,7 +70,7 @@ fn tensor(mode: Option<Mode>, rows: usize, cols: usize, dtype: Dtype) -> QuantTe
 
 /// What this processor runs.
 fn available() -> Vec<Box<dyn Kernels>> {
-    InstructionSet::ALL.into_iter().filter_map(of).collect()
+    InstructionSet::available().filter_map(of).collect()
 }
 
 fn quantized(kernels: &dyn Kernels, w: &Affine<'_>, x: &[f32]) -> QuantRows {

@@ -63,16 +63,17 @@ unsafe fn rows8<M: Multiply, const BITS: usize, const FP4: bool, const BLOCKS: u
     let index: [usize; DOT_ROWS] = std::array::from_fn(|i| (row + i).min(w.rows - 1));
     let rows: Rows = index.map(|row| w.packed[row * w.row_bytes()..].as_ptr());
     let groups = w.groups();
-    let of_group = w.group_size / w.block();
+    // A group has one or two blocks.
+    let shift = (w.group_size / w.block()).ilog2();
     let mut acc = [vdupq_n_f32(0.0); 2];
     // Four groups are whole spans, so only the last span of a row may be a part of one.
     for first in (0..groups).step_by(GROUPS) {
         let start = chunk_start(first, groups);
-        let end = (first + GROUPS).min(groups) * of_group;
+        let end = (first + GROUPS).min(groups) << shift;
         // SAFETY: the chunk lies inside the rows, and so do its spans.
         unsafe {
             let (scales, biases) = turn(&w.scales, &index, groups, start);
-            for block in (first * of_group..end).step_by(BLOCKS) {
+            for block in (first << shift..end).step_by(BLOCKS) {
                 let (span, count) = (block / BLOCKS, BLOCKS.min(end - block));
                 let sums = if count == BLOCKS {
                     span_sums::<M, BITS, FP4, BLOCKS>(&rows, span, x.q.as_ptr())
@@ -81,7 +82,7 @@ unsafe fn rows8<M: Multiply, const BITS: usize, const FP4: bool, const BLOCKS: u
                     part_sums::<M, BITS, FP4, BLOCKS>(&rows, span, bytes, x.q.as_ptr())
                 };
                 for (block, &sum) in (block..).zip(&sums[..count]) {
-                    let group = block / of_group - start;
+                    let group = (block >> shift) - start;
                     acc = scaled(acc, sum, &scales, &biases, group, x, block);
                 }
             }
@@ -131,17 +132,20 @@ unsafe fn span_sums<M: Multiply, const BITS: usize, const FP4: bool, const BLOCK
                 partial[i] = sum;
             }
         }
-        let sums = partial.map(|rows| gather(rows));
-        if BITS < 8 {
-            return sums;
+        let mut sums = [[vdupq_n_s32(0); 2]; BLOCKS];
+        for (sums, partial) in sums.iter_mut().zip(partial) {
+            *sums = gather(partial);
         }
-        // Signed codes lack 128.
-        let ones = [vdupq_n_s8(1); 4];
-        let mut offsets = block_sums::<M, BITS, BLOCKS>(ones, x).into_iter();
-        sums.map(|rows| {
-            let offset = offsets.next().map_or(0, |sums| vaddvq_s32(sums)) << 7;
-            rows.map(|sums| vaddq_s32(sums, vdupq_n_s32(offset)))
-        })
+        if BITS == 8 {
+            // Signed codes lack 128.
+            let ones = [vdupq_n_s8(1); 4];
+            let totals = block_sums::<M, BITS, BLOCKS>(ones, x);
+            for (sums, total) in sums.iter_mut().zip(totals) {
+                let offset = vdupq_n_s32(vaddvq_s32(total) << 7);
+                *sums = [vaddq_s32(sums[0], offset), vaddq_s32(sums[1], offset)];
+            }
+        }
+        sums
     }
 }
 

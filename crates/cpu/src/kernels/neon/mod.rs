@@ -45,10 +45,6 @@ pub(crate) fn dotprod() -> Option<Neon<Dotprod>> {
 // SAFETY of every call below: `self` proves the instructions; the kernels state what lengths they
 // need, and these are asserted here or hold for every loaded tensor.
 impl<M: Multiply> Kernels for Neon<M> {
-    fn name(&self) -> &'static str {
-        M::NAME
-    }
-
     fn quantize_row(
         &self,
         x: &[f32],

@@ -9,8 +9,6 @@ use std::arch::asm;
 /// Every function needs the instructions of the implementation: whoever calls one holds a
 /// [`super::Neon`] of it, which only a processor that has them gives.
 pub(crate) trait Multiply: Send + Sync + 'static {
-    /// Name of the instruction set.
-    const NAME: &'static str;
     /// Activation rows that the tile kernel keeps in registers.
     const TOKENS: usize;
     /// Sums of a tile that are not widened yet.
@@ -65,7 +63,6 @@ impl Widening {
 }
 
 impl Multiply for Widening {
-    const NAME: &'static str = "NEON";
     const TOKENS: usize = 2;
     type Sums = [int16x8_t; 2];
 
@@ -116,7 +113,6 @@ impl Multiply for Widening {
 pub(crate) struct Dotprod;
 
 impl Multiply for Dotprod {
-    const NAME: &'static str = "NEON dotprod";
     const TOKENS: usize = 4;
     type Sums = int32x4_t;
 

@@ -212,7 +212,8 @@ unsafe fn kernel<M: Multiply, const T: usize>(
             let mut column = first;
             let mut dots = [[vdupq_n_s32(0); PARTS]; T];
             for _ in 0..runs {
-                let mut sums = dots.map(|dots| dots.map(|dots| M::start(dots)));
+                let mut sums: [[M::Sums; PARTS]; T] =
+                    std::array::from_fn(|t| std::array::from_fn(|part| M::start(dots[t][part])));
                 for _ in 0..tile.run_steps {
                     for (sums, x) in sums.iter_mut().zip(&x_rows) {
                         let four = x.add(column).cast::<i32>().read_unaligned();
