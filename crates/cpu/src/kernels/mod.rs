@@ -9,6 +9,8 @@ mod activation;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(test)]
+mod bits;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;

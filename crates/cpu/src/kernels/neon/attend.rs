@@ -118,7 +118,7 @@ unsafe fn gather(queries: &mut Queries, n: usize, scores: [Eight; LINES], values
         return;
     }
     let scores = match queries.soft_cap {
-        Some(cap) => scores.map(|line| line.map(|score| soft_cap(score, cap))),
+        Some(cap) => scores.map(|[low, high]| [soft_cap(low, cap), soft_cap(high, cap)]),
         None => scores,
     };
     let mut weights = [f32::NEG_INFINITY; PAGE_POSITIONS];
@@ -129,10 +129,10 @@ unsafe fn gather(queries: &mut Queries, n: usize, scores: [Eight; LINES], values
     let max = weights[from..to].iter().copied().fold(queries.max[n], f32::max);
     let shrink = (queries.max[n] - max).exp();
     queries.max[n] = max;
-    for (line, &scores) in scores.iter().enumerate() {
-        let line_weights = scores.map(|score| exp(vsubq_f32(score, vdupq_n_f32(max))));
+    let weight = |score| exp(vsubq_f32(score, vdupq_n_f32(max)));
+    for (line, &[low, high]) in scores.iter().enumerate() {
         // SAFETY: as above.
-        unsafe { store(weights.as_mut_ptr().add(8 * line), line_weights) };
+        unsafe { store(weights.as_mut_ptr().add(8 * line), [weight(low), weight(high)]) };
     }
     weights[..from].fill(0.0);
     weights[to..].fill(0.0);
@@ -175,7 +175,8 @@ unsafe fn weigh<const L: usize>(
     unsafe {
         let mut lines = [[vdupq_n_f32(0.0); 2]; L];
         for (i, line) in lines.iter_mut().enumerate() {
-            *line = load(acc.as_ptr().add(8 * i)).map(|old| vmulq_n_f32(old, shrink));
+            let [low, high] = load(acc.as_ptr().add(8 * i));
+            *line = [vmulq_n_f32(low, shrink), vmulq_n_f32(high, shrink)];
         }
         for position in positions {
             let weight = [vdupq_n_f32(weights[position]); 2];

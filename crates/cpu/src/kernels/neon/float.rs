@@ -70,7 +70,8 @@ fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
             let mut padded = [0u8; CHUNK / 2];
             padded[..packed.len()].copy_from_slice(packed);
             // SAFETY: sixteen bytes on the stack.
-            let codes = unsafe { chunk::<4>(padded.as_ptr()) }.map(|nibbles| fp4_codes(nibbles));
+            let [first, second] = unsafe { chunk::<4>(padded.as_ptr()) };
+            let codes = [fp4_codes(first), fp4_codes(second)];
             let zero = vdupq_n_f32(12.0);
             store(codes, out, |code| vmulq_n_f32(vsubq_f32(code, zero), scale));
             continue;

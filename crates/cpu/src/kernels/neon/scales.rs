@@ -33,7 +33,9 @@ pub(super) unsafe fn turn(
     let at = rows.map(|row| row * groups + start);
     let of_fp4 = |scales: [float32x4_t; DOT_ROWS]| {
         let turned = transpose(scales);
-        let times = |factor| turned.map(|rows| rows.map(|row| vmulq_n_f32(row, factor)));
+        let times = |factor| {
+            turned.map(|[low, high]| [vmulq_n_f32(low, factor), vmulq_n_f32(high, factor)])
+        };
         (times(0.5), times(-6.0))
     };
     // SAFETY: the caller promises four scales from each index on.

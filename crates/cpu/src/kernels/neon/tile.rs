@@ -143,9 +143,14 @@ unsafe fn turn_codes<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
 ) {
     // SAFETY: by the caller's promise.
     unsafe {
-        let codes = rows.map(|row| codes::<BITS, FP4, BLOCKS>(row));
+        let [a, b, c, d] = rows;
+        let a = codes::<BITS, FP4, BLOCKS>(a);
+        let b = codes::<BITS, FP4, BLOCKS>(b);
+        let c = codes::<BITS, FP4, BLOCKS>(c);
+        let d = codes::<BITS, FP4, BLOCKS>(d);
+        let lanes = |bytes| vreinterpretq_f32_s8(bytes);
         for i in 0..4 {
-            let columns = transpose4(codes.map(|row| vreinterpretq_f32_s8(row[i])));
+            let columns = transpose4([lanes(a[i]), lanes(b[i]), lanes(c[i]), lanes(d[i])]);
             for (step, columns) in columns.into_iter().enumerate() {
                 *to.add((4 * i + step) * PARTS) = vreinterpretq_s8_f32(columns);
             }

@@ -86,10 +86,13 @@ pub(super) unsafe fn chunk<const BITS: usize>(from: *const u8) -> [uint8x16_t; 2
     unsafe {
         let upper = from.add(Layout::<BITS>::UPPER_AT);
         let [lower, upper] = match BITS {
-            2 | 3 => [from, upper].map(|from| {
-                let eight = vld1_u8(from);
-                vcombine_u8(eight, eight)
-            }),
+            2 | 3 => {
+                let eight = |from| {
+                    let eight = vld1_u8(from);
+                    vcombine_u8(eight, eight)
+                };
+                [eight(from), eight(upper)]
+            }
             4 => {
                 let (even, odd) = nibbles(vld1q_u8(from));
                 return [vzip1q_u8(even, odd), vzip2q_u8(even, odd)];
@@ -116,13 +119,15 @@ pub(super) unsafe fn codes<const BITS: usize, const FP4: bool, const BLOCKS: usi
         if BITS == 4 {
             let (even, odd) = nibbles(vld1q_u8(from));
             let (more_even, more_odd) = nibbles(vld1q_u8(from.add(16)));
-            let codes = [even, odd, more_even, more_odd]
-                .map(|nibbles| vreinterpretq_s8_u8(if FP4 { fp4_codes(nibbles) } else { nibbles }));
+            let code =
+                |nibbles| vreinterpretq_s8_u8(if FP4 { fp4_codes(nibbles) } else { nibbles });
+            let codes = [code(even), code(odd), code(more_even), code(more_odd)];
             return if BLOCKS == 4 { eights(codes) } else { codes };
         }
         let ([a, b], [c, d]) = (chunk::<BITS>(from), chunk::<BITS>(from.add(4 * BITS)));
         let sign = vdupq_n_u8(if BITS == 8 { 0x80 } else { 0 });
-        [a, b, c, d].map(|codes| vreinterpretq_s8_u8(veorq_u8(codes, sign)))
+        let signed = |codes| vreinterpretq_s8_u8(veorq_u8(codes, sign));
+        [signed(a), signed(b), signed(c), signed(d)]
     }
 }
 
@@ -130,11 +135,12 @@ pub(super) unsafe fn codes<const BITS: usize, const FP4: bool, const BLOCKS: usi
 #[inline]
 #[target_feature(enable = "neon")]
 fn eights([even, odd, more_even, more_odd]: [int8x16_t; 4]) -> [int8x16_t; 4] {
-    let pair = |even, odd| {
+    let zip = |even, odd| {
         let (even, odd) = (vreinterpretq_s64_s8(even), vreinterpretq_s64_s8(odd));
-        [vzip1q_s64(even, odd), vzip2q_s64(even, odd)].map(|pair| vreinterpretq_s8_s64(pair))
+        let (first, second) = (vzip1q_s64(even, odd), vzip2q_s64(even, odd));
+        (vreinterpretq_s8_s64(first), vreinterpretq_s8_s64(second))
     };
-    let ([a, b], [c, d]) = (pair(even, odd), pair(more_even, more_odd));
+    let ((a, b), (c, d)) = (zip(even, odd), zip(more_even, more_odd));
     [a, b, c, d]
 }
 
