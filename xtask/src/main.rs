@@ -1,9 +1,11 @@
-//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `parity`, `accept`.
+//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `arm`,
+//! `parity`, `accept`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a development tool talks to its developer")]
 
 mod accept;
+mod arm;
 mod generate;
 mod instructions;
 mod lint;
@@ -24,6 +26,7 @@ usage: cargo xtask TASK
   instructions [--update]
                     count the instructions of the hot kernels with Callgrind, against what was agreed on
   targets           type-check for the other systems
+  arm               test the kernels for 64-bit ARM under emulation (needs qemu-user and a linker)
   parity            small checkpoints of every family and mode against mlx-lm, as a table
   accept golden HUB compare real models in the Hugging Face cache HUB with the answers of mlx-lm in
                     tests/golden (minutes; not part of CI)
@@ -64,6 +67,7 @@ fn run() -> Result<()> {
         ["instructions"] => instructions::count(false),
         ["instructions", "--update"] => instructions::count(true),
         ["targets"] => targets::run_all(),
+        ["arm"] => arm::test(),
         ["parity"] => parity::run_all(),
         ["accept", "golden", hub] => accept::run_goldens(hub),
         ["accept", "schemas", folder] => accept::run_schemas(folder),

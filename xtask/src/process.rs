@@ -36,3 +36,11 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String> {
     ensure!(output.status.success(), "`{program} {}` failed", arguments.join(" "));
     Ok(String::from_utf8(output.stdout)?)
 }
+
+/// An error where the compiler has no standard library for the target.
+pub(crate) fn has_target(target: &str) -> Result<()> {
+    let installed = output("rustup", &["target", "list", "--installed"])?;
+    let found = installed.lines().any(|line| line == target);
+    ensure!(found, "the target is missing; `rustup target add {target}` adds it");
+    Ok(())
+}

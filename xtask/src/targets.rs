@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::process::{exists, output, run};
+use crate::process::{exists, has_target, run};
 
 /// Our names of the targets, and zig's.
 const TARGETS: [(&str, &str); 3] = [
@@ -17,12 +17,9 @@ const TARGETS: [(&str, &str); 3] = [
 ];
 
 pub(crate) fn run_all() -> Result<()> {
-    let installed = output("rustup", &["target", "list", "--installed"])?;
     let zig = if exists("zig") { "zig" } else { "python3 -m ziglang" };
     for (target, name) in TARGETS {
-        if !installed.lines().any(|line| line == target) {
-            bail!("the target is missing; `rustup target add {target}` adds it");
-        }
+        has_target(target)?;
         let compiler = compiler(target, &format!("{zig} cc -target {name}"))?;
         let compiler = compiler.to_str().context("the path of the checkout is no Unicode")?;
         let variable = format!("CC_{}", target.replace('-', "_"));

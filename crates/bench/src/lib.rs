@@ -37,13 +37,3 @@ fn steps(count: usize, observe: &mut Observe<'_>) -> impl FnMut(&str) -> Result<
         }
     }
 }
-
-/// An instruction set by the name that the flags have for it.
-pub fn instruction_set(name: &str) -> Option<InstructionSet> {
-    match name {
-        "portable" => Some(InstructionSet::Portable),
-        "avx2" => Some(InstructionSet::Avx2),
-        "avx512" => Some(InstructionSet::Avx512Vnni),
-        _ => None,
-    }
-}

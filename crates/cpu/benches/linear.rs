@@ -1,4 +1,4 @@
-//! Times matrix products: `cargo bench -p mlxk-cpu -- [threads] [avx2|avx512|portable]`. Prints
+//! Times matrix products: `cargo bench -p mlxk-cpu -- [threads] [avx2|avx512|neon|...]`. Prints
 //! medians; compare figures of one run on a quiet machine only.
 
 #![expect(clippy::print_stdout, reason = "a table on the terminal is what it is for")]
@@ -31,12 +31,7 @@ fn tensor(bits: usize, group_size: usize, rows: usize, cols: usize) -> QuantTens
 
 fn main() {
     let threads = std::env::args().skip(1).find_map(|arg| arg.parse().ok());
-    let instructions = std::env::args().find_map(|arg| match arg.as_str() {
-        "avx2" => Some(InstructionSet::Avx2),
-        "avx512" => Some(InstructionSet::Avx512Vnni),
-        "portable" => Some(InstructionSet::Portable),
-        _ => None,
-    });
+    let instructions = std::env::args().find_map(|word| InstructionSet::of_word(&word));
     println!("bits group  rows  cols tokens      µs    GB/s   GMAC/s");
     for (bits, group, rows, cols) in
         [(4, 64, 4096, 4096), (4, 64, 8960, 1536), (4, 32, 1536, 576), (8, 64, 4096, 4096)]

@@ -32,8 +32,7 @@ pub fn matmul(data: &[u8]) {
         Cpu::new(options).ok().map(|cpu| product(cpu, &tensor, &x, tokens))
     };
     let portable = product(Some(InstructionSet::Portable));
-    for set in [InstructionSet::Avx2, InstructionSet::Avx512Vnni] {
-        // Not every processor has them.
+    for set in InstructionSet::available() {
         let (Some(Ok(portable)), Some(Ok(own))) = (&portable, product(Some(set))) else { continue };
         for (own, portable) in own.iter().zip(portable) {
             let close = (own - portable).abs() <= 1e-3 * (1.0 + portable.abs()) * cols as f32;

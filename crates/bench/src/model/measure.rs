@@ -6,7 +6,7 @@ use super::worker::{Sample, Workload};
 use super::{Comparison, DecodeResult, ModelOptions, ModelReport, ModelResult, SCHEMA};
 use crate::limits::Limits;
 use crate::statistics::{Ratio, Summary};
-use crate::{BenchError, Machine, Observe};
+use crate::{BenchError, InstructionSet, Machine, Observe};
 
 /// Tokens of the prompt of a fresh process.
 const START_TOKENS: usize = 32;
@@ -69,7 +69,7 @@ pub fn run(
     let mut begin = crate::steps(steps, observe);
     begin("Measuring the limits of the machine")?;
     let machine = Machine::look();
-    let set = options.engine.instructions.as_deref().and_then(crate::instruction_set);
+    let set = options.engine.instructions.as_deref().and_then(InstructionSet::of_word);
     let limits = Limits::measure(options.engine.threads, set, &machine)?;
     let positions = positions(options);
     let mut sessions = Vec::new();

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use mlxk_engine::{Engine, KvFormat, LoadOptions, PromptInput, Request, Sampling};
 use serde::{Deserialize, Serialize};
 
+use crate::InstructionSet;
 use crate::random::Random;
 
 /// How a model is loaded, as far as flags say it.
@@ -21,7 +22,7 @@ pub struct EngineSettings {
     pub exact: bool,
     /// Bits of [`LoadOptions::kv_format`].
     pub kv_bits: Option<u8>,
-    /// As [`LoadOptions::instructions`], by the name that [`crate::instruction_set`] knows.
+    /// As [`LoadOptions::instructions`], by [`InstructionSet::word`].
     pub instructions: Option<String>,
     /// As [`LoadOptions::prompt_lookup`].
     pub prompt_lookup: bool,
@@ -158,7 +159,7 @@ fn load(
         threads: settings.threads,
         exact: settings.exact,
         kv_format: settings.kv_bits.and_then(KvFormat::of_bits),
-        instructions: settings.instructions.as_deref().and_then(crate::instruction_set),
+        instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
         prompt_lookup: settings.prompt_lookup,
         draft_model: settings.draft_model.clone(),
         context: Some(positions.min(most)),

@@ -93,16 +93,14 @@ pub(crate) enum InstructionName {
     Portable,
     Avx2,
     Avx512,
+    Neon,
+    NeonDotprod,
 }
 
 impl InstructionName {
     /// As it is typed.
     pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-        }
+        self.set().word()
     }
 
     /// As the libraries have it.
@@ -111,6 +109,8 @@ impl InstructionName {
             Self::Portable => mlxk_bench::InstructionSet::Portable,
             Self::Avx2 => mlxk_bench::InstructionSet::Avx2,
             Self::Avx512 => mlxk_bench::InstructionSet::Avx512Vnni,
+            Self::Neon => mlxk_bench::InstructionSet::Neon,
+            Self::NeonDotprod => mlxk_bench::InstructionSet::NeonDotprod,
         }
     }
 }

@@ -9,6 +9,10 @@ mod activation;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(test)]
+mod bits;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -18,6 +22,8 @@ use mlxk_format::QuantTensor;
 use mlxk_ops::Activation;
 
 use crate::kv::PageHead;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::sdot;
 pub(crate) use scalar::Scalar;
 pub(crate) use weight::{Affine, supported};
 
@@ -78,12 +84,24 @@ pub(crate) struct QuantRow<'a> {
     pub sum: &'a [f32],
 }
 
+/// A cache line's worth of bytes, aligned as such: one vector register, two or four.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as registers")]
+pub(crate) struct Line([u8; 64]);
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+impl Line {
+    const ZERO: Self = Self([0; 64]);
+}
+
 /// Scratch memory of one thread; grows to what its largest call needed.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Unpacked weights of a tile.
-    #[cfg(target_arch = "x86_64")]
-    pub vectors: Vec<avx2::Line>,
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub vectors: Vec<Line>,
     /// Dequantized weight rows, scales of a tile, keys and values of a page.
     pub floats: Vec<f32>,
     /// Results of a tile: `[rows.len()][TILE_ROWS]`.
@@ -140,9 +158,6 @@ impl Queries {
 
 /// What an instruction set implements. All slices have the lengths that the operands imply.
 pub(crate) trait Kernels: Send + Sync {
-    /// Name of the instruction set.
-    fn name(&self) -> &'static str;
-
     /// Quantizes one row; `q` is padded with zeros to a multiple of [`SPAN`].
     fn quantize_row(
         &self,
@@ -219,6 +234,10 @@ pub enum InstructionSet {
     Avx2,
     /// AVX-512 F, BW, VL and VNNI, of x86-64.
     Avx512Vnni,
+    /// What every 64-bit ARM processor has.
+    Neon,
+    /// NEON with dot products of bytes, of 64-bit ARM.
+    NeonDotprod,
 }
 
 /// The kernels of an instruction set; `None` where this processor does not have it.
@@ -229,21 +248,55 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
         InstructionSet::Avx2 => Some(Box::new(avx2::Avx2::detect()?)),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512Vnni => Some(Box::new(avx512::Avx512::detect()?)),
-        #[cfg(not(target_arch = "x86_64"))]
-        InstructionSet::Avx2 | InstructionSet::Avx512Vnni => None,
+        #[cfg(target_arch = "aarch64")]
+        InstructionSet::Neon => Some(Box::new(neon::widening()?)),
+        #[cfg(target_arch = "aarch64")]
+        InstructionSet::NeonDotprod => Some(Box::new(neon::dotprod()?)),
+        // Those of other architectures.
+        _ => None,
     }
 }
 
-/// The sets, the best first.
-const BEST_FIRST: [InstructionSet; 2] = [InstructionSet::Avx512Vnni, InstructionSet::Avx2];
+impl InstructionSet {
+    /// All of them, the best of an architecture first, the portable one last.
+    pub const ALL: [Self; 5] =
+        [Self::Avx512Vnni, Self::Avx2, Self::NeonDotprod, Self::Neon, Self::Portable];
 
-/// The best set that this processor runs.
-pub(crate) fn best() -> InstructionSet {
-    let runs = |&set: &InstructionSet| of(set).is_some();
-    BEST_FIRST.into_iter().find(runs).unwrap_or(InstructionSet::Portable)
-}
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2",
+            Self::Avx512Vnni => "AVX-512 VNNI",
+            Self::Neon => "NEON",
+            Self::NeonDotprod => "NEON dotprod",
+        }
+    }
 
-/// The best implementation that this processor runs.
-pub(crate) fn detect() -> Box<dyn Kernels> {
-    BEST_FIRST.into_iter().find_map(of).unwrap_or_else(|| Box::new(Scalar))
+    /// Its name for flags.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512Vnni => "avx512",
+            Self::Neon => "neon",
+            Self::NeonDotprod => "neon-dotprod",
+        }
+    }
+
+    /// The set of this [`InstructionSet::word`].
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|set| set.word() == word)
+    }
+
+    /// The sets that this processor runs, the best first; the portable one, which is always among
+    /// them, last.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|&set| of(set).is_some())
+    }
+
+    /// The best set that this processor runs.
+    pub fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Portable)
+    }
 }

@@ -73,10 +73,6 @@ fn by_groups(
 }
 
 impl Kernels for Scalar {
-    fn name(&self) -> &'static str {
-        "portable"
-    }
-
     fn quantize_row(
         &self,
         x: &[f32],

@@ -68,10 +68,9 @@ fn tensor(mode: Option<Mode>, rows: usize, cols: usize, dtype: Dtype) -> QuantTe
     QuantTensor { name: "w".into(), experts: 2, rows, cols, storage }
 }
 
-/// What this processor runs, the portable kernels last.
+/// What this processor runs.
 fn available() -> Vec<Box<dyn Kernels>> {
-    let sets = [InstructionSet::Avx512Vnni, InstructionSet::Avx2, InstructionSet::Portable];
-    sets.into_iter().filter_map(of).collect()
+    InstructionSet::available().filter_map(of).collect()
 }
 
 fn quantized(kernels: &dyn Kernels, w: &Affine<'_>, x: &[f32]) -> QuantRows {

@@ -20,6 +20,17 @@ pub(super) const FP4_CODES: [u8; 16] = {
     codes
 };
 
+/// Groups whose scales the kernels load at a time.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) const GROUPS: usize = 4;
+
+/// The first group of the chunk of [`GROUPS`] that is loaded for `group`: chunks overlap at the end
+/// of a row rather than reach past it.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) fn chunk_start(group: usize, groups: usize) -> usize {
+    group.min(groups.saturating_sub(GROUPS))
+}
+
 /// One matrix of codes where it lies in the file.
 ///
 /// Invariant, established by [`Affine::of`]: `bits` and `group_size` are those of a mode, `cols` is

@@ -126,8 +126,7 @@ proptest! {
         let (cache, sequence, _) = filled(format, dims, PAGE_POSITIONS, seed);
         let head = cache.head(sequence, 0, 1, 1);
         let [keys, values] = wide(head, dims);
-        let sets = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512Vnni];
-        for kernels in sets.into_iter().filter_map(kernels::of) {
+        for kernels in InstructionSet::available().filter_map(kernels::of) {
             let attend = |head| {
                 let mut queries = Queries::default();
                 queries.reset(3, dims[0], dims[1]);

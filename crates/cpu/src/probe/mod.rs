@@ -1,6 +1,8 @@
 //! What the machine could do at best: bytes read per second, multiply-adds per second. A kernel is
 //! judged by the share of them that it reaches.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -47,7 +49,7 @@ impl Probe {
         instructions: Option<InstructionSet>,
     ) -> std::io::Result<Self> {
         let instructions = match instructions {
-            None => kernels::best(),
+            None => InstructionSet::best(),
             Some(set) if kernels::of(set).is_some() => set,
             Some(_) => return Err(std::io::ErrorKind::Unsupported.into()),
         };
@@ -65,6 +67,8 @@ impl Probe {
         match self.instructions {
             InstructionSet::Avx2 => Some("vpmaddubsw + vpaddw, 256 bits"),
             InstructionSet::Avx512Vnni => Some("vpdpbusd, 512 bits"),
+            InstructionSet::Neon => Some("smlal, 128 bits"),
+            InstructionSet::NeonDotprod => Some("sdot, 128 bits"),
             InstructionSet::Portable => None,
         }
     }
@@ -117,10 +121,12 @@ impl Probe {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+use neon::{float, float_multiply_adds_per_round, integer, integer_multiply_adds_per_round, read};
 #[cfg(target_arch = "x86_64")]
 use x86::{float, float_multiply_adds_per_round, integer, integer_multiply_adds_per_round, read};
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use portable::{
     float, float_multiply_adds_per_round, integer, integer_multiply_adds_per_round, read,
 };

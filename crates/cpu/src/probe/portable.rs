@@ -1,10 +1,16 @@
 //! Without instructions of any particular kind: memory is read, nothing is multiplied.
 #![cfg_attr(
-    target_arch = "x86_64",
-    expect(dead_code, reason = "x86-64 has counterparts of its own to all but `read_words`")
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    expect(dead_code, reason = "these have counterparts of their own to all but the helpers")
 )]
 
 use crate::InstructionSet;
+
+/// A number that depends on every bit, also where all lanes are alike.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) fn digest(words: &[u64]) -> u64 {
+    words.iter().fold(0, |all: u64, word| all.rotate_left(7) ^ word)
+}
 
 /// The exclusive or of all 64-bit words, the rest of them byte by byte.
 pub(super) fn read_words(bytes: &[u8]) -> u64 {

@@ -1,17 +1,10 @@
 use super::*;
 
-const SETS: [InstructionSet; 3] =
-    [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512Vnni];
-
-fn sets() -> impl Iterator<Item = InstructionSet> {
-    SETS.into_iter().filter(|&set| kernels::of(set).is_some())
-}
-
 #[test]
 fn every_byte_is_read_whatever_the_length() {
     let bytes: Vec<u8> =
         (0..5000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    for set in sets() {
+    for set in InstructionSet::available() {
         for length in [0, 1, 63, 64, 127, 129, 255, 256, 257, 4999] {
             let before = read(set, &bytes[..length]);
             // Every single byte changes what is seen.
@@ -26,7 +19,7 @@ fn every_byte_is_read_whatever_the_length() {
 
 #[test]
 fn more_rounds_are_more_work_with_another_result() {
-    for set in sets() {
+    for set in InstructionSet::available() {
         let mut probe = Probe::new(Some(2), Some(set)).unwrap();
         assert_eq!(probe.read(&vec![7; 3 << 20]).amount, 3 << 20);
         let Some(some) = probe.integer_multiply_adds(1000) else {

@@ -12,7 +12,7 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_si512, _mm512_xor_si512,
 };
 
-use super::portable::read_words;
+use super::portable::{digest, read_words};
 use crate::InstructionSet;
 
 /// Chains of dependent instructions: enough to hide the latency of each, few enough for registers.
@@ -23,49 +23,49 @@ const LINE_BYTES: usize = 64;
 
 pub(super) fn read(set: InstructionSet, bytes: &[u8]) -> u64 {
     match set {
-        InstructionSet::Portable => read_words(bytes),
         // SAFETY: the set was found on this processor.
         InstructionSet::Avx2 => unsafe { read_avx2(bytes) },
         // SAFETY: as above.
         InstructionSet::Avx512Vnni => unsafe { read_avx512(bytes) },
+        _ => read_words(bytes),
     }
 }
 
 pub(super) fn integer_multiply_adds_per_round(set: InstructionSet) -> Option<u64> {
     let bytes: u64 = match set {
-        InstructionSet::Portable => return None,
         InstructionSet::Avx2 => 32,
         InstructionSet::Avx512Vnni => 64,
+        _ => return None,
     };
     Some(bytes * CHAINS as u64)
 }
 
 pub(super) fn float_multiply_adds_per_round(set: InstructionSet) -> Option<u64> {
     let lanes: u64 = match set {
-        InstructionSet::Portable => return None,
         InstructionSet::Avx2 => 8,
         InstructionSet::Avx512Vnni => 16,
+        _ => return None,
     };
     Some(lanes * CHAINS as u64)
 }
 
 pub(super) fn integer(set: InstructionSet, rounds: u64) -> u64 {
     match set {
-        InstructionSet::Portable => 0,
         // SAFETY: the set was found on this processor.
         InstructionSet::Avx2 => unsafe { integer_avx2(rounds) },
         // SAFETY: as above.
         InstructionSet::Avx512Vnni => unsafe { integer_avx512(rounds) },
+        _ => 0,
     }
 }
 
 pub(super) fn float(set: InstructionSet, rounds: u64) -> u64 {
     match set {
-        InstructionSet::Portable => 0,
         // SAFETY: the set was found on this processor.
         InstructionSet::Avx2 => unsafe { float_avx2(rounds) },
         // SAFETY: as above.
         InstructionSet::Avx512Vnni => unsafe { float_avx512(rounds) },
+        _ => 0,
     }
 }
 
@@ -185,9 +185,4 @@ unsafe fn float_avx512(rounds: u64) -> u64 {
     // SAFETY: both are 64 plain bytes.
     let words: [u64; 8] = unsafe { std::mem::transmute::<__m512, [u64; 8]>(all) };
     digest(&words)
-}
-
-/// A number that depends on every bit, also where all lanes are alike.
-fn digest(words: &[u64]) -> u64 {
-    words.iter().fold(0, |all: u64, word| all.rotate_left(7) ^ word)
 }

@@ -6,8 +6,9 @@
 
 use std::arch::x86_64::*;
 
+use super::super::weight::{GROUPS, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
-use super::scales::{GROUPS, Turned, chunk_start, turn};
+use super::scales::{Turned, turn};
 use super::unpack::{chunk, nibbles};
 
 /// Where the rows of a call lie.

@@ -19,16 +19,6 @@ use mlxk_format::QuantTensor;
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
 use crate::kv::PageHead;
 
-/// A cache line's worth of bytes, aligned as such: one vector register, or two.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-#[expect(dead_code, reason = "only its size and alignment matter: kernels write it as registers")]
-pub(crate) struct Line([u8; 64]);
-
-impl Line {
-    pub(super) const ZERO: Self = Self([0; 64]);
-}
-
 /// Proof that this processor has AVX2, FMA and F16C.
 pub(crate) struct Avx2(());
 
@@ -45,10 +35,6 @@ impl Avx2 {
 // SAFETY of every call below: `self` proves the instructions; the kernels state what lengths they
 // need, and these are asserted here or hold for every loaded tensor.
 impl Kernels for Avx2 {
-    fn name(&self) -> &'static str {
-        "AVX2"
-    }
-
     fn quantize_row(
         &self,
         x: &[f32],

@@ -5,20 +5,11 @@ use std::arch::x86_64::*;
 use mlxk_format::Dtype;
 
 use super::super::DOT_ROWS;
-use super::super::weight::{Floats, Scales};
+use super::super::weight::{Floats, GROUPS, Scales};
 use super::unpack::{e4m3, e8m0};
-
-/// Groups that are turned at a time.
-pub(in super::super) const GROUPS: usize = 4;
 
 /// `[group][row]` values of a chunk of groups.
 pub(in super::super) type Turned = [__m256; GROUPS];
-
-/// The first group of the chunk that is loaded for `group`: chunks overlap at the end of a row
-/// rather than reach past it.
-pub(in super::super) fn chunk_start(group: usize, groups: usize) -> usize {
-    group.min(groups.saturating_sub(GROUPS))
-}
 
 /// Scales and biases of groups `start..start + GROUPS` (or all, where a row has fewer) of `rows`.
 ///

@@ -6,9 +6,9 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{Affine, DOT_ROWS, QuantRows, SPAN, Scratch, TILE_ROWS};
-use super::Line;
-use super::scales::{GROUPS, chunk_start, transpose, turn};
+use super::super::weight::{GROUPS, chunk_start};
+use super::super::{Affine, DOT_ROWS, Line, QuantRows, SPAN, Scratch, TILE_ROWS};
+use super::scales::{transpose, turn};
 use super::unpack::{CHUNK, chunk, nibbles};
 
 /// Vectors of eight rows in a tile.

@@ -4,9 +4,9 @@
 use std::arch::x86_64::*;
 
 use super::super::avx2::dot::{Rows, part_sums, scaled, span_sums};
-use super::super::avx2::scales::{GROUPS, chunk_start, turn};
+use super::super::avx2::scales::turn;
 use super::super::avx2::unpack::chunk;
-use super::super::weight::FP4_CODES;
+use super::super::weight::{FP4_CODES, GROUPS, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
 
 /// How far behind the next rows weights are asked for, into the second-level cache: the products are

@@ -3,9 +3,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::avx2::Line;
 use super::super::avx2::tile::{PARTS, SPANS, STEPS, prefetch, turn_scales, unpack_span};
-use super::super::{Affine, DOT_ROWS, QuantRows, SPAN, Scratch, TILE_ROWS};
+use super::super::{Affine, DOT_ROWS, Line, QuantRows, SPAN, Scratch, TILE_ROWS};
 
 /// Activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 8;
