@@ -49,6 +49,7 @@ pub(crate) struct Matrix {
 
 /// The CPU.
 pub struct Cpu {
+    instructions: InstructionSet,
     pub(crate) exact: bool,
     pub(crate) pool: Pool,
     pub(crate) kernels: Box<dyn Kernels>,
@@ -68,12 +69,11 @@ impl Cpu {
     /// Starts the workers. Fails where the system refuses a thread, or where the processor does not
     /// have the instructions asked for.
     pub fn new(options: CpuOptions) -> std::io::Result<Self> {
-        let kernels = match options.instructions {
-            None => kernels::detect(),
-            Some(set) => kernels::of(set).ok_or(std::io::ErrorKind::Unsupported)?,
-        };
+        let instructions = options.instructions.unwrap_or_else(InstructionSet::best);
+        let kernels = kernels::of(instructions).ok_or(std::io::ErrorKind::Unsupported)?;
         let pool = pool(options.threads)?;
         Ok(Self {
+            instructions,
             exact: options.exact,
             scratch: (0..pool.threads()).map(|_| Scratch::default()).collect(),
             pool,
@@ -95,7 +95,7 @@ impl Cpu {
 
     /// Name of the instruction set that the kernels use.
     pub fn instruction_set(&self) -> &'static str {
-        self.kernels.name()
+        self.instructions.name()
     }
 }
 

@@ -18,7 +18,7 @@ use mlxk_format::QuantTensor;
 use mlxk_ops::Activation;
 
 use crate::kv::PageHead;
-pub(crate) use scalar::Scalar;
+pub(crate) use scalar::{Scalar, place};
 pub(crate) use weight::{Affine, supported};
 
 /// Weight rows that one call of [`Kernels::affine_dot`] computes.
@@ -140,9 +140,6 @@ impl Queries {
 
 /// What an instruction set implements. All slices have the lengths that the operands imply.
 pub(crate) trait Kernels: Send + Sync {
-    /// Name of the instruction set.
-    fn name(&self) -> &'static str;
-
     /// Quantizes one row; `q` is padded with zeros to a multiple of [`SPAN`].
     fn quantize_row(
         &self,
@@ -234,16 +231,25 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
     }
 }
 
-/// The sets, the best first.
-const BEST_FIRST: [InstructionSet; 2] = [InstructionSet::Avx512Vnni, InstructionSet::Avx2];
+impl InstructionSet {
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2",
+            Self::Avx512Vnni => "AVX-512 VNNI",
+        }
+    }
 
-/// The best set that this processor runs.
-pub(crate) fn best() -> InstructionSet {
-    let runs = |&set: &InstructionSet| of(set).is_some();
-    BEST_FIRST.into_iter().find(runs).unwrap_or(InstructionSet::Portable)
-}
+    /// The sets that this processor runs, the best first; the portable one, which is always among
+    /// them, last.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let sets = [Self::Avx512Vnni, Self::Avx2, Self::Portable];
+        sets.into_iter().filter(|&set| of(set).is_some())
+    }
 
-/// The best implementation that this processor runs.
-pub(crate) fn detect() -> Box<dyn Kernels> {
-    BEST_FIRST.into_iter().find_map(of).unwrap_or_else(|| Box::new(Scalar))
+    /// The best set that this processor runs.
+    pub fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Portable)
+    }
 }

@@ -47,7 +47,7 @@ impl Probe {
         instructions: Option<InstructionSet>,
     ) -> std::io::Result<Self> {
         let instructions = match instructions {
-            None => kernels::best(),
+            None => InstructionSet::best(),
             Some(set) if kernels::of(set).is_some() => set,
             Some(_) => return Err(std::io::ErrorKind::Unsupported.into()),
         };

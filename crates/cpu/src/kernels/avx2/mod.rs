@@ -45,10 +45,6 @@ impl Avx2 {
 // SAFETY of every call below: `self` proves the instructions; the kernels state what lengths they
 // need, and these are asserted here or hold for every loaded tensor.
 impl Kernels for Avx2 {
-    fn name(&self) -> &'static str {
-        "AVX2"
-    }
-
     fn quantize_row(
         &self,
         x: &[f32],

@@ -32,10 +32,6 @@ impl Avx512 {
 }
 
 impl Kernels for Avx512 {
-    fn name(&self) -> &'static str {
-        "AVX-512 VNNI"
-    }
-
     fn quantize_row(
         &self,
         x: &[f32],
