@@ -1,13 +1,16 @@
-//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `parity`, `accept`.
+//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `parity`, `against`,
+//! `archive`, `formula`, `accept`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a development tool talks to its developer")]
 
 mod accept;
+mod against;
 mod generate;
 mod instructions;
 mod lint;
 mod numerics;
+mod package;
 mod parity;
 mod process;
 mod targets;
@@ -25,6 +28,11 @@ usage: cargo xtask TASK
                     count the instructions of the hot kernels with Callgrind, against what was agreed on
   targets           type-check for the other systems
   parity            small checkpoints of every family and mode against mlx-lm, as a table
+  against BASE HEAD compare two programs, built from two states of the code, in turn; prints Markdown
+  archive TARGET PROGRAM FOLDER
+                    pack a program that was built for TARGET, with its manual and completions
+  formula ADDRESS FOLDER
+                    print the formula for Homebrew, of the archives in FOLDER that ADDRESS leads to
   accept golden HUB compare real models in the Hugging Face cache HUB with the answers of mlx-lm in
                     tests/golden (minutes; not part of CI)
   accept schemas FOLDER
@@ -65,6 +73,9 @@ fn run() -> Result<()> {
         ["instructions", "--update"] => instructions::count(true),
         ["targets"] => targets::run_all(),
         ["parity"] => parity::run_all(),
+        ["against", base, head] => against::compare(base, head),
+        ["archive", target, program, folder] => package::archive(target, program, folder),
+        ["formula", address, folder] => package::formula(address, folder),
         ["accept", "golden", hub] => accept::run_goldens(hub),
         ["accept", "schemas", folder] => accept::run_schemas(folder),
         ["accept", "kill"] => accept::run_kills(),
