@@ -42,6 +42,9 @@ usage: cargo xtask TASK
                     share a cache with the huggingface_hub of this Python
   accept api PYTHON run the server's tests through the official clients in this Python, and those
                     that npm installed into the folder MLXK_TEST_NODE
+  accept forms PYTHON COUNT
+                    ask a server for answers of so many random schemas, judged by the package jsonschema
+                    of this Python
   accept load SECONDS
                     32 clients at once for so long; every answer has to be what it is alone
   accept abuse [SCHEMATHESIS]
@@ -81,6 +84,7 @@ fn run() -> Result<()> {
         ["accept", "kill"] => accept::run_kills(),
         ["accept", "interop", python] => accept::run_interop(python),
         ["accept", "api", python] => accept::run_api(python),
+        ["accept", "forms", python, count] => accept::run_forms(python, count),
         ["accept", "load", seconds] => accept::run_load(seconds),
         ["accept", "abuse", more @ ..] => accept::run_abuse(more),
         ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),
