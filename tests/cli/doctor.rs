@@ -225,7 +225,7 @@ fn a_damaged_model_of_ollama_is_broken() {
     std::fs::write(manifests.join("1b"), layer("model")).unwrap();
     // What cannot be imported is no damage.
     std::fs::write(manifests.join("own"), layer("tensor")).unwrap();
-    let mut check =
+    let check =
         || broken(&mut doctor(&world, &["ollama"]), "ollama", "`llama3.2:1b` is damaged");
     assert_eq!(check(), "`ollama pull llama3.2:1b` fetches it again");
     let blob = root.join("blobs").join(digest.replace(':', "-"));

@@ -256,7 +256,8 @@ fn damaged_weights_end_a_request_with_an_error() {
 fn reasoning_is_counted_apart() {
     let folder = checkpoint(Kind::Llama, Stored::Bits(4));
     let chat = |engine: &Engine| {
-        let prompt = PromptInput::Chat(vec![Message::user("Hi")]);
+        let messages = vec![Message::new("user", "Hi")];
+        let prompt = PromptInput::Messages { system: None, messages };
         answer(engine, Request { prompt, ..request("", 10) }).usage
     };
     let plain = chat(&load(&options(&folder)));

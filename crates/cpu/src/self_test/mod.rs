@@ -21,7 +21,9 @@ pub(crate) use attention::wide;
 pub(crate) use comparison::Comparison;
 pub use comparison::Difference;
 pub(crate) use floats::{elementwise, float_products};
-pub(crate) use operands::{noise, tensor};
+#[cfg(test)]
+pub(crate) use operands::noise;
+pub(crate) use operands::tensor;
 pub(crate) use products::{dequantized_rows, products};
 
 /// What the self-test of an instruction set found.

@@ -1,5 +1,6 @@
 //! Whether models find room, and the folders for them can be written.
 
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -39,12 +40,17 @@ fn folder(path: &Path, what: &str, variable: &str) -> Line {
         let text = format!("{what} `{shown}` cannot be read: {error}");
         return Line::broken(text).fix(elsewhere).data(data(free));
     }
-    if let Some(free) = free.filter(|&free| free < FULL_BYTES) {
-        let text =
-            format!("The disk of {} `{shown}` is full: {} are free", lower(what), size(free));
-        return Line::broken(text).fix(make_room()).data(data(Some(free)));
+    let written = tempfile::tempfile_in(&existing).and_then(|mut file| file.write_all(&[1; 4096]));
+    let is_full = match &written {
+        Ok(()) => free.is_some_and(|free| free < FULL_BYTES),
+        Err(error) => error.kind() == ErrorKind::StorageFull,
+    };
+    if is_full {
+        let left = size(free.unwrap_or_default());
+        let text = format!("The disk of {} `{shown}` is full: {left} are free", lower(what));
+        return Line::broken(text).fix(make_room()).data(data(free));
     }
-    if let Err(error) = tempfile::tempfile_in(&existing) {
+    if let Err(error) = written {
         let text = format!("{what} `{shown}` cannot be written: {error}");
         return Line::broken(text).fix(elsewhere).data(data(free));
     }

@@ -19,7 +19,7 @@ mod speed;
 use super::Check;
 
 /// All checks, in the order in which they are made.
-pub(crate) const ALL: [Check; 15] = [
+pub(crate) static ALL: [Check; 15] = [
     platform::CHECK,
     kernels::CHECK,
     numerics::CHECK,
