@@ -141,7 +141,7 @@ fn a_download_that_was_cut_off_is_told_from_one_that_was_given_up() {
     let found = data(&mut doctor(&world, &["downloads"]), 0);
     let line = lines(&found, "downloads", "warning")[0];
     assert_eq!(line["fix"], "mlxk rm --unused");
-    assert!(line["text"].as_str().unwrap().contains("1 downloads were given up"), "{line}");
+    assert!(line["text"].as_str().unwrap().contains("downloads that were given up (1)"), "{line}");
 }
 
 #[test]
@@ -225,8 +225,7 @@ fn a_damaged_model_of_ollama_is_broken() {
     std::fs::write(manifests.join("1b"), layer("model")).unwrap();
     // What cannot be imported is no damage.
     std::fs::write(manifests.join("own"), layer("tensor")).unwrap();
-    let check =
-        || broken(&mut doctor(&world, &["ollama"]), "ollama", "`llama3.2:1b` is damaged");
+    let check = || broken(&mut doctor(&world, &["ollama"]), "ollama", "`llama3.2:1b` is damaged");
     assert_eq!(check(), "`ollama pull llama3.2:1b` fetches it again");
     let blob = root.join("blobs").join(digest.replace(':', "-"));
     std::fs::write(&blob, "too short"[..5].as_bytes()).unwrap();

@@ -27,21 +27,21 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         .collect();
     let count = |kind| unused.items.iter().filter(|item| item.kind == kind).count();
     let kinds = [
-        (count(UnusedKind::Partial), "downloads were given up"),
-        (count(UnusedKind::Blob), "files belong to no model"),
-        (count(UnusedKind::Snapshot), "revisions are not in use"),
+        (count(UnusedKind::Partial), "downloads that were given up"),
+        (count(UnusedKind::Blob), "files that belong to no model"),
+        (count(UnusedKind::Snapshot), "revisions that nothing leads to"),
     ];
     let words: Vec<String> = kinds
         .iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, what)| format!("{what} ({count})"))
         .collect();
     let bytes = unused.bytes();
     let data = json!({"unused": unused.items.len(), "unused_bytes": bytes, "busy": unused.busy});
     lines.push(if words.is_empty() {
         Line::ok("Nothing was left behind in the model cache").data(data)
     } else {
-        let text = format!("In the model cache {}, which take {}", words.join(", "), size(bytes));
+        let text = format!("Left behind in the model cache, {}: {}", size(bytes), words.join(", "));
         Line::warning(text).fix("mlxk rm --unused").data(data)
     });
     lines

@@ -36,7 +36,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let summary = if models.is_empty() {
         "There are no models yet; `mlxk run smollm2 \"…\"` fetches the starter model".to_owned()
     } else {
-        format!("Of {} models {whole} are whole, and {runs} run here", models.len())
+        format!("Models here: {}; whole: {whole}; such as run here: {runs}", models.len())
     };
     let data = json!({"models": models.len(), "whole": whole, "run": runs});
     lines.insert(0, Line::ok(summary).data(data));
