@@ -5,6 +5,7 @@ mod bench;
 mod chat;
 #[path = "../../crates/engine/tests/common/mod.rs"]
 mod common;
+mod doctor;
 mod errors;
 mod failures;
 mod health;

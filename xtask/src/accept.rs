@@ -47,6 +47,12 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
     run(python, &arguments, &[("MLXK_TEST_GGUF", upload)])
 }
 
+/// Asks a server for answers of random schemas, which the validator of this Python judges.
+pub(crate) fn run_forms(python: &str, count: &str) -> Result<()> {
+    run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
+    run(python, &["tests/api/schemas.py", "target/release/mlxk", count], &[])
+}
+
 /// Compares the answers of many clients at once with their answers alone.
 pub(crate) fn run_load(seconds: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;

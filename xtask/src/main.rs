@@ -1,15 +1,17 @@
-//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `arm`,
-//! `parity`, `accept`.
+//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `arm`, `parity`, `against`,
+//! `archive`, `formula`, `accept`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a development tool talks to its developer")]
 
 mod accept;
+mod against;
 mod arm;
 mod generate;
 mod instructions;
 mod lint;
 mod numerics;
+mod package;
 mod parity;
 mod process;
 mod targets;
@@ -28,6 +30,11 @@ usage: cargo xtask TASK
   targets           type-check for the other systems
   arm               test the kernels for 64-bit ARM under emulation (needs qemu-user and a linker)
   parity            small checkpoints of every family and mode against mlx-lm, as a table
+  against BASE HEAD compare two programs, built from two states of the code, in turn; prints Markdown
+  archive TARGET PROGRAM FOLDER
+                    pack a program that was built for TARGET, with its manual and completions
+  formula ADDRESS FOLDER
+                    print the formula for Homebrew, of the archives in FOLDER that ADDRESS leads to
   accept golden HUB compare real models in the Hugging Face cache HUB with the answers of mlx-lm in
                     tests/golden (minutes; not part of CI)
   accept schemas FOLDER
@@ -37,6 +44,9 @@ usage: cargo xtask TASK
                     share a cache with the huggingface_hub of this Python
   accept api PYTHON run the server's tests through the official clients in this Python, and those
                     that npm installed into the folder MLXK_TEST_NODE
+  accept forms PYTHON COUNT
+                    ask a server for answers of so many random schemas, judged by the package jsonschema
+                    of this Python
   accept load SECONDS
                     32 clients at once for so long; every answer has to be what it is alone
   accept abuse [SCHEMATHESIS]
@@ -69,11 +79,15 @@ fn run() -> Result<()> {
         ["targets"] => targets::run_all(),
         ["arm"] => arm::test(),
         ["parity"] => parity::run_all(),
+        ["against", base, head] => against::compare(base, head),
+        ["archive", target, program, folder] => package::archive(target, program, folder),
+        ["formula", address, folder] => package::formula(address, folder),
         ["accept", "golden", hub] => accept::run_goldens(hub),
         ["accept", "schemas", folder] => accept::run_schemas(folder),
         ["accept", "kill"] => accept::run_kills(),
         ["accept", "interop", python] => accept::run_interop(python),
         ["accept", "api", python] => accept::run_api(python),
+        ["accept", "forms", python, count] => accept::run_forms(python, count),
         ["accept", "load", seconds] => accept::run_load(seconds),
         ["accept", "abuse", more @ ..] => accept::run_abuse(more),
         ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),

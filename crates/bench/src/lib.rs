@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 
 pub use error::{BenchError, SyntheticError};
 pub use machine::Machine;
-pub use mlxk_cpu::InstructionSet;
+pub use mlxk_cpu::{Difference, InstructionSet, SelfTest, self_test};
 
 /// Hears what is measured next, after how many of how many steps, and may stop the measurement.
 pub type Observe<'a> = dyn FnMut(&str, usize, usize) -> ControlFlow<()> + 'a;

@@ -20,16 +20,18 @@ pub(crate) enum Group {
     Folders,
     Network,
     Output,
+    Doctor,
 }
 
 impl Group {
     /// The groups, in the order of the page, each with its title.
-    pub(crate) const ALL: [(Self, &'static str); 5] = [
+    pub(crate) const ALL: [(Self, &'static str); 6] = [
         (Self::Mlxk, "Settings of mlxk"),
         (Self::Hub, "Shared with the Python tools of Hugging Face"),
         (Self::Folders, "Folders"),
         (Self::Network, "Network"),
         (Self::Output, "Output"),
+        (Self::Doctor, "What only `mlxk doctor` looks at"),
     ];
 }
 
@@ -87,7 +89,14 @@ variables! {
     SSL_CERT_DIR: Network, "SSL_CERT_DIR", "A folder of certificates, PEM files named by their hash, in place of the system's";
     NO_COLOR: Output, "NO_COLOR", "Anything: no colours and other styles";
     TERM: Output, "TERM", "`dumb`: no colours and other styles";
+    LC_ALL: Output, "LC_ALL", "The characters of the terminal; other signs than ASCII where it names UTF-8";
+    LC_CTYPE: Output, "LC_CTYPE", "The same, where `LC_ALL` is not set";
+    LANG: Output, "LANG", "The same, where `LC_CTYPE` is not set either";
     COMPLETE: Output, "COMPLETE", "Set by the completion scripts: a shell, for which words are completed";
+    PATH: Doctor, "PATH", "The search path: which `mlxk` a shell starts, whether there are Ollama and Python";
+    SHELL: Doctor, "SHELL", "The shell, for its completions";
+    VIRTUAL_ENV: Doctor, "VIRTUAL_ENV", "The virtual environment of Python that is active";
+    OLLAMA_HOST: Doctor, "OLLAMA_HOST", "Where Ollama's server is";
 }
 
 /// The value of a variable that is on the list; empty is as good as unset.

@@ -11,6 +11,7 @@ mod chat;
 mod commands;
 mod complete;
 mod config;
+mod doctor;
 mod env;
 mod exit;
 mod fetch;
@@ -32,6 +33,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Cli, Command};
+use config::ConfigError;
 use exit::ExitStatus;
 use printer::Printer;
 use settings::Settings;
@@ -41,6 +43,8 @@ struct Context {
     /// When the process started, as nearly as it can tell.
     started: Instant,
     settings: Settings,
+    /// Why the configuration makes no sense, for commands that go on without it.
+    misconfigured: Option<ConfigError>,
     printer: Printer,
 }
 
@@ -55,9 +59,9 @@ fn main() -> ExitCode {
     };
     let (settings, misconfigured) = Settings::resolve();
     let printer = Printer::new(settings.plain);
-    let context = Context { started, settings, printer };
-    if let Some(error) = misconfigured
-        && !cli.command.as_ref().is_some_and(Command::needs_no_config)
+    let mut context = Context { started, settings, misconfigured, printer };
+    if !cli.command.as_ref().is_some_and(Command::needs_no_config)
+        && let Some(error) = context.misconfigured.take()
     {
         let json = cli.command.as_ref().map_or(cli.json.then_some("version"), Command::json);
         return ended(Err(error.into()), json, &context);
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Create(args) => commands::create::run(&args, &context),
         Command::Config(args) => commands::config::run(&args, &context),
         Command::Health(args) => commands::health::run(&args, &context),
+        Command::Doctor(args) => commands::doctor::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
         Command::Bench(args) => commands::bench::run(&args, &context),
         Command::Completions { shell } => commands::completions::completions(shell),

@@ -67,3 +67,47 @@ impl Settings {
         self.config.count("pull.workers").unwrap_or(PullOptions::default().workers)
     }
 }
+
+/// What a diagnosis looks at besides: the user's shell, folders and programs.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// The home folder.
+    pub home: PathBuf,
+    /// The working folder.
+    pub folder: PathBuf,
+    /// This program.
+    pub program: PathBuf,
+    /// The folders where a shell looks for programs.
+    pub search_path: Vec<PathBuf>,
+    /// The user's shell.
+    pub shell: Option<PathBuf>,
+    /// The virtual environment of Python that is active.
+    pub virtual_env: Option<PathBuf>,
+    /// Where Ollama's server is, as its variable says.
+    pub ollama_host: Option<String>,
+    /// Whether the terminal shows other signs than ASCII.
+    pub takes_unicode: bool,
+}
+
+impl Surroundings {
+    /// Looks around.
+    pub(crate) fn look() -> Self {
+        let here = || PathBuf::from(".");
+        let path = env::read(env::PATH).unwrap_or_default();
+        let characters = [env::LC_ALL, env::LC_CTYPE, env::LANG].into_iter().find_map(env::read);
+        let is_utf8 = characters.is_some_and(|name| {
+            let name = name.to_ascii_lowercase();
+            name.contains("utf-8") || name.contains("utf8")
+        });
+        Self {
+            home: std::env::home_dir().unwrap_or_else(here),
+            folder: std::env::current_dir().unwrap_or_else(|_| here()),
+            program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mlxk")),
+            search_path: std::env::split_paths(&path).collect(),
+            shell: env::read(env::SHELL).map(PathBuf::from),
+            virtual_env: env::read(env::VIRTUAL_ENV).map(PathBuf::from),
+            ollama_host: env::read(env::OLLAMA_HOST),
+            takes_unicode: is_utf8 || cfg!(any(windows, target_os = "macos")),
+        }
+    }
+}

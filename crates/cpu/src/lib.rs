@@ -15,7 +15,9 @@ pub mod probe;
 mod rope;
 mod routed;
 mod routing;
+mod self_test;
 mod share;
 
 pub use device::{Cpu, CpuOptions};
 pub use kernels::InstructionSet;
+pub use self_test::{Difference, SelfTest, self_test};

@@ -91,6 +91,8 @@ pub struct Usage {
     pub cached_tokens: usize,
     /// Tokens that were generated, the ending one included.
     pub completion_tokens: usize,
+    /// Those of them that came before the answer, as reasoning.
+    pub reasoning_tokens: usize,
     /// Tokens that were computed ahead because they followed before.
     pub drafted_tokens: usize,
     /// Those of them that came.

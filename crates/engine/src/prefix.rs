@@ -12,6 +12,20 @@ struct Entry {
     sequence: Sequence,
 }
 
+/// Tokens that a sequence of `known` has computed for `wanted`, the last of which is left: its logits
+/// are wanted.
+pub(crate) fn shared(known: &[u32], wanted: &[u32]) -> usize {
+    let equal = known.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+    equal.min(wanted.len().saturating_sub(1))
+}
+
+/// A new sequence of the first `count` positions of another.
+pub(crate) fn fork(ops: &mut dyn Ops, sequence: Sequence, count: usize) -> Sequence {
+    let forked = ops.kv_fork(sequence);
+    ops.kv_truncate(forked, count);
+    forked
+}
+
 /// Kept sequences, the least recently used first.
 pub(crate) struct PrefixCache {
     entries: Vec<Entry>,
@@ -33,25 +47,26 @@ impl PrefixCache {
     /// A new sequence that holds as many of the first tokens of `ids` as are known, and how many.
     /// At least the last token is left to compute: its logits are wanted.
     pub(crate) fn fork(&mut self, ops: &mut dyn Ops, ids: &[u32]) -> Option<(Sequence, usize)> {
-        let shared = |entry: &Entry| {
-            let equal = entry.ids.iter().zip(ids).take_while(|(a, b)| a == b).count();
-            equal.min(ids.len() - 1)
-        };
-        let (index, shared) = self
-            .entries
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| (index, shared(entry)))
-            .max_by_key(|&(_, shared)| shared)?;
+        let (index, shared) = self.best(ids)?;
         if shared == 0 {
             return None;
         }
         // Used now, so dropped last.
         let entry = self.entries.remove(index);
-        let sequence = ops.kv_fork(entry.sequence);
-        ops.kv_truncate(sequence, shared);
+        let sequence = fork(ops, entry.sequence, shared);
         self.entries.push(entry);
         Some((sequence, shared))
+    }
+
+    /// How many of the first tokens of `ids` are known.
+    pub(crate) fn known(&self, ids: &[u32]) -> usize {
+        self.best(ids).map_or(0, |(_, shared)| shared)
+    }
+
+    /// The entry that shares most with `ids`, and how much.
+    fn best(&self, ids: &[u32]) -> Option<(usize, usize)> {
+        let entries = self.entries.iter().map(|entry| shared(&entry.ids, ids)).enumerate();
+        entries.max_by_key(|&(_, shared)| shared)
     }
 
     /// Keeps a sequence that holds `ids`, or frees it.

@@ -18,7 +18,7 @@ use crate::EngineError;
 use crate::draft_model::{DraftModel, Step};
 use crate::lookup::{Draft, MAX_DRAFT};
 use crate::pace::Pace;
-use crate::prefix::PrefixCache;
+use crate::prefix::{PrefixCache, fork, shared};
 use crate::task::Task;
 
 /// The bounds of a step.
@@ -171,20 +171,50 @@ impl Scheduler {
         self.kv_bytes.store(self.ops.kv_bytes() as u64, Ordering::Relaxed);
     }
 
-    /// Lets waiting requests take part, as far as there is room.
+    /// Lets waiting requests take part, as far as there is room. One that begins with what another is
+    /// computing waits for it: nothing is gained by computing that twice at the same time.
     fn admit(&mut self) {
+        let mut next = 0;
         while self.active.len() < self.limits.sequences {
-            let Some(task) = self.waiting.front() else { return };
+            let Some(task) = self.waiting.get(next) else { return };
             let needed = pages(task.ids().len() + 1);
             if !self.active.is_empty() && self.active_positions() + needed > self.limits.positions {
                 return;
             }
-            let Some(mut task) = self.waiting.pop_front() else { return };
-            match self.kept.fork(&mut *self.ops, task.ids()) {
-                Some((sequence, cached)) => task.start(sequence, cached),
-                None => task.start(self.ops.kv_new(), 0),
+            let beginning = self.beginning(task.ids());
+            if let Beginning::IsComputed = beginning {
+                next += 1;
+                continue;
             }
+            let Some(mut task) = self.waiting.remove(next) else { return };
+            let found = match beginning {
+                Beginning::Active(sequence, shared) => {
+                    Some((fork(&mut *self.ops, sequence, shared), shared))
+                }
+                _ => self.kept.fork(&mut *self.ops, task.ids()),
+            };
+            let (sequence, cached) = found.unwrap_or_else(|| (self.ops.kv_new(), 0));
+            task.start(sequence, cached);
             self.active.push(task);
+        }
+    }
+
+    /// Where most of the first tokens of `ids` are.
+    fn beginning(&self, ids: &[u32]) -> Beginning {
+        if self.limits.kept_positions == 0 {
+            return Beginning::Kept;
+        }
+        let kept = self.kept.known(ids);
+        let active = self.active.iter().filter_map(|task| {
+            let shared = shared(task.ids(), ids);
+            Some((shared, task.computed(), task.sequence()?))
+        });
+        match active.max_by_key(|&(shared, computed, _)| (shared, computed)) {
+            Some((shared, computed, sequence)) if shared > kept && computed >= shared => {
+                Beginning::Active(sequence, shared)
+            }
+            Some((shared, ..)) if shared >= kept + PAGE_POSITIONS => Beginning::IsComputed,
+            _ => Beginning::Kept,
         }
     }
 
@@ -318,6 +348,16 @@ impl Scheduler {
         // A second panic says nothing new; the sequence is lost at worst.
         let _ = catch_unwind(AssertUnwindSafe(|| self.ops.kv_free(sequence)));
     }
+}
+
+/// Where the first tokens of a request are.
+enum Beginning {
+    /// With an active request: its sequence, and how many of them.
+    Active(Sequence, usize),
+    /// An active request is about to compute a page of them or more.
+    IsComputed,
+    /// With a sequence that was kept, or nowhere.
+    Kept,
 }
 
 enum Failure {

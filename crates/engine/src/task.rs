@@ -54,6 +54,7 @@ pub(crate) struct Task {
     lookup: Lookup,
     drafted_tokens: usize,
     accepted_tokens: usize,
+    reasoning_tokens: usize,
     adjuster: Adjuster,
     sampler: Sampler,
     stop: StopStrings,
@@ -76,6 +77,7 @@ impl Task {
             lookup: Lookup::default(),
             drafted_tokens: 0,
             accepted_tokens: 0,
+            reasoning_tokens: 0,
             adjuster: Adjuster::default(),
             sampler: Sampler::new(order.sampling.clone()),
             stop: StopStrings::new(&order.stop),
@@ -207,9 +209,13 @@ impl Task {
             Ok(text) => text,
             Err(error) => return self.fail(error.into()),
         };
+        // The marks count, too: the one that begins the reasoning is known for one afterwards.
+        let thought = self.thinks();
+        self.reasoning_tokens += usize::from(thought);
         if self.push_text(&text) {
             return;
         }
+        self.reasoning_tokens += usize::from(!thought && self.thinks());
         if self.order.grammar.as_ref().is_some_and(Grammar::is_complete) {
             self.flush(FinishReason::Eos);
         } else if self.ids.len() >= self.order.limit.0 {
@@ -220,10 +226,10 @@ impl Task {
     /// The next token.
     fn draw(&mut self, logits: &[f32]) -> Result<u32, EngineError> {
         let position = self.ids.len();
-        let Order { prompt, tokenizer, sampling, reasoning, grammar, limit, .. } = &mut self.order;
-        let (left, most) = (limit.0.saturating_sub(position), limit.0.saturating_sub(prompt.len()));
         // What comes before the answer has no form to keep.
-        let thinks = reasoning.as_ref().is_some_and(ReasoningParser::is_before_answer);
+        let thinks = self.thinks();
+        let Order { prompt, tokenizer, sampling, grammar, limit, .. } = &mut self.order;
+        let (left, most) = (limit.0.saturating_sub(position), limit.0.saturating_sub(prompt.len()));
         let mut grammar = grammar.as_mut().filter(|_| !thinks);
         let sampled = if sampling.adjusts() || grammar.is_some() {
             let past = Past {
@@ -245,6 +251,11 @@ impl Task {
             grammar.accept(id, &bytes, left, most)?;
         }
         Ok(id)
+    }
+
+    /// Whether what comes next is not part of the answer.
+    fn thinks(&self) -> bool {
+        self.order.reasoning.as_ref().is_some_and(ReasoningParser::is_before_answer)
     }
 
     /// Ends the request with an error.
@@ -312,6 +323,7 @@ impl Task {
             prompt_tokens: self.order.prompt.len(),
             cached_tokens: self.cached_tokens,
             completion_tokens: self.ids.len() - self.order.prompt.len(),
+            reasoning_tokens: self.reasoning_tokens,
             drafted_tokens: self.drafted_tokens,
             accepted_tokens: self.accepted_tokens,
         };

@@ -251,3 +251,21 @@ fn damaged_weights_end_a_request_with_an_error() {
     }
     assert!(engine.logits_for(vec![1, 2], 0).is_err());
 }
+
+#[test]
+fn reasoning_is_counted_apart() {
+    let folder = checkpoint(Kind::Llama, Stored::Bits(4));
+    let chat = |engine: &Engine| {
+        let messages = vec![Message::new("user", "Hi")];
+        let prompt = PromptInput::Messages { system: None, messages };
+        answer(engine, Request { prompt, ..request("", 10) }).usage
+    };
+    let plain = chat(&load(&options(&folder)));
+    assert_eq!((plain.completion_tokens, plain.reasoning_tokens), (10, 0));
+    let settings = folder.path().join("tokenizer_config.json");
+    let template = "{{ messages[0].content }}<think>\n";
+    let text = json!({"eos_token": "<|end|>", "chat_template": template}).to_string();
+    std::fs::write(settings, text).unwrap();
+    let thinking = chat(&load(&options(&folder)));
+    assert_eq!((thinking.completion_tokens, thinking.reasoning_tokens), (10, 10));
+}

@@ -129,6 +129,32 @@ fn a_known_prefix_is_not_computed_again() {
 }
 
 #[test]
+fn several_answers_to_one_prompt_compute_it_once() {
+    let folder = small();
+    let fresh = load(&without_reuse(&folder));
+    // The prompt takes several steps, and all requests are there before it is computed.
+    let sharing = LoadOptions { prefill_chunk: 16, max_sequences: 5, ..options(&folder) };
+    let engine = load(&sharing);
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(4);
+    let asked: Vec<Request> = (0..8)
+        .map(|seed| {
+            let mut request = request(&text, 12 + seed);
+            request.sampling.temperature = Some(1.0);
+            request.sampling.seed = Some(seed as u64);
+            request
+        })
+        .collect();
+    let running: Vec<_> =
+        asked.iter().map(|request| engine.submit(request.clone()).unwrap()).collect();
+    let found: Vec<Answer> = running.into_iter().map(collect).collect();
+    for (index, (found, asked)) in found.iter().zip(asked).enumerate() {
+        let known = if index == 0 { 0 } else { found.usage.prompt_tokens - 1 };
+        assert_eq!(found.usage.cached_tokens, known, "{index}");
+        assert_eq!(found.essence(), answer(&fresh, asked).essence(), "{index}");
+    }
+}
+
+#[test]
 fn a_full_cache_delays_requests_and_changes_none() {
     let folder = small();
     let roomy = load(&without_reuse(&folder));

@@ -31,6 +31,7 @@ mod pairs;
 mod pip;
 mod pull;
 mod push;
+mod reach;
 mod reference;
 mod remove;
 mod repo_id;
@@ -65,12 +66,14 @@ pub use info::{
 };
 pub use locations::Locations;
 pub use modelfile::{Modelfile, ModelfileError};
+pub use ollama::{OllamaModel, ollama_models};
 pub use pairs::{Pair, PairTable};
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,
     Repaired, Suspects, pull, pull_target, repair,
 };
 pub use push::{Changes, LocalFile, PushRequest, Pushed, Visibility, compare, files_to_push, push};
+pub use reach::reach;
 pub use reference::{PypiSpec, Reference};
 pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused};
 pub use repo_id::RepoId;
@@ -78,7 +81,7 @@ pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
 pub use resolve::{locate, resolve};
 pub use search::{Found, search};
-pub use size::human;
+pub use size::{free_bytes, human};
 pub use store::{Origin, Store, StoredModel};
 pub use weights::{WeightsInfo, weights};
 

@@ -76,7 +76,7 @@ pub(crate) fn newest(root: &Path) -> Option<SystemTime> {
 }
 
 /// Bytes free for this user on the disk that holds `folder`, or its nearest existing ancestor.
-pub(crate) fn free_bytes(folder: &Path) -> Result<u64> {
+pub fn free_bytes(folder: &Path) -> Result<u64> {
     let existing = folder.ancestors().find(|path| path.is_dir()).unwrap_or(folder);
     fs4::available_space(existing).map_err(HubError::io("find out how much disk space is free"))
 }

@@ -4,6 +4,7 @@ mod answer;
 mod bench;
 mod chat;
 mod create;
+mod doctor;
 mod engine;
 mod keep;
 mod make;
@@ -24,6 +25,7 @@ pub(crate) use bench::{
 };
 pub(crate) use chat::ChatArgs;
 pub(crate) use create::CreateArgs;
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use engine::EngineArgs;
 pub(crate) use keep::{ConfigArgs, CpArgs, RmArgs};
 pub(crate) use make::{CloneArgs, ConvertArgs, ModeName, TypeName};
@@ -57,6 +59,7 @@ Examples:
   mlxk list
   mlxk show smollm2
   mlxk health
+  mlxk doctor
   mlxk cp Qwen2.5-Coder-1.5B-Instruct-4bit coder
   mlxk create brief -f brief.ollama
   mlxk rm coder
@@ -104,6 +107,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Show which settings hold, and why
     Config(ConfigArgs),
+    /// Find out what is wrong with an installation, and how to mend it
+    Doctor(DoctorArgs),
     /// Print the completion script of a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -127,7 +132,10 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it works without a configuration that makes sense.
     pub(crate) fn needs_no_config(&self) -> bool {
-        matches!(self, Self::Completions { .. } | Self::Man { .. } | Self::Reference { .. })
+        matches!(
+            self,
+            Self::Doctor(_) | Self::Completions { .. } | Self::Man { .. } | Self::Reference { .. }
+        )
     }
 
     /// The name of the command where it prints an envelope of JSON.
@@ -145,6 +153,7 @@ impl Command {
             Self::Cp(args) => (args.json, "cp"),
             Self::Create(args) => (args.json, "create"),
             Self::Config(args) => (args.json, "config"),
+            Self::Doctor(args) => (args.json, "doctor"),
             Self::Ps(args) => (args.json, "ps"),
             Self::Run(args) => (args.has_envelope(), "run"),
             Self::Chat(_)

@@ -9,6 +9,7 @@ pub(crate) mod convert;
 mod convert_settings;
 pub(crate) mod cp;
 pub(crate) mod create;
+pub(crate) mod doctor;
 pub(crate) mod health;
 pub(crate) mod list;
 pub(crate) mod load;

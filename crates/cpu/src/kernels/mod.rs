@@ -24,7 +24,7 @@ use mlxk_ops::Activation;
 use crate::kv::PageHead;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::sdot;
-pub(crate) use scalar::Scalar;
+pub(crate) use scalar::{Scalar, place};
 pub(crate) use weight::{Affine, supported};
 
 /// Weight rows that one call of [`Kernels::affine_dot`] computes.

@@ -19,7 +19,7 @@ const MAX_GROUP: usize = 128;
 pub(crate) struct Scalar;
 
 /// Where column `i` of a span stands in it.
-pub(super) fn place(order: Order, block: usize, i: usize) -> usize {
+pub(crate) fn place(order: Order, block: usize, i: usize) -> usize {
     match order {
         Order::Natural => i,
         Order::EvenOdd => {

@@ -3,20 +3,15 @@
 use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
 use proptest::prelude::*;
 
-use super::{KvCache, PageHead, wide_keys, wide_values};
+use super::{KvCache, PageHead};
 use crate::kernels::{self, InstructionSet, Queries};
+use crate::self_test::{noise, wide};
 
 const HEADS: usize = 2;
 const LAYERS: usize = 2;
 
 fn values(seed: u64, count: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
-    };
+    let mut next = noise(seed);
     (0..count).map(|_| next() * 3.0 + 0.5).collect()
 }
 
@@ -47,27 +42,6 @@ fn filled(
     (cache, sequence, [keys, all_values])
 }
 
-/// Keys `[dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][dim]` as floats.
-fn wide(head: PageHead<'_>, [head_dim, value_dim]: [usize; 2]) -> [Vec<f32>; 2] {
-    let mut keys = vec![0.0; head_dim * PAGE_POSITIONS];
-    let mut values = vec![0.0; value_dim * PAGE_POSITIONS];
-    match head {
-        PageHead::F16 { keys: k, values: v } => {
-            keys.iter_mut().zip(k).for_each(|(to, from)| *to = from.to_f32());
-            values.iter_mut().zip(v).for_each(|(to, from)| *to = from.to_f32());
-        }
-        PageHead::F32 { keys: k, values: v } => {
-            keys.copy_from_slice(k);
-            values.copy_from_slice(v);
-        }
-        PageHead::Codes { keys: k, values: v } => {
-            wide_keys(k, &mut keys);
-            wide_values(v, value_dim, &mut values);
-        }
-    }
-    [keys, values]
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -94,10 +68,10 @@ proptest! {
         let mut rest = bytes.as_slice();
         let copy = cache.import(positions, &mut |into| std::io::Read::read_exact(&mut rest, into)).unwrap();
         for page in 0..positions.div_ceil(PAGE_POSITIONS) {
-            let [wide_keys, wide_values] = wide(cache.head(sequence, page, 1, 1), dims);
+            let (wide_keys, wide_values) = wide(cache.head(sequence, page, 1, 1), dims);
             prop_assert_eq!(
                 &wide(cache.head(copy, page, 1, 1), dims),
-                &[wide_keys.clone(), wide_values.clone()]
+                &(wide_keys.clone(), wide_values.clone())
             );
             for slot in 0..PAGE_POSITIONS.min(positions - page * PAGE_POSITIONS) {
                 let position = page * PAGE_POSITIONS + slot;
@@ -125,7 +99,7 @@ proptest! {
         let format = if four_bits { KvFormat::Affine4 } else { KvFormat::Affine8 };
         let (cache, sequence, _) = filled(format, dims, PAGE_POSITIONS, seed);
         let head = cache.head(sequence, 0, 1, 1);
-        let [keys, values] = wide(head, dims);
+        let (keys, values) = wide(head, dims);
         for kernels in InstructionSet::available().filter_map(kernels::of) {
             let attend = |head| {
                 let mut queries = Queries::default();

@@ -37,6 +37,7 @@ impl HubError {
             Self::OllamaUnusable { .. } => {
                 "Another tag of it may do; `mlxk pull org/NAME` gets an MLX checkpoint".into()
             }
+            Self::OllamaDamaged { name, .. } => format!("`ollama pull {name}` fetches it again"),
             Self::BadPath { .. } => "A checkpoint folder holds `config.json`, the weights and the \
                                      tokenizer"
                 .into(),

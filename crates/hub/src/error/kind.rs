@@ -57,9 +57,10 @@ impl HubError {
             Self::Gated { .. } | Self::Denied { .. } | Self::NoSuchRepo { .. } => "access_denied",
             Self::NotPrivate { .. } => "push_failed",
             Self::NoToken { .. } => "auth_error",
-            Self::OllamaUnusable { .. } | Self::OfflineSearch | Self::Format(_) => {
-                "execution_error"
-            }
+            Self::OllamaUnusable { .. }
+            | Self::OllamaDamaged { .. }
+            | Self::OfflineSearch
+            | Self::Format(_) => "execution_error",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "permission_denied"
             }

@@ -104,6 +104,14 @@ pub enum HubError {
         /// Why not.
         problem: String,
     },
+    /// A model of Ollama's whose files are not what they should be.
+    #[error("Ollama's model `{name}` is damaged: {problem}")]
+    OllamaDamaged {
+        /// The model.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A path leads nowhere, or to something else.
     #[error("The path `{}` {problem}", path.display())]
     BadPath {

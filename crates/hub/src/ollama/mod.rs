@@ -25,7 +25,7 @@ const READ: &str = "read what Ollama has";
 
 /// A model that Ollama has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OllamaModel {
+pub struct OllamaModel {
     /// `name:tag`.
     pub name: String,
     /// Its GGUF file.
@@ -46,6 +46,8 @@ struct Layer {
     #[serde(rename = "mediaType")]
     media_type: String,
     digest: String,
+    /// Bytes; older manifests may not say.
+    size: Option<u64>,
 }
 
 /// `name:tag`, with the tag that a name without one has.
@@ -75,6 +77,15 @@ pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
 /// Whether Ollama has a model of this name that can be imported, as far as its manifest tells.
 pub(crate) fn has(name: &str, locations: &Locations) -> bool {
     find(name, locations).is_ok()
+}
+
+/// All that Ollama has, by name: what could be imported, or why it could not.
+pub fn ollama_models(locations: &Locations) -> Vec<(String, Result<OllamaModel>)> {
+    let found = names(locations).into_iter().map(|name| {
+        let model = find(&name, locations);
+        (name, model)
+    });
+    found.collect()
 }
 
 /// Names of all that Ollama has, sorted.
@@ -129,7 +140,8 @@ fn is_part(part: &str) -> bool {
 
 fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     let unusable = |problem: String| HubError::OllamaUnusable { name: name.to_owned(), problem };
-    let no_manifest = || unusable(format!("its manifest `{}` makes no sense", manifest.display()));
+    let damaged = |problem: String| HubError::OllamaDamaged { name: name.to_owned(), problem };
+    let no_manifest = || damaged(format!("its manifest `{}` makes no sense", manifest.display()));
     let small = manifest.metadata().is_ok_and(|metadata| metadata.len() <= MAX_MANIFEST_BYTES);
     if !small {
         return Err(no_manifest());
@@ -153,8 +165,13 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     };
     let Some(sha256) = digits(layer) else { return Err(no_manifest()) };
     let path = blobs.join(format!("sha256-{sha256}"));
-    if !path.is_file() {
-        return Err(unusable(format!("its file `{}` is missing", path.display())));
+    let length = path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
+    let Some(length) = length else {
+        return Err(damaged(format!("its file `{}` is missing", path.display())));
+    };
+    if let Some(size) = layer.size.filter(|&size| size != length) {
+        let path = path.display();
+        return Err(damaged(format!("its file `{path}` has {length} bytes instead of {size}")));
     }
     let others = layers.iter().filter_map(|layer| {
         let kind = layer.media_type.strip_prefix(LAYER).filter(|kind| *kind != "model")?;
@@ -187,9 +204,9 @@ pub(crate) fn verify(model: &OllamaModel, reporter: &dyn Reporter) -> Result<()>
     if found == model.sha256 {
         return Ok(());
     }
-    Err(HubError::OllamaUnusable {
+    Err(HubError::OllamaDamaged {
         name: model.name.clone(),
-        problem: "its file is damaged: it does not have the SHA-256 of its name".into(),
+        problem: "its file does not have the SHA-256 of its name".into(),
     })
 }
 

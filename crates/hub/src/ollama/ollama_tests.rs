@@ -137,7 +137,9 @@ fn what_cannot_be_imported_is_refused_with_its_reason() {
     let error = imported(&fixture, "ollama:damaged").unwrap_err();
     assert!(error.to_string().contains("SHA-256"), "{error}");
     fs_err::write(&blob, "GGUF and no more").unwrap();
-    assert!(matches!(imported(&fixture, "ollama:damaged"), Err(HubError::Format(_))));
+    let error = imported(&fixture, "ollama:damaged").unwrap_err();
+    assert!(error.to_string().contains("has 16 bytes instead of"), "{error}");
+    assert_eq!(error.hint().unwrap(), "`ollama pull damaged:latest` fetches it again");
     fs_err::remove_file(&blob).unwrap();
     assert!(found(&fixture, "ollama:damaged").unwrap_err().to_string().contains("is missing"));
     let manifest = fixture.locations.ollama_models[0].join("manifests").join(path("damaged"));

@@ -63,6 +63,7 @@ pub(crate) struct Usage {
     pub(crate) completion_tokens: usize,
     pub(crate) total_tokens: usize,
     pub(crate) prompt_tokens_details: PromptDetails,
+    pub(crate) completion_tokens_details: CompletionDetails,
 }
 
 /// Details of the prompt's tokens.
@@ -70,6 +71,13 @@ pub(crate) struct Usage {
 pub(crate) struct PromptDetails {
     /// Those that did not have to be computed again.
     pub(crate) cached_tokens: usize,
+}
+
+/// Details of the answer's tokens.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct CompletionDetails {
+    /// Those that came before the answer.
+    pub(crate) reasoning_tokens: usize,
 }
 
 impl Usage {
@@ -82,6 +90,7 @@ impl Usage {
                 usage.prompt_tokens_details.cached_tokens = answer.cached_tokens;
             }
             usage.completion_tokens += answer.completion_tokens;
+            usage.completion_tokens_details.reasoning_tokens += answer.reasoning_tokens;
         }
         usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
         usage
@@ -95,6 +104,8 @@ impl Usage {
         self.completion_tokens += other.completion_tokens;
         self.total_tokens += other.total_tokens;
         self.prompt_tokens_details.cached_tokens += other.prompt_tokens_details.cached_tokens;
+        self.completion_tokens_details.reasoning_tokens +=
+            other.completion_tokens_details.reasoning_tokens;
     }
 }
 

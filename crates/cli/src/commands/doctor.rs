@@ -1,0 +1,111 @@
+//! `mlxk doctor`: what is well with an installation, and what is not.
+
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+use crate::args::DoctorArgs;
+use crate::doctor::{ALL, Check, Environment, Level, Line};
+use crate::exit::{ExitStatus, Interrupted};
+use crate::settings::Surroundings;
+use crate::{Context, interrupt, json};
+
+/// Where each check is explained.
+const PAGE: &str = "docs/guide/troubleshooting.md";
+
+/// Makes the checks and prints what they found; fails where something is broken.
+pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    interrupt::listen()?;
+    let progress = context.printer.progress();
+    let around = Surroundings::look();
+    let marks = if around.takes_unicode { MARKS } else { PLAIN_MARKS };
+    let environment = Environment {
+        settings: &context.settings,
+        misconfigured: context.misconfigured.as_ref(),
+        around,
+        online: args.online,
+        reporter: &progress,
+    };
+    let mut found: Vec<(&Check, Line)> = Vec::new();
+    for check in ALL.iter().filter(|check| is_wanted(check, args)) {
+        let lines = (check.run)(&environment);
+        progress.finish();
+        if interrupt::requested() {
+            return Err(Interrupted.into());
+        }
+        for line in lines {
+            if !args.json {
+                let is_first = found.last().is_none_or(|(last, _)| last.id != check.id);
+                print(check, is_first, &line, marks, context.printer.styles_stdout())?;
+            }
+            found.push((check, line));
+        }
+    }
+    let count = |level| found.iter().filter(|(_, line)| line.level == level).count();
+    let (warnings, broken) = (count(Level::Warning), count(Level::Broken));
+    if args.json {
+        json::print("doctor", &data(&found, count(Level::Ok), warnings, broken))?;
+    } else {
+        let verdict = match (broken, warnings) {
+            (0, 0) => "All is well".to_owned(),
+            (0, some) => format!("Nothing is broken; {some} could be better: {PAGE}"),
+            (some, 0) => format!("{some} broken: {PAGE}"),
+            (some, more) => format!("{some} broken, {more} could be better: {PAGE}"),
+        };
+        writeln!(std::io::stdout().lock(), "\n{verdict}")?;
+    }
+    Ok(if broken > 0 { ExitStatus::Failure } else { ExitStatus::Success })
+}
+
+fn is_wanted(check: &Check, args: &DoctorArgs) -> bool {
+    if args.checks.is_empty() {
+        return !(check.slow && args.quick);
+    }
+    args.checks.iter().any(|name| name == check.id)
+}
+
+/// For `ok`, warnings, and what is broken.
+type Marks = [&'static str; 3];
+const MARKS: Marks = ["✓", "!", "✗"];
+const PLAIN_MARKS: Marks = ["ok", "!", "x"];
+/// Green, yellow, red.
+const COLOURS: [&str; 3] = ["32", "33", "31"];
+
+/// `✓ memory       20.1 GB are available of 23.4 GB`; the name stands before a check's first line.
+fn print(
+    check: &Check,
+    is_first: bool,
+    line: &Line,
+    marks: Marks,
+    styled: bool,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let level = line.level as usize;
+    let width = marks.iter().map(|mark| mark.chars().count()).max().unwrap_or(1);
+    let mark = format!("{:width$}", marks[level]);
+    let mark = if styled { format!("\x1b[{}m{mark}\x1b[0m", COLOURS[level]) } else { mark };
+    let name = if is_first { check.id } else { "" };
+    let names = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
+    writeln!(out, "{mark} {name:names$}  {}", line.text)?;
+    if let Some(fix) = &line.fix {
+        writeln!(out, "{:width$} {:names$}  fix: {fix}", "", "")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn data(found: &[(&Check, Line)], ok: usize, warnings: usize, broken: usize) -> Value {
+    let object = |(check, line): &(&Check, Line)| {
+        let mut object = Map::new();
+        object.insert("check".into(), check.id.into());
+        if let Ok(Value::Object(line)) = serde_json::to_value(line) {
+            object.extend(line);
+        }
+        Value::Object(object)
+    };
+    json!({
+        "healthy": broken == 0,
+        "checks": found.iter().map(object).collect::<Vec<_>>(),
+        "summary": {"ok": ok, "warnings": warnings, "broken": broken},
+    })
+}

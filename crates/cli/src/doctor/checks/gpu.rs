@@ -1,0 +1,91 @@
+//! Which GPUs there are; none is used yet.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::doctor::{Check, Environment, Line};
+
+pub(super) const CHECK: Check =
+    Check { id: "gpu", about: "graphics processors, which nothing uses yet", slow: false, run };
+
+fn run(_: &Environment<'_>) -> Vec<Line> {
+    let found = if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
+        vec!["Apple GPU".to_owned()]
+    } else if cfg!(target_os = "linux") {
+        linux(Path::new("/"))
+    } else {
+        return vec![Line::ok("Not looked for on this system; mlxk computes on the CPU")];
+    };
+    let text = if found.is_empty() {
+        "None found; mlxk computes on the CPU".to_owned()
+    } else {
+        format!("{}: not used yet, mlxk computes on the CPU", found.join(", "))
+    };
+    vec![Line::ok(text).data(json!({"found": found, "used": null}))]
+}
+
+/// What the kernel's folders list; `root` is `/` but for tests.
+fn linux(root: &Path) -> Vec<String> {
+    let folders = |path: &str| {
+        let entries = std::fs::read_dir(root.join(path)).into_iter().flatten().flatten();
+        let mut folders: Vec<_> = entries.map(|entry| entry.path()).collect();
+        folders.sort();
+        folders
+    };
+    let mut found: Vec<String> = folders("proc/driver/nvidia/gpus")
+        .into_iter()
+        .filter_map(|folder| {
+            let text = std::fs::read_to_string(folder.join("information")).ok()?;
+            let model = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
+            Some(model.trim().to_owned())
+        })
+        .collect();
+    let has_names = !found.is_empty();
+    let mut seen = BTreeSet::new();
+    for card in folders("sys/class/drm") {
+        let device = card.join("device");
+        let Ok(vendor) = std::fs::read_to_string(device.join("vendor")) else { continue };
+        let name = match vendor.trim() {
+            "0x1002" => "AMD GPU",
+            "0x8086" => "Intel GPU",
+            // Those have been found by name.
+            "0x10de" if has_names => continue,
+            "0x10de" => "NVIDIA GPU without its driver",
+            // Screens of virtual machines and of servers' consoles.
+            _ => continue,
+        };
+        // A card has several nodes, all with one device behind them.
+        if seen.insert(device.canonicalize().unwrap_or(device)) {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_told_by_their_vendor_and_counted_once() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(linux(root.path()).is_empty());
+        let pci = root.path().join("sys/devices/pci");
+        for (card, vendor) in [("a", "0x1002\n"), ("b", "0x1234\n"), ("c", "0x10de\n")] {
+            std::fs::create_dir_all(pci.join(card)).unwrap();
+            std::fs::write(pci.join(card).join("vendor"), vendor).unwrap();
+        }
+        let drm = root.path().join("sys/class/drm");
+        for (node, card) in [("card0", "a"), ("renderD128", "a"), ("card1", "b"), ("card2", "c")] {
+            std::fs::create_dir_all(drm.join(node)).unwrap();
+            std::os::unix::fs::symlink(pci.join(card), drm.join(node).join("device")).unwrap();
+        }
+        assert_eq!(linux(root.path()), ["AMD GPU", "NVIDIA GPU without its driver"]);
+        let nvidia = root.path().join("proc/driver/nvidia/gpus/0000:01:00.0");
+        std::fs::create_dir_all(&nvidia).unwrap();
+        std::fs::write(nvidia.join("information"), "Model: \t\t NVIDIA X1\nIRQ: 1\n").unwrap();
+        assert_eq!(linux(root.path()), ["NVIDIA X1", "AMD GPU"]);
+    }
+}

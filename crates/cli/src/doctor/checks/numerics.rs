@@ -1,0 +1,66 @@
+//! Whether the kernels compute what they should on this very processor.
+
+use mlxk_bench::{InstructionSet, SelfTest, self_test};
+use serde_json::json;
+
+use crate::doctor::{Check, Environment, Line};
+
+pub(super) const CHECK: Check = Check {
+    id: "numerics",
+    about: "every kernel against the portable ones and f64, in every mode of weights",
+    slow: true,
+    run,
+};
+
+fn run(environment: &Environment<'_>) -> Vec<Line> {
+    environment.reporter.stage("Testing the kernels");
+    InstructionSet::available().filter_map(self_test).map(|found| line(&found)).collect()
+}
+
+fn line(found: &SelfTest) -> Line {
+    let SelfTest { instructions, forms, compared, differences } = found;
+    let instructions = instructions.name();
+    let words: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let data = json!({
+        "instructions": instructions, "forms": forms, "compared": compared, "differences": words,
+    });
+    let Some(first) = differences.first() else {
+        let text = format!(
+            "{instructions} kernels give what they should: {compared} values in {forms} forms of \
+             weights"
+        );
+        return Line::ok(text).data(data);
+    };
+    let more = match differences.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Line::broken(format!("{instructions} kernels compute wrong values: {first}{more}"))
+        .fix("Do not trust answers of this build; build it anew, and report what `mlxk doctor --json` prints")
+        .data(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use mlxk_bench::Difference;
+
+    use super::*;
+    use crate::doctor::Level;
+
+    #[test]
+    fn a_wrong_kernel_is_broken_and_named() {
+        let mut found = SelfTest {
+            instructions: InstructionSet::Avx2,
+            forms: 24,
+            compared: 9,
+            differences: Vec::new(),
+        };
+        assert_eq!(line(&found).level, Level::Ok);
+        let difference =
+            Difference { kernel: "affine_dot", operand: "4-bit".into(), found: 1.0, expected: 2.0 };
+        found.differences = vec![difference.clone(), difference];
+        let line = line(&found);
+        assert_eq!(line.level, Level::Broken);
+        assert!(line.text.contains("affine_dot of 4-bit gives 1e0 instead of 2e0, and 1 more"));
+    }
+}

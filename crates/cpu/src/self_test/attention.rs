@@ -1,0 +1,88 @@
+//! Attention over pages of the KV cache in each of its formats.
+
+use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
+
+use super::Comparison;
+use super::operands::noise;
+use crate::kernels::{Kernels, Queries};
+use crate::kv::{KvCache, PageHead, wide_keys, wide_values};
+
+const PAGES: usize = 3;
+
+/// Queries that see `(from, len)` of three pages each, close to f64 over what the pages hold.
+pub(crate) fn attention(
+    kernels: &dyn Kernels,
+    format: KvFormat,
+    [dim, value_dim]: [usize; 2],
+    spans: &[(usize, usize)],
+    seed: u64,
+    comparison: &mut Comparison,
+) {
+    let positions = PAGES * PAGE_POSITIONS;
+    let mut cache = KvCache::new(format);
+    cache.configure(KvSpec { layers: 1, kv_heads: 1, head_dim: dim, value_dim });
+    let sequence = cache.new_sequence();
+    if cache.reserve(sequence, 0, positions).is_err() {
+        return;
+    }
+    let mut next = noise(seed);
+    for position in 0..positions {
+        let mut vector = |width: usize| (0..width).map(|_| next() * 2.0).collect::<Vec<f32>>();
+        let (key, value) = (vector(dim), vector(value_dim));
+        cache.write(sequence, position, 0, &key, &value);
+    }
+    let mut queries = Queries::default();
+    queries.reset(spans.len(), dim, value_dim);
+    queries.q.fill_with(&mut noise(seed + 1));
+    let mut scratch = vec![];
+    let mut held = Vec::new();
+    for page in 0..PAGES {
+        let first = page * PAGE_POSITIONS;
+        for (n, &(from, len)) in spans.iter().enumerate() {
+            queries.from[n] = from.saturating_sub(first).min(PAGE_POSITIONS);
+            queries.to[n] = (from + len).saturating_sub(first).min(PAGE_POSITIONS);
+        }
+        let head = cache.head(sequence, page, 0, 0);
+        kernels.attend_page(head, &mut queries, &mut scratch);
+        held.push(wide(head, [dim, value_dim]));
+    }
+    let form = format!("{format:?} pages with heads of {dim}");
+    for (n, &(from, len)) in spans.iter().enumerate() {
+        let seen = from..(from + len).min(positions);
+        let q = &queries.q[n * dim..][..dim];
+        let score = |p: usize| {
+            let keys = &held[p / PAGE_POSITIONS].0;
+            let key = |i: usize| f64::from(keys[i * PAGE_POSITIONS + p % PAGE_POSITIONS]);
+            q.iter().enumerate().map(|(i, &q)| f64::from(q) * key(i)).sum::<f64>().exp()
+        };
+        let weights: Vec<f64> = seen.clone().map(score).collect();
+        let total: f64 = weights.iter().sum();
+        for i in 0..value_dim {
+            let value = |p: usize| {
+                f64::from(held[p / PAGE_POSITIONS].1[p % PAGE_POSITIONS * value_dim + i])
+            };
+            let exact =
+                seen.clone().zip(&weights).map(|(p, weight)| weight / total * value(p)).sum();
+            let got = queries.acc[n * value_dim + i] / queries.sum[n];
+            comparison.close("attend_page", &form, got, (exact, 1e-5 * dim as f64));
+        }
+    }
+}
+
+/// Keys `[dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` as floats.
+pub(crate) fn wide(head: PageHead<'_>, [head_dim, value_dim]: [usize; 2]) -> (Vec<f32>, Vec<f32>) {
+    match head {
+        PageHead::F16 { keys, values } => {
+            let wide = |values: &[half::f16]| values.iter().map(|x| x.to_f32()).collect();
+            (wide(keys), wide(values))
+        }
+        PageHead::F32 { keys, values } => (keys.to_vec(), values.to_vec()),
+        PageHead::Codes { keys, values } => {
+            let mut wide =
+                (vec![0.0; head_dim * PAGE_POSITIONS], vec![0.0; value_dim * PAGE_POSITIONS]);
+            wide_keys(keys, &mut wide.0);
+            wide_values(values, value_dim, &mut wide.1);
+            wide
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether the kernels compute on this processor what they should: every kernel of an instruction
+//! set on made-up operands of every form, integer products bit by bit against the portable kernels,
+//! those and all floats against f64.
+//!
+//! The kernels' own tests make the same comparisons over operands of many more shapes.
+
+mod attention;
+mod comparison;
+mod floats;
+mod operands;
+mod products;
+
+use mlxk_format::{Dtype, Mode};
+use mlxk_ops::KvFormat;
+
+use crate::InstructionSet;
+use crate::kernels::{self, Kernels};
+pub(crate) use attention::attention;
+#[cfg(test)]
+pub(crate) use attention::wide;
+pub(crate) use comparison::Comparison;
+pub use comparison::Difference;
+pub(crate) use floats::{elementwise, float_products};
+#[cfg(test)]
+pub(crate) use operands::noise;
+pub(crate) use operands::tensor;
+pub(crate) use products::{dequantized_rows, products};
+
+/// What the self-test of an instruction set found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SelfTest {
+    /// The instruction set.
+    pub instructions: InstructionSet,
+    /// Forms of weights that its products were tested with.
+    pub forms: usize,
+    /// Values that were compared.
+    pub compared: u64,
+    /// The first value that differs, for each kernel and operand.
+    pub differences: Vec<Difference>,
+}
+
+/// Neither a whole tile of rows, nor whole spans of columns for any group size.
+const ROWS: usize = 37;
+const GROUPS: usize = 5;
+/// Enough for a tile, and one more.
+const TOKENS: usize = 5;
+const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+const KV_FORMATS: [KvFormat; 4] =
+    [KvFormat::F32, KvFormat::F16, KvFormat::Affine8, KvFormat::Affine4];
+
+/// Tests the kernels of an instruction set, which takes a fraction of a second; `None` where this
+/// processor does not have it.
+pub fn self_test(set: InstructionSet) -> Option<SelfTest> {
+    kernels::of(set).map(|kernels| test(&*kernels, set))
+}
+
+fn test(kernels: &dyn Kernels, instructions: InstructionSet) -> SelfTest {
+    let mut comparison = Comparison::default();
+    let modes: Vec<Mode> = Mode::all().collect();
+    for dtype in DTYPES {
+        for &mode in &modes {
+            let weight = tensor(Some(mode), ROWS, GROUPS * mode.group_size(), dtype);
+            products(kernels, &weight, TOKENS, &mut comparison);
+            dequantized_rows(kernels, &weight, &mut comparison);
+        }
+        let dense = tensor(None, ROWS, GROUPS * 32 + 3, dtype);
+        dequantized_rows(kernels, &dense, &mut comparison);
+    }
+    for len in [1, 31, 64, 203] {
+        float_products(kernels, len, 1, &mut comparison);
+        elementwise(kernels, len, 1, &mut comparison);
+    }
+    for format in KV_FORMATS {
+        for dims in [[64, 64], [80, 80], [128, 96]] {
+            attention(kernels, format, dims, &[(0, 96), (17, 40), (40, 9)], 1, &mut comparison);
+        }
+    }
+    SelfTest {
+        instructions,
+        forms: modes.len() + DTYPES.len(),
+        compared: comparison.compared(),
+        differences: comparison.into_differences(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! What a release is made of: archives, and the formula for Homebrew that leads to them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::process::run;
+
+const TEMPLATE: &str = include_str!("../../packaging/homebrew/mlxk.rb");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What Homebrew runs on, as the template calls it.
+const HOMEBREW: [(&str, &str); 4] = [
+    ("MACOS_ARM", "aarch64-apple-darwin"),
+    ("MACOS_INTEL", "x86_64-apple-darwin"),
+    ("LINUX_ARM", "aarch64-unknown-linux-musl"),
+    ("LINUX_INTEL", "x86_64-unknown-linux-musl"),
+];
+
+fn archive_name(target: &str) -> String {
+    let ending = if target.contains("windows") { "zip" } else { "tar.gz" };
+    format!("mlxk-{VERSION}-{target}.{ending}")
+}
+
+/// Packs `program`, built for `target`, with the licence, the manual and completions into an archive
+/// in `folder`.
+pub(crate) fn archive(target: &str, program: &str, folder: &str) -> Result<()> {
+    let name = format!("mlxk-{VERSION}-{target}");
+    let stage = Path::new("target/package");
+    let inside = stage.join(&name);
+    if inside.exists() {
+        std::fs::remove_dir_all(&inside)?;
+    }
+    std::fs::create_dir_all(inside.join("completions"))?;
+    std::fs::create_dir_all(folder)?;
+    let suffix = if target.contains("windows") { ".exe" } else { "" };
+    for (from, to) in [
+        (program, format!("mlxk{suffix}")),
+        ("LICENSE", "LICENSE".into()),
+        ("README.md", "README.md".into()),
+    ] {
+        std::fs::copy(from, inside.join(to)).with_context(|| format!("Cannot copy {from}"))?;
+    }
+    // The program for the target may not run here, but one for this machine says the same.
+    run("cargo", &["build", "--quiet", "--package", "mlxk-cli"], &[])?;
+    let man = inside.join("man");
+    mlxk(&["man", man.to_str().context("the path is plain")?])?;
+    for (shell, file) in [("bash", "mlxk.bash"), ("zsh", "_mlxk"), ("fish", "mlxk.fish")] {
+        std::fs::write(inside.join("completions").join(file), mlxk(&["completions", shell])?)?;
+    }
+    let archive = Path::new(folder).join(archive_name(target));
+    let archive = std::path::absolute(archive)?;
+    let archive = archive.to_str().context("the path is plain")?;
+    let stage = stage.to_str().context("the path is plain")?;
+    // Windows has a `tar` that writes ZIP where the name asks for it.
+    let format = if target.contains("windows") { "-acf" } else { "-czf" };
+    run("tar", &[format, archive, "-C", stage, &name], &[])?;
+    std::fs::write(format!("{archive}.sha256"), format!("{}\n", sha256(archive)?))?;
+    Ok(())
+}
+
+/// What our own build prints; started by its name alone, so that completions call it by that.
+fn mlxk(words: &[&str]) -> Result<Vec<u8>> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let built = std::path::absolute("target/debug")?;
+    let path = std::env::join_paths([built].into_iter().chain(std::env::split_paths(&path)))?;
+    let output = Command::new("mlxk").args(words).env("PATH", path).output()?;
+    ensure!(output.status.success(), "`mlxk {}` failed", words.join(" "));
+    Ok(output.stdout)
+}
+
+/// Prints the formula for archives in `folder` that `address` leads to.
+#[expect(clippy::print_stdout, reason = "the formula is what was asked for")]
+pub(crate) fn formula(address: &str, folder: &str) -> Result<()> {
+    ensure!(address.starts_with("https://"), "the address of a release starts with https://");
+    let mut text = TEMPLATE.replace("VERSION", VERSION);
+    for (mark, target) in HOMEBREW {
+        let name = archive_name(target);
+        let hash = sha256(Path::new(folder).join(&name))?;
+        text = text
+            .replace(&format!("URL_{mark}"), &format!("{}/{name}", address.trim_end_matches('/')));
+        text = text.replace(&format!("SHA256_{mark}"), &hash);
+    }
+    if text.contains("SHA256_") || text.contains("URL_") {
+        bail!("the template has a mark that nothing stands for");
+    }
+    print!("{text}");
+    Ok(())
+}
+
+fn sha256(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).with_context(|| format!("Cannot read {}", path.display()))?;
+    let mut text = String::new();
+    for byte in Sha256::digest(&bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
