@@ -32,9 +32,11 @@ impl OpenAi {
     pub fn is_ready(&self) -> Result<bool> {
         match self.endpoint.json(Method::GET, "/health", None, "", Patience::SHORT) {
             Ok(_) => Ok(true),
-            Err(ProviderError::Refused { status: 503, .. } | ProviderError::NotReachable { .. }) => {
-                Ok(false)
-            }
+            Err(
+                ProviderError::Refused { status: 503, .. }
+                | ProviderError::NotReachable { .. }
+                | ProviderError::BrokeOff { .. },
+            ) => Ok(false),
             Err(error) => Err(error),
         }
     }
