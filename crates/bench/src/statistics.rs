@@ -103,6 +103,11 @@ impl Ratio {
     pub fn is_a_difference(&self) -> bool {
         self.interval.is_a_difference()
     }
+
+    /// Whether the first is less for certain, and less than this share of the second.
+    pub fn is_below(&self, share: f64) -> bool {
+        self.of_medians < share && self.interval.high < 1.0
+    }
 }
 
 impl Interval {

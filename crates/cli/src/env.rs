@@ -19,16 +19,18 @@ pub(crate) enum Group {
     Hub,
     Folders,
     Network,
+    Peers,
     Output,
 }
 
 impl Group {
     /// The groups, in the order of the page, each with its title.
-    pub(crate) const ALL: [(Self, &'static str); 5] = [
+    pub(crate) const ALL: [(Self, &'static str); 6] = [
         (Self::Mlxk, "Settings of mlxk"),
         (Self::Hub, "Shared with the Python tools of Hugging Face"),
         (Self::Folders, "Folders"),
         (Self::Network, "Network"),
+        (Self::Peers, "Other servers"),
         (Self::Output, "Output"),
     ];
 }
@@ -85,6 +87,8 @@ variables! {
     SSL_CERT_FILE: Network, "SSL_CERT_FILE", "Certificates to trust in place of the system's and the built-in ones, as PEM";
     REQUESTS_CA_BUNDLE: Network, "REQUESTS_CA_BUNDLE", "The same, as some Python tools call it";
     SSL_CERT_DIR: Network, "SSL_CERT_DIR", "A folder of certificates, PEM files named by their hash, in place of the system's";
+    OLLAMA_HOST: Peers, "OLLAMA_HOST", "Where Ollama listens, for `bench`; by default `127.0.0.1:11434`";
+    OPENAI_API_KEY: Peers, "OPENAI_API_KEY", "The key that `bench --vs openai:URL` carries";
     NO_COLOR: Output, "NO_COLOR", "Anything: no colours and other styles";
     TERM: Output, "TERM", "`dumb`: no colours and other styles";
     COMPLETE: Output, "COMPLETE", "Set by the completion scripts: a shell, for which words are completed";

@@ -64,6 +64,7 @@ pub use info::{
     places,
 };
 pub use locations::Locations;
+pub use ollama::model_file as ollama_file;
 pub use modelfile::{Modelfile, ModelfileError};
 pub use pairs::{Pair, PairTable};
 pub use pull::{

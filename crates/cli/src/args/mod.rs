@@ -19,8 +19,8 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use bench::{
-    BenchArgs, BenchCommand, GgufType, InstructionName, KernelsArgs, ModelArgs, ReportArgs,
-    SyntheticMode,
+    BenchArgs, BenchCommand, ChangeArgs, CompareArgs, GgufType, InstructionName, KernelsArgs,
+    ModelArgs, Peer, ReportArgs, SyntheticMode, WorkloadName,
 };
 pub(crate) use chat::ChatArgs;
 pub(crate) use create::CreateArgs;
