@@ -51,7 +51,7 @@ pub enum ProviderError {
         problem: String,
     },
     /// Nothing came for too long.
-    #[error("The server at `{address}` sent nothing for {seconds} s, after {events} events")]
+    #[error("The server at `{address}` sent nothing new for {seconds} s, after {events} events")]
     Silent {
         /// The address of the server.
         address: String,

@@ -47,7 +47,7 @@ impl EngineKind {
     pub(super) fn greedy(self, settings: &Settings) -> Map<String, Value> {
         let fields = match self {
             Self::Mlxk => json!({"repetition_penalty": 1.0}),
-            Self::LlamaServer => json!({"repeat_penalty": 1.0, "top_k": 1, "cache_prompt": true}),
+            Self::LlamaServer => json!({"repeat_penalty": 1.0, "top_k": 1}),
             Self::MlxKnife => json!({"repetition_penalty": 1.0}),
             Self::MlxLm | Self::Openai => json!({}),
             Self::Ollama => json!({"repeat_penalty": 1.0, "top_k": 1, "num_ctx": settings.context}),

@@ -39,8 +39,10 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         ours.as_ref().ok().and_then(|ours| Tokenizer::open(&ours.folder).ok());
     let count = |text: &str| Some(tokenizer.as_ref()?.encode(text, false).ok()?.len());
     let workloads = workloads::of(args, &count);
+    let most = ours.as_ref().map_or(usize::MAX, |ours| ours.max_positions);
+    let needed = || workloads::context(&workloads, &count, most);
     let settings = Settings {
-        context: args.ctx.map_or_else(|| workloads::context(&workloads, &count), |n| n as usize),
+        context: args.ctx.map_or_else(needed, |tokens| tokens as usize),
         threads: super::threads(args.threads, context),
         seed: SEED,
         ignore_end: args.synthetic.is_some(),
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         timeout: Duration::from_secs(args.timeout),
         unequal: args.unequal,
     };
-    let mut sides = peers::Preparing { args, names: &names, settings: &settings, http: &http, context };
+    let sides = peers::Preparing { args, names: &names, settings: &settings, http: &http, context };
     let mut entries = vec![ours::entry(&ours, &names, args, &settings, context)?];
     // Holds servers that end with it.
     let mut started = Vec::new();

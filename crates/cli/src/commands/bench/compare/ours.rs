@@ -1,6 +1,6 @@
 //! Our own side.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use mlxk_bench::compare::{Engine, EngineKind, Entry, ServerCommand, ServerWay, Settings, Weights};
@@ -22,6 +22,8 @@ pub(super) struct Ours {
     pub(super) folder: PathBuf,
     /// How it is stored.
     pub(super) weights: Weights,
+    /// Tokens of the longest sequence that it was made for.
+    pub(super) max_positions: usize,
     /// The same weights as GGUF, where they were made for this.
     pub(super) gguf: Option<PathBuf>,
     _temporary: Option<TempDir>,
@@ -34,8 +36,7 @@ pub(super) fn find(args: &CompareArgs, names: &Names, context: &Context) -> anyh
     }
     let reference = names.ours.parse()?;
     let found = local::find_by(&reference, Matching::Exact, !args.skip_pull, context)?;
-    let weights = weights(&found.path)?;
-    Ok(Ours { name: found.name, folder: found.path, weights, gguf: None, _temporary: None })
+    of(found.name, found.path)
 }
 
 fn synthetic(shape: &str, context: &Context) -> anyhow::Result<Ours> {
@@ -49,17 +50,18 @@ fn synthetic(shape: &str, context: &Context) -> anyhow::Result<Ours> {
     super::super::synthetic::work(&label, context, &mut |progress| {
         model.write_gguf(&gguf, RowEncoding::Q4_0, progress)
     })?;
-    let weights = weights(&folder)?;
-    let name = model.name().to_owned();
-    Ok(Ours { name, folder, weights, gguf: Some(gguf), _temporary: Some(temporary) })
+    let ours = of(model.name().to_owned(), folder)?;
+    Ok(Ours { gguf: Some(gguf), _temporary: Some(temporary), ..ours })
 }
 
-fn weights(folder: &Path) -> anyhow::Result<Weights> {
-    let facts = ModelFacts::of(folder)?;
-    Ok(Weights {
+fn of(name: String, folder: PathBuf) -> anyhow::Result<Ours> {
+    let facts = ModelFacts::of(&folder)?;
+    let weights = Weights {
         bits_per_weight: Some(facts.bits_per_weight),
         ..Weights::new(facts.file_bytes, Some(facts.parameters), facts.quantization)
-    })
+    };
+    let max_positions = facts.max_positions;
+    Ok(Ours { name, folder, weights, max_positions, gguf: None, _temporary: None })
 }
 
 /// Our side, or why there is none.

@@ -26,7 +26,7 @@ pub(super) struct Preparing<'a> {
 impl Preparing<'_> {
     /// Prepares a side. Servers that have to run throughout are added to `started`.
     pub(super) fn prepare(
-        &mut self,
+        &self,
         peer: &Peer,
         ours: Option<&Ours>,
         started: &mut Vec<ollama::Started>,

@@ -60,11 +60,11 @@ fn depths(args: &CompareArgs, otherwise: usize) -> Vec<usize> {
     }
 }
 
-/// The context that the longest of them takes.
-pub(super) fn context(workloads: &[Workload], count: Count<'_>) -> usize {
+/// The context that the longest of them takes, which is no more than `most`.
+pub(super) fn context(workloads: &[Workload], count: Count<'_>, most: usize) -> usize {
     let needed = workloads.iter().map(|it| length(it.prompt.text(), count) + it.max_tokens);
     let longest = needed.max().unwrap_or(0) + AROUND;
-    longest.max(LEAST_CONTEXT).next_multiple_of(256)
+    longest.max(LEAST_CONTEXT).next_multiple_of(256).min(most)
 }
 
 fn length(text: &str, count: Count<'_>) -> usize {
