@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use crate::server::Running;
 use crate::support::{World, streams};
 
-const SHORT: [&str; 8] =
-    ["--runs", "2", "--warmup", "0", "--max-tokens", "6", "--threads", "1"];
+const SHORT: [&str; 8] = ["--runs", "2", "--warmup", "0", "--max-tokens", "6", "--threads", "1"];
 
 /// A world with one model, and where its reports go.
 pub(crate) fn world() -> (World, String) {
@@ -44,12 +43,15 @@ fn check_side(side: &Value, workload: &str) {
         assert!((2e6..400e6).contains(&peak), "{peak}");
         assert!(peak >= positive(&turns["memory_after_bytes"]["median"]));
     }
-    let answered = side["workloads"].as_array().unwrap().iter().find(|it| it["workload"] == workload);
+    let answered =
+        side["workloads"].as_array().unwrap().iter().find(|it| it["workload"] == workload);
     let answered = answered.unwrap();
     let (series, tokens) = (&answered["series"], &answered["series"]["response_tokens"]["median"]);
     assert!((2.0..=6.0).contains(&positive(tokens)), "{tokens}");
-    let (first, total) =
-        (positive(&series["first_token_seconds"]["median"]), positive(&series["total_seconds"]["median"]));
+    let (first, total) = (
+        positive(&series["first_token_seconds"]["median"]),
+        positive(&series["total_seconds"]["median"]),
+    );
     assert!(first <= total);
     let speed = positive(&series["effective_tokens_per_second"]["maximum"]);
     assert!(speed * positive(&series["total_seconds"]["minimum"]) <= 6.0 + 1e-6);
@@ -98,7 +100,10 @@ fn ours_against_a_server_with_ollamas_dialect() {
     assert!(notes.contains(&format!("Report: {page}")), "{notes}");
     let found = read(&report);
     assert_eq!(found["schema"], "mlxk-bench-compare/1");
-    assert_eq!((&found["prompt"], &found["ollama_model"]), (&json!("Count <to> ten."), &json!("org/tiny")));
+    assert_eq!(
+        (&found["prompt"], &found["ollama_model"]),
+        (&json!("Count <to> ten."), &json!("org/tiny"))
+    );
     for side in ["ollama_result", "mlx_result"] {
         let side = &found[side];
         assert_eq!(side["success"], true, "{side}");
@@ -134,7 +139,10 @@ fn ours_against_a_server_with_ollamas_dialect() {
     }
     // The model that was loaded for it is gone.
     let (_, note) = streams(
-        &world.mlxk(&["ps", "--port", server.address.rsplit(':').next().unwrap()]).assert().success(),
+        &world
+            .mlxk(&["ps", "--port", server.address.rsplit(':').next().unwrap()])
+            .assert()
+            .success(),
     );
     assert!(note.contains("no model in memory"), "{note}");
 }
@@ -153,7 +161,9 @@ fn every_workload_is_answered_and_one_program_is_no_better_than_itself() {
     assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), found);
     assert_eq!((&found["ollama_model"], &found["ollama_result"]), (&Value::Null, &Value::Null));
     for side in found["sides"].as_array().unwrap() {
-        for workload in ["chat", "code", "document of 100 tokens", "second question about 100 tokens"] {
+        for workload in
+            ["chat", "code", "document of 100 tokens", "second question about 100 tokens"]
+        {
             check_side(side, workload);
         }
         let clients = &side["workloads"][4];
@@ -211,14 +221,9 @@ fn a_report_that_is_slower_fails() {
 fn a_program_with_llama_servers_flags_is_started_for_every_turn() {
     use std::os::unix::fs::PermissionsExt;
 
-    use crate::common::{Kind, Stored, checkpoint};
-    use crate::support::path;
-
     let (world, report) = world();
-    let folder = checkpoint(Kind::Llama, Stored::Bits(4));
     let at = |name: &str| world.home.path().join(name).to_str().unwrap().to_owned();
     let (gguf, program, log) = (at("tiny.gguf"), at("llama-server"), at("log"));
-    // Its file only has to be one: our own server takes its place with the same checkpoint.
     let config = json!({
         "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "vocab_size": 264,
         "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -230,24 +235,24 @@ fn a_program_with_llama_servers_flags_is_started_for_every_turn() {
     let mlxk = world.mlxk(&[]).get_program().to_str().unwrap().to_owned();
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'version: 7 (abc)' >&2; exit; }}\n\
-         echo \"$@\" >> {log}\nwhile [ $# -gt 0 ]; do case $1 in --port) port=$2;; esac; shift; done\n\
-         {mlxk} server --port $port --model {} --threads 1 --log-level error & wait\n",
-        path(folder.path())
+         echo \"$@\" >> {log}\nwhile [ $# -gt 0 ]; do\n\
+         case $1 in --port) port=$2;; -m) model=$2;; esac; shift; done\n\
+         {mlxk} server --port $port --model $model --threads 1 --log-level error & wait\n"
     );
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let vs = format!("llama-server={program}");
-    let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", &vs, "--gguf", &gguf, "--ctx", "400"];
-    let more = ["--unequal", "--output", &report];
+    let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", &vs, "--gguf", &gguf];
+    let more = ["--ctx", "512", "--workload", "code", "--output", &report];
     world.mlxk(&[&arguments[..], &SHORT, &more].concat()).assert().success();
     let found = read(&report);
     assert_eq!(found["sides"][1]["version"], "7 (abc)");
     assert_eq!(found["sides"][1]["weights"]["quantization"], "Q4_0");
     for side in found["sides"].as_array().unwrap() {
         // The server is a child of the program that was started; it counts, and it ends.
-        check_side(side, "chat");
+        check_side(side, "code");
     }
-    assert_eq!(found["agreements"][0]["common_prefix"], 1.0);
     let started = std::fs::read_to_string(log).unwrap();
-    assert!(started.contains("-c 400 -np 1 -t 1 -tb 1"), "{started}");
+    assert!(started.contains("-c 512 -np 1 -t 1 -tb 1"), "{started}");
+    assert_eq!(started.lines().count(), 2, "{started}");
 }

@@ -9,9 +9,8 @@ use crate::bench_compare::{read, world};
 use crate::server::Running;
 use crate::support::{World, streams};
 
-const SHORT: [&str; 10] = [
-    "--runs", "2", "--warmup", "0", "--max-tokens", "4", "--threads", "1", "--timeout", "3",
-];
+const SHORT: [&str; 10] =
+    ["--runs", "2", "--warmup", "0", "--max-tokens", "4", "--threads", "1", "--timeout", "3"];
 
 /// Runs a comparison in which a side fails; the report and what is printed.
 fn failed(world: &World, report: &str, arguments: &[&str], host: &str) -> (Value, String) {
@@ -27,7 +26,7 @@ fn failed(world: &World, report: &str, arguments: &[&str], host: &str) -> (Value
 fn ollama(chat: impl Fn(&Asked) -> Vec<Part> + Send + Sync + 'static) -> Peer {
     Peer::start(move |asked| match asked.path.as_str() {
         "/api/version" => json(200, r#"{"version":"0.32.0"}"#),
-        "/api/tags" => json(200, r#"{"models":[{"name":"tiny:latest","size":110000}]}"#),
+        "/api/tags" => json(200, r#"{"models":[{"name":"tiny:latest","size":80000}]}"#),
         "/api/show" => json(200, r#"{"details":{"quantization_level":"Q4_0"},"model_info":{}}"#),
         "/api/ps" => json(200, r#"{"models":[]}"#),
         "/api/generate" if asked.body["prompt"].is_null() => {
@@ -48,7 +47,9 @@ fn every_fault_of_the_other_side_leaves_ours() {
     let peers: [(Peer, &str, &str); 6] = [
         (ollama(move |_| lines(&[good])), "broke off after 1 events", "Its log says more"),
         (
-            ollama(move |_| vec![head(200, "application/x-ndjson"), Part::Send(good.into()), Part::Hang]),
+            ollama(move |_| {
+                vec![head(200, "application/x-ndjson"), Part::Send(good.into()), Part::Hang]
+            }),
             "was not done within 3 s",
             "`--timeout` gives it more time",
         ),
@@ -63,11 +64,7 @@ fn every_fault_of_the_other_side_leaves_ours() {
             "status 500: llama runner process has terminated",
             "",
         ),
-        (
-            Peer::start(|_| json(200, "no version")),
-            "is no answer: `no version`",
-            "",
-        ),
+        (Peer::start(|_| json(200, "no version")), "is no answer: `no version`", ""),
     ];
     let (world, report) = world();
     for (peer, error, suggestion) in peers {

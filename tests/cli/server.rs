@@ -16,11 +16,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(
-        world: &World,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Self {
+    pub(crate) fn start(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let prepared = world.mlxk(&[]);
         let mut command = Command::new(prepared.get_program());
         for (name, value) in prepared.get_envs() {

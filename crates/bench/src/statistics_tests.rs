@@ -125,10 +125,12 @@ fn measured(name: &str, runs: usize, factor: f64) -> (Vec<f64>, Vec<f64>) {
         let neighbour = if uniform() > 0.96 { 0.9 } else { 1.0 };
         drift * neighbour * (1.0 + noise)
     };
-    (0..runs).map(|run| {
-        let drift = 100.0 * (1.0 - 0.01 * run as f64 / runs as f64);
-        (figure(drift) * factor, figure(drift))
-    }).unzip()
+    (0..runs)
+        .map(|run| {
+            let drift = 100.0 * (1.0 - 0.01 * run as f64 / runs as f64);
+            (figure(drift) * factor, figure(drift))
+        })
+        .unzip()
 }
 
 #[test]

@@ -64,8 +64,8 @@ pub use info::{
     places,
 };
 pub use locations::Locations;
-pub use ollama::model_file as ollama_file;
 pub use modelfile::{Modelfile, ModelfileError};
+pub use ollama::model_file as ollama_file;
 pub use pairs::{Pair, PairTable};
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,

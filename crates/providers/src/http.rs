@@ -204,9 +204,7 @@ impl Endpoint {
                 Some(total) if kind == Timeout::Global || total <= patience.silence => {
                     ProviderError::TooLong { address, seconds: seconds(total), events }
                 }
-                _ => {
-                    ProviderError::Silent { address, seconds: seconds(patience.silence), events }
-                }
+                _ => ProviderError::Silent { address, seconds: seconds(patience.silence), events },
             },
             ureq::Error::HostNotFound => unreachable("there is no host of that name"),
             ureq::Error::BadUri(problem) => unreachable(&problem),

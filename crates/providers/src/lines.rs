@@ -79,6 +79,9 @@ impl<'a> Lines<'a> {
 
     /// The error of an answer that ends here.
     pub(crate) fn broke_off(&self, problem: &str) -> ProviderError {
+        if self.endpoint.http.cancelled() {
+            return ProviderError::Cancelled;
+        }
         let address = self.endpoint.address.clone();
         ProviderError::BrokeOff { address, events: self.events, problem: problem.to_owned() }
     }

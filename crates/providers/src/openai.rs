@@ -21,8 +21,7 @@ pub struct OpenAi {
 impl OpenAi {
     /// The names of its models.
     pub fn models(&self) -> Result<Vec<String>> {
-        let found =
-            self.endpoint.json(Method::GET, "/v1/models", None, "", Patience::SHORT)?;
+        let found = self.endpoint.json(Method::GET, "/v1/models", None, "", Patience::SHORT)?;
         let models = found["data"].as_array().ok_or_else(|| self.nonsense(&found))?;
         let names = models.iter().filter_map(|model| model["id"].as_str());
         Ok(names.map(str::to_owned).collect())

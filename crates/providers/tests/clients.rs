@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mlxk_providers::{
-    Answer, Endpoint, Http, Input, Message, Native, Ollama, OpenAi, Piece, ProviderError,
-    PullStep, Request, Result,
+    Answer, Endpoint, Http, Input, Message, Native, Ollama, OpenAi, Piece, ProviderError, PullStep,
+    Request, Result,
 };
 use mlxk_test_peers::{Part, Peer, events, head, json, lines};
 use serde_json::{Map, json as value};
@@ -69,8 +69,7 @@ fn openai_streams_text_counts_and_times() {
     assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
     assert_eq!(answer.usage.prompt_tokens, Some(10));
     assert_eq!((answer.usage.cached_tokens, answer.usage.completion_tokens), (Some(4), Some(5)));
-    let native =
-        Native { load_seconds: None, prefill_seconds: 0.03, decode_seconds: 0.2 };
+    let native = Native { load_seconds: None, prefill_seconds: 0.03, decode_seconds: 0.2 };
     assert_eq!(answer.native, Some(native));
     assert_eq!(answer.heard.arrivals.len(), 3, "events without text are no arrivals");
     let gap = answer.heard.arrivals[2] - answer.heard.arrivals[1];
@@ -90,8 +89,10 @@ fn openai_streams_text_counts_and_times() {
 #[test]
 fn a_text_is_continued_and_the_mark_for_the_end_may_be_missing() {
     let peer = Peer::start(|_| {
-        events(&[r#"{"choices":[{"text":"1, 2","finish_reason":null}]}"#,
-            r#"{"choices":[{"text":"","finish_reason":"length"}]}"#])
+        events(&[
+            r#"{"choices":[{"text":"1, 2","finish_reason":null}]}"#,
+            r#"{"choices":[{"text":"","finish_reason":"length"}]}"#,
+        ])
     });
     let answer = ask_openai(&peer, &request(Input::Raw("0, ".into())), WITHIN).unwrap();
     assert_eq!(answer.text, "1, 2");
@@ -277,7 +278,8 @@ fn a_request_ends_when_its_caller_wants_it_to() {
         let error = client.answer(&chat(), WITHIN, &mut |_| ControlFlow::Continue(()));
         assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
     });
-    let peer = Peer::start(|_| events(&[r#"{"choices":[{"delta":{"content":"Good"}}]}"#, "[DONE]"]));
+    let peer =
+        Peer::start(|_| events(&[r#"{"choices":[{"delta":{"content":"Good"}}]}"#, "[DONE]"]));
     let stop = &mut |_: Piece<'_>| ControlFlow::Break(());
     let error = openai(&peer.address()).answer(&chat(), WITHIN, stop);
     assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");

@@ -46,7 +46,9 @@ pub enum ChangeError {
         second: String,
     },
     /// Something that has to be alike is not.
-    #[error("The reports are of unequal work: {what} is `{first}` in the first, `{second}` in the second")]
+    #[error(
+        "The reports are of unequal work: {what} is `{first}` in the first, `{second}` in the second"
+    )]
     Unequal {
         /// What differs.
         what: &'static str,
@@ -175,7 +177,8 @@ mod tests {
     use super::*;
 
     fn report(decode: [f64; 5], load: [f64; 5]) -> Value {
-        let series = |samples: [f64; 5]| serde_json::to_value(Summary::of(samples.to_vec())).unwrap();
+        let series =
+            |samples: [f64; 5]| serde_json::to_value(Summary::of(samples.to_vec())).unwrap();
         json!({
             "schema": "mlxk-bench-compare/1", "mlx_model": "m",
             "machine": {"processor": "x", "usable_cores": 2},

@@ -50,7 +50,9 @@ pub(super) fn unlike_prompts(
 ) -> Option<String> {
     let close = ours.abs_diff(theirs) <= TEMPLATE_TOKENS;
     (!close && differ(ours as f64, theirs as f64)).then(|| {
-        format!("the prompt of `{workload}` has {ours} tokens for MLX-Knife and {theirs} for {title}")
+        format!(
+            "the prompt of `{workload}` has {ours} tokens for MLX-Knife and {theirs} for {title}"
+        )
     })
 }
 

@@ -37,18 +37,18 @@ impl Failure {
             (ProviderError::NotReachable { .. }, _) if is_running(engine) => {
                 Some("Start the server first, or correct its address".to_owned())
             }
-            (ProviderError::ModelMissing { .. }, EngineKind::Ollama) => {
-                Some(format!("`ollama pull {model}` gets it, as this command does without `--skip-pull`"))
-            }
+            (ProviderError::ModelMissing { .. }, EngineKind::Ollama) => Some(format!(
+                "`ollama pull {model}` gets it, as this command does without `--skip-pull`"
+            )),
             (ProviderError::ModelMissing { .. }, _) => {
                 Some("Name a model that the server has".to_owned())
             }
             (ProviderError::TooLong { .. }, _) => {
                 Some("`--timeout` gives it more time, `--max-tokens` asks for less".to_owned())
             }
-            (ProviderError::Silent { .. }, EngineKind::Ollama) => {
-                Some(format!("`ollama pull {model}` goes on from there; `--pull-timeout` waits longer"))
-            }
+            (ProviderError::Silent { .. }, EngineKind::Ollama) => Some(format!(
+                "`ollama pull {model}` goes on from there; `--pull-timeout` waits longer"
+            )),
             (ProviderError::BrokeOff { .. } | ProviderError::Failed { .. }, _) => {
                 Some("Its log says more; it may have run out of memory".to_owned())
             }

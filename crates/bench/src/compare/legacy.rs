@@ -36,12 +36,10 @@ pub enum LegacyResult {
 impl LegacyResult {
     /// The medians of the first workload.
     pub(super) fn of(side: &Side) -> Self {
-        let memory =
-            |measure| side.series.get(&measure).map(|summary| summary.median / MEGABYTE);
+        let memory = |measure| side.series.get(&measure).map(|summary| summary.median / MEGABYTE);
         let answered = side.workloads.first();
-        let median = |measure| {
-            answered.and_then(|it| it.series.get(&measure)).map(|summary| summary.median)
-        };
+        let median =
+            |measure| answered.and_then(|it| it.series.get(&measure)).map(|summary| summary.median);
         match (answered, median(Measure::TotalSeconds)) {
             (Some(answered), Some(total_time)) => Self::Success {
                 success: true,
@@ -52,9 +50,11 @@ impl LegacyResult {
                 memory_after: memory(Measure::MemoryAfterBytes),
                 memory_delta: memory(Measure::MemoryDeltaBytes),
             },
-            _ => Self::Failure(side.failure.clone().unwrap_or_else(|| {
-                Failure::new(format!("{} was not measured", side.title), None)
-            })),
+            _ => {
+                Self::Failure(side.failure.clone().unwrap_or_else(|| {
+                    Failure::new(format!("{} was not measured", side.title), None)
+                }))
+            }
         }
     }
 }

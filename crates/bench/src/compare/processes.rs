@@ -13,7 +13,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// Which process serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Root {
+pub(super) enum Root {
     /// The one of this number.
     Pid(u32),
     /// All of this name, where the number cannot be told.
@@ -22,7 +22,7 @@ pub enum Root {
 
 /// What a family of processes takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Taken {
+pub(super) struct Taken {
     /// Resident bytes of all of them. What they share, as mapped files, counts for each.
     pub memory_bytes: u64,
     /// Seconds of processor time since each began.
@@ -30,7 +30,7 @@ pub struct Taken {
 }
 
 /// A serving process with its children.
-pub struct Family {
+pub(super) struct Family {
     root: Root,
     system: System,
     members: Arc<Mutex<Vec<Pid>>>,
@@ -38,12 +38,12 @@ pub struct Family {
 
 impl Family {
     /// The family of `root`; `None` where the system does not tell of processes.
-    pub fn of(root: Root) -> Option<Self> {
+    pub(super) fn of(root: Root) -> Option<Self> {
         Some(Self { root, system: System::new().ok()?, members: Arc::default() })
     }
 
     /// What the family takes now; nothing where there is none.
-    pub fn look(&mut self) -> Taken {
+    pub(super) fn look(&mut self) -> Taken {
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind());
         let members = members(&self.root, &self.system);
         let taken = taken(&self.system, &members);
@@ -52,7 +52,7 @@ impl Family {
     }
 
     /// Ends all of the family that are still there.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let known = self.members.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // A number may belong to another process by now: the time of its start tells.
         let began = |system: &System, pid| system.process(pid).map(sysinfo::Process::start_time);
@@ -66,7 +66,7 @@ impl Family {
     }
 
     /// Watches the memory of the members that were found last until the watch is dropped.
-    pub fn watch(&self) -> Watch {
+    pub(super) fn watch(&self) -> Watch {
         let over = Arc::new(AtomicBool::new(false));
         let peak = Arc::new(AtomicU64::new(0));
         let (stop, most, members) =
@@ -85,7 +85,7 @@ impl Family {
 }
 
 /// Watches memory from a thread of its own.
-pub struct Watch {
+pub(super) struct Watch {
     over: Arc<AtomicBool>,
     peak: Arc<AtomicU64>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -93,7 +93,7 @@ pub struct Watch {
 
 impl Watch {
     /// The most that was seen so far, in bytes.
-    pub fn peak_bytes(&self) -> u64 {
+    pub(super) fn peak_bytes(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
 }
@@ -146,11 +146,13 @@ fn taken(system: &System, pids: &[Pid]) -> Taken {
 /// The number of the process that listens on a port of this machine; `None` where it cannot be told,
 /// as where it belongs to another user.
 #[cfg(target_os = "linux")]
-pub fn listener(port: u16) -> Option<u32> {
+pub(super) fn listener(port: u16) -> Option<u32> {
     let sockets: HashSet<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| std::fs::read_to_string(table).ok())
-        .flat_map(|table| table.lines().filter_map(|line| listening(line, port)).collect::<Vec<_>>())
+        .flat_map(|table| {
+            table.lines().filter_map(|line| listening(line, port)).collect::<Vec<_>>()
+        })
         .map(|inode| format!("socket:[{inode}]"))
         .collect();
     let holds = |pid: &u32| {
@@ -179,7 +181,7 @@ fn listening(line: &str, port: u16) -> Option<String> {
 
 /// Nobody tells here.
 #[cfg(not(target_os = "linux"))]
-pub fn listener(_port: u16) -> Option<u32> {
+pub(super) fn listener(_port: u16) -> Option<u32> {
     None
 }
 

@@ -137,8 +137,7 @@ impl Taking {
 
     fn finish(self, options: &CompareOptions) -> Side {
         let workloads = options.workloads.iter().enumerate().filter_map(|(index, workload)| {
-            let turns: Vec<&Asked> =
-                self.asked.iter().filter_map(|turn| turn.get(index)).collect();
+            let turns: Vec<&Asked> = self.asked.iter().filter_map(|turn| turn.get(index)).collect();
             answered(&workload.name, &turns)
         });
         let workloads = workloads.collect();
@@ -209,9 +208,8 @@ fn compare(report: &mut CompareReport) {
         }
         let refused = !reasons.is_empty() && !report.options.unequal;
         let against = &theirs.title;
-        unequal.extend(
-            reasons.into_iter().map(|reason| Unequal { against: against.clone(), reason }),
-        );
+        unequal
+            .extend(reasons.into_iter().map(|reason| Unequal { against: against.clone(), reason }));
         if refused {
             continue;
         }

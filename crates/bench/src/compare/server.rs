@@ -7,7 +7,9 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mlxk_providers::{Answer, Endpoint, Http, Input, Message, Ollama, OpenAi, Request};
+use mlxk_providers::{
+    Answer, Endpoint, Http, Input, Message, Ollama, OpenAi, ProviderError, Request,
+};
 
 use super::engine::{Engine, ServerCommand, ServerWay, Settings};
 use super::failure::Failure;
@@ -183,7 +185,11 @@ impl<'a> Server<'a> {
         };
         answer.map_err(|error| {
             let mut failure = Failure::of(&error, self.engine);
-            if let Some(process) = &self.process {
+            let died = matches!(
+                error,
+                ProviderError::BrokeOff { .. } | ProviderError::NotReachable { .. }
+            );
+            if let Some(process) = self.process.as_ref().filter(|_| died) {
                 failure.add_last_words(&process.last_words());
             }
             failure
@@ -228,7 +234,8 @@ fn leave(ollama: &Ollama, engine: &Engine) -> Result<(), Failure> {
     let mut asked = false;
     loop {
         let loaded = ollama.ps().map_err(told)?;
-        let same = |name: &str| name.trim_end_matches(":latest") == model.trim_end_matches(":latest");
+        let same =
+            |name: &str| name.trim_end_matches(":latest") == model.trim_end_matches(":latest");
         if !loaded.iter().any(|found| same(&found.name)) {
             return Ok(());
         }

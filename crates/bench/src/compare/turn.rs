@@ -190,10 +190,10 @@ impl Turns<'_> {
             let computed = prompt.saturating_sub(answer.usage.cached_tokens.unwrap_or(0));
             figures.push(Measure::PrefillTokensPerSecond, computed as f64 / first);
         }
-        let last = answer.heard.arrivals.last().map_or(total, Duration::as_secs_f64);
-        if let Some(tokens) = tokens.filter(|&tokens| tokens > 1 && last > first) {
-            figures.push(Measure::DecodeTokensPerSecond, (tokens - 1) as f64 / (last - first));
-        }
+        figures.push(
+            Measure::DecodeTokensPerSecond,
+            tokens.and_then(|tokens| decode_rate(answer, tokens)),
+        );
         Asked {
             figures,
             response: answer.text.clone(),
@@ -212,6 +212,17 @@ impl Turns<'_> {
         }
         ((self.count)(&format!("{}{}", answer.reasoning, answer.text)), true)
     }
+}
+
+/// Tokens after the first over the time from the first text to the last. Where texts come seldom,
+/// several tokens at once, that time means nothing, and the server's own is taken.
+fn decode_rate(answer: &Answer, tokens: usize) -> Option<f64> {
+    let arrivals = &answer.heard.arrivals;
+    let seconds = match 2 * arrivals.len() >= tokens {
+        true => (*arrivals.last()? - *arrivals.first()?).as_secs_f64(),
+        false => answer.native?.decode_seconds,
+    };
+    (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)
 }
 
 /// Seconds to the first text; to the end where there is none.

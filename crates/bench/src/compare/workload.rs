@@ -125,12 +125,22 @@ const ADJECTIVES: [&str; 12] = [
     "heavy", "green",
 ];
 const NOUNS: [&str; 16] = [
-    "harbour", "teacher", "river", "letter", "heron", "market", "engine", "garden", "fox", "bridge",
-    "clock", "baker", "window", "horse", "station", "lamp",
+    "harbour", "teacher", "river", "letter", "heron", "market", "engine", "garden", "fox",
+    "bridge", "clock", "baker", "window", "horse", "station", "lamp",
 ];
 const VERBS: [&str; 12] = [
-    "crosses", "remembers", "follows", "repairs", "watches", "leaves", "counts", "carries",
-    "answers", "draws", "opens", "finds",
+    "crosses",
+    "remembers",
+    "follows",
+    "repairs",
+    "watches",
+    "leaves",
+    "counts",
+    "carries",
+    "answers",
+    "draws",
+    "opens",
+    "finds",
 ];
 
 /// Sentences of about so many tokens, the same every time.

@@ -9,7 +9,9 @@ mod table;
 use std::fmt::{self, Write as _};
 
 pub use changes::changes;
-pub use compare::{Icons, document as compare_document, page as compare_page, terminal as compare_terminal};
+pub use compare::{
+    Icons, document as compare_document, page as compare_page, terminal as compare_terminal,
+};
 pub use kernels::kernels;
 pub use model::model;
 pub use table::{Align, Table};

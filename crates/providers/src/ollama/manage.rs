@@ -97,9 +97,8 @@ impl Ollama {
         let body = json!({"model": model});
         let (method, path) = (Method::POST, "/api/show");
         let found = self.endpoint.json(method, path, Some(&body), model, Patience::SHORT)?;
-        let text = |value: &Value| {
-            value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
-        };
+        let text =
+            |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let details = &found["details"];
         Ok(Details {
             quantization: text(&details["quantization_level"]),
@@ -147,12 +146,7 @@ impl Ollama {
     }
 
     /// Loads a model with these options, within so long, and keeps it.
-    pub fn load(
-        &self,
-        model: &str,
-        options: &Map<String, Value>,
-        within: Duration,
-    ) -> Result<()> {
+    pub fn load(&self, model: &str, options: &Map<String, Value>, within: Duration) -> Result<()> {
         let body = json!({"model": model, "options": options, "keep_alive": -1, "stream": false});
         self.generate(model, &body, within)
     }

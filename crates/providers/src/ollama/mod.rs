@@ -51,8 +51,7 @@ impl Ollama {
         body.insert("keep_alive".into(), (-1).into());
         let started = Instant::now();
         let patience = Patience::answer(within);
-        let lines =
-            self.endpoint.lines(path, &Value::Object(body), &request.model, patience)?;
+        let lines = self.endpoint.lines(path, &Value::Object(body), &request.model, patience)?;
         let mut lines = lines.started_at(started);
         let mut answer = Answer::default();
         loop {

@@ -200,9 +200,9 @@ fn plots(html: &mut String, report: &CompareReport) {
 
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// Every workload beside the first, as the first is in the plots.
@@ -235,11 +235,8 @@ fn table(html: &mut String, report: &CompareReport) {
             );
         }
     }
-    let heads: String = report
-        .sides
-        .iter()
-        .map(|side| format!("<th>{}</th>", escape(&side.title)))
-        .collect();
+    let heads: String =
+        report.sides.iter().map(|side| format!("<th>{}</th>", escape(&side.title))).collect();
     let _ = writeln!(
         html,
         "<h2>By workload</h2>\n<div class=\"table\"><table><tr><th>measure</th>{heads}</tr>\n\

@@ -82,9 +82,9 @@ pub(super) fn ratios(rows: &[(String, &Comparison)]) -> String {
     const LEFT: f64 = 250.0;
     const RIGHT: f64 = 620.0;
     const ALL: f64 = 720.0;
-    let ends = rows.iter().flat_map(|(_, it)| {
-        [it.ratio.interval.low, it.ratio.interval.high, it.ratio.of_medians]
-    });
+    let ends = rows
+        .iter()
+        .flat_map(|(_, it)| [it.ratio.interval.low, it.ratio.interval.high, it.ratio.of_medians]);
     let most = ends.map(|ratio| ratio.max(1.0 / ratio)).fold(1.25, f64::max) * 1.05;
     let x = |ratio: f64| {
         LEFT + (RIGHT - LEFT) * (0.5 + 0.5 * ratio.max(1e-9).ln() / most.ln()).clamp(0.0, 1.0)
@@ -137,10 +137,7 @@ pub(super) fn ratios(rows: &[(String, &Comparison)]) -> String {
 }
 
 fn open(height: f64, label: &str) -> String {
-    format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">",
-        escape(label)
-    )
+    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">", escape(label))
 }
 
 #[cfg(test)]
@@ -156,15 +153,14 @@ mod tests {
     fn bars_are_as_long_as_their_medians() {
         let summary = |value: f64| Summary::of(vec![value, value, value]).unwrap();
         let (fast, slow) = (summary(100.0), summary(25.0));
-        let svg = bars(
-            Measure::DecodeTokensPerSecond,
-            &[(0, "a<b", &fast), (1, "b", &slow)],
-        );
+        let svg = bars(Measure::DecodeTokensPerSecond, &[(0, "a<b", &fast), (1, "b", &slow)]);
         let width = |part: &str| -> f64 {
             part.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
         };
         let rects: Vec<f64> = svg.split("<rect").skip(1).map(width).collect();
         assert!((rects[0] / rects[1] - 4.0).abs() < 0.01, "{rects:?}");
-        assert!(svg.contains("a&lt;b") && svg.contains("100/s") && svg.matches("<circle").count() == 6);
+        assert!(
+            svg.contains("a&lt;b") && svg.contains("100/s") && svg.matches("<circle").count() == 6
+        );
     }
 }

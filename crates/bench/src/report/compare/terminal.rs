@@ -190,7 +190,11 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     let agreement = report.agreements.iter().find(|it| it.against == other.title);
     if let Some(agreement) = agreement {
         let share = 100.0 * agreement.common_prefix;
-        line("🤝", "Agreement", format!("the answers are the same for {share:.0} % of their length"));
+        line(
+            "🤝",
+            "Agreement",
+            format!("the answers are the same for {share:.0} % of their length"),
+        );
     }
     if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {
         line("🏆", "Winner", winner);

@@ -174,7 +174,9 @@ impl std::str::FromStr for Peer {
             let address = address.trim_end_matches('/').trim_end_matches("/v1");
             return match address.starts_with("http://") || address.starts_with("https://") {
                 true => Ok(Self::Openai(address.to_owned())),
-                false => Err("write an address after `openai:`, as in `openai:http://host:8000`".into()),
+                false => {
+                    Err("write an address after `openai:`, as in `openai:http://host:8000`".into())
+                }
             };
         }
         let (name, path) = match text.split_once('=') {
@@ -187,7 +189,9 @@ impl std::str::FromStr for Peer {
             ("mlx-lm", path) => Ok(Self::MlxLm(path)),
             ("mlx-knife", Some(path)) => Ok(Self::MlxKnife(path)),
             ("mlxk", Some(path)) => Ok(Self::Mlxk(path)),
-            ("mlx-knife", None) => Err("name its Python, as in `mlx-knife=.venv/bin/python`".into()),
+            ("mlx-knife", None) => {
+                Err("name its Python, as in `mlx-knife=.venv/bin/python`".into())
+            }
             ("mlxk", None) => Err("name the other program, as in `mlxk=../base/mlxk`".into()),
             _ => Err("it can be ollama, llama-server[=PROGRAM], mlx-lm[=PYTHON], \
                       mlx-knife=PYTHON, mlxk=PROGRAM or openai:URL"

@@ -35,8 +35,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     end_when_interrupted(&http);
     let names = names::of(args, context)?;
     let ours = ours::find(args, &names, context);
-    let tokenizer =
-        ours.as_ref().ok().and_then(|ours| Tokenizer::open(&ours.folder).ok());
+    let tokenizer = ours.as_ref().ok().and_then(|ours| Tokenizer::open(&ours.folder).ok());
     let count = |text: &str| Some(tokenizer.as_ref()?.encode(text, false).ok()?.len());
     let workloads = workloads::of(args, &count);
     let most = ours.as_ref().map_or(usize::MAX, |ours| ours.max_positions);
@@ -173,8 +172,7 @@ fn failure(error: &anyhow::Error) -> Failure {
 
 /// Whether the report is whole, and ours as fast as it has to be.
 fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> ExitStatus {
-    let mut status =
-        if report.is_whole() { ExitStatus::Success } else { ExitStatus::Failure };
+    let mut status = if report.is_whole() { ExitStatus::Success } else { ExitStatus::Failure };
     let Some(share) = args.fail_below else { return status };
     for found in report.comparisons.iter().filter(|it| it.ratio.is_below(share)) {
         let workload = found.workload.as_deref().unwrap_or("whole turn");

@@ -1,6 +1,6 @@
 //! The pair of names: the model in Ollama and ours.
 
-use mlxk_hub::{Alias, RepoId};
+use mlxk_hub::{Alias, Pair};
 
 use crate::Context;
 use crate::args::{CompareArgs, Peer};
@@ -30,8 +30,8 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
     };
     let ollama_of = |ours: &str| {
         let alias = Alias::find(ours).map(|alias| alias.ollama.to_owned());
-        let repo = RepoId::parse(ours).ok();
-        let pair = repo.and_then(|repo| pairs.ollama(&repo).map(str::to_owned));
+        let is_it = |pair: &&Pair| pair.repo.to_string().eq_ignore_ascii_case(ours);
+        let pair = pairs.iter().find(is_it).map(|pair| pair.ollama.clone());
         // Our name may be written as Ollama's.
         let same = pairs.repo(ours).map(|_| ours.to_owned());
         pair.or(alias).or(same)

@@ -9,8 +9,8 @@ use mlxk_bench::compare::{Engine, EngineKind, Failure, ServerWay, Weights};
 use mlxk_providers::{Endpoint, Ollama, ProviderError, PullStep};
 
 use super::peers::Preparing;
-use crate::printer::Unit;
 use crate::interrupt;
+use crate::printer::Unit;
 
 /// Where Ollama listens unless it is told otherwise.
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:11434";
@@ -68,7 +68,9 @@ pub(super) fn prepare(
         None if preparing.args.skip_pull => {
             return Err(Failure::new(
                 format!("Ollama has no model `{model}`"),
-                format!("`ollama pull {model}` gets it, as does this command without `--skip-pull`"),
+                format!(
+                    "`ollama pull {model}` gets it, as does this command without `--skip-pull`"
+                ),
             ));
         }
         None => {
@@ -79,8 +81,7 @@ pub(super) fn prepare(
         }
     };
     let details = client.show(&model).map_err(told)?;
-    engine.weights =
-        Some(Weights::new(found.size_bytes, details.parameters, details.quantization));
+    engine.weights = Some(Weights::new(found.size_bytes, details.parameters, details.quantization));
     Ok(engine)
 }
 

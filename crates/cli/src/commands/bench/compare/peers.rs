@@ -52,11 +52,7 @@ impl Preparing<'_> {
         }
     }
 
-    fn llama_server(
-        &self,
-        program: Option<&Path>,
-        ours: Option<&Ours>,
-    ) -> Result<Engine, Failure> {
+    fn llama_server(&self, program: Option<&Path>, ours: Option<&Ours>) -> Result<Engine, Failure> {
         let kind = EngineKind::LlamaServer;
         let program = program.unwrap_or(Path::new("llama-server")).to_owned();
         let file = self.gguf(ours)?;
@@ -81,7 +77,14 @@ impl Preparing<'_> {
             let threads = threads.to_string();
             arguments.extend(["-t".to_owned(), threads.clone(), "-tb".to_owned(), threads]);
         }
-        Ok(self.started(kind, version, file.display().to_string(), Some(weights), program, arguments))
+        Ok(self.started(
+            kind,
+            version,
+            file.display().to_string(),
+            Some(weights),
+            program,
+            arguments,
+        ))
     }
 
     /// Requests at once: as many as the workloads send.
@@ -118,7 +121,8 @@ impl Preparing<'_> {
         let address = ["--host", "127.0.0.1", "--port", "{port}", "--log-level", "ERROR"];
         let arguments = arguments.into_iter().chain(address).map(str::to_owned).collect();
         let weights = Some(ours.weights.clone());
-        let mut engine = self.started(kind, Some(version), ours.name.clone(), weights, python, arguments);
+        let mut engine =
+            self.started(kind, Some(version), ours.name.clone(), weights, python, arguments);
         engine.model_in_requests = folder;
         Ok(engine)
     }
