@@ -77,7 +77,7 @@ pub struct Settings {
 }
 
 /// An engine with a model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
     /// Which program.
     pub kind: EngineKind,
@@ -88,15 +88,12 @@ pub struct Engine {
     /// The model, as its user calls it.
     pub model: String,
     /// The same, as requests do.
-    #[serde(skip)]
     pub model_in_requests: String,
     /// What the model weighs, where that is known.
     pub weights: Option<Weights>,
     /// How its server comes about.
-    #[serde(skip)]
     pub server: ServerWay,
     /// The key that it asks for.
-    #[serde(skip)]
     pub key: Option<String>,
 }
 

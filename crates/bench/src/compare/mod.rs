@@ -76,6 +76,20 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Its name in reports.
+    pub fn title(&self) -> &str {
+        let (Self::Ready(Engine { title, .. }) | Self::Failed { title, .. }) = self;
+        title
+    }
+
+    /// The same, to be changed.
+    pub fn title_mut(&mut self) -> &mut String {
+        let (Self::Ready(Engine { title, .. }) | Self::Failed { title, .. }) = self;
+        title
+    }
+}
+
 /// One side, measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Side {

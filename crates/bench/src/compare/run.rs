@@ -69,7 +69,7 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
             // Whoever comes first may suffer from it, so they change places.
             let index = if round % 2 == 0 { turn } else { sides.len() - 1 - turn };
             let side = &mut sides[index];
-            begin(&format!("Turn {} of {rounds}: {}", round + 1, side.title()))?;
+            begin(&format!("Turn {} of {rounds}: {}", round + 1, side.entry.title()))?;
             let (Entry::Ready(engine), None) = (&side.entry, &side.failure) else { continue };
             paces.push(load::pace());
             let (taken, failure) = turns.take(engine, round + 1);
@@ -121,13 +121,6 @@ impl Taking {
             Entry::Failed { failure, .. } => Some(failure.clone()),
         };
         Self { entry, figures: Figures::default(), asked: Vec::new(), failure }
-    }
-
-    fn title(&self) -> &str {
-        match &self.entry {
-            Entry::Ready(engine) => &engine.title,
-            Entry::Failed { title, .. } => title,
-        }
     }
 
     fn take(&mut self, turn: Turn) {

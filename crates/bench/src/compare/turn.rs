@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::load::Background;
 use super::measure::{Figures, Measure};
 use super::server::Server;
-use super::workload::Workload;
+use super::workload::{Prompt, Workload};
 
 /// Tokens of the answers that only show when the first one comes.
 const FIRST_TOKEN: usize = 1;
@@ -65,25 +65,20 @@ impl Turns<'_> {
             turn.figures.push(Measure::LoadSeconds, server.load_seconds);
             self.first_answer(&server, turn, within)?;
         }
-        let mut cpu = 0.0;
         for workload in &self.options.workloads {
             let asked = self.ask(&mut server, workload, number)?;
             turn.asked.push(asked);
         }
-        let before = server.before;
-        let after = server.taken();
-        if let (Some(before), Some(after)) = (before, after) {
-            cpu = after.cpu_seconds - before.cpu_seconds;
+        if let (Some(before), Some(after)) = (server.before, server.taken()) {
+            let serving = after.cpu_seconds - before.cpu_seconds;
+            let others = background.and_then(|it| it.other_cores(serving, begun.elapsed()));
+            turn.figures.push(Measure::OtherCores, others);
             let (before, after) = (before.memory_bytes as f64, after.memory_bytes as f64);
             let peak = server.peak_bytes().map_or(after, |peak| (peak as f64).max(after));
             turn.figures.push(Measure::MemoryBeforeBytes, before);
             turn.figures.push(Measure::MemoryAfterBytes, after);
             turn.figures.push(Measure::MemoryDeltaBytes, after - before);
             turn.figures.push(Measure::MemoryPeakBytes, peak);
-        }
-        if after.is_some() {
-            let others = background.and_then(|it| it.other_cores(cpu, begun.elapsed()));
-            turn.figures.push(Measure::OtherCores, others);
         }
         Ok(())
     }
@@ -98,7 +93,7 @@ impl Turns<'_> {
     ) -> Result<(), Failure> {
         let Some(workload) = self.options.workloads.first() else { return Ok(()) };
         let text = workload.prompt.text();
-        let raw = super::workload::Prompt::Raw(text.to_owned()).marked("cold");
+        let raw = Prompt::Raw(text.to_owned()).marked("cold");
         let sent = server.begun.elapsed();
         let answer = server.ask(&raw, FIRST_TOKEN, within)?;
         let first = answer.heard.arrivals.first().unwrap_or(&answer.heard.total);
@@ -113,7 +108,7 @@ impl Turns<'_> {
         number: usize,
     ) -> Result<Asked, Failure> {
         let within = self.options.timeout;
-        let mark = |prompt: &super::workload::Prompt| match self.marked {
+        let mark = |prompt: &Prompt| match self.marked {
             true => prompt.marked(&format!("turn {number}")),
             false => prompt.clone(),
         };
@@ -142,7 +137,7 @@ impl Turns<'_> {
         &self,
         server: &Server<'_>,
         workload: &Workload,
-        prompt: &super::workload::Prompt,
+        prompt: &Prompt,
         within: Duration,
     ) -> Result<Asked, Failure> {
         let begun = Instant::now();

@@ -140,6 +140,13 @@ pub(crate) struct CompareArgs {
     pub print: ReportArgs,
 }
 
+impl CompareArgs {
+    /// How many requests are sent at once, at most.
+    pub(crate) fn together(&self) -> u32 {
+        if self.workload.contains(&WorkloadName::Clients) { self.concurrency } else { 1 }
+    }
+}
+
 /// Kinds of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WorkloadName {

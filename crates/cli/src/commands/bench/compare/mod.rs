@@ -112,23 +112,12 @@ fn end_when_interrupted(http: &Http) {
 
 /// Two sides of one name would be taken for one.
 fn tell_apart(entries: &mut [Entry]) {
-    let title = |entry: &mut Entry| match entry {
-        Entry::Ready(engine) => std::mem::take(&mut engine.title),
-        Entry::Failed { title, .. } => std::mem::take(title),
-    };
-    let mut seen: Vec<String> = Vec::new();
-    for entry in entries {
-        let plain = title(entry);
-        let mut name = plain.clone();
-        let mut number = 2;
-        while seen.contains(&name) {
-            name = format!("{plain} ({number})");
-            number += 1;
-        }
-        seen.push(name.clone());
-        match entry {
-            Entry::Ready(engine) => engine.title = name,
-            Entry::Failed { title, .. } => *title = name,
+    for index in 1..entries.len() {
+        let (before, rest) = entries.split_at_mut(index);
+        let title = rest[0].title_mut();
+        let same = before.iter().filter(|entry| entry.title().starts_with(title.as_str())).count();
+        if same > 0 {
+            title.push_str(&format!(" ({})", same + 1));
         }
     }
 }

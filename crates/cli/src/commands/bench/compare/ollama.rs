@@ -116,7 +116,7 @@ fn start(preparing: &Preparing<'_>, started: &mut Vec<Started>) -> Result<String
     let child = Command::new("ollama")
         .arg("serve")
         .env("OLLAMA_HOST", &address)
-        .env("OLLAMA_NUM_PARALLEL", preparing.args.concurrency.to_string())
+        .env("OLLAMA_NUM_PARALLEL", preparing.args.together().to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

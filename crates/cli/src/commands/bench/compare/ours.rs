@@ -109,10 +109,8 @@ pub(super) fn engine(
         .chain(["--keep-alive", "-1", "--log-level", "error", "--no-pull"])
         .map(str::to_owned)
         .collect();
-    let parallel = args.concurrency.max(1).to_string();
-    let numbers = [("--ctx", settings.context.to_string()), ("--parallel", parallel)];
-    for (flag, value) in numbers {
-        arguments.extend([flag.to_owned(), value]);
+    for (flag, number) in [("--ctx", settings.context), ("--parallel", args.together() as usize)] {
+        arguments.extend([flag.to_owned(), number.to_string()]);
     }
     if let Some(threads) = settings.threads {
         arguments.extend(["--threads".to_owned(), threads.to_string()]);

@@ -66,31 +66,26 @@ impl Preparing<'_> {
             let line = text.lines().find_map(|line| line.strip_prefix("version:"));
             line.map(|line| line.trim().to_owned())
         });
-        let clients = self.args.concurrency as usize;
-        let (settings, mut arguments) = (self.settings, vec!["-m".to_owned()]);
-        arguments.push(file.display().to_string());
+        let path = file.display().to_string();
+        let (settings, mut arguments) = (self.settings, vec!["-m".to_owned(), path.clone()]);
         arguments.extend(["--host", "127.0.0.1", "--port", "{port}"].map(str::to_owned));
-        let context = (settings.context * self.slots(clients)).to_string();
-        let slots = self.slots(clients).to_string();
-        arguments.extend(["-c".to_owned(), context, "-np".to_owned(), slots]);
+        // It shares its context among its slots.
+        let slots = self.args.together();
+        let context = settings.context * slots as usize;
+        let numbers = ["-c".to_owned(), context.to_string(), "-np".to_owned(), slots.to_string()];
+        arguments.extend(numbers);
         if let Some(threads) = settings.threads {
             let threads = threads.to_string();
             arguments.extend(["-t".to_owned(), threads.clone(), "-tb".to_owned(), threads]);
         }
-        Ok(self.started(
-            kind,
-            version,
-            file.display().to_string(),
-            Some(weights),
-            program,
-            arguments,
-        ))
-    }
-
-    /// Requests at once: as many as the workloads send.
-    fn slots(&self, clients: usize) -> usize {
-        let together = self.args.workload.contains(&crate::args::WorkloadName::Clients);
-        if together { clients.max(1) } else { 1 }
+        // What Ollama calls its files says nothing.
+        let shown = match (&self.args.gguf, &self.names.ollama) {
+            (None, Some(name)) => name.clone(),
+            _ => file.file_name().map_or(path.clone(), |name| name.display().to_string()),
+        };
+        let mut engine = self.started(kind, version, shown, Some(weights), program, arguments);
+        engine.model_in_requests = path;
+        Ok(engine)
     }
 
     /// The file for llama-server: the one that is named, that was made, or that Ollama has.
