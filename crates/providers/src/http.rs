@@ -96,10 +96,8 @@ impl Endpoint {
     /// The server at `address` (`host:port` where no scheme is named), which asks for no key.
     pub fn new(http: &Http, address: &str) -> Self {
         let address = address.trim().trim_end_matches('/');
-        let address = match address.contains("://") {
-            true => address.to_owned(),
-            false => format!("http://{address}"),
-        };
+        let address =
+            if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         Self { http: http.clone(), address, key: None }
     }
 
@@ -228,10 +226,8 @@ impl Endpoint {
     /// The error for an answer that makes no sense.
     pub(crate) fn nonsense(&self, text: &str) -> ProviderError {
         let shown = one_line(text);
-        let problem = match shown.is_empty() {
-            true => "it is empty".to_owned(),
-            false => format!("`{shown}`"),
-        };
+        let problem =
+            if shown.is_empty() { "it is empty".to_owned() } else { format!("`{shown}`") };
         ProviderError::Nonsense { address: self.address.clone(), problem }
     }
 }

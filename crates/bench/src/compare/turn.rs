@@ -108,9 +108,8 @@ impl Turns<'_> {
         number: usize,
     ) -> Result<Asked, Failure> {
         let within = self.options.timeout;
-        let mark = |prompt: &Prompt| match self.marked {
-            true => prompt.marked(&format!("turn {number}")),
-            false => prompt.clone(),
+        let mark = |prompt: &Prompt| {
+            if self.marked { prompt.marked(&format!("turn {number}")) } else { prompt.clone() }
         };
         if let Some(before) = &workload.before {
             server.ask(&mark(before), FIRST_TOKEN, within)?;
@@ -213,9 +212,10 @@ impl Turns<'_> {
 /// several tokens at once, that time means nothing, and the server's own is taken.
 fn decode_rate(answer: &Answer, tokens: usize) -> Option<f64> {
     let arrivals = &answer.heard.arrivals;
-    let seconds = match 2 * arrivals.len() >= tokens {
-        true => (*arrivals.last()? - *arrivals.first()?).as_secs_f64(),
-        false => answer.native?.decode_seconds,
+    let seconds = if 2 * arrivals.len() >= tokens {
+        (*arrivals.last()? - *arrivals.first()?).as_secs_f64()
+    } else {
+        answer.native?.decode_seconds
     };
     (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)
 }

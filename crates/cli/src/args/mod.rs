@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Measure how well a model predicts a text, and what a quantization or mode costs
     Perplexity(PerplexityArgs),
-    /// Measure how fast kernels and models run
+    /// Compare this program with Ollama and others, and measure models and kernels
     Bench(BenchArgs),
     /// Show which settings hold, and why
     Config(ConfigArgs),

@@ -71,9 +71,10 @@ impl Ollama {
 
     /// The model of that name on its disk, `:latest` where no tag is named.
     pub fn find(&self, name: &str) -> Result<Option<LocalModel>> {
-        let tagged = match name.rsplit('/').next().unwrap_or(name).contains(':') {
-            true => name.to_owned(),
-            false => format!("{name}:latest"),
+        let tagged = if name.rsplit('/').next().unwrap_or(name).contains(':') {
+            name.to_owned()
+        } else {
+            format!("{name}:latest")
         };
         let is_it = |model: &LocalModel| {
             model.name.eq_ignore_ascii_case(&tagged) || model.name.eq_ignore_ascii_case(name)
@@ -154,7 +155,7 @@ impl Ollama {
     /// Lets a model go.
     pub fn unload(&self, model: &str) -> Result<()> {
         let body = json!({"model": model, "keep_alive": 0, "stream": false});
-        self.generate(model, &body, Duration::from_secs(60))
+        self.generate(model, &body, Duration::from_mins(1))
     }
 
     fn generate(&self, model: &str, body: &Value, within: Duration) -> Result<()> {

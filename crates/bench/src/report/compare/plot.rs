@@ -93,10 +93,13 @@ pub(super) fn ratios(rows: &[(String, &Comparison)]) -> String {
     let mut svg = format!(
         "<svg viewBox=\"0 0 {ALL} {height}\" role=\"img\" aria-label=\"Ratios with intervals\">"
     );
-    for tick in [0.1, 0.2, 0.5, 0.8, 1.0, 1.25, 2.0, 5.0, 10.0] {
-        if tick > most || tick < 1.0 / most {
-            continue;
-        }
+    // Close to 1 where the ratios are, and no closer than can be read where they are not.
+    let ticks: &[f64] = match most {
+        ..2.2 => &[0.5, 0.8, 1.0, 1.25, 2.0],
+        ..12.0 => &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
+        _ => &[0.01, 0.1, 1.0, 10.0, 100.0],
+    };
+    for &tick in ticks.iter().filter(|&&tick| tick <= most && tick >= 1.0 / most) {
         let class = if tick == 1.0 { "one" } else { "grid" };
         let _ = write!(
             svg,

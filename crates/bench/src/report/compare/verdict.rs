@@ -10,9 +10,10 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
     if !ratio.is_a_difference() {
         return format!("no difference between {ours} and {against} ({interval})");
     }
-    let (first, second, factor) = match ratio.of_medians >= 1.0 {
-        true => (ours, against.as_str(), ratio.of_medians),
-        false => (against.as_str(), ours, 1.0 / ratio.of_medians),
+    let (first, second, factor) = if ratio.of_medians >= 1.0 {
+        (ours, against.as_str(), ratio.of_medians)
+    } else {
+        (against.as_str(), ours, 1.0 / ratio.of_medians)
     };
     let word = if *measure == Measure::MemoryPeakBytes { "smaller" } else { "faster" };
     format!("{first} is {factor:.2}x {word} than {second} ({interval})")

@@ -85,7 +85,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, help_heading = "Engines")]
     pub unequal: bool,
 
-    /// What to ask
+    /// What to ask [default: for a Python function that calculates the Fibonacci sequence]
     #[arg(
         long,
         value_name = "TEXT",
@@ -179,11 +179,10 @@ impl std::str::FromStr for Peer {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(address) = text.strip_prefix("openai:") {
             let address = address.trim_end_matches('/').trim_end_matches("/v1");
-            return match address.starts_with("http://") || address.starts_with("https://") {
-                true => Ok(Self::Openai(address.to_owned())),
-                false => {
-                    Err("write an address after `openai:`, as in `openai:http://host:8000`".into())
-                }
+            return if address.starts_with("http://") || address.starts_with("https://") {
+                Ok(Self::Openai(address.to_owned()))
+            } else {
+                { Err("write an address after `openai:`, as in `openai:http://host:8000`".into()) }
             };
         }
         let (name, path) = match text.split_once('=') {

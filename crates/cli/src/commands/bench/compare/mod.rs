@@ -178,9 +178,7 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
 
 /// The report in the form for a terminal.
 fn terminal(report: &CompareReport, context: &Context) -> String {
-    let icons = match context.printer.styles_stdout() {
-        true => report::Icons::Shown,
-        false => report::Icons::Left,
-    };
+    let icons =
+        if context.printer.styles_stdout() { report::Icons::Shown } else { report::Icons::Left };
     report::compare_terminal(report, icons)
 }

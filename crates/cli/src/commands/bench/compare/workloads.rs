@@ -54,9 +54,10 @@ pub(super) fn of(args: &CompareArgs, count: Count<'_>) -> Vec<Workload> {
 }
 
 fn depths(args: &CompareArgs, otherwise: usize) -> Vec<usize> {
-    match args.contexts.is_empty() {
-        true => vec![otherwise],
-        false => args.contexts.iter().map(|&tokens| tokens as usize).collect(),
+    if args.contexts.is_empty() {
+        vec![otherwise]
+    } else {
+        args.contexts.iter().map(|&tokens| tokens as usize).collect()
     }
 }
 
