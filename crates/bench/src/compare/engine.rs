@@ -46,9 +46,8 @@ impl EngineKind {
     /// defaults are.
     pub(super) fn greedy(self, settings: &Settings) -> Map<String, Value> {
         let fields = match self {
-            Self::Mlxk => json!({"repetition_penalty": 1.0}),
+            Self::Mlxk | Self::MlxKnife => json!({"repetition_penalty": 1.0}),
             Self::LlamaServer => json!({"repeat_penalty": 1.0, "top_k": 1}),
-            Self::MlxKnife => json!({"repetition_penalty": 1.0}),
             Self::MlxLm | Self::Openai => json!({}),
             Self::Ollama => json!({"repeat_penalty": 1.0, "top_k": 1, "num_ctx": settings.context}),
         };
@@ -143,6 +142,4 @@ pub struct ServerCommand {
     pub program: PathBuf,
     /// Its arguments; `{port}` stands for the port to listen on.
     pub arguments: Vec<String>,
-    /// Variables of its environment beside ours; `{port}` stands for the port there too.
-    pub environment: Vec<(String, String)>,
 }

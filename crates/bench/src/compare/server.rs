@@ -282,7 +282,6 @@ impl Process {
         let with_port = |text: &String| text.replace("{port}", &port.to_string());
         let mut child = Command::new(&command.program)
             .args(command.arguments.iter().map(with_port))
-            .envs(command.environment.iter().map(|(name, value)| (name, with_port(value))))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

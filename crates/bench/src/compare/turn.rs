@@ -213,7 +213,7 @@ impl Turns<'_> {
 fn decode_rate(answer: &Answer, tokens: usize) -> Option<f64> {
     let arrivals = &answer.heard.arrivals;
     let seconds = if 2 * arrivals.len() >= tokens {
-        (*arrivals.last()? - *arrivals.first()?).as_secs_f64()
+        arrivals.last()?.saturating_sub(*arrivals.first()?).as_secs_f64()
     } else {
         answer.native?.decode_seconds
     };

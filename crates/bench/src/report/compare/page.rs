@@ -219,14 +219,12 @@ fn table(html: &mut String, report: &CompareReport) {
         measures.sort_unstable();
         measures.dedup();
         for measure in measures {
-            let cells: String = answered
-                .iter()
-                .map(|it| {
-                    let summary = it.and_then(|it| it.series.get(&measure));
-                    let text = summary.map(|summary| with_quartiles(measure, summary));
-                    format!("<td>{}</td>", escape(&text.unwrap_or_default()))
-                })
-                .collect();
+            let mut cells = String::new();
+            for it in &answered {
+                let summary = it.and_then(|it| it.series.get(&measure));
+                let text = summary.map(|summary| with_quartiles(measure, summary));
+                let _ = write!(cells, "<td>{}</td>", escape(&text.unwrap_or_default()));
+            }
             let _ = writeln!(
                 rows,
                 "<tr><td>{}: {}</td>{cells}</tr>",
@@ -235,8 +233,10 @@ fn table(html: &mut String, report: &CompareReport) {
             );
         }
     }
-    let heads: String =
-        report.sides.iter().map(|side| format!("<th>{}</th>", escape(&side.title))).collect();
+    let mut heads = String::new();
+    for side in &report.sides {
+        let _ = write!(heads, "<th>{}</th>", escape(&side.title));
+    }
     let _ = writeln!(
         html,
         "<h2>By workload</h2>\n<div class=\"table\"><table><tr><th>measure</th>{heads}</tr>\n\

@@ -100,7 +100,7 @@ pub(super) fn ratios(rows: &[(String, &Comparison)]) -> String {
         _ => &[0.01, 0.1, 1.0, 10.0, 100.0],
     };
     for &tick in ticks.iter().filter(|&&tick| tick <= most && tick >= 1.0 / most) {
-        let class = if tick == 1.0 { "one" } else { "grid" };
+        let class = if (tick - 1.0).abs() < 1e-9 { "one" } else { "grid" };
         let _ = write!(
             svg,
             "<line class=\"{class}\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"4\" y2=\"{1:.1}\"/>\

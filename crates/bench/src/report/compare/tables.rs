@@ -25,10 +25,7 @@ pub fn document(report: &CompareReport) -> Document {
         parts.push(Part::Note(format!("**{} has no results, or not all:** {failure}", side.title)));
     }
     parts.push(Part::Table(figures(report)));
-    let (ours, others) = match report.sides.split_first() {
-        Some(split) => split,
-        None => return Document { parts },
-    };
+    let Some((ours, others)) = report.sides.split_first() else { return Document { parts } };
     for other in others {
         parts.extend(compared(report, ours, other));
     }
@@ -71,12 +68,12 @@ fn figures(report: &CompareReport) -> Table {
         measures.sort_unstable();
         measures.dedup();
         for measure in measures {
-            let cell = |series: &Option<&Series>| {
+            let cell = |series: Option<&Series>| {
                 let found = series.and_then(|series| series.get(&measure));
                 found.map(|summary| with_quartiles(measure, summary)).unwrap_or_default()
             };
             let mut cells = vec![format!("{prefix}{}", measure.label())];
-            cells.extend(series.iter().map(cell));
+            cells.extend(series.iter().copied().map(cell));
             table.row(cells);
         }
     };

@@ -179,11 +179,10 @@ impl std::str::FromStr for Peer {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(address) = text.strip_prefix("openai:") {
             let address = address.trim_end_matches('/').trim_end_matches("/v1");
-            return if address.starts_with("http://") || address.starts_with("https://") {
-                Ok(Self::Openai(address.to_owned()))
-            } else {
-                { Err("write an address after `openai:`, as in `openai:http://host:8000`".into()) }
-            };
+            if address.starts_with("http://") || address.starts_with("https://") {
+                return Ok(Self::Openai(address.to_owned()));
+            }
+            return Err("write an address after `openai:`, as in `openai:http://host:8000`".into());
         }
         let (name, path) = match text.split_once('=') {
             Some((name, path)) => (name, Some(PathBuf::from(path))),

@@ -117,7 +117,7 @@ fn tell_apart(entries: &mut [Entry]) {
         let title = rest[0].title_mut();
         let same = before.iter().filter(|entry| entry.title().starts_with(title.as_str())).count();
         if same > 0 {
-            title.push_str(&format!(" ({})", same + 1));
+            *title = format!("{title} ({})", same + 1);
         }
     }
 }

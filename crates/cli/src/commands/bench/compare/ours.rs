@@ -123,7 +123,7 @@ pub(super) fn engine(
         model: ours.name.clone(),
         model_in_requests: folder,
         weights: Some(ours.weights.clone()),
-        server: ServerWay::Process(ServerCommand { program, arguments, environment: Vec::new() }),
+        server: ServerWay::Process(ServerCommand { program, arguments }),
         key: context.settings.api_key.clone(),
     }
 }

@@ -37,7 +37,7 @@ impl Preparing<'_> {
                 (EngineKind::LlamaServer, self.llama_server(program.as_deref(), ours))
             }
             Peer::MlxLm(python) => (EngineKind::MlxLm, self.mlx_lm(python.as_deref(), ours)),
-            Peer::MlxKnife(python) => (EngineKind::MlxKnife, self.mlx_knife(python, ours)),
+            Peer::MlxKnife(python) => (EngineKind::MlxKnife, mlx_knife(python, ours)),
             Peer::Mlxk(program) => (EngineKind::Mlxk, self.other_build(program, ours)),
             Peer::Openai(address) => (EngineKind::Openai, Ok(self.openai(address))),
         };
@@ -83,7 +83,7 @@ impl Preparing<'_> {
             (None, Some(name)) => name.clone(),
             _ => file.file_name().map_or(path.clone(), |name| name.display().to_string()),
         };
-        let mut engine = self.started(kind, version, shown, Some(weights), program, arguments);
+        let mut engine = started(kind, version, shown, Some(weights), program, arguments);
         engine.model_in_requests = path;
         Ok(engine)
     }
@@ -117,21 +117,9 @@ impl Preparing<'_> {
         let arguments = arguments.into_iter().chain(address).map(str::to_owned).collect();
         let weights = Some(ours.weights.clone());
         let mut engine =
-            self.started(kind, Some(version), ours.name.clone(), weights, python, arguments);
+            started(kind, Some(version), ours.name.clone(), weights, python, arguments);
         engine.model_in_requests = folder;
         Ok(engine)
-    }
-
-    fn mlx_knife(&self, python: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
-        let ours = ours.ok_or_else(no_checkpoint)?;
-        let kind = EngineKind::MlxKnife;
-        let version = package_version(python, "mlx-knife")?;
-        // Its program has the name of ours; the one beside the Python is meant.
-        let program = python.with_file_name(if cfg!(windows) { "mlxk.exe" } else { "mlxk" });
-        let arguments = ["server", "--host", "127.0.0.1", "--port", "{port}"];
-        let arguments = arguments.map(str::to_owned).to_vec();
-        let weights = Some(ours.weights.clone());
-        Ok(self.started(kind, Some(version), ours.name.clone(), weights, program, arguments))
     }
 
     fn other_build(&self, program: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
@@ -161,30 +149,40 @@ impl Preparing<'_> {
             key: self.context.settings.openai_key.clone(),
         }
     }
+}
 
-    fn started(
-        &self,
-        kind: EngineKind,
-        version: Option<String>,
-        model: String,
-        weights: Option<Weights>,
-        program: PathBuf,
-        arguments: Vec<String>,
-    ) -> Engine {
-        Engine {
-            kind,
-            title: kind.title().to_owned(),
-            version,
-            model_in_requests: model.clone(),
-            model,
-            weights,
-            server: ServerWay::Process(ServerCommand {
-                program,
-                arguments,
-                environment: Vec::new(),
-            }),
-            key: None,
-        }
+/// The server of the MLX-Knife in a Python's environment.
+fn mlx_knife(python: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
+    let ours = ours.ok_or_else(no_checkpoint)?;
+    let kind = EngineKind::MlxKnife;
+    let version = package_version(python, "mlx-knife")?;
+    // Its program has the name of ours; the one beside the Python is meant.
+    let program = python.with_file_name(if cfg!(windows) { "mlxk.exe" } else { "mlxk" });
+    let arguments = ["server", "--host", "127.0.0.1", "--port", "{port}"];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    let weights = Some(ours.weights.clone());
+    Ok(started(kind, Some(version), ours.name.clone(), weights, program, arguments))
+}
+
+/// An engine whose server is started for every turn.
+fn started(
+    kind: EngineKind,
+    version: Option<String>,
+    model: String,
+    weights: Option<Weights>,
+    program: PathBuf,
+    arguments: Vec<String>,
+) -> Engine {
+    let command = ServerCommand { program, arguments };
+    Engine {
+        kind,
+        title: kind.title().to_owned(),
+        version,
+        model_in_requests: model.clone(),
+        model,
+        weights,
+        server: ServerWay::Process(command),
+        key: None,
     }
 }
 
