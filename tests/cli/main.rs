@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod bench;
+mod bench_compare;
+mod bench_faults;
 mod chat;
 #[path = "../../crates/engine/tests/common/mod.rs"]
 mod common;

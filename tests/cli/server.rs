@@ -9,14 +9,14 @@ use serde_json::Value;
 use crate::support::{World, streams};
 
 /// A server that runs, with its address.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     lines: std::io::Lines<BufReader<std::process::ChildStderr>>,
 }
 
 impl Running {
-    fn start(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let prepared = world.mlxk(&[]);
         let mut command = Command::new(prepared.get_program());
         for (name, value) in prepared.get_envs() {

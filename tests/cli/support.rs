@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::common::{Kind, Stored, checkpoint};
 
 /// What the caller may have set, and no test wants.
-const CALLERS: [&str; 15] = [
+const CALLERS: [&str; 17] = [
     "ALL_PROXY",
     "HF_ENDPOINT",
     "HF_HOME",
@@ -23,6 +23,8 @@ const CALLERS: [&str; 15] = [
     "HUGGINGFACE_HUB_CACHE",
     "HUGGING_FACE_HUB_TOKEN",
     "NO_PROXY",
+    "OLLAMA_HOST",
+    "OPENAI_API_KEY",
     "SSL_CERT_FILE",
     "XDG_CACHE_HOME",
 ];

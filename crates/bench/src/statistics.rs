@@ -1,7 +1,7 @@
 //! Medians, quartiles, and ratios of series that were measured in pairs.
 //!
 //! Times on a shared machine have long tails, so nothing here assumes a normal distribution:
-//! intervals are those of order statistics (the sign test), which hold for any.
+//! intervals are those of ranks (the sign test, the rank-sum test), which hold for any.
 
 use serde::Serialize;
 
@@ -85,10 +85,101 @@ impl Ratio {
         Some(Self { of_medians, pairs: Summary::of(ratios)?, interval })
     }
 
+    /// The same, with an interval that few pairs are enough for: where the pairs themselves cannot
+    /// reach `confidence` (99 % takes eight), it is that of [`shift_interval`], over the ratios of
+    /// every figure of the first series to every one of the second.
+    pub fn in_turn(first: &[f64], second: &[f64], confidence: f64) -> Option<Self> {
+        let mut ratio = Self::paired(first, second, confidence)?;
+        if ratio.interval.confidence < confidence {
+            let shift = shift_interval(first, second, confidence)?;
+            if shift.confidence > ratio.interval.confidence {
+                ratio.interval = shift;
+            }
+        }
+        Some(ratio)
+    }
+
     /// Whether the interval leaves out that both are alike.
     pub fn is_a_difference(&self) -> bool {
-        self.interval.low > 1.0 || self.interval.high < 1.0
+        self.interval.is_a_difference()
     }
+
+    /// Whether the first is less for certain, and less than this share of the second.
+    pub fn is_below(&self, share: f64) -> bool {
+        self.of_medians < share && self.interval.high < 1.0
+    }
+}
+
+impl Interval {
+    /// Whether it leaves out 1.
+    pub fn is_a_difference(&self) -> bool {
+        self.low > 1.0 || self.high < 1.0
+    }
+}
+
+/// Series longer than this are as good as infinite: the normal distribution takes the place of the
+/// exact one.
+const EXACT_UP_TO: usize = 40;
+
+/// The narrowest interval between two ratios of a figure of the first series to one of the second
+/// that holds, with probability `confidence`, the factor between the two distributions; from the
+/// smallest to the largest ratio where even that is less probable. `None` where a series is empty or
+/// a figure is not positive.
+///
+/// This is the interval that belongs to the rank-sum test (Hollander and Wolfe, Nonparametric
+/// Statistical Methods, section 4.3): the factor lies below the k-th smallest ratio with the
+/// probability that the statistic of the test is less than k.
+pub fn shift_interval(first: &[f64], second: &[f64], confidence: f64) -> Option<Interval> {
+    let positive = |&value: &f64| value.is_finite() && value > 0.0;
+    if first.is_empty() || second.is_empty() || !first.iter().chain(second).all(positive) {
+        return None;
+    }
+    let ratios = first.iter().flat_map(|a| second.iter().map(move |b| a / b)).collect::<Vec<_>>();
+    let ratios = sorted(&ratios)?;
+    let count = ratios.len();
+    let mut best = None;
+    let mut outside = 0.0;
+    for (skipped, exactly) in rank_sums(first.len(), second.len()).into_iter().enumerate() {
+        if 2 * skipped >= count {
+            break;
+        }
+        outside += exactly;
+        let reached = (1.0 - 2.0 * outside).max(0.0);
+        if best.is_none() || reached >= confidence {
+            let (low, high) = (ratios[skipped], ratios[count - 1 - skipped]);
+            best = Some(Interval { low, high, confidence: reached });
+        }
+    }
+    best
+}
+
+/// How probable each value of the rank-sum statistic is, from 0 upwards, where both series come from
+/// one distribution.
+fn rank_sums(first: usize, second: usize) -> Vec<f64> {
+    let most = first * second;
+    if first.max(second) > EXACT_UP_TO {
+        let middle = most as f64 / 2.0;
+        let deviation = (most as f64 * (first + second + 1) as f64 / 12.0).sqrt();
+        let weight = |value: usize| (-((value as f64 - middle) / deviation).powi(2) / 2.0).exp();
+        let weights: Vec<f64> = (0..=most).map(weight).collect();
+        let all: f64 = weights.iter().sum();
+        return weights.iter().map(|weight| weight / all).collect();
+    }
+    // Orders of the figures by the value that they give, one figure of the first series after the
+    // other: the coefficients of a Gaussian binomial.
+    let mut ways = vec![0.0; most + 1];
+    ways[0] = 1.0;
+    for index in 1..=first {
+        let factor = second + index;
+        for value in (factor..=most).rev() {
+            ways[value] -= ways[value - factor];
+        }
+        for value in index..=most {
+            ways[value] += ways[value - index];
+        }
+    }
+    let all: f64 = ways.iter().sum();
+    ways.iter().map(|ways| ways / all).collect()
 }
 
 /// The narrowest interval between two figures of the series, equally far from its ends, that the

@@ -73,3 +73,78 @@ fn noise_around_one_is_no_difference() {
     assert!(!ratio.is_a_difference());
     assert_eq!((ratio.interval.low, ratio.interval.high), (0.9, 1.1));
 }
+
+#[test]
+fn the_rank_sum_statistic_is_distributed_as_in_the_tables() {
+    // From tables of the Mann-Whitney test: sizes, a value, the number of orders with at most that
+    // value, out of all orders.
+    for (first, second, value, orders, all) in
+        [(3, 3, 0, 1.0, 20.0), (3, 4, 2, 4.0, 35.0), (5, 5, 2, 4.0, 252.0), (4, 6, 3, 7.0, 210.0)]
+    {
+        let probable = rank_sums(first, second);
+        near(probable[..=value].iter().sum::<f64>(), orders / all);
+        near(probable.iter().sum(), 1.0);
+        assert_eq!(probable.len(), first * second + 1);
+    }
+    // Where the tables end the normal distribution begins; both agree there.
+    let exact: f64 = rank_sums(40, 40)[..=700].iter().sum();
+    let normal: f64 = rank_sums(40, 41)[..=718].iter().sum();
+    assert!((exact - normal).abs() < 0.005, "{exact} {normal}");
+}
+
+#[test]
+fn five_figures_a_side_are_enough_for_99_percent() {
+    let first = [10.0, 10.1, 10.2, 10.3, 10.4];
+    let second = [5.0, 5.05, 5.1, 5.15, 5.2];
+    let interval = shift_interval(&first, &second, 0.99).unwrap();
+    near(interval.confidence, 1.0 - 2.0 / 252.0);
+    near(interval.low, 10.0 / 5.2);
+    near(interval.high, 10.4 / 5.0);
+    let ratio = Ratio::in_turn(&first, &second, 0.99).unwrap();
+    assert_eq!(ratio.interval, interval);
+    assert!(ratio.is_a_difference());
+    // Eight pairs can speak for themselves.
+    let load = [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0];
+    let (first, second) = (load.map(|load| 11.0 / load), load.map(|load| 10.0 / load));
+    assert!(!shift_interval(&first, &second, 0.99).unwrap().is_a_difference());
+    assert!(Ratio::in_turn(&first, &second, 0.99).unwrap().is_a_difference());
+    // Three a side cannot be sure of anything.
+    let few = Ratio::in_turn(&[2.0, 2.1, 2.2], &[1.0, 1.1, 1.2], 0.99).unwrap();
+    near(few.interval.confidence, 0.9);
+    assert_eq!(shift_interval(&[1.0], &[0.0], 0.99), None);
+}
+
+/// Figures as a machine gives them: 2 % of noise, now and then a neighbour that takes much more, and
+/// a slow drift that both sides of a pair share.
+fn measured(name: &str, runs: usize, factor: f64) -> (Vec<f64>, Vec<f64>) {
+    let mut random = crate::random::Random::of(name);
+    let mut uniform = || f64::from(random.signed());
+    let mut figure = |drift: f64| {
+        // The sum of three uniform values has a deviation of 1.
+        let noise = 0.02 * (uniform() + uniform() + uniform());
+        let neighbour = if uniform() > 0.96 { 0.9 } else { 1.0 };
+        drift * neighbour * (1.0 + noise)
+    };
+    (0..runs)
+        .map(|run| {
+            let drift = 100.0 * (1.0 - 0.01 * run as f64 / runs as f64);
+            (figure(drift) * factor, figure(drift))
+        })
+        .unzip()
+}
+
+#[test]
+fn oneself_is_no_difference_and_a_tenth_less_is_one() {
+    for runs in [5, 10, 20] {
+        let found = |factor: f64| {
+            let differs = |trial: usize| {
+                let (first, second) = measured(&format!("{runs} {factor} {trial}"), runs, factor);
+                let ratio = Ratio::in_turn(&first, &second, 0.99).unwrap();
+                ratio.is_a_difference() && (factor >= 1.0 || ratio.interval.high < 1.0)
+            };
+            (0..20).filter(|&trial| differs(trial)).count()
+        };
+        assert!(found(1.0) <= 2, "{runs} runs: {} of 20 differ from themselves", found(1.0));
+        assert!(found(0.9) >= 18, "{runs} runs: {} of 20 are found", found(0.9));
+    }
+}

@@ -19,17 +19,19 @@ pub(crate) enum Group {
     Hub,
     Folders,
     Network,
+    Peers,
     Output,
     Doctor,
 }
 
 impl Group {
     /// The groups, in the order of the page, each with its title.
-    pub(crate) const ALL: [(Self, &'static str); 6] = [
+    pub(crate) const ALL: [(Self, &'static str); 7] = [
         (Self::Mlxk, "Settings of mlxk"),
         (Self::Hub, "Shared with the Python tools of Hugging Face"),
         (Self::Folders, "Folders"),
         (Self::Network, "Network"),
+        (Self::Peers, "Other servers"),
         (Self::Output, "Output"),
         (Self::Doctor, "What only `mlxk doctor` looks at"),
     ];
@@ -87,6 +89,8 @@ variables! {
     SSL_CERT_FILE: Network, "SSL_CERT_FILE", "Certificates to trust in place of the system's and the built-in ones, as PEM";
     REQUESTS_CA_BUNDLE: Network, "REQUESTS_CA_BUNDLE", "The same, as some Python tools call it";
     SSL_CERT_DIR: Network, "SSL_CERT_DIR", "A folder of certificates, PEM files named by their hash, in place of the system's";
+    OLLAMA_HOST: Peers, "OLLAMA_HOST", "Where Ollama listens, for `bench` and `doctor`; by default `127.0.0.1:11434`";
+    OPENAI_API_KEY: Peers, "OPENAI_API_KEY", "The key that `bench --vs openai:URL` carries";
     NO_COLOR: Output, "NO_COLOR", "Anything: no colours and other styles";
     TERM: Output, "TERM", "`dumb`: no colours and other styles";
     LC_ALL: Output, "LC_ALL", "The characters of the terminal; other signs than ASCII where it names UTF-8";
@@ -96,7 +100,6 @@ variables! {
     PATH: Doctor, "PATH", "The search path: which `mlxk` a shell starts, whether there are Ollama and Python";
     SHELL: Doctor, "SHELL", "The shell, for its completions";
     VIRTUAL_ENV: Doctor, "VIRTUAL_ENV", "The virtual environment of Python that is active";
-    OLLAMA_HOST: Doctor, "OLLAMA_HOST", "Where Ollama's server is";
 }
 
 /// The value of a variable that is on the list; empty is as good as unset.

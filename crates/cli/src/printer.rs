@@ -103,6 +103,7 @@ pub(crate) enum Unit {
     Answers,
     Series,
     Figures,
+    Turns,
 }
 
 impl Progress {
@@ -150,6 +151,7 @@ impl Progress {
             Unit::Answers => "{pos} of {len} answers",
             Unit::Series => "{pos} of {len} series",
             Unit::Figures => "{pos} of {len} figures",
+            Unit::Turns => "{pos} of {len} turns",
         };
         let template = match total {
             0 => "{msg} {spinner}".to_owned(),

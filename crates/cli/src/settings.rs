@@ -24,6 +24,10 @@ pub(crate) struct Settings {
     pub config: Config,
     /// The key of our own server.
     pub api_key: Option<String>,
+    /// Where Ollama listens, as its own variable says.
+    pub ollama_host: Option<String>,
+    /// The key of a server that speaks OpenAI's dialect.
+    pub openai_key: Option<String>,
     /// Whether output has no colours and other styles: `NO_COLOR` (<https://no-color.org>), or a
     /// terminal that has none.
     pub plain: bool,
@@ -49,7 +53,11 @@ impl Settings {
         locations.python = config.text("python").map(PathBuf::from);
         let hub = HubSettings::from_values(lookup, &home);
         let api_key = env::read(env::MLXK_API_KEY);
-        (Self { locations, hub, pairs, config, api_key, plain }, error)
+        let (ollama_host, openai_key) =
+            (env::read(env::OLLAMA_HOST), env::read(env::OPENAI_API_KEY));
+        let settings =
+            Self { locations, hub, pairs, config, api_key, ollama_host, openai_key, plain };
+        (settings, error)
     }
 
     /// The port of our own server.
@@ -83,8 +91,6 @@ pub(crate) struct Surroundings {
     pub shell: Option<PathBuf>,
     /// The virtual environment of Python that is active.
     pub virtual_env: Option<PathBuf>,
-    /// Where Ollama's server is, as its variable says.
-    pub ollama_host: Option<String>,
     /// Whether the terminal shows other signs than ASCII.
     pub takes_unicode: bool,
 }
@@ -106,7 +112,6 @@ impl Surroundings {
             search_path: std::env::split_paths(&path).collect(),
             shell: env::read(env::SHELL).map(PathBuf::from),
             virtual_env: env::read(env::VIRTUAL_ENV).map(PathBuf::from),
-            ollama_host: env::read(env::OLLAMA_HOST),
             takes_unicode: is_utf8 || cfg!(any(windows, target_os = "macos")),
         }
     }

@@ -66,7 +66,7 @@ pub use info::{
 };
 pub use locations::Locations;
 pub use modelfile::{Modelfile, ModelfileError};
-pub use ollama::{OllamaModel, ollama_models};
+pub use ollama::{OllamaModel, model_file as ollama_file, ollama_models};
 pub use pairs::{Pair, PairTable};
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,

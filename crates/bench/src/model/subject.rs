@@ -41,7 +41,7 @@ pub struct ModelFacts {
 
 impl ModelFacts {
     /// Reads the headers.
-    pub(super) fn of(folder: &Path) -> Result<Self, BenchError> {
+    pub fn of(folder: &Path) -> Result<Self, BenchError> {
         let checkpoint = Checkpoint::open(folder)?;
         let modes = checkpoint.quantization();
         let config = checkpoint.config();

@@ -1,11 +1,17 @@
 //! Reports as text for terminals and as Markdown. As JSON they are what serde makes of them.
 
+mod changes;
+mod compare;
 mod kernels;
 mod model;
 mod table;
 
 use std::fmt::{self, Write as _};
 
+pub use changes::changes;
+pub use compare::{
+    Icons, document as compare_document, page as compare_page, terminal as compare_terminal,
+};
 pub use kernels::kernels;
 pub use model::model;
 pub use table::{Align, Table};

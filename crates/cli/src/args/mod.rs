@@ -20,8 +20,8 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use bench::{
-    BenchArgs, BenchCommand, GgufType, InstructionName, KernelsArgs, ModelArgs, ReportArgs,
-    SyntheticMode,
+    BenchArgs, BenchCommand, ChangeArgs, CompareArgs, GgufType, InstructionName, KernelsArgs,
+    ModelArgs, Peer, ReportArgs, SyntheticMode, WorkloadName,
 };
 pub(crate) use chat::ChatArgs;
 pub(crate) use create::CreateArgs;
@@ -103,7 +103,7 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Measure how well a model predicts a text, and what a quantization or mode costs
     Perplexity(PerplexityArgs),
-    /// Measure how fast kernels and models run
+    /// Compare this program with Ollama and others, and measure models and kernels
     Bench(BenchArgs),
     /// Show which settings hold, and why
     Config(ConfigArgs),

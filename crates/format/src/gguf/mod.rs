@@ -33,6 +33,28 @@ pub use plan::Plan;
 pub use vocabulary::{GgufVocabulary, byte_alphabet};
 pub use writer::{GgufWriter, MetaValue, TensorEntry};
 
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Numbers in its tensors.
+    pub parameters: u64,
+    /// How most of them are stored: `Q4_0`; `None` where that is unknown.
+    pub kind: Option<&'static str>,
+}
+
+/// Counts what is in a file.
+pub fn contents(path: &Path) -> Result<Contents, FormatError> {
+    let file = reader::Gguf::parse(path, &map_file(path)?).map_err(|problem| problem.of(path))?;
+    let mut by_kind = std::collections::BTreeMap::<_, u64>::new();
+    for tensor in &file.tensors {
+        let kind = tensor.kind.as_ref().ok().map(|kind| kind.name);
+        *by_kind.entry(kind).or_default() += tensor.shape.iter().product::<usize>() as u64;
+    }
+    let parameters = by_kind.values().sum();
+    let kind = by_kind.into_iter().max_by_key(|(_, count)| *count).and_then(|(kind, _)| kind);
+    Ok(Contents { parameters, kind })
+}
+
 /// Checks the container: header, metadata, and that every tensor lies inside the file. Whether the
 /// model can be imported is for [`Plan::new`] to say.
 pub fn check(path: &Path) -> Result<(), FormatError> {

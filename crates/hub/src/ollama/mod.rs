@@ -74,6 +74,11 @@ pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
     })
 }
 
+/// The GGUF file of the model called `name[:tag]` in Ollama's store.
+pub fn model_file(name: &str, locations: &Locations) -> Result<PathBuf> {
+    Ok(find(name, locations)?.path)
+}
+
 /// Whether Ollama has a model of this name that can be imported, as far as its manifest tells.
 pub(crate) fn has(name: &str, locations: &Locations) -> bool {
     find(name, locations).is_ok()

@@ -1,36 +1,29 @@
 //! `mlxk bench`: measurements.
 
+mod change;
+mod compare;
 mod kernels;
 mod model;
 mod synthetic;
 
 use std::io::Write;
 
-use clap::CommandFactory;
 use mlxk_bench::report::Document;
 use serde::Serialize;
 
 use crate::Context;
-use crate::args::{BenchArgs, BenchCommand, Cli, ReportArgs};
+use crate::args::{BenchArgs, BenchCommand, ReportArgs};
 use crate::exit::ExitStatus;
 
-/// Runs a measurement; without one, says which there are.
+/// Runs a measurement; without a sub-command, the comparison.
 pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     match &args.command {
         Some(BenchCommand::Kernels(args)) => kernels::run(args, context),
         Some(BenchCommand::Model(args)) => model::run(args, context),
+        Some(BenchCommand::Compare(args)) => change::run(args),
         Some(BenchCommand::Worker) => model::worker(),
-        None => help(),
+        None => compare::run(&args.compare, context),
     }
-}
-
-fn help() -> anyhow::Result<ExitStatus> {
-    let mut cli = Cli::command();
-    cli.build();
-    if let Some(bench) = cli.find_subcommand_mut("bench") {
-        bench.print_help()?;
-    }
-    Ok(ExitStatus::Success)
 }
 
 /// Threads by the flag, or as configured.

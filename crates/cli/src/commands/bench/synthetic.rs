@@ -93,7 +93,7 @@ fn check_kept(model: &Synthetic, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Does some writing under a progress bar.
-fn work(
+pub(super) fn work(
     label: &str,
     context: &Context,
     write: &mut dyn FnMut(&mut mlxk_bench::synthetic::Progress<'_>) -> Result<(), SyntheticError>,

@@ -1,119 +1,11 @@
-//! `mlxk bench`.
+//! `mlxk bench model`.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
-use mlxk_bench::kernels::{MatrixShape, WeightForms};
 use mlxk_engine::KvFormat;
 
+use super::{InstructionName, ReportArgs};
 use crate::complete;
-
-const BENCH_HELP: &str = "\
-Figures are medians; each comes with its quartiles and with what the machine does at best. Compare
-figures of one run only, on a machine that has nothing else to do. The method is in
-docs/performance.md.";
-
-/// Without a sub-command the flags of a comparison will stand here; the sub-commands have their own.
-#[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = BENCH_HELP)]
-pub(crate) struct BenchArgs {
-    #[command(subcommand)]
-    pub command: Option<BenchCommand>,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum BenchCommand {
-    /// Measure matrix products of every form of weights, beside the limits of the machine
-    Kernels(KernelsArgs),
-    /// Measure models: loading, first token, prefill, decoding, memory
-    Model(Box<ModelArgs>),
-    /// Hold a model for another process that measures it
-    #[command(hide = true)]
-    Worker,
-}
-
-const KERNELS_HELP: &str = "\
-Forms of weights: bits (4, with all group sizes), bits and group size (4:64), mxfp4, mxfp8, nvfp4,
-bf16, f16, f32, all.
-
-Examples:
-  mlxk bench kernels
-  mlxk bench kernels --mode 4:64,mxfp4 --shape 8960x1536,1536x8960 --rows 1,2,4,8
-  mlxk bench kernels --mode 4:64 --instructions avx2 --threads 1 --json";
-
-#[derive(Args)]
-#[command(after_help = KERNELS_HELP)]
-pub(crate) struct KernelsArgs {
-    /// How the weights are stored; may be repeated
-    #[arg(long, value_name = "FORM", value_delimiter = ',', default_value = "all")]
-    pub mode: Vec<WeightForms>,
-
-    /// Outputs and inputs of a weight; may be repeated
-    #[arg(long, value_name = "OUTxIN", value_delimiter = ',', default_value = "4096x4096")]
-    pub shape: Vec<MatrixShape>,
-
-    /// Tokens that are multiplied at once
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,8,256", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub rows: Vec<u32>,
-
-    /// Figures that each median is of
-    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
-    pub runs: u32,
-
-    /// Compute in f32 throughout
-    #[arg(long)]
-    pub exact: bool,
-
-    /// Threads that compute [default: all that this process may use]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub threads: Option<u32>,
-
-    /// Which kernels [default: the best that this processor runs]
-    #[arg(long, value_name = "SET")]
-    pub instructions: Option<InstructionName>,
-
-    #[command(flatten)]
-    pub output: ReportArgs,
-}
-
-/// How a report is printed.
-#[derive(Args)]
-pub(crate) struct ReportArgs {
-    /// Print JSON, with every single figure
-    #[arg(long, conflicts_with = "markdown", help_heading = "Output")]
-    pub json: bool,
-
-    /// Print Markdown
-    #[arg(long, help_heading = "Output")]
-    pub markdown: bool,
-}
-
-/// Sets of instructions that there are kernels for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum InstructionName {
-    Portable,
-    Avx2,
-    Avx512,
-    Neon,
-    NeonDotprod,
-}
-
-impl InstructionName {
-    /// As it is typed.
-    pub(crate) fn word(self) -> &'static str {
-        self.set().word()
-    }
-
-    /// As the libraries have it.
-    pub(crate) fn set(self) -> mlxk_bench::InstructionSet {
-        match self {
-            Self::Portable => mlxk_bench::InstructionSet::Portable,
-            Self::Avx2 => mlxk_bench::InstructionSet::Avx2,
-            Self::Avx512 => mlxk_bench::InstructionSet::Avx512Vnni,
-            Self::Neon => mlxk_bench::InstructionSet::Neon,
-            Self::NeonDotprod => mlxk_bench::InstructionSet::NeonDotprod,
-        }
-    }
-}
 
 const MODEL_HELP: &str = "\
 A model runs in a process of its own; several are measured in turn, figure by figure, and the first is
@@ -164,7 +56,7 @@ pub(crate) struct ModelArgs {
     pub exact: bool,
 
     /// Bits of a value in the KV cache [default: 16; 32 with --exact]
-    #[arg(long, value_name = "BITS", value_parser = super::engine::kv_format, help_heading = "Engine")]
+    #[arg(long, value_name = "BITS", value_parser = super::super::engine::kv_format, help_heading = "Engine")]
     pub kv_bits: Option<KvFormat>,
 
     /// Threads that compute [default: all that this process may use]

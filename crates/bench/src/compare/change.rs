@@ -1,0 +1,228 @@
+//! What has changed between two reports of this program, as files.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::statistics::{Interval, Summary, shift_interval};
+
+/// Of the intervals of ratios.
+const CONFIDENCE: f64 = 0.99;
+
+/// A series that both reports have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// Where it stands: `chat / decode_tokens_per_second`.
+    pub series: String,
+    /// Its median in the first report.
+    pub base: f64,
+    /// Its median in the second.
+    pub now: f64,
+    /// Above 1 the second is the better one; turned around where less is better.
+    pub ratio: f64,
+    /// Where that lies.
+    pub interval: Interval,
+}
+
+impl Change {
+    /// Whether the second is worse for certain, and by more than to this share of the first.
+    pub fn is_below(&self, share: f64) -> bool {
+        self.ratio < share && self.interval.high < 1.0
+    }
+}
+
+/// Why two reports cannot be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// No report of ours, or of two kinds.
+    #[error(
+        "The reports are of different kinds: `{first}` and `{second}`; compare two that the same \
+         command wrote"
+    )]
+    Schemas {
+        /// Schema of the first.
+        first: String,
+        /// Schema of the second.
+        second: String,
+    },
+    /// Something that has to be alike is not.
+    #[error(
+        "The reports are of unequal work: {what} is `{first}` in the first, `{second}` in the second"
+    )]
+    Unequal {
+        /// What differs.
+        what: &'static str,
+        /// In the first.
+        first: String,
+        /// In the second.
+        second: String,
+    },
+    /// They have no series in common.
+    #[error("The reports have no series in common")]
+    Nothing,
+}
+
+/// What has to be alike: where it stands in a report, and what to call it.
+const ALIKE: [(&str, &str); 7] = [
+    ("/machine/processor", "the processor"),
+    ("/machine/usable_cores", "the number of cores"),
+    ("/limits/threads", "the number of threads"),
+    ("/settings", "the setting of engines"),
+    ("/options/workloads", "the workload"),
+    ("/mlx_model", "the model"),
+    ("/sides/0/weights/file_bytes", "the size of the weights"),
+];
+
+/// The series of our side that both reports have: `base` first, then `now`.
+pub fn changes(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
+    let schema = |report: &Value| report["schema"].as_str().unwrap_or("none").to_owned();
+    if schema(base) != schema(now) || !schema(base).starts_with("mlxk-bench-") {
+        return Err(ChangeError::Schemas { first: schema(base), second: schema(now) });
+    }
+    for (place, what) in ALIKE {
+        let (first, second) = (base.pointer(place), now.pointer(place));
+        if first != second {
+            let shown = |value: Option<&Value>| value.map_or_else(String::new, Value::to_string);
+            let (first, second) = (shown(first), shown(second));
+            return Err(ChangeError::Unequal { what, first, second });
+        }
+    }
+    let (before, after) = (series(base), series(now));
+    let changes: Vec<Change> = before
+        .iter()
+        .filter_map(|(name, base)| {
+            let (_, now) = after.iter().find(|(found, _)| found == name)?;
+            change(name, base, now)
+        })
+        .collect();
+    if changes.is_empty() { Err(ChangeError::Nothing) } else { Ok(changes) }
+}
+
+fn change(name: &str, base: &[f64], now: &[f64]) -> Option<Change> {
+    let (above, below) = if name.ends_with("per_second") { (now, base) } else { (base, now) };
+    let interval = shift_interval(above, below, CONFIDENCE)?;
+    let median = |samples: &[f64]| Some(Summary::of(samples.to_vec())?.median);
+    let ratio = median(above)? / median(below)?;
+    let (base, now) = (median(base)?, median(now)?);
+    Some(Change { series: name.to_owned(), base, now, ratio, interval })
+}
+
+/// All series in which less or more is better, each by its place.
+fn series(report: &Value) -> Vec<(String, Vec<f64>)> {
+    let mut found = Vec::new();
+    let parts = match report.get("sides") {
+        Some(sides) => vec![&sides[0]],
+        None => ["models", "rows"].iter().filter_map(|name| report.get(name)).collect(),
+    };
+    for part in parts {
+        collect(part, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+fn collect(value: &Value, place: &mut Vec<String>, found: &mut Vec<(String, Vec<f64>)>) {
+    if let Some(samples) = value.get("samples").and_then(Value::as_array) {
+        if place.last().is_some_and(|name| is_merit(name)) {
+            let samples = samples.iter().filter_map(Value::as_f64).collect();
+            found.push((place.join(" / "), samples));
+        }
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let skip = matches!(name.as_str(), "series" | "workloads" | "decode");
+                if !skip {
+                    place.push(name.clone());
+                }
+                collect(value, place, found);
+                if !skip {
+                    place.pop();
+                }
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                place.push(label(value));
+                collect(value, place, found);
+                place.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What tells an item of a list from the others.
+fn label(value: &Value) -> String {
+    let text = |name: &str| match &value[name] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(format!("{name} {number}")),
+        _ => None,
+    };
+    let words = ["workload", "name", "context", "mode", "out", "cols", "rows"];
+    words.iter().filter_map(|name| text(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether less or more of it is better, as its name tells.
+fn is_merit(name: &str) -> bool {
+    let native = name.starts_with("native_");
+    !native && (name.ends_with("seconds") || name.ends_with("per_second"))
+        || name == "memory_peak_bytes"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(decode: [f64; 5], load: [f64; 5]) -> Value {
+        let series =
+            |samples: [f64; 5]| serde_json::to_value(Summary::of(samples.to_vec())).unwrap();
+        json!({
+            "schema": "mlxk-bench-compare/1", "mlx_model": "m",
+            "machine": {"processor": "x", "usable_cores": 2},
+            "sides": [
+                {"title": "MLX-Knife", "series": {"load_seconds": series(load)},
+                 "workloads": [{"workload": "chat", "response": "Hi", "series":
+                    {"decode_tokens_per_second": series(decode), "response_tokens": series(load)}}]},
+                {"title": "Ollama", "series": {"load_seconds": series(load)}, "workloads": []},
+            ],
+        })
+    }
+
+    const STEADY: [f64; 5] = [100.0, 101.0, 99.0, 100.5, 99.5];
+
+    #[test]
+    fn a_tenth_less_is_found_and_nothing_else() {
+        let load = [1.0, 1.01, 0.99, 1.0, 1.02];
+        let base = report(STEADY, load);
+        let found = changes(&base, &report(STEADY.map(|it| it * 0.9), load)).unwrap();
+        let names: Vec<_> = found.iter().map(|change| change.series.as_str()).collect();
+        assert_eq!(names, ["load_seconds", "chat / decode_tokens_per_second"]);
+        assert!(!found[0].is_below(0.95) && found[1].is_below(0.95), "{found:?}");
+        assert!((found[1].ratio - 0.9).abs() < 1e-9);
+        // More time is worse, too.
+        let found = changes(&base, &report(STEADY, load.map(|it| it * 1.2))).unwrap();
+        assert!(found[0].is_below(0.95) && !found[1].is_below(0.95), "{found:?}");
+        // What is worse by less than is allowed passes.
+        let found = changes(&base, &report(STEADY.map(|it| it * 0.97), load)).unwrap();
+        assert!(found.iter().all(|change| !change.is_below(0.95)), "{found:?}");
+    }
+
+    #[test]
+    fn unequal_work_is_refused_by_name() {
+        let base = report(STEADY, STEADY);
+        let mut other = base.clone();
+        other["machine"]["processor"] = "y".into();
+        let told = changes(&base, &other).unwrap_err().to_string();
+        assert!(told.contains("the processor is `\"x\"`"), "{told}");
+        other = base.clone();
+        other["schema"] = "mlxk-bench-model/1".into();
+        assert!(matches!(changes(&base, &other), Err(ChangeError::Schemas { .. })));
+        assert!(matches!(changes(&json!({}), &json!({})), Err(ChangeError::Schemas { .. })));
+        other = base.clone();
+        other["sides"] = json!([{"title": "MLX-Knife"}]);
+        assert!(matches!(changes(&base, &other), Err(ChangeError::Nothing)));
+    }
+}

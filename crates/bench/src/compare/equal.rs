@@ -1,0 +1,104 @@
+//! Whether two engines are given the same work.
+
+use super::engine::{Engine, Weights};
+
+/// How much more weights or prompts of one side may be than those of the other, as a share.
+const TOLERANCE: f64 = 0.25;
+/// Tokens that templates may differ by, however short the prompt is.
+const TEMPLATE_TOKENS: usize = 16;
+
+/// A model and who runs it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Burden<'a> {
+    pub(super) title: &'a str,
+    pub(super) model: &'a str,
+    pub(super) weights: Option<&'a Weights>,
+}
+
+/// Why the weights of two engines are no equal work; `None` where they are, or where they are not
+/// known.
+pub fn unlike_weights(ours: &Engine, theirs: &Engine) -> Option<String> {
+    fn burden(engine: &Engine) -> Burden<'_> {
+        let Engine { title, model, weights, .. } = engine;
+        Burden { title, model, weights: weights.as_ref() }
+    }
+    unlike(burden(ours), burden(theirs))
+}
+
+/// The same, whoever they are.
+pub(super) fn unlike(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
+    let (our, their) = (ours.weights?, theirs.weights?);
+    differ(our.file_bytes as f64, their.file_bytes as f64).then(|| {
+        format!(
+            "`{}` has {} of weights for {}, and `{}` {} for {}",
+            ours.model,
+            described(our),
+            ours.title,
+            theirs.model,
+            described(their),
+            theirs.title
+        )
+    })
+}
+
+/// Why prompts of so many tokens are no equal work.
+pub(super) fn unlike_prompts(
+    workload: &str,
+    ours: usize,
+    theirs: usize,
+    title: &str,
+) -> Option<String> {
+    let close = ours.abs_diff(theirs) <= TEMPLATE_TOKENS;
+    (!close && differ(ours as f64, theirs as f64)).then(|| {
+        format!(
+            "the prompt of `{workload}` has {ours} tokens for MLX-Knife and {theirs} for {title}"
+        )
+    })
+}
+
+fn differ(a: f64, b: f64) -> bool {
+    a.max(b) > (1.0 + TOLERANCE) * a.min(b)
+}
+
+/// `98.4 MB (5.8 bits per weight)`.
+fn described(weights: &Weights) -> String {
+    let bits = weights.bits_per_weight.map(|bits| format!(" ({bits:.1} bits per weight)"));
+    format!("{:.1} MB{}", weights.file_bytes as f64 / 1e6, bits.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::engine::{EngineKind, ServerWay};
+
+    fn engine(kind: EngineKind, bytes: Option<u64>) -> Engine {
+        Engine {
+            kind,
+            title: kind.title().to_owned(),
+            version: None,
+            model: "m".into(),
+            model_in_requests: "m".into(),
+            weights: bytes.map(|bytes| Weights::new(bytes, Some(bytes * 2), None)),
+            server: ServerWay::Running { address: String::new() },
+            key: None,
+        }
+    }
+
+    #[test]
+    fn a_quarter_more_is_no_equal_work() {
+        let ours = engine(EngineKind::Mlxk, Some(1_000_000));
+        let theirs = |bytes| engine(EngineKind::Ollama, bytes);
+        assert_eq!(unlike_weights(&ours, &theirs(Some(1_240_000))), None);
+        assert_eq!(unlike_weights(&ours, &theirs(None)), None);
+        let told = unlike_weights(&ours, &theirs(Some(2_700_000))).unwrap();
+        assert!(told.contains("1.0 MB (4.0 bits per weight)") && told.contains("2.7 MB"), "{told}");
+        assert!(unlike_weights(&ours, &theirs(Some(700_000))).is_some());
+    }
+
+    #[test]
+    fn templates_may_differ_by_a_few_tokens() {
+        assert_eq!(unlike_prompts("chat", 20, 34, "Ollama"), None);
+        assert_eq!(unlike_prompts("chat", 1000, 1200, "Ollama"), None);
+        assert!(unlike_prompts("chat", 20, 60, "Ollama").unwrap().contains("60 for Ollama"));
+    }
+}

@@ -1,0 +1,60 @@
+//! A side in the few figures that the script `benchmark_mlx_knife_vs_ollama.py` had, under its keys.
+
+use serde::Serialize;
+
+use super::measure::Measure;
+use super::{Failure, Side};
+
+const MEGABYTE: f64 = 1e6;
+
+/// A side in a few figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LegacyResult {
+    /// It answered.
+    Success {
+        /// Always true.
+        success: bool,
+        /// The answer.
+        response: String,
+        /// Seconds of the turn.
+        total_time: f64,
+        /// Tokens of the answer over that time.
+        tokens_per_second: f64,
+        /// Of the serving processes before the model was loaded, in units of 1,000,000 bytes; `None`
+        /// where they cannot be told.
+        memory_before: Option<f64>,
+        /// After the answers.
+        memory_after: Option<f64>,
+        /// The difference.
+        memory_delta: Option<f64>,
+    },
+    /// It did not.
+    Failure(Failure),
+}
+
+impl LegacyResult {
+    /// The medians of the first workload.
+    pub(super) fn of(side: &Side) -> Self {
+        let memory = |measure| side.series.get(&measure).map(|summary| summary.median / MEGABYTE);
+        let answered = side.workloads.first();
+        let median =
+            |measure| answered.and_then(|it| it.series.get(&measure)).map(|summary| summary.median);
+        match (answered, median(Measure::TotalSeconds)) {
+            (Some(answered), Some(total_time)) => Self::Success {
+                success: true,
+                response: answered.response.clone(),
+                total_time,
+                tokens_per_second: median(Measure::EffectiveTokensPerSecond).unwrap_or(0.0),
+                memory_before: memory(Measure::MemoryBeforeBytes),
+                memory_after: memory(Measure::MemoryAfterBytes),
+                memory_delta: memory(Measure::MemoryDeltaBytes),
+            },
+            _ => {
+                Self::Failure(side.failure.clone().unwrap_or_else(|| {
+                    Failure::new(format!("{} was not measured", side.title), None)
+                }))
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The comparison itself: turns, and what they amount to.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mlxk_providers::Http;
+
+use super::engine::{Engine, EngineKind, Settings};
+use super::equal::{Burden, unlike, unlike_prompts};
+use super::legacy::LegacyResult;
+use super::measure::{Figures, Measure, Series};
+use super::turn::{Asked, Turn, Turns};
+use super::{
+    Agreement, Answered, CompareOptions, CompareReport, Comparison, Entry, Failure, SCHEMA,
+    ServerWay, Side, Unequal, agreement, load,
+};
+use crate::statistics::{Ratio, Summary};
+use crate::{BenchError, Machine, Observe};
+
+/// Of the intervals of ratios.
+const CONFIDENCE: f64 = 0.99;
+/// The share by which the pace of the machine may change before figures suffer.
+const UNSTEADY: f64 = 0.1;
+/// The share of all cores that others may keep busy before figures suffer.
+const BUSY: f64 = 0.1;
+
+/// What is asked of whom; see [`run`].
+pub struct Plan<'a> {
+    /// What to measure.
+    pub options: &'a CompareOptions,
+    /// What holds for all engines.
+    pub settings: &'a Settings,
+    /// The engines, ours first.
+    pub entries: Vec<Entry>,
+    /// The way to servers, by which requests may be ended.
+    pub http: &'a Http,
+    /// What the user asked.
+    pub prompt: &'a str,
+    /// Counts the tokens of a text with the tokenizer of our model, where there is one.
+    pub count: &'a dyn Fn(&str) -> Option<usize>,
+    /// The version of the program.
+    pub version: &'a str,
+}
+
+/// An engine and its figures so far.
+struct Taking {
+    entry: Entry,
+    figures: Figures,
+    asked: Vec<Vec<Asked>>,
+    failure: Option<Failure>,
+}
+
+/// Lets the engines take turns and compares the first with each of the others.
+pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, BenchError> {
+    let Plan { options, settings, http, count, .. } = plan;
+    let benchmark_time =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+    let marked = plan.entries.iter().any(|entry| {
+        matches!(entry, Entry::Ready(Engine { server: ServerWay::Running { .. }, .. }))
+    });
+    let turns = Turns { options, settings, http, marked, count };
+    let mut sides: Vec<Taking> = plan.entries.into_iter().map(Taking::new).collect();
+    let rounds = options.warmup + options.runs;
+    let mut begin = crate::steps(rounds * sides.len() + 1, observe);
+    begin("Looking at the machine")?;
+    let machine = Machine::look();
+    let mut paces = Vec::new();
+    for round in 0..rounds {
+        for turn in 0..sides.len() {
+            // Whoever comes first may suffer from it, so they change places.
+            let index = if round % 2 == 0 { turn } else { sides.len() - 1 - turn };
+            let side = &mut sides[index];
+            begin(&format!("Turn {} of {rounds}: {}", round + 1, side.entry.title()))?;
+            let (Entry::Ready(engine), None) = (&side.entry, &side.failure) else { continue };
+            paces.push(load::pace());
+            let (taken, failure) = turns.take(engine, round + 1);
+            if http.cancelled() || failure.as_ref().is_some_and(|failure| failure.cancelled) {
+                return Err(BenchError::Cancelled);
+            }
+            side.failure = failure;
+            if round >= options.warmup {
+                side.take(taken);
+            }
+        }
+    }
+    let sides: Vec<Side> = sides.into_iter().map(|side| side.finish(options)).collect();
+    let mut report = CompareReport {
+        benchmark_time,
+        prompt: plan.prompt.to_owned(),
+        ollama_model: None,
+        mlx_model: String::new(),
+        ollama_result: None,
+        mlx_result: LegacyResult::Failure(Failure::new("There is no side of ours", None)),
+        schema: SCHEMA,
+        version: plan.version.to_owned(),
+        machine,
+        options: options.clone(),
+        settings: settings.clone(),
+        sides,
+        comparisons: Vec::new(),
+        agreements: Vec::new(),
+        unequal: Vec::new(),
+        warnings: Vec::new(),
+    };
+    if let Some(ollama) = report.sides.iter().find(|side| side.engine == EngineKind::Ollama) {
+        report.ollama_model = Some(ollama.model.clone());
+        report.ollama_result = Some(LegacyResult::of(ollama));
+    }
+    if let Some(ours) = report.sides.first() {
+        report.mlx_model.clone_from(&ours.model);
+        report.mlx_result = LegacyResult::of(ours);
+    }
+    compare(&mut report);
+    report.warnings = warnings(&report, &paces, marked);
+    Ok(report)
+}
+
+impl Taking {
+    fn new(entry: Entry) -> Self {
+        let failure = match &entry {
+            Entry::Ready(_) => None,
+            Entry::Failed { failure, .. } => Some(failure.clone()),
+        };
+        Self { entry, figures: Figures::default(), asked: Vec::new(), failure }
+    }
+
+    fn take(&mut self, turn: Turn) {
+        self.figures.extend(&turn.figures);
+        self.asked.push(turn.asked);
+    }
+
+    fn finish(self, options: &CompareOptions) -> Side {
+        let workloads = options.workloads.iter().enumerate().filter_map(|(index, workload)| {
+            let turns: Vec<&Asked> = self.asked.iter().filter_map(|turn| turn.get(index)).collect();
+            answered(&workload.name, &turns)
+        });
+        let workloads = workloads.collect();
+        let (engine, title, version, model, weights) = match self.entry {
+            Entry::Ready(engine) => {
+                (engine.kind, engine.title, engine.version, engine.model, engine.weights)
+            }
+            Entry::Failed { kind, title, model, .. } => (kind, title, None, model, None),
+        };
+        let (failure, series) = (self.failure, self.figures.summaries());
+        Side { engine, title, version, model, weights, failure, series, workloads }
+    }
+}
+
+/// What the turns of a workload amount to.
+fn answered(workload: &str, turns: &[&Asked]) -> Option<Answered> {
+    let last = turns.last()?;
+    let mut figures = Figures::default();
+    for turn in turns {
+        figures.extend(&turn.figures);
+    }
+    let native = |rate: &dyn Fn(&Asked) -> Option<f64>| {
+        Summary::of(turns.iter().map(|turn| rate(turn)).collect::<Option<Vec<_>>>()?)
+    };
+    let per_second = |count: f64, seconds: f64| (seconds > 0.0).then(|| count / seconds);
+    let prefill = |turn: &Asked| {
+        let computed = turn.prompt_tokens?.saturating_sub(turn.cached_tokens.unwrap_or(0));
+        per_second(computed as f64, turn.native?.prefill_seconds)
+    };
+    let series: Series = figures.summaries();
+    let tokens = series.get(&Measure::ResponseTokens).map(|summary| summary.median);
+    let decode = |turn: &Asked| per_second(tokens? - 1.0, turn.native?.decode_seconds);
+    let alone = series.contains_key(&Measure::DecodeTokensPerSecond);
+    Some(Answered {
+        workload: workload.to_owned(),
+        prompt_tokens: last.prompt_tokens,
+        cached_tokens: last.cached_tokens,
+        counted_here: last.counted_here,
+        response: last.response.clone(),
+        reasoning: last.reasoning.clone(),
+        same_every_time: turns.iter().all(|turn| turn.response == last.response),
+        native_prefill_tokens_per_second: alone.then(|| native(&prefill)).flatten(),
+        native_decode_tokens_per_second: alone.then(|| native(&decode)).flatten(),
+        series,
+    })
+}
+
+/// Sets the first side against each of the others.
+fn compare(report: &mut CompareReport) {
+    let Some((ours, others)) = report.sides.split_first() else { return };
+    let (mut comparisons, mut agreements, mut unequal) = (Vec::new(), Vec::new(), Vec::new());
+    for theirs in others {
+        let mut reasons: Vec<String> = unlike(burden(ours), burden(theirs)).into_iter().collect();
+        let both = ours.workloads.iter().filter_map(|our| {
+            let same = |their: &&Answered| their.workload == our.workload;
+            Some((our, theirs.workloads.iter().find(same)?))
+        });
+        let both: Vec<_> = both.collect();
+        for (our, their) in &both {
+            if let (Some(a), Some(b)) = (our.prompt_tokens, their.prompt_tokens) {
+                reasons.extend(unlike_prompts(&our.workload, a, b, &theirs.title));
+            }
+            agreements.push(Agreement {
+                against: theirs.title.clone(),
+                workload: our.workload.clone(),
+                common_prefix: agreement::common_prefix(&our.response, &their.response),
+            });
+        }
+        let refused = !reasons.is_empty() && !report.options.unequal;
+        let against = &theirs.title;
+        unequal
+            .extend(reasons.into_iter().map(|reason| Unequal { against: against.clone(), reason }));
+        if refused {
+            continue;
+        }
+        comparisons.extend(ratios(&ours.series, &theirs.series, against, None));
+        for (our, their) in both {
+            comparisons.extend(ratios(&our.series, &their.series, against, Some(&our.workload)));
+        }
+    }
+    (report.comparisons, report.agreements, report.unequal) = (comparisons, agreements, unequal);
+}
+
+fn burden(side: &Side) -> Burden<'_> {
+    let Side { title, model, weights, .. } = side;
+    Burden { title, model, weights: weights.as_ref() }
+}
+
+/// The measures that both have, and in which one can be better.
+fn ratios(
+    ours: &Series,
+    theirs: &Series,
+    against: &str,
+    workload: Option<&str>,
+) -> Vec<Comparison> {
+    let compare = |(&measure, our): (&Measure, &Summary)| {
+        let their = theirs.get(&measure)?;
+        let (above, below) = if measure.more_is_better()? { (our, their) } else { (their, our) };
+        // One that failed on the way has fewer turns.
+        let turns = above.samples.len().min(below.samples.len());
+        let (above, below) = (&above.samples[..turns], &below.samples[..turns]);
+        let ratio = Ratio::in_turn(above, below, CONFIDENCE)?;
+        let (against, workload) = (against.to_owned(), workload.map(str::to_owned));
+        Some(Comparison { against, workload, measure, ratio })
+    };
+    ours.iter().filter_map(compare).collect()
+}
+
+fn warnings(report: &CompareReport, paces: &[f64], marked: bool) -> Vec<String> {
+    let mut warnings: Vec<String> = report.machine.warning().into_iter().collect();
+    let cores = report.machine.logical_cores as f64;
+    for side in &report.sides {
+        let others = side.series.get(&Measure::OtherCores);
+        if let Some(others) = others.filter(|others| others.median > BUSY * cores) {
+            warnings.push(format!(
+                "Other programs kept {:.1} of {cores} cores busy while {} worked; its figures are \
+                 worth less for it",
+                others.median, side.title
+            ));
+        }
+        for answered in &side.workloads {
+            if answered.counted_here {
+                warnings.push(format!(
+                    "{} does not count tokens; those of its answers to `{}` were counted with the \
+                     tokenizer of our model",
+                    side.title, answered.workload
+                ));
+            }
+            if !answered.same_every_time {
+                warnings.push(format!(
+                    "{} did not give the same answer to `{}` every time",
+                    side.title, answered.workload
+                ));
+            }
+        }
+    }
+    if let Some(pace) = Summary::of(paces.to_vec())
+        && pace.maximum > (1.0 + UNSTEADY) * pace.minimum
+    {
+        warnings.push(format!(
+            "The processor did not keep its pace: the same arithmetic took up to {:.0} % longer \
+             than at best; it was slowed down, or others had its cores",
+            100.0 * (pace.maximum / pace.minimum - 1.0)
+        ));
+    }
+    if marked {
+        warnings.push(
+            "A server that runs already keeps what it was asked before, so every prompt begins \
+             with the number of the turn"
+                .to_owned(),
+        );
+    }
+    warnings
+}

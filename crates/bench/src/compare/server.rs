@@ -1,0 +1,329 @@
+//! Servers of the engines: started, loaded, asked, and ended.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::ControlFlow;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mlxk_providers::{
+    Answer, Endpoint, Http, Input, Message, Ollama, OpenAi, ProviderError, Request,
+};
+
+use super::engine::{Engine, ServerCommand, ServerWay, Settings};
+use super::failure::Failure;
+use super::processes::{Family, Root, Taken, Watch, listener};
+use super::workload::Prompt;
+
+/// How often a server that starts is asked whether it is ready.
+const POLL: Duration = Duration::from_millis(5);
+/// Time for a model that was let go to leave the memory.
+const LEAVING: Duration = Duration::from_secs(20);
+/// Last words of a process that are kept.
+const KEPT_LINES: usize = 12;
+/// What is said to a model so that it is loaded.
+const HELLO: &str = "One";
+
+/// The client that fits the server.
+enum Client {
+    OpenAi(OpenAi),
+    Ollama(Ollama),
+}
+
+/// A server with the model in its memory. Dropping it ends it, or lets the model go.
+pub(super) struct Server<'a> {
+    engine: &'a Engine,
+    settings: &'a Settings,
+    client: Client,
+    process: Option<Process>,
+    family: Option<Family>,
+    /// From nothing in memory to a server that takes requests.
+    pub(super) load_seconds: Option<f64>,
+    /// When that began.
+    pub(super) begun: Instant,
+    /// What the serving processes took before.
+    pub(super) before: Option<Taken>,
+    watch: Option<Watch>,
+}
+
+impl<'a> Server<'a> {
+    /// Brings the model into memory, within so long.
+    pub(super) fn load(
+        engine: &'a Engine,
+        settings: &'a Settings,
+        http: &Http,
+        within: Duration,
+    ) -> Result<Self, Failure> {
+        let endpoint = |address: &str| {
+            let mut endpoint = Endpoint::new(http, address);
+            endpoint.key.clone_from(&engine.key);
+            endpoint
+        };
+        let mut server = match &engine.server {
+            ServerWay::Process(command) => {
+                let port = free_port(engine)?;
+                let begun = Instant::now();
+                let process = Process::start(engine, command, port)?;
+                let family = Family::of(Root::Pid(process.child.id()));
+                let address = format!("http://127.0.0.1:{port}");
+                let client = Client::OpenAi(OpenAi { endpoint: endpoint(&address) });
+                let before = family.as_ref().map(|_| Taken::default());
+                let mut server = Self::new(engine, settings, client, family, begun, before);
+                server.process = Some(process);
+                server.wait_until_ready(within)?;
+                server
+            }
+            ServerWay::Ollama { address } => {
+                let ollama = Ollama { endpoint: endpoint(address) };
+                let mut family = family_at(address, "ollama");
+                leave(&ollama, engine)?;
+                let before = family.as_mut().map(Family::look);
+                let begun = Instant::now();
+                let client = Client::Ollama(ollama);
+                let mut server = Self::new(engine, settings, client, family, begun, before);
+                server.load_into_ollama(within)?;
+                server
+            }
+            ServerWay::Running { address } => {
+                let mut family = family_at(address, "");
+                let before = family.as_mut().map(Family::look);
+                let client = Client::OpenAi(OpenAi { endpoint: endpoint(address) });
+                Self::new(engine, settings, client, family, Instant::now(), before)
+            }
+        };
+        if let Some(family) = &mut server.family {
+            // The processes that loading brought along are members from here on.
+            family.look();
+            server.watch = Some(family.watch());
+        }
+        Ok(server)
+    }
+
+    fn new(
+        engine: &'a Engine,
+        settings: &'a Settings,
+        client: Client,
+        family: Option<Family>,
+        begun: Instant,
+        before: Option<Taken>,
+    ) -> Self {
+        Self {
+            engine,
+            settings,
+            client,
+            process: None,
+            family,
+            load_seconds: None,
+            begun,
+            before,
+            watch: None,
+        }
+    }
+
+    fn wait_until_ready(&mut self, within: Duration) -> Result<(), Failure> {
+        let Client::OpenAi(client) = &self.client else { return Ok(()) };
+        loop {
+            if client.is_ready().map_err(|error| Failure::of(&error, self.engine))? {
+                break;
+            }
+            if let Some(process) = &mut self.process {
+                process.check(self.engine)?;
+            }
+            if self.begun.elapsed() > within {
+                return Err(Failure::not_ready(self.engine, within));
+            }
+            std::thread::sleep(POLL);
+        }
+        if self.engine.kind.loads_late() {
+            self.ask(&Prompt::Raw(HELLO.to_owned()), 1, within)?;
+        }
+        self.load_seconds = Some(self.begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn load_into_ollama(&mut self, within: Duration) -> Result<(), Failure> {
+        let Client::Ollama(client) = &self.client else { return Ok(()) };
+        let options = self.engine.kind.greedy(self.settings);
+        client
+            .load(&self.engine.model_in_requests, &options, within)
+            .map_err(|error| Failure::of(&error, self.engine))?;
+        self.load_seconds = Some(self.begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Whether the server forgets what it was asked before, from turn to turn.
+    pub(super) fn forgets(&self) -> bool {
+        self.load_seconds.is_some()
+    }
+
+    /// Asks for an answer of at most so many tokens, within so long.
+    pub(super) fn ask(
+        &self,
+        prompt: &Prompt,
+        max_tokens: usize,
+        within: Duration,
+    ) -> Result<Answer, Failure> {
+        let input = match prompt {
+            Prompt::Chat(text) => {
+                Input::Chat(vec![Message { role: "user", content: text.clone() }])
+            }
+            Prompt::Raw(text) => Input::Raw(text.clone()),
+        };
+        let request = Request {
+            model: self.engine.model_in_requests.clone(),
+            input,
+            max_tokens,
+            temperature: 0.0,
+            seed: self.settings.seed,
+            extra: self.engine.kind.greedy(self.settings),
+        };
+        let on = &mut |_: mlxk_providers::Piece<'_>| ControlFlow::Continue(());
+        let answer = match &self.client {
+            Client::OpenAi(client) => client.answer(&request, within, on),
+            Client::Ollama(client) => client.answer(&request, within, on),
+        };
+        answer.map_err(|error| {
+            let mut failure = Failure::of(&error, self.engine);
+            let died = matches!(
+                error,
+                ProviderError::BrokeOff { .. } | ProviderError::NotReachable { .. }
+            );
+            if let Some(process) = self.process.as_ref().filter(|_| died) {
+                failure.add_last_words(&process.last_words());
+            }
+            failure
+        })
+    }
+
+    /// What the serving processes take now.
+    pub(super) fn taken(&mut self) -> Option<Taken> {
+        self.family.as_mut().map(Family::look)
+    }
+
+    /// The most memory that was seen since the model was loaded, in bytes.
+    pub(super) fn peak_bytes(&self) -> Option<u64> {
+        self.watch.as_ref().map(Watch::peak_bytes)
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        self.watch = None;
+        if let Client::Ollama(client) = &self.client {
+            // Who is gone has no model in memory either.
+            let _ = client.unload(&self.engine.model_in_requests);
+        }
+        if let Some(process) = &mut self.process {
+            if let Some(family) = &mut self.family {
+                family.look();
+            }
+            process.end();
+            if let Some(family) = &mut self.family {
+                family.end();
+            }
+        }
+    }
+}
+
+/// Lets a model go that Ollama has in memory, and waits until it is out.
+fn leave(ollama: &Ollama, engine: &Engine) -> Result<(), Failure> {
+    let told = |error| Failure::of(&error, engine);
+    let model = &engine.model_in_requests;
+    let begun = Instant::now();
+    let mut asked = false;
+    loop {
+        let loaded = ollama.ps().map_err(told)?;
+        let same =
+            |name: &str| name.trim_end_matches(":latest") == model.trim_end_matches(":latest");
+        if !loaded.iter().any(|found| same(&found.name)) {
+            return Ok(());
+        }
+        if !asked {
+            ollama.unload(model).map_err(told)?;
+            asked = true;
+        }
+        if begun.elapsed() > LEAVING {
+            return Err(Failure::stays(engine));
+        }
+        std::thread::sleep(10 * POLL);
+    }
+}
+
+/// The processes of the server at an address of this machine.
+fn family_at(address: &str, name: &'static str) -> Option<Family> {
+    let rest = address.split("://").last()?.split('/').next()?;
+    let (host, port) = rest.rsplit_once(':')?;
+    if !matches!(host, "127.0.0.1" | "localhost" | "[::1]" | "0.0.0.0") {
+        return None;
+    }
+    match listener(port.parse().ok()?) {
+        Some(pid) => Family::of(Root::Pid(pid)),
+        None if name.is_empty() => None,
+        None => Family::of(Root::Named(name)),
+    }
+}
+
+fn free_port(engine: &Engine) -> Result<u16, Failure> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let port = bound.and_then(|listener| listener.local_addr()).map(|address| address.port());
+    port.map_err(|error| Failure::not_started(engine, &error))
+}
+
+/// A process that serves.
+struct Process {
+    child: Child,
+    /// The last lines that it wrote to its standard error.
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    fn start(engine: &Engine, command: &ServerCommand, port: u16) -> Result<Self, Failure> {
+        let with_port = |text: &String| text.replace("{port}", &port.to_string());
+        let mut child = Command::new(&command.program)
+            .args(command.arguments.iter().map(with_port))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| Failure::not_started(engine, &error))?;
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        if let Some(stderr) = child.stderr.take() {
+            let kept = Arc::clone(&lines);
+            std::thread::spawn(move || keep(stderr, &kept));
+        }
+        Ok(Self { child, lines })
+    }
+
+    /// An error where it has ended.
+    fn check(&mut self, engine: &Engine) -> Result<(), Failure> {
+        let Ok(Some(status)) = self.child.try_wait() else { return Ok(()) };
+        // What it wrote last may still be on its way.
+        std::thread::sleep(20 * POLL);
+        Err(Failure::ended(engine, status, &self.last_words()))
+    }
+
+    fn last_words(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps the last lines of a stream until its end.
+fn keep(stream: ChildStderr, kept: &Mutex<Vec<String>>) {
+    for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        if line.is_empty() {
+            continue;
+        }
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT_LINES {
+            kept.remove(0);
+        }
+        kept.push(line);
+    }
+}

@@ -1,0 +1,226 @@
+//! One turn of one engine: the model is loaded, asked and let go.
+
+use std::time::{Duration, Instant};
+
+use mlxk_providers::{Answer, Http};
+
+use super::CompareOptions;
+use super::engine::{Engine, Settings};
+use super::failure::Failure;
+use super::load::Background;
+use super::measure::{Figures, Measure};
+use super::server::Server;
+use super::workload::{Prompt, Workload};
+
+/// Tokens of the answers that only show when the first one comes.
+const FIRST_TOKEN: usize = 1;
+
+/// What a turn gives.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turn {
+    /// Figures of the turn as a whole.
+    pub(super) figures: Figures,
+    /// By workload, as far as they were asked.
+    pub(super) asked: Vec<Asked>,
+}
+
+/// A workload that was answered.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) figures: Figures,
+    pub(super) response: String,
+    pub(super) reasoning: String,
+    pub(super) prompt_tokens: Option<usize>,
+    pub(super) cached_tokens: Option<usize>,
+    /// Seconds of prefill and decoding by the server's own clock.
+    pub(super) native: Option<mlxk_providers::Native>,
+    pub(super) counted_here: bool,
+}
+
+/// What turns have in common.
+pub(super) struct Turns<'a> {
+    pub(super) options: &'a CompareOptions,
+    pub(super) settings: &'a Settings,
+    pub(super) http: &'a Http,
+    /// Whether prompts carry the number of the turn, as they have to where a server does not forget.
+    pub(super) marked: bool,
+    /// Tokens of a text, for servers that do not count them.
+    pub(super) count: &'a dyn Fn(&str) -> Option<usize>,
+}
+
+impl Turns<'_> {
+    /// Lets an engine have its turn. Where it fails, what it did before is kept.
+    pub(super) fn take(&self, engine: &Engine, number: usize) -> (Turn, Option<Failure>) {
+        let mut turn = Turn::default();
+        let failure = self.try_take(engine, number, &mut turn).err();
+        (turn, failure)
+    }
+
+    fn try_take(&self, engine: &Engine, number: usize, turn: &mut Turn) -> Result<(), Failure> {
+        let within = self.options.timeout;
+        let background = Background::begin();
+        let begun = Instant::now();
+        let mut server = Server::load(engine, self.settings, self.http, within)?;
+        if server.forgets() {
+            turn.figures.push(Measure::LoadSeconds, server.load_seconds);
+            self.first_answer(&server, turn, within)?;
+        }
+        for workload in &self.options.workloads {
+            let asked = self.ask(&mut server, workload, number)?;
+            turn.asked.push(asked);
+        }
+        if let (Some(before), Some(after)) = (server.before, server.taken()) {
+            let serving = after.cpu_seconds - before.cpu_seconds;
+            let others = background.and_then(|it| it.other_cores(serving, begun.elapsed()));
+            turn.figures.push(Measure::OtherCores, others);
+            let (before, after) = (before.memory_bytes as f64, after.memory_bytes as f64);
+            let peak = server.peak_bytes().map_or(after, |peak| (peak as f64).max(after));
+            turn.figures.push(Measure::MemoryBeforeBytes, before);
+            turn.figures.push(Measure::MemoryAfterBytes, after);
+            turn.figures.push(Measure::MemoryDeltaBytes, after - before);
+            turn.figures.push(Measure::MemoryPeakBytes, peak);
+        }
+        Ok(())
+    }
+
+    /// The first answer after loading: of the first workload's text, continued as it is, so that
+    /// nothing of the conversation that is measured later is known to the server by then.
+    fn first_answer(
+        &self,
+        server: &Server<'_>,
+        turn: &mut Turn,
+        within: Duration,
+    ) -> Result<(), Failure> {
+        let Some(workload) = self.options.workloads.first() else { return Ok(()) };
+        let text = workload.prompt.text();
+        let raw = Prompt::Raw(text.to_owned()).marked("cold");
+        let sent = server.begun.elapsed();
+        let answer = server.ask(&raw, FIRST_TOKEN, within)?;
+        let first = answer.heard.arrivals.first().unwrap_or(&answer.heard.total);
+        turn.figures.push(Measure::ColdFirstTokenSeconds, (sent + *first).as_secs_f64());
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        server: &mut Server<'_>,
+        workload: &Workload,
+        number: usize,
+    ) -> Result<Asked, Failure> {
+        let within = self.options.timeout;
+        let mark = |prompt: &Prompt| {
+            if self.marked { prompt.marked(&format!("turn {number}")) } else { prompt.clone() }
+        };
+        if let Some(before) = &workload.before {
+            server.ask(&mark(before), FIRST_TOKEN, within)?;
+        }
+        let prompt = mark(&workload.prompt);
+        let before = server.taken();
+        if workload.clients > 1 {
+            return self.ask_together(server, workload, &prompt, within);
+        }
+        let answer = server.ask(&prompt, workload.max_tokens, within)?;
+        let after = server.taken();
+        let mut asked = self.asked(&answer);
+        if let (Some(before), Some(after)) = (before, after) {
+            asked.figures.push(Measure::CpuSeconds, after.cpu_seconds - before.cpu_seconds);
+        }
+        let again = server.ask(&prompt, FIRST_TOKEN, within)?;
+        let first = again.heard.arrivals.first().copied().unwrap_or(again.heard.total);
+        asked.figures.push(Measure::RepeatedFirstTokenSeconds, first.as_secs_f64());
+        Ok(asked)
+    }
+
+    /// Several ask at once: the time until all are served, and what came in it.
+    fn ask_together(
+        &self,
+        server: &Server<'_>,
+        workload: &Workload,
+        prompt: &Prompt,
+        within: Duration,
+    ) -> Result<Asked, Failure> {
+        let begun = Instant::now();
+        let answers: Vec<Result<Answer, Failure>> = std::thread::scope(|scope| {
+            let ask = |client: usize| {
+                let prompt = prompt.marked(&format!("client {client}"));
+                move || server.ask(&prompt, workload.max_tokens, within)
+            };
+            let asking: Vec<_> = (0..workload.clients).map(|it| scope.spawn(ask(it))).collect();
+            let gone = || Failure::new("A client of the benchmark ended in a defect", None);
+            asking.into_iter().map(|it| it.join().unwrap_or_else(|_| Err(gone()))).collect()
+        });
+        let total = begun.elapsed().as_secs_f64();
+        let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let each: Vec<Asked> = answers.iter().map(|answer| self.asked(answer)).collect();
+        let Some(first) = each.first() else {
+            return Err(Failure::new("Nobody asked anything", None));
+        };
+        let mut asked = first.clone();
+        let tokens: usize = answers.iter().map(|answer| self.tokens(answer).0.unwrap_or(0)).sum();
+        let mut waits: Vec<f64> = answers.iter().map(first_text).collect();
+        waits.sort_by(f64::total_cmp);
+        asked.figures = Figures::default();
+        asked.figures.push(Measure::TotalSeconds, total);
+        asked.figures.push(Measure::ResponseTokens, tokens as f64);
+        asked.figures.push(Measure::EffectiveTokensPerSecond, tokens as f64 / total);
+        asked.figures.push(Measure::FirstTokenSeconds, waits.get(waits.len() / 2).copied());
+        Ok(asked)
+    }
+
+    /// The figures of an answer.
+    fn asked(&self, answer: &Answer) -> Asked {
+        let mut figures = Figures::default();
+        let (tokens, counted_here) = self.tokens(answer);
+        let total = answer.heard.total.as_secs_f64();
+        let first = first_text(answer);
+        figures.push(Measure::TotalSeconds, total);
+        figures.push(Measure::FirstTokenSeconds, first);
+        figures.push(Measure::ResponseTokens, tokens.map(|tokens| tokens as f64));
+        figures.push(
+            Measure::EffectiveTokensPerSecond,
+            tokens.map(|tokens| tokens as f64 / total.max(f64::MIN_POSITIVE)),
+        );
+        if let (Some(prompt), true) = (answer.usage.prompt_tokens, first > 0.0) {
+            let computed = prompt.saturating_sub(answer.usage.cached_tokens.unwrap_or(0));
+            figures.push(Measure::PrefillTokensPerSecond, computed as f64 / first);
+        }
+        figures.push(
+            Measure::DecodeTokensPerSecond,
+            tokens.and_then(|tokens| decode_rate(answer, tokens)),
+        );
+        Asked {
+            figures,
+            response: answer.text.clone(),
+            reasoning: answer.reasoning.clone(),
+            prompt_tokens: answer.usage.prompt_tokens,
+            cached_tokens: answer.usage.cached_tokens,
+            native: answer.native,
+            counted_here,
+        }
+    }
+
+    /// Tokens of an answer, and whether we counted them.
+    fn tokens(&self, answer: &Answer) -> (Option<usize>, bool) {
+        if let Some(tokens) = answer.usage.completion_tokens {
+            return (Some(tokens), false);
+        }
+        ((self.count)(&format!("{}{}", answer.reasoning, answer.text)), true)
+    }
+}
+
+/// Tokens after the first over the time from the first text to the last. Where texts come seldom,
+/// several tokens at once, that time means nothing, and the server's own is taken.
+fn decode_rate(answer: &Answer, tokens: usize) -> Option<f64> {
+    let arrivals = &answer.heard.arrivals;
+    let seconds = if 2 * arrivals.len() >= tokens {
+        arrivals.last()?.saturating_sub(*arrivals.first()?).as_secs_f64()
+    } else {
+        answer.native?.decode_seconds
+    };
+    (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)
+}
+
+/// Seconds to the first text; to the end where there is none.
+fn first_text(answer: &Answer) -> f64 {
+    answer.heard.arrivals.first().unwrap_or(&answer.heard.total).as_secs_f64()
+}

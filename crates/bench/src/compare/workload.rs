@@ -1,0 +1,192 @@
+//! What the engines are asked.
+
+use serde::Serialize;
+
+use crate::random::Random;
+
+/// A question and how it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Workload {
+    /// What it is called in reports; no two have the same name.
+    pub name: String,
+    /// The question.
+    #[serde(skip)]
+    pub prompt: Prompt,
+    /// What is asked before, and not measured.
+    #[serde(skip)]
+    pub before: Option<Prompt>,
+    /// Who ask at the same time.
+    pub clients: usize,
+    /// Tokens of each answer.
+    pub max_tokens: usize,
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Said by the user of a conversation.
+    Chat(String),
+    /// To be continued as it is.
+    Raw(String),
+}
+
+impl Prompt {
+    /// The same with a mark in front, so that no server has seen its beginning before.
+    #[must_use]
+    pub(super) fn marked(&self, mark: &str) -> Self {
+        match self {
+            Self::Chat(text) => Self::Chat(format!("({mark}) {text}")),
+            Self::Raw(text) => Self::Raw(format!("({mark}) {text}")),
+        }
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        let (Self::Chat(text) | Self::Raw(text)) = self;
+        text
+    }
+}
+
+/// The code that [`Workload::code`] lets be continued.
+const CODE: &str = "\
+import json
+from pathlib import Path
+
+
+def load_settings(path):
+    \"\"\"Read the settings of a JSON file; defaults where there is none.\"\"\"
+    path = Path(path)
+    if not path.exists():
+        return {\"theme\": \"light\", \"language\": \"en\"}
+    with path.open() as file:
+        return json.load(file)
+
+
+def save_settings(path, settings):
+    \"\"\"Write the settings to a JSON file, through a temporary one.\"\"\"
+";
+
+const SUMMARIZE: &str = "Summarize the text above in two sentences.";
+const ASK_AGAIN: &str = "Which animals does the text above mention? Answer with a list.";
+
+impl Workload {
+    /// One turn of a conversation.
+    pub fn chat(prompt: &str, max_tokens: usize) -> Self {
+        let prompt = Prompt::Chat(prompt.to_owned());
+        Self { name: "chat".into(), prompt, before: None, clients: 1, max_tokens }
+    }
+
+    /// A program to be continued.
+    pub fn code(max_tokens: usize) -> Self {
+        let prompt = Prompt::Raw(CODE.to_owned());
+        Self { name: "code".into(), prompt, before: None, clients: 1, max_tokens }
+    }
+
+    /// A text of about so many tokens and a question about it. `count` counts tokens.
+    pub fn document(tokens: usize, max_tokens: usize, count: &dyn Fn(&str) -> usize) -> Self {
+        let text = prose(tokens, count);
+        Self {
+            name: format!("document of {tokens} tokens"),
+            prompt: Prompt::Chat(format!("{text}\n\n{SUMMARIZE}")),
+            before: None,
+            clients: 1,
+            max_tokens,
+        }
+    }
+
+    /// A second question about a text that a first one was about.
+    pub fn prefix(tokens: usize, max_tokens: usize, count: &dyn Fn(&str) -> usize) -> Self {
+        let text = prose(tokens, count);
+        Self {
+            name: format!("second question about {tokens} tokens"),
+            prompt: Prompt::Chat(format!("{text}\n\n{ASK_AGAIN}")),
+            before: Some(Prompt::Chat(format!("{text}\n\n{SUMMARIZE}"))),
+            clients: 1,
+            max_tokens,
+        }
+    }
+
+    /// So many who ask at once, each about something else.
+    pub fn clients(prompt: &str, clients: usize, max_tokens: usize) -> Self {
+        let prompt = Prompt::Chat(prompt.to_owned());
+        Self { name: format!("{clients} clients"), prompt, before: None, clients, max_tokens }
+    }
+
+    /// A text of words without sense, for models without a template: it is continued as it is.
+    pub fn raw(tokens: usize, max_tokens: usize, count: &dyn Fn(&str) -> usize) -> Self {
+        let name = format!("text of {tokens} tokens");
+        let prompt = Prompt::Raw(prose(tokens, count));
+        Self { name, prompt, before: None, clients: 1, max_tokens }
+    }
+}
+
+const ADJECTIVES: [&str; 12] = [
+    "quiet", "narrow", "old", "bright", "patient", "cold", "early", "wooden", "distant", "careful",
+    "heavy", "green",
+];
+const NOUNS: [&str; 16] = [
+    "harbour", "teacher", "river", "letter", "heron", "market", "engine", "garden", "fox",
+    "bridge", "clock", "baker", "window", "horse", "station", "lamp",
+];
+const VERBS: [&str; 12] = [
+    "crosses",
+    "remembers",
+    "follows",
+    "repairs",
+    "watches",
+    "leaves",
+    "counts",
+    "carries",
+    "answers",
+    "draws",
+    "opens",
+    "finds",
+];
+
+/// Sentences of about so many tokens, the same every time.
+fn prose(tokens: usize, count: &dyn Fn(&str) -> usize) -> String {
+    let mut random = Random::of("prose");
+    let mut text = String::new();
+    let mut so_far = 0;
+    while so_far < tokens {
+        let mut one = |words: &[&'static str]| words[random.below(words.len() as u32) as usize];
+        let sentence = format!(
+            "The {} {} {} the {} behind the {} {}. ",
+            one(&ADJECTIVES),
+            one(&NOUNS),
+            one(&VERBS),
+            one(&NOUNS),
+            one(&ADJECTIVES),
+            one(&NOUNS)
+        );
+        so_far += count(&sentence).max(1);
+        text.push_str(&sentence);
+    }
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_has_the_length_that_was_asked_for() {
+        let words = |text: &str| text.split_whitespace().count();
+        let document = Workload::document(500, 8, &words);
+        assert_eq!(document, Workload::document(500, 8, &words), "it is the same every time");
+        assert!((500..525).contains(&words(document.prompt.text())), "{document:?}");
+        // The second question of a prefix begins as the first.
+        let prefix = Workload::prefix(500, 8, &words);
+        let (first, second) = (prefix.before.unwrap(), prefix.prompt);
+        let common = first.text().bytes().zip(second.text().bytes());
+        let alike = common.take_while(|(a, b)| a == b).count();
+        assert!(alike > 2000 && first != second, "{alike}");
+    }
+
+    #[test]
+    fn a_mark_changes_the_beginning() {
+        let prompt = Prompt::Raw("abc".into());
+        assert_eq!(prompt.marked("3").text(), "(3) abc");
+        assert_eq!(prompt.marked("3").marked("4").text(), "(4) (3) abc");
+    }
+}

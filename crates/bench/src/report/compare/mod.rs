@@ -1,0 +1,41 @@
+//! `mlxk bench`, laid out: for a terminal, as Markdown, as a page.
+
+mod page;
+mod plot;
+mod tables;
+mod terminal;
+mod verdict;
+
+pub use page::page;
+pub use tables::document;
+pub use terminal::{Icons, terminal};
+
+use super::three;
+use crate::compare::{Measure, Unit};
+use crate::statistics::Summary;
+
+/// A figure with its unit: `1.23 s`, `245.6 MB`, `98.1 tokens/s`.
+fn figure(measure: Measure, value: f64) -> String {
+    match measure.unit() {
+        Unit::Seconds if value.abs() < 1.0 => format!("{} ms", three(value * 1e3)),
+        Unit::Seconds => format!("{} s", three(value)),
+        Unit::Bytes => format!("{:.1} MB", value / 1e6),
+        Unit::TokensPerSecond => format!("{} tokens/s", three(value)),
+        Unit::Cores => format!("{value:.2}"),
+        Unit::Tokens => format!("{value:.0} tokens"),
+    }
+}
+
+/// The median with the quartiles: `98.1 tokens/s (97.0 tokens/s to 98.9 tokens/s)`.
+fn with_quartiles(measure: Measure, summary: &Summary) -> String {
+    let one = |value| figure(measure, value);
+    if summary.samples.len() < 2 {
+        return one(summary.median);
+    }
+    format!(
+        "{} ({} to {})",
+        one(summary.median),
+        one(summary.lower_quartile),
+        one(summary.upper_quartile)
+    )
+}

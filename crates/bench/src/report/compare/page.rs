@@ -1,0 +1,265 @@
+//! As one page of HTML that needs nothing else: no script, no font, no image from elsewhere.
+
+use std::fmt::Write as _;
+
+use super::plot::{bars, escape, ratios};
+use super::tables::{about, method};
+use super::verdict;
+use super::with_quartiles;
+use crate::compare::{CompareReport, Comparison, Measure, Side};
+use crate::statistics::Summary;
+
+const STYLE: &str = include_str!("page.css");
+
+/// What the plots show, for the first workload or, in the first rows, for whole turns.
+const PLOTS: [Measure; 9] = [
+    Measure::DecodeTokensPerSecond,
+    Measure::PrefillTokensPerSecond,
+    Measure::EffectiveTokensPerSecond,
+    Measure::FirstTokenSeconds,
+    Measure::ColdFirstTokenSeconds,
+    Measure::RepeatedFirstTokenSeconds,
+    Measure::LoadSeconds,
+    Measure::MemoryPeakBytes,
+    Measure::CpuSeconds,
+];
+
+/// The report as a page.
+pub fn page(report: &CompareReport) -> String {
+    let names: Vec<&str> = report.sides.iter().map(|side| side.title.as_str()).collect();
+    let title = names.join(" and ");
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>Benchmark: {0}</title>\n<style>\n{STYLE}</style></head>\n<body><main>\n\
+         <h1>Benchmark: {0}</h1>\n<p class=\"soft\">{1}<br>{2}</p>\n",
+        escape(&title),
+        escape(&report.machine.line()),
+        escape(&method(report)),
+    );
+    for side in &report.sides {
+        let _ = writeln!(html, "<p>{}</p>", escape(&about(side)).replace('`', ""));
+    }
+    notes(&mut html, report);
+    let Some((ours, others)) = report.sides.split_first() else { return html };
+    for other in others {
+        cards(&mut html, report, ours, other);
+    }
+    for other in others {
+        forest(&mut html, report, ours, other);
+    }
+    plots(&mut html, report);
+    table(&mut html, report);
+    answers(&mut html, report);
+    let _ = writeln!(
+        html,
+        "<p class=\"soft\">mlxk {}. A dot is one turn, a bar the median. An interval holds the \
+         ratio with the probability beside it, whatever the distribution; where it holds 1 there is \
+         no difference.</p>\n</main></body></html>",
+        escape(&report.version)
+    );
+    html
+}
+
+fn notes(html: &mut String, report: &CompareReport) {
+    for side in &report.sides {
+        if let Some(failure) = &side.failure {
+            let suggestion = failure.suggestion.as_deref().unwrap_or_default();
+            let _ = writeln!(
+                html,
+                "<p class=\"note failed\"><b>{}:</b> {}. {}</p>",
+                escape(&side.title),
+                escape(&failure.error),
+                escape(suggestion)
+            );
+        }
+    }
+    for unequal in &report.unequal {
+        let _ = writeln!(
+            html,
+            "<p class=\"note failed\"><b>Not equal work:</b> {}</p>",
+            escape(&unequal.reason)
+        );
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(html, "<p class=\"note\">{}</p>", escape(warning));
+    }
+}
+
+/// The headline figures of a comparison.
+fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
+    let workload = report.options.workloads.first().map(|it| it.name.as_str());
+    let shown = [
+        (Measure::EffectiveTokensPerSecond, workload, "Speed of a whole turn"),
+        (Measure::DecodeTokensPerSecond, workload, "Decode"),
+        (Measure::PrefillTokensPerSecond, workload, "Prefill"),
+        (Measure::ColdFirstTokenSeconds, None, "First token, cold"),
+        (Measure::MemoryPeakBytes, None, "Peak memory"),
+    ];
+    let cards: Vec<String> = shown
+        .into_iter()
+        .filter_map(|(measure, workload, label)| {
+            let found = report.comparison(&other.title, workload, measure)?;
+            Some(card(label, found, &ours.title))
+        })
+        .collect();
+    if cards.is_empty() {
+        return;
+    }
+    let winner = verdict::winner(report, &other.title, &ours.title);
+    let _ = writeln!(
+        html,
+        "<h2>{} against {}</h2>\n<p>Winner: {}</p>\n<div class=\"cards\">{}</div>",
+        escape(&ours.title),
+        escape(&other.title),
+        escape(&winner.unwrap_or_default()),
+        cards.concat()
+    );
+}
+
+fn card(label: &str, found: &Comparison, ours: &str) -> String {
+    let class = match (found.ratio.is_a_difference(), found.ratio.of_medians > 1.0) {
+        (false, _) => "same",
+        (true, true) => "better",
+        (true, false) => "worse",
+    };
+    format!(
+        "<div class=\"card\"><span class=\"soft\">{label}</span><b class=\"{class}\">{:.2}×</b>\
+         <span class=\"soft\">{}</span></div>",
+        found.ratio.of_medians,
+        escape(&verdict::sentence(found, ours))
+    )
+}
+
+/// All ratios to a side with their intervals.
+fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
+    let several = report.options.workloads.len() > 1;
+    let label = |it: &Comparison| match &it.workload {
+        Some(workload) if several => format!("{workload}: {}", it.measure.label()),
+        _ => it.measure.label().to_owned(),
+    };
+    let rows: Vec<(String, &Comparison)> = report
+        .comparisons
+        .iter()
+        .filter(|it| it.against == other.title)
+        .map(|it| (label(it), it))
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        html,
+        "<figure><figcaption>Ratio of {} to {}: right of 1 {} is the better one</figcaption>{}\
+         </figure>",
+        escape(&ours.title),
+        escape(&other.title),
+        escape(&ours.title),
+        ratios(&rows)
+    );
+}
+
+fn plots(html: &mut String, report: &CompareReport) {
+    let mut figures = String::new();
+    let first = report.options.workloads.first().map(|it| it.name.as_str());
+    for measure in PLOTS {
+        let series = |side: &'_ Side| {
+            let answered = side.workloads.iter().position(|it| Some(it.workload.as_str()) == first);
+            answered.filter(|&index| side.workloads[index].series.contains_key(&measure))
+        };
+        let found: Vec<(usize, &str, &Summary)> = report
+            .sides
+            .iter()
+            .enumerate()
+            .filter_map(|(place, side)| {
+                let summary = match series(side) {
+                    Some(index) => side.workloads[index].series.get(&measure),
+                    None => side.series.get(&measure),
+                };
+                Some((place.min(4), side.title.as_str(), summary?))
+            })
+            .collect();
+        if found.is_empty() {
+            continue;
+        }
+        let merit = match measure.more_is_better() {
+            Some(true) => ", more is better",
+            Some(false) => ", less is better",
+            None => "",
+        };
+        let _ = writeln!(
+            figures,
+            "<figure><figcaption>{}{merit}</figcaption>{}</figure>",
+            capital(measure.label()),
+            bars(measure, &found)
+        );
+    }
+    if !figures.is_empty() {
+        let _ = writeln!(html, "<h2>Figures</h2>\n<div class=\"plots\">{figures}</div>");
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// Every workload beside the first, as the first is in the plots.
+fn table(html: &mut String, report: &CompareReport) {
+    let mut rows = String::new();
+    for workload in &report.options.workloads {
+        let answered: Vec<_> = report
+            .sides
+            .iter()
+            .map(|side| side.workloads.iter().find(|it| it.workload == workload.name))
+            .collect();
+        let mut measures: Vec<Measure> =
+            answered.iter().flatten().flat_map(|it| it.series.keys().copied()).collect();
+        measures.sort_unstable();
+        measures.dedup();
+        for measure in measures {
+            let mut cells = String::new();
+            for it in &answered {
+                let summary = it.and_then(|it| it.series.get(&measure));
+                let text = summary.map(|summary| with_quartiles(measure, summary));
+                let _ = write!(cells, "<td>{}</td>", escape(&text.unwrap_or_default()));
+            }
+            let _ = writeln!(
+                rows,
+                "<tr><td>{}: {}</td>{cells}</tr>",
+                escape(&workload.name),
+                measure.label()
+            );
+        }
+    }
+    let mut heads = String::new();
+    for side in &report.sides {
+        let _ = write!(heads, "<th>{}</th>", escape(&side.title));
+    }
+    let _ = writeln!(
+        html,
+        "<h2>By workload</h2>\n<div class=\"table\"><table><tr><th>measure</th>{heads}</tr>\n\
+         {rows}</table></div>"
+    );
+}
+
+fn answers(html: &mut String, report: &CompareReport) {
+    let _ = writeln!(
+        html,
+        "<h2>Answers</h2>\n<p class=\"soft\">Prompt: {}</p>",
+        escape(&report.prompt)
+    );
+    for side in &report.sides {
+        for answered in &side.workloads {
+            let _ = writeln!(
+                html,
+                "<details><summary>{}, {}</summary><pre>{}{}</pre></details>",
+                escape(&side.title),
+                escape(&answered.workload),
+                escape(&answered.reasoning),
+                escape(&answered.response)
+            );
+        }
+    }
+}

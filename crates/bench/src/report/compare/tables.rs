@@ -1,0 +1,153 @@
+//! As tables, for Markdown.
+
+use super::super::{Align, Document, Part, Table};
+use super::verdict;
+use super::{figure, with_quartiles};
+use crate::compare::{CompareReport, Measure, Series, Side};
+
+/// The report in tables: what each side reached, then how ours compares with each other one.
+pub fn document(report: &CompareReport) -> Document {
+    let mut parts = vec![
+        Part::Title(format!("Benchmark, mlxk {}", report.version)),
+        Part::Fact("Machine", report.machine.line()),
+        Part::Fact("Prompt", report.prompt.lines().next().unwrap_or_default().to_owned()),
+        Part::Fact("Method", method(report)),
+    ];
+    for side in &report.sides {
+        parts.push(Part::Fact("Side", about(side)));
+    }
+    for side in report.sides.iter().filter(|side| side.failure.is_some()) {
+        let failure = side.failure.iter().map(|failure| {
+            let suggestion = failure.suggestion.iter().map(|it| format!(" {it}."));
+            format!("{}.{}", failure.error, suggestion.collect::<String>())
+        });
+        let failure: String = failure.collect();
+        parts.push(Part::Note(format!("**{} has no results, or not all:** {failure}", side.title)));
+    }
+    parts.push(Part::Table(figures(report)));
+    let Some((ours, others)) = report.sides.split_first() else { return Document { parts } };
+    for other in others {
+        parts.extend(compared(report, ours, other));
+    }
+    parts.extend(report.warnings.iter().cloned().map(Part::Note));
+    Document { parts }
+}
+
+/// How it was measured, in one line.
+pub(super) fn method(report: &CompareReport) -> String {
+    let settings = &report.settings;
+    let threads = settings.threads.map(|count| format!(", {count} threads")).unwrap_or_default();
+    format!(
+        "medians of {} turns each, alternating, {} before that count for nothing; greedy, a context \
+         of {} tokens{threads}",
+        report.options.runs, report.options.warmup, settings.context
+    )
+}
+
+/// A side and its model, in one line.
+pub(super) fn about(side: &Side) -> String {
+    let version = side.version.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
+    let weights = side.weights.as_ref().map(|weights| {
+        let bits = weights.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight"));
+        let name = weights.quantization.as_ref().map(|name| format!(", {name}"));
+        let megabytes = weights.file_bytes as f64 / 1e6;
+        format!(", {megabytes:.1} MB{}{}", bits.unwrap_or_default(), name.unwrap_or_default())
+    });
+    format!("{}{version}: `{}`{}", side.title, side.model, weights.unwrap_or_default())
+}
+
+/// A row for each measure and workload, a column for each side.
+fn figures(report: &CompareReport) -> Table {
+    let titles: Vec<String> = report.sides.iter().map(|side| side.title.clone()).collect();
+    let mut columns = vec![("measure", Align::Left)];
+    columns.extend(titles.iter().map(|title| (title.as_str(), Align::Right)));
+    let mut table = Table::new(&columns);
+    let mut rows = |prefix: &str, series: &[Option<&Series>]| {
+        let mut measures: Vec<Measure> =
+            series.iter().flatten().flat_map(|series| series.keys().copied()).collect();
+        measures.sort_unstable();
+        measures.dedup();
+        for measure in measures {
+            let cell = |series: Option<&Series>| {
+                let found = series.and_then(|series| series.get(&measure));
+                found.map(|summary| with_quartiles(measure, summary)).unwrap_or_default()
+            };
+            let mut cells = vec![format!("{prefix}{}", measure.label())];
+            cells.extend(series.iter().copied().map(cell));
+            table.row(cells);
+        }
+    };
+    let whole: Vec<_> = report.sides.iter().map(|side| Some(&side.series)).collect();
+    rows("", &whole);
+    for workload in &report.options.workloads {
+        let of = |side: &'_ Side| {
+            side.workloads.iter().position(|answered| answered.workload == workload.name)
+        };
+        let series: Vec<_> = report
+            .sides
+            .iter()
+            .map(|side| of(side).map(|index| &side.workloads[index].series))
+            .collect();
+        rows(&format!("{}: ", workload.name), &series);
+    }
+    table
+}
+
+/// Our side against another.
+fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
+    let mut parts = vec![Part::Title(format!("{} against {}", ours.title, other.title))];
+    for unequal in report.unequal.iter().filter(|it| it.against == other.title) {
+        parts.push(Part::Note(format!("**Not equal work:** {}.", unequal.reason)));
+    }
+    let mut table = Table::new(&[
+        ("measure", Align::Left),
+        ("ratio", Align::Right),
+        ("interval", Align::Right),
+        ("", Align::Left),
+    ]);
+    let mut any = false;
+    for found in report.comparisons.iter().filter(|it| it.against == other.title) {
+        any = true;
+        let workload = found.workload.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
+        let word = match (found.ratio.is_a_difference(), found.ratio.of_medians > 1.0) {
+            (false, _) => "no difference",
+            (true, true) => "better",
+            (true, false) => "worse",
+        };
+        table.row(vec![
+            format!("{workload}{}", found.measure.label()),
+            format!("{:.2}", found.ratio.of_medians),
+            verdict::interval(&found.ratio).trim_start_matches("ratio ").to_owned(),
+            word.to_owned(),
+        ]);
+    }
+    if any {
+        parts.push(Part::Table(table));
+        parts.push(Part::Note(format!(
+            "Above 1 {} is the better one; ratios of times and memory are turned around.",
+            ours.title
+        )));
+    }
+    let peak = |side: &Side| Some(side.series.get(&Measure::MemoryPeakBytes)?.median);
+    if let (Some(our), Some(their)) = (peak(ours), peak(other)) {
+        let memory = |value| figure(Measure::MemoryPeakBytes, value);
+        parts.push(Part::Note(format!(
+            "Peak memory: {} for {}, {} for {}.",
+            memory(our),
+            ours.title,
+            memory(their),
+            other.title
+        )));
+    }
+    for agreement in report.agreements.iter().filter(|it| it.against == other.title) {
+        parts.push(Part::Note(format!(
+            "The answers to `{}` are the same for {:.0} % of their length.",
+            agreement.workload,
+            100.0 * agreement.common_prefix
+        )));
+    }
+    if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {
+        parts.push(Part::Note(format!("**Winner:** {winner}.")));
+    }
+    parts
+}

@@ -1,0 +1,202 @@
+//! For a terminal, in the order of the script that this succeeds.
+
+use super::super::add;
+use super::verdict;
+use super::{figure, with_quartiles};
+use crate::compare::{Answered, CompareReport, Measure, Side};
+
+/// Whether lines begin with icons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Icons {
+    /// Where the terminal can show them.
+    Shown,
+    /// Everywhere else.
+    Left,
+}
+
+impl Icons {
+    fn before(self, icon: &str, text: &str) -> String {
+        match self {
+            Self::Shown => format!("{icon} {text}"),
+            Self::Left => text.to_owned(),
+        }
+    }
+}
+
+/// The report as text.
+pub fn terminal(report: &CompareReport, icons: Icons) -> String {
+    let mut text = String::new();
+    add(&mut text, format_args!("{}\n", icons.before("🏆", "BENCHMARK RESULTS")));
+    add(&mut text, format_args!("{}\n", "=".repeat(80)));
+    let Some((ours, others)) = report.sides.split_first() else { return text };
+    for side in others {
+        results(&mut text, side, "📊", icons);
+    }
+    results(&mut text, ours, "🔪", icons);
+    for other in others {
+        comparison(&mut text, report, ours, other, icons);
+    }
+    let runs = report.options.runs;
+    let turns = if runs == 1 { "1 turn".to_owned() } else { format!("{runs} turns") };
+    add(
+        &mut text,
+        format_args!(
+            "\nMedians of {turns} each, taken alternately, with quartiles; greedy answers, a context \
+             of {} tokens\n{}\n",
+            report.settings.context,
+            report.machine.line()
+        ),
+    );
+    for warning in &report.warnings {
+        add(&mut text, format_args!("{}\n", icons.before("⚠️ ", warning)));
+    }
+    text
+}
+
+/// What a side reached.
+fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
+    let title = format!("{} RESULTS:", side.title.to_uppercase());
+    add(text, format_args!("{}\n", icons.before(icon, &title)));
+    let mut line = |icon: &str, label: &str, value: String| {
+        add(text, format_args!("  {}: {value}\n", icons.before(icon, label)));
+    };
+    if let Some(failure) = &side.failure {
+        line("❌", "Success", "False".to_owned());
+        line("❗", "Error", failure.error.clone());
+        if let Some(suggestion) = &failure.suggestion {
+            line("💡", "Suggestion", suggestion.clone());
+        }
+    } else {
+        line("✅", "Success", "True".to_owned());
+    }
+    let version = side.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    line("🏷️ ", "Model", format!("{} in {}{version}", side.model, side.title));
+    if let Some(weights) = &side.weights {
+        let bits = weights.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight"));
+        let quantization = weights.quantization.as_ref().map(|name| format!(", {name}"));
+        line(
+            "📦",
+            "Weights",
+            format!(
+                "{:.1} MB{}{}",
+                weights.file_bytes as f64 / 1e6,
+                bits.unwrap_or_default(),
+                quantization.unwrap_or_default()
+            ),
+        );
+    }
+    let Some((first, more)) = side.workloads.split_first() else { return };
+    let median = |measure| first.series.get(&measure).map(|summary| summary.median);
+    if let Some(total) = median(Measure::TotalSeconds) {
+        line("⏱️ ", "Total Time", format!("{total:.2}s"));
+    }
+    if let Some(speed) = median(Measure::EffectiveTokensPerSecond) {
+        line("🚀", "Tokens/sec", format!("{speed:.1}"));
+    }
+    if let Some(delta) = side.series.get(&Measure::MemoryDeltaBytes) {
+        line("💾", "Memory Delta", figure(Measure::MemoryDeltaBytes, delta.median));
+    }
+    if let Some(tokens) = median(Measure::ResponseTokens) {
+        line("📝", "Response Length", format!("{tokens:.0} tokens"));
+    }
+    for (measure, icon, label) in [
+        (Measure::LoadSeconds, "📂", "Load"),
+        (Measure::ColdFirstTokenSeconds, "🧊", "First Token, cold"),
+    ] {
+        if let Some(summary) = side.series.get(&measure) {
+            line(icon, label, with_quartiles(measure, summary));
+        }
+    }
+    speeds(&mut line, first);
+    if let Some(peak) = side.series.get(&Measure::MemoryPeakBytes) {
+        line("📈", "Memory Peak", figure(Measure::MemoryPeakBytes, peak.median));
+    }
+    for answered in more {
+        add(text, format_args!("  {}\n", icons.before("▸", &answered.workload)));
+        let mut line = |icon: &str, label: &str, value: String| {
+            add(text, format_args!("    {}: {value}\n", icons.before(icon, label)));
+        };
+        for (measure, icon, label) in [
+            (Measure::TotalSeconds, "⏱️ ", "Total Time"),
+            (Measure::EffectiveTokensPerSecond, "🚀", "Tokens/sec"),
+        ] {
+            if let Some(summary) = answered.series.get(&measure) {
+                line(icon, label, with_quartiles(measure, summary));
+            }
+        }
+        speeds(&mut line, answered);
+    }
+}
+
+/// The lines that a workload has beside those of the script.
+fn speeds(line: &mut dyn FnMut(&str, &str, String), answered: &Answered) {
+    for (measure, icon, label) in [
+        (Measure::FirstTokenSeconds, "🔥", "First Token, warm"),
+        (Measure::RepeatedFirstTokenSeconds, "🔁", "First Token, repeated"),
+        (Measure::PrefillTokensPerSecond, "📥", "Prefill"),
+        (Measure::DecodeTokensPerSecond, "📤", "Decode"),
+        (Measure::CpuSeconds, "🔧", "Processor Time"),
+    ] {
+        if let Some(summary) = answered.series.get(&measure) {
+            line(icon, label, with_quartiles(measure, summary));
+        }
+    }
+}
+
+/// Our side beside another.
+fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Side, icons: Icons) {
+    let title = match report.sides.len() {
+        0..=2 => "COMPARISON:".to_owned(),
+        _ => format!("COMPARISON WITH {}:", other.title.to_uppercase()),
+    };
+    let refused: Vec<_> = report.unequal.iter().filter(|it| it.against == other.title).collect();
+    let workload = report.options.workloads.first().map(|it| it.name.as_str());
+    let speed = report.comparison(&other.title, workload, Measure::EffectiveTokensPerSecond);
+    if refused.is_empty() && speed.is_none() {
+        return;
+    }
+    add(text, format_args!("{}\n", icons.before("🆚", &title)));
+    let mut line = |icon: &str, label: &str, value: String| {
+        add(text, format_args!("  {}: {value}\n", icons.before(icon, label)));
+    };
+    for unequal in &refused {
+        line("⚠️ ", "Not equal work", unequal.reason.clone());
+    }
+    if speed.is_none() {
+        line("💡", "Suggestion", "`--unequal` compares nevertheless".to_owned());
+        return;
+    }
+    let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
+        if let Some(found) = report.comparison(&other.title, workload, measure) {
+            line(icon, label, verdict::sentence(found, &ours.title));
+        }
+    };
+    ratio(Measure::EffectiveTokensPerSecond, workload, "🏃", "Speed");
+    ratio(Measure::TotalSeconds, workload, "⏰", "Time");
+    ratio(Measure::LoadSeconds, None, "📂", "Load");
+    ratio(Measure::ColdFirstTokenSeconds, None, "🧊", "First Token, cold");
+    ratio(Measure::FirstTokenSeconds, workload, "🔥", "First Token, warm");
+    ratio(Measure::PrefillTokensPerSecond, workload, "📥", "Prefill");
+    ratio(Measure::DecodeTokensPerSecond, workload, "📤", "Decode");
+    for more in report.options.workloads.iter().skip(1) {
+        let label = format!("Speed, {}", more.name);
+        let (measure, name) = (Measure::EffectiveTokensPerSecond, more.name.as_str());
+        ratio(measure, Some(name), "🏃", &label);
+    }
+    let delta = |side: &Side| Some(side.series.get(&Measure::MemoryPeakBytes)?.median);
+    if let (Some(our), Some(their)) = (delta(ours), delta(other)) {
+        line("💾", "Memory", verdict::memory(our, their, &ours.title, &other.title));
+    }
+    let agreement = report.agreements.iter().find(|it| it.against == other.title);
+    if let Some(agreement) = agreement {
+        let share = 100.0 * agreement.common_prefix;
+        line(
+            "🤝",
+            "Agreement",
+            format!("the answers are the same for {share:.0} % of their length"),
+        );
+    }
+    if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {
+        line("🏆", "Winner", winner);
+    }
+}

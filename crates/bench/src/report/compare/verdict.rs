@@ -1,0 +1,62 @@
+//! Ratios in words.
+
+use crate::compare::{CompareReport, Comparison, Measure};
+use crate::statistics::Ratio;
+
+/// Who is ahead, and by how much: `MLX-Knife is 1.39x faster than Ollama`, with the interval.
+pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
+    let Comparison { against, measure, ratio, .. } = comparison;
+    let interval = interval(ratio);
+    if !ratio.is_a_difference() {
+        return format!("no difference between {ours} and {against} ({interval})");
+    }
+    let (first, second, factor) = if ratio.of_medians >= 1.0 {
+        (ours, against.as_str(), ratio.of_medians)
+    } else {
+        (against.as_str(), ours, 1.0 / ratio.of_medians)
+    };
+    let word = if *measure == Measure::MemoryPeakBytes { "smaller" } else { "faster" };
+    format!("{first} is {factor:.2}x {word} than {second} ({interval})")
+}
+
+/// `1.31 to 1.45, 99 %`: where our ratio to the other lies.
+pub(super) fn interval(ratio: &Ratio) -> String {
+    let interval = ratio.interval;
+    let percent = 100.0 * interval.confidence;
+    // Rounded down: 99.2 are 99, and 98.9 are not.
+    format!("ratio {:.2} to {:.2} with {:.0} %", interval.low, interval.high, percent.floor())
+}
+
+/// Who wins against a side, and in what; `None` where they were not compared.
+pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Option<String> {
+    let workload = report.options.workloads.first().map(|it| it.name.as_str());
+    let in_turn = [
+        (Measure::EffectiveTokensPerSecond, workload, "speed"),
+        (Measure::TotalSeconds, workload, "total time"),
+        (Measure::ColdFirstTokenSeconds, None, "first token"),
+    ];
+    let found: Vec<_> = in_turn
+        .into_iter()
+        .filter_map(|(measure, workload, word)| {
+            Some((report.comparison(against, workload, measure)?, word))
+        })
+        .collect();
+    if found.is_empty() {
+        return None;
+    }
+    let decided = found.iter().find(|(comparison, _)| comparison.ratio.is_a_difference());
+    Some(match decided {
+        Some((comparison, word)) => {
+            let name = if comparison.ratio.of_medians > 1.0 { ours } else { against };
+            format!("{name} ({word})")
+        }
+        None => "none, there is no difference".to_owned(),
+    })
+}
+
+/// What our memory is beside that of the other: `MLX-Knife uses -89.3 MB less than Ollama`.
+pub(super) fn memory(ours: f64, theirs: f64, our_title: &str, title: &str) -> String {
+    let difference = (ours - theirs) / 1e6;
+    let word = if difference < 0.0 { "less" } else { "more" };
+    format!("{our_title} uses {difference:+.1} MB {word} than {title}")
+}

@@ -1,0 +1,32 @@
+//! `mlxk bench compare`: two reports against each other.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use mlxk_bench::compare::{Change, changes};
+use mlxk_bench::report;
+use serde_json::{Value, json};
+
+use crate::args::ChangeArgs;
+use crate::exit::{ExitStatus, UsageError};
+
+/// Reads both, prints what has changed.
+pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
+    if args.fail_below.is_some_and(|share| !(0.0..=10.0).contains(&share)) {
+        return Err(UsageError("`--fail-below` is a share, as in 0.95".into()).into());
+    }
+    let (base, now) = (read(&args.base)?, read(&args.now)?);
+    let found = changes(&base, &now)?;
+    let below = |change: &Change| args.fail_below.is_some_and(|share| change.is_below(share));
+    let failed = found.iter().any(below);
+    let object = json!({"changes": found, "fail_below": args.fail_below, "failed": failed});
+    super::print(&object, &report::changes(&found, args.fail_below), &args.output)?;
+    Ok(if failed { ExitStatus::Failure } else { ExitStatus::Success })
+}
+
+fn read(path: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("Cannot read the report `{}`", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("`{}` is no report: it holds no JSON", path.display()))
+}

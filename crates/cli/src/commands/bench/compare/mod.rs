@@ -1,0 +1,184 @@
+//! `mlxk bench`: engines against each other.
+
+mod names;
+mod ollama;
+mod ours;
+mod output;
+mod peers;
+mod workloads;
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use mlxk_bench::compare::{
+    self, CompareOptions, CompareReport, Entry, Failure, Plan, Settings, unlike_weights,
+};
+use mlxk_bench::{BenchError, report};
+use mlxk_providers::Http;
+use mlxk_text::Tokenizer;
+
+use crate::args::{CompareArgs, Peer};
+use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::printer::Unit;
+use crate::{Context, interrupt, printer};
+
+/// How often Ctrl-C is looked for while a server answers.
+const WATCH: Duration = Duration::from_millis(50);
+/// Of the random numbers that greedy answers do not take.
+const SEED: u64 = 0;
+
+/// Prepares the sides, measures, prints and writes.
+pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    check(args)?;
+    interrupt::listen()?;
+    let http = Http::default();
+    end_when_interrupted(&http);
+    let names = names::of(args, context)?;
+    let ours = ours::find(args, &names, context);
+    let tokenizer = ours.as_ref().ok().and_then(|ours| Tokenizer::open(&ours.folder).ok());
+    let count = |text: &str| Some(tokenizer.as_ref()?.encode(text, false).ok()?.len());
+    let workloads = workloads::of(args, &count);
+    let most = ours.as_ref().map_or(usize::MAX, |ours| ours.max_positions);
+    let needed = || workloads::context(&workloads, &count, most);
+    let settings = Settings {
+        context: args.ctx.map_or_else(needed, |tokens| tokens as usize),
+        threads: super::threads(args.threads, context),
+        seed: SEED,
+        ignore_end: args.synthetic.is_some(),
+    };
+    let options = CompareOptions {
+        workloads,
+        runs: args.runs as usize,
+        warmup: args.warmup as usize,
+        timeout: Duration::from_secs(args.timeout),
+        unequal: args.unequal,
+    };
+    let sides = peers::Preparing { args, names: &names, settings: &settings, http: &http, context };
+    let mut entries = vec![ours::entry(&ours, &names, args, &settings, context)?];
+    // Holds servers that end with it.
+    let mut started = Vec::new();
+    for peer in &args.vs {
+        let prepared = sides.prepare(peer, ours.as_ref().ok(), &mut started);
+        if interrupt::requested() {
+            return Err(Interrupted.into());
+        }
+        entries.push(prepared);
+    }
+    tell_apart(&mut entries);
+    if !args.unequal {
+        refuse_unequal(&entries)?;
+    }
+    let report = measure(
+        Plan {
+            options: &options,
+            settings: &settings,
+            entries,
+            http: &http,
+            prompt: options.workloads.first().map_or("", |it| it.prompt.text()),
+            count: &count,
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        context,
+    )?;
+    drop(started);
+    output::give(&report, args, context)?;
+    Ok(verdict(&report, args, context))
+}
+
+fn check(args: &CompareArgs) -> anyhow::Result<()> {
+    if args.fail_below.is_some_and(|share| !(0.0..=10.0).contains(&share)) {
+        return Err(UsageError("`--fail-below` is a share, as in 0.95".into()).into());
+    }
+    let fits = |peer: &Peer| matches!(peer, Peer::LlamaServer(_) | Peer::Mlxk(_));
+    if args.synthetic.is_some() && !args.vs.iter().all(fits) {
+        return Err(UsageError(
+            "A synthetic model is for `--vs llama-server` and `--vs mlxk=PROGRAM` only".into(),
+        )
+        .into());
+    }
+    output::check(args)
+}
+
+/// Requests that wait for an answer do not look for Ctrl-C themselves.
+fn end_when_interrupted(http: &Http) {
+    let http = http.clone();
+    std::thread::spawn(move || {
+        while !interrupt::requested() {
+            std::thread::sleep(WATCH);
+        }
+        http.cancel();
+    });
+}
+
+/// Two sides of one name would be taken for one.
+fn tell_apart(entries: &mut [Entry]) {
+    for index in 1..entries.len() {
+        let (before, rest) = entries.split_at_mut(index);
+        let title = rest[0].title_mut();
+        let same = before.iter().filter(|entry| entry.title().starts_with(title.as_str())).count();
+        if same > 0 {
+            *title = format!("{title} ({})", same + 1);
+        }
+    }
+}
+
+/// What is unequal from the start is not worth the time.
+fn refuse_unequal(entries: &[Entry]) -> anyhow::Result<()> {
+    let Some((Entry::Ready(ours), others)) = entries.split_first() else { return Ok(()) };
+    for other in others {
+        if let Entry::Ready(other) = other
+            && let Some(reason) = unlike_weights(ours, other)
+        {
+            anyhow::bail!(
+                "This is not equal work: {reason}; name a model of the other's size with \
+                 `--mlx-model` or `--model`, or compare nevertheless with `--unequal`"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn measure(plan: Plan<'_>, context: &Context) -> anyhow::Result<CompareReport> {
+    let progress = context.printer.progress();
+    progress.begin("Measuring");
+    let mut observe = |what: &str, done: usize, total: usize| {
+        progress.label(what);
+        progress.update(done as u64, total as u64, Unit::Turns);
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    match compare::run(plan, &mut observe) {
+        Err(BenchError::Cancelled) => Err(Interrupted.into()),
+        // Ctrl-C reaches the servers too.
+        _ if interrupt::requested() => Err(Interrupted.into()),
+        result => Ok(result?),
+    }
+}
+
+/// What a failed preparation means for its side.
+fn failure(error: &anyhow::Error) -> Failure {
+    Failure::new(format!("{error:#}"), printer::hint(error))
+}
+
+/// Whether the report is whole, and ours as fast as it has to be.
+fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> ExitStatus {
+    let mut status = if report.is_whole() { ExitStatus::Success } else { ExitStatus::Failure };
+    let Some(share) = args.fail_below else { return status };
+    for found in report.comparisons.iter().filter(|it| it.ratio.is_below(share)) {
+        let workload = found.workload.as_deref().unwrap_or("whole turn");
+        context.printer.note(format_args!(
+            "Below {share}: {workload}, {}: {:.2} of {}",
+            found.measure.label(),
+            found.ratio.of_medians,
+            found.against
+        ));
+        status = ExitStatus::Failure;
+    }
+    status
+}
+
+/// The report in the form for a terminal.
+fn terminal(report: &CompareReport, context: &Context) -> String {
+    let icons =
+        if context.printer.styles_stdout() { report::Icons::Shown } else { report::Icons::Left };
+    report::compare_terminal(report, icons)
+}

@@ -1,0 +1,144 @@
+//! Ollama as a side: found or started, with the model pulled.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::ControlFlow;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mlxk_bench::compare::{Engine, EngineKind, Failure, ServerWay, Weights};
+use mlxk_providers::{Endpoint, Ollama, ProviderError, PullStep, ollama_address};
+
+use super::peers::Preparing;
+use crate::interrupt;
+use crate::printer::Unit;
+
+/// For a server that starts.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(50);
+
+/// A server that was started for this; it ends with this.
+pub(super) struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Finds or starts the server, and gets the model.
+pub(super) fn prepare(
+    preparing: &Preparing<'_>,
+    started: &mut Vec<Started>,
+) -> Result<Engine, Failure> {
+    let kind = EngineKind::Ollama;
+    let model = preparing.names.ollama.clone().unwrap_or_default();
+    let named = preparing.context.settings.ollama_host.as_deref();
+    let address = ollama_address(named);
+    let mut engine = Engine {
+        kind,
+        title: kind.title().to_owned(),
+        version: None,
+        model: model.clone(),
+        model_in_requests: model.clone(),
+        weights: None,
+        server: ServerWay::Ollama { address: address.clone() },
+        key: None,
+    };
+    let mut client = Ollama { endpoint: Endpoint::new(preparing.http, &address) };
+    match client.version() {
+        Ok(version) => engine.version = Some(version),
+        Err(error @ ProviderError::NotReachable { .. }) => {
+            if named.is_some() {
+                return Err(Failure::of(&error, &engine));
+            }
+            let address = start(preparing, started)?;
+            client.endpoint = Endpoint::new(preparing.http, &address);
+            engine.server = ServerWay::Ollama { address };
+            engine.version = Some(wait(&client, started, &engine)?);
+        }
+        Err(error) => return Err(Failure::of(&error, &engine)),
+    }
+    let told = |error: ProviderError| Failure::of(&error, &engine);
+    let found = match client.find(&model).map_err(told)? {
+        Some(found) => found,
+        None if preparing.args.skip_pull => {
+            return Err(Failure::new(
+                format!("Ollama has no model `{model}`"),
+                format!(
+                    "`ollama pull {model}` gets it, as does this command without `--skip-pull`"
+                ),
+            ));
+        }
+        None => {
+            pull(preparing, &client, &model).map_err(told)?;
+            client.find(&model).map_err(told)?.ok_or_else(|| {
+                Failure::new(format!("Ollama pulled `{model}` and does not list it"), None)
+            })?
+        }
+    };
+    let details = client.show(&model).map_err(told)?;
+    engine.weights = Some(Weights::new(found.size_bytes, details.parameters, details.quantization));
+    Ok(engine)
+}
+
+/// Starts the program on a free port, away from the one that the user's own may take later.
+fn start(preparing: &Preparing<'_>, started: &mut Vec<Started>) -> Result<String, Failure> {
+    let not_started = |error: std::io::Error| {
+        let told = match error.kind() {
+            std::io::ErrorKind::NotFound => "Ollama neither runs nor is installed".to_owned(),
+            _ => format!("Ollama does not run and cannot be started: {error}"),
+        };
+        let suggestion = "https://ollama.com/download has it; `ollama serve` starts it; `--vs` names \
+                          another side";
+        Failure::new(told, suggestion.to_owned())
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(not_started)?;
+    let address = listener.local_addr().map_err(not_started)?.to_string();
+    drop(listener);
+    let child = Command::new("ollama")
+        .arg("serve")
+        .env("OLLAMA_HOST", &address)
+        .env("OLLAMA_NUM_PARALLEL", preparing.args.together().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(not_started)?;
+    started.push(Started(child));
+    Ok(format!("http://{address}"))
+}
+
+/// Waits for the server that was started; its version.
+fn wait(client: &Ollama, started: &mut [Started], engine: &Engine) -> Result<String, Failure> {
+    let begun = Instant::now();
+    loop {
+        match client.version() {
+            Ok(version) => return Ok(version),
+            Err(error) if begun.elapsed() > PATIENCE => return Err(Failure::of(&error, engine)),
+            Err(_) => std::thread::sleep(POLL),
+        }
+        if let Some(Started(child)) = started.last_mut()
+            && let Ok(Some(status)) = child.try_wait()
+        {
+            return Err(Failure::new(
+                format!("`ollama serve` ended as soon as it was started ({status})"),
+                "Start it by hand to see why".to_owned(),
+            ));
+        }
+    }
+}
+
+/// Lets the server fetch the model, with its progress.
+fn pull(preparing: &Preparing<'_>, client: &Ollama, model: &str) -> Result<(), ProviderError> {
+    let context = preparing.context;
+    context.printer.note(format_args!("Ollama pulls {model}"));
+    let progress = context.printer.progress();
+    progress.begin("Pulling");
+    let mut on_step = |step: &PullStep| {
+        progress.label(step.status.clone());
+        progress.update(step.completed, step.total, Unit::Transfer);
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    client.pull(model, Duration::from_secs(preparing.args.pull_timeout), &mut on_step)
+}

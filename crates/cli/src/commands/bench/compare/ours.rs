@@ -1,0 +1,131 @@
+//! Our own side.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use mlxk_bench::compare::{Engine, EngineKind, Entry, ServerCommand, ServerWay, Settings, Weights};
+use mlxk_bench::model::ModelFacts;
+use mlxk_bench::synthetic::{RowEncoding, Synthetic};
+use mlxk_format::Mode;
+use mlxk_hub::Matching;
+use tempfile::TempDir;
+
+use super::names::Names;
+use crate::args::CompareArgs;
+use crate::{Context, local};
+
+/// Our model on this machine.
+pub(super) struct Ours {
+    /// What it is called.
+    pub(super) name: String,
+    /// Its checkpoint.
+    pub(super) folder: PathBuf,
+    /// How it is stored.
+    pub(super) weights: Weights,
+    /// Tokens of the longest sequence that it was made for.
+    pub(super) max_positions: usize,
+    /// The same weights as GGUF, where they were made for this.
+    pub(super) gguf: Option<PathBuf>,
+    _temporary: Option<TempDir>,
+}
+
+/// Finds our model, fetches it where that is allowed, or makes it.
+pub(super) fn find(args: &CompareArgs, names: &Names, context: &Context) -> anyhow::Result<Ours> {
+    if let Some(shape) = &args.synthetic {
+        return synthetic(shape, context);
+    }
+    let reference = names.ours.parse()?;
+    let found = local::find_by(&reference, Matching::Exact, !args.skip_pull, context)?;
+    of(found.name, found.path)
+}
+
+fn synthetic(shape: &str, context: &Context) -> anyhow::Result<Ours> {
+    let four_bits = Mode::affine(4, 64).context("MLX has 4-bit groups of 64")?;
+    let model = Synthetic::new(shape, mlxk_bench::kernels::WeightForm::Quantized(four_bits))?;
+    let temporary = tempfile::tempdir()?;
+    let (folder, gguf) = (temporary.path().join("model"), temporary.path().join("model.gguf"));
+    std::fs::create_dir(&folder)?;
+    let label = format!("Making {}", model.name());
+    super::super::synthetic::work(&label, context, &mut |progress| model.write(&folder, progress))?;
+    super::super::synthetic::work(&label, context, &mut |progress| {
+        model.write_gguf(&gguf, RowEncoding::Q4_0, progress)
+    })?;
+    let ours = of(model.name().to_owned(), folder)?;
+    Ok(Ours { gguf: Some(gguf), _temporary: Some(temporary), ..ours })
+}
+
+fn of(name: String, folder: PathBuf) -> anyhow::Result<Ours> {
+    let facts = ModelFacts::of(&folder)?;
+    let weights = Weights {
+        bits_per_weight: Some(facts.bits_per_weight),
+        ..Weights::new(facts.file_bytes, Some(facts.parameters), facts.quantization)
+    };
+    let max_positions = facts.max_positions;
+    Ok(Ours { name, folder, weights, max_positions, gguf: None, _temporary: None })
+}
+
+/// Our side, or why there is none.
+pub(super) fn entry(
+    ours: &anyhow::Result<Ours>,
+    names: &Names,
+    args: &CompareArgs,
+    settings: &Settings,
+    context: &Context,
+) -> anyhow::Result<Entry> {
+    let kind = EngineKind::Mlxk;
+    let ours = match ours {
+        Ok(ours) => ours,
+        Err(error) if error.is::<crate::exit::Interrupted>() => {
+            return Err(crate::exit::Interrupted.into());
+        }
+        Err(error) => {
+            return Ok(Entry::Failed {
+                kind,
+                title: kind.title().to_owned(),
+                model: names.ours.clone(),
+                failure: super::failure(error),
+            });
+        }
+    };
+    let program = std::env::current_exe()?;
+    let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+    let title = kind.title().to_owned();
+    Ok(Entry::Ready(engine(title, version, program, ours, args, settings, context)))
+}
+
+/// A server of this program, or of another build of it.
+pub(super) fn engine(
+    title: String,
+    version: Option<String>,
+    program: PathBuf,
+    ours: &Ours,
+    args: &CompareArgs,
+    settings: &Settings,
+    context: &Context,
+) -> Engine {
+    let folder = ours.folder.display().to_string();
+    let mut arguments: Vec<String> = ["server", "--host", "127.0.0.1", "--port", "{port}"]
+        .into_iter()
+        .chain(["--keep-alive", "-1", "--log-level", "error", "--no-pull"])
+        // The others do not speculate either.
+        .chain(["--no-prompt-lookup"])
+        .map(str::to_owned)
+        .collect();
+    for (flag, number) in [("--ctx", settings.context), ("--parallel", args.together() as usize)] {
+        arguments.extend([flag.to_owned(), number.to_string()]);
+    }
+    if let Some(threads) = settings.threads {
+        arguments.extend(["--threads".to_owned(), threads.to_string()]);
+    }
+    arguments.extend(["--model".to_owned(), folder.clone()]);
+    Engine {
+        kind: EngineKind::Mlxk,
+        title,
+        version,
+        model: ours.name.clone(),
+        model_in_requests: folder,
+        weights: Some(ours.weights.clone()),
+        server: ServerWay::Process(ServerCommand { program, arguments }),
+        key: context.settings.api_key.clone(),
+    }
+}

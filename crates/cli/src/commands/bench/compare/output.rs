@@ -1,0 +1,72 @@
+//! The report where it goes: printed, and into files.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context as _;
+use mlxk_bench::compare::CompareReport;
+use mlxk_bench::report;
+
+use crate::Context;
+use crate::args::CompareArgs;
+use crate::exit::UsageError;
+
+/// Refuses files of unknown forms before anything is measured.
+pub(super) fn check(args: &CompareArgs) -> anyhow::Result<()> {
+    for path in &args.output {
+        if form(path).is_none() {
+            return Err(UsageError(format!(
+                "`{}` ends neither in .json nor in .md nor in .html",
+                path.display()
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    Markdown,
+    Page,
+}
+
+fn form(path: &Path) -> Option<Form> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "json" => Some(Form::Json),
+        "md" | "markdown" => Some(Form::Markdown),
+        "html" | "htm" => Some(Form::Page),
+        _ => None,
+    }
+}
+
+/// Prints the report and writes the files.
+pub(super) fn give(
+    report: &CompareReport,
+    args: &CompareArgs,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = match (args.print.json, args.print.markdown) {
+        (true, _) => json(report)?,
+        (_, true) => report::compare_document(report).to_markdown(),
+        _ => super::terminal(report, context),
+    };
+    let printed = write!(out, "{text}");
+    for path in &args.output {
+        let text = match form(path) {
+            Some(Form::Markdown) => report::compare_document(report).to_markdown(),
+            Some(Form::Page) => report::compare_page(report),
+            _ => json(report)?,
+        };
+        std::fs::write(path, text)
+            .with_context(|| format!("Cannot write the report to `{}`", path.display()))?;
+        context.printer.note(format_args!("Report: {}", path.display()));
+    }
+    Ok(printed?)
+}
+
+fn json(report: &CompareReport) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(report)? + "\n")
+}

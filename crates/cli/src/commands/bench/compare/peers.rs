@@ -1,0 +1,217 @@
+//! The other sides: found, or how to start them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mlxk_bench::compare::{
+    Engine, EngineKind, Entry, Failure, ServerCommand, ServerWay, Settings, Weights,
+};
+use mlxk_providers::Http;
+
+use super::names::Names;
+use super::ollama;
+use super::ours::{self, Ours};
+use crate::Context;
+use crate::args::{CompareArgs, Peer};
+
+/// What preparing a side takes.
+pub(super) struct Preparing<'a> {
+    pub(super) args: &'a CompareArgs,
+    pub(super) names: &'a Names,
+    pub(super) settings: &'a Settings,
+    pub(super) http: &'a Http,
+    pub(super) context: &'a Context,
+}
+
+impl Preparing<'_> {
+    /// Prepares a side. Servers that have to run throughout are added to `started`.
+    pub(super) fn prepare(
+        &self,
+        peer: &Peer,
+        ours: Option<&Ours>,
+        started: &mut Vec<ollama::Started>,
+    ) -> Entry {
+        let (kind, result) = match peer {
+            Peer::Ollama => (EngineKind::Ollama, ollama::prepare(self, started)),
+            Peer::LlamaServer(program) => {
+                (EngineKind::LlamaServer, self.llama_server(program.as_deref(), ours))
+            }
+            Peer::MlxLm(python) => (EngineKind::MlxLm, self.mlx_lm(python.as_deref(), ours)),
+            Peer::MlxKnife(python) => (EngineKind::MlxKnife, mlx_knife(python, ours)),
+            Peer::Mlxk(program) => (EngineKind::Mlxk, self.other_build(program, ours)),
+            Peer::Openai(address) => (EngineKind::Openai, Ok(self.openai(address))),
+        };
+        match result {
+            Ok(engine) => Entry::Ready(engine),
+            Err(failure) => Entry::Failed {
+                kind,
+                title: kind.title().to_owned(),
+                model: self.names.ollama.clone().unwrap_or_else(|| self.names.ours.clone()),
+                failure,
+            },
+        }
+    }
+
+    fn llama_server(&self, program: Option<&Path>, ours: Option<&Ours>) -> Result<Engine, Failure> {
+        let kind = EngineKind::LlamaServer;
+        let program = program.unwrap_or(Path::new("llama-server")).to_owned();
+        let file = self.gguf(ours)?;
+        let contents = mlxk_format::gguf::contents(&file).map_err(|error| {
+            Failure::new(error.to_string(), "Name another file with `--gguf`".to_owned())
+        })?;
+        let bytes = std::fs::metadata(&file).map_or(0, |found| found.len());
+        let quantization = contents.kind.map(str::to_owned);
+        let weights = Weights::new(bytes, Some(contents.parameters), quantization);
+        let version = version(&program, &["--version"]).and_then(|text| {
+            let line = text.lines().find_map(|line| line.strip_prefix("version:"));
+            line.map(|line| line.trim().to_owned())
+        });
+        let path = file.display().to_string();
+        let (settings, mut arguments) = (self.settings, vec!["-m".to_owned(), path.clone()]);
+        arguments.extend(["--host", "127.0.0.1", "--port", "{port}"].map(str::to_owned));
+        // It shares its context among its slots.
+        let slots = self.args.together();
+        let context = settings.context * slots as usize;
+        let numbers = ["-c".to_owned(), context.to_string(), "-np".to_owned(), slots.to_string()];
+        arguments.extend(numbers);
+        if let Some(threads) = settings.threads {
+            let threads = threads.to_string();
+            arguments.extend(["-t".to_owned(), threads.clone(), "-tb".to_owned(), threads]);
+        }
+        // What Ollama calls its files says nothing.
+        let shown = match (&self.args.gguf, &self.names.ollama) {
+            (None, Some(name)) => name.clone(),
+            _ => file.file_name().map_or(path.clone(), |name| name.display().to_string()),
+        };
+        let mut engine = started(kind, version, shown, Some(weights), program, arguments);
+        engine.model_in_requests = path;
+        Ok(engine)
+    }
+
+    /// The file for llama-server: the one that is named, that was made, or that Ollama has.
+    fn gguf(&self, ours: Option<&Ours>) -> Result<PathBuf, Failure> {
+        if let Some(file) = &self.args.gguf {
+            return Ok(file.clone());
+        }
+        if let Some(file) = ours.and_then(|ours| ours.gguf.clone()) {
+            return Ok(file);
+        }
+        let suggestion = "Name a GGUF file of the model with `--gguf FILE`".to_owned();
+        let Some(name) = &self.names.ollama else {
+            return Err(Failure::new("There is no file for llama-server", suggestion));
+        };
+        mlxk_hub::ollama_file(name, &self.context.settings.locations)
+            .map_err(|error| Failure::new(error.to_string(), suggestion))
+    }
+
+    fn mlx_lm(&self, python: Option<&Path>, ours: Option<&Ours>) -> Result<Engine, Failure> {
+        let ours = ours.ok_or_else(no_checkpoint)?;
+        let kind = EngineKind::MlxLm;
+        let configured = self.context.settings.locations.python.clone();
+        let python = python.map(Path::to_owned).or(configured);
+        let python = python.unwrap_or_else(|| PathBuf::from("python3"));
+        let version = package_version(&python, "mlx-lm")?;
+        let folder = ours.folder.display().to_string();
+        let arguments = ["-m", "mlx_lm", "server", "--model", &folder];
+        let address = ["--host", "127.0.0.1", "--port", "{port}", "--log-level", "ERROR"];
+        let arguments = arguments.into_iter().chain(address).map(str::to_owned).collect();
+        let weights = Some(ours.weights.clone());
+        let mut engine =
+            started(kind, Some(version), ours.name.clone(), weights, python, arguments);
+        engine.model_in_requests = folder;
+        Ok(engine)
+    }
+
+    fn other_build(&self, program: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
+        let ours = ours.ok_or_else(no_checkpoint)?;
+        let told = version(program, &["--version"]).ok_or_else(|| {
+            Failure::new(
+                format!("`{}` is no program that says its version", program.display()),
+                "Name another build of `mlxk`".to_owned(),
+            )
+        })?;
+        let version = told.split_whitespace().last().map(str::to_owned);
+        let title = "other mlxk".to_owned();
+        let program = program.to_owned();
+        Ok(ours::engine(title, version, program, ours, self.args, self.settings, self.context))
+    }
+
+    fn openai(&self, address: &str) -> Engine {
+        let model = self.names.ollama.clone().unwrap_or_default();
+        Engine {
+            kind: EngineKind::Openai,
+            title: EngineKind::Openai.title().to_owned(),
+            version: None,
+            model: model.clone(),
+            model_in_requests: model,
+            weights: None,
+            server: ServerWay::Running { address: address.to_owned() },
+            key: self.context.settings.openai_key.clone(),
+        }
+    }
+}
+
+/// The server of the MLX-Knife in a Python's environment.
+fn mlx_knife(python: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
+    let ours = ours.ok_or_else(no_checkpoint)?;
+    let kind = EngineKind::MlxKnife;
+    let version = package_version(python, "mlx-knife")?;
+    // Its program has the name of ours; the one beside the Python is meant.
+    let program = python.with_file_name(if cfg!(windows) { "mlxk.exe" } else { "mlxk" });
+    let arguments = ["server", "--host", "127.0.0.1", "--port", "{port}"];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    let weights = Some(ours.weights.clone());
+    Ok(started(kind, Some(version), ours.name.clone(), weights, program, arguments))
+}
+
+/// An engine whose server is started for every turn.
+fn started(
+    kind: EngineKind,
+    version: Option<String>,
+    model: String,
+    weights: Option<Weights>,
+    program: PathBuf,
+    arguments: Vec<String>,
+) -> Engine {
+    let command = ServerCommand { program, arguments };
+    Engine {
+        kind,
+        title: kind.title().to_owned(),
+        version,
+        model_in_requests: model.clone(),
+        model,
+        weights,
+        server: ServerWay::Process(command),
+        key: None,
+    }
+}
+
+fn no_checkpoint() -> Failure {
+    Failure::new(
+        "It runs the checkpoint of our side, which is not there",
+        "Get our model first".to_owned(),
+    )
+}
+
+/// What a program says about itself, on whichever stream.
+fn version(program: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    output.status.success().then(|| String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The version of a package in a Python's environment.
+fn package_version(python: &Path, package: &str) -> Result<String, Failure> {
+    let code = format!("import importlib.metadata as m; print(m.version('{package}'))");
+    match version(python, &["-c", &code]) {
+        Some(text) => Ok(text.trim().to_owned()),
+        None => Err(Failure::new(
+            format!("`{}` is no Python that has {package}", python.display()),
+            format!(
+                "`{} -m pip install {package}` installs it; `--vs {}=PYTHON` names another",
+                python.display(),
+                package
+            ),
+        )),
+    }
+}

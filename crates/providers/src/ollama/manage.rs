@@ -1,0 +1,174 @@
+//! The models of an Ollama server: which there are, getting them, loading them and letting them go.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use ureq::http::Method;
+
+use super::Ollama;
+use crate::lines::Next;
+use crate::{Patience, ProviderError, Result};
+
+/// A model that the server has on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalModel {
+    /// `name:tag`.
+    pub name: String,
+    /// Bytes on disk.
+    pub size_bytes: u64,
+}
+
+/// A model that the server has in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedModel {
+    /// `name:tag`.
+    pub name: String,
+    /// Tokens of its context, where the server says.
+    pub context: Option<u64>,
+}
+
+/// What a server says about a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// `Q4_K_M`.
+    pub quantization: Option<String>,
+    /// Numbers that it was trained with.
+    pub parameters: Option<u64>,
+    /// `gguf`, `safetensors`.
+    pub format: Option<String>,
+}
+
+/// How far a pull is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullStep {
+    /// What is going on, in the server's words.
+    pub status: String,
+    /// Bytes of this part that are here.
+    pub completed: u64,
+    /// Bytes of this part.
+    pub total: u64,
+}
+
+impl Ollama {
+    /// The version of the server.
+    pub fn version(&self) -> Result<String> {
+        let found = self.get("/api/version")?;
+        let version = found["version"].as_str().map(str::to_owned);
+        version.ok_or_else(|| self.nonsense(&found))
+    }
+
+    /// The models on its disk.
+    pub fn tags(&self) -> Result<Vec<LocalModel>> {
+        let found = self.get("/api/tags")?;
+        let models = found["models"].as_array().ok_or_else(|| self.nonsense(&found))?;
+        let local = |model: &Value| {
+            let name = model["name"].as_str()?.to_owned();
+            Some(LocalModel { name, size_bytes: model["size"].as_u64().unwrap_or(0) })
+        };
+        Ok(models.iter().filter_map(local).collect())
+    }
+
+    /// The model of that name on its disk, `:latest` where no tag is named.
+    pub fn find(&self, name: &str) -> Result<Option<LocalModel>> {
+        let tagged = if name.rsplit('/').next().unwrap_or(name).contains(':') {
+            name.to_owned()
+        } else {
+            format!("{name}:latest")
+        };
+        let is_it = |model: &LocalModel| {
+            model.name.eq_ignore_ascii_case(&tagged) || model.name.eq_ignore_ascii_case(name)
+        };
+        Ok(self.tags()?.into_iter().find(is_it))
+    }
+
+    /// The models in its memory.
+    pub fn ps(&self) -> Result<Vec<LoadedModel>> {
+        let found = self.get("/api/ps")?;
+        let models = found["models"].as_array().ok_or_else(|| self.nonsense(&found))?;
+        let loaded = |model: &Value| {
+            let name = model["name"].as_str()?.to_owned();
+            Some(LoadedModel { name, context: model["context_length"].as_u64() })
+        };
+        Ok(models.iter().filter_map(loaded).collect())
+    }
+
+    /// What it says about a model.
+    pub fn show(&self, model: &str) -> Result<Details> {
+        let body = json!({"model": model});
+        let (method, path) = (Method::POST, "/api/show");
+        let found = self.endpoint.json(method, path, Some(&body), model, Patience::SHORT)?;
+        let text =
+            |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let details = &found["details"];
+        Ok(Details {
+            quantization: text(&details["quantization_level"]),
+            parameters: found["model_info"]["general.parameter_count"].as_u64(),
+            format: text(&details["format"]),
+        })
+    }
+
+    /// Lets the server fetch a model; an error where it makes no progress for so long, or where
+    /// `on_step` says to stop.
+    pub fn pull(
+        &self,
+        model: &str,
+        stall: Duration,
+        on_step: &mut dyn FnMut(&PullStep) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let body = json!({"model": model, "stream": true});
+        let mut lines =
+            self.endpoint.lines("/api/pull", &body, model, Patience::progress(stall))?;
+        let (mut last, mut moved) = (None, Instant::now());
+        loop {
+            let event = match lines.next_json()? {
+                Next::Event(event, _) => event,
+                Next::Done | Next::End => return Err(lines.broke_off("the pull has no end")),
+            };
+            let Some(status) = event["status"].as_str() else { return Err(lines.nonsense(&event)) };
+            if status == "success" {
+                return Ok(());
+            }
+            let count = |name: &str| event[name].as_u64().unwrap_or(0);
+            let (completed, total) = (count("completed"), count("total"));
+            let step = PullStep { status: status.to_owned(), completed, total };
+            if on_step(&step).is_break() {
+                return Err(ProviderError::Cancelled);
+            }
+            // The same line again and again is no progress.
+            if last.as_ref() != Some(&step) {
+                (last, moved) = (Some(step), Instant::now());
+            } else if moved.elapsed() > stall {
+                let address = self.endpoint.address.clone();
+                let (seconds, events) = (stall.as_secs().max(1), 0);
+                return Err(ProviderError::Silent { address, seconds, events });
+            }
+        }
+    }
+
+    /// Loads a model with these options, within so long, and keeps it.
+    pub fn load(&self, model: &str, options: &Map<String, Value>, within: Duration) -> Result<()> {
+        let body = json!({"model": model, "options": options, "keep_alive": -1, "stream": false});
+        self.generate(model, &body, within)
+    }
+
+    /// Lets a model go.
+    pub fn unload(&self, model: &str) -> Result<()> {
+        let body = json!({"model": model, "keep_alive": 0, "stream": false});
+        self.generate(model, &body, Duration::from_mins(1))
+    }
+
+    fn generate(&self, model: &str, body: &Value, within: Duration) -> Result<()> {
+        let patience = Patience::answer(within);
+        let (method, path) = (Method::POST, "/api/generate");
+        let found = self.endpoint.json(method, path, Some(body), model, patience)?;
+        match found["done"].as_bool() {
+            Some(true) => Ok(()),
+            _ => Err(self.nonsense(&found)),
+        }
+    }
+
+    fn get(&self, path: &str) -> Result<Value> {
+        self.endpoint.json(Method::GET, path, None, "", Patience::SHORT)
+    }
+}

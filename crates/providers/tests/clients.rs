@@ -1,0 +1,288 @@
+//! The clients against servers on real sockets: what the dialects look like, and what goes wrong.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use mlxk_providers::{
+    Answer, Endpoint, Http, Input, Message, Native, Ollama, OpenAi, Piece, ProviderError, PullStep,
+    Request, Result,
+};
+use mlxk_test_peers::{Part, Peer, events, head, json, lines};
+use serde_json::{Map, json as value};
+
+const WITHIN: Duration = Duration::from_secs(20);
+
+fn request(input: Input) -> Request {
+    let extra = Map::from_iter([("top_k".to_owned(), value!(1))]);
+    Request { model: "m".to_owned(), input, max_tokens: 8, temperature: 0.0, seed: 7, extra }
+}
+
+fn chat() -> Request {
+    request(Input::Chat(vec![Message { role: "user", content: "Hi".to_owned() }]))
+}
+
+fn openai(address: &str) -> OpenAi {
+    OpenAi { endpoint: Endpoint::new(&Http::default(), address) }
+}
+
+fn ollama(address: &str) -> Ollama {
+    Ollama { endpoint: Endpoint::new(&Http::default(), address) }
+}
+
+fn ask_openai(peer: &Peer, request: &Request, within: Duration) -> Result<Answer> {
+    openai(&peer.address()).answer(request, within, &mut |_| ControlFlow::Continue(()))
+}
+
+fn ask_ollama(peer: &Peer, request: &Request, within: Duration) -> Result<Answer> {
+    ollama(&peer.address()).answer(request, within, &mut |_| ControlFlow::Continue(()))
+}
+
+#[test]
+fn openai_streams_text_counts_and_times() {
+    let peer = Peer::start(|_| {
+        let mut parts = events(&[
+            r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
+            r#"{"choices":[{"delta":{"reasoning_content":"Hm."}}]}"#,
+            r#"{"choices":[{"delta":{"content":"Good "}}]}"#,
+        ]);
+        parts.push(Part::Send(": ping\n\nevent: message\ndata: {\"choices\":[{\"delta\"".into()));
+        // An event is whole only with its last byte, wherever the packets end.
+        parts.push(Part::Pause(Duration::from_millis(60)));
+        parts.push(Part::Send(":{\"content\":\"day ☀\"}}]}\r\n\r\n".into()));
+        let rest = [
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"timings":{"cache_n":4,"prompt_n":6,"prompt_ms":30.0,"predicted_n":5,"predicted_ms":200.0}}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}"#,
+            "[DONE]",
+        ];
+        parts.extend(rest.map(|event| Part::Send(format!("data: {event}\n\n"))));
+        parts
+    });
+    let mut heard = Vec::new();
+    let client = openai(&peer.address());
+    let answer = client
+        .answer(&chat(), WITHIN, &mut |piece| {
+            heard.push(format!("{piece:?}"));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("Good day ☀", "Hm."));
+    assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
+    assert_eq!(answer.usage.prompt_tokens, Some(10));
+    assert_eq!((answer.usage.cached_tokens, answer.usage.completion_tokens), (Some(4), Some(5)));
+    let native = Native { load_seconds: None, prefill_seconds: 0.03, decode_seconds: 0.2 };
+    assert_eq!(answer.native, Some(native));
+    assert_eq!(answer.heard.arrivals.len(), 3, "events without text are no arrivals");
+    let gap = answer.heard.arrivals[2].saturating_sub(answer.heard.arrivals[1]);
+    assert!(gap >= Duration::from_millis(55), "{gap:?}");
+    assert!(answer.heard.total >= answer.heard.arrivals[2]);
+    assert_eq!(heard[1], "Reasoning(\"Hm.\")");
+    let sent = &peer.asked()[0];
+    assert_eq!(sent.path, "/v1/chat/completions");
+    assert_eq!(
+        sent.body,
+        value!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 8,
+            "temperature": 0.0, "seed": 7, "stream": true,
+            "stream_options": {"include_usage": true}, "top_k": 1})
+    );
+}
+
+#[test]
+fn a_text_is_continued_and_the_mark_for_the_end_may_be_missing() {
+    let peer = Peer::start(|_| {
+        events(&[
+            r#"{"choices":[{"text":"1, 2","finish_reason":null}]}"#,
+            r#"{"choices":[{"text":"","finish_reason":"length"}]}"#,
+        ])
+    });
+    let answer = ask_openai(&peer, &request(Input::Raw("0, ".into())), WITHIN).unwrap();
+    assert_eq!(answer.text, "1, 2");
+    assert_eq!(answer.usage.completion_tokens, None);
+    let sent = &peer.asked()[0];
+    assert_eq!((sent.path.as_str(), &sent.body["prompt"]), ("/v1/completions", &value!("0, ")));
+}
+
+#[test]
+fn a_key_is_carried() {
+    let peer = Peer::start(|_| json(200, r#"{"data":[{"id":"a"},{"id":"b"}]}"#));
+    let mut client = openai(&format!("{}/", peer.address()));
+    client.endpoint.key = Some("secret".into());
+    assert_eq!(client.models().unwrap(), ["a", "b"]);
+    let head = &peer.asked()[0].head;
+    assert!(head.iter().any(|line| line == "authorization: Bearer secret"), "{head:?}");
+}
+
+#[test]
+fn ollama_streams_lines_in_both_shapes() {
+    let last = r#""done":true,"done_reason":"length","prompt_eval_count":9,"prompt_eval_duration":30000000,"eval_count":4,"eval_duration":200000000,"load_duration":1500000000}"#;
+    let peer = Peer::start(move |asked| match asked.path.as_str() {
+        "/api/chat" => lines(&[
+            r#"{"message":{"role":"assistant","content":"","thinking":"Hm."},"done":false}"#,
+            r#"{"message":{"role":"assistant","content":"Yes"},"done":false}"#,
+            &format!(r#"{{"message":{{"role":"assistant","content":""}},{last}"#),
+        ]),
+        _ => lines(&[r#"{"response":"2, 3","done":false}"#, &format!(r#"{{"response":"",{last}"#)]),
+    });
+    let answer = ask_ollama(&peer, &chat(), WITHIN).unwrap();
+    assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("Yes", "Hm."));
+    assert_eq!(answer.usage.completion_tokens, Some(4));
+    let native = answer.native.unwrap();
+    assert_eq!((native.load_seconds, native.decode_seconds), (Some(1.5), 0.2));
+    let answer = ask_ollama(&peer, &request(Input::Raw("1, ".into())), WITHIN).unwrap();
+    assert_eq!((answer.text.as_str(), answer.heard.arrivals.len()), ("2, 3", 1));
+    let asked = peer.asked();
+    assert_eq!(asked[0].body["options"]["num_predict"], 8);
+    assert_eq!(asked[0].body["options"]["top_k"], 1);
+    assert_eq!((&asked[1].body["raw"], &asked[1].body["prompt"]), (&value!(true), &value!("1, ")));
+}
+
+#[test]
+fn ollamas_models_are_found_shown_pulled_loaded_and_let_go() {
+    let peer = Peer::start(|asked| match asked.path.as_str() {
+        "/api/version" => json(200, r#"{"version":"0.32.0"}"#),
+        "/api/tags" => json(200, r#"{"models":[{"name":"m:latest","size":1000}]}"#),
+        "/api/ps" => json(200, r#"{"models":[{"name":"m:latest","context_length":4096}]}"#),
+        "/api/show" => json(
+            200,
+            r#"{"details":{"quantization_level":"Q4_0","format":"gguf"},"model_info":{"general.parameter_count":135}}"#,
+        ),
+        "/api/generate" => json(200, r#"{"done":true,"done_reason":"load"}"#),
+        _ => lines(&[
+            r#"{"status":"pulling manifest"}"#,
+            r#"{"status":"pulling ab","total":100,"completed":40}"#,
+            r#"{"status":"success"}"#,
+        ]),
+    });
+    let client = ollama(&peer.address());
+    assert_eq!(client.version().unwrap(), "0.32.0");
+    assert_eq!(client.find("M").unwrap().unwrap().size_bytes, 1000);
+    assert_eq!(client.find("m:1b").unwrap(), None);
+    assert_eq!(client.ps().unwrap()[0].context, Some(4096));
+    let details = client.show("m").unwrap();
+    assert_eq!((details.quantization.as_deref(), details.parameters), (Some("Q4_0"), Some(135)));
+    let mut steps = Vec::new();
+    let mut on_step = |step: &PullStep| {
+        steps.push((step.completed, step.total));
+        ControlFlow::Continue(())
+    };
+    client.pull("m", WITHIN, &mut on_step).unwrap();
+    assert_eq!(steps, [(0, 0), (40, 100)]);
+    client.load("m", &Map::from_iter([("num_ctx".to_owned(), value!(512))]), WITHIN).unwrap();
+    client.unload("m").unwrap();
+    let bodies: Vec<_> = peer.asked().into_iter().map(|asked| asked.body).collect();
+    let [.., load, unload] = &bodies[..] else { panic!("{bodies:?}") };
+    assert_eq!((&load["options"]["num_ctx"], &load["keep_alive"]), (&value!(512), &value!(-1)));
+    assert_eq!(unload["keep_alive"], 0);
+}
+
+/// A fault and a part of the sentence that tells of it.
+fn told(error: &ProviderError, address: &str, part: &str) {
+    let text = error.to_string();
+    assert!(text.contains(part), "`{part}` is not in `{text}`");
+    assert!(text.contains(address), "`{address}` is not in `{text}`");
+    assert!(!text.contains('\n') && !text.ends_with('.'), "one sentence: `{text}`");
+}
+
+#[test]
+fn nobody_there() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = ollama(&address).version().unwrap_err();
+    assert!(matches!(error, ProviderError::NotReachable { .. }), "{error:?}");
+    told(&error, &address, "Nothing answers");
+    assert!(!openai(&address).is_ready().unwrap());
+}
+
+/// A server's answer that is one, made of a good part.
+type Fault = fn(&str) -> Vec<Part>;
+
+#[test]
+fn every_fault_is_one_sentence() {
+    let begin = r#"{"choices":[{"delta":{"content":"Good"}}]}"#;
+    let faults: [(Fault, &str); 8] = [
+        (
+            |_| json(404, r#"{"error":{"message":"model 'm' not found, try pulling it first"}}"#),
+            "has no model `m`: model 'm' not found",
+        ),
+        (|_| json(404, "404 page not found"), "status 404: 404 page not found"),
+        (|_| json(400, r#"{"error":"no such option."}"#), "status 400: no such option"),
+        (|_| json(500, ""), "status 500: it does not say why"),
+        (|begin| events(&[begin]), "broke off after 1 events"),
+        (|begin| events(&[begin, "{\"choices\": ["]), "is no answer: `{\"choices\": [`"),
+        (|begin| events(&[begin, r#"{"error":{"message":"out of memory"}}"#]), "out of memory"),
+        (
+            |_| {
+                vec![Part::Send(
+                    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndata:".into(),
+                )]
+            },
+            "broke off after 0 events",
+        ),
+    ];
+    for (fault, part) in faults {
+        let peer = Peer::start(move |_| fault(begin));
+        told(&ask_openai(&peer, &chat(), WITHIN).unwrap_err(), &peer.address(), part);
+    }
+    let line = r#"{"message":{"content":"Good"},"done":false}"#;
+    let faults: [(Fault, &str); 5] = [
+        (|_| json(404, r#"{"error":"model 'm' not found"}"#), "has no model `m`"),
+        (|line| lines(&[line]), "broke off after 1 events"),
+        (|line| lines(&[line, r#"{"error":"runner died"}"#]), "runner died"),
+        (|line| lines(&[line, r#"{"greeting":"hello"}"#]), "is no answer: `{\"greeting\""),
+        (|_| lines(&["<html>"]), "is no answer: `<html>`"),
+    ];
+    for (fault, part) in faults {
+        let peer = Peer::start(move |_| fault(line));
+        told(&ask_ollama(&peer, &chat(), WITHIN).unwrap_err(), &peer.address(), part);
+    }
+}
+
+#[test]
+fn who_hangs_is_left() {
+    let peer = Peer::start(|asked| match asked.path.as_str() {
+        "/api/pull" => {
+            let status = r#"{"status":"pulling ab","total":100,"completed":40}"#;
+            let mut parts = lines(&[status]);
+            for _ in 0..100 {
+                parts.push(Part::Pause(Duration::from_millis(20)));
+                parts.push(Part::Send(format!("{status}\n")));
+            }
+            parts
+        }
+        _ => {
+            vec![
+                head(200, "text/event-stream"),
+                Part::Send("data: {\"choices\":[{\"text\":\"a\"}]}\n\n".into()),
+                Part::Hang,
+            ]
+        }
+    });
+    let short = Duration::from_millis(300);
+    let error = ask_openai(&peer, &chat(), short).unwrap_err();
+    assert!(matches!(error, ProviderError::TooLong { events: 1, .. }), "{error:?}");
+    told(&error, &peer.address(), "1 events of its answer had come");
+    // Lines that repeat themselves are no progress.
+    let client = ollama(&peer.address());
+    let error = client.pull("m", short, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, ProviderError::Silent { .. }), "{error:?}");
+}
+
+#[test]
+fn a_request_ends_when_its_caller_wants_it_to() {
+    let peer = Peer::start(|_| vec![head(200, "text/event-stream"), Part::Hang]);
+    let http = Http::default();
+    let client = OpenAi { endpoint: Endpoint::new(&http, &peer.address()) };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            http.cancel();
+        });
+        let error = client.answer(&chat(), WITHIN, &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
+    });
+    let peer =
+        Peer::start(|_| events(&[r#"{"choices":[{"delta":{"content":"Good"}}]}"#, "[DONE]"]));
+    let stop = &mut |_: Piece<'_>| ControlFlow::Break(());
+    let error = openai(&peer.address()).answer(&chat(), WITHIN, stop);
+    assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
+}

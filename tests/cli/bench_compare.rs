@@ -1,0 +1,258 @@
+//! `mlxk bench` between engines: ours against servers that really serve. Our own server stands in for
+//! Ollama and for llama-server, whose dialects it speaks; their official clients accept it
+//! (`tests/api`).
+
+use serde_json::{Value, json};
+
+use crate::server::Running;
+use crate::support::{World, streams};
+
+const SHORT: [&str; 8] = ["--runs", "2", "--warmup", "0", "--max-tokens", "6", "--threads", "1"];
+
+/// A world with one model, and where its reports go.
+pub(crate) fn world() -> (World, String) {
+    let world = World::new();
+    world.cached("org/tiny");
+    let report = world.home.path().join("report.json").to_str().unwrap().to_owned();
+    (world, report)
+}
+
+pub(crate) fn read(path: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn positive(value: &Value) -> f64 {
+    value.as_f64().filter(|value| *value > 0.0).unwrap_or_else(|| panic!("{value} is not positive"))
+}
+
+/// What every side that answered has.
+fn check_side(side: &Value, workload: &str) {
+    assert_eq!(side["failure"], Value::Null, "{side}");
+    let turns = &side["series"];
+    for measure in ["load_seconds", "cold_first_token_seconds"] {
+        assert_eq!(turns[measure]["samples"].as_array().unwrap().len(), 2, "{measure}");
+    }
+    assert!(
+        positive(&turns["cold_first_token_seconds"]["median"])
+            > positive(&turns["load_seconds"]["median"])
+    );
+    if cfg!(target_os = "linux") {
+        // The server of a model of a few kilobytes: more than a process has to have, less than
+        // that of this test and the program that measures together.
+        let peak = positive(&turns["memory_peak_bytes"]["median"]);
+        assert!((2e6..400e6).contains(&peak), "{peak}");
+        assert!(peak >= positive(&turns["memory_after_bytes"]["median"]));
+    }
+    let answered =
+        side["workloads"].as_array().unwrap().iter().find(|it| it["workload"] == workload);
+    let answered = answered.unwrap();
+    let (series, tokens) = (&answered["series"], &answered["series"]["response_tokens"]["median"]);
+    assert!((2.0..=6.0).contains(&positive(tokens)), "{tokens}");
+    let (first, total) = (
+        positive(&series["first_token_seconds"]["median"]),
+        positive(&series["total_seconds"]["median"]),
+    );
+    assert!(first <= total);
+    let speed = positive(&series["effective_tokens_per_second"]["maximum"]);
+    assert!(speed * positive(&series["total_seconds"]["minimum"]) <= 6.0 + 1e-6);
+    positive(&series["repeated_first_token_seconds"]["median"]);
+    assert_eq!(answered["same_every_time"], true);
+    assert!(answered["prompt_tokens"].as_u64().unwrap() > 20);
+}
+
+#[test]
+fn ours_against_a_server_with_ollamas_dialect() {
+    let (world, report) = world();
+    let server = Running::start(&world, &["--threads", "1"], &[]);
+    let page = report.replace(".json", ".html");
+    let arguments = ["bench", "--model", "org/tiny", "--mlx-model", "org/tiny", "--skip-pull"];
+    let files = ["--output", &report, "--output", &page, "--prompt", "Count <to> ten."];
+    let mut command = world.mlxk(&[&arguments[..], &SHORT, &files].concat());
+    command.env("OLLAMA_HOST", &server.address);
+    let (text, notes) = streams(&command.assert().success());
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "BENCHMARK RESULTS");
+    assert_eq!(lines[1], "=".repeat(80));
+    // The lines of the script, in its order.
+    let mut rest = lines.iter().skip(2);
+    for begin in [
+        "OLLAMA RESULTS:",
+        "  Success: True",
+        "  Total Time: ",
+        "  Tokens/sec: ",
+        "  Memory Delta: ",
+        "  Response Length: ",
+        "  Prefill: ",
+        "MLX-KNIFE RESULTS:",
+        "  Success: True",
+        "  Total Time: ",
+        "  Tokens/sec: ",
+        "COMPARISON:",
+        "  Speed: ",
+        "  Time: ",
+        "  Memory: MLX-Knife uses ",
+        "  Agreement: the answers are the same for 100 % of their length",
+        "  Winner: ",
+    ] {
+        let skip = begin.contains("Memory") && !cfg!(target_os = "linux");
+        assert!(skip || rest.any(|line| line.starts_with(begin)), "`{begin}` is not in:\n{text}");
+    }
+    assert!(notes.contains(&format!("Report: {page}")), "{notes}");
+    let found = read(&report);
+    assert_eq!(found["schema"], "mlxk-bench-compare/1");
+    assert_eq!(
+        (&found["prompt"], &found["ollama_model"]),
+        (&json!("Count <to> ten."), &json!("org/tiny"))
+    );
+    for side in ["ollama_result", "mlx_result"] {
+        let side = &found[side];
+        assert_eq!(side["success"], true, "{side}");
+        positive(&side["total_time"]);
+        positive(&side["tokens_per_second"]);
+        assert!(side["response"].is_string());
+        if cfg!(target_os = "linux") {
+            positive(&side["memory_after"]);
+        }
+    }
+    assert_eq!(found["sides"][0]["engine"], "mlxk");
+    assert_eq!(found["sides"][1]["engine"], "ollama");
+    for side in found["sides"].as_array().unwrap() {
+        check_side(side, "chat");
+        positive(&side["weights"]["file_bytes"]);
+    }
+    // The same engine and weights: the same greedy answer.
+    assert_eq!(found["agreements"][0]["common_prefix"], 1.0);
+    let measures: Vec<&str> = found["comparisons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["measure"].as_str().unwrap())
+        .collect();
+    for measure in ["load_seconds", "decode_tokens_per_second", "effective_tokens_per_second"] {
+        assert!(measures.contains(&measure), "{measures:?}");
+    }
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
+    assert!(html.contains("Count &lt;to&gt; ten.") && html.matches("<svg").count() > 5);
+    for outside in ["<script", "<link", "http://", "https://", "url(", "<img"] {
+        assert!(!html.contains(outside), "{outside} is in the page");
+    }
+    // The model that was loaded for it is gone.
+    let (_, note) = streams(
+        &world
+            .mlxk(&["ps", "--port", server.address.rsplit(':').next().unwrap()])
+            .assert()
+            .success(),
+    );
+    assert!(note.contains("no model in memory"), "{note}");
+}
+
+#[test]
+fn every_workload_is_answered_and_one_program_is_no_better_than_itself() {
+    let (world, report) = world();
+    let program = world.mlxk(&[]).get_program().to_str().unwrap().to_owned();
+    let this = format!("mlxk={program}");
+    let workloads = "chat,code,document,prefix,clients";
+    let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", &this, "--workload", workloads];
+    let lengths = ["--prompt-tokens", "100", "--concurrency", "3", "--output", &report, "--json"];
+    let command = world.mlxk(&[&arguments[..], &SHORT, &lengths].concat()).assert().success();
+    let (stdout, _) = streams(&command);
+    let found = read(&report);
+    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), found);
+    assert_eq!((&found["ollama_model"], &found["ollama_result"]), (&Value::Null, &Value::Null));
+    for side in found["sides"].as_array().unwrap() {
+        for workload in
+            ["chat", "code", "document of 100 tokens", "second question about 100 tokens"]
+        {
+            check_side(side, workload);
+        }
+        let clients = &side["workloads"][4];
+        assert_eq!(clients["workload"], "3 clients");
+        assert!(positive(&clients["series"]["response_tokens"]["median"]) <= 18.0);
+        // The second question had the text of the first in the cache.
+        let prefix = &side["workloads"][3];
+        assert!(prefix["cached_tokens"].as_u64().unwrap() >= 96, "{prefix}");
+    }
+    assert!(found["agreements"].as_array().unwrap().iter().all(|it| it["common_prefix"] == 1.0));
+    // Two turns are too few to tell anything apart.
+    for comparison in found["comparisons"].as_array().unwrap() {
+        assert!(positive(&comparison["ratio"]["interval"]["confidence"]) < 0.99);
+    }
+    // A report compared with itself has not changed, with its first side slowed down it has.
+    let same = world.mlxk(&["bench", "compare", &report, &report, "--fail-below", "0.95"]);
+    let (table, _) = streams(&{ same }.assert().success());
+    assert!(table.contains("no difference") && !table.contains("slower"), "{table}");
+}
+
+#[test]
+fn a_report_that_is_slower_fails() {
+    let world = World::new();
+    let path = |name: &str| world.home.path().join(name).to_str().unwrap().to_owned();
+    let report = |factor: f64| {
+        let samples: Vec<f64> = [100.0, 101.0, 99.0, 102.0, 98.0].map(|it| it * factor).to_vec();
+        json!({"schema": "mlxk-bench-model/1", "machine": {"processor": "x"}, "models": [
+            {"name": "m", "decode": [{"context": 128, "tokens_per_second": {"median": 1.0, "samples": samples}}]}
+        ]})
+    };
+    let (base, slow) = (path("base.json"), path("slow.json"));
+    std::fs::write(&base, report(1.0).to_string()).unwrap();
+    std::fs::write(&slow, report(0.9).to_string()).unwrap();
+    let compare = |arguments: &[&str], code| {
+        let arguments = [&["bench", "compare"][..], arguments].concat();
+        streams(&world.mlxk(&arguments).assert().code(code))
+    };
+    let (table, _) = compare(&[&base, &slow, "--fail-below", "0.95"], 1);
+    assert!(table.contains("m / context 128 / tokens_per_second"), "{table}");
+    assert!(table.contains("slower than allowed") && table.contains("0.90"), "{table}");
+    let (table, _) = compare(&[&base, &slow], 0);
+    assert!(table.contains("worse"), "{table}");
+    let (json, _) = compare(&[&base, &slow, "--fail-below", "0.8", "--json"], 0);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["failed"], &json["fail_below"]), (&json!(false), &json!(0.8)));
+    std::fs::write(&slow, "no report").unwrap();
+    let (_, error) = compare(&[&base, &slow], 1);
+    assert!(error.contains("is no report"), "{error}");
+    let (_, error) = compare(&[&base, &path("nowhere.json")], 1);
+    assert!(error.contains("Cannot read the report"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_with_llama_servers_flags_is_started_for_every_turn() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (world, report) = world();
+    let at = |name: &str| world.home.path().join(name).to_str().unwrap().to_owned();
+    let (gguf, program, log) = (at("tiny.gguf"), at("llama-server"), at("log"));
+    let config = json!({
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "vocab_size": 264,
+        "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-5, "max_position_embeddings": 512, "tie_word_embeddings": true
+    });
+    std::fs::write(at("config.json"), config.to_string()).unwrap();
+    let make = ["bench", "model", "--synthetic", &at("config.json"), "--gguf", &gguf, "--no-run"];
+    world.mlxk(&make).assert().success();
+    let mlxk = world.mlxk(&[]).get_program().to_str().unwrap().to_owned();
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'version: 7 (abc)' >&2; exit; }}\n\
+         echo \"$@\" >> {log}\nwhile [ $# -gt 0 ]; do\n\
+         case $1 in --port) port=$2;; -m) model=$2;; esac; shift; done\n\
+         {mlxk} server --port $port --model $model --threads 1 --log-level error & wait\n"
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let vs = format!("llama-server={program}");
+    let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", &vs, "--gguf", &gguf];
+    let more = ["--ctx", "512", "--workload", "code", "--output", &report];
+    world.mlxk(&[&arguments[..], &SHORT, &more].concat()).assert().success();
+    let found = read(&report);
+    assert_eq!(found["sides"][1]["version"], "7 (abc)");
+    assert_eq!(found["sides"][1]["weights"]["quantization"], "Q4_0");
+    for side in found["sides"].as_array().unwrap() {
+        // The server is a child of the program that was started; it counts, and it ends.
+        check_side(side, "code");
+    }
+    let started = std::fs::read_to_string(log).unwrap();
+    assert!(started.contains("-c 512 -np 1 -t 1 -tb 1"), "{started}");
+    assert_eq!(started.lines().count(), 2, "{started}");
+}

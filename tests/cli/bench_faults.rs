@@ -1,0 +1,254 @@
+//! `mlxk bench` where a side fails: one sentence, what to do, and the results of the other side.
+
+use std::time::Duration;
+
+use mlxk_test_peers::{Asked, Part, Peer, head, json, lines};
+use serde_json::Value;
+
+use crate::bench_compare::{read, world};
+use crate::server::Running;
+use crate::support::{World, streams};
+
+const SHORT: [&str; 10] =
+    ["--runs", "2", "--warmup", "0", "--max-tokens", "4", "--threads", "1", "--timeout", "3"];
+
+/// Runs a comparison in which a side fails; the report and what is printed.
+fn failed(world: &World, report: &str, arguments: &[&str], host: &str) -> (Value, String) {
+    let base = ["bench", "--model", "tiny", "--output", report];
+    let mut command = world.mlxk(&[&base[..], &SHORT, arguments].concat());
+    command.env("OLLAMA_HOST", host);
+    let (text, stderr) = streams(&command.assert().code(1));
+    assert!(!stderr.contains("error:"), "{stderr}");
+    (read(report), text)
+}
+
+/// Ollama as far as it has to be for a side to be measured; it answers a conversation as told.
+fn ollama(chat: impl Fn(&Asked) -> Vec<Part> + Send + Sync + 'static) -> Peer {
+    Peer::start(move |asked| match asked.path.as_str() {
+        "/api/version" => json(200, r#"{"version":"0.32.0"}"#),
+        "/api/tags" => json(200, r#"{"models":[{"name":"tiny:latest","size":80000}]}"#),
+        "/api/show" => json(200, r#"{"details":{"quantization_level":"Q4_0"},"model_info":{}}"#),
+        "/api/ps" => json(200, r#"{"models":[]}"#),
+        "/api/generate" if asked.body["prompt"].is_null() => {
+            json(200, r#"{"done":true,"done_reason":"load"}"#)
+        }
+        "/api/generate" => lines(&[
+            r#"{"response":"a","done":false}"#,
+            r#"{"response":"","done":true,"prompt_eval_count":80,"eval_count":1}"#,
+        ]),
+        "/api/chat" => chat(asked),
+        _ => json(404, r#"{"error":"404 page not found"}"#),
+    })
+}
+
+#[test]
+fn every_fault_of_the_other_side_leaves_ours() {
+    let good = r#"{"message":{"content":"good"},"done":false}"#;
+    let peers: [(Peer, &str, &str); 6] = [
+        (ollama(move |_| lines(&[good])), "broke off after 1 events", "Its log says more"),
+        (
+            ollama(move |_| {
+                vec![head(200, "application/x-ndjson"), Part::Send(good.into()), Part::Hang]
+            }),
+            "was not done within 3 s",
+            "`--timeout` gives it more time",
+        ),
+        (ollama(|_| lines(&["<html>"])), "is no answer: `<html>`", ""),
+        (
+            ollama(|_| json(404, r#"{"error":"model 'tiny' not found"}"#)),
+            "has no model `tiny`",
+            "`ollama pull tiny`",
+        ),
+        (
+            ollama(|_| json(500, r#"{"error":"llama runner process has terminated"}"#)),
+            "status 500: llama runner process has terminated",
+            "",
+        ),
+        (Peer::start(|_| json(200, "no version")), "is no answer: `no version`", ""),
+    ];
+    let (world, report) = world();
+    for (peer, error, suggestion) in peers {
+        let ours = ["--mlx-model", "org/tiny", "--unequal"];
+        let (found, text) = failed(&world, &report, &ours, &peer.address());
+        let theirs = &found["ollama_result"];
+        let told = theirs["error"].as_str().unwrap();
+        assert!(told.contains(error), "`{error}` is not in `{told}`");
+        let what = theirs["suggestion"].as_str().unwrap_or_default();
+        assert!(what.contains(suggestion), "`{suggestion}` is not in `{what}`");
+        assert!(text.contains("OLLAMA RESULTS:\n  Success: False\n  Error: "), "{text}");
+        assert!(text.contains("MLX-KNIFE RESULTS:\n  Success: True"), "{text}");
+        assert_eq!(found["mlx_result"]["success"], true);
+        let ours = &found["sides"][0]["workloads"][0]["series"]["total_seconds"]["samples"];
+        assert_eq!(ours.as_array().unwrap().len(), 2, "both turns of ours count");
+    }
+}
+
+#[test]
+fn a_side_that_fails_later_keeps_what_it_had() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let turns = AtomicUsize::new(0);
+    let peer = ollama(move |_| match turns.fetch_add(1, Ordering::SeqCst) {
+        // A turn asks twice.
+        0 | 1 => lines(&[
+            r#"{"message":{"content":"one "},"done":false}"#,
+            r#"{"message":{"content":"two"},"done":false}"#,
+            r#"{"message":{"content":""},"done":true,"prompt_eval_count":80,"eval_count":2}"#,
+        ]),
+        _ => json(500, r#"{"error":"out of memory"}"#),
+    });
+    let (world, report) = world();
+    let arguments = ["--mlx-model", "org/tiny", "--unequal"];
+    let (found, text) = failed(&world, &report, &arguments, &peer.address());
+    let theirs = &found["sides"][1];
+    assert!(theirs["failure"]["error"].as_str().unwrap().contains("out of memory"));
+    assert_eq!(theirs["workloads"][0]["response"], "one two");
+    assert_eq!(found["ollama_result"]["tokens_per_second"].as_f64().map(|it| it > 0.0), Some(true));
+    assert!(text.contains("Error: ") && text.contains("COMPARISON:"), "{text}");
+}
+
+#[test]
+fn who_is_not_there_is_told_apart() {
+    let (world, report) = world();
+    let ours = ["--mlx-model", "org/tiny"];
+    // Not running, where the user says that it should be.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = free.local_addr().unwrap().to_string();
+    drop(free);
+    let (found, _) = failed(&world, &report, &ours, &nobody);
+    let result = &found["ollama_result"];
+    assert!(result["error"].as_str().unwrap().contains("it refuses connections"), "{result}");
+    assert!(result["suggestion"].as_str().unwrap().contains("`ollama serve`"), "{result}");
+    // Running, without the model.
+    let server = Running::start(&world, &[], &[]);
+    let arguments = ["--mlx-model", "org/tiny", "--skip-pull", "--model", "absent:1b"];
+    let base = ["bench", "--output", &report];
+    let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
+    command.env("OLLAMA_HOST", &server.address);
+    command.assert().code(1);
+    let result = &read(&report)["ollama_result"];
+    assert_eq!(result["error"], "Ollama has no model `absent:1b`");
+    assert!(result["suggestion"].as_str().unwrap().contains("ollama pull absent:1b"), "{result}");
+    // Programs that are not installed.
+    for (peer, error) in [
+        ("llama-server=/nowhere/llama-server", "There is no file for llama-server"),
+        ("mlx-lm=/nowhere/python", "`/nowhere/python` is no Python that has mlx-lm"),
+        ("mlx-knife=/nowhere/python", "`/nowhere/python` is no Python that has mlx-knife"),
+        ("mlxk=/nowhere/mlxk", "`/nowhere/mlxk` is no program that says its version"),
+    ] {
+        let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", peer, "--output", &report];
+        world.mlxk(&[&arguments[..], &SHORT].concat()).assert().code(1);
+        let found = read(&report);
+        let told = found["sides"][1]["failure"]["error"].as_str().unwrap();
+        assert!(told.contains(error), "{peer}: {told}");
+        assert_eq!(found["mlx_result"]["success"], true);
+    }
+}
+
+#[test]
+fn ours_may_fail_and_the_other_side_is_measured() {
+    let (world, report) = world();
+    let server = Running::start(&world, &["--threads", "1"], &[]);
+    let arguments = ["--mlx-model", "org/absent", "--skip-pull", "--model", "org/tiny"];
+    let base = ["bench", "--output", &report];
+    let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
+    command.env("OLLAMA_HOST", &server.address);
+    let (text, _) = streams(&command.assert().code(1));
+    let found = read(&report);
+    assert!(found["mlx_result"]["error"].as_str().unwrap().contains("org/absent"), "{found}");
+    assert!(found["mlx_result"]["suggestion"].is_string());
+    assert_eq!(found["ollama_result"]["success"], true);
+    assert!(text.contains("OLLAMA RESULTS:\n  Success: True"), "{text}");
+    assert!(text.contains("MLX-KNIFE RESULTS:\n  Success: False"), "{text}");
+}
+
+#[test]
+fn a_pull_that_stands_still_is_given_up() {
+    let (world, report) = world();
+    let status = r#"{"status":"pulling ab","total":100,"completed":40}"#;
+    let peer = Peer::start(move |asked| match asked.path.as_str() {
+        "/api/version" => json(200, r#"{"version":"0.32.0"}"#),
+        "/api/tags" => json(200, r#"{"models":[]}"#),
+        _ => {
+            let mut parts = lines(&[status]);
+            for _ in 0..100 {
+                parts.push(Part::Pause(Duration::from_millis(50)));
+                parts.push(Part::Send(format!("{status}\n")));
+            }
+            parts
+        }
+    });
+    let arguments = ["--mlx-model", "org/tiny", "--pull-timeout", "1"];
+    let base = ["bench", "--model", "tiny", "--output", &report];
+    let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
+    command.env("OLLAMA_HOST", peer.address());
+    let (_, notes) = streams(&command.assert().code(1));
+    assert!(notes.contains("Ollama pulls tiny"), "{notes}");
+    let result = &read(&report)["ollama_result"];
+    assert!(result["error"].as_str().unwrap().contains("sent nothing new for 1 s"), "{result}");
+    assert!(result["suggestion"].as_str().unwrap().contains("--pull-timeout"), "{result}");
+}
+
+#[test]
+fn unequal_work_is_refused_before_it_is_measured() {
+    let (world, report) = world();
+    let peer = Peer::start(|asked| match asked.path.as_str() {
+        "/api/version" => json(200, r#"{"version":"0.32.0"}"#),
+        "/api/tags" => json(200, r#"{"models":[{"name":"tiny:latest","size":900000}]}"#),
+        _ => json(200, r#"{"details":{},"model_info":{"general.parameter_count":200000}}"#),
+    });
+    let arguments = ["bench", "--model", "tiny", "--mlx-model", "org/tiny", "--output", &report];
+    let mut command = world.mlxk(&[&arguments[..], &SHORT].concat());
+    command.env("OLLAMA_HOST", peer.address());
+    let (stdout, error) = streams(&command.assert().code(1));
+    assert_eq!(stdout, "");
+    assert!(error.contains("This is not equal work: `org/tiny` has 0.1 MB"), "{error}");
+    assert!(error.contains("0.9 MB (36.0 bits per weight) for Ollama"), "{error}");
+    assert!(error.contains("`--unequal`"), "{error}");
+    assert!(!peer.asked().iter().any(|asked| asked.path == "/api/generate"));
+}
+
+#[test]
+fn prompts_of_unequal_length_are_not_compared() {
+    let peer = ollama(|_| {
+        lines(&[
+            r#"{"message":{"content":"one "},"done":false}"#,
+            r#"{"message":{"content":"two"},"done":true,"prompt_eval_count":500,"eval_count":2}"#,
+        ])
+    });
+    let (world, report) = world();
+    let base = ["bench", "--model", "tiny", "--mlx-model", "org/tiny", "--output", &report];
+    let run = |more: &[&str], code| {
+        let mut command = world.mlxk(&[&base[..], &SHORT, more].concat());
+        command.env("OLLAMA_HOST", peer.address());
+        streams(&command.assert().code(code)).0
+    };
+    let text = run(&[], 1);
+    assert!(text.contains("Not equal work: the prompt of `chat` has "), "{text}");
+    assert!(text.contains("and 500 for Ollama") && !text.contains("Winner"), "{text}");
+    let found = read(&report);
+    assert_eq!(found["comparisons"].as_array().unwrap().len(), 0);
+    assert_eq!(found["ollama_result"]["success"], true);
+    let text = run(&["--unequal"], 0);
+    assert!(text.contains("Not equal work") && text.contains("Winner"), "{text}");
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused_first() {
+    let world = World::new();
+    for (arguments, part) in [
+        (&["--vs", "vllm"][..], "it can be ollama, llama-server"),
+        (&["--vs", "mlx-knife"], "name its Python"),
+        (&["--vs", "openai:box"], "write an address after `openai:`"),
+        (&["--output", "report.csv"], "`report.csv` ends neither in .json nor in .md nor in .html"),
+        (&["--fail-below", "95"], "`--fail-below` is a share"),
+        (&["--model", "nobody:1b"], "no MLX model for `nobody:1b`; name it with `--mlx-model`"),
+        (&["--mlx-model", "org/tiny"], "name it with `--model`"),
+        (&["--synthetic", "smollm2-135m"], "A synthetic model is for"),
+        (&["--runs", "0"], "--runs"),
+    ] {
+        let arguments = [&["bench"][..], arguments].concat();
+        let (stdout, error) = streams(&world.mlxk(&arguments).assert().code(2));
+        assert_eq!(stdout, "");
+        assert!(error.contains(part), "{arguments:?}: {error}");
+    }
+}

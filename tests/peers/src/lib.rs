@@ -1,0 +1,167 @@
+//! A server on a socket of this machine that answers every request as a test tells it to: at once, in
+//! parts, not at all, or half.
+//!
+//! ```
+//! # use mlxk_test_peers::{Peer, json};
+//! let peer = Peer::start(|asked| json(200, &format!("\"{}\"", asked.path)));
+//! // Point a client at `peer.address()`.
+//! ```
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `GET`, `POST`.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// Lines of the head.
+    pub head: Vec<String>,
+    /// The body, null where it is none of JSON.
+    pub body: Value,
+}
+
+/// What the server does next.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// Sends these bytes.
+    Send(String),
+    /// Waits.
+    Pause(Duration),
+    /// Keeps the connection open and sends nothing, as long as the server lives.
+    Hang,
+}
+
+type Answer = dyn Fn(&Asked) -> Vec<Part> + Send + Sync;
+
+/// A running server; dropping it ends it.
+#[derive(Debug)]
+pub struct Peer {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// Starts a server that answers so; the connection closes after each answer.
+    pub fn start(answer: impl Fn(&Asked) -> Vec<Part> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, over) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let peer = Self { address, asked: Arc::clone(&asked), over: Arc::clone(&over) };
+        let answer: Arc<Answer> = Arc::new(answer);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (asked, over) = (Arc::clone(&asked), Arc::clone(&over));
+                let answer = Arc::clone(&answer);
+                // A client that leaves is what some tests are about.
+                std::thread::spawn(move || serve(stream.ok()?, &asked, &over, &*answer).ok());
+            }
+        });
+        peer
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All requests so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for connections.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    log: &Mutex<Vec<Asked>>,
+    over: &AtomicBool,
+    answer: &Answer,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        match line.trim_end() {
+            "" => break,
+            line => head.push(line.to_owned()),
+        }
+    }
+    let length = head.iter().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body)?;
+    let mut words = head.first().map(String::as_str).unwrap_or_default().split(' ');
+    let mut word = || words.next().unwrap_or_default().to_owned();
+    let (method, path) = (word(), word());
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    let asked = Asked { method, path, head, body };
+    log.lock().unwrap().push(asked.clone());
+    for part in answer(&asked) {
+        match part {
+            Part::Send(text) => {
+                stream.write_all(text.as_bytes())?;
+                stream.flush()?;
+            }
+            Part::Pause(time) => std::thread::sleep(time),
+            Part::Hang => {
+                while !over.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The head of an answer whose end is that of the connection.
+pub fn head(status: u16, kind: &str) -> Part {
+    Part::Send(format!(
+        "HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n"
+    ))
+}
+
+/// An answer of JSON.
+pub fn json(status: u16, body: &str) -> Vec<Part> {
+    vec![head(status, "application/json"), Part::Send(body.to_owned())]
+}
+
+/// A stream of server-sent events.
+pub fn events(events: &[&str]) -> Vec<Part> {
+    let mut parts = vec![head(200, "text/event-stream")];
+    parts.extend(events.iter().map(|event| Part::Send(format!("data: {event}\n\n"))));
+    parts
+}
+
+/// A stream of lines.
+pub fn lines(lines: &[&str]) -> Vec<Part> {
+    let mut parts = vec![head(200, "application/x-ndjson")];
+    parts.extend(lines.iter().map(|line| Part::Send(format!("{line}\n"))));
+    parts
+}
