@@ -33,13 +33,10 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         _ => format!("{installed}, {runs}, and it has {} models", models.len()),
     };
     let mut lines = vec![Line::ok(text).data(data)];
-    for (_, model) in models {
-        match model {
-            Err(error @ HubError::OllamaDamaged { .. }) => lines.push(Line::hub(&error)),
-            // Of a kind that is not imported, which is no fault of its own.
-            Ok(_) | Err(_) => {}
-        }
-    }
+    // Other errors are of models of a kind that is not imported, which is no fault of theirs.
+    let errors = models.into_iter().filter_map(|(_, model)| model.err());
+    let damaged = errors.filter(|error| matches!(error, HubError::OllamaDamaged { .. }));
+    lines.extend(damaged.map(|error| Line::hub(&error)));
     lines
 }
 
