@@ -252,3 +252,32 @@ fn flags_that_make_no_sense_are_refused_first() {
         assert!(error.contains(part), "{arguments:?}: {error}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn who_is_interrupted_lets_the_model_go() {
+    use std::process::Command;
+
+    let peer = ollama(|_| vec![head(200, "application/x-ndjson"), Part::Hang]);
+    let (world, report) = world();
+    let base = ["bench", "--model", "tiny", "--mlx-model", "org/tiny", "--unequal"];
+    let prepared = world.mlxk(&[&base[..], &["--output", &report]].concat());
+    let mut command = Command::new(prepared.get_program());
+    for (name, value) in prepared.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.env("OLLAMA_HOST", peer.address()).args(prepared.get_args());
+    let mut child = command.spawn().unwrap();
+    while !peer.asked().iter().any(|asked| asked.path == "/api/chat") {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it was interrupted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let last = peer.asked().pop().unwrap();
+    assert_eq!((last.path.as_str(), &last.body["keep_alive"]), ("/api/generate", &0.into()));
+}

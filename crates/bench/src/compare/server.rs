@@ -211,6 +211,9 @@ impl Drop for Server<'_> {
     fn drop(&mut self) {
         self.watch = None;
         if let Client::Ollama(client) = &self.client {
+            // Its own way there: ours may have been cut by whoever asked to stop.
+            let mut client = client.clone();
+            client.endpoint.http = Http::default();
             // Who is gone has no model in memory either.
             let _ = client.unload(&self.engine.model_in_requests);
         }
