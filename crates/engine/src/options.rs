@@ -7,6 +7,7 @@ use mlxk_ops::KvFormat;
 
 /// What [`crate::Engine::load`] is told.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct LoadOptions {
     /// The checkpoint's folder.
     pub path: PathBuf,

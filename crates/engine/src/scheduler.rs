@@ -266,9 +266,8 @@ impl Scheduler {
         let mut pages = self.limits.positions.saturating_sub(positions) / PAGE_POSITIONS;
         let (mut rows, mut tokens, mut left) = (parts.len(), parts.len() as f64, MAX_DRAFT);
         let always = self.limits.draft_always;
-        let worthwhile = |rows, tokens, draft: &Draft| match always {
-            true => draft.ids.len(),
-            false => self.pace.worthwhile(rows, tokens, &draft.odds),
+        let worthwhile = |rows, tokens, draft: &Draft| {
+            if always { draft.ids.len() } else { self.pace.worthwhile(rows, tokens, &draft.odds) }
         };
         for part in parts.iter_mut() {
             if pages == 0 || left == 0 {
