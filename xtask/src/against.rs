@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
-use mlxk_bench::statistics::{Ratio, Summary};
+use mlxk_bench::statistics::{CONFIDENCE, Ratio, Summary};
 use serde_json::Value;
 
 use crate::process::output;
 
 /// Pairs of figures; eight are the fewest that an interval of 99 % can be made of.
 const ROUNDS: usize = 9;
-const CONFIDENCE: f64 = 0.99;
 /// Ratios closer to 1 than this are not worth a word, however sure.
 const WORTH_SAYING: f64 = 0.02;
 

@@ -48,6 +48,9 @@ impl Summary {
     }
 }
 
+/// The probability that intervals of ratios are asked for.
+pub const CONFIDENCE: f64 = 0.99;
+
 /// An interval that the median lies in with some probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
@@ -106,7 +109,7 @@ impl Ratio {
 
     /// Whether the first is less for certain, and less than this share of the second.
     pub fn is_below(&self, share: f64) -> bool {
-        self.of_medians < share && self.interval.high < 1.0
+        self.interval.is_below(self.of_medians, share)
     }
 }
 
@@ -114,6 +117,11 @@ impl Interval {
     /// Whether it leaves out 1.
     pub fn is_a_difference(&self) -> bool {
         self.low > 1.0 || self.high < 1.0
+    }
+
+    /// Whether a ratio that lies in it is below 1 for certain, and below this share.
+    pub fn is_below(&self, ratio: f64, share: f64) -> bool {
+        ratio < share && self.high < 1.0
     }
 }
 

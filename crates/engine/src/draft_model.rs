@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_cpu::Cpu;
 use mlxk_format::Checkpoint;
 use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, Sequence};
@@ -17,6 +17,7 @@ use mlxk_text::Tokenizer;
 
 use crate::lookup::Draft;
 use crate::pace::Pace;
+use crate::prefix::shared;
 use crate::sampler::{Candidate, best, log_sum_exp};
 use crate::{EngineError, LoadOptions};
 
@@ -45,7 +46,10 @@ pub(crate) struct DraftModel {
 
 /// What its KV cache holds of a request.
 struct Known {
-    request: u64,
+    /// Of the request, in the cache of the model that is to say it. A later request may get the same
+    /// one; it starts from what both have in common.
+    request: Sequence,
+    /// In its own.
     sequence: Sequence,
     ids: Vec<u32>,
 }
@@ -77,12 +81,7 @@ impl DraftModel {
         }
         let checkpoint = Checkpoint::open(path)?;
         checkpoint.will_need();
-        let mut ops: Box<dyn Ops> = Box::new(Cpu::new(CpuOptions {
-            threads: options.threads,
-            exact: options.exact,
-            kv: options.kv_format,
-            instructions: options.instructions,
-        })?);
+        let mut ops: Box<dyn Ops> = Box::new(Cpu::new(options.cpu())?);
         let model =
             mlxk_models::load(&checkpoint, &mut *ops, &mut |_, _| ControlFlow::Continue(()))?;
         ops.kv_configure(model.kv());
@@ -101,7 +100,7 @@ impl DraftModel {
     }
 
     /// Forgets the requests that no longer run.
-    pub(crate) fn keep(&mut self, runs: impl Fn(u64) -> bool) {
+    pub(crate) fn keep(&mut self, runs: impl Fn(Sequence) -> bool) {
         let ops = &mut self.ops;
         for known in self.known.extract_if(.., |known| !runs(known.request)) {
             ops.kv_free(known.sequence);
@@ -111,7 +110,7 @@ impl DraftModel {
     /// Guesses what follows `ids`, at most `most` tokens.
     pub(crate) fn draft(
         &mut self,
-        request: u64,
+        request: Sequence,
         ids: &[u32],
         most: usize,
         step: Step<'_>,
@@ -179,7 +178,7 @@ impl DraftModel {
 
     /// Brings what is known of a request to what it has in common with `ids`, the last token left
     /// out; its index.
-    fn take_up(&mut self, request: u64, ids: &[u32]) -> usize {
+    fn take_up(&mut self, request: Sequence, ids: &[u32]) -> usize {
         let found = self.known.iter().position(|known| known.request == request);
         let at = found.unwrap_or_else(|| {
             let sequence = self.ops.kv_new();
@@ -187,8 +186,7 @@ impl DraftModel {
             self.known.len() - 1
         });
         let known = &mut self.known[at];
-        let before = &ids[..ids.len().saturating_sub(1)];
-        let common = known.ids.iter().zip(before).take_while(|(a, b)| a == b).count();
+        let common = shared(&known.ids, ids);
         known.ids.truncate(common);
         self.ops.kv_truncate(known.sequence, common);
         at

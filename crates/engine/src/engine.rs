@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_cpu::Cpu;
 use mlxk_format::Checkpoint;
 use mlxk_models::{Model, Progress};
 use mlxk_ops::{Batch, Ops};
@@ -53,12 +53,7 @@ impl Engine {
             let (option, expected) = ("threads", "at least 1");
             return Err(EngineError::BadOption { option, value: 0, expected });
         }
-        let cpu = Cpu::new(CpuOptions {
-            threads: options.threads,
-            exact: options.exact,
-            kv: options.kv_format,
-            instructions: options.instructions,
-        })?;
+        let cpu = Cpu::new(options.cpu())?;
         let device = format!("{} · {} threads", cpu.instruction_set(), cpu.threads());
         Self::load_onto(Box::new(cpu), device, started, options, progress)
     }

@@ -59,8 +59,18 @@ impl LoadOptions {
         }
     }
 
+    /// How to set up the processor.
+    pub(crate) fn cpu(&self) -> CpuOptions {
+        CpuOptions {
+            threads: self.threads,
+            exact: self.exact,
+            kv: self.kv_format,
+            instructions: self.instructions,
+        }
+    }
+
     /// How the KV cache keeps its values in the end.
     pub(crate) fn kv_format(&self) -> KvFormat {
-        CpuOptions { exact: self.exact, kv: self.kv_format, ..CpuOptions::default() }.kv_format()
+        self.cpu().kv_format()
     }
 }

@@ -44,8 +44,6 @@ pub(crate) struct Scheduler {
     pub(crate) ops: Box<dyn Ops>,
     pub(crate) limits: Limits,
     draft_model: Option<DraftModel>,
-    /// Requests so far.
-    submitted: u64,
     waiting: VecDeque<Task>,
     /// In the order of their arrival.
     active: Vec<Task>,
@@ -91,7 +89,6 @@ impl Scheduler {
             ops,
             limits,
             draft_model,
-            submitted: 0,
             waiting: VecDeque::new(),
             active: Vec::new(),
             kept,
@@ -100,9 +97,7 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn submit(&mut self, mut task: Task) {
-        self.submitted += 1;
-        task.set_number(self.submitted);
+    pub(crate) fn submit(&mut self, task: Task) {
         self.waiting.push_back(task);
     }
 
@@ -259,7 +254,7 @@ impl Scheduler {
             return Ok(());
         }
         if let Some(model) = &mut self.draft_model {
-            model.keep(|number| self.active.iter().any(|task| task.number() == number));
+            model.keep(|sequence| self.active.iter().any(|it| it.sequence() == Some(sequence)));
         }
         let positions = self.active_positions() + self.kept.positions();
         // A draft may begin a page of its own.
@@ -281,9 +276,10 @@ impl Scheduler {
                 draft = task.look_up(most);
                 length = worthwhile(rows, tokens, &draft);
             }
-            if let Some(model) = self.draft_model.as_mut().filter(|_| length == 0) {
+            let sequence = task.sequence().filter(|_| length == 0);
+            if let (Some(model), Some(sequence)) = (&mut self.draft_model, sequence) {
                 let step = Step { pace: &self.pace, rows, tokens, always };
-                draft = model.draft(task.number(), task.ids(), most, step)?;
+                draft = model.draft(sequence, task.ids(), most, step)?;
                 length = worthwhile(rows, tokens, &draft);
                 part.guessed = true;
             }

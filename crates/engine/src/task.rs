@@ -43,8 +43,6 @@ pub(crate) struct Order {
 /// A running request. Once it has ended it only waits to be removed.
 pub(crate) struct Task {
     order: Order,
-    /// Tells it from all others.
-    number: u64,
     /// `[prompt + answer]` token ids.
     ids: Vec<u32>,
     /// Positions in the KV cache.
@@ -70,7 +68,6 @@ impl Task {
     pub(crate) fn new(order: Order) -> Self {
         Self {
             ids: order.prompt.clone(),
-            number: 0,
             computed: 0,
             sequence: None,
             cached_tokens: 0,
@@ -88,14 +85,6 @@ impl Task {
             failed: false,
             order,
         }
-    }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    pub(crate) fn set_number(&mut self, number: u64) {
-        self.number = number;
     }
 
     pub(crate) fn ids(&self) -> &[u32] {

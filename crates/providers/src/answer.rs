@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::{ProviderError, Result};
+
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
@@ -102,8 +104,24 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Takes in the pieces of an event and passes them on; an error where the listener has had enough.
+    pub(crate) fn hear<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = Piece<'a>>,
+        at: Duration,
+        on_piece: &mut OnPiece<'_>,
+    ) -> Result<()> {
+        for piece in pieces {
+            self.push(piece, at);
+            if on_piece(piece).is_break() {
+                return Err(ProviderError::Cancelled);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a piece in, unless it is empty.
-    pub(crate) fn push(&mut self, piece: Piece<'_>, at: Duration) {
+    fn push(&mut self, piece: Piece<'_>, at: Duration) {
         let (Piece::Text(text) | Piece::Reasoning(text)) = piece;
         if text.is_empty() {
             return;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::http::{self, Method};
@@ -120,7 +120,7 @@ impl Endpoint {
         serde_json::from_str(&text).map_err(|_| self.nonsense(&text))
     }
 
-    /// Sends a request and gives the lines of its answer.
+    /// Sends a request and gives the lines of its answer, whose times are counted from here.
     pub(crate) fn lines(
         &self,
         path: &str,
@@ -128,9 +128,10 @@ impl Endpoint {
         model: &str,
         patience: Patience,
     ) -> Result<Lines<'_>> {
+        let started = Instant::now();
         let response = self.send(Method::POST, path, Some(body), model, patience)?;
         let reader = response.into_body().into_reader();
-        Ok(Lines::new(self, Box::new(reader), patience))
+        Ok(Lines::new(self, Box::new(reader), patience, started))
     }
 
     /// Sends a request; a status that is no success is an error.
@@ -232,7 +233,8 @@ impl Endpoint {
     }
 }
 
-fn seconds(duration: Duration) -> u64 {
+/// Seconds for a sentence.
+pub(crate) fn seconds(duration: Duration) -> u64 {
     duration.as_secs().max(1)
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Lines<'a> {
 
 /// What a stream holds next.
 pub(crate) enum Next {
-    /// An event, and when it arrived after [`Lines::started_at`].
+    /// An event, and when it arrived after the request was sent.
     Event(Value, Duration),
     /// The mark for the end that OpenAI's dialect has.
     Done,
@@ -34,17 +34,15 @@ pub(crate) enum Next {
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) fn new(endpoint: &'a Endpoint, reader: Box<dyn Read>, patience: Patience) -> Self {
+    /// Times are counted from `started`, when the request was sent.
+    pub(crate) fn new(
+        endpoint: &'a Endpoint,
+        reader: Box<dyn Read>,
+        patience: Patience,
+        started: Instant,
+    ) -> Self {
         let reader = BufReader::new(reader);
-        let started = Instant::now();
         Self { endpoint, reader, patience, started, events: 0, line: Vec::new() }
-    }
-
-    /// Times are counted from here: when the request was sent.
-    #[must_use]
-    pub(crate) fn started_at(mut self, started: Instant) -> Self {
-        self.started = started;
-        self
     }
 
     /// The time so far.

@@ -1,6 +1,6 @@
 //! OpenAI's dialect, with what llama-server adds to it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use ureq::http::Method;
@@ -65,11 +65,9 @@ impl OpenAi {
         body.insert("stream".into(), true.into());
         body.insert("stream_options".into(), json!({"include_usage": true}));
         body.extend(request.extra.clone());
-        let started = Instant::now();
         let patience = Patience::answer(within);
         let body = Value::Object(body);
-        let lines = self.endpoint.lines(path, &body, &request.model, patience)?;
-        let mut lines = lines.started_at(started);
+        let mut lines = self.endpoint.lines(path, &body, &request.model, patience)?;
         let mut answer = Answer::default();
         loop {
             match lines.next_event()? {
@@ -77,12 +75,7 @@ impl OpenAi {
                     if !event.is_object() {
                         return Err(lines.nonsense(&event));
                     }
-                    for piece in pieces(&event) {
-                        answer.push(piece, at);
-                        if on_piece(piece).is_break() {
-                            return Err(ProviderError::Cancelled);
-                        }
-                    }
+                    answer.hear(pieces(&event), at, on_piece)?;
                     take(&mut answer, &event);
                 }
                 Next::Done => break,

@@ -3,10 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::statistics::{Interval, Summary, shift_interval};
-
-/// Of the intervals of ratios.
-const CONFIDENCE: f64 = 0.99;
+use crate::statistics::{CONFIDENCE, Interval, Summary, shift_interval};
 
 /// A series that both reports have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,7 +23,7 @@ pub struct Change {
 impl Change {
     /// Whether the second is worse for certain, and by more than to this share of the first.
     pub fn is_below(&self, share: f64) -> bool {
-        self.ratio < share && self.interval.high < 1.0
+        self.interval.is_below(self.ratio, share)
     }
 }
 

@@ -30,6 +30,7 @@ pub use failure::Failure;
 pub use legacy::LegacyResult;
 pub use measure::{Figures, Measure, Series, Unit};
 pub use run::{Plan, run};
+pub use server::free_port;
 pub use workload::{Prompt, Workload};
 
 use crate::Machine;
@@ -109,6 +110,18 @@ pub struct Side {
     pub series: Series,
     /// By workload.
     pub workloads: Vec<Answered>,
+}
+
+impl Side {
+    /// What it answered to a workload.
+    pub fn answered(&self, workload: &str) -> Option<&Answered> {
+        self.workloads.iter().find(|answered| answered.workload == workload)
+    }
+
+    /// The median of the most memory that its turns took.
+    pub(crate) fn peak_memory_bytes(&self) -> Option<f64> {
+        Some(self.series.get(&Measure::MemoryPeakBytes)?.median)
+    }
 }
 
 /// A workload as a side answered it.

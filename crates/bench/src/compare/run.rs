@@ -13,11 +13,9 @@ use super::{
     Agreement, Answered, CompareOptions, CompareReport, Comparison, Entry, Failure, SCHEMA,
     ServerWay, Side, Unequal, agreement, load,
 };
-use crate::statistics::{Ratio, Summary};
+use crate::statistics::{CONFIDENCE, Ratio, Summary};
 use crate::{BenchError, Machine, Observe};
 
-/// Of the intervals of ratios.
-const CONFIDENCE: f64 = 0.99;
 /// The share by which the pace of the machine may change before figures suffer.
 const UNSTEADY: f64 = 0.1;
 /// The share of all cores that others may keep busy before figures suffer.
@@ -184,11 +182,9 @@ fn compare(report: &mut CompareReport) {
     let (mut comparisons, mut agreements, mut unequal) = (Vec::new(), Vec::new(), Vec::new());
     for theirs in others {
         let mut reasons: Vec<String> = unlike(burden(ours), burden(theirs)).into_iter().collect();
-        let both = ours.workloads.iter().filter_map(|our| {
-            let same = |their: &&Answered| their.workload == our.workload;
-            Some((our, theirs.workloads.iter().find(same)?))
-        });
-        let both: Vec<_> = both.collect();
+        let both = ours.workloads.iter();
+        let both: Vec<_> =
+            both.filter_map(|our| Some((our, theirs.answered(&our.workload)?))).collect();
         for (our, their) in &both {
             if let (Some(a), Some(b)) = (our.prompt_tokens, their.prompt_tokens) {
                 reasons.extend(unlike_prompts(&our.workload, a, b, &theirs.title));

@@ -1,6 +1,6 @@
 //! Servers of the engines: started, loaded, asked, and ended.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::ControlFlow;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -62,7 +62,7 @@ impl<'a> Server<'a> {
         };
         let mut server = match &engine.server {
             ServerWay::Process(command) => {
-                let port = free_port(engine)?;
+                let port = free_port().map_err(|error| Failure::not_started(engine, &error))?;
                 let begun = Instant::now();
                 let process = Process::start(engine, command, port)?;
                 let family = Family::of(Root::Pid(process.child.id()));
@@ -267,10 +267,9 @@ fn family_at(address: &str, name: &'static str) -> Option<Family> {
     }
 }
 
-fn free_port(engine: &Engine) -> Result<u16, Failure> {
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let port = bound.and_then(|listener| listener.local_addr()).map(|address| address.port());
-    port.map_err(|error| Failure::not_started(engine, &error))
+/// A port of this machine that nobody listens on.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// A process that serves.

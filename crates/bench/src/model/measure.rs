@@ -5,15 +5,13 @@ use super::subject::{ModelFacts, Subject};
 use super::worker::{Sample, Workload};
 use super::{Comparison, DecodeResult, ModelOptions, ModelReport, ModelResult, SCHEMA};
 use crate::limits::Limits;
-use crate::statistics::{Ratio, Summary};
+use crate::statistics::{CONFIDENCE, Ratio, Summary};
 use crate::{BenchError, InstructionSet, Machine, Observe};
 
 /// Tokens of the prompt of a fresh process.
 const START_TOKENS: usize = 32;
 /// The prompts of all depths begin alike, so that a process computes each only once.
 const DEPTH_SALT: u64 = 0;
-/// Of the intervals of ratios.
-const CONFIDENCE: f64 = 0.99;
 
 /// What is measured of every model in a round.
 #[derive(Clone, Copy)]

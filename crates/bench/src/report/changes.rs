@@ -1,6 +1,6 @@
 //! `mlxk bench compare`, laid out.
 
-use super::{Align, Document, Part, Table, three};
+use super::{Align, Document, Part, Table, interval, three, word};
 use crate::compare::Change;
 
 /// A row for each series; `fail_below` marks those that are slower than allowed.
@@ -14,25 +14,15 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>) -> Document {
         ("", Align::Left),
     ]);
     for change in changes {
-        let interval = change.interval;
-        let word = match (interval.is_a_difference(), change.ratio > 1.0) {
-            _ if fail_below.is_some_and(|share| change.is_below(share)) => "slower than allowed",
-            (false, _) => "no difference",
-            (true, true) => "better",
-            (true, false) => "worse",
-        };
+        let is_too_low = fail_below.is_some_and(|share| change.is_below(share));
+        let found = word(&change.interval, change.ratio);
         table.row(vec![
             change.series.clone(),
             shown(&change.series, change.base),
             shown(&change.series, change.now),
             format!("{:.2}", change.ratio),
-            format!(
-                "{:.2} to {:.2} with {:.0} %",
-                interval.low,
-                interval.high,
-                (100.0 * interval.confidence).floor()
-            ),
-            word.to_owned(),
+            interval(&change.interval),
+            if is_too_low { "slower than allowed" } else { found }.to_owned(),
         ]);
     }
     let note = "Above 1 the second report is the better one; ratios of times and memory are turned \

@@ -16,6 +16,8 @@ pub use kernels::kernels;
 pub use model::model;
 pub use table::{Align, Table};
 
+use crate::statistics::Interval;
+
 /// A report in pieces: lines above, a table, and more of both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
@@ -81,6 +83,22 @@ fn add(text: &mut String, more: fmt::Arguments<'_>) {
 /// `12 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
+}
+
+/// `1.31 to 1.45 with 99 %`: where a ratio lies.
+fn interval(interval: &Interval) -> String {
+    // Rounded down: 99.2 are 99, and 98.9 are not.
+    let percent = (100.0 * interval.confidence).floor();
+    format!("{:.2} to {:.2} with {percent:.0} %", interval.low, interval.high)
+}
+
+/// What a ratio above or below 1 means, where its interval says that it means anything.
+fn word(interval: &Interval, ratio: f64) -> &'static str {
+    match (interval.is_a_difference(), ratio > 1.0) {
+        (false, _) => "no difference",
+        (true, true) => "better",
+        (true, false) => "worse",
+    }
 }
 
 /// A number with three digits that count.

@@ -1,6 +1,7 @@
 //! The portable kernels: the oracle that the others are tested against, written for clarity.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use mlxk_format::affine::unpack_row;
 use mlxk_format::block::{E2M1, e4m3, e8m0};
 use mlxk_format::{Mode, QuantTensor, Storage};
@@ -10,7 +11,7 @@ use super::weight::FP4_CODES;
 use super::{
     Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, SPAN, Scratch, TILE_ROWS,
 };
-use crate::kv::{self, PageHead};
+use crate::kv::PageHead;
 
 /// The largest group size of any mode.
 const MAX_GROUP: usize = 128;
@@ -179,20 +180,8 @@ impl Kernels for Scalar {
 
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
         let (dim, value_dim) = (queries.dim, queries.value_dim);
-        scratch.clear();
-        match page {
-            PageHead::F16 { keys, values } => {
-                scratch.extend(keys.iter().chain(values).copied().map(f16::to_f32));
-            }
-            PageHead::F32 { keys, values } => scratch.extend(keys.iter().chain(values)),
-            PageHead::Codes { keys, values } => {
-                scratch.resize((dim + value_dim) * PAGE_POSITIONS, 0.0);
-                let (wide_keys, wide_values) = scratch.split_at_mut(dim * PAGE_POSITIONS);
-                kv::wide_keys(keys, wide_keys);
-                kv::wide_values(values, value_dim, wide_values);
-            }
-        }
-        let (keys, values) = scratch.split_at(dim * PAGE_POSITIONS);
+        let widen = |from: &[f16], to: &mut [f32]| from.convert_to_f32_slice(to);
+        let (keys, values) = page.floats([dim, value_dim], scratch, widen);
         for n in 0..queries.count {
             let (from, to) = (queries.from[n], queries.to[n]);
             if from >= to {

@@ -15,7 +15,6 @@ use std::io;
 
 use mlxk_ops::{KvFormat, KvSpec, OpsError, PAGE_POSITIONS, Result, Sequence};
 
-pub(crate) use codes::{wide_keys, wide_values};
 pub(crate) use page::PageHead;
 use page::{Layout, Page};
 

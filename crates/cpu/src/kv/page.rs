@@ -34,6 +34,34 @@ pub(crate) enum PageHead<'a> {
     Codes { keys: Codes<'a>, values: Codes<'a> },
 }
 
+impl<'a> PageHead<'a> {
+    /// Keys and values as floats: where they lie, or in `scratch`; `widen` makes floats of f16.
+    pub(crate) fn floats(
+        self,
+        [head_dim, value_dim]: [usize; 2],
+        scratch: &'a mut Vec<f32>,
+        widen: impl Fn(&[f16], &mut [f32]),
+    ) -> (&'a [f32], &'a [f32]) {
+        if let Self::F32 { keys, values } = self {
+            return (keys, values);
+        }
+        scratch.resize((head_dim + value_dim) * PAGE_POSITIONS, 0.0);
+        let (wide_keys, wide_values) = scratch.split_at_mut(head_dim * PAGE_POSITIONS);
+        match self {
+            Self::F32 { .. } => {}
+            Self::F16 { keys, values } => {
+                widen(keys, wide_keys);
+                widen(values, wide_values);
+            }
+            Self::Codes { keys, values } => {
+                codes::wide_keys(keys, wide_keys);
+                codes::wide_values(values, value_dim, wide_values);
+            }
+        }
+        (wide_keys, wide_values)
+    }
+}
+
 impl Layout {
     pub(super) fn page_bytes(&self) -> usize {
         self.format.position_bytes(&self.spec) * PAGE_POSITIONS

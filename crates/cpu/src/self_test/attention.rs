@@ -1,11 +1,13 @@
 //! Attention over pages of the KV cache in each of its formats.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
 
 use super::Comparison;
 use super::operands::noise;
 use crate::kernels::{Kernels, Queries};
-use crate::kv::{KvCache, PageHead, wide_keys, wide_values};
+use crate::kv::{KvCache, PageHead};
 
 const PAGES: usize = 3;
 
@@ -70,19 +72,9 @@ pub(crate) fn attention(
 }
 
 /// Keys `[dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` as floats.
-pub(crate) fn wide(head: PageHead<'_>, [head_dim, value_dim]: [usize; 2]) -> (Vec<f32>, Vec<f32>) {
-    match head {
-        PageHead::F16 { keys, values } => {
-            let wide = |values: &[half::f16]| values.iter().map(|x| x.to_f32()).collect();
-            (wide(keys), wide(values))
-        }
-        PageHead::F32 { keys, values } => (keys.to_vec(), values.to_vec()),
-        PageHead::Codes { keys, values } => {
-            let mut wide =
-                (vec![0.0; head_dim * PAGE_POSITIONS], vec![0.0; value_dim * PAGE_POSITIONS]);
-            wide_keys(keys, &mut wide.0);
-            wide_values(values, value_dim, &mut wide.1);
-            wide
-        }
-    }
+pub(crate) fn wide(head: PageHead<'_>, dims: [usize; 2]) -> (Vec<f32>, Vec<f32>) {
+    let mut scratch = Vec::new();
+    let widen = |from: &[f16], to: &mut [f32]| from.convert_to_f32_slice(to);
+    let (keys, values) = head.floats(dims, &mut scratch, widen);
+    (keys.to_vec(), values.to_vec())
 }

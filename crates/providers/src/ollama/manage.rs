@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use super::Ollama;
+use crate::http::seconds;
 use crate::lines::Next;
 use crate::{Patience, ProviderError, Result};
 
@@ -140,7 +141,7 @@ impl Ollama {
                 (last, moved) = (Some(step), Instant::now());
             } else if moved.elapsed() > stall {
                 let address = self.endpoint.address.clone();
-                let (seconds, events) = (stall.as_secs().max(1), 0);
+                let (seconds, events) = (seconds(stall), 0);
                 return Err(ProviderError::Silent { address, seconds, events });
             }
         }

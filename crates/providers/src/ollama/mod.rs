@@ -3,7 +3,7 @@
 mod address;
 mod manage;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -51,10 +51,9 @@ impl Ollama {
         body.insert("options".into(), Value::Object(options));
         body.insert("stream".into(), true.into());
         body.insert("keep_alive".into(), (-1).into());
-        let started = Instant::now();
         let patience = Patience::answer(within);
-        let lines = self.endpoint.lines(path, &Value::Object(body), &request.model, patience)?;
-        let mut lines = lines.started_at(started);
+        let body = Value::Object(body);
+        let mut lines = self.endpoint.lines(path, &body, &request.model, patience)?;
         let mut answer = Answer::default();
         loop {
             let (event, at) = match lines.next_json()? {
@@ -62,12 +61,7 @@ impl Ollama {
                 Next::Done | Next::End => return Err(lines.broke_off("the answer has no end")),
             };
             let Some(done) = event["done"].as_bool() else { return Err(lines.nonsense(&event)) };
-            for piece in pieces(&event) {
-                answer.push(piece, at);
-                if on_piece(piece).is_break() {
-                    return Err(ProviderError::Cancelled);
-                }
-            }
+            answer.hear(pieces(&event), at, on_piece)?;
             if done {
                 finish(&mut answer, &event);
                 break;

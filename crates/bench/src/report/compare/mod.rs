@@ -10,9 +10,24 @@ pub use page::page;
 pub use tables::document;
 pub use terminal::{Icons, terminal};
 
+use std::collections::BTreeSet;
+
 use super::three;
-use crate::compare::{Measure, Unit};
+use crate::compare::{Measure, Series, Unit, Weights};
 use crate::statistics::Summary;
+
+/// The measures that any of the series has, in their order.
+fn measures(series: &[Option<&Series>]) -> BTreeSet<Measure> {
+    series.iter().flatten().flat_map(|series| series.keys().copied()).collect()
+}
+
+/// `868.6 MB, 4.50 bits per weight, Q4_0`, as far as that is known.
+fn weights(weights: &Weights) -> String {
+    let bits = weights.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight"));
+    let name = weights.quantization.as_ref().map(|name| format!(", {name}"));
+    let megabytes = weights.file_bytes as f64 / 1e6;
+    format!("{megabytes:.1} MB{}{}", bits.unwrap_or_default(), name.unwrap_or_default())
+}
 
 /// A figure with its unit: `1.23 s`, `245.6 MB`, `98.1 tokens/s`.
 fn figure(measure: Measure, value: f64) -> String {

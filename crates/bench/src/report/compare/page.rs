@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::plot::{bars, escape, ratios};
 use super::tables::{about, method};
 use super::verdict;
-use super::with_quartiles;
+use super::{measures, with_quartiles};
 use crate::compare::{CompareReport, Comparison, Measure, Side};
 use crate::statistics::Summary;
 
@@ -162,20 +162,15 @@ fn plots(html: &mut String, report: &CompareReport) {
     let mut figures = String::new();
     let first = report.options.workloads.first().map(|it| it.name.as_str());
     for measure in PLOTS {
-        let series = |side: &'_ Side| {
-            let answered = side.workloads.iter().position(|it| Some(it.workload.as_str()) == first);
-            answered.filter(|&index| side.workloads[index].series.contains_key(&measure))
-        };
         let found: Vec<(usize, &str, &Summary)> = report
             .sides
             .iter()
             .enumerate()
             .filter_map(|(place, side)| {
-                let summary = match series(side) {
-                    Some(index) => side.workloads[index].series.get(&measure),
-                    None => side.series.get(&measure),
-                };
-                Some((place.min(4), side.title.as_str(), summary?))
+                let answered = first.and_then(|first| side.answered(first));
+                let summary = answered.and_then(|it| it.series.get(&measure));
+                let summary = summary.or_else(|| side.series.get(&measure))?;
+                Some((place.min(4), side.title.as_str(), summary))
             })
             .collect();
         if found.is_empty() {
@@ -209,19 +204,12 @@ fn capital(text: &str) -> String {
 fn table(html: &mut String, report: &CompareReport) {
     let mut rows = String::new();
     for workload in &report.options.workloads {
-        let answered: Vec<_> = report
-            .sides
-            .iter()
-            .map(|side| side.workloads.iter().find(|it| it.workload == workload.name))
-            .collect();
-        let mut measures: Vec<Measure> =
-            answered.iter().flatten().flat_map(|it| it.series.keys().copied()).collect();
-        measures.sort_unstable();
-        measures.dedup();
-        for measure in measures {
+        let series = report.sides.iter().map(|side| Some(&side.answered(&workload.name)?.series));
+        let series: Vec<_> = series.collect();
+        for measure in measures(&series) {
             let mut cells = String::new();
-            for it in &answered {
-                let summary = it.and_then(|it| it.series.get(&measure));
+            for it in &series {
+                let summary = it.and_then(|it| it.get(&measure));
                 let text = summary.map(|summary| with_quartiles(measure, summary));
                 let _ = write!(cells, "<td>{}</td>", escape(&text.unwrap_or_default()));
             }

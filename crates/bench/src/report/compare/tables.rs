@@ -1,8 +1,8 @@
 //! As tables, for Markdown.
 
-use super::super::{Align, Document, Part, Table};
+use super::super::{Align, Document, Part, Table, interval, word};
 use super::verdict;
-use super::{figure, with_quartiles};
+use super::{figure, measures, weights, with_quartiles};
 use crate::compare::{CompareReport, Measure, Series, Side};
 
 /// The report in tables: what each side reached, then how ours compares with each other one.
@@ -47,12 +47,7 @@ pub(super) fn method(report: &CompareReport) -> String {
 /// A side and its model, in one line.
 pub(super) fn about(side: &Side) -> String {
     let version = side.version.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
-    let weights = side.weights.as_ref().map(|weights| {
-        let bits = weights.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight"));
-        let name = weights.quantization.as_ref().map(|name| format!(", {name}"));
-        let megabytes = weights.file_bytes as f64 / 1e6;
-        format!(", {megabytes:.1} MB{}{}", bits.unwrap_or_default(), name.unwrap_or_default())
-    });
+    let weights = side.weights.as_ref().map(|found| format!(", {}", weights(found)));
     format!("{}{version}: `{}`{}", side.title, side.model, weights.unwrap_or_default())
 }
 
@@ -63,11 +58,7 @@ fn figures(report: &CompareReport) -> Table {
     columns.extend(titles.iter().map(|title| (title.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
     let mut rows = |prefix: &str, series: &[Option<&Series>]| {
-        let mut measures: Vec<Measure> =
-            series.iter().flatten().flat_map(|series| series.keys().copied()).collect();
-        measures.sort_unstable();
-        measures.dedup();
-        for measure in measures {
+        for measure in measures(series) {
             let cell = |series: Option<&Series>| {
                 let found = series.and_then(|series| series.get(&measure));
                 found.map(|summary| with_quartiles(measure, summary)).unwrap_or_default()
@@ -80,14 +71,8 @@ fn figures(report: &CompareReport) -> Table {
     let whole: Vec<_> = report.sides.iter().map(|side| Some(&side.series)).collect();
     rows("", &whole);
     for workload in &report.options.workloads {
-        let of = |side: &'_ Side| {
-            side.workloads.iter().position(|answered| answered.workload == workload.name)
-        };
-        let series: Vec<_> = report
-            .sides
-            .iter()
-            .map(|side| of(side).map(|index| &side.workloads[index].series))
-            .collect();
+        let series = report.sides.iter().map(|side| Some(&side.answered(&workload.name)?.series));
+        let series: Vec<_> = series.collect();
         rows(&format!("{}: ", workload.name), &series);
     }
     table
@@ -109,16 +94,11 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
     for found in report.comparisons.iter().filter(|it| it.against == other.title) {
         any = true;
         let workload = found.workload.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
-        let word = match (found.ratio.is_a_difference(), found.ratio.of_medians > 1.0) {
-            (false, _) => "no difference",
-            (true, true) => "better",
-            (true, false) => "worse",
-        };
         table.row(vec![
             format!("{workload}{}", found.measure.label()),
             format!("{:.2}", found.ratio.of_medians),
-            verdict::interval(&found.ratio).trim_start_matches("ratio ").to_owned(),
-            word.to_owned(),
+            interval(&found.ratio.interval),
+            word(&found.ratio.interval, found.ratio.of_medians).to_owned(),
         ]);
     }
     if any {
@@ -128,8 +108,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
             ours.title
         )));
     }
-    let peak = |side: &Side| Some(side.series.get(&Measure::MemoryPeakBytes)?.median);
-    if let (Some(our), Some(their)) = (peak(ours), peak(other)) {
+    if let (Some(our), Some(their)) = (ours.peak_memory_bytes(), other.peak_memory_bytes()) {
         let memory = |value| figure(Measure::MemoryPeakBytes, value);
         parts.push(Part::Note(format!(
             "Peak memory: {} for {}, {} for {}.",

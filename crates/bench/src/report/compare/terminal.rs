@@ -2,7 +2,7 @@
 
 use super::super::add;
 use super::verdict;
-use super::{figure, with_quartiles};
+use super::{figure, weights, with_quartiles};
 use crate::compare::{Answered, CompareReport, Measure, Side};
 
 /// Whether lines begin with icons.
@@ -71,19 +71,8 @@ fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
     }
     let version = side.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     line("🏷️ ", "Model", format!("{} in {}{version}", side.model, side.title));
-    if let Some(weights) = &side.weights {
-        let bits = weights.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight"));
-        let quantization = weights.quantization.as_ref().map(|name| format!(", {name}"));
-        line(
-            "📦",
-            "Weights",
-            format!(
-                "{:.1} MB{}{}",
-                weights.file_bytes as f64 / 1e6,
-                bits.unwrap_or_default(),
-                quantization.unwrap_or_default()
-            ),
-        );
+    if let Some(found) = &side.weights {
+        line("📦", "Weights", weights(found));
     }
     let Some((first, more)) = side.workloads.split_first() else { return };
     let median = |measure| first.series.get(&measure).map(|summary| summary.median);
@@ -108,8 +97,8 @@ fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
         }
     }
     speeds(&mut line, first);
-    if let Some(peak) = side.series.get(&Measure::MemoryPeakBytes) {
-        line("📈", "Memory Peak", figure(Measure::MemoryPeakBytes, peak.median));
+    if let Some(peak) = side.peak_memory_bytes() {
+        line("📈", "Memory Peak", figure(Measure::MemoryPeakBytes, peak));
     }
     for answered in more {
         add(text, format_args!("  {}\n", icons.before("▸", &answered.workload)));
@@ -183,8 +172,7 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         let (measure, name) = (Measure::EffectiveTokensPerSecond, more.name.as_str());
         ratio(measure, Some(name), "🏃", &label);
     }
-    let delta = |side: &Side| Some(side.series.get(&Measure::MemoryPeakBytes)?.median);
-    if let (Some(our), Some(their)) = (delta(ours), delta(other)) {
+    if let (Some(our), Some(their)) = (ours.peak_memory_bytes(), other.peak_memory_bytes()) {
         line("💾", "Memory", verdict::memory(our, their, &ours.title, &other.title));
     }
     let agreement = report.agreements.iter().find(|it| it.against == other.title);

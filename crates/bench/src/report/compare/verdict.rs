@@ -1,14 +1,14 @@
 //! Ratios in words.
 
+use super::super::interval;
 use crate::compare::{CompareReport, Comparison, Measure};
-use crate::statistics::Ratio;
 
 /// Who is ahead, and by how much: `MLX-Knife is 1.39x faster than Ollama`, with the interval.
 pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
     let Comparison { against, measure, ratio, .. } = comparison;
-    let interval = interval(ratio);
+    let interval = interval(&ratio.interval);
     if !ratio.is_a_difference() {
-        return format!("no difference between {ours} and {against} ({interval})");
+        return format!("no difference between {ours} and {against} (ratio {interval})");
     }
     let (first, second, factor) = if ratio.of_medians >= 1.0 {
         (ours, against.as_str(), ratio.of_medians)
@@ -16,15 +16,7 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
         (against.as_str(), ours, 1.0 / ratio.of_medians)
     };
     let word = if *measure == Measure::MemoryPeakBytes { "smaller" } else { "faster" };
-    format!("{first} is {factor:.2}x {word} than {second} ({interval})")
-}
-
-/// `1.31 to 1.45, 99 %`: where our ratio to the other lies.
-pub(super) fn interval(ratio: &Ratio) -> String {
-    let interval = ratio.interval;
-    let percent = 100.0 * interval.confidence;
-    // Rounded down: 99.2 are 99, and 98.9 are not.
-    format!("ratio {:.2} to {:.2} with {:.0} %", interval.low, interval.high, percent.floor())
+    format!("{first} is {factor:.2}x {word} than {second} (ratio {interval})")
 }
 
 /// Who wins against a side, and in what; `None` where they were not compared.

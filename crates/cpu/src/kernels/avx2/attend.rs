@@ -7,7 +7,7 @@ use mlxk_ops::PAGE_POSITIONS;
 
 use super::super::Queries;
 use super::elementwise::{exp, sum};
-use crate::kv::{self, PageHead};
+use crate::kv::PageHead;
 
 /// Vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;
@@ -22,24 +22,8 @@ pub(super) unsafe fn attend_page(
     queries: &mut Queries,
     scratch: &mut Vec<f32>,
 ) {
-    let (keys, values) = match page {
-        PageHead::F32 { keys, values } => (keys, values),
-        PageHead::F16 { keys, values } => {
-            scratch.resize(keys.len() + values.len(), 0.0);
-            let (wide_keys, wide_values) = scratch.split_at_mut(keys.len());
-            widen(keys, wide_keys);
-            widen(values, wide_values);
-            (&*wide_keys, &*wide_values)
-        }
-        PageHead::Codes { keys, values } => {
-            let (dim, value_dim) = (queries.dim, queries.value_dim);
-            scratch.resize((dim + value_dim) * PAGE_POSITIONS, 0.0);
-            let (wide_keys, wide_values) = scratch.split_at_mut(dim * PAGE_POSITIONS);
-            kv::wide_keys(keys, wide_keys);
-            kv::wide_values(values, value_dim, wide_values);
-            (&*wide_keys, &*wide_values)
-        }
-    };
+    let dims = [queries.dim, queries.value_dim];
+    let (keys, values) = page.floats(dims, scratch, |from, to| widen(from, to));
     let mut n = 0;
     while n < queries.count {
         // SAFETY: by the caller's promise; the queries exist.

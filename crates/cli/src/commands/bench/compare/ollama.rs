@@ -1,11 +1,10 @@
 //! Ollama as a side: found or started, with the model pulled.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::ops::ControlFlow;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mlxk_bench::compare::{Engine, EngineKind, Failure, ServerWay, Weights};
+use mlxk_bench::compare::{Engine, EngineKind, Failure, ServerWay, Weights, free_port};
 use mlxk_providers::{Endpoint, Ollama, ProviderError, PullStep, ollama_address};
 
 use super::peers::Preparing;
@@ -93,9 +92,7 @@ fn start(preparing: &Preparing<'_>, started: &mut Vec<Started>) -> Result<String
                           another side";
         Failure::new(told, suggestion.to_owned())
     };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(not_started)?;
-    let address = listener.local_addr().map_err(not_started)?.to_string();
-    drop(listener);
+    let address = format!("127.0.0.1:{}", free_port().map_err(not_started)?);
     let child = Command::new("ollama")
         .arg("serve")
         .env("OLLAMA_HOST", &address)
