@@ -9,10 +9,14 @@ mod activation;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 #[cfg(test)]
 mod bits;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "x86_64")]
+mod over_avx2;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -24,6 +28,8 @@ use mlxk_ops::Activation;
 use crate::kv::PageHead;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::sdot;
+#[cfg(target_arch = "x86_64")]
+use over_avx2::OverAvx2;
 pub(crate) use scalar::{Scalar, place};
 pub(crate) use weight::{Affine, supported};
 
@@ -232,6 +238,8 @@ pub enum InstructionSet {
     Portable,
     /// AVX2, FMA and F16C, of x86-64.
     Avx2,
+    /// AVX2 and AVX-VNNI, of x86-64. Never run so far: it has to be asked for.
+    AvxVnni,
     /// AVX-512 F, BW, VL and VNNI, of x86-64.
     Avx512Vnni,
     /// What every 64-bit ARM processor has.
@@ -247,7 +255,9 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 => Some(Box::new(avx2::Avx2::detect()?)),
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512Vnni => Some(Box::new(avx512::Avx512::detect()?)),
+        InstructionSet::AvxVnni => Some(Box::new(OverAvx2::<avx_vnni::AvxVnni>::detect()?)),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512Vnni => Some(Box::new(OverAvx2::<avx512::Avx512>::detect()?)),
         #[cfg(target_arch = "aarch64")]
         InstructionSet::Neon => Some(Box::new(neon::widening()?)),
         #[cfg(target_arch = "aarch64")]
@@ -259,14 +269,21 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
 
 impl InstructionSet {
     /// All of them, the best of an architecture first, the portable one last.
-    pub const ALL: [Self; 5] =
-        [Self::Avx512Vnni, Self::Avx2, Self::NeonDotprod, Self::Neon, Self::Portable];
+    pub const ALL: [Self; 6] = [
+        Self::Avx512Vnni,
+        Self::AvxVnni,
+        Self::Avx2,
+        Self::NeonDotprod,
+        Self::Neon,
+        Self::Portable,
+    ];
 
     /// Its name for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "AVX2",
+            Self::AvxVnni => "AVX-VNNI",
             Self::Avx512Vnni => "AVX-512 VNNI",
             Self::Neon => "NEON",
             Self::NeonDotprod => "NEON dotprod",
@@ -278,6 +295,7 @@ impl InstructionSet {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avx-vnni",
             Self::Avx512Vnni => "avx512",
             Self::Neon => "neon",
             Self::NeonDotprod => "neon-dotprod",
@@ -295,8 +313,8 @@ impl InstructionSet {
         Self::ALL.into_iter().filter(|&set| of(set).is_some())
     }
 
-    /// The best set that this processor runs.
+    /// The best set that this processor runs, of those that have been seen to run.
     pub fn best() -> Self {
-        Self::available().next().unwrap_or(Self::Portable)
+        Self::available().find(|&set| set != Self::AvxVnni).unwrap_or(Self::Portable)
     }
 }

@@ -66,6 +66,7 @@ impl Probe {
     pub fn integer_instructions(&self) -> Option<&'static str> {
         match self.instructions {
             InstructionSet::Avx2 => Some("vpmaddubsw + vpaddw, 256 bits"),
+            InstructionSet::AvxVnni => Some("vpdpbusd, 256 bits"),
             InstructionSet::Avx512Vnni => Some("vpdpbusd, 512 bits"),
             InstructionSet::Neon => Some("smlal, 128 bits"),
             InstructionSet::NeonDotprod => Some("sdot, 128 bits"),

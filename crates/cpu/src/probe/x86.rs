@@ -7,9 +7,10 @@
 
 use std::arch::x86_64::{
     __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi16, _mm256_add_ps,
-    _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_ps,
-    _mm256_setzero_si256, _mm256_xor_si256, _mm512_add_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-    _mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_si512, _mm512_xor_si512,
+    _mm256_dpbusd_avx_epi32, _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_maddubs_epi16,
+    _mm256_set1_epi8, _mm256_set1_ps, _mm256_setzero_si256, _mm256_xor_si256, _mm512_add_ps,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_ps,
+    _mm512_setzero_si512, _mm512_xor_si512,
 };
 
 use super::portable::{digest, read_words};
@@ -24,7 +25,7 @@ const LINE_BYTES: usize = 64;
 pub(super) fn read(set: InstructionSet, bytes: &[u8]) -> u64 {
     match set {
         // SAFETY: the set was found on this processor.
-        InstructionSet::Avx2 => unsafe { read_avx2(bytes) },
+        InstructionSet::Avx2 | InstructionSet::AvxVnni => unsafe { read_avx2(bytes) },
         // SAFETY: as above.
         InstructionSet::Avx512Vnni => unsafe { read_avx512(bytes) },
         _ => read_words(bytes),
@@ -33,7 +34,7 @@ pub(super) fn read(set: InstructionSet, bytes: &[u8]) -> u64 {
 
 pub(super) fn integer_multiply_adds_per_round(set: InstructionSet) -> Option<u64> {
     let bytes: u64 = match set {
-        InstructionSet::Avx2 => 32,
+        InstructionSet::Avx2 | InstructionSet::AvxVnni => 32,
         InstructionSet::Avx512Vnni => 64,
         _ => return None,
     };
@@ -42,7 +43,7 @@ pub(super) fn integer_multiply_adds_per_round(set: InstructionSet) -> Option<u64
 
 pub(super) fn float_multiply_adds_per_round(set: InstructionSet) -> Option<u64> {
     let lanes: u64 = match set {
-        InstructionSet::Avx2 => 8,
+        InstructionSet::Avx2 | InstructionSet::AvxVnni => 8,
         InstructionSet::Avx512Vnni => 16,
         _ => return None,
     };
@@ -54,6 +55,8 @@ pub(super) fn integer(set: InstructionSet, rounds: u64) -> u64 {
         // SAFETY: the set was found on this processor.
         InstructionSet::Avx2 => unsafe { integer_avx2(rounds) },
         // SAFETY: as above.
+        InstructionSet::AvxVnni => unsafe { integer_avx_vnni(rounds) },
+        // SAFETY: as above.
         InstructionSet::Avx512Vnni => unsafe { integer_avx512(rounds) },
         _ => 0,
     }
@@ -62,7 +65,7 @@ pub(super) fn integer(set: InstructionSet, rounds: u64) -> u64 {
 pub(super) fn float(set: InstructionSet, rounds: u64) -> u64 {
     match set {
         // SAFETY: the set was found on this processor.
-        InstructionSet::Avx2 => unsafe { float_avx2(rounds) },
+        InstructionSet::Avx2 | InstructionSet::AvxVnni => unsafe { float_avx2(rounds) },
         // SAFETY: as above.
         InstructionSet::Avx512Vnni => unsafe { float_avx512(rounds) },
         _ => 0,
@@ -126,6 +129,24 @@ unsafe fn integer_avx2(rounds: u64) -> u64 {
         for chain in &mut chains {
             // The chain is the activation too: nothing stays the same from round to round.
             *chain = _mm256_add_epi16(*chain, _mm256_maddubs_epi16(weights, *chain));
+        }
+    }
+    let all = chains.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_xor_si256(a, b));
+    // SAFETY: both are 32 plain bytes.
+    let words: [u64; 4] = unsafe { std::mem::transmute::<__m256i, [u64; 4]>(all) };
+    digest(&words)
+}
+
+/// # Safety
+/// The processor has AVX2 and AVX-VNNI.
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn integer_avx_vnni(rounds: u64) -> u64 {
+    let (weights, x) = (_mm256_set1_epi8(3), _mm256_set1_epi8(-5));
+    let mut chains: [__m256i; CHAINS] =
+        std::array::from_fn(|chain| _mm256_set1_epi8(chain as i8 + 1));
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            *chain = _mm256_dpbusd_avx_epi32(*chain, weights, x);
         }
     }
     let all = chains.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_xor_si256(a, b));

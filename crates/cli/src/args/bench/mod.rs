@@ -51,6 +51,7 @@ pub(crate) struct ReportArgs {
 pub(crate) enum InstructionName {
     Portable,
     Avx2,
+    AvxVnni,
     Avx512,
     Neon,
     NeonDotprod,
@@ -67,6 +68,7 @@ impl InstructionName {
         match self {
             Self::Portable => mlxk_bench::InstructionSet::Portable,
             Self::Avx2 => mlxk_bench::InstructionSet::Avx2,
+            Self::AvxVnni => mlxk_bench::InstructionSet::AvxVnni,
             Self::Avx512 => mlxk_bench::InstructionSet::Avx512Vnni,
             Self::Neon => mlxk_bench::InstructionSet::Neon,
             Self::NeonDotprod => mlxk_bench::InstructionSet::NeonDotprod,

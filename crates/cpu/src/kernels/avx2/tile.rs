@@ -5,6 +5,7 @@
 //! widened every 32 columns. Scaling follows the order of [`super::dot`], so both give the same bits.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::super::weight::{GROUPS, chunk_start};
 use super::super::{Affine, DOT_ROWS, Line, QuantRows, SPAN, Scratch, TILE_ROWS};
@@ -18,22 +19,75 @@ const TOKENS: usize = 4;
 /// Steps of four columns in a span.
 pub(in super::super) const STEPS: usize = SPAN / 4;
 /// Spans that are unpacked at a time, so that the bytes stay in the first-level cache.
-pub(in super::super) const SPANS: usize = 16;
+const SPANS: usize = 16;
 
 /// Unpacked weights and their scales for up to [`SPANS`] spans.
-struct Unpacked<'a> {
-    /// `[spans][planes][STEPS][PARTS]` vectors.
-    bytes: &'a [__m256i],
+pub(in super::super) struct Unpacked<'a> {
+    /// `[spans][planes][STEPS][PARTS]` vectors, on a cache line.
+    pub bytes: &'a [__m256i],
     /// `[groups][scale, bias][PARTS][DOT_ROWS]`.
-    scales: &'a [f32],
-    /// Steps of a run of columns: half a span, or a quarter where blocks are that short. Unknown to
-    /// the compiler, which would otherwise unroll the kernel's loop until nothing stays in registers.
-    run_steps: usize,
-    spans: std::ops::Range<usize>,
+    pub scales: &'a [f32],
+    /// Steps of a run of columns whose sums are 32 bits wide at its end. Unknown to the compiler, which
+    /// would otherwise unroll the kernel's loop until nothing stays in registers.
+    pub run_steps: usize,
+    pub spans: Range<usize>,
     /// Columns of the matrix and of a group.
-    cols: usize,
-    group_size: usize,
-    first_group: usize,
+    pub cols: usize,
+    pub group_size: usize,
+    pub first_group: usize,
+}
+
+impl<'a> Unpacked<'a> {
+    /// Unpacks `spans` of rows `row..row + TILE_ROWS`, the last one again where there are fewer, and asks
+    /// for what is unpacked next. Codes of more than four bits go to two planes of nibbles where `SPLIT`.
+    ///
+    /// # Safety
+    /// AVX2, FMA, F16C; `w` has the lengths that it states; the spans lie inside the rows.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(in super::super) unsafe fn fill<const SPLIT: bool>(
+        w: &Affine<'_>,
+        row: usize,
+        spans: Range<usize>,
+        run_steps: usize,
+        (vectors, floats): (&'a mut Vec<Line>, &'a mut Vec<f32>),
+    ) -> Self {
+        let size = planes::<SPLIT>(w) * STEPS * PARTS;
+        vectors.resize(SPANS * size / PARTS, Line::ZERO);
+        let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
+        // SAFETY: by the caller's promise; `vectors` has room for the spans.
+        unsafe {
+            for part in 0..PARTS {
+                let index: [usize; DOT_ROWS] =
+                    std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
+                for (at, span) in spans.clone().enumerate() {
+                    unpack_span::<SPLIT>(w, &index, span, bytes.add(at * size + part));
+                }
+            }
+            let first_group = turn_scales(w, row, &spans, floats);
+            prefetch(w, row, spans.end);
+            Self {
+                bytes: std::slice::from_raw_parts(bytes, spans.len() * size),
+                scales: floats,
+                run_steps,
+                spans,
+                cols: w.cols,
+                group_size: w.group_size,
+                first_group,
+            }
+        }
+    }
+}
+
+/// Planes of the codes: those of up to four bits lie in one plane of nibbles; those of fp4 reach 24.
+fn planes<const SPLIT: bool>(w: &Affine<'_>) -> usize {
+    if SPLIT && (w.bits > 4 || w.is_fp4()) { 2 } else { 1 }
+}
+
+/// The spans of a matrix, as many at a time as are unpacked together.
+pub(in super::super) fn pieces(w: &Affine<'_>) -> impl Iterator<Item = Range<usize>> {
+    let spans = w.cols.div_ceil(SPAN);
+    (0..spans).step_by(SPANS).map(move |first| first..(first + SPANS).min(spans))
 }
 
 /// See [`super::super::Kernels::affine_tile`].
@@ -51,36 +105,14 @@ pub(super) unsafe fn affine_tile(
     let Scratch { vectors, floats, out, .. } = scratch;
     out.clear();
     out.resize(rows.len() * TILE_ROWS, 0.0);
-    // Codes of up to four bits lie in one plane of nibbles; those of fp4 reach 24.
-    let planes = if w.bits <= 4 && !w.is_fp4() { 1 } else { 2 };
-    vectors.resize(SPANS * planes * STEPS, Line::ZERO);
-    let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
     let blocks = SPAN / w.block();
-    let spans = w.cols.div_ceil(SPAN);
-    for first in (0..spans).step_by(SPANS) {
-        let spans = first..(first + SPANS).min(spans);
-        // SAFETY: by the caller's promise; `vectors` has room for the spans.
+    // Half a span, or a quarter where blocks are that short.
+    let run_steps = STEPS / if blocks == 4 { 4 } else { 2 };
+    for spans in pieces(w) {
+        // SAFETY: by the caller's promise.
         unsafe {
-            for part in 0..PARTS {
-                let index: [usize; DOT_ROWS] =
-                    std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
-                for span in spans.clone() {
-                    let to = bytes.add((span - first) * planes * STEPS * PARTS + part);
-                    unpack_span::<true>(w, &index, span, to);
-                }
-            }
-            let first_group = turn_scales(w, row, &spans, floats);
-            prefetch(w, row, spans.end);
-            let tile = Unpacked {
-                bytes: std::slice::from_raw_parts(bytes, spans.len() * planes * STEPS * PARTS),
-                scales: floats,
-                run_steps: STEPS / if blocks == 4 { 4 } else { 2 },
-                spans,
-                cols: w.cols,
-                group_size: w.group_size,
-                first_group,
-            };
-            match (planes, blocks) {
+            let tile = Unpacked::fill::<true>(w, row, spans, run_steps, (vectors, floats));
+            match (planes::<true>(w), blocks) {
                 (1, 1) => all_rows::<1, 1>(&tile, x, rows, out),
                 (1, _) => all_rows::<1, 2>(&tile, x, rows, out),
                 (_, 1) => all_rows::<2, 1>(&tile, x, rows, out),
@@ -94,7 +126,7 @@ pub(super) unsafe fn affine_tile(
 /// Asks for the weights that are unpacked next: the spans from `span` on of the same rows, or the
 /// first spans of the next tile.
 #[target_feature(enable = "avx2")]
-pub(in super::super) fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
+fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
     let at = span * SPAN * w.bits / 8;
     let (row, at) = if at < w.row_bytes() { (row, at) } else { (row + TILE_ROWS, 0) };
     let bytes = (SPANS * SPAN * w.bits / 8).min(w.row_bytes() - at);
@@ -114,7 +146,7 @@ pub(in super::super) fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
 /// AVX2; the rows exist; there is room behind `to`.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(in super::super) unsafe fn unpack_span<const SPLIT: bool>(
+unsafe fn unpack_span<const SPLIT: bool>(
     w: &Affine<'_>,
     rows: &[usize; DOT_ROWS],
     span: usize,
@@ -231,10 +263,10 @@ unsafe fn chunk_lines(
 /// # Safety
 /// AVX2, F16C; the rows exist.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in super::super) unsafe fn turn_scales(
+unsafe fn turn_scales(
     w: &Affine<'_>,
     row: usize,
-    spans: &std::ops::Range<usize>,
+    spans: &Range<usize>,
     floats: &mut Vec<f32>,
 ) -> usize {
     let groups = w.groups();

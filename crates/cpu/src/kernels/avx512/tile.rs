@@ -3,26 +3,11 @@
 
 use std::arch::x86_64::*;
 
-use super::super::avx2::tile::{PARTS, SPANS, STEPS, prefetch, turn_scales, unpack_span};
-use super::super::{Affine, DOT_ROWS, Line, QuantRows, SPAN, Scratch, TILE_ROWS};
+use super::super::avx2::tile::{STEPS, Unpacked, pieces};
+use super::super::{Affine, QuantRows, SPAN, Scratch, TILE_ROWS};
 
 /// Activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 8;
-
-/// Unpacked weights and their scales for up to [`SPANS`] spans.
-struct Unpacked<'a> {
-    /// `[spans][STEPS]`, each sixteen rows of four columns.
-    bytes: &'a [Line],
-    /// `[groups][scale, bias][TILE_ROWS]`.
-    scales: &'a [f32],
-    /// Steps of a block. Unknown to the compiler, so that it keeps the kernel's loop.
-    block_steps: usize,
-    spans: std::ops::Range<usize>,
-    /// Columns of the matrix and of a group.
-    cols: usize,
-    group_size: usize,
-    first_group: usize,
-}
 
 /// See [`super::super::Kernels::affine_tile`].
 ///
@@ -39,33 +24,11 @@ pub(super) unsafe fn affine_tile(
     let Scratch { vectors, floats, out, .. } = scratch;
     out.clear();
     out.resize(rows.len() * TILE_ROWS, 0.0);
-    vectors.resize(SPANS * STEPS, Line::ZERO);
-    let blocks = SPAN / w.block();
-    let spans = w.cols.div_ceil(SPAN);
-    for first in (0..spans).step_by(SPANS) {
-        let spans = first..(first + SPANS).min(spans);
-        let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
-        // SAFETY: by the caller's promise; `vectors` has room for the spans.
+    let block_steps = STEPS / (SPAN / w.block());
+    for spans in pieces(w) {
+        // SAFETY: by the caller's promise.
         unsafe {
-            for part in 0..PARTS {
-                let index: [usize; DOT_ROWS] =
-                    std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
-                for span in spans.clone() {
-                    let to = bytes.add((span - first) * STEPS * PARTS + part);
-                    unpack_span::<false>(w, &index, span, to);
-                }
-            }
-            let first_group = turn_scales(w, row, &spans, floats);
-            prefetch(w, row, spans.end);
-            let tile = Unpacked {
-                bytes: &vectors[..spans.len() * STEPS],
-                scales: floats,
-                block_steps: STEPS / blocks,
-                spans,
-                cols: w.cols,
-                group_size: w.group_size,
-                first_group,
-            };
+            let tile = Unpacked::fill::<false>(w, row, spans, block_steps, (vectors, floats));
             for (rows, out) in rows.chunks(TOKENS).zip(out.chunks_mut(TOKENS * TILE_ROWS)) {
                 all_rows(&tile, x, rows, out);
             }
@@ -109,7 +72,7 @@ unsafe fn kernel<const T: usize>(
 ) {
     debug_assert!(out.len() == T * TILE_ROWS);
     let x_blocks = x.blocks();
-    let blocks = STEPS / tile.block_steps;
+    let blocks = STEPS / tile.run_steps;
     // SAFETY: all offsets stay inside what the caller promises.
     unsafe {
         let out = out.as_mut_ptr();
@@ -118,10 +81,10 @@ unsafe fn kernel<const T: usize>(
         let mut weights: *const __m512i = tile.bytes.as_ptr().cast();
         for span in tile.spans.clone() {
             for block in 0..blocks {
-                let mut column = span * SPAN + block * tile.block_steps * 4;
+                let mut column = span * SPAN + block * tile.run_steps * 4;
                 let first = column;
                 let mut dots = [_mm512_setzero_si512(); T];
-                for _ in 0..tile.block_steps {
+                for _ in 0..tile.run_steps {
                     let bytes = *weights;
                     for (dot, x) in dots.iter_mut().zip(&x_rows) {
                         let four = x.add(column).cast::<i32>().read_unaligned();

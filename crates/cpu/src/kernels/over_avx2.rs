@@ -1,0 +1,102 @@
+//! Sets of instructions beyond AVX2 that have products of their own: what gains nothing from them is
+//! left to the kernels for AVX2.
+
+use mlxk_format::QuantTensor;
+
+use super::avx2::Avx2;
+use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scratch};
+use crate::kv::PageHead;
+
+/// The products of a set; a value proves that this processor has it.
+pub(crate) trait Products: Sized + Send + Sync {
+    /// The products, where the processor and the operating system support them.
+    fn detect() -> Option<Self>;
+
+    /// See [`Kernels::affine_dot`].
+    fn affine_dot(
+        &self,
+        avx2: &Avx2,
+        w: &Affine<'_>,
+        row: usize,
+        x: QuantRow<'_>,
+        out: &mut [f32; DOT_ROWS],
+    );
+
+    /// See [`Kernels::affine_tile`]; the rows are there.
+    fn affine_tile(
+        &self,
+        w: &Affine<'_>,
+        row: usize,
+        x: &QuantRows,
+        rows: &[usize],
+        scratch: &mut Scratch,
+    );
+}
+
+/// The kernels of a set.
+pub(crate) struct OverAvx2<P> {
+    avx2: Avx2,
+    products: P,
+}
+
+impl<P: Products> OverAvx2<P> {
+    /// The kernels, where the processor and the operating system support them.
+    pub(crate) fn detect() -> Option<Self> {
+        Some(Self { avx2: Avx2::detect()?, products: P::detect()? })
+    }
+}
+
+impl<P: Products> Kernels for OverAvx2<P> {
+    fn quantize_row(
+        &self,
+        x: &[f32],
+        order: Order,
+        block: usize,
+        q: &mut [i8],
+        scale: &mut [f32],
+        sum: &mut [f32],
+    ) {
+        self.avx2.quantize_row(x, order, block, q, scale, sum);
+    }
+
+    fn affine_dot(&self, w: &Affine<'_>, row: usize, x: QuantRow<'_>, out: &mut [f32; DOT_ROWS]) {
+        self.products.affine_dot(&self.avx2, w, row, x, out);
+    }
+
+    fn affine_tile(
+        &self,
+        w: &Affine<'_>,
+        row: usize,
+        x: &QuantRows,
+        rows: &[usize],
+        scratch: &mut Scratch,
+    ) {
+        assert!(x.stride >= w.cols && w.packed.len() == w.rows * w.row_bytes() && row < w.rows);
+        assert!(rows.iter().all(|&row| row < x.rows));
+        self.products.affine_tile(w, row, x, rows, scratch);
+    }
+
+    fn dequantize_row(&self, w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]) {
+        self.avx2.dequantize_row(w, expert, row, out);
+    }
+
+    fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4] {
+        self.avx2.dot4(w, x)
+    }
+
+    fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
+        self.avx2.attend_page(page, queries, scratch);
+    }
+
+    fn rms_norm(&self, out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+        self.avx2.rms_norm(out, x, weight, eps);
+    }
+
+    fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {
+        self.avx2.silu_mul(gate, up);
+    }
+
+    fn add(&self, out: &mut [f32], x: &[f32]) {
+        self.avx2.add(out, x);
+    }
+}
