@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{World, streams};
 
@@ -40,12 +40,34 @@ impl Running {
     }
 
     fn get(&self, path: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\n"), "")
+    }
+
+    /// The JSON of the answer.
+    #[cfg(unix)]
+    fn post(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let length = body.len();
+        let start = format!(
+            "POST {path} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
+        );
+        let answer = self.send(&start, &body);
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+    }
+
+    fn send(&self, start: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-            .unwrap();
+        write!(stream, "{start}host: localhost\r\nconnection: close\r\n\r\n{body}").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         text
+    }
+
+    #[cfg(unix)]
+    fn end_politely(&mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 }
 
@@ -85,12 +107,34 @@ fn a_polite_kill_ends_it_and_nothing_secret_is_logged() {
     assert!(server.get("/models").starts_with("HTTP/1.1 401"));
     let mut with_key = world.mlxk(&["ps", "--port", server.port()]);
     with_key.envs(environment).assert().success();
-    let pid = server.child.id().to_string();
-    assert!(Command::new("kill").arg(pid).status().unwrap().success());
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    server.end_politely();
     let log: Vec<String> = server.lines.by_ref().map_while(Result::ok).collect();
     assert!(log.iter().any(|line| line.contains("req_") && line.contains("/health")), "{log:?}");
     assert!(!log.iter().any(|line| line.contains("a-secret")), "{log:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_restart_takes_up_what_was_computed() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let request = json!({"prompt": "To be, or not to be. ".repeat(10), "max_tokens": 4, "seed": 1});
+    let ask = |arguments: &[&str]| {
+        let mut server =
+            Running::start(&world, &[&["--model", "org/tiny"], arguments].concat(), &[]);
+        let answer = server.post("/v1/completions", &request);
+        server.end_politely();
+        let cached = answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap();
+        (cached, answer["choices"][0]["text"].clone())
+    };
+    let (cached, expected) = ask(&[]);
+    assert_eq!(cached, 0);
+    assert_eq!(ask(&["--spill", "1GB"]), (0, expected.clone()));
+    let (cached, text) = ask(&["--spill", "1GB"]);
+    assert!(cached > 64, "{cached}");
+    assert_eq!(text, expected);
+    // Off unless asked for.
+    assert_eq!(ask(&[]).0, 0);
 }
 
 #[test]

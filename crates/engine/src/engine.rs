@@ -22,6 +22,7 @@ use crate::grammar::{Grammar, Grammars};
 use crate::prompt_cache::{CacheAction, CacheJob};
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
+use crate::spill::Spill;
 use crate::task::{Sink, Task};
 use crate::worker::{Command, serve};
 use crate::{
@@ -114,9 +115,15 @@ impl Engine {
             prompt_lookup: options.prompt_lookup,
             draft_always: options.draft_always,
         };
+        let spill = options.spill.as_ref().filter(|_| limits.kept_positions > 0);
+        let spill = spill.map(|spill| {
+            let fingerprint = checkpoint.fingerprint();
+            Spill::open(spill, &fingerprint, &*ops, shape.vocab_size, limits.kept_positions)
+        });
+        let (draft_model, spill) = (draft_model.transpose()?, spill.transpose()?);
         let kv_bytes = Arc::new(AtomicU64::new(0));
         let scheduler =
-            Scheduler::new(model, ops, draft_model.transpose()?, limits, Arc::clone(&kv_bytes));
+            Scheduler::new(model, ops, draft_model, spill, limits, Arc::clone(&kv_bytes));
         let closing = Arc::new(AtomicBool::new(false));
         let (commands, receiver) = channel();
         let thread = {
@@ -200,15 +207,18 @@ impl Engine {
     }
 
     /// What the model thinks of given tokens: passes `visit` each position from `from` on with the
-    /// `[vocab]` natural log-probabilities of the token after it. Running requests wait meanwhile.
+    /// `[vocab]` natural log-probabilities of the token after it. Running requests take turns with it.
     pub fn score(
         &self,
         ids: Vec<u32>,
         from: usize,
         mut visit: impl FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
-        for (position, row) in (from..).zip(self.score_rows(ids, from, None)?) {
-            if visit(position, &row?).is_break() {
+        let end = ids.len();
+        let mut rows = self.score_rows(ids, from, None)?.into_iter();
+        for position in from..end {
+            let row = rows.next().ok_or(EngineError::Stopped)??;
+            if visit(position, &row).is_break() {
                 break;
             }
         }

@@ -171,6 +171,14 @@ pub enum EngineError {
         /// What the system said.
         reason: String,
     },
+    /// A folder for prefixes that cannot be used.
+    #[error("Cannot keep prefixes in `{}`: {reason}; see to the folder, or go without", folder.display())]
+    Spill {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// The model computed something that is no probability.
     #[error(
         "The model computed invalid numbers at position {position}; its weights are probably damaged"

@@ -35,8 +35,20 @@ pub struct LoadOptions {
     pub draft_always: bool,
     /// Keeps what finished requests computed, for requests that begin alike.
     pub reuse_prefixes: bool,
+    /// Keeps that on disk, too.
+    pub spill: Option<SpillOptions>,
     /// Bytes that the engine may take; what the system can give where `None`.
     pub memory_bytes: Option<u64>,
+}
+
+/// Where what was computed is kept on disk: for requests that memory has no room for, and after a
+/// restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpillOptions {
+    /// The folder; models may share it.
+    pub folder: PathBuf,
+    /// Bytes of all files in it.
+    pub max_bytes: u64,
 }
 
 impl LoadOptions {
@@ -55,6 +67,7 @@ impl LoadOptions {
             draft_model: None,
             draft_always: false,
             reuse_prefixes: true,
+            spill: None,
             memory_bytes: None,
         }
     }

@@ -4,12 +4,18 @@
 //! requests share is computed once. The KV cache of a token depends on the tokens before it alone,
 //! so reusing it changes no answer.
 
+use std::io;
+
 use mlxk_ops::{Ops, PAGE_POSITIONS, Sequence};
+
+use crate::spill::Spill;
 
 struct Entry {
     /// `[positions]` the tokens that the sequence holds.
     ids: Vec<u32>,
     sequence: Sequence,
+    /// Whether it has been brought to the disk, as far as that can be.
+    spilled: bool,
 }
 
 /// Tokens that a sequence of `known` has computed for `wanted`, the last of which is left: its logits
@@ -31,12 +37,14 @@ pub(crate) struct PrefixCache {
     entries: Vec<Entry>,
     /// Most positions of all together.
     capacity: usize,
+    spill: Option<Spill>,
 }
 
 impl PrefixCache {
-    /// A cache of at most `capacity` positions; 0 keeps nothing.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { entries: Vec::new(), capacity }
+    /// A cache of at most `capacity` positions in memory; 0 keeps nothing. What has to go, goes to
+    /// `spill`.
+    pub(crate) fn new(capacity: usize, spill: Option<Spill>) -> Self {
+        Self { entries: Vec::new(), capacity, spill }
     }
 
     /// Positions that all sequences hold, in whole pages.
@@ -45,8 +53,15 @@ impl PrefixCache {
     }
 
     /// A new sequence that holds as many of the first tokens of `ids` as are known, and how many.
-    /// At least the last token is left to compute: its logits are wanted.
-    pub(crate) fn fork(&mut self, ops: &mut dyn Ops, ids: &[u32]) -> Option<(Sequence, usize)> {
+    /// At least the last token is left to compute: its logits are wanted. The cache may grow to `room`
+    /// positions for it.
+    pub(crate) fn fork(
+        &mut self,
+        ops: &mut dyn Ops,
+        ids: &[u32],
+        room: usize,
+    ) -> Option<(Sequence, usize)> {
+        self.take_back(ops, ids, room);
         let (index, shared) = self.best(ids)?;
         if shared == 0 {
             return None;
@@ -60,7 +75,34 @@ impl PrefixCache {
 
     /// How many of the first tokens of `ids` are known.
     pub(crate) fn known(&self, ids: &[u32]) -> usize {
+        let known = self.in_memory(ids);
+        self.spilled(ids, known).map_or(known, |(_, shared)| shared)
+    }
+
+    fn in_memory(&self, ids: &[u32]) -> usize {
         self.best(ids).map_or(0, |(_, shared)| shared)
+    }
+
+    /// Tokens of the file that holds more of `ids` than `known`, and how many of these it holds.
+    fn spilled(&self, ids: &[u32], known: usize) -> Option<(usize, usize)> {
+        self.spill.as_ref()?.find(ids, known)
+    }
+
+    /// Reads from the disk where that has more of `ids`, and there is room for it.
+    fn take_back(&mut self, ops: &mut dyn Ops, ids: &[u32], room: usize) {
+        let known = self.in_memory(ids);
+        let Some((tokens, _)) = self.spilled(ids, known) else { return };
+        let needed = tokens.next_multiple_of(PAGE_POSITIONS);
+        if needed > room {
+            return;
+        }
+        while self.positions() + needed > room {
+            self.evict(ops);
+        }
+        let spill = self.spill.as_mut();
+        if let Some((sequence, ids)) = spill.and_then(|spill| spill.read(ops, ids, known)) {
+            self.insert(ops, sequence, &ids);
+        }
     }
 
     /// The entry that shares most with `ids`, and how much.
@@ -86,7 +128,8 @@ impl PrefixCache {
             }
             !contained
         });
-        self.entries.push(Entry { ids: ids.to_vec(), sequence });
+        let spilled = self.spill.as_ref().is_none_or(|spill| spill.holds(ids));
+        self.entries.push(Entry { ids: ids.to_vec(), sequence, spilled });
         while self.positions() > self.capacity.next_multiple_of(PAGE_POSITIONS) {
             self.evict(ops);
         }
@@ -102,8 +145,30 @@ impl PrefixCache {
         if self.entries.is_empty() {
             return false;
         }
+        self.write(ops, 0, &mut || Ok(()));
         ops.kv_free(self.entries.remove(0).sequence);
         true
+    }
+
+    /// Whether something is in memory alone that should be on the disk, too.
+    pub(crate) fn has_more_to_spill(&self) -> bool {
+        self.entries.iter().any(|entry| !entry.spilled)
+    }
+
+    /// Brings the most recently used sequence that is in memory alone to the disk. `goes_on` ends it by
+    /// an error; it is not tried again.
+    pub(crate) fn spill_one(&mut self, ops: &dyn Ops, goes_on: &mut dyn FnMut() -> io::Result<()>) {
+        if let Some(index) = self.entries.iter().rposition(|entry| !entry.spilled) {
+            self.write(ops, index, goes_on);
+        }
+    }
+
+    fn write(&mut self, ops: &dyn Ops, index: usize, goes_on: &mut dyn FnMut() -> io::Result<()>) {
+        let entry = &mut self.entries[index];
+        if let Some(spill) = self.spill.as_mut().filter(|_| !entry.spilled) {
+            spill.write(ops, entry.sequence, &entry.ids, goes_on);
+            entry.spilled = true;
+        }
     }
 
     /// Gives up all sequences; the caller frees them.

@@ -6,10 +6,11 @@
 //! token depends neither on the batch nor on when it is computed.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
@@ -19,6 +20,8 @@ use crate::draft_model::{DraftModel, Step};
 use crate::lookup::{Draft, MAX_DRAFT};
 use crate::pace::Pace;
 use crate::prefix::{PrefixCache, fork, shared};
+use crate::score::Scoring;
+use crate::spill::Spill;
 use crate::task::Task;
 
 /// The bounds of a step.
@@ -47,6 +50,8 @@ pub(crate) struct Scheduler {
     waiting: VecDeque<Task>,
     /// In the order of their arrival.
     active: Vec<Task>,
+    /// Jobs that take turns with the requests.
+    pub(crate) scoring: VecDeque<Scoring>,
     kept: PrefixCache,
     /// Of steps without prompts.
     pace: Pace,
@@ -80,10 +85,11 @@ impl Scheduler {
         model: Box<dyn Model>,
         ops: Box<dyn Ops>,
         draft_model: Option<DraftModel>,
+        spill: Option<Spill>,
         limits: Limits,
         kv_bytes: Arc<AtomicU64>,
     ) -> Self {
-        let kept = PrefixCache::new(limits.kept_positions);
+        let kept = PrefixCache::new(limits.kept_positions, spill);
         Self {
             model,
             ops,
@@ -91,6 +97,7 @@ impl Scheduler {
             draft_model,
             waiting: VecDeque::new(),
             active: Vec::new(),
+            scoring: VecDeque::new(),
             kept,
             pace: Pace::default(),
             kv_bytes,
@@ -101,8 +108,12 @@ impl Scheduler {
         self.waiting.push_back(task);
     }
 
+    pub(crate) fn has_requests(&self) -> bool {
+        !(self.waiting.is_empty() && self.active.is_empty())
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.active.is_empty()
+        !self.has_requests() && self.scoring.is_empty()
     }
 
     /// Computes one step of all requests that can take part. A failure ends those that took part.
@@ -143,6 +154,28 @@ impl Scheduler {
     /// What was kept last.
     pub(crate) fn last_kept(&self) -> Option<(Sequence, &[u32])> {
         self.kept.last()
+    }
+
+    /// Whether something is kept in memory alone that should be on the disk, too.
+    pub(crate) fn has_more_to_spill(&self) -> bool {
+        self.kept.has_more_to_spill()
+    }
+
+    /// Brings one kept sequence to the disk.
+    pub(crate) fn spill_one(&mut self) {
+        self.kept.spill_one(&*self.ops, &mut || Ok(()));
+    }
+
+    /// Brings all that is kept to the disk, as far as time allows.
+    pub(crate) fn spill_all(&mut self, within: Duration) {
+        let started = Instant::now();
+        let mut goes_on = || {
+            let late = started.elapsed() > within;
+            if late { Err(io::Error::other("the time was up")) } else { Ok(()) }
+        };
+        while self.has_more_to_spill() {
+            self.kept.spill_one(&*self.ops, &mut goes_on);
+        }
     }
 
     /// Ends all requests.
@@ -186,7 +219,10 @@ impl Scheduler {
                 Beginning::Active(sequence, shared) => {
                     Some((fork(&mut *self.ops, sequence, shared), shared))
                 }
-                _ => self.kept.fork(&mut *self.ops, task.ids()),
+                _ => {
+                    let room = self.limits.positions.saturating_sub(self.active_positions());
+                    self.kept.fork(&mut *self.ops, task.ids(), room)
+                }
             };
             let (sequence, cached) = found.unwrap_or_else(|| (self.ops.kv_new(), 0));
             task.start(sequence, cached);

@@ -1,10 +1,12 @@
 //! What a model thinks of given tokens: the log-probabilities of every next token.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use mlxk_ops::Batch;
+use mlxk_ops::{Batch, Sequence};
 
 use crate::EngineError;
 use crate::sampler::log_sum_exp;
@@ -12,6 +14,8 @@ use crate::scheduler::{Scheduler, message_of};
 
 /// Rows of logits of a step; they are large.
 const CHUNK: usize = 32;
+/// How long to wait for a receiver that is slower than we are, where there is nothing else to do.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Held by one engine while it computes a step, so that two that are compared row by row do not
 /// take the processor from each other.
@@ -37,55 +41,84 @@ pub(crate) struct ScoreJob {
     pub(crate) turn: Option<Turn>,
 }
 
+/// A job under way.
+pub(crate) struct Scoring {
+    job: ScoreJob,
+    sequence: Sequence,
+    /// Tokens that are computed.
+    computed: usize,
+    /// What the receiver has not taken yet.
+    rows: VecDeque<Result<Vec<f32>, EngineError>>,
+}
+
 impl Scheduler {
-    /// Computes the whole job; running requests wait.
-    pub(crate) fn score(&mut self, job: &ScoreJob) {
+    pub(crate) fn submit_score(&mut self, job: ScoreJob) {
         let sequence = self.ops.kv_new();
-        let result = catch_unwind(AssertUnwindSafe(|| self.score_rows(job, sequence)));
-        self.free_guarded(sequence);
-        let error = match result {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error,
-            Err(panic) => EngineError::Panicked { reason: message_of(&*panic) },
-        };
-        // Whoever no longer listens does not mind.
-        let _ = job.rows.send(Err(error));
+        self.scoring.push_back(Scoring { job, sequence, computed: 0, rows: VecDeque::new() });
     }
 
-    fn score_rows(
-        &mut self,
-        job: &ScoreJob,
-        sequence: mlxk_ops::Sequence,
-    ) -> Result<(), EngineError> {
-        let vocab_size = self.model.vocab_size();
-        let mut start = 0;
-        while start < job.ids.len() {
-            let prefix = start < job.from;
-            let end = if prefix { job.from.min(start + self.limits.chunk) } else { start + CHUNK };
-            let ids = &job.ids[start..end.min(job.ids.len())];
-            let mut batch = Batch::default();
-            batch.push(sequence, start, ids, false);
-            if !prefix {
-                batch.outputs = (0..ids.len()).collect();
-            }
-            let turn = job.turn.as_ref().map(Turn::take);
-            let logits = self.model.forward(&mut *self.ops, &batch)?;
-            if !prefix {
-                let logits = self.ops.read(logits)?;
-                // The receiver may wait for the other's rows first.
-                drop(turn);
-                for (row, logits) in logits.chunks_exact(vocab_size).enumerate() {
-                    let position = start + row;
-                    let total =
-                        log_sum_exp(logits).ok_or(EngineError::InvalidLogits { position })?;
-                    let row = logits.iter().map(|&logit| (f64::from(logit) - total) as f32);
-                    if job.rows.send(Ok(row.collect())).is_err() {
-                        return Ok(());
-                    }
-                }
-            }
-            start += ids.len();
+    /// Computes one step of one job; requests have theirs in between.
+    pub(crate) fn score_step(&mut self) {
+        let Some(mut scoring) = self.scoring.pop_front() else { return };
+        if !self.deliver(&mut scoring) {
+            return self.free_guarded(scoring.sequence);
         }
+        if scoring.rows.is_empty() {
+            let result = catch_unwind(AssertUnwindSafe(|| self.score_chunk(&mut scoring)));
+            let error = match result {
+                Ok(result) => result.err(),
+                Err(panic) => Some(EngineError::Panicked { reason: message_of(&*panic) }),
+            };
+            if let Some(error) = error {
+                scoring.rows.push_back(Err(error));
+                scoring.computed = scoring.job.ids.len();
+            }
+        }
+        self.scoring.push_back(scoring);
+    }
+
+    /// Passes on what is there as far as the receiver takes it; whether there is more to do.
+    fn deliver(&self, scoring: &mut Scoring) -> bool {
+        while let Some(row) = scoring.rows.pop_front() {
+            match scoring.job.rows.try_send(row) {
+                Ok(()) => {}
+                Err(TrySendError::Full(row)) => {
+                    scoring.rows.push_front(row);
+                    if !self.has_requests() {
+                        std::thread::sleep(PAUSE);
+                    }
+                    return true;
+                }
+                Err(TrySendError::Disconnected(_)) => return false,
+            }
+        }
+        scoring.computed < scoring.job.ids.len()
+    }
+
+    fn score_chunk(&mut self, scoring: &mut Scoring) -> Result<(), EngineError> {
+        let Scoring { job, sequence, computed: start, rows } = scoring;
+        let vocab_size = self.model.vocab_size();
+        let prefix = *start < job.from;
+        let end = if prefix { job.from.min(*start + self.limits.chunk) } else { *start + CHUNK };
+        let ids = &job.ids[*start..end.min(job.ids.len())];
+        let mut batch = Batch::default();
+        batch.push(*sequence, *start, ids, false);
+        if !prefix {
+            batch.outputs = (0..ids.len()).collect();
+        }
+        let turn = job.turn.as_ref().map(Turn::take);
+        let logits = self.model.forward(&mut *self.ops, &batch)?;
+        if !prefix {
+            let logits = self.ops.read(logits)?;
+            drop(turn);
+            for (row, logits) in logits.chunks_exact(vocab_size).enumerate() {
+                let position = *start + row;
+                let total = log_sum_exp(logits).ok_or(EngineError::InvalidLogits { position })?;
+                let row = logits.iter().map(|&logit| (f64::from(logit) - total) as f32);
+                rows.push_back(Ok(row.collect()));
+            }
+        }
+        *start += ids.len();
         Ok(())
     }
 }

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
 
 use crate::prompt_cache::CacheJob;
 use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
 use crate::task::Task;
+
+/// How long nothing has to happen before what is kept goes to the disk.
+const QUIET: Duration = Duration::from_secs(5);
+/// What bringing the rest there may take in the end.
+const LAST: Duration = Duration::from_secs(1);
 
 /// What the thread is asked for.
 pub(crate) enum Command {
@@ -27,19 +33,23 @@ pub(crate) fn serve(
 ) {
     while !closing.load(Ordering::Relaxed) {
         let command = if scheduler.is_idle() {
-            commands.recv().map_err(|_| TryRecvError::Disconnected)
+            next(&mut scheduler, commands).ok_or(TryRecvError::Disconnected)
         } else {
             commands.try_recv()
         };
         match command {
             Ok(Command::Run(task)) => scheduler.submit(*task),
-            Ok(Command::Score(job)) => scheduler.score(&job),
+            Ok(Command::Score(job)) => scheduler.submit_score(job),
             Ok(Command::Cache(job)) => scheduler.cache(&job),
-            Err(TryRecvError::Empty) => scheduler.step(),
+            Err(TryRecvError::Empty) => {
+                scheduler.step();
+                scheduler.score_step();
+            }
             Err(TryRecvError::Disconnected) => break,
         }
     }
     scheduler.stop();
+    scheduler.spill_all(LAST);
     // Requests that nobody took up hear of the end, too.
     while let Ok(command) = commands.try_recv() {
         if let Command::Run(task) = command {
@@ -47,4 +57,16 @@ pub(crate) fn serve(
         }
     }
     scheduler.stop();
+}
+
+/// Waits for a command; none comes any more where `None`.
+fn next(scheduler: &mut Scheduler, commands: &Receiver<Command>) -> Option<Command> {
+    while scheduler.has_more_to_spill() {
+        match commands.recv_timeout(QUIET) {
+            Ok(command) => return Some(command),
+            Err(RecvTimeoutError::Timeout) => scheduler.spill_one(),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    commands.recv().ok()
 }

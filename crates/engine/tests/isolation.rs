@@ -155,6 +155,28 @@ fn several_answers_to_one_prompt_compute_it_once() {
 }
 
 #[test]
+fn scoring_and_requests_take_turns() {
+    let folder = small();
+    let engine = load(&options(&folder));
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(4);
+    let ids = engine.encode(&request(&text, 1).prompt).unwrap();
+    let expected = engine.logits_for(ids.clone(), 5).unwrap();
+    let alone = answer(&load(&without_reuse(&folder)), request(&text, 20));
+    let mut rows = Vec::new();
+    // Whoever scores is slow: an answer comes between each of the rows that he takes.
+    engine
+        .score(ids, 5, |position, row| {
+            if position % 40 == 0 {
+                assert_eq!(answer(&engine, request(&text, 20)).essence(), alone.essence());
+            }
+            rows.push(row.to_vec());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn a_full_cache_delays_requests_and_changes_none() {
     let folder = small();
     let roomy = load(&without_reuse(&folder));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mlxk_engine::LoadOptions;
+use mlxk_engine::{LoadOptions, SpillOptions};
 use mlxk_hub::{HubSettings, Locations, PairTable, Resolved};
 
 use crate::models::KeepAlive;
@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub max_models: usize,
     /// Bytes that all models may take together; what the system can give where `None`.
     pub memory_limit_bytes: Option<u64>,
+    /// Where beginnings of prompts are kept on disk, too.
+    pub spill: Option<SpillOptions>,
     /// How long a model stays in memory after its last request.
     pub keep_alive: KeepAlive,
     /// Requests of one model that are computed at once.
@@ -137,6 +139,7 @@ impl ServerConfig {
             context: None,
             max_models: 3,
             memory_limit_bytes: None,
+            spill: None,
             keep_alive: KeepAlive::For(Duration::from_mins(5)),
             parallel: engine.max_sequences,
             queue: 512,

@@ -127,6 +127,7 @@ impl Server {
         let expiring = runtime.spawn(async move { models.expire().await });
         runtime.block_on(listen::serve(listener, router, &state));
         expiring.abort();
+        state.models.close();
         // A load may take long; the process need not wait for it.
         runtime.shutdown_background();
     }

@@ -57,6 +57,11 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "TIME", value_parser = keep_alive, allow_negative_numbers = true, help_heading = "Memory")]
     pub keep_alive: Option<KeepAlive>,
 
+    /// Keep computed beginnings of prompts on disk, too, up to this size for all models: for more
+    /// conversations than memory holds, and after a restart [default: in memory alone]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Memory")]
+    pub spill: Option<u64>,
+
     /// Tokens of prompt and answer together [default: the model's maximum, as far as it fits]
     #[arg(long, value_name = "N", help_heading = "Engine")]
     pub ctx: Option<usize>,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mlxk_engine::SpillOptions;
 use mlxk_server::{ApiKey, DefaultModel, KeepAlive, Server, ServerConfig, Stop};
 use tracing::level_filters::LevelFilter;
 
@@ -96,11 +97,16 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     if let Some(count) = args.queue.or_else(|| file.count("server.queue")) {
         config.queue = count;
     }
-    config.memory_limit_bytes = match (args.memory_limit, file.text("server.memory_limit")) {
-        (Some(bytes), _) => Some(bytes),
-        (None, Some(text)) => Some(setting("server.memory_limit", text, size(text).ok())?),
-        (None, None) => None,
+    let bytes = |given: Option<u64>, name| match (given, file.text(name)) {
+        (Some(bytes), _) => anyhow::Ok(Some(bytes)),
+        (None, Some(text)) => Ok(Some(setting(name, text, size(text).ok())?)),
+        (None, None) => Ok(None),
     };
+    config.memory_limit_bytes = bytes(args.memory_limit, "server.memory_limit")?;
+    config.spill = bytes(args.spill, "server.spill")?.map(|max_bytes| SpillOptions {
+        folder: settings.locations.data_dir.join("prefixes"),
+        max_bytes,
+    });
     let keep = match (args.keep_alive, file.text("server.keep_alive")) {
         (Some(keep), _) => Some(keep),
         (None, Some(text)) => Some(setting("server.keep_alive", text, KeepAlive::parse(text))?),

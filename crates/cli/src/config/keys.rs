@@ -195,6 +195,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Default of `server --memory-limit`",
     },
     Key {
+        name: "server.spill",
+        variable: None,
+        form: Form::Text,
+        example: "\"20GB\"",
+        default: "in memory alone",
+        about: "Default of `server --spill`",
+    },
+    Key {
         name: "server.keep_alive",
         variable: None,
         form: Form::Text,

@@ -82,6 +82,7 @@ impl Models {
             prompt_lookup: config.prompt_lookup,
             draft_model: config.draft_model.clone().filter(|_| self.is_own(model)),
             context: config.context,
+            spill: config.spill.clone(),
             max_sequences: config.parallel,
             ..LoadOptions::new(&model.path)
         }

@@ -213,6 +213,14 @@ impl Models {
         }
     }
 
+    /// Ends all engines, once the server answers nobody any more: they bring to the disk what is to
+    /// outlast them.
+    pub(crate) fn close(&self) {
+        if self.0.config.spill.is_some() {
+            self.lock().clear();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Loaded>> {
         // Nothing in here panics half-way through a change.
         self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,0 +1,166 @@
+//! Beginnings of prompts on disk: they save work, change no answer, and a bad file costs nothing else.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Answer, Kind, Stored, answer, checkpoint, load, options, request};
+use mlxk_engine::{EngineError, KvFormat, LoadOptions, SpillOptions};
+use tempfile::TempDir;
+
+const FIRST: &str =
+    "Once upon a time there was a model that remembered all it had ever been told, ";
+const SECOND: &str =
+    "The quick brown fox jumps over the lazy dog, who sleeps in the sun of the yard, ";
+
+struct Place {
+    model: TempDir,
+    spill: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let model = checkpoint(Kind::Llama, Stored::Bits(4));
+        Self { model, spill: TempDir::new().unwrap() }
+    }
+
+    fn options(&self) -> LoadOptions {
+        let folder = self.spill.path().join("prefixes");
+        let spill = SpillOptions { folder, max_bytes: 1 << 30 };
+        LoadOptions { spill: Some(spill), ..options(&self.model) }
+    }
+
+    /// What a new engine answers, before it is dropped.
+    fn answer(&self, options: &LoadOptions, prompt: &str) -> Answer {
+        answer(&load(options), request(prompt, 12))
+    }
+
+    /// What it is without any cache.
+    fn expected(&self, prompt: &str) -> Answer {
+        let fresh = LoadOptions { reuse_prefixes: false, ..options(&self.model) };
+        self.answer(&fresh, prompt)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        files(&self.spill.path().join("prefixes"))
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_new_engine_takes_up_what_an_earlier_one_computed() {
+    let place = Place::new();
+    let options = place.options();
+    let first = place.answer(&options, FIRST);
+    assert_eq!(first.usage.cached_tokens, 0);
+    let [file] = &place.files()[..] else { panic!("{:?}", place.files()) };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(file), mode(file.parent().unwrap())), (0o600, 0o700));
+    }
+
+    let longer = format!("{FIRST}and so it spoke");
+    let found = place.answer(&options, &longer);
+    assert_eq!(found.usage.cached_tokens, FIRST.len());
+    assert_eq!(found.essence(), place.expected(&longer).essence());
+    // The answer of the first is not in the second, so both stay.
+    assert_eq!(place.files().len(), 2);
+
+    // Too little in common to read a file for.
+    let other = format!("{}something else, as long as that and so on, and on", &FIRST[..40]);
+    let found = place.answer(&options, &other);
+    assert_eq!(found.usage.cached_tokens, 0);
+    assert_eq!(found.essence(), place.expected(&other).essence());
+}
+
+#[test]
+fn what_memory_has_no_room_for_comes_back_from_the_disk() {
+    let place = Place::new();
+    let engine = load(&LoadOptions { context: Some(128), ..place.options() });
+    for (prompt, cached) in
+        [(FIRST, 0), (SECOND, 0), (FIRST, FIRST.len() - 1), (SECOND, SECOND.len() - 1)]
+    {
+        let found = answer(&engine, request(prompt, 12));
+        assert_eq!(found.usage.cached_tokens, cached);
+        assert_eq!(found.essence(), place.expected(prompt).essence());
+    }
+}
+
+#[test]
+fn other_weights_and_representations_do_not_take_it() {
+    let place = Place::new();
+    place.answer(&place.options(), FIRST);
+    let codes = LoadOptions { kv_format: Some(KvFormat::Affine8), ..place.options() };
+    let exact = LoadOptions { exact: true, ..place.options() };
+    let other = checkpoint(Kind::Llama, Stored::Bits(8));
+    let weights = LoadOptions { path: other.path().to_owned(), ..place.options() };
+    for options in [codes, exact, weights] {
+        assert_eq!(place.answer(&options, FIRST).usage.cached_tokens, 0);
+    }
+    // Each has a file of its own now, beside the first.
+    assert_eq!(place.files().len(), 4);
+    assert!(place.answer(&place.options(), FIRST).usage.cached_tokens > 0);
+}
+
+#[test]
+fn a_damaged_file_goes_and_changes_no_answer() {
+    let place = Place::new();
+    place.answer(&place.options(), FIRST);
+    let file = place.files().remove(0);
+    let whole = fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let cut = whole[..whole.len() - 1].to_vec();
+    for damaged in [flipped, cut, whole[..40].to_vec(), Vec::new(), b"not one".to_vec()] {
+        fs::write(&file, &damaged).unwrap();
+        let found = place.answer(&place.options(), FIRST);
+        assert_eq!(found.usage.cached_tokens, 0);
+        assert_eq!(found.essence(), place.expected(FIRST).essence());
+        // In its place is a good one again.
+        assert!(place.answer(&place.options(), FIRST).usage.cached_tokens > 0);
+    }
+    // One that goes while the engine runs.
+    let engine = load(&place.options());
+    fs::remove_file(&file).unwrap();
+    assert_eq!(answer(&engine, request(FIRST, 12)).usage.cached_tokens, 0);
+}
+
+#[test]
+fn the_files_stay_below_their_bound() {
+    let place = Place::new();
+    place.answer(&place.options(), FIRST);
+    let size = fs::metadata(&place.files()[0]).unwrap().len();
+    let room = |max_bytes| {
+        let mut options = place.options();
+        options.spill.as_mut().unwrap().max_bytes = max_bytes;
+        options
+    };
+    // For one: the older one goes.
+    let options = room(size * 3 / 2);
+    place.answer(&options, SECOND);
+    assert_eq!(place.files().len(), 1);
+    assert_eq!(place.answer(&options, FIRST).usage.cached_tokens, 0);
+    assert!(place.answer(&options, FIRST).usage.cached_tokens > 0);
+    // For none: what is there stays.
+    place.answer(&room(size / 2), SECOND);
+    assert_eq!(place.files().len(), 1);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_named() {
+    let place = Place::new();
+    let mut options = place.options();
+    let file = place.spill.path().join("file");
+    fs::write(&file, "").unwrap();
+    options.spill.as_mut().unwrap().folder = file.join("prefixes");
+    let error =
+        mlxk_engine::Engine::load(&options, &mut |_, _| std::ops::ControlFlow::Continue(()));
+    assert!(matches!(error, Err(EngineError::Spill { .. })), "{error:?}");
+}
