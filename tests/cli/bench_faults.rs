@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mlxk_test_peers::{Asked, Part, Peer, head, json, lines};
+use mlxk_test_peers::{Part, Peer, head, json, lines, ollama};
 use serde_json::Value;
 
 use crate::bench_compare::{read, world};
@@ -22,45 +22,30 @@ fn failed(world: &World, report: &str, arguments: &[&str], host: &str) -> (Value
     (read(report), text)
 }
 
-/// Ollama as far as it has to be for a side to be measured; it answers a conversation as told.
-fn ollama(chat: impl Fn(&Asked) -> Vec<Part> + Send + Sync + 'static) -> Peer {
-    Peer::start(move |asked| match asked.path.as_str() {
-        "/api/version" => json(200, r#"{"version":"0.32.0"}"#),
-        "/api/tags" => json(200, r#"{"models":[{"name":"tiny:latest","size":80000}]}"#),
-        "/api/show" => json(200, r#"{"details":{"quantization_level":"Q4_0"},"model_info":{}}"#),
-        "/api/ps" => json(200, r#"{"models":[]}"#),
-        "/api/generate" if asked.body["prompt"].is_null() => {
-            json(200, r#"{"done":true,"done_reason":"load"}"#)
-        }
-        "/api/generate" => lines(&[
-            r#"{"response":"a","done":false}"#,
-            r#"{"response":"","done":true,"prompt_eval_count":80,"eval_count":1}"#,
-        ]),
-        "/api/chat" => chat(asked),
-        _ => json(404, r#"{"error":"404 page not found"}"#),
-    })
-}
-
 #[test]
 fn every_fault_of_the_other_side_leaves_ours() {
-    let good = r#"{"message":{"content":"good"},"done":false}"#;
     let peers: [(Peer, &str, &str); 6] = [
-        (ollama(move |_| lines(&[good])), "broke off after 1 events", "Its log says more"),
         (
-            ollama(move |_| {
-                vec![head(200, "application/x-ndjson"), Part::Send(good.into()), Part::Hang]
+            ollama::server(|_| lines(&[&ollama::said("good")])),
+            "broke off after 1 events",
+            "Its log says more",
+        ),
+        (
+            ollama::server(|_| {
+                let good = ollama::said("good");
+                vec![head(200, "application/x-ndjson"), Part::Send(good), Part::Hang]
             }),
             "was not done within 3 s",
             "`--timeout` gives it more time",
         ),
-        (ollama(|_| lines(&["<html>"])), "is no answer: `<html>`", ""),
+        (ollama::server(|_| lines(&["<html>"])), "is no answer: `<html>`", ""),
         (
-            ollama(|_| json(404, r#"{"error":"model 'tiny' not found"}"#)),
+            ollama::server(|_| ollama::refused(404, "model 'tiny' not found")),
             "has no model `tiny`",
             "`ollama pull tiny`",
         ),
         (
-            ollama(|_| json(500, r#"{"error":"llama runner process has terminated"}"#)),
+            ollama::server(|_| ollama::refused(500, "llama runner process has terminated")),
             "status 500: llama runner process has terminated",
             "",
         ),
@@ -87,14 +72,10 @@ fn every_fault_of_the_other_side_leaves_ours() {
 fn a_side_that_fails_later_keeps_what_it_had() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let turns = AtomicUsize::new(0);
-    let peer = ollama(move |_| match turns.fetch_add(1, Ordering::SeqCst) {
+    let peer = ollama::server(move |_| match turns.fetch_add(1, Ordering::SeqCst) {
         // A turn asks twice.
-        0 | 1 => lines(&[
-            r#"{"message":{"content":"one "},"done":false}"#,
-            r#"{"message":{"content":"two"},"done":false}"#,
-            r#"{"message":{"content":""},"done":true,"prompt_eval_count":80,"eval_count":2}"#,
-        ]),
-        _ => json(500, r#"{"error":"out of memory"}"#),
+        0 | 1 => lines(&[&ollama::said("one "), &ollama::said("two"), &ollama::end("/api/chat")]),
+        _ => ollama::refused(500, "out of memory"),
     });
     let (world, report) = world();
     let arguments = ["--mlx-model", "org/tiny", "--unequal"];
@@ -209,11 +190,9 @@ fn unequal_work_is_refused_before_it_is_measured() {
 
 #[test]
 fn prompts_of_unequal_length_are_not_compared() {
-    let peer = ollama(|_| {
-        lines(&[
-            r#"{"message":{"content":"one "},"done":false}"#,
-            r#"{"message":{"content":"two"},"done":true,"prompt_eval_count":500,"eval_count":2}"#,
-        ])
+    let peer = ollama::server(|_| {
+        let end = ollama::end("/api/chat").replace(":80,", ":500,");
+        lines(&[&ollama::said("one "), &ollama::said("two"), &end])
     });
     let (world, report) = world();
     let base = ["bench", "--model", "tiny", "--mlx-model", "org/tiny", "--output", &report];
@@ -258,7 +237,7 @@ fn flags_that_make_no_sense_are_refused_first() {
 fn who_is_interrupted_lets_the_model_go() {
     use std::process::Command;
 
-    let peer = ollama(|_| vec![head(200, "application/x-ndjson"), Part::Hang]);
+    let peer = ollama::server(|_| vec![head(200, "application/x-ndjson"), Part::Hang]);
     let (world, report) = world();
     let base = ["bench", "--model", "tiny", "--mlx-model", "org/tiny", "--unequal"];
     let prepared = world.mlxk(&[&base[..], &["--output", &report]].concat());

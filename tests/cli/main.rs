@@ -20,6 +20,7 @@ mod pull;
 mod pull_faults;
 mod pull_terminal;
 mod push;
+mod reference;
 mod run;
 mod scripts;
 mod server;

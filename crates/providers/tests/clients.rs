@@ -7,7 +7,9 @@ use mlxk_providers::{
     Answer, Endpoint, Http, Input, Message, Native, Ollama, OpenAi, Piece, ProviderError, PullStep,
     Request, Result,
 };
-use mlxk_test_peers::{Part, Peer, events, head, json, lines};
+use mlxk_test_peers::{
+    Part, Peer, events, head, json, lines, ollama as peer_ollama, openai as peer_openai,
+};
 use serde_json::{Map, json as value};
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -41,19 +43,15 @@ fn ask_ollama(peer: &Peer, request: &Request, within: Duration) -> Result<Answer
 fn openai_streams_text_counts_and_times() {
     let peer = Peer::start(|_| {
         let mut parts = events(&[
-            r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
-            r#"{"choices":[{"delta":{"reasoning_content":"Hm."}}]}"#,
-            r#"{"choices":[{"delta":{"content":"Good "}}]}"#,
+            &peer_openai::begin(),
+            &peer_openai::thought("Hm."),
+            &peer_openai::said("Good "),
         ]);
         parts.push(Part::Send(": ping\n\nevent: message\ndata: {\"choices\":[{\"delta\"".into()));
         // An event is whole only with its last byte, wherever the packets end.
         parts.push(Part::Pause(Duration::from_millis(60)));
         parts.push(Part::Send(":{\"content\":\"day ☀\"}}]}\r\n\r\n".into()));
-        let rest = [
-            r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"timings":{"cache_n":4,"prompt_n":6,"prompt_ms":30.0,"predicted_n":5,"predicted_ms":200.0}}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}"#,
-            "[DONE]",
-        ];
+        let rest = [peer_openai::end(), peer_openai::usage(), "[DONE]".to_owned()];
         parts.extend(rest.map(|event| Part::Send(format!("data: {event}\n\n"))));
         parts
     });
@@ -90,8 +88,8 @@ fn openai_streams_text_counts_and_times() {
 fn a_text_is_continued_and_the_mark_for_the_end_may_be_missing() {
     let peer = Peer::start(|_| {
         events(&[
-            r#"{"choices":[{"text":"1, 2","finish_reason":null}]}"#,
-            r#"{"choices":[{"text":"","finish_reason":"length"}]}"#,
+            &peer_openai::continued("1, 2", None),
+            &peer_openai::continued("", Some("length")),
         ])
     });
     let answer = ask_openai(&peer, &request(Input::Raw("0, ".into())), WITHIN).unwrap();
@@ -113,14 +111,12 @@ fn a_key_is_carried() {
 
 #[test]
 fn ollama_streams_lines_in_both_shapes() {
-    let last = r#""done":true,"done_reason":"length","prompt_eval_count":9,"prompt_eval_duration":30000000,"eval_count":4,"eval_duration":200000000,"load_duration":1500000000}"#;
-    let peer = Peer::start(move |asked| match asked.path.as_str() {
-        "/api/chat" => lines(&[
-            r#"{"message":{"role":"assistant","content":"","thinking":"Hm."},"done":false}"#,
-            r#"{"message":{"role":"assistant","content":"Yes"},"done":false}"#,
-            &format!(r#"{{"message":{{"role":"assistant","content":""}},{last}"#),
-        ]),
-        _ => lines(&[r#"{"response":"2, 3","done":false}"#, &format!(r#"{{"response":"",{last}"#)]),
+    let peer = peer_ollama::server(|_| {
+        lines(&[
+            &peer_ollama::thought("Hm."),
+            &peer_ollama::said("Yes"),
+            &peer_ollama::end("/api/chat"),
+        ])
     });
     let answer = ask_ollama(&peer, &chat(), WITHIN).unwrap();
     assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("Yes", "Hm."));
@@ -137,28 +133,16 @@ fn ollama_streams_lines_in_both_shapes() {
 
 #[test]
 fn ollamas_models_are_found_shown_pulled_loaded_and_let_go() {
-    let peer = Peer::start(|asked| match asked.path.as_str() {
-        "/api/version" => json(200, r#"{"version":"0.32.0"}"#),
-        "/api/tags" => json(200, r#"{"models":[{"name":"m:latest","size":1000}]}"#),
-        "/api/ps" => json(200, r#"{"models":[{"name":"m:latest","context_length":4096}]}"#),
-        "/api/show" => json(
-            200,
-            r#"{"details":{"quantization_level":"Q4_0","format":"gguf"},"model_info":{"general.parameter_count":135}}"#,
-        ),
-        "/api/generate" => json(200, r#"{"done":true,"done_reason":"load"}"#),
-        _ => lines(&[
-            r#"{"status":"pulling manifest"}"#,
-            r#"{"status":"pulling ab","total":100,"completed":40}"#,
-            r#"{"status":"success"}"#,
-        ]),
-    });
+    let peer = peer_ollama::server(|_| Vec::new());
     let client = ollama(&peer.address());
     assert_eq!(client.version().unwrap(), "0.32.0");
-    assert_eq!(client.find("M").unwrap().unwrap().size_bytes, 1000);
-    assert_eq!(client.find("m:1b").unwrap(), None);
-    assert_eq!(client.ps().unwrap()[0].context, Some(4096));
+    assert_eq!(client.find("Tiny").unwrap().unwrap().size_bytes, 80_000);
+    assert_eq!(client.find("tiny:1b").unwrap(), None);
     let details = client.show("m").unwrap();
-    assert_eq!((details.quantization.as_deref(), details.parameters), (Some("Q4_0"), Some(135)));
+    assert_eq!(
+        (details.quantization.as_deref(), details.parameters),
+        (Some("Q4_0"), Some(142_000))
+    );
     let mut steps = Vec::new();
     let mut on_step = |step: &PullStep| {
         steps.push((step.completed, step.total));
@@ -167,9 +151,10 @@ fn ollamas_models_are_found_shown_pulled_loaded_and_let_go() {
     client.pull("m", WITHIN, &mut on_step).unwrap();
     assert_eq!(steps, [(0, 0), (40, 100)]);
     client.load("m", &Map::from_iter([("num_ctx".to_owned(), value!(512))]), WITHIN).unwrap();
+    assert_eq!(client.ps().unwrap()[0].context, Some(4096));
     client.unload("m").unwrap();
     let bodies: Vec<_> = peer.asked().into_iter().map(|asked| asked.body).collect();
-    let [.., load, unload] = &bodies[..] else { panic!("{bodies:?}") };
+    let [.., load, _, unload] = &bodies[..] else { panic!("{bodies:?}") };
     assert_eq!((&load["options"]["num_ctx"], &load["keep_alive"]), (&value!(512), &value!(-1)));
     assert_eq!(unload["keep_alive"], 0);
 }
@@ -198,10 +183,9 @@ type Fault = fn(&str) -> Vec<Part>;
 
 #[test]
 fn every_fault_is_one_sentence() {
-    let begin = r#"{"choices":[{"delta":{"content":"Good"}}]}"#;
     let faults: [(Fault, &str); 8] = [
         (
-            |_| json(404, r#"{"error":{"message":"model 'm' not found, try pulling it first"}}"#),
+            |_| peer_openai::refused(404, "model 'm' not found, try pulling it first"),
             "has no model `m`: model 'm' not found",
         ),
         (|_| json(404, "404 page not found"), "status 404: 404 page not found"),
@@ -220,19 +204,18 @@ fn every_fault_is_one_sentence() {
         ),
     ];
     for (fault, part) in faults {
-        let peer = Peer::start(move |_| fault(begin));
+        let peer = Peer::start(move |_| fault(&peer_openai::said("Good")));
         told(&ask_openai(&peer, &chat(), WITHIN).unwrap_err(), &peer.address(), part);
     }
-    let line = r#"{"message":{"content":"Good"},"done":false}"#;
     let faults: [(Fault, &str); 5] = [
-        (|_| json(404, r#"{"error":"model 'm' not found"}"#), "has no model `m`"),
+        (|_| peer_ollama::refused(404, "model 'm' not found"), "has no model `m`"),
         (|line| lines(&[line]), "broke off after 1 events"),
         (|line| lines(&[line, r#"{"error":"runner died"}"#]), "runner died"),
         (|line| lines(&[line, r#"{"greeting":"hello"}"#]), "is no answer: `{\"greeting\""),
         (|_| lines(&["<html>"]), "is no answer: `<html>`"),
     ];
     for (fault, part) in faults {
-        let peer = Peer::start(move |_| fault(line));
+        let peer = Peer::start(move |_| fault(&peer_ollama::said("Good")));
         told(&ask_ollama(&peer, &chat(), WITHIN).unwrap_err(), &peer.address(), part);
     }
 }
@@ -280,8 +263,7 @@ fn a_request_ends_when_its_caller_wants_it_to() {
         let error = client.answer(&chat(), WITHIN, &mut |_| ControlFlow::Continue(()));
         assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
     });
-    let peer =
-        Peer::start(|_| events(&[r#"{"choices":[{"delta":{"content":"Good"}}]}"#, "[DONE]"]));
+    let peer = Peer::start(|_| events(&[&peer_openai::said("Good"), "[DONE]"]));
     let stop = &mut |_: Piece<'_>| ControlFlow::Break(());
     let error = openai(&peer.address()).answer(&chat(), WITHIN, stop);
     assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
