@@ -15,7 +15,6 @@ pub(crate) fn run() -> Result<()> {
     let deny_warnings = [("RUSTDOCFLAGS", "-D warnings")];
     process::run("cargo", &["doc", "--workspace", "--no-deps", "--quiet"], &deny_warnings)?;
     file_sizes()?;
-    crate::generate::run(true)?;
     for (program, arguments) in
         [("typos", &[][..]), ("cargo-deny", &["check", "licenses", "bans", "sources"][..])]
     {

@@ -73,7 +73,7 @@ fn run() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["lint"] => lint::run(),
-        ["generate"] => generate::run(false),
+        ["generate"] => generate::run(),
         ["instructions"] => instructions::count(false),
         ["instructions", "--update"] => instructions::count(true),
         ["targets"] => targets::run_all(),
