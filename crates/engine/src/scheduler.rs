@@ -215,14 +215,11 @@ impl Scheduler {
                 continue;
             }
             let Some(mut task) = self.waiting.remove(next) else { return };
-            let found = match beginning {
-                Beginning::Active(sequence, shared) => {
-                    Some((fork(&mut *self.ops, sequence, shared), shared))
-                }
-                _ => {
-                    let room = self.limits.positions.saturating_sub(self.active_positions());
-                    self.kept.fork(&mut *self.ops, task.ids(), room)
-                }
+            let found = if let Beginning::Active(sequence, shared) = beginning {
+                Some((fork(&mut *self.ops, sequence, shared), shared))
+            } else {
+                let room = self.limits.positions.saturating_sub(self.active_positions());
+                self.kept.fork(&mut *self.ops, task.ids(), room)
             };
             let (sequence, cached) = found.unwrap_or_else(|| (self.ops.kv_new(), 0));
             task.start(sequence, cached);

@@ -32,20 +32,20 @@ impl Place {
         LoadOptions { spill: Some(spill), ..options(&self.model) }
     }
 
-    /// What a new engine answers, before it is dropped.
-    fn answer(&self, options: &LoadOptions, prompt: &str) -> Answer {
-        answer(&load(options), request(prompt, 12))
-    }
-
     /// What it is without any cache.
     fn expected(&self, prompt: &str) -> Answer {
         let fresh = LoadOptions { reuse_prefixes: false, ..options(&self.model) };
-        self.answer(&fresh, prompt)
+        new_engine(&fresh, prompt)
     }
 
     fn files(&self) -> Vec<PathBuf> {
         files(&self.spill.path().join("prefixes"))
     }
+}
+
+/// What a new engine answers, before it is dropped.
+fn new_engine(options: &LoadOptions, prompt: &str) -> Answer {
+    answer(&load(options), request(prompt, 12))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -56,7 +56,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn a_new_engine_takes_up_what_an_earlier_one_computed() {
     let place = Place::new();
     let options = place.options();
-    let first = place.answer(&options, FIRST);
+    let first = new_engine(&options, FIRST);
     assert_eq!(first.usage.cached_tokens, 0);
     let [file] = &place.files()[..] else { panic!("{:?}", place.files()) };
     #[cfg(unix)]
@@ -67,7 +67,7 @@ fn a_new_engine_takes_up_what_an_earlier_one_computed() {
     }
 
     let longer = format!("{FIRST}and so it spoke");
-    let found = place.answer(&options, &longer);
+    let found = new_engine(&options, &longer);
     assert_eq!(found.usage.cached_tokens, FIRST.len());
     assert_eq!(found.essence(), place.expected(&longer).essence());
     // The answer of the first is not in the second, so both stay.
@@ -75,7 +75,7 @@ fn a_new_engine_takes_up_what_an_earlier_one_computed() {
 
     // Too little in common to read a file for.
     let other = format!("{}something else, as long as that and so on, and on", &FIRST[..40]);
-    let found = place.answer(&options, &other);
+    let found = new_engine(&options, &other);
     assert_eq!(found.usage.cached_tokens, 0);
     assert_eq!(found.essence(), place.expected(&other).essence());
 }
@@ -96,23 +96,23 @@ fn what_memory_has_no_room_for_comes_back_from_the_disk() {
 #[test]
 fn other_weights_and_representations_do_not_take_it() {
     let place = Place::new();
-    place.answer(&place.options(), FIRST);
+    new_engine(&place.options(), FIRST);
     let codes = LoadOptions { kv_format: Some(KvFormat::Affine8), ..place.options() };
     let exact = LoadOptions { exact: true, ..place.options() };
     let other = checkpoint(Kind::Llama, Stored::Bits(8));
     let weights = LoadOptions { path: other.path().to_owned(), ..place.options() };
     for options in [codes, exact, weights] {
-        assert_eq!(place.answer(&options, FIRST).usage.cached_tokens, 0);
+        assert_eq!(new_engine(&options, FIRST).usage.cached_tokens, 0);
     }
     // Each has a file of its own now, beside the first.
     assert_eq!(place.files().len(), 4);
-    assert!(place.answer(&place.options(), FIRST).usage.cached_tokens > 0);
+    assert!(new_engine(&place.options(), FIRST).usage.cached_tokens > 0);
 }
 
 #[test]
 fn a_damaged_file_goes_and_changes_no_answer() {
     let place = Place::new();
-    place.answer(&place.options(), FIRST);
+    new_engine(&place.options(), FIRST);
     let file = place.files().remove(0);
     let whole = fs::read(&file).unwrap();
     let mut flipped = whole.clone();
@@ -120,11 +120,11 @@ fn a_damaged_file_goes_and_changes_no_answer() {
     let cut = whole[..whole.len() - 1].to_vec();
     for damaged in [flipped, cut, whole[..40].to_vec(), Vec::new(), b"not one".to_vec()] {
         fs::write(&file, &damaged).unwrap();
-        let found = place.answer(&place.options(), FIRST);
+        let found = new_engine(&place.options(), FIRST);
         assert_eq!(found.usage.cached_tokens, 0);
         assert_eq!(found.essence(), place.expected(FIRST).essence());
         // In its place is a good one again.
-        assert!(place.answer(&place.options(), FIRST).usage.cached_tokens > 0);
+        assert!(new_engine(&place.options(), FIRST).usage.cached_tokens > 0);
     }
     // One that goes while the engine runs.
     let engine = load(&place.options());
@@ -135,7 +135,7 @@ fn a_damaged_file_goes_and_changes_no_answer() {
 #[test]
 fn the_files_stay_below_their_bound() {
     let place = Place::new();
-    place.answer(&place.options(), FIRST);
+    new_engine(&place.options(), FIRST);
     let size = fs::metadata(&place.files()[0]).unwrap().len();
     let room = |max_bytes| {
         let mut options = place.options();
@@ -144,12 +144,12 @@ fn the_files_stay_below_their_bound() {
     };
     // For one: the older one goes.
     let options = room(size * 3 / 2);
-    place.answer(&options, SECOND);
+    new_engine(&options, SECOND);
     assert_eq!(place.files().len(), 1);
-    assert_eq!(place.answer(&options, FIRST).usage.cached_tokens, 0);
-    assert!(place.answer(&options, FIRST).usage.cached_tokens > 0);
+    assert_eq!(new_engine(&options, FIRST).usage.cached_tokens, 0);
+    assert!(new_engine(&options, FIRST).usage.cached_tokens > 0);
     // For none: what is there stays.
-    place.answer(&room(size / 2), SECOND);
+    new_engine(&room(size / 2), SECOND);
     assert_eq!(place.files().len(), 1);
 }
 
