@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask lint`, `generate`, `instructions`, `targets`, `arm`, `parity`, `against`,
+//! Development tasks: `cargo xtask lint`, `docs`, `generate`, `instructions`, `targets`, `arm`, `parity`, `against`,
 //! `archive`, `formula`, `accept`.
 
 #![forbid(unsafe_code)]
@@ -23,7 +23,8 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
-  lint              formatting, clippy, docs, file sizes, spelling
+  lint              formatting, clippy, file sizes, spelling
+  docs              the documentation of all crates, without a warning
   generate          write the reference pages that follow from the code
   instructions [--update]
                     count the instructions of the hot kernels with Callgrind, against what was agreed on
@@ -73,6 +74,7 @@ fn run() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["lint"] => lint::run(),
+        ["docs"] => lint::docs(),
         ["generate"] => generate::run(),
         ["instructions"] => instructions::count(false),
         ["instructions", "--update"] => instructions::count(true),

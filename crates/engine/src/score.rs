@@ -44,7 +44,8 @@ pub(crate) struct ScoreJob {
 /// A job under way.
 pub(crate) struct Scoring {
     job: ScoreJob,
-    sequence: Sequence,
+    /// Until the last token is computed.
+    sequence: Option<Sequence>,
     /// Tokens that are computed.
     computed: usize,
     /// What the receiver has not taken yet.
@@ -53,18 +54,18 @@ pub(crate) struct Scoring {
 
 impl Scheduler {
     pub(crate) fn submit_score(&mut self, job: ScoreJob) {
-        let sequence = self.ops.kv_new();
+        let sequence = Some(self.ops.kv_new());
         self.scoring.push_back(Scoring { job, sequence, computed: 0, rows: VecDeque::new() });
     }
 
     /// Computes one step of one job; requests have theirs in between.
     pub(crate) fn score_step(&mut self) {
         let Some(mut scoring) = self.scoring.pop_front() else { return };
-        if !self.deliver(&mut scoring) {
-            return self.free_guarded(scoring.sequence);
-        }
-        if scoring.rows.is_empty() {
-            let result = catch_unwind(AssertUnwindSafe(|| self.score_chunk(&mut scoring)));
+        let wanted = self.deliver(&mut scoring);
+        let sequence = scoring.sequence.filter(|_| wanted && scoring.rows.is_empty());
+        if let Some(sequence) = sequence {
+            let result =
+                catch_unwind(AssertUnwindSafe(|| self.score_chunk(&mut scoring, sequence)));
             let error = match result {
                 Ok(result) => result.err(),
                 Err(panic) => Some(EngineError::Panicked { reason: message_of(&*panic) }),
@@ -74,7 +75,13 @@ impl Scheduler {
                 scoring.computed = scoring.job.ids.len();
             }
         }
-        self.scoring.push_back(scoring);
+        if !wanted || scoring.computed == scoring.job.ids.len() {
+            // Before anybody hears of the end.
+            scoring.sequence.take().into_iter().for_each(|it| self.free_guarded(it));
+        }
+        if wanted {
+            self.scoring.push_back(scoring);
+        }
     }
 
     /// Passes on what is there as far as the receiver takes it; whether there is more to do.
@@ -92,17 +99,21 @@ impl Scheduler {
                 Err(TrySendError::Disconnected(_)) => return false,
             }
         }
-        scoring.computed < scoring.job.ids.len()
+        scoring.sequence.is_some()
     }
 
-    fn score_chunk(&mut self, scoring: &mut Scoring) -> Result<(), EngineError> {
-        let Scoring { job, sequence, computed: start, rows } = scoring;
+    fn score_chunk(
+        &mut self,
+        scoring: &mut Scoring,
+        sequence: Sequence,
+    ) -> Result<(), EngineError> {
+        let Scoring { job, computed: start, rows, .. } = scoring;
         let vocab_size = self.model.vocab_size();
         let prefix = *start < job.from;
         let end = if prefix { job.from.min(*start + self.limits.chunk) } else { *start + CHUNK };
         let ids = &job.ids[*start..end.min(job.ids.len())];
         let mut batch = Batch::default();
-        batch.push(*sequence, *start, ids, false);
+        batch.push(sequence, *start, ids, false);
         if !prefix {
             batch.outputs = (0..ids.len()).collect();
         }
