@@ -9,6 +9,7 @@ use std::arch::x86_64::*;
 use super::super::weight::{GROUPS, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
 use super::scales::{Turned, turn};
+use super::stream;
 use super::unpack::{chunk, nibbles};
 
 /// Where the rows of a call lie.
@@ -25,7 +26,7 @@ pub(in super::super) struct Rows {
 }
 
 /// What eight rows may take for the next eight to be asked for into the first-level cache.
-const SHORT_BYTES: usize = 8 << 10;
+pub(super) const LONG_BYTES: usize = 8 << 10;
 
 impl Rows {
     /// Rows `row..row + DOT_ROWS`, the last one again where there are fewer. Asks for the scales of
@@ -45,7 +46,7 @@ impl Rows {
         Self {
             packed: index.map(|row| w.packed[row * row_bytes..].as_ptr()),
             next: w.packed.as_ptr().wrapping_add((row + DOT_ROWS) * row_bytes),
-            long: DOT_ROWS * row_bytes > SHORT_BYTES,
+            long: DOT_ROWS * row_bytes > LONG_BYTES,
             index,
         }
     }
@@ -76,7 +77,10 @@ pub(super) unsafe fn affine_dot(
 ) {
     let blocks = SPAN / w.block();
     // SAFETY: by the caller's promise.
-    let sums = unsafe {
+    let streamed =
+        if w.bits == 4 && !w.is_fp4() { unsafe { stream::rows8(w, row, x) } } else { None };
+    // SAFETY: by the caller's promise.
+    let sums = streamed.unwrap_or_else(|| unsafe {
         match (w.bits, w.is_fp4(), blocks) {
             (4, true, 4) => rows8::<4, true, 4>(w, row, x),
             (4, true, _) => rows8::<4, true, 2>(w, row, x),
@@ -93,7 +97,7 @@ pub(super) unsafe fn affine_dot(
             (_, _, 2) => rows8::<8, false, 2>(w, row, x),
             (..) => rows8::<8, false, 1>(w, row, x),
         }
-    };
+    });
     // SAFETY: `out` holds eight floats.
     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sums) };
 }
@@ -251,7 +255,7 @@ pub(in super::super) unsafe fn span_sums<
 /// The activations of even columns and of odd ones, in the order of the nibbles of 32 bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn even_odd<const BLOCKS: usize>(first: __m256i, second: __m256i) -> (__m256i, __m256i) {
+pub(super) fn even_odd<const BLOCKS: usize>(first: __m256i, second: __m256i) -> (__m256i, __m256i) {
     if BLOCKS == 4 {
         // Even and odd columns of a block of 16 take eight bytes each.
         let even = _mm256_unpacklo_epi64(first, second);
@@ -296,7 +300,7 @@ pub(in super::super) unsafe fn part_sums<
 /// `(low halves, high halves)`, a lane per row.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn gather_small([a, b, c, d, e, f, g, h]: [__m256i; DOT_ROWS]) -> (__m256i, __m256i) {
+pub(super) fn gather_small([a, b, c, d, e, f, g, h]: [__m256i; DOT_ROWS]) -> (__m256i, __m256i) {
     // Four values of at most 15,240 per half, then two of at most 30,480: still 16 bits.
     let (ab, cd) = (pair_sums(sum_pairs(a), sum_pairs(b)), pair_sums(sum_pairs(c), sum_pairs(d)));
     let (ef, gh) = (pair_sums(sum_pairs(e), sum_pairs(f)), pair_sums(sum_pairs(g), sum_pairs(h)));
@@ -379,7 +383,7 @@ fn gather_quarters(partial: [__m256i; DOT_ROWS]) -> [__m256i; 4] {
 /// AVX2; 32 bytes lie there.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn load(from: *const i8) -> __m256i {
+pub(super) unsafe fn load(from: *const i8) -> __m256i {
     // SAFETY: by the caller's promise.
     unsafe { _mm256_loadu_si256(from.cast()) }
 }

@@ -11,6 +11,7 @@ mod elementwise;
 mod float;
 mod quantize;
 pub(super) mod scales;
+mod stream;
 pub(super) mod tile;
 pub(super) mod unpack;
 

@@ -122,7 +122,30 @@ unsafe fn turn_floats(
         // SAFETY: the caller promises four values from here on.
         *line = unsafe { widen_four(values, at(i), at(i + 4)) };
     }
-    let [a, b, c, d] = lines;
+    in_groups(lines)
+}
+
+/// The values of four groups, two bytes each, of which those of row `i` begin at `row(i)`.
+///
+/// # Safety
+/// AVX2 and F16C; the values exist.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn turned<const F16: bool>(row: impl Fn(usize) -> *const u8) -> Turned {
+    in_groups(std::array::from_fn(|i| {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            let low = _mm_loadl_epi64(row(i).cast());
+            let halves = _mm_unpacklo_epi64(low, _mm_loadl_epi64(row(i + 4).cast()));
+            if F16 { _mm256_cvtph_ps(halves) } else { wide_bf16(halves) }
+        }
+    }))
+}
+
+/// Four groups of row `i` beside those of row `i + 4`, turned to a group of all rows each.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn in_groups([a, b, c, d]: [__m256; GROUPS]) -> Turned {
     let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
     [
@@ -149,12 +172,14 @@ unsafe fn widen_four(values: Floats<'_>, first: usize, second: usize) -> __m256 
         }
         let low = _mm_loadl_epi64(data.add(2 * first).cast());
         let halves = _mm_unpacklo_epi64(low, _mm_loadl_epi64(data.add(2 * second).cast()));
-        if values.dtype == Dtype::F16 {
-            _mm256_cvtph_ps(halves)
-        } else {
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
-        }
+        if values.dtype == Dtype::F16 { _mm256_cvtph_ps(halves) } else { wide_bf16(halves) }
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn wide_bf16(halves: __m128i) -> __m256 {
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
 }
 
 /// Eight values from index `at` on, as f32.
