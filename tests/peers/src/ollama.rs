@@ -81,7 +81,8 @@ pub fn server(chat: impl Fn(&Asked) -> Vec<Part> + Send + Sync + 'static) -> Pee
             r#"{"status":"success"}"#,
         ]),
         "/api/generate" if asked.body["prompt"].as_str().is_none_or(str::is_empty) => {
-            let goes = asked.body["keep_alive"] == 0;
+            // The official client says 0.0.
+            let goes = asked.body["keep_alive"].as_f64() == Some(0.0);
             is_loaded.store(!goes, SeqCst);
             let reason = if goes { "unload" } else { "load" };
             answer(200, &line(&json!({"response": "", "done": true, "done_reason": reason})))
