@@ -173,7 +173,7 @@ pub(crate) fn write(
     Ok(file.persist(path)?)
 }
 
-/// Bytes of such a file for `count` tokens, about.
+/// Bytes of such a file for `count` tokens, at most.
 pub(crate) fn bytes(ops: &dyn Ops, count: usize) -> u64 {
     // A token id takes up to seven characters of the header.
     ops.kv_export_bytes(count) + 1024 + 7 * count as u64

@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 use super::avx2::Avx2;
 use super::avx2::tile::{PARTS, STEPS, Unpacked, pieces};
 use super::over_avx2::Products;
-use super::{Affine, DOT_ROWS, Kernels, QuantRow, QuantRows, SPAN, Scratch, TILE_ROWS};
+use super::{Affine, DOT_ROWS, QuantRows, SPAN, Scratch, TILE_ROWS};
 
 /// Activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 4;
@@ -21,20 +21,8 @@ const TOKENS: usize = 4;
 pub(crate) struct AvxVnni(());
 
 impl Products for AvxVnni {
-    fn detect() -> Option<Self> {
-        let supported = is_x86_feature_detected!("avxvnni") && Avx2::detect().is_some();
-        supported.then_some(Self(()))
-    }
-
-    fn affine_dot(
-        &self,
-        avx2: &Avx2,
-        w: &Affine<'_>,
-        row: usize,
-        x: QuantRow<'_>,
-        out: &mut [f32; DOT_ROWS],
-    ) {
-        avx2.affine_dot(w, row, x, out);
+    fn detect(_: &Avx2) -> Option<Self> {
+        is_x86_feature_detected!("avxvnni").then_some(Self(()))
     }
 
     fn affine_tile(
@@ -50,7 +38,7 @@ impl Products for AvxVnni {
     }
 }
 
-/// See [`Kernels::affine_tile`].
+/// See [`super::Kernels::affine_tile`].
 ///
 /// # Safety
 /// AVX2, FMA, F16C, AVX-VNNI; the operands have the lengths that `w` and `x` state.

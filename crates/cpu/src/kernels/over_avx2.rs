@@ -7,10 +7,10 @@ use super::avx2::Avx2;
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scratch};
 use crate::kv::PageHead;
 
-/// The products of a set; a value proves that this processor has it.
+/// The products of a set; a value proves that this processor has it, and AVX2.
 pub(crate) trait Products: Sized + Send + Sync {
-    /// The products, where the processor and the operating system support them.
-    fn detect() -> Option<Self>;
+    /// The products, where the processor and the operating system support them beside AVX2.
+    fn detect(avx2: &Avx2) -> Option<Self>;
 
     /// See [`Kernels::affine_dot`].
     fn affine_dot(
@@ -20,7 +20,9 @@ pub(crate) trait Products: Sized + Send + Sync {
         row: usize,
         x: QuantRow<'_>,
         out: &mut [f32; DOT_ROWS],
-    );
+    ) {
+        avx2.affine_dot(w, row, x, out);
+    }
 
     /// See [`Kernels::affine_tile`]; the rows are there.
     fn affine_tile(
@@ -42,7 +44,8 @@ pub(crate) struct OverAvx2<P> {
 impl<P: Products> OverAvx2<P> {
     /// The kernels, where the processor and the operating system support them.
     pub(crate) fn detect() -> Option<Self> {
-        Some(Self { avx2: Avx2::detect()?, products: P::detect()? })
+        let avx2 = Avx2::detect()?;
+        Some(Self { products: P::detect(&avx2)?, avx2 })
     }
 }
 

@@ -17,12 +17,11 @@ use super::{Affine, DOT_ROWS, Kernels, QuantRow, QuantRows, Scratch};
 pub(crate) struct Avx512(());
 
 impl Products for Avx512 {
-    fn detect() -> Option<Self> {
+    fn detect(_: &Avx2) -> Option<Self> {
         let supported = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni")
-            && Avx2::detect().is_some();
+            && is_x86_feature_detected!("avx512vnni");
         supported.then_some(Self(()))
     }
 
