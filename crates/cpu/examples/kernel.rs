@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_format::{Dense, Dtype, QuantTensor, Storage, affine};
-use mlxk_ops::{AttentionSpec, Batch, KvSpec, Ops};
+use mlxk_ops::{AttentionSpec, Batch, KvFormat, KvSpec, Ops};
 
 /// Sizes of the weight.
 const ROWS: usize = 128;
@@ -27,13 +27,13 @@ enum Kernel {
     Mxfp4(usize),
     /// The same with bf16.
     Dense(usize),
-    /// Queries of a layer with 12 heads and 2 key/value heads.
-    Attend(usize),
+    /// Queries of a layer with 12 heads and 2 key/value heads over such a cache.
+    Attend(KvFormat, usize),
     /// A norm of so many rows.
     Norm(usize),
 }
 
-const KERNELS: [(&str, Kernel); 14] = [
+const KERNELS: [(&str, Kernel); 16] = [
     ("2:64 x 1", Kernel::Affine(2, 64, 1)),
     ("3:64 x 1", Kernel::Affine(3, 64, 1)),
     ("4:32 x 1", Kernel::Affine(4, 32, 1)),
@@ -45,8 +45,10 @@ const KERNELS: [(&str, Kernel); 14] = [
     ("4:64 x 8", Kernel::Affine(4, 64, 8)),
     ("4:64 x 64", Kernel::Affine(4, 64, 64)),
     ("8:64 x 64", Kernel::Affine(8, 64, 64)),
-    ("attend x 1", Kernel::Attend(1)),
-    ("attend x 16", Kernel::Attend(16)),
+    ("attend x 1", Kernel::Attend(KvFormat::F16, 1)),
+    ("attend x 16", Kernel::Attend(KvFormat::F16, 16)),
+    ("attend kv4", Kernel::Attend(KvFormat::Affine4, 1)),
+    ("attend kv8", Kernel::Attend(KvFormat::Affine8, 1)),
     ("norm x 16", Kernel::Norm(16)),
 ];
 
@@ -64,6 +66,10 @@ fn main() -> ExitCode {
     let options = CpuOptions {
         threads: Some(1),
         instructions: Some(InstructionSet::Avx2),
+        kv: match kernel {
+            Kernel::Attend(format, _) => Some(*format),
+            _ => None,
+        },
         ..CpuOptions::default()
     };
     match Cpu::new(options) {
@@ -88,7 +94,7 @@ fn run(cpu: &mut Cpu, kernel: &Kernel) {
         Kernel::Dense(rows) => {
             product(cpu, Storage::Dense(floats(ROWS * COLS, Dtype::Bf16)), rows);
         }
-        Kernel::Attend(rows) => attend(cpu, rows),
+        Kernel::Attend(_, rows) => attend(cpu, rows),
         Kernel::Norm(rows) => {
             let weight = cpu.load_vector(vec![1.0; COLS]).expect("vectors are taken");
             start(cpu, &Batch::default());

@@ -181,11 +181,15 @@ impl Operands<'_> {
                     break;
                 }
                 let mut seen = false;
-                for n in 0..count {
-                    let (from, to) = visible(item.segment, item.rows.start + n / group, spec);
-                    queries.from[n] = from.saturating_sub(first).min(PAGE_POSITIONS);
-                    queries.to[n] = to.saturating_sub(first).min(PAGE_POSITIONS);
-                    seen |= queries.from[n] < queries.to[n];
+                let each_row = queries.from.chunks_exact_mut(group);
+                let each_row = each_row.zip(queries.to.chunks_exact_mut(group));
+                for (row, (from_all, to_all)) in item.rows.clone().zip(each_row) {
+                    let (from, to) = visible(item.segment, row, spec);
+                    let within =
+                        |position: usize| position.saturating_sub(first).min(PAGE_POSITIONS);
+                    from_all.fill(within(from));
+                    to_all.fill(within(to));
+                    seen |= within(from) < within(to);
                 }
                 if seen {
                     let head = self.kv.head(item.segment.sequence, page, self.layer, item.kv_head);

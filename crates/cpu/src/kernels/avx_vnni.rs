@@ -113,10 +113,10 @@ unsafe fn kernel<const T: usize>(
                 if first >= tile.cols {
                     continue;
                 }
-                let group = first / tile.group_size - tile.first_group;
-                let scales = tile.scales.as_ptr().add(group * 2 * TILE_ROWS);
+                let scales = tile.group_scales(first);
+                let block = first >> x.block.trailing_zeros();
                 for t in 0..T {
-                    let at = rows[t] * x_blocks + first / x.block;
+                    let at = rows[t] * x_blocks + block;
                     let x_scale = _mm256_set1_ps(*x.scale.as_ptr().add(at));
                     let x_sum = _mm256_set1_ps(*x.sum.as_ptr().add(at));
                     for part in 0..PARTS {

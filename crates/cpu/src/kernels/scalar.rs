@@ -11,7 +11,7 @@ use super::weight::FP4_CODES;
 use super::{
     Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, SPAN, Scratch, TILE_ROWS,
 };
-use crate::kv::PageHead;
+use crate::kv::{PageHead, Widen};
 
 /// The largest group size of any mode.
 const MAX_GROUP: usize = 128;
@@ -180,8 +180,7 @@ impl Kernels for Scalar {
 
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
         let (dim, value_dim) = (queries.dim, queries.value_dim);
-        let widen = |from: &[f16], to: &mut [f32]| from.convert_to_f32_slice(to);
-        let (keys, values) = page.floats([dim, value_dim], scratch, widen);
+        let (keys, values) = page.floats([dim, value_dim], scratch, self);
         for n in 0..queries.count {
             let (from, to) = (queries.from[n], queries.to[n]);
             if from >= to {
@@ -233,5 +232,11 @@ impl Kernels for Scalar {
         for (out, x) in out.iter_mut().zip(x) {
             *out += x;
         }
+    }
+}
+
+impl Widen for Scalar {
+    fn halves(&self, from: &[f16], to: &mut [f32]) {
+        from.convert_to_f32_slice(to);
     }
 }

@@ -67,17 +67,21 @@ proptest! {
         })?;
     }
 
-    /// Attention over three pages with arbitrary visible spans.
+    /// Attention over three pages with arbitrary visible spans, of which each is that of some
+    /// queries in a row, as of the heads that share a key.
     #[test]
     fn attention_over_pages(
         dim in prop::sample::select(vec![8usize, 20, 64, 72, 128]),
         value_dim in prop::sample::select(vec![8usize, 64, 72]),
         spans in prop::collection::vec((0usize..96, 1usize..96), 1..6),
+        alike in 1usize..9,
         format in prop::sample::select(
             vec![KvFormat::F32, KvFormat::F16, KvFormat::Affine8, KvFormat::Affine4],
         ),
         seed in 0u64..1000,
     ) {
+        let spans: Vec<_> =
+            spans.into_iter().flat_map(|span| std::iter::repeat_n(span, alike)).collect();
         compare(|kernels, comparison| {
             attention(kernels, format, [dim, value_dim], &spans, seed, comparison);
         })?;

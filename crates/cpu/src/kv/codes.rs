@@ -7,17 +7,17 @@
 //! values `[PAGE_POSITIONS][groups][scale, bias]`. The last group may have features that are not used.
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use mlxk_ops::{KvFormat, PAGE_POSITIONS};
 
-const GROUP: usize = KvFormat::GROUP;
+pub(crate) const GROUP: usize = KvFormat::GROUP;
 /// Half a page, and half a group: what lies in the low or in the high nibbles.
-const HALF: usize = 16;
+pub(crate) const HALF: usize = 16;
 const _: () = assert!(GROUP == 2 * HALF && PAGE_POSITIONS == 2 * HALF);
 
 /// The keys or the values of one head in a page.
 #[derive(Clone, Copy)]
 pub(crate) struct Codes<'a> {
+    /// 4 or 8.
     pub bits: usize,
     pub packed: &'a [u8],
     pub scales: &'a [f16],
@@ -99,64 +99,36 @@ fn put_nibble(byte: &mut u8, high: bool, code: u8) {
     *byte = if high { *byte & 15 | code << 4 } else { *byte & 0xF0 | code };
 }
 
-/// Keys as floats, `[dim][PAGE_POSITIONS]`. Compiled anew into each kernel that calls it, with its
-/// instructions.
-#[expect(clippy::inline_always, reason = "only then it has the caller's instructions")]
-#[inline(always)]
-pub(crate) fn wide_keys(keys: Codes<'_>, out: &mut [f32]) {
+/// Keys as floats, `[dim][PAGE_POSITIONS]`; `scales` are those of `keys`, as floats.
+pub(super) fn wide_keys(keys: Codes<'_>, scales: &[f32], out: &mut [f32]) {
     let features = out.as_chunks_mut::<PAGE_POSITIONS>().0;
-    for (group, features) in features.chunks_mut(GROUP).enumerate() {
-        let mut wide = [[0.0f32; PAGE_POSITIONS]; 2];
-        let scales = keys.scales[group * 2 * PAGE_POSITIONS..].as_chunks::<PAGE_POSITIONS>().0;
-        for (wide, scales) in wide.iter_mut().zip(scales) {
-            scales.convert_to_f32_slice(wide);
-        }
-        let [scale, bias] = &wide;
-        if keys.bits == 8 {
-            let codes =
-                keys.packed[group * GROUP * PAGE_POSITIONS..].as_chunks::<PAGE_POSITIONS>().0;
-            for (out, codes) in features.iter_mut().zip(codes) {
-                for p in 0..PAGE_POSITIONS {
-                    out[p] = f32::from(codes[p]) * scale[p] + bias[p];
-                }
-            }
-        } else {
-            let codes = keys.packed[group * GROUP * HALF..].as_chunks::<HALF>().0;
-            for (out, codes) in features.iter_mut().zip(codes) {
-                for p in 0..HALF {
-                    out[p] = f32::from(codes[p] & 15) * scale[p] + bias[p];
-                    let high = p + HALF;
-                    out[high] = f32::from(codes[p] >> 4) * scale[high] + bias[high];
-                }
+    let scales = scales.as_chunks::<PAGE_POSITIONS>().0.as_chunks::<2>().0;
+    for (group, (features, [scale, bias])) in features.chunks_mut(GROUP).zip(scales).enumerate() {
+        for (feature, out) in (group * GROUP..).zip(features) {
+            for (p, out) in out.iter_mut().enumerate() {
+                let code = if keys.bits == 8 {
+                    keys.packed[feature * PAGE_POSITIONS + p]
+                } else {
+                    keys.packed[feature * HALF + p % HALF] >> (p / HALF * 4) & 15
+                };
+                *out = f32::from(code) * scale[p] + bias[p];
             }
         }
     }
 }
 
-/// Values of width `dim` as floats, `[PAGE_POSITIONS][dim]`. See [`wide_keys`].
-#[expect(clippy::inline_always, reason = "only then it has the caller's instructions")]
-#[inline(always)]
-pub(crate) fn wide_values(values: Codes<'_>, dim: usize, out: &mut [f32]) {
+/// Values of width `dim` as floats, `[PAGE_POSITIONS][dim]`; `scales` are those of `values`.
+pub(super) fn wide_values(values: Codes<'_>, scales: &[f32], dim: usize, out: &mut [f32]) {
     let groups = dim.div_ceil(GROUP);
     for (position, out) in out.chunks_exact_mut(dim).enumerate() {
-        for (group, out) in (position * groups..).zip(out.chunks_mut(GROUP)) {
-            let [scale, bias] = [values.scales[2 * group], values.scales[2 * group + 1]];
-            let (scale, bias) = (scale.to_f32(), bias.to_f32());
-            let mut wide = [0.0f32; GROUP];
-            if values.bits == 8 {
-                let codes = &values.packed[group * GROUP..][..GROUP];
-                for (wide, &code) in wide.iter_mut().zip(codes) {
-                    *wide = f32::from(code) * scale + bias;
-                }
+        for (i, out) in out.iter_mut().enumerate() {
+            let (group, i) = (position * groups + i / GROUP, i % GROUP);
+            let code = if values.bits == 8 {
+                values.packed[group * GROUP + i]
             } else {
-                let (low, high) = wide.split_at_mut(HALF);
-                let codes = &values.packed[group * HALF..][..HALF];
-                for ((low, high), &code) in low.iter_mut().zip(high).zip(codes) {
-                    *low = f32::from(code & 15) * scale + bias;
-                    *high = f32::from(code >> 4) * scale + bias;
-                }
-            }
-            out.copy_from_slice(&wide[..out.len()]);
+                values.packed[group * HALF + i % HALF] >> (i / HALF * 4) & 15
+            };
+            *out = f32::from(code) * scales[2 * group] + scales[2 * group + 1];
         }
     }
 }

@@ -15,8 +15,10 @@ use std::io;
 
 use mlxk_ops::{KvFormat, KvSpec, OpsError, PAGE_POSITIONS, Result, Sequence};
 
-pub(crate) use page::PageHead;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use codes::{Codes, GROUP, HALF};
 use page::{Layout, Page};
+pub(crate) use page::{PageHead, Widen};
 
 struct Table {
     pages: Vec<u32>,

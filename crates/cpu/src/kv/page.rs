@@ -34,28 +34,51 @@ pub(crate) enum PageHead<'a> {
     Codes { keys: Codes<'a>, values: Codes<'a> },
 }
 
+/// How an instruction set makes floats of what a page holds.
+pub(crate) trait Widen {
+    /// Of as many 16-bit floats, a multiple of eight.
+    fn halves(&self, from: &[f16], to: &mut [f32]);
+
+    /// Of the codes of keys, `[head_dim][PAGE_POSITIONS]`; `scales` are those of `keys`.
+    fn keys(&self, keys: Codes<'_>, scales: &[f32], to: &mut [f32]) {
+        codes::wide_keys(keys, scales, to);
+    }
+
+    /// Of the codes of values, `[PAGE_POSITIONS][value_dim]`; `scales` are those of `values`.
+    fn values(&self, values: Codes<'_>, scales: &[f32], value_dim: usize, to: &mut [f32]) {
+        codes::wide_values(values, scales, value_dim, to);
+    }
+}
+
 impl<'a> PageHead<'a> {
-    /// Keys and values as floats: where they lie, or in `scratch`; `widen` makes floats of f16.
+    /// Keys and values as floats: where they lie, or in `scratch`.
     pub(crate) fn floats(
         self,
         [head_dim, value_dim]: [usize; 2],
         scratch: &'a mut Vec<f32>,
-        widen: impl Fn(&[f16], &mut [f32]),
+        widen: &impl Widen,
     ) -> (&'a [f32], &'a [f32]) {
-        if let Self::F32 { keys, values } = self {
-            return (keys, values);
-        }
-        scratch.resize((head_dim + value_dim) * PAGE_POSITIONS, 0.0);
-        let (wide_keys, wide_values) = scratch.split_at_mut(head_dim * PAGE_POSITIONS);
+        let scales = match self {
+            Self::F32 { keys, values } => return (keys, values),
+            Self::F16 { .. } => 0,
+            Self::Codes { keys, values } => keys.scales.len() + values.scales.len(),
+        };
+        let room = (head_dim + value_dim) * PAGE_POSITIONS;
+        scratch.resize(room + scales, 0.0);
+        let (wide, scales) = scratch.split_at_mut(room);
+        let (wide_keys, wide_values) = wide.split_at_mut(head_dim * PAGE_POSITIONS);
         match self {
             Self::F32 { .. } => {}
             Self::F16 { keys, values } => {
-                widen(keys, wide_keys);
-                widen(values, wide_values);
+                widen.halves(keys, wide_keys);
+                widen.halves(values, wide_values);
             }
             Self::Codes { keys, values } => {
-                codes::wide_keys(keys, wide_keys);
-                codes::wide_values(values, value_dim, wide_values);
+                let (key_scales, value_scales) = scales.split_at_mut(keys.scales.len());
+                widen.halves(keys.scales, key_scales);
+                widen.halves(values.scales, value_scales);
+                widen.keys(keys, key_scales, wide_keys);
+                widen.values(values, value_scales, value_dim, wide_values);
             }
         }
         (wide_keys, wide_values)

@@ -1,12 +1,10 @@
 //! Attention over pages of the KV cache in each of its formats.
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
 
 use super::Comparison;
 use super::operands::noise;
-use crate::kernels::{Kernels, Queries};
+use crate::kernels::{Kernels, Queries, Scalar};
 use crate::kv::{KvCache, PageHead};
 
 const PAGES: usize = 3;
@@ -74,7 +72,6 @@ pub(crate) fn attention(
 /// Keys `[dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` as floats.
 pub(crate) fn wide(head: PageHead<'_>, dims: [usize; 2]) -> (Vec<f32>, Vec<f32>) {
     let mut scratch = Vec::new();
-    let widen = |from: &[f16], to: &mut [f32]| from.convert_to_f32_slice(to);
-    let (keys, values) = head.floats(dims, &mut scratch, widen);
+    let (keys, values) = head.floats(dims, &mut scratch, &Scalar);
     (keys.to_vec(), values.to_vec())
 }

@@ -1,16 +1,63 @@
 //! One page of keys and values for a tile of queries.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use half::f16;
 use mlxk_ops::PAGE_POSITIONS;
 
 use super::super::Queries;
+use super::Avx2;
 use super::elementwise::{exp, sum};
 use crate::kv::PageHead;
 
 /// Vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;
+/// Queries that go through a page together: with [`WIDTH`] sums of each, as many vectors of the page
+/// and a number of a query all registers but one are taken.
+const QUERIES: usize = 6;
+/// Vectors of positions or features that are summed at a time.
+const WIDTH: usize = 2;
+/// Rows of a page that are added per turn of a loop; divides the width of a key.
+const UNROLL: usize = 4;
+/// So many queries or fewer read keys and values of 16 bits as they lie, each tile by itself: a page
+/// and its wide copy together would fill the first-level cache.
+const FEW: usize = 12;
+
+/// A number of a page.
+trait Lane: Copy {
+    /// Whether it is read again for each query, which takes no instruction where it needs no
+    /// conversion, or once for all of a tile.
+    const READ_AGAIN: bool;
+
+    /// Eight of them.
+    ///
+    /// # Safety
+    /// AVX2, F16C; they are there.
+    unsafe fn load(from: *const Self) -> __m256;
+}
+
+impl Lane for f32 {
+    const READ_AGAIN: bool = true;
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load(from: *const Self) -> __m256 {
+        // SAFETY: by the caller's promise.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+}
+
+impl Lane for f16 {
+    const READ_AGAIN: bool = false;
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load(from: *const Self) -> __m256 {
+        // SAFETY: by the caller's promise; `f16` is a 16-bit integer in memory.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+}
 
 /// See [`super::super::Kernels::attend_page`].
 ///
@@ -21,65 +68,140 @@ pub(super) unsafe fn attend_page(
     page: PageHead<'_>,
     queries: &mut Queries,
     scratch: &mut Vec<f32>,
+    avx2: &Avx2,
 ) {
     let dims = [queries.dim, queries.value_dim];
-    let (keys, values) = page.floats(dims, scratch, |from, to| widen(from, to));
-    let mut n = 0;
-    while n < queries.count {
-        // SAFETY: by the caller's promise; the queries exist.
-        unsafe {
-            if n + 1 < queries.count {
-                let scores = scores::<2>(queries, n, keys);
-                gather(queries, n, scores[0], values);
-                gather(queries, n + 1, scores[1], values);
-                n += 2;
-            } else {
-                let scores = scores::<1>(queries, n, keys);
-                gather(queries, n, scores[0], values);
-                n += 1;
+    // SAFETY: by the caller's promise; a page holds keys and values of these widths.
+    unsafe {
+        match page {
+            PageHead::F16 { keys, values } if queries.count <= FEW => visit(queries, keys, values),
+            page => {
+                let (keys, values) = page.floats(dims, scratch, avx2);
+                visit(queries, keys, values);
             }
         }
     }
 }
 
-#[target_feature(enable = "avx2,f16c")]
-fn widen(from: &[f16], to: &mut [f32]) {
-    for (from, to) in from.as_chunks::<8>().0.iter().zip(to.as_chunks_mut::<8>().0) {
-        // SAFETY: eight values lie in each; `f16` is a 16-bit integer in memory.
-        unsafe {
-            let half = _mm_loadu_si128(from.as_ptr().cast());
-            _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(half));
-        }
-    }
-}
-
-/// The scores of queries `n..n + N` at all positions of the page.
+/// Adds a page to all queries, in tiles of those that see the same of its positions.
 ///
 /// # Safety
-/// AVX2, FMA; the queries exist, `keys` is `[dim][PAGE_POSITIONS]`.
+/// AVX2, FMA, F16C; keys and values have the widths of `queries`, which are multiples of eight.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn visit<T: Lane>(queries: &mut Queries, keys: &[T], values: &[T]) {
+    let mut first = 0;
+    while first < queries.count {
+        let seen = queries.from[first]..queries.to[first];
+        let same = |n: usize| n < queries.count && (queries.from[n]..queries.to[n]) == seen;
+        let alike = 1 + (1..QUERIES).take_while(|i| same(first + i)).count();
+        // SAFETY: by the caller's promise; the queries exist.
+        first += unsafe {
+            match alike {
+                _ if seen.is_empty() => alike,
+                QUERIES => tile::<QUERIES, T>(queries, first, seen, keys, values),
+                4 | 5 => tile::<4, T>(queries, first, seen, keys, values),
+                3 => tile::<3, T>(queries, first, seen, keys, values),
+                2 => tile::<2, T>(queries, first, seen, keys, values),
+                _ => tile::<1, T>(queries, first, seen, keys, values),
+            }
+        };
+    }
+}
+
+/// Adds a page to queries `first..first + N`, which see positions `seen` of it; returns `N`.
+///
+/// # Safety
+/// As [`visit`]; the queries exist.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn scores<const N: usize>(
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn tile<const N: usize, T: Lane>(
+    queries: &mut Queries,
+    first: usize,
+    seen: Range<usize>,
+    keys: &[T],
+    values: &[T],
+) -> usize {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let scores = scores::<N, T>(queries, first, keys);
+        let mut weights = [[0.0; PAGE_POSITIONS]; N];
+        let mut shrink = [1.0; N];
+        for n in 0..N {
+            shrink[n] = softmax(queries, first + n, &seen, scores[n], &mut weights[n]);
+        }
+        let dim = queries.value_dim;
+        let acc = &mut queries.acc[first * dim..][..N * dim];
+        if T::READ_AGAIN {
+            for ((acc, weights), shrink) in acc.chunks_exact_mut(dim).zip(&weights).zip(shrink) {
+                gather::<1, 8, T>(acc, &[*weights], &seen, values, dim, [shrink]);
+            }
+        } else {
+            gather::<N, WIDTH, T>(acc, &weights, &seen, values, dim, shrink);
+        }
+    }
+    N
+}
+
+/// The scores of queries `first..first + N` at all positions of the page.
+///
+/// # Safety
+/// AVX2, FMA, F16C; the queries exist, `keys` is `[dim][PAGE_POSITIONS]`.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn scores<const N: usize, T: Lane>(
     queries: &Queries,
-    n: usize,
-    keys: &[f32],
+    first: usize,
+    keys: &[T],
 ) -> [[__m256; LINES]; N] {
     let dim = queries.dim;
-    debug_assert!(keys.len() == dim * PAGE_POSITIONS && queries.q.len() >= (n + N) * dim);
+    debug_assert!(keys.len() == dim * PAGE_POSITIONS && queries.q.len() >= (first + N) * dim);
     let mut scores = [[_mm256_setzero_ps(); LINES]; N];
-    for i in 0..dim {
-        // SAFETY: by the caller's promise.
-        unsafe {
-            let key = keys.as_ptr().add(i * PAGE_POSITIONS);
-            for (query, scores) in scores.iter_mut().enumerate() {
-                let q = _mm256_set1_ps(*queries.q.as_ptr().add((n + query) * dim + i));
-                for (line, score) in scores.iter_mut().enumerate() {
-                    *score = _mm256_fmadd_ps(q, _mm256_loadu_ps(key.add(8 * line)), *score);
+    for first_line in (0..LINES).step_by(WIDTH) {
+        let mut sums = [[_mm256_setzero_ps(); WIDTH]; N];
+        let mut i = 0;
+        while i < dim {
+            for i in (0..UNROLL).map(|step| i + step) {
+                // SAFETY: by the caller's promise.
+                unsafe {
+                    let row = keys.as_ptr().add(i * PAGE_POSITIONS + 8 * first_line);
+                    let q = queries.q.as_ptr().add(first * dim + i);
+                    add_row(&mut sums, row, q, dim);
                 }
             }
+            i += UNROLL;
+        }
+        for (scores, sums) in scores.iter_mut().zip(sums) {
+            scores[first_line..][..WIDTH].copy_from_slice(&sums);
         }
     }
     scores
+}
+
+/// `sums[n][i] += factors[n · stride] · row[i]`.
+///
+/// # Safety
+/// AVX2, FMA, F16C; the factors and the vectors of the row are there.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn add_row<const N: usize, const L: usize, T: Lane>(
+    sums: &mut [[__m256; L]; N],
+    row: *const T,
+    factors: *const f32,
+    stride: usize,
+) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let mut lanes = [_mm256_setzero_ps(); L];
+        for (i, lanes) in lanes.iter_mut().enumerate() {
+            *lanes = T::load(row.add(8 * i));
+        }
+        for (n, sums) in sums.iter_mut().enumerate() {
+            let factor = _mm256_set1_ps(*factors.add(n * stride));
+            for (sum, &lanes) in sums.iter_mut().zip(&lanes) {
+                *sum = _mm256_fmadd_ps(factor, lanes, *sum);
+            }
+        }
+    }
 }
 
 /// `cap · tanh(x / cap)`, with `tanh(y) = 1 − 2 / (exp(2y) + 1)`.
@@ -92,91 +214,132 @@ fn soft_cap(x: __m256, cap: f32) -> __m256 {
     _mm256_mul_ps(tanh, _mm256_set1_ps(cap))
 }
 
-/// Adds the page to the softmax state of query `n`.
+/// Takes the scores of the positions `seen` into the softmax state of query `n`: their weights, zero
+/// for the other positions, and the factor of what was gathered so far.
 ///
 /// # Safety
-/// AVX2, FMA; the query exists, `values` is `[PAGE_POSITIONS][value_dim]`.
+/// AVX2, FMA.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn gather(queries: &mut Queries, n: usize, scores: [__m256; LINES], values: &[f32]) {
-    let (from, to, dim) = (queries.from[n], queries.to[n], queries.value_dim);
-    if from >= to {
-        return;
-    }
+unsafe fn softmax(
+    queries: &mut Queries,
+    n: usize,
+    seen: &Range<usize>,
+    scores: [__m256; LINES],
+    weights: &mut [f32; PAGE_POSITIONS],
+) -> f32 {
     let scores = match queries.soft_cap {
         Some(cap) => scores.map(|score| soft_cap(score, cap)),
         None => scores,
     };
-    let mut weights = [f32::NEG_INFINITY; PAGE_POSITIONS];
-    for (line, &scores) in scores.iter().enumerate() {
-        // SAFETY: the array holds a page of floats.
-        unsafe { _mm256_storeu_ps(weights.as_mut_ptr().add(8 * line), scores) };
-    }
-    let max = weights[from..to].iter().copied().fold(queries.max[n], f32::max);
-    let shrink = (queries.max[n] - max).exp();
-    queries.max[n] = max;
-    let mut total = _mm256_setzero_ps();
-    for (line, &scores) in scores.iter().enumerate() {
-        let weight = exp(_mm256_sub_ps(scores, _mm256_set1_ps(max)));
+    let mask: [_; LINES] = std::array::from_fn(|line| {
         let position = _mm256_add_epi32(
             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
             _mm256_set1_epi32(8 * line as i32),
         );
-        let seen = _mm256_andnot_si256(
-            _mm256_cmpgt_epi32(_mm256_set1_epi32(from as i32), position),
-            _mm256_cmpgt_epi32(_mm256_set1_epi32(to as i32), position),
-        );
-        let weight = _mm256_and_ps(weight, _mm256_castsi256_ps(seen));
+        _mm256_castsi256_ps(_mm256_andnot_si256(
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(seen.start as i32), position),
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(seen.end as i32), position),
+        ))
+    });
+    // A score that is no number comes first: then the other operand is the maximum.
+    let mut greatest = _mm256_set1_ps(queries.max[n]);
+    for (&score, &mask) in scores.iter().zip(&mask) {
+        let score = _mm256_blendv_ps(_mm256_set1_ps(f32::NEG_INFINITY), score, mask);
+        greatest = _mm256_max_ps(score, greatest);
+    }
+    let max = greatest_lane(greatest);
+    let shrink = if max > queries.max[n] { (queries.max[n] - max).exp() } else { 1.0 };
+    queries.max[n] = max;
+    let mut total = _mm256_setzero_ps();
+    for (line, (&score, &mask)) in scores.iter().zip(&mask).enumerate() {
+        let weight = _mm256_and_ps(exp(_mm256_sub_ps(score, _mm256_set1_ps(max))), mask);
         total = _mm256_add_ps(total, weight);
-        // SAFETY: as above.
+        // SAFETY: the array holds a page of floats.
         unsafe { _mm256_storeu_ps(weights.as_mut_ptr().add(8 * line), weight) };
     }
     queries.sum[n] = queries.sum[n] * shrink + sum(total);
-    let acc = &mut queries.acc[n * dim..][..dim];
+    shrink
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn greatest_lane(v: __m256) -> f32 {
+    let half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+    let pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)))
+}
+
+/// `acc = acc · shrink + Σ weights[p] · values[p]` over the positions `seen`, for `N` queries.
+///
+/// # Safety
+/// AVX2, FMA, F16C; `acc` is `[N][dim]`, `values` `[PAGE_POSITIONS][dim]`, `dim` a multiple of
+/// eight.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn gather<const N: usize, const L: usize, T: Lane>(
+    acc: &mut [f32],
+    weights: &[[f32; PAGE_POSITIONS]; N],
+    seen: &Range<usize>,
+    values: &[T],
+    dim: usize,
+    shrink: [f32; N],
+) {
+    debug_assert!(acc.len() == N * dim && values.len() == PAGE_POSITIONS * dim);
     let mut at = 0;
-    // SAFETY: the columns lie inside `acc` and every row of `values`.
+    // SAFETY: the columns lie inside every row of `acc` and `values`.
     unsafe {
-        while at + 64 <= dim {
-            weigh::<8>(&mut acc[at..], &weights, from..to, &values[at..], dim, shrink);
-            at += 64;
+        while at + 8 * L <= dim {
+            columns::<N, L, T>(acc, weights, seen, values, (dim, at), shrink);
+            at += 8 * L;
         }
         while at < dim {
-            weigh::<1>(&mut acc[at..], &weights, from..to, &values[at..], dim, shrink);
+            columns::<N, 1, T>(acc, weights, seen, values, (dim, at), shrink);
             at += 8;
         }
     }
 }
 
-/// `acc = acc · shrink + Σ weights[p] · values[p]` for `8 · L` columns.
+/// [`gather`] for the `8 · L` columns from `at`.
 ///
 /// # Safety
-/// AVX2, FMA; that many columns lie in `acc` and, `dim` apart, in `values`.
+/// As [`gather`]; `at + 8 · L` columns are there.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn weigh<const L: usize>(
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn columns<const N: usize, const L: usize, T: Lane>(
     acc: &mut [f32],
-    weights: &[f32; PAGE_POSITIONS],
-    positions: std::ops::Range<usize>,
-    values: &[f32],
-    dim: usize,
-    shrink: f32,
+    weights: &[[f32; PAGE_POSITIONS]; N],
+    seen: &Range<usize>,
+    values: &[T],
+    (dim, at): (usize, usize),
+    shrink: [f32; N],
 ) {
     // SAFETY: by the caller's promise.
     unsafe {
-        let mut lines = [_mm256_setzero_ps(); L];
-        for (i, line) in lines.iter_mut().enumerate() {
-            let old = _mm256_loadu_ps(acc.as_ptr().add(8 * i));
-            *line = _mm256_mul_ps(old, _mm256_set1_ps(shrink));
-        }
-        for position in positions {
-            let weight = _mm256_set1_ps(weights[position]);
-            let value = values.as_ptr().add(position * dim);
+        let mut lines = [[_mm256_setzero_ps(); L]; N];
+        for (n, (lines, shrink)) in lines.iter_mut().zip(shrink).enumerate() {
             for (i, line) in lines.iter_mut().enumerate() {
-                *line = _mm256_fmadd_ps(weight, _mm256_loadu_ps(value.add(8 * i)), *line);
+                let old = _mm256_loadu_ps(acc.as_ptr().add(n * dim + at + 8 * i));
+                *line = _mm256_mul_ps(old, _mm256_set1_ps(shrink));
             }
         }
-        for (i, &line) in lines.iter().enumerate() {
-            _mm256_storeu_ps(acc.as_mut_ptr().add(8 * i), line);
+        let (values, weights) = (values.as_ptr().add(at), weights.as_ptr().cast::<f32>());
+        let mut position = seen.start;
+        while position + UNROLL <= seen.end {
+            for position in (0..UNROLL).map(|step| position + step) {
+                let row = values.add(position * dim);
+                add_row(&mut lines, row, weights.add(position), PAGE_POSITIONS);
+            }
+            position += UNROLL;
+        }
+        for position in position..seen.end {
+            let row = values.add(position * dim);
+            add_row(&mut lines, row, weights.add(position), PAGE_POSITIONS);
+        }
+        for (n, lines) in lines.iter().enumerate() {
+            for (i, &line) in lines.iter().enumerate() {
+                _mm256_storeu_ps(acc.as_mut_ptr().add(n * dim + at + 8 * i), line);
+            }
         }
     }
 }

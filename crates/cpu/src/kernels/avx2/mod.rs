@@ -14,6 +14,7 @@ pub(super) mod scales;
 mod stream;
 pub(super) mod tile;
 pub(super) mod unpack;
+mod widen;
 
 use mlxk_format::QuantTensor;
 
@@ -90,7 +91,7 @@ impl Kernels for Avx2 {
             return Scalar.attend_page(page, queries, scratch);
         }
         // SAFETY: see above.
-        unsafe { attend::attend_page(page, queries, scratch) }
+        unsafe { attend::attend_page(page, queries, scratch, self) }
     }
 
     fn rms_norm(&self, out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {

@@ -115,14 +115,22 @@ unsafe fn turn_floats(
     groups: usize,
     start: usize,
 ) -> Turned {
-    // Row i beside row i + 4: turning the halves then gives the rows in order.
-    let mut lines = [_mm256_setzero_ps(); GROUPS];
-    for (i, line) in lines.iter_mut().enumerate() {
-        let at = |row: usize| rows[row] * groups + start;
-        // SAFETY: the caller promises four values from here on.
-        *line = unsafe { widen_four(values, at(i), at(i + 4)) };
+    let row = |bytes: usize| {
+        move |i: usize| values.data.as_ptr().wrapping_add(bytes * (rows[i] * groups + start))
+    };
+    // SAFETY: the caller promises four values from each on.
+    unsafe {
+        match values.dtype {
+            Dtype::F16 => turned::<true>(row(2)),
+            Dtype::Bf16 => turned::<false>(row(2)),
+            Dtype::F32 => {
+                let row = row(4);
+                in_groups(std::array::from_fn(|i| {
+                    _mm256_loadu2_m128(row(i + 4).cast(), row(i).cast())
+                }))
+            }
+        }
     }
-    in_groups(lines)
 }
 
 /// The values of four groups, two bytes each, of which those of row `i` begin at `row(i)`.
@@ -154,26 +162,6 @@ fn in_groups([a, b, c, d]: [__m256; GROUPS]) -> Turned {
         _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
         _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
     ]
-}
-
-/// Four values from `first` on, then four from `second` on.
-///
-/// # Safety
-/// AVX2 and F16C; the values exist.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn widen_four(values: Floats<'_>, first: usize, second: usize) -> __m256 {
-    let data = values.data.as_ptr();
-    // SAFETY: by the caller's promise.
-    unsafe {
-        if values.dtype == Dtype::F32 {
-            let low = _mm_loadu_ps(data.add(4 * first).cast());
-            return _mm256_set_m128(_mm_loadu_ps(data.add(4 * second).cast()), low);
-        }
-        let low = _mm_loadl_epi64(data.add(2 * first).cast());
-        let halves = _mm_unpacklo_epi64(low, _mm_loadl_epi64(data.add(2 * second).cast()));
-        if values.dtype == Dtype::F16 { _mm256_cvtph_ps(halves) } else { wide_bf16(halves) }
-    }
 }
 
 #[inline]

@@ -16,6 +16,8 @@ use super::unpack::{CHUNK, chunk, nibbles};
 pub(in super::super) const PARTS: usize = TILE_ROWS / DOT_ROWS;
 /// Activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 4;
+/// Steps of four columns per turn of the kernel's loop.
+const UNROLL: usize = 4;
 /// Steps of four columns in a span.
 pub(in super::super) const STEPS: usize = SPAN / 4;
 /// Spans that are unpacked at a time, so that the bytes stay in the first-level cache.
@@ -33,8 +35,8 @@ pub(in super::super) struct Unpacked<'a> {
     pub spans: Range<usize>,
     /// Columns of the matrix and of a group.
     pub cols: usize,
-    pub group_size: usize,
-    pub first_group: usize,
+    group_size: usize,
+    first_group: usize,
 }
 
 impl<'a> Unpacked<'a> {
@@ -55,13 +57,16 @@ impl<'a> Unpacked<'a> {
         let size = planes::<SPLIT>(w) * STEPS * PARTS;
         vectors.resize(SPANS * size / PARTS, Line::ZERO);
         let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
+        let row_bytes = w.row_bytes();
         // SAFETY: by the caller's promise; `vectors` has room for the spans.
         unsafe {
             for part in 0..PARTS {
-                let index: [usize; DOT_ROWS] =
-                    std::array::from_fn(|i| (row + part * DOT_ROWS + i).min(w.rows - 1));
+                let rows: [*const u8; DOT_ROWS] = std::array::from_fn(|i| {
+                    let row = (row + part * DOT_ROWS + i).min(w.rows - 1);
+                    w.packed[row * row_bytes..].as_ptr()
+                });
                 for (at, span) in spans.clone().enumerate() {
-                    unpack_span::<SPLIT>(w, &index, span, bytes.add(at * size + part));
+                    unpack_span::<SPLIT>(w, &rows, row_bytes, span, bytes.add(at * size + part));
                 }
             }
             let first_group = turn_scales(w, row, &spans, floats);
@@ -76,6 +81,17 @@ impl<'a> Unpacked<'a> {
                 first_group,
             }
         }
+    }
+}
+
+impl Unpacked<'_> {
+    /// Scales and biases of the group that a column of these spans belongs to,
+    /// `[scale, bias][PARTS][DOT_ROWS]`.
+    #[inline]
+    pub(in super::super) fn group_scales(&self, column: usize) -> *const f32 {
+        // Group sizes are powers of two: shifted, not divided, which takes much longer.
+        let group = (column >> self.group_size.trailing_zeros()) - self.first_group;
+        self.scales[group * 2 * TILE_ROWS..][..2 * TILE_ROWS].as_ptr()
     }
 }
 
@@ -148,7 +164,8 @@ fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
 #[target_feature(enable = "avx2")]
 unsafe fn unpack_span<const SPLIT: bool>(
     w: &Affine<'_>,
-    rows: &[usize; DOT_ROWS],
+    rows: &[*const u8; DOT_ROWS],
+    row_bytes: usize,
     span: usize,
     to: *mut __m256i,
 ) {
@@ -156,7 +173,9 @@ unsafe fn unpack_span<const SPLIT: bool>(
     unsafe {
         match (w.bits, w.is_fp4()) {
             (4, false) => {
-                for (i, line) in transpose(packed_span(w, rows, span)).into_iter().enumerate() {
+                for (i, line) in
+                    transpose(packed_span(rows, row_bytes, span)).into_iter().enumerate()
+                {
                     let (even, odd) = nibbles::<false>(_mm256_castps_si256(line));
                     let step = i / 4 * 8 + i % 4;
                     *to.add(step * PARTS) = even;
@@ -166,7 +185,9 @@ unsafe fn unpack_span<const SPLIT: bool>(
             (4, true) => {
                 // Even and odd columns alternate every eight bytes where blocks have 16 columns.
                 let run = if w.block() == 16 { 2 } else { 4 };
-                for (i, line) in transpose(packed_span(w, rows, span)).into_iter().enumerate() {
+                for (i, line) in
+                    transpose(packed_span(rows, row_bytes, span)).into_iter().enumerate()
+                {
                     let (even, odd) = nibbles::<true>(_mm256_castps_si256(line));
                     let step = i / run * 2 * run + i % run;
                     store::<SPLIT>(to.add(step * PARTS), even);
@@ -206,22 +227,28 @@ unsafe fn store<const SPLIT: bool>(to: *mut __m256i, bytes: __m256i) {
     }
 }
 
-/// The 32 bytes of a span of 4-bit rows; what lies behind a row is zero.
+/// The 32 bytes of a span of 4-bit rows of so many bytes; what lies behind a row is zero.
 ///
 /// # Safety
 /// AVX2; the rows exist.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn packed_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize) -> [__m256; DOT_ROWS] {
-    let (row_bytes, at) = (w.row_bytes(), 32 * span);
-    std::array::from_fn(|i| match &w.packed[rows[i] * row_bytes..][..row_bytes][at..] {
-        // SAFETY: at least 32 bytes lie there.
-        bytes if bytes.len() >= 32 => unsafe { _mm256_loadu_ps(bytes.as_ptr().cast()) },
-        bytes => {
-            let mut padded = [0u8; 32];
-            padded[..bytes.len()].copy_from_slice(bytes);
-            // SAFETY: 32 bytes on the stack.
-            unsafe { _mm256_loadu_ps(padded.as_ptr().cast()) }
+unsafe fn packed_span(
+    rows: &[*const u8; DOT_ROWS],
+    row_bytes: usize,
+    span: usize,
+) -> [__m256; DOT_ROWS] {
+    let at = 32 * span;
+    if row_bytes - at >= 32 {
+        // SAFETY: 32 bytes lie there.
+        return rows.map(|row| unsafe { _mm256_loadu_ps(row.add(at).cast()) });
+    }
+    rows.map(|row| {
+        let mut padded = [0u8; 32];
+        // SAFETY: fewer than 32 bytes lie there; 32 lie on the stack.
+        unsafe {
+            padded.as_mut_ptr().copy_from_nonoverlapping(row.add(at), row_bytes - at);
+            _mm256_loadu_ps(padded.as_ptr().cast())
         }
     })
 }
@@ -234,18 +261,16 @@ unsafe fn packed_span(w: &Affine<'_>, rows: &[usize; DOT_ROWS], span: usize) -> 
 #[target_feature(enable = "avx2")]
 unsafe fn chunk_lines(
     w: &Affine<'_>,
-    rows: &[usize; DOT_ROWS],
+    rows: &[*const u8; DOT_ROWS],
     index: usize,
 ) -> [__m256; DOT_ROWS] {
     if index * CHUNK >= w.cols {
         return [_mm256_setzero_ps(); DOT_ROWS];
     }
-    let row_bytes = w.row_bytes();
-    std::array::from_fn(|i| {
-        let bytes = &w.packed[rows[i] * row_bytes + index * CHUNK * w.bits / 8..];
-        let from = bytes[..CHUNK * w.bits / 8].as_ptr();
+    rows.map(|row| {
         // SAFETY: a chunk lies there; groups of these widths are whole chunks.
         _mm256_castsi256_ps(unsafe {
+            let from = row.add(index * CHUNK * w.bits / 8);
             match w.bits {
                 2 => chunk::<2>(from),
                 3 => chunk::<3>(from),
@@ -345,6 +370,8 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(
             }
         }
         let x_rows = rows.map(|row| x.q.as_ptr().add(row * x.stride));
+        let x_scales = rows.map(|row| x.scale.as_ptr().add(row * x_blocks));
+        let x_sums = rows.map(|row| x.sum.as_ptr().add(row * x_blocks));
         let mut weights = tile.bytes.as_ptr();
         for span in tile.spans.clone() {
             let mut dots = [[zero; PARTS]; T];
@@ -352,19 +379,22 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(
                 for plane in 0..PLANES {
                     let mut sums = [[zero; PARTS]; T];
                     let mut w = weights.add((plane * STEPS + run * (STEPS / runs)) * PARTS);
-                    let mut step = run * (SPAN / runs);
-                    for _ in 0..tile.run_steps {
-                        let weights = [*w, *w.add(1)];
-                        for (sums, x) in sums.iter_mut().zip(&x_rows) {
-                            let four = x.add(span * SPAN + step).cast::<i32>().read_unaligned();
-                            let four = _mm256_set1_epi32(four);
-                            for (sum, weights) in sums.iter_mut().zip(weights) {
-                                // Eight sums of two products of at most 15·127 fit 16 bits.
-                                *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(weights, four));
+                    let mut step = span * SPAN + run * (SPAN / runs);
+                    for _ in 0..tile.run_steps / UNROLL {
+                        for i in 0..UNROLL {
+                            let weights = [*w.add(i * PARTS), *w.add(i * PARTS + 1)];
+                            for (sums, x) in sums.iter_mut().zip(&x_rows) {
+                                let four = x.add(step + 4 * i).cast::<i32>().read_unaligned();
+                                let four = _mm256_set1_epi32(four);
+                                for (sum, weights) in sums.iter_mut().zip(weights) {
+                                    // Eight sums of two products of at most 15·127 fit 16 bits.
+                                    let products = _mm256_maddubs_epi16(weights, four);
+                                    *sum = _mm256_add_epi16(*sum, products);
+                                }
                             }
                         }
-                        w = w.add(PARTS);
-                        step += 4;
+                        w = w.add(UNROLL * PARTS);
+                        step += 4 * UNROLL;
                     }
                     for (dots, sums) in dots.iter_mut().zip(&sums) {
                         for (dot, &sum) in dots.iter_mut().zip(sums) {
@@ -377,13 +407,12 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(
                 if BLOCKS > 1 || run == runs - 1 {
                     let column = span * SPAN + if BLOCKS > 1 { run * (SPAN / runs) } else { 0 };
                     if column < tile.cols {
-                        let block = column / x.block;
-                        let group = column / tile.group_size - tile.first_group;
-                        let scales = tile.scales.as_ptr().add(group * 2 * TILE_ROWS);
+                        let block =
+                            span * BLOCKS + if BLOCKS > 1 { run / (runs / BLOCKS) } else { 0 };
+                        let scales = tile.group_scales(column);
                         for t in 0..T {
-                            let at = rows[t] * x_blocks + block;
-                            let x_scale = _mm256_set1_ps(*x.scale.as_ptr().add(at));
-                            let x_sum = _mm256_set1_ps(*x.sum.as_ptr().add(at));
+                            let x_scale = _mm256_set1_ps(*x_scales[t].add(block));
+                            let x_sum = _mm256_set1_ps(*x_sums[t].add(block));
                             for part in 0..PARTS {
                                 let at = scales.add(part * DOT_ROWS);
                                 let scale = _mm256_loadu_ps(at);

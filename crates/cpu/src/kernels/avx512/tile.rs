@@ -96,12 +96,12 @@ unsafe fn kernel<const T: usize>(
                 if first >= tile.cols {
                     continue;
                 }
-                let group = first / tile.group_size - tile.first_group;
-                let scales = tile.scales.as_ptr().add(group * 2 * TILE_ROWS);
+                let scales = tile.group_scales(first);
+                let block = first >> x.block.trailing_zeros();
                 let (scale, bias) =
                     (_mm512_loadu_ps(scales), _mm512_loadu_ps(scales.add(TILE_ROWS)));
                 for t in 0..T {
-                    let at = rows[t] * x_blocks + first / x.block;
+                    let at = rows[t] * x_blocks + block;
                     let x_scale = _mm512_set1_ps(*x.scale.as_ptr().add(at));
                     let x_sum = _mm512_set1_ps(*x.sum.as_ptr().add(at));
                     let dot = _mm512_cvtepi32_ps(dots[t]);

@@ -9,7 +9,7 @@ use mlxk_ops::PAGE_POSITIONS;
 use super::super::Queries;
 use super::elementwise::{add, exp, multiply_add, sum};
 use super::scales::{Eight, load, store};
-use crate::kv::PageHead;
+use crate::kv::{PageHead, Widen};
 
 /// Pairs of vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;
@@ -25,7 +25,7 @@ pub(super) unsafe fn attend_page(
     scratch: &mut Vec<f32>,
 ) {
     let dims = [queries.dim, queries.value_dim];
-    let (keys, values) = page.floats(dims, scratch, |from, to| widen(from, to));
+    let (keys, values) = page.floats(dims, scratch, &Floats);
     let mut n = 0;
     while n < queries.count {
         // SAFETY: by the caller's promise; the queries exist.
@@ -44,8 +44,18 @@ pub(super) unsafe fn attend_page(
     }
 }
 
+/// NEON, which every processor has that runs this.
+struct Floats;
+
+impl Widen for Floats {
+    fn halves(&self, from: &[f16], to: &mut [f32]) {
+        // SAFETY: by the callers' promise.
+        unsafe { halves(from, to) }
+    }
+}
+
 #[target_feature(enable = "neon")]
-fn widen(from: &[f16], to: &mut [f32]) {
+fn halves(from: &[f16], to: &mut [f32]) {
     for (from, to) in from.as_chunks::<4>().0.iter().zip(to.as_chunks_mut::<4>().0) {
         // SAFETY: four values lie in each; `f16` is a 16-bit integer in memory.
         unsafe {

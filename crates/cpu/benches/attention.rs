@@ -1,0 +1,68 @@
+//! Times attention over a KV cache: `cargo bench -p mlxk-cpu --bench attention -- [threads]
+//! [avx2|avx512|neon|...]`. Prints medians; compare figures of one run on a quiet machine only.
+
+#![expect(clippy::print_stdout, reason = "a table on the terminal is what it is for")]
+
+use std::time::Instant;
+
+use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
+use mlxk_ops::{AttentionSpec, Batch, KvFormat, KvSpec, Ops};
+
+/// Copies of the cache, so that it comes from memory as in a model of many layers.
+const LAYERS: usize = 28;
+
+fn main() {
+    let threads = std::env::args().skip(1).find_map(|arg| arg.parse().ok());
+    let instructions = std::env::args().find_map(|word| InstructionSet::of_word(&word));
+    println!("KV    heads kv  dim context tokens      µs    GB/s   GMAC/s");
+    for (heads, kv_heads, head_dim) in [(12, 2, 128), (9, 3, 64), (32, 8, 128), (4, 1, 256)] {
+        for kv in [KvFormat::F16, KvFormat::Affine8, KvFormat::Affine4] {
+            let options =
+                CpuOptions { threads, instructions, kv: Some(kv), ..CpuOptions::default() };
+            let mut cpu = Cpu::new(options)
+                .expect("threads can be started and the processor has the instructions");
+            cpu.kv_configure(KvSpec { layers: LAYERS, kv_heads, head_dim, value_dim: head_dim });
+            for (context, tokens) in [(512, 1), (8192, 1), (8192, 64)] {
+                let spec = AttentionSpec {
+                    heads,
+                    kv_heads,
+                    head_dim,
+                    value_dim: head_dim,
+                    scale: 0.09,
+                    window: None,
+                    soft_cap: None,
+                    sinks: None,
+                    growth: None,
+                };
+                let sequence = cpu.kv_new();
+                let mut batch = Batch::default();
+                batch.push(sequence, 0, &vec![0; context], false);
+                cpu.begin(&batch).expect("there is memory for the cache");
+                let mut batch = Batch::default();
+                batch.push(sequence, context - tokens, &vec![0; tokens], false);
+                cpu.begin(&batch).expect("the positions are there");
+                let q = cpu.act(tokens, heads * head_dim);
+                let k = cpu.act(tokens, kv_heads * head_dim);
+                let v = cpu.act(tokens, kv_heads * head_dim);
+                let out = cpu.act(tokens, heads * head_dim);
+                let mut times = vec![];
+                for layer in (0..LAYERS).cycle().take(3 * LAYERS) {
+                    let now = Instant::now();
+                    cpu.attend(out, q, k, v, layer, &spec, &batch);
+                    times.push(now.elapsed().as_secs_f64());
+                }
+                times.sort_by(f64::total_cmp);
+                let median = times[times.len() / 2];
+                let spec = KvSpec { layers: 1, kv_heads, head_dim, value_dim: head_dim };
+                println!(
+                    "{:7} {heads:3} {kv_heads:2} {head_dim:4} {context:7} {tokens:6} {:7.0} {:7.2} {:8.1}",
+                    format!("{kv:?}"),
+                    median * 1e6,
+                    (kv.position_bytes(&spec) * context) as f64 / median / 1e9,
+                    (2 * heads * head_dim * context * tokens) as f64 / median / 1e9,
+                );
+                cpu.kv_free(sequence);
+            }
+        }
+    }
+}
