@@ -1,5 +1,5 @@
-//! Times matrix products: `cargo bench -p mlxk-cpu -- [threads] [avx2|avx512|neon|...]`. Prints
-//! medians; compare figures of one run on a quiet machine only.
+//! Times matrix products: `cargo bench -p mlxk-cpu --bench linear -- [threads] [avx2|avx512|neon|...]`.
+//! Prints medians; compare figures of one run on a quiet machine only.
 
 #![expect(clippy::print_stdout, reason = "a table on the terminal is what it is for")]
 
