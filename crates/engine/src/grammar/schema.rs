@@ -4,13 +4,27 @@ use serde_json::{Map, Value, json};
 
 /// Space between the parts of a JSON text: enough for one value a line, too little to get lost in.
 const WHITESPACE: &str = r"[ ]?|\n[ \t]{0,24}";
+/// The dates of RFC 3339, section 5.7 and appendix C, without the year 0000, which most calendars lack: the
+/// 29th of February is in leap years only.
+macro_rules! date {
+    () => {
+        concat!(
+            "(?:(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-(?:",
+            "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|",
+            "02-(?:0[1-9]|1[0-9]|2[0-8]))|",
+            "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|",
+            "(?:0[48]|[2468][048]|[13579][26])00)-02-29)",
+        )
+    };
+}
 /// What a format's standard asks beside what the library knows of it, where the schema has no
 /// pattern of its own.
-const PATTERNS: [(&str, &str); 3] = [
+const PATTERNS: [(&str, &str); 4] = [
     // The lengths of RFC 5321, section 4.5.3.1, and of the labels of a domain, RFC 1035, section 2.3.4.
     ("email", r"^[^@]{1,64}@([a-zA-Z0-9-]{1,63}(\.[a-zA-Z0-9-]{1,63}){0,3}|\[[0-9.]{7,15}\])$"),
     // RFC 3339, section 5.7: second 60 exists in some minutes only, so in none here.
-    ("date-time", r"^.{17}[0-5]"),
+    ("date-time", concat!("^", date!(), ".{7}[0-5]")),
+    ("date", concat!("^", date!(), "$")),
     ("time", r"^.{6}[0-5]"),
 ];
 /// RFC 1035, section 2.3.4, less the root's label and the first length.
@@ -77,6 +91,19 @@ fn bound(schema: &mut Map<String, Value>, depth: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let date = regex::Regex::new(PATTERNS[2].1).unwrap();
+        let years = [0, 1, 4, 10, 96, 100, 400, 1000, 1900, 2000, 2023, 2024, 2100, 9996, 9999];
+        for (year, month, day) in
+            years.iter().flat_map(|y| (0..14).flat_map(move |m| (0..33).map(move |d| (*y, m, d))))
+        {
+            let exists = year > 0 && jiff::civil::Date::new(year, month, day).is_ok();
+            let text = format!("{year:04}-{month:02}-{day:02}");
+            assert_eq!(date.is_match(&text), exists, "{text}");
+        }
+    }
 
     #[test]
     fn formats_get_their_lengths_wherever_schemas_stand() {
