@@ -33,7 +33,7 @@ pub(crate) struct Body {
 }
 
 const JSON: &str = "application/json";
-const STATUSES: [(&str, &str); 9] = [
+const STATUSES: [(&str, &str); 10] = [
     ("400", "The request makes no sense"),
     ("401", "The key is missing or wrong"),
     ("403", "Not from this page, or under this name"),
@@ -41,6 +41,7 @@ const STATUSES: [(&str, &str); 9] = [
     ("408", "The request took too long"),
     ("413", "The request is too large"),
     ("415", "The request is no JSON"),
+    ("501", "This is not offered here"),
     ("503", "Too many wait, or the server is stopping"),
     ("507", "The model does not fit into memory"),
 ];
