@@ -81,8 +81,12 @@ impl Session {
         self.writer.flush().unwrap();
     }
 
-    /// Types a line and waits until the next prompt is there.
+    /// Types a line, once the prompt is there, and waits for the next one.
     fn say(&mut self, line: &str) {
+        self.wait_until("empty prompt", |screen| {
+            let last = screen.trim_end().lines().next_back().unwrap_or_default();
+            matches!(last.trim_end(), ">>>" | ">>> Say something, or /help")
+        });
         let before = self.text().matches(">>> ").count();
         self.send(&format!("{line}\r"));
         self.wait_until("next prompt", |screen| screen.matches(">>> ").count() > before);
