@@ -111,6 +111,7 @@ def main():
         if len(sys.argv) > 2:
             checks = "not_a_server_error,status_code_conformance,content_type_conformance"
             command = [sys.argv[2], "run", f"{address}/openapi.json", "-c", checks, "--max-time", "200"]
+            command += ["--request-timeout", "60"]
             command += [word for path in LEFT_OUT for word in ("--exclude-path", path)]
             command += ["-w", "4", "--suppress-health-check", "all", "--continue-on-failure"]
             subprocess.run(command, check=True, cwd=os.environ.get("TMPDIR", "/tmp"))
