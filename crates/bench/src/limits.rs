@@ -23,7 +23,7 @@ const ROUNDS: u64 = 1 << 19;
 pub struct Limits {
     /// Threads that worked.
     pub threads: usize,
-    /// Bytes of the buffer that was read.
+    /// Bytes of the buffer that was read, of huge pages where the system has them.
     pub buffer_bytes: u64,
     /// Bytes read per second.
     pub read: Summary,
@@ -46,8 +46,10 @@ impl Limits {
         let mut probe =
             Probe::new(threads, instructions).map_err(BenchError::starting(instructions))?;
         let buffer_bytes = buffer_bytes(machine, mlxk_engine::available_bytes());
-        // Written, so that every page is there.
+        // Written, so that every page is there; huge ones, where there are any.
         let buffer = vec![1_u8; usize::try_from(buffer_bytes).unwrap_or(usize::MAX)];
+        let mut buffer = mlxk_format::Bytes::from(buffer);
+        let _ = mlxk_format::move_to_huge_pages(&mut [&mut buffer]);
         let mut best = |measure: &mut dyn FnMut(&mut Probe) -> Option<Probed>| {
             let figures = (0..RUNS).map(|_| measure(&mut probe).map(|probed| probed.per_second()));
             Summary::of(figures.collect::<Option<Vec<_>>>()?)

@@ -12,6 +12,7 @@ use crate::arena::Arena;
 use crate::kernels::{self, InstructionSet, Kernels, Scratch};
 use crate::kv::KvCache;
 use crate::linear::Activations;
+use crate::moving::Moving;
 use crate::pool::Pool;
 use crate::rope::RopeTable;
 use crate::routing::RouteTable;
@@ -56,6 +57,7 @@ pub struct Cpu {
     pub(crate) arena: Arena,
     pub(crate) kv: KvCache,
     pub(crate) matrices: Vec<Matrix>,
+    pub(crate) moving: Moving,
     pub(crate) activations: Activations,
     /// One per thread.
     pub(crate) scratch: Vec<Scratch>,
@@ -81,6 +83,7 @@ impl Cpu {
             arena: Arena::default(),
             kv: KvCache::new(options.kv_format()),
             matrices: vec![],
+            moving: Moving::default(),
             activations: Activations::default(),
             vectors: vec![],
             routes: vec![],
@@ -127,6 +130,10 @@ impl Ops for Cpu {
     fn load_vector(&mut self, values: Vec<f32>) -> Result<Vector> {
         self.vectors.push(values);
         Ok(Vector(self.vectors.len() as u32 - 1))
+    }
+
+    fn move_weights(&mut self, room: u64) -> bool {
+        self.move_piece(room)
     }
 
     fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope> {

@@ -1,5 +1,5 @@
 //! The CPU as a device: kernels chosen at run time, a worker pool, an arena of activations, a
-//! paged KV cache. Weights stay where the checkpoint maps them.
+//! paged KV cache. Weights stay where the checkpoint maps them, until they are moved to huge pages.
 //!
 //! *Fast* mode (the default) quantizes activations to int8 per block and multiplies integers;
 //! *exact* mode computes in f32 throughout. See `docs/numerics.md`.
@@ -10,6 +10,7 @@ mod device;
 mod kernels;
 mod kv;
 mod linear;
+mod moving;
 mod pool;
 pub mod probe;
 mod rope;

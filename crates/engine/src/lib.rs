@@ -18,6 +18,7 @@ mod grammar;
 mod kv_file;
 mod lookup;
 mod memory;
+mod moving;
 mod options;
 mod pace;
 pub mod perplexity;

@@ -37,6 +37,9 @@ pub struct LoadOptions {
     pub reuse_prefixes: bool,
     /// Keeps that on disk, too.
     pub spill: Option<SpillOptions>,
+    /// Moves weights to huge pages in the course of longer answers, where the system has memory and
+    /// reads these faster: then a process has weights of its own, rather than share the file's pages.
+    pub huge_pages: bool,
     /// Bytes that the engine may take; what the system can give where `None`.
     pub memory_bytes: Option<u64>,
 }
@@ -68,6 +71,7 @@ impl LoadOptions {
             draft_always: false,
             reuse_prefixes: true,
             spill: None,
+            huge_pages: true,
             memory_bytes: None,
         }
     }

@@ -18,6 +18,7 @@ use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
 use crate::EngineError;
 use crate::draft_model::{DraftModel, Step};
 use crate::lookup::{Draft, MAX_DRAFT};
+use crate::moving::Moving;
 use crate::pace::Pace;
 use crate::prefix::{PrefixCache, fork, shared};
 use crate::score::Scoring;
@@ -39,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) prompt_lookup: bool,
     /// Whether drafts are computed even where they do not pay.
     pub(crate) draft_always: bool,
+    /// Whether weights may be moved to where they are read faster.
+    pub(crate) move_weights: bool,
 }
 
 /// The owner of model, device and running requests.
@@ -55,6 +58,7 @@ pub(crate) struct Scheduler {
     kept: PrefixCache,
     /// Of steps without prompts.
     pace: Pace,
+    moving: Option<Moving>,
     /// Bytes of the KV cache, for others to read.
     kv_bytes: Arc<AtomicU64>,
 }
@@ -100,6 +104,7 @@ impl Scheduler {
             scoring: VecDeque::new(),
             kept,
             pace: Pace::default(),
+            moving: limits.move_weights.then(Moving::default),
             kv_bytes,
         }
     }
@@ -154,6 +159,16 @@ impl Scheduler {
     /// What was kept last.
     pub(crate) fn last_kept(&self) -> Option<(Sequence, &[u32])> {
         self.kept.last()
+    }
+
+    /// Whether weights may be moved on while nothing is computed.
+    pub(crate) fn has_more_to_move(&self) -> bool {
+        self.moving.as_ref().is_some_and(Moving::has_begun)
+    }
+
+    /// Moves some weights while nothing is computed.
+    pub(crate) fn move_weights(&mut self) {
+        self.moving.take_if(|_| !Moving::move_some(&mut *self.ops));
     }
 
     /// Whether something is kept in memory alone that should be on the disk, too.
@@ -366,7 +381,9 @@ impl Scheduler {
         }
         if parts.iter().all(Part::generates) {
             let rows = parts.iter().map(|part| 1 + part.draft.len()).sum();
-            self.pace.learn(rows, started.elapsed().as_secs_f64());
+            let elapsed = started.elapsed();
+            self.pace.learn(rows, elapsed.as_secs_f64());
+            self.moving.take_if(|moving| !moving.after_step(elapsed, &mut *self.ops));
         }
         Ok(())
     }

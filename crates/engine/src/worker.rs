@@ -10,6 +10,8 @@ use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
 use crate::task::Task;
 
+/// How long nothing has to happen before a few weights are moved: those who leave are not kept waiting.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long nothing has to happen before what is kept goes to the disk.
 const QUIET: Duration = Duration::from_secs(5);
 /// What bringing the rest there may take in the end.
@@ -61,6 +63,13 @@ pub(crate) fn serve(
 
 /// Waits for a command; none comes any more where `None`.
 fn next(scheduler: &mut Scheduler, commands: &Receiver<Command>) -> Option<Command> {
+    while scheduler.has_more_to_move() {
+        match commands.recv_timeout(PAUSE) {
+            Ok(command) => return Some(command),
+            Err(RecvTimeoutError::Timeout) => scheduler.move_weights(),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
     while scheduler.has_more_to_spill() {
         match commands.recv_timeout(QUIET) {
             Ok(command) => return Some(command),

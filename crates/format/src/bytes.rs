@@ -1,4 +1,4 @@
-//! Read-only bytes that keep their backing alive: a mapped file or a heap buffer.
+//! Read-only bytes that keep their backing alive: a mapped file or memory of its own.
 //!
 //! Kernels read weights where they lie in the file, so a tensor's bytes are a cheap, cloneable
 //! handle (`Arc` and range) instead of a borrow.
@@ -17,23 +17,34 @@ pub struct Bytes {
 }
 
 enum Backing {
-    Map(Mmap),
+    File(Mmap),
+    /// Pages that belong to no file.
+    Memory(Mmap),
     Heap(Vec<u8>),
 }
 
 impl Bytes {
     /// The whole of a mapped file.
-    pub(crate) fn from_map(map: Mmap) -> Self {
-        let range = 0..map.len();
-        Self { backing: Arc::new(Backing::Map(map)), range }
+    pub(crate) fn from_file(map: Mmap) -> Self {
+        Self::whole(map.len(), Backing::File(map))
     }
 
-    /// The map behind these bytes and their place in it; `None` for a heap buffer.
+    /// The whole of a map of no file.
+    pub(crate) fn from_memory(map: Mmap) -> Self {
+        Self::whole(map.len(), Backing::Memory(map))
+    }
+
+    fn whole(size: usize, backing: Backing) -> Self {
+        Self { backing: Arc::new(backing), range: 0..size }
+    }
+
+    /// The map of the file that these bytes lie in, and their place in it; `None` where they lie in
+    /// none.
     #[cfg(unix)]
     pub(crate) fn mapped(&self) -> Option<(&Mmap, Range<usize>)> {
         match &*self.backing {
-            Backing::Map(map) => Some((map, self.range.clone())),
-            Backing::Heap(_) => None,
+            Backing::File(map) => Some((map, self.range.clone())),
+            Backing::Memory(_) | Backing::Heap(_) => None,
         }
     }
 
@@ -48,8 +59,7 @@ impl Bytes {
 
 impl From<Vec<u8>> for Bytes {
     fn from(data: Vec<u8>) -> Self {
-        let range = 0..data.len();
-        Self { backing: Arc::new(Backing::Heap(data)), range }
+        Self::whole(data.len(), Backing::Heap(data))
     }
 }
 
@@ -58,7 +68,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         let whole: &[u8] = match &*self.backing {
-            Backing::Map(map) => map,
+            Backing::File(map) | Backing::Memory(map) => map,
             Backing::Heap(data) => data,
         };
         &whole[self.range.clone()]

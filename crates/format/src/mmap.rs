@@ -8,9 +8,11 @@
 #![expect(unsafe_code, reason = "mapping a file and advising the kernel about it are unsafe calls")]
 
 use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
 use crate::{Bytes, FormatError};
 
@@ -20,7 +22,7 @@ pub fn map_file(path: &Path) -> Result<Bytes, FormatError> {
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
-        return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
     if metadata.len() == 0 {
         return Ok(Bytes::from(Vec::new()));
@@ -28,7 +30,7 @@ pub fn map_file(path: &Path) -> Result<Bytes, FormatError> {
     // SAFETY: the map is private to this crate, read-only, and handed out as shared slices only;
     // that the file stays as it is, is the module's stated invariant.
     let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
-    Ok(Bytes::from_map(map))
+    Ok(Bytes::from_file(map))
 }
 
 /// Tells the kernel that these bytes will be read soon, so that it fetches them ahead.
@@ -41,4 +43,27 @@ pub fn will_need(bytes: &Bytes) {
     }
     #[cfg(not(unix))]
     let _ = bytes;
+}
+
+/// Zeros that belong to no file, in huge pages where the system has such.
+pub(crate) fn anonymous(size: usize) -> io::Result<MmapMut> {
+    let memory = MmapMut::map_anon(size)?;
+    // Only a hint, too.
+    #[cfg(target_os = "linux")]
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    Ok(memory)
+}
+
+/// Gives back the memory of this part of mapped bytes; whoever reads them again has the kernel fetch
+/// them again.
+pub(crate) fn release(bytes: &Bytes, part: Range<usize>) {
+    #[cfg(target_os = "linux")]
+    if let Some((map, range)) = bytes.mapped() {
+        let advice = memmap2::UncheckedAdvice::DontNeed;
+        // SAFETY: `mapped` gives maps of files only; their pages are read from the file again, which is
+        // as it was by the module's stated invariant.
+        let _ = unsafe { map.unchecked_advise_range(advice, range.start + part.start, part.len()) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (bytes, part);
 }

@@ -106,6 +106,17 @@ impl QuantTensor {
         }
     }
 
+    /// All that it occupies in the file.
+    pub fn bytes_mut(&mut self) -> Vec<&mut Bytes> {
+        match &mut self.storage {
+            Storage::Dense(dense) => vec![&mut dense.data],
+            Storage::Affine { packed, scales, biases, .. } => {
+                vec![packed, &mut scales.data, &mut biases.data]
+            }
+            Storage::Block { packed, scales, .. } => vec![packed, scales],
+        }
+    }
+
     /// A copy of some rows of a plain matrix, as a stack of `ranges.len()` matrices.
     ///
     /// # Panics

@@ -70,6 +70,14 @@ pub trait Ops: Send {
     /// Takes rotary frequencies, once.
     fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope>;
 
+    /// Moves a part of the weights to where they are read faster, if there is such a place and they
+    /// take no more than `room` bytes of memory that they have not yet; whether there is more to move.
+    /// No result changes.
+    fn move_weights(&mut self, room: u64) -> bool {
+        let _ = room;
+        false
+    }
+
     /// Says what one position of the KV cache holds; before the first sequence.
     fn kv_configure(&mut self, spec: KvSpec);
 

@@ -45,6 +45,8 @@ pub struct ServerConfig {
     pub kv_format: Option<mlxk_engine::KvFormat>,
     /// Look up in the text so far what may come next.
     pub prompt_lookup: bool,
+    /// As [`mlxk_engine::LoadOptions::huge_pages`].
+    pub huge_pages: bool,
     /// Folder of the draft model of the server's own model.
     pub draft_model: Option<PathBuf>,
     /// Most tokens of an answer where a request does not say; the context's end where `None`.
@@ -147,6 +149,7 @@ impl ServerConfig {
             exact: false,
             kv_format: None,
             prompt_lookup: true,
+            huge_pages: true,
             draft_model: None,
             max_tokens: None,
             api_key: None,

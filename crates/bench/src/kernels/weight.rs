@@ -58,5 +58,8 @@ pub(super) fn tensor(form: WeightForm, shape: MatrixShape) -> QuantTensor {
 /// The same weight in memory of its own.
 pub(super) fn copy(tensor: &QuantTensor) -> QuantTensor {
     let all = 0..tensor.rows;
-    tensor.stack_of_rows(std::slice::from_ref(&all))
+    let mut copy = tensor.stack_of_rows(std::slice::from_ref(&all));
+    // As the engine has them in the end; where there are no such pages, they stay where they are.
+    let _ = mlxk_format::move_to_huge_pages(&mut copy.bytes_mut());
+    copy
 }

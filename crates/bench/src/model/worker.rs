@@ -26,6 +26,8 @@ pub struct EngineSettings {
     pub instructions: Option<String>,
     /// As [`LoadOptions::prompt_lookup`].
     pub prompt_lookup: bool,
+    /// The opposite of [`LoadOptions::huge_pages`].
+    pub no_huge_pages: bool,
     /// As [`LoadOptions::draft_model`].
     pub draft_model: Option<PathBuf>,
 }
@@ -161,6 +163,7 @@ fn load(
         kv_format: settings.kv_bits.and_then(KvFormat::of_bits),
         instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
         prompt_lookup: settings.prompt_lookup,
+        huge_pages: !settings.no_huge_pages,
         draft_model: settings.draft_model.clone(),
         context: Some(positions.min(most)),
         ..LoadOptions::new(folder)
@@ -213,7 +216,7 @@ mod tests {
     fn orders_that_cannot_be_followed_are_answered() {
         let orders = "nonsense\n{\"run\":{\"prompt_tokens\":1,\"salt\":0,\"max_tokens\":1}}\n\
             {\"load\":{\"folder\":\"/no/such/folder\",\"settings\":{\"exact\":false,\
-            \"prompt_lookup\":false,\"draft_model\":null},\"positions\":9}}\n";
+            \"prompt_lookup\":false,\"no_huge_pages\":false,\"draft_model\":null},\"positions\":9}}\n";
         let mut replies = Vec::new();
         serve(orders.as_bytes(), &mut replies, &|| None).unwrap();
         let text = String::from_utf8(replies).unwrap();

@@ -12,6 +12,7 @@ pub fn model(report: &ModelReport) -> Document {
     flags.extend(options.engine.exact.then(|| "exact".to_owned()));
     flags.extend(options.engine.kv_bits.map(|bits| format!("{bits}-bit KV cache")));
     flags.extend(options.engine.prompt_lookup.then(|| "prompt lookup".to_owned()));
+    flags.extend(options.engine.no_huge_pages.then(|| "no huge pages".to_owned()));
     flags.extend(options.engine.draft_model.is_some().then(|| "draft model".to_owned()));
     let mut parts = vec![
         Part::Title(format!("Models, mlxk {}", report.version)),

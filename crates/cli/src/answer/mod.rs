@@ -33,6 +33,7 @@ pub(crate) fn load(args: &EngineArgs, path: &Path, context: &Context) -> anyhow:
     options.exact = args.exact;
     options.kv_format = args.kv_bits;
     options.prompt_lookup = !args.no_prompt_lookup;
+    options.huge_pages = !args.no_huge_pages;
     options.context = args.ctx;
     options.draft_model = draft_model(args.draft_model.as_deref(), !args.no_pull, context)?;
     load::engine(&options, "Loading", context)

@@ -7,6 +7,7 @@ use mlxk_engine::KvFormat;
 use crate::complete;
 
 #[derive(Args, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct EngineArgs {
     /// Compute in f32 throughout: slower, the reference for correctness
     #[arg(long, help_heading = "Engine")]
@@ -34,6 +35,11 @@ pub(crate) struct EngineArgs {
     /// where it guesses well
     #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(complete::models), help_heading = "Engine")]
     pub draft_model: Option<String>,
+
+    /// Leave weights in the pages of their file, which processes share. Otherwise longer answers have them
+    /// moved to huge pages, which are read faster, where the system has them and memory allows
+    #[arg(long, help_heading = "Engine")]
+    pub no_huge_pages: bool,
 
     /// Fail where a model would have to be fetched or imported first
     #[arg(long, help_heading = "Engine")]

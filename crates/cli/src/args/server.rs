@@ -95,6 +95,11 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "MODEL", requires = "model", help_heading = "Engine")]
     pub draft_model: Option<String>,
 
+    /// Leave weights in the pages of their file, which processes share. Otherwise longer answers have them
+    /// moved to huge pages, which are read faster, where the system has them and memory allows
+    #[arg(long, help_heading = "Engine")]
+    pub no_huge_pages: bool,
+
     /// Fail where --model would have to be fetched or imported first
     #[arg(long, help_heading = "Engine")]
     pub no_pull: bool,

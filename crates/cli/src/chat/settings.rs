@@ -17,8 +17,16 @@ struct Set {
 }
 
 /// Settings that hold once a model is loaded.
-const FIXED: [&str; 7] =
-    ["ctx", "threads", "exact", "kv-bits", "no-prompt-lookup", "draft-model", "no-pull"];
+const FIXED: [&str; 8] = [
+    "ctx",
+    "threads",
+    "exact",
+    "kv-bits",
+    "no-prompt-lookup",
+    "draft-model",
+    "no-huge-pages",
+    "no-pull",
+];
 
 /// Names that `/set` completes.
 pub(super) const NAMES: [&str; 19] = [

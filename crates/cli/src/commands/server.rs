@@ -87,6 +87,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.exact = args.exact;
     config.kv_format = args.kv_bits;
     config.prompt_lookup = !args.no_prompt_lookup;
+    config.huge_pages = !args.no_huge_pages;
     config.draft_model = answer::draft_model(args.draft_model.as_deref(), !args.no_pull, context)?;
     if let Some(count) = args.max_models.or_else(|| file.count("server.max_models")) {
         config.max_models = count;

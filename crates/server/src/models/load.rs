@@ -80,6 +80,7 @@ impl Models {
             exact: config.exact,
             kv_format: config.kv_format,
             prompt_lookup: config.prompt_lookup,
+            huge_pages: config.huge_pages,
             draft_model: config.draft_model.clone().filter(|_| self.is_own(model)),
             context: config.context,
             spill: config.spill.clone(),

@@ -40,6 +40,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
             kv_bits: args.kv_bits.map(KvFormat::bits),
             instructions: args.instructions.map(|name| name.word().to_owned()),
             prompt_lookup: args.prompt_lookup,
+            no_huge_pages: args.no_huge_pages,
             draft_model: answer::draft_model(args.draft_model.as_deref(), !args.no_pull, context)?,
         },
     };

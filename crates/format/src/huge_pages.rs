@@ -1,0 +1,121 @@
+//! Weights in huge pages.
+//!
+//! A file is mapped in pages of 4 KiB wherever the kernel read it in small pieces. Whoever reads
+//! gigabytes of it per second then spends a good part of that on translating addresses, the more in
+//! a virtual machine, which translates each of them twice. Anonymous memory comes in pages of 2 MiB
+//! for the asking on Linux; elsewhere nothing here does anything.
+
+use std::io;
+use std::ops::Range;
+
+use crate::Bytes;
+use crate::mmap::{anonymous, release};
+
+/// Every part begins at a multiple of this, in bytes: a line of a cache.
+const ALIGNMENT: usize = 64;
+/// Bytes that are there twice at most while they are moved.
+const STRIDE: usize = 4 << 20;
+
+/// Where files are mapped in small pages: nowhere, where the system has no larger ones to give.
+#[derive(Debug, Default)]
+pub struct SmallPages {
+    addresses: Vec<Range<usize>>,
+}
+
+impl SmallPages {
+    /// Asks the kernel.
+    pub fn find() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let setting = read("/sys/kernel/mm/transparent_hugepage/enabled");
+        if !["[always]", "[madvise]"].iter().any(|word| setting.contains(word)) {
+            return Self::default();
+        }
+        Self::of(&read("/proc/self/smaps"))
+    }
+
+    /// From the text of `smaps`, see `proc_pid_smaps(5)`: maps of files of which less than half of
+    /// what is resident is mapped in huge pages.
+    fn of(smaps: &str) -> Self {
+        let mut addresses = Vec::new();
+        let mut current: Option<Range<usize>> = None;
+        let mut resident = 0;
+        for line in smaps.lines() {
+            let mut fields = line.split_ascii_whitespace();
+            let Some(first) = fields.next() else { continue };
+            let kilobytes = || line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok();
+            match first {
+                "Rss:" => resident = kilobytes().unwrap_or(0),
+                "FilePmdMapped:" => {
+                    let huge = kilobytes().unwrap_or(0);
+                    addresses.extend(current.take().filter(|_| 2 * huge < resident));
+                }
+                first => {
+                    let Some((from, to)) = first.split_once('-') else { continue };
+                    let hex = |number| usize::from_str_radix(number, 16).ok();
+                    let (Some(from), Some(to)) = (hex(from), hex(to)) else { continue };
+                    // Behind permissions, offset and device; zero where no file is mapped.
+                    current = fields.nth(3).filter(|&inode| inode != "0").map(|_| from..to);
+                }
+            }
+        }
+        Self { addresses }
+    }
+
+    /// Whether the bytes lie in such a map.
+    pub fn hold(&self, bytes: &Bytes) -> bool {
+        let address = bytes.as_ptr().addr();
+        self.addresses.iter().any(|map| map.contains(&address))
+    }
+}
+
+/// Moves the parts to huge pages, together; the memory of the maps that they lay in is given back.
+/// They stay where they are where the system has no memory for them.
+pub fn move_to_huge_pages(parts: &mut [&mut Bytes]) -> io::Result<()> {
+    let mut size = 0;
+    let places: Vec<Range<usize>> = parts
+        .iter()
+        .map(|part| {
+            let start = size;
+            size = (start + part.len()).next_multiple_of(ALIGNMENT);
+            start..start + part.len()
+        })
+        .collect();
+    if size == 0 {
+        return Ok(());
+    }
+    let mut memory = anonymous(size)?;
+    for (part, place) in parts.iter().zip(&places) {
+        for start in (0..part.len()).step_by(STRIDE) {
+            let stride = start..(start + STRIDE).min(part.len());
+            memory[place.clone()][stride.clone()].copy_from_slice(&part[stride.clone()]);
+            release(part, stride);
+        }
+    }
+    let memory = Bytes::from_memory(memory.make_read_only()?);
+    for (part, place) in parts.iter_mut().zip(places) {
+        **part = memory.slice(place).expect("the memory has a place for every part");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_of_files_in_small_pages_are_found() {
+        let smaps = "\
+            7f0000000000-7f0000400000 r--s 00000000 fe:00 12 /m/model.safetensors\n\
+            Size: 4096 kB\nRss: 4096 kB\nFilePmdMapped: 0 kB\nVmFlags: rd mr\n\
+            7f0000400000-7f0000800000 r--s 00000000 fe:00 13 /m/huge.safetensors\n\
+            Size: 4096 kB\nRss: 4096 kB\nFilePmdMapped: 4096 kB\nVmFlags: rd mr\n\
+            7f0000800000-7f0000900000 rw-p 00000000 00:00 0 \n\
+            Rss: 1024 kB\nFilePmdMapped: 0 kB\n\
+            7f0000900000-7f0000a00000 r--s 00000000 fe:00 14 /m/never read\n\
+            Rss: 0 kB\nFilePmdMapped: 0 kB\n";
+        let first = 0x7f00_0000_0000..0x7f00_0040_0000;
+        assert_eq!(SmallPages::of(smaps).addresses, [first]);
+        assert!(SmallPages::of("").addresses.is_empty());
+        assert!(SmallPages::of("nonsense - of\nFilePmdMapped: x kB").addresses.is_empty());
+    }
+}
