@@ -4,6 +4,7 @@
 mod common;
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use common::{Kind, Stored, answer, checkpoint, checkpoint_with, load, options, request};
 use mlxk_engine::{
@@ -62,6 +63,19 @@ fn an_answer_ends_where_it_should() {
     assert_eq!(ended.text, engine.tokenizer().decode(&ids[..last], true).unwrap());
     let ignored = answer(&engine, request("Hello", 80));
     assert_eq!(ignored.ids(), ids);
+}
+
+#[test]
+fn moving_weights_changes_no_answer() {
+    let folder = small();
+    let fixed = load(&LoadOptions { huge_pages: false, ..options(&folder) });
+    let engine = load(&options(&folder));
+    let expected = answer(&fixed, request("Hello", 150));
+    let while_moving = answer(&engine, request("Hello", 150));
+    assert_eq!(while_moving.essence(), expected.essence());
+    // Nothing to do: the rest is moved.
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(answer(&engine, request("Hello", 150)).essence(), expected.essence());
 }
 
 #[test]

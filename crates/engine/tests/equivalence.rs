@@ -32,6 +32,9 @@ fn check(kind: Kind, stored: Stored, options: CpuOptions) {
     assert_same(&two.in_steps(&ids, chunks), &whole, "in chunks by two threads");
     assert_same(&two.in_steps(&ids, vec![1; LENGTH]), &whole, "token by token");
 
+    while two.ops.move_weights(u64::MAX) {}
+    assert_same(&two.in_steps(&ids, chunks), &whole, "with weights where they were moved to");
+
     // Three sequences side by side, each with its own chunks.
     let others = [tokens("second", 90), tokens("third", 40)];
     let alone = others.each_ref().map(|ids| one.in_steps(ids, [ids.len()]));

@@ -238,7 +238,17 @@ impl KvCache {
         layer: usize,
         head: usize,
     ) -> PageHead<'_> {
-        let page = self.table(sequence).pages[index] as usize;
-        self.pages[page].head(&self.layout, (layer, head))
+        let pages = &self.table(sequence).pages;
+        let page = |index: usize| {
+            let page = *pages.get(index)? as usize;
+            Some(self.pages[page].head(&self.layout, (layer, head)))
+        };
+        let own = page(index).expect("the page is reserved");
+        match (own, page(index + 1)) {
+            (PageHead::F16 { keys, values, .. }, Some(PageHead::F16 { keys: next, .. })) => {
+                PageHead::F16 { keys, values, next }
+            }
+            (own, _) => own,
+        }
     }
 }

@@ -29,9 +29,20 @@ pub(super) enum Page {
 /// Keys `[head_dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` of one head in a page.
 #[derive(Clone, Copy)]
 pub(crate) enum PageHead<'a> {
-    F16 { keys: &'a [f16], values: &'a [f16] },
-    F32 { keys: &'a [f32], values: &'a [f32] },
-    Codes { keys: Codes<'a>, values: Codes<'a> },
+    /// `next` are the keys that are read after this page, to ask for early.
+    F16 {
+        keys: &'a [f16],
+        values: &'a [f16],
+        next: &'a [f16],
+    },
+    F32 {
+        keys: &'a [f32],
+        values: &'a [f32],
+    },
+    Codes {
+        keys: Codes<'a>,
+        values: Codes<'a>,
+    },
 }
 
 /// How an instruction set makes floats of what a page holds.
@@ -69,7 +80,7 @@ impl<'a> PageHead<'a> {
         let (wide_keys, wide_values) = wide.split_at_mut(head_dim * PAGE_POSITIONS);
         match self {
             Self::F32 { .. } => {}
-            Self::F16 { keys, values } => {
+            Self::F16 { keys, values, .. } => {
                 widen.halves(keys, wide_keys);
                 widen.halves(values, wide_values);
             }
@@ -225,7 +236,8 @@ impl Page {
         match self {
             Self::F16(data) => {
                 let [keys, values, end] = layout.range(head, |width| width);
-                PageHead::F16 { keys: &data[keys..values], values: &data[values..end] }
+                let (keys, values) = (&data[keys..values], &data[values..end]);
+                PageHead::F16 { keys, values, next: keys }
             }
             Self::F32(data) => {
                 let [keys, values, end] = layout.range(head, |width| width);

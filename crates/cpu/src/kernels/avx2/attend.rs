@@ -74,10 +74,12 @@ pub(super) unsafe fn attend_page(
     // SAFETY: by the caller's promise; a page holds keys and values of these widths.
     unsafe {
         match page {
-            PageHead::F16 { keys, values } if queries.count <= FEW => visit(queries, keys, values),
+            PageHead::F16 { keys, values, next } if queries.count <= FEW => {
+                visit(queries, keys, values, next);
+            }
             page => {
                 let (keys, values) = page.floats(dims, scratch, avx2);
-                visit(queries, keys, values);
+                visit(queries, keys, values, keys);
             }
         }
     }
@@ -88,7 +90,7 @@ pub(super) unsafe fn attend_page(
 /// # Safety
 /// AVX2, FMA, F16C; keys and values have the widths of `queries`, which are multiples of eight.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn visit<T: Lane>(queries: &mut Queries, keys: &[T], values: &[T]) {
+unsafe fn visit<T: Lane>(queries: &mut Queries, keys: &[T], values: &[T], next: &[T]) {
     let mut first = 0;
     while first < queries.count {
         let seen = queries.from[first]..queries.to[first];
@@ -98,11 +100,11 @@ unsafe fn visit<T: Lane>(queries: &mut Queries, keys: &[T], values: &[T]) {
         first += unsafe {
             match alike {
                 _ if seen.is_empty() => alike,
-                QUERIES => tile::<QUERIES, T>(queries, first, seen, keys, values),
-                4 | 5 => tile::<4, T>(queries, first, seen, keys, values),
-                3 => tile::<3, T>(queries, first, seen, keys, values),
-                2 => tile::<2, T>(queries, first, seen, keys, values),
-                _ => tile::<1, T>(queries, first, seen, keys, values),
+                QUERIES => tile::<QUERIES, T>(queries, first, seen, keys, values, next),
+                4 | 5 => tile::<4, T>(queries, first, seen, keys, values, next),
+                3 => tile::<3, T>(queries, first, seen, keys, values, next),
+                2 => tile::<2, T>(queries, first, seen, keys, values, next),
+                _ => tile::<1, T>(queries, first, seen, keys, values, next),
             }
         };
     }
@@ -120,10 +122,11 @@ unsafe fn tile<const N: usize, T: Lane>(
     seen: Range<usize>,
     keys: &[T],
     values: &[T],
+    next: &[T],
 ) -> usize {
     // SAFETY: by the caller's promise.
     unsafe {
-        let scores = scores::<N, T>(queries, first, keys);
+        let scores = scores::<N, T>(queries, first, keys, values);
         let mut weights = [[0.0; PAGE_POSITIONS]; N];
         let mut shrink = [1.0; N];
         for n in 0..N {
@@ -133,16 +136,16 @@ unsafe fn tile<const N: usize, T: Lane>(
         let acc = &mut queries.acc[first * dim..][..N * dim];
         if T::READ_AGAIN {
             for ((acc, weights), shrink) in acc.chunks_exact_mut(dim).zip(&weights).zip(shrink) {
-                gather::<1, 8, T>(acc, &[*weights], &seen, values, dim, [shrink]);
+                gather::<1, 8, T>(acc, &[*weights], &seen, (values, next), dim, [shrink]);
             }
         } else {
-            gather::<N, WIDTH, T>(acc, &weights, &seen, values, dim, shrink);
+            gather::<N, WIDTH, T>(acc, &weights, &seen, (values, next), dim, shrink);
         }
     }
     N
 }
 
-/// The scores of queries `first..first + N` at all positions of the page.
+/// The scores of queries `first..first + N` at all positions of the page; asks for what is read next.
 ///
 /// # Safety
 /// AVX2, FMA, F16C; the queries exist, `keys` is `[dim][PAGE_POSITIONS]`.
@@ -152,6 +155,7 @@ unsafe fn scores<const N: usize, T: Lane>(
     queries: &Queries,
     first: usize,
     keys: &[T],
+    next: &[T],
 ) -> [[__m256; LINES]; N] {
     let dim = queries.dim;
     debug_assert!(keys.len() == dim * PAGE_POSITIONS && queries.q.len() >= (first + N) * dim);
@@ -160,6 +164,7 @@ unsafe fn scores<const N: usize, T: Lane>(
         let mut sums = [[_mm256_setzero_ps(); WIDTH]; N];
         let mut i = 0;
         while i < dim {
+            ask_for(next, first_line / WIDTH * dim + i);
             for i in (0..UNROLL).map(|step| i + step) {
                 // SAFETY: by the caller's promise.
                 unsafe {
@@ -270,6 +275,19 @@ fn greatest_lane(v: __m256) -> f32 {
     _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)))
 }
 
+/// Asks for a part of the numbers that are read next, where each is read by few instructions: the
+/// processor does not guess as early, as a page is several short pieces to it. The parts of steps
+/// `0, UNROLL, …, 2 · dim` are all of `[dim][PAGE_POSITIONS]` numbers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn ask_for<T: Lane>(next: &[T], step: usize) {
+    if !T::READ_AGAIN {
+        let part = next.as_ptr().wrapping_add(step * PAGE_POSITIONS / 2).cast::<i8>();
+        _mm_prefetch::<_MM_HINT_T0>(part);
+        _mm_prefetch::<_MM_HINT_T0>(part.wrapping_add(64));
+    }
+}
+
 /// `acc = acc · shrink + Σ weights[p] · values[p]` over the positions `seen`, for `N` queries.
 ///
 /// # Safety
@@ -281,7 +299,7 @@ unsafe fn gather<const N: usize, const L: usize, T: Lane>(
     acc: &mut [f32],
     weights: &[[f32; PAGE_POSITIONS]; N],
     seen: &Range<usize>,
-    values: &[T],
+    (values, next): (&[T], &[T]),
     dim: usize,
     shrink: [f32; N],
 ) {
@@ -290,11 +308,11 @@ unsafe fn gather<const N: usize, const L: usize, T: Lane>(
     // SAFETY: the columns lie inside every row of `acc` and `values`.
     unsafe {
         while at + 8 * L <= dim {
-            columns::<N, L, T>(acc, weights, seen, values, (dim, at), shrink);
+            columns::<N, L, T>(acc, weights, seen, (values, next), (dim, at), shrink);
             at += 8 * L;
         }
         while at < dim {
-            columns::<N, 1, T>(acc, weights, seen, values, (dim, at), shrink);
+            columns::<N, 1, T>(acc, weights, seen, (values, next), (dim, at), shrink);
             at += 8;
         }
     }
@@ -310,7 +328,7 @@ unsafe fn columns<const N: usize, const L: usize, T: Lane>(
     acc: &mut [f32],
     weights: &[[f32; PAGE_POSITIONS]; N],
     seen: &Range<usize>,
-    values: &[T],
+    (values, next): (&[T], &[T]),
     (dim, at): (usize, usize),
     shrink: [f32; N],
 ) {
@@ -326,6 +344,7 @@ unsafe fn columns<const N: usize, const L: usize, T: Lane>(
         let (values, weights) = (values.as_ptr().add(at), weights.as_ptr().cast::<f32>());
         let mut position = seen.start;
         while position + UNROLL <= seen.end {
+            ask_for(next, at * PAGE_POSITIONS / (8 * WIDTH) + position);
             for position in (0..UNROLL).map(|step| position + step) {
                 let row = values.add(position * dim);
                 add_row(&mut lines, row, weights.add(position), PAGE_POSITIONS);
