@@ -34,10 +34,13 @@ fn main() {
                     sinks: None,
                     growth: None,
                 };
-                let sequence = cpu.kv_new();
-                let mut batch = Batch::default();
-                batch.push(sequence, 0, &vec![0; context], false);
-                cpu.begin(&batch).expect("there is memory for the cache");
+                // Numbers near one, so that the pages are in memory.
+                let mut fill = |bytes: &mut [u8]| {
+                    bytes.fill(0x3C);
+                    Ok(())
+                };
+                let sequence =
+                    cpu.kv_import(context, &mut fill).expect("there is memory for the cache");
                 let mut batch = Batch::default();
                 batch.push(sequence, context - tokens, &vec![0; tokens], false);
                 cpu.begin(&batch).expect("the positions are there");

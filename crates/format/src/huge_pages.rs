@@ -6,7 +6,9 @@
 //! for the asking on Linux; elsewhere nothing here does anything.
 
 use std::io;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
+
+use memmap2::MmapMut;
 
 use crate::Bytes;
 use crate::mmap::{anonymous, release};
@@ -68,6 +70,31 @@ impl SmallPages {
     }
 }
 
+/// Bytes of their own, zeros at first, in huge pages where the system has them.
+#[derive(Debug)]
+pub struct HugePages(MmapMut);
+
+impl HugePages {
+    /// So many, more than none. Fails where the system does not give them.
+    pub fn zeros(size: usize) -> io::Result<Self> {
+        anonymous(size).map(Self)
+    }
+}
+
+impl Deref for HugePages {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for HugePages {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
 /// Moves the parts to huge pages, together; the memory of the maps that they lay in is given back.
 /// They stay where they are where the system has no memory for them.
 pub fn move_to_huge_pages(parts: &mut [&mut Bytes]) -> io::Result<()> {
@@ -83,7 +110,7 @@ pub fn move_to_huge_pages(parts: &mut [&mut Bytes]) -> io::Result<()> {
     if size == 0 {
         return Ok(());
     }
-    let mut memory = anonymous(size)?;
+    let mut memory = HugePages::zeros(size)?;
     for (part, place) in parts.iter().zip(&places) {
         for start in (0..part.len()).step_by(STRIDE) {
             let stride = start..(start + STRIDE).min(part.len());
@@ -91,7 +118,7 @@ pub fn move_to_huge_pages(parts: &mut [&mut Bytes]) -> io::Result<()> {
             release(part, stride);
         }
     }
-    let memory = Bytes::from_memory(memory.make_read_only()?);
+    let memory = Bytes::from_memory(memory.0.make_read_only()?);
     for (part, place) in parts.iter_mut().zip(places) {
         **part = memory.slice(place).expect("the memory has a place for every part");
     }

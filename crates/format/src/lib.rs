@@ -23,7 +23,7 @@ pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo};
 pub use dtype::Dtype;
 pub use error::{FormatError, HeaderProblem, TensorProblem};
 pub use files::{MAX_CONFIG_BYTES, MAX_INDEX_BYTES, config_number, is_lfs_pointer, read_object};
-pub use huge_pages::{SmallPages, move_to_huge_pages};
+pub use huge_pages::{HugePages, SmallPages, move_to_huge_pages};
 pub use mmap::{map_file, will_need};
 pub use mode::Mode;
 pub use quantizer::{QuantizedRows, RowQuantizer};

@@ -12,13 +12,20 @@ mod page;
 mod tests;
 
 use std::io;
+use std::ops::Range;
 
+use mlxk_format::HugePages;
 use mlxk_ops::{KvFormat, KvSpec, OpsError, PAGE_POSITIONS, Result, Sequence};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use codes::{Codes, GROUP, HALF};
-use page::{Layout, Page};
+use page::Layout;
 pub(crate) use page::{PageHead, Widen};
+
+/// Bytes that are asked of the system at a time, at least: some huge pages.
+const SLAB_BYTES: usize = 16 << 20;
+/// Every page begins at a multiple of this, in bytes: a line of a cache.
+const ALIGNMENT: usize = 64;
 
 struct Table {
     pages: Vec<u32>,
@@ -28,7 +35,9 @@ struct Table {
 /// All pages and sequences of a device.
 pub(crate) struct KvCache {
     layout: Layout,
-    pages: Vec<Page>,
+    /// The memory of the pages; see [`KvCache::place`].
+    slabs: Vec<HugePages>,
+    /// Of each page.
     references: Vec<u32>,
     free: Vec<u32>,
     tables: Vec<Option<Table>>,
@@ -38,7 +47,7 @@ impl KvCache {
     pub(crate) fn new(format: KvFormat) -> Self {
         let spec = KvSpec { layers: 0, kv_heads: 0, head_dim: 0, value_dim: 0 };
         let layout = Layout { spec, format };
-        Self { layout, pages: vec![], references: vec![], free: vec![], tables: vec![] }
+        Self { layout, slabs: vec![], references: vec![], free: vec![], tables: vec![] }
     }
 
     pub(crate) fn configure(&mut self, spec: KvSpec) {
@@ -55,7 +64,30 @@ impl KvCache {
 
     /// Bytes of all pages, free ones included.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.len() * self.layout.page_bytes()
+        self.references.len() * self.layout.page_bytes()
+    }
+
+    /// Bytes from one page to the next, and pages of a slab.
+    fn slab(&self) -> (usize, usize) {
+        let stride = self.layout.page_bytes().next_multiple_of(ALIGNMENT).max(ALIGNMENT);
+        (stride, (SLAB_BYTES / stride).max(1))
+    }
+
+    /// The slab that a page lies in, and where.
+    fn place(&self, page: u32) -> (usize, Range<usize>) {
+        let (stride, pages) = self.slab();
+        let start = page as usize % pages * stride;
+        (page as usize / pages, start..start + self.layout.page_bytes())
+    }
+
+    fn page(&self, page: u32) -> &[u8] {
+        let (slab, place) = self.place(page);
+        &self.slabs[slab][place]
+    }
+
+    fn page_mut(&mut self, page: u32) -> &mut [u8] {
+        let (slab, place) = self.place(page);
+        &mut self.slabs[slab][place]
     }
 
     fn table(&self, sequence: Sequence) -> &Table {
@@ -119,11 +151,14 @@ impl KvCache {
             self.references[page as usize] = 1;
             return Ok(page);
         }
-        let needed = self.layout.page_bytes();
-        let page = self.layout.page().map_err(|_| OpsError::OutOfMemory { needed })?;
-        self.pages.push(page);
+        let (stride, pages) = self.slab();
+        if self.references.len() == pages * self.slabs.len() {
+            let needed = stride * pages;
+            let slab = HugePages::zeros(needed).map_err(|_| OpsError::OutOfMemory { needed })?;
+            self.slabs.push(slab);
+        }
         self.references.push(1);
-        Ok(self.pages.len() as u32 - 1)
+        Ok(self.references.len() as u32 - 1)
     }
 
     /// Makes the pages of positions `start..start + count` exist and belong to `sequence` alone;
@@ -149,11 +184,8 @@ impl KvCache {
             return Ok(());
         }
         let own = self.allocate()?;
-        let [from, to] = self
-            .pages
-            .get_disjoint_mut([shared as usize, own as usize])
-            .expect("a fresh page differs from a shared one");
-        to.copy_from(from);
+        let copy = self.page(shared).to_vec();
+        self.page_mut(own).copy_from_slice(&copy);
         self.release(shared);
         self.table_mut(sequence).pages[index] = own;
         Ok(())
@@ -164,18 +196,15 @@ impl KvCache {
         len.div_ceil(PAGE_POSITIONS) as u64 * self.layout.page_bytes() as u64
     }
 
-    /// Passes the pages of the first `len` positions to `write`, little-endian.
+    /// Passes the pages of the first `len` positions to `write`, as they lie in memory.
     pub(crate) fn export(
         &self,
         sequence: Sequence,
         len: usize,
         write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut bytes = Vec::new();
         for &page in &self.table(sequence).pages[..len.div_ceil(PAGE_POSITIONS)] {
-            bytes.clear();
-            self.pages[page as usize].export(&mut bytes);
-            write(&bytes)?;
+            write(self.page(page))?;
         }
         Ok(())
     }
@@ -201,11 +230,9 @@ impl KvCache {
         read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         self.reserve(sequence, 0, len).map_err(io::Error::other)?;
-        let mut bytes = vec![0; self.layout.page_bytes()];
         for index in 0..len.div_ceil(PAGE_POSITIONS) {
             let page = self.table(sequence).pages[index];
-            read(&mut bytes)?;
-            self.pages[page as usize].import(&bytes);
+            read(self.page_mut(page))?;
         }
         Ok(())
     }
@@ -220,13 +247,15 @@ impl KvCache {
         key: &[f32],
         value: &[f32],
     ) {
-        let page = self.table(sequence).pages[position / PAGE_POSITIONS] as usize;
+        let page = self.table(sequence).pages[position / PAGE_POSITIONS];
+        let (slab, place) = self.place(page);
+        let page = &mut self.slabs[slab][place];
         let slot = position % PAGE_POSITIONS;
         let KvSpec { kv_heads, head_dim, value_dim, .. } = self.layout.spec;
         for head in 0..kv_heads {
             let key = &key[head * head_dim..][..head_dim];
             let value = &value[head * value_dim..][..value_dim];
-            self.pages[page].write(&self.layout, (layer, head), slot, key, value);
+            self.layout.write(page, (layer, head), slot, key, value);
         }
     }
 
@@ -239,10 +268,8 @@ impl KvCache {
         head: usize,
     ) -> PageHead<'_> {
         let pages = &self.table(sequence).pages;
-        let page = |index: usize| {
-            let page = *pages.get(index)? as usize;
-            Some(self.pages[page].head(&self.layout, (layer, head)))
-        };
+        let page =
+            |index: usize| Some(self.layout.read(self.page(*pages.get(index)?), (layer, head)));
         let own = page(index).expect("the page is reserved");
         match (own, page(index + 1)) {
             (PageHead::F16 { keys, values, .. }, Some(PageHead::F16 { keys: next, .. })) => {

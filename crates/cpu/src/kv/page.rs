@@ -1,7 +1,8 @@
-//! One page: the keys and values of [`PAGE_POSITIONS`] positions in all layers.
+//! One page: the keys and values of [`PAGE_POSITIONS`] positions in all layers, as bytes: layer by
+//! layer, head by head, keys before values. A page of codes has the codes of all of them first, then
+//! the scales and biases that turn them into numbers.
 
-use std::collections::TryReserveError;
-
+use bytemuck::{Pod, cast_slice, cast_slice_mut};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
@@ -16,14 +17,6 @@ const CHUNK: usize = 64;
 pub(super) struct Layout {
     pub spec: KvSpec,
     pub format: KvFormat,
-}
-
-/// The values of a page: layer by layer, head by head, keys before values.
-pub(super) enum Page {
-    F16(Vec<f16>),
-    F32(Vec<f32>),
-    /// Codes, and the scales and biases that turn them into numbers.
-    Codes(Vec<u8>, Vec<f16>),
 }
 
 /// Keys `[head_dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` of one head in a page.
@@ -101,26 +94,6 @@ impl Layout {
         self.format.position_bytes(&self.spec) * PAGE_POSITIONS
     }
 
-    /// A page of zeros.
-    pub(super) fn page(&self) -> Result<Page, TryReserveError> {
-        let values = self.spec.values_per_position() * PAGE_POSITIONS;
-        Ok(match self.format {
-            KvFormat::F32 => Page::F32(filled(0.0, values)?),
-            KvFormat::F16 => Page::F16(filled(f16::ZERO, values)?),
-            KvFormat::Affine8 | KvFormat::Affine4 => {
-                let scales = self.heads() * self.head(codes::scales_per_vector);
-                let bits = usize::from(self.format.bits());
-                let codes = self.heads() * self.head(|width| codes::bytes_per_vector(bits, width));
-                Page::Codes(filled(0, codes)?, filled(f16::ZERO, scales)?)
-            }
-        })
-    }
-
-    /// Heads of all layers.
-    fn heads(&self) -> usize {
-        self.spec.layers * self.spec.kv_heads
-    }
-
     /// What a head takes in a page, of that which a key or value of some width takes.
     fn head(&self, vector: impl Fn(usize) -> usize) -> usize {
         (vector(self.spec.head_dim) + vector(self.spec.value_dim)) * PAGE_POSITIONS
@@ -132,76 +105,28 @@ impl Layout {
         let keys = (layer * self.spec.kv_heads + head) * size;
         [keys, keys + vector(self.spec.head_dim) * PAGE_POSITIONS, keys + size]
     }
-}
 
-fn filled<T: Clone>(value: T, count: usize) -> Result<Vec<T>, TryReserveError> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(count)?;
-    values.resize(count, value);
-    Ok(values)
-}
-
-impl Page {
-    /// Copies a page of the same cache, so of the same representation.
-    pub(super) fn copy_from(&mut self, other: &Self) {
-        match (other, self) {
-            (Self::F16(from), Self::F16(to)) => to.copy_from_slice(from),
-            (Self::F32(from), Self::F32(to)) => to.copy_from_slice(from),
-            (Self::Codes(from, from_scales), Self::Codes(to, to_scales)) => {
-                to.copy_from_slice(from);
-                to_scales.copy_from_slice(from_scales);
-            }
-            _ => unreachable!("all pages of a cache have one representation"),
-        }
+    /// Where the codes of a head lie among all codes, and its scales among all scales, which begin at
+    /// the byte that comes first.
+    fn codes_range(&self, head: (usize, usize)) -> (usize, [usize; 3], [usize; 3]) {
+        let bits = usize::from(self.format.bits());
+        let bytes = |width| codes::bytes_per_vector(bits, width);
+        let all = self.spec.layers * self.spec.kv_heads * self.head(bytes);
+        (all, self.range(head, bytes), self.range(head, codes::scales_per_vector))
     }
 
-    /// Appends its bytes, little-endian.
-    pub(super) fn export(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::F16(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
-            Self::F32(values) => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
-            Self::Codes(codes, scales) => {
-                bytes.extend(codes);
-                bytes.extend(scales.iter().flat_map(|x| x.to_le_bytes()));
-            }
-        }
-    }
-
-    /// Takes the bytes of an export.
-    pub(super) fn import(&mut self, bytes: &[u8]) {
-        let halves = |values: &mut [f16], bytes: &[u8]| {
-            for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
-                *value = f16::from_le_bytes(*bytes);
-            }
-        };
-        match self {
-            Self::F16(values) => halves(values, bytes),
-            Self::F32(values) => {
-                for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
-                    *value = f32::from_le_bytes(*bytes);
-                }
-            }
-            Self::Codes(codes, scales) => {
-                let (code_bytes, scale_bytes) = bytes.split_at(codes.len());
-                codes.copy_from_slice(code_bytes);
-                halves(scales, scale_bytes);
-            }
-        }
-    }
-
-    /// Stores the key `[head_dim]` and the value `[value_dim]` of one position.
+    /// Stores the key `[head_dim]` and the value `[value_dim]` of one position in a page.
     pub(super) fn write(
-        &mut self,
-        layout: &Layout,
+        &self,
+        page: &mut [u8],
         head: (usize, usize),
         slot: usize,
         key: &[f32],
         value: &[f32],
     ) {
-        match self {
-            Self::F16(data) => {
-                let [keys, values, end] = layout.range(head, |width| width);
-                let (keys, values) = data[keys..end].split_at_mut(values - keys);
+        match self.format {
+            KvFormat::F16 => {
+                let (keys, values) = parts_mut::<f16>(page, self.range(head, |width| width));
                 for (keys, x) in keys.chunks_mut(CHUNK * PAGE_POSITIONS).zip(key.chunks(CHUNK)) {
                     let mut narrow = [f16::ZERO; CHUNK];
                     narrow[..x.len()].convert_from_f32_slice(x);
@@ -211,45 +136,42 @@ impl Page {
                 }
                 values[slot * value.len()..][..value.len()].convert_from_f32_slice(value);
             }
-            Self::F32(data) => {
-                let [keys, values, end] = layout.range(head, |width| width);
-                let (keys, values) = data[keys..end].split_at_mut(values - keys);
+            KvFormat::F32 => {
+                let (keys, values) = parts_mut::<f32>(page, self.range(head, |width| width));
                 for (keys, &x) in keys.chunks_exact_mut(PAGE_POSITIONS).zip(key) {
                     keys[slot] = x;
                 }
                 values[slot * value.len()..][..value.len()].copy_from_slice(value);
             }
-            Self::Codes(data, scales) => {
-                let bits = usize::from(layout.format.bits());
-                let [keys, values, end] =
-                    layout.range(head, |width| codes::bytes_per_vector(bits, width));
-                let (key_codes, value_codes) = data[keys..end].split_at_mut(values - keys);
-                let [keys, values, end] = layout.range(head, codes::scales_per_vector);
-                let (key_scales, value_scales) = scales[keys..end].split_at_mut(values - keys);
+            KvFormat::Affine8 | KvFormat::Affine4 => {
+                let bits = usize::from(self.format.bits());
+                let (all, codes, scales) = self.codes_range(head);
+                let (all_codes, all_scales) = page.split_at_mut(all);
+                let (key_codes, value_codes) = parts_mut::<u8>(all_codes, codes);
+                let (key_scales, value_scales) = parts_mut::<f16>(all_scales, scales);
                 codes::write_key(bits, key_codes, key_scales, slot, key);
                 codes::write_value(bits, value_codes, value_scales, slot, value);
             }
         }
     }
 
-    pub(super) fn head(&self, layout: &Layout, head: (usize, usize)) -> PageHead<'_> {
-        match self {
-            Self::F16(data) => {
-                let [keys, values, end] = layout.range(head, |width| width);
-                let (keys, values) = (&data[keys..values], &data[values..end]);
+    /// One head of a page.
+    pub(super) fn read<'a>(&self, page: &'a [u8], head: (usize, usize)) -> PageHead<'a> {
+        match self.format {
+            KvFormat::F16 => {
+                let (keys, values) = parts(page, self.range(head, |width| width));
                 PageHead::F16 { keys, values, next: keys }
             }
-            Self::F32(data) => {
-                let [keys, values, end] = layout.range(head, |width| width);
-                PageHead::F32 { keys: &data[keys..values], values: &data[values..end] }
+            KvFormat::F32 => {
+                let (keys, values) = parts(page, self.range(head, |width| width));
+                PageHead::F32 { keys, values }
             }
-            Self::Codes(data, scales) => {
-                let bits = usize::from(layout.format.bits());
-                let [keys, values, end] =
-                    layout.range(head, |width| codes::bytes_per_vector(bits, width));
-                let (key_codes, value_codes) = (&data[keys..values], &data[values..end]);
-                let [keys, values, end] = layout.range(head, codes::scales_per_vector);
-                let (key_scales, value_scales) = (&scales[keys..values], &scales[values..end]);
+            KvFormat::Affine8 | KvFormat::Affine4 => {
+                let bits = usize::from(self.format.bits());
+                let (all, codes, scales) = self.codes_range(head);
+                let (all_codes, all_scales) = page.split_at(all);
+                let (key_codes, value_codes) = parts(all_codes, codes);
+                let (key_scales, value_scales) = parts(all_scales, scales);
                 PageHead::Codes {
                     keys: Codes { bits, packed: key_codes, scales: key_scales },
                     values: Codes { bits, packed: value_codes, scales: value_scales },
@@ -257,4 +179,13 @@ impl Page {
             }
         }
     }
+}
+
+/// The numbers of a page from its keys to its values, and from there to the end.
+fn parts<T: Pod>(page: &[u8], [keys, values, end]: [usize; 3]) -> (&[T], &[T]) {
+    cast_slice::<u8, T>(page)[keys..end].split_at(values - keys)
+}
+
+fn parts_mut<T: Pod>(page: &mut [u8], [keys, values, end]: [usize; 3]) -> (&mut [T], &mut [T]) {
+    cast_slice_mut::<u8, T>(page)[keys..end].split_at_mut(values - keys)
 }
