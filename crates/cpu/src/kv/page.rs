@@ -22,10 +22,14 @@ pub(super) struct Layout {
 /// Keys `[head_dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` of one head in a page.
 #[derive(Clone, Copy)]
 pub(crate) enum PageHead<'a> {
-    /// `next` are the keys that are read after this page, to ask for early.
     F16 {
         keys: &'a [f16],
         values: &'a [f16],
+        /// The keys that are read after this page, to ask for early.
+        #[cfg_attr(
+            not(target_arch = "x86_64"),
+            expect(dead_code, reason = "only the AVX2 kernels ask early")
+        )]
         next: &'a [f16],
     },
     F32 {
