@@ -26,8 +26,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let number = |index: usize| arguments.get(index).map(|text| text.parse::<usize>()).transpose();
     let (threads, runs, tokens) = (number(1)?, number(2)?.unwrap_or(3), number(3)?.unwrap_or(256));
     let load = |prompt_lookup| {
-        let options =
-            LoadOptions { threads, context: Some(2048), prompt_lookup, ..LoadOptions::new(folder) };
+        let options = LoadOptions {
+            threads,
+            context: Some(2048),
+            prompt_lookup,
+            // While one engine is timed, the other would be at it.
+            huge_pages: false,
+            ..LoadOptions::new(folder)
+        };
         Engine::load(&options, &mut |_, _| ControlFlow::Continue(()))
     };
     let (plain, drafting) = (load(false)?, load(true)?);
