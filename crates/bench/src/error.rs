@@ -12,6 +12,9 @@ pub enum BenchError {
     /// The system refuses threads.
     #[error("The threads for the measurement cannot be started: {0}")]
     Threads(#[source] io::Error),
+    /// The system has no memory for what is read to find its limit.
+    #[error("The buffer that is read to measure the machine does not fit into memory: {0}")]
+    Buffer(#[source] io::Error),
     /// A product does not fit into memory several times.
     #[error(
         "A product of {out}×{cols} needs {needed} bytes for its weights, but only {available} are \

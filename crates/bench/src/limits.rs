@@ -47,9 +47,9 @@ impl Limits {
             Probe::new(threads, instructions).map_err(BenchError::starting(instructions))?;
         let buffer_bytes = buffer_bytes(machine, mlxk_engine::available_bytes());
         // Written, so that every page is there; huge ones, where there are any.
-        let buffer = vec![1_u8; usize::try_from(buffer_bytes).unwrap_or(usize::MAX)];
-        let mut buffer = mlxk_format::Bytes::from(buffer);
-        let _ = mlxk_format::move_to_huge_pages(&mut [&mut buffer]);
+        let size = usize::try_from(buffer_bytes).unwrap_or(usize::MAX);
+        let mut buffer = mlxk_format::HugePages::zeros(size).map_err(BenchError::Buffer)?;
+        buffer.fill(1);
         let mut best = |measure: &mut dyn FnMut(&mut Probe) -> Option<Probed>| {
             let figures = (0..RUNS).map(|_| measure(&mut probe).map(|probed| probed.per_second()));
             Summary::of(figures.collect::<Option<Vec<_>>>()?)

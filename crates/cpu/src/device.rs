@@ -132,13 +132,13 @@ impl Ops for Cpu {
         Ok(Vector(self.vectors.len() as u32 - 1))
     }
 
-    fn move_weights(&mut self, room: u64) -> bool {
-        self.move_piece(room)
-    }
-
     fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope> {
         self.ropes.push(RopeTable::new(spec));
         Ok(Rope(self.ropes.len() as u32 - 1))
+    }
+
+    fn move_weights(&mut self, room: u64) -> bool {
+        self.move_piece(room)
     }
 
     fn kv_configure(&mut self, spec: KvSpec) {

@@ -58,6 +58,7 @@ pub(crate) struct Scheduler {
     kept: PrefixCache,
     /// Of steps without prompts.
     pace: Pace,
+    /// None where no weights are to be moved, any more.
     moving: Option<Moving>,
     /// Bytes of the KV cache, for others to read.
     kv_bytes: Arc<AtomicU64>,

@@ -248,14 +248,14 @@ impl KvCache {
         value: &[f32],
     ) {
         let page = self.table(sequence).pages[position / PAGE_POSITIONS];
-        let (slab, place) = self.place(page);
-        let page = &mut self.slabs[slab][place];
+        let layout = self.layout;
+        let page = self.page_mut(page);
         let slot = position % PAGE_POSITIONS;
-        let KvSpec { kv_heads, head_dim, value_dim, .. } = self.layout.spec;
+        let KvSpec { kv_heads, head_dim, value_dim, .. } = layout.spec;
         for head in 0..kv_heads {
             let key = &key[head * head_dim..][..head_dim];
             let value = &value[head * value_dim..][..value_dim];
-            self.layout.write(page, (layer, head), slot, key, value);
+            layout.write(page, (layer, head), slot, key, value);
         }
     }
 
