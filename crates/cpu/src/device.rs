@@ -176,7 +176,7 @@ impl Ops for Cpu {
             KvFormat::F32 => "f32",
             KvFormat::F16 => "f16",
             KvFormat::Affine8 => "8-bit codes",
-            KvFormat::Affine4 => "4-bit codes",
+            KvFormat::Affine4 => "8-bit keys and 4-bit values",
         };
         format!(
             "cpu {}, {mode}, {format}, pages of {PAGE_POSITIONS}, {layers} layers of {kv_heads} heads of \

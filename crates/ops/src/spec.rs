@@ -31,7 +31,8 @@ pub enum KvFormat {
     F16,
     /// 8-bit codes in groups of [`KvFormat::GROUP`] features with a scale and a bias in f16.
     Affine8,
-    /// As [`KvFormat::Affine8`], with 4-bit codes.
+    /// As [`KvFormat::Affine8`], with 4-bit codes of values. Keys keep 8: single features of them can be
+    /// far larger than the rest of their group (those of Qwen2 are), which 4 bits do not survive.
     Affine4,
 }
 
@@ -50,7 +51,7 @@ impl KvFormat {
         }
     }
 
-    /// Bits of a value, or of its code.
+    /// Bits of an element of a value, or of its code; keys of [`KvFormat::Affine4`] have 8.
     pub const fn bits(self) -> u8 {
         match self {
             Self::F32 => 32,
@@ -60,21 +61,23 @@ impl KvFormat {
         }
     }
 
-    /// Bytes of a key or a value of `width` features; whole groups where there are groups.
-    pub const fn vector_bytes(self, width: usize) -> usize {
-        let groups = width.div_ceil(Self::GROUP);
+    /// Bytes of a key and of a value of a head; whole groups where there are groups.
+    pub const fn head_bytes(self, spec: &KvSpec) -> [usize; 2] {
+        let (key, value) = (spec.head_dim, spec.value_dim);
+        let (key_groups, value_groups) = (key.div_ceil(Self::GROUP), value.div_ceil(Self::GROUP));
+        let (eight, four) = (Self::GROUP + 4, Self::GROUP / 2 + 4);
         match self {
-            Self::F32 => 4 * width,
-            Self::F16 => 2 * width,
-            Self::Affine8 => groups * (Self::GROUP + 4),
-            Self::Affine4 => groups * (Self::GROUP / 2 + 4),
+            Self::F32 => [4 * key, 4 * value],
+            Self::F16 => [2 * key, 2 * value],
+            Self::Affine8 => [key_groups * eight, value_groups * eight],
+            Self::Affine4 => [key_groups * eight, value_groups * four],
         }
     }
 
     /// Bytes of one position of the cache.
     pub const fn position_bytes(self, spec: &KvSpec) -> usize {
-        let head = self.vector_bytes(spec.head_dim) + self.vector_bytes(spec.value_dim);
-        spec.layers * spec.kv_heads * head
+        let [key, value] = self.head_bytes(spec);
+        spec.layers * spec.kv_heads * (key + value)
     }
 }
 

@@ -1,24 +1,24 @@
-//! Keys and values as codes of 8 or 4 bits: `x ≈ scale · q + bias`, with f16 scale and bias for each
-//! [`KvFormat::GROUP`] features of a position, as MLX quantizes weights.
+//! Keys as codes of 8 bits, values as codes of 8 or 4: `x ≈ scale · q + bias`, with f16 scale and bias
+//! for each [`KvFormat::GROUP`] features of a position, as MLX quantizes weights.
 //!
 //! A page lies as in floats, with positions of keys and features of values side by side. Two 4-bit
-//! codes share a byte: of keys those of positions `p` and `p + 16`, of values those of features `i`
-//! and `i + 16` of a group. Scales of keys are `[groups][scale, bias][PAGE_POSITIONS]`, those of
+//! codes share a byte: those of features `i` and `i + 16` of a group. Scales of keys are `[groups][scale, bias][PAGE_POSITIONS]`, those of
 //! values `[PAGE_POSITIONS][groups][scale, bias]`. The last group may have features that are not used.
 
 use half::f16;
 use mlxk_ops::{KvFormat, PAGE_POSITIONS};
 
+/// Bits of the code of a key.
+pub(super) const KEY_BITS: usize = 8;
+
 pub(crate) const GROUP: usize = KvFormat::GROUP;
-/// Half a page, and half a group: what lies in the low or in the high nibbles.
+/// Half a group: what lies in the low or in the high nibbles.
 pub(crate) const HALF: usize = 16;
-const _: () = assert!(GROUP == 2 * HALF && PAGE_POSITIONS == 2 * HALF);
+const _: () = assert!(GROUP == 2 * HALF);
 
 /// The keys or the values of one head in a page.
 #[derive(Clone, Copy)]
 pub(crate) struct Codes<'a> {
-    /// 4 or 8.
-    pub bits: usize,
     pub packed: &'a [u8],
     pub scales: &'a [f16],
 }
@@ -49,29 +49,19 @@ fn quantize(bits: usize, x: &[f32]) -> ([u8; GROUP], f16, f16) {
 }
 
 /// Stores the key of position `slot`.
-pub(super) fn write_key(
-    bits: usize,
-    codes: &mut [u8],
-    scales: &mut [f16],
-    slot: usize,
-    key: &[f32],
-) {
+pub(super) fn write_key(codes: &mut [u8], scales: &mut [f16], slot: usize, key: &[f32]) {
     for (group, x) in key.chunks(GROUP).enumerate() {
-        let (quantized, scale, bias) = quantize(bits, x);
+        let (quantized, scale, bias) = quantize(KEY_BITS, x);
         let scales = &mut scales[group * 2 * PAGE_POSITIONS..];
         scales[slot] = scale;
         scales[PAGE_POSITIONS + slot] = bias;
         for (feature, code) in (group * GROUP..).zip(quantized) {
-            if bits == 8 {
-                codes[feature * PAGE_POSITIONS + slot] = code;
-            } else {
-                put_nibble(&mut codes[feature * HALF + slot % HALF], slot >= HALF, code);
-            }
+            codes[feature * PAGE_POSITIONS + slot] = code;
         }
     }
 }
 
-/// Stores the value of position `slot`.
+/// Stores the value of position `slot` in codes of `bits`.
 pub(super) fn write_value(
     bits: usize,
     codes: &mut [u8],
@@ -95,35 +85,34 @@ pub(super) fn write_value(
     }
 }
 
-fn put_nibble(byte: &mut u8, high: bool, code: u8) {
-    *byte = if high { *byte & 15 | code << 4 } else { *byte & 0xF0 | code };
-}
-
 /// Keys as floats, `[dim][PAGE_POSITIONS]`; `scales` are those of `keys`, as floats.
 pub(super) fn wide_keys(keys: Codes<'_>, scales: &[f32], out: &mut [f32]) {
     let features = out.as_chunks_mut::<PAGE_POSITIONS>().0;
     let scales = scales.as_chunks::<PAGE_POSITIONS>().0.as_chunks::<2>().0;
     for (group, (features, [scale, bias])) in features.chunks_mut(GROUP).zip(scales).enumerate() {
         for (feature, out) in (group * GROUP..).zip(features) {
-            for (p, out) in out.iter_mut().enumerate() {
-                let code = if keys.bits == 8 {
-                    keys.packed[feature * PAGE_POSITIONS + p]
-                } else {
-                    keys.packed[feature * HALF + p % HALF] >> (p / HALF * 4) & 15
-                };
-                *out = f32::from(code) * scale[p] + bias[p];
+            let codes = &keys.packed[feature * PAGE_POSITIONS..];
+            for (((out, &code), scale), bias) in out.iter_mut().zip(codes).zip(scale).zip(bias) {
+                *out = f32::from(code) * scale + bias;
             }
         }
     }
 }
 
-/// Values of width `dim` as floats, `[PAGE_POSITIONS][dim]`; `scales` are those of `values`.
-pub(super) fn wide_values(values: Codes<'_>, scales: &[f32], dim: usize, out: &mut [f32]) {
+/// Values of width `dim` in codes of `bits` as floats, `[PAGE_POSITIONS][dim]`; `scales` are those of
+/// `values`.
+pub(super) fn wide_values(
+    bits: usize,
+    values: Codes<'_>,
+    scales: &[f32],
+    dim: usize,
+    out: &mut [f32],
+) {
     let groups = dim.div_ceil(GROUP);
     for (position, out) in out.chunks_exact_mut(dim).enumerate() {
         for (i, out) in out.iter_mut().enumerate() {
             let (group, i) = (position * groups + i / GROUP, i % GROUP);
-            let code = if values.bits == 8 {
+            let code = if bits == 8 {
                 values.packed[group * GROUP + i]
             } else {
                 values.packed[group * HALF + i % HALF] >> (i / HALF * 4) & 15

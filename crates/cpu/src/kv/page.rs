@@ -39,6 +39,8 @@ pub(crate) enum PageHead<'a> {
     Codes {
         keys: Codes<'a>,
         values: Codes<'a>,
+        /// 8 or 4.
+        value_bits: usize,
     },
 }
 
@@ -53,8 +55,15 @@ pub(crate) trait Widen {
     }
 
     /// Of the codes of values, `[PAGE_POSITIONS][value_dim]`; `scales` are those of `values`.
-    fn values(&self, values: Codes<'_>, scales: &[f32], value_dim: usize, to: &mut [f32]) {
-        codes::wide_values(values, scales, value_dim, to);
+    fn values(
+        &self,
+        bits: usize,
+        values: Codes<'_>,
+        scales: &[f32],
+        value_dim: usize,
+        to: &mut [f32],
+    ) {
+        codes::wide_values(bits, values, scales, value_dim, to);
     }
 }
 
@@ -69,7 +78,7 @@ impl<'a> PageHead<'a> {
         let scales = match self {
             Self::F32 { keys, values } => return (keys, values),
             Self::F16 { .. } => 0,
-            Self::Codes { keys, values } => keys.scales.len() + values.scales.len(),
+            Self::Codes { keys, values, .. } => keys.scales.len() + values.scales.len(),
         };
         let room = (head_dim + value_dim) * PAGE_POSITIONS;
         scratch.resize(room + scales, 0.0);
@@ -81,12 +90,12 @@ impl<'a> PageHead<'a> {
                 widen.halves(keys, wide_keys);
                 widen.halves(values, wide_values);
             }
-            Self::Codes { keys, values } => {
+            Self::Codes { keys, values, value_bits } => {
                 let (key_scales, value_scales) = scales.split_at_mut(keys.scales.len());
                 widen.halves(keys.scales, key_scales);
                 widen.halves(values.scales, value_scales);
                 widen.keys(keys, key_scales, wide_keys);
-                widen.values(values, value_scales, value_dim, wide_values);
+                widen.values(value_bits, values, value_scales, value_dim, wide_values);
             }
         }
         (wide_keys, wide_values)
@@ -98,25 +107,33 @@ impl Layout {
         self.format.position_bytes(&self.spec) * PAGE_POSITIONS
     }
 
-    /// What a head takes in a page, of that which a key or value of some width takes.
-    fn head(&self, vector: impl Fn(usize) -> usize) -> usize {
-        (vector(self.spec.head_dim) + vector(self.spec.value_dim)) * PAGE_POSITIONS
+    /// Features of a key and of a value.
+    fn widths(&self) -> [usize; 2] {
+        [self.spec.head_dim, self.spec.value_dim]
     }
 
-    /// Index of the first key of a head, of its first value, and behind its last.
-    fn range(&self, (layer, head): (usize, usize), vector: impl Fn(usize) -> usize) -> [usize; 3] {
-        let size = self.head(&vector);
+    /// Bits of the code of a value.
+    fn value_bits(&self) -> usize {
+        self.format.bits().into()
+    }
+
+    /// Index of the first key of a head, of its first value, and behind its last, where a key and a
+    /// value take so much each.
+    fn range(&self, (layer, head): (usize, usize), [key, value]: [usize; 2]) -> [usize; 3] {
+        let size = (key + value) * PAGE_POSITIONS;
         let keys = (layer * self.spec.kv_heads + head) * size;
-        [keys, keys + vector(self.spec.head_dim) * PAGE_POSITIONS, keys + size]
+        [keys, keys + key * PAGE_POSITIONS, keys + size]
     }
 
     /// Where the codes of a head lie among all codes, and its scales among all scales, which begin at
     /// the byte that comes first.
     fn codes_range(&self, head: (usize, usize)) -> (usize, [usize; 3], [usize; 3]) {
-        let bits = usize::from(self.format.bits());
-        let bytes = |width| codes::bytes_per_vector(bits, width);
-        let all = self.spec.layers * self.spec.kv_heads * self.head(bytes);
-        (all, self.range(head, bytes), self.range(head, codes::scales_per_vector))
+        let [key, value] = self.widths();
+        let bytes = [(codes::KEY_BITS, key), (self.value_bits(), value)]
+            .map(|(bits, width)| codes::bytes_per_vector(bits, width));
+        let [all, ..] = self.range((self.spec.layers, 0), bytes);
+        let scales = self.widths().map(codes::scales_per_vector);
+        (all, self.range(head, bytes), self.range(head, scales))
     }
 
     /// Stores the key `[head_dim]` and the value `[value_dim]` of one position in a page.
@@ -130,7 +147,7 @@ impl Layout {
     ) {
         match self.format {
             KvFormat::F16 => {
-                let (keys, values) = parts_mut::<f16>(page, self.range(head, |width| width));
+                let (keys, values) = parts_mut::<f16>(page, self.range(head, self.widths()));
                 for (keys, x) in keys.chunks_mut(CHUNK * PAGE_POSITIONS).zip(key.chunks(CHUNK)) {
                     let mut narrow = [f16::ZERO; CHUNK];
                     narrow[..x.len()].convert_from_f32_slice(x);
@@ -141,20 +158,19 @@ impl Layout {
                 values[slot * value.len()..][..value.len()].convert_from_f32_slice(value);
             }
             KvFormat::F32 => {
-                let (keys, values) = parts_mut::<f32>(page, self.range(head, |width| width));
+                let (keys, values) = parts_mut::<f32>(page, self.range(head, self.widths()));
                 for (keys, &x) in keys.chunks_exact_mut(PAGE_POSITIONS).zip(key) {
                     keys[slot] = x;
                 }
                 values[slot * value.len()..][..value.len()].copy_from_slice(value);
             }
             KvFormat::Affine8 | KvFormat::Affine4 => {
-                let bits = usize::from(self.format.bits());
                 let (all, codes, scales) = self.codes_range(head);
                 let (all_codes, all_scales) = page.split_at_mut(all);
                 let (key_codes, value_codes) = parts_mut::<u8>(all_codes, codes);
                 let (key_scales, value_scales) = parts_mut::<f16>(all_scales, scales);
-                codes::write_key(bits, key_codes, key_scales, slot, key);
-                codes::write_value(bits, value_codes, value_scales, slot, value);
+                codes::write_key(key_codes, key_scales, slot, key);
+                codes::write_value(self.value_bits(), value_codes, value_scales, slot, value);
             }
         }
     }
@@ -163,22 +179,22 @@ impl Layout {
     pub(super) fn read<'a>(&self, page: &'a [u8], head: (usize, usize)) -> PageHead<'a> {
         match self.format {
             KvFormat::F16 => {
-                let (keys, values) = parts(page, self.range(head, |width| width));
+                let (keys, values) = parts(page, self.range(head, self.widths()));
                 PageHead::F16 { keys, values, next: keys }
             }
             KvFormat::F32 => {
-                let (keys, values) = parts(page, self.range(head, |width| width));
+                let (keys, values) = parts(page, self.range(head, self.widths()));
                 PageHead::F32 { keys, values }
             }
             KvFormat::Affine8 | KvFormat::Affine4 => {
-                let bits = usize::from(self.format.bits());
                 let (all, codes, scales) = self.codes_range(head);
                 let (all_codes, all_scales) = page.split_at(all);
                 let (key_codes, value_codes) = parts(all_codes, codes);
                 let (key_scales, value_scales) = parts(all_scales, scales);
                 PageHead::Codes {
-                    keys: Codes { bits, packed: key_codes, scales: key_scales },
-                    values: Codes { bits, packed: value_codes, scales: value_scales },
+                    keys: Codes { packed: key_codes, scales: key_scales },
+                    values: Codes { packed: value_codes, scales: value_scales },
+                    value_bits: self.value_bits(),
                 }
             }
         }

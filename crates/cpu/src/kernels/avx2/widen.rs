@@ -18,18 +18,20 @@ impl Widen for Avx2 {
 
     fn keys(&self, keys: Codes<'_>, scales: &[f32], to: &mut [f32]) {
         // SAFETY: see above.
-        unsafe {
-            match keys.bits {
-                8 => wide_keys::<8>(keys.packed, scales, to),
-                _ => wide_keys::<4>(keys.packed, scales, to),
-            }
-        }
+        unsafe { wide_keys(keys.packed, scales, to) }
     }
 
-    fn values(&self, values: Codes<'_>, scales: &[f32], value_dim: usize, to: &mut [f32]) {
+    fn values(
+        &self,
+        bits: usize,
+        values: Codes<'_>,
+        scales: &[f32],
+        value_dim: usize,
+        to: &mut [f32],
+    ) {
         // SAFETY: see above.
         unsafe {
-            match values.bits {
+            match bits {
                 8 => wide_values::<8>(values.packed, scales, value_dim, to),
                 _ => wide_values::<4>(values.packed, scales, value_dim, to),
             }
@@ -91,10 +93,10 @@ unsafe fn put<const BITS: usize>(
 /// # Safety
 /// AVX2.
 #[target_feature(enable = "avx2")]
-unsafe fn wide_keys<const BITS: usize>(packed: &[u8], scales: &[f32], to: &mut [f32]) {
+unsafe fn wide_keys(packed: &[u8], scales: &[f32], to: &mut [f32]) {
     let features = to.as_chunks_mut::<PAGE_POSITIONS>().0;
     let scales = scales.as_chunks::<PAGE_POSITIONS>().0.as_chunks::<2>().0;
-    let packed = packed.chunks_exact(PAGE_POSITIONS * BITS / 8);
+    let packed = packed.chunks_exact(PAGE_POSITIONS);
     for (n, (to, packed)) in features.iter_mut().zip(packed).enumerate() {
         let [scale, bias] = &scales[n / GROUP];
         for line in 0..PAGE_POSITIONS / 8 {
@@ -102,7 +104,7 @@ unsafe fn wide_keys<const BITS: usize>(packed: &[u8], scales: &[f32], to: &mut [
             unsafe {
                 let scale = _mm256_loadu_ps(scale.as_ptr().add(8 * line));
                 let bias = _mm256_loadu_ps(bias.as_ptr().add(8 * line));
-                put::<BITS>(packed.as_ptr(), line, scale, bias, to.as_mut_ptr().add(8 * line));
+                put::<8>(packed.as_ptr(), line, scale, bias, to.as_mut_ptr().add(8 * line));
             }
         }
     }
