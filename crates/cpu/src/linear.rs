@@ -23,8 +23,10 @@ const FLOAT_ROWS: usize = 16;
 /// Blocks that a region offers each thread: enough that none waits long for the last one, few enough
 /// that a thread streams long stretches of the weights.
 const BLOCKS_PER_THREAD: usize = 3;
-/// Rows of a block where many activation rows make each weight row long work.
-const MAX_TILE_BLOCK_ROWS: usize = 64;
+/// Products of weight rows and activation rows after which a block of tiles ends, where it has this
+/// many rows: many activation rows make each weight row long work.
+const TILE_BLOCK_PRODUCTS: usize = 4096;
+const MIN_TILE_BLOCK_ROWS: usize = 64;
 
 /// The activations of the current call, quantized in every form that its weights ask for.
 #[derive(Default)]
@@ -127,7 +129,7 @@ impl Cpu {
                 let form =
                     affine.map_or(0, |affine| activations.form(&affine, x, cols, pool, kernels));
                 let path = Path::of(affine, form, x_rows);
-                let rows = block_rows(matrix.tensor.rows, path.unit(), threads);
+                let rows = block_rows(matrix.tensor.rows, path.unit(), threads, x_rows);
                 let blocks = first..first + matrix.tensor.rows.div_ceil(rows);
                 first = blocks.end;
                 Job { matrix, path, out: Shared::new(out), blocks, rows }
@@ -252,9 +254,14 @@ impl Job<'_> {
 }
 
 /// Weight rows of a block: a multiple of `unit` that gives every thread enough blocks.
-pub(crate) fn block_rows(rows: usize, unit: usize, threads: usize) -> usize {
+fn block_rows(rows: usize, unit: usize, threads: usize, x_rows: usize) -> usize {
     let rows = (rows / (threads * BLOCKS_PER_THREAD)).next_multiple_of(unit).max(unit);
-    if unit == DOT_ROWS { rows } else { rows.min(MAX_TILE_BLOCK_ROWS) }
+    if unit == DOT_ROWS {
+        return rows;
+    }
+    let most =
+        (TILE_BLOCK_PRODUCTS / x_rows.max(1)).next_multiple_of(unit).max(MIN_TILE_BLOCK_ROWS);
+    rows.min(most)
 }
 
 /// Runs `work(row, values)` for every row of `out`, on all threads where it is worth it.

@@ -10,7 +10,7 @@
 use std::arch::x86_64::*;
 
 use super::avx2::Avx2;
-use super::avx2::tile::{PARTS, STEPS, Unpacked, pieces};
+use super::avx2::tile::{Ahead, PARTS, STEPS, Unpacked, pieces};
 use super::over_avx2::Products;
 use super::{Affine, DOT_ROWS, QuantRows, SPAN, Scratch, TILE_ROWS};
 
@@ -57,13 +57,14 @@ unsafe fn affine_tile(
     for spans in pieces(w) {
         // SAFETY: by the caller's promise.
         unsafe {
-            let tile = Unpacked::fill::<false>(w, row, spans, block_steps, (vectors, floats));
+            let (tile, mut ahead) =
+                Unpacked::fill::<false>(w, row, spans, block_steps, (vectors, floats));
             for (rows, out) in rows.chunks(TOKENS).zip(out.chunks_mut(TOKENS * TILE_ROWS)) {
                 match *rows {
-                    [a, b, c, d] => kernel(&tile, x, [a, b, c, d], out),
-                    [a, b, c] => kernel(&tile, x, [a, b, c], out),
-                    [a, b] => kernel(&tile, x, [a, b], out),
-                    [a, ..] => kernel(&tile, x, [a], out),
+                    [a, b, c, d] => kernel(&tile, &mut ahead, x, [a, b, c, d], out),
+                    [a, b, c] => kernel(&tile, &mut ahead, x, [a, b, c], out),
+                    [a, b] => kernel(&tile, &mut ahead, x, [a, b], out),
+                    [a, ..] => kernel(&tile, &mut ahead, x, [a], out),
                     [] => {}
                 }
             }
@@ -79,6 +80,7 @@ unsafe fn affine_tile(
 #[target_feature(enable = "avx2,fma,avxvnni")]
 unsafe fn kernel<const T: usize>(
     tile: &Unpacked<'_>,
+    ahead: &mut Ahead,
     x: &QuantRows,
     rows: [usize; T],
     out: &mut [f32],
@@ -95,6 +97,7 @@ unsafe fn kernel<const T: usize>(
         let mut weights = tile.bytes.as_ptr();
         for span in tile.spans.clone() {
             for block in 0..blocks {
+                ahead.ask();
                 let mut column = span * SPAN + block * tile.run_steps * 4;
                 let first = column;
                 let mut dots = [[_mm256_setzero_si256(); PARTS]; T];

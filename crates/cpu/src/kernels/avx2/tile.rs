@@ -20,6 +20,8 @@ const TOKENS: usize = 4;
 const UNROLL: usize = 4;
 /// Steps of four columns in a span.
 pub(in super::super) const STEPS: usize = SPAN / 4;
+/// Bytes of a line of a cache.
+const LINE: usize = size_of::<Line>();
 /// Spans that are unpacked at a time, so that the bytes stay in the first-level cache.
 const SPANS: usize = 16;
 
@@ -39,9 +41,23 @@ pub(in super::super) struct Unpacked<'a> {
     first_group: usize,
 }
 
+/// The packed weights that are unpacked next, asked for a little at a time while these are multiplied:
+/// all at once they would hold up every other read.
+pub(in super::super) struct Ahead {
+    row: *const u8,
+    row_bytes: usize,
+    /// Rows that are not asked for yet; they may lie behind the matrix.
+    rows: usize,
+    /// Bytes of a row, and those of the first that are asked for already.
+    bytes: usize,
+    at: usize,
+    /// Lines that are asked for at a time.
+    lines: usize,
+}
+
 impl<'a> Unpacked<'a> {
-    /// Unpacks `spans` of rows `row..row + TILE_ROWS`, the last one again where there are fewer, and asks
-    /// for what is unpacked next. Codes of more than four bits go to two planes of nibbles where `SPLIT`.
+    /// Unpacks `spans` of rows `row..row + TILE_ROWS`, the last one again where there are fewer. Codes of
+    /// more than four bits go to two planes of nibbles where `SPLIT`.
     ///
     /// # Safety
     /// AVX2, FMA, F16C; `w` has the lengths that it states; the spans lie inside the rows.
@@ -53,11 +69,12 @@ impl<'a> Unpacked<'a> {
         spans: Range<usize>,
         run_steps: usize,
         (vectors, floats): (&'a mut Vec<Line>, &'a mut Vec<f32>),
-    ) -> Self {
+    ) -> (Self, Ahead) {
         let size = planes::<SPLIT>(w) * STEPS * PARTS;
         vectors.resize(SPANS * size / PARTS, Line::ZERO);
         let bytes: *mut __m256i = vectors.as_mut_ptr().cast();
         let row_bytes = w.row_bytes();
+        let mut ahead = Ahead::of(w, row, &spans);
         // SAFETY: by the caller's promise; `vectors` has room for the spans.
         unsafe {
             for part in 0..PARTS {
@@ -66,12 +83,12 @@ impl<'a> Unpacked<'a> {
                     w.packed[row * row_bytes..].as_ptr()
                 });
                 for (at, span) in spans.clone().enumerate() {
+                    ahead.ask();
                     unpack_span::<SPLIT>(w, &rows, row_bytes, span, bytes.add(at * size + part));
                 }
             }
             let first_group = turn_scales(w, row, &spans, floats);
-            prefetch(w, row, spans.end);
-            Self {
+            let tile = Self {
                 bytes: std::slice::from_raw_parts(bytes, spans.len() * size),
                 scales: floats,
                 run_steps,
@@ -79,7 +96,8 @@ impl<'a> Unpacked<'a> {
                 cols: w.cols,
                 group_size: w.group_size,
                 first_group,
-            }
+            };
+            (tile, ahead)
         }
     }
 }
@@ -127,29 +145,54 @@ pub(super) unsafe fn affine_tile(
     for spans in pieces(w) {
         // SAFETY: by the caller's promise.
         unsafe {
-            let tile = Unpacked::fill::<true>(w, row, spans, run_steps, (vectors, floats));
+            let (tile, mut ahead) =
+                Unpacked::fill::<true>(w, row, spans, run_steps, (vectors, floats));
             match (planes::<true>(w), blocks) {
-                (1, 1) => all_rows::<1, 1>(&tile, x, rows, out),
-                (1, _) => all_rows::<1, 2>(&tile, x, rows, out),
-                (_, 1) => all_rows::<2, 1>(&tile, x, rows, out),
-                (_, 2) => all_rows::<2, 2>(&tile, x, rows, out),
-                (..) => all_rows::<2, 4>(&tile, x, rows, out),
+                (1, 1) => all_rows::<1, 1>(&tile, &mut ahead, x, rows, out),
+                (1, _) => all_rows::<1, 2>(&tile, &mut ahead, x, rows, out),
+                (_, 1) => all_rows::<2, 1>(&tile, &mut ahead, x, rows, out),
+                (_, 2) => all_rows::<2, 2>(&tile, &mut ahead, x, rows, out),
+                (..) => all_rows::<2, 4>(&tile, &mut ahead, x, rows, out),
             }
         }
     }
 }
 
-/// Asks for the weights that are unpacked next: the spans from `span` on of the same rows, or the
-/// first spans of the next tile.
-#[target_feature(enable = "avx2")]
-fn prefetch(w: &Affine<'_>, row: usize, span: usize) {
-    let at = span * SPAN * w.bits / 8;
-    let (row, at) = if at < w.row_bytes() { (row, at) } else { (row + TILE_ROWS, 0) };
-    let bytes = (SPANS * SPAN * w.bits / 8).min(w.row_bytes() - at);
-    for row in row..row + TILE_ROWS {
-        let start = w.packed.as_ptr().wrapping_add(row * w.row_bytes() + at);
-        for line in (0..bytes).step_by(64) {
-            _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(line).cast());
+impl Ahead {
+    /// What follows `spans` of the rows from `row`: spans of the same rows, or the first ones of the next
+    /// tile.
+    fn of(w: &Affine<'_>, row: usize, spans: &Range<usize>) -> Self {
+        let row_bytes = w.row_bytes();
+        let at = spans.end * SPAN * w.bits / 8;
+        let (row, at) = if at < row_bytes { (row, at) } else { (row + TILE_ROWS, 0) };
+        let bytes = (SPANS * SPAN * w.bits / 8).min(row_bytes - at);
+        // A turn for each span of each part while they are unpacked, and as many in a kernel.
+        let turns = 2 * PARTS * spans.len();
+        Self {
+            row: w.packed.as_ptr().wrapping_add(row * row_bytes + at),
+            row_bytes,
+            rows: TILE_ROWS,
+            bytes,
+            at: 0,
+            lines: (TILE_ROWS * bytes.div_ceil(LINE)).div_ceil(turns),
+        }
+    }
+
+    /// Asks for some lines, as long as there are any.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(in super::super) fn ask(&mut self) {
+        for _ in 0..self.lines {
+            if self.rows == 0 {
+                return;
+            }
+            _mm_prefetch::<_MM_HINT_T1>(self.row.wrapping_add(self.at).cast());
+            self.at += LINE;
+            if self.at >= self.bytes {
+                self.at = 0;
+                self.row = self.row.wrapping_add(self.row_bytes);
+                self.rows -= 1;
+            }
         }
     }
 }
@@ -325,6 +368,7 @@ unsafe fn turn_scales(
 #[target_feature(enable = "avx2,fma")]
 unsafe fn all_rows<const PLANES: usize, const BLOCKS: usize>(
     tile: &Unpacked<'_>,
+    ahead: &mut Ahead,
     x: &QuantRows,
     rows: &[usize],
     out: &mut [f32],
@@ -333,10 +377,10 @@ unsafe fn all_rows<const PLANES: usize, const BLOCKS: usize>(
         // SAFETY: by the caller's promise; `out` has a row of sixteen for each activation row.
         unsafe {
             match *rows {
-                [a, b, c, d] => kernel::<4, PLANES, BLOCKS>(tile, x, [a, b, c, d], out),
-                [a, b, c] => kernel::<3, PLANES, BLOCKS>(tile, x, [a, b, c], out),
-                [a, b] => kernel::<2, PLANES, BLOCKS>(tile, x, [a, b], out),
-                [a, ..] => kernel::<1, PLANES, BLOCKS>(tile, x, [a], out),
+                [a, b, c, d] => kernel::<4, PLANES, BLOCKS>(tile, ahead, x, [a, b, c, d], out),
+                [a, b, c] => kernel::<3, PLANES, BLOCKS>(tile, ahead, x, [a, b, c], out),
+                [a, b] => kernel::<2, PLANES, BLOCKS>(tile, ahead, x, [a, b], out),
+                [a, ..] => kernel::<1, PLANES, BLOCKS>(tile, ahead, x, [a], out),
                 [] => {}
             }
         }
@@ -351,6 +395,7 @@ unsafe fn all_rows<const PLANES: usize, const BLOCKS: usize>(
 #[target_feature(enable = "avx2,fma")]
 unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(
     tile: &Unpacked<'_>,
+    ahead: &mut Ahead,
     x: &QuantRows,
     rows: [usize; T],
     out: &mut [f32],
@@ -376,6 +421,7 @@ unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(
         for span in tile.spans.clone() {
             let mut dots = [[zero; PARTS]; T];
             for run in 0..runs {
+                ahead.ask();
                 for plane in 0..PLANES {
                     let mut sums = [[zero; PARTS]; T];
                     let mut w = weights.add((plane * STEPS + run * (STEPS / runs)) * PARTS);

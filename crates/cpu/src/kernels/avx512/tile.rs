@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::avx2::tile::{STEPS, Unpacked, pieces};
+use super::super::avx2::tile::{Ahead, STEPS, Unpacked, pieces};
 use super::super::{Affine, QuantRows, SPAN, Scratch, TILE_ROWS};
 
 /// Activation rows that a kernel call keeps in registers.
@@ -28,9 +28,10 @@ pub(super) unsafe fn affine_tile(
     for spans in pieces(w) {
         // SAFETY: by the caller's promise.
         unsafe {
-            let tile = Unpacked::fill::<false>(w, row, spans, block_steps, (vectors, floats));
+            let (tile, mut ahead) =
+                Unpacked::fill::<false>(w, row, spans, block_steps, (vectors, floats));
             for (rows, out) in rows.chunks(TOKENS).zip(out.chunks_mut(TOKENS * TILE_ROWS)) {
-                all_rows(&tile, x, rows, out);
+                all_rows(&tile, &mut ahead, x, rows, out);
             }
         }
     }
@@ -41,18 +42,24 @@ pub(super) unsafe fn affine_tile(
 /// # Safety
 /// As for [`kernel`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn all_rows(tile: &Unpacked<'_>, x: &QuantRows, rows: &[usize], out: &mut [f32]) {
+unsafe fn all_rows(
+    tile: &Unpacked<'_>,
+    ahead: &mut Ahead,
+    x: &QuantRows,
+    rows: &[usize],
+    out: &mut [f32],
+) {
     // SAFETY: by the caller's promise; `out` has a row of sixteen for each activation row.
     unsafe {
         match *rows {
-            [a, b, c, d, e, f, g, h] => kernel(tile, x, [a, b, c, d, e, f, g, h], out),
-            [a, b, c, d, e, f, g] => kernel(tile, x, [a, b, c, d, e, f, g], out),
-            [a, b, c, d, e, f] => kernel(tile, x, [a, b, c, d, e, f], out),
-            [a, b, c, d, e] => kernel(tile, x, [a, b, c, d, e], out),
-            [a, b, c, d] => kernel(tile, x, [a, b, c, d], out),
-            [a, b, c] => kernel(tile, x, [a, b, c], out),
-            [a, b] => kernel(tile, x, [a, b], out),
-            [a, ..] => kernel(tile, x, [a], out),
+            [a, b, c, d, e, f, g, h] => kernel(tile, ahead, x, [a, b, c, d, e, f, g, h], out),
+            [a, b, c, d, e, f, g] => kernel(tile, ahead, x, [a, b, c, d, e, f, g], out),
+            [a, b, c, d, e, f] => kernel(tile, ahead, x, [a, b, c, d, e, f], out),
+            [a, b, c, d, e] => kernel(tile, ahead, x, [a, b, c, d, e], out),
+            [a, b, c, d] => kernel(tile, ahead, x, [a, b, c, d], out),
+            [a, b, c] => kernel(tile, ahead, x, [a, b, c], out),
+            [a, b] => kernel(tile, ahead, x, [a, b], out),
+            [a, ..] => kernel(tile, ahead, x, [a], out),
             [] => {}
         }
     }
@@ -66,6 +73,7 @@ unsafe fn all_rows(tile: &Unpacked<'_>, x: &QuantRows, rows: &[usize], out: &mut
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn kernel<const T: usize>(
     tile: &Unpacked<'_>,
+    ahead: &mut Ahead,
     x: &QuantRows,
     rows: [usize; T],
     out: &mut [f32],
@@ -81,6 +89,7 @@ unsafe fn kernel<const T: usize>(
         let mut weights: *const __m512i = tile.bytes.as_ptr().cast();
         for span in tile.spans.clone() {
             for block in 0..blocks {
+                ahead.ask();
                 let mut column = span * SPAN + block * tile.run_steps * 4;
                 let first = column;
                 let mut dots = [_mm512_setzero_si512(); T];
