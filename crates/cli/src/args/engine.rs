@@ -13,8 +13,8 @@ pub(crate) struct EngineArgs {
     #[arg(long, help_heading = "Engine")]
     pub exact: bool,
 
-    /// Bits of a value in the KV cache: 8 takes about half the memory of 16, 4 a third, at some cost in
-    /// quality [default: 16; 32 with --exact]
+    /// Bits of a value in the KV cache: 8 takes 56 % of the memory of 16; 4, where keys keep 8, takes
+    /// 44 %. Both change answers a little [default: 16; 32 with --exact]
     #[arg(long, value_name = "BITS", value_parser = kv_format, help_heading = "Engine")]
     pub kv_bits: Option<KvFormat>,
 

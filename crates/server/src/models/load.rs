@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::keep::Expiry;
 use super::memory::{share_bytes, wanted_bytes};
+use super::resolve::unknown;
 use super::{KeepAlive, Lease, Loaded, Models, drop_quietly};
 use crate::error::{ApiError, Kind};
 
@@ -33,6 +34,10 @@ impl Models {
         // A place that was wished for is free again, whatever becomes of this.
         let draining = Draining(self);
         self.has_a_place()?;
+        if !model.path.exists() {
+            // The server's own model, which is not looked up again.
+            return Err(unknown(&model.name, "it was removed after the server had started"));
+        }
         let plan = self.plan(&model).await?;
         let bytes = self.make_room(&model, &plan).await?;
         drop(draining);

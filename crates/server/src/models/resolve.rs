@@ -51,7 +51,7 @@ impl Models {
     }
 }
 
-fn unknown(name: &str, why: &str) -> ApiError {
+pub(super) fn unknown(name: &str, why: &str) -> ApiError {
     let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
     let message = format!("The model `{name}` is not on this server: {why}");
     ApiError { param: Some("model".to_owned()), ..ApiError::new(Kind::NoModel, message) }

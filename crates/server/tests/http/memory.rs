@@ -2,6 +2,8 @@
 
 use std::sync::Barrier;
 
+use mlxk_hub::{Matching, Resolution};
+use mlxk_server::DefaultModel;
 use serde_json::json;
 
 use crate::common::Kind;
@@ -39,6 +41,25 @@ fn what_fails_leaves_the_others() {
         assert_eq!(names(&world), ["org/one"], "{name}");
     }
     assert_eq!(world.chat(json!({})).status, 200);
+}
+
+#[test]
+fn the_servers_own_model_may_be_removed() {
+    let world = World::with(|config| {
+        let written = "org/one".to_owned();
+        let reference = written.parse().unwrap();
+        let found =
+            mlxk_hub::resolve(&reference, Matching::Exact, &config.pairs, &config.locations);
+        let Ok(Resolution::Local(resolved)) = found else { panic!("{found:?}") };
+        config.model = Some(DefaultModel { written, resolved });
+    });
+    std::fs::remove_dir_all(world.home.path().join("hub/models--org--one")).unwrap();
+    for name in ["", "org/one"] {
+        let answer = world.chat(json!({"model": name}));
+        assert_eq!(answer.status, 404, "{answer:?}");
+        assert!(answer.error().0.contains("removed after the server had started"), "{answer:?}");
+    }
+    assert_eq!(world.chat(json!({"model": "org/two"})).status, 200);
 }
 
 #[test]
