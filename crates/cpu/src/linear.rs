@@ -23,10 +23,11 @@ const FLOAT_ROWS: usize = 16;
 /// Blocks that a region offers each thread: enough that none waits long for the last one, few enough
 /// that a thread streams long stretches of the weights.
 const BLOCKS_PER_THREAD: usize = 3;
-/// Products of weight rows and activation rows after which a block of tiles ends, where it has this
-/// many rows: many activation rows make each weight row long work.
-const TILE_BLOCK_PRODUCTS: usize = 4096;
-const MIN_TILE_BLOCK_ROWS: usize = 64;
+/// Weight rows of a block of tiles at most, times activation rows: many of these make each weight row
+/// long work.
+const TILE_BLOCK_WORK: usize = 4096;
+/// The same where activation rows are so many that fewer weight rows would do.
+const LEAST_TILE_BLOCK_ROWS: usize = 64;
 
 /// The activations of the current call, quantized in every form that its weights ask for.
 #[derive(Default)]
@@ -259,8 +260,7 @@ fn block_rows(rows: usize, unit: usize, threads: usize, x_rows: usize) -> usize 
     if unit == DOT_ROWS {
         return rows;
     }
-    let most =
-        (TILE_BLOCK_PRODUCTS / x_rows.max(1)).next_multiple_of(unit).max(MIN_TILE_BLOCK_ROWS);
+    let most = (TILE_BLOCK_WORK / x_rows.max(1)).next_multiple_of(unit).max(LEAST_TILE_BLOCK_ROWS);
     rows.min(most)
 }
 

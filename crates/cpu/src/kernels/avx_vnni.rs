@@ -97,6 +97,8 @@ unsafe fn kernel<const T: usize>(
         let mut weights = tile.bytes.as_ptr();
         for span in tile.spans.clone() {
             for block in 0..blocks {
+                // Twice in a span that is one block.
+                ahead.ask();
                 ahead.ask();
                 let mut column = span * SPAN + block * tile.run_steps * 4;
                 let first = column;

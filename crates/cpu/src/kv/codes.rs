@@ -2,8 +2,9 @@
 //! for each [`KvFormat::GROUP`] features of a position, as MLX quantizes weights.
 //!
 //! A page lies as in floats, with positions of keys and features of values side by side. Two 4-bit
-//! codes share a byte: those of features `i` and `i + 16` of a group. Scales of keys are `[groups][scale, bias][PAGE_POSITIONS]`, those of
-//! values `[PAGE_POSITIONS][groups][scale, bias]`. The last group may have features that are not used.
+//! codes share a byte: those of features `i` and `i + 16` of a group. Scales of keys are `[groups][scale,
+//! bias][PAGE_POSITIONS]`, those of values `[PAGE_POSITIONS][groups][scale, bias]`. The last group may
+//! have features that are not used.
 
 use half::f16;
 use mlxk_ops::{KvFormat, PAGE_POSITIONS};
