@@ -24,6 +24,13 @@ pub(crate) struct Codes<'a> {
     pub scales: &'a [f16],
 }
 
+impl Codes<'_> {
+    /// 8 or 4: a group has as many codes, a scale and a bias.
+    pub(crate) fn bits(&self) -> usize {
+        self.packed.len() * 8 / (self.scales.len() / 2 * GROUP)
+    }
+}
+
 /// Bytes of the codes of a key or a value.
 pub(super) const fn bytes_per_vector(bits: usize, width: usize) -> usize {
     width.div_ceil(GROUP) * GROUP * bits / 8
@@ -100,16 +107,9 @@ pub(super) fn wide_keys(keys: Codes<'_>, scales: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Values of width `dim` in codes of `bits` as floats, `[PAGE_POSITIONS][dim]`; `scales` are those of
-/// `values`.
-pub(super) fn wide_values(
-    bits: usize,
-    values: Codes<'_>,
-    scales: &[f32],
-    dim: usize,
-    out: &mut [f32],
-) {
-    let groups = dim.div_ceil(GROUP);
+/// Values of width `dim` as floats, `[PAGE_POSITIONS][dim]`; `scales` are those of `values`.
+pub(super) fn wide_values(values: Codes<'_>, scales: &[f32], dim: usize, out: &mut [f32]) {
+    let (groups, bits) = (dim.div_ceil(GROUP), values.bits());
     for (position, out) in out.chunks_exact_mut(dim).enumerate() {
         for (i, out) in out.iter_mut().enumerate() {
             let (group, i) = (position * groups + i / GROUP, i % GROUP);

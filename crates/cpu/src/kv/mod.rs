@@ -268,14 +268,14 @@ impl KvCache {
         head: usize,
     ) -> PageHead<'_> {
         let pages = &self.table(sequence).pages;
-        let page =
-            |index: usize| Some(self.layout.read(self.page(*pages.get(index)?), (layer, head)));
-        let own = page(index).expect("the page is reserved");
-        match (own, page(index + 1)) {
-            (PageHead::F16 { keys, values, .. }, Some(PageHead::F16 { keys: next, .. })) => {
-                PageHead::F16 { keys, values, next }
-            }
-            (own, _) => own,
+        let read = |page: u32| self.layout.read(self.page(page), (layer, head));
+        let mut own = read(pages[index]);
+        if let PageHead::F16 { next, .. } = &mut own
+            && let Some(&page) = pages.get(index + 1)
+            && let PageHead::F16 { keys, .. } = read(page)
+        {
+            *next = keys;
         }
+        own
     }
 }

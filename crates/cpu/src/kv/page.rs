@@ -39,8 +39,6 @@ pub(crate) enum PageHead<'a> {
     Codes {
         keys: Codes<'a>,
         values: Codes<'a>,
-        /// 8 or 4.
-        value_bits: usize,
     },
 }
 
@@ -55,15 +53,8 @@ pub(crate) trait Widen {
     }
 
     /// Of the codes of values, `[PAGE_POSITIONS][value_dim]`; `scales` are those of `values`.
-    fn values(
-        &self,
-        bits: usize,
-        values: Codes<'_>,
-        scales: &[f32],
-        value_dim: usize,
-        to: &mut [f32],
-    ) {
-        codes::wide_values(bits, values, scales, value_dim, to);
+    fn values(&self, values: Codes<'_>, scales: &[f32], value_dim: usize, to: &mut [f32]) {
+        codes::wide_values(values, scales, value_dim, to);
     }
 }
 
@@ -78,7 +69,7 @@ impl<'a> PageHead<'a> {
         let scales = match self {
             Self::F32 { keys, values } => return (keys, values),
             Self::F16 { .. } => 0,
-            Self::Codes { keys, values, .. } => keys.scales.len() + values.scales.len(),
+            Self::Codes { keys, values } => keys.scales.len() + values.scales.len(),
         };
         let room = (head_dim + value_dim) * PAGE_POSITIONS;
         scratch.resize(room + scales, 0.0);
@@ -90,12 +81,12 @@ impl<'a> PageHead<'a> {
                 widen.halves(keys, wide_keys);
                 widen.halves(values, wide_values);
             }
-            Self::Codes { keys, values, value_bits } => {
+            Self::Codes { keys, values } => {
                 let (key_scales, value_scales) = scales.split_at_mut(keys.scales.len());
                 widen.halves(keys.scales, key_scales);
                 widen.halves(values.scales, value_scales);
                 widen.keys(keys, key_scales, wide_keys);
-                widen.values(value_bits, values, value_scales, value_dim, wide_values);
+                widen.values(values, value_scales, value_dim, wide_values);
             }
         }
         (wide_keys, wide_values)
@@ -194,7 +185,6 @@ impl Layout {
                 PageHead::Codes {
                     keys: Codes { packed: key_codes, scales: key_scales },
                     values: Codes { packed: value_codes, scales: value_scales },
-                    value_bits: self.value_bits(),
                 }
             }
         }

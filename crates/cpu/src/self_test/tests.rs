@@ -72,7 +72,7 @@ impl Kernels for Wrong {
 
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
         Scalar.attend_page(page, queries, scratch);
-        if matches!(page, PageHead::Codes { value_bits: 4, .. }) {
+        if matches!(page, PageHead::Codes { values, .. } if values.bits() == 4) {
             queries.acc[0] *= 1.1;
         }
     }

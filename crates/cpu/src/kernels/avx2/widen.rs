@@ -21,17 +21,10 @@ impl Widen for Avx2 {
         unsafe { wide_keys(keys.packed, scales, to) }
     }
 
-    fn values(
-        &self,
-        bits: usize,
-        values: Codes<'_>,
-        scales: &[f32],
-        value_dim: usize,
-        to: &mut [f32],
-    ) {
+    fn values(&self, values: Codes<'_>, scales: &[f32], value_dim: usize, to: &mut [f32]) {
         // SAFETY: see above.
         unsafe {
-            match bits {
+            match values.bits() {
                 8 => wide_values::<8>(values.packed, scales, value_dim, to),
                 _ => wide_values::<4>(values.packed, scales, value_dim, to),
             }
