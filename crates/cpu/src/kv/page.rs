@@ -26,10 +26,6 @@ pub(crate) enum PageHead<'a> {
         keys: &'a [f16],
         values: &'a [f16],
         /// The keys that are read after this page, to ask for early.
-        #[cfg_attr(
-            not(target_arch = "x86_64"),
-            expect(dead_code, reason = "only the AVX2 kernels ask early")
-        )]
         next: &'a [f16],
     },
     F32 {
