@@ -15,9 +15,9 @@ use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, Sequence};
 use mlxk_text::Tokenizer;
 
+use crate::cache::common_prefix::common_prefix;
 use crate::lookup::Draft;
 use crate::pace::Pace;
-use crate::prefix::shared;
 use crate::sampler::{Candidate, best, log_sum_exp};
 use crate::{EngineError, LoadOptions};
 
@@ -186,7 +186,7 @@ impl DraftModel {
             self.known.len() - 1
         });
         let known = &mut self.known[at];
-        let common = shared(&known.ids, ids);
+        let common = common_prefix(&known.ids, ids);
         known.ids.truncate(common);
         self.ops.kv_truncate(known.sequence, common);
         at

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cache;
 mod defaults;
 mod draft_model;
 mod engine;
@@ -23,7 +24,6 @@ mod options;
 mod pace;
 pub mod perplexity;
 mod plan;
-mod prefix;
 mod prompt;
 mod prompt_cache;
 mod request;

@@ -16,11 +16,12 @@ use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
 
 use crate::EngineError;
+use crate::cache::common_prefix::common_prefix;
+use crate::cache::prefix::{PrefixCache, fork};
 use crate::draft_model::{DraftModel, Step};
 use crate::lookup::{Draft, MAX_DRAFT};
 use crate::moving::Moving;
 use crate::pace::Pace;
-use crate::prefix::{PrefixCache, fork, shared};
 use crate::score::Scoring;
 use crate::spill::Spill;
 use crate::task::Task;
@@ -250,7 +251,7 @@ impl Scheduler {
         }
         let kept = self.kept.known(ids);
         let active = self.active.iter().filter_map(|task| {
-            let shared = shared(task.ids(), ids);
+            let shared = common_prefix(task.ids(), ids);
             Some((shared, task.computed(), task.sequence()?))
         });
         match active.max_by_key(|&(shared, computed, _)| (shared, computed)) {

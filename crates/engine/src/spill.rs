@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use mlxk_ops::{Ops, Sequence};
 use sha2::{Digest, Sha256};
 
+use crate::cache::common_prefix::common_prefix;
 use crate::kv_file::{self, Expected, Origin, hex};
-use crate::prefix::shared;
 use crate::{EngineError, SpillOptions};
 
 /// Tokens below which a file is not worth its while.
@@ -98,7 +98,7 @@ impl Spill {
     }
 
     fn best(&self, ids: &[u32], known: usize) -> Option<(usize, usize)> {
-        let files = self.files.iter().map(|file| shared(&file.ids, ids)).enumerate();
+        let files = self.files.iter().map(|file| common_prefix(&file.ids, ids)).enumerate();
         let best = files.max_by_key(|&(_, shared)| shared);
         best.filter(|&(_, shared)| shared >= known + MIN_TOKENS)
     }

@@ -8,6 +8,7 @@ use std::io;
 
 use mlxk_ops::{Ops, PAGE_POSITIONS, Sequence};
 
+use super::common_prefix::common_prefix;
 use crate::spill::Spill;
 
 struct Entry {
@@ -16,13 +17,6 @@ struct Entry {
     sequence: Sequence,
     /// Whether it has been brought to the disk, as far as that can be.
     spilled: bool,
-}
-
-/// Tokens that a sequence of `known` has computed for `wanted`, the last of which is left: its logits
-/// are wanted.
-pub(crate) fn shared(known: &[u32], wanted: &[u32]) -> usize {
-    let equal = known.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-    equal.min(wanted.len().saturating_sub(1))
 }
 
 /// A new sequence of the first `count` positions of another.
@@ -107,7 +101,7 @@ impl PrefixCache {
 
     /// The entry that shares most with `ids`, and how much.
     fn best(&self, ids: &[u32]) -> Option<(usize, usize)> {
-        let entries = self.entries.iter().map(|entry| shared(&entry.ids, ids)).enumerate();
+        let entries = self.entries.iter().map(|entry| common_prefix(&entry.ids, ids)).enumerate();
         entries.max_by_key(|&(_, shared)| shared)
     }
 

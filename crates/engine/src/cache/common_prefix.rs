@@ -1,0 +1,8 @@
+//! The tokens that two sequences have in common at their beginning.
+
+/// Returns how many of the first tokens of `wanted` are in `known`, the last of `wanted` excepted: it is
+/// always computed, because its logits are wanted.
+pub(crate) fn common_prefix(known: &[u32], wanted: &[u32]) -> usize {
+    let equal = known.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+    equal.min(wanted.len().saturating_sub(1))
+}
