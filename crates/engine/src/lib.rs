@@ -16,7 +16,6 @@ mod error;
 mod event;
 mod generation;
 mod grammar;
-mod kv_file;
 mod lookup;
 mod memory;
 mod moving;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 
 use crate::EngineError;
-use crate::kv_file::{self, Expected, Origin};
+use crate::cache::file::{self, Expected, Origin};
 use crate::scheduler::Scheduler;
 
 /// What is to be done with a file.
@@ -42,7 +42,7 @@ impl Scheduler {
             vocab_size: self.model.vocab_size(),
             positions: self.limits.kept_positions,
         };
-        let (sequence, ids) = kv_file::read(&job.path, &expected, &mut *self.ops)
+        let (sequence, ids) = file::read(&job.path, &expected, &mut *self.ops)
             .map_err(|error| refused(&job.path, &error))?;
         self.keep(sequence, &ids);
         Ok(ids.len())
@@ -55,7 +55,7 @@ impl Scheduler {
         };
         let ids = &ids[..tokens.min(ids.len())];
         let origin = Origin::new(&job.fingerprint, &*self.ops);
-        kv_file::write(&job.path, &origin, &*self.ops, sequence, ids, &mut || Ok(()))
+        file::write(&job.path, &origin, &*self.ops, sequence, ids, &mut || Ok(()))
             .and_then(|file| file.sync_all())
             .map_err(|error| {
                 let (path, reason) = (job.path.clone(), error.to_string());

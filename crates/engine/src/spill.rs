@@ -1,6 +1,6 @@
 //! Kept sequences on disk: what memory has no room for, and what is to outlast the process.
 //!
-//! A folder holds a file for each ([`crate::kv_file`]), for as many models as there are; the name
+//! A folder holds a file for each ([`crate::cache::file`]), for as many models as there are; the name
 //! says what made it. Several processes may share it. A file that cannot be read or written costs
 //! what it would have saved, nothing else.
 
@@ -13,7 +13,7 @@ use mlxk_ops::{Ops, Sequence};
 use sha2::{Digest, Sha256};
 
 use crate::cache::common_prefix::common_prefix;
-use crate::kv_file::{self, Expected, Origin, hex};
+use crate::cache::file::{self, Expected, Origin, hex};
 use crate::{EngineError, SpillOptions};
 
 /// Tokens below which a file is not worth its while.
@@ -69,7 +69,7 @@ impl Spill {
                     remove(&path);
                 }
             } else if name.starts_with(&prefix) {
-                match kv_file::read_ids(&path, &self.expected(usize::MAX)) {
+                match file::read_ids(&path, &self.expected(usize::MAX)) {
                     Ok(ids) if ids.len() <= self.positions => {
                         self.files.push(Spilled { ids, path });
                     }
@@ -117,7 +117,7 @@ impl Spill {
     ) -> Option<(Sequence, Vec<u32>)> {
         let (index, _) = self.best(ids, known)?;
         let path = &self.files[index].path;
-        match kv_file::read(path, &self.expected(self.positions), ops) {
+        match file::read(path, &self.expected(self.positions), ops) {
             Ok(found) => {
                 tracing::debug!(tokens = found.1.len(), "read a beginning from the disk");
                 // The oldest go first. Where its time cannot be set, it goes earlier.
@@ -144,7 +144,7 @@ impl Spill {
         ids: &[u32],
         goes_on: &mut dyn FnMut() -> io::Result<()>,
     ) {
-        let bytes = kv_file::bytes(ops, ids.len());
+        let bytes = file::bytes(ops, ids.len());
         if ids.len() < MIN_TOKENS || bytes > self.options.max_bytes || self.holds(ids) {
             return;
         }
@@ -153,7 +153,7 @@ impl Spill {
         let path = self.options.folder.join(name);
         let written = self
             .make_room(bytes)
-            .and_then(|()| kv_file::write(&path, &self.origin, ops, sequence, ids, goes_on));
+            .and_then(|()| file::write(&path, &self.origin, ops, sequence, ids, goes_on));
         match written {
             Ok(_) => {
                 tracing::debug!(tokens = ids.len(), "wrote a beginning to the disk");
