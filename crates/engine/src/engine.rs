@@ -15,6 +15,7 @@ use mlxk_models::{Model, Progress};
 use mlxk_ops::{Batch, Ops};
 use mlxk_text::{ChatTemplate, TextError, Tokenizer};
 
+use crate::cache::disk::DiskCache;
 use crate::draft_model::DraftModel;
 use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
@@ -22,7 +23,6 @@ use crate::grammar::{Grammar, Grammars};
 use crate::prompt_cache::{CacheAction, CacheJob};
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
-use crate::spill::Spill;
 use crate::task::{Sink, Task};
 use crate::worker::{Command, serve};
 use crate::{
@@ -119,7 +119,7 @@ impl Engine {
         let spill = options.spill.as_ref().filter(|_| limits.kept_positions > 0);
         let spill = spill.map(|spill| {
             let fingerprint = checkpoint.fingerprint();
-            Spill::open(spill, &fingerprint, &*ops, shape.vocab_size, limits.kept_positions)
+            DiskCache::open(spill, &fingerprint, &*ops, shape.vocab_size, limits.kept_positions)
         });
         let (draft_model, spill) = (draft_model.transpose()?, spill.transpose()?);
         let kv_bytes = Arc::new(AtomicU64::new(0));

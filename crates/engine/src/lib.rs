@@ -30,7 +30,6 @@ mod sampler;
 mod sampling;
 mod scheduler;
 mod score;
-mod spill;
 mod task;
 mod worker;
 

@@ -17,13 +17,13 @@ use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
 
 use crate::EngineError;
 use crate::cache::common_prefix::common_prefix;
+use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, fork};
 use crate::draft_model::{DraftModel, Step};
 use crate::lookup::{Draft, MAX_DRAFT};
 use crate::moving::Moving;
 use crate::pace::Pace;
 use crate::score::Scoring;
-use crate::spill::Spill;
 use crate::task::Task;
 
 /// The bounds of a step.
@@ -91,7 +91,7 @@ impl Scheduler {
         model: Box<dyn Model>,
         ops: Box<dyn Ops>,
         draft_model: Option<DraftModel>,
-        spill: Option<Spill>,
+        spill: Option<DiskCache>,
         limits: Limits,
         kv_bytes: Arc<AtomicU64>,
     ) -> Self {

@@ -9,7 +9,7 @@ use std::io;
 use mlxk_ops::{Ops, PAGE_POSITIONS, Sequence};
 
 use super::common_prefix::common_prefix;
-use crate::spill::Spill;
+use crate::cache::disk::DiskCache;
 
 struct Entry {
     /// `[positions]` the tokens that the sequence holds.
@@ -31,13 +31,13 @@ pub(crate) struct PrefixCache {
     entries: Vec<Entry>,
     /// Most positions of all together.
     capacity: usize,
-    spill: Option<Spill>,
+    spill: Option<DiskCache>,
 }
 
 impl PrefixCache {
     /// A cache of at most `capacity` positions in memory; 0 keeps nothing. What has to go, goes to
     /// `spill`.
-    pub(crate) fn new(capacity: usize, spill: Option<Spill>) -> Self {
+    pub(crate) fn new(capacity: usize, spill: Option<DiskCache>) -> Self {
         Self { entries: Vec::new(), capacity, spill }
     }
 

@@ -29,7 +29,7 @@ struct Spilled {
 }
 
 /// The files of a model.
-pub(crate) struct Spill {
+pub(crate) struct DiskCache {
     options: SpillOptions,
     origin: Origin,
     vocab_size: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Spill {
     files: Vec<Spilled>,
 }
 
-impl Spill {
+impl DiskCache {
     /// Looks which files there are for weights of this fingerprint on this device.
     pub(crate) fn open(
         options: &SpillOptions,
@@ -108,7 +108,7 @@ impl Spill {
         self.files.iter().any(|file| file.ids.starts_with(ids))
     }
 
-    /// Reads the file that [`Spill::find`] speaks of.
+    /// Reads the file that [`DiskCache::find`] speaks of.
     pub(crate) fn read(
         &mut self,
         ops: &mut dyn Ops,
