@@ -16,11 +16,11 @@ use mlxk_ops::{Batch, Ops};
 use mlxk_text::{ChatTemplate, TextError, Tokenizer};
 
 use crate::cache::disk::DiskCache;
+use crate::cache::saved::{CacheAction, CacheJob};
 use crate::draft_model::DraftModel;
 use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
 use crate::grammar::{Grammar, Grammars};
-use crate::prompt_cache::{CacheAction, CacheJob};
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
 use crate::task::{Sink, Task};

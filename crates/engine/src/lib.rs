@@ -24,7 +24,6 @@ mod pace;
 pub mod perplexity;
 mod plan;
 mod prompt;
-mod prompt_cache;
 mod request;
 mod sampler;
 mod sampling;

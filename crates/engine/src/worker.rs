@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
-use crate::prompt_cache::CacheJob;
+use crate::cache::saved::CacheJob;
 use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
 use crate::task::Task;

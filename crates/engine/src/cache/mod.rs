@@ -4,3 +4,4 @@ pub(crate) mod common_prefix;
 pub(crate) mod disk;
 pub(crate) mod file;
 pub(crate) mod prefix;
+pub(crate) mod saved;
