@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 fn json_of(world: &World, arguments: &[&str]) -> Value {
     let assert = world.mlxk(arguments).arg("--json").assert().success();

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tempfile::TempDir;
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::starter;
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 /// Longer than anything takes, so that a hang is a failure and not a hang.
 const PATIENCE: Duration = Duration::from_mins(1);

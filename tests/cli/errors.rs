@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::common::{Kind, Stored, checkpoint, checkpoint_with};
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint, checkpoint_with};
 
 /// Runs a command that has to fail with `code` and one error that contains all of `words`.
 fn fails(world: &World, arguments: &[&str], code: i32, words: &[&str]) {

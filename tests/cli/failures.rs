@@ -1,8 +1,8 @@
 //! Everything that `mlxk run` and `mlxk chat` refuse, word for word: exit code, standard output and
 //! standard error of whole commands. `INSTA_UPDATE=always cargo test` writes the file anew.
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::support::{World, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 /// A line of JSON, or none.
 const FILES: [(&str, &str); 8] = [

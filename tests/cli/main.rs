@@ -5,8 +5,6 @@ mod bench;
 mod bench_compare;
 mod bench_faults;
 mod chat;
-#[path = "../../crates/engine/tests/common/mod.rs"]
-mod common;
 mod doctor;
 mod errors;
 mod failures;

@@ -5,9 +5,9 @@ use std::path::Path;
 use mlxk_format::{Checkpoint, Mode};
 use serde_json::Value;
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::pull::{NAME, Online};
 use crate::support::{World, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 /// A folder `model` with a dense checkpoint in the world's home.
 fn dense(world: &World) {

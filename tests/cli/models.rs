@@ -1,7 +1,7 @@
 //! `mlxk list`, `mlxk show` and the help.
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 #[test]
 fn an_empty_machine_is_told_where_to_start() {

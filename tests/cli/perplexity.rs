@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Kind, Stored, checkpoint, checkpoint_with};
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint, checkpoint_with};
 
 const TEXT: &str = "A text to be scored: let x = 1;\n";
 

@@ -4,8 +4,8 @@ use assert_cmd::Command;
 use mlxk_test_hub::{Fault, Hub, Repo};
 use serde_json::{Value, json};
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::support::{World, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 pub(crate) const NAME: &str = "mlx-community/Tiny-4bit";
 

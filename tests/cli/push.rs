@@ -4,8 +4,8 @@ use assert_cmd::Command;
 use mlxk_test_hub::{Hub, Repo};
 use serde_json::Value;
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 const NAME: &str = "me/Mine-4bit";
 

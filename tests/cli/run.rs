@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::common::{Kind, Stored, checkpoint};
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 #[test]
 fn streams_what_it_would_print_at_once() {

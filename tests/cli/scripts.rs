@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::common::{Kind, Stored, checkpoint, checkpoint_with};
 use crate::support::{World, path, streams};
+use mlxk_testkit::{Kind, Stored, checkpoint, checkpoint_with};
 
 /// The envelope of a short greedy answer.
 fn envelope(world: &World, arguments: &[&str], stdin: &str) -> Value {

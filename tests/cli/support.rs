@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use assert_cmd::assert::Assert;
 use tempfile::TempDir;
 
-use crate::common::{Kind, Stored, checkpoint};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 /// What the caller may have set, and no test wants.
 const CALLERS: [&str; 17] = [

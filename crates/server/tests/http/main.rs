@@ -4,8 +4,6 @@
 mod abuse;
 mod access;
 mod chat;
-#[path = "../../../engine/tests/common/mod.rs"]
-mod common;
 mod completions;
 mod lifecycle;
 mod memory;

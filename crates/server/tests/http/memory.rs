@@ -6,8 +6,8 @@ use mlxk_hub::{Matching, Resolution};
 use mlxk_server::DefaultModel;
 use serde_json::json;
 
-use crate::common::Kind;
 use crate::world::{World, add};
+use mlxk_testkit::Kind;
 
 fn names(world: &World) -> Vec<String> {
     world.in_memory().into_iter().map(|(name, _)| name).collect()

@@ -10,7 +10,7 @@ use mlxk_server::{Server, ServerConfig, Stop};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::{Kind, Stored, checkpoint};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 /// A server that runs; dropping it ends it.
 pub(crate) struct World {

@@ -6,8 +6,8 @@ use mlxk_test_hub::{Hub, Repo, sha256};
 use serde_json::{Value, json};
 
 use super::{lines, refusal, whole};
-use crate::common::{Kind, Stored, checkpoint};
 use crate::world::{Answer, World};
+use mlxk_testkit::{Kind, Stored, checkpoint};
 
 fn names(world: &World) -> Vec<String> {
     let list = world.get("/api/tags").json();

@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{refusal, whole};
-use crate::common::Kind;
 use crate::world::{World, add};
+use mlxk_testkit::Kind;
 
 fn entry(list: &Value, name: &str) -> Value {
     let models = list["models"].as_array().unwrap();
