@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{AttentionSpec, Batch, KvFormat, KvSpec, Ops};
+use mlxk_ops::{AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec};
 
 /// Copies of the cache, so that it comes from memory as in a model of many layers.
 const LAYERS: usize = 28;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_format::{Bytes, Dense, Dtype, QuantTensor, Storage};
-use mlxk_ops::{Batch, Ops};
+use mlxk_ops::{Batch, Compute, Weights};
 
 fn tensor(bits: usize, group_size: usize, rows: usize, cols: usize) -> QuantTensor {
     let mut state = 1u32;

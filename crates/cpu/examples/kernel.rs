@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_format::{Dense, Dtype, QuantTensor, Storage, affine};
-use mlxk_ops::{AttentionSpec, Batch, KvFormat, KvSpec, Ops};
+use mlxk_ops::{AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec, Weights};
 
 /// Sizes of the weight.
 const ROWS: usize = 128;

@@ -41,7 +41,7 @@ struct Operands<'a> {
 }
 
 impl Cpu {
-    /// See [`mlxk_ops::Ops::attend`]; `kv` are the new keys and values.
+    /// See [`mlxk_ops::Compute::attend`]; `kv` are the new keys and values.
     pub(crate) fn attend_all(
         &mut self,
         out: Act,

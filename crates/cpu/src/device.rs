@@ -1,11 +1,12 @@
-//! [`Cpu`]: the operations of [`Ops`], each a line or two over the kernels.
+//! [`Cpu`]: the operations of [`mlxk_ops::Ops`], each a line or two over the kernels.
 
 use std::io;
 
 use mlxk_format::QuantTensor;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, KvFormat, KvSpec, Ops, OpsError, PAGE_POSITIONS, Pieces,
-    Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec, OpsError,
+    PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
+    Weights,
 };
 
 use crate::arena::Arena;
@@ -120,7 +121,7 @@ fn check(tensor: &QuantTensor) -> Result<()> {
     }
 }
 
-impl Ops for Cpu {
+impl Weights for Cpu {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
         check(&tensor)?;
         self.matrices.push(Matrix { tensor, bias });
@@ -137,10 +138,12 @@ impl Ops for Cpu {
         Ok(Rope(self.ropes.len() as u32 - 1))
     }
 
-    fn move_weights(&mut self, room: u64) -> bool {
+    fn migrate_weights(&mut self, room: u64) -> bool {
         self.move_piece(room)
     }
+}
 
+impl Cache for Cpu {
     fn kv_configure(&mut self, spec: KvSpec) {
         self.kv.configure(spec);
     }
@@ -190,7 +193,7 @@ impl Ops for Cpu {
     }
 
     fn kv_export(
-        &self,
+        &mut self,
         sequence: Sequence,
         len: usize,
         write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
@@ -205,7 +208,9 @@ impl Ops for Cpu {
     ) -> io::Result<Sequence> {
         self.kv.import(len, read)
     }
+}
 
+impl Compute for Cpu {
     fn begin(&mut self, batch: &Batch) -> Result<()> {
         self.arena.clear();
         self.routes.clear();

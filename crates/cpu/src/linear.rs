@@ -109,7 +109,7 @@ struct Job<'a> {
 }
 
 impl Cpu {
-    /// See [`mlxk_ops::Ops::linear`].
+    /// See [`mlxk_ops::Compute::linear`].
     pub(crate) fn linear_all(&mut self, outs: &[Act], x: Act, weights: &[Weight]) {
         let (x_rows, cols) = self.arena.shape(x);
         let Self { exact, pool, kernels, arena, matrices, activations, scratch, .. } = self;

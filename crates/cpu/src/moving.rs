@@ -14,7 +14,7 @@ const PIECE: u64 = 16 << 20;
 pub(crate) struct Moving(Option<VecDeque<usize>>);
 
 impl Cpu {
-    /// See [`mlxk_ops::Ops::move_weights`].
+    /// See [`mlxk_ops::Weights::migrate_weights`].
     pub(crate) fn move_piece(&mut self, room: u64) -> bool {
         let Self { moving: Moving(waiting), matrices, .. } = self;
         let waiting = waiting.get_or_insert_with(|| find(matrices, room));
@@ -52,7 +52,7 @@ mod tests {
     use std::io::Write;
 
     use mlxk_format::{Bytes, Dense, Dtype, QuantTensor, Storage, map_file};
-    use mlxk_ops::{Batch, Ops, Weight};
+    use mlxk_ops::{Batch, Compute, Weight, Weights};
 
     use super::*;
     use crate::CpuOptions;

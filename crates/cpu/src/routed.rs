@@ -23,7 +23,7 @@ struct Group {
 }
 
 impl Cpu {
-    /// See [`mlxk_ops::Ops::linear_routed`].
+    /// See [`mlxk_ops::Compute::linear_routed`].
     pub(crate) fn linear_routed_all(
         &mut self,
         outs: &[Act],
@@ -49,7 +49,7 @@ impl Cpu {
         }
     }
 
-    /// See [`mlxk_ops::Ops::linear_heads`].
+    /// See [`mlxk_ops::Compute::linear_heads`].
     pub(crate) fn linear_heads_all(&mut self, out: Act, x: Act, weight: Weight) {
         let (rows, _) = self.arena.shape(x);
         let heads = self.matrices[weight.0 as usize].tensor.experts;

@@ -15,7 +15,7 @@ pub(crate) struct RouteTable {
 }
 
 impl Cpu {
-    /// See [`mlxk_ops::Ops::route`].
+    /// See [`mlxk_ops::Compute::route`].
     pub(crate) fn route_all(&mut self, logits: Act, spec: &RouteSpec) -> Routes {
         let (rows, experts) = self.arena.shape(logits);
         let correction = spec.correction.map(|vector| self.vectors[vector.0 as usize].as_slice());
@@ -31,7 +31,7 @@ impl Cpu {
         Routes(self.routes.len() as u32 - 1)
     }
 
-    /// See [`mlxk_ops::Ops::combine`].
+    /// See [`mlxk_ops::Compute::combine`].
     pub(crate) fn combine_all(&mut self, out: Act, x: Act, routes: Routes) {
         let table = &self.routes[routes.0 as usize];
         let (_, cols) = self.arena.shape(out);

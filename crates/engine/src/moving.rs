@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use mlxk_ops::Ops;
+use mlxk_ops::Weights;
 
 use crate::memory;
 
@@ -23,7 +23,7 @@ pub(crate) struct Moving {
 impl Moving {
     /// Takes note of a step of generating and moves some weights where it is time to; whether there
     /// are more.
-    pub(crate) fn after_step(&mut self, took: Duration, ops: &mut dyn Ops) -> bool {
+    pub(crate) fn after_step(&mut self, took: Duration, ops: &mut dyn Weights) -> bool {
         self.steps += 1;
         self.computing += took;
         if !self.has_begun() || self.spent > self.computing / SHARE {
@@ -41,9 +41,9 @@ impl Moving {
     }
 
     /// Moves some weights; whether there are more.
-    pub(crate) fn move_some(ops: &mut dyn Ops) -> bool {
+    pub(crate) fn move_some(ops: &mut dyn Weights) -> bool {
         // The other half is for what the user starts next.
         let room = memory::available_bytes().map_or(0, |bytes| bytes / 2);
-        ops.move_weights(room)
+        ops.migrate_weights(room)
     }
 }

@@ -180,7 +180,7 @@ impl Scheduler {
 
     /// Brings one kept sequence to the disk.
     pub(crate) fn spill_one(&mut self) {
-        self.kept.spill_one(&*self.ops, &mut || Ok(()));
+        self.kept.spill_one(&mut *self.ops, &mut || Ok(()));
     }
 
     /// Brings all that is kept to the disk, as far as time allows.
@@ -191,7 +191,7 @@ impl Scheduler {
             if late { Err(io::Error::other("the time was up")) } else { Ok(()) }
         };
         while self.has_more_to_spill() {
-            self.kept.spill_one(&*self.ops, &mut goes_on);
+            self.kept.spill_one(&mut *self.ops, &mut goes_on);
         }
     }
 

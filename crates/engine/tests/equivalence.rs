@@ -6,7 +6,7 @@ mod common;
 use common::runner::{Runner, assert_same};
 use common::{KINDS, Kind, Stored, VOCAB, checkpoint};
 use mlxk_cpu::CpuOptions;
-use mlxk_ops::{KvFormat, Ops};
+use mlxk_ops::{Cache, KvFormat, Weights};
 
 /// Longer than several pages and than a block of the attention.
 const LENGTH: usize = 300;
@@ -32,7 +32,7 @@ fn check(kind: Kind, stored: Stored, options: CpuOptions) {
     assert_same(&two.in_steps(&ids, chunks), &whole, "in chunks by two threads");
     assert_same(&two.in_steps(&ids, vec![1; LENGTH]), &whole, "token by token");
 
-    while two.ops.move_weights(u64::MAX) {}
+    while two.ops.migrate_weights(u64::MAX) {}
     assert_same(&two.in_steps(&ids, chunks), &whole, "with weights where they were moved to");
 
     // Three sequences side by side, each with its own chunks.

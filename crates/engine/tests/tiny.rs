@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use common::{Kind, Stored, VOCAB, checkpoint_with};
 use mlxk_cpu::{Cpu, CpuOptions};
 use mlxk_format::Checkpoint;
-use mlxk_ops::{Batch, Ops};
+use mlxk_ops::{Batch, Cache, Compute};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -18,7 +18,7 @@ pub mod registry;
 use std::ops::ControlFlow;
 
 use mlxk_format::Checkpoint;
-use mlxk_ops::{Act, Batch, KvSpec, Ops};
+use mlxk_ops::{Act, Batch, Compute, KvSpec, Weights};
 
 pub use error::ModelError;
 pub use loader::{TensorKind, TensorNeed};
@@ -31,7 +31,7 @@ pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 pub trait Model: Send {
     /// Computes one step on the device that the model was loaded to: `[batch.outputs.len(), vocab]`
     /// logits, in the order of `batch.outputs`. Without outputs it only fills the KV cache.
-    fn forward(&self, ops: &mut dyn Ops, batch: &Batch) -> mlxk_ops::Result<Act>;
+    fn forward(&self, ops: &mut dyn Compute, batch: &Batch) -> mlxk_ops::Result<Act>;
 
     /// Its sizes.
     fn shape(&self) -> &Shape;
@@ -88,7 +88,7 @@ pub fn tensors(config: &serde_json::Value) -> Result<Vec<TensorNeed>, ModelError
 /// Loads the weights of `checkpoint` onto the device `ops`.
 pub fn load(
     checkpoint: &Checkpoint,
-    ops: &mut dyn Ops,
+    ops: &mut dyn Weights,
     progress: &mut Progress<'_>,
 ) -> Result<Box<dyn Model>, ModelError> {
     let spec = registry::spec_of(checkpoint.config())?;

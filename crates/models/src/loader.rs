@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use mlxk_format::{Checkpoint, Dense, Dtype, FormatError, QuantTensor, Storage};
-use mlxk_ops::{Ops, Rope, RopeSpec, Vector, Weight};
+use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
 
 use crate::config::Config;
 use crate::{ModelError, Progress};
@@ -48,7 +48,7 @@ pub enum TensorKind {
 /// Where tensors come from and go to.
 enum Way<'a> {
     /// From files to a device.
-    Load(&'a Checkpoint, &'a mut dyn Ops),
+    Load(&'a Checkpoint, &'a mut dyn Weights),
     /// Nowhere: they are listed.
     List(Vec<TensorNeed>),
 }
@@ -70,7 +70,7 @@ pub(crate) struct Loader<'a> {
 impl<'a> Loader<'a> {
     pub(crate) fn new(
         checkpoint: &'a Checkpoint,
-        ops: &'a mut dyn Ops,
+        ops: &'a mut dyn Weights,
         progress: &'a mut Progress<'a>,
     ) -> Self {
         let total_bytes = checkpoint.size_bytes();

@@ -3,7 +3,7 @@
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_format::{Bytes, Dense, Dtype, Mode, QuantTensor, Storage};
-use mlxk_ops::{Batch, Ops, OpsError};
+use mlxk_ops::{Batch, Compute, OpsError, Weights};
 
 /// Takes the shape from the first five bytes, the matrix and the activations from the others.
 pub fn matmul(data: &[u8]) {

@@ -9,7 +9,7 @@ mod weight;
 use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{Batch, Ops, Weight};
+use mlxk_ops::{Batch, Compute, Weight, Weights};
 use serde::Serialize;
 
 pub use form::{MatrixShape, UnknownForm, UnknownShape, WeightForm, WeightForms};
@@ -212,7 +212,7 @@ fn is_integer(form: WeightForm, exact: bool) -> bool {
 
 /// Times of a product with one weight after the other.
 fn series(
-    ops: &mut dyn Ops,
+    ops: &mut dyn Compute,
     (inputs, weights): (Weight, &[Weight]),
     shape: MatrixShape,
     rows: usize,

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mlxk_ops::{Ops, Sequence};
+use mlxk_ops::{Cache, Sequence};
 use sha2::{Digest, Sha256};
 
 use crate::cache::common_prefix::common_prefix;
@@ -43,7 +43,7 @@ impl DiskCache {
     pub(crate) fn open(
         options: &SpillOptions,
         fingerprint: &[u8; 32],
-        ops: &dyn Ops,
+        ops: &dyn Cache,
         vocab_size: usize,
         positions: usize,
     ) -> Result<Self, EngineError> {
@@ -111,7 +111,7 @@ impl DiskCache {
     /// Reads the file that [`DiskCache::find`] speaks of.
     pub(crate) fn read(
         &mut self,
-        ops: &mut dyn Ops,
+        ops: &mut dyn Cache,
         ids: &[u32],
         known: usize,
     ) -> Option<(Sequence, Vec<u32>)> {
@@ -139,7 +139,7 @@ impl DiskCache {
     /// that were not used for long go for it. `goes_on` ends it by an error.
     pub(crate) fn write(
         &mut self,
-        ops: &dyn Ops,
+        ops: &mut dyn Cache,
         sequence: Sequence,
         ids: &[u32],
         goes_on: &mut dyn FnMut() -> io::Result<()>,

@@ -1,7 +1,7 @@
 //! Files that hold what tokens left in the KV cache.
 //!
 //! A file is `MLXKKV1\n`, the length of a header (u32, little-endian), the header as JSON, the bytes
-//! of the device ([`mlxk_ops::Ops::kv_export`]) and the SHA-256 of all that. It is only good for the
+//! of the device ([`mlxk_ops::Cache::kv_export`]) and the SHA-256 of all that. It is only good for the
 //! same weights, the same build and the same representation; anything else is refused.
 
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use mlxk_ops::{Ops, Sequence};
+use mlxk_ops::{Cache, Sequence};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +29,7 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// This program's, with the weights of this fingerprint.
-    pub(crate) fn new(fingerprint: &[u8; 32], ops: &dyn Ops) -> Self {
+    pub(crate) fn new(fingerprint: &[u8; 32], ops: &dyn Cache) -> Self {
         let build = env!("CARGO_PKG_VERSION").to_owned();
         Self { build, weights: hex(fingerprint), layout: ops.kv_layout() }
     }
@@ -81,7 +81,7 @@ pub(crate) fn read_ids(path: &Path, expected: &Expected<'_>) -> io::Result<Vec<u
 pub(crate) fn read(
     path: &Path,
     expected: &Expected<'_>,
-    ops: &mut dyn Ops,
+    ops: &mut dyn Cache,
 ) -> io::Result<(Sequence, Vec<u32>)> {
     let Opened { mut reader, ids, value_bytes } = open(path, expected)?;
     if value_bytes != Some(ops.kv_export_bytes(ids.len())) {
@@ -146,7 +146,7 @@ fn open(path: &Path, expected: &Expected<'_>) -> io::Result<Opened> {
 pub(crate) fn write(
     path: &Path,
     origin: &Origin,
-    ops: &dyn Ops,
+    ops: &mut dyn Cache,
     sequence: Sequence,
     ids: &[u32],
     goes_on: &mut dyn FnMut() -> io::Result<()>,
@@ -174,7 +174,7 @@ pub(crate) fn write(
 }
 
 /// Bytes of such a file for `count` tokens, at most.
-pub(crate) fn bytes(ops: &dyn Ops, count: usize) -> u64 {
+pub(crate) fn bytes(ops: &dyn Cache, count: usize) -> u64 {
     // A token id takes up to seven characters of the header.
     ops.kv_export_bytes(count) + 1024 + 7 * count as u64
 }

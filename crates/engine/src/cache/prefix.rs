@@ -6,7 +6,7 @@
 
 use std::io;
 
-use mlxk_ops::{Ops, PAGE_POSITIONS, Sequence};
+use mlxk_ops::{Cache, PAGE_POSITIONS, Sequence};
 
 use super::common_prefix::common_prefix;
 use crate::cache::disk::DiskCache;
@@ -20,7 +20,7 @@ struct Entry {
 }
 
 /// A new sequence of the first `count` positions of another.
-pub(crate) fn fork(ops: &mut dyn Ops, sequence: Sequence, count: usize) -> Sequence {
+pub(crate) fn fork(ops: &mut dyn Cache, sequence: Sequence, count: usize) -> Sequence {
     let forked = ops.kv_fork(sequence);
     ops.kv_truncate(forked, count);
     forked
@@ -51,7 +51,7 @@ impl PrefixCache {
     /// positions for it.
     pub(crate) fn fork(
         &mut self,
-        ops: &mut dyn Ops,
+        ops: &mut dyn Cache,
         ids: &[u32],
         room: usize,
     ) -> Option<(Sequence, usize)> {
@@ -83,7 +83,7 @@ impl PrefixCache {
     }
 
     /// Reads from the disk where that has more of `ids`, and there is room for it.
-    fn take_back(&mut self, ops: &mut dyn Ops, ids: &[u32], room: usize) {
+    fn take_back(&mut self, ops: &mut dyn Cache, ids: &[u32], room: usize) {
         let known = self.in_memory(ids);
         let Some((tokens, _)) = self.spilled(ids, known) else { return };
         let needed = tokens.next_multiple_of(PAGE_POSITIONS);
@@ -106,7 +106,7 @@ impl PrefixCache {
     }
 
     /// Keeps a sequence that holds `ids`, or frees it.
-    pub(crate) fn insert(&mut self, ops: &mut dyn Ops, sequence: Sequence, ids: &[u32]) {
+    pub(crate) fn insert(&mut self, ops: &mut dyn Cache, sequence: Sequence, ids: &[u32]) {
         if ids.is_empty()
             || ids.len() > self.capacity
             || self.entries.iter().any(|entry| entry.ids.starts_with(ids))
@@ -135,7 +135,7 @@ impl PrefixCache {
     }
 
     /// Frees the least recently used sequence; whether there was one.
-    pub(crate) fn evict(&mut self, ops: &mut dyn Ops) -> bool {
+    pub(crate) fn evict(&mut self, ops: &mut dyn Cache) -> bool {
         if self.entries.is_empty() {
             return false;
         }
@@ -151,13 +151,22 @@ impl PrefixCache {
 
     /// Brings the most recently used sequence that is in memory alone to the disk. `goes_on` ends it by
     /// an error; it is not tried again.
-    pub(crate) fn spill_one(&mut self, ops: &dyn Ops, goes_on: &mut dyn FnMut() -> io::Result<()>) {
+    pub(crate) fn spill_one(
+        &mut self,
+        ops: &mut dyn Cache,
+        goes_on: &mut dyn FnMut() -> io::Result<()>,
+    ) {
         if let Some(index) = self.entries.iter().rposition(|entry| !entry.spilled) {
             self.write(ops, index, goes_on);
         }
     }
 
-    fn write(&mut self, ops: &dyn Ops, index: usize, goes_on: &mut dyn FnMut() -> io::Result<()>) {
+    fn write(
+        &mut self,
+        ops: &mut dyn Cache,
+        index: usize,
+        goes_on: &mut dyn FnMut() -> io::Result<()>,
+    ) {
         let entry = &mut self.entries[index];
         if let Some(spill) = self.spill.as_mut().filter(|_| !entry.spilled) {
             spill.write(ops, entry.sequence, &entry.ids, goes_on);

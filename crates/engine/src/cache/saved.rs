@@ -53,9 +53,9 @@ impl Scheduler {
             let nothing = io::Error::other("nothing was kept of the last request");
             return Err(refused(&job.path, &nothing));
         };
-        let ids = &ids[..tokens.min(ids.len())];
+        let ids = ids[..tokens.min(ids.len())].to_vec();
         let origin = Origin::new(&job.fingerprint, &*self.ops);
-        file::write(&job.path, &origin, &*self.ops, sequence, ids, &mut || Ok(()))
+        file::write(&job.path, &origin, &mut *self.ops, sequence, &ids, &mut || Ok(()))
             .and_then(|file| file.sync_all())
             .map_err(|error| {
                 let (path, reason) = (job.path.clone(), error.to_string());

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mlxk_cpu::Cpu;
 use mlxk_format::QuantTensor;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, KvSpec, Ops, OpsError, Pieces, Result, Rope, RopeSpec,
-    RouteSpec, Routes, Sequence, Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, Cache, Compute, KvSpec, OpsError, Pieces, Result, Rope,
+    RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight, Weights,
 };
 
 /// What the test decides and sees.
@@ -26,7 +26,7 @@ pub(crate) struct Failing {
     pub(crate) switches: Switches,
 }
 
-impl Ops for Failing {
+impl Weights for Failing {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
         self.inner.load(tensor, bias)
     }
@@ -36,6 +36,9 @@ impl Ops for Failing {
     fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope> {
         self.inner.load_rope(spec)
     }
+}
+
+impl Cache for Failing {
     fn kv_configure(&mut self, spec: KvSpec) {
         self.inner.kv_configure(spec);
     }
@@ -61,7 +64,7 @@ impl Ops for Failing {
         self.inner.kv_export_bytes(len)
     }
     fn kv_export(
-        &self,
+        &mut self,
         sequence: Sequence,
         len: usize,
         write: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
@@ -83,6 +86,9 @@ impl Ops for Failing {
     fn kv_bytes(&self) -> usize {
         self.inner.kv_bytes()
     }
+}
+
+impl Compute for Failing {
     fn begin(&mut self, batch: &Batch) -> Result<()> {
         if self.switches.refuse.swap(false, Ordering::SeqCst) {
             return Err(OpsError::OutOfMemory { needed: 4711 });

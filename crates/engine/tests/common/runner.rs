@@ -7,7 +7,7 @@ use std::path::Path;
 use mlxk_cpu::{Cpu, CpuOptions};
 use mlxk_format::Checkpoint;
 use mlxk_models::{Model, ModelError};
-use mlxk_ops::{Batch, Ops, Sequence};
+use mlxk_ops::{Batch, Cache, Compute, Sequence};
 
 /// The bits of `[tokens][vocab]` logits.
 pub(crate) type Rows = Vec<Vec<u32>>;

@@ -4,7 +4,7 @@
 mod buffers;
 mod spec;
 
-use mlxk_ops::{Act, Batch, Ops, Pieces, Result, Weight};
+use mlxk_ops::{Act, Batch, Compute, Pieces, Result, Weight};
 
 use self::buffers::{AttentionBuffers, Buffers};
 use crate::loader::Loader;
@@ -98,7 +98,7 @@ impl Decoder {
     }
 
     /// `x += scale · norm(h)`.
-    fn add(&self, ops: &mut dyn Ops, buffers: &Buffers, norm: Option<&Norm>) {
+    fn add(&self, ops: &mut dyn Compute, buffers: &Buffers, norm: Option<&Norm>) {
         let Buffers { x, mut h, side, .. } = *buffers;
         if let Some(norm) = norm {
             norm.forward(ops, side, h);
@@ -113,7 +113,7 @@ impl Decoder {
 
 impl Layer {
     /// `h = attention(h)`.
-    fn attend(&self, ops: &mut dyn Ops, buffers: &Buffers, batch: &Batch) {
+    fn attend(&self, ops: &mut dyn Compute, buffers: &Buffers, batch: &Batch) {
         match (&self.attention, &buffers.attention) {
             (LayerAttentionWeights::Grouped(part), AttentionBuffers::Grouped(room)) => {
                 part.forward(ops, buffers.h, room, batch);
@@ -126,7 +126,7 @@ impl Layer {
     }
 
     /// `h = mlp(x)`.
-    fn feed_forward(&self, ops: &mut dyn Ops, buffers: &Buffers, x: Act) {
+    fn feed_forward(&self, ops: &mut dyn Compute, buffers: &Buffers, x: Act) {
         match (&self.mlp, &buffers.experts) {
             (LayerMlp::Dense(part), _) => part.forward(ops, buffers.h, x, &buffers.mlp),
             (LayerMlp::Experts(part), Some(room)) => {
@@ -140,20 +140,20 @@ impl Layer {
 }
 
 /// `out = norm(x)`, or a copy where there is no norm.
-fn norm_or_copy(ops: &mut dyn Ops, norm: Option<&Norm>, out: Act, x: Act, width: usize) {
+fn norm_or_copy(ops: &mut dyn Compute, norm: Option<&Norm>, out: Act, x: Act, width: usize) {
     match norm {
         Some(norm) => norm.forward(ops, out, x),
         None => copy(ops, out, x, width),
     }
 }
 
-fn copy(ops: &mut dyn Ops, out: Act, x: Act, width: usize) {
+fn copy(ops: &mut dyn Compute, out: Act, x: Act, width: usize) {
     let whole = Pieces { offset: 0, stride: 0 };
     ops.copy_pieces((out, whole), (x, whole), 1, width);
 }
 
 impl Model for Decoder {
-    fn forward(&self, ops: &mut dyn Ops, batch: &Batch) -> Result<Act> {
+    fn forward(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
         ops.begin(batch)?;
         let Self { spec, .. } = self;
         let (rows, hidden) = (batch.rows(), spec.hidden);

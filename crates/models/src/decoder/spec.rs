@@ -33,7 +33,7 @@ pub(crate) struct DecoderSpec {
     pub(crate) tied: Option<bool>,
     /// Factor of the logits.
     pub(crate) logit_scale: Option<f32>,
-    /// See [`mlxk_ops::Ops::soft_cap`].
+    /// See [`mlxk_ops::Compute::soft_cap`].
     pub(crate) logit_cap: Option<f32>,
 }
 

@@ -1,6 +1,6 @@
 //! Grouped-query attention (Ainslie et al., 2023, arXiv:2305.13245) with rotary positions.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, Ops, Rope, ScoreGrowth, Weight};
+use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Rope, ScoreGrowth, Weight};
 
 use crate::ModelError;
 use crate::config::{Config, limit};
@@ -236,7 +236,7 @@ impl Attention {
     /// `x = o(attend(rope(norm(q(x))), rope(norm(k(x))), v(x)))`.
     pub(crate) fn forward(
         &self,
-        ops: &mut dyn Ops,
+        ops: &mut dyn Compute,
         x: Act,
         buffers: &GroupedBuffers,
         batch: &Batch,

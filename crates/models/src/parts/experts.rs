@@ -1,7 +1,7 @@
 //! A mixture of experts (Shazeer et al., 2017, arXiv:1701.06538): a router sends every row to some
 //! of many feed-forward parts, and adds up what they return.
 
-use mlxk_ops::{Act, Activation, Ops, RouteSpec, Weight};
+use mlxk_ops::{Act, Activation, Compute, RouteSpec, Weight};
 
 use super::mlp::{Mlp, MlpBuffers, MlpSpec};
 use crate::ModelError;
@@ -118,7 +118,7 @@ impl Experts {
     /// `out = Σ weight · expert(x) + shared(x)`; `out` may be `x`.
     pub(crate) fn forward(
         &self,
-        ops: &mut dyn Ops,
+        ops: &mut dyn Compute,
         out: Act,
         x: Act,
         (buffers, mlp): (&ExpertsBuffers, &MlpBuffers),

@@ -6,7 +6,7 @@
 //! `unembed_out`), so that queries are brought to the latent instead and only it is cached; older
 //! ones are split when they are loaded.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, KvSpec, Ops, Pieces, Rope, Weight};
+use mlxk_ops::{Act, AttentionSpec, Batch, Compute, KvSpec, Pieces, Rope, Weight};
 
 use super::attention::LayerAttention;
 use crate::ModelError;
@@ -187,7 +187,7 @@ impl LatentAttention {
     /// `x = o(attend(q(x), keys, values))`; queries and keys are `[nope or latent, rope]` per head.
     pub(crate) fn forward(
         &self,
-        ops: &mut dyn Ops,
+        ops: &mut dyn Compute,
         x: Act,
         buffers: &LatentBuffers,
         batch: &Batch,

@@ -1,7 +1,7 @@
 //! The feed-forward part: a gated linear unit (Shazeer, 2020, arXiv:2002.05202), or two matrices
 //! with an activation between them.
 
-use mlxk_ops::{Act, Activation, Ops, Weight};
+use mlxk_ops::{Act, Activation, Compute, Weight};
 
 use crate::ModelError;
 use crate::loader::Loader;
@@ -98,7 +98,7 @@ impl Mlp {
     }
 
     /// `out = down(activation(gate(x)) · up(x))`; `out` may be `x`.
-    pub(crate) fn forward(&self, ops: &mut dyn Ops, out: Act, x: Act, buffers: &MlpBuffers) {
+    pub(crate) fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, buffers: &MlpBuffers) {
         let [gate, up] = buffers.of(self.intermediate);
         if let Some(weight) = self.gate {
             ops.linear(&[gate, up], x, &[weight, self.up]);

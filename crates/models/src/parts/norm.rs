@@ -1,7 +1,7 @@
 //! Normalization of the residual stream: by root mean square (Zhang and Sennrich, 2019,
 //! arXiv:1910.07467) or by mean and variance (Ba et al., 2016, arXiv:1607.06450).
 
-use mlxk_ops::{Act, Ops, Vector};
+use mlxk_ops::{Act, Compute, Vector};
 
 use crate::ModelError;
 use crate::loader::Loader;
@@ -57,7 +57,7 @@ impl Norm {
     }
 
     /// `out = norm(x)`, over rows or pieces of rows that are as wide as the weight.
-    pub(crate) fn forward(&self, ops: &mut dyn Ops, out: Act, x: Act) {
+    pub(crate) fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act) {
         match self.spec.kind {
             NormKind::Rms | NormKind::RmsPlusOne => {
                 ops.rms_norm(out, x, self.weight, self.spec.eps);

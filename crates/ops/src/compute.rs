@@ -1,0 +1,88 @@
+//! Computing: the fused operations of one step.
+
+use crate::{
+    Act, Activation, AttentionSpec, Batch, Pieces, Result, Rope, RouteSpec, Routes, Vector, Weight,
+};
+
+/// The part of a device that computes.
+///
+/// A step starts with [`Compute::begin`]; [`Act`] and [`Routes`] are valid until the next one.
+pub trait Compute {
+    /// Starts a step: drops all activations and makes room in the KV cache for the batch.
+    fn begin(&mut self, batch: &Batch) -> Result<()>;
+
+    /// Makes an activation `[rows, cols]` with unspecified values.
+    fn act(&mut self, rows: usize, cols: usize) -> Act;
+
+    /// `out[r] = table[ids[r]] · scale`.
+    fn embed(&mut self, out: Act, table: Weight, ids: &[u32], scale: f32);
+
+    /// `out[i] = x[rows[i]]`.
+    fn select_rows(&mut self, out: Act, x: Act, rows: &[usize]);
+
+    /// `outs[i] = x · weights[i]ᵀ + bias[i]`, several matrices in one pass over `x`.
+    fn linear(&mut self, outs: &[Act], x: Act, weights: &[Weight]);
+
+    /// `out[r·heads + h] = x[r·heads + h] · weight[h]ᵀ`, for a stack with one matrix per head.
+    /// `x` is `[rows, heads · in]`, `out` is `[rows, heads · out]`.
+    fn linear_heads(&mut self, out: Act, x: Act, weight: Weight);
+
+    /// Chooses the experts of each row by the router's logits `[rows, experts]`.
+    fn route(&mut self, logits: Act, spec: &RouteSpec) -> Routes;
+
+    /// Like [`Compute::linear`], with the experts of each row. `outs` are
+    /// `[rows · experts_per_row, out]`; `x` is `[rows, in]`, or the `[rows · experts_per_row, in]`
+    /// result of an earlier call.
+    fn linear_routed(&mut self, outs: &[Act], x: Act, weights: &[Weight], routes: Routes);
+
+    /// `out[r] = Σ weight · x[r·experts_per_row + i]` over the experts of row `r`.
+    fn combine(&mut self, out: Act, x: Act, routes: Routes);
+
+    /// `out = x / √(mean(x²) + eps) · weight` over each row, or over each piece of a row that is as
+    /// long as `weight`.
+    fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32);
+
+    /// `out = (x − mean(x)) / √(variance(x) + eps) · weight + bias` over each row.
+    fn layer_norm(&mut self, out: Act, x: Act, weight: Vector, bias: Option<Vector>, eps: f32);
+
+    /// Copies `count` pieces of `width` columns of every row from `x` to `out`.
+    fn copy_pieces(&mut self, out: (Act, Pieces), x: (Act, Pieces), count: usize, width: usize);
+
+    /// Rotates each of the `heads` heads of every row in place, by the row's position in `batch`.
+    fn rope(&mut self, x: Act, heads: usize, rope: Rope, batch: &Batch);
+
+    /// Appends `k` and `v` to the cache of `layer`, then computes `out = softmax(q·kᵀ·scale) · v` for
+    /// each head over the positions of its own sequence that a row may see.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one fused operation, each argument a tensor of it"
+    )]
+    fn attend(
+        &mut self,
+        out: Act,
+        q: Act,
+        k: Act,
+        v: Act,
+        layer: usize,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    );
+
+    /// `gate = activation(gate) · up`, element by element.
+    fn glu(&mut self, gate: Act, up: Act, activation: Activation);
+
+    /// `x = activation(x)`, element by element.
+    fn activate(&mut self, x: Act, activation: Activation);
+
+    /// `out += x`.
+    fn add(&mut self, out: Act, x: Act);
+
+    /// `x *= factor`.
+    fn scale(&mut self, x: Act, factor: f32);
+
+    /// `x = cap · tanh(x / cap)`.
+    fn soft_cap(&mut self, x: Act, cap: f32);
+
+    /// Returns the values of `x`, row by row. This is the only operation that waits for the device.
+    fn read(&mut self, x: Act) -> Result<&[f32]>;
+}

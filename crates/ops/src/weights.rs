@@ -1,0 +1,25 @@
+//! Loading: the weights of a model, handed to the device once.
+
+use mlxk_format::QuantTensor;
+
+use crate::{Result, Rope, RopeSpec, Vector, Weight};
+
+/// The part of a device that holds the weights.
+pub trait Weights {
+    /// Takes ownership of a weight matrix, or of a stack of them, and of the additive bias of its rows
+    /// (`[out]`, or `[experts · out]` for a stack).
+    fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight>;
+
+    /// Takes ownership of a vector.
+    fn load_vector(&mut self, values: Vec<f32>) -> Result<Vector>;
+
+    /// Takes ownership of a table of rotary frequencies.
+    fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope>;
+
+    /// Moves some weights to faster memory (huge pages, on Linux), using at most `room` additional
+    /// bytes. Returns `true` if any weights are left to move. Never changes a result.
+    fn migrate_weights(&mut self, room: u64) -> bool {
+        let _ = room;
+        false
+    }
+}
