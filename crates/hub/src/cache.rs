@@ -174,5 +174,4 @@ pub(crate) fn folders(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> 
 }
 
 #[cfg(test)]
-#[path = "cache_tests.rs"]
 mod tests;

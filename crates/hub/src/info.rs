@@ -291,5 +291,4 @@ pub(crate) fn context_length(config: &Map<String, Value>) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "info_tests.rs"]
 mod tests;

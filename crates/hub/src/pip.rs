@@ -313,5 +313,4 @@ fn is_wheel(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-#[path = "pip_tests.rs"]
 mod tests;

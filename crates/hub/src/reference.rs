@@ -279,5 +279,4 @@ fn shortened(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "reference_tests.rs"]
 mod tests;

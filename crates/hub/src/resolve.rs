@@ -389,5 +389,4 @@ fn short_of(full: &str) -> &str {
 }
 
 #[cfg(test)]
-#[path = "resolve_tests.rs"]
 mod tests;

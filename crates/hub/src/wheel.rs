@@ -234,5 +234,4 @@ fn unbase64url(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[path = "wheel_tests.rs"]
 mod tests;

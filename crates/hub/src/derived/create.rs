@@ -147,5 +147,4 @@ pub fn modelfile_of(model: &Resolved, locations: &Locations) -> Result<Modelfile
 }
 
 #[cfg(test)]
-#[path = "create_tests.rs"]
 mod tests;

@@ -155,5 +155,4 @@ impl Overrides {
 }
 
 #[cfg(test)]
-#[path = "derived_tests.rs"]
 mod tests;

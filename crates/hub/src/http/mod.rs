@@ -21,5 +21,4 @@ pub use settings::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
 pub(crate) use supervise::{Tell, supervised};
 
 #[cfg(test)]
-#[path = "client_tests.rs"]
 mod tests;

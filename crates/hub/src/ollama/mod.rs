@@ -216,5 +216,4 @@ pub(crate) fn verify(model: &OllamaModel, reporter: &dyn Reporter) -> Result<()>
 }
 
 #[cfg(test)]
-#[path = "ollama_tests.rs"]
 mod tests;

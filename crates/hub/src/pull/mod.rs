@@ -163,8 +163,4 @@ fn already_here(request: &PullRequest, locations: &Locations) -> Result<Pulled> 
 }
 
 #[cfg(test)]
-#[path = "fault_tests.rs"]
-mod fault_tests;
-#[cfg(test)]
-#[path = "pull_tests.rs"]
 mod tests;

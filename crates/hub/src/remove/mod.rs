@@ -162,5 +162,4 @@ fn is_link(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-#[path = "remove_tests.rs"]
 mod tests;

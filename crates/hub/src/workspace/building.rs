@@ -147,5 +147,4 @@ fn public(_folder: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "building_tests.rs"]
 mod tests;

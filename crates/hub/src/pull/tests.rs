@@ -1,3 +1,5 @@
+mod faults;
+
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

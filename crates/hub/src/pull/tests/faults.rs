@@ -7,8 +7,8 @@ use std::time::Duration;
 use mlxk_test_hub::Fault;
 use proptest::prelude::*;
 
-use super::tests::{NAME, PART, Scene};
-use super::*;
+use super::super::*;
+use super::{NAME, PART, Scene};
 
 const WEIGHTS: &str = "model-00001-of-00002.safetensors";
 
