@@ -25,7 +25,7 @@ mod inventory;
 mod listing;
 mod locations;
 mod modelfile;
-mod near;
+mod suggest;
 mod ollama;
 mod pairs;
 mod pip;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::CachedRepo;
-use crate::near::near;
+use crate::suggest::similar;
 use crate::store::{SourceFile, StoredModel, as_model_name};
 use crate::workspace::{Workspace, is_checkpoint, workspaces};
 use crate::{
@@ -362,7 +362,7 @@ impl Search<'_> {
             suggestion,
             revision: revision.map(str::to_owned),
             broken,
-            near: near(name, names),
+            near: similar(name, names),
             in_ollama: match self.reference {
                 Reference::Short(short) if crate::ollama::has(short, self.locations) => {
                     Some(short.clone())

@@ -3,7 +3,7 @@
 
 use super::{Place, Removal, What, repo, tree_bytes};
 use crate::cache::{CachedRepo, folders};
-use crate::near::near;
+use crate::suggest::similar;
 use crate::repo_id::DEFAULT_ORG;
 use crate::workspace::{Workspace, workspaces};
 use crate::{
@@ -195,7 +195,7 @@ impl Search<'_> {
 
     fn nothing(&self, name: &str) -> HubError {
         let names = self.candidates.iter().map(|candidate| candidate.name.as_str());
-        HubError::NothingToRemove { name: name.to_owned(), near: near(name, names) }
+        HubError::NothingToRemove { name: name.to_owned(), near: similar(name, names) }
     }
 }
 

@@ -4,7 +4,7 @@ const MAX_SUGGESTIONS: usize = 3;
 
 /// Up to three of `names` that contain `wanted`, or differ from it by a few letters, nearest
 /// first. The part before a slash counts only where `wanted` has one too.
-pub(crate) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted_lower = wanted.to_lowercase();
     let limit = (wanted.chars().count() / 4).max(2);
     let mut found: Vec<(usize, &str)> = names
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn suggestions() {
         let names = ["mlx-community/SmolLM2-135M-Instruct", "org/Qwen3-0.6B", "smollm2"];
-        let found = |wanted| near(wanted, names);
+        let found = |wanted| similar(wanted, names);
         assert_eq!(found("smolm2"), ["smollm2"]);
         assert_eq!(found("qwen3-06b"), ["org/Qwen3-0.6B"]);
         assert_eq!(found("orgg/qwen3-0.6b"), ["org/Qwen3-0.6B"]);
