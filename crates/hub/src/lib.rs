@@ -31,7 +31,7 @@ mod pairs;
 mod pip;
 mod pull;
 mod push;
-mod reach;
+mod ping;
 mod reference;
 mod remove;
 mod repo_id;
@@ -73,7 +73,7 @@ pub use pull::{
     Repaired, Suspects, pull, pull_target, repair,
 };
 pub use push::{Changes, LocalFile, PushRequest, Pushed, Visibility, compare, files_to_push, push};
-pub use reach::reach;
+pub use ping::ping;
 pub use reference::{PypiSpec, Reference};
 pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused};
 pub use repo_id::RepoId;

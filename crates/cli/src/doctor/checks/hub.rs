@@ -27,7 +27,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     } else {
         environment.reporter.stage("Asking the hub");
         let settings = HubSettings { stall_timeout: PATIENCE, ..hub.clone() };
-        match mlxk_hub::reach(&settings, environment.reporter) {
+        match mlxk_hub::ping(&settings, environment.reporter) {
             Ok(time) => {
                 data["answered_after_s"] = json!(time.as_secs_f64());
                 Line::ok(format!("{endpoint} answers{with} after {} ms", time.as_millis()))

@@ -7,7 +7,7 @@ use crate::{HubError, HubSettings, Reporter, Result};
 
 /// Asks the hub for next to nothing, once, with the token where there is one, and says how long the
 /// answer took.
-pub fn reach(settings: &HubSettings, reporter: &dyn Reporter) -> Result<Duration> {
+pub fn ping(settings: &HubSettings, reporter: &dyn Reporter) -> Result<Duration> {
     if settings.offline {
         return Err(HubError::OfflineSearch);
     }
