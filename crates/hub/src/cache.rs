@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::size::{Entry, content_bytes, newest, walk};
+use crate::disk::{Entry, content_bytes, newest, walk};
 use crate::{HubError, RepoId, Result};
 
 /// The cache folder.

@@ -10,7 +10,7 @@ use crate::derived::write_settings;
 use crate::ollama::{self, OllamaModel};
 use crate::pip::{self, Folders};
 use crate::resolve::package_model_name;
-use crate::size::free_bytes;
+use crate::disk::free_bytes;
 use crate::staging::Staging;
 use crate::store::{Origin, SourceFile, as_model_name, now_unix_s};
 use crate::wheel::Wheel;

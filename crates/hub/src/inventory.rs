@@ -6,7 +6,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::size::walk;
+use crate::disk::walk;
 
 /// Files by their path inside the folder, with slashes.
 pub(crate) struct Inventory {

@@ -39,7 +39,7 @@ mod reporter;
 mod resolution;
 mod resolve;
 mod search;
-mod size;
+mod disk;
 mod staging;
 mod store;
 #[cfg(test)]
@@ -81,7 +81,7 @@ pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
 pub use resolve::{locate, resolve};
 pub use search::{Found, search};
-pub use size::{free_bytes, human};
+pub use disk::{free_bytes, human};
 pub use store::{Origin, Store, StoredModel};
 pub use weights::{WeightsInfo, weights};
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use crate::size::{Entry, walk};
+use crate::disk::{Entry, walk};
 use crate::{HubError, PypiSpec, Reporter, Result};
 
 const POLL: Duration = Duration::from_millis(100);

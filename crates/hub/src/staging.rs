@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::size::walk;
+use crate::disk::walk;
 use crate::store::{Origin, Store};
 use crate::{HubError, Reporter, Result};
 

@@ -6,7 +6,7 @@ mod kind;
 use std::io;
 use std::path::PathBuf;
 
-use crate::size::human;
+use crate::disk::human;
 
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mlxk_format::FormatError;
 
-use crate::size::human;
+use crate::disk::human;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::parts;
 use super::remote::{Remote, RemoteFile};
 use crate::http::{Client, Tell};
-use crate::size::walk;
+use crate::disk::walk;
 use crate::staging::flush_folder;
 use crate::{HubError, RepoId, Result};
 

@@ -25,7 +25,7 @@ use std::ops::ControlFlow;
 
 use self::layout::RepoFolder;
 use crate::http::{Client, supervised};
-use crate::size::free_bytes;
+use crate::disk::free_bytes;
 use crate::{HfCache, HubError, HubSettings, Locations, RepoId, Reporter, Resolved, Result};
 
 pub use self::plan::{Inspection, PlannedFile, PullPlan};

@@ -5,7 +5,7 @@ use super::remote::{self, RemoteFile};
 use super::verify::mismatch;
 use super::{PullOptions, choose, download};
 use crate::http::{Client, supervised};
-use crate::size::free_bytes;
+use crate::disk::free_bytes;
 use crate::{HubError, HubSettings, Kind, Locations, RepoId, Reporter, Resolved, Result};
 
 /// What a repair did.

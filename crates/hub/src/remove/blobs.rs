@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use crate::cache::{CachedRepo, Snapshot};
-use crate::size::{Entry, walk};
+use crate::disk::{Entry, walk};
 
 /// The blobs of a repository, by name.
 pub(super) struct Blobs {

@@ -5,7 +5,7 @@ use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use crate::cache::CachedRepo;
-use crate::size::walk;
+use crate::disk::walk;
 use crate::{HubError, Result};
 
 /// The locks of one repository, held by us as far as nobody else does.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 
 use super::*;
-use crate::size::walk;
+use crate::disk::walk;
 use crate::testing::{Fixture, Layout};
 use crate::{HfCache, PairTable};
 

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{Sentinel, record};
-use crate::size::{free_bytes, walk};
+use crate::disk::{free_bytes, walk};
 use crate::{HubError, Locations, Reporter, Resolved, Result, staging};
 
 /// A workspace that is not there yet; dropping it leaves nothing.
@@ -89,7 +89,7 @@ impl Building {
             .into_iter()
             .filter(|file| !is_bookkeeping(&file.relative) && file.target.is_some())
             .collect();
-        let total = files.iter().map(crate::size::Entry::size_bytes).sum();
+        let total = files.iter().map(crate::disk::Entry::size_bytes).sum();
         let mut done = 0;
         reporter.stage("Copying");
         for file in files {
