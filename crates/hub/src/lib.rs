@@ -44,7 +44,7 @@ mod staging;
 mod store;
 #[cfg(test)]
 mod testing;
-mod weights;
+mod weights_summary;
 mod wheel;
 pub mod workspace;
 
@@ -83,7 +83,7 @@ pub use resolve::{locate, resolve};
 pub use search::{Found, search};
 pub use disk::{free_bytes, human};
 pub use store::{Origin, Store, StoredModel};
-pub use weights::{WeightsInfo, weights};
+pub use weights_summary::{WeightsSummary, weights_summary};
 
 /// Result of everything here that can fail.
 pub type Result<T, E = HubError> = std::result::Result<T, E>;

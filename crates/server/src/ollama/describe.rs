@@ -18,7 +18,7 @@ const HEAD_BYTES: u64 = 512 << 10;
 /// The details of a model.
 pub(super) fn details(info: &ModelInfo) -> Details {
     let family = info.model_type().unwrap_or_default().to_owned();
-    let weights = mlxk_hub::weights(&info.path);
+    let weights = mlxk_hub::weights_summary(&info.path);
     let dense = weights.as_ref().and_then(|weights| weights.dense_type.clone());
     Details {
         parent_model: info.base.clone().unwrap_or_default(),

@@ -45,7 +45,7 @@ pub(super) async fn show(
 fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     let config = &state.config;
     let info = mlxk_hub::info(model, Look { judge: &config.judge, thorough: false });
-    let weights = mlxk_hub::weights(&model.path);
+    let weights = mlxk_hub::weights_summary(&model.path);
     let template = describe::template(&model.path);
     let capabilities = describe::capabilities(&info, template.as_deref());
     let Overrides { system, license, messages, parameters } = model.overrides.clone();

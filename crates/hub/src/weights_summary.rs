@@ -6,7 +6,7 @@ use mlxk_format::Checkpoint;
 
 /// The weights of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightsInfo {
+pub struct WeightsSummary {
     /// Numbers that the model was trained with.
     pub parameters: u64,
     /// Type of the largest tensor that is not quantized, as the file names it: `BF16`.
@@ -16,7 +16,7 @@ pub struct WeightsInfo {
 }
 
 /// Describes the weights in a checkpoint's folder; `None` where they cannot be read.
-pub fn weights(folder: &Path) -> Option<WeightsInfo> {
+pub fn weights_summary(folder: &Path) -> Option<WeightsSummary> {
     let checkpoint = Checkpoint::open(folder).ok()?;
     let kind = |dtype: &dyn std::fmt::Debug| format!("{dtype:?}").to_ascii_uppercase();
     let is_dense = |name: &str| matches!(name, "F64" | "F32" | "F16" | "BF16");
@@ -24,7 +24,7 @@ pub fn weights(folder: &Path) -> Option<WeightsInfo> {
         .tensors()
         .filter(|tensor| is_dense(&kind(&tensor.dtype)))
         .max_by_key(|tensor| tensor.size_bytes);
-    Some(WeightsInfo {
+    Some(WeightsSummary {
         parameters: checkpoint.parameters(),
         dense_type: largest.map(|tensor| kind(&tensor.dtype)),
         tensors: checkpoint
