@@ -22,7 +22,7 @@ mod http;
 mod import;
 mod info;
 mod inventory;
-mod listing;
+mod repo_files;
 mod locations;
 mod modelfile;
 mod suggest;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::layout::RepoFolder;
 use crate::http::{Client, Follow, Request, Response, Subject, escape};
-use crate::listing::{Sibling, listing};
+use crate::repo_files::{Sibling, repo_files};
 use crate::{HubError, RepoId, Result};
 
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -62,7 +62,7 @@ pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) ->
     let revision = revision.unwrap_or("main");
     let subject =
         Subject { repo: repo.to_string(), revision: Some(revision.to_owned()), file: None };
-    let (url, info) = listing(client, repo, revision, &subject)?;
+    let (url, info) = repo_files(client, repo, revision, &subject)?;
     let bad = |problem: String| HubError::BadAnswer { url: url.clone(), problem };
     let commit = info
         .sha

@@ -49,7 +49,7 @@ impl Sibling {
 }
 
 /// Asks for the files of a revision; also gives the address asked.
-pub(crate) fn listing(
+pub(crate) fn repo_files(
     client: &Client,
     repo: &RepoId,
     revision: &str,
