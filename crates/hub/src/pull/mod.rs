@@ -7,7 +7,7 @@
 //! its name only after its hash was checked; the snapshot's links follow, and the branch's name
 //! comes last. So a snapshot that a branch names is whole.
 
-mod choose;
+mod select;
 mod download;
 mod fetch;
 mod layout;
@@ -101,7 +101,7 @@ pub fn pull(
     reporter.stage(&format!("Looking up {}", request.repo));
     let found = supervised(&client, reporter, |_| {
         let remote = remote::look_up(&client, &request.repo, request.revision.as_deref())?;
-        let files = choose::choose(remote.files.clone(), request.options.all_files);
+        let files = select::select(remote.files.clone(), request.options.all_files);
         let missing = folder.missing(&remote.commit, &files)?;
         if missing.is_empty() && folder.has_snapshot(&remote.commit, &files) {
             folder.write_ref(&remote)?;

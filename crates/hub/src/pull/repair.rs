@@ -3,7 +3,7 @@
 use super::layout::{RepoFolder, exists, has_size};
 use super::remote::{self, RemoteFile};
 use super::verify::mismatch;
-use super::{PullOptions, choose, download};
+use super::{PullOptions, download, select};
 use crate::http::{Client, supervised};
 use crate::disk::free_bytes;
 use crate::{HubError, HubSettings, Kind, Locations, RepoId, Reporter, Resolved, Result};
@@ -53,7 +53,7 @@ pub fn repair(
     supervised(&client, reporter, |tell| {
         let remote = remote::look_up(&client, repo, Some(commit))?;
         let snapshot = folder.snapshot(&remote.commit);
-        let needed = choose::choose(remote.files.clone(), false);
+        let needed = select::select(remote.files.clone(), false);
         let is_suspect = |file: &RemoteFile| match suspects {
             Suspects::Files(names) => names.contains(&file.name),
             Suspects::Everything => true,

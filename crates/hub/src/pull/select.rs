@@ -10,7 +10,7 @@ const OTHER_WEIGHTS: [&str; 5] = [".bin", ".gguf", ".pth", ".pt", ".npz"];
 
 /// The files to fetch: all of them, or what a runner needs, which leaves out the same weights in
 /// other forms.
-pub(super) fn choose(mut files: Vec<RemoteFile>, all: bool) -> Vec<RemoteFile> {
+pub(super) fn select(mut files: Vec<RemoteFile>, all: bool) -> Vec<RemoteFile> {
     if all {
         return files;
     }
@@ -57,7 +57,7 @@ mod tests {
             etag: "a".into(),
             check: Check::SizeOnly,
         };
-        choose(names.iter().map(file).collect(), all).into_iter().map(|file| file.name).collect()
+        select(names.iter().map(file).collect(), all).into_iter().map(|file| file.name).collect()
     }
 
     #[test]
