@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::PullOptions;
 use super::fetch::{self, Job};
 use super::layout::RepoFolder;
-use super::open_file::OpenFile;
+use super::partial_file::PartialFile;
 use super::parts;
 use super::progress::Meter;
 use super::remote::{Remote, RemoteFile};
@@ -76,7 +76,7 @@ fn work(job: &Job<'_>, scheduler: &Scheduler<'_>) -> Result<()> {
 
 /// Checks a complete file and gives it its name. A wrong hash is forgiven once: the file is fetched
 /// again.
-fn finish(job: &Job<'_>, scheduler: &Scheduler<'_>, file: Arc<OpenFile>) -> Result<()> {
+fn finish(job: &Job<'_>, scheduler: &Scheduler<'_>, file: Arc<PartialFile>) -> Result<()> {
     let size = file.file.size_bytes;
     // While other files arrive, their progress is what counts.
     let last = scheduler.is_empty() && size > 64 << 20;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::open_file::OpenFile;
+use super::partial_file::PartialFile;
 use super::progress::Meter;
 use super::remote::{Remote, plain_etag};
 use crate::http::{Client, Request, Response, Tries};
@@ -50,7 +50,7 @@ fn again(error: HubError) -> Outcome {
 }
 
 /// Fetches part `index` and records it, or leaves it to a connection that fetches all parts.
-pub(super) fn part(job: &Job<'_>, file: &OpenFile, index: usize) -> Result<()> {
+pub(super) fn part(job: &Job<'_>, file: &PartialFile, index: usize) -> Result<()> {
     let range = file.range(index);
     let mut data = open(file)?;
     let mut at = range.start;
@@ -86,7 +86,7 @@ fn pause(tries: &mut Tries<'_>, failed: Failed, progressed: bool) -> Result<()> 
     }
 }
 
-fn open(file: &OpenFile) -> Result<fs_err::File> {
+fn open(file: &PartialFile) -> Result<fs_err::File> {
     let data = fs_err::OpenOptions::new().write(true).open(&file.incomplete);
     data.map_err(HubError::io("write a downloaded file"))
 }
@@ -94,7 +94,7 @@ fn open(file: &OpenFile) -> Result<fs_err::File> {
 /// One request for what is left of the range, read as far as it goes.
 fn attempt(
     job: &Job<'_>,
-    file: &OpenFile,
+    file: &PartialFile,
     range: &Range<u64>,
     at: &mut u64,
     data: &mut fs_err::File,
@@ -211,7 +211,7 @@ fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
 
 /// Reads the whole file over one connection, beginning with `response`, and records part after
 /// part.
-fn stream(job: &Job<'_>, file: &OpenFile, response: Response) -> Result<()> {
+fn stream(job: &Job<'_>, file: &PartialFile, response: Response) -> Result<()> {
     let mut tries = Tries::new(job.client);
     let mut counted = 0;
     let mut next = Some(response);
@@ -239,7 +239,7 @@ fn stream(job: &Job<'_>, file: &OpenFile, response: Response) -> Result<()> {
 /// how far the progress has been told.
 fn stream_once(
     job: &Job<'_>,
-    file: &OpenFile,
+    file: &PartialFile,
     response: Response,
     counted: &mut u64,
 ) -> Result<Option<HubError>> {

@@ -11,7 +11,7 @@ mod select;
 mod download;
 mod fetch;
 mod layout;
-mod open_file;
+mod partial_file;
 mod parts;
 mod plan;
 mod progress;

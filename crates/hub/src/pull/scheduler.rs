@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::layout::RepoFolder;
-use super::open_file::OpenFile;
+use super::partial_file::PartialFile;
 use super::remote::RemoteFile;
 use crate::Result;
 use crate::http::{Client, Tell};
@@ -12,9 +12,9 @@ use crate::http::{Client, Tell};
 /// What a connection does next.
 pub(super) enum Task {
     /// Fetch one part.
-    Fetch(Arc<OpenFile>, usize),
+    Fetch(Arc<PartialFile>, usize),
     /// Check a file that needs no fetching.
-    Check(Arc<OpenFile>),
+    Check(Arc<PartialFile>),
 }
 
 pub(super) struct Scheduler<'a> {
@@ -29,7 +29,7 @@ pub(super) struct Scheduler<'a> {
 
 struct Queues {
     waiting: VecDeque<RemoteFile>,
-    open: Vec<Arc<OpenFile>>,
+    open: Vec<Arc<PartialFile>>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -57,7 +57,7 @@ impl<'a> Scheduler<'a> {
             // Whatever is taken up to the last part is the business of its connections.
             queues.open.clear();
             let Some(file) = queues.waiting.pop_front() else { return Ok(None) };
-            let opened = OpenFile::open(
+            let opened = PartialFile::open(
                 file,
                 self.folder,
                 self.part_bytes,
@@ -76,7 +76,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Hands out the parts of a file again.
-    pub(super) fn again(&self, file: Arc<OpenFile>) {
+    pub(super) fn again(&self, file: Arc<PartialFile>) {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).open.push(file);
     }
 

@@ -11,7 +11,7 @@ use crate::http::{Client, Tell};
 use crate::{HubError, Result};
 
 /// A file with its record and its place on the network.
-pub(super) struct OpenFile {
+pub(super) struct PartialFile {
     pub file: RemoteFile,
     pub incomplete: PathBuf,
     blob: PathBuf,
@@ -42,7 +42,7 @@ struct Place {
     etag: Option<String>,
 }
 
-impl OpenFile {
+impl PartialFile {
     /// Waits for other tools and goes on with what is there; `None` where the blob has meanwhile
     /// been finished by another tool, unless it is to be fetched anew.
     pub(super) fn open(
