@@ -7,10 +7,10 @@ use mlxk_format::gguf::Plan;
 
 use crate::convert;
 use crate::derived::write_settings;
+use crate::disk::free_bytes;
 use crate::ollama::{self, OllamaModel};
 use crate::pip::{self, Folders};
 use crate::resolve::package_model_name;
-use crate::disk::free_bytes;
 use crate::staging::Staging;
 use crate::store::{Origin, SourceFile, as_model_name, now_unix_s};
 use crate::wheel::Wheel;

@@ -15,6 +15,7 @@ mod cache;
 mod convert;
 mod derived;
 mod detect;
+mod disk;
 mod error;
 mod hash;
 mod health;
@@ -22,26 +23,25 @@ mod http;
 mod import;
 mod info;
 mod inventory;
-mod repo_files;
 mod locations;
 mod modelfile;
-mod suggest;
 mod ollama;
 mod pairs;
+mod ping;
 mod pip;
 mod pull;
 mod push;
-mod ping;
 mod reference;
 mod remove;
+mod repo_files;
 mod repo_id;
 mod reporter;
 mod resolution;
 mod resolve;
 mod search;
-mod disk;
 mod staging;
 mod store;
+mod suggest;
 #[cfg(test)]
 mod testing;
 mod weights_summary;
@@ -56,6 +56,7 @@ pub use derived::{
     write_settings,
 };
 pub use detect::{Framework, Judge, Role, Runtime, has_chat_template};
+pub use disk::{free_bytes, human};
 pub use error::HubError;
 pub use health::{DeepReport, Finding, Problem, Report, Severity, check_gguf, deep};
 pub use http::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
@@ -68,12 +69,12 @@ pub use locations::Locations;
 pub use modelfile::{Modelfile, ModelfileError};
 pub use ollama::{OllamaModel, model_file as ollama_file, ollama_models};
 pub use pairs::{Pair, PairTable};
+pub use ping::ping;
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,
     Repaired, Suspects, pull, pull_target, repair,
 };
 pub use push::{Changes, LocalFile, PushRequest, Pushed, Visibility, compare, files_to_push, push};
-pub use ping::ping;
 pub use reference::{PypiSpec, Reference};
 pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused};
 pub use repo_id::RepoId;
@@ -81,7 +82,6 @@ pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
 pub use resolve::{locate, resolve};
 pub use search::{Found, search};
-pub use disk::{free_bytes, human};
 pub use store::{Origin, Store, StoredModel};
 pub use weights_summary::{WeightsSummary, weights_summary};
 

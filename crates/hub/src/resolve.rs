@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::CachedRepo;
-use crate::suggest::similar;
 use crate::store::{SourceFile, StoredModel, as_model_name};
+use crate::suggest::similar;
 use crate::workspace::{Workspace, is_checkpoint, workspaces};
 use crate::{
     Alias, HfCache, HubError, ImportPlan, ImportSource, Locations, Matching, NotLocal, PairTable,

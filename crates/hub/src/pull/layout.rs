@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::parts;
 use super::remote::{Remote, RemoteFile};
-use crate::http::{Client, Tell};
 use crate::disk::walk;
+use crate::http::{Client, Tell};
 use crate::staging::flush_folder;
 use crate::{HubError, RepoId, Result};
 

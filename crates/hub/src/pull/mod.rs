@@ -7,7 +7,6 @@
 //! its name only after its hash was checked; the snapshot's links follow, and the branch's name
 //! comes last. So a snapshot that a branch names is whole.
 
-mod select;
 mod download;
 mod fetch;
 mod layout;
@@ -18,14 +17,15 @@ mod progress;
 mod remote;
 mod repair;
 mod scheduler;
+mod select;
 mod target;
 mod verify;
 
 use std::ops::ControlFlow;
 
 use self::layout::RepoFolder;
-use crate::http::{Client, supervised};
 use crate::disk::free_bytes;
+use crate::http::{Client, supervised};
 use crate::{HfCache, HubError, HubSettings, Locations, RepoId, Reporter, Resolved, Result};
 
 pub use self::plan::{Inspection, PlannedFile, PullPlan};

@@ -4,8 +4,8 @@ use super::layout::{RepoFolder, exists, has_size};
 use super::remote::{self, RemoteFile};
 use super::verify::mismatch;
 use super::{PullOptions, download, select};
-use crate::http::{Client, supervised};
 use crate::disk::free_bytes;
+use crate::http::{Client, supervised};
 use crate::{HubError, HubSettings, Kind, Locations, RepoId, Reporter, Resolved, Result};
 
 /// What a repair did.

@@ -65,7 +65,8 @@ pub(super) fn listing(
     request: &PushRequest,
     subject: &Subject,
 ) -> Result<BTreeMap<String, String>> {
-    let (_, listing) = crate::repo_files::repo_files(client, &request.repo, &request.branch, subject)?;
+    let (_, listing) =
+        crate::repo_files::repo_files(client, &request.repo, &request.branch, subject)?;
     let named = listing.siblings.into_iter().map(|file| {
         let hash = file.hash().unwrap_or_default().to_owned();
         (file.rfilename, hash)

@@ -3,8 +3,8 @@
 
 use super::{Place, Removal, What, repo, tree_bytes};
 use crate::cache::{CachedRepo, folders};
-use crate::suggest::similar;
 use crate::repo_id::DEFAULT_ORG;
+use crate::suggest::similar;
 use crate::workspace::{Workspace, workspaces};
 use crate::{
     Alias, HfCache, HubError, Locations, PairTable, Reference, Result, Store, StoredModel,
