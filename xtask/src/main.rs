@@ -14,6 +14,7 @@ mod numerics;
 mod package;
 mod parity;
 mod process;
+mod prose;
 mod targets;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
 
   lint              formatting, clippy, file sizes, spelling
+  prose             the rules of STYLE.md that a program can check
   docs              the documentation of all crates, without a warning
   generate          write the reference pages that follow from the code
   instructions [--update]
@@ -74,6 +76,7 @@ fn run() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["lint"] => lint::run(),
+        ["prose"] => prose::run(),
         ["docs"] => lint::docs(),
         ["generate"] => generate::run(),
         ["instructions"] => instructions::count(false),
