@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use mlxk_format::{Checkpoint, Mode};
+use mlxk_format::Checkpoint;
+use mlxk_tensor::Mode;
 use serde_json::Value;
 
 use crate::pull::{NAME, Online};

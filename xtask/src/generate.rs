@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use mlxk_format::Mode;
 use mlxk_models::registry;
+use mlxk_tensor::Mode;
 
 use crate::process;
 

@@ -45,10 +45,10 @@ impl Limits {
     ) -> Result<Self, BenchError> {
         let mut probe =
             Probe::new(threads, instructions).map_err(BenchError::starting(instructions))?;
-        let buffer_bytes = buffer_bytes(machine, mlxk_engine::available_bytes());
+        let buffer_bytes = buffer_bytes(machine, mlxk_memory::available_bytes());
         // Written, so that every page is there; huge ones, where there are any.
         let size = usize::try_from(buffer_bytes).unwrap_or(usize::MAX);
-        let mut buffer = mlxk_format::HugePages::zeros(size).map_err(BenchError::Buffer)?;
+        let mut buffer = mlxk_memory::HugePages::zeros(size).map_err(BenchError::Buffer)?;
         buffer.fill(1);
         let mut best = |measure: &mut dyn FnMut(&mut Probe) -> Option<Probed>| {
             let figures = (0..RUNS).map(|_| measure(&mut probe).map(|probed| probed.per_second()));

@@ -47,7 +47,7 @@ impl Machine {
             physical_cores: System::physical_core_count().ok(),
             logical_cores: usable,
             usable_cores: usable,
-            memory_bytes: mlxk_engine::total_memory_bytes(),
+            memory_bytes: mlxk_memory::total_bytes(),
             last_level_cache_bytes: last_level_cache_bytes(),
             busy_cores: None,
         };

@@ -105,7 +105,7 @@ pub(crate) fn warnings(plan: &PullPlan) -> Vec<String> {
     if let Some(problem) = &plan.inspection.problem {
         warnings.push(format!("It will not run here: {problem}"));
     }
-    let total = mlxk_engine::total_memory_bytes();
+    let total = mlxk_memory::total_bytes();
     if let (Some(needed), Some(total)) = (plan.inspection.memory_bytes, total)
         && needed > total
     {

@@ -7,8 +7,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_format::{Bytes, Dense, Dtype, QuantTensor, Storage};
+use mlxk_memory::Bytes;
 use mlxk_ops::{Batch, Compute, Weights};
+use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 fn tensor(bits: usize, group_size: usize, rows: usize, cols: usize) -> QuantTensor {
     let mut state = 1u32;

@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_format::{Dense, Dtype, QuantTensor, Storage, affine};
 use mlxk_ops::{AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec, Weights};
+use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage, affine};
 
 /// Sizes of the weight.
 const ROWS: usize = 128;
@@ -84,7 +84,7 @@ fn run(cpu: &mut Cpu, kernel: &Kernel) {
         Kernel::Affine(bits, group_size, rows) => product(cpu, affine(bits, group_size), rows),
         Kernel::Mxfp4(rows) => {
             let storage = Storage::Block {
-                mode: mlxk_format::Mode::Mxfp4,
+                mode: mlxk_tensor::Mode::Mxfp4,
                 packed: bytes(ROWS * affine::row_bytes(COLS, 4)).into(),
                 scales: vec![127; ROWS * COLS / 32].into(),
                 global_scale: None,

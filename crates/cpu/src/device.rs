@@ -2,12 +2,12 @@
 
 use std::io;
 
-use mlxk_format::QuantTensor;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec, OpsError,
     PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
     Weights,
 };
+use mlxk_tensor::QuantTensor;
 
 use crate::arena::Arena;
 use crate::kernels::{self, InstructionSet, Kernels, Scratch};

@@ -8,8 +8,8 @@
 
 use std::ops::Range;
 
-use mlxk_format::QuantTensor;
 use mlxk_ops::{Act, Weight};
+use mlxk_tensor::QuantTensor;
 
 use crate::device::{Cpu, Matrix};
 use crate::kernels::{Affine, DOT_ROWS, Kernels, Order, QuantRows, SPAN, Scratch, TILE_ROWS};

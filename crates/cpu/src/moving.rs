@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mlxk_format::{SmallPages, move_to_huge_pages};
+use mlxk_memory::{SmallPages, move_to_huge_pages};
 
 use crate::device::{Cpu, Matrix};
 
@@ -51,8 +51,9 @@ fn find(matrices: &mut [Matrix], room: u64) -> VecDeque<usize> {
 mod tests {
     use std::io::Write;
 
-    use mlxk_format::{Bytes, Dense, Dtype, QuantTensor, Storage, map_file};
+    use mlxk_memory::{Bytes, map_file};
     use mlxk_ops::{Batch, Compute, Weight, Weights};
+    use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
     use super::*;
     use crate::CpuOptions;

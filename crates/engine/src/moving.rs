@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use mlxk_ops::Weights;
 
-use crate::memory;
-
 /// Steps before anything is moved.
 const STEPS: usize = 64;
 /// While there are steps, moving takes at most this part of their time.
@@ -43,7 +41,7 @@ impl Moving {
     /// Moves some weights; whether there are more.
     pub(crate) fn move_some(ops: &mut dyn Weights) -> bool {
         // The other half is for what the user starts next.
-        let room = memory::available_bytes().map_or(0, |bytes| bytes / 2);
+        let room = mlxk_memory::available_bytes().map_or(0, |bytes| bytes / 2);
         ops.migrate_weights(room)
     }
 }

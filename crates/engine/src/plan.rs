@@ -6,7 +6,7 @@ use mlxk_format::Checkpoint;
 use mlxk_models::Shape;
 
 use crate::lookup::MAX_DRAFT;
-use crate::{EngineError, LoadOptions, memory};
+use crate::{EngineError, LoadOptions};
 
 /// A context below is of no use, so a smaller one is taken only where it is asked for.
 const LEAST_CONTEXT: usize = 512;
@@ -73,7 +73,7 @@ impl MemoryPlan {
                 .sum(),
             rows: options.prefill_chunk + options.max_sequences + MAX_DRAFT,
             outputs: options.max_sequences + MAX_DRAFT,
-            available_bytes: options.memory_bytes.or_else(memory::available_bytes),
+            available_bytes: options.memory_bytes.or_else(mlxk_memory::available_bytes),
             context: options.context,
         })
     }

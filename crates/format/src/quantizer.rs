@@ -1,6 +1,6 @@
 //! Quantizing a matrix row by row, into the bytes that a checkpoint holds.
 
-use crate::{Dtype, Mode, affine, block};
+use mlxk_tensor::{Dtype, Mode, affine, block};
 
 /// Rows of a quantized matrix: what goes into its three tensors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::safetensors::{TensorSpec, Writer};
-use crate::{Dtype, ElementType, FormatError, Mode, affine};
+use mlxk_tensor::{Dtype, Mode, affine};
+
+use crate::{ElementType, FormatError};
 
 /// Collects tensors, then writes `config.json` and `model.safetensors`.
 ///

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use mlxk_format::{Checkpoint, CheckpointWriter, Dtype, ElementType, Mode, config_number};
+use mlxk_format::{Checkpoint, CheckpointWriter, ElementType, config_number};
+use mlxk_tensor::{Dtype, Mode};
 use serde_json::{Value, json};
 
 fn ramp(length: usize) -> Vec<f32> {

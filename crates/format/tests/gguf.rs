@@ -9,7 +9,8 @@ use std::path::Path;
 use common::{F16, F32, GgufBuilder, Q8_0, Value, build, import, refusal, tiny};
 use mlxk_format::gguf::Plan;
 use mlxk_format::safetensors::Shard;
-use mlxk_format::{Checkpoint, Dtype, FormatError, Mode, Storage};
+use mlxk_format::{Checkpoint, FormatError};
+use mlxk_tensor::{Dtype, Mode, Storage};
 use serde_json::{Value as Json, json};
 
 fn read(folder: &Path, name: &str) -> Json {

@@ -5,8 +5,9 @@
 mod common;
 
 use common::{F32, GgufBuilder, import, refusal, tiny};
+use mlxk_format::Checkpoint;
 use mlxk_format::gguf::Plan;
-use mlxk_format::{Bytes, Checkpoint};
+use mlxk_memory::Bytes;
 use proptest::prelude::*;
 
 /// A change to a sound file, and why it is refused then.

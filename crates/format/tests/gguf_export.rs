@@ -4,9 +4,10 @@
 mod common;
 
 use common::{golden, import};
+use mlxk_format::Checkpoint;
 use mlxk_format::gguf::{Export, GgufVocabulary, GgufWriter, RowEncoding, TensorEntry};
 use mlxk_format::safetensors::Shard;
-use mlxk_format::{Checkpoint, Dtype};
+use mlxk_tensor::Dtype;
 use serde_json::{Value, json};
 
 fn tensor(shard: &Shard, name: &str) -> (Vec<usize>, Vec<u8>) {

@@ -3,7 +3,8 @@
 
 mod common;
 
-use mlxk_format::{Checkpoint, Mode, affine};
+use mlxk_format::Checkpoint;
+use mlxk_tensor::{Mode, affine};
 
 fn open() -> Checkpoint {
     Checkpoint::open(&common::golden("modes")).unwrap()
@@ -65,8 +66,8 @@ fn affine_groups_are_quantized_as_mlx_does() {
                 dtype.put(bias, &mut all.2);
             }
         }
-        let Ok(mlxk_format::QuantTensor {
-            storage: mlxk_format::Storage::Affine { packed, scales, biases, .. },
+        let Ok(mlxk_tensor::QuantTensor {
+            storage: mlxk_tensor::Storage::Affine { packed, scales, biases, .. },
             ..
         }) = checkpoint.weight(&name, 3, 128)
         else {

@@ -4,7 +4,7 @@
 mod common;
 
 use mlxk_format::safetensors::Shard;
-use mlxk_format::{Mode, affine, block};
+use mlxk_tensor::{Mode, affine, block};
 
 const COLS: usize = 128;
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use mlxk_format::safetensors::{Shard, TensorSpec, Writer};
-use mlxk_format::{Bytes, ElementType, FormatError};
+use mlxk_format::{ElementType, FormatError};
+use mlxk_memory::Bytes;
 use proptest::prelude::*;
 
 fn spec(name: &str, dtype: ElementType, shape: &[usize]) -> TensorSpec {

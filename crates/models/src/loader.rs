@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use mlxk_format::{Checkpoint, Dense, Dtype, FormatError, QuantTensor, Storage};
+use mlxk_format::{Checkpoint, FormatError};
 use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
+use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 use crate::config::Config;
 use crate::{ModelError, Progress};

@@ -3,8 +3,8 @@
 //!
 //! The facts are mlx-lm's, so that a conversion gives the same tensors under the same names.
 
-use mlxk_format::Mode;
 use mlxk_format::convert::{ModuleRule, Naming, Placement};
+use mlxk_tensor::Mode;
 use serde_json::Value;
 
 use crate::{ModelError, registry};

@@ -1,6 +1,6 @@
 //! Loading: the weights of a model, handed to the device once.
 
-use mlxk_format::QuantTensor;
+use mlxk_tensor::QuantTensor;
 
 use crate::{Result, Rope, RopeSpec, Vector, Weight};
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Instant;
 
-use mlxk_engine::available_bytes;
+use mlxk_memory::available_bytes;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 

@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use mlxk_format::{CheckpointWriter, Dtype};
+use mlxk_format::CheckpointWriter;
+use mlxk_tensor::Dtype;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

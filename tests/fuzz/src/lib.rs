@@ -12,9 +12,10 @@ mod text;
 
 use std::path::Path;
 
+use mlxk_format::gguf;
 use mlxk_format::safetensors::Shard;
-use mlxk_format::{Bytes, gguf};
 use mlxk_hub::Modelfile;
+use mlxk_memory::Bytes;
 
 pub use config::config;
 pub use matmul::matmul;

@@ -2,8 +2,9 @@
 //! portable ones.
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_format::{Bytes, Dense, Dtype, Mode, QuantTensor, Storage};
+use mlxk_memory::Bytes;
 use mlxk_ops::{Batch, Compute, OpsError, Weights};
+use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 
 /// Takes the shape from the first five bytes, the matrix and the activations from the others.
 pub fn matmul(data: &[u8]) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use mlxk_format::{Dtype, Mode};
+use mlxk_tensor::{Dtype, Mode};
 
 /// A quantization mode or an element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -164,7 +164,7 @@ fn products(
     let cache = machine.last_level_cache_bytes.unwrap_or(32 << 20);
     let total = cache.saturating_mul(CACHES).max(LEAST_BYTES);
     let copies = total.div_ceil(bytes).clamp(1, MOST_COPIES);
-    if let Some(available) = mlxk_engine::available_bytes()
+    if let Some(available) = mlxk_memory::available_bytes()
         && copies.saturating_mul(bytes) > available
     {
         let MatrixShape { out, cols } = shape;
@@ -202,11 +202,11 @@ fn products(
 }
 
 /// A table of one row that activations are taken from.
-const INPUTS: WeightForm = WeightForm::Dense(mlxk_format::Dtype::F32);
+const INPUTS: WeightForm = WeightForm::Dense(mlxk_tensor::Dtype::F32);
 
 /// Whether the device multiplies bytes; dense weights and mxfp8 go through f32.
 fn is_integer(form: WeightForm, exact: bool) -> bool {
-    let codes = |mode| mode != mlxk_format::Mode::Mxfp8;
+    let codes = |mode| mode != mlxk_tensor::Mode::Mxfp8;
     !exact && matches!(form, WeightForm::Quantized(mode) if codes(mode))
 }
 

@@ -1,6 +1,6 @@
 //! Weights for a product: random codes, and scales of the size that trained weights have.
 
-use mlxk_format::{Dense, Dtype, Mode, QuantTensor, Storage, affine};
+use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage, affine};
 
 use super::form::{MatrixShape, WeightForm};
 use crate::random::Random;
@@ -60,6 +60,6 @@ pub(super) fn copy(tensor: &QuantTensor) -> QuantTensor {
     let all = 0..tensor.rows;
     let mut copy = tensor.stack_of_rows(std::slice::from_ref(&all));
     // As the engine has them in the end; where there are no such pages, they stay where they are.
-    let _ = mlxk_format::move_to_huge_pages(&mut copy.bytes_mut());
+    let _ = mlxk_memory::move_to_huge_pages(&mut copy.bytes_mut());
     copy
 }

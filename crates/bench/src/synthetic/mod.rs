@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use mlxk_format::convert::{ModuleRule, Naming};
 use mlxk_format::safetensors::{TensorSpec, Writer};
 use mlxk_format::{
-    Dtype, ElementType, FormatError, MAX_CONFIG_BYTES, Mode, QuantizedRows, RowQuantizer,
-    read_object,
+    ElementType, FormatError, MAX_CONFIG_BYTES, QuantizedRows, RowQuantizer, read_object,
 };
 use mlxk_models::naming::naming;
 use mlxk_models::{TensorKind, TensorNeed};
+use mlxk_tensor::{Dtype, Mode};
 use serde_json::{Map, Value, json};
 
 pub use mlxk_format::gguf::RowEncoding;

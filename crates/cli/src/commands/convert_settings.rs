@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use mlxk_format::convert::{Change, ModuleMode, Options, Quantization, Recipe};
-use mlxk_format::{Dtype, Mode};
+use mlxk_tensor::{Dtype, Mode};
 
 use crate::args::{ConvertArgs, ModeName, TypeName};
 use crate::exit::UsageError;

@@ -10,7 +10,7 @@ pub(crate) fn run(command: &str) -> anyhow::Result<ExitStatus> {
     let data = json!({
         "cli_version": env!("CARGO_PKG_VERSION"),
         "json_api_spec_version": json::API_VERSION,
-        "system": mlxk_engine::total_memory_bytes().map(|bytes| json!({"memory_total_bytes": bytes})),
+        "system": mlxk_memory::total_bytes().map(|bytes| json!({"memory_total_bytes": bytes})),
     });
     json::print(command, &data)?;
     Ok(ExitStatus::Success)

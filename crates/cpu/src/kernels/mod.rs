@@ -22,8 +22,8 @@ mod scalar;
 mod tests;
 mod weight;
 
-use mlxk_format::QuantTensor;
 use mlxk_ops::Activation;
+use mlxk_tensor::QuantTensor;
 
 use crate::kv::PageHead;
 #[cfg(target_arch = "aarch64")]

@@ -1,7 +1,7 @@
 //! Sets of instructions beyond AVX2 that have products of their own: what gains nothing from them is
 //! left to the kernels for AVX2.
 
-use mlxk_format::QuantTensor;
+use mlxk_tensor::QuantTensor;
 
 use super::avx2::Avx2;
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scratch};

@@ -2,10 +2,10 @@
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use mlxk_format::affine::unpack_row;
-use mlxk_format::block::{E2M1, e4m3, e8m0};
-use mlxk_format::{Mode, QuantTensor, Storage};
 use mlxk_ops::PAGE_POSITIONS;
+use mlxk_tensor::affine::unpack_row;
+use mlxk_tensor::block::{E2M1, e4m3, e8m0};
+use mlxk_tensor::{Mode, QuantTensor, Storage};
 
 use super::weight::FP4_CODES;
 use super::{

@@ -1,8 +1,8 @@
 //! The kernels of this processor against the portable ones, and those against f64: what the
 //! self-test compares, over operands of many shapes.
 
-use mlxk_format::{Dtype, Mode};
 use mlxk_ops::KvFormat;
+use mlxk_tensor::{Dtype, Mode};
 use proptest::prelude::*;
 
 use super::*;

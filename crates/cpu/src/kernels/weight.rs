@@ -4,8 +4,8 @@
 //! fp4 fits in: twice an E2M1 value is an integer in −12..=12, so with `code = 2·value + 12` a
 //! group is `scale/2 · code − 6·scale`.
 
-use mlxk_format::block::{E2M1, e4m3, e8m0};
-use mlxk_format::{Dense, Dtype, Mode, QuantTensor, Storage, affine};
+use mlxk_tensor::block::{E2M1, e4m3, e8m0};
+use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage, affine};
 
 use super::{Order, SPAN};
 

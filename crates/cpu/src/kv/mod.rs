@@ -14,7 +14,7 @@ mod tests;
 use std::io;
 use std::ops::Range;
 
-use mlxk_format::HugePages;
+use mlxk_memory::HugePages;
 use mlxk_ops::{KvFormat, KvSpec, OpsError, PAGE_POSITIONS, Result, Sequence};
 
 #[cfg(target_arch = "x86_64")]

@@ -10,8 +10,8 @@ mod floats;
 mod operands;
 mod products;
 
-use mlxk_format::{Dtype, Mode};
 use mlxk_ops::KvFormat;
+use mlxk_tensor::{Dtype, Mode};
 
 use crate::InstructionSet;
 use crate::kernels::{self, Kernels};

@@ -1,6 +1,7 @@
 //! Operands for the kernels, from a seed.
 
-use mlxk_format::{Bytes, Dense, Dtype, Mode, QuantTensor, Storage};
+use mlxk_memory::Bytes;
+use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 
 /// Values in −1..1 from a seed.
 pub(crate) fn noise(seed: u64) -> impl FnMut() -> f32 {

@@ -1,6 +1,6 @@
 //! Products of quantized weights, and weights as f32.
 
-use mlxk_format::QuantTensor;
+use mlxk_tensor::QuantTensor;
 
 use super::Comparison;
 use super::operands::{form, noise};

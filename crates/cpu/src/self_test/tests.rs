@@ -1,5 +1,5 @@
-use mlxk_format::QuantTensor;
 use mlxk_ops::Activation;
+use mlxk_tensor::QuantTensor;
 
 use super::*;
 use crate::kernels::{

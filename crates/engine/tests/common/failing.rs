@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mlxk_cpu::Cpu;
-use mlxk_format::QuantTensor;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, Compute, KvSpec, OpsError, Pieces, Result, Rope,
     RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight, Weights,
 };
+use mlxk_tensor::QuantTensor;
 
 /// What the test decides and sees.
 #[derive(Clone, Default)]

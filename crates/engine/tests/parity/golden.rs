@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mlxk_format::{Dtype, Mode};
+use mlxk_tensor::{Dtype, Mode};
 use serde::Deserialize;
 use serde_json::Value;
 

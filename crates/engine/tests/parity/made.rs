@@ -1,6 +1,7 @@
 //! Checkpoints out of a hash, the same as `tests/parity/fill.py` makes.
 
-use mlxk_format::{CheckpointWriter, Dtype, ElementType, Mode, affine, block};
+use mlxk_format::{CheckpointWriter, ElementType};
+use mlxk_tensor::{Dtype, Mode, affine, block};
 use serde_json::Value;
 use tempfile::TempDir;
 

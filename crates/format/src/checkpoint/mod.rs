@@ -17,7 +17,9 @@ pub use summary::{ModeShare, QuantizationSummary, TensorInfo};
 
 use crate::error::FormatError;
 use crate::safetensors::Entry;
-use crate::{Bytes, Dense, QuantTensor};
+use mlxk_memory::Bytes;
+use mlxk_tensor::{Dense, QuantTensor};
+
 use sha2::{Digest, Sha256};
 use table::Table;
 
@@ -90,7 +92,7 @@ impl Checkpoint {
 
     /// Asks the system to fetch the weights ahead of their first use.
     pub fn will_need(&self) {
-        self.files.iter().for_each(crate::will_need);
+        self.files.iter().for_each(mlxk_memory::will_need);
     }
 
     /// What tells these weights from others: SHA-256 of `config.json`, of the name, type and shape of

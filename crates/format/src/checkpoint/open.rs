@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use mlxk_memory::Bytes;
 use serde_json::Value;
 
-use crate::Bytes;
 use crate::error::FormatError;
 use crate::files::{MAX_CONFIG_BYTES, MAX_INDEX_BYTES, read_object};
 use crate::safetensors::{Entry, Shard};

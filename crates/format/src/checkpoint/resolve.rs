@@ -2,7 +2,7 @@
 
 use crate::error::FormatError;
 use crate::safetensors::{ElementType, Entry};
-use crate::{Mode, QuantTensor, Storage};
+use mlxk_tensor::{Mode, QuantTensor, Storage};
 
 use super::Checkpoint;
 use super::table::Override;

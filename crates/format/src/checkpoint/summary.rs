@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{ElementType, Mode};
+use mlxk_tensor::Mode;
+
+use crate::ElementType;
 
 use super::Checkpoint;
 

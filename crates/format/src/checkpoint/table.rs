@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use mlxk_tensor::Mode;
 use serde_json::{Map, Value};
 
-use crate::Mode;
 use crate::error::FormatError;
 
 /// `quantization` (or `quantization_config` where that is MLX's own).

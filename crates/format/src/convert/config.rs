@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Change, Options};
-use crate::{Dtype, Mode};
+use mlxk_tensor::{Dtype, Mode};
 
 /// The type that mlx-lm converts to unless told otherwise; other words leave all as it is.
 pub(super) fn dtype(config: &Value) -> Option<Dtype> {

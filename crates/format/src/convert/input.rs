@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 
 use crate::safetensors::Entry;
-use crate::{Dtype, QuantTensor, Storage, affine};
+use mlxk_tensor::{Dtype, QuantTensor, Storage, affine};
 
 /// A matrix, or a stack of matrices of equal shape.
 #[derive(Clone, Debug)]

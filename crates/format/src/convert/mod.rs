@@ -24,7 +24,9 @@ pub use plan::Conversion;
 pub use recipe::Recipe;
 pub use rule::{ModuleMode, Quantization};
 
-use crate::{Checkpoint, Dtype, FormatError, Mode};
+use mlxk_tensor::{Dtype, Mode};
+
+use crate::{Checkpoint, FormatError};
 
 /// Hears how many of how many bytes are written, and may stop the work.
 pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;

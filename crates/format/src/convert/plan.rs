@@ -12,7 +12,9 @@ use super::work::{self, Job};
 use super::{Change, Naming, Options, Placement, Progress, config};
 use crate::safetensors::{Entry, TensorSpec, Writer, file_bytes};
 use crate::writer::write_json;
-use crate::{Checkpoint, Dtype, ElementType, FormatError, Mode};
+use mlxk_tensor::{Dtype, Mode};
+
+use crate::{Checkpoint, ElementType, FormatError};
 
 const METADATA: &[(&str, &str)] = &[("format", "mlx")];
 
@@ -361,7 +363,7 @@ impl Planner<'_> {
         let Some(first) = parts.first() else {
             return Err(refused(self.checkpoint, &format!("`{name}` has no parts")));
         };
-        let equal = |part: &crate::QuantTensor| {
+        let equal = |part: &mlxk_tensor::QuantTensor| {
             (part.rows, part.cols, part.experts) == (first.rows, first.cols, first.experts)
         };
         if !parts.iter().all(equal) {

@@ -1,6 +1,6 @@
 //! mlx-lm's recipes: more bits where a model is sensitive, few elsewhere.
 
-use crate::Mode;
+use mlxk_tensor::Mode;
 
 /// A recipe by its bits, few and many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

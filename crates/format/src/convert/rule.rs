@@ -3,7 +3,7 @@
 use super::pattern;
 use super::recipe::{Layers, Recipe};
 use super::{ModuleRule, Naming};
-use crate::Mode;
+use mlxk_tensor::Mode;
 
 /// How to quantize a model.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use super::input::Input;
 use crate::safetensors::Writer;
-use crate::{Dtype, FormatError, Mode, QuantizedRows, RowQuantizer};
+use mlxk_tensor::{Dtype, Mode};
+
+use crate::{FormatError, QuantizedRows, RowQuantizer};
 
 /// Values that one thread takes at a time.
 const CHUNK_VALUES: usize = 1 << 20;

@@ -9,7 +9,7 @@ use half::f16;
 
 use super::reader::Tensor;
 use super::{GgufDamage, TensorKind, groups};
-use crate::{Dtype, affine};
+use mlxk_tensor::{Dtype, affine};
 
 /// The groups of a GGUF block and of its affine form.
 pub(super) const GROUP: usize = 32;

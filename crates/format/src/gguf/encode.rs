@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::TensorKind;
-use crate::Dtype;
+use mlxk_tensor::Dtype;
 
 /// Values of a block of the types that are written.
 const BLOCK: usize = 32;

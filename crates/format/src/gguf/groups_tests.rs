@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::Bytes;
+use mlxk_memory::Bytes;
+
 use crate::safetensors::Shard;
 
 const KINDS: [TensorKind; 5] =

@@ -23,7 +23,9 @@ mod writer;
 
 use std::path::Path;
 
-use crate::{FormatError, map_file};
+use mlxk_memory::map_file;
+
+use crate::FormatError;
 
 pub use encode::RowEncoding;
 pub use error::{GgufDamage, GgufLimit};
@@ -44,7 +46,8 @@ pub struct Contents {
 
 /// Counts what is in a file.
 pub fn contents(path: &Path) -> Result<Contents, FormatError> {
-    let file = reader::Gguf::parse(path, &map_file(path)?).map_err(|problem| problem.of(path))?;
+    let file = reader::Gguf::parse(path, &map_file(path).map_err(FormatError::read(path))?)
+        .map_err(|problem| problem.of(path))?;
     let mut by_kind = std::collections::BTreeMap::<_, u64>::new();
     for tensor in &file.tensors {
         let kind = tensor.kind.as_ref().ok().map(|kind| kind.name);
@@ -58,6 +61,7 @@ pub fn contents(path: &Path) -> Result<Contents, FormatError> {
 /// Checks the container: header, metadata, and that every tensor lies inside the file. Whether the
 /// model can be imported is for [`Plan::new`] to say.
 pub fn check(path: &Path) -> Result<(), FormatError> {
-    reader::Gguf::parse(path, &map_file(path)?).map_err(|problem| problem.of(path))?;
+    reader::Gguf::parse(path, &map_file(path).map_err(FormatError::read(path))?)
+        .map_err(|problem| problem.of(path))?;
     Ok(())
 }

@@ -12,7 +12,10 @@ use super::tokenizer::tokenizer;
 use super::{GgufLimit, TensorKind, config};
 use crate::safetensors::{TensorSpec, Writer, file_bytes};
 use crate::writer::{json_bytes, quantization_table};
-use crate::{Bytes, Dtype, ElementType, FormatError, Mode, map_file};
+use mlxk_memory::{Bytes, map_file};
+use mlxk_tensor::{Dtype, Mode};
+
+use crate::{ElementType, FormatError};
 
 /// A GGUF file that can be imported, and what will come of it.
 #[derive(Debug)]
@@ -47,12 +50,12 @@ const METADATA: &[(&str, &str)] = &[("format", "mlx")];
 impl Plan {
     /// Reads the file and checks that all of it can be translated.
     pub fn new(path: &Path) -> Result<Self, FormatError> {
-        Self::from_bytes(path, &map_file(path)?)
+        Self::from_bytes(path, &map_file(path).map_err(FormatError::read(path))?)
     }
 
     /// The same, with scales in f32 wherever f16 would round them.
     pub fn lossless(path: &Path) -> Result<Self, FormatError> {
-        Self::parse(path, &map_file(path)?, true)
+        Self::parse(path, &map_file(path).map_err(FormatError::read(path))?, true)
     }
 
     /// The same for bytes that are in memory already; `path` serves messages only.

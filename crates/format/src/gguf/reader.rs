@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::cursor::Cursor;
 use super::value::{Value, floats, whole_numbers};
 use super::{GgufDamage, GgufLimit, TensorKind};
-use crate::{Bytes, FormatError};
+use mlxk_memory::Bytes;
+
+use crate::FormatError;
 
 const DEFAULT_ALIGNMENT: u64 = 32;
 const MAX_ALIGNMENT: u64 = 1 << 20;

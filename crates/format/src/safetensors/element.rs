@@ -1,6 +1,6 @@
 //! Element types of the container; only some of them are types of weights.
 
-use crate::Dtype;
+use mlxk_tensor::Dtype;
 
 macro_rules! element_types {
     ($($variant:ident $name:literal $bits:literal $doc:literal),* $(,)?) => {

@@ -16,7 +16,9 @@ pub use header::Header;
 pub(crate) use writer::file_bytes;
 pub use writer::{TensorSpec, Writer};
 
-use crate::{Bytes, FormatError, map_file};
+use mlxk_memory::{Bytes, map_file};
+
+use crate::FormatError;
 
 /// The longest header that the format allows.
 pub(crate) const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -41,7 +43,7 @@ pub(crate) struct Entry {
 impl Shard {
     /// Maps the file and checks its header against its length.
     pub fn open(path: &Path) -> Result<Self, FormatError> {
-        Self::from_bytes(path, map_file(path)?)
+        Self::from_bytes(path, map_file(path).map_err(FormatError::read(path))?)
     }
 
     /// The same for bytes that are in memory already; `path` serves messages only.

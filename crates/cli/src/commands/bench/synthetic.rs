@@ -8,7 +8,7 @@ use mlxk_bench::SyntheticError;
 use mlxk_bench::kernels::WeightForm;
 use mlxk_bench::model::Subject;
 use mlxk_bench::synthetic::{RowEncoding, Synthetic};
-use mlxk_format::{Dtype, Mode};
+use mlxk_tensor::{Dtype, Mode};
 use tempfile::TempDir;
 
 use crate::args::{GgufType, ModelArgs, SyntheticMode};

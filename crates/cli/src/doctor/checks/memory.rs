@@ -12,7 +12,7 @@ pub(super) const CHECK: Check =
     Check { id: "memory", about: "how much memory is there, and free", slow: false, run };
 
 fn run(_: &Environment<'_>) -> Vec<Line> {
-    let (total, available) = (mlxk_engine::total_memory_bytes(), mlxk_engine::available_bytes());
+    let (total, available) = (mlxk_memory::total_bytes(), mlxk_memory::available_bytes());
     let data = json!({"total_bytes": total, "available_bytes": available});
     let line = match (total, available) {
         (Some(total), Some(available)) if available < LEAST_BYTES => {

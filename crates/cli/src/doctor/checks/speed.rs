@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use mlxk_bench::BenchError;
 use mlxk_bench::kernels::{self, KernelOptions, KernelReport, KernelRow, MatrixShape, WeightForm};
-use mlxk_format::Mode;
+use mlxk_tensor::Mode;
 use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line};

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use mlxk_format::{Mode, QuantTensor, Storage, block};
+use mlxk_tensor::{Mode, QuantTensor, Storage, block};
 
 use super::super::{Affine, Kernels, Scalar};
 use super::elementwise::sum;

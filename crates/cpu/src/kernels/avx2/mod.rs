@@ -16,7 +16,7 @@ pub(super) mod tile;
 pub(super) mod unpack;
 mod widen;
 
-use mlxk_format::QuantTensor;
+use mlxk_tensor::QuantTensor;
 
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
 use crate::kv::PageHead;

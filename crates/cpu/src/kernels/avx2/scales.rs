@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use mlxk_format::Dtype;
+use mlxk_tensor::Dtype;
 
 use super::super::DOT_ROWS;
 use super::super::weight::{Floats, GROUPS, Scales};

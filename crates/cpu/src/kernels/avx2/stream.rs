@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use mlxk_format::Dtype;
+use mlxk_tensor::Dtype;
 
 use super::super::weight::{GROUPS, Scales, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};

@@ -21,7 +21,7 @@ mod unpack;
 use std::arch::is_aarch64_feature_detected;
 use std::marker::PhantomData;
 
-use mlxk_format::QuantTensor;
+use mlxk_tensor::QuantTensor;
 
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
 use crate::kv::PageHead;

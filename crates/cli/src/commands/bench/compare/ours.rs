@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use mlxk_bench::compare::{Engine, EngineKind, Entry, ServerCommand, ServerWay, Settings, Weights};
 use mlxk_bench::model::ModelFacts;
 use mlxk_bench::synthetic::{RowEncoding, Synthetic};
-use mlxk_format::Mode;
 use mlxk_hub::Matching;
+use mlxk_tensor::Mode;
 use tempfile::TempDir;
 
 use super::names::Names;

@@ -14,22 +14,21 @@ use std::path::Path;
 
 use memmap2::{Mmap, MmapMut};
 
-use crate::{Bytes, FormatError};
+use crate::Bytes;
 
 /// Maps the file at `path` read-only; an empty file gives empty bytes.
-pub fn map_file(path: &Path) -> Result<Bytes, FormatError> {
-    let unreadable = |source| FormatError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
+pub fn map_file(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
     if metadata.is_dir() {
-        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+        return Err(io::ErrorKind::IsADirectory.into());
     }
     if metadata.len() == 0 {
         return Ok(Bytes::from(Vec::new()));
     }
     // SAFETY: the map is private to this crate, read-only, and handed out as shared slices only;
     // that the file stays as it is, is the module's stated invariant.
-    let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+    let map = unsafe { Mmap::map(&file) }?;
     Ok(Bytes::from_file(map))
 }
 

@@ -14,7 +14,7 @@ pub fn available_bytes() -> Option<u64> {
 }
 
 /// Bytes of memory that this machine has. `None` where the system does not say.
-pub fn total_memory_bytes() -> Option<u64> {
+pub fn total_bytes() -> Option<u64> {
     said(sysinfo::System::total_memory)
 }
 

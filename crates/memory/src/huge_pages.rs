@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut, Range};
 use memmap2::MmapMut;
 
 use crate::Bytes;
-use crate::mmap::{anonymous, release};
+use crate::map::{anonymous, release};
 
 /// Every part begins at a multiple of this, in bytes: a line of a cache.
 const ALIGNMENT: usize = 64;

@@ -1,6 +1,6 @@
 //! Properties of packing and quantizing.
 
-use mlxk_format::affine::{
+use mlxk_tensor::affine::{
     dequantize_row, pack_row, quantize_row, row_bytes, unpack_one, unpack_row,
 };
 use proptest::prelude::*;

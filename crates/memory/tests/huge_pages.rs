@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use mlxk_format::{Bytes, SmallPages, map_file, move_to_huge_pages};
+use mlxk_memory::{Bytes, SmallPages, map_file, move_to_huge_pages};
 
 /// A file that takes several strides, of a size that no page divides.
 fn file() -> (tempfile::NamedTempFile, Vec<u8>) {

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{Bytes, Dtype, Mode};
+use mlxk_memory::Bytes;
+
+use crate::{Dtype, Mode};
 
 /// Little-endian floating values of one type, in row-major order.
 #[derive(Clone, Debug)]
