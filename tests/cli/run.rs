@@ -92,3 +92,25 @@ fn exact_mode_and_fast_mode_both_answer() {
         world.mlxk(&base).args(mode).assert().success();
     }
 }
+
+#[test]
+fn thinking_is_refused_if_the_model_cannot_do_as_told() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let file = model.path().join("tokenizer_config.json");
+    let original: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let with_template_end = |end: &str| {
+        let mut settings = original.clone();
+        let template = settings["chat_template"].as_str().unwrap();
+        settings["chat_template"] = format!("{template}{end}").into();
+        std::fs::write(&file, settings.to_string()).unwrap();
+    };
+    let base = ["run", path(model.path()), "Hi", "--max-tokens", "2"];
+    world.mlxk(&base).arg("--think=false").assert().success();
+    world.mlxk(&base).arg("--think=true").assert().code(2);
+    with_template_end("{# [THINK] #}");
+    world.mlxk(&base).arg("--think=true").assert().success();
+    world.mlxk(&base).arg("--think=false").assert().code(2);
+    with_template_end("{# <think> #}{% if enable_thinking %}{% endif %}");
+    world.mlxk(&base).arg("--think=false").assert().success();
+    world.mlxk(&base).arg("--think=low").assert().code(2);
+}

@@ -13,7 +13,7 @@ use mlxk_cpu::Cpu;
 use mlxk_format::Checkpoint;
 use mlxk_models::{Model, Progress};
 use mlxk_ops::{Batch, Ops};
-use mlxk_text::{ChatTemplate, TextError, Tokenizer};
+use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
 
 use crate::cache::disk::DiskCache;
 use crate::cache::saved::{CacheAction, CacheJob};
@@ -258,6 +258,11 @@ impl Engine {
     /// The model's chat template, where it has one.
     pub fn template(&self) -> Option<&ChatTemplate> {
         self.template.as_ref()
+    }
+
+    /// Returns what the chat template says about thinking.
+    pub fn thinking(&self) -> Thinking {
+        self.template.as_ref().map(ChatTemplate::thinking).unwrap_or_default()
     }
 
     /// What holds where a request is silent.

@@ -40,7 +40,7 @@ pub(crate) fn encode(
             let text = template.render(&messages, &options)?;
             // A template writes the special tokens itself.
             let ids = engine.tokenizer().encode(&text, false)?;
-            let reasoning = ReasoningParser::for_template(template.source_text(false), &text);
+            let reasoning = template.thinking().parser(&text);
             return Ok(Prompt { ids, reasoning });
         }
         PromptInput::Text(text) if text.is_empty() => return Err(EngineError::EmptyPrompt),

@@ -8,14 +8,14 @@ mod chat;
 mod detokenizer;
 mod error;
 mod files;
-mod reasoning;
 mod special;
 mod stop;
+mod thinking;
 mod tokenizer;
 
-pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions, names_variable};
+pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
-pub use reasoning::{ReasoningParser, Written};
 pub use stop::{Stop, StopStrings};
+pub use thinking::{ReasoningParser, Thinking, ThinkingMode, ThinkingRefusal, Written};
 pub use tokenizer::Tokenizer;

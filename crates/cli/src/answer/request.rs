@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_engine::{AnswerFormat, Engine, PromptInput, Request};
-use mlxk_text::names_variable;
+use mlxk_text::ThinkingMode;
 use serde_json::{Map, Value};
 
 use crate::args::{AnswerArgs, Bias, Think};
@@ -94,35 +94,17 @@ pub(crate) fn format(text: &str) -> anyhow::Result<AnswerFormat> {
     Ok(AnswerFormat::Schema(schema))
 }
 
-/// The switches that chat templates have for reasoning: Qwen3's and SmolLM3's, DeepSeek's and
-/// Granite's, gpt-oss's.
+/// Variables of the chat template for `--think`.
 fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, Value>> {
-    let template = engine.template().map_or("", |template| template.source_text(false));
-    let mut variables = Map::new();
-    let effort = match think {
-        Think::True | Think::False => None,
-        Think::Low => Some("low"),
-        Think::Medium => Some("medium"),
-        Think::High => Some("high"),
+    let mode = match think {
+        Think::True => ThinkingMode::On,
+        Think::False => ThinkingMode::Off,
+        Think::Low => ThinkingMode::Level("low"),
+        Think::Medium => ThinkingMode::Level("medium"),
+        Think::High => ThinkingMode::Level("high"),
     };
-    for name in ["enable_thinking", "thinking"] {
-        if effort.is_none() && names_variable(template, name) {
-            variables.insert(name.to_owned(), (think == Think::True).into());
-        }
-    }
-    if let Some(effort) = effort
-        && names_variable(template, "reasoning_effort")
-    {
-        variables.insert("reasoning_effort".to_owned(), effort.into());
-    }
-    if variables.is_empty() {
-        let what = effort.map_or_else(
-            || "switch for thinking".to_owned(),
-            |effort| format!("levels of thinking such as `{effort}`"),
-        );
-        return Err(
-            UsageError(format!("`--think`: the model's chat template has no {what}")).into()
-        );
-    }
-    Ok(variables)
+    engine
+        .thinking()
+        .variables(mode)
+        .map_err(|reason| UsageError(format!("`--think`: {reason}")).into())
 }

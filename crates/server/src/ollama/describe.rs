@@ -4,13 +4,13 @@ use std::io::Read as _;
 use std::path::Path;
 
 use mlxk_hub::{ModelInfo, QuantizationSummary, Role};
-use mlxk_text::ChatTemplate;
+use mlxk_text::{ChatTemplate, Thinking};
 use serde_json::{Map, Value};
 
 use super::digest;
 use super::dto::models::Details;
+use crate::fim;
 use crate::state::State;
-use crate::{fim, thinking};
 
 /// Of `tokenizer.json`, where added tokens stand before the vocabulary.
 const HEAD_BYTES: u64 = 512 << 10;
@@ -69,7 +69,7 @@ pub(super) fn capabilities(info: &ModelInfo, template: Option<&str>) -> Vec<&'st
     if fills_gaps(&info.path) {
         found.push("insert");
     }
-    if template.is_some_and(thinking::is_known_to) {
+    if template.is_some_and(|text| Thinking::of_template(text).is_possible()) {
         found.push("thinking");
     }
     found

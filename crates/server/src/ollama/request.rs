@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use mlxk_engine::{AnswerFormat, Engine};
+use mlxk_text::{ThinkingMode, ThinkingRefusal};
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::json::Beside;
 use crate::models::KeepAlive;
-use crate::thinking::{Thinking, variables};
+use crate::thinking::variables;
 
 /// Most alternatives of a token.
 const MAX_TOP_LOGPROBS: i64 = 20;
@@ -59,31 +60,37 @@ pub(super) fn format(given: Option<Value>) -> Result<Option<AnswerFormat>, ApiEr
     }
 }
 
-/// `think`: variables for the chat template. Without thoughts where the template has a switch for
-/// it; what a model thinks all the same is told apart from its answer.
+/// `think`: variables for the chat template. As with Ollama, a level turns thinking on if the model has
+/// a switch but no levels, and `false` is accepted if it always thinks.
 pub(super) fn think(
     engine: &Engine,
     given: Option<&Value>,
 ) -> Result<Map<String, Value>, ApiError> {
-    let wanted = match given {
+    let mode = match given {
         None => return Ok(Map::new()),
-        Some(Value::Bool(true)) => Thinking::On,
-        Some(Value::Bool(false)) => Thinking::Off,
+        Some(Value::Bool(true)) => ThinkingMode::On,
+        Some(Value::Bool(false)) => ThinkingMode::Off,
         Some(Value::String(level)) => match level.as_str() {
             "" => return Ok(Map::new()),
-            "true" => Thinking::On,
-            "false" | "none" => Thinking::Off,
-            "low" | "medium" | "high" | "max" => Thinking::Level(level),
+            "true" => ThinkingMode::On,
+            "false" | "none" => ThinkingMode::Off,
+            "low" | "medium" | "high" | "max" => ThinkingMode::Level(level),
             _ => return Err(not_a_thought()),
         },
         Some(_) => return Err(not_a_thought()),
     };
-    match variables(engine, "think", wanted) {
-        Err(_) if wanted == Thinking::Off => {
-            tracing::info!("the model thinks all the same");
+    match (engine.thinking().variables(mode), mode) {
+        (Err(ThinkingRefusal::AlwaysThinks), ThinkingMode::Off) => {
+            tracing::info!("`think` is false, but the model always thinks");
             Ok(Map::new())
         }
-        found => found,
+        (Err(ThinkingRefusal::NoLevels), ThinkingMode::Level(level))
+            if engine.thinking().has_switch() =>
+        {
+            tracing::info!("`think` is `{level}`, but the model can only think or not; it thinks");
+            variables(engine, "think", ThinkingMode::On)
+        }
+        _ => variables(engine, "think", mode),
     }
 }
 

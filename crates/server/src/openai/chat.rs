@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use mlxk_engine::{Event, PromptInput, Request, Sampling};
-use mlxk_text::{Content, Message};
+use mlxk_text::{Content, Message, Thinking, ThinkingMode};
 use serde_json::Map;
 
 use super::common::{BESIDE, FINGERPRINT, drop_empty, failed, finish_reason, logprobs};
@@ -18,10 +18,9 @@ use crate::ids;
 use crate::json::{Fields, Json};
 use crate::state::Shared;
 use crate::stream::{self, Broken, Events, Framing};
-use crate::thinking::{self, Thinking};
+use crate::thinking;
 
 const EFFORT: &str = "reasoning_effort";
-const LEVELS: [&str; 6] = ["minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// What an answer is labelled with.
 struct Label {
@@ -44,12 +43,12 @@ pub(super) async fn complete(
     sampling::check_context(asked.num_ctx, &lease.engine())?;
     let thinking = match asked.reasoning_effort.as_deref() {
         None => Map::new(),
-        Some("none") => thinking::variables(&lease.engine(), EFFORT, Thinking::Off)?,
-        Some(level) if LEVELS.contains(&level) => {
-            thinking::variables(&lease.engine(), EFFORT, Thinking::Level(level))?
+        Some("none") => thinking::variables(&lease.engine(), EFFORT, ThinkingMode::Off)?,
+        Some(level) if Thinking::LEVELS.contains(&level) => {
+            thinking::variables(&lease.engine(), EFFORT, ThinkingMode::Level(level))?
         }
         Some(_) => {
-            let levels = LEVELS.join("`, `");
+            let levels = Thinking::LEVELS.join("`, `");
             let message = format!("`{EFFORT}` has to be `none` or one of `{levels}`");
             return Err(ApiError::field(EFFORT, message));
         }

@@ -1,8 +1,9 @@
 //! `/v1/chat/completions`.
 
+use mlxk_testkit::Kind;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, World};
+use crate::world::{Answer, World, add};
 
 /// The pieces of a stream put together: text, and why it ended.
 fn joined(answer: &Answer) -> (String, Value) {
@@ -221,4 +222,40 @@ fn what_clients_send_blindly_is_tolerated() {
         "stop": null, "seed": null, "modalities": ["text"], "reasoning_effort": "none"});
     let answer = world.chat(asked);
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// A world with a model of this name, whose chat template ends with `end`.
+fn with_template(name: &str, end: &str) -> World {
+    let world = World::new();
+    let path = add(&world.home, name, Kind::Llama).join("tokenizer_config.json");
+    let mut settings: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let template = settings["chat_template"].as_str().unwrap();
+    settings["chat_template"] = format!("{template}{end}").into();
+    std::fs::write(&path, settings.to_string()).unwrap();
+    world
+}
+
+#[test]
+fn an_effort_that_the_model_does_not_know_is_refused() {
+    let always = with_template("org/always", "{# [THINK] #}");
+    let switched =
+        with_template("org/switched", "{# <think> #}{% if enable_thinking %}{% endif %}");
+    let levels = with_template("org/levels", "{# <think> {{ reasoning_effort }} #}");
+    for (world, model, effort, refusal) in [
+        (&always, "org/always", "none", Some("always thinks")),
+        (&always, "org/always", "low", Some("no levels")),
+        (&switched, "org/switched", "none", None),
+        (&switched, "org/switched", "low", Some("no levels")),
+        (&levels, "org/levels", "low", None),
+        (&levels, "org/levels", "none", Some("always thinks")),
+    ] {
+        let answer = world.chat(json!({"model": model, "reasoning_effort": effort}));
+        let Some(part) = refusal else {
+            assert_eq!(answer.status, 200, "{model} {effort}: {answer:?}");
+            continue;
+        };
+        let (message, param) = answer.error();
+        assert_eq!((answer.status, param), (400, json!("reasoning_effort")), "{model} {effort}");
+        assert!(message.contains(part), "{model} {effort}: {message}");
+    }
 }

@@ -21,9 +21,9 @@ use serde_json::{Map, Value};
 pub use self::clock::Clock;
 pub use self::message::{Content, Message};
 use self::source::Source;
-pub use self::source::names_variable;
-use crate::TextError;
+pub(crate) use self::source::names_variable;
 use crate::special::SpecialTokens;
+use crate::{TextError, Thinking};
 
 /// The chat templates of a checkpoint. Opening reads them; the first use compiles.
 #[derive(Debug)]
@@ -84,6 +84,11 @@ impl ChatTemplate {
     /// The text of the template that a conversation with or without tools uses.
     pub fn source_text(&self, with_tools: bool) -> &str {
         &self.source(with_tools).text
+    }
+
+    /// Returns what the template says about thinking.
+    pub fn thinking(&self) -> Thinking {
+        Thinking::of_template(self.source_text(false))
     }
 
     /// Renders a conversation.

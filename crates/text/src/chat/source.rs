@@ -127,9 +127,9 @@ fn in_json(value: &Value, path: &Path) -> Vec<Source> {
     }
 }
 
-/// Whether the word stands in the text of a template, not as a part of a longer one: what tells which
-/// variables a template knows.
-pub fn names_variable(template: &str, name: &str) -> bool {
+/// Returns `true` if the text of a template contains `name` as a complete word, which is how we tell
+/// that it reads a variable.
+pub(crate) fn names_variable(template: &str, name: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     template.match_indices(name).any(|(at, _)| {
         !template[..at].ends_with(is_word) && !template[at + name.len()..].starts_with(is_word)

@@ -1,0 +1,179 @@
+//! Whether and how much a model thinks before it answers, read from its chat template.
+//!
+//! [`Thinking`] is the one place that knows the marks around the reasoning, the template variables that
+//! turn it on and off, and the levels. A request that a template cannot honour is refused, never ignored.
+
+mod parser;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+pub use self::parser::{ReasoningParser, Written};
+use crate::chat::names_variable;
+
+/// Variables that turn thinking on and off: Qwen3's and SmolLM3's, then DeepSeek's and Granite's.
+const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
+/// The variable that takes a level (gpt-oss).
+const LEVEL: &str = "reasoning_effort";
+
+/// How a model marks its reasoning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Marks {
+    /// Tags at the beginning of the answer.
+    Tags { open: &'static str, close: &'static str },
+    /// Messages on channels, the [harmony format](https://cookbook.openai.com/articles/openai-harmony).
+    Channels,
+}
+
+impl Marks {
+    const TAGS: [Self; 2] = [
+        Self::Tags { open: "<think>", close: "</think>" },
+        Self::Tags { open: "[THINK]", close: "[/THINK]" },
+    ];
+
+    fn of_template(template: &str) -> Option<Self> {
+        [Self::Channels].into_iter().chain(Self::TAGS).find(|marks| match marks {
+            Self::Channels => {
+                template.contains(parser::CHANNEL) && template.contains(parser::MESSAGE)
+            }
+            Self::Tags { open, close } => template.contains(open) || template.contains(close),
+        })
+    }
+}
+
+/// A request to think, or not to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThinkingMode<'a> {
+    /// Answer without thinking.
+    Off,
+    /// Think first.
+    On,
+    /// Think first, as much as one of [`Thinking::LEVELS`] says.
+    Level(&'a str),
+}
+
+/// Reason why a model cannot honour a [`ThinkingMode`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ThinkingRefusal {
+    /// It cannot be turned off.
+    #[error("the model always thinks (its chat template has no switch)")]
+    AlwaysThinks,
+    /// It cannot be turned on.
+    #[error("the model does not think (its chat template has no switch)")]
+    NeverThinks,
+    /// There are no levels.
+    #[error("the model has no levels of thinking")]
+    NoLevels,
+}
+
+/// What a chat template says about thinking. The default is a model that never thinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thinking {
+    marks: Option<Marks>,
+    /// One for each of [`SWITCHES`]: `true` if the template reads it.
+    switches: [bool; SWITCHES.len()],
+    has_levels: bool,
+}
+
+impl Thinking {
+    /// The levels that a request may name, from the least to the most.
+    pub const LEVELS: [&'static str; 6] = ["minimal", "low", "medium", "high", "xhigh", "max"];
+
+    /// Reads the text of a chat template.
+    pub fn of_template(template: &str) -> Self {
+        Self {
+            marks: Marks::of_template(template),
+            switches: SWITCHES.map(|name| names_variable(template, name)),
+            has_levels: names_variable(template, LEVEL),
+        }
+    }
+
+    /// Returns `true` if the model can think.
+    pub fn is_possible(&self) -> bool {
+        self.marks.is_some()
+    }
+
+    /// Returns `true` if a template variable turns thinking on and off.
+    pub fn has_switch(&self) -> bool {
+        self.switches.contains(&true)
+    }
+
+    /// Returns the template variables that make the model think, or not, as requested. There are none
+    /// if it does so anyway.
+    pub fn variables(&self, mode: ThinkingMode<'_>) -> Result<Map<String, Value>, ThinkingRefusal> {
+        let switch = |on: bool| {
+            let names = SWITCHES.into_iter().zip(self.switches).filter(|(_, is_read)| *is_read);
+            names.map(|(name, _)| (name.to_owned(), on.into())).collect()
+        };
+        match mode {
+            ThinkingMode::Level(level) if self.has_levels => {
+                Ok(Map::from_iter([(LEVEL.to_owned(), level.into())]))
+            }
+            ThinkingMode::Level(_) => Err(ThinkingRefusal::NoLevels),
+            ThinkingMode::Off if self.is_possible() && !self.has_switch() => {
+                Err(ThinkingRefusal::AlwaysThinks)
+            }
+            ThinkingMode::On if !self.is_possible() && !self.has_switch() => {
+                Err(ThinkingRefusal::NeverThinks)
+            }
+            ThinkingMode::Off => Ok(switch(false)),
+            ThinkingMode::On => Ok(switch(true)),
+        }
+    }
+
+    /// Returns a parser for what the model writes after `prompt`, or `None` if it never thinks.
+    pub fn parser(&self, prompt: &str) -> Option<ReasoningParser> {
+        self.marks.map(|marks| ReasoningParser::new(marks, prompt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn variables(template: &str, mode: ThinkingMode<'_>) -> Result<Value, ThinkingRefusal> {
+        Thinking::of_template(template).variables(mode).map(Value::Object)
+    }
+
+    const QWEN: &str = "{% if enable_thinking is false %}<think></think>{% endif %}";
+    const GPT_OSS: &str = "{{ reasoning_effort }} <|channel|><|message|>";
+    const MAGISTRAL: &str = "{{ messages }} [THINK]";
+    const PLAIN: &str = "{{ messages }}";
+
+    #[test]
+    fn a_switch_turns_thinking_on_and_off() {
+        assert_eq!(variables(QWEN, ThinkingMode::Off), Ok(json!({"enable_thinking": false})));
+        assert_eq!(variables(QWEN, ThinkingMode::On), Ok(json!({"enable_thinking": true})));
+        let granite = "{%- if thinking %}";
+        assert_eq!(variables(granite, ThinkingMode::On), Ok(json!({"thinking": true})));
+    }
+
+    #[test]
+    fn levels_need_a_template_that_reads_them() {
+        let level = ThinkingMode::Level("high");
+        assert_eq!(variables(GPT_OSS, level), Ok(json!({"reasoning_effort": "high"})));
+        for template in [QWEN, MAGISTRAL, PLAIN] {
+            assert_eq!(variables(template, level), Err(ThinkingRefusal::NoLevels));
+        }
+    }
+
+    #[test]
+    fn a_model_that_always_thinks_cannot_be_kept_from_it() {
+        for template in [GPT_OSS, MAGISTRAL, "{{ '</think>' }}"] {
+            assert_eq!(
+                variables(template, ThinkingMode::Off),
+                Err(ThinkingRefusal::AlwaysThinks),
+                "{template}"
+            );
+            assert_eq!(variables(template, ThinkingMode::On), Ok(json!({})), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_never_thinks_need_not_be_kept_from_it() {
+        assert_eq!(variables(PLAIN, ThinkingMode::Off), Ok(json!({})));
+        assert_eq!(variables(PLAIN, ThinkingMode::On), Err(ThinkingRefusal::NeverThinks));
+        assert_eq!(Thinking::default(), Thinking::of_template(PLAIN));
+    }
+}
