@@ -26,6 +26,35 @@ fn list_shows_full_names_and_filters() {
 }
 
 #[test]
+fn list_supported_prints_the_table_of_the_documentation() {
+    let world = World::new();
+    let (table, _) = streams(&world.mlxk(&["list", "--supported"]).assert().success());
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/models.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let documented: Vec<Vec<&str>> = page
+        .lines()
+        .skip_while(|line| !line.starts_with("|---|"))
+        .skip(1)
+        .map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    let printed: Vec<Vec<&str>> =
+        table.lines().skip(2).map(|line| line.split('|').map(str::trim).collect()).collect();
+    assert_eq!(printed, documented);
+    assert!(printed.iter().any(|row| row[..2] == ["mistral", "Llama"]), "{table}");
+    let (object, _) = streams(&world.mlxk(&["list", "--supported", "--json"]).assert().success());
+    let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+    let types = object["data"]["supported"].as_array().unwrap();
+    assert_eq!(types.len(), documented.len());
+    for (one, row) in types.iter().zip(&documented) {
+        assert_eq!([&one["model_type"], &one["family"]], [row[0], row[1]]);
+        let examples: Vec<&str> = row[2].split(", ").collect();
+        assert_eq!(one["examples"], serde_json::json!(examples));
+    }
+    world.mlxk(&["list", "--supported", "--all"]).assert().code(2);
+}
+
+#[test]
 fn show_describes_a_model() {
     let world = World::new();
     world.cached("mlx-community/Alpha-4bit");

@@ -57,21 +57,22 @@ fn readme(text: &str, reference: &str) -> Result<String> {
     Ok(format!("{before}{begin}{}\n{end}{after}", table.join("\n")))
 }
 
-/// What runs: architectures and quantizations.
+/// Returns the page of supported architectures and quantizations.
 fn models() -> String {
     let mut page = String::from(
-        "# What runs\n\n\
+        "# Supported models\n\n\
          *Written by `cargo xtask generate`; do not edit.*\n\n\
-         `mlxk` runs a checkpoint by the `model_type` of its `config.json`. Any other type is \
-         refused by name. Tensors of vision towers are skipped: these models answer text only.\n\n\
-         | `model_type` | such as |\n|---|---|\n",
+         `mlxk` supports a checkpoint if this table has the `model_type` of its `config.json`. \
+         `mlxk list --supported` prints the same table. Vision towers are skipped, so models \
+         with one answer text only.\n\n\
+         | `model_type` | family | examples |\n|---|---|---|\n",
     );
-    for (model_type, examples) in registry::examples() {
-        let _ = writeln!(page, "| `{model_type}` | {examples} |");
+    for registry::Supported { model_type, family, examples } in registry::supported() {
+        let _ = writeln!(page, "| `{model_type}` | {family} | {examples} |");
     }
     page.push_str(
-        "\nWeights may be dense (F32, F16, BF16) or quantized in any of MLX's modes, mixed \
-         freely within one checkpoint:\n\n| mode | bits of a value | group size |\n|---|---|---|\n",
+        "\nWeights may be dense (F32, F16, BF16) or quantized in any of MLX's modes. One \
+         checkpoint may mix them:\n\n| mode | bits per value | group size |\n|---|---|---|\n",
     );
     let modes: Vec<Mode> = Mode::all().collect();
     let mut rows: Vec<(&str, Vec<usize>, Vec<usize>)> = vec![];

@@ -7,24 +7,22 @@ use mlxk_ops::OpsError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// `config.json` names an architecture that is not built in.
-    #[error("Models of type `{model_type}` are not supported; supported are {supported}")]
+    /// No family has the `model_type` of `config.json`.
+    #[error(
+        "Model type `{model_type}` is not supported; see `mlxk list --supported` or docs/models.md"
+    )]
     UnknownModelType {
         /// `model_type` of `config.json`.
         model_type: String,
-        /// The types that run, as one list.
-        supported: String,
     },
-    /// A model of several modalities.
+    /// The language model is nested in a multimodal model that is not supported.
     #[error(
-        "Models of type `{model_type}` hold their language model under `text_config`, which is \
-         not supported; use a text-only conversion of type {supported}"
+        "Model type `{model_type}` with a nested `text_config` is not supported; see \
+         `mlxk list --supported` or docs/models.md"
     )]
     Multimodal {
         /// `model_type` of `config.json`.
         model_type: String,
-        /// The types that run, as one list.
-        supported: String,
     },
     /// A key that the model cannot do without.
     #[error("`config.json` has no `{key}`")]

@@ -30,6 +30,10 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "NAME", ignore_case = true)]
     pub framework: Option<FrameworkName>,
 
+    /// List the supported model types instead of the models on this machine
+    #[arg(long, conflicts_with_all = ["pattern", "all", "health", "verbose", "framework"])]
+    pub supported: bool,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,

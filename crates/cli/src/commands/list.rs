@@ -17,6 +17,9 @@ const MAX_REASON: usize = 60;
 
 /// Prints a table of the models that are whole and run, or of those asked for.
 pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    if args.supported {
+        return super::supported::run(args.json);
+    }
     if let Some(model) = described_by_list(args, context)? {
         let args = ShowArgs {
             model,
@@ -115,7 +118,6 @@ fn object(model: &ModelInfo) -> serde_json::Result<Value> {
     serde_json::to_value(ModelObject::new(model))
 }
 
-/// Lays the table out: every column as wide as its longest cell.
 fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
     let more = args.all || args.verbose;
     let mut header = vec!["Name", "Hash", "Size", "Modified", "Src"];
@@ -130,9 +132,14 @@ fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
     }
     let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
     rows.extend(models.iter().map(|model| row(model, args, more)));
+    print_table(&rows)
+}
+
+/// Prints rows of cells, the first of which is the header. Columns are as wide as their longest cell.
+pub(super) fn print_table(rows: &[Vec<String>]) -> anyhow::Result<()> {
     let columns = rows[0].len();
     let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().map(|row: &Vec<String>| row[column].width()).max().unwrap_or(0))
+        .map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0))
         .collect();
     let mut out = std::io::stdout().lock();
     for (number, row) in rows.iter().enumerate() {

@@ -24,6 +24,7 @@ pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod server;
 pub(crate) mod show;
+pub(crate) mod supported;
 mod verdict;
 pub(crate) mod version;
 pub(crate) mod welcome;

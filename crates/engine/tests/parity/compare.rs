@@ -62,9 +62,9 @@ fn load(made: &Made, threads: usize) -> Result<Runner, String> {
     })
 }
 
-/// Whether the registry has the family.
+/// Returns `true` if the model type is supported.
 pub(crate) fn known(made: &Made) -> bool {
-    registry::supported().iter().any(|&name| made.config["model_type"] == name)
+    registry::supported().iter().any(|one| made.config["model_type"] == one.model_type)
 }
 
 /// Compares the logits of the prompt, then each of the tokens that follow; every one is computed

@@ -1,14 +1,20 @@
 //! Command R7B and its kin (Cohere, 2024, arXiv:2504.00698): attention and feed-forward side by
 //! side, windows with rotary positions in three of four layers, no positions in the fourth.
 
+use super::{Architecture, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, NormNames};
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
 
+pub(super) const FAMILY: Family = Family {
+    name: "Command",
+    architectures: &[Architecture::new("cohere2", "Command R7B, Command A", spec)],
+};
+
 const NAMES: NormNames = NormNames { mlp_in: None, ..NormNames::PRE };
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let sizes = AttentionSizes::from_config(config)?;
     let bias = config.flag("attention_bias")?.unwrap_or(false);

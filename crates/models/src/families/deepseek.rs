@@ -3,7 +3,7 @@
 
 use mlxk_ops::{Activation, RouteGroups, RouteScores, RouteSpec};
 
-use super::Common;
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{AttentionKind, DecoderSpec};
@@ -12,7 +12,15 @@ use crate::parts::{
     yarn_score_scale,
 };
 
-pub(crate) fn v2_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family = Family {
+    name: "DeepSeek",
+    architectures: &[
+        Architecture::new("deepseek_v2", "DeepSeek-V2-Lite, DeepSeek-Coder-V2-Lite", v2_spec),
+        Architecture::new("deepseek_v3", "DeepSeek-V3, DeepSeek-R1, Moonlight", v3_spec),
+    ],
+};
+
+fn v2_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let groups = match config.text("topk_method")? {
         Some("group_limited_greedy") => Some(groups(config, 1)?),
         Some("greedy" | "gready") | None => None,
@@ -35,7 +43,7 @@ pub(crate) fn v2_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     spec(config, false, route)
 }
 
-pub(crate) fn v3_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn v3_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("topk_method", "noaux_tc")?;
     config.require("scoring_func", "sigmoid")?;
     let count = config.optional_size("n_group", limit::EXPERTS)?.unwrap_or(1);

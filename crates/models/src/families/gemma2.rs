@@ -3,13 +3,16 @@
 
 use mlxk_ops::Activation;
 
-use super::Common;
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, NormNames};
 use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family =
+    Family { name: "Gemma 2", architectures: &[Architecture::new("gemma2", "Gemma 2", spec)] };
+
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     require_gelu_tanh(config)?;
     let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
         Common::from_config(config, 8192)?;

@@ -3,21 +3,32 @@
 
 use mlxk_ops::{Activation, RopeSpec};
 
-use super::gemma2::require_gelu_tanh;
+use super::{Architecture, Family, gemma2::require_gelu_tanh};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, NormNames};
 use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, QkNorm, scaled_rope};
 
+pub(super) const FAMILY: Family = Family {
+    name: "Gemma 3",
+    architectures: &[
+        Architecture {
+            wrapper: true,
+            ..Architecture::new("gemma3", "Gemma 3 4B to 27B, text only", wrapper_spec)
+        },
+        Architecture::new("gemma3_text", "Gemma 3 270M, 1B", spec),
+    ],
+};
+
 /// Tensors of the vision part.
 const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     text_spec(config, config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(262_144))
 }
 
 /// `gemma3`: a vision tower, which is left out, and the language model.
-pub(crate) fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
     // As mlx-lm: the wrapper's vocabulary, or its usual one, whatever the text part says.
     let vocab_size = config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(262_208);

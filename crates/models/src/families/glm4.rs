@@ -1,11 +1,16 @@
 //! GLM-4 0414 (GLM Team, 2024, arXiv:2406.12793): norms around attention and feed-forward, rotary
 //! positions in neighbouring pairs of half of each head.
 
-use super::Common;
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, NormNames};
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
+
+pub(super) const FAMILY: Family = Family {
+    name: "GLM-4",
+    architectures: &[Architecture::new("glm4", "GLM-4 0414, GLM-Z1", spec)],
+};
 
 const NAMES: NormNames = NormNames {
     attention_in: Some("input_layernorm"),
@@ -14,7 +19,7 @@ const NAMES: NormNames = NormNames {
     mlp_out: Some("post_mlp_layernorm"),
 };
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
         Common::from_config(config, 32_768)?;

@@ -3,7 +3,7 @@
 
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
-use super::Common;
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
@@ -11,9 +11,14 @@ use crate::parts::{
     AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, layer_windows, rope_spec,
 };
 
+pub(super) const FAMILY: Family = Family {
+    name: "gpt-oss",
+    architectures: &[Architecture::new("gpt_oss", "gpt-oss 20B, 120B", spec)],
+};
+
 const NAMES: ExpertNames = ExpertNames { router: "mlp.router", experts: "mlp.experts", shared: "" };
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
         Common::from_config(config, 131_072)?;
     let sizes = AttentionSizes::from_config(config)?;

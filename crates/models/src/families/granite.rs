@@ -1,11 +1,14 @@
 //! Granite 3 (IBM, 2024): Llama with factors on embeddings, scores, residual stream and logits.
 
-use super::llama;
+use super::{Architecture, Family, llama};
 use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::{AttentionKind, DecoderSpec};
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family =
+    Family { name: "Granite", architectures: &[Architecture::new("granite", "Granite 3", spec)] };
+
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let mut spec = llama::spec(config)?;
     if let AttentionKind::Grouped(attention) = &mut spec.attention {
         attention.scale = config.positive("attention_multiplier")? as f32;

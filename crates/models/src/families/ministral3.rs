@@ -3,16 +3,31 @@
 
 use mlxk_ops::ScoreGrowth;
 
-use super::{Common, llama};
+use super::{Architecture, Common, Family, llama};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 use crate::parts::{AttentionSizes, GroupedSpec, layer_windows, rope_spec};
 
+pub(super) const FAMILY: Family = Family {
+    name: "Mistral 3",
+    architectures: &[
+        Architecture::new("ministral3", "Ministral 3", spec),
+        Architecture {
+            wrapper: true,
+            ..Architecture::new(
+                "mistral3",
+                "Mistral Small 3.1, Ministral 3, text only",
+                wrapper_spec,
+            )
+        },
+    ],
+};
+
 /// Tensors of the vision part.
 const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
         Common::from_config(config, 131_072)?;
@@ -35,7 +50,7 @@ pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
 }
 
 /// `mistral3`: a vision tower, which is left out, and a Mistral or a Ministral 3.
-pub(crate) fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
     let inner = match text.text("model_type")? {
         Some("ministral3") => spec(&text)?,

@@ -2,11 +2,16 @@
 
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
-use super::llama;
+use super::{Architecture, Family, llama};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 use crate::parts::{AttentionSizes, ExpertNames, ExpertsSpec, partial_rope_spec};
+
+pub(super) const FAMILY: Family = Family {
+    name: "Mixtral",
+    architectures: &[Architecture::new("mixtral", "Mixtral 8x7B, 8x22B", spec)],
+};
 
 const NAMES: ExpertNames = ExpertNames {
     router: "block_sparse_moe.gate",
@@ -14,7 +19,7 @@ const NAMES: ExpertNames = ExpertNames {
     shared: "",
 };
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dense = llama::spec(config)?;
     let head_dim = AttentionSizes::from_config(config)?.head_dim;
     let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(8);

@@ -1,27 +1,76 @@
-//! One file per architecture: what its `config.json` says, as a [`DecoderSpec`].
+//! The model families, one file each. A file has everything that is particular to its family:
+//! the `model_type`s it covers, and how their `config.json` becomes a [`DecoderSpec`].
 //!
-//! [`DecoderSpec`]: crate::decoder::DecoderSpec
+//! To add a family, write its file and add its `mod` line and its `FAMILY` below.
 
-pub(crate) mod cohere2;
-pub(crate) mod deepseek;
-pub(crate) mod gemma2;
-pub(crate) mod gemma3;
-pub(crate) mod glm4;
-pub(crate) mod gpt_oss;
-pub(crate) mod granite;
-pub(crate) mod llama;
-pub(crate) mod ministral3;
-pub(crate) mod mixtral;
-pub(crate) mod olmo2;
-pub(crate) mod phi3;
-pub(crate) mod qwen2;
-pub(crate) mod qwen3;
-pub(crate) mod smollm3;
-pub(crate) mod starcoder2;
+mod cohere2;
+mod deepseek;
+mod gemma2;
+mod gemma3;
+mod glm4;
+mod gpt_oss;
+mod granite;
+mod llama;
+mod ministral3;
+mod mixtral;
+mod olmo2;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod smollm3;
+mod starcoder2;
 
 use crate::ModelError;
 use crate::config::{Config, limit};
+use crate::decoder::DecoderSpec;
 use crate::parts::{MlpKind, MlpSpec, NormKind, NormSpec};
+
+/// All families.
+pub(crate) const FAMILIES: &[Family] = &[
+    cohere2::FAMILY,
+    deepseek::FAMILY,
+    gemma2::FAMILY,
+    gemma3::FAMILY,
+    glm4::FAMILY,
+    gpt_oss::FAMILY,
+    granite::FAMILY,
+    llama::FAMILY,
+    ministral3::FAMILY,
+    mixtral::FAMILY,
+    olmo2::FAMILY,
+    phi3::FAMILY,
+    qwen2::FAMILY,
+    qwen3::FAMILY,
+    smollm3::FAMILY,
+    starcoder2::FAMILY,
+];
+
+/// The architectures of one file.
+pub(crate) struct Family {
+    /// Name for tables, such as `Qwen3`.
+    pub(crate) name: &'static str,
+    pub(crate) architectures: &'static [Architecture],
+}
+
+/// One `model_type` of `config.json`.
+pub(crate) struct Architecture {
+    pub(crate) model_type: &'static str,
+    /// Well-known models of this type, separated by commas.
+    pub(crate) examples: &'static str,
+    pub(crate) spec: ReadSpec,
+    /// `true` if the language model's configuration is nested under `text_config`.
+    pub(crate) wrapper: bool,
+}
+
+/// Reads and checks a `config.json`.
+type ReadSpec = fn(&Config<'_>) -> Result<DecoderSpec, ModelError>;
+
+impl Architecture {
+    /// An architecture for text only.
+    const fn new(model_type: &'static str, examples: &'static str, spec: ReadSpec) -> Self {
+        Self { model_type, examples, spec, wrapper: false }
+    }
+}
 
 /// The keys that nearly all architectures share.
 pub(crate) struct Common {

@@ -1,11 +1,14 @@
 //! OLMo 2 (Team OLMo, 2024, arXiv:2501.00656): norms behind attention and feed-forward instead of
 //! before them, and over all heads of queries and keys.
 
-use super::Common;
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, NormNames};
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, QkNorm, rope_spec};
+
+pub(super) const FAMILY: Family =
+    Family { name: "OLMo 2", architectures: &[Architecture::new("olmo2", "OLMo 2", spec)] };
 
 const NAMES: NormNames = NormNames {
     attention_in: None,
@@ -14,7 +17,7 @@ const NAMES: NormNames = NormNames {
     mlp_out: Some("post_feedforward_layernorm"),
 };
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
         Common::from_config(config, 4096)?;

@@ -1,13 +1,18 @@
 //! Phi-3, Phi-3.5 and Phi-4 (Abdin et al., 2024, arXiv:2404.14219): Llama with fused projections,
 //! LongRoPE, and in Phi-4-mini rotary positions in a part of each head.
 
-use super::Common;
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::DecoderSpec;
 use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family = Family {
+    name: "Phi",
+    architectures: &[Architecture::new("phi3", "Phi-3, Phi-3.5, Phi-4, Phi-4-mini", spec)],
+};
+
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
         Common::from_config(config, 131_072)?;

@@ -1,13 +1,18 @@
 //! Qwen2 and Qwen2.5 (Yang et al., 2024, arXiv:2407.10671, arXiv:2412.15115): Llama with biases on
 //! queries, keys and values, and optionally a window in the upper layers.
 
-use super::Common;
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec};
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family = Family {
+    name: "Qwen2",
+    architectures: &[Architecture::new("qwen2", "Qwen2, Qwen2.5, Qwen2.5-Coder, QwQ", spec)],
+};
+
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
         Common::from_config(config, 32_768)?;

@@ -3,7 +3,7 @@
 
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
-use super::{Common, qwen2};
+use super::{Architecture, Common, Family, qwen2};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
@@ -11,7 +11,15 @@ use crate::parts::{
     AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, QkNorm, rope_spec,
 };
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family = Family {
+    name: "Qwen3",
+    architectures: &[
+        Architecture::new("qwen3", "Qwen3", spec),
+        Architecture::new("qwen3_moe", "Qwen3-30B-A3B, Qwen3-Coder", moe_spec),
+    ],
+};
+
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
         Common::from_config(config, 32_768)?;
@@ -29,7 +37,7 @@ pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     Ok(DecoderSpec { tied, ..spec.with_windows(&windows) })
 }
 
-pub(crate) fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dense = spec(config)?;
     let experts = config.size("num_experts", limit::EXPERTS)?;
     let mixture = ExpertsSpec {

@@ -1,12 +1,15 @@
 //! SmolLM3 (Hugging Face, 2025): Llama whose every fourth layer has no positions (Yang et al.,
 //! 2025, arXiv:2501.18795).
 
-use super::llama;
+use super::{Architecture, Family, llama};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family =
+    Family { name: "SmolLM3", architectures: &[Architecture::new("smollm3", "SmolLM3", spec)] };
+
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let mut spec = llama::spec(config)?;
     let layers = spec.layers.len();
     let interval = config.optional_size("no_rope_layer_interval", limit::LAYERS)?.unwrap_or(4);

@@ -3,6 +3,7 @@
 
 use mlxk_ops::Activation;
 
+use super::{Architecture, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
@@ -10,7 +11,12 @@ use crate::parts::{
     AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormKind, NormSpec, rope_spec,
 };
 
-pub(crate) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) const FAMILY: Family = Family {
+    name: "StarCoder2",
+    architectures: &[Architecture::new("starcoder2", "StarCoder2", spec)],
+};
+
+fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     // As mlx-lm: the exact GELU, although files name its approximation by tanh.
     if let Some(activation) = config.text("hidden_act")?
         && !activation.starts_with("gelu")
