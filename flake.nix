@@ -60,6 +60,8 @@
             cargoBuildFlags = [ "--package=mlxk-cli" ];
             # What needs neither a network nor a Python; the rest runs in `nix develop`.
             cargoTestFlags = [
+              "--package=mlxk-memory"
+              "--package=mlxk-tensor"
               "--package=mlxk-format"
               "--package=mlxk-ops"
               "--package=mlxk-cpu"

@@ -1,7 +1,9 @@
 //! Computing: the fused operations of one step.
 
+use crate::top::top;
 use crate::{
-    Act, Activation, AttentionSpec, Batch, Pieces, Result, Rope, RouteSpec, Routes, Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, Pieces, Ranked, Result, Rope, RouteSpec, Routes, Vector,
+    Weight,
 };
 
 /// The part of a device that computes.
@@ -83,6 +85,23 @@ pub trait Compute {
     /// `x = cap · tanh(x / cap)`.
     fn soft_cap(&mut self, x: Act, cap: f32);
 
-    /// Returns the values of `x`, row by row. This is the only operation that waits for the device.
+    /// Returns the values of `x`, row by row. This operation waits for the device, as do [`Compute::top`] and
+    /// [`Compute::argmax`]; no other does.
     fn read(&mut self, x: Act) -> Result<&[f32]>;
+
+    /// Returns the `k` largest values of each row of `x`, `[rows, width]`, and their columns: largest
+    /// first, the lower column first among equal values, NaN before all numbers. If `k` exceeds
+    /// `width`, each row has `width` of them.
+    ///
+    /// A device with memory of its own does better than this default, which reads all of `x`: it sends
+    /// `k` values of a row instead of a whole vocabulary.
+    fn top(&mut self, x: Act, width: usize, k: usize) -> Result<Vec<Ranked>> {
+        Ok(top(self.read(x)?, width, k))
+    }
+
+    /// Returns the column of the largest value of each row of `x`, `[rows, width]`; the lowest column
+    /// among equal values, that of a NaN if the row has one.
+    fn argmax(&mut self, x: Act, width: usize) -> Result<Vec<u32>> {
+        Ok(self.top(x, width, 1)?.iter().map(|ranked| ranked.column).collect())
+    }
 }

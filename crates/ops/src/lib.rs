@@ -13,6 +13,7 @@ mod cache;
 mod compute;
 mod error;
 mod spec;
+mod top;
 mod weights;
 
 pub use batch::{Batch, Segment};
@@ -23,6 +24,7 @@ pub use spec::{
     Activation, AttentionSpec, KvFormat, KvSpec, Pieces, RopeSpec, RouteGroups, RouteScores,
     RouteSpec, ScoreGrowth,
 };
+pub use top::Ranked;
 pub use weights::Weights;
 
 /// Positions that one page of the KV cache holds.
