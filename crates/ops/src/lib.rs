@@ -1,10 +1,10 @@
 //! The narrow waist between models and devices: the fused operations that a device implements.
 //!
-//! A model is written once against [`Ops`], an object-safe trait over opaque handles; it never sees
+//! A model is written once against [`Ops`], an object-safe trait over opaque handles. It never sees
 //! a device, an element type or a stride. There is no arithmetic in this crate.
 //!
 //! An activation is a matrix `[rows, cols]` in the device's arena, one row per token. The rows of
-//! one step may belong to different sequences: a [`Batch`] says which.
+//! one step may belong to different sequences; a [`Batch`] lists them.
 
 #![forbid(unsafe_code)]
 
@@ -27,10 +27,10 @@ pub use spec::{
 pub use top::Ranked;
 pub use weights::Weights;
 
-/// Positions that one page of the KV cache holds.
+/// Number of positions in one page of the KV cache.
 pub const PAGE_POSITIONS: usize = 32;
 
-/// What operations return.
+/// Result of an operation.
 pub type Result<T> = std::result::Result<T, OpsError>;
 
 /// An activation `[rows, cols]` of the current step.
@@ -50,7 +50,7 @@ pub struct Vector(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rope(pub u32);
 
-/// The experts of each row of the current step, and their weights.
+/// The experts chosen for each row of the current step, and their weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Routes(pub u32);
 
