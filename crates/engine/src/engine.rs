@@ -17,7 +17,7 @@ use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
 
 use crate::cache::disk::DiskCache;
 use crate::cache::saved::{CacheAction, CacheJob};
-use crate::draft_model::DraftModel;
+use crate::draft::DraftModel;
 use crate::event::Event;
 use crate::generation::{CancelHandle, Generation};
 use crate::grammar::{Grammar, Grammars};

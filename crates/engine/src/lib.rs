@@ -10,16 +10,14 @@
 
 mod cache;
 mod defaults;
-mod draft_model;
+mod draft;
 mod engine;
 mod error;
 mod event;
 mod generation;
 mod grammar;
-mod lookup;
 mod moving;
 mod options;
-mod pace;
 pub mod perplexity;
 mod plan;
 mod prompt;

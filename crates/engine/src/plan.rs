@@ -5,7 +5,7 @@ use std::fmt;
 use mlxk_format::Checkpoint;
 use mlxk_models::Shape;
 
-use crate::lookup::MAX_DRAFT;
+use crate::draft::MAX_DRAFT;
 use crate::{EngineError, LoadOptions};
 
 /// A context below is of no use, so a smaller one is taken only where it is asked for.

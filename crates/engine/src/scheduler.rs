@@ -19,10 +19,10 @@ use crate::EngineError;
 use crate::cache::common_prefix::common_prefix;
 use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, fork};
-use crate::draft_model::{DraftModel, Step};
-use crate::lookup::{Draft, MAX_DRAFT};
+use crate::draft::{DraftModel, Step};
+use crate::draft::{Draft, MAX_DRAFT};
 use crate::moving::Moving;
-use crate::pace::Pace;
+use crate::draft::StepTimes;
 use crate::score::Scoring;
 use crate::task::Task;
 
@@ -58,7 +58,7 @@ pub(crate) struct Scheduler {
     pub(crate) scoring: VecDeque<Scoring>,
     kept: PrefixCache,
     /// Of steps without prompts.
-    pace: Pace,
+    step_times: StepTimes,
     /// None where no weights are to be moved, any more.
     moving: Option<Moving>,
     /// Bytes of the KV cache, for others to read.
@@ -105,7 +105,7 @@ impl Scheduler {
             active: Vec::new(),
             scoring: VecDeque::new(),
             kept,
-            pace: Pace::default(),
+            step_times: StepTimes::default(),
             moving: limits.move_weights.then(Moving::default),
             kv_bytes,
         }
@@ -312,7 +312,7 @@ impl Scheduler {
         let (mut rows, mut tokens, mut left) = (parts.len(), parts.len() as f64, MAX_DRAFT);
         let always = self.limits.draft_always;
         let worthwhile = |rows, tokens, draft: &Draft| {
-            if always { draft.ids.len() } else { self.pace.worthwhile(rows, tokens, &draft.odds) }
+            if always { draft.ids.len() } else { self.step_times.worthwhile(rows, tokens, &draft.odds) }
         };
         for part in parts.iter_mut() {
             if pages == 0 || left == 0 {
@@ -328,7 +328,7 @@ impl Scheduler {
             }
             let sequence = task.sequence().filter(|_| length == 0);
             if let (Some(model), Some(sequence)) = (&mut self.draft_model, sequence) {
-                let step = Step { pace: &self.pace, rows, tokens, always };
+                let step = Step { step_times: &self.step_times, rows, tokens, always };
                 draft = model.draft(sequence, task.ids(), most, step)?;
                 length = worthwhile(rows, tokens, &draft);
                 part.guessed = true;
@@ -384,7 +384,7 @@ impl Scheduler {
         if parts.iter().all(Part::generates) {
             let rows = parts.iter().map(|part| 1 + part.draft.len()).sum();
             let elapsed = started.elapsed();
-            self.pace.learn(rows, elapsed.as_secs_f64());
+            self.step_times.learn(rows, elapsed.as_secs_f64());
             self.moving.take_if(|moving| !moving.after_step(elapsed, &mut *self.ops));
         }
         Ok(())

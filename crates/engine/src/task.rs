@@ -10,7 +10,7 @@ use mlxk_text::{Detokenizer, ReasoningParser, StopStrings, Tokenizer, Written};
 
 use crate::event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
 use crate::grammar::Grammar;
-use crate::lookup::{Draft, Lookup};
+use crate::draft::{Draft, Lookup};
 use crate::sampler::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
 use crate::{EngineError, SamplingParameters};
 

@@ -7,7 +7,7 @@
 //! with drafts and without (Saxena, "Prompt Lookup Decoding", 2023, describes the method).
 //!
 //! Whether a draft would have been right is also seen where none was computed. So the odds are known
-//! before the first draft costs anything: see [`Odds`] and [`crate::pace::Pace`].
+//! before the first draft costs anything: see [`Odds`] and [`crate::draft::StepTimes`].
 
 use std::collections::HashMap;
 

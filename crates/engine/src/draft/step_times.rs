@@ -12,12 +12,12 @@ const RISE: f64 = 1.02;
 
 /// Seconds of the fastest recent steps, by their rows.
 #[derive(Default)]
-pub(crate) struct Pace {
+pub(crate) struct StepTimes {
     /// Zero where no such step was seen.
     seconds: [f64; ROWS],
 }
 
-impl Pace {
+impl StepTimes {
     /// A step of so many rows took so long.
     pub(crate) fn learn(&mut self, rows: usize, seconds: f64) {
         if let Some(known) = self.seconds.get_mut(rows) {
@@ -27,7 +27,7 @@ impl Pace {
     }
 
     /// How many tokens of a draft pay, for a step that has `rows` rows and is to bring `tokens`
-    /// tokens without it; `odds` are those of [`crate::lookup::Draft`].
+    /// tokens without it; `odds` are those of [`crate::draft::Draft`].
     pub(crate) fn worthwhile(&self, rows: usize, tokens: f64, odds: &[f64]) -> usize {
         let Some(alone) = self.expected(rows) else { return 0 };
         let mut best = (0, tokens / alone);
@@ -65,12 +65,12 @@ mod tests {
 
     #[test]
     fn nothing_pays_before_anything_was_measured() {
-        assert_eq!(Pace::default().worthwhile(1, 1.0, &odds(1.0)), 0);
+        assert_eq!(StepTimes::default().worthwhile(1, 1.0, &odds(1.0)), 0);
     }
 
     #[test]
     fn what_is_free_pays_and_what_costs_as_much_as_it_brings_does_not() {
-        let (mut free, mut dear) = (Pace::default(), Pace::default());
+        let (mut free, mut dear) = (StepTimes::default(), StepTimes::default());
         for rows in 1..ROWS {
             free.learn(rows, 1.0);
             dear.learn(rows, rows as f64);
@@ -81,25 +81,25 @@ mod tests {
 
     #[test]
     fn the_better_the_odds_the_longer_the_draft() {
-        let mut pace = Pace::default();
+        let mut step_times = StepTimes::default();
         for rows in 1..=9 {
-            pace.learn(rows, 1.0 + 0.2 * (rows - 1) as f64);
+            step_times.learn(rows, 1.0 + 0.2 * (rows - 1) as f64);
         }
-        let lengths = [0.1, 0.5, 0.8, 0.99].map(|each| pace.worthwhile(1, 1.0, &odds(each)));
+        let lengths = [0.1, 0.5, 0.8, 0.99].map(|each| step_times.worthwhile(1, 1.0, &odds(each)));
         assert!(lengths.is_sorted() && lengths[0] == 0 && lengths[3] == 8, "{lengths:?}");
         // With others in the step, a token brings less of it.
-        assert!(pace.worthwhile(5, 5.0, &odds(0.5)) <= lengths[1]);
+        assert!(step_times.worthwhile(5, 5.0, &odds(0.5)) <= lengths[1]);
     }
 
     #[test]
     fn an_interruption_is_forgotten_and_a_change_is_not() {
-        let mut pace = Pace::default();
-        pace.learn(1, 1.0);
-        pace.learn(1, 50.0);
-        assert!(pace.seconds[1] < 1.1);
+        let mut step_times = StepTimes::default();
+        step_times.learn(1, 1.0);
+        step_times.learn(1, 50.0);
+        assert!(step_times.seconds[1] < 1.1);
         for _ in 0..100 {
-            pace.learn(1, 2.0);
+            step_times.learn(1, 2.0);
         }
-        assert!((pace.seconds[1] - 2.0).abs() < 1e-9);
+        assert!((step_times.seconds[1] - 2.0).abs() < 1e-9);
     }
 }

@@ -16,8 +16,8 @@ use mlxk_ops::{Batch, Ops, Sequence};
 use mlxk_text::Tokenizer;
 
 use crate::cache::common_prefix::common_prefix;
-use crate::lookup::Draft;
-use crate::pace::Pace;
+use crate::draft::Draft;
+use crate::draft::StepTimes;
 use crate::sampler::{Candidate, best, log_sum_exp};
 use crate::{EngineError, LoadOptions};
 
@@ -37,7 +37,7 @@ pub(crate) struct DraftModel {
     /// Tokens of prompts that one step computes.
     chunk: usize,
     known: Vec<Known>,
-    pace: Pace,
+    step_times: StepTimes,
     /// Guesses that were right, and all, lately.
     right: f64,
     all: f64,
@@ -57,7 +57,7 @@ struct Known {
 /// What the step that the guesses are for brings without them.
 #[derive(Clone, Copy)]
 pub(crate) struct Step<'a> {
-    pub(crate) pace: &'a Pace,
+    pub(crate) step_times: &'a StepTimes,
     pub(crate) rows: usize,
     pub(crate) tokens: f64,
     /// Whether guesses are wanted even where they do not pay.
@@ -92,7 +92,7 @@ impl DraftModel {
             ops,
             chunk: options.prefill_chunk,
             known: Vec::new(),
-            pace: Pace::default(),
+            step_times: StepTimes::default(),
             right: share * all,
             all,
             skipped: 0,
@@ -152,9 +152,9 @@ impl DraftModel {
             return true;
         }
         let guesses = draft.ids.len();
-        let each = self.pace.expected(1);
-        let so_far = step.pace.expected(step.rows + guesses);
-        let more = step.pace.expected(step.rows + guesses + 1);
+        let each = self.step_times.expected(1);
+        let so_far = step.step_times.expected(step.rows + guesses);
+        let more = step.step_times.expected(step.rows + guesses + 1);
         let pays = match (each, so_far, more) {
             (Some(each), Some(so_far), Some(more)) => {
                 let odds = draft.odds.last().copied().unwrap_or(1.0) * self.right / self.all;
@@ -194,7 +194,7 @@ impl DraftModel {
 
     /// The most probable token after `ids` and `draft`, and its probability.
     fn guess(&mut self, at: usize, ids: &[u32], draft: &[u32]) -> Result<(u32, f64), EngineError> {
-        let Self { model, ops, vocab_size, chunk, known, pace, .. } = self;
+        let Self { model, ops, vocab_size, chunk, known, step_times, .. } = self;
         let known = &mut known[at];
         let end = ids.len() + draft.len();
         loop {
@@ -219,7 +219,7 @@ impl DraftModel {
                 return Err(EngineError::InvalidLogits { position: end });
             };
             if pending.len() == 1 {
-                pace.learn(1, started.elapsed().as_secs_f64());
+                step_times.learn(1, started.elapsed().as_secs_f64());
             }
             return Ok((id, (f64::from(logit) - total).exp()));
         }
