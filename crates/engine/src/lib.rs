@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod cache;
-mod defaults;
 mod draft;
 mod engine;
 mod error;
@@ -22,14 +21,12 @@ pub mod perplexity;
 mod plan;
 mod prompt;
 mod request;
-mod sampler;
 mod sampling;
 mod scheduler;
 mod score;
 mod task;
 mod worker;
 
-pub use defaults::SamplingDefaults;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
@@ -41,5 +38,5 @@ pub use mlxk_text::Message;
 pub use options::{LoadOptions, SpillOptions};
 pub use plan::MemoryPlan;
 pub use request::{AnswerFormat, PromptInput, Request};
-pub use sampling::{Dry, Sampling, SamplingParameters, Xtc};
+pub use sampling::{Dry, Sampling, SamplingDefaults, SamplingParameters, Xtc};
 pub use task::Sink;

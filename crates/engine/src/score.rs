@@ -9,7 +9,7 @@ use std::time::Duration;
 use mlxk_ops::{Batch, Sequence};
 
 use crate::EngineError;
-use crate::sampler::log_sum_exp;
+use crate::sampling::log_sum_exp;
 use crate::scheduler::{Scheduler, message_of};
 
 /// Rows of logits of a step; they are large.

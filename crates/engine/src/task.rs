@@ -11,7 +11,7 @@ use mlxk_text::{Detokenizer, ReasoningParser, StopStrings, Tokenizer, Written};
 use crate::event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
 use crate::grammar::Grammar;
 use crate::draft::{Draft, Lookup};
-use crate::sampler::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
+use crate::sampling::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
 use crate::{EngineError, SamplingParameters};
 
 /// Where the events of a request go, on the engine's thread. `Break` cancels the request.

@@ -18,7 +18,7 @@ use mlxk_text::Tokenizer;
 use crate::cache::common_prefix::common_prefix;
 use crate::draft::Draft;
 use crate::draft::StepTimes;
-use crate::sampler::{Candidate, best, log_sum_exp};
+use crate::sampling::{Candidate, best, log_sum_exp};
 use crate::{EngineError, LoadOptions};
 
 /// Share of guesses that are taken to be right at first, and observations that this stands for.

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::EngineError;
-use crate::{Sampling, SamplingParameters};
+use super::{Sampling, SamplingParameters};
+use crate::error::EngineError;
 
 /// No honest file comes near this.
 const MAX_BYTES: u64 = 1 << 20;

@@ -1,5 +1,11 @@
 //! How tokens are drawn: what a request may say, and what holds in the end.
 
+mod defaults;
+mod sampler;
+
+pub use self::defaults::SamplingDefaults;
+pub(crate) use self::sampler::{Adjuster, Candidate, Past, Sampler, best, log_sum_exp};
+
 /// How tokens are drawn; the model's defaults hold where a field is `None`. The formulas stand at
 /// [`SamplingParameters`].
 #[derive(Clone, Debug, Default, PartialEq)]
