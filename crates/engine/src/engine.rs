@@ -114,7 +114,7 @@ impl Engine {
             kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
             prompt_lookup: options.prompt_lookup,
             draft_always: options.draft_always,
-            move_weights: options.huge_pages,
+            migrate_weights: options.huge_pages,
         };
         let spill = options.spill.as_ref().filter(|_| limits.kept_positions > 0);
         let spill = spill.map(|spill| {

@@ -21,7 +21,7 @@ use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, fork};
 use crate::draft::{DraftModel, Step};
 use crate::draft::{Draft, MAX_DRAFT};
-use crate::moving::Moving;
+use crate::huge_pages::Migration;
 use crate::draft::StepTimes;
 use crate::score::Scoring;
 use crate::task::Task;
@@ -42,7 +42,7 @@ pub(crate) struct Limits {
     /// Whether drafts are computed even where they do not pay.
     pub(crate) draft_always: bool,
     /// Whether weights may be moved to where they are read faster.
-    pub(crate) move_weights: bool,
+    pub(crate) migrate_weights: bool,
 }
 
 /// The owner of model, device and running requests.
@@ -60,7 +60,7 @@ pub(crate) struct Scheduler {
     /// Of steps without prompts.
     step_times: StepTimes,
     /// None where no weights are to be moved, any more.
-    moving: Option<Moving>,
+    migration: Option<Migration>,
     /// Bytes of the KV cache, for others to read.
     kv_bytes: Arc<AtomicU64>,
 }
@@ -106,7 +106,7 @@ impl Scheduler {
             scoring: VecDeque::new(),
             kept,
             step_times: StepTimes::default(),
-            moving: limits.move_weights.then(Moving::default),
+            migration: limits.migrate_weights.then(Migration::default),
             kv_bytes,
         }
     }
@@ -164,13 +164,13 @@ impl Scheduler {
     }
 
     /// Whether weights may be moved on while nothing is computed.
-    pub(crate) fn has_more_to_move(&self) -> bool {
-        self.moving.as_ref().is_some_and(Moving::has_begun)
+    pub(crate) fn has_more_to_migrate(&self) -> bool {
+        self.migration.as_ref().is_some_and(Migration::has_begun)
     }
 
     /// Moves some weights while nothing is computed.
-    pub(crate) fn move_weights(&mut self) {
-        self.moving.take_if(|_| !Moving::move_some(&mut *self.ops));
+    pub(crate) fn migrate_weights(&mut self) {
+        self.migration.take_if(|_| !Migration::migrate_some(&mut *self.ops));
     }
 
     /// Whether something is kept in memory alone that should be on the disk, too.
@@ -385,7 +385,7 @@ impl Scheduler {
             let rows = parts.iter().map(|part| 1 + part.draft.len()).sum();
             let elapsed = started.elapsed();
             self.step_times.learn(rows, elapsed.as_secs_f64());
-            self.moving.take_if(|moving| !moving.after_step(elapsed, &mut *self.ops));
+            self.migration.take_if(|migration| !migration.after_step(elapsed, &mut *self.ops));
         }
         Ok(())
     }

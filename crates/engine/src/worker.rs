@@ -63,10 +63,10 @@ pub(crate) fn serve(
 
 /// Waits for a command; none comes any more where `None`.
 fn next(scheduler: &mut Scheduler, commands: &Receiver<Command>) -> Option<Command> {
-    while scheduler.has_more_to_move() {
+    while scheduler.has_more_to_migrate() {
         match commands.recv_timeout(PAUSE) {
             Ok(command) => return Some(command),
-            Err(RecvTimeoutError::Timeout) => scheduler.move_weights(),
+            Err(RecvTimeoutError::Timeout) => scheduler.migrate_weights(),
             Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
