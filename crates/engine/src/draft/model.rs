@@ -21,12 +21,14 @@ use crate::draft::StepTimes;
 use crate::sampling::{Candidate, best, log_sum_exp};
 use crate::{EngineError, LoadOptions};
 
-/// Share of guesses that are taken to be right at first, and observations that this stands for.
-const ASSUMED: (f64, f64) = (0.7, 8.0);
-/// What an observation still counts after another.
-const MEMORY: f64 = 0.98;
-/// Steps without a guess, after which one is made to see whether they pay by now.
-const PAUSE: u32 = 64;
+/// Share of guesses assumed to be right before any was seen.
+const PRIOR_SHARE: f64 = 0.7;
+/// Number of observations that the assumption weighs as much as.
+const PRIOR_WEIGHT: f64 = 8.0;
+/// Weight of an observation relative to the next one.
+const DECAY: f64 = 0.98;
+/// Steps without a guess, after which one is made to see if guesses pay by now.
+const PROBE_EVERY_STEPS: u32 = 64;
 
 /// The model, its device, and what it knows of the running requests.
 pub(crate) struct DraftModel {
@@ -85,7 +87,6 @@ impl DraftModel {
         let model =
             mlxk_models::load(&checkpoint, &mut *ops, &mut |_, _| ControlFlow::Continue(()))?;
         ops.kv_configure(model.kv());
-        let (share, all) = ASSUMED;
         Ok(Self {
             vocab_size: vocab_size.min(model.vocab_size()),
             model,
@@ -93,8 +94,8 @@ impl DraftModel {
             chunk: options.prefill_chunk,
             known: Vec::new(),
             step_times: StepTimes::default(),
-            right: share * all,
-            all,
+            right: PRIOR_SHARE * PRIOR_WEIGHT,
+            all: PRIOR_WEIGHT,
             skipped: 0,
         })
     }
@@ -142,8 +143,8 @@ impl DraftModel {
     /// So many of the guesses that were computed were right.
     pub(crate) fn learn(&mut self, drafted: usize, accepted: usize) {
         let judged = drafted.min(accepted + 1);
-        self.right = self.right * MEMORY + accepted as f64;
-        self.all = self.all * MEMORY + judged as f64;
+        self.right = self.right * DECAY + accepted as f64;
+        self.all = self.all * DECAY + judged as f64;
     }
 
     /// Whether another guess brings more tokens per second than the step does so far.
@@ -168,7 +169,7 @@ impl DraftModel {
         };
         if guesses == 0 {
             self.skipped = if pays { 0 } else { self.skipped + 1 };
-            if self.skipped > PAUSE {
+            if self.skipped > PROBE_EVERY_STEPS {
                 self.skipped = 0;
                 return true;
             }

@@ -3,25 +3,25 @@
 //! A step reads all weights however few rows it has. Where memory is what bounds it, more rows are
 //! almost free; where arithmetic does, they are not. Only measuring tells.
 
-/// Steps of fewer rows than this are told apart.
-const ROWS: usize = 32;
-/// What a row is assumed to add to a step of one, before steps of so many were seen.
-const ASSUMED_PER_ROW: f64 = 0.3;
-/// How fast a figure follows steps that take longer: one that was interrupted says little.
-const RISE: f64 = 1.02;
+/// Steps of this many rows and more are not recorded.
+const MAX_ROWS: usize = 32;
+/// Cost of a further row, relative to a step of one row, before such steps were seen.
+const PRIOR_ROW_COST: f64 = 0.3;
+/// Most that one slower step raises a figure by: a step that was interrupted says little.
+const MAX_RISE: f64 = 1.02;
 
 /// Seconds of the fastest recent steps, by their rows.
 #[derive(Default)]
 pub(crate) struct StepTimes {
     /// Zero where no such step was seen.
-    seconds: [f64; ROWS],
+    seconds: [f64; MAX_ROWS],
 }
 
 impl StepTimes {
     /// A step of so many rows took so long.
     pub(crate) fn learn(&mut self, rows: usize, seconds: f64) {
         if let Some(known) = self.seconds.get_mut(rows) {
-            let bound = if *known == 0.0 { seconds } else { *known * RISE };
+            let bound = if *known == 0.0 { seconds } else { *known * MAX_RISE };
             *known = seconds.min(bound);
         }
     }
@@ -51,7 +51,7 @@ impl StepTimes {
         }
         let below = (1..rows).rev().find(seen)?;
         let one = (1..=below).find(seen).map(|rows| self.seconds[rows] / rows as f64)?;
-        Some(self.seconds[below] + one * ASSUMED_PER_ROW * (rows - below) as f64)
+        Some(self.seconds[below] + one * PRIOR_ROW_COST * (rows - below) as f64)
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn what_is_free_pays_and_what_costs_as_much_as_it_brings_does_not() {
         let (mut free, mut dear) = (StepTimes::default(), StepTimes::default());
-        for rows in 1..ROWS {
+        for rows in 1..MAX_ROWS {
             free.learn(rows, 1.0);
             dear.learn(rows, rows as f64);
         }
