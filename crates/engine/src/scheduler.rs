@@ -19,10 +19,10 @@ use crate::EngineError;
 use crate::cache::common_prefix::common_prefix;
 use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, fork};
-use crate::draft::{DraftModel, Step};
-use crate::draft::{Draft, MAX_DRAFT};
-use crate::huge_pages::Migration;
 use crate::draft::StepTimes;
+use crate::draft::{Draft, MAX_DRAFT};
+use crate::draft::{DraftModel, Step};
+use crate::huge_pages::Migration;
 use crate::score::Scoring;
 use crate::task::Task;
 
@@ -312,7 +312,11 @@ impl Scheduler {
         let (mut rows, mut tokens, mut left) = (parts.len(), parts.len() as f64, MAX_DRAFT);
         let always = self.limits.draft_always;
         let worthwhile = |rows, tokens, draft: &Draft| {
-            if always { draft.ids.len() } else { self.step_times.worthwhile(rows, tokens, &draft.odds) }
+            if always {
+                draft.ids.len()
+            } else {
+                self.step_times.worthwhile(rows, tokens, &draft.odds)
+            }
         };
         for part in parts.iter_mut() {
             if pages == 0 || left == 0 {

@@ -110,7 +110,8 @@ impl Scheduler {
         let Scoring { job, computed: start, rows, .. } = scoring;
         let vocab_size = self.model.vocab_size();
         let prefix = *start < job.from;
-        let end = if prefix { job.from.min(*start + self.limits.chunk) } else { *start + ROWS_PER_STEP };
+        let end =
+            if prefix { job.from.min(*start + self.limits.chunk) } else { *start + ROWS_PER_STEP };
         let ids = &job.ids[*start..end.min(job.ids.len())];
         let mut batch = Batch::default();
         batch.push(sequence, *start, ids, false);

@@ -98,7 +98,10 @@ const PRIOR_WEIGHT: f64 = 4.0;
 
 impl Default for Odds {
     fn default() -> Self {
-        Self([0.3, 0.45, 0.6, 0.75, 0.85].map(|odd| Odd { right: odd * PRIOR_WEIGHT, all: PRIOR_WEIGHT }))
+        Self(
+            [0.3, 0.45, 0.6, 0.75, 0.85]
+                .map(|odd| Odd { right: odd * PRIOR_WEIGHT, all: PRIOR_WEIGHT }),
+        )
     }
 }
 

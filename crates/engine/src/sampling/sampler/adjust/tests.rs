@@ -1,5 +1,6 @@
 //! Bias and penalties against plain references that count anew for every token.
 
+use super::super::Sampler;
 use super::super::random::uniform;
 use super::super::tests::neutral;
 use super::*;
