@@ -14,6 +14,7 @@ mod loader;
 pub mod naming;
 mod parts;
 pub mod registry;
+mod tensors;
 
 use std::ops::ControlFlow;
 
@@ -21,8 +22,8 @@ use mlxk_format::Checkpoint;
 use mlxk_ops::{Act, Batch, Compute, KvSpec, Weights};
 
 pub use error::ModelError;
-pub use loader::{TensorKind, TensorNeed};
 pub use registry::shape;
+pub use tensors::{TensorKind, TensorNeed};
 
 /// Hears how many of how many bytes are loaded, and may stop the loading.
 pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;

@@ -1,46 +1,43 @@
-//! The decoder-only transformer that every architecture so far is a case of: what differs is in
-//! [`DecoderSpec`], which an architecture's file reads from `config.json`.
+//! The decoder that all architectures are cases of: a stack of layers, each a list of blocks that
+//! add to the residual stream.
 
-mod buffers;
+mod activations;
+mod shape;
 mod spec;
 
-use mlxk_ops::{Act, Batch, Compute, Pieces, Result, Weight};
+use mlxk_ops::{Act, Batch, Compute, Pieces, Result, Rope, Weight};
 
-use self::buffers::{AttentionBuffers, Buffers};
+use self::activations::StreamSlots;
 use crate::loader::Loader;
-use crate::parts::{Attention, Experts, LatentAttention, LayerAttention, Mlp, Norm};
+use crate::parts::{Norm, Part, Place, ScratchPlan};
 use crate::{Model, ModelError, Shape};
-pub(crate) use spec::{AttentionKind, DecoderSpec, FeedForward, NormNames};
+pub(crate) use spec::{BlockSpec, DecoderSpec, Input, Names, NormNames, layer, pre_norm, sandwich};
 
 /// A loaded decoder.
 pub(crate) struct Decoder {
     spec: DecoderSpec,
     shape: Shape,
+    scratch: ScratchPlan,
+    slots: StreamSlots,
     /// `[vocab, hidden]`
     embed_tokens: Weight,
-    layers: Vec<Layer>,
+    /// Blocks of all layers, in the order in which they run.
+    blocks: Vec<Block>,
     norm: Norm,
-    /// `[vocab, hidden]`; `embed_tokens` where the two are tied.
+    /// `[vocab, hidden]`; the same as `embed_tokens` if the two are tied.
     lm_head: Weight,
 }
 
-struct Layer {
-    attention_in: Option<Norm>,
-    attention: LayerAttentionWeights,
-    attention_out: Option<Norm>,
-    mlp_in: Option<Norm>,
-    mlp: LayerMlp,
-    mlp_out: Option<Norm>,
+struct Block {
+    input: BlockInput,
+    part: Box<dyn Part>,
+    norm_out: Option<Norm>,
 }
 
-enum LayerAttentionWeights {
-    Grouped(Attention),
-    Latent(LatentAttention),
-}
-
-enum LayerMlp {
-    Dense(Mlp),
-    Experts(Experts),
+enum BlockInput {
+    Norm(Norm),
+    Stream,
+    Previous,
 }
 
 impl Decoder {
@@ -49,104 +46,107 @@ impl Decoder {
         spec: DecoderSpec,
     ) -> std::result::Result<Self, ModelError> {
         loader.enter(spec.prefix, spec.skipped);
-        let hidden = spec.hidden;
+        let (names, hidden) = (spec.names, spec.hidden);
         let mut ropes = Vec::with_capacity(spec.ropes.len());
         for rope in &spec.ropes {
             ropes.push(loader.rope(rope.clone())?);
         }
-        let embed_tokens = loader.linear("model.embed_tokens", spec.vocab_size, hidden, false)?;
-        let mut layers = Vec::with_capacity(spec.layers.len());
+        let vocabulary = [spec.vocab_size, hidden];
+        let embed_tokens = loader.linear(names.embed_tokens, vocabulary, false)?;
+        let mut scratch = ScratchPlan::default();
+        let slots = StreamSlots::plan(&spec, &mut scratch);
+        let mut blocks = Vec::new();
+        let mut caches = 0;
         for (index, layer) in spec.layers.iter().enumerate() {
-            let path = format!("model.layers.{index}");
-            let norm = |loader: &mut Loader<'_>, name: Option<&str>| {
-                name.map(|name| Norm::load(loader, &format!("{path}.{name}"), hidden, spec.norm))
-                    .transpose()
+            let path = format!("{}.{index}", names.layers);
+            for block in layer {
+                blocks.push(Block::load(
+                    loader,
+                    &spec,
+                    block,
+                    BlockPlace {
+                        layer: &path,
+                        cache: caches,
+                        ropes: &ropes,
+                        scratch: &mut scratch,
+                    },
+                )?);
+                caches += usize::from(block.part.cache().is_some());
+            }
+        }
+        let norm = Norm::load(loader, names.norm, hidden, spec.norm)?;
+        let lm_head = loader.head(names.lm_head, spec.tied, embed_tokens, vocabulary)?;
+        let shape = spec.shape();
+        Ok(Self { shape, spec, scratch, slots, embed_tokens, blocks, norm, lm_head })
+    }
+
+    /// `x = layers(embed(ids))`.
+    fn run_layers(&self, ops: &mut dyn Compute, batch: &Batch) -> Act {
+        let Self { spec, .. } = self;
+        let scratch = self.scratch.allocate(ops, batch.rows());
+        let StreamSlots { x, input, out, normed } = self.slots;
+        let (x, input) = (scratch[x], scratch[input]);
+        let (out, normed) = (scratch[out], scratch[normed]);
+
+        ops.embed(x, self.embed_tokens, &batch.ids, spec.embed_scale);
+        for block in &self.blocks {
+            match &block.input {
+                BlockInput::Norm(norm) => norm.forward(ops, input, x),
+                BlockInput::Stream => copy(ops, input, x, spec.hidden),
+                BlockInput::Previous => {}
+            }
+            block.part.forward(ops, out, input, &scratch, batch);
+            let result = match &block.norm_out {
+                Some(norm) => {
+                    norm.forward(ops, normed, out);
+                    normed
+                }
+                None => out,
             };
-            let place = LayerAttention {
-                layer: index,
-                rope: layer.rope.map(|rope| ropes[rope]),
-                window: layer.window,
-                growth: layer.growth,
-            };
-            let attention = format!("{path}.self_attn");
-            layers.push(Layer {
-                attention_in: norm(loader, spec.names.attention_in)?,
-                attention: match &spec.attention {
-                    AttentionKind::Grouped(spec) => LayerAttentionWeights::Grouped(
-                        Attention::load(loader, &attention, spec, place)?,
-                    ),
-                    AttentionKind::Latent(spec) => LayerAttentionWeights::Latent(
-                        LatentAttention::load(loader, &attention, spec, place)?,
-                    ),
-                },
-                attention_out: norm(loader, spec.names.attention_out)?,
-                mlp_in: norm(loader, spec.names.mlp_in)?,
-                mlp: match &layer.mlp {
-                    FeedForward::Dense(mlp) => {
-                        LayerMlp::Dense(Mlp::load(loader, &format!("{path}.mlp"), hidden, mlp)?)
-                    }
-                    FeedForward::Experts(experts) => {
-                        LayerMlp::Experts(Experts::load(loader, &path, hidden, experts)?)
-                    }
-                },
-                mlp_out: norm(loader, spec.names.mlp_out)?,
-            });
+            if let Some(factor) = spec.residual_scale {
+                ops.scale(result, factor);
+            }
+            ops.add(x, result);
         }
-        let norm = Norm::load(loader, "model.norm", hidden, spec.norm)?;
-        let lm_head = loader.head(spec.tied, embed_tokens, spec.vocab_size, hidden)?;
-        Ok(Self { shape: spec.shape(), spec, embed_tokens, layers, norm, lm_head })
-    }
-
-    /// `x += scale · norm(h)`.
-    fn add(&self, ops: &mut dyn Compute, buffers: &Buffers, norm: Option<&Norm>) {
-        let Buffers { x, mut h, side, .. } = *buffers;
-        if let Some(norm) = norm {
-            norm.forward(ops, side, h);
-            h = side;
-        }
-        if let Some(factor) = self.spec.residual_scale {
-            ops.scale(h, factor);
-        }
-        ops.add(x, h);
+        x
     }
 }
 
-impl Layer {
-    /// `h = attention(h)`.
-    fn attend(&self, ops: &mut dyn Compute, buffers: &Buffers, batch: &Batch) {
-        match (&self.attention, &buffers.attention) {
-            (LayerAttentionWeights::Grouped(part), AttentionBuffers::Grouped(room)) => {
-                part.forward(ops, buffers.h, room, batch);
-            }
-            (LayerAttentionWeights::Latent(part), AttentionBuffers::Latent(room)) => {
-                part.forward(ops, buffers.h, room, batch);
-            }
-            _ => unreachable!("weights and buffers follow from the same specification"),
-        }
-    }
+/// Surroundings of a block that is loaded.
+struct BlockPlace<'a> {
+    /// Path of the layer.
+    layer: &'a str,
+    /// Number of caches in earlier blocks.
+    cache: usize,
+    ropes: &'a [Rope],
+    scratch: &'a mut ScratchPlan,
+}
 
-    /// `h = mlp(x)`.
-    fn feed_forward(&self, ops: &mut dyn Compute, buffers: &Buffers, x: Act) {
-        match (&self.mlp, &buffers.experts) {
-            (LayerMlp::Dense(part), _) => part.forward(ops, buffers.h, x, &buffers.mlp),
-            (LayerMlp::Experts(part), Some(room)) => {
-                part.forward(ops, buffers.h, x, (room, &buffers.mlp));
-            }
-            (LayerMlp::Experts(_), None) => {
-                unreachable!("weights and buffers follow from the same specification")
-            }
-        }
+impl Block {
+    fn load(
+        loader: &mut Loader<'_>,
+        decoder: &DecoderSpec,
+        spec: &BlockSpec,
+        place: BlockPlace<'_>,
+    ) -> std::result::Result<Self, ModelError> {
+        let BlockPlace { layer, cache, ropes, scratch } = place;
+        let hidden = decoder.hidden;
+        let norm = |loader: &mut Loader<'_>, name: &str| {
+            Norm::load(loader, &format!("{layer}.{name}"), hidden, decoder.norm)
+        };
+        let input = match spec.input {
+            Input::Norm(name) => BlockInput::Norm(norm(loader, name)?),
+            Input::Stream => BlockInput::Stream,
+            Input::Previous => BlockInput::Previous,
+        };
+        let path = format!("{layer}.{}", spec.path);
+        let part = spec.part.load(loader, &Place { path: &path, hidden, cache, ropes }, scratch)?;
+        let norm_out = spec.norm_out.map(|name| norm(loader, name)).transpose()?;
+        Ok(Self { input, part, norm_out })
     }
 }
 
-/// `out = norm(x)`, or a copy where there is no norm.
-fn norm_or_copy(ops: &mut dyn Compute, norm: Option<&Norm>, out: Act, x: Act, width: usize) {
-    match norm {
-        Some(norm) => norm.forward(ops, out, x),
-        None => copy(ops, out, x, width),
-    }
-}
-
+/// `out = x`, both `[rows, width]`.
 fn copy(ops: &mut dyn Compute, out: Act, x: Act, width: usize) {
     let whole = Pieces { offset: 0, stride: 0 };
     ops.copy_pieces((out, whole), (x, whole), 1, width);
@@ -156,35 +156,13 @@ impl Model for Decoder {
     fn forward(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
         ops.begin(batch)?;
         let Self { spec, .. } = self;
-        let (rows, hidden) = (batch.rows(), spec.hidden);
-        let buffers = Buffers::new(spec, &mut |per_row, width| ops.act(rows * per_row, width));
-        let Buffers { x, h, side, .. } = buffers;
-
-        ops.embed(x, self.embed_tokens, &batch.ids, spec.embed_scale);
-        for layer in &self.layers {
-            norm_or_copy(ops, layer.attention_in.as_ref(), h, x, hidden);
-            if spec.parallel {
-                copy(ops, side, h, hidden);
-            }
-            layer.attend(ops, &buffers, batch);
-            if spec.parallel {
-                ops.add(x, h);
-                layer.feed_forward(ops, &buffers, side);
-                ops.add(x, h);
-                continue;
-            }
-            self.add(ops, &buffers, layer.attention_out.as_ref());
-            norm_or_copy(ops, layer.mlp_in.as_ref(), h, x, hidden);
-            layer.feed_forward(ops, &buffers, h);
-            self.add(ops, &buffers, layer.mlp_out.as_ref());
-        }
-
+        let x = self.run_layers(ops, batch);
         let outputs = batch.outputs.len();
         let logits = ops.act(outputs, spec.vocab_size);
         if outputs > 0 {
-            let last = ops.act(outputs, hidden);
+            let last = ops.act(outputs, spec.hidden);
             ops.select_rows(last, x, &batch.outputs);
-            let normed = ops.act(outputs, hidden);
+            let normed = ops.act(outputs, spec.hidden);
             self.norm.forward(ops, normed, last);
             ops.linear(&[logits], normed, &[self.lm_head]);
             if let Some(factor) = spec.logit_scale {

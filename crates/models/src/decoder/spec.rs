@@ -1,35 +1,32 @@
-//! What a decoder is made of, as an architecture reads it from `config.json`: plain data, checked,
-//! before any weight is touched.
+//! Description of a decoder, as a family reads it from `config.json`: plain data, checked before any
+//! weight is loaded.
 
-use mlxk_ops::{KvSpec, RopeSpec, ScoreGrowth};
+use mlxk_ops::RopeSpec;
 
-use super::buffers::Buffers;
-use crate::Shape;
-use crate::parts::{ExpertsSpec, GroupedSpec, LatentSpec, MlpSpec, NormSpec};
+use crate::parts::{ExpertsSpec, GroupedSpec, NormSpec, PartSpec};
 
-/// A decoder-only transformer.
+/// A decoder-only model.
 pub(crate) struct DecoderSpec {
-    /// Leads to its tensors, such as `language_model.`.
+    /// Prefix of all tensor names, such as `language_model.`.
     pub(crate) prefix: &'static str,
-    /// Tensors of other modalities start so.
+    /// Prefixes of the tensors of other modalities, which are not loaded.
     pub(crate) skipped: &'static [&'static str],
+    pub(crate) names: Names,
     /// Width of the residual stream.
     pub(crate) hidden: usize,
     pub(crate) vocab_size: usize,
     pub(crate) max_positions: usize,
     /// Factor of the embeddings.
     pub(crate) embed_scale: f32,
+    /// All norms of the residual stream.
     pub(crate) norm: NormSpec,
-    pub(crate) names: NormNames,
-    pub(crate) attention: AttentionKind,
-    /// Attention and feed-forward both read the same normed input.
-    pub(crate) parallel: bool,
-    /// Factor of what a layer adds to the residual stream.
+    /// Factor of what a block adds to the residual stream.
     pub(crate) residual_scale: Option<f32>,
-    /// The rotary embeddings that layers refer to.
+    /// Rotary embeddings, which parts refer to by index.
     pub(crate) ropes: Vec<RopeSpec>,
-    pub(crate) layers: Vec<LayerSpec>,
-    /// Whether the embedding is the output projection; the files decide where this is silent.
+    /// Blocks of each layer, in the order in which they run.
+    pub(crate) layers: Vec<Vec<BlockSpec>>,
+    /// `true` if the embedding is also the output projection; if `None`, the files decide.
     pub(crate) tied: Option<bool>,
     /// Factor of the logits.
     pub(crate) logit_scale: Option<f32>,
@@ -37,135 +34,140 @@ pub(crate) struct DecoderSpec {
     pub(crate) logit_cap: Option<f32>,
 }
 
-/// Names of a layer's norms; `None` where there is none.
+/// Paths of the modules of a decoder, below its prefix.
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
+    pub(crate) embed_tokens: &'static str,
+    /// Path that is followed by the index of a layer.
+    pub(crate) layers: &'static str,
+    /// Norm after the last layer.
+    pub(crate) norm: &'static str,
+    pub(crate) lm_head: &'static str,
+}
+
+impl Names {
+    /// The names of Llama, which most families have.
+    pub(crate) const USUAL: Self = Self {
+        embed_tokens: "model.embed_tokens",
+        layers: "model.layers",
+        norm: "model.norm",
+        lm_head: "lm_head",
+    };
+}
+
+/// A block: a part whose result is added to the residual stream.
+pub(crate) struct BlockSpec {
+    pub(crate) input: Input,
+    pub(crate) part: PartSpec,
+    /// Path of the part below the layer.
+    pub(crate) path: &'static str,
+    /// Norm of the result.
+    pub(crate) norm_out: Option<&'static str>,
+}
+
+/// Input of a block.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// The residual stream after the norm of this name.
+    Norm(&'static str),
+    /// The residual stream.
+    Stream,
+    /// The input of the block before, as in layers whose blocks run in parallel.
+    Previous,
+}
+
+/// Returns a layer with norms before attention and before the feed-forward part, as in Llama.
+pub(crate) fn pre_norm(
+    attention: impl Into<PartSpec>,
+    feed_forward: impl Into<PartSpec>,
+) -> Vec<BlockSpec> {
+    layer(
+        attention,
+        feed_forward,
+        NormNames {
+            attention_in: Input::Norm("input_layernorm"),
+            attention_out: None,
+            mlp_in: Input::Norm("post_attention_layernorm"),
+            mlp_out: None,
+        },
+    )
+}
+
+/// Returns a layer with norms before and after both parts, as in Gemma 2.
+pub(crate) fn sandwich(
+    attention: impl Into<PartSpec>,
+    feed_forward: impl Into<PartSpec>,
+) -> Vec<BlockSpec> {
+    layer(
+        attention,
+        feed_forward,
+        NormNames {
+            attention_in: Input::Norm("input_layernorm"),
+            attention_out: Some("post_attention_layernorm"),
+            mlp_in: Input::Norm("pre_feedforward_layernorm"),
+            mlp_out: Some("post_feedforward_layernorm"),
+        },
+    )
+}
+
+/// Inputs and norms of a layer of attention and a feed-forward part.
 #[derive(Clone, Copy)]
 pub(crate) struct NormNames {
-    pub(crate) attention_in: Option<&'static str>,
+    pub(crate) attention_in: Input,
     pub(crate) attention_out: Option<&'static str>,
-    pub(crate) mlp_in: Option<&'static str>,
+    pub(crate) mlp_in: Input,
     pub(crate) mlp_out: Option<&'static str>,
 }
 
-impl NormNames {
-    /// Before attention and before the feed-forward part, as in Llama.
-    pub(crate) const PRE: Self = Self {
-        attention_in: Some("input_layernorm"),
-        attention_out: None,
-        mlp_in: Some("post_attention_layernorm"),
-        mlp_out: None,
-    };
-    /// Before and behind both, as in Gemma 2.
-    pub(crate) const SANDWICH: Self = Self {
-        attention_in: Some("input_layernorm"),
-        attention_out: Some("post_attention_layernorm"),
-        mlp_in: Some("pre_feedforward_layernorm"),
-        mlp_out: Some("post_feedforward_layernorm"),
-    };
-}
-
-/// The attention of all layers.
-pub(crate) enum AttentionKind {
-    Grouped(GroupedSpec),
-    Latent(LatentSpec),
-}
-
-/// What differs between layers.
-pub(crate) struct LayerSpec {
-    /// Positions that it sees.
-    pub(crate) window: Option<usize>,
-    /// Index into [`DecoderSpec::ropes`]; `None` for a layer without positions.
-    pub(crate) rope: Option<usize>,
-    /// How its scores grow with the position.
-    pub(crate) growth: Option<ScoreGrowth>,
-    pub(crate) mlp: FeedForward,
-}
-
-/// What follows attention.
-#[derive(Clone)]
-pub(crate) enum FeedForward {
-    Dense(MlpSpec),
-    Experts(ExpertsSpec),
+/// Returns a layer of attention, in `self_attn`, and a feed-forward part, in `mlp`.
+pub(crate) fn layer(
+    attention: impl Into<PartSpec>,
+    feed_forward: impl Into<PartSpec>,
+    norms: NormNames,
+) -> Vec<BlockSpec> {
+    vec![
+        BlockSpec {
+            input: norms.attention_in,
+            part: attention.into(),
+            path: "self_attn",
+            norm_out: norms.attention_out,
+        },
+        BlockSpec {
+            input: norms.mlp_in,
+            part: feed_forward.into(),
+            path: "mlp",
+            norm_out: norms.mlp_out,
+        },
+    ]
 }
 
 impl DecoderSpec {
-    /// The usual: pre-norms, no factors, one rotary embedding, every layer alike and unwindowed.
-    pub(crate) fn plain(
-        attention: GroupedSpec,
-        (norm, mlp): (NormSpec, MlpSpec),
-        layers: usize,
-        rope: RopeSpec,
-        (vocab_size, max_positions): (usize, usize),
-    ) -> Self {
-        let layer = || LayerSpec {
-            window: None,
-            rope: Some(0),
-            growth: None,
-            mlp: FeedForward::Dense(mlp.clone()),
-        };
-        Self {
-            prefix: "",
-            skipped: &[],
-            hidden: attention.sizes.hidden,
-            vocab_size,
-            max_positions,
-            embed_scale: 1.0,
-            norm,
-            names: NormNames::PRE,
-            attention: AttentionKind::Grouped(attention),
-            parallel: false,
-            residual_scale: None,
-            ropes: vec![rope],
-            layers: (0..layers).map(|_| layer()).collect(),
-            tied: None,
-            logit_scale: None,
-            logit_cap: None,
-        }
+    /// Returns the grouped-query attention of every layer that has it, in order.
+    pub(crate) fn attentions_mut(&mut self) -> impl Iterator<Item = &mut GroupedSpec> {
+        self.layers.iter_mut().flatten().filter_map(|block| match &mut block.part {
+            PartSpec::Attention(attention) => Some(attention),
+            _ => None,
+        })
     }
 
-    /// Sets the windows of all layers.
-    pub(crate) fn with_windows(mut self, windows: &[Option<usize>]) -> Self {
-        for (layer, window) in self.layers.iter_mut().zip(windows) {
-            layer.window = *window;
-        }
-        self
-    }
-
-    /// Sets the feed-forward part of the layers that `choose` names.
+    /// Replaces the feed-forward part by experts at `path`, in the layers for which `choose` returns
+    /// `true`.
     pub(crate) fn with_experts(
         mut self,
-        experts: &ExpertsSpec,
+        path: &'static str,
+        experts: ExpertsSpec,
         choose: impl Fn(usize) -> bool,
     ) -> Self {
         for (index, layer) in self.layers.iter_mut().enumerate() {
-            if choose(index) {
-                layer.mlp = FeedForward::Experts(experts.clone());
+            if !choose(index) {
+                continue;
+            }
+            for block in layer {
+                if matches!(block.part, PartSpec::Mlp(_)) {
+                    (block.part, block.path) = (experts.into(), path);
+                }
             }
         }
         self
-    }
-
-    /// What it needs of memory.
-    pub(crate) fn shape(&self) -> Shape {
-        let mut activation_values = 0;
-        Buffers::new(self, &mut |rows, width| {
-            activation_values += rows * width;
-            mlxk_ops::Act(0)
-        });
-        let layers = self.layers.len();
-        let kv = match &self.attention {
-            AttentionKind::Grouped(spec) => KvSpec {
-                layers,
-                kv_heads: spec.sizes.kv_heads,
-                head_dim: spec.sizes.head_dim,
-                value_dim: spec.sizes.head_dim,
-            },
-            AttentionKind::Latent(spec) => spec.kv(layers),
-        };
-        Shape {
-            kv,
-            vocab_size: self.vocab_size,
-            max_positions: self.max_positions,
-            activation_values,
-        }
     }
 }

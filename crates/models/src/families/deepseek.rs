@@ -6,10 +6,9 @@ use mlxk_ops::{Activation, RouteGroups, RouteScores, RouteSpec};
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::{AttentionKind, DecoderSpec};
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{
-    AttentionSizes, ExpertNames, ExpertsSpec, GroupedSpec, LatentSpec, MlpSpec, scaled_rope,
-    yarn_score_scale,
+    ExpertNames, ExpertsSpec, LatentSpec, MlpSpec, SharedExpert, scaled_rope, yarn_score_scale,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -32,32 +31,32 @@ fn v2_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
             ));
         }
     };
-    let route = RouteSpec {
-        experts_per_row: 1,
+    let scale = config.number_or("routed_scaling_factor", 1.0)? as f32;
+    spec(config, false, |experts_per_row| RouteSpec {
+        experts_per_row,
         scores: RouteScores::Softmax,
         correction: None,
         groups,
         normalize: false,
-        scale: config.number_or("routed_scaling_factor", 1.0)? as f32,
-    };
-    spec(config, false, route)
+        scale,
+    })
 }
 
 fn v3_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("topk_method", "noaux_tc")?;
     config.require("scoring_func", "sigmoid")?;
     let count = config.optional_size("n_group", limit::EXPERTS)?.unwrap_or(1);
+    let groups = if count > 1 { Some(groups(config, 2)?) } else { None };
     let normalize = config.flag("norm_topk_prob")?.unwrap_or(true);
-    let route = RouteSpec {
-        experts_per_row: 1,
+    let scale = config.number_or("routed_scaling_factor", 1.0)? as f32;
+    spec(config, true, |experts_per_row| RouteSpec {
+        experts_per_row,
         scores: RouteScores::Sigmoid,
         correction: None,
-        groups: if count > 1 { Some(groups(config, 2)?) } else { None },
-        normalize: normalize
-            && config.optional_size("num_experts_per_tok", limit::EXPERTS)? > Some(1),
-        scale: config.number_or("routed_scaling_factor", 1.0)? as f32,
-    };
-    spec(config, true, route)
+        groups,
+        normalize: normalize && experts_per_row > 1,
+        scale,
+    })
 }
 
 fn groups(config: &Config<'_>, best: usize) -> Result<RouteGroups, ModelError> {
@@ -65,28 +64,38 @@ fn groups(config: &Config<'_>, best: usize) -> Result<RouteGroups, ModelError> {
     Ok(RouteGroups { count, keep: config.size("topk_group", count)?, best })
 }
 
-fn spec(config: &Config<'_>, absorbed: bool, route: RouteSpec) -> Result<DecoderSpec, ModelError> {
+/// Reads what V2 and V3 have in common. `route` makes the routing for a number of experts per row.
+fn spec(
+    config: &Config<'_>,
+    absorbed: bool,
+    route: impl Fn(usize) -> RouteSpec,
+) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
-        Common::from_config(config, 2048)?;
+    let common = Common::from_config(config, 2048)?;
     let latent = latent_spec(config, absorbed)?;
     let scaling = config.child("rope_scaling")?;
     let theta = config.optional_positive("rope_theta")?.unwrap_or(10_000.0);
     let mut rope = scaled_rope(config, scaling.as_ref(), latent.rope, theta)?;
     rope.interleaved = true;
-    rope.offset = latent.kv(1).head_dim - latent.rope;
-    let sizes = AttentionSizes { hidden: latent.hidden, heads: 1, kv_heads: 1, head_dim: 2 };
-    let spec = DecoderSpec::plain(
-        GroupedSpec::plain(sizes),
-        (norm, mlp),
-        layers,
-        rope,
-        (vocab_size, max_positions),
-    );
-    let spec = DecoderSpec { attention: AttentionKind::Latent(latent), tied: Some(false), ..spec };
+    rope.offset = latent.cache().head_dim - latent.rope;
+    let layers = (0..common.layers).map(|_| pre_norm(latent, common.mlp)).collect();
+    let spec = DecoderSpec { tied: Some(false), ..common.decoder(vec![rope], layers) };
     let Some(experts) = config.optional_size("n_routed_experts", limit::EXPERTS)? else {
         return Ok(spec);
     };
+    let mixture = mixture(config, experts, absorbed, route)?;
+    let first = config.count_or("first_k_dense_replace", 0, limit::LAYERS)?;
+    let every = config.optional_size("moe_layer_freq", limit::LAYERS)?.unwrap_or(1);
+    Ok(spec.with_experts("mlp", mixture, |layer| layer >= first && layer.is_multiple_of(every)))
+}
+
+fn mixture(
+    config: &Config<'_>,
+    experts: usize,
+    has_correction: bool,
+    route: impl Fn(usize) -> RouteSpec,
+) -> Result<ExpertsSpec, ModelError> {
+    let route = route(config.size("num_experts_per_tok", experts)?);
     if let Some(groups) = route.groups
         && !(experts.is_multiple_of(groups.count) && experts / groups.count >= groups.best)
     {
@@ -100,19 +109,19 @@ fn spec(config: &Config<'_>, absorbed: bool, route: RouteSpec) -> Result<Decoder
     }
     let intermediate = config.size("moe_intermediate_size", limit::WIDTH)?;
     let shared = config.optional_size("n_shared_experts", limit::EXPERTS)?;
-    let mixture = ExpertsSpec {
+    Ok(ExpertsSpec {
         names: ExpertNames::USUAL,
         experts,
         intermediate,
-        route: RouteSpec { experts_per_row: config.size("num_experts_per_tok", experts)?, ..route },
-        has_correction: absorbed,
+        route,
+        has_correction,
         bias: false,
         activation: Activation::Silu,
-        shared: shared.map(|count| MlpSpec::gated(count * intermediate)),
-    };
-    let first = config.count_or("first_k_dense_replace", 0, limit::LAYERS)?;
-    let every = config.optional_size("moe_layer_freq", limit::LAYERS)?.unwrap_or(1);
-    Ok(spec.with_experts(&mixture, |layer| layer >= first && layer.is_multiple_of(every)))
+        shared: shared.map(|count| SharedExpert {
+            name: "shared_experts",
+            mlp: MlpSpec::gated(count * intermediate),
+        }),
+    })
 }
 
 fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentSpec, ModelError> {
@@ -123,7 +132,6 @@ fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentSpec, ModelE
     }
     let scale = yarn_score_scale(config.child("rope_scaling")?.as_ref())?;
     Ok(LatentSpec {
-        hidden: config.size("hidden_size", limit::WIDTH)?,
         heads: config.size("num_attention_heads", limit::HEADS)?,
         q_rank: config.optional_size("q_lora_rank", limit::WIDTH)?,
         kv_rank: width("kv_lora_rank")?,
@@ -133,5 +141,6 @@ fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentSpec, ModelE
         bias: config.flag("attention_bias")?.unwrap_or(false),
         scale: (scale / ((nope + rope) as f64).sqrt()) as f32,
         absorbed,
+        rope_index: 0,
     })
 }

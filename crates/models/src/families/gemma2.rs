@@ -6,7 +6,7 @@ use mlxk_ops::Activation;
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
-use crate::decoder::{DecoderSpec, NormNames};
+use crate::decoder::{DecoderSpec, sandwich};
 use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
 
 pub(super) const FAMILY: Family =
@@ -14,8 +14,7 @@ pub(super) const FAMILY: Family =
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     require_gelu_tanh(config)?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
-        Common::from_config(config, 8192)?;
+    let common = Common::from_config(config, 8192)?;
     let sizes = AttentionSizes::from_config(config)?;
     let scalar = config.optional_positive("query_pre_attn_scalar")?.unwrap_or(144.0);
     let cap = config.optional_positive("attn_logit_softcapping")?.unwrap_or(50.0);
@@ -24,18 +23,17 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         soft_cap: Some(cap as f32),
         ..GroupedSpec::plain(sizes)
     };
-    let norm = NormSpec { kind: NormKind::RmsPlusOne, ..norm };
-    let mlp = MlpSpec { activation: Activation::GeluTanh, ..mlp };
+    let norm = NormSpec { kind: NormKind::RmsPlusOne, ..common.norm };
+    let mlp = MlpSpec { activation: Activation::GeluTanh, ..common.mlp };
     let rope = rope_spec(config, sizes.head_dim, 10_000.0)?;
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
+    let layers = (0..common.layers).map(|_| sandwich(attention, mlp)).collect();
     let cap = config.optional_positive("final_logit_softcapping")?.unwrap_or(30.0);
     Ok(DecoderSpec {
         tied: Some(true),
-        names: NormNames::SANDWICH,
-        embed_scale: (spec.hidden as f64).sqrt() as f32,
+        embed_scale: (common.hidden as f64).sqrt() as f32,
         logit_cap: Some(cap as f32),
-        ..spec
+        norm,
+        ..common.decoder(vec![rope], layers)
     })
 }
 

@@ -3,10 +3,10 @@
 
 use mlxk_ops::{Activation, RopeSpec};
 
-use super::{Architecture, Family, gemma2::require_gelu_tanh};
+use super::{Architecture, Common, Family, gemma2::require_gelu_tanh};
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::{DecoderSpec, NormNames};
+use crate::decoder::{DecoderSpec, sandwich};
 use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, QkNorm, scaled_rope};
 
 pub(super) const FAMILY: Family = Family {
@@ -41,7 +41,6 @@ fn text_spec(config: &Config<'_>, vocab_size: usize) -> Result<DecoderSpec, Mode
     let size =
         |key, max, default| config.optional_size(key, max).map(|found| found.unwrap_or(default));
     let sizes = AttentionSizes {
-        hidden: size("hidden_size", limit::WIDTH, 1152)?,
         heads: size("num_attention_heads", limit::HEADS, 8)?,
         kv_heads: size("num_key_value_heads", limit::HEADS, 4)?,
         head_dim: size("head_dim", limit::HEAD_DIM, 256)?,
@@ -61,24 +60,31 @@ fn text_spec(config: &Config<'_>, vocab_size: usize) -> Result<DecoderSpec, Mode
         activation: Activation::GeluTanh,
         ..MlpSpec::gated(size("intermediate_size", limit::WIDTH, 6912)?)
     };
-    let layers = size("num_hidden_layers", limit::LAYERS, 26)?;
-    let max_positions = size("max_position_embeddings", limit::POSITIONS, 32_768)?;
-    let [global, local] = ropes(config, sizes.head_dim)?;
-    let mut spec =
-        DecoderSpec::plain(attention, (norm, mlp), layers, global, (vocab_size, max_positions));
-    spec.ropes.push(local);
+    let common = Common {
+        hidden: size("hidden_size", limit::WIDTH, 1152)?,
+        layers: size("num_hidden_layers", limit::LAYERS, 26)?,
+        vocab_size,
+        max_positions: size("max_position_embeddings", limit::POSITIONS, 32_768)?,
+        norm,
+        mlp,
+        tied: None,
+    };
+    let ropes = ropes(config, sizes.head_dim)?;
     let window = size("sliding_window", limit::POSITIONS, 512)?;
     let pattern = size("sliding_window_pattern", limit::LAYERS, 6)?;
-    for (index, layer) in spec.layers.iter_mut().enumerate() {
-        if !(index + 1).is_multiple_of(pattern) {
-            (layer.window, layer.rope) = (Some(window), Some(1));
-        }
-    }
+    let layers = (1..=common.layers).map(|number| {
+        let attention = if number.is_multiple_of(pattern) {
+            attention
+        } else {
+            GroupedSpec { window: Some(window), rope: Some(1), ..attention }
+        };
+        sandwich(attention, mlp)
+    });
+    let layers = layers.collect();
     Ok(DecoderSpec {
-        names: NormNames::SANDWICH,
         // mlx-lm rounds the factor to bfloat16, whatever it computes in.
-        embed_scale: half::bf16::from_f64((spec.hidden as f64).sqrt()).to_f32(),
-        ..spec
+        embed_scale: half::bf16::from_f64((common.hidden as f64).sqrt()).to_f32(),
+        ..common.decoder(ropes.into(), layers)
     })
 }
 

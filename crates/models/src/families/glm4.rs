@@ -4,7 +4,7 @@
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
-use crate::decoder::{DecoderSpec, NormNames};
+use crate::decoder::{DecoderSpec, Input, NormNames, layer};
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
@@ -12,17 +12,16 @@ pub(super) const FAMILY: Family = Family {
     architectures: &[Architecture::new("glm4", "GLM-4 0414, GLM-Z1", spec)],
 };
 
-const NAMES: NormNames = NormNames {
-    attention_in: Some("input_layernorm"),
+const NORMS: NormNames = NormNames {
+    attention_in: Input::Norm("input_layernorm"),
     attention_out: Some("post_self_attn_layernorm"),
-    mlp_in: Some("post_attention_layernorm"),
+    mlp_in: Input::Norm("post_attention_layernorm"),
     mlp_out: Some("post_mlp_layernorm"),
 };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
-        Common::from_config(config, 32_768)?;
+    let common = Common::from_config(config, 32_768)?;
     let sizes = AttentionSizes::from_config(config)?;
     let qkv = config.flag("attention_bias")?.unwrap_or(false);
     let attention =
@@ -30,8 +29,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dims = config.rotary_dims(sizes.head_dim)?;
     let mut rope = partial_rope_spec(config, dims, 10_000.0)?;
     rope.interleaved = config.flag("rope_traditional")?.unwrap_or(true);
-    let mlp = MlpSpec { kind: MlpKind::Fused, ..mlp };
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
-    Ok(DecoderSpec { tied: Some(false), names: NAMES, ..spec })
+    let mlp = MlpSpec { kind: MlpKind::Fused, ..common.mlp };
+    let layers = (0..common.layers).map(|_| layer(attention, mlp, NORMS)).collect();
+    Ok(DecoderSpec { tied: Some(false), ..common.decoder(vec![rope], layers) })
 }

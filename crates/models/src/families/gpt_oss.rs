@@ -6,7 +6,7 @@ use mlxk_ops::{Activation, RouteScores, RouteSpec};
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::DecoderSpec;
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{
     AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, layer_windows, rope_spec,
 };
@@ -16,25 +16,24 @@ pub(super) const FAMILY: Family = Family {
     architectures: &[Architecture::new("gpt_oss", "gpt-oss 20B, 120B", spec)],
 };
 
-const NAMES: ExpertNames = ExpertNames { router: "mlp.router", experts: "mlp.experts", shared: "" };
+const NAMES: ExpertNames = ExpertNames { router: "router", experts: "experts" };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
-    let Common { layers, vocab_size, max_positions, norm, mlp, .. } =
-        Common::from_config(config, 131_072)?;
+    let common = Common::from_config(config, 131_072)?;
     let sizes = AttentionSizes::from_config(config)?;
     let attention =
         GroupedSpec { biases: Biases::all(true), sinks: true, ..GroupedSpec::plain(sizes) };
     let rope = rope_spec(config, sizes.head_dim, 150_000.0)?;
     let window = config.optional_size("sliding_window", limit::POSITIONS)?.unwrap_or(128);
     let windows = match config.get("layer_types") {
-        Some(_) => layer_windows(config, layers, layers)?,
-        None => (0..layers).map(|layer| (layer % 2 == 0).then_some(window)).collect(),
+        Some(_) => layer_windows(config, common.layers, common.layers)?,
+        None => (0..common.layers).map(|layer| (layer % 2 == 0).then_some(window)).collect(),
     };
     let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(128);
     let mixture = ExpertsSpec {
         names: NAMES,
         experts,
-        intermediate: mlp.intermediate,
+        intermediate: common.mlp.intermediate,
         route: RouteSpec {
             experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(4),
             scores: RouteScores::SoftmaxOfChosen,
@@ -48,9 +47,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         activation: Activation::ClippedSwiglu { alpha: 1.702, limit: 7.0 },
         shared: None,
     };
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes)
-        .with_windows(&windows)
-        .with_experts(&mixture, |_| true);
-    Ok(DecoderSpec { tied: Some(false), ..spec })
+    let layer = |window| pre_norm(GroupedSpec { window, ..attention }, mixture);
+    let layers = windows.into_iter().map(layer).collect();
+    Ok(DecoderSpec { tied: Some(false), ..common.decoder(vec![rope], layers) })
 }

@@ -3,15 +3,16 @@
 use super::{Architecture, Family, llama};
 use crate::ModelError;
 use crate::config::Config;
-use crate::decoder::{AttentionKind, DecoderSpec};
+use crate::decoder::DecoderSpec;
 
 pub(super) const FAMILY: Family =
     Family { name: "Granite", architectures: &[Architecture::new("granite", "Granite 3", spec)] };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let mut spec = llama::spec(config)?;
-    if let AttentionKind::Grouped(attention) = &mut spec.attention {
-        attention.scale = config.positive("attention_multiplier")? as f32;
+    let scale = config.positive("attention_multiplier")? as f32;
+    for attention in spec.attentions_mut() {
+        attention.scale = scale;
     }
     Ok(DecoderSpec {
         embed_scale: config.positive("embedding_multiplier")? as f32,

@@ -4,7 +4,7 @@
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
-use crate::decoder::DecoderSpec;
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
@@ -17,16 +17,15 @@ pub(super) const FAMILY: Family = Family {
 
 pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
-        Common::from_config(config, 2048)?;
+    let common = Common::from_config(config, 2048)?;
     // A Llama has no window unless its layers name one; a Mistral has one by the number alone.
-    let first_windowed = if config.text("model_type")? == Some("mistral") { 0 } else { layers };
-    let windows = layer_windows(config, layers, first_windowed)?;
+    let is_windowed = config.text("model_type")? == Some("mistral");
+    let first_windowed = if is_windowed { 0 } else { common.layers };
+    let windows = layer_windows(config, common.layers, first_windowed)?;
     let sizes = AttentionSizes::from_config(config)?;
     let bias = config.flag("attention_bias")?.unwrap_or(false);
     let attention = GroupedSpec { biases: Biases::all(bias), ..GroupedSpec::plain(sizes) };
     let rope = rope_spec(config, sizes.head_dim, 10_000.0)?;
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
-    Ok(DecoderSpec { tied, ..spec.with_windows(&windows) })
+    let layer = |window| pre_norm(GroupedSpec { window, ..attention }, common.mlp);
+    Ok(common.decoder(vec![rope], windows.into_iter().map(layer).collect()))
 }

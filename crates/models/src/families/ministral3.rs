@@ -6,7 +6,7 @@ use mlxk_ops::ScoreGrowth;
 use super::{Architecture, Common, Family, llama};
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::DecoderSpec;
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{AttentionSizes, GroupedSpec, layer_windows, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
@@ -29,9 +29,8 @@ const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
-        Common::from_config(config, 131_072)?;
-    let windows = layer_windows(config, layers, layers)?;
+    let common = Common::from_config(config, 131_072)?;
+    let windows = layer_windows(config, common.layers, common.layers)?;
     let sizes = AttentionSizes::from_config(config)?;
     let parameters =
         config.child("rope_parameters")?.ok_or_else(|| config.missing("rope_parameters"))?;
@@ -40,13 +39,9 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         step: parameters.size("original_max_position_embeddings", limit::POSITIONS)?,
     };
     let rope = rope_spec(config, sizes.head_dim, 1_000_000.0)?;
-    let attention = GroupedSpec::plain(sizes);
-    let sizes = (vocab_size, max_positions);
-    let mut spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
-    for layer in &mut spec.layers {
-        layer.growth = Some(growth);
-    }
-    Ok(DecoderSpec { tied, ..spec.with_windows(&windows) })
+    let attention = GroupedSpec { growth: Some(growth), ..GroupedSpec::plain(sizes) };
+    let layer = |window| pre_norm(GroupedSpec { window, ..attention }, common.mlp);
+    Ok(common.decoder(vec![rope], windows.into_iter().map(layer).collect()))
 }
 
 /// `mistral3`: a vision tower, which is left out, and a Mistral or a Ministral 3.

@@ -13,18 +13,12 @@ pub(super) const FAMILY: Family = Family {
     architectures: &[Architecture::new("mixtral", "Mixtral 8x7B, 8x22B", spec)],
 };
 
-const NAMES: ExpertNames = ExpertNames {
-    router: "block_sparse_moe.gate",
-    experts: "block_sparse_moe.switch_mlp",
-    shared: "",
-};
-
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dense = llama::spec(config)?;
     let head_dim = AttentionSizes::from_config(config)?.head_dim;
     let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(8);
     let mixture = ExpertsSpec {
-        names: NAMES,
+        names: ExpertNames::USUAL,
         experts,
         intermediate: config.size("intermediate_size", limit::WIDTH)?,
         route: RouteSpec {
@@ -41,5 +35,5 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         shared: None,
     };
     let ropes = vec![partial_rope_spec(config, head_dim, 1_000_000.0)?];
-    Ok(DecoderSpec { ropes, ..dense.with_experts(&mixture, |_| true) })
+    Ok(DecoderSpec { ropes, ..dense.with_experts("block_sparse_moe", mixture, |_| true) })
 }

@@ -20,9 +20,11 @@ mod qwen3;
 mod smollm3;
 mod starcoder2;
 
+use mlxk_ops::RopeSpec;
+
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::DecoderSpec;
+use crate::decoder::{BlockSpec, DecoderSpec, Names};
 use crate::parts::{MlpKind, MlpSpec, NormKind, NormSpec};
 
 /// All families.
@@ -72,18 +74,23 @@ impl Architecture {
     }
 }
 
-/// The keys that nearly all architectures share.
+/// Sizes and settings that all decoders have.
 pub(crate) struct Common {
+    /// Width of the residual stream.
+    pub(crate) hidden: usize,
+    /// Number of layers.
     pub(crate) layers: usize,
     pub(crate) vocab_size: usize,
     pub(crate) max_positions: usize,
     pub(crate) norm: NormSpec,
     pub(crate) mlp: MlpSpec,
+    /// See [`DecoderSpec::tied`].
     pub(crate) tied: Option<bool>,
 }
 
 impl Common {
-    /// Reads and checks them; `max_positions` is what an absent key means.
+    /// Reads and checks the keys that nearly all families share. `max_positions` is used if its key
+    /// is absent.
     pub(crate) fn from_config(
         config: &Config<'_>,
         max_positions: usize,
@@ -101,6 +108,27 @@ impl Common {
                 ..MlpSpec::gated(config.size("intermediate_size", limit::WIDTH)?)
             },
             tied: config.flag("tie_word_embeddings")?,
+            hidden: config.size("hidden_size", limit::WIDTH)?,
         })
+    }
+
+    /// Returns a decoder of these sizes with the usual names and without factors.
+    fn decoder(&self, ropes: Vec<RopeSpec>, layers: Vec<Vec<BlockSpec>>) -> DecoderSpec {
+        DecoderSpec {
+            prefix: "",
+            skipped: &[],
+            names: Names::USUAL,
+            hidden: self.hidden,
+            vocab_size: self.vocab_size,
+            max_positions: self.max_positions,
+            embed_scale: 1.0,
+            norm: self.norm,
+            residual_scale: None,
+            ropes,
+            layers,
+            tied: self.tied,
+            logit_scale: None,
+            logit_cap: None,
+        }
     }
 }

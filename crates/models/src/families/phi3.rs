@@ -4,7 +4,7 @@
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::Config;
-use crate::decoder::DecoderSpec;
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
@@ -14,14 +14,13 @@ pub(super) const FAMILY: Family = Family {
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
-        Common::from_config(config, 131_072)?;
+    let common = Common::from_config(config, 131_072)?;
     let sizes = AttentionSizes::from_config(config)?;
     let attention = GroupedSpec { fused: true, ..GroupedSpec::plain(sizes) };
     let dims = config.rotary_dims(sizes.head_dim)?;
     let rope = partial_rope_spec(config, dims, 10_000.0)?;
-    let mlp = MlpSpec { kind: MlpKind::Fused, ..mlp };
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
-    Ok(DecoderSpec { tied: tied.or(Some(false)), ..spec })
+    let mlp = MlpSpec { kind: MlpKind::Fused, ..common.mlp };
+    let tied = common.tied.or(Some(false));
+    let layers = (0..common.layers).map(|_| pre_norm(attention, mlp)).collect();
+    Ok(DecoderSpec { tied, ..common.decoder(vec![rope], layers) })
 }

@@ -4,7 +4,7 @@
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::DecoderSpec;
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
@@ -14,19 +14,17 @@ pub(super) const FAMILY: Family = Family {
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
-        Common::from_config(config, 32_768)?;
-    let windows = windows(config, layers)?;
+    let common = Common::from_config(config, 32_768)?;
+    let windows = windows(config, common.layers)?;
     let sizes = AttentionSizes::from_config(config)?;
     let attention =
         GroupedSpec { biases: Biases { qkv: true, output: false }, ..GroupedSpec::plain(sizes) };
     let rope = rope_spec(config, sizes.head_dim, 1_000_000.0)?;
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
-    Ok(DecoderSpec { tied, ..spec.with_windows(&windows) })
+    let layer = |window| pre_norm(GroupedSpec { window, ..attention }, common.mlp);
+    Ok(common.decoder(vec![rope], windows.into_iter().map(layer).collect()))
 }
 
-/// A window, where it is switched on, begins at layer `max_window_layers`.
+/// Returns the windows of the layers. If windows are enabled, they start at layer `max_window_layers`.
 pub(super) fn windows(
     config: &Config<'_>,
     layers: usize,

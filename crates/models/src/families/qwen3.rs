@@ -6,7 +6,7 @@ use mlxk_ops::{Activation, RouteScores, RouteSpec};
 use super::{Architecture, Common, Family, qwen2};
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::DecoderSpec;
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{
     AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, QkNorm, rope_spec,
 };
@@ -21,20 +21,18 @@ pub(super) const FAMILY: Family = Family {
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
-    let Common { layers, vocab_size, max_positions, norm, mlp, tied } =
-        Common::from_config(config, 32_768)?;
-    let windows = qwen2::windows(config, layers)?;
+    let common = Common::from_config(config, 32_768)?;
+    let windows = qwen2::windows(config, common.layers)?;
     let sizes = AttentionSizes::from_config(config)?;
     let bias = config.flag("attention_bias")?.unwrap_or(false);
     let attention = GroupedSpec {
         biases: Biases::all(bias),
-        qk_norm: Some(QkNorm::Heads(norm)),
+        qk_norm: Some(QkNorm::Heads(common.norm)),
         ..GroupedSpec::plain(sizes)
     };
     let rope = rope_spec(config, sizes.head_dim, 1_000_000.0)?;
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
-    Ok(DecoderSpec { tied, ..spec.with_windows(&windows) })
+    let layer = |window| pre_norm(GroupedSpec { window, ..attention }, common.mlp);
+    Ok(common.decoder(vec![rope], windows.into_iter().map(layer).collect()))
 }
 
 fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
@@ -65,7 +63,7 @@ fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
             .and_then(|list| list.iter().map(|index| index.as_u64().map(|i| i as usize)).collect())
             .ok_or_else(|| config.bad("mlp_only_layers", "a list of layers"))?,
     };
-    Ok(dense.with_experts(&mixture, |layer| {
+    Ok(dense.with_experts("mlp", mixture, |layer| {
         !dense_layers.contains(&layer) && (layer + 1).is_multiple_of(step)
     }))
 }

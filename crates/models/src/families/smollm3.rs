@@ -22,8 +22,8 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
             .and_then(|list| list.iter().map(|flag| flag.as_u64().map(|flag| flag != 0)).collect())
             .ok_or_else(|| config.bad("no_rope_layers", format!("a list of {layers} numbers")))?,
     };
-    for (layer, with_rope) in spec.layers.iter_mut().zip(with_rope) {
-        layer.rope = layer.rope.filter(|_| with_rope);
+    for (attention, with_rope) in spec.attentions_mut().zip(with_rope) {
+        attention.rope = attention.rope.filter(|_| with_rope);
     }
     Ok(spec)
 }

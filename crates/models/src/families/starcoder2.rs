@@ -3,10 +3,10 @@
 
 use mlxk_ops::Activation;
 
-use super::{Architecture, Family};
+use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
-use crate::decoder::DecoderSpec;
+use crate::decoder::{DecoderSpec, pre_norm};
 use crate::parts::{
     AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormKind, NormSpec, rope_spec,
 };
@@ -35,13 +35,18 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         bias: true,
         activation: Activation::Gelu,
     };
-    let layers = config.size("num_hidden_layers", limit::LAYERS)?;
+    let common = Common {
+        hidden: config.size("hidden_size", limit::WIDTH)?,
+        layers: config.size("num_hidden_layers", limit::LAYERS)?,
+        vocab_size: config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(49_152),
+        max_positions: config
+            .optional_size("max_position_embeddings", limit::POSITIONS)?
+            .unwrap_or(16_384),
+        norm,
+        mlp,
+        tied: config.flag("tie_word_embeddings")?.or(Some(true)),
+    };
     let rope = rope_spec(config, sizes.head_dim, 100_000.0)?;
-    let vocab_size = config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(49_152);
-    let max_positions =
-        config.optional_size("max_position_embeddings", limit::POSITIONS)?.unwrap_or(16_384);
-    let sizes = (vocab_size, max_positions);
-    let spec = DecoderSpec::plain(attention, (norm, mlp), layers, rope, sizes);
-    let tied = config.flag("tie_word_embeddings")?.or(Some(true));
-    Ok(DecoderSpec { tied, ..spec })
+    let layers = (0..common.layers).map(|_| pre_norm(attention, mlp)).collect();
+    Ok(common.decoder(vec![rope], layers))
 }

@@ -2,16 +2,14 @@
 
 use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Rope, ScoreGrowth, Weight};
 
+use super::{LayerCache, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::loader::Loader;
-use crate::parts::{Norm, NormSpec};
 
-/// Sizes that all layers share.
+/// Number of heads and their width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionSizes {
-    /// Width of the residual stream.
-    pub(crate) hidden: usize,
     /// Query heads.
     pub(crate) heads: usize,
     /// Key/value heads; divides `heads`.
@@ -36,20 +34,20 @@ impl AttentionSizes {
                 return Err(config.bad(
                     "hidden_size",
                     format!(
-                        "1 to {} times `num_attention_heads` ({heads}), where `head_dim` is absent,",
+                        "1 to {} times `num_attention_heads` ({heads}), because `head_dim` is absent,",
                         limit::HEAD_DIM
                     ),
                 ));
             }
         };
-        let sizes = Self { hidden, heads, kv_heads, head_dim };
+        let sizes = Self { heads, kv_heads, head_dim };
         sizes.check(config)?;
         Ok(sizes)
     }
 
     /// Refuses sizes that do not fit each other.
     pub(crate) fn check(&self, config: &Config<'_>) -> Result<(), ModelError> {
-        let Self { heads, kv_heads, head_dim, .. } = *self;
+        let Self { heads, kv_heads, head_dim } = *self;
         check_groups(config, heads, kv_heads)?;
         if !head_dim.is_multiple_of(2) {
             let key = if config.get("head_dim").is_some() { "head_dim" } else { "hidden_size" };
@@ -67,12 +65,12 @@ fn check_groups(config: &Config<'_>, heads: usize, kv_heads: usize) -> Result<()
     Err(config.bad("num_key_value_heads", expected))
 }
 
-/// The attention of all layers of a model.
-#[derive(Clone, Debug)]
+/// Description of the attention of one layer.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct GroupedSpec {
     pub(crate) sizes: AttentionSizes,
     pub(crate) biases: Biases,
-    /// Whether `qkv_proj` holds the rows of queries, keys and values.
+    /// `true` if one matrix `qkv_proj` has the rows of queries, keys and values.
     pub(crate) fused: bool,
     /// Norms `q_norm` and `k_norm`.
     pub(crate) qk_norm: Option<QkNorm>,
@@ -80,11 +78,17 @@ pub(crate) struct GroupedSpec {
     pub(crate) scale: f32,
     /// See [`AttentionSpec::soft_cap`].
     pub(crate) soft_cap: Option<f32>,
-    /// Whether there are `sinks`.
+    /// `true` if there is a vector `sinks`.
     pub(crate) sinks: bool,
+    /// Number of positions that a row sees, itself included; `None` if it sees all of them.
+    pub(crate) window: Option<usize>,
+    /// Index of the model's rotary embedding; `None` if the layer has no positions.
+    pub(crate) rope: Option<usize>,
+    /// Growth of the scores with the position.
+    pub(crate) growth: Option<ScoreGrowth>,
 }
 
-/// Which projections add a bias.
+/// Projections that add a bias.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Biases {
     /// Queries, keys and values.
@@ -94,43 +98,19 @@ pub(crate) struct Biases {
 }
 
 impl Biases {
-    /// All of them, or none.
+    /// Biases on all projections, or on none.
     pub(crate) const fn all(bias: bool) -> Self {
         Self { qkv: bias, output: bias }
     }
 }
 
-/// What `q_norm` and `k_norm` run over.
+/// Norms of queries and keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum QkNorm {
-    /// Each head.
+    /// One norm per head.
     Heads(NormSpec),
-    /// All heads of a row at once.
+    /// One norm over all heads of a row.
     Rows(NormSpec),
-}
-
-impl GroupedSpec {
-    /// Without biases, norms or caps, scores scaled by `1/√head_dim`.
-    pub(crate) fn plain(sizes: AttentionSizes) -> Self {
-        Self {
-            sizes,
-            biases: Biases::all(false),
-            fused: false,
-            qk_norm: None,
-            scale: (1.0 / (sizes.head_dim as f64).sqrt()) as f32,
-            soft_cap: None,
-            sinks: false,
-        }
-    }
-}
-
-/// What differs between layers.
-#[derive(Clone, Copy)]
-pub(crate) struct LayerAttention {
-    pub(crate) layer: usize,
-    pub(crate) rope: Option<Rope>,
-    pub(crate) window: Option<usize>,
-    pub(crate) growth: Option<ScoreGrowth>,
 }
 
 pub(crate) struct Attention {
@@ -142,117 +122,165 @@ pub(crate) struct Attention {
     v_proj: Weight,
     /// `[hidden, heads · head_dim]`
     o_proj: Weight,
-    /// Of queries and keys.
-    norms: Option<[Norm; 2]>,
+    norms: Option<QkNorms>,
     rope: Option<Rope>,
     spec: AttentionSpec,
-    layer: usize,
+    /// Index of the layer in the KV cache.
+    cache: usize,
+    slots: AttentionSlots,
 }
 
-/// Room that all layers of a step share.
-pub(crate) struct GroupedBuffers {
+/// Norms of queries and keys, and their results.
+struct QkNorms {
+    q: Norm,
+    k: Norm,
     /// `[rows, heads · head_dim]`
-    q: Act,
+    q_normed: Slot,
     /// `[rows, kv_heads · head_dim]`
-    k: Act,
-    /// `[rows, kv_heads · head_dim]`
-    v: Act,
-    /// `[rows, heads · head_dim]`
-    attended: Act,
-    /// As `q` and `k`, normed.
-    normed: Option<[Act; 2]>,
+    k_normed: Slot,
 }
 
-impl GroupedBuffers {
-    /// `act` takes rows per row of the batch, and the values of one of them.
-    pub(crate) fn new(spec: &GroupedSpec, act: &mut dyn FnMut(usize, usize) -> Act) -> Self {
-        let AttentionSizes { heads, kv_heads, head_dim, .. } = spec.sizes;
-        let (queries, keys) = (heads * head_dim, kv_heads * head_dim);
+pub(crate) struct AttentionSlots {
+    /// `[rows, heads · head_dim]`
+    q: Slot,
+    /// `[rows, kv_heads · head_dim]`
+    k: Slot,
+    /// `[rows, kv_heads · head_dim]`
+    v: Slot,
+    /// `[rows, heads · head_dim]`
+    attended: Slot,
+}
+
+impl GroupedSpec {
+    /// Without biases, norms, caps or a window, with scores scaled by `1/√head_dim` and the first
+    /// rotary embedding of the model.
+    pub(crate) fn plain(sizes: AttentionSizes) -> Self {
         Self {
-            q: act(1, queries),
-            k: act(1, keys),
-            v: act(1, keys),
-            attended: act(1, queries),
-            normed: spec.qk_norm.map(|_| [act(1, queries), act(1, keys)]),
+            sizes,
+            biases: Biases::all(false),
+            fused: false,
+            qk_norm: None,
+            scale: (1.0 / (sizes.head_dim as f64).sqrt()) as f32,
+            soft_cap: None,
+            sinks: false,
+            window: None,
+            rope: Some(0),
+            growth: None,
         }
     }
-}
 
-impl Attention {
-    pub(crate) fn load(
+    pub(super) const fn cache(&self) -> LayerCache {
+        let AttentionSizes { kv_heads, head_dim, .. } = self.sizes;
+        LayerCache { kv_heads, head_dim, value_dim: head_dim }
+    }
+
+    /// Returns the widths of all query heads and of all key heads.
+    const fn widths(&self) -> [usize; 2] {
+        let AttentionSizes { heads, kv_heads, head_dim } = self.sizes;
+        [heads * head_dim, kv_heads * head_dim]
+    }
+
+    pub(super) fn plan(&self, scratch: &mut ScratchPlan) -> AttentionSlots {
+        if self.qk_norm.is_some() {
+            self.plan_normed(scratch);
+        }
+        let [queries, keys] = self.widths();
+        AttentionSlots {
+            q: scratch.row("attention.q", queries),
+            k: scratch.row("attention.k", keys),
+            v: scratch.row("attention.v", keys),
+            attended: scratch.row("attention.attended", queries),
+        }
+    }
+
+    fn plan_normed(&self, scratch: &mut ScratchPlan) -> [Slot; 2] {
+        let [queries, keys] = self.widths();
+        [scratch.row("attention.q_normed", queries), scratch.row("attention.k_normed", keys)]
+    }
+
+    pub(super) fn load(
+        &self,
         loader: &mut Loader<'_>,
-        path: &str,
-        spec: &GroupedSpec,
-        layer: LayerAttention,
-    ) -> Result<Self, ModelError> {
-        let AttentionSizes { hidden, heads, kv_heads, head_dim } = spec.sizes;
-        let (queries, keys) = (heads * head_dim, kv_heads * head_dim);
-        let of = |name: &str| format!("{path}.{name}");
-        let bias = spec.biases.qkv;
-        let [q_proj, k_proj, v_proj] = if spec.fused {
-            loader.fused(&of("qkv_proj"), [queries, keys, keys], hidden, bias)?
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<Attention, ModelError> {
+        let AttentionSizes { heads, kv_heads, head_dim } = self.sizes;
+        let ([queries, keys], hidden) = (self.widths(), place.hidden);
+        let bias = self.biases.qkv;
+        let [q_proj, k_proj, v_proj] = if self.fused {
+            loader.fused(&place.of("qkv_proj"), [queries, keys, keys], hidden, bias)?
         } else {
             [
-                loader.linear(&of("q_proj"), queries, hidden, bias)?,
-                loader.linear(&of("k_proj"), keys, hidden, bias)?,
-                loader.linear(&of("v_proj"), keys, hidden, bias)?,
+                loader.linear(&place.of("q_proj"), [queries, hidden], bias)?,
+                loader.linear(&place.of("k_proj"), [keys, hidden], bias)?,
+                loader.linear(&place.of("v_proj"), [keys, hidden], bias)?,
             ]
         };
-        let norms = match spec.qk_norm {
-            None => None,
-            Some(QkNorm::Heads(norm)) => Some((norm, head_dim, head_dim)),
-            Some(QkNorm::Rows(norm)) => Some((norm, queries, keys)),
-        };
-        let norms = match norms {
-            None => None,
-            Some((norm, q_width, k_width)) => Some([
-                Norm::load(loader, &of("q_norm"), q_width, norm)?,
-                Norm::load(loader, &of("k_norm"), k_width, norm)?,
-            ]),
-        };
-        let sinks = if spec.sinks { Some(loader.vector(&of("sinks"), heads)?) } else { None };
-        Ok(Self {
+        let norms = self.load_norms(loader, place, scratch)?;
+        let sinks = if self.sinks { Some(loader.vector(&place.of("sinks"), heads)?) } else { None };
+        Ok(Attention {
             q_proj,
             k_proj,
             v_proj,
-            o_proj: loader.linear(&of("o_proj"), hidden, queries, spec.biases.output)?,
+            o_proj: loader.linear(&place.of("o_proj"), [hidden, queries], self.biases.output)?,
             norms,
-            rope: layer.rope,
+            rope: self.rope.map(|index| place.ropes[index]),
             spec: AttentionSpec {
                 heads,
                 kv_heads,
                 head_dim,
                 value_dim: head_dim,
-                scale: spec.scale,
-                window: layer.window,
-                soft_cap: spec.soft_cap,
+                scale: self.scale,
+                window: self.window,
+                soft_cap: self.soft_cap,
                 sinks,
-                growth: layer.growth,
+                growth: self.growth,
             },
-            layer: layer.layer,
+            cache: place.cache,
+            slots: self.plan(scratch),
         })
     }
 
-    /// `x = o(attend(rope(norm(q(x))), rope(norm(k(x))), v(x)))`.
-    pub(crate) fn forward(
+    fn load_norms(
         &self,
-        ops: &mut dyn Compute,
-        x: Act,
-        buffers: &GroupedBuffers,
-        batch: &Batch,
-    ) {
-        let GroupedBuffers { mut q, mut k, v, attended, normed } = *buffers;
+        loader: &mut Loader<'_>,
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<Option<QkNorms>, ModelError> {
+        let head_dim = self.sizes.head_dim;
+        let (norm, [q_width, k_width]) = match self.qk_norm {
+            None => return Ok(None),
+            Some(QkNorm::Heads(norm)) => (norm, [head_dim, head_dim]),
+            Some(QkNorm::Rows(norm)) => (norm, self.widths()),
+        };
+        let [q_normed, k_normed] = self.plan_normed(scratch);
+        Ok(Some(QkNorms {
+            q: Norm::load(loader, &place.of("q_norm"), q_width, norm)?,
+            k: Norm::load(loader, &place.of("k_norm"), k_width, norm)?,
+            q_normed,
+            k_normed,
+        }))
+    }
+}
+
+impl Part for Attention {
+    /// `out = o(attend(rope(norm(q(x))), rope(norm(k(x))), v(x)))`.
+    fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
+        let AttentionSlots { q, k, v, attended } = self.slots;
+        let (mut q, mut k) = (scratch[q], scratch[k]);
+        let (v, attended) = (scratch[v], scratch[attended]);
         ops.linear(&[q, k, v], x, &[self.q_proj, self.k_proj, self.v_proj]);
-        if let (Some([q_norm, k_norm]), Some([q_normed, k_normed])) = (&self.norms, normed) {
-            q_norm.forward(ops, q_normed, q);
-            k_norm.forward(ops, k_normed, k);
+        if let Some(norms) = &self.norms {
+            let (q_normed, k_normed) = (scratch[norms.q_normed], scratch[norms.k_normed]);
+            norms.q.forward(ops, q_normed, q);
+            norms.k.forward(ops, k_normed, k);
             (q, k) = (q_normed, k_normed);
         }
         if let Some(rope) = self.rope {
             ops.rope(q, self.spec.heads, rope, batch);
             ops.rope(k, self.spec.kv_heads, rope, batch);
         }
-        ops.attend(attended, q, k, v, self.layer, &self.spec, batch);
-        ops.linear(&[x], attended, &[self.o_proj]);
+        ops.attend(attended, q, k, v, self.cache, &self.spec, batch);
+        ops.linear(&[out], attended, &[self.o_proj]);
     }
 }

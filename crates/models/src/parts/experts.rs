@@ -1,40 +1,46 @@
-//! A mixture of experts (Shazeer et al., 2017, arXiv:1701.06538): a router sends every row to some
-//! of many feed-forward parts, and adds up what they return.
+//! A mixture of experts (Shazeer et al., 2017, arXiv:1701.06538): a router sends every row to a few
+//! of many feed-forward parts and adds up their results.
 
-use mlxk_ops::{Act, Activation, Compute, RouteSpec, Weight};
+use mlxk_ops::{Act, Activation, Batch, Compute, RouteSpec, Weight};
 
-use super::mlp::{Mlp, MlpBuffers, MlpSpec};
+use super::mlp::{Mlp, MlpSpec};
+use super::{Part, Place, Scratch, ScratchPlan, Slot};
 use crate::ModelError;
 use crate::loader::Loader;
 
-/// Sizes and names of a mixture.
-#[derive(Clone, Debug)]
+/// Description of a mixture.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpertsSpec {
     pub(crate) names: ExpertNames,
     pub(crate) experts: usize,
     pub(crate) intermediate: usize,
-    /// `correction` is filled in from the files where `has_correction` says so.
+    /// Routing. Its `correction` is loaded with the weights if `has_correction` is set.
     pub(crate) route: RouteSpec,
     pub(crate) has_correction: bool,
-    /// Whether router and experts add biases.
+    /// `true` if router and experts add biases.
     pub(crate) bias: bool,
     pub(crate) activation: Activation,
-    /// A feed-forward part that every row goes through.
-    pub(crate) shared: Option<MlpSpec>,
+    pub(crate) shared: Option<SharedExpert>,
 }
 
-/// Where the parts are, below the layer.
+/// Names of the modules of a mixture.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpertNames {
     pub(crate) router: &'static str,
+    /// Module with the stacks `gate_proj`, `up_proj` and `down_proj`.
     pub(crate) experts: &'static str,
-    pub(crate) shared: &'static str,
+}
+
+/// A feed-forward part next to the experts that every row goes through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedExpert {
+    pub(crate) name: &'static str,
+    pub(crate) mlp: MlpSpec,
 }
 
 impl ExpertNames {
-    /// As most have them.
-    pub(crate) const USUAL: Self =
-        Self { router: "mlp.gate", experts: "mlp.switch_mlp", shared: "mlp.shared_experts" };
+    /// The names in most checkpoints.
+    pub(crate) const USUAL: Self = Self { router: "gate", experts: "switch_mlp" };
 }
 
 pub(crate) struct Experts {
@@ -48,94 +54,91 @@ pub(crate) struct Experts {
     down_proj: Weight,
     route: RouteSpec,
     activation: Activation,
-    shared: Option<Mlp>,
+    /// The shared expert and its result, `[rows, hidden]`.
+    shared: Option<(Mlp, Slot)>,
+    slots: ExpertsSlots,
 }
 
-/// Room that all layers of a step share.
-pub(crate) struct ExpertsBuffers {
+pub(crate) struct ExpertsSlots {
     /// `[rows, experts]`
-    logits: Act,
-    /// `[rows · per_row, intermediate]`
-    gate: Act,
-    /// `[rows · per_row, intermediate]`
-    up: Act,
-    /// `[rows · per_row, hidden]`
-    down: Act,
-    /// `[rows, hidden]` of the part that every row goes through.
-    shared: Option<Act>,
+    logits: Slot,
+    /// `[rows · experts_per_row, intermediate]`
+    gate: Slot,
+    /// `[rows · experts_per_row, intermediate]`
+    up: Slot,
+    /// `[rows · experts_per_row, hidden]`
+    down: Slot,
 }
 
-impl ExpertsBuffers {
-    /// `act` takes rows per row of the batch, and the values of one of them.
-    pub(crate) fn new(
-        spec: &ExpertsSpec,
-        hidden: usize,
-        act: &mut dyn FnMut(usize, usize) -> Act,
-    ) -> Self {
-        let per_row = spec.route.experts_per_row;
-        Self {
-            logits: act(1, spec.experts),
-            gate: act(per_row, spec.intermediate),
-            up: act(per_row, spec.intermediate),
-            down: act(per_row, hidden),
-            shared: spec.shared.as_ref().map(|_| act(1, hidden)),
+impl ExpertsSpec {
+    pub(super) fn plan(&self, hidden: usize, scratch: &mut ScratchPlan) -> ExpertsSlots {
+        if let Some(shared) = &self.shared {
+            plan_shared(hidden, scratch);
+            shared.mlp.plan(scratch);
+        }
+        let per_row = self.route.experts_per_row;
+        ExpertsSlots {
+            logits: scratch.row("experts.logits", self.experts),
+            gate: scratch.rows("experts.gate", per_row, self.intermediate),
+            up: scratch.rows("experts.up", per_row, self.intermediate),
+            down: scratch.rows("experts.down", per_row, hidden),
         }
     }
-}
 
-impl Experts {
-    /// `path` is the layer.
-    pub(crate) fn load(
+    pub(super) fn load(
+        &self,
         loader: &mut Loader<'_>,
-        path: &str,
-        hidden: usize,
-        spec: &ExpertsSpec,
-    ) -> Result<Self, ModelError> {
-        let ExpertsSpec { names, experts, intermediate, bias, .. } = *spec;
-        let router = format!("{path}.{}", names.router);
-        let mut route = spec.route;
-        if spec.has_correction {
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<Experts, ModelError> {
+        let Self { names, experts, intermediate, bias, mut route, .. } = *self;
+        let hidden = place.hidden;
+        let router = place.of(names.router);
+        if self.has_correction {
             let name = format!("{router}.e_score_correction_bias");
             route.correction = Some(loader.vector(&name, experts)?);
         }
-        let of = |name: &str| format!("{path}.{}.{name}", names.experts);
-        Ok(Self {
-            router: loader.linear(&router, experts, hidden, bias)?,
-            gate_proj: loader.stack(&of("gate_proj"), experts, (intermediate, hidden), bias)?,
-            up_proj: loader.stack(&of("up_proj"), experts, (intermediate, hidden), bias)?,
-            down_proj: loader.stack(&of("down_proj"), experts, (hidden, intermediate), bias)?,
+        let of = |name: &str| place.of(&format!("{}.{name}", names.experts));
+        Ok(Experts {
+            router: loader.linear(&router, [experts, hidden], bias)?,
+            gate_proj: loader.stack(&of("gate_proj"), [experts, intermediate, hidden], bias)?,
+            up_proj: loader.stack(&of("up_proj"), [experts, intermediate, hidden], bias)?,
+            down_proj: loader.stack(&of("down_proj"), [experts, hidden, intermediate], bias)?,
             route,
-            activation: spec.activation,
-            shared: match &spec.shared {
-                Some(shared) => {
-                    Some(Mlp::load(loader, &format!("{path}.{}", names.shared), hidden, shared)?)
-                }
+            activation: self.activation,
+            shared: match &self.shared {
                 None => None,
+                Some(shared) => {
+                    let place = Place { path: &place.of(shared.name), ..*place };
+                    let mlp = shared.mlp.load(loader, &place, scratch)?;
+                    Some((mlp, plan_shared(hidden, scratch)))
+                }
             },
+            slots: self.plan(hidden, scratch),
         })
     }
+}
 
-    /// `out = Σ weight · expert(x) + shared(x)`; `out` may be `x`.
-    pub(crate) fn forward(
-        &self,
-        ops: &mut dyn Compute,
-        out: Act,
-        x: Act,
-        (buffers, mlp): (&ExpertsBuffers, &MlpBuffers),
-    ) {
-        let ExpertsBuffers { logits, gate, up, down, .. } = *buffers;
+fn plan_shared(hidden: usize, scratch: &mut ScratchPlan) -> Slot {
+    scratch.row("experts.shared", hidden)
+}
+
+impl Part for Experts {
+    /// `out = Σ weight · expert(x) + shared(x)`.
+    fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
+        let ExpertsSlots { logits, gate, up, down } = self.slots;
+        let (logits, gate, up, down) = (scratch[logits], scratch[gate], scratch[up], scratch[down]);
         ops.linear(&[logits], x, &[self.router]);
         let routes = ops.route(logits, &self.route);
         ops.linear_routed(&[gate, up], x, &[self.gate_proj, self.up_proj], routes);
         ops.glu(gate, up, self.activation);
         ops.linear_routed(&[down], gate, &[self.down_proj], routes);
-        match (&self.shared, buffers.shared) {
-            (Some(part), Some(shared)) => {
-                part.forward(ops, shared, x, mlp);
-                ops.combine(out, down, routes);
-                ops.add(out, shared);
-            }
-            _ => ops.combine(out, down, routes),
+        if let Some((part, slot)) = &self.shared {
+            part.forward(ops, scratch[*slot], x, scratch, batch);
+        }
+        ops.combine(out, down, routes);
+        if let Some((_, slot)) = &self.shared {
+            ops.add(out, scratch[*slot]);
         }
     }
 }

@@ -2,50 +2,41 @@
 //! from one narrow latent vector per position.
 //!
 //! DeepSeek-V2 checkpoints expand the latent to keys and values of every head (`kv_b_proj`), which
-//! are cached. DeepSeek-V3 checkpoints hold the two halves of that matrix per head (`embed_q`,
-//! `unembed_out`), so that queries are brought to the latent instead and only it is cached; older
-//! ones are split when they are loaded.
+//! are cached. DeepSeek-V3 checkpoints have the two halves of that matrix per head (`embed_q`,
+//! `unembed_out`). Queries are projected to the latent instead, and only the latent is cached. Older
+//! V3 checkpoints have `kv_b_proj`, too, and are split when they are loaded.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, Compute, KvSpec, Pieces, Rope, Weight};
+use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Pieces, Rope, Weight};
+use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
-use super::attention::LayerAttention;
+use super::{LayerCache, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
 use crate::ModelError;
 use crate::loader::Loader;
-use crate::parts::{Norm, NormSpec};
 
-/// Epsilon of the norms of the latents; no key of `config.json` says it.
+/// Epsilon of the norms of the latents, for which `config.json` has no key.
 const EPS: f64 = 1e-6;
 
+/// Description of the attention of one layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LatentSpec {
-    pub(crate) hidden: usize,
     pub(crate) heads: usize,
-    /// Width of the queries' latent; queries come straight from the input where `None`.
+    /// Width of the latent of queries; `None` if queries come straight from the input.
     pub(crate) q_rank: Option<usize>,
     /// Width of the latent of keys and values.
     pub(crate) kv_rank: usize,
-    /// Part of a query or key without positions.
+    /// Width of the part of a query or key without positions.
     pub(crate) nope: usize,
-    /// Part with rotary positions; keys share it between heads.
+    /// Width of the part with rotary positions. All heads share that part of a key.
     pub(crate) rope: usize,
     /// Width of a value.
     pub(crate) value: usize,
     pub(crate) bias: bool,
+    /// Factor of the scores.
     pub(crate) scale: f32,
-    /// Whether queries are brought to the latent.
+    /// `true` if queries are projected to the latent.
     pub(crate) absorbed: bool,
-}
-
-impl LatentSpec {
-    pub(crate) const fn kv(&self, layers: usize) -> KvSpec {
-        if self.absorbed {
-            let head_dim = self.kv_rank + self.rope;
-            KvSpec { layers, kv_heads: 1, head_dim, value_dim: self.kv_rank }
-        } else {
-            let head_dim = self.nope + self.rope;
-            KvSpec { layers, kv_heads: self.heads, head_dim, value_dim: self.value }
-        }
-    }
+    /// Index of the model's rotary embedding.
+    pub(crate) rope_index: usize,
 }
 
 pub(crate) struct LatentAttention {
@@ -59,174 +50,292 @@ pub(crate) struct LatentAttention {
     rope: Rope,
     spec: LatentSpec,
     attend: AttentionSpec,
-    layer: usize,
+    /// Index of the layer in the KV cache.
+    cache: usize,
+    slots: LatentSlots,
 }
 
 enum Queries {
     /// `q_proj [heads · (nope + rope), hidden]`
     Direct(Weight),
-    /// `q_a_proj [q_rank, hidden]`, its norm, `q_b_proj [heads · (nope + rope), q_rank]`
-    Latent(Weight, Norm, Weight),
+    Latent(LatentQueries),
+}
+
+struct LatentQueries {
+    /// `q_a_proj [q_rank, hidden]`
+    down: Weight,
+    norm: Norm,
+    /// `q_b_proj [heads · (nope + rope), q_rank]`
+    up: Weight,
+    /// `[rows, q_rank]`
+    narrow: Slot,
+    /// `[rows, q_rank]`
+    normed: Slot,
 }
 
 enum KeysValues {
-    /// `kv_b_proj [heads · (nope + value), kv_rank]`
-    Expanded(Weight),
-    /// `embed_q [heads, kv_rank, nope]`, `unembed_out [heads, value, kv_rank]`
-    Absorbed(Weight, Weight),
+    Expanded {
+        /// `kv_b_proj [heads · (nope + value), kv_rank]`
+        up: Weight,
+        /// `[rows, heads · (nope + value)]`
+        expanded: Slot,
+    },
+    Absorbed {
+        /// `[heads, kv_rank, nope]`
+        embed_q: Weight,
+        /// `[heads, value, kv_rank]`
+        unembed_out: Weight,
+        slots: AbsorbedSlots,
+    },
 }
 
-/// Room that all layers of a step share.
-pub(crate) struct LatentBuffers {
-    /// `[rows, q_rank]` before and after its norm.
-    q_latent: Option<[Act; 2]>,
+struct AbsorbedSlots {
+    /// `[rows, heads · nope]`
+    narrow: Slot,
+    /// `[rows, heads · kv_rank]`
+    absorbed: Slot,
+}
+
+pub(crate) struct LatentSlots {
     /// `[rows, heads · (nope + rope)]`
-    q: Act,
+    q: Slot,
     /// `[rows, kv_rank + rope]`
-    kv: Act,
-    /// `[rows, kv_rank]` before and after its norm.
-    latent: [Act; 2],
-    /// `[rows, heads · (nope + value)]`, or queries `[rows, heads · nope]` and
-    /// `[rows, heads · kv_rank]` where they are absorbed.
-    parts: [Act; 2],
-    /// What attends, in the widths of the cache.
-    queries: Act,
-    keys: Act,
-    values: Act,
-    attended: Act,
+    kv: Slot,
+    /// `[rows, kv_rank]`
+    latent: Slot,
+    /// `[rows, kv_rank]`
+    latent_normed: Slot,
+    /// `[rows, heads · width of a cached key]`
+    queries: Slot,
+    /// `[rows, cached heads · width of a cached key]`
+    keys: Slot,
+    /// `[rows, cached heads · width of a cached value]`
+    values: Slot,
+    /// `[rows, heads · width of a cached value]`
+    attended: Slot,
     /// `[rows, heads · value]`
-    out: Act,
+    out: Slot,
 }
 
-impl LatentBuffers {
-    /// `act` takes rows per row of the batch, and the values of one of them.
-    pub(crate) fn new(spec: &LatentSpec, act: &mut dyn FnMut(usize, usize) -> Act) -> Self {
-        let LatentSpec { heads, kv_rank, nope, rope, value, absorbed, .. } = *spec;
-        let kv = spec.kv(1);
-        Self {
-            q_latent: spec.q_rank.map(|rank| [act(1, rank), act(1, rank)]),
-            q: act(1, heads * (nope + rope)),
-            kv: act(1, kv_rank + rope),
-            latent: [act(1, kv_rank), act(1, kv_rank)],
-            parts: if absorbed {
-                [act(1, heads * nope), act(1, heads * kv_rank)]
-            } else {
-                let expanded = act(1, heads * (nope + value));
-                [expanded, expanded]
-            },
-            queries: act(1, heads * kv.head_dim),
-            keys: act(1, kv.kv_heads * kv.head_dim),
-            values: act(1, kv.kv_heads * kv.value_dim),
-            attended: act(1, heads * kv.value_dim),
-            out: act(1, heads * value),
+impl LatentSpec {
+    pub(crate) const fn cache(&self) -> LayerCache {
+        if self.absorbed {
+            let head_dim = self.kv_rank + self.rope;
+            LayerCache { kv_heads: 1, head_dim, value_dim: self.kv_rank }
+        } else {
+            let head_dim = self.nope + self.rope;
+            LayerCache { kv_heads: self.heads, head_dim, value_dim: self.value }
         }
     }
-}
 
-impl LatentAttention {
-    pub(crate) fn load(
-        loader: &mut Loader<'_>,
-        path: &str,
-        spec: &LatentSpec,
-        layer: LayerAttention,
-    ) -> Result<Self, ModelError> {
-        let LatentSpec { hidden, heads, kv_rank, nope, rope, value, bias, .. } = *spec;
-        let of = |name: &str| format!("{path}.{name}");
-        let queries = heads * (nope + rope);
-        let norm = NormSpec::rms(EPS);
-        let q = match spec.q_rank {
-            None => Queries::Direct(loader.linear(&of("q_proj"), queries, hidden, false)?),
-            Some(rank) => Queries::Latent(
-                loader.linear(&of("q_a_proj"), rank, hidden, bias)?,
-                Norm::load(loader, &of("q_a_layernorm"), rank, norm)?,
-                loader.linear(&of("q_b_proj"), queries, rank, false)?,
-            ),
-        };
-        let kv = if spec.absorbed && !loader.has(&of("embed_q")) && loader.has(&of("kv_b_proj")) {
-            let sizes = [nope, value, kv_rank];
-            let [keys, values] = loader.split_kv_b(&of("kv_b_proj"), heads, sizes)?;
-            KeysValues::Absorbed(keys, values)
-        } else if spec.absorbed {
-            KeysValues::Absorbed(
-                loader.stack(&of("embed_q"), heads, (kv_rank, nope), false)?,
-                loader.stack(&of("unembed_out"), heads, (value, kv_rank), false)?,
-            )
+    pub(super) fn plan(&self, scratch: &mut ScratchPlan) -> LatentSlots {
+        let Self { heads, kv_rank, nope, rope, value, .. } = *self;
+        if let Some(rank) = self.q_rank {
+            plan_latent_queries(rank, scratch);
+        }
+        if self.absorbed {
+            self.plan_absorbed(scratch);
         } else {
-            let rows = heads * (nope + value);
-            KeysValues::Expanded(loader.linear(&of("kv_b_proj"), rows, kv_rank, false)?)
-        };
-        let cache = spec.kv(1);
-        Ok(Self {
+            self.plan_expanded(scratch);
+        }
+        let cache = self.cache();
+        LatentSlots {
+            q: scratch.row("latent.q", heads * (nope + rope)),
+            kv: scratch.row("latent.kv", kv_rank + rope),
+            latent: scratch.row("latent.latent", kv_rank),
+            latent_normed: scratch.row("latent.latent_normed", kv_rank),
+            queries: scratch.row("latent.queries", heads * cache.head_dim),
+            keys: scratch.row("latent.keys", cache.kv_heads * cache.head_dim),
+            values: scratch.row("latent.values", cache.kv_heads * cache.value_dim),
+            attended: scratch.row("latent.attended", heads * cache.value_dim),
+            out: scratch.row("latent.out", heads * value),
+        }
+    }
+
+    fn plan_absorbed(&self, scratch: &mut ScratchPlan) -> AbsorbedSlots {
+        AbsorbedSlots {
+            narrow: scratch.row("latent.narrow", self.heads * self.nope),
+            absorbed: scratch.row("latent.absorbed", self.heads * self.kv_rank),
+        }
+    }
+
+    fn plan_expanded(&self, scratch: &mut ScratchPlan) -> Slot {
+        scratch.row("latent.expanded", self.heads * (self.nope + self.value))
+    }
+
+    pub(super) fn load(
+        &self,
+        loader: &mut Loader<'_>,
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<LatentAttention, ModelError> {
+        let Self { heads, kv_rank, rope, value, bias, .. } = *self;
+        let hidden = place.hidden;
+        let q = self.load_queries(loader, place, scratch)?;
+        let kv = self.load_keys_values(loader, place, scratch)?;
+        let cache = self.cache();
+        Ok(LatentAttention {
             q,
             kv_a_proj_with_mqa: loader.linear(
-                &of("kv_a_proj_with_mqa"),
-                kv_rank + rope,
-                hidden,
+                &place.of("kv_a_proj_with_mqa"),
+                [kv_rank + rope, hidden],
                 bias,
             )?,
-            kv_a_layernorm: Norm::load(loader, &of("kv_a_layernorm"), kv_rank, norm)?,
+            kv_a_layernorm: Norm::load(
+                loader,
+                &place.of("kv_a_layernorm"),
+                kv_rank,
+                NormSpec::rms(EPS),
+            )?,
             kv,
-            o_proj: loader.linear(&of("o_proj"), hidden, heads * value, bias)?,
-            rope: layer.rope.expect("latent attention has rotary positions in every layer"),
-            spec: *spec,
+            o_proj: loader.linear(&place.of("o_proj"), [hidden, heads * value], bias)?,
+            rope: place.ropes[self.rope_index],
+            spec: *self,
             attend: AttentionSpec {
                 heads,
                 kv_heads: cache.kv_heads,
                 head_dim: cache.head_dim,
                 value_dim: cache.value_dim,
-                scale: spec.scale,
-                window: layer.window,
+                scale: self.scale,
+                window: None,
                 soft_cap: None,
                 sinks: None,
-                growth: layer.growth,
+                growth: None,
             },
-            layer: layer.layer,
+            cache: place.cache,
+            slots: self.plan(scratch),
         })
     }
 
-    /// `x = o(attend(q(x), keys, values))`; queries and keys are `[nope or latent, rope]` per head.
-    pub(crate) fn forward(
+    fn load_queries(
         &self,
-        ops: &mut dyn Compute,
-        x: Act,
-        buffers: &LatentBuffers,
-        batch: &Batch,
-    ) {
-        let LatentSpec { heads, kv_rank, nope, rope, value, .. } = self.spec;
-        let LatentBuffers { q, kv, latent, parts, queries, keys, values, attended, out, .. } =
-            *buffers;
-        match (&self.q, buffers.q_latent) {
-            (Queries::Latent(down, norm, up), Some([narrow, normed])) => {
-                ops.linear(&[narrow, kv], x, &[*down, self.kv_a_proj_with_mqa]);
-                norm.forward(ops, normed, narrow);
-                ops.linear(&[q], normed, &[*up]);
-            }
-            (Queries::Direct(proj) | Queries::Latent(proj, ..), _) => {
-                ops.linear(&[q, kv], x, &[*proj, self.kv_a_proj_with_mqa]);
+        loader: &mut Loader<'_>,
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<Queries, ModelError> {
+        let width = self.heads * (self.nope + self.rope);
+        let Some(rank) = self.q_rank else {
+            let shape = [width, place.hidden];
+            return Ok(Queries::Direct(loader.linear(&place.of("q_proj"), shape, false)?));
+        };
+        let [narrow, normed] = plan_latent_queries(rank, scratch);
+        Ok(Queries::Latent(LatentQueries {
+            down: loader.linear(&place.of("q_a_proj"), [rank, place.hidden], self.bias)?,
+            norm: Norm::load(loader, &place.of("q_a_layernorm"), rank, NormSpec::rms(EPS))?,
+            up: loader.linear(&place.of("q_b_proj"), [width, rank], false)?,
+            narrow,
+            normed,
+        }))
+    }
+
+    fn load_keys_values(
+        &self,
+        loader: &mut Loader<'_>,
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<KeysValues, ModelError> {
+        let Self { heads, kv_rank, nope, value, .. } = *self;
+        let both = [heads * (nope + value), kv_rank];
+        let kv_b_proj = place.of("kv_b_proj");
+        if !self.absorbed {
+            let up = loader.linear(&kv_b_proj, both, false)?;
+            return Ok(KeysValues::Expanded { up, expanded: self.plan_expanded(scratch) });
+        }
+        let is_old = !loader.has(&place.of("embed_q")) && loader.has(&kv_b_proj);
+        let (embed_q, unembed_out) = if is_old {
+            let tensor = loader.matrix(&kv_b_proj, both)?;
+            let bytes = tensor.size_bytes();
+            let values = self.values_of(&tensor);
+            let keys = loader.put(self.turned_keys_of(&tensor), None)?;
+            let values = loader.put(values, None)?;
+            loader.advance(bytes)?;
+            (keys, values)
+        } else {
+            (
+                loader.stack(&place.of("embed_q"), [heads, kv_rank, nope], false)?,
+                loader.stack(&place.of("unembed_out"), [heads, value, kv_rank], false)?,
+            )
+        };
+        let slots = self.plan_absorbed(scratch);
+        Ok(KeysValues::Absorbed { embed_q, unembed_out, slots })
+    }
+
+    /// Returns the keys' half of `kv_b_proj` with each head transposed: `[heads, kv_rank, nope]`.
+    /// Transposed values are no longer in their quantization groups, so the result is dense.
+    fn turned_keys_of(&self, tensor: &QuantTensor) -> QuantTensor {
+        let Self { heads, kv_rank, nope, value, .. } = *self;
+        let mut keys = vec![0.0f32; heads * kv_rank * nope];
+        let mut row = vec![0.0; kv_rank];
+        for head in 0..heads {
+            for column in 0..nope {
+                tensor.dequantize_row(0, head * (nope + value) + column, &mut row);
+                for (i, value) in row.iter().enumerate() {
+                    keys[(head * kv_rank + i) * nope + column] = *value;
+                }
             }
         }
-        let [raw, normed] = latent;
-        ops.copy_pieces((raw, at(0, 0)), (kv, at(0, 0)), 1, kv_rank);
-        self.kv_a_layernorm.forward(ops, normed, raw);
+        let data: Vec<u8> = keys.iter().flat_map(|value| value.to_le_bytes()).collect();
+        QuantTensor {
+            name: tensor.name.clone(),
+            experts: heads,
+            rows: kv_rank,
+            cols: nope,
+            storage: Storage::Dense(Dense { dtype: Dtype::F32, data: data.into() }),
+        }
+    }
 
+    /// Returns the values' half of `kv_b_proj`: `[heads, value, kv_rank]`.
+    fn values_of(&self, tensor: &QuantTensor) -> QuantTensor {
+        let pair = self.nope + self.value;
+        let ranges: Vec<_> =
+            (0..self.heads).map(|head| head * pair + self.nope..(head + 1) * pair).collect();
+        tensor.stack_of_rows(&ranges)
+    }
+}
+
+fn plan_latent_queries(rank: usize, scratch: &mut ScratchPlan) -> [Slot; 2] {
+    [scratch.row("latent.q_latent", rank), scratch.row("latent.q_latent_normed", rank)]
+}
+
+impl Part for LatentAttention {
+    /// `out = o(attend(q(x), keys, values))`. Queries and keys are `[nope or latent, rope]` per head.
+    fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
+        let LatentSpec { heads, kv_rank, nope, rope, value, .. } = self.spec;
+        let slots = &self.slots;
+        let (q, kv) = (scratch[slots.q], scratch[slots.kv]);
+        match &self.q {
+            Queries::Latent(latent) => {
+                let (narrow, normed) = (scratch[latent.narrow], scratch[latent.normed]);
+                ops.linear(&[narrow, kv], x, &[latent.down, self.kv_a_proj_with_mqa]);
+                latent.norm.forward(ops, normed, narrow);
+                ops.linear(&[q], normed, &[latent.up]);
+            }
+            Queries::Direct(proj) => ops.linear(&[q, kv], x, &[*proj, self.kv_a_proj_with_mqa]),
+        }
+        let (latent, normed) = (scratch[slots.latent], scratch[slots.latent_normed]);
+        ops.copy_pieces((latent, at(0, 0)), (kv, at(0, 0)), 1, kv_rank);
+        self.kv_a_layernorm.forward(ops, normed, latent);
+
+        let (queries, keys) = (scratch[slots.queries], scratch[slots.keys]);
+        let (values, attended) = (scratch[slots.values], scratch[slots.attended]);
         let whole = nope + rope;
         let wide = self.attend.head_dim;
         let plain = wide - rope;
         ops.copy_pieces((queries, at(plain, wide)), (q, at(nope, whole)), heads, rope);
-        match self.kv {
-            KeysValues::Expanded(up) => {
-                let expanded = parts[0];
-                ops.linear(&[expanded], normed, &[up]);
+        match &self.kv {
+            KeysValues::Expanded { up, expanded } => {
+                let expanded = scratch[*expanded];
+                ops.linear(&[expanded], normed, &[*up]);
                 let pair = nope + value;
                 ops.copy_pieces((queries, at(0, wide)), (q, at(0, whole)), heads, nope);
                 ops.copy_pieces((keys, at(0, wide)), (expanded, at(0, pair)), heads, nope);
                 ops.copy_pieces((keys, at(plain, wide)), (kv, at(kv_rank, 0)), heads, rope);
                 ops.copy_pieces((values, at(0, value)), (expanded, at(nope, pair)), heads, value);
             }
-            KeysValues::Absorbed(embed_q, _) => {
-                let [narrow, absorbed] = parts;
+            KeysValues::Absorbed { embed_q, slots, .. } => {
+                let (narrow, absorbed) = (scratch[slots.narrow], scratch[slots.absorbed]);
                 ops.copy_pieces((narrow, at(0, nope)), (q, at(0, whole)), heads, nope);
-                ops.linear_heads(absorbed, narrow, embed_q);
+                ops.linear_heads(absorbed, narrow, *embed_q);
                 ops.copy_pieces((queries, at(0, wide)), (absorbed, at(0, kv_rank)), heads, kv_rank);
                 ops.copy_pieces((keys, at(0, 0)), (normed, at(0, 0)), 1, kv_rank);
                 ops.copy_pieces((keys, at(plain, 0)), (kv, at(kv_rank, 0)), 1, rope);
@@ -235,12 +344,13 @@ impl LatentAttention {
         }
         ops.rope(queries, heads, self.rope, batch);
         ops.rope(keys, self.attend.kv_heads, self.rope, batch);
-        ops.attend(attended, queries, keys, values, self.layer, &self.attend, batch);
-        match self.kv {
-            KeysValues::Expanded(_) => ops.linear(&[x], attended, &[self.o_proj]),
-            KeysValues::Absorbed(_, unembed_out) => {
-                ops.linear_heads(out, attended, unembed_out);
-                ops.linear(&[x], out, &[self.o_proj]);
+        ops.attend(attended, queries, keys, values, self.cache, &self.attend, batch);
+        match &self.kv {
+            KeysValues::Expanded { .. } => ops.linear(&[out], attended, &[self.o_proj]),
+            KeysValues::Absorbed { unembed_out, .. } => {
+                let per_head = scratch[slots.out];
+                ops.linear_heads(per_head, attended, *unembed_out);
+                ops.linear(&[out], per_head, &[self.o_proj]);
             }
         }
     }

@@ -1,0 +1,254 @@
+//! Loads the modules of a model, and keeps track of the tensors that it uses.
+
+mod source;
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use mlxk_format::Checkpoint;
+use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
+use mlxk_tensor::QuantTensor;
+
+use self::source::Source;
+use crate::config::Config;
+use crate::{ModelError, Progress, TensorNeed};
+
+/// Tensors that the weight of a module may consist of.
+const WEIGHT_SUFFIXES: [&str; 4] = ["weight", "scales", "biases", "global_scale"];
+
+/// Loads or lists the tensors of a model. Both go through the same calls, so a list of tensors
+/// cannot differ from what is loaded.
+pub(crate) struct Loader<'a> {
+    source: Source<'a>,
+    progress: &'a mut Progress<'a>,
+    /// Names of the tensors that the model uses or leaves out on purpose.
+    known: HashSet<String>,
+    /// Prefix of the tensors of the language model.
+    prefix: &'static str,
+    /// Prefixes of the tensors of other modalities.
+    skipped: &'static [&'static str],
+    done_bytes: u64,
+    total_bytes: u64,
+}
+
+impl<'a> Loader<'a> {
+    /// Returns a loader that carries tensors from a checkpoint to a device.
+    pub(crate) fn new(
+        checkpoint: &'a Checkpoint,
+        ops: &'a mut dyn Weights,
+        progress: &'a mut Progress<'a>,
+    ) -> Self {
+        let total_bytes = checkpoint.size_bytes();
+        Self { total_bytes, ..Self::over(Source::Files(checkpoint, ops), progress) }
+    }
+
+    /// Returns a loader that only lists the tensors that it is asked for.
+    pub(crate) fn listing(progress: &'a mut Progress<'a>) -> Self {
+        Self::over(Source::List(Vec::new()), progress)
+    }
+
+    fn over(source: Source<'a>, progress: &'a mut Progress<'a>) -> Self {
+        Self {
+            source,
+            progress,
+            known: HashSet::new(),
+            prefix: "",
+            skipped: &[],
+            done_bytes: 0,
+            total_bytes: 0,
+        }
+    }
+
+    /// Returns the list of [`Loader::listing`]; it is empty for any other loader.
+    pub(crate) fn into_needs(self) -> Vec<TensorNeed> {
+        match self.source {
+            Source::Files(..) => Vec::new(),
+            Source::List(needs) => needs,
+        }
+    }
+
+    /// Puts `prefix` before all paths from here on. Tensors that start with one of `skipped` may be
+    /// left over.
+    pub(crate) fn enter(&mut self, prefix: &'static str, skipped: &'static [&'static str]) {
+        (self.prefix, self.skipped) = (prefix, skipped);
+    }
+
+    /// Loads the matrix `[rows, cols]` of the module `path`, with its `.bias` if `bias` is set.
+    pub(crate) fn linear(
+        &mut self,
+        path: &str,
+        shape: [usize; 2],
+        bias: bool,
+    ) -> Result<Weight, ModelError> {
+        let tensor = self.matrix(path, shape)?;
+        let bias = self.bias(path, &shape[..1], bias)?;
+        self.load(tensor, bias)
+    }
+
+    /// Loads the stack `[count, rows, cols]` of the module `path`, with its `.bias` `[count, rows]` if
+    /// `bias` is set.
+    pub(crate) fn stack(
+        &mut self,
+        path: &str,
+        shape: [usize; 3],
+        bias: bool,
+    ) -> Result<Weight, ModelError> {
+        let full = self.use_weight(path);
+        let tensor = self.source.stack(&full, shape)?;
+        let bias = self.bias(path, &shape[..2], bias)?;
+        self.load(tensor, bias)
+    }
+
+    /// Loads the matrices `[rows[i], cols]` whose rows follow each other in the module `path`.
+    pub(crate) fn fused<const N: usize>(
+        &mut self,
+        path: &str,
+        rows: [usize; N],
+        cols: usize,
+        bias: bool,
+    ) -> Result<[Weight; N], ModelError> {
+        let total = rows.iter().sum();
+        let tensor = self.matrix(path, [total, cols])?;
+        let bias = self.bias(path, &[total], bias)?;
+        let mut weights = [Weight(0); N];
+        let mut first = 0;
+        for (weight, rows) in weights.iter_mut().zip(rows) {
+            let range = first..first + rows;
+            first = range.end;
+            let bias = bias.as_ref().map(|bias| bias[range.clone()].to_vec());
+            *weight = self.load(tensor.row_range(range), bias)?;
+        }
+        Ok(weights)
+    }
+
+    /// Loads the output projection, or returns `embed_tokens` if the two are tied. If `tied` is
+    /// `None`, the files decide, because libraries differ in their default.
+    pub(crate) fn head(
+        &mut self,
+        path: &str,
+        tied: Option<bool>,
+        embed_tokens: Weight,
+        shape: [usize; 2],
+    ) -> Result<Weight, ModelError> {
+        if tied.unwrap_or_else(|| !self.has(path)) {
+            // A tied model may store the same matrix twice.
+            let full = self.use_weight(path);
+            self.known.insert(format!("{full}.bias"));
+            return Ok(embed_tokens);
+        }
+        self.linear(path, shape, false)
+    }
+
+    /// Loads the vector `[len]` named `name`.
+    pub(crate) fn vector(&mut self, name: &str, len: usize) -> Result<Vector, ModelError> {
+        self.vector_plus(name, len, 0.0)
+    }
+
+    /// Loads the vector `[len]` named `name`, with `more` added to every value.
+    pub(crate) fn vector_plus(
+        &mut self,
+        name: &str,
+        len: usize,
+        more: f32,
+    ) -> Result<Vector, ModelError> {
+        let mut values = self.floats(name, &[len])?;
+        for value in &mut values {
+            *value += more;
+        }
+        self.source.put_vector(values)
+    }
+
+    /// Loads rotary frequencies, which are not in any file.
+    pub(crate) fn rope(&mut self, spec: RopeSpec) -> Result<Rope, ModelError> {
+        self.source.put_rope(spec)
+    }
+
+    /// Reads the matrix `[rows, cols]` of the module `path` without loading it.
+    pub(crate) fn matrix(
+        &mut self,
+        path: &str,
+        shape: [usize; 2],
+    ) -> Result<QuantTensor, ModelError> {
+        let path = self.use_weight(path);
+        self.source.matrix(&path, shape)
+    }
+
+    /// Loads a tensor that was read before, or made from one.
+    pub(crate) fn put(
+        &mut self,
+        tensor: QuantTensor,
+        bias: Option<Vec<f32>>,
+    ) -> Result<Weight, ModelError> {
+        self.source.put(tensor, bias)
+    }
+
+    /// Returns `true` if the module `path` has a weight.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.source.contains(&format!("{}{path}.weight", self.prefix))
+    }
+
+    /// Reports `bytes` more of the files as loaded.
+    pub(crate) fn advance(&mut self, bytes: usize) -> Result<(), ModelError> {
+        self.done_bytes = self.total_bytes.min(self.done_bytes + bytes as u64);
+        self.report(self.done_bytes)
+    }
+
+    /// Refuses tensors that were not asked for, because the model would not be the one in the files.
+    pub(crate) fn finish(mut self) -> Result<(), ModelError> {
+        let Source::Files(checkpoint, _) = &self.source else { return Ok(()) };
+        let unused = checkpoint.names().find(|name| {
+            !self.known.contains(*name)
+                // Old conversions store rotary frequencies, which follow from the configuration.
+                && !name.ends_with(".rotary_emb.inv_freq")
+                && !self.skipped.iter().any(|skipped| name.starts_with(skipped))
+        });
+        if let Some(tensor) = unused {
+            return Err(ModelError::UnusedTensor {
+                tensor: tensor.to_owned(),
+                model_type: Config::new(checkpoint.config())
+                    .text("model_type")?
+                    .unwrap_or_default()
+                    .to_owned(),
+            });
+        }
+        self.report(self.total_bytes)
+    }
+
+    /// Marks the tensors of a weight as used. Returns the full path of its module.
+    fn use_weight(&mut self, path: &str) -> String {
+        let path = format!("{}{path}", self.prefix);
+        self.known.extend(WEIGHT_SUFFIXES.iter().map(|suffix| format!("{path}.{suffix}")));
+        path
+    }
+
+    fn bias(
+        &mut self,
+        path: &str,
+        shape: &[usize],
+        wanted: bool,
+    ) -> Result<Option<Vec<f32>>, ModelError> {
+        if wanted { self.floats(&format!("{path}.bias"), shape).map(Some) } else { Ok(None) }
+    }
+
+    fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight, ModelError> {
+        let bytes = tensor.size_bytes();
+        let weight = self.source.put(tensor, bias)?;
+        self.advance(bytes)?;
+        Ok(weight)
+    }
+
+    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        let name = format!("{}{name}", self.prefix);
+        let (values, bytes) = self.source.floats(&name, shape)?;
+        self.known.insert(name);
+        self.advance(bytes)?;
+        Ok(values)
+    }
+
+    fn report(&mut self, bytes: u64) -> Result<(), ModelError> {
+        match (self.progress)(bytes, self.total_bytes) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(ModelError::Cancelled),
+        }
+    }
+}
