@@ -1,10 +1,11 @@
-//! Measures kernels and models, and says what the figures are worth: medians with their spread,
-//! shares of what the machine was found to do at best, the machine and how busy it was.
+//! Measures kernels and models, and says how much the figures are worth: medians with their spread,
+//! shares of the machine's limits, and how busy the machine was.
 //!
-//! Everything here returns plain data, which [`report`] lays out; a caller hears of the progress of
-//! a measurement through a callback and may stop it.
+//! Everything here returns plain data, which [`report`] lays out. A measurement reports its
+//! progress through a callback, and the callback may stop it.
 
 #![forbid(unsafe_code)]
+#![expect(missing_docs, reason = "the names of most variants and fields say what they are")]
 
 pub mod compare;
 mod error;
@@ -23,10 +24,12 @@ pub use error::{BenchError, SyntheticError};
 pub use machine::Machine;
 pub use mlxk_cpu::{Difference, InstructionSet, SelfTest, self_test};
 
-/// Hears what is measured next, after how many of how many steps, and may stop the measurement.
+/// Receives the next step, the number of steps done and the number of all steps. May stop the
+/// measurement.
 pub type Observe<'a> = dyn FnMut(&str, usize, usize) -> ControlFlow<()> + 'a;
 
-/// Tells `observe` of one step after another, of `count` in all; an error where it stops them.
+/// Returns a function that reports one of `count` steps after another to `observe`. It returns an
+/// error if `observe` stops the measurement.
 fn steps(count: usize, observe: &mut Observe<'_>) -> impl FnMut(&str) -> Result<(), BenchError> {
     let mut done = 0;
     move |what| {

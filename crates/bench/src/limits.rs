@@ -1,4 +1,4 @@
-//! What the machine does at best: the yardstick for kernels and models.
+//! Limits of the machine: the yardstick for kernels and models.
 
 use mlxk_cpu::InstructionSet;
 use mlxk_cpu::probe::{Probe, Probed};
@@ -8,36 +8,38 @@ use crate::statistics::Summary;
 use crate::{BenchError, Machine};
 
 const MIB: u64 = 1 << 20;
-/// The buffer is at least so large, and so many times the last-level cache.
+/// The buffer has at least this size, and is at least this many times as large as the last-level
+/// cache.
 const LEAST_BUFFER: u64 = 256 * MIB;
 const CACHES: u64 = 8;
-/// The buffer is no larger than this, and takes no more than a quarter of the available memory.
+/// The buffer is no larger than this, and takes at most a quarter of the available memory.
 const MOST_BUFFER: u64 = 1024 * MIB;
-/// Times that a limit is measured; the best counts.
+/// Number of measurements of each limit. The best one counts, because noise only ever slows them
+/// down.
 const RUNS: usize = 9;
-/// Rounds of arithmetic of one run: some ten milliseconds.
+/// Rounds of arithmetic per measurement, about ten milliseconds.
 const ROUNDS: u64 = 1 << 19;
 
-/// Measured limits, for a number of threads.
+/// Measured limits for a number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Limits {
-    /// Threads that worked.
+    /// Number of threads.
     pub threads: usize,
-    /// Bytes of the buffer that was read, of huge pages where the system has them.
+    /// Bytes of the buffer that was read, in huge pages if the system has them.
     pub buffer_bytes: u64,
     /// Bytes read per second.
     pub read: Summary,
-    /// Multiply-adds of bytes per second, in registers; `None` where the kernels have no
-    /// instructions for them.
+    /// Multiply-adds of bytes per second, in registers. `None` if the kernels have no instructions
+    /// for them.
     pub integer: Option<Summary>,
-    /// What these instructions are.
+    /// Name of these instructions.
     pub integer_instructions: Option<&'static str>,
     /// Multiply-adds of f32 per second, in registers.
     pub float: Option<Summary>,
 }
 
 impl Limits {
-    /// Measures, which takes about a second.
+    /// Measures all limits, which takes about a second.
     pub fn measure(
         threads: Option<usize>,
         instructions: Option<InstructionSet>,
@@ -46,7 +48,7 @@ impl Limits {
         let mut probe =
             Probe::new(threads, instructions).map_err(BenchError::starting(instructions))?;
         let buffer_bytes = buffer_bytes(machine, mlxk_memory::available_bytes());
-        // Written, so that every page is there; huge ones, where there are any.
+        // Writing makes sure that every page exists. Pages are huge if the system has such.
         let size = usize::try_from(buffer_bytes).unwrap_or(usize::MAX);
         let mut buffer = mlxk_memory::HugePages::zeros(size).map_err(BenchError::Buffer)?;
         buffer.fill(1);
@@ -67,18 +69,19 @@ impl Limits {
         })
     }
 
-    /// The share of the read bandwidth that so many bytes per second are.
+    /// Returns the rate as a share of the read bandwidth.
     pub fn share_of_read(&self, bytes_per_second: f64) -> f64 {
         bytes_per_second / self.read.maximum
     }
 
-    /// The share of the integer peak, or of the f32 peak, that so many multiply-adds per second are.
+    /// Returns the rate as a share of the peak: of the integer peak if `integer`, otherwise of the
+    /// f32 peak.
     pub fn share_of_peak(&self, multiply_adds_per_second: f64, integer: bool) -> Option<f64> {
         let peak = if integer { self.integer.as_ref() } else { self.float.as_ref() };
         Some(multiply_adds_per_second / peak?.maximum)
     }
 
-    /// `23.1 GB/s read, 310 GMAC/s (vpdpbusd, 512 bits), 2 threads`.
+    /// Returns a line such as `23.1 GB/s read, 310 GMAC/s (vpdpbusd, 512 bits), 2 threads`.
     pub fn line(&self) -> String {
         let integer =
             self.integer.as_ref().zip(self.integer_instructions).map(|(summary, instructions)| {
@@ -98,7 +101,7 @@ impl Limits {
     }
 }
 
-/// Much more than the last-level cache, and not too much for the machine.
+/// Returns a size far larger than the last-level cache that the machine can spare.
 fn buffer_bytes(machine: &Machine, available: Option<u64>) -> u64 {
     let caches = machine.last_level_cache_bytes.unwrap_or(32 * MIB).saturating_mul(CACHES);
     let wanted = caches.clamp(LEAST_BUFFER, MOST_BUFFER);

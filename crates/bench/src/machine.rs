@@ -1,42 +1,42 @@
-//! Which machine the figures are of, and what else it had to do.
+//! Description of the machine and of its load before a measurement.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, System};
 
-/// The share of all cores above which figures suffer.
+/// Share of all cores; if more are busy, figures suffer.
 const BUSY_SHARE: f64 = 0.1;
-/// How long the machine is watched.
+/// Time to watch the machine.
 const WATCHED: Duration = Duration::from_millis(500);
 
-/// The machine, and how busy it was before a measurement.
+/// The machine, and its load before a measurement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Machine {
-    /// What the processor calls itself.
+    /// Name of the processor.
     pub processor: String,
-    /// `x86_64`, `aarch64`.
+    /// Architecture: `x86_64`, `aarch64`.
     pub architecture: &'static str,
-    /// `linux`, `macos`, `windows`.
+    /// Operating system: `linux`, `macos`, `windows`.
     pub system: &'static str,
-    /// Its version, where it says.
+    /// Version of the operating system, if known.
     pub system_version: Option<String>,
-    /// Physical cores, where the system says.
+    /// Number of physical cores, if known.
     pub physical_cores: Option<usize>,
-    /// Cores as the system counts them.
+    /// Number of cores that the system counts.
     pub logical_cores: usize,
-    /// Cores that this process may use.
+    /// Number of cores that this process may use.
     pub usable_cores: usize,
     /// Bytes of memory.
     pub memory_bytes: Option<u64>,
-    /// Bytes of the largest cache, where the system says.
+    /// Bytes of the largest cache, if known.
     pub last_level_cache_bytes: Option<u64>,
-    /// How many cores were at work while we only watched.
+    /// Average number of busy cores before the measurement.
     pub busy_cores: Option<f64>,
 }
 
 impl Machine {
-    /// Looks around, and watches for half a second how busy the machine is.
+    /// Describes the machine, and watches for half a second how busy it is.
     pub fn look() -> Self {
         let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut machine = Self {
@@ -66,19 +66,19 @@ impl Machine {
         machine
     }
 
-    /// One sentence where the machine had other work to do, and figures may suffer from it.
+    /// Returns a sentence if the machine was so busy that figures may suffer.
     pub fn warning(&self) -> Option<String> {
         let busy = self.busy_cores?;
         let cores = self.logical_cores;
         (busy > BUSY_SHARE * cores as f64).then(|| {
             format!(
-                "The machine was busy before the measurement: {busy:.1} of {cores} cores were at \
-                 work; its figures are worth less for it"
+                "The machine was busy before the measurement ({busy:.1} of {cores} cores), so the \
+                 figures are less reliable"
             )
         })
     }
 
-    /// `AMD EPYC, 2 cores, 24.0 GB, linux x86_64`.
+    /// Returns a line such as `AMD EPYC, 2 cores, 24.0 GB, linux x86_64`.
     pub fn line(&self) -> String {
         let name = if self.processor.is_empty() { "unknown processor" } else { &self.processor };
         let memory = self.memory_bytes.map(|bytes| format!(", {:.1} GB", bytes as f64 / 1e9));
@@ -92,7 +92,7 @@ impl Machine {
     }
 }
 
-/// The largest cache of the first core, from where Linux lists them.
+/// Returns the size of the first core's largest cache from Linux's list in `/sys`.
 fn last_level_cache_bytes() -> Option<u64> {
     let folder = std::fs::read_dir("/sys/devices/system/cpu/cpu0/cache").ok()?;
     let size = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -101,7 +101,7 @@ fn last_level_cache_bytes() -> Option<u64> {
     folder.filter_map(size).max()
 }
 
-/// `32768K` in bytes.
+/// Parses a size such as `32768K` into bytes.
 fn parse_size(text: &str) -> Option<u64> {
     let (digits, factor) = match text.strip_suffix('K') {
         Some(digits) => (digits, 1 << 10),

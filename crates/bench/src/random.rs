@@ -1,11 +1,11 @@
-//! Numbers that look random, and are the same on every machine.
+//! Pseudo-random numbers that are the same on every machine.
 
-/// A generator (SplitMix64: Steele, Lea and Flood, 2014).
+/// SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// One that depends on the text alone.
+    /// Returns a generator seeded by the text.
     pub(crate) fn of(text: &str) -> Self {
         // FNV-1a.
         Self(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -13,7 +13,7 @@ impl Random {
         }))
     }
 
-    /// The generator number `index` of those that this one stands for.
+    /// Returns the generator number `index` of the sequence that starts here.
     pub(crate) fn at(&self, index: usize) -> Self {
         let mut other = Self(self.0 ^ (index as u64).wrapping_mul(0xd1b5_4a32_d192_ed03));
         Self(other.next())
@@ -27,12 +27,12 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A value in −1..1, every one as probable.
+    /// Returns a value from −1 to 1, uniformly distributed.
     pub(crate) fn signed(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
     }
 
-    /// A whole number below `end`, which is not zero.
+    /// Returns an integer below `end`, which must not be zero.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
         (((self.next() >> 32) * u64::from(end)) >> 32) as u32
     }

@@ -1,29 +1,30 @@
 //! Medians, quartiles, and ratios of series that were measured in pairs.
 //!
-//! Times on a shared machine have long tails, so nothing here assumes a normal distribution:
-//! intervals are those of ranks (the sign test, the rank-sum test), which hold for any.
+//! Times on a shared machine have long tails, so nothing here assumes a normal distribution.
+//! Intervals come from ranks (the sign test and the rank-sum test), which are valid for any
+//! distribution.
 
 use serde::Serialize;
 
-/// What a series of figures amounts to.
+/// Summary of a series of samples.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// The middle one, or the mean of the two in the middle.
+    /// The middle sample, or the mean of the middle two.
     pub median: f64,
-    /// A quarter of the figures lie below.
+    /// A quarter of the samples lie below.
     pub lower_quartile: f64,
-    /// A quarter of the figures lie above.
+    /// A quarter of the samples lie above.
     pub upper_quartile: f64,
-    /// The smallest.
+    /// The smallest sample.
     pub minimum: f64,
-    /// The largest.
+    /// The largest sample.
     pub maximum: f64,
-    /// As they were measured, in that order.
+    /// All samples, in the order of measurement.
     pub samples: Vec<f64>,
 }
 
 impl Summary {
-    /// Sums a series up; `None` where it is empty or a figure is not finite.
+    /// Summarizes a series. Returns `None` if it is empty or a sample is not finite.
     pub fn of(samples: Vec<f64>) -> Option<Self> {
         let sorted = sorted(&samples)?;
         Some(Self {
@@ -36,47 +37,47 @@ impl Summary {
         })
     }
 
-    /// The distance between the quartiles as a share of the median.
+    /// Returns the distance between the quartiles as a share of the median.
     pub fn spread(&self) -> f64 {
         (self.upper_quartile - self.lower_quartile) / self.median.abs().max(f64::MIN_POSITIVE)
     }
 
-    /// The same series with every figure multiplied.
+    /// Returns the summary with every sample multiplied by `factor`.
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Option<Self> {
         Self::of(self.samples.iter().map(|sample| sample * factor).collect())
     }
 }
 
-/// The probability that intervals of ratios are asked for.
+/// Confidence level of all intervals of ratios.
 pub const CONFIDENCE: f64 = 0.99;
 
-/// An interval that the median lies in with some probability.
+/// Confidence interval of a median.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
-    /// Its lower end, a figure of the series.
+    /// Lower end, one of the samples.
     pub low: f64,
-    /// Its upper end, a figure of the series.
+    /// Upper end, one of the samples.
     pub high: f64,
-    /// The probability that the median of the distribution lies within; less than what was asked
-    /// for where the series is too short for it.
+    /// Probability that the interval contains the median of the distribution. It is lower than
+    /// requested if the series is too short.
     pub confidence: f64,
 }
 
-/// How one series compares with another whose figures were measured in turn with its own.
+/// Ratio of two series whose samples were measured alternately.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ratio {
-    /// The median of the first over that of the second.
+    /// Median of the first series over the median of the second.
     pub of_medians: f64,
-    /// The ratios of the pairs.
+    /// Ratios of the pairs.
     pub pairs: Summary,
-    /// Where the median of the ratios lies.
+    /// Confidence interval of the median ratio.
     pub interval: Interval,
 }
 
 impl Ratio {
-    /// Compares pair by pair; `None` where the series differ in length, are empty, or a figure is
-    /// not positive.
+    /// Compares pair by pair. Returns `None` if the series differ in length, are empty, or contain
+    /// a sample that is not positive.
     pub fn paired(first: &[f64], second: &[f64], confidence: f64) -> Option<Self> {
         let positive = |&value: &f64| value.is_finite() && value > 0.0;
         if first.len() != second.len() || !first.iter().chain(second).all(positive) {
@@ -88,9 +89,9 @@ impl Ratio {
         Some(Self { of_medians, pairs: Summary::of(ratios)?, interval })
     }
 
-    /// The same, with an interval that few pairs are enough for: where the pairs themselves cannot
-    /// reach `confidence` (99 % takes eight), it is that of [`shift_interval`], over the ratios of
-    /// every figure of the first series to every one of the second.
+    /// Compares pair by pair, with an interval that needs fewer pairs. If the pairs cannot reach
+    /// `confidence` (99 % takes eight), it uses [`shift_interval`], over the ratios of every sample
+    /// of the first series to every sample of the second.
     pub fn in_turn(first: &[f64], second: &[f64], confidence: f64) -> Option<Self> {
         let mut ratio = Self::paired(first, second, confidence)?;
         if ratio.interval.confidence < confidence {
@@ -102,41 +103,40 @@ impl Ratio {
         Some(ratio)
     }
 
-    /// Whether the interval leaves out that both are alike.
+    /// Returns `true` if the interval excludes 1.
     pub fn is_a_difference(&self) -> bool {
         self.interval.is_a_difference()
     }
 
-    /// Whether the first is less for certain, and less than this share of the second.
+    /// Returns `true` if the ratio is below `share`, and the interval below 1.
     pub fn is_below(&self, share: f64) -> bool {
         self.interval.is_below(self.of_medians, share)
     }
 }
 
 impl Interval {
-    /// Whether it leaves out 1.
+    /// Returns `true` if the interval excludes 1.
     pub fn is_a_difference(&self) -> bool {
         self.low > 1.0 || self.high < 1.0
     }
 
-    /// Whether a ratio that lies in it is below 1 for certain, and below this share.
+    /// Returns `true` if `ratio` is below `share`, and the interval below 1.
     pub fn is_below(&self, ratio: f64, share: f64) -> bool {
         ratio < share && self.high < 1.0
     }
 }
 
-/// Series longer than this are as good as infinite: the normal distribution takes the place of the
-/// exact one.
+/// Longer series use the normal distribution instead of the exact one.
 const EXACT_UP_TO: usize = 40;
 
-/// The narrowest interval between two ratios of a figure of the first series to one of the second
-/// that holds, with probability `confidence`, the factor between the two distributions; from the
-/// smallest to the largest ratio where even that is less probable. `None` where a series is empty or
-/// a figure is not positive.
+/// Returns the narrowest interval that contains the factor between the two distributions with
+/// probability `confidence`. Its ends are ratios of a sample of the first series to a sample of the
+/// second. If no interval is that probable, it spans all ratios. Returns `None` if a series is
+/// empty or a sample is not positive.
 ///
-/// This is the interval that belongs to the rank-sum test (Hollander and Wolfe, Nonparametric
-/// Statistical Methods, section 4.3): the factor lies below the k-th smallest ratio with the
-/// probability that the statistic of the test is less than k.
+/// The interval belongs to the rank-sum test (Hollander and Wolfe, Nonparametric Statistical
+/// Methods, section 4.3): the factor is below the k-th smallest ratio with the probability that the
+/// test's statistic is less than k.
 pub fn shift_interval(first: &[f64], second: &[f64], confidence: f64) -> Option<Interval> {
     let positive = |&value: &f64| value.is_finite() && value > 0.0;
     if first.is_empty() || second.is_empty() || !first.iter().chain(second).all(positive) {
@@ -161,8 +161,8 @@ pub fn shift_interval(first: &[f64], second: &[f64], confidence: f64) -> Option<
     best
 }
 
-/// How probable each value of the rank-sum statistic is, from 0 upwards, where both series come from
-/// one distribution.
+/// Returns the probability of each value of the rank-sum statistic, from 0 upwards, if both series
+/// come from one distribution.
 fn rank_sums(first: usize, second: usize) -> Vec<f64> {
     let most = first * second;
     if first.max(second) > EXACT_UP_TO {
@@ -173,8 +173,8 @@ fn rank_sums(first: usize, second: usize) -> Vec<f64> {
         let all: f64 = weights.iter().sum();
         return weights.iter().map(|weight| weight / all).collect();
     }
-    // Orders of the figures by the value that they give, one figure of the first series after the
-    // other: the coefficients of a Gaussian binomial.
+    // Number of orders of the samples that give each value, adding one sample of the first series
+    // at a time. These are the coefficients of a Gaussian binomial.
     let mut ways = vec![0.0; most + 1];
     ways[0] = 1.0;
     for index in 1..=first {
@@ -190,17 +190,18 @@ fn rank_sums(first: usize, second: usize) -> Vec<f64> {
     ways.iter().map(|ways| ways / all).collect()
 }
 
-/// The narrowest interval between two figures of the series, equally far from its ends, that the
-/// median of the distribution lies in with probability `confidence`; the whole range where even
-/// that is less probable. `None` where the series is empty or a figure is not finite.
+/// Returns the narrowest interval that contains the median of the distribution with probability
+/// `confidence`. Its ends are two samples, equally far from the ends of the sorted series. If no
+/// interval is that probable, it spans all samples. Returns `None` if the series is empty or a
+/// sample is not finite.
 ///
-/// The median lies below the k-th smallest of n independent figures with the probability that fewer
+/// The median is below the k-th smallest of n independent samples with the probability that fewer
 /// than k of n fair coins show heads.
 pub fn median_interval(samples: &[f64], confidence: f64) -> Option<Interval> {
     let sorted = sorted(samples)?;
     let count = sorted.len();
     let mut best = None;
-    // The probability of exactly `skipped` heads, then of at most that many.
+    // Probability of exactly `skipped` heads, and below of at most that many.
     let mut exactly = 0.5_f64.powi(i32::try_from(count).ok()?);
     let mut outside = 0.0;
     for skipped in 0..count.div_ceil(2) {
@@ -224,8 +225,8 @@ fn sorted(samples: &[f64]) -> Option<Vec<f64>> {
     Some(sorted)
 }
 
-/// The value below which the share `at` lies, on a straight line between two figures (Hyndman and
-/// Fan, 1996, type 7).
+/// Returns the quantile `at`, interpolated linearly between two samples (Hyndman and Fan, 1996,
+/// type 7).
 fn quantile(sorted: &[f64], at: f64) -> f64 {
     let place = at * (sorted.len() - 1) as f64;
     let (below, part) = (place.floor() as usize, place.fract());
@@ -234,5 +235,4 @@ fn quantile(sorted: &[f64], at: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "statistics_tests.rs"]
 mod tests;

@@ -24,7 +24,8 @@ fn folder() -> Option<&'static TempDir> {
     FOLDER.get_or_init(make).as_ref()
 }
 
-/// A `config.json`, read as an architecture's and beside a checkpoint of one tensor.
+/// Reads a `config.json` as the configuration of an architecture, and with a checkpoint of one
+/// tensor.
 pub fn config(data: &[u8]) {
     if let Ok(value) = serde_json::from_slice(data)
         && let Ok(shape) = mlxk_models::registry::shape_of(&value)

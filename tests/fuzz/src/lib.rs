@@ -1,7 +1,7 @@
-//! What the fuzz targets do with their bytes: parse them as what an untrusted file would hold, and
-//! use what came of it. Nothing here may panic, hang or allocate out of proportion.
+//! Fuzz targets: they parse their bytes like an untrusted file, and use the result. Nothing here
+//! may panic, hang or allocate out of proportion.
 //!
-//! The targets in `fuzz/` call these functions under libFuzzer; the test of this crate calls them
+//! The targets in `fuzz/` call these functions under libFuzzer. The test of this crate calls them
 //! with every file of `corpus/`.
 
 #![forbid(unsafe_code)]
@@ -21,10 +21,10 @@ pub use config::config;
 pub use matmul::matmul;
 pub use text::{chat_template, tokenizer};
 
-/// A target: its name, which is its folder in `corpus/`, and what it does.
+/// A target: its name, which is also its folder in `corpus/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 7] = [
     ("safetensors", safetensors),
     ("gguf", gguf),
@@ -35,7 +35,7 @@ pub const TARGETS: [Target; 7] = [
     ("modelfile", modelfile),
 ];
 
-/// A safetensors file: every tensor's bytes are touched.
+/// Parses a safetensors file, and touches the bytes of every tensor.
 pub fn safetensors(data: &[u8]) {
     if let Ok(shard) = Shard::from_bytes(Path::new("fuzz.safetensors"), Bytes::from(data.to_vec()))
     {
@@ -47,7 +47,7 @@ pub fn safetensors(data: &[u8]) {
     }
 }
 
-/// A Modelfile: what was understood is written, and understood again.
+/// Parses a Modelfile, writes the result, and parses that again.
 pub fn modelfile(data: &[u8]) {
     if let Ok(mut file) = Modelfile::parse(data)
         && let Ok(text) = file.text()
@@ -57,7 +57,7 @@ pub fn modelfile(data: &[u8]) {
     }
 }
 
-/// A GGUF file: its import is planned, and written where it is small.
+/// Plans the import of a GGUF file, and writes the checkpoint if it is small.
 pub fn gguf(data: &[u8]) {
     let Ok(plan) = gguf::Plan::from_bytes(Path::new("fuzz.gguf"), &Bytes::from(data.to_vec()))
     else {

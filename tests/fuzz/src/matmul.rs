@@ -1,4 +1,4 @@
-//! Products with a matrix of any mode, shape and content: the processor's kernels against the
+//! Multiplies with a matrix of any mode, shape and content, by the processor's kernels and by the
 //! portable ones.
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
@@ -6,7 +6,7 @@ use mlxk_memory::Bytes;
 use mlxk_ops::{Batch, Compute, OpsError, Weights};
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 
-/// Takes the shape from the first five bytes, the matrix and the activations from the others.
+/// Takes the shape from the first five bytes, the matrix and the activations from the rest.
 pub fn matmul(data: &[u8]) {
     let Some((&[mode, rows, groups, tokens, exact], content)) = data.split_first_chunk() else {
         return;
@@ -42,7 +42,7 @@ pub fn matmul(data: &[u8]) {
     }
 }
 
-/// The bytes of a matrix; scales are kept small enough that sums stay finite.
+/// Returns the bytes of a matrix. Scales are small enough that sums stay finite.
 fn storage(
     mode: Option<Mode>,
     rows: usize,

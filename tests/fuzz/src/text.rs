@@ -11,7 +11,8 @@ fn folder() -> Option<&'static Path> {
     FOLDER.get_or_init(|| tempfile::tempdir().ok()).as_ref().map(TempDir::path)
 }
 
-/// A `tokenizer.json`: a sentence is encoded, and what comes of it decoded, at once and in pieces.
+/// Reads a `tokenizer.json`, encodes a sentence, and decodes the tokens, both at once and one by
+/// one.
 pub fn tokenizer(data: &[u8]) {
     let Some(folder) = folder() else { return };
     if std::fs::write(folder.join("tokenizer.json"), data).is_err() {
@@ -28,7 +29,7 @@ pub fn tokenizer(data: &[u8]) {
     }
 }
 
-/// A chat template: a conversation is rendered.
+/// Renders a conversation with a chat template.
 pub fn chat_template(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let messages = [

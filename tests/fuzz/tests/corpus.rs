@@ -1,4 +1,4 @@
-//! Every input of the corpus goes through its target: none may panic.
+//! Sends every input of the corpus through its target. None may panic.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! How far two answers agree.
+//! Agreement of two answers.
 
-/// The share of the longer answer, in characters, that both begin with.
+/// Returns the length of the common beginning as a share of the longer answer, in characters.
 pub(super) fn common_prefix(first: &str, second: &str) -> f64 {
     let common = first.chars().zip(second.chars()).take_while(|(a, b)| a == b).count();
     let longest = first.chars().count().max(second.chars().count());

@@ -1,76 +1,62 @@
-//! What has changed between two reports of this program, as files.
+//! Changes between two JSON reports of this program.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::statistics::{CONFIDENCE, Interval, Summary, shift_interval};
 
-/// A series that both reports have.
+/// A series that both reports contain.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// Where it stands: `chat / decode_tokens_per_second`.
+    /// Place in the report: `chat / decode_tokens_per_second`.
     pub series: String,
-    /// Its median in the first report.
+    /// Median in the first report.
     pub base: f64,
-    /// Its median in the second.
+    /// Median in the second report.
     pub now: f64,
-    /// Above 1 the second is the better one; turned around where less is better.
+    /// Above 1 if the second report is better, whether more or less of the measure is better.
     pub ratio: f64,
-    /// Where that lies.
+    /// Confidence interval of the ratio.
     pub interval: Interval,
 }
 
 impl Change {
-    /// Whether the second is worse for certain, and by more than to this share of the first.
+    /// Returns `true` if the second report is certainly worse, and worse than this share of the
+    /// first.
     pub fn is_below(&self, share: f64) -> bool {
         self.interval.is_below(self.ratio, share)
     }
 }
 
-/// Why two reports cannot be compared.
+/// Reason that two reports cannot be compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// No report of ours, or of two kinds.
     #[error(
-        "The reports are of different kinds: `{first}` and `{second}`; compare two that the same \
+        "The reports have different formats, `{first}` and `{second}`; compare two that the same \
          command wrote"
     )]
-    Schemas {
-        /// Schema of the first.
-        first: String,
-        /// Schema of the second.
-        second: String,
-    },
-    /// Something that has to be alike is not.
+    Schemas { first: String, second: String },
     #[error(
-        "The reports are of unequal work: {what} is `{first}` in the first, `{second}` in the second"
+        "The reports measured different work: {what} is `{first}` in the first and `{second}` in the second"
     )]
-    Unequal {
-        /// What differs.
-        what: &'static str,
-        /// In the first.
-        first: String,
-        /// In the second.
-        second: String,
-    },
-    /// They have no series in common.
+    Unequal { what: &'static str, first: String, second: String },
     #[error("The reports have no series in common")]
     Nothing,
 }
 
-/// What has to be alike: where it stands in a report, and what to call it.
+/// Values that must be equal: their place in a report and their name in the error.
 const ALIKE: [(&str, &str); 7] = [
     ("/machine/processor", "the processor"),
     ("/machine/usable_cores", "the number of cores"),
     ("/limits/threads", "the number of threads"),
-    ("/settings", "the setting of engines"),
+    ("/settings", "the settings"),
     ("/options/workloads", "the workload"),
     ("/mlx_model", "the model"),
     ("/sides/0/weights/file_bytes", "the size of the weights"),
 ];
 
-/// The series of our side that both reports have: `base` first, then `now`.
+/// Returns the changes of our side's series that are in both reports.
 pub fn changes(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
     let schema = |report: &Value| report["schema"].as_str().unwrap_or("none").to_owned();
     if schema(base) != schema(now) || !schema(base).starts_with("mlxk-bench-") {
@@ -104,7 +90,7 @@ fn change(name: &str, base: &[f64], now: &[f64]) -> Option<Change> {
     Some(Change { series: name.to_owned(), base, now, ratio, interval })
 }
 
-/// All series in which less or more is better, each by its place.
+/// Returns all series that can get better or worse, each with its place.
 fn series(report: &Value) -> Vec<(String, Vec<f64>)> {
     let mut found = Vec::new();
     let parts = match report.get("sides") {
@@ -149,7 +135,7 @@ fn collect(value: &Value, place: &mut Vec<String>, found: &mut Vec<(String, Vec<
     }
 }
 
-/// What tells an item of a list from the others.
+/// Returns the name that tells an item of a list from the others.
 fn label(value: &Value) -> String {
     let text = |name: &str| match &value[name] {
         Value::String(text) => Some(text.clone()),
@@ -160,7 +146,7 @@ fn label(value: &Value) -> String {
     words.iter().filter_map(|name| text(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether less or more of it is better, as its name tells.
+/// Returns `true` if the name belongs to a measure that can get better or worse.
 fn is_merit(name: &str) -> bool {
     let native = name.starts_with("native_");
     !native && (name.ends_with("seconds") || name.ends_with("per_second"))
@@ -202,7 +188,7 @@ mod tests {
         // More time is worse, too.
         let found = changes(&base, &report(STEADY, load.map(|it| it * 1.2))).unwrap();
         assert!(found[0].is_below(0.95) && !found[1].is_below(0.95), "{found:?}");
-        // What is worse by less than is allowed passes.
+        // A loss within the allowed share passes.
         let found = changes(&base, &report(STEADY.map(|it| it * 0.97), load)).unwrap();
         assert!(found.iter().all(|change| !change.is_below(0.95)), "{found:?}");
     }

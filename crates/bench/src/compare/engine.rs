@@ -1,11 +1,11 @@
-//! The engines that are compared, as data.
+//! The engines of a comparison, as data.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Which program it is.
+/// Program that serves the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineKind {
@@ -17,14 +17,14 @@ pub enum EngineKind {
     LlamaServer,
     /// The server of mlx-lm.
     MlxLm,
-    /// The MLX-Knife in Python.
+    /// MLX-Knife in Python.
     MlxKnife,
-    /// Any server that speaks OpenAI's dialect.
+    /// Any server with OpenAI's API.
     Openai,
 }
 
 impl EngineKind {
-    /// Its name in reports.
+    /// Returns the name in reports.
     pub fn title(self) -> &'static str {
         match self {
             Self::Mlxk => "MLX-Knife",
@@ -36,14 +36,13 @@ impl EngineKind {
         }
     }
 
-    /// Whether its server answers before the model is loaded, so that only a first answer shows that
-    /// it is.
+    /// Returns `true` if the server accepts requests before the model is loaded, so only a first
+    /// answer shows that it is.
     pub(super) fn loads_late(self) -> bool {
         matches!(self, Self::MlxLm | Self::MlxKnife)
     }
 
-    /// The fields of a request that make its answer the most probable one, whatever the model's own
-    /// defaults are.
+    /// Returns the fields of a request for greedy decoding, regardless of the model's own defaults.
     pub(super) fn greedy(self, settings: &Settings) -> Map<String, Value> {
         let fields = match self {
             Self::Mlxk | Self::MlxKnife => json!({"repetition_penalty": 1.0}),
@@ -62,55 +61,55 @@ impl EngineKind {
     }
 }
 
-/// What holds for all engines.
+/// Settings of all engines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
-    /// Tokens of prompt and answer together.
+    /// Context length in tokens.
     pub context: usize,
-    /// Threads that compute; `None` for what each engine takes by itself.
+    /// Number of compute threads. `None` leaves the choice to each engine.
     pub threads: Option<usize>,
-    /// Of the random numbers, of which greedy answers take none.
+    /// Seed of the random numbers. Greedy answers use none.
     pub seed: u64,
-    /// Whether answers go on where the model would end them (raw texts only).
+    /// `true` if answers continue past the model's end token (raw texts only).
     pub ignore_end: bool,
 }
 
 /// An engine with a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
-    /// Which program.
+    /// Program that serves the model.
     pub kind: EngineKind,
-    /// Its name in reports.
+    /// Name in reports.
     pub title: String,
-    /// Its version, where it says.
+    /// Version, if known.
     pub version: Option<String>,
-    /// The model, as its user calls it.
+    /// Name of the model as the user knows it.
     pub model: String,
-    /// The same, as requests do.
+    /// Name of the model in requests.
     pub model_in_requests: String,
-    /// What the model weighs, where that is known.
+    /// Size of the model, if known.
     pub weights: Option<Weights>,
-    /// How its server comes about.
+    /// Way to start or reach the server.
     pub server: ServerWay,
-    /// The key that it asks for.
+    /// API key, if the server requires one.
     pub key: Option<String>,
 }
 
-/// How a model is stored.
+/// Storage of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Weights {
-    /// Bytes of its file or files.
+    /// Bytes of the weights file or files.
     pub file_bytes: u64,
-    /// Numbers that it was trained with.
+    /// Number of parameters.
     pub parameters: Option<u64>,
-    /// Bits of the files per such number.
+    /// Bits of the files per parameter.
     pub bits_per_weight: Option<f64>,
-    /// In the words of its format: `4-bit (group size 64)`, `Q4_K_M`.
+    /// Quantization in the words of the format: `4-bit (group size 64)`, `Q4_K_M`.
     pub quantization: Option<String>,
 }
 
 impl Weights {
-    /// Of a file of so many bytes.
+    /// Describes weights of `file_bytes`.
     pub fn new(file_bytes: u64, parameters: Option<u64>, quantization: Option<String>) -> Self {
         let bits = |parameters: u64| file_bytes as f64 * 8.0 / parameters as f64;
         let bits_per_weight = parameters.filter(|&count| count > 0).map(bits);
@@ -118,28 +117,25 @@ impl Weights {
     }
 }
 
-/// How a server comes about.
+/// Way to start or reach a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerWay {
-    /// A process of its own for every turn; it loads the model as it starts.
+    /// A new process for every turn, which loads the model when it starts.
     Process(ServerCommand),
-    /// Ollama's, which runs throughout: it loads the model for every turn and lets it go.
-    Ollama {
-        /// Its address.
-        address: String,
-    },
-    /// One that runs already and does not load models on demand.
+    /// Ollama's server, which keeps running. It loads the model for every turn and unloads it
+    /// afterwards.
+    Ollama { address: String },
+    /// A server that is running already and doesn't load models on demand.
     Running {
-        /// Its address, without `/v1`.
+        /// Address without `/v1`.
         address: String,
     },
 }
 
-/// How to start a server.
+/// Command that starts a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerCommand {
-    /// The program.
     pub program: PathBuf,
-    /// Its arguments; `{port}` stands for the port to listen on.
+    /// Arguments. `{port}` stands for the port to listen on.
     pub arguments: Vec<String>,
 }

@@ -1,13 +1,13 @@
-//! Whether two engines are given the same work.
+//! Checks that two engines are given equal work.
 
 use super::engine::{Engine, Weights};
 
-/// How much more weights or prompts of one side may be than those of the other, as a share.
+/// Share by which the weights or prompts of one side may exceed those of the other.
 const TOLERANCE: f64 = 0.25;
-/// Tokens that templates may differ by, however short the prompt is.
+/// Number of tokens by which templates may differ, however short the prompt is.
 const TEMPLATE_TOKENS: usize = 16;
 
-/// A model and who runs it.
+/// A model and the engine that runs it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burden<'a> {
     pub(super) title: &'a str,
@@ -15,8 +15,8 @@ pub(super) struct Burden<'a> {
     pub(super) weights: Option<&'a Weights>,
 }
 
-/// Why the weights of two engines are no equal work; `None` where they are, or where they are not
-/// known.
+/// Returns the reason that the weights of two engines are not equal work. `None` if they are, or if
+/// a size is unknown.
 pub fn unlike_weights(ours: &Engine, theirs: &Engine) -> Option<String> {
     fn burden(engine: &Engine) -> Burden<'_> {
         let Engine { title, model, weights, .. } = engine;
@@ -25,12 +25,12 @@ pub fn unlike_weights(ours: &Engine, theirs: &Engine) -> Option<String> {
     unlike(burden(ours), burden(theirs))
 }
 
-/// The same, whoever they are.
+/// Returns the reason that the weights of two sides are not equal work.
 pub(super) fn unlike(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
     let (our, their) = (ours.weights?, theirs.weights?);
     differ(our.file_bytes as f64, their.file_bytes as f64).then(|| {
         format!(
-            "`{}` has {} of weights for {}, and `{}` {} for {}",
+            "the weights differ in size: `{}` has {} ({}), and `{}` has {} ({})",
             ours.model,
             described(our),
             ours.title,
@@ -41,7 +41,7 @@ pub(super) fn unlike(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
     })
 }
 
-/// Why prompts of so many tokens are no equal work.
+/// Returns the reason that two prompts are not equal work.
 pub(super) fn unlike_prompts(
     workload: &str,
     ours: usize,
@@ -50,9 +50,7 @@ pub(super) fn unlike_prompts(
 ) -> Option<String> {
     let close = ours.abs_diff(theirs) <= TEMPLATE_TOKENS;
     (!close && differ(ours as f64, theirs as f64)).then(|| {
-        format!(
-            "the prompt of `{workload}` has {ours} tokens for MLX-Knife and {theirs} for {title}"
-        )
+        format!("the prompt of `{workload}` has {ours} tokens in MLX-Knife and {theirs} in {title}")
     })
 }
 
@@ -60,7 +58,7 @@ fn differ(a: f64, b: f64) -> bool {
     a.max(b) > (1.0 + TOLERANCE) * a.min(b)
 }
 
-/// `98.4 MB (5.8 bits per weight)`.
+/// Returns a description such as `98.4 MB (5.8 bits per weight)`.
 fn described(weights: &Weights) -> String {
     let bits = weights.bits_per_weight.map(|bits| format!(" ({bits:.1} bits per weight)"));
     format!("{:.1} MB{}", weights.file_bytes as f64 / 1e6, bits.unwrap_or_default())
@@ -99,6 +97,6 @@ mod tests {
     fn templates_may_differ_by_a_few_tokens() {
         assert_eq!(unlike_prompts("chat", 20, 34, "Ollama"), None);
         assert_eq!(unlike_prompts("chat", 1000, 1200, "Ollama"), None);
-        assert!(unlike_prompts("chat", 20, 60, "Ollama").unwrap().contains("60 for Ollama"));
+        assert!(unlike_prompts("chat", 20, 60, "Ollama").unwrap().contains("60 in Ollama"));
     }
 }

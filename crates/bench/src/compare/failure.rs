@@ -1,4 +1,4 @@
-//! Why one side of a comparison has no results, and what to do about it.
+//! Failures of one side of a comparison, each with a suggestion.
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,48 +9,48 @@ use serde::Serialize;
 
 use super::engine::{Engine, EngineKind, ServerWay};
 
-/// What went wrong with an engine.
+/// Failure of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// One sentence.
     pub error: String,
-    /// What to do.
+    /// A suggestion to the user.
     pub suggestion: Option<String>,
-    /// Whether the caller asked to stop.
+    /// `true` if the caller stopped the measurement.
     #[serde(skip)]
     pub cancelled: bool,
 }
 
 impl Failure {
-    /// A failure with what to do about it.
+    /// Creates a failure.
     pub fn new(error: impl Into<String>, suggestion: impl Into<Option<String>>) -> Self {
         Self { error: error.into(), suggestion: suggestion.into(), cancelled: false }
     }
 
-    /// What a failed request means for the user of an engine.
+    /// Translates a failed request for the user of an engine.
     pub fn of(error: &ProviderError, engine: &Engine) -> Self {
         let model = &engine.model;
         let suggestion = match (error, engine.kind) {
-            (ProviderError::NotReachable { .. }, EngineKind::Ollama) => {
-                Some("`ollama serve` starts it; https://ollama.com/download has it".to_owned())
-            }
+            (ProviderError::NotReachable { .. }, EngineKind::Ollama) => Some(
+                "Start it with `ollama serve`; get it from https://ollama.com/download".to_owned(),
+            ),
             (ProviderError::NotReachable { .. }, _) if is_running(engine) => {
-                Some("Start the server first, or correct its address".to_owned())
+                Some("Start the server first, or check its address".to_owned())
             }
-            (ProviderError::ModelMissing { .. }, EngineKind::Ollama) => Some(format!(
-                "`ollama pull {model}` gets it, as this command does without `--skip-pull`"
-            )),
+            (ProviderError::ModelMissing { .. }, EngineKind::Ollama) => {
+                Some(format!("Run `ollama pull {model}`, or leave out `--skip-pull`"))
+            }
             (ProviderError::ModelMissing { .. }, _) => {
-                Some("Name a model that the server has".to_owned())
+                Some("Choose a model that the server has".to_owned())
             }
             (ProviderError::TooLong { .. }, _) => {
-                Some("`--timeout` gives it more time, `--max-tokens` asks for less".to_owned())
+                Some("Raise `--timeout`, or lower `--max-tokens`".to_owned())
             }
-            (ProviderError::Silent { .. }, EngineKind::Ollama) => Some(format!(
-                "`ollama pull {model}` goes on from there; `--pull-timeout` waits longer"
-            )),
+            (ProviderError::Silent { .. }, EngineKind::Ollama) => {
+                Some(format!("Resume with `ollama pull {model}`, or raise `--pull-timeout`"))
+            }
             (ProviderError::BrokeOff { .. } | ProviderError::Failed { .. }, _) => {
-                Some("Its log says more; it may have run out of memory".to_owned())
+                Some("Check its log; it may have run out of memory".to_owned())
             }
             _ => None,
         };
@@ -67,46 +67,44 @@ impl Failure {
         if error.kind() == io::ErrorKind::NotFound {
             let suggestion = match engine.kind {
                 EngineKind::LlamaServer => {
-                    "Install llama.cpp, or name the program: `--vs llama-server=PATH`"
+                    "Install llama.cpp, or pass its path: `--vs llama-server=PATH`"
                 }
-                EngineKind::MlxLm => "Name a Python that has mlx-lm: `--vs mlx-lm=PYTHON`",
-                EngineKind::MlxKnife => {
-                    "Name the Python of an environment that has MLX-Knife: `--vs mlx-knife=PYTHON`"
-                }
-                _ => "Correct its path",
+                EngineKind::MlxLm => "Pass a Python that has mlx-lm: `--vs mlx-lm=PYTHON`",
+                EngineKind::MlxKnife => "Pass a Python that has MLX-Knife: `--vs mlx-knife=PYTHON`",
+                _ => "Check its path",
             };
-            return Self::new(format!("There is no program `{program}`"), suggestion.to_owned());
+            return Self::new(format!("Program `{program}` not found"), suggestion.to_owned());
         }
-        Self::new(format!("`{program}` cannot be started: {error}"), None)
+        Self::new(format!("Cannot start `{program}`: {error}"), None)
     }
 
     /// The process ended before it served.
     pub(super) fn ended(engine: &Engine, status: ExitStatus, last_words: &[String]) -> Self {
         let mut failure = Self::new(
             format!("{} ended before it was ready ({status})", engine.title),
-            "Start it by hand with the same model to see why".to_owned(),
+            "Start it yourself with the same model to see why".to_owned(),
         );
         failure.add_last_words(last_words);
         failure
     }
 
-    /// The model is not loaded in time.
+    /// The model was not loaded in time.
     pub(super) fn not_ready(engine: &Engine, within: Duration) -> Self {
         Self::new(
             format!("{} was not ready within {} s", engine.title, within.as_secs()),
-            "`--timeout` gives it more time".to_owned(),
+            "Raise `--timeout`".to_owned(),
         )
     }
 
-    /// A model does not leave the memory.
+    /// The model was not unloaded in time.
     pub(super) fn stays(engine: &Engine) -> Self {
         Self::new(
-            format!("{} does not let `{}` go", engine.title, engine.model),
+            format!("{} did not unload `{}`", engine.title, engine.model),
             "Another program may be using it".to_owned(),
         )
     }
 
-    /// Adds the last line that the process wrote, where it says something.
+    /// Adds the last line that the process printed, if there is one.
     pub(super) fn add_last_words(&mut self, lines: &[String]) {
         let telling = |line: &&String| {
             let line = line.to_lowercase();
@@ -114,7 +112,7 @@ impl Failure {
         };
         if let Some(line) = lines.iter().rev().find(telling).or(lines.last()) {
             let short: String = line.chars().filter(|c| !c.is_control()).take(200).collect();
-            self.error = format!("{}; its last words: `{short}`", self.error);
+            self.error = format!("{}; its last output: `{short}`", self.error);
         }
     }
 }

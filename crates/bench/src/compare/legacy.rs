@@ -1,4 +1,4 @@
-//! A side in the few figures that the script `benchmark_mlx_knife_vs_ollama.py` had, under its keys.
+//! The result of a side under the keys of the Python script `benchmark_mlx_knife_vs_ollama.py`.
 
 use serde::Serialize;
 
@@ -7,34 +7,31 @@ use super::{Failure, Side};
 
 const MEGABYTE: f64 = 1e6;
 
-/// A side in a few figures.
+/// The result of a side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum LegacyResult {
-    /// It answered.
     Success {
-        /// Always true.
+        /// Always `true`.
         success: bool,
-        /// The answer.
         response: String,
         /// Seconds of the turn.
         total_time: f64,
         /// Tokens of the answer over that time.
         tokens_per_second: f64,
-        /// Of the serving processes before the model was loaded, in units of 1,000,000 bytes; `None`
-        /// where they cannot be told.
+        /// Memory of the serving processes before the model was loaded, in units of 1,000,000
+        /// bytes. `None` if it is unknown.
         memory_before: Option<f64>,
-        /// After the answers.
+        /// The same after the answers.
         memory_after: Option<f64>,
         /// The difference.
         memory_delta: Option<f64>,
     },
-    /// It did not.
     Failure(Failure),
 }
 
 impl LegacyResult {
-    /// The medians of the first workload.
+    /// Returns the medians of the first workload.
     pub(super) fn of(side: &Side) -> Self {
         let memory = |measure| side.series.get(&measure).map(|summary| summary.median / MEGABYTE);
         let answered = side.workloads.first();

@@ -1,13 +1,13 @@
-//! What else the machine has to do while an engine works, and whether it keeps its pace.
+//! Load of the machine while an engine works, and changes of its clock speed.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// Steps of the fixed piece of work that shows the pace: some ten milliseconds.
+/// Steps of the fixed workload that shows the clock speed, about ten milliseconds.
 const STEPS: u64 = 10_000_000;
-/// Tries of it; the best counts, since what interrupts one is no matter of pace.
+/// Number of tries. The best one counts, because an interruption says nothing about the clock.
 const TRIES: usize = 3;
 
 /// Watches the processors during a turn.
@@ -17,7 +17,7 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Begins to watch; `None` where the system does not tell.
+    /// Starts to watch. Returns `None` if the system has no such figures.
     pub(super) fn begin() -> Option<Self> {
         let mut system = System::new().ok()?;
         system.refresh_cpu_list(CpuRefreshKind::nothing().with_usage());
@@ -26,8 +26,8 @@ impl Background {
         Some(Self { system, own })
     }
 
-    /// Cores that neither we nor the serving processes kept busy, over the time since the beginning,
-    /// in which the latter took so many seconds of processor time.
+    /// Returns the average number of cores that neither this process nor the serving processes kept
+    /// busy. `serving` is the processor time of the latter in seconds.
     pub(super) fn other_cores(mut self, serving: f64, elapsed: Duration) -> Option<f64> {
         self.system.refresh_cpu_usage();
         let busy: f64 = self.system.cpus().iter().map(|cpu| f64::from(cpu.usage()) / 100.0).sum();
@@ -37,7 +37,7 @@ impl Background {
     }
 }
 
-/// Processor time of this process so far.
+/// Returns the processor time of this process so far.
 fn own_seconds(system: &mut System) -> Option<f64> {
     let pid = Pid::from_u32(std::process::id());
     let kind = ProcessRefreshKind::nothing().with_cpu().without_tasks();
@@ -45,14 +45,14 @@ fn own_seconds(system: &mut System) -> Option<f64> {
     Some(system.process(pid)?.accumulated_cpu_time() as f64 / 1e3)
 }
 
-/// Seconds that a fixed piece of arithmetic takes on one core: it takes longer where the processor
-/// has been slowed down.
+/// Returns the seconds that a fixed piece of arithmetic takes on one core. It takes longer if the
+/// processor has been slowed down.
 pub(super) fn pace() -> f64 {
     let once = || {
         let begun = Instant::now();
         let mut state = black_box(1_u64);
         for _ in 0..STEPS {
-            // A chain of dependent steps: no instruction set makes it shorter.
+            // Each step depends on the one before, so no instruction set shortens the chain.
             state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         }
         black_box(state);

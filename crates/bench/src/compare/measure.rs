@@ -1,4 +1,4 @@
-//! What is measured, and the series that come of it.
+//! The measures and their series.
 
 use std::collections::BTreeMap;
 
@@ -6,44 +6,44 @@ use serde::Serialize;
 
 use crate::statistics::Summary;
 
-/// A kind of figure.
+/// A measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// From nothing in memory until the server takes requests.
+    /// Time from an empty memory until the server takes requests.
     LoadSeconds,
-    /// From nothing in memory to the first token of an answer.
+    /// Time from an empty memory to the first token of an answer.
     ColdFirstTokenSeconds,
-    /// Of the serving processes before the model was loaded.
+    /// Memory of the serving processes before the model was loaded.
     MemoryBeforeBytes,
-    /// Of the serving processes after the answers.
+    /// Memory of the serving processes after the answers.
     MemoryAfterBytes,
-    /// The difference.
+    /// The difference of the two.
     MemoryDeltaBytes,
-    /// The most that was seen meanwhile.
+    /// Highest memory seen during the turn.
     MemoryPeakBytes,
-    /// Cores that others kept busy meanwhile.
+    /// Cores that other programs kept busy during the turn.
     OtherCores,
-    /// From the request to the first text, the model in memory, the prompt new to it.
+    /// Time from the request to the first text, with the model in memory and a new prompt.
     FirstTokenSeconds,
-    /// The same, the prompt known to it.
+    /// The same with a prompt that the server has seen.
     RepeatedFirstTokenSeconds,
-    /// Tokens of the prompt that had to be computed, over the time to the first text.
+    /// Computed tokens of the prompt over the time to the first text.
     PrefillTokensPerSecond,
     /// Tokens after the first, over the time from the first text to the last.
     DecodeTokensPerSecond,
     /// Tokens of the answer over the time of the whole turn.
     EffectiveTokensPerSecond,
-    /// From the request to the end of the answer.
+    /// Time from the request to the end of the answer.
     TotalSeconds,
-    /// Seconds of processor time for it, of all serving processes.
+    /// Processor time of all serving processes for the answer.
     CpuSeconds,
     /// Tokens of the answer.
     ResponseTokens,
 }
 
 impl Measure {
-    /// What it is called in reports.
+    /// Returns the name in reports.
     pub fn label(self) -> &'static str {
         match self {
             Self::LoadSeconds => "load",
@@ -64,7 +64,7 @@ impl Measure {
         }
     }
 
-    /// Its unit.
+    /// Returns the unit.
     pub fn unit(self) -> Unit {
         match self {
             Self::LoadSeconds
@@ -85,7 +85,7 @@ impl Measure {
         }
     }
 
-    /// Whether more of it is better; `None` where it is no merit either way.
+    /// Returns `true` if more is better, `false` if less is better, and `None` if neither is.
     pub fn more_is_better(self) -> Option<bool> {
         match self {
             Self::MemoryBeforeBytes
@@ -98,41 +98,36 @@ impl Measure {
     }
 }
 
-/// The unit of a measure.
+/// Unit of a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Seconds.
     Seconds,
-    /// Bytes.
     Bytes,
-    /// Tokens per second.
     TokensPerSecond,
-    /// Cores.
     Cores,
-    /// Tokens.
     Tokens,
 }
 
-/// Figures as they come, run by run.
+/// Samples of all measures, run by run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures(BTreeMap<Measure, Vec<f64>>);
 
 impl Figures {
-    /// Appends a figure, where there is one.
+    /// Appends a sample, if there is one.
     pub fn push(&mut self, measure: Measure, figure: impl Into<Option<f64>>) {
         if let Some(figure) = figure.into().filter(|figure| figure.is_finite()) {
             self.0.entry(measure).or_default().push(figure);
         }
     }
 
-    /// Appends all figures of another run.
+    /// Appends all samples of another run.
     pub fn extend(&mut self, other: &Self) {
         for (&measure, figures) in &other.0 {
             self.0.entry(measure).or_default().extend(figures);
         }
     }
 
-    /// What the series amount to.
+    /// Summarizes every series.
     pub fn summaries(self) -> Series {
         let summary = |(measure, figures)| Some((measure, Summary::of(figures)?));
         self.0.into_iter().filter_map(summary).collect()

@@ -1,9 +1,9 @@
-//! Engines against each other as their users meet them: over HTTP, with their own servers, load and
-//! memory included.
+//! Compares engines as their users meet them: over HTTP, with their own servers, including load
+//! time and memory.
 //!
-//! Every turn begins with nothing in memory and ends that way, and engines take turns, so that what
-//! happens to the machine meanwhile happens to all of them. One that fails loses its further turns;
-//! what it and the others have done counts.
+//! Every turn begins and ends with an empty memory. Engines take turns, so that whatever happens to
+//! the machine happens to all of them. An engine that fails gets no further turns, but its results
+//! so far count.
 
 mod agreement;
 mod change;
@@ -36,22 +36,22 @@ pub use workload::{Prompt, Workload};
 use crate::Machine;
 use crate::statistics::{Ratio, Summary};
 
-/// The version of what [`CompareReport`] is as JSON.
+/// Version of the JSON form of [`CompareReport`].
 pub const SCHEMA: &str = "mlxk-bench-compare/1";
 
-/// What to measure.
+/// Options of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CompareOptions {
-    /// What the engines are asked.
+    /// Questions to the engines.
     pub workloads: Vec<Workload>,
-    /// Turns of each engine.
+    /// Number of measured turns of each engine.
     pub runs: usize,
-    /// Turns before that, which count for nothing.
+    /// Number of turns before those, whose results are dropped.
     pub warmup: usize,
-    /// For loading, and for each answer.
+    /// Time limit for loading, and for each answer.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
     pub timeout: Duration,
-    /// Whether sides with unequal work are compared nevertheless.
+    /// `true` if sides with unequal work are compared as well.
     pub unequal: bool,
 }
 
@@ -59,175 +59,167 @@ fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok
     serializer.serialize_f64(time.as_secs_f64())
 }
 
-/// An engine that takes part, or why it does not.
+/// A side of the comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    /// It is ready to be measured.
+    /// Ready to be measured.
     Ready(Engine),
-    /// It could not be prepared.
+    /// Could not be prepared.
     Failed {
-        /// Which program.
         kind: EngineKind,
-        /// Its name in reports.
         title: String,
-        /// The model that was asked for.
+        /// Model that was requested.
         model: String,
-        /// Why.
         failure: Failure,
     },
 }
 
 impl Entry {
-    /// Its name in reports.
+    /// Returns the name in reports.
     pub fn title(&self) -> &str {
         let (Self::Ready(Engine { title, .. }) | Self::Failed { title, .. }) = self;
         title
     }
 
-    /// The same, to be changed.
+    /// Returns the name in reports for changing it.
     pub fn title_mut(&mut self) -> &mut String {
         let (Self::Ready(Engine { title, .. }) | Self::Failed { title, .. }) = self;
         title
     }
 }
 
-/// One side, measured.
+/// One measured side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Side {
-    /// Which program.
     pub engine: EngineKind,
-    /// Its name in reports.
+    /// Name in reports.
     pub title: String,
-    /// Its version, where it says.
+    /// Version, if known.
     pub version: Option<String>,
-    /// The model, as its user calls it.
+    /// Name of the model as the user knows it.
     pub model: String,
-    /// How that is stored, where it is known.
+    /// Storage of the model, if known.
     pub weights: Option<Weights>,
-    /// Why it has no results, or no more than these.
+    /// Failure after which there are no results, or no further ones.
     pub failure: Option<Failure>,
-    /// Of whole turns.
+    /// Series of whole turns.
     pub series: Series,
-    /// By workload.
+    /// Results by workload.
     pub workloads: Vec<Answered>,
 }
 
 impl Side {
-    /// What it answered to a workload.
+    /// Returns the results of a workload.
     pub fn answered(&self, workload: &str) -> Option<&Answered> {
         self.workloads.iter().find(|answered| answered.workload == workload)
     }
 
-    /// The median of the most memory that its turns took.
+    /// Returns the median of the turns' peak memory.
     pub(crate) fn peak_memory_bytes(&self) -> Option<f64> {
         Some(self.series.get(&Measure::MemoryPeakBytes)?.median)
     }
 }
 
-/// A workload as a side answered it.
+/// Results of a side for one workload.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answered {
-    /// The name of the workload.
+    /// Name of the workload.
     pub workload: String,
-    /// Tokens of the prompt by the server's count.
+    /// Number of prompt tokens, counted by the server.
     pub prompt_tokens: Option<usize>,
-    /// Those of them that it had computed before.
+    /// Number of prompt tokens that were cached.
     pub cached_tokens: Option<usize>,
-    /// Whether the tokens of answers were counted with the tokenizer of our model, since the server
-    /// did not say.
+    /// `true` if the tokens of the answers were counted with our model's tokenizer, because the
+    /// server doesn't report them.
     pub counted_here: bool,
-    /// The answer of the last turn.
+    /// Answer of the last turn.
     pub response: String,
-    /// What the model thought before it.
+    /// Reasoning before that answer.
     pub reasoning: String,
-    /// Whether all turns gave that answer.
+    /// `true` if all turns gave the same answer.
     pub same_every_time: bool,
-    /// Prefill, in tokens per second by the server's own clock.
+    /// Prefill in tokens per second, by the server's own clock.
     pub native_prefill_tokens_per_second: Option<Summary>,
-    /// Decoding, the first token left out, by the server's own clock.
+    /// Decoding in tokens per second without the first token, by the server's own clock.
     pub native_decode_tokens_per_second: Option<Summary>,
-    /// What was measured.
+    /// Series of the measures.
     pub series: Series,
 }
 
-/// How our side compares with another: above 1 ours is the better one.
+/// Comparison of our side with another. Above 1, ours is better.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The name of the other side.
+    /// Name of the other side.
     pub against: String,
-    /// The workload; `None` for what belongs to whole turns.
+    /// Workload. `None` for measures of whole turns.
     pub workload: Option<String>,
-    /// What is compared.
     pub measure: Measure,
-    /// The ratio, turned around where less is better.
+    /// Ratio, inverted if less is better.
     pub ratio: Ratio,
 }
 
-/// How far answers agree.
+/// Agreement of answers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
-    /// The name of the other side.
+    /// Name of the other side.
     pub against: String,
-    /// The workload.
     pub workload: String,
-    /// The share of the longer answer that both begin with.
+    /// Length of the common beginning as a share of the longer answer.
     pub common_prefix: f64,
 }
 
-/// Why a side is not compared with ours.
+/// A side whose work is not equal to ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unequal {
-    /// The name of the other side.
+    /// Name of the other side.
     pub against: String,
-    /// In what their work differs.
+    /// The difference.
     pub reason: String,
 }
 
-/// All that was measured. The first keys are those of the script that this succeeds.
+/// The results. The first keys are those of the Python script that this command replaces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CompareReport {
-    /// Seconds since 1970 when it began.
+    /// Start of the benchmark, in seconds since 1970.
     pub benchmark_time: f64,
-    /// What the user asked.
+    /// Prompt of the user.
     pub prompt: String,
-    /// The model of Ollama.
+    /// Model in Ollama.
     pub ollama_model: Option<String>,
     /// Our model.
     pub mlx_model: String,
-    /// Ollama's side in a few figures; `None` where it took no part.
+    /// Ollama's result. `None` if Ollama took no part.
     pub ollama_result: Option<LegacyResult>,
-    /// Ours.
+    /// Our result.
     pub mlx_result: LegacyResult,
     /// [`SCHEMA`].
     pub schema: &'static str,
-    /// Of the program.
+    /// Version of `mlxk`.
     pub version: String,
-    /// The machine.
     pub machine: Machine,
-    /// What was asked for.
     pub options: CompareOptions,
-    /// What holds for all engines.
+    /// Settings of all engines.
     pub settings: Settings,
-    /// The sides: ours first, the others as they were named.
+    /// Sides: ours first, then the others in the order of the command line.
     pub sides: Vec<Side>,
-    /// Ours against each of the others.
+    /// Comparisons of our side with each of the others.
     pub comparisons: Vec<Comparison>,
-    /// How far the answers agree.
+    /// Agreement of the answers.
     pub agreements: Vec<Agreement>,
     /// Sides with unequal work.
     pub unequal: Vec<Unequal>,
-    /// What the reader has to know about the figures.
+    /// Caveats about the figures.
     pub warnings: Vec<String>,
 }
 
 impl CompareReport {
-    /// Whether every side has its results, and could be compared.
+    /// Returns `true` if every side has complete results that could be compared.
     pub fn is_whole(&self) -> bool {
         let refused = !self.options.unequal && !self.unequal.is_empty();
         !refused && self.sides.iter().all(|side| side.failure.is_none())
     }
 
-    /// The comparison of a measure with a side.
+    /// Returns the comparison of a measure with a side.
     pub fn comparison(
         &self,
         against: &str,

@@ -1,4 +1,4 @@
-//! Memory and processor time of a server: of its process and of all that came from it.
+//! Memory and processor time of a server process and its descendants.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,29 +7,29 @@ use std::time::Duration;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// How often memory is looked at while an engine works: often enough for a model that is loaded, and
-/// seldom enough to cost it nothing.
+/// Time between two looks at the memory: short enough to see a model being loaded, long enough to
+/// cost the engine nothing.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Which process serves.
+/// Root of a family of processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Root {
-    /// The one of this number.
+    /// The process with this number.
     Pid(u32),
-    /// All of this name, where the number cannot be told.
+    /// All processes with this name, if the number is unknown.
     Named(&'static str),
 }
 
-/// What a family of processes takes.
+/// Resources of a family of processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Taken {
-    /// Resident bytes of all of them. What they share, as mapped files, counts for each.
+    /// Resident bytes of all processes. Shared memory such as mapped files counts once per process.
     pub memory_bytes: u64,
-    /// Seconds of processor time since each began.
+    /// Seconds of processor time since each process started.
     pub cpu_seconds: f64,
 }
 
-/// A serving process with its children.
+/// A serving process with its descendants.
 pub(super) struct Family {
     root: Root,
     system: System,
@@ -37,12 +37,12 @@ pub(super) struct Family {
 }
 
 impl Family {
-    /// The family of `root`; `None` where the system does not tell of processes.
+    /// Returns the family of `root`, or `None` if the system doesn't list processes.
     pub(super) fn of(root: Root) -> Option<Self> {
         Some(Self { root, system: System::new().ok()?, members: Arc::default() })
     }
 
-    /// What the family takes now; nothing where there is none.
+    /// Returns the resources of the family. They are zero if it has no members.
     pub(super) fn look(&mut self) -> Taken {
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind());
         let members = members(&self.root, &self.system);
@@ -51,10 +51,10 @@ impl Family {
         taken
     }
 
-    /// Ends all of the family that are still there.
+    /// Ends all members that are still running.
     pub(super) fn end(&mut self) {
         let known = self.members.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // A number may belong to another process by now: the time of its start tells.
+        // A number may belong to another process by now, so the start time is compared, too.
         let began = |system: &System, pid| system.process(pid).map(sysinfo::Process::start_time);
         let before: Vec<_> = known.iter().map(|&pid| (pid, began(&self.system, pid))).collect();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&known), true, kind());
@@ -65,7 +65,7 @@ impl Family {
         }
     }
 
-    /// Watches the memory of the members that were found last until the watch is dropped.
+    /// Watches the memory of the last known members until the watch is dropped.
     pub(super) fn watch(&self) -> Watch {
         let over = Arc::new(AtomicBool::new(false));
         let peak = Arc::new(AtomicU64::new(0));
@@ -84,7 +84,7 @@ impl Family {
     }
 }
 
-/// Watches memory from a thread of its own.
+/// Watches memory on a thread of its own.
 pub(super) struct Watch {
     over: Arc<AtomicBool>,
     peak: Arc<AtomicU64>,
@@ -92,7 +92,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// The most that was seen so far, in bytes.
+    /// Returns the highest memory seen so far, in bytes.
     pub(super) fn peak_bytes(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
@@ -103,7 +103,7 @@ impl Drop for Watch {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It only looks; where it panicked, there is no peak.
+            // The thread only reads. If it panicked, there is no peak.
             let _ = thread.join();
         }
     }
@@ -113,7 +113,7 @@ fn kind() -> ProcessRefreshKind {
     ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks()
 }
 
-/// The roots and all that descend from them.
+/// Returns the roots and all their descendants.
 fn members(root: &Root, system: &System) -> Vec<Pid> {
     let processes = system.processes();
     let is_root = |pid: &Pid| match root {
@@ -143,8 +143,8 @@ fn taken(system: &System, pids: &[Pid]) -> Taken {
     taken
 }
 
-/// The number of the process that listens on a port of this machine; `None` where it cannot be told,
-/// as where it belongs to another user.
+/// Returns the number of the process that listens on a local port. `None` if it is unknown, for
+/// example because the process belongs to another user.
 #[cfg(target_os = "linux")]
 pub(super) fn listener(port: u16) -> Option<u32> {
     let sockets: HashSet<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -163,12 +163,12 @@ pub(super) fn listener(port: u16) -> Option<u32> {
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     let mut pids: Vec<u32> =
         processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // Children inherit sockets; their parent has the smaller number, as a rule.
+    // Children inherit sockets. The parent usually has the smaller number.
     pids.sort_unstable();
     pids.into_iter().find(|pid| holds(pid))
 }
 
-/// The inode of the socket in a line of the table, where it listens on this port.
+/// Returns the inode of the socket in a line of the table if it listens on this port.
 #[cfg(target_os = "linux")]
 fn listening(line: &str, port: u16) -> Option<String> {
     const LISTEN: &str = "0A";
@@ -179,7 +179,7 @@ fn listening(line: &str, port: u16) -> Option<String> {
     is_it.then(|| (*inode).to_owned())
 }
 
-/// Nobody tells here.
+/// Unknown on this system.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn listener(_port: u16) -> Option<u32> {
     None
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_family_has_its_children_and_ends_with_them() {
         use std::process::Command;
-        // A shell that waits for a child which holds some memory.
+        // A shell that waits for a child and holds some memory.
         let script = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 60 & echo $!; wait";
         let mut child = Command::new("sh")
             .args(["-c", script])

@@ -1,4 +1,4 @@
-//! The comparison itself: turns, and what they amount to.
+//! The comparison: turns, and their summary.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,30 +16,29 @@ use super::{
 use crate::statistics::{CONFIDENCE, Ratio, Summary};
 use crate::{BenchError, Machine, Observe};
 
-/// The share by which the pace of the machine may change before figures suffer.
+/// Share by which the clock speed of the machine may change before figures suffer.
 const UNSTEADY: f64 = 0.1;
-/// The share of all cores that others may keep busy before figures suffer.
+/// Share of all cores that other programs may keep busy before figures suffer.
 const BUSY: f64 = 0.1;
 
-/// What is asked of whom; see [`run`].
+/// Input of [`run`].
 pub struct Plan<'a> {
-    /// What to measure.
     pub options: &'a CompareOptions,
-    /// What holds for all engines.
+    /// Settings of all engines.
     pub settings: &'a Settings,
-    /// The engines, ours first.
+    /// Engines, ours first.
     pub entries: Vec<Entry>,
-    /// The way to servers, by which requests may be ended.
+    /// Client through which requests to servers can be cancelled.
     pub http: &'a Http,
-    /// What the user asked.
+    /// Prompt of the user.
     pub prompt: &'a str,
-    /// Counts the tokens of a text with the tokenizer of our model, where there is one.
+    /// Counts the tokens of a text with our model's tokenizer. Returns `None` if there is none.
     pub count: &'a dyn Fn(&str) -> Option<usize>,
-    /// The version of the program.
+    /// Version of `mlxk`.
     pub version: &'a str,
 }
 
-/// An engine and its figures so far.
+/// An engine and its samples so far.
 struct Taking {
     entry: Entry,
     figures: Figures,
@@ -47,7 +46,7 @@ struct Taking {
     failure: Option<Failure>,
 }
 
-/// Lets the engines take turns and compares the first with each of the others.
+/// Lets the engines take turns, and compares the first with each of the others.
 pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, BenchError> {
     let Plan { options, settings, http, count, .. } = plan;
     let benchmark_time =
@@ -59,12 +58,12 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
     let mut sides: Vec<Taking> = plan.entries.into_iter().map(Taking::new).collect();
     let rounds = options.warmup + options.runs;
     let mut begin = crate::steps(rounds * sides.len() + 1, observe);
-    begin("Looking at the machine")?;
+    begin("Checking the machine")?;
     let machine = Machine::look();
     let mut paces = Vec::new();
     for round in 0..rounds {
         for turn in 0..sides.len() {
-            // Whoever comes first may suffer from it, so they change places.
+            // Going first may be a disadvantage, so the order alternates.
             let index = if round % 2 == 0 { turn } else { sides.len() - 1 - turn };
             let side = &mut sides[index];
             begin(&format!("Turn {} of {rounds}: {}", round + 1, side.entry.title()))?;
@@ -87,7 +86,7 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
         ollama_model: None,
         mlx_model: String::new(),
         ollama_result: None,
-        mlx_result: LegacyResult::Failure(Failure::new("There is no side of ours", None)),
+        mlx_result: LegacyResult::Failure(Failure::new("Our side is missing", None)),
         schema: SCHEMA,
         version: plan.version.to_owned(),
         machine,
@@ -143,7 +142,7 @@ impl Taking {
     }
 }
 
-/// What the turns of a workload amount to.
+/// Summarizes the turns of a workload.
 fn answered(workload: &str, turns: &[&Asked]) -> Option<Answered> {
     let last = turns.last()?;
     let mut figures = Figures::default();
@@ -176,7 +175,7 @@ fn answered(workload: &str, turns: &[&Asked]) -> Option<Answered> {
     })
 }
 
-/// Sets the first side against each of the others.
+/// Compares the first side with each of the others.
 fn compare(report: &mut CompareReport) {
     let Some((ours, others)) = report.sides.split_first() else { return };
     let (mut comparisons, mut agreements, mut unequal) = (Vec::new(), Vec::new(), Vec::new());
@@ -215,7 +214,7 @@ fn burden(side: &Side) -> Burden<'_> {
     Burden { title, model, weights: weights.as_ref() }
 }
 
-/// The measures that both have, and in which one can be better.
+/// Returns the ratios of the measures that both sides have and that can be better or worse.
 fn ratios(
     ours: &Series,
     theirs: &Series,
@@ -225,7 +224,7 @@ fn ratios(
     let compare = |(&measure, our): (&Measure, &Summary)| {
         let their = theirs.get(&measure)?;
         let (above, below) = if measure.more_is_better()? { (our, their) } else { (their, our) };
-        // One that failed on the way has fewer turns.
+        // An engine that failed has fewer turns.
         let turns = above.samples.len().min(below.samples.len());
         let (above, below) = (&above.samples[..turns], &below.samples[..turns]);
         let ratio = Ratio::in_turn(above, below, CONFIDENCE)?;
@@ -242,22 +241,21 @@ fn warnings(report: &CompareReport, paces: &[f64], marked: bool) -> Vec<String> 
         let others = side.series.get(&Measure::OtherCores);
         if let Some(others) = others.filter(|others| others.median > BUSY * cores) {
             warnings.push(format!(
-                "Other programs kept {:.1} of {cores} cores busy while {} worked; its figures are \
-                 worth less for it",
+                "Other programs kept {:.1} of {cores} cores busy while {} worked, so its figures \
+                 are less reliable",
                 others.median, side.title
             ));
         }
         for answered in &side.workloads {
             if answered.counted_here {
                 warnings.push(format!(
-                    "{} does not count tokens; those of its answers to `{}` were counted with the \
-                     tokenizer of our model",
+                    "{} doesn't report token counts; for `{}` they come from our model's tokenizer",
                     side.title, answered.workload
                 ));
             }
             if !answered.same_every_time {
                 warnings.push(format!(
-                    "{} did not give the same answer to `{}` every time",
+                    "{} gave different answers to `{}`",
                     side.title, answered.workload
                 ));
             }
@@ -267,14 +265,14 @@ fn warnings(report: &CompareReport, paces: &[f64], marked: bool) -> Vec<String> 
         && pace.maximum > (1.0 + UNSTEADY) * pace.minimum
     {
         warnings.push(format!(
-            "The processor did not keep its pace: the same arithmetic took up to {:.0} % longer \
-             than at best; it was slowed down, or others had its cores",
+            "The speed of the processor changed: the same arithmetic took up to {:.0} % longer. It \
+             was throttled, or shared with other programs",
             100.0 * (pace.maximum / pace.minimum - 1.0)
         ));
     }
     if marked {
         warnings.push(
-            "A server that runs already keeps what it was asked before, so every prompt begins \
+            "A server that was already running remembers earlier prompts, so every prompt begins \
              with the number of the turn"
                 .to_owned(),
         );

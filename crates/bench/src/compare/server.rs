@@ -1,4 +1,4 @@
-//! Servers of the engines: started, loaded, asked, and ended.
+//! Servers of the engines: starts them, loads models, sends requests, and ends them.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,39 +16,39 @@ use super::failure::Failure;
 use super::processes::{Family, Root, Taken, Watch, listener};
 use super::workload::Prompt;
 
-/// How often a server that starts is asked whether it is ready.
+/// Time between two checks of a starting server.
 const POLL: Duration = Duration::from_millis(5);
-/// Time for a model that was let go to leave the memory.
+/// Time for an unloaded model to leave the memory.
 const LEAVING: Duration = Duration::from_secs(20);
-/// Last words of a process that are kept.
+/// Number of last lines to keep from a process.
 const KEPT_LINES: usize = 12;
-/// What is said to a model so that it is loaded.
+/// Prompt that makes an engine load its model.
 const HELLO: &str = "One";
 
-/// The client that fits the server.
+/// Client for the server's API.
 enum Client {
     OpenAi(OpenAi),
     Ollama(Ollama),
 }
 
-/// A server with the model in its memory. Dropping it ends it, or lets the model go.
+/// A server with the model in memory. Dropping it ends the server, or unloads the model.
 pub(super) struct Server<'a> {
     engine: &'a Engine,
     settings: &'a Settings,
     client: Client,
     process: Option<Process>,
     family: Option<Family>,
-    /// From nothing in memory to a server that takes requests.
+    /// Time from an empty memory until the server takes requests.
     pub(super) load_seconds: Option<f64>,
-    /// When that began.
+    /// Start of loading.
     pub(super) begun: Instant,
-    /// What the serving processes took before.
+    /// Resources of the serving processes before loading.
     pub(super) before: Option<Taken>,
     watch: Option<Watch>,
 }
 
 impl<'a> Server<'a> {
-    /// Brings the model into memory, within so long.
+    /// Loads the model, within the time limit.
     pub(super) fn load(
         engine: &'a Engine,
         settings: &'a Settings,
@@ -93,7 +93,7 @@ impl<'a> Server<'a> {
             }
         };
         if let Some(family) = &mut server.family {
-            // The processes that loading brought along are members from here on.
+            // Processes started by loading are members from here on.
             family.look();
             server.watch = Some(family.watch());
         }
@@ -152,12 +152,12 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    /// Whether the server forgets what it was asked before, from turn to turn.
+    /// Returns `true` if the server forgets previous prompts from turn to turn.
     pub(super) fn forgets(&self) -> bool {
         self.load_seconds.is_some()
     }
 
-    /// Asks for an answer of at most so many tokens, within so long.
+    /// Requests an answer of at most `max_tokens`, within the time limit.
     pub(super) fn ask(
         &self,
         prompt: &Prompt,
@@ -196,12 +196,12 @@ impl<'a> Server<'a> {
         })
     }
 
-    /// What the serving processes take now.
+    /// Returns the current resources of the serving processes.
     pub(super) fn taken(&mut self) -> Option<Taken> {
         self.family.as_mut().map(Family::look)
     }
 
-    /// The most memory that was seen since the model was loaded, in bytes.
+    /// Returns the highest memory seen since the model was loaded, in bytes.
     pub(super) fn peak_bytes(&self) -> Option<u64> {
         self.watch.as_ref().map(Watch::peak_bytes)
     }
@@ -211,10 +211,10 @@ impl Drop for Server<'_> {
     fn drop(&mut self) {
         self.watch = None;
         if let Client::Ollama(client) = &self.client {
-            // Its own way there: ours may have been cut by whoever asked to stop.
+            // A separate client, because ours may have been cancelled.
             let mut client = client.clone();
             client.endpoint.http = Http::default();
-            // Who is gone has no model in memory either.
+            // If the server is gone, there is no model in memory either.
             let _ = client.unload(&self.engine.model_in_requests);
         }
         if let Some(process) = &mut self.process {
@@ -229,7 +229,7 @@ impl Drop for Server<'_> {
     }
 }
 
-/// Lets a model go that Ollama has in memory, and waits until it is out.
+/// Unloads a model from Ollama, and waits until it is out of memory.
 fn leave(ollama: &Ollama, engine: &Engine) -> Result<(), Failure> {
     let told = |error| Failure::of(&error, engine);
     let model = &engine.model_in_requests;
@@ -253,7 +253,7 @@ fn leave(ollama: &Ollama, engine: &Engine) -> Result<(), Failure> {
     }
 }
 
-/// The processes of the server at an address of this machine.
+/// Returns the processes of the server at a local address.
 fn family_at(address: &str, name: &'static str) -> Option<Family> {
     let rest = address.split("://").last()?.split('/').next()?;
     let (host, port) = rest.rsplit_once(':')?;
@@ -267,15 +267,15 @@ fn family_at(address: &str, name: &'static str) -> Option<Family> {
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// Returns a free local port.
 pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// A process that serves.
+/// A serving process.
 struct Process {
     child: Child,
-    /// The last lines that it wrote to its standard error.
+    /// The last lines of its standard error.
     lines: Arc<Mutex<Vec<String>>>,
 }
 
@@ -297,10 +297,10 @@ impl Process {
         Ok(Self { child, lines })
     }
 
-    /// An error where it has ended.
+    /// Returns an error if the process has ended.
     fn check(&mut self, engine: &Engine) -> Result<(), Failure> {
         let Ok(Some(status)) = self.child.try_wait() else { return Ok(()) };
-        // What it wrote last may still be on its way.
+        // Its last output may not have arrived yet.
         std::thread::sleep(20 * POLL);
         Err(Failure::ended(engine, status, &self.last_words()))
     }

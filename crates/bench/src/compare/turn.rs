@@ -1,4 +1,4 @@
-//! One turn of one engine: the model is loaded, asked and let go.
+//! One turn of one engine: load the model, ask it, unload it.
 
 use std::time::{Duration, Instant};
 
@@ -12,19 +12,19 @@ use super::measure::{Figures, Measure};
 use super::server::Server;
 use super::workload::{Prompt, Workload};
 
-/// Tokens of the answers that only show when the first one comes.
+/// Length of answers that only measure the first token.
 const FIRST_TOKEN: usize = 1;
 
-/// What a turn gives.
+/// Results of a turn.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn {
-    /// Figures of the turn as a whole.
+    /// Samples of the turn as a whole.
     pub(super) figures: Figures,
-    /// By workload, as far as they were asked.
+    /// Results by workload, as far as the turn got.
     pub(super) asked: Vec<Asked>,
 }
 
-/// A workload that was answered.
+/// Results of one workload.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) figures: Figures,
@@ -37,19 +37,19 @@ pub(super) struct Asked {
     pub(super) counted_here: bool,
 }
 
-/// What turns have in common.
+/// Data that all turns share.
 pub(super) struct Turns<'a> {
     pub(super) options: &'a CompareOptions,
     pub(super) settings: &'a Settings,
     pub(super) http: &'a Http,
-    /// Whether prompts carry the number of the turn, as they have to where a server does not forget.
+    /// `true` if prompts carry the number of the turn, because the server remembers earlier ones.
     pub(super) marked: bool,
-    /// Tokens of a text, for servers that do not count them.
+    /// Counts the tokens of a text, for servers that don't.
     pub(super) count: &'a dyn Fn(&str) -> Option<usize>,
 }
 
 impl Turns<'_> {
-    /// Lets an engine have its turn. Where it fails, what it did before is kept.
+    /// Runs the turn of an engine. If it fails, the results before the failure are kept.
     pub(super) fn take(&self, engine: &Engine, number: usize) -> (Turn, Option<Failure>) {
         let mut turn = Turn::default();
         let failure = self.try_take(engine, number, &mut turn).err();
@@ -83,8 +83,8 @@ impl Turns<'_> {
         Ok(())
     }
 
-    /// The first answer after loading: of the first workload's text, continued as it is, so that
-    /// nothing of the conversation that is measured later is known to the server by then.
+    /// Sends the first request after loading. It continues the first workload's text without a
+    /// template, so the server doesn't see the conversation that is measured later.
     fn first_answer(
         &self,
         server: &Server<'_>,
@@ -131,7 +131,8 @@ impl Turns<'_> {
         Ok(asked)
     }
 
-    /// Several ask at once: the time until all are served, and what came in it.
+    /// Asks with several clients at once. Measures the time until all are served, and the tokens
+    /// that they received.
     fn ask_together(
         &self,
         server: &Server<'_>,
@@ -146,14 +147,14 @@ impl Turns<'_> {
                 move || server.ask(&prompt, workload.max_tokens, within)
             };
             let asking: Vec<_> = (0..workload.clients).map(|it| scope.spawn(ask(it))).collect();
-            let gone = || Failure::new("A client of the benchmark ended in a defect", None);
+            let gone = || Failure::new("A client of the benchmark panicked", None);
             asking.into_iter().map(|it| it.join().unwrap_or_else(|_| Err(gone()))).collect()
         });
         let total = begun.elapsed().as_secs_f64();
         let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let each: Vec<Asked> = answers.iter().map(|answer| self.asked(answer)).collect();
         let Some(first) = each.first() else {
-            return Err(Failure::new("Nobody asked anything", None));
+            return Err(Failure::new("No client sent a request", None));
         };
         let mut asked = first.clone();
         let tokens: usize = answers.iter().map(|answer| self.tokens(answer).0.unwrap_or(0)).sum();
@@ -167,7 +168,7 @@ impl Turns<'_> {
         Ok(asked)
     }
 
-    /// The figures of an answer.
+    /// Returns the figures of an answer.
     fn asked(&self, answer: &Answer) -> Asked {
         let mut figures = Figures::default();
         let (tokens, counted_here) = self.tokens(answer);
@@ -199,7 +200,7 @@ impl Turns<'_> {
         }
     }
 
-    /// Tokens of an answer, and whether we counted them.
+    /// Returns the number of tokens of an answer, and `true` if we counted them.
     fn tokens(&self, answer: &Answer) -> (Option<usize>, bool) {
         if let Some(tokens) = answer.usage.completion_tokens {
             return (Some(tokens), false);
@@ -208,8 +209,9 @@ impl Turns<'_> {
     }
 }
 
-/// Tokens after the first over the time from the first text to the last. Where texts come seldom,
-/// several tokens at once, that time means nothing, and the server's own is taken.
+/// Returns the tokens after the first over the time from the first text to the last. If texts
+/// arrive rarely, several tokens at once, that time is meaningless, so the server's own figure is
+/// used.
 fn decode_rate(answer: &Answer, tokens: usize) -> Option<f64> {
     let arrivals = &answer.heard.arrivals;
     let seconds = if 2 * arrivals.len() >= tokens {
@@ -220,7 +222,7 @@ fn decode_rate(answer: &Answer, tokens: usize) -> Option<f64> {
     (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)
 }
 
-/// Seconds to the first text; to the end where there is none.
+/// Returns the seconds to the first text, or to the end if there was none.
 fn first_text(answer: &Answer) -> f64 {
     answer.heard.arrivals.first().unwrap_or(&answer.heard.total).as_secs_f64()
 }

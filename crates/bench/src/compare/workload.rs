@@ -1,37 +1,36 @@
-//! What the engines are asked.
+//! The questions to the engines.
 
 use serde::Serialize;
 
 use crate::random::Random;
 
-/// A question and how it is asked.
+/// A question and how to ask it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Workload {
-    /// What it is called in reports; no two have the same name.
+    /// Unique name in reports.
     pub name: String,
-    /// The question.
     #[serde(skip)]
     pub prompt: Prompt,
-    /// What is asked before, and not measured.
+    /// A question to ask before, without measuring it.
     #[serde(skip)]
     pub before: Option<Prompt>,
-    /// Who ask at the same time.
+    /// Number of concurrent clients.
     pub clients: usize,
-    /// Tokens of each answer.
+    /// Length of each answer in tokens.
     pub max_tokens: usize,
 }
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
-    /// Said by the user of a conversation.
+    /// A user message of a conversation.
     Chat(String),
-    /// To be continued as it is.
+    /// A text to continue without a template.
     Raw(String),
 }
 
 impl Prompt {
-    /// The same with a mark in front, so that no server has seen its beginning before.
+    /// Returns the prompt with a mark in front, so that no server has seen its beginning before.
     #[must_use]
     pub(super) fn marked(&self, mark: &str) -> Self {
         match self {
@@ -40,14 +39,13 @@ impl Prompt {
         }
     }
 
-    /// Its text.
     pub fn text(&self) -> &str {
         let (Self::Chat(text) | Self::Raw(text)) = self;
         text
     }
 }
 
-/// The code that [`Workload::code`] lets be continued.
+/// Code that [`Workload::code`] asks to continue.
 const CODE: &str = "\
 import json
 from pathlib import Path
@@ -76,13 +74,13 @@ impl Workload {
         Self { name: "chat".into(), prompt, before: None, clients: 1, max_tokens }
     }
 
-    /// A program to be continued.
+    /// A program to continue.
     pub fn code(max_tokens: usize) -> Self {
         let prompt = Prompt::Raw(CODE.to_owned());
         Self { name: "code".into(), prompt, before: None, clients: 1, max_tokens }
     }
 
-    /// A text of about so many tokens and a question about it. `count` counts tokens.
+    /// A text of about `tokens` tokens and a question about it. `count` counts tokens.
     pub fn document(tokens: usize, max_tokens: usize, count: &dyn Fn(&str) -> usize) -> Self {
         let text = prose(tokens, count);
         Self {
@@ -94,7 +92,7 @@ impl Workload {
         }
     }
 
-    /// A second question about a text that a first one was about.
+    /// A second question about a text, after a first one.
     pub fn prefix(tokens: usize, max_tokens: usize, count: &dyn Fn(&str) -> usize) -> Self {
         let text = prose(tokens, count);
         Self {
@@ -106,13 +104,13 @@ impl Workload {
         }
     }
 
-    /// So many who ask at once, each about something else.
+    /// Several clients that ask at the same time, each with a different prompt.
     pub fn clients(prompt: &str, clients: usize, max_tokens: usize) -> Self {
         let prompt = Prompt::Chat(prompt.to_owned());
         Self { name: format!("{clients} clients"), prompt, before: None, clients, max_tokens }
     }
 
-    /// A text of words without sense, for models without a template: it is continued as it is.
+    /// A text of random words to continue, for models without a template.
     pub fn raw(tokens: usize, max_tokens: usize, count: &dyn Fn(&str) -> usize) -> Self {
         let name = format!("text of {tokens} tokens");
         let prompt = Prompt::Raw(prose(tokens, count));
@@ -143,7 +141,7 @@ const VERBS: [&str; 12] = [
     "finds",
 ];
 
-/// Sentences of about so many tokens, the same every time.
+/// Returns sentences of about `tokens` tokens, the same every time.
 fn prose(tokens: usize, count: &dyn Fn(&str) -> usize) -> String {
     let mut random = Random::of("prose");
     let mut text = String::new();
@@ -175,7 +173,7 @@ mod tests {
         let document = Workload::document(500, 8, &words);
         assert_eq!(document, Workload::document(500, 8, &words), "it is the same every time");
         assert!((500..525).contains(&words(document.prompt.text())), "{document:?}");
-        // The second question of a prefix begins as the first.
+        // Both questions of a prefix workload start alike.
         let prefix = Workload::prefix(500, 8, &words);
         let (first, second) = (prefix.before.unwrap(), prefix.prompt);
         let common = first.text().bytes().zip(second.text().bytes());

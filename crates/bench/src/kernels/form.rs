@@ -1,4 +1,4 @@
-//! How the weights of a product are stored, by the names that the flags have for it.
+//! Storage forms of weights, by their names on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,30 +10,30 @@ use mlxk_tensor::{Dtype, Mode};
 pub enum WeightForm {
     /// One of MLX's modes.
     Quantized(Mode),
-    /// Floating values.
+    /// Floating-point values.
     Dense(Dtype),
 }
 
-/// What stands for the forms that a name names.
+/// The forms that one name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightForms(pub Vec<WeightForm>);
 
-/// A name that is none of a form.
+/// Error for an unknown form.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no form of weights: bits (`4`, all group sizes), bits and group size (`4:64`), `mxfp4`, \
-     `mxfp8`, `nvfp4`, `bf16`, `f16`, `f32` and `all` are"
+    "unknown form of weights; expected bits (`4`, for all group sizes), bits and group size \
+     (`4:64`), `mxfp4`, `mxfp8`, `nvfp4`, `bf16`, `f16`, `f32` or `all`"
 )]
 pub struct UnknownForm;
 
 impl WeightForm {
-    /// All that MLX has, and the types of dense weights.
+    /// Returns all modes of MLX and all types of dense weights.
     pub fn all() -> impl Iterator<Item = Self> {
         let dense = [Dtype::Bf16, Dtype::F16, Dtype::F32];
         Mode::all().map(Self::Quantized).chain(dense.map(Self::Dense))
     }
 
-    /// Values that share a scale; 1 where none do.
+    /// Returns the number of values that share a scale, or 1 for dense weights.
     pub const fn group_size(self) -> usize {
         match self {
             Self::Quantized(mode) => mode.group_size(),
@@ -67,7 +67,7 @@ impl FromStr for WeightForms {
     }
 }
 
-/// Sizes of a weight matrix.
+/// Shape of a weight matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatrixShape {
     /// Output features.
@@ -76,14 +76,12 @@ pub struct MatrixShape {
     pub cols: usize,
 }
 
-/// Text that is no shape.
+/// Error for a malformed shape.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "no shape of a matrix: two numbers with an `x` between them are, outputs first, such as `4096x4096`"
-)]
+#[error("malformed shape; expected outputs and inputs, as in `4096x4096`")]
 pub struct UnknownShape;
 
-/// No matrix of a model is larger.
+/// Larger than any matrix of a model.
 const MAX_SIDE: usize = 1 << 20;
 
 impl FromStr for MatrixShape {

@@ -1,7 +1,7 @@
-//! Matrix products of every form of weights, beside the limits of the machine.
+//! Matrix products of every form of weights, next to the limits of the machine.
 //!
-//! Weights come from memory, as they do in a model: every product of a series has a copy of its own,
-//! and all copies together are several times the last-level cache.
+//! Weights come from memory, as in a model: every product of a series has its own copy, and all
+//! copies together are several times as large as the last-level cache.
 
 mod form;
 mod weight;
@@ -18,39 +18,39 @@ use crate::limits::Limits;
 use crate::statistics::Summary;
 use crate::{BenchError, Machine, Observe};
 
-/// The version of what [`KernelReport`] is as JSON.
+/// Version of the JSON form of [`KernelReport`].
 pub const SCHEMA: &str = "mlxk-bench-kernels/1";
-/// All copies of a weight together are so many times the last-level cache.
+/// All copies of a weight together are this many times as large as the last-level cache.
 const CACHES: u64 = 4;
-/// And no less than this, nor more copies than that.
+/// All copies together have at least this size.
 const LEAST_BYTES: u64 = 64 << 20;
 const MOST_COPIES: u64 = 256;
-/// A figure is the mean of as many products as take this long.
+/// A sample is the mean of as many products as fit into this time.
 const SECONDS_PER_SAMPLE: f64 = 0.004;
 
-/// What to measure.
+/// Options of a measurement.
 #[derive(Clone, Debug)]
 pub struct KernelOptions {
-    /// As [`CpuOptions::threads`].
+    /// See [`CpuOptions::threads`].
     pub threads: Option<usize>,
-    /// As [`CpuOptions::instructions`].
+    /// See [`CpuOptions::instructions`].
     pub instructions: Option<InstructionSet>,
-    /// As [`CpuOptions::exact`].
+    /// See [`CpuOptions::exact`].
     pub exact: bool,
-    /// How the weights are stored.
+    /// Storage forms of the weights.
     pub forms: Vec<WeightForm>,
-    /// Sizes of the weights.
+    /// Shapes of the weights.
     pub shapes: Vec<MatrixShape>,
-    /// Rows of activations: tokens that are computed at once.
+    /// Numbers of rows of activations, that is tokens computed at once.
     pub rows: Vec<usize>,
-    /// Figures of each series.
+    /// Samples of each series.
     pub runs: usize,
 }
 
-/// One product, measured.
+/// One measured product.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KernelRow {
-    /// How the weight is stored.
+    /// Storage form of the weight.
     pub mode: String,
     /// Output features.
     pub out: usize,
@@ -58,43 +58,42 @@ pub struct KernelRow {
     pub cols: usize,
     /// Rows of activations.
     pub rows: usize,
-    /// Bytes of the weight, scales included.
+    /// Bytes of the weight, including scales.
     pub weight_bytes: u64,
-    /// Seconds of a product.
+    /// Seconds per product.
     pub seconds: Summary,
-    /// Bytes of weights per second, by the median.
+    /// Bytes of weights per second, at the median.
     pub bytes_per_second: f64,
-    /// What share of the read bandwidth that is.
+    /// That rate as a share of the read bandwidth.
     pub share_of_read: f64,
-    /// Multiply-adds per second, by the median.
+    /// Multiply-adds per second, at the median.
     pub multiply_adds_per_second: f64,
-    /// Whether they are of bytes rather than of f32.
+    /// `true` if the products multiply bytes, `false` for f32.
     pub integer: bool,
-    /// What share of the peak of these instructions that is.
+    /// That rate as a share of the instructions' peak.
     pub share_of_peak: Option<f64>,
 }
 
 impl KernelRow {
-    /// Bits that a weight takes, scales included.
+    /// Returns the bits per weight, including scales.
     pub fn bits_per_weight(&self) -> f64 {
         self.weight_bytes as f64 * 8.0 / (self.out * self.cols) as f64
     }
 }
 
-/// All that was measured.
+/// The results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KernelReport {
     /// [`SCHEMA`].
     pub schema: &'static str,
-    /// Of the program.
+    /// Version of `mlxk`.
     pub version: String,
-    /// The machine.
     pub machine: Machine,
-    /// Which instructions the kernels use.
+    /// Instruction set of the kernels.
     pub instructions: String,
-    /// Whether they compute in f32 throughout.
+    /// `true` if the kernels compute in f32 throughout.
     pub exact: bool,
-    /// What the machine does at best.
+    /// Limits of the machine.
     pub limits: Limits,
     /// The products.
     pub rows: Vec<KernelRow>,
@@ -131,11 +130,11 @@ pub fn run(
     })
 }
 
-/// Refuses what cannot be measured before anything is.
+/// Rejects impossible options before anything is measured.
 fn check(options: &KernelOptions) -> Result<(), BenchError> {
     for &form in &options.forms {
         for &MatrixShape { cols, .. } in &options.shapes {
-            // Rows of fewer bits are whole bytes only for whole groups of 32.
+            // Rows of fewer bits are whole bytes only in groups of 32.
             let group_size = form.group_size();
             if !cols.is_multiple_of(group_size) {
                 return Err(BenchError::Groups { form: form.to_string(), group_size, cols });
@@ -151,7 +150,7 @@ fn device(options: &KernelOptions) -> Result<Cpu, BenchError> {
     Cpu::new(options).map_err(BenchError::starting(instructions))
 }
 
-/// One weight with every number of rows.
+/// Measures one weight with every number of rows.
 fn products(
     options: &KernelOptions,
     form: WeightForm,
@@ -201,16 +200,16 @@ fn products(
     Ok(measured)
 }
 
-/// A table of one row that activations are taken from.
+/// Table of one row, the source of the activations.
 const INPUTS: WeightForm = WeightForm::Dense(mlxk_tensor::Dtype::F32);
 
-/// Whether the device multiplies bytes; dense weights and mxfp8 go through f32.
+/// Returns `true` if the device multiplies bytes. Dense weights and mxfp8 use f32.
 fn is_integer(form: WeightForm, exact: bool) -> bool {
     let codes = |mode| mode != mlxk_tensor::Mode::Mxfp8;
     !exact && matches!(form, WeightForm::Quantized(mode) if codes(mode))
 }
 
-/// Times of a product with one weight after the other.
+/// Times products with one copy of the weight after the other.
 fn series(
     ops: &mut dyn Compute,
     (inputs, weights): (Weight, &[Weight]),
@@ -229,7 +228,7 @@ fn series(
         }
         started.elapsed().as_secs_f64()
     };
-    // The first time finds memory and threads cold, the second says how many make up a figure.
+    // The first run warms up memory and threads, the second says how many runs make up a sample.
     timed(1);
     let count = (SECONDS_PER_SAMPLE / timed(1).max(1e-9)).ceil().clamp(1.0, 1e4) as usize;
     let samples = (0..runs).map(|_| timed(count) / count as f64).collect();

@@ -14,7 +14,7 @@ fn options(forms: &str) -> KernelOptions {
     }
 }
 
-/// The products themselves are those of the values that the weight stands for.
+/// The products must match the values that the weights stand for.
 #[test]
 fn every_form_is_a_weight_that_the_device_takes() {
     let shape = MatrixShape { out: 4, cols: 256 };
@@ -71,7 +71,7 @@ fn what_cannot_be_measured_is_refused_first() {
     let mut wrong = options("all");
     wrong.shapes.push(MatrixShape { out: 8, cols: 96 });
     let message = run(&wrong, "", &mut |_, _, _| panic!("nothing is measured")).unwrap_err();
-    assert!(message.to_string().contains("groups of 64, which do not divide 96"), "{message}");
+    assert!(message.to_string().contains("do not divide 96 columns"), "{message}");
     let stopped = run(&options("4:64"), "", &mut |_, _, _| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(BenchError::Cancelled)));
 }

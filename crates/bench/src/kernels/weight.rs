@@ -1,11 +1,11 @@
-//! Weights for a product: random codes, and scales of the size that trained weights have.
+//! Weights for a product: random codes, and scales of the usual size.
 
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage, affine};
 
 use super::form::{MatrixShape, WeightForm};
 use crate::random::Random;
 
-/// A weight whose values lie around zero.
+/// Returns a weight whose values are centered at zero.
 pub(super) fn tensor(form: WeightForm, shape: MatrixShape) -> QuantTensor {
     let MatrixShape { out, cols } = shape;
     let mut random = Random::of("kernels");
@@ -42,7 +42,7 @@ pub(super) fn tensor(form: WeightForm, shape: MatrixShape) -> QuantTensor {
                     scales: same(2.0 / steps),
                     biases: same(-1.0),
                 },
-                // 1 in E4M3, and in E8M0 nearly so.
+                // 1 in E4M3, and close to 1 in E8M0.
                 mode => Storage::Block {
                     mode,
                     packed,
@@ -55,11 +55,12 @@ pub(super) fn tensor(form: WeightForm, shape: MatrixShape) -> QuantTensor {
     QuantTensor { name: "w".to_owned(), experts: 1, rows: out, cols, storage }
 }
 
-/// The same weight in memory of its own.
+/// Returns a copy of the weight in memory of its own.
 pub(super) fn copy(tensor: &QuantTensor) -> QuantTensor {
     let all = 0..tensor.rows;
     let mut copy = tensor.stack_of_rows(std::slice::from_ref(&all));
-    // As the engine has them in the end; where there are no such pages, they stay where they are.
+    // The engine moves its weights to huge pages as well. If there are none, the copy stays where
+    // it is.
     let _ = mlxk_memory::move_to_huge_pages(&mut copy.bytes_mut());
     copy
 }

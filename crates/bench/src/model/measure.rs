@@ -1,4 +1,4 @@
-//! The measurement itself.
+//! The measurement.
 
 use super::session::{Session, WorkerCommand};
 use super::subject::{ModelFacts, Subject};
@@ -10,10 +10,10 @@ use crate::{BenchError, InstructionSet, Machine, Observe};
 
 /// Tokens of the prompt of a fresh process.
 const START_TOKENS: usize = 32;
-/// The prompts of all depths begin alike, so that a process computes each only once.
+/// The prompts of all depths begin alike, so a process computes each only once.
 const DEPTH_SALT: u64 = 0;
 
-/// What is measured of every model in a round.
+/// One test of a round.
 #[derive(Clone, Copy)]
 enum Test {
     Start,
@@ -21,14 +21,14 @@ enum Test {
     Decode(usize),
 }
 
-/// The figures of a model so far.
+/// Samples of a model so far.
 #[derive(Default)]
 struct Figures {
     load: Vec<f64>,
     start: Vec<f64>,
     first_token: Vec<f64>,
     prefill: Vec<f64>,
-    /// By depth.
+    /// Samples by depth.
     decode: Vec<Vec<f64>>,
     drafted: Vec<[usize; 2]>,
     peak_memory: Option<u64>,
@@ -42,7 +42,7 @@ struct Runner<'a> {
     figures: Vec<Figures>,
 }
 
-/// Measures the limits of the machine, then the models in turn.
+/// Measures the limits of the machine, then the models, which take turns.
 pub fn run(
     options: &ModelOptions,
     subjects: &[Subject],
@@ -87,7 +87,7 @@ pub fn run(
     for round in 0..rounds {
         for &test in &tests {
             for turn in 0..subjects.len() {
-                // Whoever comes first may suffer from it, so they change places.
+                // Going first may be a disadvantage, so the order alternates.
                 let index = if round % 2 == 0 { turn } else { subjects.len() - 1 - turn };
                 begin(&format!("Round {} of {rounds}: {}", round + 1, subjects[index].name))?;
                 runner.measure(test, index, round)?;
@@ -113,7 +113,8 @@ pub fn run(
     })
 }
 
-/// Room for what the prefix cache keeps from one round to the next: the depths, and two prompts.
+/// Returns the positions that the prefix cache needs from one round to the next: all depths and two
+/// prompts.
 fn positions(options: &ModelOptions) -> usize {
     let depths: usize = options.contexts.iter().map(|depth| depth + options.max_tokens + 64).sum();
     (depths + 2 * (options.prompt_tokens + 64)).max(START_TOKENS + 64)
@@ -138,7 +139,7 @@ impl Runner<'_> {
                 }
             }
             Test::Prefill => {
-                // No round's prompt begins like another's.
+                // No prompt of a round begins like that of another round.
                 let salt = round as u64 + 1;
                 let prompt_tokens = options.prompt_tokens;
                 let sample = self.ask(index, Workload { prompt_tokens, salt, max_tokens: 1 })?;
@@ -193,7 +194,7 @@ fn result(
         let middle = (context + options.max_tokens / 2) as u64;
         let read_bytes_per_token =
             facts.read_bytes_per_token.map(|weights| weights + per_position * middle);
-        // With drafts, what is read for a token serves several.
+        // With drafts, one read of the weights serves several tokens.
         let share_of_read = read_bytes_per_token
             .filter(|_| !options.engine.drafts())
             .map(|bytes| limits.share_of_read(bytes as f64 * tokens_per_second.median));
@@ -220,7 +221,7 @@ fn result(
     })
 }
 
-/// The first model against each of the others, measure by measure.
+/// Compares the first model with each of the others, measure by measure.
 fn comparisons(models: &[ModelResult]) -> Vec<Comparison> {
     let Some((first, others)) = models.split_first() else { return Vec::new() };
     let mut all = Vec::new();
@@ -230,7 +231,7 @@ fn comparisons(models: &[ModelResult]) -> Vec<Comparison> {
             let against = other.name.clone();
             all.extend(ratio.map(|ratio| Comparison { measure, against, ratio }));
         };
-        // Less time is better, so the other one's stands above the line.
+        // Less time is better, so the other model's time is the numerator.
         let (ours, theirs) = (first, other);
         add("load".into(), &theirs.load_seconds, &ours.load_seconds);
         add(

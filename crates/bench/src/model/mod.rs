@@ -1,8 +1,8 @@
-//! Models as their users meet them: loading, the first token, prefill, decoding at several depths of
-//! context, memory.
+//! Measures models as their users meet them: load time, first token, prefill, decoding at several
+//! context lengths, and memory.
 //!
-//! Every model has a process of its own. Several are measured in turn, figure by figure, so that what
-//! happens to the machine meanwhile happens to all of them.
+//! Every model runs in a process of its own. Several models take turns, sample by sample, so that
+//! whatever happens to the machine happens to all of them.
 
 mod measure;
 mod session;
@@ -20,95 +20,92 @@ use crate::Machine;
 use crate::limits::Limits;
 use crate::statistics::{Ratio, Summary};
 
-/// The version of what [`ModelReport`] is as JSON.
+/// Version of the JSON form of [`ModelReport`].
 pub const SCHEMA: &str = "mlxk-bench-model/1";
 
-/// What to measure.
+/// Options of a measurement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelOptions {
     /// Tokens of the prompt whose prefill is measured.
     pub prompt_tokens: usize,
     /// Tokens of each answer whose decoding is measured.
     pub max_tokens: usize,
-    /// Tokens of context before the answers.
+    /// Numbers of tokens in the context before the answers.
     pub contexts: Vec<usize>,
-    /// Figures of each series.
+    /// Samples of each series.
     pub runs: usize,
-    /// Rounds before that, which count for nothing.
+    /// Rounds before those, whose results are dropped.
     pub warmup: usize,
-    /// How the models are loaded.
+    /// Settings for loading the models.
     pub engine: EngineSettings,
 }
 
-/// Decoding at one depth.
+/// Decoding at one context length.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DecodeResult {
     /// Tokens before the answer.
     pub context: usize,
-    /// Tokens of the answer per second, the first left out.
+    /// Tokens per second of the answer, without the first token.
     pub tokens_per_second: Summary,
-    /// Bytes that a token reads: weights and, in the middle of the answer, KV cache.
+    /// Bytes that a token reads: weights, and the KV cache at the middle of the answer.
     pub read_bytes_per_token: Option<u64>,
-    /// What share of the read bandwidth that is, by the median.
+    /// That rate as a share of the read bandwidth, at the median.
     pub share_of_read: Option<f64>,
-    /// Tokens that were computed ahead, and those of them that came, in all figures together.
+    /// Number of drafted tokens in all samples together.
     pub drafted_tokens: usize,
-    /// See `drafted_tokens`.
+    /// Number of drafted tokens that were accepted.
     pub accepted_tokens: usize,
 }
 
-/// One model, measured.
+/// One measured model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelResult {
-    /// What it is called.
     pub name: String,
-    /// What its files say.
+    /// Facts from the model's files.
     #[serde(flatten)]
     pub facts: ModelFacts,
-    /// What it ran on.
+    /// Device that it ran on.
     pub device: String,
-    /// Bytes of a position in the KV cache.
+    /// Bytes of the KV cache per position.
     pub kv_bytes_per_position: u64,
-    /// Seconds that loading took, in a fresh process.
+    /// Seconds to load, in a fresh process.
     pub load_seconds: Summary,
     /// Seconds from the start of a process to the first token, with a short prompt.
     pub start_to_first_token_seconds: Summary,
-    /// Seconds from the request to the first token, with the prompt of the prefill.
+    /// Seconds from the request to the first token, with the prompt for prefill.
     pub time_to_first_token_seconds: Summary,
     /// Tokens of the prompt per second.
     pub prefill_tokens_per_second: Summary,
-    /// Decoding at each depth.
+    /// Decoding at each context length.
     pub decode: Vec<DecodeResult>,
-    /// Most memory that the process held through all of this.
+    /// Peak memory of the process over all tests.
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// How the first model compares with another: above 1 it is the better one.
+/// Comparison of the first model with another. Above 1, the first is better.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// What is compared: `prefill`, `decode at 128`.
+    /// Name of the measure: `prefill`, `decode at 128`.
     pub measure: String,
-    /// The name of the other one.
+    /// Name of the other model.
     pub against: String,
-    /// The ratio, turned around for times.
+    /// Ratio, inverted for times.
     pub ratio: Ratio,
 }
 
-/// All that was measured.
+/// The results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelReport {
     /// [`SCHEMA`].
     pub schema: &'static str,
-    /// Of the program.
+    /// Version of `mlxk`.
     pub version: String,
-    /// The machine.
     pub machine: Machine,
-    /// What it does at best.
+    /// Limits of the machine.
     pub limits: Limits,
-    /// What was asked for.
     pub options: ModelOptions,
-    /// The models, in the order in which they were named.
+    /// Models in the order of the command line.
     pub models: Vec<ModelResult>,
-    /// The first of them against each of the others.
+    /// Comparisons of the first model with each of the others.
     pub comparisons: Vec<Comparison>,
 }

@@ -1,4 +1,4 @@
-//! A worker as its caller sees it.
+//! A worker process, seen by its caller.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 use super::worker::{EngineSettings, Loaded, Order, Reply, Sample, Workload};
 use crate::BenchError;
 
-/// What becomes a worker: a program and its arguments.
+/// Command that starts a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
-    /// The program.
     pub program: std::path::PathBuf,
-    /// Its arguments.
     pub arguments: Vec<String>,
 }
 
@@ -28,7 +26,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Starts a process and loads the model of the folder.
+    /// Starts a process, and loads the model in the folder.
     pub(super) fn start(
         command: &WorkerCommand,
         name: &str,
@@ -68,7 +66,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Time since the process was started.
+    /// Returns the time since the process started.
     pub(super) fn age(&self) -> Duration {
         self.started.elapsed()
     }
@@ -104,7 +102,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Without orders it ends by itself, unless it is in the middle of one.
+        // Without further orders the process ends by itself, unless it is busy.
         self.orders = None;
         let _ = self.child.kill();
         let _ = self.child.wait();

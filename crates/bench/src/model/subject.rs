@@ -1,4 +1,4 @@
-//! What is known about a model before it runs.
+//! Facts about a model before it runs.
 
 use std::path::{Path, PathBuf};
 
@@ -8,39 +8,38 @@ use serde::Serialize;
 
 use crate::BenchError;
 
-/// A model to be measured.
+/// A model to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// What to call it.
     pub name: String,
-    /// Its checkpoint.
+    /// Folder of the checkpoint.
     pub folder: PathBuf,
 }
 
-/// What its files say.
+/// Facts from a model's files.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelFacts {
     /// `model_type` of `config.json`.
     pub model_type: String,
-    /// Longest sequence that it was made for.
+    /// Longest sequence that the model was made for.
     pub max_positions: usize,
-    /// Numbers that it was trained with.
+    /// Number of parameters.
     pub parameters: u64,
-    /// Bytes of the files of weights.
+    /// Bytes of the weights files.
     pub file_bytes: u64,
     /// Bytes of the tensors.
     pub weights_bytes: u64,
-    /// Bits per parameter, over all tensors.
+    /// Bits per parameter over all tensors.
     pub bits_per_weight: f64,
-    /// The mode of most weights: `4-bit (group size 64)`; `None` where they are dense.
+    /// Mode of most weights: `4-bit (group size 64)`. `None` if they are dense.
     pub quantization: Option<String>,
-    /// Bytes of weights that a token reads; `None` for a mixture of experts, where it depends on the
-    /// token.
+    /// Bytes of weights that a token reads. `None` for a mixture of experts, because it depends on
+    /// the token.
     pub read_bytes_per_token: Option<u64>,
 }
 
 impl ModelFacts {
-    /// Reads the headers.
+    /// Reads the headers of the weights files.
     pub fn of(folder: &Path) -> Result<Self, BenchError> {
         let checkpoint = Checkpoint::open(folder)?;
         let modes = checkpoint.quantization();
@@ -62,8 +61,8 @@ impl ModelFacts {
     }
 }
 
-/// Every tensor is read for every token, but for a table of embeddings that is not the output matrix
-/// too: of that one only a row.
+/// Returns the bytes that each token reads. An embedding that isn't the output matrix as well
+/// counts as zero, because only one row of it is read.
 fn read_bytes(checkpoint: &Checkpoint) -> Result<Option<u64>, BenchError> {
     let needs = mlxk_models::tensors(checkpoint.config())?;
     let is_mixture = |name: &str| name.contains("switch_mlp") || name.contains(".experts.");
@@ -88,7 +87,7 @@ fn file_bytes(folder: &Path) -> u64 {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| is_weights(path))
-        // Through links, as the files of a cache are.
+        // Follows links, because the files of a cache are links.
         .filter_map(|path| std::fs::metadata(path).ok())
         .map(|found| found.len())
         .sum()

@@ -1,7 +1,7 @@
-//! The process that holds a model while it is measured: orders come in lines on one stream, answers
-//! go out in lines on another.
+//! The process that holds a model during its measurement. It receives orders as lines on one stream
+//! and replies as lines on another.
 //!
-//! A process for each model keeps their memory apart, and lets several models be measured in turn.
+//! A process per model keeps their memory apart and lets several models take turns.
 
 use std::io::{self, BufRead, Write};
 use std::ops::ControlFlow;
@@ -13,41 +13,41 @@ use serde::{Deserialize, Serialize};
 use crate::InstructionSet;
 use crate::random::Random;
 
-/// How a model is loaded, as far as flags say it.
+/// Settings for loading a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineSettings {
-    /// As [`LoadOptions::threads`].
+    /// See [`LoadOptions::threads`].
     pub threads: Option<usize>,
-    /// As [`LoadOptions::exact`].
+    /// See [`LoadOptions::exact`].
     pub exact: bool,
     /// Bits of [`LoadOptions::kv_format`].
     pub kv_bits: Option<u8>,
-    /// As [`LoadOptions::instructions`], by [`InstructionSet::word`].
+    /// [`InstructionSet::word`] of [`LoadOptions::instructions`].
     pub instructions: Option<String>,
-    /// As [`LoadOptions::prompt_lookup`].
+    /// See [`LoadOptions::prompt_lookup`].
     pub prompt_lookup: bool,
-    /// The opposite of [`LoadOptions::huge_pages`].
+    /// Opposite of [`LoadOptions::huge_pages`].
     pub no_huge_pages: bool,
-    /// As [`LoadOptions::draft_model`].
+    /// See [`LoadOptions::draft_model`].
     pub draft_model: Option<PathBuf>,
 }
 
 impl EngineSettings {
-    /// Whether several tokens may be computed at once.
+    /// Returns `true` if several tokens may be computed in one step.
     pub(crate) fn drafts(&self) -> bool {
         self.prompt_lookup || self.draft_model.is_some()
     }
 }
 
-/// What the worker is told.
+/// An order to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Order {
-    /// Loads a model; the first order.
+    /// Loads a model. Must be the first order.
     Load {
         folder: PathBuf,
         settings: EngineSettings,
-        /// Tokens that all prompts and answers need together.
+        /// Number of positions for all prompts and answers together.
         positions: usize,
     },
     /// Answers a prompt.
@@ -65,15 +65,15 @@ pub(super) struct Workload {
     pub(super) max_tokens: usize,
 }
 
-/// What the worker says.
+/// A reply of the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Reply {
     /// The model is loaded.
     Loaded(Loaded),
-    /// The answer is there.
+    /// The answer is complete.
     Ran(Sample),
-    /// The order failed, for this reason.
+    /// The order failed for this reason.
     Failed(String),
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Loaded {
     pub(super) kv_bytes_per_position: u64,
 }
 
-/// An answer, measured.
+/// A measured answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sample {
     pub(super) prompt_tokens: usize,
@@ -97,12 +97,11 @@ pub(super) struct Sample {
     pub(super) time_to_first_token_seconds: f64,
     pub(super) prefill_tokens_per_second: Option<f64>,
     pub(super) decode_tokens_per_second: Option<f64>,
-    /// Of the process, so far.
+    /// Peak memory of the process so far.
     pub(super) peak_memory_bytes: Option<u64>,
 }
 
-/// Follows orders until there are no more. `peak_memory` tells the most memory that this process
-/// has held.
+/// Follows orders until there are no more. `peak_memory` returns the peak memory of this process.
 pub fn serve(
     orders: impl BufRead,
     mut replies: impl Write,
@@ -112,7 +111,7 @@ pub fn serve(
     for line in orders.lines() {
         let reply = match serde_json::from_str(&line?) {
             Ok(order) => follow(order, &mut engine, peak_memory),
-            Err(error) => Reply::Failed(format!("The order makes no sense: {error}")),
+            Err(error) => Reply::Failed(format!("Malformed order: {error}")),
         };
         serde_json::to_writer(&mut replies, &reply)?;
         writeln!(replies)?;
@@ -193,7 +192,8 @@ fn run(engine: &Engine, workload: Workload) -> Result<Sample, mlxk_engine::Engin
     })
 }
 
-/// The tokens of a prompt; the shorter of two of the same salt is the beginning of the longer.
+/// Returns the tokens of a prompt. The shorter of two prompts with the same salt is the beginning
+/// of the longer one.
 fn tokens(workload: Workload, vocab_size: u32) -> Vec<u32> {
     let mut random = Random::of(&format!("prompt {}", workload.salt));
     (0..workload.prompt_tokens).map(|_| random.below(vocab_size.max(1))).collect()
@@ -222,7 +222,7 @@ mod tests {
         let text = String::from_utf8(replies).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        for (line, word) in lines.iter().zip(["makes no sense", "No model", "/no/such/folder"]) {
+        for (line, word) in lines.iter().zip(["Malformed order", "No model", "/no/such/folder"]) {
             assert!(line.starts_with("{\"failed\":") && line.contains(word), "{line}");
         }
     }

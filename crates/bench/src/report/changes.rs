@@ -1,9 +1,9 @@
-//! `mlxk bench compare`, laid out.
+//! Layout of `mlxk bench compare`.
 
 use super::{Align, Document, Part, Table, interval, three, word};
 use crate::compare::Change;
 
-/// A row for each series; `fail_below` marks those that are slower than allowed.
+/// Returns a row for each series. Marks those that are slower than `fail_below` allows.
 pub fn changes(changes: &[Change], fail_below: Option<f64>) -> Document {
     let mut table = Table::new(&[
         ("series", Align::Left),
@@ -25,12 +25,12 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>) -> Document {
             if is_too_low { "slower than allowed" } else { found }.to_owned(),
         ]);
     }
-    let note = "Above 1 the second report is the better one; ratios of times and memory are turned \
-                around. An interval holds the ratio with the probability beside it.";
+    let note = "Above 1, the second report is better; ratios of times and memory are inverted. An \
+                interval contains the ratio with the probability given.";
     Document { parts: vec![Part::Table(table), Part::Note(note.to_owned())] }
 }
 
-/// A figure in the unit that the name of its series tells.
+/// Formats a figure in the unit that the name of its series implies.
 fn shown(series: &str, value: f64) -> String {
     if series.ends_with("bytes") {
         format!("{:.1} MB", value / 1e6)

@@ -1,9 +1,9 @@
-//! `mlxk bench kernels`, laid out.
+//! Layout of `mlxk bench kernels`.
 
 use super::{Align, Document, Part, Table, percent, three};
 use crate::kernels::KernelReport;
 
-/// The report with a row for each product.
+/// Returns the report with a row for each product.
 pub fn kernels(report: &KernelReport) -> Document {
     let mut table = Table::new(&[
         ("mode", Align::Left),
@@ -41,9 +41,10 @@ pub fn kernels(report: &KernelReport) -> Document {
         Part::Fact("At best", report.limits.line()),
         Part::Table(table),
         Part::Note(format!(
-            "Medians and quartiles of {runs} figures; weights come from memory. \"Of read\": the \
+            "Medians and quartiles of {runs} samples; weights come from memory. \"Of read\": the \
              weight's bytes per second over the measured read bandwidth. \"Of peak\": \
-             multiply-adds over the measured peak, of bytes where codes are multiplied, else of f32."
+             multiply-adds over the measured peak, of bytes if the kernel multiplies codes, otherwise \
+             of f32."
         )),
     ];
     parts.extend(report.machine.warning().map(Part::Note));

@@ -1,4 +1,4 @@
-//! Reports as text for terminals and as Markdown. As JSON they are what serde makes of them.
+//! Reports as text for terminals and as Markdown. JSON comes straight from serde.
 
 mod changes;
 mod compare;
@@ -18,28 +18,28 @@ pub use table::{Align, Table};
 
 use crate::statistics::Interval;
 
-/// A report in pieces: lines above, a table, and more of both.
+/// A report in parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    /// In their order.
+    /// Parts in their order.
     pub parts: Vec<Part>,
 }
 
-/// A piece of a [`Document`].
+/// A part of a [`Document`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     /// A title.
     Title(String),
-    /// A name and what it stands for.
+    /// A name and its value.
     Fact(&'static str, String),
     /// Rows of figures.
     Table(Table),
-    /// A sentence or more.
+    /// One or more sentences.
     Note(String),
 }
 
 impl Document {
-    /// For a terminal.
+    /// Formats the report for a terminal.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for (index, part) in self.parts.iter().enumerate() {
@@ -54,7 +54,7 @@ impl Document {
         text
     }
 
-    /// For a file or a comment.
+    /// Formats the report as Markdown.
     pub fn to_markdown(&self) -> String {
         let mut text = String::new();
         let mut after_fact = false;
@@ -75,24 +75,24 @@ impl Document {
     }
 }
 
-/// Appends without an allocation; writing to a string cannot fail.
+/// Appends without allocating. Writing to a string cannot fail.
 fn add(text: &mut String, more: fmt::Arguments<'_>) {
     let _ = text.write_fmt(more);
 }
 
-/// `12 %`.
+/// Formats a share such as `12 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// `1.31 to 1.45 with 99 %`: where a ratio lies.
+/// Formats an interval such as `1.31 to 1.45 with 99 %`.
 fn interval(interval: &Interval) -> String {
-    // Rounded down: 99.2 are 99, and 98.9 are not.
+    // Rounded down: 99.2 counts as 99, and 98.9 doesn't.
     let percent = (100.0 * interval.confidence).floor();
     format!("{:.2} to {:.2} with {percent:.0} %", interval.low, interval.high)
 }
 
-/// What a ratio above or below 1 means, where its interval says that it means anything.
+/// Returns `better` or `worse` if the interval excludes 1.
 fn word(interval: &Interval, ratio: f64) -> &'static str {
     match (interval.is_a_difference(), ratio > 1.0) {
         (false, _) => "no difference",
@@ -101,7 +101,7 @@ fn word(interval: &Interval, ratio: f64) -> &'static str {
     }
 }
 
-/// A number with three digits that count.
+/// Formats a number with three significant digits.
 pub(crate) fn three(value: f64) -> String {
     match value.abs() {
         0.0..10.0 => format!("{value:.2}"),

@@ -1,10 +1,10 @@
-//! `mlxk bench model`, laid out.
+//! Layout of `mlxk bench model`.
 
 use super::{Align, Document, Part, Table, percent, three};
 use crate::model::{Comparison, ModelReport, ModelResult};
 use crate::statistics::Summary;
 
-/// The report: a table for each model, then how they compare.
+/// Returns a table for each model, then their comparisons.
 pub fn model(report: &ModelReport) -> Document {
     let options = &report.options;
     let mut flags = vec![format!("{} threads", report.limits.threads)];
@@ -27,10 +27,10 @@ pub fn model(report: &ModelReport) -> Document {
         parts.extend(compared(report));
     }
     parts.push(Part::Note(format!(
-        "Medians and quartiles of {} figures{}; {} tokens per answer. \"Of read\": the bytes that a \
-         token reads, weights and KV cache, per second over the measured read bandwidth.",
+        "Medians and quartiles of {} samples{}; {} tokens per answer. \"Of read\": the bytes of weights \
+         and KV cache that a token reads, per second, over the measured read bandwidth.",
         options.runs,
-        if report.models.len() > 1 { ", measured in turn" } else { "" },
+        if report.models.len() > 1 { ", taking turns" } else { "" },
         options.max_tokens
     )));
     parts.extend(report.machine.warning().map(Part::Note));
@@ -82,7 +82,7 @@ fn one(model: &ModelResult, prompt_tokens: usize) -> Vec<Part> {
     ];
     let memory =
         model.peak_memory_bytes.map(|bytes| format!("{:.0} MiB", bytes as f64 / 1_048_576.0));
-    parts.push(Part::Fact("Peak memory", memory.unwrap_or_else(|| "not known here".to_owned())));
+    parts.push(Part::Fact("Peak memory", memory.unwrap_or_else(|| "unknown".to_owned())));
     for decode in model.decode.iter().filter(|decode| decode.drafted_tokens > 0) {
         let (drafted, accepted) = (decode.drafted_tokens, decode.accepted_tokens);
         let drafts = format!("{accepted} of {drafted} came, after {} tokens", decode.context);
@@ -121,9 +121,9 @@ fn compared(report: &ModelReport) -> Vec<Part> {
         Part::Title(format!("{first} against the others")),
         Part::Table(table),
         Part::Note(
-            "Above 1 the first is the better one. The ratio is that of the medians; pairs are the \
-             ratios of figures that were measured one after the other; the interval holds their \
-             median with the probability beside it."
+            "Above 1, the first model is better. The ratio is that of the medians. Pairs are the \
+             ratios of samples measured one after the other. The interval contains their median \
+             with the probability given."
                 .to_owned(),
         ),
     ]

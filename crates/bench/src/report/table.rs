@@ -1,11 +1,11 @@
 //! Rows of figures in columns.
 
-/// Where the text of a column begins.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// At the left, as words do.
+    /// Left, for words.
     Left,
-    /// At the right, as numbers do.
+    /// Right, for numbers.
     Right,
 }
 
@@ -17,7 +17,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub fn new(columns: &[(&str, Align)]) -> Self {
         let columns = columns.iter().map(|&(title, align)| (title.to_owned(), align)).collect();
         Self { columns, rows: Vec::new() }
@@ -26,13 +26,14 @@ impl Table {
     /// Appends a row.
     ///
     /// # Panics
-    /// Where it does not have as many cells as the table has columns.
+    ///
+    /// If the number of cells is not the number of columns.
     pub fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.columns.len(), "every column has a cell");
         self.rows.push(cells);
     }
 
-    /// In columns of equal width, without lines.
+    /// Formats the table in columns of equal width, without lines.
     pub fn to_text(&self) -> String {
         let width = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].chars().count());
@@ -55,7 +56,7 @@ impl Table {
         text
     }
 
-    /// As GitHub lays tables out.
+    /// Formats the table as GitHub's Markdown.
     pub fn to_markdown(&self) -> String {
         let line = |cells: &mut dyn Iterator<Item = String>| {
             let cells: Vec<String> = cells.map(|cell| cell.replace('|', "\\|")).collect();

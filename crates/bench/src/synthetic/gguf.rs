@@ -1,4 +1,4 @@
-//! The same weights as GGUF, for llama.cpp and its relatives.
+//! Writes the weights of a synthetic model as GGUF, for llama.cpp and its relatives.
 
 use std::path::Path;
 
@@ -9,13 +9,14 @@ use super::{Done, Progress, Synthetic, Tensor, rows};
 use crate::SyntheticError;
 use crate::synthetic::values::Values;
 
-/// What a matrix is written as whose rows are no whole blocks.
+/// Encoding of matrices whose rows are not whole blocks.
 const NARROW: RowEncoding = RowEncoding::F16;
-/// The version of the block types; it has been the same since there are K-quants.
+/// Version of the block types, unchanged since K-quants exist.
 const QUANTIZATION_VERSION: u32 = 2;
 
 impl Synthetic {
-    /// Writes the model as one file, embeddings and output matrix included; norms and biases are F32.
+    /// Writes the model as one file, including embeddings and output matrix. Norms and biases are
+    /// F32.
     pub fn write_gguf(
         &self,
         path: &Path,

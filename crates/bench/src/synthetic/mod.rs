@@ -1,8 +1,8 @@
-//! Models of random weights: the shape of an architecture without its checkpoint, for this program
-//! and, as GGUF, for others, so that both have equal work.
+//! Models of random weights. They have the shape of an architecture without needing its checkpoint,
+//! for this program and, as GGUF, for others, so that both get equal work.
 //!
-//! A weight depends on its name and place alone: whatever it is stored as, it stands for the same
-//! values. Rows are made, quantized and written a few at a time.
+//! A weight depends only on its name and place, so it stands for the same value in every storage
+//! form. Rows are created, quantized and written a few at a time.
 
 mod gguf;
 mod presets;
@@ -30,7 +30,7 @@ use crate::SyntheticError;
 use crate::kernels::WeightForm;
 use values::Values;
 
-/// The type of scales, biases and norms.
+/// Type of scales, biases and norms.
 const FLOATS: Dtype = Dtype::Bf16;
 /// Keys of `config.json` that belong to another tokenizer or another quantization.
 const FOREIGN: [&str; 6] = [
@@ -42,10 +42,10 @@ const FOREIGN: [&str; 6] = [
     "tokenizer_class",
 ];
 
-/// Hears how many of how many bytes are written, and may stop the work.
+/// Receives the number of bytes written and of all bytes. May stop the work.
 pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
-/// A model to be made.
+/// A model to create.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
     name: String,
@@ -53,17 +53,17 @@ pub struct Synthetic {
     tensors: Vec<Tensor>,
 }
 
-/// A tensor of it and how it is stored.
+/// A tensor and its storage form.
 #[derive(Clone, Debug)]
 struct Tensor {
     need: TensorNeed,
-    /// `None` where it is dense.
+    /// `None` if the tensor is dense.
     mode: Option<Mode>,
     dtype: Dtype,
 }
 
 impl Tensor {
-    /// `(rows, cols)` of all its matrices together, one row for a vector.
+    /// Returns `(rows, cols)` of all its matrices together. A vector is one row.
     fn rows(&self) -> (usize, usize) {
         match &self.need.kind {
             TensorKind::Matrix { rows, cols } => (*rows, *cols),
@@ -80,7 +80,7 @@ impl Tensor {
         }
     }
 
-    /// What it is called in the files, with the parts of a quantized one.
+    /// Returns the tensors in the file. A quantized one consists of several.
     fn specs(&self) -> Vec<TensorSpec> {
         let (_, cols) = self.rows();
         let name = &self.need.name;
@@ -107,7 +107,7 @@ impl Tensor {
 }
 
 impl Synthetic {
-    /// The model of a preset's name or of a `config.json`, its matrices stored as `form`.
+    /// Returns the model of a preset or of a `config.json`, with matrices stored as `form`.
     pub fn new(shape: &str, form: WeightForm) -> Result<Self, SyntheticError> {
         let (name, config) = shape_of(shape)?;
         let naming = naming(&config)?;
@@ -146,23 +146,24 @@ impl Synthetic {
         Ok(Self { name: format!("{name} {form} synthetic"), config, tensors })
     }
 
-    /// What it is called.
+    /// Returns the name of the model.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// `config.json` as it will be written.
+    /// Returns `config.json` as it is going to be written.
     pub fn config(&self) -> &Value {
         &self.config
     }
 
-    /// Bytes of its weights.
+    /// Returns the bytes of the weights.
     pub fn weights_bytes(&self) -> u64 {
         let specs = self.tensors.iter().flat_map(Tensor::specs);
         specs.filter_map(|spec| spec.size_bytes()).sum()
     }
 
-    /// Writes the checkpoint into an existing, empty folder, with a tokenizer whose tokens are bytes.
+    /// Writes the checkpoint into an existing, empty folder, with a tokenizer whose tokens are
+    /// bytes.
     pub fn write(&self, folder: &Path, progress: &mut Progress<'_>) -> Result<(), SyntheticError> {
         let vocabulary = self.vocabulary()?;
         let specs: Vec<TensorSpec> = self.tensors.iter().flat_map(Tensor::specs).collect();
@@ -192,7 +193,8 @@ impl Synthetic {
     }
 }
 
-/// A preset, or the `config.json` of a path (the file, or the folder that it is in).
+/// Returns the name and configuration of a preset, of a `config.json`, or of the folder that
+/// contains one.
 fn shape_of(shape: &str) -> Result<(String, Value), SyntheticError> {
     if let Some(config) = presets::config(shape) {
         return Ok((shape.to_ascii_lowercase(), config));
@@ -231,7 +233,7 @@ fn parameters(mode: Mode) -> Value {
     json!({ "group_size": mode.group_size(), "bits": mode.bits(), "mode": mode.name() })
 }
 
-/// How much is written.
+/// Number of bytes written.
 struct Done<'a, 'b> {
     bytes: u64,
     total: u64,

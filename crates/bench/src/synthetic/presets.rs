@@ -1,11 +1,11 @@
-//! Shapes of well-known models: what their `config.json` says about sizes.
+//! Shapes of well-known models, from their `config.json`.
 
 use serde_json::{Value, json};
 
 /// Hidden size, intermediate size, layers, heads, key/value heads, vocabulary, positions.
 type Sizes = [u64; 7];
 
-/// A preset: its name, its `model_type`, its sizes, and what else its configuration says.
+/// A preset: name, `model_type`, sizes, and the rest of its configuration.
 type Preset = (&'static str, &'static str, Sizes, fn() -> Value);
 
 const PRESETS: [Preset; 10] = [
@@ -79,12 +79,12 @@ fn llama3(factor: f64) -> Value {
     })
 }
 
-/// The names of all presets.
+/// Returns the names of all presets.
 pub fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|(name, ..)| *name)
 }
 
-/// The configuration of a preset; upper case is as good as lower.
+/// Returns the configuration of a preset. Upper and lower case are equal.
 pub(super) fn config(name: &str) -> Option<Value> {
     let (_, model_type, sizes, more) =
         PRESETS.iter().find(|(preset, ..)| preset.eq_ignore_ascii_case(name))?;

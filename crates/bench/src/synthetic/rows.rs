@@ -1,12 +1,12 @@
-//! Rows made on several threads, taken in their order.
+//! Creates rows on several threads and delivers them in order.
 
 use std::num::NonZero;
 use std::ops::Range;
 
-/// Values that one thread makes at a time.
+/// Number of values that one thread creates at a time.
 const CHUNK_VALUES: usize = 1 << 19;
 
-/// Calls `make` for stretches of `rows` rows, and `take` with the results in their order.
+/// Calls `make` for ranges of `rows` rows, and `take` with the results in order.
 pub(super) fn in_order<T: Send, E>(
     rows: usize,
     cols: usize,

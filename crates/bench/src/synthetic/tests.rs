@@ -106,7 +106,7 @@ fn as_gguf_it_is_the_same_model() {
                 (theirs.dense(&need.name).unwrap(), ours.dense(&need.name).unwrap());
             let rounded = matches!(need.kind, TensorKind::Floats(_));
             for (theirs, ours) in theirs.1.to_f32().iter().zip(ours.1.to_f32()) {
-                // Norms and biases are stored in 16 bits by us, in 32 there.
+                // We store norms and biases in 16 bits, GGUF in 32.
                 let error = (theirs - ours).abs();
                 assert!(if rounded { error < 0.01 } else { error == 0.0 }, "{}", need.name);
             }
@@ -120,7 +120,7 @@ fn presets_are_the_models_of_their_names() {
         let model = Synthetic::new(name, form("bf16")).unwrap();
         model.tensors.iter().map(|tensor| tensor.rows().0 * tensor.rows().1).sum()
     };
-    // As their publishers count them.
+    // The counts of the publishers.
     for (name, expected) in [
         ("smollm2-135m", 134_515_008),
         ("Qwen2.5-Coder-1.5B", 1_543_714_304),

@@ -1,9 +1,9 @@
-//! A tokenizer whose tokens are bytes: random weights say nothing that another would be needed for.
+//! A tokenizer whose tokens are bytes, which is enough for models with random weights.
 
 use mlxk_format::gguf::GgufVocabulary;
 use serde_json::{Map, Value, json};
 
-/// `tokenizer.json`.
+/// Returns `tokenizer.json`.
 pub(super) fn tokenizer(vocabulary: &GgufVocabulary) -> Value {
     let end = GgufVocabulary::END;
     let used = vocabulary.used();
@@ -27,7 +27,7 @@ pub(super) fn tokenizer(vocabulary: &GgufVocabulary) -> Value {
     })
 }
 
-/// `tokenizer_config.json`.
+/// Returns `tokenizer_config.json`.
 pub(super) fn settings() -> Value {
     json!({"eos_token": "<|end|>"})
 }

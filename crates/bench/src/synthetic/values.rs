@@ -1,14 +1,14 @@
-//! What the random weights are.
+//! Values of the random weights.
 
 use mlxk_models::{TensorKind, TensorNeed};
 
 use crate::random::Random;
 
-/// How far norms stray from 1, and how large biases are.
+/// Deviation of norms from 1, and size of biases.
 const NORM_NOISE: f32 = 0.1;
 const BIAS: f32 = 0.02;
 
-/// The values of a tensor, row by row.
+/// Values of a tensor, row by row.
 #[derive(Clone, Debug)]
 pub(super) struct Values {
     random: Random,
@@ -17,7 +17,8 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Matrices keep the size of what they multiply, norms lie around one, biases around zero.
+    /// Chooses the distribution: matrices preserve the magnitude of their input, norms are close to
+    /// one, biases close to zero.
     pub(super) fn of(need: &TensorNeed) -> Self {
         let (middle, scale) = match need.kind {
             TensorKind::Matrix { cols, .. } | TensorKind::Stack { cols, .. } => {
@@ -29,7 +30,7 @@ impl Values {
         Self { random: Random::of(&need.name), middle, scale }
     }
 
-    /// Row `index`.
+    /// Fills `out` with row `index`.
     pub(super) fn row(&self, index: usize, out: &mut [f32]) {
         let mut random = self.random.at(index);
         for out in out {

@@ -1,4 +1,4 @@
-//! `mlxk bench`, laid out: for a terminal, as Markdown, as a page.
+//! Layout of `mlxk bench`: for a terminal, as Markdown, and as a page.
 
 mod page;
 mod plot;
@@ -16,12 +16,12 @@ use super::three;
 use crate::compare::{Measure, Series, Unit, Weights};
 use crate::statistics::Summary;
 
-/// The measures that any of the series has, in their order.
+/// Returns the measures that any of the series has, in order.
 fn measures(series: &[Option<&Series>]) -> BTreeSet<Measure> {
     series.iter().flatten().flat_map(|series| series.keys().copied()).collect()
 }
 
-/// `868.6 MB, 4.50 bits per weight, Q4_0`, as far as that is known.
+/// Formats weights as `868.6 MB, 4.50 bits per weight, Q4_0`, leaving out unknown parts.
 fn weights(weights: &Weights) -> String {
     let bits = weights.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight"));
     let name = weights.quantization.as_ref().map(|name| format!(", {name}"));
@@ -29,7 +29,7 @@ fn weights(weights: &Weights) -> String {
     format!("{megabytes:.1} MB{}{}", bits.unwrap_or_default(), name.unwrap_or_default())
 }
 
-/// A figure with its unit: `1.23 s`, `245.6 MB`, `98.1 tokens/s`.
+/// Formats a figure with its unit: `1.23 s`, `245.6 MB`, `98.1 tokens/s`.
 fn figure(measure: Measure, value: f64) -> String {
     match measure.unit() {
         Unit::Seconds if value.abs() < 1.0 => format!("{} ms", three(value * 1e3)),
@@ -41,7 +41,7 @@ fn figure(measure: Measure, value: f64) -> String {
     }
 }
 
-/// The median with the quartiles: `98.1 tokens/s (97.0 tokens/s to 98.9 tokens/s)`.
+/// Formats a median with its quartiles: `98.1 tokens/s (97.0 tokens/s to 98.9 tokens/s)`.
 fn with_quartiles(measure: Measure, summary: &Summary) -> String {
     let one = |value| figure(measure, value);
     if summary.samples.len() < 2 {

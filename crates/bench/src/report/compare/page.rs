@@ -1,4 +1,4 @@
-//! As one page of HTML that needs nothing else: no script, no font, no image from elsewhere.
+//! The report as one page of HTML without external scripts, fonts or images.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::statistics::Summary;
 
 const STYLE: &str = include_str!("page.css");
 
-/// What the plots show, for the first workload or, in the first rows, for whole turns.
+/// Measures to plot, for whole turns (the first ones) or for the first workload.
 const PLOTS: [Measure; 9] = [
     Measure::DecodeTokensPerSecond,
     Measure::PrefillTokensPerSecond,
@@ -24,7 +24,7 @@ const PLOTS: [Measure; 9] = [
     Measure::CpuSeconds,
 ];
 
-/// The report as a page.
+/// Returns the report as a page.
 pub fn page(report: &CompareReport) -> String {
     let names: Vec<&str> = report.sides.iter().map(|side| side.title.as_str()).collect();
     let title = names.join(" and ");
@@ -53,9 +53,9 @@ pub fn page(report: &CompareReport) -> String {
     answers(&mut html, report);
     let _ = writeln!(
         html,
-        "<p class=\"soft\">mlxk {}. A dot is one turn, a bar the median. An interval holds the \
-         ratio with the probability beside it, whatever the distribution; where it holds 1 there is \
-         no difference.</p>\n</main></body></html>",
+        "<p class=\"soft\">mlxk {}. Each dot is one turn, each bar a median. An interval contains \
+         the ratio with the probability given, for any distribution. If it contains 1, there is no \
+         difference.</p>\n</main></body></html>",
         escape(&report.version)
     );
     html
@@ -86,7 +86,7 @@ fn notes(html: &mut String, report: &CompareReport) {
     }
 }
 
-/// The headline figures of a comparison.
+/// Writes the headline figures of a comparison.
 fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     let workload = report.options.workloads.first().map(|it| it.name.as_str());
     let shown = [
@@ -131,7 +131,7 @@ fn card(label: &str, found: &Comparison, ours: &str) -> String {
     )
 }
 
-/// All ratios to a side with their intervals.
+/// Writes all ratios to a side with their intervals.
 fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     let several = report.options.workloads.len() > 1;
     let label = |it: &Comparison| match &it.workload {
@@ -149,7 +149,7 @@ fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) 
     }
     let _ = writeln!(
         html,
-        "<figure><figcaption>Ratio of {} to {}: right of 1 {} is the better one</figcaption>{}\
+        "<figure><figcaption>Ratio of {} to {}: right of 1, {} is better</figcaption>{}\
          </figure>",
         escape(&ours.title),
         escape(&other.title),
@@ -200,7 +200,7 @@ fn capital(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// Every workload beside the first, as the first is in the plots.
+/// Writes a table of the workloads that the plots don't show.
 fn table(html: &mut String, report: &CompareReport) {
     let mut rows = String::new();
     for workload in &report.options.workloads {

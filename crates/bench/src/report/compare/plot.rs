@@ -1,4 +1,4 @@
-//! Plots as SVG, with the colours of the page around them.
+//! Plots as SVG, in the colors of the page.
 
 use std::fmt::Write as _;
 
@@ -8,11 +8,11 @@ use crate::statistics::Summary;
 
 const WIDTH: f64 = 440.0;
 const ROW: f64 = 34.0;
-/// Where bars begin and end.
+/// Start and end of the bars.
 const LEFT: f64 = 132.0;
 const RIGHT: f64 = WIDTH - 74.0;
 
-/// What has a meaning in HTML, as text.
+/// Escapes the characters that have a meaning in HTML.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -27,8 +27,8 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A bar for the median of each side, with a dot for every figure. A side has its place among all
-/// sides, which gives it its colour.
+/// Draws a bar for the median of each side, and a dot for every sample. The number of a side among
+/// all sides determines its color.
 pub(super) fn bars(measure: Measure, sides: &[(usize, &str, &Summary)]) -> String {
     let most = sides.iter().map(|(_, _, summary)| summary.maximum).fold(0.0, f64::max);
     let x = |value: f64| LEFT + (RIGHT - LEFT) * value.max(0.0) / most.max(f64::MIN_POSITIVE);
@@ -66,7 +66,7 @@ pub(super) fn bars(measure: Measure, sides: &[(usize, &str, &Summary)]) -> Strin
     svg
 }
 
-/// A figure in little space.
+/// Formats a figure briefly.
 fn short(measure: Measure, value: f64) -> String {
     match measure.unit() {
         Unit::Seconds if value.abs() < 1.0 => format!("{} ms", three(value * 1e3)),
@@ -77,7 +77,7 @@ fn short(measure: Measure, value: f64) -> String {
     }
 }
 
-/// Ratios with their intervals on a logarithmic scale around 1.
+/// Draws ratios with their intervals on a logarithmic scale around 1.
 pub(super) fn ratios(rows: &[(String, &Comparison)]) -> String {
     const LEFT: f64 = 250.0;
     const RIGHT: f64 = 620.0;
@@ -93,7 +93,7 @@ pub(super) fn ratios(rows: &[(String, &Comparison)]) -> String {
     let mut svg = format!(
         "<svg viewBox=\"0 0 {ALL} {height}\" role=\"img\" aria-label=\"Ratios with intervals\">"
     );
-    // Close to 1 where the ratios are, and no closer than can be read where they are not.
+    // A narrow scale if the ratios are close to 1, but wide enough to read.
     let ticks: &[f64] = match most {
         ..2.2 => &[0.5, 0.8, 1.0, 1.25, 2.0],
         ..12.0 => &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],

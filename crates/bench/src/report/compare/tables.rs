@@ -1,11 +1,11 @@
-//! As tables, for Markdown.
+//! The report as tables, for Markdown.
 
 use super::super::{Align, Document, Part, Table, interval, word};
 use super::verdict;
 use super::{figure, measures, weights, with_quartiles};
 use crate::compare::{CompareReport, Measure, Series, Side};
 
-/// The report in tables: what each side reached, then how ours compares with each other one.
+/// Returns the results of each side, then the comparisons of ours with the others.
 pub fn document(report: &CompareReport) -> Document {
     let mut parts = vec![
         Part::Title(format!("Benchmark, mlxk {}", report.version)),
@@ -22,7 +22,7 @@ pub fn document(report: &CompareReport) -> Document {
             format!("{}.{}", failure.error, suggestion.collect::<String>())
         });
         let failure: String = failure.collect();
-        parts.push(Part::Note(format!("**{} has no results, or not all:** {failure}", side.title)));
+        parts.push(Part::Note(format!("**{} failed:** {failure}", side.title)));
     }
     parts.push(Part::Table(figures(report)));
     let Some((ours, others)) = report.sides.split_first() else { return Document { parts } };
@@ -33,25 +33,25 @@ pub fn document(report: &CompareReport) -> Document {
     Document { parts }
 }
 
-/// How it was measured, in one line.
+/// Describes the method in one line.
 pub(super) fn method(report: &CompareReport) -> String {
     let settings = &report.settings;
     let threads = settings.threads.map(|count| format!(", {count} threads")).unwrap_or_default();
     format!(
-        "medians of {} turns each, alternating, {} before that count for nothing; greedy, a context \
-         of {} tokens{threads}",
+        "medians of {} alternating turns each, after {} warm-up turns; greedy, a context of {} \
+         tokens{threads}",
         report.options.runs, report.options.warmup, settings.context
     )
 }
 
-/// A side and its model, in one line.
+/// Describes a side and its model in one line.
 pub(super) fn about(side: &Side) -> String {
     let version = side.version.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
     let weights = side.weights.as_ref().map(|found| format!(", {}", weights(found)));
     format!("{}{version}: `{}`{}", side.title, side.model, weights.unwrap_or_default())
 }
 
-/// A row for each measure and workload, a column for each side.
+/// Returns a row for each measure and workload, with a column for each side.
 fn figures(report: &CompareReport) -> Table {
     let titles: Vec<String> = report.sides.iter().map(|side| side.title.clone()).collect();
     let mut columns = vec![("measure", Align::Left)];
@@ -78,7 +78,7 @@ fn figures(report: &CompareReport) -> Table {
     table
 }
 
-/// Our side against another.
+/// Returns the comparison of our side with another.
 fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
     let mut parts = vec![Part::Title(format!("{} against {}", ours.title, other.title))];
     for unequal in report.unequal.iter().filter(|it| it.against == other.title) {
@@ -104,7 +104,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
     if any {
         parts.push(Part::Table(table));
         parts.push(Part::Note(format!(
-            "Above 1 {} is the better one; ratios of times and memory are turned around.",
+            "Above 1, {} is better; ratios of times and memory are inverted.",
             ours.title
         )));
     }
@@ -120,7 +120,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
     }
     for agreement in report.agreements.iter().filter(|it| it.against == other.title) {
         parts.push(Part::Note(format!(
-            "The answers to `{}` are the same for {:.0} % of their length.",
+            "The answers to `{}` are identical for the first {:.0} % of their length.",
             agreement.workload,
             100.0 * agreement.common_prefix
         )));

@@ -1,16 +1,16 @@
-//! For a terminal, in the order of the script that this succeeds.
+//! The report for a terminal, in the order of the Python script that this command replaces.
 
 use super::super::add;
 use super::verdict;
 use super::{figure, weights, with_quartiles};
 use crate::compare::{Answered, CompareReport, Measure, Side};
 
-/// Whether lines begin with icons.
+/// Icons at the start of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Icons {
-    /// Where the terminal can show them.
+    /// Shown, if the terminal can display them.
     Shown,
-    /// Everywhere else.
+    /// Left out.
     Left,
 }
 
@@ -23,7 +23,7 @@ impl Icons {
     }
 }
 
-/// The report as text.
+/// Returns the report as text.
 pub fn terminal(report: &CompareReport, icons: Icons) -> String {
     let mut text = String::new();
     add(&mut text, format_args!("{}\n", icons.before("🏆", "BENCHMARK RESULTS")));
@@ -41,8 +41,8 @@ pub fn terminal(report: &CompareReport, icons: Icons) -> String {
     add(
         &mut text,
         format_args!(
-            "\nMedians of {turns} each, taken alternately, with quartiles; greedy answers, a context \
-             of {} tokens\n{}\n",
+            "\nMedians of {turns} each, alternating, with quartiles; greedy answers, a context of {} \
+             tokens\n{}\n",
             report.settings.context,
             report.machine.line()
         ),
@@ -53,7 +53,7 @@ pub fn terminal(report: &CompareReport, icons: Icons) -> String {
     text
 }
 
-/// What a side reached.
+/// Writes the results of a side.
 fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
     let title = format!("{} RESULTS:", side.title.to_uppercase());
     add(text, format_args!("{}\n", icons.before(icon, &title)));
@@ -117,7 +117,7 @@ fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
     }
 }
 
-/// The lines that a workload has beside those of the script.
+/// Writes the figures of a workload that the script didn't have.
 fn speeds(line: &mut dyn FnMut(&str, &str, String), answered: &Answered) {
     for (measure, icon, label) in [
         (Measure::FirstTokenSeconds, "🔥", "First Token, warm"),
@@ -132,7 +132,7 @@ fn speeds(line: &mut dyn FnMut(&str, &str, String), answered: &Answered) {
     }
 }
 
-/// Our side beside another.
+/// Writes the comparison of our side with another.
 fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Side, icons: Icons) {
     let title = match report.sides.len() {
         0..=2 => "COMPARISON:".to_owned(),
@@ -152,7 +152,7 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         line("⚠️ ", "Not equal work", unequal.reason.clone());
     }
     if speed.is_none() {
-        line("💡", "Suggestion", "`--unequal` compares nevertheless".to_owned());
+        line("💡", "Suggestion", "Pass `--unequal` to compare anyway".to_owned());
         return;
     }
     let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
@@ -181,7 +181,7 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         line(
             "🤝",
             "Agreement",
-            format!("the answers are the same for {share:.0} % of their length"),
+            format!("the answers are identical for the first {share:.0} % of their length"),
         );
     }
     if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {

@@ -3,7 +3,7 @@
 use super::super::interval;
 use crate::compare::{CompareReport, Comparison, Measure};
 
-/// Who is ahead, and by how much: `MLX-Knife is 1.39x faster than Ollama`, with the interval.
+/// Returns a sentence such as `MLX-Knife is 1.39x faster than Ollama`, with the interval.
 pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
     let Comparison { against, measure, ratio, .. } = comparison;
     let interval = interval(&ratio.interval);
@@ -19,7 +19,7 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
     format!("{first} is {factor:.2}x {word} than {second} (ratio {interval})")
 }
 
-/// Who wins against a side, and in what; `None` where they were not compared.
+/// Returns the winner against a side and its lead. `None` if the sides were not compared.
 pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Option<String> {
     let workload = report.options.workloads.first().map(|it| it.name.as_str());
     let in_turn = [
@@ -42,13 +42,13 @@ pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Optio
             let name = if comparison.ratio.of_medians > 1.0 { ours } else { against };
             format!("{name} ({word})")
         }
-        None => "none, there is no difference".to_owned(),
+        None => "none (no difference)".to_owned(),
     })
 }
 
-/// What our memory is beside that of the other: `MLX-Knife uses -89.3 MB less than Ollama`.
+/// Returns the difference in memory: `MLX-Knife uses 89.3 MB less than Ollama`.
 pub(super) fn memory(ours: f64, theirs: f64, our_title: &str, title: &str) -> String {
     let difference = (ours - theirs) / 1e6;
     let word = if difference < 0.0 { "less" } else { "more" };
-    format!("{our_title} uses {difference:+.1} MB {word} than {title}")
+    format!("{our_title} uses {:.1} MB {word} than {title}", difference.abs())
 }
