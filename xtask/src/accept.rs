@@ -1,10 +1,10 @@
-//! Acceptance runs, too long for CI: real models against mlx-lm's outputs, fuzzing.
+//! Acceptance runs that take too long for CI: real models against mlx-lm's outputs, and fuzzing.
 
 use anyhow::{Context, Result};
 
 use crate::process::run;
 
-/// Runs the golden test of the engine, optimized, on every reference answer whose model is there.
+/// Runs the engine's golden test, optimized, on every reference answer whose model is available.
 pub(crate) fn run_goldens(hub: &str) -> Result<()> {
     let environment = [("MLXK_TEST_HUB", hub)];
     let arguments =
@@ -12,15 +12,15 @@ pub(crate) fn run_goldens(hub: &str) -> Result<()> {
     run("cargo", &arguments, &environment)
 }
 
-/// Asks a real model for 200 answers of random forms, and judges them.
+/// Asks a real model for 200 answers in random forms, and checks them.
 pub(crate) fn run_schemas(model: &str) -> Result<()> {
     let environment = [("MLXK_TEST_MODEL", model)];
     let arguments = ["test", "--release", "-p", "mlxk-engine", "--test", "structured", "--"];
     run("cargo", &[&arguments[..], &["--ignored", "--nocapture"]].concat(), &environment)
 }
 
-/// Runs every fuzz target for `seconds`, on its corpus; a crash, an input that takes ten seconds or
-/// two gigabytes of memory is a failure.
+/// Runs every fuzz target for `seconds` on its corpus. A crash is a failure, and so is an input
+/// that takes ten seconds or two gigabytes of memory.
 pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
     let seconds: u32 = seconds.parse().context("SECONDS is a whole number")?;
     let time = format!("-max_total_time={seconds}");
@@ -38,7 +38,7 @@ pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
 }
 
 /// Talks to a real server through the official clients of this Python, and through the JavaScript
-/// clients that are installed in the folder MLXK_TEST_NODE.
+/// clients in the folder MLXK_TEST_NODE.
 pub(crate) fn run_api(python: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     let clients = ["openai_client", "openai_npm", "ollama_client", "ollama_npm"];
@@ -47,7 +47,7 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
     run(python, &arguments, &[("MLXK_TEST_GGUF", upload)])
 }
 
-/// Asks a server for answers of random schemas, which the validator of this Python judges.
+/// Asks a server for answers to random schemas, and checks them with the validator of this Python.
 pub(crate) fn run_forms(python: &str, count: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     run(python, &["tests/api/schemas.py", "target/release/mlxk", count], &[])
@@ -59,19 +59,19 @@ pub(crate) fn run_load(seconds: &str) -> Result<()> {
     run("python3", &["tests/api/load.py", "target/release/mlxk", seconds], &[])
 }
 
-/// Uses the protocol against the server, with schemathesis where its path is given.
+/// Sends requests that abuse the protocol, also with schemathesis if its path is given.
 pub(crate) fn run_abuse(schemathesis: &[&str]) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     let arguments = ["tests/api/abuse.py", "target/release/mlxk"];
     run("python3", &[&arguments[..], schemathesis].concat(), &[])
 }
 
-/// Kills one pull fifty times at random moments, and counts what is fetched again.
+/// Kills one pull fifty times at random moments, and counts the bytes that are fetched again.
 pub(crate) fn run_kills() -> Result<()> {
     pulls("killed_at_random", ("MLXK_TEST_KILLS", "50"))
 }
 
-/// Compares our cache with that of the huggingface_hub of this Python.
+/// Compares our cache with the one that huggingface_hub of this Python writes.
 pub(crate) fn run_interop(python: &str) -> Result<()> {
     pulls("interop", ("MLXK_TEST_PYTHON", python))
 }

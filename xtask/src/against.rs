@@ -1,4 +1,4 @@
-//! Two builds of the program against each other, in turn, on whatever machine this is.
+//! Compares two builds of the program, which take turns on this machine.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::process::output;
 
-/// Pairs of figures; eight are the fewest that an interval of 99 % can be made of.
+/// Number of rounds. An interval of 99 % takes at least eight pairs.
 const ROUNDS: usize = 9;
-/// Ratios closer to 1 than this are not worth a word, however sure.
+/// Ratios closer to 1 than this are not mentioned, however certain they are.
 const WORTH_SAYING: f64 = 0.02;
 
 const KERNELS: [&str; 10] = [
@@ -29,24 +29,24 @@ const KERNELS: [&str; 10] = [
 const MODEL: [&str; 9] =
     ["bench", "model", "smollm2", "--runs", "1", "--warmup", "1", "--max-tokens", "64"];
 
-/// Figures of both builds, one of each round.
+/// Samples of both builds, one per round.
 #[derive(Default)]
 struct Series {
-    /// What the figures count.
+    /// Unit of the samples.
     unit: &'static str,
     more_is_better: bool,
     base: Vec<f64>,
     head: Vec<f64>,
 }
 
-/// Measures and prints a comment for a pull request, as Markdown.
+/// Measures, and prints a comment for a pull request as Markdown.
 #[expect(clippy::print_stdout, reason = "the comment is what was asked for")]
 pub(crate) fn compare(base: &str, head: &str) -> Result<()> {
     let mut measures = BTreeMap::new();
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);
         for arguments in [&KERNELS[..], &MODEL[..]] {
-            // Neither build is always the one that runs second.
+            // The builds take turns at running first.
             for is_head in if round % 2 == 0 { [false, true] } else { [true, false] } {
                 let program = if is_head { head } else { base };
                 let report = measure(program, arguments)?;
@@ -105,7 +105,7 @@ fn comment(measures: &BTreeMap<String, Series>) -> Result<String> {
                 if series.more_is_better { (first, second) } else { (second, first) };
             Ratio::paired(first, second, CONFIDENCE)
         };
-        // What only one of the builds measures has nothing beside it.
+        // Measures that only one of the builds has cannot be compared.
         let Some(ratio) = better(series) else { continue };
         let both = [&series.base, &series.head].map(|figures| Summary::of(figures.clone()));
         let [Some(base), Some(head)] = both else { continue };
@@ -127,19 +127,19 @@ fn comment(measures: &BTreeMap<String, Series>) -> Result<String> {
         }
     }
     if table.is_empty() {
-        bail!("The two builds have no measure in common");
+        bail!("The two builds have no measures in common");
     }
     let verdict =
         if changes.is_empty() { "No difference was found.".to_owned() } else { changes.join("\n") };
     Ok(format!(
         "### Benchmark against the base\n\n{verdict}\n\n<details><summary>All figures</summary>\n\n\
          Medians of {ROUNDS} rounds in which the builds took turns on one machine. A ratio above 1 is \
-         better than the base; the interval holds the median ratio with a probability of 99 %.\n\n\
+         better than the base. The interval contains the median ratio with a probability of 99 %.\n\n\
          | measure | base | this | ratio | interval |\n|---|---|---|---|---|\n{table}\n</details>\n"
     ))
 }
 
-/// Three digits and a power of a thousand.
+/// Formats a number with three digits and a power of a thousand.
 fn short(value: f64) -> String {
     for (factor, letter) in [(1e9, " G"), (1e6, " M"), (1e3, " k")] {
         if value >= factor {

@@ -1,5 +1,5 @@
-//! The kernels for 64-bit ARM where there is no such processor: their tests under emulation, of a
-//! processor with dot products and of one without.
+//! Tests the kernels for 64-bit ARM under emulation: of a processor with dot products and of one
+//! without.
 
 use anyhow::{Context, Result, ensure};
 
@@ -8,16 +8,17 @@ use crate::process::{exists, has_target, run};
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const LINKER: &str = "aarch64-linux-gnu-gcc";
 const EMULATOR: &str = "qemu-aarch64";
-/// Where the C library for the emulator lies.
+/// Folder of the C library for the emulator.
 const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
-/// What is emulated: everything that the emulator knows, and the processor of a Raspberry Pi 4.
+/// Emulated processors: one with every feature that the emulator supports, and that of a Raspberry
+/// Pi 4.
 const PROCESSORS: [&str; 2] = ["max", "cortex-a72"];
 
 pub(crate) fn test() -> Result<()> {
     for program in [LINKER, EMULATOR] {
         ensure!(
             exists(program),
-            "`{program}` is missing; `apt install qemu-user gcc-aarch64-linux-gnu` brings it"
+            "`{program}` is missing; run `apt install qemu-user gcc-aarch64-linux-gnu`"
         );
     }
     has_target(TARGET)?;

@@ -1,4 +1,4 @@
-//! Reference pages that follow from the code.
+//! Pages that are generated from the code and from the measured figures.
 
 use std::fmt::Write as _;
 
@@ -6,31 +6,31 @@ use anyhow::{Context, Result};
 use mlxk_models::registry;
 use mlxk_tensor::Mode;
 
+use crate::figures::{self, Figures};
 use crate::process;
 
 const MODELS: &str = "docs/models.md";
 
-/// Pages that the binary writes itself.
+/// Folder of the pages that the binary writes itself.
 const REFERENCE: &str = "docs/reference";
 const REFERENCE_PAGES: [&str; 3] = ["cli.md", "config.md", "environment.md"];
-const README: &str = "README.md";
-/// What the README's table of commands lies between.
-const README_MARKS: [&str; 2] = ["<!-- commands -->\n", "<!-- /commands -->\n"];
-
-/// Writes the pages. The tests tell where they are out of date.
+/// Writes the pages. Tests fail while a page is out of date.
 pub(crate) fn run() -> Result<()> {
     write(MODELS, &models())?;
+    let figures = Figures::parse(&read(figures::SOURCE)?)?;
+    for page in figures::PAGES {
+        write(page, &figures.fill(&read(page)?)?)?;
+    }
     let folder = format!("target/{REFERENCE}");
-    // With the features of the tests' build, which is most often there already.
+    // The features of the tests' build, which usually exists already.
     process::run("cargo", &["test", "--workspace", "--test", "cli", "--no-run"], &[])?;
     let program = format!("target/debug/mlxk{}", std::env::consts::EXE_SUFFIX);
     process::run(&program, &["reference", &folder], &[])?;
-    std::fs::create_dir_all(REFERENCE).with_context(|| format!("Cannot make {REFERENCE}"))?;
+    std::fs::create_dir_all(REFERENCE).with_context(|| format!("Cannot create {REFERENCE}"))?;
     for name in REFERENCE_PAGES {
         write(&format!("{REFERENCE}/{name}"), &read(&format!("{folder}/{name}"))?)?;
     }
-    let commands = read(&format!("{REFERENCE}/cli.md"))?;
-    write(README, &readme(&read(README)?, &commands)?)
+    Ok(())
 }
 
 fn write(path: &str, text: &str) -> Result<()> {
@@ -40,21 +40,6 @@ fn write(path: &str, text: &str) -> Result<()> {
 fn read(path: &str) -> Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| format!("Cannot read {path}"))?;
     Ok(text.replace("\r\n", "\n"))
-}
-
-/// The README with the table of commands of the reference.
-fn readme(text: &str, reference: &str) -> Result<String> {
-    let [begin, end] = README_MARKS;
-    let (before, rest) =
-        text.split_once(begin).with_context(|| format!("No {begin}in {README}"))?;
-    let (_, after) = rest.split_once(end).with_context(|| format!("No {end}in {README}"))?;
-    let table: Vec<String> = reference
-        .lines()
-        .skip_while(|line| !line.starts_with('|'))
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| line.replace("](#", "](docs/reference/cli.md#"))
-        .collect();
-    Ok(format!("{before}{begin}{}\n{end}{after}", table.join("\n")))
 }
 
 /// Returns the page of supported architectures and quantizations.
@@ -101,13 +86,16 @@ fn models() -> String {
 mod tests {
     use super::*;
 
-    /// Those of `docs/reference` are the tests' of the program that writes them.
+    /// The program's own tests check the pages in `docs/reference`.
     #[test]
     fn the_pages_are_up_to_date() {
         let root = |path| read(&format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let hint = "run `cargo xtask generate`";
         assert!(root(MODELS) == models(), "{MODELS} is out of date; {hint}");
-        let (text, commands) = (root(README), root("docs/reference/cli.md"));
-        assert!(readme(&text, &commands).unwrap() == text, "{README} is out of date; {hint}");
+        let figures = Figures::parse(&root(figures::SOURCE)).unwrap();
+        for page in figures::PAGES {
+            let text = root(page);
+            assert!(figures.fill(&text).unwrap() == text, "{page} is out of date; {hint}");
+        }
     }
 }

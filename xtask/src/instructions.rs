@@ -1,8 +1,8 @@
-//! How many instructions the hot kernels take, against what they took when that was last agreed on:
-//! a regression fails without a clock.
+//! Counts the instructions of the hot kernels and compares them with the recorded counts, so a
+//! regression fails without a clock.
 //!
-//! Callgrind counts; it has no AVX-512, so the kernels for AVX2 are counted. The counts depend on the
-//! compiler a little, on the machine not at all.
+//! Callgrind counts them. It doesn't support AVX-512, so these are the kernels for AVX2. The counts
+//! depend a little on the compiler and not at all on the machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,15 +12,15 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::{exists, output, run};
 
-/// What they took: a JSON object of counts by kernel.
-const AGREED: &str = "crates/cpu/instructions.json";
+/// Recorded counts: a JSON object by kernel.
+const RECORDED: &str = "crates/cpu/instructions.json";
 const PACKAGE: [&str; 6] =
     ["--profile", "dev-fast", "--package", "mlxk-cpu", "--example", "kernel"];
-/// A count may differ by so much from what was agreed on.
+/// Share by which a count may differ from the recorded one.
 const TOLERANCE: f64 = 0.03;
 
-/// Counts, and compares or agrees on the new counts. Without Callgrind, or where it would count
-/// something else, it says so and is content.
+/// Counts, and compares the counts or records them. If Callgrind or AVX2 is missing, it says so and
+/// succeeds.
 #[expect(clippy::print_stdout, reason = "the table is what it is for")]
 pub(crate) fn count(update: bool) -> Result<()> {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
@@ -29,16 +29,16 @@ pub(crate) fn count(update: bool) -> Result<()> {
     }
     if !exists("valgrind") {
         eprintln!(
-            "(`valgrind` is not installed, so no instructions are counted; `apt install valgrind` \
-             brings it, and the workflow on GitHub has it)"
+            "(`valgrind` is not installed, so no instructions are counted; run `apt install \
+             valgrind`. The workflow on GitHub counts them)"
         );
         return Ok(());
     }
     run("cargo", &[&["build", "--quiet"][..], &PACKAGE].concat(), &[])?;
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
     let program = Path::new(&target).join("dev-fast/examples/kernel");
-    let program = program.to_str().context("the path of the checkout is no Unicode")?;
-    let agreed = if update { BTreeMap::new() } else { agreed()? };
+    let program = program.to_str().context("the path of the checkout is not Unicode")?;
+    let recorded = if update { BTreeMap::new() } else { recorded()? };
     let mut counts = BTreeMap::new();
     let mut wrong = Vec::new();
     for name in output(program, &[])?.lines() {
@@ -47,7 +47,7 @@ pub(crate) fn count(update: bool) -> Result<()> {
             return Ok(());
         };
         counts.insert(name.to_owned(), count);
-        let Some(&before) = agreed.get(name) else {
+        let Some(&before) = recorded.get(name) else {
             println!("{name:12} {count:>12}");
             if !update {
                 wrong.push(format!("`{name}` is new"));
@@ -57,31 +57,32 @@ pub(crate) fn count(update: bool) -> Result<()> {
         let change = count as f64 / before as f64 - 1.0;
         println!("{name:12} {count:>12} {:+.2} %", 100.0 * change);
         if change.abs() > TOLERANCE {
-            wrong.push(format!("`{name}` takes {:+.1} %", 100.0 * change));
+            wrong.push(format!("`{name}` changed by {:+.1} %", 100.0 * change));
         }
     }
-    let gone = agreed.keys().filter(|name| !counts.contains_key(*name));
-    wrong.extend(gone.map(|name| format!("`{name}` is gone")));
+    let gone = recorded.keys().filter(|name| !counts.contains_key(*name));
+    wrong.extend(gone.map(|name| format!("`{name}` was removed")));
     if update {
         let text = serde_json::to_string_pretty(&counts)?;
-        return std::fs::write(AGREED, text + "\n")
-            .with_context(|| format!("Cannot write {AGREED}"));
+        return std::fs::write(RECORDED, text + "\n")
+            .with_context(|| format!("Cannot write {RECORDED}"));
     }
     if !wrong.is_empty() {
         bail!(
-            "{}; where that is right, `cargo xtask instructions --update` agrees on it",
+            "{}; if this is intended, record it with `cargo xtask instructions --update`",
             wrong.join(", ")
         );
     }
     Ok(())
 }
 
-fn agreed() -> Result<BTreeMap<String, u64>> {
-    let text = std::fs::read_to_string(AGREED).with_context(|| format!("Cannot read {AGREED}"))?;
-    serde_json::from_str(&text).with_context(|| format!("{AGREED} is no list of counts"))
+fn recorded() -> Result<BTreeMap<String, u64>> {
+    let text =
+        std::fs::read_to_string(RECORDED).with_context(|| format!("Cannot read {RECORDED}"))?;
+    serde_json::from_str(&text).with_context(|| format!("{RECORDED} is malformed"))
 }
 
-/// Instructions within the function that is named so; `None` where the kernel does not run here.
+/// Returns the instructions within the function `name`, or `None` if the kernel doesn't run here.
 fn counted(program: &str, name: &str) -> Result<Option<u64>> {
     let result = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

@@ -1,12 +1,12 @@
-//! What every change has to pass, short of the tests.
+//! Checks that every change has to pass before the tests.
 
 use anyhow::{Context, Result, ensure};
 
 use crate::process::{self, exists, output};
 
-/// Lines that a source file may have; tables and tests excepted below.
+/// Maximal number of lines of a source file.
 const MAX_LINES: usize = 800;
-/// Longer files, each for a reason.
+/// Longer files, each with a reason.
 const LONG_FILES: [&str; 0] = [];
 
 pub(crate) fn run() -> Result<()> {
@@ -25,7 +25,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The documentation of all crates, without a warning. It compiles everything once more.
+/// Builds the documentation of all crates and allows no warning. It compiles everything again.
 pub(crate) fn docs() -> Result<()> {
     let deny_warnings = [("RUSTDOCFLAGS", "-D warnings")];
     process::run("cargo", &["doc", "--workspace", "--no-deps", "--quiet"], &deny_warnings)
@@ -41,7 +41,7 @@ fn file_sizes() -> Result<()> {
         let lines = text.lines().count();
         ensure!(
             lines <= MAX_LINES || LONG_FILES.contains(&path),
-            "{path} has {lines} lines; split it, or list it in xtask with the reason"
+            "{path} has {lines} lines; split it, or add it to LONG_FILES in xtask with the reason"
         );
     }
     Ok(())

@@ -1,5 +1,4 @@
-//! Development tasks: `cargo xtask lint`, `docs`, `generate`, `instructions`, `targets`, `arm`, `parity`, `against`,
-//! `archive`, `formula`, `accept`.
+//! Development tasks, run by `cargo xtask TASK`. Without a task, it lists them.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a development tool talks to its developer")]
@@ -7,6 +6,7 @@
 mod accept;
 mod against;
 mod arm;
+mod figures;
 mod generate;
 mod instructions;
 mod lint;
@@ -24,42 +24,44 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
-  lint              formatting, clippy, file sizes, spelling
-  prose             the rules of STYLE.md that a program can check
-  docs              the documentation of all crates, without a warning
-  generate          write the reference pages that follow from the code
+Checks:
+  lint              check formatting, clippy, file sizes, prose and spelling
+  prose             check the rules of STYLE.md that a program can check
+  docs              build the documentation of all crates, without a warning
   instructions [--update]
-                    count the instructions of the hot kernels with Callgrind, against what was agreed on
-  targets           type-check for the other systems
+                    count the instructions of the hot kernels with Callgrind, and compare them with the
+                    recorded counts (or record them)
+  targets           type-check for macOS, Windows and Linux on ARM
   arm               test the kernels for 64-bit ARM under emulation (needs qemu-user and a linker)
-  parity            small checkpoints of every family and mode against mlx-lm, as a table
-  against BASE HEAD compare two programs, built from two states of the code, in turn; prints Markdown
+  parity            compare small checkpoints of every family and mode with mlx-lm, as a table
+  against BASE HEAD compare the speed of two programs built from two revisions; prints Markdown
+
+Files:
+  generate          write the pages that are generated from the code and from docs/figures.toml
   archive TARGET PROGRAM FOLDER
                     pack a program that was built for TARGET, with its manual and completions
   formula ADDRESS FOLDER
-                    print the formula for Homebrew, of the archives in FOLDER that ADDRESS leads to
-  accept golden HUB compare real models in the Hugging Face cache HUB with the answers of mlx-lm in
-                    tests/golden (minutes; not part of CI)
+                    print the Homebrew formula for the archives in FOLDER, to be served at ADDRESS
+
+Acceptance (minutes to hours; not part of CI):
+  accept golden HUB compare the answers of real models in the Hugging Face cache HUB with mlx-lm's
+  accept numerics HUB
+                    print the table of docs/numerics.md for every model in the cache HUB that runs
   accept schemas FOLDER
-                    ask the model in FOLDER for 200 answers of random forms, and judge them
-  accept kill       kill one pull fifty times at random moments; what is fetched again is counted
+                    ask the model in FOLDER for 200 answers in random forms, and check them
+  accept forms PYTHON COUNT
+                    ask a server for answers to COUNT random schemas, and check them with jsonschema
+  accept api PYTHON test the server with the official clients in this Python, and with those that npm
+                    installed into the folder MLXK_TEST_NODE
+  accept load SECONDS
+                    send requests from 32 clients; every answer must be the same as alone
+  accept abuse [SCHEMATHESIS]
+                    send requests that abuse the protocol, also with the schemathesis at this path
   accept interop PYTHON
                     share a cache with the huggingface_hub of this Python
-  accept api PYTHON run the server's tests through the official clients in this Python, and those
-                    that npm installed into the folder MLXK_TEST_NODE
-  accept forms PYTHON COUNT
-                    ask a server for answers of so many random schemas, judged by the package jsonschema
-                    of this Python
-  accept load SECONDS
-                    32 clients at once for so long; every answer has to be what it is alone
-  accept abuse [SCHEMATHESIS]
-                    clients that use the protocol against the server; with the path of
-                    schemathesis, that too
+  accept kill       kill one pull fifty times at random moments, and count what is fetched again
   accept fuzz SECONDS
-                    run every fuzz target for so long (needs a nightly compiler and cargo-fuzz)
-  accept numerics HUB
-                    print docs/numerics.md's table of the fast mode against the exact one for every
-                    model in the Hugging Face cache HUB that runs (minutes; not part of CI)";
+                    run every fuzz target (needs a nightly compiler and cargo-fuzz)";
 
 fn main() -> ExitCode {
     match run() {

@@ -1,7 +1,8 @@
-//! What the fast mode costs on real models: the table of `docs/numerics.md`.
+//! Measures what the fast mode costs on real models: the table of `docs/numerics.md`.
 //!
-//! The text is `xtask/perplexity.txt`: prose, Rust and Python of this project, a copy that does not
-//! change with it. Windows are those of `llama-perplexity -c 512`, so that its figures stand beside.
+//! The text is `xtask/perplexity.txt`: prose, Rust and Python of this project, in a copy that
+//! doesn't change with it. The windows are those of `llama-perplexity -c 512`, so its figures are
+//! comparable.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,8 +16,9 @@ const TEXT: &str = "xtask/perplexity.txt";
 const TOKENS: &str = "4096";
 const WINDOWS: [&str; 6] = ["--window", "512", "--stride", "512", "--min-context", "257"];
 
-/// Compares every model of the cache with itself in exact mode; what does not run is named on stderr.
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+/// Compares every model of the cache with itself in exact mode. Names the models that don't run on
+/// stderr.
+#[expect(clippy::print_stdout, reason = "the table is the output")]
 pub(crate) fn print_table(hub: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
@@ -29,7 +31,7 @@ pub(crate) fn print_table(hub: &str) -> Result<()> {
         }
     }
     names.sort();
-    ensure!(!names.is_empty(), "`{hub}` holds no models");
+    ensure!(!names.is_empty(), "`{hub}` contains no models");
     println!("{}", header());
     for name in names {
         match compare(&mlxk, hub, &name)? {
@@ -40,7 +42,7 @@ pub(crate) fn print_table(hub: &str) -> Result<()> {
     Ok(())
 }
 
-/// The command's JSON; `None` where it failed, which it has said itself.
+/// Returns the command's JSON, or `None` if it failed. The command has printed the error.
 fn compare(mlxk: &Path, hub: &str, name: &str) -> Result<Option<Value>> {
     let output = Command::new(mlxk)
         .args(["perplexity", name, TEXT, "--against-exact", "--no-pull", "--json"])
@@ -49,7 +51,7 @@ fn compare(mlxk: &Path, hub: &str, name: &str) -> Result<Option<Value>> {
         .env("HF_HUB_CACHE", hub)
         .stderr(Stdio::inherit())
         .output()
-        .with_context(|| format!("`{}` cannot be started", mlxk.display()))?;
+        .with_context(|| format!("Cannot start `{}`", mlxk.display()))?;
     if !output.status.success() {
         return Ok(None);
     }

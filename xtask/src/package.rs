@@ -1,4 +1,4 @@
-//! What a release is made of: archives, and the formula for Homebrew that leads to them.
+//! Packages of a release: archives, and the Homebrew formula that downloads them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::process::run;
 
 const TEMPLATE: &str = include_str!("../../packaging/homebrew/mlxk.rb");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What Homebrew runs on, as the template calls it.
+/// Homebrew's platforms, by their names in the template.
 const HOMEBREW: [(&str, &str); 4] = [
     ("MACOS_ARM", "aarch64-apple-darwin"),
     ("MACOS_INTEL", "x86_64-apple-darwin"),
@@ -24,8 +24,8 @@ fn archive_name(target: &str) -> String {
     format!("mlxk-{VERSION}-{target}.{ending}")
 }
 
-/// Packs `program`, built for `target`, with the licence, the manual and completions into an archive
-/// in `folder`.
+/// Packs `program`, built for `target`, with the license, the manual and completions into an
+/// archive in `folder`.
 pub(crate) fn archive(target: &str, program: &str, folder: &str) -> Result<()> {
     let name = format!("mlxk-{VERSION}-{target}");
     let stage = Path::new("target/package");
@@ -43,7 +43,7 @@ pub(crate) fn archive(target: &str, program: &str, folder: &str) -> Result<()> {
     ] {
         std::fs::copy(from, inside.join(to)).with_context(|| format!("Cannot copy {from}"))?;
     }
-    // The program for the target may not run here, but one for this machine says the same.
+    // The program for the target may not run on this machine, but a native build prints the same.
     run("cargo", &["build", "--quiet", "--package", "mlxk-cli"], &[])?;
     let man = inside.join("man");
     mlxk(&["man", man.to_str().context("the path is plain")?])?;
@@ -54,14 +54,15 @@ pub(crate) fn archive(target: &str, program: &str, folder: &str) -> Result<()> {
     let archive = std::path::absolute(archive)?;
     let archive = archive.to_str().context("the path is plain")?;
     let stage = stage.to_str().context("the path is plain")?;
-    // Windows has a `tar` that writes ZIP where the name asks for it.
+    // On Windows, `tar` writes ZIP if the name asks for it.
     let format = if target.contains("windows") { "-acf" } else { "-czf" };
     run("tar", &[format, archive, "-C", stage, &name], &[])?;
     std::fs::write(format!("{archive}.sha256"), format!("{}\n", sha256(archive)?))?;
     Ok(())
 }
 
-/// What our own build prints; started by its name alone, so that completions call it by that.
+/// Returns the output of our own build. It is started by its bare name, because completions contain
+/// that name.
 fn mlxk(words: &[&str]) -> Result<Vec<u8>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let built = std::path::absolute("target/debug")?;
@@ -71,10 +72,10 @@ fn mlxk(words: &[&str]) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Prints the formula for archives in `folder` that `address` leads to.
-#[expect(clippy::print_stdout, reason = "the formula is what was asked for")]
+/// Prints the formula for archives in `folder` that can be downloaded from `address`.
+#[expect(clippy::print_stdout, reason = "the formula is the output")]
 pub(crate) fn formula(address: &str, folder: &str) -> Result<()> {
-    ensure!(address.starts_with("https://"), "the address of a release starts with https://");
+    ensure!(address.starts_with("https://"), "the address must start with https://");
     let mut text = TEMPLATE.replace("VERSION", VERSION);
     for (mark, target) in HOMEBREW {
         let name = archive_name(target);
@@ -84,7 +85,7 @@ pub(crate) fn formula(address: &str, folder: &str) -> Result<()> {
         text = text.replace(&format!("SHA256_{mark}"), &hash);
     }
     if text.contains("SHA256_") || text.contains("URL_") {
-        bail!("the template has a mark that nothing stands for");
+        bail!("the template has an unknown mark");
     }
     print!("{text}");
     Ok(())

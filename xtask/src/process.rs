@@ -1,10 +1,10 @@
-//! Running other programs.
+//! Runs other programs.
 
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// Runs a program, its output going where ours goes; an error where it fails.
+/// Runs a program that inherits our output. Returns an error if it fails.
 pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let line = format!("{program} {}", arguments.join(" "));
     eprintln!("$ {line}");
@@ -12,12 +12,12 @@ pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)
         .args(arguments)
         .envs(environment.iter().copied())
         .status()
-        .with_context(|| format!("`{program}` cannot be started"))?;
+        .with_context(|| format!("Cannot start `{program}`"))?;
     ensure!(status.success(), "`{line}` failed");
     Ok(())
 }
 
-/// Whether the program is there.
+/// Returns `true` if the program can be started.
 pub(crate) fn exists(program: &str) -> bool {
     Command::new(program)
         .arg("--version")
@@ -27,20 +27,20 @@ pub(crate) fn exists(program: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Standard output of a program.
+/// Returns the standard output of a program.
 pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)
         .output()
-        .with_context(|| format!("`{program}` cannot be started"))?;
+        .with_context(|| format!("Cannot start `{program}`"))?;
     ensure!(output.status.success(), "`{program} {}` failed", arguments.join(" "));
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// An error where the compiler has no standard library for the target.
+/// Returns an error if the compiler has no standard library for the target.
 pub(crate) fn has_target(target: &str) -> Result<()> {
     let installed = output("rustup", &["target", "list", "--installed"])?;
     let found = installed.lines().any(|line| line == target);
-    ensure!(found, "the target is missing; `rustup target add {target}` adds it");
+    ensure!(found, "the target is missing; run `rustup target add {target}`");
     Ok(())
 }

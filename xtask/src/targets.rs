@@ -1,7 +1,7 @@
-//! The other systems: the workspace must type-check for each, wherever it was written.
+//! Type-checks the workspace for other systems.
 //!
-//! One dependency (ring) holds C, so the check needs a C compiler for each of them. zig is one for
-//! all; `pip install ziglang` brings it.
+//! One dependency (ring) contains C, so the check needs a C compiler for each of them. zig can
+//! compile for all; install it with `pip install ziglang`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{exists, has_target, run};
 
-/// Our names of the targets, and zig's.
+/// Targets by our names and by zig's.
 const TARGETS: [(&str, &str); 3] = [
     ("aarch64-apple-darwin", "aarch64-macos"),
     ("x86_64-pc-windows-gnu", "x86_64-windows-gnu"),
@@ -21,16 +21,17 @@ pub(crate) fn run_all() -> Result<()> {
     for (target, name) in TARGETS {
         has_target(target)?;
         let compiler = compiler(target, &format!("{zig} cc -target {name}"))?;
-        let compiler = compiler.to_str().context("the path of the checkout is no Unicode")?;
+        let compiler = compiler.to_str().context("the path of the checkout is not Unicode")?;
         let variable = format!("CC_{}", target.replace('-', "_"));
         let arguments = ["check", "--workspace", "--quiet", "--target", target];
-        run("cargo", &arguments, &[(variable.as_str(), compiler)])
-            .context("a C compiler for the target is needed; `pip install ziglang` brings one")?;
+        run("cargo", &arguments, &[(variable.as_str(), compiler)]).context(
+            "Cannot check for this target; if a C compiler is missing, run `pip install ziglang`",
+        )?;
     }
     Ok(())
 }
 
-/// A script that calls zig without the arguments that are another compiler's.
+/// Creates a script that calls zig without the arguments that are for other compilers.
 fn compiler(target: &str, zig: &str) -> Result<PathBuf> {
     let folder = std::path::absolute(Path::new("target/xtask"))?;
     std::fs::create_dir_all(&folder)?;

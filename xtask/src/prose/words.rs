@@ -47,7 +47,11 @@ pub(super) const BANNED: [Banned; 39] = [
     banned("as far as it fits", "up to what fits"),
     banned("give up after", "time out after"),
     banned("gives up after", "times out after"),
-    banned("are whole", "are complete, are intact"),
+    Banned {
+        phrase: "are whole",
+        instead: "are complete, are intact",
+        unless: &["are whole bytes", "are whole blocks", "are whole numbers"],
+    },
     banned("is whole", "is complete, is intact"),
     banned("such as run", "that run"),
     banned("of it alone", "only of it"),
