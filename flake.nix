@@ -1,13 +1,13 @@
-# `nix run . -- chat smollm2` starts mlxk, `nix develop` gives a shell with all that building and
-# testing it needs, `nix flake check` builds it and lets it test itself. Nothing here depends on what
-# the processor can: the program finds that out where it runs, and `mlxk doctor` says it.
+# `nix run . -- chat smollm2` starts mlxk. `nix develop` starts a shell with everything that building and
+# testing needs. `nix flake check` builds mlxk and runs its self-test. Nothing here depends on the
+# processor, because the program detects its instructions when it runs.
 {
   description = "Run MLX language models on any machine";
 
   inputs = {
-    # The last release for Macs with Intel processors.
+    # The last release that supports Macs with Intel processors.
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
-    # The compiler that Cargo.toml asks for, whatever the release has.
+    # The compiler version of Cargo.toml, which the release may not have.
     rust-overlay = {
       url = "github:oxalica/rust-overlay";
       inputs.nixpkgs.follows = "nixpkgs";
@@ -58,7 +58,7 @@
             src = self;
             cargoLock.lockFile = ./Cargo.lock;
             cargoBuildFlags = [ "--package=mlxk-cli" ];
-            # What needs neither a network nor a Python; the rest runs in `nix develop`.
+            # The tests that need neither a network nor Python. The others run in `nix develop`.
             cargoTestFlags = [
               "--package=mlxk-memory"
               "--package=mlxk-tensor"
@@ -128,7 +128,7 @@
         in
         {
           inherit mlxk;
-          # Every kernel of this processor against the portable ones.
+          # Compares every kernel of this processor with the portable ones.
           numerics = pkgs.runCommand "mlxk-numerics" { nativeBuildInputs = [ mlxk ]; } ''
             HOME=$(mktemp -d) mlxk doctor platform kernels numerics | tee $out
           '';

@@ -1,4 +1,4 @@
-# The formula for Homebrew. `cargo xtask formula ADDRESS FOLDER` puts in what a release has.
+# Template of the Homebrew formula. `cargo xtask formula ADDRESS FOLDER` fills in a release.
 class Mlxk < Formula
   desc "Run MLX language models on any machine"
   version "VERSION"
@@ -36,7 +36,7 @@ class Mlxk < Formula
 
   test do
     assert_match version.to_s, shell_output("#{bin}/mlxk --version")
-    # Every kernel of this processor against the portable ones.
+    # Compares every kernel of this processor with the portable ones.
     system bin/"mlxk", "doctor", "kernels", "numerics"
   end
 end

@@ -1,6 +1,6 @@
-// Packs what npm installs: `node pack.js FOLDER VERSION TARGET=BINARY…` writes a tarball for each target
-// and one for the main package, which asks for the others as optional dependencies. npm installs the one
-// whose `os` and `cpu` fit the machine.
+// Creates the npm packages: `node pack.js FOLDER VERSION TARGET=BINARY…` writes a tarball for each target
+// and one for the main package, which lists the others as optional dependencies. npm installs the one
+// whose `os` and `cpu` match the machine.
 "use strict";
 
 const { execFileSync } = require("node:child_process");
@@ -19,7 +19,7 @@ if (!binaries.length) {
 
 const nameOf = ({ os, cpu }) => `mlxk-${os}-${cpu}`;
 
-/** Packs a folder that `fill` has filled, with this manifest. */
+/** Packs a folder that `fill` fills, with this manifest. */
 function pack(manifest, fill) {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "mlxk-npm-"));
   try {
@@ -41,7 +41,7 @@ for (const word of binaries) {
   const [target, binary] = word.split("=");
   const platform = platforms[target];
   if (!platform || !binary) {
-    console.error(`error: \`${word}\` is no TARGET=BINARY with one of ${Object.keys(platforms).join(", ")}`);
+    console.error(`error: \`${word}\` is not TARGET=BINARY with one of ${Object.keys(platforms).join(", ")}`);
     process.exit(2);
   }
   const manifest = {
@@ -52,7 +52,7 @@ for (const word of binaries) {
     os: [platform.os],
     cpu: [platform.cpu],
     files: ["bin"],
-    // Read from the folder by the wrapper, never from an archive.
+    // The wrapper reads it from the folder, never from an archive.
     preferUnplugged: true,
   };
   pack(manifest, (scratch) => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Starts the program, which comes in a package of its own for each system.
+// Starts the program. Each system has a package with its own.
 "use strict";
 
 const { spawn } = require("node:child_process");
@@ -14,20 +14,20 @@ try {
 } catch {
   console.error(
     `error: The package \`mlxk-${system}\`, which has the program for this system, is not installed\n` +
-      "hint: Install `mlxk` again without `--no-optional`; systems without such a package build it: " +
+      "hint: Install `mlxk` again without `--no-optional`; if there is none for your system, build it: " +
       "`cargo install --path crates/cli`",
   );
   process.exit(1);
 }
 
 const child = spawn(program, process.argv.slice(2), { stdio: "inherit" });
-// The terminal sends Ctrl-C to both, and the program decides what it means.
+// The terminal sends Ctrl-C to both processes. The program handles it, so the wrapper ignores it.
 process.on("SIGINT", () => {});
 for (const signal of ["SIGTERM", "SIGHUP"]) {
   process.on(signal, () => child.kill(signal));
 }
 child.on("error", (error) => {
-  console.error(`error: The program \`${program}\` cannot be started: ${error.message}`);
+  console.error(`error: Cannot start \`${program}\`: ${error.message}`);
   process.exit(1);
 });
 child.on("exit", (code, signal) => {
