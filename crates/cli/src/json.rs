@@ -8,9 +8,7 @@ use mlxk_hub::HubError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::config::ConfigError;
-use crate::exit::{ExitStatus, Interrupted, UsageError};
-use crate::printer;
+use crate::failure;
 
 /// The version of the API that the envelopes follow.
 pub(crate) const API_VERSION: &str = "0.2.3";
@@ -23,10 +21,7 @@ pub(crate) fn print(command: &str, data: &impl Serialize) -> anyhow::Result<()> 
 
 /// Prints the envelope of a command that failed; `command` is `None` where the arguments name none.
 pub(crate) fn print_error(command: Option<&str>, error: &anyhow::Error) -> anyhow::Result<()> {
-    let (data, error) = match error.downcast_ref::<WithData>() {
-        Some(with) => (Some(&with.data), &with.error),
-        None => (None, error),
-    };
+    let (error, data) = failure::split(error);
     let object = error_object(error);
     write(&json!({"status": "error", "command": command, "data": data, "error": object}))
 }
@@ -54,51 +49,17 @@ fn words_ask() -> bool {
     std::env::args_os().skip(1).any(|word| word == "--json")
 }
 
-/// A failure that nevertheless has something to show under `data`.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub(crate) struct WithData {
-    /// What went wrong.
-    pub error: anyhow::Error,
-    /// The `data` of the envelope.
-    pub data: Value,
-}
-
-impl WithData {
-    /// The error with its data.
-    pub(crate) fn wrap(error: anyhow::Error, data: Value) -> anyhow::Error {
-        Self { error, data }.into()
-    }
-}
-
 fn error_object(error: &anyhow::Error) -> Value {
     let mut object = Map::new();
-    object.insert("type".into(), kind(error).into());
+    object.insert("type".into(), failure::kind(error).into());
     object.insert("message".into(), format!("{error:#}").into());
     if let Some(matches) = error.downcast_ref::<HubError>().and_then(HubError::candidates) {
         object.insert("matches".into(), matches.into());
     }
-    if let Some(hint) = printer::hint(error) {
+    if let Some(hint) = failure::hint(error) {
         object.insert("hint".into(), hint.into());
     }
     object.into()
-}
-
-/// The `type` of an error.
-fn kind(error: &anyhow::Error) -> &'static str {
-    if let Some(error) = error.downcast_ref::<HubError>() {
-        error.kind()
-    } else if error.is::<ConfigError>() {
-        "ValidationError"
-    } else if error.is::<UsageError>() {
-        "CommandError"
-    } else if error.is::<Interrupted>() {
-        "UserCancelledError"
-    } else if ExitStatus::of(error) == ExitStatus::Internal {
-        "InternalError"
-    } else {
-        "execution_error"
-    }
 }
 
 fn write(envelope: &Value) -> anyhow::Result<()> {

@@ -4,8 +4,8 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 
 use mlxk_hub::{
-    HubError, ImportInfo, Matching, NotLocal, PullOptions, PullPlan, PullRequest, Reference,
-    Resolution, Resolved,
+    HttpError, HubError, ImportInfo, Matching, NotLocal, PullOptions, PullPlan, PullRequest,
+    Reference, Resolution, Resolved,
 };
 
 use crate::transfer::{How, Transfer};
@@ -79,7 +79,9 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
     match fetch::pull(&request, hub, &transfer, &mut agree, context) {
         Ok(pulled) => Ok(pulled.resolved),
         Err(error) => match error.downcast_ref() {
-            Some(HubError::NoSuchRepo { .. }) => Err(missing.into_nowhere().into()),
+            Some(HubError::Http(HttpError::NoSuchRepo { .. })) => {
+                Err(missing.into_nowhere().into())
+            }
             _ => Err(error),
         },
     }

@@ -14,6 +14,7 @@ mod config;
 mod doctor;
 mod env;
 mod exit;
+mod failure;
 mod fetch;
 mod format;
 mod interrupt;
@@ -127,7 +128,7 @@ fn ended(
         Ok(status) => return status.into(),
         Err(error) => error,
     };
-    let status = ExitStatus::of(&error);
+    let status = failure::status(&error);
     if json.is_some() && status != ExitStatus::Success {
         // Where standard output is closed, nobody reads envelopes.
         let _ = json::print_error(json, &error);

@@ -6,11 +6,9 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mlxk_hub::{HubError, Reporter};
+use mlxk_hub::Reporter;
 
-use crate::config::ConfigError;
-use crate::interrupt;
-use crate::json::WithData;
+use crate::{failure, interrupt};
 
 /// Work shorter than this shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -48,9 +46,9 @@ impl Printer {
 
     /// What ended the command, and what to do about it.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        let error = error.downcast_ref::<WithData>().map_or(error, |with| &with.error);
+        let (error, _) = failure::split(error);
         self.note(format_args!("error: {error:#}"));
-        if let Some(hint) = hint(error) {
+        if let Some(hint) = failure::hint(error) {
             self.note(format_args!("hint: {hint}"));
         }
     }
@@ -59,14 +57,6 @@ impl Printer {
     pub(crate) fn progress(&self) -> Progress {
         Progress { terminal: self.terminal, state: RefCell::new(None) }
     }
-}
-
-/// What to do about an error.
-pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
-    if let Some(error) = error.downcast_ref::<ConfigError>() {
-        return Some(error.hint().to_owned());
-    }
-    error.downcast_ref::<HubError>().and_then(HubError::hint)
 }
 
 /// Asks a Windows console to take escape sequences; older ones cannot.

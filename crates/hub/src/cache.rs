@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::disk::{Entry, content_bytes, newest, walk};
+use crate::reference::error::ReferenceError;
 use crate::{HubError, RepoId, Result};
 
 /// The cache folder.
@@ -106,11 +107,12 @@ impl CachedRepo {
         }
         snapshots.retain(|snapshot| snapshot.hash.to_ascii_lowercase().starts_with(&wanted));
         if snapshots.len() > 1 {
-            return Err(HubError::AmbiguousRevision {
+            return Err(ReferenceError::AmbiguousRevision {
                 name: self.id.to_string(),
                 revision: wanted,
                 candidates: snapshots.into_iter().map(|snapshot| snapshot.hash).collect(),
-            });
+            }
+            .into());
         }
         Ok(snapshots.pop())
     }

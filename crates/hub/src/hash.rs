@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use crate::io_error::IoError;
 use crate::{HubError, Result};
 
 /// Read between two calls of `advance`.
@@ -24,7 +25,7 @@ impl Stopped {
     /// The error where reading is a part of `action`.
     pub(crate) fn during(action: &'static str) -> impl Fn(Self) -> HubError {
         move |stopped| match stopped {
-            Self::Read(source) => HubError::Io { action, source },
+            Self::Read(source) => IoError { action, reason: source }.into(),
             Self::By(error) => *error,
         }
     }

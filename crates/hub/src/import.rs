@@ -1,5 +1,6 @@
 //! Makes an MLX checkpoint in the store out of a GGUF file, fetched first where need be.
 
+pub(crate) mod error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,8 @@ use mlxk_format::gguf::Plan;
 use crate::convert;
 use crate::derived::write_settings;
 use crate::disk::free_bytes;
+use crate::http::error::HttpError;
+use crate::import::error::ImportError;
 use crate::ollama::{self, OllamaModel};
 use crate::pip::{self, Folders};
 use crate::resolve::package_model_name;
@@ -73,7 +76,9 @@ struct Import<'a, 'b> {
 impl Import<'_, '_> {
     fn package(&mut self, spec: &PypiSpec) -> Result<Resolved> {
         if self.locations.offline {
-            return Err(HubError::Offline { name: self.plan.name.clone() });
+            return Err(
+                HttpError::Offline { action: format!("download `{}`", self.plan.name) }.into()
+            );
         }
         if let Some(bytes) = self.plan.download_bytes {
             self.agree(bytes, room_for_package(bytes))?;
@@ -112,9 +117,11 @@ impl Import<'_, '_> {
         let mut wheel = Wheel::open(&wheel_path)?;
         let exact = PypiSpec::new(&wheel.package, Some(&wheel.version))
             .filter(|exact| exact.package() == spec.package())
-            .ok_or_else(|| HubError::PipFailed {
-                requirement: spec.requirement(),
-                detail: format!("the index answered with `{}`", file_name(&wheel_path)),
+            .ok_or_else(|| {
+                HubError::Import(ImportError::PipFailed {
+                    requirement: spec.requirement(),
+                    detail: format!("the index answered with `{}`", file_name(&wheel_path)),
+                })
             })?;
         let pinned = Alias::for_spec(&exact).map(|alias| alias.sha256);
         self.check_space(wheel.size_bytes)?;
@@ -206,7 +213,7 @@ impl Import<'_, '_> {
                 self.agreed = true;
                 Ok(())
             }
-            ControlFlow::Break(()) => Err(HubError::Declined { name: info.name }),
+            ControlFlow::Break(()) => Err(ImportError::Declined { name: info.name }.into()),
         }
     }
 
@@ -215,12 +222,13 @@ impl Import<'_, '_> {
         if free_bytes >= needed_bytes {
             return Ok(free_bytes);
         }
-        Err(HubError::DiskFull {
+        Err(ImportError::NoRoom {
             name: self.plan.name.clone(),
             folder: self.store.root().to_owned(),
             needed_bytes,
             free_bytes,
-        })
+        }
+        .into())
     }
 
     /// The model where another process imported it while this one waited.

@@ -12,6 +12,7 @@ use crate::cache::{CachedRepo, Snapshot, disk_bytes, folders};
 use crate::detect::{Evidence, Framework, Judge, Role, Runtime, runtime};
 use crate::health::{Report, check};
 use crate::inventory::Inventory;
+use crate::reference::error::ReferenceError;
 use crate::workspace::{self, Check, Sentinel, workspaces};
 use crate::{
     HfCache, HubError, Kind, Locations, Matching, Origin, PairTable, Resolved, Result, Store,
@@ -132,7 +133,8 @@ fn derived_places(locations: &Locations) -> Vec<Resolved> {
 
 /// The checkpoint that `folder` is, or those that lie in it.
 pub fn checkpoints_in(folder: &Path) -> Result<Vec<Resolved>> {
-    let bad = |problem| HubError::BadPath { path: folder.to_owned(), problem };
+    let bad =
+        |problem| HubError::Reference(ReferenceError::BadPath { path: folder.to_owned(), problem });
     if !folder.is_dir() {
         return Err(bad(if folder.exists() { "is no folder" } else { "does not exist" }));
     }

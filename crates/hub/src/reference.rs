@@ -1,10 +1,12 @@
 //! What a user may write to name a model, told apart by form alone: no file is looked at here,
 //! so the same text always means the same thing.
 
+pub(crate) mod error;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::reference::error::ReferenceError;
 use crate::repo_id::{describe, is_name_char};
 use crate::{HubError, RepoId};
 
@@ -51,10 +53,12 @@ impl FromStr for Reference {
     type Err = HubError;
 
     fn from_str(text: &str) -> Result<Self, HubError> {
-        parse(text).map_err(|problem| HubError::BadReference {
-            reference: shortened(text),
-            problem: problem.what,
-            hint: problem.hint,
+        parse(text).map_err(|problem| {
+            HubError::Reference(ReferenceError::Malformed {
+                reference: shortened(text),
+                problem: problem.what,
+                hint: problem.hint,
+            })
         })
     }
 }

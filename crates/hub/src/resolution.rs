@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::reference::error::ReferenceError;
 use crate::workspace::Workspace;
 use crate::{Alias, Derived, HubError, Overrides, PypiSpec, RepoId, Result, StoredModel};
 
@@ -60,7 +61,7 @@ pub struct NotLocal {
     /// Whether the cache holds a part of it.
     pub broken: bool,
     /// Models on this machine with similar names.
-    pub near: Vec<String>,
+    pub similar: Vec<String>,
     /// The name under which Ollama has it.
     pub in_ollama: Option<String>,
     /// A folder of that name that holds a checkpoint, to be written `./NAME`.
@@ -135,7 +136,8 @@ impl Resolution {
             Self::Local(resolved) => Ok(resolved),
             Self::NotLocal(missing) => Err(missing.into_error()),
             Self::NeedsImport(plan) => {
-                Err(HubError::NotImported { from: plan.source.reference(), name: plan.name })
+                Err(ReferenceError::NotImported { from: plan.source.reference(), name: plan.name }
+                    .into())
             }
         }
     }
@@ -144,25 +146,25 @@ impl Resolution {
 impl NotLocal {
     /// The error for a caller whom the hub told that there is no such repository either.
     pub fn into_nowhere(self) -> HubError {
-        HubError::Nowhere {
+        HubError::Reference(ReferenceError::Nowhere {
             name: self.name,
             suggestion: self.suggestion.to_string(),
-            near: self.near,
-        }
+            similar: self.similar,
+        })
     }
 
     /// The error for a caller that may not download.
     pub fn into_error(self) -> HubError {
         let revision = self.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
-        HubError::NotFound {
+        HubError::Reference(ReferenceError::NotFound {
             name: format!("{}{revision}", self.name),
             cache: self.cache,
             broken: self.broken,
-            near: self.near,
+            similar: self.similar,
             suggestion: format!("{}{revision}", self.suggestion),
             in_ollama: self.in_ollama,
             folder_here: self.folder_here,
-        }
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::CachedRepo;
+use crate::reference::error::ReferenceError;
 use crate::store::{SourceFile, StoredModel, as_model_name};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, is_checkpoint, workspaces};
@@ -77,11 +78,12 @@ impl Search<'_> {
             Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
                 (Some(id), _) => self.repo(id, None, Matching::Exact),
                 (None, Some(alias)) => self.package(&alias.spec()),
-                (None, None) => Err(HubError::UnknownPair {
+                (None, None) => Err(ReferenceError::UnknownPair {
                     name: name.clone(),
                     in_ollama: crate::ollama::has(name, self.locations),
                     known: pairs.iter().map(|pair| pair.ollama.clone()).collect(),
-                }),
+                }
+                .into()),
             },
             Reference::Folder(path) => self.folder(path),
             Reference::Gguf(path) => self.gguf(path),
@@ -150,7 +152,7 @@ impl Search<'_> {
                 let stored = models.iter().map(|model| model.name.clone());
                 let cached = repos.iter().map(|repo| repo.id.to_string());
                 let candidates = own.chain(stored).chain(cached).collect();
-                return Err(HubError::Ambiguous { name: name.to_owned(), candidates });
+                return Err(ReferenceError::Ambiguous { name: name.to_owned(), candidates }.into());
             }
         })
     }
@@ -208,11 +210,12 @@ impl Search<'_> {
 
     fn workspace(&self, workspace: &Workspace, revision: Option<&str>) -> Result<Resolution> {
         if let Some(revision) = revision {
-            return Err(HubError::NoRevisions {
+            return Err(ReferenceError::NoRevisions {
                 what: "workspace",
                 name: workspace.name.clone(),
                 revision: revision.to_owned(),
-            });
+            }
+            .into());
         }
         let changed = self.written(&workspace.name) != workspace.name;
         Ok(Resolution::Local(Resolved { changed, ..Resolved::workspace(workspace.clone()) }))
@@ -220,11 +223,12 @@ impl Search<'_> {
 
     fn imported(&self, model: &StoredModel, revision: Option<&str>) -> Result<Resolution> {
         if let Some(revision) = revision {
-            return Err(HubError::NoRevisions {
+            return Err(ReferenceError::NoRevisions {
                 what: "imported model",
                 name: model.name.clone(),
                 revision: revision.to_owned(),
-            });
+            }
+            .into());
         }
         let written = match self.reference {
             Reference::Name { name, .. } => name.as_str(),
@@ -323,7 +327,9 @@ impl Search<'_> {
     }
 
     fn folder(&self, path: &Path) -> Result<Resolution> {
-        let bad = |problem| HubError::BadPath { path: path.to_owned(), problem };
+        let bad = |problem| {
+            HubError::Reference(ReferenceError::BadPath { path: path.to_owned(), problem })
+        };
         if !path.exists() {
             return Err(bad("does not exist"));
         }
@@ -362,7 +368,7 @@ impl Search<'_> {
             suggestion,
             revision: revision.map(str::to_owned),
             broken,
-            near: similar(name, names),
+            similar: similar(name, names),
             in_ollama: match self.reference {
                 Reference::Short(short) if crate::ollama::has(short, self.locations) => {
                     Some(short.clone())

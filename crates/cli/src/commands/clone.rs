@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::CloneArgs;
 use crate::exit::ExitStatus;
-use crate::json::WithData;
+use crate::failure::WithData;
 use crate::{Context, interrupt, json, local, look};
 
 /// Copies, checks and reports.

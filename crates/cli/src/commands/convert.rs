@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use mlxk_format::convert::{self, Change, Conversion, Options, rebuild_index};
 use mlxk_format::{Checkpoint, FormatError, gguf};
 use mlxk_hub::workspace::{Building, Operation, Sentinel, record, target_folder};
-use mlxk_hub::{HubError, Kind, Reference, Reporter, Resolved};
+use mlxk_hub::{HubError, Kind, Reference, ReferenceError, Reporter, Resolved, WorkspaceError};
 use serde_json::{Map, Value, json};
 
 use super::convert_settings;
 use crate::args::ConvertArgs;
 use crate::exit::ExitStatus;
-use crate::json::WithData;
+use crate::failure::WithData;
 use crate::printer::Progress;
 use crate::{Context, format, interrupt, json, local, look};
 
@@ -52,7 +52,8 @@ pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitS
         data.insert("health_status".into(), json!(word));
         data.insert("health_reason".into(), json!(problem));
         if let Some(problem) = problem {
-            let error = HubError::UnhealthyResult { path: made.target, problem }.into();
+            let error =
+                HubError::from(WorkspaceError::Unusable { path: made.target, problem }).into();
             return Err(if args.json {
                 WithData { error, data: data.into() }.into()
             } else {
@@ -140,7 +141,9 @@ fn from_gguf(
 ) -> anyhow::Result<Made> {
     if !path.is_file() {
         let problem = "does not exist";
-        return Err(HubError::BadPath { path: path.to_owned(), problem }.into());
+        return Err(
+            HubError::from(ReferenceError::BadPath { path: path.to_owned(), problem }).into()
+        );
     }
     let changes = options.change != Change::Keep || options.dtype.is_some();
     // Values on the way to another form should not be rounded twice.

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mlxk_hub::{HubError, Matching, Modelfile, Resolved};
+use mlxk_hub::{DerivedError, HubError, Matching, Modelfile, Resolved};
 use serde_json::json;
 
 use crate::args::CreateArgs;
@@ -69,11 +69,11 @@ fn read(path: &Path) -> anyhow::Result<(Modelfile, PathBuf)> {
 /// What has no effect is refused where it is wanted so, and where nothing has its place.
 fn check(file: &Modelfile, base: &Resolved, path: &Path, args: &CreateArgs) -> anyhow::Result<()> {
     let bad = |line: usize, problem: String| {
-        anyhow::Error::new(HubError::BadModelfile {
+        anyhow::Error::new(HubError::from(DerivedError::BadModelfile {
             path: path.to_owned(),
             line: Some(line),
             problem,
-        })
+        }))
     };
     let template = file.ignored.iter().find(|(_, name)| name == "TEMPLATE");
     if let Some((line, _)) = template

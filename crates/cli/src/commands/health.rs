@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use mlxk_hub::{
-    Finding, HubError, ImportPlan, ImportSource, Kind, Matching, PullOptions, Reference, Repaired,
-    Report, Resolution, Resolved, Suspects,
+    Finding, HubError, ImportPlan, ImportSource, Kind, Matching, PullError, PullOptions, Reference,
+    Repaired, Report, Resolution, Resolved, Suspects,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +56,9 @@ fn one(name: &str, args: &HealthArgs, context: &Context) -> anyhow::Result<Vec<V
         Resolution::NeedsImport(ImportPlan { source: ImportSource::Gguf { path }, .. }) => {
             let report = mlxk_hub::check_gguf(&path);
             if args.repair {
-                return Err(HubError::NotRepairable { name: name.to_owned() }.into());
+                return Err(
+                    HubError::from(PullError::NotRepairable { name: name.to_owned() }).into()
+                );
             }
             let name = name.to_owned();
             Ok(vec![Verdict { name, report, managed: None, read: None, repaired: None }])

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::PullArgs;
 use crate::exit::{ExitStatus, UsageError};
-use crate::json::WithData;
+use crate::failure::WithData;
 use crate::transfer::{How, Transfer};
 use crate::{Context, fetch, format, interrupt, json, local};
 

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use mlxk_hub::{Changes, HubError, Kind, PushRequest, Pushed, Reference, RepoId, Visibility};
+use mlxk_hub::{
+    Changes, HttpError, HubError, Kind, PushRequest, Pushed, Reference, RepoId, Visibility,
+};
 use serde_json::{Value, json};
 
 use crate::args::PushArgs;
@@ -44,7 +46,7 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
     } else {
         mlxk_hub::push(&request, hub, &transfer)
     };
-    if let (Err(HubError::NoSuchRepo { .. }), false) = (&result, args.json) {
+    if let (Err(HubError::Http(HttpError::NoSuchRepo { .. })), false) = (&result, args.json) {
         context.printer.note("`--create` makes a repository that does not exist yet");
     }
     let pushed = result?;

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use mlxk_hub::{Freed, HubError, Removal, Unused, UnusedItem, UnusedKind, What};
+use mlxk_hub::{Freed, HubError, Removal, RemoveError, Unused, UnusedItem, UnusedKind, What};
 use serde_json::{Value, json};
 
 use crate::args::RmArgs;
 use crate::exit::ExitStatus;
+use crate::failure::{RemovalRefused, WithData};
 use crate::format::size;
-use crate::json::WithData;
 use crate::{Context, ask, json};
 
 /// Finds every model before the first one goes, so that a mistake in one name removes nothing.
@@ -50,7 +50,7 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
     let locks = removal.active_locks();
     if !locks.is_empty() && !args.force && !args.dry_run {
         let name = removal.name.clone();
-        let error = HubError::Locked { name, files: locks.clone() };
+        let error = HubError::from(RemoveError::Locked { name, files: locks.clone() });
         let mut data = data(removal, None);
         data["action"] = "locks_present".into();
         data["locks_detected"] = true.into();
@@ -74,7 +74,7 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
         return if ask::agrees(question) {
             Ok(())
         } else {
-            Err(HubError::RemovalDeclined { name: name() }.into())
+            Err(RemovalRefused::Declined { name: name() }.into())
         };
     }
     if removal.exact {
@@ -84,7 +84,7 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
     data["action"] = "requires_confirmation".into();
     data["requires_confirmation"] = true.into();
     data["matches"] = json!([removal.name]);
-    Err(WithData::wrap(HubError::NeedsConfirmation { name: name() }.into(), data))
+    Err(WithData::wrap(RemovalRefused::PartOfName { name: name() }.into(), data))
 }
 
 /// What goes, in a few words.
@@ -145,15 +145,15 @@ fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     }
     let wanted = !args.dry_run && !found.items.is_empty();
     if wanted && !args.force {
-        let name = "what nobody uses".to_owned();
+        let name = "unused files".to_owned();
         if !args.json && ask::is_possible() {
             let question = format!("Remove all of it ({})?", size(found.bytes()));
             if !ask::agrees(question) {
-                return Err(HubError::RemovalDeclined { name }.into());
+                return Err(RemovalRefused::Declined { name }.into());
             }
         } else {
             let data = unused_data(&found, None, "requires_confirmation");
-            return Err(WithData::wrap(HubError::UnusedNeedsForce.into(), data));
+            return Err(WithData::wrap(RemovalRefused::Unused.into(), data));
         }
     }
     let freed = if wanted { Some(found.remove()?) } else { None };

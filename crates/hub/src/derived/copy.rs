@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use super::{File, Overrides, derived, derived_names, path_of};
 use crate::cache::folders;
+use crate::derived::error::DerivedError;
+use crate::reference::error::ReferenceError;
 use crate::{
     Alias, HfCache, HubError, Kind, Locations, Matching, PairTable, Reference, RepoId, Resolved,
     Result, resolve,
@@ -60,10 +62,12 @@ pub(super) fn reference_to(resolved: &Resolved, source: &Reference) -> String {
 
 /// Whether `name` may be given to a derived model; `replace` where it may be one already.
 pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Result<()> {
-    let bad = |problem: String, hint: &str| HubError::BadReference {
-        reference: name.to_owned(),
-        problem,
-        hint: Some(hint.to_owned()),
+    let bad = |problem: String, hint: &str| {
+        HubError::Reference(ReferenceError::Malformed {
+            reference: name.to_owned(),
+            problem,
+            hint: Some(hint.to_owned()),
+        })
     };
     match name.parse()? {
         Reference::Name { revision: None, .. } => {}
@@ -74,7 +78,7 @@ pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Re
             ));
         }
     }
-    let taken = |by: String| Err(HubError::NameTaken { name: name.to_owned(), by });
+    let taken = |by: String| Err(DerivedError::NameTaken { name: name.to_owned(), by }.into());
     let is_it = |other: &str| other.eq_ignore_ascii_case(name);
     if let Some(alias) = Alias::find(name) {
         return taken(format!("a built-in name: {}", alias.about));

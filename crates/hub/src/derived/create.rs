@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::copy::{check_name, reference_to};
 use super::{File, Overrides, derived, path_of};
+use crate::derived::error::DerivedError;
 use crate::modelfile::Modelfile;
-use crate::{
-    HubError, Locations, Matching, PairTable, Reference, Resolution, Resolved, Result, resolve,
-};
+use crate::reference::error::ReferenceError;
+use crate::{Locations, Matching, PairTable, Reference, Resolution, Resolved, Result, resolve};
 
 /// A model that was made.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,18 +61,19 @@ fn check_chain(name: &str, from: &str, locations: &Locations) -> Result<()> {
     loop {
         let last = seen[seen.len() - 1].clone();
         if last == name {
-            return Err(HubError::BadReference {
+            return Err(ReferenceError::Malformed {
                 reference: from.to_owned(),
                 problem: format!("leads to `{name}`, which cannot build on itself"),
                 hint: Some("Create it under another name".to_owned()),
-            });
+            }
+            .into());
         }
         match path_of(&root, &last).filter(|path| path.is_file()) {
             Some(path) => {
                 let next = File::read(&path)?.from;
                 if seen.contains(&next) {
                     seen.push(next);
-                    return Err(HubError::DerivedCycle { chain: seen });
+                    return Err(DerivedError::Cycle { chain: seen }.into());
                 }
                 seen.push(next);
             }

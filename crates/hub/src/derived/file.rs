@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Overrides, Parameters, Turn};
+use crate::derived::error::DerivedError;
+use crate::io_error::IoError;
 use crate::{HubError, Locations, Result};
 
 /// What an imported model brought along, in its folder.
@@ -68,9 +70,10 @@ impl File {
             return Ok(path);
         }
         temporary.persist_noclobber(&path).map_err(|error| match error.error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                HubError::NameTaken { name: name.to_owned(), by: "a name made earlier".into() }
-            }
+            io::ErrorKind::AlreadyExists => HubError::Derived(DerivedError::NameTaken {
+                name: name.to_owned(),
+                by: "a name made earlier".into(),
+            }),
             _ => failed()(error.error),
         })?;
         Ok(path)
@@ -93,21 +96,25 @@ pub fn write_settings(folder: &Path, overrides: &Overrides) -> Result<()> {
 }
 
 fn text(value: &impl Serialize, path: &Path) -> Result<String> {
-    toml::to_string(value).map_err(|error| HubError::BadDerived {
-        path: path.to_owned(),
-        line: None,
-        problem: error.to_string(),
+    toml::to_string(value).map_err(|error| {
+        HubError::Derived(DerivedError::BadFile {
+            path: path.to_owned(),
+            line: None,
+            problem: error.to_string(),
+        })
     })
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bad = |line, problem| HubError::BadDerived { path: path.to_owned(), line, problem };
+    let bad = |line, problem| {
+        HubError::Derived(DerivedError::BadFile { path: path.to_owned(), line, problem })
+    };
     if path.metadata().is_ok_and(|metadata| metadata.len() > MAX_FILE_BYTES) {
         return Err(bad(None, "it is too large for a model's settings".into()));
     }
     let text = fs_err::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => bad(None, "it is no UTF-8 text".into()),
-        _ => HubError::Io { action: "read the settings of a model", source: error },
+        _ => IoError { action: "read the settings of a model", reason: error }.into(),
     })?;
     toml::from_str(&text).map_err(|error| {
         let line =

@@ -18,6 +18,7 @@
 
 mod copy;
 mod create;
+pub(crate) mod error;
 mod file;
 mod parameters;
 
@@ -26,7 +27,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use self::file::File;
-use crate::{HubError, Locations, RepoId, Result};
+use crate::derived::error::DerivedError;
+use crate::{Locations, RepoId, Result};
 
 pub(crate) use copy::dependents;
 pub use copy::{Copied, copy};
@@ -99,7 +101,7 @@ pub fn derived(name: &str, locations: &Locations) -> Result<Option<Derived>> {
         let is_cycle = chain.contains(&file.from);
         chain.push(file.from.clone());
         if is_cycle {
-            return Err(HubError::DerivedCycle { chain });
+            return Err(DerivedError::Cycle { chain }.into());
         }
         file = File::read(&next)?;
         overrides.fill(file.overrides());

@@ -1,4 +1,6 @@
 use super::*;
+use crate::derived::error::DerivedError;
+use crate::reference::error::ReferenceError;
 use crate::testing::Fixture;
 use crate::{Kind, Matching, PairTable, Resolution, Resolved, find_removal, resolve};
 
@@ -102,7 +104,9 @@ fn circles_and_nonsense_are_refused() {
     ] {
         written(&fixture, "bad", text);
         let error = found(&fixture, "bad").unwrap_err();
-        let HubError::BadDerived { line: found, problem, .. } = &error else { panic!("{error}") };
+        let HubError::Derived(DerivedError::BadFile { line: found, problem, .. }) = &error else {
+            panic!("{error}")
+        };
         assert_eq!(*found, line, "{text}: {error}");
         assert!(problem.contains(words) && !problem.contains('\n'), "{error}");
     }
@@ -126,11 +130,17 @@ fn names_that_are_taken_or_none() {
     cp(&fixture, "imported", "mine").unwrap();
     for name in ["smollm2", "imported", "IMPORTED", "Alpha-4bit", "alpha-4bit", "beta", "Mine"] {
         let error = cp(&fixture, "imported", name).unwrap_err();
-        assert!(matches!(error, HubError::NameTaken { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, HubError::Derived(DerivedError::NameTaken { .. })),
+            "{name}: {error}"
+        );
     }
     for name in ["", "a/b", "a:b", "a@b", "./a", "..", "a b", "x.gguf", "hf:a", "a\\b"] {
         let error = cp(&fixture, "imported", name).unwrap_err();
-        assert!(matches!(error, HubError::BadReference { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, HubError::Reference(ReferenceError::Malformed { .. })),
+            "{name}: {error}"
+        );
     }
     assert_eq!(cp(&fixture, "nosuch", "new").unwrap_err().kind(), "model_not_found");
     assert_eq!(derived_names(&fixture.locations), ["mine"]);

@@ -11,6 +11,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Proxy, SendBody};
 
 use super::{Follow, HubSettings, Request, Response, Token, Tries, errors};
+use crate::http::error::HttpError;
 use crate::{HubError, Result};
 
 const USER_AGENT: &str = concat!("mlxk/", env!("CARGO_PKG_VERSION"));
@@ -49,10 +50,12 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client that has sent nothing yet; an error where the settings make no sense.
     pub(crate) fn new(settings: &HubSettings) -> Result<Self> {
-        let bad = |problem: &str| HubError::BadSetting {
-            setting: "HF_ENDPOINT",
-            value: settings.endpoint.clone(),
-            problem: problem.to_owned(),
+        let bad = |problem: &str| {
+            HubError::Http(HttpError::BadSetting {
+                setting: "HF_ENDPOINT",
+                value: settings.endpoint.clone(),
+                problem: problem.to_owned(),
+            })
         };
         let endpoint: Uri = settings.endpoint.parse().map_err(|_| bad("is no web address"))?;
         if !matches!(endpoint.scheme_str(), Some("http" | "https")) || endpoint.host().is_none() {
@@ -198,14 +201,16 @@ impl Client {
             }
             let Some(next) = response.location() else {
                 let problem = "redirects to nowhere".to_owned();
-                return Err(HubError::BadAnswer { url: errors::shown(&response.url), problem });
+                return Err(
+                    HttpError::BadAnswer { url: errors::shown(&response.url), problem }.into()
+                );
             };
             if request.follow == Follow::SameHost && host(&next) != host(&response.url) {
                 return Ok(response);
             }
             url = next;
         }
-        Err(HubError::RedirectLoop { url: errors::shown(&request.url) })
+        Err(HttpError::RedirectLoop { url: errors::shown(&request.url) }.into())
     }
 
     fn exchange(&self, request: &Request, url: &str) -> Result<http::Response<ureq::Body>> {
@@ -273,10 +278,12 @@ fn trusted(settings: &HubSettings) -> Result<TlsConfig> {
         });
         return Ok(TlsConfig::builder().root_certs(USUAL.clone()).build());
     };
-    let bad = |problem: String| HubError::BadSetting {
-        setting: "SSL_CERT_FILE",
-        value: path.display().to_string(),
-        problem,
+    let bad = |problem: String| {
+        HubError::Http(HttpError::BadSetting {
+            setting: "SSL_CERT_FILE",
+            value: path.display().to_string(),
+            problem,
+        })
     };
     let text = fs_err::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
     let certificates: Vec<_> = ureq::tls::parse_pem(&text)
@@ -293,10 +300,12 @@ fn trusted(settings: &HubSettings) -> Result<TlsConfig> {
 
 fn proxy(setting: &'static str, address: &str, no_proxy: &str) -> Result<Proxy> {
     // An address may hold a password, which is nobody's business.
-    let bad = |_| HubError::BadSetting {
-        setting,
-        value: address.rsplit('@').next().unwrap_or_default().to_owned(),
-        problem: "is no address of a proxy".to_owned(),
+    let bad = |_| {
+        HubError::Http(HttpError::BadSetting {
+            setting,
+            value: address.rsplit('@').next().unwrap_or_default().to_owned(),
+            problem: "is no address of a proxy".to_owned(),
+        })
     };
     let parsed = Proxy::new(address).map_err(bad)?;
     let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());

@@ -6,6 +6,7 @@ use ureq::Timeout;
 
 use super::{Client, Request, Response, Subject};
 use crate::HubError;
+use crate::http::error::HttpError;
 
 const MAX_MESSAGE_BYTES: u64 = 16 << 10;
 const NO_SUCH_HOST: &str = "there is no host of that name";
@@ -24,24 +25,27 @@ fn host_of(url: &str) -> String {
 /// No answer at all, or one that broke off.
 pub(super) fn transport(url: &str, error: ureq::Error, stall: Duration) -> HubError {
     let host = host_of(url);
-    let unreachable =
-        |problem: String, passing| HubError::Unreachable { host: host.clone(), problem, passing };
+    let unreachable = |problem: String, passing| {
+        HubError::Http(HttpError::Unreachable { host: host.clone(), problem, passing })
+    };
     match error {
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
             unreachable("it does not answer".to_owned(), true)
         }
-        ureq::Error::Timeout(_) => HubError::Stalled { host, seconds: stall.as_secs().max(1) },
+        ureq::Error::Timeout(_) => {
+            HubError::Http(HttpError::Stalled { host, seconds: stall.as_secs().max(1) })
+        }
         ureq::Error::HostNotFound => unreachable(NO_SUCH_HOST.to_owned(), true),
         ureq::Error::ConnectProxyFailed(problem) => {
             unreachable(format!("the proxy refused: {problem}"), false)
         }
         // What goes wrong inside TLS arrives as invalid data.
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            HubError::Untrusted { host, problem: error.to_string() }
+            HubError::Http(HttpError::Untrusted { host, problem: error.to_string() })
         }
         ureq::Error::Io(error) => unreachable(io_problem(&error), true),
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
-            HubError::Untrusted { host, problem: error.to_string() }
+            HubError::Http(HttpError::Untrusted { host, problem: error.to_string() })
         }
         error => unreachable(error.to_string(), false),
     }
@@ -78,30 +82,32 @@ pub(super) fn refused(client: &Client, request: &Request, response: Response) ->
     let page = format!("{}/{repo}", client.endpoint());
     if on_hub && !repo.is_empty() {
         match (status, code.as_str()) {
-            (401 | 403, "GatedRepo") => return HubError::Gated { name: repo, page, token },
+            (401 | 403, "GatedRepo") => {
+                return HubError::Http(HttpError::Gated { name: repo, page, token });
+            }
             (401 | 404, "RepoNotFound") => {
-                return HubError::NoSuchRepo { name: repo, page, token };
+                return HubError::Http(HttpError::NoSuchRepo { name: repo, page, token });
             }
             (404, "RevisionNotFound") => {
                 let revision = revision.unwrap_or_else(|| "main".to_owned());
-                return HubError::NoSuchRevision { name: repo, revision, page };
+                return HubError::Http(HttpError::NoSuchRevision { name: repo, revision, page });
             }
             (404, _) => {
                 return match file {
-                    Some(file) => HubError::NoSuchFile { name: repo, file },
-                    None => HubError::NoSuchRepo { name: repo, page, token },
+                    Some(file) => HubError::Http(HttpError::NoSuchFile { name: repo, file }),
+                    None => HubError::Http(HttpError::NoSuchRepo { name: repo, page, token }),
                 };
             }
             _ => {}
         }
     }
     match status {
-        401 | 403 => HubError::Denied { url, status, token, message },
-        429 => HubError::TooManyRequests {
+        401 | 403 => HubError::Http(HttpError::Denied { url, status, token, message }),
+        429 => HubError::Http(HttpError::TooManyRequests {
             host: host_of(&url),
             wait_seconds: retry_after.map(|wait| wait.as_secs()),
-        },
-        _ => HubError::ServerStatus { url, status, message },
+        }),
+        _ => HubError::Http(HttpError::ServerStatus { url, status, message }),
     }
 }
 

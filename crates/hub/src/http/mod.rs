@@ -6,6 +6,7 @@
 //! says so; everything else is an error with a sentence of its own.
 
 mod client;
+pub(crate) mod error;
 mod errors;
 mod request;
 mod response;

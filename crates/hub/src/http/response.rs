@@ -8,6 +8,7 @@ use ureq::http;
 
 use super::errors;
 use super::retry::retry_after;
+use crate::http::error::HttpError;
 use crate::{HubError, Result};
 
 /// Larger answers than any hub gives are cut, so that none can fill the memory.
@@ -69,7 +70,7 @@ impl Response {
             .map_err(|error| errors::transport(&url, error.into(), Duration::ZERO))?;
         if bytes.len() as u64 > limit {
             let problem = format!("is longer than {}", crate::human(limit));
-            return Err(HubError::BadAnswer { url: errors::shown(&url), problem });
+            return Err(HttpError::BadAnswer { url: errors::shown(&url), problem }.into());
         }
         Ok(bytes)
     }
@@ -78,9 +79,11 @@ impl Response {
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T> {
         let url = self.url.clone();
         let bytes = self.bytes(MAX_JSON_BYTES)?;
-        serde_json::from_slice(&bytes).map_err(|error| HubError::BadAnswer {
-            url: errors::shown(&url),
-            problem: format!("is not the JSON that a hub gives: {error}"),
+        serde_json::from_slice(&bytes).map_err(|error| {
+            HubError::Http(HttpError::BadAnswer {
+                url: errors::shown(&url),
+                problem: format!("is not the JSON that a hub gives: {error}"),
+            })
         })
     }
 }

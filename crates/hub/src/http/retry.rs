@@ -34,7 +34,7 @@ impl<'a> Tries<'a> {
     /// Waits before the next try, as long as the server `asked` or a growing time; gives the error
     /// back where it does not pass by itself or enough tries have failed.
     pub(crate) fn pause(&mut self, error: HubError, asked: Option<Duration>) -> Result<()> {
-        if error.is_passing() {
+        if matches!(&error, HubError::Http(error) if error.is_passing()) {
             return self.pause_anyway(error, asked);
         }
         Err(if self.client.cancelled() { HubError::Cancelled } else { error })

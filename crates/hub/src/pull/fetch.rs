@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::partial_file::PartialFile;
 use super::progress::Meter;
 use super::remote::{Remote, plain_etag};
+use crate::http::error::HttpError;
 use crate::http::{Client, Request, Response, Tries};
 use crate::{HubError, Result};
 
@@ -121,7 +122,9 @@ fn attempt(
             // A link that has expired, or a server with another version of the file.
             let stale = matches!(
                 error,
-                HubError::Denied { .. } | HubError::ServerStatus { status: 400..500, .. }
+                HubError::Http(
+                    HttpError::Denied { .. } | HttpError::ServerStatus { status: 400..500, .. }
+                )
             );
             let again = stale && (several || !from_start);
             file.forget_place();
@@ -129,10 +132,10 @@ fn attempt(
         }
     };
     let bad = |problem: String| {
-        again(HubError::BadAnswer {
+        again(HubError::Http(HttpError::BadAnswer {
             url: response.url.split('?').next().unwrap_or_default().to_owned(),
             problem,
-        })
+        }))
     };
     match response.status() {
         206 => {
@@ -196,7 +199,7 @@ fn read(
         return Err(HubError::Cancelled);
     }
     Ok(match result {
-        Ok(0) => Err(HubError::broken_off(url)),
+        Ok(0) => Err(HttpError::broken_off(url).into()),
         Ok(count) => Ok(count),
         Err(error) => Err(Response::read_failed(url, error, job.client.stall_timeout())),
     })

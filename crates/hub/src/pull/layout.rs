@@ -9,6 +9,7 @@ use super::parts;
 use super::remote::{Remote, RemoteFile};
 use crate::disk::walk;
 use crate::http::{Client, Tell};
+use crate::io_error::IoError;
 use crate::staging::flush_folder;
 use crate::{HubError, RepoId, Result};
 
@@ -176,7 +177,9 @@ impl RepoFolder {
                 Ok(()) => return Ok(lock),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(source)) => {
-                    return Err(HubError::Io { action: "lock a file of the cache", source });
+                    return Err(
+                        IoError { action: "lock a file of the cache", reason: source }.into()
+                    );
                 }
             }
             if !told {

@@ -8,6 +8,7 @@
 //! comes last. So a snapshot that a branch names is whole.
 
 mod download;
+pub(crate) mod error;
 mod fetch;
 mod layout;
 mod partial_file;
@@ -25,8 +26,10 @@ use std::ops::ControlFlow;
 
 use self::layout::RepoFolder;
 use crate::disk::free_bytes;
+use crate::http::error::HttpError;
 use crate::http::{Client, supervised};
-use crate::{HfCache, HubError, HubSettings, Locations, RepoId, Reporter, Resolved, Result};
+use crate::pull::error::PullError;
+use crate::{HfCache, HubSettings, Locations, RepoId, Reporter, Resolved, Result};
 
 pub use self::plan::{Inspection, PlannedFile, PullPlan};
 pub use self::repair::{Repaired, Suspects, repair};
@@ -130,7 +133,7 @@ pub fn pull(
         plan.check()?;
     }
     if (decisions.agree)(&plan).is_break() {
-        return Err(HubError::Declined { name: plan.name });
+        return Err(PullError::Declined { name: plan.name }.into());
     }
     let fetched_bytes = supervised(&client, reporter, |tell| {
         folder.prepare()?;
@@ -158,7 +161,7 @@ fn already_here(request: &PullRequest, locations: &Locations) -> Result<Pulled> 
             already: true,
             fetched_bytes: 0,
         }),
-        None => Err(HubError::Offline { name: request.repo.to_string() }),
+        None => Err(HttpError::Offline { action: format!("download `{}`", request.repo) }.into()),
     }
 }
 

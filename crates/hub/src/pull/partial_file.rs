@@ -8,6 +8,7 @@ use super::layout::RepoFolder;
 use super::parts::Parts;
 use super::remote::{self, Remote, RemoteFile};
 use crate::http::{Client, Tell};
+use crate::pull::error::PullError;
 use crate::{HubError, Result};
 
 /// A file with its record and its place on the network.
@@ -164,10 +165,10 @@ impl PartialFile {
     }
 
     pub(super) fn changed(&self) -> HubError {
-        HubError::DamagedDownload {
+        HubError::Pull(PullError::Damaged {
             file: self.file.name.clone(),
             problem: "it has changed on the hub since the pull began".to_owned(),
-        }
+        })
     }
 
     /// Begins anew after a wrong hash; `false` where that was done before.

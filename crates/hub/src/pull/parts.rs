@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::remote::RemoteFile;
+use crate::io_error::IoError;
 use crate::{HubError, Result};
 
 const FORMAT: &str = "mlxk-parts-1";
@@ -105,7 +106,7 @@ impl Parts {
     pub(super) fn remove(path: &Path) -> Result<()> {
         match fs_err::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(HubError::Io { action: "remove the record of a download", source: error })
+                Err(IoError { action: "remove the record of a download", reason: error }.into())
             }
             _ => Ok(()),
         }
@@ -138,7 +139,7 @@ fn read(path: &Path, incomplete: &Path, file: &RemoteFile) -> Result<Option<(u64
         Ok(record) => record,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {
-            return Err(HubError::Io { action: "read the record of a download", source });
+            return Err(IoError { action: "read the record of a download", reason: source }.into());
         }
     };
     let mut text = Vec::new();

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::layout::Missing;
 use super::remote::{Remote, RemoteFile};
 use crate::info::{context_length, quantization};
-use crate::{HubError, QuantizationSummary, Result};
+use crate::pull::error::PullError;
+use crate::{QuantizationSummary, Result};
 
 /// What a pull is about to fetch.
 #[derive(Clone, Debug)]
@@ -111,15 +112,20 @@ impl PullPlan {
     /// Refuses what cannot work.
     pub(super) fn check(&self) -> Result<()> {
         if let Some(problem) = &self.inspection.problem {
-            return Err(HubError::WillNotRun { name: self.name.clone(), problem: problem.clone() });
+            return Err(PullError::WillNotRun {
+                name: self.name.clone(),
+                problem: problem.clone(),
+            }
+            .into());
         }
         if self.free_bytes < self.download_bytes {
-            return Err(HubError::NoRoom {
+            return Err(PullError::NoRoom {
                 name: self.name.clone(),
                 folder: self.folder.clone(),
                 needed_bytes: self.download_bytes,
                 free_bytes: self.free_bytes,
-            });
+            }
+            .into());
         }
         Ok(())
     }
@@ -168,6 +174,6 @@ mod tests {
             "Downloading `org/Big` needs 4.0 GB free in `/hub`, and there is 1.5 GB"
         );
         let error = plan(Value::Null, u64::MAX).check().unwrap_err();
-        assert!(matches!(error, HubError::WillNotRun { .. }), "{error}");
+        assert!(matches!(error::Pull(PullError::WillNotRun { .. })), "{error}");
     }
 }

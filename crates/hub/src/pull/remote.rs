@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::layout::RepoFolder;
+use crate::http::error::HttpError;
 use crate::http::{Client, Follow, Request, Response, Subject, escape};
 use crate::repo_files::{Sibling, repo_files};
 use crate::{HubError, RepoId, Result};
@@ -63,7 +64,7 @@ pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) ->
     let subject =
         Subject { repo: repo.to_string(), revision: Some(revision.to_owned()), file: None };
     let (url, info) = repo_files(client, repo, revision, &subject)?;
-    let bad = |problem: String| HubError::BadAnswer { url: url.clone(), problem };
+    let bad = |problem: String| HubError::Http(HttpError::BadAnswer { url: url.clone(), problem });
     let commit = info
         .sha
         .filter(|sha| is_hex(sha, 40) || is_hex(sha, 64))
@@ -134,10 +135,11 @@ pub(super) fn locate(client: &Client, remote: &Remote, name: &str) -> Result<Loc
     };
     match (file, url) {
         (Some(file), Some(url)) => Ok(Located { file, url }),
-        _ => Err(HubError::BadAnswer {
+        _ => Err(HttpError::BadAnswer {
             url: request.url,
             problem: "does not say the file's size and hash".to_owned(),
-        }),
+        }
+        .into()),
     }
 }
 

@@ -5,7 +5,9 @@ use super::remote::{self, RemoteFile};
 use super::verify::mismatch;
 use super::{PullOptions, download, select};
 use crate::disk::free_bytes;
+use crate::http::error::HttpError;
 use crate::http::{Client, supervised};
+use crate::pull::error::PullError;
 use crate::{HubError, HubSettings, Kind, Locations, RepoId, Reporter, Resolved, Result};
 
 /// What a repair did.
@@ -41,10 +43,10 @@ pub fn repair(
     let name = model.base.as_ref().unwrap_or(&model.name);
     let repo = RepoId::parse(name).ok().filter(|_| model.kind == Kind::HfCache);
     let (Some(repo), Some(commit)) = (repo, model.revision.as_deref()) else {
-        return Err(HubError::NotRepairable { name: model.name.clone() });
+        return Err(PullError::NotRepairable { name: model.name.clone() }.into());
     };
     if settings.offline {
-        return Err(HubError::Offline { name: repo.to_string() });
+        return Err(HttpError::Offline { action: format!("download `{repo}`") }.into());
     }
     let repo = &repo;
     let folder = RepoFolder::new(&locations.hf_hub_cache, repo);
@@ -97,12 +99,13 @@ pub fn repair(
         let needed_bytes = to_fetch.iter().map(|file| file.size_bytes).sum();
         let free_bytes = free_bytes(&folder.root)?;
         if needed_bytes > free_bytes {
-            return Err(HubError::NoRoom {
+            return Err(PullError::NoRoom {
                 name: repo.to_string(),
                 folder: locations.hf_hub_cache.clone(),
                 needed_bytes,
                 free_bytes,
-            });
+            }
+            .into());
         }
         let fetched_bytes = if to_fetch.is_empty() {
             0

@@ -9,6 +9,8 @@ use mlxk_test_hub::{Hub, Repo, git_sha1, sha256};
 use serde_json::json;
 
 use super::*;
+use crate::http::error::HttpError;
+use crate::pull::error::PullError;
 use crate::testing::Fixture;
 use crate::{Kind, Matching, Quiet, Token};
 
@@ -201,7 +203,7 @@ fn what_is_here_is_not_fetched_again() {
     )
     .unwrap();
     let error = scene.pull(NAME).unwrap_err();
-    assert!(matches!(error, HubError::Offline { .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::Offline { .. })), "{error}");
 }
 
 #[test]
@@ -262,7 +264,7 @@ fn what_cannot_work_is_refused_before_the_first_byte_and_forced_all_the_same() {
     assert_eq!(scene.hub.served("model.safetensors").bytes, 0);
     assert_eq!(names(&scene.home.locations.hf_hub_cache), [""; 0]);
     let declined = scene.pull_with(NAME, &Quiet, &mut |_| ControlFlow::Break(())).unwrap_err();
-    assert!(matches!(declined, HubError::Declined { .. }));
+    assert!(matches!(declined, HubError::Pull(PullError::Declined { .. })));
     assert_eq!(names(&scene.home.locations.hf_hub_cache), [""; 0]);
     scene.options.force = true;
     for (name, file) in [("org/Mamba", "model.safetensors"), ("org/Gguf", "model.gguf")] {
@@ -276,9 +278,9 @@ fn gated_and_missing_repositories_write_nothing() {
     let mut scene = Scene::new();
     scene.hub.add(tiny().gated("hf_good"));
     let error = scene.pull(NAME).unwrap_err();
-    assert!(matches!(error, HubError::Gated { .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::Gated { .. })), "{error}");
     let error = scene.pull("org/None").unwrap_err();
-    assert!(matches!(error, HubError::NoSuchRepo { .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::NoSuchRepo { .. })), "{error}");
     assert_eq!(names(&scene.home.locations.hf_hub_cache), [""; 0]);
     scene.settings.token = Some(Token { secret: "hf_good".into(), source: "a test".into() });
     let pulled = scene.pull(NAME).unwrap();
@@ -354,6 +356,6 @@ fn repair_fetches_what_is_damaged_and_nothing_else() {
     let (everything, home) = (Suspects::Everything, &scene.home.locations);
     let error =
         repair(&folder, everything, home, &scene.settings, &scene.options, &Quiet).unwrap_err();
-    assert!(matches!(error, HubError::NotRepairable { .. }), "{error}");
+    assert!(matches!(error, HubError::Pull(PullError::NotRepairable { .. })), "{error}");
     scene.assert_whole(snapshot);
 }

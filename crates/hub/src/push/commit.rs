@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::files::Hashes;
 use super::{Changes, LocalFile, PushRequest, Visibility};
+use crate::http::error::HttpError;
 use crate::http::{Body, Client, Method, Request, Subject, escape_part};
+use crate::push::error::PushError;
 use crate::{HubError, Result};
 
 /// Files of one question about how to send them.
@@ -110,10 +112,11 @@ fn check_private(client: &Client, request: &PushRequest, subject: &Subject) -> R
     let url = client.url(&format!("/api/models/{}", request.repo));
     let made: Value = client.send(&Request::get(url).about(subject))?.json()?;
     if made.get("private") == Some(&Value::Bool(false)) {
-        return Err(HubError::NotPrivate {
+        return Err(PushError::NotPrivate {
             name: request.repo.to_string(),
             page: format!("{}/{}/settings", client.endpoint(), request.repo),
-        });
+        }
+        .into());
     }
     Ok(())
 }
@@ -121,7 +124,7 @@ fn check_private(client: &Client, request: &PushRequest, subject: &Subject) -> R
 /// What somebody else made meanwhile is as good.
 fn unless_there<T>(result: Result<T>) -> Result<()> {
     match result {
-        Ok(_) | Err(HubError::ServerStatus { status: CONFLICT, .. }) => Ok(()),
+        Ok(_) | Err(HubError::Http(HttpError::ServerStatus { status: CONFLICT, .. })) => Ok(()),
         Err(error) => Err(error),
     }
 }

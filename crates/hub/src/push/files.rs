@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::hash::{self, Stopped};
+use crate::reference::error::ReferenceError;
 use crate::{HubError, Result};
 use ignore::WalkBuilder;
 use ignore::overrides::OverrideBuilder;
@@ -49,7 +50,8 @@ pub(super) struct Hashes {
 
 /// The files of a folder, by name.
 pub(super) fn collect(folder: &Path) -> Result<Vec<LocalFile>> {
-    let bad = |problem| HubError::BadPath { path: folder.to_owned(), problem };
+    let bad =
+        |problem| HubError::Reference(ReferenceError::BadPath { path: folder.to_owned(), problem });
     if !folder.is_dir() {
         return Err(bad(if folder.exists() { "is no folder" } else { "does not exist" }));
     }
@@ -75,7 +77,9 @@ pub(super) fn collect(folder: &Path) -> Result<Vec<LocalFile>> {
         let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
         let Some(parts) = parts else {
             let path = entry.path().to_owned();
-            return Err(HubError::BadPath { path, problem: "has a name that is not UTF-8" });
+            return Err(
+                ReferenceError::BadPath { path, problem: "has a name that is not UTF-8" }.into()
+            );
         };
         files.push(LocalFile {
             name: parts.join("/"),
@@ -133,9 +137,9 @@ impl LocalFile {
     }
 
     fn changed(&self) -> HubError {
-        HubError::BadPath {
+        HubError::Reference(ReferenceError::BadPath {
             path: self.path.clone(),
             problem: "changed while it was read; try again when nothing writes to it",
-        }
+        })
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::commit::post;
 use super::files::Hashes;
 use super::{LocalFile, PushRequest};
+use crate::http::error::HttpError;
 use crate::http::{Body, Client, Method, Request, Subject};
 use crate::{HubError, Result};
 
@@ -103,7 +104,7 @@ impl Upload<'_> {
         for object in batch.objects {
             if let Some(error) = object.error {
                 let problem = format!("refuses an object: {}", error.message);
-                return Err(HubError::BadAnswer { url, problem });
+                return Err(HttpError::BadAnswer { url, problem }.into());
             }
             actions.extend(object.actions.map(|actions| (object.oid, actions)));
         }
@@ -136,9 +137,11 @@ impl Upload<'_> {
             Some((number, url.as_str()?))
         });
         let addresses: BTreeMap<u64, &str> = addresses.collect();
-        let bad = |problem: &str| HubError::BadAnswer {
-            url: action.href.split('?').next().unwrap_or_default().to_owned(),
-            problem: problem.to_owned(),
+        let bad = |problem: &str| {
+            HubError::Http(HttpError::BadAnswer {
+                url: action.href.split('?').next().unwrap_or_default().to_owned(),
+                problem: problem.to_owned(),
+            })
         };
         for part in 0..file.size_bytes.div_ceil(part_bytes) {
             let (number, offset) = (part + 1, part * part_bytes);

@@ -6,6 +6,7 @@
 //! upload goes on where it stopped: what arrived is not sent again.
 
 mod commit;
+pub(crate) mod error;
 mod files;
 mod lfs;
 #[cfg(test)]
@@ -14,7 +15,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::http::error::HttpError;
 use crate::http::{Client, Subject, supervised};
+use crate::push::error::PushError;
 use crate::{HubError, HubSettings, RepoId, Reporter, Result};
 
 use files::Hashes;
@@ -106,10 +109,10 @@ pub fn push(
 
 fn connect(request: &PushRequest, settings: &HubSettings) -> Result<Client> {
     if settings.offline {
-        return Err(HubError::Offline { name: request.repo.to_string() });
+        return Err(HttpError::Offline { action: format!("upload to `{}`", request.repo) }.into());
     }
     if settings.token.is_none() {
-        return Err(HubError::NoToken { name: request.repo.to_string() });
+        return Err(PushError::NoToken { name: request.repo.to_string() }.into());
     }
     Client::new(settings)
 }
@@ -137,8 +140,10 @@ impl Push<'_> {
             supervised(client, self.reporter, |_| commit::listing(client, request, &subject));
         match found {
             Ok(files) => Ok((true, Some(files))),
-            Err(HubError::NoSuchRevision { .. }) => Ok((true, None)),
-            Err(HubError::NoSuchRepo { .. }) if self.request.create.is_some() => Ok((false, None)),
+            Err(HubError::Http(HttpError::NoSuchRevision { .. })) => Ok((true, None)),
+            Err(HubError::Http(HttpError::NoSuchRepo { .. })) if self.request.create.is_some() => {
+                Ok((false, None))
+            }
             Err(error) => Err(error),
         }
     }
@@ -151,11 +156,12 @@ impl Push<'_> {
         self.reporter.stage(&format!("Looking up {}", self.request.repo));
         let (exists, remote) = self.remote()?;
         if exists && remote.is_none() && self.request.create.is_none() {
-            return Err(HubError::NoSuchRevision {
+            return Err(HttpError::NoSuchRevision {
                 name: self.request.repo.to_string(),
                 revision: self.request.branch.clone(),
                 page: format!("{}/{}", self.client.endpoint(), self.request.repo),
-            });
+            }
+            .into());
         }
         let mut changes = Changes {
             repo_is_new: !exists,

@@ -3,6 +3,8 @@ use std::path::Path;
 use mlxk_test_hub::{Fault, Hub, Repo};
 
 use super::*;
+use crate::http::error::HttpError;
+use crate::push::error::PushError;
 use crate::{Quiet, Token};
 
 const NAME: &str = "me/Model-4bit";
@@ -108,7 +110,10 @@ fn an_interrupted_upload_goes_on_and_leaves_no_half_commit() {
     scene.hub.add(Repo::new(NAME).file("old.txt", b"old"));
     scene.hub.fault_commit(Fault::Status(400), 1);
     let error = scene.push(None).unwrap_err();
-    assert!(matches!(error, HubError::ServerStatus { status: 400, .. }), "{error}");
+    assert!(
+        matches!(error, HubError::Http(HttpError::ServerStatus { status: 400, .. })),
+        "{error}"
+    );
     assert_eq!(scene.hub.names(NAME, "main"), ["old.txt"]);
     let pushed = scene.push(None).unwrap();
     assert_eq!((pushed.sent_bytes, scene.hub.received_bytes()), (0, 70_001));
@@ -146,7 +151,7 @@ fn branches_are_made_where_that_is_asked_for() {
     let settings = scene.settings(Some("secret"));
     let with = |create| PushRequest { branch: "dev".to_owned(), ..scene.request(create) };
     let error = push(&with(None), &settings, &Quiet).unwrap_err();
-    assert!(matches!(error, HubError::NoSuchRevision { .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::NoSuchRevision { .. })), "{error}");
     let pushed = push(&with(Some(Visibility::Private)), &settings, &Quiet).unwrap();
     assert!(pushed.changes.branch_is_new && !pushed.changes.repo_is_new);
     assert_eq!(scene.hub.names(NAME, "dev").len(), 3);
@@ -157,16 +162,16 @@ fn branches_are_made_where_that_is_asked_for() {
 fn refusals_name_what_is_missing() {
     let scene = Scene::new();
     let error = push(&scene.request(None), &scene.settings(None), &Quiet).unwrap_err();
-    assert!(matches!(error, HubError::NoToken { .. }), "{error}");
+    assert!(matches!(error, HubError::Push(PushError::NoToken { .. })), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("HF_TOKEN")));
     let error = scene.push(None).unwrap_err();
-    assert!(matches!(error, HubError::NoSuchRepo { .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::NoSuchRepo { .. })), "{error}");
     scene.hub.add(Repo::new(NAME));
     let error = push(&scene.request(None), &scene.settings(Some("read-only")), &Quiet).unwrap_err();
-    assert!(matches!(error, HubError::Denied { status: 403, .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::Denied { status: 403, .. })), "{error}");
     let settings = HubSettings { offline: true, ..scene.settings(Some("secret")) };
     let error = push(&scene.request(None), &settings, &Quiet).unwrap_err();
-    assert!(matches!(error, HubError::Offline { .. }), "{error}");
+    assert!(matches!(error, HubError::Http(HttpError::Offline { .. })), "{error}");
     for folder in ["/nowhere/at/all", "config.json"] {
         let folder = scene.folder.path().join(Path::new(folder));
         assert!(files_to_push(&folder).is_err());
@@ -181,7 +186,7 @@ fn nothing_private_goes_to_a_repository_that_turns_out_public() {
     let scene = Scene::new();
     scene.hub.forget_privacy();
     let error = scene.push(Some(Visibility::Private)).unwrap_err();
-    assert!(matches!(error, HubError::NotPrivate { .. }), "{error}");
+    assert!(matches!(error, HubError::Push(PushError::NotPrivate { .. })), "{error}");
     assert_eq!((scene.hub.received_bytes(), scene.hub.names(NAME, "main").len()), (0, 0));
     // Where it was to be public anyway, nothing is wrong.
     let other = Scene::new();

@@ -3,6 +3,8 @@
 
 use super::{Place, Removal, What, repo, tree_bytes};
 use crate::cache::{CachedRepo, folders};
+use crate::reference::error::ReferenceError;
+use crate::remove::error::RemoveError;
 use crate::repo_id::DEFAULT_ORG;
 use crate::suggest::similar;
 use crate::workspace::{Workspace, workspaces};
@@ -54,7 +56,7 @@ pub fn find_removal(
             })
         }
         Reference::Folder(path) | Reference::Gguf(path) => {
-            Err(HubError::NotOurs { path: path.clone() })
+            Err(RemoveError::NotOurs { path: path.clone() }.into())
         }
     }
 }
@@ -94,7 +96,7 @@ impl Search<'_> {
         let workspaces = workspaces(self.locations)?;
         // Everywhere else the name means the workspace, so here it cannot mean anything else.
         if let Some(workspace) = workspaces.iter().find(|workspace| workspace.name == name) {
-            return Err(HubError::NotOurs { path: workspace.path.clone() });
+            return Err(RemoveError::NotOurs { path: workspace.path.clone() }.into());
         }
         if let Some(candidate) = named(&format!("{DEFAULT_ORG}/{name}")) {
             return self.removal(candidate, revision, true);
@@ -121,13 +123,15 @@ impl Search<'_> {
                 [candidate] => return self.removal(candidate, revision, false),
                 several => {
                     let candidates = several.iter().map(|found| found.name.clone()).collect();
-                    return Err(HubError::Ambiguous { name: name.to_owned(), candidates });
+                    return Err(
+                        ReferenceError::Ambiguous { name: name.to_owned(), candidates }.into()
+                    );
                 }
             }
         }
         let fits = |found: &&Workspace| found.name.to_lowercase().contains(&lower);
         match workspaces.iter().find(fits) {
-            Some(workspace) => Err(HubError::NotOurs { path: workspace.path.clone() }),
+            Some(workspace) => Err(RemoveError::NotOurs { path: workspace.path.clone() }.into()),
             None => Err(self.nothing(name)),
         }
     }
@@ -175,11 +179,12 @@ impl Search<'_> {
                 (What::Repository { revisions }, tree_bytes(&repo.folder))
             }
             (Place::Store(_), Some(revision)) => {
-                return Err(HubError::NoRevisions {
+                return Err(ReferenceError::NoRevisions {
                     what: if candidate.what == Kind::Derived { "name" } else { "imported model" },
                     name,
                     revision: revision.to_owned(),
-                });
+                }
+                .into());
             }
             (Place::Store(path), None) if candidate.what == Kind::Derived => {
                 (What::Derived, tree_bytes(path))
@@ -195,7 +200,10 @@ impl Search<'_> {
 
     fn nothing(&self, name: &str) -> HubError {
         let names = self.candidates.iter().map(|candidate| candidate.name.as_str());
-        HubError::NothingToRemove { name: name.to_owned(), near: similar(name, names) }
+        HubError::Remove(RemoveError::NotFound {
+            name: name.to_owned(),
+            similar: similar(name, names),
+        })
     }
 }
 
@@ -207,11 +215,12 @@ fn revision_of(repo: &CachedRepo, revision: &str) -> Result<(What, u64)> {
         None => match refs.get(revision).or_else(|| refs.get(&format!("refs/{revision}"))) {
             Some(hash) => hash.clone(),
             None => {
-                return Err(HubError::RevisionNotHere {
+                return Err(RemoveError::NoSuchRevision {
                     name: repo.id.to_string(),
                     revision: revision.to_owned(),
                     available: repo.snapshots().into_iter().map(|found| found.hash).collect(),
-                });
+                }
+                .into());
             }
         },
     };

@@ -4,9 +4,10 @@
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
+use crate::Result;
 use crate::cache::CachedRepo;
 use crate::disk::walk;
-use crate::{HubError, Result};
+use crate::remove::error::RemoveError;
 
 /// The locks of one repository, held by us as far as nobody else does.
 pub(super) struct Locks {
@@ -53,7 +54,7 @@ impl Locks {
         if locks.held.is_empty() || force {
             return Ok(locks);
         }
-        Err(HubError::Locked { name: repo.id.to_string(), files: locks.held })
+        Err(RemoveError::Locked { name: repo.id.to_string(), files: locks.held }.into())
     }
 
     /// Removes the lock files with their folder, and says how many there were.

@@ -7,6 +7,7 @@
 //! then a snapshot's `config.json`, then file by file, each blob before the link that names it.
 
 mod blobs;
+pub(crate) mod error;
 mod find;
 mod locks;
 mod repo;

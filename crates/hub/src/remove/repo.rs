@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::blobs::Blobs;
 use super::{failed, is_link, remove_tree, tree_bytes};
+use crate::Result;
 use crate::cache::{CachedRepo, Snapshot};
-use crate::{HubError, Result};
+use crate::remove::error::RemoveError;
 
 /// Removes the repository's folder and says how many bytes that freed.
 pub(super) fn remove_repository(repo: &CachedRepo) -> Result<u64> {
@@ -83,7 +84,9 @@ fn remove_snapshot(repo: &CachedRepo, own: &Snapshot, others: &[Snapshot]) -> Re
 pub(super) fn refuse_links(repo: &CachedRepo) -> Result<()> {
     let parts = ["refs", "snapshots", "blobs"].map(|part| repo.folder.join(part));
     match std::iter::once(&repo.folder).chain(&parts).find(|path| is_link(path)) {
-        Some(link) => Err(HubError::ThroughLink { name: repo.id.to_string(), link: link.clone() }),
+        Some(link) => {
+            Err(RemoveError::ThroughLink { name: repo.id.to_string(), link: link.clone() }.into())
+        }
         None => Ok(()),
     }
 }

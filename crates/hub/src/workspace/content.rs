@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::hash::{self, Stopped};
+use crate::workspace::error::WorkspaceError;
 use crate::{HubError, Result};
 
 /// What the hash leaves out unless the sentinel says otherwise: a name of a file, or of a folder
@@ -118,7 +119,7 @@ pub fn content(folder: &Path, excludes: &[String]) -> Result<Content> {
 }
 
 fn bad(folder: &Path, problem: String) -> HubError {
-    HubError::BadWorkspace { path: folder.to_owned(), problem }
+    HubError::Workspace(WorkspaceError::NoHash { path: folder.to_owned(), problem })
 }
 
 fn aggregate(index: &[IndexEntry]) -> String {

@@ -5,6 +5,7 @@
 mod building;
 mod check;
 mod content;
+pub(crate) mod error;
 mod path;
 mod sentinel;
 

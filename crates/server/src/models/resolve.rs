@@ -1,6 +1,6 @@
 //! From the name in a request to a model on this machine. Nothing is downloaded for a request.
 
-use mlxk_hub::{HubError, Matching, Reference, Resolution, Resolved};
+use mlxk_hub::{HubError, Matching, Reference, ReferenceError, Resolution, Resolved};
 
 use super::Models;
 use crate::error::{ApiError, Kind};
@@ -39,13 +39,15 @@ impl Models {
             Ok(Resolution::NeedsImport(_)) => {
                 Err(unknown(name, &format!("`mlxk run {name}` fetches it")))
             }
-            Ok(Resolution::NotLocal(missing)) if missing.near.is_empty() => {
+            Ok(Resolution::NotLocal(missing)) if missing.similar.is_empty() => {
                 Err(unknown(name, &format!("`mlxk pull {}` may fetch it", missing.suggestion)))
             }
             Ok(Resolution::NotLocal(missing)) => {
-                Err(unknown(name, &format!("similar names are `{}`", missing.near.join("`, `"))))
+                Err(unknown(name, &format!("similar names are `{}`", missing.similar.join("`, `"))))
             }
-            Err(error @ (HubError::Ambiguous { .. } | HubError::Io { .. })) => Err(error.into()),
+            Err(
+                error @ (HubError::Reference(ReferenceError::Ambiguous { .. }) | HubError::Io(_)),
+            ) => Err(error.into()),
             Err(error) => Err(unknown(name, &error.to_string())),
         }
     }

@@ -6,7 +6,8 @@ use std::path::Path;
 use axum::extract::State;
 use axum::response::Response;
 use mlxk_hub::{
-    HubError, ImportPlan, ImportSource, Matching, Modelfile, Overrides, Reference, Resolution, Turn,
+    DerivedError, HubError, ImportPlan, ImportSource, Matching, Modelfile, Overrides, Reference,
+    Resolution, Turn,
 };
 
 use super::digest::digits;
@@ -222,7 +223,10 @@ fn import(
     let path = blobs::path(digits, state);
     let taken = mlxk_hub::derived(name, &config.locations).map_err(failed)?;
     if taken.is_some() {
-        let error = HubError::NameTaken { name: name.to_owned(), by: "a name made earlier".into() };
+        let error = HubError::from(DerivedError::NameTaken {
+            name: name.to_owned(),
+            by: "a name made earlier".into(),
+        });
         return Err(failed(error));
     }
     let source = ImportSource::Gguf { path: path.clone() };

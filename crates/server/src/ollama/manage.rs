@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use mlxk_hub::{HubError, Reference};
+use mlxk_hub::{HubError, Reference, RemoveError};
 
 use super::dto::models::{CopyRequest, NamedRequest};
 use super::pull::{self, failed, reference};
@@ -52,7 +52,7 @@ pub(super) async fn delete(
             Ok(removal) if removal.exact => Ok(removal),
             // A part of a name may do for a person who is asked again.
             Ok(removal) => Err(missing(&name, &format!("similar is `{}`", removal.name))),
-            Err(error @ HubError::NothingToRemove { .. }) => {
+            Err(error @ HubError::Remove(RemoveError::NotFound { .. })) => {
                 Err(missing(&name, &error.to_string()))
             }
             Err(error) => Err(failed(error)),

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use axum::extract::State;
 use axum::response::Response;
 use mlxk_hub::{
-    Decisions, HubError, Inspection, PullOptions, PullPlan, PullRequest, PullTarget, Reference,
+    Decisions, HttpError, HubError, ImportError, Inspection, PullError, PullOptions, PullPlan,
+    PullRequest, PullTarget, PushError, Reference, RemoveError,
 };
 use serde_json::Value;
 
@@ -95,11 +96,12 @@ pub(super) fn fetch(
 #[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` asks for")]
 pub(super) fn failed(error: HubError) -> ApiError {
     let kind = match &error {
-        HubError::Gated { .. } | HubError::Denied { .. } | HubError::NoToken { .. } => {
-            Kind::Forbidden
+        HubError::Http(HttpError::Gated { .. } | HttpError::Denied { .. })
+        | HubError::Push(PushError::NoToken { .. }) => Kind::Forbidden,
+        HubError::Pull(PullError::NoRoom { .. }) | HubError::Import(ImportError::NoRoom { .. }) => {
+            Kind::Memory
         }
-        HubError::NoRoom { .. } | HubError::DiskFull { .. } => Kind::Memory,
-        HubError::Locked { .. } => Kind::Busy,
+        HubError::Remove(RemoveError::Locked { .. }) => Kind::Busy,
         other => match other.kind() {
             "ValidationError" | "ambiguous_match" | "workspace_model" => Kind::BadRequest,
             "model_not_found" | "model_not_cached" | "hash_not_found" | "access_denied" => {

@@ -1,6 +1,6 @@
 //! Ollama, whose models can be imported: the program, its server, its store.
 
-use mlxk_hub::HubError;
+use mlxk_hub::{HubError, OllamaError};
 use mlxk_providers::{Endpoint, Http, Ollama, ollama_address};
 use serde_json::json;
 
@@ -35,7 +35,8 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let mut lines = vec![Line::ok(text).data(data)];
     // Other errors are of models of a kind that is not imported, which is no fault of theirs.
     let errors = models.into_iter().filter_map(|(_, model)| model.err());
-    let damaged = errors.filter(|error| matches!(error, HubError::OllamaDamaged { .. }));
+    let damaged =
+        errors.filter(|error| matches!(error, HubError::Ollama(OllamaError::Damaged { .. })));
     lines.extend(damaged.map(|error| Line::hub(&error)));
     lines
 }

@@ -1,6 +1,8 @@
 use std::path::Path;
 
 use super::*;
+use crate::derived::error::DerivedError;
+use crate::reference::error::ReferenceError;
 use crate::testing::{Fixture, tiny_gguf};
 use crate::{Kind, Look, Problem, Turn, info, places};
 
@@ -66,7 +68,11 @@ fn models_build_on_each_other_and_never_on_themselves() {
     }
     for name in ["smollm2", "Base", "A", "x:1b", "a/b", ""] {
         let error = made(&fixture, name, "FROM org/Base\n").unwrap_err();
-        let refused = matches!(error, HubError::NameTaken { .. } | HubError::BadReference { .. });
+        let refused = matches!(
+            error,
+            HubError::Derived(DerivedError::NameTaken { .. })
+                | HubError::Reference(ReferenceError::Malformed { .. })
+        );
         assert!(refused, "{name}: {error}");
     }
     let error = made(&fixture, "c", "FROM org/nosuch\n").unwrap_err();

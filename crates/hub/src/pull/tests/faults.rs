@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::{NAME, PART, Scene};
+use crate::pull::error::PullError;
 
 const WEIGHTS: &str = "model-00001-of-00002.safetensors";
 
@@ -36,7 +37,7 @@ fn every_fault_that_passes_ends_with_the_same_bytes() {
             let pulled = scene.pull(NAME);
             let pulled = match (pulled, &fault) {
                 // Three damaged copies of one file are more than is forgiven.
-                (Err(HubError::DamagedDownload { file: name, .. }), Fault::Flip) => {
+                (Err(HubError::Pull(PullError::Damaged { file: name, .. })), Fault::Flip) => {
                     assert_eq!(name, file);
                     scene.pull(NAME).unwrap()
                 }

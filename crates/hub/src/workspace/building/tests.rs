@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::Fixture;
+use crate::workspace::error::WorkspaceError;
 use crate::workspace::{Operation, check};
 use crate::{Quiet, Store};
 
@@ -61,7 +62,7 @@ fn bad_targets() {
         assert_eq!(error.kind(), "InvalidTargetError");
     }
     let error = Building::begin(&base.join("huge"), u64::MAX, &fixture.locations).unwrap_err();
-    assert!(matches!(error, HubError::TargetFull { .. }), "{error}");
+    assert!(matches!(error, HubError::Workspace(WorkspaceError::NoRoom { .. })), "{error}");
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! An error that ends a command: its exit code, its word for `--json`, and its hint.
+//!
+//! Errors of the libraries bring these along. This file adds the decisions that only the command
+//! line makes, such as deleting nothing without a confirmation.
+
+use std::io;
+
+use mlxk_engine::EngineError;
+use mlxk_hub::HubError;
+use serde_json::Value;
+
+use crate::config::ConfigError;
+use crate::exit::{ExitStatus, Interrupted, UsageError};
+
+/// A deletion that did not happen, because it needs the user's consent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemovalRefused {
+    /// The user said no.
+    #[error("Deletion of {name} declined; nothing was deleted")]
+    Declined { name: String },
+    /// The name is not the full one, and there is no terminal to ask on.
+    #[error("The name is only a part of `{name}`; deleting it needs the full name")]
+    PartOfName { name: String },
+    /// Unused files are listed, and there is no terminal to ask on.
+    #[error(
+        "Refusing to delete unused files without confirmation; run in a terminal or pass `--force`"
+    )]
+    Unused,
+}
+
+impl RemovalRefused {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Declined { .. } => "UserCancelledError",
+            Self::PartOfName { .. } | Self::Unused => "requires_confirmation",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Declined { .. } => None,
+            Self::PartOfName { name } => {
+                Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept part of a name"))
+            }
+            Self::Unused => Some("List them first with `mlxk rm --unused --dry-run`".to_owned()),
+        }
+    }
+}
+
+/// A failure that nevertheless has something to show under `data`.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct WithData {
+    pub error: anyhow::Error,
+    /// The `data` of the JSON envelope.
+    pub data: Value,
+}
+
+impl WithData {
+    /// Returns the error with its data.
+    pub(crate) fn wrap(error: anyhow::Error, data: Value) -> anyhow::Error {
+        Self { error, data }.into()
+    }
+}
+
+/// Splits an error from the data that [`WithData`] attached to it.
+pub(crate) fn split(error: &anyhow::Error) -> (&anyhow::Error, Option<&Value>) {
+    match error.downcast_ref::<WithData>() {
+        Some(with) => (&with.error, Some(&with.data)),
+        None => (error, None),
+    }
+}
+
+/// Returns the exit code for an error that ended a command.
+pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
+    let (error, _) = split(error);
+    if error.is::<Interrupted>() || matches!(error.downcast_ref(), Some(HubError::Cancelled)) {
+        return ExitStatus::Interrupted;
+    }
+    if error.is::<UsageError>() {
+        return ExitStatus::Usage;
+    }
+    if matches!(error.downcast_ref(), Some(EngineError::Panicked { .. })) {
+        return ExitStatus::Internal;
+    }
+    let broken_pipe = error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    // The reader of our output has seen enough, as in `mlxk list | head`.
+    if broken_pipe { ExitStatus::Success } else { ExitStatus::Failure }
+}
+
+/// Returns the `type` of an error in the JSON envelope.
+pub(crate) fn kind(error: &anyhow::Error) -> &'static str {
+    if let Some(error) = error.downcast_ref::<HubError>() {
+        error.kind()
+    } else if let Some(error) = error.downcast_ref::<RemovalRefused>() {
+        error.kind()
+    } else if error.is::<ConfigError>() {
+        "ValidationError"
+    } else if error.is::<UsageError>() {
+        "CommandError"
+    } else if error.is::<Interrupted>() {
+        "UserCancelledError"
+    } else if status(error) == ExitStatus::Internal {
+        "InternalError"
+    } else {
+        "execution_error"
+    }
+}
+
+/// Returns advice on an error, if possible a command to paste.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return Some(error.hint().to_owned());
+    }
+    if let Some(error) = error.downcast_ref::<RemovalRefused>() {
+        return error.hint();
+    }
+    error.downcast_ref::<HubError>().and_then(HubError::hint)
+}

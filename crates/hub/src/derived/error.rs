@@ -1,0 +1,51 @@
+//! A derived name, or the Modelfile for one, that cannot be used.
+
+use std::path::PathBuf;
+
+use crate::explain::{Explain, Explained, impl_error, in_line, ticked};
+
+/// Failures of making and reading names that stand for another model.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the messages below say what the fields are")]
+pub enum DerivedError {
+    /// The file of a derived name, or of an imported model's settings, is malformed.
+    BadFile { path: PathBuf, line: Option<usize>, problem: String },
+    /// The Modelfile is malformed or unsupported.
+    BadModelfile { path: PathBuf, line: Option<usize>, problem: String },
+    /// Names refer to each other; the last name of the chain occurs in it before.
+    Cycle { chain: Vec<String> },
+    /// The name is used `by` something else.
+    NameTaken { name: String, by: String },
+}
+
+impl_error!(DerivedError);
+
+impl Explain for DerivedError {
+    fn explain(&self) -> Explained {
+        const KIND: &str = "ValidationError";
+        match self {
+            Self::BadFile { path, line, problem } => {
+                let line = in_line(*line);
+                Explained::new(KIND, format!("`{}`{line}: {problem}", path.display()))
+                    .hint("Fix the file, or delete it and create the name again with `mlxk cp`")
+            }
+            Self::BadModelfile { path, line, problem } => {
+                let line = in_line(*line);
+                Explained::new(KIND, format!("Modelfile `{}`{line}: {problem}", path.display()))
+                    .hint("See the supported instructions with `mlxk create --help`")
+            }
+            Self::Cycle { chain } => {
+                let (first, last) = (chain.first(), chain.last());
+                let name = |name: Option<&String>| name.cloned().unwrap_or_default();
+                let message =
+                    format!("Name `{}` leads in a circle: {}", name(first), ticked(chain));
+                Explained::new(KIND, message)
+                    .hint(format!("Break the circle with `mlxk rm {}`", name(last)))
+            }
+            Self::NameTaken { name, by } => {
+                Explained::new(KIND, format!("Name `{name}` is already used by {by}"))
+                    .hint("Choose another name, or delete the other model first with `mlxk rm`")
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A request that did not get a usable answer.
+
+use crate::explain::{Explain, Explained, impl_error};
+
+/// Failures of talking to a hub, or to a server that it refers to.
+///
+/// `url` is always without its query, which may contain a signature. `token` names the place
+/// where the token was found.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the messages below say what the fields are")]
+pub enum HttpError {
+    /// A setting, mostly from the environment. `problem` completes "… is `value`, which …".
+    BadSetting { setting: &'static str, value: String, problem: String },
+    /// The action needs the network.
+    Offline { action: String },
+    /// No search without the network.
+    OfflineSearch,
+    /// No connection. `passing` is `true` if trying again may help.
+    Unreachable { host: String, problem: String, passing: bool },
+    /// The server's certificate or encryption is not accepted.
+    Untrusted { host: String, problem: String },
+    /// The server went silent.
+    Stalled { host: String, seconds: u64 },
+    /// Too many redirects.
+    RedirectLoop { url: String },
+    /// A malformed answer. `problem` completes "The response from `url` …".
+    BadAnswer { url: String, problem: String },
+    /// The user has to request access to the repository on its page.
+    Gated { name: String, page: String, token: Option<String> },
+    /// The repository does not exist, or is private and belongs to someone else.
+    NoSuchRepo { name: String, page: String, token: Option<String> },
+    /// The repository has no such branch, tag or commit.
+    NoSuchRevision { name: String, revision: String, page: String },
+    /// The repository has no such file.
+    NoSuchFile { name: String, file: String },
+    /// Status 401 or 403 for any other reason.
+    Denied { url: String, status: u16, token: Option<String>, message: Option<String> },
+    /// Status 429.
+    TooManyRequests { host: String, wait_seconds: Option<u64> },
+    /// Any other status.
+    ServerStatus { url: String, status: u16, message: Option<String> },
+}
+
+impl_error!(HttpError);
+
+impl HttpError {
+    /// The connection ended before the content did.
+    pub(crate) fn broken_off(url: &str) -> Self {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        Self::Unreachable {
+            host: rest.split(['/', '?']).next().unwrap_or_default().to_owned(),
+            problem: "connection lost".to_owned(),
+            passing: true,
+        }
+    }
+
+    /// Returns `true` if the same request may succeed a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { passing: true, .. }
+                | Self::Stalled { .. }
+                | Self::TooManyRequests { .. }
+                | Self::ServerStatus { status: 408 | 500.., .. }
+        )
+    }
+}
+
+const DOWNLOAD: &str = "download_failed";
+const DENIED: &str = "access_denied";
+const CHECK_CONNECTION: &str = "Check the connection and the proxy (`HTTPS_PROXY`), then try again; \
+                                downloads resume where they stopped";
+const CHECK_ENDPOINT: &str = "Try again later; if `HF_ENDPOINT` is set, check that it is a hub";
+const LATER: &str = "Try again later; downloads resume where they stopped";
+const OFFLINE: &str = "To allow it, unset `HF_HUB_OFFLINE` and `offline` in the configuration";
+
+impl Explain for HttpError {
+    fn explain(&self) -> Explained {
+        match self {
+            Self::BadSetting { setting, value, problem } => {
+                let message = format!("`{setting}` is `{value}`, which {problem}");
+                Explained::new("ValidationError", message)
+                    .hint(format!("Correct or unset `{setting}`"))
+            }
+            Self::Offline { action } => {
+                Explained::new(DOWNLOAD, format!("Cannot {action}: offline mode is on"))
+                    .hint(OFFLINE)
+            }
+            Self::OfflineSearch => {
+                Explained::new("execution_error", "Cannot ask the hub: offline mode is on")
+                    .hint(OFFLINE)
+            }
+            Self::Unreachable { host, problem, .. } => {
+                Explained::new(DOWNLOAD, format!("Could not reach `{host}`: {problem}"))
+                    .hint(CHECK_CONNECTION)
+            }
+            Self::Stalled { host, seconds } => {
+                Explained::new(DOWNLOAD, format!("`{host}` has sent nothing for {seconds} seconds"))
+                    .hint(CHECK_CONNECTION)
+            }
+            Self::Untrusted { host, problem } => {
+                Explained::new(DOWNLOAD, format!("Certificate of `{host}` not accepted: {problem}"))
+                    .hint(
+                        "If a corporate proxy intercepts TLS, set `SSL_CERT_FILE` to its CA \
+                         certificate (PEM)",
+                    )
+            }
+            Self::RedirectLoop { url } => {
+                Explained::new(DOWNLOAD, format!("Too many redirects from `{url}`"))
+                    .hint(CHECK_ENDPOINT)
+            }
+            Self::BadAnswer { url, problem } => {
+                Explained::new(DOWNLOAD, format!("The response from `{url}` {problem}"))
+                    .hint(CHECK_ENDPOINT)
+            }
+            Self::Gated { name, page, token: None } => {
+                let message = format!("Repository `{name}` is gated, and no token is set");
+                Explained::new(DENIED, message)
+                    .hint(format!("Request access on {page}, then set `HF_TOKEN` to your token"))
+            }
+            Self::Gated { name, page, token: Some(source) } => {
+                let message = format!("Repository `{name}` is gated, and the token has no access");
+                Explained::new(DENIED, message).hint(format!(
+                    "Request access on {page}. The token from {source} was used; it must belong to \
+                     the user who was granted access"
+                ))
+            }
+            Self::NoSuchRepo { name, page, token } => {
+                let message = format!("Repository `{name}` does not exist, or it is private");
+                Explained::new(DENIED, message).hint(match token {
+                    Some(from) => {
+                        format!("Check the spelling on {page}; the token from {from} was used")
+                    }
+                    None => format!(
+                        "Check the spelling on {page}; for a private repository, set `HF_TOKEN`"
+                    ),
+                })
+            }
+            Self::NoSuchRevision { name, revision, page } => {
+                let message = format!("Repository `{name}` has no revision `{revision}`");
+                Explained::new("hash_not_found", message)
+                    .hint(format!("See its branches on {page}/tree/main"))
+            }
+            Self::NoSuchFile { name, file } => {
+                Explained::new(DOWNLOAD, format!("Repository `{name}` has no file `{file}`"))
+                    .hint("The repository may have changed; try again")
+            }
+            Self::Denied { url, status, token, message } => {
+                let reason = after_colon(message.as_ref());
+                Explained::new(DENIED, format!("Access to `{url}` denied ({status}{reason})")).hint(
+                    match token {
+                        Some(source) => format!(
+                            "The token from {source} was used; check that it is valid and allows \
+                             this"
+                        ),
+                        None => "Set `HF_TOKEN` to a token that allows this".to_owned(),
+                    },
+                )
+            }
+            Self::TooManyRequests { host, wait_seconds } => {
+                Explained::new(DOWNLOAD, format!("`{host}` refuses more requests for now (429)"))
+                    .hint(wait_seconds.map_or_else(
+                        || LATER.to_owned(),
+                        |seconds| LATER.replace("later", &format!("in {seconds} seconds")),
+                    ))
+            }
+            Self::ServerStatus { url, status, message } => {
+                let reason = after_colon(message.as_ref());
+                let explained =
+                    Explained::new(DOWNLOAD, format!("`{url}` returned status {status}{reason}"));
+                if *status >= 500 { explained.hint(LATER) } else { explained }
+            }
+        }
+    }
+}
+
+fn after_colon(message: Option<&String>) -> String {
+    message.map(|message| format!(": {message}")).unwrap_or_default()
+}

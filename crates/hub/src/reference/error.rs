@@ -1,0 +1,153 @@
+//! A model reference that leads nowhere, or to several places.
+
+use std::path::PathBuf;
+
+use crate::explain::{Explain, Explained, did_you_mean, impl_error, ticked};
+
+/// Failures of reading a model reference and of finding the model on this machine.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the messages below say what the fields are")]
+pub enum ReferenceError {
+    /// The text does not have the form of a reference. `problem` completes "Model name `x` …".
+    Malformed { reference: String, problem: String, hint: Option<String> },
+    /// No usable model of that name on this machine.
+    NotFound {
+        name: String,
+        /// The Hugging Face cache.
+        cache: PathBuf,
+        /// `true` if the cache has an incomplete copy.
+        broken: bool,
+        /// Local models with similar names.
+        similar: Vec<String>,
+        /// The repository to download.
+        suggestion: String,
+        /// The model's name in Ollama, if Ollama has it.
+        in_ollama: Option<String>,
+        /// `true` if the working directory has a folder of that name.
+        folder_here: bool,
+    },
+    /// Neither this machine nor the hub has the model.
+    Nowhere { name: String, suggestion: String, similar: Vec<String> },
+    /// The model has to be imported first. `from` is the reference that imports it.
+    NotImported { name: String, from: String },
+    /// Several models match.
+    Ambiguous { name: String, candidates: Vec<String> },
+    /// Several snapshots match the start of a hash.
+    AmbiguousRevision { name: String, revision: String, candidates: Vec<String> },
+    /// The model is not from a repository. `what` is its kind, such as "imported model".
+    NoRevisions { what: &'static str, name: String, revision: String },
+    /// A name in Ollama's style that is not in the pair table; `known` ones are.
+    UnknownPair { name: String, known: Vec<String>, in_ollama: bool },
+    /// The path does not exist, or is something else. `problem` completes "`path` …".
+    BadPath { path: PathBuf, problem: &'static str },
+}
+
+impl_error!(ReferenceError);
+
+impl ReferenceError {
+    /// Returns the full names that an ambiguous one may stand for.
+    pub(crate) fn candidates(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Ambiguous { candidates, .. } | Self::AmbiguousRevision { candidates, .. } => {
+                Some(candidates.clone())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Explain for ReferenceError {
+    fn explain(&self) -> Explained {
+        match self {
+            Self::Malformed { reference, problem, hint } => Explained {
+                kind: "ValidationError",
+                message: match reference.trim() {
+                    "" => format!("The model name {problem}"),
+                    _ => format!("Model name `{reference}` {problem}"),
+                },
+                hint: hint.clone(),
+            },
+            Self::NotFound { name, cache, broken, .. } => {
+                let cache = cache.display();
+                let message = if *broken {
+                    format!("Model `{name}` is incomplete in the cache `{cache}`")
+                } else {
+                    format!("Model `{name}` not found (looked in imported models and `{cache}`)")
+                };
+                Explained::new("model_not_found", message).hint(self.how_to_get())
+            }
+            Self::Nowhere { name, suggestion, similar } => {
+                let similar = did_you_mean(similar).map(|ask| ask + " ").unwrap_or_default();
+                let word = name.rsplit('/').next().unwrap_or(name);
+                let word = word.split('@').next().unwrap_or(word);
+                let message = format!(
+                    "Model `{name}` not found on this machine, and the hub has no repository \
+                     `{suggestion}`"
+                );
+                Explained::new("model_not_found", message).hint(format!(
+                    "{similar}Search the hub with `mlxk search {word}`; for a private repository, \
+                     set `HF_TOKEN`"
+                ))
+            }
+            Self::NotImported { name, from } => {
+                let message = format!("Model `{name}` has not been imported yet");
+                Explained::new("model_not_cached", message)
+                    .hint(format!("Import it with `mlxk pull {from}`"))
+            }
+            Self::Ambiguous { name, candidates } => {
+                let (count, names) = (candidates.len(), ticked(candidates));
+                let message = format!("Model name `{name}` matches {count} models: {names}");
+                Explained::new("ambiguous_match", message).hint("Use one of these names in full")
+            }
+            Self::AmbiguousRevision { name, revision, candidates } => {
+                let (count, names) = (candidates.len(), ticked(candidates));
+                Explained::new(
+                    "ambiguous_match",
+                    format!("Revision `{revision}` of `{name}` matches {count} snapshots: {names}"),
+                )
+                .hint("Use more digits of the hash")
+            }
+            Self::NoRevisions { what, name, revision } => {
+                let message =
+                    format!("`@{revision}` cannot be used: the {what} `{name}` has no revisions");
+                Explained::new("hash_not_found", message).hint(format!("Use `{name}` alone"))
+            }
+            Self::UnknownPair { name, known, in_ollama } => {
+                let message = format!("No MLX checkpoint is known for the Ollama name `{name}`");
+                Explained::new("model_not_found", message).hint(if *in_ollama {
+                    format!("Use Ollama's own copy with `ollama:{name}`")
+                } else {
+                    let known = ticked(known);
+                    format!("Known names are {known}; write any other model as `org/NAME`")
+                })
+            }
+            Self::BadPath { path, problem } => {
+                Explained::new("model_not_found", format!("`{}` {problem}", path.display())).hint(
+                    "A checkpoint folder contains `config.json`, the weights and the tokenizer",
+                )
+            }
+        }
+    }
+}
+
+impl ReferenceError {
+    /// Returns the best way to a model that was not found.
+    fn how_to_get(&self) -> String {
+        let Self::NotFound { name, broken, similar, suggestion, in_ollama, folder_here, .. } = self
+        else {
+            return String::new();
+        };
+        let pull = format!("`mlxk pull {suggestion}`");
+        if *folder_here {
+            format!("To use the folder of that name, write `./{name}`")
+        } else if let Some(name) = in_ollama {
+            format!("Use Ollama's copy with `ollama:{name}`, or download the model with {pull}")
+        } else if *broken {
+            format!("Complete the download with {pull}")
+        } else if let Some(ask) = did_you_mean(similar) {
+            format!("{ask} Otherwise, download the model with {pull}")
+        } else {
+            format!("Download it with {pull}, or list your models with `mlxk list`")
+        }
+    }
+}
