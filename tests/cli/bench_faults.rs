@@ -35,13 +35,13 @@ fn every_fault_of_the_other_side_leaves_ours() {
                 let good = ollama::said("good");
                 vec![head(200, "application/x-ndjson"), Part::Send(good), Part::Hang]
             }),
-            "was not done within 3 s",
+            "did not finish within 3 s",
             "`--timeout` gives it more time",
         ),
-        (ollama::server(|_| lines(&["<html>"])), "is no answer: `<html>`", ""),
+        (ollama::server(|_| lines(&["<html>"])), ": `<html>`", ""),
         (
             ollama::server(|_| ollama::refused(404, "model 'tiny' not found")),
-            "has no model `tiny`",
+            "does not have the model `tiny`",
             "`ollama pull tiny`",
         ),
         (
@@ -49,7 +49,7 @@ fn every_fault_of_the_other_side_leaves_ours() {
             "status 500: llama runner process has terminated",
             "",
         ),
-        (Peer::start(|_| json(200, "no version")), "is no answer: `no version`", ""),
+        (Peer::start(|_| json(200, "no version")), ": `no version`", ""),
     ];
     let (world, report) = world();
     for (peer, error, suggestion) in peers {

@@ -19,14 +19,14 @@ pub(crate) fn print(command: &str, data: &impl Serialize) -> anyhow::Result<()> 
     write(&json!({"status": "success", "command": command, "data": data, "error": null}))
 }
 
-/// Prints the envelope of a command that failed; `command` is `None` where the arguments name none.
+/// Prints the envelope of a command that failed. `command` is `None` if the arguments name none.
 pub(crate) fn print_error(command: Option<&str>, error: &anyhow::Error) -> anyhow::Result<()> {
     let (error, data) = failure::split(error);
     let object = error_object(error);
     write(&json!({"status": "error", "command": command, "data": data, "error": object}))
 }
 
-/// Prints the envelope of a command line that makes no sense.
+/// Prints the envelope of an invalid command line.
 pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
     let text = error.to_string();
     let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -34,13 +34,13 @@ pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
     write(&json!({"status": "error", "command": null, "data": null, "error": object}))
 }
 
-/// Whether the words ask for JSON, even where the rest of them makes no sense.
+/// Returns `true` if the arguments ask for JSON, even if they are invalid otherwise.
 pub(crate) fn is_wanted(error: &clap::Error) -> bool {
     let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     !shown && words_ask()
 }
 
-/// Whether the words are `--version --json`.
+/// Returns `true` if the arguments are `--version --json`.
 pub(crate) fn is_version(error: &clap::Error) -> bool {
     error.kind() == ErrorKind::DisplayVersion && words_ask()
 }

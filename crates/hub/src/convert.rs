@@ -1,4 +1,4 @@
-//! Drives the conversion of a GGUF file, and passes its progress on.
+//! Converts a GGUF file and reports the progress.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -6,7 +6,8 @@ use std::path::Path;
 use mlxk_format::FormatError;
 use mlxk_format::gguf::Plan;
 
-use crate::{HubError, Reporter, Result};
+use crate::error::{HubError, Result};
+use crate::reporter::Reporter;
 
 /// Writes the planned checkpoint into the folder `output`, which exists and is empty.
 pub(crate) fn write(plan: &Plan, output: &Path, reporter: &dyn Reporter) -> Result<()> {

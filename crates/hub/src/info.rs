@@ -1,5 +1,5 @@
-//! What `list`, `show` and `health` tell about a model, from its small files and the headers of its
-//! weights.
+//! The description of a model for `list`, `show` and `health`, from its small files and the headers
+//! of its weights.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,54 +8,57 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::cache::HfCache;
 use crate::cache::{CachedRepo, Snapshot, disk_bytes, folders};
 use crate::detect::{Evidence, Framework, Judge, Role, Runtime, runtime};
+use crate::error::{HubError, Result};
 use crate::health::{Report, check};
 use crate::inventory::Inventory;
+use crate::locations::Locations;
+use crate::pairs::PairTable;
 use crate::reference::error::ReferenceError;
+use crate::resolution::{Kind, Matching, Resolved};
+use crate::store::{Origin, Store};
 use crate::workspace::{self, Check, Sentinel, workspaces};
-use crate::{
-    HfCache, HubError, Kind, Locations, Matching, Origin, PairTable, Resolved, Result, Store,
-};
 
 /// A model on this machine, described.
 #[derive(Clone, Debug)]
 pub struct ModelInfo {
     /// Full name.
     pub name: String,
-    /// The folder with the files.
+    /// The folder with its files.
     pub path: PathBuf,
-    /// Where it lies.
+    /// Kind of place where it lives.
     pub kind: Kind,
-    /// The model that a derived name stands for.
+    /// The underlying model of a derived name.
     pub base: Option<String>,
     /// Commit hash of a cached snapshot.
     pub revision: Option<String>,
-    /// Bytes of its files.
+    /// Total size of its files.
     pub size_bytes: u64,
-    /// Bytes on disk, other revisions included; what removing it would free.
+    /// Bytes on disk, including other revisions. Deleting the model frees this many.
     pub disk_bytes: u64,
-    /// When its newest file changed.
+    /// Time of its newest file.
     pub modified: Option<SystemTime>,
-    /// What its weights were written for.
+    /// Framework of its weights.
     pub framework: Framework,
-    /// What it is for.
+    /// Role of the model.
     pub role: Role,
-    /// What it can do, in MLX-Knife's words: `text-generation`, `chat`, `vision` and so on.
+    /// Capabilities in MLX-Knife's words: `text-generation`, `chat`, `vision` and so on.
     pub capabilities: Vec<&'static str>,
-    /// `config.json`; empty where it cannot be read.
+    /// Content of `config.json`; empty if it cannot be read.
     pub config: Map<String, Value>,
-    /// How the weights are quantized; `None` for plain floating point.
+    /// Quantization of the weights; `None` for plain floating point.
     pub quantization: Option<QuantizationSummary>,
-    /// Longest context that the model was made for.
+    /// Maximum context length of the model.
     pub context_length: Option<u64>,
-    /// Where an imported model came from.
+    /// Origin of an imported model.
     pub origin: Option<Origin>,
-    /// What the workspace's own record says, and whether it is still true.
+    /// The record of a workspace, and the result of checking it.
     pub workspace: Option<(Sentinel, Check)>,
-    /// Whether it is whole.
+    /// Verdict on its files.
     pub health: Report,
-    /// Whether it runs here.
+    /// Verdict on running it here.
     pub runtime: Runtime,
 }
 
@@ -64,11 +67,11 @@ pub struct ModelInfo {
 pub struct QuantizationSummary {
     /// Bits per weight of most modules.
     pub bits: u64,
-    /// Weights that share a scale.
+    /// Number of weights that share a scale.
     pub group_size: u64,
     /// `affine`, `mxfp4`, `mxfp8` or `nvfp4`.
     pub mode: String,
-    /// Whether some modules have settings of their own.
+    /// `true` if some modules have other settings.
     pub mixed: bool,
 }
 
@@ -81,12 +84,12 @@ pub struct FileInfo {
     pub size_bytes: u64,
 }
 
-/// How to look at models.
+/// Settings for describing models.
 #[derive(Clone, Copy)]
 pub struct Look<'a> {
-    /// Which architectures run.
+    /// Decides which architectures run.
     pub judge: Judge<'a>,
-    /// Whether to parse the tokenizer too, which takes longer than all the rest.
+    /// `true` to parse the tokenizer too, which takes longer than everything else.
     pub thorough: bool,
 }
 
@@ -99,12 +102,13 @@ const CONTEXT_KEYS: [&str; 7] = [
     "n_positions",
     "n_ctx",
 ];
-/// More would wait for the disk.
+/// More threads would only wait for the disk.
 const MAX_THREADS: usize = 8;
 
-/// Where the models of this machine lie, without a look into them: workspaces, imported ones,
-/// cached ones, derived names, each by name. Of a cached repository it is `main`, or the newest revision where
-/// `main` is not here; one without any has no [`revision`](Resolved::revision).
+/// Returns the places of all models, without looking into them: workspaces, imported models, cached
+/// models and derived names, each group by name. A cached repository is represented by `main`, or
+/// by its newest revision if `main` is missing. Without any revision,
+/// [`revision`](Resolved::revision) is `None`.
 pub fn places(locations: &Locations) -> Result<Vec<Resolved>> {
     let mut found: Vec<Resolved> =
         workspaces(locations)?.into_iter().map(Resolved::workspace).collect();
@@ -115,8 +119,8 @@ pub fn places(locations: &Locations) -> Result<Vec<Resolved>> {
     Ok(found)
 }
 
-/// Derived names, of those whose model is not here the file; a file that makes no sense is explained
-/// where it is used.
+/// Returns derived names. If the underlying model is missing, the path is that of the name's file.
+/// A malformed file is reported when the name is used.
 fn derived_places(locations: &Locations) -> Vec<Resolved> {
     let find = |name: String| {
         let derived = crate::derived(&name, locations).ok()??;
@@ -128,15 +132,15 @@ fn derived_places(locations: &Locations) -> Vec<Resolved> {
             None => Resolved::missing(derived),
         })
     };
-    crate::derived_names(locations).into_iter().filter_map(find).collect()
+    crate::derived::derived_names(locations).into_iter().filter_map(find).collect()
 }
 
-/// The checkpoint that `folder` is, or those that lie in it.
+/// Returns the checkpoint in `folder`, or those in the folders inside it.
 pub fn checkpoints_in(folder: &Path) -> Result<Vec<Resolved>> {
     let bad =
         |problem| HubError::Reference(ReferenceError::BadPath { path: folder.to_owned(), problem });
     if !folder.is_dir() {
-        return Err(bad(if folder.exists() { "is no folder" } else { "does not exist" }));
+        return Err(bad(if folder.exists() { "is not a folder" } else { "does not exist" }));
     }
     let absolute = std::path::absolute(folder).map_err(HubError::io("make the path absolute"))?;
     let place = |path: PathBuf| Resolved::folder(path.display().to_string(), path);
@@ -148,7 +152,7 @@ pub fn checkpoints_in(folder: &Path) -> Result<Vec<Resolved>> {
     Ok(inside.into_iter().map(|(_, path)| path).filter(is_checkpoint).map(place).collect())
 }
 
-/// All models on this machine, described, in the order of [`places`].
+/// Describes all models on this machine, in the order of [`places`].
 pub fn list(locations: &Locations, look: Look<'_>) -> Result<Vec<ModelInfo>> {
     Ok(describe(&places(locations)?, look))
 }
@@ -220,33 +224,33 @@ pub fn info(model: &Resolved, look: Look<'_>) -> ModelInfo {
     }
 }
 
-/// The files of a model's folder, by name; a link counts as what it leads to.
+/// Returns the files of a model's folder, by name. A link counts as its target.
 pub fn files(folder: &Path) -> Vec<FileInfo> {
     let files = Inventory::read(folder).files.into_iter();
     files.map(|(name, file)| FileInfo { name, size_bytes: file.size_bytes.unwrap_or(0) }).collect()
 }
 
 impl ModelInfo {
-    /// The family of architectures, such as `llama`.
+    /// Returns the model type, such as `llama`.
     pub fn model_type(&self) -> Option<&str> {
         self.config.get("model_type").and_then(Value::as_str)
     }
 
-    /// Class name, such as `LlamaForCausalLM`.
+    /// Returns the class name, such as `LlamaForCausalLM`.
     pub fn architecture(&self) -> Option<&str> {
         self.config.get("architectures")?.as_array()?.first()?.as_str()
     }
 
-    /// Whether it is whole and runs here.
+    /// Returns `true` if the model is complete and runs here.
     pub fn is_usable(&self) -> bool {
         self.health.is_healthy() && self.runtime.runs()
     }
 }
 
 impl CachedRepo {
-    /// The revision that stands for the repository; its folder where there is none.
+    /// Returns the revision that represents the repository, or its folder if it has none.
     pub(crate) fn any_revision(&self) -> Resolved {
-        // A repository with nothing but another revision is still worth its line.
+        // A repository that has only another revision still deserves its line.
         let main = self.snapshot(None).ok().flatten();
         let snapshot = main.or_else(|| self.snapshots().into_iter().max_by_key(Snapshot::modified));
         match snapshot {
@@ -260,11 +264,11 @@ impl CachedRepo {
 }
 
 impl Resolved {
-    /// The folder of a cached model's repository, with all its revisions.
+    /// Returns the folder of a cached model's repository, with all its revisions.
     pub fn repo_folder(&self) -> Option<&Path> {
         match (self.kind, &self.revision) {
             (Kind::HfCache, None) => Some(&self.path),
-            // snapshots/<hash> lies two levels below the repository.
+            // `snapshots/<hash>` is two levels below the repository.
             (Kind::HfCache, Some(_)) => self.path.ancestors().nth(2),
             _ => None,
         }

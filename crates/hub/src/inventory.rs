@@ -1,5 +1,5 @@
-//! The files of a model's folder, found in one walk: every rule of detection and health asks this
-//! list, not the disk.
+//! The files of a model's folder, found in one walk. The rules of detection and health use this
+//! list and not the disk.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
@@ -8,18 +8,18 @@ use std::time::SystemTime;
 
 use crate::disk::walk;
 
-/// Files by their path inside the folder, with slashes.
+/// Files by their path in the folder, with slashes.
 pub(crate) struct Inventory {
     pub folder: PathBuf,
     pub files: BTreeMap<String, File>,
 }
 
-/// A file, or a link to one.
+/// A file or a link to a file.
 pub(crate) struct File {
     pub path: PathBuf,
-    /// Name of the blob that a link leads to.
+    /// Name of the blob, if the file is a link into the blobs of a cache.
     pub blob: Option<String>,
-    /// `None` for a dead link.
+    /// Size; `None` for a dead link.
     pub size_bytes: Option<u64>,
     pub modified: Option<SystemTime>,
 }
@@ -47,7 +47,7 @@ impl Inventory {
         self.files.contains_key(name)
     }
 
-    /// Names that end in one of `endings`.
+    /// Returns the names that end in one of `endings`.
     pub(crate) fn ending(&self, endings: &[&str]) -> Vec<&str> {
         self.files
             .keys()
@@ -56,7 +56,8 @@ impl Inventory {
             .collect()
     }
 
-    /// Bytes as a reader sees them: links followed, what two names lead to counted once.
+    /// Returns the bytes as a reader sees them: links are followed, and a file with two names is
+    /// counted once.
     pub(crate) fn size_bytes(&self) -> u64 {
         let mut seen = HashSet::new();
         self.files
@@ -66,13 +67,13 @@ impl Inventory {
             .sum()
     }
 
-    /// Time of the newest file, or of the folder where there is none.
+    /// Returns the time of the newest file, or of the folder if it is empty.
     pub(crate) fn modified(&self) -> Option<SystemTime> {
         let newest = self.files.values().filter_map(|file| file.modified).max();
         newest.or_else(|| self.folder.metadata().and_then(|folder| folder.modified()).ok())
     }
 
-    /// The start of a text file; `None` where it is not there or is no text.
+    /// Returns the start of a text file, or `None` if it is missing or not text.
     pub(crate) fn text(&self, name: &str, limit: u64) -> Option<String> {
         use std::io::Read;
 
@@ -83,7 +84,7 @@ impl Inventory {
     }
 }
 
-/// Whether a file lies in a hidden folder, where tools keep their own.
+/// Returns `true` for a file in a hidden folder, where tools keep their own files.
 pub(crate) fn is_hidden(name: &str) -> bool {
     name.rsplit_once('/').is_some_and(|(folder, _)| folder.split('/').any(|p| p.starts_with('.')))
 }

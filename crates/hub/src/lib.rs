@@ -1,12 +1,45 @@
-//! Where models live: what a model reference means, which folder holds it, and how a model that
-//! comes as a GGUF file becomes an MLX checkpoint in our own folder.
+//! Where models live: resolving a model reference to a folder, downloading repositories, and importing
+//! GGUF files as MLX checkpoints.
 //!
-//! The crate never prints, never reads the environment and never exits. A caller hands over
-//! [`Locations`], watches through a [`Reporter`] and decides with callbacks; every failure is a
-//! [`HubError`] whose text is one sentence, with a [`hint`](HubError::hint) on what to do.
+//! Models live in two places: the Hugging Face cache, which is shared with every Python tool and
+//! written the way they write it, and our own store of imported models.
 //!
-//! Models lie in two places: the Hugging Face cache, shared with every Python tool and written the
-//! way they write it, and the store of imported models, which is ours alone.
+//! The crate never prints, never reads the environment and never exits. You pass [`Locations`], watch
+//! through a [`Reporter`] and decide through callbacks. Every failure is a [`HubError`] with a
+//! [`hint`](HubError::hint).
+//!
+//! # Example
+//!
+//! Resolve a reference in a temporary cache, before and after the model is there:
+//!
+//! ```
+//! use mlxk_hub::{Locations, Matching, PairTable, Reference, resolve};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let home = folder.path();
+//! // Without environment variables, everything is below the home folder.
+//! let locations = Locations::from_values(|_| None, home);
+//! let reference: Reference = "tiny-4bit".parse()?;
+//! let pairs = PairTable::default();
+//!
+//! let missing = resolve(&reference, Matching::Substring, &pairs, &locations)?;
+//! let error = missing.local().unwrap_err();
+//! assert!(error.hint().unwrap().contains("mlxk pull mlx-community/tiny-4bit"));
+//!
+//! # let hash = "0123456789abcdef0123456789abcdef01234567";
+//! # let repo = locations.hf_hub_cache.join("models--mlx-community--Tiny-4bit");
+//! # std::fs::create_dir_all(repo.join("refs"))?;
+//! # std::fs::write(repo.join("refs/main"), hash)?;
+//! # std::fs::create_dir_all(repo.join("snapshots").join(hash))?;
+//! # std::fs::write(repo.join("snapshots").join(hash).join("config.json"), "{}")?;
+//! // Now a tool downloads the model. Its name is found in any case.
+//! let model = resolve(&reference, Matching::Substring, &pairs, &locations)?.local()?;
+//! assert_eq!(model.name, "mlx-community/Tiny-4bit");
+//! assert!(model.path.join("config.json").is_file());
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +54,7 @@ mod explain;
 mod hash;
 mod health;
 mod http;
+mod human_bytes;
 mod import;
 mod info;
 mod inventory;
@@ -58,10 +92,11 @@ pub use derived::{
     write_settings,
 };
 pub use detect::{Framework, Judge, Role, Runtime, has_chat_template};
-pub use disk::{free_bytes, human};
+pub use disk::free_bytes;
 pub use error::{HubError, Result};
 pub use health::{DeepReport, Finding, Problem, Report, Severity, check_gguf, deep};
 pub use http::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
+pub use human_bytes::human;
 pub use import::{ImportInfo, OnPlan, import};
 pub use info::{
     FileInfo, Look, ModelInfo, QuantizationSummary, checkpoints_in, describe, files, info, list,

@@ -1,25 +1,25 @@
-//! The folders models live in, resolved once by the caller from its settings.
+//! The folders where models live. The caller resolves them once, from its settings.
 
 use std::path::{Path, PathBuf};
 
-/// Where to look and what is allowed; every entry point takes one.
+/// Folders to look in, and permissions. Every entry point takes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locations {
-    /// The Hugging Face cache, the folder that holds `models--org--name`.
+    /// The Hugging Face cache, which contains `models--org--name`.
     pub hf_hub_cache: PathBuf,
-    /// Our own data folder; imported models lie in its `models`.
+    /// Our own data folder. Imported models are in its `models` folder.
     pub data_dir: PathBuf,
-    /// The folder of the user's own workspaces, where one is set.
+    /// The folder of the user's own workspaces, if one is set.
     pub workspace_home: Option<PathBuf>,
-    /// Where Ollama may keep its own models, which are read and never written.
+    /// Folders where Ollama may keep its models. They are read and never written.
     pub ollama_models: Vec<PathBuf>,
-    /// Whether the network is off limits.
+    /// `true` if the network must not be used.
     pub offline: bool,
-    /// The Python interpreter for `pypi:` models; `None` looks for one on the search path.
+    /// The Python interpreter for `pypi:` models. If it is `None`, the search path is used.
     pub python: Option<PathBuf>,
 }
 
-/// Whose conventions decide the default folders.
+/// The system whose conventions decide the default folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum System {
     Unix,
@@ -36,9 +36,9 @@ const THIS_SYSTEM: System = if cfg!(windows) {
 };
 
 impl Locations {
-    /// Applies the precedence of the environment variables that the Python tools share, and of
-    /// this system's own convention for data, to values that `lookup` supplies. Unset and empty
-    /// are the same; [`python`](Self::python) stays `None`.
+    /// Returns the folders that the values from `lookup` name: the environment variables that the
+    /// Python tools share, and this system's convention for data. Unset and empty are the same.
+    /// [`python`](Self::python) stays `None`.
     pub fn from_values(lookup: impl Fn(&str) -> Option<String>, home: &Path) -> Self {
         Self::for_system(THIS_SYSTEM, lookup, home)
     }
@@ -69,7 +69,7 @@ impl Locations {
             ollama_models: folder("OLLAMA_MODELS").map_or_else(
                 || {
                     let own = home.join(".ollama").join("models");
-                    // Where its service on Linux keeps them.
+                    // The folder of its Linux service.
                     let service = PathBuf::from("/usr/share/ollama/.ollama/models");
                     if system == System::Unix { vec![own, service] } else { vec![own] }
                 },
@@ -80,7 +80,7 @@ impl Locations {
         }
     }
 
-    /// The folder of imported models.
+    /// Returns the folder of imported models.
     pub fn models_dir(&self) -> PathBuf {
         self.data_dir.join("models")
     }
@@ -90,7 +90,7 @@ pub(crate) fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
-/// A leading `~`, which a shell leaves alone inside quotes and the Python tools expand.
+/// Expands a leading `~`, as the Python tools do. A shell does not expand it inside quotes.
 pub(crate) fn expand_home(value: &str, home: &Path) -> PathBuf {
     match value.strip_prefix('~') {
         Some("") => home.to_owned(),
@@ -99,7 +99,8 @@ pub(crate) fn expand_home(value: &str, home: &Path) -> PathBuf {
     }
 }
 
-/// Absolute, or rooted at the current drive on Windows, which tests on other systems see too.
+/// Returns `true` for an absolute path. A path rooted at the current drive of Windows counts too,
+/// so that tests on other systems agree.
 fn is_absolute(path: &Path) -> bool {
     path.is_absolute() || path.has_root()
 }
@@ -149,7 +150,7 @@ mod tests {
             let values = [("XDG_DATA_HOME", "/data"), ("LOCALAPPDATA", "/local")];
             assert_eq!(with(system, &values).data_dir, Path::new("/data/mlxk"));
         }
-        // The XDG specification: a relative value is ignored.
+        // The XDG specification says that a relative value is ignored.
         let relative = with(System::Unix, &[("XDG_DATA_HOME", "data")]).data_dir;
         assert_eq!(relative, Path::new("/home/ada/.local/share/mlxk"));
     }

@@ -1,8 +1,8 @@
-//! Names in Ollama's style and the checkpoints they stand for.
+//! Names in Ollama's style, and the checkpoints that they mean.
 
-use crate::RepoId;
+use crate::repo_id::RepoId;
 
-/// One name in both worlds.
+/// A model in Ollama's library and on the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// `name:tag`, as Ollama's library writes it.
@@ -19,7 +19,7 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("mixtral:8x7b", "mlx-community/Mixtral-8x7B-Instruct-v0.1-4bit"),
 ];
 
-/// The pairs in force: the built-in ones, and what a configuration adds. Later entries win.
+/// The pairs in effect: built-in ones and those of the configuration. Later entries win.
 #[derive(Clone, Debug)]
 pub struct PairTable {
     pairs: Vec<Pair>,
@@ -45,18 +45,18 @@ impl PairTable {
         self.pairs.push(pair);
     }
 
-    /// The repository that an Ollama-style name stands for.
+    /// Returns the repository of a name in Ollama's style.
     pub fn repo(&self, ollama: &str) -> Option<&RepoId> {
         let found = self.pairs.iter().find(|pair| pair.ollama.eq_ignore_ascii_case(ollama));
         found.map(|pair| &pair.repo)
     }
 
-    /// The Ollama-style name of a repository.
+    /// Returns the name of a repository in Ollama's style.
     pub fn ollama(&self, repo: &RepoId) -> Option<&str> {
         self.pairs.iter().rev().find(|pair| pair.repo == *repo).map(|pair| pair.ollama.as_str())
     }
 
-    /// All pairs.
+    /// Returns all pairs.
     pub fn iter(&self) -> impl Iterator<Item = &Pair> {
         self.pairs.iter()
     }
@@ -65,7 +65,7 @@ impl PairTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reference;
+    use crate::reference::Reference;
 
     #[test]
     fn both_directions() {

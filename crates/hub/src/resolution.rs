@@ -1,70 +1,76 @@
-//! What a reference can turn out to mean.
+//! The possible results of resolving a reference.
 
 use std::path::PathBuf;
 
+use crate::aliases::Alias;
+use crate::derived::{Derived, Overrides};
+use crate::error::{HubError, Result};
+use crate::reference::PypiSpec;
 use crate::reference::error::ReferenceError;
+use crate::repo_id::RepoId;
+use crate::store::StoredModel;
 use crate::workspace::Workspace;
-use crate::{Alias, Derived, HubError, Overrides, PypiSpec, RepoId, Result, StoredModel};
 
-/// How freely a bare name may be read.
+/// Freedom in matching a bare name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matching {
-    /// The name as written, with or without the organisation.
+    /// The name as written, with or without the organization.
     Exact,
-    /// Also in another case, and a part of one single name.
+    /// Also in another case, or a part of exactly one name.
     Substring,
 }
 
-/// What kind of place a model lies in.
+/// The kind of place where a model lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A snapshot in the Hugging Face cache.
     HfCache,
     /// An imported model.
     Imported,
-    /// A workspace, called by its name.
+    /// A workspace, given by its name.
     Workspace,
     /// A folder given by its path.
     Folder,
-    /// Nowhere: a derived name whose model is not on this machine; the path is that of its file.
+    /// Nowhere: a derived name whose model is not on this machine. The path is that of its file.
     Missing,
 }
 
 /// A model on this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
-    /// Where it lies.
+    /// Kind of place where it lives.
     pub kind: Kind,
     /// The folder with `config.json`.
     pub path: PathBuf,
-    /// Its full name.
+    /// Full name.
     pub name: String,
     /// Commit hash of a cached snapshot.
     pub revision: Option<String>,
-    /// Whether a name was written that is not the full name.
+    /// `true` if the user wrote something other than the full name.
     pub changed: bool,
-    /// The model that a derived name stands for.
+    /// The underlying model of a derived name.
     pub base: Option<String>,
-    /// What a derived model does in another way, or what an imported one brought along.
+    /// Settings of a derived model, or those that came with an imported one.
     pub overrides: Overrides,
 }
 
-/// A model that is not on this machine, and that a download may bring.
+/// A model that is not on this machine, but may be downloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotLocal {
-    /// What was asked for.
+    /// The name that the user wrote.
     pub name: String,
-    /// The repository to take it from.
+    /// The repository to download.
     pub suggestion: RepoId,
-    /// The revision asked for.
+    /// The requested revision.
     pub revision: Option<String>,
-    /// Whether the cache holds a part of it.
+    /// `true` if the cache has an incomplete copy.
     pub broken: bool,
     /// Models on this machine with similar names.
     pub similar: Vec<String>,
-    /// The name under which Ollama has it.
+    /// The model's name in Ollama, if Ollama has it.
     pub in_ollama: Option<String>,
-    /// A folder of that name that holds a checkpoint, to be written `./NAME`.
+    /// `true` if the working directory has a checkpoint folder of that name, which would be written
+    /// `./NAME`.
     pub folder_here: bool,
     pub(crate) cache: PathBuf,
 }
@@ -72,15 +78,15 @@ pub struct NotLocal {
 /// An import that has not happened yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportPlan {
-    /// Name that the model will have; a package of any version gets its version added.
+    /// Name that the model will have. If the package is not pinned, its version is added.
     pub name: String,
-    /// What to import.
+    /// The file to import.
     pub source: ImportSource,
-    /// Bytes to download, where known beforehand; 0 for a file on this machine.
+    /// Bytes to download, if known in advance; 0 for a file on this machine.
     pub download_bytes: Option<u64>,
 }
 
-/// What an import takes.
+/// The source of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportSource {
     /// The model file inside a Python wheel.
@@ -90,21 +96,21 @@ pub enum ImportSource {
     },
     /// A GGUF file on this machine.
     Gguf {
-        /// Its path.
+        /// Path of the file.
         path: PathBuf,
     },
     /// A GGUF file in Ollama's own store.
     Ollama {
         /// `name:tag`.
         name: String,
-        /// Its path.
+        /// Path of the file.
         path: PathBuf,
-        /// Its SHA-256 in hexadecimal.
+        /// SHA-256 of the file, in hexadecimal.
         sha256: String,
     },
 }
 
-/// What became of a reference.
+/// The result of resolving a reference.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolution {
     /// Ready to use.
@@ -116,7 +122,7 @@ pub enum Resolution {
 }
 
 impl ImportSource {
-    /// What a user writes for it.
+    /// Returns the reference that a user would write.
     pub(crate) fn reference(&self) -> String {
         match self {
             Self::Pypi { spec } => match Alias::for_spec(spec) {
@@ -130,7 +136,7 @@ impl ImportSource {
 }
 
 impl Resolution {
-    /// The model where it is here; an error that says what to do where a download would be needed.
+    /// Returns the model if it is on this machine. Otherwise the error says how to get it.
     pub fn local(self) -> Result<Resolved> {
         match self {
             Self::Local(resolved) => Ok(resolved),
@@ -144,7 +150,7 @@ impl Resolution {
 }
 
 impl NotLocal {
-    /// The error for a caller whom the hub told that there is no such repository either.
+    /// Returns the error if the hub does not have the repository either.
     pub fn into_nowhere(self) -> HubError {
         HubError::Reference(ReferenceError::Nowhere {
             name: self.name,
@@ -153,7 +159,7 @@ impl NotLocal {
         })
     }
 
-    /// The error for a caller that may not download.
+    /// Returns the error for a caller that may not download.
     pub fn into_error(self) -> HubError {
         let revision = self.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
         HubError::Reference(ReferenceError::NotFound {
@@ -169,7 +175,7 @@ impl NotLocal {
 }
 
 impl Resolved {
-    /// A snapshot in the cache, by its full name.
+    /// Returns a snapshot in the cache under its full name.
     pub(crate) fn cached(name: String, path: PathBuf, revision: String) -> Self {
         Self {
             kind: Kind::HfCache,
@@ -188,7 +194,7 @@ impl Resolved {
         Self { kind: Kind::Workspace, ..Self::folder(name, path) }
     }
 
-    /// A folder, by whatever name.
+    /// Returns a folder under any name.
     pub(crate) fn folder(name: String, path: PathBuf) -> Self {
         Self {
             kind: Kind::Folder,
@@ -201,19 +207,19 @@ impl Resolved {
         }
     }
 
-    /// An imported model, with the settings that it brought along.
+    /// Returns an imported model with the settings that came with it.
     pub(crate) fn imported(model: &StoredModel) -> Result<Self> {
         let overrides = crate::derived::read_settings(&model.path)?;
         Ok(Self { overrides, ..Self::stored(model) })
     }
 
-    /// An imported model to be looked at.
+    /// Returns an imported model without its settings, for commands that only look at it.
     pub(crate) fn stored(model: &StoredModel) -> Self {
         let kind = Kind::Imported;
         Self { kind, ..Self::folder(model.name.clone(), model.path.clone()) }
     }
 
-    /// The same model under a derived name, with what that says.
+    /// Returns the same model under a derived name, with that name's settings.
     #[must_use]
     pub fn derived(self, derived: Derived) -> Self {
         let (base, mut overrides) = (Some(self.name), derived.overrides);
@@ -221,7 +227,7 @@ impl Resolved {
         Self { name: derived.name, base, overrides, changed: false, ..self }
     }
 
-    /// A derived name whose model is not on this machine.
+    /// Returns a derived name whose model is not on this machine.
     pub(crate) fn missing(derived: Derived) -> Self {
         let nothing = Self::folder(derived.from.clone(), derived.path.clone());
         Self { kind: Kind::Missing, ..nothing }.derived(derived)

@@ -1,19 +1,24 @@
-//! From a reference to a folder on this machine, to an import that would make one, or to the
-//! repository that a download would take.
+//! Resolves a reference to a folder on this machine, to an import that would create it, or to a
+//! repository that could be downloaded.
 
 use std::path::{Path, PathBuf};
 
+use crate::aliases::Alias;
 use crate::cache::CachedRepo;
+use crate::cache::{HfCache, Snapshot};
+use crate::error::{HubError, Result};
+use crate::locations::Locations;
+use crate::pairs::PairTable;
 use crate::reference::error::ReferenceError;
+use crate::reference::{PypiSpec, Reference};
+use crate::repo_id::RepoId;
+use crate::resolution::{ImportPlan, ImportSource, Matching, NotLocal, Resolution, Resolved};
+use crate::store::Store;
 use crate::store::{SourceFile, StoredModel, as_model_name};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, is_checkpoint, workspaces};
-use crate::{
-    Alias, HfCache, HubError, ImportPlan, ImportSource, Locations, Matching, NotLocal, PairTable,
-    PypiSpec, Reference, RepoId, Resolution, Resolved, Result, Snapshot, Store,
-};
 
-/// Finds out what `reference` means on this machine. Reads folders, never the network.
+/// Resolves a reference on this machine. Reads folders and never uses the network.
 pub fn resolve(
     reference: &Reference,
     matching: Matching,
@@ -23,8 +28,8 @@ pub fn resolve(
     search(reference, matching, pairs, locations, false)
 }
 
-/// The same for a command that looks at models without running them: one that is incomplete, or
-/// whose folder lacks `config.json`, is found too.
+/// Like [`resolve`], for commands that look at models without running them. Also finds models that
+/// are incomplete.
 pub fn locate(
     reference: &Reference,
     matching: Matching,
@@ -60,7 +65,7 @@ struct Search<'a> {
     locations: &'a Locations,
     workspaces: Vec<Workspace>,
     store: Vec<StoredModel>,
-    /// Whether what is incomplete counts.
+    /// `true` if incomplete models count.
     incomplete: bool,
 }
 
@@ -110,7 +115,7 @@ impl Search<'_> {
                 return self.cached(repo, revision);
             }
         }
-        // Each looser than the one before.
+        // Each tier is looser than the one before.
         let tiers: [fn(&str, &str) -> bool; 3] = [
             |full, name| short_of(full) == name,
             |full, name| short_of(full).eq_ignore_ascii_case(name),
@@ -125,8 +130,8 @@ impl Search<'_> {
         Ok(self.not_local(name, RepoId::in_default_org(name), revision, false, &repos))
     }
 
-    /// The single model whose full name `fits`; an error where there are several. A repository
-    /// whose download never finished does not count.
+    /// Returns the only model whose full name `fits`, or an error if there are several. A
+    /// repository whose download never finished does not count.
     fn unique(
         &self,
         name: &str,
@@ -190,7 +195,7 @@ impl Search<'_> {
                 let changed = self.written(&name) != name;
                 return Ok(Resolution::Local(Resolved { changed, ..found }));
             }
-            // Another revision may well be complete: this one is missing, not broken.
+            // Another revision may be complete, so this one is missing and not broken.
             let broken = revision.is_none();
             return Ok(self.not_local(&name, repo.id.clone(), revision, broken, &[]));
         };
@@ -199,7 +204,7 @@ impl Search<'_> {
         Ok(Resolution::Local(Resolved { changed, ..resolved }))
     }
 
-    /// The name as the user wrote it; `full` where it was none.
+    /// Returns the name as the user wrote it, or `full` if the reference is not a name.
     fn written(&self, full: &str) -> String {
         match self.reference {
             Reference::Name { name, .. } | Reference::Short(name) => name.clone(),
@@ -257,7 +262,7 @@ impl Search<'_> {
         }))
     }
 
-    /// What was imported before, unless Ollama has another file under that name now.
+    /// Returns an earlier import, unless Ollama now has another file under that name.
     fn ollama(&self, name: &str) -> Result<Resolution> {
         let source = format!("ollama:{}", crate::ollama::full_name(name));
         let from_it = |model: &&StoredModel| {
@@ -314,12 +319,12 @@ impl Search<'_> {
         }))
     }
 
-    /// The wanted name, or that with a few digits of its source's hash where it is taken.
+    /// Returns the wanted name. If it is taken, a few digits of the hash of its source are added.
     fn free_name(&self, wanted: &str, source: &str) -> String {
         let is_it = |other: &str| other.eq_ignore_ascii_case(wanted);
         let taken = Alias::find(wanted).is_some()
             || self.store.iter().any(|model| is_it(&model.name))
-            || crate::derived_names(self.locations).iter().any(|name| is_it(name));
+            || crate::derived::derived_names(self.locations).iter().any(|name| is_it(name));
         if !taken {
             return wanted.to_owned();
         }
@@ -337,7 +342,7 @@ impl Search<'_> {
             return Err(bad("is neither a folder nor a GGUF file"));
         }
         if !self.incomplete && !path.join("config.json").is_file() {
-            return Err(bad("is no checkpoint: it has no `config.json`"));
+            return Err(bad("is not a checkpoint folder: it has no `config.json`"));
         }
         let absolute = std::path::absolute(path).map_err(HubError::io("make the path absolute"))?;
         Ok(Resolution::Local(Resolved::folder(self.reference.to_string(), absolute)))
@@ -354,8 +359,8 @@ impl Search<'_> {
         let ids: Vec<String> = repos.iter().map(|repo| repo.id.to_string()).collect();
         let own = self.workspaces.iter().map(|workspace| workspace.name.as_str());
         let stored = own.chain(self.store.iter().map(|model| model.name.as_str()));
-        let aliases = crate::ALIASES.iter().map(|alias| alias.name);
-        let derived = crate::derived_names(self.locations);
+        let aliases = crate::aliases::ALIASES.iter().map(|alias| alias.name);
+        let derived = crate::derived::derived_names(self.locations);
         let mut names: Vec<&str> = stored
             .chain(aliases)
             .chain(derived.iter().map(String::as_str))
@@ -381,7 +386,7 @@ impl Search<'_> {
     }
 }
 
-/// Name of an imported package: that of its alias, or `package-version`.
+/// Returns the name of an imported package: that of its alias, or `package-version`.
 pub(crate) fn package_model_name(spec: &PypiSpec) -> String {
     match (Alias::for_spec(spec), spec.version()) {
         (Some(alias), _) => alias.name.to_owned(),

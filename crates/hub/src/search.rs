@@ -1,32 +1,36 @@
-//! Looks for models on the hub.
+//! Searches the hub for models.
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cache::HfCache;
+use crate::error::Result;
 use crate::http::error::HttpError;
+use crate::http::settings::HubSettings;
 use crate::http::{Client, Request, escape_part, supervised};
-use crate::{HfCache, HubSettings, Locations, Reporter, Result};
+use crate::locations::Locations;
+use crate::reporter::Reporter;
 
-/// A model that a search found.
+/// A search result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// `org/NAME`.
     pub name: String,
     /// Downloads of the last month.
     pub downloads: u64,
-    /// People who like it.
+    /// Number of likes.
     pub likes: u64,
-    /// When it last changed, as the hub writes it (RFC 3339).
+    /// Time of the last change in the hub's format (RFC 3339).
     pub last_modified: Option<String>,
-    /// What it is for, such as `text-generation`.
+    /// Task, such as `text-generation`.
     pub task: Option<String>,
-    /// Words that it is filed under.
+    /// Tags of the repository.
     pub tags: Vec<String>,
-    /// Whether access has to be asked for.
+    /// `true` if access has to be requested.
     pub gated: bool,
-    /// Whether the cache holds it, or a part of it.
+    /// `true` if the cache has at least a part of it.
     pub cached: bool,
 }
 
@@ -46,7 +50,8 @@ struct Entry {
     gated: Value,
 }
 
-/// The `limit` most downloaded models that fit `words`; only MLX checkpoints unless `all`.
+/// Returns the `limit` most downloaded models that match `words`: only MLX checkpoints, unless
+/// `all` is set.
 pub fn search(
     words: &str,
     limit: usize,

@@ -1,7 +1,7 @@
-//! One import at a time, in a folder of its own that vanishes unless the import succeeds.
+//! Runs one import at a time, in a folder that vanishes unless the import succeeds.
 //!
-//! A lock held for the whole import makes a second process wait, and makes every other staging
-//! folder a leftover of one that died: whoever holds the lock may remove them.
+//! The import holds a lock. A second process waits for it, and may then delete all other staging
+//! folders, because their processes have died.
 
 use std::fs::TryLockError;
 use std::io;
@@ -11,28 +11,29 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::disk::walk;
+use crate::error::{HubError, Result};
 use crate::io_error::IoError;
+use crate::reporter::Reporter;
 use crate::store::{Origin, Store};
-use crate::{HubError, Reporter, Result};
 
 pub(crate) const PREFIX: &str = ".importing-";
 const LOCK_FILE: &str = ".lock";
 const POLL: Duration = Duration::from_millis(100);
 
-/// A staging folder; dropping it removes the folder and lets the next import begin.
+/// A staging folder. Dropping it deletes the folder and lets the next import begin.
 #[derive(Debug)]
 pub(crate) struct Staging {
-    // Dropped before the lock, so that nobody else sees the folder as a leftover.
+    // Dropped before the lock, so that no other process takes the folder for a leftover.
     folder: TempDir,
     _lock: fs_err::File,
     root: PathBuf,
 }
 
 impl Staging {
-    /// Waits for any other import, removes leftovers, and makes a folder for `name`.
+    /// Waits for any other import, deletes leftovers, and creates a folder for `name`.
     pub(crate) fn begin(store: &Store, name: &str, reporter: &dyn Reporter) -> Result<Self> {
         let root = store.root().to_owned();
-        let failed = || HubError::io("prepare the folder for the import");
+        let failed = || HubError::io("create the folder for the import");
         fs_err::create_dir_all(&root).map_err(failed())?;
         let lock = fs_err::OpenOptions::new()
             .create(true)
@@ -52,18 +53,18 @@ impl Staging {
         Ok(Self { folder, _lock: lock, root })
     }
 
-    /// For downloads and other files that never stay.
+    /// Returns the folder for downloads and other temporary files.
     pub(crate) fn work(&self) -> PathBuf {
         self.folder.path().join("work")
     }
 
-    /// The folder that becomes the model.
+    /// Returns the folder that becomes the model.
     pub(crate) fn model(&self) -> PathBuf {
         self.folder.path().join("model")
     }
 
-    /// Records the origin, makes sure that everything is on disk, and puts the model in its place,
-    /// replacing an older one.
+    /// Records the origin, flushes everything to disk, and moves the model into place. Replaces an
+    /// older model of that name.
     pub(crate) fn commit(self, name: &str, origin: &Origin) -> Result<PathBuf> {
         let model = self.model();
         origin.write(&model)?;
@@ -71,7 +72,7 @@ impl Staging {
         let target = self.root.join(name);
         let failed = || HubError::io("move the finished model into place");
         if target.exists() {
-            // Inside the staging folder, so that it goes when that goes.
+            // The old model is moved into the staging folder, which is deleted at the end.
             fs_err::rename(&target, self.folder.path().join("replaced")).map_err(failed())?;
         }
         fs_err::rename(&model, &target).map_err(failed())?;
@@ -105,7 +106,7 @@ fn wait_for(lock: &fs_err::File, reporter: &dyn Reporter) -> Result<()> {
     }
 }
 
-/// Removes what imports left that were killed. A failure to do so harms nobody.
+/// Deletes leftovers of killed imports. A failure is harmless.
 fn remove_leftovers(root: &Path) {
     let Ok(entries) = fs_err::read_dir(root) else { return };
     for entry in entries.flatten() {
@@ -115,10 +116,10 @@ fn remove_leftovers(root: &Path) {
     }
 }
 
-/// Brings all files of a folder, and the folder's own list of them, to the disk.
+/// Flushes all files of a folder, and the folder itself, to disk.
 pub(crate) fn flush(folder: &Path) -> io::Result<()> {
     for entry in walk(folder) {
-        // Windows flushes only what may be written.
+        // Windows flushes only files that are open for writing.
         fs_err::OpenOptions::new().read(true).write(true).open(entry.path)?.sync_all()?;
     }
     flush_folder(folder)
@@ -140,7 +141,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::Quiet;
+    use crate::reporter::Quiet;
     use crate::testing::{Fixture, origin};
 
     #[test]

@@ -1,5 +1,5 @@
-//! Imported models: `models/<name>/`, one checkpoint folder each, beside a small file that says
-//! where it came from. A model appears there by one rename, complete or not at all.
+//! Imported models: `models/<name>/` is a checkpoint folder with a small file about its origin. A
+//! model appears by one rename, either complete or not at all.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,11 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::folders;
+use crate::error::{HubError, Result};
+use crate::locations::Locations;
+use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
 use crate::repo_id::is_name_char;
-use crate::{HubError, Locations, Reference, Result};
 
-/// Name of the file in a model's folder that holds its [`Origin`].
+/// Name of the file with the [`Origin`] of a model.
 pub(crate) const ORIGIN_FILE: &str = "mlxk-origin.json";
 const MAX_ORIGIN_BYTES: u64 = 64 * 1024;
 const MAX_NAME_LENGTH: usize = 80;
@@ -25,50 +27,50 @@ pub struct Store {
 /// A model in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredModel {
-    /// Name of its folder, by which users call it.
+    /// Name of its folder, which is also the name of the model.
     pub name: String,
     /// Its folder.
     pub path: PathBuf,
-    /// Where it came from; `None` for a checkpoint that someone put there by hand.
+    /// Origin; `None` for a checkpoint that was put there by hand.
     pub origin: Option<Origin>,
 }
 
-/// Where an imported model came from, enough to tell whether it is still the same.
+/// The origin of an imported model, with enough detail to tell if it has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The reference that would import it again: `pypi:package==version`, or a path.
+    /// Reference for importing it again: `pypi:package==version`, or a path.
     pub source: String,
     /// Version of the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package_version: Option<String>,
     /// Name of the model file.
     pub file: String,
-    /// Its size.
+    /// Size of the model file.
     pub file_bytes: u64,
-    /// When it last changed, in nanoseconds since 1970; only for a file given by its path.
+    /// Time of its last change, in nanoseconds since 1970. Only for a file given by its path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_modified_ns: Option<u64>,
-    /// SHA-256 of it in hexadecimal; only for a file out of a package.
+    /// SHA-256 of the model file, in hexadecimal. Only for a file from a package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// Time of the import, in seconds since 1970.
     pub imported_unix_s: u64,
-    /// The program that imported it, with its version.
+    /// Name and version of the importing program.
     pub importer: String,
 }
 
 impl Store {
-    /// The store of these locations, which need not exist.
+    /// Returns the store of these locations. It need not exist.
     pub fn new(locations: &Locations) -> Self {
         Self { root: locations.models_dir() }
     }
 
-    /// The folder that holds the models.
+    /// Returns the folder of the models.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// All models, sorted by name; folders that are no checkpoints are passed over.
+    /// Returns all models, sorted by name. Folders that are not checkpoints are skipped.
     pub fn models(&self) -> Result<Vec<StoredModel>> {
         let found =
             folders(&self.root).map_err(HubError::io("read the folder of imported models"))?;
@@ -81,7 +83,7 @@ impl Store {
 }
 
 impl Origin {
-    /// The origin recorded in `folder`; `None` where there is none or it is unreadable.
+    /// Returns the origin recorded in `folder`, or `None` if it is missing or unreadable.
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let path = folder.join(ORIGIN_FILE);
         let small = path.metadata().ok()?.len() <= MAX_ORIGIN_BYTES;
@@ -96,14 +98,14 @@ impl Origin {
             .map_err(HubError::io("record where the model came from"))
     }
 
-    /// Whether it came from the package and, where one is asked for, the version of `spec`.
-    pub(crate) fn is_from(&self, spec: &crate::PypiSpec) -> bool {
+    /// Returns `true` if it came from the package of `spec`, and from its version if there is one.
+    pub(crate) fn is_from(&self, spec: &crate::reference::PypiSpec) -> bool {
         let Ok(Reference::Pypi(source)) = self.source.parse() else { return false };
         source.package() == spec.package()
             && (spec.version().is_none() || source.version() == spec.version())
     }
 
-    /// Whether it came from the file at `path`, and that file is still as it was.
+    /// Returns `true` if it came from the file at `path`, and that file is unchanged.
     pub(crate) fn is_unchanged(&self, file: &SourceFile) -> bool {
         self.source == file.source
             && self.file_bytes == file.size_bytes
@@ -111,24 +113,24 @@ impl Origin {
     }
 }
 
-/// What identifies a file on disk without reading it.
+/// Identity of a file on disk, without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceFile {
-    /// Its absolute path as text.
+    /// Absolute path as text.
     pub source: String,
     pub size_bytes: u64,
     pub modified_ns: Option<u64>,
 }
 
 impl SourceFile {
-    /// Of an existing file; links are followed.
+    /// Returns the identity of an existing file. Links are followed.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let bad = |problem| {
             HubError::Reference(ReferenceError::BadPath { path: path.to_owned(), problem })
         };
         let metadata = std::fs::metadata(path).map_err(|_| bad("does not exist"))?;
         if !metadata.is_file() {
-            return Err(bad("is no file"));
+            return Err(bad("is not a file"));
         }
         let absolute = std::path::absolute(path).map_err(HubError::io("make the path absolute"))?;
         Ok(Self {
@@ -141,12 +143,12 @@ impl SourceFile {
     }
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 pub(crate) fn now_unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
-/// A text as the name of a model: what no name may contain becomes a dash.
+/// Turns a text into the name of a model: other characters become dashes.
 pub(crate) fn as_model_name(text: &str) -> String {
     let mut name = String::new();
     for c in text.chars().take(MAX_NAME_LENGTH) {

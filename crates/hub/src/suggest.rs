@@ -1,9 +1,9 @@
-//! Names close to a mistyped one.
+//! Suggests names that are close to a mistyped one.
 
 const MAX_SUGGESTIONS: usize = 3;
 
-/// Up to three of `names` that contain `wanted`, or differ from it by a few letters, nearest
-/// first. The part before a slash counts only where `wanted` has one too.
+/// Returns up to three of the `names` that contain `wanted` or differ from it by a few letters,
+/// nearest first. The part before a slash counts only if `wanted` has one too.
 pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted_lower = wanted.to_lowercase();
     let limit = (wanted.chars().count() / 4).max(2);
@@ -26,7 +26,7 @@ pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Letters to insert, delete or replace to turn `a` into `b`.
+/// Returns the number of letters to insert, delete or replace to turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

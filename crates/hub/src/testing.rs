@@ -1,4 +1,4 @@
-//! Folders as the tests need them.
+//! Folders for the tests.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::locations::Locations;
 use crate::store::Origin;
-use crate::{Locations, Store};
+use crate::store::Store;
 
 /// A home with an empty cache and an empty store.
 pub(crate) struct Fixture {
@@ -16,13 +17,13 @@ pub(crate) struct Fixture {
     folder: TempDir,
 }
 
-/// How a cache keeps its files.
+/// The way in which a cache keeps its files.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// Links into `blobs`.
     #[cfg(unix)]
     Linked,
-    /// Copies beside the blobs.
+    /// Copies next to the blobs.
     Copied,
     /// No blobs at all.
     Moved,
@@ -42,12 +43,12 @@ impl Fixture {
         Self { locations, folder }
     }
 
-    /// The folder around everything.
+    /// Returns the folder around everything.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A complete repository, one tiny checkpoint per hash, `main` at the last one.
+    /// Adds a complete repository with one tiny checkpoint per hash; `main` is the last one.
     pub(crate) fn cached(&self, id: &str, hashes: &[&str]) -> PathBuf {
         let mut folder = PathBuf::new();
         for hash in hashes {
@@ -58,7 +59,7 @@ impl Fixture {
         folder
     }
 
-    /// One snapshot; returns the folder of its repository.
+    /// Adds a snapshot. Returns the folder of its repository.
     pub(crate) fn snapshot(
         &self,
         id: &str,
@@ -100,7 +101,7 @@ impl Fixture {
         self.locations.hf_hub_cache.join(format!("models--{}", id.replace('/', "--")))
     }
 
-    /// An imported model.
+    /// Adds an imported model.
     pub(crate) fn stored(&self, name: &str, source: &str) -> PathBuf {
         let folder = self.locations.models_dir().join(name);
         fs_err::create_dir_all(&folder).unwrap();
@@ -109,7 +110,7 @@ impl Fixture {
         folder
     }
 
-    /// A model in Ollama's own store, one blob per layer; gives the first one's path.
+    /// Adds a model to Ollama's store, one blob per layer. Returns the path of the first blob.
     pub(crate) fn ollama(&self, path: &str, layers: &[(&str, &[u8])]) -> PathBuf {
         let root = &self.locations.ollama_models[0];
         let (manifest, blobs) = (root.join("manifests").join(path), root.join("blobs"));
@@ -130,12 +131,12 @@ impl Fixture {
         blobs.join(blob(layers[0].1))
     }
 
-    /// A model of one file in Ollama's own store.
+    /// Adds a model with one file to Ollama's store.
     pub(crate) fn ollama_model(&self, name: &str, tag: &str, gguf: &[u8]) {
         self.ollama(&format!("registry.ollama.ai/library/{name}/{tag}"), &[("model", gguf)]);
     }
 
-    /// Names of everything in the store's folder, sorted.
+    /// Returns the names of everything in the store's folder, sorted.
     pub(crate) fn in_store(&self) -> Vec<String> {
         let root = Store::new(&self.locations).root().to_owned();
         let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
@@ -159,13 +160,13 @@ pub(crate) fn origin(source: &str) -> Origin {
     }
 }
 
-/// A file to put into a wheel.
+/// A file for a wheel.
 pub(crate) struct WheelFile<'a> {
     pub name: &'a str,
     pub content: &'a [u8],
-    /// Hash field and size as the RECORD shall have them, where not the truth.
+    /// Hash field and size in the RECORD, if they should not be the truth.
     pub recorded: Option<(String, usize)>,
-    /// Whether the RECORD has a row for it.
+    /// `true` if the RECORD has a row for it.
     pub listed: bool,
     pub deflated: bool,
 }
@@ -176,7 +177,7 @@ impl<'a> WheelFile<'a> {
     }
 }
 
-/// Writes a wheel that pip accepts, with a RECORD over `files`.
+/// Writes a wheel that pip accepts, with a RECORD of `files`.
 pub(crate) fn write_wheel(folder: &Path, file_name: &str, files: &[WheelFile<'_>]) -> PathBuf {
     let path = folder.join(file_name);
     let mut parts = file_name.split('-');
@@ -220,7 +221,7 @@ pub(crate) fn write_wheel(folder: &Path, file_name: &str, files: &[WheelFile<'_>
     path
 }
 
-/// The bytes of a GGUF file that can be imported: one layer, two tokens, all zeros.
+/// Returns the bytes of a GGUF file that can be imported: one layer, two tokens, all zeros.
 pub(crate) fn tiny_gguf() -> Vec<u8> {
     const WIDTH: u64 = 32;
     let string = |text: &str| {
@@ -285,8 +286,8 @@ pub(crate) fn tiny_gguf() -> Vec<u8> {
     file
 }
 
-/// An executable shell script called `python`. Another process writes it: a descriptor of ours
-/// that a parallel test's child inherits for a moment would make it "busy".
+/// Writes an executable shell script called `python`. Another process writes it: a parallel test's
+/// child could inherit our descriptor for a moment, which makes the file "busy".
 #[cfg(unix)]
 pub(crate) fn script(folder: &Path, body: &str) -> PathBuf {
     let (text, path) = (folder.join("python.txt"), folder.join("python"));

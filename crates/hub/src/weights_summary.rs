@@ -1,21 +1,21 @@
-//! What the weights of a model are, from their headers.
+//! A summary of a model's weights, from their headers.
 
 use std::path::Path;
 
 use mlxk_format::Checkpoint;
 
-/// The weights of a model.
+/// A summary of a model's weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightsSummary {
-    /// Numbers that the model was trained with.
+    /// Number of parameters.
     pub parameters: u64,
-    /// Type of the largest tensor that is not quantized, as the file names it: `BF16`.
+    /// Type of the largest tensor that is not quantized, in the file's words, such as `BF16`.
     pub dense_type: Option<String>,
     /// Name, type and shape of every tensor, as stored.
     pub tensors: Vec<(String, String, Vec<usize>)>,
 }
 
-/// Describes the weights in a checkpoint's folder; `None` where they cannot be read.
+/// Returns a summary of the weights in a checkpoint folder, or `None` if they cannot be read.
 pub fn weights_summary(folder: &Path) -> Option<WeightsSummary> {
     let checkpoint = Checkpoint::open(folder).ok()?;
     let kind = |dtype: &dyn std::fmt::Debug| format!("{dtype:?}").to_ascii_uppercase();

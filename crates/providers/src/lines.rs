@@ -1,14 +1,15 @@
-//! Answers that come line by line.
+//! Answers that arrive line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use ureq::http::Method;
 
+use crate::error::{ProviderError, Result};
 use crate::http::{Endpoint, Patience, message};
-use crate::{ProviderError, Result};
 
-/// A line is no longer than this.
+/// Limit of a line.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 
 /// The lines of an answer.
@@ -17,41 +18,45 @@ pub(crate) struct Lines<'a> {
     reader: BufReader<Box<dyn Read>>,
     patience: Patience,
     started: Instant,
-    /// Events so far.
+    /// Number of events so far.
     events: usize,
     /// The line that is being read.
     line: Vec<u8>,
 }
 
-/// What a stream holds next.
+/// The next item of a stream.
 pub(crate) enum Next {
-    /// An event, and when it arrived after the request was sent.
+    /// An event, and the time from sending the request to its arrival.
     Event(Value, Duration),
-    /// The mark for the end that OpenAI's dialect has.
+    /// `[DONE]`, the end mark of OpenAI's dialect.
     Done,
-    /// The connection is at its end.
+    /// The end of the connection.
     End,
 }
 
 impl<'a> Lines<'a> {
-    /// Times are counted from `started`, when the request was sent.
-    pub(crate) fn new(
+    /// Sends a request and returns the lines of the answer. Times are measured from here.
+    pub(crate) fn request(
         endpoint: &'a Endpoint,
-        reader: Box<dyn Read>,
+        path: &str,
+        body: &Value,
+        model: &str,
         patience: Patience,
-        started: Instant,
-    ) -> Self {
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let response = endpoint.send(Method::POST, path, Some(body), model, patience)?;
+        let reader: Box<dyn Read> = Box::new(response.into_body().into_reader());
         let reader = BufReader::new(reader);
-        Self { endpoint, reader, patience, started, events: 0, line: Vec::new() }
+        Ok(Self { endpoint, reader, patience, started, events: 0, line: Vec::new() })
     }
 
-    /// The time so far.
+    /// Returns the time since the request was sent.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The next event of a stream of server-sent events: what `data:` holds. Comments, and fields
-    /// that none of our dialects uses, are passed over.
+    /// Returns the `data` of the next server-sent event. Comments and other fields are skipped,
+    /// because none of our dialects uses them.
     pub(crate) fn next_event(&mut self) -> Result<Next> {
         loop {
             let Some(line) = self.read()? else { return Ok(Next::End) };
@@ -64,7 +69,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next line of JSON.
+    /// Returns the next line of JSON.
     pub(crate) fn next_json(&mut self) -> Result<Next> {
         loop {
             let Some(line) = self.read()? else { return Ok(Next::End) };
@@ -75,7 +80,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The error of an answer that ends here.
+    /// Returns the error for an answer that ends too early.
     pub(crate) fn broke_off(&self, problem: &str) -> ProviderError {
         if self.endpoint.http.cancelled() {
             return ProviderError::Cancelled;
@@ -84,7 +89,7 @@ impl<'a> Lines<'a> {
         ProviderError::BrokeOff { address, events: self.events, problem: problem.to_owned() }
     }
 
-    /// The error of an event that lacks what it should have.
+    /// Returns the error for an event without a required field.
     pub(crate) fn nonsense(&self, event: &Value) -> ProviderError {
         self.endpoint.nonsense(&event.to_string())
     }
@@ -99,7 +104,7 @@ impl<'a> Lines<'a> {
         Ok(Next::Event(value, at))
     }
 
-    /// A line without its end; `None` where there is none left.
+    /// Returns the next line without its line break, or `None` at the end.
     fn read(&mut self) -> Result<Option<&str>> {
         self.line.clear();
         let read = (&mut self.reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut self.line);
@@ -107,7 +112,7 @@ impl<'a> Lines<'a> {
             Ok(0) => Ok(None),
             Ok(_) => {
                 let line = std::str::from_utf8(&self.line)
-                    .map_err(|_| self.endpoint.nonsense("bytes that are no text"))?;
+                    .map_err(|_| self.endpoint.nonsense("bytes that are not UTF-8"))?;
                 Ok(Some(line.trim_end_matches(['\r', '\n'])))
             }
             Err(error) => Err(self.endpoint.broken(error.into(), self.patience, self.events)),

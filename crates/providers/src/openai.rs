@@ -1,25 +1,24 @@
-//! OpenAI's dialect, with what llama-server adds to it.
+//! OpenAI's dialect, with the extensions of llama-server.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
-use crate::lines::Next;
-use crate::{
-    Answer, Endpoint, Input, Native, OnPiece, Patience, Piece, ProviderError, Request, Result,
-    Usage,
-};
+use crate::answer::{Answer, Input, Native, OnPiece, Piece, Request, Usage};
+use crate::error::{ProviderError, Result};
+use crate::http::{Endpoint, Patience};
+use crate::lines::{Lines, Next};
 
 /// A server that speaks OpenAI's dialect.
 #[derive(Clone, Debug)]
 pub struct OpenAi {
-    /// Where it is; its routes begin with `/v1` there.
+    /// The server. Its routes begin with `/v1`.
     pub endpoint: Endpoint,
 }
 
 impl OpenAi {
-    /// The names of its models.
+    /// Returns the names of the server's models.
     pub fn models(&self) -> Result<Vec<String>> {
         let found = self.endpoint.json(Method::GET, "/v1/models", None, "", Patience::SHORT)?;
         let models = found["data"].as_array().ok_or_else(|| self.nonsense(&found))?;
@@ -27,7 +26,8 @@ impl OpenAi {
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// Whether it takes requests; llama-server refuses them while it loads its model.
+    /// Returns `true` if the server accepts requests. llama-server refuses them while it loads its
+    /// model.
     pub fn is_ready(&self) -> Result<bool> {
         match self.endpoint.json(Method::GET, "/health", None, "", Patience::SHORT) {
             Ok(_) => Ok(true),
@@ -40,7 +40,8 @@ impl OpenAi {
         }
     }
 
-    /// Asks for an answer within so long, and hears it.
+    /// Requests an answer, and passes on its pieces as they arrive. Fails if the answer is not
+    /// complete `within` the given time.
     pub fn answer(
         &self,
         request: &Request,
@@ -67,7 +68,7 @@ impl OpenAi {
         body.extend(request.extra.clone());
         let patience = Patience::answer(within);
         let body = Value::Object(body);
-        let mut lines = self.endpoint.lines(path, &body, &request.model, patience)?;
+        let mut lines = Lines::request(&self.endpoint, path, &body, &request.model, patience)?;
         let mut answer = Answer::default();
         loop {
             match lines.next_event()? {
@@ -79,9 +80,9 @@ impl OpenAi {
                     take(&mut answer, &event);
                 }
                 Next::Done => break,
-                // Some servers leave out the mark.
+                // Some servers omit the end mark.
                 Next::End if answer.finish_reason.is_some() => break,
-                Next::End => return Err(lines.broke_off("the answer has no end")),
+                Next::End => return Err(lines.broke_off("the answer has no end mark")),
             }
         }
         answer.heard.total = lines.elapsed();
@@ -93,7 +94,7 @@ impl OpenAi {
     }
 }
 
-/// What an event says.
+/// Returns the text of an event.
 fn pieces(event: &Value) -> impl Iterator<Item = Piece<'_>> {
     let choice = &event["choices"][0];
     let delta = &choice["delta"];
@@ -102,7 +103,7 @@ fn pieces(event: &Value) -> impl Iterator<Item = Piece<'_>> {
     reasoning.map(Piece::Reasoning).into_iter().chain(words.map(Piece::Text))
 }
 
-/// Takes in what an event says beside its text.
+/// Takes the finish reason, token counts and timings from an event.
 fn take(answer: &mut Answer, event: &Value) {
     if let Some(reason) = event["choices"][0]["finish_reason"].as_str() {
         answer.finish_reason = Some(reason.to_owned());

@@ -1,4 +1,4 @@
-//! The clients against servers on real sockets: what the dialects look like, and what goes wrong.
+//! Tests the clients against servers on real sockets: the dialects, and their faults.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn openai_streams_text_counts_and_times() {
             &peer_openai::said("Good "),
         ]);
         parts.push(Part::Send(": ping\n\nevent: message\ndata: {\"choices\":[{\"delta\"".into()));
-        // An event is whole only with its last byte, wherever the packets end.
+        // An event is complete only with its last byte, wherever the packets end.
         parts.push(Part::Pause(Duration::from_millis(60)));
         parts.push(Part::Send(":{\"content\":\"day ☀\"}}]}\r\n\r\n".into()));
         let rest = [peer_openai::end(), peer_openai::usage(), "[DONE]".to_owned()];
@@ -159,7 +159,7 @@ fn ollamas_models_are_found_shown_pulled_loaded_and_let_go() {
     assert_eq!(unload["keep_alive"], 0);
 }
 
-/// A fault and a part of the sentence that tells of it.
+/// Checks that an error is one sentence that names the server and contains `part`.
 fn told(error: &ProviderError, address: &str, part: &str) {
     let text = error.to_string();
     assert!(text.contains(part), "`{part}` is not in `{text}`");
@@ -174,11 +174,11 @@ fn nobody_there() {
     drop(listener);
     let error = ollama(&address).version().unwrap_err();
     assert!(matches!(error, ProviderError::NotReachable { .. }), "{error:?}");
-    told(&error, &address, "Nothing answers");
+    told(&error, &address, "No server at");
     assert!(!openai(&address).is_ready().unwrap());
 }
 
-/// A server's answer that is one, made of a good part.
+/// A faulty answer, made from a good part.
 type Fault = fn(&str) -> Vec<Part>;
 
 #[test]
@@ -186,13 +186,13 @@ fn every_fault_is_one_sentence() {
     let faults: [(Fault, &str); 8] = [
         (
             |_| peer_openai::refused(404, "model 'm' not found, try pulling it first"),
-            "has no model `m`: model 'm' not found",
+            "does not have the model `m`: model 'm' not found",
         ),
         (|_| json(404, "404 page not found"), "status 404: 404 page not found"),
         (|_| json(400, r#"{"error":"no such option."}"#), "status 400: no such option"),
-        (|_| json(500, ""), "status 500: it does not say why"),
+        (|_| json(500, ""), "status 500: no reason given"),
         (|begin| events(&[begin]), "broke off after 1 events"),
-        (|begin| events(&[begin, "{\"choices\": ["]), "is no answer: `{\"choices\": [`"),
+        (|begin| events(&[begin, "{\"choices\": ["]), ": `{\"choices\": [`"),
         (|begin| events(&[begin, r#"{"error":{"message":"out of memory"}}"#]), "out of memory"),
         (
             |_| {
@@ -208,11 +208,11 @@ fn every_fault_is_one_sentence() {
         told(&ask_openai(&peer, &chat(), WITHIN).unwrap_err(), &peer.address(), part);
     }
     let faults: [(Fault, &str); 5] = [
-        (|_| peer_ollama::refused(404, "model 'm' not found"), "has no model `m`"),
+        (|_| peer_ollama::refused(404, "model 'm' not found"), "does not have the model `m`"),
         (|line| lines(&[line]), "broke off after 1 events"),
         (|line| lines(&[line, r#"{"error":"runner died"}"#]), "runner died"),
-        (|line| lines(&[line, r#"{"greeting":"hello"}"#]), "is no answer: `{\"greeting\""),
-        (|_| lines(&["<html>"]), "is no answer: `<html>`"),
+        (|line| lines(&[line, r#"{"greeting":"hello"}"#]), ": `{\"greeting\""),
+        (|_| lines(&["<html>"]), ": `<html>`"),
     ];
     for (fault, part) in faults {
         let peer = Peer::start(move |_| fault(&peer_ollama::said("Good")));
@@ -243,8 +243,8 @@ fn who_hangs_is_left() {
     let short = Duration::from_millis(300);
     let error = ask_openai(&peer, &chat(), short).unwrap_err();
     assert!(matches!(error, ProviderError::TooLong { events: 1, .. }), "{error:?}");
-    told(&error, &peer.address(), "1 events of its answer had come");
-    // Lines that repeat themselves are no progress.
+    told(&error, &peer.address(), "1 events had arrived");
+    // Repeated lines are not progress.
     let client = ollama(&peer.address());
     let error = client.pull("m", short, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, ProviderError::Silent { .. }), "{error:?}");

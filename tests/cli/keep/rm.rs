@@ -95,7 +95,7 @@ fn a_repository_in_use_is_left_alone() {
     assert_eq!(envelope["data"]["locks_detected"], true);
     assert!(envelope["data"]["lock_files"][0].as_str().unwrap().ends_with("x.lock"));
     let (_, stderr) = streams(&world.mlxk(&["rm", "org/Beta-8bit"]).assert().code(1));
-    assert!(stderr.contains("Another program is working on `org/Beta-8bit`"), "{stderr}");
+    assert!(stderr.contains("Another program is using `org/Beta-8bit`"), "{stderr}");
     assert!(stderr.contains("hint: ") && stderr.contains("--force"), "{stderr}");
     world.mlxk(&["rm", "org/Beta-8bit", "--force"]).assert().success();
     assert!(!locks.exists() && !world.cache().join("models--org--Beta-8bit").exists());

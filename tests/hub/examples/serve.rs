@@ -1,6 +1,6 @@
-//! Serves a folder as a repository until the process ends, to try commands by hand:
-//! `cargo run -p mlxk-test-hub --example serve -- org/NAME FOLDER [MILLISECONDS]`, the last a pause
-//! after every 16 KiB of content. Then `HF_ENDPOINT=… mlxk pull org/NAME`.
+//! Serves a folder as a repository until the process ends, for trying out commands: `cargo run -p
+//! mlxk-test-hub --example serve -- org/NAME FOLDER [MILLISECONDS]`, then `HF_ENDPOINT=… mlxk pull
+//! org/NAME`. With `MILLISECONDS`, it pauses after every 16 KiB of content.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers")]
 

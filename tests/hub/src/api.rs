@@ -1,4 +1,4 @@
-//! The hub's API: a repository's description, and search.
+//! The hub's API: the description of a repository, and search.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ async fn search(
     answer(&found.iter().take(limit).map(|repo| repo.summary()).collect::<Value>())
 }
 
-/// The repository, where whoever asks may read it, or only know of it.
+/// Returns the repository if the client may read it, or only know of it.
 pub(crate) fn allowed(
     state: &State,
     id: &str,
@@ -113,7 +113,7 @@ pub(crate) fn allowed(
 ) -> Result<Repo, Response<Body>> {
     let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
     let hidden = |status| error(status, "RepoNotFound", "Repository not found");
-    // Without a token nobody learns whether a repository exists.
+    // Without a token, a client must not learn if a repository exists.
     let status = if sent.is_some() { 404 } else { 401 };
     let Some(repo) = state.lock().repos.get(id).cloned() else { return Err(hidden(status)) };
     let known =

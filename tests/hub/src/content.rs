@@ -1,4 +1,4 @@
-//! Sends the content of a file: ranges, faults, counting.
+//! Sends the content of files, with ranges, faults and counters.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::{Fault, repo};
 
 const CHUNK: usize = 16 << 10;
 
-/// Answers with the content of `file`, called `name`, or the part that the headers ask for.
+/// Answers with the content of `file`, called `name`, or with the requested range.
 pub(crate) fn serve(
     state: &Arc<State>,
     name: &str,
@@ -78,7 +78,7 @@ fn parse(range: &str, total: usize) -> Option<std::ops::Range<usize>> {
     (first < total && first < end).then(|| first..end.min(total))
 }
 
-/// Sends the content piece by piece, each counted once the connection takes it.
+/// Sends the content piece by piece. Each piece is counted once the connection takes it.
 fn stream(state: &Arc<State>, name: &str, content: Vec<u8>, fault: Option<Fault>) -> Pieces {
     let (sender, receiver) = channel(1);
     let (state, name) = (Arc::clone(state), name.to_owned());
@@ -103,7 +103,7 @@ fn stream(state: &Arc<State>, name: &str, content: Vec<u8>, fault: Option<Fault>
             }
             match fault {
                 Some(Fault::Cut(limit)) if sent as u64 >= limit => {
-                    // What was sent should arrive before the end of the connection does.
+                    // What was sent should arrive before the connection ends.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     let _ = sender.send(Err(io::Error::other("cut"))).await;
                     return;

@@ -1,39 +1,39 @@
-//! What can go wrong on the way.
+//! Faults to simulate.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 
-/// A fault, of one request.
+/// A fault of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection breaks after so many bytes of content.
+    /// The connection breaks after this many bytes of content.
     Cut(u64),
-    /// The content ends so many bytes early, and the header agrees.
+    /// The content is this many bytes too short, and the header agrees.
     Short(u64),
-    /// One byte in the middle is another.
+    /// One byte in the middle is wrong.
     Flip,
     /// A status instead of content.
     Status(u16),
     /// 429, with this `Retry-After`.
     TooMany(String),
-    /// Content trickles: so many bytes, then a pause, and so on.
+    /// Content trickles: this many bytes, then a pause, and so on.
     Drip(usize, Duration),
-    /// Nothing more comes after so many bytes, but the connection stays.
+    /// The connection stays open, but is silent after this many bytes.
     Stall(u64),
     /// A redirect to the same address.
     RedirectLoop,
-    /// The whole content, whatever range was asked for.
+    /// The whole content, whatever range was requested.
     IgnoreRange,
-    /// The range that follows the one asked for.
+    /// The range after the requested one.
     WrongRange,
     /// Another `ETag`, as if the file had changed.
     OtherEtag,
 }
 
 impl Fault {
-    /// The answer of a fault that needs no content.
+    /// Returns the answer of a fault that needs no content.
     pub(crate) fn answer(&self, address: &str) -> Option<Response<Body>> {
         let response = Response::builder();
         let response = match self {

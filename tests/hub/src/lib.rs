@@ -1,5 +1,5 @@
 //! A model hub over real HTTP, for tests: the API, files behind redirects to a second server (the
-//! CDN), ranges, revisions, gating, search, and faults on demand. It counts what it serves.
+//! CDN), ranges, revisions, gating, search, and faults on demand. It counts its traffic.
 //!
 //! ```
 //! # use mlxk_test_hub::{Fault, Hub, Repo};
@@ -33,7 +33,7 @@ pub use state::{Logged, Served};
 
 use state::State;
 
-/// A running hub; dropping it ends it.
+/// A running hub. Dropping it stops it.
 #[derive(Debug)]
 pub struct Hub {
     state: Arc<State>,
@@ -69,7 +69,7 @@ impl Hub {
         Self { state, runtime: Some(runtime), endpoint }
     }
 
-    /// Address of the hub, for `HF_ENDPOINT`.
+    /// Returns the address of the hub, for `HF_ENDPOINT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -79,54 +79,54 @@ impl Hub {
         self.state.lock().repos.insert(repo.id.clone(), repo);
     }
 
-    /// The next `times` transfers of the content of `file` go wrong.
+    /// Makes the next `times` transfers of the content of `file` fail.
     pub fn fault(&self, file: &str, fault: Fault, times: usize) {
         self.state.add_faults(format!("content:{file}"), fault, times);
     }
 
-    /// The next `times` requests for the place of `file` on the hub, before any content, go wrong.
+    /// Makes the next `times` requests for the place of `file` fail, before any content.
     pub fn fault_resolve(&self, file: &str, fault: Fault, times: usize) {
         self.state.add_faults(format!("resolve:{file}"), fault, times);
     }
 
-    /// The next `times` requests to the API go wrong.
+    /// Makes the next `times` requests to the API fail.
     pub fn fault_api(&self, fault: Fault, times: usize) {
         self.state.add_faults("api".to_owned(), fault, times);
     }
 
-    /// The next `times` uploads of content go wrong.
+    /// Makes the next `times` uploads of content fail.
     pub fn fault_upload(&self, fault: Fault, times: usize) {
         self.state.add_faults("upload".to_owned(), fault, times);
     }
 
-    /// The next `times` commits go wrong.
+    /// Makes the next `times` commits fail.
     pub fn fault_commit(&self, fault: Fault, times: usize) {
         self.state.add_faults("commit".to_owned(), fault, times);
     }
 
-    /// Asks for large files in parts of so many bytes; 0 for whole ones.
+    /// Asks for large files in parts of this many bytes; 0 asks for whole files.
     pub fn set_upload_parts(&self, bytes: u64) {
         self.state.lock().uploads.part_bytes = bytes;
     }
 
-    /// Makes all new repositories public, whatever is asked for.
+    /// Makes all new repositories public, even if private ones are requested.
     pub fn forget_privacy(&self) {
         self.state.lock().forgets_privacy = true;
     }
 
-    /// Bytes of content that were received.
+    /// Returns the bytes of content received.
     pub fn received_bytes(&self) -> u64 {
         self.state.lock().uploads.received
     }
 
-    /// The content of a file on a branch.
+    /// Returns the content of a file on a branch.
     pub fn content(&self, repo: &str, branch: &str, file: &str) -> Option<Vec<u8>> {
         let inner = self.state.lock();
         let repo = inner.repos.get(repo)?;
         Some(repo.commits[repo.find(branch)?].get(file)?.content.to_vec())
     }
 
-    /// Names of the files on a branch.
+    /// Returns the names of the files on a branch.
     pub fn names(&self, repo: &str, branch: &str) -> Vec<String> {
         let inner = self.state.lock();
         let Some(repo) = inner.repos.get(repo) else { return Vec::new() };
@@ -134,48 +134,48 @@ impl Hub {
         files.into_iter().flatten().collect()
     }
 
-    /// Whether a repository exists, and is private.
+    /// Returns `true` if a repository is private, or `None` if it does not exist.
     pub fn is_private(&self, repo: &str) -> Option<bool> {
         let inner = self.state.lock();
         inner.repos.get(repo).map(|repo| repo.token.is_some())
     }
 
-    /// Whether all faults have happened.
+    /// Returns `true` if all faults have happened.
     pub fn faults_are_over(&self) -> bool {
         self.state.lock().faults.values().all(std::collections::VecDeque::is_empty)
     }
 
-    /// Forgets the faults that have not happened.
+    /// Cancels the faults that have not happened.
     pub fn reset_faults(&self) {
         self.state.lock().faults.clear();
     }
 
-    /// Makes all content slow: a pause after every 16 KiB.
+    /// Slows down all content by a pause after every 16 KiB.
     pub fn set_pace(&self, pause: Duration) {
         self.state.lock().pace = pause;
     }
 
-    /// Links to content that was handed out before are no longer valid.
+    /// Invalidates all links to content.
     pub fn expire_links(&self) {
         self.state.lock().signature += 1;
     }
 
-    /// What was served of the content of `file`.
+    /// Returns the traffic of `file`.
     pub fn served(&self, file: &str) -> Served {
         self.state.lock().served.get(file).copied().unwrap_or_default()
     }
 
-    /// What was served of all contents together.
+    /// Returns the bytes of content sent.
     pub fn served_bytes(&self) -> u64 {
         self.state.lock().served.values().map(|served| served.bytes).sum()
     }
 
-    /// Every request so far, in order.
+    /// Returns every request so far, in order.
     pub fn log(&self) -> Vec<Logged> {
         self.state.lock().log.clone()
     }
 
-    /// Forgets the requests and what was served.
+    /// Resets the log and the counters.
     pub fn reset_counts(&self) {
         let mut state = self.state.lock();
         state.log.clear();

@@ -16,13 +16,13 @@ pub struct Repo {
     /// Branches and tags, each with its commit.
     pub(crate) refs: BTreeMap<String, String>,
     pub(crate) commits: BTreeMap<String, BTreeMap<String, StoredFile>>,
-    /// Who may read it; `None` for everybody.
+    /// Token that may read it; `None` if everyone may.
     pub(crate) token: Option<String>,
-    /// Whether everybody may know of it.
+    /// `true` if everyone may know of it.
     pub(crate) gated: bool,
     pub(crate) tags: Vec<String>,
     pub(crate) downloads: u64,
-    /// Whether the description has sizes and hashes.
+    /// `true` if the description has sizes and hashes.
     pub(crate) tells_blobs: bool,
 }
 
@@ -30,14 +30,14 @@ pub struct Repo {
 #[derive(Clone, Debug)]
 pub(crate) struct StoredFile {
     pub(crate) content: Arc<Vec<u8>>,
-    /// Whether it lies on the CDN.
+    /// `true` if it is on the CDN.
     pub(crate) lfs: bool,
     /// SHA-256 of a file on the CDN, git's SHA-1 of any other.
     pub(crate) etag: String,
 }
 
 impl Repo {
-    /// An empty repository with a branch `main`.
+    /// Returns an empty repository with a branch `main`.
     pub fn new(id: &str) -> Self {
         let commit = hex(&Sha1::digest(format!("{id}-0")));
         Self {
@@ -52,7 +52,7 @@ impl Repo {
         }
     }
 
-    /// Adds a file to `main`. What ends like weights lies on the CDN.
+    /// Adds a file to `main`. Weight files are on the CDN.
     #[must_use]
     pub fn file(mut self, name: &str, content: &[u8]) -> Self {
         let lfs = [".safetensors", ".gguf", ".bin"].iter().any(|end| name.ends_with(end));
@@ -74,15 +74,14 @@ impl Repo {
         self
     }
 
-    /// Names the commit of `main`, by a branch or tag.
+    /// Creates a branch or tag at the commit of `main`.
     #[must_use]
     pub fn tagged(mut self, name: &str) -> Self {
         self.refs.insert(name.to_owned(), self.commit());
         self
     }
 
-    /// Begins a new commit on `main` with the files of the last one; branches and tags that name
-    /// that one stay.
+    /// Begins a new commit on `main` with the files of the last one. Other branches and tags stay.
     #[must_use]
     pub fn next_commit(mut self) -> Self {
         let files = self.commits[&self.refs["main"]].clone();
@@ -92,7 +91,7 @@ impl Repo {
         self
     }
 
-    /// Only who sends this token may read files; everybody may know of the repository.
+    /// Requires this token for reading files. Everyone may know of the repository.
     #[must_use]
     pub fn gated(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
@@ -100,21 +99,21 @@ impl Repo {
         self
     }
 
-    /// Only who sends this token may know of the repository.
+    /// Requires this token even for knowing of the repository.
     #[must_use]
     pub fn private(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    /// Replaces the tags, at first `mlx` alone.
+    /// Replaces the tags, which are `mlx` at first.
     #[must_use]
     pub fn tags(mut self, tags: &[&str]) -> Self {
         self.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
         self
     }
 
-    /// Sets how often it was downloaded.
+    /// Sets the number of downloads.
     #[must_use]
     pub fn downloads(mut self, downloads: u64) -> Self {
         self.downloads = downloads;
@@ -128,18 +127,18 @@ impl Repo {
         self
     }
 
-    /// The commit of `main`.
+    /// Returns the commit of `main`.
     pub fn commit(&self) -> String {
         self.refs["main"].clone()
     }
 
-    /// The commit that a branch, tag or full hash names.
+    /// Returns the commit of a branch, tag or full hash.
     pub(crate) fn find(&self, revision: &str) -> Option<&str> {
         let named = self.refs.get(revision).map(String::as_str);
         named.or_else(|| self.commits.get_key_value(revision).map(|(hash, _)| hash.as_str()))
     }
 
-    /// As a search lists it.
+    /// Returns the entry in a search result.
     pub(crate) fn summary(&self) -> Value {
         json!({
             "_id": hex(&Sha1::digest(&self.id))[..24],
@@ -159,7 +158,7 @@ impl Repo {
         })
     }
 
-    /// The files of a commit, as the API lists them.
+    /// Returns the files of a commit in the form of the API.
     pub(crate) fn tree(&self, commit: &str) -> Value {
         let entry = |(name, file): (&String, &StoredFile)| {
             let mut entry = json!({
@@ -176,7 +175,7 @@ impl Repo {
         self.commits[commit].iter().map(entry).collect()
     }
 
-    /// As the API describes one commit; `blobs` adds sizes and hashes.
+    /// Returns the API's description of a commit. `blobs` adds sizes and hashes.
     pub(crate) fn info(&self, commit: &str, blobs: bool) -> Value {
         let siblings: Vec<Value> = self.commits[commit]
             .iter()
@@ -205,12 +204,12 @@ impl Repo {
     }
 }
 
-/// SHA-256 in hexadecimal.
+/// Returns the SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The SHA-1 that git gives a file with this content, in hexadecimal.
+/// Returns git's SHA-1 of a file with this content, in hexadecimal.
 pub fn git_sha1(bytes: &[u8]) -> String {
     let mut hash = Sha1::new();
     hash.update(format!("blob {}\0", bytes.len()));

@@ -1,4 +1,4 @@
-//! Files: on the hub itself, or by a redirect to the CDN with a link that is signed and expires.
+//! Serves files: from the hub itself, or by a redirect to the CDN with a signed link that expires.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ pub(crate) async fn resolve(
         .unwrap()
 }
 
-/// The second server, which knows nothing of tokens.
+/// The second server, which ignores tokens.
 pub(crate) fn cdn_router(state: &Arc<State>) -> Router {
     Router::new().route("/{org}/{name}/{commit}/{*file}", any(cdn)).with_state(Arc::clone(state))
 }
@@ -82,7 +82,7 @@ async fn cdn(
 ) -> Response<Body> {
     state.log(&method, &uri, &headers, true);
     if headers.contains_key("authorization") {
-        // The real one takes a signature or a token, never both.
+        // The real CDN accepts a signature or a token, never both.
         return error(400, "TwoAuthorizations", "Only one auth mechanism allowed");
     }
     if query != Some(format!("signature={}", state.lock().signature)) {

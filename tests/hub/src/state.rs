@@ -1,4 +1,4 @@
-//! What the hub knows and counts.
+//! State of the hub.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,17 +23,17 @@ pub(crate) struct Inner {
     pub(crate) served: HashMap<String, Served>,
     pub(crate) log: Vec<Logged>,
     pub(crate) pace: Duration,
-    /// Part of every link to content; links with another one have expired.
+    /// Part of every link to content. Links with another one have expired.
     pub(crate) signature: u32,
     pub(crate) uploads: Uploads,
-    /// Whether new repositories are public, whatever was asked for.
+    /// `true` if new repositories are always public.
     pub(crate) forgets_privacy: bool,
 }
 
-/// What was served of a file's content.
+/// Traffic of a file's content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
-    /// Requests that were answered with content.
+    /// Number of requests answered with content.
     pub requests: u64,
     /// Bytes sent.
     pub bytes: u64,
@@ -46,7 +46,7 @@ pub struct Logged {
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// Whether it went to the CDN.
+    /// `true` if it went to the CDN.
     pub on_cdn: bool,
     /// The `Authorization` header.
     pub authorization: Option<String>,
@@ -57,7 +57,7 @@ pub struct Logged {
 }
 
 impl Inner {
-    /// The content with this SHA-256, of an upload or of a file on the CDN.
+    /// Returns the content with this SHA-256, from an upload or from the CDN.
     pub(crate) fn content(&self, sha256: &str) -> Option<Arc<Vec<u8>>> {
         let files = self.repos.values().flat_map(|repo| repo.commits.values()).flatten();
         let stored = || files.map(|(_, file)| file).find(|file| file.etag == sha256);
@@ -84,7 +84,7 @@ impl State {
         inner.faults.entry(place).or_default().extend(std::iter::repeat_n(fault, times));
     }
 
-    /// The fault that happens next at `place`.
+    /// Returns the next fault at `place`.
     pub(crate) fn next_fault(&self, place: &str) -> Option<Fault> {
         self.lock().faults.get_mut(place)?.pop_front()
     }
@@ -110,5 +110,5 @@ impl State {
     }
 }
 
-/// The state as handlers are given it.
+/// The state in the form that handlers receive.
 pub(crate) type Shared = axum::extract::State<Arc<State>>;

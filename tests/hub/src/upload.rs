@@ -20,20 +20,20 @@ use crate::api::{allowed, answer, error};
 use crate::repo::{Repo, StoredFile, git_sha1, hex, sha256};
 use crate::state::{Shared, State};
 
-/// What the server holds of uploads that no commit names yet.
+/// Uploads that no commit names yet.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
     /// Contents by their SHA-256.
     pub(crate) objects: BTreeMap<String, Arc<Vec<u8>>>,
     /// Parts that arrived, by object and number.
     parts: BTreeMap<String, BTreeMap<u64, Vec<u8>>>,
-    /// Size of the parts that objects are asked for in; 0 for whole objects.
+    /// Size of the parts in which objects are requested; 0 for whole objects.
     pub(crate) part_bytes: u64,
     /// Bytes of content received.
     pub(crate) received: u64,
 }
 
-/// The routes of the hub itself.
+/// Returns the routes of the hub itself.
 pub(crate) fn router(state: &Arc<State>) -> Router {
     let routes = Router::new()
         .route("/api/repos/create", post(create))
@@ -46,7 +46,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
     noticed(routes, state, false)
 }
 
-/// The routes of the store for contents.
+/// Returns the routes of the store for contents.
 pub(crate) fn store_router(state: &Arc<State>) -> Router {
     let routes = Router::new()
         .route("/upload/{oid}", put(whole))
@@ -55,7 +55,7 @@ pub(crate) fn store_router(state: &Arc<State>) -> Router {
     noticed(routes, state, true)
 }
 
-/// Every request is written down first, and may meet a fault.
+/// Adds logging and faults to the routes.
 fn noticed(routes: Router<Arc<State>>, state: &Arc<State>, on_cdn: bool) -> Router {
     let notice = move |axum::extract::State(state): Shared, request: Request, next: Next| async move {
         state.log(request.method(), request.uri(), request.headers(), on_cdn);
@@ -93,11 +93,11 @@ impl<S: Sync> FromRequestParts<S> for Token {
     }
 }
 
-/// The repository that a request is to change, and may.
+/// The repository that a request may change.
 struct Target {
     id: String,
     repo: Repo,
-    /// Empty where the address names none.
+    /// Empty if the address names none.
     branch: String,
 }
 
@@ -118,7 +118,7 @@ impl FromRequestParts<Arc<State>> for Target {
     }
 }
 
-/// The address of the hub, as the client knows it.
+/// Returns the address of the hub, as the client knows it.
 fn address(headers: &HeaderMap) -> String {
     let host = headers.get("host").and_then(|host| host.to_str().ok());
     format!("http://{}", host.unwrap_or_default())
@@ -136,7 +136,7 @@ async fn create(
 ) -> Response<Body> {
     let body = parsed(&body);
     let name = body["name"].as_str().unwrap_or_default();
-    // As the older form of the request has it, the name may hold the organization.
+    // In the older form of the request, the name may contain the organization.
     let id = match body["organization"].as_str() {
         Some(org) => format!("{org}/{name}"),
         None if name.contains('/') => name.to_owned(),
@@ -157,7 +157,7 @@ async fn create(
     answer(&json!({"url": format!("{}/{id}", address(&headers)), "name": id}))
 }
 
-/// The official client asks whether the head of a README is in order.
+/// The official client asks if the front matter of a README is valid.
 async fn valid() -> Response<Body> {
     answer(&json!({"errors": [], "warnings": []}))
 }

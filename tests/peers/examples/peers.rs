@@ -1,11 +1,11 @@
-//! The servers of the tests, for a client to be tried on: prints their addresses, a line each, and serves
-//! until its input ends.
+//! Runs the servers of the tests, to try a client on. Prints one address per line, and serves until
+//! its input ends.
 
 #![allow(clippy::print_stdout, reason = "whoever starts it reads the addresses")]
 
 use mlxk_test_peers::{Asked, Part, events, lines, ollama, openai};
 
-/// Answers well, or breaks in the way that the conversation asks for.
+/// Answers normally, or fails in the way that the conversation asks for.
 fn ask(asked: &Asked) -> String {
     asked.body["messages"][0]["content"].as_str().unwrap_or_default().to_owned()
 }
@@ -40,6 +40,6 @@ fn openais(asked: &Asked) -> Vec<Part> {
 fn main() {
     let (ollama, openai) = (ollama::server(ollamas), openai::server(openais));
     println!("{}\n{}", ollama.address(), openai.address());
-    // An error is an end, too.
+    // An error ends it, too.
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }

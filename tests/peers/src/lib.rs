@@ -1,5 +1,5 @@
-//! A server on a socket of this machine that answers every request as a test tells it to: at once, in
-//! parts, not at all, or half.
+//! A scripted server on this machine. It answers every request as a test says: at once, in parts,
+//! incompletely, or not at all.
 //!
 //! ```
 //! # use mlxk_test_peers::{Peer, json};
@@ -21,20 +21,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// `GET`, `POST`.
+    /// `GET` or `POST`.
     pub method: String,
     /// The path.
     pub path: String,
-    /// Lines of the head.
+    /// Lines of the head, which are the request line and the headers.
     pub head: Vec<String>,
-    /// The body, null where it is none of JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
 }
 
-/// What the server does next.
+/// One step of an answer.
 #[derive(Clone, Debug)]
 pub enum Part {
     /// Sends these bytes.
@@ -47,7 +47,7 @@ pub enum Part {
 
 type Answer = dyn Fn(&Asked) -> Vec<Part> + Send + Sync;
 
-/// A running server; dropping it ends it.
+/// A running server. Dropping it stops it.
 #[derive(Debug)]
 pub struct Peer {
     address: SocketAddr,
@@ -56,7 +56,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts a server that answers so; the connection closes after each answer.
+    /// Starts a server with these answers. The connection closes after each one.
     pub fn start(answer: impl Fn(&Asked) -> Vec<Part> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -70,19 +70,19 @@ impl Peer {
                 }
                 let (asked, over) = (Arc::clone(&asked), Arc::clone(&over));
                 let answer = Arc::clone(&answer);
-                // A client that leaves is what some tests are about.
+                // Errors are ignored: some tests are about clients that disconnect.
                 std::thread::spawn(move || serve(stream.ok()?, &asked, &over, &*answer).ok());
             }
         });
         peer
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// Returns `http://127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// All requests so far.
+    /// Returns all requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -143,26 +143,26 @@ fn serve(
     Ok(())
 }
 
-/// The head of an answer whose end is that of the connection.
+/// Returns the head of an answer that lasts until the connection closes.
 pub fn head(status: u16, kind: &str) -> Part {
     Part::Send(format!(
         "HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n"
     ))
 }
 
-/// An answer of JSON.
+/// Returns an answer of JSON.
 pub fn json(status: u16, body: &str) -> Vec<Part> {
     vec![head(status, "application/json"), Part::Send(body.to_owned())]
 }
 
-/// A stream of server-sent events.
+/// Returns a stream of server-sent events.
 pub fn events(events: &[&str]) -> Vec<Part> {
     let mut parts = vec![head(200, "text/event-stream")];
     parts.extend(events.iter().map(|event| Part::Send(format!("data: {event}\n\n"))));
     parts
 }
 
-/// A stream of lines.
+/// Returns a stream of lines.
 pub fn lines(lines: &[&str]) -> Vec<Part> {
     let mut parts = vec![head(200, "application/x-ndjson")];
     parts.extend(lines.iter().map(|line| Part::Send(format!("{line}\n"))));

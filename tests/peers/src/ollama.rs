@@ -1,4 +1,4 @@
-//! Ollama as far as a client that measures needs it. Its official client accepts what it says
+//! Ollama's dialect, as far as a benchmark needs it. The official client accepts these answers
 //! (`tests/api/peers.py`).
 
 use std::sync::atomic::AtomicBool;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{Asked, Part, Peer, json as answer, lines};
 
-/// Its one model.
+/// The only model.
 pub const MODEL: &str = "tiny:latest";
 
 fn line(extra: &Value) -> String {
@@ -19,23 +19,23 @@ fn line(extra: &Value) -> String {
     line.to_string()
 }
 
-/// A line of an answer of `/api/chat`.
+/// Returns a line of an answer of `/api/chat`.
 pub fn said(text: &str) -> String {
     line(&json!({"message": {"role": "assistant", "content": text}}))
 }
 
-/// The same, of the reasoning before it.
+/// Returns a line with reasoning.
 pub fn thought(text: &str) -> String {
     line(&json!({"message": {"role": "assistant", "content": "", "thinking": text}}))
 }
 
-/// A line of an answer of `/api/generate`.
+/// Returns a line of an answer of `/api/generate`.
 pub fn continued(text: &str) -> String {
     line(&json!({"response": text}))
 }
 
-/// The last line of either: a prompt of 80 tokens took 30 ms, an answer of 4 took 200 ms, loading took
-/// 1.5 s.
+/// Returns the last line of either: a prompt of 80 tokens took 30 ms, an answer of 4 took 200 ms,
+/// loading took 1.5 s.
 pub fn end(path: &str) -> String {
     let mut last = json!({"done": true, "done_reason": "length", "total_duration": 1_800_000_000,
         "load_duration": 1_500_000_000, "prompt_eval_count": 80, "prompt_eval_duration": 30_000_000,
@@ -48,12 +48,12 @@ pub fn end(path: &str) -> String {
     line(&last)
 }
 
-/// A refusal.
+/// Returns a refusal.
 pub fn refused(status: u16, error: &str) -> Vec<Part> {
     answer(status, &json!({"error": error}).to_string())
 }
 
-/// A server that answers a conversation as told, and everything else well.
+/// Starts a server with `chat` as the answer to a conversation. All other routes work.
 pub fn server(chat: impl Fn(&Asked) -> Vec<Part> + Send + Sync + 'static) -> Peer {
     let is_loaded = AtomicBool::new(false);
     Peer::start(move |asked| match asked.path.as_str() {

@@ -44,7 +44,7 @@ fn revisions_by_ref_and_by_hash() {
         assert_eq!(hash_of(&repo, revision).as_deref(), expected, "{revision:?}");
     }
     let error = repo.snapshot(Some("aaaa")).unwrap_err();
-    let expected = format!("The revision `aaaa` of `org/m` fits 2 snapshots: `{A}`, `{B}`");
+    let expected = format!("Revision `aaaa` of `org/m` matches 2 snapshots: `{A}`, `{B}`");
     assert_eq!(error.to_string(), expected);
 }
 
@@ -56,7 +56,7 @@ fn main_needs_its_ref_unless_there_is_one_snapshot() {
     assert_eq!(hash_of(&only_repo(&fixture), None).as_deref(), Some(A));
     fixture.snapshot("org/m", B, &files, Layout::Copied);
     assert_eq!(hash_of(&only_repo(&fixture), None), None);
-    // A ref to a snapshot that was never finished wins over one that was.
+    // A ref to an unfinished snapshot wins over a finished snapshot without a ref.
     fixture.set_ref("org/m", "main", C);
     assert_eq!(hash_of(&only_repo(&fixture), None), None);
 }
@@ -130,7 +130,7 @@ fn links_that_lead_nowhere_or_in_circles() {
     symlink("../../blobs/gone", snapshot.join("model.safetensors")).unwrap();
     symlink(".", snapshot.join("circle")).unwrap();
     symlink("../../blobs", snapshot.join("folder")).unwrap();
-    // Two names of one blob.
+    // Two names of the same blob.
     let blob = fs_err::read_link(snapshot.join("config.json")).unwrap();
     symlink(blob, snapshot.join("again.json")).unwrap();
     let repo = only_repo(&fixture);

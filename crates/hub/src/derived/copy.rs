@@ -3,18 +3,23 @@
 use std::path::PathBuf;
 
 use super::{File, Overrides, derived, derived_names, path_of};
+use crate::aliases::Alias;
+use crate::cache::HfCache;
 use crate::cache::folders;
 use crate::derived::error::DerivedError;
+use crate::error::{HubError, Result};
+use crate::locations::Locations;
+use crate::pairs::PairTable;
+use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
-use crate::{
-    Alias, HfCache, HubError, Kind, Locations, Matching, PairTable, Reference, RepoId, Resolved,
-    Result, resolve,
-};
+use crate::repo_id::RepoId;
+use crate::resolution::{Kind, Matching, Resolved};
+use crate::resolve::resolve;
 
-/// A name that was made.
+/// The result of a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Copied {
-    /// The model that it stands for.
+    /// The underlying model.
     pub source: Resolved,
     /// The new name.
     pub name: String,
@@ -22,8 +27,8 @@ pub struct Copied {
     pub path: PathBuf,
 }
 
-/// Makes `name` stand for the model that `source` means, which has to be on this machine. The copy
-/// of a derived model keeps its settings, and does not depend on it.
+/// Makes `name` stand for the model of `source`, which must be on this machine. A copy of a derived
+/// model has the same settings and does not depend on it.
 pub fn copy(
     source: &Reference,
     name: &str,
@@ -35,7 +40,7 @@ pub fn copy(
     let file = match source {
         Reference::Name { name: old, revision: None } if derived(old, locations)?.is_some() => {
             let root = locations.models_dir();
-            // A name that was just read.
+            // The name was read a moment ago, so it has a path.
             let path = path_of(&root, old).unwrap_or(root);
             File::read(&path)?
         }
@@ -45,7 +50,7 @@ pub fn copy(
     Ok(Copied { source: resolved, name: name.to_owned(), path })
 }
 
-/// How the model is to be found again from anywhere.
+/// Returns a reference that finds the model from anywhere.
 pub(super) fn reference_to(resolved: &Resolved, source: &Reference) -> String {
     let revision = match source {
         Reference::Name { revision, .. } | Reference::Repo { revision, .. } => revision.as_deref(),
@@ -55,12 +60,12 @@ pub(super) fn reference_to(resolved: &Resolved, source: &Reference) -> String {
         (Kind::HfCache, Some(revision)) => format!("{}@{revision}", resolved.name),
         (Kind::HfCache, None) if !resolved.name.contains('/') => format!("hf:{}", resolved.name),
         (Kind::HfCache | Kind::Imported, _) => resolved.name.clone(),
-        // What stands for nothing was refused before.
+        // `Missing` was refused before.
         (Kind::Workspace | Kind::Folder | Kind::Missing, _) => resolved.path.display().to_string(),
     }
 }
 
-/// Whether `name` may be given to a derived model; `replace` where it may be one already.
+/// Checks that `name` may be given to a derived model. With `replace`, it may be one already.
 pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Result<()> {
     let bad = |problem: String, hint: &str| {
         HubError::Reference(ReferenceError::Malformed {
@@ -73,19 +78,19 @@ pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Re
         Reference::Name { revision: None, .. } => {}
         _ => {
             return Err(bad(
-                "is no plain name".into(),
-                "Write one without `/`, `:` and `@`, as in `coder`",
+                "is not a plain name".into(),
+                "Use a name without `/`, `:` and `@`, such as `coder`",
             ));
         }
     }
     let taken = |by: String| Err(DerivedError::NameTaken { name: name.to_owned(), by }.into());
     let is_it = |other: &str| other.eq_ignore_ascii_case(name);
     if let Some(alias) = Alias::find(name) {
-        return taken(format!("a built-in name: {}", alias.about));
+        return taken(format!("a built-in alias ({})", alias.about));
     }
     let is_other = |other: &String| is_it(other) && !(replace && other == name);
     if derived_names(locations).iter().any(is_other) {
-        return taken("a name made earlier".into());
+        return taken("a name created earlier".into());
     }
     let stored = folders(&locations.models_dir());
     let stored = stored.map_err(HubError::io("read the folder of imported models"))?;
@@ -103,7 +108,7 @@ pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Re
     }
 }
 
-/// Used by the removal of a model: derived names that stand for it.
+/// Returns the derived names that stand for a model. Its removal asks for them.
 pub(crate) fn dependents(model: &str, locations: &Locations) -> Vec<String> {
     let root = locations.models_dir();
     derived_names(locations)

@@ -5,28 +5,33 @@ use std::path::{Path, PathBuf};
 use super::copy::{check_name, reference_to};
 use super::{File, Overrides, derived, path_of};
 use crate::derived::error::DerivedError;
+use crate::error::Result;
+use crate::locations::Locations;
 use crate::modelfile::Modelfile;
+use crate::pairs::PairTable;
+use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
-use crate::{Locations, Matching, PairTable, Reference, Resolution, Resolved, Result, resolve};
+use crate::resolution::{Matching, Resolution, Resolved};
+use crate::resolve::resolve;
 
-/// A model that was made.
+/// The result of creating a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Created {
-    /// The model that it builds on.
+    /// The underlying model.
     pub base: Resolved,
     /// Its name.
     pub name: String,
     /// Its file.
     pub path: PathBuf,
-    /// Whether there was one of that name before.
+    /// `true` if it replaced a derived model of that name.
     pub replaced: bool,
 }
 
-/// The tag that Ollama adds where a name has none.
+/// The tag that Ollama adds to a name without one.
 const LATEST: &str = ":latest";
 
-/// Makes `name` a model that builds on the one that `from` means, which has to be on this machine.
-/// A derived model of that name is replaced; a name of anything else is refused.
+/// Makes `name` a model that builds on the one of `from`, which must be on this machine. Replaces a
+/// derived model of that name, and refuses a name with any other meaning.
 pub fn create(
     name: &str,
     from: &Reference,
@@ -49,7 +54,7 @@ pub fn create(
     Ok(Created { base, name: name.to_owned(), path, replaced })
 }
 
-/// Whether [`create`] may make `name`, to be asked before anything is fetched for it.
+/// Checks that [`create`] may use `name`, before anything is downloaded for it.
 pub fn check_new_name(name: &str, locations: &Locations) -> Result<()> {
     check_name(name.strip_suffix(LATEST).unwrap_or(name), true, locations)
 }
@@ -82,9 +87,9 @@ fn check_chain(name: &str, from: &str, locations: &Locations) -> Result<()> {
     }
 }
 
-/// What `FROM` in a Modelfile means. Paths start where the Modelfile lies. A name is looked for
-/// among the models that are here, then among the pairs of names and in Ollama's own store, so that
-/// nothing is downloaded that is on this machine in another form.
+/// Returns the model of `FROM` in a Modelfile. Paths are relative to the Modelfile. A name is
+/// looked for among local models first, then among the pairs of names and in Ollama's store. So
+/// nothing is downloaded that this machine has in another form.
 pub fn base_of(
     from: &str,
     beside: &Path,
@@ -102,7 +107,7 @@ pub fn base_of(
         Reference::Name { name, revision: None } | Reference::Short(name) => name,
         _ => return Ok(reference),
     };
-    // A derived name counts even where its own model is still to be fetched.
+    // A derived name counts even if its model has yet to be downloaded.
     let plain = name.strip_suffix(LATEST).unwrap_or(name);
     if derived(plain, locations)?.is_some() {
         return Ok(Reference::Name { name: plain.to_owned(), revision: None });
@@ -113,7 +118,7 @@ pub fn base_of(
     if let Some(here) = [&reference, &plain, &short].into_iter().find(|found| is_here(found)) {
         return Ok(here.clone());
     }
-    if crate::Alias::find(name).is_some() {
+    if crate::aliases::Alias::find(name).is_some() {
         return Ok(reference);
     }
     if crate::ollama::has(name, locations) {
@@ -125,7 +130,8 @@ pub fn base_of(
     Ok(reference)
 }
 
-/// The Modelfile of a derived name, whether its model is here or not; `None` where there is none.
+/// Returns the Modelfile of a derived name, even if its model is missing. Returns `None` if there
+/// is no such name.
 pub fn derived_modelfile(name: &str, locations: &Locations) -> Result<Option<Modelfile>> {
     let path = path_of(&locations.models_dir(), name).filter(|path| path.is_file());
     let Some(path) = path else { return Ok(None) };
@@ -134,8 +140,8 @@ pub fn derived_modelfile(name: &str, locations: &Locations) -> Result<Option<Mod
     Ok(Some(Modelfile { from: file.from, overrides, ignored: Vec::new() }))
 }
 
-/// The Modelfile of any model: of a derived one the file that makes it, else one that builds on the
-/// model, with the settings that it brought along.
+/// Returns the Modelfile of any model. If the model is not derived, it builds on the model itself
+/// and has the settings that came with it.
 pub fn modelfile_of(model: &Resolved, locations: &Locations) -> Result<Modelfile> {
     if model.base.is_some()
         && let Some(file) = derived_modelfile(&model.name, locations)?

@@ -1,4 +1,4 @@
-//! The files that settings of models stand in: a derived name's own, and that of an imported model.
+//! The files with settings: that of a derived name, and that of an imported model.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Overrides, Parameters, Turn};
+use super::overrides::{Overrides, Turn};
+use super::parameters::Parameters;
 use crate::derived::error::DerivedError;
+use crate::error::{HubError, Result};
 use crate::io_error::IoError;
-use crate::{HubError, Locations, Result};
+use crate::locations::Locations;
 
-/// What an imported model brought along, in its folder.
+/// File with the settings of an imported model, in its folder.
 pub(crate) const SETTINGS_FILE: &str = "mlxk-settings.toml";
+/// Ending of the file of a derived name.
+pub(super) const SUFFIX: &str = ".toml";
 const MAX_FILE_BYTES: u64 = 4 << 20;
 const WRITE: &str = "write the settings of the model";
 
@@ -37,7 +41,7 @@ impl File {
         Self { from, system, license, messages, parameters }
     }
 
-    /// What it says besides the model.
+    /// Returns the settings.
     pub(super) fn overrides(&self) -> Overrides {
         let Self { system, license, messages, parameters, .. } = self.clone();
         Overrides { system, license, messages, parameters }
@@ -47,8 +51,8 @@ impl File {
         read(path)
     }
 
-    /// Writes the file whole or not at all. Where `replace` is not set, a name that appeared
-    /// meanwhile is not overwritten.
+    /// Writes the file completely or not at all. Without `replace`, a file that appeared meanwhile
+    /// is not overwritten.
     pub(super) fn write(
         &self,
         name: &str,
@@ -58,7 +62,7 @@ impl File {
         let failed = || HubError::io(WRITE);
         let root = locations.models_dir();
         fs_err::create_dir_all(&root).map_err(failed())?;
-        let path = root.join(format!("{name}{}", super::SUFFIX));
+        let path = root.join(format!("{name}{}", SUFFIX));
         let text = text(self, &path)?;
         let mut temporary =
             tempfile::Builder::new().prefix(".deriving-").tempfile_in(&root).map_err(failed())?;
@@ -72,7 +76,7 @@ impl File {
         temporary.persist_noclobber(&path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => HubError::Derived(DerivedError::NameTaken {
                 name: name.to_owned(),
-                by: "a name made earlier".into(),
+                by: "a name created earlier".into(),
             }),
             _ => failed()(error.error),
         })?;
@@ -80,13 +84,13 @@ impl File {
     }
 }
 
-/// What the imported model in `folder` brought along.
+/// Returns the settings of the imported model in `folder`.
 pub(crate) fn read_settings(folder: &Path) -> Result<Overrides> {
     let path = folder.join(SETTINGS_FILE);
     if path.is_file() { read(&path) } else { Ok(Overrides::default()) }
 }
 
-/// Writes what a model brings along, where it is anything, into its folder in the store.
+/// Writes the settings of a model into its folder in the store, if there are any.
 pub fn write_settings(folder: &Path, overrides: &Overrides) -> Result<()> {
     if overrides.is_empty() {
         return Ok(());
@@ -110,10 +114,10 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
         HubError::Derived(DerivedError::BadFile { path: path.to_owned(), line, problem })
     };
     if path.metadata().is_ok_and(|metadata| metadata.len() > MAX_FILE_BYTES) {
-        return Err(bad(None, "it is too large for a model's settings".into()));
+        return Err(bad(None, "the file is too large for settings".into()));
     }
     let text = fs_err::read_to_string(path).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => bad(None, "it is no UTF-8 text".into()),
+        io::ErrorKind::InvalidData => bad(None, "not UTF-8 text".into()),
         _ => IoError { action: "read the settings of a model", reason: error }.into(),
     })?;
     toml::from_str(&text).map_err(|error| {
@@ -123,7 +127,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     })
 }
 
-/// Temporary files are their owner's alone; this one holds nothing secret.
+/// Temporary files are readable by their owner only, but this file contains no secrets.
 #[cfg(unix)]
 fn make_readable(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

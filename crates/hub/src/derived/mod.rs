@@ -1,5 +1,5 @@
-//! Names that stand for another model: `NAME.toml` beside the imported models, a few lines that say
-//! which model it is and what is different about it. The weights stay where they are.
+//! Names that stand for another model: `NAME.toml` in the folder of imported models names that
+//! model and the settings that differ. The weights are not copied.
 //!
 //! ```toml
 //! from = "mlx-community/Qwen3-0.6B-4bit"
@@ -10,87 +10,49 @@
 //! stop = ["\n\n"]
 //! ```
 //!
-//! `from` is a reference as users type it, and may be such a name itself: what the outer one says
-//! wins. Unknown keys are refused, so that a typing error never passes for a setting.
+//! `from` is a reference as users type it. If it is such a name itself, the settings of the outer
+//! one win. Unknown keys are refused, so that a typing error is noticed.
 //!
-//! An imported model may bring such settings along: `mlxk-settings.toml` in its folder, without
+//! An imported model may have such settings too: `mlxk-settings.toml` in its folder, without
 //! `from`.
 
 mod copy;
 mod create;
 pub(crate) mod error;
 mod file;
-mod parameters;
+pub(crate) mod overrides;
+pub(crate) mod parameters;
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use self::file::File;
+use self::file::{File, SUFFIX};
 use crate::derived::error::DerivedError;
-use crate::{Locations, RepoId, Result};
+use crate::error::Result;
+use crate::locations::Locations;
+use crate::repo_id::RepoId;
 
 pub(crate) use copy::dependents;
 pub use copy::{Copied, copy};
 pub use create::{Created, base_of, check_new_name, create, derived_modelfile, modelfile_of};
 pub use file::write_settings;
 pub(crate) use file::{SETTINGS_FILE, read_settings};
+pub use overrides::{Overrides, Turn};
 pub use parameters::{OLLAMA_PARAMETERS, ParameterError, Parameters};
 
-/// Sets the named fields to those of the first struct, or of the second where the first has `None`.
-/// What a flag or a request says comes before a model's own settings, those before the user's, and
-/// the structs are not the same.
-#[macro_export]
-macro_rules! prefer {
-    ($target:expr => $first:expr, $second:expr; $($field:ident)+) => {
-        $($target.$field = $first.$field.or($second.$field);)+
-    };
-}
-
-/// What a model does in another way than the one that it stands for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Overrides {
-    /// Instructions that precede the conversation; empty for none, whatever the other one has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// Under which terms it may be used, each a text of its own.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub license: Vec<String>,
-    /// What was said before a conversation begins.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub messages: Vec<Turn>,
-    /// How it answers.
-    #[serde(skip_serializing_if = "Parameters::is_empty")]
-    pub parameters: Parameters,
-}
-
-/// Something that was said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Turn {
-    /// By whom: `system`, `user` or `assistant`.
-    pub role: String,
-    /// The words.
-    pub content: String,
-}
-
-/// A name that stands for another model, its chain followed to the end.
+/// A derived name, followed to the end of its chain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derived {
     /// The name.
     pub name: String,
     /// Its file.
     pub path: PathBuf,
-    /// The reference at the end of the chain, which is no derived name.
+    /// The reference at the end of the chain, which is not a derived name.
     pub from: String,
-    /// What all of the chain says, the outermost first.
+    /// The settings of the whole chain; the outermost win.
     pub overrides: Overrides,
 }
 
-const SUFFIX: &str = ".toml";
-
-/// The derived model called `name`; `None` where there is none.
+/// Returns the derived model called `name`, or `None` if there is none.
 pub fn derived(name: &str, locations: &Locations) -> Result<Option<Derived>> {
     let root = locations.models_dir();
     let Some(path) = path_of(&root, name).filter(|path| path.is_file()) else { return Ok(None) };
@@ -109,7 +71,7 @@ pub fn derived(name: &str, locations: &Locations) -> Result<Option<Derived>> {
     Ok(Some(Derived { name: name.to_owned(), path, from: file.from, overrides }))
 }
 
-/// Names of all derived models, sorted, broken ones too.
+/// Returns the names of all derived models, sorted, including broken ones.
 pub fn derived_names(locations: &Locations) -> Vec<String> {
     let entries = std::fs::read_dir(locations.models_dir()).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
@@ -121,39 +83,13 @@ pub fn derived_names(locations: &Locations) -> Vec<String> {
     names
 }
 
-/// The file of a name; `None` for what can be no derived name.
+/// Returns the file of a name, or `None` if it cannot be a derived name.
 pub(crate) fn path_of(root: &Path, name: &str) -> Option<PathBuf> {
     is_name(name).then(|| root.join(format!("{name}{SUFFIX}")))
 }
 
 fn is_name(name: &str) -> bool {
     RepoId::parse(name).is_ok_and(|id| id.org().is_none())
-}
-
-impl Overrides {
-    /// Whether nothing is different.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Takes from `other` what is not said here; licenses add up.
-    pub fn fill(&mut self, other: Self) {
-        self.system = self.system.take().or(other.system);
-        if self.messages.is_empty() {
-            self.messages = other.messages;
-        }
-        for text in other.license {
-            if !self.license.contains(&text) {
-                self.license.push(text);
-            }
-        }
-        let (own, other) = (&mut self.parameters, other.parameters);
-        prefer!(own => own, other;
-            temperature top_k top_p min_p repetition_penalty repeat_last_n seed max_tokens ctx);
-        if own.stop.is_empty() {
-            own.stop = other.stop;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,57 +1,57 @@
-//! How a model answers, by our names and by Ollama's.
+//! Sampling parameters and limits of a model, by our names and by Ollama's.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How a model answers, as far as something is said about it.
+/// Sampling parameters and limits, as far as they are set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Parameters {
-    /// How freely tokens are drawn.
+    /// Sampling temperature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f32>,
-    /// Draw from this many tokens.
+    /// Number of most probable tokens to sample from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_k: Option<usize>,
-    /// Draw from the most probable tokens that together have this probability.
+    /// Probability mass of the tokens to sample from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f32>,
-    /// Drop tokens less probable than this share of the most probable one.
+    /// Least probability of a token, as a share of that of the most probable one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_p: Option<f32>,
-    /// Divide the logits of tokens that occurred by this.
+    /// Divisor for the logits of tokens that have occurred.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repetition_penalty: Option<f32>,
-    /// How many tokens the penalty looks back.
+    /// Number of tokens that the penalty looks back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_last_n: Option<i64>,
-    /// The same seed gives the same answer.
+    /// Seed of the random numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// End an answer after this many tokens; `usize::MAX`, which is written -1, for no end but that
-    /// of the context.
+    /// Maximum number of tokens in the answer. `usize::MAX`, which is written as -1, means up to
+    /// the end of the context.
     #[serde(skip_serializing_if = "Option::is_none", with = "unlimited")]
     pub max_tokens: Option<usize>,
-    /// Tokens of prompt and answer together.
+    /// Context length: tokens of prompt and answer together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx: Option<usize>,
-    /// End an answer before these texts.
+    /// Stop strings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
 }
 
-/// A parameter in Ollama's words that cannot be taken over.
+/// An invalid parameter in Ollama's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterError {
-    /// Its name.
+    /// Name of the parameter.
     pub name: String,
-    /// Whether it is the name that is not known, not the value that is wrong.
+    /// `true` if the name is unknown, `false` if the value is invalid.
     pub unknown: bool,
-    /// What is wrong, as a sentence without its end.
+    /// The problem, as a sentence without its full stop.
     pub problem: String,
 }
 
-/// Ollama's names of what a model can say about its answers.
+/// Ollama's names of the supported parameters.
 pub const OLLAMA_PARAMETERS: [&str; 10] = [
     "num_ctx",
     "num_predict",
@@ -66,18 +66,18 @@ pub const OLLAMA_PARAMETERS: [&str; 10] = [
 ];
 
 impl Parameters {
-    /// Whether nothing is said.
+    /// Returns `true` if nothing is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Takes a parameter by its name in Ollama; `stop` adds up.
+    /// Sets a parameter by its name in Ollama. `stop` adds up.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterError> {
         let value = if name == "stop" { value } else { value.trim() };
         let wrong = |expected: &str| ParameterError {
             name: name.to_owned(),
             unknown: false,
-            problem: format!("`{value}` is no value of `{name}`, which is {expected}"),
+            problem: format!("`{value}` is not a valid `{name}`, which is {expected}"),
         };
         let number = |most: f32, least: f32| {
             let number = value.parse().ok().filter(|found| (least..=most).contains(found));
@@ -85,11 +85,11 @@ impl Parameters {
         };
         let count = |least: i64| {
             let count = value.parse().ok().filter(|found: &i64| *found >= least);
-            count.ok_or_else(|| wrong(&format!("a whole number, at least {least}")))
+            count.ok_or_else(|| wrong(&format!("a whole number of at least {least}")))
         };
         match name {
             "num_ctx" => self.ctx = Some(count(1)? as usize),
-            // Nothing and less than nothing stand for no limit.
+            // Zero and negative values mean no limit.
             "num_predict" => {
                 let most = count(-2)?;
                 self.max_tokens = Some(if most > 0 { most as usize } else { usize::MAX });
@@ -110,18 +110,20 @@ impl Parameters {
                 return Err(ParameterError {
                     name: name.to_owned(),
                     unknown: true,
-                    problem: format!("the parameter `{name}` is not supported; there are {known}"),
+                    problem: format!(
+                        "the parameter `{name}` is not supported; supported are {known}"
+                    ),
                 });
             }
         }
         Ok(())
     }
 
-    /// The same for a value in JSON: a number, a text, or a list of them.
+    /// Sets a parameter from a JSON value: a number, a text, or a list of them.
     pub fn set_json(&mut self, name: &str, value: &Value) -> Result<(), ParameterError> {
         match value {
             Value::String(text) => self.set(name, text),
-            // Whole numbers may be written as fractions.
+            // Clients may write whole numbers as fractions.
             Value::Number(number) => match number.as_f64().filter(|_| !number.is_u64()) {
                 Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => {
                     self.set(name, &format!("{whole:.0}"))
@@ -132,12 +134,12 @@ impl Parameters {
             Value::Null | Value::Bool(_) | Value::Object(_) => Err(ParameterError {
                 name: name.to_owned(),
                 unknown: !OLLAMA_PARAMETERS.contains(&name),
-                problem: format!("`{value}` is no value of `{name}`"),
+                problem: format!("`{value}` is not a valid `{name}`"),
             }),
         }
     }
 
-    /// All that are set, by Ollama's names, in the order of [`OLLAMA_PARAMETERS`].
+    /// Returns all that are set, by Ollama's names, in the order of [`OLLAMA_PARAMETERS`].
     pub fn named(&self) -> Vec<(&'static str, String)> {
         let text = |value: Option<f32>| value.map(|value| value.to_string());
         let count = |value: Option<usize>| {
@@ -161,7 +163,7 @@ impl Parameters {
     }
 }
 
-/// A count of which the largest is written -1.
+/// A count whose maximum is written as -1.
 mod unlimited {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
@@ -188,7 +190,7 @@ mod unlimited {
         match usize::try_from(count) {
             Ok(count) if count > 0 => Ok(Some(count)),
             Err(_) if count == -1 => Ok(Some(usize::MAX)),
-            _ => Err(de::Error::custom(format_args!("{count} is no number of tokens"))),
+            _ => Err(de::Error::custom(format_args!("{count} is not a number of tokens"))),
         }
     }
 }

@@ -1,8 +1,12 @@
 use super::*;
 use crate::derived::error::DerivedError;
+use crate::error::HubError;
+use crate::pairs::PairTable;
 use crate::reference::error::ReferenceError;
+use crate::remove::find::find_removal;
+use crate::resolution::{Kind, Matching, Resolution, Resolved};
+use crate::resolve::resolve;
 use crate::testing::Fixture;
-use crate::{Kind, Matching, PairTable, Resolution, Resolved, find_removal, resolve};
 
 const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";
 const B: &str = "bbbb2222bbbb2222bbbb2222bbbb2222bbbb2222";
@@ -49,7 +53,7 @@ fn a_copy_is_a_name() {
     fs_err::rename(folder, &moved).unwrap();
     cp(&fixture, moved.to_str().unwrap(), "four").unwrap();
     assert_eq!(found(&fixture, "four").unwrap().kind, Kind::Folder);
-    // What it stands for is gone: the error names that.
+    // The underlying model is gone, and the error names it.
     fs_err::remove_dir_all(&moved).unwrap();
     assert!(found(&fixture, "four").unwrap_err().to_string().contains("mine"));
 }
@@ -74,7 +78,7 @@ fn chains_are_followed_and_the_outermost_wins() {
     assert_eq!(system.as_deref(), Some("Inner."));
     assert_eq!((parameters.temperature, parameters.top_k), (Some(0.1), Some(7)));
     assert_eq!((parameters.stop.as_slice(), parameters.ctx), (&["END".to_owned()][..], Some(512)));
-    // A copy of it does not depend on it.
+    // A copy does not depend on the original name.
     let copied = cp(&fixture, "outer", "second").unwrap();
     let original = fs_err::read_to_string(fixture.locations.models_dir().join("outer.toml"));
     let original: File = toml::from_str(&original.unwrap()).unwrap();
@@ -93,7 +97,7 @@ fn circles_and_nonsense_are_refused() {
     written(&fixture, "b", "from = \"c\"\n");
     written(&fixture, "c", "from = \"b\"\n");
     let error = found(&fixture, "a").unwrap_err().to_string();
-    assert_eq!(error, "The name `a` leads in a circle: `a`, `b`, `c`, `b`");
+    assert_eq!(error, "Name `a` leads in a circle: `a`, `b`, `c`, `b`");
     for (text, line, words) in [
         ("system = \"x\"\n", Some(1), "from"),
         ("from = \"x\"\n\n[parameters]\ntemprature = 1.0\n", Some(4), "temprature"),

@@ -1,5 +1,5 @@
-//! What kind of model a folder holds, from its small files and the headers of its weights. No
-//! weight is read and no tokenizer parsed.
+//! Detects the kind of model in a folder, from its small files and the headers of its weights.
+//! Reads no weights and parses no tokenizer.
 
 mod readme;
 mod runtime;
@@ -16,10 +16,10 @@ pub(crate) use readme::FrontMatter;
 pub(crate) use runtime::runtime;
 pub use runtime::{Judge, Runtime};
 
-/// What the weights were written for.
+/// Framework of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Framework {
-    /// MLX: by the organisation, the README, `config.json` or the weights' own metadata.
+    /// MLX, detected by the organization, the README, `config.json` or the metadata of the weights.
     #[serde(rename = "MLX")]
     Mlx,
     /// llama.cpp and its relatives.
@@ -32,7 +32,7 @@ pub enum Framework {
 }
 
 impl Framework {
-    /// The name, as `list` has it.
+    /// Returns the name that `list` prints.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mlx => "MLX",
@@ -43,7 +43,7 @@ impl Framework {
     }
 }
 
-/// What the model is for.
+/// Role of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -53,12 +53,12 @@ pub enum Role {
     Base,
     /// Turns text into vectors.
     Embedding,
-    /// Hears.
+    /// Processes sound.
     Audio,
 }
 
 impl Role {
-    /// The word, as `list` has it.
+    /// Returns the word that `list` prints.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
@@ -69,7 +69,7 @@ impl Role {
     }
 }
 
-/// What was found out.
+/// The result of detection.
 pub(crate) struct Detected {
     pub framework: Framework,
     pub role: Role,
@@ -78,14 +78,14 @@ pub(crate) struct Detected {
     pub translates: bool,
 }
 
-/// All that is wanted of `tokenizer_config.json`, which may be long.
+/// The relevant part of `tokenizer_config.json`, which may be long.
 #[derive(Deserialize)]
 struct Settings {
     #[serde(default)]
     chat_template: Option<Value>,
 }
 
-/// What there is to judge by.
+/// The evidence for detection.
 pub(crate) struct Evidence<'a> {
     pub name: &'a str,
     pub files: &'a Inventory,
@@ -112,7 +112,7 @@ const PROCESSORS: [&str; 3] =
 const MAX_README_BYTES: u64 = 64 << 10;
 pub(crate) const MAX_SETTINGS_BYTES: u64 = 32 << 20;
 
-/// Whether the checkpoint in `folder` has a chat template.
+/// Returns `true` if the checkpoint in `folder` has a chat template.
 pub fn has_chat_template(folder: &Path) -> bool {
     template_in(&Inventory::read(folder))
 }
@@ -172,7 +172,7 @@ impl Evidence<'_> {
         } else if weights.torch {
             Framework::PyTorch
         } else if said {
-            // Its weights are missing; it is none the less meant for MLX.
+            // Its weights are missing, but it is still meant for MLX.
             Framework::Mlx
         } else {
             Framework::Unknown
@@ -217,7 +217,7 @@ impl Evidence<'_> {
 }
 
 impl Detected {
-    /// What the model can do, in MLX-Knife's words.
+    /// Returns the model's capabilities in MLX-Knife's words.
     pub(crate) fn capabilities(&self) -> Vec<&'static str> {
         match self.role {
             Role::Embedding => vec!["embeddings"],
@@ -234,12 +234,12 @@ impl Detected {
     }
 }
 
-/// Neither absent nor empty.
+/// Returns `true` if the key has a value that is not empty.
 fn is_given(config: &Map<String, Value>, key: &str) -> bool {
     config.get(key).and_then(Value::as_object).is_some_and(|table| !table.is_empty())
 }
 
-/// mlx-lm writes its table under this key too, and unlike others names no method.
+/// Returns `true` for the table of mlx-lm, which uses the same key as others but names no method.
 fn is_mlx_table(table: &Value) -> bool {
     table.get("quant_method").is_none() && table.get("bits").is_some()
 }

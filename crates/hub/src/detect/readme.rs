@@ -1,7 +1,7 @@
-//! What the front matter of a `README.md` says about a model: a few keys of YAML, which hub and
-//! tools write in two forms only.
+//! Parses the front matter of a `README.md`: a few YAML keys, which hub and tools write in only two
+//! forms.
 
-/// The keys that matter, in lower case.
+/// The relevant keys, in lower case.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct FrontMatter {
     pub library_name: Option<String>,
@@ -10,7 +10,7 @@ pub(crate) struct FrontMatter {
 }
 
 impl FrontMatter {
-    /// Reads it off the start of the file; empty where there is none.
+    /// Parses the start of the file. The result is empty if there is no front matter.
     pub(crate) fn parse(text: &str) -> Self {
         let mut found = Self::default();
         let mut lines = text.trim_start_matches('\u{feff}').lines();
@@ -50,7 +50,7 @@ impl FrontMatter {
     }
 }
 
-/// A scalar without its quotes.
+/// Returns a scalar without its quotes.
 fn plain(value: &str) -> String {
     value.trim().trim_matches(['"', '\'']).to_lowercase()
 }

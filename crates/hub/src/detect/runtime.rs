@@ -1,28 +1,28 @@
-//! Whether our engine runs a model, and why not.
+//! Decides if our engine runs a model.
 
 use serde_json::{Map, Value};
 
 use super::{Detected, Evidence, Framework, Role};
 
-/// Says for the content of a `config.json` why its architecture does not run.
+/// Returns the reason if the architecture in a `config.json` does not run.
 pub type Judge<'a> = &'a (dyn Fn(&Value) -> Result<(), String> + Sync);
 
-/// What came of asking.
+/// The verdict on running a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Runtime {
-    /// It runs; perhaps with a limit.
+    /// It runs, possibly with a limitation.
     Runs(Option<&'static str>),
-    /// It does not, and why.
+    /// It does not run, with the reason.
     Refused(String),
 }
 
 impl Runtime {
-    /// Whether it runs.
+    /// Returns `true` if it runs.
     pub fn runs(&self) -> bool {
         matches!(self, Self::Runs(_))
     }
 
-    /// Within which limit it runs.
+    /// Returns the limitation, if there is one.
     pub fn note(&self) -> Option<&'static str> {
         match self {
             Self::Runs(note) => *note,
@@ -30,7 +30,7 @@ impl Runtime {
         }
     }
 
-    /// Why it does not run.
+    /// Returns the reason why it does not run.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Runs(_) => None,
@@ -39,24 +39,24 @@ impl Runtime {
     }
 }
 
-/// The first thing in the way, or none.
+/// Returns the first obstacle, if there is one.
 pub(crate) fn runtime(evidence: &Evidence<'_>, detected: &Detected, judge: Judge<'_>) -> Runtime {
     let refused = |reason: &str| Runtime::Refused(reason.to_owned());
     match (detected.framework, detected.role) {
         (Framework::Gguf, _) => {
-            return refused("A GGUF file is imported before it runs: `mlxk run FILE.gguf`");
+            return refused("A GGUF file has to be imported: `mlxk run FILE.gguf` does it");
         }
-        (Framework::Unknown, _) => return refused("It has no weights that can be read"),
-        (_, Role::Audio) => return refused("Audio models do not run here"),
-        (_, Role::Embedding) => return refused("Embedding models do not run here"),
+        (Framework::Unknown, _) => return refused("It has no readable weights"),
+        (_, Role::Audio) => return refused("Audio models are not supported"),
+        (_, Role::Embedding) => return refused("Embedding models are not supported"),
         (Framework::Mlx | Framework::PyTorch, Role::Chat | Role::Base) => {}
     }
     let weights = evidence.weights;
     if !weights.safetensors {
-        return refused("Its weights are in an older format; only safetensors are read");
+        return refused("Its weights are in an older format; only safetensors are supported");
     }
     if !weights.loadable {
-        return refused("Its weights have older names; `model*.safetensors` are read");
+        return refused("Its weights have older names; only `model*.safetensors` are supported");
     }
     if let Some(method) = foreign_quantization(evidence.config) {
         return Runtime::Refused(format!("It was quantized by {method}, not by MLX"));
@@ -65,18 +65,18 @@ pub(crate) fn runtime(evidence: &Evidence<'_>, detected: &Detected, judge: Judge
         return Runtime::Refused(reason);
     }
     if !evidence.files.has("tokenizer.json") {
-        return refused("It has no `tokenizer.json`, and no other tokenizer is read");
+        return refused("It has no `tokenizer.json`; other tokenizers are not supported");
     }
     Runtime::Runs(if detected.vision || detected.audio {
-        Some("Text only: images and sound are not read")
+        Some("Text only: images and sound are not supported")
     } else if detected.framework == Framework::PyTorch {
-        Some("Not made for MLX; its floating-point weights run as they are")
+        Some("Not made for MLX; its floating-point weights are used as is")
     } else {
         None
     })
 }
 
-/// The tool that quantized the weights, where MLX cannot read its form.
+/// Returns the tool that quantized the weights, if MLX cannot read its format.
 fn foreign_quantization(config: &Map<String, Value>) -> Option<String> {
     if config.get("quantization").is_some_and(Value::is_object) {
         return None;

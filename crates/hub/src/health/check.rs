@@ -1,4 +1,4 @@
-//! All rules, in the order of what matters.
+//! All rules, in order of importance.
 
 use serde_json::{Map, Value};
 
@@ -7,9 +7,9 @@ use super::tokenizer::tokenizer;
 use super::weights::{Weights, weights};
 use super::{Finding, Problem, Report};
 use crate::inventory::{Inventory, is_hidden};
-use crate::{Kind, Resolved};
+use crate::resolution::{Kind, Resolved};
 
-/// Small files that are JSON where they exist.
+/// Small files that must be JSON if they exist.
 const JSON_FILES: [&str; 6] = [
     "generation_config.json",
     "special_tokens_map.json",
@@ -18,19 +18,19 @@ const JSON_FILES: [&str; 6] = [
     "preprocessor_config.json",
     "processor_config.json",
 ];
-/// How the names of files that are being downloaded end.
+/// Endings of the names of unfinished downloads.
 const PART_ENDINGS: [&str; 6] =
     [".tmp", ".part", ".partial", ".incomplete", ".aria2", ".crdownload"];
 
-/// A model's files, checked.
+/// The result of checking a model's files.
 pub(crate) struct Checked {
     pub report: Report,
     pub weights: Weights,
-    /// Empty where it cannot be read.
+    /// Empty if it cannot be read.
     pub config: Map<String, Value>,
 }
 
-/// Checks the folder of a model; `thorough` reads all of the tokenizer too.
+/// Checks the folder of a model. `thorough` also parses the tokenizer.
 pub(crate) fn check(model: &Resolved, files: &Inventory, thorough: bool) -> Checked {
     let mut findings = Vec::new();
     if model.kind == Kind::Missing {
@@ -53,7 +53,7 @@ pub(crate) fn check(model: &Resolved, files: &Inventory, thorough: bool) -> Chec
     let found = weights(files, &mut findings);
     let only_gguf = found.gguf && !found.safetensors && !found.torch;
     if only_gguf {
-        // A GGUF file holds its own settings; whatever else is there is an extra.
+        // A GGUF file has its own settings, so it needs no `config.json`.
         findings.retain(|finding| finding.file != "config.json");
     } else {
         tokenizer(files, &config, thorough, &mut findings);
@@ -70,7 +70,8 @@ pub(crate) fn check(model: &Resolved, files: &Inventory, thorough: bool) -> Chec
     Checked { report: Report::new(findings, found.shards, model), weights: found, config }
 }
 
-/// A model that sees needs the settings of its images; one converted for text alone does not.
+/// A model with a vision tower needs the settings of its images, unless it was converted for text
+/// alone.
 fn processor(
     files: &Inventory,
     config: &Map<String, Value>,
@@ -83,7 +84,7 @@ fn processor(
     }
 }
 
-/// Whatever no rule has looked at yet: dead links, pointers, what downloads left.
+/// Checks the files that no other rule looks at: dead links, pointers, leftovers of downloads.
 fn others(files: &Inventory, findings: &mut Vec<Finding>) {
     for (name, file) in &files.files {
         if findings.iter().any(|finding| finding.file == *name) {
@@ -107,7 +108,7 @@ fn others(files: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Blobs that are here in part, and that no file of this revision leads to.
+/// Finds unfinished blobs that no file of this revision links to.
 fn leftovers(files: &Inventory, findings: &mut Vec<Finding>) {
     let Some(repo) = files.folder.parent().and_then(|snapshots| snapshots.parent()) else { return };
     let Ok(entries) = std::fs::read_dir(repo.join("blobs")) else { return };

@@ -1,34 +1,36 @@
-//! Every byte against the hash that names it. The cache names a blob by the SHA-256 of its content
-//! where it came from large-file storage, else by the SHA-1 that git computes; a folder that was
-//! downloaded has the same names in small files beside it.
+//! Compares every byte with the hash that names it. The cache names a blob by its SHA-256 if it
+//! came from large-file storage, otherwise by git's SHA-1. A downloaded folder keeps the same
+//! hashes in small files.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{Finding, Problem, repair};
+use crate::error::{HubError, Result};
 use crate::hash::{self, Advance, Stopped};
 use crate::inventory::Inventory;
-use crate::{HubError, Reporter, Resolved, Result};
+use crate::reporter::Reporter;
+use crate::resolution::Resolved;
 
-/// Where a download into a folder keeps what it knows about a file.
+/// Folder in which a download keeps its records of files.
 const RECORDS: &str = ".cache/huggingface/download/";
 const GIT_DIGITS: usize = 40;
 const SHA256_DIGITS: usize = 64;
 
-/// What came of reading everything.
+/// The result of reading everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeepReport {
-    /// Files whose content is not what it should be.
+    /// Files with the wrong content.
     pub findings: Vec<Finding>,
-    /// Files that were compared.
+    /// Number of files compared.
     pub files: usize,
-    /// Their bytes.
+    /// Total size of these files.
     pub bytes: u64,
-    /// Files that nothing says the hash of.
+    /// Number of files whose hash is unknown.
     pub unnamed: usize,
 }
 
-/// A file to be compared.
+/// A file to compare.
 struct Job {
     name: String,
     path: PathBuf,
@@ -36,7 +38,7 @@ struct Job {
     expected: String,
 }
 
-/// Reads every file of the model that has a hash to be compared with.
+/// Reads every file of the model whose hash is known.
 pub fn deep(model: &Resolved, reporter: &dyn Reporter) -> Result<DeepReport> {
     let files = Inventory::read(&model.path);
     let (jobs, unnamed) = jobs(&files);
@@ -63,7 +65,7 @@ pub fn deep(model: &Resolved, reporter: &dyn Reporter) -> Result<DeepReport> {
     Ok(report)
 }
 
-/// What can be compared, every blob once, and how many files cannot.
+/// Returns the files to compare, each blob once, and the number of files that cannot be compared.
 fn jobs(files: &Inventory) -> (Vec<Job>, usize) {
     let (mut jobs, mut unnamed, mut seen) = (Vec::new(), 0, HashSet::new());
     for (name, file) in &files.files {
@@ -80,7 +82,7 @@ fn jobs(files: &Inventory) -> (Vec<Job>, usize) {
     (jobs, unnamed)
 }
 
-/// The hash that the download of a folder wrote down: the second line of its record.
+/// Returns the hash recorded by the download of a folder: the second line of its record.
 fn recorded(files: &Inventory, name: &str) -> Option<String> {
     let record = files.text(&format!("{RECORDS}{name}.metadata"), 4096)?;
     let hash = record.lines().nth(1)?.trim();
@@ -92,7 +94,7 @@ fn is_hash(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// The hash of the kind that is expected; the outer error is that of `advance`.
+/// Computes a hash of the expected kind. The outer error is that of `advance`.
 fn read(job: &Job, advance: &mut Advance<'_>) -> Result<std::io::Result<String>> {
     let mut file = match fs_err::File::open(&job.path) {
         Ok(file) => file,

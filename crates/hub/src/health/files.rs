@@ -1,4 +1,4 @@
-//! Single files: whether they are here at all, and whether JSON is JSON.
+//! Checks of single files: presence, and valid JSON.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use super::{Finding, Problem, Report};
 use crate::inventory::{File, Inventory};
 
-/// Longer files are no pointers.
+/// A longer file is not a pointer.
 const MAX_POINTER_BYTES: u64 = 1024;
 
-/// The file, where it is here and has content of its own.
+/// Returns the file if it is present and has its own content.
 pub(super) fn present<'a>(files: &'a Inventory, name: &str) -> Result<&'a File, Problem> {
     let file = files.files.get(name).ok_or(Problem::Missing)?;
     match file.size_bytes {
@@ -26,7 +26,7 @@ pub(super) fn present<'a>(files: &'a Inventory, name: &str) -> Result<&'a File, 
     }
 }
 
-/// What became of a dead link: perhaps its blob is on the way.
+/// Returns the problem of a dead link: perhaps its blob is being downloaded.
 pub(super) fn lost(files: &Inventory, file: &File) -> Problem {
     let started = file.blob.as_ref().is_some_and(|blob| {
         let repo = files.folder.parent().and_then(|snapshots| snapshots.parent());
@@ -42,7 +42,7 @@ fn is_pointer(path: &Path) -> bool {
     read.is_ok() && is_lfs_pointer(&start)
 }
 
-/// All of a text file, within bounds.
+/// Reads a whole text file, up to a limit.
 pub(super) fn contents(files: &Inventory, name: &str) -> Result<Vec<u8>, Problem> {
     let path = &present(files, name)?.path;
     let mut text = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn contents(files: &Inventory, name: &str) -> Result<Vec<u8>, Problem
     Ok(text)
 }
 
-/// Reads a JSON object that has to have content.
+/// Reads a JSON object, which must not be empty.
 pub(super) fn object(files: &Inventory, name: &str) -> Result<Map<String, Value>, Problem> {
     let file = present(files, name)?;
     match read_object(&file.path, MAX_INDEX_BYTES).map_err(Problem::of)? {
@@ -61,14 +61,14 @@ pub(super) fn object(files: &Inventory, name: &str) -> Result<Map<String, Value>
     }
 }
 
-/// Whether a JSON file that may be long is whole: all of it, or where that takes too long its two
-/// ends, which show a file that was cut off.
+/// Checks a JSON file that may be long. If parsing all of it takes too long, only its two ends are
+/// checked, which shows truncation.
 pub(super) fn json(files: &Inventory, name: &str, thorough: bool) -> Result<(), Problem> {
     let path = &present(files, name)?.path;
     let unreadable = |error: std::io::Error| Problem::Unreadable(error.to_string());
     if thorough {
         let text = contents(files, name)?;
-        // Whoever wrote a bare `Infinity` has a file that `read_object` takes.
+        // `read_object` accepts a bare `Infinity`, so it is not an error here.
         return match serde_json::from_slice::<IgnoredAny>(&text) {
             Ok(_) => Ok(()),
             Err(_) => read_object(path, MAX_INDEX_BYTES).map(|_| ()).map_err(Problem::of),
@@ -82,11 +82,11 @@ pub(super) fn json(files: &Inventory, name: &str, thorough: bool) -> Result<(), 
     if end.trim_ascii_end().ends_with(b"}") {
         Ok(())
     } else {
-        Err(Problem::Json("it ends too early".to_owned()))
+        Err(Problem::Json("it ends too early (truncated)".to_owned()))
     }
 }
 
-/// Checks a GGUF file that is no part of a model's folder.
+/// Checks a GGUF file that is not part of a model's folder.
 pub fn check_gguf(path: &Path) -> Report {
     let name = path.to_string_lossy().into_owned();
     let found = gguf(path).err();
@@ -94,7 +94,7 @@ pub fn check_gguf(path: &Path) -> Report {
     Report { findings, shards: 1 }
 }
 
-/// Whether the container is whole; what we cannot import is no damage.
+/// Checks that the container is intact. A model that we cannot import is not damaged.
 pub(super) fn gguf(path: &Path) -> Result<(), Problem> {
     match path.metadata() {
         Ok(metadata) if metadata.len() == 0 => return Err(Problem::Empty),

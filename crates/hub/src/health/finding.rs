@@ -1,98 +1,98 @@
-//! What can be wrong with a file of a model.
+//! Problems of a model's files.
 
 use std::fmt;
 
 use mlxk_format::FormatError;
 
-use crate::disk::human;
+use crate::human_bytes::human;
 
-/// How much a finding matters.
+/// Importance of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The model is not whole.
+    /// The model is incomplete or damaged.
     Error,
-    /// Worth knowing; the model is none the worse.
+    /// Worth knowing, but harmless.
     Note,
 }
 
-/// Something that a check found.
+/// A problem that a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The file, by its path in the model's folder with slashes; a blob by its name. Empty for the
-    /// model as a whole.
+    /// Path in the model's folder, with slashes, or the name of a blob. Empty if the finding is
+    /// about the whole model.
     pub file: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: Problem,
-    /// How much it matters.
+    /// Its importance.
     pub severity: Severity,
     /// The command that repairs it.
     pub repair: Option<String>,
 }
 
-/// What is wrong.
+/// A problem of a file, or of a whole model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The model that a derived name stands for is not on this machine.
+    /// The underlying model of a derived name is not on this machine.
     NoBase {
-        /// That model.
+        /// Name of that model.
         base: String,
     },
     /// The repository has no revision with files.
     NoRevision,
     /// There is no `config.json`.
     NoConfig,
-    /// No file has weights.
+    /// There are no weights.
     NoWeights,
-    /// The index lists shards, and none is here.
+    /// None of the shards in the index is present.
     NoShards,
-    /// A file that the index lists is not here.
+    /// A file in the index is missing.
     Missing,
-    /// Numbered shards are not all here.
+    /// Some numbered shards are missing.
     SomeShards {
-        /// How many are.
+        /// Number of shards present.
         here: usize,
-        /// How many there are.
+        /// Number of shards of the model.
         of: usize,
     },
-    /// Numbered shards, complete, without an index.
+    /// Numbered shards are complete, but there is no index.
     NoIndex,
-    /// No file that a tokenizer could be made of.
+    /// There is no file that contains a tokenizer.
     NoTokenizer,
-    /// A vision tower without the settings of its images.
+    /// There is a vision tower, but no settings of its images.
     NoProcessor,
-    /// A link into `blobs` that leads nowhere.
+    /// A link into `blobs` is dead.
     DeadLink,
-    /// A link whose blob is being downloaded, or was.
+    /// The blob of a link has been downloaded only in part.
     StartedDownload,
-    /// The blob of a download that did not end, and that this revision does not need.
+    /// An unfinished download that this revision does not need.
     Leftover,
-    /// A file that a download leaves only where it was cut off.
+    /// A file that only an interrupted download leaves behind.
     PartMarker,
-    /// No bytes.
+    /// The file is empty.
     Empty,
-    /// A Git LFS pointer in place of the file.
+    /// The file is a Git LFS pointer.
     LfsPointer,
-    /// Not the JSON that it should be.
+    /// The file is not valid JSON.
     Json(String),
-    /// JSON, but no object, or an empty one.
+    /// The JSON is not an object, or is empty.
     NotAnObject,
-    /// The index names no shard, or something that is no file of the folder.
+    /// The index names no shards, or files outside the folder.
     BadIndex(String),
-    /// A header, a length or a range is not what it should be.
+    /// A header, a length or a range is wrong.
     Damaged(String),
-    /// The index promises a tensor that the shard does not hold.
+    /// A tensor in the index is not in its shard.
     NotInShard {
-        /// The tensor.
+        /// Name of the tensor.
         tensor: String,
     },
-    /// Weights that the index does not list.
+    /// A weight file is not in the index.
     Unlisted,
-    /// The content has another hash than its name says.
+    /// The content does not have the hash in its name.
     WrongHash {
-        /// By its name, in hexadecimal.
+        /// Hash in the name, in hexadecimal.
         expected: String,
-        /// As computed.
+        /// Computed hash.
         found: String,
     },
     /// The operating system could not read it.
@@ -110,7 +110,7 @@ impl Finding {
 }
 
 impl Problem {
-    /// A word for programs.
+    /// Returns a word for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoBase { .. } => "no_base",
@@ -135,7 +135,7 @@ impl Problem {
         }
     }
 
-    /// What an error of the format crate means for the file.
+    /// Returns the problem for an error of the format crate.
     pub(crate) fn of(error: FormatError) -> Self {
         match error {
             FormatError::LfsPointer { .. } => Self::LfsPointer,
@@ -147,12 +147,13 @@ impl Problem {
                 Self::Damaged(format!("tensor `{tensor}` {problem}"))
             }
             FormatError::Truncated { end, length, .. } => Self::Damaged(format!(
-                "it ends too early, by {} or more",
+                "it ends too early: at least {} are missing",
                 human(end.saturating_sub(length))
             )),
-            FormatError::TooLarge { length, .. } => {
-                Self::Damaged(format!("its {} are more than such a file has", human(length)))
-            }
+            FormatError::TooLarge { length, .. } => Self::Damaged(format!(
+                "its size of {} is more than such a file can have",
+                human(length)
+            )),
             FormatError::Read { source, .. } => Self::Unreadable(source.to_string()),
             other => Self::Damaged(other.to_string()),
         }
@@ -164,33 +165,33 @@ impl fmt::Display for Finding {
         let file = &self.file;
         match &self.problem {
             Problem::NoBase { base } => {
-                write!(f, "`{base}`, which it stands for, is not on this machine")
+                write!(f, "Its model `{base}` is not on this machine")
             }
-            Problem::NoRevision => f.write_str("No revision of it has been downloaded"),
-            Problem::NoWeights => f.write_str("There are no weights"),
-            Problem::NoShards => write!(f, "None of the shards that `{file}` lists is here"),
+            Problem::NoRevision => f.write_str("No revision has been downloaded"),
+            Problem::NoWeights => f.write_str("No weights found"),
+            Problem::NoShards => write!(f, "None of the shards in `{file}` is present"),
             Problem::NoConfig => write!(f, "`{file}` is missing"),
-            Problem::Missing => write!(f, "`{file}` is missing, although the index lists it"),
-            Problem::SomeShards { here, of } => write!(f, "Only {here} of {of} shards are here"),
-            Problem::NoIndex => write!(f, "The shards have no index `{file}`"),
-            Problem::NoTokenizer => {
-                f.write_str("There is no tokenizer: `tokenizer.json` is missing")
-            }
-            Problem::NoProcessor => write!(f, "`{file}` is missing, which images need"),
-            Problem::DeadLink => write!(f, "`{file}` is a link to a file that is not there"),
-            Problem::StartedDownload => write!(f, "The download of `{file}` has not ended"),
-            Problem::Leftover => write!(f, "`{file}` is left of another download"),
-            Problem::PartMarker => write!(f, "`{file}` was left by a download that did not end"),
+            Problem::Missing => write!(f, "`{file}` is missing, but listed in the index"),
+            Problem::SomeShards { here, of } => write!(f, "Only {here} of {of} shards are present"),
+            Problem::NoIndex => write!(f, "`{file}`, the index of the shards, is missing"),
+            Problem::NoTokenizer => f.write_str("No tokenizer found: `tokenizer.json` is missing"),
+            Problem::NoProcessor => write!(f, "`{file}` is missing, which is needed for images"),
+            Problem::DeadLink => write!(f, "`{file}` is a link to a missing file"),
+            Problem::StartedDownload => write!(f, "`{file}` has not been downloaded completely"),
+            Problem::Leftover => write!(f, "`{file}` is left over from another download"),
+            Problem::PartMarker => write!(f, "`{file}` is left over from an interrupted download"),
             Problem::Empty => write!(f, "`{file}` is empty"),
             Problem::LfsPointer => write!(f, "`{file}` is a Git LFS pointer, not the file itself"),
             Problem::Json(detail) => write!(f, "`{file}` is not valid JSON: {detail}"),
-            Problem::NotAnObject => write!(f, "`{file}` holds no JSON object with content"),
-            Problem::BadIndex(detail) => write!(f, "`{file}` is no index: {detail}"),
+            Problem::NotAnObject => write!(f, "`{file}` is not a JSON object, or is empty"),
+            Problem::BadIndex(detail) => write!(f, "`{file}` is not an index: {detail}"),
             Problem::Damaged(detail) => write!(f, "`{file}` is damaged: {detail}"),
             Problem::NotInShard { tensor } => {
                 write!(f, "`{file}` lacks tensor `{tensor}`, which the index places there")
             }
-            Problem::Unlisted => write!(f, "`{file}` is not listed in the index and not used"),
+            Problem::Unlisted => {
+                write!(f, "`{file}` is not listed in the index, so it is not used")
+            }
             Problem::WrongHash { expected, found } => write!(
                 f,
                 "`{file}` is damaged: its hash is {}…, not {}…",

@@ -1,13 +1,14 @@
-//! Whether a model is whole: what is missing, cut off or damaged, and the command that repairs it.
+//! Checks if a model is complete: finds files that are missing, truncated or damaged, and the
+//! command that repairs each.
 //!
-//! A check reads small files and the headers of weights, so that it takes milliseconds whatever the
-//! model's size; [`deep`] reads every byte and compares it with the hash that names it. Findings of
-//! severity [`Severity::Error`] decide the verdict; notes do not.
+//! A check reads small files and the headers of weights, so it takes milliseconds whatever the
+//! model's size. [`deep`] reads every byte and compares it with the hash in the file's name.
+//! Findings of severity [`Severity::Error`] decide the verdict; notes do not.
 
 mod check;
 mod deep;
 mod files;
-mod finding;
+pub(crate) mod finding;
 mod tokenizer;
 mod weights;
 
@@ -17,19 +18,19 @@ pub use files::check_gguf;
 pub use finding::{Finding, Problem, Severity};
 pub(crate) use weights::Weights;
 
-use crate::{Kind, Resolved};
+use crate::resolution::{Kind, Resolved};
 
 /// The verdict on a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Errors first.
+    /// Findings, errors first.
     pub findings: Vec<Finding>,
-    /// Files with weights.
+    /// Number of weight files.
     pub shards: usize,
 }
 
 impl Report {
-    /// Sorts the findings and adds what repairs each.
+    /// Sorts the findings and adds the repair of each.
     pub(crate) fn new(mut findings: Vec<Finding>, shards: usize, model: &Resolved) -> Self {
         for finding in &mut findings {
             finding.repair = repair(finding, model);
@@ -38,31 +39,31 @@ impl Report {
         Self { findings, shards }
     }
 
-    /// Whether nothing is wrong.
+    /// Returns `true` if there are no errors.
     pub fn is_healthy(&self) -> bool {
         self.errors().next().is_none()
     }
 
-    /// What makes the model unhealthy.
+    /// Returns the findings that make the model unhealthy.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.severity == Severity::Error)
     }
 
-    /// The verdict in one line.
+    /// Returns the verdict in one line.
     pub fn reason(&self) -> String {
         let mut errors = self.errors();
         match (errors.next(), errors.count()) {
             (None, _) if self.shards > 1 => {
-                format!("All {} files of weights are whole", self.shards)
+                format!("All {} weight files OK", self.shards)
             }
-            (None, _) => "The model is whole".to_owned(),
+            (None, _) => "All files OK".to_owned(),
             (Some(first), 0) => first.to_string(),
             (Some(first), more) => format!("{first}, and {more} more"),
         }
     }
 }
 
-/// The command that repairs the problem, where there is one.
+/// Returns the command that repairs the problem, if there is one.
 fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
     let (name, problem) = (&model.name, &finding.problem);
     let folder = quoted(&model.path.to_string_lossy());
@@ -82,7 +83,7 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
             Some(format!("mlxk pull {name}"))
         }
         (Kind::HfCache, _) => Some(format!("mlxk health {name} --repair")),
-        (Kind::Imported, _) => Some(match crate::Origin::read(&model.path) {
+        (Kind::Imported, _) => Some(match crate::store::Origin::read(&model.path) {
             Some(origin) => format!("mlxk rm {name}, then mlxk pull {}", quoted(&origin.source)),
             None => format!("mlxk rm {name}, then import it again"),
         }),
@@ -99,7 +100,7 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
     }
 }
 
-/// As a shell would want it.
+/// Quotes a text for a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./\\:=@+,~".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{text}'") }

@@ -6,7 +6,7 @@ use super::files::{json, object, present};
 use super::{Finding, Problem};
 use crate::inventory::Inventory;
 
-/// What a tokenizer can be made of; our engine reads the first.
+/// Files that contain a tokenizer. Our engine reads the first.
 const TOKENIZERS: [&str; 10] = [
     "tokenizer.json",
     "tokenizer.model",
@@ -19,11 +19,11 @@ const TOKENIZERS: [&str; 10] = [
     "qwen.tiktoken",
     "tiktoken.model",
 ];
-/// Those of them that are JSON.
+/// The JSON files among them.
 const TEXTS: [&str; 3] = ["tokenizer.json", "vocab.json", "tekken.json"];
 const SETTINGS: &str = "tokenizer_config.json";
 
-/// Checks what is here, and that something is where the model reads text.
+/// Checks the files, and that there is at least one if the model reads text.
 pub(super) fn tokenizer(
     files: &Inventory,
     config: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! The files with the weights: the index against the shards, every header against its file.
+//! Checks of the weight files: the index against the shards, and every header against its file.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -14,10 +14,10 @@ use crate::inventory::Inventory;
 
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 const TORCH_INDEX: &str = "pytorch_model.bin.index.json";
-/// Names of tensors that see.
+/// Names of the tensors of a vision tower.
 const TOWERS: [&str; 4] = ["vision_tower.", "vision_model.", "visual.", "multi_modal_projector."];
 
-/// What the weights are, as their names and headers tell.
+/// A summary of the weights, from their names and headers.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Weights {
@@ -25,17 +25,17 @@ pub(crate) struct Weights {
     pub npz: bool,
     pub gguf: bool,
     pub torch: bool,
-    /// Whether they have the names that our engine looks for.
+    /// `true` if they have the names that our engine looks for.
     pub loadable: bool,
     /// `format` of the metadata, such as `mlx` or `pt`.
     pub format: Option<String>,
-    /// Whether a part of them sees images.
+    /// `true` if there is a vision tower.
     pub vision_tower: bool,
-    /// How many files.
+    /// Number of weight files.
     pub shards: usize,
 }
 
-/// Checks all weights and says what they are.
+/// Checks all weights and summarizes them.
 pub(super) fn weights(files: &Inventory, findings: &mut Vec<Finding>) -> Weights {
     let safetensors = files.ending(&[".safetensors"]);
     let torch: Vec<&str> = files.ending(&[".bin", ".pt", ".pth"]);
@@ -77,7 +77,7 @@ struct Shards<'a> {
 }
 
 impl Shards<'_> {
-    /// Exactly what the index lists is used.
+    /// Checks the shards in the index, which are exactly the files that are used.
     fn indexed(&mut self, here: &[&str]) {
         let map = match index(self.files, INDEX) {
             Ok(map) => map,
@@ -108,7 +108,7 @@ impl Shards<'_> {
         }
     }
 
-    /// Without an index, the numbers in the names say how many there have to be.
+    /// Checks shards without an index. The numbers in their names say how many there must be.
     fn alone(&mut self, here: &[&str]) {
         self.found.shards = here.len();
         for name in here {
@@ -119,7 +119,7 @@ impl Shards<'_> {
         }
     }
 
-    /// Checks one file; its header where it is whole.
+    /// Checks one file. Returns its header if it is intact.
     fn header(&mut self, name: &str) -> Option<Header> {
         let header = present(self.files, name)
             .and_then(|file| Header::read(&file.path).map_err(Problem::of));
@@ -140,7 +140,7 @@ impl Shards<'_> {
     }
 }
 
-/// The shards of an index, with the tensors that each has to hold.
+/// Returns the shards of an index, with the tensors of each.
 fn index(files: &Inventory, name: &str) -> Result<BTreeMap<String, Vec<String>>, Problem> {
     #[derive(Deserialize)]
     struct Index {
@@ -150,7 +150,7 @@ fn index(files: &Inventory, name: &str) -> Result<BTreeMap<String, Vec<String>>,
     let text = contents(files, name)?;
     let shards = match serde_json::from_slice(&text) {
         Ok(Index { weight_map: Members(shards) }) => shards,
-        Err(error) if error.is_data() => return Err(bad("it has no `weight_map` of files")),
+        Err(error) if error.is_data() => return Err(bad("it has no valid `weight_map`")),
         Err(error) => return Err(Problem::Json(error.to_string())),
     };
     if shards.is_empty() {
@@ -160,12 +160,12 @@ fn index(files: &Inventory, name: &str) -> Result<BTreeMap<String, Vec<String>>,
         shard.is_empty() || shard.contains(['/', '\\', ':', '\0']) || shard.starts_with("..")
     };
     if shards.keys().any(leads_out) {
-        return Err(bad("`weight_map` leads out of the folder"));
+        return Err(bad("its `weight_map` names a file outside the folder"));
     }
     Ok(shards)
 }
 
-/// Tensors by the shard that holds them, without a map of all tensors in between.
+/// Tensors by shard, parsed without a map of all tensors in between.
 struct Members(BTreeMap<String, Vec<String>>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -175,7 +175,7 @@ impl<'de> Deserialize<'de> for Members {
             type Value = Members;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of tensor and file names")
+                f.write_str("an object with tensor and file names")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
@@ -195,16 +195,16 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// What the numbers in names such as `model-00001-of-00003` tell.
+/// The numbers in names such as `model-00001-of-00003`.
 #[derive(Debug, PartialEq, Eq)]
 enum Numbers {
-    /// There are none, or none but 1 of 1.
+    /// No numbers, or only 1 of 1.
     None,
     Complete,
     Incomplete,
 }
 
-/// Reads the numbers in the names, and says where some are missing.
+/// Reads the numbers in the names, and reports missing ones.
 fn numbered(names: &[&str], findings: &mut Vec<Finding>) -> Numbers {
     let mut series: BTreeMap<(&str, usize, &str), BTreeSet<usize>> = BTreeMap::new();
     for name in names {
@@ -228,10 +228,10 @@ fn numbered(names: &[&str], findings: &mut Vec<Finding>) -> Numbers {
     found
 }
 
-/// No model has more; a name may claim anything.
+/// No model has more. A name may claim any number.
 const MAX_SHARDS: usize = 10_000;
 
-/// `stem-00001-of-00003.ending` in its parts.
+/// Splits `stem-00001-of-00003.ending` into its parts.
 fn number(name: &str) -> Option<(&str, usize, usize, &str)> {
     let (rest, ending) = name.split_at(name.rfind('.')?);
     let (rest, of) = rest.rsplit_once("-of-")?;
@@ -240,7 +240,7 @@ fn number(name: &str) -> Option<(&str, usize, usize, &str)> {
     Some((stem, whole(number)?, whole(of)?, ending))
 }
 
-/// Whether a `.bin` file is one of weights; other tools have theirs.
+/// Returns `true` if a `.bin` file contains weights. Other tools use this ending too.
 fn is_torch(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     !matches!(file, "training_args.bin" | "optimizer.bin" | "scheduler.bin" | "random_states.bin")
@@ -276,7 +276,7 @@ fn check_each(
     }
 }
 
-/// PyTorch's files are archives; the older ones are not, and have nothing that could be checked.
+/// Checks a file of PyTorch's. Newer ones are archives; older ones have nothing to check.
 fn torch(path: &std::path::Path) -> Result<(), Problem> {
     use std::io::Read;
 
@@ -285,12 +285,12 @@ fn torch(path: &std::path::Path) -> Result<(), Problem> {
     if read.is_ok() && start == *b"PK\x03\x04" { zip(path) } else { Ok(()) }
 }
 
-/// The directory of an archive is at its end: a file that was cut off has none.
+/// Checks an archive. Its directory is at the end, so a truncated file has none.
 fn zip(path: &std::path::Path) -> Result<(), Problem> {
     let file = std::fs::File::open(path).map_err(|error| Problem::Unreadable(error.to_string()))?;
     match zip::ZipArchive::new(std::io::BufReader::new(file)) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Problem::Damaged("its directory is missing, so it was cut off".to_owned())),
+        Err(_) => Err(Problem::Damaged("its directory is missing, so it was truncated".to_owned())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sends requests.
+//! The client: its connections, and one exchange with a server.
 
 use std::fmt;
 use std::io::Read;
@@ -10,18 +10,23 @@ use ureq::http::{self, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Proxy, SendBody};
 
-use super::{Follow, HubSettings, Request, Response, Token, Tries, errors};
-use crate::http::error::HttpError;
-use crate::{HubError, Result};
+use super::error::HttpError;
+use super::refusal::refused;
+use super::request::{Follow, Request};
+use super::response::Response;
+use super::settings::{HubSettings, Token};
+use super::transport;
+use super::url::{origin, without_query};
+use crate::error::{HubError, Result};
 
 const USER_AGENT: &str = concat!("mlxk/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_REDIRECTS: usize = 10;
 
-/// Learns what the user may want to know.
+/// Receives notes for the user.
 pub(super) type OnNote = Box<dyn Fn(&str) + Send>;
 
-/// A connection to a hub and to wherever it leads. Clones share everything.
+/// Connections to a hub and to the servers that it refers to. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Client {
     shared: Arc<Shared>,
@@ -30,13 +35,13 @@ pub(crate) struct Client {
 struct Shared {
     endpoint: String,
     token: Option<Token>,
-    /// One agent for each scheme, since each has a proxy of its own.
+    /// Each scheme has its own agent, because it has its own proxy.
     https: Agent,
     http: Agent,
     stall_timeout: Duration,
     retry_pause: Duration,
     cancelled: AtomicBool,
-    /// Whether any server has ever answered.
+    /// `true` once any server has answered.
     answered: AtomicBool,
     notes: Mutex<Option<OnNote>>,
 }
@@ -48,18 +53,16 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that has sent nothing yet; an error where the settings make no sense.
+    /// Returns a client that has sent nothing yet, or an error if the settings are invalid.
     pub(crate) fn new(settings: &HubSettings) -> Result<Self> {
-        let bad = |problem: &str| {
-            HubError::Http(HttpError::BadSetting {
-                setting: "HF_ENDPOINT",
-                value: settings.endpoint.clone(),
-                problem: problem.to_owned(),
-            })
+        let bad = |problem: &str| HttpError::BadSetting {
+            setting: "HF_ENDPOINT",
+            value: settings.endpoint.clone(),
+            problem: problem.to_owned(),
         };
-        let endpoint: Uri = settings.endpoint.parse().map_err(|_| bad("is no web address"))?;
+        let endpoint: Uri = settings.endpoint.parse().map_err(|_| bad("is not a web address"))?;
         if !matches!(endpoint.scheme_str(), Some("http" | "https")) || endpoint.host().is_none() {
-            return Err(bad("does not start with `https://` or `http://` and a host"));
+            return Err(bad("does not start with `https://` or `http://` and a host").into());
         }
         let tls = trusted(settings)?;
         let proxies = &settings.proxies;
@@ -70,7 +73,7 @@ impl Client {
                 .proxy(proxy)
                 .tls_config(tls.clone())
                 .user_agent(USER_AGENT)
-                // A compressed answer would make nonsense of ranges and lengths.
+                // Ranges and lengths are meaningless in a compressed answer.
                 .accept_encoding("identity")
                 .http_status_as_error(false)
                 .max_redirects(0)
@@ -99,22 +102,22 @@ impl Client {
         })
     }
 
-    /// The address of `path`, which starts with a slash, on the hub.
+    /// Returns the address of a `path` on the hub, which starts with a slash.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.shared.endpoint)
     }
 
-    /// The address of the hub.
+    /// Returns the address of the hub.
     pub(crate) fn endpoint(&self) -> &str {
         &self.shared.endpoint
     }
 
-    /// The token in use.
+    /// Returns the token in use.
     pub(crate) fn token(&self) -> Option<&Token> {
         self.shared.token.as_ref()
     }
 
-    /// How long a connection may be silent.
+    /// Returns the time after which a silent connection is given up.
     pub(crate) fn stall_timeout(&self) -> Duration {
         self.shared.stall_timeout
     }
@@ -123,24 +126,24 @@ impl Client {
         self.shared.retry_pause
     }
 
-    /// Ends what is going on in all threads, and lets nothing begin.
+    /// Ends all exchanges in all threads, and refuses new ones.
     pub(crate) fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::SeqCst);
         self.shared.https.clone().shutdown();
         self.shared.http.clone().shutdown();
     }
 
-    /// Whether [`cancel`](Self::cancel) was called.
+    /// Returns `true` if [`cancel`](Self::cancel) was called.
     pub(crate) fn cancelled(&self) -> bool {
         self.shared.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Whether there is a network at all, as far as this client knows.
+    /// Returns `true` if any server has answered, so that there is a network.
     pub(super) fn was_answered(&self) -> bool {
         self.shared.answered.load(Ordering::Relaxed)
     }
 
-    /// Who learns what the user may want to know.
+    /// Sets the receiver of notes for the user.
     pub(super) fn set_notes(&self, notes: Option<OnNote>) {
         *self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner) = notes;
     }
@@ -152,24 +155,8 @@ impl Client {
         }
     }
 
-    /// Sends a request, again where its failure passes by itself. An answer of 2xx is the result,
-    /// and so is a redirect that is not to be followed; every other status is an error.
-    pub(crate) fn send(&self, request: &Request) -> Result<Response> {
-        let mut tries = Tries::new(self);
-        loop {
-            let (error, asked) = match self.send_once(request)? {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
-            };
-            if !request.retry {
-                return Err(error);
-            }
-            tries.pause(error, asked)?;
-        }
-    }
-
-    /// Like [`send`](Self::send), but once. The inner error may pass by itself, and comes with the
-    /// time that the server asks to wait.
+    /// Sends a request once. The outer error is final; the inner one may pass by itself, and comes
+    /// with the time that the server asks to wait.
     pub(crate) fn send_once(
         &self,
         request: &Request,
@@ -186,7 +173,8 @@ impl Client {
             return Ok(Ok(response));
         }
         let asked = response.retry_after();
-        Ok(Err((errors::refused(self, request, response), asked)))
+        let (endpoint, token) = (self.endpoint(), self.token());
+        Ok(Err((refused(endpoint, token, request, response).into(), asked)))
     }
 
     /// Sends a request and follows redirects.
@@ -202,25 +190,25 @@ impl Client {
             let Some(next) = response.location() else {
                 let problem = "redirects to nowhere".to_owned();
                 return Err(
-                    HttpError::BadAnswer { url: errors::shown(&response.url), problem }.into()
+                    HttpError::BadAnswer { url: without_query(&response.url), problem }.into()
                 );
             };
-            if request.follow == Follow::SameHost && host(&next) != host(&response.url) {
+            if request.follow == Follow::SameHost && origin(&next) != origin(&response.url) {
                 return Ok(response);
             }
             url = next;
         }
-        Err(HttpError::RedirectLoop { url: errors::shown(&request.url) }.into())
+        Err(HttpError::RedirectLoop { url: without_query(&request.url) }.into())
     }
 
     fn exchange(&self, request: &Request, url: &str) -> Result<http::Response<ureq::Body>> {
-        let broken = |error| errors::transport(url, error, self.shared.stall_timeout);
+        let broken = |error| transport::failed(url, error, self.shared.stall_timeout);
         let mut builder = http::Request::builder().method(request.method.clone()).uri(url);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
         if let Some(token) = &self.shared.token
-            && host(url) == host(&self.shared.endpoint)
+            && origin(url) == origin(&self.shared.endpoint)
         {
             builder = builder.header("authorization", format!("Bearer {}", token.secret));
         }
@@ -233,41 +221,17 @@ impl Client {
                 .header("content-length", length)
                 .body(SendBody::from_reader(reader))
                 .map_err(|error| broken(error.into()))?;
-            agent.run(request).map_err(broken)
+            Ok(agent.run(request).map_err(broken)?)
         } else {
             let request = builder.body(()).map_err(|error| broken(error.into()))?;
-            agent.run(request).map_err(broken)
+            Ok(agent.run(request).map_err(broken)?)
         }
     }
 }
 
-/// Scheme, host and port: what a token may be sent to.
-fn host(url: &str) -> Option<(String, String, Option<u16>)> {
-    let uri: Uri = url.parse().ok()?;
-    let scheme = uri.scheme_str()?.to_ascii_lowercase();
-    Some((scheme, uri.host()?.to_ascii_lowercase(), uri.port_u16()))
-}
-
-/// Where a redirect from `base` to `target` leads.
-pub(super) fn absolute(base: &str, target: &str) -> Option<String> {
-    let target = target.split('#').next().unwrap_or_default().trim();
-    let base: Uri = base.parse().ok()?;
-    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
-    if target.contains("://") && !target.starts_with('/') {
-        return Some(target.to_owned());
-    }
-    if let Some(rest) = target.strip_prefix("//") {
-        return Some(format!("{scheme}://{rest}"));
-    }
-    if target.starts_with('/') {
-        return Some(format!("{scheme}://{authority}{target}"));
-    }
-    let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-    (!target.is_empty()).then(|| format!("{scheme}://{authority}{folder}/{target}"))
-}
-
-/// The certificates to trust: those of a file, or those that the operating system trusts, which may
-/// be a company's own, and with them Mozilla's, since a small system has none.
+/// Returns the certificates to trust: those of a file if the settings name one. Otherwise those of
+/// the operating system, which may include a company's own, and Mozilla's, because a minimal
+/// system has none.
 fn trusted(settings: &HubSettings) -> Result<TlsConfig> {
     let Some(path) = &settings.certificates else {
         static USUAL: LazyLock<RootCerts> = LazyLock::new(|| {
@@ -278,12 +242,10 @@ fn trusted(settings: &HubSettings) -> Result<TlsConfig> {
         });
         return Ok(TlsConfig::builder().root_certs(USUAL.clone()).build());
     };
-    let bad = |problem: String| {
-        HubError::Http(HttpError::BadSetting {
-            setting: "SSL_CERT_FILE",
-            value: path.display().to_string(),
-            problem,
-        })
+    let bad = |problem: String| HttpError::BadSetting {
+        setting: "SSL_CERT_FILE",
+        value: path.display().to_string(),
+        problem,
     };
     let text = fs_err::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
     let certificates: Vec<_> = ureq::tls::parse_pem(&text)
@@ -293,19 +255,17 @@ fn trusted(settings: &HubSettings) -> Result<TlsConfig> {
         })
         .collect();
     if certificates.is_empty() {
-        return Err(bad("holds no certificates in PEM form".to_owned()));
+        return Err(bad("contains no PEM certificates".to_owned()).into());
     }
     Ok(TlsConfig::builder().root_certs(RootCerts::from(certificates)).build())
 }
 
 fn proxy(setting: &'static str, address: &str, no_proxy: &str) -> Result<Proxy> {
-    // An address may hold a password, which is nobody's business.
-    let bad = |_| {
-        HubError::Http(HttpError::BadSetting {
-            setting,
-            value: address.rsplit('@').next().unwrap_or_default().to_owned(),
-            problem: "is no address of a proxy".to_owned(),
-        })
+    // The address may contain a password, which must not end up in a log.
+    let bad = |_| HttpError::BadSetting {
+        setting,
+        value: address.rsplit('@').next().unwrap_or_default().to_owned(),
+        problem: "is not the address of a proxy".to_owned(),
     };
     let parsed = Proxy::new(address).map_err(bad)?;
     let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
@@ -317,10 +277,10 @@ fn proxy(setting: &'static str, address: &str, no_proxy: &str) -> Result<Proxy> 
     }
     for entry in no_proxy.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         builder = builder.no_proxy(entry);
-        // As curl has it, a domain stands for all below it.
+        // Like curl: a domain also covers its subdomains.
         if !entry.starts_with(['.', '*']) {
             builder = builder.no_proxy(&format!(".{entry}"));
         }
     }
-    builder.build().map_err(bad)
+    Ok(builder.build().map_err(bad)?)
 }

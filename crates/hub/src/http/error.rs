@@ -70,6 +70,8 @@ const DOWNLOAD: &str = "download_failed";
 const DENIED: &str = "access_denied";
 const CHECK_CONNECTION: &str = "Check the connection and the proxy (`HTTPS_PROXY`), then try again; \
                                 downloads resume where they stopped";
+const CERTIFICATE: &str =
+    "If a corporate proxy intercepts TLS, set `SSL_CERT_FILE` to its CA certificate (PEM)";
 const CHECK_ENDPOINT: &str = "Try again later; if `HF_ENDPOINT` is set, check that it is a hub";
 const LATER: &str = "Try again later; downloads resume where they stopped";
 const OFFLINE: &str = "To allow it, unset `HF_HUB_OFFLINE` and `offline` in the configuration";
@@ -83,58 +85,36 @@ impl Explain for HttpError {
                     .hint(format!("Correct or unset `{setting}`"))
             }
             Self::Offline { action } => {
-                Explained::new(DOWNLOAD, format!("Cannot {action}: offline mode is on"))
-                    .hint(OFFLINE)
+                failed(format!("Cannot {action}: offline mode is on"), OFFLINE)
             }
             Self::OfflineSearch => {
                 Explained::new("execution_error", "Cannot ask the hub: offline mode is on")
                     .hint(OFFLINE)
             }
             Self::Unreachable { host, problem, .. } => {
-                Explained::new(DOWNLOAD, format!("Could not reach `{host}`: {problem}"))
-                    .hint(CHECK_CONNECTION)
+                failed(format!("Could not reach `{host}`: {problem}"), CHECK_CONNECTION)
             }
             Self::Stalled { host, seconds } => {
-                Explained::new(DOWNLOAD, format!("`{host}` has sent nothing for {seconds} seconds"))
-                    .hint(CHECK_CONNECTION)
+                failed(format!("`{host}` has sent nothing for {seconds} seconds"), CHECK_CONNECTION)
             }
             Self::Untrusted { host, problem } => {
-                Explained::new(DOWNLOAD, format!("Certificate of `{host}` not accepted: {problem}"))
-                    .hint(
-                        "If a corporate proxy intercepts TLS, set `SSL_CERT_FILE` to its CA \
-                         certificate (PEM)",
-                    )
+                failed(format!("Certificate of `{host}` not accepted: {problem}"), CERTIFICATE)
             }
             Self::RedirectLoop { url } => {
-                Explained::new(DOWNLOAD, format!("Too many redirects from `{url}`"))
-                    .hint(CHECK_ENDPOINT)
+                failed(format!("Too many redirects from `{url}`"), CHECK_ENDPOINT)
             }
             Self::BadAnswer { url, problem } => {
-                Explained::new(DOWNLOAD, format!("The response from `{url}` {problem}"))
-                    .hint(CHECK_ENDPOINT)
+                failed(format!("The response from `{url}` {problem}"), CHECK_ENDPOINT)
             }
-            Self::Gated { name, page, token: None } => {
-                let message = format!("Repository `{name}` is gated, and no token is set");
-                Explained::new(DENIED, message)
-                    .hint(format!("Request access on {page}, then set `HF_TOKEN` to your token"))
-            }
-            Self::Gated { name, page, token: Some(source) } => {
-                let message = format!("Repository `{name}` is gated, and the token has no access");
-                Explained::new(DENIED, message).hint(format!(
-                    "Request access on {page}. The token from {source} was used; it must belong to \
-                     the user who was granted access"
-                ))
-            }
+            Self::Gated { name, page, token } => gated(name, page, token.as_ref()),
             Self::NoSuchRepo { name, page, token } => {
+                let hint = match token {
+                    Some(source) => format!("the token from {source} was used"),
+                    None => "for a private repository, set `HF_TOKEN`".to_owned(),
+                };
                 let message = format!("Repository `{name}` does not exist, or it is private");
-                Explained::new(DENIED, message).hint(match token {
-                    Some(from) => {
-                        format!("Check the spelling on {page}; the token from {from} was used")
-                    }
-                    None => format!(
-                        "Check the spelling on {page}; for a private repository, set `HF_TOKEN`"
-                    ),
-                })
+                Explained::new(DENIED, message)
+                    .hint(format!("Check the spelling on {page}; {hint}"))
             }
             Self::NoSuchRevision { name, revision, page } => {
                 let message = format!("Repository `{name}` has no revision `{revision}`");
@@ -142,36 +122,56 @@ impl Explain for HttpError {
                     .hint(format!("See its branches on {page}/tree/main"))
             }
             Self::NoSuchFile { name, file } => {
-                Explained::new(DOWNLOAD, format!("Repository `{name}` has no file `{file}`"))
-                    .hint("The repository may have changed; try again")
+                let message = format!("Repository `{name}` has no file `{file}`");
+                failed(message, "The repository may have changed; try again")
             }
             Self::Denied { url, status, token, message } => {
+                let hint = match token {
+                    Some(source) => {
+                        format!("Check that the token from {source} is valid and allows this")
+                    }
+                    None => "Set `HF_TOKEN` to a token that allows this".to_owned(),
+                };
                 let reason = after_colon(message.as_ref());
-                Explained::new(DENIED, format!("Access to `{url}` denied ({status}{reason})")).hint(
-                    match token {
-                        Some(source) => format!(
-                            "The token from {source} was used; check that it is valid and allows \
-                             this"
-                        ),
-                        None => "Set `HF_TOKEN` to a token that allows this".to_owned(),
-                    },
-                )
+                Explained::new(DENIED, format!("Access to `{url}` denied ({status}{reason})"))
+                    .hint(hint)
             }
             Self::TooManyRequests { host, wait_seconds } => {
-                Explained::new(DOWNLOAD, format!("`{host}` refuses more requests for now (429)"))
-                    .hint(wait_seconds.map_or_else(
-                        || LATER.to_owned(),
-                        |seconds| LATER.replace("later", &format!("in {seconds} seconds")),
-                    ))
+                let hint = match wait_seconds {
+                    Some(seconds) => LATER.replace("later", &format!("in {seconds} seconds")),
+                    None => LATER.to_owned(),
+                };
+                failed(format!("`{host}` refuses more requests for now (429)"), hint)
             }
             Self::ServerStatus { url, status, message } => {
                 let reason = after_colon(message.as_ref());
-                let explained =
-                    Explained::new(DOWNLOAD, format!("`{url}` returned status {status}{reason}"));
-                if *status >= 500 { explained.hint(LATER) } else { explained }
+                let message = format!("`{url}` returned status {status}{reason}");
+                match status {
+                    500.. => failed(message, LATER),
+                    _ => Explained::new(DOWNLOAD, message),
+                }
             }
         }
     }
+}
+
+fn failed(message: String, hint: impl Into<String>) -> Explained {
+    Explained::new(DOWNLOAD, message).hint(hint)
+}
+
+fn gated(name: &str, page: &str, token: Option<&String>) -> Explained {
+    let Some(source) = token else {
+        return Explained::new(
+            DENIED,
+            format!("Repository `{name}` is gated, and no token is set"),
+        )
+        .hint(format!("Request access on {page}, then set `HF_TOKEN` to your token"));
+    };
+    Explained::new(DENIED, format!("Repository `{name}` is gated, and the token has no access"))
+        .hint(format!(
+            "Request access on {page}. The token from {source} was used; it must belong to the user \
+             who was granted access"
+        ))
 }
 
 fn after_colon(message: Option<&String>) -> String {

@@ -1,25 +1,28 @@
-//! Talking to a hub: one blocking client for everything that goes over HTTP.
+//! One blocking client for everything that goes over HTTP to a hub.
 //!
-//! Redirects are followed by hand, so that the token goes to the endpoint's own host and nowhere
-//! else. Time-outs count silence, not time: a slow download may take all night. Whatever passes by
-//! itself (a broken connection, 429, 5xx) is tried again with growing pauses, or when the server
-//! says so; everything else is an error with a sentence of its own.
+//! Redirects are followed by hand, so that the token goes only to the endpoint's own host.
+//! Time-outs limit silence, not the whole transfer: a slow download may take all night. Failures
+//! that pass by themselves (a broken connection, 429, 5xx) are retried with growing pauses, or
+//! when the server says so. Everything else is an error with its own message.
 
 mod client;
 pub(crate) mod error;
-mod errors;
+mod refusal;
 mod request;
 mod response;
 mod retry;
-mod settings;
+pub(crate) mod settings;
 mod supervise;
+mod transport;
+mod url;
 
 pub(crate) use client::Client;
-pub(crate) use request::{Body, Follow, Method, Request, Subject, escape, escape_part};
+pub(crate) use request::{Body, Follow, Method, Request, Subject};
 pub(crate) use response::Response;
 pub(crate) use retry::Tries;
 pub use settings::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
 pub(crate) use supervise::{Tell, supervised};
+pub(crate) use url::{escape, escape_part, without_query};
 
 #[cfg(test)]
 mod tests;

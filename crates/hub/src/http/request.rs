@@ -1,11 +1,11 @@
-//! What is asked of a server.
+//! A request to a server.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 pub(crate) use ureq::http::Method;
 
-/// One request, which may be sent several times.
+/// A request, which may be sent several times.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub method: Method,
@@ -14,17 +14,17 @@ pub(crate) struct Request {
     pub headers: Vec<(&'static str, String)>,
     pub body: Body,
     pub follow: Follow,
-    /// Whether a failure that passes by itself is tried again.
+    /// `true` if the request is sent again after a failure that passes by itself.
     pub retry: bool,
     pub subject: Subject,
 }
 
-/// What a request sends.
+/// The body of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Empty,
     Bytes(Vec<u8>),
-    /// A part of a file, read while it is sent.
+    /// Part of a file, read while it is sent.
     File {
         path: PathBuf,
         offset: u64,
@@ -32,16 +32,16 @@ pub(crate) enum Body {
     },
 }
 
-/// Which redirects are followed.
+/// The redirects to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follow {
-    /// All.
+    /// All redirects.
     Always,
-    /// Those that stay on the host; one that leaves it is the answer.
+    /// Redirects that stay on the host. A redirect to another one is returned as the answer.
     SameHost,
 }
 
-/// What a request is about, to be named in errors.
+/// The subject of a request, which errors name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Subject {
     /// `org/NAME`, or empty.
@@ -51,8 +51,8 @@ pub(crate) struct Subject {
 }
 
 impl Request {
-    /// A request without body, header or subject. Sending it twice must do no harm: for a
-    /// [`Method::POST`] set `retry` where that holds.
+    /// Returns a request without body, headers or subject. It is retried unless it is a
+    /// [`Method::POST`]; set `retry` if sending it twice does no harm.
     pub(crate) fn new(method: Method, url: impl Into<String>) -> Self {
         let retry = method != Method::POST;
         Self {
@@ -91,7 +91,7 @@ impl Request {
 }
 
 impl Body {
-    /// Bytes that will be sent.
+    /// Returns the number of bytes to send.
     pub(crate) fn length(&self) -> Option<u64> {
         match self {
             Self::Empty => None,
@@ -100,7 +100,7 @@ impl Body {
         }
     }
 
-    /// A reader of what will be sent.
+    /// Returns a reader of the bytes to send.
     pub(crate) fn reader(&self) -> io::Result<Option<Box<dyn Read + '_>>> {
         Ok(match self {
             Self::Empty => None,
@@ -112,27 +112,4 @@ impl Body {
             }
         })
     }
-}
-
-/// A path with everything but slashes, letters, digits and `-._~` escaped.
-pub(crate) fn escape(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte as char),
-            byte if byte.is_ascii_alphanumeric() => escaped.push(byte as char),
-            byte => {
-                escaped.push('%');
-                for digit in [byte >> 4, byte & 15] {
-                    escaped.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-                }
-            }
-        }
-    }
-    escaped
-}
-
-/// A part of a path or query, slashes escaped too.
-pub(crate) fn escape_part(part: &str) -> String {
-    escape(part).replace('/', "%2F")
 }

@@ -1,22 +1,23 @@
-//! What a server answers.
+//! A server's answer.
 
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use ureq::http;
 
-use super::errors;
-use super::retry::retry_after;
-use crate::http::error::HttpError;
-use crate::{HubError, Result};
+use super::error::HttpError;
+use super::transport;
+use super::url::{absolute, without_query};
+use crate::error::Result;
+use crate::human_bytes::human;
 
-/// Larger answers than any hub gives are cut, so that none can fill the memory.
+/// No hub gives larger JSON. The limit protects memory.
 const MAX_JSON_BYTES: u64 = 64 << 20;
 
-/// Status and headers, and a body yet to be read.
+/// Status and headers, with a body that is yet to be read.
 pub(crate) struct Response {
-    /// The address that answered, the last of a chain of redirects.
+    /// The address that answered, which is the last of a chain of redirects.
     pub url: String,
     inner: http::Response<ureq::Body>,
 }
@@ -30,60 +31,87 @@ impl Response {
         self.inner.status().as_u16()
     }
 
-    /// A header as text; `None` where it is missing or no text.
+    /// Returns a header, or `None` if it is missing or not text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.inner.headers().get(name)?.to_str().ok()
     }
 
-    /// Bytes that the body has, where the server says so.
+    /// Returns the length of the body in bytes, if the server says it.
     pub(crate) fn length(&self) -> Option<u64> {
         self.header("content-length")?.trim().parse().ok()
     }
 
-    /// Where a redirect leads, as an absolute address.
+    /// Returns the absolute address that a redirect leads to.
     pub(crate) fn location(&self) -> Option<String> {
-        super::client::absolute(&self.url, self.header("location")?)
+        absolute(&self.url, self.header("location")?)
     }
 
-    /// How long the server asks to wait.
+    /// Returns the time that the server asks to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.header("retry-after")?, std::time::SystemTime::now())
+        retry_after(self.header("retry-after")?, SystemTime::now())
     }
 
-    /// The body; an error while reading is told by [`read_failed`](Self::read_failed).
+    /// Returns the body. Explain errors while reading it with [`read_failed`](Self::read_failed).
     pub(crate) fn into_reader(self) -> impl Read {
         self.inner.into_body().into_reader()
     }
 
-    /// The error for a body that broke off.
-    pub(crate) fn read_failed(url: &str, error: std::io::Error, stall: Duration) -> HubError {
-        errors::transport(url, error.into(), stall)
+    /// Returns the error for a body that broke off.
+    pub(crate) fn read_failed(url: &str, error: std::io::Error, stall: Duration) -> HttpError {
+        transport::failed(url, error.into(), stall)
     }
 
-    /// The body, where it has at most `limit` bytes.
+    /// Returns the body if it has at most `limit` bytes.
     pub(crate) fn bytes(self, limit: u64) -> Result<Vec<u8>> {
         let url = self.url.clone();
         let mut bytes = Vec::new();
         self.into_reader()
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
-            .map_err(|error| errors::transport(&url, error.into(), Duration::ZERO))?;
+            .map_err(|error| transport::failed(&url, error.into(), Duration::ZERO))?;
         if bytes.len() as u64 > limit {
-            let problem = format!("is longer than {}", crate::human(limit));
-            return Err(HttpError::BadAnswer { url: errors::shown(&url), problem }.into());
+            let problem = format!("is longer than {}", human(limit));
+            return Err(HttpError::BadAnswer { url: without_query(&url), problem }.into());
         }
         Ok(bytes)
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T> {
         let url = self.url.clone();
         let bytes = self.bytes(MAX_JSON_BYTES)?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            HubError::Http(HttpError::BadAnswer {
-                url: errors::shown(&url),
-                problem: format!("is not the JSON that a hub gives: {error}"),
-            })
-        })
+        Ok(serde_json::from_slice(&bytes).map_err(|error| HttpError::BadAnswer {
+            url: without_query(&url),
+            problem: format!("is not the JSON that a hub gives: {error}"),
+        })?)
+    }
+}
+
+/// Parses a `Retry-After` header: seconds, or a date.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        for (value, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(10)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("soon", None),
+            ("-3", None),
+        ] {
+            assert_eq!(retry_after(value, now).map(|d| d.as_secs()), seconds, "{value}");
+        }
     }
 }

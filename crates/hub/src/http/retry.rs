@@ -1,20 +1,22 @@
 //! Trying again: how often, and after how long.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use super::Client;
-use crate::{HubError, Result};
+use super::client::Client;
+use super::request::Request;
+use super::response::Response;
+use crate::error::{HubError, Result};
 
 const MAX_TRIES: u32 = 6;
-/// Where nobody has ever answered, there is probably no network.
+/// If no server has ever answered, there is probably no network.
 const MAX_FIRST_TRIES: u32 = 3;
 const MAX_PAUSE: Duration = Duration::from_secs(30);
-/// Whoever asks for more is told to come back later.
+/// A server that asks for a longer pause is reported instead.
 const MAX_ASKED: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(50);
 
-/// The tries of one piece of work.
+/// Counts the failed tries of one piece of work.
 #[derive(Debug)]
 pub(crate) struct Tries<'a> {
     client: &'a Client,
@@ -26,13 +28,13 @@ impl<'a> Tries<'a> {
         Self { client, failed: 0 }
     }
 
-    /// Something went well meanwhile: the count begins anew.
+    /// Starts counting again, because some of the work was done.
     pub(crate) fn progressed(&mut self) {
         self.failed = 0;
     }
 
-    /// Waits before the next try, as long as the server `asked` or a growing time; gives the error
-    /// back where it does not pass by itself or enough tries have failed.
+    /// Waits before the next try: as long as the server `asked`, or a growing time. Returns the
+    /// error if it will not pass by itself, or if too many tries have failed.
     pub(crate) fn pause(&mut self, error: HubError, asked: Option<Duration>) -> Result<()> {
         if matches!(&error, HubError::Http(error) if error.is_passing()) {
             return self.pause_anyway(error, asked);
@@ -40,7 +42,7 @@ impl<'a> Tries<'a> {
         Err(if self.client.cancelled() { HubError::Cancelled } else { error })
     }
 
-    /// Like [`pause`](Self::pause), for an error that the caller has something against.
+    /// Like [`pause`](Self::pause), for an error that the caller can do something about.
     pub(crate) fn pause_anyway(&mut self, error: HubError, asked: Option<Duration>) -> Result<()> {
         if self.client.cancelled() {
             return Err(HubError::Cancelled);
@@ -57,8 +59,8 @@ impl<'a> Tries<'a> {
         self.client.sleep(pause)
     }
 
-    /// Twice as long after each failure, and up to half as long again by chance, so that many
-    /// clients do not come back at once.
+    /// Returns a pause that doubles after each failure, plus up to half of it at random, so that
+    /// many clients do not come back at once.
     fn growing(&self) -> Duration {
         let pause = self.client.retry_pause().saturating_mul(1 << (self.failed - 1).min(16));
         let chance = RandomState::new().hash_one(0) % 512;
@@ -67,7 +69,23 @@ impl<'a> Tries<'a> {
 }
 
 impl Client {
-    /// Sleeps, but not past a cancellation.
+    /// Sends a request, and sends it again if the failure may pass by itself. Returns an answer of
+    /// 2xx, or a redirect that is not to be followed; every other status is an error.
+    pub(crate) fn send(&self, request: &Request) -> Result<Response> {
+        let mut tries = Tries::new(self);
+        loop {
+            let (error, asked) = match self.send_once(request)? {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            if !request.retry {
+                return Err(error);
+            }
+            tries.pause(error, asked)?;
+        }
+    }
+
+    /// Sleeps, or returns an error as soon as the client is cancelled.
     fn sleep(&self, pause: Duration) -> Result<()> {
         let until = Instant::now() + pause;
         loop {
@@ -79,35 +97,6 @@ impl Client {
                 return Ok(());
             }
             std::thread::sleep(left.min(POLL));
-        }
-    }
-}
-
-/// The value of a `Retry-After` header: seconds, or a date.
-pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value.trim()).ok()?;
-    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
-        for (value, seconds) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(10)),
-            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("soon", None),
-            ("-3", None),
-        ] {
-            assert_eq!(retry_after(value, now).map(|d| d.as_secs()), seconds, "{value}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which hub, as whom, and through what.
+//! Settings of the hub: its address, the user's token, proxies, time limits.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,56 +6,56 @@ use std::time::Duration;
 
 use crate::locations::{expand_home, is_true};
 
-/// Where models come from unless someone says otherwise.
+/// Address of the default hub.
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(1);
-/// A token is a short word; anything longer is some other file.
+/// A token is short. A larger file is something else.
 const MAX_TOKEN_BYTES: u64 = 4096;
 
-/// How to reach a hub.
+/// Settings for reaching a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubSettings {
     /// Address of the hub, without a slash at the end.
     pub endpoint: String,
-    /// Who the user is to it.
+    /// The user's token.
     pub token: Option<Token>,
-    /// Whether the network is off limits.
+    /// `true` if the network must not be used.
     pub offline: bool,
-    /// Proxies on the way.
+    /// Proxies to use.
     pub proxies: Proxies,
-    /// A file of certificates (PEM) to trust instead of those of the operating system and the
+    /// File with certificates (PEM) to trust instead of those of the operating system and the
     /// built-in ones.
     pub certificates: Option<PathBuf>,
-    /// How long a connection may be silent before it counts as broken.
+    /// Time after which a silent connection is given up.
     pub stall_timeout: Duration,
-    /// First pause before something is tried again; each further one is twice as long.
+    /// First pause before a retry. Each further one is twice as long.
     pub retry_pause: Duration,
 }
 
-/// A secret that opens private and gated repositories.
+/// A secret that gives access to private and gated repositories.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     /// The secret itself.
     pub secret: String,
-    /// Where it was found, to be named in errors: a variable or a file.
+    /// The place where it was found, for messages: a variable or a file.
     pub source: String,
 }
 
-/// Never the secret: what is printed ends up in logs.
+/// Leaves out the secret, because debug output ends up in logs.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
-/// Addresses of proxies, as the usual variables have them.
+/// Addresses of proxies, in the form of the usual variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// For `https` addresses.
+    /// Proxy for `https` addresses.
     pub https: Option<String>,
-    /// For `http` addresses.
+    /// Proxy for `http` addresses.
     pub http: Option<String>,
-    /// Hosts that are reached directly, separated by commas.
+    /// Hosts to reach without a proxy, separated by commas.
     pub no_proxy: Option<String>,
 }
 
@@ -74,9 +74,9 @@ impl Default for HubSettings {
 }
 
 impl HubSettings {
-    /// Applies the environment variables that the Python tools share to values that `lookup`
-    /// supplies. Unset and empty are the same. Reads the file of the token where no variable has
-    /// one.
+    /// Returns the settings from the environment variables that the Python tools share, which
+    /// `lookup` supplies. Unset and empty are the same. If no variable has a token, its file is
+    /// read.
     pub fn from_values(lookup: impl Fn(&str) -> Option<String>, home: &Path) -> Self {
         let value = |name: &str| {
             lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())

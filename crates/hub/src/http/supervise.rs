@@ -1,27 +1,28 @@
-//! Work over the network, away from the thread that talks to the user.
+//! Runs network work in its own thread, so that the caller's thread can report and be cancelled.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use super::Client;
-use crate::{HubError, Reporter, Result};
+use super::client::Client;
+use crate::error::{HubError, Result};
+use crate::reporter::Reporter;
 
 const POLL: Duration = Duration::from_millis(50);
 
-/// What work tells.
+/// A message from the work.
 enum News {
     Stage(String),
     Advance(u64, u64),
     Note(String),
 }
 
-/// Takes the news of the work to the [`Reporter`]; may be cloned into every thread of it.
+/// Sends messages from the work to the [`Reporter`]. Clone it into every thread of the work.
 #[derive(Clone)]
 pub(crate) struct Tell(Sender<News>);
 
 impl Tell {
     pub(crate) fn stage(&self, label: impl Into<String>) {
-        // Whoever does not listen any more has been told to stop.
+        // The receiver is only gone after a cancellation.
         let _ = self.0.send(News::Stage(label.into()));
     }
 
@@ -34,8 +35,8 @@ impl Tell {
     }
 }
 
-/// Runs `work` in a thread of its own, reports its news in this one, and cancels the client when
-/// the reporter asks to stop.
+/// Runs `work` in its own thread and reports its messages in this one. Cancels the client when the
+/// reporter asks to stop.
 pub(crate) fn supervised<T: Send>(
     client: &Client,
     reporter: &dyn Reporter,
@@ -48,7 +49,7 @@ pub(crate) fn supervised<T: Send>(
     let result = std::thread::scope(|scope| {
         let working = scope.spawn(move || {
             let result = work(&tell);
-            // With the last sender the loop below ends.
+            // Drops the last sender, which ends the loop below.
             client.set_notes(None);
             result
         });

@@ -2,10 +2,11 @@ use std::time::{Duration, Instant};
 
 use mlxk_test_hub::{Fault, Hub, Repo};
 
-use super::client::absolute;
+use super::url::absolute;
 use super::*;
+use crate::error::HubError;
 use crate::http::error::HttpError;
-use crate::{HubError, Quiet, Reporter};
+use crate::reporter::{Quiet, Reporter};
 
 fn hub() -> Hub {
     let hub = Hub::start();
@@ -29,7 +30,7 @@ fn client(hub: &Hub, token: Option<&str>) -> Client {
     Client::new(&settings(hub, token)).unwrap()
 }
 
-fn get(client: &Client, repo: &str, file: &str) -> crate::Result<Vec<u8>> {
+fn get(client: &Client, repo: &str, file: &str) -> crate::error::Result<Vec<u8>> {
     let url = client.url(&format!("/{repo}/resolve/main/{file}"));
     let subject = Subject { repo: repo.into(), revision: None, file: Some(file.into()) };
     client.send(&Request::get(url).about(&subject))?.bytes(1 << 20)
@@ -89,18 +90,18 @@ fn every_refusal_has_its_sentence_and_hint() {
     assert!(hint.contains("HF_TOKEN"), "{hint}");
     assert_eq!(kind, "access_denied");
     let (_, hint, _) = asked(&bad, "org/Gated", "a.json");
-    assert!(hint.contains("the token from a test"), "{hint}");
+    assert!(hint.contains("The token from a test"), "{hint}");
     assert_eq!(get(&good, "org/Gated", "a.json").unwrap(), b"{}");
     let (text, hint, _) = asked(&open, "org/None", "a.json");
-    assert!(text.contains("no repository `org/None`") && hint.contains("HF_TOKEN"), "{hint}");
+    assert!(text.contains("`org/None` does not exist") && hint.contains("HF_TOKEN"), "{hint}");
     let (text, ..) = asked(&open, "org/Open", "b.json");
     assert!(text.contains("`org/Open` has no file `b.json`"), "{text}");
     for (fault, words) in [
-        (Fault::TooMany("1000".into()), "takes no more requests"),
+        (Fault::TooMany("1000".into()), "refuses more requests"),
         (Fault::Status(416), "with status 416: as told"),
         (Fault::Status(401), "was denied (401: as told)"),
         (Fault::Status(403), "was denied (403: as told)"),
-        (Fault::RedirectLoop, "redirects in a circle"),
+        (Fault::RedirectLoop, "Too many redirects"),
     ] {
         hub.fault("w.safetensors", fault.clone(), 20);
         let (text, ..) = asked(&open, "org/Open", "w.safetensors");
@@ -124,7 +125,7 @@ fn no_server_at_all() {
     let error = get(&Client::new(&settings).unwrap(), "a/b", "c").unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("Could not reach `127.0.0.1:{port}`: it refuses connections")
+        format!("Could not reach `127.0.0.1:{port}`: connection refused")
     );
 }
 
@@ -132,12 +133,12 @@ fn no_server_at_all() {
 fn silence_counts_and_time_does_not() {
     let hub = hub();
     let client = client(&hub, None);
-    // Slower in all than the time-out of one second, but never silent.
+    // Slower in total than the time-out of one second, but never silent.
     hub.fault("w.safetensors", Fault::Drip(1500, Duration::from_millis(250)), 1);
     assert_eq!(get(&client, "org/Open", "w.safetensors").unwrap().len(), 9000);
     hub.fault("w.safetensors", Fault::Stall(10), 1);
     let error = get(&client, "org/Open", "w.safetensors").unwrap_err();
-    assert!(error.is_passing(), "{error}");
+    assert!(matches!(&error, HubError::Http(error) if error.is_passing()), "{error}");
 }
 
 #[test]

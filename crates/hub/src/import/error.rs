@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::disk::human;
 use crate::explain::{Explain, Explained, impl_error};
+use crate::human_bytes::human;
 
 /// Failures of importing a model file, and of fetching the package that contains it.
 #[derive(Debug)]

@@ -2,10 +2,13 @@ use std::cell::{Cell, RefCell};
 
 use super::*;
 use crate::import::error::ImportError;
+use crate::pairs::PairTable;
+use crate::reporter::Quiet;
+use crate::resolution::{Matching, Resolution};
+use crate::resolve::resolve;
 use crate::testing::{Fixture, tiny_gguf};
-use crate::{Matching, PairTable, Quiet, Resolution, resolve};
 
-/// Writes down the stages, and stops at the one that begins with a given word.
+/// Records the stages, and stops at the one that begins with a given word.
 #[derive(Default)]
 struct Recorder {
     stages: RefCell<Vec<String>>,
@@ -72,11 +75,11 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
     assert_eq!(find(&fixture, &text), Resolution::Local(done.clone()));
     assert_eq!(find(&fixture, "Tiny.F32"), Resolution::Local(done.clone()));
     mlxk_format::Checkpoint::open(&done.path).unwrap();
-    let info = crate::info(&done, crate::Look { judge: &|_| Ok(()), thorough: true });
+    let info = crate::info(&done, crate::info::Look { judge: &|_| Ok(()), thorough: true });
     assert_eq!((info.model_type(), info.context_length), (Some("llama"), Some(64)));
     assert!(info.is_usable(), "{:?}", info.health);
 
-    // The same plan again, as by a process that waited: nothing to do.
+    // The same plan again, like a process that waited: there is nothing to do.
     let again = import(&wanted, &fixture.locations, &recorder, &mut agree).unwrap();
     assert_eq!(again, done);
     assert!(recorder.stages.take().is_empty());
@@ -95,7 +98,7 @@ fn refusals_leave_nothing() {
     let text = gguf_file(&fixture);
     let wanted = plan(&fixture, &text);
     let declined = import(&wanted, &fixture.locations, &Quiet, &mut |_| ControlFlow::Break(()));
-    assert_eq!(declined.unwrap_err().to_string(), "Fetching `Tiny.F32` was declined");
+    assert_eq!(declined.unwrap_err().to_string(), "Import of `Tiny.F32` declined");
     let stopping = Recorder { stop_at: Some("Converting"), ..Recorder::default() };
     let stopped = import(&wanted, &fixture.locations, &stopping, &mut agree);
     assert!(matches!(stopped, Err(HubError::Cancelled)));
@@ -113,15 +116,18 @@ fn packages_need_the_network_and_room() {
     let full = import(&wanted, &fixture.locations, &Quiet, &mut agree).unwrap_err();
     let HubError::Import(ImportError::NoRoom { needed_bytes, .. }) = full else { panic!("{full}") };
     assert_eq!(needed_bytes, 3 << 60);
-    assert!(full.to_string().starts_with("Importing `smollm2` needs 3458764.5 TB free in `"));
+    assert!(
+        full.to_string()
+            .starts_with("Not enough disk space to import `smollm2`: it needs 3458764.5 TB in `")
+    );
     fixture.locations.offline = true;
     let offline = import(&wanted, &fixture.locations, &Quiet, &mut agree).unwrap_err();
-    let expected = "The model `smollm2` has to be downloaded, and offline mode is on";
+    let expected = "Cannot download `smollm2`: offline mode is on";
     assert_eq!(offline.to_string(), expected);
     assert!(fixture.in_store().is_empty());
 }
 
-/// The real pip, with a folder of wheels in place of an index.
+/// Tests with the real pip, and a folder of wheels instead of an index.
 #[cfg(unix)]
 mod with_pip {
     use std::process::Command;
@@ -131,7 +137,7 @@ mod with_pip {
 
     const WHEEL: &str = "tiny_model-1.2-py3-none-any.whl";
 
-    /// A fixture whose Python knows only the wheels in `wheels`; `None` without pip.
+    /// Returns a fixture whose Python only sees the wheels in `wheels`, or `None` without pip.
     fn fixture() -> Option<(Fixture, PathBuf)> {
         let found = Command::new("python3").args(["-m", "pip", "--version"]).output();
         if !found.is_ok_and(|output| output.status.success()) {
@@ -227,7 +233,7 @@ mod with_pip {
             let HubError::Import(ImportError::Damaged { expected, .. }) = error else {
                 panic!("{error}")
             };
-            assert_eq!(expected, crate::ALIASES[0].sha256);
+            assert_eq!(expected, crate::aliases::ALIASES[0].sha256);
         }
         assert_eq!(fixture.in_store(), [".lock"]);
     }

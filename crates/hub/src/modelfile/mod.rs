@@ -1,4 +1,4 @@
-//! Modelfiles: Ollama's way to say what is different about a model that stands for another one.
+//! Modelfiles: Ollama's format for a model that builds on another one.
 //!
 //! ```text
 //! FROM qwen2.5-coder:1.5b
@@ -9,8 +9,8 @@
 //! MESSAGE assistant list[::-1]
 //! ```
 //!
-//! [`Modelfile::parse`] understands one, [`Modelfile::text`] writes it; how the lines are read
-//! stands in `syntax`.
+//! [`Modelfile::parse`] reads one, and [`Modelfile::text`] writes it. The syntax of the lines is in
+//! `syntax`.
 
 mod syntax;
 mod write;
@@ -19,34 +19,35 @@ use std::path::Path;
 
 use crate::derived::ParameterError;
 use crate::derived::error::DerivedError;
-use crate::{HubError, Overrides, Turn};
+use crate::derived::{Overrides, Turn};
+use crate::error::HubError;
 
 use syntax::Instruction;
 
-/// What a Modelfile says.
+/// The content of a Modelfile.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Modelfile {
-    /// The model that it builds on, as it is written there.
+    /// The underlying model, as written in the file.
     pub from: String,
-    /// What is different.
+    /// The settings.
     pub overrides: Overrides,
-    /// Instructions that have no effect here, each with its line: how Ollama lays out a prompt and
-    /// reads an answer, and which version of it is needed.
+    /// Instructions that have no effect here, each with its line: the layout of prompts and
+    /// answers, and the required version of Ollama.
     pub ignored: Vec<(usize, String)>,
 }
 
 /// A Modelfile that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelfileError {
-    /// The line, from 1, where there is one to point at.
+    /// The line, from 1, if the problem has one.
     pub line: Option<usize>,
-    /// What is wrong there, as the end of a sentence.
+    /// The problem.
     pub problem: String,
 }
 
-/// Who may speak in a `MESSAGE`.
+/// Roles of a `MESSAGE`.
 const ROLES: [&str; 3] = ["system", "user", "assistant"];
-/// Without an effect: the model's own chat template says how a prompt is laid out.
+/// Instructions without effect: the model's own chat template decides the layout of a prompt.
 const IGNORED: [&str; 4] = ["TEMPLATE", "RENDERER", "PARSER", "REQUIRES"];
 
 impl ModelfileError {
@@ -54,7 +55,7 @@ impl ModelfileError {
         Self { line, problem: problem.into() }
     }
 
-    /// The error for the file at `path`.
+    /// Returns the error for the file at `path`.
     pub fn in_file(self, path: &Path) -> HubError {
         HubError::Derived(DerivedError::BadModelfile {
             path: path.to_owned(),
@@ -65,8 +66,8 @@ impl ModelfileError {
 }
 
 impl Modelfile {
-    /// Reads a Modelfile. Of `SYSTEM` and of most parameters the last one counts, as with Ollama;
-    /// `stop`, `MESSAGE` and `LICENSE` add up.
+    /// Parses a Modelfile. As in Ollama, the last `SYSTEM` counts, and so does the last value of
+    /// most parameters; `stop`, `MESSAGE` and `LICENSE` add up.
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelfileError> {
         let text = syntax::decoded(bytes)?;
         let mut found = Self::default();
@@ -74,7 +75,10 @@ impl Modelfile {
             found.take(instruction)?;
         }
         if found.from.is_empty() {
-            return Err(ModelfileError::new(None, "`FROM` is missing, which names a model"));
+            return Err(ModelfileError::new(
+                None,
+                "`FROM` is missing; it names the underlying model",
+            ));
         }
         Ok(found)
     }
@@ -85,7 +89,7 @@ impl Modelfile {
         match name.as_str() {
             "FROM" if value.is_empty() => return bad("`FROM` names no model".into()),
             "FROM" if !self.from.is_empty() => {
-                return bad("there is a second `FROM`, and a model builds on one".into());
+                return bad("a second `FROM`; a model builds on only one".into());
             }
             "FROM" => self.from = value,
             "SYSTEM" => self.overrides.system = Some(value),
@@ -93,7 +97,7 @@ impl Modelfile {
             "MESSAGE" => {
                 let role = key.to_ascii_lowercase();
                 if !ROLES.contains(&role.as_str()) {
-                    return bad(format!("`{key}` is no role; there are {}", ticked(&ROLES)));
+                    return bad(format!("`{key}` is not a role; use one of {}", ticked(&ROLES)));
                 }
                 self.overrides.messages.push(Turn { role, content: value });
             }
@@ -105,10 +109,10 @@ impl Modelfile {
                 }
             }
             "ADAPTER" => {
-                return bad("`ADAPTER` is not supported: models run with their own weights".into());
+                return bad("`ADAPTER` is not supported".into());
             }
             ignored if IGNORED.contains(&ignored) => self.ignored.push((line, name)),
-            other => return bad(format!("`{}` is no instruction", other.escape_debug())),
+            other => return bad(format!("`{}` is not an instruction", other.escape_debug())),
         }
         Ok(())
     }

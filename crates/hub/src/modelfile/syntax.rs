@@ -11,23 +11,23 @@ use super::ModelfileError;
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Instruction {
-    /// Where it begins, from 1.
+    /// First line, from 1.
     pub line: usize,
-    /// Its name, in capitals.
+    /// Name in capitals.
     pub name: String,
-    /// The name of a parameter, or the role of a message; empty for all others.
+    /// Name of a parameter or role of a message; otherwise empty.
     pub key: String,
     pub value: String,
 }
 
-/// More is no description of a model.
+/// Limit of a Modelfile.
 pub(super) const MAX_BYTES: usize = 4 << 20;
-/// Instructions with a word in front of their value.
+/// Instructions with a key before their value.
 const WITH_KEY: [&str; 2] = ["PARAMETER", "MESSAGE"];
 
-/// The text of a file: UTF-8, or UTF-16 where a mark in front says so.
+/// Decodes a file: UTF-8, or UTF-16 if it has a byte order mark.
 pub(super) fn decoded(bytes: &[u8]) -> Result<String, ModelfileError> {
-    let no_text = || ModelfileError::new(None, "it is no UTF-8 text");
+    let no_text = || ModelfileError::new(None, "it is not UTF-8 text");
     if bytes.len() > MAX_BYTES {
         return Err(ModelfileError::new(None, "it is too long for a Modelfile"));
     }
@@ -46,7 +46,7 @@ pub(super) fn decoded(bytes: &[u8]) -> Result<String, ModelfileError> {
     }
 }
 
-/// All instructions of `text`.
+/// Returns all instructions of `text`.
 pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, ModelfileError> {
     let mut found = Vec::new();
     let (mut rest, mut line) = (text, 1);
@@ -66,7 +66,7 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, ModelfileErro
         let name = name.to_ascii_uppercase();
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             let shown: String = rest.chars().take_while(|c| !c.is_whitespace()).take(40).collect();
-            return Err(bad(format!("`{}` is no instruction", shown.escape_debug())));
+            return Err(bad(format!("`{}` is not an instruction", shown.escape_debug())));
         }
         rest = after;
         let mut key = String::new();
@@ -75,7 +75,7 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, ModelfileErro
             (key, rest) = (found.to_owned(), after);
         }
         let (value, after) = value(rest).ok_or_else(|| {
-            bad(format!("the quotes that `{name}` opens are not closed at the end of a line"))
+            bad(format!("the quotes after `{name}` are not closed at the end of a line"))
         })?;
         if WITH_KEY.contains(&name.as_str()) && (key.is_empty() || value.is_empty()) {
             let form = if name == "MESSAGE" { "a role and a text" } else { "a name and a value" };
@@ -87,36 +87,36 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, ModelfileErro
     }
 }
 
-/// Ends of lines in front of `end`, the end of `text`.
+/// Returns the number of line breaks before `end`, which is the end of `text`.
 fn lines_between(text: &str, end: &str) -> usize {
     text[..text.len() - end.len()].matches('\n').count()
 }
 
-/// The word at the beginning of a line, and what follows with the space between.
+/// Returns the word at the start of a line, and the rest with its leading space.
 fn word(text: &str) -> (&str, &str) {
     let text = text.trim_start_matches(is_space);
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
     text.split_at(end)
 }
 
-/// The value, and what follows it; `None` where its quotes are never closed.
+/// Returns the value and the rest, or `None` if its quotes are never closed.
 fn value(text: &str) -> Option<(String, &str)> {
     let mut end = end_of_line(text);
     let mut begin = 0;
     loop {
-        // A blank line closes nothing.
+        // A blank line does not close quotes.
         let may_close = begin == 0 || !text[begin..end].trim().is_empty();
         if may_close && let Some(value) = unquoted(text[..end].trim()) {
             return Some((value.to_owned(), &text[end..]));
         }
-        // The end of the line belongs to the value.
+        // The line break belongs to the value.
         begin = end + text[end..].chars().next()?.len_utf8();
         end = begin + end_of_line(&text[begin..]);
     }
 }
 
-/// What stands between the quotes, all of it where there are none; `None` where they are not
-/// closed yet.
+/// Returns the text between the quotes, or all of it if there are none. Returns `None` if the
+/// quotes are not closed yet.
 pub(super) fn unquoted(text: &str) -> Option<&str> {
     for quotes in ["\"\"\"", "\""] {
         if let Some(inside) = text.strip_prefix(quotes) {

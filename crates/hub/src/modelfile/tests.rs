@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Parameters;
+use crate::derived::parameters::Parameters;
 
 fn parsed(text: &str) -> Modelfile {
     Modelfile::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error:?}"))
@@ -111,7 +111,7 @@ fn marks_of_encodings_are_understood() {
         assert_eq!(file.overrides.system.as_deref(), Some("Grüße"));
     }
     for bytes in [&b"FROM \xFF"[..], b"\xFF\xFE\x00\xD8", b"\xFF\xFEF"] {
-        assert_eq!(Modelfile::parse(bytes).unwrap_err().problem, "it is no UTF-8 text");
+        assert_eq!(Modelfile::parse(bytes).unwrap_err().problem, "it is not UTF-8 text");
     }
 }
 
@@ -123,20 +123,20 @@ fn mistakes_are_named_with_their_line() {
         ("FROM\n", Some(1), "names no model"),
         ("FROM a\nFROM b\n", Some(2), "second `FROM`"),
         ("FROM a\n\nADAPTER ./lora\n", Some(3), "`ADAPTER` is not supported"),
-        ("FROM a\nDRAFT b\n", Some(2), "`DRAFT` is no instruction"),
-        ("FROM a\n{ \"x\": 1 }\n", Some(2), "`{` is no instruction"),
+        ("FROM a\nDRAFT b\n", Some(2), "`DRAFT` is not an instruction"),
+        ("FROM a\n{ \"x\": 1 }\n", Some(2), "`{` is not an instruction"),
         ("FROM a\nSYSTEM \"\"\"open\n\n\nPARAMETER top_k 1\n", Some(2), "not closed"),
         ("FROM a\nPARAMETER num_gpu 1\n", Some(2), "`num_gpu` is not supported"),
         ("FROM a\nPARAMETER temprature 1\n", Some(2), "`temprature` is not supported"),
         ("FROM a\nPARAMETER temperature hot\n", Some(2), "`hot`"),
         ("FROM a\nPARAMETER temperature -1\n", Some(2), "from 0 to 100"),
         ("FROM a\nPARAMETER top_p 1.5\n", Some(2), "from 0 to 1"),
-        ("FROM a\nPARAMETER num_ctx 0\n", Some(2), "at least 1"),
+        ("FROM a\nPARAMETER num_ctx 0\n", Some(2), "of at least 1"),
         ("FROM a\nPARAMETER seed -3\n", Some(2), "`seed`"),
         ("FROM a\nPARAMETER stop\n", Some(2), "needs a name and a value"),
         ("FROM a\nPARAMETER\n", Some(2), "needs a name and a value"),
         ("FROM a\nMESSAGE user\n", Some(2), "needs a role and a text"),
-        ("FROM a\nMESSAGE tool x\n", Some(2), "`tool` is no role"),
+        ("FROM a\nMESSAGE tool x\n", Some(2), "`tool` is not a role"),
     ] {
         let (found, problem) = problem(text);
         assert_eq!(found, line, "{text:?}: {problem}");
@@ -151,7 +151,7 @@ fn what_no_quotes_can_hold_is_not_written() {
     assert!(file.text().unwrap_err().contains("`SYSTEM`"));
 }
 
-/// Text with much of what could confuse the parser.
+/// Generates text that could confuse the parser.
 fn tricky() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\"".to_owned()),
@@ -167,7 +167,7 @@ fn tricky() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// What is written is read as it was, whatever the texts are.
+    /// A written Modelfile parses to the same values, whatever the texts are.
     #[test]
     fn writing_and_reading_are_inverse(
         system in proptest::option::of(tricky()),
@@ -196,7 +196,7 @@ proptest! {
         }
     }
 
-    /// Any bytes are read to their end, and what is understood can be written again.
+    /// Any bytes are read to their end, and a valid Modelfile can be written again.
     #[test]
     fn any_text_has_an_answer(text in tricky(), more in ".{0,40}") {
         for text in [text.clone(), format!("FROM x\nSYSTEM {text}{more}\n")] {

@@ -1,4 +1,4 @@
-//! A Modelfile out of what is known of a model.
+//! Writes a Modelfile.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use super::Modelfile;
 use super::syntax::unquoted;
 
 impl Modelfile {
-    /// The file's text, of which [`parse`](Self::parse) makes the same again; an error names the
-    /// text that no quotes can hold.
+    /// Returns the text of the file, from which [`parse`](Self::parse) makes the same Modelfile.
+    /// The error names a text that no quotes can enclose.
     pub fn text(&self) -> Result<String, String> {
         let mut text = String::new();
         let mut line = |words: &str, value: &str| match quoted(value) {
@@ -16,7 +16,7 @@ impl Modelfile {
                 Ok(())
             }
             None => {
-                Err(format!("a text for `{words}` holds both kinds of quotes at the end of a line"))
+                Err(format!("a text for `{words}` has both kinds of quotes at the end of a line"))
             }
         };
         line("FROM", &self.from)?;
@@ -37,8 +37,8 @@ impl Modelfile {
     }
 }
 
-/// The value as it stands in a file: plain where that is possible, else between the first quotes
-/// that hold it.
+/// Returns the value as written in a file: plain if possible, otherwise in the first quotes that
+/// can enclose it.
 fn quoted(value: &str) -> Option<String> {
     let plain = !value.is_empty()
         && !value.contains(['\n', '\r'])
@@ -53,7 +53,7 @@ fn quoted(value: &str) -> Option<String> {
     })
 }
 
-/// Whether `text` is read to its end and no further, and is `value` then.
+/// Returns `true` if `text` is read to its end and no further, and gives `value`.
 fn holds(text: &str, value: &str) -> bool {
     let ends = text.match_indices(['\n', '\r']).map(|(at, _)| at);
     let early = ends.clone().any(|end| unquoted(text[..end].trim()).is_some());

@@ -1,5 +1,5 @@
-//! What Ollama keeps of a model besides its weights: the system prompt, parameters, what was said
-//! before, licenses. The template is left aside, since the tokenizer brings one of its own.
+//! The settings that Ollama keeps with a model: system prompt, parameters, first messages,
+//! licenses. The template is ignored, because the tokenizer has its own.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,10 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{OllamaModel, READ};
+use crate::derived::{Overrides, Turn};
+use crate::error::{HubError, Result};
 use crate::ollama::error::OllamaError;
-use crate::{HubError, Overrides, Reporter, Result, Turn};
+use crate::reporter::Reporter;
 
-/// More is no description of a model.
+/// Limit of a text layer.
 const MAX_BYTES: u64 = 4 << 20;
 
 #[derive(Deserialize)]
@@ -20,8 +22,8 @@ struct Said {
     content: String,
 }
 
-/// What the model does in a way of its own. Parameters that have no effect here are told to the
-/// reporter, and left out.
+/// Returns the settings of the model. Parameters that have no effect here are reported and left
+/// out.
 pub(crate) fn overrides(model: &OllamaModel, reporter: &dyn Reporter) -> Result<Overrides> {
     let mut found = Overrides::default();
     let mut left_out = Vec::new();
@@ -37,13 +39,13 @@ pub(crate) fn overrides(model: &OllamaModel, reporter: &dyn Reporter) -> Result<
             "license" => found.license.push(text(path, &bad)?),
             "messages" => {
                 let said: Vec<Said> = serde_json::from_str(&text(path, &bad)?)
-                    .map_err(|error| bad(format!("makes no sense: {error}")))?;
+                    .map_err(|error| bad(format!("is malformed: {error}")))?;
                 let turn = |Said { role, content }| Turn { role, content };
                 found.messages.extend(said.into_iter().map(turn));
             }
             "params" => {
                 let values: Map<String, Value> = serde_json::from_str(&text(path, &bad)?)
-                    .map_err(|error| bad(format!("makes no sense: {error}")))?;
+                    .map_err(|error| bad(format!("is malformed: {error}")))?;
                 for (name, value) in values {
                     if found.parameters.set_json(&name, &value).is_err() {
                         left_out.push(format!("`{name}`"));
@@ -71,5 +73,5 @@ fn text(path: &Path, bad: &dyn Fn(String) -> HubError) -> Result<String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(bad("is too long".to_owned()));
     }
-    String::from_utf8(bytes).map_err(|_| bad("is no UTF-8 text".to_owned()))
+    String::from_utf8(bytes).map_err(|_| bad("is not UTF-8 text".to_owned()))
 }

@@ -1,6 +1,7 @@
-//! Ollama's own store, read and never written: `manifests/<host>/<namespace>/<name>/<tag>`, a list
-//! of layers each, and `blobs/sha256-<hex>`. The layer of a model is one GGUF file, which is
-//! imported like any other, and what other layers say about it comes along (see `layers`).
+//! Reads Ollama's own store, and never writes to it: `manifests/<host>/<namespace>/<name>/<tag>`
+//! lists the layers of a model, which are in `blobs/sha256-<hex>`. The layer of the weights is one
+//! GGUF file, which is imported like any other. The settings in the other layers come along (see
+//! `layers`).
 
 pub(crate) mod error;
 mod layers;
@@ -9,10 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::error::{HubError, Result};
 use crate::hash::{self, Stopped};
+use crate::locations::Locations;
 use crate::ollama::error::OllamaError;
 use crate::repo_id::is_name_char;
-use crate::{HubError, Locations, Reporter, Result};
+use crate::reporter::Reporter;
 
 pub(crate) use layers::overrides;
 
@@ -20,21 +23,21 @@ const HOST: &str = "registry.ollama.ai";
 const NAMESPACE: &str = "library";
 const TAG: &str = "latest";
 const LAYER: &str = "application/vnd.ollama.image.";
-/// Models that are stored tensor by tensor have thousands of layers.
+/// Models that are stored one tensor per layer have thousands of layers.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 const MAX_DEPTH: usize = 4;
-const READ: &str = "read what Ollama has";
+const READ: &str = "read Ollama's models";
 
-/// A model that Ollama has.
+/// A model in Ollama's store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OllamaModel {
     /// `name:tag`.
     pub name: String,
     /// Its GGUF file.
     pub path: PathBuf,
-    /// SHA-256 of that file in hexadecimal, as its name has it.
+    /// SHA-256 of that file in hexadecimal, according to its name.
     pub sha256: String,
-    /// What else belongs to it: kind and file.
+    /// Other layers: kind and file.
     pub layers: Vec<(String, PathBuf)>,
 }
 
@@ -48,16 +51,16 @@ struct Layer {
     #[serde(rename = "mediaType")]
     media_type: String,
     digest: String,
-    /// Bytes; older manifests may not say.
+    /// Size in bytes. Older manifests lack it.
     size: Option<u64>,
 }
 
-/// `name:tag`, with the tag that a name without one has.
+/// Returns `name:tag`, adding Ollama's default tag if there is none.
 pub(crate) fn full_name(name: &str) -> String {
     if name.contains(':') { name.to_owned() } else { format!("{name}:{TAG}") }
 }
 
-/// The model called `name[:tag]`, out of the first store that has it.
+/// Returns the model called `name[:tag]`, from the first store that has it.
 pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
     let full = full_name(name);
     let manifest = manifest_path(&full);
@@ -77,17 +80,17 @@ pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
     .into())
 }
 
-/// The GGUF file of the model called `name[:tag]` in Ollama's store.
+/// Returns the GGUF file of the model called `name[:tag]` in Ollama's store.
 pub fn model_file(name: &str, locations: &Locations) -> Result<PathBuf> {
     Ok(find(name, locations)?.path)
 }
 
-/// Whether Ollama has a model of this name that can be imported, as far as its manifest tells.
+/// Returns `true` if Ollama has a model of this name that can be imported, judging by its manifest.
 pub(crate) fn has(name: &str, locations: &Locations) -> bool {
     find(name, locations).is_ok()
 }
 
-/// All that Ollama has, by name: what could be imported, or why it could not.
+/// Returns all of Ollama's models by name, with the reason if one cannot be imported.
 pub fn ollama_models(locations: &Locations) -> Vec<(String, Result<OllamaModel>)> {
     let found = names(locations).into_iter().map(|name| {
         let model = find(&name, locations);
@@ -96,7 +99,7 @@ pub fn ollama_models(locations: &Locations) -> Vec<(String, Result<OllamaModel>)
     found.collect()
 }
 
-/// Names of all that Ollama has, sorted.
+/// Returns the names of all of Ollama's models, sorted.
 pub(crate) fn names(locations: &Locations) -> Vec<String> {
     let mut names = Vec::new();
     for root in &locations.ollama_models {
@@ -129,7 +132,7 @@ fn collect(folder: &Path, above: &mut Vec<String>, names: &mut Vec<String>) {
     }
 }
 
-/// `host/namespace/name/tag`; `None` for what can be no such path.
+/// Returns `host/namespace/name/tag`, or `None` if the name cannot be a path.
 fn manifest_path(full: &str) -> Option<PathBuf> {
     let (name, tag) = full.split_once(':')?;
     let parts: Vec<&str> = name.split('/').collect();
@@ -152,7 +155,7 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     };
     let damaged =
         |problem: String| HubError::Ollama(OllamaError::Damaged { name: name.to_owned(), problem });
-    let no_manifest = || damaged(format!("its manifest `{}` makes no sense", manifest.display()));
+    let no_manifest = || damaged(format!("its manifest `{}` is malformed", manifest.display()));
     let small = manifest.metadata().is_ok_and(|metadata| metadata.len() <= MAX_MANIFEST_BYTES);
     if !small {
         return Err(no_manifest());
@@ -161,18 +164,18 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     let Ok(Manifest { layers }) = serde_json::from_slice(&text) else { return Err(no_manifest()) };
     let has = |kind: &str| layers.iter().any(|layer| layer.media_type == format!("{LAYER}{kind}"));
     if has("adapter") {
-        return Err(unusable("it has an adapter, which cannot be imported".into()));
+        return Err(unusable("models with an adapter cannot be imported".into()));
     }
     if has("projector") {
-        return Err(unusable("it reads images too, and such models cannot be imported".into()));
+        return Err(unusable("models that read images cannot be imported".into()));
     }
     if has("tensor") {
-        return Err(unusable("it is no GGUF file but stored tensor by tensor".into()));
+        return Err(unusable("it is stored tensor by tensor, not as a GGUF file".into()));
     }
     let model = format!("{LAYER}model");
     let mut models = layers.iter().filter(|layer| layer.media_type == model);
     let (Some(layer), None) = (models.next(), models.next()) else {
-        return Err(unusable("it does not consist of one model file".into()));
+        return Err(unusable("it does not have exactly one model file".into()));
     };
     let Some(sha256) = digits(layer) else { return Err(no_manifest()) };
     let path = blobs.join(format!("sha256-{sha256}"));
@@ -182,7 +185,7 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     };
     if let Some(size) = layer.size.filter(|&size| size != length) {
         let path = path.display();
-        return Err(damaged(format!("its file `{path}` has {length} bytes instead of {size}")));
+        return Err(damaged(format!("its file `{path}` has {length} bytes, expected {size}")));
     }
     let others = layers.iter().filter_map(|layer| {
         let kind = layer.media_type.strip_prefix(LAYER).filter(|kind| *kind != "model")?;
@@ -196,13 +199,13 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
     })
 }
 
-/// The hash that names a layer's file, in hexadecimal.
+/// Returns the hash in the name of a layer's file, in hexadecimal.
 fn digits(layer: &Layer) -> Option<&str> {
     let hex = layer.digest.strip_prefix("sha256:")?;
     (hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hex)
 }
 
-/// Reads the whole file, and makes sure that it is what its name promises.
+/// Reads the whole file, and checks that its hash is that of its name.
 pub(crate) fn verify(model: &OllamaModel, reporter: &dyn Reporter) -> Result<()> {
     reporter.stage(&format!("Checking {}", model.name));
     let mut file = fs_err::File::open(&model.path).map_err(HubError::io(READ))?;
@@ -217,7 +220,7 @@ pub(crate) fn verify(model: &OllamaModel, reporter: &dyn Reporter) -> Result<()>
     }
     Err(OllamaError::Damaged {
         name: model.name.clone(),
-        problem: "its file does not have the SHA-256 of its name".into(),
+        problem: "the SHA-256 of its file does not match the file's name".into(),
     }
     .into())
 }

@@ -3,11 +3,14 @@ use std::ops::ControlFlow;
 use serde_json::json;
 
 use super::*;
+use crate::import::{ImportInfo, import};
+use crate::pairs::PairTable;
+use crate::reference::Reference;
+use crate::remove::find::find_removal;
+use crate::reporter::Quiet;
+use crate::resolution::{Kind, Matching, Resolution, Resolved};
+use crate::resolve::resolve;
 use crate::testing::{Fixture, tiny_gguf};
-use crate::{
-    ImportInfo, Kind, Matching, PairTable, Quiet, Reference, Resolution, Resolved, find_removal,
-    import, resolve,
-};
 
 fn ollama(fixture: &Fixture, path: &str, layers: &[(&str, &[u8])]) -> PathBuf {
     fixture.ollama(path, layers)
@@ -61,12 +64,12 @@ fn what_ollama_has_is_imported_once() {
     }
     assert_eq!(imported(&fixture, "ollama:tiny").unwrap().name, "tiny");
     assert_eq!(found(&fixture, "ollama:tiny:latest").unwrap().local().unwrap().name, "tiny");
-    // Another file under the same name is imported in its place.
+    // A new file under the same name replaces the import.
     let longer = [gguf, vec![0; 32]].concat();
     ollama(&fixture, "registry.ollama.ai/library/tiny/1b", &[("model", &longer)]);
     assert_eq!(imported(&fixture, "ollama:tiny:1b").unwrap().name, "tiny-1b");
     assert_eq!(fixture.in_store(), [".lock", "tiny", "tiny-1b"]);
-    // Ollama may remove its copy; ours stays, and goes by either name.
+    // Ollama may delete its copy. Ours stays, under either name.
     fs_err::remove_dir_all(&fixture.locations.ollama_models[0]).unwrap();
     assert!(found(&fixture, "ollama:tiny:1b").unwrap().local().is_ok());
     let reference: Reference = "ollama:tiny:1b".parse().unwrap();
@@ -99,10 +102,12 @@ fn names_lead_to_manifests_and_nowhere_else() {
         let hint = error.hint().unwrap();
         assert_eq!(hint, "Ollama has `hf.co/org/Name-GGUF:Q4_K_M`, `me/mine:latest`, `phi3:mini`");
     }
-    // A name of the pair table means the repository; the error says what Ollama has.
+    // A name in the pair table means the repository. The error says what Ollama has.
     let error = found(&fixture, "phi3:mini").unwrap().local().unwrap_err();
-    assert!(error.hint().unwrap().starts_with("`ollama:phi3:mini` uses what Ollama has"));
-    assert!(found(&fixture, "me:latest").unwrap_err().hint().unwrap().starts_with("Known are"));
+    assert!(error.hint().unwrap().starts_with("Use Ollama's copy with `ollama:phi3:mini`"));
+    assert!(
+        found(&fixture, "me:latest").unwrap_err().hint().unwrap().starts_with("Known names are")
+    );
     let empty = Fixture::new();
     let error = found(&empty, "ollama:x").unwrap_err();
     assert!(error.hint().unwrap().contains("has no models in"), "{:?}", error.hint());
@@ -138,15 +143,15 @@ fn what_cannot_be_imported_is_refused_with_its_reason() {
     assert!(error.to_string().contains("SHA-256"), "{error}");
     fs_err::write(&blob, "GGUF and no more").unwrap();
     let error = imported(&fixture, "ollama:damaged").unwrap_err();
-    assert!(error.to_string().contains("has 16 bytes instead of"), "{error}");
-    assert_eq!(error.hint().unwrap(), "`ollama pull damaged:latest` fetches it again");
+    assert!(error.to_string().contains("has 16 bytes, expected"), "{error}");
+    assert_eq!(error.hint().unwrap(), "Download it again with `ollama pull damaged:latest`");
     fs_err::remove_file(&blob).unwrap();
     assert!(found(&fixture, "ollama:damaged").unwrap_err().to_string().contains("is missing"));
     let manifest = fixture.locations.ollama_models[0].join("manifests").join(path("damaged"));
     for text in ["", "[]", "{\"layers\": 3}"] {
         fs_err::write(&manifest, text).unwrap();
         let error = found(&fixture, "ollama:damaged").unwrap_err();
-        assert!(error.to_string().contains("makes no sense"), "{error}");
+        assert!(error.to_string().contains("is malformed"), "{error}");
     }
     let digest = json!({"mediaType": format!("{LAYER}model"), "digest": "sha256:../../etc"});
     fs_err::write(&manifest, json!({"layers": [digest]}).to_string()).unwrap();

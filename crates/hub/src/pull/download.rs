@@ -1,30 +1,31 @@
-//! Several connections, until every file is whole and checked.
+//! Downloads files over several connections, and checks them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::PullOptions;
 use super::fetch::{self, Job};
 use super::layout::RepoFolder;
+use super::options::PullOptions;
 use super::partial_file::PartialFile;
 use super::parts;
 use super::progress::Meter;
-use super::remote::{Remote, RemoteFile};
+use super::remote::Remote;
+use super::remote_file::RemoteFile;
 use super::scheduler::{Scheduler, Task};
 use super::verify::mismatch;
+use crate::error::{HubError, Result};
 use crate::http::{Client, Tell};
 use crate::pull::error::PullError;
-use crate::{HubError, Result};
 
-/// Fetches files and gives them their names; with `anew` even those that have one. Returns the
-/// bytes that went over the network.
+/// Fetches files and gives them their names. With `again`, even files that are there are fetched.
+/// Returns the bytes that went over the network.
 pub(super) fn fetch_all(
     client: &Client,
     remote: &Remote,
     folder: &RepoFolder,
     files: Vec<RemoteFile>,
     options: &PullOptions,
-    anew: bool,
+    again: bool,
     tell: &Tell,
 ) -> Result<u64> {
     tell.stage(format!("Downloading {}", remote.repo));
@@ -34,7 +35,7 @@ pub(super) fn fetch_all(
     }
     let total = files.iter().map(|file| file.size_bytes).sum();
     let meter = Meter::new(tell, done, total);
-    let scheduler = Scheduler::new(files, folder, client, tell, options.part_bytes, anew);
+    let scheduler = Scheduler::new(files, folder, client, tell, options.part_bytes, again);
     let stop = AtomicBool::new(false);
     let failure = Mutex::new(None);
     let job = Job { client, remote, meter: &meter, stop: &stop };
@@ -42,7 +43,7 @@ pub(super) fn fetch_all(
         for _ in 0..options.workers.max(1) {
             scope.spawn(|| {
                 if let Err(error) = work(&job, &scheduler) {
-                    // The first tells what happened; the others were stopped for it.
+                    // The first error is the reason; the other connections were stopped for it.
                     let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                     failure.get_or_insert(error);
                     stop.store(true, Ordering::Relaxed);
@@ -75,11 +76,10 @@ fn work(job: &Job<'_>, scheduler: &Scheduler<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Checks a complete file and gives it its name. A wrong hash is forgiven once: the file is fetched
-/// again.
+/// Checks a complete file and gives it its name. After a wrong hash, the file is fetched once more.
 fn finish(job: &Job<'_>, scheduler: &Scheduler<'_>, file: Arc<PartialFile>) -> Result<()> {
     let size = file.file.size_bytes;
-    // While other files arrive, their progress is what counts.
+    // While other files arrive, their progress is shown instead.
     let last = scheduler.is_empty() && size > 64 << 20;
     if last {
         scheduler.tell.stage(format!("Checking {}", file.file.name));
@@ -94,8 +94,8 @@ fn finish(job: &Job<'_>, scheduler: &Scheduler<'_>, file: Arc<PartialFile>) -> R
         Ok(())
     })?;
     let Some(problem) = problem else { return file.finish() };
-    if file.part_count() > 0 && file.begin_anew()? {
-        scheduler.tell.note(format!("`{}` arrived damaged and is fetched again", file.file.name));
+    if file.part_count() > 0 && file.start_over()? {
+        scheduler.tell.note(format!("`{}` arrived damaged; downloading it again", file.file.name));
         job.meter.lost(size);
         scheduler.again(file);
         return Ok(());

@@ -1,4 +1,4 @@
-//! Fetches one part of a file, through whatever goes wrong on the way.
+//! Fetches one part of a file, and tries again if something goes wrong.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -8,49 +8,65 @@ use std::time::Duration;
 use super::partial_file::PartialFile;
 use super::progress::Meter;
 use super::remote::{Remote, plain_etag};
+use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
-use crate::http::{Client, Request, Response, Tries};
-use crate::{HubError, Result};
+use crate::http::{Client, Request, Response, Tries, without_query};
 
 const BUFFER_BYTES: usize = 256 << 10;
+const WRITE: &str = "write a downloaded file";
 
-/// What all connections of a pull share.
+/// Shared by all connections of a pull.
 pub(super) struct Job<'a> {
     pub client: &'a Client,
     pub remote: &'a Remote,
     pub meter: &'a Meter<'a>,
-    /// Set where another connection failed for good.
+    /// Set when another connection has failed for good.
     pub stop: &'a AtomicBool,
 }
 
-/// One try that did not bring everything.
-struct Failed {
-    error: HubError,
-    /// How long the server asks to wait.
-    asked: Option<Duration>,
-    /// Whether trying again may help, although the error does not pass by itself.
-    again: bool,
-}
-
-enum Outcome {
-    /// All of the range, or less where another connection fetches the whole file by now.
-    Fetched,
-    /// The server sends the file from its start, whatever was asked for.
-    NoRanges(Response),
+/// The end of an attempt that did not bring everything.
+enum Stop {
+    /// Trying again is pointless: the disk failed, or the user cancelled.
+    ForGood(HubError),
     Failed(Failed),
 }
 
-impl From<HubError> for Outcome {
-    fn from(error: HubError) -> Self {
-        Self::Failed(Failed { error, asked: None, again: false })
+/// A failure that another attempt may not have.
+struct Failed {
+    error: HubError,
+    /// Time that the server asks to wait.
+    asked: Option<Duration>,
+    /// `true` if another attempt may help although the error does not pass by itself.
+    again: bool,
+}
+
+impl Stop {
+    /// An error that another attempt may not have, whatever kind it is.
+    fn again(error: impl Into<HubError>) -> Self {
+        Self::Failed(Failed { error: error.into(), asked: None, again: true })
+    }
+
+    /// An error after which another attempt is made only if it may pass by itself.
+    fn if_passing(error: impl Into<HubError>) -> Self {
+        Self::Failed(Failed { error: error.into(), asked: None, again: false })
     }
 }
 
-fn again(error: HubError) -> Outcome {
-    Outcome::Failed(Failed { error, asked: None, again: true })
+impl From<HubError> for Stop {
+    fn from(error: HubError) -> Self {
+        Self::ForGood(error)
+    }
 }
 
-/// Fetches part `index` and records it, or leaves it to a connection that fetches all parts.
+/// The content of a successful answer.
+enum Served {
+    /// The range that was asked for.
+    Range,
+    /// The whole file, whatever was asked for.
+    WholeFile,
+}
+
+/// Fetches part `index` and records it. Leaves it alone if another connection fetches all parts.
 pub(super) fn part(job: &Job<'_>, file: &PartialFile, index: usize) -> Result<()> {
     let range = file.range(index);
     let mut data = open(file)?;
@@ -62,14 +78,15 @@ pub(super) fn part(job: &Job<'_>, file: &PartialFile, index: usize) -> Result<()
             return Ok(());
         }
         let before = at;
-        match attempt(job, file, &range, &mut at, &mut data)? {
-            Outcome::Fetched => {}
-            Outcome::NoRanges(response) => {
+        match attempt(job, file, &range, &mut at, &mut data) {
+            Ok(None) => {}
+            Ok(Some(whole)) => {
                 job.meter.lost(at - range.start);
                 let first = file.begin_streaming();
-                return if first { stream(job, file, response) } else { Ok(()) };
+                return if first { stream(job, file, whole) } else { Ok(()) };
             }
-            Outcome::Failed(failed) => pause(&mut tries, failed, at > before)?,
+            Err(Stop::ForGood(error)) => return Err(error),
+            Err(Stop::Failed(failed)) => pause(&mut tries, failed, at > before)?,
         }
     }
     data.sync_data().map_err(HubError::io("bring a part of a download to the disk"))?;
@@ -89,26 +106,44 @@ fn pause(tries: &mut Tries<'_>, failed: Failed, progressed: bool) -> Result<()> 
 
 fn open(file: &PartialFile) -> Result<fs_err::File> {
     let data = fs_err::OpenOptions::new().write(true).open(&file.incomplete);
-    data.map_err(HubError::io("write a downloaded file"))
+    data.map_err(HubError::io(WRITE))
 }
 
-/// One request for what is left of the range, read as far as it goes.
+/// Sends one request for the rest of the range, and reads the answer as far as it goes. Returns the
+/// answer unread if it is the whole file.
 fn attempt(
     job: &Job<'_>,
     file: &PartialFile,
     range: &Range<u64>,
     at: &mut u64,
     data: &mut fs_err::File,
-) -> Result<Outcome> {
-    let size = file.file.size_bytes;
-    let from_start = *at == 0 && range.end == size;
+) -> Result<Option<Response>, Stop> {
+    let response = request_range(job, file, range, *at)?;
+    match check_range(file, range, *at, &response)? {
+        Served::WholeFile => Ok(Some(response)),
+        Served::Range => {
+            copy_range(job, file, range.end, at, data, response)?;
+            Ok(None)
+        }
+    }
+}
+
+fn is_whole_file(file: &PartialFile, range: &Range<u64>, at: u64) -> bool {
+    at == 0 && range.end == file.file.size_bytes
+}
+
+/// Asks for the range from `at` on.
+fn request_range(
+    job: &Job<'_>,
+    file: &PartialFile,
+    range: &Range<u64>,
+    at: u64,
+) -> Result<Response, Stop> {
+    let from_start = is_whole_file(file, range, at);
     let several = file.part_count() > 1;
     let url = if several {
-        // Asked for once, so that each part costs one request.
-        match file.place(job.client, job.remote) {
-            Ok(url) => url,
-            Err(error) => return Ok(error.into()),
-        }
+        // The place is asked for once, so that each part costs one request.
+        file.place(job.client, job.remote).map_err(Stop::if_passing)?
     } else {
         job.remote.resolve_url(job.client, &file.file.name)
     };
@@ -116,104 +151,112 @@ fn attempt(
     if !from_start {
         request = request.header("range", format!("bytes={at}-{}", range.end - 1));
     }
-    let response = match job.client.send_once(&request)? {
-        Ok(response) => response,
-        Err((error, asked)) => {
-            // A link that has expired, or a server with another version of the file.
-            let stale = matches!(
-                error,
-                HubError::Http(
-                    HttpError::Denied { .. } | HttpError::ServerStatus { status: 400..500, .. }
-                )
-            );
-            let again = stale && (several || !from_start);
-            file.forget_place();
-            return Ok(Outcome::Failed(Failed { error, asked, again }));
-        }
-    };
+    job.client.send_once(&request)?.map_err(|(error, asked)| {
+        // A link that has expired, or a server with another version of the file.
+        let stale = matches!(
+            error,
+            HubError::Http(
+                HttpError::Denied { .. } | HttpError::ServerStatus { status: 400..500, .. }
+            )
+        );
+        file.forget_place();
+        Stop::Failed(Failed { error, asked, again: stale && (several || !from_start) })
+    })
+}
+
+/// Checks that an answer is what was asked for: the range from `at` on, of the same file.
+fn check_range(
+    file: &PartialFile,
+    range: &Range<u64>,
+    at: u64,
+    response: &Response,
+) -> Result<Served, Stop> {
+    let size = file.file.size_bytes;
+    let from_start = is_whole_file(file, range, at);
     let bad = |problem: String| {
-        again(HubError::Http(HttpError::BadAnswer {
-            url: response.url.split('?').next().unwrap_or_default().to_owned(),
-            problem,
-        }))
+        Stop::again(HttpError::BadAnswer { url: without_query(&response.url), problem })
     };
     match response.status() {
         206 => {
             let Some((start, total)) = response.header("content-range").and_then(content_range)
             else {
-                return Ok(bad("does not say which part of the file it is".to_owned()));
+                return Err(bad("does not say which part of the file it is".to_owned()));
             };
-            if start != *at {
-                return Ok(bad(format!("is the file from byte {start} on, not from {at}")));
+            if start != at {
+                return Err(bad(format!("starts at byte {start} of the file, not at {at}")));
             }
-            if total.is_some_and(|total| total != size) {
+            if let Some(total) = total.filter(|total| *total != size) {
                 file.forget_place();
-                return Ok(bad(format!(
-                    "is of a file of {} bytes, not {size}",
-                    total.unwrap_or(0)
-                )));
+                return Err(bad(format!("is of a file of {total} bytes, not {size}")));
             }
         }
         200 if from_start => {
             if let Some(length) = response.length().filter(|length| *length != size) {
-                return Ok(bad(format!("has {length} bytes, not {size}")));
+                return Err(bad(format!("has {length} bytes, not {size}")));
             }
         }
-        200 => return Ok(Outcome::NoRanges(response)),
-        status => return Ok(bad(format!("has the unexpected status {status}"))),
+        200 => return Ok(Served::WholeFile),
+        status => return Err(bad(format!("has the unexpected status {status}"))),
     }
     let etag = response.header("etag").map(plain_etag);
-    if several && !file.etag_stays(etag.as_deref()) {
+    if file.part_count() > 1 && !file.etag_stays(etag.as_deref()) {
         file.forget_place();
-        return Ok(again(file.changed()));
+        return Err(Stop::again(file.changed()));
     }
-    data.seek(SeekFrom::Start(*at)).map_err(HubError::io("write a downloaded file"))?;
+    Ok(Served::Range)
+}
+
+/// Copies an answer to the file, up to byte `end`; `at` moves along. Ends early if another
+/// connection starts to fetch the whole file, which brings this part too.
+fn copy_range(
+    job: &Job<'_>,
+    file: &PartialFile,
+    end: u64,
+    at: &mut u64,
+    data: &mut fs_err::File,
+    response: Response,
+) -> Result<(), Stop> {
+    data.seek(SeekFrom::Start(*at)).map_err(HubError::io(WRITE))?;
     let url = response.url.clone();
-    let mut body = response.into_reader().take(range.end - *at);
+    let mut body = response.into_reader().take(end - *at);
     let mut buffer = vec![0; BUFFER_BYTES];
-    while *at < range.end {
-        let count = match read(job, &url, &mut body, &mut buffer)? {
-            Ok(count) => count,
-            Err(error) => return Ok(error.into()),
-        };
+    while *at < end {
+        let count = read(job, &url, &mut body, &mut buffer)?;
         if file.is_streaming() {
-            // The other connection brings this part too.
-            return Ok(Outcome::Fetched);
+            return Ok(());
         }
-        data.write_all(&buffer[..count]).map_err(HubError::io("write a downloaded file"))?;
+        data.write_all(&buffer[..count]).map_err(HubError::io(WRITE))?;
         *at += count as u64;
         job.meter.arrived(count as u64);
     }
-    Ok(Outcome::Fetched)
+    Ok(())
 }
 
-/// The next bytes, at least one; the inner error is the server's fault.
-fn read(
-    job: &Job<'_>,
-    url: &str,
-    body: &mut impl Read,
-    buffer: &mut [u8],
-) -> Result<Result<usize>> {
+/// Reads the next bytes, at least one.
+fn read(job: &Job<'_>, url: &str, body: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Stop> {
     let result = body.read(buffer);
     if job.stop.load(Ordering::Relaxed) || job.client.cancelled() {
-        return Err(HubError::Cancelled);
+        return Err(Stop::ForGood(HubError::Cancelled));
     }
-    Ok(match result {
-        Ok(0) => Err(HttpError::broken_off(url).into()),
+    match result {
+        Ok(0) => Err(Stop::if_passing(HttpError::broken_off(url))),
         Ok(count) => Ok(count),
-        Err(error) => Err(Response::read_failed(url, error, job.client.stall_timeout())),
-    })
+        Err(error) => {
+            let stall = job.client.stall_timeout();
+            Err(Stop::if_passing(Response::read_failed(url, error, stall)))
+        }
+    }
 }
 
-/// First byte, and the size of the whole where it is known, of `bytes 0-9/100`.
+/// Parses `bytes 0-9/100`. Returns the first byte, and the size of the file if it is known.
 fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = value.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-/// Reads the whole file over one connection, beginning with `response`, and records part after
-/// part.
+/// Reads the whole file over one connection, starting with `response`, and records its parts one
+/// after the other.
 fn stream(job: &Job<'_>, file: &PartialFile, response: Response) -> Result<()> {
     let mut tries = Tries::new(job.client);
     let mut counted = 0;
@@ -227,26 +270,27 @@ fn stream(job: &Job<'_>, file: &PartialFile, response: Response) -> Result<()> {
             job.client.send_once(&Request::get(url).about(&subject))?
         };
         let before = counted;
-        let failed = match response {
-            Ok(response) => match stream_once(job, file, response, &mut counted)? {
-                None => return Ok(()),
-                Some(error) => Failed { error, asked: None, again: false },
-            },
-            Err((error, asked)) => Failed { error, asked, again: false },
+        let result = match response {
+            Ok(response) => stream_once(job, file, response, &mut counted),
+            Err((error, asked)) => Err(Stop::Failed(Failed { error, asked, again: false })),
         };
-        pause(&mut tries, failed, counted > before)?;
+        match result {
+            Ok(()) => return Ok(()),
+            Err(Stop::ForGood(error)) => return Err(error),
+            Err(Stop::Failed(failed)) => pause(&mut tries, failed, counted > before)?,
+        }
     }
 }
 
-/// Reads once from the start; an error that is the server's fault where it broke off. `counted` is
-/// how far the progress has been told.
+/// Reads the file once from its start. `counted` is the number of bytes that the progress has
+/// shown.
 fn stream_once(
     job: &Job<'_>,
     file: &PartialFile,
     response: Response,
     counted: &mut u64,
-) -> Result<Option<HubError>> {
-    let failed = || HubError::io("write a downloaded file");
+) -> Result<(), Stop> {
+    let failed = || HubError::io(WRITE);
     let mut data = open(file)?;
     let url = response.url.clone();
     let mut body = response.into_reader();
@@ -258,10 +302,7 @@ fn stream_once(
         let mut at = range.start;
         while at < range.end {
             let limit = buffer.len().min((range.end - at) as usize);
-            let count = match read(job, &url, &mut body, &mut buffer[..limit])? {
-                Ok(count) => count,
-                Err(error) => return Ok(Some(error)),
-            };
+            let count = read(job, &url, &mut body, &mut buffer[..limit])?;
             at += count as u64;
             if needed {
                 data.write_all(&buffer[..count]).map_err(failed())?;
@@ -276,7 +317,7 @@ fn stream_once(
             file.record(index)?;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The cache's folders, written: `models--org--name/{blobs,refs,snapshots}` and its locks.
+//! Writes the folders of the cache: `models--org--name/{blobs,refs,snapshots}` and its locks.
 
 use std::fs::TryLockError;
 use std::io;
@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::parts;
-use super::remote::{Remote, RemoteFile};
+use super::remote::Remote;
+use super::remote_file::RemoteFile;
 use crate::disk::walk;
+use crate::error::{HubError, Result};
 use crate::http::{Client, Tell};
 use crate::io_error::IoError;
+use crate::repo_id::RepoId;
 use crate::staging::flush_folder;
-use crate::{HubError, RepoId, Result};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -22,11 +24,11 @@ pub(super) struct RepoFolder {
     locks: PathBuf,
 }
 
-/// A file whose content is not here, or not all of it.
+/// A file whose content is missing, at least in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Missing {
     pub file: RemoteFile,
-    /// Bytes yet to be fetched.
+    /// Bytes that have to be fetched.
     pub bytes: u64,
 }
 
@@ -40,8 +42,8 @@ impl RepoFolder {
         self.root.join("blobs").join(etag)
     }
 
-    /// Where the content of a blob gathers. The Python tools have a file of nearly this name, and
-    /// would take ours, which has its final size from the start, for a finished one.
+    /// Returns the path for the unfinished content of a blob. It differs from that of the Python
+    /// tools: our file has its final size from the start, so they would take it for a finished one.
     pub(super) fn incomplete(&self, etag: &str) -> PathBuf {
         self.root.join("blobs").join(format!("{etag}.mlxk.incomplete"))
     }
@@ -50,12 +52,12 @@ impl RepoFolder {
         self.root.join("snapshots").join(commit)
     }
 
-    /// What is yet to be fetched of the files, each content once, small ones first.
+    /// Returns the files that have to be fetched, each content once, small ones first.
     pub(super) fn missing(&self, commit: &str, files: &[RemoteFile]) -> Result<Vec<Missing>> {
         let mut missing: Vec<Missing> = Vec::new();
         for file in files {
             let known = missing.iter().any(|missing| missing.file.etag == file.etag);
-            // Where there are no links, the snapshot's own copy will do.
+            // If the system has no links, the snapshot's own copy counts.
             let there = [self.blob(&file.etag), self.snapshot(commit).join(&file.name)];
             if known || there.iter().any(|path| has_size(path, file.size_bytes)) {
                 continue;
@@ -67,8 +69,8 @@ impl RepoFolder {
         Ok(missing)
     }
 
-    /// Removes what an interrupted pull left of files that another tool has finished since. A
-    /// failure to do so harms nobody.
+    /// Deletes leftovers of an interrupted pull if another tool has finished the files since. A
+    /// failure is harmless.
     pub(super) fn sweep(&self, files: &[RemoteFile]) {
         for file in files {
             let incomplete = self.incomplete(&file.etag);
@@ -80,7 +82,7 @@ impl RepoFolder {
         }
     }
 
-    /// Whether the snapshot has all of the files.
+    /// Returns `true` if the snapshot has all of the files.
     pub(super) fn has_snapshot(&self, commit: &str, files: &[RemoteFile]) -> bool {
         let snapshot = self.snapshot(commit);
         files.iter().all(|file| has_size(&snapshot.join(&file.name), file.size_bytes))
@@ -88,24 +90,24 @@ impl RepoFolder {
 
     pub(super) fn prepare(&self) -> Result<()> {
         for folder in [self.root.join("blobs"), self.locks.clone()] {
-            fs_err::create_dir_all(folder).map_err(HubError::io("make a folder in the cache"))?;
+            fs_err::create_dir_all(folder).map_err(HubError::io("create a folder in the cache"))?;
         }
         Ok(())
     }
 
-    /// Makes the links of a snapshot; those in `anew` even where something is there.
+    /// Creates the links of a snapshot. Those in `again` are replaced.
     pub(super) fn link_all(
         &self,
         remote: &Remote,
         files: &[RemoteFile],
-        anew: &[String],
+        again: &[String],
     ) -> Result<()> {
         let failed = || HubError::io("link a file into its snapshot");
         let snapshot = self.snapshot(&remote.commit);
         fs_err::create_dir_all(&snapshot).map_err(failed())?;
         for file in files {
             let path = snapshot.join(&file.name);
-            if !anew.contains(&file.name) && has_size(&path, file.size_bytes) {
+            if !again.contains(&file.name) && has_size(&path, file.size_bytes) {
                 continue;
             }
             if let Some(parent) = path.parent() {
@@ -122,12 +124,12 @@ impl RepoFolder {
         flush_folder(&snapshot).map_err(failed())
     }
 
-    /// Lets the branch or tag that was asked for name the commit; a commit needs no name.
+    /// Points the requested branch or tag to the commit. A commit needs no ref.
     pub(super) fn write_ref(&self, remote: &Remote) -> Result<()> {
         if remote.revision == remote.commit {
             return Ok(());
         }
-        let failed = || HubError::io("write down which commit the revision is");
+        let failed = || HubError::io("record the commit of the revision");
         let path = self.root.join("refs").join(&remote.revision);
         if fs_err::read_to_string(&path).is_ok_and(|text| text.trim() == remote.commit) {
             return Ok(());
@@ -143,7 +145,7 @@ impl RepoFolder {
         flush_folder(folder).map_err(failed())
     }
 
-    /// Waits until nobody else pulls into this repository.
+    /// Waits until no other process pulls into this repository.
     pub(super) fn lock(&self, client: &Client, tell: &Tell) -> Result<fs_err::File> {
         self.wait_for("mlxk", "another pull of this model", client, tell)
     }
@@ -194,7 +196,8 @@ impl RepoFolder {
     }
 }
 
-/// A relative link; where the system makes none, a second name for the blob, or a copy of it.
+/// Creates a relative link. If the system does not allow links, it makes a hard link or a copy of
+/// the blob.
 fn link(target: &Path, blob: &Path, path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     let linked = fs_err::os::unix::fs::symlink(target, path);
@@ -217,12 +220,12 @@ fn link(target: &Path, blob: &Path, path: &Path) -> io::Result<()> {
     })
 }
 
-/// Whether there is anything of that name, a link into nothing included.
+/// Returns `true` if there is anything at the path, even a dead link.
 pub(super) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// A temporary file is its owner's alone, but the cache may be shared.
+/// A temporary file is readable by its owner only, but the cache may be shared.
 #[cfg(unix)]
 fn readable_by_all(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -239,8 +242,8 @@ pub(super) fn has_size(path: &Path, size_bytes: u64) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == size_bytes)
 }
 
-/// Whether a snapshot has what a model needs, as far as names tell: a configuration, every shard
-/// that the index names, and no link into nothing.
+/// Returns `true` if a snapshot seems complete, judging by names: it has a configuration, every
+/// shard in the index, and no dead link.
 pub(super) fn looks_whole(snapshot: &Path) -> bool {
     let entries = walk(snapshot);
     let weights =

@@ -1,21 +1,23 @@
-//! Brings a repository of the hub into the Hugging Face cache, as the Python tools would lay it
-//! out, so that either finds what the other fetched.
+//! Downloads a repository of the hub into the Hugging Face cache, in the layout of the Python
+//! tools, so that each finds the other's downloads.
 //!
-//! Before the first byte of weights it is known what the repository is, how large it is and
-//! whether it runs here. Files come in parts over several connections at once, each part recorded
-//! once it is on the disk: whatever interrupts a pull, the next one goes on from there. A file gets
-//! its name only after its hash was checked; the snapshot's links follow, and the branch's name
-//! comes last. So a snapshot that a branch names is whole.
+//! Before the first byte of weights is fetched, the caller knows what the repository is, how large
+//! it is and if it runs here. Files are fetched in parts over several connections. A part is
+//! recorded once it is on disk, so an interrupted pull resumes. A file gets its name only after its
+//! hash was checked. The links of the snapshot follow, and the branch is written last, so a
+//! snapshot that a branch names is complete.
 
 mod download;
 pub(crate) mod error;
 mod fetch;
 mod layout;
+mod options;
 mod partial_file;
 mod parts;
 mod plan;
 mod progress;
 mod remote;
+mod remote_file;
 mod repair;
 mod scheduler;
 mod select;
@@ -25,70 +27,45 @@ mod verify;
 use std::ops::ControlFlow;
 
 use self::layout::RepoFolder;
+use crate::cache::HfCache;
 use crate::disk::free_bytes;
+use crate::error::Result;
 use crate::http::error::HttpError;
+use crate::http::settings::HubSettings;
 use crate::http::{Client, supervised};
+use crate::locations::Locations;
 use crate::pull::error::PullError;
-use crate::{HfCache, HubSettings, Locations, RepoId, Reporter, Resolved, Result};
+use crate::reporter::Reporter;
+use crate::resolution::Resolved;
 
+pub use self::options::{PullOptions, PullRequest};
 pub use self::plan::{Inspection, PlannedFile, PullPlan};
 pub use self::repair::{Repaired, Suspects, repair};
 pub use self::target::{PullTarget, pull_target};
 
-/// What to pull.
-#[derive(Clone, Debug)]
-pub struct PullRequest {
-    /// The repository.
-    pub repo: RepoId,
-    /// A branch, tag or full commit hash; `None` is `main`.
-    pub revision: Option<String>,
-    /// How to go about it.
-    pub options: PullOptions,
-}
-
-/// How to pull.
-#[derive(Clone, Debug)]
-pub struct PullOptions {
-    /// Also fetch what no runner needs.
-    pub all_files: bool,
-    /// Fetch even what will not run, or not fit on the disk.
-    pub force: bool,
-    /// Connections at once.
-    pub workers: usize,
-    /// Size of the parts that a file is fetched in, and the most that an interruption costs per
-    /// connection.
-    pub part_bytes: u64,
-}
-
-impl Default for PullOptions {
-    fn default() -> Self {
-        Self { all_files: false, force: false, workers: 8, part_bytes: 16 << 20 }
-    }
-}
-
-/// What a pull did.
+/// The result of a pull.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pulled {
-    /// The model as a reference would find it.
+    /// The model.
     pub resolved: Resolved,
-    /// Whether everything was here before.
+    /// `true` if nothing had to be fetched.
     pub already: bool,
     /// Bytes fetched.
     pub fetched_bytes: u64,
 }
 
-/// The caller's say in a pull.
+/// The caller's decisions in a pull.
 pub struct Decisions<'a> {
-    /// Looks at `config.json` (`null` where there is none) and the size of the weights.
+    /// Inspects `config.json` (`null` if there is none) and the size of the weights.
     pub inspect: &'a dyn Fn(&serde_json::Value, u64) -> Inspection,
-    /// Learns the plan before anything is fetched; `Break` ends the pull with
-    /// [`HubError::Declined`]. Not called where there is nothing to fetch.
+    /// Receives the plan before anything is fetched. `Break` ends the pull with
+    /// [`PullError::Declined`]. Not called if there is nothing to fetch.
     pub agree: &'a mut dyn FnMut(&PullPlan) -> ControlFlow<()>,
 }
 
 /// Pulls one repository.
 ///
-/// Interrupted in any way, what was fetched stays, and the same pull goes on from there.
+/// After any interruption, what was fetched is kept, and the same pull resumes.
 pub fn pull(
     request: &PullRequest,
     locations: &Locations,
@@ -111,7 +88,7 @@ pub fn pull(
             folder.sweep(&files);
             return Ok((remote, files, None));
         }
-        let config = remote::config(&client, &remote, &folder)?;
+        let config = plan::config(&client, &remote, &folder)?;
         Ok((remote, files, Some((missing, config))))
     })?;
     let (remote, files, todo) = found;
@@ -148,7 +125,7 @@ pub fn pull(
     Ok(Pulled { resolved, already: false, fetched_bytes })
 }
 
-/// The model where it is here and whole; an error that says what offline mode forbids where not.
+/// Returns the model if it is complete on this machine, otherwise the error of offline mode.
 fn already_here(request: &PullRequest, locations: &Locations) -> Result<Pulled> {
     let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
     let snapshot = match repos.iter().find(|repo| repo.id == request.repo) {

@@ -1,4 +1,4 @@
-//! A file that is being fetched by several connections.
+//! A file that several connections fetch together.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -6,58 +6,59 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::layout::RepoFolder;
 use super::parts::Parts;
-use super::remote::{self, Remote, RemoteFile};
+use super::remote::{self, Remote};
+use super::remote_file::RemoteFile;
+use crate::error::{HubError, Result};
 use crate::http::{Client, Tell};
 use crate::pull::error::PullError;
-use crate::{HubError, Result};
 
-/// A file with its record and its place on the network.
+/// A file with the record of its parts and its place on the network.
 pub(super) struct PartialFile {
     pub file: RemoteFile,
     pub incomplete: PathBuf,
     blob: PathBuf,
     state: Mutex<State>,
-    /// Keeps other tools from fetching the same.
+    /// Keeps other tools from fetching the same content.
     _lock: fs_err::File,
 }
 
 struct State {
     parts: Parts,
-    /// Parts that a connection is at, or was.
+    /// Parts that a connection has taken.
     claimed: Vec<bool>,
-    /// Connections that may still write.
+    /// Number of connections that may still write.
     active: usize,
-    /// Whether one connection fetches all, since the server knows no ranges.
+    /// `true` if one connection fetches all parts, because the server does not support ranges.
     streaming: bool,
     finished: bool,
-    /// Where the content lies, once it was asked for.
+    /// Place of the content, once it is known.
     place: Option<Place>,
-    /// Whether a wrong hash was forgiven.
+    /// `true` if the file has been fetched again after a wrong hash.
     refetched: bool,
 }
 
 #[derive(Clone)]
 struct Place {
     url: String,
-    /// What that server calls the content.
+    /// That server's etag of the content.
     etag: Option<String>,
 }
 
 impl PartialFile {
-    /// Waits for other tools and goes on with what is there; `None` where the blob has meanwhile
-    /// been finished by another tool, unless it is to be fetched anew.
+    /// Waits for other tools, and opens the file with the parts that are already there. Returns
+    /// `None` if another tool has finished the blob meanwhile, unless it is to be fetched `again`.
     pub(super) fn open(
         file: RemoteFile,
         folder: &RepoFolder,
         part_bytes: u64,
-        anew: bool,
+        again: bool,
         client: &Client,
         tell: &Tell,
     ) -> Result<Option<Self>> {
         let lock = folder.lock_blob(&file, client, tell)?;
         let (blob, incomplete) = (folder.blob(&file.etag), folder.incomplete(&file.etag));
         let finished = blob.metadata().is_ok_and(|blob| blob.len() == file.size_bytes);
-        if finished && !anew {
+        if finished && !again {
             return Ok(None);
         }
         let parts = Parts::open(&incomplete, &file, part_bytes)?;
@@ -78,8 +79,8 @@ impl PartialFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A part that nobody is at, or `None`. Whoever is given one calls [`release`](Self::release)
-    /// when done with it, well or not.
+    /// Returns a part that no connection has taken, or `None`. The caller must call
+    /// [`release`](Self::release) when it is done, even after a failure.
     pub(super) fn claim(&self) -> Option<usize> {
         let mut state = self.state();
         if state.streaming {
@@ -91,8 +92,8 @@ impl PartialFile {
         Some(index)
     }
 
-    /// Ends the work on a part. Whether the file is complete and nobody writes any more, which one
-    /// caller alone is told: only then may it be checked.
+    /// Marks a part as finished. Returns `true` to exactly one caller, once every part is written:
+    /// that caller checks the file.
     pub(super) fn release(&self) -> bool {
         let mut state = self.state();
         state.active -= 1;
@@ -111,17 +112,18 @@ impl PartialFile {
         self.state().parts.is_done(index)
     }
 
-    /// Records a part whose bytes are on the disk.
+    /// Records a part whose bytes are on disk.
     pub(super) fn record(&self, index: usize) -> Result<()> {
         self.state().parts.record(index)
     }
 
-    /// Whether all is recorded, and nobody was told so before.
+    /// Returns `true` to exactly one caller, once every part is recorded and no connection writes.
     pub(super) fn is_newly_finished(&self) -> bool {
         self.state().is_newly_finished()
     }
 
-    /// Makes the caller the one connection that fetches all; `false` where there is one.
+    /// Makes the caller the connection that fetches all parts. Returns `false` if there already is
+    /// one.
     pub(super) fn begin_streaming(&self) -> bool {
         !std::mem::replace(&mut self.state().streaming, true)
     }
@@ -130,8 +132,8 @@ impl PartialFile {
         self.state().streaming
     }
 
-    /// Where the content lies, asked for once for all connections. A hub that tells another size
-    /// or hash than before has another file by now.
+    /// Returns the address of the content, which is asked for once for all connections. If the hub
+    /// reports another size or hash than before, the file has changed.
     pub(super) fn place(&self, client: &Client, remote: &Remote) -> Result<String> {
         if let Some(place) = &self.state().place {
             return Ok(place.url.clone());
@@ -145,12 +147,12 @@ impl PartialFile {
         Ok(place.url.clone())
     }
 
-    /// The place is no longer good.
+    /// Forgets the address, because it no longer works.
     pub(super) fn forget_place(&self) {
         self.state().place = None;
     }
 
-    /// Whether the server calls the content as it did before.
+    /// Returns `true` if the server still has the same content, judging by its etag.
     pub(super) fn etag_stays(&self, etag: Option<&str>) -> bool {
         let Some(etag) = etag else { return true };
         let mut state = self.state();
@@ -171,8 +173,8 @@ impl PartialFile {
         })
     }
 
-    /// Begins anew after a wrong hash; `false` where that was done before.
-    pub(super) fn begin_anew(&self) -> Result<bool> {
+    /// Starts again after a wrong hash. Returns `false` if that was done before.
+    pub(super) fn start_over(&self) -> Result<bool> {
         let mut state = self.state();
         if std::mem::replace(&mut state.refetched, true) {
             return Ok(false);
@@ -190,7 +192,7 @@ impl PartialFile {
         Ok(true)
     }
 
-    /// Throws away what was fetched.
+    /// Deletes what was fetched.
     pub(super) fn discard(&self) -> Result<()> {
         Parts::remove(self.state().parts.path())?;
         fs_err::remove_file(&self.incomplete).map_err(HubError::io("remove a damaged download"))
@@ -198,8 +200,8 @@ impl PartialFile {
 
     /// Gives the checked file its name.
     pub(super) fn finish(&self) -> Result<()> {
-        let failed = || HubError::io("put a finished file into its place");
-        // Windows flushes only what may be written.
+        let failed = || HubError::io("move a finished file into place");
+        // Windows flushes only files that are open for writing.
         let data = fs_err::OpenOptions::new().read(true).write(true).open(&self.incomplete);
         data.and_then(|data| data.sync_all()).map_err(failed())?;
         fs_err::rename(&self.incomplete, &self.blob).map_err(failed())?;

@@ -1,20 +1,19 @@
-//! Which parts of an unfinished file are on the disk, in a small file beside it.
+//! Records which parts of an unfinished file are on disk, in a small file next to it.
 //!
-//! A line is added once the part's bytes are known to be on the disk, never before, so that what is
-//! recorded can be trusted whatever ended the process or the machine. Anything that does not fit
-//! (another size, a torn line) counts as not recorded.
+//! A line is added only after the part's bytes are on disk, so the record can be trusted after any
+//! crash. Anything that does not fit (another size, a torn line) counts as not recorded.
 
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::remote::RemoteFile;
+use super::remote_file::RemoteFile;
+use crate::error::{HubError, Result};
 use crate::io_error::IoError;
-use crate::{HubError, Result};
 
 const FORMAT: &str = "mlxk-parts-1";
 const MAX_PART_BYTES: u64 = 1 << 30;
-/// More parts than this would make the record itself large.
+/// The limit keeps the record small.
 const MAX_PARTS: u64 = 1 << 20;
 
 /// The record of one unfinished file.
@@ -27,25 +26,25 @@ pub(super) struct Parts {
     done: Vec<bool>,
 }
 
-/// Name of the record of `incomplete`.
+/// Returns the path of the record of `incomplete`.
 pub(super) fn path_for(incomplete: &Path) -> PathBuf {
     let mut name = incomplete.as_os_str().to_owned();
     name.push(".parts");
     name.into()
 }
 
-/// Bytes of an unfinished file that need not be fetched again; 0 where there is none.
+/// Returns the bytes of an unfinished file that need not be fetched again.
 pub(super) fn recorded_bytes(incomplete: &Path, file: &RemoteFile) -> Result<u64> {
     Ok(read(&path_for(incomplete), incomplete, file)?
         .map_or(0, |(part_bytes, done)| covered(file.size_bytes, part_bytes, &done)))
 }
 
 impl Parts {
-    /// Goes on with the record, and with the size of its parts, where it fits the file; begins one
-    /// otherwise. Makes sure that `incomplete` has its final size.
+    /// Continues the record, with its size of parts, if it fits the file. Otherwise begins a new
+    /// one. Makes sure that `incomplete` has its final size.
     pub(super) fn open(incomplete: &Path, file: &RemoteFile, part_bytes: u64) -> Result<Self> {
         let path = path_for(incomplete);
-        let failed = || HubError::io("prepare an unfinished download");
+        let failed = || HubError::io("open an unfinished download");
         let known = read(&path, incomplete, file)?;
         let fresh = known.is_none();
         let (part_bytes, done) = known.unwrap_or_else(|| {
@@ -54,7 +53,7 @@ impl Parts {
             (part_bytes, vec![false; file.size_bytes.div_ceil(part_bytes) as usize])
         });
         if fresh {
-            // First the record goes, then the bytes that it spoke of.
+            // The record is replaced before the bytes that it speaks of.
             let header = format!("{FORMAT} {} {} {part_bytes}\n", file.etag, file.size_bytes);
             fs_err::write(&path, header).map_err(failed())?;
             let data = fs_err::OpenOptions::new()
@@ -68,13 +67,13 @@ impl Parts {
         let record = fs_err::OpenOptions::new().append(true).open(&path).map_err(failed())?;
         let mut parts = Self { file: record, path, size_bytes: file.size_bytes, part_bytes, done };
         if !fresh {
-            // A line that was torn must not become another number.
+            // Ends a torn line, which must not become another number.
             parts.file.write_all(b"x\n").map_err(failed())?;
         }
         Ok(parts)
     }
 
-    /// Bytes of part `index` in the file.
+    /// Returns the bytes of part `index` in the file.
     pub(super) fn range(&self, index: usize) -> Range<u64> {
         range(self.size_bytes, self.part_bytes, index)
     }
@@ -91,18 +90,18 @@ impl Parts {
         self.done.iter().all(|&done| done)
     }
 
-    /// Records a part whose bytes are on the disk.
+    /// Records a part whose bytes are on disk.
     pub(super) fn record(&mut self, index: usize) -> Result<()> {
         if !self.done[index] {
             self.file
                 .write_all(format!("{index}\n").as_bytes())
-                .map_err(HubError::io("record how far a download is"))?;
+                .map_err(HubError::io("record the progress of a download"))?;
             self.done[index] = true;
         }
         Ok(())
     }
 
-    /// Removes the record of a finished or useless file.
+    /// Deletes the record of a finished or useless file.
     pub(super) fn remove(path: &Path) -> Result<()> {
         match fs_err::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -130,7 +129,8 @@ fn covered(size_bytes: u64, part_bytes: u64, done: &[bool]) -> u64 {
     done.iter().enumerate().filter(|(_, done)| **done).map(|(index, _)| length(index)).sum()
 }
 
-/// Size of a part, and which are done; `None` where the record does not fit the file.
+/// Returns the size of a part, and which parts are done. Returns `None` if the record does not fit
+/// the file.
 fn read(path: &Path, incomplete: &Path, file: &RemoteFile) -> Result<Option<(u64, Vec<bool>)>> {
     if incomplete.metadata().map_or(true, |metadata| metadata.len() != file.size_bytes) {
         return Ok(None);
@@ -148,7 +148,7 @@ fn read(path: &Path, incomplete: &Path, file: &RemoteFile) -> Result<Option<(u64
         .take(limit)
         .read_to_end(&mut text)
         .map_err(HubError::io("read the record of a download"))?;
-    // What follows the last line break was torn while it was written.
+    // Whatever follows the last line break was torn while it was written.
     let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     let text = String::from_utf8_lossy(&text[..whole]);
     let mut lines = text.lines();
@@ -177,7 +177,7 @@ fn header(line: &str, file: &RemoteFile) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pull::remote::Check;
+    use crate::pull::remote_file::Check;
 
     fn file(size_bytes: u64) -> RemoteFile {
         RemoteFile { name: "f".into(), size_bytes, etag: "e1".into(), check: Check::SizeOnly }

@@ -1,43 +1,48 @@
-//! What a pull is about to do, said before it begins.
+//! The plan of a pull, which is reported before it begins.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::layout::Missing;
-use super::remote::{Remote, RemoteFile};
+use super::layout::{Missing, RepoFolder};
+use super::remote::Remote;
+use super::remote_file::RemoteFile;
+use crate::error::Result;
+use crate::http::{Client, Request, Tries};
+use crate::info::QuantizationSummary;
 use crate::info::{context_length, quantization};
 use crate::pull::error::PullError;
-use crate::{QuantizationSummary, Result};
 
-/// What a pull is about to fetch.
+const MAX_CONFIG_BYTES: u64 = 16 << 20;
+
+/// The files that a pull is about to fetch.
 #[derive(Clone, Debug)]
 pub struct PullPlan {
     /// The repository, `org/NAME`.
     pub name: String,
     /// The branch, tag or commit that was asked for.
     pub revision: String,
-    /// The commit that it names.
+    /// The commit of that revision.
     pub commit: String,
     /// Every file of the result.
     pub files: Vec<PlannedFile>,
     /// Bytes of all files together.
     pub total_bytes: u64,
-    /// Bytes yet to be fetched.
+    /// Bytes that have to be fetched.
     pub download_bytes: u64,
     /// Bytes of the weights.
     pub weights_bytes: u64,
-    /// Room on the disk.
+    /// Free bytes on the disk.
     pub free_bytes: u64,
     /// The cache.
     pub folder: PathBuf,
-    /// The family of architectures, such as `llama`.
+    /// Model type, such as `llama`.
     pub model_type: Option<String>,
-    /// How the weights are quantized; `None` for plain floating point.
+    /// Quantization of the weights; `None` for plain floating point.
     pub quantization: Option<QuantizationSummary>,
-    /// Longest context that the model was made for.
+    /// Maximum context length of the model.
     pub context_length: Option<u64>,
-    /// What the caller found.
+    /// The caller's findings.
     pub inspection: Inspection,
 }
 
@@ -46,20 +51,20 @@ pub struct PullPlan {
 pub struct PlannedFile {
     /// Path in the repository.
     pub name: String,
-    /// Its size.
+    /// Size of the file.
     pub size_bytes: u64,
-    /// Bytes of it yet to be fetched.
+    /// Bytes of it that have to be fetched.
     pub missing_bytes: u64,
 }
 
-/// What a look at `config.json` finds.
+/// The result of inspecting `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// Why it does not run here, as a sentence without its full stop.
+    /// Reason why it does not run here, as a sentence without its full stop.
     pub problem: Option<String>,
-    /// Memory that it needs to run.
+    /// Memory that it needs to run, in bytes.
     pub memory_bytes: Option<u64>,
-    /// The context, in tokens, that this memory is for.
+    /// Context length, in tokens, that this memory is for.
     pub context: Option<u64>,
 }
 
@@ -77,8 +82,8 @@ impl PullPlan {
         let weights_bytes = files.iter().filter(is_weights).map(|file| file.size_bytes).sum();
         let inspection = match &config {
             Value::Object(_) if weights_bytes > 0 => inspect(&config, weights_bytes),
-            Value::Object(_) => problem("It holds no weights in safetensors form"),
-            _ => problem("It has no usable `config.json`, so it is no MLX checkpoint"),
+            Value::Object(_) => problem("It has no weights in safetensors format"),
+            _ => problem("It has no usable `config.json`, so it is not an MLX checkpoint"),
         };
         let config: Map<String, Value> = match config {
             Value::Object(config) => config,
@@ -109,7 +114,7 @@ impl PullPlan {
         }
     }
 
-    /// Refuses what cannot work.
+    /// Returns an error if the model would not run or does not fit on the disk.
     pub(super) fn check(&self) -> Result<()> {
         if let Some(problem) = &self.inspection.problem {
             return Err(PullError::WillNotRun {
@@ -131,6 +136,36 @@ impl PullPlan {
     }
 }
 
+/// Returns the parsed `config.json`, from the cache if it is there. Returns `null` if the repository
+/// has none, or if it is not JSON, which the inspection reports.
+pub(super) fn config(client: &Client, remote: &Remote, folder: &RepoFolder) -> Result<Value> {
+    let Some(file) = remote.files.iter().find(|file| file.name == "config.json") else {
+        return Ok(Value::Null);
+    };
+    let blob = folder.blob(&file.etag);
+    let bytes = match fs_err::read(&blob) {
+        Ok(bytes) if bytes.len() as u64 == file.size_bytes => bytes,
+        _ => {
+            let url = remote.resolve_url(client, &file.name);
+            let request = Request::get(url).about(&remote.subject(Some(&file.name)));
+            get_whole(client, &request)?
+        }
+    };
+    Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+/// Fetches a small body, and fetches it again if the connection breaks off.
+fn get_whole(client: &Client, request: &Request) -> Result<Vec<u8>> {
+    let mut tries = Tries::new(client);
+    loop {
+        let response = client.send(request)?;
+        match response.bytes(MAX_CONFIG_BYTES) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) => tries.pause(error, None)?,
+        }
+    }
+}
+
 fn problem(text: &str) -> Inspection {
     Inspection { problem: Some(text.to_owned()), ..Inspection::default() }
 }
@@ -140,8 +175,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::RepoId;
-    use crate::pull::remote::Check;
+    use crate::error::HubError;
+    use crate::pull::remote_file::Check;
+    use crate::repo_id::RepoId;
 
     #[test]
     fn no_room_is_told_with_the_numbers() {
@@ -171,9 +207,9 @@ mod tests {
         let error = plan(config, 1_500_000_000).check().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "Downloading `org/Big` needs 4.0 GB free in `/hub`, and there is 1.5 GB"
+            "Not enough disk space to download `org/Big`: it needs 4.0 GB in `/hub`, and 1.5 GB is free"
         );
         let error = plan(Value::Null, u64::MAX).check().unwrap_err();
-        assert!(matches!(error::Pull(PullError::WillNotRun { .. })), "{error}");
+        assert!(matches!(error, HubError::Pull(PullError::WillNotRun { .. })), "{error}");
     }
 }

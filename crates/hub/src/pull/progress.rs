@@ -1,4 +1,4 @@
-//! How far all connections together are.
+//! Progress of all connections together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,19 +7,19 @@ use crate::http::Tell;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Counts what arrives in any thread.
+/// Counts the bytes that arrive in any thread.
 pub(super) struct Meter<'a> {
     tell: &'a Tell,
     total: u64,
     done: AtomicU64,
     fetched: AtomicU64,
     began: Instant,
-    /// Milliseconds from the beginning to the last report.
+    /// Time of the last report, in milliseconds from the beginning.
     reported: AtomicU64,
 }
 
 impl<'a> Meter<'a> {
-    /// `done` of `total` bytes were here before.
+    /// Returns a meter that starts at `done` of `total` bytes.
     pub(super) fn new(tell: &'a Tell, done: u64, total: u64) -> Self {
         tell.advance(done, total);
         Self {
@@ -32,7 +32,7 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Bytes arrived that count.
+    /// Counts bytes that arrived.
     pub(super) fn arrived(&self, bytes: u64) {
         self.fetched.fetch_add(bytes, Ordering::Relaxed);
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -49,12 +49,12 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Bytes have to be fetched once more.
+    /// Uncounts bytes that have to be fetched once more.
     pub(super) fn lost(&self, bytes: u64) {
         self.done.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Everything that was fetched, what was lost again included.
+    /// Returns all bytes that were fetched, including those that were lost.
     pub(super) fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::Relaxed)
     }

@@ -1,14 +1,12 @@
-//! What the hub says about a repository. None of it is trusted: names become paths here.
+//! The hub's description of a repository. It is not trusted, because its names become paths.
 
-use serde_json::Value;
-
-use super::layout::RepoFolder;
+use super::remote_file::{RemoteFile, is_hex};
+use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
-use crate::http::{Client, Follow, Request, Response, Subject, escape};
+use crate::http::{Client, Follow, Request, Subject, escape};
 use crate::repo_files::{Sibling, repo_files};
-use crate::{HubError, RepoId, Result};
+use crate::repo_id::RepoId;
 
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
 const MAX_FILES: usize = 20_000;
 const MAX_NAME_LENGTH: usize = 1024;
 
@@ -16,31 +14,10 @@ const MAX_NAME_LENGTH: usize = 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
     pub repo: RepoId,
-    /// What was asked for.
+    /// The branch, tag or commit that was asked for.
     pub revision: String,
     pub commit: String,
     pub files: Vec<RemoteFile>,
-}
-
-/// A file of a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RemoteFile {
-    /// Path in the repository, with slashes; checked to stay inside any folder.
-    pub name: String,
-    pub size_bytes: u64,
-    /// What the hub knows its content by, and the name of its blob.
-    pub etag: String,
-    pub check: Check,
-}
-
-/// How a content is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    Sha256,
-    /// Git's hash of a blob.
-    GitSha1,
-    /// The etag is no hash that we know.
-    SizeOnly,
 }
 
 impl Remote {
@@ -52,13 +29,13 @@ impl Remote {
         }
     }
 
-    /// Where the hub gives the file.
+    /// Returns the address of a file on the hub.
     pub(super) fn resolve_url(&self, client: &Client, name: &str) -> String {
         client.url(&format!("/{}/resolve/{}/{}", self.repo, self.commit, escape(name)))
     }
 }
 
-/// Asks for the description of a revision.
+/// Asks the hub for the description of a revision.
 pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) -> Result<Remote> {
     let revision = revision.unwrap_or("main");
     let subject =
@@ -90,25 +67,12 @@ pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) ->
     Ok(remote)
 }
 
-/// The file where the description has its size and hash.
+/// Returns the file if the description has its size and hash.
 fn known(sibling: &Sibling) -> Option<RemoteFile> {
     RemoteFile::new(sibling.rfilename.clone(), sibling.size_bytes()?, sibling.hash()?)
 }
 
-impl RemoteFile {
-    fn new(name: String, size_bytes: u64, etag: &str) -> Option<Self> {
-        let check = match etag {
-            etag if is_hex(etag, 64) => Check::Sha256,
-            etag if is_hex(etag, 40) => Check::GitSha1,
-            _ => Check::SizeOnly,
-        };
-        let clean = (1..=128).contains(&etag.len())
-            && etag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        clean.then(|| Self { name, size_bytes, etag: etag.to_owned(), check })
-    }
-}
-
-/// Where a file lies at the moment.
+/// The current place of a file.
 #[derive(Clone, Debug)]
 pub(super) struct Located {
     pub file: RemoteFile,
@@ -116,7 +80,7 @@ pub(super) struct Located {
     pub url: String,
 }
 
-/// Asks the hub for a file's place, size and hash, without fetching it.
+/// Asks the hub for the place, size and hash of a file, without fetching it.
 pub(super) fn locate(client: &Client, remote: &Remote, name: &str) -> Result<Located> {
     let request = Request::head(remote.resolve_url(client, name))
         .follow(Follow::SameHost)
@@ -143,47 +107,12 @@ pub(super) fn locate(client: &Client, remote: &Remote, name: &str) -> Result<Loc
     }
 }
 
-/// An `ETag` without quotes and without the mark of a weak one.
+/// Strips an `ETag` of its quotes and of the mark of a weak one.
 pub(super) fn plain_etag(etag: &str) -> String {
     etag.trim().trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
-/// The parsed `config.json`, from the cache where it is there; `null` where the repository has
-/// none.
-pub(super) fn config(client: &Client, remote: &Remote, folder: &RepoFolder) -> Result<Value> {
-    let Some(file) = remote.files.iter().find(|file| file.name == "config.json") else {
-        return Ok(Value::Null);
-    };
-    let blob = folder.blob(&file.etag);
-    let bytes = match fs_err::read(&blob) {
-        Ok(bytes) if bytes.len() as u64 == file.size_bytes => bytes,
-        _ => {
-            let url = remote.resolve_url(client, &file.name);
-            let request = Request::get(url).about(&remote.subject(Some(&file.name)));
-            get_whole(client, &request)?
-        }
-    };
-    // Whether it makes sense is for the inspection to say.
-    Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null))
-}
-
-/// A small body, asked for again where it breaks off.
-fn get_whole(client: &Client, request: &Request) -> Result<Vec<u8>> {
-    let mut tries = crate::http::Tries::new(client);
-    loop {
-        let response: Response = client.send(request)?;
-        match response.bytes(MAX_CONFIG_BYTES) {
-            Ok(bytes) => return Ok(bytes),
-            Err(error) => tries.pause(error, None)?,
-        }
-    }
-}
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Whether a name stays inside the folder that it is joined to, on every system.
+/// Returns `true` if a name stays inside the folder that it is joined to, on every system.
 fn is_safe(name: &str) -> bool {
     let reserved =
         |c: char| c.is_control() || matches!(c, '\\' | ':' | '"' | '<' | '>' | '|' | '?' | '*');
@@ -213,14 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn etags_become_names_of_files() {
-        let of = |etag: &str| RemoteFile::new("f".into(), 1, etag).map(|file| file.check);
-        assert_eq!(of(&"a1".repeat(32)), Some(Check::Sha256));
-        assert_eq!(of(&"a1".repeat(20)), Some(Check::GitSha1));
-        assert_eq!(of("abc-12"), Some(Check::SizeOnly));
-        for etag in ["", "../x", "a/b", "a.b"] {
-            assert_eq!(of(etag), None, "{etag}");
-        }
+    fn etags_lose_their_quotes() {
         assert_eq!(plain_etag(" W/\"abc\""), "abc");
     }
 }

@@ -1,19 +1,19 @@
-//! Hands out parts to connections, opening one file after the other.
+//! Hands out parts to connections, one file after the other.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::layout::RepoFolder;
 use super::partial_file::PartialFile;
-use super::remote::RemoteFile;
-use crate::Result;
+use super::remote_file::RemoteFile;
+use crate::error::Result;
 use crate::http::{Client, Tell};
 
-/// What a connection does next.
+/// The next task of a connection.
 pub(super) enum Task {
     /// Fetch one part.
     Fetch(Arc<PartialFile>, usize),
-    /// Check a file that needs no fetching.
+    /// Check a file that needs no more fetching.
     Check(Arc<PartialFile>),
 }
 
@@ -22,8 +22,8 @@ pub(super) struct Scheduler<'a> {
     pub client: &'a Client,
     pub tell: &'a Tell,
     pub part_bytes: u64,
-    /// Whether blobs that are there are fetched all the same.
-    pub anew: bool,
+    /// `true` to fetch even blobs that are there.
+    pub again: bool,
     queues: Mutex<Queues>,
 }
 
@@ -39,13 +39,13 @@ impl<'a> Scheduler<'a> {
         client: &'a Client,
         tell: &'a Tell,
         part_bytes: u64,
-        anew: bool,
+        again: bool,
     ) -> Self {
         let queues = Mutex::new(Queues { waiting: files.into(), open: Vec::new() });
-        Self { folder, client, tell, part_bytes, anew, queues }
+        Self { folder, client, tell, part_bytes, again, queues }
     }
 
-    /// The next task; `None` once all parts are taken.
+    /// Returns the next task, or `None` once all parts are taken.
     pub(super) fn next(&self) -> Result<Option<Task>> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -54,14 +54,14 @@ impl<'a> Scheduler<'a> {
                     return Ok(Some(Task::Fetch(Arc::clone(file), index)));
                 }
             }
-            // Whatever is taken up to the last part is the business of its connections.
+            // Once the last part of a file is taken, its connections finish it without us.
             queues.open.clear();
             let Some(file) = queues.waiting.pop_front() else { return Ok(None) };
             let opened = PartialFile::open(
                 file,
                 self.folder,
                 self.part_bytes,
-                self.anew,
+                self.again,
                 self.client,
                 self.tell,
             )?;
@@ -80,7 +80,7 @@ impl<'a> Scheduler<'a> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).open.push(file);
     }
 
-    /// Whether nothing is left to hand out.
+    /// Returns `true` if nothing is left to hand out.
     pub(super) fn is_empty(&self) -> bool {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.waiting.is_empty() && queues.open.is_empty()

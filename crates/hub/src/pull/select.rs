@@ -1,15 +1,15 @@
-//! Which files of a repository a runner needs.
+//! Selects the files of a repository that a runner needs.
 
-use super::remote::RemoteFile;
+use super::remote_file::RemoteFile;
 
 const ENDINGS: [&str; 9] =
     [".json", ".safetensors", ".txt", ".model", ".jinja", ".tiktoken", ".md", ".vocab", ".spm"];
 const DOCUMENTS: [&str; 3] = ["license", "notice", "readme"];
-/// Weights in other forms; taken only where there are no safetensors at all.
+/// Weights in other formats. They are only taken if there are no safetensors.
 const OTHER_WEIGHTS: [&str; 5] = [".bin", ".gguf", ".pth", ".pt", ".npz"];
 
-/// The files to fetch: all of them, or what a runner needs, which leaves out the same weights in
-/// other forms.
+/// Returns the files to fetch: all of them, or those that a runner needs. The latter leave out the
+/// same weights in other formats.
 pub(super) fn select(mut files: Vec<RemoteFile>, all: bool) -> Vec<RemoteFile> {
     if all {
         return files;
@@ -48,7 +48,7 @@ pub(super) fn select(mut files: Vec<RemoteFile>, all: bool) -> Vec<RemoteFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pull::remote::Check;
+    use crate::pull::remote_file::Check;
 
     fn chosen(names: &[&str], all: bool) -> Vec<String> {
         let file = |name: &&str| RemoteFile {

@@ -1,28 +1,32 @@
-//! What a reference means to a pull, which never guesses: a bare name is one of
-//! `mlx-community`, whatever else the cache holds.
+//! Resolves a reference for a pull, which never guesses: a bare name is a repository of
+//! `mlx-community`, whatever else the cache has.
 
-use crate::{
-    Alias, ImportPlan, Kind, Locations, Matching, PairTable, Reference, RepoId, Resolution,
-    Resolved, Result, resolve,
-};
+use crate::aliases::Alias;
+use crate::error::Result;
+use crate::locations::Locations;
+use crate::pairs::PairTable;
+use crate::reference::Reference;
+use crate::repo_id::RepoId;
+use crate::resolution::{ImportPlan, Kind, Matching, Resolution, Resolved};
+use crate::resolve::resolve;
 
-/// What to do for a reference.
+/// The action for a reference.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PullTarget {
     /// Pull a repository.
     Repo {
-        /// Its name.
+        /// Name of the repository.
         id: RepoId,
         /// Branch, tag or commit.
         revision: Option<String>,
     },
     /// Import a model file.
     Import(ImportPlan),
-    /// Nothing: it is here, and no hub has it.
+    /// Nothing, because it is on this machine and on no hub.
     Local(Resolved),
 }
 
-/// Finds out what `reference` means to a pull.
+/// Returns what a pull of `reference` has to do.
 pub fn pull_target(
     reference: &Reference,
     pairs: &PairTable,

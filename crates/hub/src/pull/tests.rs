@@ -9,12 +9,15 @@ use mlxk_test_hub::{Hub, Repo, git_sha1, sha256};
 use serde_json::json;
 
 use super::*;
+use crate::error::HubError;
 use crate::http::error::HttpError;
+use crate::http::settings::Token;
 use crate::pull::error::PullError;
+use crate::reporter::Quiet;
+use crate::resolution::{Kind, Matching};
 use crate::testing::Fixture;
-use crate::{Kind, Matching, Quiet, Token};
 
-/// A hub, a home, and how to pull from the one into the other.
+/// A hub, a home folder, and the settings to pull from one into the other.
 pub(super) struct Scene {
     pub hub: Hub,
     pub home: Fixture,
@@ -25,7 +28,7 @@ pub(super) struct Scene {
 pub(super) const PART: u64 = 8 << 10;
 pub(super) const NAME: &str = "mlx-community/Tiny-4bit";
 
-/// Bytes that differ everywhere, so that a part in the wrong place is noticed.
+/// Returns bytes that differ everywhere, so that a part in the wrong place is noticed.
 pub(super) fn bytes(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
@@ -50,7 +53,7 @@ pub(super) fn tiny() -> Repo {
         .file("modeling.py", b"import os")
 }
 
-/// Files of `tiny` that a pull fetches.
+/// The files of `tiny` that a pull fetches.
 pub(super) const CHOSEN: [&str; 7] = [
     "README.md",
     "chat_template.jinja",
@@ -103,7 +106,7 @@ impl Scene {
         self.home.locations.hf_hub_cache.join("models--mlx-community--Tiny-4bit")
     }
 
-    /// Fails unless the snapshot has exactly these contents and nothing unfinished is left.
+    /// Asserts that the snapshot has exactly these contents, and that nothing unfinished is left.
     pub(super) fn assert_whole(&self, snapshot: &Path) {
         for (name, content) in [
             ("model-00001-of-00002.safetensors", bytes(100_000, 2)),
@@ -153,7 +156,7 @@ fn a_pull_makes_the_layout_that_every_tool_knows() {
     let weights = sha256(&bytes(100_000, 2));
     let blobs = names(&repo.join("blobs"));
     assert!(blobs.contains(&weights) && blobs.contains(&git_sha1(b"")), "{blobs:?}");
-    // `{}` and the empty template included, each content once.
+    // Includes `{}` and the empty template, each content once.
     assert_eq!(blobs.len(), CHOSEN.len());
     #[cfg(unix)]
     {
@@ -163,7 +166,7 @@ fn a_pull_makes_the_layout_that_every_tool_knows() {
         let nested = Path::new("../../../blobs").join(git_sha1(b"{}"));
         assert_eq!(link("extra/notes.json"), nested);
     }
-    // Told before a byte of weights.
+    // The plan comes before any byte of weights.
     let plan = &plans.borrow()[0];
     let files: Vec<&str> = plan.files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(files, CHOSEN);
@@ -172,7 +175,7 @@ fn a_pull_makes_the_layout_that_every_tool_knows() {
     assert_eq!((plan.weights_bytes, plan.total_bytes), (130_001, plan.download_bytes));
     assert_eq!(pulled.fetched_bytes, plan.download_bytes);
     assert!(scene.hub.served_bytes() <= plan.download_bytes + 200, "config.json alone comes twice");
-    // And found again.
+    // The model can be resolved.
     let found = crate::resolve(
         &"Tiny-4bit".parse().unwrap(),
         Matching::Exact,
@@ -190,7 +193,7 @@ fn what_is_here_is_not_fetched_again() {
     let again = scene.pull(NAME).unwrap();
     assert!(again.already);
     assert_eq!((scene.hub.served_bytes(), scene.hub.log().len()), (0, 1));
-    // Without a network too.
+    // It also works without a network.
     scene.settings.offline = true;
     for name in [NAME.to_owned(), format!("{NAME}@{}", tiny().commit())] {
         assert!(scene.pull(&name).unwrap().already);
@@ -230,7 +233,7 @@ fn revisions_are_branches_tags_and_commits_and_share_their_blobs() {
         first.commit()
     );
     let error = scene.pull(&format!("{NAME}@v9")).unwrap_err();
-    assert_eq!(error.to_string(), format!("The repository `{NAME}` has no revision `v9`"));
+    assert_eq!(error.to_string(), format!("Repository `{NAME}` has no revision `v9`"));
 }
 
 #[test]
@@ -327,7 +330,7 @@ fn repair_fetches_what_is_damaged_and_nothing_else() {
     let pulled = scene.pull(NAME).unwrap();
     let snapshot = &pulled.resolved.path;
     let blobs = scene.repo().join("blobs");
-    // A flipped byte, a truncated file, a missing link, a missing blob.
+    // Damage: a flipped byte, a truncated file, a missing link, a missing blob.
     let mut damaged = bytes(100_000, 2);
     damaged[50_000] ^= 1;
     fs_err::write(blobs.join(sha256(&bytes(100_000, 2))), damaged).unwrap();
@@ -339,7 +342,7 @@ fn repair_fetches_what_is_damaged_and_nothing_else() {
         let (model, home) = (&pulled.resolved, &scene.home.locations);
         repair(model, suspects, home, &scene.settings, &scene.options, &Quiet).unwrap()
     };
-    // What is missing or has another size is seen at once; a flipped byte is not.
+    // Missing files and wrong sizes are found at once, a flipped byte is not.
     let first = repaired(Suspects::Files(&["config.json".into(), "nosuch".into()]));
     assert_eq!(first.files, ["README.md", "extra/notes.json", "tokenizer.json"]);
     assert_eq!(first.fetched_bytes, 20_002);

@@ -1,15 +1,15 @@
-//! Whether a file's content is what its hash promises.
+//! Checks the content of a file against its hash.
 
 use std::path::Path;
 
-use super::remote::{Check, RemoteFile};
+use super::remote_file::{Check, RemoteFile};
+use crate::error::{HubError, Result};
 use crate::hash::{self, Stopped};
-use crate::{HubError, Result};
 
 const CHECK: &str = "check a downloaded file";
 
-/// Why the file at `path` is not `file`; `None` where it is. `advance` learns how many bytes were
-/// read, and may end the check with an error.
+/// Returns the reason why the file at `path` is not `file`, or `None` if it is. `advance` receives
+/// the bytes read so far, and may stop the check.
 pub(super) fn mismatch(
     path: &Path,
     file: &RemoteFile,

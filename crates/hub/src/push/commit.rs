@@ -1,4 +1,5 @@
-//! The hub's side that is not content: what a branch has, how files are to be sent, the commit.
+//! Requests to the hub that carry no large files: listing a branch, asking how to send files, and
+//! the commit.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,12 +10,12 @@ use serde_json::{Value, json};
 
 use super::files::Hashes;
 use super::{Changes, LocalFile, PushRequest, Visibility};
+use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
 use crate::http::{Body, Client, Method, Request, Subject, escape_part};
 use crate::push::error::PushError;
-use crate::{HubError, Result};
 
-/// Files of one question about how to send them.
+/// Number of files in one question about how to send them.
 const FILES_PER_QUESTION: usize = 256;
 const CONFLICT: u16 = 409;
 
@@ -40,20 +41,20 @@ struct Made {
     url: Option<String>,
 }
 
-/// How the hub wants the files.
+/// The hub's answer on how to send the files.
 pub(super) struct Ways {
     large: HashSet<String>,
     ignored: HashSet<String>,
 }
 
 impl Ways {
-    /// Whether a file goes by LFS.
+    /// Returns `true` if a file is sent by LFS.
     pub(super) fn is_large(&self, name: &str) -> bool {
         self.large.contains(name) && !self.ignored.contains(name)
     }
 }
 
-/// A POST of JSON.
+/// Returns a POST request with JSON.
 pub(super) fn post(url: String, content_type: &str, body: &Value, subject: &Subject) -> Request {
     let mut request =
         Request::new(Method::POST, url).header("content-type", content_type).about(subject);
@@ -61,7 +62,7 @@ pub(super) fn post(url: String, content_type: &str, body: &Value, subject: &Subj
     request
 }
 
-/// Names and hashes of the files on a branch.
+/// Returns the names and hashes of the files on a branch.
 pub(super) fn listing(
     client: &Client,
     request: &PushRequest,
@@ -76,7 +77,7 @@ pub(super) fn listing(
     Ok(named.collect())
 }
 
-/// Makes the repository and the branch, as far as they are missing.
+/// Creates the repository and the branch, if they are missing.
 pub(super) fn create(
     client: &Client,
     request: &PushRequest,
@@ -85,14 +86,15 @@ pub(super) fn create(
 ) -> Result<()> {
     if changes.repo_is_new {
         let private = request.create != Some(Visibility::Public);
-        // Hubs know one of the two words, or both.
+        // Hubs know one of the two fields, or both.
         let visibility = if private { "private" } else { "public" };
         let mut body = json!({"name": request.repo.name(), "type": "model", "private": private,
             "visibility": visibility});
         if let Some(org) = request.repo.org() {
             body["organization"] = org.into();
         }
-        // Not about the repository: it does not exist, so that a refusal is about the token.
+        // Without a subject, because the repository does not exist yet: a refusal is about the
+        // token.
         let url = client.url("/api/repos/create");
         unless_there(client.send(&post(url, "application/json", &body, &Subject::default())))?;
         if private {
@@ -107,7 +109,7 @@ pub(super) fn create(
     Ok(())
 }
 
-/// What shall be private is not sent before the hub says that it is.
+/// Checks that the hub says that the repository is private before anything is sent.
 fn check_private(client: &Client, request: &PushRequest, subject: &Subject) -> Result<()> {
     let url = client.url(&format!("/api/models/{}", request.repo));
     let made: Value = client.send(&Request::get(url).about(subject))?.json()?;
@@ -121,7 +123,7 @@ fn check_private(client: &Client, request: &PushRequest, subject: &Subject) -> R
     Ok(())
 }
 
-/// What somebody else made meanwhile is as good.
+/// Accepts that another process created it meanwhile.
 fn unless_there<T>(result: Result<T>) -> Result<()> {
     match result {
         Ok(_) | Err(HubError::Http(HttpError::ServerStatus { status: CONFLICT, .. })) => Ok(()),
@@ -129,7 +131,7 @@ fn unless_there<T>(result: Result<T>) -> Result<()> {
     }
 }
 
-/// Asks how the files are to be sent.
+/// Asks the hub how to send the files.
 pub(super) fn ask_ways(
     client: &Client,
     request: &PushRequest,
@@ -162,7 +164,7 @@ pub(super) fn ask_ways(
     Ok(ways)
 }
 
-/// Makes the commit; gives its hash and its page.
+/// Makes the commit. Returns its hash and its page.
 pub(super) fn commit(
     client: &Client,
     request: &PushRequest,

@@ -1,15 +1,15 @@
-//! Which files of a folder are uploaded, and what they hash to.
+//! The files of a folder to upload, and their hashes.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::error::{HubError, Result};
 use crate::hash::{self, Stopped};
 use crate::reference::error::ReferenceError;
-use crate::{HubError, Result};
 use ignore::WalkBuilder;
 use ignore::overrides::OverrideBuilder;
 
-/// Never uploaded: other tools' records, and our own of this one machine.
+/// Never uploaded: records of other tools, and our own records of this machine.
 const LEFT_OUT: [&str; 12] = [
     ".git",
     ".DS_Store",
@@ -25,21 +25,21 @@ const LEFT_OUT: [&str; 12] = [
     "mlxk-settings.toml",
 ];
 const READ: &str = "read a file to upload";
-/// How much of a file the hub wants to see before it says how to send it.
+/// Number of bytes of a file that the hub wants to see before it says how to send it.
 const SAMPLE_BYTES: u64 = 512;
 
 /// A file to upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalFile {
-    /// Its path in the repository, with slashes.
+    /// Path in the repository, with slashes.
     pub name: String,
-    /// Where it lies.
+    /// Path on disk.
     pub path: PathBuf,
-    /// Its size.
+    /// Size of the file.
     pub size_bytes: u64,
 }
 
-/// Both hashes that a hub may know a file by, in hexadecimal.
+/// The two hashes by which a hub may know a file, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hashes {
     /// SHA-256 of the content.
@@ -48,12 +48,12 @@ pub(super) struct Hashes {
     pub git: String,
 }
 
-/// The files of a folder, by name.
+/// Returns the files of a folder, by name.
 pub(super) fn collect(folder: &Path) -> Result<Vec<LocalFile>> {
     let bad =
         |problem| HubError::Reference(ReferenceError::BadPath { path: folder.to_owned(), problem });
     if !folder.is_dir() {
-        return Err(bad(if folder.exists() { "is no folder" } else { "does not exist" }));
+        return Err(bad(if folder.exists() { "is not a folder" } else { "does not exist" }));
     }
     let mut rules = OverrideBuilder::new(folder);
     for pattern in LEFT_OUT {
@@ -98,7 +98,7 @@ fn walk_error(error: &ignore::Error) -> HubError {
 }
 
 impl LocalFile {
-    /// Reads the whole file; `advance` learns how many bytes of it were read so far.
+    /// Reads the whole file. `advance` receives the bytes read so far.
     pub(super) fn hashes(&self, advance: &mut dyn FnMut(u64) -> Result<()>) -> Result<Hashes> {
         let failed = || HubError::io(READ);
         let mut file = fs_err::File::open(&self.path).map_err(failed())?;
@@ -114,12 +114,12 @@ impl LocalFile {
         Ok(Hashes { sha256, git })
     }
 
-    /// The first bytes of the file.
+    /// Returns the first bytes of the file.
     pub(super) fn sample(&self) -> Result<Vec<u8>> {
         self.read_up_to(SAMPLE_BYTES)
     }
 
-    /// The whole content of a small file.
+    /// Returns the whole content of a small file.
     pub(super) fn content(&self) -> Result<Vec<u8>> {
         let content = self.read_up_to(self.size_bytes + 1)?;
         if content.len() as u64 != self.size_bytes {
@@ -139,7 +139,7 @@ impl LocalFile {
     fn changed(&self) -> HubError {
         HubError::Reference(ReferenceError::BadPath {
             path: self.path.clone(),
-            problem: "changed while it was read; try again when nothing writes to it",
+            problem: "changed while it was read; try again when no program writes to it",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Sending large files, by Git LFS's batch protocol and the hub's transfer in parts.
+//! Sends large files by Git LFS's batch protocol and the hub's multipart transfer.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::commit::post;
 use super::files::Hashes;
 use super::{LocalFile, PushRequest};
+use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
 use crate::http::{Body, Client, Method, Request, Subject};
-use crate::{HubError, Result};
 
 const MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
-/// Objects of one batch.
+/// Number of objects in one batch.
 const OBJECTS_PER_BATCH: usize = 256;
 
 pub(super) struct Upload<'a> {
@@ -50,14 +50,14 @@ struct Actions {
 #[derive(Deserialize)]
 struct Action {
     href: String,
-    /// Headers to send along; for a transfer in parts also the size and the address of each.
+    /// Headers to send. In a multipart transfer, they are the size and the addresses of the parts.
     #[serde(default)]
     header: BTreeMap<String, Value>,
 }
 
 impl Upload<'_> {
-    /// Sends the files whose content the hub does not have; gives the bytes sent. `advance` learns
-    /// how many bytes of all files are there.
+    /// Sends the files whose content the hub does not have. Returns the number of bytes sent.
+    /// `advance` receives the bytes of all files that have arrived.
     pub(super) fn run(
         &self,
         files: &[&(&LocalFile, Hashes)],
@@ -68,7 +68,7 @@ impl Upload<'_> {
         for files in files.chunks(OBJECTS_PER_BATCH) {
             let mut actions = self.ask(files)?;
             for (file, hashes) in files {
-                // Files of the same content are one object.
+                // Files with the same content are one object.
                 if let Some(actions) = actions.remove(&hashes.sha256)
                     && known.insert(hashes.sha256.clone())
                 {
@@ -87,7 +87,7 @@ impl Upload<'_> {
         Ok(sent)
     }
 
-    /// What is to be done for each object that the hub does not have.
+    /// Returns the action for each object that the hub does not have.
     fn ask(&self, files: &[&(&LocalFile, Hashes)]) -> Result<BTreeMap<String, Actions>> {
         let objects: Vec<Value> = files
             .iter()
@@ -131,7 +131,7 @@ impl Upload<'_> {
             return Ok(());
         };
         let mut parts = Vec::new();
-        // The other members are part numbers, with leading zeros, and their addresses.
+        // The other members are part numbers, with leading zeros, and addresses.
         let addresses = action.header.iter().filter_map(|(name, url)| {
             let number: u64 = name.parse().ok().filter(|&number| number > 0)?;
             Some((number, url.as_str()?))
@@ -170,7 +170,7 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// A message about content that has been sent; sending it twice does no harm.
+    /// Returns a request that confirms sent content. Sending it twice does no harm.
     fn confirmation(&self, url: String, body: &Value) -> Request {
         let mut request = post(url, MEDIA_TYPE, body, self.subject).header("accept", MEDIA_TYPE);
         request.retry = true;
@@ -178,7 +178,7 @@ impl Upload<'_> {
     }
 }
 
-/// Headers that a server may ask to send along with content.
+/// Returns the name of a header that a server may ask us to send with content.
 fn allowed(name: &str) -> Option<&'static str> {
     let known = ["authorization", "content-type", "x-amz-content-sha256", "x-amz-checksum-sha256"];
     known.into_iter().find(|known| name.eq_ignore_ascii_case(known))

@@ -1,9 +1,9 @@
 //! Uploading a model: the files of a folder become a commit on the hub.
 //!
-//! The hub says which files it keeps beside the repository (large ones, by LFS) and which inside. The
-//! large ones are sent first, each only where the hub does not have its content yet; then one
-//! request makes the commit. Until that request a repository is as it was, and an interrupted
-//! upload goes on where it stopped: what arrived is not sent again.
+//! The hub decides which files it keeps next to the repository (large ones, by LFS) and which
+//! inside. Large files are sent first, unless the hub already has their content. Then one request
+//! makes the commit. Until then the repository is unchanged, and an interrupted upload resumes:
+//! content that has arrived is not sent again.
 
 mod commit;
 pub(crate) mod error;
@@ -15,70 +15,73 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
+use crate::http::settings::HubSettings;
 use crate::http::{Client, Subject, supervised};
 use crate::push::error::PushError;
-use crate::{HubError, HubSettings, RepoId, Reporter, Result};
+use crate::repo_id::RepoId;
+use crate::reporter::Reporter;
 
 use files::Hashes;
 pub use files::LocalFile;
 
-/// What to upload, and where to.
+/// An upload.
 #[derive(Clone, Debug)]
 pub struct PushRequest {
-    /// The folder.
+    /// The folder to upload.
     pub folder: PathBuf,
     /// The repository.
     pub repo: RepoId,
-    /// Its branch.
+    /// The branch of the repository.
     pub branch: String,
     /// The first line of the commit's message.
     pub message: String,
-    /// Makes the repository, with this visibility, and the branch, where they do not exist.
+    /// Creates the repository with this visibility, and the branch, if they do not exist.
     pub create: Option<Visibility>,
 }
 
-/// Who may see a new repository.
+/// Visibility of a new repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// Its owner.
+    /// Only its owner sees it.
     Private,
-    /// Everybody.
+    /// Everyone sees it.
     Public,
 }
 
-/// How the files of a folder differ from those of the branch.
+/// The differences between a folder and a branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Files that the branch does not have.
     pub added: Vec<String>,
-    /// Files that it has with another content.
+    /// Files that the branch has with other content.
     pub modified: Vec<String>,
-    /// Files that are the same.
+    /// Number of files that are the same.
     pub unchanged: usize,
-    /// Bytes of the files that are new or different.
+    /// Size of the files that are new or different.
     pub bytes: u64,
-    /// Whether the repository is still to be made.
+    /// `true` if the repository does not exist yet.
     pub repo_is_new: bool,
-    /// Whether the branch is still to be made.
+    /// `true` if the branch does not exist yet.
     pub branch_is_new: bool,
 }
 
-/// What an upload came to.
+/// The result of an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
-    /// What was to do.
+    /// The differences before the upload.
     pub changes: Changes,
-    /// The new commit; `None` where there was nothing to do.
+    /// The new commit; `None` if there was nothing to do.
     pub commit: Option<String>,
-    /// Its page.
+    /// Page of the commit.
     pub commit_url: Option<String>,
-    /// Bytes that were sent; content that the hub had already was not.
+    /// Bytes that were sent. Content that the hub already had is not counted.
     pub sent_bytes: u64,
 }
 
-/// The files that [`push()`] would upload, those that ignore rules leave out excepted: versions of git
-/// and of Python, what `.hfignore` names (in the way of `.gitignore`), and records of this program.
+/// Returns the files that [`push()`] would upload. Ignore rules leave out files of git and Python,
+/// what `.hfignore` names (it works like `.gitignore`), and records of this program.
 pub fn files_to_push(folder: &std::path::Path) -> Result<Vec<LocalFile>> {
     files::collect(folder)
 }
@@ -95,7 +98,7 @@ pub fn compare(
     Ok(push.compare(&files)?.0)
 }
 
-/// Uploads what differs, as one commit.
+/// Uploads the differences as one commit.
 pub fn push(
     request: &PushRequest,
     settings: &HubSettings,
@@ -132,8 +135,8 @@ impl Push<'_> {
         }
     }
 
-    /// Names and hashes of the files on the branch; `None` where it does not exist, and whether the
-    /// repository does.
+    /// Returns if the repository exists, and the names and hashes of the files on the branch. They
+    /// are `None` if there is no such branch.
     fn remote(&self) -> Result<(bool, Option<BTreeMap<String, String>>)> {
         let (client, request, subject) = (self.client, self.request, self.subject());
         let found =
@@ -148,7 +151,7 @@ impl Push<'_> {
         }
     }
 
-    /// What differs, with the hashes of those files, which are read for it.
+    /// Returns the differences, and the changed files with their hashes, which are computed here.
     fn compare<'f>(
         &self,
         files: &'f [LocalFile],

@@ -4,8 +4,9 @@ use mlxk_test_hub::{Fault, Hub, Repo};
 
 use super::*;
 use crate::http::error::HttpError;
+use crate::http::settings::Token;
 use crate::push::error::PushError;
-use crate::{Quiet, Token};
+use crate::reporter::Quiet;
 
 const NAME: &str = "me/Model-4bit";
 
@@ -85,7 +86,7 @@ fn a_folder_becomes_a_commit_and_only_changes_go_up_again() {
     let changed = scene.push(None).unwrap();
     assert_eq!(changed.changes.modified, ["sub/notes.txt"]);
     assert_eq!(changed.changes.added, ["copy.safetensors"]);
-    // The hub has the content of the copy already.
+    // The hub already has the content of the copy.
     assert_eq!((changed.sent_bytes, scene.hub.received_bytes()), (0, 70_001));
     assert_eq!(scene.uploaded("sub/notes.txt").unwrap(), b"new");
     assert_eq!(scene.uploaded("copy.safetensors").unwrap(), weights());
@@ -188,7 +189,7 @@ fn nothing_private_goes_to_a_repository_that_turns_out_public() {
     let error = scene.push(Some(Visibility::Private)).unwrap_err();
     assert!(matches!(error, HubError::Push(PushError::NotPrivate { .. })), "{error}");
     assert_eq!((scene.hub.received_bytes(), scene.hub.names(NAME, "main").len()), (0, 0));
-    // Where it was to be public anyway, nothing is wrong.
+    // If it was meant to be public, there is no error.
     let other = Scene::new();
     other.hub.forget_privacy();
     other.push(Some(Visibility::Public)).unwrap();

@@ -52,40 +52,37 @@ fn refusals_are_sentences() {
     let cases = [
         ("", "The model name is empty"),
         ("   ", "The model name is empty"),
-        ("a b", "The model name `a b` contains a space, which no model name may"),
-        ("a\nb", "The model name `a?b` contains the character U+000A"),
-        (
-            "~/models/x",
-            "The model name `~/models/x` starts with `~`, which only a shell can resolve",
-        ),
-        ("a/b/c", "The model name `a/b/c` is neither `NAME` nor `org/NAME`"),
-        ("org/../x", "The model name `org/../x` is neither `NAME` nor `org/NAME`"),
-        ("org/..", "The model name `org/..` contains `..` or `--`, which no repository name may"),
-        ("org/", "The model name `org/` is neither `NAME` nor `org/NAME`"),
-        ("folder\\x", "The model name `folder\\x` is neither `NAME` nor `org/NAME`"),
-        ("a@", "The model name `a@` has a revision that is no branch, tag or commit hash"),
+        ("a b", "Model name `a b` contains a space, which is not allowed"),
+        ("a\nb", "Model name `a?b` contains the character U+000A"),
+        ("~/models/x", "Model name `~/models/x` starts with `~`, which only a shell expands"),
+        ("a/b/c", "Model name `a/b/c` is neither `NAME` nor `org/NAME`"),
+        ("org/../x", "Model name `org/../x` is neither `NAME` nor `org/NAME`"),
+        ("org/..", "Model name `org/..` contains `..` or `--`, which is not allowed"),
+        ("org/", "Model name `org/` is neither `NAME` nor `org/NAME`"),
+        ("folder\\x", "Model name `folder\\x` is neither `NAME` nor `org/NAME`"),
+        ("a@", "Model name `a@` has a revision that is not a branch, tag or commit hash"),
         (
             "a@../../x",
-            "The model name `a@../../x` has a revision that is no branch, tag or commit hash",
+            "Model name `a@../../x` has a revision that is not a branch, tag or commit hash",
         ),
-        ("https://hub.example/a/b", "The model name `https://hub.example/a/b` is a web address"),
+        ("https://hub.example/a/b", "Model name `https://hub.example/a/b` is a web address"),
         (
             "pypi:",
-            "The model name `pypi:` is not of the form `pypi:package` or `pypi:package==version`",
+            "Model name `pypi:` is not of the form `pypi:package` or `pypi:package==version`",
         ),
         (
             "pypi:-r==1",
-            "The model name `pypi:-r==1` is not of the form `pypi:package` or `pypi:package==version`",
+            "Model name `pypi:-r==1` is not of the form `pypi:package` or `pypi:package==version`",
         ),
         (
             "pypi:a==",
-            "The model name `pypi:a==` is not of the form `pypi:package` or `pypi:package==version`",
+            "Model name `pypi:a==` is not of the form `pypi:package` or `pypi:package==version`",
         ),
         (
             "pypi:a>=1",
-            "The model name `pypi:a>=1` is not of the form `pypi:package` or `pypi:package==version`",
+            "Model name `pypi:a>=1` is not of the form `pypi:package` or `pypi:package==version`",
         ),
-        (":7b", "The model name `:7b` is not of the form `name:tag`"),
+        (":7b", "Model name `:7b` is not of the form `name:tag`"),
     ];
     for (text, expected) in cases {
         assert_eq!(text.parse::<Reference>().unwrap_err().to_string(), expected);
@@ -94,7 +91,7 @@ fn refusals_are_sentences() {
     let message = long.parse::<Reference>().unwrap_err().to_string();
     assert!(message.ends_with("is longer than 96 characters, the limit for repository names"));
     let hint = "a/b/c".parse::<Reference>().unwrap_err().hint();
-    assert_eq!(hint.as_deref(), Some("For a folder write `./a/b/c`"));
+    assert_eq!(hint.as_deref(), Some("If it is a folder, write `./a/b/c`"));
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! Which blobs a snapshot uses.
+//! The blobs of a repository, and the snapshots that use them.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
@@ -11,18 +11,18 @@ use crate::disk::{Entry, walk};
 pub(super) struct Blobs {
     folder: PathBuf,
     real_folder: Option<PathBuf>,
-    /// Whole and partial ones.
+    /// Names of complete and partial blobs.
     pub names: HashSet<String>,
-    /// Names by size, for snapshots that hold copies in place of links.
+    /// Names by size, for snapshots that have copies instead of links.
     by_size: HashMap<u64, Vec<String>>,
 }
 
 /// One file of a snapshot.
 pub(super) struct Used {
     pub path: PathBuf,
-    /// Whether it is the snapshot's own `config.json`.
+    /// `true` for the snapshot's own `config.json`.
     pub is_config: bool,
-    /// The blobs that it is a link to or a copy of.
+    /// The blobs that it links to or is a copy of.
     pub blobs: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Blobs {
         self.folder.join(name)
     }
 
-    /// All files of a snapshot, `config.json` first.
+    /// Returns all files of a snapshot, `config.json` first.
     pub(super) fn used_by(&self, snapshot: &Snapshot) -> Vec<Used> {
         let mut files: Vec<Used> = walk(&snapshot.path)
             .into_iter()
@@ -69,7 +69,7 @@ impl Blobs {
         files
     }
 
-    /// Names of all blobs that the snapshots use.
+    /// Returns the names of all blobs that the snapshots use.
     pub(super) fn used<'a>(
         &self,
         snapshots: impl IntoIterator<Item = &'a Snapshot>,
@@ -87,7 +87,7 @@ impl Blobs {
         self.named_by_link(&entry.path).into_iter().collect()
     }
 
-    /// The blob that a link names itself, or that it leads to by way of others.
+    /// Returns the blob that a link names itself or leads to through others.
     fn named_by_link(&self, link: &Path) -> Option<String> {
         let direct = std::fs::read_link(link)
             .ok()
@@ -98,12 +98,12 @@ impl Blobs {
     }
 }
 
-/// Whether a blob is a download that has not finished, or belongs to one.
+/// Returns `true` for an unfinished download and its records.
 pub(super) fn is_partial(name: &str) -> bool {
     name.contains(".incomplete")
 }
 
-/// The name of a file that lies directly in `folder`.
+/// Returns the name of a file that is directly in `folder`.
 fn in_folder(path: &Path, folder: &Path) -> Option<String> {
     let mut parts = path.strip_prefix(folder).ok()?.components();
     match (parts.next(), parts.next()) {
@@ -112,7 +112,7 @@ fn in_folder(path: &Path, folder: &Path) -> Option<String> {
     }
 }
 
-/// The path with `.` and `..` worked out by its text alone.
+/// Returns the path with `.` and `..` resolved in its text alone.
 fn normalized(path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
     for part in path.components() {
@@ -127,7 +127,7 @@ fn normalized(path: &Path) -> PathBuf {
     result
 }
 
-/// Whether two files of one size hold the same bytes.
+/// Returns `true` if two files of the same size have the same bytes.
 fn is_equal(a: &Path, b: &Path) -> io::Result<bool> {
     const BLOCK: usize = 1 << 16;
     let open =
@@ -145,7 +145,7 @@ fn is_equal(a: &Path, b: &Path) -> io::Result<bool> {
     }
 }
 
-/// Fills the block as far as the file goes.
+/// Fills the block up to the end of the file.
 fn read_block(file: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < block.len() {

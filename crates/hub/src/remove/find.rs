@@ -1,19 +1,23 @@
-//! From a reference to what shall be removed. Broken models are found too: they above all want to
-//! be removed.
+//! Finds the model to remove. Broken models are found too, because these are often the ones to
+//! remove.
 
 use super::{Place, Removal, What, repo, tree_bytes};
+use crate::aliases::Alias;
+use crate::cache::HfCache;
 use crate::cache::{CachedRepo, folders};
+use crate::derived::derived_names;
+use crate::error::{HubError, Result};
+use crate::locations::Locations;
+use crate::pairs::PairTable;
+use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
 use crate::remove::error::RemoveError;
 use crate::repo_id::DEFAULT_ORG;
+use crate::store::{Store, StoredModel};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, workspaces};
-use crate::{
-    Alias, HfCache, HubError, Locations, PairTable, Reference, Result, Store, StoredModel,
-    derived_names,
-};
 
-/// Something with a name that can be removed.
+/// A name that can be removed.
 struct Candidate {
     name: String,
     place: Place,
@@ -27,8 +31,7 @@ enum Kind {
     Derived,
 }
 
-/// Finds what `reference` means among the models that may be removed. Reads folders, removes
-/// nothing.
+/// Finds a reference among the models that can be removed. Only reads folders.
 pub fn find_removal(
     reference: &Reference,
     pairs: &PairTable,
@@ -94,7 +97,7 @@ impl Search<'_> {
             return self.removal(candidate, revision, true);
         }
         let workspaces = workspaces(self.locations)?;
-        // Everywhere else the name means the workspace, so here it cannot mean anything else.
+        // In other commands the name means the workspace, so it must not mean another model here.
         if let Some(workspace) = workspaces.iter().find(|workspace| workspace.name == name) {
             return Err(RemoveError::NotOurs { path: workspace.path.clone() }.into());
         }
@@ -109,7 +112,7 @@ impl Search<'_> {
             return Ok(removal);
         }
         let lower = name.to_lowercase();
-        // Each looser than the one before.
+        // Each tier is looser than the one before.
         let tiers: [&dyn Fn(&str) -> bool; 3] = [
             &|full| short_of(full) == name,
             &|full| short_of(full).to_lowercase() == lower,
@@ -146,7 +149,7 @@ impl Search<'_> {
         }
     }
 
-    /// The newest import that `is_it`.
+    /// Returns the newest import for which `is_it` returns `true`.
     fn imported(&self, name: &str, is_it: impl Fn(&StoredModel) -> bool) -> Result<Removal> {
         let models = Store::new(self.locations).models()?;
         let newest = models
@@ -207,7 +210,7 @@ impl Search<'_> {
     }
 }
 
-/// A revision by branch, tag or hash; also one of which only the ref is left.
+/// Returns a revision by branch, tag or hash, even if only the ref is left of it.
 fn revision_of(repo: &CachedRepo, revision: &str) -> Result<(What, u64)> {
     let refs = repo.refs();
     let hash = match repo.snapshot(Some(revision))? {

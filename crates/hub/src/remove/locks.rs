@@ -1,15 +1,15 @@
-//! The lock files of a repository, `.locks/models--org--name/*.lock`, which every program that
-//! downloads into the cache holds while it does. A lock file that nobody holds is litter.
+//! The lock files of a repository, `.locks/models--org--name/*.lock`. Every program that downloads
+//! into the cache holds one. A lock file that no program holds is litter.
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
-use crate::Result;
 use crate::cache::CachedRepo;
 use crate::disk::walk;
+use crate::error::Result;
 use crate::remove::error::RemoveError;
 
-/// The locks of one repository, held by us as far as nobody else does.
+/// The locks of one repository. We hold those that no other program holds.
 pub(super) struct Locks {
     folder: Option<PathBuf>,
     files: usize,
@@ -19,12 +19,12 @@ pub(super) struct Locks {
 }
 
 impl Locks {
-    /// Takes every lock that is free.
+    /// Takes all free locks.
     pub(super) fn of(repo: &CachedRepo) -> Self {
         let folder = folder_of(&repo.folder);
         let mut locks = Self { folder, files: 0, held: Vec::new(), guards: Vec::new() };
         let Some(folder) = &locks.folder else { return locks };
-        // Never through a link: the locks behind it are another cache's.
+        // The locks behind a link belong to another cache.
         if super::is_link(folder) || folder.parent().is_some_and(super::is_link) {
             return locks;
         }
@@ -40,7 +40,7 @@ impl Locks {
             match file.try_lock() {
                 Ok(()) => locks.guards.push(file),
                 Err(TryLockError::WouldBlock) => locks.held.push(entry.path),
-                // A disk that knows no locks: nobody can hold one there.
+                // The disk does not support locks, so no program can hold one.
                 Err(TryLockError::Error(_)) => {}
             }
         }
@@ -48,7 +48,7 @@ impl Locks {
         locks
     }
 
-    /// The same; an error where another program holds one, unless `force` says to go on.
+    /// Takes all locks. Returns an error if another program holds one, unless `force` is set.
     pub(super) fn claim(repo: &CachedRepo, force: bool) -> Result<Self> {
         let locks = Self::of(repo);
         if locks.held.is_empty() || force {
@@ -57,7 +57,7 @@ impl Locks {
         Err(RemoveError::Locked { name: repo.id.to_string(), files: locks.held }.into())
     }
 
-    /// Removes the lock files with their folder, and says how many there were.
+    /// Removes the lock files with their folder. Returns the number of files.
     pub(super) fn remove(self) -> Result<usize> {
         drop(self.guards);
         if let Some(folder) = &self.folder {

@@ -1,14 +1,14 @@
-//! Removing models: repositories and single revisions of the Hugging Face cache, imported models,
-//! names made by `cp`, and what nobody uses any more.
+//! Deletes models: repositories and single revisions in the Hugging Face cache, imported models,
+//! names made by `cp`, and unused files.
 //!
-//! Nothing outside the cache and the store is ever removed: where a link stands in place of a
-//! folder or a file, the link goes, and what it leads to stays. A removal that is cut off leaves a
-//! cache that no reader takes for whole, and the same removal finishes it: references go first,
-//! then a snapshot's `config.json`, then file by file, each blob before the link that names it.
+//! Nothing outside the cache and the store is ever deleted: links are removed, but never their
+//! targets. An interrupted removal leaves a cache that no reader takes for complete, and the same
+//! removal finishes it. References go first, then a snapshot's `config.json`, then file by file,
+//! each blob before its link.
 
 mod blobs;
 pub(crate) mod error;
-mod find;
+pub(crate) mod find;
 mod locks;
 mod repo;
 mod unused;
@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cache::CachedRepo;
-use crate::{HubError, Result};
+use crate::error::{HubError, Result};
 
 pub use find::find_removal;
 pub use unused::{Unused, UnusedItem, UnusedKind, unused};
@@ -27,35 +27,35 @@ pub use unused::{Unused, UnusedItem, UnusedKind, unused};
 pub struct Removal {
     /// Its full name.
     pub name: String,
-    /// What of it goes.
+    /// The part of it to remove.
     pub what: What,
-    /// Whether it was named in full, so that nobody can have meant another one.
+    /// `true` if it was named in full, so that the user cannot mean another one.
     pub exact: bool,
-    /// Bytes that will be free, as far as can be said beforehand.
+    /// Estimate of the bytes that become free.
     pub bytes: u64,
-    /// Names made by `cp` that stand for it and will lead nowhere.
+    /// Names made by `cp` that stand for it and will stop working.
     pub dependents: Vec<String>,
     place: Place,
 }
 
-/// What of a model is removed.
+/// The part of a model that is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// A repository of the cache, with all its revisions.
     Repository {
-        /// Its revisions.
+        /// Number of its revisions.
         revisions: usize,
     },
     /// One revision of a repository.
     Revision {
         /// Commit hash.
         hash: String,
-        /// Branches and tags that lead to it.
+        /// Branches and tags that name it.
         refs: Vec<String>,
     },
     /// An imported model.
     Imported,
-    /// A name made by `cp`; the model that it stands for stays.
+    /// A name made by `cp`. Its model stays.
     Derived,
 }
 
@@ -65,17 +65,17 @@ enum Place {
     Store(PathBuf),
 }
 
-/// What a removal did.
+/// The result of a removal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freed {
-    /// Bytes of the files that are gone.
+    /// Size of the deleted files.
     pub bytes: u64,
-    /// Lock files that went with them.
+    /// Number of deleted lock files.
     pub lock_files: usize,
 }
 
 impl Removal {
-    /// Lock files of the repository that another program holds at this moment.
+    /// Returns the repository's lock files that another program holds now.
     pub fn active_locks(&self) -> Vec<PathBuf> {
         match &self.place {
             Place::Cache(repo) => locks::Locks::of(repo).held,
@@ -83,8 +83,8 @@ impl Removal {
         }
     }
 
-    /// Removes it. While another program holds a lock of the repository this is refused, unless
-    /// `force` says otherwise.
+    /// Removes it. Fails while another program holds a lock of the repository, unless `force` is
+    /// set.
     pub fn carry_out(&self, force: bool) -> Result<Freed> {
         match (&self.what, &self.place) {
             (What::Revision { hash, .. }, Place::Cache(repo)) => {
@@ -102,8 +102,8 @@ impl Removal {
     }
 }
 
-/// A model's folder vanishes by one rename, under a name that the next import cleans up should
-/// this process die; a link or a file just goes.
+/// Deletes a model in the store. A folder is renamed first, so that a killed process leaves a
+/// leftover that the next import deletes; a link or a file is deleted directly.
 fn remove_stored(path: &Path) -> Result<u64> {
     let bytes = tree_bytes(path);
     let is_folder = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
@@ -122,8 +122,8 @@ fn failed() -> impl FnOnce(io::Error) -> HubError {
     HubError::io("remove the model")
 }
 
-/// Removes a file, a link or a folder with all that it holds, following no link. What is already
-/// gone is no error.
+/// Deletes a file, a link or a folder with its content, following no link. It is not an error if it
+/// is already gone.
 fn remove_tree(path: &Path) -> io::Result<()> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -133,7 +133,7 @@ fn remove_tree(path: &Path) -> io::Result<()> {
     let removed = if metadata.is_dir() {
         fs_err::remove_dir_all(path)
     } else {
-        // Windows keeps links to folders apart from links to files.
+        // Windows needs another call for a link to a folder.
         fs_err::remove_file(path).or_else(|error| {
             let is_link = metadata.file_type().is_symlink();
             if is_link { std::fs::remove_dir(path).map_err(|_| error) } else { Err(error) }
@@ -145,7 +145,7 @@ fn remove_tree(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Bytes of the plain files at and below `path`, following no link.
+/// Returns the bytes of the plain files at and below `path`, following no link.
 fn tree_bytes(path: &Path) -> u64 {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return 0 };
     if metadata.is_file() {

@@ -1,20 +1,20 @@
-//! Removing a repository of the cache, or one revision of it.
+//! Removes a repository of the cache, or one revision of it.
 
 use std::path::Path;
 
 use super::blobs::Blobs;
 use super::{failed, is_link, remove_tree, tree_bytes};
-use crate::Result;
 use crate::cache::{CachedRepo, Snapshot};
+use crate::error::Result;
 use crate::remove::error::RemoveError;
 
-/// Removes the repository's folder and says how many bytes that freed.
+/// Removes the repository's folder. Returns the bytes freed.
 pub(super) fn remove_repository(repo: &CachedRepo) -> Result<u64> {
     let bytes = tree_bytes(&repo.folder);
     if !is_link(&repo.folder) {
         remove_tree(&repo.folder.join("refs")).map_err(failed())?;
         if !is_link(&repo.folder.join("snapshots")) {
-            // From here on no reader takes any of them for a model.
+            // After this, no reader takes any of them for a model.
             for snapshot in repo.snapshots().iter().filter(|snapshot| !is_link(&snapshot.path)) {
                 remove_tree(&snapshot.path.join("config.json")).map_err(failed())?;
             }
@@ -26,8 +26,8 @@ pub(super) fn remove_repository(repo: &CachedRepo) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Removes a snapshot, the refs that lead to it and the blobs that no other snapshot uses; the
-/// whole folder where nothing is left then. Says how many bytes that freed.
+/// Removes a snapshot, its refs and the blobs that no other snapshot uses. If nothing is left,
+/// removes the whole folder. Returns the bytes freed.
 pub(super) fn remove_revision(repo: &CachedRepo, hash: &str) -> Result<u64> {
     refuse_links(repo)?;
     for (name, target) in repo.refs() {
@@ -46,7 +46,7 @@ pub(super) fn remove_revision(repo: &CachedRepo, hash: &str) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Bytes that [`remove_revision`] would free.
+/// Returns the bytes that [`remove_revision`] would free.
 pub(super) fn revision_bytes(repo: &CachedRepo, hash: &str) -> u64 {
     let blobs = Blobs::of(repo);
     let (own, others): (Vec<_>, Vec<_>) =
@@ -75,12 +75,12 @@ fn remove_snapshot(repo: &CachedRepo, own: &Snapshot, others: &[Snapshot]) -> Re
         bytes += tree_bytes(&file.path);
         remove_tree(&file.path).map_err(failed())?;
     }
-    // Links to folders, and folders deeper than any checkpoint has.
+    // What is left are links to folders, and folders deeper than any checkpoint has.
     remove_tree(&own.path).map_err(failed())?;
     Ok(bytes)
 }
 
-/// A part of a repository is only removed where its folders are really its own.
+/// Returns an error if a folder of the repository is a link: then its files belong elsewhere.
 pub(super) fn refuse_links(repo: &CachedRepo) -> Result<()> {
     let parts = ["refs", "snapshots", "blobs"].map(|part| repo.folder.join(part));
     match std::iter::once(&repo.folder).chain(&parts).find(|path| is_link(path)) {
@@ -91,7 +91,7 @@ pub(super) fn refuse_links(repo: &CachedRepo) -> Result<()> {
     }
 }
 
-/// Removes a ref, and the folders above it that are empty then.
+/// Removes a ref, and the folders above it if they are empty.
 fn remove_ref(refs: &Path, name: &str) -> Result<()> {
     let path = refs.join(name);
     remove_tree(&path).map_err(failed())?;
@@ -104,8 +104,7 @@ fn remove_ref(refs: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes what is left of a repository without snapshots, refs and blobs. That it stays where it
-/// cannot go harms nobody.
+/// Removes the remains of a repository without snapshots, refs and blobs. A failure is harmless.
 fn remove_shell(repo: &CachedRepo) {
     let parts = ["refs", "snapshots", "blobs"].map(|part| repo.folder.join(part));
     let is_empty =

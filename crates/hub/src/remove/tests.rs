@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 
 use super::*;
+use crate::cache::HfCache;
 use crate::disk::walk;
+use crate::pairs::PairTable;
 use crate::testing::{Fixture, Layout};
-use crate::{HfCache, PairTable};
 
 const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";
 const B: &str = "bbbb2222bbbb2222bbbb2222bbbb2222bbbb2222";
@@ -25,7 +26,7 @@ fn remove(fixture: &Fixture, text: &str) -> Freed {
     find(fixture, text).unwrap().carry_out(false).unwrap()
 }
 
-/// Everything below the fixture's folder, with what it holds.
+/// Returns everything below the fixture's folder, with its content.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     walk(folder)
         .into_iter()
@@ -155,7 +156,7 @@ fn a_revision_goes_alone() {
         assert!(repo.join("refs/main").exists() && !repo.join("refs/v1").exists());
         let blobs = if layout == Layout::Moved { 0 } else { 3 };
         assert_eq!(blob_names(&repo).len(), blobs);
-        // The last one takes the folder with it.
+        // Removing the last one removes the folder.
         remove(&fixture, &format!("org/m@{B}"));
         assert!(!repo.exists());
     }
@@ -197,7 +198,7 @@ mod links {
 
     use super::*;
 
-    /// A folder outside the cache that has to stay as it is.
+    /// Returns a folder outside the cache that must stay unchanged.
     fn outside(fixture: &Fixture) -> PathBuf {
         let folder = fixture.path().join("outside");
         fs_err::create_dir_all(folder.join("blobs")).unwrap();
@@ -316,7 +317,7 @@ fn unused_things_are_only_what_nobody_can_want() {
         fs_err::write(repo.join("blobs/orphan"), "orphan blob").unwrap();
         fs_err::write(repo.join("blobs/x.incomplete"), "12345").unwrap();
         fs_err::write(repo.join("blobs/x.incomplete.parts"), "1").unwrap();
-        // A repository without any ref loses no snapshot.
+        // A repository without refs loses no snapshot.
         fixture.snapshot("org/pinned", C, &with("pinned"), layout);
         let now = SystemTime::now();
         let fresh = unused(&fixture.locations, now).unwrap();
@@ -344,7 +345,7 @@ fn unused_things_are_only_what_nobody_can_want() {
     }
 }
 
-/// Files of one revision: for each name, which of a few contents it has.
+/// Generates the files of a revision: for each name, one of a few contents.
 fn revision() -> impl Strategy<Value = Vec<Option<u8>>> {
     prop::collection::vec(prop::option::of(0..4u8), 5)
 }
@@ -352,7 +353,7 @@ fn revision() -> impl Strategy<Value = Vec<Option<u8>>> {
 const NAMES: [&str; 5] = ["config.json", "model.safetensors", "a.json", "sub/b.json", "c.txt"];
 const HASHES: [&str; 3] = [A, B, C];
 
-/// Contents 1 and 2 are of one size.
+/// Contents 1 and 2 have the same size.
 fn content(kind: u8) -> String {
     ["", "one", "two", "and a longer three"][usize::from(kind)].to_owned()
 }
@@ -364,7 +365,7 @@ fn build(fixture: &Fixture, revisions: &[Vec<Option<u8>>], layout: Layout) -> Pa
             .iter()
             .zip(kinds)
             .filter_map(|(name, kind)| Some((*name, content((*kind)?))))
-            // One folder deep is what the helper writes.
+            // The helper writes only one level of folders.
             .filter(|(name, _)| !name.contains('/') || layout == Layout::Moved)
             .collect();
         let files: Vec<(&str, &str)> =
@@ -382,8 +383,8 @@ fn build(fixture: &Fixture, revisions: &[Vec<Option<u8>>], layout: Layout) -> Pa
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// After one revision is gone the others are as they were, and no blob is left that they do
-    /// not use; so also where the removal was cut off in between and done again.
+    /// After one revision is removed, the others are unchanged, and no unused blob is left. The
+    /// same holds if the removal was interrupted and then repeated.
     #[test]
     fn other_revisions_stay_and_no_orphan_is_left(
         revisions in prop::collection::vec(revision(), 1..=3),
@@ -402,7 +403,7 @@ proptest! {
         let (before, bytes_before) = (snapshots(victim), tree_bytes(&repo));
         let hash = HASHES[victim];
         if let Some(cut) = cut {
-            // What a removal has done when it is killed after some files.
+            // The state after a removal was killed halfway.
             let cached = HfCache::new(&fixture.locations.hf_hub_cache).repos().unwrap().remove(0);
             let (own, others): (Vec<_>, Vec<_>) =
                 cached.snapshots().into_iter().partition(|found| found.hash == hash);
@@ -433,7 +434,7 @@ proptest! {
             prop_assert_eq!(blob_names(&repo), used);
         }
         if cut.is_none() {
-            // The ref holds a hash, and is not worth counting.
+            // The ref is a small file with a hash, which is not counted.
             prop_assert_eq!(freed.bytes + 40, bytes_before - tree_bytes(&repo));
         }
     }

@@ -1,11 +1,11 @@
-//! What lies in the cache and is of no use to anyone: blobs that no snapshot uses, downloads that
-//! nobody has continued for a day, and revisions that no branch or tag leads to any more.
+//! Finds unused files in the cache: blobs that no snapshot uses, downloads that have not continued
+//! for a day, and revisions without a branch or tag.
 //!
-//! It rather leaves something lying than takes something away. A repository is passed over while
-//! another program holds one of its locks. Blobs and revisions stay while a download of the
-//! repository is less than a day old, because it may want them. A revision without a ref counts as
-//! unused only where another one of the same repository has a ref and a `config.json`; a revision
-//! that was fetched by its hash has no ref, so what is listed should be read before it is removed.
+//! When in doubt, it keeps files. A repository is skipped while another program holds one of its
+//! locks. Blobs and revisions stay while a download of the repository is less than a day old,
+//! because it may need them. A revision without a ref is unused only if another one of the same
+//! repository has a ref and a `config.json`. A revision that was fetched by its hash has no ref
+//! either, so users should read the list before removing it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,49 +14,51 @@ use std::time::{Duration, SystemTime};
 use super::blobs::{Blobs, is_partial};
 use super::locks::Locks;
 use super::{failed, remove_tree, repo, tree_bytes};
+use crate::cache::HfCache;
 use crate::cache::{CachedRepo, Snapshot};
-use crate::{HfCache, Locations, Result};
+use crate::error::Result;
+use crate::locations::Locations;
 
-/// After this time a download counts as given up.
+/// Age at which a download counts as abandoned.
 const GIVEN_UP: Duration = Duration::from_hours(24);
 
-/// All that is unused.
+/// All unused files.
 #[derive(Clone, Debug, Default)]
 pub struct Unused {
-    /// Each thing that would go.
+    /// The items to remove.
     pub items: Vec<UnusedItem>,
-    /// Repositories that another program is working on.
+    /// Repositories that another program is using.
     pub busy: Vec<String>,
 }
 
-/// One thing that nobody uses.
+/// An unused item.
 #[derive(Clone, Debug)]
 pub struct UnusedItem {
     /// Name of its repository.
     pub repo: String,
-    /// What it is.
+    /// Kind of item.
     pub kind: UnusedKind,
     /// Name of its file, or its commit hash.
     pub name: String,
-    /// Where it lies.
+    /// Path on disk.
     pub path: PathBuf,
-    /// Bytes that its removal frees.
+    /// Bytes that become free.
     pub bytes: u64,
     cached: CachedRepo,
 }
 
-/// What an unused thing is.
+/// The kind of an unused item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnusedKind {
     /// A file that no snapshot uses.
     Blob,
     /// A download that never finished.
     Partial,
-    /// A revision that no ref leads to.
+    /// A revision without a ref.
     Snapshot,
 }
 
-/// Looks through the cache, as of the time `now`.
+/// Searches the cache for unused files, as of the time `now`.
 pub fn unused(locations: &Locations, now: SystemTime) -> Result<Unused> {
     let mut found = Unused::default();
     for repo in HfCache::new(&locations.hf_hub_cache).repos()? {
@@ -73,13 +75,13 @@ pub fn unused(locations: &Locations, now: SystemTime) -> Result<Unused> {
 }
 
 impl Unused {
-    /// Bytes of all of it.
+    /// Returns the size of all items.
     pub fn bytes(&self) -> u64 {
         self.items.iter().map(|item| item.bytes).sum()
     }
 
-    /// Removes all of it, and says how many bytes that freed. What another program has begun to
-    /// work on meanwhile stays.
+    /// Removes all items, and returns the bytes freed. Items that another program has started to
+    /// use stay.
     pub fn remove(&self) -> Result<u64> {
         let mut bytes = 0;
         for item in &self.items {
@@ -142,7 +144,7 @@ fn look_through(repo: &CachedRepo, now: SystemTime, items: &mut Vec<UnusedItem>)
     }
 }
 
-/// The snapshots that stay, and those that go.
+/// Returns the snapshots that stay, and those that go.
 fn sorted_out<'a>(
     repo: &CachedRepo,
     snapshots: &'a [Snapshot],
@@ -157,7 +159,7 @@ fn sorted_out<'a>(
     }
 }
 
-/// The files of each unfinished download: the data, and notes about it beside it.
+/// Returns the files of each unfinished download: its data, and the records next to it.
 fn partials(blobs: &Blobs) -> BTreeMap<&str, Vec<&String>> {
     let mut groups: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
     for name in blobs.names.iter().filter(|name| is_partial(name)) {

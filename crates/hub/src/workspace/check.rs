@@ -1,5 +1,5 @@
-//! Whether a workspace still is what it was when its hash was computed, told from sizes and times
-//! of files; only a file with another time is read.
+//! Checks if a workspace has changed since its hash was computed, from the sizes and times of its
+//! files. Only files with another time are read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,21 +7,21 @@ use std::path::Path;
 use super::content;
 use super::content::{FoundKind, IndexEntry, file_hash, modified_ns, walk};
 use super::sentinel::Sentinel;
-use crate::Result;
+use crate::error::Result;
 
-/// What became of a workspace.
+/// The state of a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Check {
-    /// Whether the content is as it was; `None` where nobody knows, for want of a hash.
+    /// `true` if the content is unchanged; `None` if that is unknown because there is no hash.
     pub clean: Option<bool>,
-    /// The hash of the content as it is now, where it could be told.
+    /// Hash of the current content, if it could be computed.
     pub current: Option<String>,
-    /// The hash of the content as it was.
+    /// Hash of the recorded content.
     pub stored: Option<String>,
 }
 
-/// Compares the workspace with its sentinel. A file that only has another time than before is
-/// taken for the same from then on. Failures to read the folder count as not knowing.
+/// Compares a workspace with its sentinel. If only the time of a file has changed, the new time is
+/// recorded. A folder that cannot be read counts as unknown.
 pub fn check(folder: &Path) -> Check {
     let Some(mut sentinel) = Sentinel::read(folder) else { return Check::default() };
     let stored = sentinel.content_hash().map(str::to_owned);
@@ -40,7 +40,7 @@ pub fn check(folder: &Path) -> Check {
         Ok(Compared::Clean { healed }) => {
             if let Some(index) = healed {
                 sentinel.set_index(&index);
-                // A workspace that cannot be written to is checked the slow way again next time.
+                // If the workspace is read-only, it is checked the slow way again next time.
                 let _ = sentinel.write(folder);
             }
             Check { clean: Some(true), current: stored.clone(), stored }
@@ -48,7 +48,7 @@ pub fn check(folder: &Path) -> Check {
     }
 }
 
-/// Computes the hash of a workspace anew and stores it in `sentinel`, which is then written.
+/// Computes the hash of a workspace again, stores it in `sentinel` and writes that.
 pub fn record(folder: &Path, mut sentinel: Sentinel) -> Result<String> {
     let excludes = sentinel.excludes();
     let content = content(folder, &excludes)?;
@@ -59,7 +59,7 @@ pub fn record(folder: &Path, mut sentinel: Sentinel) -> Result<String> {
 
 enum Compared {
     Modified,
-    /// With the list of files as it should be where times have changed.
+    /// Contains the updated list of files if times have changed.
     Clean {
         healed: Option<Vec<IndexEntry>>,
     },

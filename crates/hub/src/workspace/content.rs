@@ -1,5 +1,5 @@
-//! The hash over a workspace's content, version 2, bit for bit that of MLX-Knife: cheap enough for
-//! models of any size, because of weights it takes the header alone.
+//! The hash of a workspace's content, version 2, identical to MLX-Knife's. It is cheap for models
+//! of any size, because only the headers of weights are read.
 
 use std::fs::Metadata;
 use std::io::Read;
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::error::{HubError, Result};
 use crate::hash::{self, Stopped};
 use crate::workspace::error::WorkspaceError;
-use crate::{HubError, Result};
 
-/// What the hash leaves out unless the sentinel says otherwise: a name of a file, or of a folder
-/// where a slash follows.
+/// Names that the hash leaves out unless the sentinel says otherwise: a file, or a folder if a
+/// slash follows.
 pub(super) const DEFAULT_EXCLUDES: [&str; 34] = [
     ".hf_cache/",
     ".mlxk_workspace.json",
@@ -53,15 +53,15 @@ pub(super) const DEFAULT_EXCLUDES: [&str; 34] = [
     ".*.swp",
     ".*.swo",
 ];
-/// Of files above this size, only name and size count.
+/// Of larger files, only name and size count.
 const MAX_READ_BYTES: u64 = 1 << 30;
 const MAX_HEADER_BYTES: u64 = 100 << 20;
 const READ: &str = "read a file of the workspace";
 
-/// What a workspace holds.
+/// The content of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// `sha256:` and 64 digits.
+    /// Hash: `sha256:` and 64 digits.
     pub hash: String,
     pub(super) index: Vec<IndexEntry>,
 }
@@ -69,7 +69,7 @@ pub struct Content {
 /// One file of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexEntry {
-    /// Below the workspace, with slashes, in Unicode's normal form C.
+    /// Path in the workspace, with slashes, in Unicode's normal form C.
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) mtime_ns: i128,
@@ -92,15 +92,15 @@ impl IndexEntry {
     }
 }
 
-/// Reads the content of the checkpoint in `folder`, without what `excludes` names. Links that lead
-/// out of it and damaged weights have no hash, and are errors.
+/// Reads the content of the checkpoint in `folder`, without the names in `excludes`. Links that
+/// lead outside and damaged weights have no hash, and are errors.
 pub fn content(folder: &Path, excludes: &[String]) -> Result<Content> {
     let mut index = Vec::new();
     for found in walk(folder, excludes)? {
         let entry = match &found.kind {
             FoundKind::Link(target) => {
                 let sha = target.clone().ok_or_else(|| {
-                    bad(folder, format!("its link `{}` leads out of it", found.path))
+                    bad(folder, format!("its link `{}` leads outside", found.path))
                 })?;
                 IndexEntry { path: found.path, size: 0, mtime_ns: 0, sha }
             }
@@ -136,7 +136,7 @@ fn prefixed(hasher: Sha256) -> String {
     format!("sha256:{}", hash::hex(&hasher.finalize()))
 }
 
-/// The hash of one file; `None` for weights whose header is damaged.
+/// Returns the hash of one file, or `None` for weights with a damaged header.
 pub(super) fn file_hash(path: &Path, length: u64) -> Result<Option<String>> {
     let failed = || HubError::io(READ);
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -177,11 +177,11 @@ pub(super) struct Found {
 
 pub(super) enum FoundKind {
     File(Metadata),
-    /// The hash over a target inside the workspace.
+    /// Hash of a target inside the workspace.
     Link(Option<String>),
 }
 
-/// Everything that counts as content, links not followed.
+/// Returns everything that counts as content. Links are not followed.
 pub(super) fn walk(folder: &Path, excludes: &[String]) -> Result<Vec<Found>> {
     let failed = || HubError::io("read the workspace");
     let root = fs_err::canonicalize(folder).map_err(failed())?;
@@ -196,7 +196,7 @@ pub(super) fn walk(folder: &Path, excludes: &[String]) -> Result<Vec<Found>> {
             let kind = entry.file_type().map_err(failed())?;
             let file = entry.path();
             if kind.is_symlink() {
-                // What is left out is left out for tidiness; links are looked at for safety.
+                // Names are excluded for tidiness, but links are checked for safety.
                 let kind = FoundKind::Link(link_hash(&file, &root));
                 found.push(Found { path, file, kind });
             } else if kind.is_dir() && !excludes.folder(&name) {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::disk::human;
 use crate::explain::{Explain, Explained, impl_error};
+use crate::human_bytes::human;
 
 /// Failures of writing or reading a workspace.
 #[derive(Debug)]

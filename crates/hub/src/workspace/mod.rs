@@ -1,6 +1,6 @@
 //! Workspaces: checkpoint folders outside the caches that a user owns and changes. A small file in
-//! each, shared with MLX-Knife, says where it came from and what its content was; from that follows
-//! whether it was modified since.
+//! each, shared with MLX-Knife, records its origin and its content, and so tells if it was
+//! modified.
 
 mod building;
 mod check;
@@ -12,7 +12,8 @@ mod sentinel;
 use std::path::{Path, PathBuf};
 
 use crate::cache::folders;
-use crate::{HubError, Locations, Result};
+use crate::error::{HubError, Result};
+use crate::locations::Locations;
 
 pub use building::{Building, target_folder};
 pub use check::{Check, check, record};
@@ -22,14 +23,14 @@ pub use sentinel::{Operation, SENTINEL_FILE, Sentinel};
 /// A workspace in the folder of workspaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
-    /// Name of its folder, by which users call it.
+    /// Name of its folder, which is also the name of the model.
     pub name: String,
     /// Its folder.
     pub path: PathBuf,
 }
 
-/// All workspaces in `MLXK_WORKSPACE_HOME`, sorted by name: its folders that hold a `config.json`.
-/// None where it is not set or does not exist.
+/// Returns all workspaces in `MLXK_WORKSPACE_HOME`, sorted by name: its folders with a
+/// `config.json`. There are none if the variable is not set or the folder does not exist.
 pub fn workspaces(locations: &Locations) -> Result<Vec<Workspace>> {
     let Some(home) = &locations.workspace_home else { return Ok(Vec::new()) };
     let found = folders(home).map_err(HubError::io("read the folder of workspaces"))?;
@@ -40,7 +41,7 @@ pub fn workspaces(locations: &Locations) -> Result<Vec<Workspace>> {
         .collect())
 }
 
-/// Whether a folder looks like a checkpoint.
+/// Returns `true` if a folder looks like a checkpoint.
 pub(crate) fn is_checkpoint(folder: &Path) -> bool {
     folder.join("config.json").is_file()
 }

@@ -1,6 +1,6 @@
-//! Paths that a sentinel names: they come from a file that anybody may have written.
+//! Checks the paths in a sentinel, which is an untrusted file.
 
-/// What is wrong with a path of a sentinel's list of files; `None` for one that stays inside the
+/// Returns the problem of a path in a sentinel's list of files, or `None` if it stays inside the
 /// folder on every system.
 pub(super) fn problem(path: &str) -> Option<&'static str> {
     let drive = path.as_bytes().get(1) == Some(&b':');
@@ -13,7 +13,7 @@ pub(super) fn problem(path: &str) -> Option<&'static str> {
     } else if path.starts_with('/') || drive {
         Some("it is absolute")
     } else if path.split('/').any(|part| part == "..") {
-        Some("it leads out of the folder")
+        Some("it leads outside the folder")
     } else {
         None
     }

@@ -6,16 +6,16 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::content::{Content, DEFAULT_EXCLUDES, IndexEntry};
-use crate::{HubError, Result};
+use crate::error::{HubError, Result};
 
 /// Name of the file.
 pub const SENTINEL_FILE: &str = ".mlxk_workspace.json";
-/// Of the hash over the content; older ones are not recognised.
+/// Version of the content hash. Older ones are not recognized.
 pub(super) const HASH_ALGORITHM: &str = "v2";
-/// A line per file of a model; far more than any model has.
+/// Limit of the file, which has a line per file of the model.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What made a workspace.
+/// The operation that created a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// A copy of a repository.
@@ -33,14 +33,14 @@ impl Operation {
     }
 }
 
-/// The content of the file. Members that we do not know are kept as they are.
+/// The content of the file. Unknown members are preserved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sentinel {
     members: Map<String, Value>,
 }
 
 impl Sentinel {
-    /// A new one, without a content hash yet; `tool` is the program and its version.
+    /// Returns a new sentinel without a content hash. `tool` is the program and its version.
     pub fn new(operation: Operation, source: &str, revision: Option<&str>, tool: &str) -> Self {
         let mut members = Map::new();
         for (key, value) in [
@@ -56,7 +56,7 @@ impl Sentinel {
         Self { members }
     }
 
-    /// The sentinel of a folder; `None` where there is none, or none that can be read.
+    /// Returns the sentinel of a folder, or `None` if it is missing or unreadable.
     pub fn read(folder: &Path) -> Option<Self> {
         let path = folder.join(SENTINEL_FILE);
         let metadata = path.metadata().ok()?;
@@ -69,51 +69,51 @@ impl Sentinel {
         }
     }
 
-    /// Adds a member of the operation's own, such as `mode` or `quantization`.
+    /// Adds a member for this operation, such as `mode` or `quantization`.
     #[must_use]
     pub fn with(mut self, key: &str, value: Value) -> Self {
         self.members.insert(key.to_owned(), value);
         self
     }
 
-    /// Whether MLX-Knife or we made the folder and keep its hash.
+    /// Returns `true` if MLX-Knife or this program created the folder and maintains its hash.
     pub fn is_managed(&self) -> bool {
         self.members.get("managed") == Some(&Value::Bool(true))
     }
 
-    /// All members but the list of files.
+    /// Returns all members except the list of files.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut members = self.members.clone();
         members.shift_remove("file_index");
         members
     }
 
-    /// `clone`, `convert`, or a word of a later version.
+    /// Returns `clone`, `convert`, or a word of a later version.
     pub fn operation(&self) -> Option<&str> {
         self.text("operation")
     }
 
-    /// The repository or path that it was made from.
+    /// Returns the repository or path that it was made from.
     pub fn source_repo(&self) -> Option<&str> {
         self.text("source_repo")
     }
 
-    /// The commit that it was made from.
+    /// Returns the commit that it was made from.
     pub fn source_revision(&self) -> Option<&str> {
         self.text("source_revision")
     }
 
-    /// When it was made, in the form of RFC 3339.
+    /// Returns the time of its creation (RFC 3339).
     pub fn created_at(&self) -> Option<&str> {
         self.text("created_at")
     }
 
-    /// The hash over the content when it was last computed: `sha256:` and 64 digits.
+    /// Returns the hash of the content when it was last computed: `sha256:` and 64 digits.
     pub fn content_hash(&self) -> Option<&str> {
         self.text("content_hash")
     }
 
-    /// When that was.
+    /// Returns the time of that hash.
     pub fn hash_modified(&self) -> Option<&str> {
         self.text("hash_modified")
     }
@@ -122,12 +122,12 @@ impl Sentinel {
         self.members.get(key).and_then(Value::as_str)
     }
 
-    /// Whether the stored hash is of the kind that we compute.
+    /// Returns `true` if we can compute the kind of hash that is stored.
     pub(super) fn is_current(&self) -> bool {
         self.text("hash_algorithm") == Some(HASH_ALGORITHM)
     }
 
-    /// What the hash leaves out: the list that was stored with it, or the usual one.
+    /// Returns the names that the hash leaves out: the stored list, or the usual one.
     pub(super) fn excludes(&self) -> Vec<String> {
         match self.members.get("exclude_patterns").and_then(Value::as_array) {
             Some(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -135,7 +135,8 @@ impl Sentinel {
         }
     }
 
-    /// The list of files; `None` where it is missing, of another form, or names a file outside.
+    /// Returns the list of files, or `None` if it is missing, has another form, or names a file
+    /// outside.
     pub(super) fn index(&self) -> Option<Vec<IndexEntry>> {
         let entries = self.members.get("file_index")?.as_array()?;
         let index: Vec<IndexEntry> =
@@ -160,7 +161,7 @@ impl Sentinel {
         self.set_index(&content.index);
     }
 
-    /// Writes it into `folder`, whole or not at all.
+    /// Writes it into `folder`, completely or not at all.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let write = || {
             let mut file = tempfile::Builder::new()
@@ -173,11 +174,11 @@ impl Sentinel {
             file.persist(folder.join(SENTINEL_FILE))?;
             Ok(())
         };
-        write().map_err(HubError::io("record where the workspace came from"))
+        write().map_err(HubError::io("record the origin of the workspace"))
     }
 }
 
-/// Temporary files are private; this one is like its neighbours.
+/// Temporary files are private, but this one should have the usual permissions.
 #[cfg(unix)]
 fn readable(file: &std::fs::File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -21,7 +21,7 @@ fn sentinel() -> Sentinel {
     Sentinel::new(Operation::Clone, "org/name", Some("abc"), "mlxk 1")
 }
 
-/// The value is MLX-Knife 2.0.8's own for this folder.
+/// The value was computed by MLX-Knife 2.0.8 for this folder.
 #[test]
 fn the_hash_is_that_of_mlx_knife() {
     let folder = workspace();
@@ -104,7 +104,7 @@ fn links_count_inside_and_are_refused_outside() {
     fs_err::os::unix::fs::symlink("/etc/hosts", path.join("link")).unwrap();
     assert_eq!(check(path).clean, Some(false));
     let error = record(path, sentinel()).unwrap_err().to_string();
-    assert!(error.contains("its link `link` leads out of it"), "{error}");
+    assert!(error.contains("its link `link` leads outside"), "{error}");
 }
 
 #[test]

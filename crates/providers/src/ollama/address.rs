@@ -1,9 +1,10 @@
-//! Where Ollama's server is.
+//! The address of Ollama's server.
 
 const PORT: u16 = 11434;
 
-/// The address that `OLLAMA_HOST` means: it may hold a host, a port, both, or an address, and the
-/// address to listen on everywhere stands for this machine. Where nothing is said, the usual one.
+/// Returns the address that a value of `OLLAMA_HOST` means: a host, a port, both, or a URL. The
+/// address for listening on all interfaces means this machine. Without a value, it is Ollama's
+/// default address.
 pub fn ollama_address(host: Option<&str>) -> String {
     let text = host.map_or("127.0.0.1", str::trim).trim_end_matches('/');
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
@@ -12,7 +13,7 @@ pub fn ollama_address(host: Option<&str>) -> String {
         None => rest.to_owned(),
     };
     let has_port = match rest.rsplit_once(':') {
-        // The colons of a bare IPv6 address are none of a port.
+        // The colons of a bare IPv6 address do not precede a port.
         Some((host, port)) => {
             port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
         }

@@ -1,4 +1,4 @@
-//! The models of an Ollama server: which there are, getting them, loading them and letting them go.
+//! The models of an Ollama server: listing, pulling, loading and unloading them.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use super::Ollama;
-use crate::http::seconds;
-use crate::lines::Next;
-use crate::{Patience, ProviderError, Result};
+use crate::error::{ProviderError, Result};
+use crate::http::{Patience, seconds};
+use crate::lines::{Lines, Next};
 
 /// A model that the server has on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,41 +25,41 @@ pub struct LocalModel {
 pub struct LoadedModel {
     /// `name:tag`.
     pub name: String,
-    /// Tokens of its context, where the server says.
+    /// Context length in tokens, if the server says it.
     pub context: Option<u64>,
 }
 
-/// What a server says about a model.
+/// The server's description of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
-    /// `Q4_K_M`.
+    /// Quantization, such as `Q4_K_M`.
     pub quantization: Option<String>,
-    /// Numbers that it was trained with.
+    /// Number of parameters.
     pub parameters: Option<u64>,
-    /// `gguf`, `safetensors`.
+    /// File format: `gguf` or `safetensors`.
     pub format: Option<String>,
 }
 
-/// How far a pull is.
+/// Progress of a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullStep {
-    /// What is going on, in the server's words.
+    /// Current activity, in the server's words.
     pub status: String,
-    /// Bytes of this part that are here.
+    /// Bytes of this part that have arrived.
     pub completed: u64,
-    /// Bytes of this part.
+    /// Size of this part in bytes.
     pub total: u64,
 }
 
 impl Ollama {
-    /// The version of the server.
+    /// Returns the version of the server.
     pub fn version(&self) -> Result<String> {
         let found = self.get("/api/version")?;
         let version = found["version"].as_str().map(str::to_owned);
         version.ok_or_else(|| self.nonsense(&found))
     }
 
-    /// The models on its disk.
+    /// Returns the models on the server's disk.
     pub fn tags(&self) -> Result<Vec<LocalModel>> {
         let found = self.get("/api/tags")?;
         let models = found["models"].as_array().ok_or_else(|| self.nonsense(&found))?;
@@ -70,7 +70,7 @@ impl Ollama {
         Ok(models.iter().filter_map(local).collect())
     }
 
-    /// The model of that name on its disk, `:latest` where no tag is named.
+    /// Returns the model of that name on the server's disk. Without a tag, it is `:latest`.
     pub fn find(&self, name: &str) -> Result<Option<LocalModel>> {
         let tagged = if name.rsplit('/').next().unwrap_or(name).contains(':') {
             name.to_owned()
@@ -83,7 +83,7 @@ impl Ollama {
         Ok(self.tags()?.into_iter().find(is_it))
     }
 
-    /// The models in its memory.
+    /// Returns the models in the server's memory.
     pub fn ps(&self) -> Result<Vec<LoadedModel>> {
         let found = self.get("/api/ps")?;
         let models = found["models"].as_array().ok_or_else(|| self.nonsense(&found))?;
@@ -94,7 +94,7 @@ impl Ollama {
         Ok(models.iter().filter_map(loaded).collect())
     }
 
-    /// What it says about a model.
+    /// Returns the server's description of a model.
     pub fn show(&self, model: &str) -> Result<Details> {
         let body = json!({"model": model});
         let (method, path) = (Method::POST, "/api/show");
@@ -109,8 +109,8 @@ impl Ollama {
         })
     }
 
-    /// Lets the server fetch a model; an error where it makes no progress for so long, or where
-    /// `on_step` says to stop.
+    /// Makes the server pull a model. Fails after `stall` without progress, or if `on_step` says to
+    /// stop.
     pub fn pull(
         &self,
         model: &str,
@@ -119,12 +119,12 @@ impl Ollama {
     ) -> Result<()> {
         let body = json!({"model": model, "stream": true});
         let mut lines =
-            self.endpoint.lines("/api/pull", &body, model, Patience::progress(stall))?;
+            Lines::request(&self.endpoint, "/api/pull", &body, model, Patience::progress(stall))?;
         let (mut last, mut moved) = (None, Instant::now());
         loop {
             let event = match lines.next_json()? {
                 Next::Event(event, _) => event,
-                Next::Done | Next::End => return Err(lines.broke_off("the pull has no end")),
+                Next::Done | Next::End => return Err(lines.broke_off("the pull has no last line")),
             };
             let Some(status) = event["status"].as_str() else { return Err(lines.nonsense(&event)) };
             if status == "success" {
@@ -136,7 +136,7 @@ impl Ollama {
             if on_step(&step).is_break() {
                 return Err(ProviderError::Cancelled);
             }
-            // The same line again and again is no progress.
+            // A repeated line is not progress.
             if last.as_ref() != Some(&step) {
                 (last, moved) = (Some(step), Instant::now());
             } else if moved.elapsed() > stall {
@@ -147,13 +147,13 @@ impl Ollama {
         }
     }
 
-    /// Loads a model with these options, within so long, and keeps it.
+    /// Loads a model with these options `within` the given time, and keeps it loaded.
     pub fn load(&self, model: &str, options: &Map<String, Value>, within: Duration) -> Result<()> {
         let body = json!({"model": model, "options": options, "keep_alive": -1, "stream": false});
         self.generate(model, &body, within)
     }
 
-    /// Lets a model go.
+    /// Unloads a model.
     pub fn unload(&self, model: &str) -> Result<()> {
         let body = json!({"model": model, "keep_alive": 0, "stream": false});
         self.generate(model, &body, Duration::from_mins(1))

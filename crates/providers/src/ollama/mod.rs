@@ -1,4 +1,4 @@
-//! Ollama's own dialect.
+//! Ollama's dialect.
 
 mod address;
 mod manage;
@@ -10,21 +10,21 @@ use serde_json::{Map, Value, json};
 pub use address::ollama_address;
 pub use manage::{Details, LoadedModel, LocalModel, PullStep};
 
-use crate::lines::Next;
-use crate::{
-    Answer, Endpoint, Input, Native, OnPiece, Patience, Piece, ProviderError, Request, Result,
-    Usage,
-};
+use crate::answer::{Answer, Input, Native, OnPiece, Piece, Request, Usage};
+use crate::error::{ProviderError, Result};
+use crate::http::{Endpoint, Patience};
+use crate::lines::{Lines, Next};
 
 /// A server that speaks Ollama's dialect.
 #[derive(Clone, Debug)]
 pub struct Ollama {
-    /// Where it is; its routes begin with `/api` there.
+    /// The server. Its routes begin with `/api`.
     pub endpoint: Endpoint,
 }
 
 impl Ollama {
-    /// Asks for an answer within so long, and hears it. The model stays in memory.
+    /// Requests an answer, and passes on its pieces as they arrive. Fails if the answer is not
+    /// complete `within` the given time. The model stays loaded.
     pub fn answer(
         &self,
         request: &Request,
@@ -53,12 +53,14 @@ impl Ollama {
         body.insert("keep_alive".into(), (-1).into());
         let patience = Patience::answer(within);
         let body = Value::Object(body);
-        let mut lines = self.endpoint.lines(path, &body, &request.model, patience)?;
+        let mut lines = Lines::request(&self.endpoint, path, &body, &request.model, patience)?;
         let mut answer = Answer::default();
         loop {
             let (event, at) = match lines.next_json()? {
                 Next::Event(event, at) => (event, at),
-                Next::Done | Next::End => return Err(lines.broke_off("the answer has no end")),
+                Next::Done | Next::End => {
+                    return Err(lines.broke_off("the answer has no last line"));
+                }
             };
             let Some(done) = event["done"].as_bool() else { return Err(lines.nonsense(&event)) };
             answer.hear(pieces(&event), at, on_piece)?;
@@ -76,7 +78,7 @@ impl Ollama {
     }
 }
 
-/// What an event says: in `message` where it is a conversation.
+/// Returns the text of an event, which is in `message` if the request was a conversation.
 fn pieces(event: &Value) -> impl Iterator<Item = Piece<'_>> {
     let message = event.get("message");
     let thinking = message.unwrap_or(event)["thinking"].as_str();
@@ -87,7 +89,7 @@ fn pieces(event: &Value) -> impl Iterator<Item = Piece<'_>> {
     thinking.map(Piece::Reasoning).into_iter().chain(words.map(Piece::Text))
 }
 
-/// Takes in the figures of the last line. Durations are nanoseconds.
+/// Takes the figures of the last line. Durations are nanoseconds.
 fn finish(answer: &mut Answer, event: &Value) {
     answer.finish_reason = event["done_reason"].as_str().map(str::to_owned);
     let count = |name: &str| event[name].as_u64().map(|count| count as usize);

@@ -1,10 +1,14 @@
 use std::path::Path;
 
 use super::*;
+use crate::derived::Turn;
 use crate::derived::error::DerivedError;
+use crate::error::HubError;
+use crate::health::finding::Problem;
+use crate::info::{Look, info, places};
 use crate::reference::error::ReferenceError;
+use crate::resolution::Kind;
 use crate::testing::{Fixture, tiny_gguf};
-use crate::{Kind, Look, Problem, Turn, info, places};
 
 const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";
 
@@ -12,7 +16,7 @@ fn parsed(text: &str) -> Modelfile {
     Modelfile::parse(text.as_bytes()).unwrap()
 }
 
-/// What `mlxk create NAME -f FILE` does, for a file in the fixture's folder.
+/// Runs `mlxk create NAME -f FILE` for a file in the fixture's folder.
 fn made(fixture: &Fixture, name: &str, text: &str) -> Result<Created> {
     let (file, pairs) = (parsed(text), PairTable::default());
     let from = base_of(&file.from, fixture.path(), &pairs, &fixture.locations)?;
@@ -42,12 +46,12 @@ fn what_a_modelfile_says_holds_for_the_name_and_is_written_again() {
     assert_eq!(resolved.overrides, parsed(text).overrides);
     assert_eq!(resolved.base.as_deref(), Some("mlx-community/Alpha-4bit"));
     assert_eq!(modelfile(&fixture, "coder"), text);
-    // Made of what it says of itself, it is the same file.
+    // Creating it again from its own Modelfile gives the same file.
     let before = fs_err::read_to_string(&created.path).unwrap();
     let again = made(&fixture, "coder", &modelfile(&fixture, "coder")).unwrap();
     assert!(again.replaced);
     assert_eq!(fs_err::read_to_string(&again.path).unwrap(), before);
-    // A model that nothing is said about is one to build on.
+    // The Modelfile of a model without settings has only `FROM`.
     assert_eq!(modelfile(&fixture, "Alpha-4bit"), "FROM mlx-community/Alpha-4bit\n");
 }
 
@@ -100,7 +104,7 @@ fn from_means_what_is_on_this_machine() {
     }
     fixture.ollama_model("phi3", "mini", &tiny_gguf());
     fixture.ollama_model("tiny", "latest", &tiny_gguf());
-    // Nothing is downloaded that Ollama has, until the pair's own model is here.
+    // Ollama's copy is preferred to a download, until the pair's own model is here.
     assert_eq!(text("phi3:mini"), "ollama:phi3:mini");
     assert_eq!(text("tiny"), "ollama:tiny");
     fixture.cached("mlx-community/Phi-3-mini-4k-instruct-4bit", &[A]);

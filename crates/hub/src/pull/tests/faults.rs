@@ -1,5 +1,5 @@
-//! Everything that can go wrong on the way: each ends with the same bytes as if nothing had, or
-//! with an error after which the next pull goes on.
+//! Faults during a pull: each ends with the same bytes as a pull without faults, or with an error
+//! after which the next pull resumes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::{NAME, PART, Scene};
+use crate::error::HubError;
 use crate::pull::error::PullError;
 
 const WEIGHTS: &str = "model-00001-of-00002.safetensors";
@@ -36,7 +37,7 @@ fn every_fault_that_passes_ends_with_the_same_bytes() {
             scene.hub.fault(file, fault.clone(), 3);
             let pulled = scene.pull(NAME);
             let pulled = match (pulled, &fault) {
-                // Three damaged copies of one file are more than is forgiven.
+                // Three damaged copies of a file are more than the retries cover.
                 (Err(HubError::Pull(PullError::Damaged { file: name, .. })), Fault::Flip) => {
                     assert_eq!(name, file);
                     scene.pull(NAME).unwrap()
@@ -60,7 +61,7 @@ fn a_server_without_ranges_sends_the_file_once() {
     let scene = Scene::new();
     scene.hub.fault(WEIGHTS, Fault::IgnoreRange, 100);
     scene.assert_whole(&scene.pull(NAME).unwrap().resolved.path);
-    // One stream is read to its end; others that had begun were left.
+    // One stream is read to its end. The others, which had begun, were abandoned.
     assert!(scene.hub.served(WEIGHTS).requests <= 5, "{:?}", scene.hub.served(WEIGHTS));
 }
 
@@ -84,13 +85,13 @@ fn what_does_not_pass_is_an_error_and_the_next_pull_goes_on() {
         (Fault::Status(404), "404"),
         (Fault::Status(503), "503"),
         (Fault::Status(416), "416"),
-        (Fault::TooMany("999".into()), "takes no more requests"),
-        (Fault::RedirectLoop, "redirects in a circle"),
+        (Fault::TooMany("999".into()), "refuses more requests"),
+        (Fault::RedirectLoop, "Too many redirects"),
         (Fault::Cut(0), "the connection broke off"),
         (Fault::WrongRange, "from byte"),
     ] {
         let scene = Scene::new();
-        // All parts but the last two arrive; the server fails from there on.
+        // All parts but the last two arrive. After that, the server always fails.
         for _ in 0..11 {
             scene.hub.fault(WEIGHTS, Fault::Drip(PART as usize, Duration::ZERO), 1);
         }
@@ -112,7 +113,7 @@ fn a_hash_that_stays_wrong_is_an_error_that_keeps_nothing() {
     scene.hub.fault(WEIGHTS, Fault::Flip, 100);
     let error = scene.pull(NAME).unwrap_err();
     assert!(error.to_string().contains("SHA-256"), "{error}");
-    let damaged = mlxk_test_hub::sha256(&super::tests::bytes(100_000, 2));
+    let damaged = mlxk_test_hub::sha256(&super::bytes(100_000, 2));
     assert!(scene.unfinished().iter().all(|name| !name.contains(&damaged)));
     scene.hub.reset_faults();
     scene.assert_whole(&scene.pull(NAME).unwrap().resolved.path);
@@ -129,7 +130,7 @@ fn the_hub_itself_may_fail_and_redirect_in_circles() {
     let scene = Scene::new();
     scene.hub.fault_resolve(WEIGHTS, Fault::RedirectLoop, 1000);
     let error = scene.pull(NAME).unwrap_err();
-    assert!(error.to_string().contains("redirects in a circle"), "{error}");
+    assert!(error.to_string().contains("Too many redirects"), "{error}");
     let scene = Scene::new();
     scene.hub.fault_resolve(WEIGHTS, Fault::OtherEtag, 1);
     let error = scene.pull(NAME).unwrap_err();
@@ -137,7 +138,7 @@ fn the_hub_itself_may_fail_and_redirect_in_circles() {
     scene.assert_whole(&scene.pull(NAME).unwrap().resolved.path);
 }
 
-/// Asks to stop once so many bytes have arrived.
+/// Asks to stop once this many bytes have arrived.
 struct StopAt(u64, AtomicU64);
 
 impl Reporter for StopAt {
@@ -153,7 +154,7 @@ impl Reporter for StopAt {
 #[test]
 fn a_cancelled_pull_goes_on_where_it_stopped() {
     let scene = Scene::new();
-    // Slow enough that the end is far when the pull hears of the wish to stop.
+    // Slow enough that the pull is far from its end when it receives the request to stop.
     scene.hub.set_pace(Duration::from_millis(400));
     let stop = StopAt(60_000, AtomicU64::new(0));
     let error = scene.pull_with(NAME, &stop, &mut |_| ControlFlow::Continue(())).unwrap_err();
@@ -173,7 +174,7 @@ fn a_cancelled_pull_goes_on_where_it_stopped() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// Any row of faults, with any sizes of parts.
+    /// Any sequence of faults, with any sizes of parts.
     #[test]
     fn any_faults_end_whole_or_resumable(
         faults in prop::collection::vec((0..7_u8, 0..20_000_u64), 0..12),

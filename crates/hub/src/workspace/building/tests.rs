@@ -1,8 +1,9 @@
 use super::*;
+use crate::reporter::Quiet;
+use crate::store::Store;
 use crate::testing::Fixture;
 use crate::workspace::error::WorkspaceError;
 use crate::workspace::{Operation, check};
-use crate::{Quiet, Store};
 
 fn sentinel() -> Sentinel {
     Sentinel::new(Operation::Clone, "org/name", None, "mlxk 1")
@@ -52,10 +53,10 @@ fn bad_targets() {
     fs_err::write(base.join("full/file"), "").unwrap();
     for (target, part) in [
         ("full", "is not empty"),
-        ("full/file", "is no folder"),
-        ("no/where", "lies in a folder that does not exist"),
-        ("hub/models--a--b/mine", "lies in a cache"),
-        ("hub/mine", "lies in a cache"),
+        ("full/file", "is not a folder"),
+        ("no/where", "is in a folder that does not exist"),
+        ("hub/models--a--b/mine", "is inside a cache"),
+        ("hub/mine", "is inside a cache"),
     ] {
         let error = Building::begin(&base.join(target), 0, &fixture.locations).unwrap_err();
         assert!(error.to_string().contains(part), "{target}: {error}");

@@ -20,7 +20,7 @@ use mlxk_text::Tokenizer;
 use crate::args::{CompareArgs, Peer};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
-use crate::{Context, interrupt, printer};
+use crate::{Context, failure, interrupt};
 
 /// How often Ctrl-C is looked for while a server answers.
 const WATCH: Duration = Duration::from_millis(50);
@@ -156,7 +156,7 @@ fn measure(plan: Plan<'_>, context: &Context) -> anyhow::Result<CompareReport> {
 
 /// What a failed preparation means for its side.
 fn failure(error: &anyhow::Error) -> Failure {
-    Failure::new(format!("{error:#}"), printer::hint(error))
+    Failure::new(format!("{error:#}"), failure::hint(error))
 }
 
 /// Whether the report is whole, and ours as fast as it has to be.
