@@ -15,8 +15,6 @@ use crate::transfer::Transfer;
 
 /// The context that the memory of a plan is for, unless the model's own is shorter.
 const PLANNED_CONTEXT: u64 = 4096;
-/// Bytes of a value in the KV cache.
-const KV_VALUE_BYTES: u64 = 2;
 
 /// Pulls one repository; `agree` may still say no once the plan is told.
 pub(crate) fn pull(
@@ -46,7 +44,7 @@ pub(crate) fn inspect(config: &Value, weights_bytes: u64) -> Inspection {
     match registry::shape_of(config) {
         Ok(shape) => {
             let context = PLANNED_CONTEXT.min(shape.max_positions as u64);
-            let kv = shape.kv.values_per_position() as u64 * KV_VALUE_BYTES * context;
+            let kv = mlxk_engine::default_cache_bytes(&shape.cache, context as usize);
             Inspection {
                 problem: None,
                 memory_bytes: Some(weights_bytes + kv + shape.activation_bytes(256, 1)),

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec};
+use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat};
 
 /// Copies of the cache, so that it comes from memory as in a model of many layers.
 const LAYERS: usize = 28;
@@ -21,7 +21,8 @@ fn main() {
                 CpuOptions { threads, instructions, kv: Some(kv), ..CpuOptions::default() };
             let mut cpu = Cpu::new(options)
                 .expect("threads can be started and the processor has the instructions");
-            cpu.kv_configure(KvSpec { layers: LAYERS, kv_heads, head_dim, value_dim: head_dim });
+            let cache = CacheSpec::uniform(LAYERS, kv_heads, head_dim, head_dim);
+            cpu.configure_cache(&cache);
             for (context, tokens) in [(512, 1), (8192, 1), (8192, 64)] {
                 let spec = AttentionSpec {
                     heads,
@@ -39,8 +40,9 @@ fn main() {
                     bytes.fill(0x3C);
                     Ok(())
                 };
+                let extent = cache.full_extent(context);
                 let sequence =
-                    cpu.kv_import(context, &mut fill).expect("there is memory for the cache");
+                    cpu.import(&extent, &mut fill).expect("there is memory for the cache");
                 let mut batch = Batch::default();
                 batch.push(sequence, context - tokens, &vec![0; tokens], false);
                 cpu.begin(&batch).expect("the positions are there");
@@ -56,15 +58,14 @@ fn main() {
                 }
                 times.sort_by(f64::total_cmp);
                 let median = times[times.len() / 2];
-                let spec = KvSpec { layers: 1, kv_heads, head_dim, value_dim: head_dim };
                 println!(
                     "{:7} {heads:3} {kv_heads:2} {head_dim:4} {context:7} {tokens:6} {:7.0} {:7.2} {:8.1}",
                     format!("{kv:?}"),
                     median * 1e6,
-                    (kv.position_bytes(&spec) * context) as f64 / median / 1e9,
+                    (cache.position_bytes(kv) / LAYERS * context) as f64 / median / 1e9,
                     (2 * heads * head_dim * context * tokens) as f64 / median / 1e9,
                 );
-                cpu.kv_free(sequence);
+                cpu.free_sequence(sequence);
             }
         }
     }

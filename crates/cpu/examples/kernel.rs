@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec, Weights};
+use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Weights};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage, affine};
 
 /// Sizes of the weight.
@@ -125,8 +125,8 @@ fn product(cpu: &mut Cpu, storage: Storage, rows: usize) {
 
 fn attend(cpu: &mut Cpu, rows: usize) {
     let (heads, kv_heads, head_dim) = (12, 2, 128);
-    cpu.kv_configure(KvSpec { layers: 1, kv_heads, head_dim, value_dim: head_dim });
-    let sequence = cpu.kv_new();
+    cpu.configure_cache(&CacheSpec::uniform(1, kv_heads, head_dim, head_dim));
+    let sequence = cpu.new_sequence();
     let spec = AttentionSpec {
         heads,
         kv_heads,

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use mlxk_ops::{Act, AttentionSpec, Batch, PAGE_POSITIONS, ScoreGrowth, Segment};
 
+use crate::cache::SequenceCache;
 use crate::device::Cpu;
 use crate::kernels::{Kernels, Queries, Scratch};
-use crate::kv::KvCache;
 use crate::share::Shared;
 
 /// Pages of a chunk.
@@ -36,7 +36,7 @@ struct Operands<'a> {
     spec: &'a AttentionSpec,
     /// `[heads]`
     sinks: Option<&'a [f32]>,
-    kv: &'a KvCache,
+    cache: &'a SequenceCache,
     kernels: &'a dyn Kernels,
 }
 
@@ -51,23 +51,20 @@ impl Cpu {
         spec: &AttentionSpec,
         batch: &Batch,
     ) {
-        let kv = self.kv.spec();
-        assert_eq!(
-            (kv.kv_heads, kv.head_dim, kv.value_dim),
-            (spec.kv_heads, spec.head_dim, spec.value_dim)
-        );
         let (key_width, value_width) =
             (spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim);
         let [out, q, k, v] = self.arena.many_mut([out, q, k, v]);
         for segment in &batch.segments {
+            self.cache.layer(segment.sequence, layer).check(spec);
             for (i, row) in segment.rows.clone().enumerate() {
                 let k = &k[row * key_width..][..key_width];
                 let v = &v[row * value_width..][..value_width];
-                self.kv.write(segment.sequence, segment.start + i, layer, k, v);
+                self.cache.write(segment.sequence, segment.start + i, layer, k, v);
             }
         }
         let sinks = spec.sinks.map(|sinks| self.vectors[sinks.0 as usize].as_slice());
-        let operands = Operands { q, layer, spec, sinks, kv: &self.kv, kernels: &*self.kernels };
+        let operands =
+            Operands { q, layer, spec, sinks, cache: &self.cache, kernels: &*self.kernels };
         let out = Shared::new(out);
         let mut items = items(batch, spec);
         let split = items.len() < 2 * self.pool.threads();
@@ -173,6 +170,7 @@ impl Operands<'_> {
         }
         total.reset(count, dim, spec.value_dim);
         let (_, end) = visible(item.segment, item.rows.end - 1, spec);
+        let pages = self.cache.layer(item.segment.sequence, self.layer);
         for chunk in item.chunks.clone() {
             queries.clear();
             for page in chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES {
@@ -192,8 +190,7 @@ impl Operands<'_> {
                     seen |= within(from) < within(to);
                 }
                 if seen {
-                    let head = self.kv.head(item.segment.sequence, page, self.layer, item.kv_head);
-                    self.kernels.attend_page(head, queries, floats);
+                    self.kernels.attend_page(pages.head(page, item.kv_head), queries, floats);
                 }
             }
             total.merge(queries);

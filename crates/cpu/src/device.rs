@@ -3,15 +3,15 @@
 use std::io;
 
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Cache, Compute, KvFormat, KvSpec, OpsError,
+    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, Extent, KvFormat, OpsError,
     PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
     Weights,
 };
 use mlxk_tensor::QuantTensor;
 
 use crate::arena::Arena;
+use crate::cache::SequenceCache;
 use crate::kernels::{self, InstructionSet, Kernels, Scratch};
-use crate::kv::KvCache;
 use crate::linear::Activations;
 use crate::moving::Moving;
 use crate::pool::Pool;
@@ -56,7 +56,7 @@ pub struct Cpu {
     pub(crate) pool: Pool,
     pub(crate) kernels: Box<dyn Kernels>,
     pub(crate) arena: Arena,
-    pub(crate) kv: KvCache,
+    pub(crate) cache: SequenceCache,
     pub(crate) matrices: Vec<Matrix>,
     pub(crate) moving: Moving,
     pub(crate) activations: Activations,
@@ -82,7 +82,7 @@ impl Cpu {
             pool,
             kernels,
             arena: Arena::default(),
-            kv: KvCache::new(options.kv_format()),
+            cache: SequenceCache::new(options.kv_format()),
             matrices: vec![],
             moving: Moving::default(),
             activations: Activations::default(),
@@ -144,69 +144,88 @@ impl Weights for Cpu {
 }
 
 impl Cache for Cpu {
-    fn kv_configure(&mut self, spec: KvSpec) {
-        self.kv.configure(spec);
+    fn configure_cache(&mut self, spec: &CacheSpec) {
+        self.cache.configure(spec);
     }
 
-    fn kv_new(&mut self) -> Sequence {
-        self.kv.new_sequence()
+    fn new_sequence(&mut self) -> Sequence {
+        self.cache.new_sequence()
     }
 
-    fn kv_fork(&mut self, sequence: Sequence) -> Sequence {
-        self.kv.fork(sequence)
+    fn free_sequence(&mut self, sequence: Sequence) {
+        self.cache.free_sequence(sequence);
     }
 
-    fn kv_truncate(&mut self, sequence: Sequence, len: usize) {
-        self.kv.truncate(sequence, len);
+    fn sequence_len(&self, sequence: Sequence) -> usize {
+        self.cache.len(sequence)
     }
 
-    fn kv_free(&mut self, sequence: Sequence) {
-        self.kv.free_sequence(sequence);
+    fn rewind(&mut self, sequence: Sequence, len: usize) -> usize {
+        self.cache.rewind(sequence, len)
     }
 
-    fn kv_len(&self, sequence: Sequence) -> usize {
-        self.kv.len(sequence)
+    fn fork(&mut self, sequence: Sequence, len: usize) -> (Sequence, usize) {
+        self.cache.fork(sequence, len)
     }
 
-    fn kv_bytes(&self) -> usize {
-        self.kv.bytes()
+    fn restorable(&self, sequence: Sequence, len: usize) -> usize {
+        self.cache.restorable(sequence, len)
     }
 
-    fn kv_layout(&self) -> String {
-        let KvSpec { layers, kv_heads, head_dim, value_dim } = self.kv.spec();
+    fn checkpoint(&mut self, sequence: Sequence) {
+        self.cache.checkpoint(sequence);
+    }
+
+    fn checkpoints(&self, sequence: Sequence) -> Vec<usize> {
+        self.cache.checkpoints(sequence)
+    }
+
+    fn drop_checkpoint(&mut self, sequence: Sequence, len: usize) {
+        self.cache.drop_checkpoint(sequence, len);
+    }
+
+    fn cache_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    fn cache_layout(&self) -> String {
         let mode = if self.exact { "exact" } else { "fast" };
-        let format = match self.kv.format() {
+        let format = match self.cache.format() {
             KvFormat::F32 => "f32",
             KvFormat::F16 => "f16",
             KvFormat::Affine8 => "8-bit codes",
             KvFormat::Affine4 => "8-bit keys and 4-bit values",
         };
         format!(
-            "cpu {}, {mode}, {format}, pages of {PAGE_POSITIONS}, {layers} layers of {kv_heads} heads of \
-             {head_dim} and {value_dim}",
-            self.instruction_set()
+            "cpu {}, {mode}, {format}, pages of {PAGE_POSITIONS}, {}",
+            self.instruction_set(),
+            self.cache.layout()
         )
     }
 
-    fn kv_export_bytes(&self, len: usize) -> u64 {
-        self.kv.export_bytes(len)
+    fn extent(&self, sequence: Sequence, len: usize) -> Extent {
+        self.cache.extent(sequence, len)
     }
 
-    fn kv_export(
+    fn export_bytes(&self, extent: &Extent) -> u64 {
+        self.cache.export_bytes(extent)
+    }
+
+    fn export(
         &mut self,
         sequence: Sequence,
-        len: usize,
+        extent: &Extent,
         write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.kv.export(sequence, len, write)
+        self.cache.export(sequence, extent, write)
     }
 
-    fn kv_import(
+    fn import(
         &mut self,
-        len: usize,
+        extent: &Extent,
         read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
     ) -> io::Result<Sequence> {
-        self.kv.import(len, read)
+        self.cache.import(extent, read)
     }
 }
 
@@ -215,7 +234,7 @@ impl Compute for Cpu {
         self.arena.clear();
         self.routes.clear();
         for segment in &batch.segments {
-            self.kv.reserve(segment.sequence, segment.start, segment.rows.len())?;
+            self.cache.reserve(segment.sequence, segment.start, segment.rows.len())?;
         }
         let end = batch.segments.iter().map(|segment| segment.start + segment.rows.len()).max();
         for rope in &mut self.ropes {

@@ -6,9 +6,9 @@
 
 mod arena;
 mod attention;
+mod cache;
 mod device;
 mod kernels;
-mod kv;
 mod linear;
 mod moving;
 mod pool;

@@ -15,23 +15,19 @@ use mlxk_models::{Model, Progress};
 use mlxk_ops::{Batch, Ops};
 use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
 
-use crate::cache::disk::DiskCache;
+use crate::cache::disk::{DiskCache, Source};
 use crate::cache::saved::{CacheAction, CacheJob};
-use crate::draft::DraftModel;
-use crate::error::EngineError;
-use crate::generation::{Generation, Recipient};
-use crate::grammar::Grammars;
-use crate::load_options::LoadOptions;
-use crate::output::Clock;
-use crate::plan::MemoryPlan;
-use crate::prompt::{self, Prepared, Prompt};
-use crate::request::{PromptInput, Request};
-use crate::sampling::SamplingDefaults;
+use crate::draft_model::DraftModel;
+use crate::event::Event;
+use crate::generation::{CancelHandle, Generation};
+use crate::grammar::{Grammar, Grammars};
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
-use crate::task::Task;
-use crate::text_side::TextSide;
+use crate::task::{Sink, Task};
 use crate::worker::{Command, serve};
+use crate::{
+    AnswerFormat, EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, prompt,
+};
 
 /// A model, ready to answer. Dropping it ends all requests.
 pub struct Engine {
@@ -39,9 +35,13 @@ pub struct Engine {
     commands: Option<Sender<Command>>,
     closing: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    text: TextSide,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    grammars: Grammars,
+    defaults: SamplingDefaults,
     plan: MemoryPlan,
     kv_bytes: Arc<AtomicU64>,
+    vocab_size: usize,
     device: String,
     load_time: Duration,
 }
@@ -95,7 +95,7 @@ impl Engine {
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
         let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;
-        ops.kv_configure(model.kv());
+        ops.configure_cache(model.cache());
         if !text.is_finished() {
             warm_up(&*model, &mut *ops);
         }
@@ -110,21 +110,33 @@ impl Engine {
         let limits = Limits {
             chunk: options.prefill_chunk,
             sequences: options.max_sequences,
-            positions: plan.positions,
+            kv_bytes: plan.kv_bytes,
             kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
             prompt_lookup: options.prompt_lookup,
             draft_always: options.draft_always,
-            migrate_weights: options.huge_pages,
+            move_weights: options.huge_pages,
         };
         let spill = options.spill.as_ref().filter(|_| limits.kept_positions > 0);
         let spill = spill.map(|spill| {
-            let fingerprint = checkpoint.fingerprint();
-            DiskCache::open(spill, &fingerprint, &*ops, shape.vocab_size, limits.kept_positions)
+            let source = Source {
+                fingerprint: checkpoint.fingerprint(),
+                cache: &shape.cache,
+                vocab_size: shape.vocab_size,
+                positions: limits.kept_positions,
+            };
+            DiskCache::open(spill, &source, &*ops)
         });
         let (draft_model, spill) = (draft_model.transpose()?, spill.transpose()?);
         let kv_bytes = Arc::new(AtomicU64::new(0));
-        let scheduler =
-            Scheduler::new(model, ops, draft_model, spill, limits, Arc::clone(&kv_bytes));
+        let scheduler = Scheduler::new(
+            model,
+            ops,
+            draft_model,
+            spill,
+            limits,
+            plan.cost.clone(),
+            Arc::clone(&kv_bytes),
+        );
         let closing = Arc::new(AtomicBool::new(false));
         let (commands, receiver) = channel();
         let thread = {
@@ -138,59 +150,43 @@ impl Engine {
             commands: Some(commands),
             closing,
             thread: Some(thread),
-            text: TextSide {
-                tokenizer,
-                template,
-                grammars: Grammars::default(),
-                defaults,
-                context: plan.context,
-                vocab_size: shape.vocab_size,
-            },
+            tokenizer,
+            template,
+            grammars: Grammars::default(),
+            defaults,
             plan,
             kv_bytes,
+            vocab_size: shape.vocab_size,
             device,
             load_time: started.elapsed(),
         })
     }
 
-    /// Starts a request. Its events arrive at the returned [`Generation`].
+    /// Starts a request; its events come to the receiver that is returned.
     pub fn submit(&self, request: Request) -> Result<Generation, EngineError> {
-        let mut generations = self.submit_many(request, 1)?;
-        generations.pop().ok_or(EngineError::Stopped)
+        let (sender, events) = channel();
+        let cancel = CancelHandle::default();
+        let sink = move |event: Event| match sender.send(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        let prompt_tokens = self.submit_to(request, cancel.clone(), Box::new(sink))?;
+        Ok(Generation { events, cancel, prompt_tokens })
     }
 
-    /// Starts `count` answers to one request, whose prompt is rendered and encoded once. The answers are
-    /// drawn with consecutive seeds, beginning with the request's.
-    pub fn submit_many(
-        &self,
-        request: Request,
-        count: usize,
-    ) -> Result<Vec<Generation>, EngineError> {
-        let (recipients, events): (Vec<_>, Vec<_>) =
-            (0..count).map(|_| Recipient::channel()).unzip();
-        let handles: Vec<_> = recipients.iter().map(|it| it.cancel.clone()).collect();
-        let prompt_tokens = self.submit_to(request, recipients)?;
-        let ends = events.into_iter().zip(handles);
-        Ok(ends.map(|(events, cancel)| Generation { events, cancel, prompt_tokens }).collect())
-    }
-
-    /// Starts one answer for each recipient, as [`Engine::submit_many`] does. Returns the number of
-    /// tokens of the prompt.
+    /// Starts a request whose events go to `sink`, on the engine's thread; `Break` cancels it.
+    /// Returns the number of tokens of the prompt.
     pub fn submit_to(
         &self,
         request: Request,
-        recipients: Vec<Recipient>,
+        cancel: CancelHandle,
+        sink: Sink,
     ) -> Result<usize, EngineError> {
-        let clock = Clock { load: self.load_time, submitted: Instant::now() };
-        let prepared = Prepared::new(&self.text, request)?;
-        let answers = recipients.into_iter().enumerate();
-        let tasks: Vec<Task> = answers
-            .map(|(number, recipient)| prepared.answer(number, recipient, clock))
-            .collect::<Result<_, _>>()?;
-        for task in tasks {
-            self.send(Command::Run(Box::new(task)))?;
-        }
-        Ok(prepared.prompt_tokens())
+        let submitted = Instant::now();
+        let order = prompt::order(self, request, cancel, sink, submitted)?;
+        let prompt_tokens = order.prompt.len();
+        self.send(Command::Run(Box::new(Task::new(order))))?;
+        Ok(prompt_tokens)
     }
 
     /// Takes what [`Engine::save_prompt_cache`] wrote: requests that begin with the same tokens do
@@ -214,8 +210,13 @@ impl Engine {
     }
 
     /// The tokens of a prompt, as [`Engine::submit`] computes them.
-    pub fn encode(&self, input: &PromptInput) -> Result<Vec<u32>, EngineError> {
-        Ok(Prompt::encode(&self.text, input, &serde_json::Map::new())?.ids)
+    pub fn encode(&self, input: &crate::PromptInput) -> Result<Vec<u32>, EngineError> {
+        Ok(prompt::encode(self, input, &serde_json::Map::new())?.ids)
+    }
+
+    /// What keeps an answer to a format.
+    pub(crate) fn grammar(&self, format: &AnswerFormat) -> Result<Grammar, EngineError> {
+        self.grammars.grammar(&self.tokenizer, self.vocab_size, format)
     }
 
     /// What the model thinks of given tokens: passes `visit` each position from `from` on with the
@@ -244,7 +245,7 @@ impl Engine {
         from: usize,
         turn: Option<Turn>,
     ) -> Result<Receiver<Result<Vec<f32>, EngineError>>, EngineError> {
-        prompt::check(&ids, self.text.vocab_size, self.text.context + 1)?;
+        prompt::check(&ids, self.vocab_size, self.context() + 1)?;
         // Few rows under way: they are large.
         let (rows, receiver) = sync_channel(2);
         self.send(Command::Score(ScoreJob { ids, from, rows, turn }))?;
@@ -263,27 +264,27 @@ impl Engine {
 
     /// The model's tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.text.tokenizer
+        &self.tokenizer
     }
 
     /// The model's chat template, where it has one.
     pub fn template(&self) -> Option<&ChatTemplate> {
-        self.text.template.as_ref()
+        self.template.as_ref()
     }
 
     /// Returns what the chat template says about thinking.
     pub fn thinking(&self) -> Thinking {
-        self.text.template.as_ref().map(ChatTemplate::thinking).unwrap_or_default()
+        self.template.as_ref().map(ChatTemplate::thinking).unwrap_or_default()
     }
 
     /// What holds where a request is silent.
     pub fn defaults(&self) -> &SamplingDefaults {
-        &self.text.defaults
+        &self.defaults
     }
 
     /// Tokens of prompt and answer together.
     pub fn context(&self) -> usize {
-        self.text.context
+        self.plan.context
     }
 
     /// What the engine takes of the memory.
@@ -298,7 +299,7 @@ impl Engine {
 
     /// Number of the model's token ids.
     pub fn vocab_size(&self) -> usize {
-        self.text.vocab_size
+        self.vocab_size
     }
 
     /// What the model runs on, for people.
@@ -321,11 +322,11 @@ impl Engine {
 /// work while the tokenizer is still being read.
 fn warm_up(model: &dyn Model, ops: &mut dyn Ops) {
     let mut step = || {
-        let sequence = ops.kv_new();
+        let sequence = ops.new_sequence();
         let mut batch = Batch::default();
         batch.push(sequence, 0, &[0], true);
         let result = model.forward(ops, &batch);
-        ops.kv_free(sequence);
+        ops.free_sequence(sequence);
         result
     };
     // What fails here fails again, and is reported, where it is asked for.

@@ -1,53 +1,58 @@
-//! Whether a model fits, before a byte of it is loaded.
+//! The memory plan: what a model takes, and which context fits, before a byte of it is loaded.
 
 use std::fmt;
 
 use mlxk_format::Checkpoint;
 use mlxk_models::Shape;
+use mlxk_ops::{CacheSpec, SequenceBounds, SequenceCost};
 
-use crate::draft::MAX_DRAFT;
+use crate::cache::checkpoints::MAX_CHECKPOINTS;
+use crate::lookup::MAX_DRAFT;
 use crate::{EngineError, LoadOptions};
 
-/// A context below is of no use, so a smaller one is taken only where it is asked for.
+/// The smallest context that is chosen without being asked for.
 const LEAST_CONTEXT: usize = 512;
-/// Tokenizer, code, buffers of the device.
+/// Memory of the tokenizer, the code and the buffers of the device.
 const BASE_BYTES: u64 = 64 << 20;
 
-/// What the engine takes of the memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Memory that the engine takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryPlan {
-    /// Bytes of the weights, of the draft model's too.
+    /// Bytes of the weights, including those of the draft model.
     pub weights_bytes: u64,
-    /// Bytes of one position in the KV cache.
+    /// Bytes of one position in the KV cache, while every layer holds it. Layers with a window give it back.
     pub kv_bytes_per_position: u64,
+    /// Bytes that the KV cache may take. `u64::MAX` if nothing bounds it.
+    pub kv_bytes: u64,
     /// Estimate of everything that a step computes.
     pub activation_bytes: u64,
-    /// Bytes that the system could give when the model was loaded, where it says.
+    /// Bytes that were available when the model was loaded. `None` if the system doesn't say.
     pub available_bytes: Option<u64>,
     /// Tokens of prompt and answer together.
     pub context: usize,
-    /// Positions that all sequences may hold together.
+    /// Positions that there is room for in one sequence.
     pub positions: usize,
+    pub(crate) cost: SequenceCost,
 }
 
-/// What the plan is made from.
+/// Input of the plan.
 pub(crate) struct Needs<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) weights_bytes: u64,
-    /// What a position takes in the KV cache.
-    pub(crate) position_bytes: u64,
+    /// Bytes of a sequence in the KV cache.
+    pub(crate) cost: SequenceCost,
     /// Most rows of a step, and most of them with logits.
     pub(crate) rows: usize,
     pub(crate) outputs: usize,
     pub(crate) available_bytes: Option<u64>,
-    /// Context that is asked for.
+    /// Context that was asked for.
     pub(crate) context: Option<usize>,
 }
 
 impl MemoryPlan {
-    /// What [`crate::Engine::load`] would take with these options, from the headers of the files
-    /// alone. It fails where loading would for want of memory, or because the model is damaged or
+    /// Returns what [`crate::Engine::load`] would take with these options; only the headers of the files are
+    /// read. Fails if loading would fail because there is not enough memory, or because the model is damaged or
     /// not supported.
     pub fn for_load(options: &LoadOptions) -> Result<Self, EngineError> {
         let checkpoint = Checkpoint::open(&options.path)?;
@@ -61,38 +66,41 @@ impl MemoryPlan {
         shape: &Shape,
     ) -> Result<Self, EngineError> {
         let draft = options.draft_model.as_deref().map(Checkpoint::open).transpose()?;
-        let kv = draft.as_ref().map(mlxk_models::shape).transpose()?.map(|shape| shape.kv);
-        let format = options.kv_format();
+        let draft_shape = draft.as_ref().map(mlxk_models::shape).transpose()?;
+        let rows = options.prefill_chunk + options.max_sequences + MAX_DRAFT;
+        let checkpoints = if options.reuse_prefixes { MAX_CHECKPOINTS } else { 0 };
+        let bounds = SequenceBounds { step_rows: rows, checkpoints };
+        let cost = |shape: &Shape| shape.cache.cost(options.kv_format(), bounds);
         Self::new(&Needs {
             shape,
             weights_bytes: checkpoint.size_bytes() + draft.map_or(0, |draft| draft.size_bytes()),
-            position_bytes: [Some(shape.kv), kv]
-                .iter()
-                .flatten()
-                .map(|kv| format.position_bytes(kv) as u64)
-                .sum(),
-            rows: options.prefill_chunk + options.max_sequences + MAX_DRAFT,
+            cost: draft_shape.iter().fold(cost(shape), |sum, draft| sum.plus(cost(draft))),
+            rows,
             outputs: options.max_sequences + MAX_DRAFT,
             available_bytes: options.memory_bytes.or_else(mlxk_memory::available_bytes),
             context: options.context,
         })
     }
 
-    /// Bytes of everything but the KV cache.
+    /// Returns the bytes of everything but the KV cache.
     pub fn fixed_bytes(&self) -> u64 {
         self.weights_bytes.saturating_add(self.activation_bytes)
     }
 
-    /// The memory to give to an engine ([`LoadOptions::memory_bytes`]) that shall hold so many
+    /// Returns the most bytes that a sequence of this many positions takes in the KV cache.
+    pub fn sequence_bytes(&self, positions: usize) -> u64 {
+        self.cost.bytes(positions)
+    }
+
+    /// Returns the memory that an engine needs ([`LoadOptions::memory_bytes`]) to hold a sequence of this many
     /// positions.
     pub fn bytes_for(&self, positions: usize) -> u64 {
-        let kv = self.kv_bytes_per_position.saturating_mul(positions as u64);
-        // What is left to the system, below.
-        let needed = self.fixed_bytes().saturating_add(kv);
+        let needed = self.fixed_bytes().saturating_add(self.sequence_bytes(positions));
+        // `new` leaves a twentieth to the system.
         needed.saturating_add(needed / 19).saturating_add(1)
     }
 
-    /// Takes the context that is asked for, or as much as the model and the memory allow.
+    /// Plans for the context that was asked for, or for the largest that the model and the memory allow.
     pub(crate) fn new(needs: &Needs<'_>) -> Result<Self, EngineError> {
         let maximum = needs.shape.max_positions;
         if let Some(requested) = needs.context {
@@ -107,23 +115,20 @@ impl MemoryPlan {
                 return Err(EngineError::ContextTooLong { requested, maximum });
             }
         }
-        let per_position = needs.position_bytes;
         // A device keeps a second, smaller form of the inputs of its products.
         let step = needs.shape.activation_bytes(needs.rows, needs.outputs);
         let activation_bytes = BASE_BYTES + step + step / 2;
         let fixed = needs.weights_bytes.saturating_add(activation_bytes);
         // Some memory is left to the system.
         let usable = needs.available_bytes.map(|bytes| bytes - bytes / 20);
-        let fits = usable
-            .map(|usable| usize::try_from(usable.saturating_sub(fixed) / per_position))
-            .and_then(Result::ok)
-            .unwrap_or(usize::MAX);
+        let kv_bytes = usable.map_or(u64::MAX, |usable| usable.saturating_sub(fixed));
+        let fits = needs.cost.longest(kv_bytes);
         let least = needs.context.unwrap_or(LEAST_CONTEXT.min(maximum));
         if fits < least {
             return Err(EngineError::NotEnoughMemory {
                 weights_bytes: needs.weights_bytes,
                 activation_bytes,
-                kv_bytes: per_position.saturating_mul(least as u64),
+                kv_bytes: needs.cost.bytes(least),
                 available_bytes: needs.available_bytes.unwrap_or(0),
                 context: least,
                 fits: (fits >= 2 && needs.context.is_some()).then_some(fits),
@@ -131,16 +136,26 @@ impl MemoryPlan {
         }
         Ok(Self {
             weights_bytes: needs.weights_bytes,
-            kv_bytes_per_position: per_position,
+            kv_bytes_per_position: needs.cost.position_bytes(),
+            kv_bytes,
             activation_bytes,
             available_bytes: needs.available_bytes,
             context: needs.context.unwrap_or(maximum).min(fits),
             positions: fits,
+            cost: needs.cost.clone(),
         })
     }
 }
 
-/// A number of bytes for people, in powers of ten.
+/// Returns the bytes that a sequence of this many positions takes in the KV cache with the default options.
+pub fn default_cache_bytes(cache: &CacheSpec, positions: usize) -> u64 {
+    let LoadOptions { prefill_chunk, max_sequences, .. } = LoadOptions::new("");
+    let step_rows = prefill_chunk + max_sequences + MAX_DRAFT;
+    let bounds = SequenceBounds { step_rows, checkpoints: MAX_CHECKPOINTS };
+    cache.cost(LoadOptions::new("").kv_format(), bounds).bytes(positions)
+}
+
+/// A number of bytes for a message, in powers of ten.
 pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
@@ -157,25 +172,51 @@ impl fmt::Display for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mlxk_ops::{KvFormat, KvSpec};
+    use mlxk_ops::{KvFormat, LayerCache};
 
-    const SHAPE: Shape = Shape {
-        kv: KvSpec { layers: 10, kv_heads: 5, head_dim: 10, value_dim: 10 },
-        vocab_size: 1000,
-        max_positions: 4096,
-        activation_values: 100,
-    };
-
-    fn plan(available: Option<u64>, context: Option<usize>) -> Result<MemoryPlan, EngineError> {
+    fn plan_with(
+        cache: CacheSpec,
+        available: Option<u64>,
+        context: Option<usize>,
+    ) -> Result<MemoryPlan, EngineError> {
+        let bounds = SequenceBounds { step_rows: 10, checkpoints: 2 };
+        let cost = cache.cost(KvFormat::F16, bounds);
+        let shape = Shape { cache, vocab_size: 1000, max_positions: 4096, activation_values: 100 };
         MemoryPlan::new(&Needs {
-            shape: &SHAPE,
+            shape: &shape,
             weights_bytes: 100_000_000,
-            position_bytes: KvFormat::F16.position_bytes(&SHAPE.kv) as u64,
+            cost,
             rows: 10,
             outputs: 1,
             available_bytes: available,
             context,
         })
+    }
+
+    fn plan(available: Option<u64>, context: Option<usize>) -> Result<MemoryPlan, EngineError> {
+        plan_with(CacheSpec::uniform(10, 5, 10, 10), available, context)
+    }
+
+    #[test]
+    fn windowed_layers_and_states_do_not_grow_with_the_context() {
+        let pages = |window| LayerCache::Pages { kv_heads: 5, head_dim: 10, value_dim: 10, window };
+        let layers = [vec![pages(Some(64)); 8], vec![pages(None); 2]].concat();
+        let windowed = plan_with(CacheSpec { layers: layers.clone() }, None, None).unwrap();
+        let full = plan(None, None).unwrap();
+        assert_eq!(windowed.kv_bytes_per_position, full.kv_bytes_per_position);
+        // A short sequence takes as much; a long one takes two layers more for each position.
+        assert_eq!(windowed.sequence_bytes(64), full.sequence_bytes(64));
+        let bytes = [1000, 2000, 3000].map(|len| windowed.sequence_bytes(len));
+        assert_eq!(bytes[2] - bytes[1], 1000 * 2 * 200);
+        assert_eq!(bytes[1] - bytes[0], 1000 * 2 * 200);
+        // So a longer context fits into the same memory.
+        let budget = full.bytes_for(1000);
+        let fits = plan_with(CacheSpec { layers: layers.clone() }, Some(budget), None).unwrap();
+        assert!(fits.context > 2000 && fits.sequence_bytes(fits.positions) <= fits.kv_bytes);
+        let layers = [layers, vec![LayerCache::State { values: 100 }]].concat();
+        let with_state = plan_with(CacheSpec { layers }, None, None).unwrap();
+        // As it is, and at two checkpoints.
+        assert_eq!(with_state.sequence_bytes(3000), windowed.sequence_bytes(3000) + 3 * 400);
     }
 
     #[test]

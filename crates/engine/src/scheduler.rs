@@ -13,18 +13,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mlxk_models::Model;
-use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence};
+use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence, SequenceCost};
 
 use crate::EngineError;
+use crate::cache::checkpoints::{self, Reuse, Stops};
 use crate::cache::common_prefix::common_prefix;
 use crate::cache::disk::DiskCache;
-use crate::cache::prefix::{PrefixCache, fork};
-use crate::draft::StepTimes;
-use crate::draft::{Draft, MAX_DRAFT};
-use crate::draft::{DraftModel, Step};
-use crate::huge_pages::Migration;
+use crate::cache::prefix::{PrefixCache, Start};
+use crate::draft_model::{DraftModel, Step};
+use crate::lookup::{Draft, MAX_DRAFT};
+use crate::moving::Moving;
+use crate::pace::Pace;
 use crate::score::Scoring;
-use crate::task::Task;
+use crate::task::{Role, Task};
 
 /// The bounds of a step.
 #[derive(Clone, Copy, Debug)]
@@ -33,16 +34,16 @@ pub(crate) struct Limits {
     pub(crate) chunk: usize,
     /// Most requests that run at once.
     pub(crate) sequences: usize,
-    /// Positions that all sequences may hold together.
-    pub(crate) positions: usize,
-    /// Of these, positions of sequences that are kept for later requests.
+    /// Bytes of the KV cache that all sequences may take together.
+    pub(crate) kv_bytes: u64,
+    /// Positions of sequences that are kept for later requests.
     pub(crate) kept_positions: usize,
     /// Whether what may come next is looked up and computed along.
     pub(crate) prompt_lookup: bool,
     /// Whether drafts are computed even where they do not pay.
     pub(crate) draft_always: bool,
     /// Whether weights may be moved to where they are read faster.
-    pub(crate) migrate_weights: bool,
+    pub(crate) move_weights: bool,
 }
 
 /// The owner of model, device and running requests.
@@ -57,10 +58,13 @@ pub(crate) struct Scheduler {
     /// Jobs that take turns with the requests.
     pub(crate) scoring: VecDeque<Scoring>,
     kept: PrefixCache,
+    /// Bytes that a sequence takes.
+    cost: SequenceCost,
+    reuse: Reuse,
     /// Of steps without prompts.
-    step_times: StepTimes,
+    pace: Pace,
     /// None where no weights are to be moved, any more.
-    migration: Option<Migration>,
+    moving: Option<Moving>,
     /// Bytes of the KV cache, for others to read.
     kv_bytes: Arc<AtomicU64>,
 }
@@ -69,6 +73,7 @@ pub(crate) struct Scheduler {
 struct Part {
     /// Index among the active tasks.
     task: usize,
+    role: Role,
     /// Tokens that are computed.
     count: usize,
     /// Whether they are all that are pending, so that a token is drawn.
@@ -80,9 +85,8 @@ struct Part {
 }
 
 impl Part {
-    /// Whether it is a token of an answer, rather than some of a prompt.
     fn generates(&self) -> bool {
-        self.draws && self.count == 1
+        self.role == Role::Generate
     }
 }
 
@@ -93,9 +97,10 @@ impl Scheduler {
         draft_model: Option<DraftModel>,
         spill: Option<DiskCache>,
         limits: Limits,
+        cost: SequenceCost,
         kv_bytes: Arc<AtomicU64>,
     ) -> Self {
-        let kept = PrefixCache::new(limits.kept_positions, spill);
+        let kept = PrefixCache::new(limits.kept_positions, cost.clone(), spill);
         Self {
             model,
             ops,
@@ -105,8 +110,10 @@ impl Scheduler {
             active: Vec::new(),
             scoring: VecDeque::new(),
             kept,
-            step_times: StepTimes::default(),
-            migration: limits.migrate_weights.then(Migration::default),
+            cost,
+            reuse: Reuse::default(),
+            pace: Pace::default(),
+            moving: limits.move_weights.then(Moving::default),
             kv_bytes,
         }
     }
@@ -164,13 +171,13 @@ impl Scheduler {
     }
 
     /// Whether weights may be moved on while nothing is computed.
-    pub(crate) fn has_more_to_migrate(&self) -> bool {
-        self.migration.as_ref().is_some_and(Migration::has_begun)
+    pub(crate) fn has_more_to_move(&self) -> bool {
+        self.moving.as_ref().is_some_and(Moving::has_begun)
     }
 
     /// Moves some weights while nothing is computed.
-    pub(crate) fn migrate_weights(&mut self) {
-        self.migration.take_if(|_| !Migration::migrate_some(&mut *self.ops));
+    pub(crate) fn move_weights(&mut self) {
+        self.moving.take_if(|_| !Moving::move_some(&mut *self.ops));
     }
 
     /// Whether something is kept in memory alone that should be on the disk, too.
@@ -208,12 +215,12 @@ impl Scheduler {
         for mut task in self.active.extract_if(.., Task::check_cancelled) {
             let failed = task.has_failed();
             match task.release() {
-                Some((sequence, _)) if failed => self.ops.kv_free(sequence),
+                Some((sequence, _)) if failed => self.ops.free_sequence(sequence),
                 Some((sequence, ids)) => self.kept.insert(&mut *self.ops, sequence, ids),
                 None => {}
             }
         }
-        self.kv_bytes.store(self.ops.kv_bytes() as u64, Ordering::Relaxed);
+        self.kv_bytes.store(self.ops.cache_bytes() as u64, Ordering::Relaxed);
     }
 
     /// Lets waiting requests take part, as far as there is room. One that begins with what another is
@@ -222,26 +229,49 @@ impl Scheduler {
         let mut next = 0;
         while self.active.len() < self.limits.sequences {
             let Some(task) = self.waiting.get(next) else { return };
-            let needed = pages(task.ids().len() + 1);
-            if !self.active.is_empty() && self.active_positions() + needed > self.limits.positions {
+            let needed = self.cost.bytes(pages(task.ids().len() + 1));
+            if !self.active.is_empty() && self.active_bytes() + needed > self.limits.kv_bytes {
                 return;
             }
             let beginning = self.beginning(task.ids());
-            if let Beginning::IsComputed = beginning {
+            if let Beginning::IsComputed { by, shared } = beginning {
+                if self.keeps_checkpoints() {
+                    self.active[by].stop_at(shared);
+                }
                 next += 1;
                 continue;
             }
             let Some(mut task) = self.waiting.remove(next) else { return };
-            let found = if let Beginning::Active(sequence, shared) = beginning {
-                Some((fork(&mut *self.ops, sequence, shared), shared))
+            let start = if let Beginning::Active(active, shared) = beginning {
+                let (sequence, cached) = self.ops.fork(active, shared);
+                Start { sequence, cached, shared }
             } else {
-                let room = self.limits.positions.saturating_sub(self.active_positions());
-                self.kept.fork(&mut *self.ops, task.ids(), room)
+                let room = self.limits.kv_bytes.saturating_sub(self.active_bytes());
+                self.kept.start(&mut *self.ops, task.ids(), room)
             };
-            let (sequence, cached) = found.unwrap_or_else(|| (self.ops.kv_new(), 0));
-            task.start(sequence, cached);
+            self.start(&mut task, &start);
             self.active.push(task);
         }
+    }
+
+    /// Starts a request with what was computed before.
+    fn start(&mut self, task: &mut Task, start: &Start) {
+        let &Start { sequence, cached, shared } = start;
+        let mut stops = Stops::default();
+        if self.keeps_checkpoints() {
+            stops = Stops::new(self.model.cache(), task.prompt_len(), shared, cached);
+            // Two prompts part here, or soon after.
+            if cached > 0 {
+                checkpoints::keep(&mut *self.ops, sequence);
+            }
+        }
+        self.reuse.count(self.model.cache(), shared, cached);
+        task.start(sequence, cached, stops);
+    }
+
+    /// Returns `true` if sequences can't be cut everywhere, and later requests may want to.
+    fn keeps_checkpoints(&self) -> bool {
+        self.limits.kept_positions > 0 && self.model.cache().forgets()
     }
 
     /// Where most of the first tokens of `ids` are.
@@ -249,28 +279,31 @@ impl Scheduler {
         if self.limits.kept_positions == 0 {
             return Beginning::Kept;
         }
-        let kept = self.kept.known(ids);
-        let active = self.active.iter().filter_map(|task| {
+        let kept = self.kept.known(&*self.ops, ids);
+        let active = self.active.iter().enumerate().filter_map(|(by, task)| {
             let shared = common_prefix(task.ids(), ids);
-            Some((shared, task.computed(), task.sequence()?))
+            Some((shared, task.computed(), by, task.sequence()?))
         });
-        match active.max_by_key(|&(shared, computed, _)| (shared, computed)) {
-            Some((shared, computed, sequence)) if shared > kept && computed >= shared => {
+        match active.max_by_key(|&(shared, computed, ..)| (shared, computed)) {
+            Some((shared, computed, by, _)) if computed < shared => {
+                let is_much = shared >= kept + PAGE_POSITIONS;
+                if is_much { Beginning::IsComputed { by, shared } } else { Beginning::Kept }
+            }
+            Some((shared, _, _, sequence)) if self.ops.restorable(sequence, shared) > kept => {
                 Beginning::Active(sequence, shared)
             }
-            Some((shared, ..)) if shared >= kept + PAGE_POSITIONS => Beginning::IsComputed,
             _ => Beginning::Kept,
         }
     }
 
-    /// Positions that the active requests hold or are about to hold.
-    fn active_positions(&self) -> usize {
-        self.active.iter().map(|task| pages(task.ids().len())).sum()
+    /// Returns the bytes that the active requests take or are about to take.
+    fn active_bytes(&self) -> u64 {
+        self.active.iter().map(|task| self.cost.bytes(pages(task.ids().len()))).sum()
     }
 
     /// Divides the step among the active requests, and makes room for it.
     fn plan(&mut self) -> Vec<Part> {
-        while self.active_positions() + self.kept.positions() > self.limits.positions {
+        while self.active_bytes() + self.kept.bytes() > self.limits.kv_bytes {
             if self.kept.evict(&mut *self.ops) {
                 continue;
             }
@@ -279,20 +312,26 @@ impl Scheduler {
             }
             let Some(mut youngest) = self.active.pop() else { break };
             if let Some((sequence, _)) = youngest.release() {
-                self.ops.kv_free(sequence);
+                self.ops.free_sequence(sequence);
             }
             self.waiting.push_front(youngest);
         }
         let mut room = self.limits.chunk;
         let mut parts = Vec::with_capacity(self.active.len());
         for (task, state) in self.active.iter().enumerate() {
-            let pending = state.pending().len();
-            // A row that generates always takes part; prompts share the chunk.
-            let count = if pending == 1 { 1 } else { pending.min(room) };
-            room -= if pending == 1 { 0 } else { count };
+            let (pending, role) = (state.pending().len(), state.role());
+            let count = match role {
+                // It always takes part; prompts share the chunk.
+                Role::Generate => pending,
+                Role::Prefill => {
+                    let count = state.stops().limit(state.computed(), pending.min(room));
+                    room -= count;
+                    count
+                }
+            };
             if count > 0 {
                 let draws = count == pending;
-                parts.push(Part { task, count, draws, draft: Vec::new(), guessed: false });
+                parts.push(Part { task, role, count, draws, draft: Vec::new(), guessed: false });
             }
         }
         parts
@@ -300,29 +339,31 @@ impl Scheduler {
 
     /// Adds drafts to the parts that generate, as far as they pay.
     fn draft(&mut self, parts: &mut [Part]) -> Result<(), EngineError> {
-        if !parts.iter().all(Part::generates) {
+        // A state would have to return to a checkpoint after every draft that is not right throughout.
+        if !parts.iter().all(Part::generates) || self.model.cache().has_states() {
             return Ok(());
         }
         if let Some(model) = &mut self.draft_model {
             model.keep(|sequence| self.active.iter().any(|it| it.sequence() == Some(sequence)));
         }
-        let positions = self.active_positions() + self.kept.positions();
+        let free = self.limits.kv_bytes.saturating_sub(self.active_bytes() + self.kept.bytes());
         // A draft may begin a page of its own.
-        let mut pages = self.limits.positions.saturating_sub(positions) / PAGE_POSITIONS;
+        let mut pages = free / (self.cost.position_bytes() * PAGE_POSITIONS as u64).max(1);
+        let keeps_checkpoints = self.keeps_checkpoints();
         let (mut rows, mut tokens, mut left) = (parts.len(), parts.len() as f64, MAX_DRAFT);
         let always = self.limits.draft_always;
         let worthwhile = |rows, tokens, draft: &Draft| {
-            if always {
-                draft.ids.len()
-            } else {
-                self.step_times.worthwhile(rows, tokens, &draft.odds)
-            }
+            if always { draft.ids.len() } else { self.pace.worthwhile(rows, tokens, &draft.odds) }
         };
         for part in parts.iter_mut() {
             if pages == 0 || left == 0 {
                 break;
             }
             let task = &mut self.active[part.task];
+            // The checkpoint at the end of a prompt is taken before anything behind it is computed.
+            if keeps_checkpoints && task.computed() < task.prompt_len() {
+                continue;
+            }
             let most = task.room().min(left);
             let mut draft = Draft::default();
             let mut length = 0;
@@ -332,7 +373,7 @@ impl Scheduler {
             }
             let sequence = task.sequence().filter(|_| length == 0);
             if let (Some(model), Some(sequence)) = (&mut self.draft_model, sequence) {
-                let step = Step { step_times: &self.step_times, rows, tokens, always };
+                let step = Step { pace: &self.pace, rows, tokens, always };
                 draft = model.draft(sequence, task.ids(), most, step)?;
                 length = worthwhile(rows, tokens, &draft);
                 part.guessed = true;
@@ -380,24 +421,41 @@ impl Scheduler {
             }
         }
         for part in parts.iter().filter(|part| !part.draft.is_empty()) {
-            let task = &self.active[part.task];
+            let task = &mut self.active[part.task];
             if let Some(sequence) = task.sequence() {
-                self.ops.kv_truncate(sequence, task.computed());
+                task.went_back(self.ops.rewind(sequence, task.computed()));
             }
         }
+        self.keep_checkpoints(parts);
         if parts.iter().all(Part::generates) {
             let rows = parts.iter().map(|part| 1 + part.draft.len()).sum();
             let elapsed = started.elapsed();
-            self.step_times.learn(rows, elapsed.as_secs_f64());
-            self.migration.take_if(|migration| !migration.after_step(elapsed, &mut *self.ops));
+            self.pace.learn(rows, elapsed.as_secs_f64());
+            self.moving.take_if(|moving| !moving.after_step(elapsed, &mut *self.ops));
         }
         Ok(())
+    }
+
+    /// Keeps the checkpoints that are due after a step.
+    fn keep_checkpoints(&mut self, parts: &[Part]) {
+        if !self.keeps_checkpoints() {
+            return;
+        }
+        for part in parts {
+            let task = &self.active[part.task];
+            let Some(sequence) = task.sequence() else { continue };
+            let len = task.computed();
+            let last = self.ops.checkpoints(sequence).last().copied().unwrap_or(0);
+            if task.stops().is_due(len, last, part.role == Role::Prefill) {
+                checkpoints::keep(&mut *self.ops, sequence);
+            }
+        }
     }
 
     /// Frees a sequence of a device that may be damaged.
     pub(crate) fn free_guarded(&mut self, sequence: Sequence) {
         // A second panic says nothing new; the sequence is lost at worst.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.ops.kv_free(sequence)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.ops.free_sequence(sequence)));
     }
 }
 
@@ -405,8 +463,8 @@ impl Scheduler {
 enum Beginning {
     /// With an active request: its sequence, and how many of them.
     Active(Sequence, usize),
-    /// An active request is about to compute a page of them or more.
-    IsComputed,
+    /// An active request, of this index, is about to compute `shared` of them: a page or more.
+    IsComputed { by: usize, shared: usize },
     /// With a sequence that was kept, or nowhere.
     Kept,
 }

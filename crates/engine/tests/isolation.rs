@@ -180,7 +180,7 @@ fn scoring_and_requests_take_turns() {
 fn a_full_cache_delays_requests_and_changes_none() {
     let folder = small();
     let roomy = load(&without_reuse(&folder));
-    let plan = *roomy.memory();
+    let plan = roomy.memory().clone();
     let positions = 260;
     let needed =
         plan.weights_bytes + plan.activation_bytes + positions * plan.kv_bytes_per_position;

@@ -41,9 +41,9 @@ fn logits(folder: &Path, ids: &[u32]) -> Vec<f32> {
     let checkpoint = Checkpoint::open(folder).unwrap();
     let model = mlxk_models::load(&checkpoint, &mut ops, &mut |_, _| ControlFlow::Continue(()));
     let model = model.unwrap();
-    ops.kv_configure(model.kv());
+    ops.configure_cache(model.cache());
     let mut batch = Batch::default();
-    batch.push(ops.kv_new(), 0, ids, false);
+    batch.push(ops.new_sequence(), 0, ids, false);
     batch.outputs = (0..ids.len()).collect();
     let logits = model.forward(&mut ops, &batch).unwrap();
     ops.read(logits).unwrap().to_vec()

@@ -1,11 +1,11 @@
-//! Quantizes a matrix row by row into the bytes of a checkpoint.
+//! Quantizing a matrix row by row, into the bytes that a checkpoint holds.
 
 use mlxk_tensor::{Dtype, Mode, affine, block};
 
-/// Rows of a quantized matrix, for its three tensors.
+/// Rows of a quantized matrix: what goes into its three tensors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuantizedRows {
-    /// Packed values, or plain values if the matrix stays dense.
+    /// Packed values; the values themselves where a matrix stays dense.
     pub values: Vec<u8>,
     /// Scales.
     pub scales: Vec<u8>,
@@ -13,7 +13,7 @@ pub struct QuantizedRows {
     pub biases: Vec<u8>,
 }
 
-/// Quantizer of rows of equal length, with the buffers for one row.
+/// Quantizes rows of equal length; holds the buffers of one.
 #[derive(Clone, Debug)]
 pub struct RowQuantizer {
     mode: Mode,
@@ -26,11 +26,10 @@ pub struct RowQuantizer {
 }
 
 impl RowQuantizer {
-    /// Makes a quantizer of rows of `cols` values. Scales and biases of affine groups are stored as
-    /// `dtype`.
+    /// For rows of `cols` values; scales and biases of affine groups are stored as `dtype`.
     ///
     /// # Panics
-    /// Panics if the group size does not divide `cols`.
+    /// Where the groups of the mode do not divide the row.
     pub fn new(mode: Mode, cols: usize, dtype: Dtype) -> Self {
         assert!(cols.is_multiple_of(mode.group_size()), "rows are whole groups");
         let groups = cols / mode.group_size();
@@ -45,10 +44,10 @@ impl RowQuantizer {
         }
     }
 
-    /// Quantizes a row and appends it.
+    /// Appends a row.
     ///
     /// # Panics
-    /// Panics if the row is not `cols` long.
+    /// Where it is not as long as was said.
     pub fn row(&mut self, values: &[f32], made: &mut QuantizedRows) {
         if let Mode::Affine { bits, group_size } = self.mode {
             let (bits, size) = (usize::from(bits), usize::from(group_size));

@@ -19,7 +19,7 @@ mod tensors;
 use std::ops::ControlFlow;
 
 use mlxk_format::Checkpoint;
-use mlxk_ops::{Act, Batch, Compute, KvSpec, Weights};
+use mlxk_ops::{Act, Batch, CacheSpec, Compute, Weights};
 
 pub use error::ModelError;
 pub use registry::shape;
@@ -37,9 +37,9 @@ pub trait Model: Send {
     /// Its sizes.
     fn shape(&self) -> &Shape;
 
-    /// What it keeps of one position.
-    fn kv(&self) -> KvSpec {
-        self.shape().kv
+    /// Returns what each layer keeps of earlier tokens.
+    fn cache(&self) -> &CacheSpec {
+        &self.shape().cache
     }
 
     /// Number of logits of a row.
@@ -54,10 +54,10 @@ pub trait Model: Send {
 }
 
 /// What `config.json` alone says about memory and limits, known before any weight is touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// What one position keeps in the KV cache.
-    pub kv: KvSpec,
+    /// What each layer keeps of earlier tokens.
+    pub cache: CacheSpec,
     /// Number of logits of a row.
     pub vocab_size: usize,
     /// Longest sequence it was made for.

@@ -2,7 +2,7 @@
 
 use mlxk_models::registry::shape_of;
 use mlxk_models::{TensorKind, tensors};
-use mlxk_ops::KvSpec;
+use mlxk_ops::CacheSpec;
 use serde_json::{Value, json};
 
 fn llama() -> Value {
@@ -30,7 +30,7 @@ fn refusal(config: &Value) -> String {
 #[test]
 fn a_usual_configuration_gives_its_sizes() {
     let shape = shape_of(&llama()).unwrap();
-    assert_eq!(shape.kv, KvSpec { layers: 30, kv_heads: 3, head_dim: 64, value_dim: 64 });
+    assert_eq!(shape.cache, CacheSpec::uniform(30, 3, 64, 64));
     assert_eq!((shape.vocab_size, shape.max_positions), (49152, 8192));
     for model_type in ["mistral", "qwen2", "qwen3", "smollm3", "mixtral", "olmo2", "phi3"] {
         shape_of(&with(llama(), json!({"model_type": model_type}))).unwrap();
@@ -40,10 +40,7 @@ fn a_usual_configuration_gives_its_sizes() {
 #[test]
 fn an_explicit_head_dim_and_absent_kv_heads_are_honoured() {
     let config = with(llama(), json!({"head_dim": 128, "num_key_value_heads": null}));
-    assert_eq!(
-        shape_of(&config).unwrap().kv,
-        KvSpec { layers: 30, kv_heads: 9, head_dim: 128, value_dim: 128 }
-    );
+    assert_eq!(shape_of(&config).unwrap().cache, CacheSpec::uniform(30, 9, 128, 128));
 }
 
 #[test]

@@ -1,53 +1,77 @@
-//! The KV cache: sequences, and their keys and values as bytes.
+//! The cache: what sequences keep of the tokens that were computed.
 
 use std::io;
 
-use crate::{KvSpec, Sequence};
+use crate::{CacheSpec, Extent, Sequence};
 
-/// The part of a device that holds the keys and values of sequences.
+/// The part of a device that holds keys, values and states of sequences.
+///
+/// Not every sequence can be cut everywhere. Attention that sees all positions can be cut to any length. A
+/// layer with a window gives back positions that no row sees any more, but enough is held to go back to any
+/// length from [`crate::REWIND_SLACK`] positions before the start of the last step on. A state can only be
+/// taken back to a checkpoint. So [`Cache::rewind`] and [`Cache::fork`] return the length they reached.
 pub trait Cache {
-    /// Sets the layout of one position. Must be called before the first sequence is made.
-    fn kv_configure(&mut self, spec: KvSpec);
+    /// Sets what each layer keeps. Must be called before the first sequence is made.
+    fn configure_cache(&mut self, spec: &CacheSpec);
 
     /// Makes a new, empty sequence.
-    fn kv_new(&mut self) -> Sequence;
-
-    /// Makes a copy of `sequence` that shares its pages.
-    fn kv_fork(&mut self, sequence: Sequence) -> Sequence;
-
-    /// Drops all positions from `len` on.
-    fn kv_truncate(&mut self, sequence: Sequence, len: usize);
+    fn new_sequence(&mut self) -> Sequence;
 
     /// Frees the sequence. Its handle is invalid afterwards.
-    fn kv_free(&mut self, sequence: Sequence);
+    fn free_sequence(&mut self, sequence: Sequence);
 
     /// Returns the number of positions in the sequence.
-    fn kv_len(&self, sequence: Sequence) -> usize;
+    fn sequence_len(&self, sequence: Sequence) -> usize;
 
-    /// Returns the size of the pages of all sequences in bytes.
-    fn kv_bytes(&self) -> usize;
+    /// Goes back to `len`, or to the last length before it that can be restored, and returns where it landed.
+    /// Checkpoints behind that are dropped.
+    fn rewind(&mut self, sequence: Sequence, len: usize) -> usize;
 
-    /// Describes the bytes of [`Cache::kv_export`] and the arithmetic that produced them. A device may
-    /// import them only if its own description is identical.
-    fn kv_layout(&self) -> String;
+    /// Makes a sequence that shares the first `len` positions, or as many as can be restored, and returns their
+    /// number. It also shares the checkpoints up to there.
+    fn fork(&mut self, sequence: Sequence, len: usize) -> (Sequence, usize);
 
-    /// Returns the number of bytes that [`Cache::kv_export`] writes for `len` positions.
-    fn kv_export_bytes(&self, len: usize) -> u64;
+    /// Returns the length at which [`Cache::rewind`] and [`Cache::fork`] would land.
+    fn restorable(&self, sequence: Sequence, len: usize) -> usize;
 
-    /// Passes the first `len` positions of the sequence to `write`, piece by piece.
+    /// Keeps what is needed to return to the sequence as it is now. Does nothing if every length can be
+    /// restored anyway.
+    fn checkpoint(&mut self, sequence: Sequence);
+
+    /// Returns the lengths of the sequence's checkpoints, ascending.
+    fn checkpoints(&self, sequence: Sequence) -> Vec<usize>;
+
+    /// Drops the checkpoint at `len`. What it alone needed is given back by the next step.
+    fn drop_checkpoint(&mut self, sequence: Sequence, len: usize);
+
+    /// Returns the size of the pages and states of all sequences in bytes.
+    fn cache_bytes(&self) -> usize;
+
+    /// Describes the bytes of [`Cache::export`] and the arithmetic that produced them. A device may import
+    /// them only if its own description is identical.
+    fn cache_layout(&self) -> String;
+
+    /// Returns what an export of the first `len` positions would hold; fewer positions if `len` cannot be
+    /// restored.
+    fn extent(&self, sequence: Sequence, len: usize) -> Extent;
+
+    /// Returns the number of bytes that [`Cache::export`] writes.
+    fn export_bytes(&self, extent: &Extent) -> u64;
+
+    /// Passes the part of a sequence that `extent` describes to `write`, piece by piece.
     ///
     /// It takes `&mut self` because a GPU has to submit a copy to read its own memory.
-    fn kv_export(
+    fn export(
         &mut self,
         sequence: Sequence,
-        len: usize,
+        extent: &Extent,
         write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()>;
 
-    /// Makes a sequence of `len` positions from the bytes of an export, which `read` fills in.
-    fn kv_import(
+    /// Makes a sequence from the bytes of an export, which `read` fills in.
+    fn import(
         &mut self,
-        len: usize,
+        extent: &Extent,
         read: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
     ) -> io::Result<Sequence>;
 }

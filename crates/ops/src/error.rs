@@ -1,23 +1,23 @@
-//! Errors of devices.
+//! What can go wrong on a device.
 
-/// A device could not do an operation.
+/// An operation that could not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpsError {
-    /// The device has no kernel for this storage.
+    /// A storage that the device has no kernel for.
     #[error("`{tensor}` is stored as {storage}, which this build cannot run; it runs {supported}")]
     Unsupported {
         /// Name of the tensor.
         tensor: String,
-        /// Quantization or element type of the tensor.
+        /// Its quantization or element type.
         storage: String,
-        /// Types that the device has kernels for.
+        /// What the device runs.
         supported: &'static str,
     },
     /// The KV cache cannot grow.
     #[error("Out of memory: the KV cache needs {needed} more bytes")]
     OutOfMemory {
-        /// Bytes that were requested.
+        /// Bytes that were asked for.
         needed: usize,
     },
 }

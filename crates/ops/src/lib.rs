@@ -1,15 +1,16 @@
 //! The narrow waist between models and devices: the fused operations that a device implements.
 //!
-//! A model is written once against [`Ops`], an object-safe trait over opaque handles. It never sees
+//! A model is written once against [`Ops`], an object-safe trait over opaque handles; it never sees
 //! a device, an element type or a stride. There is no arithmetic in this crate.
 //!
 //! An activation is a matrix `[rows, cols]` in the device's arena, one row per token. The rows of
-//! one step may belong to different sequences; a [`Batch`] lists them.
+//! one step may belong to different sequences: a [`Batch`] says which.
 
 #![forbid(unsafe_code)]
 
 mod batch;
 mod cache;
+mod cache_spec;
 mod compute;
 mod error;
 mod spec;
@@ -18,19 +19,19 @@ mod weights;
 
 pub use batch::{Batch, Segment};
 pub use cache::Cache;
+pub use cache_spec::{
+    CacheSpec, Extent, KvFormat, LayerCache, PAGE_POSITIONS, PageGroup, REWIND_SLACK,
+    SequenceBounds, SequenceCost, restorable,
+};
 pub use compute::Compute;
 pub use error::OpsError;
 pub use spec::{
-    Activation, AttentionSpec, KvFormat, KvSpec, Pieces, RopeSpec, RouteGroups, RouteScores,
-    RouteSpec, ScoreGrowth,
+    Activation, AttentionSpec, Pieces, RopeSpec, RouteGroups, RouteScores, RouteSpec, ScoreGrowth,
 };
 pub use top::Ranked;
 pub use weights::Weights;
 
-/// Number of positions in one page of the KV cache.
-pub const PAGE_POSITIONS: usize = 32;
-
-/// Result of an operation.
+/// What operations return.
 pub type Result<T> = std::result::Result<T, OpsError>;
 
 /// An activation `[rows, cols]` of the current step.
@@ -50,11 +51,11 @@ pub struct Vector(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rope(pub u32);
 
-/// The experts chosen for each row of the current step, and their weights.
+/// The experts of each row of the current step, and their weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Routes(pub u32);
 
-/// A sequence in the KV cache: a table of reference-counted pages.
+/// A sequence in the cache of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sequence(pub u32);
 

@@ -2,97 +2,17 @@
 
 use crate::Vector;
 
-/// What the KV cache keeps for one position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KvSpec {
-    /// Layers that attend.
-    pub layers: usize,
-    /// Key/value heads of a layer.
-    pub kv_heads: usize,
-    /// Width of a key.
-    pub head_dim: usize,
-    /// Width of a value.
-    pub value_dim: usize,
-}
-
-impl KvSpec {
-    /// Values (not bytes) of one position: keys and values of all layers.
-    pub const fn values_per_position(&self) -> usize {
-        self.layers * self.kv_heads * (self.head_dim + self.value_dim)
-    }
-}
-
-/// How the KV cache represents its values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KvFormat {
-    /// 32-bit floats.
-    F32,
-    /// 16-bit floats.
-    F16,
-    /// 8-bit codes in groups of [`KvFormat::GROUP`] features with a scale and a bias in f16.
-    Affine8,
-    /// As [`KvFormat::Affine8`], with 4-bit codes of values. Keys keep 8: single features of them can be
-    /// far larger than the rest of their group (those of Qwen2 are), which 4 bits do not survive.
-    Affine4,
-}
-
-impl KvFormat {
-    /// Features of a key or a value that share a scale and a bias.
-    pub const GROUP: usize = 32;
-
-    /// The format whose values (or codes) have so many bits; `None` where there is none.
-    pub const fn of_bits(bits: u8) -> Option<Self> {
-        match bits {
-            32 => Some(Self::F32),
-            16 => Some(Self::F16),
-            8 => Some(Self::Affine8),
-            4 => Some(Self::Affine4),
-            _ => None,
-        }
-    }
-
-    /// Bits of an element of a value, or of its code; keys of [`KvFormat::Affine4`] have 8.
-    pub const fn bits(self) -> u8 {
-        match self {
-            Self::F32 => 32,
-            Self::F16 => 16,
-            Self::Affine8 => 8,
-            Self::Affine4 => 4,
-        }
-    }
-
-    /// Bytes of a key and of a value of a head; whole groups where there are groups.
-    pub const fn head_bytes(self, spec: &KvSpec) -> [usize; 2] {
-        let (key, value) = (spec.head_dim, spec.value_dim);
-        let (key_groups, value_groups) = (key.div_ceil(Self::GROUP), value.div_ceil(Self::GROUP));
-        let (eight, four) = (Self::GROUP + 4, Self::GROUP / 2 + 4);
-        match self {
-            Self::F32 => [4 * key, 4 * value],
-            Self::F16 => [2 * key, 2 * value],
-            Self::Affine8 => [key_groups * eight, value_groups * eight],
-            Self::Affine4 => [key_groups * eight, value_groups * four],
-        }
-    }
-
-    /// Bytes of one position of the cache.
-    pub const fn position_bytes(self, spec: &KvSpec) -> usize {
-        let [key, value] = self.head_bytes(spec);
-        spec.layers * spec.kv_heads * (key + value)
-    }
-}
-
-/// Rotary position embedding (Su et al., 2021, arXiv:2104.09864). Pair `i` of a head turns by
+/// Rotary position embedding (Su et al., 2021, arXiv:2104.09864): pair `i` of a head turns by
 /// `position · frequencies[i]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RopeSpec {
-    /// `[dims / 2]` radians per position. `dims` may be smaller than the head; the other dimensions
-    /// stay unchanged.
+    /// `[dims / 2]` radians per position; `dims` may be less than the head, the rest stays as it is.
     pub frequencies: Vec<f32>,
-    /// `true` if a pair is `(2i, 2i + 1)`, `false` if it is `(i, i + dims/2)`.
+    /// Whether the pair is `(2i, 2i + 1)` instead of `(i, i + dims/2)`.
     pub interleaved: bool,
-    /// First of the dimensions that turn.
+    /// First dimension of a head that turns.
     pub offset: usize,
-    /// Factor applied to the dimensions that turn.
+    /// Factor of the dimensions that turn.
     pub scale: f32,
 }
 
@@ -109,64 +29,62 @@ pub struct AttentionSpec {
     pub value_dim: usize,
     /// Factor of the scores, usually `1/√head_dim`.
     pub scale: f32,
-    /// Number of positions that a row sees, including its own; all of them if `None`.
+    /// A row sees only this many positions, itself included.
     pub window: Option<usize>,
-    /// Cap of the scores: `score = cap · tanh(score / cap)`.
+    /// `score = cap · tanh(score / cap)`.
     pub soft_cap: Option<f32>,
-    /// `[heads]` one extra score per head. It takes part in the softmax but has no value.
+    /// `[heads]` a score per head that takes part in the softmax without a value.
     pub sinks: Option<Vector>,
-    /// Growth of the scores with the position of the query.
+    /// Scores grow with the position of the query.
     pub growth: Option<ScoreGrowth>,
 }
 
-/// Factor `1 + beta · ln(1 + ⌊position / step⌋)` on the scores (Llama 4's attention temperature).
+/// Scores are multiplied by `1 + beta · ln(1 + ⌊position / step⌋)` (Llama 4's attention temperature).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoreGrowth {
-    /// Strength of the growth.
+    /// How fast.
     pub beta: f32,
-    /// Number of consecutive positions with the same factor.
+    /// Positions of equal scale.
     pub step: usize,
 }
 
-/// An activation function, applied element by element; in a gated linear unit it applies to the
-/// gate.
+/// An activation function, element by element; in a gated linear unit it is applied to the gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// `x · sigmoid(x)`.
     Silu,
     /// `x · Φ(x)` (Hendrycks and Gimpel, 2016, arXiv:1606.08415).
     Gelu,
-    /// The approximation `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))` of [`Activation::Gelu`].
+    /// Its approximation `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`.
     GeluTanh,
     /// `g · sigmoid(alpha · g) · (u + 1)` with `g = min(gate, limit)` and `u` within `±limit`
     /// (gpt-oss); gated only.
     ClippedSwiglu {
         /// Steepness of the sigmoid.
         alpha: f32,
-        /// Bound at which gate and `u` are clipped.
+        /// Where gate and up are cut off.
         limit: f32,
     },
 }
 
-/// Rule by which a router chooses experts.
+/// How a router chooses experts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RouteSpec {
-    /// Number of experts per row.
+    /// Experts that each row goes to.
     pub experts_per_row: usize,
-    /// Function from logits to scores.
+    /// How logits become scores.
     pub scores: RouteScores,
-    /// `[experts]` added to the scores, for the choice only (DeepSeek-V3, arXiv:2412.19437,
-    /// §2.1.2).
+    /// `[experts]` added to the scores for the choice only (DeepSeek-V3, arXiv:2412.19437, §2.1.2).
     pub correction: Option<Vector>,
-    /// Restriction of the choice to the best groups of experts.
+    /// Experts are chosen from the best groups only.
     pub groups: Option<RouteGroups>,
-    /// `true` if the scores of the chosen experts are divided by their sum.
+    /// Whether the scores of the chosen experts are divided by their sum.
     pub normalize: bool,
-    /// Factor applied to the resulting weights.
+    /// Factor of the resulting weights.
     pub scale: f32,
 }
 
-/// Function from router logits to scores.
+/// How router logits become scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteScores {
     /// Softmax over all experts.
@@ -177,23 +95,23 @@ pub enum RouteScores {
     Sigmoid,
 }
 
-/// Experts in groups of equal size. Experts outside the best groups score zero (DeepSeek-V2,
-/// arXiv:2405.04434, §2.2.2).
+/// Experts in groups of equal size; those outside the best groups have a score of zero
+/// (DeepSeek-V2, arXiv:2405.04434, §2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteGroups {
     /// Number of groups.
     pub count: usize,
-    /// Number of groups that stay eligible.
+    /// Groups that are kept.
     pub keep: usize,
-    /// Number of a group's best scores that are summed to rank it.
+    /// How many of its best scores are summed to rank a group.
     pub best: usize,
 }
 
-/// Location of equal pieces in a row.
+/// Where equal pieces of a row lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pieces {
     /// First column of the first piece.
     pub offset: usize,
-    /// Columns from one piece to the next; 0 repeats the same columns.
+    /// Columns from a piece to the next; 0 repeats the same columns.
     pub stride: usize,
 }

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use mlxk_engine::{CancelHandle, Done, Event, FinishReason, Recipient, Request, TokenInfo};
+use mlxk_engine::{CancelHandle, Done, Event, FinishReason, Request, TokenInfo};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::error::{ApiError, Kind};
@@ -45,35 +45,28 @@ impl Drop for CancelAll {
 }
 
 impl Answers {
-    /// Starts `count` answers to each request, numbered in this order. Fails if a request is invalid, or
-    /// if too many wait already.
+    /// Starts requests. Fails where one of them makes no sense, or too many wait already.
     pub(crate) async fn start(
         state: &Shared,
         lease: Arc<Lease>,
         requests: Vec<Request>,
-        count: usize,
     ) -> Result<Self, ApiError> {
         state.is_open()?;
-        let open = requests.len() * count;
-        let places = lease.take_places(open)?;
-        let cancel = CancelAll((0..open).map(|_| CancelHandle::default()).collect());
+        let places = lease.take_places(requests.len())?;
+        let cancel = CancelAll(requests.iter().map(|_| CancelHandle::default()).collect());
         let handles = cancel.0.clone();
         let (sender, events) = mpsc::unbounded_channel();
         let engine = lease.engine();
+        let open = requests.len();
         let submit = move || {
-            let mut prompt_tokens = Vec::with_capacity(open);
-            let mut recipients = handles.into_iter().enumerate().map(|(index, cancel)| {
+            let mut prompt_tokens = Vec::with_capacity(requests.len());
+            for (index, (request, cancel)) in requests.into_iter().zip(handles).enumerate() {
                 let sender = sender.clone();
                 let sink = move |event| match sender.send((index, event)) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 };
-                Recipient { cancel, sink: Box::new(sink) }
-            });
-            for request in requests {
-                let recipients = recipients.by_ref().take(count).collect();
-                let tokens = engine.submit_to(request, recipients)?;
-                prompt_tokens.extend(std::iter::repeat_n(tokens, count));
+                prompt_tokens.push(engine.submit_to(request, cancel, Box::new(sink))?);
             }
             Ok::<_, ApiError>(prompt_tokens)
         };

@@ -1,5 +1,4 @@
-//! A weight in the form that a device takes: shape, storage and bytes, already checked against each
-//! other.
+//! A weight as a device takes it: shape, storage and bytes, already checked against each other.
 
 use std::ops::Range;
 
@@ -7,7 +6,7 @@ use mlxk_memory::Bytes;
 
 use crate::{Dtype, Mode};
 
-/// Little-endian floating-point values of one type, in row-major order.
+/// Little-endian floating values of one type, in row-major order.
 #[derive(Clone, Debug)]
 pub struct Dense {
     /// Element type.
@@ -17,32 +16,32 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Returns the number of elements.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.data.len() / self.dtype.size_bytes()
     }
 
-    /// Returns `true` if there are no elements.
+    /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
 
-    /// Returns element `index`, widened to f32.
+    /// Element `index`, widened to f32.
     #[inline]
     pub fn get(&self, index: usize) -> f32 {
         self.dtype.get(&self.data, index)
     }
 
-    /// Returns all elements, widened to f32.
+    /// All elements, widened to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         (0..self.len()).map(|index| self.get(index)).collect()
     }
 }
 
-/// Storage of the values of a [`QuantTensor`]. The loader checks all lengths.
+/// How the values of a [`QuantTensor`] are stored. All lengths are checked by the loader.
 #[derive(Clone, Debug)]
 pub enum Storage {
-    /// `[experts ·] rows · cols` floating-point values.
+    /// `[experts ·] rows · cols` floating values.
     Dense(Dense),
     /// MLX affine groups.
     Affine {
@@ -65,18 +64,18 @@ pub enum Storage {
         packed: Bytes,
         /// One byte (E8M0 or E4M3) per group, `cols / group_size` per row.
         scales: Bytes,
-        /// nvfp4 only: one f32 per expert, multiplied into every value; 1 if absent.
+        /// nvfp4 only: one f32 per expert, multiplied into every value; 1 where absent.
         global_scale: Option<Vec<f32>>,
     },
 }
 
-/// A weight matrix `[rows, cols]`, or a stack of them `[experts, rows, cols]`. A row is an output
-/// feature, a column an input feature.
+/// A weight matrix `[rows, cols]`, or a stack of them `[experts, rows, cols]`;
+/// row = output feature, column = input feature.
 #[derive(Clone, Debug)]
 pub struct QuantTensor {
-    /// Path of the module, such as `model.layers.0.self_attn.q_proj`.
+    /// Path of the module it belongs to, such as `model.layers.0.self_attn.q_proj`.
     pub name: String,
-    /// Number of stacked matrices; 1 for a single matrix.
+    /// Number of stacked matrices; 1 for a plain one.
     pub experts: usize,
     /// Output features of one matrix.
     pub rows: usize,
@@ -87,7 +86,7 @@ pub struct QuantTensor {
 }
 
 impl QuantTensor {
-    /// Returns the quantization mode, or `None` for dense storage.
+    /// The quantization, `None` for dense storage.
     pub fn mode(&self) -> Option<Mode> {
         match &self.storage {
             Storage::Dense(_) => None,
@@ -98,7 +97,7 @@ impl QuantTensor {
         }
     }
 
-    /// Returns the size of the matrix in the file in bytes, scales included.
+    /// Bytes that the matrix occupies in the file, scales included.
     pub fn size_bytes(&self) -> usize {
         match &self.storage {
             Storage::Dense(dense) => dense.data.len(),
@@ -109,7 +108,7 @@ impl QuantTensor {
         }
     }
 
-    /// Returns all byte ranges of the matrix: values, scales and biases.
+    /// All that it occupies in the file.
     pub fn bytes_mut(&mut self) -> Vec<&mut Bytes> {
         match &mut self.storage {
             Storage::Dense(dense) => vec![&mut dense.data],
@@ -120,11 +119,10 @@ impl QuantTensor {
         }
     }
 
-    /// Copies some rows of a single matrix into a stack of `ranges.len()` matrices.
+    /// A copy of some rows of a plain matrix, as a stack of `ranges.len()` matrices.
     ///
     /// # Panics
-    /// Panics if this is a stack, if a range lies outside the matrix, or if the ranges differ in
-    /// length.
+    /// Where it is a stack, has no such rows, or the ranges differ in length.
     #[must_use]
     pub fn stack_of_rows(&self, ranges: &[Range<usize>]) -> Self {
         assert!(self.experts == 1, "a stack has no rows of its own");
@@ -142,10 +140,10 @@ impl QuantTensor {
         Self { name: self.name.clone(), experts: ranges.len(), rows, cols: self.cols, storage }
     }
 
-    /// Returns the rows `range` of a single matrix, sharing its bytes.
+    /// The rows `range` of a plain matrix, sharing its bytes.
     ///
     /// # Panics
-    /// Panics if this is a stack, or if the range lies outside the matrix.
+    /// Where it is a stack, or has no such rows.
     #[must_use]
     pub fn row_range(&self, range: Range<usize>) -> Self {
         assert!(self.experts == 1, "a stack has no rows of its own");
@@ -157,7 +155,7 @@ impl QuantTensor {
         Self { name, experts: 1, rows: range.len(), cols: self.cols, storage: self.cut(&cut) }
     }
 
-    /// Applies `cut` to all bytes that belong to rows and returns the resulting storage.
+    /// The storage with `cut` applied to all bytes that belong to rows.
     fn cut(&self, cut: &dyn Fn(&Bytes) -> Bytes) -> Storage {
         let cut_dense = |dense: &Dense| Dense { dtype: dense.dtype, data: cut(&dense.data) };
         match &self.storage {

@@ -153,7 +153,8 @@ pub fn checkpoint_with(kind: Kind, stored: Stored, changes: &Value) -> TempDir {
     folder
 }
 
-fn write_tokenizer(folder: &Path) {
+/// Writes a tokenizer whose tokens are bytes into a folder.
+pub fn write_tokenizer(folder: &Path) {
     let mut vocab = serde_json::Map::new();
     let mut unprintable = 0;
     for byte in 0..=255_u8 {

@@ -4,7 +4,7 @@
 use mlxk_ops::PAGE_POSITIONS;
 
 use super::{InstructionSet, Kernels, Queries, of};
-use crate::kv::PageHead;
+use crate::cache::PageHead;
 
 /// Values in −1..1.
 fn values(count: usize, seed: u32) -> Vec<f32> {

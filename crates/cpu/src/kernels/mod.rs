@@ -25,7 +25,7 @@ mod weight;
 use mlxk_ops::Activation;
 use mlxk_tensor::QuantTensor;
 
-use crate::kv::PageHead;
+use crate::cache::PageHead;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::sdot;
 #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@ use mlxk_tensor::QuantTensor;
 
 use super::avx2::Avx2;
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scratch};
-use crate::kv::PageHead;
+use crate::cache::PageHead;
 
 /// The products of a set; a value proves that this processor has it, and AVX2.
 pub(crate) trait Products: Sized + Send + Sync {

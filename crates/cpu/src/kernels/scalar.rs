@@ -11,7 +11,7 @@ use super::weight::FP4_CODES;
 use super::{
     Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, SPAN, Scratch, TILE_ROWS,
 };
-use crate::kv::{PageHead, Widen};
+use crate::cache::{PageHead, Widen};
 
 /// The largest group size of any mode.
 const MAX_GROUP: usize = 128;

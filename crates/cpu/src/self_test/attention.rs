@@ -1,11 +1,11 @@
 //! Attention over pages of the KV cache in each of its formats.
 
-use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
+use mlxk_ops::{CacheSpec, KvFormat, PAGE_POSITIONS};
 
 use super::Comparison;
 use super::operands::noise;
+use crate::cache::{PageHead, SequenceCache};
 use crate::kernels::{Kernels, Queries, Scalar};
-use crate::kv::{KvCache, PageHead};
 
 const PAGES: usize = 3;
 
@@ -19,8 +19,8 @@ pub(crate) fn attention(
     comparison: &mut Comparison,
 ) {
     let positions = PAGES * PAGE_POSITIONS;
-    let mut cache = KvCache::new(format);
-    cache.configure(KvSpec { layers: 1, kv_heads: 1, head_dim: dim, value_dim });
+    let mut cache = SequenceCache::new(format);
+    cache.configure(&CacheSpec::uniform(1, 1, dim, value_dim));
     let sequence = cache.new_sequence();
     if cache.reserve(sequence, 0, positions).is_err() {
         return;
@@ -42,7 +42,7 @@ pub(crate) fn attention(
             queries.from[n] = from.saturating_sub(first).min(PAGE_POSITIONS);
             queries.to[n] = (from + len).saturating_sub(first).min(PAGE_POSITIONS);
         }
-        let head = cache.head(sequence, page, 0, 0);
+        let head = cache.layer(sequence, 0).head(page, 0);
         kernels.attend_page(head, &mut queries, &mut scratch);
         held.push(wide(head, [dim, value_dim]));
     }

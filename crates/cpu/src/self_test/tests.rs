@@ -2,10 +2,10 @@ use mlxk_ops::Activation;
 use mlxk_tensor::QuantTensor;
 
 use super::*;
+use crate::cache::PageHead;
 use crate::kernels::{
     Affine, DOT_ROWS, Order, QuantRow, QuantRows, Queries, Scalar, Scratch, TILE_ROWS,
 };
-use crate::kv::PageHead;
 
 #[test]
 fn every_set_of_this_processor_passes() {

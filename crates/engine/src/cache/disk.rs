@@ -1,37 +1,47 @@
-//! Kept sequences on disk: what memory has no room for, and what is to outlast the process.
+//! Kept sequences on disk: for more conversations than memory has room for, and after a restart.
 //!
-//! A folder holds a file for each ([`crate::cache::file`]), for as many models as there are; the name
-//! says what made it. Several processes may share it. A file that cannot be read or written costs
-//! what it would have saved, nothing else.
+//! A folder holds one file per sequence ([`crate::cache::file`]), of any number of models: the name says which.
+//! Several processes may share it. A file that can't be read or written only costs the time it would have saved.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mlxk_ops::{Cache, Sequence};
+use mlxk_ops::{Cache, CacheSpec, Extent, Sequence};
 use sha2::{Digest, Sha256};
 
-use crate::cache::common_prefix::common_prefix;
-use crate::cache::file::{self, Expected, Origin, hex};
+use super::common_prefix::common_prefix;
+use super::file::{self, Expected, Origin, hex};
 use crate::{EngineError, SpillOptions};
 
-/// Tokens below which a file is not worth its while.
+/// Least tokens that a file is written or read for.
 const MIN_TOKENS: usize = 64;
 const EXTENSION: &str = "kv";
-/// Files that are half written and older than this were left by a process that was ended.
+/// Age at which an incomplete file is taken to have been left by a process that was killed.
 const ABANDONED: Duration = Duration::from_hours(1);
 
-/// A file, and the tokens whose values it holds.
+/// A file, its tokens and the lengths to which its sequence can be cut.
 struct Spilled {
     ids: Vec<u32>,
+    extent: Extent,
     path: PathBuf,
+}
+
+/// The model and the device that files are for.
+pub(crate) struct Source<'a> {
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) cache: &'a CacheSpec,
+    pub(crate) vocab_size: usize,
+    /// Most tokens of a sequence.
+    pub(crate) positions: usize,
 }
 
 /// The files of a model.
 pub(crate) struct DiskCache {
     options: SpillOptions,
     origin: Origin,
+    spec: CacheSpec,
     vocab_size: usize,
     /// Most tokens of a sequence.
     positions: usize,
@@ -39,27 +49,30 @@ pub(crate) struct DiskCache {
 }
 
 impl DiskCache {
-    /// Looks which files there are for weights of this fingerprint on this device.
+    /// Reads the headers of the files that were written for this model on a device like this one.
     pub(crate) fn open(
         options: &SpillOptions,
-        fingerprint: &[u8; 32],
+        source: &Source<'_>,
         ops: &dyn Cache,
-        vocab_size: usize,
-        positions: usize,
     ) -> Result<Self, EngineError> {
         let failed = |error: io::Error| EngineError::Spill {
             folder: options.folder.clone(),
             reason: error.to_string(),
         };
         make_folder(&options.folder).map_err(failed)?;
-        let origin = Origin::new(fingerprint, ops);
-        let options = options.clone();
-        let mut spill = Self { options, origin, vocab_size, positions, files: Vec::new() };
-        spill.look().map_err(failed)?;
-        Ok(spill)
+        let mut disk = Self {
+            options: options.clone(),
+            origin: Origin::new(&source.fingerprint, ops),
+            spec: source.cache.clone(),
+            vocab_size: source.vocab_size,
+            positions: source.positions,
+            files: Vec::new(),
+        };
+        disk.read_folder().map_err(failed)?;
+        Ok(disk)
     }
 
-    fn look(&mut self) -> io::Result<()> {
+    fn read_folder(&mut self) -> io::Result<()> {
         let prefix = self.prefix();
         for entry in fs::read_dir(&self.options.folder)? {
             let path = entry?.path();
@@ -69,11 +82,11 @@ impl DiskCache {
                     remove(&path);
                 }
             } else if name.starts_with(&prefix) {
-                match file::read_ids(&path, &self.expected(usize::MAX)) {
-                    Ok(ids) if ids.len() <= self.positions => {
-                        self.files.push(Spilled { ids, path });
+                match file::read_header(&path, &self.expected(usize::MAX)) {
+                    Ok((ids, extent)) if ids.len() <= self.positions => {
+                        self.files.push(Spilled { ids, extent, path });
                     }
-                    // Good for a larger context.
+                    // It is for a larger context.
                     Ok(_) => {}
                     Err(error) => discard(&path, &error),
                 }
@@ -90,25 +103,30 @@ impl DiskCache {
         format!("{}-", &self.origin.key()[..16])
     }
 
-    /// Tokens of the file that holds most of the first of `ids`, and how many of these it holds, where
-    /// that is worth reading it for somebody who has `known` of them.
+    /// Finds the file that restores most of the first of `ids`, if that is [`MIN_TOKENS`] more than `known`.
+    /// Returns its number of tokens, and how many of `ids` it restores.
     pub(crate) fn find(&self, ids: &[u32], known: usize) -> Option<(usize, usize)> {
-        let (index, shared) = self.best(ids, known)?;
-        Some((self.files[index].ids.len(), shared))
+        let (index, restorable) = self.best(ids, known)?;
+        Some((self.files[index].ids.len(), restorable))
     }
 
     fn best(&self, ids: &[u32], known: usize) -> Option<(usize, usize)> {
-        let files = self.files.iter().map(|file| common_prefix(&file.ids, ids)).enumerate();
-        let best = files.max_by_key(|&(_, shared)| shared);
-        best.filter(|&(_, shared)| shared >= known + MIN_TOKENS)
+        let files = self.files.iter().map(|file| match common_prefix(&file.ids, ids) {
+            0 => 0,
+            shared => file.extent.restorable(&self.spec, shared),
+        });
+        let best = files.enumerate().max_by_key(|&(_, restorable)| restorable);
+        best.filter(|&(_, restorable)| restorable >= known + MIN_TOKENS)
     }
 
-    /// Whether a file holds all of `ids`.
+    /// Returns `true` if a file serves for all of `ids`.
     pub(crate) fn holds(&self, ids: &[u32]) -> bool {
-        self.files.iter().any(|file| file.ids.starts_with(ids))
+        self.files.iter().any(|file| {
+            file.ids.starts_with(ids) && file.extent.restorable(&self.spec, ids.len()) == ids.len()
+        })
     }
 
-    /// Reads the file that [`DiskCache::find`] speaks of.
+    /// Reads the file that [`DiskCache::find`] finds.
     pub(crate) fn read(
         &mut self,
         ops: &mut dyn Cache,
@@ -119,8 +137,8 @@ impl DiskCache {
         let path = &self.files[index].path;
         match file::read(path, &self.expected(self.positions), ops) {
             Ok(found) => {
-                tracing::debug!(tokens = found.1.len(), "read a beginning from the disk");
-                // The oldest go first. Where its time cannot be set, it goes earlier.
+                tracing::debug!(tokens = found.1.len(), "read a prompt prefix from disk");
+                // The least recently used files are evicted first. If the time can't be set, this one goes early.
                 let _ = File::options()
                     .append(true)
                     .open(path)
@@ -135,8 +153,8 @@ impl DiskCache {
         }
     }
 
-    /// Writes a sequence that holds `ids`, unless a file does or it is too short or too large. Others
-    /// that were not used for long go for it. `goes_on` ends it by an error.
+    /// Writes a sequence that holds `ids`, unless a file serves for it or it is too short or too large. Evicts
+    /// the least recently used files to make room. `goes_on` may abort by returning an error.
     pub(crate) fn write(
         &mut self,
         ops: &mut dyn Cache,
@@ -144,8 +162,10 @@ impl DiskCache {
         ids: &[u32],
         goes_on: &mut dyn FnMut() -> io::Result<()>,
     ) {
-        let bytes = file::bytes(ops, ids.len());
-        if ids.len() < MIN_TOKENS || bytes > self.options.max_bytes || self.holds(ids) {
+        let extent = ops.extent(sequence, ids.len());
+        let bytes = file::bytes(ops, &extent);
+        let fits = extent.len == ids.len() && bytes <= self.options.max_bytes;
+        if ids.len() < MIN_TOKENS || !fits || self.holds(ids) {
             return;
         }
         let text: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
@@ -153,32 +173,39 @@ impl DiskCache {
         let path = self.options.folder.join(name);
         let written = self
             .make_room(bytes)
-            .and_then(|()| file::write(&path, &self.origin, ops, sequence, ids, goes_on));
+            .and_then(|()| file::write(&path, &self.origin, ops, sequence, ids, &extent, goes_on));
         match written {
             Ok(_) => {
-                tracing::debug!(tokens = ids.len(), "wrote a beginning to the disk");
-                // What it continues is in it.
-                for file in self.files.extract_if(.., |file| ids.starts_with(&file.ids)) {
-                    remove(&file.path);
+                tracing::debug!(tokens = ids.len(), "wrote a prompt prefix to disk");
+                let Self { files, spec, .. } = self;
+                let continued = |file: &mut Spilled| {
+                    ids.starts_with(&file.ids)
+                        && extent.restorable(spec, file.ids.len()) == file.ids.len()
+                };
+                for file in files.extract_if(.., continued) {
+                    // A file of the same tokens was replaced by this one.
+                    if file.path != path {
+                        remove(&file.path);
+                    }
                 }
-                self.files.push(Spilled { ids: ids.to_vec(), path });
+                self.files.push(Spilled { ids: ids.to_vec(), extent, path });
             }
             Err(error) => {
                 let folder = self.options.folder.display();
                 tracing::warn!(
-                    "A beginning of {} tokens was not kept in `{folder}`: {error}",
+                    "Cannot write a prompt prefix of {} tokens to `{folder}`: {error}",
                     ids.len()
                 );
             }
         }
     }
 
-    /// Removes the files that were not used for longest, of all models, until there is room.
+    /// Removes the least recently used files, of all models, until there is room.
     fn make_room(&mut self, bytes: u64) -> io::Result<()> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.options.folder)? {
             let path = entry?.path();
-            // One that another process has just removed takes no room.
+            // Another process may just have removed it.
             if let Ok(data) = path.metadata()
                 && path.extension().is_some_and(|it| it == EXTENSION)
             {
@@ -199,7 +226,7 @@ impl DiskCache {
     }
 }
 
-/// A folder that its owner alone can read.
+/// Makes a folder that only its owner can read.
 fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -212,10 +239,10 @@ fn age(path: &Path) -> Option<Duration> {
     path.metadata().ok()?.modified().ok()?.elapsed().ok()
 }
 
-/// Removes a file that is of no use.
+/// Removes a file that can't be used.
 fn discard(path: &Path, error: &io::Error) {
     if error.kind() != io::ErrorKind::NotFound {
-        tracing::warn!("`{}` is of no use and goes: {error}", path.display());
+        tracing::warn!("Deleting unusable cache file `{}`: {error}", path.display());
         remove(path);
     }
 }
@@ -224,6 +251,6 @@ fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::warn!("Cannot remove `{}`: {error}", path.display());
+        tracing::warn!("Cannot delete `{}`: {error}", path.display());
     }
 }

@@ -1,156 +1,164 @@
-//! Sequences of finished requests, kept for requests that begin with the same tokens.
+//! Sequences of finished requests, kept in memory for requests that begin with the same tokens.
 //!
-//! A conversation repeats all it said before, and a system prompt starts many of them: what two
-//! requests share is computed once. The KV cache of a token depends on the tokens before it alone,
-//! so reusing it changes no answer.
+//! A conversation repeats everything that was said before, and many of them start with the same system prompt.
+//! What two requests share is computed once. What a token leaves in the cache depends only on the tokens before
+//! it, so reusing it never changes an answer.
 
 use std::io;
 
-use mlxk_ops::{Cache, PAGE_POSITIONS, Sequence};
+use mlxk_ops::{Cache, PAGE_POSITIONS, Sequence, SequenceCost};
 
 use super::common_prefix::common_prefix;
-use crate::cache::disk::DiskCache;
+use super::disk::DiskCache;
 
 struct Entry {
-    /// `[positions]` the tokens that the sequence holds.
+    /// `[positions]` token ids of the sequence.
     ids: Vec<u32>,
     sequence: Sequence,
-    /// Whether it has been brought to the disk, as far as that can be.
+    /// `true` if it is on disk, or can't be written there.
     spilled: bool,
 }
 
-/// A new sequence of the first `count` positions of another.
-pub(crate) fn fork(ops: &mut dyn Cache, sequence: Sequence, count: usize) -> Sequence {
-    let forked = ops.kv_fork(sequence);
-    ops.kv_truncate(forked, count);
-    forked
+/// A sequence for a new request.
+pub(crate) struct Start {
+    pub(crate) sequence: Sequence,
+    /// Number of its tokens that are computed.
+    pub(crate) cached: usize,
+    /// Number of its tokens that an earlier request had in common with it; `cached` is less if not all of
+    /// them could be restored.
+    pub(crate) shared: usize,
 }
 
 /// Kept sequences, the least recently used first.
 pub(crate) struct PrefixCache {
     entries: Vec<Entry>,
-    /// Most positions of all together.
+    /// Most positions of all sequences together.
     capacity: usize,
-    spill: Option<DiskCache>,
+    cost: SequenceCost,
+    disk: Option<DiskCache>,
 }
 
 impl PrefixCache {
-    /// A cache of at most `capacity` positions in memory; 0 keeps nothing. What has to go, goes to
-    /// `spill`.
-    pub(crate) fn new(capacity: usize, spill: Option<DiskCache>) -> Self {
-        Self { entries: Vec::new(), capacity, spill }
+    /// Returns an empty cache for at most `capacity` positions; 0 keeps nothing. Sequences that are evicted
+    /// are written to `disk`.
+    pub(crate) fn new(capacity: usize, cost: SequenceCost, disk: Option<DiskCache>) -> Self {
+        Self { entries: Vec::new(), capacity, cost, disk }
     }
 
-    /// Positions that all sequences hold, in whole pages.
-    pub(crate) fn positions(&self) -> usize {
-        self.entries.iter().map(|entry| entry.ids.len().next_multiple_of(PAGE_POSITIONS)).sum()
+    /// Returns the bytes that all sequences take at most.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| self.cost.bytes(in_pages(entry.ids.len()))).sum()
     }
 
-    /// A new sequence that holds as many of the first tokens of `ids` as are known, and how many.
-    /// At least the last token is left to compute: its logits are wanted. The cache may grow to `room`
-    /// positions for it.
-    pub(crate) fn fork(
-        &mut self,
-        ops: &mut dyn Cache,
-        ids: &[u32],
-        room: usize,
-    ) -> Option<(Sequence, usize)> {
+    fn positions(&self) -> usize {
+        self.entries.iter().map(|entry| in_pages(entry.ids.len())).sum()
+    }
+
+    /// Returns a new sequence that holds as many of the first tokens of `ids` as are known. At least the last
+    /// token is left to compute, because its logits are wanted. The cache may grow to `room` bytes for it.
+    pub(crate) fn start(&mut self, ops: &mut dyn Cache, ids: &[u32], room: u64) -> Start {
         self.take_back(ops, ids, room);
-        let (index, shared) = self.best(ids)?;
-        if shared == 0 {
-            return None;
-        }
-        // Used now, so dropped last.
+        let shared = self.entries.iter().map(|entry| common_prefix(&entry.ids, ids)).max();
+        let shared = shared.unwrap_or(0);
+        let Some((index, cached)) = self.best(ops, ids).filter(|&(_, cached)| cached > 0) else {
+            return Start { sequence: ops.new_sequence(), cached: 0, shared };
+        };
+        // It was just used, so it is evicted last.
         let entry = self.entries.remove(index);
-        let sequence = fork(ops, entry.sequence, shared);
+        let (sequence, cached) = ops.fork(entry.sequence, cached);
         self.entries.push(entry);
-        Some((sequence, shared))
+        Start { sequence, cached, shared }
     }
 
-    /// How many of the first tokens of `ids` are known.
-    pub(crate) fn known(&self, ids: &[u32]) -> usize {
-        let known = self.in_memory(ids);
-        self.spilled(ids, known).map_or(known, |(_, shared)| shared)
+    /// Returns how many of the first tokens of `ids` can be restored.
+    pub(crate) fn known(&self, ops: &dyn Cache, ids: &[u32]) -> usize {
+        let known = self.in_memory(ops, ids);
+        self.on_disk(ids, known).map_or(known, |(_, restorable)| restorable)
     }
 
-    fn in_memory(&self, ids: &[u32]) -> usize {
-        self.best(ids).map_or(0, |(_, shared)| shared)
+    fn in_memory(&self, ops: &dyn Cache, ids: &[u32]) -> usize {
+        self.best(ops, ids).map_or(0, |(_, restorable)| restorable)
     }
 
-    /// Tokens of the file that holds more of `ids` than `known`, and how many of these it holds.
-    fn spilled(&self, ids: &[u32], known: usize) -> Option<(usize, usize)> {
-        self.spill.as_ref()?.find(ids, known)
+    /// Returns the number of tokens in the file that restores more of `ids` than `known`, and how many of
+    /// `ids` it restores.
+    fn on_disk(&self, ids: &[u32], known: usize) -> Option<(usize, usize)> {
+        self.disk.as_ref()?.find(ids, known)
     }
 
-    /// Reads from the disk where that has more of `ids`, and there is room for it.
-    fn take_back(&mut self, ops: &mut dyn Cache, ids: &[u32], room: usize) {
-        let known = self.in_memory(ids);
-        let Some((tokens, _)) = self.spilled(ids, known) else { return };
-        let needed = tokens.next_multiple_of(PAGE_POSITIONS);
+    /// Reads from disk if that has more of `ids` and there is room for it.
+    fn take_back(&mut self, ops: &mut dyn Cache, ids: &[u32], room: u64) {
+        let known = self.in_memory(ops, ids);
+        let Some((tokens, _)) = self.on_disk(ids, known) else { return };
+        let needed = self.cost.bytes(in_pages(tokens));
         if needed > room {
             return;
         }
-        while self.positions() + needed > room {
-            self.evict(ops);
-        }
-        let spill = self.spill.as_mut();
-        if let Some((sequence, ids)) = spill.and_then(|spill| spill.read(ops, ids, known)) {
-            self.insert(ops, sequence, &ids);
+        while self.bytes() + needed > room && self.evict(ops) {}
+        let disk = self.disk.as_mut();
+        if let Some((sequence, ids)) = disk.and_then(|disk| disk.read(ops, ids, known)) {
+            // Even if an entry holds the same tokens: it could not restore as many.
+            self.push(ops, Entry { ids, sequence, spilled: true });
         }
     }
 
-    /// The entry that shares most with `ids`, and how much.
-    fn best(&self, ids: &[u32]) -> Option<(usize, usize)> {
-        let entries = self.entries.iter().map(|entry| common_prefix(&entry.ids, ids)).enumerate();
-        entries.max_by_key(|&(_, shared)| shared)
+    /// Returns the entry that restores most of `ids`, and how many of them.
+    fn best(&self, ops: &dyn Cache, ids: &[u32]) -> Option<(usize, usize)> {
+        let entries = self.entries.iter().map(|entry| match common_prefix(&entry.ids, ids) {
+            0 => 0,
+            shared => ops.restorable(entry.sequence, shared),
+        });
+        entries.enumerate().max_by_key(|&(_, restorable)| restorable)
     }
 
-    /// Keeps a sequence that holds `ids`, or frees it.
+    /// Keeps a sequence that holds `ids`, or frees it if an entry serves as well.
     pub(crate) fn insert(&mut self, ops: &mut dyn Cache, sequence: Sequence, ids: &[u32]) {
-        if ids.is_empty()
-            || ids.len() > self.capacity
-            || self.entries.iter().any(|entry| entry.ids.starts_with(ids))
-        {
-            ops.kv_free(sequence);
+        let is_known =
+            |entry: &Entry| entry.ids.starts_with(ids) && restores(ops, entry.sequence, ids.len());
+        if ids.is_empty() || ids.len() > self.capacity || self.entries.iter().any(is_known) {
+            ops.free_sequence(sequence);
             return;
         }
-        // What the new sequence continues is in it.
-        self.entries.retain(|entry| {
-            let contained = ids.starts_with(&entry.ids);
-            if contained {
-                ops.kv_free(entry.sequence);
-            }
-            !contained
-        });
-        let spilled = self.spill.as_ref().is_none_or(|spill| spill.holds(ids));
-        self.entries.push(Entry { ids: ids.to_vec(), sequence, spilled });
-        while self.positions() > self.capacity.next_multiple_of(PAGE_POSITIONS) {
-            self.evict(ops);
-        }
+        let spilled = self.disk.as_ref().is_none_or(|disk| disk.holds(ids));
+        self.push(ops, Entry { ids: ids.to_vec(), sequence, spilled });
     }
 
-    /// The most recently used sequence and what it holds.
+    /// Adds an entry, and removes those that it continues and those that there is no room for any more.
+    fn push(&mut self, ops: &mut dyn Cache, new: Entry) {
+        self.entries.retain(|entry| {
+            let continued =
+                new.ids.starts_with(&entry.ids) && restores(ops, new.sequence, entry.ids.len());
+            if continued {
+                ops.free_sequence(entry.sequence);
+            }
+            !continued
+        });
+        self.entries.push(new);
+        while self.positions() > in_pages(self.capacity) && self.evict(ops) {}
+    }
+
+    /// Returns the most recently used sequence and its tokens.
     pub(crate) fn last(&self) -> Option<(Sequence, &[u32])> {
         self.entries.last().map(|entry| (entry.sequence, entry.ids.as_slice()))
     }
 
-    /// Frees the least recently used sequence; whether there was one.
+    /// Frees the least recently used sequence. Returns `false` if there is none.
     pub(crate) fn evict(&mut self, ops: &mut dyn Cache) -> bool {
         if self.entries.is_empty() {
             return false;
         }
         self.write(ops, 0, &mut || Ok(()));
-        ops.kv_free(self.entries.remove(0).sequence);
+        ops.free_sequence(self.entries.remove(0).sequence);
         true
     }
 
-    /// Whether something is in memory alone that should be on the disk, too.
+    /// Returns `true` if a sequence is in memory that should be on disk, too.
     pub(crate) fn has_more_to_spill(&self) -> bool {
         self.entries.iter().any(|entry| !entry.spilled)
     }
 
-    /// Brings the most recently used sequence that is in memory alone to the disk. `goes_on` ends it by
-    /// an error; it is not tried again.
+    /// Writes the most recently used sequence that isn't on disk. An error of `goes_on` aborts that; the
+    /// sequence is not tried again.
     pub(crate) fn spill_one(
         &mut self,
         ops: &mut dyn Cache,
@@ -168,14 +176,24 @@ impl PrefixCache {
         goes_on: &mut dyn FnMut() -> io::Result<()>,
     ) {
         let entry = &mut self.entries[index];
-        if let Some(spill) = self.spill.as_mut().filter(|_| !entry.spilled) {
-            spill.write(ops, entry.sequence, &entry.ids, goes_on);
+        if let Some(disk) = self.disk.as_mut().filter(|_| !entry.spilled) {
+            disk.write(ops, entry.sequence, &entry.ids, goes_on);
             entry.spilled = true;
         }
     }
 
-    /// Gives up all sequences; the caller frees them.
+    /// Removes all sequences and returns them. The caller frees them.
     pub(crate) fn drain(&mut self) -> Vec<Sequence> {
         self.entries.drain(..).map(|entry| entry.sequence).collect()
     }
+}
+
+/// Returns `true` if a sequence can be cut to exactly `len` positions.
+fn restores(ops: &dyn Cache, sequence: Sequence, len: usize) -> bool {
+    ops.restorable(sequence, len) == len
+}
+
+/// Returns a number of positions, rounded up to full pages.
+fn in_pages(positions: usize) -> usize {
+    positions.next_multiple_of(PAGE_POSITIONS)
 }

@@ -1,4 +1,4 @@
-//! Prompt caches: what a prompt's tokens left in the KV cache, in a file of the user's.
+//! Prompt caches: the computed tokens of a prompt, in a file that you name.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,31 +8,31 @@ use crate::EngineError;
 use crate::cache::file::{self, Expected, Origin};
 use crate::scheduler::Scheduler;
 
-/// What is to be done with a file.
+/// Work on a file.
 pub(crate) enum CacheAction {
-    /// Take it as a sequence that is kept for requests that begin alike.
+    /// Read it and keep its sequence for requests that begin alike.
     Load,
-    /// Write the first `tokens` of what the last request left.
+    /// Write the first `tokens` of the sequence that the last request left.
     Save { tokens: usize },
 }
 
-/// A file and what has to match.
+/// A file, what to do with it, and the weights it belongs to.
 pub(crate) struct CacheJob {
     pub(crate) path: PathBuf,
     pub(crate) action: CacheAction,
-    /// Of the weights.
+    /// Fingerprint of the weights.
     pub(crate) fingerprint: [u8; 32],
     pub(crate) reply: SyncSender<Result<usize, EngineError>>,
 }
 
 impl Scheduler {
-    /// Does the job; running requests wait.
+    /// Does the job. Running requests wait for it.
     pub(crate) fn cache(&mut self, job: &CacheJob) {
         let result = match job.action {
             CacheAction::Load => self.load_cache(job),
             CacheAction::Save { tokens } => self.save_cache(job, tokens),
         };
-        // Whoever no longer listens does not mind.
+        // The caller may have stopped listening.
         let _ = job.reply.send(result);
     }
 
@@ -50,12 +50,18 @@ impl Scheduler {
 
     fn save_cache(&mut self, job: &CacheJob, tokens: usize) -> Result<usize, EngineError> {
         let Some((sequence, ids)) = self.last_kept() else {
-            let nothing = io::Error::other("nothing was kept of the last request");
+            let nothing = io::Error::other("the last request left nothing to save");
             return Err(refused(&job.path, &nothing));
         };
-        let ids = ids[..tokens.min(ids.len())].to_vec();
+        // Layers with a window or a state may not go back to exactly as many tokens.
+        let extent = self.ops.extent(sequence, tokens.min(ids.len()));
+        if extent.len == 0 {
+            let nothing = io::Error::other("the last request cannot be cut to so few tokens");
+            return Err(refused(&job.path, &nothing));
+        }
+        let ids = ids[..extent.len].to_vec();
         let origin = Origin::new(&job.fingerprint, &*self.ops);
-        file::write(&job.path, &origin, &mut *self.ops, sequence, &ids, &mut || Ok(()))
+        file::write(&job.path, &origin, &mut *self.ops, sequence, &ids, &extent, &mut || Ok(()))
             .and_then(|file| file.sync_all())
             .map_err(|error| {
                 let (path, reason) = (job.path.clone(), error.to_string());

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mlxk_cpu::Cpu;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Cache, Compute, KvSpec, OpsError, Pieces, Result, Rope,
-    RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight, Weights,
+    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, Extent, OpsError, Pieces,
+    Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight, Weights,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -39,52 +39,67 @@ impl Weights for Failing {
 }
 
 impl Cache for Failing {
-    fn kv_configure(&mut self, spec: KvSpec) {
-        self.inner.kv_configure(spec);
+    fn configure_cache(&mut self, spec: &CacheSpec) {
+        self.inner.configure_cache(spec);
     }
-    fn kv_new(&mut self) -> Sequence {
+    fn new_sequence(&mut self) -> Sequence {
         self.switches.sequences.fetch_add(1, Ordering::SeqCst);
-        self.inner.kv_new()
+        self.inner.new_sequence()
     }
-    fn kv_fork(&mut self, sequence: Sequence) -> Sequence {
-        self.switches.sequences.fetch_add(1, Ordering::SeqCst);
-        self.inner.kv_fork(sequence)
-    }
-    fn kv_truncate(&mut self, sequence: Sequence, len: usize) {
-        self.inner.kv_truncate(sequence, len);
-    }
-    fn kv_free(&mut self, sequence: Sequence) {
+    fn free_sequence(&mut self, sequence: Sequence) {
         self.switches.sequences.fetch_sub(1, Ordering::SeqCst);
-        self.inner.kv_free(sequence);
+        self.inner.free_sequence(sequence);
     }
-    fn kv_layout(&self) -> String {
-        self.inner.kv_layout()
+    fn sequence_len(&self, sequence: Sequence) -> usize {
+        self.inner.sequence_len(sequence)
     }
-    fn kv_export_bytes(&self, len: usize) -> u64 {
-        self.inner.kv_export_bytes(len)
+    fn rewind(&mut self, sequence: Sequence, len: usize) -> usize {
+        self.inner.rewind(sequence, len)
     }
-    fn kv_export(
+    fn fork(&mut self, sequence: Sequence, len: usize) -> (Sequence, usize) {
+        self.switches.sequences.fetch_add(1, Ordering::SeqCst);
+        self.inner.fork(sequence, len)
+    }
+    fn restorable(&self, sequence: Sequence, len: usize) -> usize {
+        self.inner.restorable(sequence, len)
+    }
+    fn checkpoint(&mut self, sequence: Sequence) {
+        self.inner.checkpoint(sequence);
+    }
+    fn checkpoints(&self, sequence: Sequence) -> Vec<usize> {
+        self.inner.checkpoints(sequence)
+    }
+    fn drop_checkpoint(&mut self, sequence: Sequence, len: usize) {
+        self.inner.drop_checkpoint(sequence, len);
+    }
+    fn cache_bytes(&self) -> usize {
+        self.inner.cache_bytes()
+    }
+    fn cache_layout(&self) -> String {
+        self.inner.cache_layout()
+    }
+    fn extent(&self, sequence: Sequence, len: usize) -> Extent {
+        self.inner.extent(sequence, len)
+    }
+    fn export_bytes(&self, extent: &Extent) -> u64 {
+        self.inner.export_bytes(extent)
+    }
+    fn export(
         &mut self,
         sequence: Sequence,
-        len: usize,
+        extent: &Extent,
         write: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
-        self.inner.kv_export(sequence, len, write)
+        self.inner.export(sequence, extent, write)
     }
-    fn kv_import(
+    fn import(
         &mut self,
-        len: usize,
+        extent: &Extent,
         read: &mut dyn FnMut(&mut [u8]) -> std::io::Result<()>,
     ) -> std::io::Result<Sequence> {
-        let sequence = self.inner.kv_import(len, read)?;
+        let sequence = self.inner.import(extent, read)?;
         self.switches.sequences.fetch_add(1, Ordering::SeqCst);
         Ok(sequence)
-    }
-    fn kv_len(&self, sequence: Sequence) -> usize {
-        self.inner.kv_len(sequence)
-    }
-    fn kv_bytes(&self) -> usize {
-        self.inner.kv_bytes()
     }
 }
 

@@ -31,7 +31,7 @@ impl Runner {
         let checkpoint = Checkpoint::open(folder).unwrap();
         let model =
             mlxk_models::load(&checkpoint, &mut ops, &mut |_, _| ControlFlow::Continue(()))?;
-        ops.kv_configure(model.kv());
+        ops.configure_cache(model.cache());
         Ok(Self { ops, model })
     }
 
@@ -51,21 +51,21 @@ impl Runner {
 
     /// Computes one sequence in steps of these sizes.
     pub(crate) fn in_steps(&mut self, ids: &[u32], sizes: impl IntoIterator<Item = usize>) -> Rows {
-        let sequence = self.ops.kv_new();
+        let sequence = self.ops.new_sequence();
         let mut rows = Vec::new();
         for size in sizes {
             let end = ids.len().min(rows.len() + size);
             rows.extend(self.step(&[(sequence, ids, rows.len()..end)]));
         }
         assert_eq!(rows.len(), ids.len());
-        assert_eq!(self.ops.kv_len(sequence), ids.len());
-        self.ops.kv_free(sequence);
+        assert_eq!(self.ops.sequence_len(sequence), ids.len());
+        self.ops.free_sequence(sequence);
         rows
     }
 
     /// Computes sequences side by side, each in steps of its own size.
     pub(crate) fn side_by_side(&mut self, all: &[(&[u32], usize)]) -> Vec<Rows> {
-        let sequences: Vec<Sequence> = all.iter().map(|_| self.ops.kv_new()).collect();
+        let sequences: Vec<Sequence> = all.iter().map(|_| self.ops.new_sequence()).collect();
         let mut done = vec![Rows::new(); all.len()];
         while all.iter().zip(&done).any(|((ids, _), rows)| rows.len() < ids.len()) {
             let mut parts: Vec<(Sequence, &[u32], Range<usize>)> = Vec::new();
@@ -83,7 +83,7 @@ impl Runner {
             }
         }
         for sequence in sequences {
-            self.ops.kv_free(sequence);
+            self.ops.free_sequence(sequence);
         }
         done
     }

@@ -8,6 +8,7 @@ mod golden;
 mod made;
 #[path = "../common/runner.rs"]
 mod runner;
+mod windows;
 
 use std::sync::Mutex;
 

@@ -1,7 +1,7 @@
-//! A checkpoint folder: `config.json`, shards, and all tensors, checked and typed.
+//! A checkpoint folder: `config.json`, shards, and every tensor found, checked and typed.
 //!
-//! Invariant: everything that leaves this module is consistent. A [`QuantTensor`] has exactly the
-//! bytes that its shape and mode need, so kernels can index without checking again.
+//! Invariant: what leaves here fits together. A [`QuantTensor`] has exactly the bytes that its
+//! shape and mode need, so that kernels index without asking again.
 
 mod open;
 mod resolve;
@@ -23,18 +23,18 @@ use mlxk_tensor::{Dense, QuantTensor};
 use sha2::{Digest, Sha256};
 use table::Table;
 
-/// Bytes that are hashed at the beginning, in the middle and at the end of each tensor.
+/// Bytes at the beginning, the middle and the end of a tensor that tell it from another.
 const SAMPLE_BYTES: usize = 512;
 
-/// An open checkpoint. Tensors are read when they are used.
+/// An opened checkpoint; tensors are read when they are used.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     config: Value,
     table: Table,
-    /// All tensors of all shards.
+    /// Every tensor of every shard.
     tensors: BTreeMap<String, Entry>,
-    /// All shards, complete.
+    /// Every shard, whole.
     files: Vec<Bytes>,
 }
 
@@ -47,40 +47,39 @@ impl Checkpoint {
         Ok(Self { path: path.to_owned(), config, table, tensors, files })
     }
 
-    /// Returns the path of the folder.
+    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the content of `config.json`. Use [`crate::config_number`] to read its numbers.
+    /// `config.json`. Read its numbers with [`crate::config_number`].
     pub fn config(&self) -> &Value {
         &self.config
     }
 
-    /// Returns the names of all tensors, sorted.
+    /// The names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Returns `true` if there is a tensor of exactly this name, such as `model.norm.weight`.
+    /// Whether there is a tensor of exactly this name, such as `model.norm.weight`.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// Returns the shape and the values of a floating-point tensor, such as a norm or a bias, by
-    /// its full name.
+    /// Shape and values of a floating tensor by its full name: a norm, an additive bias.
     pub fn dense(&self, name: &str) -> Result<(Vec<usize>, Dense), FormatError> {
         let entry = self.entry(name)?;
         Ok((entry.shape.clone(), self.floats(name, entry)?))
     }
 
-    /// Returns the matrix `[rows, cols]` of the module `path`, such as
-    /// `model.layers.0.self_attn.q_proj`, dense or quantized as it is in the files.
+    /// The matrix `[rows, cols]` of the module `path`, such as
+    /// `model.layers.0.self_attn.q_proj`: dense or quantized, as the files have it.
     pub fn weight(&self, path: &str, rows: usize, cols: usize) -> Result<QuantTensor, FormatError> {
         self.resolve(path, None, rows, cols)
     }
 
-    /// Returns the stack `[experts, rows, cols]` of the module `path`.
+    /// The stack `[experts, rows, cols]` of the module `path`.
     pub fn weight_stack(
         &self,
         path: &str,
@@ -91,14 +90,13 @@ impl Checkpoint {
         self.resolve(path, Some(experts), rows, cols)
     }
 
-    /// Asks the system to read the weights ahead of their first use.
+    /// Asks the system to fetch the weights ahead of their first use.
     pub fn will_need(&self) {
         self.files.iter().for_each(mlxk_memory::will_need);
     }
 
-    /// Returns an identifier of these weights: the SHA-256 of `config.json`, of the name, type and
-    /// shape of every tensor, and of a sample of its bytes. Hashing all bytes would take longer
-    /// than an answer.
+    /// What tells these weights from others: SHA-256 of `config.json`, of the name, type and shape of
+    /// every tensor and of some of its bytes. Reading all of them would take longer than an answer.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(self.config.to_string());
@@ -114,8 +112,7 @@ impl Checkpoint {
         hasher.finalize().into()
     }
 
-    /// Returns the matrix or stack of the quantized module `path`, with the sizes that the files
-    /// give it.
+    /// The matrix or stack of the quantized module `path`, of whatever sizes the files give it.
     pub(crate) fn quantized_module(&self, path: &str) -> Result<QuantTensor, FormatError> {
         let weight = self.entry(&format!("{path}.weight"))?;
         let scales = self.entry(&format!("{path}.scales"))?;

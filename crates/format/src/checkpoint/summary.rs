@@ -1,4 +1,4 @@
-//! A summary of a checkpoint for people, from headers alone.
+//! What a person wants to know about a checkpoint, from headers alone.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::ElementType;
 
 use super::Checkpoint;
 
-/// One tensor in a listing.
+/// One tensor, for listings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo<'a> {
     /// Full name.
@@ -21,30 +21,30 @@ pub struct TensorInfo<'a> {
     pub size_bytes: u64,
 }
 
-/// All modules of one mode.
+/// The modules of one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeShare {
     /// The mode; `None` for dense matrices.
     pub mode: Option<Mode>,
-    /// Number of matrices (a stack counts as one).
+    /// How many matrices (a stack counts as one).
     pub modules: usize,
-    /// Number of parameters in them.
+    /// Numbers that they hold.
     pub parameters: u64,
-    /// Size in bytes, scales included.
+    /// Their bytes, scales included.
     pub size_bytes: u64,
 }
 
-/// The quantization of a checkpoint.
+/// How a checkpoint is quantized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuantizationSummary {
-    /// Top-level mode of `config.json`, if it states one.
+    /// The top-level mode of `config.json`, where it states one.
     pub default: Option<Mode>,
-    /// The modes in use, the largest in bytes first. Norms and biases are not counted.
+    /// The modes that occur, the largest share of bytes first. Norms and biases are not counted.
     pub shares: Vec<ModeShare>,
 }
 
 impl Checkpoint {
-    /// Returns all tensors, by name.
+    /// All tensors, by name.
     pub fn tensors(&self) -> impl Iterator<Item = TensorInfo<'_>> {
         self.tensors.iter().map(|(name, entry)| TensorInfo {
             name,
@@ -54,24 +54,24 @@ impl Checkpoint {
         })
     }
 
-    /// Returns the size of all tensors in bytes.
+    /// Bytes of all tensors.
     pub fn size_bytes(&self) -> u64 {
         self.tensors().map(|tensor| tensor.size_bytes).sum()
     }
 
-    /// Returns the number of trained parameters. A quantized matrix counts with its values; its
-    /// scales and biases don't count.
+    /// Numbers that the model was trained with: quantized matrices count their values, scales and
+    /// their like nothing.
     pub fn parameters(&self) -> u64 {
         self.tensors().map(|tensor| self.module(&tensor).1).sum()
     }
 
-    /// Returns the bits per parameter over the complete checkpoint; 0 if it is empty.
+    /// Bits per parameter over the whole checkpoint; 0 for an empty one.
     pub fn bits_per_weight(&self) -> f64 {
         let parameters = self.parameters();
         if parameters == 0 { 0.0 } else { self.size_bytes() as f64 * 8.0 / parameters as f64 }
     }
 
-    /// Returns the modes in use and the size of each.
+    /// Which modes occur, and how much each of them holds.
     pub fn quantization(&self) -> QuantizationSummary {
         let mut shares: BTreeMap<String, ModeShare> = BTreeMap::new();
         for tensor in self.tensors() {
@@ -102,8 +102,7 @@ impl Checkpoint {
         QuantizationSummary { default: self.table.default.and_then(|claim| claim.mode()), shares }
     }
 
-    /// Returns the mode and the number of parameters of a tensor; 0 if it only accompanies a
-    /// weight.
+    /// Mode and number of parameters of a tensor; 0 for one that only accompanies a weight.
     fn module(&self, tensor: &TensorInfo<'_>) -> (Option<Mode>, u64) {
         let elements = || tensor.shape.iter().map(|&dimension| dimension as u64).product();
         let (path, suffix) = tensor.name.rsplit_once('.').unwrap_or(("", tensor.name));
@@ -122,7 +121,7 @@ impl Checkpoint {
         }
     }
 
-    /// Returns the mode of a module whose input width is unknown. The shapes only give the product
+    /// The mode of a module without knowing its input width. Shapes give only the product
     /// `bits · group size`; the table decides between the affine modes that share it.
     fn guess_mode(&self, path: &str) -> Option<Mode> {
         let weight = self.tensors.get(&format!("{path}.weight"))?;
@@ -143,7 +142,7 @@ impl Checkpoint {
         };
         let stated = claims.into_iter().flatten().find_map(|claim| claim.mode().filter(fits));
         stated.or_else(|| {
-            // No stated mode fits. Prefer the group size of the table, then 64, which is common.
+            // No statement fits: prefer the group size of the table, then the common 64.
             let preferred = self.table.default.and_then(|claim| claim.group_size);
             let mut modes: Vec<Mode> = Mode::all().filter(fits).collect();
             modes.sort_by_key(|mode| {

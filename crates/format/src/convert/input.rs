@@ -1,5 +1,4 @@
-//! Input of a conversion: a tensor or a stack of tensors, read row by row with the arithmetic of
-//! MLX.
+//! What is read: a tensor or a stack of them, row by row, in the arithmetic of MLX.
 
 use half::{bf16, f16};
 
@@ -9,42 +8,41 @@ use mlxk_tensor::{Dtype, QuantTensor, Storage, affine};
 /// A matrix, or a stack of matrices of equal shape.
 #[derive(Clone, Debug)]
 pub(super) enum Input {
-    /// Plain values, of one tensor or of several in sequence.
+    /// Values as they are, of one tensor or of several, one behind the other.
     Dense {
         entries: Vec<Entry>,
         dtype: Dtype,
         cols: usize,
-        /// If set, only every second row is used.
+        /// Only every second row, from this one on.
         turn: Option<Turn>,
     },
     /// Quantized matrices.
     Quantized(Vec<QuantTensor>),
 }
 
-/// Selection of every second row.
+/// Every second row of something.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
-    /// The first selected row, 0 or 1.
+    /// The first one, 0 or 1.
     pub first: usize,
     pub row_bytes: usize,
 }
 
 impl Input {
-    /// Returns the type of the values that [`row`](Self::row) returns if scales are first cast to
-    /// `cast`.
+    /// The type of the values that [`row`](Self::row) gives, where scales are first cast to `cast`.
     pub(super) fn dtype(&self, cast: Option<Dtype>) -> Dtype {
         match self {
             Self::Dense { dtype, .. } => cast.unwrap_or(*dtype),
             Self::Quantized(parts) => match parts.first().map(|part| &part.storage) {
                 Some(Storage::Affine { scales, .. }) => cast.unwrap_or(scales.dtype),
                 Some(Storage::Dense(dense)) => cast.unwrap_or(dense.dtype),
-                // Products of two short values are exact in bf16, and MLX computes them in it.
+                // Products of two short values are exact in it, and MLX computes them so.
                 Some(Storage::Block { .. }) | None => Dtype::Bf16,
             },
         }
     }
 
-    /// Returns the number of rows of all matrices together.
+    /// Rows of all matrices together.
     pub(super) fn rows(&self) -> usize {
         match self {
             Self::Dense { entries, dtype, cols, turn } => {
@@ -63,8 +61,7 @@ impl Input {
         }
     }
 
-    /// Writes row `row` to `out`, with every value rounded to the type that [`dtype`](Self::dtype)
-    /// returns.
+    /// Row `row` of all, every value of the type that [`dtype`](Self::dtype) gives.
     pub(super) fn row(&self, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
         match self {
             Self::Dense { entries, dtype, cols, turn } => {
@@ -84,7 +81,7 @@ impl Input {
         }
     }
 
-    /// Returns the bytes of a dense input, in order.
+    /// The bytes of a dense input, in order.
     pub(super) fn pieces(&self) -> Vec<&[u8]> {
         match self {
             Self::Dense { entries, turn: None, .. } => {
@@ -99,7 +96,7 @@ impl Input {
     }
 }
 
-/// Returns the part that contains a row, and the index of the row in that part.
+/// The part that holds a row, and the row's place in it.
 fn locate<T>(parts: &[T], mut row: usize, rows: impl Fn(&T) -> usize) -> (&T, usize) {
     for part in parts {
         let count = rows(part);
@@ -132,7 +129,7 @@ fn quantized_row(part: &QuantTensor, row: usize, cast: Option<Dtype>, out: &mut 
     }
 }
 
-/// Rounds to the nearest value of a type.
+/// The nearest value of a type.
 pub(super) fn round(dtype: Dtype, value: f32) -> f32 {
     match dtype {
         Dtype::F32 => value,

@@ -1,9 +1,9 @@
-//! Converts a checkpoint: quantizes it, dequantizes it or changes its element type. It works tensor
-//! by tensor and needs memory for a few rows only, whatever the size of the model.
+//! From one checkpoint to another: quantizing, dequantizing, another element type; tensor by tensor,
+//! so that a model of any size needs memory for a few rows only.
 //!
-//! For the same settings, the tensors equal those of `mlx_lm convert` bit for bit. Weights are
-//! quantized in f32 whatever their type, and only the scales are rounded to it. Dequantizing rounds
-//! twice, like MLX's arithmetic in the type of the scales.
+//! For equal settings the tensors are those of `mlx_lm convert`, bit for bit: weights are quantized
+//! in f32 whatever their type, and only the scales are rounded to it; dequantizing rounds twice, as
+//! MLX's arithmetic in the type of the scales does.
 
 mod config;
 mod files;
@@ -28,78 +28,77 @@ use mlxk_tensor::{Dtype, Mode};
 
 use crate::{Checkpoint, FormatError};
 
-/// Callback that receives the bytes written and the total, and may stop the work.
+/// Hears how many of how many bytes are written, and may stop the work.
 pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
-/// Change that a conversion makes to the matrices of a model.
+/// What a conversion does with the matrices of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// No change.
+    /// They stay as they are.
     Keep,
-    /// Turn all matrices into floating-point values.
+    /// All become floating values.
     Dequantize,
-    /// Quantize all matrices, including those that are already quantized.
+    /// They are quantized, quantized ones anew.
     Quantize(Quantization),
 }
 
-/// Settings of a conversion.
+/// What a conversion does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Change to the matrices.
+    /// To the matrices.
     pub change: Change,
-    /// Type of all floating-point values; the one that `config.json` names if `None`.
+    /// The type of all floating values; the one that `config.json` names where there is none.
     pub dtype: Option<Dtype>,
-    /// Maximum size of a file with weights.
+    /// Files of weights end before they exceed this.
     pub max_shard_bytes: u64,
 }
 
 impl Options {
-    /// Returns settings with this change and otherwise the defaults of mlx-lm.
+    /// A change and nothing else, with the largest files that mlx-lm writes.
     pub const fn new(change: Change) -> Self {
         Self { change, dtype: None, max_shard_bytes: 5 << 30 }
     }
 }
 
-/// Destination of a tensor of the source.
+/// Where a tensor of the source goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// A tensor of this name.
+    /// Into a tensor of this name.
     As(String),
-    /// None: the tensor follows from others or is unused.
+    /// Nowhere: it follows from the rest, or is of no use.
     Drop,
-    /// A place in a stack.
+    /// Into a stack, at this place.
     Stacked(String, usize),
-    /// Two tensors that take the rows of each matrix alternately; the first row goes to the first
-    /// one.
+    /// The rows of each matrix by turns into two tensors, the first row into the first.
     ByTurns([String; 2]),
 }
 
-/// Rule for quantizing a module.
+/// How the modules of a model may be quantized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModuleRule {
-    /// No special rule.
+    /// Like most of them.
     Usual,
-    /// A fixed mode, whatever the others have.
+    /// In a mode of its own, whatever the others have.
     Own(Mode),
-    /// Never quantized, because it is not a matrix product.
+    /// Not at all: it is no matrix product.
     Never,
 }
 
-/// Knowledge of a model family about its tensors.
+/// What a family of models knows about its tensors.
 pub trait Naming {
-    /// Returns the destination of the tensor `name` of a checkpoint from elsewhere.
+    /// Where the tensor `name` of a checkpoint of another origin goes.
     fn place(&self, name: &str) -> Placement;
 
-    /// Returns the rule for quantizing the module `path`.
+    /// How the module `path` may be quantized.
     fn module(&self, path: &str) -> ModuleRule;
 
-    /// Returns `true` if the tensor `name` keeps its element type whatever the others get.
+    /// Whether the tensor `name` keeps its element type whatever the others get.
     fn keeps_type(&self, _name: &str) -> bool {
         false
     }
 }
 
-/// Naming that changes no name and has no special modules.
+/// Names as they are, and no module special.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsIs;
 
@@ -113,8 +112,8 @@ impl Naming for AsIs {
     }
 }
 
-/// Converts the checkpoint into the empty folder `output`: weights and `config.json`. Use
-/// [`copy_companions`] for the other files of a model.
+/// Converts the checkpoint into the empty folder `output`: weights and `config.json`. What else
+/// belongs to a model is copied with [`copy_companions`].
 pub fn convert(
     checkpoint: &Checkpoint,
     naming: &dyn Naming,

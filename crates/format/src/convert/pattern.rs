@@ -1,16 +1,15 @@
 //! Patterns of module paths.
 
-/// Returns `true` if `pattern` matches the path, or a part of it that starts after a dot and
-/// extends to the end.
+/// Whether `pattern` fits the path, or its end from some dot on.
 pub(super) fn fits(pattern: &str, path: &str) -> bool {
     let ends = path.char_indices().filter(|&(_, c)| c == '.').map(|(at, _)| &path[at + 1..]);
     std::iter::once(path).chain(ends).any(|end| fits_whole(pattern.as_bytes(), end.as_bytes()))
 }
 
-/// Matches a complete text. `*` stands for any characters, including dots.
+/// `*` stands for any characters, dots among them.
 fn fits_whole(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Position of the last star, and the amount of text that it has matched.
+    // Where the last star was, and how much of the text it has taken.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {

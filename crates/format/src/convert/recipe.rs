@@ -1,8 +1,8 @@
-//! mlx-lm's recipes: more bits in sensitive places of a model, few bits elsewhere.
+//! mlx-lm's recipes: more bits where a model is sensitive, few elsewhere.
 
 use mlxk_tensor::Mode;
 
-/// A recipe, named after its two bit widths.
+/// A recipe by its bits, few and many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
     /// 2 and 6 bits.
@@ -15,7 +15,7 @@ pub enum Recipe {
     Mixed4And6,
 }
 
-/// Position of the layer number in the path of a module, and the number of layers.
+/// Where the number of the layer stands in a module's path, and how many layers there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Layers {
     pub(super) place: usize,
@@ -23,8 +23,7 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Derives both from the paths of the modules. Returns `None` if no module is called
-    /// `down_proj`.
+    /// As the modules' paths have it; `None` where no module is called `down_proj`.
     pub(super) fn of<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
         let first = paths.clone().find(|path| path.contains("down_proj"))?;
         let place = first.split('.').position(is_number).unwrap_or(0);
@@ -41,11 +40,11 @@ fn is_number(word: &str) -> bool {
 }
 
 impl Recipe {
-    /// All recipes.
+    /// Every recipe.
     pub const ALL: [Self; 4] =
         [Self::Mixed2And6, Self::Mixed3And4, Self::Mixed3And6, Self::Mixed4And6];
 
-    /// Returns mlx-lm's name for the recipe.
+    /// mlx-lm's name for it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mixed2And6 => "mixed_2_6",
@@ -64,9 +63,8 @@ impl Recipe {
         }
     }
 
-    /// Returns the mode of a module. The value and down projections get more bits in the first and
-    /// the last eighth of the layers and in every third layer between them; the output projection
-    /// always does.
+    /// Values and the way back down get many bits in the first and the last eighth of the layers
+    /// and in every third one between; so does the output projection, everywhere.
     pub(super) fn mode(self, path: &str, layers: Layers, group_size: usize) -> Mode {
         let (few, many) = self.bits();
         let word = path.split('.').nth(layers.place);

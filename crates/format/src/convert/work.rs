@@ -1,4 +1,4 @@
-//! Processes rows on several threads and writes them in order.
+//! The work on rows: many at once on several threads, in the order of the file.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -9,21 +9,21 @@ use mlxk_tensor::{Dtype, Mode};
 
 use crate::{FormatError, QuantizedRows, RowQuantizer};
 
-/// Number of values that one thread processes at a time.
+/// Values that one thread takes at a time.
 const CHUNK_VALUES: usize = 1 << 20;
 
-/// Operation on an input.
+/// What becomes of an input.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Job {
-    /// Copy the bytes.
+    /// Its bytes as they are.
     Copy,
-    /// Convert the values to `to`, after casting what they are computed from.
+    /// Its values as `to`, after a cast of what they are computed from.
     Values { cast: Option<Dtype>, to: Dtype },
-    /// Quantize into packed values, scales and, for affine groups, biases.
+    /// Packed values, scales and perhaps biases.
     Quantize { cast: Option<Dtype>, mode: Mode },
 }
 
-/// Does the job and appends its tensors. Calls `report` with the number of bytes written.
+/// Does the job and appends its tensors; `report` hears of bytes written.
 pub(super) fn run(
     input: &Input,
     job: Job,

@@ -1,18 +1,17 @@
-//! Encodes rows of f32 values as GGUF blocks, with exactly the codes that llama.cpp and gguf-py
-//! choose.
+//! Rows of f32 values as GGUF's blocks, with the very codes that llama.cpp and gguf-py choose.
 
 use half::f16;
 
 use super::TensorKind;
 use mlxk_tensor::Dtype;
 
-/// Values per block of the types that are written.
+/// Values of a block of the types that are written.
 const BLOCK: usize = 32;
 
-/// Type in which rows can be written.
+/// The types that rows can be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowEncoding {
-    /// Unchanged.
+    /// As they are.
     F32,
     /// Rounded to binary16.
     F16,
@@ -23,10 +22,10 @@ pub enum RowEncoding {
 }
 
 impl RowEncoding {
-    /// All encodings.
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Q8_0, Self::Q4_0];
 
-    /// Returns the type in the container.
+    /// As the container names it.
     pub const fn kind(self) -> TensorKind {
         match self {
             Self::F32 => TensorKind::F32,
@@ -36,7 +35,7 @@ impl RowEncoding {
         }
     }
 
-    /// Returns the number of `general.file_type` if most tensors have this encoding.
+    /// The number of `general.file_type` where most tensors are of it.
     pub const fn file_type(self) -> u32 {
         match self {
             Self::F32 => 0,
@@ -46,7 +45,7 @@ impl RowEncoding {
         }
     }
 
-    /// Returns `true` if a row of `cols` values is a whole number of blocks.
+    /// Whether a row of `cols` values is a whole number of blocks.
     pub const fn fits(self, cols: usize) -> bool {
         cols.is_multiple_of(self.kind().block as usize)
     }
@@ -54,7 +53,7 @@ impl RowEncoding {
     /// Appends a row.
     ///
     /// # Panics
-    /// Panics if the row is not a whole number of blocks.
+    /// Where the row is no whole number of blocks.
     pub fn append(self, row: &[f32], out: &mut Vec<u8>) {
         assert!(self.fits(row.len()), "rows are whole blocks");
         match self {
@@ -66,11 +65,11 @@ impl RowEncoding {
     }
 }
 
-/// Encodes a block so that the largest magnitude becomes ±127.
+/// The largest magnitude becomes ±127.
 fn q8_0(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let scale = largest / 127.0;
-    // llama.cpp computes the codes with the scale before it is rounded.
+    // Codes are those of the scale before it is rounded.
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     out.extend_from_slice(&f16::from_f32(scale).to_le_bytes());
     for value in block {
@@ -78,8 +77,7 @@ fn q8_0(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     }
 }
 
-/// Encodes a block so that the value with the largest magnitude becomes code 0. Codes are 0 to 15,
-/// and 8 is zero.
+/// The value of the largest magnitude becomes code 0 of 0 to 15, of which 8 is zero.
 fn q4_0(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     let largest = block
         .iter()

@@ -1,119 +1,148 @@
-//! Errors about GGUF files that cannot be read or imported.
+//! Why a GGUF file cannot be read, or cannot be imported.
 
 /// The file contradicts itself or ends too early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "most fields are named after what they hold")]
 pub enum GgufDamage {
-    /// The file has another format.
+    /// Another format.
     #[error("it does not start with `GGUF`")]
     Magic,
     /// The file ends within its header.
     #[error("it ends within its header, at byte {0}")]
     Ends(u64),
-    /// The header claims more entries than the file has room for.
+    /// More entries than the file has room for.
     #[error("its header claims {count} {what}, more than the file has room for")]
-    Count { what: &'static str, count: u64 },
-    /// A string is not valid UTF-8.
+    Count {
+        /// What is counted.
+        what: &'static str,
+        /// The claim.
+        count: u64,
+    },
+    /// A string that is not text.
     #[error("{0} is not valid UTF-8")]
     Text(String),
-    /// A name occurs twice.
+    /// A name that occurs twice.
     #[error("`{0}` occurs twice")]
     Twice(String),
-    /// A metadata value has an unknown type.
+    /// A metadata value of no known type.
     #[error("`{key}` has the unknown value type {id}")]
-    ValueType { key: String, id: u32 },
+    ValueType {
+        /// The key.
+        key: String,
+        /// The type's number.
+        id: u32,
+    },
     /// `general.alignment` is not a power of two.
     #[error("its alignment of {0} bytes is not a power of two")]
     Alignment(u64),
-    /// A tensor has an impossible shape.
+    /// A tensor whose shape does not make sense.
     #[error("tensor `{tensor}` has the impossible shape {shape:?}")]
     ImpossibleShape {
+        /// The tensor.
         tensor: String,
-        /// Shape in the order of the file, fastest axis first.
+        /// Its shape in the order of the file, fastest axis first.
         shape: Vec<u64>,
     },
-    /// A tensor lies outside the file.
+    /// A tensor outside the file.
     #[error("tensor `{tensor}` needs bytes {start}..{end}, the file has {length}")]
     Outside {
+        /// The tensor.
         tensor: String,
+        /// First byte.
         start: u64,
         /// One past the last byte.
         end: u64,
         /// Length of the file.
         length: u64,
     },
-    /// Two tensors overlap.
+    /// Two tensors in the same place.
     #[error("tensors `{0}` and `{1}` overlap")]
     Overlap(String, String),
-    /// A required key or tensor is missing.
+    /// Something that every such file has is not there.
     #[error("`{0}` is missing")]
     Missing(String),
-    /// A metadata value has the wrong type for its key.
+    /// A metadata value that is of another kind than its key needs.
     #[error("`{key}` should be {expected}")]
     Value {
+        /// The key.
         key: String,
-        /// Description of a valid value.
+        /// What would do.
         expected: &'static str,
     },
-    /// A tensor doesn't match the sizes of the model.
+    /// A tensor that does not fit the model's sizes.
     #[error("tensor `{tensor}` has shape {found:?}, but the sizes in its header need {expected:?}")]
     Shape {
+        /// The tensor.
         tensor: String,
-        /// Shape in the file, slowest axis first.
+        /// As stored, slowest axis first.
         found: Vec<usize>,
-        /// Shape that the sizes imply.
+        /// As needed.
         expected: Vec<usize>,
     },
-    /// A scale is infinite or NaN.
+    /// Infinite weights.
     #[error("tensor `{0}` has a scale that is not a finite number")]
     NotFinite(String),
-    /// A merge names pieces that the vocabulary doesn't have.
+    /// A merge of pieces that the vocabulary does not have.
     #[error("the tokenizer merge `{0}` does not fit the vocabulary")]
     Merge(String),
 }
 
-/// The file is valid, but this import doesn't support it.
+/// The file is sound, but this import does not know how to translate it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "most fields are named after what they hold")]
 pub enum GgufLimit {
-    /// The format version is unknown.
+    /// Another format version.
     #[error("it is of GGUF version {0}; versions 2 and 3 are supported")]
     Version(u32),
-    /// The file was written on a big-endian machine.
+    /// Written for a big-endian machine.
     #[error("it is a big-endian file; only little-endian ones are supported")]
     BigEndian,
-    /// The file is one of several parts.
+    /// One of several files.
     #[error("it is one of {0} parts; join them with `llama-gguf-split --merge` first")]
     Split(u64),
-    /// The architecture is not supported.
+    /// Another architecture.
     #[error(
         "its architecture is `{0}`; `llama`, `qwen2`, `qwen3`, `gemma3` and `phi3` are supported"
     )]
     Architecture(String),
-    /// The quantization has no MLX form.
+    /// A quantization without an exact MLX form.
     #[error(
         "tensor `{tensor}` is of type {kind}; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are supported"
     )]
-    TensorType { tensor: String, kind: String },
-    /// The architecture has no such tensor.
+    TensorType {
+        /// The tensor.
+        tensor: String,
+        /// The type's name.
+        kind: String,
+    },
+    /// A tensor that the architecture does not have.
     #[error("tensor `{tensor}` has no place in a `{architecture}` model")]
-    Tensor { tensor: String, architecture: &'static str },
-    /// A hyper-parameter, or its value, is not supported.
+    Tensor {
+        /// The tensor.
+        tensor: String,
+        /// The architecture.
+        architecture: &'static str,
+    },
+    /// A hyper-parameter, or a value of one, that cannot be carried over.
     #[error("`{key}` with the value {value} is not supported")]
-    Parameter { key: String, value: String },
-    /// The rotary factors follow an unknown recipe.
+    Parameter {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Rotary factors of an unknown recipe.
     #[error("the factors in `rope_freqs.weight` are not those of Llama 3")]
     RopeFactors,
-    /// The kind of tokenizer is not supported.
+    /// Another kind of tokenizer.
     #[error("its tokenizer is `{0}`; `gpt2` (BPE) and `llama` (SentencePiece) are supported")]
     Tokenizer(String),
-    /// The pre-tokenizer is not supported.
+    /// Another way to split text into words.
     #[error("its pre-tokenizer is `{found}`; {known} are supported")]
     PreTokenizer {
+        /// The name.
         found: String,
-        /// Names of the supported ones.
+        /// The known names.
         known: &'static str,
     },
 }

@@ -1,16 +1,15 @@
-//! The element types of GGUF tensors. All have a name here, so that an error can name an
-//! unsupported one.
+//! The element types of GGUF tensors: all by name, so that a refusal can say what it saw.
 
-/// Type of the `ggml` library.
+/// A type of the `ggml` library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorKind {
     /// Number in the file.
     pub id: u32,
     /// Name as llama.cpp prints it.
     pub name: &'static str,
-    /// Values per block.
+    /// Values of one block.
     pub block: u64,
-    /// Bytes per block.
+    /// Bytes of one block.
     pub block_bytes: u64,
 }
 
@@ -19,7 +18,7 @@ macro_rules! kinds {
         impl TensorKind {
             $(pub(crate) const $constant: Self =
                 Self { id: $id, name: $name, block: $block, block_bytes: $bytes };)*
-            /// All types.
+            /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$constant),*];
         }
     };
@@ -61,7 +60,7 @@ kinds! {
     39 MXFP4 "MXFP4" 32 17,
     40 NVFP4 "NVFP4" 64 36,
     41 Q1_0 "Q1_0" 128 18,
-    // The library no longer has these types, but old files do.
+    // Gone from the library, but not from the world.
     4 Q4_2 "Q4_2" 16 10,
     5 Q4_3 "Q4_3" 16 12,
     31 Q4_0_4_4 "Q4_0_4_4" 32 18,
@@ -73,7 +72,7 @@ kinds! {
 }
 
 impl TensorKind {
-    /// Returns the type with this number.
+    /// The type of this number.
     pub fn from_id(id: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.id == id)
     }

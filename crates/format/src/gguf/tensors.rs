@@ -1,4 +1,4 @@
-//! Names of an architecture's tensors in MLX, and the shapes they must have.
+//! What the tensors of an architecture are called in MLX, and what shape they must have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,23 +13,21 @@ pub(super) struct Placed {
     pub(super) index: usize,
     /// Module path in the checkpoint.
     pub(super) module: String,
-    /// Either `weight` or `bias`.
+    /// `weight` or `bias`.
     pub(super) suffix: &'static str,
-    /// Number of heads whose rows llama.cpp has interleaved; the import reverses that.
+    /// Heads whose rows llama.cpp has interleaved, to be undone.
     pub(super) interleaved_heads: Option<usize>,
-    /// `true` if llama.cpp has added 1 to every value, as in Gemma's norms; the import reverses
-    /// that.
+    /// Whether llama.cpp has added 1 to every value, to be undone: Gemma's norms.
     pub(super) one_more: bool,
 }
 
-/// The tensor of rotary factors, which becomes an entry of `config.json`.
+/// The tensor of rotary factors: it becomes a line of `config.json`.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
-/// The factors of LongRoPE, for long and for short contexts.
+/// The same of LongRoPE, for long contexts and for short ones.
 pub(super) const LONG_FACTORS: &str = "rope_factors_long.weight";
 pub(super) const SHORT_FACTORS: &str = "rope_factors_short.weight";
 
-/// A part of a layer: GGUF's name, MLX's name, and the shape as `(rows, columns)`. Norms have no
-/// rows.
+/// A part of a layer: GGUF's name, MLX's name, shape as `(rows, columns)`, norms without rows.
 type LayerPart = (&'static str, &'static str, Option<usize>, usize);
 
 fn layer_parts(sizes: &Sizes) -> Vec<LayerPart> {
@@ -76,18 +74,18 @@ fn layer_parts(sizes: &Sizes) -> Vec<LayerPart> {
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) placed: Vec<Placed>,
-    /// Number of rows of the embedding.
+    /// Rows of the embedding.
     pub(super) vocabulary: usize,
-    /// `true` if the output matrix is the embedding.
+    /// Whether the output matrix is the embedding.
     pub(super) tied: bool,
-    /// `true` if any attention projection has an additive bias.
+    /// Whether any attention projection has an additive bias.
     pub(super) attention_bias: bool,
-    /// `true` if any projection of the feed-forward part has an additive bias.
+    /// Whether any projection of the feed-forward part has one.
     pub(super) mlp_bias: bool,
 }
 
 impl Layout {
-    /// Finds a place for every tensor, and a tensor for every place.
+    /// Finds a place for every tensor and a tensor for every place.
     pub(super) fn of(gguf: &Gguf, sizes: &Sizes) -> Result<Self, Problem> {
         let by_name: BTreeMap<&str, &Tensor> =
             gguf.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
@@ -118,8 +116,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Checks that every layer and projection has the biases of a kind if any has: model types
-    /// don't allow anything else.
+    /// A model type has the biases of a kind in every layer and projection, or in none.
     fn expect_biases(&self, sizes: &Sizes) -> Result<(), GgufDamage> {
         let attention: &[&str] = match sizes.architecture {
             Architecture::Qwen2 => &["q_proj", "k_proj", "v_proj"],
@@ -178,7 +175,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Places `blk.LAYER.PART.weight` or `.bias`. Returns `None` if the name has neither form.
+    /// `blk.LAYER.PART.weight` or `.bias`; `None` for a name that is neither.
     fn place_in_layer(
         &mut self,
         index: usize,
@@ -205,7 +202,7 @@ impl Layout {
             ("bias", Some(rows)) => {
                 expect(tensor, &[rows])?;
                 let in_attention = theirs.starts_with("attn_");
-                // Qwen2 only has biases on q, k and v, and its model type has no place for more.
+                // Qwen2 has biases on q, k and v only, and its model type has no place for more.
                 let has_place = match sizes.architecture {
                     Architecture::Llama => true,
                     Architecture::Qwen2 => matches!(theirs, "attn_q" | "attn_k" | "attn_v"),
@@ -220,8 +217,8 @@ impl Layout {
             }
             _ => return Ok(None),
         };
-        // llama.cpp rotates pairs of neighbours in a head, MLX pairs of halves. For this one
-        // architecture, llama.cpp has reordered the rows to match.
+        // llama.cpp turns pairs of neighbours in a head where MLX turns halves, and has reordered
+        // the rows of this one architecture for it.
         let interleaved_heads = match (sizes.architecture, theirs) {
             (Architecture::Llama, "attn_q") => Some(sizes.heads),
             (Architecture::Llama, "attn_k") => Some(sizes.kv_heads),
@@ -248,7 +245,7 @@ fn expect(tensor: &Tensor, shape: &[usize]) -> Result<(), GgufDamage> {
     })
 }
 
-/// Returns the row of the file that belongs at `row` of the checkpoint, in a matrix of `rows`.
+/// The row of the file that belongs at `row` of the checkpoint, in a matrix of `rows`.
 pub(super) fn source_row(row: usize, rows: usize, interleaved_heads: Option<usize>) -> usize {
     let Some(heads) = interleaved_heads else { return row };
     let width = rows / heads;

@@ -1,6 +1,6 @@
 //! The sizes of a decoder, from its description alone.
 
-use mlxk_ops::KvSpec;
+use mlxk_ops::CacheSpec;
 
 use super::activations::StreamSlots;
 use super::spec::DecoderSpec;
@@ -16,18 +16,9 @@ impl DecoderSpec {
         for part in parts() {
             part.plan(self.hidden, &mut scratch);
         }
-        let caches: Vec<_> = parts().filter_map(crate::parts::PartSpec::cache).collect();
-        let kv = caches.first().map_or(
-            KvSpec { layers: 0, kv_heads: 0, head_dim: 0, value_dim: 0 },
-            |cache| KvSpec {
-                layers: caches.len(),
-                kv_heads: cache.kv_heads,
-                head_dim: cache.head_dim,
-                value_dim: cache.value_dim,
-            },
-        );
+        let layers = parts().filter_map(crate::parts::PartSpec::cache).collect();
         Shape {
-            kv,
+            cache: CacheSpec { layers },
             vocab_size: self.vocab_size,
             max_positions: self.max_positions,
             activation_values: scratch.values(),

@@ -77,7 +77,7 @@ fn spec(
     let theta = config.optional_positive("rope_theta")?.unwrap_or(10_000.0);
     let mut rope = scaled_rope(config, scaling.as_ref(), latent.rope, theta)?;
     rope.interleaved = true;
-    rope.offset = latent.cache().head_dim - latent.rope;
+    rope.offset = latent.kv_widths().head_dim - latent.rope;
     let layers = (0..common.layers).map(|_| pre_norm(latent, common.mlp)).collect();
     let spec = DecoderSpec { tied: Some(false), ..common.decoder(vec![rope], layers) };
     let Some(experts) = config.optional_size("n_routed_experts", limit::EXPERTS)? else {

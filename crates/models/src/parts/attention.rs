@@ -2,7 +2,7 @@
 
 use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Rope, ScoreGrowth, Weight};
 
-use super::{LayerCache, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
+use super::{KvWidths, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::loader::Loader;
@@ -169,9 +169,9 @@ impl GroupedSpec {
         }
     }
 
-    pub(super) const fn cache(&self) -> LayerCache {
+    pub(super) const fn kv_widths(&self) -> KvWidths {
         let AttentionSizes { kv_heads, head_dim, .. } = self.sizes;
-        LayerCache { kv_heads, head_dim, value_dim: head_dim }
+        KvWidths { kv_heads, head_dim, value_dim: head_dim }
     }
 
     /// Returns the widths of all query heads and of all key heads.

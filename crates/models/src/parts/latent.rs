@@ -9,7 +9,7 @@
 use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Pieces, Rope, Weight};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
-use super::{LayerCache, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
+use super::{KvWidths, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
 use crate::ModelError;
 use crate::loader::Loader;
 
@@ -118,13 +118,13 @@ pub(crate) struct LatentSlots {
 }
 
 impl LatentSpec {
-    pub(crate) const fn cache(&self) -> LayerCache {
+    pub(crate) const fn kv_widths(&self) -> KvWidths {
         if self.absorbed {
             let head_dim = self.kv_rank + self.rope;
-            LayerCache { kv_heads: 1, head_dim, value_dim: self.kv_rank }
+            KvWidths { kv_heads: 1, head_dim, value_dim: self.kv_rank }
         } else {
             let head_dim = self.nope + self.rope;
-            LayerCache { kv_heads: self.heads, head_dim, value_dim: self.value }
+            KvWidths { kv_heads: self.heads, head_dim, value_dim: self.value }
         }
     }
 
@@ -138,7 +138,7 @@ impl LatentSpec {
         } else {
             self.plan_expanded(scratch);
         }
-        let cache = self.cache();
+        let cache = self.kv_widths();
         LatentSlots {
             q: scratch.row("latent.q", heads * (nope + rope)),
             kv: scratch.row("latent.kv", kv_rank + rope),
@@ -173,7 +173,7 @@ impl LatentSpec {
         let hidden = place.hidden;
         let q = self.load_queries(loader, place, scratch)?;
         let kv = self.load_keys_values(loader, place, scratch)?;
-        let cache = self.cache();
+        let cache = self.kv_widths();
         Ok(LatentAttention {
             q,
             kv_a_proj_with_mqa: loader.linear(

@@ -12,7 +12,7 @@ mod rope;
 mod scratch;
 mod window;
 
-use mlxk_ops::{Act, Batch, Compute, Rope};
+use mlxk_ops::{Act, Batch, Compute, LayerCache, Rope};
 
 use crate::ModelError;
 use crate::loader::Loader;
@@ -61,12 +61,19 @@ impl Place<'_> {
 
 /// Keys and values that one part keeps of a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LayerCache {
+pub(crate) struct KvWidths {
     pub(crate) kv_heads: usize,
     /// Width of a key.
     pub(crate) head_dim: usize,
     /// Width of a value.
     pub(crate) value_dim: usize,
+}
+
+impl KvWidths {
+    const fn cache(self, window: Option<usize>) -> LayerCache {
+        let Self { kv_heads, head_dim, value_dim } = self;
+        LayerCache::Pages { kv_heads, head_dim, value_dim, window }
+    }
 }
 
 impl PartSpec {
@@ -106,8 +113,8 @@ impl PartSpec {
     /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing.
     pub(crate) const fn cache(&self) -> Option<LayerCache> {
         match self {
-            Self::Attention(spec) => Some(spec.cache()),
-            Self::Latent(spec) => Some(spec.cache()),
+            Self::Attention(spec) => Some(spec.kv_widths().cache(spec.window)),
+            Self::Latent(spec) => Some(spec.kv_widths().cache(None)),
             Self::Mlp(_) | Self::Experts(_) => None,
         }
     }

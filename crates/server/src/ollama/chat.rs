@@ -54,7 +54,7 @@ pub(super) async fn answer(
         let shorten = move || Ok(fit::shorten(&engine, &mut request).map(|()| request)?);
         request = blocking(shorten).await?;
     }
-    let answers = Answers::start(&state, lease, vec![request], 1).await?;
+    let answers = Answers::start(&state, lease, vec![request]).await?;
     let label = Label { shape: Shape::Chat, model: called, started, loading, context_of: None };
     respond(&state, answers, label, asked.stream.unwrap_or(true)).await
 }

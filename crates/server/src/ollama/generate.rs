@@ -44,7 +44,7 @@ pub(super) async fn answer(
     let request = blocking(move || fill(template, asked, &filling)).await?;
     // Raw prompts are the client's own business, and so are their tokens.
     let context_of = (!is_raw).then(|| request.prompt.clone());
-    let answers = Answers::start(&state, lease, vec![request], 1).await?;
+    let answers = Answers::start(&state, lease, vec![request]).await?;
     let label = Label { shape: Shape::Generate, model: called, started, loading, context_of };
     respond(&state, answers, label, streamed).await
 }

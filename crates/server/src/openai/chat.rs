@@ -38,8 +38,7 @@ pub(super) async fn complete(
     let mut asked: ChatRequest = fields.parse(BESIDE)?;
     let messages = messages(asked.messages.take())?;
     let keep = sampling::keep_alive(asked.keep_alive.take())?;
-    let mut request = request(&mut asked, messages)?;
-    let count = sampling::choices(asked.n)?;
+    let requests = requests(&mut asked, messages)?;
     let lease = state.models.acquire(asked.model.as_deref(), keep).await?;
     sampling::check_context(asked.num_ctx, &lease.engine())?;
     let thinking = match asked.reasoning_effort.as_deref() {
@@ -54,21 +53,25 @@ pub(super) async fn complete(
             return Err(ApiError::field(EFFORT, message));
         }
     };
-    for (name, value) in thinking {
-        request.template_variables.entry(name).or_insert(value);
-    }
-    if let PromptInput::Messages { system, messages } = &mut request.prompt
-        && !messages.iter().any(|message| message.role == "system")
-    {
-        *system = lease.system().map(str::to_owned);
-    }
-    lease.fill(&mut request);
+    let requests = requests.into_iter().map(|mut request| {
+        for (name, value) in &thinking {
+            request.template_variables.entry(name).or_insert_with(|| value.clone());
+        }
+        if let PromptInput::Messages { system, messages } = &mut request.prompt
+            && !messages.iter().any(|message| message.role == "system")
+        {
+            *system = lease.system().map(str::to_owned);
+        }
+        lease.fill(&mut request);
+        request
+    });
+    let requests = requests.collect();
     let label = Label {
         id: ids::fresh("chatcmpl-"),
         created: ids::unix_seconds(),
         model: asked.model.clone().unwrap_or_else(|| lease.name().to_owned()),
     };
-    let answers = Answers::start(&state, Arc::new(lease), vec![request], count).await?;
+    let answers = Answers::start(&state, Arc::new(lease), requests).await?;
     if asked.stream {
         let include_usage = asked.stream_options.is_some_and(|options| options.include_usage);
         let heartbeat = state.config.limits.heartbeat;
@@ -133,8 +136,8 @@ fn messages(messages: Option<Vec<Message>>) -> Result<Vec<Message>, ApiError> {
     Ok(messages)
 }
 
-/// The engine's request, which all answers have in common.
-fn request(asked: &mut ChatRequest, messages: Vec<Message>) -> Result<Request, ApiError> {
+/// What the engine is asked, once for each answer.
+fn requests(asked: &mut ChatRequest, messages: Vec<Message>) -> Result<Vec<Request>, ApiError> {
     if asked.top_logprobs.is_some() && !asked.logprobs {
         let message = "`top_logprobs` has no effect without `logprobs`";
         return Err(ApiError::field("top_logprobs", message));
@@ -157,7 +160,7 @@ fn request(asked: &mut ChatRequest, messages: Vec<Message>) -> Result<Request, A
         repeat_last_n: sampling::last_n(asked.repeat_last_n),
         dry: None,
         logit_bias: sampling::logit_bias(&asked.logit_bias)?,
-        seed: sampling::seed(asked.seed),
+        seed: None,
     };
     request.max_tokens = asked.max_completion_tokens.or(asked.max_tokens);
     request.context = asked.num_ctx;
@@ -165,7 +168,13 @@ fn request(asked: &mut ChatRequest, messages: Vec<Message>) -> Result<Request, A
     request.template_variables = std::mem::take(&mut asked.chat_template_kwargs);
     request.stop = asked.stop.take().map_or_else(Vec::new, super::dto::shared::Stop::into_texts);
     request.logprobs = asked.logprobs.then(|| asked.top_logprobs.unwrap_or(0));
-    Ok(request)
+    let count = sampling::choices(asked.n)?;
+    let with_seed = |index| {
+        let mut request = request.clone();
+        request.sampling.seed = sampling::seed(asked.seed, index);
+        request
+    };
+    Ok((0..count).map(with_seed).collect())
 }
 
 /// Sends the answers piece by piece.

@@ -82,8 +82,16 @@ pub(super) async fn complete(
     if asked.max_tokens == Some(0) {
         return only_echo(&frame, &lease, &prompts);
     }
-    let requests = prompts.into_iter().map(|prompt| Request { prompt, ..template.clone() });
-    let answers = Answers::start(&state, lease, requests.collect(), count).await?;
+    let requests = prompts.iter().flat_map(|prompt| {
+        (0..count).map(|index| {
+            let mut request = template.clone();
+            request.prompt = prompt.clone();
+            request.sampling.seed = sampling::seed(asked.seed, index).or(request.sampling.seed);
+            request
+        })
+    });
+    let requests = requests.collect();
+    let answers = Answers::start(&state, lease, requests).await?;
     if asked.stream {
         let with_usage = asked.stream_options.is_some_and(|options| options.include_usage);
         let heartbeat = state.config.limits.heartbeat;
@@ -154,7 +162,7 @@ fn request(asked: &mut CompletionRequest) -> Result<Request, ApiError> {
         repeat_last_n: sampling::last_n(asked.repeat_last_n),
         dry: None,
         logit_bias: sampling::logit_bias(&asked.logit_bias)?,
-        seed: sampling::seed(asked.seed),
+        seed: None,
     };
     request.max_tokens = asked.max_tokens;
     request.context = asked.num_ctx;

@@ -29,9 +29,9 @@ pub(super) fn last_n(last_n: Option<i64>) -> Option<usize> {
     last_n.map(|n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
-/// `seed`: any 64 bits.
-pub(super) fn seed(seed: Option<i64>) -> Option<u64> {
-    seed.map(|seed| seed as u64)
+/// `seed`: any 64 bits. The answers of one request have seeds in a row.
+pub(super) fn seed(seed: Option<i64>, index: usize) -> Option<u64> {
+    seed.map(|seed| (seed as u64).wrapping_add(index as u64))
 }
 
 /// `xtc_probability` and `xtc_threshold`.

@@ -9,7 +9,7 @@ use mlxk_ops::PAGE_POSITIONS;
 use super::super::Queries;
 use super::Avx2;
 use super::elementwise::{exp, sum};
-use crate::kv::PageHead;
+use crate::cache::PageHead;
 
 /// Vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;

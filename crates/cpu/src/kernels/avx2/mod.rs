@@ -19,7 +19,7 @@ mod widen;
 use mlxk_tensor::QuantTensor;
 
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
-use crate::kv::PageHead;
+use crate::cache::PageHead;
 
 /// Proof that this processor has AVX2, FMA and F16C.
 pub(crate) struct Avx2(());

@@ -6,7 +6,7 @@ use half::f16;
 use mlxk_ops::PAGE_POSITIONS;
 
 use super::Avx2;
-use crate::kv::{Codes, GROUP, HALF, Widen};
+use crate::cache::{Codes, GROUP, HALF, Widen};
 
 // SAFETY of every call below: `Avx2` proves the instructions, a page the lengths.
 impl Widen for Avx2 {

@@ -9,7 +9,7 @@ use mlxk_ops::PAGE_POSITIONS;
 use super::super::Queries;
 use super::elementwise::{add, exp, multiply_add, sum};
 use super::scales::{Eight, load, store};
-use crate::kv::{PageHead, Widen};
+use crate::cache::{PageHead, Widen};
 
 /// Pairs of vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;

@@ -24,7 +24,7 @@ use std::marker::PhantomData;
 use mlxk_tensor::QuantTensor;
 
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
-use crate::kv::PageHead;
+use crate::cache::PageHead;
 pub(crate) use multiply::sdot;
 use multiply::{Dotprod, Multiply, Widening};
 

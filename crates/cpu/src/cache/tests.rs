@@ -1,9 +1,11 @@
 //! What comes out of the cache is what went in, as near as its format allows.
 
-use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
+mod model;
+
+use mlxk_ops::{CacheSpec, KvFormat, PAGE_POSITIONS};
 use proptest::prelude::*;
 
-use super::{KvCache, PageHead};
+use super::{PageHead, SequenceCache};
 use crate::kernels::{self, InstructionSet, Queries};
 use crate::self_test::{noise, wide};
 
@@ -21,9 +23,9 @@ fn filled(
     [head_dim, value_dim]: [usize; 2],
     positions: usize,
     seed: u64,
-) -> (KvCache, mlxk_ops::Sequence, [Vec<f32>; 2]) {
-    let mut cache = KvCache::new(format);
-    cache.configure(KvSpec { layers: LAYERS, kv_heads: HEADS, head_dim, value_dim });
+) -> (SequenceCache, mlxk_ops::Sequence, [Vec<f32>; 2]) {
+    let mut cache = SequenceCache::new(format);
+    cache.configure(&CacheSpec::uniform(LAYERS, HEADS, head_dim, value_dim));
     let sequence = cache.new_sequence();
     cache.reserve(sequence, 0, positions).unwrap();
     let [mut keys, mut all_values] = [vec![], vec![]];
@@ -64,14 +66,15 @@ proptest! {
         };
         let (mut cache, sequence, [keys, values]) = filled(format, dims, positions, seed);
         let mut bytes = Vec::new();
-        cache.export(sequence, positions, &mut |piece| { bytes.extend(piece); Ok(()) }).unwrap();
-        prop_assert_eq!(bytes.len() as u64, cache.export_bytes(positions));
+        let extent = cache.extent(sequence, positions);
+        cache.export(sequence, &extent, &mut |piece| { bytes.extend(piece); Ok(()) }).unwrap();
+        prop_assert_eq!(bytes.len() as u64, cache.export_bytes(&extent));
         let mut rest = bytes.as_slice();
-        let copy = cache.import(positions, &mut |into| std::io::Read::read_exact(&mut rest, into)).unwrap();
+        let copy = cache.import(&extent, &mut |into| std::io::Read::read_exact(&mut rest, into)).unwrap();
         for page in 0..positions.div_ceil(PAGE_POSITIONS) {
-            let (wide_keys, wide_values) = wide(cache.head(sequence, page, 1, 1), dims);
+            let (wide_keys, wide_values) = wide(cache.layer(sequence, 1).head(page, 1), dims);
             prop_assert_eq!(
-                &wide(cache.head(copy, page, 1, 1), dims),
+                &wide(cache.layer(copy, 1).head(page, 1), dims),
                 &(wide_keys.clone(), wide_values.clone())
             );
             for slot in 0..PAGE_POSITIONS.min(positions - page * PAGE_POSITIONS) {
@@ -99,7 +102,7 @@ proptest! {
     ) {
         let format = if four_bits { KvFormat::Affine4 } else { KvFormat::Affine8 };
         let (cache, sequence, _) = filled(format, dims, PAGE_POSITIONS, seed);
-        let head = cache.head(sequence, 0, 1, 1);
+        let head = cache.layer(sequence, 1).head(0, 1);
         let (keys, values) = wide(head, dims);
         for kernels in InstructionSet::available().filter_map(kernels::of) {
             let attend = |head| {

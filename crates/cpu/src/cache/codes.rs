@@ -1,10 +1,10 @@
-//! Keys as codes of 8 bits, values as codes of 8 or 4: `x ≈ scale · q + bias`, with f16 scale and bias
-//! for each [`KvFormat::GROUP`] features of a position, as MLX quantizes weights.
+//! Keys as 8-bit codes, values as 8-bit or 4-bit codes: `x ≈ scale · q + bias`.
 //!
-//! A page lies as in floats, with positions of keys and features of values side by side. Two 4-bit
-//! codes share a byte: those of features `i` and `i + 16` of a group. Scales of keys are `[groups][scale,
-//! bias][PAGE_POSITIONS]`, those of values `[PAGE_POSITIONS][groups][scale, bias]`. The last group may
-//! have features that are not used.
+//! Each group of [`KvFormat::GROUP`] features of a position has an f16 scale and bias, as in MLX's
+//! quantization of weights. A page is laid out like one of floats, with positions of keys and features of
+//! values side by side. Two 4-bit codes share a byte: those of features `i` and `i + 16` of a group. Scales
+//! of keys are `[groups][scale, bias][PAGE_POSITIONS]`, those of values
+//! `[PAGE_POSITIONS][groups][scale, bias]`. The last group may have features that are not used.
 
 use half::f16;
 use mlxk_ops::{KvFormat, PAGE_POSITIONS};
@@ -13,7 +13,7 @@ use mlxk_ops::{KvFormat, PAGE_POSITIONS};
 pub(super) const KEY_BITS: usize = 8;
 
 pub(crate) const GROUP: usize = KvFormat::GROUP;
-/// Half a group: what lies in the low or in the high nibbles.
+/// Half a group: the features in the low nibbles, or those in the high nibbles.
 pub(crate) const HALF: usize = 16;
 const _: () = assert!(GROUP == 2 * HALF);
 
@@ -25,23 +25,23 @@ pub(crate) struct Codes<'a> {
 }
 
 impl Codes<'_> {
-    /// 8 or 4: a group has as many codes, a scale and a bias.
+    /// Returns the bits of a code, 8 or 4. They follow from the sizes, as each group has one scale and one bias.
     pub(crate) fn bits(&self) -> usize {
         self.packed.len() * 8 / (self.scales.len() / 2 * GROUP)
     }
 }
 
-/// Bytes of the codes of a key or a value.
+/// Returns the bytes of the codes of a key or a value.
 pub(super) const fn bytes_per_vector(bits: usize, width: usize) -> usize {
     width.div_ceil(GROUP) * GROUP * bits / 8
 }
 
-/// Scales and biases of a key or a value.
+/// Returns the number of scales and biases of a key or a value.
 pub(super) const fn scales_per_vector(width: usize) -> usize {
     width.div_ceil(GROUP) * 2
 }
 
-/// The codes of a group of features, its scale and its bias.
+/// Returns the codes of a group of features, its scale and its bias.
 fn quantize(bits: usize, x: &[f32]) -> ([u8; GROUP], f16, f16) {
     let levels = ((1u32 << bits) - 1) as f32;
     let min = x.iter().copied().fold(f32::INFINITY, f32::min);
@@ -93,7 +93,7 @@ pub(super) fn write_value(
     }
 }
 
-/// Keys as floats, `[dim][PAGE_POSITIONS]`; `scales` are those of `keys`, as floats.
+/// Converts keys to floats, `[dim][PAGE_POSITIONS]`; `scales` are those of `keys`, as floats.
 pub(super) fn wide_keys(keys: Codes<'_>, scales: &[f32], out: &mut [f32]) {
     let features = out.as_chunks_mut::<PAGE_POSITIONS>().0;
     let scales = scales.as_chunks::<PAGE_POSITIONS>().0.as_chunks::<2>().0;
@@ -107,7 +107,7 @@ pub(super) fn wide_keys(keys: Codes<'_>, scales: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Values of width `dim` as floats, `[PAGE_POSITIONS][dim]`; `scales` are those of `values`.
+/// Converts values of width `dim` to floats, `[PAGE_POSITIONS][dim]`; `scales` are those of `values`.
 pub(super) fn wide_values(values: Codes<'_>, scales: &[f32], dim: usize, out: &mut [f32]) {
     let (groups, bits) = (dim.div_ceil(GROUP), values.bits());
     for (position, out) in out.chunks_exact_mut(dim).enumerate() {

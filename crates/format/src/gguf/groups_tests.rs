@@ -12,7 +12,7 @@ const KINDS: [TensorKind; 5] =
 
 /// Calls `check` with every block of a type and what gguf-py makes of it.
 fn blocks(kind: TensorKind, check: &mut dyn FnMut(&[u8], &[f32])) {
-    let file = include_bytes!("../../../tests/golden/blocks.safetensors");
+    let file = include_bytes!("../../tests/golden/blocks.safetensors");
     let shard = Shard::from_bytes(Path::new("blocks"), Bytes::from(file.to_vec())).unwrap();
     let bytes = |suffix: &str| {
         let name = format!("{}.{suffix}", kind.name);

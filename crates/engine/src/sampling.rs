@@ -1,13 +1,5 @@
 //! How tokens are drawn: what a request may say, and what holds in the end.
 
-mod chooser;
-mod defaults;
-mod sampler;
-
-pub(crate) use self::chooser::{Chooser, TextSoFar};
-pub use self::defaults::SamplingDefaults;
-pub(crate) use self::sampler::{Candidate, best, log_sum_exp};
-
 /// How tokens are drawn; the model's defaults hold where a field is `None`. The formulas stand at
 /// [`SamplingParameters`].
 #[derive(Clone, Debug, Default, PartialEq)]

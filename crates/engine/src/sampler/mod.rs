@@ -4,6 +4,8 @@
 //! position give the same token, whatever was sampled before.
 
 mod adjust;
+#[cfg(test)]
+mod adjust_tests;
 mod random;
 mod select;
 mod softmax;
@@ -14,7 +16,7 @@ pub(crate) use adjust::{Adjuster, Past};
 pub(crate) use select::{Candidate, best};
 pub(crate) use softmax::log_sum_exp;
 
-use super::{SamplingParameters, Xtc};
+use crate::{SamplingParameters, Xtc};
 
 /// Temperatures below are 0: the quotients would leave the range of numbers.
 const GREEDY_BELOW: f32 = 1e-6;

@@ -7,7 +7,7 @@
 //! with drafts and without (Saxena, "Prompt Lookup Decoding", 2023, describes the method).
 //!
 //! Whether a draft would have been right is also seen where none was computed. So the odds are known
-//! before the first draft costs anything: see [`Odds`] and [`crate::draft::StepTimes`].
+//! before the first draft costs anything: see [`Odds`] and [`crate::pace::Pace`].
 
 use std::collections::HashMap;
 
@@ -91,17 +91,14 @@ struct Odd {
     all: f64,
 }
 
-/// Weight of an observation relative to the next one.
-const DECAY: f64 = 0.95;
-/// Number of observations that the first assumption weighs as much as.
-const PRIOR_WEIGHT: f64 = 4.0;
+/// What an observation still counts after another.
+const MEMORY: f64 = 0.95;
+/// Observations that what is assumed at first stands for.
+const ASSUMED: f64 = 4.0;
 
 impl Default for Odds {
     fn default() -> Self {
-        Self(
-            [0.3, 0.45, 0.6, 0.75, 0.85]
-                .map(|odd| Odd { right: odd * PRIOR_WEIGHT, all: PRIOR_WEIGHT }),
-        )
+        Self([0.3, 0.45, 0.6, 0.75, 0.85].map(|odd| Odd { right: odd * ASSUMED, all: ASSUMED }))
     }
 }
 
@@ -121,8 +118,8 @@ impl Odds {
 
     fn learn(&mut self, agreed: usize, right: bool) {
         let odd = &mut self.0[Self::class(agreed)];
-        odd.right = odd.right * DECAY + f64::from(right);
-        odd.all = odd.all * DECAY + 1.0;
+        odd.right = odd.right * MEMORY + f64::from(right);
+        odd.all = odd.all * MEMORY + 1.0;
     }
 }
 

@@ -16,19 +16,17 @@ use mlxk_ops::{Batch, Ops, Sequence};
 use mlxk_text::Tokenizer;
 
 use crate::cache::common_prefix::common_prefix;
-use crate::draft::Draft;
-use crate::draft::StepTimes;
-use crate::sampling::{Candidate, best, log_sum_exp};
+use crate::lookup::Draft;
+use crate::pace::Pace;
+use crate::sampler::{Candidate, best, log_sum_exp};
 use crate::{EngineError, LoadOptions};
 
-/// Share of guesses assumed to be right before any was seen.
-const PRIOR_SHARE: f64 = 0.7;
-/// Number of observations that the assumption weighs as much as.
-const PRIOR_WEIGHT: f64 = 8.0;
-/// Weight of an observation relative to the next one.
-const DECAY: f64 = 0.98;
-/// Steps without a guess, after which one is made to see if guesses pay by now.
-const PROBE_EVERY_STEPS: u32 = 64;
+/// Share of guesses that are taken to be right at first, and observations that this stands for.
+const ASSUMED: (f64, f64) = (0.7, 8.0);
+/// What an observation still counts after another.
+const MEMORY: f64 = 0.98;
+/// Steps without a guess, after which one is made to see whether they pay by now.
+const PAUSE: u32 = 64;
 
 /// The model, its device, and what it knows of the running requests.
 pub(crate) struct DraftModel {
@@ -39,7 +37,7 @@ pub(crate) struct DraftModel {
     /// Tokens of prompts that one step computes.
     chunk: usize,
     known: Vec<Known>,
-    step_times: StepTimes,
+    pace: Pace,
     /// Guesses that were right, and all, lately.
     right: f64,
     all: f64,
@@ -59,7 +57,7 @@ struct Known {
 /// What the step that the guesses are for brings without them.
 #[derive(Clone, Copy)]
 pub(crate) struct Step<'a> {
-    pub(crate) step_times: &'a StepTimes,
+    pub(crate) pace: &'a Pace,
     pub(crate) rows: usize,
     pub(crate) tokens: f64,
     /// Whether guesses are wanted even where they do not pay.
@@ -86,16 +84,17 @@ impl DraftModel {
         let mut ops: Box<dyn Ops> = Box::new(Cpu::new(options.cpu())?);
         let model =
             mlxk_models::load(&checkpoint, &mut *ops, &mut |_, _| ControlFlow::Continue(()))?;
-        ops.kv_configure(model.kv());
+        ops.configure_cache(model.cache());
+        let (share, all) = ASSUMED;
         Ok(Self {
             vocab_size: vocab_size.min(model.vocab_size()),
             model,
             ops,
             chunk: options.prefill_chunk,
             known: Vec::new(),
-            step_times: StepTimes::default(),
-            right: PRIOR_SHARE * PRIOR_WEIGHT,
-            all: PRIOR_WEIGHT,
+            pace: Pace::default(),
+            right: share * all,
+            all,
             skipped: 0,
         })
     }
@@ -104,7 +103,7 @@ impl DraftModel {
     pub(crate) fn keep(&mut self, runs: impl Fn(Sequence) -> bool) {
         let ops = &mut self.ops;
         for known in self.known.extract_if(.., |known| !runs(known.request)) {
-            ops.kv_free(known.sequence);
+            ops.free_sequence(known.sequence);
         }
     }
 
@@ -143,8 +142,8 @@ impl DraftModel {
     /// So many of the guesses that were computed were right.
     pub(crate) fn learn(&mut self, drafted: usize, accepted: usize) {
         let judged = drafted.min(accepted + 1);
-        self.right = self.right * DECAY + accepted as f64;
-        self.all = self.all * DECAY + judged as f64;
+        self.right = self.right * MEMORY + accepted as f64;
+        self.all = self.all * MEMORY + judged as f64;
     }
 
     /// Whether another guess brings more tokens per second than the step does so far.
@@ -153,9 +152,9 @@ impl DraftModel {
             return true;
         }
         let guesses = draft.ids.len();
-        let each = self.step_times.expected(1);
-        let so_far = step.step_times.expected(step.rows + guesses);
-        let more = step.step_times.expected(step.rows + guesses + 1);
+        let each = self.pace.expected(1);
+        let so_far = step.pace.expected(step.rows + guesses);
+        let more = step.pace.expected(step.rows + guesses + 1);
         let pays = match (each, so_far, more) {
             (Some(each), Some(so_far), Some(more)) => {
                 let odds = draft.odds.last().copied().unwrap_or(1.0) * self.right / self.all;
@@ -169,7 +168,7 @@ impl DraftModel {
         };
         if guesses == 0 {
             self.skipped = if pays { 0 } else { self.skipped + 1 };
-            if self.skipped > PROBE_EVERY_STEPS {
+            if self.skipped > PAUSE {
                 self.skipped = 0;
                 return true;
             }
@@ -182,20 +181,21 @@ impl DraftModel {
     fn take_up(&mut self, request: Sequence, ids: &[u32]) -> usize {
         let found = self.known.iter().position(|known| known.request == request);
         let at = found.unwrap_or_else(|| {
-            let sequence = self.ops.kv_new();
+            let sequence = self.ops.new_sequence();
             self.known.push(Known { request, sequence, ids: Vec::new() });
             self.known.len() - 1
         });
         let known = &mut self.known[at];
         let common = common_prefix(&known.ids, ids);
-        known.ids.truncate(common);
-        self.ops.kv_truncate(known.sequence, common);
+        // Tokens between where it lands and `common` are computed again with the new ones.
+        let landed = self.ops.rewind(known.sequence, common);
+        known.ids.truncate(landed);
         at
     }
 
     /// The most probable token after `ids` and `draft`, and its probability.
     fn guess(&mut self, at: usize, ids: &[u32], draft: &[u32]) -> Result<(u32, f64), EngineError> {
-        let Self { model, ops, vocab_size, chunk, known, step_times, .. } = self;
+        let Self { model, ops, vocab_size, chunk, known, pace, .. } = self;
         let known = &mut known[at];
         let end = ids.len() + draft.len();
         loop {
@@ -220,7 +220,7 @@ impl DraftModel {
                 return Err(EngineError::InvalidLogits { position: end });
             };
             if pending.len() == 1 {
-                step_times.learn(1, started.elapsed().as_secs_f64());
+                pace.learn(1, started.elapsed().as_secs_f64());
             }
             return Ok((id, (f64::from(logit) - total).exp()));
         }

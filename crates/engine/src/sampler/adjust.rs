@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::sampling::{Dry, SamplingParameters};
+use crate::{Dry, SamplingParameters};
 
 /// Beyond this a penalty says nothing more, and sums stay finite.
 const MAX_PENALTY: f64 = 1e30;
@@ -146,6 +146,3 @@ impl SamplingParameters {
                 || self.frequency_penalty != 0.0)
     }
 }
-
-#[cfg(test)]
-mod tests;

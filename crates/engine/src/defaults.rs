@@ -14,8 +14,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Sampling, SamplingParameters};
-use crate::error::EngineError;
+use crate::EngineError;
+use crate::{Sampling, SamplingParameters};
 
 /// No honest file comes near this.
 const MAX_BYTES: u64 = 1 << 20;

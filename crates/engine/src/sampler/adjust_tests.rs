@@ -1,9 +1,9 @@
 //! Bias and penalties against plain references that count anew for every token.
 
-use super::super::Sampler;
-use super::super::random::uniform;
-use super::super::tests::neutral;
+use super::random::uniform;
+use super::tests::neutral;
 use super::*;
+use crate::Dry;
 
 /// `count` tokens below `vocab` that repeat themselves often.
 fn tokens(count: usize, vocab: u32, seed: u64) -> Vec<u32> {

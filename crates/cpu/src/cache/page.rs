@@ -1,21 +1,27 @@
-//! One page: the keys and values of [`PAGE_POSITIONS`] positions in all layers, as bytes: layer by
-//! layer, head by head, keys before values. A page of codes has the codes of all of them first, then
-//! the scales and biases that turn them into numbers.
+//! One page: the keys and values of [`PAGE_POSITIONS`] positions in all layers of a group, as bytes.
+//!
+//! They are stored layer by layer and head by head, keys before values. A page of codes has the codes of
+//! all of them first, then the scales and biases that turn them into numbers.
 
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use mlxk_ops::{KvFormat, KvSpec, PAGE_POSITIONS};
+use mlxk_ops::{KvFormat, PAGE_POSITIONS};
 
 use super::codes::{self, Codes};
 
 /// Features of a key that are narrowed at a time.
 const CHUNK: usize = 64;
 
-/// What a page holds and how.
+/// Layout of a page.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
-    pub spec: KvSpec,
+    pub layers: usize,
+    pub kv_heads: usize,
+    /// Width of a key.
+    pub head_dim: usize,
+    /// Width of a value.
+    pub value_dim: usize,
     pub format: KvFormat,
 }
 
@@ -25,7 +31,7 @@ pub(crate) enum PageHead<'a> {
     F16 {
         keys: &'a [f16],
         values: &'a [f16],
-        /// The keys that are read after this page, to ask for early.
+        /// The keys that are read after this page, so that they can be prefetched.
         next: &'a [f16],
     },
     F32 {
@@ -38,24 +44,24 @@ pub(crate) enum PageHead<'a> {
     },
 }
 
-/// How an instruction set makes floats of what a page holds.
+/// Conversion of the contents of a page to floats by one instruction set.
 pub(crate) trait Widen {
-    /// Of as many 16-bit floats, a multiple of eight.
+    /// Converts 16-bit floats; their number is a multiple of eight.
     fn halves(&self, from: &[f16], to: &mut [f32]);
 
-    /// Of the codes of keys, `[head_dim][PAGE_POSITIONS]`; `scales` are those of `keys`.
+    /// Converts the codes of keys, `[head_dim][PAGE_POSITIONS]`; `scales` are those of `keys`.
     fn keys(&self, keys: Codes<'_>, scales: &[f32], to: &mut [f32]) {
         codes::wide_keys(keys, scales, to);
     }
 
-    /// Of the codes of values, `[PAGE_POSITIONS][value_dim]`; `scales` are those of `values`.
+    /// Converts the codes of values, `[PAGE_POSITIONS][value_dim]`; `scales` are those of `values`.
     fn values(&self, values: Codes<'_>, scales: &[f32], value_dim: usize, to: &mut [f32]) {
         codes::wide_values(values, scales, value_dim, to);
     }
 }
 
 impl<'a> PageHead<'a> {
-    /// Keys and values as floats: where they lie, or in `scratch`.
+    /// Returns keys and values as floats: in place if they are floats, in `scratch` otherwise.
     pub(crate) fn floats(
         self,
         [head_dim, value_dim]: [usize; 2],
@@ -91,34 +97,35 @@ impl<'a> PageHead<'a> {
 
 impl Layout {
     pub(super) fn page_bytes(&self) -> usize {
-        self.format.position_bytes(&self.spec) * PAGE_POSITIONS
+        let [key, value] = self.format.head_bytes(self.head_dim, self.value_dim);
+        self.layers * self.kv_heads * (key + value) * PAGE_POSITIONS
     }
 
-    /// Features of a key and of a value.
+    /// Returns the number of features of a key and of a value.
     fn widths(&self) -> [usize; 2] {
-        [self.spec.head_dim, self.spec.value_dim]
+        [self.head_dim, self.value_dim]
     }
 
-    /// Bits of the code of a value.
+    /// Returns the bits of the code of a value.
     fn value_bits(&self) -> usize {
         self.format.bits().into()
     }
 
-    /// Index of the first key of a head, of its first value, and behind its last, where a key and a
-    /// value take so much each.
+    /// Returns the index of the first key of a head, of its first value, and the index behind its last value.
+    /// `key` and `value` are the sizes of one key and one value.
     fn range(&self, (layer, head): (usize, usize), [key, value]: [usize; 2]) -> [usize; 3] {
         let size = (key + value) * PAGE_POSITIONS;
-        let keys = (layer * self.spec.kv_heads + head) * size;
+        let keys = (layer * self.kv_heads + head) * size;
         [keys, keys + key * PAGE_POSITIONS, keys + size]
     }
 
-    /// Where the codes of a head lie among all codes, and its scales among all scales, which begin at
-    /// the byte that comes first.
+    /// Returns the byte at which the scales of the page begin, the range of a head's codes among all codes,
+    /// and the range of its scales among all scales.
     fn codes_range(&self, head: (usize, usize)) -> (usize, [usize; 3], [usize; 3]) {
         let [key, value] = self.widths();
         let bytes = [(codes::KEY_BITS, key), (self.value_bits(), value)]
             .map(|(bits, width)| codes::bytes_per_vector(bits, width));
-        let [all, ..] = self.range((self.spec.layers, 0), bytes);
+        let [all, ..] = self.range((self.layers, 0), bytes);
         let scales = self.widths().map(codes::scales_per_vector);
         (all, self.range(head, bytes), self.range(head, scales))
     }
@@ -162,7 +169,7 @@ impl Layout {
         }
     }
 
-    /// One head of a page.
+    /// Returns one head of a page.
     pub(super) fn read<'a>(&self, page: &'a [u8], head: (usize, usize)) -> PageHead<'a> {
         match self.format {
             KvFormat::F16 => {
@@ -187,7 +194,7 @@ impl Layout {
     }
 }
 
-/// The numbers of a page from its keys to its values, and from there to the end.
+/// Splits the numbers of a head in a page into its keys and its values.
 fn parts<T: Pod>(page: &[u8], [keys, values, end]: [usize; 3]) -> (&[T], &[T]) {
     cast_slice::<u8, T>(page)[keys..end].split_at(values - keys)
 }
