@@ -8,7 +8,7 @@ use mlxk_engine::{Engine, LoadOptions, MemoryPlan};
 use mlxk_hub::Resolved;
 use tokio::sync::Semaphore;
 
-use super::keep::Expiry;
+use super::keep_alive::Expiry;
 use super::memory::{share_bytes, wanted_bytes};
 use super::resolve::unknown;
 use super::{KeepAlive, Lease, Loaded, Models, drop_quietly};

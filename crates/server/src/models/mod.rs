@@ -7,7 +7,7 @@
 
 mod catalog;
 mod defaults;
-mod keep;
+mod keep_alive;
 mod lease;
 mod load;
 mod memory;
@@ -21,12 +21,12 @@ use mlxk_engine::Engine;
 use mlxk_hub::Resolved;
 use tokio::sync::{Notify, Semaphore};
 
-pub use keep::KeepAlive;
+pub use keep_alive::KeepAlive;
 pub(crate) use lease::Lease;
 
 use crate::ServerConfig;
 use crate::error::ApiError;
-use keep::Expiry;
+use keep_alive::Expiry;
 
 /// The models of a server. Clones share everything.
 #[derive(Clone, Debug)]
