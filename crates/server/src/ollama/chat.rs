@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::answer::{Label, Shape, respond};
 use super::dto::requests::ChatRequest;
-use super::{blocking, fit, keep, names, options, request};
+use super::{blocking, fit, load_unload, names, options, request};
 use crate::answer::Answers;
 use crate::error::ApiError;
 use crate::json::Fields;
@@ -34,7 +34,7 @@ pub(super) async fn answer(
     let model = names::resolve(&state, asked.model.as_deref()).await?;
     let called = asked.model.take().unwrap_or_else(|| model.name.clone());
     if messages.is_empty() {
-        return keep::load(&state, model, called, keep, Shape::Chat).await;
+        return load_unload::load(&state, model, called, keep, Shape::Chat).await;
     }
     let mut request = Request::new(PromptInput::Messages { system: None, messages });
     options::apply(std::mem::take(&mut asked.options), &mut request)?;

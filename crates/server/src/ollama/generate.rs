@@ -10,7 +10,7 @@ use mlxk_text::Message;
 
 use super::answer::{Label, Shape, respond};
 use super::dto::requests::GenerateRequest;
-use super::{blocking, fit, keep, names, options, request};
+use super::{blocking, fit, load_unload, names, options, request};
 use crate::answer::Answers;
 use crate::error::ApiError;
 use crate::fim;
@@ -30,7 +30,7 @@ pub(super) async fn answer(
     let model = names::resolve(&state, asked.model.as_deref()).await?;
     let called = asked.model.take().unwrap_or_else(|| model.name.clone());
     if asked.prompt.is_empty() && asked.suffix.is_empty() {
-        return keep::load(&state, model, called, keep, Shape::Generate).await;
+        return load_unload::load(&state, model, called, keep, Shape::Generate).await;
     }
     let mut template = Request::new(PromptInput::Text(String::new()));
     options::apply(std::mem::take(&mut asked.options), &mut template)?;

@@ -12,7 +12,7 @@ mod digest;
 mod dto;
 mod fit;
 mod generate;
-mod keep;
+mod load_unload;
 mod logprobs;
 mod manage;
 mod names;
