@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::answer::{Label, Shape, respond};
 use super::dto::requests::ChatRequest;
-use super::{blocking, fit, load_unload, names, options, request};
+use super::{blocking, truncate, load_unload, names, options, request};
 use crate::answer::Answers;
 use crate::error::ApiError;
 use crate::json::Fields;
@@ -51,7 +51,7 @@ pub(super) async fn answer(
     lease.fill(&mut request);
     if asked.truncate == Some(true) {
         let engine = lease.engine();
-        let shorten = move || Ok(fit::shorten(&engine, &mut request).map(|()| request)?);
+        let shorten = move || Ok(truncate::shorten(&engine, &mut request).map(|()| request)?);
         request = blocking(shorten).await?;
     }
     let answers = Answers::start(&state, lease, vec![request]).await?;

@@ -10,7 +10,7 @@ use mlxk_text::Message;
 
 use super::answer::{Label, Shape, respond};
 use super::dto::requests::GenerateRequest;
-use super::{blocking, fit, load_unload, names, options, request};
+use super::{blocking, truncate, load_unload, names, options, request};
 use crate::answer::Answers;
 use crate::error::ApiError;
 use crate::fim;
@@ -102,7 +102,7 @@ fn fill(mut request: Request, asked: GenerateRequest, lease: &Lease) -> Result<R
     }
     lease.fill(&mut request);
     if truncate == Some(true) {
-        fit::shorten(&engine, &mut request)?;
+        truncate::shorten(&engine, &mut request)?;
     }
     Ok(request)
 }

@@ -10,7 +10,7 @@ mod create;
 mod describe;
 mod digest;
 mod dto;
-mod fit;
+mod truncate;
 mod generate;
 mod load_unload;
 mod logprobs;
