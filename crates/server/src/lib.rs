@@ -27,7 +27,7 @@ mod answer;
 mod config;
 mod dialect;
 mod error;
-mod fim;
+mod fill_in_middle;
 mod guard;
 mod ids;
 mod json;

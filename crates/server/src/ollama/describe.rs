@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::digest;
 use super::dto::models::Details;
-use crate::fim;
+use crate::fill_in_middle;
 use crate::state::State;
 
 /// Of `tokenizer.json`, where added tokens stand before the vocabulary.
@@ -85,7 +85,7 @@ fn fills_gaps(folder: &Path) -> bool {
     let mut head = Vec::new();
     let read = std::fs::File::open(folder.join("tokenizer.json"))
         .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    read.is_ok() && fim::has_marks(&String::from_utf8_lossy(&head))
+    read.is_ok() && fill_in_middle::has_marks(&String::from_utf8_lossy(&head))
 }
 
 /// What tells this model from others, and from what it was before. The weights are not read for it.

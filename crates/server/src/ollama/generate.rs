@@ -13,7 +13,7 @@ use super::dto::requests::GenerateRequest;
 use super::{blocking, truncate, load_unload, names, options, request};
 use crate::answer::Answers;
 use crate::error::ApiError;
-use crate::fim;
+use crate::fill_in_middle;
 use crate::json::Fields;
 use crate::models::Lease;
 use crate::state::Shared;
@@ -81,7 +81,7 @@ fn fill(mut request: Request, asked: GenerateRequest, lease: &Lease) -> Result<R
     request.prompt = if raw {
         PromptInput::Text(prompt)
     } else if !suffix.is_empty() {
-        let filled = fim::prompt(engine.tokenizer(), &prompt, &suffix).ok_or_else(|| {
+        let filled = fill_in_middle::prompt(engine.tokenizer(), &prompt, &suffix).ok_or_else(|| {
             let message = format!(
                 "`suffix`: the model `{}` does not support insert, since its tokenizer has no marks \
                  for a gap",

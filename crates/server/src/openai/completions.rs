@@ -18,7 +18,7 @@ use crate::json::{Fields, Json};
 use crate::models::Lease;
 use crate::state::Shared;
 use crate::stream::{self, Broken, Events, Framing};
-use crate::{fim, ids};
+use crate::{fill_in_middle, ids};
 
 /// What an answer is labelled with.
 struct Label {
@@ -141,7 +141,7 @@ fn with_suffix(
     let PromptInput::Text(before) = &prompt else {
         return Err(ApiError::field("suffix", "`suffix` needs a `prompt` of text"));
     };
-    fim::prompt(tokenizer, before, suffix).map(PromptInput::Text).ok_or_else(|| {
+    fill_in_middle::prompt(tokenizer, before, suffix).map(PromptInput::Text).ok_or_else(|| {
         ApiError::field("suffix", "`suffix` cannot be honoured: the model has no marks for a gap")
     })
 }
