@@ -1,8 +1,8 @@
 //! llama-server's own endpoints: text and tokens, and which models are in memory.
 
-mod describe;
 mod dto;
 mod memory;
+mod openapi;
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use mlxk_text::{RenderOptions, TextError};
 use crate::error::ApiError;
 use crate::json::{Beside, Fields, Json};
 use crate::state::Shared;
-pub(crate) use describe::operations;
 use dto::{ApplyTemplate, Content, Detokenize, Piece, PieceText, Prompt, Tokenize, Tokens};
+pub(crate) use openapi::operations;
 
 const BESIDE: Beside = Beside { tolerated: &[], refused: &[] };
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::answer::{Label, Shape, respond};
 use super::dto::requests::ChatRequest;
-use super::{blocking, truncate, load_unload, names, options, request};
+use super::{blocking, load_unload, names, options, request, truncate};
 use crate::answer::Answers;
 use crate::error::ApiError;
 use crate::json::Fields;

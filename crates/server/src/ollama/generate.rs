@@ -10,7 +10,7 @@ use mlxk_text::Message;
 
 use super::answer::{Label, Shape, respond};
 use super::dto::requests::GenerateRequest;
-use super::{blocking, truncate, load_unload, names, options, request};
+use super::{blocking, load_unload, names, options, request, truncate};
 use crate::answer::Answers;
 use crate::error::ApiError;
 use crate::fill_in_middle;

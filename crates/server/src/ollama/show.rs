@@ -6,7 +6,7 @@ use mlxk_hub::{Look, ModelInfo, Overrides, Parameters, Resolved};
 use serde_json::{Map, Value, json};
 
 use super::dto::models::{ShowRequest, ShownModel};
-use super::{blocking, describe, names, time};
+use super::{blocking, details, names, time};
 use crate::error::ApiError;
 use crate::json::{Beside, Fields, Json};
 use crate::state::{Shared, State as ServerState};
@@ -46,8 +46,8 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     let config = &state.config;
     let info = mlxk_hub::info(model, Look { judge: &config.judge, thorough: false });
     let weights = mlxk_hub::weights_summary(&model.path);
-    let template = describe::template(&model.path);
-    let capabilities = describe::capabilities(&info, template.as_deref());
+    let template = details::template(&model.path);
+    let capabilities = details::capabilities(&info, template.as_deref());
     let Overrides { system, license, messages, parameters } = model.overrides.clone();
     let license = if license.is_empty() { license_file(model) } else { license.join("\n\n") };
     let modelfile = mlxk_hub::modelfile_of(model, &config.locations).ok();
@@ -64,7 +64,7 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
         parameters: lines(&parameters),
         template: template.unwrap_or_default(),
         system: system.unwrap_or_default(),
-        details: describe::details(&info),
+        details: details::details(&info),
         messages: messages.iter().map(|turn| json!(turn)).collect(),
         model_info: model_info(&info, weights.map_or(0, |weights| weights.parameters)),
         tensors,
@@ -106,7 +106,7 @@ fn model_info(info: &ModelInfo, parameters: u64) -> Map<String, Value> {
         found.insert(format!("{family}.context_length"), context.into());
     }
     for (ollamas, ours) in SETTINGS {
-        if let Some(value) = describe::setting(&info.config, ours) {
+        if let Some(value) = details::setting(&info.config, ours) {
             found.insert(format!("{family}.{ollamas}"), value.clone());
         }
     }

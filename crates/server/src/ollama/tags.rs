@@ -6,7 +6,7 @@ use mlxk_hub::ModelInfo;
 use serde_json::json;
 
 use super::dto::models::{Details, ListedModel, RunningModel};
-use super::{blocking, describe, names, time};
+use super::{blocking, details, names, time};
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::models::Running;
@@ -28,9 +28,9 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
 }
 
 fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
-    let (details, digest) = (describe::details(info), describe::digest(info, state));
-    let template = describe::template(&info.path);
-    let capabilities = describe::capabilities(info, template.as_deref());
+    let (details, digest) = (details::details(info), describe::digest(info, state));
+    let template = details::template(&info.path);
+    let capabilities = details::capabilities(info, template.as_deref());
     let names = names::shown(&info.name, info.base.is_some(), state);
     let model = |name: String| ListedModel {
         model: name.clone(),
@@ -57,7 +57,7 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
         let models = models.into_iter().map(|(running, info)| {
             let (details, digest) = info.map_or_else(
                 || (Details::default(), String::new()),
-                |info| (describe::details(&info), describe::digest(&info, &state)),
+                |info| (details::details(&info), describe::digest(&info, &state)),
             );
             let Running { name, weights_bytes, kv_bytes, context, expires, .. } = running;
             let name = names::shown(&name, false, &state).pop().unwrap_or(name);

@@ -3,9 +3,9 @@
 mod chat;
 mod common;
 mod completions;
-mod describe;
 mod dto;
 mod models;
+mod openapi;
 mod sampling;
 
 use axum::Router;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::error::{ApiError, Kind};
 use crate::state::Shared;
 
-pub(crate) use describe::operations;
+pub(crate) use openapi::operations;
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
