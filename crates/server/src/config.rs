@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub cors_origins: Vec<String>,
     /// Which architectures run, and why others do not.
     pub judge: fn(&serde_json::Value) -> Result<(), String>,
+    /// Refuse fields of requests that the server does not know, instead of ignoring and reporting them.
+    pub strict: bool,
     /// What clients may do at most.
     pub limits: Limits,
 }
@@ -155,6 +157,7 @@ impl ServerConfig {
             api_key: None,
             cors_origins: Vec::new(),
             judge: |_| Ok(()),
+            strict: false,
             limits: Limits::default(),
         }
     }

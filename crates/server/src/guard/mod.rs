@@ -66,7 +66,7 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
     {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        let exposed = HeaderValue::from_static("x-request-id, retry-after");
+        let exposed = HeaderValue::from_static("x-request-id, retry-after, x-mlxk-ignored");
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     response

@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use super::dto::{InMemory, Loaded, Named, Status, Success};
-use super::{BESIDE, required};
+use super::required;
+use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
-use crate::json::{Fields, Json};
+use crate::json::Json;
 use crate::models::Running;
 use crate::state::Shared;
 
@@ -23,7 +24,7 @@ pub(super) async fn load(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
-    let asked: Named = fields.parse(BESIDE)?;
+    let asked: Named = fields.parse(Extras::NONE)?;
     let name = required("model", asked.model)?;
     state.is_open()?;
     state.models.acquire(Some(&name), None).await?;
@@ -35,7 +36,7 @@ pub(super) async fn unload(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
-    let asked: Named = fields.parse(BESIDE)?;
+    let asked: Named = fields.parse(Extras::NONE)?;
     let name = required("model", asked.model)?;
     if state.models.unload(&name).await? {
         return Ok(Json(Success { success: true }).into_response());

@@ -13,13 +13,12 @@ use axum::routing::{get, post};
 use mlxk_engine::{Engine, EngineError};
 use mlxk_text::{RenderOptions, TextError};
 
+use crate::body::{Extras, Fields};
 use crate::error::ApiError;
-use crate::json::{Beside, Fields, Json};
+use crate::json::Json;
 use crate::state::Shared;
 use dto::{ApplyTemplate, Content, Detokenize, Piece, PieceText, Prompt, Tokenize, Tokens};
 pub(crate) use openapi::operations;
-
-const BESIDE: Beside = Beside { tolerated: &[], refused: &[] };
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
@@ -33,7 +32,7 @@ pub(crate) fn routes() -> Router<Shared> {
 
 /// Text to tokens.
 async fn tokenize(State(state): State<Shared>, fields: Fields) -> Result<Response, ApiError> {
-    let asked: Tokenize = fields.parse(BESIDE)?;
+    let asked: Tokenize = fields.parse(Extras::NONE)?;
     if asked.parse_special == Some(false) {
         let message = "`parse_special` cannot be false: special tokens are always recognised";
         return Err(ApiError::field("parse_special", message));
@@ -63,7 +62,7 @@ async fn tokenize(State(state): State<Shared>, fields: Fields) -> Result<Respons
 
 /// Tokens to text.
 async fn detokenize(State(state): State<Shared>, fields: Fields) -> Result<Response, ApiError> {
-    let asked: Detokenize = fields.parse(BESIDE)?;
+    let asked: Detokenize = fields.parse(Extras::NONE)?;
     let tokens = required("tokens", asked.tokens)?;
     let engine = state.models.acquire(asked.model.as_deref(), None).await?.engine();
     working(engine, move |engine| {
@@ -79,7 +78,7 @@ async fn detokenize(State(state): State<Shared>, fields: Fields) -> Result<Respo
 
 /// A conversation as the model reads it.
 async fn apply_template(State(state): State<Shared>, fields: Fields) -> Result<Response, ApiError> {
-    let asked: ApplyTemplate = fields.parse(BESIDE)?;
+    let asked: ApplyTemplate = fields.parse(Extras::NONE)?;
     let messages = required("messages", asked.messages)?;
     let engine = state.models.acquire(asked.model.as_deref(), None).await?.engine();
     let variables = asked.chat_template_kwargs;

@@ -6,7 +6,6 @@
 //! and takes no new requests meanwhile. Nothing is unloaded for a model that could not run anyway.
 
 mod catalog;
-mod defaults;
 mod keep_alive;
 mod lease;
 mod load;

@@ -15,13 +15,13 @@ use super::dto::models::{CreateRequest, Texts};
 use super::progress::{self, Watch};
 use super::pull::{failed, fetch, reference};
 use super::{blobs, names};
+use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
-use crate::json::{Beside, Fields};
 use crate::state::{Shared, State as ServerState};
 
-const BESIDE: Beside = Beside {
-    tolerated: &["username", "password"],
-    refused: &[
+const EXTRAS: Extras = Extras {
+    harmless: &["username", "password"],
+    unsupported: &[
         ("adapters", "models run with their own weights"),
         ("draft_files", "drafts come from the text so far, or from `mlxk server --draft-model`"),
         ("draft_quantize", "drafts come from the text so far, or from `mlxk server --draft-model`"),
@@ -49,8 +49,10 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     state.may_change_models()?;
     // Nothing that is asked for is no reason to refuse.
-    fields.0.retain(|_, value| *value != serde_json::json!({}) && *value != serde_json::json!(""));
-    let mut asked: CreateRequest = fields.parse(BESIDE)?;
+    fields
+        .map
+        .retain(|_, value| *value != serde_json::json!({}) && *value != serde_json::json!(""));
+    let mut asked: CreateRequest = fields.parse(EXTRAS)?;
     let name = asked.model.take().or(asked.name.take()).unwrap_or_default();
     if name.is_empty() {
         return Err(ApiError::field("model", "`model` is missing, the name of what is created"));

@@ -7,8 +7,8 @@ use mlxk_hub::{HubError, Reference, RemoveError};
 use super::dto::models::{CopyRequest, NamedRequest};
 use super::pull::{self, failed, reference};
 use super::{blocking, names};
+use crate::body::Fields;
 use crate::error::ApiError;
-use crate::json::Fields;
 use crate::state::Shared;
 
 /// Gives a model a second name.
@@ -17,7 +17,7 @@ pub(super) async fn copy(
     fields: Fields,
 ) -> Result<StatusCode, ApiError> {
     state.may_change_models()?;
-    let asked: CopyRequest = fields.parse(pull::BESIDE)?;
+    let asked: CopyRequest = fields.parse(pull::EXTRAS)?;
     for (field, value) in [("source", &asked.source), ("destination", &asked.destination)] {
         if value.is_empty() {
             return Err(ApiError::field(field, format!("`{field}` is missing")));
@@ -41,7 +41,7 @@ pub(super) async fn delete(
     fields: Fields,
 ) -> Result<StatusCode, ApiError> {
     state.may_change_models()?;
-    let asked: NamedRequest = fields.parse(pull::BESIDE)?;
+    let asked: NamedRequest = fields.parse(pull::EXTRAS)?;
     let name = asked.model.or(asked.name).unwrap_or_default();
     let wanted = reference(&name)?;
     let finding = state.clone();

@@ -13,12 +13,12 @@ use serde_json::Value;
 use super::dto::models::NamedRequest;
 use super::names;
 use super::progress::{self, Watch};
+use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
-use crate::json::{Beside, Fields};
 use crate::state::{Shared, State as ServerState};
 
 /// Fields that older clients send.
-pub(super) const BESIDE: Beside = Beside { tolerated: &["username", "password"], refused: &[] };
+pub(super) const EXTRAS: Extras = Extras { harmless: &["username", "password"], unsupported: &[] };
 
 /// Pulls one model.
 pub(super) async fn pull(
@@ -26,7 +26,7 @@ pub(super) async fn pull(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     state.may_change_models()?;
-    let asked: NamedRequest = fields.parse(BESIDE)?;
+    let asked: NamedRequest = fields.parse(EXTRAS)?;
     let name = asked.model.or(asked.name).unwrap_or_default();
     let reference = reference(&name)?;
     let pulling = state.clone();

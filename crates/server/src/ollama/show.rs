@@ -7,12 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::dto::models::{ShowRequest, ShownModel};
 use super::{blocking, details, names, time};
+use crate::body::{Extras, Fields};
 use crate::error::ApiError;
-use crate::json::{Beside, Fields, Json};
+use crate::json::Json;
 use crate::state::{Shared, State as ServerState};
 
-/// Nothing beside.
-const BESIDE: Beside = Beside { tolerated: &[], refused: &[] };
 /// Width of the names of parameters.
 const COLUMN: usize = 30;
 
@@ -34,7 +33,7 @@ pub(super) async fn show(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
-    let asked: ShowRequest = fields.parse(BESIDE)?;
+    let asked: ShowRequest = fields.parse(Extras::NONE)?;
     let name = asked.model.or(asked.name);
     let model = names::resolve(&state, name.as_deref()).await?;
     let describe = move || Ok(shown(&model, asked.verbose, &state));

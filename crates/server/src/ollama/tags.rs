@@ -28,7 +28,7 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
 }
 
 fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
-    let (details, digest) = (details::details(info), describe::digest(info, state));
+    let (details, digest) = (details::details(info), details::digest(info, state));
     let template = details::template(&info.path);
     let capabilities = details::capabilities(info, template.as_deref());
     let names = names::shown(&info.name, info.base.is_some(), state);
@@ -57,7 +57,7 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
         let models = models.into_iter().map(|(running, info)| {
             let (details, digest) = info.map_or_else(
                 || (Details::default(), String::new()),
-                |info| (details::details(&info), describe::digest(&info, &state)),
+                |info| (details::details(&info), details::digest(&info, &state)),
             );
             let Running { name, weights_bytes, kv_bytes, context, expires, .. } = running;
             let name = names::shown(&name, false, &state).pop().unwrap_or(name);

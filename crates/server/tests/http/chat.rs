@@ -162,8 +162,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
     let world = World::new();
     let message = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
     for (asked, param, part) in [
-        (json!({"frobnicate": 1}), json!("frobnicate"), "no field that this endpoint knows"),
-        (json!({"tools": [{}]}), json!("tools"), "no tools here yet"),
+        (json!({"tools": [{}]}), json!("tools"), "cannot call tools on this server yet"),
         (json!({"best_of": 3}), json!("best_of"), "not supported"),
         (json!({"temperature": "hot"}), json!("temperature"), "expected f32"),
         (json!({"temperature": -1}), json!("temperature"), "has to be from 0 to 100"),
@@ -177,7 +176,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (json!({"logit_bias": {"9999": 1}}), Value::Null, "not one of the model's 264"),
         (json!({"xtc_threshold": 0.1}), json!("xtc_threshold"), "without `xtc_probability`"),
         (json!({"reasoning_effort": "high"}), json!("reasoning_effort"), "no levels"),
-        (json!({"keep_alive": "soon"}), json!("keep_alive"), "no duration"),
+        (json!({"keep_alive": "soon"}), json!("keep_alive"), "neither a duration"),
         (json!({"messages": []}), json!("messages"), "missing or empty"),
         (
             json!({"messages": [{"role": "king", "content": "x"}]}),
@@ -201,7 +200,12 @@ fn what_cannot_be_honoured_is_refused_by_name() {
             Value::Null,
             "cannot be enforced",
         ),
-        (json!({"stream_options": {"x": 1}}), json!("stream_options.x"), "unknown field"),
+        (json!({"prompt": "x"}), json!("prompt"), "belongs to `/v1/completions`"),
+        (
+            json!({"stream_options": {"include_usage": 1}}),
+            json!("stream_options.include_usage"),
+            "expected",
+        ),
     ] {
         for stream in [false, true] {
             let mut asked = asked.clone();

@@ -75,6 +75,13 @@ fn paths_that_lead_nowhere() {
     let world = World::new();
     let answer = world.get("/v2/chat");
     assert_eq!((answer.status, answer.error().0.as_str()), (404, "There is no `GET /v2/chat`"));
+    for path in ["/nowhere", "/v1", "/apis", "/v1/chat"] {
+        let answer = world.get(path);
+        assert_eq!(
+            (answer.status, answer.error().0.as_str()),
+            (404, format!("There is no `GET {path}`").as_str())
+        );
+    }
     let answer = world.get("/v1/completions");
     assert_eq!(answer.status, 405);
     assert!(answer.error().0.contains("does not take GET"), "{answer:?}");

@@ -161,7 +161,7 @@ fn long_prompts_are_cut_on_request_only() {
 fn what_cannot_be_honoured_is_refused_by_name() {
     let world = World::new();
     for (asked, part) in [
-        (json!({"frobnicate": 1}), "`frobnicate`"),
+        (json!({"messages": []}), "`messages`"),
         (json!({"images": ["eA=="]}), "`images`"),
         (json!({"template": "{{ .Prompt }}"}), "`template`"),
         (json!({"suffix": "x"}), "does not support insert"),

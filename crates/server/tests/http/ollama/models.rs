@@ -32,6 +32,9 @@ fn clients_find_what_they_look_for() {
     }
     let (status, message) = refusal(&world.get("/api/nosuch"));
     assert_eq!((status, message.as_str()), (404, "There is no `GET /api/nosuch`"));
+    for path in ["/api", "/api/", "/api/blobs/a/b", "/api/chat/x"] {
+        assert_eq!(refusal(&world.get(path)).0, 404, "{path}");
+    }
     assert_eq!(refusal(&world.get("/api/chat")).0, 405);
 }
 
