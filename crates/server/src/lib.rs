@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod blocking;
 mod body;
 mod config;
 mod conventions;

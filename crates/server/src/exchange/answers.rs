@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mlxk_engine::{CancelHandle, Done, Event, Request};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 use crate::models::Lease;
 use crate::state::{Phase, Shared};
@@ -81,10 +82,10 @@ impl Answers {
                 };
                 engine.submit_to(request, cancel, Box::new(sink))?;
             }
-            Ok::<_, ApiError>(())
+            Ok(())
         };
         // Rendering and encoding a long prompt would block a serving thread.
-        tokio::task::spawn_blocking(submit).await.map_err(|_| ApiError::panicked())??;
+        blocking(submit).await?;
         Ok(Self {
             events,
             _cancel: cancel,

@@ -3,7 +3,7 @@
 use mlxk_engine::Event;
 use serde::Serialize;
 
-use super::Wire;
+use super::stream::Wire;
 use crate::error::ApiError;
 
 /// Writes the events of an engine in the words of a dialect.

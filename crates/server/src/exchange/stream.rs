@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use super::Answers;
+use super::answers::Answers;
 use crate::error::{ApiError, Kind};
 
 /// Form of a dialect's streams.

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::dto::requests::ChatRequest;
 use super::render::{Endpoint, Renderer};
-use super::{blocking, fields, load_unload, names, options, truncate};
+use super::{fields, load_unload, names, options, truncate};
+use crate::blocking::blocking;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, Label, Prompted, Tokens};

@@ -10,7 +10,8 @@ use mlxk_text::Message;
 
 use super::dto::requests::GenerateRequest;
 use super::render::{Context, Endpoint, Renderer};
-use super::{blocking, fields, load_unload, names, options, truncate};
+use super::{fields, load_unload, names, options, truncate};
+use crate::blocking::blocking;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens};

@@ -45,7 +45,7 @@ pub(crate) const CONVENTIONS: Conventions =
 /// The version of Ollama whose API this is. Clients compare it with the version that they need.
 const VERSION: &str = "0.32.0";
 
-/// Paths of this dialect that do not exist, so that their error has its shape.
+/// All other paths of this dialect, so that their errors have its shape.
 const OTHERS: [&str; 3] = ["/api", "/api/", "/api/{*rest}"];
 
 pub(crate) fn routes() -> Router<Shared> {
@@ -82,11 +82,4 @@ async fn not_offered(uri: Uri) -> ApiError {
         _ => "Embeddings are not offered by this server yet",
     };
     ApiError::new(Kind::NotOffered, message)
-}
-
-/// Runs slow work off the threads that serve.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::panicked())?
 }

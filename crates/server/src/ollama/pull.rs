@@ -1,4 +1,4 @@
-//! `POST /api/pull`: gets a model onto this machine.
+//! `POST /api/pull`: downloads a model.
 
 use std::ops::ControlFlow;
 
@@ -20,7 +20,7 @@ use crate::state::{Shared, State as ServerState};
 /// Fields that older clients send.
 pub(super) const EXTRAS: Extras = Extras { harmless: &["username", "password"], unsupported: &[] };
 
-/// Pulls one model.
+/// Downloads a model.
 pub(super) async fn pull(
     State(state): State<Shared>,
     fields: Fields,
@@ -34,7 +34,7 @@ pub(super) async fn pull(
     progress::respond(&state, asked.stream.unwrap_or(true), work).await
 }
 
-/// What a client may name: a path or a package is the operator's to fetch.
+/// Reads the name of a model. Only the operator may use paths and packages.
 pub(super) fn reference(name: &str) -> Result<Reference, ApiError> {
     let plain = names::plain(name);
     let reference = plain.parse().map_err(|error: HubError| bad(&error))?;
@@ -51,7 +51,7 @@ fn bad(error: &HubError) -> ApiError {
     ApiError::field("model", error.to_string())
 }
 
-/// Fetches what the reference means to a pull.
+/// Downloads or imports a model, unless it is there already.
 pub(super) fn fetch(
     reference: &Reference,
     state: &ServerState,
@@ -92,7 +92,7 @@ pub(super) fn fetch(
     Ok(())
 }
 
-/// A failure of the hub, with the status that says most.
+/// Returns an error of the hub with the status that fits it best.
 #[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` asks for")]
 pub(super) fn failed(error: HubError) -> ApiError {
     let kind = match &error {

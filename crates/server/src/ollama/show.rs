@@ -1,4 +1,4 @@
-//! `POST /api/show`: what a model is.
+//! `POST /api/show`: describes a model.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -6,16 +6,17 @@ use mlxk_hub::{Look, ModelInfo, Overrides, Parameters, Resolved};
 use serde_json::{Map, Value, json};
 
 use super::dto::models::{ShowRequest, ShownModel};
-use super::{blocking, details, names, time};
+use super::{details, names, time};
+use crate::blocking::blocking;
 use crate::body::{Extras, Fields};
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::state::{Shared, State as ServerState};
 
-/// Width of the names of parameters.
+/// Width of the column of parameter names.
 const COLUMN: usize = 30;
 
-/// What Ollama calls the settings of `config.json`, behind the family's name.
+/// Ollama's names of settings in `config.json`, without the family in front.
 const SETTINGS: [(&str, &str); 9] = [
     ("attention.head_count", "num_attention_heads"),
     ("attention.head_count_kv", "num_key_value_heads"),
@@ -28,7 +29,7 @@ const SETTINGS: [(&str, &str); 9] = [
     ("vocab_size", "vocab_size"),
 ];
 
-/// Describes one model.
+/// Describes a model.
 pub(super) async fn show(
     State(state): State<Shared>,
     fields: Fields,
@@ -72,7 +73,7 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     }
 }
 
-/// The license beside the weights, where it is a small file.
+/// Returns the license in the model's folder, if it is a small file.
 fn license_file(model: &Resolved) -> String {
     const MOST_BYTES: u64 = 256 << 10;
     let paths = ["LICENSE", "LICENSE.md", "LICENSE.txt"].map(|name| model.path.join(name));
@@ -83,7 +84,7 @@ fn license_file(model: &Resolved) -> String {
     text.unwrap_or_default()
 }
 
-/// The parameters, a line each: names in a column, texts in quotes. Clients read it.
+/// Returns the parameters, one per line: names in a column, texts in quotes. Clients parse this.
 fn lines(parameters: &Parameters) -> String {
     let line = |(name, value): (&str, String)| {
         let value = if name == "stop" { Value::String(value).to_string() } else { value };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mlxk_engine::{Engine, EngineError, PromptInput, TokenInfo};
 use mlxk_text::Tokenizer;
 
+use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::openai::common::{finite, token_text};
 use crate::openai::dto::completions::Logprobs;
@@ -25,7 +26,7 @@ pub(super) async fn echoes(
 ) -> Result<Vec<Echo>, ApiError> {
     let engine = Arc::clone(engine);
     let read = move || prompts.iter().map(|prompt| echo(&engine, prompt, top)).collect();
-    tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::panicked())?
+    blocking(read).await
 }
 
 fn echo(engine: &Engine, prompt: &PromptInput, top: Option<usize>) -> Result<Echo, ApiError> {
