@@ -17,17 +17,21 @@ use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
 
 use crate::cache::disk::{DiskCache, Source};
 use crate::cache::saved::{CacheAction, CacheJob};
-use crate::draft_model::DraftModel;
-use crate::event::Event;
-use crate::generation::{CancelHandle, Generation};
-use crate::grammar::{Grammar, Grammars};
+use crate::draft::DraftModel;
+use crate::error::EngineError;
+use crate::generation::{Generation, Recipient};
+use crate::grammar::Grammars;
+use crate::load_options::LoadOptions;
+use crate::output::Clock;
+use crate::plan::MemoryPlan;
+use crate::prompt::{self, Prepared, Prompt};
+use crate::request::{PromptInput, Request};
+use crate::sampling::SamplingDefaults;
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
-use crate::task::{Sink, Task};
+use crate::task::Task;
+use crate::text_side::TextSide;
 use crate::worker::{Command, serve};
-use crate::{
-    AnswerFormat, EngineError, LoadOptions, MemoryPlan, Request, SamplingDefaults, prompt,
-};
 
 /// A model, ready to answer. Dropping it ends all requests.
 pub struct Engine {
@@ -35,13 +39,9 @@ pub struct Engine {
     commands: Option<Sender<Command>>,
     closing: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    tokenizer: Tokenizer,
-    template: Option<ChatTemplate>,
-    grammars: Grammars,
-    defaults: SamplingDefaults,
+    text: TextSide,
     plan: MemoryPlan,
     kv_bytes: Arc<AtomicU64>,
-    vocab_size: usize,
     device: String,
     load_time: Duration,
 }
@@ -114,7 +114,7 @@ impl Engine {
             kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
             prompt_lookup: options.prompt_lookup,
             draft_always: options.draft_always,
-            move_weights: options.huge_pages,
+            migrate_weights: options.huge_pages,
         };
         let spill = options.spill.as_ref().filter(|_| limits.kept_positions > 0);
         let spill = spill.map(|spill| {
@@ -150,43 +150,59 @@ impl Engine {
             commands: Some(commands),
             closing,
             thread: Some(thread),
-            tokenizer,
-            template,
-            grammars: Grammars::default(),
-            defaults,
+            text: TextSide {
+                tokenizer,
+                template,
+                grammars: Grammars::default(),
+                defaults,
+                context: plan.context,
+                vocab_size: shape.vocab_size,
+            },
             plan,
             kv_bytes,
-            vocab_size: shape.vocab_size,
             device,
             load_time: started.elapsed(),
         })
     }
 
-    /// Starts a request; its events come to the receiver that is returned.
+    /// Starts a request. Its events arrive at the returned [`Generation`].
     pub fn submit(&self, request: Request) -> Result<Generation, EngineError> {
-        let (sender, events) = channel();
-        let cancel = CancelHandle::default();
-        let sink = move |event: Event| match sender.send(event) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        };
-        let prompt_tokens = self.submit_to(request, cancel.clone(), Box::new(sink))?;
-        Ok(Generation { events, cancel, prompt_tokens })
+        let mut generations = self.submit_many(request, 1)?;
+        generations.pop().ok_or(EngineError::Stopped)
     }
 
-    /// Starts a request whose events go to `sink`, on the engine's thread; `Break` cancels it.
-    /// Returns the number of tokens of the prompt.
+    /// Starts `count` answers to one request, whose prompt is rendered and encoded once. The answers are
+    /// drawn with consecutive seeds, beginning with the request's.
+    pub fn submit_many(
+        &self,
+        request: Request,
+        count: usize,
+    ) -> Result<Vec<Generation>, EngineError> {
+        let (recipients, events): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| Recipient::channel()).unzip();
+        let handles: Vec<_> = recipients.iter().map(|it| it.cancel.clone()).collect();
+        let prompt_tokens = self.submit_to(request, recipients)?;
+        let ends = events.into_iter().zip(handles);
+        Ok(ends.map(|(events, cancel)| Generation { events, cancel, prompt_tokens }).collect())
+    }
+
+    /// Starts one answer for each recipient, as [`Engine::submit_many`] does. Returns the number of
+    /// tokens of the prompt.
     pub fn submit_to(
         &self,
         request: Request,
-        cancel: CancelHandle,
-        sink: Sink,
+        recipients: Vec<Recipient>,
     ) -> Result<usize, EngineError> {
-        let submitted = Instant::now();
-        let order = prompt::order(self, request, cancel, sink, submitted)?;
-        let prompt_tokens = order.prompt.len();
-        self.send(Command::Run(Box::new(Task::new(order))))?;
-        Ok(prompt_tokens)
+        let clock = Clock { load: self.load_time, submitted: Instant::now() };
+        let prepared = Prepared::new(&self.text, request)?;
+        let answers = recipients.into_iter().enumerate();
+        let tasks: Vec<Task> = answers
+            .map(|(number, recipient)| prepared.answer(number, recipient, clock))
+            .collect::<Result<_, _>>()?;
+        for task in tasks {
+            self.send(Command::Run(Box::new(task)))?;
+        }
+        Ok(prepared.prompt_tokens())
     }
 
     /// Takes what [`Engine::save_prompt_cache`] wrote: requests that begin with the same tokens do
@@ -210,13 +226,8 @@ impl Engine {
     }
 
     /// The tokens of a prompt, as [`Engine::submit`] computes them.
-    pub fn encode(&self, input: &crate::PromptInput) -> Result<Vec<u32>, EngineError> {
-        Ok(prompt::encode(self, input, &serde_json::Map::new())?.ids)
-    }
-
-    /// What keeps an answer to a format.
-    pub(crate) fn grammar(&self, format: &AnswerFormat) -> Result<Grammar, EngineError> {
-        self.grammars.grammar(&self.tokenizer, self.vocab_size, format)
+    pub fn encode(&self, input: &PromptInput) -> Result<Vec<u32>, EngineError> {
+        Ok(Prompt::encode(&self.text, input, &serde_json::Map::new())?.ids)
     }
 
     /// What the model thinks of given tokens: passes `visit` each position from `from` on with the
@@ -245,7 +256,7 @@ impl Engine {
         from: usize,
         turn: Option<Turn>,
     ) -> Result<Receiver<Result<Vec<f32>, EngineError>>, EngineError> {
-        prompt::check(&ids, self.vocab_size, self.context() + 1)?;
+        prompt::check(&ids, self.text.vocab_size, self.text.context + 1)?;
         // Few rows under way: they are large.
         let (rows, receiver) = sync_channel(2);
         self.send(Command::Score(ScoreJob { ids, from, rows, turn }))?;
@@ -264,27 +275,27 @@ impl Engine {
 
     /// The model's tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+        &self.text.tokenizer
     }
 
     /// The model's chat template, where it has one.
     pub fn template(&self) -> Option<&ChatTemplate> {
-        self.template.as_ref()
+        self.text.template.as_ref()
     }
 
     /// Returns what the chat template says about thinking.
     pub fn thinking(&self) -> Thinking {
-        self.template.as_ref().map(ChatTemplate::thinking).unwrap_or_default()
+        self.text.template.as_ref().map(ChatTemplate::thinking).unwrap_or_default()
     }
 
     /// What holds where a request is silent.
     pub fn defaults(&self) -> &SamplingDefaults {
-        &self.defaults
+        &self.text.defaults
     }
 
     /// Tokens of prompt and answer together.
     pub fn context(&self) -> usize {
-        self.plan.context
+        self.text.context
     }
 
     /// What the engine takes of the memory.
@@ -299,7 +310,7 @@ impl Engine {
 
     /// Number of the model's token ids.
     pub fn vocab_size(&self) -> usize {
-        self.vocab_size
+        self.text.vocab_size
     }
 
     /// What the model runs on, for people.

@@ -1,12 +1,14 @@
-//! The caller's end of a request.
+//! The caller's end of a request: events to receive, and a handle to cancel it.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use crate::EngineError;
+use crate::error::EngineError;
 use crate::event::{Done, Event};
+use crate::output::Sink;
 
 /// The events of a request, in order. Dropping it cancels the request at the next token.
 #[derive(Debug)]
@@ -16,39 +18,69 @@ pub struct Generation {
     pub(crate) prompt_tokens: usize,
 }
 
-/// Cancels a request from anywhere; it then ends with [`crate::FinishReason::Cancelled`].
+/// Cancels a request from any thread. The request then ends with [`crate::FinishReason::Cancelled`].
 #[derive(Clone, Debug, Default)]
-pub struct CancelHandle(pub(crate) Arc<AtomicBool>);
+pub struct CancelHandle(Arc<AtomicBool>);
+
+/// Destination of one answer's events.
+pub struct Recipient {
+    /// Cancels the answer.
+    pub cancel: CancelHandle,
+    /// Takes the events, on the engine's thread.
+    pub sink: Sink,
+}
+
+impl Recipient {
+    /// A recipient that passes the events to a [`Generation`].
+    pub(crate) fn channel() -> (Self, Receiver<Event>) {
+        let (sender, events) = channel();
+        let sink = move |event: Event| match sender.send(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        (Self { cancel: CancelHandle::default(), sink: Box::new(sink) }, events)
+    }
+}
+
+impl std::fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recipient").field("cancel", &self.cancel).finish_non_exhaustive()
+    }
+}
 
 impl CancelHandle {
     /// Asks the engine to end the request at the next token.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Generation {
-    /// Waits for the next event; `None` after the last.
+    /// Waits for the next event. Returns `None` after the last.
     pub fn recv(&self) -> Option<Event> {
         self.events.recv().ok()
     }
 
-    /// Waits for the next event, but not longer than `timeout`; tells a time-out from the end.
+    /// Waits for the next event, but not longer than `timeout`. The error tells a timeout from the end.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvTimeoutError> {
         self.events.recv_timeout(timeout)
     }
 
-    /// Something that cancels the request, for other threads.
+    /// Returns a handle that cancels the request from any thread.
     pub fn cancel_handle(&self) -> CancelHandle {
         self.cancel.clone()
     }
 
-    /// Tokens of the prompt.
+    /// Returns the number of tokens of the prompt.
     pub fn prompt_tokens(&self) -> usize {
         self.prompt_tokens
     }
 
-    /// Waits for the end and returns the whole text of the answer.
+    /// Waits for the end and returns the complete text of the answer, without the reasoning.
     pub fn wait(self) -> Result<(String, Done), EngineError> {
         let mut text = String::new();
         while let Some(event) = self.recv() {

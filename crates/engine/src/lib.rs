@@ -9,39 +9,36 @@
 #![forbid(unsafe_code)]
 
 mod cache;
-mod defaults;
-mod draft_model;
+mod draft;
 mod engine;
 mod error;
 mod event;
 mod generation;
 mod grammar;
-mod lookup;
-mod moving;
-mod options;
-mod pace;
+mod huge_pages;
+mod load_options;
+mod output;
 pub mod perplexity;
 mod plan;
 mod prompt;
 mod request;
-mod sampler;
 mod sampling;
 mod scheduler;
 mod score;
 mod task;
+mod text_side;
 mod worker;
 
-pub use defaults::SamplingDefaults;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
-pub use generation::{CancelHandle, Generation};
+pub use generation::{CancelHandle, Generation, Recipient};
+pub use load_options::{LoadOptions, SpillOptions};
 pub use mlxk_cpu::InstructionSet;
 pub use mlxk_models::Progress;
 pub use mlxk_ops::KvFormat;
 pub use mlxk_text::Message;
-pub use options::{LoadOptions, SpillOptions};
+pub use output::Sink;
 pub use plan::{MemoryPlan, default_cache_bytes};
 pub use request::{AnswerFormat, PromptInput, Request};
-pub use sampling::{Dry, Sampling, SamplingParameters, Xtc};
-pub use task::Sink;
+pub use sampling::{Dry, Sampling, SamplingDefaults, SamplingParameters, Xtc};

@@ -7,7 +7,7 @@ use mlxk_models::Shape;
 use mlxk_ops::{CacheSpec, SequenceBounds, SequenceCost};
 
 use crate::cache::checkpoints::MAX_CHECKPOINTS;
-use crate::lookup::MAX_DRAFT;
+use crate::draft::MAX_DRAFT;
 use crate::{EngineError, LoadOptions};
 
 /// The smallest context that is chosen without being asked for.

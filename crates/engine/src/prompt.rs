@@ -1,14 +1,16 @@
-//! From a request to something that can run: rendered, encoded, checked.
-
-use std::time::Instant;
+//! Renders, encodes and checks requests.
 
 use mlxk_text::{Message, ReasoningParser, RenderOptions};
 use serde_json::{Map, Value};
 
+use crate::error::EngineError;
 use crate::event::FinishReason;
-use crate::generation::CancelHandle;
-use crate::task::{Order, Sink};
-use crate::{Engine, EngineError, PromptInput, Request};
+use crate::generation::Recipient;
+use crate::output::{AnswerText, Clock, Output, Statistics};
+use crate::request::{PromptInput, Request};
+use crate::sampling::{Chooser, SamplingParameters};
+use crate::task::{Limit, Task};
+use crate::text_side::TextSide;
 
 /// Most alternatives of a token that a request can ask for.
 const MAX_LOGPROBS: usize = 100;
@@ -17,37 +19,38 @@ const MAX_LOGPROBS: usize = 100;
 pub(crate) struct Prompt {
     /// `[prompt]` token ids.
     pub(crate) ids: Vec<u32>,
-    /// For a conversation with a model that thinks.
-    reasoning: Option<ReasoningParser>,
+    /// Separates the reasoning from the answer, in a conversation with a model that thinks.
+    parser: Option<ReasoningParser>,
 }
 
-/// Renders and encodes a prompt.
-pub(crate) fn encode(
-    engine: &Engine,
-    input: &PromptInput,
-    variables: &Map<String, Value>,
-) -> Result<Prompt, EngineError> {
-    let ids = match input {
-        PromptInput::Messages { system, messages } => {
-            if messages.is_empty() {
-                return Err(EngineError::EmptyPrompt);
+impl Prompt {
+    /// Renders and encodes a prompt. The variables are for the chat template.
+    pub(crate) fn encode(
+        text_side: &TextSide,
+        input: &PromptInput,
+        variables: &Map<String, Value>,
+    ) -> Result<Self, EngineError> {
+        let ids = match input {
+            PromptInput::Messages { system, messages } => {
+                if messages.is_empty() {
+                    return Err(EngineError::EmptyPrompt);
+                }
+                let template = text_side.template.as_ref().ok_or(EngineError::NoChatTemplate)?;
+                let system = system.iter().map(|text| Message::new("system", text.as_str()));
+                let messages: Vec<Message> = system.chain(messages.iter().cloned()).collect();
+                let options =
+                    RenderOptions { variables: variables.clone(), ..RenderOptions::default() };
+                let text = template.render(&messages, &options)?;
+                // A template writes the special tokens itself.
+                let ids = text_side.tokenizer.encode(&text, false)?;
+                return Ok(Self { ids, parser: template.thinking().parser(&text) });
             }
-            let template = engine.template().ok_or(EngineError::NoChatTemplate)?;
-            let system = system.iter().map(|text| Message::new("system", text.as_str()));
-            let messages: Vec<Message> = system.chain(messages.iter().cloned()).collect();
-            let options =
-                RenderOptions { variables: variables.clone(), ..RenderOptions::default() };
-            let text = template.render(&messages, &options)?;
-            // A template writes the special tokens itself.
-            let ids = engine.tokenizer().encode(&text, false)?;
-            let reasoning = template.thinking().parser(&text);
-            return Ok(Prompt { ids, reasoning });
-        }
-        PromptInput::Text(text) if text.is_empty() => return Err(EngineError::EmptyPrompt),
-        PromptInput::Text(text) => engine.tokenizer().encode_prompt(text)?,
-        PromptInput::Tokens(ids) => ids.clone(),
-    };
-    Ok(Prompt { ids, reasoning: None })
+            PromptInput::Text(text) if text.is_empty() => return Err(EngineError::EmptyPrompt),
+            PromptInput::Text(text) => text_side.tokenizer.encode_prompt(text)?,
+            PromptInput::Tokens(ids) => ids.clone(),
+        };
+        Ok(Self { ids, parser: None })
+    }
 }
 
 /// Refuses tokens that the model cannot continue within `context`.
@@ -64,14 +67,74 @@ pub(crate) fn check(ids: &[u32], vocab_size: usize, context: usize) -> Result<()
     Ok(())
 }
 
-/// Checks a request and makes it ready to run.
-pub(crate) fn order(
-    engine: &Engine,
+/// A request that was checked and encoded, from which any number of answers can be started.
+pub(crate) struct Prepared<'a> {
+    text_side: &'a TextSide,
     request: Request,
-    cancel: CancelHandle,
-    sink: Sink,
-    submitted: Instant,
-) -> Result<Order, EngineError> {
+    prompt: Prompt,
+    sampling: SamplingParameters,
+    limit: Limit,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(text_side: &'a TextSide, request: Request) -> Result<Self, EngineError> {
+        check_request(&request)?;
+        let vocab_size = text_side.vocab_size;
+        let sampling = text_side.defaults.resolve(&request.sampling)?;
+        if let Some(&(id, _)) =
+            sampling.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size)
+        {
+            return Err(EngineError::UnknownToken { id, vocab_size });
+        }
+        let prompt = Prompt::encode(text_side, &request.prompt, &request.template_variables)?;
+        let context = request.context.map_or(text_side.context, |most| most.min(text_side.context));
+        check(&prompt.ids, vocab_size, context)?;
+        let room = context - prompt.ids.len();
+        let limit = match request.max_tokens {
+            Some(most) if most <= room => {
+                Limit { tokens: prompt.ids.len() + most, reason: FinishReason::MaxTokens }
+            }
+            _ => Limit { tokens: context, reason: FinishReason::ContextFull },
+        };
+        Ok(Self { text_side, request, prompt, sampling, limit })
+    }
+
+    pub(crate) fn prompt_tokens(&self) -> usize {
+        self.prompt.ids.len()
+    }
+
+    /// Returns one of the answers, which differ in their seed: each is drawn with the one that follows
+    /// its predecessor's.
+    pub(crate) fn answer(
+        &self,
+        number: usize,
+        recipient: Recipient,
+        clock: Clock,
+    ) -> Result<Task, EngineError> {
+        let TextSide { tokenizer, grammars, vocab_size, .. } = self.text_side;
+        let Prompt { ids, parser } = &self.prompt;
+        let seed = self.sampling.seed.wrapping_add(number as u64);
+        let parameters = SamplingParameters { seed, ..self.sampling.clone() };
+        let grammar = self.request.format.as_ref();
+        let grammar =
+            grammar.map(|format| grammars.grammar(tokenizer, *vocab_size, format)).transpose()?;
+        let keeps_special = parser.as_ref().is_some_and(ReasoningParser::needs_special_tokens);
+        let text = AnswerText::new(
+            tokenizer.detokenizer(!keeps_special),
+            parser.clone(),
+            self.request.stop.clone(),
+        );
+        let statistics = Statistics::new(ids.len(), clock);
+        let output = Output::new(text, statistics, self.request.logprobs, seed, recipient);
+        let ends = !self.request.ignore_eos;
+        let eos = if ends { tokenizer.eos_ids().to_vec() } else { Vec::new() };
+        let chooser = Chooser::new(parameters, grammar, tokenizer.clone());
+        Ok(Task::new(ids.clone(), self.limit.clone(), eos, chooser, output))
+    }
+}
+
+/// Refuses values that no model can honour.
+fn check_request(request: &Request) -> Result<(), EngineError> {
     if request.max_tokens == Some(0) {
         return Err(EngineError::ZeroMaxTokens);
     }
@@ -84,37 +147,5 @@ pub(crate) fn order(
     if let Some(requested) = request.logprobs.filter(|&count| count > MAX_LOGPROBS) {
         return Err(EngineError::TooManyLogprobs { requested, maximum: MAX_LOGPROBS });
     }
-    let sampling = engine.defaults().resolve(&request.sampling)?;
-    let vocab_size = engine.vocab_size();
-    if let Some(&(id, _)) = sampling.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size) {
-        return Err(EngineError::UnknownToken { id, vocab_size });
-    }
-    let Prompt { ids: prompt, reasoning } =
-        encode(engine, &request.prompt, &request.template_variables)?;
-    let context = request.context.map_or(engine.context(), |most| most.min(engine.context()));
-    check(&prompt, vocab_size, context)?;
-    let room = context - prompt.len();
-    let limit = match request.max_tokens {
-        Some(most) if most <= room => (prompt.len() + most, FinishReason::MaxTokens),
-        _ => (context, FinishReason::ContextFull),
-    };
-    let tokenizer = engine.tokenizer();
-    let grammar = request.format.as_ref().map(|format| engine.grammar(format)).transpose()?;
-    let keeps_special = reasoning.as_ref().is_some_and(ReasoningParser::needs_special_tokens);
-    Ok(Order {
-        prompt,
-        sampling,
-        limit,
-        stop: request.stop,
-        eos: if request.ignore_eos { Vec::new() } else { tokenizer.eos_ids().to_vec() },
-        logprobs: request.logprobs,
-        detokenizer: tokenizer.detokenizer(!keeps_special),
-        tokenizer: tokenizer.clone(),
-        reasoning,
-        grammar,
-        sink,
-        cancel: cancel.0,
-        load: engine.load_time(),
-        submitted,
-    })
+    Ok(())
 }

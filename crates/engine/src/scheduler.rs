@@ -20,10 +20,8 @@ use crate::cache::checkpoints::{self, Reuse, Stops};
 use crate::cache::common_prefix::common_prefix;
 use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, Start};
-use crate::draft_model::{DraftModel, Step};
-use crate::lookup::{Draft, MAX_DRAFT};
-use crate::moving::Moving;
-use crate::pace::Pace;
+use crate::draft::{Draft, DraftModel, MAX_DRAFT, Step, StepTimes};
+use crate::huge_pages::Migration;
 use crate::score::Scoring;
 use crate::task::{Role, Task};
 
@@ -43,7 +41,7 @@ pub(crate) struct Limits {
     /// Whether drafts are computed even where they do not pay.
     pub(crate) draft_always: bool,
     /// Whether weights may be moved to where they are read faster.
-    pub(crate) move_weights: bool,
+    pub(crate) migrate_weights: bool,
 }
 
 /// The owner of model, device and running requests.
@@ -62,9 +60,9 @@ pub(crate) struct Scheduler {
     cost: SequenceCost,
     reuse: Reuse,
     /// Of steps without prompts.
-    pace: Pace,
+    step_times: StepTimes,
     /// None where no weights are to be moved, any more.
-    moving: Option<Moving>,
+    migration: Option<Migration>,
     /// Bytes of the KV cache, for others to read.
     kv_bytes: Arc<AtomicU64>,
 }
@@ -112,8 +110,8 @@ impl Scheduler {
             kept,
             cost,
             reuse: Reuse::default(),
-            pace: Pace::default(),
-            moving: limits.move_weights.then(Moving::default),
+            step_times: StepTimes::default(),
+            migration: limits.migrate_weights.then(Migration::default),
             kv_bytes,
         }
     }
@@ -171,13 +169,13 @@ impl Scheduler {
     }
 
     /// Whether weights may be moved on while nothing is computed.
-    pub(crate) fn has_more_to_move(&self) -> bool {
-        self.moving.as_ref().is_some_and(Moving::has_begun)
+    pub(crate) fn has_more_to_migrate(&self) -> bool {
+        self.migration.as_ref().is_some_and(Migration::has_begun)
     }
 
     /// Moves some weights while nothing is computed.
-    pub(crate) fn move_weights(&mut self) {
-        self.moving.take_if(|_| !Moving::move_some(&mut *self.ops));
+    pub(crate) fn migrate_weights(&mut self) {
+        self.migration.take_if(|_| !Migration::migrate_some(&mut *self.ops));
     }
 
     /// Whether something is kept in memory alone that should be on the disk, too.
@@ -353,7 +351,11 @@ impl Scheduler {
         let (mut rows, mut tokens, mut left) = (parts.len(), parts.len() as f64, MAX_DRAFT);
         let always = self.limits.draft_always;
         let worthwhile = |rows, tokens, draft: &Draft| {
-            if always { draft.ids.len() } else { self.pace.worthwhile(rows, tokens, &draft.odds) }
+            if always {
+                draft.ids.len()
+            } else {
+                self.step_times.worthwhile(rows, tokens, &draft.odds)
+            }
         };
         for part in parts.iter_mut() {
             if pages == 0 || left == 0 {
@@ -373,7 +375,7 @@ impl Scheduler {
             }
             let sequence = task.sequence().filter(|_| length == 0);
             if let (Some(model), Some(sequence)) = (&mut self.draft_model, sequence) {
-                let step = Step { pace: &self.pace, rows, tokens, always };
+                let step = Step { step_times: &self.step_times, rows, tokens, always };
                 draft = model.draft(sequence, task.ids(), most, step)?;
                 length = worthwhile(rows, tokens, &draft);
                 part.guessed = true;
@@ -430,8 +432,8 @@ impl Scheduler {
         if parts.iter().all(Part::generates) {
             let rows = parts.iter().map(|part| 1 + part.draft.len()).sum();
             let elapsed = started.elapsed();
-            self.pace.learn(rows, elapsed.as_secs_f64());
-            self.moving.take_if(|moving| !moving.after_step(elapsed, &mut *self.ops));
+            self.step_times.learn(rows, elapsed.as_secs_f64());
+            self.migration.take_if(|migration| !migration.after_step(elapsed, &mut *self.ops));
         }
         Ok(())
     }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use mlxk_ops::{Batch, Sequence};
 
 use crate::EngineError;
-use crate::sampler::log_sum_exp;
+use crate::sampling::log_sum_exp;
 use crate::scheduler::{Scheduler, message_of};
 
-/// Rows of logits of a step; they are large.
-const CHUNK: usize = 32;
-/// How long to wait for a receiver that is slower than we are, where there is nothing else to do.
-const PAUSE: Duration = Duration::from_micros(200);
+/// Rows of logits in a step. They are large, so there are few.
+const ROWS_PER_STEP: usize = 32;
+/// Time to wait for a receiver that is slower than the model, if there is nothing else to compute.
+const RECEIVER_BACKOFF: Duration = Duration::from_micros(200);
 
 /// Held by one engine while it computes a step, so that two that are compared row by row do not
 /// take the processor from each other.
@@ -92,7 +92,7 @@ impl Scheduler {
                 Err(TrySendError::Full(row)) => {
                     scoring.rows.push_front(row);
                     if !self.has_requests() {
-                        std::thread::sleep(PAUSE);
+                        std::thread::sleep(RECEIVER_BACKOFF);
                     }
                     return true;
                 }
@@ -110,7 +110,8 @@ impl Scheduler {
         let Scoring { job, computed: start, rows, .. } = scoring;
         let vocab_size = self.model.vocab_size();
         let prefix = *start < job.from;
-        let end = if prefix { job.from.min(*start + self.limits.chunk) } else { *start + CHUNK };
+        let end =
+            if prefix { job.from.min(*start + self.limits.chunk) } else { *start + ROWS_PER_STEP };
         let ids = &job.ids[*start..end.min(job.ids.len())];
         let mut batch = Batch::default();
         batch.push(sequence, *start, ids, false);

@@ -1,4 +1,4 @@
-//! The engine's thread: it owns model, device and requests, and hears of the world by a channel.
+//! The engine's thread: owns model, device and requests, and receives commands over a channel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
 use crate::task::Task;
 
-/// How long nothing has to happen before a few weights are moved: those who leave are not kept waiting.
-const PAUSE: Duration = Duration::from_millis(50);
-/// How long nothing has to happen before what is kept goes to the disk.
-const QUIET: Duration = Duration::from_secs(5);
-/// What bringing the rest there may take in the end.
-const LAST: Duration = Duration::from_secs(1);
+/// Idle time before weights are migrated. Long enough that a process about to exit doesn't wait for it.
+const IDLE_BEFORE_MIGRATION: Duration = Duration::from_millis(50);
+/// Idle time before kept sequences are written to disk.
+const IDLE_BEFORE_SPILL: Duration = Duration::from_secs(5);
+/// Time to write the rest to disk when the engine is dropped.
+const FINAL_SPILL_TIME: Duration = Duration::from_secs(1);
 
 /// What the thread is asked for.
 pub(crate) enum Command {
@@ -51,7 +51,7 @@ pub(crate) fn serve(
         }
     }
     scheduler.stop();
-    scheduler.spill_all(LAST);
+    scheduler.spill_all(FINAL_SPILL_TIME);
     // Requests that nobody took up hear of the end, too.
     while let Ok(command) = commands.try_recv() {
         if let Command::Run(task) = command {
@@ -63,15 +63,15 @@ pub(crate) fn serve(
 
 /// Waits for a command; none comes any more where `None`.
 fn next(scheduler: &mut Scheduler, commands: &Receiver<Command>) -> Option<Command> {
-    while scheduler.has_more_to_move() {
-        match commands.recv_timeout(PAUSE) {
+    while scheduler.has_more_to_migrate() {
+        match commands.recv_timeout(IDLE_BEFORE_MIGRATION) {
             Ok(command) => return Some(command),
-            Err(RecvTimeoutError::Timeout) => scheduler.move_weights(),
+            Err(RecvTimeoutError::Timeout) => scheduler.migrate_weights(),
             Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
     while scheduler.has_more_to_spill() {
-        match commands.recv_timeout(QUIET) {
+        match commands.recv_timeout(IDLE_BEFORE_SPILL) {
             Ok(command) => return Some(command),
             Err(RecvTimeoutError::Timeout) => scheduler.spill_one(),
             Err(RecvTimeoutError::Disconnected) => return None,

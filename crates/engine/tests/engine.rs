@@ -283,3 +283,22 @@ fn reasoning_is_counted_apart() {
     let thinking = chat(&load(&options(&folder)));
     assert_eq!((thinking.completion_tokens, thinking.reasoning_tokens), (10, 10));
 }
+
+#[test]
+fn several_answers_have_consecutive_seeds() {
+    let folder = checkpoint(Kind::Llama, Stored::Bits(8));
+    let engine = load(&options(&folder));
+    let with_seed = |seed| {
+        let mut request = Request::new(PromptInput::Text("Once upon".into()));
+        request.sampling = Sampling { seed: Some(seed), ..Sampling::default() };
+        request.max_tokens = Some(12);
+        request
+    };
+    let several = engine.submit_many(with_seed(u64::MAX), 3).unwrap();
+    for (generation, seed) in several.into_iter().zip([u64::MAX, 0, 1]) {
+        let alone = engine.submit(with_seed(seed)).unwrap().wait().unwrap();
+        let (text, done) = generation.wait().unwrap();
+        assert_eq!((text, done.seed), (alone.0, seed));
+    }
+    assert!(engine.submit_many(with_seed(0), 0).unwrap().is_empty());
+}

@@ -1,4 +1,4 @@
-//! Small files of a checkpoint folder, read with a bound.
+//! Small files of a checkpoint folder, read up to a limit.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,18 +8,19 @@ use serde_json::Value;
 
 use crate::FormatError;
 
-/// `config.json` and its like: the largest known ones (per-tensor tables) have about one megabyte.
+/// Size limit of `config.json` and similar files. The largest known ones (with tables of all
+/// tensors) have about one megabyte.
 pub const MAX_CONFIG_BYTES: u64 = 32 << 20;
-/// The index of a sharded checkpoint: one line per tensor.
+/// Size limit of the index of a sharded checkpoint, which has a line per tensor.
 pub const MAX_INDEX_BYTES: u64 = 128 << 20;
 
-/// Whether the content is a Git LFS pointer instead of the file that it stands for.
+/// Returns `true` if the content is a Git LFS pointer instead of the file that it stands for.
 pub fn is_lfs_pointer(content: &[u8]) -> bool {
     content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
-/// Reads a JSON object of at most `limit` bytes, such as `config.json`. Read its numbers with
-/// [`config_number`].
+/// Reads a JSON object of at most `limit` bytes, such as `config.json`. Use [`config_number`] to
+/// read its numbers.
 pub fn read_object(path: &Path, limit: u64) -> Result<Value, FormatError> {
     let file = File::open(path).map_err(FormatError::read(path))?;
     let length = file.metadata().map_err(FormatError::read(path))?.len();
@@ -44,8 +45,8 @@ pub fn read_object(path: &Path, limit: u64) -> Result<Value, FormatError> {
     }
 }
 
-/// Python writes infinities and NaN as bare words, which JSON does not have: they become the
-/// tagged form `{"__float__": "Infinity"}`. `None` where there are none.
+/// Replaces the bare words that Python writes for infinities and NaN, which are not JSON, by the
+/// tagged form `{"__float__": "Infinity"}`. Returns `None` if there are none.
 fn tag_bare_floats(text: &[u8]) -> Option<Vec<u8>> {
     let mut tagged = Vec::with_capacity(text.len() + 64);
     let (mut at, mut in_string, mut found) = (0, false, false);
@@ -68,7 +69,7 @@ fn tag_bare_floats(text: &[u8]) -> Option<Vec<u8>> {
     found.then_some(tagged)
 }
 
-/// A number of `config.json`: plain, or tagged as `{"__float__": "Infinity"}`.
+/// Returns a number of `config.json`, which may be plain or tagged as `{"__float__": "Infinity"}`.
 pub fn config_number(value: &Value) -> Option<f64> {
     let Some(object) = value.as_object() else { return value.as_f64() };
     match object.get("__float__")?.as_str()? {

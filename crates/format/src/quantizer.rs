@@ -1,11 +1,11 @@
-//! Quantizing a matrix row by row, into the bytes that a checkpoint holds.
+//! Quantizes a matrix row by row into the bytes of a checkpoint.
 
 use mlxk_tensor::{Dtype, Mode, affine, block};
 
-/// Rows of a quantized matrix: what goes into its three tensors.
+/// Rows of a quantized matrix, for its three tensors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuantizedRows {
-    /// Packed values; the values themselves where a matrix stays dense.
+    /// Packed values, or plain values if the matrix stays dense.
     pub values: Vec<u8>,
     /// Scales.
     pub scales: Vec<u8>,
@@ -13,7 +13,7 @@ pub struct QuantizedRows {
     pub biases: Vec<u8>,
 }
 
-/// Quantizes rows of equal length; holds the buffers of one.
+/// Quantizer of rows of equal length, with the buffers for one row.
 #[derive(Clone, Debug)]
 pub struct RowQuantizer {
     mode: Mode,
@@ -26,10 +26,11 @@ pub struct RowQuantizer {
 }
 
 impl RowQuantizer {
-    /// For rows of `cols` values; scales and biases of affine groups are stored as `dtype`.
+    /// Makes a quantizer of rows of `cols` values. Scales and biases of affine groups are stored as
+    /// `dtype`.
     ///
     /// # Panics
-    /// Where the groups of the mode do not divide the row.
+    /// Panics if the group size does not divide `cols`.
     pub fn new(mode: Mode, cols: usize, dtype: Dtype) -> Self {
         assert!(cols.is_multiple_of(mode.group_size()), "rows are whole groups");
         let groups = cols / mode.group_size();
@@ -44,10 +45,10 @@ impl RowQuantizer {
         }
     }
 
-    /// Appends a row.
+    /// Quantizes a row and appends it.
     ///
     /// # Panics
-    /// Where it is not as long as was said.
+    /// Panics if the row is not `cols` long.
     pub fn row(&mut self, values: &[f32], made: &mut QuantizedRows) {
         if let Mode::Affine { bits, group_size } = self.mode {
             let (bits, size) = (usize::from(bits), usize::from(group_size));

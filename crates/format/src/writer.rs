@@ -1,4 +1,5 @@
-//! Making a checkpoint folder from numbers in memory: small models for tests, and conversions.
+//! Writes a checkpoint folder from numbers in memory, for the small models of tests and for
+//! conversions.
 
 use std::path::Path;
 
@@ -11,8 +12,8 @@ use crate::{ElementType, FormatError};
 
 /// Collects tensors, then writes `config.json` and `model.safetensors`.
 ///
-/// The quantization table of `config.json` is filled in: the mode of the first quantized module is
-/// the default, and modules of another mode are named.
+/// It fills in the quantization table of `config.json`: the mode of the first quantized module is
+/// the default, and modules with another mode are listed.
 #[derive(Debug)]
 pub struct CheckpointWriter {
     config: Map<String, Value>,
@@ -21,19 +22,19 @@ pub struct CheckpointWriter {
 }
 
 impl CheckpointWriter {
-    /// An empty checkpoint with this `config.json`.
+    /// Makes an empty checkpoint with this `config.json`.
     ///
     /// # Panics
-    /// Where `config` is not a JSON object.
+    /// Panics if `config` is not a JSON object.
     pub fn new(config: Value) -> Self {
         let Value::Object(config) = config else { panic!("`config.json` holds an object") };
         Self { config, tensors: Vec::new(), modes: Vec::new() }
     }
 
-    /// Adds a tensor of floating values by its full name, such as `model.norm.weight`.
+    /// Adds a floating-point tensor by its full name, such as `model.norm.weight`.
     ///
     /// # Panics
-    /// Where `values` does not fill the shape.
+    /// Panics if the number of `values` does not match the shape.
     pub fn dense(
         &mut self,
         name: &str,
@@ -47,12 +48,13 @@ impl CheckpointWriter {
         self.raw(name, dtype.into(), shape, data)
     }
 
-    /// Quantizes the weight of the module `path` and adds its three tensors. `shape` is that of the
-    /// matrix, `[rows, cols]` or `[experts, rows, cols]`; scales and biases are stored as `dtype`.
+    /// Quantizes the weight of the module `path` and adds its three tensors. `shape` is the shape
+    /// of the matrix, `[rows, cols]` or `[experts, rows, cols]`. Scales and biases are stored as
+    /// `dtype`.
     ///
     /// # Panics
-    /// Where `values` does not fill the shape, or there is no such mode, or the group size does
-    /// not divide the columns.
+    /// Panics if the number of `values` does not match the shape, if there is no such mode, or if
+    /// the group size does not divide the columns.
     pub fn affine(
         &mut self,
         path: &str,
@@ -94,10 +96,10 @@ impl CheckpointWriter {
             .raw(&format!("{path}.biases"), dtype.into(), &groups, biases)
     }
 
-    /// Adds a tensor as it is.
+    /// Adds a tensor given as bytes.
     ///
     /// # Panics
-    /// Where `data` does not fill the shape.
+    /// Panics if the length of `data` does not match the shape.
     pub fn raw(
         &mut self,
         name: &str,
@@ -135,8 +137,8 @@ fn put_all(values: &[f32], dtype: Dtype, data: &mut Vec<u8>) {
     }
 }
 
-/// The `quantization` member of `config.json`: the first mode is the default, modules of another
-/// one are named. `None` where nothing is quantized.
+/// Returns the `quantization` member of `config.json`, or `None` if nothing is quantized. The first
+/// mode is the default; modules with another mode are listed.
 pub(crate) fn quantization_table(modes: &[(String, Mode)]) -> Option<Value> {
     let (_, default) = modes.first()?;
     let parameters = |mode: Mode| json!({ "group_size": mode.group_size(), "bits": mode.bits(), "mode": mode.name() });
@@ -151,7 +153,7 @@ pub(crate) fn write_json(path: &Path, value: &Value) -> Result<(), FormatError> 
     std::fs::write(path, json_bytes(value)).map_err(FormatError::write(path))
 }
 
-/// Indented, with a final line break: people look into these files.
+/// Serializes with indentation and a final line break, because people read these files.
 pub(crate) fn json_bytes(value: &Value) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("a JSON value serializes");
     bytes.push(b'\n');

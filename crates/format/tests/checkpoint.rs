@@ -91,8 +91,8 @@ fn the_table_must_agree_with_the_shapes() {
     };
     let wrong = |claim: &str| {
         Err(format!(
-            "Module `model.a` is {claim} by `config.json`, but 4-bit (group size 64) by its tensors; \
-             repair `config.json` or download the model again"
+            "Module `model.a` is {claim} according to `config.json`, but its tensors are 4-bit (group size 64); \
+             fix `config.json` or download the model again"
         ))
     };
     let default = json!({ "bits": 8, "group_size": 32 });
@@ -122,8 +122,8 @@ fn impossible_shapes_are_refused() {
     );
     assert_eq!(
         error(8, 96),
-        "Module `model.a` has 256/96 bits with group size 96 by its shapes, \
-         which no quantization mode has"
+        "Module `model.a` has shapes that imply 256/96 bits with group size 96, \
+         which is not a quantization mode"
     );
     assert!(error(8, 0).contains("256/0 bits"));
     assert!(checkpoint.weight("model.c", 32, 4).unwrap_err().to_string().contains("[32, 4]"));
@@ -167,7 +167,7 @@ fn incomplete_folders_are_named() {
     index(json!({ "x": "model-00002-of-00002.safetensors" }));
     assert!(error(path).contains("model-00002-of-00002.safetensors` is missing"));
     index(json!({ "x": "model-00001-of-00002.safetensors" }));
-    assert!(error(path).contains("does not hold tensor `x`"));
+    assert!(error(path).contains("does not contain tensor `x`"));
     for shard in ["../model.safetensors", "/etc/passwd", "a\\b", ".."] {
         index(json!({ "x": shard }));
         assert!(error(path).contains("not a plain file name"));
@@ -190,7 +190,7 @@ fn incomplete_folders_are_named() {
     std::fs::write(empty.path().join("config.json"), "{}").unwrap();
     assert!(error(empty.path()).contains("no file is named `model*.safetensors`"));
     std::fs::write(empty.path().join("config.json"), "[]").unwrap();
-    assert!(error(empty.path()).contains("does not hold a JSON object"));
+    assert!(error(empty.path()).contains("does not contain a JSON object"));
     std::fs::write(empty.path().join("config.json"), "{").unwrap();
     assert!(error(empty.path()).contains("not valid JSON"));
     assert!(error(&empty.path().join("nowhere")).starts_with("Cannot read"));

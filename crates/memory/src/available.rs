@@ -1,10 +1,11 @@
-//! How much memory the system can give. The one module that asks.
+//! The amount of memory that the system can give.
 
 use std::fs::read_to_string;
 use std::path::Path;
 
-/// Bytes that this process can get without pushing others out: the least of what the system and
-/// the control groups around the process leave. `None` where the system does not say.
+/// Returns the number of bytes that this process can allocate without pushing other processes out
+/// of memory: the minimum of what the system and the control groups around the process have left.
+/// Returns `None` if the system doesn't say.
 pub fn available_bytes() -> Option<u64> {
     let system = match read_to_string("/proc/meminfo") {
         Ok(meminfo) => meminfo_available(&meminfo)?,
@@ -13,7 +14,7 @@ pub fn available_bytes() -> Option<u64> {
     Some(cgroup_available().map_or(system, |group| group.min(system)))
 }
 
-/// Bytes of memory that this machine has. `None` where the system does not say.
+/// Returns the size of this machine's memory in bytes, or `None` if the system doesn't say.
 pub fn total_bytes() -> Option<u64> {
     said(sysinfo::System::total_memory)
 }
@@ -30,7 +31,7 @@ fn meminfo_available(meminfo: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// What the tightest control group leaves, version 2 or 1.
+/// Returns the bytes left by the tightest control group, version 2 or 1.
 fn cgroup_available() -> Option<u64> {
     let groups = read_to_string("/proc/self/cgroup").ok()?;
     let root = Path::new("/sys/fs/cgroup");
@@ -46,7 +47,7 @@ fn cgroup_available() -> Option<u64> {
         } else {
             continue;
         };
-        // A group is bound by its parents too; in a container the path may lie outside the mount.
+        // Parents limit a group too. In a container, the path may lie outside the mount.
         for folder in Path::new(path.trim_start_matches('/')).ancestors() {
             let folder = base.join(folder);
             let read = |name: &str| read_to_string(folder.join(name)).ok();

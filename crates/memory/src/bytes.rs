@@ -1,7 +1,7 @@
-//! Read-only bytes that keep their backing alive: a mapped file or memory of its own.
+//! Read-only bytes that keep their backing alive, which is a mapped file or memory.
 //!
-//! Kernels read weights where they lie in the file, so a tensor's bytes are a cheap, cloneable
-//! handle (`Arc` and range) instead of a borrow.
+//! Kernels read weights directly from the mapped file, so the bytes of a tensor are a cheap,
+//! cloneable handle (an `Arc` and a range) instead of a borrow.
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -18,18 +18,18 @@ pub struct Bytes {
 
 enum Backing {
     File(Mmap),
-    /// Pages that belong to no file.
+    /// Anonymous pages.
     Memory(Mmap),
     Heap(Vec<u8>),
 }
 
 impl Bytes {
-    /// The whole of a mapped file.
+    /// Wraps a complete mapped file.
     pub(crate) fn from_file(map: Mmap) -> Self {
         Self::whole(map.len(), Backing::File(map))
     }
 
-    /// The whole of a map of no file.
+    /// Wraps a complete anonymous map.
     pub(crate) fn from_memory(map: Mmap) -> Self {
         Self::whole(map.len(), Backing::Memory(map))
     }
@@ -38,8 +38,8 @@ impl Bytes {
         Self { backing: Arc::new(backing), range: 0..size }
     }
 
-    /// The map of the file that these bytes lie in, and their place in it; `None` where they lie in
-    /// none.
+    /// Returns the map of the file behind these bytes and their range in it, or `None` if they
+    /// don't come from a file.
     #[cfg(unix)]
     pub(crate) fn mapped(&self) -> Option<(&Mmap, Range<usize>)> {
         match &*self.backing {
@@ -48,7 +48,8 @@ impl Bytes {
         }
     }
 
-    /// The part `range` of these bytes, sharing the backing; `None` where it does not lie inside.
+    /// Returns the part `range` of these bytes, sharing the backing, or `None` if `range` is out of
+    /// bounds.
     pub fn slice(&self, range: Range<usize>) -> Option<Self> {
         let start = self.range.start.checked_add(range.start)?;
         let end = self.range.start.checked_add(range.end)?;

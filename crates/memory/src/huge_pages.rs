@@ -1,9 +1,9 @@
-//! Weights in huge pages.
+//! Huge pages.
 //!
-//! A file is mapped in pages of 4 KiB wherever the kernel read it in small pieces. Whoever reads
-//! gigabytes of it per second then spends a good part of that on translating addresses, the more in
-//! a virtual machine, which translates each of them twice. Anonymous memory comes in pages of 2 MiB
-//! for the asking on Linux; elsewhere nothing here does anything.
+//! The kernel maps a file in pages of 4 KiB if it read the file in small pieces. A process that
+//! then reads gigabytes of it per second spends much of its time on address translation, more so in
+//! a virtual machine, where each address is translated twice. On Linux, anonymous memory comes in
+//! pages of 2 MiB on request. On other systems, nothing in this module has an effect.
 
 use std::io;
 use std::ops::{Deref, DerefMut, Range};
@@ -13,12 +13,12 @@ use memmap2::MmapMut;
 use crate::Bytes;
 use crate::map::{anonymous, release};
 
-/// Every part begins at a multiple of this, in bytes: a line of a cache.
+/// Alignment of every part in bytes: a cache line.
 const ALIGNMENT: usize = 64;
-/// Bytes that are there twice at most while they are moved.
+/// Bytes that exist twice at most while weights are moved.
 const STRIDE: usize = 4 << 20;
 
-/// Where files are mapped in small pages: nowhere, where the system has no larger ones to give.
+/// Address ranges of files that are mapped in small pages; empty if the system has no huge pages.
 #[derive(Debug, Default)]
 pub struct SmallPages {
     addresses: Vec<Range<usize>>,
@@ -35,8 +35,8 @@ impl SmallPages {
         Self::of(&read("/proc/self/smaps"))
     }
 
-    /// From the text of `smaps`, see `proc_pid_smaps(5)`: maps of files of which less than half of
-    /// what is resident is mapped in huge pages.
+    /// Parses the text of `smaps` (see `proc_pid_smaps(5)`). Finds the maps of files that have less
+    /// than half of their resident memory in huge pages.
     fn of(smaps: &str) -> Self {
         let mut addresses = Vec::new();
         let mut current: Option<Range<usize>> = None;
@@ -55,7 +55,8 @@ impl SmallPages {
                     let Some((from, to)) = first.split_once('-') else { continue };
                     let hex = |number| usize::from_str_radix(number, 16).ok();
                     let (Some(from), Some(to)) = (hex(from), hex(to)) else { continue };
-                    // Behind permissions, offset and device; zero where no file is mapped.
+                    // The inode comes after permissions, offset and device. It is zero if no file
+                    // is mapped.
                     current = fields.nth(3).filter(|&inode| inode != "0").map(|_| from..to);
                 }
             }
@@ -63,19 +64,19 @@ impl SmallPages {
         Self { addresses }
     }
 
-    /// Whether the bytes lie in such a map.
+    /// Returns `true` if the bytes are in one of these ranges.
     pub fn hold(&self, bytes: &Bytes) -> bool {
         let address = bytes.as_ptr().addr();
         self.addresses.iter().any(|map| map.contains(&address))
     }
 }
 
-/// Bytes of their own, zeros at first, in huge pages where the system has them.
+/// Writable bytes that start as zeros, in huge pages if the system has them.
 #[derive(Debug)]
 pub struct HugePages(MmapMut);
 
 impl HugePages {
-    /// So many, more than none. Fails where the system does not give them.
+    /// Allocates `size` bytes; `size` must not be zero. Fails if the system is out of memory.
     pub fn zeros(size: usize) -> io::Result<Self> {
         anonymous(size).map(Self)
     }
@@ -95,8 +96,8 @@ impl DerefMut for HugePages {
     }
 }
 
-/// Moves the parts to huge pages, together; the memory of the maps that they lay in is given back.
-/// They stay where they are where the system has no memory for them.
+/// Moves the parts to huge pages, all together, and gives the memory of their old maps back. If the
+/// system has no memory for them, they stay in place and an error is returned.
 pub fn move_to_huge_pages(parts: &mut [&mut Bytes]) -> io::Result<()> {
     let mut size = 0;
     let places: Vec<Range<usize>> = parts

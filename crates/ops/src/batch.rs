@@ -1,4 +1,4 @@
-//! Which tokens one step computes.
+//! The tokens that one step computes.
 
 use std::ops::Range;
 
@@ -9,26 +9,26 @@ use crate::Sequence;
 pub struct Segment {
     /// The sequence they are appended to.
     pub sequence: Sequence,
-    /// Position of the first of them.
+    /// Position of the first token.
     pub start: usize,
     /// Their rows in the batch.
     pub rows: Range<usize>,
 }
 
-/// The tokens of one step, of any number of sequences. A sequence occurs at most once.
+/// The tokens of one step, from any number of sequences. A sequence occurs at most once.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// `[rows]` token ids.
     pub ids: Vec<u32>,
     /// The sequences they belong to, in the order of their rows.
     pub segments: Vec<Segment>,
-    /// The rows whose logits are wanted, ascending.
+    /// Rows whose logits are wanted, in ascending order.
     pub outputs: Vec<usize>,
 }
 
 impl Batch {
-    /// Appends `ids` as the positions from `start` on of `sequence`; the logits of the last are
-    /// wanted where `output` is true.
+    /// Appends `ids` to `sequence`, at the positions from `start` on. If `output` is set, the
+    /// logits of the last one are wanted.
     pub fn push(&mut self, sequence: Sequence, start: usize, ids: &[u32], output: bool) {
         let rows = self.ids.len()..self.ids.len() + ids.len();
         if output && !ids.is_empty() {
@@ -38,8 +38,8 @@ impl Batch {
         self.segments.push(Segment { sequence, start, rows });
     }
 
-    /// Continues the segment that was pushed last, whose output is wanted, by tokens whose logits are
-    /// all wanted too.
+    /// Appends `ids` to the segment that was pushed last, and asks for the logits of all of them.
+    /// The segment must have been pushed with `output`.
     pub fn extend(&mut self, ids: &[u32]) {
         let Some(segment) = self.segments.last_mut() else { return };
         self.outputs.extend(segment.rows.end..segment.rows.end + ids.len());
@@ -47,7 +47,7 @@ impl Batch {
         self.ids.extend_from_slice(ids);
     }
 
-    /// Number of tokens.
+    /// Returns the number of tokens.
     pub fn rows(&self) -> usize {
         self.ids.len()
     }

@@ -1,23 +1,23 @@
-//! What can go wrong on a device.
+//! Errors of devices.
 
-/// An operation that could not be done.
+/// A device could not do an operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpsError {
-    /// A storage that the device has no kernel for.
+    /// The device has no kernel for this storage.
     #[error("`{tensor}` is stored as {storage}, which this build cannot run; it runs {supported}")]
     Unsupported {
         /// Name of the tensor.
         tensor: String,
-        /// Its quantization or element type.
+        /// Quantization or element type of the tensor.
         storage: String,
-        /// What the device runs.
+        /// Types that the device has kernels for.
         supported: &'static str,
     },
     /// The KV cache cannot grow.
     #[error("Out of memory: the KV cache needs {needed} more bytes")]
     OutOfMemory {
-        /// Bytes that were asked for.
+        /// Bytes that were requested.
         needed: usize,
     },
 }

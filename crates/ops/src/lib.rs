@@ -1,10 +1,10 @@
 //! The narrow waist between models and devices: the fused operations that a device implements.
 //!
-//! A model is written once against [`Ops`], an object-safe trait over opaque handles; it never sees
+//! A model is written once against [`Ops`], an object-safe trait over opaque handles. It never sees
 //! a device, an element type or a stride. There is no arithmetic in this crate.
 //!
 //! An activation is a matrix `[rows, cols]` in the device's arena, one row per token. The rows of
-//! one step may belong to different sequences: a [`Batch`] says which.
+//! one step may belong to different sequences; a [`Batch`] lists them.
 
 #![forbid(unsafe_code)]
 
@@ -31,7 +31,7 @@ pub use spec::{
 pub use top::Ranked;
 pub use weights::Weights;
 
-/// What operations return.
+/// Result of an operation.
 pub type Result<T> = std::result::Result<T, OpsError>;
 
 /// An activation `[rows, cols]` of the current step.
@@ -51,7 +51,7 @@ pub struct Vector(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rope(pub u32);
 
-/// The experts of each row of the current step, and their weights.
+/// The experts chosen for each row of the current step, and their weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Routes(pub u32);
 

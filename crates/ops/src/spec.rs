@@ -2,17 +2,18 @@
 
 use crate::Vector;
 
-/// Rotary position embedding (Su et al., 2021, arXiv:2104.09864): pair `i` of a head turns by
+/// Rotary position embedding (Su et al., 2021, arXiv:2104.09864). Pair `i` of a head turns by
 /// `position · frequencies[i]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RopeSpec {
-    /// `[dims / 2]` radians per position; `dims` may be less than the head, the rest stays as it is.
+    /// `[dims / 2]` radians per position. `dims` may be smaller than the head; the other dimensions
+    /// stay unchanged.
     pub frequencies: Vec<f32>,
-    /// Whether the pair is `(2i, 2i + 1)` instead of `(i, i + dims/2)`.
+    /// `true` if a pair is `(2i, 2i + 1)`, `false` if it is `(i, i + dims/2)`.
     pub interleaved: bool,
-    /// First dimension of a head that turns.
+    /// First of the dimensions that turn.
     pub offset: usize,
-    /// Factor of the dimensions that turn.
+    /// Factor applied to the dimensions that turn.
     pub scale: f32,
 }
 
@@ -29,62 +30,64 @@ pub struct AttentionSpec {
     pub value_dim: usize,
     /// Factor of the scores, usually `1/√head_dim`.
     pub scale: f32,
-    /// A row sees only this many positions, itself included.
+    /// Number of positions that a row sees, including its own; all of them if `None`.
     pub window: Option<usize>,
-    /// `score = cap · tanh(score / cap)`.
+    /// Cap of the scores: `score = cap · tanh(score / cap)`.
     pub soft_cap: Option<f32>,
-    /// `[heads]` a score per head that takes part in the softmax without a value.
+    /// `[heads]` one extra score per head. It takes part in the softmax but has no value.
     pub sinks: Option<Vector>,
-    /// Scores grow with the position of the query.
+    /// Growth of the scores with the position of the query.
     pub growth: Option<ScoreGrowth>,
 }
 
-/// Scores are multiplied by `1 + beta · ln(1 + ⌊position / step⌋)` (Llama 4's attention temperature).
+/// Factor `1 + beta · ln(1 + ⌊position / step⌋)` on the scores (Llama 4's attention temperature).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoreGrowth {
-    /// How fast.
+    /// Strength of the growth.
     pub beta: f32,
-    /// Positions of equal scale.
+    /// Number of consecutive positions with the same factor.
     pub step: usize,
 }
 
-/// An activation function, element by element; in a gated linear unit it is applied to the gate.
+/// An activation function, applied element by element; in a gated linear unit it applies to the
+/// gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// `x · sigmoid(x)`.
     Silu,
     /// `x · Φ(x)` (Hendrycks and Gimpel, 2016, arXiv:1606.08415).
     Gelu,
-    /// Its approximation `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`.
+    /// The approximation `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))` of [`Activation::Gelu`].
     GeluTanh,
     /// `g · sigmoid(alpha · g) · (u + 1)` with `g = min(gate, limit)` and `u` within `±limit`
     /// (gpt-oss); gated only.
     ClippedSwiglu {
         /// Steepness of the sigmoid.
         alpha: f32,
-        /// Where gate and up are cut off.
+        /// Bound at which gate and `u` are clipped.
         limit: f32,
     },
 }
 
-/// How a router chooses experts.
+/// Rule by which a router chooses experts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RouteSpec {
-    /// Experts that each row goes to.
+    /// Number of experts per row.
     pub experts_per_row: usize,
-    /// How logits become scores.
+    /// Function from logits to scores.
     pub scores: RouteScores,
-    /// `[experts]` added to the scores for the choice only (DeepSeek-V3, arXiv:2412.19437, §2.1.2).
+    /// `[experts]` added to the scores, for the choice only (DeepSeek-V3, arXiv:2412.19437,
+    /// §2.1.2).
     pub correction: Option<Vector>,
-    /// Experts are chosen from the best groups only.
+    /// Restriction of the choice to the best groups of experts.
     pub groups: Option<RouteGroups>,
-    /// Whether the scores of the chosen experts are divided by their sum.
+    /// `true` if the scores of the chosen experts are divided by their sum.
     pub normalize: bool,
-    /// Factor of the resulting weights.
+    /// Factor applied to the resulting weights.
     pub scale: f32,
 }
 
-/// How router logits become scores.
+/// Function from router logits to scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteScores {
     /// Softmax over all experts.
@@ -95,23 +98,23 @@ pub enum RouteScores {
     Sigmoid,
 }
 
-/// Experts in groups of equal size; those outside the best groups have a score of zero
-/// (DeepSeek-V2, arXiv:2405.04434, §2.2.2).
+/// Experts in groups of equal size. Experts outside the best groups score zero (DeepSeek-V2,
+/// arXiv:2405.04434, §2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteGroups {
     /// Number of groups.
     pub count: usize,
-    /// Groups that are kept.
+    /// Number of groups that stay eligible.
     pub keep: usize,
-    /// How many of its best scores are summed to rank a group.
+    /// Number of a group's best scores that are summed to rank it.
     pub best: usize,
 }
 
-/// Where equal pieces of a row lie.
+/// Location of equal pieces in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pieces {
     /// First column of the first piece.
     pub offset: usize,
-    /// Columns from a piece to the next; 0 repeats the same columns.
+    /// Columns from one piece to the next; 0 repeats the same columns.
     pub stride: usize,
 }

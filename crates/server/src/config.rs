@@ -1,4 +1,4 @@
-//! Configuration of a server. The caller reads flags and the environment.
+//! How a server is set up; the caller reads flags and environment.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,78 +6,76 @@ use std::time::Duration;
 use mlxk_engine::{LoadOptions, SpillOptions};
 use mlxk_hub::{HubSettings, Locations, PairTable, Resolved};
 
-use crate::models::keep_alive::KeepAlive;
+use crate::models::KeepAlive;
 
-/// Configuration for [`crate::Server::bind`].
+/// What [`crate::Server::bind`] is told.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Address or name to listen on.
     pub host: String,
-    /// Port to listen on. 0 chooses a free one.
+    /// Port to listen on; 0 takes a free one.
     pub port: u16,
-    /// Folders of models.
+    /// Where models live.
     pub locations: Locations,
-    /// Models by their names in Ollama's library.
+    /// Names in Ollama's style.
     pub pairs: PairTable,
-    /// The hub that models are pulled from.
+    /// The hub, for requests that download.
     pub hub: HubSettings,
-    /// The server's own model: loaded at the start, and used if a request does not name one.
+    /// The model to load at once, and to use where a request names none.
     pub model: Option<DefaultModel>,
-    /// Context length in tokens, or `None` for what the model and the memory allow.
+    /// Tokens of prompt and answer together; what model and memory allow where `None`.
     pub context: Option<usize>,
-    /// Number of models in memory at once.
+    /// Models in memory at once.
     pub max_models: usize,
-    /// Bytes that all models may take together, or `None` for what is available at the start.
+    /// Bytes that all models may take together; what the system can give where `None`.
     pub memory_limit_bytes: Option<u64>,
-    /// Disk cache of prompt prefixes, if there is one.
+    /// Where beginnings of prompts are kept on disk, too.
     pub spill: Option<SpillOptions>,
-    /// Time that a model stays in memory after its last request.
+    /// How long a model stays in memory after its last request.
     pub keep_alive: KeepAlive,
-    /// Requests per model that are computed at once.
+    /// Requests of one model that are computed at once.
     pub parallel: usize,
-    /// Requests per model that may wait. Further ones are refused.
+    /// Requests of one model that wait; more are refused.
     pub queue: usize,
-    /// Number of compute threads, or `None` for all available.
+    /// Threads that compute; the device decides where `None`.
     pub threads: Option<usize>,
     /// Compute in f32 throughout.
     pub exact: bool,
-    /// Format of the KV cache, as in [`mlxk_engine::LoadOptions::kv_format`].
+    /// How the KV cache keeps its values; as [`mlxk_engine::LoadOptions::kv_format`].
     pub kv_format: Option<mlxk_engine::KvFormat>,
-    /// Use prompt-lookup decoding.
+    /// Look up in the text so far what may come next.
     pub prompt_lookup: bool,
-    /// Move weights to huge pages, as in [`mlxk_engine::LoadOptions::huge_pages`].
+    /// As [`mlxk_engine::LoadOptions::huge_pages`].
     pub huge_pages: bool,
     /// Folder of the draft model of the server's own model.
     pub draft_model: Option<PathBuf>,
-    /// Limit of answers whose request does not set one, or `None` for the end of the context.
+    /// Most tokens of an answer where a request does not say; the context's end where `None`.
     pub max_tokens: Option<usize>,
-    /// Key that requests have to send, if there is one.
+    /// What every request has to carry, where it is set.
     pub api_key: Option<ApiKey>,
-    /// Origins whose pages may use the server; `*` for all.
+    /// Pages of other origins that may use the server; `*` for all.
     pub cors_origins: Vec<String>,
-    /// Returns the reason why a model with this `config.json` does not run, if there is one.
+    /// Which architectures run, and why others do not.
     pub judge: fn(&serde_json::Value) -> Result<(), String>,
-    /// Refuse fields of requests that the server does not know, instead of ignoring and reporting them.
-    pub strict: bool,
-    /// Bounds for clients.
+    /// What clients may do at most.
     pub limits: Limits,
 }
 
-/// The model of requests that do not name one.
+/// The model to use where a request names none.
 #[derive(Clone, Debug)]
 pub struct DefaultModel {
-    /// Name as the operator wrote it. Requests may use it, too.
+    /// As the operator wrote it; requests may write it so too.
     pub written: String,
-    /// The model itself.
+    /// What it is.
     pub resolved: Resolved,
 }
 
-/// A secret that never appears in logs.
+/// A secret that never shows in logs.
 #[derive(Clone)]
 pub struct ApiKey(pub(crate) String);
 
 impl ApiKey {
-    /// Returns the key without surrounding spaces, or `None` if nothing is left.
+    /// The key, without space around it; `None` where nothing is left.
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
         (!key.is_empty()).then(|| Self(key.to_owned()))
@@ -93,23 +91,23 @@ impl std::fmt::Debug for ApiKey {
 /// Bounds against clients that break or abuse the protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. Further ones get 503.
+    /// Connections at once; further ones are told to come back.
     pub connections: usize,
-    /// Size of a request's body.
+    /// Bytes of a request's body.
     pub body_bytes: usize,
-    /// Size of a request's head.
+    /// Bytes of a request's head.
     pub header_bytes: usize,
-    /// Time for a request's head, and limit for idle connections.
+    /// Time for a request's head, and how long a connection may be idle.
     pub header_timeout: Duration,
     /// Time between two parts of a body.
     pub body_idle: Duration,
-    /// Time for a complete body.
+    /// Time for a whole body.
     pub body_timeout: Duration,
-    /// Time that a client may leave an answer unread.
+    /// How long a client may leave an answer unread.
     pub write_timeout: Duration,
-    /// Time that running answers get when the server stops.
+    /// How long answers may go on once the server is asked to stop.
     pub grace: Duration,
-    /// Silence after which a stream sends a heartbeat.
+    /// Silence after which a stream gets a sign of life.
     pub heartbeat: Duration,
 }
 
@@ -130,7 +128,7 @@ impl Default for Limits {
 }
 
 impl ServerConfig {
-    /// Returns the defaults, for models in these folders.
+    /// The defaults, for models in these places.
     pub fn new(locations: Locations, pairs: PairTable, hub: HubSettings) -> Self {
         let engine = LoadOptions::new("");
         Self {
@@ -157,7 +155,6 @@ impl ServerConfig {
             api_key: None,
             cors_origins: Vec::new(),
             judge: |_| Ok(()),
-            strict: false,
             limits: Limits::default(),
         }
     }

@@ -1,6 +1,6 @@
-//! Errors of requests, in no dialect's shape.
+//! What can go wrong with a request, whatever dialect it speaks.
 //!
-//! Handlers return an [`ApiError`]; [`crate::conventions`] writes it in the shape of their dialect.
+//! Handlers return an [`ApiError`]; [`crate::dialect`] gives it the shape that the client expects.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,44 +12,44 @@ use mlxk_text::TextError;
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) kind: Kind,
-    /// A sentence for the user.
+    /// One sentence for people.
     pub(crate) message: String,
-    /// Field of the request that caused the error.
+    /// The field of the request that is to blame.
     pub(crate) param: Option<String>,
 }
 
-/// Kind of an error. It decides the status code.
+/// What kind of failure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The request is invalid.
+    /// The request makes no sense.
     BadRequest,
     /// The prompt leaves no room for an answer.
     ContextLength,
-    /// The API key is missing or wrong.
+    /// No key, or another one.
     Unauthorized,
-    /// The origin, the host or the change is not allowed.
+    /// Not from there, or not that.
     Forbidden,
-    /// The route does not exist.
+    /// There is no such thing.
     NotFound,
-    /// The model does not exist.
+    /// There is no such model.
     NoModel,
-    /// The route does not take this method.
+    /// There is no such method.
     Method,
     /// The client took too long.
     Timeout,
     /// The request is too large.
     TooLarge,
-    /// The body is not JSON.
+    /// The body is no JSON.
     MediaType,
-    /// The server does not offer this feature.
+    /// The server does not offer this.
     NotOffered,
-    /// Too many requests wait; the client may try again later.
+    /// Come back later.
     Busy,
-    /// The model does not fit in memory.
+    /// The model does not fit.
     Memory,
-    /// The server is stopping.
+    /// The server is about to end.
     Stopping,
-    /// The model is damaged, or the server has a bug.
+    /// A damaged model, or a defect.
     Internal,
 }
 
@@ -71,7 +71,7 @@ impl Kind {
         }
     }
 
-    /// Returns the seconds after which a client should try again.
+    /// Seconds after which it is worth another try.
     pub(crate) const fn retry_after(self) -> Option<u32> {
         match self {
             Self::Busy => Some(2),
@@ -86,14 +86,9 @@ impl ApiError {
         Self { kind, message: message.into(), param: None }
     }
 
-    /// Returns an error for a request with an invalid field.
+    /// A request that makes no sense because of one of its fields.
     pub(crate) fn field(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..Self::new(Kind::BadRequest, message) }
-    }
-
-    /// Returns an error for a required field that is absent.
-    pub(crate) fn missing(name: &str) -> Self {
-        Self::field(name, format!("`{name}` is missing"))
     }
 
     pub(crate) fn bad(message: impl Into<String>) -> Self {
@@ -104,7 +99,7 @@ impl ApiError {
         Self::new(Kind::Stopping, "The server is stopping")
     }
 
-    /// Returns an error for a task that panicked. The panic itself has been logged where it happened.
+    /// A task of our own that ended by a panic, which has been reported where it happened.
     pub(crate) fn panicked() -> Self {
         Self::new(Kind::Internal, "The server failed while it handled this request")
     }
@@ -162,8 +157,7 @@ impl From<HubError> for ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// Returns a response without a body, which carries the error: [`crate::conventions`] writes the body in
-    /// the dialect's shape.
+    /// A response without a body: [`crate::dialect::render`] writes it, which knows the path.
     fn into_response(self) -> Response {
         let mut response = self.kind.status().into_response();
         response.extensions_mut().insert(self);

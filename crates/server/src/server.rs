@@ -1,4 +1,4 @@
-//! The life of a server: start, service, shutdown.
+//! The server as a whole: it starts, serves, and ends.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -9,15 +9,14 @@ use mlxk_memory::available_bytes;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
-use crate::config::ServerConfig;
 use crate::error::ApiError;
 use crate::models::Models;
 use crate::state::{MAX_CHANGES, Phase, Shared, State};
-use crate::{guard, listen, routes};
+use crate::{ServerConfig, guard, listen, routes};
 
-/// Threads that serve connections. Engines have their own.
+/// Threads that serve; engines have their own.
 const SERVING_THREADS: usize = 2;
-/// Threads for slow work: encoding prompts, reading folders, loading models.
+/// Threads for what takes its time: encoding prompts, reading folders, loading.
 const WORKING_THREADS: usize = 32;
 
 /// A server that listens.
@@ -29,42 +28,42 @@ pub struct Server {
     state: Shared,
 }
 
-/// Stops a server, from any thread.
+/// Ends a server, from anywhere.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Sender<Phase>);
 
-/// Reason why a server cannot start.
+/// A server that cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The address does not exist.
-    #[error("Cannot find the address `{host}`: {source}")]
+    /// The address means nothing.
+    #[error("The address `{host}` cannot be found: {source}")]
     Address {
-        /// The address as configured.
+        /// What was asked for.
         host: String,
-        /// Error of the system.
+        /// What the system said.
         source: io::Error,
     },
-    /// The port is taken, or may not be used.
+    /// Somebody else has the port, or it may not be used.
     #[error("Cannot listen on `{host}:{port}`: {source}")]
     Listen {
-        /// The address as configured.
+        /// What was asked for.
         host: String,
-        /// The port as configured.
+        /// What was asked for.
         port: u16,
-        /// Error of the system.
+        /// What the system said.
         source: io::Error,
     },
     /// The system refused threads.
     #[error("Cannot start the server: {0}")]
     Runtime(io::Error),
-    /// The server's own model cannot be loaded.
+    /// The server's own model does not load.
     #[error("{0}")]
     Model(String),
 }
 
 impl Server {
-    /// Starts to listen. Connections are answered when the server [runs](Self::run).
+    /// Listens. Connections are answered once it [runs](Self::run).
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let (host, port) = (config.host.clone(), config.port);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -95,22 +94,22 @@ impl Server {
         Ok(Self { runtime, listener, address, state })
     }
 
-    /// Returns the address that the server listens on.
+    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns `true` if only this machine can reach the server.
+    /// Whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
         self.state.is_local
     }
 
-    /// Returns a handle that stops the server.
+    /// What ends it.
     pub fn stop(&self) -> Stop {
         Stop(self.state.phase.clone())
     }
 
-    /// Loads the server's own model, if it has one.
+    /// Loads the server's own model, where it has one.
     pub fn preload(&self) -> Result<(), ServerError> {
         if self.state.config.model.is_none() {
             return Ok(());
@@ -120,7 +119,7 @@ impl Server {
         lease.map(drop).map_err(|ApiError { message, .. }| ServerError::Model(message))
     }
 
-    /// Serves until the server is stopped. Running answers get a moment to end.
+    /// Serves until it is stopped. Answers that run then have a moment to end.
     pub fn run(self) {
         let Self { runtime, listener, state, .. } = self;
         let router = routes::routes(&state);
@@ -129,13 +128,13 @@ impl Server {
         runtime.block_on(listen::serve(listener, router, &state));
         expiring.abort();
         state.models.close();
-        // Does not wait for threads: one of them may be loading a model.
+        // A load may take long; the process need not wait for it.
         runtime.shutdown_background();
     }
 }
 
 impl Stop {
-    /// Stops the server: it takes no new requests, and running answers get a moment to end.
+    /// Ends the server: no new requests, a moment for those that run.
     pub fn stop(&self) {
         self.0.send_if_modified(|phase| {
             let is_running = *phase == Phase::Running;

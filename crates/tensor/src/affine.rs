@@ -1,17 +1,19 @@
-//! Affine groups on plain slices: the reference for kernels, and the quantizer.
+//! Affine groups on plain slices: the reference that kernels are tested against, and the quantizer.
 //!
-//! Written for clarity over all widths; every product and sum is a separate f32 operation, so that
-//! results are the same on every machine and equal to MLX's in f32.
+//! The code favours clarity and handles all widths alike. Every product and sum is a separate f32
+//! operation, so results are the same on every machine and equal to MLX's in f32.
 
-/// Bytes of a packed row; whole, because group sizes are multiples of 32.
+/// Returns the number of bytes in a packed row. It is a whole number because group sizes are
+/// multiples of 32.
 pub const fn row_bytes(cols: usize, bits: usize) -> usize {
     cols * bits / 8
 }
 
-/// Packs values of `bits` bits into one least-significant-bit first stream.
+/// Packs values of `bits` bits into one stream, least significant bit first.
 ///
 /// # Panics
-/// Where `packed` is shorter than the stream, or `values` is no multiple of 8 long.
+/// Panics if `packed` is shorter than the stream, or if the length of `values` is not a multiple of
+/// 8.
 pub fn pack_row(values: &[u8], bits: usize, packed: &mut [u8]) {
     // Eight values fill `bits` bytes exactly, whatever the width.
     assert!(values.len().is_multiple_of(8), "rows are whole groups");
@@ -22,10 +24,11 @@ pub fn pack_row(values: &[u8], bits: usize, packed: &mut [u8]) {
     }
 }
 
-/// The inverse of [`pack_row`].
+/// Unpacks a row; the inverse of [`pack_row`].
 ///
 /// # Panics
-/// Where `packed` is shorter than the stream, or `values` is no multiple of 8 long.
+/// Panics if `packed` is shorter than the stream, or if the length of `values` is not a multiple of
+/// 8.
 pub fn unpack_row(packed: &[u8], bits: usize, values: &mut [u8]) {
     assert!(values.len().is_multiple_of(8), "rows are whole groups");
     let mask = (1_u64 << bits) - 1;
@@ -39,10 +42,10 @@ pub fn unpack_row(packed: &[u8], bits: usize, values: &mut [u8]) {
     }
 }
 
-/// Value `index` of a packed row.
+/// Returns value `index` of a packed row.
 ///
 /// # Panics
-/// Where the row is shorter.
+/// Panics if the row is shorter.
 #[inline]
 pub fn unpack_one(packed: &[u8], bits: usize, index: usize) -> u8 {
     let bit = index * bits;
@@ -51,10 +54,10 @@ pub fn unpack_one(packed: &[u8], bits: usize, index: usize) -> u8 {
     ((low | (high << 8)) >> (bit % 8) & ((1 << bits) - 1)) as u8
 }
 
-/// `scale·q + bias`, group by group.
+/// Computes `scale·q + bias`, group by group.
 ///
 /// # Panics
-/// Where the slices do not fit together.
+/// Panics if the lengths of the slices don't match.
 pub fn dequantize_row(
     values: &[u8],
     group_size: usize,
@@ -70,13 +73,13 @@ pub fn dequantize_row(
     }
 }
 
-/// The smallest step between two values of a group.
+/// Smallest step between two values of a group.
 const SMALLEST_SCALE: f32 = 1e-7;
 
-/// Quantizes one group as MLX does and gives its scale and bias.
+/// Quantizes one group as MLX does. Returns its scale and bias.
 ///
 /// The end of the range that is farther from zero becomes a value of the grid, and so does zero:
-/// the scale is adjusted to make it one, and is negative where the positive end is the farther.
+/// the scale is adjusted for it. The scale is negative if the positive end is farther.
 pub fn quantize_group(weights: &[f32], bits: usize, values: &mut [u8]) -> (f32, f32) {
     let steps = ((1_u32 << bits) - 1) as f32;
     let (low, high) = weights
@@ -97,10 +100,10 @@ pub fn quantize_group(weights: &[f32], bits: usize, values: &mut [u8]) -> (f32, 
     (scale, bias)
 }
 
-/// Quantizes a row; the values are one byte each, to be packed with [`pack_row`].
+/// Quantizes a row into one byte per value; pack them with [`pack_row`].
 ///
 /// # Panics
-/// Where the slices do not fit together.
+/// Panics if the lengths of the slices don't match.
 pub fn quantize_row(
     weights: &[f32],
     bits: usize,

@@ -4,28 +4,28 @@ mod quantize;
 
 pub use quantize::quantize_row;
 
-/// E2M1 by its four bits.
+/// The values of E2M1, indexed by their four bits.
 pub const E2M1: [f32; 16] =
     [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
 
-/// E8M0: a power of two; 255 is NaN.
+/// Decodes E8M0, a power of two. 255 is NaN.
 #[inline]
 pub fn e8m0(byte: u8) -> f32 {
     match byte {
-        // 2^-127 lies below the normal numbers.
+        // 2^-127 is subnormal.
         0 => f32::from_bits(0x0040_0000),
         255 => f32::NAN,
         exponent => f32::from_bits(u32::from(exponent) << 23),
     }
 }
 
-/// E4M3 without infinities: the largest value is 448, and only all ones are NaN.
+/// Decodes E4M3, which has no infinities: the largest value is 448, and NaN is all ones.
 #[inline]
 pub fn e4m3(byte: u8) -> f32 {
     let magnitude = u32::from(byte & 0x7f);
     let value = match magnitude {
         0x7f => f32::NAN,
-        // Below 2^-6: steps of 2^-9.
+        // Below 2^-6, values are 2^-9 apart.
         0..8 => magnitude as f32 / 512.0,
         _ => f32::from_bits((magnitude << 20) + (120 << 23)),
     };

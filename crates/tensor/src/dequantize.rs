@@ -4,10 +4,10 @@ use crate::block::{E2M1, e4m3, e8m0};
 use crate::{Mode, QuantTensor, Storage, affine};
 
 impl QuantTensor {
-    /// Row `row` of matrix `expert` as f32.
+    /// Writes row `row` of matrix `expert` to `out` as f32.
     ///
     /// # Panics
-    /// Where there is no such row, or `out` is not `cols` long.
+    /// Panics if there is no such row, or if `out` is not `cols` long.
     pub fn dequantize_row(&self, expert: usize, row: usize, out: &mut [f32]) {
         assert!(expert < self.experts && row < self.rows, "row {row} of expert {expert} exists");
         assert_eq!(out.len(), self.cols, "one value per column");
@@ -51,7 +51,7 @@ impl QuantTensor {
         }
     }
 
-    /// The whole weight as f32, `[experts · rows · cols]`.
+    /// Returns the complete weight as f32, `[experts · rows · cols]`.
     pub fn dequantize(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.experts * self.rows * self.cols];
         for (index, out) in out.chunks_mut(self.cols.max(1)).enumerate() {

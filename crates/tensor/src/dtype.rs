@@ -4,7 +4,7 @@ use std::fmt;
 
 use half::{bf16, f16};
 
-/// The element types that a dense tensor of a language model may have.
+/// Element type of a dense tensor in a language model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
     /// IEEE 754 binary32.
@@ -16,7 +16,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one element.
+    /// Returns the size of one element in bytes.
     pub const fn size_bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -24,7 +24,7 @@ impl Dtype {
         }
     }
 
-    /// The name that safetensors uses.
+    /// Returns the name that safetensors uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "F32",
@@ -33,10 +33,11 @@ impl Dtype {
         }
     }
 
-    /// Element `index` of little-endian `data`, widened to f32 (exact for every type).
+    /// Returns element `index` of little-endian `data`, widened to f32, which is exact for every
+    /// type.
     ///
     /// # Panics
-    /// Where `data` is shorter than `index + 1` elements.
+    /// Panics if `data` is shorter than `index + 1` elements.
     #[inline]
     pub fn get(self, data: &[u8], index: usize) -> f32 {
         match self {
@@ -46,7 +47,8 @@ impl Dtype {
         }
     }
 
-    /// Appends `value`, rounded to the nearest of this type (ties to even), little-endian.
+    /// Appends `value` in little-endian order, rounded to the nearest value of this type (ties to
+    /// even).
     #[inline]
     pub fn put(self, value: f32, data: &mut Vec<u8>) {
         match self {

@@ -1,4 +1,4 @@
-//! The ways in which MLX stores the numbers of a weight matrix.
+//! Quantization modes of MLX.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ const AFFINE_BITS: [u8; 6] = [2, 3, 4, 5, 6, 8];
 const AFFINE_GROUP_SIZES: [u16; 3] = [32, 64, 128];
 
 impl Mode {
-    /// The affine mode of these parameters; `None` where MLX has no such mode.
+    /// Returns the affine mode with these parameters, or `None` if MLX has no such mode.
     pub fn affine(bits: u64, group_size: u64) -> Option<Self> {
         let bits = AFFINE_BITS.into_iter().find(|&known| u64::from(known) == bits)?;
         let group_size =
@@ -35,7 +35,7 @@ impl Mode {
         Some(Self::Affine { bits, group_size })
     }
 
-    /// Every mode.
+    /// Returns all modes.
     pub fn all() -> impl Iterator<Item = Self> {
         let affine = AFFINE_GROUP_SIZES.into_iter().flat_map(|group_size| {
             AFFINE_BITS.into_iter().map(move |bits| Self::Affine { bits, group_size })
@@ -43,7 +43,7 @@ impl Mode {
         affine.chain([Self::Mxfp4, Self::Mxfp8, Self::Nvfp4])
     }
 
-    /// The name that `config.json` uses.
+    /// Returns the name that `config.json` uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Affine { .. } => "affine",
@@ -53,7 +53,7 @@ impl Mode {
         }
     }
 
-    /// Bits of one packed value.
+    /// Returns the number of bits of one packed value.
     pub const fn bits(self) -> usize {
         match self {
             Self::Affine { bits, .. } => bits as usize,
@@ -62,7 +62,7 @@ impl Mode {
         }
     }
 
-    /// Values that share a scale.
+    /// Returns the number of values that share a scale.
     pub const fn group_size(self) -> usize {
         match self {
             Self::Affine { group_size, .. } => group_size as usize,

@@ -1,4 +1,5 @@
-//! A weight as a device takes it: shape, storage and bytes, already checked against each other.
+//! A weight in the form that a device takes: shape, storage and bytes, already checked against each
+//! other.
 
 use std::ops::Range;
 
@@ -6,7 +7,7 @@ use mlxk_memory::Bytes;
 
 use crate::{Dtype, Mode};
 
-/// Little-endian floating values of one type, in row-major order.
+/// Little-endian floating-point values of one type, in row-major order.
 #[derive(Clone, Debug)]
 pub struct Dense {
     /// Element type.
@@ -16,32 +17,32 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.data.len() / self.dtype.size_bytes()
     }
 
-    /// Whether there is no element.
+    /// Returns `true` if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
 
-    /// Element `index`, widened to f32.
+    /// Returns element `index`, widened to f32.
     #[inline]
     pub fn get(&self, index: usize) -> f32 {
         self.dtype.get(&self.data, index)
     }
 
-    /// All elements, widened to f32.
+    /// Returns all elements, widened to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         (0..self.len()).map(|index| self.get(index)).collect()
     }
 }
 
-/// How the values of a [`QuantTensor`] are stored. All lengths are checked by the loader.
+/// Storage of the values of a [`QuantTensor`]. The loader checks all lengths.
 #[derive(Clone, Debug)]
 pub enum Storage {
-    /// `[experts ·] rows · cols` floating values.
+    /// `[experts ·] rows · cols` floating-point values.
     Dense(Dense),
     /// MLX affine groups.
     Affine {
@@ -64,18 +65,18 @@ pub enum Storage {
         packed: Bytes,
         /// One byte (E8M0 or E4M3) per group, `cols / group_size` per row.
         scales: Bytes,
-        /// nvfp4 only: one f32 per expert, multiplied into every value; 1 where absent.
+        /// nvfp4 only: one f32 per expert, multiplied into every value; 1 if absent.
         global_scale: Option<Vec<f32>>,
     },
 }
 
-/// A weight matrix `[rows, cols]`, or a stack of them `[experts, rows, cols]`;
-/// row = output feature, column = input feature.
+/// A weight matrix `[rows, cols]`, or a stack of them `[experts, rows, cols]`. A row is an output
+/// feature, a column an input feature.
 #[derive(Clone, Debug)]
 pub struct QuantTensor {
-    /// Path of the module it belongs to, such as `model.layers.0.self_attn.q_proj`.
+    /// Path of the module, such as `model.layers.0.self_attn.q_proj`.
     pub name: String,
-    /// Number of stacked matrices; 1 for a plain one.
+    /// Number of stacked matrices; 1 for a single matrix.
     pub experts: usize,
     /// Output features of one matrix.
     pub rows: usize,
@@ -86,7 +87,7 @@ pub struct QuantTensor {
 }
 
 impl QuantTensor {
-    /// The quantization, `None` for dense storage.
+    /// Returns the quantization mode, or `None` for dense storage.
     pub fn mode(&self) -> Option<Mode> {
         match &self.storage {
             Storage::Dense(_) => None,
@@ -97,7 +98,7 @@ impl QuantTensor {
         }
     }
 
-    /// Bytes that the matrix occupies in the file, scales included.
+    /// Returns the size of the matrix in the file in bytes, scales included.
     pub fn size_bytes(&self) -> usize {
         match &self.storage {
             Storage::Dense(dense) => dense.data.len(),
@@ -108,7 +109,7 @@ impl QuantTensor {
         }
     }
 
-    /// All that it occupies in the file.
+    /// Returns all byte ranges of the matrix: values, scales and biases.
     pub fn bytes_mut(&mut self) -> Vec<&mut Bytes> {
         match &mut self.storage {
             Storage::Dense(dense) => vec![&mut dense.data],
@@ -119,10 +120,11 @@ impl QuantTensor {
         }
     }
 
-    /// A copy of some rows of a plain matrix, as a stack of `ranges.len()` matrices.
+    /// Copies some rows of a single matrix into a stack of `ranges.len()` matrices.
     ///
     /// # Panics
-    /// Where it is a stack, has no such rows, or the ranges differ in length.
+    /// Panics if this is a stack, if a range lies outside the matrix, or if the ranges differ in
+    /// length.
     #[must_use]
     pub fn stack_of_rows(&self, ranges: &[Range<usize>]) -> Self {
         assert!(self.experts == 1, "a stack has no rows of its own");
@@ -140,10 +142,10 @@ impl QuantTensor {
         Self { name: self.name.clone(), experts: ranges.len(), rows, cols: self.cols, storage }
     }
 
-    /// The rows `range` of a plain matrix, sharing its bytes.
+    /// Returns the rows `range` of a single matrix, sharing its bytes.
     ///
     /// # Panics
-    /// Where it is a stack, or has no such rows.
+    /// Panics if this is a stack, or if the range lies outside the matrix.
     #[must_use]
     pub fn row_range(&self, range: Range<usize>) -> Self {
         assert!(self.experts == 1, "a stack has no rows of its own");
@@ -155,7 +157,7 @@ impl QuantTensor {
         Self { name, experts: 1, rows: range.len(), cols: self.cols, storage: self.cut(&cut) }
     }
 
-    /// The storage with `cut` applied to all bytes that belong to rows.
+    /// Applies `cut` to all bytes that belong to rows and returns the resulting storage.
     fn cut(&self, cut: &dyn Fn(&Bytes) -> Bytes) -> Storage {
         let cut_dense = |dense: &Dense| Dense { dtype: dense.dtype, data: cut(&dense.data) };
         match &self.storage {

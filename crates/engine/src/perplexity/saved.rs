@@ -32,7 +32,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::compare::Row;
 use super::{PerplexityError, Windows};
-use crate::sampler::log_sum_exp;
+use crate::sampling::log_sum_exp;
 
 const MAGIC: &[u8; 8] = b"MLXKLOGP";
 const VERSION: u32 = 1;

@@ -1,7 +1,7 @@
-//! A checkpoint folder: `config.json`, shards, and every tensor found, checked and typed.
+//! A checkpoint folder: `config.json`, shards, and all tensors, checked and typed.
 //!
-//! Invariant: what leaves here fits together. A [`QuantTensor`] has exactly the bytes that its
-//! shape and mode need, so that kernels index without asking again.
+//! Invariant: everything that leaves this module is consistent. A [`QuantTensor`] has exactly the
+//! bytes that its shape and mode need, so kernels can index without checking again.
 
 mod open;
 mod resolve;
@@ -23,18 +23,18 @@ use mlxk_tensor::{Dense, QuantTensor};
 use sha2::{Digest, Sha256};
 use table::Table;
 
-/// Bytes at the beginning, the middle and the end of a tensor that tell it from another.
+/// Bytes that are hashed at the beginning, in the middle and at the end of each tensor.
 const SAMPLE_BYTES: usize = 512;
 
-/// An opened checkpoint; tensors are read when they are used.
+/// An open checkpoint. Tensors are read when they are used.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     config: Value,
     table: Table,
-    /// Every tensor of every shard.
+    /// All tensors of all shards.
     tensors: BTreeMap<String, Entry>,
-    /// Every shard, whole.
+    /// All shards, complete.
     files: Vec<Bytes>,
 }
 
@@ -47,39 +47,40 @@ impl Checkpoint {
         Ok(Self { path: path.to_owned(), config, table, tensors, files })
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `config.json`. Read its numbers with [`crate::config_number`].
+    /// Returns the content of `config.json`. Use [`crate::config_number`] to read its numbers.
     pub fn config(&self) -> &Value {
         &self.config
     }
 
-    /// The names of all tensors, sorted.
+    /// Returns the names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Whether there is a tensor of exactly this name, such as `model.norm.weight`.
+    /// Returns `true` if there is a tensor of exactly this name, such as `model.norm.weight`.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// Shape and values of a floating tensor by its full name: a norm, an additive bias.
+    /// Returns the shape and the values of a floating-point tensor, such as a norm or a bias, by
+    /// its full name.
     pub fn dense(&self, name: &str) -> Result<(Vec<usize>, Dense), FormatError> {
         let entry = self.entry(name)?;
         Ok((entry.shape.clone(), self.floats(name, entry)?))
     }
 
-    /// The matrix `[rows, cols]` of the module `path`, such as
-    /// `model.layers.0.self_attn.q_proj`: dense or quantized, as the files have it.
+    /// Returns the matrix `[rows, cols]` of the module `path`, such as
+    /// `model.layers.0.self_attn.q_proj`, dense or quantized as it is in the files.
     pub fn weight(&self, path: &str, rows: usize, cols: usize) -> Result<QuantTensor, FormatError> {
         self.resolve(path, None, rows, cols)
     }
 
-    /// The stack `[experts, rows, cols]` of the module `path`.
+    /// Returns the stack `[experts, rows, cols]` of the module `path`.
     pub fn weight_stack(
         &self,
         path: &str,
@@ -90,13 +91,14 @@ impl Checkpoint {
         self.resolve(path, Some(experts), rows, cols)
     }
 
-    /// Asks the system to fetch the weights ahead of their first use.
+    /// Asks the system to read the weights ahead of their first use.
     pub fn will_need(&self) {
         self.files.iter().for_each(mlxk_memory::will_need);
     }
 
-    /// What tells these weights from others: SHA-256 of `config.json`, of the name, type and shape of
-    /// every tensor and of some of its bytes. Reading all of them would take longer than an answer.
+    /// Returns an identifier of these weights: the SHA-256 of `config.json`, of the name, type and
+    /// shape of every tensor, and of a sample of its bytes. Hashing all bytes would take longer
+    /// than an answer.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(self.config.to_string());
@@ -112,7 +114,8 @@ impl Checkpoint {
         hasher.finalize().into()
     }
 
-    /// The matrix or stack of the quantized module `path`, of whatever sizes the files give it.
+    /// Returns the matrix or stack of the quantized module `path`, with the sizes that the files
+    /// give it.
     pub(crate) fn quantized_module(&self, path: &str) -> Result<QuantTensor, FormatError> {
         let weight = self.entry(&format!("{path}.weight"))?;
         let scales = self.entry(&format!("{path}.scales"))?;

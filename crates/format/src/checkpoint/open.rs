@@ -1,4 +1,4 @@
-//! Finding the files of a checkpoint.
+//! Finds the files of a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ const INDEX: &str = "model.safetensors.index.json";
 pub(super) fn config(folder: &Path) -> Result<Value, FormatError> {
     match read_object(&folder.join("config.json"), MAX_CONFIG_BYTES) {
         Err(FormatError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            // A folder that is not there at all should be named as such.
+            // If the folder itself doesn't exist, the error should say so.
             std::fs::metadata(folder).map_err(FormatError::read(folder))?;
             Err(FormatError::NoConfig { path: folder.to_owned() })
         }
@@ -24,7 +24,7 @@ pub(super) fn config(folder: &Path) -> Result<Value, FormatError> {
     }
 }
 
-/// All tensors by name, and the files that hold them.
+/// Returns all tensors by name, and the files that contain them.
 pub(super) fn tensors(folder: &Path) -> Result<(BTreeMap<String, Entry>, Vec<Bytes>), FormatError> {
     let index = folder.join(INDEX);
     let shards = if index.try_exists().map_err(FormatError::read(&index))? {
@@ -48,7 +48,8 @@ pub(super) fn tensors(folder: &Path) -> Result<(BTreeMap<String, Entry>, Vec<Byt
     Ok((tensors, files))
 }
 
-/// Exactly the shards that the index names, each holding what the index says.
+/// Opens exactly the shards that the index names, and checks that each contains the tensors listed
+/// for it.
 fn indexed_shards(folder: &Path, index: &Path) -> Result<Vec<Shard>, FormatError> {
     let value = read_object(index, MAX_INDEX_BYTES)?;
     let wrong = |key: &str, expected| FormatError::ConfigValue {
@@ -92,12 +93,12 @@ fn indexed_shards(folder: &Path, index: &Path) -> Result<Vec<Shard>, FormatError
     Ok(shards)
 }
 
-/// The index is untrusted: a shard is a file of this folder and nothing else.
+/// Returns `true` if the name is that of a file in the same folder. The index is untrusted.
 fn is_plain_file_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', ':', '\0'])
 }
 
-/// `model*.safetensors`, sorted: what mlx-lm loads.
+/// Returns the sorted paths of `model*.safetensors`, the files that mlx-lm loads.
 fn globbed_shards(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(FormatError::read(folder))? {

@@ -1,4 +1,4 @@
-//! From a module path to a checked weight.
+//! Resolves a module path to a checked weight.
 
 use crate::error::FormatError;
 use crate::safetensors::{ElementType, Entry};
@@ -7,8 +7,8 @@ use mlxk_tensor::{Mode, QuantTensor, Storage};
 use super::Checkpoint;
 use super::table::Override;
 
-/// What nvfp4's global scale is relative to: the largest product of an E4M3 scale and an E2M1
-/// value (448 · 6).
+/// Divisor of nvfp4's global scale: the largest product of an E4M3 scale and an E2M1 value (448 ·
+/// 6).
 const NVFP4_RANGE: f32 = 448.0 * 6.0;
 
 impl Checkpoint {
@@ -80,8 +80,8 @@ impl Checkpoint {
         })
     }
 
-    /// The mode that the table states and the shapes allow; where it states none, the only one that
-    /// they allow.
+    /// Returns the mode that the table states, if the shapes allow it, or else the only mode that
+    /// the shapes allow.
     pub(super) fn stated_mode(
         &self,
         path: &str,
@@ -114,7 +114,7 @@ impl Checkpoint {
         }
     }
 
-    /// Bits, group size and kind as the shapes and the scales' type have them.
+    /// Returns the mode that the shapes and the type of the scales imply.
     fn mode_from_shapes(
         &self,
         path: &str,
@@ -155,7 +155,7 @@ impl Checkpoint {
         })
     }
 
-    /// The factors of nvfp4's experts, as they are multiplied into the values.
+    /// Returns nvfp4's factors, one per expert, in the form that is multiplied into the values.
     fn global_scale(
         &self,
         path: &str,

@@ -1,4 +1,4 @@
-//! What a person wants to know about a checkpoint, from headers alone.
+//! A summary of a checkpoint for people, from headers alone.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::ElementType;
 
 use super::Checkpoint;
 
-/// One tensor, for listings.
+/// One tensor in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo<'a> {
     /// Full name.
@@ -21,30 +21,30 @@ pub struct TensorInfo<'a> {
     pub size_bytes: u64,
 }
 
-/// The modules of one mode.
+/// All modules of one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeShare {
     /// The mode; `None` for dense matrices.
     pub mode: Option<Mode>,
-    /// How many matrices (a stack counts as one).
+    /// Number of matrices (a stack counts as one).
     pub modules: usize,
-    /// Numbers that they hold.
+    /// Number of parameters in them.
     pub parameters: u64,
-    /// Their bytes, scales included.
+    /// Size in bytes, scales included.
     pub size_bytes: u64,
 }
 
-/// How a checkpoint is quantized.
+/// The quantization of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuantizationSummary {
-    /// The top-level mode of `config.json`, where it states one.
+    /// Top-level mode of `config.json`, if it states one.
     pub default: Option<Mode>,
-    /// The modes that occur, the largest share of bytes first. Norms and biases are not counted.
+    /// The modes in use, the largest in bytes first. Norms and biases are not counted.
     pub shares: Vec<ModeShare>,
 }
 
 impl Checkpoint {
-    /// All tensors, by name.
+    /// Returns all tensors, by name.
     pub fn tensors(&self) -> impl Iterator<Item = TensorInfo<'_>> {
         self.tensors.iter().map(|(name, entry)| TensorInfo {
             name,
@@ -54,24 +54,24 @@ impl Checkpoint {
         })
     }
 
-    /// Bytes of all tensors.
+    /// Returns the size of all tensors in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.tensors().map(|tensor| tensor.size_bytes).sum()
     }
 
-    /// Numbers that the model was trained with: quantized matrices count their values, scales and
-    /// their like nothing.
+    /// Returns the number of trained parameters. A quantized matrix counts with its values; its
+    /// scales and biases don't count.
     pub fn parameters(&self) -> u64 {
         self.tensors().map(|tensor| self.module(&tensor).1).sum()
     }
 
-    /// Bits per parameter over the whole checkpoint; 0 for an empty one.
+    /// Returns the bits per parameter over the complete checkpoint; 0 if it is empty.
     pub fn bits_per_weight(&self) -> f64 {
         let parameters = self.parameters();
         if parameters == 0 { 0.0 } else { self.size_bytes() as f64 * 8.0 / parameters as f64 }
     }
 
-    /// Which modes occur, and how much each of them holds.
+    /// Returns the modes in use and the size of each.
     pub fn quantization(&self) -> QuantizationSummary {
         let mut shares: BTreeMap<String, ModeShare> = BTreeMap::new();
         for tensor in self.tensors() {
@@ -102,7 +102,8 @@ impl Checkpoint {
         QuantizationSummary { default: self.table.default.and_then(|claim| claim.mode()), shares }
     }
 
-    /// Mode and number of parameters of a tensor; 0 for one that only accompanies a weight.
+    /// Returns the mode and the number of parameters of a tensor; 0 if it only accompanies a
+    /// weight.
     fn module(&self, tensor: &TensorInfo<'_>) -> (Option<Mode>, u64) {
         let elements = || tensor.shape.iter().map(|&dimension| dimension as u64).product();
         let (path, suffix) = tensor.name.rsplit_once('.').unwrap_or(("", tensor.name));
@@ -121,7 +122,7 @@ impl Checkpoint {
         }
     }
 
-    /// The mode of a module without knowing its input width. Shapes give only the product
+    /// Returns the mode of a module whose input width is unknown. The shapes only give the product
     /// `bits · group size`; the table decides between the affine modes that share it.
     fn guess_mode(&self, path: &str) -> Option<Mode> {
         let weight = self.tensors.get(&format!("{path}.weight"))?;
@@ -142,7 +143,7 @@ impl Checkpoint {
         };
         let stated = claims.into_iter().flatten().find_map(|claim| claim.mode().filter(fits));
         stated.or_else(|| {
-            // No statement fits: prefer the group size of the table, then the common 64.
+            // No stated mode fits. Prefer the group size of the table, then 64, which is common.
             let preferred = self.table.default.and_then(|claim| claim.group_size);
             let mut modes: Vec<Mode> = Mode::all().filter(fits).collect();
             modes.sort_by_key(|mode| {

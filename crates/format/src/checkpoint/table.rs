@@ -1,7 +1,8 @@
-//! The quantization table of `config.json`: defaults, and what it says about single modules.
+//! The quantization table of `config.json`: defaults and overrides for single modules.
 //!
-//! The table is a claim. mlx-lm takes the mode of a module that the table does not name from the
-//! shapes of its tensors, and so do we; what the table does name must agree with the shapes.
+//! The table is untrusted. mlx-lm derives the mode of a module that the table does not name from
+//! the shapes of its tensors, and so do we. If the table names a module, it must agree with the
+//! shapes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,29 +13,29 @@ use serde_json::{Map, Value};
 
 use crate::error::FormatError;
 
-/// `quantization` (or `quantization_config` where that is MLX's own).
+/// `quantization`, or `quantization_config` if MLX wrote it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    /// The top-level parameters.
+    /// Top-level parameters.
     pub(super) default: Option<Claim>,
-    /// What is said about single modules, by path.
+    /// Overrides for single modules, by path.
     pub(super) overrides: BTreeMap<String, Override>,
-    /// The tool that quantized the checkpoint, where it was not MLX.
+    /// The tool that quantized the checkpoint, if it was not MLX.
     pub(super) quant_method: Option<String>,
 }
 
-/// What the table says about one module.
+/// Statement about one module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Override {
-    /// `false`: stays dense.
+    /// `false`: the module stays dense.
     Dense,
-    /// `true`: has the top-level parameters.
+    /// `true`: the top-level parameters apply.
     Default,
-    /// Parameters of its own.
+    /// Parameters of the module itself.
     Claim(Claim),
 }
 
-/// Parameters, as far as they are stated.
+/// Quantization parameters; `None` for those that are not stated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) bits: Option<u64>,
@@ -42,7 +43,7 @@ pub(super) struct Claim {
     pub(super) kind: Option<Kind>,
 }
 
-/// `mode` of the table.
+/// The value of `mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Affine,
@@ -73,7 +74,7 @@ impl Kind {
 }
 
 impl Table {
-    /// Reads the table; `path` is the file, for messages.
+    /// Reads the table. `path` is only used in error messages.
     pub(super) fn new(path: &Path, config: &Value) -> Result<Self, FormatError> {
         let foreign = config.get("quantization_config").and_then(|value| value.get("quant_method"));
         let quant_method = foreign.and_then(Value::as_str).map(str::to_owned);
@@ -129,8 +130,8 @@ impl Reader<'_> {
 }
 
 impl Claim {
-    /// Whether a module of this mode agrees with everything that is stated. A claim without a mode
-    /// is one of affine groups, unless nothing else is stated either.
+    /// Returns `true` if a module of this mode agrees with everything that is stated. A claim
+    /// without a mode means affine groups, unless nothing else is stated either.
     pub(super) fn allows(&self, mode: Mode) -> bool {
         let stated = self.bits.is_some() || self.group_size.is_some();
         let kind = self.kind.or(stated.then_some(Kind::Affine));
@@ -139,7 +140,7 @@ impl Claim {
             && self.group_size.is_none_or(|size| size == mode.group_size() as u64)
     }
 
-    /// The mode, where it is stated in full or follows from its kind.
+    /// Returns the mode if it is stated completely or follows from its kind.
     pub(super) fn mode(&self) -> Option<Mode> {
         let mode = match self.kind.unwrap_or(Kind::Affine) {
             Kind::Mxfp4 => Mode::Mxfp4,

@@ -1,11 +1,12 @@
-//! What a conversion changes in `config.json`.
+//! Changes of a conversion to `config.json`.
 
 use serde_json::{Map, Value, json};
 
 use super::{Change, Options};
 use mlxk_tensor::{Dtype, Mode};
 
-/// The type that mlx-lm converts to unless told otherwise; other words leave all as it is.
+/// Returns the type that mlx-lm converts to by default, or `None` if `config.json` doesn't name
+/// one, so that types stay unchanged.
 pub(super) fn dtype(config: &Value) -> Option<Dtype> {
     let of_text = || config.get("text_config").and_then(|text| text.get("dtype"));
     let named = config.get("torch_dtype").filter(|value| !value.is_null()).or_else(of_text);
@@ -17,7 +18,7 @@ pub(super) fn dtype(config: &Value) -> Option<Dtype> {
     }
 }
 
-/// The new `config.json`, its keys sorted.
+/// Returns the new `config.json`, with sorted keys.
 pub(super) fn converted(config: &Value, options: &Options, named: &[(String, Mode)]) -> Value {
     let mut members = config.as_object().cloned().unwrap_or_default();
     for unused in ["_name_or_path", "vision_config"] {

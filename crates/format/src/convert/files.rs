@@ -1,10 +1,10 @@
-//! The files beside the weights: tokenizer, templates, licence.
+//! The files next to the weights: tokenizer, templates, licence.
 
 use std::path::Path;
 
 use crate::FormatError;
 
-/// Endings of weights, in any format, and of lists of them.
+/// Endings of files with weights, in any format, and of indexes of them.
 const WEIGHTS: [&str; 11] = [
     ".safetensors",
     ".index.json",
@@ -19,13 +19,13 @@ const WEIGHTS: [&str; 11] = [
     ".ckpt",
 ];
 
-/// Whether a file of a model's folder holds weights, or lists files that do.
+/// Returns `true` if a file in the folder of a model holds weights or lists files that do.
 fn is_weights(name: &str) -> bool {
     WEIGHTS.iter().any(|end| name.ends_with(end))
 }
 
-/// Copies all files that go with the weights from one folder to the other, links followed. Hidden
-/// files, folders, files that are there already and those that `skip` names stay behind.
+/// Copies all files that accompany the weights from one folder to the other, following links.
+/// Hidden files, folders, files that already exist and files named in `skip` are not copied.
 pub fn copy_companions(from: &Path, to: &Path, skip: &[&str]) -> Result<(), FormatError> {
     for entry in std::fs::read_dir(from).map_err(FormatError::read(from))? {
         let entry = entry.map_err(FormatError::read(from))?;

@@ -1,4 +1,4 @@
-//! An index made anew from the weights that are there.
+//! Rebuilds an index from the existing weights.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,19 @@ use crate::writer::json_bytes;
 
 const NAME: &str = "model.safetensors.index.json";
 
-/// What became of an index.
+/// Result of rebuilding an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairedIndex {
-    /// Files of weights.
+    /// Number of files with weights.
     pub shards: usize,
-    /// Tensors in them.
+    /// Number of tensors in them.
     pub tensors: usize,
-    /// Whether an index was written; a single file has none.
+    /// `true` if an index was written. A single file doesn't need one.
     pub written: bool,
 }
 
-/// Reads the headers of all weights in `folder` and writes the index of them; every file is checked
-/// against its header first. Where there is a single file, an index would be in the way: it is
-/// removed.
+/// Reads the headers of all weights in `folder` and writes their index, after checking every file
+/// against its header. If there is only one file, an existing index is removed instead.
 pub fn rebuild_index(folder: &Path) -> Result<RepairedIndex, FormatError> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(FormatError::read(folder))? {

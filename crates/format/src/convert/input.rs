@@ -1,4 +1,5 @@
-//! What is read: a tensor or a stack of them, row by row, in the arithmetic of MLX.
+//! Input of a conversion: a tensor or a stack of tensors, read row by row with the arithmetic of
+//! MLX.
 
 use half::{bf16, f16};
 
@@ -8,41 +9,42 @@ use mlxk_tensor::{Dtype, QuantTensor, Storage, affine};
 /// A matrix, or a stack of matrices of equal shape.
 #[derive(Clone, Debug)]
 pub(super) enum Input {
-    /// Values as they are, of one tensor or of several, one behind the other.
+    /// Plain values, of one tensor or of several in sequence.
     Dense {
         entries: Vec<Entry>,
         dtype: Dtype,
         cols: usize,
-        /// Only every second row, from this one on.
+        /// If set, only every second row is used.
         turn: Option<Turn>,
     },
     /// Quantized matrices.
     Quantized(Vec<QuantTensor>),
 }
 
-/// Every second row of something.
+/// Selection of every second row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
-    /// The first one, 0 or 1.
+    /// The first selected row, 0 or 1.
     pub first: usize,
     pub row_bytes: usize,
 }
 
 impl Input {
-    /// The type of the values that [`row`](Self::row) gives, where scales are first cast to `cast`.
+    /// Returns the type of the values that [`row`](Self::row) returns if scales are first cast to
+    /// `cast`.
     pub(super) fn dtype(&self, cast: Option<Dtype>) -> Dtype {
         match self {
             Self::Dense { dtype, .. } => cast.unwrap_or(*dtype),
             Self::Quantized(parts) => match parts.first().map(|part| &part.storage) {
                 Some(Storage::Affine { scales, .. }) => cast.unwrap_or(scales.dtype),
                 Some(Storage::Dense(dense)) => cast.unwrap_or(dense.dtype),
-                // Products of two short values are exact in it, and MLX computes them so.
+                // Products of two short values are exact in bf16, and MLX computes them in it.
                 Some(Storage::Block { .. }) | None => Dtype::Bf16,
             },
         }
     }
 
-    /// Rows of all matrices together.
+    /// Returns the number of rows of all matrices together.
     pub(super) fn rows(&self) -> usize {
         match self {
             Self::Dense { entries, dtype, cols, turn } => {
@@ -61,7 +63,8 @@ impl Input {
         }
     }
 
-    /// Row `row` of all, every value of the type that [`dtype`](Self::dtype) gives.
+    /// Writes row `row` to `out`, with every value rounded to the type that [`dtype`](Self::dtype)
+    /// returns.
     pub(super) fn row(&self, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
         match self {
             Self::Dense { entries, dtype, cols, turn } => {
@@ -81,7 +84,7 @@ impl Input {
         }
     }
 
-    /// The bytes of a dense input, in order.
+    /// Returns the bytes of a dense input, in order.
     pub(super) fn pieces(&self) -> Vec<&[u8]> {
         match self {
             Self::Dense { entries, turn: None, .. } => {
@@ -96,7 +99,7 @@ impl Input {
     }
 }
 
-/// The part that holds a row, and the row's place in it.
+/// Returns the part that contains a row, and the index of the row in that part.
 fn locate<T>(parts: &[T], mut row: usize, rows: impl Fn(&T) -> usize) -> (&T, usize) {
     for part in parts {
         let count = rows(part);
@@ -129,7 +132,7 @@ fn quantized_row(part: &QuantTensor, row: usize, cast: Option<Dtype>, out: &mut 
     }
 }
 
-/// The nearest value of a type.
+/// Rounds to the nearest value of a type.
 pub(super) fn round(dtype: Dtype, value: f32) -> f32 {
     match dtype {
         Dtype::F32 => value,

@@ -1,9 +1,9 @@
-//! From one checkpoint to another: quantizing, dequantizing, another element type; tensor by tensor,
-//! so that a model of any size needs memory for a few rows only.
+//! Converts a checkpoint: quantizes it, dequantizes it or changes its element type. It works tensor
+//! by tensor and needs memory for a few rows only, whatever the size of the model.
 //!
-//! For equal settings the tensors are those of `mlx_lm convert`, bit for bit: weights are quantized
-//! in f32 whatever their type, and only the scales are rounded to it; dequantizing rounds twice, as
-//! MLX's arithmetic in the type of the scales does.
+//! For the same settings, the tensors equal those of `mlx_lm convert` bit for bit. Weights are
+//! quantized in f32 whatever their type, and only the scales are rounded to it. Dequantizing rounds
+//! twice, like MLX's arithmetic in the type of the scales.
 
 mod config;
 mod files;
@@ -28,77 +28,78 @@ use mlxk_tensor::{Dtype, Mode};
 
 use crate::{Checkpoint, FormatError};
 
-/// Hears how many of how many bytes are written, and may stop the work.
+/// Callback that receives the bytes written and the total, and may stop the work.
 pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
-/// What a conversion does with the matrices of a model.
+/// Change that a conversion makes to the matrices of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// They stay as they are.
+    /// No change.
     Keep,
-    /// All become floating values.
+    /// Turn all matrices into floating-point values.
     Dequantize,
-    /// They are quantized, quantized ones anew.
+    /// Quantize all matrices, including those that are already quantized.
     Quantize(Quantization),
 }
 
-/// What a conversion does.
+/// Settings of a conversion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// To the matrices.
+    /// Change to the matrices.
     pub change: Change,
-    /// The type of all floating values; the one that `config.json` names where there is none.
+    /// Type of all floating-point values; the one that `config.json` names if `None`.
     pub dtype: Option<Dtype>,
-    /// Files of weights end before they exceed this.
+    /// Maximum size of a file with weights.
     pub max_shard_bytes: u64,
 }
 
 impl Options {
-    /// A change and nothing else, with the largest files that mlx-lm writes.
+    /// Returns settings with this change and otherwise the defaults of mlx-lm.
     pub const fn new(change: Change) -> Self {
         Self { change, dtype: None, max_shard_bytes: 5 << 30 }
     }
 }
 
-/// Where a tensor of the source goes.
+/// Destination of a tensor of the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// Into a tensor of this name.
+    /// A tensor of this name.
     As(String),
-    /// Nowhere: it follows from the rest, or is of no use.
+    /// None: the tensor follows from others or is unused.
     Drop,
-    /// Into a stack, at this place.
+    /// A place in a stack.
     Stacked(String, usize),
-    /// The rows of each matrix by turns into two tensors, the first row into the first.
+    /// Two tensors that take the rows of each matrix alternately; the first row goes to the first
+    /// one.
     ByTurns([String; 2]),
 }
 
-/// How the modules of a model may be quantized.
+/// Rule for quantizing a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModuleRule {
-    /// Like most of them.
+    /// No special rule.
     Usual,
-    /// In a mode of its own, whatever the others have.
+    /// A fixed mode, whatever the others have.
     Own(Mode),
-    /// Not at all: it is no matrix product.
+    /// Never quantized, because it is not a matrix product.
     Never,
 }
 
-/// What a family of models knows about its tensors.
+/// Knowledge of a model family about its tensors.
 pub trait Naming {
-    /// Where the tensor `name` of a checkpoint of another origin goes.
+    /// Returns the destination of the tensor `name` of a checkpoint from elsewhere.
     fn place(&self, name: &str) -> Placement;
 
-    /// How the module `path` may be quantized.
+    /// Returns the rule for quantizing the module `path`.
     fn module(&self, path: &str) -> ModuleRule;
 
-    /// Whether the tensor `name` keeps its element type whatever the others get.
+    /// Returns `true` if the tensor `name` keeps its element type whatever the others get.
     fn keeps_type(&self, _name: &str) -> bool {
         false
     }
 }
 
-/// Names as they are, and no module special.
+/// Naming that changes no name and has no special modules.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsIs;
 
@@ -112,8 +113,8 @@ impl Naming for AsIs {
     }
 }
 
-/// Converts the checkpoint into the empty folder `output`: weights and `config.json`. What else
-/// belongs to a model is copied with [`copy_companions`].
+/// Converts the checkpoint into the empty folder `output`: weights and `config.json`. Use
+/// [`copy_companions`] for the other files of a model.
 pub fn convert(
     checkpoint: &Checkpoint,
     naming: &dyn Naming,

@@ -1,15 +1,16 @@
 //! Patterns of module paths.
 
-/// Whether `pattern` fits the path, or its end from some dot on.
+/// Returns `true` if `pattern` matches the path, or a part of it that starts after a dot and
+/// extends to the end.
 pub(super) fn fits(pattern: &str, path: &str) -> bool {
     let ends = path.char_indices().filter(|&(_, c)| c == '.').map(|(at, _)| &path[at + 1..]);
     std::iter::once(path).chain(ends).any(|end| fits_whole(pattern.as_bytes(), end.as_bytes()))
 }
 
-/// `*` stands for any characters, dots among them.
+/// Matches a complete text. `*` stands for any characters, including dots.
 fn fits_whole(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Where the last star was, and how much of the text it has taken.
+    // Position of the last star, and the amount of text that it has matched.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {

@@ -1,4 +1,4 @@
-//! What a conversion will write, known from headers alone.
+//! The plan of a conversion, made from headers alone.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -18,11 +18,11 @@ use crate::{Checkpoint, ElementType, FormatError};
 
 const METADATA: &[(&str, &str)] = &[("format", "mlx")];
 
-/// A conversion that is possible.
+/// A conversion that was checked to be possible.
 #[derive(Debug)]
 pub struct Conversion {
     outputs: Vec<Output>,
-    /// How many outputs each file holds.
+    /// Number of outputs in each file.
     shards: Vec<usize>,
     config: Value,
     parameters: u64,
@@ -30,7 +30,7 @@ pub struct Conversion {
     modes: Vec<(String, Mode)>,
 }
 
-/// A tensor, or the tensors of a quantized module.
+/// One tensor, or all tensors of a quantized module.
 #[derive(Debug)]
 struct Output {
     specs: Vec<TensorSpec>,
@@ -44,24 +44,24 @@ impl Output {
     }
 }
 
-/// A tensor to be written, by its new name, with what it is made of.
+/// The tensors to write, by their new names, with their sources.
 type Placed = BTreeMap<String, Vec<Source>>;
 
 /// A tensor of the source, or every second row of it.
 #[derive(Debug)]
 struct Source {
     name: String,
-    /// The first of those rows.
+    /// The first of those rows; `None` for all rows.
     turn: Option<usize>,
 }
 
-/// How gpt-oss as it is published calls packed weights: `[experts, rows, groups, 16]` bytes, which
-/// are MLX's own `mxfp4` in another shape.
+/// Ending of packed weights in gpt-oss as it is published. They are `[experts, rows, groups, 16]`
+/// bytes, which is MLX's `mxfp4` in another shape.
 const BLOCKS: &str = "_blocks";
 const BLOCK_BYTES: usize = 16;
 
 impl Conversion {
-    /// Decides what becomes of every tensor.
+    /// Decides about every tensor.
     pub fn plan(
         checkpoint: &Checkpoint,
         naming: &dyn Naming,
@@ -122,23 +122,23 @@ impl Conversion {
         Ok(this)
     }
 
-    /// Bytes that the weights will take.
+    /// Returns the size of the converted weights in bytes.
     pub fn output_bytes(&self) -> u64 {
         self.total_bytes
     }
 
-    /// Numbers that the model was trained with.
+    /// Returns the number of trained parameters.
     pub fn parameters(&self) -> u64 {
         self.parameters
     }
 
-    /// The modules that are newly quantized, with their modes.
+    /// Returns the modules that will be quantized, with their modes.
     pub fn modes(&self) -> &[(String, Mode)] {
         &self.modes
     }
 
-    /// Writes weights, index and `config.json` into an existing, empty folder. What was written
-    /// until a failure stays for the caller to remove.
+    /// Writes weights, index and `config.json` into an existing, empty folder. After an error, the
+    /// caller has to remove what was written.
     pub fn write(&self, folder: &Path, progress: &mut Progress<'_>) -> Result<(), FormatError> {
         let mut done = 0;
         let total = self.total_bytes;
@@ -176,7 +176,8 @@ impl Conversion {
     }
 }
 
-/// Files end before they exceed the limit; what is larger has one of its own.
+/// Splits the outputs into files that don't exceed the limit. An output larger than the limit gets
+/// its own file. Returns the number of outputs in each file.
 fn shards(outputs: &[Output], limit: u64) -> Vec<usize> {
     let mut shards: Vec<usize> = Vec::new();
     let mut size = 0;
@@ -198,7 +199,7 @@ fn refused(checkpoint: &Checkpoint, problem: &str) -> FormatError {
     FormatError::NotConvertible { path: checkpoint.path().to_owned(), problem: problem.to_owned() }
 }
 
-/// Sorts the tensors of the source by where they go.
+/// Groups the tensors of the source by their destination.
 fn place(checkpoint: &Checkpoint, naming: &dyn Naming) -> Result<Placed, FormatError> {
     let mut stacks: BTreeMap<String, BTreeMap<usize, Source>> = BTreeMap::new();
     for name in checkpoint.names() {
@@ -256,12 +257,12 @@ struct Planner<'a> {
 
 struct Decided {
     output: Output,
-    /// The mode of a module that is quantized now, and whether `config.json` names it.
+    /// The mode of a module that will be quantized, and `true` if `config.json` has to name it.
     mode: Option<(Mode, bool)>,
 }
 
 impl Planner<'_> {
-    /// `None` for scales and biases, which go with their weight.
+    /// Decides about one tensor. Returns `None` for scales and biases, which go with their weight.
     fn decide(&self, name: &str) -> Result<Option<Decided>, FormatError> {
         let module = name.rsplit_once('.').map_or("", |(module, _)| module);
         let quantized = self.placed.contains_key(&format!("{module}.scales"))
@@ -279,7 +280,7 @@ impl Planner<'_> {
         self.dense(name, sources, is_matrix).map(Some)
     }
 
-    /// A tensor that is no part of a quantized module, or stays as it is.
+    /// Handles a tensor that doesn't belong to a quantized module, or that stays unchanged.
     fn dense(
         &self,
         name: &str,
@@ -327,7 +328,7 @@ impl Planner<'_> {
             shape.insert(0, entries.len());
         }
         let Some(dtype) = element.dense().filter(|_| !shape.contains(&0)) else {
-            // Nothing that could be computed with; bytes are copied.
+            // These values can't be computed with, so their bytes are copied.
             let input = Input::Dense { entries, dtype: Dtype::F32, cols: cols.max(1), turn };
             let specs = vec![TensorSpec { name: name.to_owned(), dtype: element, shape }];
             return Ok(Decided { output: Output { specs, input, job: Job::Copy }, mode: None });
@@ -349,7 +350,7 @@ impl Planner<'_> {
         Ok(Decided { output: Output { specs, input, job }, mode: None })
     }
 
-    /// A quantized module that is dequantized, and perhaps quantized in another mode.
+    /// Handles a module that will be dequantized, and possibly quantized again in another mode.
     fn quantized(
         &self,
         name: &str,
@@ -380,7 +381,7 @@ impl Planner<'_> {
         {
             return Ok(quantize(module, &shape, input, self.cast, (mode, named)));
         }
-        // A type that was asked for holds for what comes out of blocks, too.
+        // A requested type also applies to values that come from blocks.
         let to = self.options.dtype.unwrap_or_else(|| input.dtype(self.cast));
         let specs = vec![TensorSpec { name: name.to_owned(), dtype: to.into(), shape }];
         let job = Job::Values { cast: self.cast, to };
@@ -415,11 +416,11 @@ fn quantize(
 }
 
 impl Conversion {
-    /// Bytes of everything that will be written, headers included.
+    /// Returns the size of everything that will be written in bytes, headers included.
     pub fn disk_bytes(&self) -> u64 {
         let specs: Vec<TensorSpec> =
             self.outputs.iter().flat_map(|output| output.specs.iter().cloned()).collect();
-        // The index names every tensor once more.
+        // The index repeats the name of every tensor.
         let index: u64 = specs.iter().map(|spec| spec.name.len() as u64 + 64).sum();
         file_bytes(&specs, METADATA).unwrap_or(self.total_bytes).saturating_add(index)
     }

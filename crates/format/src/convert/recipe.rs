@@ -1,8 +1,8 @@
-//! mlx-lm's recipes: more bits where a model is sensitive, few elsewhere.
+//! mlx-lm's recipes: more bits in sensitive places of a model, few bits elsewhere.
 
 use mlxk_tensor::Mode;
 
-/// A recipe by its bits, few and many.
+/// A recipe, named after its two bit widths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
     /// 2 and 6 bits.
@@ -15,7 +15,7 @@ pub enum Recipe {
     Mixed4And6,
 }
 
-/// Where the number of the layer stands in a module's path, and how many layers there are.
+/// Position of the layer number in the path of a module, and the number of layers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Layers {
     pub(super) place: usize,
@@ -23,7 +23,8 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// As the modules' paths have it; `None` where no module is called `down_proj`.
+    /// Derives both from the paths of the modules. Returns `None` if no module is called
+    /// `down_proj`.
     pub(super) fn of<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
         let first = paths.clone().find(|path| path.contains("down_proj"))?;
         let place = first.split('.').position(is_number).unwrap_or(0);
@@ -40,11 +41,11 @@ fn is_number(word: &str) -> bool {
 }
 
 impl Recipe {
-    /// Every recipe.
+    /// All recipes.
     pub const ALL: [Self; 4] =
         [Self::Mixed2And6, Self::Mixed3And4, Self::Mixed3And6, Self::Mixed4And6];
 
-    /// mlx-lm's name for it.
+    /// Returns mlx-lm's name for the recipe.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mixed2And6 => "mixed_2_6",
@@ -63,8 +64,9 @@ impl Recipe {
         }
     }
 
-    /// Values and the way back down get many bits in the first and the last eighth of the layers
-    /// and in every third one between; so does the output projection, everywhere.
+    /// Returns the mode of a module. The value and down projections get more bits in the first and
+    /// the last eighth of the layers and in every third layer between them; the output projection
+    /// always does.
     pub(super) fn mode(self, path: &str, layers: Layers, group_size: usize) -> Mode {
         let (few, many) = self.bits();
         let word = path.split('.').nth(layers.place);

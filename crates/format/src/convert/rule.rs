@@ -1,38 +1,38 @@
-//! Which mode a module gets.
+//! Chooses the mode of each module.
 
 use super::pattern;
 use super::recipe::{Layers, Recipe};
 use super::{ModuleRule, Naming};
 use mlxk_tensor::Mode;
 
-/// How to quantize a model.
+/// Settings for quantizing a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantization {
-    /// The mode of most modules; what `config.json` states at the top.
+    /// Mode of most modules, stated at the top of `config.json`.
     pub mode: Mode,
-    /// More bits for some modules, by where they are. It replaces what the family says.
+    /// Recipe that gives more bits to some modules. It replaces the rules of the model family.
     pub recipe: Option<Recipe>,
-    /// Modes of single modules; the last pattern that fits decides, before everything else.
+    /// Modes of single modules. The last matching pattern takes precedence over everything else.
     pub modules: Vec<ModuleMode>,
 }
 
-/// The mode of the modules that a pattern fits.
+/// The mode of the modules that match a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleMode {
-    /// A path, or a part of its end that begins after a dot, where `*` stands for anything.
+    /// A path, or the end of one from after a dot. `*` matches anything.
     pub pattern: String,
-    /// `None` leaves the module dense.
+    /// Mode of the modules; `None` leaves them dense.
     pub mode: Option<Mode>,
 }
 
 impl Quantization {
-    /// One mode for all.
+    /// Returns settings with one mode for all modules.
     pub const fn uniform(mode: Mode) -> Self {
         Self { mode, recipe: None, modules: Vec::new() }
     }
 
-    /// The mode of the module `path` with `cols` inputs, and whether `config.json` has to name the
-    /// module. `None` where it stays dense.
+    /// Returns the mode of the module `path` with `cols` inputs, and `true` if `config.json` has to
+    /// name the module. Returns `None` if it stays dense.
     pub(super) fn choose(
         &self,
         path: &str,
@@ -49,7 +49,7 @@ impl Quantization {
         {
             return wish.mode.filter(|&mode| divides(mode)).map(|mode| (mode, true));
         }
-        // mlx-lm asks this of the usual group size, also where a module has its own.
+        // mlx-lm checks the default group size here, even if the module has another one.
         if !divides(self.mode) {
             return None;
         }

@@ -7,7 +7,7 @@ use super::*;
 use crate::safetensors::Shard;
 use crate::{CheckpointWriter, ElementType};
 
-/// What MLX 0.32.4 makes of random matrices in every type and mode; `blocks.py` wrote it.
+/// The results of MLX 0.32.4 for random matrices in every type and mode, written by `blocks.py`.
 const BLOCKS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/src/convert/fixtures/blocks.safetensors");
 
@@ -20,7 +20,7 @@ fn raw(shard: &Shard, name: &str) -> Option<Raw> {
     Some((dtype, shape.to_vec(), bytes.to_vec()))
 }
 
-/// A checkpoint that holds the tensors of one module.
+/// Makes a checkpoint with the tensors of one module.
 fn checkpoint(config: Value, tensors: &[(&str, Raw)]) -> (TempDir, Checkpoint) {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = CheckpointWriter::new(config);
@@ -77,7 +77,7 @@ fn every_mode_and_type_as_mlx_has_it() {
     assert_eq!(compared, 3 * (18 * 3 + 3 * 2));
 }
 
-/// Floats that fill `[rows, cols]`.
+/// Makes floats that fill `[rows, cols]`.
 fn matrix(rows: usize, cols: usize) -> Raw {
     let values = (0..rows * cols).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0);
     let mut bytes = Vec::new();
@@ -90,7 +90,7 @@ fn vector(len: usize) -> Raw {
     (dtype, vec![len], bytes)
 }
 
-/// What the modules were quantized to, by path, as the written tensors have it.
+/// Returns the modes of all modules by path, derived from the written tensors.
 fn modes(folder: &Path, cols: usize) -> Vec<(String, usize, usize)> {
     let shard = only_shard(folder);
     let modules = shard.tensors().filter_map(|(name, ..)| name.strip_suffix(".scales"));
@@ -192,7 +192,7 @@ fn patterns_decide_before_the_rest() {
     );
 }
 
-/// Stacks experts, leaves a router alone.
+/// Stacks experts and leaves the router alone.
 struct Moe;
 
 impl Naming for Moe {
@@ -301,7 +301,7 @@ fn foreign_quantizations_are_refused() {
     }
 }
 
-/// gpt-oss as it is published: rows by turns, and packed values in another shape.
+/// gpt-oss as it is published: rows alternate, and packed values have another shape.
 #[test]
 fn blocks_are_taken_as_they_are() {
     struct Published;
@@ -323,7 +323,7 @@ fn blocks_are_taken_as_they_are() {
             ModuleRule::Usual
         }
     }
-    // Two experts of four rows of one group; every byte is the number of its row.
+    // Two experts of four rows of one group. Every byte is the number of its row.
     let rows: Vec<u8> = (0..8u8).flat_map(|row| [row; 16]).collect();
     let bias: Vec<u8> = (0..8u8).flat_map(|row| f32::from(row).to_le_bytes()).collect();
     let tensors = [

@@ -1,4 +1,4 @@
-//! The work on rows: many at once on several threads, in the order of the file.
+//! Processes rows on several threads and writes them in order.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -9,21 +9,21 @@ use mlxk_tensor::{Dtype, Mode};
 
 use crate::{FormatError, QuantizedRows, RowQuantizer};
 
-/// Values that one thread takes at a time.
+/// Number of values that one thread processes at a time.
 const CHUNK_VALUES: usize = 1 << 20;
 
-/// What becomes of an input.
+/// Operation on an input.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Job {
-    /// Its bytes as they are.
+    /// Copy the bytes.
     Copy,
-    /// Its values as `to`, after a cast of what they are computed from.
+    /// Convert the values to `to`, after casting what they are computed from.
     Values { cast: Option<Dtype>, to: Dtype },
-    /// Packed values, scales and perhaps biases.
+    /// Quantize into packed values, scales and, for affine groups, biases.
     Quantize { cast: Option<Dtype>, mode: Mode },
 }
 
-/// Does the job and appends its tensors; `report` hears of bytes written.
+/// Does the job and appends its tensors. Calls `report` with the number of bytes written.
 pub(super) fn run(
     input: &Input,
     job: Job,

@@ -1,9 +1,9 @@
-//! From GGUF blocks to affine groups; here the types that lose nothing, in [`super::groups`] those
-//! whose scales are products.
+//! Converts GGUF blocks to affine groups: here the types that lose nothing, in [`super::groups`]
+//! those whose scales are products.
 //!
-//! Q4_0, Q4_1 and Q8_0 are affine groups of 32 already: `w = d·(q − 8)`, `d·q + m` and `d·q` with
-//! signed bytes. The biases −8·d and −128·d are halves, doubled three and seven times, so they are
-//! halves as well unless they overflow; a tensor where one does keeps its scales and biases in f32.
+//! Q4_0, Q4_1 and Q8_0 already are affine groups of 32: `w = d·(q − 8)`, `d·q + m` and `d·q` with
+//! signed bytes. The biases −8·d and −128·d are halves doubled three and seven times, so they are
+//! halves as well unless they overflow. If one does, the tensor keeps its scales and biases in f32.
 
 use half::f16;
 
@@ -11,17 +11,17 @@ use super::reader::Tensor;
 use super::{GgufDamage, TensorKind, groups};
 use mlxk_tensor::{Dtype, affine};
 
-/// The groups of a GGUF block and of its affine form.
+/// Group size of a GGUF block and of its affine form.
 pub(super) const GROUP: usize = 32;
 
-/// How a quantized tensor is written.
+/// Affine form of a quantized tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Affine {
-    /// One of the quantized types.
+    /// The GGUF type, one of the quantized ones.
     pub(super) kind: TensorKind,
     /// Bits of a value.
     pub(super) bits: usize,
-    /// Type of scales and biases: f16, or f32 where one would overflow or lose something.
+    /// Type of scales and biases: f16, or f32 if one of them would overflow or lose precision.
     pub(super) dtype: Dtype,
 }
 
@@ -34,10 +34,10 @@ pub(super) enum Part {
 }
 
 impl Affine {
-    /// The affine form of a tensor of such a type, after a look at all its scales; `None` for the
-    /// dense types and for those without such a form.
+    /// Plans the affine form of a tensor after looking at all its scales. Returns `None` for dense
+    /// types and for types without an affine form.
     ///
-    /// With `lossless` products that are no halves stay f32.
+    /// If `lossless` is set, products that are not halves stay in f32.
     pub(super) fn plan(tensor: &Tensor, lossless: bool) -> Result<Option<Self>, GgufDamage> {
         let Ok(kind) = tensor.kind else { return Ok(None) };
         let bits = match kind {
@@ -63,7 +63,7 @@ impl Affine {
         Ok(Some(plan))
     }
 
-    /// The same for the types whose scales are products.
+    /// Plans the affine form of the types whose scales are products.
     fn plan_groups(
         tensor: &Tensor,
         kind: TensorKind,
@@ -87,7 +87,7 @@ impl Affine {
         Ok(plan)
     }
 
-    /// Appends a part of a row of blocks of the types whose scales are products.
+    /// Appends a part of a row of blocks, for the types whose scales are products.
     fn append_groups(&self, part: Part, row: &[u8], out: &mut Vec<u8>) {
         let rounded = self.dtype == Dtype::F16;
         for block in row.chunks_exact(self.kind.block_bytes as usize) {
@@ -103,7 +103,7 @@ impl Affine {
         }
     }
 
-    /// Where the bias of a block comes from.
+    /// Returns the origin of the bias of a block.
     fn offset(&self, block: &[u8]) -> Offset {
         match self.kind {
             TensorKind::Q4_0 => Offset::Doubled(3),
@@ -123,9 +123,9 @@ impl Affine {
     fn append_bias(&self, block: &[u8], out: &mut Vec<u8>) {
         let scale = half_bits(block, 0);
         match self.offset(block) {
-            // Of the three types only those with a product are ever kept in f32.
+            // Of the three types, only those with a product are ever kept in f32.
             Offset::Stored(bias) => out.extend_from_slice(&bias.to_le_bytes()),
-            // A normal number is doubled by counting up its exponent; the plan has seen to it that
+            // A normal number is doubled by incrementing its exponent. The plan made sure that
             // there is room.
             Offset::Doubled(times)
                 if self.dtype == Dtype::F16 && magnitude(scale) >= SMALLEST_NORMAL =>
@@ -159,7 +159,7 @@ impl Affine {
     }
 }
 
-/// The bias of a block.
+/// Origin of the bias of a block.
 enum Offset {
     /// The half that follows the scale.
     Stored(u16),
@@ -170,7 +170,7 @@ enum Offset {
 const SIGN: u16 = 0x8000;
 const MANTISSA_BITS: u16 = 10;
 const SMALLEST_NORMAL: u16 = 1 << MANTISSA_BITS;
-/// 65504; without their signs, halves are ordered as their bits are.
+/// 65504. Without their signs, halves are ordered like their bits.
 const LARGEST_HALF: u16 = 0x7bff;
 
 fn half_bits(block: &[u8], at: usize) -> u16 {
@@ -185,8 +185,8 @@ fn is_finite(half: u16) -> bool {
     magnitude(half) <= LARGEST_HALF
 }
 
-/// GGUF holds values 0–15 in the low halves of 16 bytes and 16–31 in the high ones; MLX holds
-/// neighbours in a byte.
+/// GGUF keeps values 0–15 in the low halves of 16 bytes and 16–31 in the high ones; MLX keeps
+/// neighbours in one byte.
 fn append_nibbles(halves: &[u8], out: &mut Vec<u8>) {
     let mut packed = [0; GROUP / 2];
     let (low, high) = packed.split_at_mut(GROUP / 4);

@@ -1,4 +1,4 @@
-//! `config.json` and `generation_config.json` from the metadata.
+//! Makes `config.json` and `generation_config.json` from the metadata.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use super::sizes::{Architecture, Sizes};
 use super::tensors::{LONG_FACTORS, Layout, ROPE_FACTORS, SHORT_FACTORS};
 use super::{GgufDamage, GgufLimit, TensorKind};
 
-/// Which dtype `config.json` gives: that of the scales, or of the dense weights.
+/// Returns `config.json`. Its dtype is that of the scales or of the dense weights.
 pub(super) fn config(
     gguf: &Gguf,
     sizes: &Sizes,
@@ -70,7 +70,8 @@ pub(super) fn config(
     Ok(config)
 }
 
-/// As far as the metadata goes: ids of special tokens, no sampling defaults.
+/// Returns `generation_config.json` with what the metadata states: ids of special tokens, no
+/// sampling defaults.
 pub(super) fn generation_config(gguf: &Gguf, layout: &Layout) -> Result<Value, Problem> {
     Ok(Value::Object(
         special_ids(gguf, layout.vocabulary)?
@@ -80,8 +81,8 @@ pub(super) fn generation_config(gguf: &Gguf, layout: &Layout) -> Result<Value, P
     ))
 }
 
-/// `bos_token_id`, `eos_token_id` and `pad_token_id` where they are stated. Some models end a turn
-/// with another token than a text; both end the answer.
+/// Returns `bos_token_id`, `eos_token_id` and `pad_token_id`, if they are stated. Some models end a
+/// turn with another token than a text; both end the answer.
 fn special_ids(gguf: &Gguf, vocabulary: usize) -> Result<Vec<(&'static str, Value)>, Problem> {
     let id = |name: &str| token_id(gguf, name, vocabulary);
     let mut ids = Vec::new();
@@ -103,7 +104,7 @@ fn special_ids(gguf: &Gguf, vocabulary: usize) -> Result<Vec<(&'static str, Valu
     Ok(ids)
 }
 
-/// `tokenizer.ggml.NAME_token_id`, checked against the vocabulary.
+/// Returns `tokenizer.ggml.NAME_token_id`, checked against the vocabulary.
 pub(super) fn token_id(
     gguf: &Gguf,
     name: &str,
@@ -118,11 +119,11 @@ pub(super) fn token_id(
     }
 }
 
-/// What only a Gemma 3 has.
+/// Sets the keys that only Gemma 3 has.
 fn gemma3(sizes: &Sizes, set: &mut dyn FnMut(&str, Value)) {
     set("hidden_activation", "gelu_pytorch_tanh".into());
-    // The 27B model alone scales scores by another number than the width of a head; as llama.cpp
-    // does, it is known by its layers.
+    // Only the 27B model scales scores by a number other than the width of a head. Like llama.cpp,
+    // we recognize it by its number of layers.
     let scalar = if sizes.layers == 62 { sizes.hidden / sizes.heads } else { sizes.head_dim };
     set("query_pre_attn_scalar", scalar.into());
     set("rope_local_base_freq", whole(sizes.rope_theta_local));
@@ -132,7 +133,7 @@ fn gemma3(sizes: &Sizes, set: &mut dyn FnMut(&str, Value)) {
     }
 }
 
-/// The factors of LongRoPE; both tensors or none.
+/// Returns the factors of LongRoPE. A file has both tensors or neither.
 fn long_rope(gguf: &Gguf, sizes: &Sizes) -> Result<Option<Value>, Problem> {
     let (long, short) = (gguf.tensor(LONG_FACTORS), gguf.tensor(SHORT_FACTORS));
     let (Some(long), Some(short)) = (long, short) else {
@@ -180,13 +181,13 @@ fn rope_scaling(gguf: &Gguf, sizes: &Sizes) -> Result<Value, Problem> {
     }
 }
 
-/// The constants of every Llama 3.x; only the factor differs.
+/// The constants of all Llama 3.x models. Only the factor differs.
 const LOW_FREQUENCY: f64 = 1.0;
 const HIGH_FREQUENCY: f64 = 4.0;
 const ORIGINAL_CONTEXT: f64 = 8192.0;
 
-/// Recognises the factors that llama.cpp computes for Llama 3.x and gives the one they are made
-/// from; `None` where there are none, or all are 1.
+/// Recognizes the factors that llama.cpp computes for Llama 3.x and returns the one they are made
+/// from. Returns `None` if there are no factors, or if all are 1.
 fn llama3_factor(gguf: &Gguf, sizes: &Sizes) -> Result<Option<f64>, Problem> {
     let Some(tensor) = gguf.tensor(ROPE_FACTORS) else { return Ok(None) };
     let is_f32 = tensor.kind == Ok(TensorKind::F32);
@@ -201,7 +202,7 @@ fn llama3_factor(gguf: &Gguf, sizes: &Sizes) -> Result<Option<f64>, Problem> {
         .map(|&chunk| f64::from(f32::from_le_bytes(chunk)))
         .collect();
     let is = |value: f64, expected: f64| (value - expected).abs() <= 1e-3 * expected.abs();
-    // The slowest frequency is divided by the whole factor.
+    // The slowest frequency is divided by the full factor.
     let factor = found.last().copied().unwrap_or(1.0);
     let expected = llama3_divisors(sizes.rope_theta, sizes.head_dim, factor);
     let matches = found.iter().zip(expected).all(|(&value, expected)| is(value, expected));
@@ -214,7 +215,8 @@ fn llama3_factor(gguf: &Gguf, sizes: &Sizes) -> Result<Option<f64>, Problem> {
     }
 }
 
-/// What Llama 3.x divides the rotary frequencies of a head of `head_dim` by: `[head_dim / 2]`.
+/// Returns the divisors of Llama 3.x for the rotary frequencies of a head of `head_dim`: `[head_dim
+/// / 2]`.
 pub(super) fn llama3_divisors(
     theta: f64,
     head_dim: usize,
@@ -226,8 +228,8 @@ pub(super) fn llama3_divisors(
     })
 }
 
-/// What Llama 3.x divides the frequency `1 / period` by: nothing where a wave is short, `factor`
-/// where it is long, something between on the way.
+/// Returns the divisor of Llama 3.x for the frequency `1 / period`: 1 for a short wave, `factor`
+/// for a long one, and a value between them otherwise.
 fn llama3_divisor(period: f64, factor: f64) -> f64 {
     let wavelength = std::f64::consts::TAU * period;
     if wavelength < ORIGINAL_CONTEXT / HIGH_FREQUENCY {
@@ -241,7 +243,7 @@ fn llama3_divisor(period: f64, factor: f64) -> f64 {
     }
 }
 
-/// A whole number without a decimal point, as people write it.
+/// Writes a whole number without a decimal point, as people write it.
 fn whole(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { (value as i64).into() } else { value.into() }
 }

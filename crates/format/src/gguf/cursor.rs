@@ -1,10 +1,10 @@
-//! Reading little-endian fields from untrusted bytes.
+//! Reads little-endian fields from untrusted bytes.
 
 use std::ops::Range;
 
 use super::GgufDamage;
 
-/// A position in the file; every read is checked against its end.
+/// A position in the file. Every read is checked against the end of the file.
 pub(super) struct Cursor<'a> {
     file: &'a [u8],
     at: usize,
@@ -19,7 +19,7 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// The next `length` bytes, as a place in the file.
+    /// Returns the range of the next `length` bytes and moves past them.
     pub(super) fn skip(&mut self, length: u64) -> Result<Range<usize>, GgufDamage> {
         let end = usize::try_from(length)
             .ok()
@@ -48,20 +48,20 @@ impl<'a> Cursor<'a> {
         self.array()
     }
 
-    /// The place of a string: a length, then that many bytes.
+    /// Returns the range of a string, which is stored as a length and that many bytes.
     pub(super) fn string(&mut self) -> Result<Range<usize>, GgufDamage> {
         let length = self.u64()?;
         self.skip(length)
     }
 
-    /// A string that must be text, such as a name.
+    /// Reads a string that must be valid UTF-8, such as a name.
     pub(super) fn text(&mut self, what: &str) -> Result<&'a str, GgufDamage> {
         let range = self.string()?;
         std::str::from_utf8(&self.file[range]).map_err(|_| GgufDamage::Text(what.to_owned()))
     }
 
-    /// A count of entries of at least `smallest` bytes each: what cannot fit is refused before
-    /// anything is allocated for it.
+    /// Reads a count of entries of at least `smallest` bytes each. Refuses a count that cannot fit
+    /// before anything is allocated for it.
     pub(super) fn count(&mut self, what: &'static str, smallest: u64) -> Result<u64, GgufDamage> {
         let count = self.u64()?;
         self.fits(count, what, smallest)

@@ -1,17 +1,18 @@
-//! Rows of f32 values as GGUF's blocks, with the very codes that llama.cpp and gguf-py choose.
+//! Encodes rows of f32 values as GGUF blocks, with exactly the codes that llama.cpp and gguf-py
+//! choose.
 
 use half::f16;
 
 use super::TensorKind;
 use mlxk_tensor::Dtype;
 
-/// Values of a block of the types that are written.
+/// Values per block of the types that are written.
 const BLOCK: usize = 32;
 
-/// The types that rows can be written in.
+/// Type in which rows can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowEncoding {
-    /// As they are.
+    /// Unchanged.
     F32,
     /// Rounded to binary16.
     F16,
@@ -22,10 +23,10 @@ pub enum RowEncoding {
 }
 
 impl RowEncoding {
-    /// All of them.
+    /// All encodings.
     pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Q8_0, Self::Q4_0];
 
-    /// As the container names it.
+    /// Returns the type in the container.
     pub const fn kind(self) -> TensorKind {
         match self {
             Self::F32 => TensorKind::F32,
@@ -35,7 +36,7 @@ impl RowEncoding {
         }
     }
 
-    /// The number of `general.file_type` where most tensors are of it.
+    /// Returns the number of `general.file_type` if most tensors have this encoding.
     pub const fn file_type(self) -> u32 {
         match self {
             Self::F32 => 0,
@@ -45,7 +46,7 @@ impl RowEncoding {
         }
     }
 
-    /// Whether a row of `cols` values is a whole number of blocks.
+    /// Returns `true` if a row of `cols` values is a whole number of blocks.
     pub const fn fits(self, cols: usize) -> bool {
         cols.is_multiple_of(self.kind().block as usize)
     }
@@ -53,7 +54,7 @@ impl RowEncoding {
     /// Appends a row.
     ///
     /// # Panics
-    /// Where the row is no whole number of blocks.
+    /// Panics if the row is not a whole number of blocks.
     pub fn append(self, row: &[f32], out: &mut Vec<u8>) {
         assert!(self.fits(row.len()), "rows are whole blocks");
         match self {
@@ -65,11 +66,11 @@ impl RowEncoding {
     }
 }
 
-/// The largest magnitude becomes ±127.
+/// Encodes a block so that the largest magnitude becomes ±127.
 fn q8_0(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let scale = largest / 127.0;
-    // Codes are those of the scale before it is rounded.
+    // llama.cpp computes the codes with the scale before it is rounded.
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     out.extend_from_slice(&f16::from_f32(scale).to_le_bytes());
     for value in block {
@@ -77,7 +78,8 @@ fn q8_0(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     }
 }
 
-/// The value of the largest magnitude becomes code 0 of 0 to 15, of which 8 is zero.
+/// Encodes a block so that the value with the largest magnitude becomes code 0. Codes are 0 to 15,
+/// and 8 is zero.
 fn q4_0(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     let largest = block
         .iter()

@@ -1,5 +1,5 @@
-//! The other direction: what a model under MLX's names is called in a GGUF file, and what its
-//! `config.json` becomes there.
+//! The other direction: translates the names of a model's tensors and its `config.json` from MLX to
+//! GGUF.
 
 use serde_json::Value;
 
@@ -7,23 +7,23 @@ use super::config::llama3_divisors;
 use super::{GgufVocabulary, MetaValue};
 use crate::config_number;
 
-/// Why a model cannot be written as GGUF.
+/// Reason why a model cannot be written as GGUF.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// An architecture without counterpart here.
+    /// The architecture is not supported.
     #[error(
         "Models of type `{0}` cannot be written as GGUF; `llama`, `mistral` without a window, `qwen2` and \
          `qwen3` can"
     )]
     Architecture(String),
-    /// A key that GGUF needs.
+    /// `config.json` lacks a key that GGUF needs.
     #[error("`config.json` has no usable `{0}`, which a GGUF file needs")]
     Key(&'static str),
-    /// A rotary scaling without counterpart here.
+    /// The rotary scaling is not supported.
     #[error("The `rope_scaling` of this `config.json` cannot be written as GGUF; `llama3` can")]
     RopeScaling,
-    /// A tensor without counterpart.
+    /// The tensor has no counterpart in GGUF.
     #[error("Tensor `{0}` has no place in a GGUF file of this architecture")]
     Tensor(String),
 }
@@ -39,17 +39,17 @@ pub struct Export {
     rope_factors: Option<Vec<f32>>,
 }
 
-/// Where a tensor goes.
+/// Destination of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// Its name in the file.
+    /// Name in the file.
     pub name: String,
-    /// Heads whose rows llama.cpp interleaves.
+    /// Number of heads whose rows llama.cpp interleaves.
     interleaved_heads: Option<usize>,
 }
 
 impl Exported {
-    /// The row of the checkpoint that belongs at `row` of the file, in a matrix of `rows`.
+    /// Returns the row of the checkpoint that belongs at `row` of the file, in a matrix of `rows`.
     pub fn source_row(&self, row: usize, rows: usize) -> usize {
         let Some(heads) = self.interleaved_heads else { return row };
         let width = rows / heads;
@@ -58,7 +58,7 @@ impl Exported {
     }
 }
 
-/// Parts of a layer: MLX's names, GGUF's names.
+/// Parts of a layer: MLX's name and GGUF's name.
 const PARTS: [(&str, &str); 11] = [
     ("input_layernorm", "attn_norm"),
     ("self_attn.q_proj", "attn_q"),
@@ -74,14 +74,14 @@ const PARTS: [(&str, &str); 11] = [
 ];
 
 impl Export {
-    /// Reads what the file needs from `config.json`.
+    /// Derives everything that the file needs from `config.json`.
     pub fn new(
         config: &Value,
         name: &str,
         vocabulary: &GgufVocabulary,
     ) -> Result<Self, ExportError> {
         let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-        // llama.cpp knows a Mistral without a window as a Llama.
+        // llama.cpp treats a Mistral model without a window as a Llama model.
         let windowed = config.get("sliding_window").is_some_and(|window| !window.is_null());
         let architecture = match model_type {
             "llama" | "qwen2" | "qwen3" => model_type,
@@ -131,17 +131,18 @@ impl Export {
         Ok(Self { architecture, heads, kv_heads, head_dim, metadata, rope_factors })
     }
 
-    /// The metadata, but for what depends on the types of the tensors.
+    /// Returns the metadata, except for keys that depend on the types of the tensors.
     pub fn metadata(&self) -> &[(String, MetaValue)] {
         &self.metadata
     }
 
-    /// A tensor that follows from `config.json` alone: the factors of rotary frequencies.
+    /// Returns the factors of the rotary frequencies, a tensor that follows from `config.json`
+    /// alone.
     pub fn rope_factors(&self) -> Option<(&'static str, &[f32])> {
         Some((super::tensors::ROPE_FACTORS, self.rope_factors.as_deref()?))
     }
 
-    /// Where the tensor of this name goes.
+    /// Returns the destination of the tensor `name`.
     pub fn place(&self, name: &str) -> Result<Exported, ExportError> {
         let plain = |name: &str| Exported { name: name.to_owned(), interleaved_heads: None };
         let unknown = || ExportError::Tensor(name.to_owned());
@@ -168,7 +169,7 @@ impl Export {
         Ok(Exported { name: format!("blk.{layer}.{theirs}.{suffix}"), interleaved_heads })
     }
 
-    /// Width of a head.
+    /// Returns the width of a head.
     pub fn head_dim(&self) -> usize {
         self.head_dim
     }

@@ -1,4 +1,4 @@
-//! The blocks of GGUF's other quantizations as affine groups of 32 values.
+//! Converts the blocks of GGUF's other quantizations to affine groups of 32 values.
 //!
 //! | type | block | value | becomes |
 //! |---|---|---|---|
@@ -6,21 +6,22 @@
 //! | `Q4_K`, `Q5_K` | 8 × 32 | `d·s·q − dmin·m`, `s` and `m` of 6 bits | the same, 4 and 5 bits |
 //! | `Q6_K` | 16 × 16 | `d·s·(q − 32)`, `s` of 8 bits | quantized anew to 8 bits in groups of 32 |
 //!
-//! The products are taken in f32, in the order of the `gguf` package, and rounded to f16 at the end
-//! unless the import is to be lossless. Layouts: `ggml-common.h` and `ggml-quants.c` of llama.cpp.
+//! Products are computed in f32, in the order of the `gguf` package, and rounded to f16 at the end
+//! unless the import is lossless. The layouts follow `ggml-common.h` and `ggml-quants.c` of
+//! llama.cpp.
 
 use half::f16;
 
 use super::TensorKind;
 
-/// One group: 32 codes, a scale, a bias.
+/// One group: 32 codes, a scale and a bias.
 pub(super) struct Group {
     pub(super) codes: [u8; 32],
     pub(super) scale: f32,
     pub(super) bias: f32,
 }
 
-/// Bits of a code, for the types of this module.
+/// Returns the bits of a code, for the types of this module.
 pub(super) fn bits(kind: TensorKind) -> Option<usize> {
     match kind {
         TensorKind::Q4_K => Some(4),
@@ -30,7 +31,7 @@ pub(super) fn bits(kind: TensorKind) -> Option<usize> {
     }
 }
 
-/// The floating numbers of a block.
+/// Returns the floating-point numbers of a block.
 pub(super) fn constants(kind: TensorKind, block: &[u8]) -> [f32; 2] {
     match kind {
         TensorKind::Q5_0 => [half(block, 0), 0.0],
@@ -39,8 +40,8 @@ pub(super) fn constants(kind: TensorKind, block: &[u8]) -> [f32; 2] {
     }
 }
 
-/// Calls `each` with the groups of a block in order; `rounded` asks for scales and biases that are
-/// halves.
+/// Calls `each` with the groups of a block, in order. If `rounded` is set, scales and biases are
+/// rounded to halves.
 pub(super) fn for_each(
     kind: TensorKind,
     block: &[u8],
@@ -88,7 +89,8 @@ fn round(value: f32, rounded: bool) -> f32 {
     if rounded { f16::from_f32(value).to_f32() } else { value }
 }
 
-/// Low halves of 16 bytes, then high halves, each with a bit of `high` on top.
+/// Returns the codes: the low halves of 16 bytes, then the high halves, each with a bit of `high`
+/// on top.
 fn five_bits(high: &[u8], low: &[u8]) -> [u8; 32] {
     std::array::from_fn(|i| {
         let nibble = low[i % 16] >> (4 * (i / 16)) & 15;
@@ -96,7 +98,8 @@ fn five_bits(high: &[u8], low: &[u8]) -> [u8; 32] {
     })
 }
 
-/// Scale and minimum of group `group` of 8: six bits each in twelve bytes, the later ones in pieces.
+/// Returns scale and minimum of group `group` of 8. They have six bits each in twelve bytes; those
+/// of the later groups are split.
 fn six_bits(packed: &[u8], group: usize) -> (u8, u8) {
     if group < 4 {
         return (packed[group] & 63, packed[group + 4] & 63);
@@ -105,10 +108,10 @@ fn six_bits(packed: &[u8], group: usize) -> (u8, u8) {
     ((low & 15) | (packed[group - 4] >> 6) << 4, (low >> 4) | (packed[group] >> 6) << 4)
 }
 
-/// The 256 values of a `Q6_K` block.
+/// Computes the 256 values of a `Q6_K` block.
 fn q6_k(block: &[u8], d: f32, values: &mut [f32; 256]) {
     for (index, value) in values.iter_mut().enumerate() {
-        // Two halves of 128; in each, four runs of 32 share their bytes.
+        // There are two halves of 128 values. In each half, four runs of 32 share their bytes.
         let (side, run, i) = (index / 128, index % 128 / 32, index % 32);
         let low = block[64 * side + run % 2 * 32 + i] >> (4 * (run / 2)) & 15;
         let high = block[128 + 32 * side + i] >> (2 * run) & 3;
@@ -118,8 +121,8 @@ fn q6_k(block: &[u8], d: f32, values: &mut [f32; 256]) {
     }
 }
 
-/// Eight bits over the range of the group. MLX's own rule, which makes zero a value of the grid,
-/// would cost up to a whole step at the far end. The codes fit the rounded scale and bias.
+/// Quantizes a group to eight bits over its range. MLX's own rule, which makes zero a value of the
+/// grid, would cost up to a full step at the far end. The codes match the rounded scale and bias.
 fn requantized(values: &[f32; 32], rounded: bool) -> Group {
     let (low, high) = values
         .iter()
@@ -135,5 +138,4 @@ fn requantized(values: &[f32; 32], rounded: bool) -> Group {
 }
 
 #[cfg(test)]
-#[path = "groups_tests.rs"]
 mod tests;

@@ -1,15 +1,16 @@
-//! The element types of GGUF tensors: all by name, so that a refusal can say what it saw.
+//! The element types of GGUF tensors. All have a name here, so that an error can name an
+//! unsupported one.
 
-/// A type of the `ggml` library.
+/// Type of the `ggml` library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorKind {
     /// Number in the file.
     pub id: u32,
     /// Name as llama.cpp prints it.
     pub name: &'static str,
-    /// Values of one block.
+    /// Values per block.
     pub block: u64,
-    /// Bytes of one block.
+    /// Bytes per block.
     pub block_bytes: u64,
 }
 
@@ -18,7 +19,7 @@ macro_rules! kinds {
         impl TensorKind {
             $(pub(crate) const $constant: Self =
                 Self { id: $id, name: $name, block: $block, block_bytes: $bytes };)*
-            /// All of them.
+            /// All types.
             pub const ALL: &'static [Self] = &[$(Self::$constant),*];
         }
     };
@@ -60,7 +61,7 @@ kinds! {
     39 MXFP4 "MXFP4" 32 17,
     40 NVFP4 "NVFP4" 64 36,
     41 Q1_0 "Q1_0" 128 18,
-    // Gone from the library, but not from the world.
+    // The library no longer has these types, but old files do.
     4 Q4_2 "Q4_2" 16 10,
     5 Q4_3 "Q4_3" 16 12,
     31 Q4_0_4_4 "Q4_0_4_4" 32 18,
@@ -72,7 +73,7 @@ kinds! {
 }
 
 impl TensorKind {
-    /// The type of this number.
+    /// Returns the type with this number.
     pub fn from_id(id: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.id == id)
     }

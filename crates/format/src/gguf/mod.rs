@@ -1,8 +1,8 @@
-//! GGUF files, their translation into MLX checkpoints, and the writing of such files.
+//! Reads GGUF files, converts them to MLX checkpoints, and writes such files.
 //!
-//! The quantizations that are affine groups already keep every value. K-quants become affine groups
-//! whose scales are rounded to f16, unless a lossless import is asked for; `Q6_K` alone, whose groups
-//! are smaller than MLX's, is quantized anew, to 8 bits. What has no counterpart is refused by name.
+//! Quantizations that already are affine groups keep every value. K-quants become affine groups
+//! with scales rounded to f16, unless you ask for a lossless import. The groups of `Q6_K` are
+//! smaller than MLX's, so it is quantized again, to 8 bits. Everything else is refused by name.
 
 mod blocks;
 mod config;
@@ -35,16 +35,16 @@ pub use plan::Plan;
 pub use vocabulary::{GgufVocabulary, byte_alphabet};
 pub use writer::{GgufWriter, MetaValue, TensorEntry};
 
-/// What a file holds.
+/// Summary of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// Numbers in its tensors.
+    /// Number of parameters.
     pub parameters: u64,
-    /// How most of them are stored: `Q4_0`; `None` where that is unknown.
+    /// Type of most of them, such as `Q4_0`; `None` if it is unknown.
     pub kind: Option<&'static str>,
 }
 
-/// Counts what is in a file.
+/// Summarizes a file.
 pub fn contents(path: &Path) -> Result<Contents, FormatError> {
     let file = reader::Gguf::parse(path, &map_file(path).map_err(FormatError::read(path))?)
         .map_err(|problem| problem.of(path))?;
@@ -58,8 +58,8 @@ pub fn contents(path: &Path) -> Result<Contents, FormatError> {
     Ok(Contents { parameters, kind })
 }
 
-/// Checks the container: header, metadata, and that every tensor lies inside the file. Whether the
-/// model can be imported is for [`Plan::new`] to say.
+/// Checks the container: header, metadata, and that every tensor lies inside the file. Use
+/// [`Plan::new`] to check if the model can be imported.
 pub fn check(path: &Path) -> Result<(), FormatError> {
     reader::Gguf::parse(path, &map_file(path).map_err(FormatError::read(path))?)
         .map_err(|problem| problem.of(path))?;

@@ -1,4 +1,4 @@
-//! A whole import: everything is read and checked first, then written in one pass.
+//! A complete import: everything is read and checked first, then written in one pass.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -17,19 +17,19 @@ use mlxk_tensor::{Dtype, Mode};
 
 use crate::{ElementType, FormatError};
 
-/// A GGUF file that can be imported, and what will come of it.
+/// A GGUF file that can be imported, and the resulting checkpoint.
 #[derive(Debug)]
 pub struct Plan {
     gguf: Gguf,
     sources: Vec<Source>,
-    /// The small files: name and content.
+    /// Small files: name and content.
     texts: Vec<(&'static str, Vec<u8>)>,
     modes: Vec<(String, Mode)>,
     parameters: u64,
     output_bytes: u64,
 }
 
-/// A tensor of the file and what it becomes.
+/// A tensor of the file and its form in the checkpoint.
 #[derive(Debug)]
 struct Source {
     placed: Placed,
@@ -43,7 +43,7 @@ enum Form {
     Affine(Affine),
 }
 
-/// Written between two reports of progress.
+/// Bytes written between two progress reports.
 const CHUNK_BYTES: usize = 1 << 20;
 const METADATA: &[(&str, &str)] = &[("format", "mlx")];
 
@@ -53,12 +53,13 @@ impl Plan {
         Self::from_bytes(path, &map_file(path).map_err(FormatError::read(path))?)
     }
 
-    /// The same, with scales in f32 wherever f16 would round them.
+    /// Like [`Plan::new`], but keeps scales in f32 if f16 would round them.
     pub fn lossless(path: &Path) -> Result<Self, FormatError> {
         Self::parse(path, &map_file(path).map_err(FormatError::read(path))?, true)
     }
 
-    /// The same for bytes that are in memory already; `path` serves messages only.
+    /// Like [`Plan::new`], for bytes that are already in memory. `path` is only used in error
+    /// messages.
     pub fn from_bytes(path: &Path, file: &Bytes) -> Result<Self, FormatError> {
         Self::parse(path, file, false)
     }
@@ -111,37 +112,37 @@ impl Plan {
         Ok(Self { gguf, sources, texts, modes, parameters, output_bytes: 0 })
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.gguf.path
     }
 
-    /// `general.architecture`.
+    /// Returns `general.architecture`.
     pub fn architecture(&self) -> &str {
         self.gguf.str("general.architecture").ok().flatten().unwrap_or_default()
     }
 
-    /// `general.name`, where the file has one.
+    /// Returns `general.name`, if the file has one.
     pub fn name(&self) -> Option<&str> {
         self.gguf.str("general.name").ok().flatten()
     }
 
-    /// `general.license`, where the file has one.
+    /// Returns `general.license`, if the file has one.
     pub fn license(&self) -> Option<&str> {
         self.gguf.str("general.license").ok().flatten()
     }
 
-    /// Numbers that the model was trained with.
+    /// Returns the number of trained parameters.
     pub fn parameters(&self) -> u64 {
         self.parameters
     }
 
-    /// Bytes that the import will write.
+    /// Returns the number of bytes that the import will write.
     pub fn output_bytes(&self) -> u64 {
         self.output_bytes
     }
 
-    /// The quantized modules' modes, each with the number of modules that have it.
+    /// Returns the modes of the quantized modules, each with the number of modules that have it.
     pub fn modes(&self) -> Vec<(Mode, usize)> {
         let mut counts: Vec<(Mode, usize)> = Vec::new();
         for (_, mode) in &self.modes {
@@ -153,9 +154,8 @@ impl Plan {
         counts
     }
 
-    /// Writes the checkpoint into an existing, empty folder. `progress` gets the bytes written and
-    /// all bytes, and may stop the work; what was written until then stays for the caller to
-    /// remove.
+    /// Writes the checkpoint into an existing, empty folder. `progress` receives the bytes written
+    /// and the total, and may stop the work. After that, the caller has to remove what was written.
     pub fn write(
         &self,
         folder: &Path,
@@ -266,7 +266,7 @@ fn form(tensor: &Tensor, lossless: bool) -> Result<Form, Problem> {
     if let Some(dtype) = dense {
         return Ok(Form::Dense(dtype));
     }
-    // Vectors stay dense in MLX; no known file quantizes one.
+    // Vectors stay dense in MLX, and no known file quantizes one.
     if tensor.shape.len() == 2
         && let Some(affine) = Affine::plan(tensor, lossless)?
     {
@@ -279,8 +279,8 @@ fn form(tensor: &Tensor, lossless: bool) -> Result<Form, Problem> {
     Err(GgufLimit::TensorType { tensor: tensor.name.clone(), kind }.into())
 }
 
-/// The mode of every quantized module, those of the mode with the most bytes first: the first one
-/// becomes the default of the table.
+/// Returns the mode of every quantized module, ordered so that the mode with the most bytes comes
+/// first: it becomes the default of the table.
 fn modes(sources: &[Source], gguf: &Gguf) -> Vec<(String, Mode)> {
     let mut bytes_by_bits: BTreeMap<usize, usize> = BTreeMap::new();
     let mut modes = Vec::new();
@@ -298,7 +298,7 @@ fn modes(sources: &[Source], gguf: &Gguf) -> Vec<(String, Mode)> {
     modes
 }
 
-/// The type that activations of such a model usually have.
+/// Returns the type that activations of such a model usually have.
 fn torch_dtype(sources: &[Source], gguf: &Gguf) -> &'static str {
     let is_matrix = |source: &&Source| gguf.tensors[source.placed.index].shape.len() > 1;
     let mut types = sources.iter().filter(is_matrix).map(|source| match &source.form {

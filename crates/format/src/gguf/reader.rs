@@ -1,5 +1,5 @@
-//! The container: header, metadata, tensor table. Every count, string and offset is a claim until
-//! it is checked against the length of the file.
+//! Reads the container: header, metadata and tensor table. Every count, string and offset is
+//! untrusted until it is checked against the length of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ const DEFAULT_ALIGNMENT: u64 = 32;
 const MAX_ALIGNMENT: u64 = 1 << 20;
 const MAX_DIMENSIONS: u32 = 4;
 
-/// An opened GGUF file.
+/// An open GGUF file.
 #[derive(Debug)]
 pub(super) struct Gguf {
     pub(super) path: PathBuf,
     pub(super) file: Bytes,
     pub(super) metadata: BTreeMap<String, Value>,
-    /// In the order of their data.
+    /// Tensors in the order of their data.
     pub(super) tensors: Vec<Tensor>,
 }
 
@@ -29,15 +29,15 @@ pub(super) struct Gguf {
 #[derive(Clone, Debug)]
 pub(super) struct Tensor {
     pub(super) name: String,
-    /// Slowest axis first, as in safetensors; the file has it the other way.
+    /// Shape, slowest axis first as in safetensors. The file has the opposite order.
     pub(super) shape: Vec<usize>,
-    /// The type's number; types that this crate knows nothing about are refused by it.
+    /// The type, or the number of an unknown type.
     pub(super) kind: Result<TensorKind, u32>,
-    /// Empty where the type is unknown.
+    /// Data; empty if the type is unknown.
     pub(super) data: Bytes,
 }
 
-/// Anything that can go wrong, before it is joined with the file's name.
+/// Any error, before the name of the file is added.
 #[derive(Debug)]
 pub(super) enum Problem {
     Damage(GgufDamage),
@@ -67,7 +67,7 @@ impl Problem {
 }
 
 impl Gguf {
-    /// Reads and checks everything but the weights themselves.
+    /// Reads and checks everything except the weights themselves.
     pub(super) fn parse(path: &Path, file: &Bytes) -> Result<Self, Problem> {
         let mut cursor = Cursor::new(file);
         if cursor.bytes().map_err(|_| GgufDamage::Magic)? != *b"GGUF" {
@@ -78,7 +78,8 @@ impl Gguf {
             version if version.swap_bytes() <= 3 => return Err(GgufLimit::BigEndian.into()),
             version => return Err(GgufLimit::Version(version).into()),
         }
-        // A tensor takes a name, a dimension count, a type and an offset; a key a name and a type.
+        // A tensor has at least a name, a dimension count, a type and an offset; a key has a name
+        // and a type.
         let tensor_count = cursor.count("tensors", 8 + 4 + 4 + 8)?;
         let key_count = cursor.count("metadata keys", 8 + 4 + 1)?;
         let mut metadata = BTreeMap::new();
@@ -108,7 +109,7 @@ impl Gguf {
         Ok(Self { path: path.to_owned(), file: file.clone(), metadata, tensors })
     }
 
-    /// The tensor of this name.
+    /// Returns the tensor of this name.
     pub(super) fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
@@ -174,7 +175,7 @@ impl Gguf {
     }
 }
 
-/// A row of the tensor table.
+/// An entry of the tensor table, unchecked.
 struct Claim<'a> {
     name: &'a str,
     shape: Vec<u64>,
@@ -239,7 +240,8 @@ fn place(
     Ok(tensors)
 }
 
-/// Bytes of a tensor; `None` where a row is no whole number of blocks, or a product overflows.
+/// Returns the size of a tensor in bytes, or `None` if a row is not a whole number of blocks or a
+/// product overflows.
 fn size_bytes(shape: &[u64], kind: TensorKind) -> Option<u64> {
     let (&row, outer) = shape.split_first()?;
     let elements = outer.iter().try_fold(row, |product, &dimension| product.checked_mul(dimension));

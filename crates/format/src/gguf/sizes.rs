@@ -1,9 +1,9 @@
-//! The sizes and constants of a model, from the metadata of its architecture.
+//! Reads the sizes and constants of a model from the metadata of its architecture.
 
 use super::reader::{Gguf, Problem};
 use super::{GgufDamage, GgufLimit};
 
-/// Architectures whose tensors this import can name.
+/// Architecture with tensors that this import can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Architecture {
     Llama,
@@ -25,7 +25,7 @@ impl Architecture {
         }
     }
 
-    /// The name in GGUF.
+    /// Returns the name in GGUF.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Llama => "llama",
@@ -37,7 +37,7 @@ impl Architecture {
     }
 }
 
-/// What the architecture's keys say.
+/// Values of the architecture's keys.
 #[derive(Clone, Debug)]
 pub(super) struct Sizes {
     pub(super) architecture: Architecture,
@@ -54,22 +54,22 @@ pub(super) struct Sizes {
     pub(super) rope_linear: Option<f64>,
     /// Rotary base of the windowed layers (Gemma 3).
     pub(super) rope_theta_local: f64,
-    /// Dimensions of a head that turn.
+    /// Number of dimensions of a head that turn.
     pub(super) rotary_dims: usize,
-    /// Context before it was extended (Phi-3's LongRoPE).
+    /// Context length before it was extended (Phi-3's LongRoPE).
     pub(super) original_context: Option<u64>,
-    /// Positions that a windowed layer sees, and which layers are not windowed: every so many
-    /// (Gemma 3).
+    /// Number of positions that a windowed layer sees, and the period of the layers without a
+    /// window (Gemma 3).
     pub(super) window: Option<(u64, u64)>,
 }
 
-/// Bounds far above any model that exists, far below what overflows.
+/// Limits far above any existing model and far below what overflows.
 const MAX_LAYERS: u64 = 4096;
 const MAX_WIDTH: u64 = 1 << 24;
 const MAX_CONTEXT: u64 = 1 << 40;
 
-/// Keys that describe a file rather than its arithmetic; all others are read here or refused, since
-/// a hyper-parameter that is passed over is a wrong answer later.
+/// Keys that describe a file rather than its arithmetic. All other keys are either read here or
+/// refused, because an ignored hyper-parameter would make wrong answers.
 const HARMLESS: &[&str] = &[
     "vocab_size",
     "tensor_data_layout",
@@ -78,7 +78,7 @@ const HARMLESS: &[&str] = &[
     "rope.scaling.attn_factor",
 ];
 
-/// Every sixth layer of a Gemma 3 sees everything.
+/// Every sixth layer of Gemma 3 sees all positions.
 const GEMMA3_PATTERN: u64 = 6;
 
 impl Sizes {
@@ -112,7 +112,7 @@ impl Sizes {
                 keys.optional("attention.sliding_window", MAX_CONTEXT)?
                     .map(|window| (window, pattern.unwrap_or(GEMMA3_PATTERN)))
             }
-            // Neither llama.cpp nor mlx-lm applies the window that Phi-3's files state.
+            // Phi-3's files state a window that neither llama.cpp nor mlx-lm applies.
             Architecture::Phi3 => {
                 keys.optional("attention.sliding_window", MAX_CONTEXT)?;
                 None
@@ -142,7 +142,7 @@ impl Sizes {
             window,
         };
         if matches!(architecture, Architecture::Qwen2 | Architecture::Phi3) {
-            // The model types have no other width of a head.
+            // These model types don't support another width of a head.
             keys.only("attention.key_length", |value| value as usize * heads == hidden)?;
         }
         keys.only("attention.value_length", |value| value == head_dim as u64)?;
@@ -157,18 +157,18 @@ impl Sizes {
         Ok(sizes)
     }
 
-    /// Width of all query heads.
+    /// Returns the width of all query heads.
     pub(super) fn query_width(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    /// Width of all key heads; the same for values.
+    /// Returns the width of all key heads, which equals that of all value heads.
     pub(super) fn key_width(&self) -> usize {
         self.kv_heads * self.head_dim
     }
 }
 
-/// The keys under the architecture's name, and which of them were read.
+/// The keys under the architecture's name, with a note of which were read.
 struct Keys<'a> {
     gguf: &'a Gguf,
     architecture: Architecture,
@@ -223,7 +223,7 @@ impl Keys<'_> {
         Ok(self.optional(name, limit)?.map(|value| value as usize))
     }
 
-    /// Refuses a key with a value that would need more than this import does.
+    /// Refuses a key if its value would need features that this import lacks.
     fn only(
         &mut self,
         name: &'static str,
@@ -247,7 +247,7 @@ impl Keys<'_> {
         let kind = self.gguf.str(&key)?;
         match (kind, factor) {
             (Some("none"), _) | (None, None) => Ok(None),
-            // The factors are tensors; what else is stated follows from them.
+            // The factors are tensors, and the other values follow from them.
             (Some("longrope"), _) if self.architecture == Architecture::Phi3 => Ok(None),
             (None | Some("linear"), Some(factor)) => Ok(Some(factor)),
             (Some("linear"), None) => Err(self.missing("rope.scaling.factor")),

@@ -1,4 +1,4 @@
-//! What the tensors of an architecture are called in MLX, and what shape they must have.
+//! Names of an architecture's tensors in MLX, and the shapes they must have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,21 +13,23 @@ pub(super) struct Placed {
     pub(super) index: usize,
     /// Module path in the checkpoint.
     pub(super) module: String,
-    /// `weight` or `bias`.
+    /// Either `weight` or `bias`.
     pub(super) suffix: &'static str,
-    /// Heads whose rows llama.cpp has interleaved, to be undone.
+    /// Number of heads whose rows llama.cpp has interleaved; the import reverses that.
     pub(super) interleaved_heads: Option<usize>,
-    /// Whether llama.cpp has added 1 to every value, to be undone: Gemma's norms.
+    /// `true` if llama.cpp has added 1 to every value, as in Gemma's norms; the import reverses
+    /// that.
     pub(super) one_more: bool,
 }
 
-/// The tensor of rotary factors: it becomes a line of `config.json`.
+/// The tensor of rotary factors, which becomes an entry of `config.json`.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
-/// The same of LongRoPE, for long contexts and for short ones.
+/// The factors of LongRoPE, for long and for short contexts.
 pub(super) const LONG_FACTORS: &str = "rope_factors_long.weight";
 pub(super) const SHORT_FACTORS: &str = "rope_factors_short.weight";
 
-/// A part of a layer: GGUF's name, MLX's name, shape as `(rows, columns)`, norms without rows.
+/// A part of a layer: GGUF's name, MLX's name, and the shape as `(rows, columns)`. Norms have no
+/// rows.
 type LayerPart = (&'static str, &'static str, Option<usize>, usize);
 
 fn layer_parts(sizes: &Sizes) -> Vec<LayerPart> {
@@ -74,18 +76,18 @@ fn layer_parts(sizes: &Sizes) -> Vec<LayerPart> {
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) placed: Vec<Placed>,
-    /// Rows of the embedding.
+    /// Number of rows of the embedding.
     pub(super) vocabulary: usize,
-    /// Whether the output matrix is the embedding.
+    /// `true` if the output matrix is the embedding.
     pub(super) tied: bool,
-    /// Whether any attention projection has an additive bias.
+    /// `true` if any attention projection has an additive bias.
     pub(super) attention_bias: bool,
-    /// Whether any projection of the feed-forward part has one.
+    /// `true` if any projection of the feed-forward part has an additive bias.
     pub(super) mlp_bias: bool,
 }
 
 impl Layout {
-    /// Finds a place for every tensor and a tensor for every place.
+    /// Finds a place for every tensor, and a tensor for every place.
     pub(super) fn of(gguf: &Gguf, sizes: &Sizes) -> Result<Self, Problem> {
         let by_name: BTreeMap<&str, &Tensor> =
             gguf.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
@@ -116,7 +118,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// A model type has the biases of a kind in every layer and projection, or in none.
+    /// Checks that every layer and projection has the biases of a kind if any has: model types
+    /// don't allow anything else.
     fn expect_biases(&self, sizes: &Sizes) -> Result<(), GgufDamage> {
         let attention: &[&str] = match sizes.architecture {
             Architecture::Qwen2 => &["q_proj", "k_proj", "v_proj"],
@@ -175,7 +178,7 @@ impl Layout {
         Ok(())
     }
 
-    /// `blk.LAYER.PART.weight` or `.bias`; `None` for a name that is neither.
+    /// Places `blk.LAYER.PART.weight` or `.bias`. Returns `None` if the name has neither form.
     fn place_in_layer(
         &mut self,
         index: usize,
@@ -202,7 +205,7 @@ impl Layout {
             ("bias", Some(rows)) => {
                 expect(tensor, &[rows])?;
                 let in_attention = theirs.starts_with("attn_");
-                // Qwen2 has biases on q, k and v only, and its model type has no place for more.
+                // Qwen2 only has biases on q, k and v, and its model type has no place for more.
                 let has_place = match sizes.architecture {
                     Architecture::Llama => true,
                     Architecture::Qwen2 => matches!(theirs, "attn_q" | "attn_k" | "attn_v"),
@@ -217,8 +220,8 @@ impl Layout {
             }
             _ => return Ok(None),
         };
-        // llama.cpp turns pairs of neighbours in a head where MLX turns halves, and has reordered
-        // the rows of this one architecture for it.
+        // llama.cpp rotates pairs of neighbours in a head, MLX pairs of halves. For this one
+        // architecture, llama.cpp has reordered the rows to match.
         let interleaved_heads = match (sizes.architecture, theirs) {
             (Architecture::Llama, "attn_q") => Some(sizes.heads),
             (Architecture::Llama, "attn_k") => Some(sizes.kv_heads),
@@ -245,7 +248,7 @@ fn expect(tensor: &Tensor, shape: &[usize]) -> Result<(), GgufDamage> {
     })
 }
 
-/// The row of the file that belongs at `row` of the checkpoint, in a matrix of `rows`.
+/// Returns the row of the file that belongs at `row` of the checkpoint, in a matrix of `rows`.
 pub(super) fn source_row(row: usize, rows: usize, interleaved_heads: Option<usize>) -> usize {
     let Some(heads) = interleaved_heads else { return row };
     let width = rows / heads;

@@ -1,35 +1,35 @@
-//! Metadata values. Long ones stay in the file; a value knows where it lies.
+//! Metadata values. Long values stay in the file, and only their position is kept.
 
 use std::ops::Range;
 
 use super::GgufDamage;
 use super::cursor::Cursor;
 
-/// A metadata value, checked for its place in the file but not decoded further.
+/// A metadata value. Its position in the file is checked; it is not decoded further.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Unsigned(u64),
     Signed(i64),
-    /// A 32-bit float, kept as one: its shortest decimal is what the author wrote.
+    /// A 32-bit float, kept as one because its shortest decimal is what the author wrote.
     Float(f32),
     Double(f64),
     Bool(bool),
-    /// Place of the bytes.
+    /// Range of the bytes.
     String(Range<usize>),
-    /// Places of the strings.
+    /// Ranges of the strings.
     Strings(Vec<Range<usize>>),
-    /// Type and place of plain numbers.
+    /// Type and range of plain numbers.
     Numbers(u32, Range<usize>),
-    /// An array of arrays: no key that is known here has one.
+    /// An array of arrays, which no known key has.
     Nested,
 }
 
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
-/// Arrays in arrays, at most.
+/// Maximum depth of arrays in arrays.
 const MAX_DEPTH: u32 = 4;
 
-/// Bytes of a plain value; `None` for strings, arrays and unknown types.
+/// Returns the size of a plain value in bytes, or `None` for strings, arrays and unknown types.
 fn plain_bytes(kind: u32) -> Option<u64> {
     match kind {
         0 | 1 | 7 => Some(1),
@@ -85,7 +85,7 @@ impl Value {
         }
     }
 
-    /// The value as a whole number that is not negative.
+    /// Returns the value if it is a whole number and not negative.
     pub(super) fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Unsigned(value) => Some(*value),
@@ -94,8 +94,8 @@ impl Value {
         }
     }
 
-    /// The value as a number, 32-bit floats by their shortest decimal:
-    /// 9.999999974752427e-07 is the float that somebody wrote as 1e-06.
+    /// Returns the value as a number. A 32-bit float is converted by its shortest decimal, because
+    /// 9.999999974752427e-07 was written as 1e-06.
     pub(super) fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Unsigned(value) => Some(*value as f64),
@@ -112,7 +112,7 @@ fn shortest(value: f32) -> Option<f64> {
     value.to_string().parse().ok()
 }
 
-/// Numbers of an array, widened; `None` for floats where whole numbers are meant.
+/// Returns the numbers of an array, widened, or `None` if they are floats.
 pub(super) fn whole_numbers(kind: u32, bytes: &[u8]) -> Option<Vec<i64>> {
     fn each<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> i64) -> Vec<i64> {
         bytes.as_chunks::<N>().0.iter().map(|&chunk| one(chunk)).collect()
@@ -130,7 +130,7 @@ pub(super) fn whole_numbers(kind: u32, bytes: &[u8]) -> Option<Vec<i64>> {
     })
 }
 
-/// 32-bit floats of an array.
+/// Returns the numbers of an array of 32-bit floats.
 pub(super) fn floats(kind: u32, bytes: &[u8]) -> Option<Vec<f32>> {
     (kind == 6).then(|| bytes.as_chunks::<4>().0.iter().map(|&c| f32::from_le_bytes(c)).collect())
 }

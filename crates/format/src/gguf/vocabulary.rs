@@ -1,28 +1,28 @@
-//! A vocabulary whose tokens are bytes, for models that nobody talks with.
+//! A vocabulary of bytes, for synthetic models.
 
 use super::MetaValue;
 
-/// `tokenizer.ggml.token_type`: usual, control, unused.
+/// Values of `tokenizer.ggml.token_type`.
 const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
 const UNUSED: i32 = 5;
 /// The first token after the bytes.
 const MERGED: usize = 256;
 
-/// The tokens of a model with so many: one for each byte, one that two of them merge into, one that
-/// ends a text, and fillers. Models of the same number of tokens have the same ones.
+/// The tokens of a synthetic model: one for each byte, one that two of them merge into, one that
+/// ends a text, and fillers. Models with the same number of tokens have the same vocabulary.
 #[derive(Clone, Debug)]
 pub struct GgufVocabulary {
     texts: Vec<String>,
 }
 
 impl GgufVocabulary {
-    /// Tokens that are no fillers.
+    /// Number of tokens that are not fillers.
     pub const LEAST: usize = MERGED + 2;
     /// The token that ends a text.
     pub const END: usize = MERGED + 1;
 
-    /// A vocabulary of `size` tokens; `None` where there is no room for the bytes.
+    /// Makes a vocabulary of `size` tokens. Returns `None` if there is no room for the bytes.
     pub fn new(size: usize) -> Option<Self> {
         if size < Self::LEAST {
             return None;
@@ -34,12 +34,12 @@ impl GgufVocabulary {
         Some(Self { texts })
     }
 
-    /// The texts of the tokens that are no fillers, by their ids.
+    /// Returns the texts of the tokens that are not fillers, by id.
     pub fn used(&self) -> &[String] {
         &self.texts[..Self::LEAST]
     }
 
-    /// The two tokens that merge into one.
+    /// The two tokens that can be merged.
     pub const MERGE: [&'static str; 2] = ["t", "h"];
 
     fn merged() -> String {
@@ -67,8 +67,8 @@ impl GgufVocabulary {
     }
 }
 
-/// The characters that stand for bytes in a byte-level vocabulary (GPT-2's): printable ones for
-/// themselves, the others for the next free ones from 256 on.
+/// Returns the characters that stand for bytes in a byte-level vocabulary (GPT-2's): printable
+/// characters for themselves, the others for the next free ones from 256 on.
 pub fn byte_alphabet() -> impl Iterator<Item = char> {
     let mut others = (256..).filter_map(char::from_u32);
     (0..=255_u8).filter_map(move |byte| match byte {

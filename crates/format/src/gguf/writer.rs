@@ -1,5 +1,5 @@
-//! Writing the container in one pass: metadata and the table of tensors first, so all shapes must be
-//! known beforehand.
+//! Writes the container in one pass. Metadata and the table of tensors come first, so all shapes
+//! must be known beforehand.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::TensorKind;
 use crate::FormatError;
 
-/// Tensors begin at multiples of this.
+/// Alignment of tensors in bytes.
 const ALIGNMENT: u64 = 32;
 const VERSION: u32 = 3;
 
@@ -19,7 +19,7 @@ pub enum MetaValue {
     U32(u32),
     /// A float of 32 bits.
     F32(f32),
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// A text.
     Text(String),
@@ -29,7 +29,7 @@ pub enum MetaValue {
     I32s(Vec<i32>),
 }
 
-/// A tensor to come.
+/// A tensor that will be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorEntry {
     /// Name in the file.
@@ -41,10 +41,10 @@ pub struct TensorEntry {
 }
 
 impl TensorEntry {
-    /// Bytes of its data.
+    /// Returns the size of the data in bytes.
     ///
     /// # Panics
-    /// Where a row is no whole number of blocks.
+    /// Panics if a row is not a whole number of blocks.
     pub fn size_bytes(&self) -> u64 {
         let row = self.shape.last().copied().unwrap_or(0) as u64;
         assert!(row.is_multiple_of(self.kind.block), "rows of `{}` are whole blocks", self.name);
@@ -53,21 +53,21 @@ impl TensorEntry {
     }
 }
 
-/// A GGUF file being written: data must follow in the order of the entries.
+/// A GGUF file that is being written. The data must follow in the order of the entries.
 pub struct GgufWriter {
     path: PathBuf,
     file: BufWriter<File>,
-    /// Bytes of the tensors that are not complete, the current one last.
+    /// Bytes missing from the incomplete tensors, the current one last.
     left: Vec<u64>,
-    /// Bytes of data so far.
+    /// Bytes of data written so far.
     written: u64,
 }
 
 impl GgufWriter {
-    /// Creates the file and writes all that precedes the data.
+    /// Creates the file and writes everything that precedes the data.
     ///
     /// # Panics
-    /// Where a row of a tensor is no whole number of blocks.
+    /// Panics if a row of a tensor is not a whole number of blocks.
     pub fn create(
         path: &Path,
         metadata: &[(String, MetaValue)],
@@ -80,10 +80,10 @@ impl GgufWriter {
         Ok(Self { path: path.to_owned(), file, left, written: 0 })
     }
 
-    /// Appends bytes of the current tensor; the next one begins where it is complete.
+    /// Appends data of the current tensor. When it is complete, the next one begins.
     ///
     /// # Panics
-    /// Where the bytes are more than the tensor has left.
+    /// Panics if there is more data than the tensor has left.
     pub fn write(&mut self, data: &[u8]) -> Result<(), FormatError> {
         while let Some(0) = self.left.last() {
             self.left.pop();
@@ -99,7 +99,7 @@ impl GgufWriter {
         self.put(data)?;
         if ended {
             self.left.pop();
-            // The last one is padded too, as gguf-py does.
+            // The last tensor is padded too, as in gguf-py.
             let padding = self.written.next_multiple_of(ALIGNMENT) - self.written;
             self.put(&vec![0; padding as usize])?;
         }
@@ -109,7 +109,7 @@ impl GgufWriter {
     /// Flushes the file to the disk.
     ///
     /// # Panics
-    /// Where bytes of a tensor are missing.
+    /// Panics if data is missing.
     pub fn finish(self) -> Result<(), FormatError> {
         assert!(self.left.iter().all(|&left| left == 0), "callers write what they declared");
         let file = self.file.into_inner();
@@ -123,7 +123,7 @@ impl GgufWriter {
     }
 }
 
-/// Header, metadata and table, padded to where the data begins.
+/// Returns header, metadata and table, padded to the start of the data.
 fn head(metadata: &[(String, MetaValue)], tensors: &[TensorEntry]) -> Vec<u8> {
     let mut out = b"GGUF".to_vec();
     out.extend(VERSION.to_le_bytes());

@@ -1,10 +1,10 @@
-//! Element types of the container; only some of them are types of weights.
+//! Element types of the container. Only some of them are types of weights.
 
 use mlxk_tensor::Dtype;
 
 macro_rules! element_types {
     ($($variant:ident $name:literal $bits:literal $doc:literal),* $(,)?) => {
-        /// The element types that the safetensors format names.
+        /// Element type in the safetensors format.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ElementType {
@@ -12,15 +12,15 @@ macro_rules! element_types {
         }
 
         impl ElementType {
-            /// All of them.
+            /// All types.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The name in a safetensors header.
+            /// Returns the name in a safetensors header.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// Bits of one element.
+            /// Returns the number of bits of one element.
             pub const fn bits(self) -> u64 {
                 match self { $(Self::$variant => $bits),* }
             }
@@ -58,7 +58,7 @@ impl ElementType {
         Self::ALL.iter().copied().find(|dtype| dtype.name() == name)
     }
 
-    /// The floating type that dense tensors may have, where it is one.
+    /// Returns the corresponding type of dense tensors, or `None` if this type is not one of them.
     pub const fn dense(self) -> Option<Dtype> {
         match self {
             Self::F32 => Some(Dtype::F32),
@@ -68,7 +68,8 @@ impl ElementType {
         }
     }
 
-    /// Bytes of a tensor of this type; `None` where they overflow or end within a byte.
+    /// Returns the size of a tensor of this type in bytes, or `None` if it overflows or is not a
+    /// whole number.
     pub(crate) fn tensor_bytes(self, shape: &[usize]) -> Option<u64> {
         let elements = shape.iter().try_fold(1_u64, |product, &dimension| {
             product.checked_mul(u64::try_from(dimension).ok()?)

@@ -1,4 +1,4 @@
-//! Reading the header: every number in it is a claim until it is checked.
+//! Reads the header. Every number in it is untrusted until it is checked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header of the file at `path`, and nothing of its tensors.
+    /// Reads the header of the file at `path` without its tensors.
     pub fn read(path: &Path) -> Result<Self, FormatError> {
         let mut file = File::open(path).map_err(FormatError::read(path))?;
         let file_length = file.metadata().map_err(FormatError::read(path))?.len();
@@ -38,18 +38,18 @@ impl Header {
         parse(path, &bytes, file_length)
     }
 
-    /// The names of the tensors, in the order of their data.
+    /// Returns the names of the tensors, in the order of their data.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.iter().map(|tensor| tensor.name.as_str())
     }
 
-    /// The header's `__metadata__`.
+    /// Returns the `__metadata__` of the header.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 }
 
-/// A checked tensor: `range` is in the file, not in the data section.
+/// A checked tensor. `range` counts from the start of the file, not of the data section.
 pub(super) struct Tensor {
     pub(super) name: String,
     pub(super) dtype: ElementType,
@@ -57,7 +57,7 @@ pub(super) struct Tensor {
     pub(super) range: Range<usize>,
 }
 
-/// A tensor as the header claims it.
+/// A tensor as the header describes it, unchecked.
 #[derive(Deserialize)]
 struct Claim {
     dtype: TypeName,
@@ -65,7 +65,7 @@ struct Claim {
     data_offsets: (u64, u64),
 }
 
-/// The name of an element type, looked up where it is read.
+/// The name of an element type, looked up when it is read.
 enum TypeName {
     Known(ElementType),
     Unknown(String),
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for TypeName {
     }
 }
 
-/// The header's members in the order of the file; a map would hide a name that occurs twice.
+/// The members of the header in the order of the file. A map would hide a name that occurs twice.
 struct Members {
     tensors: Vec<(String, Claim)>,
     metadata: BTreeMap<String, String>,
@@ -124,8 +124,8 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Parses and checks the header of a file of `file_length` bytes, given as many of its first bytes as
-/// the header has.
+/// Parses and checks the header of a file of `file_length` bytes. `start` must contain at least the
+/// header.
 pub(super) fn parse(path: &Path, start: &[u8], file_length: u64) -> Result<Header, FormatError> {
     let damaged = |problem| FormatError::Header { path: path.to_owned(), problem };
     let Some((length, rest)) = start.split_first_chunk::<8>() else {

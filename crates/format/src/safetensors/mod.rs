@@ -1,8 +1,8 @@
-//! The safetensors container: eight bytes of header length, a JSON header, the tensors' bytes.
+//! The safetensors container: eight bytes of header length, a JSON header, and the data of the
+//! tensors.
 //!
-//! Invariant: a [`Shard`] that opened has a header in which every tensor lies inside the file, has
-//! the length that its shape and type say, and shares no byte with another; so slicing it cannot
-//! fail later.
+//! Invariant: in an open [`Shard`], every tensor lies inside the file, has the length that its
+//! shape and type imply, and shares no byte with another tensor. So slicing it cannot fail later.
 
 mod element;
 mod header;
@@ -20,7 +20,7 @@ use mlxk_memory::{Bytes, map_file};
 
 use crate::FormatError;
 
-/// The longest header that the format allows.
+/// Longest header that the format allows.
 pub(crate) const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// One safetensors file, mapped.
@@ -46,7 +46,7 @@ impl Shard {
         Self::from_bytes(path, map_file(path).map_err(FormatError::read(path))?)
     }
 
-    /// The same for bytes that are in memory already; `path` serves messages only.
+    /// Opens a file that is already in memory. `path` is only used in error messages.
     pub fn from_bytes(path: &Path, data: Bytes) -> Result<Self, FormatError> {
         if crate::files::is_lfs_pointer(&data) {
             return Err(FormatError::LfsPointer { path: path.to_owned() });
@@ -63,29 +63,29 @@ impl Shard {
         Ok(Self { path: path.to_owned(), tensors, metadata: header.metadata, data })
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The header's `__metadata__`.
+    /// Returns the `__metadata__` of the header.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// The whole file.
+    /// Returns the bytes of the complete file.
     pub fn bytes(&self) -> &Bytes {
         &self.data
     }
 
-    /// Name, type, shape and bytes of every tensor, by name.
+    /// Returns name, type, shape and bytes of all tensors, by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, ElementType, &[usize], &Bytes)> {
         self.tensors
             .iter()
             .map(|(name, entry)| (name.as_str(), entry.dtype, entry.shape.as_slice(), &entry.data))
     }
 
-    /// Whether the file holds a tensor of this name.
+    /// Returns `true` if the file contains a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }

@@ -1,4 +1,5 @@
-//! Writing the container in one pass: the header first, so all shapes must be known beforehand.
+//! Writes the container in one pass. The header comes first, so all shapes must be known
+//! beforehand.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::ElementType;
 use crate::error::{FormatError, TensorProblem};
 
-/// A tensor to come.
+/// A tensor that will be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorSpec {
     /// Name in the file.
@@ -21,13 +22,13 @@ pub struct TensorSpec {
 }
 
 impl TensorSpec {
-    /// Length of the tensor's data; `None` where it overflows.
+    /// Returns the length of the tensor's data, or `None` if it overflows.
     pub fn size_bytes(&self) -> Option<u64> {
         self.dtype.tensor_bytes(&self.shape)
     }
 }
 
-/// A safetensors file being written: data must follow in the order of the specs.
+/// A safetensors file that is being written. The data must follow in the order of the specs.
 pub struct Writer {
     path: PathBuf,
     file: BufWriter<File>,
@@ -51,10 +52,10 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Appends bytes of the tensors, in order; chunks need not end where tensors do.
+    /// Appends data of the tensors, in order. Chunks don't have to match tensors.
     ///
     /// # Panics
-    /// Where more bytes come than the header promised.
+    /// Panics if there is more data than the header announced.
     pub fn write(&mut self, data: &[u8]) -> Result<(), FormatError> {
         self.left = self
             .left
@@ -66,7 +67,7 @@ impl Writer {
     /// Flushes the file to the disk.
     ///
     /// # Panics
-    /// Where fewer bytes came than the header promised.
+    /// Panics if there is less data than the header announced.
     pub fn finish(self) -> Result<(), FormatError> {
         assert_eq!(self.left, 0, "callers write the tensors that they declared");
         let file = self
@@ -77,7 +78,7 @@ impl Writer {
     }
 }
 
-/// Length of the file that [`Writer`] makes of these tensors.
+/// Returns the length of the file that [`Writer`] makes of these tensors.
 pub(crate) fn file_bytes(
     tensors: &[TensorSpec],
     metadata: &[(&str, &str)],
@@ -86,7 +87,8 @@ pub(crate) fn file_bytes(
     Ok(data_bytes.saturating_add(8 + header.len() as u64))
 }
 
-/// The header, padded so that the data starts at a multiple of 64 bytes, and the data's length.
+/// Returns the header, padded so that the data starts at a multiple of 64 bytes, and the length of
+/// the data.
 fn header(
     tensors: &[TensorSpec],
     metadata: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! Bodies of llama-server's endpoints, as plain data.
+//! The bodies of llama-server's endpoints, as plain data.
 
 use mlxk_text::Message;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub(crate) struct Tokenize {
     pub(crate) with_pieces: bool,
 }
 
-/// Token ids, or tokens with their text.
+/// Ids, or pieces.
 #[derive(Debug, Serialize)]
 pub(crate) struct Tokens<T> {
     pub(crate) tokens: Vec<T>,
@@ -28,7 +28,7 @@ pub(crate) struct Piece {
     pub(crate) piece: PieceText,
 }
 
-/// The text of a token, or its bytes if they are not valid text.
+/// Text, or the bytes of what is none.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum PieceText {
@@ -73,14 +73,14 @@ pub(crate) struct Named {
     pub(crate) model: Option<String>,
 }
 
-/// The loaded models.
+/// The models in memory.
 #[derive(Debug, Serialize)]
 pub(crate) struct InMemory {
     pub(crate) object: &'static str,
     pub(crate) data: Vec<Loaded>,
 }
 
-/// A loaded model.
+/// A model in memory.
 #[derive(Debug, Serialize)]
 pub(crate) struct Loaded {
     pub(crate) id: String,
@@ -89,24 +89,24 @@ pub(crate) struct Loaded {
     /// Tokens of prompt and answer together.
     pub(crate) context: usize,
     pub(crate) weights_bytes: u64,
-    /// Bytes that the KV cache occupies now.
+    /// What the KV cache occupies now.
     pub(crate) kv_bytes: u64,
-    /// Bytes that the model may take in total.
+    /// What the model may take in all.
     pub(crate) reserved_bytes: u64,
     pub(crate) device: String,
-    /// Number of requests that use the model.
+    /// Requests that use it.
     pub(crate) requests: usize,
-    /// Seconds until it is unloaded if it stays idle, or `null` for never.
+    /// Seconds until it goes, unless it is used before; `null` for never.
     pub(crate) expires_in_s: Option<u64>,
 }
 
-/// State of a model.
+/// What a model does.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
     pub(crate) value: &'static str,
 }
 
-/// Confirms a change.
+/// That something is done.
 #[derive(Debug, Serialize)]
 pub(crate) struct Success {
     pub(crate) success: bool,

@@ -1,13 +1,12 @@
-//! The models of this machine, loaded or not.
+//! The models of this machine, whether in memory or not.
 
 use mlxk_hub::{Look, ModelInfo};
 
 use super::Models;
-use crate::blocking::blocking;
 use crate::error::ApiError;
 
 impl Models {
-    /// Returns the models that are complete and supported, by name.
+    /// Models that are whole and run here, by name.
     pub(crate) async fn catalog(&self) -> Result<Vec<ModelInfo>, ApiError> {
         let inner = std::sync::Arc::clone(&self.0);
         let read = move || {
@@ -17,19 +16,19 @@ impl Models {
             let mut models = mlxk_hub::describe(&places, look);
             models.retain(ModelInfo::is_usable);
             models.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(models)
+            Ok::<_, ApiError>(models)
         };
-        blocking(read).await
+        tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::panicked())?
     }
 
-    /// Describes a model.
+    /// One model, described.
     pub(crate) async fn describe(&self, name: &str) -> Result<ModelInfo, ApiError> {
         let model = self.resolve(Some(name)).await?;
         let inner = std::sync::Arc::clone(&self.0);
         let read = move || {
             let look = Look { judge: &inner.config.judge, thorough: false };
-            Ok(mlxk_hub::info(&model, look))
+            mlxk_hub::info(&model, look)
         };
-        blocking(read).await
+        tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::panicked())
     }
 }

@@ -1,4 +1,4 @@
-//! Loading a model: make room first, then load the weights.
+//! Loading a model: room first, then the weights.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -8,31 +8,30 @@ use mlxk_engine::{Engine, LoadOptions, MemoryPlan};
 use mlxk_hub::Resolved;
 use tokio::sync::Semaphore;
 
-use super::keep_alive::Expiry;
+use super::keep::Expiry;
 use super::memory::{share_bytes, wanted_bytes};
 use super::resolve::unknown;
 use super::{KeepAlive, Lease, Loaded, Models, drop_quietly};
-use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 
-/// Next step towards room for a model.
+/// What one more model needs.
 enum Room {
-    /// There is room, for this many bytes if there is a limit.
+    /// It is there: so many bytes, where anything bounds them.
     Ready(Option<u64>),
-    /// An idle model was taken out, and has to be dropped.
+    /// This idle model has gone for it.
     Gone(Box<Loaded>),
-    /// A busy model has to finish its requests first.
+    /// A model in use has to end its requests first.
     Wait,
 }
 
 impl Models {
-    /// Loads a model. The caller holds the lock of `loading`.
+    /// Loads a model; the caller holds the turn to load.
     pub(super) async fn load(
         &self,
         model: Resolved,
         keep: Option<KeepAlive>,
     ) -> Result<Lease, ApiError> {
-        // Models that were waited for take requests again, whatever comes of this load.
+        // A place that was wished for is free again, whatever becomes of this.
         let draining = Draining(self);
         self.has_a_place()?;
         if !model.path.exists() {
@@ -56,7 +55,7 @@ impl Models {
             ms = started.elapsed().as_millis() as u64,
             "loaded"
         );
-        // The server's own model stays until another one needs its place.
+        // The server's own model stays, as long as no other needs its place.
         let usual = if self.is_own(&model) { KeepAlive::Forever } else { config.keep_alive };
         self.lock().push(Loaded {
             path: model.path.clone(),
@@ -74,7 +73,7 @@ impl Models {
         self.lease(&model, None).ok_or_else(ApiError::panicked)
     }
 
-    /// Returns `true` if the server was started with this model.
+    /// Whether it is the one that the server was started with.
     fn is_own(&self, model: &Resolved) -> bool {
         self.0.config.model.as_ref().is_some_and(|own| own.resolved.path == model.path)
     }
@@ -95,7 +94,7 @@ impl Models {
         }
     }
 
-    /// Plans the model's memory as if every other model that may be unloaded were gone.
+    /// What the model takes, with all memory that it could get if everything else went that can go.
     async fn plan(&self, model: &Resolved) -> Result<MemoryPlan, ApiError> {
         let pinned: u64 = {
             let loaded = self.lock();
@@ -107,7 +106,7 @@ impl Models {
         blocking(move || Ok(MemoryPlan::for_load(&options)?)).await
     }
 
-    /// Unloads other models until there is room. Returns the bytes that the model may take, if there is a limit.
+    /// Unloads others until there is room; the bytes that the model may take.
     async fn make_room(
         &self,
         model: &Resolved,
@@ -153,13 +152,13 @@ impl Models {
             return Ok(Room::Wait);
         }
         if has_place {
-            // No model can be unloaded. A smaller context may fit; if not, the engine reports it.
+            // Nothing can go: a smaller context may do, and the engine says so if not.
             return Ok(Room::Ready(share));
         }
         Err(all_pinned(config.max_models))
     }
 
-    /// Fails if every place is taken by a pinned model.
+    /// Refuses where every place belongs to a model that stays.
     fn has_a_place(&self) -> Result<(), ApiError> {
         let most = self.0.config.max_models.max(1);
         let stays = |model: &&Loaded| model.keep == KeepAlive::Pinned;
@@ -169,17 +168,24 @@ impl Models {
 
 fn all_pinned(places: usize) -> ApiError {
     let message = format!(
-        "All {places} places are taken by pinned models; unload one with `mlxk stop`, or allow more \
-         with `--max-models`"
+        "All {places} places for models are taken by models that are pinned; unload one with \
+         `mlxk stop`, or allow more with `--max-models`"
     );
     ApiError::new(Kind::Memory, message)
 }
 
-/// Lets models that were about to be unloaded take requests again.
+/// Models that were about to go take requests again.
 struct Draining<'a>(&'a Models);
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
         self.0.lock().iter_mut().for_each(|model| model.draining = false);
     }
+}
+
+/// Runs what takes its time off the threads that serve.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::panicked())?
 }

@@ -1,17 +1,17 @@
-//! Memory budget of a model.
+//! How much memory a model gets.
 
 use mlxk_engine::MemoryPlan;
 
-/// Other models are unloaded to make room for a context of this size. A longer one gets what is free.
+/// A context of this size is made room for; a longer one gets what is there.
 const WANTED_CONTEXT: usize = 32_768;
 
-/// Returns the bytes that a model wants: others are unloaded until it gets them.
+/// Bytes without which a model is not loaded as long as others could go for it.
 pub(super) fn wanted_bytes(plan: &MemoryPlan, asked: Option<usize>) -> u64 {
     plan.bytes_for(asked.unwrap_or_else(|| plan.context.min(WANTED_CONTEXT)))
 }
 
-/// Returns the bytes that a model gets of `free`: what it wants and half of the rest, for concurrent requests. The
-/// other half is left for the next model.
+/// Bytes that a model gets of `free`: what it wants, and half of the rest, so that its requests have
+/// room for one another and a further model finds some, too.
 pub(super) fn share_bytes(wanted: u64, free: u64, is_last: bool) -> u64 {
     let rest = free.saturating_sub(wanted);
     wanted.min(free) + if is_last { rest } else { rest / 2 }

@@ -1,12 +1,13 @@
-//! Loaded models: which are in memory, which are in use, and which is unloaded next.
+//! Models in memory: which are loaded, who uses them, which has to go.
 //!
-//! A handler [acquires](Models::acquire) a model by name and holds a [`Lease`] while it answers. One model is
-//! loaded at a time, in the order of arrival. To make room, idle models are unloaded, the least recently used
-//! first. If all are busy, one of them finishes its requests and takes no new ones meanwhile. Nothing is unloaded
-//! for a model that could not run anyway.
+//! A handler [acquires](Models::acquire) a model by name and holds a [`Lease`] while it answers. One
+//! model is loaded at a time; what waits for it waits in the order of arrival. Room is made by
+//! unloading models that nobody uses, the least recently used first; a model in use is waited for,
+//! and takes no new requests meanwhile. Nothing is unloaded for a model that could not run anyway.
 
 mod catalog;
-pub(crate) mod keep_alive;
+mod defaults;
+mod keep;
 mod lease;
 mod load;
 mod memory;
@@ -20,12 +21,12 @@ use mlxk_engine::Engine;
 use mlxk_hub::Resolved;
 use tokio::sync::{Notify, Semaphore};
 
-pub use keep_alive::KeepAlive;
+pub use keep::KeepAlive;
 pub(crate) use lease::Lease;
 
-use crate::config::ServerConfig;
+use crate::ServerConfig;
 use crate::error::ApiError;
-use keep_alive::Expiry;
+use keep::Expiry;
 
 /// The models of a server. Clones share everything.
 #[derive(Clone, Debug)]
@@ -37,20 +38,20 @@ struct Inner {
     /// Bytes that all models may take together.
     limit_bytes: Option<u64>,
     loaded: Mutex<Vec<Loaded>>,
-    /// Held while a model is loaded.
+    /// Held by what loads a model.
     loading: Arc<tokio::sync::Mutex<()>>,
-    /// Notified when a lease has ended or an expiry has changed.
+    /// A lease has ended, or an expiry has changed.
     changed: Notify,
-    /// Notified when a model is idle.
+    /// Wakes what waits for a model to be idle.
     idle: Notify,
 }
 
-/// A loaded model.
+/// A model in memory.
 #[derive(Debug)]
 struct Loaded {
-    /// Folder of the checkpoint, which identifies the model.
+    /// The checkpoint, which tells it from others.
     path: PathBuf,
-    /// Full name. Names made by `mlxk cp` and `mlxk create` share the model.
+    /// Its full name; derived names share it.
     name: String,
     /// Commit of a cached snapshot.
     revision: Option<String>,
@@ -61,19 +62,19 @@ struct Loaded {
     leases: usize,
     last_used: Instant,
     keep: KeepAlive,
-    /// Time at which it is unloaded, unless it is used before.
+    /// When it goes, unless it is used before.
     expiry: Expiry,
-    /// `true` if it takes no new requests, because another model needs its place.
+    /// Takes no new requests, because another model needs its place.
     draining: bool,
 }
 
-/// Description of a loaded model.
+/// A model in memory, described.
 #[derive(Clone, Debug)]
 #[expect(dead_code, reason = "dialects show different parts of it")]
 pub(crate) struct Running {
     /// Full name.
     pub(crate) name: String,
-    /// Folder of the checkpoint.
+    /// The checkpoint's folder.
     pub(crate) path: PathBuf,
     /// Commit of a cached snapshot.
     pub(crate) revision: Option<String>,
@@ -83,20 +84,20 @@ pub(crate) struct Running {
     pub(crate) kv_bytes: u64,
     /// Bytes that it may take.
     pub(crate) reserved_bytes: u64,
-    /// Context length in tokens.
+    /// Tokens of prompt and answer together.
     pub(crate) context: usize,
-    /// Time at which it is unloaded unless it is used before, or `None` for never.
+    /// When it goes, unless it is used before; `None` for never.
     pub(crate) expires: Option<SystemTime>,
-    /// Name of the device that it runs on.
+    /// What it runs on.
     pub(crate) device: String,
-    /// Number of requests that use it.
+    /// Requests that use it.
     pub(crate) requests: usize,
-    /// Number of further requests that it would take.
+    /// Places for requests that are left.
     pub(crate) places_left: usize,
 }
 
 impl Models {
-    /// Returns an empty set of models. `available_bytes` is the memory that the system can give.
+    /// No models yet. `available_bytes` is what the system can give.
     pub(crate) fn new(config: ServerConfig, available_bytes: Option<u64>) -> Self {
         let limit_bytes = config.memory_limit_bytes.or(available_bytes);
         Self(Arc::new(Inner {
@@ -109,8 +110,8 @@ impl Models {
         }))
     }
 
-    /// Returns the model called `name`, or the server's own if it is `None`. Loads it if necessary. `keep` changes
-    /// how long it stays after this request.
+    /// The model called `name`, loaded where it has to be; `None` for the server's own. `keep`
+    /// changes how long it stays after this request.
     pub(crate) async fn acquire(
         &self,
         name: Option<&str>,
@@ -120,7 +121,7 @@ impl Models {
         self.acquire_resolved(model, keep).await
     }
 
-    /// Like [`Models::acquire`], for a model that was looked up already.
+    /// The same for a model that was looked up.
     pub(crate) async fn acquire_resolved(
         &self,
         model: Resolved,
@@ -133,7 +134,7 @@ impl Models {
         if let Some(lease) = self.lease(&model, keep) {
             return Ok(lease);
         }
-        // In a task of its own, so that the load goes on if the client leaves.
+        // On its own, so that a client that leaves does not leave a model half loaded.
         let models = self.clone();
         let task = tokio::spawn(async move {
             let _turn = turn;
@@ -142,7 +143,7 @@ impl Models {
         task.await.map_err(|_| ApiError::panicked())?
     }
 
-    /// Returns the loaded models, the most recently used first.
+    /// What is in memory, the most recently used first.
     pub(crate) fn running(&self) -> Vec<Running> {
         let loaded = self.lock();
         let mut models: Vec<&Loaded> = loaded.iter().collect();
@@ -163,7 +164,7 @@ impl Models {
         running.collect()
     }
 
-    /// Unloads a model as soon as its requests have ended. Returns `false` if it is not loaded.
+    /// Lets a model go as soon as nobody uses it. `false` where it is not in memory.
     pub(crate) async fn unload(&self, name: &str) -> Result<bool, ApiError> {
         let known = self.lock().iter().find(|model| model.name == name).map(|m| m.path.clone());
         let path = match known {
@@ -185,7 +186,7 @@ impl Models {
         Ok(true)
     }
 
-    /// Unloads expired models as long as the server runs.
+    /// Unloads what has expired, as long as the server runs.
     pub(crate) async fn expire(&self) {
         loop {
             let changed = self.0.changed.notified();
@@ -212,7 +213,8 @@ impl Models {
         }
     }
 
-    /// Ends all engines when the server no longer answers, so that they write their prefix caches to disk.
+    /// Ends all engines, once the server answers nobody any more: they bring to the disk what is to
+    /// outlast them.
     pub(crate) fn close(&self) {
         if self.0.config.spill.is_some() {
             self.lock().clear();
@@ -220,11 +222,11 @@ impl Models {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Loaded>> {
-        // No code that holds this lock panics in the middle of a change.
+        // Nothing in here panics half-way through a change.
         self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a lease of a model if it is loaded and takes requests.
+    /// A lease of a model that is in memory and takes requests.
     fn lease(&self, model: &Resolved, keep: Option<KeepAlive>) -> Option<Lease> {
         let mut loaded = self.lock();
         let found = loaded.iter_mut().find(|it| it.path == model.path && !it.draining)?;
@@ -254,10 +256,10 @@ impl Models {
     }
 }
 
-/// Ends an engine off the threads that serve: it waits for the step that it computes.
+/// Ends an engine, which waits for the step that it is in, off the threads that serve.
 async fn drop_quietly(model: Option<Loaded>) {
     if let Some(model) = model {
-        // A panic in the engine has been logged where it happened.
+        // A panic in there has been reported where it happened.
         let _ = tokio::task::spawn_blocking(move || drop(model)).await;
     }
 }

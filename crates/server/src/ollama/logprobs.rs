@@ -1,14 +1,14 @@
-//! Log-probabilities in Ollama's words.
+//! Log-probabilities in this dialect.
 
 use mlxk_engine::TokenInfo;
 use mlxk_text::Tokenizer;
 
 use super::dto::replies::{Logprob, TokenLogprob};
 
-/// Stands for infinity, which JSON does not have.
+/// What JSON can hold of something that is all but impossible.
 const IMPOSSIBLE: f32 = -9999.0;
 
-/// Returns the tokens of a piece of text, or `None` if there are none.
+/// The tokens of a piece of text; `None` where there are none.
 pub(super) fn logprobs(tokens: &[TokenInfo], tokenizer: &Tokenizer) -> Option<Vec<Logprob>> {
     let one = |(id, logprob): (u32, f32)| {
         let bytes = tokenizer.token_bytes(id).unwrap_or_default();

@@ -1,14 +1,14 @@
-//! Names as Ollama's clients write them: with the tag `:latest`, and with a host in front.
+//! Names as Ollama's clients write them: `name:latest` for what has no tag, and hosts in front.
 
 use mlxk_hub::{Alias, Reference, Resolved};
 
 use crate::error::{ApiError, Kind};
 use crate::state::State;
 
-/// Tag of names that have no other.
+/// The tag of what has none.
 const LATEST: &str = ":latest";
 
-/// Hosts that may precede a name, and are ignored.
+/// Where a name may say that a model is from; it is found by the rest.
 const HOSTS: [&str; 7] = [
     "registry.ollama.ai/library/",
     "https://ollama.com/library/",
@@ -19,20 +19,21 @@ const HOSTS: [&str; 7] = [
     "hf.co/",
 ];
 
-/// Returns a name without its host and without `:latest`.
+/// The name without what says nothing.
 pub(super) fn plain(name: &str) -> &str {
     let name = name.trim();
     let name = HOSTS.iter().find_map(|host| name.strip_prefix(host)).unwrap_or(name);
     name.strip_suffix(LATEST).unwrap_or(name)
 }
 
-/// Returns a name with a tag, as clients expect it.
+/// The name with a tag, as clients expect every name.
 pub(super) fn tagged(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
     if last.contains(':') { name.to_owned() } else { format!("{name}{LATEST}") }
 }
 
-/// Returns the names of a model that clients see: its own, and the one in Ollama's library if it has one.
+/// The names that clients are shown for a model: its own, and the one that it has in Ollama's
+/// library.
 pub(super) fn shown(name: &str, is_derived: bool, state: &State) -> Vec<String> {
     let pair = match name.parse() {
         _ if is_derived => None,
@@ -42,7 +43,7 @@ pub(super) fn shown(name: &str, is_derived: bool, state: &State) -> Vec<String> 
     std::iter::once(tagged(name)).chain(pair.map(str::to_owned)).collect()
 }
 
-/// Returns the model that a client names, or the server's own if it names none.
+/// The model that a client means; the server's own where it names none.
 pub(super) async fn resolve(state: &State, name: Option<&str>) -> Result<Resolved, ApiError> {
     let Some(written) = name.map(str::trim).filter(|name| !name.is_empty()) else {
         return state.models.resolve(None).await;
@@ -60,7 +61,7 @@ pub(super) async fn resolve(state: &State, name: Option<&str>) -> Result<Resolve
     Err(not_found(written, &missing))
 }
 
-/// Returns the error in the words that clients look for.
+/// The refusal in words that clients look for.
 fn not_found(name: &str, error: &ApiError) -> ApiError {
     let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
     let why = error.message.split_once("is not on this server: ");

@@ -1,29 +1,29 @@
-//! Times and durations as Ollama writes them.
+//! Moments and durations as this dialect writes them.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// Duration that Ollama writes for "never": the longest that it knows, 292 years.
+/// Where something never ends, Ollama writes the longest duration that it knows, 292 years.
 const NEVER: Duration = Duration::from_secs(9_223_372_036);
 
-/// Returns the current time in the form of RFC 3339.
+/// This moment, in the form of RFC 3339.
 pub(super) fn now() -> String {
     Timestamp::now().to_string()
 }
 
-/// Returns a time in the form of RFC 3339, or the epoch if it is unknown.
+/// A moment in the form of RFC 3339; the epoch where it is not known.
 pub(super) fn of(time: Option<SystemTime>) -> String {
     let known = time.and_then(|time| Timestamp::try_from(time).ok());
     known.unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
-/// Returns the time at which a model expires, or a far one for `None`.
+/// The moment at which something ends that may never end.
 pub(super) fn end(time: Option<SystemTime>) -> String {
     of(time.or_else(|| SystemTime::now().checked_add(NEVER)))
 }
 
-/// Returns nanoseconds. There is at least one, because clients divide by them.
+/// Nanoseconds, at least one: clients divide by them.
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
 }

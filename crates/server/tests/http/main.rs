@@ -9,5 +9,4 @@ mod lifecycle;
 mod memory;
 mod ollama;
 mod tools;
-mod unknown_fields;
 mod world;

@@ -1,8 +1,8 @@
-//! Quantizing to blocks as `mx.quantize` does on the CPU, for finite f32 weights.
+//! Quantizes to blocks like `mx.quantize` on the CPU, for finite f32 weights.
 //!
-//! An element half way between two values of E2M1 takes the one nearer to zero, and every zero is
-//! positive; on a GPU, MLX takes the even one and keeps the sign. Blocks whose scale lies below
-//! 2^-127 get that scale, as MLX gives them on a GPU; on the CPU its exponent wraps around.
+//! An element half-way between two values of E2M1 becomes the one nearer to zero, and every zero is
+//! positive; on a GPU, MLX picks the even one and keeps the sign. If the scale of a block is below
+//! 2^-127, it becomes 2^-127, as MLX does on a GPU; on the CPU its exponent wraps around.
 
 use super::{E2M1, e4m3};
 use crate::Mode;
@@ -12,13 +12,14 @@ const E2M1_MAX: f32 = 6.0;
 /// Largest magnitude of E4M3.
 const E4M3_MAX: f32 = 448.0;
 
-/// Quantizes a row: one code per weight into `values`, to be packed with
+/// Quantizes a row. Writes one code per weight into `values`, to be packed with
 /// [`pack_row`](crate::affine::pack_row), and one byte per block into `scales`.
 ///
-/// `global_scale` is for nvfp4: the largest magnitude of the whole matrix, as a checkpoint stores it.
+/// `global_scale` is for nvfp4 only: the largest magnitude of the matrix, as a checkpoint stores
+/// it.
 ///
 /// # Panics
-/// Where `mode` is affine, or the slices do not fit together.
+/// Panics if `mode` is affine, or if the lengths of the slices don't match.
 pub fn quantize_row(
     mode: Mode,
     weights: &[f32],
@@ -45,19 +46,20 @@ pub fn quantize_row(
             Mode::Affine { .. } => panic!("affine groups are no blocks"),
         };
         for (value, &weight) in values.iter_mut().zip(weights) {
-            // A scale that rounds to zero leaves nothing of its block.
+            // A scale that rounds to zero turns all of its block into zeros.
             let scaled = if scale == 0.0 { 0.0 } else { weight / scale * stretch };
             *value = if mode == Mode::Mxfp8 { to_e4m3(scaled) } else { to_e2m1(scaled) };
         }
     }
 }
 
-/// The smallest power of two that is not below `x ≥ 0`, as E8M0 and as f32; 1 for zero.
+/// Returns the smallest power of two that is at least `x ≥ 0`, as E8M0 and as f32; 1 if `x` is
+/// zero.
 fn power_at_least(x: f32) -> (u8, f32) {
     if x == 0.0 {
         return (127, 1.0);
     }
-    // Every f32 but zero is a normal f64.
+    // Every f32 except zero is a normal f64.
     let bits = f64::from(x).to_bits();
     let above = u64::from(bits & ((1 << 52) - 1) != 0);
     let exponent = ((bits >> 52) + above) as i64 - 1023;
@@ -65,7 +67,8 @@ fn power_at_least(x: f32) -> (u8, f32) {
     (byte, super::e8m0(byte))
 }
 
-/// The nearest value of E2M1, the first of the table where two are as near.
+/// Returns the code of the nearest value of E2M1; of two equally near values, the first in the
+/// table.
 fn to_e2m1(x: f32) -> u8 {
     let mut nearest = 0;
     for (code, value) in E2M1.iter().enumerate() {
@@ -76,12 +79,13 @@ fn to_e2m1(x: f32) -> u8 {
     nearest as u8
 }
 
-/// The nearest value of E4M3, ties to even, the largest one beyond it.
+/// Returns the code of the nearest value of E4M3, ties to even. Magnitudes beyond the largest value
+/// are clamped to it.
 fn to_e4m3(x: f32) -> u8 {
     let sign = (x.to_bits() >> 24) as u8 & 0x80;
     let magnitude = x.abs();
     let code = if magnitude < 0.015_625 {
-        // Below 2^-6: steps of 2^-9.
+        // Below 2^-6, values are 2^-9 apart.
         (magnitude * 512.0).round_ties_even() as u32
     } else {
         let bits = magnitude.to_bits();

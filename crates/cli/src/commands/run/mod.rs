@@ -7,7 +7,7 @@ mod stdin;
 
 use std::io::Write;
 
-use mlxk_engine::{Engine, FinishReason, Generation, Message, PromptInput};
+use mlxk_engine::{Engine, FinishReason, Message, PromptInput};
 
 use self::envelope::Envelope;
 use crate::answer::{self, Answer, Screen, Show, Taken, report};
@@ -106,14 +106,7 @@ fn answer(
     let input = input(engine, args, args.answer.system.clone(), messages);
     let mut request = answer::request(engine, &args.answer, input)?;
     request.logprobs = args.logprobs;
-    let generations = (0..args.n as u64)
-        .map(|number| {
-            let mut request = request.clone();
-            // The same seed would give the same answer.
-            request.sampling.seed = request.sampling.seed.map(|seed| seed.wrapping_add(number));
-            Ok(engine.submit(request)?)
-        })
-        .collect::<anyhow::Result<Vec<Generation>>>()?;
+    let generations = engine.submit_many(request, args.n)?;
     let show = match (args.no_stream || args.json, args.answer.no_reasoning) {
         (true, _) => Show::Nothing,
         (false, true) => Show::Answer,

@@ -9,7 +9,7 @@ use crate::gguf::reader::{Gguf, Problem};
 use crate::gguf::sizes::Architecture;
 use crate::gguf::{GgufDamage, GgufLimit};
 
-/// How text is split into words before merging.
+/// Rule for splitting text into words before merging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PreTokenizer {
     Gpt2,
@@ -20,13 +20,13 @@ pub(super) enum PreTokenizer {
 
 const KNOWN: &str = "`default`, `gpt-2`, `smollm`, `qwen2` and `llama-bpe`";
 
-/// The words of Llama 3, which Qwen2 shares but for the digits.
+/// The words of Llama 3. Qwen2 has the same except for digits.
 const LLAMA3_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 impl PreTokenizer {
-    /// By `tokenizer.ggml.pre`; files from before that key are GPT-2's, except for Qwen2, which has
-    /// only ever had its own.
+    /// Returns the rule named in `tokenizer.ggml.pre`. Files older than that key use GPT-2's,
+    /// except for Qwen2, which has always had its own.
     pub(super) fn of(gguf: &Gguf, architecture: Architecture) -> Result<Self, Problem> {
         match gguf.str("tokenizer.ggml.pre")? {
             Some("qwen2") => Ok(Self::Qwen2),
@@ -44,7 +44,8 @@ impl PreTokenizer {
         }
     }
 
-    /// Whether a text starts with the begin token where the metadata does not say.
+    /// Returns `true` if a text starts with the begin token by default, if the metadata doesn't
+    /// say.
     pub(super) fn adds_bos(self) -> bool {
         self == Self::Llama3
     }
@@ -72,7 +73,7 @@ impl PreTokenizer {
         }
     }
 
-    /// Concerns offsets only, until begin and end tokens are added.
+    /// Returns a post-processor that only concerns offsets; begin and end tokens are added later.
     fn post_processor(self) -> Option<Value> {
         match self {
             Self::Smollm => None,
@@ -142,8 +143,8 @@ fn post_processor(tokens: &Tokens<'_>, pre: PreTokenizer) -> Result<Value, GgufD
     })
 }
 
-/// The merges as pairs, each of which must lead from two tokens to a third: a reader of the file
-/// would refuse anything else.
+/// Returns the merges as pairs. Each pair must consist of two tokens and lead to a third, because
+/// readers of the file refuse anything else.
 fn merges(tokens: &Tokens<'_>, ids: &HashMap<&str, usize>) -> Result<Vec<Value>, GgufDamage> {
     const KEY: &str = "tokenizer.ggml.merges";
     let merges = tokens.gguf.strings(KEY)?.ok_or_else(|| GgufDamage::Missing(KEY.to_owned()))?;

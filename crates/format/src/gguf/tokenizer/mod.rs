@@ -1,7 +1,7 @@
-//! `tokenizer.json` and `tokenizer_config.json` from the metadata.
+//! Makes `tokenizer.json` and `tokenizer_config.json` from the metadata.
 //!
-//! GGUF keeps the vocabulary, its types and its merges (or, for SentencePiece, its scores); how
-//! text is split into words is only a name, `tokenizer.ggml.pre`.
+//! GGUF keeps the vocabulary, its types and its merges (or, for SentencePiece, its scores). The
+//! rule for splitting text into words is only given by name, in `tokenizer.ggml.pre`.
 
 mod byte_level;
 mod sentence_piece;
@@ -15,7 +15,7 @@ use super::reader::{Gguf, Problem};
 use super::sizes::Sizes;
 use super::{GgufDamage, GgufLimit};
 
-/// `tokenizer.ggml.token_type`.
+/// Values of `tokenizer.ggml.token_type`.
 mod token_type {
     pub(super) const NORMAL: i64 = 1;
     pub(super) const UNKNOWN: i64 = 2;
@@ -26,13 +26,13 @@ mod token_type {
 
 /// The two files.
 pub(super) struct Tokenizer {
-    /// `tokenizer.json` as it is written. In one line: it is too long to be looked at, and three
-    /// times as long with a line for every member.
+    /// `tokenizer.json` as it will be written, in one line: it is not meant to be read, and a line
+    /// per member would triple its size.
     pub(super) tokenizer: Vec<u8>,
     pub(super) config: Value,
 }
 
-/// What both kinds of tokenizers are made from.
+/// Input of both kinds of tokenizers.
 struct Tokens<'a> {
     gguf: &'a Gguf,
     texts: Vec<&'a str>,
@@ -85,7 +85,7 @@ pub(super) fn tokenizer(
 }
 
 impl<'a> Tokens<'a> {
-    /// Id, text and type of the tokens that are meant to be used: fillers are left out.
+    /// Returns id, text and type of the tokens in use, without fillers.
     fn used(&self) -> impl Iterator<Item = (usize, &'a str, i64)> {
         self.texts
             .iter()
@@ -95,7 +95,7 @@ impl<'a> Tokens<'a> {
             .filter(|&(_, text, kind)| kind != token_type::UNUSED && !is_filler(text))
     }
 
-    /// JSON has no room for two tokens of one text.
+    /// Checks that no text occurs twice, which JSON cannot express.
     fn expect_unique(&self) -> Result<(), GgufDamage> {
         let mut seen = HashSet::with_capacity(self.texts.len());
         match self.used().find(|&(_, text, _)| !seen.insert(text)) {
@@ -104,7 +104,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Members of `added_tokens`: matched in the text before it is split.
+    /// Returns the members of `added_tokens`, which are matched before the text is split.
     fn added(&self, is_added: impl Fn(i64) -> bool, is_special: impl Fn(i64) -> bool) -> Value {
         self.used()
             .filter(|&(_, _, kind)| is_added(kind))
@@ -117,12 +117,13 @@ impl<'a> Tokens<'a> {
             .collect()
     }
 
-    /// Id and text of a special token that the metadata names.
+    /// Returns id and text of a special token that the metadata names.
     fn special(&self, name: &str) -> Result<Option<(u64, &'a str)>, GgufDamage> {
         Ok(token_id(self.gguf, name, self.texts.len())?.map(|id| (id, self.texts[id as usize])))
     }
 
-    /// The post-processor that puts the tokens of begin and end around a text; `None` for neither.
+    /// Returns the post-processor that puts begin and end tokens around a text, or `None` if there
+    /// are neither.
     fn template(&self) -> Result<Option<Value>, GgufDamage> {
         let bos = self.special("bos")?.filter(|_| self.add_bos);
         let eos = self.special("eos")?.filter(|_| self.add_eos);
@@ -162,7 +163,7 @@ impl<'a> Tokens<'a> {
         let mut set = |key: &str, value: Value| {
             config.insert(key.to_owned(), value);
         };
-        // The class that takes tokenizer.json as it is; those of architectures rebuild parts of it.
+        // This class takes tokenizer.json unchanged; those of architectures rebuild parts of it.
         set("tokenizer_class", "PreTrainedTokenizerFast".into());
         set("model_max_length", sizes.context.into());
         set("clean_up_tokenization_spaces", false.into());
@@ -182,7 +183,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// `[PAD123]`: rows that only fill the embedding up to a round number.
+/// Returns `true` for `[PAD123]`, a row that only fills the embedding up to a round number.
 fn is_filler(text: &str) -> bool {
     text.strip_prefix("[PAD")
         .and_then(|rest| rest.strip_suffix(']'))

@@ -1,7 +1,7 @@
 //! SentencePiece BPE (`llama` in GGUF), rebuilt as merges.
 //!
-//! SentencePiece joins the neighbours whose union has the highest score; a list of merges in the
-//! order of falling scores does the same. Every way to split a piece into two pieces is a merge.
+//! SentencePiece joins the neighbours whose union has the highest score. A list of merges, ordered
+//! by falling scores, does the same. Every split of a piece into two pieces is a merge.
 
 use std::collections::HashMap;
 
@@ -55,7 +55,8 @@ pub(super) fn tokenizer(tokens: &Tokens<'_>) -> Result<Value, Problem> {
     }))
 }
 
-/// Longer pieces than this are runs of spaces or lines; each split of one is looked at.
+/// Longest piece to consider, because every split of it is tried. Longer pieces are runs of spaces
+/// or line breaks.
 const LONGEST_PIECE: usize = 1024;
 
 fn merges(tokens: &Tokens<'_>) -> Result<Vec<Value>, GgufDamage> {
@@ -88,7 +89,8 @@ fn merges(tokens: &Tokens<'_>) -> Result<Vec<Value>, GgufDamage> {
     Ok(merges.into_iter().map(|(_, left, right)| json!([left, right])).collect())
 }
 
-/// The better score first, then the longer pieces, then the order of the vocabulary.
+/// Rank of a merge: the better score first, then the longer pieces, then the order of the
+/// vocabulary.
 struct Order {
     score: f32,
     lengths: (usize, usize),

@@ -1,4 +1,4 @@
-//! Bodies of Ollama's dialect, as plain data.
+//! The bodies of Ollama's dialect, as plain data.
 
 pub(super) mod models;
 pub(super) mod replies;

@@ -1,16 +1,17 @@
-//! Requests and replies about models.
+//! What is asked and told about models.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A request about one model: `/api/pull` and `/api/delete`. Older clients send `name` instead of `model`.
+/// A request about one model, which older clients call `name`: `/api/pull`, `/api/delete` and
+/// `/api/show`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct NamedRequest {
     pub(crate) model: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) stream: Option<bool>,
-    /// Has no effect: the operator decides how the hub is reached.
+    /// The hub is reached as the operator set it up.
     #[serde(rename = "insecure")]
     pub(crate) _insecure: bool,
 }
@@ -22,7 +23,7 @@ pub(crate) struct ShowRequest {
     pub(crate) model: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) verbose: bool,
-    /// System prompt and options of a preview, which does not change the model.
+    /// A system prompt and options to look at the model with, which change nothing of it.
     #[serde(rename = "system")]
     pub(crate) _system: Option<String>,
     #[serde(rename = "options")]
@@ -65,14 +66,15 @@ pub(crate) enum Texts {
     Several(Vec<String>),
 }
 
-/// A message that precedes every conversation.
+/// What was said before a conversation begins.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Turn {
     pub(crate) role: String,
     pub(crate) content: String,
 }
 
-/// A model in `/api/tags`.
+/// `/api/tags`: a model.
 #[derive(Debug, Serialize)]
 pub(crate) struct ListedModel {
     pub(crate) name: String,
@@ -84,7 +86,7 @@ pub(crate) struct ListedModel {
     pub(crate) capabilities: Vec<&'static str>,
 }
 
-/// A loaded model in `/api/ps`.
+/// `/api/ps`: a model in memory.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunningModel {
     pub(crate) name: String,
@@ -93,12 +95,12 @@ pub(crate) struct RunningModel {
     pub(crate) digest: String,
     pub(crate) details: Details,
     pub(crate) expires_at: String,
-    /// Bytes in the memory of a GPU.
+    /// Bytes on a graphics card.
     pub(crate) size_vram: u64,
     pub(crate) context_length: usize,
 }
 
-/// Summary of a model.
+/// What a model is, in a few words.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Details {
     pub(crate) parent_model: String,
@@ -113,7 +115,7 @@ pub(crate) struct Details {
     pub(crate) embedding_length: Option<u64>,
 }
 
-/// A model in `/api/show`.
+/// `/api/show`: everything about a model.
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownModel {
     #[serde(skip_serializing_if = "String::is_empty")]

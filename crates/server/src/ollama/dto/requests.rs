@@ -1,4 +1,4 @@
-//! Requests to a model.
+//! What is asked of a model.
 
 use mlxk_text::Message;
 use serde::Deserialize;

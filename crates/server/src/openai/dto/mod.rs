@@ -1,4 +1,4 @@
-//! Bodies of OpenAI's dialect, as plain data.
+//! The bodies of OpenAI's dialect, as plain data.
 
 pub(super) mod chat;
 pub(super) mod completions;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// A list of models.
+/// Several models.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelList {
     pub(crate) object: &'static str,

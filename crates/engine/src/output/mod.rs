@@ -1,0 +1,156 @@
+//! What becomes of the tokens that were drawn: text, reasoning, stop strings, statistics, events.
+//!
+//! The stages of the text stand in [`text`]: token → characters → reasoning or answer → stop strings.
+//! A stage that finds more in the text, such as tool calls, belongs between the last two.
+
+mod statistics;
+mod stop;
+mod text;
+mod thinking;
+
+use std::ops::ControlFlow;
+
+pub(crate) use self::statistics::{Clock, Statistics};
+pub(crate) use self::text::{AnswerText, Piece};
+use crate::error::EngineError;
+use crate::event::{Done, Event, FinishReason, TokenInfo};
+use crate::generation::{CancelHandle, Recipient};
+use crate::sampling::{Candidate, best, log_sum_exp};
+
+/// Receives the events of a request, on the engine's thread. `Break` cancels the request.
+pub type Sink = Box<dyn FnMut(Event) -> ControlFlow<()> + Send>;
+
+/// The output of one request. Once it has ended, nothing more is sent.
+pub(crate) struct Output {
+    text: AnswerText,
+    statistics: Statistics,
+    /// Number of alternatives that go with each token, if log-probabilities were requested.
+    logprobs: Option<usize>,
+    seed: u64,
+    sink: Sink,
+    cancel: CancelHandle,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Ended,
+    /// Ended by an error: the request's sequence must not be reused.
+    Failed,
+}
+
+impl Output {
+    pub(crate) fn new(
+        text: AnswerText,
+        statistics: Statistics,
+        logprobs: Option<usize>,
+        seed: u64,
+        Recipient { cancel, sink }: Recipient,
+    ) -> Self {
+        Self { text, statistics, logprobs, seed, sink, cancel, state: State::Open }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state != State::Open
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
+    pub(crate) fn statistics(&mut self) -> &mut Statistics {
+        &mut self.statistics
+    }
+
+    /// Returns `true` if the next token is not part of the answer.
+    pub(crate) fn is_before_answer(&self) -> bool {
+        self.text.is_before_answer()
+    }
+
+    /// Ends the request if its recipient has cancelled it.
+    pub(crate) fn check_cancelled(&mut self) {
+        if !self.has_ended() && self.cancel.is_cancelled() {
+            self.done(FinishReason::Cancelled);
+        }
+    }
+
+    /// Reports how much of the prompt is computed.
+    pub(crate) fn progress(&mut self, prompt_done: usize, prompt_total: usize) {
+        self.send(Event::Progress { prompt_done, prompt_total });
+    }
+
+    /// Reports a token that was drawn from `[vocab]` logits.
+    pub(crate) fn token(&mut self, id: u32, logits: &[f32]) {
+        self.statistics.count_token();
+        if let Some(count) = self.logprobs {
+            self.send(Event::Token(token_info(logits, id, count)));
+        }
+    }
+
+    /// Sends the text of a token, up to what could still change its meaning. A stop string ends the
+    /// request.
+    pub(crate) fn push(&mut self, id: u32) {
+        match self.text.push(id) {
+            Ok(pieces) => _ = self.send_pieces(pieces),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Ends the request with all text that was held back.
+    pub(crate) fn end(&mut self, reason: FinishReason) {
+        let pieces = self.text.finish();
+        if self.send_pieces(pieces).is_continue() {
+            self.done(reason);
+        }
+    }
+
+    /// Ends the request with an error.
+    pub(crate) fn fail(&mut self, error: EngineError) {
+        if !self.has_ended() {
+            self.state = State::Failed;
+            self.send(Event::Error(error));
+        }
+    }
+
+    /// Breaks if a stop string ended the request.
+    fn send_pieces(&mut self, pieces: Vec<Piece>) -> ControlFlow<()> {
+        for piece in pieces {
+            match piece {
+                Piece::Reasoning(text) => self.send(Event::Reasoning(text)),
+                Piece::Answer(text) => self.send(Event::Text(text)),
+                Piece::Stop(text) => {
+                    self.done(FinishReason::Stop(text));
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn done(&mut self, finish_reason: FinishReason) {
+        self.state = State::Ended;
+        let usage = self.statistics.usage(self.text.reasoning_tokens());
+        let timings = self.statistics.timings();
+        self.send(Event::Done(Done { finish_reason, usage, timings, seed: self.seed }));
+    }
+
+    fn send(&mut self, event: Event) {
+        if (self.sink)(event).is_break() {
+            self.cancel.cancel();
+        }
+    }
+}
+
+/// Returns the log-probabilities of a token and of the `count` most probable ones.
+fn token_info(logits: &[f32], id: u32, count: usize) -> TokenInfo {
+    let total = log_sum_exp(logits).unwrap_or(f64::NAN);
+    let logprob = |logit: f32| (f64::from(logit) - total) as f32;
+    let mut candidates = Vec::new();
+    best(logits, count, &mut candidates);
+    TokenInfo {
+        id,
+        logprob: logprob(logits[id as usize]),
+        top: candidates.iter().map(|&Candidate { id, logit }| (id, logprob(logit))).collect(),
+    }
+}

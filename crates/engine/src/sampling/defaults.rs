@@ -1,0 +1,279 @@
+//! How tokens are drawn where a request does not say: by `generation_config.json`, else by us.
+//!
+//! A request's value wins over the model's, the model's over the built-in one (temperature 0.7,
+//! top-p 0.9, nothing else). A model's repetition penalty is meant for sampling: at temperature 0 only
+//! the request's acts. `do_sample` decides what the model's silence means:
+//! - `false`: the model is meant to be greedy, temperature 0 (transformers ignores the other keys);
+//! - `true`: the model is meant to be sampled, and what it does not restrict is unrestricted, as in
+//!   transformers: temperature 1, top-p 1;
+//! - absent: the keys that are there count, and ours take the place of the others. (transformers
+//!   would be greedy, but few files without the key mean that: most hold token ids only.)
+
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Sampling, SamplingParameters};
+use crate::error::EngineError;
+
+/// No honest file comes near this.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// How many of the last tokens the penalties look at, as with Ollama and llama.cpp.
+const REPEAT_LAST_N: usize = 64;
+
+/// What holds where a request is silent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SamplingDefaults {
+    /// Divisor of the logits; 0 takes the most probable token.
+    pub temperature: f32,
+    /// Number of tokens to choose from; 0 for all.
+    pub top_k: usize,
+    /// Probability of the tokens to choose from.
+    pub top_p: f32,
+    /// Least probability, relative to the most probable token.
+    pub min_p: f32,
+    /// Probability of the tokens to choose from, the most typical first.
+    pub typical_p: f32,
+    /// Divides the logits of tokens that occurred.
+    pub repetition_penalty: f32,
+    /// Keys of `generation_config.json` that would change the tokens and are not applied.
+    pub ignored: Vec<String>,
+}
+
+impl Default for SamplingDefaults {
+    fn default() -> Self {
+        Self {
+            temperature: 0.7,
+            top_k: 0,
+            top_p: 0.9,
+            min_p: 0.0,
+            typical_p: 1.0,
+            repetition_penalty: 1.0,
+            ignored: Vec::new(),
+        }
+    }
+}
+
+impl SamplingDefaults {
+    /// Reads `generation_config.json` in the folder, where there is one.
+    pub fn open(folder: &Path) -> Result<Self, EngineError> {
+        let path = folder.join("generation_config.json");
+        let damaged = |reason: String| EngineError::GenerationConfig { path: path.clone(), reason };
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(damaged(error.to_string())),
+        };
+        let mut text = String::new();
+        file.take(MAX_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|error| damaged(error.to_string()))?;
+        let value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        Self::from_json(&value).map_err(damaged)
+    }
+
+    /// The same for the content of the file; the error names the key.
+    fn from_json(config: &Value) -> Result<Self, String> {
+        let number = |key: &str, max: f64| match config.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_f64().filter(|number| (0.0..=max).contains(number)) {
+                Some(number) => Ok(Some(number as f32)),
+                None => Err(format!("`{key}` is {value}, not a number from 0 to {max}")),
+            },
+        };
+        let do_sample = match config.get("do_sample") {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(value) => return Err(format!("`do_sample` is {value}, not true or false")),
+        };
+        let silent = match do_sample {
+            Some(false) => Self { temperature: 0.0, ..Self::default() },
+            Some(true) => Self { temperature: 1.0, top_p: 1.0, ..Self::default() },
+            None => Self::default(),
+        };
+        let unknown: [(&str, f64); 3] =
+            [("presence_penalty", 0.0), ("frequency_penalty", 0.0), ("no_repeat_ngram_size", 0.0)];
+        let ignored = unknown
+            .into_iter()
+            .filter(|(key, neutral)| {
+                config
+                    .get(*key)
+                    .and_then(Value::as_f64)
+                    .is_some_and(|value| (value - neutral).abs() > f64::EPSILON)
+            })
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        if do_sample == Some(false) {
+            return Ok(Self { ignored, ..silent });
+        }
+        Ok(Self {
+            temperature: number("temperature", 100.0)?.unwrap_or(silent.temperature),
+            top_k: number("top_k", 1e9)?.map_or(silent.top_k, |top_k| top_k as usize),
+            top_p: number("top_p", 1.0)?.unwrap_or(silent.top_p),
+            min_p: number("min_p", 1.0)?.unwrap_or(silent.min_p),
+            typical_p: number("typical_p", 1.0)?.unwrap_or(silent.typical_p),
+            // transformers divides by it, so that 0 makes no sense.
+            repetition_penalty: number("repetition_penalty", 10.0)?
+                .filter(|&penalty| penalty > 0.0)
+                .unwrap_or(silent.repetition_penalty),
+            ignored,
+        })
+    }
+
+    /// The parameters of a request; the seed is drawn where it names none.
+    pub fn resolve(&self, sampling: &Sampling) -> Result<SamplingParameters, EngineError> {
+        let share = |key, value: f32| within(key, value, 0.0, 1.0);
+        let or = |own: Option<f32>, default: f32| own.unwrap_or(default);
+        let temperature =
+            within("temperature", or(sampling.temperature, self.temperature), 0.0, 100.0)?;
+        let silent_penalty = if temperature > 0.0 { self.repetition_penalty } else { 1.0 };
+        if let Some(xtc) = sampling.xtc {
+            share("xtc_probability", xtc.probability)?;
+            share("xtc_threshold", xtc.threshold)?;
+        }
+        if let Some(dry) = &sampling.dry {
+            within("dry_multiplier", dry.multiplier, 0.0, 100.0)?;
+            within("dry_base", dry.base, 1.0, 100.0)?;
+        }
+        for &(id, bias) in &sampling.logit_bias {
+            if bias.is_nan() || bias == f32::INFINITY {
+                return Err(EngineError::BadLogitBias { id, bias });
+            }
+        }
+        Ok(SamplingParameters {
+            temperature,
+            top_k: sampling.top_k.unwrap_or(self.top_k),
+            typical_p: share("typical_p", or(sampling.typical_p, self.typical_p))?,
+            top_p: share("top_p", or(sampling.top_p, self.top_p))?,
+            min_p: share("min_p", or(sampling.min_p, self.min_p))?,
+            xtc: sampling.xtc.filter(|xtc| xtc.probability > 0.0),
+            repetition_penalty: within(
+                "repetition_penalty",
+                or(sampling.repetition_penalty, silent_penalty),
+                0.01,
+                100.0,
+            )?,
+            presence_penalty: signed("presence_penalty", sampling.presence_penalty)?,
+            frequency_penalty: signed("frequency_penalty", sampling.frequency_penalty)?,
+            repeat_last_n: sampling.repeat_last_n.unwrap_or(REPEAT_LAST_N),
+            dry: sampling.dry.clone().filter(|dry| dry.multiplier > 0.0),
+            logit_bias: sampling.logit_bias.clone(),
+            seed: sampling.seed.unwrap_or_else(fresh_seed),
+        })
+    }
+}
+
+/// The value, where it lies in its range.
+fn within(key: &'static str, value: f32, min: f32, max: f32) -> Result<f32, EngineError> {
+    if (min..=max).contains(&value) {
+        return Ok(value);
+    }
+    // The shortest decimal that is this f32, not the f64 that happens to equal it.
+    let decimal = |value: f32| value.to_string().parse().unwrap_or(f64::NAN);
+    let (value, min, max) = (decimal(value), decimal(min), decimal(max));
+    Err(EngineError::BadSampling { key, value, min, max })
+}
+
+/// A penalty that may also be a reward.
+fn signed(key: &'static str, value: Option<f32>) -> Result<f32, EngineError> {
+    within(key, value.unwrap_or(0.0), -100.0, 100.0)
+}
+
+/// A number that differs from call to call.
+fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    // The standard library keys every state anew, from the system's randomness.
+    RandomState::new().hash_one(std::time::Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dry, Xtc};
+    use serde_json::json;
+
+    fn read(value: &Value) -> SamplingDefaults {
+        SamplingDefaults::from_json(value).unwrap()
+    }
+
+    #[test]
+    fn the_model_speaks_where_it_does() {
+        let bare = read(&json!({"bos_token_id": 1, "eos_token_id": 2}));
+        assert_eq!(bare, SamplingDefaults::default());
+        let qwen = read(&json!({"do_sample": true, "temperature": 0.7, "top_p": 0.8, "top_k": 20,
+            "repetition_penalty": 1.1}));
+        assert_eq!((qwen.temperature, qwen.top_k, qwen.top_p), (0.7, 20, 0.8));
+        assert_eq!((qwen.repetition_penalty, qwen.typical_p), (1.1, 1.0));
+        let sampled = qwen.resolve(&Sampling::default()).unwrap();
+        assert_eq!((sampled.repetition_penalty, sampled.repeat_last_n), (1.1, 64));
+        let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
+        let penalty = |sampling| Some(qwen.resolve(sampling).unwrap().repetition_penalty);
+        assert_eq!(penalty(&greedy), Some(1.0));
+        let asked = Sampling { repetition_penalty: Some(1.3), ..greedy.clone() };
+        assert_eq!(penalty(&asked), Some(1.3));
+        let other = read(&json!({"no_repeat_ngram_size": 3, "presence_penalty": 0.0}));
+        assert_eq!(other.ignored, ["no_repeat_ngram_size"]);
+        let gemma = read(&json!({"do_sample": true, "top_k": 64, "top_p": 0.95}));
+        assert_eq!((gemma.temperature, gemma.top_k, gemma.top_p), (1.0, 64, 0.95));
+        let greedy = read(&json!({"do_sample": false, "temperature": 0.9}));
+        assert!(greedy.temperature.abs() < f32::EPSILON);
+        let part = read(&json!({"temperature": 0.3}));
+        assert_eq!((part.temperature, part.top_p), (0.3, 0.9));
+    }
+
+    #[test]
+    fn a_request_wins_and_is_checked() {
+        let defaults = read(&json!({"do_sample": false}));
+        let asked = Sampling { temperature: Some(0.4), seed: Some(3), ..Sampling::default() };
+        let found = defaults.resolve(&asked).unwrap();
+        assert_eq!((found.temperature, found.top_p, found.seed), (0.4, 0.9, 3));
+        for (key, sampling) in [
+            ("temperature", Sampling { temperature: Some(-0.1), ..Sampling::default() }),
+            ("temperature", Sampling { temperature: Some(f32::NAN), ..Sampling::default() }),
+            ("top_p", Sampling { top_p: Some(1.5), ..Sampling::default() }),
+            ("min_p", Sampling { min_p: Some(f32::INFINITY), ..Sampling::default() }),
+            ("typical_p", Sampling { typical_p: Some(-0.5), ..Sampling::default() }),
+            (
+                "repetition_penalty",
+                Sampling { repetition_penalty: Some(0.0), ..Sampling::default() },
+            ),
+            (
+                "frequency_penalty",
+                Sampling { frequency_penalty: Some(f32::NAN), ..Sampling::default() },
+            ),
+            (
+                "xtc_threshold",
+                Sampling {
+                    xtc: Some(Xtc { probability: 0.5, threshold: 2.0 }),
+                    ..Sampling::default()
+                },
+            ),
+            (
+                "dry_base",
+                Sampling {
+                    dry: Some(Dry { multiplier: 1.0, base: 0.5, ..Dry::default() }),
+                    ..Sampling::default()
+                },
+            ),
+            ("token 7", Sampling { logit_bias: vec![(7, f32::NAN)], ..Sampling::default() }),
+        ] {
+            let message = defaults.resolve(&sampling).unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
+        }
+    }
+
+    #[test]
+    fn damaged_values_are_named() {
+        for (key, value) in [
+            ("temperature", json!("hot")),
+            ("top_p", json!(2)),
+            ("top_k", json!(-1)),
+            ("do_sample", json!(1)),
+        ] {
+            let error = SamplingDefaults::from_json(&json!({ key: value })).unwrap_err();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Which models are in memory, as llama-server's router has it.
+
+use std::time::SystemTime;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+
+use super::dto::{InMemory, Loaded, Named, Status, Success};
+use super::{BESIDE, required};
+use crate::error::{ApiError, Kind};
+use crate::json::{Fields, Json};
+use crate::models::Running;
+use crate::state::Shared;
+
+/// The models in memory, the most recently used first.
+pub(super) async fn list(State(state): State<Shared>) -> Response {
+    let data = state.models.running().into_iter().map(loaded).collect();
+    Json(InMemory { object: "list", data }).into_response()
+}
+
+/// Loads a model before anybody asks it.
+pub(super) async fn load(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let asked: Named = fields.parse(BESIDE)?;
+    let name = required("model", asked.model)?;
+    state.is_open()?;
+    state.models.acquire(Some(&name), None).await?;
+    Ok(Json(Success { success: true }).into_response())
+}
+
+/// Lets a model go as soon as nobody uses it.
+pub(super) async fn unload(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let asked: Named = fields.parse(BESIDE)?;
+    let name = required("model", asked.model)?;
+    if state.models.unload(&name).await? {
+        return Ok(Json(Success { success: true }).into_response());
+    }
+    let message = format!("The model `{name}` is not in memory");
+    Err(ApiError { param: Some("model".to_owned()), ..ApiError::new(Kind::NoModel, message) })
+}
+
+fn loaded(model: Running) -> Loaded {
+    let left = |at: SystemTime| at.duration_since(SystemTime::now()).map_or(0, |it| it.as_secs());
+    Loaded {
+        id: model.name,
+        object: "model",
+        status: Status { value: "loaded" },
+        context: model.context,
+        weights_bytes: model.weights_bytes,
+        kv_bytes: model.kv_bytes,
+        reserved_bytes: model.reserved_bytes,
+        device: model.device,
+        requests: model.requests,
+        expires_in_s: model.expires.map(left),
+    }
+}

@@ -1,0 +1,137 @@
+//! What a model is, in this dialect's words.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use mlxk_hub::{ModelInfo, QuantizationSummary, Role};
+use mlxk_text::{ChatTemplate, Thinking};
+use serde_json::{Map, Value};
+
+use super::digest;
+use super::dto::models::Details;
+use crate::fim;
+use crate::state::State;
+
+/// Of `tokenizer.json`, where added tokens stand before the vocabulary.
+const HEAD_BYTES: u64 = 512 << 10;
+
+/// The details of a model.
+pub(super) fn details(info: &ModelInfo) -> Details {
+    let family = info.model_type().unwrap_or_default().to_owned();
+    let weights = mlxk_hub::weights_summary(&info.path);
+    let dense = weights.as_ref().and_then(|weights| weights.dense_type.clone());
+    Details {
+        parent_model: info.base.clone().unwrap_or_default(),
+        format: "safetensors",
+        families: if family.is_empty() { Vec::new() } else { vec![family.clone()] },
+        family,
+        parameter_size: weights.map_or_else(String::new, |weights| human(weights.parameters)),
+        quantization_level: level(info.quantization.as_ref(), dense.as_deref()),
+        context_length: info.context_length,
+        embedding_length: setting(&info.config, "hidden_size").and_then(Value::as_u64),
+    }
+}
+
+/// `int4` and `nvfp4`, as Ollama calls them in models of this format; the type of numbers where the
+/// weights are not quantized.
+fn level(quantization: Option<&QuantizationSummary>, dense: Option<&str>) -> String {
+    match quantization {
+        Some(found) if found.mode == "affine" => format!("int{}", found.bits),
+        Some(found) => found.mode.clone(),
+        None => dense.unwrap_or_default().to_owned(),
+    }
+}
+
+/// `134.52M`, `1.5B`.
+fn human(count: u64) -> String {
+    let number = count as f64;
+    match count {
+        1_000_000_000.. => format!("{:.1}B", number / 1e9),
+        1_000_000.. => format!("{:.2}M", number / 1e6),
+        1_000.. => format!("{:.0}K", number / 1e3),
+        _ => count.to_string(),
+    }
+}
+
+/// A setting of `config.json`, or of its part about text.
+pub(super) fn setting<'a>(config: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    config.get(name).or_else(|| config.get("text_config")?.get(name)).filter(|it| !it.is_null())
+}
+
+/// What a model can do, of what clients ask for. Tools are not among it: no model calls any here yet.
+pub(super) fn capabilities(info: &ModelInfo, template: Option<&str>) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    match info.role {
+        Role::Chat | Role::Base => found.push("completion"),
+        Role::Embedding => found.push("embedding"),
+        Role::Audio => found.push("audio"),
+    }
+    if fills_gaps(&info.path) {
+        found.push("insert");
+    }
+    if template.is_some_and(|text| Thinking::of_template(text).is_possible()) {
+        found.push("thinking");
+    }
+    found
+}
+
+/// The chat template of the model in this folder.
+pub(super) fn template(folder: &Path) -> Option<String> {
+    let template = ChatTemplate::open(folder).ok()??;
+    Some(template.source_text(false).to_owned())
+}
+
+fn fills_gaps(folder: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(folder.join("tokenizer.json"))
+        .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    read.is_ok() && fim::has_marks(&String::from_utf8_lossy(&head))
+}
+
+/// What tells this model from others, and from what it was before. The weights are not read for it.
+pub(super) fn digest(info: &ModelInfo, state: &State) -> String {
+    let model = info.base.as_ref().unwrap_or(&info.name);
+    let origin =
+        info.origin.as_ref().map(|origin| origin.sha256.as_ref().unwrap_or(&origin.source));
+    // A folder of somebody's own has nothing but its time.
+    let time =
+        (info.revision.is_none() && origin.is_none()).then(|| super::time::of(info.modified));
+    let file = info.base.as_ref().and_then(|_| {
+        let locations = &state.config.locations;
+        mlxk_hub::derived_modelfile(&info.name, locations).ok()??.text().ok()
+    });
+    let parts = [Some(model), info.revision.as_ref(), origin, time.as_ref(), file.as_ref()];
+    digest::of(parts.into_iter().map(|part| part.map_or("", String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sizes_are_short() {
+        for (count, expected) in
+            [(999, "999"), (134_515_008, "134.52M"), (1_543_714_304, "1.5B"), (64_000, "64K")]
+        {
+            assert_eq!(human(count), expected);
+        }
+    }
+
+    #[test]
+    fn levels_have_ollamas_names() {
+        let of = |mode: &str, bits| {
+            let mode = mode.to_owned();
+            level(Some(&QuantizationSummary { bits, group_size: 32, mode, mixed: false }), None)
+        };
+        assert_eq!((of("affine", 4), of("nvfp4", 4)), ("int4".to_owned(), "nvfp4".to_owned()));
+        assert_eq!(level(None, Some("BF16")), "BF16");
+    }
+
+    #[test]
+    fn settings_may_stand_deeper() {
+        let config = json!({"a": null, "text_config": {"hidden_size": 7}});
+        assert_eq!(setting(config.as_object().unwrap(), "hidden_size"), Some(&json!(7)));
+        assert_eq!(setting(config.as_object().unwrap(), "a"), None);
+    }
+}

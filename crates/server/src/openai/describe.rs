@@ -1,0 +1,103 @@
+//! This dialect's part of the description of all routes.
+
+use serde_json::{Value, json};
+
+use super::dto::chat::ChatRequest;
+use super::dto::completions::CompletionRequest;
+use crate::admin::openapi::{Body, Operation};
+use crate::json::names;
+
+const JSON: &[&str] = &["application/json"];
+const STREAM: &[&str] = &["application/json", "text/event-stream"];
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let body = |name, fields, required| Some(Body { name, fields, required, schema });
+    let get = |path, about| Operation { method: "get", path, about, body: None, answers: JSON };
+    vec![
+        Operation {
+            method: "post",
+            path: "/v1/chat/completions",
+            about: "Answer a conversation",
+            body: body("ChatRequest", names::<ChatRequest>(), &["messages"]),
+            answers: STREAM,
+        },
+        Operation {
+            method: "post",
+            path: "/v1/completions",
+            about: "Continue a text",
+            body: body("CompletionRequest", names::<CompletionRequest>(), &["prompt"]),
+            answers: STREAM,
+        },
+        get("/v1/models", "The models that can be asked"),
+        get("/v1/models/{id}", "One model"),
+    ]
+}
+
+/// The schema of a field; one name means the same wherever it stands.
+fn schema(name: &str) -> Option<Value> {
+    let number = |minimum: f64, maximum: f64| json!({"type": ["number", "null"], "minimum": minimum, "maximum": maximum});
+    let count = |minimum: u64| json!({"type": ["integer", "null"], "minimum": minimum});
+    let whole = || json!({"type": ["integer", "null"]});
+    let flag = || json!({"type": ["boolean", "null"]});
+    let text = || json!({"type": ["string", "null"]});
+    Some(match name {
+        "model" | "suffix" => text(),
+        "messages" => json!({"type": "array", "minItems": 1, "items": {
+            "type": "object",
+            "required": ["role", "content"],
+            "properties": {
+                "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+                "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {
+                    "type": "object",
+                    "required": ["type", "text"],
+                    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+                }}]},
+            },
+        }}),
+        "prompt" => json!({"anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}},
+        ]}),
+        "stream" | "echo" | "ignore_eos" => flag(),
+        "stream_options" => json!({"type": ["object", "null"], "properties": {
+            "include_usage": {"type": "boolean"},
+            "include_obfuscation": {"type": "boolean"},
+        }, "additionalProperties": false}),
+        "max_tokens" => count(0),
+        "max_completion_tokens" | "n" => count(1),
+        "num_ctx" => count(2),
+        "stop" => json!({"anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "array", "items": {"type": "string", "minLength": 1}},
+            {"type": "null"},
+        ]}),
+        "seed" | "top_k" | "repeat_last_n" | "repetition_context_size" => whole(),
+        "temperature" => number(0.0, 100.0),
+        "top_p" | "min_p" | "typical_p" | "xtc_probability" | "xtc_threshold" => number(0.0, 1.0),
+        "presence_penalty" | "frequency_penalty" => number(-100.0, 100.0),
+        "repetition_penalty" | "repeat_penalty" => number(0.01, 100.0),
+        "logit_bias" => json!({"type": ["object", "null"], "additionalProperties":
+            {"type": "number", "minimum": -100, "maximum": 100}}),
+        "logprobs" => json!({"type": ["boolean", "integer", "null"]}),
+        "top_logprobs" => json!({"type": ["integer", "null"], "minimum": 0, "maximum": 20}),
+        "response_format" => json!({"anyOf": [
+            {"type": "null"},
+            {"type": "object", "required": ["type"], "properties":
+                {"type": {"enum": ["text", "json_object"]}}},
+            {"type": "object", "required": ["type", "json_schema"], "properties": {
+                "type": {"const": "json_schema"},
+                "json_schema": {"type": "object", "required": ["schema"], "properties": {
+                    "name": {"type": "string"},
+                    "schema": {"type": "object"},
+                }},
+            }},
+        ]}),
+        "reasoning_effort" => json!({"enum":
+            [null, "none", "minimal", "low", "medium", "high", "xhigh", "max"]}),
+        "keep_alive" => json!({"type": ["string", "number", "null"]}),
+        "chat_template_kwargs" => json!({"type": ["object", "null"]}),
+        _ => return None,
+    })
+}
