@@ -1,9 +1,9 @@
-"""Clients that use the protocol against the server: everything is bounded, and it serves on.
+"""Hostile clients: the server stays within its limits, and keeps serving.
 
     abuse.py MLXK [SCHEMATHESIS]
 
-With the path of schemathesis, it also runs that from the server's own description. All of it has a
-scratch folder for models: what a client may delete is not the user's.
+With the path of schemathesis, it also runs that on the server's own description. The models are in a scratch
+folder, because a client may delete them.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ import time
 from server import MODEL, call, memory_mb, server
 
 PLACES = 700
-# What is refused with 501, what asks the network, and what takes away the models of the other requests.
+# Routes that are not offered, need the network, or delete the models of the other requests.
 LEFT_OUT = ["/api/embed", "/api/embeddings", "/api/push", "/api/pull", "/api/delete"]
 
 
 async def ask(port, bytes_, limit=300):
-    """Sends bytes on a connection of their own; the first line of what comes back."""
+    """Sends bytes on a new connection. Returns the first line of the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(bytes_)
@@ -46,7 +46,7 @@ def request(body, path="/v1/chat/completions"):
 
 
 async def many(port, count, make):
-    """So many requests, at most PLACES at once; how often each answer came."""
+    """Sends `count` requests, at most PLACES at a time. Returns the number of times each status came back."""
     places = asyncio.Semaphore(PLACES)
 
     async def one(number):
@@ -57,7 +57,7 @@ async def many(port, count, make):
 
 
 async def hold(port, count, bytes_):
-    """Connections that say a little and wait."""
+    """Opens connections that send a few bytes and wait."""
     held = []
     for _ in range(count):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -80,14 +80,14 @@ async def run(address, pid):
     assert set(found) <= {"HTTP/1.1 200", "HTTP/1.1 503"} and found["HTTP/1.1 200"] > 0, found
     started = time.monotonic()
     slow = await hold(port, PLACES, b"POST /v1/chat/completions HTTP/1.1\r\nhost: local")
-    print(f"{PLACES} heads that never end: /health {await asyncio.to_thread(health_ms, address)}", flush=True)
+    print(f"{PLACES} incomplete heads: /health {await asyncio.to_thread(health_ms, address)}", flush=True)
     await asyncio.gather(*(reader.read() for reader, _ in slow), return_exceptions=True)
-    print(f"all were cut off after {time.monotonic() - started:.0f} s", flush=True)
+    print(f"all closed after {time.monotonic() - started:.0f} s", flush=True)
     large = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 104857600\r\n\r\n"
     print(f"100 MB: {await ask(port, large)}", flush=True)
     draw = random.Random(1)
     noise = await many(port, 500, lambda number: draw.randbytes(draw.randint(1, 400)) + b"\r\n\r\n")
-    print(f"500 times noise: {dict(noise)}", flush=True)
+    print(f"500 requests of noise: {dict(noise)}", flush=True)
     assert set(noise) <= {"HTTP/1.1 400", "closed", "reset"}, noise
     bad = [b'{"messages": ' + b"[" * 20_000, b"\xff\xfe", b'{"a": "\\ud800"}', b'{"n": 1e400}', b"null"]
     for body in bad:

@@ -1,8 +1,8 @@
-"""Many clients at once: every answer is what it is alone, nothing fails, memory stays flat.
+"""Many clients at once: every answer is the one that it would be alone, nothing fails, memory stays flat.
 
     load.py MLXK SECONDS [CLIENTS]
 
-Clients ask with mixed lengths, sampling, streams and forms, and some leave in the middle.
+Clients mix lengths, sampling parameters, streams and formats, and some disconnect midway.
 """
 
 import http.client

@@ -1,9 +1,9 @@
-// Ollama's dialect, through Ollama's own JavaScript client, and through a reader that takes every
-// network read for whole lines.
+// Ollama's dialect, through Ollama's own JavaScript client, and through a reader that expects complete lines
+// in every network read.
 //
 //     node ollama_client.mjs ADDRESS MODEL
 //
-// MLXK_TEST_NODE names a folder in which the package `ollama` is installed.
+// MLXK_TEST_NODE names the folder that has the package `ollama` installed.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -67,7 +67,7 @@ await assert.rejects(client.chat({ model: "nosuch", messages }), { status_code: 
 await assert.rejects(client.generate({ model, prompt, options: { temperature: -1 } }), { status_code: 400 });
 await assert.rejects(client.embed({ model, input: "x" }), { status_code: 501 });
 
-// Chat bots that split every read at newlines and parse what they find lose nothing.
+// Some chat bots split every network read into lines and parse each of them.
 const response = await fetch(`${address}/api/generate`, {
   method: "POST",
   body: JSON.stringify({ model, prompt, options, stream: true }),
@@ -80,7 +80,7 @@ for await (const read of response.body) {
 }
 assert.equal(collected, generated.response);
 
-// A client that leaves makes room for others.
+// A client that disconnects frees its place.
 const stream = await client.chat({ model, messages, options: { num_predict: -1, temperature: 1.5 }, stream: true });
 for await (const _ of stream) {
   stream.abort();

@@ -201,7 +201,7 @@ def check_changes(client):
     client.delete(MADE)
     with refused(400, "num_gpu"):
         client.create(MADE, from_=MODEL, parameters={"num_gpu": 1})
-    # What is here is pulled at once.
+    # Pulling a model that is already installed succeeds at once.
     assert client.pull(MODEL).status == "success"
     statuses = [step.status for step in client.pull(MODEL, stream=True)]
     assert statuses[0] == "pulling manifest" and statuses[-1] == "success", statuses
@@ -244,7 +244,7 @@ async def check_many(address):
 def check_greeting(address):
     assert call(address, "/")[2] == b"Ollama is running"
     version = json.loads(call(address, "/api/version")[2])["version"]
-    # What Copilot asks for at least.
+    # The minimum that Copilot requires.
     assert tuple(map(int, version.split("."))) >= (0, 6, 4), version
 
 

@@ -2,7 +2,7 @@
 //
 //     node openai_client.mjs ADDRESS MODEL
 //
-// MLXK_TEST_NODE names a folder in which the package `openai` is installed.
+// MLXK_TEST_NODE names the folder that has the package `openai` installed.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -54,9 +54,13 @@ assert.ok(models.includes(model));
 assert.equal((await client.models.retrieve(model)).id, model);
 
 await assert.rejects(client.chat.completions.create({ ...asked, model: "nowhere" }), (error) => error.status === 404 && error.code === "model_not_found");
-await assert.rejects(client.chat.completions.create({ ...asked, frobnicate: 1 }), (error) => error.status === 400 && error.param === "frobnicate");
 
-// Leaving in the middle is no error.
+// An unknown field is reported, and an unsupported one refused.
+const { response } = await client.chat.completions.create({ ...asked, frobnicate: 1 }).withResponse();
+assert.equal(response.headers.get("x-mlxk-ignored"), "frobnicate");
+await assert.rejects(client.chat.completions.create({ ...asked, audio: {} }), (error) => error.status === 400 && error.param === "audio");
+
+// Disconnecting midway is not an error.
 const left = await client.chat.completions.create({ ...asked, stream: true, max_tokens: 200 });
 for await (const _ of left) break;
 console.log("openai for Node: chat, stream, structure, completions, models, errors");

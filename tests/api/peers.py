@@ -1,9 +1,9 @@
-"""The servers of the tests of `mlxk bench`, through the official clients of the engines that they stand for.
+"""The fake servers that `mlxk bench` is tested with, checked with the official clients.
 
     peers.py PROGRAM
 
-PROGRAM is the example `peers` of `tests/peers`. What the clients accept, a test may rely on; what they
-refuse, our own clients have to refuse, too.
+PROGRAM is the example `peers` of `tests/peers`. Tests may rely on responses that the official clients accept.
+Our own clients have to refuse the responses that they refuse.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ def fails(expected, part, call):
     except expected as error:
         assert part in str(error), error
     else:
-        raise AssertionError(f"{part} was no error")
+        raise AssertionError(f"{part} was not an error")
 
 
 def ollamas(address):

@@ -1,9 +1,9 @@
-"""The server through the clients that people use.
+"""Tests the server with official clients.
 
     run.py MLXK PART... [--quick]
 
-A part is a module beside this file with a function `run(address, quick)`; it needs its client installed.
-MLXK_TEST_MODEL names the model, by default the starter model, which has to be here already.
+A part is a module in this folder with a function `run(address, quick)`. Its client has to be installed.
+MLXK_TEST_MODEL names the model, by default the starter model, which has to be installed already.
 """
 
 import importlib

@@ -1,9 +1,8 @@
-"""Random schemas over HTTP: every answer is what its schema allows, by the word of a validator that is
-not ours (the package `jsonschema`).
+"""Random schemas over HTTP: every answer matches its schema, according to the package `jsonschema`.
 
     schemas.py MLXK COUNT
 
-Asked of the starter model at a high temperature, several at once.
+Uses the starter model at a high temperature, with several requests at once.
 """
 
 import json
@@ -21,7 +20,7 @@ CHECKER = jsonschema.FormatChecker(FORMATS)
 
 
 def schema(draw, depth):
-    """A schema of any kind whose answers have an end."""
+    """Returns a random schema whose answers are finite."""
     leaves = [
         lambda: {"type": draw.choice(["null", "boolean"])},
         lambda: {"type": "integer", "minimum": (low := draw.randint(-900, 900)), "maximum": low + draw.randint(0, 300)},

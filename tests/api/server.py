@@ -1,4 +1,4 @@
-"""Starts the real binary, for tests that talk to it through the clients that people use."""
+"""Starts the real binary, for tests with official clients."""
 
 import collections
 import contextlib
@@ -25,7 +25,7 @@ def free_port():
 
 @contextlib.contextmanager
 def server(binary, *arguments, **environment):
-    """A server on a free port; it has to end politely."""
+    """Runs a server on a free port. It has to exit cleanly at the end."""
     port = free_port()
     command = [binary, "server", "--port", str(port), "--log-level", "warning", *arguments]
     process = subprocess.Popen(command, env={**os.environ, **environment})
@@ -33,7 +33,7 @@ def server(binary, *arguments, **environment):
     try:
         for _ in range(600):
             if process.poll() is not None:
-                raise RuntimeError(f"the server ended with {process.returncode}")
+                raise RuntimeError(f"the server exited with {process.returncode}")
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
                 urllib.request.urlopen(f"{address}/health", timeout=5).read()
                 break
@@ -41,11 +41,11 @@ def server(binary, *arguments, **environment):
         yield Running(address, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0, "the server did not end as it should"
+        assert process.wait(10) == 0, "the server did not exit cleanly"
 
 
 def call(address, path, body=None, headers=()):
-    """Status, headers and body of a request without any client library."""
+    """Sends a request without a client library. Returns status, headers and body."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address + path, data, {"content-type": "application/json"})
     for name, value in headers:
@@ -58,6 +58,6 @@ def call(address, path, body=None, headers=()):
 
 
 def memory_mb(pid):
-    """Resident memory of a process, on Linux."""
+    """Returns the resident memory of a process, on Linux."""
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) / 1000 for line in status if line.startswith("VmRSS"))

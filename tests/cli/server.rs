@@ -94,7 +94,7 @@ fn models_in_memory_are_listed_and_let_go() {
     let (table, note) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
     assert_eq!((table.as_str(), note.as_str()), ("", "The server has no model in memory\n"));
     let (_, error) = streams(&world.mlxk(&["stop", "tiny", "--port", port]).assert().code(1));
-    assert_eq!(error, "error: The model `tiny` is not in memory\n");
+    assert_eq!(error, "error: The model `tiny` is not loaded\n");
 }
 
 #[cfg(unix)]
@@ -147,7 +147,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_loaded() {
         (&["--embed-backend", "http://x"], 2, "`--embed-backend` is not offered"),
         (&["--port", "70000"], 2, "70000"),
         (&["--api-key-file", "/nowhere/key"], 1, "Cannot read the key in `/nowhere/key`"),
-        (&["--host", "256.0.0.1"], 1, "The address `256.0.0.1` cannot be found"),
+        (&["--host", "256.0.0.1"], 1, "Cannot find the address `256.0.0.1`"),
         (&["--model", "nowhere", "--no-pull"], 1, "nowhere"),
     ] {
         let arguments = [&["server"][..], arguments].concat();

@@ -1,4 +1,4 @@
-//! How a server is set up; the caller reads flags and environment.
+//! Configuration of a server. The caller reads flags and the environment.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,76 +6,78 @@ use std::time::Duration;
 use mlxk_engine::{LoadOptions, SpillOptions};
 use mlxk_hub::{HubSettings, Locations, PairTable, Resolved};
 
-use crate::models::KeepAlive;
+use crate::models::keep_alive::KeepAlive;
 
-/// What [`crate::Server::bind`] is told.
+/// Configuration for [`crate::Server::bind`].
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Address or name to listen on.
     pub host: String,
-    /// Port to listen on; 0 takes a free one.
+    /// Port to listen on. 0 chooses a free one.
     pub port: u16,
-    /// Where models live.
+    /// Folders of models.
     pub locations: Locations,
-    /// Names in Ollama's style.
+    /// Models by their names in Ollama's library.
     pub pairs: PairTable,
-    /// The hub, for requests that download.
+    /// The hub that models are pulled from.
     pub hub: HubSettings,
-    /// The model to load at once, and to use where a request names none.
+    /// The server's own model: loaded at the start, and used if a request does not name one.
     pub model: Option<DefaultModel>,
-    /// Tokens of prompt and answer together; what model and memory allow where `None`.
+    /// Context length in tokens, or `None` for what the model and the memory allow.
     pub context: Option<usize>,
-    /// Models in memory at once.
+    /// Number of models in memory at once.
     pub max_models: usize,
-    /// Bytes that all models may take together; what the system can give where `None`.
+    /// Bytes that all models may take together, or `None` for what is available at the start.
     pub memory_limit_bytes: Option<u64>,
-    /// Where beginnings of prompts are kept on disk, too.
+    /// Disk cache of prompt prefixes, if there is one.
     pub spill: Option<SpillOptions>,
-    /// How long a model stays in memory after its last request.
+    /// Time that a model stays in memory after its last request.
     pub keep_alive: KeepAlive,
-    /// Requests of one model that are computed at once.
+    /// Requests per model that are computed at once.
     pub parallel: usize,
-    /// Requests of one model that wait; more are refused.
+    /// Requests per model that may wait. Further ones are refused.
     pub queue: usize,
-    /// Threads that compute; the device decides where `None`.
+    /// Number of compute threads, or `None` for all available.
     pub threads: Option<usize>,
     /// Compute in f32 throughout.
     pub exact: bool,
-    /// How the KV cache keeps its values; as [`mlxk_engine::LoadOptions::kv_format`].
+    /// Format of the KV cache, as in [`mlxk_engine::LoadOptions::kv_format`].
     pub kv_format: Option<mlxk_engine::KvFormat>,
-    /// Look up in the text so far what may come next.
+    /// Use prompt-lookup decoding.
     pub prompt_lookup: bool,
-    /// As [`mlxk_engine::LoadOptions::huge_pages`].
+    /// Move weights to huge pages, as in [`mlxk_engine::LoadOptions::huge_pages`].
     pub huge_pages: bool,
     /// Folder of the draft model of the server's own model.
     pub draft_model: Option<PathBuf>,
-    /// Most tokens of an answer where a request does not say; the context's end where `None`.
+    /// Limit of answers whose request does not set one, or `None` for the end of the context.
     pub max_tokens: Option<usize>,
-    /// What every request has to carry, where it is set.
+    /// Key that requests have to send, if there is one.
     pub api_key: Option<ApiKey>,
-    /// Pages of other origins that may use the server; `*` for all.
+    /// Origins whose pages may use the server; `*` for all.
     pub cors_origins: Vec<String>,
-    /// Which architectures run, and why others do not.
+    /// Returns the reason why a model with this `config.json` does not run, if there is one.
     pub judge: fn(&serde_json::Value) -> Result<(), String>,
-    /// What clients may do at most.
+    /// Refuse fields of requests that the server does not know, instead of ignoring and reporting them.
+    pub strict: bool,
+    /// Bounds for clients.
     pub limits: Limits,
 }
 
-/// The model to use where a request names none.
+/// The model of requests that do not name one.
 #[derive(Clone, Debug)]
 pub struct DefaultModel {
-    /// As the operator wrote it; requests may write it so too.
+    /// Name as the operator wrote it. Requests may use it, too.
     pub written: String,
-    /// What it is.
+    /// The model itself.
     pub resolved: Resolved,
 }
 
-/// A secret that never shows in logs.
+/// A secret that never appears in logs.
 #[derive(Clone)]
 pub struct ApiKey(pub(crate) String);
 
 impl ApiKey {
-    /// The key, without space around it; `None` where nothing is left.
+    /// Returns the key without surrounding spaces, or `None` if nothing is left.
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
         (!key.is_empty()).then(|| Self(key.to_owned()))
@@ -91,23 +93,23 @@ impl std::fmt::Debug for ApiKey {
 /// Bounds against clients that break or abuse the protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; further ones are told to come back.
+    /// Connections at once. Further ones get 503.
     pub connections: usize,
-    /// Bytes of a request's body.
+    /// Size of a request's body.
     pub body_bytes: usize,
-    /// Bytes of a request's head.
+    /// Size of a request's head.
     pub header_bytes: usize,
-    /// Time for a request's head, and how long a connection may be idle.
+    /// Time for a request's head, and limit for idle connections.
     pub header_timeout: Duration,
     /// Time between two parts of a body.
     pub body_idle: Duration,
-    /// Time for a whole body.
+    /// Time for a complete body.
     pub body_timeout: Duration,
-    /// How long a client may leave an answer unread.
+    /// Time that a client may leave an answer unread.
     pub write_timeout: Duration,
-    /// How long answers may go on once the server is asked to stop.
+    /// Time that running answers get when the server stops.
     pub grace: Duration,
-    /// Silence after which a stream gets a sign of life.
+    /// Silence after which a stream sends a heartbeat.
     pub heartbeat: Duration,
 }
 
@@ -128,7 +130,7 @@ impl Default for Limits {
 }
 
 impl ServerConfig {
-    /// The defaults, for models in these places.
+    /// Returns the defaults, for models in these folders.
     pub fn new(locations: Locations, pairs: PairTable, hub: HubSettings) -> Self {
         let engine = LoadOptions::new("");
         Self {
@@ -155,6 +157,7 @@ impl ServerConfig {
             api_key: None,
             cors_origins: Vec::new(),
             judge: |_| Ok(()),
+            strict: false,
             limits: Limits::default(),
         }
     }

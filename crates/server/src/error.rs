@@ -1,6 +1,6 @@
-//! What can go wrong with a request, whatever dialect it speaks.
+//! Errors of requests, in no dialect's shape.
 //!
-//! Handlers return an [`ApiError`]; [`crate::dialect`] gives it the shape that the client expects.
+//! Handlers return an [`ApiError`]; [`crate::conventions`] writes it in the shape of their dialect.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,44 +12,44 @@ use mlxk_text::TextError;
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) kind: Kind,
-    /// One sentence for people.
+    /// A sentence for the user.
     pub(crate) message: String,
-    /// The field of the request that is to blame.
+    /// Field of the request that caused the error.
     pub(crate) param: Option<String>,
 }
 
-/// What kind of failure it is.
+/// Kind of an error. It decides the status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The request makes no sense.
+    /// The request is invalid.
     BadRequest,
     /// The prompt leaves no room for an answer.
     ContextLength,
-    /// No key, or another one.
+    /// The API key is missing or wrong.
     Unauthorized,
-    /// Not from there, or not that.
+    /// The origin, the host or the change is not allowed.
     Forbidden,
-    /// There is no such thing.
+    /// The route does not exist.
     NotFound,
-    /// There is no such model.
+    /// The model does not exist.
     NoModel,
-    /// There is no such method.
+    /// The route does not take this method.
     Method,
     /// The client took too long.
     Timeout,
     /// The request is too large.
     TooLarge,
-    /// The body is no JSON.
+    /// The body is not JSON.
     MediaType,
-    /// The server does not offer this.
+    /// The server does not offer this feature.
     NotOffered,
-    /// Come back later.
+    /// Too many requests wait; the client may try again later.
     Busy,
-    /// The model does not fit.
+    /// The model does not fit in memory.
     Memory,
-    /// The server is about to end.
+    /// The server is stopping.
     Stopping,
-    /// A damaged model, or a defect.
+    /// The model is damaged, or the server has a bug.
     Internal,
 }
 
@@ -71,7 +71,7 @@ impl Kind {
         }
     }
 
-    /// Seconds after which it is worth another try.
+    /// Returns the seconds after which a client should try again.
     pub(crate) const fn retry_after(self) -> Option<u32> {
         match self {
             Self::Busy => Some(2),
@@ -86,9 +86,14 @@ impl ApiError {
         Self { kind, message: message.into(), param: None }
     }
 
-    /// A request that makes no sense because of one of its fields.
+    /// Returns an error for a request with an invalid field.
     pub(crate) fn field(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..Self::new(Kind::BadRequest, message) }
+    }
+
+    /// Returns an error for a required field that is absent.
+    pub(crate) fn missing(name: &str) -> Self {
+        Self::field(name, format!("`{name}` is missing"))
     }
 
     pub(crate) fn bad(message: impl Into<String>) -> Self {
@@ -99,7 +104,7 @@ impl ApiError {
         Self::new(Kind::Stopping, "The server is stopping")
     }
 
-    /// A task of our own that ended by a panic, which has been reported where it happened.
+    /// Returns an error for a task that panicked. The panic itself has been logged where it happened.
     pub(crate) fn panicked() -> Self {
         Self::new(Kind::Internal, "The server failed while it handled this request")
     }
@@ -157,7 +162,8 @@ impl From<HubError> for ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// A response without a body: [`crate::dialect::render`] writes it, which knows the path.
+    /// Returns a response without a body, which carries the error: [`crate::conventions`] writes the body in
+    /// the dialect's shape.
     fn into_response(self) -> Response {
         let mut response = self.kind.status().into_response();
         response.extensions_mut().insert(self);

@@ -1,35 +1,37 @@
 //! Models over HTTP, in the dialects that clients speak.
 //!
-//! [`Server::bind`] listens, [`Server::run`] serves until its [`Stop`] is used. Tokio lives in this
-//! crate only: engines are plain threads, and `answer` is the bridge between the two.
+//! [`Server::bind`] listens, and [`Server::run`] serves until its [`Stop`] is used. Tokio lives in this crate
+//! only: engines are plain threads, and `exchange` is the bridge between the two.
 //!
-//! A request passes `guard` (who may ask), a handler of its dialect, `models` (which model, and
-//! room for it) and `answer` (the engine's events); it comes back through `json` whole or through
-//! `stream` in pieces. Handlers return `error::ApiError`, which `dialect` gives the shape that
-//! the client expects.
+//! A request passes `guard` (is the client allowed?), a handler of its dialect, `models` (load the model, make
+//! room for it) and `exchange` (start the engine's requests, render their events as a stream or as one body).
+//! Handlers return `error::ApiError`; `conventions` gives it the shape of the dialect.
 //!
 //! # Adding a dialect
 //!
-//! A dialect is a folder such as `openai/` with
-//! - `routes()`, a router over `state::Shared`, merged in `routes`;
-//! - `dto/`, the bodies as plain structs for serde: what derives `Deserialize` is read by
-//!   `json::Fields::parse`, which refuses fields that the struct does not have;
-//! - handlers that make [`mlxk_engine::Request`]s, acquire a lease,
-//!   fill in its defaults and start answers;
-//! - its rows in `admin`'s description of all routes;
-//! - the body of its errors, a case of `dialect::Dialect::body`, and the paths that are its own, in
-//!   `dialect::Dialect::of`.
+//! A dialect is a folder such as `openai/`. Nothing else knows it, except for the list in `routes` and the one
+//! in `admin::openapi`. It has
+//! - `dto/`: the bodies as plain structs for serde, read by `body::Fields::parse`, which reports fields that a
+//!   struct does not have;
+//! - `requests`: from a body to `exchange::AnswerOptions` and a prompt;
+//! - `render`: an `exchange::Renderer`, which turns the engine's events into the pieces of a stream, and folds
+//!   these pieces into a whole answer;
+//! - `routes()`, and `CONVENTIONS` with the shape of its errors;
+//! - `openapi`: its part of the server's description.
 
 #![forbid(unsafe_code)]
 
 mod admin;
-mod answer;
+mod blocking;
+mod body;
 mod config;
-mod dialect;
+mod conventions;
 mod error;
-mod fim;
+mod exchange;
+mod fill_in_middle;
 mod guard;
 mod ids;
+mod ignored;
 mod json;
 mod listen;
 mod llama;
@@ -40,8 +42,6 @@ mod openai;
 mod routes;
 mod server;
 mod state;
-mod stream;
-mod thinking;
 
 pub use config::{ApiKey, DefaultModel, Limits, ServerConfig};
 pub use models::KeepAlive;

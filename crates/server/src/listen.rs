@@ -1,4 +1,4 @@
-//! Connections: taken, bounded, and ended.
+//! Connections: accepting, bounding and ending them.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::state::{Phase, Shared};
 
-/// What a client hears whose connection is one too many.
+/// Response to a connection beyond the limit.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\
                       connection: close\r\n\r\n";
 
-/// Serves until the phase says otherwise, and then until all is quiet or the grace is over.
+/// Serves until the server stops, and then until all connections have ended or the grace period is over.
 pub(crate) async fn serve(listener: TcpListener, router: Router, state: &Shared) {
     let limits = state.config.limits;
     let places = Arc::new(Semaphore::new(limits.connections));
@@ -38,13 +38,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, state: &Shared)
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of files, most likely; some are about to be free.
-                tracing::warn!(%error, "no connection");
+                // Most likely the process is out of file handles; some will be free soon.
+                tracing::warn!(%error, "cannot accept a connection");
                 sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        // Events go out one by one, however small.
+        // Every event of a stream is sent at once, however small.
         let _ = stream.set_nodelay(true);
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
             let (router, state) = (router.clone(), Arc::clone(state));
@@ -63,7 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, state: &Shared)
     let all = async { while connections.join_next().await.is_some() {} };
     if timeout(limits.grace, all).await.is_err() {
         state.phase.send_replace(Phase::Ending);
-        // Streams tell their clients why they end.
+        // Streams get a moment to tell their clients why they end.
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = timeout(Duration::from_millis(500), all).await;
     }
@@ -92,12 +92,12 @@ async fn connection(stream: TcpStream, router: Router, state: &Shared) {
     }
 }
 
-/// Tells a client to come back. One that does not take it at once is as good as told.
+/// Tells a client to try again later. The response is dropped if it cannot be sent at once.
 fn refuse(stream: &TcpStream) {
     let _ = stream.try_write(FULL);
 }
 
-/// A connection that fails where its client leaves what it is sent unread for too long.
+/// A connection that fails if the client does not read for too long.
 struct Patient {
     stream: TcpStream,
     limit: Duration,

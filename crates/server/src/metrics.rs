@@ -1,4 +1,4 @@
-//! What the server counts.
+//! Counters of the server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -51,11 +51,11 @@ impl Metrics {
     }
 }
 
-/// Bounds in milliseconds; what is larger counts for the last, open one.
+/// Upper bounds of the buckets in milliseconds. Longer durations fall into one more, open bucket.
 pub(crate) const BOUNDS_MS: [u64; 12] =
     [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000];
 
-/// How often a duration fell below each bound.
+/// Number of durations per bucket.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
     pub(crate) counts: [AtomicU64; BOUNDS_MS.len() + 1],

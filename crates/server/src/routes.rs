@@ -1,21 +1,21 @@
-//! All routes, and what every request passes on its way to them.
+//! All routes. Only this file and the description of the routes know every dialect.
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
 
+use crate::conventions::{apply, not_found};
 use crate::state::Shared;
-use crate::{admin, dialect, guard, llama, ollama, openai};
+use crate::{admin, llama, ollama, openai};
 
-/// The router of a server.
+/// Builds the router of a server.
 pub(crate) fn routes(state: &Shared) -> Router {
-    Router::new()
+    // llama-server and most other clients expect OpenAI's errors, also for paths that do not exist.
+    let openai = Router::new()
         .merge(openai::routes())
         .merge(llama::routes())
-        .merge(ollama::routes())
         .merge(admin::routes())
-        .fallback(dialect::not_found)
-        .method_not_allowed_fallback(dialect::wrong_method)
-        .layer(from_fn_with_state(state.clone(), guard::check))
-        .layer(from_fn(dialect::render))
+        .fallback(not_found);
+    Router::new()
+        .merge(apply(openai, openai::CONVENTIONS, state))
+        .merge(apply(ollama::routes(), ollama::CONVENTIONS, state))
         .with_state(state.clone())
 }

@@ -1,4 +1,4 @@
-//! The server as a whole: it starts, serves, and ends.
+//! The life of a server: start, service, shutdown.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -9,14 +9,15 @@ use mlxk_memory::available_bytes;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
+use crate::config::ServerConfig;
 use crate::error::ApiError;
 use crate::models::Models;
 use crate::state::{MAX_CHANGES, Phase, Shared, State};
-use crate::{ServerConfig, guard, listen, routes};
+use crate::{guard, listen, routes};
 
-/// Threads that serve; engines have their own.
+/// Threads that serve connections. Engines have their own.
 const SERVING_THREADS: usize = 2;
-/// Threads for what takes its time: encoding prompts, reading folders, loading.
+/// Threads for slow work: encoding prompts, reading folders, loading models.
 const WORKING_THREADS: usize = 32;
 
 /// A server that listens.
@@ -28,42 +29,42 @@ pub struct Server {
     state: Shared,
 }
 
-/// Ends a server, from anywhere.
+/// Stops a server, from any thread.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Sender<Phase>);
 
-/// A server that cannot start.
+/// Reason why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The address means nothing.
-    #[error("The address `{host}` cannot be found: {source}")]
+    /// The address does not exist.
+    #[error("Cannot find the address `{host}`: {source}")]
     Address {
-        /// What was asked for.
+        /// The address as configured.
         host: String,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
-    /// Somebody else has the port, or it may not be used.
+    /// The port is taken, or may not be used.
     #[error("Cannot listen on `{host}:{port}`: {source}")]
     Listen {
-        /// What was asked for.
+        /// The address as configured.
         host: String,
-        /// What was asked for.
+        /// The port as configured.
         port: u16,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// The system refused threads.
     #[error("Cannot start the server: {0}")]
     Runtime(io::Error),
-    /// The server's own model does not load.
+    /// The server's own model cannot be loaded.
     #[error("{0}")]
     Model(String),
 }
 
 impl Server {
-    /// Listens. Connections are answered once it [runs](Self::run).
+    /// Starts to listen. Connections are answered when the server [runs](Self::run).
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let (host, port) = (config.host.clone(), config.port);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -94,22 +95,22 @@ impl Server {
         Ok(Self { runtime, listener, address, state })
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whether only this machine can reach it.
+    /// Returns `true` if only this machine can reach the server.
     pub fn is_local(&self) -> bool {
         self.state.is_local
     }
 
-    /// What ends it.
+    /// Returns a handle that stops the server.
     pub fn stop(&self) -> Stop {
         Stop(self.state.phase.clone())
     }
 
-    /// Loads the server's own model, where it has one.
+    /// Loads the server's own model, if it has one.
     pub fn preload(&self) -> Result<(), ServerError> {
         if self.state.config.model.is_none() {
             return Ok(());
@@ -119,7 +120,7 @@ impl Server {
         lease.map(drop).map_err(|ApiError { message, .. }| ServerError::Model(message))
     }
 
-    /// Serves until it is stopped. Answers that run then have a moment to end.
+    /// Serves until the server is stopped. Running answers get a moment to end.
     pub fn run(self) {
         let Self { runtime, listener, state, .. } = self;
         let router = routes::routes(&state);
@@ -128,13 +129,13 @@ impl Server {
         runtime.block_on(listen::serve(listener, router, &state));
         expiring.abort();
         state.models.close();
-        // A load may take long; the process need not wait for it.
+        // Does not wait for threads: one of them may be loading a model.
         runtime.shutdown_background();
     }
 }
 
 impl Stop {
-    /// Ends the server: no new requests, a moment for those that run.
+    /// Stops the server: it takes no new requests, and running answers get a moment to end.
     pub fn stop(&self) {
         self.0.send_if_modified(|phase| {
             let is_running = *phase == Phase::Running;

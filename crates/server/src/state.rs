@@ -1,16 +1,16 @@
-//! What all handlers share.
+//! State that all handlers share.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::ServerConfig;
+use crate::config::ServerConfig;
 use crate::error::{ApiError, Kind};
 use crate::metrics::Metrics;
 use crate::models::Models;
 
-/// What all handlers share.
+/// State that all handlers share.
 pub(crate) type Shared = Arc<State>;
 
 /// The server behind its routes.
@@ -20,52 +20,52 @@ pub(crate) struct State {
     pub(crate) models: Models,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) started: Instant,
-    /// Whether only this machine can reach the server.
+    /// `true` if only this machine can reach the server.
     pub(crate) is_local: bool,
-    /// How far the server has come.
+    /// Progress of the shutdown.
     pub(crate) phase: watch::Sender<Phase>,
-    /// Places for requests that fetch, upload or make models.
+    /// Places for requests that download, upload or create models.
     pub(crate) changes: Arc<Semaphore>,
 }
 
-/// Models that are fetched, uploaded or made at once.
+/// Number of models that may be downloaded, uploaded or created at once.
 pub(crate) const MAX_CHANGES: usize = 8;
 
-/// How far the server has come.
+/// Stages of a server's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// It serves.
+    /// The server takes requests.
     Running,
-    /// It takes no new requests.
+    /// It takes no new requests; running ones may end.
     Draining,
-    /// What runs is cancelled.
+    /// Running requests are cancelled.
     Ending,
 }
 
 impl State {
-    /// Refuses what changes the models on this machine where anybody could ask for it.
+    /// Refuses changes to the models on this machine if the network can reach the server without a key.
     pub(crate) fn may_change_models(&self) -> Result<(), ApiError> {
         if self.is_local || self.config.api_key.is_some() {
             return Ok(());
         }
-        let message = "This server is open to the network without a key, so it changes no models; \
-                       start it with `MLXK_API_KEY`";
+        let message = "This server is open to the network and has no API key, so clients cannot change \
+                       models; set `MLXK_API_KEY` when you start it";
         Err(ApiError::new(Kind::Forbidden, message))
     }
 
-    /// A place for a request that takes long to change a model.
+    /// Takes a place for a long change to a model. Fails if all places are taken.
     pub(crate) fn take_change(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         self.is_open()?;
         Arc::clone(&self.changes).try_acquire_owned().map_err(|_| {
             let message = format!(
-                "{MAX_CHANGES} models are being fetched, uploaded or made already, which is all that \
-                 this server does at once"
+                "{MAX_CHANGES} models are being downloaded, uploaded or created already, which is the \
+                 limit; try again later"
             );
             ApiError::new(Kind::Busy, message)
         })
     }
 
-    /// Refuses new work once the server is asked to stop.
+    /// Refuses new work if the server is stopping.
     pub(crate) fn is_open(&self) -> Result<(), ApiError> {
         if *self.phase.borrow() == Phase::Running { Ok(()) } else { Err(ApiError::stopping()) }
     }

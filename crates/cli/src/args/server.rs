@@ -118,6 +118,10 @@ pub(crate) struct ServerArgs {
     )]
     pub cors_origin: Vec<String>,
 
+    /// Refuse requests with unknown fields [default: ignore them and report them to the client]
+    #[arg(long, help_heading = "Access")]
+    pub strict: bool,
+
     /// How much to log on stderr
     #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = "Log")]
     pub log_level: LogLevel,

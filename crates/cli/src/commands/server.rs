@@ -117,6 +117,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
         // For all models together, "for ever" is no reason to refuse another one.
         config.keep_alive = if keep == KeepAlive::Pinned { KeepAlive::Forever } else { keep };
     }
+    config.strict = args.strict || file.flag("server.strict");
     config.api_key = api_key(args, context)?;
     config.cors_origins.clone_from(&args.cors_origin);
     if config.cors_origins.is_empty()

@@ -243,6 +243,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Default of `server --cors-origin`, separated by commas",
     },
     Key {
+        name: "server.strict",
+        variable: None,
+        form: Form::Flag,
+        example: "true",
+        default: "false",
+        about: "Default of `server --strict`",
+    },
+    Key {
         name: "pull.workers",
         variable: None,
         form: Form::Count(1),

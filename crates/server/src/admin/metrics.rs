@@ -11,7 +11,7 @@ use crate::metrics::{BOUNDS_MS, Histogram, Metrics};
 use crate::models::Running;
 use crate::state::Shared;
 
-/// All counters, and the models in memory.
+/// Returns all counters, and figures of the loaded models.
 pub(super) async fn metrics(State(state): State<Shared>) -> Response {
     let uptime = state.started.elapsed().as_secs_f64();
     let text = text(&state.metrics, &state.models.running(), state.config.parallel, uptime);
@@ -22,33 +22,33 @@ fn text(metrics: &Metrics, models: &[Running], parallel: usize, uptime: f64) -> 
     let mut page = String::new();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let seconds = |counter: &AtomicU64| read(counter) as f64 / 1e6;
-    head(&mut page, "mlxk_uptime_seconds", "gauge", "Time since the start");
+    head(&mut page, "mlxk_uptime_seconds", "gauge", "Time since the server started");
     let _ = writeln!(page, "mlxk_uptime_seconds {uptime:.3}");
-    head(&mut page, "mlxk_responses_total", "counter", "Responses by class of status");
+    head(&mut page, "mlxk_responses_total", "counter", "Responses by class of status code");
     for (class, count) in metrics.responses.iter().enumerate() {
         let _ = writeln!(page, "mlxk_responses_total{{class=\"{}xx\"}} {}", class + 1, read(count));
     }
     for (name, kind, about, value) in [
-        ("answers_total", "counter", "Answers that came to their end", read(&metrics.answers)),
-        ("failures_total", "counter", "Answers that failed", read(&metrics.failures)),
-        ("prompt_tokens_total", "counter", "Tokens of prompts", read(&metrics.prompt_tokens)),
+        ("answers_total", "counter", "Completed answers", read(&metrics.answers)),
+        ("failures_total", "counter", "Failed answers", read(&metrics.failures)),
+        ("prompt_tokens_total", "counter", "Tokens in prompts", read(&metrics.prompt_tokens)),
         (
             "cached_tokens_total",
             "counter",
-            "Those that were not computed again",
+            "Prompt tokens reused from a cache",
             read(&metrics.cached_tokens),
         ),
         (
             "completion_tokens_total",
             "counter",
-            "Tokens of answers",
+            "Tokens in answers",
             read(&metrics.completion_tokens),
         ),
         ("connections", "gauge", "Open connections", read(&metrics.connections)),
         (
             "refused_connections_total",
             "counter",
-            "Connections beyond the limit",
+            "Connections refused at the limit",
             read(&metrics.refused_connections),
         ),
     ] {
@@ -56,15 +56,15 @@ fn text(metrics: &Metrics, models: &[Running], parallel: usize, uptime: f64) -> 
         let _ = writeln!(page, "mlxk_{name} {value}");
     }
     for (name, about, value) in [
-        ("prefill_seconds_total", "Time that prompts took", seconds(&metrics.prefill_us)),
-        ("decode_seconds_total", "Time that answers took", seconds(&metrics.decode_us)),
+        ("prefill_seconds_total", "Time spent on prompts", seconds(&metrics.prefill_us)),
+        ("decode_seconds_total", "Time spent on decoding answers", seconds(&metrics.decode_us)),
     ] {
         head(&mut page, &format!("mlxk_{name}"), "counter", about);
         let _ = writeln!(page, "mlxk_{name} {value}");
     }
-    let about = "From a request to its first token";
+    let about = "Time from a request to its first token";
     histogram(&mut page, "mlxk_time_to_first_token_seconds", about, &metrics.time_to_first_token);
-    let about = "Time for a further token of an answer";
+    let about = "Time per token of an answer after the first";
     histogram(&mut page, "mlxk_time_per_token_seconds", about, &metrics.time_per_token);
     per_model(&mut page, models, parallel);
     page
@@ -74,16 +74,16 @@ fn per_model(page: &mut String, models: &[Running], parallel: usize) {
     type Row<'a> = (&'a str, &'a str, &'a dyn Fn(&Running) -> u64);
     let requests = |model: &Running| model.requests as u64;
     let rows: [Row<'_>; 6] = [
-        ("requests_running", "Requests that are computed", &|model| {
+        ("requests_running", "Requests in computation", &|model| {
             requests(model).min(parallel as u64)
         }),
-        ("requests_waiting", "Requests that wait", &|model| {
+        ("requests_waiting", "Requests that wait in the queue", &|model| {
             requests(model).saturating_sub(parallel as u64)
         }),
-        ("weights_bytes", "Bytes of the weights", &|model| model.weights_bytes),
-        ("kv_cache_bytes", "Bytes that the KV cache occupies", &|model| model.kv_bytes),
-        ("reserved_bytes", "Bytes that the model may take", &|model| model.reserved_bytes),
-        ("context_tokens", "Tokens of prompt and answer together", &|model| model.context as u64),
+        ("weights_bytes", "Size of the weights", &|model| model.weights_bytes),
+        ("kv_cache_bytes", "Size of the KV cache", &|model| model.kv_bytes),
+        ("reserved_bytes", "Memory reserved for the model", &|model| model.reserved_bytes),
+        ("context_tokens", "Context length in tokens", &|model| model.context as u64),
     ];
     for (name, about, value) in rows {
         head(page, &format!("mlxk_model_{name}"), "gauge", about);
@@ -110,7 +110,7 @@ fn histogram(page: &mut String, name: &str, about: &str, histogram: &Histogram) 
     let _ = write!(page, "{name}_sum {sum}\n{name}_count {total}\n");
 }
 
-/// The value of a label, its quotes and such escaped.
+/// Escapes the value of a label.
 fn label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

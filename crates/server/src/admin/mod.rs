@@ -1,4 +1,4 @@
-//! What looks after the server: health, metrics, and a description of all routes.
+//! Operation of the server: health, metrics, and a description of all routes.
 
 mod metrics;
 pub(crate) mod openapi;
@@ -19,7 +19,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/openapi.json", get(description))
 }
 
-/// Whether the server serves; it answers at once, whatever runs.
+/// Reports that the server is up. Answers at once, however busy the engines are.
 async fn health(State(state): State<Shared>) -> Response {
     Json(json!({
         "status": if state.is_open().is_ok() { "healthy" } else { "stopping" },

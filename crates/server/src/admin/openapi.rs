@@ -1,7 +1,7 @@
-//! `GET /openapi.json`: all routes and the fields of their requests.
+//! `GET /openapi.json`: all routes, and the fields of their requests.
 //!
-//! The names of fields come from the structs that read them, their types from the tables of each
-//! dialect. A test holds the routes against those in the source, and asks that every field has a type.
+//! The names of fields come from the structs that read them, their types from a table of each dialect. A test
+//! compares the routes to those in the source, and checks that every field has a type.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::{llama, ollama, openai};
 /// A route.
 pub(crate) struct Operation {
     pub(crate) method: &'static str,
-    /// As in OpenAPI: `{name}` for a part that varies.
+    /// Path as OpenAPI writes it, with `{name}` for a parameter.
     pub(crate) path: &'static str,
     pub(crate) about: &'static str,
-    /// What the request's body holds, where it has one.
+    /// Body of the request, if it has one.
     pub(crate) body: Option<Body>,
-    /// The media types of the response.
+    /// Media types of the response.
     pub(crate) answers: &'static [&'static str],
 }
 
@@ -25,37 +25,37 @@ pub(crate) struct Operation {
 pub(crate) struct Body {
     /// Name of the schema.
     pub(crate) name: &'static str,
-    /// Its fields, as serde knows them.
-    pub(crate) fields: &'static [&'static str],
+    /// Names of its fields, one list per struct that reads them.
+    pub(crate) fields: Vec<&'static [&'static str]>,
     pub(crate) required: &'static [&'static str],
-    /// The schema of a field.
+    /// Returns the schema of a field.
     pub(crate) schema: fn(&str) -> Option<Value>,
 }
 
 const JSON: &str = "application/json";
 const STATUSES: [(&str, &str); 10] = [
-    ("400", "The request makes no sense"),
-    ("401", "The key is missing or wrong"),
-    ("403", "Not from this page, or under this name"),
-    ("404", "There is no such thing"),
+    ("400", "The request is invalid"),
+    ("401", "The API key is missing or wrong"),
+    ("403", "The origin or host is not allowed"),
+    ("404", "The route or model does not exist"),
     ("408", "The request took too long"),
     ("413", "The request is too large"),
-    ("415", "The request is no JSON"),
-    ("501", "This is not offered here"),
-    ("503", "Too many wait, or the server is stopping"),
-    ("507", "The model does not fit into memory"),
+    ("415", "The request is not JSON"),
+    ("501", "This server does not offer this"),
+    ("503", "Too many requests wait, or the server is stopping"),
+    ("507", "The model does not fit in memory"),
 ];
 
 fn own() -> Vec<Operation> {
     let get = |path, about, answers| Operation { method: "get", path, about, body: None, answers };
     vec![
-        get("/health", "Whether the server serves", &[JSON]),
-        get("/metrics", "Counters for Prometheus", &["text/plain"]),
-        get("/openapi.json", "This description", &[JSON]),
+        get("/health", "Check if the server is up", &[JSON]),
+        get("/metrics", "Return counters for Prometheus", &["text/plain"]),
+        get("/openapi.json", "Return this description", &[JSON]),
     ]
 }
 
-/// Every route of every dialect.
+/// Returns every route of every dialect.
 pub(crate) fn operations() -> Vec<Operation> {
     let mut all = openai::operations();
     all.extend(llama::operations());
@@ -64,7 +64,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     all
 }
 
-/// The whole description.
+/// Returns the description of the server.
 pub(crate) fn description() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas = Map::new();
@@ -75,7 +75,8 @@ pub(crate) fn description() -> Value {
                 let schema = (body.schema)(name).unwrap_or_else(|| json!({}));
                 ((*name).to_owned(), schema)
             };
-            let properties: Map<String, Value> = body.fields.iter().map(property).collect();
+            let names = body.fields.iter().copied().flatten();
+            let properties: Map<String, Value> = names.map(property).collect();
             let schema = json!({
                 "type": "object",
                 "properties": properties,
@@ -89,7 +90,8 @@ pub(crate) fn description() -> Value {
         "info": {
             "title": "mlxk",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "MLX language models over HTTP. A field that is not listed is refused.",
+            "description": "MLX language models over HTTP. A field that is not listed is ignored, and named in the \
+                response header `x-mlxk-ignored`; `mlxk server --strict` refuses it.",
         },
         "paths": paths,
         "components": {
@@ -132,7 +134,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    /// The paths in calls of `route`, from the source of all dialects.
+    /// Collects the paths in calls of `route` from the source of all dialects.
     fn routes_in(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -165,11 +167,12 @@ mod tests {
     fn every_field_has_a_type() {
         for operation in operations() {
             let Some(body) = operation.body else { continue };
-            assert!(!body.fields.is_empty(), "{}", operation.path);
-            for field in body.fields {
+            let fields: Vec<&str> = body.fields.concat();
+            assert!(!fields.is_empty(), "{}", operation.path);
+            for field in &fields {
                 assert!((body.schema)(field).is_some(), "{}: {field}", operation.path);
             }
-            assert!(body.required.iter().all(|field| body.fields.contains(field)));
+            assert!(body.required.iter().all(|field| fields.contains(field)));
         }
     }
 }

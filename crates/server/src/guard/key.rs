@@ -1,4 +1,4 @@
-//! The key that requests carry, compared in constant time.
+//! The API key of requests, compared in constant time.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::config::ApiKey;
 use crate::error::{ApiError, Kind};
 
-/// Refuses a request that does not carry `key`.
+/// Refuses a request that does not send `key`.
 pub(super) fn check(key: &ApiKey, headers: &HeaderMap) -> Result<(), ApiError> {
     let bearer = headers
         .get(AUTHORIZATION)
@@ -17,16 +17,17 @@ pub(super) fn check(key: &ApiKey, headers: &HeaderMap) -> Result<(), ApiError> {
         .map(|(_, key)| key.trim_ascii());
     let own = headers.get("x-api-key").map(axum::http::HeaderValue::as_bytes);
     let Some(given) = bearer.or(own) else {
-        let message = "This server wants a key: `Authorization: Bearer KEY` or `x-api-key: KEY`";
+        let message =
+            "This server requires an API key: send `Authorization: Bearer KEY` or `x-api-key: KEY`";
         return Err(ApiError::new(Kind::Unauthorized, message));
     };
     if equal(given, key.0.as_bytes()) {
         return Ok(());
     }
-    Err(ApiError::new(Kind::Unauthorized, "The key is not the one of this server"))
+    Err(ApiError::new(Kind::Unauthorized, "The API key is wrong"))
 }
 
-/// Takes the same time whatever the two have in common, their length included.
+/// Compares two keys. Takes the same time whatever they have in common, their length included.
 fn equal(a: &[u8], b: &[u8]) -> bool {
     let (a, b) = (Sha256::digest(a), Sha256::digest(b));
     let difference = a.iter().zip(b.iter()).fold(0, |all, (a, b)| all | (a ^ b));

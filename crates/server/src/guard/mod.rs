@@ -1,7 +1,7 @@
-//! Who may ask: every request passes here before any handler sees it.
+//! Access control: every request passes here before any handler sees it.
 //!
-//! Invariant: a page on the web reaches nothing. It is stopped by its `Origin`, and where it points
-//! a name of its own at this machine (DNS rebinding), by the `Host` that it then has to send.
+//! Invariant: a page on the web reaches nothing. It is stopped by its `Origin`. If it points a name of its own
+//! at this machine (DNS rebinding), it is stopped by the `Host` that it then has to send.
 
 mod key;
 mod origin;
@@ -24,15 +24,15 @@ use tracing::Instrument;
 use crate::error::{ApiError, Kind};
 use crate::state::{Shared, State as ServerState};
 
-/// Paths that tell nothing about models and answers, open to probes without a key.
+/// Paths that reveal nothing about models and answers, open to probes without a key.
 const OPEN: [&str; 2] = ["/", "/health"];
 
-/// Whether only this machine can reach the address.
+/// Returns `true` if only this machine can reach the address.
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Checks a request, and marks its response.
+/// Checks a request, logs its outcome, and adds headers to the response.
 pub(crate) async fn check(State(state): State<Shared>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id::of(request.headers());
@@ -66,7 +66,7 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
     {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        let exposed = HeaderValue::from_static("x-request-id, retry-after");
+        let exposed = HeaderValue::from_static("x-request-id, retry-after, x-mlxk-ignored");
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     response
@@ -96,7 +96,7 @@ fn origin_and_host(state: &ServerState, headers: &HeaderMap) -> Result<(), ApiEr
         && !origin::is_own_host(host, &state.config.host)
     {
         let message = format!(
-            "The server does not go by the name `{}`; it answers to `localhost` and `{}`",
+            "The host `{}` is not allowed; use `localhost` or `{}`",
             origin::shown(host),
             state.config.host
         );
@@ -108,7 +108,7 @@ fn origin_and_host(state: &ServerState, headers: &HeaderMap) -> Result<(), ApiEr
         return Ok(());
     }
     let message = format!(
-        "Pages of `{}` may not use this server; `--cors-origin` allows them",
+        "Pages of `{}` may not use this server; allow them with `--cors-origin`",
         origin::shown(origin)
     );
     Err(ApiError::new(Kind::Forbidden, message))

@@ -1,17 +1,17 @@
-//! From which pages, and under which names, a server may be used.
+//! Origins and host names under which a server may be used.
 
 use std::net::IpAddr;
 
-/// Schemes of pages that belong to an application on this machine.
+/// Schemes of pages that belong to applications on this machine.
 const APPLICATIONS: [&str; 5] = ["app", "file", "tauri", "vscode-file", "vscode-webview"];
 
-/// Whether a `Host` header names this machine; `own` is what the server was told to listen on.
+/// Returns `true` if a `Host` header names this machine. `own` is the address that the server listens on.
 pub(super) fn is_own_host(host: &str, own: &str) -> bool {
     let name = name_of(host);
     is_this_machine(name) || name.eq_ignore_ascii_case(name_of(own))
 }
 
-/// Whether pages of `origin` may use the server that they call `host`.
+/// Returns `true` if pages of `origin` may use the server that they call `host`.
 pub(super) fn is_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -> bool {
     let named = allowed.iter().map(|it| it.trim_end_matches('/'));
     if named.into_iter().any(|it| it == "*" || it.eq_ignore_ascii_case(origin)) {
@@ -26,12 +26,12 @@ pub(super) fn is_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -
     is_page && (is_same || is_this_machine(name_of(rest)))
 }
 
-/// `example.org:80` and `[::1]:80` without the port.
+/// Removes the port from `example.org:80` and `[::1]:80`.
 fn name_of(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);
     }
-    // A bare address of version 6 has colons of its own.
+    // A bare IPv6 address has colons of its own.
     match host.split_once(':') {
         Some((name, port)) if !port.contains(':') => name,
         _ => host,
@@ -45,7 +45,7 @@ fn is_this_machine(name: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(super::is_loopback)
 }
 
-/// A header of the client's, fit for a message.
+/// Shortens a client's header for a message.
 pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && *c != '`').take(100).collect()
 }

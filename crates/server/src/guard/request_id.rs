@@ -1,13 +1,13 @@
-//! A name for every request, in the log and in the response.
+//! Identifiers of requests, in the log and in the response.
 
 use axum::http::HeaderMap;
 
 use crate::ids;
 
-/// Where clients read it, and may write their own.
+/// Header in which clients read the identifier, and may send their own.
 pub(super) const HEADER: &str = "x-request-id";
 
-/// The client's own name for the request, or a fresh one.
+/// Returns the client's own identifier of the request, or a fresh one.
 pub(super) fn of(headers: &HeaderMap) -> String {
     let is_plain = |id: &&str| {
         let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');

@@ -1,4 +1,4 @@
-//! The bodies of llama-server's endpoints, as plain data.
+//! Bodies of llama-server's endpoints, as plain data.
 
 use mlxk_text::Message;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub(crate) struct Tokenize {
     pub(crate) with_pieces: bool,
 }
 
-/// Ids, or pieces.
+/// Token ids, or tokens with their text.
 #[derive(Debug, Serialize)]
 pub(crate) struct Tokens<T> {
     pub(crate) tokens: Vec<T>,
@@ -28,7 +28,7 @@ pub(crate) struct Piece {
     pub(crate) piece: PieceText,
 }
 
-/// Text, or the bytes of what is none.
+/// The text of a token, or its bytes if they are not valid text.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum PieceText {
@@ -73,14 +73,14 @@ pub(crate) struct Named {
     pub(crate) model: Option<String>,
 }
 
-/// The models in memory.
+/// The loaded models.
 #[derive(Debug, Serialize)]
 pub(crate) struct InMemory {
     pub(crate) object: &'static str,
     pub(crate) data: Vec<Loaded>,
 }
 
-/// A model in memory.
+/// A loaded model.
 #[derive(Debug, Serialize)]
 pub(crate) struct Loaded {
     pub(crate) id: String,
@@ -89,24 +89,24 @@ pub(crate) struct Loaded {
     /// Tokens of prompt and answer together.
     pub(crate) context: usize,
     pub(crate) weights_bytes: u64,
-    /// What the KV cache occupies now.
+    /// Bytes that the KV cache occupies now.
     pub(crate) kv_bytes: u64,
-    /// What the model may take in all.
+    /// Bytes that the model may take in total.
     pub(crate) reserved_bytes: u64,
     pub(crate) device: String,
-    /// Requests that use it.
+    /// Number of requests that use the model.
     pub(crate) requests: usize,
-    /// Seconds until it goes, unless it is used before; `null` for never.
+    /// Seconds until it is unloaded if it stays idle, or `null` for never.
     pub(crate) expires_in_s: Option<u64>,
 }
 
-/// What a model does.
+/// State of a model.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
     pub(crate) value: &'static str,
 }
 
-/// That something is done.
+/// Confirms a change.
 #[derive(Debug, Serialize)]
 pub(crate) struct Success {
     pub(crate) success: bool,

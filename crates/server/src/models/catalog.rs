@@ -1,12 +1,13 @@
-//! The models of this machine, whether in memory or not.
+//! The models of this machine, loaded or not.
 
 use mlxk_hub::{Look, ModelInfo};
 
 use super::Models;
+use crate::blocking::blocking;
 use crate::error::ApiError;
 
 impl Models {
-    /// Models that are whole and run here, by name.
+    /// Returns the models that are complete and supported, by name.
     pub(crate) async fn catalog(&self) -> Result<Vec<ModelInfo>, ApiError> {
         let inner = std::sync::Arc::clone(&self.0);
         let read = move || {
@@ -16,19 +17,19 @@ impl Models {
             let mut models = mlxk_hub::describe(&places, look);
             models.retain(ModelInfo::is_usable);
             models.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok::<_, ApiError>(models)
+            Ok(models)
         };
-        tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::panicked())?
+        blocking(read).await
     }
 
-    /// One model, described.
+    /// Describes a model.
     pub(crate) async fn describe(&self, name: &str) -> Result<ModelInfo, ApiError> {
         let model = self.resolve(Some(name)).await?;
         let inner = std::sync::Arc::clone(&self.0);
         let read = move || {
             let look = Look { judge: &inner.config.judge, thorough: false };
-            mlxk_hub::info(&model, look)
+            Ok(mlxk_hub::info(&model, look))
         };
-        tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::panicked())
+        blocking(read).await
     }
 }

@@ -1,12 +1,12 @@
-//! The use of a model: it stays in memory as long as a lease of it lives.
+//! Leases: a model stays in memory as long as a lease of it exists.
 
 use std::sync::Arc;
 
-use mlxk_engine::{Engine, Request};
-use mlxk_hub::Resolved;
+use mlxk_engine::Engine;
+use mlxk_hub::{Overrides, Resolved};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Models, defaults};
+use super::Models;
 use crate::error::{ApiError, Kind};
 
 /// A model in use.
@@ -28,33 +28,32 @@ impl Lease {
         Self { models, model, engine: Some(engine), places }
     }
 
-    /// What answers.
+    /// Returns the engine that answers.
     pub(crate) fn engine(&self) -> Arc<Engine> {
-        Arc::clone(self.engine.as_ref().expect("it is taken in drop only"))
+        Arc::clone(self.engine.as_ref().expect("the engine is only taken in drop"))
     }
 
-    /// Its full name.
+    /// Returns the full name of the model.
     pub(crate) fn name(&self) -> &str {
         &self.model.name
     }
 
-    /// What it is.
-    #[expect(dead_code, reason = "for dialects that describe models")]
-    pub(crate) fn model(&self) -> &Resolved {
-        &self.model
+    /// Returns what the model's name says about answers (`mlxk cp`, `mlxk create`).
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.model.overrides
     }
 
-    /// Fills in what a request leaves open and the model's name, or the server, says.
-    pub(crate) fn fill(&self, request: &mut Request) {
-        defaults::fill(request, &self.model.overrides, self.models.0.config.max_tokens);
+    /// Returns the limit of answers that do not set one.
+    pub(crate) fn default_max_tokens(&self) -> Option<usize> {
+        self.models.0.config.max_tokens
     }
 
-    /// The system prompt that the model's name brings along; an empty one is none.
+    /// Returns the system prompt of the model's name, unless it is empty.
     pub(crate) fn system(&self) -> Option<&str> {
         self.model.overrides.system.as_deref().filter(|text| !text.is_empty())
     }
 
-    /// Places for `count` requests, until they are dropped; an error where too many wait.
+    /// Takes places in the queue for `count` requests, until they are dropped. Fails if too many wait.
     pub(crate) fn take_places(&self, count: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let config = &self.models.0.config;
         let most = config.parallel + config.queue;
@@ -72,7 +71,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // The models hold the last reference, so that no engine ends on this thread.
+        // `Models` drops the last reference, so that no engine ends on a serving thread.
         self.engine = None;
         self.models.release(&self.model.path);
     }

@@ -1,4 +1,4 @@
-//! Loading a model: room first, then the weights.
+//! Loading a model: make room first, then load the weights.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -8,30 +8,31 @@ use mlxk_engine::{Engine, LoadOptions, MemoryPlan};
 use mlxk_hub::Resolved;
 use tokio::sync::Semaphore;
 
-use super::keep::Expiry;
+use super::keep_alive::Expiry;
 use super::memory::{share_bytes, wanted_bytes};
 use super::resolve::unknown;
 use super::{KeepAlive, Lease, Loaded, Models, drop_quietly};
+use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 
-/// What one more model needs.
+/// Next step towards room for a model.
 enum Room {
-    /// It is there: so many bytes, where anything bounds them.
+    /// There is room, for this many bytes if there is a limit.
     Ready(Option<u64>),
-    /// This idle model has gone for it.
+    /// An idle model was taken out, and has to be dropped.
     Gone(Box<Loaded>),
-    /// A model in use has to end its requests first.
+    /// A busy model has to finish its requests first.
     Wait,
 }
 
 impl Models {
-    /// Loads a model; the caller holds the turn to load.
+    /// Loads a model. The caller holds the lock of `loading`.
     pub(super) async fn load(
         &self,
         model: Resolved,
         keep: Option<KeepAlive>,
     ) -> Result<Lease, ApiError> {
-        // A place that was wished for is free again, whatever becomes of this.
+        // Models that were waited for take requests again, whatever comes of this load.
         let draining = Draining(self);
         self.has_a_place()?;
         if !model.path.exists() {
@@ -55,7 +56,7 @@ impl Models {
             ms = started.elapsed().as_millis() as u64,
             "loaded"
         );
-        // The server's own model stays, as long as no other needs its place.
+        // The server's own model stays until another one needs its place.
         let usual = if self.is_own(&model) { KeepAlive::Forever } else { config.keep_alive };
         self.lock().push(Loaded {
             path: model.path.clone(),
@@ -73,7 +74,7 @@ impl Models {
         self.lease(&model, None).ok_or_else(ApiError::panicked)
     }
 
-    /// Whether it is the one that the server was started with.
+    /// Returns `true` if the server was started with this model.
     fn is_own(&self, model: &Resolved) -> bool {
         self.0.config.model.as_ref().is_some_and(|own| own.resolved.path == model.path)
     }
@@ -94,7 +95,7 @@ impl Models {
         }
     }
 
-    /// What the model takes, with all memory that it could get if everything else went that can go.
+    /// Plans the model's memory as if every other model that may be unloaded were gone.
     async fn plan(&self, model: &Resolved) -> Result<MemoryPlan, ApiError> {
         let pinned: u64 = {
             let loaded = self.lock();
@@ -106,7 +107,7 @@ impl Models {
         blocking(move || Ok(MemoryPlan::for_load(&options)?)).await
     }
 
-    /// Unloads others until there is room; the bytes that the model may take.
+    /// Unloads other models until there is room. Returns the bytes that the model may take, if there is a limit.
     async fn make_room(
         &self,
         model: &Resolved,
@@ -152,13 +153,13 @@ impl Models {
             return Ok(Room::Wait);
         }
         if has_place {
-            // Nothing can go: a smaller context may do, and the engine says so if not.
+            // No model can be unloaded. A smaller context may fit; if not, the engine reports it.
             return Ok(Room::Ready(share));
         }
         Err(all_pinned(config.max_models))
     }
 
-    /// Refuses where every place belongs to a model that stays.
+    /// Fails if every place is taken by a pinned model.
     fn has_a_place(&self) -> Result<(), ApiError> {
         let most = self.0.config.max_models.max(1);
         let stays = |model: &&Loaded| model.keep == KeepAlive::Pinned;
@@ -168,24 +169,17 @@ impl Models {
 
 fn all_pinned(places: usize) -> ApiError {
     let message = format!(
-        "All {places} places for models are taken by models that are pinned; unload one with \
-         `mlxk stop`, or allow more with `--max-models`"
+        "All {places} places are taken by pinned models; unload one with `mlxk stop`, or allow more \
+         with `--max-models`"
     );
     ApiError::new(Kind::Memory, message)
 }
 
-/// Models that were about to go take requests again.
+/// Lets models that were about to be unloaded take requests again.
 struct Draining<'a>(&'a Models);
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
         self.0.lock().iter_mut().for_each(|model| model.draining = false);
     }
-}
-
-/// Runs what takes its time off the threads that serve.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::panicked())?
 }

@@ -1,17 +1,17 @@
-//! How much memory a model gets.
+//! Memory budget of a model.
 
 use mlxk_engine::MemoryPlan;
 
-/// A context of this size is made room for; a longer one gets what is there.
+/// Other models are unloaded to make room for a context of this size. A longer one gets what is free.
 const WANTED_CONTEXT: usize = 32_768;
 
-/// Bytes without which a model is not loaded as long as others could go for it.
+/// Returns the bytes that a model wants: others are unloaded until it gets them.
 pub(super) fn wanted_bytes(plan: &MemoryPlan, asked: Option<usize>) -> u64 {
     plan.bytes_for(asked.unwrap_or_else(|| plan.context.min(WANTED_CONTEXT)))
 }
 
-/// Bytes that a model gets of `free`: what it wants, and half of the rest, so that its requests have
-/// room for one another and a further model finds some, too.
+/// Returns the bytes that a model gets of `free`: what it wants and half of the rest, for concurrent requests. The
+/// other half is left for the next model.
 pub(super) fn share_bytes(wanted: u64, free: u64, is_last: bool) -> u64 {
     let rest = free.saturating_sub(wanted);
     wanted.min(free) + if is_last { rest } else { rest / 2 }

@@ -1,13 +1,12 @@
-//! Models in memory: which are loaded, who uses them, which has to go.
+//! Loaded models: which are in memory, which are in use, and which is unloaded next.
 //!
-//! A handler [acquires](Models::acquire) a model by name and holds a [`Lease`] while it answers. One
-//! model is loaded at a time; what waits for it waits in the order of arrival. Room is made by
-//! unloading models that nobody uses, the least recently used first; a model in use is waited for,
-//! and takes no new requests meanwhile. Nothing is unloaded for a model that could not run anyway.
+//! A handler [acquires](Models::acquire) a model by name and holds a [`Lease`] while it answers. One model is
+//! loaded at a time, in the order of arrival. To make room, idle models are unloaded, the least recently used
+//! first. If all are busy, one of them finishes its requests and takes no new ones meanwhile. Nothing is unloaded
+//! for a model that could not run anyway.
 
 mod catalog;
-mod defaults;
-mod keep;
+pub(crate) mod keep_alive;
 mod lease;
 mod load;
 mod memory;
@@ -21,12 +20,12 @@ use mlxk_engine::Engine;
 use mlxk_hub::Resolved;
 use tokio::sync::{Notify, Semaphore};
 
-pub use keep::KeepAlive;
+pub use keep_alive::KeepAlive;
 pub(crate) use lease::Lease;
 
-use crate::ServerConfig;
+use crate::config::ServerConfig;
 use crate::error::ApiError;
-use keep::Expiry;
+use keep_alive::Expiry;
 
 /// The models of a server. Clones share everything.
 #[derive(Clone, Debug)]
@@ -38,20 +37,20 @@ struct Inner {
     /// Bytes that all models may take together.
     limit_bytes: Option<u64>,
     loaded: Mutex<Vec<Loaded>>,
-    /// Held by what loads a model.
+    /// Held while a model is loaded.
     loading: Arc<tokio::sync::Mutex<()>>,
-    /// A lease has ended, or an expiry has changed.
+    /// Notified when a lease has ended or an expiry has changed.
     changed: Notify,
-    /// Wakes what waits for a model to be idle.
+    /// Notified when a model is idle.
     idle: Notify,
 }
 
-/// A model in memory.
+/// A loaded model.
 #[derive(Debug)]
 struct Loaded {
-    /// The checkpoint, which tells it from others.
+    /// Folder of the checkpoint, which identifies the model.
     path: PathBuf,
-    /// Its full name; derived names share it.
+    /// Full name. Names made by `mlxk cp` and `mlxk create` share the model.
     name: String,
     /// Commit of a cached snapshot.
     revision: Option<String>,
@@ -62,19 +61,19 @@ struct Loaded {
     leases: usize,
     last_used: Instant,
     keep: KeepAlive,
-    /// When it goes, unless it is used before.
+    /// Time at which it is unloaded, unless it is used before.
     expiry: Expiry,
-    /// Takes no new requests, because another model needs its place.
+    /// `true` if it takes no new requests, because another model needs its place.
     draining: bool,
 }
 
-/// A model in memory, described.
+/// Description of a loaded model.
 #[derive(Clone, Debug)]
 #[expect(dead_code, reason = "dialects show different parts of it")]
 pub(crate) struct Running {
     /// Full name.
     pub(crate) name: String,
-    /// The checkpoint's folder.
+    /// Folder of the checkpoint.
     pub(crate) path: PathBuf,
     /// Commit of a cached snapshot.
     pub(crate) revision: Option<String>,
@@ -84,20 +83,20 @@ pub(crate) struct Running {
     pub(crate) kv_bytes: u64,
     /// Bytes that it may take.
     pub(crate) reserved_bytes: u64,
-    /// Tokens of prompt and answer together.
+    /// Context length in tokens.
     pub(crate) context: usize,
-    /// When it goes, unless it is used before; `None` for never.
+    /// Time at which it is unloaded unless it is used before, or `None` for never.
     pub(crate) expires: Option<SystemTime>,
-    /// What it runs on.
+    /// Name of the device that it runs on.
     pub(crate) device: String,
-    /// Requests that use it.
+    /// Number of requests that use it.
     pub(crate) requests: usize,
-    /// Places for requests that are left.
+    /// Number of further requests that it would take.
     pub(crate) places_left: usize,
 }
 
 impl Models {
-    /// No models yet. `available_bytes` is what the system can give.
+    /// Returns an empty set of models. `available_bytes` is the memory that the system can give.
     pub(crate) fn new(config: ServerConfig, available_bytes: Option<u64>) -> Self {
         let limit_bytes = config.memory_limit_bytes.or(available_bytes);
         Self(Arc::new(Inner {
@@ -110,8 +109,8 @@ impl Models {
         }))
     }
 
-    /// The model called `name`, loaded where it has to be; `None` for the server's own. `keep`
-    /// changes how long it stays after this request.
+    /// Returns the model called `name`, or the server's own if it is `None`. Loads it if necessary. `keep` changes
+    /// how long it stays after this request.
     pub(crate) async fn acquire(
         &self,
         name: Option<&str>,
@@ -121,7 +120,7 @@ impl Models {
         self.acquire_resolved(model, keep).await
     }
 
-    /// The same for a model that was looked up.
+    /// Like [`Models::acquire`], for a model that was looked up already.
     pub(crate) async fn acquire_resolved(
         &self,
         model: Resolved,
@@ -134,7 +133,7 @@ impl Models {
         if let Some(lease) = self.lease(&model, keep) {
             return Ok(lease);
         }
-        // On its own, so that a client that leaves does not leave a model half loaded.
+        // In a task of its own, so that the load goes on if the client leaves.
         let models = self.clone();
         let task = tokio::spawn(async move {
             let _turn = turn;
@@ -143,7 +142,7 @@ impl Models {
         task.await.map_err(|_| ApiError::panicked())?
     }
 
-    /// What is in memory, the most recently used first.
+    /// Returns the loaded models, the most recently used first.
     pub(crate) fn running(&self) -> Vec<Running> {
         let loaded = self.lock();
         let mut models: Vec<&Loaded> = loaded.iter().collect();
@@ -164,7 +163,7 @@ impl Models {
         running.collect()
     }
 
-    /// Lets a model go as soon as nobody uses it. `false` where it is not in memory.
+    /// Unloads a model as soon as its requests have ended. Returns `false` if it is not loaded.
     pub(crate) async fn unload(&self, name: &str) -> Result<bool, ApiError> {
         let known = self.lock().iter().find(|model| model.name == name).map(|m| m.path.clone());
         let path = match known {
@@ -186,7 +185,7 @@ impl Models {
         Ok(true)
     }
 
-    /// Unloads what has expired, as long as the server runs.
+    /// Unloads expired models as long as the server runs.
     pub(crate) async fn expire(&self) {
         loop {
             let changed = self.0.changed.notified();
@@ -213,8 +212,7 @@ impl Models {
         }
     }
 
-    /// Ends all engines, once the server answers nobody any more: they bring to the disk what is to
-    /// outlast them.
+    /// Ends all engines when the server no longer answers, so that they write their prefix caches to disk.
     pub(crate) fn close(&self) {
         if self.0.config.spill.is_some() {
             self.lock().clear();
@@ -222,11 +220,11 @@ impl Models {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Loaded>> {
-        // Nothing in here panics half-way through a change.
+        // No code that holds this lock panics in the middle of a change.
         self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A lease of a model that is in memory and takes requests.
+    /// Returns a lease of a model if it is loaded and takes requests.
     fn lease(&self, model: &Resolved, keep: Option<KeepAlive>) -> Option<Lease> {
         let mut loaded = self.lock();
         let found = loaded.iter_mut().find(|it| it.path == model.path && !it.draining)?;
@@ -256,10 +254,10 @@ impl Models {
     }
 }
 
-/// Ends an engine, which waits for the step that it is in, off the threads that serve.
+/// Ends an engine off the threads that serve: it waits for the step that it computes.
 async fn drop_quietly(model: Option<Loaded>) {
     if let Some(model) = model {
-        // A panic in there has been reported where it happened.
+        // A panic in the engine has been logged where it happened.
         let _ = tokio::task::spawn_blocking(move || drop(model)).await;
     }
 }

@@ -1,35 +1,35 @@
-//! From the name in a request to a model on this machine. Nothing is downloaded for a request.
+//! Finds the model that a request names. Requests never download.
 
 use mlxk_hub::{HubError, Matching, Reference, ReferenceError, Resolution, Resolved};
 
 use super::Models;
+use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 
 impl Models {
-    /// The model called `name`; the server's own where it is `None`.
+    /// Returns the model called `name`, or the server's own if it is `None`.
     pub(crate) async fn resolve(&self, name: Option<&str>) -> Result<Resolved, ApiError> {
         let own = self.0.config.model.as_ref();
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return own.map(|model| model.resolved.clone()).ok_or_else(|| {
-                ApiError::field("model", "`model` is missing; the server has no model of its own")
+                ApiError::field("model", "`model` is missing, and the server has no default model")
             });
         };
-        // Only the operator may name a folder.
+        // The operator may have named a folder, which a request could not.
         if let Some(model) = own.filter(|it| it.written == name || it.resolved.name == name) {
             return Ok(model.resolved.clone());
         }
         let (models, name) = (self.clone(), name.to_owned());
-        let find = move || models.find(&name);
-        tokio::task::spawn_blocking(find).await.map_err(|_| ApiError::panicked())?
+        blocking(move || models.find(&name)).await
     }
 
-    /// Looks it up on the disk.
+    /// Looks a name up on the disk.
     fn find(&self, name: &str) -> Result<Resolved, ApiError> {
         let reference =
             name.parse().map_err(|error: HubError| unknown(name, &error.to_string()))?;
         match &reference {
             Reference::Name { .. } | Reference::Repo { .. } | Reference::Short(_) => {}
-            _ => return Err(unknown(name, "a request names models as `mlxk list` shows them")),
+            _ => return Err(unknown(name, "use a name that `mlxk list` shows")),
         }
         let config = &self.0.config;
         let found =
@@ -37,10 +37,10 @@ impl Models {
         match found {
             Ok(Resolution::Local(model)) => Ok(model),
             Ok(Resolution::NeedsImport(_)) => {
-                Err(unknown(name, &format!("`mlxk run {name}` fetches it")))
+                Err(unknown(name, &format!("`mlxk run {name}` imports it")))
             }
             Ok(Resolution::NotLocal(missing)) if missing.similar.is_empty() => {
-                Err(unknown(name, &format!("`mlxk pull {}` may fetch it", missing.suggestion)))
+                Err(unknown(name, &format!("try `mlxk pull {}`", missing.suggestion)))
             }
             Ok(Resolution::NotLocal(missing)) => {
                 Err(unknown(name, &format!("similar names are `{}`", missing.similar.join("`, `"))))

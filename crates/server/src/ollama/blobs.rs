@@ -1,7 +1,7 @@
 //! `/api/blobs/{digest}`: files that clients upload before they create a model from them.
 //!
-//! Invariant: a file of that name is complete and has that SHA-256. It is used up by the model that
-//! is made from it; what nobody uses for a day goes.
+//! Invariant: a file with the name of a digest is complete and has that SHA-256. It is deleted when a model is
+//! made from it, or after a day.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use super::digest::{digits, hex};
 use crate::error::{ApiError, Kind};
 use crate::state::{Shared, State as ServerState};
 
-/// Parts that wait for the disk.
+/// Number of parts that may wait for the disk.
 const WAITING: usize = 16;
-/// How long an upload waits for the model that is made from it.
+/// Time that an upload is kept for a model to be made from it.
 const KEPT: Duration = Duration::from_hours(24);
 
-/// Where the blob of a digest lies, or would.
+/// Returns the path of a blob, whether it exists or not.
 pub(super) fn path(digits: &str, state: &ServerState) -> PathBuf {
     folder(state).join(format!("sha256-{}", digits.to_ascii_lowercase()))
 }
@@ -33,7 +33,7 @@ fn folder(state: &ServerState) -> PathBuf {
     state.config.locations.data_dir.join("blobs")
 }
 
-/// Whether a blob is here.
+/// Checks if a blob was uploaded.
 pub(super) async fn check(
     State(state): State<Shared>,
     Parameter(digest): Parameter<String>,
@@ -42,10 +42,10 @@ pub(super) async fn check(
     if path.is_file() {
         return Ok(StatusCode::OK);
     }
-    Err(ApiError::new(Kind::NotFound, format!("There is no blob `{digest}` here")))
+    Err(ApiError::new(Kind::NotFound, format!("The blob `{digest}` was not uploaded")))
 }
 
-/// Takes a blob.
+/// Receives a blob.
 pub(super) async fn upload(
     State(state): State<Shared>,
     Parameter(digest): Parameter<String>,
@@ -63,7 +63,7 @@ pub(super) async fn upload(
     let writing = tokio::task::spawn_blocking(move || write(&folder, parts, &target, &expected));
     let idle = state.config.limits.body_idle;
     let receiving = receive(request, &sender, idle).await;
-    // An upload that breaks off is never taken for a whole one: its end is told apart.
+    // The end is a part of its own, so that an interrupted upload is never taken for a complete one.
     if receiving.is_ok() {
         let _ = sender.send(Part::End).await;
     }
@@ -79,7 +79,7 @@ enum Part {
     End,
 }
 
-/// Passes the body on, part by part.
+/// Passes the body to the writer, part by part.
 async fn receive(
     request: Request,
     sender: &mpsc::Sender<Part>,
@@ -91,24 +91,24 @@ async fn receive(
         let frame = match timeout(idle, frame).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(error))) => {
-                return Err(ApiError::bad(format!("The upload breaks off: {error}")));
+                return Err(ApiError::bad(format!("The upload is incomplete: {error}")));
             }
             Ok(None) => return Ok(()),
             Err(_) => {
-                let message = format!("Nothing of the upload came for {} s", idle.as_secs());
+                let message = format!("The upload sent no data for {} s", idle.as_secs());
                 return Err(ApiError::new(Kind::Timeout, message));
             }
         };
         if let Ok(data) = frame.into_data()
             && sender.send(Part::Data(data)).await.is_err()
         {
-            // The writing end failed, and says why.
+            // The writer has failed, and returns the reason.
             return Ok(());
         }
     }
 }
 
-/// Writes the parts, and gives the file its name once they are what was promised.
+/// Writes the parts, and gives the file its name if the digest is the expected one.
 fn write(
     folder: &Path,
     mut parts: mpsc::Receiver<Part>,
@@ -130,7 +130,7 @@ fn write(
                 file.write_all(&data).map_err(failed)?;
             }
             Some(Part::End) => break,
-            None => return Err(ApiError::bad("The upload breaks off")),
+            None => return Err(ApiError::bad("The upload is incomplete")),
         }
     }
     let found = hex(&hash.finalize());
@@ -144,7 +144,7 @@ fn write(
     Ok(())
 }
 
-/// Removes uploads that no model was made from. What cannot be removed stays for the next time.
+/// Deletes old uploads. Errors are ignored: the next upload tries again.
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|file| file.modified()).ok();

@@ -5,61 +5,70 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::Response;
-use mlxk_engine::{PromptInput, Request};
+use mlxk_engine::PromptInput;
 use mlxk_text::{Content, Message};
 use serde_json::Value;
 
-use super::answer::{Label, Shape, respond};
 use super::dto::requests::ChatRequest;
-use super::{blocking, fit, keep, names, options, request};
-use crate::answer::Answers;
+use super::render::{Endpoint, Renderer};
+use super::{fields, load_unload, names, options, truncate};
+use crate::blocking::blocking;
+use crate::body::Fields;
 use crate::error::ApiError;
-use crate::json::Fields;
+use crate::exchange::{self, Label, Prompted, Tokens};
 use crate::state::Shared;
 
 /// Answers a conversation.
 pub(super) async fn answer(
     State(state): State<Shared>,
-    fields: Fields,
+    body: Fields,
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
-    let mut asked: ChatRequest = fields.parse(request::BESIDE)?;
+    let reading = body.reading.clone();
+    let mut asked: ChatRequest = body.parse(fields::CHAT)?;
     if !asked.tools.is_empty() {
         let message = "`tools`: the model does not support tools on this server yet";
         return Err(ApiError::field("tools", message));
     }
-    request::shift(asked.shift)?;
-    let keep = request::keep_alive(asked.keep_alive.as_ref())?;
+    fields::shift(asked.shift)?;
+    let keep = fields::keep_alive(asked.keep_alive.as_ref())?;
     let messages = messages(std::mem::take(&mut asked.messages))?;
+    let mut wanted = options::read(std::mem::take(&mut asked.options), &reading)?;
+    wanted.format = fields::format(asked.format.take())?;
+    wanted.logprobs = fields::logprobs(asked.logprobs, asked.top_logprobs)?;
+    wanted.thinking = fields::think(asked.think.as_ref())?;
     let model = names::resolve(&state, asked.model.as_deref()).await?;
-    let called = asked.model.take().unwrap_or_else(|| model.name.clone());
     if messages.is_empty() {
-        return keep::load(&state, model, called, keep, Shape::Chat).await;
+        let called = asked.model.unwrap_or_else(|| model.name.clone());
+        return load_unload::respond(&state, model, called, keep, Endpoint::Chat).await;
     }
-    let mut request = Request::new(PromptInput::Messages { system: None, messages });
-    options::apply(std::mem::take(&mut asked.options), &mut request)?;
-    request.format = request::format(asked.format.take())?;
-    request.logprobs = request::logprobs(asked.logprobs, asked.top_logprobs)?;
     let lease = Arc::new(state.models.acquire_resolved(model, keep).await?);
     let loading = started.elapsed();
-    request.template_variables = request::think(&lease.engine(), asked.think.as_ref())?;
-    if let PromptInput::Messages { system, messages } = &mut request.prompt
-        && messages.first().is_none_or(|first| first.role != "system")
-    {
-        *system = lease.system().map(str::to_owned);
-    }
-    lease.fill(&mut request);
+    let has_system = messages.first().is_some_and(|first| first.role == "system");
+    let system = lease.system().filter(|_| !has_system).map(str::to_owned);
+    let prompt = PromptInput::Messages { system, messages };
+    let mut request = exchange::request(wanted, prompt, &lease)?;
+    let engine = lease.engine();
     if asked.truncate == Some(true) {
-        let engine = lease.engine();
-        let shorten = move || Ok(fit::shorten(&engine, &mut request).map(|()| request)?);
+        let engine = Arc::clone(&engine);
+        let shorten = move || Ok(truncate::shorten(&engine, &mut request).map(|()| request)?);
         request = blocking(shorten).await?;
     }
-    let answers = Answers::start(&state, lease, vec![request], 1).await?;
-    let label = Label { shape: Shape::Chat, model: called, started, loading, context_of: None };
-    respond(&state, answers, label, asked.stream.unwrap_or(true)).await
+    let label = Label::new("", asked.model, &lease);
+    let answers = exchange::start(&state, lease, vec![Prompted::once(request)]).await?;
+    let renderer = Renderer {
+        endpoint: Endpoint::Chat,
+        label,
+        engine,
+        started,
+        loading,
+        context: None,
+        waiting: Tokens::default(),
+    };
+    exchange::respond(&state, answers, renderer, asked.stream.unwrap_or(true)).await
 }
 
-/// The conversation, with the names of fields that templates know.
+/// Checks the conversation, and gives fields the names that templates know.
 fn messages(mut messages: Vec<Message>) -> Result<Vec<Message>, ApiError> {
     for (index, message) in messages.iter_mut().enumerate() {
         match message.role.as_str() {
@@ -69,7 +78,7 @@ fn messages(mut messages: Vec<Message>) -> Result<Vec<Message>, ApiError> {
                 let role: String = role.chars().take(40).collect();
                 let field = format!("messages[{index}].role");
                 let message = format!(
-                    "`{field}` is `{role}`; `system`, `user`, `assistant` and `tool` are known"
+                    "`{field}` is `{role}`, but has to be `system`, `user`, `assistant` or `tool`"
                 );
                 return Err(ApiError::field(field, message));
             }
@@ -82,7 +91,7 @@ fn messages(mut messages: Vec<Message>) -> Result<Vec<Message>, ApiError> {
         };
         message.fields.retain(|_, value| !is_empty(value));
         if message.fields.contains_key("images") {
-            return Err(request::images(&format!("messages[{index}].images")));
+            return Err(fields::images(&format!("messages[{index}].images")));
         }
         for (ollamas, templates) in [("thinking", "reasoning_content"), ("tool_name", "name")] {
             if let Some(value) = message.fields.remove(ollamas) {
@@ -120,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_message() {
         for (message, field) in [
             (json!({"role": "robot", "content": "x"}), "messages[0].role"),
             (json!({"role": "user", "content": "x", "images": ["eA=="]}), "messages[0].images"),

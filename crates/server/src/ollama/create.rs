@@ -1,4 +1,4 @@
-//! `POST /api/create`: a model that answers in another way than the one it builds on.
+//! `POST /api/create`: a model made from another one, or from an upload.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,78 +9,103 @@ use mlxk_hub::{
     DerivedError, HubError, ImportPlan, ImportSource, Matching, Modelfile, Overrides, Reference,
     Resolution, Turn,
 };
+use serde_json::{Map, Value, json};
 
 use super::digest::digits;
-use super::dto::models::{CreateRequest, Texts};
+use super::dto::models::{CreateRequest, Texts, Turn as GivenTurn};
 use super::progress::{self, Watch};
 use super::pull::{failed, fetch, reference};
 use super::{blobs, names};
+use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
-use crate::json::{Beside, Fields};
 use crate::state::{Shared, State as ServerState};
 
-const BESIDE: Beside = Beside {
-    tolerated: &["username", "password"],
-    refused: &[
-        ("adapters", "models run with their own weights"),
-        ("draft_files", "drafts come from the text so far, or from `mlxk server --draft-model`"),
-        ("draft_quantize", "drafts come from the text so far, or from `mlxk server --draft-model`"),
-        ("quantize", "`mlxk convert` quantizes a model"),
-        ("quantization", "`mlxk convert` quantizes a model"),
-        ("path", "send the Modelfile itself as `modelfile`, or its parts as fields"),
+const EXTRAS: Extras = Extras {
+    harmless: &["username", "password"],
+    unsupported: &[
+        ("adapters", "adapters are not supported"),
+        ("draft_files", "use `mlxk server --draft-model`"),
+        ("draft_quantize", "use `mlxk server --draft-model`"),
+        ("quantize", "quantize the model with `mlxk convert`"),
+        ("quantization", "quantize the model with `mlxk convert`"),
+        ("path", "send the text of the Modelfile as `modelfile`, or its parts as fields"),
     ],
 };
 
-/// Who may speak in `messages`.
+/// Roles in `messages`.
 const ROLES: [&str; 3] = ["system", "user", "assistant"];
 
-/// What a model is made of.
+/// Base of a new model.
 enum Base {
-    /// Another one.
+    /// Another model.
     Model(Reference),
-    /// An upload, by its digits.
+    /// An upload, by the digits of its digest.
     Upload(String),
 }
 
-/// Makes a model.
+/// Creates a model.
 pub(super) async fn create(
     State(state): State<Shared>,
     mut fields: Fields,
 ) -> Result<Response, ApiError> {
     state.may_change_models()?;
-    // Nothing that is asked for is no reason to refuse.
-    fields.0.retain(|_, value| *value != serde_json::json!({}) && *value != serde_json::json!(""));
-    let mut asked: CreateRequest = fields.parse(BESIDE)?;
+    // An empty value asks for nothing, so there is nothing to refuse.
+    fields.map.retain(|_, value| *value != json!({}) && *value != json!(""));
+    let mut asked: CreateRequest = fields.parse(EXTRAS)?;
     let name = asked.model.take().or(asked.name.take()).unwrap_or_default();
     if name.is_empty() {
-        return Err(ApiError::field("model", "`model` is missing, the name of what is created"));
+        return Err(ApiError::field("model", "`model` is missing: the name of the new model"));
     }
     let name = names::plain(&name).to_owned();
     mlxk_hub::check_new_name(&name, &state.config.locations).map_err(failed)?;
     let streamed = asked.stream.unwrap_or(true);
-    let (base, overrides, ignored) = read(asked, &state)?;
+    let draft = read(asked, &state)?;
     let creating = state.clone();
-    let work = move |watch: &Watch| make(&name, base, overrides, &ignored, &creating, watch);
+    let work = move |watch: &Watch| make(&name, draft, &creating, watch);
     progress::respond(&state, streamed, work).await
 }
 
-/// What is asked for: the base, what is different, and what has no effect here.
-fn read(
-    asked: CreateRequest,
-    state: &ServerState,
-) -> Result<(Base, Overrides, Vec<String>), ApiError> {
-    let file = if asked.modelfile.is_empty() {
-        Modelfile { from: asked.from.clone(), ..Modelfile::default() }
-    } else {
-        Modelfile::parse(asked.modelfile.as_bytes()).map_err(|error| {
-            let line = error.line.map(|line| format!(" in line {line}")).unwrap_or_default();
-            let message = format!("`modelfile` cannot be used{line}: {}", error.problem);
-            ApiError::field("modelfile", message)
-        })?
-    };
-    let Modelfile { from, mut overrides, ignored } = file;
+/// A model to create.
+struct Draft {
+    base: Base,
+    overrides: Overrides,
+    /// Instructions that have no effect on this server.
+    ignored: Vec<String>,
+}
+
+/// Reads what the new model is made of, from the Modelfile and from the fields beside it.
+fn read(mut asked: CreateRequest, state: &ServerState) -> Result<Draft, ApiError> {
+    let Modelfile { from, mut overrides, ignored } = modelfile(&asked)?;
+    let from = if asked.from.is_empty() { from } else { std::mem::take(&mut asked.from) };
+    let base = base(&from, &asked.files, state)?;
     let mut ignored: Vec<String> = ignored.into_iter().map(|(_, name)| name).collect();
-    let from = if asked.from.is_empty() { from } else { asked.from };
+    for (name, value) in [
+        ("TEMPLATE", &asked.template),
+        ("RENDERER", &asked.renderer),
+        ("PARSER", &asked.parser),
+        ("REQUIRES", &asked.requires),
+    ] {
+        if !value.is_empty() && !ignored.iter().any(|other| other == name) {
+            ignored.push(name.to_owned());
+        }
+    }
+    apply_fields(asked, &mut overrides)?;
+    Ok(Draft { base, overrides, ignored })
+}
+
+fn modelfile(asked: &CreateRequest) -> Result<Modelfile, ApiError> {
+    if asked.modelfile.is_empty() {
+        return Ok(Modelfile::default());
+    }
+    Modelfile::parse(asked.modelfile.as_bytes()).map_err(|error| {
+        let line = error.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        let message = format!("`modelfile`{line}: {}", error.problem);
+        ApiError::field("modelfile", message)
+    })
+}
+
+/// Adds the fields of a request to what its Modelfile says.
+fn apply_fields(asked: CreateRequest, overrides: &mut Overrides) -> Result<(), ApiError> {
     if let Some(system) = asked.system {
         overrides.system = Some(system);
     }
@@ -97,62 +122,57 @@ fn read(
         })?;
     }
     if !asked.messages.is_empty() {
-        let turns = asked.messages.into_iter().enumerate().map(|(index, turn)| {
-            if ROLES.contains(&turn.role.as_str()) {
-                return Ok(Turn { role: turn.role, content: turn.content });
-            }
-            let role: String = turn.role.chars().take(40).collect();
-            let field = format!("messages[{index}].role");
-            let message =
-                format!("`{field}` is `{role}`; `system`, `user` and `assistant` are known");
-            Err(ApiError::field(field, message))
-        });
-        overrides.messages = turns.collect::<Result<_, _>>()?;
+        overrides.messages =
+            asked.messages.into_iter().enumerate().map(turn).collect::<Result<_, _>>()?;
     }
-    for (name, value) in [
-        ("TEMPLATE", &asked.template),
-        ("RENDERER", &asked.renderer),
-        ("PARSER", &asked.parser),
-        ("REQUIRES", &asked.requires),
-    ] {
-        if !value.is_empty() && !ignored.iter().any(|other| other == name) {
-            ignored.push(name.to_owned());
-        }
+    Ok(())
+}
+
+fn turn((index, turn): (usize, GivenTurn)) -> Result<Turn, ApiError> {
+    if ROLES.contains(&turn.role.as_str()) {
+        return Ok(Turn { role: turn.role, content: turn.content });
     }
-    let mut files = asked.files.iter();
-    let base = match (from.is_empty(), files.next(), files.next()) {
-        (false, None, _) => Base::Model(base(&from, state)?),
+    let role: String = turn.role.chars().take(40).collect();
+    let field = format!("messages[{index}].role");
+    let message = format!("`{field}` is `{role}`, but has to be `system`, `user` or `assistant`");
+    Err(ApiError::field(field, message))
+}
+
+/// Returns the base of the new model: another model, or one uploaded GGUF file.
+fn base(from: &str, files: &Map<String, Value>, state: &ServerState) -> Result<Base, ApiError> {
+    let mut files = files.iter();
+    match (from.is_empty(), files.next(), files.next()) {
+        (false, None, _) => Ok(Base::Model(model(from, state)?)),
         (true, Some((name, digest)), None) if is_gguf(name) => {
             let digits = digits(digest.as_str().unwrap_or_default())?;
             if !blobs::path(digits, state).is_file() {
-                let message = format!("`files`: the file `{name}` was not uploaded before");
+                let message = format!("`files`: `{name}` was not uploaded before");
                 return Err(ApiError::field("files", message));
             }
-            Base::Upload(digits.to_owned())
+            Ok(Base::Upload(digits.to_owned()))
         }
         (false, Some(_), _) => {
             let message = "A model builds on `from` or on `files`, not on both";
-            return Err(ApiError::field("files", message));
+            Err(ApiError::field("files", message))
         }
         (true, None, _) => {
-            let message = "`from` is missing, the model that the new one builds on";
-            return Err(ApiError::field("from", message));
+            let message = "`from` is missing: the model that the new one builds on";
+            Err(ApiError::field("from", message))
         }
         (true, Some(_), _) => {
-            let message = "`files` has to be one GGUF file; a folder with a checkpoint is a model \
-                           as it is, for `mlxk server --model ./FOLDER`";
-            return Err(ApiError::field("files", message));
+            let message = "`files` has to be one GGUF file; serve a checkpoint folder with \
+                           `mlxk server --model ./FOLDER`";
+            Err(ApiError::field("files", message))
         }
-    };
-    Ok((base, overrides, ignored))
+    }
 }
 
 fn is_gguf(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
 }
 
-/// What `from` means: a name, also one in Ollama's own store. A path is the operator's to name.
-fn base(from: &str, state: &ServerState) -> Result<Reference, ApiError> {
+/// Returns the model that `from` names, which may be one in Ollama's own store. Only the operator may use paths.
+fn model(from: &str, state: &ServerState) -> Result<Reference, ApiError> {
     let config = &state.config;
     let plain = names::plain(from);
     if !plain.starts_with("ollama:") {
@@ -161,15 +181,9 @@ fn base(from: &str, state: &ServerState) -> Result<Reference, ApiError> {
     mlxk_hub::base_of(plain, Path::new(""), &config.pairs, &config.locations).map_err(failed)
 }
 
-/// Makes the model, on a thread that may wait.
-fn make(
-    name: &str,
-    base: Base,
-    overrides: Overrides,
-    ignored: &[String],
-    state: &ServerState,
-    watch: &Watch,
-) -> Result<(), ApiError> {
+/// Creates the model, on a thread that may block.
+fn make(name: &str, draft: Draft, state: &ServerState, watch: &Watch) -> Result<(), ApiError> {
+    let Draft { base, overrides, ignored } = draft;
     let config = &state.config;
     let from = match base {
         Base::Model(reference) => reference,
@@ -188,20 +202,19 @@ fn make(
         Resolution::NotLocal(_) => fetch(&from, state, watch)?,
     }
     let found = find()?.local().map_err(failed)?;
-    note(ignored, &found.name, mlxk_hub::has_chat_template(&found.path), watch)?;
+    note(&ignored, &found.name, mlxk_hub::has_chat_template(&found.path), watch)?;
     watch.say("writing manifest");
     mlxk_hub::create(name, &from, overrides, &config.pairs, &config.locations).map_err(failed)?;
     tracing::info!(name, from = found.name, "created");
     Ok(())
 }
 
-/// Says what has no effect; where nothing has its place, that is refused.
+/// Reports instructions without an effect. A template has to have a replacement, or it is an error.
 fn note(ignored: &[String], base: &str, has_template: bool, watch: &Watch) -> Result<(), ApiError> {
     let template = ignored.iter().any(|name| name == "TEMPLATE");
     if template && !has_template {
         let message = format!(
-            "`template` is in Ollama's form, which is not read, and `{base}` has no chat template of \
-             its own"
+            "`template` is not supported, and `{base}` has no chat template of its own to use instead"
         );
         return Err(ApiError::field("template", message));
     }
@@ -211,7 +224,7 @@ fn note(ignored: &[String], base: &str, has_template: bool, watch: &Watch) -> Re
     Ok(())
 }
 
-/// Makes a checkpoint out of an upload, which is gone then.
+/// Imports an upload as a checkpoint, and deletes the upload.
 fn import(
     name: &str,
     digits: &str,
@@ -234,11 +247,11 @@ fn import(
     let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
     let found = mlxk_hub::import(&plan, &config.locations, watch, &mut agree).map_err(failed)?;
     if found.name != name {
-        let message = format!("The upload is the model `{}` already", found.name);
+        let message = format!("The upload was already imported as `{}`", found.name);
         return Err(ApiError::new(Kind::BadRequest, message));
     }
     mlxk_hub::write_settings(&found.path, overrides).map_err(failed)?;
-    // Its weights have another form now.
+    // The model has its own copy of the weights now.
     let _ = std::fs::remove_file(path);
     tracing::info!(name, "created from an upload");
     Ok(())

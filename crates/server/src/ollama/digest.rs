@@ -1,4 +1,4 @@
-//! Digests: of what identifies a model on this machine, and of what clients upload.
+//! Digests of models and of uploads.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::ApiError;
 
-/// How digests begin.
+/// Prefix of digests.
 pub(super) const PREFIX: &str = "sha256:";
 
-/// SHA-256 of the parts, in hexadecimal.
+/// Returns the SHA-256 of the parts, in hexadecimal.
 pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -19,7 +19,7 @@ pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     hex(&hash.finalize())
 }
 
-/// Bytes in hexadecimal.
+/// Returns bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -27,13 +27,14 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The digits of `sha256:..`, as a client writes it.
+/// Returns the digits of a digest that a client writes, such as `sha256:..`.
 pub(super) fn digits(digest: &str) -> Result<&str, ApiError> {
     let digits = digest.strip_prefix(PREFIX).or_else(|| digest.strip_prefix("sha256-"));
     let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
     digits.filter(is_hash).ok_or_else(|| {
         let digest: String = digest.chars().filter(|c| !c.is_control()).take(80).collect();
-        let message = format!("`{digest}` is no digest; it has the form `sha256:` and 64 digits");
+        let message =
+            format!("`{digest}` is not a digest; expected `sha256:` and 64 hexadecimal digits");
         ApiError::field("digest", message)
     })
 }

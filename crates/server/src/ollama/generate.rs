@@ -8,54 +8,66 @@ use axum::response::Response;
 use mlxk_engine::{Engine, EngineError, PromptInput, Request};
 use mlxk_text::Message;
 
-use super::answer::{Label, Shape, respond};
 use super::dto::requests::GenerateRequest;
-use super::{blocking, fit, keep, names, options, request};
-use crate::answer::Answers;
+use super::render::{Context, Endpoint, Renderer};
+use super::{fields, load_unload, names, options, truncate};
+use crate::blocking::blocking;
+use crate::body::Fields;
 use crate::error::ApiError;
-use crate::fim;
-use crate::json::Fields;
+use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens};
+use crate::fill_in_middle;
 use crate::models::Lease;
 use crate::state::Shared;
 
-/// Continues a prompt, or answers it.
+/// Answers a prompt, or continues it if it is raw.
 pub(super) async fn answer(
     State(state): State<Shared>,
-    fields: Fields,
+    body: Fields,
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
-    let mut asked: GenerateRequest = fields.parse(request::BESIDE)?;
+    let reading = body.reading.clone();
+    let mut asked: GenerateRequest = body.parse(fields::GENERATE)?;
     check(&asked)?;
-    let keep = request::keep_alive(asked.keep_alive.as_ref())?;
+    let keep = fields::keep_alive(asked.keep_alive.as_ref())?;
+    let mut wanted = options::read(std::mem::take(&mut asked.options), &reading)?;
+    wanted.format = fields::format(asked.format.take())?;
+    wanted.logprobs = fields::logprobs(asked.logprobs, asked.top_logprobs)?;
+    wanted.thinking = fields::think(asked.think.as_ref())?;
     let model = names::resolve(&state, asked.model.as_deref()).await?;
-    let called = asked.model.take().unwrap_or_else(|| model.name.clone());
     if asked.prompt.is_empty() && asked.suffix.is_empty() {
-        return keep::load(&state, model, called, keep, Shape::Generate).await;
+        let called = asked.model.unwrap_or_else(|| model.name.clone());
+        return load_unload::respond(&state, model, called, keep, Endpoint::Generate).await;
     }
-    let mut template = Request::new(PromptInput::Text(String::new()));
-    options::apply(std::mem::take(&mut asked.options), &mut template)?;
-    template.format = request::format(asked.format.take())?;
-    template.logprobs = request::logprobs(asked.logprobs, asked.top_logprobs)?;
     let lease = Arc::new(state.models.acquire_resolved(model, keep).await?);
     let loading = started.elapsed();
-    template.template_variables = request::think(&lease.engine(), asked.think.as_ref())?;
+    let label = Label::new("", asked.model.take(), &lease);
     let (streamed, is_raw) = (asked.stream.unwrap_or(true), asked.raw);
-    let filling = Arc::clone(&lease);
-    let request = blocking(move || fill(template, asked, &filling)).await?;
-    // Raw prompts are the client's own business, and so are their tokens.
-    let context_of = (!is_raw).then(|| request.prompt.clone());
-    let answers = Answers::start(&state, lease, vec![request], 1).await?;
-    let label = Label { shape: Shape::Generate, model: called, started, loading, context_of };
-    respond(&state, answers, label, streamed).await
+    let building = Arc::clone(&lease);
+    let request = blocking(move || request(wanted, asked, &building)).await?;
+    // A client that renders prompts itself keeps track of its tokens itself.
+    let context =
+        (!is_raw).then(|| Context { prompt: request.prompt.clone(), answer: String::new() });
+    let engine = lease.engine();
+    let answers = exchange::start(&state, lease, vec![Prompted::once(request)]).await?;
+    let renderer = Renderer {
+        endpoint: Endpoint::Generate,
+        label,
+        engine,
+        started,
+        loading,
+        context,
+        waiting: Tokens::default(),
+    };
+    exchange::respond(&state, answers, renderer, streamed).await
 }
 
 fn check(asked: &GenerateRequest) -> Result<(), ApiError> {
     if !asked.images.is_empty() {
-        return Err(request::images("images"));
+        return Err(fields::images("images"));
     }
     if !asked.template.is_empty() {
-        let message = "`template` is not supported: a model's own chat template is used; `raw` \
-                       takes a prompt as it is";
+        let message = "`template` is not supported: the model's own chat template is used; render \
+                       the prompt yourself and set `raw`";
         return Err(ApiError::field("template", message));
     }
     let others = [
@@ -66,55 +78,67 @@ fn check(asked: &GenerateRequest) -> Result<(), ApiError> {
     if asked.raw
         && let Some((field, _)) = others.iter().find(|(_, given)| *given)
     {
-        let message = format!("`raw` takes the prompt as it is, so `{field}` has no place in it");
+        let message = format!("`raw` sends the prompt as is, so it excludes `{field}`");
         return Err(ApiError::field(*field, message));
     }
-    request::shift(asked.shift)
+    fields::shift(asked.shift)
 }
 
-/// The whole request: the prompt, and what the model's name says about answers.
-fn fill(mut request: Request, asked: GenerateRequest, lease: &Lease) -> Result<Request, ApiError> {
+/// Builds the engine's request. Encoding and truncating prompts takes time, so this runs off the threads that
+/// serve.
+fn request(
+    wanted: AnswerOptions,
+    asked: GenerateRequest,
+    lease: &Lease,
+) -> Result<Request, ApiError> {
     let engine = lease.engine();
-    let GenerateRequest { prompt, suffix, system, context, raw, truncate, .. } = asked;
-    let system = Some(system).filter(|text| !text.is_empty());
-    let system = system.or_else(|| lease.system().map(str::to_owned));
-    request.prompt = if raw {
-        PromptInput::Text(prompt)
-    } else if !suffix.is_empty() {
-        let filled = fim::prompt(engine.tokenizer(), &prompt, &suffix).ok_or_else(|| {
-            let message = format!(
-                "`suffix`: the model `{}` does not support insert, since its tokenizer has no marks \
-                 for a gap",
-                lease.name()
-            );
-            ApiError::field("suffix", message)
-        })?;
-        PromptInput::Text(filled)
-    } else if engine.template().is_some() {
-        PromptInput::Messages { system, messages: vec![Message::new("user", prompt)] }
-    } else {
-        // A model that continues text: what it is told comes before.
-        PromptInput::Text(system.into_iter().chain([prompt]).collect::<Vec<_>>().join("\n\n"))
-    };
+    let (truncates, context) = (asked.truncate == Some(true), asked.context.clone());
+    let mut prompt = prompt(asked, lease)?;
     if !context.is_empty() {
-        // What was said before stands in it already.
-        request.prompt = after(context, &request.prompt, &engine)?;
+        prompt = after(context, &prompt, &engine)?;
     }
-    lease.fill(&mut request);
-    if truncate == Some(true) {
-        fit::shorten(&engine, &mut request)?;
+    let mut request = exchange::request(wanted, prompt, lease)?;
+    if truncates {
+        truncate::shorten(&engine, &mut request)?;
     }
     Ok(request)
 }
 
-/// The prompt behind the tokens of an earlier answer.
+fn prompt(asked: GenerateRequest, lease: &Lease) -> Result<PromptInput, ApiError> {
+    let engine = lease.engine();
+    let GenerateRequest { prompt, suffix, system, raw, .. } = asked;
+    if raw {
+        return Ok(PromptInput::Text(prompt));
+    }
+    if !suffix.is_empty() {
+        let filled = fill_in_middle::prompt(engine.tokenizer(), &prompt, &suffix);
+        return filled.map(PromptInput::Text).ok_or_else(|| {
+            let message = format!(
+                "`suffix`: the model `{}` does not support insert, since its tokenizer has no \
+                 marks for a gap",
+                lease.name()
+            );
+            ApiError::field("suffix", message)
+        });
+    }
+    let system = Some(system).filter(|text| !text.is_empty());
+    let system = system.or_else(|| lease.system().map(str::to_owned));
+    if engine.template().is_some() {
+        return Ok(PromptInput::Messages { system, messages: vec![Message::new("user", prompt)] });
+    }
+    // A model without a chat template continues text: the system prompt comes first.
+    let parts: Vec<String> = system.into_iter().chain([prompt]).collect();
+    Ok(PromptInput::Text(parts.join("\n\n")))
+}
+
+/// Returns the prompt behind the tokens of an earlier answer.
 fn after(
     mut context: Vec<u32>,
     prompt: &PromptInput,
     engine: &Engine,
 ) -> Result<PromptInput, EngineError> {
     let ids = engine.encode(prompt)?;
-    // A text begins once.
+    // The token that begins a text may occur only once.
     let again = ids.first().is_some_and(|id| Some(*id) == engine.tokenizer().bos());
     context.extend(ids.into_iter().skip(usize::from(again)));
     Ok(PromptInput::Tokens(context))

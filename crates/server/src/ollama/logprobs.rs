@@ -1,14 +1,14 @@
-//! Log-probabilities in this dialect.
+//! Log-probabilities in Ollama's words.
 
 use mlxk_engine::TokenInfo;
 use mlxk_text::Tokenizer;
 
 use super::dto::replies::{Logprob, TokenLogprob};
 
-/// What JSON can hold of something that is all but impossible.
+/// Stands for infinity, which JSON does not have.
 const IMPOSSIBLE: f32 = -9999.0;
 
-/// The tokens of a piece of text; `None` where there are none.
+/// Returns the tokens of a piece of text, or `None` if there are none.
 pub(super) fn logprobs(tokens: &[TokenInfo], tokenizer: &Tokenizer) -> Option<Vec<Logprob>> {
     let one = |(id, logprob): (u32, f32)| {
         let bytes = tokenizer.token_bytes(id).unwrap_or_default();

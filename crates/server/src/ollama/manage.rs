@@ -1,14 +1,15 @@
-//! `POST /api/copy` and `DELETE /api/delete`: names come and go.
+//! `POST /api/copy` and `DELETE /api/delete`: adds and removes names.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use mlxk_hub::{HubError, Reference, RemoveError};
 
 use super::dto::models::{CopyRequest, NamedRequest};
+use super::names;
 use super::pull::{self, failed, reference};
-use super::{blocking, names};
+use crate::blocking::blocking;
+use crate::body::Fields;
 use crate::error::ApiError;
-use crate::json::Fields;
 use crate::state::Shared;
 
 /// Gives a model a second name.
@@ -17,10 +18,10 @@ pub(super) async fn copy(
     fields: Fields,
 ) -> Result<StatusCode, ApiError> {
     state.may_change_models()?;
-    let asked: CopyRequest = fields.parse(pull::BESIDE)?;
+    let asked: CopyRequest = fields.parse(pull::EXTRAS)?;
     for (field, value) in [("source", &asked.source), ("destination", &asked.destination)] {
         if value.is_empty() {
-            return Err(ApiError::field(field, format!("`{field}` is missing")));
+            return Err(ApiError::missing(field));
         }
     }
     let source = names::resolve(&state, Some(&asked.source)).await?;
@@ -35,13 +36,13 @@ pub(super) async fn copy(
     blocking(copy).await
 }
 
-/// Removes a model, or a name that stands for one. A model in memory is unloaded first.
+/// Removes a model, or only a name that stands for one. A loaded model is unloaded first.
 pub(super) async fn delete(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<StatusCode, ApiError> {
     state.may_change_models()?;
-    let asked: NamedRequest = fields.parse(pull::BESIDE)?;
+    let asked: NamedRequest = fields.parse(pull::EXTRAS)?;
     let name = asked.model.or(asked.name).unwrap_or_default();
     let wanted = reference(&name)?;
     let finding = state.clone();
@@ -50,8 +51,8 @@ pub(super) async fn delete(
         let found = mlxk_hub::find_removal(&wanted, &config.pairs, &config.locations);
         match found {
             Ok(removal) if removal.exact => Ok(removal),
-            // A part of a name may do for a person who is asked again.
-            Ok(removal) => Err(missing(&name, &format!("similar is `{}`", removal.name))),
+            // A part of a name is enough only for a user who is asked for confirmation.
+            Ok(removal) => Err(missing(&name, &format!("a similar name is `{}`", removal.name))),
             Err(error @ HubError::Remove(RemoveError::NotFound { .. })) => {
                 Err(missing(&name, &error.to_string()))
             }

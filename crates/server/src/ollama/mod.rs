@@ -1,18 +1,17 @@
 //! Ollama's dialect: `/api`, and the greeting at `/`.
 //!
-//! Streams are JSON Lines and on unless a request says otherwise, durations are whole nanoseconds,
-//! errors are `{"error": ".."}`: the status where nothing was sent yet, else the last line.
+//! Answers are streamed as JSON Lines unless a request says otherwise. Durations are integers, in nanoseconds.
+//! Errors are `{"error": ".."}`, as a response or as the last line of a stream.
 
-mod answer;
 mod blobs;
 mod chat;
 mod create;
-mod describe;
+mod details;
 mod digest;
 mod dto;
-mod fit;
+mod fields;
 mod generate;
-mod keep;
+mod load_unload;
 mod logprobs;
 mod manage;
 mod names;
@@ -20,28 +19,40 @@ mod openapi;
 mod options;
 mod progress;
 mod pull;
-mod request;
+mod render;
 mod show;
 mod tags;
 mod time;
+mod truncate;
 
 use axum::Router;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, head, post};
+use axum::routing::{any, delete, get, head, post};
 use serde_json::json;
 
+use crate::conventions::{Conventions, not_found};
 use crate::error::{ApiError, Kind};
 use crate::json::Json;
 use crate::state::Shared;
 
 pub(crate) use openapi::operations;
 
-/// The version of Ollama whose interface this is. Clients compare it with what they need at least.
+/// Ollama's clients send JSON under any content type.
+pub(crate) const CONVENTIONS: Conventions =
+    Conventions { error_body: render::error_body, any_content_type: true };
+
+/// The version of Ollama whose API this is. Clients compare it with the version that they need.
 const VERSION: &str = "0.32.0";
 
+/// All other paths of this dialect, so that their errors have its shape.
+const OTHERS: [&str; 3] = ["/api", "/api/", "/api/{*rest}"];
+
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new()
+    let others = |router: Router<Shared>, path| router.route(path, any(not_found));
+    OTHERS
+        .into_iter()
+        .fold(Router::new(), others)
         .route("/", get("Ollama is running"))
         .route("/api/version", get(version))
         .route("/api/generate", post(generate::answer))
@@ -59,23 +70,16 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/push", post(not_offered))
 }
 
-/// Which Ollama a client may take this for, and what it is.
+/// Returns the version of Ollama that clients may rely on, and our own.
 async fn version() -> Response {
     Json(json!({"version": VERSION, "mlxk": env!("CARGO_PKG_VERSION")})).into_response()
 }
 
-/// What Ollama has and this server has not.
+/// Refuses what Ollama offers and this server does not.
 async fn not_offered(uri: Uri) -> ApiError {
     let message = match uri.path() {
-        "/api/push" => "Models are not pushed from here; `mlxk push` uploads one to the hub",
-        _ => "Embeddings are not offered: models answer here, and turn no text into vectors yet",
+        "/api/push" => "This server does not push models; run `mlxk push` to upload one to the hub",
+        _ => "Embeddings are not offered by this server yet",
     };
     ApiError::new(Kind::NotOffered, message)
-}
-
-/// Runs what takes its time off the threads that serve.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::panicked())?
 }

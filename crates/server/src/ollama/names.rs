@@ -1,14 +1,14 @@
-//! Names as Ollama's clients write them: `name:latest` for what has no tag, and hosts in front.
+//! Names as Ollama's clients write them: with the tag `:latest`, and with a host in front.
 
 use mlxk_hub::{Alias, Reference, Resolved};
 
 use crate::error::{ApiError, Kind};
 use crate::state::State;
 
-/// The tag of what has none.
+/// Tag of names that have no other.
 const LATEST: &str = ":latest";
 
-/// Where a name may say that a model is from; it is found by the rest.
+/// Hosts that may precede a name, and are ignored.
 const HOSTS: [&str; 7] = [
     "registry.ollama.ai/library/",
     "https://ollama.com/library/",
@@ -19,21 +19,20 @@ const HOSTS: [&str; 7] = [
     "hf.co/",
 ];
 
-/// The name without what says nothing.
+/// Returns a name without its host and without `:latest`.
 pub(super) fn plain(name: &str) -> &str {
     let name = name.trim();
     let name = HOSTS.iter().find_map(|host| name.strip_prefix(host)).unwrap_or(name);
     name.strip_suffix(LATEST).unwrap_or(name)
 }
 
-/// The name with a tag, as clients expect every name.
+/// Returns a name with a tag, as clients expect it.
 pub(super) fn tagged(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
     if last.contains(':') { name.to_owned() } else { format!("{name}{LATEST}") }
 }
 
-/// The names that clients are shown for a model: its own, and the one that it has in Ollama's
-/// library.
+/// Returns the names of a model that clients see: its own, and the one in Ollama's library if it has one.
 pub(super) fn shown(name: &str, is_derived: bool, state: &State) -> Vec<String> {
     let pair = match name.parse() {
         _ if is_derived => None,
@@ -43,7 +42,7 @@ pub(super) fn shown(name: &str, is_derived: bool, state: &State) -> Vec<String> 
     std::iter::once(tagged(name)).chain(pair.map(str::to_owned)).collect()
 }
 
-/// The model that a client means; the server's own where it names none.
+/// Returns the model that a client names, or the server's own if it names none.
 pub(super) async fn resolve(state: &State, name: Option<&str>) -> Result<Resolved, ApiError> {
     let Some(written) = name.map(str::trim).filter(|name| !name.is_empty()) else {
         return state.models.resolve(None).await;
@@ -61,7 +60,7 @@ pub(super) async fn resolve(state: &State, name: Option<&str>) -> Result<Resolve
     Err(not_found(written, &missing))
 }
 
-/// The refusal in words that clients look for.
+/// Returns the error in the words that clients look for.
 fn not_found(name: &str, error: &ApiError) -> ApiError {
     let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
     let why = error.message.split_once("is not on this server: ");

@@ -1,4 +1,4 @@
-//! This dialect's part of the description of all routes.
+//! This dialect's part of the server's description.
 
 use serde_json::{Value, json};
 
@@ -14,55 +14,55 @@ pub(crate) fn operations() -> Vec<Operation> {
     let get = |path, about, answers| Operation { method: "get", path, about, body: None, answers };
     let post =
         |path, about, body, answers| Operation { method: "post", path, about, body, answers };
-    let body = |name, fields, required| Some(Body { name, fields, required, schema });
+    let body = |name, fields, required| Some(Body { name, fields: vec![fields], required, schema });
     let named = |name| body(name, names::<NamedRequest>(), &[]);
     vec![
-        get("/", "A greeting that clients look for", &["text/plain"]),
-        get("/api/version", "The version of Ollama whose interface this is", JSON),
+        get("/", "Greet clients that look for Ollama", &["text/plain"]),
+        get("/api/version", "Return the version of Ollama whose API this is", JSON),
         post(
             "/api/generate",
-            "Answer a prompt; without one, load a model or let it go",
+            "Answer a prompt; without one, load or unload the model",
             body("OllamaGenerateRequest", names::<GenerateRequest>(), &[]),
             STREAM,
         ),
         post(
             "/api/chat",
-            "Answer a conversation; without one, load a model or let it go",
+            "Answer a conversation; without one, load or unload the model",
             body("OllamaChatRequest", names::<ChatRequest>(), &[]),
             STREAM,
         ),
-        get("/api/tags", "The models that can be asked", JSON),
-        get("/api/ps", "The models in memory", JSON),
+        get("/api/tags", "List the models that can answer", JSON),
+        get("/api/ps", "List the loaded models", JSON),
         post(
             "/api/show",
-            "What a model is",
+            "Describe a model",
             body("OllamaShowRequest", names::<ShowRequest>(), &[]),
             JSON,
         ),
-        post("/api/pull", "Get a model onto this machine", named("OllamaPullRequest"), STREAM),
+        post("/api/pull", "Download a model", named("OllamaPullRequest"), STREAM),
         post(
             "/api/create",
-            "Make a model that builds on another",
+            "Create a model from another",
             body("OllamaCreateRequest", names::<CreateRequest>(), &[]),
             STREAM,
         ),
         post(
             "/api/copy",
-            "Give a model a second name",
+            "Copy a model to a second name",
             body("OllamaCopyRequest", names::<CopyRequest>(), &["source", "destination"]),
             &[],
         ),
         Operation {
             method: "delete",
             path: "/api/delete",
-            about: "Remove a model",
+            about: "Delete a model",
             body: named("OllamaDeleteRequest"),
             answers: &[],
         },
         Operation {
             method: "head",
             path: "/api/blobs/{digest}",
-            about: "Whether a file was uploaded",
+            about: "Check if a file was uploaded",
             body: None,
             answers: &[],
         },
@@ -73,7 +73,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// The schema of a field; one name means the same wherever it stands.
+/// Returns the schema of a field. A name means the same in every body.
 fn schema(name: &str) -> Option<Value> {
     let text = || json!({"type": ["string", "null"]});
     let flag = || json!({"type": ["boolean", "null"]});

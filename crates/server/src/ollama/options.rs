@@ -1,12 +1,13 @@
-//! `options`: Ollama's parameters, as the engine takes them.
+//! `options`: Ollama's parameters, as the exchange takes them.
 
-use mlxk_engine::Request;
 use serde_json::{Map, Value};
 
+use crate::body::Reading;
 use crate::error::ApiError;
+use crate::exchange::{AnswerOptions, last_n, top_k};
 
-/// How Ollama loads a model, and methods of drawing tokens that it has given up. They are logged.
-const WITHOUT_EFFECT: [&str; 22] = [
+/// Options without an effect: how Ollama loads a model, and sampling methods that Ollama itself has dropped.
+const HARMLESS: [&str; 22] = [
     "draft_num_predict",
     "embedding_only",
     "f16_kv",
@@ -31,67 +32,66 @@ const WITHOUT_EFFECT: [&str; 22] = [
     "vocab_only",
 ];
 
-/// Takes what a request's `options` say.
-pub(super) fn apply(options: Map<String, Value>, request: &mut Request) -> Result<(), ApiError> {
-    let mut without_effect = Vec::new();
+/// Reads the options of a request. Unknown ones are reported as `options.NAME`.
+pub(super) fn read(
+    options: Map<String, Value>,
+    reading: &Reading,
+) -> Result<AnswerOptions, ApiError> {
+    let mut found = AnswerOptions::default();
+    let mut unknown = Vec::new();
     for (name, value) in options {
-        if value.is_null() {
-            continue;
-        }
-        let sampling = &mut request.sampling;
-        match name.as_str() {
-            "temperature" => sampling.temperature = Some(number(&name, &value)?),
-            "top_p" => sampling.top_p = Some(number(&name, &value)?),
-            "min_p" => sampling.min_p = Some(number(&name, &value)?),
-            "typical_p" => sampling.typical_p = Some(number(&name, &value)?),
-            "repeat_penalty" => {
-                let penalty = number(&name, &value)?;
-                if !(0.01..=100.0).contains(&penalty) {
-                    return Err(wrong(&name, &value, "from 0.01 to 100, where 1 changes nothing"));
-                }
-                sampling.repetition_penalty = Some(penalty);
-            }
-            "presence_penalty" => sampling.presence_penalty = Some(number(&name, &value)?),
-            "frequency_penalty" => sampling.frequency_penalty = Some(number(&name, &value)?),
-            // What is not positive stands for all tokens.
-            "top_k" => {
-                sampling.top_k = Some(usize::try_from(whole(&name, &value)?).unwrap_or(0));
-            }
-            // A negative number stands for the whole text.
-            "repeat_last_n" => {
-                let last = usize::try_from(whole(&name, &value)?).unwrap_or(usize::MAX);
-                sampling.repeat_last_n = Some(last);
-            }
-            // -1 stands for a fresh one.
-            "seed" => match whole(&name, &value)? {
-                -1 => {}
-                seed => sampling.seed = Some(seed as u64),
-            },
-            // Nothing and less than nothing stand for no limit.
-            "num_predict" => {
-                let most = usize::try_from(whole(&name, &value)?).unwrap_or(0);
-                request.max_tokens = Some(if most == 0 { usize::MAX } else { most });
-            }
-            "num_ctx" => {
-                let context = usize::try_from(whole(&name, &value)?).unwrap_or(0);
-                if context < 2 {
-                    return Err(wrong(&name, &value, "a number of tokens, at least 2"));
-                }
-                request.context = Some(context);
-            }
-            "stop" => {
-                let expected = "a text or a list of texts, none of them empty";
-                request.stop = texts(&value).ok_or_else(|| wrong(&name, &value, expected))?;
-            }
-            _ => without_effect.push(name),
+        let is_read = value.is_null() || set(&mut found, &name, &value)?;
+        if !is_read && !HARMLESS.contains(&name.as_str()) {
+            unknown.push(format!("options.{name}"));
         }
     }
-    if !without_effect.is_empty() {
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            without_effect.into_iter().partition(|name| WITHOUT_EFFECT.contains(&name.as_str()));
-        tracing::info!(known = known.join(" "), unknown = unknown.join(" "), "options unused");
+    reading.unknown(unknown)?;
+    Ok(found)
+}
+
+/// Sets one option. Returns `false` if it is not known.
+fn set(options: &mut AnswerOptions, name: &str, value: &Value) -> Result<bool, ApiError> {
+    let sampling = &mut options.sampling;
+    match name {
+        "temperature" => sampling.temperature = Some(number(name, value)?),
+        "top_p" => sampling.top_p = Some(number(name, value)?),
+        "min_p" => sampling.min_p = Some(number(name, value)?),
+        "typical_p" => sampling.typical_p = Some(number(name, value)?),
+        "repeat_penalty" => {
+            let penalty = number(name, value)?;
+            if !(0.01..=100.0).contains(&penalty) {
+                return Err(wrong(name, value, "from 0.01 to 100, where 1 changes nothing"));
+            }
+            sampling.repetition_penalty = Some(penalty);
+        }
+        "presence_penalty" => sampling.presence_penalty = Some(number(name, value)?),
+        "frequency_penalty" => sampling.frequency_penalty = Some(number(name, value)?),
+        "top_k" => sampling.top_k = Some(top_k(integer(name, value)?)),
+        "repeat_last_n" => sampling.repeat_last_n = Some(last_n(integer(name, value)?)),
+        // -1 stands for a random seed.
+        "seed" => match integer(name, value)? {
+            -1 => {}
+            seed => sampling.seed = Some(seed as u64),
+        },
+        // 0 and negative numbers stand for no limit.
+        "num_predict" => {
+            let most = usize::try_from(integer(name, value)?).unwrap_or(0);
+            options.max_tokens = Some(if most == 0 { usize::MAX } else { most });
+        }
+        "num_ctx" => {
+            let context = usize::try_from(integer(name, value)?).unwrap_or(0);
+            if context < 2 {
+                return Err(wrong(name, value, "a number of tokens, at least 2"));
+            }
+            options.context = Some(context);
+        }
+        "stop" => {
+            let expected = "a text or a list of texts, none of them empty";
+            options.stop = texts(value).ok_or_else(|| wrong(name, value, expected))?;
+        }
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn number(name: &str, value: &Value) -> Result<f32, ApiError> {
@@ -99,11 +99,11 @@ fn number(name: &str, value: &Value) -> Result<f32, ApiError> {
     number.ok_or_else(|| wrong(name, value, "a number"))
 }
 
-/// A whole number, which clients may write as a fraction: `5.0`.
-fn whole(name: &str, value: &Value) -> Result<i64, ApiError> {
+/// Reads an integer, which clients may write as `5.0`.
+fn integer(name: &str, value: &Value) -> Result<i64, ApiError> {
     let fraction = || value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15);
     let number = value.as_i64().or_else(|| fraction().map(|number| number as i64));
-    number.ok_or_else(|| wrong(name, value, "a whole number"))
+    number.ok_or_else(|| wrong(name, value, "an integer"))
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {
@@ -124,13 +124,26 @@ fn wrong(name: &str, value: &Value, expected: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mlxk_engine::PromptInput;
     use serde_json::json;
 
-    fn read(options: Value) -> Result<Request, ApiError> {
+    fn parse(options: Value, reading: &Reading) -> Result<AnswerOptions, ApiError> {
         let Value::Object(options) = options else { panic!("options are an object") };
-        let mut request = Request::new(PromptInput::Text("x".into()));
-        apply(options, &mut request).map(|()| request)
+        super::read(options, reading)
+    }
+
+    fn read(options: Value) -> Result<AnswerOptions, ApiError> {
+        parse(options, &Reading::default())
+    }
+
+    #[test]
+    fn unknown_options_are_reported_and_harmless_ones_are_not() {
+        let reading = Reading::default();
+        let options = json!({"num_gpu": 1, "new_one": true, "mirostat": 0, "stop": "x"});
+        assert_eq!(parse(options.clone(), &reading).unwrap().stop, ["x"]);
+        assert_eq!(reading.ignored.header().unwrap(), "options.new_one");
+        let strict = Reading { strict: true, ..Reading::default() };
+        let error = parse(options, &strict).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("options.new_one"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Work that takes long, told in lines while it goes on: pulling and creating models.
+//! Long work that reports its progress in lines: pulling and creating models.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,30 +7,30 @@ use mlxk_hub::Reporter;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{answer, digest};
+use super::{digest, render};
 use crate::error::ApiError;
+use crate::exchange::{self, Broken, Events};
 use crate::json::Json;
 use crate::state::{Phase, Shared};
-use crate::stream::{self, Broken, Events, Framing};
 
-/// The working end: what is sent goes to the client, and stops where that is gone.
+/// Sends progress to the client. The work is cancelled if the client leaves.
 #[derive(Debug)]
 pub(super) struct Watch {
     lines: UnboundedSender<Value>,
     stage: Mutex<Stage>,
 }
 
-/// What is being fetched or made.
+/// The file or model in work.
 #[derive(Clone, Debug, Default)]
 struct Stage {
     label: String,
-    /// What clients tell it by.
+    /// Identifies the stage to clients.
     digest: String,
-    /// Whether its parts are stages of their own.
-    is_whole: bool,
+    /// `true` if its parts are not reported as stages of their own.
+    is_single: bool,
 }
 
-/// Answers with `work`, which runs on a thread of its own: line by line, or with its end alone.
+/// Runs `work` on a thread of its own. Reports its progress line by line, or only its end.
 pub(super) async fn respond(
     state: &Shared,
     streamed: bool,
@@ -45,7 +45,7 @@ pub(super) async fn respond(
     });
     let end = async move { working.await.map_err(|_| ApiError::panicked())? };
     if !streamed {
-        // Held, so that the work stops where the client goes.
+        // Dropped if the client leaves, which stops the work.
         let _lines = lines;
         let mut phase = state.phase.subscribe();
         tokio::select! {
@@ -59,7 +59,7 @@ pub(super) async fn respond(
     let heartbeat = state.config.limits.heartbeat;
     let phase = state.phase.subscribe();
     let write = |events| write(events, lines, phase, end);
-    Ok(stream::response(Framing::JsonLines, heartbeat, write, answer::failed))
+    Ok(exchange::stream(render::WIRE, heartbeat, write))
 }
 
 async fn write(
@@ -77,7 +77,7 @@ async fn write(
                 return Err(ApiError::stopping().into());
             }
         };
-        // The work holds the other end until it is done.
+        // The channel closes when the work is done.
         let Some(line) = line else { break };
         events.send(&line).await?;
     }
@@ -86,17 +86,17 @@ async fn write(
 }
 
 impl Watch {
-    /// Says what goes on.
+    /// Sends a status line.
     pub(super) fn say(&self, status: &str) {
-        // Nobody may listen any more; the work learns that from `cancelled`.
+        // The client may have left; the work learns that from `cancelled`.
         let _ = self.lines.send(json!({"status": status}));
     }
 
-    /// Begins to fetch what has this name; all of it counts as one layer.
+    /// Begins a download that is reported as one layer.
     pub(super) fn begin(&self, name: &str) {
         let digest = digest::of([name]);
         let label = format!("pulling {}", &digest[..12]);
-        *self.lock() = Stage { label, digest, is_whole: true };
+        *self.lock() = Stage { label, digest, is_single: true };
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
@@ -107,10 +107,10 @@ impl Watch {
 impl Reporter for Watch {
     fn stage(&self, label: &str) {
         let mut stage = self.lock();
-        if !stage.is_whole {
+        if !stage.is_single {
             self.say(label);
             let digest = digest::of([label]);
-            *stage = Stage { label: label.to_owned(), digest, is_whole: false };
+            *stage = Stage { label: label.to_owned(), digest, is_single: false };
         }
     }
 

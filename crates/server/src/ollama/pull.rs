@@ -1,4 +1,4 @@
-//! `POST /api/pull`: gets a model onto this machine.
+//! `POST /api/pull`: downloads a model.
 
 use std::ops::ControlFlow;
 
@@ -13,20 +13,20 @@ use serde_json::Value;
 use super::dto::models::NamedRequest;
 use super::names;
 use super::progress::{self, Watch};
+use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
-use crate::json::{Beside, Fields};
 use crate::state::{Shared, State as ServerState};
 
 /// Fields that older clients send.
-pub(super) const BESIDE: Beside = Beside { tolerated: &["username", "password"], refused: &[] };
+pub(super) const EXTRAS: Extras = Extras { harmless: &["username", "password"], unsupported: &[] };
 
-/// Pulls one model.
+/// Downloads a model.
 pub(super) async fn pull(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
     state.may_change_models()?;
-    let asked: NamedRequest = fields.parse(BESIDE)?;
+    let asked: NamedRequest = fields.parse(EXTRAS)?;
     let name = asked.model.or(asked.name).unwrap_or_default();
     let reference = reference(&name)?;
     let pulling = state.clone();
@@ -34,7 +34,7 @@ pub(super) async fn pull(
     progress::respond(&state, asked.stream.unwrap_or(true), work).await
 }
 
-/// What a client may name: a path or a package is the operator's to fetch.
+/// Reads the name of a model. Only the operator may use paths and packages.
 pub(super) fn reference(name: &str) -> Result<Reference, ApiError> {
     let plain = names::plain(name);
     let reference = plain.parse().map_err(|error: HubError| bad(&error))?;
@@ -51,7 +51,7 @@ fn bad(error: &HubError) -> ApiError {
     ApiError::field("model", error.to_string())
 }
 
-/// Fetches what the reference means to a pull.
+/// Downloads or imports a model, unless it is there already.
 pub(super) fn fetch(
     reference: &Reference,
     state: &ServerState,
@@ -92,7 +92,7 @@ pub(super) fn fetch(
     Ok(())
 }
 
-/// A failure of the hub, with the status that says most.
+/// Returns an error of the hub with the status that fits it best.
 #[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` asks for")]
 pub(super) fn failed(error: HubError) -> ApiError {
     let kind = match &error {

@@ -1,4 +1,4 @@
-//! `POST /api/show`: what a model is.
+//! `POST /api/show`: describes a model.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -6,17 +6,17 @@ use mlxk_hub::{Look, ModelInfo, Overrides, Parameters, Resolved};
 use serde_json::{Map, Value, json};
 
 use super::dto::models::{ShowRequest, ShownModel};
-use super::{blocking, describe, names, time};
+use super::{details, names, time};
+use crate::blocking::blocking;
+use crate::body::{Extras, Fields};
 use crate::error::ApiError;
-use crate::json::{Beside, Fields, Json};
+use crate::json::Json;
 use crate::state::{Shared, State as ServerState};
 
-/// Nothing beside.
-const BESIDE: Beside = Beside { tolerated: &[], refused: &[] };
-/// Width of the names of parameters.
+/// Width of the column of parameter names.
 const COLUMN: usize = 30;
 
-/// What Ollama calls the settings of `config.json`, behind the family's name.
+/// Ollama's names of settings in `config.json`, without the family in front.
 const SETTINGS: [(&str, &str); 9] = [
     ("attention.head_count", "num_attention_heads"),
     ("attention.head_count_kv", "num_key_value_heads"),
@@ -29,12 +29,12 @@ const SETTINGS: [(&str, &str); 9] = [
     ("vocab_size", "vocab_size"),
 ];
 
-/// Describes one model.
+/// Describes a model.
 pub(super) async fn show(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
-    let asked: ShowRequest = fields.parse(BESIDE)?;
+    let asked: ShowRequest = fields.parse(Extras::NONE)?;
     let name = asked.model.or(asked.name);
     let model = names::resolve(&state, name.as_deref()).await?;
     let describe = move || Ok(shown(&model, asked.verbose, &state));
@@ -46,8 +46,8 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     let config = &state.config;
     let info = mlxk_hub::info(model, Look { judge: &config.judge, thorough: false });
     let weights = mlxk_hub::weights_summary(&model.path);
-    let template = describe::template(&model.path);
-    let capabilities = describe::capabilities(&info, template.as_deref());
+    let template = details::template(&model.path);
+    let capabilities = details::capabilities(&info, template.as_deref());
     let Overrides { system, license, messages, parameters } = model.overrides.clone();
     let license = if license.is_empty() { license_file(model) } else { license.join("\n\n") };
     let modelfile = mlxk_hub::modelfile_of(model, &config.locations).ok();
@@ -64,7 +64,7 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
         parameters: lines(&parameters),
         template: template.unwrap_or_default(),
         system: system.unwrap_or_default(),
-        details: describe::details(&info),
+        details: details::details(&info),
         messages: messages.iter().map(|turn| json!(turn)).collect(),
         model_info: model_info(&info, weights.map_or(0, |weights| weights.parameters)),
         tensors,
@@ -73,7 +73,7 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     }
 }
 
-/// The license beside the weights, where it is a small file.
+/// Returns the license in the model's folder, if it is a small file.
 fn license_file(model: &Resolved) -> String {
     const MOST_BYTES: u64 = 256 << 10;
     let paths = ["LICENSE", "LICENSE.md", "LICENSE.txt"].map(|name| model.path.join(name));
@@ -84,7 +84,7 @@ fn license_file(model: &Resolved) -> String {
     text.unwrap_or_default()
 }
 
-/// The parameters, a line each: names in a column, texts in quotes. Clients read it.
+/// Returns the parameters, one per line: names in a column, texts in quotes. Clients parse this.
 fn lines(parameters: &Parameters) -> String {
     let line = |(name, value): (&str, String)| {
         let value = if name == "stop" { Value::String(value).to_string() } else { value };
@@ -106,7 +106,7 @@ fn model_info(info: &ModelInfo, parameters: u64) -> Map<String, Value> {
         found.insert(format!("{family}.context_length"), context.into());
     }
     for (ollamas, ours) in SETTINGS {
-        if let Some(value) = describe::setting(&info.config, ours) {
+        if let Some(value) = details::setting(&info.config, ours) {
             found.insert(format!("{family}.{ollamas}"), value.clone());
         }
     }

@@ -1,4 +1,4 @@
-//! `GET /api/tags` and `GET /api/ps`: which models there are, and which are in memory.
+//! `GET /api/tags` and `GET /api/ps`: lists of all models and of the loaded ones.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -6,14 +6,15 @@ use mlxk_hub::ModelInfo;
 use serde_json::json;
 
 use super::dto::models::{Details, ListedModel, RunningModel};
-use super::{blocking, describe, names, time};
+use super::{details, names, time};
+use crate::blocking::blocking;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::models::Running;
 use crate::state::Shared;
 
-/// The models that can be asked, the newest first. One that has a name in Ollama's library, too, is
-/// listed under both, as after `ollama cp`.
+/// Lists the models that can answer, the newest first. A model that also has a name in Ollama's library is listed
+/// under both, as after `ollama cp`.
 pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiError> {
     let mut models = state.models.catalog().await?;
     if let Some(own) = state.config.model.as_ref().map(|model| &model.resolved.name)
@@ -28,9 +29,9 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
 }
 
 fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
-    let (details, digest) = (describe::details(info), describe::digest(info, state));
-    let template = describe::template(&info.path);
-    let capabilities = describe::capabilities(info, template.as_deref());
+    let (details, digest) = (details::details(info), details::digest(info, state));
+    let template = details::template(&info.path);
+    let capabilities = details::capabilities(info, template.as_deref());
     let names = names::shown(&info.name, info.base.is_some(), state);
     let model = |name: String| ListedModel {
         model: name.clone(),
@@ -44,12 +45,11 @@ fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
     names.into_iter().map(model).collect()
 }
 
-/// The models in memory, the most recently used first. Derived names share the model that they
-/// stand for, which is listed.
+/// Lists the loaded models, the most recently used first. Derived names share the model that is listed.
 pub(super) async fn running(State(state): State<Shared>) -> Result<Response, ApiError> {
     let mut models = Vec::new();
     for running in state.models.running() {
-        // It may be gone from the disk meanwhile.
+        // The model may have been deleted from disk meanwhile.
         let info = state.models.describe(&running.name).await.ok();
         models.push((running, info));
     }
@@ -57,7 +57,7 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
         let models = models.into_iter().map(|(running, info)| {
             let (details, digest) = info.map_or_else(
                 || (Details::default(), String::new()),
-                |info| (describe::details(&info), describe::digest(&info, &state)),
+                |info| (details::details(&info), details::digest(&info, &state)),
             );
             let Running { name, weights_bytes, kv_bytes, context, expires, .. } = running;
             let name = names::shown(&name, false, &state).pop().unwrap_or(name);

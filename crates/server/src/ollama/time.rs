@@ -1,29 +1,29 @@
-//! Moments and durations as this dialect writes them.
+//! Times and durations as Ollama writes them.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// Where something never ends, Ollama writes the longest duration that it knows, 292 years.
+/// Duration that Ollama writes for "never": the longest that it knows, 292 years.
 const NEVER: Duration = Duration::from_secs(9_223_372_036);
 
-/// This moment, in the form of RFC 3339.
+/// Returns the current time in the form of RFC 3339.
 pub(super) fn now() -> String {
     Timestamp::now().to_string()
 }
 
-/// A moment in the form of RFC 3339; the epoch where it is not known.
+/// Returns a time in the form of RFC 3339, or the epoch if it is unknown.
 pub(super) fn of(time: Option<SystemTime>) -> String {
     let known = time.and_then(|time| Timestamp::try_from(time).ok());
     known.unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
-/// The moment at which something ends that may never end.
+/// Returns the time at which a model expires, or a far one for `None`.
 pub(super) fn end(time: Option<SystemTime>) -> String {
     of(time.or_else(|| SystemTime::now().checked_add(NEVER)))
 }
 
-/// Nanoseconds, at least one: clients divide by them.
+/// Returns nanoseconds. There is at least one, because clients divide by them.
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
 }

@@ -1,20 +1,23 @@
-//! What the endpoints of this dialect share beside their bodies.
+//! Parts of this dialect that its endpoints share beside their bodies.
 
-use mlxk_engine::{FinishReason, TokenInfo};
+use mlxk_engine::FinishReason;
 use mlxk_text::Tokenizer;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::dto::chat::{Logprobs, TokenLogprob, TopLogprob};
-use super::error_body;
-use crate::error::ApiError;
-use crate::json::Beside;
+use crate::body::{Extras, Fields};
+use crate::error::{ApiError, Kind};
+use crate::exchange::{Framing, Wire};
 
-/// What made an answer; the same seed gives the same answer as long as it stays.
+/// Identifies what made an answer. As long as it stays the same, the same seed gives the same answer.
 pub(super) const FINGERPRINT: &str = concat!("mlxk-", env!("CARGO_PKG_VERSION"));
 
-/// Fields without an effect that clients send blindly, and those that would need one.
-pub(super) const BESIDE: Beside = Beside {
-    tolerated: &[
+/// Form of this dialect's streams.
+pub(super) const WIRE: Wire =
+    Wire { framing: Framing::Sse, end: Some("[DONE]"), error: error_body };
+
+/// Fields of OpenAI's that have no struct.
+pub(super) const EXTRAS: Extras = Extras {
+    harmless: &[
         "user",
         "metadata",
         "store",
@@ -24,33 +27,33 @@ pub(super) const BESIDE: Beside = Beside {
         "prompt_cache_key",
         "prompt_cache_retention",
     ],
-    refused: &[
-        ("tools", "models call no tools here yet"),
-        ("tool_choice", "models call no tools here yet"),
-        ("functions", "models call no functions here"),
-        ("function_call", "models call no functions here"),
+    unsupported: &[
+        ("tools", "models cannot call tools on this server yet"),
+        ("tool_choice", "models cannot call tools on this server yet"),
+        ("functions", "models cannot call functions on this server"),
+        ("function_call", "models cannot call functions on this server"),
         ("modalities", "models read and write text only"),
         ("audio", "models read and write text only"),
-        ("prediction", "the text so far is looked up for all answers"),
-        ("web_search_options", "the server looks nothing up"),
-        ("verbosity", "write what you want into the prompt"),
-        ("best_of", "ask for `n` answers and choose"),
+        ("prediction", "the server looks for repetitions in the text by itself"),
+        ("web_search_options", "the server does not search the web"),
+        ("verbosity", "say it in the prompt"),
+        ("best_of", "ask for `n` answers and choose one"),
     ],
 };
 
-/// Drops what asks for nothing that is not the case anyway: no tools, text only.
-pub(super) fn drop_empty(fields: &mut Map<String, Value>) {
-    let asks_nothing = |name: &str, value: &Value| match name {
+/// Drops fields whose value asks for what the server does anyway: no tools, text only.
+pub(super) fn drop_defaults(fields: &mut Fields) {
+    let is_default = |name: &str, value: &Value| match name {
         "tools" | "functions" => value.as_array().is_some_and(Vec::is_empty),
         "tool_choice" | "function_call" => matches!(value.as_str(), Some("none" | "auto")),
-        "modalities" => *value == serde_json::json!(["text"]),
+        "modalities" => *value == json!(["text"]),
         "best_of" => value.as_u64() == Some(1),
         _ => false,
     };
-    fields.retain(|name, value| !asks_nothing(name, value));
+    fields.map.retain(|name, value| !is_default(name, value));
 }
 
-/// OpenAI's word for the end of an answer.
+/// Returns OpenAI's word for the end of an answer.
 pub(super) const fn finish_reason(reason: &FinishReason) -> &'static str {
     match reason {
         FinishReason::MaxTokens | FinishReason::ContextFull => "length",
@@ -58,30 +61,49 @@ pub(super) const fn finish_reason(reason: &FinishReason) -> &'static str {
     }
 }
 
-/// The last events of a stream that fails.
-pub(super) fn failed(error: &ApiError) -> Vec<String> {
-    vec![error_body(error).to_string(), "[DONE]".to_owned()]
+/// Returns an error in OpenAI's shape.
+pub(crate) fn error_body(error: &ApiError) -> Value {
+    let (kind, code) = match error.kind {
+        Kind::ContextLength => ("invalid_request_error", Some("context_length_exceeded")),
+        Kind::NoModel => ("invalid_request_error", Some("model_not_found")),
+        Kind::Unauthorized => ("invalid_request_error", Some("invalid_api_key")),
+        Kind::BadRequest
+        | Kind::NotFound
+        | Kind::Method
+        | Kind::TooLarge
+        | Kind::MediaType
+        | Kind::Timeout => ("invalid_request_error", None),
+        Kind::Forbidden => ("permission_error", None),
+        Kind::NotOffered => ("server_error", Some("not_implemented")),
+        Kind::Busy => ("server_error", Some("server_busy")),
+        Kind::Memory => ("server_error", Some("insufficient_memory")),
+        Kind::Stopping => ("server_error", Some("server_stopping")),
+        Kind::Internal => ("server_error", None),
+    };
+    json!({"error": {
+        "message": error.message,
+        "type": kind,
+        "param": error.param,
+        "code": code,
+    }})
 }
 
-/// Log-probabilities of tokens.
-pub(super) fn logprobs(tokens: &[TokenInfo], tokenizer: &Tokenizer) -> Logprobs {
-    let text = |id: u32| {
-        let bytes = tokenizer.token_bytes(id).unwrap_or_default();
-        (String::from_utf8_lossy(&bytes).into_owned(), bytes)
-    };
-    let one = |token: &TokenInfo| {
-        let top = token.top.iter().map(|&(id, logprob)| {
-            let (token, bytes) = text(id);
-            TopLogprob { token, logprob: finite(logprob), bytes }
-        });
-        let top_logprobs = top.collect();
-        let (text, bytes) = text(token.id);
-        TokenLogprob { token: text, logprob: finite(token.logprob), bytes, top_logprobs }
-    };
-    Logprobs { content: tokens.iter().map(one).collect(), refusal: None }
+/// Returns the text of a token, and its bytes, which need not be text of their own.
+pub(super) fn token_text(tokenizer: &Tokenizer, id: u32) -> (String, Vec<u8>) {
+    let bytes = tokenizer.token_bytes(id).unwrap_or_default();
+    (String::from_utf8_lossy(&bytes).into_owned(), bytes)
 }
 
-/// JSON has no infinity; OpenAI writes this number for what is all but impossible.
+/// Replaces infinity, which JSON does not have, by the number that OpenAI writes for a token that is all but
+/// impossible.
 pub(super) fn finite(logprob: f32) -> f32 {
     if logprob.is_finite() { logprob } else { -9999.0 }
+}
+
+/// Refuses a field of the other endpoint, where it would be misunderstood.
+pub(super) fn refuse(map: &Map<String, Value>, name: &str, path: &str) -> Result<(), ApiError> {
+    if map.get(name).is_some_and(|value| !value.is_null()) {
+        return Err(ApiError::field(name, format!("`{name}` belongs to `{path}`")));
+    }
+    Ok(())
 }

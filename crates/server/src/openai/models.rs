@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::state::Shared;
 
-/// The models that can be asked, the server's own first.
+/// Lists the models that can answer, the server's own first.
 pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiError> {
     let own = state.config.model.as_ref().map(|model| model.resolved.name.clone());
     let mut models = state.models.catalog().await?;
@@ -25,7 +25,7 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
     Ok(Json(list).into_response())
 }
 
-/// One model.
+/// Describes a model.
 pub(super) async fn one(
     State(state): State<Shared>,
     Path(id): Path<String>,

@@ -1,4 +1,4 @@
-//! Clients that break the protocol, or use it against the server.
+//! Clients that break the protocol, or abuse it.
 
 use std::io::Write;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::world::{World, rest};
 
-/// A server without patience.
-fn strict() -> World {
+/// A server with short timeouts and small limits.
+fn limited() -> World {
     World::with(|config| {
         config.limits.header_timeout = Duration::from_millis(300);
         config.limits.body_idle = Duration::from_millis(300);
@@ -17,8 +17,8 @@ fn strict() -> World {
 }
 
 #[test]
-fn what_is_no_http_is_refused() {
-    let world = strict();
+fn invalid_http_is_refused() {
+    let world = limited();
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 no TLS here"[..],
         b"GET /health\r\n\r\n",
@@ -33,7 +33,7 @@ fn what_is_no_http_is_refused() {
         b"",
     ] {
         let mut stream = world.connect();
-        // The server may hang up in the middle.
+        // The server may close the connection early.
         let _ = stream.write_all(bytes);
         let answer = rest(&mut stream);
         let shown = String::from_utf8_lossy(bytes);
@@ -44,7 +44,7 @@ fn what_is_no_http_is_refused() {
 
 #[test]
 fn slow_heads_and_bodies_are_cut_off() {
-    let world = strict();
+    let world = limited();
     let mut stream = world.connect();
     stream.write_all(b"GET /health HTTP/1.1\r\nhost: local").unwrap();
     assert_eq!(rest(&mut stream), "");
@@ -58,7 +58,7 @@ fn slow_heads_and_bodies_are_cut_off() {
 
 #[test]
 fn bodies_and_heads_have_bounds() {
-    let world = strict();
+    let world = limited();
     let mut stream = world.connect();
     let head = "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 104857600\r\n\
                 content-type: application/json\r\n\r\n";
@@ -84,7 +84,7 @@ fn bodies_and_heads_have_bounds() {
 }
 
 #[test]
-fn bodies_that_are_no_object_are_refused() {
+fn bodies_that_are_not_objects_are_refused() {
     let world = World::new();
     let kind = [("content-type", "application/json")];
     for body in ["", "[]", "1", "{", "nothing", "{\"a\": 1e999}", "\u{feff}{}"] {
@@ -96,7 +96,7 @@ fn bodies_that_are_no_object_are_refused() {
 }
 
 #[test]
-fn more_connections_than_there_are_places_are_told_so() {
+fn connections_beyond_the_limit_are_refused() {
     let world = World::with(|config| config.limits.connections = 4);
     let held: Vec<_> = (0..4).map(|_| world.connect()).collect();
     world.until("the places are taken", |world| {

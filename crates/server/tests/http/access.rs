@@ -1,4 +1,4 @@
-//! Who may ask.
+//! API keys, origins and hosts.
 
 use mlxk_server::ApiKey;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::World;
 
 #[test]
-fn a_key_is_asked_for_everywhere_but_of_probes() {
+fn every_route_but_health_requires_the_key() {
     let world = World::with(|config| config.api_key = ApiKey::new("secret"));
     assert_eq!(world.get("/health").status, 200);
     let refused = world.get("/v1/models");
@@ -25,7 +25,7 @@ fn a_key_is_asked_for_everywhere_but_of_probes() {
 }
 
 #[test]
-fn a_page_of_the_web_reaches_nothing() {
+fn pages_of_other_origins_reach_nothing() {
     let world = World::new();
     let with = |name, value| world.send("GET", "/v1/models", &[(name, value)], "");
     assert_eq!(with("host", "evil.example").status, 403);

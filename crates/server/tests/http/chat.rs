@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, World, add};
 
-/// The pieces of a stream put together: text, and why it ended.
+/// Joins the pieces of a stream. Returns the text and the finish reason.
 fn joined(answer: &Answer) -> (String, Value) {
     let (mut text, mut reason) = (String::new(), Value::Null);
     for event in answer.events() {
@@ -49,7 +49,7 @@ fn an_answer_is_the_same_whole_and_in_pieces() {
 }
 
 #[test]
-fn several_answers_are_those_of_seeds_in_a_row() {
+fn several_answers_use_consecutive_seeds() {
     let world = World::new();
     let contents = |asked| {
         let choices = world.chat(asked).json()["choices"].take();
@@ -72,7 +72,7 @@ fn several_answers_are_those_of_seeds_in_a_row() {
 }
 
 #[test]
-fn the_ends_of_answers_have_their_reasons() {
+fn answers_end_for_a_reason() {
     let world = World::new();
     let whole = world.chat(json!({"max_tokens": 40})).json();
     let text = whole["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
@@ -88,7 +88,7 @@ fn the_ends_of_answers_have_their_reasons() {
 }
 
 #[test]
-fn an_enforced_form_holds() {
+fn an_enforced_format_is_kept() {
     let world = World::new();
     let schema = json!({"type": "object", "required": ["color"], "additionalProperties": false,
         "properties": {"color": {"enum": ["red", "green"]}}});
@@ -158,12 +158,11 @@ fn roles_and_parts_are_read_as_templates_know_them() {
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused_by_name() {
+fn unsupported_and_invalid_fields_are_named() {
     let world = World::new();
     let message = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
     for (asked, param, part) in [
-        (json!({"frobnicate": 1}), json!("frobnicate"), "no field that this endpoint knows"),
-        (json!({"tools": [{}]}), json!("tools"), "no tools here yet"),
+        (json!({"tools": [{}]}), json!("tools"), "cannot call tools on this server yet"),
         (json!({"best_of": 3}), json!("best_of"), "not supported"),
         (json!({"temperature": "hot"}), json!("temperature"), "expected f32"),
         (json!({"temperature": -1}), json!("temperature"), "has to be from 0 to 100"),
@@ -177,7 +176,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (json!({"logit_bias": {"9999": 1}}), Value::Null, "not one of the model's 264"),
         (json!({"xtc_threshold": 0.1}), json!("xtc_threshold"), "without `xtc_probability`"),
         (json!({"reasoning_effort": "high"}), json!("reasoning_effort"), "no levels"),
-        (json!({"keep_alive": "soon"}), json!("keep_alive"), "no duration"),
+        (json!({"keep_alive": "soon"}), json!("keep_alive"), "neither a duration"),
         (json!({"messages": []}), json!("messages"), "missing or empty"),
         (
             json!({"messages": [{"role": "king", "content": "x"}]}),
@@ -201,7 +200,12 @@ fn what_cannot_be_honoured_is_refused_by_name() {
             Value::Null,
             "cannot be enforced",
         ),
-        (json!({"stream_options": {"x": 1}}), json!("stream_options.x"), "unknown field"),
+        (json!({"prompt": "x"}), json!("prompt"), "belongs to `/v1/completions`"),
+        (
+            json!({"stream_options": {"include_usage": 1}}),
+            json!("stream_options.include_usage"),
+            "expected",
+        ),
     ] {
         for stream in [false, true] {
             let mut asked = asked.clone();
@@ -215,7 +219,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
 }
 
 #[test]
-fn what_clients_send_blindly_is_tolerated() {
+fn harmless_fields_are_accepted() {
     let world = World::new();
     let asked = json!({"user": "u", "metadata": {"a": "b"}, "store": false, "service_tier": "auto",
         "parallel_tool_calls": true, "tools": [], "tool_choice": "auto", "logit_bias": null,
@@ -224,7 +228,7 @@ fn what_clients_send_blindly_is_tolerated() {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// A world with a model of this name, whose chat template ends with `end`.
+/// Starts a server with a model of this name, whose chat template ends with `end`.
 fn with_template(name: &str, end: &str) -> World {
     let world = World::new();
     let path = add(&world.home, name, Kind::Llama).join("tokenizer_config.json");

@@ -64,7 +64,7 @@ fn an_echo_is_scored_as_the_answer_is() {
         (&logprobs["token_logprobs"][0], &logprobs["text_offset"][5]),
         (&Value::Null, &json!(5))
     );
-    // What was generated, given as a prompt, has the same probabilities.
+    // Generated tokens have the same probabilities when they are the prompt.
     let tokens = world.post("/tokenize", &json!({"model": "org/one", "content": "Hello"})).json();
     let mut ids = tokens["tokens"].as_array().unwrap().clone();
     let generated = json!({"prompt": "Hello", "logprobs": 1, "temperature": 0, "max_tokens": 4});
@@ -84,7 +84,7 @@ fn an_echo_is_scored_as_the_answer_is() {
 }
 
 #[test]
-fn refusals_name_the_field() {
+fn errors_name_the_field() {
     let world = World::new();
     for (asked, param) in [
         (json!({"prompt": []}), "prompt"),

@@ -1,4 +1,4 @@
-//! Answers that run: side by side, left by their clients, and cut off by the server's end.
+//! Running answers: concurrent ones, and ones that are cut off by their client or by the server.
 
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, rest};
 
-/// A long answer, as a stream.
+/// Returns a request for a long answer, as a stream.
 fn long() -> Value {
     json!({"model": "org/one", "prompt": "Hello", "max_tokens": 480, "ignore_eos": true,
         "stream": true, "temperature": 1, "seed": 3})
@@ -21,7 +21,7 @@ fn first_event(stream: &std::net::TcpStream) -> String {
 }
 
 #[test]
-fn answers_side_by_side_are_those_of_requests_alone() {
+fn concurrent_answers_are_those_of_single_requests() {
     let world = World::with(|config| config.parallel = 4);
     let asked: Vec<Value> = (0..10)
         .map(|index| {
@@ -62,7 +62,7 @@ fn a_client_that_leaves_frees_its_place() {
 }
 
 #[test]
-fn one_too_many_is_told_to_come_back() {
+fn requests_beyond_the_queue_get_503() {
     let world = World::with(|config| (config.parallel, config.queue) = (1, 1));
     let running = world.begin("/v1/completions", &long());
     first_event(&running);
@@ -77,7 +77,7 @@ fn one_too_many_is_told_to_come_back() {
 }
 
 #[test]
-fn the_end_of_the_server_is_told_to_those_who_listen() {
+fn streams_end_with_an_error_when_the_server_stops() {
     let mut world = World::with(|config| config.limits.grace = Duration::from_millis(100));
     let mut asked = long();
     asked["n"] = 40.into();
@@ -92,7 +92,7 @@ fn the_end_of_the_server_is_told_to_those_who_listen() {
 }
 
 #[test]
-fn long_silence_is_broken_by_signs_of_life() {
+fn heartbeats_break_a_long_silence() {
     let world = World::with(|config| {
         (config.parallel, config.queue) = (1, 4);
         config.limits.heartbeat = Duration::from_millis(20);

@@ -9,4 +9,5 @@ mod lifecycle;
 mod memory;
 mod ollama;
 mod tools;
+mod unknown_fields;
 mod world;

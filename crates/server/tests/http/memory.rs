@@ -1,4 +1,4 @@
-//! Which models are in memory.
+//! Loading and unloading of models.
 
 use std::sync::Barrier;
 
@@ -21,13 +21,13 @@ fn the_least_recently_used_model_makes_room() {
         assert_eq!(world.chat(json!({"model": name})).status, 200, "{name}");
     }
     assert_eq!(names(&world), ["org/three", "org/one"]);
-    // Names of one model share it.
+    // A short name means the same model.
     assert_eq!(world.chat(json!({"model": "one"})).status, 200);
     assert_eq!(names(&world), ["org/one", "org/three"]);
 }
 
 #[test]
-fn what_fails_leaves_the_others() {
+fn a_model_that_fails_to_load_unloads_nothing() {
     let world = World::with(|config| config.max_models = 1);
     let broken = add(&world.home, "org/broken", Kind::Llama);
     std::fs::write(broken.join("config.json"), "{\"model_type\": \"llama\"").unwrap();
@@ -87,7 +87,7 @@ fn keep_alive_unloads_or_pins() {
 }
 
 #[test]
-fn a_model_in_use_ends_its_requests_before_it_goes() {
+fn a_busy_model_finishes_its_requests_before_it_is_unloaded() {
     let world = World::with(|config| config.max_models = 1);
     let start = Barrier::new(6);
     std::thread::scope(|scope| {

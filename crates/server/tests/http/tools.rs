@@ -1,4 +1,4 @@
-//! What is around answers: lists of models, text and tokens, metrics, the description.
+//! Everything but answers: lists of models, tokenization, metrics, the description of routes.
 
 use serde_json::json;
 
@@ -44,7 +44,7 @@ fn text_and_tokens() {
 }
 
 #[test]
-fn what_happened_is_counted() {
+fn metrics_count_what_happened() {
     let world = World::new();
     assert_eq!(world.chat(json!({"max_tokens": 5})).status, 200);
     assert_eq!(world.chat(json!({"n": 0})).status, 400);
@@ -71,10 +71,17 @@ fn everything_is_described() {
 }
 
 #[test]
-fn paths_that_lead_nowhere() {
+fn unknown_paths_and_methods() {
     let world = World::new();
     let answer = world.get("/v2/chat");
     assert_eq!((answer.status, answer.error().0.as_str()), (404, "There is no `GET /v2/chat`"));
+    for path in ["/nowhere", "/v1", "/apis", "/v1/chat"] {
+        let answer = world.get(path);
+        assert_eq!(
+            (answer.status, answer.error().0.as_str()),
+            (404, format!("There is no `GET {path}`").as_str())
+        );
+    }
     let answer = world.get("/v1/completions");
     assert_eq!(answer.status, 405);
     assert!(answer.error().0.contains("does not take GET"), "{answer:?}");

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use mlxk_testkit::{Kind, Stored, checkpoint};
 
-/// A server that runs; dropping it ends it.
+/// A running server. Dropping it stops the server.
 pub(crate) struct World {
     pub(crate) home: TempDir,
     pub(crate) address: SocketAddr,
@@ -30,21 +30,21 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The message of an error, and the field that it names.
+    /// Returns the message of an error, and the field that it names.
     pub(crate) fn error(&self) -> (String, Value) {
         let body = self.json();
         let error = &body["error"];
         (error["message"].as_str().unwrap_or_default().to_owned(), error["param"].clone())
     }
 
-    /// The events of a stream, without the one that ends it.
+    /// Returns the events of a stream, without `[DONE]`.
     pub(crate) fn events(&self) -> Vec<Value> {
         let mut events: Vec<&str> =
             self.text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect();
@@ -58,7 +58,7 @@ impl World {
         Self::with(|_| {})
     }
 
-    /// A server with `org/one` and `org/two`, set up further by `change`.
+    /// Starts a server with `org/one` and `org/two`, and the configuration that `change` makes.
     pub(crate) fn with(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let home = tempfile::tempdir().unwrap();
         let lookup = |name: &str| {
@@ -129,14 +129,14 @@ impl World {
         Answer { status: response.status().as_u16(), headers: response.headers().clone(), text }
     }
 
-    /// A connection without a client library's manners.
+    /// Opens a connection without a client library.
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream
     }
 
-    /// Sends a request as JSON, and leaves the response to the caller.
+    /// Sends a request as JSON. The caller reads the response.
     pub(crate) fn begin(&self, path: &str, body: &Value) -> TcpStream {
         let mut stream = self.connect();
         let body = body.to_string();
@@ -150,7 +150,7 @@ impl World {
         stream
     }
 
-    /// Names of the models in memory, and how many requests use each.
+    /// Returns the names of the loaded models, and the number of requests that use each.
     pub(crate) fn in_memory(&self) -> Vec<(String, u64)> {
         let list = self.get("/models").json();
         let one = |model: &Value| {
@@ -159,7 +159,7 @@ impl World {
         list["data"].as_array().unwrap().iter().map(one).collect()
     }
 
-    /// Waits until `done` holds.
+    /// Waits until `done` returns `true`.
     pub(crate) fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !done(self) {
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// Waits until the server has ended.
+    /// Waits until the server has stopped.
     pub(crate) fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
@@ -183,7 +183,7 @@ impl Drop for World {
     }
 }
 
-/// A greedy chat with the first model, changed by `body`.
+/// Returns a greedy chat request to the first model, with the fields of `body`.
 fn with_defaults(mut body: Value) -> Value {
     let defaults = json!({
         "model": "org/one", "temperature": 0, "max_tokens": 12,
@@ -196,7 +196,7 @@ fn with_defaults(mut body: Value) -> Value {
     body
 }
 
-/// Puts a model into the cache; the folder of its snapshot.
+/// Adds a model to the cache. Returns the folder of its snapshot.
 pub(crate) fn add(home: &TempDir, name: &str, kind: Kind) -> std::path::PathBuf {
     let folder = checkpoint(kind, Stored::Bits(4));
     let repo = home.path().join("hub").join(format!("models--{}", name.replace('/', "--")));
@@ -212,10 +212,10 @@ pub(crate) fn add(home: &TempDir, name: &str, kind: Kind) -> std::path::PathBuf 
     snapshot
 }
 
-/// Everything up to the end of the stream.
+/// Returns everything up to the end of the stream.
 pub(crate) fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset is an end, too.
+    // A reset ends the stream, too.
     let _ = stream.read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
 }

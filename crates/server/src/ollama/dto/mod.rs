@@ -1,4 +1,4 @@
-//! The bodies of Ollama's dialect, as plain data.
+//! Bodies of Ollama's dialect, as plain data.
 
 pub(super) mod models;
 pub(super) mod replies;

@@ -1,17 +1,16 @@
-//! What is asked and told about models.
+//! Requests and replies about models.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A request about one model, which older clients call `name`: `/api/pull`, `/api/delete` and
-/// `/api/show`.
+/// A request about one model: `/api/pull` and `/api/delete`. Older clients send `name` instead of `model`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct NamedRequest {
     pub(crate) model: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) stream: Option<bool>,
-    /// The hub is reached as the operator set it up.
+    /// Has no effect: the operator decides how the hub is reached.
     #[serde(rename = "insecure")]
     pub(crate) _insecure: bool,
 }
@@ -23,7 +22,7 @@ pub(crate) struct ShowRequest {
     pub(crate) model: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) verbose: bool,
-    /// A system prompt and options to look at the model with, which change nothing of it.
+    /// System prompt and options of a preview, which does not change the model.
     #[serde(rename = "system")]
     pub(crate) _system: Option<String>,
     #[serde(rename = "options")]
@@ -66,15 +65,14 @@ pub(crate) enum Texts {
     Several(Vec<String>),
 }
 
-/// What was said before a conversation begins.
+/// A message that precedes every conversation.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Turn {
     pub(crate) role: String,
     pub(crate) content: String,
 }
 
-/// `/api/tags`: a model.
+/// A model in `/api/tags`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ListedModel {
     pub(crate) name: String,
@@ -86,7 +84,7 @@ pub(crate) struct ListedModel {
     pub(crate) capabilities: Vec<&'static str>,
 }
 
-/// `/api/ps`: a model in memory.
+/// A loaded model in `/api/ps`.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunningModel {
     pub(crate) name: String,
@@ -95,12 +93,12 @@ pub(crate) struct RunningModel {
     pub(crate) digest: String,
     pub(crate) details: Details,
     pub(crate) expires_at: String,
-    /// Bytes on a graphics card.
+    /// Bytes in the memory of a GPU.
     pub(crate) size_vram: u64,
     pub(crate) context_length: usize,
 }
 
-/// What a model is, in a few words.
+/// Summary of a model.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Details {
     pub(crate) parent_model: String,
@@ -115,7 +113,7 @@ pub(crate) struct Details {
     pub(crate) embedding_length: Option<u64>,
 }
 
-/// `/api/show`: everything about a model.
+/// A model in `/api/show`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownModel {
     #[serde(skip_serializing_if = "String::is_empty")]

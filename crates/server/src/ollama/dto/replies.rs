@@ -1,11 +1,11 @@
-//! What a model answers.
+//! Answers of a model.
 
 use serde::Serialize;
 
-/// A line of an answer, or all of it.
+/// One line of an answer, or the whole answer.
 #[derive(Debug, Serialize)]
-pub(crate) struct Reply<'a> {
-    pub(crate) model: &'a str,
+pub(crate) struct Reply {
+    pub(crate) model: String,
     pub(crate) created_at: String,
     #[serde(flatten)]
     pub(crate) words: Words,
@@ -20,7 +20,7 @@ pub(crate) struct Reply<'a> {
     pub(crate) logprobs: Option<Vec<Logprob>>,
 }
 
-/// What is said, where `/api/generate` and `/api/chat` have it.
+/// Text and thoughts, as `/api/generate` and `/api/chat` have them.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Words {
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
     pub(crate) thinking: String,
 }
 
-/// How many tokens an answer took, and how many nanoseconds.
+/// Token counts of an answer, and times in nanoseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Figures {
     pub(crate) total_duration: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Figures {
     pub(crate) eval_duration: u64,
 }
 
-/// A token, and the most probable ones in its place.
+/// A token and the most probable alternatives.
 #[derive(Debug, Serialize)]
 pub(crate) struct Logprob {
     #[serde(flatten)]

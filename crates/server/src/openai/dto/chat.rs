@@ -4,42 +4,18 @@ use mlxk_text::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::shared::{KeepAliveText, ResponseFormat, Stop, StreamOptions, Timings, Usage};
+use super::shared::{Timings, Usage};
 
-/// What is asked.
+/// The fields of a request that [`super::shared::Common`] does not have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ChatRequest {
-    pub(crate) model: Option<String>,
     pub(crate) messages: Option<Vec<Message>>,
-    pub(crate) stream: bool,
-    pub(crate) stream_options: Option<StreamOptions>,
-    pub(crate) max_tokens: Option<usize>,
     pub(crate) max_completion_tokens: Option<usize>,
-    pub(crate) n: Option<usize>,
-    pub(crate) stop: Option<Stop>,
-    pub(crate) seed: Option<i64>,
-    pub(crate) temperature: Option<f32>,
-    pub(crate) top_p: Option<f32>,
-    pub(crate) presence_penalty: Option<f32>,
-    pub(crate) frequency_penalty: Option<f32>,
-    pub(crate) logit_bias: Map<String, Value>,
     pub(crate) logprobs: bool,
     pub(crate) top_logprobs: Option<usize>,
-    pub(crate) response_format: Option<ResponseFormat>,
     pub(crate) reasoning_effort: Option<String>,
-    // Beyond OpenAI:
-    pub(crate) top_k: Option<i64>,
-    pub(crate) min_p: Option<f32>,
-    pub(crate) typical_p: Option<f32>,
-    #[serde(alias = "repeat_penalty")]
-    pub(crate) repetition_penalty: Option<f32>,
-    #[serde(alias = "repetition_context_size")]
-    pub(crate) repeat_last_n: Option<i64>,
-    pub(crate) xtc_probability: Option<f32>,
-    pub(crate) xtc_threshold: Option<f32>,
-    pub(crate) num_ctx: Option<usize>,
-    pub(crate) keep_alive: Option<KeepAliveText>,
+    /// Not one of OpenAI's: variables for the chat template.
     pub(crate) chat_template_kwargs: Map<String, Value>,
 }
 
@@ -53,7 +29,7 @@ pub(crate) struct ChatCompletion {
     pub(crate) system_fingerprint: &'static str,
     pub(crate) choices: Vec<Choice>,
     pub(crate) usage: Usage,
-    pub(crate) timings: Timings,
+    pub(crate) timings: Option<Timings>,
 }
 
 /// One of the answers.
@@ -62,10 +38,10 @@ pub(crate) struct Choice {
     pub(crate) index: usize,
     pub(crate) message: Answer,
     pub(crate) logprobs: Option<Logprobs>,
-    pub(crate) finish_reason: &'static str,
+    pub(crate) finish_reason: Option<&'static str>,
 }
 
-/// What the model says.
+/// The model's message.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     pub(crate) role: &'static str,
@@ -75,18 +51,18 @@ pub(crate) struct Answer {
     pub(crate) refusal: Option<String>,
 }
 
-/// A piece of an answer.
+/// One event of a stream.
 #[derive(Debug, Serialize)]
-pub(crate) struct Chunk<'a> {
-    pub(crate) id: &'a str,
+pub(crate) struct Chunk {
+    pub(crate) id: String,
     pub(crate) object: &'static str,
     pub(crate) created: u64,
-    pub(crate) model: &'a str,
+    pub(crate) model: String,
     pub(crate) system_fingerprint: &'static str,
     pub(crate) choices: Vec<ChunkChoice>,
-    /// Not there unless it is asked for, and then `null` in all events but the last.
+    /// Absent unless the client asks for it, and then `null` in all events but the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[expect(clippy::option_option, reason = "absent, `null` and there are three things")]
+    #[expect(clippy::option_option, reason = "absent, `null` and a value are three things")]
     pub(crate) usage: Option<Option<Usage>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) timings: Option<Timings>,
@@ -101,7 +77,7 @@ pub(crate) struct ChunkChoice {
     pub(crate) finish_reason: Option<&'static str>,
 }
 
-/// What is new.
+/// New parts of the model's message.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Delta {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,13 +89,13 @@ pub(crate) struct Delta {
 }
 
 /// Log-probabilities of the answer's tokens.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Logprobs {
     pub(crate) content: Vec<TokenLogprob>,
     pub(crate) refusal: Option<Vec<TokenLogprob>>,
 }
 
-/// A token and the most probable ones in its place.
+/// A token and the most probable alternatives.
 #[derive(Debug, Serialize)]
 pub(crate) struct TokenLogprob {
     pub(crate) token: String,

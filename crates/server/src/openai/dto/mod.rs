@@ -1,4 +1,4 @@
-//! The bodies of OpenAI's dialect, as plain data.
+//! Bodies of OpenAI's dialect, as plain data.
 
 pub(super) mod chat;
 pub(super) mod completions;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Several models.
+/// A list of models.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelList {
     pub(crate) object: &'static str,

@@ -1,8 +1,40 @@
-//! What several endpoints have in common.
+//! Parts that several endpoints share.
 
 use mlxk_engine::{Done, Usage as Tokens};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// The fields that all endpoints share. They are read apart from an endpoint's own, because serde cannot name
+/// unknown fields of a flattened struct.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Common {
+    pub(crate) model: Option<String>,
+    pub(crate) stream: bool,
+    pub(crate) stream_options: Option<StreamOptions>,
+    pub(crate) max_tokens: Option<usize>,
+    pub(crate) n: Option<usize>,
+    pub(crate) stop: Option<Stop>,
+    pub(crate) seed: Option<i64>,
+    pub(crate) temperature: Option<f32>,
+    pub(crate) top_p: Option<f32>,
+    pub(crate) presence_penalty: Option<f32>,
+    pub(crate) frequency_penalty: Option<f32>,
+    pub(crate) logit_bias: Map<String, Value>,
+    pub(crate) response_format: Option<ResponseFormat>,
+    // Not OpenAI's, but common among local servers:
+    pub(crate) top_k: Option<i64>,
+    pub(crate) min_p: Option<f32>,
+    pub(crate) typical_p: Option<f32>,
+    #[serde(alias = "repeat_penalty")]
+    pub(crate) repetition_penalty: Option<f32>,
+    #[serde(alias = "repetition_context_size")]
+    pub(crate) repeat_last_n: Option<i64>,
+    pub(crate) xtc_probability: Option<f32>,
+    pub(crate) xtc_threshold: Option<f32>,
+    pub(crate) num_ctx: Option<usize>,
+    pub(crate) keep_alive: Option<KeepAliveText>,
+}
 
 /// `stop`: one text or several.
 #[derive(Debug, Deserialize)]
@@ -31,29 +63,45 @@ pub(crate) enum KeepAliveText {
 
 /// `stream_options`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default)]
 pub(crate) struct StreamOptions {
-    /// Adds a last event with the number of tokens.
-    #[serde(default)]
+    /// `true` if the stream ends with an event that has the number of tokens.
     pub(crate) include_usage: bool,
-    /// Padding against eavesdroppers; there is none.
-    #[serde(default, rename = "include_obfuscation")]
+    /// Padding against eavesdroppers, which is never sent.
+    #[serde(rename = "include_obfuscation")]
     pub(crate) _include_obfuscation: bool,
 }
 
 /// `response_format`.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum ResponseFormat {
-    Text,
-    JsonObject,
-    JsonSchema { json_schema: JsonSchema },
+pub(crate) struct ResponseFormat {
+    #[serde(rename = "type")]
+    pub(crate) kind: FormatKind,
+    #[serde(default)]
+    pub(crate) json_schema: Option<JsonSchema>,
 }
 
-/// A schema with its name.
-#[derive(Debug, Deserialize)]
+/// `response_format.type`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FormatKind {
+    Text,
+    JsonObject,
+    JsonSchema,
+}
+
+/// A schema, with fields that do not change an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct JsonSchema {
     pub(crate) schema: Option<Value>,
+    #[serde(rename = "name")]
+    pub(crate) _name: Option<Value>,
+    #[serde(rename = "description")]
+    pub(crate) _description: Option<Value>,
+    /// Schemas are always enforced.
+    #[serde(rename = "strict")]
+    pub(crate) _strict: Option<Value>,
 }
 
 /// Tokens of a request.
@@ -69,19 +117,19 @@ pub(crate) struct Usage {
 /// Details of the prompt's tokens.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct PromptDetails {
-    /// Those that did not have to be computed again.
+    /// Tokens that did not have to be computed again.
     pub(crate) cached_tokens: usize,
 }
 
 /// Details of the answer's tokens.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct CompletionDetails {
-    /// Those that came before the answer.
+    /// Tokens that came before the answer.
     pub(crate) reasoning_tokens: usize,
 }
 
 impl Usage {
-    /// All answers to one prompt together: the prompt counts once.
+    /// Returns the tokens of all answers to one prompt. The prompt counts once.
     pub(crate) fn of<'a>(answers: impl IntoIterator<Item = &'a Tokens>) -> Self {
         let mut usage = Self::default();
         for (index, answer) in answers.into_iter().enumerate() {
@@ -95,10 +143,8 @@ impl Usage {
         usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
         usage
     }
-}
 
-impl Usage {
-    /// Adds what another prompt took.
+    /// Adds the tokens of another prompt and its answers.
     pub(crate) fn add(&mut self, other: &Self) {
         self.prompt_tokens += other.prompt_tokens;
         self.completion_tokens += other.completion_tokens;
@@ -109,7 +155,7 @@ impl Usage {
     }
 }
 
-/// How long an answer took, as llama-server tells it.
+/// Times and rates of an answer, as llama-server reports them.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Timings {
     pub(crate) cache_n: usize,
@@ -127,7 +173,7 @@ pub(crate) struct Timings {
     pub(crate) draft_n_accepted: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde expects")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -138,7 +184,7 @@ impl From<&Done> for Timings {
         let prompt_n = usage.prompt_tokens - usage.cached_tokens;
         let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
         let each = |ms: f64, count: usize| if count == 0 { 0.0 } else { ms / count as f64 };
-        // The first token comes with the prompt's last step.
+        // The last step of the prompt yields the first token.
         let decoded = usage.completion_tokens.saturating_sub(1);
         Self {
             cache_n: usage.cached_tokens,

@@ -28,7 +28,7 @@ fn an_answer_is_the_same_whole_and_in_lines() {
     let text: String =
         before.iter().map(|line| line["message"]["content"].as_str().unwrap()).collect();
     assert_eq!(reply["message"]["content"], text);
-    // The other dialect has the same answer.
+    // OpenAI's dialect has the same answer.
     let other = world.chat(json!({})).json();
     assert_eq!(other["choices"][0]["message"]["content"], text);
 }
@@ -46,7 +46,7 @@ fn every_line_is_one_write() {
         line.clear();
         reader.read_line(&mut line).unwrap();
     }
-    // Chunks of the transfer encoding: its length, one line of JSON, an empty line.
+    // Every chunk of the transfer encoding is a length, one line of JSON, and an empty line.
     let mut count = 0;
     loop {
         let mut size = String::new();
@@ -66,7 +66,7 @@ fn every_line_is_one_write() {
 }
 
 #[test]
-fn the_oldest_messages_go_on_request() {
+fn truncation_drops_the_oldest_messages() {
     let world = World::new();
     let mut messages = vec![json!({"role": "system", "content": "Be"})];
     for index in 0..8 {
@@ -78,21 +78,21 @@ fn the_oldest_messages_go_on_request() {
     let (status, message) = refusal(&ask(&world, PATH, json!({"messages": messages})));
     assert!(status == 400 && message.contains("tokens"), "{message}");
     let cut = whole(&world, PATH, json!({"messages": messages, "truncate": true}));
-    // What fits beside the system prompt: the last turns, beginning with the user.
+    // The system prompt and the last turns fit. The first of them is the user's.
     let kept: Vec<Value> =
         messages[..1].iter().chain(&messages[messages.len() - 9..]).cloned().collect();
     assert_eq!(kept[1]["role"], "user");
     let expected = whole(&world, PATH, json!({"messages": kept}));
     assert_eq!(cut["message"], expected["message"]);
     assert_eq!(cut["prompt_eval_count"], expected["prompt_eval_count"]);
-    // One message that is too long alone loses its beginning.
+    // A single message that is too long loses its beginning.
     let long = json!({"messages": user(&"x".repeat(600)), "truncate": true});
     let reply = whole(&world, PATH, long);
     assert!(reply["prompt_eval_count"].as_u64().unwrap() < 512);
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused_by_name() {
+fn unsupported_and_invalid_fields_are_named() {
     let world = World::new();
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {}}});
     for (asked, part) in [
@@ -113,7 +113,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
 }
 
 #[test]
-fn what_clients_send_blindly_is_tolerated() {
+fn harmless_fields_are_accepted() {
     let world = World::new();
     let messages = json!([
         {"role": "user", "content": "x", "images": null, "tool_calls": null},

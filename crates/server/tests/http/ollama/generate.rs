@@ -14,7 +14,7 @@ fn an_answer_is_the_same_whole_and_in_lines() {
         let asked = json!({"prompt": "Hello", "options": options});
         let reply = whole(&world, PATH, asked.clone());
         is_complete(&reply);
-        // Streams are what nobody has to ask for.
+        // Streaming is the default.
         let lines = lines(&ask(&world, PATH, asked));
         let (last, before) = lines.split_last().unwrap();
         is_complete(last);
@@ -48,7 +48,7 @@ fn a_prompt_is_a_conversation_unless_it_is_raw() {
 }
 
 #[test]
-fn a_context_is_gone_on_from() {
+fn a_context_continues_a_conversation() {
     let world = World::new();
     let first = whole(&world, PATH, json!({"prompt": "Hello"}));
     let context = first["context"].as_array().unwrap();
@@ -67,7 +67,7 @@ fn a_context_is_gone_on_from() {
 }
 
 #[test]
-fn without_a_prompt_a_model_is_loaded_or_let_go() {
+fn requests_without_a_prompt_load_and_unload() {
     let world = World::new();
     let load = |body: Value| world.post(PATH, &body);
     let loaded = load(json!({"model": "org/one"}));
@@ -93,7 +93,7 @@ fn without_a_prompt_a_model_is_loaded_or_let_go() {
 }
 
 #[test]
-fn a_model_asked_for_by_habit_to_stay_makes_room_all_the_same() {
+fn a_negative_keep_alive_does_not_pin() {
     let world = World::with(|config| config.max_models = 1);
     whole(&world, PATH, json!({"prompt": "x", "keep_alive": -1}));
     let answer = ask(&world, PATH, json!({"model": "org/two", "prompt": "x", "keep_alive": "0s"}));
@@ -102,7 +102,7 @@ fn a_model_asked_for_by_habit_to_stay_makes_room_all_the_same() {
 }
 
 #[test]
-fn answers_end_for_a_reason_and_in_a_form() {
+fn answers_end_for_a_reason_and_keep_their_format() {
     let world = World::new();
     let long = whole(&world, PATH, json!({"prompt": "Hello", "options": {"num_predict": 40}}));
     let text = long["response"].as_str().unwrap();
@@ -141,7 +141,7 @@ fn log_probabilities_belong_to_the_text() {
 }
 
 #[test]
-fn long_prompts_are_cut_on_request_only() {
+fn long_prompts_are_truncated_only_on_request() {
     let world = World::new();
     let long = "word ".repeat(200);
     let (status, message) = refusal(&ask(&world, PATH, json!({"prompt": long})));
@@ -158,10 +158,10 @@ fn long_prompts_are_cut_on_request_only() {
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused_by_name() {
+fn unsupported_and_invalid_fields_are_named() {
     let world = World::new();
     for (asked, part) in [
-        (json!({"frobnicate": 1}), "`frobnicate`"),
+        (json!({"messages": []}), "`messages`"),
         (json!({"images": ["eA=="]}), "`images`"),
         (json!({"template": "{{ .Prompt }}"}), "`template`"),
         (json!({"suffix": "x"}), "does not support insert"),
@@ -193,7 +193,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
 }
 
 #[test]
-fn what_clients_send_blindly_is_tolerated() {
+fn harmless_fields_are_accepted() {
     let world = World::new();
     let asked = json!({"prompt": "x", "suffix": "", "system": "", "template": "", "images": [],
         "context": [], "raw": false, "format": "", "think": false, "truncate": false,
@@ -201,7 +201,7 @@ fn what_clients_send_blindly_is_tolerated() {
         "options": {"num_gpu": 99, "num_thread": 8, "use_mmap": null, "mirostat": 0, "num_keep": 4,
             "new_one": [1], "stop": [], "seed": -1, "min_p": 0.0, "num_batch": 512}});
     assert_eq!(ask(&world, PATH, asked).status, 200);
-    // Whatever a script says that its body is; a page has to ask first.
+    // A script may send any content type. A page may not, because it could do so without a preflight request.
     let body = json!({"model": "org/one"}).to_string();
     let plain = ("content-type", "text/plain;charset=UTF-8");
     assert_eq!(world.send("POST", PATH, &[plain], &body).status, 200);

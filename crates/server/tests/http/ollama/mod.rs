@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, World};
 
-/// The lines of a stream.
+/// Returns the lines of a stream.
 fn lines(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.header("content-type"), Some("application/x-ndjson"), "{answer:?}");
     answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A status, and the message of an error.
+/// Returns the status and the message of an error.
 fn refusal(answer: &Answer) -> (u16, String) {
     let body = answer.json();
     let only = body.as_object().filter(|fields| fields.len() == 1);
@@ -23,7 +23,7 @@ fn refusal(answer: &Answer) -> (u16, String) {
     (answer.status, message.unwrap_or_else(|| panic!("{answer:?}")).to_owned())
 }
 
-/// A greedy request to the first model, changed by `body`.
+/// Sends a greedy request to the first model, with the fields of `body`.
 fn ask(world: &World, path: &str, mut body: Value) -> Answer {
     let fields = body.as_object_mut().unwrap();
     fields.entry("model").or_insert("org/one".into());
@@ -35,7 +35,7 @@ fn ask(world: &World, path: &str, mut body: Value) -> Answer {
     world.post(path, &body)
 }
 
-/// Its answer in one piece.
+/// Like [`ask`], without streaming. Returns the answer.
 fn whole(world: &World, path: &str, mut body: Value) -> Value {
     body["stream"] = false.into();
     let answer = ask(world, path, body);
@@ -43,7 +43,7 @@ fn whole(world: &World, path: &str, mut body: Value) -> Value {
     answer.json()
 }
 
-/// What every complete answer has.
+/// Checks the fields that every complete answer has.
 fn is_complete(reply: &Value) {
     assert_eq!((&reply["model"], &reply["done"]), (&json!("org/one"), &json!(true)), "{reply}");
     let count = |name: &str| reply[name].as_u64().unwrap_or_else(|| panic!("{name}: {reply}"));

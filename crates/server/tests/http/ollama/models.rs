@@ -1,4 +1,4 @@
-//! Which models there are, and what they are.
+//! Lists and descriptions of models.
 
 use std::fs;
 
@@ -32,6 +32,9 @@ fn clients_find_what_they_look_for() {
     }
     let (status, message) = refusal(&world.get("/api/nosuch"));
     assert_eq!((status, message.as_str()), (404, "There is no `GET /api/nosuch`"));
+    for path in ["/api", "/api/", "/api/blobs/a/b", "/api/chat/x"] {
+        assert_eq!(refusal(&world.get(path)).0, 404, "{path}");
+    }
     assert_eq!(refusal(&world.get("/api/chat")).0, 405);
 }
 
@@ -60,7 +63,7 @@ fn lists_have_what_clients_read() {
     assert!(details["parameter_size"].as_str().unwrap().ends_with('K'), "{details}");
     let digest = one["digest"].as_str().unwrap();
     assert!(digest.len() == 64 && digest != entry(&list, "org/two:latest")["digest"]);
-    // One that Ollama's library has, too, is there under both names.
+    // A model with a name in Ollama's library is listed under both names.
     let pair = entry(&list, "llama3.2:1b");
     let own = entry(&list, "mlx-community/Llama-3.2-1B-Instruct-4bit:latest");
     assert_eq!(pair["digest"], own["digest"]);
@@ -76,7 +79,7 @@ fn lists_have_what_clients_read() {
 }
 
 #[test]
-fn models_in_memory_are_told_with_their_end() {
+fn loaded_models_are_listed_with_their_expiry() {
     let world = World::new();
     assert_eq!(world.get("/api/ps").json(), json!({"models": []}));
     whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": -1}));
@@ -91,7 +94,7 @@ fn models_in_memory_are_told_with_their_end() {
 }
 
 #[test]
-fn a_model_is_shown_with_all_that_is_known_of_it() {
+fn show_describes_a_model() {
     let world = World::new();
     let created = world.post(
         "/api/create",
@@ -126,7 +129,7 @@ fn a_model_is_shown_with_all_that_is_known_of_it() {
     assert!(message.starts_with("model 'nosuch' not found: "), "{message}");
 }
 
-/// Changes a file of a model, which is JSON.
+/// Changes a JSON file of a model.
 fn change(path: &std::path::Path, change: impl FnOnce(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     change(&mut value);
@@ -138,7 +141,7 @@ fn capabilities(world: &World, name: &str) -> Value {
 }
 
 #[test]
-fn thoughts_are_told_apart_and_switched_off() {
+fn thoughts_are_separate_and_can_be_turned_off() {
     let world = World::new();
     let folder = add(&world.home, "org/thinker", Kind::Llama);
     change(&folder.join("tokenizer_config.json"), |settings| {

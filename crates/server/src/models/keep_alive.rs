@@ -1,19 +1,19 @@
-//! How long a model stays in memory that nobody uses.
+//! Keep-alive: time that an idle model stays loaded.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a model stays in memory after its last request.
+/// Time that a model stays in memory after its last request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepAlive {
-    /// So long; other models may take its place before.
+    /// This long, unless another model needs its place.
     For(Duration),
     /// Until another model needs its place.
     Forever,
-    /// Until it is unloaded by name: no other model takes its place.
+    /// Until it is unloaded by name. No other model takes its place.
     Pinned,
 }
 
-/// When a model goes.
+/// Time at which a model is unloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expiry(Option<(Instant, SystemTime)>, bool);
 
@@ -35,7 +35,7 @@ impl Expiry {
 }
 
 impl KeepAlive {
-    /// When a model goes that was last used at `instant`.
+    /// Returns the expiry of a model that was last used at `instant`.
     pub(super) fn from(self, instant: Instant) -> Expiry {
         let Self::For(duration) = self else { return Expiry::NEVER };
         let wall = SystemTime::now().checked_add(duration);
@@ -46,8 +46,8 @@ impl KeepAlive {
         }
     }
 
-    /// Reads a duration: seconds (`90`), or numbers with units (`1h30m`, `250ms`). Negative ones pin
-    /// the model. `None` for anything else.
+    /// Reads a duration: seconds (`90`), or numbers with units (`1h30m`, `250ms`). A negative one pins the model.
+    /// Returns `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (negative, digits) = match text.strip_prefix('-') {
@@ -61,7 +61,7 @@ impl KeepAlive {
         Self::from_seconds(if negative { -seconds } else { seconds })
     }
 
-    /// The same for a number of seconds.
+    /// Like [`KeepAlive::parse`], for a number of seconds.
     pub fn from_seconds(seconds: f64) -> Option<Self> {
         if seconds.is_nan() {
             return None;
@@ -73,7 +73,7 @@ impl KeepAlive {
     }
 }
 
-/// `1h2m3.5s` in seconds, as Go writes durations.
+/// Returns the seconds of a duration in Go's notation, such as `1h2m3.5s`.
 fn with_units(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 7] = [
         ("ms", 1e-3),

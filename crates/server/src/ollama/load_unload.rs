@@ -1,24 +1,23 @@
-//! Requests without a prompt: they load a model, or let it go.
+//! Requests without a prompt: they load or unload a model.
 
 use axum::response::{IntoResponse, Response};
 use mlxk_hub::Resolved;
 
-use super::answer::Shape;
 use super::dto::replies::Reply;
-use super::request::unloads;
-use super::time::now;
+use super::fields::unloads;
+use super::render::Endpoint;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::models::KeepAlive;
 use crate::state::Shared;
 
-/// Loads the model and keeps it for so long; for no time at all stands for unloading it.
-pub(super) async fn load(
+/// Loads the model, or unloads it if it is to be kept for no time. `called` is its name in the request.
+pub(super) async fn respond(
     state: &Shared,
     model: Resolved,
     called: String,
     keep: Option<KeepAlive>,
-    shape: Shape,
+    endpoint: Endpoint,
 ) -> Result<Response, ApiError> {
     state.is_open()?;
     let reason = if unloads(keep) {
@@ -28,15 +27,6 @@ pub(super) async fn load(
         state.models.acquire_resolved(model, keep).await?;
         "load"
     };
-    let reply = Reply {
-        model: &called,
-        created_at: now(),
-        words: shape.words(String::new(), String::new()),
-        done: true,
-        done_reason: Some(reason),
-        context: None,
-        figures: None,
-        logprobs: None,
-    };
+    let reply = Reply { done: true, done_reason: Some(reason), ..endpoint.reply(called) };
     Ok(Json(reply).into_response())
 }

@@ -1,9 +1,9 @@
-//! What holds where a request is silent: what the model's name says, then the server.
+//! Defaults of a request: those of the model's name (`mlxk cp`, `mlxk create`), then those of the server.
 
 use mlxk_engine::{Message, PromptInput, Request};
 use mlxk_hub::{Overrides, prefer};
 
-/// Fills in what `request` leaves open.
+/// Fills in everything that `request` leaves open.
 pub(super) fn fill(request: &mut Request, overrides: &Overrides, max_tokens: Option<usize>) {
     let parameters = &overrides.parameters;
     let sampling = &mut request.sampling;
@@ -16,7 +16,7 @@ pub(super) fn fill(request: &mut Request, overrides: &Overrides, max_tokens: Opt
     if request.stop.is_empty() {
         request.stop.clone_from(&parameters.stop);
     }
-    // What a Modelfile has said before comes in front of what the client says.
+    // The messages of a Modelfile come before those of the client.
     if let PromptInput::Messages { messages, .. } = &mut request.prompt {
         let said = overrides.messages.iter();
         let said = said.map(|turn| Message::new(turn.role.as_str(), turn.content.as_str()));

@@ -1,4 +1,4 @@
-//! What a model is, in this dialect's words.
+//! Descriptions of models, in Ollama's words.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 
 use super::digest;
 use super::dto::models::Details;
-use crate::fim;
+use crate::fill_in_middle;
 use crate::state::State;
 
-/// Of `tokenizer.json`, where added tokens stand before the vocabulary.
+/// Bytes of `tokenizer.json` that are searched for marks: added tokens come before the vocabulary.
 const HEAD_BYTES: u64 = 512 << 10;
 
-/// The details of a model.
+/// Returns the summary of a model.
 pub(super) fn details(info: &ModelInfo) -> Details {
     let family = info.model_type().unwrap_or_default().to_owned();
     let weights = mlxk_hub::weights_summary(&info.path);
@@ -32,7 +32,7 @@ pub(super) fn details(info: &ModelInfo) -> Details {
     }
 }
 
-/// `int4` and `nvfp4`, as Ollama calls them in models of this format; the type of numbers where the
+/// Returns the quantization as Ollama writes it for safetensors, such as `int4` and `nvfp4`, or the dtype if the
 /// weights are not quantized.
 fn level(quantization: Option<&QuantizationSummary>, dense: Option<&str>) -> String {
     match quantization {
@@ -42,7 +42,7 @@ fn level(quantization: Option<&QuantizationSummary>, dense: Option<&str>) -> Str
     }
 }
 
-/// `134.52M`, `1.5B`.
+/// Returns a number of parameters as text, such as `134.52M` or `1.5B`.
 fn human(count: u64) -> String {
     let number = count as f64;
     match count {
@@ -53,12 +53,12 @@ fn human(count: u64) -> String {
     }
 }
 
-/// A setting of `config.json`, or of its part about text.
+/// Returns a setting of `config.json`, or of its `text_config`.
 pub(super) fn setting<'a>(config: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     config.get(name).or_else(|| config.get("text_config")?.get(name)).filter(|it| !it.is_null())
 }
 
-/// What a model can do, of what clients ask for. Tools are not among it: no model calls any here yet.
+/// Returns the capabilities of a model. Tools are missing, because the server does not support them yet.
 pub(super) fn capabilities(info: &ModelInfo, template: Option<&str>) -> Vec<&'static str> {
     let mut found = Vec::new();
     match info.role {
@@ -75,7 +75,7 @@ pub(super) fn capabilities(info: &ModelInfo, template: Option<&str>) -> Vec<&'st
     found
 }
 
-/// The chat template of the model in this folder.
+/// Returns the chat template of the model in a folder.
 pub(super) fn template(folder: &Path) -> Option<String> {
     let template = ChatTemplate::open(folder).ok()??;
     Some(template.source_text(false).to_owned())
@@ -85,15 +85,16 @@ fn fills_gaps(folder: &Path) -> bool {
     let mut head = Vec::new();
     let read = std::fs::File::open(folder.join("tokenizer.json"))
         .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    read.is_ok() && fim::has_marks(&String::from_utf8_lossy(&head))
+    read.is_ok() && fill_in_middle::has_marks(&String::from_utf8_lossy(&head))
 }
 
-/// What tells this model from others, and from what it was before. The weights are not read for it.
+/// Returns a digest that identifies a model and its version. It is not made from the weights, which would take
+/// long to read.
 pub(super) fn digest(info: &ModelInfo, state: &State) -> String {
     let model = info.base.as_ref().unwrap_or(&info.name);
     let origin =
         info.origin.as_ref().map(|origin| origin.sha256.as_ref().unwrap_or(&origin.source));
-    // A folder of somebody's own has nothing but its time.
+    // A local folder has no version but its modification time.
     let time =
         (info.revision.is_none() && origin.is_none()).then(|| super::time::of(info.modified));
     let file = info.base.as_ref().and_then(|_| {

@@ -1,23 +1,30 @@
-//! Fields that `/api/generate` and `/api/chat` have in common.
+//! Fields that `/api/generate` and `/api/chat` share.
 
 use std::time::Duration;
 
-use mlxk_engine::{AnswerFormat, Engine};
-use mlxk_text::{ThinkingMode, ThinkingRefusal};
-use serde_json::{Map, Value};
+use mlxk_engine::AnswerFormat;
+use mlxk_text::ThinkingMode;
+use serde_json::Value;
 
+use crate::body::Extras;
 use crate::error::ApiError;
-use crate::json::Beside;
+use crate::exchange::thinking::Wish;
 use crate::models::KeepAlive;
-use crate::thinking::variables;
 
-/// Most alternatives of a token.
+/// Levels of `think`.
+const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
+/// Most alternatives to a token.
 const MAX_TOP_LOGPROBS: i64 = 20;
 
-/// Fields without an effect that clients send blindly, and those that would need one.
-pub(super) const BESIDE: Beside = Beside {
-    tolerated: &["user", "metadata"],
-    refused: &[
+/// Fields that clients send by habit.
+const HARMLESS: &[&str] = &["user", "metadata"];
+
+/// Fields of `/api/generate` that have no struct.
+pub(super) const GENERATE: Extras = Extras {
+    harmless: HARMLESS,
+    unsupported: &[
+        ("messages", "`/api/chat` answers conversations"),
+        ("tools", "`/api/chat` takes tools"),
         ("width", "models write text only"),
         ("height", "models write text only"),
         ("steps", "models write text only"),
@@ -25,8 +32,18 @@ pub(super) const BESIDE: Beside = Beside {
     ],
 };
 
-/// `keep_alive`. "For ever" is until another model needs the place, as with Ollama: editors ask for
-/// it by habit.
+/// Fields of `/api/chat` that have no struct.
+pub(super) const CHAT: Extras = Extras {
+    harmless: HARMLESS,
+    unsupported: &[
+        ("prompt", "`/api/generate` answers a prompt"),
+        ("system", "put a message with the role `system` first"),
+        ("_debug_render_only", "`/apply-template` renders a prompt"),
+    ],
+};
+
+/// Reads `keep_alive`. A negative time keeps the model until another one needs its place, as in Ollama: editors
+/// send it by habit, so it must not pin the model.
 pub(super) fn keep_alive(given: Option<&Value>) -> Result<Option<KeepAlive>, ApiError> {
     let parsed = match given {
         None => return Ok(None),
@@ -35,18 +52,18 @@ pub(super) fn keep_alive(given: Option<&Value>) -> Result<Option<KeepAlive>, Api
         Some(value) => value.as_f64().and_then(KeepAlive::from_seconds),
     };
     let keep = parsed.ok_or_else(|| {
-        let message = "`keep_alive` is no duration like `5m`, and no number of seconds";
+        let message = "`keep_alive` is neither a duration such as `5m` nor a number of seconds";
         ApiError::field("keep_alive", message)
     })?;
     Ok(Some(if keep == KeepAlive::Pinned { KeepAlive::Forever } else { keep }))
 }
 
-/// Whether the model shall go at once.
+/// Returns `true` if the model is to be unloaded at once.
 pub(super) fn unloads(keep: Option<KeepAlive>) -> bool {
     keep == Some(KeepAlive::For(Duration::ZERO))
 }
 
-/// `format`: `json`, or a schema.
+/// Reads `format`: `json`, or a JSON Schema.
 pub(super) fn format(given: Option<Value>) -> Result<Option<AnswerFormat>, ApiError> {
     match given {
         None => Ok(None),
@@ -54,44 +71,31 @@ pub(super) fn format(given: Option<Value>) -> Result<Option<AnswerFormat>, ApiEr
         Some(Value::String(text)) if text == "json" => Ok(Some(AnswerFormat::Json)),
         Some(schema @ Value::Object(_)) => Ok(Some(AnswerFormat::Schema(schema))),
         Some(_) => {
-            let message = "`format` is neither `json` nor a JSON Schema, which is an object";
+            let message = "`format` has to be `json` or a JSON Schema, which is an object";
             Err(ApiError::field("format", message))
         }
     }
 }
 
-/// `think`: variables for the chat template. As with Ollama, a level turns thinking on if the model has
-/// a switch but no levels, and `false` is accepted if it always thinks.
-pub(super) fn think(
-    engine: &Engine,
-    given: Option<&Value>,
-) -> Result<Map<String, Value>, ApiError> {
+/// Reads `think`. As in Ollama, a model that always thinks takes `false`, and one without levels takes a level:
+/// its thoughts are kept apart from the answer in any case.
+pub(super) fn think(given: Option<&Value>) -> Result<Option<Wish>, ApiError> {
     let mode = match given {
-        None => return Ok(Map::new()),
+        None => return Ok(None),
         Some(Value::Bool(true)) => ThinkingMode::On,
         Some(Value::Bool(false)) => ThinkingMode::Off,
-        Some(Value::String(level)) => match level.as_str() {
-            "" => return Ok(Map::new()),
+        Some(Value::String(text)) => match text.as_str() {
+            "" => return Ok(None),
             "true" => ThinkingMode::On,
             "false" | "none" => ThinkingMode::Off,
-            "low" | "medium" | "high" | "max" => ThinkingMode::Level(level),
-            _ => return Err(not_a_thought()),
+            text => {
+                let level = LEVELS.into_iter().find(|level| *level == text);
+                ThinkingMode::Level(level.ok_or_else(not_a_thought)?)
+            }
         },
         Some(_) => return Err(not_a_thought()),
     };
-    match (engine.thinking().variables(mode), mode) {
-        (Err(ThinkingRefusal::AlwaysThinks), ThinkingMode::Off) => {
-            tracing::info!("`think` is false, but the model always thinks");
-            Ok(Map::new())
-        }
-        (Err(ThinkingRefusal::NoLevels), ThinkingMode::Level(level))
-            if engine.thinking().has_switch() =>
-        {
-            tracing::info!("`think` is `{level}`, but the model can only think or not; it thinks");
-            variables(engine, "think", ThinkingMode::On)
-        }
-        _ => variables(engine, "think", mode),
-    }
+    Ok(Some(Wish { field: "think", mode, lenient: true }))
 }
 
 fn not_a_thought() -> ApiError {
@@ -99,7 +103,7 @@ fn not_a_thought() -> ApiError {
     ApiError::field("think", message)
 }
 
-/// `logprobs` and `top_logprobs`: how many alternatives are wanted, where any figures are.
+/// Reads `logprobs` and `top_logprobs`. Returns the number of alternatives, if log-probabilities are wanted.
 pub(super) fn logprobs(wanted: bool, top: Option<i64>) -> Result<Option<usize>, ApiError> {
     let top = top.unwrap_or(0);
     if !(0..=MAX_TOP_LOGPROBS).contains(&top) {
@@ -113,17 +117,17 @@ pub(super) fn logprobs(wanted: bool, top: Option<i64>) -> Result<Option<usize>, 
     Ok(wanted.then_some(top as usize))
 }
 
-/// `shift`: whether an answer that fills the context goes on without the beginning.
+/// Reads `shift`, which lets an answer that fills the context continue without the beginning of its prompt.
 pub(super) fn shift(wanted: Option<bool>) -> Result<(), ApiError> {
     if wanted == Some(true) {
         let message = "`shift` is not supported: an answer that fills the context ends there, with \
-                       `done_reason` `length`; ask for a larger `options.num_ctx`";
+                       `done_reason` `length`";
         return Err(ApiError::field("shift", message));
     }
     Ok(())
 }
 
-/// The refusal of images.
+/// Returns the error for images.
 pub(super) fn images(field: &str) -> ApiError {
     let message = format!("`{field}` is not supported: models read text only");
     ApiError::field(field, message)

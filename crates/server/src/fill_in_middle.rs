@@ -1,8 +1,8 @@
-//! Filling in the middle: the marks that models were trained with, by family.
+//! Fill-in-the-middle: prompts for a gap between two texts, with the marks of each family.
 
 use mlxk_text::Tokenizer;
 
-/// What stands before the text before the gap, before the text after it, and before the middle.
+/// Marks in front of the text before the gap, of the text after it, and of the middle.
 const MARKS: [(&str, &str, &str); 4] = [
     // Qwen2.5-Coder, CodeGemma.
     ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
@@ -14,7 +14,7 @@ const MARKS: [(&str, &str, &str); 4] = [
     ("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
 ];
 
-/// The prompt for what belongs between two texts; `None` where the tokenizer has no marks for it.
+/// Returns the prompt for the gap between two texts, or `None` if the tokenizer has no marks for it.
 pub(crate) fn prompt(tokenizer: &Tokenizer, before: &str, after: &str) -> Option<String> {
     let known = |mark: &str| tokenizer.id_of(mark).is_some();
     let (prefix, suffix, middle) = MARKS
@@ -23,7 +23,7 @@ pub(crate) fn prompt(tokenizer: &Tokenizer, before: &str, after: &str) -> Option
     Some(format!("{prefix}{before}{suffix}{after}{middle}"))
 }
 
-/// Whether a text, such as the start of a tokenizer's file, has all marks of one family.
+/// Returns `true` if a text, such as the beginning of `tokenizer.json`, has all marks of one family.
 pub(crate) fn has_marks(text: &str) -> bool {
     MARKS.into_iter().any(|(prefix, suffix, middle)| {
         [prefix, suffix, middle].iter().all(|mark| text.contains(&format!("\"{mark}\"")))

@@ -1,9 +1,10 @@
-//! This dialect's part of the description of all routes.
+//! This dialect's part of the server's description.
 
 use serde_json::{Value, json};
 
 use super::dto::chat::ChatRequest;
 use super::dto::completions::CompletionRequest;
+use super::dto::shared::Common;
 use crate::admin::openapi::{Body, Operation};
 use crate::json::names;
 
@@ -18,26 +19,34 @@ pub(crate) fn operations() -> Vec<Operation> {
             method: "post",
             path: "/v1/chat/completions",
             about: "Answer a conversation",
-            body: body("ChatRequest", names::<ChatRequest>(), &["messages"]),
+            body: body(
+                "ChatRequest",
+                vec![names::<Common>(), names::<ChatRequest>()],
+                &["messages"],
+            ),
             answers: STREAM,
         },
         Operation {
             method: "post",
             path: "/v1/completions",
             about: "Continue a text",
-            body: body("CompletionRequest", names::<CompletionRequest>(), &["prompt"]),
+            body: body(
+                "CompletionRequest",
+                vec![names::<Common>(), names::<CompletionRequest>()],
+                &["prompt"],
+            ),
             answers: STREAM,
         },
-        get("/v1/models", "The models that can be asked"),
-        get("/v1/models/{id}", "One model"),
+        get("/v1/models", "List the models that can answer"),
+        get("/v1/models/{id}", "Describe a model"),
     ]
 }
 
-/// The schema of a field; one name means the same wherever it stands.
+/// Returns the schema of a field. A name means the same in every body.
 fn schema(name: &str) -> Option<Value> {
     let number = |minimum: f64, maximum: f64| json!({"type": ["number", "null"], "minimum": minimum, "maximum": maximum});
     let count = |minimum: u64| json!({"type": ["integer", "null"], "minimum": minimum});
-    let whole = || json!({"type": ["integer", "null"]});
+    let integer = || json!({"type": ["integer", "null"]});
     let flag = || json!({"type": ["boolean", "null"]});
     let text = || json!({"type": ["string", "null"]});
     Some(match name {
@@ -64,7 +73,7 @@ fn schema(name: &str) -> Option<Value> {
         "stream_options" => json!({"type": ["object", "null"], "properties": {
             "include_usage": {"type": "boolean"},
             "include_obfuscation": {"type": "boolean"},
-        }, "additionalProperties": false}),
+        }}),
         "max_tokens" => count(0),
         "max_completion_tokens" | "n" => count(1),
         "num_ctx" => count(2),
@@ -73,7 +82,7 @@ fn schema(name: &str) -> Option<Value> {
             {"type": "array", "items": {"type": "string", "minLength": 1}},
             {"type": "null"},
         ]}),
-        "seed" | "top_k" | "repeat_last_n" | "repetition_context_size" => whole(),
+        "seed" | "top_k" | "repeat_last_n" | "repetition_context_size" => integer(),
         "temperature" => number(0.0, 100.0),
         "top_p" | "min_p" | "typical_p" | "xtc_probability" | "xtc_threshold" => number(0.0, 1.0),
         "presence_penalty" | "frequency_penalty" => number(-100.0, 100.0),

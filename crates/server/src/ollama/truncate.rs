@@ -1,17 +1,16 @@
-//! `truncate`: prompts that are too long lose their beginning where a request asks for it, and only
-//! there. Otherwise they are refused, with the numbers.
+//! `truncate`: shortens a prompt that is too long, if the request asks for it. Otherwise it is refused.
 
 use mlxk_engine::{Engine, EngineError, PromptInput, Request};
 use mlxk_text::{Content, Message};
 
-/// Tokens that are kept for the answer, at most: as many as the request allows, and not more than a
-/// quarter of the context.
+/// Most tokens that are reserved for the answer. The limit of the request and a quarter of the context bound it,
+/// too.
 const ROOM: usize = 512;
-/// Cutting text moves the borders of tokens, so that one cut may not be enough.
+/// Number of cuts. A cut may change the tokens around it, so that one is not always enough.
 const ATTEMPTS: usize = 4;
 
-/// Leaves out of a prompt what is too much: the oldest messages but for system prompts, then the
-/// beginning of the last text.
+/// Shortens a prompt that does not fit. Drops the oldest messages except for system prompts, then the beginning
+/// of the last text.
 pub(super) fn shorten(engine: &Engine, request: &mut Request) -> Result<(), EngineError> {
     let context = request.context.map_or(engine.context(), |most| most.min(engine.context()));
     let room = request.max_tokens.unwrap_or(ROOM).min(ROOM).min(context / 4).max(1);
@@ -20,7 +19,7 @@ pub(super) fn shorten(engine: &Engine, request: &mut Request) -> Result<(), Engi
         return Ok(());
     }
     if let PromptInput::Messages { system, messages } = &request.prompt {
-        // What fits is found by halving: a conversation may have many messages.
+        // A binary search, because a conversation may have many messages.
         let (mut few, mut many) = (0, oldest(messages).len());
         while few < many {
             let middle = usize::midpoint(few, many);
@@ -44,15 +43,15 @@ fn length(engine: &Engine, prompt: &PromptInput) -> Result<usize, EngineError> {
     Ok(engine.encode(prompt)?.len())
 }
 
-/// Places of the messages that may go, the oldest first: the last one stays, and so do system
-/// prompts.
+/// Returns the positions of the messages that may be dropped, the oldest first. The last one and system prompts
+/// stay.
 fn oldest(messages: &[Message]) -> Vec<usize> {
     let last = messages.len().saturating_sub(1);
     (0..last).filter(|&at| messages[at].role != "system").collect()
 }
 
-/// The conversation without its `count` oldest messages. It then begins with the user again, as
-/// templates want it.
+/// Returns the conversation without its `count` oldest messages. It begins with the user again, as templates
+/// expect.
 fn without(system: Option<&String>, messages: &[Message], count: usize) -> PromptInput {
     let places = oldest(messages);
     let mut gone = places[..count.min(places.len())].to_vec();
@@ -67,7 +66,7 @@ fn without(system: Option<&String>, messages: &[Message], count: usize) -> Promp
     }
 }
 
-/// Cuts so many tokens off the beginning of the last text.
+/// Cuts `excess` tokens off the beginning of the last text.
 fn cut(engine: &Engine, prompt: &mut PromptInput, excess: usize) -> Result<(), EngineError> {
     let tokenizer = engine.tokenizer();
     let text = match prompt {

@@ -1,4 +1,4 @@
-//! Which models are in memory, as llama-server's router has it.
+//! Loaded models, as llama-server's router manages them.
 
 use std::time::SystemTime;
 
@@ -6,41 +6,41 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use super::dto::{InMemory, Loaded, Named, Status, Success};
-use super::{BESIDE, required};
+use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
-use crate::json::{Fields, Json};
+use crate::json::Json;
 use crate::models::Running;
 use crate::state::Shared;
 
-/// The models in memory, the most recently used first.
+/// Lists the loaded models, the most recently used first.
 pub(super) async fn list(State(state): State<Shared>) -> Response {
     let data = state.models.running().into_iter().map(loaded).collect();
     Json(InMemory { object: "list", data }).into_response()
 }
 
-/// Loads a model before anybody asks it.
+/// Loads a model ahead of its first request.
 pub(super) async fn load(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
-    let asked: Named = fields.parse(BESIDE)?;
-    let name = required("model", asked.model)?;
+    let asked: Named = fields.parse(Extras::NONE)?;
+    let name = asked.model.ok_or_else(|| ApiError::missing("model"))?;
     state.is_open()?;
     state.models.acquire(Some(&name), None).await?;
     Ok(Json(Success { success: true }).into_response())
 }
 
-/// Lets a model go as soon as nobody uses it.
+/// Unloads a model as soon as its requests have ended.
 pub(super) async fn unload(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
-    let asked: Named = fields.parse(BESIDE)?;
-    let name = required("model", asked.model)?;
+    let asked: Named = fields.parse(Extras::NONE)?;
+    let name = asked.model.ok_or_else(|| ApiError::missing("model"))?;
     if state.models.unload(&name).await? {
         return Ok(Json(Success { success: true }).into_response());
     }
-    let message = format!("The model `{name}` is not in memory");
+    let message = format!("The model `{name}` is not loaded");
     Err(ApiError { param: Some("model".to_owned()), ..ApiError::new(Kind::NoModel, message) })
 }
 

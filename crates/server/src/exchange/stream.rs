@@ -1,4 +1,4 @@
-//! Answers piece by piece: server-sent events and JSON Lines, one network write per event.
+//! Streams: server-sent events and JSON Lines, with one network write per event.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,23 +12,34 @@ use bytes::Bytes;
 use http_body::Frame;
 use mlxk_engine::Event;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::answer::Answers;
+use super::answers::Answers;
 use crate::error::{ApiError, Kind};
 
-/// How events are told apart.
+/// Form of a dialect's streams.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wire {
+    pub(crate) framing: Framing,
+    /// Text that ends every stream.
+    pub(crate) end: Option<&'static str>,
+    /// Builds the event of an error, which comes last.
+    pub(crate) error: fn(&ApiError) -> Value,
+}
+
+/// Separation of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// `data: {..}` and an empty line; silence is broken by comments.
+    /// `data: {..}` and an empty line. Comments show the client that the server still works.
     Sse,
-    /// A line of JSON each. Nothing can be sent in between.
+    /// One line of JSON per event. Nothing can be sent between them.
     JsonLines,
 }
 
-/// Events that may be under way to a client that reads slowly; the answer itself waits in memory.
-const UNDER_WAY: usize = 16;
+/// Events on their way to a client. If it reads slowly, the rest of the answer waits in the engine's channel.
+const CAPACITY: usize = 16;
 
 /// The sending end of a stream.
 pub(crate) struct Events {
@@ -39,15 +50,15 @@ pub(crate) struct Events {
 
 enum Piece {
     Data(Bytes),
-    /// Without it the body breaks off, and the client learns that something is missing.
+    /// The regular end. Without it the connection breaks off, so that the client sees the answer is incomplete.
     End,
 }
 
 /// Why a stream ended early.
 pub(crate) enum Broken {
-    /// Nobody listens any more.
+    /// The client has left.
     Gone,
-    /// To be told as the last event.
+    /// Sent as the last event.
     Failed(ApiError),
 }
 
@@ -57,38 +68,34 @@ impl From<ApiError> for Broken {
     }
 }
 
-/// A response whose events `write` sends. Where it fails, `fail` makes the last events of it.
-pub(crate) fn response<W, F>(
-    framing: Framing,
+/// Returns a response whose events `write` sends. If that fails, the last event is the error.
+pub(crate) fn response<W>(
+    wire: Wire,
     heartbeat: Duration,
     write: impl FnOnce(Events) -> W,
-    fail: F,
 ) -> Response
 where
     W: Future<Output = Result<(), Broken>> + Send + 'static,
-    F: FnOnce(&ApiError) -> Vec<String> + Send + 'static,
 {
-    let (sender, pieces) = mpsc::channel(UNDER_WAY);
-    let ending = sender.clone();
-    let writing = write(Events { sender, framing, heartbeat });
+    let (sender, pieces) = mpsc::channel(CAPACITY);
+    let ending = Events { sender: sender.clone(), framing: wire.framing, heartbeat };
+    let writing = write(Events { sender, framing: wire.framing, heartbeat });
     let task = async move {
-        match writing.await {
-            Ok(()) => {}
+        let failed = match writing.await {
+            Ok(()) => None,
             Err(Broken::Gone) => return,
-            Err(Broken::Failed(error)) => {
-                for text in fail(&error) {
-                    let piece = Piece::Data(frame(framing, &text));
-                    if ending.send(piece).await.is_err() {
-                        return;
-                    }
-                }
+            Err(Broken::Failed(error)) => Some((wire.error)(&error).to_string()),
+        };
+        for text in failed.as_deref().into_iter().chain(wire.end) {
+            if ending.send_text(text).await.is_err() {
+                return;
             }
         }
-        // A client that is gone needs no end.
-        let _ = ending.send(Piece::End).await;
+        // A client that has left needs no end.
+        let _ = ending.sender.send(Piece::End).await;
     };
     tokio::spawn(task.in_current_span());
-    let kind = match framing {
+    let kind = match wire.framing {
         Framing::Sse => "text/event-stream; charset=utf-8",
         Framing::JsonLines => "application/x-ndjson",
     };
@@ -107,8 +114,15 @@ impl Events {
         self.send_text(&text).await
     }
 
-    /// Sends an event that is no JSON.
-    pub(crate) async fn send_text(&self, text: &str) -> Result<(), Broken> {
+    /// Sends events.
+    pub(super) async fn send_all(&self, events: &[impl Serialize]) -> Result<(), Broken> {
+        for event in events {
+            self.send(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_text(&self, text: &str) -> Result<(), Broken> {
         self.send_piece(frame(self.framing, text)).await
     }
 
@@ -116,13 +130,13 @@ impl Events {
         self.sender.send(Piece::Data(bytes)).await.map_err(|_| Broken::Gone)
     }
 
-    /// Waits until nobody listens any more.
+    /// Waits until the client has left.
     pub(crate) async fn gone(&self) {
         self.sender.closed().await;
     }
 
-    /// Waits for the next event of `answers`, with signs of life in between; `None` at the end.
-    pub(crate) async fn next(
+    /// Returns the next event of `answers`, or `None` at the end. Sends heartbeats while it waits.
+    pub(super) async fn next(
         &self,
         answers: &mut Answers,
     ) -> Result<Option<(usize, Event)>, Broken> {
@@ -147,8 +161,8 @@ fn frame(framing: Framing, text: &str) -> Bytes {
     }
 }
 
-/// A body that rests after every piece, so that the connection writes it out before it asks for
-/// the next.
+/// A body that pauses after every piece, so that the connection writes each one out on its own. Some clients
+/// take every network read for whole lines.
 struct Paced {
     pieces: mpsc::Receiver<Piece>,
     pause: bool,

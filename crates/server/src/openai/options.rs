@@ -1,16 +1,43 @@
-//! Parameters of requests, as the engine takes them.
+//! OpenAI's parameters, as the exchange takes them.
 
-use mlxk_engine::{AnswerFormat, Engine, Xtc};
+use mlxk_engine::{AnswerFormat, Engine, Sampling, Xtc};
 use serde_json::{Map, Value};
 
-use super::dto::shared::{KeepAliveText, ResponseFormat};
+use super::dto::shared::{Common, FormatKind, KeepAliveText, ResponseFormat, Stop};
 use crate::error::ApiError;
+use crate::exchange::{AnswerOptions, last_n, top_k};
 use crate::models::KeepAlive;
 
 /// Most answers to one prompt.
 const MAX_CHOICES: usize = 128;
 
-/// `n`, at least 1.
+/// Reads the parameters that all endpoints share.
+pub(super) fn options(asked: &mut Common) -> Result<AnswerOptions, ApiError> {
+    Ok(AnswerOptions {
+        sampling: Sampling {
+            temperature: asked.temperature,
+            top_k: asked.top_k.map(top_k),
+            typical_p: asked.typical_p,
+            top_p: asked.top_p,
+            min_p: asked.min_p,
+            xtc: xtc(asked.xtc_probability, asked.xtc_threshold)?,
+            repetition_penalty: asked.repetition_penalty,
+            presence_penalty: asked.presence_penalty,
+            frequency_penalty: asked.frequency_penalty,
+            repeat_last_n: asked.repeat_last_n.map(last_n),
+            dry: None,
+            logit_bias: logit_bias(&asked.logit_bias)?,
+            seed: asked.seed.map(|seed| seed as u64),
+        },
+        max_tokens: asked.max_tokens,
+        context: asked.num_ctx,
+        format: format(asked.response_format.take())?,
+        stop: asked.stop.take().map_or_else(Vec::new, Stop::into_texts),
+        ..AnswerOptions::default()
+    })
+}
+
+/// Reads `n`.
 pub(super) fn choices(n: Option<usize>) -> Result<usize, ApiError> {
     let n = n.unwrap_or(1);
     if (1..=MAX_CHOICES).contains(&n) {
@@ -19,26 +46,7 @@ pub(super) fn choices(n: Option<usize>) -> Result<usize, ApiError> {
     Err(ApiError::field("n", format!("`n` is {n}, but has to be from 1 to {MAX_CHOICES}")))
 }
 
-/// `top_k`: what is not positive stands for all.
-pub(super) fn top_k(top_k: Option<i64>) -> Option<usize> {
-    top_k.map(|k| usize::try_from(k).unwrap_or(0))
-}
-
-/// `repeat_last_n`: negative stands for all.
-pub(super) fn last_n(last_n: Option<i64>) -> Option<usize> {
-    last_n.map(|n| usize::try_from(n).unwrap_or(usize::MAX))
-}
-
-/// `seed`: any 64 bits.
-pub(super) fn seed(seed: Option<i64>) -> Option<u64> {
-    seed.map(|seed| seed as u64)
-}
-
-/// `xtc_probability` and `xtc_threshold`.
-pub(super) fn xtc(
-    probability: Option<f32>,
-    threshold: Option<f32>,
-) -> Result<Option<Xtc>, ApiError> {
+fn xtc(probability: Option<f32>, threshold: Option<f32>) -> Result<Option<Xtc>, ApiError> {
     match (probability, threshold) {
         (Some(probability), threshold) => {
             Ok(Some(Xtc { probability, threshold: threshold.unwrap_or(0.1) }))
@@ -51,8 +59,8 @@ pub(super) fn xtc(
     }
 }
 
-/// `logit_bias`: biases by token id. -100 and less exclude a token, as OpenAI has it.
-pub(super) fn logit_bias(biases: &Map<String, Value>) -> Result<Vec<(u32, f32)>, ApiError> {
+/// Reads `logit_bias`: biases by token id. -100 excludes a token, as OpenAI defines it.
+fn logit_bias(biases: &Map<String, Value>) -> Result<Vec<(u32, f32)>, ApiError> {
     biases
         .iter()
         .map(|(token, bias)| {
@@ -86,30 +94,30 @@ pub(super) fn check_context(asked: Option<usize>, engine: &Engine) -> Result<(),
     }
 }
 
-/// `response_format`.
-pub(super) fn format(format: Option<ResponseFormat>) -> Result<Option<AnswerFormat>, ApiError> {
-    match format {
-        None | Some(ResponseFormat::Text) => Ok(None),
-        Some(ResponseFormat::JsonObject) => Ok(Some(AnswerFormat::Json)),
-        Some(ResponseFormat::JsonSchema { json_schema }) => {
-            let missing = || {
+fn format(format: Option<ResponseFormat>) -> Result<Option<AnswerFormat>, ApiError> {
+    let Some(ResponseFormat { kind, json_schema }) = format else { return Ok(None) };
+    match kind {
+        FormatKind::Text => Ok(None),
+        FormatKind::JsonObject => Ok(Some(AnswerFormat::Json)),
+        FormatKind::JsonSchema => {
+            let schema = json_schema.and_then(|named| named.schema).ok_or_else(|| {
                 let message = "`response_format.json_schema.schema` is missing";
                 ApiError::field("response_format", message)
-            };
-            Ok(Some(AnswerFormat::Schema(json_schema.schema.ok_or_else(missing)?)))
+            })?;
+            Ok(Some(AnswerFormat::Schema(schema)))
         }
     }
 }
 
-/// `keep_alive`.
-pub(super) fn keep_alive(given: Option<KeepAliveText>) -> Result<Option<KeepAlive>, ApiError> {
+/// Reads `keep_alive`.
+pub(super) fn keep_alive(given: Option<&KeepAliveText>) -> Result<Option<KeepAlive>, ApiError> {
     let Some(given) = given else { return Ok(None) };
-    let parsed = match &given {
+    let parsed = match given {
         KeepAliveText::Seconds(seconds) => KeepAlive::from_seconds(*seconds),
         KeepAliveText::Text(text) => KeepAlive::parse(text),
     };
     parsed.map(Some).ok_or_else(|| {
-        let message = "`keep_alive` is no duration like `5m`, and no number of seconds";
+        let message = "`keep_alive` is neither a duration such as `5m` nor a number of seconds";
         ApiError::field("keep_alive", message)
     })
 }

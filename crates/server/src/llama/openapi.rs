@@ -1,4 +1,4 @@
-//! These endpoints' part of the description of all routes.
+//! This dialect's part of the server's description.
 
 use serde_json::{Value, json};
 
@@ -13,16 +13,22 @@ pub(crate) fn operations() -> Vec<Operation> {
         method: "post",
         path,
         about,
-        body: Some(Body { name, fields, required, schema }),
+        body: Some(Body { name, fields: vec![fields], required, schema }),
         answers: JSON,
     };
     let named = names::<Named>();
     vec![
-        post("/tokenize", "Text to tokens", "Tokenize", names::<Tokenize>(), &["content"]),
-        post("/detokenize", "Tokens to text", "Detokenize", names::<Detokenize>(), &["tokens"]),
+        post("/tokenize", "Turn text into tokens", "Tokenize", names::<Tokenize>(), &["content"]),
+        post(
+            "/detokenize",
+            "Turn tokens into text",
+            "Detokenize",
+            names::<Detokenize>(),
+            &["tokens"],
+        ),
         post(
             "/apply-template",
-            "A conversation as the model reads it",
+            "Render a conversation with the chat template",
             "ApplyTemplate",
             names::<ApplyTemplate>(),
             &["messages"],
@@ -30,15 +36,22 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation {
             method: "get",
             path: "/models",
-            about: "The models in memory",
+            about: "List the loaded models",
             body: None,
             answers: JSON,
         },
         post("/models/load", "Load a model", "Named", named, &["model"]),
-        post("/models/unload", "Let a model go once nobody uses it", "Named", named, &["model"]),
+        post(
+            "/models/unload",
+            "Unload a model when its requests have ended",
+            "Named",
+            named,
+            &["model"],
+        ),
     ]
 }
 
+/// Returns the schema of a field.
 fn schema(name: &str) -> Option<Value> {
     Some(match name {
         "model" => json!({"type": ["string", "null"]}),

@@ -1,0 +1,182 @@
+//! Bodies of requests: read within bounds, and turned into structs with a name for whatever is wrong.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{ApiError, Kind};
+use crate::ignored::{self, Ignored};
+use crate::json::names;
+use crate::state::Shared;
+
+/// How the router of a request reads bodies; [`crate::conventions`] adds it to every request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// `true` if the content type does not matter, unless a page sends the request.
+    pub(crate) any_content_type: bool,
+    /// `true` if unknown fields are refused instead of ignored.
+    pub(crate) strict: bool,
+    /// Fields of this request that were ignored.
+    pub(crate) ignored: Ignored,
+}
+
+impl Reading {
+    /// Reports unknown fields by the log and a response header, or refuses them if the server is strict.
+    pub(crate) fn unknown(&self, names: Vec<String>) -> Result<(), ApiError> {
+        let Some(first) = names.first() else { return Ok(()) };
+        if self.strict {
+            let name = ignored::shown(first);
+            let message = format!("Unknown field `{name}`");
+            return Err(ApiError::field(name, message));
+        }
+        tracing::info!(fields = ignored::list(&names), "unknown fields ignored");
+        names.into_iter().for_each(|name| self.ignored.add(name));
+        Ok(())
+    }
+}
+
+/// The JSON object of a request's body.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    pub(crate) map: Map<String, Value>,
+    pub(crate) reading: Reading,
+}
+
+/// Fields that an endpoint knows by name only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extras {
+    /// Taken without a word: clients send them by habit, and they would not change an answer.
+    pub(crate) harmless: &'static [&'static str],
+    /// Refused, each with the reason: they would change the answer, and the server cannot do that.
+    pub(crate) unsupported: &'static [(&'static str, &'static str)],
+}
+
+impl Extras {
+    pub(crate) const NONE: Self = Self { harmless: &[], unsupported: &[] };
+}
+
+impl FromRequest<Shared> for Fields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &Shared) -> Result<Self, ApiError> {
+        let reading = request.extensions().get::<Reading>().cloned().unwrap_or_default();
+        if !reading.any_content_type || request.headers().contains_key(ORIGIN) {
+            check_type(request.headers())?;
+        }
+        let bytes = read(request.into_body(), state).await?;
+        if bytes.is_empty() {
+            return Err(ApiError::bad("The request has no body; a JSON object is expected"));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(map)) => Ok(Self { map, reading }),
+            Ok(_) => Err(ApiError::bad("The body is JSON, but not an object")),
+            Err(error) => Err(ApiError::bad(format!("Invalid JSON: {error}"))),
+        }
+    }
+}
+
+impl Fields {
+    /// Takes the fields that `T` knows out of the body and reads them. Endpoints that share fields read
+    /// the shared ones first, and the rest with [`Fields::parse`].
+    pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
+        let known = names::<T>();
+        let (own, rest) = std::mem::take(&mut self.map)
+            .into_iter()
+            .partition(|(name, _)| known.contains(&name.as_str()));
+        self.map = rest;
+        self.deserialize(own)
+    }
+
+    /// Reads the body as `T`. A field that is `null` counts as absent. A field that `T` does not know is
+    /// ignored and reported. A value of the wrong type is an error that names its field.
+    pub(crate) fn parse<T: DeserializeOwned>(mut self, extras: Extras) -> Result<T, ApiError> {
+        let mut map = std::mem::take(&mut self.map);
+        map.retain(|name, value| !value.is_null() && !extras.harmless.contains(&name.as_str()));
+        let refused = extras.unsupported.iter().find(|(name, _)| map.contains_key(*name));
+        if let Some((name, reason)) = refused {
+            return Err(ApiError::field(*name, format!("`{name}` is not supported: {reason}")));
+        }
+        self.deserialize(map)
+    }
+
+    fn deserialize<T: DeserializeOwned>(&self, mut map: Map<String, Value>) -> Result<T, ApiError> {
+        map.retain(|_, value| !value.is_null());
+        let mut unknown = Vec::new();
+        let mut track = serde_path_to_error::Track::new();
+        let reader = serde_path_to_error::Deserializer::new(Value::Object(map), &mut track);
+        let read = serde_ignored::deserialize(reader, |path| {
+            if unknown.len() <= ignored::MAX_NAMES {
+                unknown.push(ignored::path(&path));
+            }
+        });
+        let value = read.map_err(|problem: serde_json::Error| {
+            let path = track.path().to_string();
+            if path == "." {
+                return ApiError::bad(format!("The body is not as expected: {problem}"));
+            }
+            let message = format!("`{path}` is not as expected: {problem}");
+            ApiError::field(path, message)
+        })?;
+        self.reading.unknown(unknown)?;
+        Ok(value)
+    }
+}
+
+/// Refuses content types that a page of another origin can send without a preflight request, so that only
+/// JSON gets through. `curl -d` and scripts that set no type are let through.
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let value = value.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    let is_json = kind == "application/json" || kind.ends_with("+json");
+    if is_json || kind.is_empty() || kind == "application/x-www-form-urlencoded" {
+        return Ok(());
+    }
+    let message = format!("The body is `{kind}`, but JSON is expected");
+    Err(ApiError::new(Kind::MediaType, message))
+}
+
+/// Reads a body within the server's limits.
+async fn read(body: Body, state: &Shared) -> Result<Bytes, ApiError> {
+    let limits = &state.config.limits;
+    let too_large = || {
+        let most = limits.body_bytes;
+        ApiError::new(Kind::TooLarge, format!("The body is larger than {most} bytes"))
+    };
+    if body.size_hint().lower() > limits.body_bytes as u64 {
+        return Err(too_large());
+    }
+    let mut body = std::pin::pin!(body);
+    let mut bytes = BytesMut::new();
+    let last = Instant::now() + limits.body_timeout;
+    loop {
+        let deadline = last.min(Instant::now() + limits.body_idle);
+        let frame = std::future::poll_fn(|context| body.as_mut().poll_frame(context));
+        let frame = match timeout_at(deadline, frame).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => {
+                return Err(ApiError::bad(format!("The body is incomplete: {error}")));
+            }
+            Ok(None) => return Ok(bytes.freeze()),
+            Err(_) => {
+                let seconds = Duration::as_secs(&limits.body_idle);
+                let message = format!("The body did not arrive within {seconds} s");
+                return Err(ApiError::new(Kind::Timeout, message));
+            }
+        };
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limits.body_bytes {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Running requests: the bridge between asynchronous handlers and an engine's thread.
+//!
+//! Dropping [`Answers`] cancels the requests that still run, at their next token.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use mlxk_engine::{CancelHandle, Done, Event, Recipient, Request};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+
+use crate::blocking::blocking;
+use crate::error::{ApiError, Kind};
+use crate::models::Lease;
+use crate::state::{Phase, Shared};
+
+/// The events of several requests to one model, each with the number of its request.
+pub(crate) struct Answers {
+    events: mpsc::UnboundedReceiver<(usize, Event)>,
+    _cancel: CancelAll,
+    /// Requests that have not ended.
+    open: usize,
+    /// A place in the model's queue for each request.
+    _places: OwnedSemaphorePermit,
+    phase: watch::Receiver<Phase>,
+    state: Shared,
+    lease: Arc<Lease>,
+}
+
+/// A prompt, and how many answers it gets. Their seeds follow one another.
+#[derive(Debug)]
+pub(crate) struct Prompted {
+    pub(crate) request: Request,
+    pub(crate) count: usize,
+}
+
+impl Prompted {
+    /// Returns a prompt with one answer.
+    pub(crate) fn once(request: Request) -> Self {
+        Self { request, count: 1 }
+    }
+}
+
+struct CancelAll(Vec<CancelHandle>);
+
+impl Drop for CancelAll {
+    fn drop(&mut self) {
+        self.0.iter().for_each(CancelHandle::cancel);
+    }
+}
+
+impl Answers {
+    /// Starts the requests of all prompts, numbered in their order.
+    pub(super) async fn start(
+        state: &Shared,
+        lease: Arc<Lease>,
+        prompts: Vec<Prompted>,
+    ) -> Result<Self, ApiError> {
+        state.is_open()?;
+        let open = prompts.iter().map(|prompt| prompt.count).sum();
+        let places = lease.take_places(open)?;
+        let cancel = CancelAll((0..open).map(|_| CancelHandle::default()).collect());
+        let handles = cancel.0.clone();
+        let (sender, events) = mpsc::unbounded_channel();
+        let engine = lease.engine();
+        let submit = move || {
+            let mut recipients = handles.into_iter().enumerate().map(|(index, cancel)| {
+                let sender = sender.clone();
+                let sink = move |event| match sender.send((index, event)) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                };
+                Recipient { cancel, sink: Box::new(sink) }
+            });
+            for Prompted { request, count } in prompts {
+                engine.submit_to(request, recipients.by_ref().take(count).collect())?;
+            }
+            Ok(())
+        };
+        // Rendering and encoding a long prompt would block a serving thread.
+        blocking(submit).await?;
+        Ok(Self {
+            events,
+            _cancel: cancel,
+            open,
+            _places: places,
+            phase: state.phase.subscribe(),
+            state: Arc::clone(state),
+            lease,
+        })
+    }
+
+    /// Returns the next event and the number of its request, or `None` when all have ended. Nothing is lost
+    /// if the future is dropped before it is ready.
+    pub(crate) async fn next(&mut self) -> Result<Option<(usize, Event)>, ApiError> {
+        if self.open == 0 {
+            return Ok(None);
+        }
+        let event = tokio::select! {
+            biased;
+            event = self.events.recv() => event,
+            _ = self.phase.wait_for(|phase| *phase == Phase::Ending) => {
+                return Err(ApiError::stopping());
+            }
+        };
+        let Some((index, event)) = event else { return Err(ApiError::stopping()) };
+        match &event {
+            Event::Done(done) => {
+                self.open -= 1;
+                self.state.metrics.answered(done);
+                log(&self.lease, done);
+            }
+            Event::Error(_) => {
+                self.open -= 1;
+                self.state.metrics.failed();
+            }
+            _ => {}
+        }
+        match event {
+            Event::Error(error) => {
+                let error = ApiError::from(error);
+                if error.kind == Kind::Internal {
+                    tracing::error!(model = self.lease.name(), error = error.message, "failed");
+                }
+                Err(error)
+            }
+            event => Ok(Some((index, event))),
+        }
+    }
+}
+
+/// Logs one line for an answer, without any of its text.
+fn log(lease: &Lease, done: &Done) {
+    let (usage, timings) = (&done.usage, &done.timings);
+    tracing::info!(
+        model = lease.name(),
+        prompt_tokens = usage.prompt_tokens,
+        cached_tokens = usage.cached_tokens,
+        completion_tokens = usage.completion_tokens,
+        queued_ms = timings.queued.as_millis() as u64,
+        prefill_ms = timings.prefill.as_millis() as u64,
+        decode_ms = timings.decode.as_millis() as u64,
+        finish_reason = done.finish_reason.as_str(),
+        "answered"
+    );
+}

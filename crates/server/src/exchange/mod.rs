@@ -1,0 +1,75 @@
+//! The exchange: what every dialect does between reading a body and writing an answer.
+//!
+//! A dialect reads a body into [`AnswerOptions`] and a prompt, takes a [`Lease`] of the model, and builds
+//! the engine's request once, by [`request`]. [`start`] submits it, and [`respond`] turns the engine's
+//! events into a response with the dialect's [`Renderer`], as a stream or as one body.
+
+mod answers;
+mod defaults;
+mod label;
+mod options;
+mod renderer;
+mod stream;
+pub(crate) mod thinking;
+mod tokens;
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::models::Lease;
+use crate::state::Shared;
+
+pub(crate) use answers::{Answers, Prompted};
+pub(crate) use label::Label;
+pub(crate) use options::{AnswerOptions, last_n, request, top_k};
+pub(crate) use renderer::Renderer;
+pub(crate) use stream::{Broken, Events, Framing, Wire, response as stream};
+pub(crate) use tokens::Tokens;
+
+/// Starts requests to a model. Fails if one of them is invalid, or if too many requests wait already.
+pub(crate) async fn start(
+    state: &Shared,
+    lease: Arc<Lease>,
+    prompts: Vec<Prompted>,
+) -> Result<Answers, ApiError> {
+    Answers::start(state, lease, prompts).await
+}
+
+/// Renders answers, piece by piece as they come or together when all have ended.
+pub(crate) async fn respond<R: Renderer>(
+    state: &Shared,
+    mut answers: Answers,
+    mut renderer: R,
+    streamed: bool,
+) -> Result<Response, ApiError> {
+    if streamed {
+        let heartbeat = state.config.limits.heartbeat;
+        let write = |events| send(events, answers, renderer);
+        return Ok(stream(R::WIRE, heartbeat, write));
+    }
+    let mut whole = renderer.empty();
+    let mut add = |pieces: Vec<R::Piece>| {
+        pieces.into_iter().for_each(|piece| R::fold(&mut whole, piece));
+    };
+    add(renderer.open());
+    while let Some((index, event)) = answers.next().await? {
+        add(renderer.event(index, event)?);
+    }
+    add(renderer.close());
+    Ok(Json(whole).into_response())
+}
+
+async fn send<R: Renderer>(
+    events: Events,
+    mut answers: Answers,
+    mut renderer: R,
+) -> Result<(), Broken> {
+    events.send_all(&renderer.open()).await?;
+    while let Some((index, event)) = events.next(&mut answers).await? {
+        events.send_all(&renderer.event(index, event)?).await?;
+    }
+    events.send_all(&renderer.close()).await
+}

@@ -1,0 +1,181 @@
+//! Answers in Ollama's words.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mlxk_engine::{Done, Engine, EngineError, Event, FinishReason, PromptInput};
+use serde_json::{Value, json};
+use tokio::task::block_in_place;
+
+use super::dto::replies::{Answer, Figures, Reply, Words};
+use super::logprobs::logprobs;
+use super::time::{nanoseconds, now};
+use crate::error::ApiError;
+use crate::exchange::{self, Framing, Label, Tokens, Wire};
+
+/// Form of this dialect's streams.
+pub(super) const WIRE: Wire = Wire { framing: Framing::JsonLines, end: None, error: error_body };
+
+/// Returns an error in Ollama's shape.
+pub(super) fn error_body(error: &ApiError) -> Value {
+    json!({"error": error.message})
+}
+
+/// The endpoint that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Generate,
+    Chat,
+}
+
+impl Endpoint {
+    /// Puts text and thoughts where this endpoint has them.
+    pub(super) fn words(self, text: String, thinking: String) -> Words {
+        match self {
+            Self::Generate => Words::Generate { response: text, thinking },
+            Self::Chat => {
+                Words::Chat { message: Answer { role: "assistant", content: text, thinking } }
+            }
+        }
+    }
+
+    /// Returns an empty reply of a model.
+    pub(super) fn reply(self, model: String) -> Reply {
+        Reply {
+            model,
+            created_at: now(),
+            words: self.words(String::new(), String::new()),
+            done: false,
+            done_reason: None,
+            context: None,
+            figures: None,
+            logprobs: None,
+        }
+    }
+}
+
+/// Renders one answer.
+pub(super) struct Renderer {
+    pub(super) endpoint: Endpoint,
+    pub(super) label: Label,
+    pub(super) engine: Arc<Engine>,
+    /// Time of the request.
+    pub(super) started: Instant,
+    /// Time until the model was loaded.
+    pub(super) loading: Duration,
+    /// Set if the client gets the tokens of the whole conversation, to continue from.
+    pub(super) context: Option<Context>,
+    pub(super) waiting: Tokens,
+}
+
+/// The conversation so far.
+pub(super) struct Context {
+    pub(super) prompt: PromptInput,
+    /// Text of the answer so far.
+    pub(super) answer: String,
+}
+
+impl Renderer {
+    fn line(&self, text: String, thinking: String) -> Reply {
+        let words = self.endpoint.words(text, thinking);
+        Reply { words, ..self.endpoint.reply(self.label.model.clone()) }
+    }
+
+    fn last(&self, done: &Done) -> Result<Reply, ApiError> {
+        let (usage, timings) = (&done.usage, &done.timings);
+        // Encoding a long conversation would hold up the other requests of this thread.
+        let context = self.context.as_ref();
+        let context = context.map(|it| block_in_place(|| tokens(it, &self.engine))).transpose()?;
+        let figures = Figures {
+            total_duration: nanoseconds(self.started.elapsed()),
+            load_duration: nanoseconds(self.loading),
+            prompt_eval_count: usage.prompt_tokens,
+            prompt_eval_duration: nanoseconds(timings.prefill),
+            eval_count: usage.completion_tokens,
+            eval_duration: nanoseconds(timings.decode),
+        };
+        Ok(Reply {
+            done: true,
+            done_reason: Some(done_reason(&done.finish_reason)),
+            context,
+            figures: Some(figures),
+            ..self.line(String::new(), String::new())
+        })
+    }
+}
+
+impl exchange::Renderer for Renderer {
+    type Piece = Reply;
+    type Whole = Reply;
+
+    const WIRE: Wire = WIRE;
+
+    fn event(&mut self, _: usize, event: Event) -> Result<Vec<Reply>, ApiError> {
+        let tokens = self.waiting.push(&event);
+        let mut reply = match event {
+            Event::Text(text) => {
+                if let Some(context) = &mut self.context {
+                    context.answer.push_str(&text);
+                }
+                self.line(text, String::new())
+            }
+            Event::Reasoning(text) => self.line(String::new(), text),
+            Event::Done(done) => self.last(&done)?,
+            _ => return Ok(Vec::new()),
+        };
+        reply.logprobs = logprobs(&tokens, self.engine.tokenizer());
+        Ok(vec![reply])
+    }
+
+    fn empty(&self) -> Reply {
+        self.endpoint.reply(self.label.model.clone())
+    }
+
+    fn fold(whole: &mut Reply, piece: Reply) {
+        whole.created_at = piece.created_at;
+        whole.words.add(piece.words);
+        whole.done = piece.done;
+        whole.done_reason = piece.done_reason;
+        whole.context = piece.context;
+        whole.figures = piece.figures;
+        if let Some(logprobs) = piece.logprobs {
+            whole.logprobs.get_or_insert_default().extend(logprobs);
+        }
+    }
+}
+
+impl Words {
+    fn add(&mut self, piece: Self) {
+        let (text, thinking) = self.parts();
+        match piece {
+            Self::Generate { response: more, thinking: thoughts }
+            | Self::Chat { message: Answer { content: more, thinking: thoughts, .. } } => {
+                text.push_str(&more);
+                thinking.push_str(&thoughts);
+            }
+        }
+    }
+
+    fn parts(&mut self) -> (&mut String, &mut String) {
+        match self {
+            Self::Generate { response, thinking } => (response, thinking),
+            Self::Chat { message } => (&mut message.content, &mut message.thinking),
+        }
+    }
+}
+
+/// Returns the tokens of prompt and answer.
+fn tokens(context: &Context, engine: &Engine) -> Result<Vec<u32>, ApiError> {
+    let mut ids = engine.encode(&context.prompt)?;
+    let answer = engine.tokenizer().encode(&context.answer, false).map_err(EngineError::from)?;
+    ids.extend(answer);
+    Ok(ids)
+}
+
+/// Returns Ollama's word for the end of an answer.
+const fn done_reason(reason: &FinishReason) -> &'static str {
+    match reason {
+        FinishReason::MaxTokens | FinishReason::ContextFull => "length",
+        _ => "stop",
+    }
+}

@@ -1,0 +1,39 @@
+//! `POST /v1/chat/completions`.
+
+mod render;
+mod requests;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::options;
+use crate::body::Fields;
+use crate::error::ApiError;
+use crate::exchange::{self, Label, Prompted};
+use crate::state::Shared;
+
+/// Answers a conversation.
+pub(super) async fn complete(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let asked = requests::read(fields)?;
+    let lease = Arc::new(state.models.acquire(asked.model.as_deref(), asked.keep_alive).await?);
+    let engine = lease.engine();
+    options::check_context(asked.options.context, &engine)?;
+    let prompt = requests::prompt(asked.messages, &lease);
+    let wants_logprobs = asked.options.logprobs.is_some();
+    let request = exchange::request(asked.options, prompt, &lease)?;
+    let prompts = vec![Prompted { request, count: asked.count }];
+    let renderer = render::Renderer {
+        label: Label::new("chatcmpl-", asked.model, &lease),
+        engine,
+        wants_logprobs,
+        wants_usage: !asked.streamed || asked.include_usage,
+        answers: vec![render::Answer::default(); asked.count],
+    };
+    let answers = exchange::start(&state, lease, prompts).await?;
+    exchange::respond(&state, answers, renderer, asked.streamed).await
+}
