@@ -21,7 +21,7 @@ pub(crate) struct Figures {
     /// Descriptions of the machines by identifier.
     machines: BTreeMap<String, String>,
     tables: Vec<Table>,
-    values: BTreeMap<String, Value>,
+    values: BTreeMap<String, Single>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ struct Row {
 /// A figure outside tables. `machine` is missing if the figure is the same on all of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Value {
+struct Single {
     value: String,
     machine: Option<String>,
     method: String,
