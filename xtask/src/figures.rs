@@ -105,6 +105,13 @@ impl Figures {
         Ok(())
     }
 
+    /// Returns the identifiers of the tables and single figures.
+    #[cfg(test)]
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        let tables = self.tables.iter().map(|table| table.id.as_str());
+        tables.chain(self.values.keys().map(String::as_str))
+    }
+
     /// Returns the page with every marked place filled in.
     pub(crate) fn fill(&self, page: &str) -> Result<String> {
         let page = replace(page, TABLE, |id| Ok(format!("\n{}", self.table(id)?)))?;

@@ -93,9 +93,17 @@ mod tests {
         let hint = "run `cargo xtask generate`";
         assert!(root(MODELS) == models(), "{MODELS} is out of date; {hint}");
         let figures = Figures::parse(&root(figures::SOURCE)).unwrap();
+        let mut copied = String::new();
         for page in figures::PAGES {
             let text = root(page);
             assert!(figures.fill(&text).unwrap() == text, "{page} is out of date; {hint}");
+            copied.push_str(&text);
+        }
+        for id in figures.ids() {
+            let is_copied = ["<!-- table ", "<!-- figure "]
+                .iter()
+                .any(|mark| copied.contains(&format!("{mark}{id} -->")));
+            assert!(is_copied, "no page copies `{id}` of {}", figures::SOURCE);
         }
     }
 }

@@ -5,6 +5,8 @@ mod bench;
 mod chat;
 mod create;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod engine;
 mod keep;
 mod make;
