@@ -42,7 +42,7 @@ fn is_fine(error: ErrorKind, words: usize) -> bool {
 #[test]
 fn commands_are_found_in_blocks_and_in_backticks() {
     let page = "Run `mlxk list`, `rm` or `mlxk COMMAND`.\n```console\n$ A=1 mlxk run m \"a | b\" \\\n\
-                > --n 2 | jq .   # mlxk no\n  mlxk rm 'x y'    the rest\n```\n";
+                > --n 2 | jq .   # mlxk no\nmlxk 1\n```\n```\n  mlxk rm 'x y'    the rest\n```\n";
     let words: Vec<String> = commands(page).iter().map(|command| command.join("+")).collect();
     assert_eq!(words, ["mlxk+list", "mlxk+run+m+a | b+--n+2", "mlxk+rm+x y"]);
 }
