@@ -1,4 +1,4 @@
-//! Reading the JSON files of a checkpoint folder.
+//! Reads the JSON files of a checkpoint folder.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::TextError;
 
-/// The text of `path`; `None` where there is no such file.
+/// Returns the text of `path`, or `None` if there is no such file.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, TextError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -17,7 +17,7 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, TextError> {
     }
 }
 
-/// `path` as JSON; the type's default where there is no such file.
+/// Parses `path` as JSON. Returns the type's default if there is no such file.
 pub(crate) fn json_or_default<T: DeserializeOwned + Default>(path: &Path) -> Result<T, TextError> {
     match read_optional(path)? {
         None => Ok(T::default()),
@@ -30,13 +30,14 @@ pub(crate) fn json_or_default<T: DeserializeOwned + Default>(path: &Path) -> Res
     }
 }
 
-/// Python writes `Infinity` and `NaN` into JSON, where they do not belong; nothing here reads them.
+/// Replaces `Infinity` and `NaN` by `null`. Python writes them although JSON has no such numbers, and no
+/// field that we read contains them.
 fn without_python_numbers(text: &str) -> Cow<'_, str> {
     const NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     if !NUMBERS.iter().any(|number| text.contains(number)) {
         return Cow::Borrowed(text);
     }
-    // Every other part lies inside a string, once escaped quotes are out of the way.
+    // With escaped quotes hidden, every other part is inside a string.
     let hidden = text.replace("\\\\", "\u{0}\u{0}").replace("\\\"", "\u{0}\u{1}");
     let parts = hidden.split('"').enumerate().map(|(at, part)| {
         let is_string = at % 2 == 1;

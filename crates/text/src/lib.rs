@@ -1,9 +1,10 @@
-//! Between text and tokens: the tokenizer, its incremental inverse, stop strings and chat templates.
+//! Converts between text and tokens: tokenizer, detokenizer, stop strings, chat templates, thinking.
 //!
-//! The crate stands alone. It reads the text files of a checkpoint folder (`tokenizer.json` and its
-//! companions) and holds one promise: whatever reaches the reader piece by piece is, put together,
-//! exactly what decoding the whole would have given.
+//! The crate depends on no other crate of the workspace. It reads the text files of a checkpoint folder
+//! (`tokenizer.json` and its companions). It keeps one promise: if text is read piece by piece, the pieces
+//! add up to exactly what decoding all tokens at once would return.
 
+mod added_token;
 mod chat;
 mod detokenizer;
 mod error;

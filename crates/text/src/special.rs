@@ -1,4 +1,4 @@
-//! The names that a checkpoint gives to its special tokens, and the ids that end an answer.
+//! Names of a checkpoint's special tokens, and the ids that end an answer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use crate::TextError;
+use crate::added_token::AddedTokenJson;
 use crate::files::json_or_default;
-use crate::tokenizer::AddedTokenJson;
 
-/// A special token: its text, or an object that holds it.
+/// A special token: its text, or an object that contains the text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum Named {
@@ -30,8 +30,8 @@ impl Named {
     }
 }
 
-/// The fields of `tokenizer_config.json` that this crate reads. There may be thousands of added
-/// tokens, which only the tokenizer needs: `A` says what to make of them.
+/// The fields of `tokenizer_config.json` that this crate reads. There may be thousands of added tokens,
+/// which only the tokenizer needs, so `A` decides if they are parsed or skipped.
 #[derive(Default, Deserialize)]
 #[serde(default, bound = "A: Deserialize<'de> + Default")]
 struct TokenizerConfig<A> {
@@ -42,7 +42,7 @@ struct TokenizerConfig<A> {
     names: Names,
 }
 
-/// The single special tokens that templates may name.
+/// Special tokens that templates may name.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the fields of the file")]
@@ -73,12 +73,12 @@ impl Names {
     }
 }
 
-/// What `tokenizer_config.json` and `special_tokens_map.json` say together.
+/// Content of `tokenizer_config.json` and `special_tokens_map.json`, merged.
 #[derive(Default)]
 pub(crate) struct SpecialTokens {
     /// Tokens to add to those of `tokenizer.json`, in the order of their ids.
     pub(crate) added: Vec<AddedToken>,
-    /// Whether a prompt starts with the BOS token, where the file decides it.
+    /// `true` if a prompt starts with the BOS token, or `None` if the file doesn't say.
     pub(crate) add_bos: Option<bool>,
     /// `bos_token`, `eos_token` and so on, by name.
     pub(crate) names: Map<String, Value>,
@@ -87,14 +87,14 @@ pub(crate) struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Reads both files of `dir`; either may be absent.
+    /// Reads both files in `dir`; either may be absent.
     pub(crate) fn open(dir: &Path) -> Result<Self, TextError> {
         let (special, added) = Self::read::<BTreeMap<u32, AddedTokenJson>>(dir)?;
         let added = added.unwrap_or_default().into_values().map(Into::into).collect();
         Ok(Self { added, ..special })
     }
 
-    /// The same without the added tokens.
+    /// Like [`SpecialTokens::open`], but without the added tokens.
     pub(crate) fn open_names(dir: &Path) -> Result<Self, TextError> {
         Self::read::<IgnoredAny>(dir).map(|(special, _)| special)
     }
@@ -113,14 +113,14 @@ impl SpecialTokens {
         Ok((special, config.added_tokens_decoder))
     }
 
-    /// The text of the token with this name, such as `eos_token`.
+    /// Returns the text of the token with this name, such as `eos_token`.
     pub(crate) fn name(&self, name: &str) -> Option<&str> {
         self.names.get(name).and_then(Value::as_str)
     }
 }
 
-/// The ids that end an answer according to `config.json` and `generation_config.json`; where both
-/// name some, the latter counts.
+/// Returns the ids that end an answer, from `generation_config.json` or, if that names none, from
+/// `config.json`.
 pub(crate) fn end_ids(dir: &Path) -> Result<Vec<u32>, TextError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -140,7 +140,7 @@ pub(crate) fn end_ids(dir: &Path) -> Result<Vec<u32>, TextError> {
     }
     let config: Config = json_or_default(&dir.join("config.json"))?;
     let own = self::ids(&config.eos_token_id);
-    // Models that also see or hear keep the language model's settings one level down.
+    // Vision and audio models keep the language model's settings one level down.
     Ok(if own.is_empty() {
         config.text_config.map_or_else(Vec::new, |text| self::ids(&text.eos_token_id))
     } else {

@@ -1,28 +1,28 @@
-//! Stop strings, found across the pieces in which text arrives.
+//! Finds stop strings in text that arrives in pieces.
 //!
-//! Invariant: however the text is cut into pieces, the same text comes out. The match that is
-//! complete first wins, the longest of those that end together; nothing of it is ever let through.
+//! Invariant: the result does not depend on how the text is cut into pieces. The match that is complete
+//! first wins, or the longest if several end together. No part of it is ever returned.
 
-/// What [`StopStrings::push`] lets through.
+/// Result of [`StopStrings::push`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
     /// Text that belongs to the answer for certain.
     pub text: String,
-    /// The index of the stop string that was met. The answer ends here.
+    /// Index of the stop string that was found, which ends the answer.
     pub matched: Option<usize>,
 }
 
-/// Looks for several stop strings at once and holds back only what may be the start of one.
+/// Looks for several stop strings at once. Holds back only what may be the beginning of one.
 #[derive(Clone, Debug, Default)]
 pub struct StopStrings {
     patterns: Vec<Pattern>,
-    /// Text not let through yet: the longest start of a stop string that the text ends with.
+    /// Text that was held back: the longest beginning of a stop string at the end of the text.
     held: String,
     matched: Option<usize>,
 }
 
 impl StopStrings {
-    /// Stop strings in the caller's order; empty ones never match.
+    /// Takes the stop strings, whose order gives the index. Empty ones never match.
     pub fn new<S: AsRef<str>>(stops: impl IntoIterator<Item = S>) -> Self {
         let mut patterns: Vec<Pattern> = stops
             .into_iter()
@@ -30,12 +30,12 @@ impl StopStrings {
             .filter(|(_, stop)| !stop.as_ref().is_empty())
             .map(|(index, stop)| Pattern::new(index, stop.as_ref().as_bytes()))
             .collect();
-        // The first that is complete counts, so the longest goes first; equals keep their order.
+        // The first that is complete wins, so the longest go first.
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.bytes.len()));
         Self { patterns, held: String::new(), matched: None }
     }
 
-    /// Takes the next piece. After a match everything is swallowed.
+    /// Takes the next piece. After a match, all further text is dropped.
     pub fn push(&mut self, piece: &str) -> Stop {
         if self.matched.is_some() {
             return Stop { text: String::new(), matched: self.matched };
@@ -61,7 +61,7 @@ impl StopStrings {
         Stop { text: std::mem::replace(&mut self.held, held), matched: None }
     }
 
-    /// Ends the text and returns what was held back.
+    /// Returns what was held back, at the end of the text.
     pub fn finish(&mut self) -> String {
         self.patterns.iter_mut().for_each(|pattern| pattern.seen = 0);
         std::mem::take(&mut self.held)
@@ -73,9 +73,9 @@ impl StopStrings {
 struct Pattern {
     index: usize,
     bytes: Vec<u8>,
-    /// By matched length minus one: the next shorter start of the pattern that is also its end.
+    /// By matched length minus one: length of the next shorter match that ends at the same place.
     shorter: Vec<usize>,
-    /// How much of the pattern the text ends with.
+    /// Length of the match at the end of the text.
     seen: usize,
 }
 
@@ -93,7 +93,7 @@ impl Pattern {
         Self { index, bytes: bytes.to_vec(), shorter, seen: 0 }
     }
 
-    /// Takes one byte; whether the pattern is complete with it.
+    /// Takes one byte. Returns `true` if it completes the pattern.
     fn step(&mut self, byte: u8) -> bool {
         while self.seen > 0 && self.bytes[self.seen] != byte {
             self.seen = self.shorter[self.seen - 1];

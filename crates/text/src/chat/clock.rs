@@ -1,21 +1,21 @@
-//! The time that templates may ask for.
+//! Clock that templates can read.
 
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 use minijinja::{Error, ErrorKind, Value};
 
-/// What `strftime_now` reads.
+/// Clock behind `strftime_now`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Clock {
     /// The time of this machine in its own time zone.
     #[default]
     Local,
-    /// A moment that stands still, for output that has to be the same tomorrow.
+    /// A fixed moment, for reproducible output.
     Fixed {
         /// Seconds since 1970 in UTC.
         unix_seconds: i64,
-        /// How far local time is ahead of UTC.
+        /// Seconds by which local time is ahead of UTC.
         offset_seconds: i32,
     },
 }
@@ -31,7 +31,7 @@ impl Clock {
         }
     }
 
-    /// `strftime_now(format)` for templates.
+    /// Returns the function `strftime_now(format)` for templates.
     pub(super) fn function(self) -> Value {
         Value::from_function(move |format: &str| {
             self.now()

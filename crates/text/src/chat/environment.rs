@@ -1,8 +1,8 @@
 //! The template engine, set up as transformers sets up jinja2.
 //!
-//! Loops, recursion, growing text and output are bounded. What the engine does not bound are lists
-//! that hold themselves many times over or thousands of levels deep: comparing or joining those
-//! takes as long, and as much stack, as it would in Python.
+//! Loops, recursion, the length of texts and the output are bounded. The engine does not bound work on lists
+//! that contain themselves many times or are nested thousands of levels deep: comparing or joining them takes
+//! as much time and stack as in Python.
 
 use std::fmt;
 use std::io;
@@ -13,13 +13,13 @@ use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
 
 use super::{generation, json, methods, number};
 
-/// Instructions, and 64 bytes each of what they make: about a second of work at worst.
+/// Units of work: an instruction, or 64 bytes of a new value. At worst this is about a second.
 const FUEL: u64 = 10_000_000;
-/// The longest text that a template may write.
+/// Length limit of the output.
 const MAX_OUTPUT_BYTES: usize = 16 << 20;
 const NAME: &str = "chat";
 
-/// What `raise_exception` was called with.
+/// Argument of `raise_exception`.
 #[derive(Debug)]
 struct Raised(String);
 
@@ -31,11 +31,11 @@ impl fmt::Display for Raised {
 
 impl std::error::Error for Raised {}
 
-/// How a rendering can fail.
+/// Reason why rendering failed.
 pub(super) enum Failure {
     /// The template called `raise_exception`.
     Raised(String),
-    /// It ran out of fuel or room.
+    /// It exceeded a limit.
     Bound(&'static str),
     /// Anything else.
     Other(String),
@@ -52,7 +52,7 @@ pub(super) fn compile(template: &str) -> Result<Environment<'static>, String> {
     // The rarer filters and globals of jinja2.
     minijinja_contrib::add_to_environment(&mut environment);
     environment.add_filter("tojson", json::tojson);
-    // Made for people at work on a template; both write without bounds.
+    // Tools for writing templates, whose output is not bounded.
     environment.remove_filter("pprint");
     environment.remove_global("debug");
     environment.add_test("sequence", is_sequence);
@@ -75,7 +75,7 @@ pub(super) fn render(
     match rendered {
         Ok(()) => String::from_utf8(output.0).map_err(|error| Failure::Other(error.to_string())),
         Err(_) if output.0.len() > MAX_OUTPUT_BYTES => {
-            Err(Failure::Bound("its output is too long"))
+            Err(Failure::Bound("the output is too long"))
         }
         Err(error) => Err(failure(&error)),
     }
@@ -88,14 +88,14 @@ fn failure(error: &Error) -> Failure {
             return Failure::Raised(message.clone());
         }
         if one.downcast_ref().is_some_and(|error: &Error| error.kind() == ErrorKind::OutOfFuel) {
-            return Failure::Bound("it takes too many steps");
+            return Failure::Bound("too many steps");
         }
         cause = one.source();
     }
     Failure::Other(reason(error))
 }
 
-/// The engine's message with the line, without the name that we gave the template.
+/// Formats the engine's message with the line, but without our name for the template.
 fn reason(error: &Error) -> String {
     let what = match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -112,13 +112,13 @@ fn raise_exception(message: &Value) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(raised))
 }
 
-/// In Python a string is a sequence, and so is all that has a length and takes an index.
+/// In Python, everything that has a length and an index is a sequence, strings included.
 fn is_sequence(value: &Value) -> bool {
     value.is_undefined()
         || matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
 }
 
-/// Here `none` can be looped over, in Python it cannot; templates ask before they look inside.
+/// Unlike here, `none` is not iterable in Python, and templates rely on that.
 fn is_iterable(value: &Value) -> bool {
     !value.is_none() && value.try_iter().is_ok()
 }
@@ -130,7 +130,7 @@ fn write_value(output: &mut Output, state: &mut State, value: &Value) -> Result<
     }
 }
 
-/// Takes no more than [`MAX_OUTPUT_BYTES`].
+/// Buffer that refuses more than [`MAX_OUTPUT_BYTES`].
 struct Bounded(Vec<u8>);
 
 impl io::Write for Bounded {

@@ -1,11 +1,11 @@
-//! `{% generation %}`: a tag of transformers that marks what the assistant wrote, for training.
+//! `{% generation %}`: a tag of transformers that marks the assistant's text, for training.
 //!
-//! When rendering it only opens a scope, which is what `with` does; replacing one by the other
-//! leaves the rules for white space around tags as they are.
+//! In rendering it only opens a scope, as `with` does. Replacing the tag's name keeps the rules for white
+//! space around tags.
 
 use std::borrow::Cow;
 
-/// `template` with those tags replaced.
+/// Returns `template` with these tags replaced by `with` and `endwith`.
 pub(super) fn replace_tags(template: &str) -> Cow<'_, str> {
     if !template.contains("generation") {
         return Cow::Borrowed(template);

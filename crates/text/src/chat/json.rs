@@ -7,11 +7,11 @@ use minijinja::{Error, ErrorKind, Value};
 
 use super::number;
 
-/// Values nested deeper than this are refused rather than risking the stack.
+/// Nesting limit, which protects the stack.
 const MAX_DEPTH: usize = 100;
-/// A value may contain another many times over; its text must still fit in memory.
+/// Length limit: a small value can contain another many times, so its text can outgrow the memory.
 const MAX_BYTES: usize = 64 << 20;
-/// More than any template indents by.
+/// More than any template uses.
 const MAX_INDENT: usize = 64;
 
 /// `value | tojson(ensure_ascii=false, indent=none, separators=none, sort_keys=false)`.

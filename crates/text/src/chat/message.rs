@@ -1,4 +1,4 @@
-//! The messages of a conversation, as clients send them and as templates read them.
+//! Messages of a conversation: as clients send them, and as templates read them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -8,9 +8,9 @@ use crate::TextError;
 /// One message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// `system`, `user`, `assistant`, `tool` or what else the template knows.
+    /// `system`, `user`, `assistant`, `tool`, or another role that the template knows.
     pub role: String,
-    /// What was said.
+    /// Text or parts.
     #[serde(default)]
     pub content: Content,
     /// All other fields, such as `tool_calls`, `tool_call_id`, `name` and `reasoning_content`.
@@ -26,7 +26,7 @@ pub enum Content {
     Text(String),
     /// Parts such as `{"type": "text", "text": ".."}`.
     Parts(Vec<Value>),
-    /// None, as beside tool calls.
+    /// No content, as in a message that only calls tools.
     #[default]
     None,
 }
@@ -44,7 +44,7 @@ impl From<String> for Content {
 }
 
 impl Content {
-    /// The text, where the content is plain text.
+    /// Returns the text if the content is plain text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -59,7 +59,7 @@ impl Message {
         Self { role: role.into(), content: content.into(), fields: Map::new() }
     }
 
-    /// The text of the content, its parts on lines of their own.
+    /// Returns the text of the content, with each part on its own line.
     pub(super) fn text(&self) -> Option<String> {
         match &self.content {
             Content::Text(text) => Some(text.clone()),
@@ -72,7 +72,7 @@ impl Message {
         !matches!(self.content, Content::None)
     }
 
-    /// Whether a tool call holds its arguments as text.
+    /// Returns `true` if the arguments of a tool call are text.
     pub(super) fn has_argument_text(&self) -> bool {
         self.fields
             .get("tool_calls")
@@ -101,8 +101,8 @@ impl Message {
     }
 }
 
-/// What templates read: content as text, or with `typed` as parts; with `parse_arguments` the
-/// arguments of tool calls as objects where they are the text of one.
+/// Returns messages as templates read them: content as text, or as parts if `typed`. With
+/// `parse_arguments`, the arguments of tool calls become objects if they are JSON text.
 pub(super) fn to_values(
     messages: &[Message],
     typed: bool,

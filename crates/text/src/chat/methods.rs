@@ -1,13 +1,13 @@
 //! Methods of Python's strings, lists and dictionaries that templates call.
 //!
-//! Most come from `minijinja-contrib`. Those that can make a long text out of short ones are
-//! guarded here, because fuel is charged only for what is already there.
+//! Most come from `minijinja-contrib`. Methods that can make a long text out of short ones are checked here
+//! first, because the engine charges fuel only for values that exist already.
 
 use minijinja::value::{ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-/// The longest text that one call may make.
+/// Length limit of the text that one call returns.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Calls `method` of `value`.
@@ -109,7 +109,7 @@ fn list(texts: &[&str]) -> Value {
     texts.iter().copied().map(Value::from).collect()
 }
 
-/// The parts from the right, the last first.
+/// Splits from the right. Returns the last part first.
 fn right_split<'a>(text: &'a str, separator: Option<&str>, parts: usize) -> Vec<&'a str> {
     let Some(separator) = separator else {
         let mut rest = text.trim_end();
@@ -130,7 +130,7 @@ fn right_split<'a>(text: &'a str, separator: Option<&str>, parts: usize) -> Vec<
     text.rsplitn(parts, separator).collect()
 }
 
-/// A width or precision of many digits would be filled up with that many characters.
+/// Refuses a width or precision of many digits, which would be padded to that many characters.
 fn check_format(format: &str) -> Result<(), Error> {
     let is_digit = |char: char| char.is_ascii_digit();
     let widest = format.split(|char| !is_digit(char)).map(str::len).max().unwrap_or(0);

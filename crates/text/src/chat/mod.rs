@@ -1,8 +1,7 @@
-//! Chat templates: a conversation becomes the text that the model was trained to continue.
+//! Chat templates: turn a conversation into the text that the model was trained to continue.
 //!
-//! Templates are Jinja programs inside a checkpoint, written for Python's jinja2 as transformers
-//! sets it up. They are untrusted: work, depth and output are bounded, and a template can fail only
-//! with an error.
+//! Templates are Jinja programs inside a checkpoint, written for Python's jinja2 with the settings of
+//! transformers. They are untrusted, so work, depth and output are bounded.
 
 mod clock;
 mod environment;
@@ -25,30 +24,30 @@ pub(crate) use self::source::names_variable;
 use crate::special::SpecialTokens;
 use crate::{TextError, Thinking};
 
-/// The chat templates of a checkpoint. Opening reads them; the first use compiles.
+/// The chat templates of a checkpoint. They are compiled on first use.
 #[derive(Debug)]
 pub struct ChatTemplate {
     sources: Vec<Source>,
-    /// `bos_token` and its like, which templates name.
+    /// Variables such as `bos_token`.
     names: Map<String, Value>,
 }
 
-/// What a template is given besides the messages.
+/// Input of a template in addition to the messages.
 #[derive(Clone, Debug)]
 pub struct RenderOptions {
-    /// Ends the text with the start of the assistant's turn.
+    /// `true` to end the text with the beginning of the assistant's turn.
     pub add_generation_prompt: bool,
-    /// Ends the text inside the last message instead, so that the model goes on with it.
+    /// `true` to end the text inside the last message instead, so that the model continues it.
     pub continue_final_message: bool,
     /// Tool definitions, a list of JSON objects.
     pub tools: Option<Value>,
-    /// Further variables such as `enable_thinking`; they win over the checkpoint's own.
+    /// Further variables such as `enable_thinking`. They override the checkpoint's own.
     pub variables: Map<String, Value>,
-    /// Replaces the BOS token's text that the checkpoint names.
+    /// Text of the BOS token, if not the checkpoint's.
     pub bos_token: Option<String>,
-    /// Replaces the EOS token's text that the checkpoint names.
+    /// Text of the EOS token, if not the checkpoint's.
     pub eos_token: Option<String>,
-    /// What `strftime_now` reads.
+    /// Clock behind `strftime_now`.
     pub clock: Clock,
 }
 
@@ -68,20 +67,20 @@ impl Default for RenderOptions {
 }
 
 impl ChatTemplate {
-    /// Finds the templates of the checkpoint in `dir`; `None` where it has none.
+    /// Reads the templates of the checkpoint in `dir`. Returns `None` if it has none.
     pub fn open(dir: &Path) -> Result<Option<Self>, TextError> {
         let special = SpecialTokens::open_names(dir)?;
         let sources = source::find(dir, special.chat_template.as_ref())?;
         Ok((!sources.is_empty()).then_some(Self { sources, names: special.names }))
     }
 
-    /// A template given as text, for users who bring their own.
+    /// Makes a template from its text.
     pub fn from_text(text: impl Into<String>) -> Self {
         let source = Source::new(source::DEFAULT, Path::new("chat template").into(), text.into());
         Self { sources: vec![source], names: Map::new() }
     }
 
-    /// The text of the template that a conversation with or without tools uses.
+    /// Returns the text of the template for conversations with or without tools.
     pub fn source_text(&self, with_tools: bool) -> &str {
         &self.source(with_tools).text
     }
@@ -101,7 +100,7 @@ impl ChatTemplate {
         let typed = messages.iter().any(Message::has_text) && source.wants_parts(&self.names)?;
         let values = message::to_values(messages, typed, true)?;
         let rendered = match self.render_values(source, &values, options) {
-            // Most templates want a call's arguments as an object, a few as the text that it was.
+            // Most templates expect a call's arguments as an object, a few as text.
             Err(TextError::Template { .. }) if messages.iter().any(Message::has_argument_text) => {
                 let values = message::to_values(messages, typed, false)?;
                 self.render_values(source, &values, options)
@@ -156,10 +155,10 @@ fn serde<T: serde::Serialize + ?Sized>(value: &T) -> minijinja::Value {
     minijinja::Value::from(Serde(value))
 }
 
-/// Drops what the template wrote after the last message's own text.
+/// Drops everything after the text of the last message.
 fn cut_after_final(mut rendered: String, messages: &[Message]) -> String {
     let Some(last) = messages.last().and_then(Message::text) else { return rendered };
-    // Templates may trim a message, but leave its inside alone.
+    // Templates may trim a message, but don't change its inside.
     let text = last.trim();
     if let Some(at) = rendered.rfind(text) {
         let whole = last.trim_start();

@@ -1,13 +1,14 @@
-//! Floating numbers as Python writes them.
+//! Floating-point numbers in Python's notation.
 
 use minijinja::Value;
 
-/// The float behind a value, `None` for integers and all else.
+/// Returns the float in a value, or `None` for integers and other types.
 pub(super) fn float_of(value: &Value) -> Option<f64> {
     (value.is_number() && !value.is_integer()).then(|| f64::try_from(value.clone()).ok())?
 }
 
-/// Python's `repr`: the shortest digits that read back, with an exponent from 1e16 up and below 1e-4.
+/// Formats like Python's `repr`: the shortest digits that parse to the same number, with an exponent from
+/// 1e16 up and below 1e-4.
 pub(super) fn repr(number: f64) -> String {
     if number.is_nan() {
         return "nan".to_owned();

@@ -1,4 +1,4 @@
-//! Where the templates of a checkpoint are, and one of them.
+//! Finds, compiles and renders the templates of a checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -12,9 +12,9 @@ use super::environment::{self, Failure};
 use crate::TextError;
 use crate::files::{json_or_default, read_optional};
 
-/// The name of the template for everything that has no better one.
+/// Name of the template for everything that has no special one.
 pub(super) const DEFAULT: &str = "default";
-/// The name of the template for conversations with tools.
+/// Name of the template for conversations with tools.
 pub(super) const TOOL_USE: &str = "tool_use";
 
 /// One template.
@@ -55,8 +55,8 @@ impl Source {
         })
     }
 
-    /// Whether the template reads content only where it is a list of typed parts, as those of some
-    /// models that also see do. Found out by giving it both.
+    /// Returns `true` if the template reads content only as a list of typed parts, as some vision models do.
+    /// Finds out by rendering both forms.
     pub(super) fn wants_parts(&self, names: &Map<String, Value>) -> Result<bool, TextError> {
         if let Some(&known) = self.wants_parts.get() {
             return Ok(known);
@@ -80,7 +80,7 @@ impl Source {
     }
 }
 
-/// A text that no template writes by itself.
+/// Text that no template contains.
 const PROBE: &str = "probe-4f1c";
 
 /// `chat_template.json`.
@@ -90,7 +90,7 @@ struct TemplateFile {
     chat_template: Option<Value>,
 }
 
-/// The templates of the checkpoint in `dir`: those of the first place that has a default one.
+/// Returns the templates of the checkpoint in `dir`, from the first file that has a default template.
 pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>, TextError> {
     let path = dir.join("chat_template.jinja");
     if let Some(text) = read_optional(&path)? {
@@ -112,7 +112,7 @@ pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>,
     Ok(in_config.map_or_else(Vec::new, |value| in_json(value, &path)))
 }
 
-/// A template, or a list of `{name, template}`.
+/// Reads a template, or a list of `{name, template}`.
 fn in_json(value: &Value, path: &Path) -> Vec<Source> {
     match value {
         Value::String(text) => vec![Source::new(DEFAULT, path.to_owned(), text.clone())],

@@ -1,7 +1,7 @@
-//! Tokens to text, one at a time.
+//! Converts tokens to text, one at a time.
 //!
-//! Invariant: the pieces put together are the decoding of the whole, and each piece is final and
-//! valid UTF-8. The bytes of an unfinished character wait for the next token.
+//! Invariant: the pieces add up to the decoding of all tokens, and each piece is final and valid UTF-8. Bytes
+//! of an incomplete character are held back until the next token.
 
 mod style;
 mod window;
@@ -10,15 +10,15 @@ pub(crate) use self::style::Style;
 use self::window::Window;
 use crate::{TextError, Tokenizer};
 
-/// An incremental decoder; make one with [`Tokenizer::detokenizer`].
+/// An incremental decoder. [`Tokenizer::detokenizer`] creates one.
 #[derive(Debug)]
 pub struct Detokenizer {
     tokenizer: Tokenizer,
     skip_special: bool,
-    /// Bytes of a character that is not complete yet.
+    /// Bytes of an incomplete character.
     pending: Vec<u8>,
     is_first: bool,
-    /// How many leading characters may still be dropped.
+    /// Number of leading characters that may still be dropped.
     trim_left: usize,
     window: Window,
 }
@@ -39,14 +39,14 @@ impl Detokenizer {
         }
     }
 
-    /// Takes the next token and returns the text that is final now; it may be empty.
+    /// Takes the next token and returns the text that is final now, which may be empty.
     pub fn push(&mut self, id: u32) -> Result<String, TextError> {
         let mut text = String::new();
         self.push_to(id, &mut text)?;
         Ok(text)
     }
 
-    /// Like [`push`](Self::push), added to `text`.
+    /// Like [`push`](Self::push), but appends to `text`.
     pub fn push_to(&mut self, id: u32, text: &mut String) -> Result<(), TextError> {
         if self.skip_special && self.tokenizer.is_special(id) {
             return Ok(());
@@ -68,7 +68,7 @@ impl Detokenizer {
         Ok(())
     }
 
-    /// Ends the text and returns what was held back; an unfinished character becomes U+FFFD.
+    /// Returns what was held back, at the end of the text. An incomplete character becomes U+FFFD.
     pub fn finish(&mut self) -> String {
         let mut text = String::new();
         self.window.finish(&mut text);
@@ -94,7 +94,7 @@ impl Detokenizer {
                     let Some(bad_bytes) = error.error_len().or(at_end.then_some(bad.len())) else {
                         break;
                     };
-                    // One mark per broken character, but one per byte where bytes are tokens.
+                    // One mark per broken character, but one per byte if bytes are tokens.
                     let per_byte = matches!(self.tokenizer.style(), Style::Pieces(_));
                     let marks = if per_byte { bad_bytes } else { 1 };
                     text.extend(std::iter::repeat_n(char::REPLACEMENT_CHARACTER, marks));
@@ -107,7 +107,7 @@ impl Detokenizer {
         self.trim(text, start);
     }
 
-    /// Drops what the decoder trims from the start of the whole text.
+    /// Drops characters that the decoder trims from the start of the text.
     fn trim(&mut self, text: &mut String, start: usize) {
         let Style::Pieces(pieces) = self.tokenizer.style() else { return };
         let Some((char, _)) = pieces.trim else { return };

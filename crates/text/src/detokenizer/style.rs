@@ -1,28 +1,28 @@
-//! How tokens become text, read off the decoder of `tokenizer.json`.
+//! Rules that turn tokens into text, from the decoder in `tokenizer.json`.
 
 use serde_json::Value;
 
-/// The ways to decode that need no look at other tokens.
+/// A way to decode. The first two look at each token alone.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Every character of a token stands for one byte, as in GPT-2.
     ByteLevel,
     /// Tokens are text with a few replacements, as SentencePiece writes them.
     Pieces(Pieces),
-    /// Anything else: whole windows go through the decoder itself.
+    /// Anything else: the decoder itself runs on a window of tokens.
     Other,
 }
 
 /// Rules of [`Style::Pieces`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pieces {
-    /// Applied to each token in turn: what to look for, what to write.
+    /// Text to replace in each token, and its replacement, in this order.
     replacements: Vec<(String, String)>,
-    /// Whether `<0xNN>` is a byte.
+    /// `true` if `<0xNN>` is a byte.
     byte_fallback: bool,
-    /// The character dropped from the first token.
+    /// Character that is dropped from the first token.
     drop_in_first: Option<char>,
-    /// The character dropped from the start of the text, and how often at most.
+    /// Character that is dropped from the start of the text, and the maximum count.
     pub(super) trim: Option<(char, usize)>,
 }
 
@@ -39,7 +39,7 @@ impl Style {
         }
     }
 
-    /// Adds the bytes of one token, leaving aside what holds for the first one only.
+    /// Appends the bytes of a token that is not the first one.
     pub(crate) fn push_bytes(&self, token: &str, bytes: &mut Vec<u8>) {
         match self {
             Self::ByteLevel => push_byte_level(token, bytes),
@@ -50,7 +50,7 @@ impl Style {
 }
 
 impl Pieces {
-    /// Adds the bytes of one token.
+    /// Appends the bytes of one token.
     pub(super) fn push(&self, token: &str, is_first: bool, bytes: &mut Vec<u8>) {
         if self.byte_fallback
             && let Some(byte) = byte_of(token)
@@ -86,7 +86,7 @@ fn push_replaced(token: &str, old: &str, new: &str, bytes: &mut Vec<u8>) {
     }
 }
 
-/// `<0x0A>` as the byte it names.
+/// Parses a byte such as `<0x0A>`.
 fn byte_of(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     let is_hex = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -123,8 +123,8 @@ fn metaspace(step: &Value) -> Style {
     })
 }
 
-/// Replacements, then bytes, then fusing, then trimming the start: any of them may be absent, but
-/// another order or another step means something else.
+/// Reads replacements, byte fallback, fusing, and trimming of the start. Any of them may be absent. Returns
+/// `None` for another order or another step, which would have another meaning.
 fn pieces(steps: &[&Value]) -> Option<Pieces> {
     let mut pieces = Pieces::default();
     let mut fused = false;
@@ -146,9 +146,9 @@ fn pieces(steps: &[&Value]) -> Option<Pieces> {
     Some(pieces)
 }
 
-/// The byte behind each character of the byte-level alphabet, by its code; 0x100 where there is none.
+/// By code of a character in the byte-level alphabet: its byte, or 0x100 if there is none.
 ///
-/// Printable bytes stand for themselves; the others follow from U+0100 on, in order.
+/// Printable bytes stand for themselves. The others are the characters from U+0100 on, in order.
 const BYTES: [u16; 0x144] = {
     let mut bytes = [0x100; 0x144];
     let mut byte = 0;
@@ -166,7 +166,8 @@ const BYTES: [u16; 0x144] = {
     bytes
 };
 
-/// A token with any character outside the alphabet was added as it is, and is its own text.
+/// Appends the bytes of a token. One that has characters outside the alphabet is an added token, and its text
+/// is used unchanged.
 fn push_byte_level(token: &str, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     for char in token.chars() {

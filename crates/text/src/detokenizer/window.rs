@@ -1,22 +1,21 @@
-//! Incremental decoding with a decoder of which nothing is known but that it is local.
+//! Incremental decoding with an arbitrary decoder, assuming only that distant tokens don't affect each other.
 //!
-//! A few tokens are decoded again at each step. What the next token did not change is final; the
-//! text of the newest token waits for it.
+//! Each step decodes the last few tokens again. Text that the next token did not change is final.
 
 use crate::{TextError, Tokenizer};
 
-/// The window is cut back once it is this long.
+/// Length at which the window is cut.
 const MAX_TOKENS: usize = 12;
-/// Tokens kept as context when it is.
+/// Tokens that are kept as context when it is cut.
 const KEPT_TOKENS: usize = 6;
 
 /// The last few tokens.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     ids: Vec<u32>,
-    /// Their text.
+    /// Text of these tokens.
     text: String,
-    /// Bytes of it that were handed out.
+    /// Number of bytes that were returned already.
     done_bytes: usize,
 }
 
@@ -41,7 +40,7 @@ impl Window {
         Ok(())
     }
 
-    /// Forgets the oldest tokens where the text still to come is the same without them.
+    /// Drops the oldest tokens, if the text that is not yet returned is the same without them.
     fn cut(&mut self, tokenizer: &Tokenizer) -> Result<(), TextError> {
         let kept = &self.ids[self.ids.len() - KEPT_TOKENS..];
         let text = tokenizer.decode_whole(kept, false)?;
@@ -60,7 +59,7 @@ impl Window {
     }
 }
 
-/// Bytes that both start with, whole characters only.
+/// Returns the length of the common beginning, in bytes of complete characters.
 fn common_prefix(left: &str, right: &str) -> usize {
     let same = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
     (0..=same).rev().find(|&at| right.is_char_boundary(at)).unwrap_or(0)

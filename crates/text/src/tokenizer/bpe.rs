@@ -1,9 +1,9 @@
 //! Byte-pair encoding over a compact vocabulary.
 //!
-//! The `tokenizers` crate keeps each token's text twice and each merge as two strings while it
-//! loads, which takes longer than everything else before the first token. Here all token texts lie
-//! in one string and the tables hold ids only. Results are those of that crate, ties and unknown
-//! characters included; dropout, which belongs to training, is not read.
+//! While it loads, the `tokenizers` crate keeps each token's text twice and each merge as two strings. That
+//! takes longer than everything else before the first token. Here the texts of all tokens are in one string
+//! and the tables contain only ids. Results equal those of that crate, including ties and unknown characters.
+//! Dropout, which is for training, is not supported.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -18,29 +18,29 @@ use tokenizers::{Model, Token};
 
 use super::json::{MergesJson, ModelJson};
 
-/// Ids above this are taken for a damaged file: the table by id would not fit a machine's memory.
+/// Limit of ids. Larger ones mean a damaged file, and a table that would not fit in memory.
 const MAX_ID: u32 = 1 << 24;
-/// Words up to this many symbols are merged by scanning, longer ones with a heap.
+/// Words of up to this many symbols are merged by scanning, longer ones with a heap.
 const SCAN_SYMBOLS: usize = 24;
-/// Characters below this get their token from a table; it covers the alphabet of byte-level models.
+/// Characters below this have their token in a table, which covers the alphabet of byte-level models.
 const DIRECT_CHARS: usize = 0x200;
 const NONE: u32 = u32::MAX;
 
 /// A BPE model.
 #[derive(Default)]
 pub(super) struct Bpe {
-    /// The texts of all tokens, one after the other.
+    /// Texts of all tokens, one after the other.
     text: String,
-    /// By id: where its text is; the length of a hole is [`NONE`].
+    /// By id: position of its text. The length is [`NONE`] if no token has this id.
     spans: Vec<Span>,
-    /// Ids, hashed by text. The place of the text is repeated here to save a look elsewhere.
+    /// Ids, hashed by text. The position is repeated here to save a lookup in `spans`.
     ids: HashTable<(Span, u32)>,
     hasher: RandomState,
     /// By pair of ids: rank and the merged token.
     merges: hashbrown::HashMap<(u32, u32), Merge, RandomState>,
     /// By character below [`DIRECT_CHARS`]: its token or [`NONE`].
     direct: Vec<u32>,
-    /// By byte: the token `<0xNN>`; empty without byte fallback.
+    /// By byte: the token `<0xNN>`. Empty without byte fallback.
     byte_ids: Vec<u32>,
     unknown: Option<String>,
     prefix: String,
@@ -57,7 +57,7 @@ struct Span {
 }
 
 impl Span {
-    /// Whether the part is exactly `token`; the length alone answers most questions.
+    /// Returns `true` if the part equals `token`. Comparing the length first decides most cases.
     #[inline]
     fn is(self, text: &str, token: &str) -> bool {
         let start = self.start as usize;
@@ -131,7 +131,7 @@ impl Bpe {
                 |(span, _)| hasher.hash_one(span.of(text)),
             );
             match entry {
-                // As in any JSON object, the last of two entries with one key counts.
+                // As in any JSON object, the last of two equal keys wins.
                 Entry::Occupied(mut entry) => *entry.get_mut() = (span, *id),
                 Entry::Vacant(entry) => {
                     entry.insert((span, *id));
@@ -155,7 +155,7 @@ impl Bpe {
                 self.id(right).ok_or_else(|| missing(right))?,
             );
             let tail = right.get(self.prefix.len()..).ok_or_else(|| missing(right))?;
-            // Trainers number tokens in the order of their merges: mostly the next one is it.
+            // Trainers number tokens in the order of their merges, so it is usually the next id.
             let is_next = self.text(next_id).is_some_and(|text| is_joined(text, left, tail));
             let id = if is_next {
                 next_id
@@ -169,24 +169,24 @@ impl Bpe {
         Ok(())
     }
 
-    /// The id of the token with exactly this text.
+    /// Returns the id of the token with exactly this text.
     pub(super) fn id(&self, token: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(token);
         self.ids.find(hash, |(span, _)| span.is(&self.text, token)).map(|&(_, id)| id)
     }
 
-    /// The text of token `id`.
+    /// Returns the text of token `id`.
     pub(super) fn text(&self, id: u32) -> Option<&str> {
         let span = self.spans.get(id as usize)?;
         (span.length != NONE).then(|| span.of(&self.text))
     }
 
-    /// One more than the highest id.
+    /// Returns the highest id plus one.
     pub(super) fn id_count(&self) -> u32 {
         self.spans.len() as u32
     }
 
-    /// The tokens of one word.
+    /// Encodes one word.
     fn word(&self, word: &str) -> Result<Vec<u32>, String> {
         if self.ignore_merges
             && let Some(id) = self.id(word)
@@ -202,7 +202,7 @@ impl Bpe {
         Ok(symbols)
     }
 
-    /// The tokens of the single characters of `word`.
+    /// Returns the tokens of the single characters of `word`.
     fn symbols(&self, word: &str) -> Result<Vec<u32>, String> {
         let mut symbols = Vec::with_capacity(word.len());
         let mut pending_unknown = None;
@@ -240,7 +240,7 @@ impl Bpe {
         Ok(symbols)
     }
 
-    /// Adds the byte tokens of `text` where the model has all of them.
+    /// Adds the byte tokens of `text` if the model has all of them. Returns `false` if not.
     fn push_bytes(&self, text: &str, symbols: &mut Vec<u32>) -> bool {
         let id = |byte: u8| self.byte_ids.get(usize::from(byte)).copied().filter(|&id| id != NONE);
         if text.bytes().any(|byte| id(byte).is_none()) {
@@ -254,7 +254,7 @@ impl Bpe {
         self.merges.get(&(left, right)).copied()
     }
 
-    /// Merges the best pair until none is left, the leftmost first among equals.
+    /// Merges the best pair until none is left, the leftmost first if several are equal.
     fn merge_by_scan(&self, symbols: &mut Vec<u32>) {
         let mut pairs: [Option<Merge>; SCAN_SYMBOLS] = [None; SCAN_SYMBOLS];
         for (pair, ids) in pairs.iter_mut().zip(symbols.windows(2)) {
@@ -278,8 +278,8 @@ impl Bpe {
         }
     }
 
-    /// The same with a queue of candidates over a linked list: for models that do not split a text
-    /// into words, whose "word" is the whole prompt.
+    /// Does the same with a queue of candidates over a linked list. For models that don't split text into
+    /// words, so that one "word" is the entire prompt.
     fn merge_by_heap(&self, symbols: &mut Vec<u32>) {
         let count = symbols.len();
         let mut next: Vec<usize> = (1..=count).collect();
@@ -324,7 +324,7 @@ fn is_joined(text: &str, left: &str, right: &str) -> bool {
 impl Model for Bpe {
     type Trainer = BpeTrainer;
 
-    /// Tokens carry ids only: nothing here asks for their text or place.
+    /// Returns tokens with ids only, because nothing reads their text or position.
     fn tokenize(&self, word: &str) -> tokenizers::Result<Vec<Token>> {
         let ids = self.word(word)?;
         Ok(ids.into_iter().map(|id| Token::new(id, String::new(), (0, 0))).collect())
@@ -356,5 +356,4 @@ impl Model for Bpe {
 }
 
 #[cfg(test)]
-#[path = "bpe_tests.rs"]
 mod tests;

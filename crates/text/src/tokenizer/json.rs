@@ -1,16 +1,17 @@
 //! `tokenizer.json`, parsed once.
 //!
-//! Vocabulary and merges are nearly the whole file: they are borrowed from its text, so that a
-//! vocabulary of 150,000 tokens costs no allocation per token. The small rest stays a JSON value.
+//! Nearly all of the file is vocabulary and merges. They are borrowed from its text, so that a vocabulary of
+//! 150,000 tokens needs no allocation per token. The small rest stays a JSON value.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use tokenizers::AddedToken;
 
-/// The whole file.
+use crate::added_token::AddedTokenJson;
+
+/// The file.
 #[derive(serde::Deserialize)]
 pub(super) struct TokenizerJson<'a> {
     #[serde(default)]
@@ -27,7 +28,7 @@ pub(super) struct TokenizerJson<'a> {
     pub(super) model: ModelJson<'a>,
 }
 
-/// The model: the fields of every kind, most of which are absent for the others.
+/// The model. Has the fields of every kind of model, so most are absent.
 #[derive(serde::Deserialize)]
 pub(super) struct ModelJson<'a> {
     #[serde(rename = "type", default)]
@@ -54,40 +55,11 @@ pub(super) struct ModelJson<'a> {
     pub(super) max_input_chars_per_word: Option<usize>,
 }
 
-/// A token outside the model's own vocabulary, as `tokenizer.json` and `tokenizer_config.json`
-/// write it (the latter with the id as the key).
-#[derive(serde::Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the fields of the file")]
-pub(crate) struct AddedTokenJson {
-    content: String,
-    #[serde(default)]
-    single_word: bool,
-    #[serde(default)]
-    lstrip: bool,
-    #[serde(default)]
-    rstrip: bool,
-    #[serde(default)]
-    normalized: Option<bool>,
-    #[serde(default)]
-    special: bool,
-}
-
-impl From<AddedTokenJson> for AddedToken {
-    fn from(json: AddedTokenJson) -> Self {
-        let normalized = json.normalized.unwrap_or(!json.special);
-        Self::from(json.content, json.special)
-            .single_word(json.single_word)
-            .lstrip(json.lstrip)
-            .rstrip(json.rstrip)
-            .normalized(normalized)
-    }
-}
-
-/// The vocabulary.
+/// The vocabulary, in one of two forms.
 pub(super) enum VocabJson<'a> {
     /// BPE and the word models: token to id.
     Ids(Vec<(Cow<'a, str>, u32)>),
-    /// Unigram: tokens with their scores, the id being the position.
+    /// Unigram: tokens with their scores. The id is the position.
     Scores(Vec<(String, f64)>),
 }
 
@@ -144,7 +116,7 @@ impl<'de> Visitor<'de> for MergesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         let mut merges = Vec::new();
         while let Some(merge) = sequence.next_element::<Merge<'de>>()? {
-            // Files converted from `merges.txt` may still carry its first line.
+            // Files converted from `merges.txt` may still contain its first line.
             if let Merge::Pair(left, right) = merge {
                 merges.push((left, right));
             }
@@ -182,7 +154,7 @@ impl<'de> Visitor<'de> for MergeVisitor {
             Some((left, right)) if !right.contains(' ') => {
                 Ok(Merge::Pair(left.into(), right.into()))
             }
-            _ => Err(E::custom(format_args!("the merge `{text}` does not name two tokens"))),
+            _ => Err(E::custom(format_args!("the merge `{text}` does not consist of two tokens"))),
         }
     }
 
@@ -198,16 +170,16 @@ impl<'de> Visitor<'de> for MergeVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         let pair = (sequence.next_element()?, sequence.next_element()?);
         let (Some(Text(left)), Some(Text(right))) = pair else {
-            return Err(A::Error::custom("a merge does not name two tokens"));
+            return Err(A::Error::custom("a merge does not consist of two tokens"));
         };
         if sequence.next_element::<serde::de::IgnoredAny>()?.is_some() {
-            return Err(A::Error::custom("a merge names more than two tokens"));
+            return Err(A::Error::custom("a merge consists of more than two tokens"));
         }
         Ok(Merge::Pair(left, right))
     }
 }
 
-/// A string that is borrowed unless it holds escapes; serde's own `Cow` always copies inside containers.
+/// A string that is borrowed unless it contains escapes. Inside containers, serde's own `Cow` always copies.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {

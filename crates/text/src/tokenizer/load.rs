@@ -1,4 +1,4 @@
-//! Putting a tokenizer together from the files of a checkpoint folder.
+//! Builds a tokenizer from the files of a checkpoint folder.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -47,7 +47,7 @@ pub(super) fn open(dir: &Path) -> Result<Inner, TextError> {
 
 fn pipeline(mut json: TokenizerJson<'_>, added: &[AddedToken]) -> Result<Pipeline, String> {
     let model = AnyModel::new(&mut json.model)?;
-    // Truncation and padding in the file are left-overs of training: no caller wants them.
+    // Truncation and padding in the file are left over from training, so they are ignored.
     let mut pipeline: Pipeline = TokenizerBuilder::new()
         .with_model(model)
         .with_normalizer(part("normalizer", json.normalizer)?)
@@ -59,7 +59,7 @@ fn pipeline(mut json: TokenizerJson<'_>, added: &[AddedToken]) -> Result<Pipelin
     let own: Vec<AddedToken> =
         json.added_tokens.unwrap_or_default().into_iter().map(Into::into).collect();
     pipeline.add_tokens(own).map_err(|error| error.to_string())?;
-    // `tokenizer_config.json` may add tokens or change their flags; most often it repeats them.
+    // `tokenizer_config.json` may add tokens or change their flags, but usually repeats them.
     let new: Vec<AddedToken> =
         added.iter().filter(|token| !is_known(&pipeline, token)).cloned().collect();
     if !new.is_empty() {
@@ -74,9 +74,9 @@ fn is_known(pipeline: &Pipeline, token: &AddedToken) -> bool {
     id.is_some_and(|id| vocabulary.get_added_tokens_decoder().get(id) == Some(token))
 }
 
-/// One of the small parts; `null` where the file has none.
+/// Reads one of the small parts. Returns `None` if the file has `null`.
 fn part<T: DeserializeOwned>(name: &str, value: Value) -> Result<Option<T>, String> {
-    serde_json::from_value(value).map_err(|error| format!("its {name} is not understood: {error}"))
+    serde_json::from_value(value).map_err(|error| format!("its {name} is not supported: {error}"))
 }
 
 fn id_count(pipeline: &Pipeline) -> u32 {

@@ -1,4 +1,4 @@
-//! The tokenizer of a checkpoint: text to ids and back.
+//! Tokenizer of a checkpoint: text to ids and back.
 
 mod bpe;
 mod json;
@@ -12,7 +12,6 @@ use tokenizers::{
     DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
 };
 
-pub(crate) use self::json::AddedTokenJson;
 use self::model::AnyModel;
 use crate::detokenizer::Style;
 use crate::{Detokenizer, TextError};
@@ -25,7 +24,7 @@ type Pipeline = TokenizerImpl<
     DecoderWrapper,
 >;
 
-/// A checkpoint's tokenizer. Clones share everything, so that a running answer can keep its own.
+/// A checkpoint's tokenizer. Clones share all data, so they are cheap.
 #[derive(Clone)]
 pub struct Tokenizer(Arc<Inner>);
 
@@ -36,7 +35,7 @@ struct Inner {
     bos: Option<u32>,
     add_bos: Option<bool>,
     end_ids: Vec<u32>,
-    /// What the tokenizer puts around a text, found out on first use.
+    /// Special tokens around a text, determined on first use.
     frame: OnceLock<Frame>,
 }
 
@@ -49,16 +48,16 @@ struct Frame {
 impl Tokenizer {
     /// Reads the tokenizer of the checkpoint in `dir`.
     ///
-    /// `tokenizer.json` has to be there. `tokenizer_config.json` and `special_tokens_map.json` name
-    /// the special tokens, `config.json` and `generation_config.json` the ids that end an answer.
+    /// `tokenizer.json` is required. `tokenizer_config.json` and `special_tokens_map.json` name the special
+    /// tokens; `config.json` and `generation_config.json` name the ids that end an answer.
     pub fn open(dir: &Path) -> Result<Self, TextError> {
         load::open(dir).map(|inner| Self(Arc::new(inner)))
     }
 
-    /// The ids of `text`. Special tokens written in it are recognised.
+    /// Encodes `text`. Special tokens written in it are recognized.
     ///
-    /// With `add_special_tokens` they stand between what the tokenizer puts around every text, such
-    /// as BOS. Use `false` for a rendered chat template, which writes its own.
+    /// `add_special_tokens` adds the tokens that the tokenizer puts around every text, such as BOS. Use
+    /// `false` for a rendered chat template, which writes them itself.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, TextError> {
         let ids = self.encode_plain(text, false)?;
         if !add_special_tokens {
@@ -68,8 +67,8 @@ impl Tokenizer {
         Ok([frame.before.as_slice(), &ids, &frame.after].concat())
     }
 
-    /// The ids of a prompt to be continued: with BOS where the tokenizer adds it, never with two of
-    /// them, and never closed by an end token.
+    /// Encodes a prompt to be continued: with BOS if the tokenizer adds it, but never with two, and never
+    /// with an end token.
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let ids = self.encode_plain(text, false)?;
         let before = &self.frame()?.before;
@@ -89,7 +88,7 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The post-processor is a black box: what it adds shows on a text that it is given.
+    /// Returns the special tokens around a text. The post-processor doesn't tell, so we encode a sample.
     fn frame(&self) -> Result<&Frame, TextError> {
         if let Some(frame) = self.0.frame.get() {
             return Ok(frame);
@@ -112,9 +111,9 @@ impl Tokenizer {
         Ok(self.0.frame.get_or_init(|| Frame { before, after }))
     }
 
-    /// The text of `ids`; ids outside the vocabulary have none.
+    /// Decodes `ids`. Ids outside the vocabulary have no text, and bytes that are not UTF-8 become U+FFFD.
     ///
-    /// Bytes that are no UTF-8 become U+FFFD. It is always what a [`Detokenizer`] gives in pieces.
+    /// A [`Detokenizer`] returns the same text in pieces.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
         if matches!(self.0.style, Style::Other) {
             return self.decode_whole(ids, skip_special);
@@ -128,10 +127,10 @@ impl Tokenizer {
         Ok(text)
     }
 
-    /// The text of `ids` by the decoder that `tokenizer.json` names.
+    /// Decodes `ids` with the decoder of `tokenizer.json`.
     pub(crate) fn decode_whole(&self, ids: &[u32], skip: bool) -> Result<String, TextError> {
         if ids.iter().all(|&id| self.is_unseen(id, skip)) {
-            // Some decoders count back from the last token and take for granted that there is one.
+            // Some decoders count back from the last token and fail if there is none.
             return Ok(String::new());
         }
         let decoded = self.0.pipeline.decode(ids, skip);
@@ -142,7 +141,7 @@ impl Tokenizer {
         (skip_special && self.is_special(id)) || self.with_text(id, |_| ()).is_none()
     }
 
-    /// Starts an incremental decoding.
+    /// Returns an incremental decoder.
     pub fn detokenizer(&self, skip_special: bool) -> Detokenizer {
         Detokenizer::new(self.clone(), skip_special)
     }
@@ -151,7 +150,7 @@ impl Tokenizer {
         &self.0.style
     }
 
-    /// Calls `f` with the token as the decoder sees it, `None` for an unknown id.
+    /// Calls `f` with the token as the decoder sees it. Returns `None` for an unknown id.
     pub(crate) fn with_text<R>(&self, id: u32, f: impl FnOnce(&str) -> R) -> Option<R> {
         let pipeline = &self.0.pipeline;
         if let Some(text) = pipeline.get_added_vocabulary().simple_id_to_token(id) {
@@ -163,17 +162,17 @@ impl Tokenizer {
         }
     }
 
-    /// One more than the highest id. A model may compute more logits than this.
+    /// Returns the highest id plus one. A model may compute more logits than this.
     pub fn vocab_size(&self) -> usize {
         self.0.id_count as usize
     }
 
-    /// The token as the vocabulary writes it, such as `Ġthe` or `▁the`.
+    /// Returns the token as it is written in the vocabulary, such as `Ġthe` or `▁the`.
     pub fn token_text(&self, id: u32) -> Option<String> {
         self.0.pipeline.id_to_token(id)
     }
 
-    /// The bytes that the token stands for in the middle of a text; they need not be whole characters.
+    /// Returns the bytes of a token in the middle of a text. They need not be complete characters.
     pub fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         if matches!(self.0.style, Style::Other) {
@@ -184,23 +183,23 @@ impl Tokenizer {
         Some(bytes)
     }
 
-    /// Whether the token is a mark of the model's protocol rather than text.
+    /// Returns `true` if the token is a mark of the model's protocol, and not text.
     pub fn is_special(&self, id: u32) -> bool {
         let added = self.0.pipeline.get_added_vocabulary().get_added_tokens_decoder();
         added.get(&id).is_some_and(|token| token.special)
     }
 
-    /// The id of the token that the vocabulary writes exactly like this.
+    /// Returns the id of a token as it is written in the vocabulary.
     pub fn id_of(&self, token: &str) -> Option<u32> {
         self.0.pipeline.token_to_id(token)
     }
 
-    /// The token that starts a text, where the tokenizer has one.
+    /// Returns the token that starts a text, if there is one.
     pub fn bos(&self) -> Option<u32> {
         self.0.bos
     }
 
-    /// The tokens that end an answer: those of the model's configuration, then the tokenizer's own.
+    /// Returns the tokens that end an answer: first those of the model's configuration, then the tokenizer's.
     pub fn eos_ids(&self) -> &[u32] {
         &self.0.end_ids
     }

@@ -1,4 +1,4 @@
-//! The model behind a tokenizer: our BPE, or one of the rarer kinds as the `tokenizers` crate has them.
+//! The model behind a tokenizer: our BPE, or one of the rarer kinds of the `tokenizers` crate.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl AnyModel {
                     .map_err(|error| error.to_string())
             }
             (VocabJson::Ids(ids), Some("BPE")) => Bpe::new(model, &ids).map(Self::bpe),
-            // Files from before the kind was written are BPE exactly where they hold merges.
+            // Older files don't name the kind. They are BPE if they contain merges.
             (VocabJson::Ids(ids), None) if model.merges.is_some() => {
                 Bpe::new(model, &ids).map(Self::bpe)
             }

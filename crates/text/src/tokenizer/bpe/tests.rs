@@ -1,4 +1,4 @@
-//! Merging against the definition: the best pair anywhere, again and again.
+//! Compares merging with its definition: the best pair anywhere, again and again.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::tokenizer::json::VocabJson;
 
-/// Characters `a` to `d` and what `merges` make of them.
+/// Builds a model of the characters `a` to `d` and these merges.
 fn model(merges: &[(String, String)]) -> Bpe {
     let mut tokens: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
     let mut kept = Vec::new();
