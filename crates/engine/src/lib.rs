@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod background;
 mod cache;
 mod draft;
 mod engine;
@@ -18,6 +19,7 @@ mod grammar;
 mod huge_pages;
 mod load_options;
 mod output;
+mod panic;
 pub mod perplexity;
 mod plan;
 mod prompt;

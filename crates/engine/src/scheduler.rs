@@ -15,14 +15,16 @@ use std::time::{Duration, Instant};
 use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence, SequenceCost};
 
-use crate::EngineError;
+use crate::background::{Background, Tools};
 use crate::cache::checkpoints::{self, Reuse, Stops};
 use crate::cache::common_prefix::common_prefix;
 use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, Start};
 use crate::draft::{Draft, DraftModel, MAX_DRAFT, Step, StepTimes};
+use crate::error::EngineError;
 use crate::huge_pages::Migration;
-use crate::score::Scoring;
+use crate::panic::{free_guarded, message_of};
+use crate::score::{ScoreJob, Scoring};
 use crate::task::{Role, Task};
 
 /// The bounds of a step.
@@ -53,8 +55,8 @@ pub(crate) struct Scheduler {
     waiting: VecDeque<Task>,
     /// In the order of their arrival.
     active: Vec<Task>,
-    /// Jobs that take turns with the requests.
-    pub(crate) scoring: VecDeque<Scoring>,
+    /// Jobs that take turns with the requests, and with each other.
+    background: VecDeque<Box<dyn Background>>,
     kept: PrefixCache,
     /// Bytes that a sequence takes.
     cost: SequenceCost,
@@ -106,7 +108,7 @@ impl Scheduler {
             draft_model,
             waiting: VecDeque::new(),
             active: Vec::new(),
-            scoring: VecDeque::new(),
+            background: VecDeque::new(),
             kept,
             cost,
             reuse: Reuse::default(),
@@ -120,12 +122,17 @@ impl Scheduler {
         self.waiting.push_back(task);
     }
 
+    pub(crate) fn submit_score(&mut self, job: ScoreJob) {
+        let scoring = Scoring::new(job, &mut *self.ops);
+        self.background.push_back(Box::new(scoring));
+    }
+
     pub(crate) fn has_requests(&self) -> bool {
         !(self.waiting.is_empty() && self.active.is_empty())
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        !self.has_requests() && self.scoring.is_empty()
+        !self.has_requests() && self.background.is_empty()
     }
 
     /// Computes one step of all requests that can take part. A failure ends those that took part.
@@ -154,7 +161,18 @@ impl Scheduler {
         let mut failed: Vec<Task> = failed.collect();
         let sequences = failed.iter_mut().filter_map(|task| Some(task.release()?.0));
         for sequence in kept.into_iter().chain(sequences).collect::<Vec<_>>() {
-            self.free_guarded(sequence);
+            free_guarded(&mut *self.ops, sequence);
+        }
+    }
+
+    /// Computes one step of one background job.
+    pub(crate) fn background_step(&mut self) {
+        let Some(mut job) = self.background.pop_front() else { return };
+        let has_requests = self.has_requests();
+        let Self { model, ops, limits, .. } = self;
+        let tools = Tools { model: &**model, ops: &mut **ops, chunk: limits.chunk, has_requests };
+        if job.step(tools) {
+            self.background.push_back(job);
         }
     }
 
@@ -453,12 +471,6 @@ impl Scheduler {
             }
         }
     }
-
-    /// Frees a sequence of a device that may be damaged.
-    pub(crate) fn free_guarded(&mut self, sequence: Sequence) {
-        // A second panic says nothing new; the sequence is lost at worst.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.ops.free_sequence(sequence)));
-    }
 }
 
 /// Where the first tokens of a request are.
@@ -488,13 +500,4 @@ impl Failure {
 /// Positions in whole pages.
 fn pages(positions: usize) -> usize {
     positions.next_multiple_of(PAGE_POSITIONS)
-}
-
-/// What a panic said.
-pub(crate) fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What a model thinks of given tokens: the log-probabilities of every next token.
+//! Scores given tokens: the log-probabilities of every next token.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,92 +6,66 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mlxk_ops::{Batch, Sequence};
+use mlxk_ops::{Batch, Cache, Sequence};
 
-use crate::EngineError;
+use crate::background::{Background, Tools};
+use crate::error::EngineError;
+use crate::panic::{free_guarded, message_of};
 use crate::sampling::log_sum_exp;
-use crate::scheduler::{Scheduler, message_of};
 
 /// Rows of logits in a step. They are large, so there are few.
 const ROWS_PER_STEP: usize = 32;
 /// Time to wait for a receiver that is slower than the model, if there is nothing else to compute.
 const RECEIVER_BACKOFF: Duration = Duration::from_micros(200);
 
-/// Held by one engine while it computes a step, so that two that are compared row by row do not
-/// take the processor from each other.
+/// A lock that an engine holds while it computes a step, so that two engines that are compared row by row
+/// do not compete for the processor.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Turn(Arc<Mutex<()>>);
 
 impl Turn {
-    /// Waits for it. It guards no data, so that a panic of its holder harms nobody.
     fn take(&self) -> MutexGuard<'_, ()> {
+        // The lock guards no data, so a panic of its holder does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tokens to be scored.
+/// Tokens to score.
 pub(crate) struct ScoreJob {
     /// `[tokens]`, not empty.
     pub(crate) ids: Vec<u32>,
     /// First position whose row is wanted.
     pub(crate) from: usize,
-    /// Takes `[vocab]` log-probabilities per position; closing it cancels.
+    /// Receives `[vocab]` log-probabilities per position. Closing it cancels the job.
     pub(crate) rows: SyncSender<Result<Vec<f32>, EngineError>>,
     /// Taken for every step.
     pub(crate) turn: Option<Turn>,
 }
 
-/// A job under way.
+/// A score job in progress.
 pub(crate) struct Scoring {
     job: ScoreJob,
-    /// Until the last token is computed.
+    /// Freed once the last token is computed.
     sequence: Option<Sequence>,
-    /// Tokens that are computed.
+    /// Number of tokens that are computed.
     computed: usize,
-    /// What the receiver has not taken yet.
+    /// Rows that the receiver has not taken yet.
     rows: VecDeque<Result<Vec<f32>, EngineError>>,
 }
 
-impl Scheduler {
-    pub(crate) fn submit_score(&mut self, job: ScoreJob) {
-        let sequence = Some(self.ops.new_sequence());
-        self.scoring.push_back(Scoring { job, sequence, computed: 0, rows: VecDeque::new() });
+impl Scoring {
+    pub(crate) fn new(job: ScoreJob, cache: &mut dyn Cache) -> Self {
+        Self { job, sequence: Some(cache.new_sequence()), computed: 0, rows: VecDeque::new() }
     }
 
-    /// Computes one step of one job; requests have theirs in between.
-    pub(crate) fn score_step(&mut self) {
-        let Some(mut scoring) = self.scoring.pop_front() else { return };
-        let wanted = self.deliver(&mut scoring);
-        let sequence = scoring.sequence.filter(|_| wanted && scoring.rows.is_empty());
-        if let Some(sequence) = sequence {
-            let result =
-                catch_unwind(AssertUnwindSafe(|| self.score_chunk(&mut scoring, sequence)));
-            let error = match result {
-                Ok(result) => result.err(),
-                Err(panic) => Some(EngineError::Panicked { reason: message_of(&*panic) }),
-            };
-            if let Some(error) = error {
-                scoring.rows.push_back(Err(error));
-                scoring.computed = scoring.job.ids.len();
-            }
-        }
-        if !wanted || scoring.computed == scoring.job.ids.len() {
-            // Before anybody hears of the end.
-            scoring.sequence.take().into_iter().for_each(|it| self.free_guarded(it));
-        }
-        if wanted {
-            self.scoring.push_back(scoring);
-        }
-    }
-
-    /// Passes on what is there as far as the receiver takes it; whether there is more to do.
-    fn deliver(&self, scoring: &mut Scoring) -> bool {
-        while let Some(row) = scoring.rows.pop_front() {
-            match scoring.job.rows.try_send(row) {
+    /// Passes on as many rows as the receiver takes. Returns `false` if nobody needs more of them.
+    fn deliver(&mut self, has_requests: bool) -> bool {
+        while let Some(row) = self.rows.pop_front() {
+            match self.job.rows.try_send(row) {
                 Ok(()) => {}
                 Err(TrySendError::Full(row)) => {
-                    scoring.rows.push_front(row);
-                    if !self.has_requests() {
+                    self.rows.push_front(row);
+                    if !has_requests {
                         std::thread::sleep(RECEIVER_BACKOFF);
                     }
                     return true;
@@ -99,19 +73,14 @@ impl Scheduler {
                 Err(TrySendError::Disconnected(_)) => return false,
             }
         }
-        scoring.sequence.is_some()
+        self.sequence.is_some()
     }
 
-    fn score_chunk(
-        &mut self,
-        scoring: &mut Scoring,
-        sequence: Sequence,
-    ) -> Result<(), EngineError> {
-        let Scoring { job, computed: start, rows, .. } = scoring;
-        let vocab_size = self.model.vocab_size();
+    /// Computes the next tokens, and their rows from `from` on.
+    fn compute(&mut self, sequence: Sequence, tools: &mut Tools<'_>) -> Result<(), EngineError> {
+        let Self { job, computed: start, rows, .. } = self;
         let prefix = *start < job.from;
-        let end =
-            if prefix { job.from.min(*start + self.limits.chunk) } else { *start + ROWS_PER_STEP };
+        let end = if prefix { job.from.min(*start + tools.chunk) } else { *start + ROWS_PER_STEP };
         let ids = &job.ids[*start..end.min(job.ids.len())];
         let mut batch = Batch::default();
         batch.push(sequence, *start, ids, false);
@@ -119,11 +88,11 @@ impl Scheduler {
             batch.outputs = (0..ids.len()).collect();
         }
         let turn = job.turn.as_ref().map(Turn::take);
-        let logits = self.model.forward(&mut *self.ops, &batch)?;
+        let logits = tools.model.forward(tools.ops, &batch)?;
         if !prefix {
-            let logits = self.ops.read(logits)?;
+            let logits = tools.ops.read(logits)?;
             drop(turn);
-            for (row, logits) in logits.chunks_exact(vocab_size).enumerate() {
+            for (row, logits) in logits.chunks_exact(tools.model.vocab_size()).enumerate() {
                 let position = *start + row;
                 let total = log_sum_exp(logits).ok_or(EngineError::InvalidLogits { position })?;
                 let row = logits.iter().map(|&logit| (f64::from(logit) - total) as f32);
@@ -132,5 +101,30 @@ impl Scheduler {
         }
         *start += ids.len();
         Ok(())
+    }
+}
+
+impl Background for Scoring {
+    fn step(&mut self, mut tools: Tools<'_>) -> bool {
+        let wanted = self.deliver(tools.has_requests);
+        let sequence = self.sequence.filter(|_| wanted && self.rows.is_empty());
+        if let Some(sequence) = sequence {
+            let result = catch_unwind(AssertUnwindSafe(|| self.compute(sequence, &mut tools)));
+            let error = match result {
+                Ok(result) => result.err(),
+                Err(panic) => Some(EngineError::Panicked { reason: message_of(&*panic) }),
+            };
+            if let Some(error) = error {
+                self.rows.push_back(Err(error));
+                self.computed = self.job.ids.len();
+            }
+        }
+        if !wanted || self.computed == self.job.ids.len() {
+            // Freed before the receiver can learn of the end.
+            if let Some(sequence) = self.sequence.take() {
+                free_guarded(tools.ops, sequence);
+            }
+        }
+        wanted
     }
 }

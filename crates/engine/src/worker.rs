@@ -45,7 +45,7 @@ pub(crate) fn serve(
             Ok(Command::Cache(job)) => scheduler.cache(&job),
             Err(TryRecvError::Empty) => {
                 scheduler.step();
-                scheduler.score_step();
+                scheduler.background_step();
             }
             Err(TryRecvError::Disconnected) => break,
         }
