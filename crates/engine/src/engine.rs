@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mlxk_cpu::Cpu;
 use mlxk_format::Checkpoint;
 use mlxk_models::{Model, Progress};
 use mlxk_ops::{Batch, Ops};
@@ -17,6 +16,7 @@ use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
 
 use crate::cache::disk::{DiskCache, Source};
 use crate::cache::saved::{CacheAction, CacheJob};
+use crate::device::Device;
 use crate::draft::DraftModel;
 use crate::error::EngineError;
 use crate::generation::{Generation, Recipient};
@@ -31,14 +31,12 @@ use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
 use crate::task::Task;
 use crate::text_side::TextSide;
-use crate::worker::{Command, serve};
+use crate::worker::{Command, Worker};
 
 /// A model, ready to answer. Dropping it ends all requests.
 pub struct Engine {
     path: PathBuf,
-    commands: Option<Sender<Command>>,
-    closing: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    worker: Worker,
     text: TextSide,
     plan: MemoryPlan,
     kv_bytes: Arc<AtomicU64>,
@@ -47,51 +45,34 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads a checkpoint onto the processor.
+    /// Loads a checkpoint onto the device of the options.
     pub fn load(options: &LoadOptions, progress: &mut Progress<'_>) -> Result<Self, EngineError> {
         let started = Instant::now();
-        if options.threads == Some(0) {
-            let (option, expected) = ("threads", "at least 1");
-            return Err(EngineError::BadOption { option, value: 0, expected });
-        }
-        let cpu = Cpu::new(options.cpu())?;
-        let device = format!("{} · {} threads", cpu.instruction_set(), cpu.threads());
-        Self::load_onto(Box::new(cpu), device, started, options, progress)
+        Self::load_since(started, options.device.open()?, options, progress)
     }
 
-    /// Loads a checkpoint onto a device of the caller's.
+    /// Loads a checkpoint onto a device that you opened yourself.
     pub fn load_on(
-        ops: Box<dyn Ops>,
-        device: impl Into<String>,
+        device: Device,
         options: &LoadOptions,
         progress: &mut Progress<'_>,
     ) -> Result<Self, EngineError> {
-        Self::load_onto(ops, device.into(), Instant::now(), options, progress)
+        Self::load_since(Instant::now(), device, options, progress)
     }
 
-    fn load_onto(
-        mut ops: Box<dyn Ops>,
-        device: String,
+    fn load_since(
         started: Instant,
+        device: Device,
         options: &LoadOptions,
         progress: &mut Progress<'_>,
     ) -> Result<Self, EngineError> {
-        for (option, value) in
-            [("prefill_chunk", options.prefill_chunk), ("max_sequences", options.max_sequences)]
-        {
-            if value == 0 {
-                return Err(EngineError::BadOption { option, value, expected: "at least 1" });
-            }
-        }
-        // Reading a tokenizer takes as long as mapping a model, so the two go side by side.
-        let folder = options.path.clone();
-        let text = std::thread::Builder::new()
-            .name("mlxk-tokenizer".to_owned())
-            .spawn(move || Ok((Tokenizer::open(&folder)?, ChatTemplate::open(&folder)?)))?;
+        check(options)?;
+        let Device { mut ops, name, budget } = device;
+        let text = read_text(&options.path)?;
         let checkpoint = Checkpoint::open(&options.path)?;
         let defaults = SamplingDefaults::open(&options.path)?;
         let shape = mlxk_models::shape(&checkpoint)?;
-        let plan = MemoryPlan::of(options, &checkpoint, &shape)?;
+        let plan = MemoryPlan::of(options, &budget, &checkpoint, &shape)?;
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
         let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;
@@ -99,23 +80,13 @@ impl Engine {
         if !text.is_finished() {
             warm_up(&*model, &mut *ops);
         }
-        let text: Result<_, TextError> =
-            text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let text = text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (tokenizer, template) = text?;
         let draft_model = options
             .draft_model
             .as_deref()
             .map(|path| DraftModel::load(path, options, &tokenizer, shape.vocab_size));
-
-        let limits = Limits {
-            chunk: options.prefill_chunk,
-            sequences: options.max_sequences,
-            kv_bytes: plan.kv_bytes,
-            kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
-            prompt_lookup: options.prompt_lookup,
-            draft_always: options.draft_always,
-            migrate_weights: options.huge_pages,
-        };
+        let limits = limits(options, &plan);
         let spill = options.spill.as_ref().filter(|_| limits.kept_positions > 0);
         let spill = spill.map(|spill| {
             let source = Source {
@@ -128,41 +99,19 @@ impl Engine {
         });
         let (draft_model, spill) = (draft_model.transpose()?, spill.transpose()?);
         let kv_bytes = Arc::new(AtomicU64::new(0));
-        let scheduler = Scheduler::new(
-            model,
-            ops,
-            draft_model,
-            spill,
-            limits,
-            plan.cost.clone(),
-            Arc::clone(&kv_bytes),
-        );
-        let closing = Arc::new(AtomicBool::new(false));
-        let (commands, receiver) = channel();
-        let thread = {
-            let closing = Arc::clone(&closing);
-            std::thread::Builder::new()
-                .name("mlxk-engine".to_owned())
-                .spawn(move || serve(scheduler, &receiver, &closing))?
+        let (cost, bytes) = (plan.cost.clone(), Arc::clone(&kv_bytes));
+        let scheduler = Scheduler::new(model, ops, draft_model, spill, limits, cost, bytes);
+        let text = TextSide {
+            tokenizer,
+            template,
+            grammars: Grammars::default(),
+            defaults,
+            context: plan.context,
+            vocab_size: shape.vocab_size,
         };
-        Ok(Self {
-            path: options.path.clone(),
-            commands: Some(commands),
-            closing,
-            thread: Some(thread),
-            text: TextSide {
-                tokenizer,
-                template,
-                grammars: Grammars::default(),
-                defaults,
-                context: plan.context,
-                vocab_size: shape.vocab_size,
-            },
-            plan,
-            kv_bytes,
-            device,
-            load_time: started.elapsed(),
-        })
+        let worker = Worker::start(scheduler)?;
+        let (path, load_time) = (options.path.clone(), started.elapsed());
+        Ok(Self { path, worker, text, plan, kv_bytes, device: name, load_time })
     }
 
     /// Starts a request. Its events arrive at the returned [`Generation`].
@@ -200,7 +149,7 @@ impl Engine {
             .map(|(number, recipient)| prepared.answer(number, recipient, clock))
             .collect::<Result<_, _>>()?;
         for task in tasks {
-            self.send(Command::Run(Box::new(task)))?;
+            self.worker.send(Command::Run(Box::new(task)))?;
         }
         Ok(prepared.prompt_tokens())
     }
@@ -221,7 +170,7 @@ impl Engine {
         let fingerprint = Checkpoint::open(&self.path)?.fingerprint();
         let (reply, result) = sync_channel(1);
         let job = CacheJob { path: path.to_owned(), action, fingerprint, reply };
-        self.send(Command::Cache(job))?;
+        self.worker.send(Command::Cache(job))?;
         result.recv().map_err(|_| EngineError::Stopped)?
     }
 
@@ -259,7 +208,7 @@ impl Engine {
         prompt::check(&ids, self.text.vocab_size, self.text.context + 1)?;
         // Few rows under way: they are large.
         let (rows, receiver) = sync_channel(2);
-        self.send(Command::Score(ScoreJob { ids, from, rows, turn }))?;
+        self.worker.send(Command::Score(ScoreJob { ids, from, rows, turn }))?;
         Ok(receiver)
     }
 
@@ -322,15 +271,45 @@ impl Engine {
     pub fn load_time(&self) -> Duration {
         self.load_time
     }
+}
 
-    fn send(&self, command: Command) -> Result<(), EngineError> {
-        let commands = self.commands.as_ref().ok_or(EngineError::Stopped)?;
-        commands.send(command).map_err(|_| EngineError::Stopped)
+/// Refuses values that no model can honour.
+fn check(options: &LoadOptions) -> Result<(), EngineError> {
+    for (option, value) in
+        [("prefill_chunk", options.prefill_chunk), ("max_sequences", options.max_sequences)]
+    {
+        if value == 0 {
+            return Err(EngineError::BadOption { option, value, expected: "at least 1" });
+        }
+    }
+    Ok(())
+}
+
+type TextFiles = Result<(Tokenizer, Option<ChatTemplate>), TextError>;
+
+/// Reads tokenizer and chat template on a thread of their own, because that takes as long as mapping the
+/// model.
+fn read_text(folder: &Path) -> std::io::Result<JoinHandle<TextFiles>> {
+    let folder = folder.to_owned();
+    std::thread::Builder::new()
+        .name("mlxk-tokenizer".to_owned())
+        .spawn(move || Ok((Tokenizer::open(&folder)?, ChatTemplate::open(&folder)?)))
+}
+
+fn limits(options: &LoadOptions, plan: &MemoryPlan) -> Limits {
+    Limits {
+        chunk: options.prefill_chunk,
+        sequences: options.max_sequences,
+        kv_bytes: plan.kv_bytes,
+        kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
+        prompt_lookup: options.prompt_lookup,
+        draft_always: options.draft_always,
+        migrate_weights: options.migrate_weights,
     }
 }
 
-/// Computes a token that nobody asked for, to bring the weights into memory and the threads to
-/// work while the tokenizer is still being read.
+/// Computes a token and discards it. That brings weights into memory and wakes the threads while the
+/// tokenizer is still being read.
 fn warm_up(model: &dyn Model, ops: &mut dyn Ops) {
     let mut step = || {
         let sequence = ops.new_sequence();
@@ -340,20 +319,8 @@ fn warm_up(model: &dyn Model, ops: &mut dyn Ops) {
         ops.free_sequence(sequence);
         result
     };
-    // What fails here fails again, and is reported, where it is asked for.
+    // A failure here repeats, and is reported, when a request runs.
     let _ = catch_unwind(AssertUnwindSafe(&mut step));
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.closing.store(true, Ordering::Relaxed);
-        // The thread wakes when the channel closes.
-        self.commands = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been reported where it happened.
-            let _ = thread.join();
-        }
-    }
 }
 
 impl std::fmt::Debug for Engine {

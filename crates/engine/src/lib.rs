@@ -10,6 +10,7 @@
 
 mod background;
 mod cache;
+mod device;
 mod draft;
 mod engine;
 mod error;
@@ -31,12 +32,13 @@ mod task;
 mod text_side;
 mod worker;
 
+pub use device::{Device, DeviceChoice, MemoryBudget};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
 pub use generation::{CancelHandle, Generation, Recipient};
 pub use load_options::{LoadOptions, SpillOptions};
-pub use mlxk_cpu::InstructionSet;
+pub use mlxk_cpu::{CpuOptions, InstructionSet};
 pub use mlxk_models::Progress;
 pub use mlxk_ops::KvFormat;
 pub use mlxk_text::Message;

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use mlxk_cpu::{CpuOptions, InstructionSet};
-use mlxk_ops::KvFormat;
+use crate::device::DeviceChoice;
 
 /// What [`crate::Engine::load`] is told.
 #[derive(Clone, Debug)]
@@ -11,14 +10,8 @@ use mlxk_ops::KvFormat;
 pub struct LoadOptions {
     /// The checkpoint's folder.
     pub path: PathBuf,
-    /// Threads that compute; the device decides where `None`.
-    pub threads: Option<usize>,
-    /// Compute in f32 throughout: slower, and the reference for parity.
-    pub exact: bool,
-    /// How the KV cache keeps its values; f32 in exact mode and f16 else where `None`.
-    pub kv_format: Option<KvFormat>,
-    /// Which kernels to use; the best that the processor runs where `None`.
-    pub instructions: Option<InstructionSet>,
+    /// Device that computes, for the draft model, too.
+    pub device: DeviceChoice,
     /// Tokens of prompt and answer together; what model and memory allow where `None`.
     pub context: Option<usize>,
     /// Tokens of prompts that one step computes.
@@ -39,7 +32,7 @@ pub struct LoadOptions {
     pub spill: Option<SpillOptions>,
     /// Moves weights to huge pages in the course of longer answers, where the system has memory and
     /// reads these faster: then a process has weights of its own, rather than share the file's pages.
-    pub huge_pages: bool,
+    pub migrate_weights: bool,
     /// Bytes that the engine may take; what the system can give where `None`.
     pub memory_bytes: Option<u64>,
 }
@@ -59,10 +52,7 @@ impl LoadOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            threads: None,
-            exact: false,
-            kv_format: None,
-            instructions: None,
+            device: DeviceChoice::Auto,
             context: None,
             prefill_chunk: 256,
             max_sequences: 16,
@@ -71,23 +61,8 @@ impl LoadOptions {
             draft_always: false,
             reuse_prefixes: true,
             spill: None,
-            huge_pages: true,
+            migrate_weights: true,
             memory_bytes: None,
         }
-    }
-
-    /// How to set up the processor.
-    pub(crate) fn cpu(&self) -> CpuOptions {
-        CpuOptions {
-            threads: self.threads,
-            exact: self.exact,
-            kv: self.kv_format,
-            instructions: self.instructions,
-        }
-    }
-
-    /// How the KV cache keeps its values in the end.
-    pub(crate) fn kv_format(&self) -> KvFormat {
-        self.cpu().kv_format()
     }
 }

@@ -7,6 +7,7 @@ use mlxk_models::Shape;
 use mlxk_ops::{CacheSpec, SequenceBounds, SequenceCost};
 
 use crate::cache::checkpoints::MAX_CHECKPOINTS;
+use crate::device::MemoryBudget;
 use crate::draft::MAX_DRAFT;
 use crate::{EngineError, LoadOptions};
 
@@ -57,11 +58,12 @@ impl MemoryPlan {
     pub fn for_load(options: &LoadOptions) -> Result<Self, EngineError> {
         let checkpoint = Checkpoint::open(&options.path)?;
         let shape = mlxk_models::shape(&checkpoint)?;
-        Self::of(options, &checkpoint, &shape)
+        Self::of(options, &options.device.budget(), &checkpoint, &shape)
     }
 
     pub(crate) fn of(
         options: &LoadOptions,
+        budget: &MemoryBudget,
         checkpoint: &Checkpoint,
         shape: &Shape,
     ) -> Result<Self, EngineError> {
@@ -70,14 +72,14 @@ impl MemoryPlan {
         let rows = options.prefill_chunk + options.max_sequences + MAX_DRAFT;
         let checkpoints = if options.reuse_prefixes { MAX_CHECKPOINTS } else { 0 };
         let bounds = SequenceBounds { step_rows: rows, checkpoints };
-        let cost = |shape: &Shape| shape.cache.cost(options.kv_format(), bounds);
+        let cost = |shape: &Shape| shape.cache.cost(budget.kv_format, bounds);
         Self::new(&Needs {
             shape,
             weights_bytes: checkpoint.size_bytes() + draft.map_or(0, |draft| draft.size_bytes()),
             cost: draft_shape.iter().fold(cost(shape), |sum, draft| sum.plus(cost(draft))),
             rows,
             outputs: options.max_sequences + MAX_DRAFT,
-            available_bytes: options.memory_bytes.or_else(mlxk_memory::available_bytes),
+            available_bytes: options.memory_bytes.or(budget.available_bytes),
             context: options.context,
         })
     }
@@ -149,10 +151,10 @@ impl MemoryPlan {
 
 /// Returns the bytes that a sequence of this many positions takes in the KV cache with the default options.
 pub fn default_cache_bytes(cache: &CacheSpec, positions: usize) -> u64 {
-    let LoadOptions { prefill_chunk, max_sequences, .. } = LoadOptions::new("");
+    let LoadOptions { device, prefill_chunk, max_sequences, .. } = LoadOptions::new("");
     let step_rows = prefill_chunk + max_sequences + MAX_DRAFT;
     let bounds = SequenceBounds { step_rows, checkpoints: MAX_CHECKPOINTS };
-    cache.cost(LoadOptions::new("").kv_format(), bounds).bytes(positions)
+    cache.cost(device.budget().kv_format, bounds).bytes(positions)
 }
 
 /// A number of bytes for a message, in powers of ten.

@@ -393,7 +393,7 @@ impl Scheduler {
             }
             let sequence = task.sequence().filter(|_| length == 0);
             if let (Some(model), Some(sequence)) = (&mut self.draft_model, sequence) {
-                let step = Step { step_times: &self.step_times, rows, tokens, always };
+                let step = Step { times: &self.step_times, rows, tokens, always };
                 draft = model.draft(sequence, task.ids(), most, step)?;
                 length = worthwhile(rows, tokens, &draft);
                 part.guessed = true;

@@ -1,11 +1,14 @@
 //! The engine's thread: owns model, device and requests, and receives commands over a channel.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::cache::saved::CacheJob;
+use crate::error::EngineError;
 use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
 use crate::task::Task;
@@ -17,7 +20,7 @@ const IDLE_BEFORE_SPILL: Duration = Duration::from_secs(5);
 /// Time to write the rest to disk when the engine is dropped.
 const FINAL_SPILL_TIME: Duration = Duration::from_secs(1);
 
-/// What the thread is asked for.
+/// A command to the thread.
 pub(crate) enum Command {
     /// Run a request.
     Run(Box<Task>),
@@ -27,12 +30,45 @@ pub(crate) enum Command {
     Cache(CacheJob),
 }
 
-/// Serves until the channel or `closing` says otherwise.
-pub(crate) fn serve(
-    mut scheduler: Scheduler,
-    commands: &Receiver<Command>,
-    closing: &Arc<AtomicBool>,
-) {
+/// Handle of the thread. Dropping it ends the thread and all requests.
+pub(crate) struct Worker {
+    commands: Option<Sender<Command>>,
+    closing: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    pub(crate) fn start(scheduler: Scheduler) -> io::Result<Self> {
+        let (commands, receiver) = channel();
+        let closing = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&closing);
+        let thread = std::thread::Builder::new()
+            .name("mlxk-engine".to_owned())
+            .spawn(move || serve(scheduler, &receiver, &flag))?;
+        Ok(Self { commands: Some(commands), closing, thread: Some(thread) })
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), EngineError> {
+        let commands = self.commands.as_ref().ok_or(EngineError::Stopped)?;
+        commands.send(command).map_err(|_| EngineError::Stopped)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
+        // The thread wakes up when the channel closes.
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves until the channel closes or `closing` is set.
+fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, closing: &AtomicBool) {
     while !closing.load(Ordering::Relaxed) {
         let command = if scheduler.is_idle() {
             next(&mut scheduler, commands).ok_or(TryRecvError::Disconnected)
@@ -52,7 +88,7 @@ pub(crate) fn serve(
     }
     scheduler.stop();
     scheduler.spill_all(FINAL_SPILL_TIME);
-    // Requests that nobody took up hear of the end, too.
+    // Requests that were never taken up have to end, too.
     while let Ok(command) = commands.try_recv() {
         if let Command::Run(task) = command {
             scheduler.submit(*task);
@@ -61,7 +97,7 @@ pub(crate) fn serve(
     scheduler.stop();
 }
 
-/// Waits for a command; none comes any more where `None`.
+/// Waits for a command. Returns `None` if the channel is closed.
 fn next(scheduler: &mut Scheduler, commands: &Receiver<Command>) -> Option<Command> {
     while scheduler.has_more_to_migrate() {
         match commands.recv_timeout(IDLE_BEFORE_MIGRATION) {

@@ -68,7 +68,7 @@ fn an_answer_ends_where_it_should() {
 #[test]
 fn moving_weights_changes_no_answer() {
     let folder = small();
-    let fixed = load(&LoadOptions { huge_pages: false, ..options(&folder) });
+    let fixed = load(&LoadOptions { migrate_weights: false, ..options(&folder) });
     let engine = load(&options(&folder));
     let expected = answer(&fixed, request("Hello", 150));
     let while_moving = answer(&engine, request("Hello", 150));

@@ -12,7 +12,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mlxk_engine::{Engine, Event, LoadOptions, Message, PromptInput, Request, Sampling, TokenInfo};
+use mlxk_engine::{
+    CpuOptions, DeviceChoice, Engine, Event, LoadOptions, Message, PromptInput, Request, Sampling,
+    TokenInfo,
+};
 use mlxk_text::RenderOptions;
 use serde::Deserialize;
 
@@ -75,7 +78,8 @@ fn compare(hub: &Path, name: &str, checkpoint: &Checkpoint, prompts: &[Prompt]) 
         eprintln!("skipped: {name} at {} is not in the cache", checkpoint.commit);
         return false;
     }
-    let options = LoadOptions { exact: true, ..LoadOptions::new(path) };
+    let device = DeviceChoice::Cpu(CpuOptions { exact: true, ..CpuOptions::default() });
+    let options = LoadOptions { device, ..LoadOptions::new(path) };
     let engine = Engine::load(&options, &mut |_, _| std::ops::ControlFlow::Continue(()))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(prompts.len(), checkpoint.answers.len());

@@ -8,9 +8,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use common::failing::{Failing, Switches};
-use common::{Answer, Kind, Stored, answer, checkpoint, collect, load, options, request};
+use common::{
+    Answer, Kind, Stored, answer, checkpoint, collect, load, options, processor, request,
+};
 use mlxk_cpu::{Cpu, CpuOptions};
-use mlxk_engine::{Engine, Event, LoadOptions, PromptInput, Request};
+use mlxk_engine::{Device, Engine, Event, LoadOptions, PromptInput, Request};
 use tempfile::TempDir;
 
 fn small() -> TempDir {
@@ -36,7 +38,7 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
         (Kind::LlamaOptions, Stored::Dense, true),
     ] {
         let folder = checkpoint(kind, stored);
-        let alone = LoadOptions { exact, ..without_reuse(&folder) };
+        let alone = LoadOptions { device: processor(2, exact), ..without_reuse(&folder) };
         let engine = load(&alone);
         let expected: Vec<Answer> =
             prompts().iter().map(|(text, n)| answer(&engine, request(text, *n))).collect();
@@ -46,7 +48,7 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
             [(1, 256, 16, false), (2, 7, 3, false), (1, 16, 3, true)]
         {
             let options = LoadOptions {
-                threads: Some(threads),
+                device: processor(threads, exact),
                 prefill_chunk,
                 max_sequences,
                 prompt_lookup,
@@ -208,10 +210,11 @@ fn failing_engine(folder: &TempDir) -> (Engine, Switches) {
     let switches = Switches::default();
     let options = CpuOptions { threads: Some(2), ..CpuOptions::default() };
     let inner = Cpu::new(options).unwrap();
+    let budget = without_reuse(folder).device.budget();
     let ops = Box::new(Failing { inner, switches: switches.clone() });
-    let load = Engine::load_on(ops, "a test", &without_reuse(folder), &mut |_, _| {
-        ControlFlow::Continue(())
-    });
+    let device = Device { ops, name: "a test".to_owned(), budget };
+    let load =
+        Engine::load_on(device, &without_reuse(folder), &mut |_, _| ControlFlow::Continue(()));
     (load.unwrap(), switches)
 }
 

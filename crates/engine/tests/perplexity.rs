@@ -5,7 +5,7 @@ mod common;
 
 use std::ops::ControlFlow;
 
-use common::{Kind, Stored, checkpoint, load, options};
+use common::{Kind, Stored, checkpoint, load, options, processor};
 use mlxk_engine::perplexity::{
     self, Evaluate, Evaluation, LogitsReader, LogitsWriter, PerplexityError, Reference, Windows,
 };
@@ -16,7 +16,7 @@ const TEXT: &str = "fn main() { println!(\"Hello\"); } // A text of a hundred an
                     of its own: äöü, so that windows overlap more than once.";
 
 fn engine(folder: &TempDir, exact: bool) -> Engine {
-    load(&LoadOptions { exact, ..options(folder) })
+    load(&LoadOptions { device: processor(2, exact), ..options(folder) })
 }
 
 fn evaluate(

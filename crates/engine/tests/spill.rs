@@ -6,8 +6,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Answer, Kind, Stored, answer, checkpoint, load, options, request};
-use mlxk_engine::{EngineError, KvFormat, LoadOptions, SpillOptions};
+use common::{Answer, Kind, Stored, answer, checkpoint, load, options, processor, request};
+use mlxk_engine::{CpuOptions, DeviceChoice, EngineError, KvFormat, LoadOptions, SpillOptions};
 use tempfile::TempDir;
 
 const FIRST: &str =
@@ -97,8 +97,10 @@ fn what_memory_has_no_room_for_comes_back_from_the_disk() {
 fn other_weights_and_representations_do_not_take_it() {
     let place = Place::new();
     new_engine(&place.options(), FIRST);
-    let codes = LoadOptions { kv_format: Some(KvFormat::Affine8), ..place.options() };
-    let exact = LoadOptions { exact: true, ..place.options() };
+    let codes =
+        CpuOptions { threads: Some(2), kv: Some(KvFormat::Affine8), ..CpuOptions::default() };
+    let codes = LoadOptions { device: DeviceChoice::Cpu(codes), ..place.options() };
+    let exact = LoadOptions { device: processor(2, true), ..place.options() };
     let other = checkpoint(Kind::Llama, Stored::Bits(8));
     let weights = LoadOptions { path: other.path().to_owned(), ..place.options() };
     for options in [codes, exact, weights] {

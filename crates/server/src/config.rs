@@ -41,11 +41,11 @@ pub struct ServerConfig {
     pub threads: Option<usize>,
     /// Compute in f32 throughout.
     pub exact: bool,
-    /// Format of the KV cache, as in [`mlxk_engine::LoadOptions::kv_format`].
+    /// Format of the KV cache, as in [`mlxk_engine::CpuOptions::kv`].
     pub kv_format: Option<mlxk_engine::KvFormat>,
     /// Use prompt-lookup decoding.
     pub prompt_lookup: bool,
-    /// Move weights to huge pages, as in [`mlxk_engine::LoadOptions::huge_pages`].
+    /// Move weights to huge pages, as in [`mlxk_engine::LoadOptions::migrate_weights`].
     pub huge_pages: bool,
     /// Folder of the draft model of the server's own model.
     pub draft_model: Option<PathBuf>,

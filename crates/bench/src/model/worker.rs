@@ -7,7 +7,9 @@ use std::io::{self, BufRead, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use mlxk_engine::{Engine, KvFormat, LoadOptions, PromptInput, Request, Sampling};
+use mlxk_engine::{
+    CpuOptions, DeviceChoice, Engine, KvFormat, LoadOptions, PromptInput, Request, Sampling,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::InstructionSet;
@@ -16,17 +18,17 @@ use crate::random::Random;
 /// Settings for loading a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineSettings {
-    /// See [`LoadOptions::threads`].
+    /// See [`CpuOptions::threads`].
     pub threads: Option<usize>,
-    /// See [`LoadOptions::exact`].
+    /// See [`CpuOptions::exact`].
     pub exact: bool,
-    /// Bits of [`LoadOptions::kv_format`].
+    /// Bits of [`CpuOptions::kv`].
     pub kv_bits: Option<u8>,
-    /// [`InstructionSet::word`] of [`LoadOptions::instructions`].
+    /// [`InstructionSet::word`] of [`CpuOptions::instructions`].
     pub instructions: Option<String>,
     /// See [`LoadOptions::prompt_lookup`].
     pub prompt_lookup: bool,
-    /// Opposite of [`LoadOptions::huge_pages`].
+    /// Opposite of [`LoadOptions::migrate_weights`].
     pub no_huge_pages: bool,
     /// See [`LoadOptions::draft_model`].
     pub draft_model: Option<PathBuf>,
@@ -157,12 +159,14 @@ fn load(
     let checkpoint = mlxk_format::Checkpoint::open(&folder)?;
     let most = mlxk_models::shape(&checkpoint)?.max_positions;
     let options = LoadOptions {
-        threads: settings.threads,
-        exact: settings.exact,
-        kv_format: settings.kv_bits.and_then(KvFormat::of_bits),
-        instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
+        device: DeviceChoice::Cpu(CpuOptions {
+            threads: settings.threads,
+            exact: settings.exact,
+            kv: settings.kv_bits.and_then(KvFormat::of_bits),
+            instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
+        }),
         prompt_lookup: settings.prompt_lookup,
-        huge_pages: !settings.no_huge_pages,
+        migrate_weights: !settings.no_huge_pages,
         draft_model: settings.draft_model.clone(),
         context: Some(positions.min(most)),
         ..LoadOptions::new(folder)

@@ -75,9 +75,10 @@ fn what_cannot_be_quantized_stays_dense_and_routers_have_their_own_bits() {
 
 #[test]
 fn the_engine_runs_it() {
-    use mlxk_engine::{Engine, LoadOptions, PromptInput, Request};
+    use mlxk_engine::{CpuOptions, DeviceChoice, Engine, LoadOptions, PromptInput, Request};
     let (_, folder) = written(&tiny("llama"), "4:64");
-    let options = LoadOptions { threads: Some(1), ..LoadOptions::new(folder.path()) };
+    let device = DeviceChoice::Cpu(CpuOptions { threads: Some(1), ..CpuOptions::default() });
+    let options = LoadOptions { device, ..LoadOptions::new(folder.path()) };
     let engine = Engine::load(&options, &mut |_, _| ControlFlow::Continue(())).unwrap();
     let request =
         |prompt| Request { max_tokens: Some(3), ignore_eos: true, ..Request::new(prompt) };

@@ -7,7 +7,7 @@ mod take;
 
 use std::path::{Path, PathBuf};
 
-use mlxk_engine::{Engine, LoadOptions};
+use mlxk_engine::{CpuOptions, DeviceChoice, Engine, LoadOptions};
 
 pub(crate) use request::{check, format, request};
 pub(crate) use screen::{Screen, Show};
@@ -29,11 +29,14 @@ pub(crate) fn draft_model(
 /// Loads the model in a folder.
 pub(crate) fn load(args: &EngineArgs, path: &Path, context: &Context) -> anyhow::Result<Engine> {
     let mut options = LoadOptions::new(path);
-    options.threads = args.threads;
-    options.exact = args.exact;
-    options.kv_format = args.kv_bits;
+    options.device = DeviceChoice::Cpu(CpuOptions {
+        threads: args.threads,
+        exact: args.exact,
+        kv: args.kv_bits,
+        instructions: None,
+    });
     options.prompt_lookup = !args.no_prompt_lookup;
-    options.huge_pages = !args.no_huge_pages;
+    options.migrate_weights = !args.no_huge_pages;
     options.context = args.ctx;
     options.draft_model = draft_model(args.draft_model.as_deref(), !args.no_pull, context)?;
     load::engine(&options, "Loading", context)

@@ -8,7 +8,7 @@ use mlxk_engine::perplexity::{
     self, Evaluate, Evaluation, LogitsReader, LogitsWriter, PerplexityError, Reference, Scored,
     Windows,
 };
-use mlxk_engine::{Engine, KvFormat, LoadOptions};
+use mlxk_engine::{CpuOptions, DeviceChoice, Engine, KvFormat, LoadOptions};
 use mlxk_hub::Resolved;
 
 use crate::args::PerplexityArgs;
@@ -115,9 +115,12 @@ fn load_model(
     context: &Context,
 ) -> anyhow::Result<Engine> {
     let mut options = LoadOptions::new(&model.path);
-    options.threads = args.threads.or(context.settings.config.threads());
-    options.exact = exact;
-    options.kv_format = kv_format;
+    options.device = DeviceChoice::Cpu(CpuOptions {
+        threads: args.threads.or(context.settings.config.threads()),
+        exact,
+        kv: kv_format,
+        instructions: None,
+    });
     load::engine(&options, &format!("Loading {}", model.name), context)
 }
 

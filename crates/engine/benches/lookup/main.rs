@@ -10,7 +10,9 @@ mod workloads;
 
 use std::ops::ControlFlow;
 
-use mlxk_engine::{Done, Engine, LoadOptions, PromptInput, Request, Sampling};
+use mlxk_engine::{
+    CpuOptions, DeviceChoice, Done, Engine, LoadOptions, PromptInput, Request, Sampling,
+};
 use mlxk_text::Message;
 use workloads::Workload;
 
@@ -27,11 +29,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (threads, runs, tokens) = (number(1)?, number(2)?.unwrap_or(3), number(3)?.unwrap_or(256));
     let load = |prompt_lookup| {
         let options = LoadOptions {
-            threads,
+            device: DeviceChoice::Cpu(CpuOptions { threads, ..CpuOptions::default() }),
             context: Some(2048),
             prompt_lookup,
             // While one engine is timed, the other would be at it.
-            huge_pages: false,
+            migrate_weights: false,
             ..LoadOptions::new(folder)
         };
         Engine::load(&options, &mut |_, _| ControlFlow::Continue(()))

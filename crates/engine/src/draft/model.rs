@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use mlxk_cpu::Cpu;
 use mlxk_format::Checkpoint;
 use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, Sequence};
@@ -59,7 +58,7 @@ struct Known {
 /// What the step that the guesses are for brings without them.
 #[derive(Clone, Copy)]
 pub(crate) struct Step<'a> {
-    pub(crate) step_times: &'a StepTimes,
+    pub(crate) times: &'a StepTimes,
     pub(crate) rows: usize,
     pub(crate) tokens: f64,
     /// Whether guesses are wanted even where they do not pay.
@@ -83,7 +82,7 @@ impl DraftModel {
         }
         let checkpoint = Checkpoint::open(path)?;
         checkpoint.will_need();
-        let mut ops: Box<dyn Ops> = Box::new(Cpu::new(options.cpu())?);
+        let mut ops = options.device.open()?.ops;
         let model =
             mlxk_models::load(&checkpoint, &mut *ops, &mut |_, _| ControlFlow::Continue(()))?;
         ops.configure_cache(model.cache());
@@ -154,8 +153,8 @@ impl DraftModel {
         }
         let guesses = draft.ids.len();
         let each = self.step_times.expected(1);
-        let so_far = step.step_times.expected(step.rows + guesses);
-        let more = step.step_times.expected(step.rows + guesses + 1);
+        let so_far = step.times.expected(step.rows + guesses);
+        let more = step.times.expected(step.rows + guesses + 1);
         let pays = match (each, so_far, more) {
             (Some(each), Some(so_far), Some(more)) => {
                 let odds = draft.odds.last().copied().unwrap_or(1.0) * self.right / self.all;

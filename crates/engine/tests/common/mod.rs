@@ -7,7 +7,10 @@ pub(crate) mod runner;
 
 use std::ops::ControlFlow;
 
-use mlxk_engine::{Engine, Event, FinishReason, LoadOptions, Request, Sampling, TokenInfo, Usage};
+use mlxk_engine::{
+    CpuOptions, DeviceChoice, Engine, Event, FinishReason, LoadOptions, Request, Sampling,
+    TokenInfo, Usage,
+};
 use tempfile::TempDir;
 
 #[allow(unused_imports, reason = "every test binary uses a part of them")]
@@ -16,7 +19,12 @@ pub(crate) use mlxk_testkit::{
 };
 
 pub(crate) fn options(folder: &TempDir) -> LoadOptions {
-    LoadOptions { threads: Some(2), prefill_chunk: 48, ..LoadOptions::new(folder.path()) }
+    let device = processor(2, false);
+    LoadOptions { device, prefill_chunk: 48, ..LoadOptions::new(folder.path()) }
+}
+
+pub(crate) fn processor(threads: usize, exact: bool) -> DeviceChoice {
+    DeviceChoice::Cpu(CpuOptions { threads: Some(threads), exact, ..CpuOptions::default() })
 }
 
 pub(crate) fn load(options: &LoadOptions) -> Engine {

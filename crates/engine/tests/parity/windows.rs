@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use mlxk_engine::{
-    Engine, Event, LoadOptions, PromptInput, Request, Sampling, SpillOptions, TokenInfo,
+    CpuOptions, DeviceChoice, Engine, Event, LoadOptions, PromptInput, Request, Sampling,
+    SpillOptions, TokenInfo,
 };
 use tempfile::TempDir;
 
@@ -30,7 +31,8 @@ fn model(case: &str) -> TempDir {
 }
 
 fn options(folder: &TempDir) -> LoadOptions {
-    LoadOptions { threads: Some(2), prefill_chunk: 48, ..LoadOptions::new(folder.path()) }
+    let device = DeviceChoice::Cpu(CpuOptions { threads: Some(2), ..CpuOptions::default() });
+    LoadOptions { device, prefill_chunk: 48, ..LoadOptions::new(folder.path()) }
 }
 
 /// Computes every prompt in one step, so that nothing is given back before it is read.

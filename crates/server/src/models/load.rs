@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mlxk_engine::{Engine, LoadOptions, MemoryPlan};
+use mlxk_engine::{CpuOptions, DeviceChoice, Engine, LoadOptions, MemoryPlan};
 use mlxk_hub::Resolved;
 use tokio::sync::Semaphore;
 
@@ -82,11 +82,14 @@ impl Models {
     fn options(&self, model: &Resolved) -> LoadOptions {
         let config = &self.0.config;
         LoadOptions {
-            threads: config.threads,
-            exact: config.exact,
-            kv_format: config.kv_format,
+            device: DeviceChoice::Cpu(CpuOptions {
+                threads: config.threads,
+                exact: config.exact,
+                kv: config.kv_format,
+                instructions: None,
+            }),
             prompt_lookup: config.prompt_lookup,
-            huge_pages: config.huge_pages,
+            migrate_weights: config.huge_pages,
             draft_model: config.draft_model.clone().filter(|_| self.is_own(model)),
             context: config.context,
             spill: config.spill.clone(),
