@@ -12,8 +12,8 @@ use mlxk_ops::{Act, AttentionSpec, Batch, PAGE_POSITIONS, ScoreGrowth, Segment};
 
 use crate::cache::SequenceCache;
 use crate::device::Cpu;
+use crate::disjoint::DisjointSlice;
 use crate::kernels::{Kernels, Queries, Scratch};
-use crate::share::Shared;
 
 /// Pages of a chunk.
 const CHUNK_PAGES: usize = 8;
@@ -65,13 +65,13 @@ impl Cpu {
         let sinks = spec.sinks.map(|sinks| self.vectors[sinks.0 as usize].as_slice());
         let operands =
             Operands { q, layer, spec, sinks, cache: &self.cache, kernels: &*self.kernels };
-        let out = Shared::new(out);
+        let out = DisjointSlice::new(out);
         let mut items = items(batch, spec);
         let split = items.len() < 2 * self.pool.threads();
         let partials: usize =
             if split { items.iter().map(|item| item.chunks.len()).sum() } else { 0 };
         if partials <= items.len() {
-            let scratch = Shared::new(&mut self.scratch);
+            let scratch = DisjointSlice::new(&mut self.scratch);
             self.pool.run(items.len(), &|block, worker| {
                 // SAFETY: a worker number belongs to one thread.
                 let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
@@ -88,8 +88,8 @@ impl Cpu {
             .flat_map(|(i, item)| item.chunks.clone().map(move |chunk| (i, chunk)))
             .collect();
         {
-            let scratch = Shared::new(&mut self.scratch);
-            let finished = Shared::new(&mut finished);
+            let scratch = DisjointSlice::new(&mut self.scratch);
+            let finished = DisjointSlice::new(&mut finished);
             self.pool.run(parts.len(), &|block, worker| {
                 // SAFETY: a worker number belongs to one thread, a block to one part.
                 let (scratch, finished) = unsafe {
@@ -199,7 +199,7 @@ impl Operands<'_> {
     }
 
     /// Divides by the sum of the weights and stores the heads of an item.
-    fn store(&self, item: &Item<'_>, total: &Queries, out: Shared<'_, f32>) {
+    fn store(&self, item: &Item<'_>, total: &Queries, out: DisjointSlice<'_, f32>) {
         let spec = self.spec;
         let (dim, group) = (spec.value_dim, spec.heads / spec.kv_heads);
         for (n, acc) in total.acc.chunks_exact(dim).enumerate() {

@@ -11,12 +11,12 @@ use mlxk_tensor::QuantTensor;
 
 use crate::arena::Arena;
 use crate::cache::SequenceCache;
+use crate::huge_pages::Moving;
 use crate::kernels::{self, InstructionSet, Kernels, Scratch};
 use crate::linear::Activations;
-use crate::moving::Moving;
 use crate::pool::Pool;
 use crate::rope::RopeTable;
-use crate::routing::RouteTable;
+use crate::router::RouteTable;
 
 /// How to set up the device.
 #[derive(Clone, Copy, Debug, Default)]

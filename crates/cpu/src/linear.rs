@@ -12,9 +12,9 @@ use mlxk_ops::{Act, Weight};
 use mlxk_tensor::QuantTensor;
 
 use crate::device::{Cpu, Matrix};
+use crate::disjoint::DisjointSlice;
 use crate::kernels::{Affine, DOT_ROWS, Kernels, Order, QuantRows, SPAN, Scratch, TILE_ROWS};
 use crate::pool::Pool;
-use crate::share::Shared;
 
 /// From this many rows of activations on, unpacking a tile pays.
 const TILE_FROM: usize = 3;
@@ -71,8 +71,11 @@ impl Activations {
         rows.scale.resize(rows.rows * blocks, 0.0);
         rows.sum.resize(rows.rows * blocks, 0.0);
         let stride = rows.stride;
-        let (q, scale, sum) =
-            (Shared::new(&mut rows.q), Shared::new(&mut rows.scale), Shared::new(&mut rows.sum));
+        let (q, scale, sum) = (
+            DisjointSlice::new(&mut rows.q),
+            DisjointSlice::new(&mut rows.scale),
+            DisjointSlice::new(&mut rows.sum),
+        );
         pool.run(rows.rows, &|row, _| {
             // SAFETY: each block has a row of its own.
             let (q, scale, sum) = unsafe {
@@ -101,7 +104,7 @@ struct Job<'a> {
     matrix: &'a Matrix,
     path: Path<'a>,
     /// `[x.rows][rows]`.
-    out: Shared<'a, f32>,
+    out: DisjointSlice<'a, f32>,
     /// Number of its first block, and of the one behind its last.
     blocks: Range<usize>,
     /// Weight rows of a block.
@@ -133,10 +136,10 @@ impl Cpu {
                 let rows = block_rows(matrix.tensor.rows, path.unit(), threads, x_rows);
                 let blocks = first..first + matrix.tensor.rows.div_ceil(rows);
                 first = blocks.end;
-                Job { matrix, path, out: Shared::new(out), blocks, rows }
+                Job { matrix, path, out: DisjointSlice::new(out), blocks, rows }
             })
             .collect();
-        let scratch = Shared::new(scratch);
+        let scratch = DisjointSlice::new(scratch);
         let activations = &*activations;
         let x_rows: Vec<usize> = (0..x_rows).collect();
         pool.run(first, &|block, worker| {
@@ -272,7 +275,7 @@ pub(crate) fn for_rows(
     out: &mut [f32],
     work: &(dyn Fn(usize, &mut [f32]) + Sync),
 ) {
-    let out = Shared::new(out);
+    let out = DisjointSlice::new(out);
     pool.run(rows, &|row, _| {
         // SAFETY: each block has a row of its own.
         work(row, unsafe { out.part(row * cols..(row + 1) * cols) });

@@ -8,8 +8,8 @@ use std::arch::x86_64::*;
 
 use super::super::weight::{GROUPS, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
+use super::dot_4bit;
 use super::scales::{Turned, turn};
-use super::stream;
 use super::unpack::{chunk, nibbles};
 
 /// Where the rows of a call lie.
@@ -78,7 +78,7 @@ pub(super) unsafe fn affine_dot(
     let blocks = SPAN / w.block();
     // SAFETY: by the caller's promise.
     let streamed =
-        if w.bits == 4 && !w.is_fp4() { unsafe { stream::rows8(w, row, x) } } else { None };
+        if w.bits == 4 && !w.is_fp4() { unsafe { dot_4bit::rows8(w, row, x) } } else { None };
     // SAFETY: by the caller's promise.
     let sums = streamed.unwrap_or_else(|| unsafe {
         match (w.bits, w.is_fp4(), blocks) {

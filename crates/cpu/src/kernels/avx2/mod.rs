@@ -7,11 +7,11 @@
 
 mod attend;
 pub(super) mod dot;
+mod dot_4bit;
 mod elementwise;
 mod float;
 mod quantize;
 pub(super) mod scales;
-mod stream;
 pub(super) mod tile;
 pub(super) mod unpack;
 mod widen;

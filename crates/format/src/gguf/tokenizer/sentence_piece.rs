@@ -74,13 +74,13 @@ fn merges(tokens: &Tokens<'_>) -> Result<Vec<Value>, GgufDamage> {
         .filter(|&(_, text, kind)| kind == token_type::NORMAL && text.len() <= LONGEST_PIECE)
         .map(|(id, text, _)| (text, id))
         .collect();
-    let mut merges: Vec<(Order, &str, &str)> = Vec::new();
+    let mut merges: Vec<(Rank, &str, &str)> = Vec::new();
     for (&piece, &id) in &pieces {
         for (at, _) in piece.char_indices().skip(1) {
             let (left, right) = piece.split_at(at);
             if let (Some(&left_id), Some(&right_id)) = (pieces.get(left), pieces.get(right)) {
                 let lengths = (left.chars().count(), right.chars().count());
-                let order = Order { score: scores[id], lengths, ids: (id, left_id, right_id) };
+                let order = Rank { score: scores[id], lengths, ids: (id, left_id, right_id) };
                 merges.push((order, left, right));
             }
         }
@@ -91,13 +91,13 @@ fn merges(tokens: &Tokens<'_>) -> Result<Vec<Value>, GgufDamage> {
 
 /// Rank of a merge: the better score first, then the longer pieces, then the order of the
 /// vocabulary.
-struct Order {
+struct Rank {
     score: f32,
     lengths: (usize, usize),
     ids: (usize, usize, usize),
 }
 
-impl Order {
+impl Rank {
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
         other
             .score

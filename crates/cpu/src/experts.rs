@@ -6,9 +6,9 @@
 use mlxk_ops::{Act, Routes, Weight};
 
 use crate::device::{Cpu, Matrix};
+use crate::disjoint::DisjointSlice;
 use crate::kernels::Affine;
 use crate::linear::{Inputs, Path};
-use crate::share::Shared;
 
 /// Weight rows of a block.
 const BLOCK_ROWS: usize = 64;
@@ -69,7 +69,7 @@ impl Cpu {
         let (kernels, cols) = (&**kernels, tensor.cols);
         let [out, x] = arena.many_mut([out, x]);
         assert!(x.len().is_multiple_of(cols), "`{}` takes other inputs", tensor.name);
-        let (out, x) = (Shared::new(out), &*x);
+        let (out, x) = (DisjointSlice::new(out), &*x);
         activations.clear();
         let form = Affine::of(tensor, 0)
             .filter(|_| !*exact)
@@ -82,7 +82,7 @@ impl Cpu {
             })
             .collect();
         let activations = &*activations;
-        let scratch = Shared::new(scratch);
+        let scratch = DisjointSlice::new(scratch);
         let blocks = tensor.rows.div_ceil(BLOCK_ROWS);
         pool.run(groups.len() * blocks, &|block, worker| {
             // SAFETY: a worker number belongs to one thread.

@@ -6,19 +6,19 @@ use std::ops::Range;
 
 /// A `&mut [T]` that can be handed to several threads.
 #[derive(Clone, Copy)]
-pub(crate) struct Shared<'a, T> {
+pub(crate) struct DisjointSlice<'a, T> {
     start: *mut T,
     len: usize,
     borrow: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: `Shared` is a mutable slice; what it may do is as sendable as the slice itself, and
+// SAFETY: `DisjointSlice` is a mutable slice; what it may do is as sendable as the slice itself, and
 // `part` demands that no two threads touch the same element.
-unsafe impl<T: Send> Send for Shared<'_, T> {}
+unsafe impl<T: Send> Send for DisjointSlice<'_, T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+unsafe impl<T: Send> Sync for DisjointSlice<'_, T> {}
 
-impl<'a, T> Shared<'a, T> {
+impl<'a, T> DisjointSlice<'a, T> {
     pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), borrow: PhantomData }
     }
