@@ -10,10 +10,11 @@ use std::ops::Range;
 
 use mlxk_ops::{Act, AttentionSpec, Batch, PAGE_POSITIONS, ScoreGrowth, Segment};
 
+use crate::arena::Arena;
 use crate::cache::SequenceCache;
-use crate::device::Cpu;
 use crate::disjoint::DisjointSlice;
 use crate::kernels::{Kernels, Queries, Scratch};
+use crate::workers::Workers;
 
 /// Pages of a chunk.
 const CHUNK_PAGES: usize = 8;
@@ -40,78 +41,83 @@ struct Operands<'a> {
     kernels: &'a dyn Kernels,
 }
 
-impl Cpu {
-    /// See [`mlxk_ops::Compute::attend`]; `kv` are the new keys and values.
-    pub(crate) fn attend_all(
-        &mut self,
-        out: Act,
-        q: Act,
-        [k, v]: [Act; 2],
-        layer: usize,
-        spec: &AttentionSpec,
-        batch: &Batch,
-    ) {
-        let (key_width, value_width) =
-            (spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim);
-        let [out, q, k, v] = self.arena.many_mut([out, q, k, v]);
-        for segment in &batch.segments {
-            self.cache.layer(segment.sequence, layer).check(spec);
-            for (i, row) in segment.rows.clone().enumerate() {
-                let k = &k[row * key_width..][..key_width];
-                let v = &v[row * value_width..][..value_width];
-                self.cache.write(segment.sequence, segment.start + i, layer, k, v);
-            }
+/// The arguments of one call.
+pub(crate) struct Call<'a> {
+    pub out: Act,
+    pub q: Act,
+    /// New keys.
+    pub k: Act,
+    /// New values.
+    pub v: Act,
+    pub layer: usize,
+    pub spec: &'a AttentionSpec,
+    /// `[heads]`
+    pub sinks: Option<&'a [f32]>,
+    pub batch: &'a Batch,
+}
+
+/// See [`mlxk_ops::Compute::attend`].
+pub(crate) fn attend(
+    workers: &mut Workers,
+    arena: &mut Arena,
+    cache: &mut SequenceCache,
+    call: &Call<'_>,
+) {
+    let Call { out, q, k, v, layer, spec, sinks, batch } = *call;
+    let (key_width, value_width) = (spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim);
+    let [out, q, k, v] = arena.many_mut([out, q, k, v]);
+    for segment in &batch.segments {
+        cache.layer(segment.sequence, layer).check(spec);
+        for (i, row) in segment.rows.clone().enumerate() {
+            let k = &k[row * key_width..][..key_width];
+            let v = &v[row * value_width..][..value_width];
+            cache.write(segment.sequence, segment.start + i, layer, k, v);
         }
-        let sinks = spec.sinks.map(|sinks| self.vectors[sinks.0 as usize].as_slice());
-        let operands =
-            Operands { q, layer, spec, sinks, cache: &self.cache, kernels: &*self.kernels };
-        let out = DisjointSlice::new(out);
-        let mut items = items(batch, spec);
-        let split = items.len() < 2 * self.pool.threads();
-        let partials: usize =
-            if split { items.iter().map(|item| item.chunks.len()).sum() } else { 0 };
-        if partials <= items.len() {
-            let scratch = DisjointSlice::new(&mut self.scratch);
-            self.pool.run(items.len(), &|block, worker| {
-                // SAFETY: a worker number belongs to one thread.
-                let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
-                let total = operands.attend(&items[block], scratch);
-                operands.store(&items[block], total, out);
-            });
-            return;
+    }
+    let Workers { pool, kernels, scratch, .. } = workers;
+    let operands = Operands { q, layer, spec, sinks, cache, kernels: &**kernels };
+    let out = DisjointSlice::new(out);
+    let mut items = items(batch, spec);
+    let split = items.len() < 2 * pool.threads();
+    let partials: usize = if split { items.iter().map(|item| item.chunks.len()).sum() } else { 0 };
+    if partials <= items.len() {
+        let scratch = DisjointSlice::new(scratch);
+        pool.run(items.len(), &|block, worker| {
+            // SAFETY: a worker number belongs to one thread.
+            let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
+            let total = operands.attend(&items[block], scratch);
+            operands.store(&items[block], total, out);
+        });
+        return;
+    }
+    // Few queries, long context: every chunk is a block, merged in order afterwards.
+    let mut finished: Vec<Queries> = (0..partials).map(|_| Queries::default()).collect();
+    let parts: Vec<(usize, usize)> = items
+        .iter()
+        .enumerate()
+        .flat_map(|(i, item)| item.chunks.clone().map(move |chunk| (i, chunk)))
+        .collect();
+    {
+        let scratch = DisjointSlice::new(scratch);
+        let finished = DisjointSlice::new(&mut finished);
+        pool.run(parts.len(), &|block, worker| {
+            // SAFETY: a worker number belongs to one thread, a block to one part.
+            let (scratch, finished) = unsafe {
+                (&mut scratch.part(worker..worker + 1)[0], &mut finished.part(block..block + 1)[0])
+            };
+            let (item, chunk) = parts[block];
+            let Item { segment, ref rows, kv_head, .. } = items[item];
+            let item = Item { segment, rows: rows.clone(), kv_head, chunks: chunk..chunk + 1 };
+            *finished = std::mem::take(operands.attend(&item, scratch));
+        });
+    }
+    let mut finished = finished.into_iter();
+    for item in &mut items {
+        let mut total = finished.next().expect("an item has a chunk");
+        for _ in 1..item.chunks.len() {
+            total.merge(&finished.next().expect("every chunk was computed"));
         }
-        // Few queries, long context: every chunk is a block, merged in order afterwards.
-        let mut finished: Vec<Queries> = (0..partials).map(|_| Queries::default()).collect();
-        let parts: Vec<(usize, usize)> = items
-            .iter()
-            .enumerate()
-            .flat_map(|(i, item)| item.chunks.clone().map(move |chunk| (i, chunk)))
-            .collect();
-        {
-            let scratch = DisjointSlice::new(&mut self.scratch);
-            let finished = DisjointSlice::new(&mut finished);
-            self.pool.run(parts.len(), &|block, worker| {
-                // SAFETY: a worker number belongs to one thread, a block to one part.
-                let (scratch, finished) = unsafe {
-                    (
-                        &mut scratch.part(worker..worker + 1)[0],
-                        &mut finished.part(block..block + 1)[0],
-                    )
-                };
-                let (item, chunk) = parts[block];
-                let Item { segment, ref rows, kv_head, .. } = items[item];
-                let item = Item { segment, rows: rows.clone(), kv_head, chunks: chunk..chunk + 1 };
-                *finished = std::mem::take(operands.attend(&item, scratch));
-            });
-        }
-        let mut finished = finished.into_iter();
-        for item in &mut items {
-            let mut total = finished.next().expect("an item has a chunk");
-            for _ in 1..item.chunks.len() {
-                total.merge(&finished.next().expect("every chunk was computed"));
-            }
-            operands.store(item, &total, out);
-        }
+        operands.store(item, &total, out);
     }
 }
 

@@ -1,4 +1,7 @@
-//! [`Cpu`]: the operations of [`mlxk_ops::Ops`], each a line or two over the kernels.
+//! [`Cpu`]: the parts of the device, and the operations of [`mlxk_ops::Ops`] as a few lines over them.
+//!
+//! Each operation takes the parts it needs: long ones are free functions in files of their own, which
+//! know nothing of [`Cpu`].
 
 use std::io;
 
@@ -10,13 +13,15 @@ use mlxk_ops::{
 use mlxk_tensor::QuantTensor;
 
 use crate::arena::Arena;
+use crate::attention::{self, Call};
 use crate::cache::SequenceCache;
-use crate::huge_pages::Moving;
-use crate::kernels::{self, InstructionSet, Kernels, Scratch};
-use crate::linear::Activations;
+use crate::huge_pages::Migration;
+use crate::kernels::{self, InstructionSet};
 use crate::pool::Pool;
-use crate::rope::RopeTable;
-use crate::router::RouteTable;
+use crate::router::{self, RouteTable};
+use crate::weights::{Matrix, WeightStore};
+use crate::workers::Workers;
+use crate::{experts, linear};
 
 /// How to set up the device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,30 +47,21 @@ impl CpuOptions {
     }
 }
 
-/// A weight matrix and the bias of its rows.
-pub(crate) struct Matrix {
-    pub tensor: QuantTensor,
-    /// `[rows]`.
-    pub bias: Option<Vec<f32>>,
+/// Activations and routes of the current step.
+#[derive(Default)]
+struct Step {
+    arena: Arena,
+    routes: Vec<RouteTable>,
 }
 
 /// The CPU.
 pub struct Cpu {
     instructions: InstructionSet,
-    pub(crate) exact: bool,
-    pub(crate) pool: Pool,
-    pub(crate) kernels: Box<dyn Kernels>,
-    pub(crate) arena: Arena,
-    pub(crate) cache: SequenceCache,
-    pub(crate) matrices: Vec<Matrix>,
-    pub(crate) moving: Moving,
-    pub(crate) activations: Activations,
-    /// One per thread.
-    pub(crate) scratch: Vec<Scratch>,
-    pub(crate) vectors: Vec<Vec<f32>>,
-    /// Of the current step.
-    pub(crate) routes: Vec<RouteTable>,
-    ropes: Vec<RopeTable>,
+    pub(crate) weights: WeightStore,
+    pub(crate) migration: Migration,
+    cache: SequenceCache,
+    step: Step,
+    workers: Workers,
 }
 
 impl Cpu {
@@ -74,39 +70,26 @@ impl Cpu {
     pub fn new(options: CpuOptions) -> std::io::Result<Self> {
         let instructions = options.instructions.unwrap_or_else(InstructionSet::best);
         let kernels = kernels::of(instructions).ok_or(std::io::ErrorKind::Unsupported)?;
-        let pool = pool(options.threads)?;
+        let pool = Pool::start(options.threads)?;
         Ok(Self {
             instructions,
-            exact: options.exact,
-            scratch: (0..pool.threads()).map(|_| Scratch::default()).collect(),
-            pool,
-            kernels,
-            arena: Arena::default(),
+            weights: WeightStore::default(),
+            migration: Migration::default(),
             cache: SequenceCache::new(options.kv_format()),
-            matrices: vec![],
-            moving: Moving::default(),
-            activations: Activations::default(),
-            vectors: vec![],
-            routes: vec![],
-            ropes: vec![],
+            step: Step::default(),
+            workers: Workers::new(pool, kernels, options.exact),
         })
     }
 
     /// Threads that compute.
     pub fn threads(&self) -> usize {
-        self.pool.threads()
+        self.workers.pool.threads()
     }
 
     /// Name of the instruction set that the kernels use.
     pub fn instruction_set(&self) -> &'static str {
         self.instructions.name()
     }
-}
-
-/// A pool of so many threads; of all that the process may use where `None`.
-pub(crate) fn pool(threads: Option<usize>) -> std::io::Result<Pool> {
-    let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Pool::new(threads.unwrap_or_else(available))
 }
 
 /// Refuses what no kernel runs.
@@ -124,22 +107,19 @@ fn check(tensor: &QuantTensor) -> Result<()> {
 impl Weights for Cpu {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
         check(&tensor)?;
-        self.matrices.push(Matrix { tensor, bias });
-        Ok(Weight(self.matrices.len() as u32 - 1))
+        Ok(self.weights.add_matrix(Matrix { tensor, bias }))
     }
 
     fn load_vector(&mut self, values: Vec<f32>) -> Result<Vector> {
-        self.vectors.push(values);
-        Ok(Vector(self.vectors.len() as u32 - 1))
+        Ok(self.weights.add_vector(values))
     }
 
     fn load_rope(&mut self, spec: RopeSpec) -> Result<Rope> {
-        self.ropes.push(RopeTable::new(spec));
-        Ok(Rope(self.ropes.len() as u32 - 1))
+        Ok(self.weights.add_rope(spec))
     }
 
     fn migrate_weights(&mut self, room: u64) -> bool {
-        self.move_piece(room)
+        self.migration.step(self.weights.matrices_mut(), room)
     }
 }
 
@@ -189,7 +169,7 @@ impl Cache for Cpu {
     }
 
     fn cache_layout(&self) -> String {
-        let mode = if self.exact { "exact" } else { "fast" };
+        let mode = if self.workers.exact { "exact" } else { "fast" };
         let format = match self.cache.format() {
             KvFormat::F32 => "f32",
             KvFormat::F16 => "f16",
@@ -231,27 +211,26 @@ impl Cache for Cpu {
 
 impl Compute for Cpu {
     fn begin(&mut self, batch: &Batch) -> Result<()> {
-        self.arena.clear();
-        self.routes.clear();
+        self.step.arena.clear();
+        self.step.routes.clear();
         for segment in &batch.segments {
             self.cache.reserve(segment.sequence, segment.start, segment.rows.len())?;
         }
         let end = batch.segments.iter().map(|segment| segment.start + segment.rows.len()).max();
-        for rope in &mut self.ropes {
-            rope.extend(end.unwrap_or(0));
-        }
+        self.weights.extend_ropes(end.unwrap_or(0));
         Ok(())
     }
 
     fn act(&mut self, rows: usize, cols: usize) -> Act {
-        self.arena.act(rows, cols)
+        self.step.arena.act(rows, cols)
     }
 
     fn embed(&mut self, out: Act, table: Weight, ids: &[u32], scale: f32) {
-        let (_, cols) = self.arena.shape(out);
-        let table = &self.matrices[table.0 as usize].tensor;
-        for (&id, out) in ids.iter().zip(self.arena.get_mut(out).chunks_exact_mut(cols)) {
-            self.kernels.dequantize_row(table, 0, id as usize, out);
+        let arena = &mut self.step.arena;
+        let (_, cols) = arena.shape(out);
+        let table = &self.weights.matrix(table).tensor;
+        for (&id, out) in ids.iter().zip(arena.get_mut(out).chunks_exact_mut(cols)) {
+            self.workers.kernels.dequantize_row(table, 0, id as usize, out);
             for out in out {
                 *out *= scale;
             }
@@ -259,54 +238,65 @@ impl Compute for Cpu {
     }
 
     fn select_rows(&mut self, out: Act, x: Act, rows: &[usize]) {
-        let (_, cols) = self.arena.shape(x);
-        let [out, x] = self.arena.many_mut([out, x]);
+        let (_, cols) = self.step.arena.shape(x);
+        let [out, x] = self.step.arena.many_mut([out, x]);
         for (out, &row) in out.chunks_exact_mut(cols).zip(rows) {
             out.copy_from_slice(&x[row * cols..][..cols]);
         }
     }
 
     fn linear(&mut self, outs: &[Act], x: Act, weights: &[Weight]) {
-        self.linear_all(outs, x, weights);
+        linear::linear(&mut self.workers, &self.weights, &mut self.step.arena, outs, x, weights);
     }
 
     fn linear_heads(&mut self, out: Act, x: Act, weight: Weight) {
-        self.linear_heads_all(out, x, weight);
+        let Self { workers, weights, step, .. } = self;
+        experts::linear_heads(workers, weights, &mut step.arena, out, x, weight);
     }
 
     fn route(&mut self, logits: Act, spec: &RouteSpec) -> Routes {
-        self.route_all(logits, spec)
+        let Step { arena, routes } = &mut self.step;
+        let (_, experts) = arena.shape(logits);
+        let correction = spec.correction.map(|vector| self.weights.vector(vector));
+        routes.push(router::route(arena.get(logits), experts, spec, correction));
+        Routes(routes.len() as u32 - 1)
     }
 
     fn linear_routed(&mut self, outs: &[Act], x: Act, weights: &[Weight], routes: Routes) {
-        self.linear_routed_all(outs, x, weights, routes);
+        let Step { arena, routes: tables } = &mut self.step;
+        let table = &tables[routes.0 as usize];
+        experts::linear_routed(&mut self.workers, &self.weights, arena, table, outs, x, weights);
     }
 
     fn combine(&mut self, out: Act, x: Act, routes: Routes) {
-        self.combine_all(out, x, routes);
+        let Step { arena, routes: tables } = &mut self.step;
+        let (_, cols) = arena.shape(out);
+        let [out, x] = arena.many_mut([out, x]);
+        router::combine(out, x, cols, &tables[routes.0 as usize]);
     }
 
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
-        let weight = &self.vectors[weight.0 as usize];
-        let [out, x] = self.arena.many_mut([out, x]);
+        let weight = self.weights.vector(weight);
+        let [out, x] = self.step.arena.many_mut([out, x]);
         for (out, x) in out.chunks_exact_mut(weight.len()).zip(x.chunks_exact(weight.len())) {
-            self.kernels.rms_norm(out, x, weight, eps);
+            self.workers.kernels.rms_norm(out, x, weight, eps);
         }
     }
 
     fn layer_norm(&mut self, out: Act, x: Act, weight: Vector, bias: Option<Vector>, eps: f32) {
-        let weight = &self.vectors[weight.0 as usize];
-        let bias = bias.map(|bias| self.vectors[bias.0 as usize].as_slice());
-        let [out, x] = self.arena.many_mut([out, x]);
+        let weight = self.weights.vector(weight);
+        let bias = bias.map(|bias| self.weights.vector(bias));
+        let [out, x] = self.step.arena.many_mut([out, x]);
         for (out, x) in out.chunks_exact_mut(weight.len()).zip(x.chunks_exact(weight.len())) {
-            self.kernels.layer_norm(out, x, weight, bias, eps);
+            self.workers.kernels.layer_norm(out, x, weight, bias, eps);
         }
     }
 
     fn copy_pieces(&mut self, out: (Act, Pieces), x: (Act, Pieces), count: usize, width: usize) {
         let ((out, to), (x, from)) = (out, x);
-        let (out_cols, x_cols) = (self.arena.shape(out).1, self.arena.shape(x).1);
-        let [out, x] = self.arena.many_mut([out, x]);
+        let arena = &mut self.step.arena;
+        let (out_cols, x_cols) = (arena.shape(out).1, arena.shape(x).1);
+        let [out, x] = arena.many_mut([out, x]);
         for (out, x) in out.chunks_exact_mut(out_cols).zip(x.chunks_exact(x_cols)) {
             for piece in 0..count {
                 let x = &x[from.offset + piece * from.stride..][..width];
@@ -316,9 +306,9 @@ impl Compute for Cpu {
     }
 
     fn rope(&mut self, x: Act, heads: usize, rope: Rope, batch: &Batch) {
-        let table = &self.ropes[rope.0 as usize];
-        let (_, cols) = self.arena.shape(x);
-        let x = self.arena.get_mut(x);
+        let table = self.weights.rope(rope);
+        let (_, cols) = self.step.arena.shape(x);
+        let x = self.step.arena.get_mut(x);
         for segment in &batch.segments {
             for (i, row) in segment.rows.clone().enumerate() {
                 let row = &mut x[row * cols..][..cols];
@@ -339,14 +329,15 @@ impl Compute for Cpu {
         spec: &AttentionSpec,
         batch: &Batch,
     ) {
-        self.attend_all(out, q, [k, v], layer, spec, batch);
+        let sinks = spec.sinks.map(|sinks| self.weights.vector(sinks));
+        let call = Call { out, q, k, v, layer, spec, sinks, batch };
+        attention::attend(&mut self.workers, &mut self.step.arena, &mut self.cache, &call);
     }
 
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
-        let (rows, cols) = self.arena.shape(gate);
-        let [gate, up] = self.arena.many_mut([gate, up]);
-        let kernels = &*self.kernels;
-        crate::linear::for_rows(&mut self.pool, rows, cols, gate, &|row, gate| {
+        let (_, cols) = self.step.arena.shape(gate);
+        let [gate, up] = self.step.arena.many_mut([gate, up]);
+        self.workers.for_rows(cols, gate, &|kernels, row, gate| {
             let up = &up[row * cols..][..cols];
             match activation {
                 Activation::Silu => kernels.silu_mul(gate, up),
@@ -356,32 +347,29 @@ impl Compute for Cpu {
     }
 
     fn activate(&mut self, x: Act, activation: Activation) {
-        let (rows, cols) = self.arena.shape(x);
-        let kernels = &*self.kernels;
-        let x = self.arena.get_mut(x);
-        crate::linear::for_rows(&mut self.pool, rows, cols, x, &|_, x| {
-            kernels.activate(x, activation);
-        });
+        let (_, cols) = self.step.arena.shape(x);
+        let x = self.step.arena.get_mut(x);
+        self.workers.for_rows(cols, x, &|kernels, _, x| kernels.activate(x, activation));
     }
 
     fn add(&mut self, out: Act, x: Act) {
-        let [out, x] = self.arena.many_mut([out, x]);
-        self.kernels.add(out, x);
+        let [out, x] = self.step.arena.many_mut([out, x]);
+        self.workers.kernels.add(out, x);
     }
 
     fn scale(&mut self, x: Act, factor: f32) {
-        for x in self.arena.get_mut(x) {
+        for x in self.step.arena.get_mut(x) {
             *x *= factor;
         }
     }
 
     fn soft_cap(&mut self, x: Act, cap: f32) {
-        for x in self.arena.get_mut(x) {
+        for x in self.step.arena.get_mut(x) {
             *x = cap * (*x / cap).tanh();
         }
     }
 
     fn read(&mut self, x: Act) -> Result<&[f32]> {
-        Ok(self.arena.get(x))
+        Ok(self.step.arena.get(x))
     }
 }

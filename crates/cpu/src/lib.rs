@@ -15,9 +15,12 @@ mod kernels;
 mod linear;
 mod pool;
 pub mod probe;
+mod quantized;
 mod rope;
 mod router;
 mod self_test;
+mod weights;
+mod workers;
 
 pub use device::{Cpu, CpuOptions};
 pub use kernels::InstructionSet;

@@ -11,10 +11,12 @@ use std::ops::Range;
 use mlxk_ops::{Act, Weight};
 use mlxk_tensor::QuantTensor;
 
-use crate::device::{Cpu, Matrix};
+use crate::arena::Arena;
 use crate::disjoint::DisjointSlice;
-use crate::kernels::{Affine, DOT_ROWS, Kernels, Order, QuantRows, SPAN, Scratch, TILE_ROWS};
-use crate::pool::Pool;
+use crate::kernels::{Affine, DOT_ROWS, Kernels, Scratch, TILE_ROWS};
+use crate::quantized::Activations;
+use crate::weights::{Matrix, WeightStore};
+use crate::workers::Workers;
 
 /// From this many rows of activations on, unpacking a tile pays.
 const TILE_FROM: usize = 3;
@@ -28,69 +30,6 @@ const BLOCKS_PER_THREAD: usize = 3;
 const TILE_BLOCK_WORK: usize = 4096;
 /// The same where activation rows are so many that fewer weight rows would do.
 const LEAST_TILE_BLOCK_ROWS: usize = 64;
-
-/// The activations of the current call, quantized in every form that its weights ask for.
-#[derive(Default)]
-pub(crate) struct Activations {
-    forms: Vec<(Order, usize, QuantRows)>,
-    used: usize,
-}
-
-impl Activations {
-    /// Forgets the activations of the last call.
-    pub(crate) fn clear(&mut self) {
-        self.used = 0;
-    }
-
-    /// Index of the form that the matrix asks for, computed where it is not there yet.
-    pub(crate) fn form(
-        &mut self,
-        affine: &Affine<'_>,
-        x: &[f32],
-        cols: usize,
-        pool: &mut Pool,
-        kernels: &dyn Kernels,
-    ) -> usize {
-        let (order, block) = (affine.order(), affine.block());
-        let known =
-            self.forms[..self.used].iter().position(|form| (form.0, form.1) == (order, block));
-        if let Some(index) = known {
-            return index;
-        }
-        if self.used == self.forms.len() {
-            self.forms.push((order, block, QuantRows::default()));
-        }
-        let form = &mut self.forms[self.used];
-        (form.0, form.1) = (order, block);
-        let rows = &mut form.2;
-        rows.rows = x.len() / cols;
-        rows.stride = cols.next_multiple_of(SPAN);
-        rows.block = block;
-        let blocks = rows.blocks();
-        rows.q.resize(rows.rows * rows.stride, 0);
-        rows.scale.resize(rows.rows * blocks, 0.0);
-        rows.sum.resize(rows.rows * blocks, 0.0);
-        let stride = rows.stride;
-        let (q, scale, sum) = (
-            DisjointSlice::new(&mut rows.q),
-            DisjointSlice::new(&mut rows.scale),
-            DisjointSlice::new(&mut rows.sum),
-        );
-        pool.run(rows.rows, &|row, _| {
-            // SAFETY: each block has a row of its own.
-            let (q, scale, sum) = unsafe {
-                (
-                    q.part(row * stride..(row + 1) * stride),
-                    scale.part(row * blocks..(row + 1) * blocks),
-                    sum.part(row * blocks..(row + 1) * blocks),
-                )
-            };
-            kernels.quantize_row(&x[row * cols..][..cols], order, block, q, scale, sum);
-        });
-        self.used += 1;
-        self.used - 1
-    }
-}
 
 /// How one matrix of a call is computed; the number is the form of the activations.
 pub(crate) enum Path<'a> {
@@ -111,56 +50,57 @@ struct Job<'a> {
     rows: usize,
 }
 
-impl Cpu {
-    /// See [`mlxk_ops::Compute::linear`].
-    pub(crate) fn linear_all(&mut self, outs: &[Act], x: Act, weights: &[Weight]) {
-        let (x_rows, cols) = self.arena.shape(x);
-        let Self { exact, pool, kernels, arena, matrices, activations, scratch, .. } = self;
-        let kernels = &**kernels;
-        let acts: Vec<Act> = outs.iter().copied().chain([x]).collect();
-        let mut slices = arena.disjoint(&acts);
-        let x: &[f32] = slices.pop().expect("x was appended to the outputs");
-        let threads = pool.threads();
-        activations.clear();
-        let mut first = 0;
-        let jobs: Vec<Job<'_>> = weights
-            .iter()
-            .zip(slices)
-            .map(|(weight, out)| {
-                let matrix = &matrices[weight.0 as usize];
-                assert_eq!(matrix.tensor.cols, cols, "`{}` takes other inputs", matrix.tensor.name);
-                let affine = Affine::of(&matrix.tensor, 0).filter(|_| !*exact);
-                let form =
-                    affine.map_or(0, |affine| activations.form(&affine, x, cols, pool, kernels));
-                let path = Path::of(affine, form, x_rows);
-                let rows = block_rows(matrix.tensor.rows, path.unit(), threads, x_rows);
-                let blocks = first..first + matrix.tensor.rows.div_ceil(rows);
-                first = blocks.end;
-                Job { matrix, path, out: DisjointSlice::new(out), blocks, rows }
-            })
-            .collect();
-        let scratch = DisjointSlice::new(scratch);
-        let activations = &*activations;
-        let x_rows: Vec<usize> = (0..x_rows).collect();
-        pool.run(first, &|block, worker| {
-            let job = jobs
-                .iter()
-                .find(|job| job.blocks.contains(&block))
-                .expect("the jobs cover all blocks");
-            // SAFETY: a worker number belongs to one thread.
-            let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
-            let from = (block - job.blocks.start) * job.rows;
-            let to = (from + job.rows).min(job.matrix.tensor.rows);
-            let range = from..to;
-            let tensor = &job.matrix.tensor;
-            let x = Inputs { floats: x, activations, rows: &x_rows };
-            job.path.compute(kernels, (tensor, 0), range, &x, scratch, &mut |r, row, values| {
-                job.store(r, row, to, values);
-            });
+/// See [`mlxk_ops::Compute::linear`].
+pub(crate) fn linear(
+    workers: &mut Workers,
+    store: &WeightStore,
+    arena: &mut Arena,
+    outs: &[Act],
+    x: Act,
+    weights: &[Weight],
+) {
+    let (x_rows, cols) = arena.shape(x);
+    let Workers { exact, pool, kernels, scratch, activations } = workers;
+    let kernels = &**kernels;
+    let acts: Vec<Act> = outs.iter().copied().chain([x]).collect();
+    let mut slices = arena.disjoint(&acts);
+    let x: &[f32] = slices.pop().expect("x was appended to the outputs");
+    let threads = pool.threads();
+    activations.clear();
+    let mut first = 0;
+    let jobs: Vec<Job<'_>> = weights
+        .iter()
+        .zip(slices)
+        .map(|(weight, out)| {
+            let matrix = store.matrix(*weight);
+            assert_eq!(matrix.tensor.cols, cols, "`{}` takes other inputs", matrix.tensor.name);
+            let affine = Affine::of(&matrix.tensor, 0).filter(|_| !*exact);
+            let form = affine.map_or(0, |affine| activations.form(&affine, x, cols, pool, kernels));
+            let path = Path::of(affine, form, x_rows);
+            let rows = block_rows(matrix.tensor.rows, path.unit(), threads, x_rows);
+            let blocks = first..first + matrix.tensor.rows.div_ceil(rows);
+            first = blocks.end;
+            Job { matrix, path, out: DisjointSlice::new(out), blocks, rows }
+        })
+        .collect();
+    let scratch = DisjointSlice::new(scratch);
+    let activations = &*activations;
+    let x_rows: Vec<usize> = (0..x_rows).collect();
+    pool.run(first, &|block, worker| {
+        let job =
+            jobs.iter().find(|job| job.blocks.contains(&block)).expect("the jobs cover all blocks");
+        // SAFETY: a worker number belongs to one thread.
+        let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
+        let from = (block - job.blocks.start) * job.rows;
+        let to = (from + job.rows).min(job.matrix.tensor.rows);
+        let range = from..to;
+        let tensor = &job.matrix.tensor;
+        let x = Inputs { floats: x, activations, rows: &x_rows };
+        job.path.compute(kernels, (tensor, 0), range, &x, scratch, &mut |r, row, values| {
+            job.store(r, row, to, values);
         });
-    }
+    });
 }
-
 /// The activations of a call, and which rows of them are wanted.
 pub(crate) struct Inputs<'a> {
     /// `[rows][cols]`
@@ -202,7 +142,7 @@ impl<'a> Path<'a> {
     ) {
         match self {
             Self::Dot(affine, form) => {
-                let quantized = &x.activations.forms[*form].2;
+                let quantized = x.activations.rows(*form);
                 for row in range.step_by(DOT_ROWS) {
                     for (i, &r) in x.rows.iter().enumerate() {
                         let mut out = [0.0; DOT_ROWS];
@@ -212,7 +152,7 @@ impl<'a> Path<'a> {
                 }
             }
             Self::Tile(affine, form) => {
-                let quantized = &x.activations.forms[*form].2;
+                let quantized = x.activations.rows(*form);
                 for row in range.step_by(TILE_ROWS) {
                     kernels.affine_tile(affine, row, quantized, x.rows, scratch);
                     let outs = scratch.out.chunks_exact(TILE_ROWS).enumerate().take(x.rows.len());
@@ -265,19 +205,4 @@ fn block_rows(rows: usize, unit: usize, threads: usize, x_rows: usize) -> usize 
     }
     let most = (TILE_BLOCK_WORK / x_rows.max(1)).next_multiple_of(unit).max(LEAST_TILE_BLOCK_ROWS);
     rows.min(most)
-}
-
-/// Runs `work(row, values)` for every row of `out`, on all threads where it is worth it.
-pub(crate) fn for_rows(
-    pool: &mut Pool,
-    rows: usize,
-    cols: usize,
-    out: &mut [f32],
-    work: &(dyn Fn(usize, &mut [f32]) + Sync),
-) {
-    let out = DisjointSlice::new(out);
-    pool.run(rows, &|row, _| {
-        // SAFETY: each block has a row of its own.
-        work(row, unsafe { out.part(row * cols..(row + 1) * cols) });
-    });
 }

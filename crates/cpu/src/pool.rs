@@ -42,6 +42,12 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    /// Starts a pool of `threads` threads, or of all that this process may use if `None`.
+    pub(crate) fn start(threads: Option<usize>) -> std::io::Result<Self> {
+        let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::new(threads.unwrap_or_else(available))
+    }
+
     /// A pool of `threads` threads in all, the caller included.
     pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {

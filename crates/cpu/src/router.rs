@@ -1,8 +1,6 @@
 //! Which experts a row goes to, and the weighted sum of what they return.
 
-use mlxk_ops::{Act, RouteGroups, RouteScores, RouteSpec, Routes};
-
-use crate::device::Cpu;
+use mlxk_ops::{RouteGroups, RouteScores, RouteSpec};
 
 /// The choice for every row of a step.
 pub(crate) struct RouteTable {
@@ -14,36 +12,36 @@ pub(crate) struct RouteTable {
     weights: Vec<f32>,
 }
 
-impl Cpu {
-    /// See [`mlxk_ops::Compute::route`].
-    pub(crate) fn route_all(&mut self, logits: Act, spec: &RouteSpec) -> Routes {
-        let (rows, experts) = self.arena.shape(logits);
-        let correction = spec.correction.map(|vector| self.vectors[vector.0 as usize].as_slice());
-        let mut table = RouteTable {
-            per_row: spec.experts_per_row,
-            experts: Vec::with_capacity(rows * spec.experts_per_row),
-            weights: Vec::with_capacity(rows * spec.experts_per_row),
-        };
-        for logits in self.arena.get(logits).chunks_exact(experts) {
-            choose(logits, spec, correction, &mut table);
-        }
-        self.routes.push(table);
-        Routes(self.routes.len() as u32 - 1)
+/// Chooses the experts of all rows of the router's logits, `[rows][experts]`. See
+/// [`mlxk_ops::Compute::route`].
+pub(crate) fn route(
+    logits: &[f32],
+    experts: usize,
+    spec: &RouteSpec,
+    correction: Option<&[f32]>,
+) -> RouteTable {
+    let choices = logits.len() / experts * spec.experts_per_row;
+    let mut table = RouteTable {
+        per_row: spec.experts_per_row,
+        experts: Vec::with_capacity(choices),
+        weights: Vec::with_capacity(choices),
+    };
+    for logits in logits.chunks_exact(experts) {
+        choose(logits, spec, correction, &mut table);
     }
+    table
+}
 
-    /// See [`mlxk_ops::Compute::combine`].
-    pub(crate) fn combine_all(&mut self, out: Act, x: Act, routes: Routes) {
-        let table = &self.routes[routes.0 as usize];
-        let (_, cols) = self.arena.shape(out);
-        let [out, x] = self.arena.many_mut([out, x]);
-        let weights = table.weights.chunks_exact(table.per_row);
-        let rows = x.chunks_exact(table.per_row * cols);
-        for ((out, x), weights) in out.chunks_exact_mut(cols).zip(rows).zip(weights) {
-            out.fill(0.0);
-            for (x, weight) in x.chunks_exact(cols).zip(weights) {
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out += weight * x;
-                }
+/// Sums the results of the experts of each row, `[rows · per_row][cols]`, by their weights. See
+/// [`mlxk_ops::Compute::combine`].
+pub(crate) fn combine(out: &mut [f32], x: &[f32], cols: usize, table: &RouteTable) {
+    let weights = table.weights.chunks_exact(table.per_row);
+    let rows = x.chunks_exact(table.per_row * cols);
+    for ((out, x), weights) in out.chunks_exact_mut(cols).zip(rows).zip(weights) {
+        out.fill(0.0);
+        for (x, weight) in x.chunks_exact(cols).zip(weights) {
+            for (out, x) in out.iter_mut().zip(x) {
+                *out += weight * x;
             }
         }
     }

@@ -53,7 +53,7 @@ impl Probe {
             Some(set) if kernels::of(set).is_some() => set,
             Some(_) => return Err(std::io::ErrorKind::Unsupported.into()),
         };
-        Ok(Self { pool: crate::device::pool(threads)?, instructions })
+        Ok(Self { pool: Pool::start(threads)?, instructions })
     }
 
     /// Threads that work.
