@@ -1,5 +1,5 @@
-//! Times attention over a KV cache: `cargo bench -p mlxk-cpu --bench attention -- [threads]
-//! [avx2|avx512|neon|...]`. Prints medians; compare figures of one run on a quiet machine only.
+//! Measures attention over a KV cache: `cargo bench -p mlxk-cpu --bench attention -- [threads]
+//! [avx2|avx512|neon|...]`. Prints medians. Only compare figures of one run on a quiet machine.
 
 #![expect(clippy::print_stdout, reason = "a table on the terminal is what it is for")]
 
@@ -8,7 +8,7 @@ use std::time::Instant;
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat};
 
-/// Copies of the cache, so that it comes from memory as in a model of many layers.
+/// Number of copies of the cache, so that it comes from memory as in a model with many layers.
 const LAYERS: usize = 28;
 
 fn main() {

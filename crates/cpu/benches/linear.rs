@@ -1,5 +1,5 @@
-//! Times matrix products: `cargo bench -p mlxk-cpu --bench linear -- [threads] [avx2|avx512|neon|...]`.
-//! Prints medians; compare figures of one run on a quiet machine only.
+//! Measures matrix products: `cargo bench -p mlxk-cpu --bench linear -- [threads]
+//! [avx2|avx512|neon|...]`. Prints medians. Only compare figures of one run on a quiet machine.
 
 #![expect(clippy::print_stdout, reason = "a table on the terminal is what it is for")]
 
@@ -39,7 +39,7 @@ fn main() {
     {
         let mut cpu = Cpu::new(CpuOptions { threads, instructions, ..CpuOptions::default() })
             .expect("threads can be started and the processor has the instructions");
-        // Enough copies that the weights come from memory, as they do in a model.
+        // Enough copies that the weights come from memory, as in a model.
         let tensor = tensor(bits, group, rows, cols);
         let bytes = tensor.size_bytes();
         let copies = (200_000_000 / bytes).clamp(1, 64);

@@ -1,6 +1,6 @@
-//! Runs one kernel a few times on one thread with AVX2, for counting its instructions:
-//! `kernel NAME`, or without a name the list of them. `cargo xtask instructions` counts; only what
-//! happens in [`measured`] does.
+//! Runs one kernel a few times on one thread with AVX2, so that its instructions can be counted:
+//! `kernel NAME`. Without a name, it lists the kernels. `cargo xtask instructions` does the
+//! counting and only counts what happens in [`measured`].
 
 #![expect(clippy::print_stdout, reason = "the list of kernels is for the terminal")]
 
@@ -14,22 +14,22 @@ use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage, affine};
 /// Sizes of the weight.
 const ROWS: usize = 128;
 const COLS: usize = 1536;
-/// Positions in the KV cache before the query.
+/// Number of positions in the KV cache before the query.
 const CONTEXT: usize = 128;
-/// Times that a kernel runs.
+/// Number of times that a kernel runs.
 const TIMES: usize = 2;
 
-/// What is counted.
+/// A kernel to count.
 enum Kernel {
-    /// A product of a weight of so many bits and values per scale with so many rows.
+    /// Product of a weight with this many bits and values per scale, and this many rows.
     Affine(usize, usize, usize),
     /// The same with mxfp4.
     Mxfp4(usize),
     /// The same with bf16.
     Dense(usize),
-    /// Queries of a layer with 12 heads and 2 key/value heads over such a cache.
+    /// Queries of a layer with 12 heads and 2 key/value heads over a cache in this format.
     Attend(KvFormat, usize),
-    /// A norm of so many rows.
+    /// A norm of this many rows.
     Norm(usize),
 }
 
@@ -104,7 +104,7 @@ fn run(cpu: &mut Cpu, kernel: &Kernel) {
     }
 }
 
-/// Everything that counts happens in here; the counter knows it by its name.
+/// Everything in here is counted. The counter finds it by its name.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
     for _ in 0..TIMES {
@@ -118,7 +118,7 @@ fn product(cpu: &mut Cpu, storage: Storage, rows: usize) {
     let weight = cpu.load(tensor, None).expect("every mode runs");
     start(cpu, &Batch::default());
     let (x, out) = (inputs(cpu, rows, COLS), cpu.act(rows, ROWS));
-    // The first time makes room for the activations.
+    // The first run makes room for the activations.
     cpu.linear(&[out], x, &[weight]);
     measured(&mut || cpu.linear(&[out], x, &[weight]));
 }
@@ -161,7 +161,7 @@ fn start(cpu: &mut Cpu, batch: &Batch) {
     cpu.begin(batch).expect("there is memory for a few positions");
 }
 
-/// Activations, from a table of one row.
+/// Makes activations from a table of one row.
 fn inputs(cpu: &mut Cpu, rows: usize, cols: usize) -> mlxk_ops::Act {
     let storage = Storage::Dense(floats(cols, Dtype::F32));
     let tensor = QuantTensor { name: "x".into(), experts: 1, rows: 1, cols, storage };

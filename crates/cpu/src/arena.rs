@@ -1,4 +1,4 @@
-//! Activations of one step, in one buffer that is reused by the next.
+//! Activations of one step, in a buffer that the next step reuses.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Forgets all activations; keeps the memory.
+    /// Drops all activations but keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
         self.used = 0;
@@ -45,7 +45,7 @@ impl Arena {
         slot.start..slot.start + slot.rows * slot.cols
     }
 
-    /// `(rows, cols)`.
+    /// Returns `(rows, cols)`.
     pub(crate) fn shape(&self, act: Act) -> (usize, usize) {
         let slot = self.slot(act);
         (slot.rows, slot.cols)
@@ -60,10 +60,10 @@ impl Arena {
         &mut self.values[range]
     }
 
-    /// Several different activations at once.
+    /// Returns several activations at once.
     ///
     /// # Panics
-    /// Where two of them are the same.
+    /// Panics if two of them are the same.
     pub(crate) fn many_mut<const N: usize>(&mut self, acts: [Act; N]) -> [&mut [f32]; N] {
         let ranges = acts.map(|act| self.range(act));
         self.values
@@ -71,10 +71,10 @@ impl Arena {
             .expect("the operands of an operation are different activations")
     }
 
-    /// As [`Arena::many_mut`], for a number of activations known at run time.
+    /// Like [`Arena::many_mut`], for a number of activations that is only known at run time.
     ///
     /// # Panics
-    /// Where two of them are the same.
+    /// Panics if two of them are the same.
     pub(crate) fn disjoint(&mut self, acts: &[Act]) -> Vec<&mut [f32]> {
         let mut order: Vec<usize> = (0..acts.len()).collect();
         order.sort_by_key(|&i| self.slot(acts[i]).start);

@@ -1,9 +1,9 @@
 //! Attention over the paged KV cache.
 //!
-//! The softmax is taken online, in *chunks* of positions at absolute multiples of
-//! [`CHUNK_PAGES`] pages, and the chunks of a query are merged in order. Where there are few
-//! queries, their chunks are computed in parallel, otherwise one after the other: the arithmetic
-//! is the same, so a result does not depend on threads, batch or prefill chunking.
+//! The softmax is computed online, in *chunks* of positions at absolute multiples of
+//! [`CHUNK_PAGES`] pages, and the chunks of a query are merged in order. If there are few queries,
+//! their chunks are computed in parallel, otherwise one after the other. The arithmetic is the same
+//! either way, so a result does not depend on threads, batch or prefill chunking.
 #![expect(unsafe_code, reason = "threads write disjoint heads of the result")]
 
 use std::ops::Range;
@@ -16,12 +16,12 @@ use crate::disjoint::DisjointSlice;
 use crate::kernels::{Kernels, Queries, Scratch};
 use crate::workers::Workers;
 
-/// Pages of a chunk.
+/// Number of pages in a chunk.
 const CHUNK_PAGES: usize = 8;
-/// Queries that are computed together, so that a page is converted once for all of them.
+/// Number of queries that are computed together, so that a page is converted once for all of them.
 const TILE_QUERIES: usize = 24;
 
-/// Some rows of a segment, the query heads of one key/value head, some chunks of positions.
+/// Some rows of a segment, the query heads of one key/value head, and some chunks of positions.
 struct Item<'a> {
     segment: &'a Segment,
     /// Rows of the batch.
@@ -90,7 +90,8 @@ pub(crate) fn attend(
         });
         return;
     }
-    // Few queries, long context: every chunk is a block, merged in order afterwards.
+    // Few queries and a long context: every chunk is a block, and they are merged in order
+    // afterwards.
     let mut finished: Vec<Queries> = (0..partials).map(|_| Queries::default()).collect();
     let parts: Vec<(usize, usize)> = items
         .iter()
@@ -121,7 +122,7 @@ pub(crate) fn attend(
     }
 }
 
-/// The work of a batch: tiles of rows × key/value heads, with all chunks that they see.
+/// Returns the work of a batch: tiles of rows and key/value heads, with all chunks that they see.
 fn items<'a>(batch: &'a Batch, spec: &AttentionSpec) -> Vec<Item<'a>> {
     let tile_rows = (TILE_QUERIES * spec.kv_heads / spec.heads).max(1);
     let mut items = vec![];
@@ -140,25 +141,25 @@ fn items<'a>(batch: &'a Batch, spec: &AttentionSpec) -> Vec<Item<'a>> {
     items
 }
 
-/// Position of a row of the batch in its sequence.
+/// Returns the position of a row of the batch in its sequence.
 fn position(segment: &Segment, row: usize) -> usize {
     segment.start + (row - segment.rows.start)
 }
 
-/// Factor of the scores of a query at `position`.
+/// Returns the factor on the scores of a query at `position`.
 fn growth(spec: &AttentionSpec, position: usize) -> f32 {
     spec.growth
         .map_or(1.0, |ScoreGrowth { beta, step }| 1.0 + beta * ((1 + position / step) as f32).ln())
 }
 
-/// Positions `from..to` that a row of the batch sees.
+/// Returns the positions `from..to` that a row of the batch sees.
 fn visible(segment: &Segment, row: usize, spec: &AttentionSpec) -> (usize, usize) {
     let to = position(segment, row) + 1;
     (spec.window.map_or(0, |window| to.saturating_sub(window)), to)
 }
 
 impl Operands<'_> {
-    /// Computes an item; its queries are ordered by row, then by head.
+    /// Computes an item. Its queries are ordered by row, then by head.
     fn attend<'s>(&self, item: &Item<'_>, scratch: &'s mut Scratch) -> &'s mut Queries {
         let spec = self.spec;
         let (dim, group) = (spec.head_dim, spec.heads / spec.kv_heads);
@@ -214,7 +215,8 @@ impl Operands<'_> {
             // SAFETY: an item has these rows and heads to itself.
             let out = unsafe { out.part(start..start + dim) };
             let sum = match self.sinks {
-                // Relative to the same maximum; a sink far above it leaves nothing of the values.
+                // The sink is relative to the same maximum. If it is far above it, nothing is left
+                // of the values.
                 Some(sinks) => total.sum[n] + (sinks[head] - total.max[n]).exp(),
                 None => total.sum[n],
             };
@@ -226,7 +228,7 @@ impl Operands<'_> {
 }
 
 impl Queries {
-    /// Empties the softmax state, keeps the queries.
+    /// Empties the softmax state but keeps the queries.
     fn clear(&mut self) {
         self.max.fill(f32::NEG_INFINITY);
         self.sum.fill(0.0);

@@ -1,7 +1,7 @@
 //! [`Cpu`]: the parts of the device, and the operations of [`mlxk_ops::Ops`] as a few lines over them.
 //!
-//! Each operation takes the parts it needs: long ones are free functions in files of their own, which
-//! know nothing of [`Cpu`].
+//! Each operation takes the parts that it needs. Long ones are free functions in their own files
+//! and know nothing about [`Cpu`].
 
 use std::io;
 
@@ -23,21 +23,21 @@ use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
 use crate::{experts, linear};
 
-/// How to set up the device.
+/// Settings of the device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuOptions {
-    /// Threads that compute; all that the process may use where `None`.
+    /// Number of compute threads; all that the process may use if `None`.
     pub threads: Option<usize>,
-    /// Compute in f32 throughout.
+    /// `true` to compute in f32 throughout.
     pub exact: bool,
-    /// How the KV cache keeps its values; f32 in exact mode and f16 else where `None`.
+    /// Format of the KV cache; if `None`, f32 in exact mode and f16 otherwise.
     pub kv: Option<KvFormat>,
-    /// Which kernels to use; the best that the processor runs where `None`.
+    /// Kernels to use; the best that the processor supports if `None`.
     pub instructions: Option<InstructionSet>,
 }
 
 impl CpuOptions {
-    /// How the KV cache keeps its values.
+    /// Returns the format of the KV cache.
     pub const fn kv_format(&self) -> KvFormat {
         match self.kv {
             Some(format) => format,
@@ -65,8 +65,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Starts the workers. Fails where the system refuses a thread, or where the processor does not
-    /// have the instructions asked for.
+    /// Starts the workers. Fails if the system refuses a thread, or if the processor lacks the
+    /// requested instructions.
     pub fn new(options: CpuOptions) -> std::io::Result<Self> {
         let instructions = options.instructions.unwrap_or_else(InstructionSet::best);
         let kernels = kernels::of(instructions).ok_or(std::io::ErrorKind::Unsupported)?;
@@ -81,18 +81,18 @@ impl Cpu {
         })
     }
 
-    /// Threads that compute.
+    /// Returns the number of compute threads.
     pub fn threads(&self) -> usize {
         self.workers.pool.threads()
     }
 
-    /// Name of the instruction set that the kernels use.
+    /// Returns the name of the instruction set that the kernels use.
     pub fn instruction_set(&self) -> &'static str {
         self.instructions.name()
     }
 }
 
-/// Refuses what no kernel runs.
+/// Refuses a tensor if there are no kernels for it.
 fn check(tensor: &QuantTensor) -> Result<()> {
     match tensor.mode().filter(|&mode| !kernels::supported(mode)) {
         None => Ok(()),

@@ -1,10 +1,10 @@
-//! A mutable slice that the blocks of a parallel region write disjoint parts of.
+//! A mutable slice for parallel regions in which each block writes another part of it.
 #![expect(unsafe_code, reason = "disjointness is a matter of block numbers, not of lifetimes")]
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A `&mut [T]` that can be handed to several threads.
+/// A `&mut [T]` that several threads can share.
 #[derive(Clone, Copy)]
 pub(crate) struct DisjointSlice<'a, T> {
     start: *mut T,
@@ -12,8 +12,8 @@ pub(crate) struct DisjointSlice<'a, T> {
     borrow: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: `DisjointSlice` is a mutable slice; what it may do is as sendable as the slice itself, and
-// `part` demands that no two threads touch the same element.
+// SAFETY: `DisjointSlice` stands for a mutable slice, so it is as sendable as the slice itself.
+// `part` requires that no two threads touch the same element.
 unsafe impl<T: Send> Send for DisjointSlice<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for DisjointSlice<'_, T> {}
@@ -23,17 +23,18 @@ impl<'a, T> DisjointSlice<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), borrow: PhantomData }
     }
 
-    /// The elements in `range`.
+    /// Returns the elements in `range`.
     ///
     /// # Safety
-    /// No other part that is in use overlaps `range`.
+    /// No other part in use may overlap `range`.
     ///
     /// # Panics
-    /// Where `range` is not inside the slice.
+    /// Panics if `range` is out of bounds.
     #[expect(clippy::mut_from_ref, reason = "the caller promises disjoint parts")]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
-        // SAFETY: the range is inside the borrowed slice, and exclusive by the caller's promise.
+        // SAFETY: the range is inside the borrowed slice, and the caller promises that it is
+        // exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 }

@@ -1,6 +1,6 @@
-//! Products with stacks of matrices: the experts of a mixture, the matrices of single heads.
+//! Products with stacks of matrices: the experts of a mixture, or one matrix per head.
 //!
-//! The rows that go to one matrix are gathered, so that each weight is read once for all of them.
+//! All rows for the same matrix are gathered, so that each weight is read once for all of them.
 #![expect(unsafe_code, reason = "threads write disjoint parts of the results")]
 
 use mlxk_ops::{Act, Weight};
@@ -13,10 +13,10 @@ use crate::router::RouteTable;
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
 
-/// Weight rows of a block.
+/// Number of weight rows in a block.
 const BLOCK_ROWS: usize = 64;
 
-/// The rows that one matrix of a stack computes.
+/// The rows that are multiplied with one matrix of a stack.
 struct Group {
     matrix: usize,
     /// Rows of the activations.

@@ -1,4 +1,4 @@
-//! Weights that move from small pages of a file to huge ones while the model is at work.
+//! Moves weights from the small pages of a file to huge pages while the model is in use.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use mlxk_memory::{SmallPages, move_to_huge_pages};
 
 use crate::weights::Matrix;
 
-/// Matrices are moved together until they take so many bytes.
+/// Matrices are moved together until they reach this many bytes.
 const PIECE: u64 = 16 << 20;
 
 /// Progress of the migration.
@@ -35,7 +35,8 @@ impl Migration {
     }
 }
 
-/// The matrices that lie in small pages, in order; none where there is no room for them all.
+/// Returns the indices of the matrices in small pages, in order; none if they don't all fit into
+/// `room` bytes.
 fn find(matrices: &mut [Matrix], room: u64) -> VecDeque<usize> {
     let small = SmallPages::find();
     let mut bytes = 0;

@@ -1,8 +1,8 @@
-//! The CPU as a device: kernels chosen at run time, a worker pool, an arena of activations, a
-//! paged KV cache. Weights stay where the checkpoint maps them, until they are moved to huge pages.
+//! The CPU as a device: kernels chosen at run time, a worker pool, an arena of activations, and a
+//! paged KV cache. Weights stay where the checkpoint maps them until they are moved to huge pages.
 //!
-//! *Fast* mode (the default) quantizes activations to int8 per block and multiplies integers;
-//! *exact* mode computes in f32 throughout. See `docs/numerics.md`.
+//! *Fast* mode, the default, quantizes activations to int8 per block and multiplies integers.
+//! *Exact* mode computes in f32 throughout. See `docs/numerics.md`.
 
 mod arena;
 mod attention;

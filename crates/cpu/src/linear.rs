@@ -1,9 +1,11 @@
-//! Matrix products: which path a weight takes, and how its rows are dealt to the threads.
+//! Matrix products: the choice of a path for each weight, and the distribution of its rows over the
+//! threads.
 //!
-//! *Integer path* (fast mode, weights of codes: all modes but mxfp8): activations are quantized once per call; one row of
-//! them goes through [`Kernels::affine_dot`] on the weights as they lie in the file, several go
-//! through [`Kernels::affine_tile`], which unpacks a tile of weights once for all of them.
-//! *Float path* (exact mode, dense weights, mxfp8): weight rows are dequantized to f32 and dotted.
+//! *Integer path* (fast mode, all quantized modes except mxfp8): activations are quantized once per
+//! call. One row of them goes through [`Kernels::affine_dot`] on the weights as they are in the
+//! file; several rows go through [`Kernels::affine_tile`], which unpacks a tile of weights once for
+//! all of them. *Float path* (exact mode, dense weights, mxfp8): weight rows are dequantized to f32
+//! and dotted.
 #![expect(unsafe_code, reason = "threads write disjoint columns of the results")]
 
 use std::ops::Range;
@@ -18,20 +20,20 @@ use crate::quantized::Activations;
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
 
-/// From this many rows of activations on, unpacking a tile pays.
+/// Number of activation rows from which unpacking a tile pays off.
 const TILE_FROM: usize = 3;
-/// Rows of a dense matrix that one block computes.
+/// Number of rows of a dense matrix in a block.
 const FLOAT_ROWS: usize = 16;
-/// Blocks that a region offers each thread: enough that none waits long for the last one, few enough
+/// Blocks of a region per thread: enough that no thread waits long for the last one, few enough
 /// that a thread streams long stretches of the weights.
 const BLOCKS_PER_THREAD: usize = 3;
-/// Weight rows of a block of tiles at most, times activation rows: many of these make each weight row
-/// long work.
+/// Limit on the weight rows of a block of tiles, times activation rows. With many activation rows,
+/// each weight row is long work.
 const TILE_BLOCK_WORK: usize = 4096;
-/// The same where activation rows are so many that fewer weight rows would do.
+/// Lower bound of that limit, for very many activation rows.
 const LEAST_TILE_BLOCK_ROWS: usize = 64;
 
-/// How one matrix of a call is computed; the number is the form of the activations.
+/// Way to compute one matrix of a call. The number is the form of the activations.
 pub(crate) enum Path<'a> {
     Dot(Affine<'a>, usize),
     Tile(Affine<'a>, usize),
@@ -44,9 +46,9 @@ struct Job<'a> {
     path: Path<'a>,
     /// `[x.rows][rows]`.
     out: DisjointSlice<'a, f32>,
-    /// Number of its first block, and of the one behind its last.
+    /// Numbers of its blocks.
     blocks: Range<usize>,
-    /// Weight rows of a block.
+    /// Number of weight rows in a block.
     rows: usize,
 }
 
@@ -101,7 +103,7 @@ pub(crate) fn linear(
         });
     });
 }
-/// The activations of a call, and which rows of them are wanted.
+/// The activations of a call, and the rows of them that are used.
 pub(crate) struct Inputs<'a> {
     /// `[rows][cols]`
     pub floats: &'a [f32],
@@ -110,7 +112,8 @@ pub(crate) struct Inputs<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// The path of a matrix for `rows` rows of activations; none of codes for the float path.
+    /// Returns the path of a matrix for `rows` rows of activations. Without codes, it is the float
+    /// path.
     pub(crate) fn of(affine: Option<Affine<'a>>, form: usize, rows: usize) -> Self {
         match affine {
             None => Self::Float,
@@ -119,7 +122,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Weight rows that are computed together.
+    /// Returns the number of weight rows that are computed together.
     pub(crate) fn unit(&self) -> usize {
         match self {
             Self::Dot(..) => DOT_ROWS,
@@ -128,9 +131,9 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Calls `store(i, row, values)` with the products of weight rows `row..` of a matrix with
-    /// activation row `x.rows[i]`, for all rows in `range`; values behind the range are to be
-    /// ignored.
+    /// Calls `store(i, row, values)` with the products of weight rows `row..` of a matrix and
+    /// activation row `x.rows[i]`, for all rows in `range`. `store` must ignore values past the end
+    /// of the range.
     pub(crate) fn compute(
         &self,
         kernels: &dyn Kernels,
@@ -180,11 +183,12 @@ impl<'a> Path<'a> {
 }
 
 impl Job<'_> {
-    /// Stores the results of weight rows `row..to` (as many as there are) for activation row `r`.
+    /// Stores the results of weight rows `row..to`, as far as there are values, for activation row
+    /// `r`.
     fn store(&self, r: usize, row: usize, to: usize, values: &[f32]) {
         let start = r * self.matrix.tensor.rows;
         let end = to.min(row + values.len());
-        // SAFETY: a block has these weight rows to itself, so these columns of the result too.
+        // SAFETY: only this block has these weight rows, and therefore these columns of the result.
         let out = unsafe { self.out.part(start + row..start + end) };
         match &self.matrix.bias {
             Some(bias) => {
@@ -197,7 +201,8 @@ impl Job<'_> {
     }
 }
 
-/// Weight rows of a block: a multiple of `unit` that gives every thread enough blocks.
+/// Returns the number of weight rows in a block: a multiple of `unit` that gives every thread
+/// enough blocks.
 fn block_rows(rows: usize, unit: usize, threads: usize, x_rows: usize) -> usize {
     let rows = (rows / (threads * BLOCKS_PER_THREAD)).next_multiple_of(unit).max(unit);
     if unit == DOT_ROWS {

@@ -1,12 +1,13 @@
-//! The worker pool: a parallel region is a number of blocks that threads claim one by one.
+//! The worker pool. A parallel region is a number of blocks that threads claim one by one.
 //!
-//! Decoding opens hundreds of short regions per token, so a worker that has just worked spins for
-//! a moment, then yields, then parks. The caller takes part; a worker that is late for a region
-//! (preempted, say) claims nothing and delays nobody: a region waits only for claimed blocks.
+//! Decoding opens hundreds of short regions per token, so a worker that has just worked spins for a
+//! moment, then yields, then parks. The caller takes part. A worker that is late for a region, for
+//! example because it was preempted, claims nothing and delays no one: a region only waits for
+//! claimed blocks.
 //!
-//! Invariant: `ticket` holds the number of the region (upper half) and its unclaimed blocks (lower
-//! half). A successful compare-and-swap on it both proves that the region is still open and claims
-//! one of its blocks, so the job that the claimant then reads outlives the claim.
+//! Invariant: `ticket` contains the number of the region (upper half) and its unclaimed blocks
+//! (lower half). A successful compare-and-swap on it both proves that the region is still open and
+//! claims one of its blocks, so the job that the claimant then reads outlives the claim.
 #![expect(unsafe_code, reason = "workers borrow the caller's closure for the length of a region")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,18 +19,18 @@ use std::thread::JoinHandle;
 const SPINS: u32 = 20_000;
 const YIELDS: u32 = 50;
 
-/// A closure of a region: `(block, worker)`, worker 0 being the caller.
+/// The closure of a region: `(block, worker)`. The caller is worker 0.
 type Job<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 struct Shared {
     ticket: AtomicU64,
-    /// Blocks claimed or unclaimed that have not finished.
+    /// Number of blocks that have not finished, claimed or not.
     pending: AtomicUsize,
     /// Points to a `Job` on the caller's stack while `pending > 0`.
     job: AtomicPtr<()>,
     panicked: AtomicBool,
     stop: AtomicBool,
-    /// Number of parked workers, and the bell that wakes them.
+    /// Number of parked workers. `bell` wakes them.
     parked: Mutex<usize>,
     bell: Condvar,
     any_parked: AtomicBool,
@@ -48,7 +49,7 @@ impl Pool {
         Self::new(threads.unwrap_or_else(available))
     }
 
-    /// A pool of `threads` threads in all, the caller included.
+    /// Starts a pool of `threads` threads, including the caller.
     pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             ticket: AtomicU64::new(0),
@@ -71,16 +72,16 @@ impl Pool {
         Ok(Self { shared, workers })
     }
 
-    /// Number of threads, the caller included.
+    /// Returns the number of threads, including the caller.
     pub(crate) fn threads(&self) -> usize {
         self.workers.len() + 1
     }
 
-    /// Runs `job` for every block in `0..blocks` and returns when all are done. The exclusive
-    /// borrow keeps regions from nesting.
+    /// Runs `job` for every block in `0..blocks`. Returns when all are done. The exclusive borrow
+    /// prevents nested regions.
     ///
     /// # Panics
-    /// When a block panicked; the pool stays usable.
+    /// Panics if a block panicked. The pool stays usable.
     pub(crate) fn run(&mut self, blocks: usize, job: Job<'_>) {
         if self.workers.is_empty() || blocks <= 1 {
             for block in 0..blocks {
@@ -113,7 +114,8 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // A region without blocks wakes the workers that spin; the bell wakes the parked ones.
+        // A region without blocks wakes the workers that spin; the bell wakes those that are
+        // parked.
         let region = (self.shared.ticket.load(Ordering::Relaxed) >> 32) + 1;
         self.shared.ticket.store(region << 32, Ordering::SeqCst);
         {
@@ -126,7 +128,7 @@ impl Drop for Pool {
     }
 }
 
-/// One round of a spin loop that turns into yielding; false when it is time to park.
+/// Waits for one round: spins first, yields later. Returns `false` when it is time to park.
 fn wait(rounds: &mut u32) -> bool {
     *rounds = rounds.saturating_add(1);
     if *rounds < SPINS {
@@ -150,7 +152,7 @@ fn take_part(shared: &Shared, worker: usize) {
             Ok(_) => {
                 let block = (ticket & u64::from(u32::MAX)) as usize - 1;
                 // SAFETY: the claim succeeded, so the region is open and stays open until this
-                // block is counted down below; `run` keeps the job alive until then, and stored
+                // block is counted down below. Until then, `run` keeps the job alive, and it stored
                 // the pointer before it opened the region.
                 let job = unsafe { *shared.job.load(Ordering::Relaxed).cast::<Job<'_>>() };
                 if catch_unwind(AssertUnwindSafe(|| job(block, worker))).is_err() {
@@ -164,7 +166,7 @@ fn take_part(shared: &Shared, worker: usize) {
     }
 }
 
-/// The life of a worker.
+/// Main loop of a worker.
 fn serve(shared: &Shared, worker: usize) {
     let mut seen = 0u64;
     let mut rounds = 0u32;

@@ -1,11 +1,11 @@
-//! Activations quantized to int8, once per call and form.
+//! Activations that are quantized to int8, once per call and form.
 #![expect(unsafe_code, reason = "threads write disjoint rows")]
 
 use crate::disjoint::DisjointSlice;
 use crate::kernels::{Affine, Kernels, Order, QuantRows, SPAN};
 use crate::pool::Pool;
 
-/// The activations of the current call, quantized in every form that its weights ask for.
+/// The activations of the current call, in every form that its weights need.
 #[derive(Default)]
 pub(crate) struct Activations {
     forms: Vec<(Order, usize, QuantRows)>,

@@ -1,4 +1,4 @@
-//! Rotary frequencies and the sines of the positions seen so far.
+//! Rotary frequencies, and the rotations of all positions seen so far.
 
 use mlxk_ops::RopeSpec;
 
@@ -13,7 +13,7 @@ impl RopeTable {
         Self { spec, turns: vec![] }
     }
 
-    /// Computes the turns of all positions before `end`.
+    /// Computes the rotations of all positions before `end`.
     pub(crate) fn extend(&mut self, end: usize) {
         let half = self.spec.frequencies.len();
         let known = self.turns.len() / (2 * half).max(1);

@@ -1,12 +1,12 @@
-//! Which experts a row goes to, and the weighted sum of what they return.
+//! Chooses the experts of each row and sums their weighted results.
 
 use mlxk_ops::{RouteGroups, RouteScores, RouteSpec};
 
-/// The choice for every row of a step.
+/// The choices for all rows of a step.
 pub(crate) struct RouteTable {
-    /// Experts of a row.
+    /// Number of experts per row.
     pub per_row: usize,
-    /// `[rows · per_row]`, the best first.
+    /// `[rows · per_row]`, best first.
     pub experts: Vec<usize>,
     /// `[rows · per_row]`
     weights: Vec<f32>,
@@ -88,7 +88,8 @@ fn keep_best_groups(scores: &mut [f32], groups: RouteGroups) {
     }
 }
 
-/// Indices of the `count` greatest values, the greatest first, the earlier of equal ones first.
+/// Returns the indices of the `count` greatest values, greatest first. Among equal values, the
+/// earlier comes first.
 fn best(values: &[f32], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
@@ -152,7 +153,7 @@ mod tests {
     fn groups_are_ranked_by_their_best_scores() {
         let groups = RouteGroups { count: 2, keep: 1, best: 2 };
         let spec = RouteSpec { groups: Some(groups), ..PLAIN };
-        // The greatest score stands alone in its group.
+        // The greatest score is alone in its group.
         let table = routed(&[2.0, -9.0, 1.9, 1.8], &spec, None);
         assert_eq!(table.experts, [2, 3]);
         let greatest = RouteGroups { best: 1, ..groups };

@@ -1,10 +1,10 @@
-//! Activations and norms that few architectures use; plain Rust for every instruction set.
+//! Activations and norms that few architectures use, in plain Rust for every instruction set.
 
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
 use mlxk_ops::Activation;
 
-/// One value; [`Activation::ClippedSwiglu`] is gated only.
+/// Computes one value. [`Activation::ClippedSwiglu`] is gated only.
 fn value(x: f32, activation: Activation) -> f32 {
     match activation {
         Activation::Silu => x / (1.0 + (-x).exp()),
@@ -37,7 +37,7 @@ pub(super) fn gate(gate: &mut [f32], up: &[f32], activation: Activation) {
     }
 }
 
-/// See [`super::Kernels::layer_norm`]; sums are taken in f64.
+/// See [`super::Kernels::layer_norm`]. Sums are computed in f64.
 pub(super) fn layer_norm(
     out: &mut [f32],
     x: &[f32],

@@ -1,6 +1,6 @@
-//! AVX-VNNI, which processors without AVX-512 have: 32 products of bytes, summed in fours, per
-//! instruction. It is the work on many activation rows that gains from it; a single one waits for memory
-//! and is left to AVX2.
+//! AVX-VNNI, for processors without AVX-512: 32 products of bytes, summed in fours, per
+//! instruction. It speeds up work on many activation rows. A single row is limited by memory and is
+//! left to AVX2.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
 #![cfg_attr(
     not(test),
@@ -14,10 +14,10 @@ use super::avx2::tile::{Ahead, PARTS, STEPS, Unpacked, pieces};
 use super::over_avx2::Products;
 use super::{Affine, DOT_ROWS, QuantRows, SPAN, Scratch, TILE_ROWS};
 
-/// Activation rows that a kernel call keeps in registers.
+/// Number of activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 4;
 
-/// Proof that this processor has AVX-VNNI and what [`Avx2`] proves.
+/// Proof that this processor has AVX-VNNI and everything that [`Avx2`] proves.
 pub(crate) struct AvxVnni(());
 
 impl Products for AvxVnni {
@@ -41,7 +41,8 @@ impl Products for AvxVnni {
 /// See [`super::Kernels::affine_tile`].
 ///
 /// # Safety
-/// AVX2, FMA, F16C, AVX-VNNI; the operands have the lengths that `w` and `x` state.
+/// The processor must have AVX2, FMA, F16C and AVX-VNNI, and the operands the lengths that `w` and
+/// `x` state.
 #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
 unsafe fn affine_tile(
     w: &Affine<'_>,

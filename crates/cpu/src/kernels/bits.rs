@@ -1,5 +1,5 @@
-//! Floating point, too, is done in one order by all kernels of vectors: the same bits on x86-64 and
-//! on ARM. The portable kernels have an order of their own.
+//! All vector kernels do floating-point operations in the same order, so they produce the same bits
+//! on x86-64 and on ARM. The portable kernels have another order.
 
 use mlxk_ops::PAGE_POSITIONS;
 
@@ -14,13 +14,13 @@ fn values(count: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-/// A number that depends on every bit of the values.
+/// Returns a number that depends on every bit of the values.
 fn digest(values: &[f32]) -> u64 {
     let bits = values.iter().map(|value| u64::from(value.to_bits()));
     bits.fold(0, |all: u64, bits| (all.rotate_left(5) ^ bits).wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
-/// What [`digests`] are, wherever they are taken.
+/// The expected [`digests`] on every machine.
 const AGREED: [u64; 4] = [
     7_172_196_361_240_463_075,
     10_422_974_254_530_665_866,
@@ -28,7 +28,8 @@ const AGREED: [u64; 4] = [
     14_511_666_534_541_911_935,
 ];
 
-/// Digests of products, a norm, an activation and attention, of lengths with a rest.
+/// Returns digests of products, a norm, an activation and attention. The lengths are not multiples
+/// of a vector.
 fn digests(kernels: &dyn Kernels) -> [u64; 4] {
     let len = 1003;
     let (x, weight) = (values(len, 1), values(len, 2));

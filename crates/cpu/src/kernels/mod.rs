@@ -1,8 +1,8 @@
-//! The kernels: one trait, a portable implementation that is the oracle, one folder per
+//! The kernels: one trait, a portable implementation that serves as the oracle, and one folder per
 //! instruction set.
 //!
-//! Every implementation keeps one order of floating-point operations per output value, whatever
-//! the number of rows in the call: a token's result does not depend on the batch it is computed in.
+//! Every implementation keeps one order of floating-point operations per output value, whatever the
+//! number of rows in the call. So the result of a token does not depend on its batch.
 
 mod activation;
 #[cfg(target_arch = "x86_64")]
@@ -33,20 +33,21 @@ use over_avx2::OverAvx2;
 pub(crate) use scalar::{Scalar, place};
 pub(crate) use weight::{Affine, supported};
 
-/// Weight rows that one call of [`Kernels::affine_dot`] computes.
+/// Number of weight rows that one call of [`Kernels::affine_dot`] computes.
 pub(crate) const DOT_ROWS: usize = 8;
-/// Weight rows that one call of [`Kernels::affine_tile`] computes.
+/// Number of weight rows that one call of [`Kernels::affine_tile`] computes.
 pub(crate) const TILE_ROWS: usize = 16;
-/// Activations are quantized in spans of this many columns; the last one is padded with zeros.
+/// Number of columns in a span. Activations are quantized in spans, and the last one is padded with
+/// zeros.
 pub(crate) const SPAN: usize = 64;
 
-/// The order of quantized activations within a [`SPAN`].
+/// Order of quantized activations within a [`SPAN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// As they are.
+    /// Unchanged.
     Natural,
-    /// In each stretch of 32 columns (16 where blocks have 16) the even columns, then the odd
-    /// ones: the order in which masking and shifting bytes yields the nibbles of a 4-bit row.
+    /// Even columns before odd columns, in each stretch of 32 (16 if blocks have 16). In this
+    /// order, masking and shifting bytes yields the nibbles of a 4-bit row.
     EvenOdd,
 }
 
@@ -90,7 +91,7 @@ pub(crate) struct QuantRow<'a> {
     pub sum: &'a [f32],
 }
 
-/// A cache line's worth of bytes, aligned as such: one vector register, two or four.
+/// As many bytes as a cache line, with its alignment: one, two or four vector registers.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -102,13 +103,13 @@ impl Line {
     const ZERO: Self = Self([0; 64]);
 }
 
-/// Scratch memory of one thread; grows to what its largest call needed.
+/// Scratch memory of one thread. It grows to the size that its largest call needed.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Unpacked weights of a tile.
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub vectors: Vec<Line>,
-    /// Dequantized weight rows, scales of a tile, keys and values of a page.
+    /// Dequantized weight rows, scales of a tile, or keys and values of a page.
     pub floats: Vec<f32>,
     /// Results of a tile: `[rows.len()][TILE_ROWS]`.
     pub out: Vec<f32>,
@@ -118,8 +119,8 @@ pub(crate) struct Scratch {
     pub total: Queries,
 }
 
-/// Queries that attend to the same key/value head, and what they have gathered so far: the state
-/// of the online softmax (Milakov and Gimelshein, 2018, arXiv:1805.02867).
+/// Queries that attend to the same key/value head, and the state of their online softmax (Milakov
+/// and Gimelshein, 2018, arXiv:1805.02867).
 #[derive(Default)]
 pub(crate) struct Queries {
     /// Number of queries.
@@ -162,7 +163,7 @@ impl Queries {
     }
 }
 
-/// What an instruction set implements. All slices have the lengths that the operands imply.
+/// Operations of an instruction set. All slices have the lengths that the operands imply.
 pub(crate) trait Kernels: Send + Sync {
     /// Quantizes one row; `q` is padded with zeros to a multiple of [`SPAN`].
     fn quantize_row(
@@ -175,12 +176,12 @@ pub(crate) trait Kernels: Send + Sync {
         sum: &mut [f32],
     );
 
-    /// `out[i] = w[row + i] · x` with an integer dot product per block; rows past the end repeat
-    /// the last one. `x` has the order and block that `w` asks for.
+    /// `out[i] = w[row + i] · x`, with an integer dot product per block. Rows past the end repeat
+    /// the last one. `x` has the order and block that `w` needs.
     fn affine_dot(&self, w: &Affine<'_>, row: usize, x: QuantRow<'_>, out: &mut [f32; DOT_ROWS]);
 
-    /// `scratch.out[r][i] = w[row + i] · x[rows[r]]`, with the very values that
-    /// [`Kernels::affine_dot`] gives.
+    /// `scratch.out[r][i] = w[row + i] · x[rows[r]]`, with exactly the values that
+    /// [`Kernels::affine_dot`] computes.
     fn affine_tile(
         &self,
         w: &Affine<'_>,
@@ -190,13 +191,14 @@ pub(crate) trait Kernels: Send + Sync {
         scratch: &mut Scratch,
     );
 
-    /// Row `row` of matrix `expert` as f32, the very values of [`QuantTensor::dequantize_row`].
+    /// Writes row `row` of matrix `expert` as f32, with exactly the values of
+    /// [`QuantTensor::dequantize_row`].
     fn dequantize_row(&self, w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]);
 
-    /// `out[i] = w[i] · x` for four f32 rows, `w` being `[4][x.len()]`.
+    /// Returns `w[i] · x` for four f32 rows; `w` is `[4][x.len()]`.
     fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4];
 
-    /// Adds one page to the softmax state of the queries that see some of it.
+    /// Adds one page to the softmax state of the queries that see a part of it.
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>);
 
     /// `out = x / √(mean(x²) + eps) · weight`.
@@ -219,7 +221,7 @@ pub(crate) trait Kernels: Send + Sync {
         activation::activate(x, activation);
     }
 
-    /// `gate = activation(gate) · up`, for other activations than SiLU.
+    /// `gate = activation(gate) · up`, for activations other than SiLU.
     fn gate(&self, gate: &mut [f32], up: &[f32], activation: Activation) {
         activation::gate(gate, up, activation);
     }
@@ -231,24 +233,25 @@ pub(crate) trait Kernels: Send + Sync {
     fn add(&self, out: &mut [f32], x: &[f32]);
 }
 
-/// A set of instructions that there are kernels for.
+/// An instruction set that there are kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
-    /// None in particular.
+    /// No special instructions.
     Portable,
-    /// AVX2, FMA and F16C, of x86-64.
+    /// AVX2, FMA and F16C, on x86-64.
     Avx2,
-    /// AVX2 and AVX-VNNI, of x86-64. Never run so far: it has to be asked for.
+    /// AVX2 and AVX-VNNI, on x86-64. These kernels have not run on a real processor yet, so they
+    /// are only used if you ask for them.
     AvxVnni,
-    /// AVX-512 F, BW, VL and VNNI, of x86-64.
+    /// AVX-512 F, BW, VL and VNNI, on x86-64.
     Avx512Vnni,
-    /// What every 64-bit ARM processor has.
+    /// NEON, which every 64-bit ARM processor has.
     Neon,
-    /// NEON with dot products of bytes, of 64-bit ARM.
+    /// NEON with dot products of bytes, on 64-bit ARM.
     NeonDotprod,
 }
 
-/// The kernels of an instruction set; `None` where this processor does not have it.
+/// Returns the kernels of an instruction set, or `None` if this processor does not support it.
 pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
     match set {
         InstructionSet::Portable => Some(Box::new(Scalar)),
@@ -262,13 +265,13 @@ pub(crate) fn of(set: InstructionSet) -> Option<Box<dyn Kernels>> {
         InstructionSet::Neon => Some(Box::new(neon::widening()?)),
         #[cfg(target_arch = "aarch64")]
         InstructionSet::NeonDotprod => Some(Box::new(neon::dotprod()?)),
-        // Those of other architectures.
+        // Instruction sets of other architectures.
         _ => None,
     }
 }
 
 impl InstructionSet {
-    /// All of them, the best of an architecture first, the portable one last.
+    /// All instruction sets: best first within an architecture, the portable one last.
     pub const ALL: [Self; 6] = [
         Self::Avx512Vnni,
         Self::AvxVnni,
@@ -278,7 +281,7 @@ impl InstructionSet {
         Self::Portable,
     ];
 
-    /// Its name for people.
+    /// Returns the name in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -290,7 +293,7 @@ impl InstructionSet {
         }
     }
 
-    /// Its name for flags.
+    /// Returns the name in command-line options.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -302,18 +305,19 @@ impl InstructionSet {
         }
     }
 
-    /// The set of this [`InstructionSet::word`].
+    /// Returns the instruction set with this [`InstructionSet::word`].
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|set| set.word() == word)
     }
 
-    /// The sets that this processor runs, the best first; the portable one, which is always among
-    /// them, last.
+    /// Returns the instruction sets that this processor supports, best first. The portable one is
+    /// always the last.
     pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|&set| of(set).is_some())
     }
 
-    /// The best set that this processor runs, of those that have been seen to run.
+    /// Returns the best instruction set that this processor supports, of those that are known to
+    /// work.
     pub fn best() -> Self {
         Self::available().find(|&set| set != Self::AvxVnni).unwrap_or(Self::Portable)
     }

@@ -1,5 +1,4 @@
-//! Sets of instructions beyond AVX2 that have products of their own: what gains nothing from them is
-//! left to the kernels for AVX2.
+//! Instruction sets that extend AVX2 by products. Everything else is left to the kernels for AVX2.
 
 use mlxk_tensor::QuantTensor;
 
@@ -7,9 +6,10 @@ use super::avx2::Avx2;
 use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scratch};
 use crate::cache::PageHead;
 
-/// The products of a set; a value proves that this processor has it, and AVX2.
+/// The products of an instruction set. A value proves that this processor has it, and AVX2.
 pub(crate) trait Products: Sized + Send + Sync {
-    /// The products, where the processor and the operating system support them beside AVX2.
+    /// Returns the products if the processor and the operating system support them in addition to
+    /// AVX2.
     fn detect(avx2: &Avx2) -> Option<Self>;
 
     /// See [`Kernels::affine_dot`].
@@ -24,7 +24,7 @@ pub(crate) trait Products: Sized + Send + Sync {
         avx2.affine_dot(w, row, x, out);
     }
 
-    /// See [`Kernels::affine_tile`]; the rows are there.
+    /// See [`Kernels::affine_tile`]. The rows must exist.
     fn affine_tile(
         &self,
         w: &Affine<'_>,
@@ -35,14 +35,14 @@ pub(crate) trait Products: Sized + Send + Sync {
     );
 }
 
-/// The kernels of a set.
+/// The kernels of an instruction set.
 pub(crate) struct OverAvx2<P> {
     avx2: Avx2,
     products: P,
 }
 
 impl<P: Products> OverAvx2<P> {
-    /// The kernels, where the processor and the operating system support them.
+    /// Returns the kernels if the processor and the operating system support them.
     pub(crate) fn detect() -> Option<Self> {
         let avx2 = Avx2::detect()?;
         Some(Self { products: P::detect(&avx2)?, avx2 })

@@ -1,4 +1,4 @@
-//! The portable kernels: the oracle that the others are tested against, written for clarity.
+//! The portable kernels: the oracle that all others are tested against, written for clarity.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -16,10 +16,10 @@ use crate::cache::{PageHead, Widen};
 /// The largest group size of any mode.
 const MAX_GROUP: usize = 128;
 
-/// Plain Rust, for any processor.
+/// Plain Rust for any processor.
 pub(crate) struct Scalar;
 
-/// Where column `i` of a span stands in it.
+/// Returns the place of column `i` in its span.
 pub(crate) fn place(order: Order, block: usize, i: usize) -> usize {
     match order {
         Order::Natural => i,
@@ -30,7 +30,7 @@ pub(crate) fn place(order: Order, block: usize, i: usize) -> usize {
     }
 }
 
-/// The codes of block `block` of a row, in the order in which activations are taken.
+/// Writes the codes of block `block` of a row, in the order of the activations.
 fn codes(w: &Affine<'_>, row: usize, block: usize, codes: &mut [u8]) {
     let bytes = codes.len() * w.bits / 8;
     let packed = &w.packed[row * w.row_bytes() + block * bytes..][..bytes];
@@ -51,8 +51,8 @@ fn codes(w: &Affine<'_>, row: usize, block: usize, codes: &mut [u8]) {
     }
 }
 
-/// Row `row` of all matrices of an affine or block tensor, group by group:
-/// `value(group, packed value)` gives each value.
+/// Writes row `row` of all matrices of an affine or block tensor, group by group. `value(group,
+/// packed value)` returns each value.
 fn by_groups(
     [bits, group_size]: [usize; 2],
     packed: &[u8],
@@ -166,7 +166,7 @@ impl Kernels for Scalar {
 
     fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4] {
         std::array::from_fn(|i| {
-            // Sixteen partial sums, as a vector unit would keep.
+            // Sixteen partial sums, like those of a vector unit.
             let mut partial = [0.0f32; 16];
             let w = &w[i * x.len()..][..x.len()];
             for (w, x) in w.chunks(16).zip(x.chunks(16)) {

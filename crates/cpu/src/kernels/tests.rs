@@ -1,5 +1,5 @@
-//! The kernels of this processor against the portable ones, and those against f64: what the
-//! self-test compares, over operands of many shapes.
+//! Compares the kernels of this processor with the portable ones, and those with f64. These are the
+//! comparisons of the self-test, over operands of many shapes.
 
 use mlxk_ops::KvFormat;
 use mlxk_tensor::{Dtype, Mode};
@@ -10,7 +10,7 @@ use crate::self_test::{
     Comparison, attention, dequantized_rows, elementwise, float_products, products, tensor,
 };
 
-/// Makes a comparison with each set of kernels that this processor runs.
+/// Runs a comparison for every instruction set that this processor supports.
 fn compare(with: impl Fn(&dyn Kernels, &mut Comparison)) -> Result<(), TestCaseError> {
     for set in InstructionSet::available() {
         let mut comparison = Comparison::default();
@@ -67,8 +67,8 @@ proptest! {
         })?;
     }
 
-    /// Attention over three pages with arbitrary visible spans, of which each is that of some
-    /// queries in a row, as of the heads that share a key.
+    /// Attention over three pages with arbitrary visible spans. Each span belongs to several
+    /// consecutive queries, like those of the heads that share a key.
     #[test]
     fn attention_over_pages(
         dim in prop::sample::select(vec![8usize, 20, 64, 72, 128]),

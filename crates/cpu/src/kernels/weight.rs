@@ -1,15 +1,15 @@
-//! A quantized weight matrix as the integer kernels see it: rows of small unsigned codes, and a
-//! scale and a bias per group.
+//! A quantized weight matrix in the form that the integer kernels use: rows of small unsigned
+//! codes, with a scale and a bias per group.
 //!
-//! fp4 fits in: twice an E2M1 value is an integer in −12..=12, so with `code = 2·value + 12` a
-//! group is `scale/2 · code − 6·scale`.
+//! fp4 fits this form: twice an E2M1 value is an integer in −12..=12, so with `code = 2·value + 12`
+//! a group is `scale/2 · code − 6·scale`.
 
 use mlxk_tensor::block::{E2M1, e4m3, e8m0};
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage, affine};
 
 use super::{Order, SPAN};
 
-/// The code of an E2M1 value by its four bits.
+/// The codes of E2M1 values, indexed by their four bits.
 pub(super) const FP4_CODES: [u8; 16] = {
     let mut codes = [0; 16];
     let mut bits = 0;
@@ -20,21 +20,21 @@ pub(super) const FP4_CODES: [u8; 16] = {
     codes
 };
 
-/// Groups whose scales the kernels load at a time.
+/// Number of groups whose scales the kernels load at a time.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) const GROUPS: usize = 4;
 
-/// The first group of the chunk of [`GROUPS`] that is loaded for `group`: chunks overlap at the end
-/// of a row rather than reach past it.
+/// Returns the first group of the chunk of [`GROUPS`] that is loaded for `group`. At the end of a
+/// row, chunks overlap instead of reaching past it.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) fn chunk_start(group: usize, groups: usize) -> usize {
     group.min(groups.saturating_sub(GROUPS))
 }
 
-/// One matrix of codes where it lies in the file.
+/// One matrix of codes, in place in the file.
 ///
-/// Invariant, established by [`Affine::of`]: `bits` and `group_size` are those of a mode, `cols` is
-/// a multiple of `group_size`, `packed` and the scales hold exactly the matrix.
+/// Invariant, established by [`Affine::of`]: `bits` and `group_size` belong to a mode, `cols` is a
+/// multiple of `group_size`, and `packed` and the scales have exactly the length of the matrix.
 #[derive(Clone, Copy)]
 pub(crate) struct Affine<'a> {
     pub bits: usize,
@@ -46,19 +46,19 @@ pub(crate) struct Affine<'a> {
     pub scales: Scales<'a>,
 }
 
-/// Where the scale and the bias of a group come from; `[rows][groups]` each.
+/// Origin of the scale and the bias of each group; `[rows][groups]` each.
 #[derive(Clone, Copy)]
 pub(crate) enum Scales<'a> {
-    /// Both are stored; the codes are the packed integers.
+    /// Both are stored, and the codes are the packed integers.
     Stored { scales: Floats<'a>, biases: Floats<'a> },
     /// mxfp4: powers of two.
     E8m0(&'a [u8]),
-    /// nvfp4: small floats, relative to a factor of the matrix.
+    /// nvfp4: small floats, relative to a factor for the matrix.
     E4m3 { scales: &'a [u8], factor: f32 },
 }
 
 impl Scales<'_> {
-    /// Where scales, and biases, lie, and the bytes of one.
+    /// Returns the addresses of scales and of biases, and the size of one in bytes.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = (*const u8, usize)> {
         let floats = |floats: Floats<'_>| (floats.data.as_ptr(), floats.dtype.size_bytes());
@@ -69,7 +69,7 @@ impl Scales<'_> {
         std::iter::once(first).chain(second)
     }
 
-    /// Scale and bias of a group, `row · groups + group`.
+    /// Returns scale and bias of a group; `index` is `row · groups + group`.
     pub(crate) fn get(&self, index: usize) -> (f32, f32) {
         let of_fp4 = |scale: f32| (scale * 0.5, scale * -6.0);
         match self {
@@ -88,7 +88,7 @@ pub(crate) struct Floats<'a> {
 }
 
 impl<'a> Floats<'a> {
-    /// Stretch `index` of `len` values.
+    /// Returns stretch `index` of `len` values.
     fn part(dense: &'a Dense, index: usize, len: usize) -> Self {
         let size = len * dense.dtype.size_bytes();
         Self { dtype: dense.dtype, data: part(&dense.data, index, size) }
@@ -99,16 +99,16 @@ impl<'a> Floats<'a> {
     }
 }
 
-/// Stretch `index` of `len` bytes.
+/// Returns stretch `index` of `len` bytes.
 fn part(data: &[u8], index: usize, len: usize) -> &[u8] {
     &data[index * len..][..len]
 }
 
 impl<'a> Affine<'a> {
-    /// Matrix `expert` as codes; `None` where its storage has none: dense and mxfp8.
+    /// Returns matrix `expert` as codes, or `None` if its storage has none, as for dense and mxfp8.
     ///
     /// # Panics
-    /// Where the tensor has no such expert or does not hold what it states.
+    /// Panics if the tensor has no such expert or does not have the bytes that it states.
     pub(crate) fn of(tensor: &'a QuantTensor, expert: usize) -> Option<Self> {
         let QuantTensor { rows, cols, .. } = *tensor;
         let mode = tensor.mode().filter(|&mode| mode != Mode::Mxfp8)?;
@@ -135,12 +135,12 @@ impl<'a> Affine<'a> {
         Some(Self { bits, group_size, rows, cols, packed, scales })
     }
 
-    /// Whether the packed bits are E2M1 values rather than the codes themselves.
+    /// Returns `true` if the packed bits are E2M1 values instead of codes.
     pub(crate) fn is_fp4(&self) -> bool {
         !matches!(self.scales, Scales::Stored { .. })
     }
 
-    /// Scales of a row.
+    /// Returns the number of scales in a row.
     pub(crate) fn groups(&self) -> usize {
         self.cols / self.group_size
     }
@@ -149,18 +149,18 @@ impl<'a> Affine<'a> {
         affine::row_bytes(self.cols, self.bits)
     }
 
-    /// The order in which the kernels for this width take activations.
+    /// Returns the order in which the kernels for this width need the activations.
     pub(crate) fn order(&self) -> Order {
         if self.bits == 4 { Order::EvenOdd } else { Order::Natural }
     }
 
-    /// Columns that share an activation scale.
+    /// Returns the number of columns that share an activation scale.
     pub(crate) fn block(&self) -> usize {
         self.group_size.min(SPAN)
     }
 }
 
-/// Whether kernels exist for a mode: for all of MLX's.
+/// Returns `true` if there are kernels for a mode, which is the case for all of MLX's.
 pub(crate) fn supported(mode: Mode) -> bool {
     match mode {
         Mode::Affine { bits, group_size } => Mode::affine(bits.into(), group_size.into()).is_some(),

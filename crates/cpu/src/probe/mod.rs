@@ -1,5 +1,5 @@
-//! What the machine could do at best: bytes read per second, multiply-adds per second. A kernel is
-//! judged by the share of them that it reaches.
+//! Limits of the machine: bytes read per second and multiply-adds per second. Kernels are judged by
+//! how close they come to these.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -15,35 +15,35 @@ use crate::InstructionSet;
 use crate::kernels;
 use crate::pool::Pool;
 
-/// Bytes that a thread takes at a time: long enough to stream, short enough to be dealt out evenly.
+/// Bytes that a thread takes at a time: long enough to stream, short enough to distribute evenly.
 const PIECE_BYTES: usize = 1 << 20;
-/// Pieces of arithmetic that each thread gets.
+/// Number of pieces of arithmetic per thread.
 const PIECES_PER_THREAD: usize = 4;
 
-/// Some work and how long it took.
+/// An amount of work and the time it took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Probed {
     /// Bytes read, or multiply-adds done.
     pub amount: u64,
-    /// How long that took.
+    /// Time it took.
     pub time: Duration,
 }
 
 impl Probed {
-    /// Bytes or multiply-adds per second.
+    /// Returns bytes or multiply-adds per second.
     pub fn per_second(&self) -> f64 {
         self.amount as f64 / self.time.as_secs_f64().max(1e-12)
     }
 }
 
-/// Threads like those of [`crate::Cpu`], which read and multiply and do nothing else.
+/// Threads like those of [`crate::Cpu`] that only read and multiply.
 pub struct Probe {
     pool: Pool,
     instructions: InstructionSet,
 }
 
 impl Probe {
-    /// Starts the threads; `None` as in [`crate::CpuOptions`].
+    /// Starts the threads. `None` means the same as in [`crate::CpuOptions`].
     pub fn new(
         threads: Option<usize>,
         instructions: Option<InstructionSet>,
@@ -56,13 +56,13 @@ impl Probe {
         Ok(Self { pool: Pool::start(threads)?, instructions })
     }
 
-    /// Threads that work.
+    /// Returns the number of threads.
     pub fn threads(&self) -> usize {
         self.pool.threads()
     }
 
-    /// The instructions that the integer products of these kernels are made of; `None` where they
-    /// have none of their own.
+    /// Returns the instructions behind the integer products of these kernels, or `None` if there
+    /// are no special ones.
     pub fn integer_instructions(&self) -> Option<&'static str> {
         match self.instructions {
             InstructionSet::Avx2 => Some("vpmaddubsw + vpaddw, 256 bits"),
@@ -74,8 +74,8 @@ impl Probe {
         }
     }
 
-    /// Reads every byte of the buffer once. Cores and caches are the faster the smaller it is: make
-    /// it much larger than the last-level cache.
+    /// Reads every byte of the buffer once. Make the buffer much larger than the last-level cache:
+    /// the smaller it is, the more of it comes from caches.
     pub fn read(&mut self, buffer: &[u8]) -> Probed {
         let pieces: Vec<&[u8]> = buffer.chunks(PIECE_BYTES).collect();
         let seen = AtomicU64::new(0);
@@ -89,15 +89,15 @@ impl Probe {
         Probed { amount: buffer.len() as u64, time }
     }
 
-    /// Multiplies bytes in registers, `rounds` times for each of a few pieces per thread; `None` where
-    /// the kernels have no instructions for it.
+    /// Multiplies bytes in registers, `rounds` times for each of a few pieces per thread. Returns
+    /// `None` if the kernels have no instructions for it.
     pub fn integer_multiply_adds(&mut self, rounds: u64) -> Option<Probed> {
         let set = self.instructions;
         let per_round = integer_multiply_adds_per_round(set)?;
         Some(self.multiply_adds(rounds, per_round, &|rounds| integer(set, rounds)))
     }
 
-    /// The same in f32, for dense weights and the exact mode.
+    /// Like [`Probe::integer_multiply_adds`], in f32, for dense weights and the exact mode.
     pub fn float_multiply_adds(&mut self, rounds: u64) -> Option<Probed> {
         let set = self.instructions;
         let per_round = float_multiply_adds_per_round(set)?;

@@ -1,8 +1,8 @@
 //! The probes for 64-bit ARM.
 //!
-//! Invariant: [`super::Probe`] holds a set of instructions that the processor was found to have, and
-//! these functions run those of that set only. Every result depends on every round, so that none is
-//! left out by the compiler.
+//! Invariant: [`super::Probe`] has an instruction set that the processor was found to support, and
+//! these functions only run instructions of that set. Every result depends on every round, so that
+//! the compiler can't leave one out.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
 
 use std::arch::aarch64::{
@@ -16,9 +16,10 @@ use super::portable::{digest, read_words};
 use crate::InstructionSet;
 use crate::kernels::sdot;
 
-/// Chains of dependent instructions: enough to hide the latency of each, few enough for registers.
+/// Number of chains of dependent instructions: enough to hide their latency, few enough for the
+/// registers.
 const CHAINS: usize = 24;
-/// Bytes of a vector.
+/// Size of a vector in bytes.
 const VECTOR_BYTES: usize = 16;
 
 pub(super) fn read(set: InstructionSet, bytes: &[u8]) -> u64 {
@@ -89,7 +90,7 @@ fn integer_widening(rounds: u64) -> u64 {
 }
 
 /// # Safety
-/// The processor has dot products.
+/// The processor must have dot products.
 #[target_feature(enable = "neon")]
 unsafe fn integer_dotprod(rounds: u64) -> u64 {
     let (weights, x) = (vdupq_n_s8(3), vdupq_n_s8(-5));
@@ -107,7 +108,8 @@ unsafe fn integer_dotprod(rounds: u64) -> u64 {
 
 #[target_feature(enable = "neon")]
 fn float_neon(rounds: u64) -> u64 {
-    // A multiply-add overwrites what it adds to, so the chains grow; that has no influence on speed.
+    // A multiply-add overwrites what it adds to, so the chains grow. That has no influence on
+    // speed.
     let (half, one) = (vdupq_n_f32(0.5), vdupq_n_f32(1.0));
     let mut chains: [float32x4_t; CHAINS] = std::array::from_fn(|chain| vdupq_n_f32(chain as f32));
     for _ in 0..rounds {

@@ -1,4 +1,4 @@
-//! Without instructions of any particular kind: memory is read, nothing is multiplied.
+//! A probe without special instructions. It reads memory and doesn't multiply.
 #![cfg_attr(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     expect(dead_code, reason = "these have counterparts of their own to all but the helpers")
@@ -6,17 +6,17 @@
 
 use crate::InstructionSet;
 
-/// A number that depends on every bit, also where all lanes are alike.
+/// Returns a number that depends on every bit, even if all lanes are equal.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) fn digest(words: &[u64]) -> u64 {
     words.iter().fold(0, |all: u64, word| all.rotate_left(7) ^ word)
 }
 
-/// The exclusive or of all 64-bit words, the rest of them byte by byte.
+/// Returns the exclusive or of all 64-bit words; the remainder is processed byte by byte.
 pub(super) fn read_words(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    // Four sums, so that none waits for the one before it.
+    // Four sums, so that none waits for the previous one.
     let mut seen = [0; 4];
     let (fours, last) = words.as_chunks::<4>();
     for four in fours {

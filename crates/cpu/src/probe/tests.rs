@@ -7,7 +7,7 @@ fn every_byte_is_read_whatever_the_length() {
     for set in InstructionSet::available() {
         for length in [0, 1, 63, 64, 127, 129, 255, 256, 257, 4999] {
             let before = read(set, &bytes[..length]);
-            // Every single byte changes what is seen.
+            // Every single byte changes the result.
             for index in 0..length {
                 let mut changed = bytes[..length].to_vec();
                 changed[index] ^= 1;

@@ -1,8 +1,8 @@
 //! The probes for x86-64.
 //!
-//! Invariant: [`super::Probe`] holds a set of instructions that the processor was found to have, and
-//! these functions run those of that set only. Every result depends on every round, so that none is
-//! left out by the compiler.
+//! Invariant: [`super::Probe`] has an instruction set that the processor was found to support, and
+//! these functions only run instructions of that set. Every result depends on every round, so that
+//! the compiler can't leave one out.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
 
 use std::arch::x86_64::{
@@ -16,9 +16,10 @@ use std::arch::x86_64::{
 use super::portable::{digest, read_words};
 use crate::InstructionSet;
 
-/// Chains of dependent instructions: enough to hide the latency of each, few enough for registers.
+/// Number of chains of dependent instructions: enough to hide their latency, few enough for the
+/// registers.
 const CHAINS: usize = 12;
-/// How far ahead memory is asked for.
+/// Prefetch distance.
 const AHEAD_BYTES: usize = 2048;
 const LINE_BYTES: usize = 64;
 
@@ -73,7 +74,7 @@ pub(super) fn float(set: InstructionSet, rounds: u64) -> u64 {
 }
 
 /// # Safety
-/// The processor has AVX2.
+/// The processor must have AVX2.
 #[target_feature(enable = "avx2")]
 unsafe fn read_avx2(bytes: &[u8]) -> u64 {
     let (blocks, rest) = bytes.as_chunks::<{ 2 * LINE_BYTES }>();
@@ -97,7 +98,7 @@ unsafe fn read_avx2(bytes: &[u8]) -> u64 {
 }
 
 /// # Safety
-/// The processor has AVX-512 F.
+/// The processor must have AVX-512 F.
 #[target_feature(enable = "avx512f")]
 unsafe fn read_avx512(bytes: &[u8]) -> u64 {
     let (blocks, rest) = bytes.as_chunks::<{ 4 * LINE_BYTES }>();
@@ -119,7 +120,7 @@ unsafe fn read_avx512(bytes: &[u8]) -> u64 {
 }
 
 /// # Safety
-/// The processor has AVX2.
+/// The processor must have AVX2.
 #[target_feature(enable = "avx2")]
 unsafe fn integer_avx2(rounds: u64) -> u64 {
     let weights = _mm256_set1_epi8(3);
@@ -127,7 +128,7 @@ unsafe fn integer_avx2(rounds: u64) -> u64 {
         std::array::from_fn(|chain| _mm256_set1_epi8(chain as i8 + 1));
     for _ in 0..rounds {
         for chain in &mut chains {
-            // The chain is the activation too: nothing stays the same from round to round.
+            // The chain is the activation too, so nothing stays the same from round to round.
             *chain = _mm256_add_epi16(*chain, _mm256_maddubs_epi16(weights, *chain));
         }
     }
@@ -138,7 +139,7 @@ unsafe fn integer_avx2(rounds: u64) -> u64 {
 }
 
 /// # Safety
-/// The processor has AVX2 and AVX-VNNI.
+/// The processor must have AVX2 and AVX-VNNI.
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn integer_avx_vnni(rounds: u64) -> u64 {
     let (weights, x) = (_mm256_set1_epi8(3), _mm256_set1_epi8(-5));
@@ -156,7 +157,7 @@ unsafe fn integer_avx_vnni(rounds: u64) -> u64 {
 }
 
 /// # Safety
-/// The processor has AVX-512 F and VNNI.
+/// The processor must have AVX-512 F and VNNI.
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn integer_avx512(rounds: u64) -> u64 {
     let (weights, x) = (_mm512_set1_epi8(3), _mm512_set1_epi8(-5));
@@ -174,10 +175,10 @@ unsafe fn integer_avx512(rounds: u64) -> u64 {
 }
 
 /// # Safety
-/// The processor has AVX2 and FMA.
+/// The processor must have AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn float_avx2(rounds: u64) -> u64 {
-    // The chains approach two: neither too large nor too small for speed.
+    // The chains approach two, which is neither too large nor too small for full speed.
     let (half, one) = (_mm256_set1_ps(0.5), _mm256_set1_ps(1.0));
     let mut chains: [__m256; CHAINS] = std::array::from_fn(|chain| _mm256_set1_ps(chain as f32));
     for _ in 0..rounds {
@@ -192,7 +193,7 @@ unsafe fn float_avx2(rounds: u64) -> u64 {
 }
 
 /// # Safety
-/// The processor has AVX-512 F.
+/// The processor must have AVX-512 F.
 #[target_feature(enable = "avx512f")]
 unsafe fn float_avx512(rounds: u64) -> u64 {
     let (half, one) = (_mm512_set1_ps(0.5), _mm512_set1_ps(1.0));

@@ -1,4 +1,4 @@
-//! Attention over pages of the KV cache in each of its formats.
+//! Attention over pages of the KV cache, in each of its formats.
 
 use mlxk_ops::{CacheSpec, KvFormat, PAGE_POSITIONS};
 
@@ -9,7 +9,8 @@ use crate::kernels::{Kernels, Queries, Scalar};
 
 const PAGES: usize = 3;
 
-/// Queries that see `(from, len)` of three pages each, close to f64 over what the pages hold.
+/// Checks queries that see `(from, len)` of three pages each against f64 over the content of the
+/// pages.
 pub(crate) fn attention(
     kernels: &dyn Kernels,
     format: KvFormat,
@@ -69,7 +70,7 @@ pub(crate) fn attention(
     }
 }
 
-/// Keys `[dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` as floats.
+/// Returns keys `[dim][PAGE_POSITIONS]` and values `[PAGE_POSITIONS][value_dim]` as floats.
 pub(crate) fn wide(head: PageHead<'_>, dims: [usize; 2]) -> (Vec<f32>, Vec<f32>) {
     let mut scratch = Vec::new();
     let (keys, values) = head.floats(dims, &mut scratch, &Scalar);

@@ -1,17 +1,17 @@
-//! What was compared, and what differs.
+//! Counts comparisons and collects differences.
 
 use std::fmt;
 
-/// A value that is not what it should be.
+/// A value that differs from the expected one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The kernel that computed it.
     pub kernel: &'static str,
-    /// What of: a form of weights, a format of the KV cache.
+    /// A form of weights, or a format of the KV cache.
     pub operand: String,
-    /// The value.
+    /// Computed value.
     pub found: f64,
-    /// What it should be.
+    /// Expected value.
     pub expected: f64,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// The same bits, −0 and 0 being the same.
+    /// Checks that the bits are the same; −0 equals 0.
     pub(crate) fn same(
         &mut self,
         kernel: &'static str,
@@ -45,7 +45,7 @@ impl Comparison {
         }
     }
 
-    /// No further from each other than `bound`.
+    /// Checks that the values differ by at most `bound`.
     pub(crate) fn close(
         &mut self,
         kernel: &'static str,

@@ -11,7 +11,7 @@ use crate::kernels::Kernels;
 const FLOATS: &str = "f32";
 const EPS: f32 = 1e-6;
 
-/// Four dot products at once.
+/// Checks four dot products at once.
 pub(crate) fn float_products(
     kernels: &dyn Kernels,
     cols: usize,
@@ -27,7 +27,7 @@ pub(crate) fn float_products(
     }
 }
 
-/// Norms, activations, gates and sums of so many values.
+/// Checks norms, activations, gates and sums of `count` values.
 pub(crate) fn elementwise(
     kernels: &dyn Kernels,
     len: usize,
@@ -55,7 +55,7 @@ pub(crate) fn elementwise(
     let mean = x64.iter().sum::<f64>() / len as f64;
     let variance = x64.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / len as f64;
     let scale = 1.0 / (variance + eps).sqrt();
-    // Of a single value the mean is that value, and what f32 leaves of it is scaled up.
+    // The mean of a single value is that value, and the rounding error of f32 is scaled up.
     let size = 1.0 + scale;
     compare("layer_norm", &out, &|i| (x64[i] - mean) * scale * weight64[i] + bias64[i], size);
 

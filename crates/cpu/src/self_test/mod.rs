@@ -1,8 +1,8 @@
-//! Whether the kernels compute on this processor what they should: every kernel of an instruction
-//! set on made-up operands of every form, integer products bit by bit against the portable kernels,
-//! those and all floats against f64.
+//! Checks that the kernels compute correctly on this processor. Every kernel of an instruction set
+//! runs on made-up operands of every form. Integer products are compared bit by bit with the
+//! portable kernels; these and all floats are compared with f64.
 //!
-//! The kernels' own tests make the same comparisons over operands of many more shapes.
+//! The tests of the kernels make the same comparisons over many more shapes.
 
 mod attention;
 mod comparison;
@@ -26,30 +26,30 @@ pub(crate) use operands::noise;
 pub(crate) use operands::tensor;
 pub(crate) use products::{dequantized_rows, products};
 
-/// What the self-test of an instruction set found.
+/// Result of the self-test of an instruction set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SelfTest {
     /// The instruction set.
     pub instructions: InstructionSet,
-    /// Forms of weights that its products were tested with.
+    /// Number of forms of weights that the products were tested with.
     pub forms: usize,
-    /// Values that were compared.
+    /// Number of values that were compared.
     pub compared: u64,
-    /// The first value that differs, for each kernel and operand.
+    /// The first difference of each kernel and operand.
     pub differences: Vec<Difference>,
 }
 
-/// Neither a whole tile of rows, nor whole spans of columns for any group size.
+/// Neither a whole number of tiles, nor of spans for any group size.
 const ROWS: usize = 37;
 const GROUPS: usize = 5;
-/// Enough for a tile, and one more.
+/// One more than a tile takes.
 const TOKENS: usize = 5;
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
 const KV_FORMATS: [KvFormat; 4] =
     [KvFormat::F32, KvFormat::F16, KvFormat::Affine8, KvFormat::Affine4];
 
-/// Tests the kernels of an instruction set, which takes a fraction of a second; `None` where this
-/// processor does not have it.
+/// Tests the kernels of an instruction set, which takes a fraction of a second. Returns `None` if
+/// this processor does not support it.
 pub fn self_test(set: InstructionSet) -> Option<SelfTest> {
     kernels::of(set).map(|kernels| test(&*kernels, set))
 }

@@ -1,9 +1,9 @@
-//! Operands for the kernels, from a seed.
+//! Makes operands for the kernels from a seed.
 
 use mlxk_memory::Bytes;
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 
-/// Values in −1..1 from a seed.
+/// Returns a generator of values in −1..1.
 pub(crate) fn noise(seed: u64) -> impl FnMut() -> f32 {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     move || {
@@ -20,7 +20,8 @@ fn dense(dtype: Dtype, values: impl Iterator<Item = f32>) -> Dense {
     Dense { dtype, data: Bytes::from(data) }
 }
 
-/// A stack of two matrices in any mode, `None` being dense; `dtype` is that of scales, or of all.
+/// Makes a stack of two matrices in any mode, or dense for `None`. `dtype` is the type of the
+/// scales, or of all values.
 pub(crate) fn tensor(mode: Option<Mode>, rows: usize, cols: usize, dtype: Dtype) -> QuantTensor {
     let mut next = noise((mode.map_or(1, Mode::bits) * rows * cols) as u64);
     let mut bytes = |count: usize| -> Vec<u8> {
@@ -42,7 +43,7 @@ pub(crate) fn tensor(mode: Option<Mode>, rows: usize, cols: usize, dtype: Dtype)
             Storage::Affine { bits, group_size, packed, scales, biases }
         }
         Some(mode) => {
-            // Usual scales, and the smallest; NaN would spoil every comparison.
+            // Usual scales and the smallest one. NaN would spoil every comparison.
             let scales = bytes(values / mode.group_size()).into_iter().map(|byte| match byte {
                 0..6 => 0,
                 _ if mode == Mode::Nvfp4 => byte & 0x3f | (byte & 0x40) << 1,
@@ -60,7 +61,7 @@ pub(crate) fn tensor(mode: Option<Mode>, rows: usize, cols: usize, dtype: Dtype)
     QuantTensor { name: "w".into(), experts: 2, rows, cols, storage }
 }
 
-/// How the weights are stored, in words.
+/// Describes the storage of the weights.
 pub(super) fn form(tensor: &QuantTensor) -> String {
     match (&tensor.storage, tensor.mode()) {
         (Storage::Dense(dense), _) => dense.dtype.name().to_lowercase(),

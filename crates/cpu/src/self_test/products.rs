@@ -1,4 +1,4 @@
-//! Products of quantized weights, and weights as f32.
+//! Checks products of quantized weights, and weights as f32.
 
 use mlxk_tensor::QuantTensor;
 
@@ -8,9 +8,10 @@ use crate::kernels::{
     Affine, DOT_ROWS, Kernels, QuantRows, SPAN, Scalar, Scratch, TILE_ROWS, place,
 };
 
-/// Integer products of the second matrix of a stack with so many rows of activations: the same bits
-/// as from the portable kernels, tiled or not, which are close to the product of the quantized values
-/// in f64. Weights that are not multiplied as integers are passed over.
+/// Checks integer products of the second matrix of a stack with `tokens` rows of activations. They
+/// must have the same bits as those of the portable kernels, tiled or not, which must be close to
+/// the product of the quantized values in f64. Weights that are not multiplied as integers are
+/// skipped.
 pub(crate) fn products(
     kernels: &dyn Kernels,
     weight: &QuantTensor,
@@ -45,7 +46,8 @@ pub(crate) fn products(
     }
 }
 
-/// The product of a weight row with an activation row in f64, and how far off f32 may be.
+/// Returns the product of a weight row and an activation row in f64, and the error that f32 may
+/// have.
 fn in_f64(
     weight: &QuantTensor,
     w: &Affine<'_>,
@@ -91,7 +93,8 @@ fn quantized(kernels: &dyn Kernels, w: &Affine<'_>, x: &[f32]) -> QuantRows {
     q
 }
 
-/// Rows of both matrices of a stack as f32: the very values of the format.
+/// Checks rows of both matrices of a stack as f32: they must have exactly the values that the
+/// format defines.
 pub(crate) fn dequantized_rows(
     kernels: &dyn Kernels,
     weight: &QuantTensor,

@@ -22,7 +22,7 @@ fn every_set_of_this_processor_passes() {
     }
 }
 
-/// The portable kernels but for single values, as a processor or compiler may get them wrong.
+/// The portable kernels with a few wrong values, as if the processor or the compiler had a bug.
 struct Wrong;
 
 impl Kernels for Wrong {

@@ -11,29 +11,29 @@ use super::Avx2;
 use super::elementwise::{exp, sum};
 use crate::cache::PageHead;
 
-/// Vectors of positions in a page.
+/// Number of vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;
-/// Queries that go through a page together: with [`WIDTH`] sums of each, as many vectors of the page
-/// and a number of a query all registers but one are taken.
+/// Number of queries that go through a page together. With [`WIDTH`] sums per query, as many
+/// vectors of the page, and one number of a query, all registers but one are taken.
 const QUERIES: usize = 6;
-/// Vectors of positions or features that are summed at a time.
+/// Number of vectors of positions or features that are summed at a time.
 const WIDTH: usize = 2;
-/// Rows of a page that are added per turn of a loop; divides the width of a key.
+/// Number of rows of a page that are added per iteration; divides the width of a key.
 const UNROLL: usize = 4;
-/// So many queries or fewer read keys and values of 16 bits as they lie, each tile by itself: a page
-/// and its wide copy together would fill the first-level cache.
+/// Up to this number of queries, each tile reads 16-bit keys and values in place: a page and its
+/// widened copy together would fill the first-level cache.
 const FEW: usize = 12;
 
-/// A number of a page.
+/// A number in a page.
 trait Lane: Copy {
-    /// Whether it is read again for each query, which takes no instruction where it needs no
-    /// conversion, or once for all of a tile.
+    /// `true` to read it again for each query, which takes no extra instruction if it needs no
+    /// conversion; `false` to read it once for a tile.
     const READ_AGAIN: bool;
 
-    /// Eight of them.
+    /// Loads eight numbers as f32.
     ///
     /// # Safety
-    /// AVX2, F16C; they are there.
+    /// The processor must have AVX2 and F16C, and `from` must point to eight numbers.
     unsafe fn load(from: *const Self) -> __m256;
 }
 
@@ -62,7 +62,7 @@ impl Lane for f16 {
 /// See [`super::super::Kernels::attend_page`].
 ///
 /// # Safety
-/// AVX2, FMA, F16C; keys and values are a multiple of eight wide.
+/// The processor must have AVX2, FMA and F16C. Keys and values are a multiple of eight wide.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn attend_page(
     page: PageHead<'_>,
@@ -85,10 +85,11 @@ pub(super) unsafe fn attend_page(
     }
 }
 
-/// Adds a page to all queries, in tiles of those that see the same of its positions.
+/// Adds a page to all queries, in tiles of queries that see the same positions.
 ///
 /// # Safety
-/// AVX2, FMA, F16C; keys and values have the widths of `queries`, which are multiples of eight.
+/// The processor must have AVX2, FMA and F16C. Keys and values have the widths of `queries`, which
+/// are multiples of eight.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn visit<T: Lane>(queries: &mut Queries, keys: &[T], values: &[T], next: &[T]) {
     let mut first = 0;
@@ -110,10 +111,10 @@ unsafe fn visit<T: Lane>(queries: &mut Queries, keys: &[T], values: &[T], next: 
     }
 }
 
-/// Adds a page to queries `first..first + N`, which see positions `seen` of it; returns `N`.
+/// Adds a page to queries `first..first + N`, which see positions `seen` of it. Returns `N`.
 ///
 /// # Safety
-/// As [`visit`]; the queries exist.
+/// Like [`visit`]; the queries must exist.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn tile<const N: usize, T: Lane>(
@@ -145,10 +146,12 @@ unsafe fn tile<const N: usize, T: Lane>(
     N
 }
 
-/// The scores of queries `first..first + N` at all positions of the page; asks for what is read next.
+/// Returns the scores of queries `first..first + N` at all positions of the page, and prefetches
+/// what is read next.
 ///
 /// # Safety
-/// AVX2, FMA, F16C; the queries exist, `keys` is `[dim][PAGE_POSITIONS]`.
+/// The processor must have AVX2, FMA and F16C. The queries must exist, and `keys` is
+/// `[dim][PAGE_POSITIONS]`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn scores<const N: usize, T: Lane>(
@@ -185,7 +188,7 @@ unsafe fn scores<const N: usize, T: Lane>(
 /// `sums[n][i] += factors[n · stride] · row[i]`.
 ///
 /// # Safety
-/// AVX2, FMA, F16C; the factors and the vectors of the row are there.
+/// The processor must have AVX2, FMA and F16C. The factors and the vectors of the row must exist.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn add_row<const N: usize, const L: usize, T: Lane>(
@@ -219,11 +222,11 @@ fn soft_cap(x: __m256, cap: f32) -> __m256 {
     _mm256_mul_ps(tanh, _mm256_set1_ps(cap))
 }
 
-/// Takes the scores of the positions `seen` into the softmax state of query `n`: their weights, zero
-/// for the other positions, and the factor of what was gathered so far.
+/// Adds the scores of the positions `seen` to the softmax state of query `n`. Returns their
+/// weights, which are zero for the other positions, and the factor for everything gathered so far.
 ///
 /// # Safety
-/// AVX2, FMA.
+/// The processor must have AVX2 and FMA.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn softmax(
@@ -247,7 +250,7 @@ unsafe fn softmax(
             _mm256_cmpgt_epi32(_mm256_set1_epi32(seen.end as i32), position),
         ))
     });
-    // A score that is no number comes first: then the other operand is the maximum.
+    // NaN must be the first operand: then the other one is the maximum.
     let mut greatest = _mm256_set1_ps(queries.max[n]);
     for (&score, &mask) in scores.iter().zip(&mask) {
         let score = _mm256_blendv_ps(_mm256_set1_ps(f32::NEG_INFINITY), score, mask);
@@ -275,9 +278,9 @@ fn greatest_lane(v: __m256) -> f32 {
     _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)))
 }
 
-/// Asks for a part of the numbers that are read next, where each is read by few instructions: the
-/// processor does not guess as early, as a page is several short pieces to it. The parts of steps
-/// `0, UNROLL, …, 2 · dim` are all of `[dim][PAGE_POSITIONS]` numbers.
+/// Prefetches a part of the numbers that are read next, if each takes few instructions. The
+/// processor doesn't prefetch them early enough by itself, because it sees a page as several short
+/// pieces. The parts of steps `0, UNROLL, …, 2 · dim` cover `[dim][PAGE_POSITIONS]` numbers.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn ask_for<T: Lane>(next: &[T], step: usize) {
@@ -291,8 +294,8 @@ fn ask_for<T: Lane>(next: &[T], step: usize) {
 /// `acc = acc · shrink + Σ weights[p] · values[p]` over the positions `seen`, for `N` queries.
 ///
 /// # Safety
-/// AVX2, FMA, F16C; `acc` is `[N][dim]`, `values` `[PAGE_POSITIONS][dim]`, `dim` a multiple of
-/// eight.
+/// The processor must have AVX2, FMA and F16C. `acc` is `[N][dim]`, `values` is
+/// `[PAGE_POSITIONS][dim]`, and `dim` is a multiple of eight.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn gather<const N: usize, const L: usize, T: Lane>(
@@ -318,10 +321,10 @@ unsafe fn gather<const N: usize, const L: usize, T: Lane>(
     }
 }
 
-/// [`gather`] for the `8 · L` columns from `at`.
+/// [`gather`] for the `8 · L` columns from `at` on.
 ///
 /// # Safety
-/// As [`gather`]; `at + 8 · L` columns are there.
+/// Like [`gather`]; `at + 8 · L` columns must exist.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn columns<const N: usize, const L: usize, T: Lane>(

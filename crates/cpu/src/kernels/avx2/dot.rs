@@ -1,8 +1,8 @@
-//! Eight weight rows times one activation row, on the weights as they lie in the file.
+//! Eight weight rows times one activation row, on the weights in place in the file.
 //!
-//! Per span of 64 columns each row gives a vector of partial sums; two levels of pack-and-madd turn
-//! eight such vectors into one that holds a sum per row, so that the scaling is done for all rows
-//! at once and nothing is summed across a vector in floating point.
+//! Per span of 64 columns, each row gives a vector of partial sums. Two levels of pack-and-madd
+//! turn eight such vectors into one with a sum per row. So the scaling is done for all rows at
+//! once, and no floating-point sum crosses a vector.
 
 use std::arch::x86_64::*;
 
@@ -12,25 +12,26 @@ use super::dot_4bit;
 use super::scales::{Turned, turn};
 use super::unpack::{chunk, nibbles};
 
-/// Where the rows of a call lie.
+/// Addresses of the rows of a call.
 pub(in super::super) struct Rows {
     /// The weights.
     pub packed: [*const u8; DOT_ROWS],
-    /// The rows behind these, to prefetch: eight short rows side by side are more than the
-    /// processor guesses by itself.
+    /// The rows after these, to be prefetched: eight short rows in parallel are more than the
+    /// processor prefetches by itself.
     pub next: *const u8,
-    /// Whether these are so long that the next ones would drive them out of the first-level cache.
+    /// `true` if these rows are so long that the next ones would push them out of the first-level
+    /// cache.
     pub long: bool,
-    /// Numbers of the rows.
+    /// Indices of the rows.
     pub index: [usize; DOT_ROWS],
 }
 
-/// What eight rows may take for the next eight to be asked for into the first-level cache.
+/// Size limit of eight rows; up to it, the next eight are prefetched into the first-level cache.
 pub(super) const LONG_BYTES: usize = 8 << 10;
 
 impl Rows {
-    /// Rows `row..row + DOT_ROWS`, the last one again where there are fewer. Asks for the scales of
-    /// the rows behind them.
+    /// Returns rows `row..row + DOT_ROWS`, repeating the last one if there are fewer. Prefetches
+    /// the scales of the rows after them.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(in super::super) fn of(w: &Affine<'_>, row: usize) -> Self {
@@ -51,7 +52,7 @@ impl Rows {
         }
     }
 
-    /// Asks for the 64 bytes of the next rows that are `at` bytes behind their beginning.
+    /// Prefetches 64 bytes of each of the next rows, `at` bytes after their start.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(in super::super) fn prefetch(&self, at: usize) {
@@ -67,7 +68,7 @@ impl Rows {
 /// See [`super::super::Kernels::affine_dot`].
 ///
 /// # Safety
-/// AVX2, FMA, F16C; the operands have the lengths that `w` and `x` state.
+/// The processor must have AVX2, FMA and F16C, and the operands the lengths that `w` and `x` state.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn affine_dot(
     w: &Affine<'_>,
@@ -102,7 +103,7 @@ pub(super) unsafe fn affine_dot(
     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sums) };
 }
 
-/// The eight dot products; a span has `BLOCKS` activation blocks.
+/// Returns the eight dot products. A span has `BLOCKS` activation blocks.
 ///
 /// # Safety
 /// As for [`affine_dot`].
@@ -172,11 +173,11 @@ pub(in super::super) fn scaled(
     _mm256_fmadd_ps(biases[group], _mm256_set1_ps(x.sum[block]), acc)
 }
 
-/// Integer dot products of the blocks of a span, a lane per row; of the whole span where it is one
-/// block.
+/// Returns the integer dot products of the blocks of a span, a lane per row, or of the complete
+/// span if it is one block.
 ///
 /// # Safety
-/// AVX2; the span lies inside the rows and `x`.
+/// The processor must have AVX2. The span lies inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) unsafe fn span_sums<
@@ -252,7 +253,7 @@ pub(in super::super) unsafe fn span_sums<
     sums
 }
 
-/// The activations of even columns and of odd ones, in the order of the nibbles of 32 bytes.
+/// Returns the activations of even and of odd columns, in the order of the nibbles of 32 bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn even_odd<const BLOCKS: usize>(first: __m256i, second: __m256i) -> (__m256i, __m256i) {
@@ -269,10 +270,10 @@ pub(super) fn even_odd<const BLOCKS: usize>(first: __m256i, second: __m256i) -> 
     )
 }
 
-/// As [`span_sums`] for rows that end in the span, after `bytes` of it.
+/// Like [`span_sums`], for rows that end in the span after `bytes` of it.
 ///
 /// # Safety
-/// AVX2; so many bytes of the span lie inside the rows, all of it inside `x`.
+/// The processor must have AVX2. `bytes` of the span lie inside the rows, all of it inside `x`.
 #[target_feature(enable = "avx2")]
 pub(in super::super) unsafe fn part_sums<
     const BITS: usize,
@@ -311,14 +312,15 @@ pub(super) fn gather_small([a, b, c, d, e, f, g, h]: [__m256i; DOT_ROWS]) -> (__
     )
 }
 
-/// Sums of neighbouring 16-bit lanes.
+/// Adds neighbouring 16-bit lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sum_pairs(v: __m256i) -> __m256i {
     _mm256_madd_epi16(v, _mm256_set1_epi16(1))
 }
 
-/// Sums of neighbouring 32-bit lanes that fit 16 bits, those of `a` and `b` in turn per half.
+/// Adds neighbouring 32-bit lanes whose sums fit 16 bits. In each half, those of `a` and `b`
+/// alternate.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn pair_sums(a: __m256i, b: __m256i) -> __m256i {
@@ -337,7 +339,7 @@ fn gather([a, b, c, d, e, f, g, h]: [__m256i; DOT_ROWS]) -> __m256i {
     )
 }
 
-/// As [`gather_small`] for partial sums of any size.
+/// Like [`gather_small`], for partial sums of any size.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn gather_halves(partial: [__m256i; DOT_ROWS]) -> (__m256i, __m256i) {
@@ -355,7 +357,7 @@ fn gather_halves(partial: [__m256i; DOT_ROWS]) -> (__m256i, __m256i) {
 #[target_feature(enable = "avx2")]
 fn gather_quarters(partial: [__m256i; DOT_ROWS]) -> [__m256i; 4] {
     let [a, b, c, d, e, f, g, h] = partial.map(|v| sum_pairs(v));
-    // Per half: two quarters of one row, then of the next.
+    // Each half has two quarters of one row, then two of the next.
     let pairs = [
         _mm256_castsi256_ps(_mm256_hadd_epi32(a, b)),
         _mm256_castsi256_ps(_mm256_hadd_epi32(c, d)),
@@ -380,7 +382,7 @@ fn gather_quarters(partial: [__m256i; DOT_ROWS]) -> [__m256i; 4] {
 }
 
 /// # Safety
-/// AVX2; 32 bytes lie there.
+/// The processor must have AVX2, and 32 bytes must exist at `from`.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn load(from: *const i8) -> __m256i {
@@ -388,10 +390,10 @@ pub(super) unsafe fn load(from: *const i8) -> __m256i {
     unsafe { _mm256_loadu_si256(from.cast()) }
 }
 
-/// Sixteen bytes as 16-bit integers.
+/// Loads sixteen bytes as 16-bit integers.
 ///
 /// # Safety
-/// AVX2; 16 bytes lie there.
+/// The processor must have AVX2, and 16 bytes must exist at `from`.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn widen(from: *const i8) -> __m256i {

@@ -1,8 +1,9 @@
-//! Eight weight rows of 4-bit codes times one activation row: what decoding spends its time in.
+//! Eight weight rows of 4-bit codes times one activation row, the kernel in which decoding spends
+//! most of its time.
 //!
-//! The sums of [`super::dot`], in the same order, with as few instructions as possible: on a processor
-//! that is shared these, not memory, are what a token takes. Rows are next to one another, so that all
-//! addresses follow from two; what the scales are made of is known to the compiler.
+//! It computes the sums of [`super::dot`] in the same order with as few instructions as possible,
+//! because on a shared processor instructions limit decoding, not memory. The rows are adjacent, so
+//! all addresses follow from two, and the compiler knows the type of the scales.
 
 use std::arch::x86_64::*;
 
@@ -17,7 +18,7 @@ use super::unpack::nibbles;
 /// Bytes of a span of codes.
 const SPAN_BYTES: usize = SPAN / 2;
 
-/// Eight rows that lie next to one another.
+/// Eight adjacent rows.
 #[derive(Clone, Copy)]
 struct Eight {
     first: *const u8,
@@ -32,7 +33,7 @@ impl Eight {
         Self { first, fifth, stride, three: 3 * stride }
     }
 
-    /// Byte `at` of row `i`.
+    /// Returns the address of byte `at` of row `i`.
     #[inline]
     fn row(&self, i: usize, at: usize) -> *const u8 {
         let base = if i < 4 { self.first } else { self.fifth };
@@ -40,7 +41,7 @@ impl Eight {
         base.wrapping_add(at).wrapping_add(offset)
     }
 
-    /// Asks for the line `at` bytes behind the beginning of the next eight rows.
+    /// Prefetches the cache line `at` bytes after the start of the next eight rows.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn prefetch_next<const HINT: i32>(&self, at: usize) {
@@ -48,10 +49,11 @@ impl Eight {
     }
 }
 
-/// The eight dot products; `None` where rows, columns or scales are not what these kernels are for.
+/// Returns the eight dot products, or `None` if these kernels don't support the rows, columns or
+/// scales.
 ///
 /// # Safety
-/// As for [`super::dot::affine_dot`]; the weights are affine, of four bits.
+/// As for [`super::dot::affine_dot`]; the weights must be affine with four bits.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn rows8(w: &Affine<'_>, row: usize, x: QuantRow<'_>) -> Option<__m256> {
@@ -81,10 +83,12 @@ pub(super) unsafe fn rows8(w: &Affine<'_>, row: usize, x: QuantRow<'_>) -> Optio
     }
 }
 
-/// A span has `BLOCKS` groups, or a group `SPANS` spans.
+/// Returns the sums over all groups. Either a span has `BLOCKS` groups, or a group has `SPANS`
+/// spans.
 ///
 /// # Safety
-/// AVX2, FMA, F16C; rows, scales and biases hold `groups` groups, at least [`GROUPS`], and so does `x`.
+/// The processor must have AVX2, FMA and F16C. Rows, scales and biases have `groups` groups, at
+/// least [`GROUPS`], and so does `x`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn all_groups<const F16: bool, const BLOCKS: usize, const SPANS: usize>(
@@ -97,7 +101,7 @@ unsafe fn all_groups<const F16: bool, const BLOCKS: usize, const SPANS: usize>(
     for first in (0..groups).step_by(GROUPS) {
         scales.prefetch_next::<_MM_HINT_T0>(first * 2 * DOT_ROWS);
         biases.prefetch_next::<_MM_HINT_T0>(first * 2 * DOT_ROWS);
-        // The last chunk overlaps the one before it rather than reach past the row.
+        // The last chunk overlaps the previous one instead of reaching past the row.
         let start = chunk_start(first, groups);
         // SAFETY: by the caller's promise.
         let (scales, biases) = unsafe {
@@ -123,10 +127,10 @@ unsafe fn all_groups<const F16: bool, const BLOCKS: usize, const SPANS: usize>(
     acc
 }
 
-/// Integer dot products of the blocks of a span, a lane per row.
+/// Returns the integer dot products of the blocks of a span, a lane per row.
 ///
 /// # Safety
-/// AVX2; the span lies inside the rows and `x`.
+/// The processor must have AVX2. The span lies inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn span_sums<const BLOCKS: usize>(

@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-/// `e^x` for finite `x`, within 2 units in the last place; results below 2⁻¹²⁶ are that small, not
-/// zero. Reduction by `ln 2`, then a degree-5 minimax polynomial (after
-/// Cephes' `expf`).
+/// Returns `e^x` for finite `x`, within 2 units in the last place. Results below 2⁻¹²⁶ become about
+/// that small, not zero. Reduction by `ln 2`, then a degree-5 minimax polynomial (after Cephes'
+/// `expf`).
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn exp(x: __m256) -> __m256 {
@@ -13,7 +13,7 @@ pub(super) fn exp(x: __m256) -> __m256 {
         x,
         _mm256_set1_ps(std::f32::consts::LOG2_E),
     ));
-    // ln 2 in two parts, the first exact in few bits.
+    // ln 2 in two parts. The first has few bits, so its products are exact.
     let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693_359_4), x);
     let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.121_944_4e-4), r);
     let mut p = _mm256_set1_ps(1.987_569_1e-4);
@@ -26,7 +26,7 @@ pub(super) fn exp(x: __m256) -> __m256 {
     _mm256_mul_ps(p, _mm256_castsi256_ps(power))
 }
 
-/// The sum of the lanes, in a fixed order.
+/// Returns the sum of the lanes, in a fixed order.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn sum(v: __m256) -> f32 {
@@ -38,7 +38,7 @@ pub(super) fn sum(v: __m256) -> f32 {
 /// See [`super::super::Kernels::rms_norm`].
 ///
 /// # Safety
-/// AVX2 and FMA; the slices are equally long.
+/// The processor must have AVX2 and FMA. The slices are equally long.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let (lines, rest) = x.as_chunks::<8>();
@@ -60,7 +60,7 @@ pub(super) unsafe fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f
 /// See [`super::super::Kernels::silu_mul`].
 ///
 /// # Safety
-/// AVX2 and FMA; the slices are equally long.
+/// The processor must have AVX2 and FMA. The slices are equally long.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn silu_mul(gate: &mut [f32], up: &[f32]) {
     let one = _mm256_set1_ps(1.0);

@@ -12,7 +12,7 @@ use super::unpack::{CHUNK, chunk, e4m3, fp4_codes};
 /// See [`super::super::Kernels::dequantize_row`].
 ///
 /// # Safety
-/// AVX2, FMA, F16C; the row exists and `out` holds `w.cols` floats.
+/// The processor must have AVX2, FMA and F16C. The row exists, and `out` has `w.cols` floats.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]) {
     match &w.storage {
@@ -55,7 +55,7 @@ pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, 
     }
 }
 
-/// A row of codes, 16 or 32 at a time.
+/// Writes a row of codes, 16 or 32 at a time.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
     let packed = &w.packed[row * w.row_bytes()..][..w.row_bytes()];
@@ -65,7 +65,8 @@ fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
     for (index, (packed, out)) in chunks.enumerate() {
         let at = row * w.groups() + index / per_group;
         if w.is_fp4() {
-            // The halved scale times twice the value: both exact, so as the format has it.
+            // The halved scale times twice the value. Both are exact, so the result is exactly what
+            // the format defines.
             let scale = _mm256_set1_ps(w.scales.get(at).0);
             let mut padded = [0u8; CHUNK / 2];
             padded[..packed.len()].copy_from_slice(packed);
@@ -89,12 +90,12 @@ fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
                 _ => chunk::<8>(from),
             }
         };
-        // Rounded after each step, as MLX does.
+        // Rounded after each step, like in MLX.
         store(codes, out, |code| _mm256_add_ps(_mm256_mul_ps(scale, code), bias));
     }
 }
 
-/// Stores what `value` makes of the bytes, as many as `out` takes: a multiple of eight.
+/// Stores `value` of each byte, as many as fit into `out`, which is a multiple of eight long.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn store(bytes: __m256i, out: &mut [f32], value: impl Fn(__m256) -> __m256) {
@@ -111,7 +112,7 @@ fn store(bytes: __m256i, out: &mut [f32], value: impl Fn(__m256) -> __m256) {
 /// See [`Kernels::dot4`].
 ///
 /// # Safety
-/// AVX2, FMA; `w` is four times as long as `x`.
+/// The processor must have AVX2 and FMA. `w` is four times as long as `x`.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn dot4(w: &[f32], x: &[f32]) -> [f32; 4] {
     let cols = x.len();
@@ -135,7 +136,7 @@ pub(super) unsafe fn dot4(w: &[f32], x: &[f32]) -> [f32; 4] {
 }
 
 /// # Safety
-/// AVX2; eight floats lie at `at`.
+/// The processor must have AVX2, and eight floats must exist at `at`.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn load(values: &[f32], at: usize) -> __m256 {

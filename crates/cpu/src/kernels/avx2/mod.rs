@@ -25,7 +25,7 @@ use crate::cache::PageHead;
 pub(crate) struct Avx2(());
 
 impl Avx2 {
-    /// The kernels, where the processor and the operating system support them.
+    /// Returns the kernels if the processor and the operating system support them.
     pub(crate) fn detect() -> Option<Self> {
         let supported = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
@@ -34,8 +34,8 @@ impl Avx2 {
     }
 }
 
-// SAFETY of every call below: `self` proves the instructions; the kernels state what lengths they
-// need, and these are asserted here or hold for every loaded tensor.
+// SAFETY of every call below: `self` proves the instructions. The kernels state which lengths they
+// need; these are asserted here or hold for every loaded tensor.
 impl Kernels for Avx2 {
     fn quantize_row(
         &self,

@@ -1,4 +1,4 @@
-//! Quantization of activations to int8.
+//! Quantizes activations to int8.
 
 use std::arch::x86_64::*;
 
@@ -7,7 +7,8 @@ use super::super::{Order, SPAN};
 /// See [`super::super::Kernels::quantize_row`].
 ///
 /// # Safety
-/// AVX2; `x` is a whole number of blocks, `block` is 32 or 64, `q` is padded to whole spans.
+/// The processor must have AVX2. `x` is a whole number of blocks, `block` is 32 or 64, and `q` is
+/// padded to whole spans.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn quantize_row(
     x: &[f32],
@@ -44,7 +45,8 @@ pub(super) unsafe fn quantize_row(
                 let pairs = _mm256_add_epi32(_mm256_add_epi32(a, b), _mm256_add_epi32(c, d));
                 total = _mm256_add_epi32(total, pairs);
                 let packed = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-                // Packing interleaves the 128-bit halves; put the groups of four back in line.
+                // Packing interleaves the 128-bit halves, so the groups of four are put back in
+                // order.
                 let line = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
                 let packed = _mm256_permutevar8x32_epi32(packed, line);
                 // SAFETY: 32 bytes lie there.
@@ -72,7 +74,7 @@ pub(super) unsafe fn quantize_row(
     }
 }
 
-/// The greatest lane.
+/// Returns the greatest lane.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn largest(v: __m256) -> f32 {

@@ -1,4 +1,4 @@
-//! Scales and biases of eight weight rows, turned so that a vector holds one group of all rows.
+//! Scales and biases of eight weight rows, transposed so that a vector has one group of all rows.
 
 use std::arch::x86_64::*;
 
@@ -11,11 +11,12 @@ use super::unpack::{e4m3, e8m0};
 /// `[group][row]` values of a chunk of groups.
 pub(in super::super) type Turned = [__m256; GROUPS];
 
-/// Scales and biases of groups `start..start + GROUPS` (or all, where a row has fewer) of `rows`.
+/// Returns scales and biases of groups `start..start + GROUPS` of `rows`, or of all groups if a row
+/// has fewer.
 ///
 /// # Safety
-/// AVX2, FMA and F16C; there are `groups` scales for every row named, and
-/// `start + GROUPS <= groups` unless `groups < GROUPS` and `start == 0`.
+/// The processor must have AVX2, FMA and F16C. There are `groups` scales for every row, and `start
+/// + GROUPS <= groups` unless `groups < GROUPS` and `start == 0`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in super::super) unsafe fn turn(
@@ -39,7 +40,7 @@ pub(in super::super) unsafe fn turn(
             Scales::E4m3 { scales, factor } => {
                 let factor = _mm256_set1_ps(factor);
                 of_fp4(turn_bytes(scales, rows, groups, start).map(|bytes| {
-                    // Packing works within 128-bit halves; the lower half of each pair is kept.
+                    // Packing works within 128-bit halves, and the lower half of each pair is kept.
                     let packed = _mm256_packus_epi32(bytes, bytes);
                     let packed = _mm256_permute4x64_epi64::<0b1000>(packed);
                     _mm256_mul_ps(e4m3(_mm256_castsi256_si128(packed)), factor)
@@ -49,7 +50,7 @@ pub(in super::super) unsafe fn turn(
     }
 }
 
-/// Scale and bias of fp4 codes, as [`Scales::get`] has them.
+/// Returns scale and bias of fp4 codes, like [`Scales::get`].
 #[inline]
 #[target_feature(enable = "avx2")]
 fn of_fp4(scales: Turned) -> (Turned, Turned) {
@@ -60,7 +61,7 @@ fn of_fp4(scales: Turned) -> (Turned, Turned) {
     )
 }
 
-/// One-byte scales, each in a 32-bit lane.
+/// Returns one-byte scales, each in a 32-bit lane.
 ///
 /// # Safety
 /// As for [`turn`], with `groups >= GROUPS`.
@@ -103,7 +104,7 @@ fn turn_short(scales: &Scales<'_>, rows: &[usize; DOT_ROWS], groups: usize) -> (
     (turned, biases)
 }
 
-/// Floats of groups `start..start + GROUPS`.
+/// Returns floats of groups `start..start + GROUPS`.
 ///
 /// # Safety
 /// As for [`turn`], with `groups >= GROUPS`.
@@ -133,10 +134,10 @@ unsafe fn turn_floats(
     }
 }
 
-/// The values of four groups, two bytes each, of which those of row `i` begin at `row(i)`.
+/// Returns the values of four groups, two bytes each. Those of row `i` start at `row(i)`.
 ///
 /// # Safety
-/// AVX2 and F16C; the values exist.
+/// The processor must have AVX2 and F16C, and the values must exist.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn turned<const F16: bool>(row: impl Fn(usize) -> *const u8) -> Turned {
@@ -150,7 +151,7 @@ pub(super) unsafe fn turned<const F16: bool>(row: impl Fn(usize) -> *const u8) -
     }))
 }
 
-/// Four groups of row `i` beside those of row `i + 4`, turned to a group of all rows each.
+/// Transposes four groups of row `i` next to those of row `i + 4` into one group of all rows each.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn in_groups([a, b, c, d]: [__m256; GROUPS]) -> Turned {
@@ -170,10 +171,10 @@ fn wide_bf16(halves: __m128i) -> __m256 {
     _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
 }
 
-/// Eight values from index `at` on, as f32.
+/// Returns eight values from index `at` on, as f32.
 ///
 /// # Safety
-/// AVX2 and F16C; eight values of `dtype` lie there.
+/// The processor must have AVX2 and F16C, and eight values of `dtype` must exist.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in super::super) unsafe fn widen(dtype: Dtype, data: *const u8, at: usize) -> __m256 {
@@ -190,7 +191,7 @@ pub(in super::super) unsafe fn widen(dtype: Dtype, data: *const u8, at: usize) -
     }
 }
 
-/// The transpose of an 8×8 matrix of 32-bit lanes.
+/// Returns the transpose of an 8×8 matrix of 32-bit lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn transpose(m: [__m256; 8]) -> [__m256; 8] {
