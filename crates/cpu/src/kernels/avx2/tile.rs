@@ -1,8 +1,9 @@
 //! Sixteen weight rows times many activation rows.
 //!
-//! The weights of a tile are unpacked once to bytes, four columns of eight rows to a vector; a
+//! The weights of a tile are unpacked once to bytes, with four columns of eight rows in a vector. A
 //! kernel then keeps 2×8 weight rows × 4 activation rows in registers, with 16-bit sums that are
-//! widened every 32 columns. Scaling follows the order of [`super::dot`], so both give the same bits.
+//! widened every 32 columns. Scaling follows the order of [`super::dot`], so both give the same
+//! bits.
 
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -12,17 +13,17 @@ use super::super::{Affine, DOT_ROWS, Line, QuantRows, SPAN, Scratch, TILE_ROWS};
 use super::scales::{transpose, turn};
 use super::unpack::{CHUNK, chunk, nibbles};
 
-/// Vectors of eight rows in a tile.
+/// Number of vectors of eight rows in a tile.
 pub(in super::super) const PARTS: usize = TILE_ROWS / DOT_ROWS;
-/// Activation rows that a kernel call keeps in registers.
+/// Number of activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 4;
-/// Steps of four columns per turn of the kernel's loop.
+/// Number of steps of four columns per iteration of the kernel's loop.
 const UNROLL: usize = 4;
-/// Steps of four columns in a span.
+/// Number of steps of four columns in a span.
 pub(in super::super) const STEPS: usize = SPAN / 4;
-/// Bytes of a line of a cache.
+/// Size of a cache line in bytes.
 const LINE: usize = size_of::<Line>();
-/// Spans that are unpacked at a time, so that the bytes stay in the first-level cache.
+/// Number of spans that are unpacked at a time, so that the bytes stay in the first-level cache.
 const SPANS: usize = 16;
 
 /// Unpacked weights and their scales for up to [`SPANS`] spans.
@@ -31,8 +32,8 @@ pub(in super::super) struct Unpacked<'a> {
     pub bytes: &'a [__m256i],
     /// `[groups][scale, bias][PARTS][DOT_ROWS]`.
     pub scales: &'a [f32],
-    /// Steps of a run of columns whose sums are 32 bits wide at its end. Unknown to the compiler, which
-    /// would otherwise unroll the kernel's loop until nothing stays in registers.
+    /// Number of steps in a run of columns, after which sums are widened to 32 bits. The compiler
+    /// must not know it, or it would unroll the kernel's loop until nothing stays in registers.
     pub run_steps: usize,
     pub spans: Range<usize>,
     /// Columns of the matrix and of a group.
@@ -41,26 +42,27 @@ pub(in super::super) struct Unpacked<'a> {
     first_group: usize,
 }
 
-/// The packed weights that are unpacked next, asked for a little at a time while these are multiplied:
-/// all at once they would hold up every other read.
+/// The packed weights that are unpacked next. They are prefetched a little at a time while the
+/// current ones are multiplied; all at once, they would hold up every other read.
 pub(in super::super) struct Ahead {
     row: *const u8,
     row_bytes: usize,
-    /// Rows that are not asked for yet; they may lie behind the matrix.
+    /// Rows that are not prefetched yet. They may lie past the end of the matrix.
     rows: usize,
-    /// Bytes of a row, and those of the first that are asked for already.
+    /// Bytes of a row, and how many of the first row are prefetched already.
     bytes: usize,
     at: usize,
-    /// Lines that are asked for at a time.
+    /// Number of cache lines to prefetch at a time.
     lines: usize,
 }
 
 impl<'a> Unpacked<'a> {
-    /// Unpacks `spans` of rows `row..row + TILE_ROWS`, the last one again where there are fewer. Codes of
-    /// more than four bits go to two planes of nibbles where `SPLIT`.
+    /// Unpacks `spans` of rows `row..row + TILE_ROWS`, repeating the last row if there are fewer.
+    /// If `SPLIT`, codes of more than four bits go to two planes of nibbles.
     ///
     /// # Safety
-    /// AVX2, FMA, F16C; `w` has the lengths that it states; the spans lie inside the rows.
+    /// The processor must have AVX2, FMA and F16C. `w` has the lengths that it states, and the
+    /// spans lie inside the rows.
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(in super::super) unsafe fn fill<const SPLIT: bool>(
@@ -103,22 +105,23 @@ impl<'a> Unpacked<'a> {
 }
 
 impl Unpacked<'_> {
-    /// Scales and biases of the group that a column of these spans belongs to,
-    /// `[scale, bias][PARTS][DOT_ROWS]`.
+    /// Returns scales and biases of the group that a column of these spans belongs to, `[scale,
+    /// bias][PARTS][DOT_ROWS]`.
     #[inline]
     pub(in super::super) fn group_scales(&self, column: usize) -> *const f32 {
-        // Group sizes are powers of two: shifted, not divided, which takes much longer.
+        // Group sizes are powers of two, so shift: a division takes much longer.
         let group = (column >> self.group_size.trailing_zeros()) - self.first_group;
         self.scales[group * 2 * TILE_ROWS..][..2 * TILE_ROWS].as_ptr()
     }
 }
 
-/// Planes of the codes: those of up to four bits lie in one plane of nibbles; those of fp4 reach 24.
+/// Returns the number of planes of the codes. Codes of up to four bits take one plane of nibbles;
+/// those of fp4 reach 24.
 fn planes<const SPLIT: bool>(w: &Affine<'_>) -> usize {
     if SPLIT && (w.bits > 4 || w.is_fp4()) { 2 } else { 1 }
 }
 
-/// The spans of a matrix, as many at a time as are unpacked together.
+/// Returns the spans of a matrix, in groups that are unpacked together.
 pub(in super::super) fn pieces(w: &Affine<'_>) -> impl Iterator<Item = Range<usize>> {
     let spans = w.cols.div_ceil(SPAN);
     (0..spans).step_by(SPANS).map(move |first| first..(first + SPANS).min(spans))
@@ -127,7 +130,7 @@ pub(in super::super) fn pieces(w: &Affine<'_>) -> impl Iterator<Item = Range<usi
 /// See [`super::super::Kernels::affine_tile`].
 ///
 /// # Safety
-/// AVX2, FMA, F16C; the operands have the lengths that `w` and `x` state.
+/// The processor must have AVX2, FMA and F16C, and the operands the lengths that `w` and `x` state.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn affine_tile(
     w: &Affine<'_>,
@@ -140,7 +143,7 @@ pub(super) unsafe fn affine_tile(
     out.clear();
     out.resize(rows.len() * TILE_ROWS, 0.0);
     let blocks = SPAN / w.block();
-    // Half a span, or a quarter where blocks are that short.
+    // Half a span, or a quarter if blocks are that short.
     let run_steps = STEPS / if blocks == 4 { 4 } else { 2 };
     for spans in pieces(w) {
         // SAFETY: by the caller's promise.
@@ -159,14 +162,14 @@ pub(super) unsafe fn affine_tile(
 }
 
 impl Ahead {
-    /// What follows `spans` of the rows from `row`: spans of the same rows, or the first ones of the next
-    /// tile.
+    /// Returns the weights after `spans` of the rows from `row` on: spans of the same rows, or the
+    /// first spans of the next tile.
     fn of(w: &Affine<'_>, row: usize, spans: &Range<usize>) -> Self {
         let row_bytes = w.row_bytes();
         let at = spans.end * SPAN * w.bits / 8;
         let (row, at) = if at < row_bytes { (row, at) } else { (row + TILE_ROWS, 0) };
         let bytes = (SPANS * SPAN * w.bits / 8).min(row_bytes - at);
-        // A turn for each span of each part while they are unpacked, and as many in a kernel.
+        // One call for each span of each part while they are unpacked, and as many in a kernel.
         let turns = 2 * PARTS * spans.len();
         Self {
             row: w.packed.as_ptr().wrapping_add(row * row_bytes + at),
@@ -178,7 +181,7 @@ impl Ahead {
         }
     }
 
-    /// Asks for some lines, as long as there are any.
+    /// Prefetches some cache lines, if any are left.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(in super::super) fn ask(&mut self) {
@@ -197,12 +200,12 @@ impl Ahead {
     }
 }
 
-/// Unpacks one span of eight rows to `[planes][STEPS]` vectors, [`PARTS`] apart: a step is four
-/// columns in the order of the activations. Codes of more than four bits go to two planes of nibbles
-/// where `SPLIT`.
+/// Unpacks one span of eight rows to `[planes][STEPS]` vectors, [`PARTS`] apart. A step is four
+/// columns in the order of the activations. If `SPLIT`, codes of more than four bits go to two
+/// planes of nibbles.
 ///
 /// # Safety
-/// AVX2; the rows exist; there is room behind `to`.
+/// The processor must have AVX2. The rows exist, and there is room at `to`.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn unpack_span<const SPLIT: bool>(
@@ -226,7 +229,7 @@ unsafe fn unpack_span<const SPLIT: bool>(
                 }
             }
             (4, true) => {
-                // Even and odd columns alternate every eight bytes where blocks have 16 columns.
+                // If blocks have 16 columns, even and odd columns alternate every eight bytes.
                 let run = if w.block() == 16 { 2 } else { 4 };
                 for (i, line) in
                     transpose(packed_span(rows, row_bytes, span)).into_iter().enumerate()
@@ -251,10 +254,11 @@ unsafe fn unpack_span<const SPLIT: bool>(
     }
 }
 
-/// The bytes as they are or, where `SPLIT`, low and high nibbles to a plane each.
+/// Stores the bytes unchanged or, if `SPLIT`, their low and high nibbles in a plane each.
 ///
 /// # Safety
-/// AVX2; `to` is there to be written, and where `SPLIT` the vector a plane further too.
+/// The processor must have AVX2. `to` is writable, and if `SPLIT`, so is the vector one plane after
+/// it.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn store<const SPLIT: bool>(to: *mut __m256i, bytes: __m256i) {
@@ -270,10 +274,10 @@ unsafe fn store<const SPLIT: bool>(to: *mut __m256i, bytes: __m256i) {
     }
 }
 
-/// The 32 bytes of a span of 4-bit rows of so many bytes; what lies behind a row is zero.
+/// Returns 32 bytes of a span of 4-bit rows. Bytes past the end of a row are zero.
 ///
 /// # Safety
-/// AVX2; the rows exist.
+/// The processor must have AVX2, and the rows must exist.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn packed_span(
@@ -296,10 +300,11 @@ unsafe fn packed_span(
     })
 }
 
-/// The 32 codes of chunk `index` of rows of another width; zeros behind a row.
+/// Returns the 32 codes of chunk `index` of rows of another width. Codes past the end of a row are
+/// zero.
 ///
 /// # Safety
-/// AVX2; the rows exist.
+/// The processor must have AVX2, and the rows must exist.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn chunk_lines(
@@ -325,11 +330,11 @@ unsafe fn chunk_lines(
     })
 }
 
-/// Turns the scales and biases of the groups in `spans` into `floats`, `[groups][scale,
-/// bias][PARTS][DOT_ROWS]`; gives the first group.
+/// Transposes the scales and biases of the groups in `spans` into `floats`, `[groups][scale,
+/// bias][PARTS][DOT_ROWS]`. Returns the first group.
 ///
 /// # Safety
-/// AVX2, F16C; the rows exist.
+/// The processor must have AVX2 and F16C, and the rows must exist.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn turn_scales(
     w: &Affine<'_>,
@@ -390,7 +395,8 @@ unsafe fn all_rows<const PLANES: usize, const BLOCKS: usize>(
 /// `out[t][i] += w[i] · x[rows[t]]` over the spans of the tile, for `T` activation rows.
 ///
 /// # Safety
-/// AVX2, FMA; the tile is filled; the rows of `x` exist; `out` is `[T][TILE_ROWS]`.
+/// The processor must have AVX2 and FMA. The tile is filled, the rows of `x` exist, and `out` is
+/// `[T][TILE_ROWS]`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn kernel<const T: usize, const PLANES: usize, const BLOCKS: usize>(

@@ -1,22 +1,22 @@
-//! Packed values to bytes, and the small float types to f32.
+//! Unpacks packed values to bytes, and converts the small float types to f32.
 
 use std::arch::x86_64::*;
 
 use super::super::weight::FP4_CODES;
 
-/// Values that are unpacked at a time.
+/// Number of values that are unpacked at a time.
 pub(in super::super) const CHUNK: usize = 32;
 
-/// How the bytes of a chunk are turned into its values, for widths that do not divide a byte
-/// evenly (and 2, which takes the same way).
+/// Mapping from the bytes of a chunk to its values, for widths that don't divide a byte evenly (and
+/// for 2, which is done the same way).
 ///
-/// Each 16-bit lane gets the two bytes that its value lies in, a multiplication moves the value
-/// to the lane's upper end, and a shift brings it down to the lower one.
+/// Each 16-bit lane gets the two bytes that contain its value, a multiplication moves the value to
+/// the upper end of the lane, and a shift moves it down to the lower end.
 struct Layout<const BITS: usize>;
 
 impl<const BITS: usize> Layout<BITS> {
-    /// Where in the chunk the upper 128-bit half is loaded from: as late as its values allow, so
-    /// that nothing behind the chunk is read.
+    /// Offset in the chunk at which the upper 128-bit half is loaded: as late as its values allow,
+    /// so that nothing after the chunk is read.
     const UPPER_AT: usize = match BITS {
         2 => 0,
         3 => 4,
@@ -34,7 +34,8 @@ impl<const BITS: usize> Layout<BITS> {
         factors
     };
 
-    /// The bytes of values `8 · first..` in the lower half and `8 · (first + 2)..` in the upper.
+    /// Returns the shuffle for the bytes of values `8 · first..` in the lower half and `8 · (first
+    /// + 2)..` in the upper half.
     const fn shuffle(first: usize) -> [u8; 32] {
         let mut shuffle = [0; 32];
         let mut lane = 0;
@@ -45,7 +46,7 @@ impl<const BITS: usize> Layout<BITS> {
             let bit = lane % 8 * BITS;
             let byte = (start + bit / 8) as u8;
             shuffle[2 * lane] = byte;
-            // The sign bit makes a zero: the value ends in its first byte.
+            // The sign bit makes a zero, if the value ends in its first byte.
             shuffle[2 * lane + 1] = if bit % 8 + BITS > 8 { byte + 1 } else { 0x80 };
             lane += 1;
         }
@@ -53,15 +54,15 @@ impl<const BITS: usize> Layout<BITS> {
     }
 }
 
-/// The 32 values of a chunk in order.
+/// Returns the 32 values of a chunk, in order.
 ///
 /// # Safety
-/// AVX2; `4 · BITS` bytes lie there, and no more are read.
+/// The processor must have AVX2. `4 · BITS` bytes exist at `from`, and no more are read.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) unsafe fn chunk<const BITS: usize>(from: *const u8) -> __m256i {
-    // SAFETY: by the caller's promise; loads end with the chunk, which has at least 16 bytes from
-    // 4 bits on, 12 for 3 bits and 8 for 2.
+    // SAFETY: by the caller's promise. Loads end with the chunk, which has at least 16 bytes from 4
+    // bits on, 12 for 3 bits and 8 for 2.
     unsafe {
         let upper = from.add(Layout::<BITS>::UPPER_AT);
         let bytes = match BITS {
@@ -87,15 +88,15 @@ pub(in super::super) unsafe fn chunk<const BITS: usize>(from: *const u8) -> __m2
     }
 }
 
-/// The lower four bits of each byte.
+/// Returns the lower four bits of each byte.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn low_nibbles(bytes: __m128i) -> __m128i {
     _mm_and_si128(bytes, _mm_set1_epi8(15))
 }
 
-/// Lower and upper four bits of each byte: the values of even and of odd columns; E2M1 values as
-/// their codes.
+/// Returns the lower and the upper four bits of each byte, the values of even and of odd columns.
+/// E2M1 values are returned as codes.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn nibbles<const FP4: bool>(packed: __m256i) -> (__m256i, __m256i) {
@@ -105,7 +106,7 @@ pub(in super::super) fn nibbles<const FP4: bool>(packed: __m256i) -> (__m256i, _
     if FP4 { (fp4_codes(even), fp4_codes(odd)) } else { (even, odd) }
 }
 
-/// The codes of E2M1 values, one per byte.
+/// Returns the codes of E2M1 values, one per byte.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn fp4_codes(values: __m256i) -> __m256i {
@@ -114,10 +115,10 @@ pub(in super::super) fn fp4_codes(values: __m256i) -> __m256i {
     _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(codes), values)
 }
 
-/// Eight E4M3 values, one per 16-bit lane, as f32.
+/// Returns eight E4M3 values, one per 16-bit lane, as f32.
 ///
-/// An E4M3 value moved to the fields of an f16 is 256 times too small, below the normal numbers
-/// too, because f16 has the wider exponent. NaN is the one that has to be made.
+/// An E4M3 value moved to the fields of an f16 is 256 times too small, also if it is subnormal,
+/// because f16 has the wider exponent. Only NaN needs special treatment.
 #[inline]
 #[target_feature(enable = "avx2,f16c")]
 pub(in super::super) fn e4m3(bytes: __m128i) -> __m256 {
@@ -129,12 +130,12 @@ pub(in super::super) fn e4m3(bytes: __m128i) -> __m256 {
     _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(256.0))
 }
 
-/// Eight E8M0 values, one per 32-bit lane, as f32.
+/// Returns eight E8M0 values, one per 32-bit lane, as f32.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn e8m0(bytes: __m256i) -> __m256 {
     let power = _mm256_slli_epi32::<23>(bytes);
-    // 2^-127 lies below the normal numbers; 255 is NaN, which as an exponent alone is infinity.
+    // 2^-127 is subnormal. 255 is NaN, but as an exponent alone it would be infinity.
     let zero = _mm256_cmpeq_epi32(bytes, _mm256_setzero_si256());
     let nan = _mm256_cmpeq_epi32(bytes, _mm256_set1_epi32(255));
     let special = _mm256_or_si256(zero, nan);

@@ -1,4 +1,4 @@
-//! Floats of what the pages of the KV cache hold.
+//! Widens the content of pages of the KV cache to floats.
 
 use std::arch::x86_64::*;
 
@@ -43,11 +43,11 @@ fn halves(from: &[f16], to: &mut [f32]) {
     }
 }
 
-/// Eight codes of the 32 that begin at `packed`, as floats: of four bits, the second half of them
-/// lies in the high nibbles.
+/// Returns eight of the 32 codes that begin at `packed`, as floats. With four bits, the second half
+/// of the codes is in the high nibbles.
 ///
 /// # Safety
-/// AVX2; the codes are there.
+/// The processor must have AVX2, and the codes must exist.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn codes<const BITS: usize>(packed: *const u8, line: usize) -> __m256 {
@@ -63,10 +63,10 @@ unsafe fn codes<const BITS: usize>(packed: *const u8, line: usize) -> __m256 {
     }
 }
 
-/// `scale · q + bias` of eight codes.
+/// Writes `scale · q + bias` of eight codes.
 ///
 /// # Safety
-/// AVX2; the codes and the eight floats at `to` are there.
+/// The processor must have AVX2. The codes and the eight floats at `to` must exist.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn put<const BITS: usize>(
@@ -84,7 +84,7 @@ unsafe fn put<const BITS: usize>(
 }
 
 /// # Safety
-/// AVX2.
+/// The processor must have AVX2.
 #[target_feature(enable = "avx2")]
 unsafe fn wide_keys(packed: &[u8], scales: &[f32], to: &mut [f32]) {
     let features = to.as_chunks_mut::<PAGE_POSITIONS>().0;
@@ -104,7 +104,7 @@ unsafe fn wide_keys(packed: &[u8], scales: &[f32], to: &mut [f32]) {
 }
 
 /// # Safety
-/// AVX2; `dim` is a multiple of eight.
+/// The processor must have AVX2, and `dim` is a multiple of eight.
 #[target_feature(enable = "avx2")]
 unsafe fn wide_values<const BITS: usize>(
     packed: &[u8],
@@ -118,7 +118,7 @@ unsafe fn wide_values<const BITS: usize>(
         for (to, (packed, [scale, bias])) in to.chunks_mut(GROUP).zip(&mut groups) {
             let (scale, bias) = (_mm256_set1_ps(*scale), _mm256_set1_ps(*bias));
             for line in 0..to.len() / 8 {
-                // SAFETY: a group has 32 codes, of which as many count as there is room for.
+                // SAFETY: a group has 32 codes, of which as many are used as there is room for.
                 unsafe {
                     put::<BITS>(packed.as_ptr(), line, scale, bias, to.as_mut_ptr().add(8 * line));
                 }

@@ -1,5 +1,5 @@
-//! Eight weight rows times one activation row, on the weights as they lie in the file: per row 64
-//! bytes at a time, which are two spans of 4-bit codes or one of any other width.
+//! Eight weight rows times one activation row, on the weights in place in the file. Each step takes
+//! 64 bytes of a row, which are two spans of 4-bit codes or one span of any other width.
 
 use std::arch::x86_64::*;
 
@@ -9,15 +9,15 @@ use super::super::avx2::unpack::chunk;
 use super::super::weight::{FP4_CODES, GROUPS, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
 
-/// How far behind the next rows weights are asked for, into the second-level cache: the products are
-/// done so soon that the next rows alone would come too late.
+/// Prefetch distance past the next rows, into the second-level cache. The products are so fast that
+/// prefetching only the next rows would come too late.
 const AHEAD_BYTES: usize = 4 << 10;
 
 /// See [`super::super::Kernels::affine_dot`].
 ///
 /// # Safety
-/// AVX-512 F, BW, VL, VNNI; the operands have the lengths that `w` and `x` state; blocks have 32 or
-/// 64 columns.
+/// The processor must have AVX-512 F, BW, VL and VNNI, and the operands the lengths that `w` and
+/// `x` state. Blocks have 32 or 64 columns.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) unsafe fn affine_dot(
     w: &Affine<'_>,
@@ -53,7 +53,8 @@ pub(super) unsafe fn affine_dot(
     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sums) };
 }
 
-/// The eight dot products; a span has `BLOCKS` activation blocks, a group `OF_GROUP`.
+/// Returns the eight dot products. A span has `BLOCKS` activation blocks, and a group has
+/// `OF_GROUP`.
 ///
 /// # Safety
 /// As for [`affine_dot`].
@@ -105,7 +106,7 @@ unsafe fn rows8<const BITS: usize, const FP4: bool, const BLOCKS: usize, const O
     acc
 }
 
-/// Goes on from group `whole`, span by span.
+/// Continues from group `whole`, span by span.
 ///
 /// # Safety
 /// As for [`affine_dot`].
@@ -120,7 +121,7 @@ unsafe fn rest<const BITS: usize, const FP4: bool, const BLOCKS: usize, const OF
 ) -> __m256 {
     let groups = w.groups();
     let start = chunk_start(whole, groups);
-    // SAFETY: the chunk lies inside the rows; of a span that ends behind them a part is read.
+    // SAFETY: the chunk lies inside the rows. Only a part is read of a span that ends after them.
     unsafe {
         let (scales, biases) = turn(&w.scales, &rows.index, groups, start);
         let end = groups * OF_GROUP;
@@ -143,10 +144,10 @@ unsafe fn rest<const BITS: usize, const FP4: bool, const BLOCKS: usize, const OF
     acc
 }
 
-/// Integer dot products of the blocks of two spans of 4-bit codes, a lane per row.
+/// Returns the integer dot products of the blocks of two spans of 4-bit codes, a lane per row.
 ///
 /// # Safety
-/// AVX-512 VNNI; the spans lie inside the rows and `x`.
+/// The processor must have AVX-512 VNNI. The spans lie inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn two_spans<const FP4: bool, const BLOCKS: usize>(
@@ -184,7 +185,7 @@ unsafe fn two_spans<const FP4: bool, const BLOCKS: usize>(
     }
 }
 
-/// Asks for the next rows, and for what lies behind them.
+/// Prefetches the next rows, and what comes after them.
 #[inline]
 #[target_feature(enable = "avx2,avx512f")]
 fn prefetch(rows: &Rows, at: usize) {
@@ -194,10 +195,10 @@ fn prefetch(rows: &Rows, at: usize) {
     }
 }
 
-/// As [`two_spans`] for one: two rows to a vector.
+/// Like [`two_spans`], for one span: two rows share a vector.
 ///
 /// # Safety
-/// AVX-512 VNNI; the span lies inside the rows and `x`.
+/// The processor must have AVX-512 VNNI. The span lies inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn last_span<const FP4: bool, const BLOCKS: usize>(
@@ -222,7 +223,7 @@ unsafe fn last_span<const FP4: bool, const BLOCKS: usize>(
             let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low_codes, even);
             _mm512_dpbusd_epi32(sums, high_codes, odd)
         };
-        // Quarters: rows 0-3 in the first 32 columns, in the others, then rows 4-7.
+        // Quarters: rows 0–3 in the first 32 columns, then in the others, then rows 4–7.
         let sums = fours(pairs(partial(0), partial(1)), pairs(partial(2), partial(3)));
         let [first, second] = rows_in_line(sums);
         let mut out = [_mm256_add_epi32(first, second); BLOCKS];
@@ -233,10 +234,11 @@ unsafe fn last_span<const FP4: bool, const BLOCKS: usize>(
     }
 }
 
-/// Integer dot products of the halves of a span of codes of another width, a lane per row.
+/// Returns the integer dot products of the halves of a span of codes of another width, a lane per
+/// row.
 ///
 /// # Safety
-/// AVX-512 VNNI; the span lies inside the rows and `x`.
+/// The processor must have AVX-512 VNNI. The span lies inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn one_span<const BITS: usize>(
@@ -285,7 +287,8 @@ fn fours(ab: __m512i, cd: __m512i) -> __m512i {
     _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd))
 }
 
-/// Adds the quarters of each half: the sums of the lower and of the upper half, a lane per row.
+/// Adds the quarters of each half. Returns the sums of the lower and of the upper half, a lane per
+/// row.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn halves(first: __m512i, second: __m512i) -> (__m256i, __m256i) {
@@ -295,7 +298,7 @@ fn halves(first: __m512i, second: __m512i) -> (__m256i, __m256i) {
     (low, high)
 }
 
-/// Of quarters `[rows 0–3 of a, of b, rows 4–7 of a, of b]`, `a` and `b`.
+/// Returns `a` and `b` from quarters `[rows 0–3 of a, of b, rows 4–7 of a, of b]`.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn rows_in_line(v: __m512i) -> [__m256i; 2] {
@@ -303,7 +306,7 @@ fn rows_in_line(v: __m512i) -> [__m256i; 2] {
     [_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v)]
 }
 
-/// The codes of E2M1 values, one per byte.
+/// Returns the codes of E2M1 values, one per byte.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn fp4_codes(values: __m512i) -> __m512i {
@@ -313,7 +316,7 @@ fn fp4_codes(values: __m512i) -> __m512i {
 }
 
 /// # Safety
-/// AVX-512; 64 bytes lie there.
+/// The processor must have AVX-512, and 64 bytes must exist at `from`.
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn load(from: *const i8) -> __m512i {

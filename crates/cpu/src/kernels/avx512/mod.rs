@@ -1,5 +1,5 @@
-//! AVX-512 with VNNI: sixteen weight rows to a vector, and 64 products of bytes, summed in fours, per
-//! instruction. Sums of products are 32 bits wide at once, so that no width of code needs care.
+//! AVX-512 with VNNI: sixteen weight rows in a vector, and 64 products of bytes, summed in fours,
+//! per instruction. The sums of products are 32 bits wide, so no width of code needs special care.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
 #![cfg_attr(
     not(test),
@@ -13,7 +13,7 @@ use super::avx2::Avx2;
 use super::over_avx2::Products;
 use super::{Affine, DOT_ROWS, Kernels, QuantRow, QuantRows, Scratch};
 
-/// Proof that this processor has AVX-512 F, BW, VL and VNNI, and what [`Avx2`] proves.
+/// Proof that this processor has AVX-512 F, BW, VL and VNNI, and everything that [`Avx2`] proves.
 pub(crate) struct Avx512(());
 
 impl Products for Avx512 {

@@ -1,18 +1,20 @@
-//! Sixteen weight rows times many activation rows: the tile of [`super::super::avx2::tile`], whose
-//! two vectors of a step are one here, with codes of every width in one plane.
+//! Sixteen weight rows times many activation rows. The tile is that of
+//! [`super::super::avx2::tile`], except that the two vectors of a step are one here, and codes of
+//! every width take one plane.
 
 use std::arch::x86_64::*;
 
 use super::super::avx2::tile::{Ahead, STEPS, Unpacked, pieces};
 use super::super::{Affine, QuantRows, SPAN, Scratch, TILE_ROWS};
 
-/// Activation rows that a kernel call keeps in registers.
+/// Number of activation rows that a kernel call keeps in registers.
 const TOKENS: usize = 8;
 
 /// See [`super::super::Kernels::affine_tile`].
 ///
 /// # Safety
-/// AVX-512 F, BW, VL, VNNI; the operands have the lengths that `w` and `x` state.
+/// The processor must have AVX-512 F, BW, VL and VNNI, and the operands the lengths that `w` and
+/// `x` state.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) unsafe fn affine_tile(
     w: &Affine<'_>,
@@ -68,7 +70,8 @@ unsafe fn all_rows(
 /// `out[t][i] += w[i] · x[rows[t]]` over the spans of the tile, for `T` activation rows.
 ///
 /// # Safety
-/// AVX-512 VNNI; the tile is filled; the rows of `x` exist; `out` is `[T][TILE_ROWS]`.
+/// The processor must have AVX-512 VNNI. The tile is filled, the rows of `x` exist, and `out` is
+/// `[T][TILE_ROWS]`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn kernel<const T: usize>(

@@ -1,5 +1,5 @@
 //! One page of keys and values for a tile of queries, in the order of operations of the kernels for
-//! AVX2: the same bits.
+//! AVX2, so that the bits are the same.
 
 use std::arch::aarch64::*;
 
@@ -11,7 +11,7 @@ use super::elementwise::{add, exp, multiply_add, sum};
 use super::scales::{Eight, load, store};
 use crate::cache::{PageHead, Widen};
 
-/// Pairs of vectors of positions in a page.
+/// Number of pairs of vectors of positions in a page.
 const LINES: usize = PAGE_POSITIONS / 8;
 
 /// See [`super::super::Kernels::attend_page`].
@@ -44,7 +44,7 @@ pub(super) unsafe fn attend_page(
     }
 }
 
-/// NEON, which every processor has that runs this.
+/// NEON, which every processor that runs this has.
 struct Floats;
 
 impl Widen for Floats {
@@ -65,10 +65,10 @@ fn halves(from: &[f16], to: &mut [f32]) {
     }
 }
 
-/// The scores of queries `n..n + N` at all positions of the page.
+/// Returns the scores of queries `n..n + N` at all positions of the page.
 ///
 /// # Safety
-/// The queries exist, `keys` is `[dim][PAGE_POSITIONS]`.
+/// The queries exist, and `keys` is `[dim][PAGE_POSITIONS]`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn scores<const N: usize>(queries: &Queries, n: usize, keys: &[f32]) -> [[Eight; LINES]; N] {
@@ -103,7 +103,7 @@ fn soft_cap(x: float32x4_t, cap: f32) -> float32x4_t {
 /// Adds the page to the softmax state of query `n`.
 ///
 /// # Safety
-/// The query exists, `values` is `[PAGE_POSITIONS][value_dim]`.
+/// The query exists, and `values` is `[PAGE_POSITIONS][value_dim]`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn gather(queries: &mut Queries, n: usize, scores: [Eight; LINES], values: &[f32]) {
@@ -154,7 +154,7 @@ unsafe fn gather(queries: &mut Queries, n: usize, scores: [Eight; LINES], values
 /// `acc = acc · shrink + Σ weights[p] · values[p]` for `8 · L` columns.
 ///
 /// # Safety
-/// That many columns lie in `acc` and, `dim` apart, in `values`.
+/// There are that many columns in `acc` and, `dim` apart, in `values`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn weigh<const L: usize>(

@@ -1,8 +1,8 @@
-//! Eight weight rows times one activation row, on the weights as they lie in the file.
+//! Eight weight rows times one activation row, on the weights in place in the file.
 //!
-//! Per block of columns each row gives a vector of partial sums; adding neighbours twice turns eight
-//! such vectors into two that hold a sum per row, so that the scaling is done for all rows at once
-//! and nothing is summed across a vector in floating point.
+//! Per block of columns, each row gives a vector of partial sums. Adding neighbours twice turns
+//! eight such vectors into two with a sum per row. So the scaling is done for all rows at once, and
+//! no floating-point sum crosses a vector.
 
 use std::arch::aarch64::*;
 
@@ -12,13 +12,14 @@ use super::multiply::Multiply;
 use super::scales::{Eight, Turned, store, turn};
 use super::unpack::codes;
 
-/// Where the rows of a call lie.
+/// Addresses of the rows of a call.
 type Rows = [*const u8; DOT_ROWS];
 
 /// See [`super::super::Kernels::affine_dot`].
 ///
 /// # Safety
-/// The instructions of `M`; the operands have the lengths that `w` and `x` state.
+/// The processor must have the instructions of `M`, and the operands the lengths that `w` and `x`
+/// state.
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn affine_dot<M: Multiply>(
     w: &Affine<'_>,
@@ -49,7 +50,7 @@ pub(super) unsafe fn affine_dot<M: Multiply>(
     }
 }
 
-/// The eight dot products; a span has `BLOCKS` activation blocks.
+/// Returns the eight dot products. A span has `BLOCKS` activation blocks.
 ///
 /// # Safety
 /// As for [`affine_dot`].
@@ -66,7 +67,7 @@ unsafe fn rows8<M: Multiply, const BITS: usize, const FP4: bool, const BLOCKS: u
     // A group has one or two blocks.
     let shift = (w.group_size / w.block()).ilog2();
     let mut acc = [vdupq_n_f32(0.0); 2];
-    // Four groups are whole spans, so only the last span of a row may be a part of one.
+    // Four groups are whole spans, so only the last span of a row may be incomplete.
     for first in (0..groups).step_by(GROUPS) {
         let start = chunk_start(first, groups);
         let end = (first + GROUPS).min(groups) << shift;
@@ -110,10 +111,10 @@ fn scaled(
     })
 }
 
-/// Integer dot products of the blocks of a span, a lane per row.
+/// Returns the integer dot products of the blocks of a span, a lane per row.
 ///
 /// # Safety
-/// The instructions of `M`; the span lies inside the rows and `x`.
+/// The processor must have the instructions of `M`. The span lies inside the rows and `x`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn span_sums<M: Multiply, const BITS: usize, const FP4: bool, const BLOCKS: usize>(
@@ -137,7 +138,7 @@ unsafe fn span_sums<M: Multiply, const BITS: usize, const FP4: bool, const BLOCK
             *sums = gather(partial);
         }
         if BITS == 8 {
-            // Signed codes lack 128.
+            // Signed codes are too small by 128.
             let ones = [vdupq_n_s8(1); 4];
             let totals = block_sums::<M, BITS, BLOCKS>(ones, x);
             for (sums, total) in sums.iter_mut().zip(totals) {
@@ -149,10 +150,10 @@ unsafe fn span_sums<M: Multiply, const BITS: usize, const FP4: bool, const BLOCK
     }
 }
 
-/// Sums of the products of each block of a span, spread over lanes.
+/// Returns the sums of the products of each block of a span, spread over lanes.
 ///
 /// # Safety
-/// The instructions of `M`.
+/// The processor must have the instructions of `M`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn block_sums<M: Multiply, const BITS: usize, const BLOCKS: usize>(
@@ -178,10 +179,11 @@ unsafe fn block_sums<M: Multiply, const BITS: usize, const BLOCKS: usize>(
     sums
 }
 
-/// As [`span_sums`] for rows that end in the span, after `bytes` of it.
+/// Like [`span_sums`], for rows that end in the span after `bytes` of it.
 ///
 /// # Safety
-/// The instructions of `M`; so many bytes of the span lie inside the rows, all of it inside `x`.
+/// The processor must have the instructions of `M`. `bytes` of the span lie inside the rows, all of
+/// it inside `x`.
 #[target_feature(enable = "neon")]
 unsafe fn part_sums<M: Multiply, const BITS: usize, const FP4: bool, const BLOCKS: usize>(
     rows: &Rows,

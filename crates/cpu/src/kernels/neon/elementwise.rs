@@ -1,17 +1,19 @@
-//! Norms and activations, in the order of operations of the kernels for AVX2: the same bits.
+//! Norms and activations, in the order of operations of the kernels for AVX2, so that the bits are
+//! the same.
 
 use std::arch::aarch64::*;
 
 use super::scales::{Eight, load};
 
-/// `e^x` for finite `x`, within 2 units in the last place; results below 2⁻¹²⁶ are that small, not
-/// zero. Reduction by `ln 2`, then a degree-5 minimax polynomial (after Cephes' `expf`).
+/// Returns `e^x` for finite `x`, within 2 units in the last place. Results below 2⁻¹²⁶ become about
+/// that small, not zero. Reduction by `ln 2`, then a degree-5 minimax polynomial (after Cephes'
+/// `expf`).
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn exp(x: float32x4_t) -> float32x4_t {
     let x = vmaxq_f32(vminq_f32(x, vdupq_n_f32(88.0)), vdupq_n_f32(-87.0));
     let n = vrndnq_f32(vmulq_n_f32(x, std::f32::consts::LOG2_E));
-    // ln 2 in two parts, the first exact in few bits.
+    // ln 2 in two parts. The first has few bits, so its products are exact.
     let r = vfmsq_n_f32(x, n, 0.693_359_4);
     let r = vfmsq_n_f32(r, n, -2.121_944_4e-4);
     let mut p = vdupq_n_f32(1.987_569_1e-4);
@@ -23,7 +25,7 @@ pub(super) fn exp(x: float32x4_t) -> float32x4_t {
     vmulq_f32(p, vreinterpretq_f32_s32(power))
 }
 
-/// The sum of the lanes, in a fixed order.
+/// Returns the sum of the lanes, in a fixed order.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn sum([low, high]: Eight) -> f32 {
@@ -32,21 +34,21 @@ pub(super) fn sum([low, high]: Eight) -> f32 {
     vpadds_f32(pair)
 }
 
-/// Lane by lane.
+/// Adds lane by lane.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn add([a, b]: Eight, [c, d]: Eight) -> Eight {
     [vaddq_f32(a, c), vaddq_f32(b, d)]
 }
 
-/// `acc + a · b`, lane by lane, rounded once.
+/// Returns `acc + a · b`, lane by lane, rounded once.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn multiply_add(acc: Eight, a: Eight, b: Eight) -> Eight {
     [vfmaq_f32(acc[0], a[0], b[0]), vfmaq_f32(acc[1], a[1], b[1])]
 }
 
-/// See [`super::super::Kernels::rms_norm`]; the slices are equally long.
+/// See [`super::super::Kernels::rms_norm`]. The slices are equally long.
 #[target_feature(enable = "neon")]
 pub(super) fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let (lines, rest) = x.as_chunks::<8>();
@@ -64,7 +66,7 @@ pub(super) fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     }
 }
 
-/// See [`super::super::Kernels::silu_mul`]; the slices are equally long.
+/// See [`super::super::Kernels::silu_mul`]. The slices are equally long.
 #[target_feature(enable = "neon")]
 pub(super) fn silu_mul(gate: &mut [f32], up: &[f32]) {
     let (gates, gate_rest) = gate.as_chunks_mut::<4>();

@@ -12,7 +12,7 @@ use super::unpack::{CHUNK, chunk, e4m3, fp4_codes};
 /// See [`Kernels::dequantize_row`].
 ///
 /// # Safety
-/// The row exists and `out` holds `w.cols` floats.
+/// The row exists, and `out` has `w.cols` floats.
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, out: &mut [f32]) {
     match &w.storage {
@@ -56,7 +56,7 @@ pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, 
     }
 }
 
-/// A row of codes, 16 or 32 at a time.
+/// Writes a row of codes, 16 or 32 at a time.
 #[target_feature(enable = "neon")]
 fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
     let packed = &w.packed[row * w.row_bytes()..][..w.row_bytes()];
@@ -66,7 +66,8 @@ fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
     for (index, (packed, out)) in chunks.enumerate() {
         let (scale, bias) = w.scales.get(row * w.groups() + index / per_group);
         if w.is_fp4() {
-            // The halved scale times twice the value: both exact, so as the format has it.
+            // The halved scale times twice the value. Both are exact, so the result is exactly what
+            // the format defines.
             let mut padded = [0u8; CHUNK / 2];
             padded[..packed.len()].copy_from_slice(packed);
             // SAFETY: sixteen bytes on the stack.
@@ -88,13 +89,13 @@ fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
                 _ => chunk::<8>(from),
             }
         };
-        // Rounded after each step, as MLX does.
+        // Rounded after each step, like in MLX.
         let bias = vdupq_n_f32(bias);
         store(codes, out, |code| vaddq_f32(vmulq_n_f32(code, scale), bias));
     }
 }
 
-/// Stores what `value` makes of the bytes, as many as `out` takes: a multiple of sixteen.
+/// Stores `value` of each byte, as many as fit into `out`, which is a multiple of sixteen long.
 #[inline]
 #[target_feature(enable = "neon")]
 fn store(bytes: [uint8x16_t; 2], out: &mut [f32], value: impl Fn(float32x4_t) -> float32x4_t) {

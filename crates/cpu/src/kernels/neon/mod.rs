@@ -1,7 +1,7 @@
-//! NEON, of 64-bit ARM: 128-bit vectors, and products of bytes as the processor has them.
+//! NEON on 64-bit ARM: 128-bit vectors, and the products of bytes that the processor supports.
 //!
-//! Every such processor has NEON, so what is unsafe here are unchecked loads, and the dot products
-//! of [`Multiply`].
+//! Every such processor has NEON, so only unchecked loads and the dot products of [`Multiply`] are
+//! unsafe here.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads")]
 #![cfg_attr(
     not(test),
@@ -31,19 +31,19 @@ use multiply::{Dotprod, Multiply, Widening};
 /// Proof that this processor has NEON and the instructions of `M`.
 pub(crate) struct Neon<M>(PhantomData<M>);
 
-/// The kernels that widen products.
+/// Returns the kernels that widen products.
 pub(crate) fn widening() -> Option<Neon<Widening>> {
     is_aarch64_feature_detected!("neon").then_some(Neon(PhantomData))
 }
 
-/// The kernels with dot products.
+/// Returns the kernels with dot products.
 pub(crate) fn dotprod() -> Option<Neon<Dotprod>> {
     let supported = is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
     supported.then_some(Neon(PhantomData))
 }
 
-// SAFETY of every call below: `self` proves the instructions; the kernels state what lengths they
-// need, and these are asserted here or hold for every loaded tensor.
+// SAFETY of every call below: `self` proves the instructions. The kernels state which lengths they
+// need; these are asserted here or hold for every loaded tensor.
 impl<M: Multiply> Kernels for Neon<M> {
     fn quantize_row(
         &self,

@@ -1,4 +1,4 @@
-//! Products of bytes, as one set of instructions has them: the one part of the kernels that differs
+//! Products of bytes in one set of instructions. This is the only part of the kernels that differs
 //! between processors with and without dot products.
 
 use std::arch::aarch64::*;
@@ -6,53 +6,54 @@ use std::arch::asm;
 
 /// Products of signed bytes, summed exactly in 32 bits.
 ///
-/// Every function needs the instructions of the implementation: whoever calls one holds a
-/// [`super::Neon`] of it, which only a processor that has them gives.
+/// Every function needs the instructions of the implementation. Callers have a [`super::Neon`] of
+/// it, which only exists on a processor with these instructions.
 pub(crate) trait Multiply: Send + Sync + 'static {
-    /// Activation rows that the tile kernel keeps in registers.
+    /// Number of activation rows that the tile kernel keeps in registers.
     const TOKENS: usize;
-    /// Sums of a tile that are not widened yet.
+    /// Sums of a tile that are not yet widened.
     type Sums: Copy;
 
-    /// Sums of `w[i][lane] · x[i][lane]`, spread over the lanes in any way. Codes `w` have `BITS`
-    /// bits, those of eight bits being signed.
+    /// Returns sums of `w[i][lane] · x[i][lane]`, spread over the lanes in any way. Codes `w` have
+    /// `BITS` bits; those of eight bits are signed.
     ///
     /// # Safety
-    /// The processor has the instructions.
+    /// The processor must have the instructions.
     unsafe fn dot<const BITS: usize, const N: usize>(
         w: [int8x16_t; N],
         x: [int8x16_t; N],
     ) -> int32x4_t;
 
-    /// How often [`Multiply::step`] may be called before [`Multiply::finish`], at most 16 times.
+    /// Returns how many times [`Multiply::step`] may be called before [`Multiply::finish`], at most
+    /// 16.
     fn steps(bits: usize) -> usize;
 
-    /// Begins to add to `dots`.
+    /// Starts adding to `dots`.
     ///
     /// # Safety
-    /// The processor has the instructions.
+    /// The processor must have the instructions.
     unsafe fn start(dots: int32x4_t) -> Self::Sums;
 
-    /// Adds the products of four columns of four rows: row `i` in bytes `4 · i..` of `w`, the same
-    /// columns of the activations four times in `x`.
+    /// Adds the products of four columns of four rows. Row `i` is in bytes `4 · i..` of `w`; `x`
+    /// has the same columns of the activations four times.
     ///
     /// # Safety
-    /// The processor has the instructions.
+    /// The processor must have the instructions.
     unsafe fn step(sums: Self::Sums, w: int8x16_t, x: int8x16_t) -> Self::Sums;
 
-    /// The sums, a lane per row, added to `dots` where [`Multiply::start`] has not done so.
+    /// Returns the sums, a lane per row, added to `dots` unless [`Multiply::start`] has done so.
     ///
     /// # Safety
-    /// The processor has the instructions.
+    /// The processor must have the instructions.
     unsafe fn finish(dots: int32x4_t, sums: Self::Sums) -> int32x4_t;
 }
 
-/// Products of 16 bits, of which some are added before they are widened: what every ARM processor of
-/// 64 bits has.
+/// 16-bit products, some of which are added before they are widened. Every 64-bit ARM processor
+/// supports this.
 pub(crate) struct Widening;
 
 impl Widening {
-    /// Products whose sum fits 16 bits: two of 128·127, four of 63·127, eight of 31·127.
+    /// Number of products whose sum fits 16 bits: two of 128·127, four of 63·127, eight of 31·127.
     const fn products(bits: usize) -> usize {
         match bits {
             8 => 2,
@@ -72,7 +73,7 @@ impl Multiply for Widening {
         w: [int8x16_t; N],
         x: [int8x16_t; N],
     ) -> int32x4_t {
-        // A vector has two products for each lane of 16 bits.
+        // A vector has two products for each 16-bit lane.
         let vectors = const { Self::products(BITS) / 2 };
         let mut total = vdupq_n_s32(0);
         for (w, x) in w.chunks(vectors).zip(x.chunks(vectors)) {
@@ -154,12 +155,12 @@ impl Multiply for Dotprod {
     }
 }
 
-/// Adds to each 32-bit lane the products of its four bytes. The intrinsic for it is not in stable
-/// Rust; the assembler is told of the extension here, so that the kernels around are compiled for
-/// every processor and this is still part of them.
+/// Adds to each 32-bit lane the products of its four bytes. Stable Rust has no intrinsic for it.
+/// The assembler is told about the extension here, so that the surrounding kernels are compiled for
+/// every processor and still include this.
 ///
 /// # Safety
-/// The processor has the extension.
+/// The processor must have the extension.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn sdot(mut sums: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {

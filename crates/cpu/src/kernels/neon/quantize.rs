@@ -1,4 +1,4 @@
-//! Quantization of activations to int8.
+//! Quantizes activations to int8.
 
 use std::arch::aarch64::*;
 
@@ -7,7 +7,7 @@ use super::super::Order;
 /// See [`super::super::Kernels::quantize_row`].
 ///
 /// # Safety
-/// `x` is a whole number of blocks, `block` is 32 or 64, `q` is padded to whole spans.
+/// `x` is a whole number of blocks, `block` is 32 or 64, and `q` is padded to whole spans.
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn quantize_row(
     x: &[f32],

@@ -1,4 +1,4 @@
-//! Scales and biases of eight weight rows, turned so that vectors hold one group of all rows.
+//! Scales and biases of eight weight rows, transposed so that vectors have one group of all rows.
 
 use std::arch::aarch64::*;
 
@@ -8,17 +8,18 @@ use super::super::DOT_ROWS;
 use super::super::weight::{Floats, GROUPS, Scales};
 use super::unpack::{e4m3, e8m0};
 
-/// A value of each of eight rows, in order.
+/// One value of each of eight rows, in order.
 pub(super) type Eight = [float32x4_t; 2];
 
 /// `[group][row]` values of a chunk of groups.
 pub(super) type Turned = [Eight; GROUPS];
 
-/// Scales and biases of groups `start..start + GROUPS` (or all, where a row has fewer) of `rows`.
+/// Returns scales and biases of groups `start..start + GROUPS` of `rows`, or of all groups if a row
+/// has fewer.
 ///
 /// # Safety
-/// There are `groups` scales for every row named, and `start + GROUPS <= groups` unless
-/// `groups < GROUPS` and `start == 0`.
+/// There are `groups` scales for every row, and `start + GROUPS <= groups` unless `groups < GROUPS`
+/// and `start == 0`.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn turn(
@@ -55,10 +56,10 @@ pub(super) unsafe fn turn(
     }
 }
 
-/// Four bytes from index `at` on, each in a 16-bit lane.
+/// Returns four bytes from index `at` on, each in a 16-bit lane.
 ///
 /// # Safety
-/// The bytes exist.
+/// The bytes must exist.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn four_bytes(bytes: &[u8], at: usize) -> uint16x4_t {
@@ -86,7 +87,7 @@ fn turn_short(scales: &Scales<'_>, rows: &[usize; DOT_ROWS], groups: usize) -> (
 }
 
 /// # Safety
-/// Eight floats lie there.
+/// Eight floats must exist at `from`.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn load(from: *const f32) -> Eight {
@@ -95,7 +96,7 @@ pub(super) unsafe fn load(from: *const f32) -> Eight {
 }
 
 /// # Safety
-/// There is room for eight floats.
+/// There must be room for eight floats at `to`.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn store(to: *mut f32, [low, high]: Eight) {
@@ -106,7 +107,7 @@ pub(super) unsafe fn store(to: *mut f32, [low, high]: Eight) {
     }
 }
 
-/// The columns of eight rows of four.
+/// Returns the columns of eight rows of four.
 #[inline]
 #[target_feature(enable = "neon")]
 fn transpose([a, b, c, d, e, f, g, h]: [float32x4_t; DOT_ROWS]) -> Turned {
@@ -114,7 +115,7 @@ fn transpose([a, b, c, d, e, f, g, h]: [float32x4_t; DOT_ROWS]) -> Turned {
     std::array::from_fn(|column| [low[column], high[column]])
 }
 
-/// The transpose of a 4×4 matrix of 32-bit lanes.
+/// Returns the transpose of a 4×4 matrix of 32-bit lanes.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn transpose4([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
@@ -128,14 +129,14 @@ pub(super) fn transpose4([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
     ]
 }
 
-/// Four values from index `at` on, as f32.
+/// Returns four values from index `at` on, as f32.
 ///
 /// # Safety
-/// Four values of `dtype` lie there.
+/// Four values of `dtype` must exist.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn widen(dtype: Dtype, data: *const u8, at: usize) -> float32x4_t {
-    // SAFETY: by the caller's promise; the types of a checkpoint lie at any address.
+    // SAFETY: by the caller's promise. Checkpoints don't align their values.
     unsafe {
         let half = |at: usize| vreinterpret_u16_u8(vld1_u8(data.add(2 * at)));
         match dtype {

@@ -1,8 +1,8 @@
 //! Sixteen weight rows times many activation rows.
 //!
-//! The weights of a tile are unpacked once to bytes, four columns of four rows to a vector; a kernel
-//! then keeps the sums of 4×4 weight rows and a few activation rows in registers. Scaling follows
-//! the order of [`super::dot`], so both give the same bits.
+//! The weights of a tile are unpacked once to bytes, with four columns of four rows in a vector. A
+//! kernel then keeps the sums of 4×4 weight rows and a few activation rows in registers. Scaling
+//! follows the order of [`super::dot`], so both give the same bits.
 
 use std::arch::aarch64::*;
 
@@ -12,13 +12,13 @@ use super::multiply::Multiply;
 use super::scales::{store, transpose4, turn};
 use super::unpack::codes;
 
-/// Rows of a vector.
+/// Number of rows in a vector.
 const ROWS: usize = 4;
-/// Vectors of four rows in a tile: a [`Line`] of them for each step.
+/// Number of vectors of four rows in a tile: a [`Line`] of them for each step.
 const PARTS: usize = TILE_ROWS / ROWS;
-/// Steps of four columns in a span.
+/// Number of steps of four columns in a span.
 const STEPS: usize = SPAN / 4;
-/// Spans that are unpacked at a time, so that the bytes stay in the first-level cache.
+/// Number of spans that are unpacked at a time, so that the bytes stay in the first-level cache.
 const SPANS: usize = 16;
 
 /// Unpacked weights and their scales for up to [`SPANS`] spans.
@@ -27,24 +27,25 @@ struct Unpacked<'a> {
     bytes: &'a [Line],
     /// `[groups][scale, bias][TILE_ROWS]`.
     scales: &'a [f32],
-    /// Steps of an activation block.
+    /// Number of steps in an activation block.
     block_steps: usize,
-    /// Steps after which sums are widened. Unknown to the compiler, so that it keeps the kernel's
-    /// loop.
+    /// Number of steps after which sums are widened. The compiler must not know it, so that it
+    /// keeps the kernel's loop.
     run_steps: usize,
     spans: std::ops::Range<usize>,
     /// Columns of the matrix and of a group.
     cols: usize,
     group_size: usize,
     first_group: usize,
-    /// Whether the codes lack 128.
+    /// `true` if the codes are too small by 128.
     signed: bool,
 }
 
 /// See [`super::super::Kernels::affine_tile`].
 ///
 /// # Safety
-/// The instructions of `M`; the operands have the lengths that `w` and `x` state.
+/// The processor must have the instructions of `M`, and the operands the lengths that `w` and `x`
+/// state.
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn affine_tile<M: Multiply>(
     w: &Affine<'_>,
@@ -95,11 +96,11 @@ pub(super) unsafe fn affine_tile<M: Multiply>(
     }
 }
 
-/// Unpacks one span of four rows to `[STEPS]` vectors, [`PARTS`] apart: a step is four columns in the
-/// order of the activations.
+/// Unpacks one span of four rows to `[STEPS]` vectors, [`PARTS`] apart. A step is four columns in
+/// the order of the activations.
 ///
 /// # Safety
-/// The rows exist; there is room behind `to`.
+/// The rows exist, and there is room at `to`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn unpack_span(w: &Affine<'_>, rows: &[usize; ROWS], span: usize, to: *mut int8x16_t) {
@@ -131,10 +132,10 @@ unsafe fn unpack_span(w: &Affine<'_>, rows: &[usize; ROWS], span: usize, to: *mu
     }
 }
 
-/// The codes of a span of four rows, four columns of all to a vector.
+/// Transposes the codes of a span of four rows, so that a vector has four columns of all rows.
 ///
 /// # Safety
-/// As for [`codes`], with each row; there is room behind `to`.
+/// As for [`codes`], with each row; there is room at `to`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn turn_codes<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
@@ -158,11 +159,11 @@ unsafe fn turn_codes<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
     }
 }
 
-/// Turns the scales and biases of the groups in `spans` into `floats`, `[groups][scale,
-/// bias][TILE_ROWS]`; gives the first group.
+/// Transposes the scales and biases of the groups in `spans` into `floats`, `[groups][scale,
+/// bias][TILE_ROWS]`. Returns the first group.
 ///
 /// # Safety
-/// The matrix holds what it states.
+/// The matrix has the lengths that it states.
 #[target_feature(enable = "neon")]
 unsafe fn turn_scales(
     w: &Affine<'_>,
@@ -197,7 +198,8 @@ unsafe fn turn_scales(
 /// `out[t][i] += w[i] · x[rows[t]]` over the spans of the tile, for `T` activation rows.
 ///
 /// # Safety
-/// The instructions of `M`; the tile is filled; the rows of `x` exist; `out` is `[T][TILE_ROWS]`.
+/// The processor must have the instructions of `M`. The tile is filled, the rows of `x` exist, and
+/// `out` is `[T][TILE_ROWS]`.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn kernel<M: Multiply, const T: usize>(
@@ -259,10 +261,10 @@ unsafe fn kernel<M: Multiply, const T: usize>(
     }
 }
 
-/// The sum of a block of activations.
+/// Returns the sum of a block of activations.
 ///
 /// # Safety
-/// The block exists.
+/// The block must exist.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn sum(x: *const i8, block: usize) -> i32 {

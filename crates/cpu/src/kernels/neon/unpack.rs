@@ -1,32 +1,33 @@
-//! Packed values to bytes, and the small float types to f32.
+//! Unpacks packed values to bytes, and converts the small float types to f32.
 
 use std::arch::aarch64::*;
 
 use super::super::weight::FP4_CODES;
 
-/// Values that are unpacked at a time.
+/// Number of values that are unpacked at a time.
 pub(super) const CHUNK: usize = 32;
 
-/// How the bytes of a chunk are turned into its values, for widths that do not divide a byte evenly
-/// (and 2, which takes the same way).
+/// Mapping from the bytes of a chunk to its values, for widths that don't divide a byte evenly (and
+/// for 2, which is done the same way).
 ///
-/// Each lane gets the byte that its value begins in, shifted down, and the next byte, shifted up,
-/// where the value ends in that.
+/// Each lane gets the byte in which its value begins, shifted down, and the next byte, shifted up,
+/// if the value ends there.
 struct Layout<const BITS: usize>;
 
 impl<const BITS: usize> Layout<BITS> {
-    /// Where in the chunk the bytes of its upper half are loaded from: as late as its values allow,
-    /// so that nothing behind the chunk is read.
+    /// Offset in the chunk at which the bytes of its upper half are loaded: as late as its values
+    /// allow, so that nothing after the chunk is read.
     const UPPER_AT: usize = match BITS {
         2 => 0,
         3 => 4,
         _ => 4 * BITS - 16,
     };
-    /// The bytes that the values of the lower half and of the upper one begin in.
+    /// The bytes in which the values of the lower and of the upper half begin.
     const FIRST: [[u8; 16]; 2] = [Self::bytes(0, false), Self::bytes(1, false)];
-    /// The bytes that they end in; one that does not exist, and so a zero, where it is the same.
+    /// The bytes in which the values end. If that is the first byte, the index is out of range and
+    /// yields zero.
     const SECOND: [[u8; 16]; 2] = [Self::bytes(0, true), Self::bytes(1, true)];
-    /// How far each lane of the first bytes is shifted, and of the second ones.
+    /// Shift of each lane of the first bytes, and of the second ones.
     const SHIFTS: [[i8; 16]; 2] = {
         let mut shifts = [[0; 16]; 2];
         let mut lane = 0;
@@ -55,7 +56,7 @@ impl<const BITS: usize> Layout<BITS> {
         bytes
     }
 
-    /// The sixteen values of a half from the bytes loaded for it.
+    /// Returns the sixteen values of a half from the bytes loaded for it.
     #[inline]
     #[target_feature(enable = "neon")]
     fn values(bytes: uint8x16_t, half: usize) -> uint8x16_t {
@@ -74,15 +75,15 @@ impl<const BITS: usize> Layout<BITS> {
     }
 }
 
-/// The 32 values of a chunk in order.
+/// Returns the 32 values of a chunk, in order.
 ///
 /// # Safety
-/// `4 · BITS` bytes lie there, and no more are read.
+/// `4 · BITS` bytes exist at `from`, and no more are read.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn chunk<const BITS: usize>(from: *const u8) -> [uint8x16_t; 2] {
-    // SAFETY: by the caller's promise; loads end with the chunk, which has at least 16 bytes from
-    // 4 bits on, 12 for 3 bits and 8 for 2.
+    // SAFETY: by the caller's promise. Loads end with the chunk, which has at least 16 bytes from 4
+    // bits on, 12 for 3 bits and 8 for 2.
     unsafe {
         let upper = from.add(Layout::<BITS>::UPPER_AT);
         let [lower, upper] = match BITS {
@@ -104,11 +105,11 @@ pub(super) unsafe fn chunk<const BITS: usize>(from: *const u8) -> [uint8x16_t; 2
     }
 }
 
-/// The codes of a span in the order of the activations, as signed bytes: those of eight bits are less
-/// by 128 than they should be. A span has `BLOCKS` activation blocks.
+/// Returns the codes of a span in the order of the activations, as signed bytes. Codes of eight
+/// bits are too small by 128. A span has `BLOCKS` activation blocks.
 ///
 /// # Safety
-/// `8 · BITS` bytes lie there, and no more are read.
+/// `8 · BITS` bytes exist at `from`, and no more are read.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn codes<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
@@ -131,7 +132,7 @@ pub(super) unsafe fn codes<const BITS: usize, const FP4: bool, const BLOCKS: usi
     }
 }
 
-/// Even and odd columns of blocks of 16 take eight bytes each.
+/// Reorders even and odd columns for blocks of 16, which take eight bytes of each.
 #[inline]
 #[target_feature(enable = "neon")]
 fn eights([even, odd, more_even, more_odd]: [int8x16_t; 4]) -> [int8x16_t; 4] {
@@ -144,14 +145,14 @@ fn eights([even, odd, more_even, more_odd]: [int8x16_t; 4]) -> [int8x16_t; 4] {
     [a, b, c, d]
 }
 
-/// Lower and upper four bits of each byte: the values of even and of odd columns.
+/// Returns the lower and the upper four bits of each byte, the values of even and of odd columns.
 #[inline]
 #[target_feature(enable = "neon")]
 fn nibbles(packed: uint8x16_t) -> (uint8x16_t, uint8x16_t) {
     (vandq_u8(packed, vdupq_n_u8(15)), vshrq_n_u8::<4>(packed))
 }
 
-/// The codes of E2M1 values, one per byte.
+/// Returns the codes of E2M1 values, one per byte.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn fp4_codes(values: uint8x16_t) -> uint8x16_t {
@@ -159,10 +160,10 @@ pub(super) fn fp4_codes(values: uint8x16_t) -> uint8x16_t {
     vqtbl1q_u8(unsafe { vld1q_u8(FP4_CODES.as_ptr()) }, values)
 }
 
-/// Four E4M3 values as f32.
+/// Returns four E4M3 values as f32.
 ///
-/// An E4M3 value moved to the fields of an f16 is 256 times too small, below the normal numbers
-/// too, because f16 has the wider exponent. NaN is the one that has to be made.
+/// An E4M3 value moved to the fields of an f16 is 256 times too small, also if it is subnormal,
+/// because f16 has the wider exponent. Only NaN needs special treatment.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn e4m3(bytes: uint16x4_t) -> float32x4_t {
@@ -173,12 +174,12 @@ pub(super) fn e4m3(bytes: uint16x4_t) -> float32x4_t {
     vmulq_n_f32(vcvt_f32_f16(vreinterpret_f16_u16(half)), 256.0)
 }
 
-/// Four E8M0 values as f32.
+/// Returns four E8M0 values as f32.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn e8m0(bytes: uint32x4_t) -> float32x4_t {
     let power = vshlq_n_u32::<23>(bytes);
-    // 2^-127 lies below the normal numbers; 255 is NaN, which as an exponent alone is infinity.
+    // 2^-127 is subnormal. 255 is NaN, but as an exponent alone it would be infinity.
     let special = vorrq_u32(vceqzq_u32(bytes), vceqq_u32(bytes, vdupq_n_u32(255)));
     let special = vandq_u32(special, vdupq_n_u32(0x0040_0000));
     vreinterpretq_f32_u32(vorrq_u32(power, special))
