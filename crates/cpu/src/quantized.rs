@@ -2,13 +2,13 @@
 #![expect(unsafe_code, reason = "threads write disjoint rows")]
 
 use crate::disjoint::DisjointSlice;
-use crate::kernels::{Affine, Kernels, Order, QuantRows, SPAN};
+use crate::kernels::{Affine, ColumnOrder, Kernels, QuantRows, SPAN};
 use crate::pool::Pool;
 
 /// The activations of the current call, in every form that its weights need.
 #[derive(Default)]
 pub(crate) struct Activations {
-    forms: Vec<(Order, usize, QuantRows)>,
+    forms: Vec<(ColumnOrder, usize, QuantRows)>,
     /// Number of `forms` that belong to the current call; the others are kept for their memory.
     used: usize,
 }

@@ -43,7 +43,7 @@ pub(crate) const SPAN: usize = 64;
 
 /// Order of quantized activations within a [`SPAN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum ColumnOrder {
     /// Unchanged.
     Natural,
     /// Even columns before odd columns, in each stretch of 32 (16 if blocks have 16). In this
@@ -169,7 +169,7 @@ pub(crate) trait Kernels: Send + Sync {
     fn quantize_row(
         &self,
         x: &[f32],
-        order: Order,
+        order: ColumnOrder,
         block: usize,
         q: &mut [i8],
         scale: &mut [f32],

@@ -3,7 +3,7 @@
 use mlxk_tensor::QuantTensor;
 
 use super::avx2::Avx2;
-use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scratch};
+use super::{Affine, ColumnOrder, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scratch};
 use crate::cache::PageHead;
 
 /// The products of an instruction set. A value proves that this processor has it, and AVX2.
@@ -53,7 +53,7 @@ impl<P: Products> Kernels for OverAvx2<P> {
     fn quantize_row(
         &self,
         x: &[f32],
-        order: Order,
+        order: ColumnOrder,
         block: usize,
         q: &mut [i8],
         scale: &mut [f32],

@@ -9,7 +9,7 @@ use mlxk_tensor::{Mode, QuantTensor, Storage};
 
 use super::weight::FP4_CODES;
 use super::{
-    Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, SPAN, Scratch, TILE_ROWS,
+    Affine, ColumnOrder, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, SPAN, Scratch, TILE_ROWS,
 };
 use crate::cache::{PageHead, Widen};
 
@@ -20,10 +20,10 @@ const MAX_GROUP: usize = 128;
 pub(crate) struct Scalar;
 
 /// Returns the place of column `i` in its span.
-pub(crate) fn place(order: Order, block: usize, i: usize) -> usize {
+pub(crate) fn place(order: ColumnOrder, block: usize, i: usize) -> usize {
     match order {
-        Order::Natural => i,
-        Order::EvenOdd => {
+        ColumnOrder::Natural => i,
+        ColumnOrder::EvenOdd => {
             let of = block.min(32);
             i / of * of + i % 2 * (of / 2) + i % of / 2
         }
@@ -77,7 +77,7 @@ impl Kernels for Scalar {
     fn quantize_row(
         &self,
         x: &[f32],
-        order: Order,
+        order: ColumnOrder,
         block: usize,
         q: &mut [i8],
         scale: &mut [f32],

@@ -7,7 +7,7 @@
 use mlxk_tensor::block::{E2M1, e4m3, e8m0};
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage, affine};
 
-use super::{Order, SPAN};
+use super::{ColumnOrder, SPAN};
 
 /// The codes of E2M1 values, indexed by their four bits.
 pub(super) const FP4_CODES: [u8; 16] = {
@@ -150,8 +150,8 @@ impl<'a> Affine<'a> {
     }
 
     /// Returns the order in which the kernels for this width need the activations.
-    pub(crate) fn order(&self) -> Order {
-        if self.bits == 4 { Order::EvenOdd } else { Order::Natural }
+    pub(crate) fn order(&self) -> ColumnOrder {
+        if self.bits == 4 { ColumnOrder::EvenOdd } else { ColumnOrder::Natural }
     }
 
     /// Returns the number of columns that share an activation scale.

@@ -4,7 +4,7 @@ use mlxk_tensor::QuantTensor;
 use super::*;
 use crate::cache::PageHead;
 use crate::kernels::{
-    Affine, DOT_ROWS, Order, QuantRow, QuantRows, Queries, Scalar, Scratch, TILE_ROWS,
+    Affine, ColumnOrder, DOT_ROWS, QuantRow, QuantRows, Queries, Scalar, Scratch, TILE_ROWS,
 };
 
 #[test]
@@ -29,7 +29,7 @@ impl Kernels for Wrong {
     fn quantize_row(
         &self,
         x: &[f32],
-        order: Order,
+        order: ColumnOrder,
         block: usize,
         q: &mut [i8],
         scale: &mut [f32],

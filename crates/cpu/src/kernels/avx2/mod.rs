@@ -18,7 +18,9 @@ mod widen;
 
 use mlxk_tensor::QuantTensor;
 
-use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
+use super::{
+    Affine, ColumnOrder, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scalar, Scratch,
+};
 use crate::cache::PageHead;
 
 /// Proof that this processor has AVX2, FMA and F16C.
@@ -40,7 +42,7 @@ impl Kernels for Avx2 {
     fn quantize_row(
         &self,
         x: &[f32],
-        order: Order,
+        order: ColumnOrder,
         block: usize,
         q: &mut [i8],
         scale: &mut [f32],

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{Order, SPAN};
+use super::super::{ColumnOrder, SPAN};
 
 /// See [`super::super::Kernels::quantize_row`].
 ///
@@ -12,7 +12,7 @@ use super::super::{Order, SPAN};
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn quantize_row(
     x: &[f32],
-    order: Order,
+    order: ColumnOrder,
     block: usize,
     q: &mut [i8],
     scale: &mut [f32],
@@ -60,8 +60,8 @@ pub(super) unsafe fn quantize_row(
             sum[at] = scale[at] * lanes.iter().sum::<i32>() as f32;
         }
         match order {
-            Order::Natural => q.copy_from_slice(&bytes),
-            Order::EvenOdd => {
+            ColumnOrder::Natural => q.copy_from_slice(&bytes),
+            ColumnOrder::EvenOdd => {
                 for (q, bytes) in q.chunks_exact_mut(32).zip(bytes.chunks_exact(32)) {
                     let (even, odd) = q.split_at_mut(16);
                     let pairs = bytes.as_chunks::<2>().0;

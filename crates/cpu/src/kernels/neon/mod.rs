@@ -23,7 +23,9 @@ use std::marker::PhantomData;
 
 use mlxk_tensor::QuantTensor;
 
-use super::{Affine, DOT_ROWS, Kernels, Order, QuantRow, QuantRows, Queries, Scalar, Scratch};
+use super::{
+    Affine, ColumnOrder, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scalar, Scratch,
+};
 use crate::cache::PageHead;
 pub(crate) use multiply::sdot;
 use multiply::{Dotprod, Multiply, Widening};
@@ -48,7 +50,7 @@ impl<M: Multiply> Kernels for Neon<M> {
     fn quantize_row(
         &self,
         x: &[f32],
-        order: Order,
+        order: ColumnOrder,
         block: usize,
         q: &mut [i8],
         scale: &mut [f32],

@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::super::Order;
+use super::super::ColumnOrder;
 
 /// See [`super::super::Kernels::quantize_row`].
 ///
@@ -11,7 +11,7 @@ use super::super::Order;
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn quantize_row(
     x: &[f32],
-    order: Order,
+    order: ColumnOrder,
     block: usize,
     q: &mut [i8],
     scale: &mut [f32],
@@ -42,8 +42,8 @@ pub(super) unsafe fn quantize_row(
                 vqmovn_high_s16(vqmovn_s16(low), high)
             });
             let (first, second) = match order {
-                Order::Natural => (first, second),
-                Order::EvenOdd => (vuzp1q_s8(first, second), vuzp2q_s8(first, second)),
+                ColumnOrder::Natural => (first, second),
+                ColumnOrder::EvenOdd => (vuzp1q_s8(first, second), vuzp2q_s8(first, second)),
             };
             // SAFETY: 32 bytes lie there.
             unsafe {
