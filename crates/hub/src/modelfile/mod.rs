@@ -57,11 +57,8 @@ impl ModelfileError {
 
     /// Returns the error for the file at `path`.
     pub fn in_file(self, path: &Path) -> HubError {
-        HubError::Derived(DerivedError::BadModelfile {
-            path: path.to_owned(),
-            line: self.line,
-            problem: self.problem,
-        })
+        DerivedError::BadModelfile { path: path.to_owned(), line: self.line, problem: self.problem }
+            .into()
     }
 }
 

@@ -167,10 +167,11 @@ impl PartialFile {
     }
 
     pub(super) fn changed(&self) -> HubError {
-        HubError::Pull(PullError::Damaged {
+        PullError::Damaged {
             file: self.file.name.clone(),
             problem: "it has changed on the hub since the pull began".to_owned(),
-        })
+        }
+        .into()
     }
 
     /// Starts again after a wrong hash. Returns `false` if that was done before.

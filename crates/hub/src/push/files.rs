@@ -137,9 +137,10 @@ impl LocalFile {
     }
 
     fn changed(&self) -> HubError {
-        HubError::Reference(ReferenceError::BadPath {
+        ReferenceError::BadPath {
             path: self.path.clone(),
             problem: "changed while it was read; try again when no program writes to it",
-        })
+        }
+        .into()
     }
 }

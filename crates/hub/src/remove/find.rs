@@ -203,10 +203,7 @@ impl Search<'_> {
 
     fn nothing(&self, name: &str) -> HubError {
         let names = self.candidates.iter().map(|candidate| candidate.name.as_str());
-        HubError::Remove(RemoveError::NotFound {
-            name: name.to_owned(),
-            similar: similar(name, names),
-        })
+        RemoveError::NotFound { name: name.to_owned(), similar: similar(name, names) }.into()
     }
 }
 

@@ -119,7 +119,7 @@ pub fn content(folder: &Path, excludes: &[String]) -> Result<Content> {
 }
 
 fn bad(folder: &Path, problem: String) -> HubError {
-    HubError::Workspace(WorkspaceError::NoHash { path: folder.to_owned(), problem })
+    WorkspaceError::NoHash { path: folder.to_owned(), problem }.into()
 }
 
 fn aggregate(index: &[IndexEntry]) -> String {
