@@ -98,9 +98,9 @@ fn every_refusal_has_its_sentence_and_hint() {
     assert!(text.contains("`org/Open` has no file `b.json`"), "{text}");
     for (fault, words) in [
         (Fault::TooMany("1000".into()), "refuses more requests"),
-        (Fault::Status(416), "with status 416: as told"),
-        (Fault::Status(401), "was denied (401: as told)"),
-        (Fault::Status(403), "was denied (403: as told)"),
+        (Fault::Status(416), "returned status 416: as told"),
+        (Fault::Status(401), " denied (401: as told)"),
+        (Fault::Status(403), " denied (403: as told)"),
         (Fault::RedirectLoop, "Too many redirects"),
     ] {
         hub.fault("w.safetensors", fault.clone(), 20);

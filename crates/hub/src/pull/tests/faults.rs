@@ -87,8 +87,8 @@ fn what_does_not_pass_is_an_error_and_the_next_pull_goes_on() {
         (Fault::Status(416), "416"),
         (Fault::TooMany("999".into()), "refuses more requests"),
         (Fault::RedirectLoop, "Too many redirects"),
-        (Fault::Cut(0), "the connection broke off"),
-        (Fault::WrongRange, "from byte"),
+        (Fault::Cut(0), "connection lost"),
+        (Fault::WrongRange, "starts at byte"),
     ] {
         let scene = Scene::new();
         // All parts but the last two arrive. After that, the server always fails.
