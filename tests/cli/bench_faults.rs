@@ -97,7 +97,7 @@ fn who_is_not_there_is_told_apart() {
     drop(free);
     let (found, _) = failed(&world, &report, &ours, &nobody);
     let result = &found["ollama_result"];
-    assert!(result["error"].as_str().unwrap().contains("it refuses connections"), "{result}");
+    assert!(result["error"].as_str().unwrap().contains("connection refused"), "{result}");
     assert!(result["suggestion"].as_str().unwrap().contains("`ollama serve`"), "{result}");
     // Running, without the model.
     let server = Running::start(&world, &[], &[]);
