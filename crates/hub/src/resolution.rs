@@ -6,7 +6,7 @@ use crate::aliases::Alias;
 use crate::derived::{Derived, Overrides};
 use crate::error::{HubError, Result};
 use crate::reference::PypiSpec;
-use crate::reference::error::ReferenceError;
+use crate::reference::error::{NotFound, ReferenceError};
 use crate::repo_id::RepoId;
 use crate::store::StoredModel;
 use crate::workspace::Workspace;
@@ -163,7 +163,7 @@ impl NotLocal {
     /// Returns the error for a caller that may not download.
     pub fn into_error(self) -> HubError {
         let revision = self.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
-        ReferenceError::NotFound {
+        ReferenceError::NotFound(Box::new(NotFound {
             name: format!("{}{revision}", self.name),
             cache: self.cache,
             broken: self.broken,
@@ -171,7 +171,7 @@ impl NotLocal {
             suggestion: format!("{}{revision}", self.suggestion),
             in_ollama: self.in_ollama,
             folder_here: self.folder_here,
-        }
+        }))
         .into()
     }
 }

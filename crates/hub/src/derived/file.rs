@@ -62,7 +62,7 @@ impl File {
         let failed = || HubError::io(WRITE);
         let root = locations.models_dir();
         fs_err::create_dir_all(&root).map_err(failed())?;
-        let path = root.join(format!("{name}{}", SUFFIX));
+        let path = root.join(format!("{name}{SUFFIX}"));
         let text = text(self, &path)?;
         let mut temporary =
             tempfile::Builder::new().prefix(".deriving-").tempfile_in(&root).map_err(failed())?;

@@ -11,21 +11,7 @@ pub enum ReferenceError {
     /// The text does not have the form of a reference. `problem` completes "Model name `x` …".
     Malformed { reference: String, problem: String, hint: Option<String> },
     /// No usable model of that name on this machine.
-    NotFound {
-        name: String,
-        /// The Hugging Face cache.
-        cache: PathBuf,
-        /// `true` if the cache has an incomplete copy.
-        broken: bool,
-        /// Local models with similar names.
-        similar: Vec<String>,
-        /// The repository to download.
-        suggestion: String,
-        /// The model's name in Ollama, if Ollama has it.
-        in_ollama: Option<String>,
-        /// `true` if the working directory has a folder of that name.
-        folder_here: bool,
-    },
+    NotFound(Box<NotFound>),
     /// Neither this machine nor the hub has the model.
     Nowhere { name: String, suggestion: String, similar: Vec<String> },
     /// The model has to be imported first. `from` is the reference that imports it.
@@ -40,6 +26,25 @@ pub enum ReferenceError {
     UnknownPair { name: String, known: Vec<String>, in_ollama: bool },
     /// The path does not exist, or is something else. `problem` completes "`path` …".
     BadPath { path: PathBuf, problem: &'static str },
+}
+
+/// A model that is not on this machine, with all that helps to get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFound {
+    /// Name that the user wrote.
+    pub name: String,
+    /// The Hugging Face cache.
+    pub cache: PathBuf,
+    /// `true` if the cache has an incomplete copy.
+    pub broken: bool,
+    /// Local models with similar names.
+    pub similar: Vec<String>,
+    /// The repository to download.
+    pub suggestion: String,
+    /// The model's name in Ollama, if Ollama has it.
+    pub in_ollama: Option<String>,
+    /// `true` if the working directory has a folder of that name.
+    pub folder_here: bool,
 }
 
 impl_error!(ReferenceError);
@@ -67,15 +72,7 @@ impl Explain for ReferenceError {
                 },
                 hint: hint.clone(),
             },
-            Self::NotFound { name, cache, broken, .. } => {
-                let cache = cache.display();
-                let message = if *broken {
-                    format!("Model `{name}` is incomplete in the cache `{cache}`")
-                } else {
-                    format!("Model `{name}` not found (looked in imported models and `{cache}`)")
-                };
-                Explained::new("model_not_found", message).hint(self.how_to_get())
-            }
+            Self::NotFound(missing) => missing.explain(),
             Self::Nowhere { name, suggestion, similar } => {
                 let similar = did_you_mean(similar).map(|ask| ask + " ").unwrap_or_default();
                 let word = name.rsplit('/').next().unwrap_or(name);
@@ -130,21 +127,26 @@ impl Explain for ReferenceError {
     }
 }
 
-impl ReferenceError {
-    /// Returns the best way to a model that was not found.
-    fn how_to_get(&self) -> String {
-        let Self::NotFound { name, broken, similar, suggestion, in_ollama, folder_here, .. } = self
-        else {
-            return String::new();
+impl NotFound {
+    fn explain(&self) -> Explained {
+        let (name, cache) = (&self.name, self.cache.display());
+        let message = if self.broken {
+            format!("Model `{name}` is incomplete in the cache `{cache}`")
+        } else {
+            format!("Model `{name}` not found (looked in imported models and `{cache}`)")
         };
-        let pull = format!("`mlxk pull {suggestion}`");
-        if *folder_here {
-            format!("To use the folder of that name, write `./{name}`")
-        } else if let Some(name) = in_ollama {
+        Explained::new("model_not_found", message).hint(self.how_to_get())
+    }
+
+    fn how_to_get(&self) -> String {
+        let pull = format!("`mlxk pull {}`", self.suggestion);
+        if self.folder_here {
+            format!("To use the folder of that name, write `./{}`", self.name)
+        } else if let Some(name) = &self.in_ollama {
             format!("Use Ollama's copy with `ollama:{name}`, or download the model with {pull}")
-        } else if *broken {
+        } else if self.broken {
             format!("Complete the download with {pull}")
-        } else if let Some(ask) = did_you_mean(similar) {
+        } else if let Some(ask) = did_you_mean(&self.similar) {
             format!("{ask} Otherwise, download the model with {pull}")
         } else {
             format!("Download it with {pull}, or list your models with `mlxk list`")
