@@ -134,7 +134,7 @@ fn a_download_that_was_cut_off_is_told_from_one_that_was_given_up() {
     std::fs::remove_file(&weights).unwrap();
     std::os::unix::fs::symlink(format!("../../blobs/{}", "a".repeat(64)), &weights).unwrap();
     let mut command = doctor(&world, &["models", "downloads"]);
-    let fix = broken(&mut command, "models", "download of `model.safetensors` has not ended");
+    let fix = broken(&mut command, "models", "`model.safetensors` has not been downloaded completely");
     assert_eq!(fix, format!("mlxk health {NAME} --repair"));
     let long_ago = SystemTime::now() - Duration::from_hours(72);
     std::fs::File::options().write(true).open(&part).unwrap().set_modified(long_ago).unwrap();
@@ -226,7 +226,7 @@ fn a_damaged_model_of_ollama_is_broken() {
     // What cannot be imported is no damage.
     std::fs::write(manifests.join("own"), layer("tensor")).unwrap();
     let check = || broken(&mut doctor(&world, &["ollama"]), "ollama", "`llama3.2:1b` is damaged");
-    assert_eq!(check(), "`ollama pull llama3.2:1b` fetches it again");
+    assert_eq!(check(), "Download it again with `ollama pull llama3.2:1b`");
     let blob = root.join("blobs").join(digest.replace(':', "-"));
     std::fs::write(&blob, "short").unwrap();
     check();

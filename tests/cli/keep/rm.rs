@@ -113,7 +113,7 @@ fn a_terminal_is_asked() {
         terminal.wait_for(if gone {
             "Removed org/Beta-8bit (5.1 KB freed)"
         } else {
-            "was declined"
+            "declined; nothing was deleted"
         });
         assert_ne!(world.cache().join("models--org--Beta-8bit").exists(), gone, "{answer:?}");
     }

@@ -28,7 +28,7 @@ pub(super) struct Job<'a> {
 enum Stop {
     /// Trying again is pointless: the disk failed, or the user cancelled.
     ForGood(HubError),
-    Failed(Failed),
+    Failed(Box<Failed>),
 }
 
 /// A failure that another attempt may not have.
@@ -41,14 +41,18 @@ struct Failed {
 }
 
 impl Stop {
+    fn failed(error: HubError, asked: Option<Duration>, again: bool) -> Self {
+        Self::Failed(Box::new(Failed { error, asked, again }))
+    }
+
     /// An error that another attempt may not have, whatever kind it is.
     fn again(error: impl Into<HubError>) -> Self {
-        Self::Failed(Failed { error: error.into(), asked: None, again: true })
+        Self::failed(error.into(), None, true)
     }
 
     /// An error after which another attempt is made only if it may pass by itself.
     fn if_passing(error: impl Into<HubError>) -> Self {
-        Self::Failed(Failed { error: error.into(), asked: None, again: false })
+        Self::failed(error.into(), None, false)
     }
 }
 
@@ -86,7 +90,7 @@ pub(super) fn part(job: &Job<'_>, file: &PartialFile, index: usize) -> Result<()
                 return if first { stream(job, file, whole) } else { Ok(()) };
             }
             Err(Stop::ForGood(error)) => return Err(error),
-            Err(Stop::Failed(failed)) => pause(&mut tries, failed, at > before)?,
+            Err(Stop::Failed(failed)) => pause(&mut tries, *failed, at > before)?,
         }
     }
     data.sync_data().map_err(HubError::io("bring a part of a download to the disk"))?;
@@ -160,7 +164,7 @@ fn request_range(
             )
         );
         file.forget_place();
-        Stop::Failed(Failed { error, asked, again: stale && (several || !from_start) })
+        Stop::failed(error, asked, stale && (several || !from_start))
     })
 }
 
@@ -272,12 +276,12 @@ fn stream(job: &Job<'_>, file: &PartialFile, response: Response) -> Result<()> {
         let before = counted;
         let result = match response {
             Ok(response) => stream_once(job, file, response, &mut counted),
-            Err((error, asked)) => Err(Stop::Failed(Failed { error, asked, again: false })),
+            Err((error, asked)) => Err(Stop::failed(error, asked, false)),
         };
         match result {
             Ok(()) => return Ok(()),
             Err(Stop::ForGood(error)) => return Err(error),
-            Err(Stop::Failed(failed)) => pause(&mut tries, failed, counted > before)?,
+            Err(Stop::Failed(failed)) => pause(&mut tries, *failed, counted > before)?,
         }
     }
 }

@@ -39,11 +39,11 @@ impl Explain for RemoveError {
             .hint(if available.is_empty() {
                 format!("It has no revisions; delete what is left of it with `mlxk rm {name}`")
             } else {
-                format!("These are: {}", ticked(available))
+                format!("Available revisions: {}", ticked(available))
             }),
             Self::NotOurs { path } => Explained::new(
                 "workspace_model",
-                format!("`{}` is your own: only managed models are deleted", path.display()),
+                format!("Refusing to delete `{}`: it is not a managed model", path.display()),
             )
             .hint("Delete it as you would any other file"),
             Self::Locked { name, files } => {
