@@ -134,7 +134,8 @@ fn a_download_that_was_cut_off_is_told_from_one_that_was_given_up() {
     std::fs::remove_file(&weights).unwrap();
     std::os::unix::fs::symlink(format!("../../blobs/{}", "a".repeat(64)), &weights).unwrap();
     let mut command = doctor(&world, &["models", "downloads"]);
-    let fix = broken(&mut command, "models", "`model.safetensors` has not been downloaded completely");
+    let fix =
+        broken(&mut command, "models", "`model.safetensors` has not been downloaded completely");
     assert_eq!(fix, format!("mlxk health {NAME} --repair"));
     let long_ago = SystemTime::now() - Duration::from_hours(72);
     std::fs::File::options().write(true).open(&part).unwrap().set_modified(long_ago).unwrap();
