@@ -1,4 +1,4 @@
-//! `mlxk doctor` on a healthy machine, and on machines that are really broken in one way each.
+//! `mlxk doctor` on a healthy machine, and on machines that are broken in one way each.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::support::{World, path, streams};
 
 const NAME: &str = "mlx-community/Tiny-4bit";
 
-/// The command in a world with a model, a shell that completes, and the program on the search path.
+/// Returns the command, with the program on the search path and a shell that completes.
 fn doctor(world: &World, arguments: &[&str]) -> Command {
     let home = world.home.path();
     std::fs::write(home.join(".bashrc"), "source <(mlxk completions bash)\n").unwrap();
@@ -24,13 +24,13 @@ fn doctor(world: &World, arguments: &[&str]) -> Command {
     words.extend(arguments);
     let mut command = world.mlxk(&words);
     command.env("SHELL", "/bin/bash").env("LC_ALL", "C.UTF-8").current_dir(home);
-    // A port that nobody listens on.
+    // A port without a server.
     command.env("OLLAMA_HOST", "127.0.0.1:9").env_remove("VIRTUAL_ENV").env_remove("MLXK_PYTHON");
     search(&mut command, &[&bin]);
     command
 }
 
-/// Puts folders before the caller's own search path.
+/// Puts folders in front of the caller's search path.
 fn search(command: &mut Command, folders: &[&Path]) {
     let callers = std::env::var_os("PATH").unwrap_or_default();
     let all = folders.iter().map(|&folder| folder.to_owned());
@@ -44,7 +44,7 @@ fn world() -> World {
     world
 }
 
-/// What is under `data`, for a command that ends with this exit code.
+/// Returns the `data` of a command that ends with this exit code.
 fn data(command: &mut Command, code: i32) -> Value {
     let (stdout, stderr) = streams(&command.arg("--json").assert().code(code));
     let mut envelope: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stderr}"));
@@ -52,13 +52,13 @@ fn data(command: &mut Command, code: i32) -> Value {
     envelope["data"].take()
 }
 
-/// The lines of a check that are at this level.
+/// Returns the lines of a check at this level.
 fn lines<'a>(data: &'a Value, check: &str, level: &str) -> Vec<&'a Value> {
     let all = data["checks"].as_array().unwrap().iter();
     all.filter(|line| line["check"] == check && line["level"] == level).collect()
 }
 
-/// The one broken line, which is of this check and contains these words, and what mends it.
+/// Expects exactly one broken line, of this check and with these words. Returns its fix.
 fn broken(command: &mut Command, check: &str, words: &str) -> String {
     let data = data(command, 1);
     assert_eq!(data["healthy"], false);
@@ -76,7 +76,7 @@ fn program(file: PathBuf, text: &str) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// The folder of the model's files.
+/// Returns the folder of the model's files.
 fn snapshot(world: &World) -> PathBuf {
     let hash = "0123456789abcdef0123456789abcdef01234567";
     world.cache().join("models--mlx-community--Tiny-4bit/snapshots").join(hash)
@@ -95,14 +95,14 @@ fn a_healthy_machine_has_nothing_broken() {
     assert_eq!(models, &json!({"models": 1, "whole": 1, "run": 1}));
     assert!(lines(&found, "numerics", "ok").is_empty() && lines(&found, "speed", "ok").is_empty());
     let (stdout, _) = streams(&doctor(&world, &["path", "models"]).assert().success());
-    assert!(stdout.starts_with("✓ path         A shell starts `"), "{stdout}");
-    assert!(stdout.ends_with("\n\nAll is well\n"), "{stdout}");
+    assert!(stdout.starts_with("✓ path         Your shell starts `"), "{stdout}");
+    assert!(stdout.ends_with("\n\nEverything works\n"), "{stdout}");
     let plain = streams(&doctor(&world, &["path"]).env("LC_ALL", "C").assert().success()).0;
-    assert!(plain.starts_with("ok path         A shell"), "{plain}");
+    assert!(plain.starts_with("ok path         Your shell"), "{plain}");
 }
 
 #[test]
-fn all_kernels_of_this_processor_compute_what_they_should() {
+fn all_kernels_of_this_processor_are_correct() {
     let found = data(&mut doctor(&world(), &["numerics", "kernels"]), 0);
     let tested = lines(&found, "numerics", "ok");
     let kernels = &found["checks"][0]["data"];
@@ -124,7 +124,7 @@ fn a_damaged_model_comes_with_its_repair() {
 }
 
 #[test]
-fn a_download_that_was_cut_off_is_told_from_one_that_was_given_up() {
+fn interrupted_and_stale_downloads_differ() {
     let world = world();
     let blobs = world.cache().join("models--mlx-community--Tiny-4bit/blobs");
     std::fs::create_dir_all(&blobs).unwrap();
@@ -142,16 +142,16 @@ fn a_download_that_was_cut_off_is_told_from_one_that_was_given_up() {
     let found = data(&mut doctor(&world, &["downloads"]), 0);
     let line = lines(&found, "downloads", "warning")[0];
     assert_eq!(line["fix"], "mlxk rm --unused");
-    assert!(line["text"].as_str().unwrap().contains("downloads that were given up (1)"), "{line}");
+    assert!(line["text"].as_str().unwrap().contains("stale downloads (1)"), "{line}");
 }
 
 #[test]
-fn a_cache_that_is_no_folder_is_broken() {
+fn a_cache_that_is_a_file_is_broken() {
     let world = World::new();
     std::fs::write(world.cache(), "a file").unwrap();
-    let fix = broken(&mut doctor(&world, &["disk"]), "disk", "is no folder");
+    let fix = broken(&mut doctor(&world, &["disk"]), "disk", "is not a folder");
     assert!(fix.contains("HF_HUB_CACHE"), "{fix}");
-    // Whatever else needs the cache says so too, and nothing panics.
+    // The other checks report it too, and nothing panics.
     doctor(&world, &["--quick"]).assert().code(1);
 }
 
@@ -161,12 +161,12 @@ fn a_data_folder_that_cannot_be_written_is_broken() {
     let file = world.home.path().join("file");
     std::fs::write(&file, "").unwrap();
     let mut command = doctor(&world, &["disk"]);
-    let fix = broken(command.env("XDG_DATA_HOME", file.join("data")), "disk", "is no folder");
+    let fix = broken(command.env("XDG_DATA_HOME", file.join("data")), "disk", "is not a folder");
     assert!(fix.contains("XDG_DATA_HOME"), "{fix}");
     if cfg!(target_os = "linux") {
-        // Not even root makes files there.
+        // Not even root can create files there.
         let mut command = doctor(&world, &["disk"]);
-        broken(command.env("XDG_DATA_HOME", "/proc"), "disk", "cannot be written");
+        broken(command.env("XDG_DATA_HOME", "/proc"), "disk", "is not writable");
     }
 }
 
@@ -180,7 +180,7 @@ fn another_mlxk_that_wins_on_the_search_path_is_broken() {
     search(&mut command, &[&other, &bin]);
     let fix = broken(&mut command, "path", "which is version 9.9.9");
     assert!(fix.starts_with("export PATH="), "{fix}");
-    // The other way round it only waits for its chance.
+    // Later on the search path, it is only a warning.
     let mut command = doctor(&world, &["path"]);
     search(&mut command, &[&bin, &other]);
     assert_eq!(lines(&data(&mut command, 0), "path", "warning").len(), 1);
@@ -189,7 +189,7 @@ fn another_mlxk_that_wins_on_the_search_path_is_broken() {
     let mut command = doctor(&world, &["path"]);
     search(&mut command, &[&other]);
     broken(&mut command, "path", "MLX-Knife for Python, version 2.0.7");
-    // A wrapper of the same version is as good as the program itself.
+    // A wrapper of the same version counts as the program itself.
     program(other.join("mlxk"), &format!("#!/bin/sh\necho mlxk {}\n", env!("CARGO_PKG_VERSION")));
     let mut command = doctor(&world, &["path"]);
     search(&mut command, &[&other]);
@@ -201,12 +201,12 @@ fn another_mlxk_that_wins_on_the_search_path_is_broken() {
 }
 
 #[test]
-fn a_bad_configuration_is_a_finding_and_no_end() {
+fn a_bad_configuration_is_reported_as_a_finding() {
     let world = world();
     let folder = world.home.path().join("config/mlxk");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("config.toml"), "[defaults]\ntemprature = 1\n").unwrap();
-    world.mlxk(&["list"]).assert().code(1);
+    world.mlxk(&["list"]).assert().code(2);
     let fix = broken(&mut doctor(&world, &["--quick"]), "config", "line 2");
     assert!(fix.contains("mlxk config --help"), "{fix}");
 }
@@ -224,7 +224,7 @@ fn a_damaged_model_of_ollama_is_broken() {
         json!({"layers": [{"mediaType": kind, "digest": digest, "size": 9}]}).to_string()
     };
     std::fs::write(manifests.join("1b"), layer("model")).unwrap();
-    // What cannot be imported is no damage.
+    // A model that cannot be imported is not damaged.
     std::fs::write(manifests.join("own"), layer("tensor")).unwrap();
     let check = || broken(&mut doctor(&world, &["ollama"]), "ollama", "`llama3.2:1b` is damaged");
     assert_eq!(check(), "Download it again with `ollama pull llama3.2:1b`");
@@ -237,7 +237,7 @@ fn a_damaged_model_of_ollama_is_broken() {
 }
 
 #[test]
-fn the_hub_is_asked_only_where_that_is_wanted() {
+fn the_hub_is_contacted_only_with_online() {
     let world = world();
     let hub = Hub::start();
     let ask = |arguments: &[&str], endpoint: &str| {
@@ -250,7 +250,7 @@ fn the_hub_is_asked_only_where_that_is_wanted() {
     let found = data(&mut ask(&["hub", "--online"], hub.endpoint()), 0);
     assert!(lines(&found, "hub", "ok")[0]["data"]["answered_after_s"].is_number(), "{found}");
     assert_eq!(hub.log().len(), 1);
-    // A port that nobody listens on.
+    // A port without a server.
     let mut command = ask(&["hub", "--online"], "http://127.0.0.1:9");
     let fix = broken(&mut command, "hub", "127.0.0.1:9");
     assert!(!fix.is_empty());
@@ -293,7 +293,7 @@ fn a_shell_without_completions_is_told_how_to_get_them() {
 }
 
 #[test]
-fn what_is_broken_is_shown_with_its_mark_and_its_mending() {
+fn broken_lines_have_a_mark_and_a_fix() {
     let world = world();
     std::fs::remove_file(snapshot(&world).join("config.json")).unwrap();
     let (stdout, stderr) = streams(&doctor(&world, &["config", "models"]).assert().code(1));

@@ -1,16 +1,16 @@
-//! Sizes and times for people.
+//! Formats sizes, times and counts for people.
 
 use std::time::{Duration, SystemTime};
 
 use mlxk_hub::QuantizationSummary;
 pub(crate) use mlxk_hub::human as size;
 
-/// `1.2KB`, as lists of models have it for as long as MLX-Knife has listed them.
+/// Formats a size like `1.2KB`, as MLX-Knife does in lists of models.
 pub(crate) fn compact_size(bytes: u64) -> String {
     if bytes < 1000 { format!("{bytes}B") } else { size(bytes).replace(' ', "") }
 }
 
-/// `3h ago`, as lists of models have it; the date after a month.
+/// Formats the age of a time like `3h ago`, or as a date after a month.
 pub(crate) fn age(time: SystemTime) -> String {
     let seconds = time.elapsed().unwrap_or_default().as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
@@ -26,7 +26,7 @@ pub(crate) fn age(time: SystemTime) -> String {
     }
 }
 
-/// `4-bit`, `4-bit mixed` or `mxfp4`.
+/// Formats a quantization like `4-bit`, `4-bit mixed` or `mxfp4`.
 pub(crate) fn quantization(quantization: &QuantizationSummary) -> String {
     let mode = match quantization.mode.as_str() {
         "affine" => format!("{}-bit", quantization.bits),
@@ -35,13 +35,18 @@ pub(crate) fn quantization(quantization: &QuantizationSummary) -> String {
     if quantization.mixed { format!("{mode} mixed") } else { mode }
 }
 
-/// `2026-01-31T12:00:00Z`; `None` for times no calendar has.
+/// Formats a time like `2026-01-31T12:00:00Z`. Returns `None` for times outside the calendar.
 pub(crate) fn utc(time: SystemTime) -> Option<String> {
     let time = jiff::Timestamp::try_from(time).ok()?;
     Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-/// `0.123 s`.
+/// Formats a number of things like `1 model` or `3 models`.
+pub(crate) fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Formats a duration like `0.123 s`.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.3} s", duration.as_secs_f64())
 }

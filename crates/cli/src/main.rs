@@ -1,6 +1,6 @@
-//! `mlxk`: runs MLX checkpoints on any machine.
+//! `mlxk` runs MLX language models on any machine.
 //!
-//! The binary parses, wires and prints; everything else is in the libraries.
+//! The binary parses, connects and prints. Everything else is in the libraries.
 
 #![forbid(unsafe_code)]
 
@@ -17,13 +17,14 @@ mod exit;
 mod failure;
 mod fetch;
 mod format;
+mod generate_docs;
+mod help;
 mod interrupt;
 mod json;
 mod local;
 mod look;
 mod memory;
 mod printer;
-mod reference;
 mod settings;
 mod terminal;
 mod transfer;
@@ -39,12 +40,12 @@ use exit::ExitStatus;
 use printer::Printer;
 use settings::Settings;
 
-/// What every command is given.
+/// The input of every command.
 struct Context {
-    /// When the process started, as nearly as it can tell.
+    /// Start of the process, as nearly as it can tell.
     started: Instant,
     settings: Settings,
-    /// Why the configuration makes no sense, for commands that go on without it.
+    /// The error in the configuration, for commands that run without it.
     misconfigured: Option<ConfigError>,
     printer: Printer,
 }
@@ -80,8 +81,8 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::Chat(args) => commands::chat::run(&args, &context),
         Command::Server(args) => commands::server::run(&args, &context),
-        Command::Ps(args) => commands::ps::ps(&args, &context),
-        Command::Stop(args) => commands::ps::stop(&args, &context),
+        Command::Ps(args) => commands::ps::run(&args, &context),
+        Command::Stop(args) => commands::stop::run(&args, &context),
         Command::List(args) => commands::list::run(&args, &context),
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Pull(args) => commands::pull::run(&args, &context),
@@ -97,14 +98,14 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
         Command::Bench(args) => commands::bench::run(&args, &context),
-        Command::Completions { shell } => commands::completions::completions(shell),
+        Command::Completions(args) => commands::completions::completions(args.shell),
         Command::Man { folder } => commands::completions::man(&folder),
-        Command::Reference { folder } => reference::write(&folder),
+        Command::Reference { folder } => generate_docs::write(&folder),
     };
     ended(result, json, &context)
 }
 
-/// The exit code for a command line that makes no sense, or that asks for help.
+/// Returns the exit code of an invalid command line, or of one that asks for help.
 fn misused(error: &clap::Error) -> ExitCode {
     if json::is_version(error) && commands::version::run("version").is_ok() {
         return ExitStatus::Success.into();
@@ -112,13 +113,17 @@ fn misused(error: &clap::Error) -> ExitCode {
     if json::is_wanted(error) && json::print_usage_error(error).is_ok() {
         return ExitStatus::Usage.into();
     }
-    // A closed stream leaves nobody to tell.
+    if !error.use_stderr() {
+        help::print(error);
+        return ExitStatus::Success.into();
+    }
+    // If standard error is closed, there is no one to tell.
     let _ = error.print();
     u8::try_from(error.exit_code()).map_or(ExitStatus::Usage.into(), ExitCode::from)
 }
 
-/// The exit code, after saying what went wrong; `json` names the command where an envelope is
-/// wanted.
+/// Reports an error and returns the exit code. `json` is the name of the command if it prints an
+/// envelope.
 fn ended(
     result: anyhow::Result<ExitStatus>,
     json: Option<&'static str>,
@@ -130,7 +135,7 @@ fn ended(
     };
     let status = failure::status(&error);
     if json.is_some() && status != ExitStatus::Success {
-        // Where standard output is closed, nobody reads envelopes.
+        // If standard output is closed, there is no one to tell.
         let _ = json::print_error(json, &error);
     } else if !matches!(status, ExitStatus::Success | ExitStatus::Interrupted) {
         context.printer.error(&error);

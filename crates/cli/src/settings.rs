@@ -1,5 +1,4 @@
-//! Where flags, environment, configuration file and defaults meet. Nothing else reads the
-//! environment.
+//! Combines options, environment, configuration file and defaults. Nothing else reads the environment.
 
 use std::path::PathBuf;
 
@@ -7,43 +6,40 @@ use mlxk_hub::{HubSettings, Locations, PairTable, PullOptions};
 
 use crate::config::{Config, ConfigError};
 use crate::env;
-use crate::exit::UsageError;
 
-/// Where the server listens unless it is told otherwise.
+/// Default port of the server.
 const DEFAULT_PORT: u16 = 8000;
 
 /// Resolved settings.
 pub(crate) struct Settings {
-    /// Where models live.
+    /// Folders of models.
     pub locations: Locations,
-    /// The hub, and the way to it.
+    /// Address and credentials of the hub.
     pub hub: HubSettings,
-    /// Ollama's names for repositories.
+    /// Ollama names and their repositories.
     pub pairs: PairTable,
-    /// What the environment and the configuration file say.
+    /// Settings of the environment and the configuration file.
     pub config: Config,
-    /// The key of our own server.
+    /// API key of our own server.
     pub api_key: Option<String>,
-    /// Where Ollama listens, as its own variable says.
+    /// Address of Ollama, from its own variable.
     pub ollama_host: Option<String>,
-    /// The key of a server that speaks OpenAI's dialect.
+    /// API key for OpenAI-compatible servers.
     pub openai_key: Option<String>,
-    /// Whether output has no colours and other styles: `NO_COLOR` (<https://no-color.org>), or a
-    /// terminal that has none.
+    /// `true` if output has no colours and other styles: `NO_COLOR` (<https://no-color.org>) or a dumb
+    /// terminal.
     pub plain: bool,
 }
 
 impl Settings {
-    /// Reads the environment and the configuration file once. Where they make no sense, the
-    /// settings are as if nothing were configured.
+    /// Reads the environment and the configuration file. If they are invalid, returns the defaults and the
+    /// error.
     pub(crate) fn resolve() -> (Self, Option<ConfigError>) {
         let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("."));
         let (config, error) = match Config::load(env::read, &home) {
             Ok(config) => (config, None),
             Err(error) => (Config::empty(env::read, &home), Some(error)),
         };
-        let plain = env::read(env::NO_COLOR).is_some()
-            || env::read(env::TERM).is_some_and(|value| value == "dumb");
         let lookup = |name: &str| config.variable(name);
         let mut pairs = PairTable::default();
         for (pair, _) in &config.pairs {
@@ -55,28 +51,32 @@ impl Settings {
         let api_key = env::read(env::MLXK_API_KEY);
         let (ollama_host, openai_key) =
             (env::read(env::OLLAMA_HOST), env::read(env::OPENAI_API_KEY));
-        let settings =
-            Self { locations, hub, pairs, config, api_key, ollama_host, openai_key, plain };
+        let settings = Self {
+            locations,
+            hub,
+            pairs,
+            config,
+            api_key,
+            ollama_host,
+            openai_key,
+            plain: env::is_plain(),
+        };
         (settings, error)
     }
 
-    /// The port of our own server.
-    pub(crate) fn server_port(&self, flag: Option<u16>) -> anyhow::Result<u16> {
-        if let Some(port) = flag {
-            return Ok(port);
-        }
-        let Some(port) = self.config.count("server.port") else { return Ok(DEFAULT_PORT) };
-        u16::try_from(port)
-            .map_err(|_| UsageError(format!("The port {port} is larger than 65535")).into())
+    /// Returns the port of our own server.
+    pub(crate) fn server_port(&self, option: Option<u16>) -> u16 {
+        let configured = || self.config.count("server.port").and_then(|port| port.try_into().ok());
+        option.or_else(configured).unwrap_or(DEFAULT_PORT)
     }
 
-    /// Connections of a download, where no flag says how many.
+    /// Returns the configured number of connections of a download.
     pub(crate) fn pull_workers(&self) -> usize {
         self.config.count("pull.workers").unwrap_or(PullOptions::default().workers)
     }
 }
 
-/// What a diagnosis looks at besides: the user's shell, folders and programs.
+/// The surroundings that `mlxk doctor` examines: shell, folders and programs.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
     /// The home folder.
@@ -85,13 +85,13 @@ pub(crate) struct Surroundings {
     pub folder: PathBuf,
     /// This program.
     pub program: PathBuf,
-    /// The folders where a shell looks for programs.
+    /// The folders that a shell searches for programs.
     pub search_path: Vec<PathBuf>,
     /// The user's shell.
     pub shell: Option<PathBuf>,
     /// The virtual environment of Python that is active.
     pub virtual_env: Option<PathBuf>,
-    /// Whether the terminal shows other signs than ASCII.
+    /// `true` if the terminal shows more than ASCII.
     pub takes_unicode: bool,
 }
 

@@ -1,16 +1,16 @@
-//! From arguments to what the engine is asked.
+//! Turns options into requests to the engine.
 
 use std::path::Path;
 
 use anyhow::Context as _;
-use mlxk_engine::{AnswerFormat, Engine, PromptInput, Request};
+use mlxk_engine::{AnswerFormat, Engine, EngineError, Generation, PromptInput, Request};
 use mlxk_text::ThinkingMode;
 use serde_json::{Map, Value};
 
 use crate::args::{AnswerArgs, Bias, Think};
 use crate::exit::UsageError;
 
-/// A request with everything that the arguments say.
+/// Builds a request from the options and a prompt.
 pub(crate) fn request(
     engine: &Engine,
     args: &AnswerArgs,
@@ -28,42 +28,51 @@ pub(crate) fn request(
     Ok(request)
 }
 
-/// Refuses what makes no sense, before anything is loaded.
-pub(crate) fn check(args: &AnswerArgs) -> anyhow::Result<()> {
-    let zero = [
-        ("--threads", args.engine.threads == Some(0), "at least 1 is needed"),
-        ("--max-tokens", args.max_tokens == Some(0), "an answer has at least 1 token"),
-    ];
-    for (option, is_zero, reason) in zero {
-        if is_zero {
-            return Err(UsageError(format!("`{option}` is 0, but {reason}")).into());
+/// Submits a request for `n` answers. A format that the engine cannot enforce is a wrong value of `--format`.
+pub(crate) fn submit(
+    engine: &Engine,
+    request: Request,
+    n: usize,
+) -> anyhow::Result<Vec<Generation>> {
+    engine.submit_many(request, n).map_err(|error| match error {
+        EngineError::AnswerFormat { reason } => {
+            UsageError(format!("`--format` cannot be enforced: {reason}")).into()
         }
-    }
+        error => error.into(),
+    })
+}
+
+/// Refuses options that mlxk does not have, before anything is loaded.
+pub(crate) fn check(args: &AnswerArgs) -> anyhow::Result<()> {
     if args.sampling.mirostat.is_some() {
-        return Err(UsageError(
-            "`--mirostat` is not offered; `--min-p` or `--typical-p` keep answers even in another \
-             way"
-            .into(),
-        )
-        .into());
+        let problem = "`--mirostat` is not supported; use `--min-p` or `--typical-p` instead";
+        return Err(UsageError(problem.into()).into());
     }
     Ok(())
 }
 
-/// The token of each bias: a number is an id, anything else the text of one token.
+/// Returns the token ID of each bias. A number is an ID; other text must be exactly one token.
 fn biases(engine: &Engine, biases: &[Bias]) -> anyhow::Result<Vec<(u32, f32)>> {
     biases
         .iter()
         .map(|Bias { token, bias }| {
-            if let Ok(id) = token.parse() {
+            let vocab_size = engine.vocab_size();
+            if let Ok(id) = token.parse::<u32>() {
+                if id as usize >= vocab_size {
+                    return Err(UsageError(format!(
+                        "`--logit-bias`: no token {id}; the model's IDs end at {}",
+                        vocab_size.saturating_sub(1)
+                    ))
+                    .into());
+                }
                 return Ok((id, *bias));
             }
             let ids = engine.tokenizer().encode(token, false)?;
             match ids[..] {
                 [id] => Ok((id, *bias)),
                 _ => Err(UsageError(format!(
-                    "`--logit-bias`: `{token}` is {} tokens of this model, not one; their ids are \
-                     {ids:?}",
+                    "`--logit-bias`: `{token}` is {} tokens, not one; set a bias for each of the \
+                     IDs {ids:?}",
                     ids.len()
                 ))
                 .into()),
@@ -72,7 +81,7 @@ fn biases(engine: &Engine, biases: &[Bias]) -> anyhow::Result<Vec<(u32, f32)>> {
         .collect()
 }
 
-/// `json`, a schema, or a file that holds one.
+/// Reads the value of `--format`: `json`, a schema, or the path of a file with one.
 pub(crate) fn format(text: &str) -> anyhow::Result<AnswerFormat> {
     if text.eq_ignore_ascii_case("json") {
         return Ok(AnswerFormat::Json);
@@ -85,12 +94,12 @@ pub(crate) fn format(text: &str) -> anyhow::Result<AnswerFormat> {
         (schema, format!("`{text}`"))
     } else {
         return Err(UsageError(format!(
-            "`--format {text}` is neither `json` nor a JSON Schema nor a file that exists"
+            "`--format {text}`: not `json`, not a JSON Schema, and not an existing file"
         ))
         .into());
     };
     let schema: Value = serde_json::from_str(&schema)
-        .map_err(|error| UsageError(format!("The JSON Schema in {origin} is no JSON: {error}")))?;
+        .map_err(|error| UsageError(format!("The JSON Schema in {origin} is invalid: {error}")))?;
     Ok(AnswerFormat::Schema(schema))
 }
 

@@ -1,49 +1,44 @@
-//! What `run` and `chat` share: how the model answers.
+//! Options that `run` and `chat` share.
 
 use clap::{Args, ValueEnum};
-use mlxk_engine::Message;
-use mlxk_hub::{Overrides, prefer};
 
+use super::values::{not_empty, whole};
 use super::{EngineArgs, SamplingArgs};
-use crate::config::Config;
 
+/// The command line's part in how a model answers.
 #[derive(Args, Clone)]
 pub(crate) struct AnswerArgs {
-    /// Instructions that precede the conversation
+    /// System prompt: instructions before the conversation
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
 
-    /// Let a model think first, or not, where its chat template has a switch for it
+    /// Turn thinking on or off, or set its level, if the model supports it
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub think: Option<Think>,
 
-    /// Do not show what the model thinks before it answers
+    /// Hide the model's reasoning
     #[arg(long, visible_alias = "hide-reasoning")]
     pub no_reasoning: bool,
 
-    /// End the answer after this many tokens [default: until it ends or the context is full]
-    #[arg(long, value_name = "N")]
+    /// Stop the answer after this many tokens [default: when it ends or the context is full]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::MAX))]
     pub max_tokens: Option<usize>,
 
-    /// End the answer before this text; may be given several times
-    #[arg(long, value_name = "TEXT")]
+    /// Stop the answer before this text; repeatable
+    #[arg(long, value_name = "TEXT", value_parser = not_empty)]
     pub stop: Vec<String>,
 
-    /// Enforce the form of the answer: `json`, a JSON Schema, or a file with one
+    /// Enforce the format of the answer: `json`, a JSON Schema, or a file with one
     #[arg(long, value_name = "json|SCHEMA")]
     pub format: Option<String>,
 
-    /// Show Markdown as it was written; a pipe always gets it so
+    /// Don't render Markdown (the default when piping)
     #[arg(long)]
     pub no_markdown: bool,
 
-    /// Say what it took on stderr
+    /// Print timings and token counts to stderr
     #[arg(short, long)]
     pub verbose: bool,
-
-    /// What was said before, as the model has it.
-    #[arg(skip)]
-    pub messages: Vec<Message>,
 
     #[command(flatten)]
     pub sampling: SamplingArgs,
@@ -52,30 +47,7 @@ pub(crate) struct AnswerArgs {
     pub engine: EngineArgs,
 }
 
-impl AnswerArgs {
-    /// The arguments for a model: what no flag says is taken from its own settings, then from the
-    /// user's.
-    pub(crate) fn filled(&self, mut overrides: Overrides, config: &Config) -> Self {
-        overrides.fill(config.overrides());
-        let Overrides { system, parameters, messages, .. } = overrides;
-        let mut args = self.clone();
-        // An empty one stands for none, whatever the model that a derived one builds on has.
-        args.system = args.system.or(system).filter(|text| !text.is_empty());
-        args.messages
-            .extend(messages.into_iter().map(|turn| Message::new(&turn.role, turn.content)));
-        if args.stop.is_empty() {
-            args.stop = parameters.stop;
-        }
-        args.engine.threads = args.engine.threads.or(config.threads());
-        prefer!(args => args, parameters; max_tokens);
-        prefer!(args.engine => args.engine, parameters; ctx);
-        prefer!(args.sampling => args.sampling, parameters;
-            temperature top_k top_p min_p repetition_penalty repeat_last_n seed);
-        args
-    }
-}
-
-/// Whether and how much a model thinks.
+/// A value of `--think`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Think {
     True,

@@ -1,4 +1,4 @@
-//! `mlxk chat`.
+//! Arguments of `mlxk chat`.
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -10,21 +10,29 @@ const EXAMPLES: &str = "\
 Examples:
   mlxk chat smollm2
   mlxk chat smollm2 --system \"Answer with code only.\" --temperature 0.2
-  mlxk chat qwen2.5-coder:1.5b --verbose
+  mlxk chat qwen2.5-coder:1.5b --verbose";
 
-In the chat, `/help` lists the commands; Ctrl-C stops an answer, Ctrl-D leaves.";
+const KEYS: &str = "\
+In the chat:
+  /help     list the commands
+  Ctrl-C    stop the answer
+  Ctrl-D    leave the chat";
 
 #[derive(Args)]
-#[command(args_override_self = true, after_help = format!("{MODELS}\n\n{EXAMPLES}"))]
+#[command(
+    args_override_self = true,
+    after_help = EXAMPLES,
+    after_long_help = format!("{KEYS}\n\n{MODELS}\n\n{EXAMPLES}")
+)]
 pub(crate) struct ChatArgs {
-    /// Which model; see below
+    /// Model to chat with
     #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: String,
 
     #[command(flatten)]
     pub answer: AnswerArgs,
 
-    /// Neither read nor write the file of earlier lines
+    /// Neither read nor write the input history
     #[arg(long)]
     pub no_history: bool,
 }

@@ -1,49 +1,55 @@
-//! `mlxk create`.
+//! Arguments of `mlxk create`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-const HELP: &str = "\
-A Modelfile says, in Ollama's form, which model another one builds on and what is different:
-
-  FROM qwen2.5-coder:1.5b             a model that is here, a name of the pair table, what Ollama
-                                      has, org/NAME, ./folder or file.gguf (beside the Modelfile)
-  SYSTEM \"\"\"Answer with code only.\"\"\"
-  PARAMETER temperature 0.2           also num_ctx, num_predict, stop (several times), top_k, top_p,
-                                      min_p, repeat_penalty, repeat_last_n, seed
-  MESSAGE user Reverse a list.        what was said before: by system, user or assistant
-  MESSAGE assistant list[::-1]
-  LICENSE Apache-2.0
-  # a comment
-
-  TEMPLATE, RENDERER, PARSER and REQUIRES are about Ollama's own way to lay out a prompt; the model's
-  chat template has its place, and a warning says so. ADAPTER and other parameters are refused.
-
-The model is a small file of its own, NAME.toml, beside the imported models; the weights stay where
-they are. `mlxk show NAME --modelfile` prints the Modelfile again.
-
+const EXAMPLES: &str = "\
 Examples:
   mlxk create coder -f coder.ollama
-  mlxk create coder                   what ./Modelfile says
+  mlxk create coder                   # reads ./Modelfile
   printf 'FROM smollm2\\nSYSTEM Be brief.\\n' | mlxk create brief -f -";
 
+const MODELFILE: &str = "\
+A Modelfile, in Ollama's format, names a base model and what to change about it. Lines that start \
+with # are comments:
+  FROM qwen2.5-coder:1.5b
+  SYSTEM \"\"\"Answer with code only.\"\"\"
+  PARAMETER temperature 0.2
+  MESSAGE user Reverse a list.
+  MESSAGE assistant list[::-1]
+  LICENSE Apache-2.0
+
+FROM takes a local model, an Ollama name from the pair table, a model in Ollama's store, org/NAME, \
+./folder or file.gguf. Paths are relative to the Modelfile.
+
+PARAMETER also takes num_ctx, num_predict, stop (repeatable), top_k, top_p, min_p, repeat_penalty, \
+repeat_last_n and seed. Other parameters and ADAPTER are refused.
+
+MESSAGE adds an earlier turn of the conversation, by system, user or assistant.
+
+TEMPLATE, RENDERER, PARSER and REQUIRES configure Ollama's own prompt format. mlxk warns about them \
+and uses the model's chat template instead.
+
+The new model is a small file, NAME.toml, next to the imported models. The weights are not copied. \
+`mlxk show NAME --modelfile` prints the Modelfile again.";
+
 #[derive(Args)]
-#[command(after_help = HELP)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{MODELFILE}\n\n{EXAMPLES}"))]
 pub(crate) struct CreateArgs {
-    /// The name; a model that was created under it before is replaced
+    /// Name of the new model; replaces an earlier one made by `create`
     #[arg(value_name = "NAME")]
     pub name: String,
 
-    /// The Modelfile; `-` for standard input
+    /// Modelfile to read; `-` reads standard input
     #[arg(short, long, value_name = "FILE", default_value = "Modelfile")]
     pub file: PathBuf,
 
-    /// Refuse instructions that have no effect, instead of warning
+    /// Refuse instructions that have no effect instead of warning
     #[arg(long)]
     pub strict: bool,
 
-    /// Never download or import the model that it builds on
+    /// Don't download or import the base model; fail if it isn't available locally
     #[arg(long)]
     pub no_pull: bool,
 

@@ -1,53 +1,82 @@
-//! How a model is loaded.
+//! Options of the engine, shared by all commands that compute.
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use mlxk_engine::KvFormat;
 
+use super::values::whole;
 use crate::complete;
 
+/// Help of `--threads`, for commands that take it alone.
+pub(super) const THREADS: &str = "Number of compute threads [default: all available]";
+/// Help of `--exact`, for commands that take it alone.
+pub(super) const EXACT: &str = "Compute in f32 throughout (slower; the reference for correctness)";
+
+/// Options of every command that loads a model.
 #[derive(Args, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub(crate) struct EngineArgs {
-    /// Compute in f32 throughout: slower, the reference for correctness
-    #[arg(long, help_heading = "Engine")]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct ComputeArgs {
+    #[arg(long, help = EXACT)]
     pub exact: bool,
 
-    /// Bits of a value in the KV cache: 8 takes 56 % of the memory of 16; 4, where keys keep 8, takes
-    /// 44 %. Both change answers a little [default: 16; 32 with --exact]
-    #[arg(long, value_name = "BITS", value_parser = kv_format, help_heading = "Engine")]
+    /// Bits per value in the KV cache: 4, 8, 16 or 32 [default: 16; 32 with --exact]
+    ///
+    /// 8 bits take 56 % of the memory of 16. 4 bits take 44 %, because keys keep 8 bits. Both change
+    /// answers slightly.
+    #[arg(long, value_name = "BITS", value_parser = kv_format)]
     pub kv_bits: Option<KvFormat>,
 
-    /// Threads that compute [default: all that this process may use]
-    #[arg(long, value_name = "N", help_heading = "Engine")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=4096), help = THREADS)]
     pub threads: Option<usize>,
 
-    /// Tokens of prompt and answer together [default: the model's maximum, as far as it fits]
-    #[arg(long, value_name = "N", help_heading = "Engine")]
-    pub ctx: Option<usize>,
-
-    /// Do not look up in the text so far what may come next. Looking it up gives the same answer, faster
-    /// where it repeats something, as edited code does
-    #[arg(long, help_heading = "Engine")]
-    pub no_prompt_lookup: bool,
-
-    /// A smaller model with the same vocabulary that guesses what comes next: the same answer, faster
-    /// where it guesses well
-    #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(complete::models), help_heading = "Engine")]
-    pub draft_model: Option<String>,
-
-    /// Leave weights in the pages of their file, which processes share. Otherwise longer answers have them
-    /// moved to huge pages, which are read faster, where the system has them and memory allows
-    #[arg(long, help_heading = "Engine")]
-    pub no_huge_pages: bool,
-
-    /// Fail where a model would have to be fetched or imported first
-    #[arg(long, help_heading = "Engine")]
+    /// Don't download or import; fail if a model isn't available locally
+    #[arg(long)]
     pub no_pull: bool,
 }
 
-/// Reads `--kv-bits`.
-pub(crate) fn kv_format(bits: &str) -> Result<KvFormat, String> {
+/// Options of commands that generate text, whether they measure it or not.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct DecodeArgs {
+    /// Draft tokens with this smaller model, which must share the vocabulary
+    ///
+    /// A draft model never changes the answer. It speeds up text that it predicts well.
+    #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(complete::models))]
+    pub draft_model: Option<String>,
+
+    /// Don't move weights to huge pages
+    ///
+    /// By default, long generations copy the weights to huge pages for speed if there is enough
+    /// memory. Without the copy, processes keep sharing the pages of the weights files.
+    #[arg(long)]
+    pub no_huge_pages: bool,
+}
+
+/// Options of commands that answer: `run`, `chat` and `server`.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct EngineArgs {
+    /// Context length in tokens [default: the model's maximum, or what fits in memory]
+    ///
+    /// The context holds the prompt and the answer together.
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(2..=u64::MAX))]
+    pub ctx: Option<usize>,
+
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+
+    /// Disable prompt-lookup decoding
+    ///
+    /// Prompt lookup never changes the answer. It speeds up repetitive text such as code edits.
+    #[arg(long)]
+    pub no_prompt_lookup: bool,
+
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+}
+
+/// Parses `--kv-bits`.
+fn kv_format(bits: &str) -> Result<KvFormat, String> {
     let format = bits.parse().ok().and_then(KvFormat::of_bits);
-    format.ok_or_else(|| "it can be 4, 8, 16 or 32".to_owned())
+    format.ok_or_else(|| "must be 4, 8, 16 or 32".to_owned())
 }

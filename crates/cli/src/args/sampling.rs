@@ -1,135 +1,152 @@
-//! How tokens are drawn.
+//! Sampling options: how tokens are chosen.
 
 use clap::Args;
 use mlxk_engine::{Dry, Sampling, Xtc};
 
+use super::values::{look_back, number, whole};
+
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
-    /// How freely tokens are drawn; 0 always takes the most probable one
-    #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Randomness of the answer; 0 always takes the most probable token
+    #[arg(long, value_name = "T", allow_negative_numbers = true, value_parser = number(0.0..=100.0))]
     pub temperature: Option<f32>,
 
-    /// Draw from the most probable tokens that together have this probability
-    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Sample from the most probable tokens that add up to this probability
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = number(0.0..=1.0))]
     pub top_p: Option<f32>,
 
-    /// Draw from this many tokens; 0 for all
-    #[arg(long, value_name = "K", help_heading = "Sampling")]
+    /// Sample from the K most probable tokens; 0 means all
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = whole::<usize>(0..=u64::MAX))]
     pub top_k: Option<usize>,
 
-    /// Drop tokens less probable than this share of the most probable one
-    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Drop tokens below this fraction of the top probability
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = number(0.0..=1.0))]
     pub min_p: Option<f32>,
 
-    /// Draw from the most typical tokens that together have this probability
+    /// Sample from the most typical tokens that add up to this probability
     #[arg(
         long,
         visible_alias = "typical",
         value_name = "P",
         allow_negative_numbers = true,
-        help_heading = "Sampling"
+        value_parser = number(0.0..=1.0)
     )]
     pub typical_p: Option<f32>,
 
-    /// The same seed gives the same answer
-    #[arg(long, value_name = "N", help_heading = "Sampling")]
+    /// Random seed; the same seed gives the same answer
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>(0..=u64::MAX))]
     pub seed: Option<u64>,
 
-    /// Divide the logits of tokens that occurred by this; 1 for off [default: the model's own, or 1]
+    /// Divide the logits of repeated tokens by this; 1 means off [default: the model's own, or 1]
     #[arg(
         long,
         visible_alias = "repeat-penalty",
         value_name = "X",
         allow_negative_numbers = true,
-        help_heading = "Sampling"
+        value_parser = number(0.01..=100.0)
     )]
     pub repetition_penalty: Option<f32>,
 
-    /// Lower the logits of tokens that the answer already holds by this
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Subtract this from the logits of tokens already in the answer
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number(-100.0..=100.0))]
     pub presence_penalty: Option<f32>,
 
-    /// The same once for each time that the answer holds them
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Subtract this once for each occurrence of the token in the answer
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number(-100.0..=100.0))]
     pub frequency_penalty: Option<f32>,
 
-    /// How many of the last tokens these penalties look at; -1 for all [default: 64]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Number of recent tokens that these penalties look at; -1 means all [default: 64]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = look_back)]
     pub repeat_last_n: Option<i64>,
 
-    /// Add to a token's logit, as in `42=-5`, ` the=1.5` or `42=-inf`; may be given several times
-    #[arg(long, value_name = "TOKEN=BIAS", value_parser = bias, allow_hyphen_values = true, help_heading = "Sampling")]
+    /// Add a bias to a token's logit, as in `42=-5`, ` the=1.5` or `42=-inf`; repeatable
+    ///
+    /// TOKEN is the ID of a token or its text.
+    #[arg(long, value_name = "TOKEN=BIAS", value_parser = bias, allow_hyphen_values = true)]
     pub logit_bias: Vec<Bias>,
 
-    /// How often the most obvious tokens are left out, from 0 to 1
-    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Probability of dropping the most obvious tokens (XTC)
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = number(0.0..=1.0))]
     pub xtc_probability: Option<f32>,
 
-    /// How probable a token is that counts as obvious [default: 0.1]
+    /// Probability that makes a token obvious [default: 0.1]
     #[arg(
         long,
         value_name = "P",
         allow_negative_numbers = true,
         requires = "xtc_probability",
-        help_heading = "Sampling"
+        value_parser = number(0.0..=1.0)
     )]
     pub xtc_threshold: Option<f32>,
 
-    /// Penalty for continuing a verbatim repetition; it grows with its length [default: 0, off]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Sampling")]
+    /// Penalty for continuing a verbatim repetition (DRY) [default: 0, off]
+    ///
+    /// The penalty grows with the length of the repetition.
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number(0.0..=100.0))]
     pub dry_multiplier: Option<f32>,
 
-    /// Growth of that penalty with every token [default: 1.75]
+    /// Growth of the DRY penalty per repeated token [default: 1.75]
     #[arg(
         long,
         value_name = "X",
         allow_negative_numbers = true,
         requires = "dry_multiplier",
-        help_heading = "Sampling"
+        value_parser = number(1.0..=100.0)
     )]
     pub dry_base: Option<f32>,
 
-    /// Tokens that may repeat without that penalty [default: 2]
-    #[arg(long, value_name = "N", requires = "dry_multiplier", help_heading = "Sampling")]
-    pub dry_allowed_length: Option<usize>,
-
-    /// How many of the last tokens that penalty looks at; -1 for all [default: all]
+    /// Tokens that may repeat without a DRY penalty [default: 2]
     #[arg(
         long,
         value_name = "N",
         allow_negative_numbers = true,
         requires = "dry_multiplier",
-        help_heading = "Sampling"
+        value_parser = whole::<usize>(0..=u64::MAX)
+    )]
+    pub dry_allowed_length: Option<usize>,
+
+    /// Number of recent tokens that DRY looks at; -1 means all [default: -1]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        requires = "dry_multiplier",
+        value_parser = look_back
     )]
     pub dry_penalty_last_n: Option<i64>,
 
-    /// Text that ends a repetition; may be given several times [default: newline, `:`, `"`, `*`]
-    #[arg(long, value_name = "TEXT", requires = "dry_multiplier", help_heading = "Sampling")]
+    /// Text that ends a repetition; repeatable [default: newline, `:`, `"`, `*`]
+    #[arg(long, value_name = "TEXT", requires = "dry_multiplier")]
     pub dry_sequence_breaker: Vec<String>,
 
     #[arg(long, value_name = "N", hide = true)]
     pub mirostat: Option<String>,
 }
 
-/// A token, as an id or as its text, and what to add to its logit.
+/// A token, as an ID or as its text, and the number to add to its logit.
 #[derive(Clone, Debug)]
 pub(crate) struct Bias {
     pub token: String,
     pub bias: f32,
 }
 
+/// Parses `--logit-bias`.
 fn bias(text: &str) -> Result<Bias, String> {
-    let form = "write TOKEN=BIAS, as in `42=-5`";
+    let form = "must be TOKEN=BIAS, as in `42=-5`";
     let (token, bias) = text.rsplit_once('=').ok_or(form)?;
     if token.is_empty() {
         return Err(form.to_owned());
     }
-    let bias = bias.parse().map_err(|_| format!("`{bias}` is no number; {form}"))?;
+    let bias: f32 = bias.parse().map_err(|_| format!("`{bias}` is not a number; it {form}"))?;
+    if bias.is_nan() || bias == f32::INFINITY {
+        return Err(format!("the bias must be a finite number or -inf, not {bias}"));
+    }
     Ok(Bias { token: token.to_owned(), bias })
 }
 
 impl SamplingArgs {
-    /// What the engine is asked for, but for the biases, whose tokens a tokenizer has to find.
+    /// Returns the parameters for the engine, without the biases: their tokens need a tokenizer.
     pub(crate) fn sampling(&self) -> Sampling {
         let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
         let defaults = Dry::default();

@@ -14,8 +14,7 @@ use mlxk_engine::{Engine, Message};
 
 use self::command::Command;
 use self::editor::{Editor, Line};
-use crate::answer::{Screen, Show};
-use crate::args::AnswerArgs;
+use crate::answer::{AnswerSettings, Screen, Show};
 use crate::exit::{ExitStatus, UsageError};
 use crate::{Context, interrupt, terminal};
 
@@ -31,7 +30,7 @@ struct Chat<'a> {
     model: &'a str,
     context: &'a Context,
     places: Places,
-    args: AnswerArgs,
+    settings: AnswerSettings,
     messages: Vec<Message>,
     /// How many of them the model itself begins with.
     begun: usize,
@@ -45,7 +44,7 @@ struct Chat<'a> {
 pub(crate) fn start(
     engine: &Engine,
     model: &str,
-    args: &AnswerArgs,
+    settings: &AnswerSettings,
     first: Option<String>,
     keep_history: bool,
     context: &Context,
@@ -68,9 +67,9 @@ pub(crate) fn start(
         model,
         context,
         places,
-        args: args.clone(),
-        messages: args.messages.clone(),
-        begun: args.messages.len(),
+        settings: settings.clone(),
+        messages: settings.messages.clone(),
+        begun: settings.messages.len(),
         used_tokens: 0,
         warned: false,
     };
@@ -125,11 +124,13 @@ impl Chat<'_> {
             Command::Help => self.note(command::help()),
             Command::Clear => self.clear(),
             Command::System(text) => self.system(text),
-            Command::Set(words) => match settings::set(&mut self.args, &words) {
+            Command::Set(words) => match settings::set(&mut self.settings.options, &words) {
                 Ok(done) => self.note(done),
                 Err(problem) => self.note(problem),
             },
-            Command::Show => self.note(settings::show(self.engine, self.model, &self.args)),
+            Command::Show => {
+                self.note(settings::show(self.engine, self.model, &self.settings.options))
+            }
             Command::History => self.show_history()?,
             Command::Save(name) => self.save(&name),
             Command::Load(name) => self.load(&name),
@@ -142,7 +143,7 @@ impl Chat<'_> {
     }
 
     fn clear(&mut self) {
-        self.messages.clone_from(&self.args.messages);
+        self.messages.clone_from(&self.settings.messages);
         self.begun = self.messages.len();
         (self.used_tokens, self.warned) = (0, false);
         self.note("The conversation starts anew");
@@ -151,10 +152,12 @@ impl Chat<'_> {
     fn system(&mut self, text: Option<String>) {
         match text {
             Some(text) => {
-                self.args.system = (text != "off").then_some(text);
+                self.settings.options.system = (text != "off").then_some(text);
                 self.note("The system prompt holds from the next answer on");
             }
-            None => self.note(self.args.system.as_deref().unwrap_or("There is no system prompt")),
+            None => self.note(
+                self.settings.options.system.as_deref().unwrap_or("There is no system prompt"),
+            ),
         }
     }
 
@@ -167,7 +170,8 @@ impl Chat<'_> {
             if message.role == "user" {
                 self.note(format_args!(">>> {text}"));
             } else {
-                let mut screen = Screen::new(Show::Answer, &self.args, &self.context.printer);
+                let mut screen =
+                    Screen::new(Show::Answer, &self.settings.options, &self.context.printer);
                 screen.text(text)?;
                 screen.end()?;
             }
@@ -177,7 +181,8 @@ impl Chat<'_> {
 
     fn save(&self, name: &str) {
         let path = store::path(&self.places.chats, name);
-        let saved = store::save(&path, self.model, self.args.system.as_deref(), &self.messages);
+        let saved =
+            store::save(&path, self.model, self.settings.options.system.as_deref(), &self.messages);
         match saved {
             Ok(()) => self.note(format_args!("Saved to `{}`", path.display())),
             Err(error) => self.note(format_args!("{error:#}")),
@@ -189,7 +194,7 @@ impl Chat<'_> {
         match store::load(&path) {
             Ok(saved) => {
                 (self.messages, self.begun) = (saved.messages, 0);
-                self.args.system = saved.system;
+                self.settings.options.system = saved.system;
                 (self.used_tokens, self.warned) = (0, false);
                 self.note(format_args!("Loaded {} messages", self.messages.len()));
                 if saved.model != self.model {

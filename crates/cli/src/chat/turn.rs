@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use mlxk_engine::{EngineError, FinishReason, Message, PromptInput};
 
 use super::Chat;
-use crate::answer::{self, Answer, Screen, Show, Taken};
+use crate::answer::{self, Answer, Received, Screen, Show};
 use crate::interrupt;
 
 /// The share of the context from which on a full one is spoken of.
@@ -37,16 +37,16 @@ impl Chat<'_> {
 
     fn take_answer(&mut self) -> anyhow::Result<()> {
         interrupt::reset();
-        let system = self.args.system.clone();
+        let system = self.settings.options.system.clone();
         let input = PromptInput::Messages { system, messages: self.messages.clone() };
-        let request = answer::request(self.engine, &self.args, input)?;
-        let generation = self.engine.submit(request)?;
-        let show = if self.args.no_reasoning { Show::Answer } else { Show::All };
-        let mut screen = Screen::new(show, &self.args, &self.context.printer);
-        let taken = answer::take(&generation, &mut screen, self.context)?;
+        let request = answer::request(self.engine, &self.settings.options, input)?;
+        let generation = answer::submit(self.engine, request)?;
+        let show = if self.settings.options.no_reasoning { Show::Answer } else { Show::All };
+        let mut screen = Screen::new(show, &self.settings.options, &self.context.printer);
+        let taken = answer::receive(&generation, &mut screen, self.context)?;
         interrupt::reset();
         match taken {
-            Taken::Interrupted(text) => {
+            Received::Interrupted(text) => {
                 // What was said stays said; without a word the question is taken back too.
                 if text.is_empty() {
                     self.messages.pop();
@@ -55,7 +55,7 @@ impl Chat<'_> {
                 }
                 self.note("Stopped");
             }
-            Taken::Complete(answer) => self.complete(&answer),
+            Received::Complete(answer) => self.complete(&answer),
         }
         Ok(())
     }
@@ -64,7 +64,7 @@ impl Chat<'_> {
         self.messages.push(Message::new("assistant", answer.text.as_str()));
         let usage = answer.done.usage;
         self.used_tokens = usage.prompt_tokens + usage.completion_tokens;
-        if self.args.verbose {
+        if self.settings.options.verbose {
             self.note(self.status(answer));
         }
         let context = self.engine.context();

@@ -1,18 +1,20 @@
-//! `mlxk chat MODEL`: a conversation.
+//! `mlxk chat MODEL`.
 
+use crate::answer::AnswerSettings;
 use crate::args::ChatArgs;
 use crate::exit::{ExitStatus, Interrupted};
 use crate::{Context, answer, chat, interrupt, local};
 
-/// Loads the model and talks.
+/// Loads the model and starts the chat.
 pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     answer::check(&args.answer)?;
     interrupt::listen()?;
-    let resolved = local::find(&args.model, !args.answer.engine.no_pull, context)?;
-    let answer = args.answer.filled(resolved.overrides.clone(), &context.settings.config);
-    let engine = answer::load(&answer.engine, &resolved.path, context)?;
+    let resolved = local::find(&args.model, !args.answer.engine.compute.no_pull, context)?;
+    let settings =
+        AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
+    let engine = answer::load(&settings, &resolved.path, context)?;
     let keep_history = !args.no_history;
-    let result = chat::start(&engine, &resolved.name, &answer, None, keep_history, context);
+    let result = chat::start(&engine, &resolved.name, &settings, None, keep_history, context);
     if interrupt::requested() {
         std::mem::forget(engine);
         return Err(Interrupted.into());

@@ -1,4 +1,4 @@
-//! `mlxk doctor`: what is well with an installation, and what is not.
+//! `mlxk doctor`: diagnoses an installation.
 
 use std::io::Write;
 
@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use crate::args::DoctorArgs;
 use crate::doctor::{ALL, Check, Environment, Level, Line};
 use crate::exit::{ExitStatus, Interrupted};
+use crate::format::count;
 use crate::settings::Surroundings;
 use crate::{Context, interrupt, json};
 
-/// Where each check is explained.
+/// The page that explains each check.
 const PAGE: &str = "docs/guide/troubleshooting.md";
 
-/// Makes the checks and prints what they found; fails where something is broken.
+/// Runs the checks and prints their findings. Fails if something is broken.
 pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     interrupt::listen()?;
     let progress = context.printer.progress();
@@ -41,16 +42,20 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitSt
             found.push((check, line));
         }
     }
-    let count = |level| found.iter().filter(|(_, line)| line.level == level).count();
-    let (warnings, broken) = (count(Level::Warning), count(Level::Broken));
+    let total = |level| found.iter().filter(|(_, line)| line.level == level).count();
+    let (warnings, broken) = (total(Level::Warning), total(Level::Broken));
     if args.json {
-        json::print("doctor", &data(&found, count(Level::Ok), warnings, broken))?;
+        json::print("doctor", &data(&found, total(Level::Ok), warnings, broken))?;
     } else {
         let verdict = match (broken, warnings) {
-            (0, 0) => "All is well".to_owned(),
-            (0, some) => format!("Nothing is broken; {some} could be better: {PAGE}"),
-            (some, 0) => format!("{some} broken: {PAGE}"),
-            (some, more) => format!("{some} broken, {more} could be better: {PAGE}"),
+            (0, 0) => "Everything works".to_owned(),
+            (0, warnings) => {
+                format!("Nothing is broken; {}: see {PAGE}", count(warnings, "warning"))
+            }
+            (broken, 0) => format!("{}: see {PAGE}", count(broken, "problem")),
+            (broken, warnings) => {
+                format!("{}, {}: see {PAGE}", count(broken, "problem"), count(warnings, "warning"))
+            }
         };
         writeln!(std::io::stdout().lock(), "\n{verdict}")?;
     }
@@ -64,14 +69,14 @@ fn is_wanted(check: &Check, args: &DoctorArgs) -> bool {
     args.checks.iter().any(|name| name == check.id)
 }
 
-/// For `ok`, warnings, and what is broken.
+/// Marks for the levels ok, warning and broken.
 type Marks = [&'static str; 3];
 const MARKS: Marks = ["✓", "!", "✗"];
 const PLAIN_MARKS: Marks = ["ok", "!", "x"];
 /// Green, yellow, red.
-const COLOURS: [&str; 3] = ["32", "33", "31"];
+const COLORS: [&str; 3] = ["32", "33", "31"];
 
-/// `✓ memory       20.1 GB are available of 23.4 GB`; the name stands before a check's first line.
+/// Prints `✓ memory       20.1 GB of 23.4 GB available`. Only the first line of a check has its name.
 fn print(
     check: &Check,
     is_first: bool,
@@ -83,7 +88,7 @@ fn print(
     let level = line.level as usize;
     let width = marks.iter().map(|mark| mark.chars().count()).max().unwrap_or(1);
     let mark = format!("{:width$}", marks[level]);
-    let mark = if styled { format!("\x1b[{}m{mark}\x1b[0m", COLOURS[level]) } else { mark };
+    let mark = if styled { format!("\x1b[{}m{mark}\x1b[0m", COLORS[level]) } else { mark };
     let name = if is_first { check.id } else { "" };
     let names = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
     writeln!(out, "{mark} {name:names$}  {}", line.text)?;

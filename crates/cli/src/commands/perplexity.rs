@@ -11,8 +11,9 @@ use mlxk_engine::perplexity::{
 use mlxk_engine::{CpuOptions, DeviceChoice, Engine, KvFormat, LoadOptions};
 use mlxk_hub::Resolved;
 
+use crate::answer::load_engine;
 use crate::args::PerplexityArgs;
-use crate::commands::{load, perplexity_report as report};
+use crate::commands::perplexity_report as report;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
 use crate::{Context, interrupt, local};
@@ -26,14 +27,14 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
     interrupt::listen()?;
     let text = text(&args.file)?;
     let saved = args.against_logits.as_deref().map(LogitsReader::open).transpose()?;
-    let resolved = local::find(&args.model, !args.no_pull, context)?;
+    let resolved = local::find(&args.model, !args.compute.no_pull, context)?;
     let against = match &args.against {
-        Some(name) => Some(local::find(name, !args.no_pull, context)?),
+        Some(name) => Some(local::find(name, !args.compute.no_pull, context)?),
         None if args.against_exact => Some(resolved.clone()),
         None => None,
     };
-    let engine = load_model(args, &resolved, (args.exact, args.kv_bits), context)?;
-    let exact = args.exact || args.against_exact;
+    let engine = load_model(args, &resolved, (args.compute.exact, args.compute.kv_bits), context)?;
+    let exact = args.compute.exact || args.against_exact;
     let other = match &against {
         Some(model) => Some(load_model(args, model, (exact, None), context)?),
         None => None,
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
     let (windows, tokens, evaluation) = result?;
     let report = report::Report {
         model: &resolved.name,
-        exact: args.exact,
+        exact: args.compute.exact,
         file: &args.file,
         text_bytes: text.len(),
         tokens,
@@ -66,27 +67,19 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
     Ok(ExitStatus::Success)
 }
 
-/// Refuses what is wrong whatever the model is.
+/// Refuses options that no model can work with.
 fn check(args: &PerplexityArgs) -> Result<(), UsageError> {
-    let usage = |message: String| Err(UsageError(message));
-    if args.threads == Some(0) {
-        return usage("`--threads` is 0, but at least 1 is needed".into());
-    }
-    if let Some(most @ 0..2) = args.max_tokens {
-        return usage(format!("`--max-tokens` is {most}, but at least 2 are needed"));
-    }
-    if args.exact && args.against_exact && args.against.is_none() {
-        return usage(
+    if args.compute.exact && args.against_exact && args.against.is_none() {
+        return Err(UsageError(
             "`--exact` with `--against-exact` compares the model with itself; leave one out".into(),
-        );
+        ));
     }
-    // A window that the model decides on later is at least 2 and may be long enough.
+    // Without --window, the length depends on the model and may be long enough.
     let window = args.window.unwrap_or(DEFAULT_WINDOW);
     let stride = args.stride.unwrap_or((window / 2).max(1));
-    match Windows::new(window, stride, args.min_context) {
-        Ok(_) => Ok(()),
-        Err(error) => usage(error.to_string()),
-    }
+    Windows::new(window, stride, args.min_context)
+        .map(|_| ())
+        .map_err(|error| UsageError(error.to_string()))
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {
@@ -116,12 +109,12 @@ fn load_model(
 ) -> anyhow::Result<Engine> {
     let mut options = LoadOptions::new(&model.path);
     options.device = DeviceChoice::Cpu(CpuOptions {
-        threads: args.threads.or(context.settings.config.threads()),
+        threads: args.compute.threads.or(context.settings.config.threads()),
         exact,
         kv: kv_format,
         instructions: None,
     });
-    load::engine(&options, &format!("Loading {}", model.name), context)
+    load_engine(&options, &format!("Loading {}", model.name), context)
 }
 
 /// The windows, the number of tokens of the text, and what came out.

@@ -8,14 +8,14 @@ use mlxk_engine::SpillOptions;
 use mlxk_server::{ApiKey, DefaultModel, KeepAlive, Server, ServerConfig, Stop};
 use tracing::level_filters::LevelFilter;
 
-use crate::args::{LogLevel, ServerArgs, size};
+use crate::args::{LogLevel, ServerArgs};
 use crate::exit::{ExitStatus, UsageError};
 use crate::{Context, answer, interrupt, local};
 
-/// How often the signals are looked at.
+/// Time between two checks for Ctrl-C.
 const WATCH: Duration = Duration::from_millis(50);
 
-/// Serves until Ctrl-C or a polite kill; a second one ends it at once.
+/// Serves until Ctrl-C or SIGTERM. A second one ends the process immediately.
 pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     check(args, context)?;
     log(args);
@@ -25,39 +25,27 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
     let server = Server::bind(config)?;
     if !server.is_local() && !has_key {
         context.printer.note(
-            "warning: this server is open to the network and asks for no key; it will change no \
-             models for anybody. `MLXK_API_KEY` sets a key",
+            "warning: The server is open to the network without a key, so clients can't pull, create \
+             or delete models. Set `MLXK_API_KEY` to change that",
         );
     }
     server.preload()?;
     context
         .printer
-        .note(format_args!("Listening on http://{}; Ctrl-C ends the server", server.address()));
+        .note(format_args!("Listening on http://{}; stop with Ctrl-C", server.address()));
     watch(server.stop());
     server.run();
     Ok(ExitStatus::Success)
 }
 
 fn check(args: &ServerArgs, context: &Context) -> anyhow::Result<()> {
-    let zero = [
-        ("--max-models", args.max_models == Some(0)),
-        ("--parallel", args.parallel == Some(0)),
-        ("--threads", args.threads == Some(0)),
-        ("--max-tokens", args.max_tokens == Some(0)),
-    ];
-    for (option, is_zero) in zero {
-        if is_zero {
-            return Err(UsageError(format!("`{option}` is 0, but at least 1 is needed")).into());
-        }
-    }
     if args.embed_backend.is_some() {
-        return Err(
-            UsageError("`--embed-backend` is not offered: there are no embeddings".into()).into()
-        );
+        let problem = "`--embed-backend` is not supported: there are no embeddings yet";
+        return Err(UsageError(problem.into()).into());
     }
     for (option, given) in [("--reload", args.reload), ("--chunk", args.chunk.is_some())] {
         if given {
-            context.printer.note(format_args!("`{option}` has no effect on this server"));
+            context.printer.note(format_args!("warning: `{option}` has no effect"));
         }
     }
     Ok(())
@@ -66,29 +54,30 @@ fn check(args: &ServerArgs, context: &Context) -> anyhow::Result<()> {
 fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> {
     let settings = &context.settings;
     let file = &settings.config;
+    let engine = &args.engine;
     let mut config =
         ServerConfig::new(settings.locations.clone(), settings.pairs.clone(), settings.hub.clone());
-    let text = |name| file.text(name).map(str::to_owned);
-    if let Some(host) = args.host.clone().or_else(|| text("server.host")) {
-        config.host = host;
+    if let Some(host) = args.host.as_deref().or_else(|| file.text("server.host")) {
+        host.clone_into(&mut config.host);
     }
-    config.port = settings.server_port(args.port)?;
-    let name = args.model.clone().or_else(|| text("server.model"));
-    config.model = name
-        .map(|written| {
-            let resolved = local::find(&written, !args.no_pull, context)?;
-            anyhow::Ok(DefaultModel { written, resolved })
-        })
-        .transpose()?;
-    config.context = args.ctx.or_else(|| file.count("defaults.ctx"));
-    config.threads = args.threads.or_else(|| file.threads());
+    config.port = settings.server_port(args.port);
+    config.model = default_model(args, context)?;
+    config.context = engine.ctx.or_else(|| file.count("defaults.ctx"));
+    config.threads = engine.compute.threads.or_else(|| file.threads());
     config.max_tokens = args.max_tokens.or_else(|| file.count("defaults.max_tokens"));
     config.judge = crate::look::judge;
-    config.exact = args.exact;
-    config.kv_format = args.kv_bits;
-    config.prompt_lookup = !args.no_prompt_lookup;
-    config.huge_pages = !args.no_huge_pages;
-    config.draft_model = answer::draft_model(args.draft_model.as_deref(), !args.no_pull, context)?;
+    config.exact = engine.compute.exact;
+    config.kv_format = engine.compute.kv_bits;
+    config.prompt_lookup = !engine.no_prompt_lookup;
+    config.huge_pages = !engine.decode.no_huge_pages;
+    config.draft_model = answer::draft_model(
+        engine.decode.draft_model.as_deref(),
+        !engine.compute.no_pull,
+        context,
+    )?;
+    if config.draft_model.is_some() && config.model.is_none() {
+        return Err(UsageError("`--draft-model` needs `--model`".into()).into());
+    }
     if let Some(count) = args.max_models.or_else(|| file.count("server.max_models")) {
         config.max_models = count;
     }
@@ -98,24 +87,19 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     if let Some(count) = args.queue.or_else(|| file.count("server.queue")) {
         config.queue = count;
     }
-    let bytes = |given: Option<u64>, name| match (given, file.text(name)) {
-        (Some(bytes), _) => anyhow::Ok(Some(bytes)),
-        (None, Some(text)) => Ok(Some(setting(name, text, size(text).ok())?)),
-        (None, None) => Ok(None),
-    };
-    config.memory_limit_bytes = bytes(args.memory_limit, "server.memory_limit")?;
-    config.spill = bytes(args.spill, "server.spill")?.map(|max_bytes| SpillOptions {
+    config.memory_limit_bytes = args.memory_limit.or_else(|| file.size("server.memory_limit"));
+    let spill = args.spill.or_else(|| file.size("server.spill"));
+    config.spill = spill.map(|max_bytes| SpillOptions {
         folder: settings.locations.data_dir.join("prefixes"),
         max_bytes,
     });
-    let keep = match (args.keep_alive, file.text("server.keep_alive")) {
-        (Some(keep), _) => Some(keep),
-        (None, Some(text)) => Some(setting("server.keep_alive", text, KeepAlive::parse(text))?),
-        (None, None) => None,
-    };
-    if let Some(keep) = keep {
-        // For all models together, "for ever" is no reason to refuse another one.
-        config.keep_alive = if keep == KeepAlive::Pinned { KeepAlive::Forever } else { keep };
+    let keep_alive = args.keep_alive.or_else(|| KeepAlive::parse(file.text("server.keep_alive")?));
+    if let Some(keep_alive) = keep_alive {
+        // A pinned model refuses to make room for another; as the default of all models, -1 must not.
+        config.keep_alive = match keep_alive {
+            KeepAlive::Pinned => KeepAlive::Forever,
+            other => other,
+        };
     }
     config.strict = args.strict || file.flag("server.strict");
     config.api_key = api_key(args, context)?;
@@ -128,12 +112,15 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     Ok(config)
 }
 
-/// A setting of the file that has a form of its own.
-fn setting<T>(name: &str, text: &str, parsed: Option<T>) -> anyhow::Result<T> {
-    parsed.with_context(|| format!("The setting `{name}` is `{text}`, which makes no sense there"))
+/// Finds the model to load at startup.
+fn default_model(args: &ServerArgs, context: &Context) -> anyhow::Result<Option<DefaultModel>> {
+    let configured = || context.settings.config.text("server.model").map(str::to_owned);
+    let Some(written) = args.model.clone().or_else(configured) else { return Ok(None) };
+    let resolved = local::find(&written, !args.engine.compute.no_pull, context)?;
+    Ok(Some(DefaultModel { written, resolved }))
 }
 
-/// The key of the file that a flag or setting names, else of the environment.
+/// Reads the API key from the file of `--api-key-file` or its setting, otherwise from the environment.
 fn api_key(args: &ServerArgs, context: &Context) -> anyhow::Result<Option<ApiKey>> {
     let settings = &context.settings;
     let named = settings.config.text("server.api_key_file").map(Path::new);
@@ -141,13 +128,13 @@ fn api_key(args: &ServerArgs, context: &Context) -> anyhow::Result<Option<ApiKey
         return Ok(settings.api_key.as_deref().and_then(ApiKey::new));
     };
     let text = std::fs::read_to_string(path)
-        .with_context(|| format!("Cannot read the key in `{}`", path.display()))?;
+        .with_context(|| format!("Cannot read the API key in `{}`", path.display()))?;
     ApiKey::new(&text)
         .map(Some)
-        .with_context(|| format!("The file `{}` holds no key", path.display()))
+        .with_context(|| format!("The file `{}` contains no API key", path.display()))
 }
 
-/// Ends the server once the user asks for it.
+/// Stops the server after Ctrl-C.
 fn watch(stop: Stop) {
     std::thread::spawn(move || {
         while !interrupt::requested() {
@@ -175,7 +162,7 @@ fn log(args: &ServerArgs) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(false);
-    // There is no other one: this is the only command that logs.
+    // This cannot fail: no other command sets a logger.
     let _ = if args.log_json {
         lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     } else {

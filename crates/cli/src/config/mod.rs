@@ -1,5 +1,5 @@
-//! Settings that hold for every command: a flag wins over an environment variable, that over the
-//! configuration file, that over the default.
+//! Settings of all commands. An option wins over an environment variable, a variable over the
+//! configuration file, and the file over the default.
 
 mod file;
 pub(crate) mod keys;
@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use mlxk_hub::{Overrides, Pair, Parameters};
 
 use self::keys::{Form, KEYS, Key};
+use crate::args::values;
 use crate::env;
 
-/// All settings that are not left at their default.
+/// All settings that differ from their default.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
-    /// The file, which need not exist.
+    /// The file, which may not exist.
     pub path: PathBuf,
-    /// What is set, in the order of [`KEYS`].
+    /// The settings, in the order of [`KEYS`].
     pub settings: Vec<Setting>,
-    /// Names in Ollama's style, each with its line in the file.
+    /// Ollama names, each with its line in the file.
     pub pairs: Vec<(Pair, usize)>,
 }
 
@@ -27,13 +28,13 @@ pub(crate) struct Config {
 pub(crate) struct Setting {
     /// Its name in the file.
     pub name: &'static str,
-    /// What it is set to.
+    /// Its value.
     pub value: Value,
-    /// Who says so.
+    /// The place that sets it.
     pub origin: Origin,
 }
 
-/// What a setting is set to.
+/// The value of a setting.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Number(f64),
@@ -42,7 +43,7 @@ pub(crate) enum Value {
     Text(String),
 }
 
-/// Where a setting comes from.
+/// The place that a setting comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The environment variable of this name.
@@ -54,34 +55,39 @@ pub(crate) enum Origin {
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// The file is there and cannot be read.
-    #[error("The configuration `{}` cannot be read: {source}", path.display())]
+    /// The file exists but cannot be read.
+    #[error("Cannot read the configuration `{}`: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    /// The file named by a variable is not there.
-    #[error("The configuration `{}`, which `MLXK_CONFIG` names, does not exist", path.display())]
+    /// The file that `MLXK_CONFIG` names does not exist.
+    #[error("`MLXK_CONFIG`: the file `{}` does not exist", path.display())]
     Missing { path: PathBuf },
-    /// The file makes no sense.
-    #[error("The configuration `{}`, line {line}, {problem}", path.display())]
+    /// A line of the file is invalid.
+    #[error("`{}`, line {line}: {problem}", path.display())]
     BadFile { path: PathBuf, line: usize, problem: String },
-    /// A variable makes no sense.
-    #[error("The variable `{name}` is `{value}`, which is not {expected}")]
+    /// The value of a variable is invalid.
+    #[error("`{name}` is `{value}`, but must be {expected}")]
     BadVariable { name: &'static str, value: String, expected: String },
 }
 
 impl ConfigError {
-    /// What to do about it.
+    /// Returns `true` if a value is wrong, which counts as wrong usage.
+    pub(crate) fn is_usage(&self) -> bool {
+        !matches!(self, Self::Unreadable { .. })
+    }
+
+    /// Returns a way to fix it.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "It has to be a text in UTF-8 that you may read",
-            Self::Missing { .. } => "`mlxk config --init` writes one there; or unset `MLXK_CONFIG`",
-            Self::BadFile { .. } => "`mlxk config --help` lists what it may say",
-            Self::BadVariable { .. } => "Correct or unset it",
+            Self::Unreadable { .. } => "The file must be readable UTF-8 text",
+            Self::Missing { .. } => "Create it with `mlxk config --init`, or unset `MLXK_CONFIG`",
+            Self::BadFile { .. } => "List the settings with `mlxk config --help`",
+            Self::BadVariable { .. } => "Fix or unset the environment variable",
         }
     }
 }
 
 impl Config {
-    /// Reads the environment through `lookup`, and the file.
+    /// Reads the file, and the environment through `lookup`.
     pub(crate) fn load(
         lookup: impl Fn(&str) -> Option<String>,
         home: &Path,
@@ -106,13 +112,24 @@ impl Config {
         Ok(Self { path, settings, pairs: file.pairs })
     }
 
-    /// The file of a configuration that could not be loaded.
+    /// Returns an empty configuration with the path of the file, if loading failed.
     pub(crate) fn empty(lookup: impl Fn(&str) -> Option<String>, home: &Path) -> Self {
         Self { path: file::path(lookup, home), ..Self::default() }
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
         self.settings.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
+    }
+
+    /// Returns the place that sets a setting, for errors.
+    pub(crate) fn place(&self, name: &str) -> Option<String> {
+        let setting = self.settings.iter().find(|setting| setting.name == name)?;
+        Some(match setting.origin {
+            Origin::Variable(variable) => format!("`{variable}`"),
+            Origin::Line(line) => {
+                format!("`{}`, line {line}: `{name}`", self.path.display())
+            }
+        })
     }
 
     fn number(&self, name: &str) -> Option<f32> {
@@ -122,7 +139,7 @@ impl Config {
         }
     }
 
-    /// Threads that compute.
+    /// Returns the number of compute threads.
     pub(crate) fn threads(&self) -> Option<usize> {
         self.count("defaults.threads")
     }
@@ -139,6 +156,11 @@ impl Config {
         matches!(self.get(name), Some(Value::Flag(true)))
     }
 
+    /// Returns a size in bytes.
+    pub(crate) fn size(&self, name: &str) -> Option<u64> {
+        values::size(self.text(name)?).ok()
+    }
+
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.get(name)? {
             Value::Text(text) => Some(text),
@@ -146,8 +168,8 @@ impl Config {
         }
     }
 
-    /// What holds for a variable that the libraries ask for: the environment, else what the file
-    /// says in its place.
+    /// Returns the value of a variable that the libraries ask for. If the environment doesn't set it, the
+    /// file may.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let key = KEYS.iter().find(|key| key.variable == Some(name));
         match key.and_then(|key| self.get(key.name)) {
@@ -156,7 +178,7 @@ impl Config {
         }
     }
 
-    /// How models answer, as far as the settings say something.
+    /// Returns the settings that change how models answer.
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides {
             system: self.text("defaults.system").map(str::to_owned),
@@ -174,7 +196,7 @@ impl Config {
     }
 }
 
-/// The hub has its own reading of its variables, which takes more words; only ours are strict.
+/// Reads a variable. Those of the hub are read leniently by the hub itself; only ours are strict.
 fn from_variable(key: &Key, name: &'static str, text: &str) -> Result<Value, ConfigError> {
     let text = text.trim();
     if !name.starts_with("MLXK_") {
@@ -188,7 +210,7 @@ fn from_variable(key: &Key, name: &'static str, text: &str) -> Result<Value, Con
 }
 
 impl Value {
-    /// Reads a value of a form; `None` where it is none.
+    /// Parses a value. Returns `None` if the form doesn't allow it.
     pub(crate) fn parse(text: &str, form: Form) -> Option<Self> {
         match form {
             Form::Number(low, high) => {
@@ -196,12 +218,14 @@ impl Value {
                 (number.is_finite() && (low..=high).contains(&number))
                     .then_some(Self::Number(number))
             }
-            Form::Count(least) => {
+            Form::Count(low, high) => {
                 let count: u64 = text.parse().ok()?;
-                (count >= least).then_some(Self::Count(count))
+                (low..=high).contains(&count).then_some(Self::Count(count))
             }
             Form::Flag => text.parse().ok().map(Self::Flag),
-            Form::Text => (!text.trim().is_empty()).then(|| Self::Text(text.to_owned())),
+            Form::Text | Form::Size | Form::Time => {
+                form.allows(text).then(|| Self::Text(text.to_owned()))
+            }
         }
     }
 }
@@ -218,5 +242,4 @@ impl std::fmt::Display for Value {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

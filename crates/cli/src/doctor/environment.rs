@@ -1,4 +1,4 @@
-//! What the checks look at.
+//! The input of the checks.
 
 use mlxk_hub::Reporter;
 
@@ -7,14 +7,14 @@ use crate::settings::{Settings, Surroundings};
 
 /// The installation: settings, folders, the search path.
 pub(crate) struct Environment<'a> {
-    /// As for every other command; without those of a configuration that makes no sense.
+    /// Settings, as for every other command; the defaults if the configuration is invalid.
     pub settings: &'a Settings,
-    /// Why the configuration makes no sense.
+    /// The error in the configuration.
     pub misconfigured: Option<&'a ConfigError>,
     /// The user's shell, folders and programs.
     pub around: Surroundings,
-    /// Whether the network may be used.
+    /// `true` if the network may be used.
     pub online: bool,
-    /// Hears of long work, and may stop it.
+    /// Receiver of progress, which may cancel the work.
     pub reporter: &'a dyn Reporter,
 }

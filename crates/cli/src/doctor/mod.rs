@@ -1,8 +1,7 @@
-//! What is well with an installation and what is not: checks as data, each in a file of its own.
+//! Diagnosis of an installation: checks as data, one per file.
 //!
-//! A check looks at the [`Environment`] that it is given and says what it found in lines; one that is
-//! not `ok` comes with what mends it, where there is something. Every check has a section of its name
-//! in `docs/guide/troubleshooting.md`.
+//! A check examines the [`Environment`] and reports lines. A line that is not `ok` comes with a fix if
+//! there is one. `docs/guide/troubleshooting.md` has a section for every check.
 
 mod checks;
 mod environment;
@@ -14,40 +13,40 @@ use serde_json::Value;
 pub(crate) use checks::ALL;
 pub(crate) use environment::Environment;
 
-/// Something to look at.
+/// One check.
 pub(crate) struct Check {
-    /// Its name, for the command line and the page on troubleshooting.
+    /// Name on the command line and on the troubleshooting page.
     pub id: &'static str,
-    /// What it looks at.
+    /// Description.
     pub about: &'static str,
-    /// Whether it computes for seconds.
+    /// `true` if it computes for seconds.
     pub slow: bool,
-    /// Looks.
+    /// Runs the check.
     pub run: fn(&Environment<'_>) -> Vec<Line>,
 }
 
-/// How well something is.
+/// State of the thing that was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
-    /// As it should be, or none of our business.
+    /// Fine, or not relevant.
     Ok,
-    /// Works, though not as well as it could.
+    /// Works, but not as well as it could.
     Warning,
     /// Does not work.
     Broken,
 }
 
-/// Something that a check found.
+/// One finding of a check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Line {
-    /// How well it is.
+    /// State.
     pub level: Level,
-    /// What was found, in one sentence.
+    /// The finding, in one sentence.
     pub text: String,
-    /// The command, or the step, that mends it.
+    /// The command or the step that fixes it.
     pub fix: Option<String>,
-    /// The same for programs.
+    /// The finding, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
 }
@@ -69,7 +68,7 @@ impl Line {
         Self::new(Level::Broken, text)
     }
 
-    /// What is broken by an error, with the hint that it has.
+    /// Makes a broken line from an error and its hint.
     fn hub(error: &mlxk_hub::HubError) -> Self {
         Self { fix: error.hint(), ..Self::broken(error.to_string()) }
     }

@@ -1,4 +1,4 @@
-//! Other programs: where they are, and what they say.
+//! Finds other programs and runs them.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// What a program says when it is only asked for its version is short.
+/// Maximum output of a program that is only asked for its version.
 const MOST_BYTES: u64 = 64 << 10;
 
-/// The programs of this name, in the order of the search path; a folder that is listed twice counts
-/// once.
+/// Finds the programs of this name, in the order of the search path. Ignores repeated folders.
 pub(super) fn find(name: &str, search_path: &[PathBuf]) -> Vec<PathBuf> {
     let endings: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
     let mut found: Vec<PathBuf> = Vec::new();
@@ -36,8 +35,8 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// What a program prints on standard output; `None` where it cannot be started, fails, or takes
-/// longer than that.
+/// Runs a program and returns its standard output. Returns `None` if it cannot be started, fails or takes
+/// longer than `patience`.
 pub(super) fn ask(program: &Path, words: &[&str], patience: Duration) -> Option<String> {
     let mut child = Command::new(program)
         .args(words)
@@ -51,11 +50,11 @@ pub(super) fn ask(program: &Path, words: &[&str], patience: Duration) -> Option<
     std::thread::spawn(move || {
         let mut text = Vec::new();
         let read = output.take(MOST_BYTES).read_to_end(&mut text);
-        // Whoever asked may have lost patience.
+        // The receiver may have timed out.
         let _ = sender.send(read.map(|_| text));
     });
     let Ok(Ok(text)) = said.recv_timeout(patience) else {
-        // It fails only for a child that has ended already.
+        // Killing fails only if the child has already ended.
         let _ = child.kill();
         let _ = child.wait();
         return None;
@@ -64,7 +63,7 @@ pub(super) fn ask(program: &Path, words: &[&str], patience: Duration) -> Option<
     succeeded.then(|| String::from_utf8_lossy(&text).trim().to_owned())
 }
 
-/// Whether the file is a script for a Python interpreter.
+/// Returns `true` if the file is a Python script.
 pub(super) fn is_python(path: &Path) -> bool {
     let mut start = [0; 256];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));

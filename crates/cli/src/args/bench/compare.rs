@@ -1,4 +1,4 @@
-//! `mlxk bench` without a sub-command, and `mlxk bench compare`.
+//! Arguments of `mlxk bench` without a subcommand.
 
 use std::path::PathBuf;
 
@@ -6,60 +6,62 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 use super::ReportArgs;
+use crate::args::values::{share, whole};
 use crate::complete;
 
-pub(super) const HELP: &str = "\
-Engines take turns: each loads its model, answers, and lets it go, so that nothing else is in memory
-meanwhile. A ratio comes with an interval that holds it with 99 %; where that holds 1 there is no
-difference. Models whose files differ by more than a quarter in size are refused (--unequal).
-docs/guide/benchmark.md has the method and how to read the report.
-
-Others, for --vs:
-  ollama                  as it runs, at OLLAMA_HOST, or started for this
-  llama-server[=PROGRAM]  llama.cpp's server, with --gguf or the file that Ollama has
-  mlx-lm[=PYTHON]         mlx-lm's server, with the same checkpoint
-  mlx-knife=PYTHON        the MLX-Knife in Python, of that Python's environment
-  mlxk=PROGRAM            another build of this program
-  openai:URL              a server that runs already, with --model as its model
-
+pub(super) const EXAMPLES: &str = "\
 Examples:
   mlxk bench
-  mlxk bench --model qwen2.5-coder:1.5b \\
-    --mlx-model mlx-community/Qwen2.5-Coder-1.5B-Instruct-4bit \\
-    --prompt \"Write a Python function to sort a list\" --skip-pull
-  mlxk bench --mlx-model smollm2 --vs llama-server=./llama-server --gguf smollm2-q4_1.gguf
-  mlxk bench --vs ollama,mlx-lm=.venv/bin/python --workload chat,code,document --runs 9
-  mlxk bench --concurrency 8 --workload clients --output results.json --output results.html
+  mlxk bench --model qwen2.5-coder:1.5b --skip-pull
+  mlxk bench --mlx-model smollm2 --vs llama-server --gguf model.gguf
+  mlxk bench --vs ollama,mlx-lm=.venv/bin/python --workload chat,code --runs 9
+  mlxk bench --workload clients --concurrency 8 --output report.html
   mlxk bench --vs mlxk=../base/target/release/mlxk --fail-below 0.95";
+
+pub(super) const METHOD: &str = "\
+Engines take turns: each loads its model, answers and unloads it, so only one is in memory at a \
+time. Each ratio has a 99 % confidence interval. If the interval contains 1, there is no difference.
+
+Models whose files differ in size by more than a quarter are refused; --unequal overrides this. \
+docs/guide/benchmark.md explains the method and the report.
+
+Engines for --vs:
+  ollama                   the one at OLLAMA_HOST, started if necessary
+  llama-server[=PROGRAM]   llama.cpp's server, with --gguf or Ollama's file
+  mlx-lm[=PYTHON]          mlx-lm's server, with the same checkpoint
+  mlx-knife=PYTHON         MLX-Knife in Python, from this Python's environment
+  mlxk=PROGRAM             another build of mlxk
+  openai:URL               a running server; --model names its model";
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
-    /// The other side's model, by its name in Ollama [default: the pair of --mlx-model, or
-    /// qwen2.5-coder:1.5b]
+    /// Model of the other engine, by its name in Ollama
+    ///
+    /// The default is the Ollama name paired with --mlx-model, or qwen2.5-coder:1.5b.
     #[arg(long, value_name = "NAME", help_heading = "Models")]
     pub model: Option<String>,
 
-    /// Our model [default: the pair of --model]
+    /// Model for mlxk [default: the one paired with --model]
     #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(complete::models), help_heading = "Models")]
     pub mlx_model: Option<String>,
 
-    /// The file for llama-server
+    /// GGUF file for llama-server
     #[arg(long, value_name = "FILE", help_heading = "Models")]
     pub gguf: Option<PathBuf>,
 
-    /// Use models of random weights, of this shape; for llama-server and mlxk only
+    /// Use random weights of this shape (llama-server and mlxk only)
     #[arg(long, value_name = "SHAPE", conflicts_with_all = ["model", "mlx_model", "gguf"], help_heading = "Models")]
     pub synthetic: Option<String>,
 
-    /// Download nothing
+    /// Don't download models
     #[arg(long, visible_alias = "no-pull", help_heading = "Models")]
     pub skip_pull: bool,
 
-    /// Seconds without progress after which a download has failed
-    #[arg(long, value_name = "SECONDS", default_value_t = 1200, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Models")]
+    /// Fail a download after this many seconds without progress
+    #[arg(long, value_name = "SECONDS", default_value_t = 1200, value_parser = whole::<u64>(1..=u64::MAX), help_heading = "Models")]
     pub pull_timeout: u64,
 
-    /// Whom to compare with; may be repeated
+    /// Engine to compare with; repeatable
     #[arg(
         long,
         value_name = "ENGINE",
@@ -69,23 +71,23 @@ pub(crate) struct CompareArgs {
     )]
     pub vs: Vec<Peer>,
 
-    /// Threads that compute, for engines that can be told [default: what each takes by itself]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Engines")]
-    pub threads: Option<u32>,
+    /// Number of compute threads, for engines that accept it [default: the engine's own]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=4096), help_heading = "Engines")]
+    pub threads: Option<usize>,
 
-    /// Tokens of prompt and answer together [default: what the workloads need, at least 2048]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..), help_heading = "Engines")]
+    /// Context length in tokens [default: what the workloads need, at least 2048]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(16..=u32::MAX.into()), help_heading = "Engines")]
     pub ctx: Option<u32>,
 
-    /// Seconds for loading, and for each answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Engines")]
+    /// Timeout in seconds for loading a model, and for each answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = whole::<u64>(1..=u64::MAX), help_heading = "Engines")]
     pub timeout: u64,
 
-    /// Compare even where the work is not equal
+    /// Compare even if the work is not equal
     #[arg(long, help_heading = "Engines")]
     pub unequal: bool,
 
-    /// What to ask [default: for a Python function that calculates the Fibonacci sequence]
+    /// Prompt [default: asks for a Python function for the Fibonacci sequence]
     #[arg(
         long,
         value_name = "TEXT",
@@ -95,35 +97,35 @@ pub(crate) struct CompareArgs {
     )]
     pub prompt: String,
 
-    /// What the work is like; may be repeated [default: chat, and what the flags below ask for]
+    /// Kind of work; repeatable [default: chat, and what the options below ask for]
     #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = "Workload")]
     pub workload: Vec<WorkloadName>,
 
-    /// Tokens of the texts of `document` and `prefix`
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
+    /// Length in tokens of the texts in `document` and `prefix`
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = whole::<u32>(1..=u32::MAX.into()), help_heading = "Workload")]
     pub prompt_tokens: u32,
 
-    /// Tokens of each answer
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..), help_heading = "Workload")]
+    /// Length of each answer in tokens
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole::<u32>(2..=u32::MAX.into()), help_heading = "Workload")]
     pub max_tokens: u32,
 
-    /// Texts of so many tokens: a `document` for each
-    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
+    /// Add a `document` workload with a text of this many tokens; repeatable
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = whole::<u32>(1..=u32::MAX.into()), help_heading = "Workload")]
     pub contexts: Vec<u32>,
 
-    /// Who ask at the same time, in `clients`
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256), help_heading = "Workload")]
+    /// Number of concurrent clients, in `clients`
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole::<u32>(1..=256), help_heading = "Workload")]
     pub concurrency: u32,
 
-    /// Turns of each engine
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Workload")]
+    /// Measured runs of each engine
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u32>(1..=10_000), help_heading = "Workload")]
     pub runs: u32,
 
-    /// Turns before that, which do not count
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=10_000), help_heading = "Workload")]
+    /// Warm-up runs of each engine, which don't count
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>(0..=10_000), help_heading = "Workload")]
     pub warmup: u32,
 
-    /// Write the report into this file: .json, .md or .html; may be repeated
+    /// Write the report to this file: .json, .md or .html; repeatable
     #[arg(
         long,
         value_name = "FILE",
@@ -132,8 +134,8 @@ pub(crate) struct CompareArgs {
     )]
     pub output: Vec<PathBuf>,
 
-    /// Fail where ours is slower for certain and below this share of another's speed
-    #[arg(long, value_name = "SHARE", help_heading = "Output")]
+    /// Fail if mlxk is significantly slower and below this ratio
+    #[arg(long, value_name = "RATIO", value_parser = share, help_heading = "Output")]
     pub fail_below: Option<f64>,
 
     #[command(flatten)]
@@ -141,28 +143,28 @@ pub(crate) struct CompareArgs {
 }
 
 impl CompareArgs {
-    /// How many requests are sent at once, at most.
+    /// Returns the maximum number of requests sent at once.
     pub(crate) fn together(&self) -> u32 {
         if self.workload.contains(&WorkloadName::Clients) { self.concurrency } else { 1 }
     }
 }
 
-/// Kinds of work.
+/// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WorkloadName {
     /// One turn of a conversation
     Chat,
-    /// A program to be continued
+    /// Complete a program
     Code,
-    /// A question about a long text
+    /// Answer a question about a long text
     Document,
-    /// A second question about the same text
+    /// Answer a second question about the same text
     Prefix,
-    /// Several who ask at once
+    /// Answer several clients at once
     Clients,
 }
 
-/// Whom to compare with.
+/// An engine to compare with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     Ollama,
@@ -182,7 +184,7 @@ impl std::str::FromStr for Peer {
             if address.starts_with("http://") || address.starts_with("https://") {
                 return Ok(Self::Openai(address.to_owned()));
             }
-            return Err("write an address after `openai:`, as in `openai:http://host:8000`".into());
+            return Err("needs an address after `openai:`, as in `openai:http://host:8000`".into());
         }
         let (name, path) = match text.split_once('=') {
             Some((name, path)) => (name, Some(PathBuf::from(path))),
@@ -195,37 +197,12 @@ impl std::str::FromStr for Peer {
             ("mlx-knife", Some(path)) => Ok(Self::MlxKnife(path)),
             ("mlxk", Some(path)) => Ok(Self::Mlxk(path)),
             ("mlx-knife", None) => {
-                Err("name its Python, as in `mlx-knife=.venv/bin/python`".into())
+                Err("needs its Python, as in `mlx-knife=.venv/bin/python`".into())
             }
-            ("mlxk", None) => Err("name the other program, as in `mlxk=../base/mlxk`".into()),
-            _ => Err("it can be ollama, llama-server[=PROGRAM], mlx-lm[=PYTHON], \
+            ("mlxk", None) => Err("needs the other program, as in `mlxk=../base/mlxk`".into()),
+            _ => Err("must be ollama, llama-server[=PROGRAM], mlx-lm[=PYTHON], \
                       mlx-knife=PYTHON, mlxk=PROGRAM or openai:URL"
                 .into()),
         }
     }
-}
-
-const CHANGE_HELP: &str = "\
-Both files have to be reports of the same command about the same work on the same machine. Above 1 the
-second is the better one. A series has become slower where its interval leaves out 1.
-
-Examples:
-  mlxk bench compare before.json after.json
-  mlxk bench compare before.json after.json --fail-below 0.95 --markdown";
-
-#[derive(Args)]
-#[command(after_help = CHANGE_HELP)]
-pub(crate) struct ChangeArgs {
-    /// The report that was before
-    pub base: PathBuf,
-
-    /// The report that is compared with it
-    pub now: PathBuf,
-
-    /// Fail where a series is slower for certain and below this share of what it was
-    #[arg(long, value_name = "SHARE")]
-    pub fail_below: Option<f64>,
-
-    #[command(flatten)]
-    pub output: ReportArgs,
 }

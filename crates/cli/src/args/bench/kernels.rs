@@ -1,47 +1,52 @@
-//! `mlxk bench kernels`.
+//! Arguments of `mlxk bench kernels`.
 
 use clap::Args;
 use mlxk_bench::kernels::{MatrixShape, WeightForms};
 
 use super::{InstructionName, ReportArgs};
+use crate::args::engine::{EXACT, THREADS};
+use crate::args::values::whole;
 
-const KERNELS_HELP: &str = "\
-Forms of weights: bits (4, with all group sizes), bits and group size (4:64), mxfp4, mxfp8, nvfp4,
-bf16, f16, f32, all.
-
+const EXAMPLES: &str = "\
 Examples:
   mlxk bench kernels
-  mlxk bench kernels --mode 4:64,mxfp4 --shape 8960x1536,1536x8960 --rows 1,2,4,8
+  mlxk bench kernels --mode 4:64,mxfp4 --shape 8960x1536 --rows 1,2,4,8
   mlxk bench kernels --mode 4:64 --instructions avx2 --threads 1 --json";
 
+const FORMATS: &str = "\
+Weight formats:
+  4                          4 bits, with all group sizes
+  4:64                       4 bits, in groups of 64
+  mxfp4, mxfp8, nvfp4        block formats
+  bf16, f16, f32             not quantized
+  all                        all of them";
+
 #[derive(Args)]
-#[command(after_help = KERNELS_HELP)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{FORMATS}\n\n{EXAMPLES}"))]
 pub(crate) struct KernelsArgs {
-    /// How the weights are stored; may be repeated
-    #[arg(long, value_name = "FORM", value_delimiter = ',', default_value = "all")]
+    /// Weight format; repeatable
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "all")]
     pub mode: Vec<WeightForms>,
 
-    /// Outputs and inputs of a weight; may be repeated
+    /// Outputs and inputs of a weight matrix; repeatable
     #[arg(long, value_name = "OUTxIN", value_delimiter = ',', default_value = "4096x4096")]
     pub shape: Vec<MatrixShape>,
 
-    /// Tokens that are multiplied at once
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,8,256", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// Number of tokens multiplied at once; repeatable
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,8,256", value_parser = whole::<u32>(1..=65_536))]
     pub rows: Vec<u32>,
 
-    /// Figures that each median is of
-    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Samples per median
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = whole::<u32>(1..=u32::MAX.into()))]
     pub runs: u32,
 
-    /// Compute in f32 throughout
-    #[arg(long)]
+    #[arg(long, help = EXACT)]
     pub exact: bool,
 
-    /// Threads that compute [default: all that this process may use]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub threads: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=4096), help = THREADS)]
+    pub threads: Option<usize>,
 
-    /// Which kernels [default: the best that this processor runs]
+    /// Instruction set of the kernels [default: the best this processor supports]
     #[arg(long, value_name = "SET")]
     pub instructions: Option<InstructionName>,
 

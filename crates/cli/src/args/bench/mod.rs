@@ -1,18 +1,24 @@
-//! `mlxk bench`.
+//! Arguments of `mlxk bench` and its subcommands.
 
+mod changes;
 mod compare;
 mod kernels;
 mod model;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-pub(crate) use compare::{ChangeArgs, CompareArgs, Peer, WorkloadName};
+pub(crate) use changes::ChangeArgs;
+pub(crate) use compare::{CompareArgs, Peer, WorkloadName};
 pub(crate) use kernels::KernelsArgs;
 pub(crate) use model::{GgufType, ModelArgs, SyntheticMode};
 
-/// Without a sub-command it compares engines.
+/// Compares engines if there is no subcommand.
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = compare::HELP)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = compare::EXAMPLES,
+    after_long_help = format!("{}\n\n{}", compare::METHOD, compare::EXAMPLES)
+)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub compare: CompareArgs,
@@ -23,21 +29,21 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum BenchCommand {
-    /// Measure matrix products of every form of weights, beside the limits of the machine
+    /// Measure matrix products for all weight formats, next to the limits of the machine
     Kernels(KernelsArgs),
     /// Measure models: loading, first token, prefill, decoding, memory
     Model(Box<ModelArgs>),
-    /// Tell what has changed between two reports, and fail where it has become slower
+    /// Compare two reports, and fail if the second is slower
     Compare(ChangeArgs),
-    /// Hold a model for another process that measures it
+    /// Load a model for another process to measure
     #[command(hide = true)]
     Worker,
 }
 
-/// How a report is printed.
+/// Options that choose the format of a printed report.
 #[derive(Args)]
 pub(crate) struct ReportArgs {
-    /// Print JSON, with every single figure
+    /// Print JSON with all samples
     #[arg(long, conflicts_with = "markdown", help_heading = "Output")]
     pub json: bool,
 
@@ -46,7 +52,7 @@ pub(crate) struct ReportArgs {
     pub markdown: bool,
 }
 
-/// Sets of instructions that there are kernels for.
+/// An instruction set that has kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InstructionName {
     Portable,
@@ -58,12 +64,12 @@ pub(crate) enum InstructionName {
 }
 
 impl InstructionName {
-    /// As it is typed.
+    /// Returns the name that the user types.
     pub(crate) fn word(self) -> &'static str {
         self.set().word()
     }
 
-    /// As the libraries have it.
+    /// Returns the instruction set of the library.
     pub(crate) fn set(self) -> mlxk_bench::InstructionSet {
         match self {
             Self::Portable => mlxk_bench::InstructionSet::Portable,

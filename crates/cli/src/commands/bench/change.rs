@@ -8,13 +8,10 @@ use mlxk_bench::report;
 use serde_json::{Value, json};
 
 use crate::args::ChangeArgs;
-use crate::exit::{ExitStatus, UsageError};
+use crate::exit::ExitStatus;
 
 /// Reads both, prints what has changed.
 pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
-    if args.fail_below.is_some_and(|share| !(0.0..=10.0).contains(&share)) {
-        return Err(UsageError("`--fail-below` is a share, as in 0.95".into()).into());
-    }
     let (base, now) = (read(&args.base)?, read(&args.now)?);
     let found = changes(&base, &now)?;
     let below = |change: &Change| args.fail_below.is_some_and(|share| change.is_below(share));

@@ -26,9 +26,9 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitSta
     }
 }
 
-/// Threads by the flag, or as configured.
-fn threads(flag: Option<u32>, context: &Context) -> Option<usize> {
-    flag.map(|threads| threads as usize).or(context.settings.config.threads())
+/// Returns the number of threads: the option, or the configured one.
+fn threads(option: Option<usize>, context: &Context) -> Option<usize> {
+    option.or(context.settings.config.threads())
 }
 
 /// Prints a report in the form that was asked for.

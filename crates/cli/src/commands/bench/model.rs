@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
     interrupt::listen()?;
     let mut subjects = Vec::new();
     for name in &args.models {
-        let (reference, pull) = (name.parse()?, !args.no_pull);
+        let (reference, pull) = (name.parse()?, !args.compute.no_pull);
         let found = local::find_by(&reference, Matching::Exact, pull, context)?;
         subjects.push(Subject { name: found.name, folder: found.path });
     }
@@ -35,13 +35,17 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
         runs: args.runs as usize,
         warmup: args.warmup as usize,
         engine: EngineSettings {
-            threads: super::threads(args.threads, context),
-            exact: args.exact,
-            kv_bits: args.kv_bits.map(KvFormat::bits),
+            threads: super::threads(args.compute.threads, context),
+            exact: args.compute.exact,
+            kv_bits: args.compute.kv_bits.map(KvFormat::bits),
             instructions: args.instructions.map(|name| name.word().to_owned()),
             prompt_lookup: args.prompt_lookup,
-            no_huge_pages: args.no_huge_pages,
-            draft_model: answer::draft_model(args.draft_model.as_deref(), !args.no_pull, context)?,
+            no_huge_pages: args.decode.no_huge_pages,
+            draft_model: answer::draft_model(
+                args.decode.draft_model.as_deref(),
+                !args.compute.no_pull,
+                context,
+            )?,
         },
     };
     let worker = WorkerCommand {

@@ -3,20 +3,20 @@
 use std::io::{Read, Write};
 
 use anyhow::Context as _;
-use mlxk_engine::{Engine, EngineError, Generation, Message, PromptInput, Request};
+use mlxk_engine::{EngineError, Generation, Message, PromptInput, Request};
 use mlxk_hub::prefer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::envelope::Envelope;
-use super::{input, stdin};
+use super::{Session, stdin};
 use crate::Context;
-use crate::answer::{self, Screen, Show, Taken};
+use crate::answer::{self, Received, Screen, Show};
 use crate::args::RunArgs;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
 
-/// A line of the file that is more than a prompt.
+/// A line of the file that is an object.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Full {
@@ -34,7 +34,7 @@ struct Full {
     format: Option<Value>,
 }
 
-/// What is asked, and what the answer repeats of it.
+/// One prompt, and what its answer repeats of it.
 struct Job {
     id: Option<Value>,
     prompt: String,
@@ -43,21 +43,17 @@ struct Job {
     settings: Full,
 }
 
-/// Answers all lines; a prompt that cannot be answered has an error in its place.
-pub(super) fn run(
-    engine: &Engine,
-    model: &str,
-    jobs: &[u8],
-    args: &RunArgs,
-    context: &Context,
-) -> anyhow::Result<ExitStatus> {
-    let jobs = parse(jobs, args)?;
-    // What all jobs share is read and checked once; each has a prompt of its own.
+/// Answers all lines. A prompt that cannot be answered gets an error in its place.
+pub(super) fn run(session: &Session<'_>, jobs: &[u8]) -> anyhow::Result<ExitStatus> {
+    let Session { engine, model, context, .. } = *session;
+    let options = &session.settings.options;
+    let jobs = parse(jobs, session)?;
+    // Everything but the prompt is read and checked once for all jobs.
     let nothing = PromptInput::Tokens(Vec::new());
-    let mut shared = answer::request(engine, &args.answer, nothing)?;
-    shared.logprobs = args.logprobs;
+    let mut shared = answer::request(engine, options, nothing)?;
+    shared.logprobs = session.args.logprobs;
     let started: Vec<Result<Generation, String>> =
-        jobs.iter().map(|job| submit(engine, args, &shared, job)).collect::<anyhow::Result<_>>()?;
+        jobs.iter().map(|job| submit(session, &shared, job)).collect::<anyhow::Result<_>>()?;
     let progress = context.printer.progress();
     progress.begin("Answering");
     let mut failed = false;
@@ -65,10 +61,10 @@ pub(super) fn run(
     for (index, (job, generation)) in jobs.iter().zip(started).enumerate() {
         let answered = match generation {
             Ok(generation) => {
-                let mut screen = Screen::new(Show::Nothing, &args.answer, &context.printer);
-                match answer::take(&generation, &mut screen, context) {
-                    Ok(Taken::Complete(answer)) => Ok(answer),
-                    Ok(Taken::Interrupted(_)) => return Err(Interrupted.into()),
+                let mut screen = Screen::new(Show::Nothing, options, &context.printer);
+                match answer::receive(&generation, &mut screen, context) {
+                    Ok(Received::Complete(answer)) => Ok(answer),
+                    Ok(Received::Interrupted(_)) => return Err(Interrupted.into()),
                     Err(error) if error.is::<EngineError>() => Err(error.to_string()),
                     Err(error) => return Err(error),
                 }
@@ -102,7 +98,7 @@ pub(super) fn run(
     Ok(if failed { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
-/// The content of the file, or of standard input for `-`.
+/// Reads the file of `--batch`, or standard input for `-`.
 pub(super) fn read(args: &RunArgs, context: &Context) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(path) = &args.batch else { return Ok(None) };
     if path.as_os_str() == "-" {
@@ -115,9 +111,10 @@ pub(super) fn read(args: &RunArgs, context: &Context) -> anyhow::Result<Option<V
     Ok(Some(bytes))
 }
 
-/// All lines, before any is answered: a mistake in the last should not cost the others' time.
-fn parse(bytes: &[u8], args: &RunArgs) -> anyhow::Result<Vec<Job>> {
-    let name = args.batch.as_ref().map_or_else(String::new, |path| path.display().to_string());
+/// Parses all lines before any is answered, so that a mistake in the last line costs no time.
+fn parse(bytes: &[u8], session: &Session<'_>) -> anyhow::Result<Vec<Job>> {
+    let name =
+        session.args.batch.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let mut jobs = Vec::new();
     for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
@@ -129,8 +126,8 @@ fn parse(bytes: &[u8], args: &RunArgs) -> anyhow::Result<Vec<Job>> {
             Ok(value @ Value::Object(_)) => {
                 serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?
             }
-            Ok(_) => return Err(wrong("not a string and not an object".to_owned()).into()),
-            Err(error) => return Err(wrong(format!("not JSON: {error}")).into()),
+            Ok(_) => return Err(wrong("neither a string nor an object".to_owned()).into()),
+            Err(error) => return Err(wrong(format!("invalid JSON: {error}")).into()),
         };
         let (prompt, messages) = match (&settings.prompt, &settings.messages) {
             (Some(prompt), None) => (prompt.clone(), vec![Message::new("user", prompt.as_str())]),
@@ -138,27 +135,27 @@ fn parse(bytes: &[u8], args: &RunArgs) -> anyhow::Result<Vec<Job>> {
                 let last = messages.last().and_then(|message| message.content.as_text());
                 (last.unwrap_or_default().to_owned(), messages.clone())
             }
-            _ => return Err(wrong("it needs either `prompt` or `messages`".to_owned()).into()),
+            _ => return Err(wrong("set either `prompt` or `messages`".to_owned()).into()),
         };
-        let system = settings.system.clone().or_else(|| args.answer.system.clone());
+        let system = settings.system.clone().or_else(|| session.settings.options.system.clone());
         jobs.push(Job { id: settings.id.clone(), prompt, messages, system, settings });
     }
     if jobs.is_empty() {
-        return Err(UsageError(format!("`{name}` holds no prompts")).into());
+        return Err(UsageError(format!("`{name}` contains no prompts")).into());
     }
     Ok(jobs)
 }
 
-/// Starts a job. What is wrong with the job alone is its answer; the rest ends the command.
+/// Starts a job. The inner error is a problem of this job, which becomes its answer; the outer one ends
+/// the command.
 fn submit(
-    engine: &Engine,
-    args: &RunArgs,
+    session: &Session<'_>,
     shared: &Request,
     job: &Job,
 ) -> anyhow::Result<Result<Generation, String>> {
     let mut request = shared.clone();
-    let messages = [&args.answer.messages[..], &job.messages].concat();
-    request.prompt = input(engine, args, job.system.clone(), messages);
+    let messages = [&session.settings.messages[..], &job.messages].concat();
+    request.prompt = session.input(job.system.clone(), messages);
     let own = &job.settings;
     prefer!(request.sampling => own, request.sampling; temperature top_k top_p min_p seed);
     prefer!(request => own, request; max_tokens);
@@ -171,5 +168,5 @@ fn submit(
             schema => mlxk_engine::AnswerFormat::Schema(schema.clone()),
         });
     }
-    Ok(engine.submit(request).map_err(|error| error.to_string()))
+    Ok(session.engine.submit(request).map_err(|error| error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The prompt: from words, an option, a file, standard input.
+//! Collects the prompt from words, an option, a file and standard input.
 
 use std::io::IsTerminal;
 
@@ -9,7 +9,7 @@ use crate::Context;
 use crate::args::RunArgs;
 use crate::exit::UsageError;
 
-/// The prompt that the command line and standard input make together; `None` asks for a chat.
+/// Joins the prompt of the command line and standard input. Returns `None` for a chat.
 pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Option<String>> {
     let (given, wants_stdin) = given(args)?;
     let chats = args.interactive || (std::io::stdin().is_terminal() && !wants_stdin);
@@ -25,7 +25,7 @@ pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Optio
     match (given.is_empty(), piped.is_empty()) {
         (true, true) => Err(UsageError(format!(
             "The prompt is empty; write one after the model, as in `mlxk run {} \"Hello\"`, or pipe \
-             one in",
+             it in",
             args.model
         ))
         .into()),
@@ -35,7 +35,7 @@ pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Optio
     }
 }
 
-/// What the command line says, and whether it asks for standard input.
+/// Returns the prompt of the command line, and `true` if `-` asks for standard input.
 fn given(args: &RunArgs) -> anyhow::Result<(Option<String>, bool)> {
     if let Some(prompt) = &args.prompt {
         return Ok((Some(prompt.clone()), false));
@@ -53,7 +53,7 @@ fn given(args: &RunArgs) -> anyhow::Result<(Option<String>, bool)> {
     let wants_stdin = words.len() < args.words.len();
     if wants_stdin && args.no_stdin {
         return Err(
-            UsageError("`-` asks for standard input, but `--no-stdin` forbids it".into()).into()
+            UsageError("`-` reads standard input, which `--no-stdin` forbids".into()).into()
         );
     }
     Ok(((!words.is_empty()).then(|| words.join(" ")), wants_stdin))

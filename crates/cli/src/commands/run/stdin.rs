@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::exit::{Interrupted, UsageError};
 use crate::{Context, interrupt};
 
-/// A pipe that is silent for so long is waited for with a hint.
+/// Time to wait for a silent pipe before printing a hint.
 const HINT_AFTER: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Whether somebody may have put something into standard input: it is a pipe, a socket or a file.
+/// Returns `true` if standard input may have content: it is a pipe, a socket or a file.
 pub(super) fn is_given() -> bool {
     let stdin = std::io::stdin();
     !stdin.is_terminal() && has_content(&stdin)
@@ -34,14 +34,14 @@ fn has_content(_: &std::io::Stdin) -> bool {
     true
 }
 
-/// All of it, without the newlines at the end. Says what it waits for where that takes long.
+/// Reads all of standard input, without the newlines at the end. Prints a hint if that takes long.
 pub(super) fn read(context: &Context) -> anyhow::Result<String> {
     let (sender, receiver) = channel();
-    // A read cannot be interrupted, so that Ctrl-C is waited for beside it.
+    // A read cannot be interrupted, so a second thread does it while this one waits for Ctrl-C.
     std::thread::Builder::new().name("mlxk-stdin".to_owned()).spawn(move || {
         let mut bytes = Vec::new();
         let result = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
-        // Nobody listens after Ctrl-C.
+        // The receiver is gone after Ctrl-C.
         let _ = sender.send(result);
     })?;
     let started = Instant::now();
@@ -58,7 +58,7 @@ pub(super) fn read(context: &Context) -> anyhow::Result<String> {
                     hinted = true;
                     context
                         .printer
-                        .note("Waiting for standard input to end; `--no-stdin` goes on without it");
+                        .note("Waiting for standard input to end; pass `--no-stdin` to skip it");
                 }
             }
         }

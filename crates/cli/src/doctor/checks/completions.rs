@@ -1,4 +1,4 @@
-//! Whether the user's shell completes `mlxk`.
+//! Checks if the user's shell completes `mlxk`.
 
 use std::path::PathBuf;
 
@@ -7,9 +7,9 @@ use serde_json::json;
 use crate::doctor::{Check, Environment, Line};
 
 pub(super) const CHECK: Check =
-    Check { id: "completions", about: "the completions of the shell", slow: false, run };
+    Check { id: "completions", about: "shell completions", slow: false, run };
 
-/// A shell, files that are its completions for `mlxk`, and files that may fetch them.
+/// A shell with the files that complete `mlxk`, and the startup files that may load completions.
 struct Shell {
     name: &'static str,
     installed: &'static [&'static str],
@@ -17,7 +17,7 @@ struct Shell {
     install: &'static str,
 }
 
-/// Paths without a slash in front lie in the home folder.
+/// The known shells. Relative paths are in the home folder.
 const SHELLS: [Shell; 3] = [
     Shell {
         name: "bash",
@@ -59,10 +59,8 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let used = around.shell.as_ref().and_then(|shell| shell.file_stem()?.to_str());
     let Some(shell) = SHELLS.iter().find(|shell| Some(shell.name) == used) else {
         let name =
-            used.map_or("No shell is known".to_owned(), |name| format!("The shell is `{name}`"));
-        return vec![Line::ok(format!(
-            "{name}; there are completions for bash, zsh and fish, too"
-        ))];
+            used.map_or("Unknown shell".to_owned(), |name| format!("Your shell is `{name}`"));
+        return vec![Line::ok(format!("{name}; completions exist for bash, zsh and fish"))];
     };
     let path = |name: &&str| -> PathBuf { around.home.join(name) };
     let fetches = |path: &PathBuf| {
@@ -72,8 +70,8 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let found = installed.or_else(|| shell.startup.iter().map(path).find(fetches));
     let name = shell.name;
     let line = match &found {
-        Some(path) => Line::ok(format!("{name} completes `mlxk`, by `{}`", path.display())),
-        None => Line::warning(format!("{name} does not complete `mlxk`")).fix(shell.install),
+        Some(path) => Line::ok(format!("{name} completes `mlxk` (`{}`)", path.display())),
+        None => Line::warning(format!("{name} does not complete `mlxk` yet")).fix(shell.install),
     };
     vec![line.data(json!({"shell": name, "file": found}))]
 }

@@ -1,4 +1,4 @@
-//! Whether the configuration makes sense.
+//! Checks the configuration.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::doctor::{Check, Environment, Line};
 
 pub(super) const CHECK: Check = Check {
     id: "config",
-    about: "the configuration file, and the variables that stand in for it",
+    about: "the configuration file and environment variables",
     slow: false,
     run,
 };
@@ -18,9 +18,9 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let line = match environment.misconfigured {
         Some(error) => Line::broken(error.to_string()).fix(error.hint()),
         None if config.path.exists() => {
-            Line::ok(format!("`{path}` makes sense; `mlxk config` shows what holds"))
+            Line::ok(format!("`{path}` is valid; `mlxk config` shows the settings in effect"))
         }
-        None => Line::ok(format!("`{path}` does not exist, and need not")),
+        None => Line::ok(format!("No configuration file (`{path}`); using defaults")),
     };
     vec![line.data(data)]
 }

@@ -1,4 +1,4 @@
-//! Whether downloads were left behind.
+//! Checks for unfinished downloads and unused files.
 
 use std::time::SystemTime;
 
@@ -8,12 +8,8 @@ use serde_json::json;
 use crate::doctor::{Check, Environment, Line};
 use crate::format::size;
 
-pub(super) const CHECK: Check = Check {
-    id: "downloads",
-    about: "downloads that go on, that were given up, and what they left",
-    slow: false,
-    run,
-};
+pub(super) const CHECK: Check =
+    Check { id: "downloads", about: "unfinished downloads and unused files", slow: false, run };
 
 fn run(environment: &Environment<'_>) -> Vec<Line> {
     let unused = match mlxk_hub::unused(&environment.settings.locations, SystemTime::now()) {
@@ -23,13 +19,13 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let mut lines: Vec<Line> = unused
         .busy
         .iter()
-        .map(|name| Line::ok(format!("Another program works on `{name}` now, and holds its locks")))
+        .map(|name| Line::ok(format!("Another program is working on `{name}`")))
         .collect();
     let count = |kind| unused.items.iter().filter(|item| item.kind == kind).count();
     let kinds = [
-        (count(UnusedKind::Partial), "downloads that were given up"),
-        (count(UnusedKind::Blob), "files that belong to no model"),
-        (count(UnusedKind::Snapshot), "revisions that nothing leads to"),
+        (count(UnusedKind::Partial), "stale downloads"),
+        (count(UnusedKind::Blob), "unreferenced files"),
+        (count(UnusedKind::Snapshot), "detached revisions"),
     ];
     let words: Vec<String> = kinds
         .iter()
@@ -39,9 +35,9 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let bytes = unused.bytes();
     let data = json!({"unused": unused.items.len(), "unused_bytes": bytes, "busy": unused.busy});
     lines.push(if words.is_empty() {
-        Line::ok("Nothing was left behind in the model cache").data(data)
+        Line::ok("No unused files in the model cache").data(data)
     } else {
-        let text = format!("Left behind in the model cache, {}: {}", size(bytes), words.join(", "));
+        let text = format!("{} unused in the model cache: {}", size(bytes), words.join(", "));
         Line::warning(text).fix("mlxk rm --unused").data(data)
     });
     lines

@@ -1,4 +1,4 @@
-//! Which GPUs there are; none is used yet.
+//! Lists the GPUs, which are not used yet.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::doctor::{Check, Environment, Line};
 
 pub(super) const CHECK: Check =
-    Check { id: "gpu", about: "graphics processors, which nothing uses yet", slow: false, run };
+    Check { id: "gpu", about: "GPUs, which are not used yet", slow: false, run };
 
 fn run(_: &Environment<'_>) -> Vec<Line> {
     let found = if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
@@ -16,17 +16,17 @@ fn run(_: &Environment<'_>) -> Vec<Line> {
     } else if cfg!(target_os = "linux") {
         linux(Path::new("/"))
     } else {
-        return vec![Line::ok("Not looked for on this system; mlxk computes on the CPU")];
+        return vec![Line::ok("Not checked on this system; mlxk runs on the CPU")];
     };
     let text = if found.is_empty() {
-        "None found; mlxk computes on the CPU".to_owned()
+        "No GPU found; mlxk runs on the CPU".to_owned()
     } else {
-        format!("{}: not used yet, mlxk computes on the CPU", found.join(", "))
+        format!("{} (not used yet; mlxk runs on the CPU)", found.join(", "))
     };
     vec![Line::ok(text).data(json!({"found": found, "used": null}))]
 }
 
-/// What the kernel's folders list; `root` is `/` but for tests.
+/// Lists the GPUs in the kernel's folders. `root` is `/` except in tests.
 fn linux(root: &Path) -> Vec<String> {
     let folders = |path: &str| {
         let entries = std::fs::read_dir(root.join(path)).into_iter().flatten().flatten();
@@ -50,13 +50,13 @@ fn linux(root: &Path) -> Vec<String> {
         let name = match vendor.trim() {
             "0x1002" => "AMD GPU",
             "0x8086" => "Intel GPU",
-            // Those have been found by name.
+            // Already found by name above.
             "0x10de" if has_names => continue,
             "0x10de" => "NVIDIA GPU without its driver",
-            // Screens of virtual machines and of servers' consoles.
+            // Virtual machines and server consoles have display adapters, too.
             _ => continue,
         };
-        // A card has several nodes, all with one device behind them.
+        // A card has several nodes for one device.
         if seen.insert(device.canonicalize().unwrap_or(device)) {
             found.push(name.to_owned());
         }

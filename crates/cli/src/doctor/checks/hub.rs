@@ -1,4 +1,4 @@
-//! Whether the hub can be reached, where that may be tried.
+//! Checks if the hub is reachable, with `--online`.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line};
 
-/// Silence after which a hub counts as gone.
+/// Time without data after which the hub counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const CHECK: Check =
-    Check { id: "hub", about: "the model hub; asked only with --online", slow: false, run };
+    Check { id: "hub", about: "the model hub (contacted only with --online)", slow: false, run };
 
 fn run(environment: &Environment<'_>) -> Vec<Line> {
     let hub = &environment.settings.hub;
@@ -21,16 +21,16 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let endpoint = &hub.endpoint;
     let mut data = json!({"endpoint": endpoint, "token": token, "offline": hub.offline});
     let line = if hub.offline {
-        Line::ok(format!("{endpoint} is not asked: `HF_HUB_OFFLINE` or the configuration says so"))
+        Line::ok(format!("{endpoint} was not contacted: offline mode is on"))
     } else if !environment.online {
-        Line::ok(format!("{endpoint} is not asked{with}; `mlxk doctor --online` does"))
+        Line::ok(format!("{endpoint} was not contacted; `mlxk doctor --online` does that{with}"))
     } else {
-        environment.reporter.stage("Asking the hub");
+        environment.reporter.stage("Contacting the hub");
         let settings = HubSettings { stall_timeout: PATIENCE, ..hub.clone() };
         match mlxk_hub::ping(&settings, environment.reporter) {
             Ok(time) => {
                 data["answered_after_s"] = json!(time.as_secs_f64());
-                Line::ok(format!("{endpoint} answers{with} after {} ms", time.as_millis()))
+                Line::ok(format!("{endpoint} answers after {} ms{with}", time.as_millis()))
             }
             Err(error) => Line::hub(&error),
         }

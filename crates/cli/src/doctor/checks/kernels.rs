@@ -1,4 +1,4 @@
-//! Which instructions the processor has, and which kernels are made of them.
+//! Reports the instruction sets of the processor and the chosen kernels.
 
 use mlxk_bench::InstructionSet;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::doctor::{Check, Environment, Line};
 
 pub(super) const CHECK: Check = Check {
     id: "kernels",
-    about: "the instructions of the processor, and the kernels chosen for them",
+    about: "instruction sets of the processor, and the chosen kernels",
     slow: false,
     run,
 };
@@ -15,17 +15,17 @@ pub(super) const CHECK: Check = Check {
 fn run(_: &Environment<'_>) -> Vec<Line> {
     let features = features();
     let named = if features.is_empty() {
-        "none of the instructions that kernels are made of".to_owned()
+        "no supported instruction set".to_owned()
     } else {
         features.join(", ")
     };
     let chosen = InstructionSet::best();
     let available: Vec<&str> = InstructionSet::available().map(InstructionSet::name).collect();
-    let text = format!("{} kernels; the processor has {named}", chosen.name());
+    let text = format!("{} kernels; the processor supports {named}", chosen.name());
     let line = match chosen {
-        InstructionSet::Portable => {
-            Line::warning(format!("{text}; answers are several times slower for it"))
-        }
+        InstructionSet::Portable => Line::warning(format!(
+            "{text}; answers are several times slower than with vector instructions"
+        )),
         _ => Line::ok(text),
     };
     vec![line.data(json!({

@@ -18,7 +18,7 @@ mod speed;
 
 use super::Check;
 
-/// All checks, in the order in which they are made.
+/// All checks, in the order in which they run.
 pub(crate) static ALL: [Check; 15] = [
     platform::CHECK,
     kernels::CHECK,

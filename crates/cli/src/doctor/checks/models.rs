@@ -1,31 +1,32 @@
-//! Whether the models on this machine are whole.
+//! Checks the models on this machine.
 
 use mlxk_hub::ModelInfo;
 use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line};
+use crate::format::count;
 use crate::look;
 
-/// Damaged models that get a line each.
-const MOST: usize = 8;
+/// Maximum number of damaged models to list.
+const MAX_LISTED: usize = 8;
 
 pub(super) const CHECK: Check =
-    Check { id: "models", about: "the models: whole, damaged, cut off", slow: false, run };
+    Check { id: "models", about: "models: complete, damaged or incomplete", slow: false, run };
 
 fn run(environment: &Environment<'_>) -> Vec<Line> {
     let locations = &environment.settings.locations;
-    environment.reporter.stage("Looking at the models");
+    environment.reporter.stage("Checking the models");
     let models = match mlxk_hub::list(locations, look::thorough()) {
         Ok(models) => models,
         Err(error) => return vec![Line::hub(&error)],
     };
-    let whole = models.iter().filter(|model| model.health.is_healthy()).count();
+    let complete = models.iter().filter(|model| model.health.is_healthy()).count();
     let runs = models.iter().filter(|model| model.is_usable()).count();
     let damaged: Vec<&ModelInfo> =
         models.iter().filter(|model| !model.health.is_healthy()).collect();
-    let mut lines: Vec<Line> = damaged.iter().take(MOST).map(|model| line(model)).collect();
-    if damaged.len() > MOST {
-        let text = format!("{} more models are not whole", damaged.len() - MOST);
+    let mut lines: Vec<Line> = damaged.iter().take(MAX_LISTED).map(|model| line(model)).collect();
+    if damaged.len() > MAX_LISTED {
+        let text = format!("{} more models are damaged or incomplete", damaged.len() - MAX_LISTED);
         lines.push(Line::broken(text).fix("mlxk health"));
     }
     for name in mlxk_hub::derived_names(locations) {
@@ -34,18 +35,19 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         }
     }
     let summary = if models.is_empty() {
-        "There are no models yet; `mlxk run smollm2 \"…\"` fetches the starter model".to_owned()
+        "No models yet; get the starter model with `mlxk run smollm2`".to_owned()
     } else {
-        format!("Models here: {}; whole: {whole}; such as run here: {runs}", models.len())
+        format!("{}: {complete} complete, {runs} runnable", count(models.len(), "model"))
     };
-    let data = json!({"models": models.len(), "whole": whole, "run": runs});
+    let data = json!({"models": models.len(), "whole": complete, "run": runs});
     lines.insert(0, Line::ok(summary).data(data));
     lines
 }
 
 fn line(model: &ModelInfo) -> Line {
     let name = &model.name;
-    let line = Line::broken(format!("`{name}` is not whole: {}", model.health.reason()));
+    let line =
+        Line::broken(format!("`{name}` is damaged or incomplete: {}", model.health.reason()));
     let repair = model.health.errors().find_map(|finding| finding.repair.clone());
-    line.fix(repair.unwrap_or_else(|| format!("mlxk rm {name}, then fetch it again")))
+    line.fix(repair.unwrap_or_else(|| format!("mlxk rm {name}, then download it again")))
 }

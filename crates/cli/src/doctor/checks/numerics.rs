@@ -1,4 +1,4 @@
-//! Whether the kernels compute what they should on this very processor.
+//! Checks that all kernels compute correctly on this processor.
 
 use mlxk_bench::{InstructionSet, SelfTest, self_test};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::doctor::{Check, Environment, Line};
 
 pub(super) const CHECK: Check = Check {
     id: "numerics",
-    about: "every kernel against the portable ones and f64, in every mode of weights",
+    about: "all kernels against a portable reference and f64",
     slow: true,
     run,
 };
@@ -26,8 +26,7 @@ fn line(found: &SelfTest) -> Line {
     });
     let Some(first) = differences.first() else {
         let text = format!(
-            "{instructions} kernels give what they should: {compared} values in {forms} forms of \
-             weights"
+            "{instructions} kernels are correct: compared {compared} values in {forms} weight formats"
         );
         return Line::ok(text).data(data);
     };
@@ -36,7 +35,7 @@ fn line(found: &SelfTest) -> Line {
         more => format!(", and {more} more"),
     };
     Line::broken(format!("{instructions} kernels compute wrong values: {first}{more}"))
-        .fix("Do not trust answers of this build; build it anew, and report what `mlxk doctor --json` prints")
+        .fix("Don't trust this build. Rebuild mlxk, and report the output of `mlxk doctor --json`")
         .data(data)
 }
 

@@ -1,13 +1,14 @@
-//! Ollama, whose models can be imported: the program, its server, its store.
+//! Checks Ollama, whose models can be imported: program, server and store.
 
 use mlxk_hub::{HubError, OllamaError};
 use mlxk_providers::{Endpoint, Http, Ollama, ollama_address};
 use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line, programs};
+use crate::format::count;
 
 pub(super) const CHECK: Check =
-    Check { id: "ollama", about: "Ollama: its program, its server, its models", slow: false, run };
+    Check { id: "ollama", about: "Ollama: program, server and models", slow: false, run };
 
 fn run(environment: &Environment<'_>) -> Vec<Line> {
     let program = programs::find("ollama", &environment.around.search_path).into_iter().next();
@@ -20,20 +21,20 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         "program": program, "address": address, "version": version, "models": models.len(),
     });
     let installed = match &program {
-        Some(path) => format!("The program is `{}`", path.display()),
-        None => "The program is not on the search path".to_owned(),
+        Some(path) => format!("Program `{}`", path.display()),
+        None => "Program not on the search path".to_owned(),
     };
     let runs = match &version {
-        Some(version) => format!("its server at {address} is version {version}"),
-        None if may_ask => format!("no server answers at {address}"),
-        None => format!("the server at {address} is not asked without --online"),
+        Some(version) => format!("server {version} at {address}"),
+        None if may_ask => format!("no server at {address}"),
+        None => format!("server at {address} not contacted without --online"),
     };
     let text = match (&program, &version, models.is_empty()) {
-        (None, None, true) => "Not on this machine; nothing here needs it".to_owned(),
-        _ => format!("{installed}, {runs}, and it has {} models", models.len()),
+        (None, None, true) => "Not installed; mlxk doesn't need it".to_owned(),
+        _ => format!("{installed}; {runs}; {}", count(models.len(), "model")),
     };
     let mut lines = vec![Line::ok(text).data(data)];
-    // Other errors are of models of a kind that is not imported, which is no fault of theirs.
+    // Other errors are about models that cannot be imported, which is not a defect.
     let errors = models.into_iter().filter_map(|(_, model)| model.err());
     let damaged =
         errors.filter(|error| matches!(error, HubError::Ollama(OllamaError::Damaged { .. })));
@@ -41,7 +42,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     lines
 }
 
-/// Whether asking stays on this machine.
+/// Returns `true` if the address is on this machine.
 fn is_here(address: &str) -> bool {
     let host = address.split_once("://").map_or(address, |(_, host)| host);
     ["127.", "localhost:", "[::1]:"].iter().any(|start| host.starts_with(start))

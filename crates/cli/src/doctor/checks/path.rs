@@ -1,4 +1,4 @@
-//! Which `mlxk` a shell starts.
+//! Checks which `mlxk` a shell starts.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line, programs};
 
-/// A Python program imports for seconds before it says anything.
+/// Timeout for `--version`. A Python program imports for seconds before it prints anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -17,11 +17,11 @@ pub(super) const CHECK: Check =
 /// A program called `mlxk`.
 struct Namesake {
     path: PathBuf,
-    /// Whether it is the program that runs.
+    /// `true` if it is the running program.
     is_this: bool,
-    /// What it calls itself, in words.
+    /// Description from its `--version`.
     what: String,
-    /// Whether it is another version, or another program.
+    /// `true` if it is another version or another program.
     differs: bool,
 }
 
@@ -38,26 +38,26 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         "on_path": found.iter().map(|it| json!({"path": it.path, "is": it.what})).collect::<Vec<_>>(),
     });
     let Some(first) = found.first() else {
-        let text = format!("`mlxk` is not on the search path; this is `{}`", this.display());
+        let text = format!("`mlxk` is not on the search path (this is `{}`)", this.display());
         return vec![Line::warning(text).fix(prepend(&this)).data(data)];
     };
     let path = first.path.display();
     let mut lines = vec![if first.differs {
         Line::broken(format!(
-            "A shell starts `{path}`, which is {}; this is version {VERSION}, `{}`",
+            "Your shell starts `{path}`, which is {}; this is version {VERSION}, `{}`",
             first.what,
             this.display()
         ))
-        .fix(format!("{}; or remove the other", prepend(&this)))
+        .fix(format!("{} (or remove the other one)", prepend(&this)))
         .data(data)
     } else {
         let which = if first.is_this { "this one" } else { first.what.as_str() };
-        Line::ok(format!("A shell starts `{path}`, {which}")).data(data)
+        Line::ok(format!("Your shell starts `{path}`, {which}")).data(data)
     }];
     for other in found.iter().skip(1).filter(|other| other.differs) {
         let text =
-            format!("`{}`, {}, comes later on the search path", other.path.display(), other.what);
-        let fix = "Remove it, if nothing needs it";
+            format!("`{}` ({}) comes later on the search path", other.path.display(), other.what);
+        let fix = "Remove it if you don't need it";
         lines.push(Line::warning(text).fix(fix));
     }
     lines
@@ -79,12 +79,12 @@ fn namesake(path: PathBuf, this: &Path) -> Namesake {
             format!("MLX-Knife for Python, version {version}")
         }
         Some(version) => format!("version {version}"),
-        None => "something that does not tell its version".to_owned(),
+        None => "a program of unknown version".to_owned(),
     };
     Namesake { differs: version != Some(VERSION), path, is_this: false, what }
 }
 
-/// The command that puts the folder of this program before all others.
+/// Returns the command that puts the folder of this program first.
 fn prepend(this: &Path) -> String {
     let folder = this.parent().unwrap_or(this).display();
     if cfg!(windows) {

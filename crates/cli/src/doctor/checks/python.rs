@@ -1,4 +1,4 @@
-//! Python: it fetches `pypi:` models, and may hold MLX's own tools.
+//! Checks Python, which fetches `pypi:` models.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::doctor::{Check, Environment, Line, programs};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Reads what is recorded of each package, without importing any.
+/// Prints the versions of packages without importing them.
 const SCRIPT: &str = "\
 import json, sys
 from importlib import metadata
@@ -22,7 +22,7 @@ print(json.dumps({'version': sys.version.split()[0], 'packages': {n: version(n) 
 
 pub(super) const CHECK: Check = Check {
     id: "python",
-    about: "Python, its pip, MLX's packages, virtual environments",
+    about: "Python, pip, MLX packages and virtual environments",
     slow: false,
     run,
 };
@@ -35,7 +35,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         lines.push(if folder.join("pyvenv.cfg").is_file() {
             Line::ok(format!("The virtual environment `{path}` is active"))
         } else {
-            Line::warning(format!("`VIRTUAL_ENV` names `{path}`, which is no virtual environment"))
+            Line::warning(format!("`VIRTUAL_ENV` is `{path}`, which is not a virtual environment"))
                 .fix("unset VIRTUAL_ENV, or activate another one")
         });
     } else if around.folder.join(".venv").join("pyvenv.cfg").is_file() {
@@ -61,10 +61,10 @@ fn interpreter(environment: &Environment<'_>) -> Line {
     });
     let Some((path, said)) = asked else {
         return if is_configured {
-            Line::broken("The Python of `MLXK_PYTHON` or the configuration does not start")
-                .fix("Correct or unset `MLXK_PYTHON`; `mlxk config` says where it is set")
+            Line::broken("The configured Python does not start")
+                .fix("Fix or unset `MLXK_PYTHON`; `mlxk config` shows where it is set")
         } else {
-            Line::warning("No Python found, which only `pypi:` models need, the starter model too")
+            Line::warning("No Python found; `pypi:` models need it, and so does the starter model")
                 .fix("Install Python 3 with pip, or pull models from the hub: `mlxk pull NAME`")
         };
     };
@@ -74,7 +74,7 @@ fn interpreter(environment: &Environment<'_>) -> Line {
         .filter_map(|(name, version)| Some(format!("{name} {}", version.as_str()?)))
         .collect();
     let others = if others.is_empty() {
-        "no packages of MLX, which nothing here needs".to_owned()
+        "no MLX packages (mlxk doesn't need them)".to_owned()
     } else {
         others.join(", ")
     };
@@ -85,7 +85,7 @@ fn interpreter(environment: &Environment<'_>) -> Line {
         None => Line::warning(format!(
             "Python {version}, `{shown}`, has no pip, which `pypi:` models need; {others}"
         ))
-        .fix(format!("{shown} -m ensurepip; or install the system's package `python3-pip`")),
+        .fix(format!("{shown} -m ensurepip (or install your system's `python3-pip` package)")),
     };
     line.data(json!({"path": path, "python": said}))
 }

@@ -1,4 +1,4 @@
-//! How fast this machine computes, next to what it does at best.
+//! Measures 4-bit products next to the limits of the machine.
 
 use std::ops::ControlFlow;
 
@@ -11,20 +11,20 @@ use crate::doctor::{Check, Environment, Line};
 
 pub(super) const CHECK: Check = Check {
     id: "speed",
-    about: "memory and arithmetic at best, and what 4-bit products make of them",
+    about: "memory bandwidth, peak arithmetic and 4-bit products",
     slow: true,
     run,
 };
 
-/// A layer's matrix of an 8B model.
+/// A weight matrix of an 8B model.
 const SHAPE: MatrixShape = MatrixShape { out: 4096, cols: 4096 };
-/// A token of an answer, and a piece of a prompt.
+/// One row as in decoding, and a batch as in prefill.
 const ROWS: [usize; 2] = [1, 32];
-/// Some seconds on a usual machine.
+/// Samples per median: a few seconds on a usual machine.
 const RUNS: usize = 61;
 
 fn run(environment: &Environment<'_>) -> Vec<Line> {
-    environment.reporter.stage("Measuring for some seconds");
+    environment.reporter.stage("Measuring for a few seconds");
     let options = KernelOptions {
         threads: environment.settings.config.threads(),
         instructions: None,
@@ -41,42 +41,44 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     match kernels::run(&options, env!("CARGO_PKG_VERSION"), &mut observe) {
         Ok(report) => lines(&report, cfg!(debug_assertions)),
         Err(BenchError::Cancelled) => Vec::new(),
-        Err(error) => vec![Line::warning(format!("Nothing was measured: {error}"))],
+        Err(error) => vec![Line::warning(format!("Measuring failed: {error}"))],
     }
 }
 
 fn lines(report: &KernelReport, unoptimized: bool) -> Vec<Line> {
-    let limits = Line::ok(format!("At best {}", report.limits.line())).data(json!(report.limits));
+    let limits = Line::ok(format!("Limits: {}", report.limits.line())).data(json!(report.limits));
     let mut lines = vec![limits];
     lines.extend(report.rows.iter().map(|row| Line::ok(product(row)).data(json!(row))));
     if let Some(warning) = report.machine.warning() {
-        lines.push(Line::warning(warning).fix("Close other programs; `mlxk doctor speed` again"));
+        lines.push(
+            Line::warning(warning).fix("Close other programs, then run `mlxk doctor speed` again"),
+        );
     }
     let (used, usable) = (report.limits.threads, report.machine.usable_cores);
     if used < usable {
-        let text = format!("{used} threads compute, where {usable} could");
-        lines.push(Line::warning(text).fix("mlxk config says where `threads` is set; unset it"));
+        let text = format!("Only {used} of {usable} available threads are used");
+        lines.push(Line::warning(text).fix("Unset `threads`; `mlxk config` shows where it is set"));
     }
     if unoptimized {
-        let text = "This program was built without optimization";
+        let text = "This is a debug build, which is slow";
         lines.push(Line::warning(text).fix("cargo install --path crates/cli"));
     }
     lines
 }
 
-/// What a product makes of memory where that is the bound, and of arithmetic else.
+/// Describes a product by memory bandwidth for one row, and by arithmetic otherwise.
 fn product(row: &KernelRow) -> String {
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     if row.rows == 1 {
         return format!(
-            "A token's 4-bit products read {:.1} GB/s, {} of what memory gives",
+            "4-bit products of one token read {:.1} GB/s, {} of the memory bandwidth",
             row.bytes_per_second / 1e9,
             percent(row.share_of_read)
         );
     }
     let share = row.share_of_peak.map(|share| format!(", {} of the peak", percent(share)));
     format!(
-        "{} tokens at once make {:.0} GMAC/s{}",
+        "4-bit products of {} tokens compute {:.0} GMAC/s{}",
         row.rows,
         row.multiply_adds_per_second / 1e9,
         share.unwrap_or_default()

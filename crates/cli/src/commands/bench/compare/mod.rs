@@ -86,9 +86,6 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
 }
 
 fn check(args: &CompareArgs) -> anyhow::Result<()> {
-    if args.fail_below.is_some_and(|share| !(0.0..=10.0).contains(&share)) {
-        return Err(UsageError("`--fail-below` is a share, as in 0.95".into()).into());
-    }
     let fits = |peer: &Peer| matches!(peer, Peer::LlamaServer(_) | Peer::Mlxk(_));
     if args.synthetic.is_some() && !args.vs.iter().all(fits) {
         return Err(UsageError(

@@ -1,4 +1,4 @@
-//! Taking an answer as it comes.
+//! Receives an answer, event by event.
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use super::Screen;
 use crate::printer::Unit;
 use crate::{Context, interrupt};
 
-/// How often a waiting command looks whether Ctrl-C was pressed.
+/// Time between two checks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
 
 /// A complete answer.
 pub(crate) struct Answer {
     pub text: String,
-    /// What the model thought before.
+    /// The reasoning before the answer.
     pub reasoning: String,
-    /// The tokens, where log-probabilities were asked for.
+    /// The tokens with their log-probabilities, if requested.
     pub tokens: Vec<TokenInfo>,
     pub done: Done,
-    /// From the start of the process to the first text.
+    /// Time from the start of the process to the first text.
     pub first_text: Duration,
 }
 
-/// How taking an answer ended.
-pub(crate) enum Taken {
+/// The end of an answer.
+pub(crate) enum Received {
     Complete(Box<Answer>),
-    /// Ctrl-C came first; this much was said.
+    /// Ctrl-C came first, after this much text.
     Interrupted(String),
 }
 
-/// Waits for the answer, showing what comes.
-pub(crate) fn take(
+/// Shows the answer as it arrives and returns it.
+pub(crate) fn receive(
     generation: &Generation,
     screen: &mut Screen,
     context: &Context,
-) -> anyhow::Result<Taken> {
+) -> anyhow::Result<Received> {
     let progress = context.printer.progress();
     progress.begin("Reading the prompt");
     let (mut text, mut reasoning, mut first_text) = (String::new(), String::new(), None);
@@ -51,7 +51,7 @@ pub(crate) fn take(
                 if !text.is_empty() || !reasoning.is_empty() {
                     screen.end()?;
                 }
-                return Ok(Taken::Interrupted(text));
+                return Ok(Received::Interrupted(text));
             }
         };
         match event {
@@ -82,7 +82,7 @@ pub(crate) fn take(
                 screen.end()?;
                 let first_text = first_text.unwrap_or_else(|| context.started.elapsed());
                 let answer = Answer { text, reasoning, tokens, done, first_text };
-                return Ok(Taken::Complete(Box::new(answer)));
+                return Ok(Received::Complete(Box::new(answer)));
             }
             Event::Error(error) => return Err(error.into()),
             _ => {}

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The configuration that a file and an environment make.
+/// Loads a configuration from the text of a file and variables.
 fn loaded(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mlxk").join("config.toml");
@@ -38,11 +38,11 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
-fn variables_that_make_no_sense() {
+fn invalid_variables_are_named() {
     for (name, value, expected) in [
-        ("MLXK_TEMPERATURE", "hot", "which is not a number from 0 on"),
-        ("MLXK_THREADS", "0", "which is not a whole number from 1 on"),
-        ("MLXK_TOP_P", "1.5", "which is not a number from 0 to 1"),
+        ("MLXK_TEMPERATURE", "hot", "must be a number from 0 to 100"),
+        ("MLXK_THREADS", "0", "must be a whole number from 1 to 4096"),
+        ("MLXK_TOP_P", "1.5", "must be a number from 0 to 1"),
     ] {
         let error = loaded("", &[(name, value)]).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(expected), "{error}");

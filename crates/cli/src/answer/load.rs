@@ -1,0 +1,67 @@
+//! Loading a model with a progress bar, until Ctrl-C.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use mlxk_engine::{CpuOptions, DeviceChoice, Engine, EngineError, LoadOptions};
+
+use super::AnswerSettings;
+use crate::exit::{Interrupted, UsageError};
+use crate::printer::Unit;
+use crate::{Context, interrupt, local};
+
+/// Loads the model in a folder for answers.
+pub(crate) fn load(
+    settings: &AnswerSettings,
+    path: &Path,
+    context: &Context,
+) -> anyhow::Result<Engine> {
+    let args = &settings.options.engine;
+    let mut options = LoadOptions::new(path);
+    options.device = DeviceChoice::Cpu(CpuOptions {
+        threads: args.compute.threads,
+        exact: args.compute.exact,
+        kv: args.compute.kv_bits,
+        instructions: None,
+    });
+    options.prompt_lookup = !args.no_prompt_lookup;
+    options.migrate_weights = !args.decode.no_huge_pages;
+    options.context = args.ctx;
+    options.draft_model =
+        draft_model(args.decode.draft_model.as_deref(), !args.compute.no_pull, context)?;
+    load_engine(&options, "Loading", context).map_err(|error| match error.downcast_ref() {
+        Some(EngineError::ContextTooLong { requested, maximum }) => UsageError(format!(
+            "{} is {requested}, but the model supports at most {maximum} tokens",
+            settings.ctx_origin
+        ))
+        .into(),
+        _ => error,
+    })
+}
+
+/// Loads a model while a progress bar shows `label`.
+pub(crate) fn load_engine(
+    options: &LoadOptions,
+    label: &str,
+    context: &Context,
+) -> anyhow::Result<Engine> {
+    let progress = context.printer.progress();
+    progress.begin(label);
+    let engine = Engine::load(options, &mut |done, total| {
+        progress.update(done, total, Unit::Bytes);
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if interrupt::requested() {
+        return Err(Interrupted.into());
+    }
+    Ok(engine?)
+}
+
+/// Returns the folder of the draft model, if there is one.
+pub(crate) fn draft_model(
+    name: Option<&str>,
+    pull: bool,
+    context: &Context,
+) -> anyhow::Result<Option<PathBuf>> {
+    name.map(|name| Ok(local::find(name, pull, context)?.path)).transpose()
+}

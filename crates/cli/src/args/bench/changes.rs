@@ -1,0 +1,34 @@
+//! Arguments of `mlxk bench compare`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::ReportArgs;
+use crate::args::values::share;
+
+const EXAMPLES: &str = "\
+Examples:
+  mlxk bench compare before.json after.json
+  mlxk bench compare before.json after.json --fail-below 0.95 --markdown";
+
+const DETAILS: &str = "\
+Both reports must come from the same command, on the same machine, for the same work. A ratio above \
+1 means that the second report is faster. A series has become slower if its interval lies below 1.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"))]
+pub(crate) struct ChangeArgs {
+    /// Earlier report
+    pub base: PathBuf,
+
+    /// Report to compare with it
+    pub now: PathBuf,
+
+    /// Fail if a series is significantly slower and below this ratio
+    #[arg(long, value_name = "RATIO", value_parser = share)]
+    pub fail_below: Option<f64>,
+
+    #[command(flatten)]
+    pub output: ReportArgs,
+}

@@ -1,0 +1,35 @@
+//! Arguments of `mlxk config`.
+
+use clap::Args;
+
+use crate::config::keys::KEYS;
+
+const EXAMPLES: &str = "\
+Examples:
+  mlxk config
+  mlxk config --init
+  mlxk config --json | jq -r .data.path";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES, after_long_help = after_long_help())]
+pub(crate) struct ConfigArgs {
+    /// Create a configuration file with every setting commented out
+    #[arg(long)]
+    pub init: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Lists the settings.
+fn after_long_help() -> String {
+    let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or_default();
+    let settings: Vec<String> =
+        KEYS.iter().map(|key| format!("  {:width$}  {}", key.name, key.about)).collect();
+    format!(
+        "Settings:\n{}\n\nAn option wins over an environment variable, a variable over the file, and \
+         the file over the default.\n\n{EXAMPLES}",
+        settings.join("\n")
+    )
+}

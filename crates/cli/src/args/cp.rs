@@ -1,0 +1,40 @@
+//! Arguments of `mlxk cp`.
+
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use crate::complete;
+
+const EXAMPLES: &str = "\
+Examples:
+  mlxk cp mlx-community/Qwen3-0.6B-4bit coder
+  mlxk cp ./my-checkpoint mine";
+
+const DETAILS: &str = "\
+All commands accept the new name, and `mlxk rm` removes it again. It is stored as a small file, \
+NAME.toml, next to the imported models. You can edit that file:
+  from = \"mlx-community/Qwen3-0.6B-4bit\"
+  system = \"Answer with code only.\"
+
+  [parameters]
+  temperature = 0.2
+  stop = [\"END\"]
+
+Other parameters are top_k, top_p, min_p, repetition_penalty, repeat_last_n, seed, max_tokens and \
+ctx.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"))]
+pub(crate) struct CpArgs {
+    /// Model to name
+    #[arg(add = ArgValueCompleter::new(complete::models), value_name = "MODEL")]
+    pub source: String,
+
+    /// New name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,42 @@
+//! Arguments of `mlxk show`.
+
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use super::MODELS;
+use crate::complete;
+
+const EXAMPLES: &str = "\
+Examples:
+  mlxk show smollm2
+  mlxk show Qwen3-0.6B-4bit --files
+  mlxk show coder --modelfile > coder.ollama";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{MODELS}\n\n{EXAMPLES}"))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct ShowArgs {
+    /// Model to describe
+    #[arg(add = ArgValueCompleter::new(complete::models))]
+    pub model: String,
+
+    /// List the files instead of the metadata
+    #[arg(long)]
+    pub files: bool,
+
+    /// Print `config.json` instead of the metadata
+    #[arg(long)]
+    pub config: bool,
+
+    /// Print only a Modelfile that recreates the model
+    #[arg(long, conflicts_with_all = ["files", "config", "recalc_hash"])]
+    pub modelfile: bool,
+
+    /// Recompute the content hash of a workspace
+    #[arg(long)]
+    pub recalc_hash: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

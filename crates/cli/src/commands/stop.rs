@@ -1,0 +1,15 @@
+//! `mlxk stop`: unloads a model from a running server.
+
+use serde_json::json;
+
+use super::server_client::call;
+use crate::Context;
+use crate::args::StopArgs;
+use crate::exit::ExitStatus;
+
+/// Asks the server to unload the model.
+pub(crate) fn run(args: &StopArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let body = json!({"model": args.model});
+    call(&args.target, "POST", "/models/unload", Some(&body), context)?;
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,112 @@
+//! Layout of `--help`. clap renders it without line breaks; this module breaks the lines, so that no
+//! paragraph ends with one or two words alone on a line, which clap's own wrapping often leaves.
+
+use std::io::{IsTerminal, Write};
+
+use crate::printer::Printer;
+use crate::{env, terminal};
+
+/// Longest line, on wider terminals too.
+const MAX_WIDTH: usize = 100;
+/// Number of words that the last line of a paragraph has at least.
+const MIN_LAST_WORDS: usize = 3;
+
+/// Prints a help text for the width of the terminal.
+pub(crate) fn print(error: &clap::Error) {
+    let text = error.render();
+    let width = if std::io::stdout().is_terminal() { terminal::width() } else { MAX_WIDTH };
+    let styled = Printer::new(env::is_plain()).styles_stdout();
+    let text = if styled { text.ansi().to_string() } else { text.to_string() };
+    // If standard output is closed, there is no one to tell.
+    let _ = std::io::stdout().lock().write_all(wrap(&text, width.min(MAX_WIDTH)).as_bytes());
+}
+
+/// Wraps rendered help. A line continues below its description column.
+pub(crate) fn wrap(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let line = line.trim_end();
+        if columns(line) <= width {
+            out.push_str(line);
+        } else {
+            wrap_line(line, width, &mut out);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn wrap_line(line: &str, width: usize, out: &mut String) {
+    let start = description(line);
+    let (head, text) = line.split_at(start);
+    let indent = columns(head);
+    let words: Vec<&str> = text.split(' ').collect();
+    for (number, line) in lines(&words, width.saturating_sub(indent).max(1)).iter().enumerate() {
+        if number == 0 {
+            out.push_str(head);
+        } else {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+        }
+        out.push_str(&line.join(" "));
+    }
+}
+
+/// Breaks words into lines, and moves words down to the last one if it is too short.
+fn lines<'a>(words: &[&'a str], width: usize) -> Vec<Vec<&'a str>> {
+    let mut lines: Vec<Vec<&str>> = vec![Vec::new()];
+    let mut used = 0;
+    for word in words {
+        let taken = columns(word);
+        if used > 0 && used + 1 + taken > width {
+            lines.push(Vec::new());
+            used = 0;
+        }
+        used += taken + usize::from(used > 0);
+        if let Some(line) = lines.last_mut() {
+            line.push(*word);
+        }
+    }
+    while let [.., before, last] = &mut lines[..] {
+        let moved = before.last().map_or(0, |word| columns(word) + 1);
+        if last.len() >= MIN_LAST_WORDS
+            || before.len() == 1
+            || columns(&last.join(" ")) + moved > width
+        {
+            break;
+        }
+        last.extend(before.pop());
+        last.rotate_right(1);
+    }
+    lines
+}
+
+/// Returns the position of the text in a line: after its indentation, and after an option in front of
+/// the text.
+fn description(line: &str) -> usize {
+    let content = line.len() - line.trim_start_matches(' ').len();
+    let gap = line[content..].find("  ");
+    let text = gap.map(|gap| {
+        let after = &line[content + gap..];
+        content + gap + after.len() - after.trim_start_matches(' ').len()
+    });
+    text.unwrap_or(content)
+}
+
+/// Returns the width of a text on a terminal, without its escape sequences.
+fn columns(text: &str) -> usize {
+    let mut count = 0;
+    let mut escaped = false;
+    for character in text.chars() {
+        match character {
+            '\x1b' => escaped = true,
+            'm' if escaped => escaped = false,
+            _ if escaped => {}
+            _ => count += 1,
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+use clap::{Command, CommandFactory};
+
+use super::*;
+use crate::args::Cli;
+use crate::config::keys::KEYS;
+
+/// Most words of a sentence in help.
+const MAX_WORDS: usize = 25;
+
+#[test]
+fn lines_continue_below_their_description_and_end_without_orphans() {
+    let text = "  -f, --force   one two three four five six seven eight\n\nshort";
+    let expected = "\
+  -f, --force   one two three four
+                five
+                six seven eight
+
+short
+";
+    assert_eq!(wrap(text, 34), expected);
+    assert_eq!(wrap("a \u{1b}[1mb\u{1b}[0m c d e f g", 11), "a \u{1b}[1mb\u{1b}[0m c d\ne f g\n");
+}
+
+/// Returns the title of every visible command, and the command.
+fn commands() -> Vec<(String, Command)> {
+    fn add(title: &str, command: &Command, found: &mut Vec<(String, Command)>) {
+        found.push((title.to_owned(), command.clone()));
+        for inner in command.get_subcommands() {
+            if !inner.is_hide_set() && inner.get_name() != "help" {
+                add(&format!("{title} {}", inner.get_name()), inner, found);
+            }
+        }
+    }
+    let mut cli = Cli::command();
+    cli.build();
+    let mut found = Vec::new();
+    add("mlxk", &cli, &mut found);
+    found
+}
+
+/// Returns the short and the long help of a command.
+fn helps(command: &Command) -> [String; 2] {
+    let mut command = command.clone();
+    [command.render_help().to_string(), command.render_long_help().to_string()]
+}
+
+#[test]
+fn no_line_of_help_is_an_orphan() {
+    let mut orphans = Vec::new();
+    for (title, command) in commands() {
+        for (help, width) in helps(&command).iter().flat_map(|help| [(help, 80), (help, 100)]) {
+            for line in help.lines().map(str::trim_end) {
+                let wrapped = wrap(line, width);
+                let wrapped: Vec<&str> = wrapped.lines().collect();
+                let last = wrapped.last().map_or(0, |last| last.split_whitespace().count());
+                if wrapped.len() > 1 && last < MIN_LAST_WORDS {
+                    orphans.push(format!("{title}, {width} columns: {}", wrapped.join("\n")));
+                }
+            }
+        }
+    }
+    assert!(orphans.is_empty(), "{}", orphans.join("\n\n"));
+}
+
+#[test]
+fn examples_and_tables_fit_on_a_line() {
+    for (title, command) in commands() {
+        let blocks = [command.get_after_help(), command.get_after_long_help()];
+        for line in blocks.into_iter().flatten().flat_map(|help| {
+            let text = help.to_string();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        }) {
+            let fits = !line.starts_with("  ") || columns(&line) <= 80;
+            assert!(fits, "{title}: {} columns: {line}", columns(&line));
+        }
+    }
+}
+
+#[test]
+fn every_command_has_examples() {
+    for (title, command) in commands() {
+        let [short, long] = helps(&command);
+        assert!(short.contains("\nExamples:\n"), "{title} -h");
+        assert!(long.contains("\nExamples:\n"), "{title} --help");
+    }
+}
+
+#[test]
+fn sentences_of_help_are_short() {
+    let mut long = Vec::new();
+    let mut check = |place: String, text: &str| {
+        for paragraph in text.lines().filter(|line| !line.starts_with(' ')) {
+            for sentence in paragraph.split(". ") {
+                let words = sentence.split_whitespace().count();
+                if words > MAX_WORDS {
+                    long.push(format!("{place}: {words} words: {sentence}"));
+                }
+            }
+        }
+    };
+    for (title, command) in commands() {
+        for text in [
+            command.get_about(),
+            command.get_long_about(),
+            command.get_after_help(),
+            command.get_after_long_help(),
+        ] {
+            check(title.clone(), &text.map(ToString::to_string).unwrap_or_default());
+        }
+        for arg in command.get_arguments() {
+            for text in [arg.get_help(), arg.get_long_help()] {
+                let text = text.map(ToString::to_string).unwrap_or_default();
+                check(format!("{title} {}", arg.get_id()), &text);
+            }
+        }
+    }
+    for key in KEYS {
+        check(key.name.to_owned(), key.about);
+    }
+    for variable in crate::env::ALL {
+        check(variable.name.to_owned(), variable.about);
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
