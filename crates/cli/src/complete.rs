@@ -1,7 +1,7 @@
-//! Completion of words on the command line: shells ask the program itself, which knows its models.
+//! Completion of words on the command line. Shells ask the program itself, which knows its models.
 //!
-//! A completion script sets `COMPLETE` and passes the words so far; whatever goes wrong then, the
-//! answer is that there is nothing to offer.
+//! A completion script sets `COMPLETE` and passes the words so far. If anything goes wrong, nothing is
+//! offered.
 
 use std::ffi::OsStr;
 use std::io;
@@ -17,20 +17,21 @@ use crate::args::Cli;
 use crate::env;
 use crate::settings::Settings;
 
-/// Answers a shell that asks how a line may go on; `false` where none asks.
+/// Answers a shell that asks for completions. Returns `false` if none asks.
 pub(crate) fn answer() -> bool {
     if env::read(env::COMPLETE).is_none() {
         return false;
     }
     let folder = std::env::current_dir().ok();
-    // Nobody reads what goes wrong in the middle of a line.
+    // An error message in the middle of a command line would only disturb.
     let _ = CompleteEnv::with_factory(command)
         .bin("mlxk")
         .try_complete(std::env::args_os(), folder.as_deref());
     true
 }
 
-/// The command line; where nothing is typed of a word yet, its options would only hide the models.
+/// Returns the command line. Before the first letter of a word, it has no options, so that they don't
+/// hide the models.
 fn command() -> Command {
     fn without_options(command: Command) -> Command {
         command
@@ -42,17 +43,17 @@ fn command() -> Command {
     if is_empty { without_options(Cli::command()) } else { Cli::command() }
 }
 
-/// The script that makes a shell ask.
+/// Writes the completion script of a shell.
 pub(crate) fn script(shell: Shell, out: &mut Vec<u8>) -> io::Result<()> {
     let shells = Shells::builtins();
     let name = shell.to_string();
     let Some(shell) = shells.completer(&name) else {
-        return Err(io::Error::other(format!("There are no completions for `{name}`")));
+        return Err(io::Error::other(format!("No completions for `{name}`")));
     };
     shell.write_registration(env::COMPLETE, "mlxk", "mlxk", &program(), out)
 }
 
-/// How the script calls this program: by its name, or by the path that it was called by.
+/// Returns the program that the script calls: its name, or the path that it was called by.
 fn program() -> String {
     let called = std::env::args_os().next().unwrap_or_default();
     let called = Path::new(&called);
@@ -62,8 +63,8 @@ fn program() -> String {
     std::path::absolute(called).map_or("mlxk".to_owned(), |path| path.display().to_string())
 }
 
-/// Models whose name begins with what is typed, in full or without the organisation; paths for what
-/// begins like one.
+/// Returns models whose name begins as typed, in full or without the organization, or paths if it begins
+/// like one.
 pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(typed) = current.to_str() else { return Vec::new() };
     if typed.starts_with(['.', '/']) {
@@ -73,7 +74,7 @@ pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     fitting(typed, &names(&settings.locations)).into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// Names that a model may be called by, without looking into any.
+/// Returns the names of all models, without opening any.
 fn names(locations: &Locations) -> Vec<String> {
     let mut names: Vec<String> = ALIASES.iter().map(|alias| alias.name.to_owned()).collect();
     names.extend(derived_names(locations));
@@ -88,7 +89,7 @@ fn names(locations: &Locations) -> Vec<String> {
     names
 }
 
-/// Full names that begin as typed; where there are none, short ones.
+/// Returns full names that begin as typed, or short ones if there are none.
 fn fitting(typed: &str, names: &[String]) -> Vec<String> {
     let begins =
         |name: &str| name.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed));

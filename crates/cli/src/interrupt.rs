@@ -1,17 +1,17 @@
-//! Ctrl-C: the first asks the command to stop, which it does within a token or a block of a file.
+//! Ctrl-C. The first one asks the command to stop, which takes at most a token or a block of a file.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::ExitStatus;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// While the process only waits for a line, nobody looks at the flag above.
+/// `true` while the process waits for a line and nothing checks the flag above.
 static IDLE: AtomicBool = AtomicBool::new(false);
 
-/// Whether Ctrl-C is ours.
+/// `true` after [`listen`].
 static LISTENING: AtomicBool = AtomicBool::new(false);
 
-/// Takes over Ctrl-C (and a polite kill) for the rest of the process; once is enough.
+/// Handles Ctrl-C and SIGTERM for the rest of the process. Calling it again does nothing.
 pub(crate) fn listen() -> anyhow::Result<()> {
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
@@ -19,30 +19,30 @@ pub(crate) fn listen() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         INTERRUPTED.store(true, Ordering::SeqCst);
         if IDLE.load(Ordering::SeqCst) {
-            // Keys come as characters then, so this is a signal from elsewhere.
+            // The editor reads Ctrl-C as a character, so this signal comes from elsewhere.
             leave();
         }
     })?;
     Ok(())
 }
 
-/// Ends the process at once.
+/// Ends the process immediately.
 #[expect(clippy::exit, reason = "the main thread waits for something that may never come")]
 pub(crate) fn leave() {
     std::process::exit(ExitStatus::Interrupted as i32);
 }
 
-/// Whether the user asked to stop.
+/// Returns `true` if the user asked to stop.
 pub(crate) fn requested() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Forgets that the user asked: the command goes on.
+/// Clears the request to stop, if the command continues.
 pub(crate) fn reset() {
     INTERRUPTED.store(false, Ordering::SeqCst);
 }
 
-/// Reads a line from the user; a signal meanwhile ends the process.
+/// Runs `read`, which waits for the user. A signal during that time ends the process.
 pub(crate) fn while_idle<T>(read: impl FnOnce() -> T) -> T {
     IDLE.store(true, Ordering::SeqCst);
     let result = read();

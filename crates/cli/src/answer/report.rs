@@ -1,4 +1,4 @@
-//! `run --verbose`: what an answer took, on stderr.
+//! `run --verbose`: prints timings and token counts to stderr.
 
 use mlxk_engine::{Done, Engine};
 
@@ -18,7 +18,7 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
                 usage.prompt_tokens,
                 match usage.cached_tokens {
                     0 => String::new(),
-                    cached => format!(", {cached} of them reused"),
+                    cached => format!(", {cached} reused"),
                 },
                 rate(timings.prefill_tokens_per_second(usage))
             ),
@@ -32,12 +32,12 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
                 match usage.drafted_tokens {
                     0 => String::new(),
                     drafted => {
-                        format!(", {} of {drafted} drafted ones taken", usage.accepted_tokens)
+                        format!(", {} of {drafted} drafted tokens accepted", usage.accepted_tokens)
                     }
                 }
             ),
         ),
-        ("first token", format!("{} after the start", format::seconds(answer.first_text))),
+        ("first token", format!("after {}", format::seconds(answer.first_text))),
         (
             "peak memory",
             memory::peak_resident_bytes().map_or_else(|| "unknown".to_owned(), format::size),

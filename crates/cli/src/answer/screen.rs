@@ -1,4 +1,4 @@
-//! Where an answer is shown: a terminal, laid out and styled, or a pipe, as it is.
+//! Shows an answer: laid out and styled on a terminal, unchanged in a pipe.
 
 use std::io::{IsTerminal, Stdout, Write};
 
@@ -6,12 +6,12 @@ use crate::args::AnswerArgs;
 use crate::printer::Printer;
 use crate::terminal::{Markdown, Style, Wrapper, sanitize, width};
 
-/// What is shown of an answer while it comes.
+/// The part of an answer to show while it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Show {
     Nothing,
     Answer,
-    /// And the reasoning, dimmed, where standard output is a terminal.
+    /// Also the reasoning, dimmed, if standard output is a terminal.
     All,
 }
 
@@ -21,13 +21,13 @@ pub(crate) struct Screen {
     show: Show,
     is_terminal: bool,
     markdown: Option<Markdown>,
-    /// Lays out the reasoning, on terminals with styles.
+    /// Layout of the reasoning, on terminals with styles.
     dimmed: Option<Wrapper>,
     written: Part,
     ends_with_newline: bool,
 }
 
-/// What was written last.
+/// The part that was written last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Nothing,
@@ -52,7 +52,7 @@ impl Screen {
         }
     }
 
-    /// Whether reasoning is shown.
+    /// Returns `true` if reasoning is shown.
     pub(crate) fn shows_reasoning(&self) -> bool {
         self.show == Show::All && self.is_terminal
     }
@@ -97,7 +97,7 @@ impl Screen {
         }
     }
 
-    /// Ends the answer; what comes next starts on a line of its own.
+    /// Ends the answer and its last line.
     pub(crate) fn end(&mut self) -> std::io::Result<()> {
         self.end_reasoning("\n")?;
         if let Some(markdown) = &mut self.markdown {

@@ -1,8 +1,8 @@
-//! The commands of a chat: what begins with `/`.
+//! The commands of a chat, which begin with `/`.
 
 use std::fmt::Write as _;
 
-/// What a line asks for.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Say(String),
@@ -20,23 +20,23 @@ pub(super) enum Command {
     Bye,
 }
 
-/// Names, arguments and meaning of the commands.
+/// Name, arguments and description of every command.
 pub(super) const COMMANDS: [(&str, &str, &str); 12] = [
-    ("/help", "", "this list"),
-    ("/clear", "", "start a new conversation; settings stay"),
+    ("/help", "", "list the commands"),
+    ("/clear", "", "start a new conversation, with the same settings"),
     ("/system", "[TEXT|off]", "show or change the system prompt"),
-    ("/set", "NAME VALUE", "change a setting, as in `/set temperature 0.2`; `default` resets it"),
-    ("/show", "", "show model and settings"),
+    ("/set", "NAME VALUE", "change a setting, as in `/set temperature 0.2` or `/set seed default`"),
+    ("/show", "", "show the model and the settings"),
     ("/history", "", "show the conversation"),
-    ("/save", "NAME", "save the conversation, under a name or in a file"),
-    ("/load", "NAME", "go on with a saved conversation"),
-    ("/undo", "", "take back the last turn"),
-    ("/retry", "", "answer the last message once more"),
-    ("/copy", "", "copy the last answer"),
-    ("/bye", "", "leave (Ctrl-D)"),
+    ("/save", "NAME", "save the conversation under a name or to a file"),
+    ("/load", "NAME", "continue a saved conversation"),
+    ("/undo", "", "remove the last turn"),
+    ("/retry", "", "answer the last message again"),
+    ("/copy", "", "copy the last answer to the clipboard"),
+    ("/bye", "", "leave the chat (Ctrl-D)"),
 ];
 
-/// The text of `/help`, one line for every command.
+/// Returns the text of `/help`, with one line per command.
 pub(super) fn help() -> String {
     let mut text = String::new();
     for (name, arguments, meaning) in COMMANDS {
@@ -44,19 +44,19 @@ pub(super) fn help() -> String {
         let _ = writeln!(text, "  {usage:<22} {meaning}");
     }
     text.push_str(
-        "\n  Several lines: Alt-Enter, or between \"\"\" and \"\"\"\n  \
-         Ctrl-C stops an answer, Ctrl-R searches earlier lines",
+        "\n  For several lines, press Alt-Enter, or type \"\"\" before and after them.\n  \
+         Ctrl-C stops an answer. Ctrl-R searches the input history.",
     );
     text
 }
 
-/// Reads a line; the error says what to type instead.
+/// Parses a line. The error says what to type instead.
 pub(super) fn parse(line: &str) -> Result<Command, String> {
     let text = line.trim();
     if let Some(quoted) = text.strip_prefix("\"\"\"") {
         return Ok(Command::Say(quoted.strip_suffix("\"\"\"").unwrap_or(quoted).trim().to_owned()));
     }
-    // A path or a comment is something to say.
+    // Paths and comments are messages.
     let is_command = text.starts_with('/')
         && text[1..]
             .split_whitespace()
@@ -87,17 +87,17 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
         "/retry" => Ok(Command::Retry),
         "/copy" => Ok(Command::Copy),
         "/bye" | "/exit" | "/quit" => Ok(Command::Bye),
-        _ => Err(format!("There is no command `{name}`; `/help` lists them")),
+        _ => Err(format!("Unknown command `{name}`; `/help` lists the commands")),
     }
 }
 
-/// The text without quotes around it.
+/// Returns the text without quotes around it.
 fn unquoted(text: &str) -> String {
     let text = text.trim();
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
 }
 
-/// Whether a line goes on: its quotes are still open.
+/// Returns `true` if the quotes of a line are still open.
 pub(super) fn is_incomplete(text: &str) -> bool {
     let start = text.trim_start();
     match start.strip_prefix("\"\"\"") {

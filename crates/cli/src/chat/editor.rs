@@ -17,7 +17,7 @@ use crate::{Context, interrupt};
 const PROMPT: &str = ">>> ";
 const MAX_HISTORY: usize = 1000;
 
-/// What was read.
+/// The input of the user.
 pub(super) enum Line {
     Text(String),
     /// Ctrl-C.
@@ -26,7 +26,7 @@ pub(super) enum Line {
     End,
 }
 
-/// Reads what the user says.
+/// Reads the input of the user.
 pub(super) enum Editor {
     Terminal { editor: Box<rustyline::Editor<Assistance, FileHistory>>, history: Option<PathBuf> },
     Pipe,
@@ -52,13 +52,13 @@ impl Editor {
             editor.bind_sequence(key, EventHandler::Simple(Cmd::Newline));
         }
         if let Some(path) = &history {
-            // The first chat has none.
+            // It does not exist before the first chat.
             let _ = editor.load_history(path);
         }
         Ok(Self::Terminal { editor: Box::new(editor), history })
     }
 
-    /// The next line, or several where quotes or Alt-Enter hold them together.
+    /// Reads the next line, or several joined by quotes or Alt-Enter.
     pub(super) fn read(&mut self) -> anyhow::Result<Line> {
         let editor = match self {
             Self::Terminal { editor, .. } => editor,
@@ -72,10 +72,10 @@ impl Editor {
         })
     }
 
-    /// Keeps the lines for the next chat.
+    /// Saves the input history for the next chat.
     pub(super) fn save(&mut self) {
         if let Self::Terminal { editor, history: Some(path) } = self {
-            // A history that cannot be written is no reason to fail at the end.
+            // A chat should not fail at its end because of the history.
             let _ = path.parent().map(std::fs::create_dir_all);
             let _ = editor.save_history(path);
         }
@@ -126,7 +126,7 @@ impl Hinter for Assistance {
     type Hint = String;
 
     fn hint(&self, line: &str, _: usize, _: &rustyline::Context<'_>) -> Option<String> {
-        line.is_empty().then(|| "Say something, or /help".to_owned())
+        line.is_empty().then(|| "Type a message, or /help".to_owned())
     }
 }
 

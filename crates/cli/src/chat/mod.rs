@@ -1,4 +1,4 @@
-//! A conversation on the terminal, or with whatever writes lines into a pipe.
+//! A conversation on the terminal or through a pipe.
 
 mod command;
 mod copy;
@@ -16,15 +16,16 @@ use self::command::Command;
 use self::editor::{Editor, Line};
 use crate::answer::{AnswerSettings, Screen, Show};
 use crate::exit::{ExitStatus, UsageError};
+use crate::format::count;
 use crate::{Context, interrupt, terminal};
 
-/// Where conversations and typed lines are kept.
+/// The files for conversations and input history.
 struct Places {
     history: Option<PathBuf>,
     chats: PathBuf,
 }
 
-/// A conversation and how it goes on.
+/// A running conversation.
 struct Chat<'a> {
     engine: &'a Engine,
     model: &'a str,
@@ -32,15 +33,15 @@ struct Chat<'a> {
     places: Places,
     settings: AnswerSettings,
     messages: Vec<Message>,
-    /// How many of them the model itself begins with.
+    /// Number of messages that come from the model itself.
     begun: usize,
-    /// Tokens that the conversation holds, as far as the last answer told.
+    /// Tokens of the conversation after the last answer.
     used_tokens: usize,
-    /// Whether a nearly full context was spoken of.
+    /// `true` if the user knows that the context is nearly full.
     warned: bool,
 }
 
-/// Talks until the user leaves; `first` is the first thing said.
+/// Chats until the user leaves. `first` is the first message.
 pub(crate) fn start(
     engine: &Engine,
     model: &str,
@@ -51,8 +52,8 @@ pub(crate) fn start(
 ) -> anyhow::Result<ExitStatus> {
     if engine.template().is_none() {
         return Err(UsageError(format!(
-            "`{model}` has no chat template, so it cannot chat; `mlxk run {model} \"Some text\"` \
-             continues a text"
+            "`{model}` has no chat template, so it cannot chat; continue a text with `mlxk run {model} \
+             \"Some text\"`"
         ))
         .into());
     }
@@ -76,13 +77,13 @@ pub(crate) fn start(
     let mut editor = Editor::new(chat.places.history.clone(), interactive, context)?;
     if interactive {
         context.printer.note(format_args!(
-            "Chat with {model} · {} tokens of context · /help for help",
+            "Chat with {model} · context of {} tokens · /help for help",
             engine.context()
         ));
         if chat.begun > 0 {
             context.printer.note(format_args!(
-                "It begins with {} messages of the model's own; /history shows them",
-                chat.begun
+                "The model's own {} come first; /history shows them",
+                count(chat.begun, "message")
             ));
         }
     }
@@ -93,7 +94,7 @@ pub(crate) fn start(
         match editor.read()? {
             Line::End => break,
             Line::Cancelled => {
-                context.printer.note("Ctrl-D or /bye leaves the chat");
+                context.printer.note("To leave the chat, press Ctrl-D or type /bye");
             }
             Line::Text(text) if text.trim().is_empty() => {}
             Line::Text(text) => {
@@ -104,13 +105,13 @@ pub(crate) fn start(
         }
     }
     editor.save();
-    // Ctrl-C stopped an answer at most; the chat ended by itself.
+    // Ctrl-C may have stopped an answer, but not the chat.
     interrupt::reset();
     Ok(ExitStatus::Success)
 }
 
 impl Chat<'_> {
-    /// Does what a line asks for; `false` ends the chat.
+    /// Executes a line. Returns `false` to end the chat.
     fn take_line(&mut self, line: &str) -> anyhow::Result<bool> {
         let command = match command::parse(line) {
             Ok(command) => command,
@@ -146,24 +147,24 @@ impl Chat<'_> {
         self.messages.clone_from(&self.settings.messages);
         self.begun = self.messages.len();
         (self.used_tokens, self.warned) = (0, false);
-        self.note("The conversation starts anew");
+        self.note("Started a new conversation");
     }
 
     fn system(&mut self, text: Option<String>) {
         match text {
             Some(text) => {
                 self.settings.options.system = (text != "off").then_some(text);
-                self.note("The system prompt holds from the next answer on");
+                self.note("Changed the system prompt for the next answers");
             }
-            None => self.note(
-                self.settings.options.system.as_deref().unwrap_or("There is no system prompt"),
-            ),
+            None => {
+                self.note(self.settings.options.system.as_deref().unwrap_or("No system prompt"))
+            }
         }
     }
 
     fn show_history(&self) -> anyhow::Result<()> {
         if self.messages.is_empty() {
-            self.note("Nothing was said yet");
+            self.note("No messages yet");
         }
         for message in &self.messages {
             let text = message.content.as_text().unwrap_or_default();
@@ -196,16 +197,16 @@ impl Chat<'_> {
                 (self.messages, self.begun) = (saved.messages, 0);
                 self.settings.options.system = saved.system;
                 (self.used_tokens, self.warned) = (0, false);
-                self.note(format_args!("Loaded {} messages", self.messages.len()));
+                self.note(format_args!("Loaded {}", count(self.messages.len(), "message")));
                 if saved.model != self.model {
-                    self.note(format_args!("They were exchanged with `{}`", saved.model));
+                    self.note(format_args!("This conversation was with `{}`", saved.model));
                 }
             }
             Err(error) => self.note(format_args!("{error:#}")),
         }
     }
 
-    /// The last thing that the user said.
+    /// Returns the index of the last message of the user.
     fn last_question(&self) -> Option<usize> {
         let last = self.messages.iter().rposition(|message| message.role == "user");
         last.filter(|last| *last >= self.begun)
@@ -213,16 +214,16 @@ impl Chat<'_> {
 
     fn undo(&mut self) {
         let Some(last) = self.last_question() else {
-            return self.note("There is nothing to take back");
+            return self.note("Nothing to undo");
         };
         self.messages.truncate(last);
         self.warned = false;
-        self.note("The last turn is taken back");
+        self.note("Removed the last turn");
     }
 
     fn retry(&mut self) -> anyhow::Result<()> {
         let Some(last) = self.last_question() else {
-            self.note("There is nothing to answer yet");
+            self.note("Nothing to answer yet");
             return Ok(());
         };
         self.messages.truncate(last + 1);
@@ -232,20 +233,20 @@ impl Chat<'_> {
     fn copy(&self) {
         let last = self.messages.iter().rfind(|message| message.role == "assistant");
         match last.and_then(|message| message.content.as_text()) {
-            None => self.note("There is no answer to copy yet"),
+            None => self.note("No answer to copy yet"),
             Some(_) if !std::io::stdout().is_terminal() => {
-                self.note("Only a terminal has a clipboard");
+                self.note("Copying needs a terminal");
             }
             Some(text) => match copy::to_clipboard(text) {
                 Ok(()) => {
-                    self.note("The last answer is in the clipboard, if the terminal allows it");
+                    self.note("Copied the last answer, if your terminal allows it");
                 }
                 Err(problem) => self.note(problem),
             },
         }
     }
 
-    /// Says something of our own, broken between words on a terminal.
+    /// Prints a note, wrapped on a terminal.
     fn note(&self, text: impl std::fmt::Display) {
         let text = text.to_string();
         if std::io::stderr().is_terminal() {

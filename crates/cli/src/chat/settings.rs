@@ -1,5 +1,6 @@
-//! `/set` and `/show`: the options of the command line, changed while a chat runs.
+//! `/set` and `/show`: change and show options during a chat.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
 
 use clap::Parser;
@@ -8,7 +9,7 @@ use mlxk_engine::Engine;
 use crate::answer;
 use crate::args::AnswerArgs;
 
-/// What the command line's own rules are applied to.
+/// The options of the command line, to parse values by the same rules.
 #[derive(Parser)]
 #[command(name = "/set", disable_help_flag = true, infer_long_args = true)]
 struct Set {
@@ -16,7 +17,7 @@ struct Set {
     answer: AnswerArgs,
 }
 
-/// Settings that hold once a model is loaded.
+/// Settings that cannot change after the model is loaded.
 const FIXED: [&str; 8] = [
     "ctx",
     "threads",
@@ -51,9 +52,9 @@ pub(super) const NAMES: [&str; 19] = [
     "verbose",
 ];
 
-/// Changes a setting; says what it is now, or what is wrong.
+/// Changes a setting. Returns its new value or the problem, as a sentence.
 pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, String> {
-    // Ollama's form is accepted too.
+    // Ollama's form, `/set parameter NAME VALUE`.
     let words = match words {
         [first, rest] if first == "parameter" => {
             rest.splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect()
@@ -61,15 +62,16 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
         other => other.to_vec(),
     };
     let [name, value] = &words[..] else {
-        return Err(format!("Write `/set NAME VALUE`, with one of {}", NAMES.join(", ")));
+        return Err(format!("Type `/set NAME VALUE`, where NAME is one of {}", NAMES.join(", ")));
     };
+    let typed = name;
     let name = name.replace('_', "-");
     if FIXED.contains(&name.as_str()) {
         return Err(format!(
-            "`{name}` holds since the model was loaded; start again with `--{name}`"
+            "`{name}` can't change after the model is loaded; restart with `--{name}`"
         ));
     }
-    let set = format!("`{name}` is {value} now");
+    let set = format!("`{name}` is now {value}");
     if let Some((flag, shows)) = match name.as_str() {
         "verbose" => Some((&mut args.verbose, true)),
         "markdown" => Some((&mut args.no_markdown, false)),
@@ -80,7 +82,7 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
             "on" | "true" => true,
             "off" | "false" => false,
             "default" => !shows,
-            _ => return Err(format!("`{name}` is `on` or `off`")),
+            _ => return Err(format!("`{name}` must be `on` or `off`")),
         };
         *flag = on == shows;
         return Ok(set);
@@ -91,8 +93,8 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
     let mut changed = Set { answer: args.clone() };
     changed
         .try_update_from(["/set".to_owned(), format!("--{name}={value}")])
-        .map_err(|error| sentence(&error, &name))?;
-    // The parser takes flags that are not repeated for unset.
+        .map_err(|error| sentence(&error, typed))?;
+    // The parser resets flags that are not repeated.
     let flags = &mut changed.answer;
     (flags.verbose, flags.no_markdown) = (args.verbose, args.no_markdown);
     (flags.no_reasoning, flags.engine) = (args.no_reasoning, args.engine.clone());
@@ -104,10 +106,13 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
     Ok(set)
 }
 
-/// The first line of the parser's message, in our voice.
+/// Turns an error of the parser into one sentence.
 fn sentence(error: &clap::Error, name: &str) -> String {
     if error.kind() == clap::error::ErrorKind::UnknownArgument {
-        return format!("There is no setting `{name}`; there are {}", NAMES.join(", "));
+        return format!("Unknown setting `{name}`; the settings are {}", NAMES.join(", "));
+    }
+    if let Some(problem) = error.source() {
+        return format!("`{name}` {problem}");
     }
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
@@ -140,12 +145,14 @@ fn reset(args: &mut AnswerArgs, name: &str) -> Result<(), String> {
         "format" => args.format = None,
         "think" => args.think = None,
         "system" => args.system = None,
-        _ => return Err(format!("There is no setting `{name}`; there are {}", NAMES.join(", "))),
+        _ => {
+            return Err(format!("Unknown setting `{name}`; the settings are {}", NAMES.join(", ")));
+        }
     }
     Ok(())
 }
 
-/// The model and the settings that hold.
+/// Lists the model and the settings in effect.
 pub(super) fn show(engine: &Engine, model: &str, args: &AnswerArgs) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
@@ -175,10 +182,9 @@ pub(super) fn show(engine: &Engine, model: &str, args: &AnswerArgs) -> String {
             );
         }
     }
-    let seed =
-        args.sampling.seed.map_or_else(|| "a new one each time".to_owned(), |s| s.to_string());
+    let seed = args.sampling.seed.map_or_else(|| "random".to_owned(), |s| s.to_string());
     line("seed", seed);
-    let most = args.max_tokens.map_or_else(|| "no limit".to_owned(), |most| most.to_string());
+    let most = args.max_tokens.map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
     line("max_tokens", most);
     if !args.stop.is_empty() {
         line("stop", format!("{:?}", args.stop));
@@ -220,12 +226,12 @@ mod tests {
         set(&mut args, &words("stop default")).unwrap();
         assert_eq!((args.sampling.temperature, args.stop.len()), (None, 0));
         for (line, word) in [
-            ("temperature hot", "hot"),
+            ("temperature hot", "`temperature` must be a number from 0 to 100"),
             ("nosuch 1", "`nosuch`"),
             ("nosuch default", "`nosuch`"),
             ("ctx 100", "--ctx"),
             ("verbose maybe", "`on` or `off`"),
-            ("max_tokens 0", "`--max-tokens` is 0"),
+            ("max_tokens 0", "`max_tokens` must be a whole number, 1 or more"),
             ("format yaml", "yaml"),
             ("temperature", "NAME VALUE"),
         ] {

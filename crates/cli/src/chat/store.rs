@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// A conversation in a file.
+/// A saved conversation.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Saved {
     version: u32,
@@ -18,13 +18,13 @@ pub(super) struct Saved {
     pub messages: Vec<Message>,
 }
 
-/// The file of a name: in our own folder, or where the name says, if it is a path or a file name.
+/// Returns the file of a name: the path itself, or a file in our own folder.
 pub(super) fn path(folder: &Path, name: &str) -> PathBuf {
     let is_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
     if is_path { PathBuf::from(name) } else { folder.join(format!("{name}.json")) }
 }
 
-/// Writes the file as a whole or not at all.
+/// Saves a conversation. The file appears complete or not at all.
 pub(super) fn save(
     path: &Path,
     model: &str,
@@ -50,14 +50,14 @@ pub(super) fn save(
     Ok(())
 }
 
-/// Reads a file that was saved.
+/// Loads a saved conversation.
 pub(super) fn load(path: &Path) -> anyhow::Result<Saved> {
     let failed = || format!("Cannot load the conversation `{}`", path.display());
     let text = std::fs::read(path).with_context(failed)?;
     let saved: Saved = serde_json::from_slice(&text).with_context(failed)?;
     ensure!(
         saved.version == VERSION,
-        "`{}` has version {}, but this program reads version {VERSION}",
+        "`{}` has format version {}, but this mlxk reads version {VERSION}",
         path.display(),
         saved.version
     );

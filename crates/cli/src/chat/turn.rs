@@ -8,18 +8,17 @@ use super::Chat;
 use crate::answer::{self, Answer, Received, Screen, Show};
 use crate::interrupt;
 
-/// The share of the context from which on a full one is spoken of.
+/// Share of the context that counts as nearly full.
 const NEARLY_FULL: f64 = 0.8;
 
 impl Chat<'_> {
-    /// Says something and shows the answer.
+    /// Sends a message and shows the answer.
     pub(super) fn say(&mut self, text: &str) -> anyhow::Result<()> {
         self.messages.push(Message::new("user", text));
         self.answer()
     }
 
-    /// Answers the last message. What fails takes the message back, so that it can be said
-    /// differently.
+    /// Answers the last message. If that fails, removes the message, so that the user can rephrase it.
     pub(super) fn answer(&mut self) -> anyhow::Result<()> {
         match self.take_answer() {
             Ok(()) => Ok(()),
@@ -28,7 +27,7 @@ impl Chat<'_> {
                 self.messages.pop();
                 self.context.printer.error(&error);
                 if let Some(EngineError::PromptTooLong { .. }) = error.downcast_ref() {
-                    self.note("hint: `/clear` starts anew, `/undo` takes back a turn");
+                    self.note("hint: Start a new conversation with `/clear`, or remove a turn with `/undo`");
                 }
                 Ok(())
             }
@@ -47,7 +46,7 @@ impl Chat<'_> {
         interrupt::reset();
         match taken {
             Received::Interrupted(text) => {
-                // What was said stays said; without a word the question is taken back too.
+                // A partial answer stays in the conversation. Without any, the question goes too.
                 if text.is_empty() {
                     self.messages.pop();
                 } else {

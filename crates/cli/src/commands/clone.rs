@@ -1,4 +1,4 @@
-//! `mlxk clone MODEL [TARGET]`: a copy of a model to change.
+//! `mlxk clone MODEL [TARGET]`: copies a model to a folder.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::exit::ExitStatus;
 use crate::failure::WithData;
 use crate::{Context, interrupt, json, local, look};
 
-/// Copies, checks and reports.
+/// Copies the model, checks the copy and reports.
 pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     interrupt::listen()?;
     let model = match &args.branch {
@@ -40,14 +40,16 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
         json::print("clone", &data)?;
     } else if !args.quiet {
         if let Some(problem) = problem {
-            context.printer.note(format_args!("warning: the copy is not whole: {problem}"));
+            context
+                .printer
+                .note(format_args!("warning: The copy is damaged or incomplete: {problem}"));
         }
         writeln!(std::io::stdout().lock(), "clone: {shown} — copied from {name}")?;
     }
     Ok(ExitStatus::Success)
 }
 
-/// The full name of the model, and where its copy is now.
+/// Copies the model. Returns its full name and the folder of the copy.
 fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(String, PathBuf)> {
     let locations = &context.settings.locations;
     let found = local::find(model, true, context)?;

@@ -1,4 +1,4 @@
-//! `mlxk completions SHELL` and `mlxk man FOLDER`: made from the definition of the command line.
+//! `mlxk completions SHELL` and `mlxk man FOLDER`, generated from the definition of the command line.
 
 use std::io::Write;
 use std::path::Path;

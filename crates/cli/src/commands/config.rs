@@ -1,4 +1,4 @@
-//! `mlxk config`: which settings hold, and why.
+//! `mlxk config`: shows the settings in effect and where each comes from.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::config::{Config, Origin, Value};
 use crate::exit::ExitStatus;
 use crate::{Context, json};
 
-/// Prints the file's path and every setting, or writes the example.
+/// Prints the path of the file and every setting, or writes an example file.
 pub(crate) fn run(args: &ConfigArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let config = &context.settings.config;
     if args.init {
@@ -27,7 +27,8 @@ pub(crate) fn run(args: &ConfigArgs, context: &Context) -> anyhow::Result<ExitSt
 
 fn print(config: &Config) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let missing = if config.path.exists() { "" } else { " (not there; `--init` writes one)" };
+    let missing =
+        if config.path.exists() { "" } else { " (does not exist; create it with `--init`)" };
     writeln!(out, "{}{missing}\n", config.path.display())?;
     let rows: Vec<[String; 3]> = KEYS
         .iter()
@@ -97,7 +98,7 @@ fn as_json(config: &Config) -> serde_json::Value {
     })
 }
 
-/// Writes the example where no file is yet.
+/// Writes an example file if there is no file.
 fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result<()> {
     let path = &config.path;
     let cannot = || format!("Cannot write the configuration `{}`", path.display());
@@ -106,7 +107,7 @@ fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result
     }
     let mut file = match std::fs::File::options().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            anyhow::bail!("The configuration `{}` is there already", path.display());
+            anyhow::bail!("The configuration `{}` already exists", path.display());
         }
         other => other.with_context(cannot)?,
     };
@@ -116,16 +117,16 @@ fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result
     } else {
         context
             .printer
-            .note(format_args!("Wrote {}; every setting in it is a comment", path.display()));
+            .note(format_args!("Created {}; all settings in it are commented out", path.display()));
     }
     Ok(())
 }
 
-/// A file with every setting as a comment.
+/// Returns a file with every setting commented out.
 pub(crate) fn example() -> String {
     let mut text = String::from(
-        "# Settings of mlxk. A flag wins over an environment variable, that over this file.\n\
-         # `mlxk config` shows what holds.\n",
+        "# Settings of mlxk. Options and environment variables win over this file.\n\
+         # `mlxk config` shows the settings in effect.\n",
     );
     let mut table = "";
     for key in KEYS {

@@ -1,4 +1,4 @@
-//! `mlxk convert SOURCE TARGET`: another form of a model.
+//! `mlxk convert SOURCE TARGET`: quantizes or converts a model.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -17,10 +17,10 @@ use crate::failure::WithData;
 use crate::printer::Progress;
 use crate::{Context, format, interrupt, json, local, look};
 
-/// Files of the source that are about the source alone.
+/// Files that describe only the source.
 const NOT_COPIED: [&str; 3] = ["config.json", "mlxk-origin.json", "mlxk-settings.toml"];
 
-/// What was made.
+/// The finished conversion.
 struct Made {
     source: String,
     target: PathBuf,
@@ -29,7 +29,7 @@ struct Made {
     warning: Option<String>,
 }
 
-/// Converts, checks and reports.
+/// Converts the model, checks the result and reports.
 pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let options = convert_settings::options(args)?;
     interrupt::listen()?;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitS
     Ok(ExitStatus::Success)
 }
 
-/// The `data` of the envelope as far as the flags say it.
+/// Returns the `data` of the envelope that is known from the options.
 fn start(args: &ConvertArgs, options: &Options) -> Map<String, Value> {
     let mode = match &options.change {
         _ if args.repair_index => "repair-index",
@@ -130,7 +130,7 @@ fn from_checkpoint(
     finish(building, origin, options, summary(&conversion, options), warning)
 }
 
-/// A GGUF file is translated first; what becomes of it then is as with any other checkpoint.
+/// Converts a GGUF file to a checkpoint, then continues as with any other checkpoint.
 fn from_gguf(
     args: &ConvertArgs,
     options: &Options,
@@ -146,7 +146,7 @@ fn from_gguf(
         );
     }
     let changes = options.change != Change::Keep || options.dtype.is_some();
-    // Values on the way to another form should not be rounded twice.
+    // If the weights change again below, lossless values avoid rounding twice.
     let plan =
         if args.lossless || changes { gguf::Plan::lossless(path) } else { gguf::Plan::new(path) };
     let plan = plan.map_err(HubError::from)?;
@@ -179,7 +179,7 @@ fn from_gguf(
     finish(building, (&name, None), options, message, None)
 }
 
-/// The source with a new index: a copy, or in its place where target and source are one folder.
+/// Rewrites the index of a copy, or of the source itself if it is also the target.
 fn repair(
     args: &ConvertArgs,
     target: &Path,
@@ -191,7 +191,7 @@ fn repair(
         if index.written {
             format!("indexed {} tensors in {} files", index.tensors, index.shards)
         } else {
-            format!("{} tensors in a single file need no index", index.tensors)
+            format!("no index needed: all {} tensors are in one file", index.tensors)
         }
     };
     let is_own = matches!(source.kind, Kind::Folder | Kind::Workspace);
@@ -258,7 +258,7 @@ fn sentinel((source, revision): (&str, Option<&str>)) -> Sentinel {
     Sentinel::new(Operation::Convert, source, revision, tool)
 }
 
-/// `quantized 196 modules, 4.50 bits per weight, 75.8 MB`.
+/// Summarizes like `quantized 196 modules, 4.50 bits per weight, 75.8 MB`.
 fn summary(conversion: &Conversion, options: &Options) -> String {
     let bytes = conversion.output_bytes();
     let bits = bytes as f64 * 8.0 / (conversion.parameters().max(1)) as f64;
@@ -270,13 +270,13 @@ fn summary(conversion: &Conversion, options: &Options) -> String {
     format!("{what}, {bits:.3} bits per weight, {}", format::size(bytes))
 }
 
-/// Bits cannot bring back what was rounded away.
+/// Warns if the target has more bits than the source, which cannot restore lost precision.
 fn warning(checkpoint: &Checkpoint, options: &Options) -> Option<String> {
     let Change::Quantize(quantization) = &options.change else { return None };
     let had = checkpoint.quantization().default?.bits();
     let gets = quantization.mode.bits();
     (gets > had).then(|| {
-        format!("the source has {had} bits per weight; {gets} make it larger, and no better")
+        format!("the source has {had} bits per weight; {gets} bits make it larger but not better")
     })
 }
 

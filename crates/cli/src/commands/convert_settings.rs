@@ -34,14 +34,17 @@ fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {
         .as_deref()
         .and_then(|name| Recipe::ALL.into_iter().find(|recipe| recipe.name() == name));
     if builtin.is_some() && !matches!(mode, Mode::Affine { .. }) {
-        return Err(usage(format!("A recipe is one of affine bits, not of `{}`", mode.name())));
+        return Err(usage(format!(
+            "`--recipe` works only with affine quantization, not with `--mode {}`",
+            mode.name()
+        )));
     }
     let mut modules = Vec::new();
     if let (Some(path), None) = (&args.recipe, builtin) {
         let names: Vec<_> =
             Recipe::ALL.iter().map(|recipe| format!("`{}`", recipe.name())).collect();
         let text = std::fs::read_to_string(path).with_context(|| {
-            format!("Cannot read the recipe `{path}`, which is none of {}", names.join(", "))
+            format!("`--recipe {path}` is neither a readable file nor one of {}", names.join(", "))
         })?;
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         for line in lines.filter(|line| !line.is_empty()) {
@@ -54,7 +57,7 @@ fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {
     Ok(Quantization { mode, recipe: builtin, modules })
 }
 
-/// The mode of most modules.
+/// Returns the mode of modules without one of their own.
 fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
     let fixed = match args.mode.unwrap_or(ModeName::Affine) {
         ModeName::Affine => {
@@ -71,7 +74,7 @@ fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
         return Ok(fixed);
     }
     Err(usage(format!(
-        "`{}` has {} bits in groups of {}, and nothing else",
+        "`--mode {}` always has {} bits in groups of {}",
         fixed.name(),
         fixed.bits(),
         fixed.group_size()
@@ -81,17 +84,17 @@ fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
 fn affine(bits: u64, group_size: u64) -> anyhow::Result<Mode> {
     Mode::affine(bits, group_size).ok_or_else(|| {
         usage(format!(
-            "MLX has no {bits}-bit groups of {group_size}; bits are 2, 3, 4, 5, 6 or 8, groups 32, \
-             64 or 128"
+            "MLX has no {bits}-bit quantization in groups of {group_size}; use 2, 3, 4, 5, 6 or 8 \
+             bits and groups of 32, 64 or 128"
         ))
     })
 }
 
-/// `PATTERN=BITS[:GROUP]`, `PATTERN=MODE` or `PATTERN=dense`.
+/// Parses `PATTERN=BITS[:GROUP]`, `PATTERN=MODE` or `PATTERN=dense`.
 fn module(text: &str, usual: Mode) -> anyhow::Result<ModuleMode> {
     let wrong = || {
         usage(format!(
-            "`{text}` is not of the form `PATTERN=BITS`, `PATTERN=BITS:GROUP`, `PATTERN=mxfp4` or \
+            "`{text}` must have the form `PATTERN=BITS`, `PATTERN=BITS:GROUP`, `PATTERN=mxfp4` or \
              `PATTERN=dense`"
         ))
     };

@@ -1,4 +1,4 @@
-//! `mlxk cp MODEL NAME`: a second name for a model.
+//! `mlxk cp MODEL NAME`: gives a model another name.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::args::CpArgs;
 use crate::exit::ExitStatus;
 use crate::{Context, json};
 
-/// Makes the name; no weights are copied.
+/// Creates the name. No weights are copied.
 pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     let copied = mlxk_hub::copy(&args.source.parse()?, &args.name, pairs, locations)?;
@@ -18,11 +18,11 @@ pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus
             "source": copied.source.name,
             "target": copied.name,
             "path": copied.path.display().to_string(),
-            "message": format!("`{}` stands for {source}", copied.name),
+            "message": format!("`{}` is another name for {source}", copied.name),
         });
         json::print("cp", &data)?;
     } else {
-        writeln!(std::io::stdout().lock(), "{} now stands for {source}", copied.name)?;
+        writeln!(std::io::stdout().lock(), "{} is now another name for {source}", copied.name)?;
     }
     Ok(ExitStatus::Success)
 }

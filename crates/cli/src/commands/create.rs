@@ -1,4 +1,4 @@
-//! `mlxk create NAME -f FILE`: a model that answers in another way than the one it builds on.
+//! `mlxk create NAME -f FILE`: creates a model from a Modelfile.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::args::CreateArgs;
 use crate::exit::ExitStatus;
 use crate::{Context, json, local};
 
-/// More is no Modelfile, and is not read.
+/// Maximum size of a Modelfile in bytes.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// Reads the Modelfile, finds its model, fetched where need be, and makes the name.
+/// Reads the Modelfile, finds or downloads its base model, and creates the name.
 pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let (file, path) = read(&args.file)?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitSt
     check(&file, &base, &path, args)?;
     if !file.ignored.is_empty() {
         context.printer.note(format_args!(
-            "Without effect here: {}; the chat template of {} says how prompts are laid out",
+            "warning: No effect: {}; mlxk uses the chat template of {}",
             names(&file),
             base.name
         ));
@@ -40,17 +40,17 @@ pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitSt
             "path": created.path.display().to_string(),
             "replaced": created.replaced,
             "ignored": ignored,
-            "message": format!("`{}` builds on {base}", created.name),
+            "message": format!("`{}` is based on {base}", created.name),
         });
         json::print("create", &data)?;
     } else {
-        let word = if created.replaced { "now builds" } else { "builds" };
+        let word = if created.replaced { "is now based" } else { "is based" };
         writeln!(std::io::stdout().lock(), "{} {word} on {base}", created.name)?;
     }
     Ok(ExitStatus::Success)
 }
 
-/// The Modelfile, and where it lies.
+/// Reads the Modelfile. Returns it with its path.
 fn read(path: &Path) -> anyhow::Result<(Modelfile, PathBuf)> {
     let mut bytes = Vec::new();
     let shown = if path.as_os_str() == "-" {
@@ -66,7 +66,7 @@ fn read(path: &Path) -> anyhow::Result<(Modelfile, PathBuf)> {
     Ok((file, shown))
 }
 
-/// What has no effect is refused where it is wanted so, and where nothing has its place.
+/// Refuses instructions without effect, if `--strict` says so or if nothing can replace them.
 fn check(file: &Modelfile, base: &Resolved, path: &Path, args: &CreateArgs) -> anyhow::Result<()> {
     let bad = |line: usize, problem: String| {
         anyhow::Error::new(HubError::from(DerivedError::BadModelfile {
@@ -82,21 +82,20 @@ fn check(file: &Modelfile, base: &Resolved, path: &Path, args: &CreateArgs) -> a
         return Err(bad(
             *line,
             format!(
-                "`TEMPLATE` is in Ollama's form, which is not read, and `{}` has no chat template \
-                 of its own",
+                "`TEMPLATE` has Ollama's format, which mlxk doesn't read, and `{}` has no chat template",
                 base.name
             ),
         ));
     }
     match file.ignored.first() {
         Some((line, name)) if args.strict => {
-            Err(bad(*line, format!("`{name}` has no effect here, and `--strict` refuses that")))
+            Err(bad(*line, format!("`{name}` has no effect, and `--strict` refuses that")))
         }
         _ => Ok(()),
     }
 }
 
-/// "`TEMPLATE` (line 3), `PARSER` (line 9)".
+/// Lists the instructions without effect, like "`TEMPLATE` (line 3), `PARSER` (line 9)".
 fn names(file: &Modelfile) -> String {
     let names = file.ignored.iter().map(|(line, name)| format!("`{name}` (line {line})"));
     names.collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! `mlxk health [MODEL]`: whether models are whole.
+//! `mlxk health [MODEL]`: checks models for missing or corrupted files.
 
 use std::io::Write;
 
@@ -14,28 +14,28 @@ use crate::exit::{ExitStatus, Interrupted};
 use crate::transfer::{How, Transfer};
 use crate::{Context, format, interrupt, json, look};
 
-/// A model and the verdict on it.
+/// The result of checking one model.
 struct Verdict {
     name: String,
     report: Report,
-    /// Whether a workspace's record says that we keep it; `None` for what is none.
+    /// `true` if it is a workspace that mlxk manages; `None` for other models.
     managed: Option<bool>,
-    /// What `--deep` read: files and bytes.
+    /// Files and bytes that `--deep` read.
     read: Option<(usize, u64)>,
-    /// What `--repair` did.
+    /// Result of `--repair`.
     repaired: Option<Repaired>,
 }
 
-/// Small files that a damaged model may owe its damage to.
+/// Small files that `--repair` always compares.
 const ALWAYS_SUSPECT: [&str; 2] = ["config.json", "model.safetensors.index.json"];
 
-/// Checks one model or all; fails where one is not whole.
+/// Checks one model or all. Fails if one is damaged or incomplete.
 pub(crate) fn run(args: &HealthArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut verdicts = if let Some(name) = &args.model {
         one(name, args, context)?
     } else {
         let mut places = mlxk_hub::places(&context.settings.locations)?;
-        // A second name has no files of its own.
+        // A derived name has no files of its own.
         places.retain(|place| place.base.is_none());
         several(&places, args.deep, context)?
     };
@@ -81,7 +81,7 @@ fn one(name: &str, args: &HealthArgs, context: &Context) -> anyhow::Result<Vec<V
     }
 }
 
-/// Fetches again what is not as the hub has it.
+/// Downloads files again that differ from the hub.
 fn repair(model: &Resolved, args: &HealthArgs, context: &Context) -> anyhow::Result<Repaired> {
     interrupt::listen()?;
     let before = several(std::slice::from_ref(model), false, context)?;
@@ -121,7 +121,7 @@ fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result
                 other => other?,
             };
             verdict.read = Some((found.files, found.bytes));
-            // Where a header is damaged already, the hash says nothing new.
+            // If a header is already reported, a wrong hash adds nothing.
             let is_new = |finding: &Finding| {
                 !verdict.report.errors().any(|known| known.file == finding.file)
             };
@@ -134,7 +134,7 @@ fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result
 
 fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<()> {
     if verdicts.is_empty() {
-        context.printer.note("No models yet; `mlxk pull NAME` downloads one");
+        context.printer.note("No models yet; get one with `mlxk pull NAME`");
     }
     let mut out = std::io::stdout().lock();
     let healthy = verdicts.iter().filter(|verdict| verdict.report.is_healthy()).count();
@@ -156,16 +156,16 @@ fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<(
     Ok(())
 }
 
-/// `repaired: a, b (1.2 GB fetched)`.
+/// Formats a repair like `repaired: a, b (1.2 GB downloaded)`.
 fn what_was_repaired(repaired: &Repaired) -> String {
     if repaired.files.is_empty() {
-        return "repaired: nothing, all that was compared is as the hub has it".to_owned();
+        return "nothing to repair: all compared files match the hub".to_owned();
     }
     let fetched = format::size(repaired.fetched_bytes);
-    format!("repaired: {} ({fetched} fetched)", repaired.files.join(", "))
+    format!("repaired: {} ({fetched} downloaded)", repaired.files.join(", "))
 }
 
-/// What else was found, and the command that repairs it.
+/// Prints the other findings and the commands that repair them.
 fn hints(verdict: &Verdict, out: &mut impl Write) -> std::io::Result<()> {
     // The first error is in the line above.
     let others = verdict.report.findings.iter();

@@ -1,4 +1,4 @@
-//! `mlxk list`: the models on this machine.
+//! `mlxk list`: lists the models on this machine.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::args::{FrameworkName, ListArgs, ShowArgs};
 use crate::exit::ExitStatus;
 use crate::{Context, format, json, look};
 
-/// Longer reasons are cut.
+/// Maximum length of a reason in characters.
 const MAX_REASON: usize = 60;
 
-/// Prints a table of the models that are whole and run, or of those asked for.
+/// Prints a table of the usable models, or of all that the options ask for.
 pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.supported {
         return super::supported::run(args.json);
@@ -50,9 +50,10 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
     if total == 0 {
         context.printer.note(match &args.pattern {
             Some(pattern) => format!("No model matches `{pattern}`"),
-            None if args.framework.is_some() => "No model of this framework is here".to_owned(),
-            None => "No models yet; `mlxk run smollm2 \"Hello\"` fetches the starter model (93 MB)"
-                .to_owned(),
+            None if args.framework.is_some() => "No models of this framework".to_owned(),
+            None => {
+                "No models yet; get the starter model (93 MB) with `mlxk run smollm2`".to_owned()
+            }
         });
         return Ok(ExitStatus::Success);
     }
@@ -60,17 +61,15 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
         print(&models, args)?;
     }
     if hidden > 0 {
-        let which = if models.is_empty() { "" } else { "more " };
-        let verb = if hidden == 1 { "is" } else { "are" };
         context.printer.note(format_args!(
-            "{hidden} {which}{verb} damaged or cannot run here; `mlxk list --all --health` shows {}",
-            if hidden == 1 { "it" } else { "them" }
+            "Not shown: {}, broken or unsupported; see `mlxk list --all --health`",
+            format::count(hidden, "model")
         ));
     }
     Ok(ExitStatus::Success)
 }
 
-/// In MLX-Knife 1, `list --verbose MODEL` described the model.
+/// Returns the model that `list --verbose MODEL` describes, as in MLX-Knife 1.
 fn described_by_list(args: &ListArgs, context: &Context) -> anyhow::Result<Option<String>> {
     let Some(pattern) = args.pattern.as_ref().filter(|_| args.verbose && !args.health && !args.all)
     else {
@@ -84,7 +83,7 @@ fn described_by_list(args: &ListArgs, context: &Context) -> anyhow::Result<Optio
     Ok(places.iter().find(is_meant).map(|place| place.name.clone()))
 }
 
-/// The models that the pattern is about.
+/// Finds the models that the pattern matches.
 fn places(args: &ListArgs, context: &Context) -> anyhow::Result<Vec<Resolved>> {
     let Some(pattern) = &args.pattern else {
         return Ok(mlxk_hub::places(&context.settings.locations)?);
@@ -205,7 +204,7 @@ fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
             let reason = model.runtime.reason().or(model.runtime.note()).unwrap_or("-");
             cells.extend([health(model).to_owned(), word.to_owned(), cut(reason)]);
         }
-        // The files are whole, and it does not run.
+        // The star marks intact files of an unsupported model.
         (true, false) if model.health.is_healthy() && !runs => cells.push("healthy*".to_owned()),
         (true, false) => cells.push(health(model).to_owned()),
         (false, _) => {}

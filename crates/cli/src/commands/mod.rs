@@ -1,4 +1,4 @@
-//! One file per command.
+//! Commands, one per file.
 
 pub(crate) mod bench;
 pub(crate) mod chat;

@@ -1,4 +1,4 @@
-//! A model as MLX-Knife's JSON API describes it, with what we know besides.
+//! A model as an object of MLX-Knife's JSON API, with more fields of our own.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::format;
 
-/// The object of a model; every key is always there.
+/// The object of a model. Every key is always present unless stated otherwise.
 #[derive(Serialize)]
 pub(super) struct ModelObject<'a> {
     name: Cow<'a, str>,
@@ -27,7 +27,7 @@ pub(super) struct ModelObject<'a> {
     reason: Option<&'a str>,
     cached: bool,
     origin: Option<&'a str>,
-    /// The model that a name made by `cp` stands for.
+    /// The base model of a name made by `cp` or `create`.
     #[serde(skip_serializing_if = "Option::is_none")]
     derived_from: Option<&'a str>,
     content_hash: Option<&'a str>,
@@ -35,7 +35,7 @@ pub(super) struct ModelObject<'a> {
     clean: Option<bool>,
     quantization: Option<&'a mlxk_hub::QuantizationSummary>,
     path: String,
-    /// The limit within which it runs.
+    /// The limitation of its support.
     note: Option<&'static str>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> ModelObject<'a> {
         };
         let imported = model.origin.as_ref().map(|origin| origin.source.as_str());
         Self {
-            // A workspace goes by its path, as its name means nothing elsewhere.
+            // Other programs don't know the names of workspaces, so these have their path.
             name: if own { path.clone().into() } else { (&*model.name).into() },
             display_name: own.then_some(&model.name),
             hash: model.revision.as_deref(),
@@ -75,12 +75,12 @@ impl<'a> ModelObject<'a> {
     }
 }
 
-/// `healthy` or `unhealthy`.
+/// Returns `healthy` or `unhealthy`.
 pub(super) fn health(model: &ModelInfo) -> &'static str {
     if model.health.is_healthy() { "healthy" } else { "unhealthy" }
 }
 
-/// A finding for programs.
+/// Returns a finding as JSON.
 pub(super) fn finding(finding: &Finding) -> Value {
     json!({
         "file": finding.file,
@@ -91,7 +91,7 @@ pub(super) fn finding(finding: &Finding) -> Value {
     })
 }
 
-/// What `config.json` says, under the names that `show` has for it.
+/// Returns the content of `config.json` under the names of `show`.
 pub(super) fn metadata(model: &ModelInfo) -> Map<String, Value> {
     let config = &model.config;
     let nested = config.get("text_config").and_then(Value::as_object);

@@ -1,4 +1,5 @@
-//! `mlxk perplexity MODEL FILE`: how well a model predicts a text, and how far it is from another.
+//! `mlxk perplexity MODEL FILE`: measures how well a model predicts a text, and how it differs from
+//! another.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -18,7 +19,7 @@ use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
 use crate::{Context, interrupt, local};
 
-/// Longest window that is taken unasked; attention's cost grows with it.
+/// Maximum default window. Longer ones cost more because of attention.
 const DEFAULT_WINDOW: usize = 2048;
 
 /// Scores the text and prints the figures.
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
     };
     let result = score(args, &text, &engine, other.as_ref(), saved, context);
     if interrupt::requested() {
-        // The engines may be deep in a step; the process ends without waiting for them.
+        // The engines may be deep in a step. Leaking them lets the process end without waiting.
         std::mem::forget((engine, other));
         return Err(Interrupted.into());
     }
@@ -93,11 +94,11 @@ fn text(file: &Path) -> anyhow::Result<String> {
         std::fs::read(file).map_err(|error| anyhow::anyhow!("Cannot read {name}: {error}"))?
     };
     if bytes.is_empty() {
-        anyhow::bail!("{name} is empty, so there is nothing to score");
+        anyhow::bail!("{name} is empty");
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        anyhow::anyhow!("{name} is not UTF-8 text: its byte {at} belongs to no character")
+        anyhow::anyhow!("{name} is not UTF-8 text: invalid byte at position {at}")
     })
 }
 
@@ -117,7 +118,7 @@ fn load_model(
     load_engine(&options, &format!("Loading {}", model.name), context)
 }
 
-/// The windows, the number of tokens of the text, and what came out.
+/// Scores the text. Returns the windows, the number of tokens, and the result.
 fn score(
     args: &PerplexityArgs,
     text: &str,
@@ -172,7 +173,7 @@ fn score(
     Ok((windows, ids.len(), evaluation))
 }
 
-/// The engine's own errors decide the exit code, so they are unwrapped.
+/// Unwraps the engine's own errors, because they decide the exit code.
 fn failure(error: PerplexityError) -> anyhow::Error {
     match error {
         PerplexityError::Engine(error) => error.into(),

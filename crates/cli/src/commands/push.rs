@@ -13,7 +13,7 @@ use crate::exit::{ExitStatus, UsageError};
 use crate::transfer::{How, Transfer};
 use crate::{Context, format, interrupt, json, local};
 
-/// Uploads, or says what an upload would do.
+/// Uploads the folder, or prints what would be uploaded.
 pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     interrupt::listen()?;
     let folder = folder(args, context)?;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
         mlxk_hub::push(&request, hub, &transfer)
     };
     if let (Err(HubError::Http(HttpError::NoSuchRepo { .. })), false) = (&result, args.json) {
-        context.printer.note("`--create` makes a repository that does not exist yet");
+        context.printer.note("Pass `--create` to create the repository");
     }
     let pushed = result?;
     transfer.finish();
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
         None if count == 0 => "no changes".to_owned(),
         None => {
             let size = format::size(changes.bytes);
-            format!("dry run: {}, {size} at most to send", difference(changes))
+            format!("dry run: {}, at most {size} to send", difference(changes))
         }
     };
     let data = json!({
@@ -85,12 +85,12 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
     tell(args, &repo, &message, data, changes.added.iter().chain(&changes.modified))
 }
 
-/// `+1 ~0 -0`.
+/// Formats a difference like `+1 ~0 -0`.
 fn difference(changes: &Changes) -> String {
     format!("+{} ~{} -0", changes.added.len(), changes.modified.len())
 }
 
-/// The folder that is named, or that the name of a workspace or imported model leads to.
+/// Returns the folder to upload: a path, a workspace or an imported model.
 fn folder(args: &PushArgs, context: &Context) -> anyhow::Result<PathBuf> {
     if args.folder.is_dir() {
         return Ok(args.folder.clone());
@@ -99,8 +99,8 @@ fn folder(args: &PushArgs, context: &Context) -> anyhow::Result<PathBuf> {
     let resolved = local::find(&name, false, context)?;
     if resolved.kind == Kind::HfCache {
         return Err(UsageError(format!(
-            "`{name}` lies in the Hugging Face cache, as the hub has it; `mlxk clone` makes a copy \
-             to change and to upload"
+            "`{name}` is in the Hugging Face cache and the same as on the hub. Make a copy to change \
+             and upload with `mlxk clone`"
         ))
         .into());
     }
@@ -111,13 +111,13 @@ fn repo(text: &str) -> anyhow::Result<RepoId> {
     match text.parse()? {
         Reference::Repo { id, revision: None } if id.org().is_some() => Ok(id),
         _ => Err(UsageError(format!(
-            "`{text}` names no repository to upload to; write `org/NAME`, and the branch as `--branch`"
+            "`{text}` is not a repository; write `org/NAME`, and the branch as `--branch`"
         ))
         .into()),
     }
 }
 
-/// Prints what happened.
+/// Prints the result.
 fn tell<'a>(
     args: &PushArgs,
     repo: &RepoId,

@@ -1,4 +1,4 @@
-//! `mlxk rm MODEL…`: removes models, and what nobody uses.
+//! `mlxk rm MODEL…`: removes models and unused files.
 
 use std::io::Write;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use crate::failure::{RemovalRefused, WithData};
 use crate::format::size;
 use crate::{Context, ask, json};
 
-/// Finds every model before the first one goes, so that a mistake in one name removes nothing.
+/// Finds all models before removing the first, so that a mistake in one name removes nothing.
 pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.unused {
         return unused(args, context);
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus
     Ok(ExitStatus::Success)
 }
 
-/// Asks where it has to be asked; an error says why nothing was removed.
+/// Asks for confirmation if necessary. Returns an error if nothing may be removed.
 fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<()> {
     let locks = removal.active_locks();
     if !locks.is_empty() && !args.force && !args.dry_run {
@@ -60,9 +60,10 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
     }
     if !args.json {
         for name in &removal.dependents {
-            context
-                .printer
-                .note(format_args!("`{name}` stands for {} and will lead nowhere", removal.name));
+            context.printer.note(format_args!(
+                "warning: `{name}` is another name for {} and will stop working",
+                removal.name
+            ));
         }
     }
     if args.force || args.dry_run {
@@ -87,12 +88,12 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
     Err(WithData::wrap(RemovalRefused::PartOfName { name: name() }.into(), data))
 }
 
-/// What goes, in a few words.
+/// Describes what is removed.
 fn described(removal: &Removal) -> String {
     let name = &removal.name;
     match &removal.what {
         What::Repository { revisions: 0 | 1 } => name.clone(),
-        What::Repository { revisions } => format!("{name} with its {revisions} revisions"),
+        What::Repository { revisions } => format!("{name} and its {revisions} revisions"),
         What::Revision { hash, .. } => format!("{name}@{}", short(hash)),
         What::Imported => format!("the imported model {name}"),
         What::Derived => format!("the name {name}"),
@@ -131,11 +132,11 @@ fn data(removal: &Removal, freed: Option<Freed>) -> Value {
     data
 }
 
-/// Lists first; removes only what was listed.
+/// Lists unused files, then removes exactly the listed ones.
 fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let found = mlxk_hub::unused(&context.settings.locations, SystemTime::now())?;
     for name in &found.busy {
-        context.printer.note(format_args!("Another program is working on {name}: passed over"));
+        context.printer.note(format_args!("Skipped {name}: another program is working on it"));
     }
     if !args.json {
         list(&found, context)?;
@@ -147,7 +148,7 @@ fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if wanted && !args.force {
         let name = "unused files".to_owned();
         if !args.json && ask::is_possible() {
-            let question = format!("Remove all of it ({})?", size(found.bytes()));
+            let question = format!("Remove all of them ({})?", size(found.bytes()));
             if !ask::agrees(question) {
                 return Err(RemovalRefused::Declined { name }.into());
             }
@@ -161,14 +162,14 @@ fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
         let action = if args.dry_run { "dry_run" } else { "deleted" };
         json::print("rm", &unused_data(&found, freed, action))?;
     } else if let Some(freed) = freed {
-        writeln!(std::io::stdout().lock(), "Removed all of it ({} freed)", size(freed))?;
+        writeln!(std::io::stdout().lock(), "Removed all of them ({} freed)", size(freed))?;
     }
     Ok(ExitStatus::Success)
 }
 
 fn list(found: &Unused, context: &Context) -> anyhow::Result<()> {
     if found.items.is_empty() {
-        context.printer.note("Nothing in the cache is unused");
+        context.printer.note("There are no unused files in the cache");
         return Ok(());
     }
     let mut out = std::io::stdout().lock();
@@ -210,7 +211,7 @@ fn kind_name(kind: UnusedKind) -> &'static str {
     }
 }
 
-/// The first digits of a hash.
+/// Returns the first digits of a hash.
 fn short(name: &str) -> String {
     name.chars().take(12).collect()
 }

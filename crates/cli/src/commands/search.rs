@@ -1,4 +1,4 @@
-//! `mlxk search WORD…`: models on the hub.
+//! `mlxk search WORD…`: searches the hub for models.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::args::SearchArgs;
 use crate::exit::ExitStatus;
 use crate::{Context, interrupt, json};
 
-/// Prints the most downloaded models that fit.
+/// Prints the matching models, most downloaded first.
 pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     interrupt::listen()?;
     let words = args.words.join(" ");
@@ -29,8 +29,8 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
         return Ok(ExitStatus::Success);
     }
     if found.is_empty() {
-        let more = if args.all { "" } else { "; `--all` looks at more than MLX checkpoints" };
-        context.printer.note(format_args!("Nothing on the hub fits `{words}`{more}"));
+        let more = if args.all { "" } else { "; search beyond MLX models with `--all`" };
+        context.printer.note(format_args!("No models found for `{words}`{more}"));
         return Ok(ExitStatus::Success);
     }
     let header = ["Name", "Downloads", "Likes", "Changed", "Here"].map(str::to_owned);

@@ -1,4 +1,4 @@
-//! `mlxk show MODEL`: what a model is.
+//! `mlxk show MODEL`: describes a model.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::{Context, format, json, local, look};
 
-/// Prints what the small files and the headers of the weights say.
+/// Prints the content of the small files and of the weight headers.
 pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.modelfile {
         return modelfile(args, context);
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
             .flatten();
         let Some(sentinel) = sentinel else {
             return Err(UsageError(format!(
-                "`{}` is no workspace, so it has no content hash to compute anew",
+                "`--recalc-hash`: `{}` is not a workspace, so it has no content hash",
                 resolved.name
             ))
             .into());
@@ -73,7 +73,7 @@ fn summary(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
     let hash = model.revision.as_ref().map(|hash| format!("@{}", &hash[..hash.len().min(7)]));
     writeln!(out, "Model: {}{}", model.name, hash.unwrap_or_default())?;
     if let Some(base) = &model.base {
-        writeln!(out, "Stands for: {base}")?;
+        writeln!(out, "Base model: {base}")?;
     }
     writeln!(out, "Path: {}", model.path.display())?;
     if let Some(origin) = &model.origin {
@@ -85,8 +85,8 @@ fn summary(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "Quantization: {}", quantization(model))?;
     writeln!(out, "Size: {}", format::compact_size(model.size_bytes))?;
     writeln!(out, "Modified: {}", model.modified.map_or_else(|| "-".to_owned(), format::age))?;
-    let whole = model.health.is_healthy();
-    match (whole, model.runtime.runs()) {
+    let intact = model.health.is_healthy();
+    match (intact, model.runtime.runs()) {
         (true, false) => writeln!(out, "Health: healthy (files OK, runtime incompatible)")?,
         _ => writeln!(out, "Health: {}", health(model))?,
     }
@@ -104,7 +104,7 @@ fn summary(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The Modelfile alone, as a file of it would be.
+/// Prints only the Modelfile.
 fn modelfile(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let locations = &context.settings.locations;
     let file = match mlxk_hub::derived_modelfile(&args.model, locations)? {
@@ -122,7 +122,7 @@ fn modelfile(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Success)
 }
 
-/// What the model does in a way of its own.
+/// Prints the settings of a derived model.
 fn differences(overrides: &Overrides, out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(system) = &overrides.system {
         writeln!(out, "System: {}", one_line(system))?;
@@ -139,14 +139,14 @@ fn differences(overrides: &Overrides, out: &mut impl Write) -> anyhow::Result<()
     Ok(())
 }
 
-/// The beginning of a text, its ends of lines made visible; `--modelfile` shows all.
+/// Returns the beginning of a text with visible line ends. `--modelfile` prints all of it.
 fn one_line(text: &str) -> String {
-    const MOST: usize = 100;
-    let shown: String = text.chars().take(MOST).collect::<String>().escape_debug().collect();
-    if text.chars().nth(MOST).is_some() { format!("{shown}…") } else { shown }
+    const MAX_LENGTH: usize = 100;
+    let shown: String = text.chars().take(MAX_LENGTH).collect::<String>().escape_debug().collect();
+    if text.chars().nth(MAX_LENGTH).is_some() { format!("{shown}…") } else { shown }
 }
 
-/// What the record of a workspace says.
+/// Prints the record of a workspace.
 fn workspace_section(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
     let Some((sentinel, check)) = &model.workspace else { return Ok(()) };
     writeln!(out, "\nWorkspace:")?;
@@ -169,7 +169,7 @@ fn workspace_section(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<
     Ok(())
 }
 
-/// `4-bit (group_size=64)`, with what else there is to say, or `-`.
+/// Formats a quantization like `4-bit (group_size=64)`, or `-`.
 fn quantization(model: &ModelInfo) -> String {
     let Some(found) = &model.quantization else { return "-".to_owned() };
     let mode = match found.mode.as_str() {
@@ -210,7 +210,7 @@ fn data(model: &ModelInfo, args: &ShowArgs) -> anyhow::Result<Value> {
     Ok(data)
 }
 
-/// What a file is for, by its name.
+/// Returns the purpose of a file, judged by its name.
 fn kind(file: &FileInfo) -> &'static str {
     let name = file.name.as_str();
     if name.ends_with("config.json") && !name.contains("tokenizer") {

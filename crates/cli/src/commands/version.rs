@@ -1,4 +1,4 @@
-//! `mlxk --version --json`: this program and this machine, for other programs.
+//! `mlxk --version --json`: describes this program and this machine.
 
 use serde_json::json;
 

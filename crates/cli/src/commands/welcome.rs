@@ -1,4 +1,4 @@
-//! `mlxk` alone: what is here, and what to type next.
+//! `mlxk` without a command: lists models and the next commands to try.
 
 use std::io::Write;
 
@@ -6,34 +6,31 @@ use crate::Context;
 use crate::exit::ExitStatus;
 use crate::{format, look};
 
-/// Models that are named; `list` has all.
-const MOST: usize = 5;
+/// Maximum number of models to list.
+const MAX_LISTED: usize = 5;
 
 /// Prints a short welcome.
 pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
     let models = mlxk_hub::list(&context.settings.locations, look::quick())?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "mlxk {}: MLX language models on this machine\n", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "mlxk {}: run MLX language models on any machine\n", env!("CARGO_PKG_VERSION"))?;
     let usable: Vec<_> = models.iter().filter(|model| model.is_usable()).collect();
     let name = usable.first().map_or("smollm2", |model| model.name.as_str());
     if usable.is_empty() {
-        writeln!(
-            out,
-            "No models yet; the first command below fetches the starter model (93 MB).\n"
-        )?;
+        writeln!(out, "No models yet. The first command below gets the starter model (93 MB).\n")?;
     } else {
-        for model in usable.iter().take(MOST) {
+        for model in usable.iter().take(MAX_LISTED) {
             writeln!(out, "  {:<56} {:>8}", model.name, format::size(model.size_bytes))?;
         }
-        if usable.len() > MOST {
-            writeln!(out, "  and {} more: `mlxk list`", usable.len() - MOST)?;
+        if usable.len() > MAX_LISTED {
+            writeln!(out, "  and {} more: `mlxk list`", usable.len() - MAX_LISTED)?;
         }
         writeln!(out)?;
     }
     let commands = [
-        (format!("mlxk run {name} \"Write a haiku.\""), "one answer"),
-        (format!("mlxk chat {name}"), "a conversation"),
-        ("mlxk --help".to_owned(), "everything else"),
+        (format!("mlxk run {name} \"Write a haiku.\""), "answer a prompt"),
+        (format!("mlxk chat {name}"), "start a chat"),
+        ("mlxk --help".to_owned(), "list all commands"),
     ];
     let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     for (command, meaning) in &commands {

@@ -104,7 +104,7 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Text,
         example: "\"~/.ollama/models\"",
         default: "Ollama's own default",
-        about: "Ollama's model store, read for `ollama:` and never written",
+        about: "Ollama's model store, which is only read",
     },
     Key {
         name: "defaults.system",

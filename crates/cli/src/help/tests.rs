@@ -10,13 +10,10 @@ const MAX_WORDS: usize = 25;
 #[test]
 fn lines_continue_below_their_description_and_end_without_orphans() {
     let text = "  -f, --force   one two three four five six seven eight\n\nshort";
-    let expected = "\
-  -f, --force   one two three four
-                five
-                six seven eight
-
-short
-";
+    let indent = " ".repeat(16);
+    let expected = format!(
+        "  -f, --force   one two three four\n{indent}five\n{indent}six seven eight\n\nshort\n"
+    );
     assert_eq!(wrap(text, 34), expected);
     assert_eq!(wrap("a \u{1b}[1mb\u{1b}[0m c d e f g", 11), "a \u{1b}[1mb\u{1b}[0m c d\ne f g\n");
 }

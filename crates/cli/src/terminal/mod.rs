@@ -1,4 +1,4 @@
-//! What a terminal shows: text laid out for its width.
+//! Lays out text for a terminal.
 
 mod inline;
 mod markdown;
@@ -8,19 +8,19 @@ mod wrap;
 pub(crate) use markdown::Markdown;
 pub(crate) use wrap::{Style, Wrapper};
 
-/// Columns of the terminal that standard output is, or 80.
+/// Returns the width of the terminal in columns, or 80 if there is none.
 pub(crate) fn width() -> usize {
     terminal_size::terminal_size()
         .map_or(80, |(terminal_size::Width(width), _)| usize::from(width).max(8))
 }
 
-/// Text without control characters, which could move the cursor, change settings of the terminal or
-/// hide what a model wrote; newlines and tabs stay.
+/// Removes control characters except newlines and tabs. A model could use them to move the cursor, change
+/// terminal settings or hide text.
 pub(crate) fn sanitize(text: &str) -> String {
     text.chars().filter(|&c| !c.is_control() || c == '\n' || c == '\t').collect()
 }
 
-/// Lines broken between words; what continues a line is indented a little more than it.
+/// Wraps lines between words. Continuations of an indented line are indented four more columns.
 pub(crate) fn fold(text: &str, width: usize) -> String {
     let mut out = String::new();
     let mut wrapper = Wrapper::default();

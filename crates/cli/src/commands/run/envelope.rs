@@ -12,10 +12,10 @@ use crate::{Context, memory};
 /// One answer.
 #[derive(Serialize)]
 pub(super) struct Envelope<'a> {
-    /// The place among several answers.
+    /// Index among several answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
-    /// What the line of a batch calls itself.
+    /// `id` from the line of a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a Value>,
     pub model: &'a str,
@@ -31,7 +31,7 @@ pub(super) struct Envelope<'a> {
     pub seed: u64,
 }
 
-/// A token and what the model thought of it, log-probabilities natural.
+/// A token with natural log-probabilities.
 #[derive(Serialize)]
 pub(super) struct TokenFields {
     id: u32,
