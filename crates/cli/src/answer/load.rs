@@ -7,8 +7,9 @@ use mlxk_engine::{CpuOptions, DeviceChoice, Engine, EngineError, LoadOptions};
 
 use super::AnswerSettings;
 use crate::exit::{Interrupted, UsageError};
+use crate::models::resolve;
 use crate::printer::Unit;
-use crate::{Context, interrupt, local};
+use crate::{Context, interrupt};
 
 /// Loads the model in a folder for answers.
 pub(crate) fn load(
@@ -63,5 +64,5 @@ pub(crate) fn draft_model(
     pull: bool,
     context: &Context,
 ) -> anyhow::Result<Option<PathBuf>> {
-    name.map(|name| Ok(local::find(name, pull, context)?.path)).transpose()
+    name.map(|name| Ok(resolve::find(name, pull, context)?.path)).transpose()
 }

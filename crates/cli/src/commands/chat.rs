@@ -3,13 +3,14 @@
 use crate::answer::AnswerSettings;
 use crate::args::ChatArgs;
 use crate::exit::{ExitStatus, Interrupted};
-use crate::{Context, answer, chat, interrupt, local};
+use crate::models::resolve;
+use crate::{Context, answer, chat, interrupt};
 
 /// Loads the model and starts the chat.
 pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     answer::check(&args.answer)?;
     interrupt::listen()?;
-    let resolved = local::find(&args.model, !args.answer.engine.compute.no_pull, context)?;
+    let resolved = resolve::find(&args.model, !args.answer.engine.compute.no_pull, context)?;
     let settings =
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
     let engine = answer::load(&settings, &resolved.path, context)?;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::args::CloneArgs;
 use crate::exit::ExitStatus;
 use crate::failure::WithData;
-use crate::{Context, interrupt, json, local, look};
+use crate::models::resolve;
+use crate::{Context, interrupt, json, look};
 
 /// Copies the model, checks the copy and reports.
 pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
 /// Copies the model. Returns its full name and the folder of the copy.
 fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(String, PathBuf)> {
     let locations = &context.settings.locations;
-    let found = local::find(model, true, context)?;
+    let found = resolve::find(model, true, context)?;
     let target = args.target.clone().unwrap_or_else(|| {
         let short = found.name.trim_end_matches(['/', '\\']);
         short.rsplit(['/', '\\']).next().unwrap_or(short).to_owned()

@@ -14,8 +14,9 @@ use super::convert_settings;
 use crate::args::ConvertArgs;
 use crate::exit::ExitStatus;
 use crate::failure::WithData;
+use crate::models::resolve;
 use crate::printer::Progress;
-use crate::{Context, format, interrupt, json, local, look};
+use crate::{Context, format, interrupt, json, look};
 
 /// Files that describe only the source.
 const NOT_COPIED: [&str; 3] = ["config.json", "mlxk-origin.json", "mlxk-settings.toml"];
@@ -103,7 +104,7 @@ fn make(args: &ConvertArgs, options: &Options, context: &Context) -> anyhow::Res
     if let Reference::Gguf(path) = args.source.parse()? {
         return from_gguf(args, options, &path, &target, &progress, context);
     }
-    let source = local::find(&args.source, true, context)?;
+    let source = resolve::find(&args.source, true, context)?;
     from_checkpoint(args, options, &source, &target, &progress, context)
 }
 
@@ -186,7 +187,7 @@ fn repair(
     progress: &Progress,
     context: &Context,
 ) -> anyhow::Result<Made> {
-    let source = local::find(&args.source, false, context)?;
+    let source = resolve::find(&args.source, false, context)?;
     let told = |index: convert::RepairedIndex| {
         if index.written {
             format!("indexed {} tensors in {} files", index.tensors, index.shards)

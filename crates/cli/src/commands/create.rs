@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::args::CreateArgs;
 use crate::exit::ExitStatus;
-use crate::{Context, json, local};
+use crate::models::resolve;
+use crate::{Context, json};
 
 /// Maximum size of a Modelfile in bytes.
 const MAX_BYTES: u64 = 8 << 20;
@@ -21,7 +22,7 @@ pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitSt
     mlxk_hub::check_new_name(&args.name, locations)?;
     let beside = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let from = mlxk_hub::base_of(&file.from, &beside, pairs, locations)?;
-    let base = local::find_by(&from, Matching::Exact, !args.no_pull, context)?;
+    let base = resolve::find_by(&from, Matching::Exact, !args.no_pull, context)?;
     check(&file, &base, &path, args)?;
     if !file.ignored.is_empty() {
         context.printer.note(format_args!(

@@ -16,8 +16,9 @@ use crate::answer::load_engine;
 use crate::args::PerplexityArgs;
 use crate::commands::perplexity_report as report;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::models::resolve;
 use crate::printer::Unit;
-use crate::{Context, interrupt, local};
+use crate::{Context, interrupt};
 
 /// Maximum default window. Longer ones cost more because of attention.
 const DEFAULT_WINDOW: usize = 2048;
@@ -28,9 +29,9 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
     interrupt::listen()?;
     let text = text(&args.file)?;
     let saved = args.against_logits.as_deref().map(LogitsReader::open).transpose()?;
-    let resolved = local::find(&args.model, !args.compute.no_pull, context)?;
+    let resolved = resolve::find(&args.model, !args.compute.no_pull, context)?;
     let against = match &args.against {
-        Some(name) => Some(local::find(name, !args.compute.no_pull, context)?),
+        Some(name) => Some(resolve::find(name, !args.compute.no_pull, context)?),
         None if args.against_exact => Some(resolved.clone()),
         None => None,
     };

@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::args::PullArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::failure::WithData;
+use crate::models::resolve;
 use crate::transfer::{How, Transfer};
-use crate::{Context, fetch, format, interrupt, json, local};
+use crate::{Context, fetch, format, interrupt, json};
 
 /// What became of one model.
 struct Outcome {
@@ -80,7 +81,7 @@ fn pull(
                 if args.quiet || args.json {
                     ControlFlow::Continue(())
                 } else {
-                    local::agree(info, context)
+                    resolve::agree(info, context)
                 }
             };
             let found = mlxk_hub::import(&plan, &settings.locations, &transfer, &mut agree)?;

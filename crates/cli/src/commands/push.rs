@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::args::PushArgs;
 use crate::exit::{ExitStatus, UsageError};
+use crate::models::resolve;
 use crate::transfer::{How, Transfer};
-use crate::{Context, format, interrupt, json, local};
+use crate::{Context, format, interrupt, json};
 
 /// Uploads the folder, or prints what would be uploaded.
 pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -96,7 +97,7 @@ fn folder(args: &PushArgs, context: &Context) -> anyhow::Result<PathBuf> {
         return Ok(args.folder.clone());
     }
     let name = args.folder.to_string_lossy();
-    let resolved = local::find(&name, false, context)?;
+    let resolved = resolve::find(&name, false, context)?;
     if resolved.kind == Kind::HfCache {
         return Err(UsageError(format!(
             "`{name}` is in the Hugging Face cache and the same as on the hub. Make a copy to change \

@@ -10,7 +10,8 @@ use tracing::level_filters::LevelFilter;
 
 use crate::args::{LogLevel, ServerArgs};
 use crate::exit::{ExitStatus, UsageError};
-use crate::{Context, answer, interrupt, local};
+use crate::models::resolve;
+use crate::{Context, answer, interrupt};
 
 /// Time between two checks for Ctrl-C.
 const WATCH: Duration = Duration::from_millis(50);
@@ -116,7 +117,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
 fn default_model(args: &ServerArgs, context: &Context) -> anyhow::Result<Option<DefaultModel>> {
     let configured = || context.settings.config.text("server.model").map(str::to_owned);
     let Some(written) = args.model.clone().or_else(configured) else { return Ok(None) };
-    let resolved = local::find(&written, !args.engine.compute.no_pull, context)?;
+    let resolved = resolve::find(&written, !args.engine.compute.no_pull, context)?;
     Ok(Some(DefaultModel { written, resolved }))
 }
 

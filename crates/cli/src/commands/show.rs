@@ -12,14 +12,15 @@ use super::list::type_label;
 use super::model_object::{ModelObject, finding, health, metadata};
 use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};
-use crate::{Context, format, json, local, look};
+use crate::models::resolve;
+use crate::{Context, format, json, look};
 
 /// Prints the content of the small files and of the weight headers.
 pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.modelfile {
         return modelfile(args, context);
     }
-    let resolved = local::look_up(&args.model, context)?;
+    let resolved = resolve::look_up(&args.model, context)?;
     if args.recalc_hash {
         let sentinel = matches!(resolved.kind, Kind::Folder | Kind::Workspace)
             .then(|| Sentinel::read(&resolved.path))
@@ -109,7 +110,7 @@ fn modelfile(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let locations = &context.settings.locations;
     let file = match mlxk_hub::derived_modelfile(&args.model, locations)? {
         Some(file) => file,
-        None => mlxk_hub::modelfile_of(&local::look_up(&args.model, context)?, locations)?,
+        None => mlxk_hub::modelfile_of(&resolve::look_up(&args.model, context)?, locations)?,
     };
     let text = file.text().map_err(|problem| {
         anyhow::anyhow!("`{}` cannot be written as a Modelfile: {problem}", args.model)

@@ -10,8 +10,9 @@ use mlxk_hub::Matching;
 use super::synthetic;
 use crate::args::ModelArgs;
 use crate::exit::{ExitStatus, Interrupted};
+use crate::models::resolve;
 use crate::printer::Unit;
-use crate::{Context, answer, interrupt, local, memory};
+use crate::{Context, answer, interrupt, memory};
 
 /// Finds or makes the models, measures and prints.
 pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
     let mut subjects = Vec::new();
     for name in &args.models {
         let (reference, pull) = (name.parse()?, !args.compute.no_pull);
-        let found = local::find_by(&reference, Matching::Exact, pull, context)?;
+        let found = resolve::find_by(&reference, Matching::Exact, pull, context)?;
         subjects.push(Subject { name: found.name, folder: found.path });
     }
     // Holds a folder that goes away with it.

@@ -13,7 +13,8 @@ use self::envelope::Envelope;
 use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
 use crate::args::RunArgs;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
-use crate::{Context, chat, interrupt, json, local};
+use crate::models::resolve;
+use crate::{Context, chat, interrupt, json};
 
 /// A loaded model and the way it is to answer.
 struct Session<'a> {
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
         let problem = "`--json` needs a prompt: a chat cannot be printed as JSON";
         return Err(UsageError(problem.into()).into());
     }
-    let resolved = local::find(&args.model, !args.answer.engine.compute.no_pull, context)?;
+    let resolved = resolve::find(&args.model, !args.answer.engine.compute.no_pull, context)?;
     let settings =
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
     let engine = answer::load(&settings, &resolved.path, context)?;

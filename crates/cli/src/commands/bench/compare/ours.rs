@@ -11,8 +11,9 @@ use mlxk_tensor::Mode;
 use tempfile::TempDir;
 
 use super::names::Names;
+use crate::Context;
 use crate::args::CompareArgs;
-use crate::{Context, local};
+use crate::models::resolve;
 
 /// Our model on this machine.
 pub(super) struct Ours {
@@ -35,7 +36,7 @@ pub(super) fn find(args: &CompareArgs, names: &Names, context: &Context) -> anyh
         return synthetic(shape, context);
     }
     let reference = names.ours.parse()?;
-    let found = local::find_by(&reference, Matching::Exact, !args.skip_pull, context)?;
+    let found = resolve::find_by(&reference, Matching::Exact, !args.skip_pull, context)?;
     of(found.name, found.path)
 }
 

@@ -1,0 +1,3 @@
+//! Getting models: resolve names, pull, and judge support.
+
+pub(crate) mod resolve;
