@@ -21,7 +21,6 @@ mod generate_docs;
 mod help;
 mod interrupt;
 mod json;
-mod look;
 mod memory;
 mod models;
 mod printer;

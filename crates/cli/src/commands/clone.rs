@@ -11,7 +11,8 @@ use crate::args::CloneArgs;
 use crate::exit::ExitStatus;
 use crate::failure::WithData;
 use crate::models::resolve;
-use crate::{Context, interrupt, json, look};
+use crate::models::supported;
+use crate::{Context, interrupt, json};
 
 /// Copies the model, checks the copy and reports.
 pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -60,7 +61,7 @@ fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(Str
     });
     let building = Building::begin(
         &target_folder(&target, locations),
-        mlxk_hub::info(&found, look::quick()).size_bytes,
+        mlxk_hub::info(&found, supported::quick()).size_bytes,
         locations,
     )?;
     let progress = context.printer.progress();

@@ -15,8 +15,9 @@ use crate::args::ConvertArgs;
 use crate::exit::ExitStatus;
 use crate::failure::WithData;
 use crate::models::resolve;
+use crate::models::supported;
 use crate::printer::Progress;
-use crate::{Context, format, interrupt, json, look};
+use crate::{Context, format, interrupt, json};
 
 /// Files that describe only the source.
 const NOT_COPIED: [&str; 3] = ["config.json", "mlxk-origin.json", "mlxk-settings.toml"];
@@ -210,7 +211,8 @@ fn repair(
         let (source, target) = (source.name, source.path);
         return Ok(Made { source, target, content_hash, message, warning: None });
     }
-    let building = begin(args, target, mlxk_hub::info(&source, look::quick()).size_bytes, context)?;
+    let building =
+        begin(args, target, mlxk_hub::info(&source, supported::quick()).size_bytes, context)?;
     building.copy_model(&source, progress)?;
     let index = rebuild_index(building.folder()).map_err(HubError::from)?;
     let origin = (source.name.as_str(), source.revision.as_deref());

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::model_object::finding;
 use crate::args::HealthArgs;
 use crate::exit::{ExitStatus, Interrupted};
+use crate::models::supported;
 use crate::transfer::{How, Transfer};
-use crate::{Context, format, interrupt, json, look};
+use crate::{Context, format, interrupt, json};
 
 /// The result of checking one model.
 struct Verdict {
@@ -102,7 +103,7 @@ fn repair(model: &Resolved, args: &HealthArgs, context: &Context) -> anyhow::Res
 }
 
 fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result<Vec<Verdict>> {
-    let described = mlxk_hub::describe(models, look::thorough());
+    let described = mlxk_hub::describe(models, supported::thorough());
     let mut verdicts: Vec<Verdict> = described
         .into_iter()
         .map(|model| {

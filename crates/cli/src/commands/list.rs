@@ -10,7 +10,8 @@ use unicode_width::UnicodeWidthStr;
 use super::model_object::{ModelObject, health};
 use crate::args::{FrameworkName, ListArgs, ShowArgs};
 use crate::exit::ExitStatus;
-use crate::{Context, format, json, look};
+use crate::models::supported;
+use crate::{Context, format, json};
 
 /// Maximum length of a reason in characters.
 const MAX_REASON: usize = 60;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
         };
         return super::show::run(&args, context);
     }
-    let mut models = mlxk_hub::describe(&places(args, context)?, look::quick());
+    let mut models = mlxk_hub::describe(&places(args, context)?, supported::quick());
     if let Some(framework) = args.framework {
         models.retain(|model| is_of(model, framework));
     }

@@ -66,7 +66,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.context = engine.ctx.or_else(|| file.count("defaults.ctx"));
     config.threads = engine.compute.threads.or_else(|| file.threads());
     config.max_tokens = args.max_tokens.or_else(|| file.count("defaults.max_tokens"));
-    config.judge = crate::look::judge;
+    config.judge = crate::models::supported::judge;
     config.exact = engine.compute.exact;
     config.kv_format = engine.compute.kv_bits;
     config.prompt_lookup = !engine.no_prompt_lookup;

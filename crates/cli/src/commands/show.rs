@@ -13,7 +13,8 @@ use super::model_object::{ModelObject, finding, health, metadata};
 use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
-use crate::{Context, format, json, look};
+use crate::models::supported;
+use crate::{Context, format, json};
 
 /// Prints the content of the small files and of the weight headers.
 pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         };
         workspace::record(&resolved.path, sentinel)?;
     }
-    let model = mlxk_hub::info(&resolved, look::thorough());
+    let model = mlxk_hub::info(&resolved, supported::thorough());
     if args.json {
         let mut data = data(&model, args)?;
         if !resolved.overrides.is_empty() {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use mlxk_hub::{Matching, Reference};
 
-use crate::{Context, look};
+use crate::Context;
+use crate::models::supported;
 
 /// Why the model in `folder` cannot be used; `None` where it can.
 pub(super) fn problem(folder: &Path, context: &Context) -> anyhow::Result<Option<String>> {
@@ -12,6 +13,6 @@ pub(super) fn problem(folder: &Path, context: &Context) -> anyhow::Result<Option
     let settings = &context.settings;
     let found =
         mlxk_hub::resolve(&reference, Matching::Exact, &settings.pairs, &settings.locations)?;
-    let model = mlxk_hub::info(&found.local()?, look::thorough());
+    let model = mlxk_hub::info(&found.local()?, supported::thorough());
     Ok((!model.health.is_healthy()).then(|| model.health.reason()))
 }

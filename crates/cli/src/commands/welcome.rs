@@ -4,14 +4,15 @@ use std::io::Write;
 
 use crate::Context;
 use crate::exit::ExitStatus;
-use crate::{format, look};
+use crate::format;
+use crate::models::supported;
 
 /// Maximum number of models to list.
 const MAX_LISTED: usize = 5;
 
 /// Prints a short welcome.
 pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
-    let models = mlxk_hub::list(&context.settings.locations, look::quick())?;
+    let models = mlxk_hub::list(&context.settings.locations, supported::quick())?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "mlxk {}: run MLX language models on any machine\n", env!("CARGO_PKG_VERSION"))?;
     let usable: Vec<_> = models.iter().filter(|model| model.is_usable()).collect();

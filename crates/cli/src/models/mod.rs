@@ -1,3 +1,4 @@
 //! Getting models: resolve names, pull, and judge support.
 
 pub(crate) mod resolve;
+pub(crate) mod supported;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line};
 use crate::format::count;
-use crate::look;
+use crate::models::supported;
 
 /// Maximum number of damaged models to list.
 const MAX_LISTED: usize = 8;
@@ -16,7 +16,7 @@ pub(super) const CHECK: Check =
 fn run(environment: &Environment<'_>) -> Vec<Line> {
     let locations = &environment.settings.locations;
     environment.reporter.stage("Checking the models");
-    let models = match mlxk_hub::list(locations, look::thorough()) {
+    let models = match mlxk_hub::list(locations, supported::thorough()) {
         Ok(models) => models,
         Err(error) => return vec![Line::hub(&error)],
     };
