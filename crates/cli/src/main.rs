@@ -15,7 +15,6 @@ mod doctor;
 mod env;
 mod exit;
 mod failure;
-mod fetch;
 mod format;
 mod generate_docs;
 mod help;

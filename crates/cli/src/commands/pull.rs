@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 use crate::args::PullArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::failure::WithData;
+use crate::models::pull;
 use crate::models::resolve;
 use crate::transfer::{How, Transfer};
-use crate::{Context, fetch, format, interrupt, json};
+use crate::{Context, format, interrupt, json};
 
 /// What became of one model.
 struct Outcome {
@@ -105,13 +106,13 @@ fn pull(
         },
     };
     let mut tell = |plan: &mlxk_hub::PullPlan| {
-        transfer.plan(plan, &fetch::details(plan, &hub.endpoint));
-        for warning in fetch::warnings(plan) {
+        transfer.plan(plan, &pull::details(plan, &hub.endpoint));
+        for warning in pull::warnings(plan) {
             transfer.warn(&warning);
         }
         ControlFlow::Continue(())
     };
-    let pulled = fetch::pull(&request, hub, &transfer, &mut tell, context)?;
+    let pulled = pull::pull(&request, hub, &transfer, &mut tell, context)?;
     let message = if pulled.already {
         "already complete".to_owned()
     } else {

@@ -1,4 +1,5 @@
 //! Getting models: resolve names, pull, and judge support.
 
+pub(crate) mod pull;
 pub(crate) mod resolve;
 pub(crate) mod supported;

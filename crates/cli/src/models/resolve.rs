@@ -8,8 +8,9 @@ use mlxk_hub::{
     Reference, Resolution, Resolved,
 };
 
+use crate::models::pull;
 use crate::transfer::{How, Transfer};
-use crate::{Context, fetch, format, interrupt};
+use crate::{Context, format, interrupt};
 
 /// A download or import above this size is asked about on a terminal.
 const ASK_ABOVE_BYTES: u64 = 2_000_000_000;
@@ -69,14 +70,14 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
     let transfer = Transfer::new(How::People, &context.printer);
     let mut agree = |plan: &PullPlan| {
         let what =
-            format!("Downloading {} from {} ({})", plan.name, hub.endpoint, fetch::summary(plan));
+            format!("Downloading {} from {} ({})", plan.name, hub.endpoint, pull::summary(plan));
         transfer.plan(plan, &what);
-        for warning in fetch::warnings(plan) {
+        for warning in pull::warnings(plan) {
             transfer.warn(&warning);
         }
         ask_above(plan.download_bytes)
     };
-    match fetch::pull(&request, hub, &transfer, &mut agree, context) {
+    match pull::pull(&request, hub, &transfer, &mut agree, context) {
         Ok(pulled) => Ok(pulled.resolved),
         Err(error) => match error.downcast_ref() {
             Some(HubError::Http(HttpError::NoSuchRepo { .. })) => {
