@@ -25,7 +25,6 @@ mod models;
 mod printer;
 mod settings;
 mod terminal;
-mod transfer;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::model_object::finding;
 use crate::args::HealthArgs;
 use crate::exit::{ExitStatus, Interrupted};
+use crate::models::progress::{How, Transfer};
 use crate::models::supported;
-use crate::transfer::{How, Transfer};
 use crate::{Context, format, interrupt, json};
 
 /// The result of checking one model.

@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::args::PullArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::failure::WithData;
+use crate::models::progress::{How, Transfer};
 use crate::models::pull;
 use crate::models::resolve;
-use crate::transfer::{How, Transfer};
 use crate::{Context, format, interrupt, json};
 
 /// What became of one model.

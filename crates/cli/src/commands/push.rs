@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::args::PushArgs;
 use crate::exit::{ExitStatus, UsageError};
+use crate::models::progress::{How, Transfer};
 use crate::models::resolve;
-use crate::transfer::{How, Transfer};
 use crate::{Context, format, interrupt, json};
 
 /// Uploads the folder, or prints what would be uploaded.

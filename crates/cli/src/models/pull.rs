@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::Context;
 use crate::format;
-use crate::transfer::Transfer;
+use crate::models::progress::Transfer;
 
 /// The context that the memory of a plan is for, unless the model's own is shorter.
 const PLANNED_CONTEXT: u64 = 4096;

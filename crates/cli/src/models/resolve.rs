@@ -8,8 +8,8 @@ use mlxk_hub::{
     Reference, Resolution, Resolved,
 };
 
+use crate::models::progress::{How, Transfer};
 use crate::models::pull;
-use crate::transfer::{How, Transfer};
 use crate::{Context, format, interrupt};
 
 /// A download or import above this size is asked about on a terminal.
