@@ -3,7 +3,8 @@
 use mlxk_engine::{Done, Engine};
 
 use super::Answer;
-use crate::{Context, format, memory};
+use crate::peak_memory;
+use crate::{Context, format};
 
 pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
     let Done { usage, timings, seed, .. } = &answer.done;
@@ -40,7 +41,7 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
         ("first token", format!("after {}", format::seconds(answer.first_text))),
         (
             "peak memory",
-            memory::peak_resident_bytes().map_or_else(|| "unknown".to_owned(), format::size),
+            peak_memory::peak_resident_bytes().map_or_else(|| "unknown".to_owned(), format::size),
         ),
         ("context", format!("{} tokens", engine.context())),
         ("device", engine.device().to_owned()),

@@ -11,8 +11,9 @@ use super::synthetic;
 use crate::args::ModelArgs;
 use crate::exit::{ExitStatus, Interrupted};
 use crate::models::resolve;
+use crate::peak_memory;
 use crate::printer::Unit;
-use crate::{Context, answer, interrupt, memory};
+use crate::{Context, answer, interrupt};
 
 /// Finds or makes the models, measures and prints.
 pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -76,6 +77,6 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
 /// Follows the orders of another `mlxk bench model`.
 pub(crate) fn worker() -> anyhow::Result<ExitStatus> {
     let (orders, replies) = (std::io::stdin().lock(), std::io::stdout().lock());
-    model::serve(orders, replies, &memory::peak_resident_bytes)?;
+    model::serve(orders, replies, &peak_memory::peak_resident_bytes)?;
     Ok(ExitStatus::Success)
 }

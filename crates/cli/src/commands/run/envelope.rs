@@ -6,8 +6,9 @@ use mlxk_engine::{Done, Engine, TokenInfo};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::Context;
 use crate::answer::Answer;
-use crate::{Context, memory};
+use crate::peak_memory;
 
 /// One answer.
 #[derive(Serialize)]
@@ -98,7 +99,7 @@ impl<'a> Envelope<'a> {
                 total_ms: milliseconds(context.started.elapsed()),
                 prefill_tokens_per_second: timings.prefill_tokens_per_second(usage),
                 decode_tokens_per_second: timings.decode_tokens_per_second(usage),
-                peak_memory_bytes: memory::peak_resident_bytes(),
+                peak_memory_bytes: peak_memory::peak_resident_bytes(),
             },
             seed: *seed,
         }

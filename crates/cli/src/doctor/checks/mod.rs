@@ -23,7 +23,7 @@ pub(crate) static ALL: [Check; 15] = [
     platform::CHECK,
     kernels::CHECK,
     numerics::CHECK,
-    memory::CHECK,
+    peak_memory::CHECK,
     disk::CHECK,
     gpu::CHECK,
     config::CHECK,
