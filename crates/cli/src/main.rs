@@ -6,11 +6,11 @@
 
 mod answer;
 mod args;
-mod ask;
 mod chat;
 mod commands;
 mod complete;
 mod config;
+mod confirm;
 mod doctor;
 mod env;
 mod exit;

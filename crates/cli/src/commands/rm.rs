@@ -7,10 +7,12 @@ use mlxk_hub::{Freed, HubError, Removal, RemoveError, Unused, UnusedItem, Unused
 use serde_json::{Value, json};
 
 use crate::args::RmArgs;
+use crate::confirm;
 use crate::exit::ExitStatus;
 use crate::failure::{RemovalRefused, WithData};
 use crate::format::size;
-use crate::{Context, ask, json};
+use crate::failure::WithData;
+use crate::{Context, json};
 
 /// Finds all models before removing the first, so that a mistake in one name removes nothing.
 pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -70,9 +72,9 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
         return Ok(());
     }
     let name = || removal.name.clone();
-    if !args.json && ask::is_possible() {
+    if !args.json && confirm::is_possible() {
         let question = format!("Remove {} ({})?", described(removal), size(removal.bytes));
-        return if ask::agrees(question) {
+        return if confirm::agrees(question) {
             Ok(())
         } else {
             Err(RemovalRefused::Declined { name: name() }.into())
@@ -147,9 +149,9 @@ fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let wanted = !args.dry_run && !found.items.is_empty();
     if wanted && !args.force {
         let name = "unused files".to_owned();
-        if !args.json && ask::is_possible() {
+        if !args.json && confirm::is_possible() {
             let question = format!("Remove all of them ({})?", size(found.bytes()));
-            if !ask::agrees(question) {
+            if !confirm::agrees(question) {
                 return Err(RemovalRefused::Declined { name }.into());
             }
         } else {
