@@ -31,7 +31,7 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
         Err(error) => return Err(error),
     };
     let problem =
-        if args.no_health_check { None } else { super::verdict::problem(&target, context)? };
+        if args.no_health_check { None } else { super::check_written::problem(&target, context)? };
     let shown = target.display().to_string();
     if args.json {
         let mut data = data(&name, "success", "cloned", args, Some(&shown));

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitS
         data.insert("warning".into(), json!(warning));
     }
     if !args.skip_health {
-        let problem = super::verdict::problem(&made.target, context)?;
+        let problem = super::check_written::problem(&made.target, context)?;
         let word = if problem.is_none() { "healthy" } else { "unhealthy" };
         data.insert("health_status".into(), json!(word));
         data.insert("health_reason".into(), json!(problem));

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod chat;
+mod check_written;
 pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -26,6 +27,5 @@ mod server_client;
 pub(crate) mod show;
 pub(crate) mod stop;
 pub(crate) mod supported;
-mod verdict;
 pub(crate) mod version;
 pub(crate) mod welcome;
