@@ -80,7 +80,11 @@ fn main() -> ExitCode {
         Command::Server(args) => commands::server::run(&args, &context),
         Command::Ps(args) => commands::ps::run(&args, &context),
         Command::Stop(args) => commands::stop::run(&args, &context),
-        Command::List(args) => commands::list::run(&args, &context),
+        Command::List(args) => match commands::list::described(&args, &context) {
+            Ok(Some(model)) => commands::show::run(&model, &context),
+            Ok(None) => commands::list::run(&args, &context),
+            Err(error) => Err(error),
+        },
         Command::Show(args) => commands::show::run(&args, &context),
         Command::Pull(args) => commands::pull::run(&args, &context),
         Command::Push(args) => commands::push::run(&args, &context),

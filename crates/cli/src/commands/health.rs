@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::model_object::finding;
 use crate::args::HealthArgs;
 use crate::exit::{ExitStatus, Interrupted};
-use crate::models::progress::{How, Transfer};
+use crate::models::progress::{Audience, PullProgress};
 use crate::models::supported;
 use crate::{Context, format, interrupt, json};
 
@@ -92,13 +92,13 @@ fn repair(model: &Resolved, args: &HealthArgs, context: &Context) -> anyhow::Res
         .chain(ALWAYS_SUSPECT.map(str::to_owned))
         .collect();
     let suspects = if args.deep { Suspects::Everything } else { Suspects::Files(&files) };
-    let how = if args.json { How::Events } else { How::People };
-    let transfer = Transfer::new(how, &context.printer);
+    let audience = if args.json { Audience::Programs } else { Audience::People };
+    let progress = PullProgress::new(audience, &context.printer);
     let settings = &context.settings;
     let (locations, hub) = (&settings.locations, &settings.hub);
     let options = PullOptions { workers: settings.pull_workers(), ..PullOptions::default() };
-    let repaired = mlxk_hub::repair(model, suspects, locations, hub, &options, &transfer);
-    transfer.finish();
+    let repaired = mlxk_hub::repair(model, suspects, locations, hub, &options, &progress);
+    progress.finish();
     Ok(repaired?)
 }
 

@@ -7,6 +7,7 @@ use mlxk_hub::{Framework, Kind, ModelInfo, Resolved};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
+use super::model_labels::type_label;
 use super::model_object::{ModelObject, health};
 use crate::args::{FrameworkName, ListArgs, ShowArgs};
 use crate::exit::ExitStatus;
@@ -19,18 +20,7 @@ const MAX_REASON: usize = 60;
 /// Prints a table of the usable models, or of all that the options ask for.
 pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.supported {
-        return super::supported::run(args.json);
-    }
-    if let Some(model) = described_by_list(args, context)? {
-        let args = ShowArgs {
-            model,
-            files: false,
-            config: false,
-            modelfile: false,
-            recalc_hash: false,
-            json: args.json,
-        };
-        return super::show::run(&args, context);
+        return super::list_supported::run(args.json);
     }
     let mut models = mlxk_hub::describe(&places(args, context)?, supported::quick());
     if let Some(framework) = args.framework {
@@ -71,7 +61,7 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
 }
 
 /// Returns the model that `list --verbose MODEL` describes, as in MLX-Knife 1.
-fn described_by_list(args: &ListArgs, context: &Context) -> anyhow::Result<Option<String>> {
+pub(crate) fn described(args: &ListArgs, context: &Context) -> anyhow::Result<Option<ShowArgs>> {
     let Some(pattern) = args.pattern.as_ref().filter(|_| args.verbose && !args.health && !args.all)
     else {
         return Ok(None);
@@ -81,7 +71,15 @@ fn described_by_list(args: &ListArgs, context: &Context) -> anyhow::Result<Optio
         place.name == *pattern
             || place.name.rsplit_once('/').is_some_and(|(_, short)| short == pattern)
     };
-    Ok(places.iter().find(is_meant).map(|place| place.name.clone()))
+    let model = places.iter().find(is_meant).map(|place| place.name.clone());
+    Ok(model.map(|model| ShowArgs {
+        model,
+        files: false,
+        config: false,
+        modelfile: false,
+        recalc_hash: false,
+        json: args.json,
+    }))
 }
 
 /// Finds the models that the pattern matches.
@@ -211,18 +209,6 @@ fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
         (false, _) => {}
     }
     cells
-}
-
-/// `chat`, `chat+vision`.
-pub(super) fn type_label(model: &ModelInfo) -> String {
-    let mut label = model.role.as_str().to_owned();
-    for sense in ["vision", "audio"] {
-        if label != sense && model.capabilities.contains(&sense) {
-            label.push('+');
-            label.push_str(sense);
-        }
-    }
-    label
 }
 
 fn cut(reason: &str) -> String {

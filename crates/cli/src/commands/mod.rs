@@ -13,6 +13,7 @@ pub(crate) mod create;
 pub(crate) mod doctor;
 pub(crate) mod health;
 pub(crate) mod list;
+mod model_labels;
 mod model_object;
 pub(crate) mod perplexity;
 mod perplexity_report;

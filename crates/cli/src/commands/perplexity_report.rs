@@ -1,4 +1,4 @@
-//! What `mlxk perplexity` prints, for people and as JSON.
+//! The output of `mlxk perplexity`, for people and as JSON.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use mlxk_engine::perplexity::{Comparison, Estimate, Evaluation, Windows};
 use serde_json::{Value, json};
 
-/// All that was measured.
+/// The measurements.
 pub(super) struct Report<'a> {
     pub(super) model: &'a str,
     pub(super) exact: bool,
@@ -16,15 +16,15 @@ pub(super) struct Report<'a> {
     pub(super) tokens: usize,
     pub(super) windows: Windows,
     pub(super) evaluation: &'a Evaluation,
-    /// The reference and whether it is in exact mode.
+    /// The reference, and `true` if it is in exact mode.
     pub(super) against: Option<(&'a str, bool)>,
-    /// The reference's saved logits.
+    /// File with the saved logits of the reference.
     pub(super) saved: Option<&'a Path>,
     pub(super) device: &'a str,
 }
 
 impl Report<'_> {
-    /// One object in one line. Numbers that are not finite become `null`.
+    /// Writes one object in one line. Numbers that are not finite become `null`.
     pub(super) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
         let perplexity = nll.perplexity();
@@ -74,7 +74,7 @@ impl Report<'_> {
         })
     }
 
-    /// A line per figure.
+    /// Writes one line per number.
     pub(super) fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
         let mut line = |name: &str, value: String| writeln!(out, "{name:16} {value}");
         let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
@@ -106,7 +106,7 @@ impl Report<'_> {
     }
 }
 
-/// `12.3456 ± 0.7890 unit`.
+/// Formats an estimate like `12.3456 ± 0.7890 unit`.
 fn with_error(estimate: &Estimate, digits: usize, unit: &str) -> String {
     match estimate.standard_error {
         Some(error) => format!("{:.digits$} ± {error:.digits$}{unit}", estimate.mean),

@@ -1,36 +1,45 @@
-//! `mlxk pull MODEL…`: gets models onto this machine.
+//! `mlxk pull MODEL…`: downloads models.
 
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mlxk_hub::{
-    HubError, HubSettings, PullOptions, PullRequest, PullTarget, Reference, pull_target,
+    HubError, HubSettings, ImportInfo, ImportPlan, PullOptions, PullPlan, PullRequest, PullTarget,
+    Reference, RepoId, Resolved, pull_target,
 };
 use serde_json::{Map, Value, json};
 
 use crate::args::PullArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::failure::WithData;
-use crate::models::progress::{How, Transfer};
-use crate::models::pull;
-use crate::models::resolve;
+use crate::models::progress::{Audience, PullProgress};
+use crate::models::{pull, resolve};
 use crate::{Context, format, interrupt, json};
 
-/// What became of one model.
+/// The result of pulling one model.
 struct Outcome {
-    /// A word of MLX-Knife's JSON API.
+    /// Status word of MLX-Knife's JSON API.
     status: &'static str,
     message: String,
-    /// The full name.
+    /// Full name of the model.
     name: String,
+    /// Fields of the JSON envelope beyond the common ones.
     more: Map<String, Value>,
 }
 
-/// Pulls one model after the other; the first that fails ends the command.
+/// The parts of a pull that are the same for all models.
+struct Pull<'a> {
+    args: &'a PullArgs,
+    hub: HubSettings,
+    progress: PullProgress<'a>,
+    context: &'a Context,
+}
+
+/// Pulls one model after the other. The first failure ends the command.
 pub(crate) fn run(args: &PullArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.json && args.models.len() > 1 {
-        let problem = "`--json` describes one model; pull them one by one";
+        let problem = "`--json` describes one model; pull one at a time";
         return Err(UsageError(problem.into()).into());
     }
     interrupt::listen()?;
@@ -39,11 +48,14 @@ pub(crate) fn run(args: &PullArgs, context: &Context) -> anyhow::Result<ExitStat
         hub.stall_timeout = Duration::from_secs(seconds.into());
     }
     for model in &args.models {
-        let outcome = match pull(model, args, &hub, context) {
-            Ok(outcome) => outcome,
-            Err(error) if args.json => return Err(with_data(model, error, context)),
-            Err(error) => return Err(error),
+        let audience = match (args.quiet, args.json) {
+            (true, _) => Audience::Quiet,
+            (_, true) => Audience::Programs,
+            (false, false) => Audience::People,
         };
+        let progress = PullProgress::new(audience, &context.printer);
+        let pull = Pull { args, hub: hub.clone(), progress, context };
+        let outcome = pull.model(model)?;
         if args.json {
             json::print("pull", &data(model, &outcome))?;
         } else if !args.quiet {
@@ -53,84 +65,93 @@ pub(crate) fn run(args: &PullArgs, context: &Context) -> anyhow::Result<ExitStat
     Ok(ExitStatus::Success)
 }
 
-fn pull(
-    model: &str,
-    args: &PullArgs,
-    hub: &HubSettings,
-    context: &Context,
-) -> anyhow::Result<Outcome> {
-    let how = match (args.quiet, args.json) {
-        (true, _) => How::Quiet,
-        (_, true) => How::Events,
-        (false, false) => How::People,
-    };
-    let transfer = Transfer::new(how, &context.printer);
-    let reference: Reference = model.parse()?;
-    let settings = &context.settings;
-    let (repo, revision) = match pull_target(&reference, &settings.pairs, &settings.locations)? {
-        PullTarget::Repo { id, revision } => (id, revision),
-        PullTarget::Local(found) => {
-            return Ok(Outcome {
-                status: "already_exists",
-                message: "already on this machine".to_owned(),
-                name: found.name,
-                more: map(json!({"path": found.path})),
-            });
-        }
-        PullTarget::Import(plan) => {
-            let mut agree = |info: &mlxk_hub::ImportInfo| {
-                if args.quiet || args.json {
-                    ControlFlow::Continue(())
-                } else {
-                    resolve::agree(info, context)
-                }
-            };
-            let found = mlxk_hub::import(&plan, &settings.locations, &transfer, &mut agree)?;
-            transfer.finish();
-            return Ok(Outcome {
-                status: "success",
-                message: "imported".to_owned(),
-                name: found.name,
-                more: map(json!({"path": found.path})),
-            });
-        }
-    };
-    let request = PullRequest {
-        repo,
-        revision,
-        options: PullOptions {
-            all_files: args.all_files,
-            force: args.force,
-            workers: args.workers.map_or_else(|| settings.pull_workers(), usize::from),
-            part_bytes: u64::from(args.part_size.max(1)) << 10,
-        },
-    };
-    let mut tell = |plan: &mlxk_hub::PullPlan| {
-        transfer.plan(plan, &pull::details(plan, &hub.endpoint));
-        for warning in pull::warnings(plan) {
-            transfer.warn(&warning);
-        }
-        ControlFlow::Continue(())
-    };
-    let pulled = pull::pull(&request, hub, &transfer, &mut tell, context)?;
-    let message = if pulled.already {
-        "already complete".to_owned()
-    } else {
-        format!("downloaded {}", format::size(pulled.fetched_bytes))
-    };
-    Ok(Outcome {
-        status: if pulled.already { "already_exists" } else { "success" },
-        message,
-        name: pulled.resolved.name,
-        more: map(json!({
-            "commit_hash": pulled.resolved.revision,
-            "path": pulled.resolved.path,
-            "fetched_bytes": pulled.fetched_bytes,
-        })),
-    })
+impl Pull<'_> {
+    /// Pulls one model. With `--json`, an error carries the `data` of the envelope.
+    fn model(&self, model: &str) -> anyhow::Result<Outcome> {
+        let settings = &self.context.settings;
+        let mut name = model.to_owned();
+        let target = model.parse().and_then(|reference: Reference| {
+            pull_target(&reference, &settings.pairs, &settings.locations)
+        });
+        let result = match target {
+            Ok(PullTarget::Repo { id, revision }) => {
+                name = id.to_string();
+                self.repository(id, revision)
+            }
+            Ok(PullTarget::Import(plan)) => self.import(&plan),
+            Ok(PullTarget::Local(found)) => Ok(already_here(found)),
+            Err(error) => Err(error.into()),
+        };
+        result.map_err(|error| if self.args.json { with_data(model, &name, error) } else { error })
+    }
+
+    fn import(&self, plan: &ImportPlan) -> anyhow::Result<Outcome> {
+        let mut confirm = |info: &ImportInfo| {
+            if self.args.quiet || self.args.json {
+                ControlFlow::Continue(())
+            } else {
+                resolve::confirm_import(info, self.context)
+            }
+        };
+        let locations = &self.context.settings.locations;
+        let found = mlxk_hub::import(plan, locations, &self.progress, &mut confirm)?;
+        self.progress.finish();
+        Ok(Outcome {
+            status: "success",
+            message: "imported".to_owned(),
+            name: found.name,
+            more: map(json!({"path": found.path})),
+        })
+    }
+
+    fn repository(&self, repo: RepoId, revision: Option<String>) -> anyhow::Result<Outcome> {
+        let args = self.args;
+        let workers = args.workers.map(usize::from);
+        let request = PullRequest {
+            repo,
+            revision,
+            options: PullOptions {
+                all_files: args.all_files,
+                force: args.force,
+                workers: workers.unwrap_or_else(|| self.context.settings.pull_workers()),
+                part_bytes: u64::from(args.part_size.max(1)) << 10,
+            },
+        };
+        let mut show = |plan: &PullPlan| {
+            self.progress.plan(plan, &pull::details(plan, &self.hub.endpoint));
+            for warning in pull::warnings(plan) {
+                self.progress.warn(&warning);
+            }
+            ControlFlow::Continue(())
+        };
+        let pulled = pull::download(&request, &self.hub, &self.progress, &mut show, self.context)?;
+        Ok(Outcome {
+            status: if pulled.already { "already_exists" } else { "success" },
+            message: if pulled.already {
+                "already complete".to_owned()
+            } else {
+                format!("downloaded {}", format::size(pulled.fetched_bytes))
+            },
+            name: pulled.resolved.name,
+            more: map(json!({
+                "commit_hash": pulled.resolved.revision,
+                "path": pulled.resolved.path,
+                "fetched_bytes": pulled.fetched_bytes,
+            })),
+        })
+    }
 }
 
-/// The `data` of the envelope, in MLX-Knife's words with a few of our own.
+fn already_here(found: Resolved) -> Outcome {
+    Outcome {
+        status: "already_exists",
+        message: "already on this machine".to_owned(),
+        name: found.name,
+        more: map(json!({"path": found.path})),
+    }
+}
+
+/// Returns the `data` of the envelope: MLX-Knife's fields and some of our own.
 fn data(model: &str, outcome: &Outcome) -> Value {
     let mut data = map(json!({
         "model": outcome.name,
@@ -142,17 +163,8 @@ fn data(model: &str, outcome: &Outcome) -> Value {
     data.into()
 }
 
-/// A failure with what is known of the pull.
-fn with_data(model: &str, error: anyhow::Error, context: &Context) -> anyhow::Error {
-    let settings = &context.settings;
-    let target = model
-        .parse()
-        .ok()
-        .and_then(|reference| pull_target(&reference, &settings.pairs, &settings.locations).ok());
-    let name = match target {
-        Some(PullTarget::Repo { id, .. }) => id.to_string(),
-        _ => model.to_owned(),
-    };
+/// Adds the `data` of the envelope to an error.
+fn with_data(model: &str, name: &str, error: anyhow::Error) -> anyhow::Error {
     let status = match error.downcast_ref::<HubError>().map(HubError::kind) {
         Some("access_denied") => "access_denied",
         Some("ValidationError" | "InternalError") => "error",
@@ -162,9 +174,9 @@ fn with_data(model: &str, error: anyhow::Error, context: &Context) -> anyhow::Er
         "model": name,
         "download_status": status,
         "message": format!("{error:#}"),
-        "expanded_name": (name != model).then_some(&name),
+        "expanded_name": (name != model).then_some(name),
     });
-    WithData { error, data }.into()
+    WithData::wrap(error, data)
 }
 
 fn map(value: Value) -> Map<String, Value> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::PushArgs;
 use crate::exit::{ExitStatus, UsageError};
-use crate::models::progress::{How, Transfer};
+use crate::models::progress::{Audience, PullProgress};
 use crate::models::resolve;
 use crate::{Context, format, interrupt, json};
 
@@ -34,24 +34,24 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
         message: args.commit.clone(),
         create: args.create.then_some(visibility),
     };
-    let how = if args.json { How::Events } else { How::People };
-    let transfer = Transfer::new(how, &context.printer);
+    let audience = if args.json { Audience::Programs } else { Audience::People };
+    let progress = PullProgress::new(audience, &context.printer);
     let hub = &context.settings.hub;
     let result = if args.dry_run {
-        mlxk_hub::compare(&request, hub, &transfer).map(|changes| Pushed {
+        mlxk_hub::compare(&request, hub, &progress).map(|changes| Pushed {
             changes,
             commit: None,
             commit_url: None,
             sent_bytes: 0,
         })
     } else {
-        mlxk_hub::push(&request, hub, &transfer)
+        mlxk_hub::push(&request, hub, &progress)
     };
     if let (Err(HubError::Http(HttpError::NoSuchRepo { .. })), false) = (&result, args.json) {
         context.printer.note("Pass `--create` to create the repository");
     }
     let pushed = result?;
-    transfer.finish();
+    progress.finish();
     let changes = &pushed.changes;
     let count = changes.added.len() + changes.modified.len();
     let message = match &pushed.commit {

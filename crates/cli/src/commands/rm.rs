@@ -74,7 +74,7 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
     let name = || removal.name.clone();
     if !args.json && confirm::is_possible() {
         let question = format!("Remove {} ({})?", described(removal), size(removal.bytes));
-        return if confirm::agrees(question) {
+        return if confirm::confirm(question) {
             Ok(())
         } else {
             Err(RemovalRefused::Declined { name: name() }.into())
@@ -151,7 +151,7 @@ fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
         let name = "unused files".to_owned();
         if !args.json && confirm::is_possible() {
             let question = format!("Remove all of them ({})?", size(found.bytes()));
-            if !confirm::agrees(question) {
+            if !confirm::confirm(question) {
                 return Err(RemovalRefused::Declined { name }.into());
             }
         } else {

@@ -8,7 +8,7 @@ use mlxk_hub::workspace::{self, Sentinel};
 use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
 use serde_json::{Value, json};
 
-use super::list::type_label;
+use super::model_labels::type_label;
 use super::model_object::{ModelObject, finding, health, metadata};
 use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};

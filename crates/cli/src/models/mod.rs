@@ -1,4 +1,4 @@
-//! Getting models: resolve names, pull, and judge support.
+//! Models for commands: from a name to a folder, downloads with progress, and what is supported.
 
 pub(crate) mod progress;
 pub(crate) mod pull;

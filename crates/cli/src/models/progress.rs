@@ -1,5 +1,5 @@
-//! What a download tells on the way: a bar on a terminal, a line now and then elsewhere, lines of
-//! JSON (`docs/reference/pull-events.md`), or nothing.
+//! Progress of downloads: a bar on a terminal, a line now and then elsewhere, JSON Lines
+//! (`docs/reference/pull-events.md`), or nothing.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,67 +12,70 @@ use serde_json::{Value, json};
 use crate::printer::{Printer, Progress, Unit};
 use crate::{format, interrupt};
 
-/// How often a log is told.
+/// Time between two lines in a log.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Time between two events.
 const EVENT_EVERY: Duration = Duration::from_millis(500);
-/// The rate is that of the last seconds.
+/// Time over which the rate is averaged.
 const RATE_OVER: Duration = Duration::from_secs(10);
 
 /// Reports a download.
-pub(crate) struct Transfer<'a> {
+pub(crate) struct PullProgress<'a> {
     printer: &'a Printer,
-    how: How,
+    audience: Audience,
     state: RefCell<State>,
 }
 
-/// Where the news go.
-pub(crate) enum How {
-    /// Nowhere.
+/// The receiver of the progress.
+pub(crate) enum Audience {
+    /// None.
     Quiet,
-    /// To standard error, as lines of JSON.
-    Events,
-    /// To standard error, for people.
+    /// Programs: JSON Lines on standard error.
+    Programs,
+    /// People: text on standard error.
     People,
 }
 
 struct State {
     bar: Option<Progress>,
     label: String,
-    /// Bytes that had arrived, and when.
+    /// Bytes received at some moments.
     arrivals: VecDeque<(Instant, u64)>,
-    told: Instant,
+    last_line: Instant,
 }
 
-impl<'a> Transfer<'a> {
-    pub(crate) fn new(how: How, printer: &'a Printer) -> Self {
-        let on_terminal = matches!(how, How::People) && printer.on_terminal();
+impl<'a> PullProgress<'a> {
+    pub(crate) fn new(audience: Audience, printer: &'a Printer) -> Self {
+        let on_terminal = matches!(audience, Audience::People) && printer.on_terminal();
         let state = State {
             bar: on_terminal.then(|| printer.progress()),
             label: String::new(),
             arrivals: VecDeque::new(),
-            told: Instant::now(),
+            last_line: Instant::now(),
         };
-        Self { printer, how, state: RefCell::new(state) }
+        Self { printer, audience, state: RefCell::new(state) }
     }
 
-    /// Tells what is about to be fetched.
+    /// Reports the plan of a download.
     pub(crate) fn plan(&self, plan: &PullPlan, people: &str) {
-        match self.how {
-            How::Quiet => {}
-            How::People => self.note(people),
-            How::Events => event(&plan_event(plan)),
+        match self.audience {
+            Audience::Quiet => {}
+            Audience::People => self.note(people),
+            Audience::Programs => event(&plan_event(plan)),
         }
     }
 
-    /// A note that matters even where progress is not wanted.
+    /// Prints a warning, even if progress is off.
     pub(crate) fn warn(&self, text: &str) {
-        match self.how {
-            How::Events => event(&json!({"event": "warning", "message": text})),
-            How::Quiet | How::People => self.printer.note(format_args!("warning: {text}")),
+        match self.audience {
+            Audience::Programs => event(&json!({"event": "warning", "message": text})),
+            Audience::Quiet | Audience::People => {
+                self.printer.note(format_args!("warning: {text}"))
+            }
         }
     }
 
-    /// Ends what is drawn.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.state.borrow().bar {
             bar.finish();
@@ -80,16 +83,16 @@ impl<'a> Transfer<'a> {
     }
 }
 
-impl Reporter for Transfer<'_> {
+impl Reporter for PullProgress<'_> {
     fn stage(&self, label: &str) {
         let mut state = self.state.borrow_mut();
         label.clone_into(&mut state.label);
         state.arrivals.clear();
-        state.told = Instant::now();
+        state.last_line = Instant::now();
         if let Some(bar) = &state.bar {
             bar.begin(label);
         }
-        if matches!(self.how, How::Events) {
+        if matches!(self.audience, Audience::Programs) {
             event(&json!({"event": "stage", "label": label}));
         }
     }
@@ -100,20 +103,22 @@ impl Reporter for Transfer<'_> {
             bar.update(done, total, Unit::Transfer);
             return;
         }
-        let every = match self.how {
-            How::Quiet => return,
-            How::Events => EVENT_EVERY,
-            How::People => LINE_EVERY,
+        let every = match self.audience {
+            Audience::Quiet => return,
+            Audience::Programs => EVENT_EVERY,
+            Audience::People => LINE_EVERY,
         };
         let rate = state.rate(done);
         let ended = total > 0 && done >= total;
-        if state.told.elapsed() < every && !(ended && matches!(self.how, How::Events)) {
+        if state.last_line.elapsed() < every
+            && !(ended && matches!(self.audience, Audience::Programs))
+        {
             return;
         }
-        state.told = Instant::now();
+        state.last_line = Instant::now();
         let eta =
             rate.filter(|&rate| rate >= 1.0).map(|rate| total.saturating_sub(done) as f64 / rate);
-        if let How::Events = self.how {
+        if let Audience::Programs = self.audience {
             event(&json!({
                 "event": "progress",
                 "stage": state.label,
@@ -140,17 +145,17 @@ impl Reporter for Transfer<'_> {
     }
 
     fn note(&self, text: &str) {
-        match (&self.how, &self.state.borrow().bar) {
-            (How::Quiet, _) => {}
-            (How::Events, _) => event(&json!({"event": "note", "message": text})),
-            (How::People, Some(bar)) => bar.note(text),
-            (How::People, None) => self.printer.note(text),
+        match (&self.audience, &self.state.borrow().bar) {
+            (Audience::Quiet, _) => {}
+            (Audience::Programs, _) => event(&json!({"event": "note", "message": text})),
+            (Audience::People, Some(bar)) => bar.note(text),
+            (Audience::People, None) => self.printer.note(text),
         }
     }
 }
 
 impl State {
-    /// Bytes per second of late.
+    /// Returns the current rate in bytes per second.
     fn rate(&mut self, done: u64) -> Option<f64> {
         let now = Instant::now();
         self.arrivals.push_back((now, done));
@@ -194,12 +199,12 @@ fn plan_event(plan: &PullPlan) -> Value {
     })
 }
 
-/// One line of JSON; a closed standard error leaves nobody to tell.
+/// Prints one line of JSON. If standard error is closed, there is no one to tell.
 fn event(value: &Value) {
     let _ = writeln!(std::io::stderr().lock(), "{value}");
 }
 
-/// `45 s`, `3 min`, `2 h 5 min`.
+/// Formats a duration like `45 s`, `3 min` or `2 h 5 min`.
 fn duration(seconds: f64) -> String {
     let seconds = seconds.ceil() as u64;
     match seconds {
@@ -220,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_that_of_what_arrived_here() {
+    fn the_rate_ignores_bytes_of_earlier_pulls() {
         let mut state = State {
             bar: None,
             label: String::new(),
             arrivals: VecDeque::new(),
-            told: Instant::now(),
+            last_line: Instant::now(),
         };
-        // What a former pull brought is no speed.
+        // Bytes of an earlier pull do not count.
         assert_eq!(state.rate(1_000_000), None);
         state.arrivals[0].0 -= Duration::from_secs(2);
         let rate = state.rate(1_200_000).unwrap();

@@ -1,4 +1,4 @@
-//! Pulling a repository, for `mlxk pull` and for commands that need a model that is not here.
+//! Pulls a repository, for `mlxk pull` and for commands whose model is not available locally.
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
@@ -11,27 +11,27 @@ use serde_json::Value;
 
 use crate::Context;
 use crate::format;
-use crate::models::progress::Transfer;
+use crate::models::progress::PullProgress;
 
-/// The context that the memory of a plan is for, unless the model's own is shorter.
+/// Context length that the memory of a plan is computed for, unless the model's maximum is shorter.
 const PLANNED_CONTEXT: u64 = 4096;
 
-/// Pulls one repository; `agree` may still say no once the plan is told.
-pub(crate) fn pull(
+/// Pulls one repository. `agree` gets the plan and may refuse it.
+pub(crate) fn download(
     request: &PullRequest,
     hub: &HubSettings,
-    transfer: &Transfer<'_>,
+    progress: &PullProgress<'_>,
     agree: &mut dyn FnMut(&PullPlan) -> ControlFlow<()>,
     context: &Context,
 ) -> anyhow::Result<Pulled> {
     let mut decisions = Decisions { inspect: &inspect, agree };
     let locations = &context.settings.locations;
-    let result = mlxk_hub::pull(request, locations, hub, transfer, &mut decisions);
-    transfer.finish();
+    let result = mlxk_hub::pull(request, locations, hub, progress, &mut decisions);
+    progress.finish();
     if let Err(HubError::Cancelled) = &result {
         let revision = request.revision.iter().map(|revision| format!("@{revision}"));
-        transfer.note(&format!(
-            "Interrupted; what was fetched is kept, and `mlxk pull {}{}` goes on from there",
+        progress.note(&format!(
+            "Interrupted. Resume with `mlxk pull {}{}`",
             request.repo,
             revision.collect::<String>()
         ));
@@ -39,7 +39,7 @@ pub(crate) fn pull(
     Ok(result?)
 }
 
-/// What `config.json` says about running here.
+/// Judges from `config.json` if and with how much memory the model runs.
 pub(crate) fn inspect(config: &Value, weights_bytes: u64) -> Inspection {
     match registry::shape_of(config) {
         Ok(shape) => {
@@ -57,7 +57,7 @@ pub(crate) fn inspect(config: &Value, weights_bytes: u64) -> Inspection {
     }
 }
 
-/// `1.2 GB, llama, 4-bit`.
+/// Summarizes a plan like `1.2 GB, llama, 4-bit`.
 pub(crate) fn summary(plan: &PullPlan) -> String {
     let mut parts = vec![format::size(plan.download_bytes)];
     parts.extend(plan.model_type.clone());
@@ -65,7 +65,7 @@ pub(crate) fn summary(plan: &PullPlan) -> String {
     parts.join(", ")
 }
 
-/// The plan in a few lines.
+/// Describes a plan in a few lines.
 pub(crate) fn details(plan: &PullPlan, endpoint: &str) -> String {
     let mut text = format!(
         "{}@{} ({}) from {endpoint}",
@@ -79,7 +79,8 @@ pub(crate) fn details(plan: &PullPlan, endpoint: &str) -> String {
         let _ = write!(text, "\n  Architecture  {model_type}, {quantization}");
     }
     let here = plan.total_bytes - plan.download_bytes;
-    let rest = if here > 0 { format!(", {} are here", format::size(here)) } else { String::new() };
+    let rest =
+        if here > 0 { format!(", {} already here", format::size(here)) } else { String::new() };
     let _ = write!(
         text,
         "\n  To download   {} in {} files{rest}",
@@ -89,7 +90,7 @@ pub(crate) fn details(plan: &PullPlan, endpoint: &str) -> String {
     if let (Some(memory), Some(context)) = (plan.inspection.memory_bytes, plan.inspection.context) {
         let _ = write!(
             text,
-            "\n  Memory        {} with a context of {context} tokens",
+            "\n  Memory        {} for a context of {context} tokens",
             format::size(memory)
         );
     }
@@ -97,18 +98,18 @@ pub(crate) fn details(plan: &PullPlan, endpoint: &str) -> String {
     text
 }
 
-/// Why a model that will be downloaded may disappoint.
+/// Returns warnings about a model before it is downloaded.
 pub(crate) fn warnings(plan: &PullPlan) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(problem) = &plan.inspection.problem {
-        warnings.push(format!("It will not run here: {problem}"));
+        warnings.push(format!("The model will not run: {problem}"));
     }
     let total = mlxk_memory::total_bytes();
     if let (Some(needed), Some(total)) = (plan.inspection.memory_bytes, total)
         && needed > total
     {
         warnings.push(format!(
-            "It needs {} of memory to run, and this machine has {}",
+            "The model needs {} of memory, but this machine has {}",
             format::size(needed),
             format::size(total)
         ));

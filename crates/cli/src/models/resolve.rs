@@ -1,6 +1,6 @@
-//! From a model reference to a folder on this machine, fetching where that is allowed.
+//! Resolves a model name to a folder on this machine, and pulls the model if that is allowed.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::ops::ControlFlow;
 
 use mlxk_hub::{
@@ -8,19 +8,19 @@ use mlxk_hub::{
     Reference, Resolution, Resolved,
 };
 
-use crate::models::progress::{How, Transfer};
+use crate::models::progress::{Audience, PullProgress};
 use crate::models::pull;
-use crate::{Context, format, interrupt};
+use crate::{Context, confirm, format, interrupt};
 
-/// A download or import above this size is asked about on a terminal.
+/// Size above which a download or import needs confirmation, on a terminal.
 const ASK_ABOVE_BYTES: u64 = 2_000_000_000;
 
-/// Finds the model; downloads or imports it where it has to be and `pull` allows it.
+/// Finds the model. Downloads or imports it if necessary and if `pull` allows it.
 pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<Resolved> {
     find_by(&name.parse()?, Matching::Substring, pull, context)
 }
 
-/// The same, with as much freedom in reading the name as `matching` allows.
+/// Finds the model like [`find`], but matches the name as strictly as `matching` says.
 pub(crate) fn find_by(
     reference: &Reference,
     matching: Matching,
@@ -31,14 +31,16 @@ pub(crate) fn find_by(
     if let Reference::Name { name, revision: None } = reference
         && let Some(derived) = mlxk_hub::derived(name, locations)?
     {
-        // Its own model may have to be fetched, under that one's name.
+        // Its base model may have to be pulled, under its own name.
         return Ok(find(&derived.from, pull, context)?.derived(derived));
     }
     let resolution = mlxk_hub::resolve(reference, matching, &context.settings.pairs, locations)?;
     let resolved = match resolution {
         Resolution::NeedsImport(plan) if pull => {
             let progress = context.printer.progress();
-            mlxk_hub::import(&plan, locations, &progress, &mut |info| agree(info, context))?
+            mlxk_hub::import(&plan, locations, &progress, &mut |info| {
+                confirm_import(info, context)
+            })?
         }
         Resolution::NotLocal(missing)
             if pull && !context.settings.hub.offline && !missing.folder_here =>
@@ -53,13 +55,13 @@ pub(crate) fn find_by(
     Ok(resolved)
 }
 
-/// Pulls the repository that a name stands for.
+/// Pulls the repository that the name means.
 fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
     interrupt::listen()?;
     if let Some(name) = &missing.in_ollama {
-        context
-            .printer
-            .note(format_args!("Ollama has a copy of its own: `ollama:{name}` uses that"));
+        context.printer.note(format_args!(
+            "Ollama has this model too; to use its copy, write `ollama:{name}`"
+        ));
     }
     let request = PullRequest {
         repo: missing.suggestion.clone(),
@@ -67,17 +69,17 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
         options: PullOptions { workers: context.settings.pull_workers(), ..PullOptions::default() },
     };
     let hub = &context.settings.hub;
-    let transfer = Transfer::new(How::People, &context.printer);
-    let mut agree = |plan: &PullPlan| {
+    let progress = PullProgress::new(Audience::People, &context.printer);
+    let mut confirm = |plan: &PullPlan| {
         let what =
             format!("Downloading {} from {} ({})", plan.name, hub.endpoint, pull::summary(plan));
-        transfer.plan(plan, &what);
+        progress.plan(plan, &what);
         for warning in pull::warnings(plan) {
-            transfer.warn(&warning);
+            progress.warn(&warning);
         }
-        ask_above(plan.download_bytes)
+        confirm_large(plan.download_bytes)
     };
-    match pull::pull(&request, hub, &transfer, &mut agree, context) {
+    match pull::download(&request, hub, &progress, &mut confirm, context) {
         Ok(pulled) => Ok(pulled.resolved),
         Err(error) => match error.downcast_ref() {
             Some(HubError::Http(HttpError::NoSuchRepo { .. })) => {
@@ -88,7 +90,7 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
     }
 }
 
-/// Finds the model for a command that looks at it, whole or not.
+/// Finds the model for a command that examines it, even if it is damaged or incomplete.
 pub(crate) fn look_up(name: &str, context: &Context) -> anyhow::Result<Resolved> {
     let reference: Reference = name.parse()?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
@@ -100,8 +102,8 @@ pub(crate) fn look_up(name: &str, context: &Context) -> anyhow::Result<Resolved>
     Ok(resolved)
 }
 
-/// Says what an import takes, and asks where that is much.
-pub(crate) fn agree(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
+/// Prints the size of an import, and asks for confirmation if it is large.
+pub(crate) fn confirm_import(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
     let bytes = if info.download_bytes > 0 { info.download_bytes } else { info.needed_bytes };
     let what = if info.download_bytes > 0 { "to download" } else { "on disk" };
     context.printer.note(format_args!(
@@ -110,21 +112,15 @@ pub(crate) fn agree(info: &ImportInfo, context: &Context) -> ControlFlow<()> {
         info.source,
         format::size(bytes)
     ));
-    ask_above(bytes)
+    confirm_large(bytes)
 }
 
-/// Asks whether to go on, where it is much and somebody is there to answer.
-fn ask_above(bytes: u64) -> ControlFlow<()> {
-    if bytes <= ASK_ABOVE_BYTES || !std::io::stdin().is_terminal() {
-        return ControlFlow::Continue(());
-    }
-    let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "Go on? [y/N] ");
-    let _ = stderr.flush();
-    let mut answer = String::new();
-    let read = interrupt::while_idle(|| std::io::stdin().lock().read_line(&mut answer));
-    match read {
-        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => ControlFlow::Continue(()),
-        _ => ControlFlow::Break(()),
+/// Asks for confirmation if the size is large and there is a terminal.
+fn confirm_large(bytes: u64) -> ControlFlow<()> {
+    let asks = bytes > ASK_ABOVE_BYTES && std::io::stdin().is_terminal();
+    if !asks || confirm::confirm("Continue?") {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
     }
 }

@@ -1,28 +1,28 @@
-//! How commands look at models: which architectures run is for the engine to say.
+//! How thoroughly commands examine models, and which models are supported.
 
 use mlxk_hub::Look;
 use mlxk_models::{ModelError, registry};
 use serde_json::Value;
 
-/// Headers and small files.
+/// Reads headers and small files.
 pub(crate) fn quick() -> Look<'static> {
     Look { judge: &judge, thorough: false }
 }
 
-/// All of the tokenizer too.
+/// Also reads the whole tokenizer.
 pub(crate) fn thorough() -> Look<'static> {
     Look { judge: &judge, thorough: true }
 }
 
-/// Why an architecture does not run, short enough for a column.
+/// Checks if an architecture is supported. The error is short enough for a column.
 pub(crate) fn judge(config: &Value) -> Result<(), String> {
     match registry::shape_of(config) {
         Ok(_) => Ok(()),
         Err(ModelError::UnknownModelType { model_type, .. }) => {
-            Err(format!("Models of type `{model_type}` do not run here"))
+            Err(format!("Models of type `{model_type}` are not supported"))
         }
         Err(ModelError::Multimodal { model_type, .. }) => {
-            Err(format!("Models of type `{model_type}` and several modalities do not run here"))
+            Err(format!("Multimodal models of type `{model_type}` are not supported"))
         }
         Err(error) => Err(error.to_string()),
     }

@@ -1,4 +1,4 @@
-//! `mlxk bench compare`: two reports against each other.
+//! `mlxk bench compare`: compares two reports.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::ChangeArgs;
 use crate::exit::ExitStatus;
 
-/// Reads both, prints what has changed.
+/// Reads both reports and prints the changes.
 pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
     let (base, now) = (read(&args.base)?, read(&args.now)?);
     let found = changes(&base, &now)?;
@@ -25,5 +25,5 @@ fn read(path: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("Cannot read the report `{}`", path.display()))?;
     serde_json::from_str(&text)
-        .with_context(|| format!("`{}` is no report: it holds no JSON", path.display()))
+        .with_context(|| format!("`{}` is not a report: invalid JSON", path.display()))
 }

@@ -10,7 +10,7 @@ use crate::exit::{ExitStatus, Interrupted};
 use crate::printer::Unit;
 use crate::{Context, interrupt};
 
-/// Measures and prints.
+/// Measures the kernels and prints a report.
 pub(crate) fn run(args: &KernelsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     interrupt::listen()?;
     let options = KernelOptions {
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &KernelsArgs, context: &Context) -> anyhow::Result<ExitS
     super::print(&report, &report::kernels(&report), &args.output)
 }
 
-/// The forms that are named, each once.
+/// Returns the formats of `--mode`, without duplicates.
 fn forms(args: &KernelsArgs) -> Vec<WeightForm> {
     let mut forms = Vec::new();
     for &form in args.mode.iter().flat_map(|forms| &forms.0) {

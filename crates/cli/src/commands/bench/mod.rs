@@ -1,4 +1,4 @@
-//! `mlxk bench`: measurements.
+//! `mlxk bench`: benchmarks.
 
 mod change;
 mod compare;
@@ -15,7 +15,7 @@ use crate::Context;
 use crate::args::{BenchArgs, BenchCommand, ReportArgs};
 use crate::exit::ExitStatus;
 
-/// Runs a measurement; without a sub-command, the comparison.
+/// Runs a benchmark. Without a subcommand, compares engines.
 pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     match &args.command {
         Some(BenchCommand::Kernels(args)) => kernels::run(args, context),
@@ -31,7 +31,7 @@ fn threads(option: Option<usize>, context: &Context) -> Option<usize> {
     option.or(context.settings.config.threads())
 }
 
-/// Prints a report in the form that was asked for.
+/// Prints a report in the requested format.
 fn print(
     report: &impl Serialize,
     document: &Document,

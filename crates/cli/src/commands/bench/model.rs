@@ -15,7 +15,7 @@ use crate::peak_memory;
 use crate::printer::Unit;
 use crate::{Context, answer, interrupt};
 
-/// Finds or makes the models, measures and prints.
+/// Finds or creates the models, measures them and prints a report.
 pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     interrupt::listen()?;
     let mut subjects = Vec::new();
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
         let found = resolve::find_by(&reference, Matching::Exact, pull, context)?;
         subjects.push(Subject { name: found.name, folder: found.path });
     }
-    // Holds a folder that goes away with it.
+    // Its folder is deleted when this is dropped.
     let synthetic = synthetic::make(args, context)?;
     subjects.extend(synthetic.iter().map(synthetic::Made::subject));
     if args.no_run {
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
     let version = env!("CARGO_PKG_VERSION");
     let report = match model::run(&options, &subjects, &worker, version, &mut observe) {
         Err(BenchError::Cancelled) => return Err(Interrupted.into()),
-        // Ctrl-C reaches the workers too.
+        // The workers get Ctrl-C too and may end first.
         Err(BenchError::WorkerEnded { .. }) if interrupt::requested() => {
             return Err(Interrupted.into());
         }
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
     super::print(&report, &report::model(&report), &args.output)
 }
 
-/// Follows the orders of another `mlxk bench model`.
+/// Executes the commands of another `mlxk bench model`.
 pub(crate) fn worker() -> anyhow::Result<ExitStatus> {
     let (orders, replies) = (std::io::stdin().lock(), std::io::stdout().lock());
     model::serve(orders, replies, &peak_memory::peak_resident_bytes)?;

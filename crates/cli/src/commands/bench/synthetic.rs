@@ -16,7 +16,7 @@ use crate::exit::{Interrupted, UsageError};
 use crate::printer::Unit;
 use crate::{Context, format, interrupt};
 
-/// A model that was made; without `--keep` it goes away with this.
+/// A synthetic model. Without `--keep`, it is deleted when this is dropped.
 pub(super) struct Made {
     name: String,
     folder: PathBuf,
@@ -24,18 +24,18 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// What is measured.
+    /// Returns the model to measure.
     pub(super) fn subject(&self) -> Subject {
         Subject { name: self.name.clone(), folder: self.folder.clone() }
     }
 }
 
-/// Makes what the flags ask for.
+/// Creates the model and the GGUF file that the options ask for.
 pub(super) fn make(args: &ModelArgs, context: &Context) -> anyhow::Result<Option<Made>> {
     let Some(shape) = &args.synthetic else { return Ok(None) };
     let model = Synthetic::new(shape, form(args)?)?;
     if let Some(path) = &args.gguf {
-        // The GGUF file first: it may be refused.
+        // The GGUF file comes first because it may be refused.
         let encoding = encoding(args.gguf_type);
         let written = work(&format!("Writing {}", path.display()), context, &mut |progress| {
             model.write_gguf(path, encoding, progress)
@@ -49,7 +49,7 @@ pub(super) fn make(args: &ModelArgs, context: &Context) -> anyhow::Result<Option
         return Ok(None);
     }
     let (name, size) = (model.name().to_owned(), format::size(model.weights_bytes()));
-    let label = format!("Making {name} ({size})");
+    let label = format!("Creating {name} ({size})");
     let Some(folder) = &args.keep else {
         let temporary = tempfile::tempdir()?;
         work(&label, context, &mut |progress| model.write(temporary.path(), progress))?;
@@ -64,13 +64,13 @@ pub(super) fn make(args: &ModelArgs, context: &Context) -> anyhow::Result<Option
     Ok(Some(Made { name, folder: folder.clone(), _temporary: None }))
 }
 
-/// Makes the folder, which appears whole or not at all.
+/// Creates the folder, which appears complete or not at all.
 fn keep(model: &Synthetic, folder: &Path, label: &str, context: &Context) -> anyhow::Result<()> {
     let parent = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let cannot = || format!("Cannot make `{}`", folder.display());
+    let cannot = || format!("Cannot create `{}`", folder.display());
     std::fs::create_dir_all(parent).with_context(cannot)?;
     let partial =
         tempfile::Builder::new().prefix(".synthetic-").tempdir_in(parent).with_context(cannot)?;
@@ -78,21 +78,20 @@ fn keep(model: &Synthetic, folder: &Path, label: &str, context: &Context) -> any
     std::fs::rename(partial.keep(), folder).with_context(cannot)
 }
 
-/// Refuses a folder with anything else than this very model.
+/// Refuses a folder that contains anything but this model.
 fn check_kept(model: &Synthetic, folder: &Path) -> anyhow::Result<()> {
     let config = folder.join("config.json");
     let found = mlxk_format::read_object(&config, mlxk_format::MAX_CONFIG_BYTES)?;
     if found != *model.config() {
         anyhow::bail!(
-            "`{}` holds another model than the one asked for; remove the folder or name another \
-             one with `--keep`",
+            "`{}` contains another model; delete the folder, or pass another one with `--keep`",
             folder.display()
         );
     }
     Ok(())
 }
 
-/// Does some writing under a progress bar.
+/// Writes files under a progress bar.
 pub(super) fn work(
     label: &str,
     context: &Context,
@@ -110,9 +109,9 @@ pub(super) fn work(
     }
 }
 
-/// Leaves no half of a file behind.
+/// Removes an incomplete file.
 fn remove(path: &Path) {
-    // Where it cannot be removed, the error that led here says more.
+    // If this fails too, the first error is more useful.
     let _ = std::fs::remove_file(path);
 }
 
@@ -124,8 +123,8 @@ fn form(args: &ModelArgs) -> anyhow::Result<WeightForm> {
             match Mode::affine(bits.into(), group_size.into()) {
                 Some(mode) => quantized(mode),
                 None => Err(UsageError(format!(
-                    "MLX has no {bits}-bit groups of {group_size}; `--bits` is 2, 3, 4, 5, 6 or 8, \
-                     `--group-size` 32, 64 or 128"
+                    "MLX has no {bits}-bit quantization in groups of {group_size}; `--bits` must be 2, \
+                     3, 4, 5, 6 or 8, `--group-size` 32, 64 or 128"
                 ))
                 .into()),
             }

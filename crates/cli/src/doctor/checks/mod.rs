@@ -23,7 +23,7 @@ pub(crate) static ALL: [Check; 15] = [
     platform::CHECK,
     kernels::CHECK,
     numerics::CHECK,
-    peak_memory::CHECK,
+    memory::CHECK,
     disk::CHECK,
     gpu::CHECK,
     config::CHECK,

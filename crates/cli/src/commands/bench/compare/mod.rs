@@ -1,10 +1,11 @@
-//! `mlxk bench`: engines against each other.
+//! `mlxk bench`: compares engines.
 
 mod names;
 mod ollama;
 mod ours;
 mod output;
 mod peers;
+mod preparing;
 mod workloads;
 
 use std::ops::ControlFlow;
@@ -22,12 +23,12 @@ use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
 use crate::{Context, failure, interrupt};
 
-/// How often Ctrl-C is looked for while a server answers.
+/// Time between two checks for Ctrl-C while a server answers.
 const WATCH: Duration = Duration::from_millis(50);
-/// Of the random numbers that greedy answers do not take.
+/// Seed of requests. Greedy answers don't use it.
 const SEED: u64 = 0;
 
-/// Prepares the sides, measures, prints and writes.
+/// Prepares the engines, measures them, and writes the report.
 pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     check(args)?;
     interrupt::listen()?;
@@ -53,9 +54,10 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         timeout: Duration::from_secs(args.timeout),
         unequal: args.unequal,
     };
-    let sides = peers::Preparing { args, names: &names, settings: &settings, http: &http, context };
+    let sides =
+        preparing::Preparing { args, names: &names, settings: &settings, http: &http, context };
     let mut entries = vec![ours::entry(&ours, &names, args, &settings, context)?];
-    // Holds servers that end with it.
+    // Servers in this list end when it is dropped.
     let mut started = Vec::new();
     for peer in &args.vs {
         let prepared = sides.prepare(peer, ours.as_ref().ok(), &mut started);
@@ -64,7 +66,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         }
         entries.push(prepared);
     }
-    tell_apart(&mut entries);
+    number_same_names(&mut entries);
     if !args.unequal {
         refuse_unequal(&entries)?;
     }
@@ -81,7 +83,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         context,
     )?;
     drop(started);
-    output::give(&report, args, context)?;
+    output::write(&report, args, context)?;
     Ok(verdict(&report, args, context))
 }
 
@@ -89,14 +91,14 @@ fn check(args: &CompareArgs) -> anyhow::Result<()> {
     let fits = |peer: &Peer| matches!(peer, Peer::LlamaServer(_) | Peer::Mlxk(_));
     if args.synthetic.is_some() && !args.vs.iter().all(fits) {
         return Err(UsageError(
-            "A synthetic model is for `--vs llama-server` and `--vs mlxk=PROGRAM` only".into(),
+            "`--synthetic` works only with `--vs llama-server` and `--vs mlxk=PROGRAM`".into(),
         )
         .into());
     }
     output::check(args)
 }
 
-/// Requests that wait for an answer do not look for Ctrl-C themselves.
+/// Cancels running requests after Ctrl-C, which they don't check themselves.
 fn end_when_interrupted(http: &Http) {
     let http = http.clone();
     std::thread::spawn(move || {
@@ -107,8 +109,8 @@ fn end_when_interrupted(http: &Http) {
     });
 }
 
-/// Two sides of one name would be taken for one.
-fn tell_apart(entries: &mut [Entry]) {
+/// Numbers engines that have the same name.
+fn number_same_names(entries: &mut [Entry]) {
     for index in 1..entries.len() {
         let (before, rest) = entries.split_at_mut(index);
         let title = rest[0].title_mut();
@@ -119,7 +121,7 @@ fn tell_apart(entries: &mut [Entry]) {
     }
 }
 
-/// What is unequal from the start is not worth the time.
+/// Refuses to compare models of unequal size.
 fn refuse_unequal(entries: &[Entry]) -> anyhow::Result<()> {
     let Some((Entry::Ready(ours), others)) = entries.split_first() else { return Ok(()) };
     for other in others {
@@ -127,8 +129,8 @@ fn refuse_unequal(entries: &[Entry]) -> anyhow::Result<()> {
             && let Some(reason) = unlike_weights(ours, other)
         {
             anyhow::bail!(
-                "This is not equal work: {reason}; name a model of the other's size with \
-                 `--mlx-model` or `--model`, or compare nevertheless with `--unequal`"
+                "The work is not equal: {reason}. Choose models of the same size with `--mlx-model` or \
+                 `--model`, or compare anyway with `--unequal`"
             );
         }
     }
@@ -145,18 +147,18 @@ fn measure(plan: Plan<'_>, context: &Context) -> anyhow::Result<CompareReport> {
     };
     match compare::run(plan, &mut observe) {
         Err(BenchError::Cancelled) => Err(Interrupted.into()),
-        // Ctrl-C reaches the servers too.
+        // The servers get Ctrl-C too and may fail first.
         _ if interrupt::requested() => Err(Interrupted.into()),
         result => Ok(result?),
     }
 }
 
-/// What a failed preparation means for its side.
+/// Turns an error into a failed engine.
 fn failure(error: &anyhow::Error) -> Failure {
     Failure::new(format!("{error:#}"), failure::hint(error))
 }
 
-/// Whether the report is whole, and ours as fast as it has to be.
+/// Returns success if the report is complete and `--fail-below` is met.
 fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> ExitStatus {
     let mut status = if report.is_whole() { ExitStatus::Success } else { ExitStatus::Failure };
     let Some(share) = args.fail_below else { return status };
@@ -173,7 +175,7 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
     status
 }
 
-/// The report in the form for a terminal.
+/// Formats the report for a terminal.
 fn terminal(report: &CompareReport, context: &Context) -> String {
     let icons =
         if context.printer.styles_stdout() { report::Icons::Shown } else { report::Icons::Left };

@@ -1,4 +1,4 @@
-//! The pair of names: the model in Ollama and ours.
+//! The names of the model in Ollama and here.
 
 use mlxk_hub::{Alias, Pair};
 
@@ -6,19 +6,19 @@ use crate::Context;
 use crate::args::{CompareArgs, Peer};
 use crate::exit::UsageError;
 
-/// The pair that is compared where nobody names another one.
+/// Default model, by its name in Ollama.
 const DEFAULT: &str = "qwen2.5-coder:1.5b";
 
-/// What the model is called on either side.
+/// The names of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Names {
-    /// In Ollama; `None` where no peer needs it and nobody says.
+    /// Name in Ollama; `None` if unknown and not needed.
     pub(super) ollama: Option<String>,
-    /// Here.
+    /// Name here.
     pub(super) ours: String,
 }
 
-/// The names by the flags; the pair table fills either side.
+/// Takes the names from the options, and missing ones from the pair table.
 pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names> {
     if let Some(shape) = &args.synthetic {
         return Ok(Names { ollama: None, ours: shape.clone() });
@@ -32,7 +32,7 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
         let alias = Alias::find(ours).map(|alias| alias.ollama.to_owned());
         let is_it = |pair: &&Pair| pair.repo.to_string().eq_ignore_ascii_case(ours);
         let pair = pairs.iter().find(is_it).map(|pair| pair.ollama.clone());
-        // Our name may be written as Ollama's.
+        // Our name may be an Ollama name.
         let same = pairs.repo(ours).map(|_| ours.to_owned());
         pair.or(alias).or(same)
     };
@@ -43,7 +43,7 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
         (Some(ollama), None) => match ours_of(ollama) {
             Some(ours) => Ok(Names { ollama: Some(ollama.clone()), ours }),
             None => Err(UsageError(format!(
-                "The pair table has no MLX model for `{ollama}`; name it with `--mlx-model`"
+                "The pair table has no MLX model for `{ollama}`; pass one with `--mlx-model`"
             ))
             .into()),
         },
@@ -52,8 +52,7 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
             let needed = |peer: &Peer| matches!(peer, Peer::Ollama | Peer::Openai(_));
             if ollama.is_none() && args.vs.iter().any(needed) {
                 return Err(UsageError(format!(
-                    "The pair table does not say what `{ours}` is called elsewhere; name it with \
-                     `--model`"
+                    "The pair table has no Ollama name for `{ours}`; pass it with `--model`"
                 ))
                 .into());
             }

@@ -1,4 +1,4 @@
-//! Ollama as a side: found or started, with the model pulled.
+//! Finds or starts Ollama and pulls its model.
 
 use std::ops::ControlFlow;
 use std::process::{Child, Command, Stdio};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use mlxk_bench::compare::{Engine, EngineKind, Failure, ServerWay, Weights, free_port};
 use mlxk_providers::{Endpoint, Ollama, ProviderError, PullStep, ollama_address};
 
-use super::peers::Preparing;
+use super::preparing::Preparing;
 use crate::interrupt;
 use crate::printer::Unit;
 
-/// For a server that starts.
+/// Timeout for the server to start.
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
-/// A server that was started for this; it ends with this.
+/// A server that was started for the comparison, and ends when this is dropped.
 pub(super) struct Started(Child);
 
 impl Drop for Started {
@@ -25,7 +25,7 @@ impl Drop for Started {
     }
 }
 
-/// Finds or starts the server, and gets the model.
+/// Finds or starts the server and pulls the model.
 pub(super) fn prepare(
     preparing: &Preparing<'_>,
     started: &mut Vec<Started>,
@@ -64,15 +64,13 @@ pub(super) fn prepare(
         None if preparing.args.skip_pull => {
             return Err(Failure::new(
                 format!("Ollama has no model `{model}`"),
-                format!(
-                    "`ollama pull {model}` gets it, as does this command without `--skip-pull`"
-                ),
+                format!("Get it with `ollama pull {model}`, or leave out `--skip-pull`"),
             ));
         }
         None => {
             pull(preparing, &client, &model).map_err(told)?;
             client.find(&model).map_err(told)?.ok_or_else(|| {
-                Failure::new(format!("Ollama pulled `{model}` and does not list it"), None)
+                Failure::new(format!("Ollama pulled `{model}` but does not list it"), None)
             })?
         }
     };
@@ -81,15 +79,15 @@ pub(super) fn prepare(
     Ok(engine)
 }
 
-/// Starts the program on a free port, away from the one that the user's own may take later.
+/// Starts the program on a free port, so that it doesn't take the port of the user's own Ollama.
 fn start(preparing: &Preparing<'_>, started: &mut Vec<Started>) -> Result<String, Failure> {
     let not_started = |error: std::io::Error| {
         let told = match error.kind() {
-            std::io::ErrorKind::NotFound => "Ollama neither runs nor is installed".to_owned(),
-            _ => format!("Ollama does not run and cannot be started: {error}"),
+            std::io::ErrorKind::NotFound => "Ollama is not installed".to_owned(),
+            _ => format!("Ollama cannot be started: {error}"),
         };
-        let suggestion = "https://ollama.com/download has it; `ollama serve` starts it; `--vs` names \
-                          another side";
+        let suggestion = "Install it from https://ollama.com/download, start it with `ollama serve`, or \
+                          pass another engine with `--vs`";
         Failure::new(told, suggestion.to_owned())
     };
     let address = format!("127.0.0.1:{}", free_port().map_err(not_started)?);
@@ -106,7 +104,7 @@ fn start(preparing: &Preparing<'_>, started: &mut Vec<Started>) -> Result<String
     Ok(format!("http://{address}"))
 }
 
-/// Waits for the server that was started; its version.
+/// Waits for the started server. Returns its version.
 fn wait(client: &Ollama, started: &mut [Started], engine: &Engine) -> Result<String, Failure> {
     let begun = Instant::now();
     loop {
@@ -119,17 +117,17 @@ fn wait(client: &Ollama, started: &mut [Started], engine: &Engine) -> Result<Str
             && let Ok(Some(status)) = child.try_wait()
         {
             return Err(Failure::new(
-                format!("`ollama serve` ended as soon as it was started ({status})"),
-                "Start it by hand to see why".to_owned(),
+                format!("`ollama serve` exited right after its start ({status})"),
+                "Run `ollama serve` yourself to see why".to_owned(),
             ));
         }
     }
 }
 
-/// Lets the server fetch the model, with its progress.
+/// Lets the server pull the model, and shows the progress.
 fn pull(preparing: &Preparing<'_>, client: &Ollama, model: &str) -> Result<(), ProviderError> {
     let context = preparing.context;
-    context.printer.note(format_args!("Ollama pulls {model}"));
+    context.printer.note(format_args!("Ollama is pulling {model}"));
     let progress = context.printer.progress();
     progress.begin("Pulling");
     let mut on_step = |step: &PullStep| {

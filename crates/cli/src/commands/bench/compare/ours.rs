@@ -1,4 +1,4 @@
-//! Our own side.
+//! The model and server of mlxk itself.
 
 use std::path::PathBuf;
 
@@ -17,20 +17,20 @@ use crate::models::resolve;
 
 /// Our model on this machine.
 pub(super) struct Ours {
-    /// What it is called.
+    /// Name.
     pub(super) name: String,
-    /// Its checkpoint.
+    /// Folder of the checkpoint.
     pub(super) folder: PathBuf,
-    /// How it is stored.
+    /// Format of the weights.
     pub(super) weights: Weights,
-    /// Tokens of the longest sequence that it was made for.
+    /// Maximum context length in tokens.
     pub(super) max_positions: usize,
-    /// The same weights as GGUF, where they were made for this.
+    /// The same weights as a GGUF file, if they are synthetic.
     pub(super) gguf: Option<PathBuf>,
     _temporary: Option<TempDir>,
 }
 
-/// Finds our model, fetches it where that is allowed, or makes it.
+/// Finds, pulls or creates our model.
 pub(super) fn find(args: &CompareArgs, names: &Names, context: &Context) -> anyhow::Result<Ours> {
     if let Some(shape) = &args.synthetic {
         return synthetic(shape, context);
@@ -46,7 +46,7 @@ fn synthetic(shape: &str, context: &Context) -> anyhow::Result<Ours> {
     let temporary = tempfile::tempdir()?;
     let (folder, gguf) = (temporary.path().join("model"), temporary.path().join("model.gguf"));
     std::fs::create_dir(&folder)?;
-    let label = format!("Making {}", model.name());
+    let label = format!("Creating {}", model.name());
     super::super::synthetic::work(&label, context, &mut |progress| model.write(&folder, progress))?;
     super::super::synthetic::work(&label, context, &mut |progress| {
         model.write_gguf(&gguf, RowEncoding::Q4_0, progress)
@@ -65,7 +65,7 @@ fn of(name: String, folder: PathBuf) -> anyhow::Result<Ours> {
     Ok(Ours { name, folder, weights, max_positions, gguf: None, _temporary: None })
 }
 
-/// Our side, or why there is none.
+/// Describes our engine, or the error that prevents it.
 pub(super) fn entry(
     ours: &anyhow::Result<Ours>,
     names: &Names,
@@ -94,7 +94,7 @@ pub(super) fn entry(
     Ok(Entry::Ready(engine(title, version, program, ours, args, settings, context)))
 }
 
-/// A server of this program, or of another build of it.
+/// Describes the server of this or another build of mlxk.
 pub(super) fn engine(
     title: String,
     version: Option<String>,
@@ -108,7 +108,7 @@ pub(super) fn engine(
     let mut arguments: Vec<String> = ["server", "--host", "127.0.0.1", "--port", "{port}"]
         .into_iter()
         .chain(["--keep-alive", "-1", "--log-level", "error", "--no-pull"])
-        // The others do not speculate either.
+        // The other engines don't speculate either.
         .chain(["--no-prompt-lookup"])
         .map(str::to_owned)
         .collect();

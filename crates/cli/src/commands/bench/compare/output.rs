@@ -1,4 +1,4 @@
-//! The report where it goes: printed, and into files.
+//! Prints the report and writes it to files.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::Context;
 use crate::args::CompareArgs;
 use crate::exit::UsageError;
 
-/// Refuses files of unknown forms before anything is measured.
+/// Refuses files of unknown formats, before anything is measured.
 pub(super) fn check(args: &CompareArgs) -> anyhow::Result<()> {
     for path in &args.output {
-        if form(path).is_none() {
+        if format(path).is_none() {
             return Err(UsageError(format!(
-                "`{}` ends neither in .json nor in .md nor in .html",
+                "`--output`: `{}` must end in .json, .md or .html",
                 path.display()
             ))
             .into());
@@ -26,23 +26,23 @@ pub(super) fn check(args: &CompareArgs) -> anyhow::Result<()> {
 }
 
 #[derive(Clone, Copy)]
-enum Form {
+enum Format {
     Json,
     Markdown,
     Page,
 }
 
-fn form(path: &Path) -> Option<Form> {
+fn format(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "json" => Some(Form::Json),
-        "md" | "markdown" => Some(Form::Markdown),
-        "html" | "htm" => Some(Form::Page),
+        "json" => Some(Format::Json),
+        "md" | "markdown" => Some(Format::Markdown),
+        "html" | "htm" => Some(Format::Page),
         _ => None,
     }
 }
 
 /// Prints the report and writes the files.
-pub(super) fn give(
+pub(super) fn write(
     report: &CompareReport,
     args: &CompareArgs,
     context: &Context,
@@ -55,9 +55,9 @@ pub(super) fn give(
     };
     let printed = write!(out, "{text}");
     for path in &args.output {
-        let text = match form(path) {
-            Some(Form::Markdown) => report::compare_document(report).to_markdown(),
-            Some(Form::Page) => report::compare_page(report),
+        let text = match format(path) {
+            Some(Format::Markdown) => report::compare_document(report).to_markdown(),
+            Some(Format::Page) => report::compare_page(report),
             _ => json(report)?,
         };
         std::fs::write(path, text)

@@ -1,30 +1,16 @@
-//! The other sides: found, or how to start them.
+//! Finds the other engines, or describes how to start them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mlxk_bench::compare::{
-    Engine, EngineKind, Entry, Failure, ServerCommand, ServerWay, Settings, Weights,
-};
-use mlxk_providers::Http;
-
-use super::names::Names;
 use super::ollama;
 use super::ours::{self, Ours};
-use crate::Context;
-use crate::args::{CompareArgs, Peer};
-
-/// What preparing a side takes.
-pub(super) struct Preparing<'a> {
-    pub(super) args: &'a CompareArgs,
-    pub(super) names: &'a Names,
-    pub(super) settings: &'a Settings,
-    pub(super) http: &'a Http,
-    pub(super) context: &'a Context,
-}
+use super::preparing::Preparing;
+use crate::args::Peer;
+use mlxk_bench::compare::{Engine, EngineKind, Entry, Failure, ServerCommand, ServerWay, Weights};
 
 impl Preparing<'_> {
-    /// Prepares a side. Servers that have to run throughout are added to `started`.
+    /// Prepares an engine. Servers that must keep running are added to `started`.
     pub(super) fn prepare(
         &self,
         peer: &Peer,
@@ -57,7 +43,7 @@ impl Preparing<'_> {
         let program = program.unwrap_or(Path::new("llama-server")).to_owned();
         let file = self.gguf(ours)?;
         let contents = mlxk_format::gguf::contents(&file).map_err(|error| {
-            Failure::new(error.to_string(), "Name another file with `--gguf`".to_owned())
+            Failure::new(error.to_string(), "Pass another file with `--gguf`".to_owned())
         })?;
         let bytes = std::fs::metadata(&file).map_or(0, |found| found.len());
         let quantization = contents.kind.map(str::to_owned);
@@ -69,7 +55,7 @@ impl Preparing<'_> {
         let path = file.display().to_string();
         let (settings, mut arguments) = (self.settings, vec!["-m".to_owned(), path.clone()]);
         arguments.extend(["--host", "127.0.0.1", "--port", "{port}"].map(str::to_owned));
-        // It shares its context among its slots.
+        // llama-server divides its context among its slots.
         let slots = self.args.together();
         let context = settings.context * slots as usize;
         let numbers = ["-c".to_owned(), context.to_string(), "-np".to_owned(), slots.to_string()];
@@ -78,7 +64,7 @@ impl Preparing<'_> {
             let threads = threads.to_string();
             arguments.extend(["-t".to_owned(), threads.clone(), "-tb".to_owned(), threads]);
         }
-        // What Ollama calls its files says nothing.
+        // Ollama's files are named by their hash.
         let shown = match (&self.args.gguf, &self.names.ollama) {
             (None, Some(name)) => name.clone(),
             _ => file.file_name().map_or(path.clone(), |name| name.display().to_string()),
@@ -88,7 +74,7 @@ impl Preparing<'_> {
         Ok(engine)
     }
 
-    /// The file for llama-server: the one that is named, that was made, or that Ollama has.
+    /// Returns the file for llama-server: from the option, made for this comparison, or Ollama's.
     fn gguf(&self, ours: Option<&Ours>) -> Result<PathBuf, Failure> {
         if let Some(file) = &self.args.gguf {
             return Ok(file.clone());
@@ -96,9 +82,9 @@ impl Preparing<'_> {
         if let Some(file) = ours.and_then(|ours| ours.gguf.clone()) {
             return Ok(file);
         }
-        let suggestion = "Name a GGUF file of the model with `--gguf FILE`".to_owned();
+        let suggestion = "Pass a GGUF file of the model with `--gguf FILE`".to_owned();
         let Some(name) = &self.names.ollama else {
-            return Err(Failure::new("There is no file for llama-server", suggestion));
+            return Err(Failure::new("No GGUF file for llama-server", suggestion));
         };
         mlxk_hub::ollama_file(name, &self.context.settings.locations)
             .map_err(|error| Failure::new(error.to_string(), suggestion))
@@ -126,8 +112,8 @@ impl Preparing<'_> {
         let ours = ours.ok_or_else(no_checkpoint)?;
         let told = version(program, &["--version"]).ok_or_else(|| {
             Failure::new(
-                format!("`{}` is no program that says its version", program.display()),
-                "Name another build of `mlxk`".to_owned(),
+                format!("`{}` does not print its version", program.display()),
+                "Pass another build of mlxk, as in `--vs mlxk=../base/mlxk`".to_owned(),
             )
         })?;
         let version = told.split_whitespace().last().map(str::to_owned);
@@ -151,12 +137,12 @@ impl Preparing<'_> {
     }
 }
 
-/// The server of the MLX-Knife in a Python's environment.
+/// Describes MLX-Knife in the environment of a Python.
 fn mlx_knife(python: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
     let ours = ours.ok_or_else(no_checkpoint)?;
     let kind = EngineKind::MlxKnife;
     let version = package_version(python, "mlx-knife")?;
-    // Its program has the name of ours; the one beside the Python is meant.
+    // Its program is also called `mlxk`, so take the one next to the Python.
     let program = python.with_file_name(if cfg!(windows) { "mlxk.exe" } else { "mlxk" });
     let arguments = ["server", "--host", "127.0.0.1", "--port", "{port}"];
     let arguments = arguments.map(str::to_owned).to_vec();
@@ -164,7 +150,7 @@ fn mlx_knife(python: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
     Ok(started(kind, Some(version), ours.name.clone(), weights, program, arguments))
 }
 
-/// An engine whose server is started for every turn.
+/// Describes an engine whose server is started for every turn.
 fn started(
     kind: EngineKind,
     version: Option<String>,
@@ -188,27 +174,27 @@ fn started(
 
 fn no_checkpoint() -> Failure {
     Failure::new(
-        "It runs the checkpoint of our side, which is not there",
-        "Get our model first".to_owned(),
+        "It needs the same checkpoint as mlxk, which is not available",
+        "Download the model first with `mlxk pull`".to_owned(),
     )
 }
 
-/// What a program says about itself, on whichever stream.
+/// Returns the output of a program, from both streams.
 fn version(program: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     output.status.success().then(|| String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The version of a package in a Python's environment.
+/// Returns the version of a package in the environment of a Python.
 fn package_version(python: &Path, package: &str) -> Result<String, Failure> {
     let code = format!("import importlib.metadata as m; print(m.version('{package}'))");
     match version(python, &["-c", &code]) {
         Some(text) => Ok(text.trim().to_owned()),
         None => Err(Failure::new(
-            format!("`{}` is no Python that has {package}", python.display()),
+            format!("`{}` has no {package}, or is not a Python", python.display()),
             format!(
-                "`{} -m pip install {package}` installs it; `--vs {}=PYTHON` names another",
+                "Install it with `{} -m pip install {package}`, or pass another Python with `--vs {}=PYTHON`",
                 python.display(),
                 package
             ),

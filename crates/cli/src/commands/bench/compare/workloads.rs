@@ -1,20 +1,20 @@
-//! The workloads that the flags ask for.
+//! Builds the workloads that the options ask for.
 
 use mlxk_bench::compare::Workload;
 
 use crate::args::{CompareArgs, WorkloadName};
 
-/// The least context that engines are given.
+/// Minimum context length.
 const LEAST_CONTEXT: usize = 2048;
-/// Tokens for a template, a mark and a question.
+/// Tokens for a chat template, a marker and a question.
 const AROUND: usize = 256;
-/// Characters of a token, where nobody can count them.
+/// Characters per token, if there is no tokenizer to count with.
 const CHARACTERS: usize = 4;
 
-/// Counts tokens, where there is a tokenizer.
+/// Counts tokens, if there is a tokenizer.
 type Count<'a> = &'a dyn Fn(&str) -> Option<usize>;
 
-/// What is asked.
+/// Returns the workloads.
 pub(super) fn of(args: &CompareArgs, count: Count<'_>) -> Vec<Workload> {
     let (prompt, max) = (args.prompt.as_str(), args.max_tokens as usize);
     let tokens = args.prompt_tokens as usize;
@@ -61,7 +61,7 @@ fn depths(args: &CompareArgs, otherwise: usize) -> Vec<usize> {
     }
 }
 
-/// The context that the longest of them takes, which is no more than `most`.
+/// Returns the context length for the longest workload, at most `most`.
 pub(super) fn context(workloads: &[Workload], count: Count<'_>, most: usize) -> usize {
     let needed = workloads.iter().map(|it| length(it.prompt.text(), count) + it.max_tokens);
     let longest = needed.max().unwrap_or(0) + AROUND;
