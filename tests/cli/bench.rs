@@ -139,7 +139,7 @@ fn a_synthetic_model_is_made_once_and_also_as_gguf() {
     assert_eq!(imported["models"][0]["parameters"], found["models"][0]["parameters"]);
     let (_, stderr) =
         streams(&world.mlxk(&[&base[..], &["--bits", "8"]].concat()).assert().code(1));
-    assert!(stderr.contains("holds another model"), "{stderr}");
+    assert!(stderr.contains("contains another model"), "{stderr}");
     let left: Vec<_> = std::fs::read_dir(file("kept")).unwrap().collect();
     assert_eq!(left.len(), 1);
 }
@@ -166,7 +166,7 @@ fn what_makes_no_sense_is_one_sentence() {
     }
     let bits = ["bench", "model", "--synthetic", "smollm2-135m", "--bits", "7"];
     let (_, stderr) = streams(&world.mlxk(&bits).assert().code(2));
-    assert!(stderr.contains("no 7-bit groups of 64"), "{stderr}");
+    assert!(stderr.contains("must be 2, 3, 4, 5, 6 or 8"), "{stderr}");
     let (help, _) = streams(&world.mlxk(&["bench", "--help"]).assert().success());
     assert!(
         help.contains("kernels") && help.contains("model") && !help.contains("worker"),

@@ -144,7 +144,7 @@ fn ours_against_a_server_with_ollamas_dialect() {
             .assert()
             .success(),
     );
-    assert!(note.contains("no model in memory"), "{note}");
+    assert!(note.contains("no models loaded"), "{note}");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_report_that_is_slower_fails() {
     assert_eq!((&json["failed"], &json["fail_below"]), (&json!(false), &json!(0.8)));
     std::fs::write(&slow, "no report").unwrap();
     let (_, error) = compare(&[&base, &slow], 1);
-    assert!(error.contains("is no report"), "{error}");
+    assert!(error.contains("is not a report"), "{error}");
     let (_, error) = compare(&[&base, &path("nowhere.json")], 1);
     assert!(error.contains("Cannot read the report"), "{error}");
 }

@@ -163,7 +163,7 @@ fn a_pull_that_stands_still_is_given_up() {
     let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
     command.env("OLLAMA_HOST", peer.address());
     let (_, notes) = streams(&command.assert().code(1));
-    assert!(notes.contains("Ollama pulls tiny"), "{notes}");
+    assert!(notes.contains("Ollama is pulling tiny"), "{notes}");
     let result = &read(&report)["ollama_result"];
     assert!(result["error"].as_str().unwrap().contains("sent nothing new for 1 s"), "{result}");
     assert!(result["suggestion"].as_str().unwrap().contains("--pull-timeout"), "{result}");
@@ -182,7 +182,7 @@ fn unequal_work_is_refused_before_it_is_measured() {
     command.env("OLLAMA_HOST", peer.address());
     let (stdout, error) = streams(&command.assert().code(1));
     assert_eq!(stdout, "");
-    assert!(error.contains("This is not equal work: `org/tiny` has 0.1 MB"), "{error}");
+    assert!(error.contains("The work is not equal: `org/tiny` has 0.1 MB"), "{error}");
     assert!(error.contains("0.9 MB (36.0 bits per weight) for Ollama"), "{error}");
     assert!(error.contains("`--unequal`"), "{error}");
     assert!(!peer.asked().iter().any(|asked| asked.path == "/api/generate"));

@@ -165,7 +165,7 @@ fn a_saved_conversation_goes_on_in_another_chat() {
     session.say("/undo");
     session.say("/history");
     let screen = session.text();
-    assert!(screen.contains("nothing to take back") && screen.contains("Nothing was said yet"));
+    assert!(screen.contains("Nothing to undo") && screen.contains("No messages yet"));
     // The lines of the earlier chat are there to be edited.
     session.send("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A");
     session.wait_until("an earlier line", |screen| {

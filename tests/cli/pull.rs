@@ -220,7 +220,7 @@ fn health_repairs_what_is_damaged_and_fetches_nothing_else() {
     *flipped.last_mut().unwrap() ^= 1;
     damage(&flipped).unwrap();
     let (stdout, served) = health(&["--repair"], 0);
-    assert!(stdout.contains("repaired: nothing"), "{stdout}");
+    assert!(stdout.contains("nothing to repair"), "{stdout}");
     assert_eq!(served, 0);
     let (stdout, _) = health(&["--repair", "--deep", "--json"], 0);
     let envelope: Value = serde_json::from_str(&stdout).unwrap();

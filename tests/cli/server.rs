@@ -86,7 +86,7 @@ fn models_in_memory_are_listed_and_let_go() {
     let server = Running::start(&world, &["--model", "org/tiny", "--log-json"], &[]);
     let port = server.port();
     let (table, _) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
-    assert!(table.contains("org/tiny") && table.contains("for ever"), "{table}");
+    assert!(table.contains("org/tiny") && table.contains("forever"), "{table}");
     let (json, _) = streams(&world.mlxk(&["ps", "--port", port, "--json"]).assert().success());
     let envelope: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(envelope["data"]["models"][0]["id"], "org/tiny");
@@ -160,5 +160,5 @@ fn what_makes_no_sense_is_refused_before_anything_is_loaded() {
     assert!(error.contains(&format!("Cannot listen on `127.0.0.1:{port}`")), "{error}");
     drop(taken);
     let (_, error) = streams(&world.mlxk(&["ps", "--port", &port]).assert().code(1));
-    assert!(error.contains("`mlxk server` starts one"), "{error}");
+    assert!(error.contains("start one with `mlxk server`"), "{error}");
 }

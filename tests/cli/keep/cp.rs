@@ -70,7 +70,7 @@ fn names_are_listed_with_what_they_stand_for() {
     let line = table.lines().find(|line| line.starts_with("mine ")).unwrap();
     assert!(line.contains("| name "), "{table}");
     let (page, _) = streams(&world.mlxk(&["show", "mine"]).assert().success());
-    assert!(page.contains("Stands for: mlx-community/Alpha-4bit"), "{page}");
+    assert!(page.contains("Base model: mlx-community/Alpha-4bit"), "{page}");
     let (json, _) = streams(&world.mlxk(&["list", "--json"]).assert().success());
     let models: Value = serde_json::from_str(&json).unwrap();
     let found: Vec<_> = models["data"]["models"]

@@ -120,7 +120,7 @@ fn a_created_model_answers_as_its_modelfile_says() {
     let chat = world.mlxk(&["chat", "mine"]).write_stdin("/history\n/undo\n/bye\n").assert();
     let (stdout, stderr) = streams(&chat.success());
     assert!(stderr.contains(">>> ab") && stdout.contains("cab"), "{stdout}{stderr}");
-    assert!(stderr.contains("nothing to take back"), "{stderr}");
+    assert!(stderr.contains("Nothing to undo"), "{stderr}");
 }
 
 #[test]
