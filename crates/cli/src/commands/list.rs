@@ -1,14 +1,13 @@
 //! `mlxk list`: lists the models on this machine.
 
-use std::io::Write;
 use std::path::Path;
 
 use mlxk_hub::{Framework, Kind, ModelInfo, Resolved};
 use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
 
 use super::model_labels::type_label;
 use super::model_object::{ModelObject, health};
+use super::table;
 use crate::args::{FrameworkName, ListArgs, ShowArgs};
 use crate::exit::ExitStatus;
 use crate::models::supported;
@@ -130,29 +129,7 @@ fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
     }
     let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
     rows.extend(models.iter().map(|model| row(model, args, more)));
-    print_table(&rows)
-}
-
-/// Prints rows of cells, the first of which is the header. Columns are as wide as their longest cell.
-pub(super) fn print_table(rows: &[Vec<String>]) -> anyhow::Result<()> {
-    let columns = rows[0].len();
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0))
-        .collect();
-    let mut out = std::io::stdout().lock();
-    for (number, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())))
-            .collect();
-        writeln!(out, "{}", cells.join(" | ").trim_end())?;
-        if number == 0 {
-            let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
-            writeln!(out, "{}", rules.join("-+-"))?;
-        }
-    }
-    Ok(())
+    table::print(&rows)
 }
 
 fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {

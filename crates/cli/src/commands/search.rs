@@ -1,10 +1,9 @@
 //! `mlxk search WORD…`: searches the hub for models.
 
-use std::io::Write;
-
 use mlxk_hub::Found;
 use serde_json::json;
 
+use super::table;
 use crate::args::SearchArgs;
 use crate::exit::ExitStatus;
 use crate::{Context, interrupt, json};
@@ -33,31 +32,20 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
         context.printer.note(format_args!("No models found for `{words}`{more}"));
         return Ok(ExitStatus::Success);
     }
-    let header = ["Name", "Downloads", "Likes", "Changed", "Here"].map(str::to_owned);
-    let rows: Vec<[String; 5]> = std::iter::once(header).chain(found.iter().map(row)).collect();
-    let widths: [usize; 5] =
-        std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
-    let mut out = std::io::stdout().lock();
-    for (number, row) in rows.iter().enumerate() {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join(" | ").trim_end())?;
-        if number == 0 {
-            let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
-            writeln!(out, "{}", rules.join("-+-"))?;
-        }
-    }
+    let header = ["Name", "Downloads", "Likes", "Changed", "Here"].map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(found.iter().map(row)).collect();
+    table::print(&rows)?;
     Ok(ExitStatus::Success)
 }
 
-fn row(model: &Found) -> [String; 5] {
+fn row(model: &Found) -> Vec<String> {
     let day = model.last_modified.as_deref().and_then(|date| date.get(..10)).unwrap_or("-");
     let here = match (model.cached, model.gated) {
         (true, _) => "yes",
         (false, true) => "gated",
         (false, false) => "-",
     };
-    [
+    vec![
         model.name.clone(),
         model.downloads.to_string(),
         model.likes.to_string(),

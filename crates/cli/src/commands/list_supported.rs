@@ -1,9 +1,9 @@
-//! `mlxk list --supported`: the supported model types.
+//! `mlxk list --supported`: lists the supported model types.
 
 use mlxk_models::registry;
 use serde_json::{Value, json};
 
-use super::list::print_table;
+use super::table;
 use crate::exit::ExitStatus;
 use crate::json;
 
@@ -26,6 +26,6 @@ pub(crate) fn run(as_json: bool) -> anyhow::Result<ExitStatus> {
     let rows: Vec<Vec<String>> = std::iter::once(header.to_vec())
         .chain(rows.map(|row| row.map(str::to_owned).to_vec()))
         .collect();
-    print_table(&rows)?;
+    table::print(&rows)?;
     Ok(ExitStatus::Success)
 }
