@@ -1,4 +1,4 @@
-//! `mlxk bench` on tiny checkpoints: the figures mean nothing, but they belong together.
+//! `mlxk bench` on tiny checkpoints. The figures mean nothing, but they must be consistent.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn positive(value: &Value) -> f64 {
 }
 
 #[test]
-fn kernels_are_measured_beside_the_limits_of_the_machine() {
+fn kernels_are_measured_next_to_the_limits_of_the_machine() {
     let world = World::new();
     let base = ["bench", "kernels", "--mode", "4:64,bf16", "--shape", "64x128", "--runs", "2"];
     let small = ["--rows", "1,4", "--threads", "1"];
@@ -38,7 +38,7 @@ fn kernels_are_measured_beside_the_limits_of_the_machine() {
 }
 
 #[test]
-fn models_are_measured_in_turn_and_compared() {
+fn models_take_turns_and_are_compared() {
     let (world, first) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
     let second = checkpoint(Kind::Llama, Stored::Bits(8));
     let found = json_of(
@@ -80,7 +80,7 @@ fn models_are_measured_in_turn_and_compared() {
         assert!((positions - 67.0).abs() < 1e-9, "{positions}");
         positive(&decode[1]["tokens_per_second"]["median"]);
     }
-    // Less bits, fewer bytes.
+    // Fewer bits take fewer bytes.
     assert!(positive(&models[0]["weights_bytes"]) < positive(&models[1]["weights_bytes"]));
     let measures: Vec<_> =
         found["comparisons"].as_array().unwrap().iter().map(|one| one["measure"].clone()).collect();
@@ -96,7 +96,7 @@ fn models_are_measured_in_turn_and_compared() {
         ]
     );
     if cfg!(target_os = "linux") {
-        // The limits were measured with a buffer of 256 MiB, in another process.
+        // The limits are measured with a buffer of 256 MiB, in another process.
         assert!(
             positive(&models[0]["peak_memory_bytes"]) < 200e6,
             "{}",
@@ -106,7 +106,7 @@ fn models_are_measured_in_turn_and_compared() {
 }
 
 #[test]
-fn a_synthetic_model_is_made_once_and_also_as_gguf() {
+fn a_synthetic_model_is_written_once_and_also_as_gguf() {
     let world = World::new();
     let file = |name: &str| world.home.path().join(name).to_str().unwrap().to_owned();
     let config = json!({
@@ -145,7 +145,7 @@ fn a_synthetic_model_is_made_once_and_also_as_gguf() {
 }
 
 #[test]
-fn what_makes_no_sense_is_one_sentence() {
+fn invalid_options_are_one_sentence() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
     let model = path(model.path());
     let cases: [(&[&str], i32, &str); 8] = [

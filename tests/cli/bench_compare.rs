@@ -1,6 +1,5 @@
-//! `mlxk bench` between engines: ours against servers that really serve. Our own server stands in for
-//! Ollama and for llama-server, whose dialects it speaks; their official clients accept it
-//! (`tests/api`).
+//! `mlxk bench` between engines, with servers that really answer. Our own server stands in for Ollama and
+//! llama-server, because it speaks their dialects and their official clients accept it (`tests/api`).
 
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use crate::support::{World, streams};
 
 const SHORT: [&str; 8] = ["--runs", "2", "--warmup", "0", "--max-tokens", "6", "--threads", "1"];
 
-/// A world with one model, and where its reports go.
+/// A world with one model and a folder for reports.
 pub(crate) fn world() -> (World, String) {
     let world = World::new();
     world.cached("org/tiny");
@@ -25,7 +24,7 @@ fn positive(value: &Value) -> f64 {
     value.as_f64().filter(|value| *value > 0.0).unwrap_or_else(|| panic!("{value} is not positive"))
 }
 
-/// What every side that answered has.
+/// Checks the fields that every engine must have after it answered.
 fn check_side(side: &Value, workload: &str) {
     assert_eq!(side["failure"], Value::Null, "{side}");
     let turns = &side["series"];
@@ -37,8 +36,8 @@ fn check_side(side: &Value, workload: &str) {
             > positive(&turns["load_seconds"]["median"])
     );
     if cfg!(target_os = "linux") {
-        // The server of a model of a few kilobytes: more than a process has to have, less than
-        // that of this test and the program that measures together.
+        // The server of a model of a few kilobytes takes more memory than an empty process, and less than
+        // this test and the measuring program together.
         let peak = positive(&turns["memory_peak_bytes"]["median"]);
         assert!((2e6..400e6).contains(&peak), "{peak}");
         assert!(peak >= positive(&turns["memory_after_bytes"]["median"]));
@@ -120,7 +119,7 @@ fn ours_against_a_server_with_ollamas_dialect() {
         check_side(side, "chat");
         positive(&side["weights"]["file_bytes"]);
     }
-    // The same engine and weights: the same greedy answer.
+    // The same engine and weights give the same greedy answer.
     assert_eq!(found["agreements"][0]["common_prefix"], 1.0);
     let measures: Vec<&str> = found["comparisons"]
         .as_array()
@@ -137,7 +136,7 @@ fn ours_against_a_server_with_ollamas_dialect() {
     for outside in ["<script", "<link", "http://", "https://", "url(", "<img"] {
         assert!(!html.contains(outside), "{outside} is in the page");
     }
-    // The model that was loaded for it is gone.
+    // Its model has been unloaded.
     let (_, note) = streams(
         &world
             .mlxk(&["ps", "--port", server.address.rsplit(':').next().unwrap()])
@@ -174,11 +173,11 @@ fn every_workload_is_answered_and_one_program_is_no_better_than_itself() {
         assert!(prefix["cached_tokens"].as_u64().unwrap() >= 96, "{prefix}");
     }
     assert!(found["agreements"].as_array().unwrap().iter().all(|it| it["common_prefix"] == 1.0));
-    // Two turns are too few to tell anything apart.
+    // Two turns are too few for a significant difference.
     for comparison in found["comparisons"].as_array().unwrap() {
         assert!(positive(&comparison["ratio"]["interval"]["confidence"]) < 0.99);
     }
-    // A report compared with itself has not changed, with its first side slowed down it has.
+    // A report has no changes against itself, and has some after its first engine is slowed down.
     let same = world.mlxk(&["bench", "compare", &report, &report, "--fail-below", "0.95"]);
     let (table, _) = streams(&{ same }.assert().success());
     assert!(table.contains("no difference") && !table.contains("slower"), "{table}");
@@ -249,7 +248,7 @@ fn a_program_with_llama_servers_flags_is_started_for_every_turn() {
     assert_eq!(found["sides"][1]["version"], "7 (abc)");
     assert_eq!(found["sides"][1]["weights"]["quantization"], "Q4_0");
     for side in found["sides"].as_array().unwrap() {
-        // The server is a child of the program that was started; it counts, and it ends.
+        // The server is a child of the started program. It is measured, and it ends.
         check_side(side, "code");
     }
     let started = std::fs::read_to_string(log).unwrap();

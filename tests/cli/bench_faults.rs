@@ -1,4 +1,4 @@
-//! `mlxk bench` where a side fails: one sentence, what to do, and the results of the other side.
+//! `mlxk bench` when an engine fails: one sentence, a suggestion, and the results of the other engine.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{World, streams};
 const SHORT: [&str; 10] =
     ["--runs", "2", "--warmup", "0", "--max-tokens", "4", "--threads", "1", "--timeout", "3"];
 
-/// Runs a comparison in which a side fails; the report and what is printed.
+/// Runs a comparison in which an engine fails. Returns the report and the output.
 fn failed(world: &World, report: &str, arguments: &[&str], host: &str) -> (Value, String) {
     let base = ["bench", "--model", "tiny", "--output", report];
     let mut command = world.mlxk(&[&base[..], &SHORT, arguments].concat());
@@ -23,7 +23,7 @@ fn failed(world: &World, report: &str, arguments: &[&str], host: &str) -> (Value
 }
 
 #[test]
-fn every_fault_of_the_other_side_leaves_ours() {
+fn a_fault_of_the_other_engine_keeps_our_results() {
     let peers: [(Peer, &str, &str); 6] = [
         (
             ollama::server(|_| lines(&[&ollama::said("good")])),
@@ -69,11 +69,11 @@ fn every_fault_of_the_other_side_leaves_ours() {
 }
 
 #[test]
-fn a_side_that_fails_later_keeps_what_it_had() {
+fn an_engine_that_fails_later_keeps_its_results() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let turns = AtomicUsize::new(0);
     let peer = ollama::server(move |_| match turns.fetch_add(1, Ordering::SeqCst) {
-        // A turn asks twice.
+        // A turn sends two requests.
         0 | 1 => lines(&[&ollama::said("one "), &ollama::said("two"), &ollama::end("/api/chat")]),
         _ => ollama::refused(500, "out of memory"),
     });
@@ -88,10 +88,10 @@ fn a_side_that_fails_later_keeps_what_it_had() {
 }
 
 #[test]
-fn who_is_not_there_is_told_apart() {
+fn missing_programs_and_servers_are_told_apart() {
     let (world, report) = world();
     let ours = ["--mlx-model", "org/tiny"];
-    // Not running, where the user says that it should be.
+    // The server at the given address is not running.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = free.local_addr().unwrap().to_string();
     drop(free);
@@ -99,7 +99,7 @@ fn who_is_not_there_is_told_apart() {
     let result = &found["ollama_result"];
     assert!(result["error"].as_str().unwrap().contains("connection refused"), "{result}");
     assert!(result["suggestion"].as_str().unwrap().contains("`ollama serve`"), "{result}");
-    // Running, without the model.
+    // The server is running without the model.
     let server = Running::start(&world, &[], &[]);
     let arguments = ["--mlx-model", "org/tiny", "--skip-pull", "--model", "absent:1b"];
     let base = ["bench", "--output", &report];
@@ -126,7 +126,7 @@ fn who_is_not_there_is_told_apart() {
 }
 
 #[test]
-fn ours_may_fail_and_the_other_side_is_measured() {
+fn the_other_engine_is_measured_if_ours_fails() {
     let (world, report) = world();
     let server = Running::start(&world, &["--threads", "1"], &[]);
     let arguments = ["--mlx-model", "org/absent", "--skip-pull", "--model", "org/tiny"];
@@ -143,7 +143,7 @@ fn ours_may_fail_and_the_other_side_is_measured() {
 }
 
 #[test]
-fn a_pull_that_stands_still_is_given_up() {
+fn a_stalled_pull_times_out() {
     let (world, report) = world();
     let status = r#"{"status":"pulling ab","total":100,"completed":40}"#;
     let peer = Peer::start(move |asked| match asked.path.as_str() {
@@ -212,7 +212,7 @@ fn prompts_of_unequal_length_are_not_compared() {
 }
 
 #[test]
-fn flags_that_make_no_sense_are_refused_first() {
+fn invalid_options_are_refused_first() {
     let world = World::new();
     for (arguments, part) in [
         (&["--vs", "vllm"][..], "it can be ollama, llama-server"),
@@ -234,7 +234,7 @@ fn flags_that_make_no_sense_are_refused_first() {
 
 #[cfg(unix)]
 #[test]
-fn who_is_interrupted_lets_the_model_go() {
+fn an_interrupted_comparison_unloads_the_model() {
     use std::process::Command;
 
     let peer = ollama::server(|_| vec![head(200, "application/x-ndjson"), Part::Hang]);

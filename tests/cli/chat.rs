@@ -14,7 +14,7 @@ use crate::starter;
 use crate::support::{World, path, streams};
 use mlxk_testkit::{Kind, Stored, checkpoint};
 
-/// Longer than anything takes, so that a hang is a failure and not a hang.
+/// Timeout, longer than any step takes, so that a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A chat in a terminal.
@@ -118,7 +118,7 @@ fn a_message_of_several_lines_is_one_message() {
     session.say("/history");
     let screen = session.text();
     assert!(screen.contains(">>> First line\nsecond line\n"), "{screen}");
-    // Alt-Enter begins a line as well.
+    // Alt-Enter also begins a line.
     session.send("/system one\x1b\rtwo\r");
     session.wait_for("holds from the next answer on");
     session.say("/system");
@@ -128,17 +128,17 @@ fn a_message_of_several_lines_is_one_message() {
 }
 
 #[test]
-fn ctrl_c_stops_the_answer_and_the_chat_goes_on() {
+fn ctrl_c_stops_the_answer_and_the_chat_continues() {
     let mut session = Session::start(80, &[]);
     session.send("Write a very long story about the sea and a captain.\r");
-    // Well into the answer.
+    // In the middle of the answer.
     session.wait_until("an answer", |screen| screen.lines().count() > 6);
     session.send("\x03");
     session.wait_for("Stopped");
     session.say("/set max_tokens 12");
     session.send("Write a long story about the moon and a fox.\r");
     session.wait_for("after 12 tokens");
-    // At the prompt it says how to leave, and Ctrl-D leaves.
+    // At the prompt, Ctrl-C prints how to leave, and Ctrl-D leaves.
     session.send("\x03");
     session.wait_for("Ctrl-D or /bye leaves");
     session.send("\x04");
@@ -146,7 +146,7 @@ fn ctrl_c_stops_the_answer_and_the_chat_goes_on() {
 }
 
 #[test]
-fn a_saved_conversation_goes_on_in_another_chat() {
+fn a_saved_conversation_continues_in_another_chat() {
     let mut session = Session::start(100, &["--max-tokens", "10", "--system", "Be brief."]);
     session.say("The word is heliotrope.");
     session.say("/save talk");
@@ -166,7 +166,7 @@ fn a_saved_conversation_goes_on_in_another_chat() {
     session.say("/history");
     let screen = session.text();
     assert!(screen.contains("Nothing to undo") && screen.contains("No messages yet"));
-    // The lines of the earlier chat are there to be edited.
+    // The input history of the earlier chat is available.
     session.send("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A");
     session.wait_until("an earlier line", |screen| {
         screen.lines().last().is_some_and(|line| line.contains(">>> The word is heliotrope."))
@@ -179,7 +179,7 @@ fn narrow_and_resized_windows() {
     session.say("/help");
     session.send("Write a list of three fruits with a long description of each.\r");
     session.wait_for("after 60 tokens");
-    // The screen joins what the terminal itself had to break, so these lines are our own.
+    // The screen joins lines that the terminal wrapped, so the remaining breaks are ours.
     for line in session.text().lines().filter(|line| !line.starts_with(">>> ")) {
         assert!(line.chars().count() <= 40, "{line}");
     }
@@ -232,7 +232,7 @@ fn a_pipe_is_a_conversation_that_ends_with_it() {
     assert!(!one.trim().is_empty() && !one.contains('\x1b'), "{one:?}");
     let (two, _) = chat("What is the color of the sky?\nAnd of grass?\n/bye\nnot reached\n");
     assert!(two.starts_with(&one) && two.len() > one.len(), "{two}");
-    // Taken back, it was never said: the second question gets the answer that it gets alone.
+    // After /undo, the second question gets the same answer as alone.
     let (undone, _) = chat("What is the color of the sky?\n/undo\nAnd of grass?");
     let (alone, _) = chat("And of grass?");
     assert_eq!(undone, format!("{one}{alone}"));

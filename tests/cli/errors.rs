@@ -1,11 +1,11 @@
-//! Bad input: one clear sentence on stderr, nothing on stdout, the right exit code.
+//! Bad input gives one clear sentence on stderr, nothing on stdout, and the right exit code.
 
 use serde_json::json;
 
 use crate::support::{World, path, streams};
 use mlxk_testkit::{Kind, Stored, checkpoint, checkpoint_with};
 
-/// Runs a command that has to fail with `code` and one error that contains all of `words`.
+/// Runs a command that must fail with `code` and one error that contains all `words`.
 fn fails(world: &World, arguments: &[&str], code: i32, words: &[&str]) {
     let (stdout, stderr) = streams(&world.mlxk(arguments).assert().code(code));
     assert_eq!(stdout, "", "{arguments:?}");

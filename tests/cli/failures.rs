@@ -1,10 +1,9 @@
-//! Everything that `mlxk run` and `mlxk chat` refuse, word for word: exit code, standard output and
-//! standard error of whole commands. `INSTA_UPDATE=always cargo test` writes the file anew.
+//! Errors of `mlxk run` and `mlxk chat`, word for word: exit code, standard output and standard error. `INSTA_UPDATE=always cargo test` rewrites the file.
 
 use crate::support::{World, streams};
 use mlxk_testkit::{Kind, Stored, checkpoint};
 
-/// A line of JSON, or none.
+/// Files with valid and invalid lines.
 const FILES: [(&str, &str); 8] = [
     ("broken.jsonl", "\"a\"\n{\"prompt\": 1}\n"),
     ("empty.jsonl", "\n\n"),
@@ -16,7 +15,7 @@ const FILES: [(&str, &str); 8] = [
     ("cache", "hello"),
 ];
 
-/// What follows `mlxk`.
+/// The words after `mlxk`.
 const COMMANDS: [&[&str]; 58] = [
     &["run"],
     &["run", "nosuch", "Hi"],
@@ -129,7 +128,7 @@ fn refusals_are_as_they_were() {
     insta::assert_snapshot!("refusals", transcript.trim_end());
 }
 
-/// As a shell would want it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }

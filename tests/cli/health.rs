@@ -1,6 +1,6 @@
 //! `mlxk list`, `show` and `health` over a cache that has an example of every rule, written by
-//! `tests/keeper/fabricate.py`. `tests/keeper/verdicts.json` says what each model shall be found
-//! to be; with `INSTA_UPDATE=always` it is written anew.
+//! `tests/keeper/fabricate.py`. `tests/keeper/verdicts.json` has the expected verdict on
+//! each model; `INSTA_UPDATE=always` rewrites it.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ fn fabricated() -> World {
     world
 }
 
-/// What is under `data` of an envelope.
+/// Returns the `data` of an envelope.
 fn data(world: &World, arguments: &[&str], code: i32) -> Value {
     let (stdout, _) = streams(&world.mlxk(arguments).assert().code(code));
     let mut envelope: Value = serde_json::from_str(&stdout).unwrap();
@@ -101,7 +101,7 @@ fn deep_finds_what_headers_hide_and_nothing_else() {
 }
 
 #[test]
-fn folders_and_files_are_checked_where_they_lie() {
+fn folders_and_files_are_checked_in_place() {
     let world = fabricated();
     let folder = world.home.path().join("workspaces/dense");
     world.mlxk(&["health", path(&folder)]).assert().success();
@@ -150,7 +150,7 @@ fn workspaces_are_models_too() {
     world.mlxk(&["show", "org/Dense-Mlx", "--recalc-hash"]).assert().code(2);
 }
 
-/// What a terminal shows while a command runs in it, both streams together.
+/// Returns the output of a command on a terminal, with both streams together.
 fn in_a_terminal(world: &World, arguments: &[&str]) -> (u32, String) {
     let size = PtySize { rows: 40, cols: 80, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();
@@ -165,7 +165,7 @@ fn in_a_terminal(world: &World, arguments: &[&str]) -> (u32, String) {
     let mut reader = pair.master.try_clone_reader().unwrap();
     let read = std::thread::spawn(move || {
         let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
-        // The end of a terminal is an error on some systems.
+        // Some systems report the end of a terminal as an error.
         while let Ok(count @ 1..) = reader.read(&mut bytes) {
             shown.extend_from_slice(&bytes[..count]);
         }

@@ -1,6 +1,6 @@
-//! The cache is shared with huggingface_hub: it finds what we fetched, and we what it fetched.
+//! The cache is shared with huggingface_hub: each tool finds the downloads of the other.
 //!
-//! Runs where `MLXK_TEST_PYTHON` names a Python that has it.
+//! Runs if `MLXK_TEST_PYTHON` names a Python that has huggingface_hub.
 
 use std::process::Command;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn python(online: &Online, arguments: &[&str]) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Two commits, the first one tagged.
+/// Creates two commits, the first one tagged.
 fn two_revisions() -> Repo {
     tiny().file("extra/notes.json", b"[1]").tagged("v1").next_commit().file("README.md", b"# New")
 }
@@ -78,7 +78,7 @@ fn huggingface_hub_finds_what_we_fetched() {
         assert!(folder.join("model.safetensors").is_file() && folder.join("config.json").is_file());
         assert_eq!(folder.join("README.md").is_file(), revision != "v1");
     }
-    // And what it would fetch again is nothing.
+    // It would download nothing again.
     online.hub.reset_counts();
     python(&online, &["fetch", NAME, "main"]).unwrap();
     assert_eq!(online.hub.served_bytes(), 0);
@@ -103,7 +103,7 @@ fn we_find_what_huggingface_hub_fetched() {
     online.mlxk(&run).assert().success();
 }
 
-/// Either client uploads to the same hub, and finds nothing to do where the other has been.
+/// Either client uploads to the same hub and finds nothing to do after the other.
 #[test]
 fn huggingface_hub_uploads_what_we_upload() {
     let Some(online) = online() else { return };
@@ -142,7 +142,7 @@ fn huggingface_hub_uploads_what_we_upload() {
     }
 }
 
-/// What one tool left unfinished does not confuse the other.
+/// An unfinished download of one tool does not confuse the other.
 #[cfg(unix)]
 #[test]
 fn either_finishes_what_the_other_began() {

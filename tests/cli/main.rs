@@ -1,4 +1,4 @@
-//! Whole commands: what a user types, and what comes back on both streams with which exit code.
+//! Whole commands: the typed words, the output on both streams, and the exit code.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod bench;

@@ -1,4 +1,4 @@
-//! `mlxk convert` and `mlxk clone`: what they write, what they refuse, word for word.
+//! `mlxk convert` and `mlxk clone`: the files they write, and their errors word for word.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn dense(world: &World) {
     std::fs::write(folder.join("LICENSE"), "ours").unwrap();
 }
 
-/// Runs a command in the home, and gives its exit code and streams.
+/// Runs a command in the home folder. Returns its exit code and streams.
 fn run(world: &World, words: &[&str]) -> (i32, String, String) {
     let mut command = world.mlxk(words);
     command.env("HF_HUB_OFFLINE", "1").current_dir(world.home.path());
@@ -64,7 +64,7 @@ fn a_conversion_is_a_clean_workspace_that_runs() {
     let (code, _, stderr) = run(&world, &["convert", "./small", "./dense", "--dequantize"]);
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(mode_of(&home.join("dense")), None);
-    // Quantizing what was dequantized gives the same again.
+    // Quantizing the dequantized model gives the same weights.
     let (code, _, stderr) = run(
         &world,
         &["convert", "./small", "./other", "--mode", "mxfp4", "--module", "lm_head=dense"],
@@ -74,7 +74,7 @@ fn a_conversion_is_a_clean_workspace_that_runs() {
 }
 
 #[test]
-fn an_index_is_made_anew() {
+fn an_index_is_rewritten() {
     let world = World::new();
     dense(&world);
     let model = world.home.path().join("model");
@@ -122,7 +122,7 @@ fn a_clone_of_the_cache_or_the_hub() {
     assert_eq!(sentinel["source_repo"], NAME);
     assert_eq!(sentinel["source_revision"].as_str().unwrap().len(), 40);
 
-    // Offline, from what is here now; by its own name, the copy is found first.
+    // Offline, the model comes from the cache. By its own name, the copy is found first.
     let (code, (_, stderr)) = clone(&["clone", "Tiny-4bit", "./second", "--quiet"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let (code, (stdout, stderr)) = clone(&["run", "Tiny-4bit", "hello", "--max-tokens", "1"]);
@@ -133,7 +133,7 @@ fn a_clone_of_the_cache_or_the_hub() {
     assert_eq!(envelope["data"]["clone_status"], "failed");
 }
 
-/// What follows `mlxk`.
+/// The words after `mlxk`.
 const REFUSED: [&[&str]; 19] = [
     &["convert", "./model"],
     &["convert", "./nosuch", "./out"],

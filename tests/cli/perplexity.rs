@@ -68,12 +68,12 @@ fn standard_input_saved_logits_and_another_checkpoint() {
 }
 
 #[test]
-fn what_makes_no_sense_is_one_sentence() {
+fn invalid_options_are_one_sentence() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
     let other = checkpoint_with(Kind::Llama, Stored::Dense, &json!({}));
     let tokenizer = other.path().join("tokenizer.json");
     let changed = std::fs::read_to_string(&tokenizer).unwrap();
-    // The letters `a` and `b` change places.
+    // The letters `a` and `b` are swapped.
     let changed = changed.replace("\"a\":97", "\"a\":98").replace("\"b\":98", "\"b\":97");
     std::fs::write(&tokenizer, changed).unwrap();
     let folder = world.home.path();

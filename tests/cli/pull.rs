@@ -9,7 +9,7 @@ use mlxk_testkit::{Kind, Stored, checkpoint};
 
 pub(crate) const NAME: &str = "mlx-community/Tiny-4bit";
 
-/// A home, and a hub with a model that runs.
+/// A home folder, and a hub with a supported model.
 pub(crate) struct Online {
     pub(crate) world: World,
     pub(crate) hub: Hub,
@@ -28,7 +28,7 @@ impl Online {
         command
     }
 
-    /// Output without what differs from one machine to the next.
+    /// Removes from the output what differs between machines.
     fn shown(&self, text: &str) -> String {
         let home = self.world.home.path().to_str().unwrap();
         let text = text.replace(self.hub.endpoint(), "[HUB]").replace(home, "[HOME]");
@@ -45,7 +45,7 @@ pub(crate) fn tiny() -> Repo {
     Repo::new(NAME).folder(folder.path()).downloads(7)
 }
 
-/// Exit code and both streams of a command.
+/// Returns the exit code and both streams of a command.
 fn transcript(online: &Online, arguments: &[&str]) -> String {
     let assert = online.mlxk(arguments).assert();
     let code = assert.get_output().status.code().unwrap();
@@ -120,7 +120,7 @@ fn json_is_one_envelope_and_progress_is_lines_of_it() {
 }
 
 #[test]
-fn run_pulls_what_is_missing_unless_told_not_to() {
+fn run_pulls_a_missing_model_unless_refused() {
     let online = Online::new();
     let prompt = ["run", "Tiny-4bit", "Hi", "--max-tokens", "1"];
     let refused = online.mlxk(&prompt).arg("--no-pull").assert().code(1);
@@ -143,7 +143,7 @@ fn run_pulls_what_is_missing_unless_told_not_to() {
 }
 
 #[test]
-fn search_lists_what_the_hub_has() {
+fn search_lists_models_of_the_hub() {
     let online = Online::new();
     online.hub.add(Repo::new("org/Tiny-PyTorch").tags(&["pytorch"]).downloads(100));
     online.hub.add(Repo::new("org/Tiny-Gated").gated("hf_x").downloads(50));
@@ -180,7 +180,7 @@ fn a_token_is_used_and_named_and_never_shown() {
 }
 
 #[test]
-fn a_silent_server_is_given_up_and_the_rest_fetched() {
+fn a_silent_connection_times_out_and_the_pull_resumes() {
     let online = Online::new();
     online.hub.fault("model.safetensors", Fault::Stall(2000), 1);
     let pull = ["pull", NAME, "--stall-timeout", "1"];
@@ -189,7 +189,7 @@ fn a_silent_server_is_given_up_and_the_rest_fetched() {
 }
 
 #[test]
-fn health_repairs_what_is_damaged_and_fetches_nothing_else() {
+fn health_repairs_damaged_files_and_downloads_nothing_else() {
     let online = Online::new();
     online.mlxk(&["pull", NAME]).assert().success();
     let snapshot = online
@@ -215,7 +215,7 @@ fn health_repairs_what_is_damaged_and_fetches_nothing_else() {
     assert!(stdout.contains("repaired: model.safetensors ("), "{stdout}");
     assert_eq!(served, whole.len() as u64);
     assert!(std::fs::read(&file).unwrap() == whole);
-    // A flipped bit in the weights is seen by a deep look alone.
+    // Only `--deep` sees a flipped bit in the weights.
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 1;
     damage(&flipped).unwrap();

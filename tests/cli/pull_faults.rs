@@ -1,4 +1,4 @@
-//! Pulls that are interrupted: by Ctrl-C, and by SIGKILL at random moments.
+//! Pulls interrupted by Ctrl-C, and by SIGKILL at random moments.
 
 #![cfg(unix)]
 
@@ -13,7 +13,7 @@ use crate::support::path;
 const PART: u64 = 64 << 10;
 const WORKERS: u64 = 4;
 
-/// A model of some size, slow enough to be interrupted.
+/// A model that is large and slow enough to interrupt its download.
 fn slow(online: &Online, bytes: usize, pause: Duration) -> Vec<u8> {
     let mut state = 1_u32;
     let mut content: Vec<u8> = (0..bytes)
@@ -50,7 +50,7 @@ fn snapshot(online: &Online) -> std::path::PathBuf {
 }
 
 #[test]
-fn ctrl_c_keeps_what_was_fetched_and_says_how_to_go_on() {
+fn ctrl_c_keeps_downloaded_parts_and_names_the_command_to_resume() {
     let online = Online::new();
     let content = slow(&online, 2 << 20, Duration::from_millis(20));
     let child = start(&online);
@@ -70,12 +70,12 @@ fn ctrl_c_keeps_what_was_fetched_and_says_how_to_go_on() {
     assert!(served <= (2 << 20) + WORKERS * PART, "{served}");
 }
 
-/// `MLXK_TEST_KILLS` sets how often; the acceptance run takes fifty.
+/// `MLXK_TEST_KILLS` sets the number of kills; the acceptance run uses fifty.
 #[test]
-fn killed_at_random_moments_a_pull_ends_whole_and_wastes_little() {
+fn a_pull_killed_at_random_moments_completes_and_wastes_little() {
     let kills: u64 = std::env::var("MLXK_TEST_KILLS").map_or(5, |text| text.parse().unwrap());
     let online = Online::new();
-    // Enough that the last kill still hits a pull at work.
+    // Enough data that the last kill still hits a running pull.
     let bytes = (kills.max(5) * 10 * PART) as usize;
     let content = slow(&online, bytes, Duration::from_millis(4));
     let mut random = 12_345_u64;

@@ -1,4 +1,4 @@
-//! A pull on a terminal: a bar with rate and time left, gone at the end.
+//! A pull on a terminal shows a bar with rate and remaining time, and removes it at the end.
 
 use std::io::Read;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::path;
 #[test]
 fn a_bar_shows_rate_and_time_left_and_goes() {
     let online = Online::new();
-    // Longer than a bar waits before it is drawn.
+    // Longer than the time before a bar appears.
     online.hub.add(tiny().file("model-extra.safetensors", &vec![7; 2 << 20]));
     online.hub.set_pace(Duration::from_millis(15));
     let size = PtySize { rows: 24, cols: 120, pixel_width: 0, pixel_height: 0 };
@@ -28,7 +28,7 @@ fn a_bar_shows_rate_and_time_left_and_goes() {
     let mut reader = pair.master.try_clone_reader().unwrap();
     let drawn = std::thread::spawn(move || {
         let (mut all, mut bytes) = (Vec::new(), [0; 4096]);
-        // The end of a terminal is an error on some systems.
+        // Some systems report the end of a terminal as an error.
         while let Ok(count @ 1..) = reader.read(&mut bytes) {
             all.extend_from_slice(&bytes[..count]);
         }

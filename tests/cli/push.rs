@@ -28,7 +28,7 @@ impl Scene {
         command
     }
 
-    /// Exit code and both streams, without what differs from one machine to the next.
+    /// Returns the exit code and both streams, without what differs between machines.
     fn transcript(&self, mut command: Command, shown: &str) -> String {
         let assert = command.assert();
         let code = assert.get_output().status.code().unwrap();

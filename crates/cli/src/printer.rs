@@ -1,4 +1,4 @@
-//! What goes to stderr: notes, errors, progress. Standard output is for the answer alone.
+//! Prints notes, errors and progress to stderr. Standard output is only for answers.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -10,41 +10,41 @@ use mlxk_hub::Reporter;
 
 use crate::{failure, interrupt};
 
-/// Work shorter than this shows no progress.
+/// Time before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes to stderr.
 pub(crate) struct Printer {
     terminal: bool,
-    /// Whether standard output takes colours and other styles.
+    /// `true` if standard output takes colors and other styles.
     styles_stdout: bool,
 }
 
 impl Printer {
-    /// `plain` leaves out colours and other styles.
+    /// Creates a printer. `plain` turns off colors and other styles.
     pub(crate) fn new(plain: bool) -> Self {
         let styles_stdout = !plain && std::io::stdout().is_terminal() && understands_escapes();
         Self { terminal: std::io::stderr().is_terminal(), styles_stdout }
     }
 
-    /// Whether standard output is a terminal that takes colours and other styles.
+    /// Returns `true` if standard output is a terminal that takes colors and other styles.
     pub(crate) fn styles_stdout(&self) -> bool {
         self.styles_stdout
     }
 
-    /// Whether standard error is a terminal.
+    /// Returns `true` if standard error is a terminal.
     pub(crate) fn on_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// A line that the user may want to know.
+    /// Prints a line to stderr.
     #[expect(clippy::unused_self, reason = "commands print through the printer they are given")]
     pub(crate) fn note(&self, text: impl Display) {
-        // A closed stderr leaves nobody to tell.
+        // If stderr is closed, there is no one to tell.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// What ended the command, and what to do about it.
+    /// Prints the error that ended the command, and its hint.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let (error, _) = failure::split(error);
         self.note(format_args!("error: {error:#}"));
@@ -53,13 +53,13 @@ impl Printer {
         }
     }
 
-    /// Progress of some work, drawn once the work has taken a second.
+    /// Returns a progress bar, which appears after a second.
     pub(crate) fn progress(&self) -> Progress {
         Progress { terminal: self.terminal, state: RefCell::new(None) }
     }
 }
 
-/// Asks a Windows console to take escape sequences; older ones cannot.
+/// Turns on escape sequences in a Windows console. Older ones don't support them.
 #[cfg(windows)]
 fn understands_escapes() -> bool {
     anstyle_query::windows::enable_ansi_colors() == Some(true)
@@ -70,7 +70,7 @@ fn understands_escapes() -> bool {
     true
 }
 
-/// A progress bar that appears when it is worth it.
+/// A progress bar that appears only for work that takes a while.
 pub(crate) struct Progress {
     terminal: bool,
     state: RefCell<Option<Stage>>,
@@ -82,11 +82,11 @@ struct Stage {
     bar: Option<ProgressBar>,
 }
 
-/// What the numbers of a stage count.
+/// Unit of the numbers of a stage.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     Bytes,
-    /// Bytes over a network: with a rate, and the time that is left.
+    /// Bytes over a network, shown with the rate and the remaining time.
     Transfer,
     Tokens,
     Windows,
@@ -125,7 +125,7 @@ impl Progress {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_message(stage.label.clone());
             if let Unit::Transfer = unit {
-                // What was here before is no speed.
+                // Bytes of an earlier download do not count for the rate.
                 bar.set_position(done);
                 bar.reset_eta();
             }
@@ -161,7 +161,7 @@ impl Progress {
     /// Prints a line above the bar.
     pub(crate) fn note(&self, text: &str) {
         let print = || {
-            // A closed stderr leaves nobody to tell.
+            // If stderr is closed, there is no one to tell.
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         };
         match self.state.borrow().as_ref() {

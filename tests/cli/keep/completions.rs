@@ -1,13 +1,13 @@
-//! What a shell offers after Tab.
+//! Completions that shells offer after Tab.
 
 use std::process::Command;
 
 use crate::support::{World, path, streams};
 
-/// The words that bash offers for the last one of `line`; `None` without bash.
+/// Returns the completions that bash offers for the last word of `line`. Returns `None` without bash.
 fn offered(world: &World, line: &str) -> Option<Vec<String>> {
     let program = assert_cmd::cargo::cargo_bin("mlxk");
-    // What Tab does, without a terminal: the function is called, and fills COMPREPLY.
+    // Tab calls a function, which fills COMPREPLY. This works without a terminal.
     let script = format!(
         "source <({program} completions bash) || exit 1\n\
          COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_TYPE=9\n\
@@ -54,7 +54,7 @@ fn bash_completes_commands_options_and_models() {
         let Some(words) = offered(&world, line) else { return };
         assert_eq!(words, expected, "{line}");
     }
-    // Nothing that is broken shows in the middle of a line.
+    // Errors must not appear in the middle of a command line.
     let config = world.home.path().join("config/mlxk");
     std::fs::create_dir_all(&config).unwrap();
     std::fs::write(config.join("config.toml"), "nonsense").unwrap();

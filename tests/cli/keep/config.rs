@@ -1,4 +1,4 @@
-//! `mlxk config`, and that what it shows is what holds.
+//! `mlxk config`, and that the settings it shows are in effect.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fn from_nothing_to_a_file() {
     ];
     insta::assert_snapshot!("config", transcript(&world, &commands));
     let path = world.home.path().join("config/mlxk/config.toml");
-    // Every setting of the example holds when its comment sign goes.
+    // Every setting of the example works without its comment sign.
     let text = std::fs::read_to_string(&path).unwrap();
     let uncommented: Vec<String> = text
         .lines()
@@ -51,7 +51,7 @@ fn the_environment_wins_and_is_named() {
     assert_eq!(found("defaults.threads"), (2.into(), "file".into(), 4.into()));
     assert_eq!(found("defaults.top_k"), (Value::Null, "default".into(), Value::Null));
     assert_eq!(data["pairs"]["a:b"], "org/B");
-    // Offline holds, and the pair too.
+    // Offline mode and the pair are in effect.
     let (_, stderr) = streams(&world.mlxk(&["run", "a:b", "Hi"]).assert().code(1));
     assert!(stderr.contains("org/B"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! `mlxk cp`, and what the names that it makes are good for.
+//! `mlxk cp`, and the commands that accept the new names.
 
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ fn a_name_brings_its_settings_and_flags_win() {
 }
 
 #[test]
-fn names_are_listed_with_what_they_stand_for() {
+fn names_are_listed_with_their_base_model() {
     let world = World::new();
     world.cached("mlx-community/Alpha-4bit");
     world.mlxk(&["cp", "alpha", "mine"]).assert().success();
@@ -81,7 +81,7 @@ fn names_are_listed_with_what_they_stand_for() {
         .collect();
     let base = Value::from("mlx-community/Alpha-4bit");
     assert_eq!(found, [("mine".into(), base.clone()), (base, Value::Null)]);
-    // A second name has no files of its own to be checked.
+    // A derived name has no files of its own to check.
     let (health, _) = streams(&world.mlxk(&["health"]).assert().success());
     assert!(!health.contains("mine"), "{health}");
 }

@@ -1,4 +1,4 @@
-//! `mlxk create`: Modelfiles, and what the models that they make do.
+//! `mlxk create`: Modelfiles, and the models they create.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ fn write(world: &World, name: &str, text: &str) {
     std::fs::write(world.home.path().join(name), text).unwrap();
 }
 
-/// Runs a command, and gives what it prints.
+/// Runs a command. Returns its output.
 fn printed(world: &World, arguments: &[&str]) -> String {
     streams(&world.mlxk(arguments).current_dir(world.home.path()).assert().success()).0
 }
@@ -106,13 +106,13 @@ fn a_created_model_answers_as_its_modelfile_says() {
     let (with_all, answered) = usage(&["mine"]);
     assert!(with_all > plain + 4, "{with_all} and {plain} tokens");
     assert_eq!(answered, 2);
-    // A model that builds on it can take its system prompt away, and keeps its messages.
+    // A model based on it can remove its system prompt, and keeps its messages.
     write(&world, "Modelfile", "FROM mine\nSYSTEM \"\"\nPARAMETER num_predict 3\n");
     printed(&world, &["create", "silent"]);
     let (without_system, answered) = usage(&["silent"]);
     assert!(plain < without_system && without_system < with_all, "{without_system} tokens");
     assert_eq!(answered, 3);
-    // The same in a batch, and in a chat, which shows them.
+    // The same holds in a batch, and in a chat, which shows them.
     write(&world, "prompts", "\"Hi\"\n");
     let batch = printed(&world, &["run", "mine", "--batch", "prompts"]);
     let found: Value = serde_json::from_str(&batch).unwrap();

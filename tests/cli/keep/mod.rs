@@ -1,4 +1,4 @@
-//! Keeping models: `rm`, `cp`, the configuration, completions.
+//! Managing models: `rm`, `cp`, `create`, the configuration, completions.
 
 mod completions;
 mod config;
@@ -10,7 +10,7 @@ mod terminal;
 
 use crate::support::{World, streams};
 
-/// Runs the commands one after the other, and writes down what a user would see.
+/// Runs the commands one after the other. Returns a transcript.
 fn transcript(world: &World, commands: &[&[&str]]) -> String {
     let mut transcript = String::new();
     let home = world.home.path().canonicalize().unwrap();
@@ -31,7 +31,7 @@ fn snapshot_of(world: &World, name: &str) {
     rm::snapshot(world, name, "0123456789abcdef0123456789abcdef01234567", "main");
 }
 
-/// As a shell would want it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }

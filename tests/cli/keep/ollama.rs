@@ -1,9 +1,9 @@
-//! `ollama:NAME`: what is said about Ollama's own store.
+//! Errors about `ollama:NAME` and Ollama's store.
 
 use super::transcript;
 use crate::support::World;
 
-/// Puts a model whose file is none into Ollama's store.
+/// Puts a model with a broken file into Ollama's store.
 fn ollama(world: &World, name: &str, tag: &str, kind: &str) {
     let root = world.home.path().join("ollama");
     let manifests = root.join("manifests/registry.ollama.ai/library").join(name);

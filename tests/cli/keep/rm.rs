@@ -117,7 +117,7 @@ fn a_terminal_is_asked() {
         });
         assert_ne!(world.cache().join("models--org--Beta-8bit").exists(), gone, "{answer:?}");
     }
-    // Forced, it asks nothing; and an exact name is asked about too.
+    // `--force` does not ask. Without it, `rm` asks even about an exact name.
     assert_eq!(Terminal::start(&world, &["rm", "-f", "Alpha-4bit"]).end(), 0);
     let mut terminal = Terminal::start(&world, &["rm", "mlx-community/Beta-4bit"]);
     terminal.wait_for("[y/N]");

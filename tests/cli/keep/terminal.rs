@@ -8,7 +8,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 
 use crate::support::{World, path};
 
-/// Longer than anything takes, so that a hang is a failure and not a hang.
+/// Timeout, longer than any step takes, so that a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) struct Terminal {

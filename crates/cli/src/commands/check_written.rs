@@ -1,4 +1,4 @@
-//! Whether a checkpoint that was just written is whole.
+//! Checks a checkpoint that was just written.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use mlxk_hub::{Matching, Reference};
 use crate::Context;
 use crate::models::supported;
 
-/// Why the model in `folder` cannot be used; `None` where it can.
+/// Returns the problem of the model in `folder`, if there is one.
 pub(super) fn problem(folder: &Path, context: &Context) -> anyhow::Result<Option<String>> {
     let reference = Reference::Folder(folder.to_owned());
     let settings = &context.settings;

@@ -7,7 +7,7 @@ use mlxk_tensor::{Dtype, Mode};
 use crate::args::{ConvertArgs, ModeName, TypeName};
 use crate::exit::UsageError;
 
-/// Reads the flags, and the file of a recipe where there is one.
+/// Reads the options, and the file of a recipe if there is one.
 pub(super) fn options(args: &ConvertArgs) -> anyhow::Result<Options> {
     let dtype = args.dtype.map(|name| match name {
         TypeName::Bfloat16 => Dtype::Bf16,

@@ -11,7 +11,6 @@ use crate::confirm;
 use crate::exit::ExitStatus;
 use crate::failure::{RemovalRefused, WithData};
 use crate::format::size;
-use crate::failure::WithData;
 use crate::{Context, json};
 
 /// Finds all models before removing the first, so that a mistake in one name removes nothing.

@@ -1,9 +1,9 @@
-//! Emphasis inside a line of Markdown (CommonMark 0.31, §6, as far as models use it).
+//! Emphasis inside a line of Markdown (the part of CommonMark 0.31, §6, that models use).
 
 use super::wrap::Style;
 
-/// Takes what is certain from the beginning of `text`: returns the pieces and how many bytes they
-/// are. With `complete` nothing follows on this line, and everything is certain.
+/// Parses the certain beginning of `text`. Returns its pieces and its length in bytes. With `complete`,
+/// nothing follows on this line and all of it is certain.
 pub(super) fn parse(text: &str, base: Style, complete: bool) -> (Vec<(Style, String)>, usize) {
     let mut pieces = Vec::new();
     let mut plain = String::new();
@@ -48,11 +48,11 @@ pub(super) fn parse(text: &str, base: Style, complete: bool) -> (Vec<(Style, Str
 }
 
 enum Taken<'a> {
-    /// What follows decides.
+    /// More text is needed to decide.
     Undecided,
-    /// So many bytes of plain text.
+    /// This many bytes of plain text.
     Literal(usize),
-    /// A backslash and the character that it protects.
+    /// A backslash and the character that it escapes.
     Escaped(usize),
     Span {
         inner: &'a str,
@@ -91,7 +91,7 @@ fn escaped(rest: &str, complete: bool) -> Taken<'_> {
     }
 }
 
-/// A code span between equal numbers of backticks.
+/// Parses a code span between equal numbers of backticks.
 fn code(rest: &str, complete: bool) -> Taken<'_> {
     let ticks = run_length(rest, '`');
     if ticks == rest.len() {
@@ -111,7 +111,7 @@ fn code(rest: &str, complete: bool) -> Taken<'_> {
     if complete { Taken::Literal(ticks) } else { Taken::Undecided }
 }
 
-/// `*`, `**`, `***`, their underscores, `~~`.
+/// Parses `*`, `**`, `***`, the same with underscores, and `~~`.
 fn emphasis(rest: &str, before: Option<char>, complete: bool) -> Taken<'_> {
     let mark = rest.chars().next().unwrap_or_default();
     let count = run_length(rest, mark);

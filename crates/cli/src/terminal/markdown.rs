@@ -1,29 +1,29 @@
-//! Markdown on a terminal while it is still being written.
+//! Renders Markdown on a terminal while it is still arriving.
 //!
-//! Blocks are those that models write: headings, lists, quotes, fenced code, tables, rules and
-//! paragraphs, in which a newline is a newline. Invariant: what comes out does not depend on how the
-//! text is cut into pieces, and nothing that was written is changed later, so that nothing flickers.
+//! It supports the blocks that models write: headings, lists, quotes, fenced code, tables, rules and
+//! paragraphs. A newline in a paragraph is kept. Invariant: the output does not depend on how the text is
+//! cut into pieces, and written text never changes, so nothing flickers.
 
 use super::wrap::{Style, Wrapper};
 use super::{inline, sanitize, table};
 
-/// Renders text that comes in pieces.
+/// Renders text that arrives in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Markdown {
-    /// The current line as far as it is not written yet.
+    /// The part of the current line that is not written yet.
     held: String,
     line: Line,
-    /// The marks that opened a fenced block.
+    /// The marker that opened a fenced block.
     fence: Option<String>,
-    /// Rows of a table that may go on.
+    /// Rows of a table that may continue.
     rows: Vec<String>,
     wrapper: Wrapper,
 }
 
-/// What the current line is.
+/// Kind of the current line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Line {
-    /// Its beginning decides.
+    /// Not decided yet.
     #[default]
     Unknown,
     Text(Style),
@@ -32,7 +32,7 @@ enum Line {
 }
 
 impl Markdown {
-    /// Takes the next piece; returns what the terminal is to show, laid out for `width` columns.
+    /// Adds a piece. Returns the text to show, laid out for `width` columns.
     pub(crate) fn push(&mut self, piece: &str, width: usize) -> String {
         let mut out = String::new();
         let piece = sanitize(piece);
@@ -56,7 +56,7 @@ impl Markdown {
         out
     }
 
-    /// Writes what is certain of the current line, all of it where it is complete.
+    /// Writes the certain part of the current line, or all of it if it is complete.
     fn advance(&mut self, complete: bool, width: usize, out: &mut String) {
         if self.line == Line::Unknown {
             if !complete && !is_decided(&self.held, self.fence.is_some()) {
@@ -96,8 +96,7 @@ impl Markdown {
         }
     }
 
-    /// Finds out what the line is and writes what stands before its text. Returns `false` where the
-    /// line is done with that.
+    /// Decides the kind of a line and writes its marker. Returns `false` if nothing else is left of the line.
     fn begin_line(&mut self, complete: bool, width: usize, out: &mut String) -> bool {
         let held = std::mem::take(&mut self.held);
         let line = held.trim_start();
@@ -158,14 +157,14 @@ impl Markdown {
     }
 }
 
-/// Whether the beginning of a line says what the line is.
+/// Returns `true` if the beginning of a line decides its kind.
 fn is_decided(held: &str, in_code: bool) -> bool {
     let line = held.trim_start();
     let Some(first) = line.chars().next() else { return false };
     let run = line.chars().take_while(|&c| c == first).count();
     let after = line.chars().nth(run);
     match first {
-        // Fences wait for their language, and rules look like fences and lists at first.
+        // Fences wait for their language. Rules look like fences and lists at first.
         '`' | '~' if in_code => run < 3 && after.is_some(),
         '`' | '~' => run < 3 && after.is_some(),
         _ if in_code => true,
@@ -180,7 +179,7 @@ fn is_decided(held: &str, in_code: bool) -> bool {
     }
 }
 
-/// A thematic break: three or more of the same mark, with or without spaces.
+/// Returns `true` for a thematic break: three or more of the same mark, with or without spaces.
 fn is_rule(line: &str) -> bool {
     let Some(mark) = line.chars().next().filter(|c| matches!(c, '-' | '*' | '_')) else {
         return false;
@@ -188,7 +187,7 @@ fn is_rule(line: &str) -> bool {
     line.chars().all(|c| c == mark || c == ' ') && line.chars().filter(|&c| c == mark).count() >= 3
 }
 
-/// What stands before the text of a line, the style of the text, and the bytes that this replaces.
+/// Returns the marker of a line, the style of its text, and the number of bytes that the marker replaces.
 fn prefix(line: &str) -> (String, Style, usize) {
     let plain = (String::new(), Style::default(), 0);
     let hashes = line.bytes().take_while(|&byte| byte == b'#').count();
@@ -214,7 +213,7 @@ fn prefix(line: &str) -> (String, Style, usize) {
 mod tests {
     use super::*;
 
-    /// Without styles, and whatever the pieces are.
+    /// Renders a text without styles, in pieces of several sizes.
     fn shown(text: &str, width: usize) -> String {
         let render = |size: usize| {
             let mut markdown = Markdown::default();

@@ -1,11 +1,11 @@
-//! Tables of Markdown (GitHub's extension), laid out in columns.
+//! Lays out Markdown tables (GitHub's extension) in columns.
 
 use unicode_width::UnicodeWidthStr;
 
 use super::inline;
 use super::wrap::Style;
 
-/// The cells of a row.
+/// Returns the cells of a row.
 fn cells(row: &str) -> Vec<&str> {
     let row = row.trim();
     let row = row.strip_prefix('|').unwrap_or(row);
@@ -13,12 +13,12 @@ fn cells(row: &str) -> Vec<&str> {
     row.split('|').map(str::trim).collect()
 }
 
-/// Whether the row divides the header from the rest.
+/// Returns `true` for the row between the header and the rest.
 fn is_rule(row: &str) -> bool {
     row.contains('-') && row.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
-/// Writes the rows, in columns where they fit into `width`, as they are where not.
+/// Writes the rows in columns, or unchanged if they don't fit into `width`.
 pub(super) fn write(rows: &[String], width: usize, out: &mut String) {
     let plain = |cell: &str| -> usize {
         inline::parse(cell, Style::default(), true).0.iter().map(|(_, text)| text.width()).sum()

@@ -1,8 +1,8 @@
-//! Words laid out in lines of a given width.
+//! Lays out words in lines of a given width.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How a piece of text looks, as the parameters of an ANSI escape sequence (ECMA-48, SGR).
+/// Style of a piece of text, for the parameters of an ANSI escape sequence (ECMA-48, SGR).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
 pub(crate) struct Style {
@@ -42,25 +42,24 @@ impl Style {
     }
 }
 
-/// Lays words out as they come. Nothing that was written is changed later: a word is held until it
-/// is known to be complete.
+/// Lays out words as they arrive. Written text never changes: a word is held back until it is complete.
 #[derive(Debug, Default)]
 pub(crate) struct Wrapper {
-    /// Columns that are used.
+    /// Used columns.
     column: usize,
-    /// What every continued line begins with.
+    /// Text at the start of every continued line.
     indent: String,
     /// The word so far.
     word: Vec<(Style, String)>,
     word_width: usize,
     /// Spaces before the word.
     spaces: usize,
-    /// Whether the line has a word yet.
+    /// `true` if the line has a word.
     has_word: bool,
 }
 
 impl Wrapper {
-    /// Begins a line: `first` stands before it, `rest` before the lines that continue it.
+    /// Begins a line with `first`. Continued lines begin with `rest`.
     pub(crate) fn begin(&mut self, first: &str, rest: &str, style: Style, out: &mut String) {
         style.paint(first, out);
         rest.clone_into(&mut self.indent);
@@ -78,7 +77,7 @@ impl Wrapper {
             }
             let columns = c.width().unwrap_or(0);
             let room = width.saturating_sub(self.indent.width()).max(2);
-            // Scripts without spaces break anywhere, and so does a word that no line holds.
+            // Scripts without spaces can break anywhere, and so must a word longer than a line.
             if columns > 1 || self.word_width + columns > room {
                 self.flush_word(width, out);
             }
@@ -97,7 +96,7 @@ impl Wrapper {
         (self.column, self.spaces, self.has_word) = (0, 0, false);
     }
 
-    /// Writes the word that is held.
+    /// Writes the word that was held back.
     pub(crate) fn flush_word(&mut self, width: usize, out: &mut String) {
         if self.word.is_empty() {
             return;
