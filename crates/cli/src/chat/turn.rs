@@ -39,7 +39,7 @@ impl Chat<'_> {
         let system = self.settings.options.system.clone();
         let input = PromptInput::Messages { system, messages: self.messages.clone() };
         let request = answer::request(self.engine, &self.settings.options, input)?;
-        let generation = answer::submit(self.engine, request)?;
+        let generation = self.engine.submit(request)?;
         let show = if self.settings.options.no_reasoning { Show::Answer } else { Show::All };
         let mut screen = Screen::new(show, &self.settings.options, &self.context.printer);
         let taken = answer::receive(&generation, &mut screen, self.context)?;

@@ -7,7 +7,7 @@ mod stdin;
 
 use std::io::Write;
 
-use mlxk_engine::{Engine, FinishReason, Message, PromptInput};
+use mlxk_engine::{Engine, FinishReason, Generation, Message, PromptInput};
 
 use self::envelope::Envelope;
 use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
