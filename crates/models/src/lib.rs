@@ -11,7 +11,6 @@ mod decoder;
 mod error;
 mod families;
 mod loader;
-pub mod naming;
 mod parts;
 pub mod registry;
 mod tensors;
@@ -22,7 +21,8 @@ use mlxk_format::Checkpoint;
 use mlxk_ops::{Act, Batch, CacheSpec, Compute, Weights};
 
 pub use error::ModelError;
-pub use registry::shape;
+pub use families::PublishedNames;
+pub use registry::{published_names, shape};
 pub use tensors::{TensorKind, TensorNeed};
 
 /// Hears how many of how many bytes are loaded, and may stop the loading.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::decoder::DecoderSpec;
-use crate::families::{Architecture, FAMILIES};
+use crate::families::{Architecture, FAMILIES, PublishedNames};
 use crate::{ModelError, Shape};
 
 /// A supported `model_type`.
@@ -35,9 +35,10 @@ pub fn supported() -> Vec<Supported> {
     all
 }
 
-/// Returns the `model_type` of a `config.json`, or an error if it is not supported.
-pub(crate) fn model_type(config: &Value) -> Result<&'static str, ModelError> {
-    Ok(find(config)?.model_type)
+/// Returns the naming of published checkpoints for the model that `config.json` describes, or an
+/// error if it is not supported.
+pub fn published_names(config: &Value) -> Result<PublishedNames, ModelError> {
+    Ok(PublishedNames::new(find(config)?.published, config))
 }
 
 /// Checks the `config.json` of a checkpoint without reading a weight. Returns the model's sizes.

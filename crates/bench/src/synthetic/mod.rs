@@ -18,7 +18,6 @@ use mlxk_format::safetensors::{TensorSpec, Writer};
 use mlxk_format::{
     ElementType, FormatError, MAX_CONFIG_BYTES, QuantizedRows, RowQuantizer, read_object,
 };
-use mlxk_models::naming::naming;
 use mlxk_models::{TensorKind, TensorNeed};
 use mlxk_tensor::{Dtype, Mode};
 use serde_json::{Map, Value, json};
@@ -110,7 +109,7 @@ impl Synthetic {
     /// Returns the model of a preset or of a `config.json`, with matrices stored as `form`.
     pub fn new(shape: &str, form: WeightForm) -> Result<Self, SyntheticError> {
         let (name, config) = shape_of(shape)?;
-        let naming = naming(&config)?;
+        let naming = mlxk_models::published_names(&config)?;
         let mut config = config;
         let mut default = None;
         let mut others = Map::new();

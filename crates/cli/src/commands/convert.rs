@@ -118,7 +118,7 @@ fn from_checkpoint(
     context: &Context,
 ) -> anyhow::Result<Made> {
     let checkpoint = Checkpoint::open(&source.path).map_err(HubError::from)?;
-    let naming = mlxk_models::naming::naming(checkpoint.config())?;
+    let naming = mlxk_models::published_names(checkpoint.config())?;
     let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
     let building = begin(args, target, conversion.disk_bytes(), context)?;
     progress.stage("Converting");
@@ -167,7 +167,7 @@ fn from_gguf(
     plan.write(&between, &mut |done, total| report(progress, done, total)).map_err(hub_error)?;
     let message = {
         let checkpoint = Checkpoint::open(&between).map_err(HubError::from)?;
-        let naming = mlxk_models::naming::naming(checkpoint.config())?;
+        let naming = mlxk_models::published_names(checkpoint.config())?;
         let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
         progress.stage("Converting");
         conversion

@@ -1,8 +1,10 @@
 //! DeepSeek-V2 (2024, arXiv:2405.04434) and V3 (2024, arXiv:2412.19437): latent attention, a mixture
 //! of many small experts beside shared ones.
 
+use mlxk_format::convert::ModuleRule;
 use mlxk_ops::{Activation, RouteGroups, RouteScores, RouteSpec};
 
+use super::published::{Published, USUAL_EXPERTS};
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
@@ -14,9 +16,22 @@ use crate::parts::{
 pub(super) const FAMILY: Family = Family {
     name: "DeepSeek",
     architectures: &[
-        Architecture::new("deepseek_v2", "DeepSeek-V2-Lite, DeepSeek-Coder-V2-Lite", v2_spec),
-        Architecture::new("deepseek_v3", "DeepSeek-V3, DeepSeek-R1, Moonlight", v3_spec),
+        Architecture {
+            published: &PUBLISHED,
+            ..Architecture::new("deepseek_v2", "DeepSeek-V2-Lite, DeepSeek-Coder-V2-Lite", v2_spec)
+        },
+        Architecture {
+            published: &Published { exact: &["e_score_correction_bias"], ..PUBLISHED },
+            ..Architecture::new("deepseek_v3", "DeepSeek-V3, DeepSeek-R1, Moonlight", v3_spec)
+        },
     ],
+};
+
+/// mlx-lm's routers are not modules with a matrix product, so they are never quantized.
+const PUBLISHED: Published = Published {
+    experts: USUAL_EXPERTS,
+    modules: &[("mlp.gate", ModuleRule::Never)],
+    ..Published::AS_IN_MLX
 };
 
 fn v2_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {

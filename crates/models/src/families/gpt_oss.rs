@@ -1,8 +1,10 @@
 //! gpt-oss (OpenAI, 2025, arXiv:2508.10925): a mixture of experts with clipped gates, attention
 //! with sinks (Xiao et al., 2023, arXiv:2309.17453) and windows in every other layer.
 
+use mlxk_format::convert::Placement;
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
+use super::published::{Published, ROUTER};
 use super::{Architecture, Common, Family};
 use crate::ModelError;
 use crate::config::{Config, limit};
@@ -13,8 +15,14 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "gpt-oss",
-    architectures: &[Architecture::new("gpt_oss", "gpt-oss 20B, 120B", spec)],
+    architectures: &[Architecture {
+        published: PUBLISHED,
+        ..Architecture::new("gpt_oss", "gpt-oss 20B, 120B", spec)
+    }],
 };
+
+const PUBLISHED: &Published =
+    &Published { place: published_experts, modules: &[("router", ROUTER)], ..Published::AS_IN_MLX };
 
 const NAMES: ExpertNames = ExpertNames { router: "router", experts: "experts" };
 
@@ -50,4 +58,21 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let layer = |window| pre_norm(GroupedSpec { window, ..attention }, mixture);
     let layers = windows.into_iter().map(layer).collect();
     Ok(DecoderSpec { tied: Some(false), ..common.decoder(vec![rope], layers) })
+}
+
+/// Returns the place of an expert's tensor. Published files alternate rows of gate and up.
+fn published_experts(name: &str) -> Option<Placement> {
+    let (before, tensor) = name.rsplit_once('.')?;
+    let (module, part) = tensor.rsplit_once('_')?;
+    let part = match part {
+        "blocks" => "weight",
+        "scales" | "bias" => part,
+        _ => return None,
+    };
+    let place = |module: &str| format!("{before}.{module}.{part}");
+    match module {
+        "gate_up_proj" => Some(Placement::ByTurns([place("gate_proj"), place("up_proj")])),
+        "down_proj" => Some(Placement::As(place("down_proj"))),
+        _ => None,
+    }
 }

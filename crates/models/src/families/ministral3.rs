@@ -3,6 +3,7 @@
 
 use mlxk_ops::ScoreGrowth;
 
+use super::published::Published;
 use super::{Architecture, Common, Family, llama};
 use crate::ModelError;
 use crate::config::{Config, limit};
@@ -15,6 +16,7 @@ pub(super) const FAMILY: Family = Family {
         Architecture::new("ministral3", "Ministral 3", spec),
         Architecture {
             wrapper: true,
+            published: &Published { rename: published_name, ..Published::AS_IN_MLX },
             ..Architecture::new(
                 "mistral3",
                 "Mistral Small 3.1, Ministral 3, text only",
@@ -60,4 +62,14 @@ fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         tied: inner.tied.or(Some(false)),
         ..inner
     })
+}
+
+/// Returns the name below MLX's prefix. Published files have the language model below
+/// `model.language_model`, or without any prefix.
+fn published_name(name: &str) -> String {
+    let inner = match name.strip_prefix("model.language_model.") {
+        Some(rest) => format!("model.{rest}"),
+        None => name.strip_prefix("language_model.").unwrap_or(name).to_owned(),
+    };
+    format!("language_model.{inner}")
 }

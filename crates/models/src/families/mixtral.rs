@@ -2,6 +2,7 @@
 
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
+use super::published::Published;
 use super::{Architecture, Family, llama};
 use crate::ModelError;
 use crate::config::{Config, limit};
@@ -10,7 +11,15 @@ use crate::parts::{AttentionSizes, ExpertNames, ExpertsSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mixtral",
-    architectures: &[Architecture::new("mixtral", "Mixtral 8x7B, 8x22B", spec)],
+    architectures: &[Architecture {
+        published: PUBLISHED,
+        ..Architecture::new("mixtral", "Mixtral 8x7B, 8x22B", spec)
+    }],
+};
+
+const PUBLISHED: &Published = &Published {
+    experts: &[("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj")],
+    ..Published::AS_IN_MLX
 };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {

@@ -1,5 +1,6 @@
 //! The model families, one file each. A file has everything that is particular to its family:
-//! the `model_type`s it covers, and how their `config.json` becomes a [`DecoderSpec`].
+//! the `model_type`s it covers, how their `config.json` becomes a [`DecoderSpec`], and how their
+//! tensors are named elsewhere.
 //!
 //! To add a family, write its file and add its `mod` line and its `FAMILY` below.
 
@@ -15,6 +16,7 @@ mod ministral3;
 mod mixtral;
 mod olmo2;
 mod phi3;
+mod published;
 mod qwen2;
 mod qwen3;
 mod smollm3;
@@ -26,6 +28,9 @@ use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Names};
 use crate::parts::{MlpKind, MlpSpec, NormKind, NormSpec};
+
+use published::Published;
+pub use published::PublishedNames;
 
 /// All families.
 pub(crate) const FAMILIES: &[Family] = &[
@@ -62,15 +67,17 @@ pub(crate) struct Architecture {
     pub(crate) spec: ReadSpec,
     /// `true` if the language model's configuration is nested under `text_config`.
     pub(crate) wrapper: bool,
+    /// Names of the tensors in published checkpoints.
+    pub(crate) published: &'static Published,
 }
 
 /// Reads and checks a `config.json`.
 type ReadSpec = fn(&Config<'_>) -> Result<DecoderSpec, ModelError>;
 
 impl Architecture {
-    /// An architecture for text only.
+    /// Returns an architecture for text only, with the same tensor names in MLX as elsewhere.
     const fn new(model_type: &'static str, examples: &'static str, spec: ReadSpec) -> Self {
-        Self { model_type, examples, spec, wrapper: false }
+        Self { model_type, examples, spec, wrapper: false, published: &Published::AS_IN_MLX }
     }
 }
 

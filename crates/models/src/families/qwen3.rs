@@ -3,6 +3,7 @@
 
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
+use super::published::{Published, ROUTER, USUAL_EXPERTS};
 use super::{Architecture, Common, Family, qwen2};
 use crate::ModelError;
 use crate::config::{Config, limit};
@@ -15,7 +16,14 @@ pub(super) const FAMILY: Family = Family {
     name: "Qwen3",
     architectures: &[
         Architecture::new("qwen3", "Qwen3", spec),
-        Architecture::new("qwen3_moe", "Qwen3-30B-A3B, Qwen3-Coder", moe_spec),
+        Architecture {
+            published: &Published {
+                experts: USUAL_EXPERTS,
+                modules: &[("mlp.gate", ROUTER)],
+                ..Published::AS_IN_MLX
+            },
+            ..Architecture::new("qwen3_moe", "Qwen3-30B-A3B, Qwen3-Coder", moe_spec)
+        },
     ],
 };
 

@@ -1,0 +1,99 @@
+//! Names of tensors in published checkpoints, which are not yet in MLX's form, and the modules that
+//! mlx-lm quantizes in their own way: the facts that a conversion needs.
+//!
+//! They are mlx-lm's, so that a conversion gives the same tensors under the same names.
+
+use mlxk_format::convert::{ModuleRule, Naming, Placement};
+use mlxk_tensor::Mode;
+use serde_json::Value;
+
+/// Differences between the published checkpoints of an architecture and MLX's form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    /// Puts a name below MLX's prefix. It runs before all other rules.
+    pub(crate) rename: fn(&str) -> String,
+    /// Returns the place of a tensor that is stored in its own way, or `None` for all others.
+    pub(crate) place: fn(&str) -> Option<Placement>,
+    /// Modules of one expert (`….experts.INDEX.MODULE`), each with the module of its stack in MLX.
+    pub(crate) experts: &'static [(&'static str, &'static str)],
+    /// Ends of the paths of special modules, and how these may be quantized.
+    pub(crate) modules: &'static [(&'static str, ModuleRule)],
+    /// Ends of the names of tensors that keep their type.
+    pub(crate) exact: &'static [&'static str],
+}
+
+impl Published {
+    /// Names as in MLX, without experts.
+    pub(crate) const AS_IN_MLX: Self =
+        Self { rename: str::to_owned, place: |_| None, experts: &[], modules: &[], exact: &[] };
+}
+
+/// Experts with the names that they have in MLX.
+pub(crate) const USUAL_EXPERTS: &[(&str, &str)] =
+    &[("gate_proj", "gate_proj"), ("up_proj", "up_proj"), ("down_proj", "down_proj")];
+
+/// The mode in which mlx-lm quantizes the routers of some architectures, regardless of the mode of
+/// the other modules.
+pub(crate) const ROUTER: ModuleRule = ModuleRule::Own(Mode::Affine { bits: 8, group_size: 64 });
+
+/// Modules of other modalities, which a conversion of the language model leaves out.
+const OTHER_MODALITIES: [&str; 2] = ["vision_tower", "multi_modal_projector"];
+
+/// The naming of one model.
+#[derive(Clone, Debug)]
+pub struct PublishedNames {
+    published: &'static Published,
+    /// `true` if the embedding is also the output matrix.
+    tied: bool,
+}
+
+impl PublishedNames {
+    /// Returns the naming of the model that `config` describes.
+    pub(crate) fn new(published: &'static Published, config: &Value) -> Self {
+        let flag = |config: &Value| config.get("tie_word_embeddings").and_then(Value::as_bool);
+        let tied = flag(config).or_else(|| config.get("text_config").and_then(flag));
+        Self { published, tied: tied.unwrap_or(false) }
+    }
+}
+
+impl Naming for PublishedNames {
+    fn place(&self, name: &str) -> Placement {
+        if OTHER_MODALITIES.iter().any(|part| name.contains(part))
+            || name.ends_with(".rotary_emb.inv_freq")
+        {
+            return Placement::Drop;
+        }
+        let name = (self.published.rename)(name);
+        let head = name.strip_prefix("language_model.").unwrap_or(&name);
+        if self.tied && head.starts_with("lm_head.") {
+            return Placement::Drop;
+        }
+        (self.published.place)(&name)
+            .or_else(|| stacked(&name, self.published.experts))
+            .unwrap_or(Placement::As(name))
+    }
+
+    fn module(&self, path: &str) -> ModuleRule {
+        let special = self.published.modules.iter().find(|(end, _)| path.ends_with(end));
+        special.map_or(ModuleRule::Usual, |(_, rule)| *rule)
+    }
+
+    fn keeps_type(&self, name: &str) -> bool {
+        self.published.exact.iter().any(|end| name.ends_with(end))
+    }
+}
+
+/// Returns the place of one expert's tensor, `….experts.INDEX.MODULE.SUFFIX`, in the stack of all
+/// experts.
+fn stacked(name: &str, experts: &[(&str, &str)]) -> Option<Placement> {
+    let (before, rest) = name.split_once(".experts.")?;
+    let mut words = rest.split('.');
+    let (index, module, suffix) = (words.next()?, words.next()?, words.next()?);
+    if words.next().is_some() || !matches!(suffix, "weight" | "scales" | "biases") {
+        return None;
+    }
+    // Comparing the text again refuses spellings such as `+1` and `01`.
+    let number: usize = index.parse().ok().filter(|number: &usize| number.to_string() == index)?;
+    let (_, module) = experts.iter().find(|(published, _)| *published == module)?;
+    Some(Placement::Stacked(format!("{before}.switch_mlp.{module}.{suffix}"), number))
+}
