@@ -37,7 +37,10 @@
 //! use mlxk_format::{Checkpoint, gguf::Plan};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let plan = Plan::new(Path::new("tests/golden/tiny-llama.gguf"))?;
+//! let plan = Plan::new(
+//!     Path::new("tests/golden/tiny-llama.gguf"),
+//!     &mlxk_models::gguf_architectures(),
+//! )?;
 //! let folder = tempfile::tempdir()?;
 //! plan.write(folder.path(), &mut |_written, _total| ControlFlow::Continue(()))?;
 //!

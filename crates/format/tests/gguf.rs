@@ -194,7 +194,8 @@ fn sentence_piece_becomes_merges_in_the_order_of_scores() {
 #[test]
 fn an_import_can_be_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let plan = Plan::new(&tiny("llama").write(folder.path())).unwrap();
+    let plan =
+        Plan::new(&tiny("llama").write(folder.path()), &mlxk_models::gguf_architectures()).unwrap();
     assert_eq!((plan.architecture(), plan.name(), plan.license()), ("llama", Some("Tiny"), None));
     assert_eq!(
         plan.modes(),

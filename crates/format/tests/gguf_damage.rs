@@ -198,7 +198,8 @@ fn every_truncation_is_refused() {
     let bytes = tiny("llama").bytes();
     for length in 0..bytes.len() {
         let part = Bytes::from(bytes[..length].to_vec());
-        let plan = Plan::from_bytes("model.gguf".as_ref(), &part);
+        let plan =
+            Plan::from_bytes("model.gguf".as_ref(), &part, &mlxk_models::gguf_architectures());
         assert!(plan.is_err(), "{length} of {} bytes", bytes.len());
     }
 }
@@ -234,7 +235,7 @@ proptest! {
         for (at, value) in changes {
             bytes[at] = value;
         }
-        let _ = Plan::from_bytes("model.gguf".as_ref(), &Bytes::from(bytes));
+        let _ = Plan::from_bytes("model.gguf".as_ref(), &Bytes::from(bytes), &mlxk_models::gguf_architectures());
     }
 }
 
@@ -244,7 +245,7 @@ fn counts_and_lengths_are_bounded_before_they_are_believed() {
     let path = folder.path().join("model.gguf");
     let reason = |header: &[&[u8]]| {
         std::fs::write(&path, header.concat()).unwrap();
-        Plan::new(&path).unwrap_err().to_string()
+        Plan::new(&path, &mlxk_models::gguf_architectures()).unwrap_err().to_string()
     };
     let huge = u64::MAX.to_le_bytes();
     let one = 1_u64.to_le_bytes();

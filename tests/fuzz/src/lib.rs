@@ -59,8 +59,11 @@ pub fn modelfile(data: &[u8]) {
 
 /// Plans the import of a GGUF file, and writes the checkpoint if it is small.
 pub fn gguf(data: &[u8]) {
-    let Ok(plan) = gguf::Plan::from_bytes(Path::new("fuzz.gguf"), &Bytes::from(data.to_vec()))
-    else {
+    let Ok(plan) = gguf::Plan::from_bytes(
+        Path::new("fuzz.gguf"),
+        &Bytes::from(data.to_vec()),
+        &mlxk_models::gguf_architectures(),
+    ) else {
         return;
     };
     std::hint::black_box((plan.modes(), plan.parameters()));

@@ -23,7 +23,12 @@ impl Synthetic {
         encoding: RowEncoding,
         progress: &mut Progress<'_>,
     ) -> Result<(), SyntheticError> {
-        let export = Export::new(&self.config, &self.name, &self.vocabulary()?)?;
+        let export = Export::new(
+            &self.config,
+            &self.name,
+            &self.vocabulary()?,
+            &mlxk_models::gguf_architectures(),
+        )?;
         let mut placed = Vec::with_capacity(self.tensors.len());
         let mut entries = Vec::with_capacity(self.tensors.len() + 1);
         for tensor in &self.tensors {

@@ -95,7 +95,7 @@ fn as_gguf_it_is_the_same_model() {
         let path = folder.path().join("model.gguf");
         model.write_gguf(&path, RowEncoding::F32, &mut |_, _| ControlFlow::Continue(())).unwrap();
         let imported = tempfile::tempdir().unwrap();
-        let plan = mlxk_format::gguf::Plan::new(&path).unwrap();
+        let plan = mlxk_format::gguf::Plan::new(&path, &mlxk_models::gguf_architectures()).unwrap();
         plan.write(imported.path(), &mut |_, _| ControlFlow::Continue(())).unwrap();
         let theirs = Checkpoint::open(imported.path()).unwrap();
         let ours = Checkpoint::open(folder.path()).unwrap();

@@ -149,8 +149,12 @@ fn from_gguf(
     }
     let changes = options.change != Change::Keep || options.dtype.is_some();
     // If the weights change again below, lossless values avoid rounding twice.
-    let plan =
-        if args.lossless || changes { gguf::Plan::lossless(path) } else { gguf::Plan::new(path) };
+    let architectures = mlxk_models::gguf_architectures();
+    let plan = if args.lossless || changes {
+        gguf::Plan::lossless(path, &architectures)
+    } else {
+        gguf::Plan::new(path, &architectures)
+    };
     let plan = plan.map_err(HubError::from)?;
     let name = path.display().to_string();
     let room = plan.output_bytes().saturating_mul(if changes { 2 } else { 1 });

@@ -94,7 +94,13 @@ impl Pull<'_> {
             }
         };
         let locations = &self.context.settings.locations;
-        let found = mlxk_hub::import(plan, locations, &self.progress, &mut confirm)?;
+        let found = mlxk_hub::import(
+            plan,
+            &mlxk_models::gguf_architectures(),
+            locations,
+            &self.progress,
+            &mut confirm,
+        )?;
         self.progress.finish();
         Ok(Outcome {
             status: "success",

@@ -38,9 +38,13 @@ pub(crate) fn find_by(
     let resolved = match resolution {
         Resolution::NeedsImport(plan) if pull => {
             let progress = context.printer.progress();
-            mlxk_hub::import(&plan, locations, &progress, &mut |info| {
-                confirm_import(info, context)
-            })?
+            mlxk_hub::import(
+                &plan,
+                &mlxk_models::gguf_architectures(),
+                locations,
+                &progress,
+                &mut |info| confirm_import(info, context),
+            )?
         }
         Resolution::NotLocal(missing)
             if pull && !context.settings.hub.offline && !missing.folder_here =>

@@ -2,66 +2,45 @@
 
 use serde_json::{Map, Value, json};
 
+use super::architecture::HeadDim;
 use super::reader::{Gguf, Problem};
-use super::sizes::{Architecture, Sizes};
+use super::sizes::GgufSizes;
 use super::tensors::{LONG_FACTORS, Layout, ROPE_FACTORS, SHORT_FACTORS};
 use super::{GgufDamage, GgufLimit, TensorKind};
 
 /// Returns `config.json`. Its dtype is that of the scales or of the dense weights.
 pub(super) fn config(
     gguf: &Gguf,
-    sizes: &Sizes,
+    sizes: &GgufSizes,
     layout: &Layout,
     torch_dtype: &str,
 ) -> Result<Map<String, Value>, Problem> {
-    let class = match sizes.architecture {
-        Architecture::Llama => "LlamaForCausalLM",
-        Architecture::Qwen2 => "Qwen2ForCausalLM",
-        Architecture::Qwen3 => "Qwen3ForCausalLM",
-        Architecture::Gemma3 => "Gemma3ForCausalLM",
-        Architecture::Phi3 => "Phi3ForCausalLM",
-    };
-    let model_type = match sizes.architecture {
-        Architecture::Gemma3 => "gemma3_text",
-        other => other.name(),
-    };
+    let architecture = &sizes.architecture;
     let mut config = Map::new();
     let mut set = |key: &str, value: Value| {
         config.insert(key.to_owned(), value);
     };
-    set("architectures", json!([class]));
-    set("model_type", model_type.into());
+    set("architectures", json!([architecture.class]));
+    set("model_type", architecture.model_type.into());
     set("hidden_size", sizes.hidden.into());
     set("intermediate_size", sizes.intermediate.into());
     set("num_hidden_layers", sizes.layers.into());
     set("num_attention_heads", sizes.heads.into());
     set("num_key_value_heads", sizes.kv_heads.into());
-    let always = matches!(sizes.architecture, Architecture::Qwen3 | Architecture::Gemma3);
-    if always || sizes.head_dim * sizes.heads != sizes.hidden {
+    if architecture.head_dim == HeadDim::Stated || sizes.head_dim * sizes.heads != sizes.hidden {
         set("head_dim", sizes.head_dim.into());
     }
-    if sizes.architecture != Architecture::Gemma3 {
-        set("hidden_act", "silu".into());
+    if let Some(activation) = architecture.hidden_act {
+        set("hidden_act", activation.into());
     }
     set("rms_norm_eps", sizes.rms_eps.into());
-    set("rope_theta", whole(sizes.rope_theta));
+    set("rope_theta", json_number(sizes.rope_theta));
     set("rope_scaling", rope_scaling(gguf, sizes)?);
     set("max_position_embeddings", sizes.context.into());
     set("vocab_size", layout.vocabulary.into());
     set("tie_word_embeddings", layout.tied.into());
-    match sizes.architecture {
-        Architecture::Llama => {
-            set("attention_bias", layout.attention_bias.into());
-            set("mlp_bias", layout.mlp_bias.into());
-        }
-        Architecture::Qwen2 | Architecture::Qwen3 => set("use_sliding_window", false.into()),
-        Architecture::Gemma3 => gemma3(sizes, &mut set),
-        Architecture::Phi3 => {
-            set("partial_rotary_factor", (sizes.rotary_dims as f64 / sizes.head_dim as f64).into());
-            if let Some(original) = sizes.original_context {
-                set("original_max_position_embeddings", original.into());
-            }
-        }
+    for (key, value) in (architecture.config)(sizes, layout.biases) {
+        set(key, value);
     }
     for (name, id) in special_ids(gguf, layout.vocabulary)? {
         set(name, id);
@@ -119,22 +98,8 @@ pub(super) fn token_id(
     }
 }
 
-/// Sets the keys that only Gemma 3 has.
-fn gemma3(sizes: &Sizes, set: &mut dyn FnMut(&str, Value)) {
-    set("hidden_activation", "gelu_pytorch_tanh".into());
-    // Only the 27B model scales scores by a number other than the width of a head. Like llama.cpp,
-    // we recognize it by its number of layers.
-    let scalar = if sizes.layers == 62 { sizes.hidden / sizes.heads } else { sizes.head_dim };
-    set("query_pre_attn_scalar", scalar.into());
-    set("rope_local_base_freq", whole(sizes.rope_theta_local));
-    if let Some((window, pattern)) = sizes.window {
-        set("sliding_window", window.into());
-        set("sliding_window_pattern", pattern.into());
-    }
-}
-
 /// Returns the factors of LongRoPE. A file has both tensors or neither.
-fn long_rope(gguf: &Gguf, sizes: &Sizes) -> Result<Option<Value>, Problem> {
+fn long_rope(gguf: &Gguf, sizes: &GgufSizes) -> Result<Option<Value>, Problem> {
     let (long, short) = (gguf.tensor(LONG_FACTORS), gguf.tensor(SHORT_FACTORS));
     let (Some(long), Some(short)) = (long, short) else {
         return if long.is_none() && short.is_none() {
@@ -160,7 +125,7 @@ fn long_rope(gguf: &Gguf, sizes: &Sizes) -> Result<Option<Value>, Problem> {
     })))
 }
 
-fn rope_scaling(gguf: &Gguf, sizes: &Sizes) -> Result<Value, Problem> {
+fn rope_scaling(gguf: &Gguf, sizes: &GgufSizes) -> Result<Value, Problem> {
     if let Some(scaling) = long_rope(gguf, sizes)? {
         return Ok(scaling);
     }
@@ -188,7 +153,7 @@ const ORIGINAL_CONTEXT: f64 = 8192.0;
 
 /// Recognizes the factors that llama.cpp computes for Llama 3.x and returns the one they are made
 /// from. Returns `None` if there are no factors, or if all are 1.
-fn llama3_factor(gguf: &Gguf, sizes: &Sizes) -> Result<Option<f64>, Problem> {
+fn llama3_factor(gguf: &Gguf, sizes: &GgufSizes) -> Result<Option<f64>, Problem> {
     let Some(tensor) = gguf.tensor(ROPE_FACTORS) else { return Ok(None) };
     let is_f32 = tensor.kind == Ok(TensorKind::F32);
     if !is_f32 || tensor.shape != [sizes.head_dim / 2] {
@@ -243,7 +208,7 @@ fn llama3_divisor(period: f64, factor: f64) -> f64 {
     }
 }
 
-/// Writes a whole number without a decimal point, as people write it.
-fn whole(value: f64) -> Value {
+/// Returns a JSON number, without a decimal point if the value is whole.
+pub fn json_number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { (value as i64).into() } else { value.into() }
 }

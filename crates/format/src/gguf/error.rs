@@ -1,5 +1,7 @@
 //! Errors about GGUF files that cannot be read or imported.
 
+use super::GgufArchitecture;
+
 /// The file contradicts itself or ends too early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -88,10 +90,8 @@ pub enum GgufLimit {
     #[error("it is one of {0} parts; join them with `llama-gguf-split --merge` first")]
     Split(u64),
     /// The architecture is not supported.
-    #[error(
-        "its architecture is `{0}`; `llama`, `qwen2`, `qwen3`, `gemma3` and `phi3` are supported"
-    )]
-    Architecture(String),
+    #[error("its architecture `{found}` is not supported; supported are {supported}")]
+    Architecture { found: String, supported: String },
     /// The quantization has no MLX form.
     #[error(
         "tensor `{tensor}` is of type {kind}; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are supported"
@@ -116,4 +116,12 @@ pub enum GgufLimit {
         /// Names of the supported ones.
         known: &'static str,
     },
+}
+
+impl GgufLimit {
+    /// Returns the error for an architecture that is not among `supported`.
+    pub(super) fn architecture(found: &str, supported: &[GgufArchitecture]) -> Self {
+        let names: Vec<String> = supported.iter().map(|it| format!("`{}`", it.name)).collect();
+        Self::Architecture { found: found.to_owned(), supported: names.join(", ") }
+    }
 }

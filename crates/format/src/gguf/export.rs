@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::architecture::{GgufArchitecture, HeadDim, Heads};
 use super::config::llama3_divisors;
 use super::{GgufVocabulary, MetaValue};
 use crate::config_number;
@@ -31,7 +32,7 @@ pub enum ExportError {
 /// A model that can be written as GGUF.
 #[derive(Clone, Debug)]
 pub struct Export {
-    architecture: String,
+    architecture: GgufArchitecture,
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
@@ -58,36 +59,24 @@ impl Exported {
     }
 }
 
-/// Parts of a layer: MLX's name and GGUF's name.
-const PARTS: [(&str, &str); 11] = [
-    ("input_layernorm", "attn_norm"),
-    ("self_attn.q_proj", "attn_q"),
-    ("self_attn.k_proj", "attn_k"),
-    ("self_attn.v_proj", "attn_v"),
-    ("self_attn.o_proj", "attn_output"),
-    ("self_attn.q_norm", "attn_q_norm"),
-    ("self_attn.k_norm", "attn_k_norm"),
-    ("post_attention_layernorm", "ffn_norm"),
-    ("mlp.gate_proj", "ffn_gate"),
-    ("mlp.up_proj", "ffn_up"),
-    ("mlp.down_proj", "ffn_down"),
-];
-
 impl Export {
     /// Derives everything that the file needs from `config.json`.
     pub fn new(
         config: &Value,
         name: &str,
         vocabulary: &GgufVocabulary,
+        architectures: &[GgufArchitecture],
     ) -> Result<Self, ExportError> {
         let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-        // llama.cpp treats a Mistral model without a window as a Llama model.
         let windowed = config.get("sliding_window").is_some_and(|window| !window.is_null());
-        let architecture = match model_type {
-            "llama" | "qwen2" | "qwen3" => model_type,
-            "mistral" if !windowed => "llama",
-            _ => return Err(ExportError::Architecture(model_type.to_owned())),
+        // A type with another name in GGUF, such as Mistral as a Llama, cannot have a window there.
+        let fits = |it: &&GgufArchitecture| {
+            it.exported_types.contains(&model_type) && (it.model_type == model_type || !windowed)
         };
+        let architecture = *architectures
+            .iter()
+            .find(fits)
+            .ok_or_else(|| ExportError::Architecture(model_type.to_owned()))?;
         let number = |key: &'static str| config.get(key).and_then(config_number);
         let size = |key: &'static str| {
             let size = number(key).filter(|size| (1.0..f64::from(u32::MAX)).contains(size));
@@ -97,9 +86,9 @@ impl Export {
         let kv_heads = size("num_key_value_heads").unwrap_or(heads);
         let head_dim = size("head_dim").unwrap_or(hidden / heads);
         let theta = number("rope_theta").unwrap_or(10_000.0);
-        let own = |key: &str| format!("{architecture}.{key}");
+        let own = |key: &str| format!("{}.{key}", architecture.name);
         let mut metadata = vec![
-            ("general.architecture".to_owned(), MetaValue::Text(architecture.to_owned())),
+            ("general.architecture".to_owned(), MetaValue::Text(architecture.name.to_owned())),
             ("general.name".to_owned(), MetaValue::Text(name.to_owned())),
         ];
         let mut count = |key: &str, value: usize| {
@@ -111,11 +100,11 @@ impl Export {
         count("feed_forward_length", size("intermediate_size")?);
         count("attention.head_count", heads);
         count("attention.head_count_kv", kv_heads);
-        if architecture == "qwen3" || head_dim * heads != hidden {
+        if architecture.head_dim == HeadDim::Stated || head_dim * heads != hidden {
             count("attention.key_length", head_dim);
             count("attention.value_length", head_dim);
         }
-        if architecture == "llama" {
+        if architecture.layer.iter().any(|tensor| tensor.interleaved.is_some()) {
             count("rope.dimension_count", head_dim);
         }
         let eps = number("rms_norm_eps").ok_or(ExportError::Key("rms_norm_eps"))?;
@@ -127,7 +116,6 @@ impl Export {
             None | Some(Value::Null) => None,
             Some(scaling) => Some(rope_factors(scaling, theta, head_dim)?),
         };
-        let architecture = architecture.to_owned();
         Ok(Self { architecture, heads, kv_heads, head_dim, metadata, rope_factors })
     }
 
@@ -156,17 +144,16 @@ impl Export {
         let (layer, rest) = rest.split_once('.').ok_or_else(unknown)?;
         let (part, suffix) = rest.rsplit_once('.').ok_or_else(unknown)?;
         let is_number = !layer.is_empty() && layer.bytes().all(|byte| byte.is_ascii_digit());
-        let theirs = PARTS.iter().find(|(ours, _)| *ours == part).map(|(_, theirs)| *theirs);
-        let Some(theirs) = theirs.filter(|_| is_number && matches!(suffix, "weight" | "bias"))
+        let tensor = self.architecture.layer.iter().find(|tensor| tensor.mlx == part);
+        let Some(tensor) = tensor.filter(|_| is_number && matches!(suffix, "weight" | "bias"))
         else {
             return Err(unknown());
         };
-        let interleaved_heads = match (self.architecture.as_str(), theirs) {
-            ("llama", "attn_q") => Some(self.heads),
-            ("llama", "attn_k") => Some(self.kv_heads),
-            _ => None,
-        };
-        Ok(Exported { name: format!("blk.{layer}.{theirs}.{suffix}"), interleaved_heads })
+        let interleaved_heads = tensor.interleaved.map(|heads| match heads {
+            Heads::Query => self.heads,
+            Heads::KeyValue => self.kv_heads,
+        });
+        Ok(Exported { name: format!("blk.{layer}.{}.{suffix}", tensor.gguf), interleaved_heads })
     }
 
     /// Returns the width of a head.

@@ -4,6 +4,7 @@
 //! with scales rounded to f16, unless you ask for a lossless import. The groups of `Q6_K` are
 //! smaller than MLX's, so it is quantized again, to 8 bits. Everything else is refused by name.
 
+mod architecture;
 mod blocks;
 mod config;
 mod cursor;
@@ -27,11 +28,15 @@ use mlxk_memory::map_file;
 
 use crate::FormatError;
 
+pub use architecture::{Bias, Extent, GgufArchitecture, HeadDim, Heads, LayerTensor, Window};
+pub use config::json_number;
 pub use encode::RowEncoding;
 pub use error::{GgufDamage, GgufLimit};
 pub use export::{Export, ExportError, Exported};
 pub use kind::TensorKind;
 pub use plan::Plan;
+pub use sizes::GgufSizes;
+pub use tensors::GgufBiases;
 pub use vocabulary::{GgufVocabulary, byte_alphabet};
 pub use writer::{GgufWriter, MetaValue, TensorEntry};
 

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::blocks::{Affine, Part};
 use super::reader::{Gguf, Problem, Tensor};
-use super::sizes::Sizes;
+use super::sizes::GgufSizes;
 use super::tensors::{Layout, Placed, source_row};
 use super::tokenizer::tokenizer;
-use super::{GgufLimit, TensorKind, config};
+use super::{GgufArchitecture, GgufLimit, TensorKind, config};
 use crate::safetensors::{TensorSpec, Writer, file_bytes};
 use crate::writer::{json_bytes, quantization_table};
 use mlxk_memory::{Bytes, map_file};
@@ -48,25 +48,35 @@ const CHUNK_BYTES: usize = 1 << 20;
 const METADATA: &[(&str, &str)] = &[("format", "mlx")];
 
 impl Plan {
-    /// Reads the file and checks that all of it can be translated.
-    pub fn new(path: &Path) -> Result<Self, FormatError> {
-        Self::from_bytes(path, &map_file(path).map_err(FormatError::read(path))?)
+    /// Reads the file and checks that all of it can be translated. It must have one of the
+    /// `architectures`.
+    pub fn new(path: &Path, architectures: &[GgufArchitecture]) -> Result<Self, FormatError> {
+        Self::from_bytes(path, &map_file(path).map_err(FormatError::read(path))?, architectures)
     }
 
     /// Like [`Plan::new`], but keeps scales in f32 if f16 would round them.
-    pub fn lossless(path: &Path) -> Result<Self, FormatError> {
-        Self::parse(path, &map_file(path).map_err(FormatError::read(path))?, true)
+    pub fn lossless(path: &Path, architectures: &[GgufArchitecture]) -> Result<Self, FormatError> {
+        Self::parse(path, &map_file(path).map_err(FormatError::read(path))?, architectures, true)
     }
 
     /// Like [`Plan::new`], for bytes that are already in memory. `path` is only used in error
     /// messages.
-    pub fn from_bytes(path: &Path, file: &Bytes) -> Result<Self, FormatError> {
-        Self::parse(path, file, false)
+    pub fn from_bytes(
+        path: &Path,
+        file: &Bytes,
+        architectures: &[GgufArchitecture],
+    ) -> Result<Self, FormatError> {
+        Self::parse(path, file, architectures, false)
     }
 
-    fn parse(path: &Path, file: &Bytes, lossless: bool) -> Result<Self, FormatError> {
+    fn parse(
+        path: &Path,
+        file: &Bytes,
+        architectures: &[GgufArchitecture],
+        lossless: bool,
+    ) -> Result<Self, FormatError> {
         let plan = Gguf::parse(path, file)
-            .and_then(|gguf| Self::check(gguf, lossless))
+            .and_then(|gguf| Self::check(gguf, architectures, lossless))
             .map_err(|problem| problem.of(path))?;
         let specs = plan.specs();
         let text_bytes: u64 = plan.texts.iter().map(|(_, text)| text.len() as u64).sum();
@@ -74,11 +84,15 @@ impl Plan {
         Ok(Self { output_bytes, ..plan })
     }
 
-    fn check(gguf: Gguf, lossless: bool) -> Result<Self, Problem> {
+    fn check(
+        gguf: Gguf,
+        architectures: &[GgufArchitecture],
+        lossless: bool,
+    ) -> Result<Self, Problem> {
         if let Some(parts) = gguf.u64("split.count")?.filter(|&parts| parts > 1) {
             return Err(GgufLimit::Split(parts).into());
         }
-        let sizes = Sizes::read(&gguf)?;
+        let sizes = GgufSizes::read(&gguf, architectures)?;
         let layout = Layout::of(&gguf, &sizes)?;
         let mut sources = Vec::with_capacity(layout.placed.len());
         for placed in &layout.placed {

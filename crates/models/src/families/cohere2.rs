@@ -9,6 +9,7 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpSpec, NormKind, NormS
 
 pub(super) const FAMILY: Family = Family {
     name: "Command",
+    gguf: None,
     architectures: &[Architecture::new("cohere2", "Command R7B, Command A", spec)],
 };
 

@@ -15,6 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "DeepSeek",
+    gguf: None,
     architectures: &[
         Architecture {
             published: &PUBLISHED,

@@ -9,8 +9,11 @@ use crate::config::Config;
 use crate::decoder::{DecoderSpec, sandwich};
 use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
 
-pub(super) const FAMILY: Family =
-    Family { name: "Gemma 2", architectures: &[Architecture::new("gemma2", "Gemma 2", spec)] };
+pub(super) const FAMILY: Family = Family {
+    name: "Gemma 2",
+    gguf: None,
+    architectures: &[Architecture::new("gemma2", "Gemma 2", spec)],
+};
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     require_gelu_tanh(config)?;

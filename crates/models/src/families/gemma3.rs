@@ -1,9 +1,13 @@
 //! Gemma 3 (Gemma Team, 2025, arXiv:2503.19786): windows with a rotary base of their own in five of
 //! six layers, norms on the heads of queries and keys; and its wrapper beside a vision tower.
 
+use mlxk_format::gguf::{
+    Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window, json_number,
+};
 use mlxk_ops::{Activation, RopeSpec};
+use serde_json::Value;
 
-use super::{Architecture, Common, Family, gemma2::require_gelu_tanh};
+use super::{Architecture, Common, Family, gemma2::require_gelu_tanh, gguf};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, sandwich};
@@ -11,6 +15,7 @@ use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, QkN
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma 3",
+    gguf: Some(&GGUF),
     architectures: &[
         Architecture {
             wrapper: true,
@@ -19,6 +24,47 @@ pub(super) const FAMILY: Family = Family {
         Architecture::new("gemma3_text", "Gemma 3 270M, 1B", spec),
     ],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    hidden_act: None,
+    head_dim: HeadDim::Stated,
+    window: Window::AllButEvery { default: 6 },
+    norms_plus_one: true,
+    config: gguf_config,
+    ..gguf::architecture("gemma3", "gemma3_text", "Gemma3ForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    LayerTensor::vector("ffn_norm", "pre_feedforward_layernorm", Extent::Hidden),
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+    LayerTensor::vector("post_attention_norm", "post_attention_layernorm", Extent::Hidden),
+    LayerTensor::vector("post_ffw_norm", "post_feedforward_layernorm", Extent::Hidden),
+    gguf::Q_NORM,
+    gguf::K_NORM,
+];
+
+fn gguf_config(sizes: &GgufSizes, _: GgufBiases) -> Vec<(&'static str, Value)> {
+    // Only the 27B model scales scores by another number than the width of a head. Like llama.cpp,
+    // recognize it by its number of layers.
+    let scalar = if sizes.layers == 62 { sizes.hidden / sizes.heads } else { sizes.head_dim };
+    let mut keys = vec![
+        ("hidden_activation", "gelu_pytorch_tanh".into()),
+        ("query_pre_attn_scalar", scalar.into()),
+        ("rope_local_base_freq", json_number(sizes.rope_theta_local)),
+    ];
+    if let Some((window, pattern)) = sizes.window {
+        keys.push(("sliding_window", window.into()));
+        keys.push(("sliding_window_pattern", pattern.into()));
+    }
+    keys
+}
 
 /// Tensors of the vision part.
 const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];

@@ -9,6 +9,7 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, partia
 
 pub(super) const FAMILY: Family = Family {
     name: "GLM-4",
+    gguf: None,
     architectures: &[Architecture::new("glm4", "GLM-4 0414, GLM-Z1", spec)],
 };
 

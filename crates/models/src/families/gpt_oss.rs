@@ -15,6 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "gpt-oss",
+    gguf: None,
     architectures: &[Architecture {
         published: PUBLISHED,
         ..Architecture::new("gpt_oss", "gpt-oss 20B, 120B", spec)

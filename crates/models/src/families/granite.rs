@@ -5,8 +5,11 @@ use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::DecoderSpec;
 
-pub(super) const FAMILY: Family =
-    Family { name: "Granite", architectures: &[Architecture::new("granite", "Granite 3", spec)] };
+pub(super) const FAMILY: Family = Family {
+    name: "Granite",
+    gguf: None,
+    architectures: &[Architecture::new("granite", "Granite 3", spec)],
+};
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let mut spec = llama::spec(config)?;

@@ -1,7 +1,9 @@
 //! Llama (Touvron et al., 2023, arXiv:2302.13971; Llama 3, 2024, arXiv:2407.21783), and Mistral
 //! (Jiang et al., 2023, arXiv:2310.06825), which adds a sliding window.
 
-use super::{Architecture, Common, Family};
+use mlxk_format::gguf::{Bias, GgufArchitecture, Heads, LayerTensor};
+
+use super::{Architecture, Common, Family, gguf};
 use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
@@ -9,11 +11,34 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec
 
 pub(super) const FAMILY: Family = Family {
     name: "Llama",
+    gguf: Some(&GGUF),
     architectures: &[
         Architecture::new("llama", "Llama 1 to 3.3, SmolLM2, DeepSeek-Coder, Yi", spec),
         Architecture::new("mistral", "Mistral 7B, Mistral Nemo, Codestral, Devstral", spec),
     ],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    config: |_, biases| {
+        vec![("attention_bias", biases.attention.into()), ("mlp_bias", biases.mlp.into())]
+    },
+    exported_types: &["llama", "mistral"],
+    ..gguf::architecture("llama", "llama", "LlamaForCausalLM", GGUF_LAYER)
+};
+
+/// llama.cpp rotates pairs of neighbours in a head, MLX pairs of halves. For this architecture,
+/// llama.cpp has reordered the rows of queries and keys to match.
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q.with_bias(Bias::Attention).interleaved(Heads::Query),
+    gguf::K.with_bias(Bias::Attention).interleaved(Heads::KeyValue),
+    gguf::V.with_bias(Bias::Attention),
+    gguf::O.with_bias(Bias::Attention),
+    gguf::MLP_NORM,
+    gguf::GATE.with_bias(Bias::Mlp),
+    gguf::UP.with_bias(Bias::Mlp),
+    gguf::DOWN.with_bias(Bias::Mlp),
+];
 
 pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;

@@ -12,6 +12,7 @@ use crate::parts::{AttentionSizes, GroupedSpec, layer_windows, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mistral 3",
+    gguf: None,
     architectures: &[
         Architecture::new("ministral3", "Ministral 3", spec),
         Architecture {

@@ -11,6 +11,7 @@ use crate::parts::{AttentionSizes, ExpertNames, ExpertsSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mixtral",
+    gguf: None,
     architectures: &[Architecture {
         published: PUBLISHED,
         ..Architecture::new("mixtral", "Mixtral 8x7B, 8x22B", spec)

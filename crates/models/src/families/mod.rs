@@ -1,6 +1,6 @@
 //! The model families, one file each. A file has everything that is particular to its family:
 //! the `model_type`s it covers, how their `config.json` becomes a [`DecoderSpec`], and how their
-//! tensors are named elsewhere.
+//! tensors and keys are named in published checkpoints and in GGUF files.
 //!
 //! To add a family, write its file and add its `mod` line and its `FAMILY` below.
 
@@ -8,6 +8,7 @@ mod cohere2;
 mod deepseek;
 mod gemma2;
 mod gemma3;
+mod gguf;
 mod glm4;
 mod gpt_oss;
 mod granite;
@@ -22,6 +23,7 @@ mod qwen3;
 mod smollm3;
 mod starcoder2;
 
+use mlxk_format::gguf::GgufArchitecture;
 use mlxk_ops::RopeSpec;
 
 use crate::ModelError;
@@ -56,6 +58,8 @@ pub(crate) const FAMILIES: &[Family] = &[
 pub(crate) struct Family {
     /// Name for tables, such as `Qwen3`.
     pub(crate) name: &'static str,
+    /// Counterpart in GGUF files, if they can be imported.
+    pub(crate) gguf: Option<&'static GgufArchitecture>,
     pub(crate) architectures: &'static [Architecture],
 }
 

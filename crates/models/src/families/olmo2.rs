@@ -7,8 +7,11 @@ use crate::config::Config;
 use crate::decoder::{DecoderSpec, Input, NormNames, layer};
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, QkNorm, rope_spec};
 
-pub(super) const FAMILY: Family =
-    Family { name: "OLMo 2", architectures: &[Architecture::new("olmo2", "OLMo 2", spec)] };
+pub(super) const FAMILY: Family = Family {
+    name: "OLMo 2",
+    gguf: None,
+    architectures: &[Architecture::new("olmo2", "OLMo 2", spec)],
+};
 
 const NORMS: NormNames = NormNames {
     attention_in: Input::Stream,

@@ -1,7 +1,12 @@
 //! Phi-3, Phi-3.5 and Phi-4 (Abdin et al., 2024, arXiv:2404.14219): Llama with fused projections,
 //! LongRoPE, and in Phi-4-mini rotary positions in a part of each head.
 
-use super::{Architecture, Common, Family};
+use mlxk_format::gguf::{
+    Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window,
+};
+use serde_json::Value;
+
+use super::{Architecture, Common, Family, gguf};
 use crate::ModelError;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
@@ -9,8 +14,38 @@ use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, partial_rope_s
 
 pub(super) const FAMILY: Family = Family {
     name: "Phi",
+    gguf: Some(&GGUF),
     architectures: &[Architecture::new("phi3", "Phi-3, Phi-3.5, Phi-4, Phi-4-mini", spec)],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    head_dim: HeadDim::Derived,
+    // The files state a window that neither llama.cpp nor mlx-lm applies.
+    window: Window::Ignored,
+    long_rope: true,
+    config: gguf_config,
+    ..gguf::architecture("phi3", "phi3", "Phi3ForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    LayerTensor::matrix(
+        "attn_qkv",
+        "self_attn.qkv_proj",
+        [Extent::QueriesKeysValues, Extent::Hidden],
+    ),
+    gguf::O,
+    gguf::MLP_NORM,
+    LayerTensor::matrix("ffn_up", "mlp.gate_up_proj", [Extent::GateAndUp, Extent::Hidden]),
+    gguf::DOWN,
+];
+
+fn gguf_config(sizes: &GgufSizes, _: GgufBiases) -> Vec<(&'static str, Value)> {
+    let factor = sizes.rotary_dims as f64 / sizes.head_dim as f64;
+    let mut keys = vec![("partial_rotary_factor", factor.into())];
+    keys.extend(sizes.original_context.map(|it| ("original_max_position_embeddings", it.into())));
+    keys
+}
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;

@@ -1,7 +1,9 @@
 //! Qwen2 and Qwen2.5 (Yang et al., 2024, arXiv:2407.10671, arXiv:2412.15115): Llama with biases on
 //! queries, keys and values, and optionally a window in the upper layers.
 
-use super::{Architecture, Common, Family};
+use mlxk_format::gguf::{Bias, GgufArchitecture, HeadDim, LayerTensor};
+
+use super::{Architecture, Common, Family, gguf};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
@@ -9,8 +11,29 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen2",
+    gguf: Some(&GGUF),
     architectures: &[Architecture::new("qwen2", "Qwen2, Qwen2.5, Qwen2.5-Coder, QwQ", spec)],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    head_dim: HeadDim::Derived,
+    qwen_words: true,
+    config: |_, _| vec![("use_sliding_window", false.into())],
+    exported_types: &["qwen2"],
+    ..gguf::architecture("qwen2", "qwen2", "Qwen2ForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q.with_bias(Bias::Required),
+    gguf::K.with_bias(Bias::Required),
+    gguf::V.with_bias(Bias::Required),
+    gguf::O,
+    gguf::MLP_NORM,
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;

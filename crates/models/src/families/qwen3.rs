@@ -1,10 +1,11 @@
 //! Qwen3, dense and as a mixture of experts (Yang et al., 2025, arXiv:2505.09388): Qwen2 with
 //! norms on the heads of queries and keys instead of biases.
 
+use mlxk_format::gguf::{GgufArchitecture, HeadDim, LayerTensor};
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
 use super::published::{Published, ROUTER, USUAL_EXPERTS};
-use super::{Architecture, Common, Family, qwen2};
+use super::{Architecture, Common, Family, gguf, qwen2};
 use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
@@ -14,6 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen3",
+    gguf: Some(&GGUF),
     architectures: &[
         Architecture::new("qwen3", "Qwen3", spec),
         Architecture {
@@ -26,6 +28,28 @@ pub(super) const FAMILY: Family = Family {
         },
     ],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    head_dim: HeadDim::Stated,
+    qwen_words: true,
+    config: |_, _| vec![("use_sliding_window", false.into())],
+    exported_types: &["qwen3"],
+    ..gguf::architecture("qwen3", "qwen3", "Qwen3ForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    gguf::MLP_NORM,
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+    gguf::Q_NORM,
+    gguf::K_NORM,
+];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;

@@ -6,8 +6,11 @@ use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 
-pub(super) const FAMILY: Family =
-    Family { name: "SmolLM3", architectures: &[Architecture::new("smollm3", "SmolLM3", spec)] };
+pub(super) const FAMILY: Family = Family {
+    name: "SmolLM3",
+    gguf: None,
+    architectures: &[Architecture::new("smollm3", "SmolLM3", spec)],
+};
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let mut spec = llama::spec(config)?;

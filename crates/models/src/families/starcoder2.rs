@@ -13,6 +13,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "StarCoder2",
+    gguf: None,
     architectures: &[Architecture::new("starcoder2", "StarCoder2", spec)],
 };
 

@@ -197,7 +197,14 @@ fn make(name: &str, draft: Draft, state: &ServerState, watch: &Watch) -> Result<
         Resolution::Local(_) => {}
         Resolution::NeedsImport(plan) => {
             let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
-            mlxk_hub::import(&plan, &config.locations, watch, &mut agree).map_err(failed)?;
+            mlxk_hub::import(
+                &plan,
+                &mlxk_models::gguf_architectures(),
+                &config.locations,
+                watch,
+                &mut agree,
+            )
+            .map_err(failed)?;
         }
         Resolution::NotLocal(_) => fetch(&from, state, watch)?,
     }
@@ -245,7 +252,14 @@ fn import(
     let source = ImportSource::Gguf { path: path.clone() };
     let plan = ImportPlan { name: name.to_owned(), source, download_bytes: Some(0) };
     let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
-    let found = mlxk_hub::import(&plan, &config.locations, watch, &mut agree).map_err(failed)?;
+    let found = mlxk_hub::import(
+        &plan,
+        &mlxk_models::gguf_architectures(),
+        &config.locations,
+        watch,
+        &mut agree,
+    )
+    .map_err(failed)?;
     if found.name != name {
         let message = format!("The upload was already imported as `{}`", found.name);
         return Err(ApiError::new(Kind::BadRequest, message));

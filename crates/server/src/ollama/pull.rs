@@ -64,7 +64,13 @@ pub(super) fn fetch(
         PullTarget::Local(_) => return Ok(()),
         PullTarget::Import(plan) => {
             let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
-            let found = mlxk_hub::import(&plan, &config.locations, watch, &mut agree);
+            let found = mlxk_hub::import(
+                &plan,
+                &mlxk_models::gguf_architectures(),
+                &config.locations,
+                watch,
+                &mut agree,
+            );
             found.map_err(failed)?.name
         }
         PullTarget::Repo { id, revision } => {

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::{Tokens, token_type};
 use crate::gguf::reader::{Gguf, Problem};
-use crate::gguf::sizes::Architecture;
 use crate::gguf::{GgufDamage, GgufLimit};
 
 /// Rule for splitting text into words before merging.
@@ -26,15 +25,11 @@ const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}
 
 impl PreTokenizer {
     /// Returns the rule named in `tokenizer.ggml.pre`. Files older than that key use GPT-2's,
-    /// except for Qwen2, which has always had its own.
-    pub(super) fn of(gguf: &Gguf, architecture: Architecture) -> Result<Self, Problem> {
+    /// or Qwen2's if `qwen_words` is set.
+    pub(super) fn of(gguf: &Gguf, qwen_words: bool) -> Result<Self, Problem> {
         match gguf.str("tokenizer.ggml.pre")? {
             Some("qwen2") => Ok(Self::Qwen2),
-            Some("default") | None
-                if matches!(architecture, Architecture::Qwen2 | Architecture::Qwen3) =>
-            {
-                Ok(Self::Qwen2)
-            }
+            Some("default") | None if qwen_words => Ok(Self::Qwen2),
             Some("default" | "gpt-2") | None => Ok(Self::Gpt2),
             Some("smollm") => Ok(Self::Smollm),
             Some("llama-bpe" | "llama3" | "llama-v3") => Ok(Self::Llama3),

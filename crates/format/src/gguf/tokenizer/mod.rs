@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::config::token_id;
 use super::reader::{Gguf, Problem};
-use super::sizes::Sizes;
+use super::sizes::GgufSizes;
 use super::{GgufDamage, GgufLimit};
 
 /// Values of `tokenizer.ggml.token_type`.
@@ -44,7 +44,7 @@ struct Tokens<'a> {
 /// Translates the tokenizer of a model whose embedding has `vocabulary` rows.
 pub(super) fn tokenizer(
     gguf: &Gguf,
-    sizes: &Sizes,
+    sizes: &GgufSizes,
     vocabulary: usize,
 ) -> Result<Tokenizer, Problem> {
     let missing = |key: &str| GgufDamage::Missing(key.to_owned());
@@ -67,7 +67,7 @@ pub(super) fn tokenizer(
     let add_bos = gguf.bool("tokenizer.ggml.add_bos_token")?;
     let tokenizer = match model {
         "gpt2" => {
-            let pre = byte_level::PreTokenizer::of(gguf, sizes.architecture)?;
+            let pre = byte_level::PreTokenizer::of(gguf, sizes.architecture.qwen_words)?;
             tokens.add_bos = add_bos.unwrap_or(pre.adds_bos());
             tokens.expect_unique()?;
             byte_level::tokenizer(&tokens, pre)?
@@ -149,7 +149,7 @@ impl<'a> Tokens<'a> {
         })))
     }
 
-    fn config(&self, tokenizer: &Value, sizes: &Sizes) -> Result<Value, Problem> {
+    fn config(&self, tokenizer: &Value, sizes: &GgufSizes) -> Result<Value, Problem> {
         let added = tokenizer["added_tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
         let decoder: Map<String, Value> = added
             .iter()
