@@ -39,7 +39,7 @@ fn what_has_no_counterpart_is_refused_by_name() {
             &|g| {
                 g.text("general.architecture", "mamba");
             },
-            "its architecture is `mamba`; `llama`, `qwen2`, `qwen3`, `gemma3` and `phi3` are supported",
+            "its architecture `mamba` is not supported; supported are `gemma3`, `llama`, `phi3`, `qwen2`, `qwen3`",
         ),
         (
             &|g| {
