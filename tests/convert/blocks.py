@@ -1,5 +1,5 @@
-"""Writes crates/format/src/convert/fixtures/blocks.safetensors: what MLX makes of a random matrix
-in every element type and mode. Needs `mlx[cpu]`; run it from the root of the repository."""
+"""Write crates/format/src/convert/fixtures/blocks.safetensors: a random matrix, quantized by MLX in
+every mode from every element type. Needs `mlx[cpu]`; run it from the root of the repository."""
 
 import mlx.core as mx
 

@@ -1,10 +1,10 @@
-"""Compares `mlxk convert` with `mlx_lm convert`, tensor by tensor and bit for bit, and the index's
-count of their bytes.
+"""Compare the tensors of `mlxk convert` and `mlx_lm convert` bit for bit, and the sizes in their
+indexes.
 
 Usage: compare.py MLXK MODEL SCRATCH [NAME...]
 
-MODEL is a folder with an unquantized checkpoint, NAME a case of `CASES` (all without one). Needs
-`mlx[cpu]` and `mlx-lm`."""
+MODEL is a folder with an unquantized checkpoint. NAME is one of `CASES`; the default is all of them.
+Needs `mlx[cpu]` and `mlx-lm`."""
 
 import json
 import shutil
@@ -47,18 +47,18 @@ def tensors(folder):
 
 
 def total_size(folder):
-    """The bytes of all tensors, as the index has them."""
+    """Return the size in bytes of all tensors, according to the index."""
     index = json.loads((Path(folder) / "model.safetensors.index.json").read_text())
     return index["metadata"]["total_size"]
 
 
 def bits(array):
-    """The bytes of a tensor as whole numbers, so that NaN equals itself."""
+    """Return the bytes of a tensor as integers, so that NaN equals itself."""
     return array.view(mx.uint8)
 
 
 def difference(ours, theirs):
-    """What differs first; `None` where nothing does."""
+    """Return a description of the first difference, or `None` if there is none."""
     if ours.keys() != theirs.keys():
         return f"names: {sorted(ours.keys() ^ theirs.keys())[:4]}"
     for name, array in ours.items():

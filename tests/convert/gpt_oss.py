@@ -1,10 +1,10 @@
-"""Writes a tiny gpt-oss checkpoint in the form in which that family is published: experts packed in
-blocks, gates and values in rows by turns. `compare.py MLXK FOLDER SCRATCH bfloat16 float16` then
-compares what both make of it.
+"""Write a tiny gpt-oss checkpoint in the form in which that family is published: experts packed in
+blocks, with alternating rows of gate and up. Then run `compare.py MLXK FOLDER SCRATCH bfloat16
+float16` to compare the conversions.
 
 Usage: gpt_oss.py FOLDER TOKENIZER
 
-TOKENIZER is a folder whose tokenizer is copied. Needs `mlx[cpu]`."""
+TOKENIZER is a folder with the tokenizer to copy. Needs `mlx[cpu]`."""
 
 import json
 import shutil

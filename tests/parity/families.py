@@ -1,7 +1,7 @@
-"""The cases: a small configuration for every family, and the modes that its weights are stored in.
+"""The cases: small configurations of every family, and the modes in which their weights are stored.
 
-Sequences are 160 tokens and 64 more that follow, so that they pass every WINDOW and ORIGINAL
-context below. Widths are multiples of 64 wherever a group of 64 has to divide them.
+A sequence has 160 tokens of prompt and 64 that follow, so it is longer than every WINDOW and ORIGINAL
+context below. Widths are multiples of 64 if a group of 64 must divide them.
 """
 
 WINDOW = 20
@@ -10,7 +10,7 @@ VOCABULARY = 256
 
 
 def base(model_type, **changes):
-    """What nearly every family has in its configuration."""
+    """Return a configuration with the keys of nearly every family, and `changes`."""
     config = {
         "model_type": model_type, "hidden_size": 128, "num_hidden_layers": 3,
         "intermediate_size": 192, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -61,14 +61,14 @@ DEEPSEEK = dict(
     qk_rope_head_dim=16, v_head_dim=32, first_k_dense_replace=1, moe_layer_freq=1,
     routed_scaling_factor=1.5, rope_scaling=MSCALE)
 
-# Keys: family-variant. Variants of one family differ in what their configuration asks for.
+# Keys are FAMILY-VARIANT. The variants of a family cover its options.
 CONFIGS = {
     "llama-llama3": base("llama", rope_scaling=LLAMA3),
     "llama-linear": base("llama", head_dim=48, attention_bias=True, mlp_bias=True,
                          tie_word_embeddings=True, rope_scaling={"type": "linear", "factor": 3.0}),
-    # Two layers and widths of 128 and 256, which groups of 128 divide, for the table of modes.
+    # Widths of 128 and 256, so that groups of 128 divide them, for the table of modes.
     "llama-plain": base("llama", num_hidden_layers=2, intermediate_size=256),
-    # A width that no group of 64 or 128 divides, nor of 32: `down_proj` stays dense.
+    # No group of 32, 64 or 128 divides this width, so `down_proj` stays dense.
     "llama-odd": base("llama", num_hidden_layers=2, intermediate_size=144),
     "mistral-window": base("mistral", head_dim=48, sliding_window=WINDOW,
                            layer_types=windows("s", "f", "s")),
@@ -147,7 +147,7 @@ CONFIGS = {
     "glm4-plain": base("glm4", head_dim=32, attention_bias=True, partial_rotary_factor=0.5,
                        tie_word_embeddings=None),
 }
-# A null says more than an absent key: mlx-lm's default of `q_lora_rank` is a number.
+# A null differs from an absent key, for which mlx-lm has a number as the default.
 for _name in ("deepseek_v2-lite", "deepseek_v3-lite"):
     CONFIGS[_name]["q_lora_rank"] = None
 
@@ -161,14 +161,14 @@ def affine(bits, group_size):
     return {"mode": "affine", "bits": bits, "group_size": group_size}
 
 
-# Modes by name: how the matrices are quantized, and how all other floats are stored.
+# Modes by name: the quantization of matrices, and the type of all other floats.
 MODES = {
     "f32": (None, "float32"), "bf16": (None, "bfloat16"), "f16": (None, "float16"),
     "mxfp4": (MXFP4, "bfloat16"), "mxfp8": (MXFP8, "bfloat16"), "nvfp4": (NVFP4, "bfloat16"),
     "nvfp4global": ({**NVFP4, "global_scale": True}, "bfloat16"),
     # Several modes in one checkpoint: 6 bits for `down_proj` and `v_proj`, dense `o_proj`.
     "mixed": (AFFINE, "bfloat16"),
-    # The experts in blocks of MXFP4, the rest in 8 bits: how gpt-oss is published for MLX.
+    # Experts in MXFP4 and the rest in 8 bits, as gpt-oss is published for MLX.
     "experts": (affine(8, 64), "bfloat16"),
     "expertsbf16": (MXFP4, "bfloat16"),
 }
@@ -178,7 +178,7 @@ for _bits in (2, 3, 4, 5, 6, 8):
 
 
 def overrides(mode, path):
-    """What a recipe says of one module: None where it follows the model's own rules."""
+    """Return a recipe's quantization of a module, or None if the model's own rules apply."""
     if mode == "mixed":
         if path.endswith("o_proj"):
             return False
@@ -193,7 +193,7 @@ def overrides(mode, path):
     return None
 
 
-# Each family dense, in 4 bits with groups of 64, and in another mode; variants in one or two.
+# Each family runs dense, in 4 bits with groups of 64, and in another mode; variants in one or two.
 CASES = {
     "llama-llama3": ["f32", "affine4g64", "mxfp8"],
     "llama-linear": ["bf16", "affine5g32"],

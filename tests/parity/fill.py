@@ -1,8 +1,8 @@
-"""Weights out of nothing: a counter-based hash, the same here and in the Rust of the tests.
+"""Weights from a counter-based hash, which the Rust tests compute in the same way.
 
 Element `i` of tensor `name` is `centre + spread · u`, with `u` in [-1, 1) from the upper 24 bits of
-SplitMix64's output function (Steele et al., 2014) at `FNV-1a(name) + (i + 1) · γ`. Products and sums
-are rounded to f32 one by one; `u` is exact in f32.
+SplitMix64's output function (Steele et al., 2014) at `FNV-1a(name) + (i + 1) · γ`. Each
+product and sum is rounded to f32; `u` is exact in f32.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def fnv1a(text):
 
 
 def bits24(name, count):
-    """`count` whole numbers below 2^24."""
+    """Return `count` integers below 2^24."""
     with np.errstate(over="ignore"):
         z = np.uint64(fnv1a(name)) + np.arange(1, count + 1, dtype=np.uint64) * GAMMA
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -37,7 +37,7 @@ def tokens(name, count, vocabulary):
 
 
 def rule(path, shape, gemma):
-    """Centre and spread of a tensor by its name: none of them trivial, signals of about one."""
+    """Return the centre and spread of a tensor. They keep signals near one, and no tensor trivial."""
     name = path.rsplit(".", 1)[-1]
     if name == "sinks":
         return 0.0, 1.5
@@ -52,7 +52,7 @@ def rule(path, shape, gemma):
     width = shape[-1]
     gain = 1.0
     if "embed_tokens" in path:
-        # Small beside what the layers add: a tied head would repeat the last token for ever.
+        # Small compared to what the layers add; otherwise a tied head repeats the last token forever.
         return 0.0, 0.3 * (3.0 / width) ** 0.5 if gemma else 0.1
     if path.endswith(("q_proj.weight", "k_proj.weight", "qkv_proj.weight", "q_b_proj.weight",
                       "kv_b_proj.weight", "kv_a_proj_with_mqa.weight", "embed_q.weight")):

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The error of the reference outputs themselves: Llama-like cases once more in float64.
+"""Measure the error of the goldens themselves: compute the Llama-like cases again in float64.
 
     python3 float64.py        (needs: mlx[cpu], numpy)
 
-Prints `max|Δlogit| / std(logits)` for the rows of each golden; all have to be below 2e-5, a tenth of
-the bound of the tests. MLX only quantizes here, the rest is numpy.
+Prints `max|Δlogit| / std(logits)` for the rows of each golden. All must be below 2e-5, a tenth of the
+bound of the tests. MLX only quantizes here; NumPy does the rest.
 """
 
 import base64
@@ -21,7 +21,7 @@ LIMIT = 2e-5
 
 
 def weights(golden):
-    """Every tensor as it is stored, widened to float64."""
+    """Return every tensor as it is stored, widened to float64."""
     dtype = getattr(mx, golden["dtype"])
     out = {}
     for name, shape, centre, spread, *how in golden["tensors"]:

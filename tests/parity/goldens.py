@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
-"""Writes fixtures/FAMILY-VARIANT-MODE.json: what mlx-lm's own model code says of small checkpoints.
+"""Write fixtures/FAMILY-VARIANT-MODE.json: the outputs of mlx-lm for small checkpoints.
 
     python3 goldens.py [NAME ...]        (needs: mlx[cpu], mlx-lm, numpy)
 
-All arithmetic is in f32 on the CPU: MLX's CPU backend sums in the type of the activations, and looks
-blocks of mxfp4, mxfp8 and nvfp4 up as bf16, in which Gemma would then scale the embedding. The
-checkpoints themselves are not kept; `fill.py` and the tests make the same ones from a hash. A golden
-holds
+All arithmetic is in f32 on the CPU. MLX's CPU backend sums in the type of the activations, and its
+embeddings in mxfp4, mxfp8 and nvfp4 are bf16, in which Gemma would then scale them. The checkpoints
+are not stored, because `fill.py` and the tests make the same ones from a hash. A golden has these
+keys:
 
-    config      config.json, with the quantization table as mlx-lm writes it (there it has a copy
-                under the name `quantization_config`)
-    dtype       how floats are stored, unless a tensor says otherwise
-    seed        what the names are prefixed with before they are hashed
+    config      config.json, with the quantization table of mlx-lm (without its copy,
+                `quantization_config`)
+    dtype       type of stored floats, unless a tensor states another one
+    seed        prefix of the names before they are hashed
     tensors     [name, shape, centre, spread, {mode, bits, group_size, global_scale | dtype}];
-                a quantized matrix has the shape that it had before
+                the shape is that before quantization
     ids         the prompt
-    rows        positions of the prompt whose logits are kept
-    logits      those rows, f32, little-endian, base64
+    rows        positions of the prompt with stored logits
+    logits      logits of these rows, f32, little-endian, base64
     std         standard deviation of the logits of the whole prompt
     greedy      the 64 tokens that follow
-    margins     by how much the first of them leads over the second in each step, over `std`
+    margins     lead of the best token over the second best in each step, divided by `std`
 """
 
 import base64
@@ -49,7 +49,7 @@ SKIPPED = {
 
 
 def number(value):
-    """An f32 as JSON that reads back as the same f32."""
+    """Return an f32 as a JSON number that reads back as the same f32."""
     return float(np.float32(value))
 
 
@@ -59,7 +59,7 @@ def build(config):
 
 
 def weights_of(model, config, seed):
-    """Every parameter by its checkpoint name, and how it was filled."""
+    """Fill the parameters of a model. Return shape, centre and spread by checkpoint name."""
     gemma = config["model_type"].startswith("gemma")
     tied = config["model_type"].startswith("gemma3")
     plan = {}
@@ -84,7 +84,7 @@ def weights_of(model, config, seed):
 
 
 def quantize(model, config, mode):
-    """The model as mlx-lm quantizes it from f32, and its configuration."""
+    """Return the model and the configuration after mlx-lm has quantized them from f32."""
     how = MODES[mode][0]
     if how is None:
         return model, copy.deepcopy(config)
@@ -102,7 +102,7 @@ def quantize(model, config, mode):
 
 
 def store(model, dtype):
-    """Rounds every float to the type that it is stored in; the arithmetic stays in f32."""
+    """Round every float to the type in which it is stored. The arithmetic stays in f32."""
     kept = {}
     for name, value in tree_flatten(model.parameters()):
         if not mx.issubdtype(value.dtype, mx.floating):
@@ -113,7 +113,7 @@ def store(model, dtype):
 
 
 def table(model, plan, dtype):
-    """The list of tensors for the golden."""
+    """Return the list of tensors for the golden."""
     modules = dict(model.named_modules())
     rows = []
     for name, (shape, centre, spread) in plan.items():
@@ -131,7 +131,7 @@ def table(model, plan, dtype):
 
 
 class Scores:
-    """Watches the scores of attention: their standard deviation over what may be seen, by call."""
+    """Record the standard deviation of the visible attention scores of each call."""
 
     def __enter__(self):
         self.deviations = []
@@ -159,7 +159,7 @@ class Scores:
                               else mx.array(mask), sinks=sinks, **rest)
 
     def watch_softmax(self):
-        """For models that spell attention out; a first row has one finite score."""
+        """Record models that compute attention step by step. A first row has one finite score."""
         def softmax(scores, *rest, **named):
             if scores.ndim > 3:
                 values = np.array(scores)
@@ -169,7 +169,7 @@ class Scores:
 
 
 def run(model, ids, gemma2=False):
-    """Logits of the prompt, the tokens that follow, their margins, and the scores' deviations."""
+    """Return the prompt's logits, their deviation, greedy tokens, margins, score deviations, cache error."""
     with Scores() as scores:
         if gemma2:
             scores.watch_softmax()
@@ -190,7 +190,7 @@ def run(model, ids, gemma2=False):
 
 
 def dequantized(module):
-    """The matrix or stack of a quantized module in f32."""
+    """Return the matrix or stack of a quantized module in f32."""
     def one(weight, scales, biases, factor):
         return mx.dequantize(weight, scales, biases, module.group_size, module.bits, module.mode,
                              factor, mx.float32)
@@ -203,7 +203,7 @@ def dequantized(module):
 
 
 def widen_scaled(model):
-    """Replaces stacks with a scale per expert, whose product MLX has on the GPU only, by dense ones."""
+    """Replace stacks with a scale per expert by dense ones; MLX multiplies them on the GPU only."""
     for path, module in model.named_modules():
         if module.get("global_scale") is not None:
             weight = dequantized(module)
@@ -214,7 +214,7 @@ def widen_scaled(model):
 
 
 def widened(model, case, seed):
-    """The same model with dense matrices of f32, to see what the packed product costs."""
+    """Return the model with dense matrices in f32, to measure the error of packed products."""
     plain = build(CONFIGS[case])
     weights_of(plain, CONFIGS[case], seed)
     weights = dict(tree_flatten(model.parameters()))
@@ -252,7 +252,7 @@ def make(case, mode):
           f"cached {cached:.1e} dense {dense:.1e} least margin {min(margins):.1e} "
           f"{len(set(greedy))} different tokens", flush=True)
     assert len(scores) == layers and min(scores) >= 1, f"{name}: scores {scores}"
-    # Both sides of these differences are sums in f32 in some order, with an error each.
+    # Both sides are sums in f32 in some order, each with an error of its own.
     assert cached < 2e-5 and dense < 3e-5, name
     assert np.isfinite(logits).all()
 
@@ -269,7 +269,7 @@ def make(case, mode):
 
 
 def write(path, golden):
-    """One line for each key, setting and tensor."""
+    """Write one line for each key, setting and tensor."""
     lines = []
     for key, value in golden.items():
         if key == "tensors":

@@ -1,11 +1,11 @@
-//! Typed, bounded access to `config.json`: an untrusted file that sizes allocations.
+//! Typed, bounded access to `config.json`, an untrusted file that sizes allocations.
 
 use mlxk_format::config_number;
 use serde_json::Value;
 
 use crate::ModelError;
 
-/// Bounds that no honest model reaches; they keep products of sizes far from overflow.
+/// Bounds that no real model reaches. They keep products of sizes far from overflow.
 pub(crate) mod limit {
     pub(crate) const LAYERS: usize = 1 << 12;
     pub(crate) const HEADS: usize = 1 << 12;
@@ -24,17 +24,17 @@ pub(crate) struct Config<'a> {
 }
 
 impl<'a> Config<'a> {
-    /// The whole file.
+    /// Wraps the root object of the file.
     pub(crate) fn new(object: &'a Value) -> Self {
         Self { object, prefix: String::new() }
     }
 
-    /// The value of `key`; null counts as absent, as in Python.
+    /// Returns the value of `key`. As in Python, null counts as absent.
     pub(crate) fn get(&self, key: &str) -> Option<&'a Value> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
-    /// The object under `key`.
+    /// Returns the object under `key`.
     pub(crate) fn child(&self, key: &str) -> Result<Option<Self>, ModelError> {
         match self.get(key) {
             None => Ok(None),
@@ -45,28 +45,28 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// The first key whose value is an object.
+    /// Returns the first key whose value is an object.
     pub(crate) fn first_object(&self) -> Option<&'a str> {
         let mut members = self.object.as_object()?.iter();
         members.find(|(_, value)| value.is_object()).map(|(key, _)| key.as_str())
     }
 
-    /// A size from 1 to `max`.
+    /// Returns a size from 1 to `max`, which must be there.
     pub(crate) fn size(&self, key: &str, max: usize) -> Result<usize, ModelError> {
         self.optional_size(key, max)?.ok_or_else(|| self.missing(key))
     }
 
-    /// A size from 1 to `max`, where there is one.
+    /// Returns a size from 1 to `max`, if the key is there.
     pub(crate) fn optional_size(&self, key: &str, max: usize) -> Result<Option<usize>, ModelError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        let whole = config_number(value).filter(|number| number.fract() == 0.0);
-        match whole {
+        let integer = config_number(value).filter(|number| number.fract() == 0.0);
+        match integer {
             Some(number) if (1.0..=max as f64).contains(&number) => Ok(Some(number as usize)),
-            _ => Err(self.bad(key, format!("a whole number from 1 to {max}"))),
+            _ => Err(self.bad(key, format!("an integer from 1 to {max}"))),
         }
     }
 
-    /// A whole number from 0 to `max`.
+    /// Returns an integer from 0 to `max`, or `default` if the key is absent.
     pub(crate) fn count_or(
         &self,
         key: &str,
@@ -79,12 +79,12 @@ impl<'a> Config<'a> {
         Ok(self.optional_size(key, max)?.unwrap_or(default))
     }
 
-    /// A finite number above zero.
+    /// Returns a finite number above zero, which must be there.
     pub(crate) fn positive(&self, key: &str) -> Result<f64, ModelError> {
         self.optional_positive(key)?.ok_or_else(|| self.missing(key))
     }
 
-    /// A finite number above zero, where there is one.
+    /// Returns a finite number above zero, if the key is there.
     pub(crate) fn optional_positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match config_number(value) {
@@ -93,7 +93,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// A finite number, or `default`.
+    /// Returns a finite number, or `default` if the key is absent.
     pub(crate) fn number_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         config_number(value)
@@ -101,7 +101,7 @@ impl<'a> Config<'a> {
             .ok_or_else(|| self.bad(key, "a number"))
     }
 
-    /// A list of `len` finite numbers above zero.
+    /// Returns a list of `len` finite numbers above zero, which must be there.
     pub(crate) fn positive_list(&self, key: &str, len: usize) -> Result<Vec<f64>, ModelError> {
         let numbers = self.get(key).and_then(Value::as_array).and_then(|values| {
             let numbers: Option<Vec<f64>> = values
@@ -113,7 +113,7 @@ impl<'a> Config<'a> {
         numbers.ok_or_else(|| self.bad(key, format!("a list of {len} numbers above 0")))
     }
 
-    /// How many dimensions of a head turn, by `partial_rotary_factor`.
+    /// Returns the number of dimensions of a head that are rotated, by `partial_rotary_factor`.
     pub(crate) fn rotary_dims(&self, head_dim: usize) -> Result<usize, ModelError> {
         let factor = self.optional_positive("partial_rotary_factor")?.unwrap_or(1.0);
         let dims = (head_dim as f64 * factor) as usize;
@@ -123,7 +123,7 @@ impl<'a> Config<'a> {
         Ok(dims)
     }
 
-    /// A truth value.
+    /// Returns a boolean, if the key is there.
     pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
         match self.get(key) {
             None => Ok(None),
@@ -132,7 +132,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// A string.
+    /// Returns a string, if the key is there.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, ModelError> {
         match self.get(key) {
             None => Ok(None),
@@ -141,7 +141,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Refuses every value of `key` but `only`; absent is `only`.
+    /// Refuses every value of `key` but `only`, which an absent key stands for.
     pub(crate) fn require(&self, key: &str, only: &'static str) -> Result<(), ModelError> {
         match self.text(key)? {
             Some(found) if found != only => Err(self.unsupported(key, found, only)),
@@ -149,12 +149,12 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// The error for an absent `key`.
+    /// Returns the error for an absent `key`.
     pub(crate) fn missing(&self, key: &str) -> ModelError {
         ModelError::MissingKey { key: format!("{}{key}", self.prefix) }
     }
 
-    /// The error for a value of `key` that cannot be.
+    /// Returns the error for an invalid value of `key`.
     pub(crate) fn bad(&self, key: &str, expected: impl Into<String>) -> ModelError {
         let found = self.get(key).map_or_else(|| "absent".to_owned(), shorten);
         ModelError::BadValue {
@@ -164,7 +164,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// The error for a value of `key` that this build does not compute.
+    /// Returns the error for a value of `key` that is not supported.
     pub(crate) fn unsupported(
         &self,
         key: &str,
@@ -176,7 +176,7 @@ impl<'a> Config<'a> {
     }
 }
 
-/// The value as JSON, not longer than a line.
+/// Returns the value as JSON, shortened to a line.
 fn shorten(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

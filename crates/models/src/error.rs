@@ -1,4 +1,4 @@
-//! What can go wrong between a checkpoint and a model.
+//! Errors between a checkpoint and a model.
 
 use mlxk_format::FormatError;
 use mlxk_ops::OpsError;
@@ -24,41 +24,41 @@ pub enum ModelError {
         /// `model_type` of `config.json`.
         model_type: String,
     },
-    /// A key that the model cannot do without.
+    /// A required key is missing.
     #[error("`config.json` has no `{key}`")]
     MissingKey {
-        /// The key, with dots.
+        /// Path of the key, with dots.
         key: String,
     },
-    /// A value that cannot be.
-    #[error("`{key}` in `config.json` is {found}, but {expected} is needed")]
+    /// A value is invalid.
+    #[error("`{key}` in `config.json` is {found}, but must be {expected}")]
     BadValue {
-        /// The key, with dots.
+        /// Path of the key, with dots.
         key: String,
-        /// The value as JSON, shortened.
+        /// The value as JSON, shortened to a line.
         found: String,
-        /// What would do.
+        /// Description of valid values.
         expected: String,
     },
-    /// A value that is legal, but that this build does not compute.
+    /// A value is valid, but not supported.
     #[error(
         "`{key}` in `config.json` is `{found}`, which is not supported; supported: {supported}"
     )]
     Unsupported {
-        /// The key, with dots.
+        /// Path of the key, with dots.
         key: String,
         /// The value.
         found: String,
-        /// What runs.
+        /// Supported values, as one list.
         supported: &'static str,
     },
-    /// A tensor that the architecture does not have.
+    /// The checkpoint has a tensor that the architecture does not have.
     #[error(
         "Tensor `{tensor}` has no place in a model of type `{model_type}`; \
-         `config.json` and the weights do not belong together"
+         `config.json` does not match the weights"
     )]
     UnusedTensor {
-        /// The first such tensor.
+        /// Name of the first such tensor.
         tensor: String,
         /// `model_type` of `config.json`.
         model_type: String,
@@ -69,7 +69,7 @@ pub enum ModelError {
     /// The device refused a weight.
     #[error(transparent)]
     Ops(#[from] OpsError),
-    /// The caller asked to stop.
-    #[error("The loading was cancelled")]
+    /// The caller cancelled the loading.
+    #[error("Loading was cancelled")]
     Cancelled,
 }

@@ -1,8 +1,11 @@
-//! Model architectures, one file each, written once against the operations of [`mlxk_ops`].
+//! Model architectures, one file per family, written once against the operations of [`mlxk_ops`].
 //!
-//! Invariant: everything that `config.json` says is checked before it sizes anything, and what a
-//! model cannot honour is refused by the name of its key, so that a model that loaded computes
-//! what its configuration describes.
+//! A family reads `config.json` into a description of a decoder: a list of layers, each a list of
+//! blocks. One decoder loads and runs all of them.
+//!
+//! Invariant: every value of `config.json` is checked before it sizes anything, and a setting that is
+//! not supported is refused by the name of its key. A model that loads therefore computes exactly what
+//! its configuration describes.
 
 #![forbid(unsafe_code)]
 
@@ -25,16 +28,17 @@ pub use families::PublishedNames;
 pub use registry::{gguf_architectures, published_names, shape};
 pub use tensors::{TensorKind, TensorNeed};
 
-/// Hears how many of how many bytes are loaded, and may stop the loading.
+/// Receives the number of bytes loaded and the total. Returning `Break` cancels the loading.
 pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
 /// A language model whose weights are on a device.
 pub trait Model: Send {
-    /// Computes one step on the device that the model was loaded to: `[batch.outputs.len(), vocab]`
-    /// logits, in the order of `batch.outputs`. Without outputs it only fills the KV cache.
+    /// Computes one step on the device that the model was loaded to. Returns the logits
+    /// `[batch.outputs.len(), vocab]`, in the order of `batch.outputs`. A batch without outputs only
+    /// fills the KV cache.
     fn forward(&self, ops: &mut dyn Compute, batch: &Batch) -> mlxk_ops::Result<Act>;
 
-    /// Its sizes.
+    /// Returns the sizes of the model.
     fn shape(&self) -> &Shape;
 
     /// Returns what each layer keeps of earlier tokens.
@@ -42,32 +46,33 @@ pub trait Model: Send {
         &self.shape().cache
     }
 
-    /// Number of logits of a row.
+    /// Returns the number of logits per row.
     fn vocab_size(&self) -> usize {
         self.shape().vocab_size
     }
 
-    /// Longest sequence it was made for.
+    /// Returns the length of the longest sequence that the model supports.
     fn max_positions(&self) -> usize {
         self.shape().max_positions
     }
 }
 
-/// What `config.json` alone says about memory and limits, known before any weight is touched.
+/// Sizes and limits that follow from `config.json` alone, before any weight is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// What each layer keeps of earlier tokens.
+    /// State that each layer keeps of earlier tokens.
     pub cache: CacheSpec,
-    /// Number of logits of a row.
+    /// Number of logits per row.
     pub vocab_size: usize,
-    /// Longest sequence it was made for.
+    /// Length of the longest sequence that the model supports.
     pub max_positions: usize,
-    /// f32 values of all activations of one row, logits excluded.
+    /// Number of f32 values in the activations of one row, without logits.
     pub activation_values: usize,
 }
 
 impl Shape {
-    /// Bytes of the activations of a step of `rows` tokens, `outputs` of them with logits.
+    /// Returns the size in bytes of the activations of a step of `rows` tokens, of which `outputs` have
+    /// logits.
     pub const fn activation_bytes(&self, rows: usize, outputs: usize) -> u64 {
         let row = self.activation_values as u64;
         let output = self.vocab_size as u64 + row;
@@ -75,9 +80,8 @@ impl Shape {
     }
 }
 
-/// The tensors that a model of this `config.json` consists of, in MLX's form: what a checkpoint of it
-/// has to hold. Where the configuration does not say whether the output matrix is the embedding, it
-/// is one of its own.
+/// Returns the tensors that a checkpoint with this `config.json` must have, in MLX's form. If the
+/// configuration does not state whether the embedding is also the output matrix, the list has both.
 pub fn tensors(config: &serde_json::Value) -> Result<Vec<TensorNeed>, ModelError> {
     let spec = registry::spec_of(config)?;
     let mut progress = |_, _| ControlFlow::Continue(());

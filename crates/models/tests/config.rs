@@ -1,4 +1,4 @@
-//! `config.json` is untrusted: what cannot be is refused with the name of its key.
+//! `config.json` is untrusted: invalid values are refused with the name of their key.
 
 use mlxk_models::registry::shape_of;
 use mlxk_models::{TensorKind, tensors};
@@ -95,7 +95,7 @@ fn impossible_values_are_named() {
 }
 
 #[test]
-fn qwen2_reads_its_window_only_where_it_is_switched_on() {
+fn qwen2_reads_its_window_only_if_it_is_enabled() {
     let qwen2 = with(llama(), json!({"model_type": "qwen2", "sliding_window": 0}));
     shape_of(&qwen2).unwrap();
     let on = with(qwen2, json!({"use_sliding_window": true, "max_window_layers": 2}));

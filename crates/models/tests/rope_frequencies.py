@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes fixtures/rope_frequencies.json: rotary frequencies as mlx-lm and transformers have them.
+"""Write fixtures/rope_frequencies.json: the rotary frequencies of mlx-lm and transformers.
 
-mlx-lm does not store frequencies, so its rotation is measured: the pair (1, 0) at position 1 turns
-to (cos f, sin f). transformers needs torch for its functions; its formulas (modeling_rope_utils.py)
-are evaluated by NumPy in f64. The two have to agree before anything is written.
+mlx-lm does not store frequencies, so the script measures its rotation: the pair (1, 0) at position 1
+becomes (cos f, sin f). The functions of transformers need torch, so NumPy evaluates their formulas
+(modeling_rope_utils.py) in f64. Nothing is written unless both agree.
 
 Needs: pip install mlx mlx-lm numpy
 """
@@ -33,7 +33,7 @@ CASES = [
 
 
 def measured(case):
-    """By rotating unit vectors with mlx-lm."""
+    """Return the frequencies measured by rotating unit vectors with mlx-lm."""
     dims = case["head_dim"]
     rope = initialize_rope(dims, case["rope_theta"], False, case["rope_scaling"], 131072)
     x = np.zeros((1, 1, 2, dims), np.float32)
@@ -43,7 +43,7 @@ def measured(case):
 
 
 def computed(case):
-    """By transformers' formulas."""
+    """Return the frequencies by the formulas of transformers."""
     dims, scaling = case["head_dim"], case["rope_scaling"] or {}
     inverse = 1.0 / case["rope_theta"] ** (np.arange(0, dims, 2, dtype=np.float64) / dims)
     kind = scaling.get("rope_type", scaling.get("type", "default"))

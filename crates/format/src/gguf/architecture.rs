@@ -129,12 +129,14 @@ impl LayerTensor {
     }
 
     /// Returns the same tensor with another rule for its bias.
+    #[must_use]
     pub const fn with_bias(mut self, bias: Bias) -> Self {
         self.bias = bias;
         self
     }
 
     /// Returns the same tensor with the rows of `heads` interleaved.
+    #[must_use]
     pub const fn interleaved(mut self, heads: Heads) -> Self {
         self.interleaved = Some(heads);
         self

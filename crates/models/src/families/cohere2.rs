@@ -1,5 +1,5 @@
-//! Command R7B and its kin (Cohere, 2024, arXiv:2504.00698): attention and feed-forward side by
-//! side, windows with rotary positions in three of four layers, no positions in the fourth.
+//! Command R7B and Command A (Cohere, 2024, arXiv:2504.00698): attention and the feed-forward part run
+//! in parallel. Three of four layers have a window and rotary positions, the fourth has neither.
 
 use super::{Architecture, Common, Family};
 use crate::ModelError;

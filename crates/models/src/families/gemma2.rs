@@ -1,5 +1,5 @@
-//! Gemma 2 (Gemma Team, 2024, arXiv:2408.00118): norms around attention and feed-forward, capped
-//! scores and logits.
+//! Gemma 2 (Gemma Team, 2024, arXiv:2408.00118): norms before and after attention and the
+//! feed-forward part, capped scores and logits.
 
 use mlxk_ops::Activation;
 
@@ -40,7 +40,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     })
 }
 
-/// Gemma's activation, under the names that files give it.
+/// Refuses activations other than Gemma's, which files name in two ways.
 pub(super) fn require_gelu_tanh(config: &Config<'_>) -> Result<(), ModelError> {
     for key in ["hidden_activation", "hidden_act"] {
         match config.text(key)? {

@@ -1,5 +1,5 @@
-//! Gemma 3 (Gemma Team, 2025, arXiv:2503.19786): windows with a rotary base of their own in five of
-//! six layers, norms on the heads of queries and keys; and its wrapper beside a vision tower.
+//! Gemma 3 (Gemma Team, 2025, arXiv:2503.19786): five of six layers have a window and their own
+//! rotary base, and the heads of queries and keys have norms. The wrapper adds a vision tower.
 
 use mlxk_format::gguf::{
     Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window, json_number,
@@ -66,17 +66,17 @@ fn gguf_config(sizes: &GgufSizes, _: GgufBiases) -> Vec<(&'static str, Value)> {
     keys
 }
 
-/// Tensors of the vision part.
+/// Prefixes of the tensors of the vision part.
 const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     text_spec(config, config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(262_144))
 }
 
-/// `gemma3`: a vision tower, which is left out, and the language model.
+/// Reads `gemma3`: the language model and a vision tower, which is not loaded.
 fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
-    // As mlx-lm: the wrapper's vocabulary, or its usual one, whatever the text part says.
+    // Like mlx-lm, use the vocabulary of the wrapper, or its default, and ignore the text part's.
     let vocab_size = config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(262_208);
     let spec = text_spec(&text, vocab_size)?;
     Ok(DecoderSpec { prefix: "language_model.", skipped: VISION, ..spec })
@@ -128,13 +128,13 @@ fn text_spec(config: &Config<'_>, vocab_size: usize) -> Result<DecoderSpec, Mode
     });
     let layers = layers.collect();
     Ok(DecoderSpec {
-        // mlx-lm rounds the factor to bfloat16, whatever it computes in.
+        // mlx-lm rounds the factor to bfloat16, regardless of the type that it computes in.
         embed_scale: half::bf16::from_f64((common.hidden as f64).sqrt()).to_f32(),
         ..common.decoder(ropes.into(), layers)
     })
 }
 
-/// The rotary embeddings of global layers and of windowed ones.
+/// Returns the rotary embeddings of layers without and with a window.
 fn ropes(config: &Config<'_>, head_dim: usize) -> Result<[RopeSpec; 2], ModelError> {
     let parameters = config.child("rope_parameters")?;
     let of = |kind: &str, theta_key: &str, default| -> Result<RopeSpec, ModelError> {

@@ -1,5 +1,5 @@
-//! GLM-4 0414 (GLM Team, 2024, arXiv:2406.12793): norms around attention and feed-forward, rotary
-//! positions in neighbouring pairs of half of each head.
+//! GLM-4 0414 (GLM Team, 2024, arXiv:2406.12793): norms before and after attention and the
+//! feed-forward part. Half of each head has rotary positions, in pairs of neighbours.
 
 use super::{Architecture, Common, Family};
 use crate::ModelError;

@@ -1,5 +1,5 @@
 //! gpt-oss (OpenAI, 2025, arXiv:2508.10925): a mixture of experts with clipped gates, attention
-//! with sinks (Xiao et al., 2023, arXiv:2309.17453) and windows in every other layer.
+//! with sinks (Xiao et al., 2023, arXiv:2309.17453), and a window in every other layer.
 
 use mlxk_format::convert::Placement;
 use mlxk_ops::{Activation, RouteScores, RouteSpec};

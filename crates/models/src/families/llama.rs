@@ -43,7 +43,7 @@ const GGUF_LAYER: &[LayerTensor] = &[
 pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 2048)?;
-    // A Llama has no window unless its layers name one; a Mistral has one by the number alone.
+    // Llama has a window only in the layers that ask for one, Mistral in all if a size is given.
     let is_windowed = config.text("model_type")? == Some("mistral");
     let first_windowed = if is_windowed { 0 } else { common.layers };
     let windows = layer_windows(config, common.layers, first_windowed)?;

@@ -1,5 +1,5 @@
-//! Ministral 3 (Mistral AI, 2025): Mistral with YaRN and scores that grow with the position; and
-//! Mistral Small 3's wrapper, whose language model stands beside a vision tower.
+//! Ministral 3 (Mistral AI, 2025): Mistral with YaRN and scores that grow with the position. The
+//! wrapper of Mistral Small 3 adds a vision tower.
 
 use mlxk_ops::ScoreGrowth;
 
@@ -27,7 +27,7 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-/// Tensors of the vision part.
+/// Prefixes of the tensors of the vision part.
 const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
@@ -47,7 +47,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     Ok(common.decoder(vec![rope], windows.into_iter().map(layer).collect()))
 }
 
-/// `mistral3`: a vision tower, which is left out, and a Mistral or a Ministral 3.
+/// Reads `mistral3`: a Mistral or a Ministral 3, and a vision tower, which is not loaded.
 fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
     let inner = match text.text("model_type")? {

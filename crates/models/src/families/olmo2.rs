@@ -1,5 +1,5 @@
-//! OLMo 2 (Team OLMo, 2024, arXiv:2501.00656): norms behind attention and feed-forward instead of
-//! before them, and over all heads of queries and keys.
+//! OLMo 2 (Team OLMo, 2024, arXiv:2501.00656): norms after attention and the feed-forward part
+//! instead of before them, and one norm over all heads of queries, and of keys.
 
 use super::{Architecture, Common, Family};
 use crate::ModelError;

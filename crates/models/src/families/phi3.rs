@@ -1,5 +1,5 @@
-//! Phi-3, Phi-3.5 and Phi-4 (Abdin et al., 2024, arXiv:2404.14219): Llama with fused projections,
-//! LongRoPE, and in Phi-4-mini rotary positions in a part of each head.
+//! Phi-3, Phi-3.5 and Phi-4 (Abdin et al., 2024, arXiv:2404.14219): Llama with fused projections
+//! and LongRoPE. Phi-4-mini has rotary positions in a part of each head only.
 
 use mlxk_format::gguf::{
     Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window,

@@ -1,5 +1,5 @@
 //! Qwen2 and Qwen2.5 (Yang et al., 2024, arXiv:2407.10671, arXiv:2412.15115): Llama with biases on
-//! queries, keys and values, and optionally a window in the upper layers.
+//! queries, keys and values, and an optional window in the upper layers.
 
 use mlxk_format::gguf::{Bias, GgufArchitecture, HeadDim, LayerTensor};
 

@@ -1,4 +1,4 @@
-//! SmolLM3 (Hugging Face, 2025): Llama whose every fourth layer has no positions (Yang et al.,
+//! SmolLM3 (Hugging Face, 2025): Llama with no positions in every fourth layer (Yang et al.,
 //! 2025, arXiv:2501.18795).
 
 use super::{Architecture, Family, llama};
@@ -18,7 +18,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let interval = config.optional_size("no_rope_layer_interval", limit::LAYERS)?.unwrap_or(4);
     let with_rope: Vec<bool> = match config.get("no_rope_layers") {
         None => (0..layers).map(|layer| !(layer + 1).is_multiple_of(interval)).collect(),
-        // In spite of its name it is 1 for the layers that have positions.
+        // Despite the name of the key, 1 stands for a layer with positions.
         Some(list) => list
             .as_array()
             .filter(|list| list.len() == layers)

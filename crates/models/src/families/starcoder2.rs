@@ -1,5 +1,5 @@
-//! StarCoder2 (Lozhkov et al., 2024, arXiv:2402.19173): biases throughout, norms by mean and
-//! variance, a plain feed-forward part with GELU.
+//! StarCoder2 (Lozhkov et al., 2024, arXiv:2402.19173): biases everywhere, norms by mean and
+//! variance, and a feed-forward part with GELU and no gate.
 
 use mlxk_ops::Activation;
 
@@ -18,7 +18,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
-    // As mlx-lm: the exact GELU, although files name its approximation by tanh.
+    // Like mlx-lm, use the exact GELU, although files name its approximation by tanh.
     if let Some(activation) = config.text("hidden_act")?
         && !activation.starts_with("gelu")
     {

@@ -6,22 +6,23 @@ use mlxk_ops::{Act, Compute, Vector};
 use crate::ModelError;
 use crate::loader::Loader;
 
-/// Which norm.
+/// Description of a norm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormSpec {
     pub(crate) kind: NormKind,
     pub(crate) eps: f32,
 }
 
+/// Formula of a norm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NormKind {
     /// By root mean square.
     Rms,
-    /// By root mean square; the factor is one more than the weight (Gemma).
+    /// By root mean square, with a factor of one plus the weight (Gemma).
     RmsPlusOne,
     /// By mean and variance.
     Layer {
-        /// Whether it adds a `.bias`.
+        /// `true` if the norm adds a `.bias`.
         bias: bool,
     },
 }

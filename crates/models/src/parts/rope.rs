@@ -7,8 +7,8 @@ use crate::config::{Config, limit};
 
 const SUPPORTED: &str = "`default`, `linear`, `llama3`, `yarn`, `longrope`";
 
-/// The frequencies of heads of width `head_dim`, by `rope_theta` (`default_theta` where absent) and
-/// `rope_scaling`, or by `rope_parameters`, which newer files have instead of both.
+/// Returns the frequencies of heads of width `head_dim`, by `rope_theta` (or `default_theta` if it is
+/// absent) and `rope_scaling`, or by `rope_parameters`, which newer files have instead of both.
 pub(crate) fn rope_spec(
     config: &Config<'_>,
     head_dim: usize,
@@ -21,7 +21,7 @@ pub(crate) fn rope_spec(
     partial_rope_spec(config, head_dim, default_theta)
 }
 
-/// The same for the first `dims` dimensions of a head.
+/// Returns the frequencies for the first `dims` dimensions of a head.
 pub(crate) fn partial_rope_spec(
     config: &Config<'_>,
     dims: usize,
@@ -49,17 +49,17 @@ pub(crate) fn partial_rope_spec(
     Ok(spec)
 }
 
-/// The frequencies of `dims` dimensions from `theta` and the object that describes the scaling.
+/// Returns the frequencies of `dims` dimensions, by `theta` and the object that describes the scaling.
 ///
-/// Pair `i` of `d` dimensions turns by `f = theta^(-2i/d)` per position, changed by the type:
+/// Pair `i` of `d` dimensions is rotated by `f = theta^(-2i/d)` per position, changed by the type:
 /// - `linear` (Chen et al., 2023, arXiv:2306.15595): `f / factor`;
-/// - `llama3`: `f / factor` where the wavelength `2π/f` exceeds `original / low_freq_factor`, `f`
-///   where it is below `original / high_freq_factor`, and in between the mean of both, weighted by
-///   where `original / wavelength` lies between the two factors;
+/// - `llama3`: `f / factor` if the wavelength `2π/f` is above `original / low_freq_factor`, `f` if it is
+///   below `original / high_freq_factor`. In between, the mean of both, weighted by the position of
+///   `original / wavelength` between the two factors;
 /// - `yarn` (Peng et al., 2023, arXiv:2309.00071): from `f` to `f / factor` along a ramp over the
-///   pairs between those that turn `beta_fast` and `beta_slow` times in the original context;
-/// - `longrope` (Ding et al., 2024, arXiv:2402.13753): `f / long_factor[i]`. As in mlx-lm the long
-///   factors hold for short sequences, too, so that a token's rotation never changes.
+///   pairs between the ones that turn `beta_fast` and `beta_slow` times in the original context;
+/// - `longrope` (Ding et al., 2024, arXiv:2402.13753): `f / long_factor[i]`. As in mlx-lm, the long
+///   factors apply to short sequences, too, so that the rotation of a token never changes.
 pub(crate) fn scaled_rope(
     config: &Config<'_>,
     scaling: Option<&Config<'_>>,
@@ -85,7 +85,8 @@ fn refuse_partial(config: &Config<'_>) -> Result<(), ModelError> {
     }
 }
 
-/// By how much `yarn` scales the scores of DeepSeek's attention, beside the rotated values.
+/// Returns the factor by which `yarn` scales the scores of DeepSeek's attention, in addition to the
+/// rotated values.
 pub(crate) fn yarn_score_scale(scaling: Option<&Config<'_>>) -> Result<f64, ModelError> {
     let Some(scaling) = scaling else { return Ok(1.0) };
     let (factor, all_dims) =
@@ -93,7 +94,7 @@ pub(crate) fn yarn_score_scale(scaling: Option<&Config<'_>>) -> Result<f64, Mode
     Ok(yarn_magnitude(factor, all_dims).powi(2))
 }
 
-/// YaRN's `0.1 · weight · ln(factor) + 1`.
+/// Returns YaRN's `0.1 · weight · ln(factor) + 1`.
 fn yarn_magnitude(factor: f64, weight: f64) -> f64 {
     if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 }
 }
@@ -107,7 +108,7 @@ enum Scaling {
 }
 
 impl Scaling {
-    /// The rule, and the factor of the rotated values.
+    /// Returns the rule and the factor of the rotated values.
     fn from_config(
         config: &Config<'_>,
         scaling: &Config<'_>,
@@ -138,7 +139,7 @@ impl Scaling {
                     .optional_size("original_max_position_embeddings", limit::POSITIONS)?
                     .unwrap_or(4096) as f64;
                 let (dims, last) = (dims as f64, (dims - 1) as f64);
-                // The pair that turns this many times in the original context.
+                // Returns the pair that turns this many times in the original context.
                 let pair = |turns: f64| {
                     dims * (original / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln())
                 };
@@ -194,77 +195,4 @@ impl Scaling {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn spec(config: &Value) -> Result<RopeSpec, ModelError> {
-        rope_spec(&Config::new(config), 64, 10_000.0)
-    }
-
-    /// The fixture is written by `tests/rope_frequencies.py` from mlx-lm and transformers.
-    #[test]
-    fn frequencies_are_those_of_mlx_lm_and_transformers() {
-        let fixture = include_str!("../../tests/fixtures/rope_frequencies.json");
-        let cases: Vec<Value> = serde_json::from_str(fixture).unwrap();
-        assert!(cases.len() >= 5);
-        for case in &cases {
-            let head_dim = case["head_dim"].as_u64().unwrap() as usize;
-            let found = rope_spec(&Config::new(case), head_dim, 0.5).unwrap();
-            assert!(!found.interleaved);
-            let expected = case["frequencies"].as_array().unwrap();
-            assert_eq!(found.frequencies.len(), expected.len());
-            for (pair, (&found, expected)) in found.frequencies.iter().zip(expected).enumerate() {
-                let expected = expected.as_f64().unwrap();
-                let error = (f64::from(found) - expected).abs() / expected;
-                assert!(error < 1e-6, "{case}: pair {pair} is {found}, not {expected}");
-            }
-        }
-    }
-
-    #[test]
-    fn rope_parameters_say_the_same_as_the_older_keys() {
-        let scaling = json!({"rope_type": "linear", "factor": 2.0});
-        let old = json!({"rope_theta": 500.0, "rope_scaling": scaling});
-        let mut parameters = scaling.clone();
-        parameters["rope_theta"] = json!(500.0);
-        let new = json!({"rope_parameters": parameters});
-        assert_eq!(spec(&old).unwrap(), spec(&new).unwrap());
-        assert_ne!(spec(&old).unwrap(), spec(&json!({})).unwrap());
-    }
-
-    #[test]
-    fn what_is_not_computed_is_refused_by_name() {
-        let cases = [
-            (json!({"rope_scaling": {"type": "ntk", "factor": 4.0}}), "`rope_scaling.type`"),
-            (json!({"rope_scaling": {"type": "yarn"}}), "`rope_scaling.factor`"),
-            (json!({"rope_scaling": {"rope_type": "dynamic"}}), "`dynamic`"),
-            (
-                json!({"rope_parameters": {"rope_type": "longrope"}}),
-                "`rope_parameters.long_factor`",
-            ),
-            (json!({"rope_scaling": {"type": "linear"}}), "`rope_scaling.factor`"),
-            (json!({"rope_scaling": {"type": "linear", "factor": 0}}), "`rope_scaling.factor`"),
-            (json!({"rope_scaling": 3}), "`rope_scaling`"),
-            (json!({"rope_theta": -1.0}), "`rope_theta`"),
-            (json!({"partial_rotary_factor": 0.5}), "`partial_rotary_factor`"),
-            (
-                json!({"rope_parameters": {"full_attention": {}}}),
-                "`rope_parameters.full_attention`",
-            ),
-            (
-                json!({"rope_scaling": {"type": "llama3", "factor": 8.0}}),
-                "`rope_scaling.original_max_position_embeddings`",
-            ),
-            (
-                json!({"rope_scaling": {"type": "llama3", "factor": 8.0, "low_freq_factor": 4.0,
-                    "original_max_position_embeddings": 8192}}),
-                "`rope_scaling.high_freq_factor`",
-            ),
-        ];
-        for (config, name) in cases {
-            let message = spec(&config).unwrap_err().to_string();
-            assert!(message.contains(name), "{message}");
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,13 @@
-//! Which layers see only a window of the sequence (Beltagy et al., 2020, arXiv:2004.05150).
+//! Sliding windows: layers that see only the last positions of the sequence (Beltagy et al., 2020,
+//! arXiv:2004.05150).
 
 use serde_json::Value;
 
 use crate::ModelError;
 use crate::config::{Config, limit};
 
-/// The windows of `layers` layers: by `layer_types` where it is given, else `sliding_window` for
-/// the layers from `first_windowed` on.
+/// Returns the windows of `layers` layers, by `layer_types` if it is there. Otherwise, the layers from
+/// `first_windowed` on have a window of `sliding_window`.
 pub(crate) fn layer_windows(
     config: &Config<'_>,
     layers: usize,
