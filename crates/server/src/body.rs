@@ -17,7 +17,7 @@ use crate::ignored::{self, Ignored};
 use crate::json::names;
 use crate::state::Shared;
 
-/// How the router of a request reads bodies; [`crate::conventions`] adds it to every request.
+/// A router's way to read bodies. [`crate::conventions`] adds it to every request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reading {
     /// `true` if the content type does not matter, unless a page sends the request.
@@ -142,6 +142,12 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let message = format!("The body is `{kind}`, but JSON is expected");
     Err(ApiError::new(Kind::MediaType, message))
+}
+
+/// Reads a body that no handler wants. Otherwise the connection would be closed, and the client's next request on it
+/// would fail.
+pub(crate) async fn discard(body: Body, state: &Shared) {
+    let _ = read(body, state).await;
 }
 
 /// Reads a body within the server's limits.

@@ -4,14 +4,14 @@
 //! they serve.
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use crate::body::Reading;
+use crate::body::{self, Reading};
 use crate::error::{ApiError, Kind};
 use crate::guard;
 use crate::ignored::{self, Ignored};
@@ -80,8 +80,9 @@ fn render(response: Response, error: &ApiError, conventions: Conventions) -> Res
 }
 
 /// Answers a request for an unknown path.
-pub(crate) async fn not_found(request: Request) -> ApiError {
+pub(crate) async fn not_found(State(state): State<Shared>, request: Request) -> ApiError {
     let message = format!("There is no `{} {}`", request.method(), request.uri().path());
+    body::discard(request.into_body(), &state).await;
     ApiError::new(Kind::NotFound, message)
 }
 

@@ -1,4 +1,4 @@
-//! What a request says about its answers, in no dialect's words, and the engine's request made of it.
+//! Options of a request in no dialect's words, and the engine's request made of them.
 
 use mlxk_engine::{AnswerFormat, PromptInput, Request, Sampling};
 use serde_json::{Map, Value};

@@ -26,11 +26,12 @@ mod time;
 mod truncate;
 
 use axum::Router;
-use axum::http::Uri;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, head, post};
 use serde_json::json;
 
+use crate::body;
 use crate::conventions::{Conventions, not_found};
 use crate::error::{ApiError, Kind};
 use crate::json::Json;
@@ -76,10 +77,11 @@ async fn version() -> Response {
 }
 
 /// Refuses what Ollama offers and this server does not.
-async fn not_offered(uri: Uri) -> ApiError {
-    let message = match uri.path() {
+async fn not_offered(State(state): State<Shared>, request: Request) -> ApiError {
+    let message = match request.uri().path() {
         "/api/push" => "This server does not push models; run `mlxk push` to upload one to the hub",
         _ => "Embeddings are not offered by this server yet",
     };
+    body::discard(request.into_body(), &state).await;
     ApiError::new(Kind::NotOffered, message)
 }

@@ -1,4 +1,4 @@
-//! Parts of this dialect that its endpoints share beside their bodies.
+//! Parts of this dialect that its endpoints share.
 
 use mlxk_engine::FinishReason;
 use mlxk_text::Tokenizer;
