@@ -29,7 +29,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Reports unknown fields by the log and a response header, or refuses them if the server is strict.
+    /// Takes note of unknown fields, which the log and a response header report. Refuses them if the server is strict.
     pub(crate) fn unknown(&self, names: Vec<String>) -> Result<(), ApiError> {
         let Some(first) = names.first() else { return Ok(()) };
         if self.strict {
@@ -37,7 +37,6 @@ impl Reading {
             let message = format!("Unknown field `{name}`");
             return Err(ApiError::field(name, message));
         }
-        tracing::info!(fields = ignored::list(&names), "unknown fields ignored");
         names.into_iter().for_each(|name| self.ignored.add(name));
         Ok(())
     }

@@ -30,16 +30,20 @@ impl Ignored {
         }
     }
 
-    /// Returns the value of the header, or `None` if nothing was ignored.
-    pub(crate) fn header(&self) -> Option<HeaderValue> {
+    /// Returns the names as a list, or `None` if nothing was ignored.
+    pub(crate) fn text(&self) -> Option<String> {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = list(&names);
-        if text.is_empty() { None } else { HeaderValue::from_str(&text).ok() }
+        Some(list(&names)).filter(|text| !text.is_empty())
+    }
+
+    /// Returns the names as the value of the header, or `None` if nothing was ignored.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.text()?).ok()
     }
 }
 
 /// Joins names for a header or a log line. They come from the client, so length and characters are bounded.
-pub(crate) fn list(names: &[String]) -> String {
+fn list(names: &[String]) -> String {
     let mut text = String::new();
     for (index, name) in names.iter().enumerate() {
         let name = shown(name);

@@ -39,6 +39,7 @@ mod metrics;
 mod models;
 mod ollama;
 mod openai;
+mod operation;
 mod routes;
 mod server;
 mod state;

@@ -1,7 +1,7 @@
 //! Operation of the server: health, metrics, and a description of all routes.
 
 mod metrics;
-pub(crate) mod openapi;
+mod openapi;
 
 use axum::Router;
 use axum::extract::State;

@@ -7,7 +7,6 @@ mod key;
 mod origin;
 mod request_id;
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
@@ -21,16 +20,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+pub(crate) use origin::is_loopback;
+
+use crate::body::Reading;
 use crate::error::{ApiError, Kind};
 use crate::state::{Shared, State as ServerState};
 
 /// Paths that reveal nothing about models and answers, open to probes without a key.
 const OPEN: [&str; 2] = ["/", "/health"];
-
-/// Returns `true` if only this machine can reach the address.
-pub(crate) fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
-}
 
 /// Checks a request, logs its outcome, and adds headers to the response.
 pub(crate) async fn check(State(state): State<Shared>, request: Request, next: Next) -> Response {
@@ -38,11 +35,15 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
     let id = request_id::of(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let origin = request.headers().get(ORIGIN).cloned();
+    let ignored = request.extensions().get().map(|reading: &Reading| reading.ignored.clone());
     let span = tracing::info_span!("request", id = %id);
     let mut response = async {
         let response = admit(&state, request, next).await;
         let status = response.status().as_u16();
         let ms = started.elapsed().as_millis() as u64;
+        if let Some(fields) = ignored.and_then(|ignored| ignored.text()) {
+            tracing::info!(fields, "unknown fields ignored");
+        }
         let reason = response.extensions().get::<ApiError>().map(|error| error.message.as_str());
         match reason {
             Some(reason) if response.status().is_server_error() => {

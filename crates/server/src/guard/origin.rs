@@ -5,6 +5,11 @@ use std::net::IpAddr;
 /// Schemes of pages that belong to applications on this machine.
 const APPLICATIONS: [&str; 5] = ["app", "file", "tauri", "vscode-file", "vscode-webview"];
 
+/// Returns `true` if only this machine can reach the address.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
 /// Returns `true` if a `Host` header names this machine. `own` is the address that the server listens on.
 pub(super) fn is_own_host(host: &str, own: &str) -> bool {
     let name = name_of(host);
@@ -42,7 +47,7 @@ fn is_this_machine(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost"
         || name.ends_with(".localhost")
-        || name.parse::<IpAddr>().is_ok_and(super::is_loopback)
+        || name.parse::<IpAddr>().is_ok_and(is_loopback)
 }
 
 /// Shortens a client's header for a message.

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::dto::{ApplyTemplate, Detokenize, Named, Tokenize};
-use crate::admin::openapi::{Body, Operation};
 use crate::json::names;
+use crate::operation::{Body, Operation};
 
 const JSON: &[&str] = &["application/json"];
 

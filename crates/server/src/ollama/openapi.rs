@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::dto::models::{CopyRequest, CreateRequest, NamedRequest, ShowRequest};
 use super::dto::requests::{ChatRequest, GenerateRequest};
-use crate::admin::openapi::{Body, Operation};
 use crate::json::names;
+use crate::operation::{Body, Operation};
 
 const JSON: &[&str] = &["application/json"];
 const STREAM: &[&str] = &["application/json", "application/x-ndjson"];

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::dto::chat::ChatRequest;
 use super::dto::completions::CompletionRequest;
 use super::dto::shared::Common;
-use crate::admin::openapi::{Body, Operation};
 use crate::json::names;
+use crate::operation::{Body, Operation};
 
 const JSON: &[&str] = &["application/json"];
 const STREAM: &[&str] = &["application/json", "text/event-stream"];
