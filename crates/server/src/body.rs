@@ -37,7 +37,9 @@ impl Reading {
             let message = format!("Unknown field `{name}`");
             return Err(ApiError::field(name, message));
         }
-        names.into_iter().for_each(|name| self.ignored.add(name));
+        for name in names {
+            self.ignored.add(name);
+        }
         Ok(())
     }
 }

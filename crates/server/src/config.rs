@@ -10,6 +10,7 @@ use crate::models::keep_alive::KeepAlive;
 
 /// Configuration for [`crate::Server::bind`].
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct ServerConfig {
     /// Address or name to listen on.
     pub host: String,

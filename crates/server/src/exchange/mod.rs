@@ -52,7 +52,9 @@ pub(crate) async fn respond<R: Renderer>(
     }
     let mut whole = renderer.empty();
     let mut add = |pieces: Vec<R::Piece>| {
-        pieces.into_iter().for_each(|piece| R::fold(&mut whole, piece));
+        for piece in pieces {
+            R::fold(&mut whole, piece);
+        }
     };
     add(renderer.open());
     while let Some((index, event)) = answers.next().await? {

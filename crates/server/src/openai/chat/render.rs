@@ -49,12 +49,12 @@ impl Renderer {
         self.chunk(vec![ChunkChoice { index, delta, logprobs, finish_reason: None }])
     }
 
-    fn last(&mut self, index: usize, done: Done, tokens: &[TokenInfo]) -> Chunk {
+    fn last(&mut self, index: usize, done: &Done, tokens: &[TokenInfo]) -> Chunk {
         let mut last = self.piece(index, Delta::default(), tokens);
         for choice in &mut last.choices {
             choice.finish_reason = Some(finish_reason(&done.finish_reason));
         }
-        last.timings = Some(Timings::from(&done));
+        last.timings = Some(Timings::from(done));
         self.answers[index].usage = Some(done.usage);
         last
     }
@@ -83,7 +83,7 @@ impl exchange::Renderer for Renderer {
                 let delta = Delta { reasoning_content: Some(text), ..Delta::default() };
                 vec![self.piece(index, delta, &[])]
             }
-            Event::Done(done) => vec![self.last(index, done, &tokens)],
+            Event::Done(done) => vec![self.last(index, &done, &tokens)],
             _ => Vec::new(),
         })
     }

@@ -91,12 +91,12 @@ impl Renderer {
         self.body(vec![Choice { index, text, logprobs, finish_reason: None }])
     }
 
-    fn last(&mut self, index: usize, done: Done, tokens: &[TokenInfo]) -> Completion {
+    fn last(&mut self, index: usize, done: &Done, tokens: &[TokenInfo]) -> Completion {
         let mut last = self.piece(index, String::new(), tokens);
         for choice in &mut last.choices {
             choice.finish_reason = Some(finish_reason(&done.finish_reason));
         }
-        last.timings = Some(Timings::from(&done));
+        last.timings = Some(Timings::from(done));
         self.answers[index].usage = Some(done.usage);
         last
     }
@@ -130,7 +130,7 @@ impl exchange::Renderer for Renderer {
         let tokens = self.answers[index].waiting.push(&event);
         Ok(match event {
             Event::Text(text) => vec![self.piece(index, text, &tokens)],
-            Event::Done(done) => vec![self.last(index, done, &tokens)],
+            Event::Done(done) => vec![self.last(index, &done, &tokens)],
             _ => Vec::new(),
         })
     }
