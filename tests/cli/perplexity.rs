@@ -96,7 +96,7 @@ fn invalid_options_are_one_sentence() {
         ("text", &["--threads", "0"], 2, &["`--threads`"]),
         ("text", &["--exact", "--against-exact"], 2, &["with itself"]),
         ("text", &["--against", path(other.path())], 1, &["different tokenizers", "token "]),
-        ("text", &["--against-logits", &name("text")], 1, &["text`", "no file of saved logits"]),
+        ("text", &["--against-logits", &name("text")], 1, &["text`", "not a file of saved logits"]),
         ("text", &["--against-logits", &name("none")], 1, &["Cannot read the logits", "none`"]),
         ("text", &["--save-logits", &name("no/file")], 1, &["Cannot write the logits", "no/file`"]),
     ];

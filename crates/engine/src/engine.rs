@@ -33,7 +33,7 @@ use crate::task::Task;
 use crate::text_side::TextSide;
 use crate::worker::{Command, Worker};
 
-/// A model, ready to answer. Dropping it ends all requests.
+/// A loaded model. Dropping it ends all requests.
 pub struct Engine {
     path: PathBuf,
     worker: Worker,
@@ -154,14 +154,14 @@ impl Engine {
         Ok(prepared.prompt_tokens())
     }
 
-    /// Takes what [`Engine::save_prompt_cache`] wrote: requests that begin with the same tokens do
-    /// not compute them again. Returns how many there are.
+    /// Loads a file that [`Engine::save_prompt_cache`] wrote, so that requests with the same beginning don't
+    /// compute it again. Returns the number of tokens.
     pub fn load_prompt_cache(&self, path: &Path) -> Result<usize, EngineError> {
         self.cache(path, CacheAction::Load)
     }
 
-    /// Writes the first `tokens` that the last request left in the KV cache to a file, once it has
-    /// ended. Returns how many there were.
+    /// Writes the first `tokens` of the last request to a file, with their part of the KV cache. The request has
+    /// to be finished. Returns the number of tokens.
     pub fn save_prompt_cache(&self, path: &Path, tokens: usize) -> Result<usize, EngineError> {
         self.cache(path, CacheAction::Save { tokens })
     }
@@ -174,13 +174,13 @@ impl Engine {
         result.recv().map_err(|_| EngineError::Stopped)?
     }
 
-    /// The tokens of a prompt, as [`Engine::submit`] computes them.
+    /// Returns the tokens of a prompt, encoded as in [`Engine::submit`].
     pub fn encode(&self, input: &PromptInput) -> Result<Vec<u32>, EngineError> {
         Ok(Prompt::encode(&self.text, input, &serde_json::Map::new())?.ids)
     }
 
-    /// What the model thinks of given tokens: passes `visit` each position from `from` on with the
-    /// `[vocab]` natural log-probabilities of the token after it. Running requests take turns with it.
+    /// Scores given tokens: calls `visit` for each position from `from` on, with the `[vocab]` natural
+    /// log-probabilities of the token after it. Takes turns with running requests.
     pub fn score(
         &self,
         ids: Vec<u32>,
@@ -198,7 +198,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The rows of [`Engine::score`] as they come; dropping the receiver ends it.
+    /// Returns the rows of [`Engine::score`] as they are computed. Dropping the receiver ends the job.
     pub(crate) fn score_rows(
         &self,
         ids: Vec<u32>,
@@ -206,13 +206,13 @@ impl Engine {
         turn: Option<Turn>,
     ) -> Result<Receiver<Result<Vec<f32>, EngineError>>, EngineError> {
         prompt::check(&ids, self.text.vocab_size, self.text.context + 1)?;
-        // Few rows under way: they are large.
+        // Rows are large, so only a few are buffered.
         let (rows, receiver) = sync_channel(2);
         self.worker.send(Command::Score(ScoreJob { ids, from, rows, turn }))?;
         Ok(receiver)
     }
 
-    /// All rows of [`Engine::score`] at once: `[positions, vocab]` log-probabilities.
+    /// Returns all rows of [`Engine::score`]: `[positions, vocab]` log-probabilities.
     pub fn logits_for(&self, ids: Vec<u32>, from: usize) -> Result<Vec<Vec<f32>>, EngineError> {
         let mut rows = Vec::new();
         self.score(ids, from, |_, row| {
@@ -222,12 +222,12 @@ impl Engine {
         Ok(rows)
     }
 
-    /// The model's tokenizer.
+    /// Returns the model's tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.text.tokenizer
     }
 
-    /// The model's chat template, where it has one.
+    /// Returns the model's chat template, if it has one.
     pub fn template(&self) -> Option<&ChatTemplate> {
         self.text.template.as_ref()
     }
@@ -237,37 +237,37 @@ impl Engine {
         self.text.template.as_ref().map(ChatTemplate::thinking).unwrap_or_default()
     }
 
-    /// What holds where a request is silent.
+    /// Returns the values for sampling parameters that a request leaves out.
     pub fn defaults(&self) -> &SamplingDefaults {
         &self.text.defaults
     }
 
-    /// Tokens of prompt and answer together.
+    /// Returns the context length: most tokens of prompt and answer together.
     pub fn context(&self) -> usize {
         self.text.context
     }
 
-    /// What the engine takes of the memory.
+    /// Returns the memory plan.
     pub fn memory(&self) -> &MemoryPlan {
         &self.plan
     }
 
-    /// Bytes that the KV cache occupies now.
+    /// Returns the current size of the KV cache in bytes.
     pub fn kv_bytes(&self) -> u64 {
         self.kv_bytes.load(Ordering::Relaxed)
     }
 
-    /// Number of the model's token ids.
+    /// Returns the number of token ids.
     pub fn vocab_size(&self) -> usize {
         self.text.vocab_size
     }
 
-    /// What the model runs on, for people.
+    /// Returns the name of the device, to show to the user.
     pub fn device(&self) -> &str {
         &self.device
     }
 
-    /// How long loading took.
+    /// Returns the time that loading took.
     pub fn load_time(&self) -> Duration {
         self.load_time
     }

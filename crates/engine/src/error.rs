@@ -1,4 +1,4 @@
-//! What can go wrong, in sentences with the numbers.
+//! Errors of the engine.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,7 @@ use crate::plan::Bytes;
 /// Any failure of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are named after their content")]
 pub enum EngineError {
     /// The checkpoint is damaged or incomplete.
     #[error(transparent)]
@@ -25,48 +26,30 @@ pub enum EngineError {
     /// The device failed.
     #[error(transparent)]
     Ops(#[from] OpsError),
-    /// The system refused a thread.
+    /// The system refused to start a thread.
     #[error("Cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
-    /// `generation_config.json` is not what it should be.
-    #[error("`{}` is damaged: {reason}; repair it or download the model again", path.display())]
-    GenerationConfig {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// An option of the engine that cannot be honoured.
+    /// `generation_config.json` is invalid.
+    #[error("`{}` is damaged: {reason}; fix it, or pull the model again", path.display())]
+    GenerationConfig { path: PathBuf, reason: String },
+    /// An option is out of its range.
     #[error("`{option}` is {value}, but {expected} is needed")]
-    BadOption {
-        /// Name of the option.
-        option: &'static str,
-        /// Its value.
-        value: usize,
-        /// What would do.
-        expected: &'static str,
-    },
-    /// A draft model that speaks in other tokens.
+    BadOption { option: &'static str, value: usize, expected: &'static str },
+    /// The draft model has a different vocabulary.
     #[error(
-        "The draft model `{}` has another vocabulary than the model; take a smaller one of the same \
-         family",
+        "The draft model `{}` has a different vocabulary than the model; use a smaller model of the \
+         same family",
         path.display()
     )]
-    OtherVocabulary {
-        /// Its folder.
-        path: PathBuf,
-    },
-    /// A context longer than the model was made for.
-    #[error(
-        "A context of {requested} tokens is asked for, but the model was made for at most {maximum}"
-    )]
+    OtherVocabulary { path: PathBuf },
+    /// The requested context is longer than the model supports.
+    #[error("The context of {requested} tokens is too long: the model supports at most {maximum}")]
     ContextTooLong {
-        /// Tokens asked for.
         requested: usize,
-        /// Tokens that the model can tell apart.
+        /// Most tokens that the model supports.
         maximum: usize,
     },
-    /// The memory does not hold the model with its context.
+    /// The model and its context don't fit in memory.
     #[error(
         "The model needs {} for its weights, {} to compute and {} for a context of {context} \
          tokens, but only {} are available{}",
@@ -74,131 +57,76 @@ pub enum EngineError {
         fits.map_or_else(String::new, |fits| format!("; a context of {fits} would fit"))
     )]
     NotEnoughMemory {
-        /// Bytes of the weights.
         weights_bytes: u64,
         /// Bytes of everything that a step computes.
         activation_bytes: u64,
         /// Bytes of the KV cache for `context` tokens.
         kv_bytes: u64,
-        /// Bytes that the system can give.
         available_bytes: u64,
-        /// Tokens of the context.
         context: usize,
-        /// A context that would fit, where one would.
+        /// A context that would fit, if there is one.
         fits: Option<usize>,
     },
-    /// A prompt without a token.
+    /// The prompt has no tokens.
     #[error("The prompt is empty")]
     EmptyPrompt,
-    /// A conversation for a model that has no chat template.
-    #[error("The model has no chat template, so it takes plain text only")]
+    /// A conversation was sent to a model without a chat template.
+    #[error("The model has no chat template, so it only accepts plain text")]
     NoChatTemplate,
-    /// A prompt that leaves no room for an answer.
+    /// The prompt leaves no room for an answer.
     #[error(
         "The prompt has {prompt_tokens} tokens, but the context of {context} leaves room for at most {}",
         context - 1
     )]
     PromptTooLong {
-        /// Tokens of the prompt.
         prompt_tokens: usize,
         /// Tokens of prompt and answer together.
         context: usize,
     },
-    /// A token id that the model does not have.
-    #[error("Token {id} is not one of the model's {vocab_size}")]
-    UnknownToken {
-        /// The id.
-        id: u32,
-        /// Number of ids.
-        vocab_size: usize,
-    },
-    /// No token is to be generated.
+    /// A token id is not in the vocabulary.
+    #[error("Token {id} is not one of the model's {vocab_size} tokens")]
+    UnknownToken { id: u32, vocab_size: usize },
+    /// The request asks for no tokens.
     #[error("`max_tokens` is 0, but an answer has at least one token")]
     ZeroMaxTokens,
-    /// A stop string that every text contains.
+    /// A stop string is empty.
     #[error("A stop string is empty")]
     EmptyStop,
-    /// More log-probabilities than there are tokens to name.
+    /// The request asks for too many log-probabilities.
     #[error("`logprobs` is {requested}, but at most {maximum} are possible")]
-    TooManyLogprobs {
-        /// Number asked for.
-        requested: usize,
-        /// The bound.
-        maximum: usize,
-    },
-    /// A sampling parameter out of its range.
+    TooManyLogprobs { requested: usize, maximum: usize },
+    /// A sampling parameter is out of its range.
     #[error("`{key}` is {value}, but has to be from {min} to {max}")]
-    BadSampling {
-        /// Name of the parameter.
-        key: &'static str,
-        /// Its value.
-        value: f64,
-        /// The lower end of its range.
-        min: f64,
-        /// The upper end of its range.
-        max: f64,
-    },
-    /// A bias that is no number to add.
+    BadSampling { key: &'static str, value: f64, min: f64, max: f64 },
+    /// A logit bias is not a number.
     #[error("The logit bias of token {id} is {bias}, but has to be a number")]
-    BadLogitBias {
-        /// The token.
-        id: u32,
-        /// The bias.
-        bias: f32,
-    },
-    /// A form of answers that cannot be enforced.
+    BadLogitBias { id: u32, bias: f32 },
+    /// The format of the answer cannot be enforced.
     #[error("The format of the answer cannot be enforced: {reason}")]
-    AnswerFormat {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A prompt cache that is damaged or was made for something else.
+    AnswerFormat { reason: String },
+    /// A prompt cache is damaged, or belongs to another model or build.
     #[error(
-        "The prompt cache `{}` cannot be used: {reason}; delete it or name another file",
+        "The prompt cache `{}` cannot be used: {reason}; delete it, or name another file",
         path.display()
     )]
-    PromptCache {
-        /// The file.
-        path: PathBuf,
-        /// What does not match.
-        reason: String,
-    },
-    /// A prompt cache that cannot be written.
+    PromptCache { path: PathBuf, reason: String },
+    /// A prompt cache cannot be written.
     #[error("Cannot write the prompt cache `{}`: {reason}", path.display())]
-    PromptCacheWrite {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// A folder for prefixes that cannot be used.
-    #[error("Cannot keep prefixes in `{}`: {reason}; see to the folder, or go without", folder.display())]
-    Spill {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// The model computed something that is no probability.
+    PromptCacheWrite { path: PathBuf, reason: String },
+    /// The folder of the prefix cache cannot be used.
+    #[error("Cannot keep prefixes in `{}`: {reason}; fix the folder, or turn the cache on disk off", folder.display())]
+    Spill { folder: PathBuf, reason: String },
+    /// The model computed invalid logits.
     #[error(
-        "The model computed invalid numbers at position {position}; its weights are probably damaged"
+        "The model computed invalid numbers at position {position}; its weights are probably corrupt"
     )]
-    InvalidLogits {
-        /// Number of tokens before.
-        position: usize,
-    },
-    /// A defect: a step panicked. Other requests are served on.
-    #[error("The engine failed while computing this request ({reason}); please report this")]
-    Panicked {
-        /// The message of the panic.
-        reason: String,
-    },
-    /// The device refused a step.
-    #[error("The step could not be computed: {reason}")]
-    Step {
-        /// What the device said.
-        reason: String,
-    },
+    InvalidLogits { position: usize },
+    /// A step panicked, which is a bug. Other requests continue.
+    #[error("The engine failed while computing this request: {reason}; please report this")]
+    Panicked { reason: String },
+    /// The device failed to compute a step.
+    #[error("Cannot compute this step: {reason}")]
+    Step { reason: String },
     /// The engine was shut down.
     #[error("The engine has stopped")]
     Stopped,

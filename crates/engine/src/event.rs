@@ -1,4 +1,4 @@
-//! What the engine answers. Consumers only print it.
+//! Events of an answer. Consumers only have to print them.
 
 use std::time::Duration;
 
@@ -8,35 +8,35 @@ use crate::EngineError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A part of the prompt was computed; not sent for prompts of one step.
+    /// A part of the prompt was computed. Not sent if the prompt takes only one step.
     Progress {
-        /// Tokens of the prompt that are computed.
+        /// Number of prompt tokens that are computed.
         prompt_done: usize,
-        /// Tokens of the prompt.
+        /// Number of tokens in the prompt.
         prompt_total: usize,
     },
-    /// The next token, before its text; only where the request asks for log-probabilities.
+    /// The next token, before its text. Only sent if the request asks for log-probabilities.
     Token(TokenInfo),
-    /// More of what the model thinks before it answers, never empty, without the marks around it.
+    /// More of the reasoning before the answer, never empty, without the marks around it.
     Reasoning(String),
-    /// More text of the answer, never empty. Whole characters; what could still become a stop
-    /// string is held back.
+    /// More text of the answer, never empty. Consists of complete characters. Text that could still become a
+    /// stop string is held back.
     Text(String),
     /// The answer is complete.
     Done(Done),
-    /// The answer ends here, incomplete.
+    /// The request failed. The answer is incomplete.
     Error(EngineError),
 }
 
-/// A token and what the model thought of it.
+/// A token and its probability.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TokenInfo {
-    /// The token.
+    /// Its id.
     pub id: u32,
-    /// Its natural log-probability by the model, before temperature and cuts.
+    /// Natural log-probability, before temperature and truncation.
     pub logprob: f32,
-    /// The most probable tokens and their log-probabilities, best first.
+    /// The most probable tokens with their log-probabilities, best first.
     pub top: Vec<(u32, f32)>,
 }
 
@@ -44,34 +44,34 @@ pub struct TokenInfo {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Done {
-    /// Why it ended.
+    /// Reason for the end.
     pub finish_reason: FinishReason,
-    /// How many tokens it took.
+    /// Token counts.
     pub usage: Usage,
-    /// How long it took.
+    /// Durations.
     pub timings: Timings,
-    /// The seed that gives the same answer again.
+    /// Seed that reproduces the answer.
     pub seed: u64,
 }
 
-/// Why an answer ended.
+/// Reason why an answer ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FinishReason {
-    /// The model ended it.
+    /// The model ended it with an end token.
     Eos,
-    /// This stop string occurred.
+    /// This stop string was found.
     Stop(String),
     /// It has `max_tokens` tokens.
     MaxTokens,
     /// Prompt and answer fill the context.
     ContextFull,
-    /// The caller asked to stop.
+    /// The caller cancelled it.
     Cancelled,
 }
 
 impl FinishReason {
-    /// The word that the usual HTTP interfaces have for it.
+    /// Returns the word that common HTTP interfaces use.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Eos | Self::Stop(_) => "stop",
@@ -81,21 +81,21 @@ impl FinishReason {
     }
 }
 
-/// Tokens of a request.
+/// Token counts of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Tokens of the prompt.
+    /// Tokens in the prompt.
     pub prompt_tokens: usize,
-    /// Those of them that did not have to be computed again.
+    /// Prompt tokens that were in the cache.
     pub cached_tokens: usize,
-    /// Tokens that were generated, the ending one included.
+    /// Generated tokens, including the end token.
     pub completion_tokens: usize,
-    /// Those of them that came before the answer, as reasoning.
+    /// Generated tokens that belong to the reasoning.
     pub reasoning_tokens: usize,
-    /// Tokens that were computed ahead because they followed before.
+    /// Drafted tokens that were computed.
     pub drafted_tokens: usize,
-    /// Those of them that came.
+    /// Drafted tokens that were right.
     pub accepted_tokens: usize,
 }
 
@@ -103,25 +103,25 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {
-    /// Loading the model, once per engine.
+    /// Time to load the model, once per engine.
     pub load: Duration,
-    /// Waiting for other requests before the first step.
+    /// Time spent waiting before the first step.
     pub queued: Duration,
-    /// From the first step to the first token.
+    /// Time from the first step to the first token.
     pub prefill: Duration,
-    /// From the first token to the last.
+    /// Time from the first token to the last.
     pub decode: Duration,
-    /// From the request to the first token.
+    /// Time from the request to the first token.
     pub time_to_first_token: Duration,
 }
 
 impl Timings {
-    /// Tokens of the prompt that were computed per second; `None` where that took no time.
+    /// Returns the speed of prefill in tokens per second, or `None` if nothing was computed.
     pub fn prefill_tokens_per_second(&self, usage: &Usage) -> Option<f64> {
         rate(usage.prompt_tokens - usage.cached_tokens, self.prefill)
     }
 
-    /// Tokens per second after the first; `None` where there is only one.
+    /// Returns the speed of decoding in tokens per second, or `None` if there is only one token.
     pub fn decode_tokens_per_second(&self, usage: &Usage) -> Option<f64> {
         rate(usage.completion_tokens.saturating_sub(1), self.decode)
     }

@@ -1,10 +1,40 @@
 //! Runs a model for many requests at once: loading, memory plan, scheduling, sampling, events.
 //!
-//! [`Engine::load`] takes a checkpoint and starts a thread that owns model, device and KV cache;
-//! [`Engine::submit`] gives it a [`Request`] and returns the [`Event`]s of the answer.
+//! [`Engine::load`] loads a checkpoint and starts a thread that owns model, device and KV cache.
+//! [`Engine::submit`] passes a [`Request`] to this thread and returns the [`Event`]s of the answer.
 //!
-//! Invariant: the tokens of a request depend on the request, its seed and the model alone, never on
-//! what else runs, what was computed before, or how the work is divided.
+//! Invariant: the tokens of an answer depend only on the request, its seed and the model. They don't depend on
+//! other requests, on what was computed before, or on how the work is divided.
+//!
+//! # Example
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use mlxk_engine::{Engine, Event, LoadOptions, Message, PromptInput, Request};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let model = mlxk_testkit::checkpoint(mlxk_testkit::Kind::Llama, mlxk_testkit::Stored::Bits(4));
+//! # let folder = model.path();
+//! let options = LoadOptions { context: Some(256), ..LoadOptions::new(folder) };
+//! let engine = Engine::load(&options, &mut |_done, _total| ControlFlow::Continue(()))?;
+//!
+//! let messages = vec![Message::new("user", "Why is the sky blue?")];
+//! let mut request = Request::new(PromptInput::Messages { system: None, messages });
+//! request.max_tokens = Some(20);
+//! request.sampling.seed = Some(7);
+//!
+//! for event in engine.submit(request)? {
+//!     match event {
+//!         Event::Text(text) => print!("{text}"),
+//!         Event::Done(done) => println!("\n{} tokens", done.usage.completion_tokens),
+//!         Event::Error(error) => return Err(error.into()),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -1,54 +1,52 @@
-//! How an engine is set up.
+//! Options for loading a model.
 
 use std::path::PathBuf;
 
 use crate::device::DeviceChoice;
 
-/// What [`crate::Engine::load`] is told.
+/// Options of [`crate::Engine::load`].
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent options")]
 pub struct LoadOptions {
-    /// The checkpoint's folder.
+    /// Folder of the checkpoint.
     pub path: PathBuf,
-    /// Device that computes, for the draft model, too.
+    /// Device that computes, for the draft model as well.
     pub device: DeviceChoice,
-    /// Tokens of prompt and answer together; what model and memory allow where `None`.
+    /// Most tokens of prompt and answer together, or `None` for what model and memory allow.
     pub context: Option<usize>,
-    /// Tokens of prompts that one step computes.
+    /// Most prompt tokens that one step computes.
     pub prefill_chunk: usize,
-    /// Requests that are computed at once; more wait.
+    /// Most requests that run at once. Further requests wait.
     pub max_sequences: usize,
-    /// Looks up in the text so far what may come next, and computes it along where that pays: the same
-    /// answers, faster where they repeat something. See `lookup`.
+    /// `true` for prompt-lookup decoding, which speeds up repetitive text. It never changes an answer.
     pub prompt_lookup: bool,
-    /// Folder of a smaller model with the same vocabulary, which guesses what comes next: the same
-    /// answers, faster where it guesses well.
+    /// Folder of a draft model: a smaller model with the same vocabulary that guesses the next tokens. It never
+    /// changes an answer.
     pub draft_model: Option<PathBuf>,
-    /// Drafts whether it pays or not: to see what that costs, and that it changes nothing.
+    /// `true` to draft even if it doesn't pay, for tests.
     pub draft_always: bool,
-    /// Keeps what finished requests computed, for requests that begin alike.
+    /// `true` to keep the KV cache of finished requests, for requests with the same beginning.
     pub reuse_prefixes: bool,
-    /// Keeps that on disk, too.
+    /// Folder on disk for the same purpose.
     pub spill: Option<SpillOptions>,
-    /// Moves weights to huge pages in the course of longer answers, where the system has memory and
-    /// reads these faster: then a process has weights of its own, rather than share the file's pages.
+    /// `true` to copy weights to faster memory (huge pages, on Linux) during longer answers, if there is enough
+    /// memory. Until then, processes share the pages of the file.
     pub migrate_weights: bool,
-    /// Bytes that the engine may take; what the system can give where `None`.
+    /// Most bytes that the engine may take, or `None` for what is available.
     pub memory_bytes: Option<u64>,
 }
 
-/// Where what was computed is kept on disk: for requests that memory has no room for, and after a
-/// restart.
+/// Options of the prefix cache on disk, which outlasts a restart and may be larger than memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpillOptions {
-    /// The folder; models may share it.
+    /// Its folder, which several models may share.
     pub folder: PathBuf,
-    /// Bytes of all files in it.
+    /// Most bytes of all files in the folder.
     pub max_bytes: u64,
 }
 
 impl LoadOptions {
-    /// The defaults for the checkpoint in this folder.
+    /// Returns the default options for the checkpoint in this folder.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

@@ -1,62 +1,62 @@
-//! What is asked of the engine.
+//! Requests to the engine.
 
 use mlxk_text::Message;
 use serde_json::{Map, Value};
 
 use crate::Sampling;
 
-/// What the answer continues.
+/// A prompt, in one of three forms.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PromptInput {
     /// A conversation, rendered by the model's chat template.
     Messages {
-        /// A system prompt before all messages.
+        /// System prompt, before all messages.
         system: Option<String>,
-        /// The turns, oldest first.
+        /// The messages, oldest first.
         messages: Vec<Message>,
     },
-    /// Text as it is; only the tokenizer's own start of a text goes before it.
+    /// Text without a chat template. Only the tokenizer's BOS token is added.
     Text(String),
-    /// Token ids as they are.
+    /// Token ids, unchanged.
     Tokens(Vec<u32>),
 }
 
-/// What form an answer has to have. It is enforced: tokens that would break it are not drawn.
+/// Format of an answer. It is enforced: tokens that would violate it are never drawn.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnswerFormat {
     /// Any JSON object.
     Json,
-    /// A JSON value that this JSON Schema allows.
+    /// A JSON value that matches this JSON Schema.
     Schema(Value),
 }
 
 /// A prompt and how to continue it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What the answer continues.
+    /// The prompt.
     pub prompt: PromptInput,
-    /// How tokens are drawn.
+    /// Sampling parameters.
     pub sampling: Sampling,
-    /// Most tokens of the answer; the context's end where `None`.
+    /// Most tokens of the answer, or `None` for what the context allows.
     pub max_tokens: Option<usize>,
-    /// Most tokens of prompt and answer together, where that is less than the engine's context.
+    /// Most tokens of prompt and answer together, if that is less than the engine's context.
     pub context: Option<usize>,
-    /// What form the answer has to have; what precedes it as reasoning is free.
+    /// Format of the answer. It does not apply to the reasoning before it.
     pub format: Option<AnswerFormat>,
     /// Variables for the chat template, such as `enable_thinking`.
     pub template_variables: Map<String, Value>,
-    /// Texts that end the answer and are not part of it.
+    /// Stop strings: texts that end the answer and are not part of it.
     pub stop: Vec<String>,
-    /// Goes on after a token that ends an answer.
+    /// `true` to continue after a token that ends an answer.
     pub ignore_eos: bool,
-    /// Asks for [`crate::Event::Token`] with this many alternatives each.
+    /// Number of alternatives in [`crate::Event::Token`], or `None` for no such events.
     pub logprobs: Option<usize>,
 }
 
 impl Request {
-    /// A request with the model's defaults.
+    /// Returns a request with the model's defaults.
     pub fn new(prompt: PromptInput) -> Self {
         Self {
             prompt,

@@ -1,9 +1,9 @@
-//! Which tokens the next step computes: continuous batching.
+//! Continuous batching: decides which tokens the next step computes.
 //!
-//! A step holds one row of every sequence that generates, and as many rows of waiting prompts as
-//! fit into a chunk, in the order of their arrival. Where the KV cache is full, the youngest
-//! request gives its place up and is computed again later; nobody sees a difference, because a
-//! token depends neither on the batch nor on when it is computed.
+//! A step consists of one row of every sequence that generates, and as many rows of prompts as fit in a chunk,
+//! in the order of their arrival. If the KV cache is full, the youngest request gives up its place and is
+//! computed again later. Its answer is the same, because a token depends neither on the batch nor on the time
+//! when it is computed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,7 +27,7 @@ use crate::panic::{free_guarded, message_of};
 use crate::score::{ScoreJob, Scoring};
 use crate::task::{Role, Task};
 
-/// The bounds of a step.
+/// Limits of a step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Most rows of prompts.
@@ -38,22 +38,22 @@ pub(crate) struct Limits {
     pub(crate) kv_bytes: u64,
     /// Positions of sequences that are kept for later requests.
     pub(crate) kept_positions: usize,
-    /// Whether what may come next is looked up and computed along.
+    /// `true` if drafts are looked up in the text so far.
     pub(crate) prompt_lookup: bool,
-    /// Whether drafts are computed even where they do not pay.
+    /// `true` if drafts are computed even if they don't pay.
     pub(crate) draft_always: bool,
-    /// Whether weights may be moved to where they are read faster.
+    /// `true` if weights may be migrated to faster memory.
     pub(crate) migrate_weights: bool,
 }
 
-/// The owner of model, device and running requests.
+/// Owner of model, device and running requests.
 pub(crate) struct Scheduler {
     pub(crate) model: Box<dyn Model>,
     pub(crate) ops: Box<dyn Ops>,
     pub(crate) limits: Limits,
     draft_model: Option<DraftModel>,
     waiting: VecDeque<Task>,
-    /// In the order of their arrival.
+    /// Running requests, in the order of their arrival.
     active: Vec<Task>,
     /// Jobs that take turns with the requests, and with each other.
     background: VecDeque<Box<dyn Background>>,
@@ -61,11 +61,11 @@ pub(crate) struct Scheduler {
     /// Bytes that a sequence takes.
     cost: SequenceCost,
     reuse: Reuse,
-    /// Of steps without prompts.
+    /// Times of steps without prompts.
     step_times: StepTimes,
-    /// None where no weights are to be moved, any more.
+    /// `None` if there are no weights left to migrate.
     migration: Option<Migration>,
-    /// Bytes of the KV cache, for others to read.
+    /// Size of the KV cache in bytes, which other threads read.
     kv_bytes: Arc<AtomicU64>,
 }
 
@@ -74,13 +74,13 @@ struct Part {
     /// Index among the active tasks.
     task: usize,
     role: Role,
-    /// Tokens that are computed.
+    /// Number of tokens to compute.
     count: usize,
-    /// Whether they are all that are pending, so that a token is drawn.
+    /// `true` if no more are pending, so that a token is drawn.
     draws: bool,
-    /// Tokens that may come after these, computed along.
+    /// Drafted tokens to compute after these.
     draft: Vec<u32>,
-    /// Whether the draft model guessed them.
+    /// `true` if the draft is by the draft model.
     guessed: bool,
 }
 
@@ -135,7 +135,7 @@ impl Scheduler {
         !self.has_requests() && self.background.is_empty()
     }
 
-    /// Computes one step of all requests that can take part. A failure ends those that took part.
+    /// Computes one step of all requests that can take part. If it fails, these requests end.
     pub(crate) fn step(&mut self) {
         self.remove_ended();
         self.admit();
@@ -152,7 +152,7 @@ impl Scheduler {
         for part in &parts {
             self.active[part.task].fail(reason.error());
         }
-        // Whatever the step left behind is not to be built upon.
+        // The step may have left anything behind, so nothing of it is reused.
         if matches!(reason, Failure::Panicked(_)) {
             self.draft_model = None;
         }
@@ -176,42 +176,42 @@ impl Scheduler {
         }
     }
 
-    /// Keeps a sequence that holds `ids` for requests that begin alike.
+    /// Keeps a sequence that contains `ids`, for requests with the same beginning.
     pub(crate) fn keep(&mut self, sequence: Sequence, ids: &[u32]) {
         self.kept.insert(&mut *self.ops, sequence, ids);
     }
 
-    /// What was kept last.
+    /// Returns the sequence that was kept last.
     pub(crate) fn last_kept(&self) -> Option<(Sequence, &[u32])> {
         self.kept.last()
     }
 
-    /// Whether weights may be moved on while nothing is computed.
+    /// Returns `true` if weights may be migrated while the engine is idle.
     pub(crate) fn has_more_to_migrate(&self) -> bool {
         self.migration.as_ref().is_some_and(Migration::has_begun)
     }
 
-    /// Moves some weights while nothing is computed.
+    /// Migrates some weights while the engine is idle.
     pub(crate) fn migrate_weights(&mut self) {
         self.migration.take_if(|_| !Migration::migrate_some(&mut *self.ops));
     }
 
-    /// Whether something is kept in memory alone that should be on the disk, too.
+    /// Returns `true` if a kept sequence is not yet on disk, but should be.
     pub(crate) fn has_more_to_spill(&self) -> bool {
         self.kept.has_more_to_spill()
     }
 
-    /// Brings one kept sequence to the disk.
+    /// Writes one kept sequence to disk.
     pub(crate) fn spill_one(&mut self) {
         self.kept.spill_one(&mut *self.ops, &mut || Ok(()));
     }
 
-    /// Brings all that is kept to the disk, as far as time allows.
+    /// Writes all kept sequences to disk, up to what time allows.
     pub(crate) fn spill_all(&mut self, within: Duration) {
         let started = Instant::now();
         let mut goes_on = || {
             let late = started.elapsed() > within;
-            if late { Err(io::Error::other("the time was up")) } else { Ok(()) }
+            if late { Err(io::Error::other("the time is over")) } else { Ok(()) }
         };
         while self.has_more_to_spill() {
             self.kept.spill_one(&mut *self.ops, &mut goes_on);
@@ -225,7 +225,7 @@ impl Scheduler {
         }
     }
 
-    /// Drops what has ended or was cancelled, and keeps its sequences for later requests.
+    /// Drops requests that have ended or were cancelled, and keeps their sequences for later requests.
     fn remove_ended(&mut self) {
         self.waiting.retain_mut(|task| !task.check_cancelled());
         for mut task in self.active.extract_if(.., Task::check_cancelled) {
@@ -239,8 +239,8 @@ impl Scheduler {
         self.kv_bytes.store(self.ops.cache_bytes() as u64, Ordering::Relaxed);
     }
 
-    /// Lets waiting requests take part, as far as there is room. One that begins with what another is
-    /// computing waits for it: nothing is gained by computing that twice at the same time.
+    /// Admits waiting requests while there is room. If a request begins with tokens that another is computing,
+    /// it waits for them, because computing them twice gains nothing.
     fn admit(&mut self) {
         let mut next = 0;
         while self.active.len() < self.limits.sequences {
@@ -270,13 +270,13 @@ impl Scheduler {
         }
     }
 
-    /// Starts a request with what was computed before.
+    /// Starts a request with the part of it that was computed before.
     fn start(&mut self, task: &mut Task, start: &Start) {
         let &Start { sequence, cached, shared } = start;
         let mut stops = Stops::default();
         if self.keeps_checkpoints() {
             stops = Stops::new(self.model.cache(), task.prompt_len(), shared, cached);
-            // Two prompts part here, or soon after.
+            // Two prompts diverge here, or soon after.
             if cached > 0 {
                 checkpoints::keep(&mut *self.ops, sequence);
             }
@@ -290,7 +290,7 @@ impl Scheduler {
         self.limits.kept_positions > 0 && self.model.cache().forgets()
     }
 
-    /// Where most of the first tokens of `ids` are.
+    /// Finds the sequence with most of the first tokens of `ids`.
     fn beginning(&self, ids: &[u32]) -> Beginning {
         if self.limits.kept_positions == 0 {
             return Beginning::Kept;
@@ -317,7 +317,7 @@ impl Scheduler {
         self.active.iter().map(|task| self.cost.bytes(pages(task.ids().len()))).sum()
     }
 
-    /// Divides the step among the active requests, and makes room for it.
+    /// Divides the step among the running requests, and makes room for it.
     fn plan(&mut self) -> Vec<Part> {
         while self.active_bytes() + self.kept.bytes() > self.limits.kv_bytes {
             if self.kept.evict(&mut *self.ops) {
@@ -337,7 +337,7 @@ impl Scheduler {
         for (task, state) in self.active.iter().enumerate() {
             let (pending, role) = (state.pending().len(), state.role());
             let count = match role {
-                // It always takes part; prompts share the chunk.
+                // A generating request always takes part. Prompts share the chunk.
                 Role::Generate => pending,
                 Role::Prefill => {
                     let count = state.stops().limit(state.computed(), pending.min(room));
@@ -353,9 +353,9 @@ impl Scheduler {
         parts
     }
 
-    /// Adds drafts to the parts that generate, as far as they pay.
+    /// Adds drafts to the parts that generate, if they pay.
     fn draft(&mut self, parts: &mut [Part]) -> Result<(), EngineError> {
-        // A state would have to return to a checkpoint after every draft that is not right throughout.
+        // After a wrong draft, a state would have to go back to a checkpoint.
         if !parts.iter().all(Part::generates) || self.model.cache().has_states() {
             return Ok(());
         }
@@ -363,7 +363,7 @@ impl Scheduler {
             model.keep(|sequence| self.active.iter().any(|it| it.sequence() == Some(sequence)));
         }
         let free = self.limits.kv_bytes.saturating_sub(self.active_bytes() + self.kept.bytes());
-        // A draft may begin a page of its own.
+        // A draft may start a new page.
         let mut pages = free / (self.cost.position_bytes() * PAGE_POSITIONS as u64).max(1);
         let keeps_checkpoints = self.keeps_checkpoints();
         let (mut rows, mut tokens, mut left) = (parts.len(), parts.len() as f64, MAX_DRAFT);
@@ -473,13 +473,13 @@ impl Scheduler {
     }
 }
 
-/// Where the first tokens of a request are.
+/// Place of the first tokens of a request.
 enum Beginning {
-    /// With an active request: its sequence, and how many of them.
+    /// In this sequence of a running request, and the number of tokens.
     Active(Sequence, usize),
-    /// An active request, of this index, is about to compute `shared` of them: a page or more.
+    /// The running request of this index is about to compute `shared` of them, a page or more.
     IsComputed { by: usize, shared: usize },
-    /// With a sequence that was kept, or nowhere.
+    /// In a sequence that was kept, or nowhere.
     Kept,
 }
 
@@ -497,7 +497,7 @@ impl Failure {
     }
 }
 
-/// Positions in whole pages.
+/// Rounds up to complete pages.
 fn pages(positions: usize) -> usize {
     positions.next_multiple_of(PAGE_POSITIONS)
 }

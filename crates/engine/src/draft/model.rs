@@ -1,9 +1,8 @@
-//! A second, smaller model that guesses what the first will say, token by token.
+//! Draft model: a second, smaller model that guesses the next tokens.
 //!
-//! What it guesses is computed by the first in one step, and drawn as ever, so that its answers do
-//! not change (Leviathan, Kalman, Matias, "Fast Inference from Transformers via Speculative
-//! Decoding", 2023, arXiv:2211.17192, for greedy guesses). It goes on only as long as another guess
-//! is worth its time.
+//! The main model computes the guesses in one step and draws as usual, so its answers don't change (Leviathan,
+//! Kalman, Matias, "Fast Inference from Transformers via Speculative Decoding", 2023, arXiv:2211.17192, for
+//! greedy guesses). The draft model continues only while another guess is worth its time.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -29,44 +28,44 @@ const DECAY: f64 = 0.98;
 /// Steps without a guess, after which one is made to see if guesses pay by now.
 const PROBE_EVERY_STEPS: u32 = 64;
 
-/// The model, its device, and what it knows of the running requests.
+/// The model, its device, and its sequences of the running requests.
 pub(crate) struct DraftModel {
     model: Box<dyn Model>,
     ops: Box<dyn Ops>,
-    /// Token ids that both models have.
+    /// Number of token ids that both models have.
     vocab_size: usize,
-    /// Tokens of prompts that one step computes.
+    /// Most prompt tokens that one step computes.
     chunk: usize,
     known: Vec<Known>,
     step_times: StepTimes,
-    /// Guesses that were right, and all, lately.
+    /// Recent guesses that were right, and all recent guesses, as decaying sums.
     right: f64,
     all: f64,
     skipped: u32,
 }
 
-/// What its KV cache holds of a request.
+/// Part of a request in the KV cache of the draft model.
 struct Known {
-    /// Of the request, in the cache of the model that is to say it. A later request may get the same
-    /// one; it starts from what both have in common.
+    /// Sequence of the request in the main model's cache. A later request may get the same one, and then starts
+    /// from what both have in common.
     request: Sequence,
-    /// In its own.
+    /// Sequence in the draft model's own cache.
     sequence: Sequence,
     ids: Vec<u32>,
 }
 
-/// What the step that the guesses are for brings without them.
+/// The main model's step without guesses.
 #[derive(Clone, Copy)]
 pub(crate) struct Step<'a> {
     pub(crate) times: &'a StepTimes,
     pub(crate) rows: usize,
     pub(crate) tokens: f64,
-    /// Whether guesses are wanted even where they do not pay.
+    /// `true` to guess even if it doesn't pay.
     pub(crate) always: bool,
 }
 
 impl DraftModel {
-    /// Loads it with the options of the model whose tokenizer, and number of token ids, are given.
+    /// Loads it with the options of the main model, whose tokenizer and number of token ids are given.
     pub(crate) fn load(
         path: &Path,
         options: &LoadOptions,
@@ -116,7 +115,7 @@ impl DraftModel {
         step: Step<'_>,
     ) -> Result<Draft, EngineError> {
         let mut draft = Draft::default();
-        // It can only place as many tokens as it was made for.
+        // Its context may be shorter than the main model's.
         let most = most.min(self.model.max_positions().saturating_sub(ids.len()));
         if most == 0 || !self.pays(&draft, step) {
             return Ok(draft);
@@ -139,14 +138,14 @@ impl DraftModel {
         Ok(draft)
     }
 
-    /// So many of the guesses that were computed were right.
+    /// Records how many of the drafted tokens were right.
     pub(crate) fn learn(&mut self, drafted: usize, accepted: usize) {
         let judged = drafted.min(accepted + 1);
         self.right = self.right * DECAY + accepted as f64;
         self.all = self.all * DECAY + judged as f64;
     }
 
-    /// Whether another guess brings more tokens per second than the step does so far.
+    /// Returns `true` if another guess increases the tokens per second of the step.
     fn pays(&mut self, draft: &Draft, step: Step<'_>) -> bool {
         if step.always {
             return true;
@@ -162,7 +161,7 @@ impl DraftModel {
                 let seconds = so_far + each * guesses as f64;
                 odds * seconds > tokens * (each + more - so_far)
             }
-            // Nothing is known yet.
+            // Nothing was measured yet.
             (None, Some(_), _) => guesses == 0,
             _ => false,
         };
@@ -176,8 +175,8 @@ impl DraftModel {
         pays
     }
 
-    /// Brings what is known of a request to what it has in common with `ids`, the last token left
-    /// out; its index.
+    /// Cuts the sequence of a request to what it has in common with `ids` without the last token. Returns its
+    /// index.
     fn take_up(&mut self, request: Sequence, ids: &[u32]) -> usize {
         let found = self.known.iter().position(|known| known.request == request);
         let at = found.unwrap_or_else(|| {
@@ -193,7 +192,7 @@ impl DraftModel {
         at
     }
 
-    /// The most probable token after `ids` and `draft`, and its probability.
+    /// Returns the most probable token after `ids` and `draft`, and its probability.
     fn guess(&mut self, at: usize, ids: &[u32], draft: &[u32]) -> Result<(u32, f64), EngineError> {
         let Self { model, ops, vocab_size, chunk, known, step_times, .. } = self;
         let known = &mut known[at];

@@ -1,51 +1,50 @@
-//! Prompt lookup: drafts of what comes next, taken from what stood there before.
+//! Prompt lookup: drafts the next tokens by copying from earlier text.
 //!
-//! Code that is edited, quotations and lists repeat themselves. Where the last tokens occurred
-//! before, what followed them is computed together with the next token, in one step; tokens are then
-//! drawn one after the other as ever, and the first that differs from the draft ends it. A token
-//! depends on the tokens before it, the seed and its position alone, so that an answer is the same
-//! with drafts and without (Saxena, "Prompt Lookup Decoding", 2023, describes the method).
+//! Edited code, quotations and lists repeat themselves. If the last tokens occurred before, the tokens that
+//! followed them are computed together with the next token, in one step. Then tokens are drawn one after the
+//! other as usual, and the first that differs from the draft ends it. A token depends only on the tokens before
+//! it, the seed and its position, so drafts never change an answer (Saxena, "Prompt Lookup Decoding", 2023).
 //!
-//! Whether a draft would have been right is also seen where none was computed. So the odds are known
-//! before the first draft costs anything: see [`Odds`] and [`crate::draft::StepTimes`].
+//! Drafts that were not computed can be checked as well, so the odds are known before the first draft costs
+//! anything: see [`Odds`] and [`crate::draft::StepTimes`].
 
 use std::collections::HashMap;
 
-/// Tokens that have to agree.
+/// Number of tokens that have to match.
 const GRAM: usize = 3;
-/// Most tokens of a draft.
+/// Most tokens in a draft.
 pub(crate) const MAX_DRAFT: usize = 15;
 
-/// What a request has said so far, to be looked up.
+/// Index of the text so far.
 #[derive(Default)]
 pub(crate) struct Lookup {
-    /// Where the latest occurrence of three tokens ends, of those that something follows.
+    /// By three tokens: end of their latest occurrence that something follows.
     index: HashMap<[u32; GRAM], usize>,
-    /// Tokens that the index knows.
+    /// Number of tokens in the index.
     known: usize,
     source: Option<Source>,
     odds: Odds,
 }
 
-/// An earlier place that the text agrees with.
+/// An earlier place that matches the end of the text.
 #[derive(Clone, Copy)]
 struct Source {
-    /// Of the token that may come next.
+    /// Position of the token that may come next.
     at: usize,
-    /// Tokens before it that agree.
+    /// Number of tokens before it that match.
     agreed: usize,
 }
 
-/// What may come next.
+/// Guess of the next tokens.
 #[derive(Default)]
 pub(crate) struct Draft {
     pub(crate) ids: Vec<u32>,
-    /// How probable it is that all tokens up to each one are right.
+    /// For each token: probability that all tokens up to it are right.
     pub(crate) odds: Vec<f64>,
 }
 
 impl Lookup {
-    /// What may follow `ids`, at most `most` tokens.
+    /// Guesses what follows `ids`, at most `most` tokens.
     pub(crate) fn draft(&mut self, ids: &[u32], most: usize) -> Draft {
         self.read(ids);
         let mut draft = Draft::default();
@@ -54,16 +53,16 @@ impl Lookup {
         for i in 0..most.min(MAX_DRAFT) {
             odds *= self.odds.of(agreed + i);
             draft.odds.push(odds);
-            // A text that repeats itself goes on repeating.
+            // Beyond the end of the text, a loop continues with the draft itself.
             let id = ids.get(at + i).copied().unwrap_or_else(|| draft.ids[at + i - ids.len()]);
             draft.ids.push(id);
         }
         draft
     }
 
-    /// Takes in what came since, and whether that was what its source says.
+    /// Indexes the new tokens, and learns if the source predicted them.
     fn read(&mut self, ids: &[u32]) {
-        // What a prompt repeats of itself says nothing about its answer.
+        // Repetition within a prompt says nothing about the answer.
         let learns = self.known > 0;
         while self.known < ids.len() {
             let (at, id) = (self.known, ids[self.known]);
@@ -82,7 +81,7 @@ impl Lookup {
     }
 }
 
-/// How often the token after so many that agree agrees, too; lately, in this answer.
+/// By number of matching tokens: how often the next one matched, too, recently in this answer.
 struct Odds([Odd; 5]);
 
 #[derive(Clone, Copy)]
@@ -106,7 +105,7 @@ impl Default for Odds {
 }
 
 impl Odds {
-    /// 3 tokens, to 5, to 9, to 17, more.
+    /// Returns the class: 3 tokens, up to 5, up to 9, up to 17, more.
     fn class(agreed: usize) -> usize {
         match agreed {
             0..=GRAM => 0,

@@ -1,7 +1,7 @@
-//! How long steps of so many rows take on this machine, and which drafts that makes worth it.
+//! Measures how long steps take on this machine, by their rows, and decides which drafts pay.
 //!
-//! A step reads all weights however few rows it has. Where memory is what bounds it, more rows are
-//! almost free; where arithmetic does, they are not. Only measuring tells.
+//! A step reads all weights, however few rows it has. If memory bandwidth is the limit, more rows are almost
+//! free. If arithmetic is the limit, they are not. Only a measurement tells.
 
 /// Steps of this many rows and more are not recorded.
 const MAX_ROWS: usize = 32;
@@ -10,15 +10,15 @@ const PRIOR_ROW_COST: f64 = 0.3;
 /// Most that one slower step raises a figure by: a step that was interrupted says little.
 const MAX_RISE: f64 = 1.02;
 
-/// Seconds of the fastest recent steps, by their rows.
+/// Times of the fastest recent steps, by their rows.
 #[derive(Default)]
 pub(crate) struct StepTimes {
-    /// Zero where no such step was seen.
+    /// Seconds, or zero if no such step was seen.
     seconds: [f64; MAX_ROWS],
 }
 
 impl StepTimes {
-    /// A step of so many rows took so long.
+    /// Records the time of a step.
     pub(crate) fn learn(&mut self, rows: usize, seconds: f64) {
         if let Some(known) = self.seconds.get_mut(rows) {
             let bound = if *known == 0.0 { seconds } else { *known * MAX_RISE };
@@ -26,8 +26,8 @@ impl StepTimes {
         }
     }
 
-    /// How many tokens of a draft pay, for a step that has `rows` rows and is to bring `tokens`
-    /// tokens without it; `odds` are those of [`crate::draft::Draft`].
+    /// Returns how many tokens of a draft pay in a step that has `rows` rows and yields `tokens` tokens without
+    /// it. `odds` are those of [`crate::draft::Draft`].
     pub(crate) fn worthwhile(&self, rows: usize, tokens: f64, odds: &[f64]) -> usize {
         let Some(alone) = self.expected(rows) else { return 0 };
         let mut best = (0, tokens / alone);
@@ -42,7 +42,7 @@ impl StepTimes {
         best.0
     }
 
-    /// Seconds of a step; `None` where nothing like it was seen.
+    /// Estimates the seconds of a step. Returns `None` if no similar step was seen.
     pub(crate) fn expected(&self, rows: usize) -> Option<f64> {
         let seen = |rows: &usize| self.seconds[*rows] > 0.0;
         let known = self.seconds.get(rows)?;

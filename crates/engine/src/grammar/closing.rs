@@ -1,36 +1,35 @@
-//! Keeping a JSON text readable, and bringing it to its end.
+//! Completes a JSON text before the token limit, and limits the digits of its numbers.
 //!
-//! JSON sets no bound on the digits of a number, but whoever reads one does (RFC 8259, section 6).
+//! JSON sets no limit on the digits of a number, but parsers do (RFC 8259, section 6).
 //!
-//! A schema may leave a string, a number or a list without a bound, and a small model may never
-//! come back from one. When an answer nears its last token, what opens something new is forbidden
-//! wherever the schema leaves a choice.
+//! A schema may leave the length of a string, a number or a list open, and a small model may never end it. Near
+//! the last token of an answer, tokens that open something new are forbidden if the schema allows others.
 
-/// What begins and how long is every token.
+/// Beginning and length of every token.
 pub(crate) struct Shapes(Vec<Shape>);
 
 #[derive(Clone, Copy)]
 struct Shape {
     first: u8,
-    /// Digits that it begins with.
+    /// Number of digits that it begins with.
     digits: u8,
-    /// Bytes, 0 for tokens that stand for no text.
+    /// Length in bytes, or 0 for tokens without text.
     length: u16,
 }
 
-/// Digits that a number may have: with [`MAX_EXPONENT_DIGITS`] it stays well inside an f64.
+/// Most digits of a number. With [`MAX_EXPONENT_DIGITS`], it stays well inside the range of f64.
 const MAX_DIGITS: u8 = 100;
 const MAX_EXPONENT_DIGITS: u8 = 2;
 
-/// Where in a JSON text an answer stands, as far as closing it goes.
+/// Position in a JSON text, as far as closing it requires.
 pub(crate) struct Closing {
     in_string: bool,
     escaped: bool,
-    /// Digits of the number at the end of the text, up to its exponent.
+    /// Number of digits of the number at the end of the text, up to its exponent.
     digits: u8,
-    /// Digits of its exponent, once that began.
+    /// Number of digits of its exponent, once that has begun.
     exponent: Option<u8>,
-    /// `[256]` how often a token began with this byte while closing the current string.
+    /// `[256]`: how often a token began with this byte while closing the current string.
     used: [u8; 256],
 }
 
@@ -50,7 +49,7 @@ impl Closing {
         Self { in_string: false, escaped: false, digits: 0, exponent: None, used: [0; 256] }
     }
 
-    /// Follows the text; `hurried` where the token was chosen to close it.
+    /// Takes the text of a token. `hurried` is `true` if the token was chosen to close the answer.
     pub(crate) fn push(&mut self, bytes: &[u8], hurried: bool) {
         for &byte in bytes {
             match byte {
@@ -83,7 +82,7 @@ impl Closing {
         }
     }
 
-    /// Sets the logits of tokens to −∞ that would give a number more digits than readers take.
+    /// Sets the logits of tokens to −∞ that would make a number too long for parsers.
     pub(crate) fn bound_numbers(&self, shapes: &Shapes, logits: &mut [f32]) {
         let left = match self.exponent {
             _ if self.digits == 0 => return,
@@ -97,8 +96,8 @@ impl Closing {
         }
     }
 
-    /// Sets the logits of all tokens to −∞ but those that close most; `logits` is −∞ where a token
-    /// is not allowed. `ends` are tokens that end the answer.
+    /// Sets the logits to −∞ of all tokens except those that lead closest to the end. `logits` are −∞ for tokens
+    /// that are not allowed. `ends` are the tokens that end the answer.
     pub(crate) fn keep_closest(&self, shapes: &Shapes, ends: &[u32], logits: &mut [f32]) {
         let rank = |id: usize| match shapes.0.get(id) {
             _ if ends.contains(&(id as u32)) => 0,
@@ -114,17 +113,17 @@ impl Closing {
         }
     }
 
-    /// How far a token leads from the end of the text: lower is closer.
+    /// Returns how far from the end of the text a token leads. Lower is closer.
     fn rank(&self, Shape { first, length, .. }: Shape) -> u32 {
         let length = u32::from(length);
         if self.in_string {
-            // What the string still needs is not known; a byte that was not tried yet may be it.
+            // We don't know what the string still needs. A byte that was not tried yet may be it.
             return match first {
                 b'"' if !self.escaped => length,
                 _ => (1 << 20) + u32::from(self.used[usize::from(first)]),
             };
         }
-        // Longer tokens may open something after what they close.
+        // Longer tokens may open something new after what they close.
         let class = match first {
             b'}' | b']' => 1,
             b'"' | b'n' | b't' | b'f' | b'0'..=b'9' => 2,

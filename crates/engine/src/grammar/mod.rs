@@ -1,8 +1,8 @@
-//! Answers of a given form: which tokens may come next.
+//! Structured output: keeps an answer to a format.
 //!
-//! llguidance compiles a JSON Schema to a parser and finds, token by token, what keeps the answer
-//! inside the schema. Tokens that would leave it get a logit of −∞ before anything is drawn. The
-//! last tokens of an answer are kept for closing it ([`closing`]), so that it is valid whole.
+//! llguidance compiles a JSON Schema to a parser, which finds the tokens that may come next. All others get a
+//! logit of −∞ before a token is drawn. The last tokens of an answer are reserved for closing it
+//! ([`closing`]), so that it is complete.
 
 mod closing;
 mod schema;
@@ -19,13 +19,13 @@ use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
 use crate::{AnswerFormat, EngineError};
 use closing::{Closing, Shapes};
 
-/// What the library can hold of a token's bytes.
+/// Most bytes of a token that the library supports.
 const MAX_TOKEN_BYTES: usize = 1000;
 
-/// Most tokens that are kept for closing an answer.
+/// Most tokens that are reserved for closing an answer.
 const MAX_RESERVE: usize = 256;
 
-/// Makes the grammars of a model; what they share is made on first use.
+/// Compiles grammars for a model. Their common part is built on first use.
 #[derive(Default)]
 pub(crate) struct Grammars(OnceLock<Result<Shared, String>>);
 
@@ -36,7 +36,7 @@ struct Shared {
 }
 
 impl Grammars {
-    /// The grammar of a format.
+    /// Compiles the grammar of a format.
     pub(crate) fn grammar(
         &self,
         tokenizer: &Tokenizer,
@@ -66,7 +66,7 @@ impl Grammars {
     }
 }
 
-/// The library's view of a tokenizer.
+/// Converts a tokenizer for the library.
 fn shared(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Shared, String> {
     let words: Vec<Vec<u8>> = (0..vocab_size as u32)
         .map(|id| {
@@ -74,7 +74,7 @@ fn shared(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Shared, String> {
             if bytes.len() > MAX_TOKEN_BYTES {
                 Vec::new()
             } else if tokenizer.is_special(id) {
-                // Marked, so that no text of an answer is taken for it.
+                // Marked, so that text with the same bytes does not match it.
                 [&[TokTrie::SPECIAL_TOKEN_MARKER], bytes.as_slice()].concat()
             } else {
                 bytes
@@ -82,7 +82,7 @@ fn shared(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Shared, String> {
         })
         .collect();
     let ends = tokenizer.eos_ids();
-    let &end = ends.first().ok_or("the tokenizer names no token that ends an answer")?;
+    let &end = ends.first().ok_or("the tokenizer has no token that ends an answer")?;
     let trie = TokTrie::from(&TokRxInfo::new(vocab_size as u32, end), &words);
     let environment = Arc::new(ApproximateTokEnv::new(trie.with_eos_tokens(ends)));
     let environment: toktrie::TokEnv = environment;
@@ -92,8 +92,8 @@ fn shared(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Shared, String> {
     Ok(Shared { factory, shapes: Arc::new(Shapes::new(&words)), ends: ends.to_vec() })
 }
 
-/// The library's message as a part of ours: of several lines the first and the last, which say where
-/// and what.
+/// Shortens the library's message for ours. If it has several lines, keeps the first and the last, which say
+/// where and what.
 fn sentence(error: &impl Display) -> String {
     let text = format!("{error:#}");
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -103,7 +103,7 @@ fn sentence(error: &impl Display) -> String {
     both.trim_end_matches([' ', '.', ':']).to_owned()
 }
 
-/// Keeps one answer to its form.
+/// Keeps one answer to its format.
 pub(crate) struct Grammar {
     matcher: Matcher,
     closing: Closing,
@@ -112,8 +112,8 @@ pub(crate) struct Grammar {
 }
 
 impl Grammar {
-    /// Sets the logits of all tokens that may not come next to −∞. `left` tokens may still come, of
-    /// `most` that the answer may have; the last of them only close it.
+    /// Sets the logits of all tokens that may not come next to −∞. Of the answer's limit of `most` tokens, `left`
+    /// are left. The last of them only close the answer.
     pub(crate) fn forbid(
         &mut self,
         logits: &mut [f32],
@@ -138,8 +138,8 @@ impl Grammar {
         Ok(())
     }
 
-    /// Goes on by a token that was allowed, with the text `bytes`; `left` and `most` as they were
-    /// for [`forbid`](Self::forbid).
+    /// Takes the token that was drawn, with its `bytes`. `left` and `most` are those of the call to
+    /// [`forbid`](Self::forbid).
     pub(crate) fn accept(
         &mut self,
         id: u32,
@@ -151,7 +151,7 @@ impl Grammar {
         self.matcher.consume_token(id).map_err(|error| refused(&error))
     }
 
-    /// Whether nothing can follow.
+    /// Returns `true` if the answer is complete.
     pub(crate) fn is_complete(&self) -> bool {
         self.matcher.is_stopped()
     }
@@ -161,7 +161,7 @@ fn refused(error: &impl Display) -> EngineError {
     EngineError::AnswerFormat { reason: sentence(error) }
 }
 
-/// Whether an answer with `left` of at most `most` tokens to come has to be closed.
+/// Returns `true` if an answer with `left` of `most` tokens left has to be closed.
 fn is_last(left: usize, most: usize) -> bool {
     left <= MAX_RESERVE.min(most / 2)
 }

@@ -1,11 +1,11 @@
-//! What a JSON Schema leaves open, and llguidance does too.
+//! Adds limits to a JSON Schema that neither the schema nor llguidance sets.
 
 use serde_json::{Map, Value, json};
 
-/// Space between the parts of a JSON text: enough for one value a line, too little to get lost in.
+/// White space between the parts of a JSON text: enough for one value a line, but not for endless space.
 const WHITESPACE: &str = r"[ ]?|\n[ \t]{0,24}";
-/// The dates of RFC 3339, section 5.7 and appendix C, without the year 0000, which most calendars lack: the
-/// 29th of February is in leap years only.
+/// The dates of RFC 3339, section 5.7 and appendix C, with February 29 only in leap years. Without the year
+/// 0000, which most calendars lack.
 macro_rules! date {
     () => {
         concat!(
@@ -17,17 +17,16 @@ macro_rules! date {
         )
     };
 }
-/// What a format's standard asks beside what the library knows of it, where the schema has no
-/// pattern of its own.
+/// Patterns for formats whose standard is stricter than the library. Used if the schema has no pattern.
 const PATTERNS: [(&str, &str); 4] = [
     // The lengths of RFC 5321, section 4.5.3.1, and of the labels of a domain, RFC 1035, section 2.3.4.
     ("email", r"^[^@]{1,64}@([a-zA-Z0-9-]{1,63}(\.[a-zA-Z0-9-]{1,63}){0,3}|\[[0-9.]{7,15}\])$"),
-    // RFC 3339, section 5.7: second 60 exists in some minutes only, so in none here.
+    // RFC 3339, section 5.7: second 60 exists only in some minutes, so we exclude it.
     ("date-time", concat!("^", date!(), ".{7}[0-5]")),
     ("date", concat!("^", date!(), "$")),
     ("time", r"^.{6}[0-5]"),
 ];
-/// RFC 1035, section 2.3.4, less the root's label and the first length.
+/// Limit of RFC 1035, section 2.3.4, minus the root's label and the first length.
 const MAX_HOSTNAME: u64 = 253;
 /// Keywords whose value is a schema, or a list of schemas.
 const SCHEMAS: [&str; 10] = [
@@ -44,11 +43,10 @@ const SCHEMAS: [&str; 10] = [
 ];
 /// Keywords whose value names schemas.
 const NAMED_SCHEMAS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
-/// Deeper schemas are the library's to refuse.
+/// Nesting limit. The library refuses deeper schemas.
 const MAX_DEPTH: usize = 64;
 
-/// Limits space, where the schema says nothing of its own about it, and the lengths of formats that
-/// have one by their standard.
+/// Limits white space, if the schema doesn't, and the lengths of formats with a standard length.
 pub(crate) fn bounded(schema: Value) -> Value {
     const OPTIONS: &str = "x-guidance";
     let Value::Object(mut schema) = schema else { return schema };

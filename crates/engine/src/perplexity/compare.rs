@@ -1,42 +1,42 @@
-//! How far two predictions of the same token lie apart.
+//! Divergence of two predictions of the same token.
 
 use super::statistics::{Estimate, Moments, quantile};
 
-/// What a model predicts for one place of a text.
+/// Prediction of a model for one position of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     /// `[vocab]` natural log-probabilities.
     pub(super) log_probabilities: Vec<f32>,
-    /// The most probable token; the lowest id among equals.
+    /// The most probable token, with the lowest id among equals.
     pub(super) top: u32,
-    /// Log-probability of the token that stands there.
+    /// Log-probability of the token at this position.
     pub(super) right: f32,
 }
 
-/// A model against a reference, over all scored tokens. `P` is the reference's distribution, `Q` the
-/// model's.
+/// Comparison of a model with a reference over all scored tokens. `P` is the reference's distribution, `Q` is
+/// the model's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// The reference's negative log-likelihood per token, nats.
+    /// The reference's negative log-likelihood per token, in nats.
     pub nll: Estimate,
-    /// The model's perplexity divided by the reference's, and the standard error of that: the
-    /// ratio times that of the mean difference of the tokens' log-likelihoods, taken in pairs.
+    /// The model's perplexity divided by the reference's. Its standard error is the ratio times the standard
+    /// error of the mean difference of the tokens' log-likelihoods, in pairs.
     pub perplexity_ratio: Estimate,
-    /// `KL(P‖Q) = Σ P·(ln P − ln Q)` over the vocabulary, nats; the mean over tokens.
+    /// Mean over tokens of `KL(P‖Q) = Σ P·(ln P − ln Q)` over the vocabulary, in nats.
     pub kl: Estimate,
-    /// Half of the tokens have a smaller divergence.
+    /// Median of the divergence.
     pub kl_median: f64,
-    /// 99 % of the tokens have a smaller divergence.
+    /// 99th percentile of the divergence.
     pub kl_99: f64,
-    /// The largest divergence of a token.
+    /// Maximum of the divergence.
     pub kl_max: f64,
-    /// Share of tokens for which both find the same token the most probable, 0 to 1.
+    /// Share of tokens for which both have the same most probable token, from 0 to 1.
     pub top1_agreement: f64,
-    /// Root of the mean square of `Q(t) − P(t)`, `t` the token that stands there, 0 to 1.
+    /// Root mean square of `Q(t) − P(t)`, where `t` is the token at this position, from 0 to 1.
     pub rms_probability_difference: f64,
 }
 
-/// Gathers a [`Comparison`].
+/// Accumulates a [`Comparison`].
 #[derive(Default)]
 pub(super) struct Comparing {
     nll: Moments,
@@ -48,7 +48,7 @@ pub(super) struct Comparing {
 }
 
 impl Row {
-    /// A prediction where `target` stands, one of the row's tokens.
+    /// Returns the prediction for a position with the token `target`.
     pub(super) fn new(log_probabilities: Vec<f32>, target: u32) -> Self {
         let mut top = 0;
         for (id, &value) in log_probabilities.iter().enumerate() {
@@ -93,8 +93,8 @@ impl Comparing {
     }
 }
 
-/// `Σ P·(ln P − ln Q)` in nats, summed in f64, from log-probabilities. What `P` rules out adds
-/// nothing; what `Q` rules out and `P` does not makes it infinite.
+/// Returns `Σ P·(ln P − ln Q)` in nats, summed in f64, from log-probabilities. Tokens that `P` rules out add
+/// nothing. A token that `Q` rules out, but `P` does not, makes it infinite.
 fn divergence(reference: &[f32], model: &[f32]) -> f64 {
     let pairs = reference.iter().zip(model);
     let terms = pairs.filter(|(p, _)| **p > f32::NEG_INFINITY).map(|(&p, &q)| {

@@ -1,84 +1,59 @@
-//! What can go wrong while a text is scored.
+//! Errors of scoring.
 
 use std::path::PathBuf;
 
 use crate::EngineError;
 
-/// Any failure of scoring a text.
+/// Failure of scoring a text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are named after their content")]
 pub enum PerplexityError {
-    /// The model could not be run.
+    /// The model failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A size of the windows that cannot be.
+    /// A size of the windows is out of its range.
     #[error("`--{option}` is {value}, but {expected} is needed")]
-    BadWindow {
-        /// Name of the option.
-        option: &'static str,
-        /// Its value.
-        value: usize,
-        /// What would do.
-        expected: String,
-    },
-    /// A window longer than the model can see.
-    #[error("The window has {window} tokens, but the model's context holds at most {context}")]
-    WindowTooLong {
-        /// Tokens of a window.
-        window: usize,
-        /// Tokens that model and memory allow.
-        context: usize,
-    },
-    /// No token has enough tokens before it.
+    BadWindow { option: &'static str, value: usize, expected: String },
+    /// The window is longer than the context.
+    #[error("The window of {window} tokens is too long: the context has at most {context}")]
+    WindowTooLong { window: usize, context: usize },
+    /// The text is too short to score a token.
     #[error(
-        "The text has {tokens} tokens, too few to score one; at least {needed} are needed, because \
-         a token is scored by what stands before it"
+        "The text is too short: it has {tokens} tokens, but at least {needed} are needed to score one"
     )]
     TooShort {
-        /// Tokens of the text.
         tokens: usize,
-        /// Tokens with which one is scored.
+        /// Number of tokens with which one can be scored.
         needed: usize,
     },
-    /// Models with vocabularies of different sizes.
+    /// The models have vocabularies of different sizes.
     #[error(
-        "The two models have different tokenizers and cannot be compared: one has a vocabulary of \
-         {ours} tokens, the other of {theirs}"
+        "Cannot compare models with different tokenizers: one has a vocabulary of {ours} tokens, the \
+         other of {theirs}"
     )]
     OtherVocabulary {
-        /// Size of the model's.
+        /// Size of the model's vocabulary.
         ours: usize,
-        /// Size of the reference's.
+        /// Size of the reference's vocabulary.
         theirs: usize,
     },
-    /// Models that split the text differently.
+    /// The models encode the text differently.
     #[error(
-        "The two models have different tokenizers and cannot be compared: they split the text \
-         differently from token {position} on"
+        "Cannot compare models with different tokenizers: they encode the text differently from token \
+         {position} on"
     )]
     OtherTokens {
         /// Number of leading tokens that are the same.
         position: usize,
     },
-    /// A file of saved logits that cannot be read or written.
+    /// A file of saved logits cannot be read or written.
     #[error("Cannot {action} `{}`: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A file of saved logits that is not what it should be, or belongs to something else.
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    /// A file of saved logits is damaged, or belongs to another text or model.
     #[error("`{}` {reason}", path.display())]
-    Saved {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        reason: String,
-    },
-    /// The observer asked to stop.
+    Saved { path: PathBuf, reason: String },
+    /// The observer cancelled.
     #[error("Scoring was cancelled")]
     Cancelled,
 }

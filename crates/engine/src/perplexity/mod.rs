@@ -1,4 +1,4 @@
-//! Perplexity of a text, and how far a model is from a reference on it.
+//! Perplexity of a text, and divergence from a reference.
 //!
 //! Definitions: `docs/numerics.md`, section "Perplexity and divergence".
 
@@ -24,61 +24,61 @@ use statistics::Moments;
 use crate::score::Turn;
 use crate::{Engine, EngineError, PromptInput};
 
-/// How often the observer is asked while nothing arrives.
+/// Interval at which the observer is called while no row arrives.
 const POLL: Duration = Duration::from_millis(50);
 
-/// What a model is compared with.
+/// Reference that a model is compared with.
 #[derive(Debug)]
 pub enum Reference<'a> {
-    /// Another model, or the same in another mode. The two take turns.
+    /// Another model, or the same model in another mode. The two take turns.
     Engine(&'a Engine),
-    /// What a model predicted before.
+    /// Saved predictions of a model.
     Saved(LogitsReader),
 }
 
-/// A text to be scored.
+/// A text to score.
 #[derive(Debug)]
 pub struct Evaluate<'a> {
     /// The model.
     pub engine: &'a Engine,
-    /// The text's tokens, as [`text_tokens`] makes them.
+    /// Tokens of the text, from [`text_tokens`].
     pub ids: &'a [u32],
-    /// What the model sees of the text for each token.
+    /// Windows, which decide what the model sees of the text for each token.
     pub windows: Windows,
-    /// What to compare with.
+    /// Reference to compare with.
     pub reference: Option<Reference<'a>>,
-    /// Takes what the model predicts.
+    /// Writer that saves the predictions.
     pub save: Option<LogitsWriter>,
 }
 
-/// How far scoring is.
+/// Progress of scoring.
 #[derive(Clone, Copy, Debug)]
 pub struct Scored {
-    /// Windows that are done.
+    /// Number of windows that are done.
     pub windows: usize,
-    /// All windows.
+    /// Number of all windows.
     pub windows_total: usize,
-    /// Perplexity so far; `None` before the first window is done.
+    /// Perplexity so far, or `None` before the first window is done.
     pub perplexity: Option<f64>,
 }
 
-/// What a model thinks of a text.
+/// Scores of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Number of tokens that were scored.
     pub tokens: usize,
-    /// Bytes that these tokens stand for.
+    /// Number of bytes of these tokens.
     pub bytes: usize,
     /// Number of windows.
     pub windows: usize,
-    /// Negative log-likelihood per token, nats: the mean of `−ln Q(t)` over scored tokens `t`.
+    /// Negative log-likelihood per token in nats: the mean of `−ln Q(t)` over scored tokens `t`.
     pub nll: Estimate,
-    /// The comparison, where there was a reference.
+    /// Comparison with the reference, if there was one.
     pub comparison: Option<Comparison>,
 }
 
 impl Estimate {
-    /// The perplexity `e^nll` of a negative log-likelihood, its error to first order:
+    /// Returns the perplexity `e^nll` of a negative log-likelihood, and its error to first order:
     /// `e^nll · error`.
     #[must_use]
     pub fn perplexity(&self) -> Self {
@@ -88,13 +88,13 @@ impl Estimate {
 }
 
 impl Evaluation {
-    /// Negative log-likelihood of all scored tokens in bits, per byte of their text.
+    /// Returns the negative log-likelihood of all scored tokens in bits, per byte of their text.
     pub fn bits_per_byte(&self) -> f64 {
         self.nll.mean * self.tokens as f64 / std::f64::consts::LN_2 / self.bytes as f64
     }
 }
 
-/// The tokens of a text: BOS first where the tokenizer adds it, no end token. At most `most`.
+/// Encodes a text, with BOS if the tokenizer adds it, and without an end token. Returns at most `most` tokens.
 pub fn text_tokens(engine: &Engine, text: &str, most: usize) -> Result<Vec<u32>, EngineError> {
     let mut ids = engine.encode(&PromptInput::Text(text.to_owned()))?;
     ids.truncate(most);
@@ -117,9 +117,9 @@ pub fn check_same_tokens(
     Ok(())
 }
 
-/// Scores a text. Every few milliseconds `observe` hears how far it is, and may stop it.
+/// Scores a text. Calls `observe` with the progress every few milliseconds, which may cancel.
 ///
-/// Of the predictions, memory holds those of a step of each model, never a whole window.
+/// Only the predictions of one step of each model are in memory, never those of a window.
 pub fn evaluate(
     job: Evaluate<'_>,
     observe: &mut dyn FnMut(Scored) -> ControlFlow<()>,
@@ -205,7 +205,7 @@ fn notify(
     if observe(scored).is_break() { Err(PerplexityError::Cancelled) } else { Ok(()) }
 }
 
-/// The next row, the observer being asked meanwhile.
+/// Returns the next row. Calls the observer while waiting.
 fn receive(
     rows: &Receiver<Result<Vec<f32>, EngineError>>,
     scored: Scored,

@@ -1,4 +1,4 @@
-//! Predictions in a file, so that a large model runs once and others are compared with it later.
+//! Saves predictions to a file, so that a large model runs once and others are compared with it later.
 //!
 //! Little-endian. A header of 56 bytes:
 //!
@@ -9,19 +9,18 @@
 //! | 12 | u32 | size of the vocabulary, `V` |
 //! | 16 | u64 | tokens of the text |
 //! | 24 | u64 | FNV-1a hash of their ids, each as four bytes |
-//! | 32 | u32 × 3 | window, stride, least context |
+//! | 32 | u32 × 3 | window, stride, minimum context |
 //! | 44 | u32 | 0 |
 //! | 48 | u64 | scored tokens |
 //!
-//! Then for each scored token, in order, `8 + 2·V` bytes: the most probable id (u32), the
-//! log-probability of the token that stands there (f32), `V` log-probabilities (f16).
+//! Then for each scored token, in order, `8 + 2·V` bytes: the most probable id (u32), the log-probability of the
+//! token at this position (f32), `V` log-probabilities (f16).
 //!
-//! Why f16: it halves a file of gigabytes, and costs nothing that matters. Perplexity and the most
-//! probable token come from the two exact fields. A log-probability `l` is off by at most
-//! `2⁻¹¹·|l|`; a reader subtracts the logarithm of the sum of the probabilities again, which
-//! removes the error itself from a divergence and leaves its square, some 1e-7 nats, and its product
-//! with the difference of the two models, which has either sign: a few 1e-4 of a token's divergence,
-//! less of the mean.
+//! We use f16 because it halves a file of gigabytes without a relevant error. Perplexity and the most probable
+//! token come from the two exact fields. A log-probability `l` is off by at most `2⁻¹¹·|l|`. The reader
+//! normalizes again, which removes this error from a divergence to first order. The rest is its square, about
+//! 1e-7 nats, and its product with the difference of the two models, which has either sign: a few 1e-4 of a
+//! token's divergence, and less of the mean.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -37,33 +36,33 @@ use crate::sampling::log_sum_exp;
 const MAGIC: &[u8; 8] = b"MLXKLOGP";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 56;
-/// How far the probabilities of a row of f16 may be from 1 together: `2⁻¹¹` of their entropy.
+/// Tolerance for the sum of a row's probabilities: f16 changes it by `2⁻¹¹` of their entropy.
 const NORM_TOLERANCE: f64 = 0.01;
 
-/// What a file belongs to.
+/// Identity of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     vocab_size: u32,
     tokens: u64,
     hash: u64,
-    /// Window, stride, least context.
+    /// Window, stride, minimum context.
     windows: [u32; 3],
     rows: u64,
 }
 
-/// A file of predictions that is being written. It appears under its name when it is complete.
+/// Writes a file of predictions. The file gets its name when it is complete.
 #[derive(Debug)]
 pub struct LogitsWriter {
     path: PathBuf,
     partial: PathBuf,
     out: Option<BufWriter<File>>,
     expected: Header,
-    /// Rows still to come.
+    /// Number of rows to come.
     left: u64,
     buffer: Vec<u8>,
 }
 
-/// A file of predictions that is being read.
+/// Reads a file of predictions.
 #[derive(Debug)]
 pub struct LogitsReader {
     path: PathBuf,
@@ -103,18 +102,17 @@ impl Header {
         bytes
     }
 
-    /// What is wrong with a header, in words, or the header.
+    /// Parses a header. The error is the second half of a sentence.
     fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<Self, String> {
         if !bytes.starts_with(MAGIC) {
-            return Err("is no file of saved logits; `--save-logits` writes one".to_owned());
+            return Err("is not a file of saved logits; create one with `--save-logits`".to_owned());
         }
         let at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
         let version = at(8);
         if version != VERSION {
             return Err(format!(
-                "has version {version} of the format, but only {VERSION} is known; save the logits \
-                 again with this program"
+                "has version {version} of the format, but only {VERSION} is supported; save the logits again"
             ));
         }
         let header = Self {
@@ -131,7 +129,7 @@ impl Header {
     }
 }
 
-/// FNV-1a over the little-endian bytes: tells texts apart, not forgeries.
+/// FNV-1a over the little-endian bytes. Distinguishes texts, but does not detect forgeries.
 fn hash(ids: &[u32]) -> u64 {
     ids.iter().flat_map(|id| id.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -144,7 +142,7 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Perpl
 }
 
 impl LogitsWriter {
-    /// Begins a file for the scores of `ids` in these windows.
+    /// Starts a file for the scores of `ids` in these windows.
     pub fn create(
         path: &Path,
         vocab_size: usize,
@@ -172,7 +170,7 @@ impl LogitsWriter {
         Ok(writer)
     }
 
-    /// Bytes that the file will have.
+    /// Returns the size of the complete file in bytes.
     pub fn file_bytes(&self) -> u64 {
         self.expected.file_bytes().unwrap_or(u64::MAX)
     }
@@ -194,7 +192,7 @@ impl LogitsWriter {
         Ok(())
     }
 
-    /// Puts the complete file in its place, over an older one.
+    /// Moves the complete file to its place, and replaces an older one.
     pub(super) fn finish(mut self) -> Result<(), PerplexityError> {
         debug_assert_eq!(self.left, 0, "every scored token has its row");
         let out = self.out.take().expect("it is open until it is finished");
@@ -208,7 +206,7 @@ impl LogitsWriter {
 
 impl Drop for LogitsWriter {
     fn drop(&mut self) {
-        // Windows removes closed files only. After the renaming there is nothing to remove.
+        // Windows only removes closed files. After the rename there is nothing to remove.
         self.out = None;
         let _ = std::fs::remove_file(&self.partial);
     }
@@ -225,7 +223,7 @@ impl LogitsReader {
         let mut bytes = [0; HEADER_BYTES];
         match input.read_exact(&mut bytes) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                let reason = "is no file of saved logits; `--save-logits` writes one";
+                let reason = "is not a file of saved logits; create one with `--save-logits`";
                 return Err(refused(reason.to_owned()));
             }
             result => result.map_err(failed())?,
@@ -240,7 +238,7 @@ impl LogitsReader {
                 None => "has a damaged header; save the logits again".to_owned(),
             }));
         }
-        // As long as the file at most.
+        // No longer than the file.
         let buffer = vec![0; header.row_bytes()];
         Ok(Self { path: path.to_owned(), input, header, row: 0, buffer })
     }
@@ -284,7 +282,7 @@ impl LogitsReader {
         Ok(())
     }
 
-    /// The next row, which predicts `target`.
+    /// Returns the next row, which predicts `target`.
     pub(super) fn read(&mut self, target: u32) -> Result<Row, PerplexityError> {
         self.input.read_exact(&mut self.buffer).map_err(io("read the logits of", &self.path))?;
         let row = parse_row(&self.buffer, target).ok_or_else(|| {
@@ -295,7 +293,7 @@ impl LogitsReader {
     }
 }
 
-/// A row whose fields agree with each other, normalized; `None` where they do not.
+/// Parses and normalizes a row. Returns `None` if its fields contradict each other.
 fn parse_row(bytes: &[u8], target: u32) -> Option<Row> {
     let (top, rest) = bytes.split_first_chunk::<4>()?;
     let (right, rest) = rest.split_first_chunk::<4>()?;
@@ -318,5 +316,4 @@ fn parse_row(bytes: &[u8], target: u32) -> Option<Row> {
 }
 
 #[cfg(test)]
-#[path = "saved_tests.rs"]
 mod tests;

@@ -1,16 +1,16 @@
-//! Means with their errors, and quantiles.
+//! Means with standard errors, and quantiles.
 
-/// A mean and how far it may be off.
+/// A mean and its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// Arithmetic mean.
     pub mean: f64,
-    /// `s / √n`, `s` the sample standard deviation (`n − 1`); `None` for a single value. It takes
-    /// the values for independent, which neighbouring tokens are not quite.
+    /// `s / √n` with the sample standard deviation `s` (`n − 1`), or `None` for a single value. Assumes
+    /// independent values, which neighbouring tokens are not quite.
     pub standard_error: Option<f64>,
 }
 
-/// Mean and variance, gathered value by value (Welford's recurrence).
+/// Mean and variance, accumulated value by value (Welford's recurrence).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Moments {
     pub(super) count: usize,
@@ -34,7 +34,7 @@ impl Moments {
     }
 }
 
-/// The `share` quantile of sorted values, interpolated between neighbours; NaN for none.
+/// Returns the `share` quantile of sorted values, interpolated between neighbours, or NaN for no values.
 pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = share * last as f64;

@@ -1,9 +1,9 @@
-//! Which part of a text the model sees when it predicts a token: windows that advance by a stride.
+//! Windows that advance by a stride: the part of a text that the model sees when it predicts a token.
 
 use super::PerplexityError;
 
-/// A strided window, as Hugging Face's guide to perplexity has it: window `k` holds the tokens from
-/// `k·stride` on, and scores those that no earlier window held.
+/// Strided windows, as in Hugging Face's guide to perplexity: window `k` contains the tokens from `k·stride`
+/// on, and scores those that no earlier window contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     window: usize,
@@ -16,15 +16,15 @@ pub struct Windows {
 pub(super) struct Span {
     /// First token that the model sees.
     pub(super) begin: usize,
-    /// First token that is scored; after `begin`.
+    /// First token that is scored, after `begin`.
     pub(super) first: usize,
     /// End of both, exclusive.
     pub(super) end: usize,
 }
 
 impl Windows {
-    /// Windows of `window` tokens, each `stride` after the one before. Tokens with fewer than
-    /// `min_context` tokens before them in their window are left out.
+    /// Returns windows of `window` tokens, each `stride` after the one before. Tokens with fewer than
+    /// `min_context` tokens before them in their window are not scored.
     pub fn new(window: usize, stride: usize, min_context: usize) -> Result<Self, PerplexityError> {
         let bad = |option, value, expected: String| {
             Err(PerplexityError::BadWindow { option, value, expected })
@@ -41,27 +41,27 @@ impl Windows {
         Ok(Self { window, stride, min_context })
     }
 
-    /// Tokens that the model sees at once, the one it predicts included.
+    /// Returns the number of tokens in a window, including the one to predict.
     pub fn window(&self) -> usize {
         self.window
     }
 
-    /// Tokens from the start of a window to that of the next.
+    /// Returns the number of tokens from the start of a window to that of the next.
     pub fn stride(&self) -> usize {
         self.stride
     }
 
-    /// Least number of tokens before a scored one.
+    /// Returns the least number of tokens before a scored one.
     pub fn min_context(&self) -> usize {
         self.min_context
     }
 
-    /// Number of tokens of a text of `tokens` that are scored.
+    /// Returns how many of `tokens` tokens are scored.
     pub fn scored(&self, tokens: usize) -> usize {
         self.spans(tokens).iter().map(|span| span.end - span.first).sum()
     }
 
-    /// The windows over a text of `tokens`, without those that score nothing.
+    /// Returns the windows over `tokens` tokens, without those that score nothing.
     pub(super) fn spans(&self, tokens: usize) -> Vec<Span> {
         let (mut spans, mut begin, mut done) = (Vec::new(), 0, 0);
         loop {

@@ -1,13 +1,12 @@
-//! How tokens are drawn where a request does not say: by `generation_config.json`, else by us.
+//! Default sampling parameters: of the model (`generation_config.json`), or built in.
 //!
-//! A request's value wins over the model's, the model's over the built-in one (temperature 0.7,
-//! top-p 0.9, nothing else). A model's repetition penalty is meant for sampling: at temperature 0 only
-//! the request's acts. `do_sample` decides what the model's silence means:
-//! - `false`: the model is meant to be greedy, temperature 0 (transformers ignores the other keys);
-//! - `true`: the model is meant to be sampled, and what it does not restrict is unrestricted, as in
-//!   transformers: temperature 1, top-p 1;
-//! - absent: the keys that are there count, and ours take the place of the others. (transformers
-//!   would be greedy, but few files without the key mean that: most hold token ids only.)
+//! A request's value takes precedence over the model's, and that over the built-in one (temperature 0.7,
+//! top-p 0.9, nothing else). A model's repetition penalty is meant for sampling, so at temperature 0 only a
+//! request's penalty applies. `do_sample` decides about keys that the model leaves out:
+//! - `false`: decoding is greedy, with temperature 0. transformers ignores the other keys;
+//! - `true`: the model is sampled without further restrictions, as in transformers: temperature 1, top-p 1;
+//! - absent: the built-in values apply. transformers would be greedy, but few files without the key mean that,
+//!   because most contain only token ids.
 
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -17,13 +16,13 @@ use serde_json::Value;
 use super::{Sampling, SamplingParameters};
 use crate::error::EngineError;
 
-/// No honest file comes near this.
+/// Size limit of the file, far above any real one.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// How many of the last tokens the penalties look at, as with Ollama and llama.cpp.
+/// Number of last tokens that the penalties look at, as in Ollama and llama.cpp.
 const REPEAT_LAST_N: usize = 64;
 
-/// What holds where a request is silent.
+/// Values for parameters that a request leaves out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplingDefaults {
     /// Divisor of the logits; 0 takes the most probable token.
@@ -36,9 +35,9 @@ pub struct SamplingDefaults {
     pub min_p: f32,
     /// Probability of the tokens to choose from, the most typical first.
     pub typical_p: f32,
-    /// Divides the logits of tokens that occurred.
+    /// Divisor of the logits of tokens that occurred.
     pub repetition_penalty: f32,
-    /// Keys of `generation_config.json` that would change the tokens and are not applied.
+    /// Keys of `generation_config.json` that would change the answer, but are not supported.
     pub ignored: Vec<String>,
 }
 
@@ -57,7 +56,7 @@ impl Default for SamplingDefaults {
 }
 
 impl SamplingDefaults {
-    /// Reads `generation_config.json` in the folder, where there is one.
+    /// Reads `generation_config.json` in the folder. Returns the built-in values if there is none.
     pub fn open(folder: &Path) -> Result<Self, EngineError> {
         let path = folder.join("generation_config.json");
         let damaged = |reason: String| EngineError::GenerationConfig { path: path.clone(), reason };
@@ -74,7 +73,7 @@ impl SamplingDefaults {
         Self::from_json(&value).map_err(damaged)
     }
 
-    /// The same for the content of the file; the error names the key.
+    /// Reads the content of the file. The error names the key.
     fn from_json(config: &Value) -> Result<Self, String> {
         let number = |key: &str, max: f64| match config.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -114,7 +113,7 @@ impl SamplingDefaults {
             top_p: number("top_p", 1.0)?.unwrap_or(silent.top_p),
             min_p: number("min_p", 1.0)?.unwrap_or(silent.min_p),
             typical_p: number("typical_p", 1.0)?.unwrap_or(silent.typical_p),
-            // transformers divides by it, so that 0 makes no sense.
+            // transformers divides by it, so 0 is invalid.
             repetition_penalty: number("repetition_penalty", 10.0)?
                 .filter(|&penalty| penalty > 0.0)
                 .unwrap_or(silent.repetition_penalty),
@@ -122,7 +121,7 @@ impl SamplingDefaults {
         })
     }
 
-    /// The parameters of a request; the seed is drawn where it names none.
+    /// Returns the parameters of a request, with a random seed if it names none.
     pub fn resolve(&self, sampling: &Sampling) -> Result<SamplingParameters, EngineError> {
         let share = |key, value: f32| within(key, value, 0.0, 1.0);
         let or = |own: Option<f32>, default: f32| own.unwrap_or(default);
@@ -165,23 +164,23 @@ impl SamplingDefaults {
     }
 }
 
-/// The value, where it lies in its range.
+/// Returns the value if it is in its range.
 fn within(key: &'static str, value: f32, min: f32, max: f32) -> Result<f32, EngineError> {
     if (min..=max).contains(&value) {
         return Ok(value);
     }
-    // The shortest decimal that is this f32, not the f64 that happens to equal it.
+    // Shows the shortest decimal of the f32, and not that of the f64 with the same value.
     let decimal = |value: f32| value.to_string().parse().unwrap_or(f64::NAN);
     let (value, min, max) = (decimal(value), decimal(min), decimal(max));
     Err(EngineError::BadSampling { key, value, min, max })
 }
 
-/// A penalty that may also be a reward.
+/// Checks a penalty, which may be negative.
 fn signed(key: &'static str, value: Option<f32>) -> Result<f32, EngineError> {
     within(key, value.unwrap_or(0.0), -100.0, 100.0)
 }
 
-/// A number that differs from call to call.
+/// Returns a number that differs from call to call.
 fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     // The standard library keys every state anew, from the system's randomness.
@@ -189,91 +188,4 @@ fn fresh_seed() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Dry, Xtc};
-    use serde_json::json;
-
-    fn read(value: &Value) -> SamplingDefaults {
-        SamplingDefaults::from_json(value).unwrap()
-    }
-
-    #[test]
-    fn the_model_speaks_where_it_does() {
-        let bare = read(&json!({"bos_token_id": 1, "eos_token_id": 2}));
-        assert_eq!(bare, SamplingDefaults::default());
-        let qwen = read(&json!({"do_sample": true, "temperature": 0.7, "top_p": 0.8, "top_k": 20,
-            "repetition_penalty": 1.1}));
-        assert_eq!((qwen.temperature, qwen.top_k, qwen.top_p), (0.7, 20, 0.8));
-        assert_eq!((qwen.repetition_penalty, qwen.typical_p), (1.1, 1.0));
-        let sampled = qwen.resolve(&Sampling::default()).unwrap();
-        assert_eq!((sampled.repetition_penalty, sampled.repeat_last_n), (1.1, 64));
-        let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
-        let penalty = |sampling| Some(qwen.resolve(sampling).unwrap().repetition_penalty);
-        assert_eq!(penalty(&greedy), Some(1.0));
-        let asked = Sampling { repetition_penalty: Some(1.3), ..greedy.clone() };
-        assert_eq!(penalty(&asked), Some(1.3));
-        let other = read(&json!({"no_repeat_ngram_size": 3, "presence_penalty": 0.0}));
-        assert_eq!(other.ignored, ["no_repeat_ngram_size"]);
-        let gemma = read(&json!({"do_sample": true, "top_k": 64, "top_p": 0.95}));
-        assert_eq!((gemma.temperature, gemma.top_k, gemma.top_p), (1.0, 64, 0.95));
-        let greedy = read(&json!({"do_sample": false, "temperature": 0.9}));
-        assert!(greedy.temperature.abs() < f32::EPSILON);
-        let part = read(&json!({"temperature": 0.3}));
-        assert_eq!((part.temperature, part.top_p), (0.3, 0.9));
-    }
-
-    #[test]
-    fn a_request_wins_and_is_checked() {
-        let defaults = read(&json!({"do_sample": false}));
-        let asked = Sampling { temperature: Some(0.4), seed: Some(3), ..Sampling::default() };
-        let found = defaults.resolve(&asked).unwrap();
-        assert_eq!((found.temperature, found.top_p, found.seed), (0.4, 0.9, 3));
-        for (key, sampling) in [
-            ("temperature", Sampling { temperature: Some(-0.1), ..Sampling::default() }),
-            ("temperature", Sampling { temperature: Some(f32::NAN), ..Sampling::default() }),
-            ("top_p", Sampling { top_p: Some(1.5), ..Sampling::default() }),
-            ("min_p", Sampling { min_p: Some(f32::INFINITY), ..Sampling::default() }),
-            ("typical_p", Sampling { typical_p: Some(-0.5), ..Sampling::default() }),
-            (
-                "repetition_penalty",
-                Sampling { repetition_penalty: Some(0.0), ..Sampling::default() },
-            ),
-            (
-                "frequency_penalty",
-                Sampling { frequency_penalty: Some(f32::NAN), ..Sampling::default() },
-            ),
-            (
-                "xtc_threshold",
-                Sampling {
-                    xtc: Some(Xtc { probability: 0.5, threshold: 2.0 }),
-                    ..Sampling::default()
-                },
-            ),
-            (
-                "dry_base",
-                Sampling {
-                    dry: Some(Dry { multiplier: 1.0, base: 0.5, ..Dry::default() }),
-                    ..Sampling::default()
-                },
-            ),
-            ("token 7", Sampling { logit_bias: vec![(7, f32::NAN)], ..Sampling::default() }),
-        ] {
-            let message = defaults.resolve(&sampling).unwrap_err().to_string();
-            assert!(message.contains(key), "{message}");
-        }
-    }
-
-    #[test]
-    fn damaged_values_are_named() {
-        for (key, value) in [
-            ("temperature", json!("hot")),
-            ("top_p", json!(2)),
-            ("top_k", json!(-1)),
-            ("do_sample", json!(1)),
-        ] {
-            let error = SamplingDefaults::from_json(&json!({ key: value })).unwrap_err();
-            assert!(error.contains(key), "{error}");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! How tokens are drawn: what a request may say, and what holds in the end.
+//! Sampling: parameters of a request, defaults of a model, and the draw.
 
 mod chooser;
 mod defaults;
@@ -8,8 +8,8 @@ pub(crate) use self::chooser::{Chooser, TextSoFar};
 pub use self::defaults::SamplingDefaults;
 pub(crate) use self::sampler::{Candidate, best, log_sum_exp};
 
-/// How tokens are drawn; the model's defaults hold where a field is `None`. The formulas stand at
-/// [`SamplingParameters`].
+/// Sampling parameters of a request. A field that is `None` takes the model's default. See
+/// [`SamplingParameters`] for the formulas.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling {
     /// Divisor of the logits; 0 takes the most probable token.
@@ -22,30 +22,31 @@ pub struct Sampling {
     pub top_p: Option<f32>,
     /// Least probability, relative to the most probable token; 0 for all.
     pub min_p: Option<f32>,
-    /// Excludes the top choices; off where `None`.
+    /// Excludes the top choices, or `None` for off.
     pub xtc: Option<Xtc>,
-    /// Divides the logits of tokens that occurred; 1 changes nothing.
+    /// Divisor of the logits of tokens that occurred; 1 for off.
     pub repetition_penalty: Option<f32>,
-    /// Taken from the logits of tokens that the answer holds.
+    /// Subtracted from the logits of tokens in the answer.
     pub presence_penalty: Option<f32>,
-    /// Taken from the logits of tokens once for each time that the answer holds them.
+    /// Subtracted from the logits of tokens in the answer, once for each occurrence.
     pub frequency_penalty: Option<f32>,
-    /// How many of the last tokens the three penalties look at; `usize::MAX` for all.
+    /// Number of last tokens that the three penalties look at; `usize::MAX` for all.
     pub repeat_last_n: Option<usize>,
-    /// Penalizes what would continue a repetition; off where `None`.
+    /// Penalty for continuing a repetition, or `None` for off.
     pub dry: Option<Dry>,
     /// Added to the logits of these tokens; −∞ excludes a token.
     pub logit_bias: Vec<(u32, f32)>,
-    /// The same seed gives the same answer; a fresh one is drawn where it is `None`.
+    /// Seed: the same one gives the same answer. `None` for a random one.
     pub seed: Option<u64>,
 }
 
-/// "Exclude top choices": sometimes leaves out the tokens that are too obvious.
+/// "Exclude top choices": sometimes leaves out tokens that are too obvious.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Xtc {
-    /// How often it acts, from 0 (never) to 1.
+    /// Probability of acting, from 0 (never) to 1.
     pub probability: f32,
-    /// Least probability of a token that is too obvious; above 0.5 there is never more than one.
+    /// Least probability of a token that is too obvious. Above 0.5, there is at most one such token, which
+    /// stays.
     pub threshold: f32,
 }
 
@@ -56,11 +57,11 @@ pub struct Dry {
     pub multiplier: f32,
     /// Factor for every further token.
     pub base: f32,
-    /// Tokens that may repeat without a penalty.
+    /// Number of tokens that may repeat without a penalty.
     pub allowed_length: usize,
-    /// How many of the last tokens it looks at; `usize::MAX` for all.
+    /// Number of last tokens that it looks at; `usize::MAX` for all.
     pub last_n: usize,
-    /// A repetition does not reach across a token that contains one of these texts.
+    /// Texts that end a repetition, if a token contains one of them.
     pub sequence_breakers: Vec<String>,
 }
 
@@ -77,7 +78,7 @@ impl Default for Dry {
     }
 }
 
-/// How the tokens of one request are drawn, resolved and checked.
+/// Sampling parameters of one request, resolved and checked.
 ///
 /// With logits `l`, in this order:
 /// 1. **logit bias** `b`: `l + b`;
@@ -116,18 +117,18 @@ pub struct SamplingParameters {
     pub min_p: f32,
     /// Excludes the top choices.
     pub xtc: Option<Xtc>,
-    /// Divides the logits of tokens that occurred.
+    /// Divisor of the logits of tokens that occurred.
     pub repetition_penalty: f32,
-    /// Taken from the logits of tokens that the answer holds.
+    /// Subtracted from the logits of tokens in the answer.
     pub presence_penalty: f32,
-    /// Taken from the logits of tokens once for each time that the answer holds them.
+    /// Subtracted from the logits of tokens in the answer, once for each occurrence.
     pub frequency_penalty: f32,
-    /// How many of the last tokens the three penalties look at.
+    /// Number of last tokens that the three penalties look at.
     pub repeat_last_n: usize,
-    /// Penalizes what would continue a repetition.
+    /// Penalty for continuing a repetition.
     pub dry: Option<Dry>,
     /// Added to the logits of these tokens.
     pub logit_bias: Vec<(u32, f32)>,
-    /// The key of the random numbers.
+    /// Key of the random numbers.
     pub seed: u64,
 }

@@ -1,35 +1,35 @@
-//! Steps 1 to 4 of [`SamplingParameters`]: what changes logits before any token is left out.
+//! Steps 1 to 4 of [`SamplingParameters`]: adjusts logits before tokens are left out.
 
 use std::collections::HashMap;
 
 use crate::sampling::{Dry, SamplingParameters};
 
-/// Beyond this a penalty says nothing more, and sums stay finite.
+/// Limit of a penalty, which keeps sums finite.
 const MAX_PENALTY: f64 = 1e30;
 
-/// The tokens before the one that is drawn.
+/// Tokens before the one to draw.
 pub(crate) struct Past<'a> {
     /// `[prompt + answer]` token ids.
     pub(crate) ids: &'a [u32],
-    /// How many of them are the prompt.
+    /// Number of them that belong to the prompt.
     pub(crate) prompt: usize,
-    /// The bytes of a token.
+    /// Returns the bytes of a token.
     pub(crate) bytes_of: &'a dyn Fn(u32) -> Option<Vec<u8>>,
 }
 
-/// Changes logits by what was said before.
+/// Adjusts logits by the tokens before.
 #[derive(Debug, Default)]
 pub(crate) struct Adjuster {
-    /// `[vocab]`; room that is reused from token to token.
+    /// `[vocab]`: buffer that is reused for every token.
     logits: Vec<f32>,
-    /// Tokens that a repetition does not reach across, as far as they were looked at.
+    /// For tokens that were looked at: `true` if the token ends a repetition.
     breakers: HashMap<u32, bool>,
-    /// `[window]`; how far the last tokens match those before each earlier position.
+    /// `[window]`: number of last tokens that match those before each earlier position.
     matches: Vec<usize>,
 }
 
 impl Adjuster {
-    /// A copy of the logits after steps 1 to 4.
+    /// Returns a copy of the logits after steps 1 to 4.
     pub(crate) fn adjust(
         &mut self,
         logits: &[f32],
@@ -56,7 +56,7 @@ impl Adjuster {
             return;
         }
         let from = past.ids.len().saturating_sub(parameters.repeat_last_n);
-        // Whether it is part of the answer comes second, so that a token's runs are neighbours.
+        // Sorted by token first, so that a token's runs are neighbours.
         let mut window: Vec<(u32, bool)> =
             (from..past.ids.len()).map(|at| (past.ids[at], at >= past.prompt)).collect();
         window.sort_unstable();
@@ -108,7 +108,7 @@ impl Adjuster {
     }
 }
 
-/// For every position but the last: how many tokens that end there equal the last of `ids`.
+/// Returns for every position but the last: how many tokens that end there match the last of `ids`.
 ///
 /// The Z function of the reversed tokens (Gusfield, "Algorithms on strings, trees and sequences",
 /// 1997, §1.3), so that long repetitions cost no more than others.
@@ -133,7 +133,7 @@ fn suffix_matches(ids: &[u32], matches: &mut Vec<usize>) {
 }
 
 impl SamplingParameters {
-    /// Whether any of the steps 1 to 4 does anything.
+    /// Returns `true` if any of the steps 1 to 4 has an effect.
     pub(crate) fn adjusts(&self) -> bool {
         self.penalizes() || self.dry.is_some() || !self.logit_bias.is_empty()
     }

@@ -1,7 +1,7 @@
-//! From logits to the next token.
+//! Draws the next token from logits.
 //!
-//! The formulas stand at [`SamplingParameters`]. Invariant: the same logits, parameters, seed and
-//! position give the same token, whatever was sampled before.
+//! See [`SamplingParameters`] for the formulas. Invariant: the same logits, parameters, seed and position give
+//! the same token, whatever was sampled before.
 
 mod adjust;
 mod random;
@@ -16,33 +16,33 @@ pub(crate) use softmax::log_sum_exp;
 
 use super::{SamplingParameters, Xtc};
 
-/// Temperatures below are 0: the quotients would leave the range of numbers.
+/// Temperatures below this count as 0, because quotients would overflow.
 const GREEDY_BELOW: f32 = 1e-6;
 
-/// `e^-746` is 0 in f64: no token further from the best has any weight.
+/// `e^-746` is 0 in f64, so tokens further from the best have no weight.
 const ALL: f64 = 746.0;
 
-/// Logits that are no distribution: NaN, +∞, or nothing but −∞.
+/// Logits that don't form a distribution: with NaN or +∞, or all −∞.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidLogits;
 
-/// Draws tokens under fixed parameters.
+/// Draws tokens with fixed parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Sampler {
     parameters: SamplingParameters,
-    /// Room that is reused from token to token.
+    /// Buffer that is reused for every token.
     candidates: Vec<Candidate>,
     /// Probabilities of the candidates, not normalized.
     weights: Vec<f64>,
 }
 
 impl Sampler {
-    /// The parameters have to be valid.
+    /// Takes valid parameters.
     pub(crate) fn new(parameters: SamplingParameters) -> Self {
         Self { parameters, candidates: Vec::new(), weights: Vec::new() }
     }
 
-    /// The token for `position`, the number of tokens before it.
+    /// Draws a token. `position` is the number of tokens before it.
     pub(crate) fn sample(&mut self, logits: &[f32], position: u64) -> Result<u32, InvalidLogits> {
         let max = softmax::max_of_valid(logits).ok_or(InvalidLogits)?;
         if self.parameters.temperature < GREEDY_BELOW {
@@ -60,9 +60,8 @@ impl Sampler {
         Ok(self.candidates[index.unwrap_or(self.weights.len() - 1)].id)
     }
 
-    /// Steps 6 to 10: fills `candidates`, best first, and their `weights`, and returns the sum of
-    /// all weights that take part. Where nothing is cut off, only the candidates that the number
-    /// `drawn` can reach are collected.
+    /// Steps 6 to 10: fills `candidates`, best first, and their `weights`. Returns the sum of all weights that
+    /// take part. If nothing is cut off, collects only candidates that the number `drawn` can reach.
     fn choose_candidates(&mut self, logits: &[f32], max: f32, xtc: Option<Xtc>, drawn: f64) -> f64 {
         let SamplingParameters { temperature, top_k, typical_p, top_p, min_p, .. } =
             self.parameters;
@@ -101,7 +100,7 @@ impl Sampler {
         self.weights.iter().sum()
     }
 
-    /// All tokens whose weight is at least `e^-distance`, best first.
+    /// Collects all tokens with a weight of at least `e^-distance`, best first.
     fn collect(&mut self, logits: &[f32], max: f32, distance: f64) {
         let threshold = f64::from(max) - distance * f64::from(self.parameters.temperature);
         select::above(logits, threshold as f32, &mut self.candidates);
@@ -109,7 +108,7 @@ impl Sampler {
         self.weigh(max);
     }
 
-    /// Keeps the tokens whose information is nearest to what is expected.
+    /// Keeps the tokens whose information is closest to the entropy.
     fn cut_at_typical(&mut self, typical_p: f64, max: f32) {
         let total: f64 = self.weights.iter().sum();
         let surprise = |weight: f64| -(weight / total).ln();
@@ -148,11 +147,10 @@ impl Sampler {
         }
     }
 
-    /// Collects the best tokens until they hold `mass`, or all that min-p and the range of numbers
-    /// leave any weight.
+    /// Collects the best tokens until their weights reach `mass`, or all that have any weight after min-p.
     fn collect_mass(&mut self, logits: &[f32], max: f32, mass: f64) {
         let min_p = self.parameters.min_p;
-        // A little further than min-p reaches, for its cut to be decided by the weights.
+        // A little further than min-p reaches, so that the weights decide about its cut.
         let furthest = if min_p > 0.0 { 0.01 - f64::from(min_p).ln() } else { ALL };
         let mut distance = if mass.is_finite() { furthest.min(8.0) } else { furthest };
         loop {
@@ -164,7 +162,7 @@ impl Sampler {
         }
     }
 
-    /// `e^((l − max) / T)` of all candidates.
+    /// Computes the weights `e^((l − max) / T)` of all candidates.
     fn weigh(&mut self, max: f32) {
         let temperature = f64::from(self.parameters.temperature);
         let weight = |candidate: &Candidate| (f64::from(candidate.logit - max) / temperature).exp();
@@ -172,7 +170,7 @@ impl Sampler {
         self.weights.extend(self.candidates.iter().map(weight));
     }
 
-    /// Keeps the shortest prefix that holds `mass`.
+    /// Keeps the shortest prefix whose weights reach `mass`.
     fn cut_at_mass(&mut self, mass: f64) {
         let mut sum = 0.0;
         let last = self.weights.iter().position(|weight| {

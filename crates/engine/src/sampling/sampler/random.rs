@@ -1,14 +1,14 @@
-//! Random numbers that depend on a key and a counter alone: Philox4x32-10 (Salmon, Moraes, Dror and
+//! Random numbers that depend only on a key and a counter: Philox4x32-10 (Salmon, Moraes, Dror and
 //! Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 //!
-//! There is no state to advance, so the number drawn for a position of a sequence is the same
-//! whatever was computed before it or beside it.
+//! There is no state to advance, so the number for a position of a sequence never depends on what else was
+//! computed.
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 
-/// The block of the generator for this counter and key.
+/// Returns the generator's block for this counter and key.
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..ROUNDS {
         let products = [
@@ -23,13 +23,13 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// The number in `0.0..1.0` that belongs to `position` under `seed`, uniform to 53 bits.
+/// Returns the number in `0.0..1.0` for `position` under `seed`, uniform to 53 bits.
 #[cfg(test)]
 pub(crate) fn uniform(seed: u64, position: u64) -> f64 {
     uniform_pair(seed, position).0
 }
 
-/// Two such numbers, which know nothing of each other.
+/// Returns two such numbers, which are independent.
 pub(crate) fn uniform_pair(seed: u64, position: u64) -> (f64, f64) {
     let block = philox(
         [position as u32, (position >> 32) as u32, 0, 0],
@@ -75,7 +75,7 @@ mod tests {
             }
             let chi_square: f64 =
                 counts.iter().map(|&count| (f64::from(count) - 1000.0).powi(2) / 1000.0).sum();
-            // 15 degrees of freedom: 99.9 % lie below 37.7.
+            // 15 degrees of freedom: 99.9 % are below 37.7.
             assert!(chi_square < 37.7, "{chi_square}");
         }
     }

@@ -1,4 +1,4 @@
-//! Finding the few tokens that matter among many, without sorting the vocabulary.
+//! Finds the best tokens without sorting the vocabulary.
 
 use std::cmp::Ordering;
 
@@ -10,17 +10,17 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// The larger logit first, and among equals the lower id.
+    /// Orders by falling logit, and by rising id among equals.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "sorting wants this signature")]
     pub(super) fn order(&self, other: &Self) -> Ordering {
         other.logit.total_cmp(&self.logit).then(self.id.cmp(&other.id))
     }
 }
 
-/// All tokens whose logit is at least `threshold`, by id.
+/// Collects all tokens whose logit is at least `threshold`, by id.
 pub(super) fn above(logits: &[f32], threshold: f32, out: &mut Vec<Candidate>) {
     out.clear();
-    // Few pass: whole blocks are ruled out by their maximum, which the compiler computes wide.
+    // Few pass. A block is ruled out by its maximum, which the compiler vectorizes.
     for (block, chunk) in logits.chunks(32).enumerate() {
         if chunk.iter().copied().fold(f32::NEG_INFINITY, f32::max) >= threshold {
             let first = 32 * block as u32;
@@ -30,13 +30,13 @@ pub(super) fn above(logits: &[f32], threshold: f32, out: &mut Vec<Candidate>) {
     }
 }
 
-/// The `count` best tokens, in order.
+/// Collects the `count` best tokens, in order.
 pub(crate) fn best(logits: &[f32], count: usize, out: &mut Vec<Candidate>) {
     out.clear();
     if count == 0 {
         return;
     }
-    // Tokens come by rising id, so one that only equals the worst of a full selection loses.
+    // Ids rise, so a token that only equals the worst of a full selection loses.
     let mut worst = f32::NEG_INFINITY;
     let mut full = false;
     let room = count.saturating_mul(2).max(1024);
@@ -55,7 +55,7 @@ pub(crate) fn best(logits: &[f32], count: usize, out: &mut Vec<Candidate>) {
     out.sort_unstable_by(Candidate::order);
 }
 
-/// Keeps the `count` best; the worst of them comes last where any were dropped.
+/// Keeps the `count` best. If any were dropped, the worst that is kept comes last.
 fn keep(candidates: &mut Vec<Candidate>, count: usize) {
     if candidates.len() > count {
         candidates.select_nth_unstable_by(count - 1, Candidate::order);

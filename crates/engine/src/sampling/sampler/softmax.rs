@@ -1,13 +1,13 @@
-//! Sums over the whole vocabulary, which have to be cheap.
+//! Sums over the vocabulary, which have to be fast.
 
 const LANES: usize = 16;
 
-/// `e^x` for `x ≤ 0`, within about 2 ulp; below −87 it stays at `e^-87`.
+/// Returns `e^x` for `x ≤ 0`, within about 2 ulp, and `e^-87` below −87.
 ///
-/// `x = n·ln 2 + r` with `|r| ≤ ln 2 / 2`, and `e^r` by its Taylor polynomial. Plain arithmetic on
-/// purpose: the compiler turns a loop over this into vector instructions.
+/// `x = n·ln 2 + r` with `|r| ≤ ln 2 / 2`, and `e^r` by its Taylor polynomial. The standard library's `exp`
+/// would be exact, but the compiler can vectorize a loop over this.
 fn exp(x: f32) -> f32 {
-    /// Adding it rounds to an integer, which then sits in the low bits.
+    /// Adding this constant rounds to an integer, which is then in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -21,7 +21,7 @@ fn exp(x: f32) -> f32 {
     power * scale
 }
 
-/// `Σ e^((l − max) · inverse_temperature)`.
+/// Returns `Σ e^((l − max) · inverse_temperature)`.
 pub(super) fn sum_of_weights(logits: &[f32], max: f32, inverse_temperature: f32) -> f64 {
     let weight = |logit: f32| exp((logit - max) * inverse_temperature);
     logits
@@ -42,7 +42,7 @@ pub(super) fn sum_of_weights(logits: &[f32], max: f32, inverse_temperature: f32)
         .sum()
 }
 
-/// The largest logit. `None` where one is NaN or +∞, or all are −∞.
+/// Returns the largest logit, or `None` if one is NaN or +∞, or all are −∞.
 pub(super) fn max_of_valid(logits: &[f32]) -> Option<f32> {
     let mut valid = true;
     let mut maxima = [f32::NEG_INFINITY; LANES];
@@ -56,7 +56,7 @@ pub(super) fn max_of_valid(logits: &[f32]) -> Option<f32> {
     (valid && max > f32::NEG_INFINITY).then_some(max)
 }
 
-/// `ln Σ e^l`. `None` as for [`max_of_valid`].
+/// Returns `ln Σ e^l`, or `None` as [`max_of_valid`] does.
 pub(crate) fn log_sum_exp(logits: &[f32]) -> Option<f64> {
     let max = max_of_valid(logits)?;
     Some(f64::from(max) + sum_of_weights(logits, max, 1.0).ln())

@@ -1,4 +1,4 @@
-//! The sampler against a plain reference: a full sort in f64.
+//! Compares the sampler with a plain reference: a full sort in f64.
 
 use super::random::uniform;
 use super::*;

@@ -1,4 +1,4 @@
-//! Bias and penalties against plain references that count anew for every token.
+//! Compares bias and penalties with plain references that count again for every token.
 
 use super::super::Sampler;
 use super::super::random::uniform;
