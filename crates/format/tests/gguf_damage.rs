@@ -95,9 +95,20 @@ fn what_has_no_counterpart_is_refused_by_name() {
     }
 }
 
+/// Applies each change to a small file, which must then be refused as damaged for the given reason.
+fn expect_damage(cases: &[Case<'_>]) {
+    for (change, reason) in cases {
+        let mut gguf = tiny("llama");
+        change(&mut gguf);
+        let refusal = refusal(&gguf);
+        assert!(refusal.starts_with(&format!("is damaged: {reason}")), "{refusal}");
+        assert!(refusal.ends_with("; download it again"), "{refusal}");
+    }
+}
+
 #[test]
-fn files_that_contradict_themselves_are_damaged() {
-    let cases: &[Case<'_>] = &[
+fn keys_and_tensors_that_contradict_each_other_are_damage() {
+    expect_damage(&[
         (
             &|g| {
                 g.remove("llama.block_count");
@@ -152,6 +163,12 @@ fn files_that_contradict_themselves_are_damaged() {
             },
             "tensor `blk.0.attn_q.weight` has a scale that is not a finite number",
         ),
+    ]);
+}
+
+#[test]
+fn metadata_that_contradicts_itself_is_damage() {
+    expect_damage(&[
         (
             &|g| {
                 g.texts("tokenizer.ggml.merges", &["a c"]);
@@ -183,14 +200,7 @@ fn files_that_contradict_themselves_are_damaged() {
             },
             "`general.architecture` occurs twice",
         ),
-    ];
-    for (change, reason) in cases {
-        let mut gguf = tiny("llama");
-        change(&mut gguf);
-        let refusal = refusal(&gguf);
-        assert!(refusal.starts_with(&format!("is damaged: {reason}")), "{refusal}");
-        assert!(refusal.ends_with("; download it again"), "{refusal}");
-    }
+    ]);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::arch::x86_64::*;
 use super::super::weight::{GROUPS, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
 use super::dot_4bit;
-use super::scales::{Turned, turn};
+use super::pieces::{LONG_BYTES, even_odd, gather_small, load, scaled, sum_pairs};
+use super::scales::turn;
 use super::unpack::{chunk, nibbles};
 
 /// Addresses of the rows of a call.
@@ -25,9 +26,6 @@ pub(in super::super) struct Rows {
     /// Indices of the rows.
     pub index: [usize; DOT_ROWS],
 }
-
-/// Size limit of eight rows; up to it, the next eight are prefetched into the first-level cache.
-pub(super) const LONG_BYTES: usize = 8 << 10;
 
 impl Rows {
     /// Returns rows `row..row + DOT_ROWS`, repeating the last one if there are fewer. Prefetches
@@ -156,23 +154,6 @@ unsafe fn rows8<const BITS: usize, const FP4: bool, const BLOCKS: usize>(
     acc
 }
 
-/// `acc + dot·(scale·x.scale) + bias·x.sum`, in this order of operations.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub(in super::super) fn scaled(
-    acc: __m256,
-    dot: __m256i,
-    scales: &Turned,
-    biases: &Turned,
-    group: usize,
-    x: QuantRow<'_>,
-    block: usize,
-) -> __m256 {
-    let scale = _mm256_mul_ps(scales[group], _mm256_set1_ps(x.scale[block]));
-    let acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), scale, acc);
-    _mm256_fmadd_ps(biases[group], _mm256_set1_ps(x.sum[block]), acc)
-}
-
 /// Returns the integer dot products of the blocks of a span, a lane per row, or of the complete
 /// span if it is one block.
 ///
@@ -253,23 +234,6 @@ pub(in super::super) unsafe fn span_sums<
     sums
 }
 
-/// Returns the activations of even and of odd columns, in the order of the nibbles of 32 bytes.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn even_odd<const BLOCKS: usize>(first: __m256i, second: __m256i) -> (__m256i, __m256i) {
-    if BLOCKS == 4 {
-        // Even and odd columns of a block of 16 take eight bytes each.
-        let even = _mm256_unpacklo_epi64(first, second);
-        let odd = _mm256_unpackhi_epi64(first, second);
-        let in_order = |v| _mm256_permute4x64_epi64::<0b11_01_10_00>(v);
-        return (in_order(even), in_order(odd));
-    }
-    (
-        _mm256_permute2x128_si256::<0x20>(first, second),
-        _mm256_permute2x128_si256::<0x31>(first, second),
-    )
-}
-
 /// Like [`span_sums`], for rows that end in the span after `bytes` of it.
 ///
 /// # Safety
@@ -295,36 +259,6 @@ pub(in super::super) unsafe fn part_sums<
     let rows = Rows { packed: padded.each_ref().map(|row| row.as_ptr()), ..*rows };
     // SAFETY: the padded rows hold a whole span.
     unsafe { span_sums::<BITS, FP4, BLOCKS>(&rows, 0, x.add(span * SPAN)) }
-}
-
-/// Sums each vector of 16-bit partial sums (at most 7,620 in size) within its 128-bit halves:
-/// `(low halves, high halves)`, a lane per row.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn gather_small([a, b, c, d, e, f, g, h]: [__m256i; DOT_ROWS]) -> (__m256i, __m256i) {
-    // Four values of at most 15,240 per half, then two of at most 30,480: still 16 bits.
-    let (ab, cd) = (pair_sums(sum_pairs(a), sum_pairs(b)), pair_sums(sum_pairs(c), sum_pairs(d)));
-    let (ef, gh) = (pair_sums(sum_pairs(e), sum_pairs(f)), pair_sums(sum_pairs(g), sum_pairs(h)));
-    let (first, second) = (pair_sums(ab, cd), pair_sums(ef, gh));
-    (
-        _mm256_permute2x128_si256::<0x20>(first, second),
-        _mm256_permute2x128_si256::<0x31>(first, second),
-    )
-}
-
-/// Adds neighbouring 16-bit lanes.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn sum_pairs(v: __m256i) -> __m256i {
-    _mm256_madd_epi16(v, _mm256_set1_epi16(1))
-}
-
-/// Adds neighbouring 32-bit lanes whose sums fit 16 bits. In each half, those of `a` and `b`
-/// alternate.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn pair_sums(a: __m256i, b: __m256i) -> __m256i {
-    sum_pairs(_mm256_packs_epi32(a, b))
 }
 
 /// Sums each vector of 32-bit partial sums, a lane per row.
@@ -379,15 +313,6 @@ fn gather_quarters(partial: [__m256i; DOT_ROWS]) -> [__m256i; 4] {
         _mm256_permute2f128_ps::<0x31>(odd[0], odd[1]),
     ]
     .map(|sums| _mm256_castps_si256(sums))
-}
-
-/// # Safety
-/// The processor must have AVX2, and 32 bytes must exist at `from`.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn load(from: *const i8) -> __m256i {
-    // SAFETY: by the caller's promise.
-    unsafe { _mm256_loadu_si256(from.cast()) }
 }
 
 /// Loads sixteen bytes as 16-bit integers.

@@ -11,7 +11,7 @@ use mlxk_tensor::Dtype;
 
 use super::super::weight::{GROUPS, Scales, chunk_start};
 use super::super::{Affine, DOT_ROWS, QuantRow, SPAN};
-use super::dot::{LONG_BYTES, even_odd, gather_small, load, scaled};
+use super::pieces::{LONG_BYTES, even_odd, gather_small, load, scaled};
 use super::scales::turned;
 use super::unpack::nibbles;
 

@@ -10,6 +10,7 @@ pub(super) mod dot;
 mod dot_4bit;
 mod elementwise;
 mod float;
+pub(super) mod pieces;
 mod quantize;
 pub(super) mod scales;
 pub(super) mod tile;

@@ -3,7 +3,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::avx2::dot::{Rows, part_sums, scaled, span_sums};
+use super::super::avx2::dot::{Rows, part_sums, span_sums};
+use super::super::avx2::pieces::scaled;
 use super::super::avx2::scales::turn;
 use super::super::avx2::unpack::chunk;
 use super::super::weight::{FP4_CODES, GROUPS, chunk_start};
