@@ -187,7 +187,7 @@ fn damaged_files_are_named() {
         (open_damaged("tokenizer.json", &half).unwrap_err(), "line 1"),
         (open_damaged("tokenizer.json", "{}").unwrap_err(), "model"),
         (wrong("\"type\":\"BPE\"", "\"type\":\"CPE\""), "CPE"),
-        (wrong("\"type\":\"ByteLevel\"", "\"type\":\"NoLevel\""), "not understood"),
+        (wrong("\"type\":\"ByteLevel\"", "\"type\":\"NoLevel\""), "not supported"),
         (wrong("[\"e\",\"r\"]", "[\"e\",\"r\",\"r\"]"), "more than two"),
         (wrong("[\"e\",\"r\"]", "[\"e\",\"nowhere\"]"), "nowhere"),
         (wrong("\"er\":", "\"the same\":"), "`er`"),
