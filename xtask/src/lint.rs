@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::process::{self, exists, output};
+use crate::prose;
 
 /// Maximal number of lines of a source file.
 const MAX_LINES: usize = 800;
@@ -13,6 +14,7 @@ pub(crate) fn run() -> Result<()> {
     call("cargo", &["fmt", "--all", "--check"])?;
     call("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     file_sizes()?;
+    prose::run()?;
     for (program, arguments) in
         [("typos", &[][..]), ("cargo-deny", &["check", "licenses", "bans", "sources"][..])]
     {

@@ -80,7 +80,7 @@ fn random_ids_decode_as_expected() {
             let whole = tokenizer.decode(&ids, true).unwrap();
             assert_eq!(streamed(&tokenizer, &ids, true), whole, "{name}: {ids:?}");
             // Where byte tokens break a character, the reference gives up the whole run of them,
-            // which cannot be known while streaming; we keep the characters that are whole.
+            // which cannot be known while streaming; we keep the complete characters.
             if name != "sentencepiece" || case["valid"].as_bool().unwrap() {
                 assert_eq!(whole, case["skipped"].as_str().unwrap(), "{name}: {ids:?}");
                 compared += 1;

@@ -117,7 +117,8 @@ pub(super) fn orphans(page: &str) -> Vec<Finding> {
         let is_orphan = (1..=ORPHAN_WORDS).contains(&words)
             && pair[0].chars().count() >= WRAPPED_COLUMNS
             && indent(pair[0]) == indent(pair[1])
-            && is_last;
+            && is_last
+            && !pair[1].starts_with("```");
         if is_code && is_orphan {
             findings.push(Finding {
                 line: at + 2,

@@ -16,7 +16,7 @@ const fn banned(phrase: &'static str, instead: &'static str) -> Banned {
     Banned { phrase, instead, unless: &[] }
 }
 
-pub(super) const BANNED: [Banned; 39] = [
+pub(super) const BANNED: [Banned; 45] = [
     banned("anew", "again"),
     banned("mend", "fix, repair"),
     banned("mends", "fixes, repairs"),
@@ -47,12 +47,15 @@ pub(super) const BANNED: [Banned; 39] = [
     banned("as far as it fits", "up to what fits"),
     banned("give up after", "time out after"),
     banned("gives up after", "times out after"),
-    Banned {
-        phrase: "are whole",
-        instead: "are complete, are intact",
-        unless: &["are whole bytes", "are whole blocks", "are whole numbers"],
-    },
-    banned("is whole", "is complete, is intact"),
+    // A noun after "whole" makes it fine: "whole blocks".
+    banned("are whole.", "are complete, are intact"),
+    banned("are whole,", "are complete, are intact"),
+    banned("are whole;", "are complete, are intact"),
+    banned("are whole and", "are complete, are intact"),
+    banned("is whole.", "is complete, is intact"),
+    banned("is whole,", "is complete, is intact"),
+    banned("is whole;", "is complete, is intact"),
+    banned("is whole and", "is complete, is intact"),
     banned("such as run", "that run"),
     banned("of it alone", "only of it"),
     banned("hears of", "is told about, receives"),

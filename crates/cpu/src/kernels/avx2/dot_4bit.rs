@@ -69,7 +69,7 @@ pub(super) unsafe fn rows8(w: &Affine<'_>, row: usize, x: QuantRow<'_>) -> Optio
         Eight::new(scales.data.as_ptr().wrapping_add(at), 2 * groups),
         Eight::new(biases.data.as_ptr().wrapping_add(at), 2 * groups),
     ];
-    // SAFETY: by the caller's promise; all spans and groups are whole.
+    // SAFETY: by the caller's promise; all spans and groups are complete.
     unsafe {
         Some(match (scales.dtype, w.group_size) {
             (Dtype::Bf16, 32) => all_groups::<false, 2, 1>(parts, groups, x),

@@ -44,7 +44,7 @@ pub(super) unsafe fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f
     let (lines, rest) = x.as_chunks::<8>();
     let mut squares = [_mm256_setzero_ps(); 4];
     for (i, line) in lines.iter().enumerate() {
-        // SAFETY: eight floats lie there.
+        // SAFETY: eight floats are in bounds.
         let x = unsafe { _mm256_loadu_ps(line.as_ptr()) };
         squares[i % 4] = _mm256_fmadd_ps(x, x, squares[i % 4]);
     }

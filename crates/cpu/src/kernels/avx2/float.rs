@@ -20,7 +20,7 @@ pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, 
             let first = (expert * w.rows + row) * w.cols;
             let lines = out.len() / 8;
             for (line, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-                // SAFETY: eight values lie there, and eight floats in `out`.
+                // SAFETY: eight values are in bounds, and eight floats in `out`.
                 unsafe {
                     let values = widen(dense.dtype, dense.data.as_ptr(), first + 8 * line);
                     _mm256_storeu_ps(out.as_mut_ptr(), values);
@@ -41,7 +41,7 @@ pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, 
                 for (out, packed) in out.as_chunks_mut::<8>().0.iter_mut().zip(packed.as_chunks().0)
                 {
                     let codes = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(i64::from_le_bytes(*packed)));
-                    // SAFETY: eight floats lie there.
+                    // SAFETY: eight floats are in bounds.
                     unsafe {
                         _mm256_storeu_ps(out.as_mut_ptr(), _mm256_mul_ps(scale, e4m3(codes)));
                     };
@@ -79,7 +79,7 @@ fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
         let (scale, bias) = w.scales.get(at);
         let (scale, bias) = (_mm256_set1_ps(scale), _mm256_set1_ps(bias));
         let from = packed.as_ptr();
-        // SAFETY: a chunk of this width lies there.
+        // SAFETY: a chunk of this width is in bounds.
         let codes = unsafe {
             match w.bits {
                 2 => chunk::<2>(from),
@@ -104,7 +104,7 @@ fn store(bytes: __m256i, out: &mut [f32], value: impl Fn(__m256) -> __m256) {
     unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), bytes) };
     for (lane, out) in lanes.into_iter().zip(out.as_chunks_mut::<8>().0) {
         let codes = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(lane)));
-        // SAFETY: eight floats lie there.
+        // SAFETY: eight floats are in bounds.
         unsafe { _mm256_storeu_ps(out.as_mut_ptr(), value(codes)) };
     }
 }
@@ -118,7 +118,7 @@ pub(super) unsafe fn dot4(w: &[f32], x: &[f32]) -> [f32; 4] {
     let cols = x.len();
     let mut acc = [[_mm256_setzero_ps(); 2]; 4];
     for at in (0..cols / 16 * 16).step_by(16) {
-        // SAFETY: sixteen floats lie there, in `x` and in each row.
+        // SAFETY: sixteen floats are in bounds, in `x` and in each row.
         unsafe {
             let x = [load(x, at), load(x, at + 8)];
             for (row, acc) in acc.iter_mut().enumerate() {

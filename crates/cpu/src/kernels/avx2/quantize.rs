@@ -27,7 +27,7 @@ pub(super) unsafe fn quantize_row(
         {
             let mut max = _mm256_setzero_ps();
             for x in x.as_chunks::<8>().0 {
-                // SAFETY: eight floats lie there.
+                // SAFETY: eight floats are in bounds.
                 max = _mm256_max_ps(
                     max,
                     _mm256_andnot_ps(sign, unsafe { _mm256_loadu_ps(x.as_ptr()) }),
@@ -37,7 +37,7 @@ pub(super) unsafe fn quantize_row(
             let inverse = _mm256_set1_ps(if max > 0.0 { 127.0 / max } else { 0.0 });
             let mut total = _mm256_setzero_si256();
             for (x, bytes) in x.as_chunks::<32>().0.iter().zip(bytes.as_chunks_mut::<32>().0) {
-                // SAFETY: 32 floats lie there.
+                // SAFETY: 32 floats are in bounds.
                 let [a, b, c, d]: [__m256i; 4] = std::array::from_fn(|i| unsafe {
                     let x = _mm256_loadu_ps(x.as_ptr().add(8 * i));
                     _mm256_cvtps_epi32(_mm256_mul_ps(x, inverse))
@@ -49,11 +49,11 @@ pub(super) unsafe fn quantize_row(
                 // order.
                 let line = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
                 let packed = _mm256_permutevar8x32_epi32(packed, line);
-                // SAFETY: 32 bytes lie there.
+                // SAFETY: 32 bytes are in bounds.
                 unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), packed) };
             }
             let mut lanes = [0i32; 8];
-            // SAFETY: eight integers lie there.
+            // SAFETY: eight integers are in bounds.
             unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), total) };
             let at = span * SPAN / block + i;
             scale[at] = max / 127.0;

@@ -287,12 +287,12 @@ unsafe fn packed_span(
 ) -> [__m256; DOT_ROWS] {
     let at = 32 * span;
     if row_bytes - at >= 32 {
-        // SAFETY: 32 bytes lie there.
+        // SAFETY: 32 bytes are in bounds.
         return rows.map(|row| unsafe { _mm256_loadu_ps(row.add(at).cast()) });
     }
     rows.map(|row| {
         let mut padded = [0u8; 32];
-        // SAFETY: fewer than 32 bytes lie there; 32 lie on the stack.
+        // SAFETY: fewer than 32 bytes are left; the copy on the stack has 32.
         unsafe {
             padded.as_mut_ptr().copy_from_nonoverlapping(row.add(at), row_bytes - at);
             _mm256_loadu_ps(padded.as_ptr().cast())
@@ -316,7 +316,7 @@ unsafe fn chunk_lines(
         return [_mm256_setzero_ps(); DOT_ROWS];
     }
     rows.map(|row| {
-        // SAFETY: a chunk lies there; groups of these widths are whole chunks.
+        // SAFETY: a chunk is in bounds; groups of these widths are whole chunks.
         _mm256_castsi256_ps(unsafe {
             let from = row.add(index * CHUNK * w.bits / 8);
             match w.bits {
@@ -354,7 +354,7 @@ unsafe fn turn_scales(
             let (scales, biases) = unsafe { turn(&w.scales, &rows, groups, start) };
             for group in chunk..(chunk + GROUPS).min(end) {
                 let to = &mut floats[(group - first) * 2 * TILE_ROWS..][..2 * TILE_ROWS];
-                // SAFETY: scales and biases of all parts lie there.
+                // SAFETY: scales and biases of all parts are in bounds.
                 unsafe {
                     let to = to.as_mut_ptr().add(part * DOT_ROWS);
                     _mm256_storeu_ps(to, scales[group - start]);

@@ -132,7 +132,7 @@ unsafe fn gather(queries: &mut Queries, n: usize, scores: [Eight; LINES], values
     weights[to..].fill(0.0);
     let mut total = [vdupq_n_f32(0.0); 2];
     for line in weights.as_chunks::<8>().0 {
-        // SAFETY: eight floats lie there.
+        // SAFETY: eight floats are in bounds.
         total = add(total, unsafe { load(line.as_ptr()) });
     }
     queries.sum[n] = queries.sum[n] * shrink + sum(total);

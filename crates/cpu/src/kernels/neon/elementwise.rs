@@ -54,7 +54,7 @@ pub(super) fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let (lines, rest) = x.as_chunks::<8>();
     let mut squares = [[vdupq_n_f32(0.0); 2]; 4];
     for (i, line) in lines.iter().enumerate() {
-        // SAFETY: eight floats lie there.
+        // SAFETY: eight floats are in bounds.
         let x = unsafe { load(line.as_ptr()) };
         squares[i % 4] = multiply_add(squares[i % 4], x, x);
     }

@@ -20,7 +20,7 @@ pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, 
             let first = (expert * w.rows + row) * w.cols;
             let lines = out.len() / 4;
             for (line, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                // SAFETY: four values lie there, and four floats in `out`.
+                // SAFETY: four values are in bounds, and four floats in `out`.
                 unsafe {
                     let values = widen(dense.dtype, dense.data.as_ptr(), first + 4 * line);
                     vst1q_f32(out.as_mut_ptr(), values);
@@ -43,7 +43,7 @@ pub(super) unsafe fn dequantize_row(w: &QuantTensor, expert: usize, row: usize, 
                     let codes = vmovl_u8(vcreate_u8(u64::from_le_bytes(*packed)));
                     let halves = [vget_low_u16(codes), vget_high_u16(codes)];
                     for (out, codes) in out.as_chunks_mut::<4>().0.iter_mut().zip(halves) {
-                        // SAFETY: four floats lie there.
+                        // SAFETY: four floats are in bounds.
                         unsafe { vst1q_f32(out.as_mut_ptr(), vmulq_n_f32(e4m3(codes), scale)) };
                     }
                 }
@@ -78,7 +78,7 @@ fn coded_row(w: &Affine<'_>, row: usize, out: &mut [f32]) {
             continue;
         }
         let from = packed.as_ptr();
-        // SAFETY: a chunk of this width lies there.
+        // SAFETY: a chunk of this width is in bounds.
         let codes = unsafe {
             match w.bits {
                 2 => chunk::<2>(from),
@@ -108,7 +108,7 @@ fn store(bytes: [uint8x16_t; 2], out: &mut [f32], value: impl Fn(float32x4_t) ->
             vmovl_high_u16(high),
         ];
         for (codes, out) in wide.into_iter().zip(out.as_chunks_mut::<4>().0) {
-            // SAFETY: four floats lie there.
+            // SAFETY: four floats are in bounds.
             unsafe { vst1q_f32(out.as_mut_ptr(), value(vcvtq_f32_u32(codes))) };
         }
     }
@@ -124,7 +124,7 @@ pub(super) unsafe fn dot4(w: &[f32], x: &[f32]) -> [f32; 4] {
     let cols = x.len();
     let mut acc = [[[vdupq_n_f32(0.0); 2]; 2]; 4];
     for at in (0..cols / 16 * 16).step_by(16) {
-        // SAFETY: sixteen floats lie there, in `x` and in each row.
+        // SAFETY: sixteen floats are in bounds, in `x` and in each row.
         unsafe {
             let x = x.as_ptr().add(at);
             let x = [load(x), load(x.add(8))];

@@ -23,7 +23,7 @@ pub(super) unsafe fn quantize_row(
     for (i, (x, q)) in x.chunks_exact(block).zip(q.chunks_exact_mut(block)).enumerate() {
         let mut max = vdupq_n_f32(0.0);
         for x in x.as_chunks::<4>().0 {
-            // SAFETY: four floats lie there.
+            // SAFETY: four floats are in bounds.
             max = vmaxq_f32(max, vabsq_f32(unsafe { vld1q_f32(x.as_ptr()) }));
         }
         let max = vmaxvq_f32(max);
@@ -32,7 +32,7 @@ pub(super) unsafe fn quantize_row(
         for (x, q) in x.as_chunks::<32>().0.iter().zip(q.as_chunks_mut::<32>().0) {
             let [first, second] = [0, 16].map(|at| {
                 let [a, b, c, d]: [int32x4_t; 4] = std::array::from_fn(|i| {
-                    // SAFETY: sixteen floats lie there.
+                    // SAFETY: sixteen floats are in bounds.
                     let x = unsafe { vld1q_f32(x.as_ptr().add(at + 4 * i)) };
                     vcvtnq_s32_f32(vmulq_n_f32(x, inverse))
                 });
@@ -45,7 +45,7 @@ pub(super) unsafe fn quantize_row(
                 ColumnOrder::Natural => (first, second),
                 ColumnOrder::EvenOdd => (vuzp1q_s8(first, second), vuzp2q_s8(first, second)),
             };
-            // SAFETY: 32 bytes lie there.
+            // SAFETY: 32 bytes are in bounds.
             unsafe {
                 vst1q_s8(q.as_mut_ptr(), first);
                 vst1q_s8(q.as_mut_ptr().add(16), second);

@@ -183,7 +183,7 @@ unsafe fn turn_scales(
             let (scales, biases) = unsafe { turn(&w.scales, &rows, groups, start) };
             for group in chunk..(chunk + GROUPS).min(end) {
                 let to = &mut floats[(group - first) * 2 * TILE_ROWS..][..2 * TILE_ROWS];
-                // SAFETY: scales and biases of all rows lie there.
+                // SAFETY: scales and biases of all rows are in bounds.
                 unsafe {
                     let to = to.as_mut_ptr().add(part);
                     store(to, scales[group - start]);
