@@ -1,4 +1,4 @@
-//! What a model keeps of earlier tokens, layer by layer, and the bytes that it takes.
+//! Contents of the cache, layer by layer, and their size.
 //!
 //! Attention keeps the keys and values of every position, in pages of [`PAGE_POSITIONS`]. A layer with a
 //! window reads only the last of them, so its older pages can be given back. A recurrent layer keeps a
@@ -13,14 +13,14 @@ pub const PAGE_POSITIONS: usize = 32;
 /// holds, and more than any draft has.
 pub const REWIND_SLACK: usize = PAGE_POSITIONS;
 
-/// What each layer of a model keeps.
+/// Contents of the cache of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheSpec {
     /// One entry per layer.
     pub layers: Vec<LayerCache>,
 }
 
-/// What one layer keeps.
+/// Contents of the cache of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerCache {
     /// Keys and values of every position.
@@ -306,7 +306,7 @@ impl PageGroup {
     }
 }
 
-/// How the cache represents keys and values.
+/// Representation of keys and values in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KvFormat {
     /// 32-bit floats.

@@ -1,4 +1,4 @@
-//! Whether and how much a model thinks before it answers, read from its chat template.
+//! Thinking of models before they answer, as read from the chat template.
 //!
 //! [`Thinking`] is the one place that knows the marks around the reasoning, the template variables that
 //! turn it on and off, and the levels. A request that a template cannot honour is refused, never ignored.
@@ -16,7 +16,7 @@ const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
 /// The variable that takes a level (gpt-oss).
 const LEVEL: &str = "reasoning_effort";
 
-/// How a model marks its reasoning.
+/// Marks around a model's reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Marks {
     /// Tags at the beginning of the answer.
@@ -66,7 +66,7 @@ pub enum ThinkingRefusal {
     NoLevels,
 }
 
-/// What a chat template says about thinking. The default is a model that never thinks.
+/// A chat template's support for thinking. The default is a model that never thinks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Thinking {
     marks: Option<Marks>,

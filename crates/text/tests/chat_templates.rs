@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// 2025-03-09 14:05:07, as in the script.
 const CLOCK: Clock = Clock::Fixed { unix_seconds: 1_741_525_507, offset_seconds: 3600 };
 
-/// What jinja2 refuses and we do not: looping over `none`, and the JSON of a lazy list.
+/// Templates that jinja2 refuses and we accept: looping over `none`, and the JSON of a lazy list.
 const LENIENT: [&str; 2] = [
     "TypeError: 'NoneType' object is not iterable",
     "TypeError: Object of type generator is not JSON serializable",
@@ -43,7 +43,7 @@ fn messages(value: &Value) -> Vec<Message> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// What is different from jinja2; `None` where nothing is.
+/// Returns the difference from jinja2, or `None` if there is none.
 fn difference(template: &ChatTemplate, case: &Value, golden: &Value) -> Option<String> {
     let rendered = template.render(&messages(&case["messages"]), &options(case));
     match (&rendered, golden) {
@@ -57,7 +57,7 @@ fn difference(template: &ChatTemplate, case: &Value, golden: &Value) -> Option<S
         {
             None
         }
-        // Where Python stops and the engine goes on, a usable text is no loss.
+        // If Python stops and the engine continues, a usable text does no harm.
         (Ok(_), golden)
             if golden["error"].as_str().is_some_and(|error| LENIENT.contains(&error)) =>
         {

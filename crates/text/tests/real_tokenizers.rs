@@ -1,9 +1,10 @@
-//! Real tokenizers, where the machine has them.
+//! Tests with real tokenizers, if the machine has any.
 //!
-//! `MLXK_TEST_TOKENIZER_DIR_<NAME>` names a checkpoint folder. `SMOLLM2` is compared with the ids in
-//! `fixtures/golden-smollm2.jsonl`, which transformers made and llama.cpp confirmed; any other
-//! `<NAME>` with the file in `MLXK_TEST_GOLDEN_<NAME>`, where set. Every folder is compared with the
-//! `tokenizers` crate's own reading of the file, and streamed text with whole text.
+//! `MLXK_TEST_TOKENIZER_DIR_<NAME>` names a checkpoint folder. `SMOLLM2` is compared with the ids
+//! in `fixtures/golden-smollm2.jsonl`, which transformers wrote and llama.cpp confirmed. Any other
+//! `<NAME>` is compared with the file in `MLXK_TEST_GOLDEN_<NAME>`, if that is set. Every folder is
+//! compared with the `tokenizers` crate's own reading of the file, and streamed text with decoding
+//! at once.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
@@ -122,7 +123,7 @@ fn streamed_is_whole_for_any_tokens() {
             let whole = tokenizer.decode(&ids, true).unwrap();
             assert_eq!(streamed(&tokenizer, &ids, true), whole, "{name}: {ids:?}");
             let reference = theirs.decode(&ids, true).unwrap();
-            // Broken characters of byte tokens are the one place where both may differ.
+            // Both may differ only in broken characters of byte tokens.
             if !reference.contains(char::REPLACEMENT_CHARACTER) {
                 assert_eq!(whole, reference, "{name}: {ids:?}");
             }

@@ -4,7 +4,7 @@ use mlxk_text::{Stop, StopStrings};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What comes out, and which stop string was met.
+/// Returns the output, and the number of the stop string that was found.
 fn run(stops: &[String], pieces: &[String]) -> (String, Option<usize>) {
     let mut automaton = StopStrings::new(stops);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What the flags of `mlxk convert` mean together.
+//! Settings of a conversion, from the options of `mlxk convert`.
 
 use anyhow::Context as _;
 use mlxk_format::convert::{Change, ModuleMode, Options, Quantization, Recipe};

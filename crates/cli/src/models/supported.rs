@@ -1,4 +1,4 @@
-//! How thoroughly commands examine models, and which models are supported.
+//! Support of models, and how thoroughly commands examine them.
 
 use mlxk_hub::Look;
 use mlxk_models::{ModelError, registry};

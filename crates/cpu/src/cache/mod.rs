@@ -1,4 +1,4 @@
-//! What sequences keep of earlier tokens: pages of keys and values, states, and checkpoints to return to.
+//! The cache of sequences: pages of keys and values, states, and checkpoints to return to.
 //!
 //! Layers whose pages have the same shape and window form a group with a [`Pool`] of pages and a block
 //! table per sequence. Within a layer and head of a page, keys are stored `[head_dim][PAGE_POSITIONS]`, so

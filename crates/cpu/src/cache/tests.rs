@@ -1,4 +1,4 @@
-//! What comes out of the cache is what went in, as near as its format allows.
+//! The cache returns what was stored, as closely as its format allows.
 
 mod model;
 

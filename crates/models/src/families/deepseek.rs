@@ -1,4 +1,4 @@
-//! DeepSeek-V2 (2024, arXiv:2405.04434) and V3 (2024, arXiv:2412.19437): latent attention, and a
+//! DeepSeek-V2 (2024, arXiv:2405.04434) and V3 (2024, arXiv:2412.19437): latent attention, a
 //! mixture of many small experts next to shared ones.
 
 use mlxk_format::convert::ModuleRule;

@@ -1,5 +1,5 @@
-//! Gemma 3 (Gemma Team, 2025, arXiv:2503.19786): five of six layers have a window and their own
-//! rotary base, and the heads of queries and keys have norms. The wrapper adds a vision tower.
+//! Gemma 3 (Gemma Team, 2025, arXiv:2503.19786): windows with a rotary base of their own in five of
+//! six layers, and norms on the heads of queries and keys. Also its wrapper with a vision tower.
 
 use mlxk_format::gguf::{
     Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window, json_number,

@@ -1,5 +1,5 @@
-//! Ministral 3 (Mistral AI, 2025): Mistral with YaRN and scores that grow with the position. The
-//! wrapper of Mistral Small 3 adds a vision tower.
+//! Ministral 3 (Mistral AI, 2025): Mistral with YaRN and scores that grow with the position. Also
+//! Mistral Small 3's wrapper, which adds a vision tower.
 
 use mlxk_ops::ScoreGrowth;
 

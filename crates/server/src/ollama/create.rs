@@ -73,7 +73,7 @@ struct Draft {
     ignored: Vec<String>,
 }
 
-/// Reads what the new model is made of, from the Modelfile and from the other fields.
+/// Reads the description of the new model, from the Modelfile and from the other fields.
 fn read(mut asked: CreateRequest, state: &ServerState) -> Result<Draft, ApiError> {
     let Modelfile { from, mut overrides, ignored } = modelfile(&asked)?;
     let from = if asked.from.is_empty() { from } else { std::mem::take(&mut asked.from) };

@@ -1,4 +1,4 @@
-//! Parts of this dialect that its endpoints share.
+//! Parts of this dialect that its endpoints share, besides their bodies.
 
 use mlxk_engine::FinishReason;
 use mlxk_text::Tokenizer;
