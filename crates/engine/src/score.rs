@@ -58,7 +58,7 @@ impl Scoring {
         Self { job, sequence: Some(cache.new_sequence()), computed: 0, rows: VecDeque::new() }
     }
 
-    /// Passes on as many rows as the receiver takes. Returns `false` if nobody needs more of them.
+    /// Passes on as many rows as the receiver takes. Returns `false` if no more of them are needed.
     fn deliver(&mut self, has_requests: bool) -> bool {
         while let Some(row) = self.rows.pop_front() {
             match self.job.rows.try_send(row) {

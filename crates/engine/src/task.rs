@@ -18,7 +18,7 @@ pub(crate) struct Limit {
     pub(crate) reason: FinishReason,
 }
 
-/// What a request does in a step.
+/// Role of a request in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It computes tokens that were known when it was admitted.

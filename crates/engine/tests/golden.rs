@@ -22,7 +22,7 @@ use serde::Deserialize;
 /// Log-probabilities may differ by this much.
 const TOLERANCE: f32 = 1e-3;
 
-/// What `tests/golden/answers.py` writes.
+/// A file that `tests/golden/answers.py` writes.
 #[derive(Deserialize)]
 struct Golden {
     prompts: Vec<Prompt>,
@@ -70,7 +70,7 @@ fn answers_are_those_of_mlx_lm() {
     assert!(compared > 0, "{} holds none of the checkpoints", hub.display());
 }
 
-/// Whether the checkpoint is there; fails where it answers otherwise.
+/// Compares the answers of a checkpoint. Returns `false` if it isn't on this machine.
 fn compare(hub: &Path, name: &str, checkpoint: &Checkpoint, prompts: &[Prompt]) -> bool {
     let repository = hub.join(format!("models--mlx-community--{name}"));
     let path = repository.join("snapshots").join(&checkpoint.commit);

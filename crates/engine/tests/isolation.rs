@@ -165,7 +165,7 @@ fn scoring_and_requests_take_turns() {
     let expected = engine.logits_for(ids.clone(), 5).unwrap();
     let alone = answer(&load(&without_reuse(&folder)), request(&text, 20));
     let mut rows = Vec::new();
-    // Whoever scores is slow: an answer comes between each of the rows that he takes.
+    // The receiver of the scores is slow: an answer runs between any two of its rows.
     engine
         .score(ids, 5, |position, row| {
             if position % 40 == 0 {

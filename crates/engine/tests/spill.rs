@@ -32,7 +32,7 @@ impl Place {
         LoadOptions { spill: Some(spill), ..options(&self.model) }
     }
 
-    /// What it is without any cache.
+    /// Returns the answer without any cache.
     fn expected(&self, prompt: &str) -> Answer {
         let fresh = LoadOptions { reuse_prefixes: false, ..options(&self.model) };
         new_engine(&fresh, prompt)
@@ -43,7 +43,7 @@ impl Place {
     }
 }
 
-/// What a new engine answers, before it is dropped.
+/// Returns the answer of a new engine, which is dropped afterwards.
 fn new_engine(options: &LoadOptions, prompt: &str) -> Answer {
     answer(&load(options), request(prompt, 12))
 }
@@ -106,7 +106,7 @@ fn other_weights_and_representations_do_not_take_it() {
     for options in [codes, exact, weights] {
         assert_eq!(new_engine(&options, FIRST).usage.cached_tokens, 0);
     }
-    // Each has a file of its own now, beside the first.
+    // Each has a file of its own now, in addition to the first.
     assert_eq!(place.files().len(), 4);
     assert!(new_engine(&place.options(), FIRST).usage.cached_tokens > 0);
 }

@@ -1,8 +1,9 @@
-//! What prompt lookup is worth: `cargo bench -p mlxk-engine --bench lookup -- FOLDER [THREADS [RUNS [TOKENS]]]`.
+//! Measures prompt lookup: `cargo bench -p mlxk-engine --bench lookup -- FOLDER [THREADS [RUNS
+//! [TOKENS]]]`.
 //!
-//! Answers six kinds of prompts with drafts and without, in turn, and prints for each the median rates
-//! of decoding and the median, the smallest and the largest of their ratios. Fails where an answer
-//! differs. Compare figures of one run on a quiet machine only.
+//! Answers six kinds of prompts, alternating between drafts and plain decoding. Prints for each the
+//! median decoding speeds, and the median, smallest and largest of their ratios. Fails if an answer
+//! differs. Compare only figures of one run on a quiet machine.
 
 #![expect(clippy::print_stdout, reason = "figures on the terminal are what it is for")]
 
@@ -47,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (mut alone, mut with, mut ratios) = (vec![], vec![], vec![]);
         let mut last = None;
         for run in 0..runs {
-            // Whoever comes first changes, so that neither has the warmer machine.
+            // Going first may be an advantage, so the order alternates.
             let ask =
                 |drafts: bool| answer(if drafts { &drafting } else { &plain }, &workload, tokens);
             let first = ask(run % 2 == 1)?;

@@ -1,9 +1,11 @@
-//! Policy for checkpoints: the lengths to which a sequence can return once a window has moved on, or a state.
+//! Policy for checkpoints: the lengths to which a sequence can return once a window has moved on,
+//! or a state.
 //!
-//! A checkpoint is kept at the end of every prompt, because the next turn of a conversation begins with it; at
-//! the junction of two prompts, because a third one probably begins alike; and every [`EVERY`] tokens of
-//! prefill, because nobody knows yet where later prompts branch off. A sequence keeps the [`MAX_CHECKPOINTS`]
-//! that save most. Models whose layers all see every position need none of them.
+//! A checkpoint is kept at the end of every prompt, because the next turn of a conversation begins
+//! with it; at the junction of two prompts, because a third one probably begins alike; and every
+//! [`EVERY`] tokens of prefill, because later prompts may branch off anywhere. A sequence keeps the
+//! [`MAX_CHECKPOINTS`] that save most. Models whose layers all see every position need none of
+//! this.
 
 use mlxk_ops::{Cache, CacheSpec, PAGE_POSITIONS, Sequence};
 

@@ -1,4 +1,4 @@
-//! What becomes of the tokens that were drawn: text, reasoning, stop strings, statistics, events.
+//! Output of the sampled tokens: text, reasoning, stop strings, statistics, events.
 //!
 //! The stages of the text stand in [`text`]: token → characters → reasoning or answer → stop strings.
 //! A stage that finds more in the text, such as tool calls, belongs between the last two.

@@ -183,7 +183,7 @@ fn signed(key: &'static str, value: Option<f32>) -> Result<f32, EngineError> {
 /// Returns a number that differs from call to call.
 fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    // The standard library keys every state anew, from the system's randomness.
+    // The standard library gives every state new keys, from the system's randomness.
     RandomState::new().hash_one(std::time::Instant::now())
 }
 

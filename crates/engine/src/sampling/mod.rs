@@ -83,7 +83,7 @@ impl Default for Dry {
 /// With logits `l`, in this order:
 /// 1. **logit bias** `b`: `l + b`;
 /// 2. **repetition penalty** `θ` (Keskar et al., 2019, arXiv:1909.05858), for every token among the
-///    last `repeat_last_n` of prompt and answer: `l / θ` where `l > 0`, else `l · θ`;
+///    last `repeat_last_n` of prompt and answer: `l / θ` if `l > 0`, otherwise `l · θ`;
 /// 3. **frequency and presence penalty** `α`, `β` (OpenAI's): `l − α·c − β·[c > 0]`, where `c` counts
 ///    the token among those of the last `repeat_last_n` that belong to the answer;
 /// 4. **DRY** (P. E. Weidmann, 2024), for every token that occurred after the `n ≥ a` tokens that now

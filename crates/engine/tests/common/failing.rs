@@ -10,7 +10,7 @@ use mlxk_ops::{
 };
 use mlxk_tensor::QuantTensor;
 
-/// What the test decides and sees.
+/// Switches that the test sets and counters that it reads.
 #[derive(Clone, Default)]
 pub(crate) struct Switches {
     /// The next product of a gate panics.

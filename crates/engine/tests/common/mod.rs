@@ -56,7 +56,7 @@ impl Answer {
         self.tokens.iter().map(|token| token.id).collect()
     }
 
-    /// What has to be the same whatever ran beside it.
+    /// Returns the parts of an answer that must not depend on other requests.
     pub(crate) fn essence(&self) -> (&str, &[TokenInfo], &FinishReason) {
         (&self.text, &self.tokens, &self.reason)
     }

@@ -12,21 +12,21 @@ use crate::runner::{Runner, assert_same};
 /// Largest `max|Δlogit| / std(logits)` that passes.
 pub(crate) const BOUND: f32 = 2e-4;
 
-/// What came of a case.
+/// Outcome of a case.
 pub(crate) enum Outcome {
     Ran(Agreement),
     /// The build does not know the family, one of its options or the mode.
     NotYet(String),
 }
 
-/// How near the logits and the tokens are.
+/// Agreement of the logits and of the tokens.
 #[derive(Debug)]
 pub(crate) struct Agreement {
     /// `max|Δlogit| / std(logits)` over the rows of the golden.
     pub(crate) error: f32,
     /// Steps whose token is the golden's.
     pub(crate) same_tokens: usize,
-    /// Steps whose token is another one, where the golden's leads by less than the bound.
+    /// Steps whose token differs, if the golden's leads by less than the bound.
     pub(crate) near_ties: usize,
     /// All others, by their number.
     pub(crate) misses: Vec<usize>,
@@ -37,7 +37,7 @@ impl Agreement {
         self.error <= BOUND && self.misses.is_empty()
     }
 
-    /// What came of the tokens, in words.
+    /// Describes the agreement of the tokens.
     pub(crate) fn greedy(&self) -> String {
         let mut words = format!("{} equal", self.same_tokens);
         if self.near_ties > 0 {
@@ -50,7 +50,7 @@ impl Agreement {
     }
 }
 
-/// Loads a checkpoint in exact mode; the reason where this build cannot run it.
+/// Loads a checkpoint in exact mode. Returns the reason if this build cannot run it.
 fn load(made: &Made, threads: usize) -> Result<Runner, String> {
     let folder = made.write();
     Runner::load(folder.path(), true, threads).map_err(|error| match error {

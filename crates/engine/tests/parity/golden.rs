@@ -33,7 +33,7 @@ pub(crate) struct Golden {
     pub(crate) logits: Vec<Vec<f32>>,
     /// Standard deviation of the logits of all positions.
     pub(crate) std: f32,
-    /// What follows the prompt.
+    /// Tokens that follow the prompt.
     pub(crate) greedy: Vec<u32>,
     /// By how much each of them leads, over `std`.
     pub(crate) margins: Vec<f32>,

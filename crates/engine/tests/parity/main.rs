@@ -36,7 +36,7 @@ fn for_every_case<T: Send>(workers: usize, work: impl Fn(&str) -> T + Sync) -> V
     done
 }
 
-/// Whether a family or mode that this build does not run is a failure.
+/// `true` if a family or mode that this build doesn't run is a failure.
 const STRICT: bool = true;
 
 #[test]

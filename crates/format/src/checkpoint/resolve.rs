@@ -129,7 +129,7 @@ impl Checkpoint {
             quant_method: self.table.quant_method.clone(),
         };
         if weight.dtype != ElementType::U32 {
-            return Err(element("weight", weight, "U32 beside `.scales`"));
+            return Err(element("weight", weight, "U32 with `.scales`"));
         }
         let words = weight.shape.last().copied().unwrap_or(0);
         let groups = scales.shape.last().copied().unwrap_or(0);

@@ -208,7 +208,7 @@ fn llama3_divisor(period: f64, factor: f64) -> f64 {
     }
 }
 
-/// Returns a JSON number, without a decimal point if the value is whole.
+/// Returns a JSON number, without a decimal point if the value is an integer.
 pub fn json_number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { (value as i64).into() } else { value.into() }
 }

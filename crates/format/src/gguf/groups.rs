@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `Q5_0`, `Q5_1` | 32 | `d·(q − 16)`, `d·q + m` | the same, 5 bits |
 //! | `Q4_K`, `Q5_K` | 8 × 32 | `d·s·q − dmin·m`, `s` and `m` of 6 bits | the same, 4 and 5 bits |
-//! | `Q6_K` | 16 × 16 | `d·s·(q − 32)`, `s` of 8 bits | quantized anew to 8 bits in groups of 32 |
+//! | `Q6_K` | 16 × 16 | `d·s·(q − 32)`, `s` of 8 bits | quantized again, to 8 bits in groups of 32 |
 //!
 //! Products are computed in f32, in the order of the `gguf` package, and rounded to f16 at the end
 //! unless the import is lossless. The layouts follow `ggml-common.h` and `ggml-quants.c` of
