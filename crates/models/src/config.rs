@@ -3,7 +3,7 @@
 use mlxk_format::config_number;
 use serde_json::Value;
 
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// Bounds that no real model reaches. They keep products of sizes far from overflow.
 pub(crate) mod limit {

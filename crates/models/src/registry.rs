@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::decoder::DecoderSpec;
+use crate::error::ModelError;
 use crate::families::{Architecture, FAMILIES, PublishedNames};
-use crate::{ModelError, Shape};
+use crate::model::Shape;
 
 /// A supported `model_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,10 @@ mod spec;
 use mlxk_ops::{Act, Batch, Compute, Pieces, Result, Rope, Weight};
 
 use self::activations::StreamSlots;
+use crate::error::ModelError;
 use crate::loader::Loader;
+use crate::model::{Model, Shape};
 use crate::parts::{Norm, Part, Place, ScratchPlan};
-use crate::{Model, ModelError, Shape};
 pub(crate) use spec::{BlockSpec, DecoderSpec, Input, Names, NormNames, layer, pre_norm, sandwich};
 
 /// A loaded decoder.

@@ -4,8 +4,8 @@ use mlxk_ops::CacheSpec;
 
 use super::activations::StreamSlots;
 use super::spec::DecoderSpec;
-use crate::Shape;
-use crate::parts::ScratchPlan;
+use crate::model::Shape;
+use crate::parts::{PartSpec, ScratchPlan};
 
 impl DecoderSpec {
     /// Returns the sizes of the model.
@@ -16,7 +16,7 @@ impl DecoderSpec {
         for part in parts() {
             part.plan(self.hidden, &mut scratch);
         }
-        let layers = parts().filter_map(crate::parts::PartSpec::cache).collect();
+        let layers = parts().filter_map(PartSpec::cache).collect();
         Shape {
             cache: CacheSpec { layers },
             vocab_size: self.vocab_size,

@@ -1,10 +1,11 @@
 //! Command R7B and Command A (Cohere, 2024, arXiv:2504.00698): attention and the feed-forward part run
 //! in parallel. Three of four layers have a window and rotary positions, the fourth has neither.
 
-use super::{Architecture, Common, Family};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, Input, NormNames, layer};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
 
 pub(super) const FAMILY: Family = Family {

@@ -4,11 +4,12 @@
 use mlxk_format::convert::ModuleRule;
 use mlxk_ops::{Activation, RouteGroups, RouteScores, RouteSpec};
 
+use super::common::Common;
+use super::family::{Architecture, Family};
 use super::published::{Published, USUAL_EXPERTS};
-use super::{Architecture, Common, Family};
-use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
+use crate::error::ModelError;
 use crate::parts::{
     ExpertNames, ExpertsSpec, LatentSpec, MlpSpec, SharedExpert, scaled_rope, yarn_score_scale,
 };

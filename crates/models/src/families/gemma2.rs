@@ -3,10 +3,11 @@
 
 use mlxk_ops::Activation;
 
-use super::{Architecture, Common, Family};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, sandwich};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
 
 pub(super) const FAMILY: Family = Family {

@@ -7,10 +7,13 @@ use mlxk_format::gguf::{
 use mlxk_ops::{Activation, RopeSpec};
 use serde_json::Value;
 
-use super::{Architecture, Common, Family, gemma2::require_gelu_tanh, gguf};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
+use super::gemma2::require_gelu_tanh;
+use super::gguf;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, sandwich};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, QkNorm, scaled_rope};
 
 pub(super) const FAMILY: Family = Family {

@@ -1,10 +1,11 @@
 //! GLM-4 0414 (GLM Team, 2024, arXiv:2406.12793): norms before and after attention and the
 //! feed-forward part. Half of each head has rotary positions, in pairs of neighbours.
 
-use super::{Architecture, Common, Family};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, Input, NormNames, layer};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {

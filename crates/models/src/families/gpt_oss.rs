@@ -4,11 +4,12 @@
 use mlxk_format::convert::Placement;
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
+use super::common::Common;
+use super::family::{Architecture, Family};
 use super::published::{Published, ROUTER};
-use super::{Architecture, Common, Family};
-use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
+use crate::error::ModelError;
 use crate::parts::{
     AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, layer_windows, rope_spec,
 };

@@ -1,9 +1,10 @@
 //! Granite 3 (IBM, 2024): Llama with factors on embeddings, scores, residual stream and logits.
 
-use super::{Architecture, Family, llama};
-use crate::ModelError;
+use super::family::{Architecture, Family};
+use super::llama;
 use crate::config::Config;
 use crate::decoder::DecoderSpec;
+use crate::error::ModelError;
 
 pub(super) const FAMILY: Family = Family {
     name: "Granite",

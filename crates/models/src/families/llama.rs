@@ -3,10 +3,12 @@
 
 use mlxk_format::gguf::{Bias, GgufArchitecture, Heads, LayerTensor};
 
-use super::{Architecture, Common, Family, gguf};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
+use super::gguf;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec};
 
 pub(super) const FAMILY: Family = Family {

@@ -3,11 +3,13 @@
 
 use mlxk_ops::ScoreGrowth;
 
+use super::common::Common;
+use super::family::{Architecture, Family};
+use super::llama;
 use super::published::Published;
-use super::{Architecture, Common, Family, llama};
-use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, GroupedSpec, layer_windows, rope_spec};
 
 pub(super) const FAMILY: Family = Family {

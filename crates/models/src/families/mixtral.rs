@@ -2,11 +2,12 @@
 
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
+use super::family::{Architecture, Family};
+use super::llama;
 use super::published::Published;
-use super::{Architecture, Family, llama};
-use crate::ModelError;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, ExpertNames, ExpertsSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {

@@ -1,10 +1,11 @@
 //! OLMo 2 (Team OLMo, 2024, arXiv:2501.00656): norms after attention and the feed-forward part
 //! instead of before them, and one norm over all heads of queries, and of keys.
 
-use super::{Architecture, Common, Family};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, Input, NormNames, layer};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, QkNorm, rope_spec};
 
 pub(super) const FAMILY: Family = Family {

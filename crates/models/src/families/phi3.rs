@@ -6,10 +6,12 @@ use mlxk_format::gguf::{
 };
 use serde_json::Value;
 
-use super::{Architecture, Common, Family, gguf};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
+use super::gguf;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
+use crate::error::ModelError;
 use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {

@@ -4,11 +4,14 @@
 use mlxk_format::gguf::{GgufArchitecture, HeadDim, LayerTensor};
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
 
+use super::common::Common;
+use super::family::{Architecture, Family};
+use super::gguf;
 use super::published::{Published, ROUTER, USUAL_EXPERTS};
-use super::{Architecture, Common, Family, gguf, qwen2};
-use crate::ModelError;
+use super::qwen2;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
+use crate::error::ModelError;
 use crate::parts::{
     AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, QkNorm, rope_spec,
 };

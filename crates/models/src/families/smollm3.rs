@@ -1,10 +1,11 @@
 //! SmolLM3 (Hugging Face, 2025): Llama with no positions in every fourth layer (Yang et al.,
 //! 2025, arXiv:2501.18795).
 
-use super::{Architecture, Family, llama};
-use crate::ModelError;
+use super::family::{Architecture, Family};
+use super::llama;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
+use crate::error::ModelError;
 
 pub(super) const FAMILY: Family = Family {
     name: "SmolLM3",

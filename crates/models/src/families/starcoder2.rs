@@ -3,10 +3,11 @@
 
 use mlxk_ops::Activation;
 
-use super::{Architecture, Common, Family};
-use crate::ModelError;
+use super::common::Common;
+use super::family::{Architecture, Family};
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
+use crate::error::ModelError;
 use crate::parts::{
     AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormKind, NormSpec, rope_spec,
 };

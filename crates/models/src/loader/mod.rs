@@ -11,7 +11,9 @@ use mlxk_tensor::QuantTensor;
 
 use self::source::Source;
 use crate::config::Config;
-use crate::{ModelError, Progress, TensorNeed};
+use crate::error::ModelError;
+use crate::model::Progress;
+use crate::tensors::TensorNeed;
 
 /// Tensors that the weight of a module may consist of.
 const WEIGHT_SUFFIXES: [&str; 4] = ["weight", "scales", "biases", "global_scale"];

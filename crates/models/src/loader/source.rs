@@ -4,7 +4,8 @@ use mlxk_format::{Checkpoint, FormatError};
 use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
-use crate::{ModelError, TensorKind, TensorNeed};
+use crate::error::ModelError;
+use crate::tensors::{TensorKind, TensorNeed};
 
 /// Origin and destination of tensors.
 pub(super) enum Source<'a> {

@@ -2,9 +2,12 @@
 
 use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Rope, ScoreGrowth, Weight};
 
-use super::{KvWidths, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
-use crate::ModelError;
+use super::kv_widths::KvWidths;
+use super::norm::{Norm, NormSpec};
+use super::part::{Part, Place};
+use super::scratch::{Scratch, ScratchPlan, Slot};
 use crate::config::{Config, limit};
+use crate::error::ModelError;
 use crate::loader::Loader;
 
 /// Number of heads and their width.

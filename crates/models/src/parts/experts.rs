@@ -4,8 +4,9 @@
 use mlxk_ops::{Act, Activation, Batch, Compute, RouteSpec, Weight};
 
 use super::mlp::{Mlp, MlpSpec};
-use super::{Part, Place, Scratch, ScratchPlan, Slot};
-use crate::ModelError;
+use super::part::{Part, Place};
+use super::scratch::{Scratch, ScratchPlan, Slot};
+use crate::error::ModelError;
 use crate::loader::Loader;
 
 /// Description of a mixture.

@@ -9,8 +9,11 @@
 use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Pieces, Rope, Weight};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
-use super::{KvWidths, Norm, NormSpec, Part, Place, Scratch, ScratchPlan, Slot};
-use crate::ModelError;
+use super::kv_widths::KvWidths;
+use super::norm::{Norm, NormSpec};
+use super::part::{Part, Place};
+use super::scratch::{Scratch, ScratchPlan, Slot};
+use crate::error::ModelError;
 use crate::loader::Loader;
 
 /// Epsilon of the norms of the latents, for which `config.json` has no key.

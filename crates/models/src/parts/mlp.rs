@@ -3,8 +3,9 @@
 
 use mlxk_ops::{Act, Activation, Batch, Compute, Weight};
 
-use super::{Part, Place, Scratch, ScratchPlan, Slot};
-use crate::ModelError;
+use super::part::{Part, Place};
+use super::scratch::{Scratch, ScratchPlan, Slot};
+use crate::error::ModelError;
 use crate::loader::Loader;
 
 /// Description of a feed-forward part.

@@ -3,7 +3,7 @@
 
 use mlxk_ops::{Act, Compute, Vector};
 
-use crate::ModelError;
+use crate::error::ModelError;
 use crate::loader::Loader;
 
 /// Description of a norm.

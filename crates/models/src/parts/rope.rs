@@ -2,8 +2,8 @@
 
 use mlxk_ops::RopeSpec;
 
-use crate::ModelError;
 use crate::config::{Config, limit};
+use crate::error::ModelError;
 
 const SUPPORTED: &str = "`default`, `linear`, `llama3`, `yarn`, `longrope`";
 

@@ -1,7 +1,7 @@
 //! Activations that the blocks of a decoder share: planned once from the specification, allocated
 //! in every step.
 //!
-//! The same plan is what [`Shape`](crate::Shape) counts, so that the memory that is planned for and
+//! The same plan is what [`Shape`](crate::model::Shape) counts, so that the memory that is planned for and
 //! the memory that is allocated cannot differ.
 
 use std::ops::Index;

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::ModelError;
 use crate::config::{Config, limit};
+use crate::error::ModelError;
 
 /// Returns the windows of `layers` layers, by `layer_types` if it is there. Otherwise, the layers from
 /// `first_windowed` on have a window of `sliding_window`.

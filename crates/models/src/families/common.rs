@@ -1,0 +1,67 @@
+//! Sizes and settings that nearly all families read in the same way.
+
+use mlxk_ops::RopeSpec;
+
+use crate::config::{Config, limit};
+use crate::decoder::{BlockSpec, DecoderSpec, Names};
+use crate::error::ModelError;
+use crate::parts::{MlpKind, MlpSpec, NormKind, NormSpec};
+
+/// Sizes and settings that all decoders have.
+pub(crate) struct Common {
+    /// Width of the residual stream.
+    pub(crate) hidden: usize,
+    /// Number of layers.
+    pub(crate) layers: usize,
+    pub(crate) vocab_size: usize,
+    pub(crate) max_positions: usize,
+    pub(crate) norm: NormSpec,
+    pub(crate) mlp: MlpSpec,
+    /// See [`DecoderSpec::tied`].
+    pub(crate) tied: Option<bool>,
+}
+
+impl Common {
+    /// Reads and checks the keys that nearly all families share. `max_positions` is used if its key
+    /// is absent.
+    pub(crate) fn from_config(
+        config: &Config<'_>,
+        max_positions: usize,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            layers: config.size("num_hidden_layers", limit::LAYERS)?,
+            vocab_size: config.size("vocab_size", limit::VOCAB)?,
+            max_positions: config
+                .optional_size("max_position_embeddings", limit::POSITIONS)?
+                .unwrap_or(max_positions),
+            norm: NormSpec { kind: NormKind::Rms, eps: config.positive("rms_norm_eps")? as f32 },
+            mlp: MlpSpec {
+                kind: MlpKind::Gated,
+                bias: config.flag("mlp_bias")?.unwrap_or(false),
+                ..MlpSpec::gated(config.size("intermediate_size", limit::WIDTH)?)
+            },
+            tied: config.flag("tie_word_embeddings")?,
+            hidden: config.size("hidden_size", limit::WIDTH)?,
+        })
+    }
+
+    /// Returns a decoder of these sizes with the usual names and without factors.
+    pub(crate) fn decoder(&self, ropes: Vec<RopeSpec>, layers: Vec<Vec<BlockSpec>>) -> DecoderSpec {
+        DecoderSpec {
+            prefix: "",
+            skipped: &[],
+            names: Names::USUAL,
+            hidden: self.hidden,
+            vocab_size: self.vocab_size,
+            max_positions: self.max_positions,
+            embed_scale: 1.0,
+            norm: self.norm,
+            residual_scale: None,
+            ropes,
+            layers,
+            tied: self.tied,
+            logit_scale: None,
+            logit_cap: None,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The interface of a loaded part, and the surroundings in which it is loaded.
+
+use mlxk_ops::{Act, Batch, Compute, Rope};
+
+use super::scratch::Scratch;
+
+/// A loaded part of a layer.
+pub(crate) trait Part: Send {
+    /// `out = part(x)`. `out` and `x` are different activations `[rows, hidden]`.
+    fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch);
+}
+
+/// Surroundings of a part that is loaded.
+pub(crate) struct Place<'a> {
+    /// Path of the part's module in the checkpoint.
+    pub(crate) path: &'a str,
+    /// Width of the residual stream.
+    pub(crate) hidden: usize,
+    /// Index of the part's cache among those of the model.
+    pub(crate) cache: usize,
+    /// Rotary embeddings of the model.
+    pub(crate) ropes: &'a [Rope],
+}
+
+impl Place<'_> {
+    /// Returns the path of a module below the part.
+    pub(super) fn of(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+}
