@@ -6,7 +6,8 @@ use mlxk_tensor::Mode;
 use serde_json::json;
 
 fn names(model_type: &str, tied: bool) -> PublishedNames {
-    published_names(&json!({"model_type": model_type, "tie_word_embeddings": tied})).unwrap()
+    published_names(&json!({"model_type": model_type, "tie_word_embeddings": tied}))
+        .expect("the type is supported")
 }
 
 fn kept(name: &str) -> Placement {

@@ -78,7 +78,7 @@ impl Decoder {
         let norm = Norm::load(loader, names.norm, hidden, spec.norm)?;
         let lm_head = loader.head(names.lm_head, spec.tied, embed_tokens, vocabulary)?;
         let shape = spec.shape();
-        Ok(Self { shape, spec, scratch, slots, embed_tokens, blocks, norm, lm_head })
+        Ok(Self { spec, shape, scratch, slots, embed_tokens, blocks, norm, lm_head })
     }
 
     /// `x = layers(embed(ids))`.
