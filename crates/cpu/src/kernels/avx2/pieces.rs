@@ -1,4 +1,4 @@
-//! What the products for single activation rows share: [`super::dot`] for all codes and
+//! Pieces that the products for single activation rows share: [`super::dot`] for all codes and
 //! [`super::dot_4bit`] for those of 4 bits.
 
 use std::arch::x86_64::*;
