@@ -42,7 +42,7 @@ pub(super) fn banned_words(passages: &[Passage]) -> Vec<Finding> {
 
 /// Finds a file whose documentation says `where` more often than `if` and `when` together.
 pub(super) fn where_and_if(passages: &[Passage]) -> Option<Finding> {
-    let (mut wheres, mut conditions, mut first) = (0, 0, None);
+    let (mut places, mut conditions, mut first) = (0, 0, None);
     for passage in passages {
         if !matches!(passage.kind, Kind::Doc | Kind::Comment | Kind::Markdown) {
             continue;
@@ -50,13 +50,13 @@ pub(super) fn where_and_if(passages: &[Passage]) -> Option<Finding> {
         let text = one_line(&passage.text);
         conditions += occurrences(&text, "if").count() + occurrences(&text, "when").count();
         for at in occurrences(&text, "where") {
-            wheres += 1;
+            places += 1;
             first.get_or_insert(line_at(passage, at));
         }
     }
-    (wheres > FREE_WHERE && wheres > conditions).then(|| Finding {
+    (places > FREE_WHERE && places > conditions).then(|| Finding {
         line: first.unwrap_or(1),
-        found: format!("{wheres}× where, {conditions}× if and when"),
+        found: format!("{places}× where, {conditions}× if and when"),
         advice: "write \"if\" for conditions, \"when\" for time".to_owned(),
     })
 }
