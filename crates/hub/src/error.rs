@@ -1,4 +1,4 @@
-//! The error of this crate: one of the errors of its rooms.
+//! The error of this crate: one of the errors of its parts.
 
 use mlxk_format::FormatError;
 
@@ -52,10 +52,7 @@ impl HubError {
 
     /// Returns the full names that an ambiguous one may stand for.
     pub fn candidates(&self) -> Option<Vec<String>> {
-        match self {
-            Self::Reference(error) => error.candidates(),
-            _ => None,
-        }
+        if let Self::Reference(error) = self { error.candidates() } else { None }
     }
 
     /// For `map_err`: says what was attempted, as a verb and its object.

@@ -1,6 +1,6 @@
 //! The form of every error in this crate: a word for programs, a sentence for people, and a hint.
 //!
-//! Each room keeps its errors in its own `error.rs`, where one arm of a `match` holds all three.
+//! Each part of the crate has its errors in its own `error.rs`, with all three in one `match` arm.
 
 /// Everything there is to say about an error.
 pub(crate) struct Explained {

@@ -95,7 +95,7 @@ impl Origin {
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).expect("strings and numbers serialize");
         fs_err::write(folder.join(ORIGIN_FILE), text + "\n")
-            .map_err(HubError::io("record where the model came from"))
+            .map_err(HubError::io("record the origin of the model"))
     }
 
     /// Returns `true` if it came from the package of `spec`, and from its version if there is one.

@@ -93,7 +93,7 @@ pub(super) fn part(job: &Job<'_>, file: &PartialFile, index: usize) -> Result<()
             Err(Stop::Failed(failed)) => pause(&mut tries, *failed, at > before)?,
         }
     }
-    data.sync_data().map_err(HubError::io("bring a part of a download to the disk"))?;
+    data.sync_data().map_err(HubError::io("flush a part of a download to disk"))?;
     file.record(index)
 }
 
