@@ -6,6 +6,9 @@ use crate::kernels::{Kernels, Scratch};
 use crate::pool::Pool;
 use crate::quantized::Activations;
 
+/// A closure over one row: `(kernels, row, values)`.
+type RowWork<'a> = dyn Fn(&dyn Kernels, usize, &mut [f32]) + Sync + 'a;
+
 /// Threads and what they compute with.
 pub(crate) struct Workers {
     /// `true` to compute in f32 throughout.
@@ -25,12 +28,7 @@ impl Workers {
     }
 
     /// Runs `work(kernels, row, values)` for every row of `out`, on all threads.
-    pub(crate) fn for_rows(
-        &mut self,
-        cols: usize,
-        out: &mut [f32],
-        work: &(dyn Fn(&dyn Kernels, usize, &mut [f32]) + Sync),
-    ) {
+    pub(crate) fn for_rows(&mut self, cols: usize, out: &mut [f32], work: &RowWork<'_>) {
         let rows = out.len().checked_div(cols).unwrap_or(0);
         let out = DisjointSlice::new(out);
         let kernels = &*self.kernels;

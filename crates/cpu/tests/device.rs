@@ -1,5 +1,4 @@
 //! The device through its public face.
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use mlxk_cpu::{Cpu, CpuOptions};
 use mlxk_ops::{Batch, Compute, Ranked, Weights};
