@@ -7,7 +7,7 @@ use mlxk_models::ModelError;
 use mlxk_ops::OpsError;
 use mlxk_text::TextError;
 
-use crate::plan::Bytes;
+use crate::bytes::Bytes;
 
 /// Any failure of this crate.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::EngineError;
+use crate::error::EngineError;
 
 /// A piece of an answer. The last event of a request is [`Event::Done`] or [`Event::Error`].
 #[derive(Debug)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::error::EngineError;
 use crate::event::{Done, Event};
-use crate::output::Sink;
 
 /// The events of a request, in order. Dropping it cancels the request at the next token.
 #[derive(Debug)]
@@ -21,6 +20,9 @@ pub struct Generation {
 /// Cancels a request from any thread. The request then ends with [`crate::FinishReason::Cancelled`].
 #[derive(Clone, Debug, Default)]
 pub struct CancelHandle(Arc<AtomicBool>);
+
+/// Receives the events of a request, on the engine's thread. `Break` cancels the request.
+pub type Sink = Box<dyn FnMut(Event) -> ControlFlow<()> + Send>;
 
 /// Destination of one answer's events.
 pub struct Recipient {

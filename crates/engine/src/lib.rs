@@ -39,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 mod background;
+mod bytes;
 mod cache;
 mod device;
 mod draft;
@@ -66,13 +67,12 @@ pub use device::{Device, DeviceChoice, MemoryBudget};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
-pub use generation::{CancelHandle, Generation, Recipient};
+pub use generation::{CancelHandle, Generation, Recipient, Sink};
 pub use load_options::{LoadOptions, SpillOptions};
 pub use mlxk_cpu::{CpuOptions, InstructionSet};
 pub use mlxk_models::Progress;
 pub use mlxk_ops::KvFormat;
 pub use mlxk_text::Message;
-pub use output::Sink;
 pub use plan::{MemoryPlan, default_cache_bytes};
 pub use request::{AnswerFormat, PromptInput, Request};
 pub use sampling::{Dry, Sampling, SamplingDefaults, SamplingParameters, Xtc};

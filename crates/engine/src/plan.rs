@@ -1,7 +1,5 @@
 //! The memory plan: what a model takes, and which context fits, before a byte of it is loaded.
 
-use std::fmt;
-
 use mlxk_format::Checkpoint;
 use mlxk_models::Shape;
 use mlxk_ops::{CacheSpec, SequenceBounds, SequenceCost};
@@ -9,7 +7,8 @@ use mlxk_ops::{CacheSpec, SequenceBounds, SequenceCost};
 use crate::cache::checkpoints::MAX_CHECKPOINTS;
 use crate::device::MemoryBudget;
 use crate::draft::MAX_DRAFT;
-use crate::{EngineError, LoadOptions};
+use crate::error::EngineError;
+use crate::load_options::LoadOptions;
 
 /// The smallest context that is chosen without being asked for.
 const LEAST_CONTEXT: usize = 512;
@@ -155,20 +154,6 @@ pub fn default_cache_bytes(cache: &CacheSpec, positions: usize) -> u64 {
     let step_rows = prefill_chunk + max_sequences + MAX_DRAFT;
     let bounds = SequenceBounds { step_rows, checkpoints: MAX_CHECKPOINTS };
     cache.cost(device.budget().kv_format, bounds).bytes(positions)
-}
-
-/// A number of bytes for a message, in powers of ten.
-pub(crate) struct Bytes(pub(crate) u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.0 as f64;
-        match self.0 {
-            0..1_000_000 => write!(f, "{:.0} kB", bytes / 1e3),
-            1_000_000..1_000_000_000 => write!(f, "{:.0} MB", bytes / 1e6),
-            _ => write!(f, "{:.1} GB", bytes / 1e9),
-        }
-    }
 }
 
 #[cfg(test)]

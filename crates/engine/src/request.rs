@@ -3,7 +3,7 @@
 use mlxk_text::Message;
 use serde_json::{Map, Value};
 
-use crate::Sampling;
+use crate::sampling::Sampling;
 
 /// A prompt, in one of three forms.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use crate::TextError;
+use crate::error::TextError;
 
 /// Returns the text of `path`, or `None` if there is no such file.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, TextError> {

@@ -8,8 +8,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
-use crate::TextError;
 use crate::added_token::AddedTokenJson;
+use crate::error::TextError;
 use crate::files::json_or_default;
 
 /// A special token: its text, or an object that contains the text.

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub use self::parser::{ReasoningParser, Written};
-use crate::chat::names_variable;
 
 /// Variables that turn thinking on and off: Qwen3's and SmolLM3's, then DeepSeek's and Granite's.
 const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
@@ -127,53 +126,14 @@ impl Thinking {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn variables(template: &str, mode: ThinkingMode<'_>) -> Result<Value, ThinkingRefusal> {
-        Thinking::of_template(template).variables(mode).map(Value::Object)
-    }
-
-    const QWEN: &str = "{% if enable_thinking is false %}<think></think>{% endif %}";
-    const GPT_OSS: &str = "{{ reasoning_effort }} <|channel|><|message|>";
-    const MAGISTRAL: &str = "{{ messages }} [THINK]";
-    const PLAIN: &str = "{{ messages }}";
-
-    #[test]
-    fn a_switch_turns_thinking_on_and_off() {
-        assert_eq!(variables(QWEN, ThinkingMode::Off), Ok(json!({"enable_thinking": false})));
-        assert_eq!(variables(QWEN, ThinkingMode::On), Ok(json!({"enable_thinking": true})));
-        let granite = "{%- if thinking %}";
-        assert_eq!(variables(granite, ThinkingMode::On), Ok(json!({"thinking": true})));
-    }
-
-    #[test]
-    fn levels_need_a_template_that_reads_them() {
-        let level = ThinkingMode::Level("high");
-        assert_eq!(variables(GPT_OSS, level), Ok(json!({"reasoning_effort": "high"})));
-        for template in [QWEN, MAGISTRAL, PLAIN] {
-            assert_eq!(variables(template, level), Err(ThinkingRefusal::NoLevels));
-        }
-    }
-
-    #[test]
-    fn a_model_that_always_thinks_cannot_be_kept_from_it() {
-        for template in [GPT_OSS, MAGISTRAL, "{{ '</think>' }}"] {
-            assert_eq!(
-                variables(template, ThinkingMode::Off),
-                Err(ThinkingRefusal::AlwaysThinks),
-                "{template}"
-            );
-            assert_eq!(variables(template, ThinkingMode::On), Ok(json!({})), "{template}");
-        }
-    }
-
-    #[test]
-    fn a_model_that_never_thinks_need_not_be_kept_from_it() {
-        assert_eq!(variables(PLAIN, ThinkingMode::Off), Ok(json!({})));
-        assert_eq!(variables(PLAIN, ThinkingMode::On), Err(ThinkingRefusal::NeverThinks));
-        assert_eq!(Thinking::default(), Thinking::of_template(PLAIN));
-    }
+/// Returns `true` if the text of a template contains `name` as a complete word, which is how we tell
+/// that it reads a variable.
+fn names_variable(template: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    template.match_indices(name).any(|(at, _)| {
+        !template[..at].ends_with(is_word) && !template[at + name.len()..].starts_with(is_word)
+    })
 }
+
+#[cfg(test)]
+mod tests;

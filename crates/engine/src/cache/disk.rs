@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::common_prefix::common_prefix;
 use super::file::{self, Expected, Origin, hex};
-use crate::{EngineError, SpillOptions};
+use crate::error::EngineError;
+use crate::load_options::SpillOptions;
 
 /// Least tokens that a file is written or read for.
 const MIN_TOKENS: usize = 64;

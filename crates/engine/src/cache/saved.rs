@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 
-use crate::EngineError;
 use crate::cache::file::{self, Expected, Origin};
+use crate::error::EngineError;
 use crate::scheduler::Scheduler;
 
 /// Work on a file.

@@ -16,8 +16,9 @@ use mlxk_text::Tokenizer;
 use crate::cache::common_prefix::common_prefix;
 use crate::draft::Draft;
 use crate::draft::StepTimes;
+use crate::error::EngineError;
+use crate::load_options::LoadOptions;
 use crate::sampling::{Candidate, best, log_sum_exp};
-use crate::{EngineError, LoadOptions};
 
 /// Share of guesses assumed to be right before any was seen.
 const PRIOR_SHARE: f64 = 0.7;

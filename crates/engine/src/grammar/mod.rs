@@ -16,7 +16,8 @@ use mlxk_text::Tokenizer;
 use serde_json::json;
 use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
 
-use crate::{AnswerFormat, EngineError};
+use crate::error::EngineError;
+use crate::request::AnswerFormat;
 use closing::{Closing, Shapes};
 
 /// Most bytes of a token that the library supports.

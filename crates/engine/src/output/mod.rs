@@ -1,6 +1,6 @@
 //! Output of the sampled tokens: text, reasoning, stop strings, statistics, events.
 //!
-//! The stages of the text stand in [`text`]: token → characters → reasoning or answer → stop strings.
+//! The stages of the text are in [`text`]: token → characters → reasoning or answer → stop strings.
 //! A stage that finds more in the text, such as tool calls, belongs between the last two.
 
 mod statistics;
@@ -14,11 +14,8 @@ pub(crate) use self::statistics::{Clock, Statistics};
 pub(crate) use self::text::{AnswerText, Piece};
 use crate::error::EngineError;
 use crate::event::{Done, Event, FinishReason, TokenInfo};
-use crate::generation::{CancelHandle, Recipient};
+use crate::generation::{CancelHandle, Recipient, Sink};
 use crate::sampling::{Candidate, best, log_sum_exp};
-
-/// Receives the events of a request, on the engine's thread. `Break` cancels the request.
-pub type Sink = Box<dyn FnMut(Event) -> ControlFlow<()> + Send>;
 
 /// The output of one request. Once it has ended, nothing more is sent.
 pub(crate) struct Output {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::EngineError;
+use crate::error::EngineError;
 
 /// Failure of scoring a text.
 #[derive(Debug, thiserror::Error)]

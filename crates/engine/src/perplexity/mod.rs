@@ -21,8 +21,10 @@ pub use windows::Windows;
 use compare::{Comparing, Row};
 use statistics::Moments;
 
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::request::PromptInput;
 use crate::score::Turn;
-use crate::{Engine, EngineError, PromptInput};
 
 /// Interval at which the observer is called while no row arrives.
 const POLL: Duration = Duration::from_millis(50);

@@ -20,9 +20,9 @@ use serde_json::{Map, Value};
 pub use self::clock::Clock;
 pub use self::message::{Content, Message};
 use self::source::Source;
-pub(crate) use self::source::names_variable;
+use crate::error::TextError;
 use crate::special::SpecialTokens;
-use crate::{TextError, Thinking};
+use crate::thinking::Thinking;
 
 /// The chat templates of a checkpoint. They are compiled on first use.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::environment::{self, Failure};
-use crate::TextError;
+use crate::error::TextError;
 use crate::files::{json_or_default, read_optional};
 
 /// Name of the template for everything that has no special one.
@@ -124,26 +124,5 @@ fn in_json(value: &Value, path: &Path) -> Vec<Source> {
             })
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-/// Returns `true` if the text of a template contains `name` as a complete word, which is how we tell
-/// that it reads a variable.
-pub(crate) fn names_variable(template: &str, name: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    template.match_indices(name).any(|(at, _)| {
-        !template[..at].ends_with(is_word) && !template[at + name.len()..].starts_with(is_word)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_whole_words() {
-        assert!(names_variable("{% if thinking %}", "thinking"));
-        assert!(names_variable("{% if enable_thinking is defined %}", "enable_thinking"));
-        assert!(!names_variable("{% if enable_thinking %} <thinking_mode>", "thinking"));
     }
 }

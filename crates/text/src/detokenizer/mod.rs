@@ -8,7 +8,8 @@ mod window;
 
 pub(crate) use self::style::Style;
 use self::window::Window;
-use crate::{TextError, Tokenizer};
+use crate::error::TextError;
+use crate::tokenizer::Tokenizer;
 
 /// An incremental decoder. [`Tokenizer::detokenizer`] creates one.
 #[derive(Debug)]

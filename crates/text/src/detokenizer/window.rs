@@ -2,7 +2,8 @@
 //!
 //! Each step decodes the last few tokens again. Text that the next token did not change is final.
 
-use crate::{TextError, Tokenizer};
+use crate::error::TextError;
+use crate::tokenizer::Tokenizer;
 
 /// Length at which the window is cut.
 const MAX_TOKENS: usize = 12;

@@ -10,8 +10,8 @@ use tokenizers::{AddedToken, Model, TokenizerBuilder};
 use super::json::TokenizerJson;
 use super::model::AnyModel;
 use super::{Inner, Pipeline};
-use crate::TextError;
 use crate::detokenizer::Style;
+use crate::error::TextError;
 use crate::files::read_optional;
 use crate::special::{SpecialTokens, end_ids};
 

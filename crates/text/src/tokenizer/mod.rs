@@ -13,8 +13,8 @@ use tokenizers::{
 };
 
 use self::model::AnyModel;
-use crate::detokenizer::Style;
-use crate::{Detokenizer, TextError};
+use crate::detokenizer::{Detokenizer, Style};
+use crate::error::TextError;
 
 type Pipeline = TokenizerImpl<
     AnyModel,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Dry, Xtc};
+use crate::sampling::{Dry, Xtc};
 use serde_json::json;
 
 fn read(value: &Value) -> SamplingDefaults {

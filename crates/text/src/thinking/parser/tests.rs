@@ -1,5 +1,5 @@
 use super::*;
-use crate::Thinking;
+use crate::thinking::Thinking;
 
 /// Reasoning and answer of the text, cut at every `width` characters.
 fn read(parser: &ReasoningParser, text: &str, width: usize) -> (String, String) {
