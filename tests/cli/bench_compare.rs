@@ -97,7 +97,25 @@ fn ours_against_a_server_with_ollamas_dialect() {
         assert!(skip || rest.any(|line| line.starts_with(begin)), "`{begin}` is not in:\n{text}");
     }
     assert!(notes.contains(&format!("Report: {page}")), "{notes}");
-    let found = read(&report);
+    check_report(&read(&report));
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
+    assert!(html.contains("Count &lt;to&gt; ten.") && html.matches("<svg").count() > 5);
+    for outside in ["<script", "<link", "http://", "https://", "url(", "<img"] {
+        assert!(!html.contains(outside), "{outside} is in the page");
+    }
+    // Its model has been unloaded.
+    let (_, note) = streams(
+        &world
+            .mlxk(&["ps", "--port", server.address.rsplit(':').next().unwrap()])
+            .assert()
+            .success(),
+    );
+    assert!(note.contains("no models loaded"), "{note}");
+}
+
+/// Checks the JSON report of two servers with the same model.
+fn check_report(found: &Value) {
     assert_eq!(found["schema"], "mlxk-bench-compare/1");
     assert_eq!(
         (&found["prompt"], &found["ollama_model"]),
@@ -130,20 +148,6 @@ fn ours_against_a_server_with_ollamas_dialect() {
     for measure in ["load_seconds", "decode_tokens_per_second", "effective_tokens_per_second"] {
         assert!(measures.contains(&measure), "{measures:?}");
     }
-    let html = std::fs::read_to_string(page).unwrap();
-    assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
-    assert!(html.contains("Count &lt;to&gt; ten.") && html.matches("<svg").count() > 5);
-    for outside in ["<script", "<link", "http://", "https://", "url(", "<img"] {
-        assert!(!html.contains(outside), "{outside} is in the page");
-    }
-    // Its model has been unloaded.
-    let (_, note) = streams(
-        &world
-            .mlxk(&["ps", "--port", server.address.rsplit(':').next().unwrap()])
-            .assert()
-            .success(),
-    );
-    assert!(note.contains("no models loaded"), "{note}");
 }
 
 #[test]

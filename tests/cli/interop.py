@@ -1,5 +1,4 @@
-"""What huggingface_hub thinks of a cache: `scan`, `find` and `fetch`, and what it uploads: `push`; each
-prints one JSON line.
+"""Runs huggingface_hub on a cache: `scan`, `find`, `fetch` and `push`. Each prints one JSON line.
 
 usage: interop.py scan CACHE | find CACHE REPO REVISION | fetch CACHE REPO REVISION
                 | push CACHE REPO FOLDER

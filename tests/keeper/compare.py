@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""Compares `list`, `show`, `health` and `--version` of this program with MLX-Knife's, key by key, on
-the cache that `fabricate.py` writes. Every difference has to be one of `DELIBERATE`, and every one of
-those has to occur.
+"""Compares `list`, `show`, `health` and `--version` of mlxk and MLX-Knife, key by key, on the cache that
+`fabricate.py` writes. Every difference must be listed in `DELIBERATE`, and every listed one must occur.
 
     pip install "mlx[cpu]" mlx-knife==2.0.8
     compare.py --ours target/debug/mlxk --theirs VENV/bin/mlxk
@@ -18,47 +17,47 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# MLX-Knife ends `list` and `health` with a Python error over any of these; ours lists them.
+# MLX-Knife crashes on these in `list` and `health`; mlxk lists them.
 CRASHES = ["mlx-community/Link-Dead", "mlx-community/Incomplete-Download", "mlx-community/Config-List"]
 BLIND = ["Header-*", "Weights-Truncated", "Weights-Longer", "Shard-Truncated", "Shard-Other-Tensors",
          "Tokenizer-Truncated"]
 BLIND = [f"mlx-community/{name}" for name in BLIND] + ["org/Torch-Zip-Truncated", "org/Truncated-GGUF"]
 VERDICT = ["health", "runtime_compatible", "reason", "status"]
 
-# Commands, models, keys (patterns), and why ours differs there.
+# Commands, models, keys (patterns), and the reason for the difference.
 DELIBERATE = [
-    ("*", "*", ["reason"], "The reasons are in our own words and name the file; only whether there is one is shared.", "words"),
+    ("*", "*", ["reason"], "Reasons are phrased differently and name the file; only their presence is the same.", "words"),
     ("*", "*", ["path", "note", "findings", "quantization.mode", "quantization.mixed", "files.*.size_bytes", "deep"],
-     "Ours says more: where the model lies, each finding with its repair command, exact sizes.", "more"),
+     "mlxk adds the path, each finding with its repair command, and exact sizes.", "more"),
     ("*", "*", ["quantization", "quantization.*"],
-     "Ours says in `list` too how the weights are quantized, and by other tools than MLX.", "more"),
-    ("*", BLIND, VERDICT, "Ours reads headers, ranges and lengths: truncated and corrupt files are found."),
+     "mlxk also reports quantization in `list`, and that of other tools than MLX.", "more"),
+    ("*", BLIND, VERDICT, "mlxk reads headers, ranges and lengths, so it finds truncated and corrupt files."),
     ("*", "mlx-community/Index-Missing", VERDICT,
-     "A complete series of shards runs without an index, in mlx-lm as here; ours notes that it is missing."),
+     "A complete series of shards runs without an index, in mlx-lm too; mlxk notes that it is missing."),
     ("*", "mlx-community/Sentence-Piece", VERDICT,
-     "A model with `tokenizer.model` alone is whole; that it does not run here is another matter."),
+     "A model with only `tokenizer.model` is complete, although it is not supported."),
     ("*", "mlx-community/Vision-Text-Only-4bit", VERDICT,
-     "Weights without a vision tower need no settings of images."),
+     "Weights without a vision tower need no image settings."),
     ("*", ["gpt2", "org/Dense-Mlx", "*/workspaces/dense"], ["framework", *VERDICT],
-     "MLX is recognised by the weights' own metadata, so an unquantized model keeps its framework."),
-    ("*", "org/Torch-Safetensors", VERDICT, "Floating-point safetensors run as they are."),
+     "MLX is recognized by the metadata of the weights, so an unquantized model keeps its framework."),
+    ("*", "org/Torch-Safetensors", VERDICT, "Floating-point safetensors run unchanged."),
     ("*", ["mlx-community/Bert-Embed", "mlx-community/Qwen3-Embedding-4bit", "mlx-community/whisper-tiny"],
-     ["runtime_compatible", "reason"], "Ours runs models of text only, and says so."),
+     ["runtime_compatible", "reason"], "mlxk supports text models only."),
     ("*", "mlx-community/Revisions-4bit", ["hash", "size_bytes", "model_type", "capabilities.*", "last_modified"],
      "`refs/main` decides which revision a name means, not the time of a folder."),
-    ("*", "org/Name-with/dashes", ["*"], "No repository may have `--` in its name; ours does not list such a folder."),
+    ("*", "org/Name-with/dashes", ["*"], "No repository may have `--` in its name, so mlxk does not list such a folder."),
     ("show", "*", ["metadata.quantization"],
-     "Ours has the bits from MLX's own table too, not only from `quantization_config`.", "more"),
+     "mlxk also reads the bits from MLX's own table, not only from `quantization_config`.", "more"),
     ("show", "mlx-community/Vision-4bit", ["metadata.*"],
-     "What stands under `text_config` is shown where the top level lacks it.", "more"),
+     "Values under `text_config` are shown if the top level lacks them.", "more"),
     ("--version", "", ["cli_version", "json_api_spec_version", "system", "system.*"],
-     "Another program; it knows the memory of every system, and its API is 0.2.3 with `context_length` added."),
-    ("*", "error", ["message", "hint", "matches.*"], "Errors are in our own words, with a hint."),
-    ("health", ["health nosuch", "error"], ["exit", "status", "error.*", "*"], "A name that is not found is an error, exit 1."),
-    ("health", ["health", "health mlx-community/Shard-Missing"], ["exit"], "Something unhealthy is exit 1, so that scripts notice."),
+     "It is another program. It reports the memory on every system, and its API is 0.2.3 with `context_length`."),
+    ("*", "error", ["message", "hint", "matches.*"], "Errors are phrased differently, with a hint."),
+    ("health", ["health nosuch", "error"], ["exit", "status", "error.*", "*"], "A name that is not found is an error with exit code 1."),
+    ("health", ["health", "health mlx-community/Shard-Missing"], ["exit"], "An unhealthy model gives exit code 1, so that scripts notice."),
     ("health", "summary", ["*"], "Counts follow from the verdicts."),
     ("list", "", ["count"], "The folder with `--` in its name is not counted."),
-    ("show", "*/workspaces/*", ["display_name"], "The short name of a workspace stands in `show` as in `list`.", "more"),
+    ("show", "*/workspaces/*", ["display_name"], "`show` has the short name of a workspace, like `list`.", "more"),
 ]
 COMMANDS = ["list", "health", "health mlx-community/Shard-Missing", "health nosuch", "show nosuch", "--version"]
 SHOWN = ["mlx-community/Single-4bit", "mlx-community/Sharded-4bit", "mlx-community/Vision-4bit", "org/Gptq",
@@ -78,7 +77,7 @@ def run(program, command, root):
 
 
 def flat(value, prefix=""):
-    """Leaves by their path; empty lists and objects are leaves."""
+    """Returns leaves by their path. Empty lists and objects are leaves."""
     if isinstance(value, dict) and value:
         items = value.items()
     elif isinstance(value, list) and value:
@@ -94,7 +93,7 @@ def flat(value, prefix=""):
 
 
 def records(command, code, envelope):
-    """What a command says, as records by name."""
+    """Returns the output of a command as records by name."""
     data = envelope["data"] or {}
     head = {"exit": code, "status": envelope["status"], "command": envelope["command"]}
     found = {command: head}

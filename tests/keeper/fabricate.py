@@ -2,10 +2,10 @@
 """Writes a Hugging Face cache with an example of every rule of `mlxk health` and of detection.
 
     fabricate.py FOLDER          FOLDER/hub is the cache, FOLDER/workspaces the workspaces
-    fabricate.py FOLDER --many N as many whole models with headers of real size, files sparse
+    fabricate.py FOLDER --many N creates N complete models with headers of real size and sparse files
 
-Nothing but the standard library; the same bytes every time. Times are fixed too, so that what is
-printed about a model can be compared. What each model shall be found to be is in `verdicts.json`.
+Needs only the standard library, and writes the same bytes every time. Times are fixed too, so that
+output can be compared. `verdicts.json` has the expected verdict on each model.
 """
 
 import hashlib
@@ -44,12 +44,12 @@ def text(value):
 
 
 def tensors(first, last, rows=8):
-    """Names and shapes of layers `first` to `last`."""
+    """Returns names and shapes of layers `first` to `last`."""
     return {f"model.layers.{n}.self_attn.q_proj.weight": (rows, 64) for n in range(first, last)}
 
 
 def safetensors(shapes, metadata=None, fill=0):
-    """A file of F16 tensors."""
+    """Returns a file of F16 tensors."""
     header, offset = {}, 0
     if metadata is not None:
         header["__metadata__"] = metadata
@@ -65,7 +65,7 @@ def safetensors(shapes, metadata=None, fill=0):
 
 
 def gguf():
-    """A file without tensors, and the one key that every file has."""
+    """Returns a file without tensors, with the one key that every file has."""
     string = lambda value: struct.pack("<Q", len(value)) + value
     return (
         b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
@@ -80,13 +80,13 @@ SHARD_1, SHARD_2 = safetensors(tensors(0, 1), MLX), safetensors(tensors(1, 2), M
 
 
 def index(shards=SHARDS, extra=None):
-    """Layer n in the n-th shard."""
+    """Puts layer n into the n-th shard."""
     names = {next(iter(tensors(n, n + 1))): shard for n, shard in enumerate(shards)}
     return {"metadata": {"total_size": 2048}, "weight_map": {**names, **(extra or {})}}
 
 
 def whole(config=QUANTIZED, settings=CHAT, **files):
-    """The files of a whole model, with others in their place; `None` leaves one out."""
+    """Returns the files of a complete model, some replaced; `None` leaves one out."""
     found = {
         "config.json": config,
         "tokenizer.json": TOKENIZER,
@@ -120,7 +120,7 @@ class Cache:
         return self.hub / ("models--" + name.replace("/", "--"))
 
     def add(self, name, files, number=0, ref="main"):
-        """A revision; returns its snapshot folder. Weights are named by SHA-256, the rest as git does."""
+        """Adds a revision. Returns its snapshot folder. Weights are named by SHA-256, other files like in git."""
         commit = revision(name, number)
         snapshot = self.repo(name) / "snapshots" / commit
         blobs = self.repo(name) / "blobs"
@@ -150,7 +150,7 @@ class Cache:
         write(self.repo(name) / "blobs" / blob, content)
 
     def damage(self, name, path, change):
-        """Changes the bytes behind a file, whose blob keeps its name."""
+        """Changes the bytes of a file. Its blob keeps its name."""
         blob = (self.repo(name) / "snapshots" / revision(name) / path).resolve()
         write(blob, change(blob.read_bytes()))
 
@@ -161,7 +161,7 @@ def write(path, content):
 
 
 def healthy(cache):
-    """What is whole, and what it is detected as."""
+    """Adds complete models of every detected kind."""
     add = cache.add
     add("mlx-community/Single-4bit", whole())
     add("mlx-community/Sharded-4bit", sharded())
@@ -208,7 +208,7 @@ def healthy(cache):
 
 
 def damaged(cache):
-    """What is not whole."""
+    """Adds damaged and incomplete models."""
     add = cache.add
     add("mlx-community/Config-Missing", without(whole(), "config.json"))
     add("mlx-community/Config-Broken", whole(config="{\"model_type\": "))
@@ -256,14 +256,14 @@ def damaged(cache):
     add("org/Truncated-GGUF", {"model-q4_0.gguf": gguf()[:-4], "config.json": CONFIG})
     add("org/No-Files", {})
     (cache.repo("org/No-Snapshots") / "blobs").mkdir(parents=True)
-    # Whole as far as headers tell: only the hash of the content shows it.
+    # The headers are intact; only the hash of the content shows the damage.
     for name, path in [("mlx-community/Bits-Flipped", "model.safetensors"), ("mlx-community/Readme-Changed", "README.md")]:
         add(name, {**whole(), "README.md": "# A model\n"})
         cache.damage(name, path, lambda content: content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def workspaces(root):
-    """A clone, a plain checkpoint, and a folder that is none."""
+    """Adds a clone, a plain checkpoint, and a folder that is not a checkpoint."""
     for name, files in [("plain-4bit", whole()), ("dense", whole(config=CONFIG)), ("broken", without(whole(), "config.json"))]:
         for path, value in files.items():
             write(root / name / path, value if isinstance(value, bytes) else text(value))
@@ -273,7 +273,7 @@ def workspaces(root):
 
 
 def many(cache, count):
-    """Whole models of real proportions: the headers of 8B models in 4 bits, holes instead of weights."""
+    """Adds complete models of real proportions: headers of 4-bit 8B models, holes instead of weights."""
     shapes = {}
     for layer in range(32):
         for part in ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",

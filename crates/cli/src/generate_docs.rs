@@ -64,7 +64,7 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 /// Writes the section of a command: usage, arguments, options, notes and examples.
 fn describe(page: &mut String, title: &str, command: &Command) {
     let usage = command.clone().render_usage().to_string();
-    let usage = usage.trim_start_matches("Usage: ").lines().map(str::trim).collect::<Vec<_>>();
+    let usage = usage.lines().map(str::trim_end).collect::<Vec<_>>();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let _ = write!(page, "\n## {title}\n\n{about}.\n\n```\n{}\n```\n\n", usage.join("\n"));
     let mut headings: Vec<&str> = Vec::new();

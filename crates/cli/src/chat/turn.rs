@@ -69,18 +69,18 @@ impl Chat<'_> {
         let context = self.engine.context();
         match answer.done.finish_reason {
             FinishReason::ContextFull => self.note(format_args!(
-                "The answer ends here because the context of {context} tokens is full; `/clear` \
-                 starts anew, `--ctx` at the start changes it"
+                "The answer was cut off: the context of {context} tokens is full. Type `/clear`, or \
+                 restart with a larger `--ctx`"
             )),
             FinishReason::MaxTokens => self.note(format_args!(
-                "The answer ends here after {} tokens; `/set max_tokens default` lifts the limit",
+                "The answer was cut off after {} tokens. Type `/set max_tokens default` to remove the limit",
                 usage.completion_tokens
             )),
             _ if !self.warned && self.used_tokens as f64 > NEARLY_FULL * context as f64 => {
                 self.warned = true;
                 self.note(format_args!(
-                    "{} of {context} tokens of context are used; `/clear` starts anew, `/undo` takes \
-                     back a turn",
+                    "The context is nearly full ({} of {context} tokens). Type `/clear` to start again, \
+                     or `/undo` to remove a turn",
                     self.used_tokens
                 ));
             }
@@ -91,7 +91,7 @@ impl Chat<'_> {
         }
     }
 
-    /// The line of `--verbose`.
+    /// Returns the line of `--verbose`.
     fn status(&self, answer: &Answer) -> String {
         let (usage, timings) = (answer.done.usage, answer.done.timings);
         let rate = timings.decode_tokens_per_second(&usage);
