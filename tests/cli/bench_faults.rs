@@ -215,14 +215,14 @@ fn prompts_of_unequal_length_are_not_compared() {
 fn invalid_options_are_refused_first() {
     let world = World::new();
     for (arguments, part) in [
-        (&["--vs", "vllm"][..], "it can be ollama, llama-server"),
-        (&["--vs", "mlx-knife"], "name its Python"),
-        (&["--vs", "openai:box"], "write an address after `openai:`"),
-        (&["--output", "report.csv"], "`report.csv` ends neither in .json nor in .md nor in .html"),
-        (&["--fail-below", "95"], "`--fail-below` is a share"),
-        (&["--model", "nobody:1b"], "no MLX model for `nobody:1b`; name it with `--mlx-model`"),
-        (&["--mlx-model", "org/tiny"], "name it with `--model`"),
-        (&["--synthetic", "smollm2-135m"], "A synthetic model is for"),
+        (&["--vs", "vllm"][..], "must be ollama, llama-server"),
+        (&["--vs", "mlx-knife"], "needs its Python"),
+        (&["--vs", "openai:box"], "needs an address after `openai:`"),
+        (&["--output", "report.csv"], "`report.csv` must end in .json, .md or .html"),
+        (&["--fail-below", "95"], "must be a ratio from 0 to 10"),
+        (&["--model", "nobody:1b"], "no MLX model for `nobody:1b`; pass one with `--mlx-model`"),
+        (&["--mlx-model", "org/tiny"], "pass it with `--model`"),
+        (&["--synthetic", "smollm2-135m"], "`--synthetic` works only with"),
         (&["--runs", "0"], "--runs"),
     ] {
         let arguments = [&["bench"][..], arguments].concat();

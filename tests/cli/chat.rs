@@ -85,7 +85,7 @@ impl Session {
     fn say(&mut self, line: &str) {
         self.wait_until("empty prompt", |screen| {
             let last = screen.trim_end().lines().next_back().unwrap_or_default();
-            matches!(last.trim_end(), ">>>" | ">>> Say something, or /help")
+            matches!(last.trim_end(), ">>>" | ">>> Type a message, or /help")
         });
         let before = self.text().matches(">>> ").count();
         self.send(&format!("{line}\r"));
@@ -120,7 +120,7 @@ fn a_message_of_several_lines_is_one_message() {
     assert!(screen.contains(">>> First line\nsecond line\n"), "{screen}");
     // Alt-Enter also begins a line.
     session.send("/system one\x1b\rtwo\r");
-    session.wait_for("holds from the next answer on");
+    session.wait_for("Changed the system prompt");
     session.say("/system");
     assert!(session.text().contains("\none\ntwo\n"), "{}", session.text());
     session.send("/bye\r");
@@ -140,7 +140,7 @@ fn ctrl_c_stops_the_answer_and_the_chat_continues() {
     session.wait_for("after 12 tokens");
     // At the prompt, Ctrl-C prints how to leave, and Ctrl-D leaves.
     session.send("\x03");
-    session.wait_for("Ctrl-D or /bye leaves");
+    session.wait_for("press Ctrl-D or type /bye");
     session.send("\x04");
     assert_eq!(session.end(), 0);
 }
@@ -204,7 +204,7 @@ fn commands_are_completed_and_mistakes_are_explained() {
     session.send("/ret\t");
     session.wait_for(">>> /retry");
     session.send("\r");
-    session.wait_for("nothing to answer yet");
+    session.wait_for("Nothing to answer yet");
     for (line, answer) in [
         ("/nosuch", "no command `/nosuch`"),
         ("/set temperature hot", "hot"),

@@ -53,6 +53,8 @@ fn commands() -> String {
             describe(&mut page, &format!("{title} {}", inner.get_name()), inner);
         }
     }
+    page.truncate(page.trim_end().len());
+    page.push('\n');
     page
 }
 
@@ -66,9 +68,10 @@ fn describe(page: &mut String, title: &str, command: &Command) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.lines().map(str::trim_end).collect::<Vec<_>>();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let _ = write!(page, "\n## {title}\n\n{about}.\n\n```\n{}\n```\n\n", usage.join("\n"));
+    page.truncate(page.trim_end().len());
+    let _ = write!(page, "\n\n## {title}\n\n{about}.\n\n```\n{}\n```\n\n", usage.join("\n"));
     let mut headings: Vec<&str> = Vec::new();
-    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+    for arg in command.get_arguments().filter(is_listed) {
         let heading = heading(arg);
         if !headings.contains(&heading) {
             headings.push(heading);
@@ -81,7 +84,7 @@ fn describe(page: &mut String, title: &str, command: &Command) {
     });
     for name in headings {
         let _ = write!(page, "**{name}**\n\n");
-        let here = |arg: &&Arg| !arg.is_hide_set() && heading(arg) == name;
+        let here = |arg: &&Arg| is_listed(arg) && heading(arg) == name;
         for arg in command.get_arguments().filter(here) {
             option(page, arg);
         }
@@ -89,6 +92,11 @@ fn describe(page: &mut String, title: &str, command: &Command) {
     }
     let after = command.get_after_long_help().or(command.get_after_help());
     notes(page, &after.map(ToString::to_string).unwrap_or_default());
+}
+
+/// Returns `true` for arguments of the page: not hidden, and not `--help`, which every command has.
+fn is_listed(arg: &&Arg) -> bool {
+    !arg.is_hide_set() && arg.get_id() != "help"
 }
 
 fn heading(arg: &Arg) -> &str {
@@ -189,7 +197,8 @@ fn variables() -> String {
          empty variable counts as unset. Variables that are not listed here have no effect.\n"
     );
     for (group, title) in Group::ALL {
-        let _ = write!(page, "\n## {title}\n\n| variable | what it does |\n|---|---|\n");
+        page.truncate(page.trim_end().len());
+    let _ = write!(page, "\n\n## {title}\n\n| variable | what it does |\n|---|---|\n");
         for variable in env::ALL.iter().filter(|variable| variable.group == group) {
             let _ = writeln!(page, "| `{}` | {} |", variable.name, variable.about);
         }

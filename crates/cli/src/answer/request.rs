@@ -42,8 +42,9 @@ pub(crate) fn submit(
     })
 }
 
-/// Refuses options that mlxk does not have, before anything is loaded.
+/// Refuses options that no model can honour, before anything is downloaded or loaded.
 pub(crate) fn check(args: &AnswerArgs) -> anyhow::Result<()> {
+    args.format.as_deref().map(format).transpose()?;
     if args.sampling.mirostat.is_some() {
         let problem = "`--mirostat` is not supported; use `--min-p` or `--typical-p` instead";
         return Err(UsageError(problem.into()).into());

@@ -138,7 +138,7 @@ fn bias(text: &str) -> Result<Bias, String> {
     if token.is_empty() {
         return Err(form.to_owned());
     }
-    let bias: f32 = bias.parse().map_err(|_| format!("`{bias}` is not a number; it {form}"))?;
+    let bias: f32 = bias.parse().map_err(|_| format!("{form}; `{bias}` is not a number"))?;
     if bias.is_nan() || bias == f32::INFINITY {
         return Err(format!("the bias must be a finite number or -inf, not {bias}"));
     }

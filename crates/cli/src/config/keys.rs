@@ -256,7 +256,7 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Text,
         example: "\"https://app.example\"",
         default: "web pages on this machine",
-        about: "Default of `server --cors-origin`; separate origins with commas",
+        about: "Default of `server --cors-origin`, comma-separated",
     },
     Key {
         name: "server.strict",
