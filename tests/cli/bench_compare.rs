@@ -90,7 +90,7 @@ fn ours_against_a_server_with_ollamas_dialect() {
         "  Speed: ",
         "  Time: ",
         "  Memory: MLX-Knife uses ",
-        "  Agreement: the answers are the same for 100 % of their length",
+        "  Agreement: the answers are identical for the first 100 % of their length",
         "  Winner: ",
     ] {
         let skip = begin.contains("Memory") && !cfg!(target_os = "linux");

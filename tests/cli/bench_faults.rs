@@ -28,7 +28,7 @@ fn a_fault_of_the_other_engine_keeps_our_results() {
         (
             ollama::server(|_| lines(&[&ollama::said("good")])),
             "broke off after 1 events",
-            "Its log says more",
+            "Check its log",
         ),
         (
             ollama::server(|_| {
@@ -36,7 +36,7 @@ fn a_fault_of_the_other_engine_keeps_our_results() {
                 vec![head(200, "application/x-ndjson"), Part::Send(good), Part::Hang]
             }),
             "did not finish within 3 s",
-            "`--timeout` gives it more time",
+            "Raise `--timeout`",
         ),
         (ollama::server(|_| lines(&["<html>"])), ": `<html>`", ""),
         (
@@ -111,10 +111,10 @@ fn missing_programs_and_servers_are_told_apart() {
     assert!(result["suggestion"].as_str().unwrap().contains("ollama pull absent:1b"), "{result}");
     // Programs that are not installed.
     for (peer, error) in [
-        ("llama-server=/nowhere/llama-server", "There is no file for llama-server"),
-        ("mlx-lm=/nowhere/python", "`/nowhere/python` is no Python that has mlx-lm"),
-        ("mlx-knife=/nowhere/python", "`/nowhere/python` is no Python that has mlx-knife"),
-        ("mlxk=/nowhere/mlxk", "`/nowhere/mlxk` is no program that says its version"),
+        ("llama-server=/nowhere/llama-server", "No GGUF file for llama-server"),
+        ("mlx-lm=/nowhere/python", "`/nowhere/python` has no mlx-lm"),
+        ("mlx-knife=/nowhere/python", "`/nowhere/python` has no mlx-knife"),
+        ("mlxk=/nowhere/mlxk", "`/nowhere/mlxk` does not print its version"),
     ] {
         let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", peer, "--output", &report];
         world.mlxk(&[&arguments[..], &SHORT].concat()).assert().code(1);
@@ -182,8 +182,11 @@ fn unequal_work_is_refused_before_it_is_measured() {
     command.env("OLLAMA_HOST", peer.address());
     let (stdout, error) = streams(&command.assert().code(1));
     assert_eq!(stdout, "");
-    assert!(error.contains("The work is not equal: `org/tiny` has 0.1 MB"), "{error}");
-    assert!(error.contains("0.9 MB (36.0 bits per weight) for Ollama"), "{error}");
+    assert!(
+        error.contains("The work is not equal: the weights differ in size: `org/tiny` has 0.1 MB"),
+        "{error}"
+    );
+    assert!(error.contains("0.9 MB (36.0 bits per weight) (Ollama)"), "{error}");
     assert!(error.contains("`--unequal`"), "{error}");
     assert!(!peer.asked().iter().any(|asked| asked.path == "/api/generate"));
 }
@@ -203,7 +206,7 @@ fn prompts_of_unequal_length_are_not_compared() {
     };
     let text = run(&[], 1);
     assert!(text.contains("Not equal work: the prompt of `chat` has "), "{text}");
-    assert!(text.contains("and 500 for Ollama") && !text.contains("Winner"), "{text}");
+    assert!(text.contains("and 500 in Ollama") && !text.contains("Winner"), "{text}");
     let found = read(&report);
     assert_eq!(found["comparisons"].as_array().unwrap().len(), 0);
     assert_eq!(found["ollama_result"]["success"], true);

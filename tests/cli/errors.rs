@@ -40,13 +40,13 @@ fn models_that_are_not_there() {
 fn invalid_limits() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
     let model = path(model.path());
-    fails(&world, &["run", model, "Hi", "--max-tokens", "0"], 2, &["'--max-tokens <N>'"]);
-    fails(&world, &["run", model, "Hi", "--threads", "0"], 2, &["'--threads <N>'"]);
-    fails(&world, &["run", model, "Hi", "--ctx", "0"], 2, &["'--ctx <N>'"]);
+    fails(&world, &["run", model, "Hi", "--max-tokens", "0"], 2, &["`--max-tokens` is 0"]);
+    fails(&world, &["run", model, "Hi", "--threads", "0"], 2, &["`--threads` is 0"]);
+    fails(&world, &["run", model, "Hi", "--ctx", "0"], 2, &["`--ctx` is 0"]);
     fails(&world, &["run", model, "Hi", "--ctx", "100000"], 2, &["`--ctx`", "100000", "512"]);
-    fails(&world, &["run", model, "Hi", "--temperature=-1"], 2, &["'--temperature <T>'", "-1"]);
-    fails(&world, &["run", model, "Hi", "--top-p", "2"], 2, &["'--top-p <P>'", "2"]);
-    fails(&world, &["run", model, "Hi", "--stop", ""], 2, &["'--stop <TEXT>'", "empty"]);
+    fails(&world, &["run", model, "Hi", "--temperature=-1"], 2, &["`--temperature` is -1"]);
+    fails(&world, &["run", model, "Hi", "--top-p", "2"], 2, &["`--top-p` is 2"]);
+    fails(&world, &["run", model, "Hi", "--stop", ""], 2, &["`--stop`", "empty"]);
     fails(&world, &["run", model, "--max-tokens", "many", "Hi"], 2, &["--max-tokens"]);
     let long = "word ".repeat(200);
     fails(&world, &["run", model, &long], 1, &["tokens", "context of 512"]);

@@ -84,11 +84,11 @@ fn invalid_options_are_one_sentence() {
     }
     let name = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let cases: [(&str, &[&str], i32, &[&str]); 15] = [
-        ("empty", &[], 1, &["empty`", "nothing to score"]),
+        ("empty", &[], 1, &["empty` is empty"]),
         ("one", &[], 1, &["1 tokens, too few"]),
         ("binary", &[], 1, &["binary`", "not UTF-8", "byte 2"]),
         ("missing", &[], 1, &["Cannot read", "missing`"]),
-        ("text", &["--window", "600"], 1, &["600", "at most 512"]),
+        ("text", &["--window", "600"], 2, &["600", "at most 512"]),
         ("text", &["--window", "8", "--stride", "9"], 2, &["`--stride` is 9"]),
         ("text", &["--window", "1"], 2, &["`--window` is 1"]),
         ("text", &["--min-context", "0"], 2, &["`--min-context` is 0"]),

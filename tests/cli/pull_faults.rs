@@ -62,7 +62,7 @@ fn ctrl_c_keeps_downloaded_parts_and_names_the_command_to_resume() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
-    assert!(stderr.contains(&format!("`mlxk pull {NAME}` goes on from there")), "{stderr}");
+    assert!(stderr.contains(&format!("Resume with `mlxk pull {NAME}`")), "{stderr}");
     online.hub.set_pace(Duration::ZERO);
     assert!(start(&online).wait_with_output().unwrap().status.success());
     assert!(std::fs::read(snapshot(&online).join("model-extra.safetensors")).unwrap() == content);

@@ -190,7 +190,7 @@ fn a_prompt_cache_saves_the_prompt_and_changes_no_answer() {
         (model.path(), bytes.clone(), &["--exact"], "exact"),
         (model.path(), damaged, &[], "damaged"),
         (model.path(), bytes[..bytes.len() - 9].to_vec(), &[], "truncated"),
-        (model.path(), b"hello".to_vec(), &[], "no prompt cache"),
+        (model.path(), b"hello".to_vec(), &[], "not a prompt cache"),
         (model.path(), bytes.clone(), &["--ctx", "32"], "context of 32"),
     ];
     for (model, bytes, more, word) in cases {

@@ -92,7 +92,7 @@ fn loaded_models_are_listed_and_unloaded() {
     assert_eq!(envelope["data"]["models"][0]["id"], "org/tiny");
     world.mlxk(&["stop", "tiny", "--port", port]).assert().success();
     let (table, note) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
-    assert_eq!((table.as_str(), note.as_str()), ("", "The server has no model in memory\n"));
+    assert_eq!((table.as_str(), note.as_str()), ("", "The server has no models loaded\n"));
     let (_, error) = streams(&world.mlxk(&["stop", "tiny", "--port", port]).assert().code(1));
     assert_eq!(error, "error: The model `tiny` is not loaded\n");
 }
@@ -141,12 +141,16 @@ fn a_restart_reuses_computed_prefixes() {
 fn invalid_options_are_refused_before_anything_is_loaded() {
     let world = World::new();
     for (arguments, code, part) in [
-        (&["--max-models", "0"][..], 2, "`--max-models` is 0, but at least 1 is needed"),
-        (&["--keep-alive", "soon"], 2, "write a time like `90s`, `5m` or `1h`, or -1"),
-        (&["--memory-limit", "much"], 2, "write a size like `12GB`"),
-        (&["--embed-backend", "http://x"], 2, "`--embed-backend` is not offered"),
+        (
+            &["--max-models", "0"][..],
+            2,
+            "`--max-models` is 0, but must be a whole number, 1 or more",
+        ),
+        (&["--keep-alive", "soon"], 2, "must be a time such as `90s`, `5m` or `1h`, or -1"),
+        (&["--memory-limit", "much"], 2, "must be a size such as `12GB`"),
+        (&["--embed-backend", "http://x"], 2, "`--embed-backend` is not supported"),
         (&["--port", "70000"], 2, "70000"),
-        (&["--api-key-file", "/nowhere/key"], 1, "Cannot read the key in `/nowhere/key`"),
+        (&["--api-key-file", "/nowhere/key"], 1, "Cannot read the API key in `/nowhere/key`"),
         (&["--host", "256.0.0.1"], 1, "Cannot find the address `256.0.0.1`"),
         (&["--model", "nowhere", "--no-pull"], 1, "nowhere"),
     ] {

@@ -198,7 +198,7 @@ fn variables() -> String {
     );
     for (group, title) in Group::ALL {
         page.truncate(page.trim_end().len());
-    let _ = write!(page, "\n\n## {title}\n\n| variable | what it does |\n|---|---|\n");
+        let _ = write!(page, "\n\n## {title}\n\n| variable | what it does |\n|---|---|\n");
         for variable in env::ALL.iter().filter(|variable| variable.group == group) {
             let _ = writeln!(page, "| `{}` | {} |", variable.name, variable.about);
         }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::failure;
+use crate::misuse;
 
 /// The version of the API that the envelopes follow.
 pub(crate) const API_VERSION: &str = "0.2.3";
@@ -29,7 +30,8 @@ pub(crate) fn print_error(command: Option<&str>, error: &anyhow::Error) -> anyho
 /// Prints the envelope of an invalid command line.
 pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
     let text = error.to_string();
-    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let line = || text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let message = misuse::sentence(error).unwrap_or_else(|| line().to_owned());
     let object = json!({"type": "CommandError", "message": message});
     write(&json!({"status": "error", "command": null, "data": null, "error": object}))
 }

@@ -20,6 +20,7 @@ mod generate_docs;
 mod help;
 mod interrupt;
 mod json;
+mod misuse;
 mod models;
 mod peak_memory;
 mod printer;
@@ -117,6 +118,10 @@ fn misused(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         help::print(error);
         return ExitStatus::Success.into();
+    }
+    if let Some(sentence) = misuse::sentence(error) {
+        Printer::new(true).note(format_args!("error: {sentence}"));
+        return ExitStatus::Usage.into();
     }
     // If standard error is closed, there is no one to tell.
     let _ = error.print();

@@ -70,7 +70,7 @@ fn what_show_prints_makes_the_same_model() {
     assert_eq!(printed(&world, &["show", "mine", "--modelfile"]), text);
     let page = printed(&world, &["show", "mine"]);
     for line in [
-        "Stands for: mlx-community/Alpha-4bit",
+        "Base model: mlx-community/Alpha-4bit",
         r#"System: Two\n\"lines\"."#,
         "Parameter: num_predict 3",
         r"Parameter: stop \n",

@@ -134,7 +134,8 @@ fn score(
     let windows = Windows::new(window, stride, args.min_context)
         .map_err(|error| UsageError(error.to_string()))?;
     if window > longest {
-        return Err(failure(PerplexityError::WindowTooLong { window, context: longest }));
+        let error = PerplexityError::WindowTooLong { window, context: longest };
+        return Err(UsageError(error.to_string()).into());
     }
     let most = args.max_tokens.unwrap_or(usize::MAX);
     let ids = perplexity::text_tokens(engine, text, most)?;

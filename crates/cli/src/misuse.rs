@@ -1,0 +1,55 @@
+//! Wrong values of options, in one sentence that names the option as it was typed.
+
+use std::error::Error as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Returns the sentence for a value that a parser refused, and `None` for other errors.
+pub(crate) fn sentence(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::ValueValidation {
+        return None;
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let option = text(ContextKind::InvalidArg)?.split([' ', '=']).next()?;
+    let value = text(ContextKind::InvalidValue)?;
+    let problem = error.source()?.to_string();
+    Some(if value.is_empty() {
+        format!("`{option}` {problem}")
+    } else if problem.starts_with("must ") || problem.starts_with("needs ") {
+        let is_number = value.parse::<f64>().is_ok();
+        let shown = if is_number { value.to_owned() } else { format!("`{value}`") };
+        format!("`{option}` is {shown}, but {problem}")
+    } else {
+        format!("`{option} {value}`: {problem}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn of(words: &[&str]) -> Option<String> {
+        let words = [&["mlxk", "run", "m", "Hi"], words].concat();
+        sentence(&Cli::try_parse_from(words).err().unwrap())
+    }
+
+    #[test]
+    fn options_are_named_as_they_were_typed() {
+        for (words, expected) in [
+            (&["--ctx", "0"][..], "`--ctx` is 0, but must be a whole number, 2 or more"),
+            (&["--temperature=-1"], "`--temperature` is -1, but must be a number from 0 to 100"),
+            (&["--seed", "x"], "`--seed` is `x`, but must be a whole number, 0 or more"),
+            (&["--stop", ""], "`--stop` must not be empty"),
+            (&["--kv-bits", "5"], "`--kv-bits` is 5, but must be 4, 8, 16 or 32"),
+        ] {
+            assert_eq!(of(words).as_deref(), Some(expected));
+        }
+        assert_eq!(of(&["--nosuch"]), None);
+    }
+}
