@@ -206,12 +206,12 @@ fn commands_are_completed_and_mistakes_are_explained() {
     session.send("\r");
     session.wait_for("Nothing to answer yet");
     for (line, answer) in [
-        ("/nosuch", "no command `/nosuch`"),
+        ("/nosuch", "Unknown command `/nosuch`"),
         ("/set temperature hot", "hot"),
         ("/set ctx 5", "--ctx"),
         ("/load nosuch", "Cannot load the conversation"),
-        ("/copy", "no answer to copy yet"),
-        ("/set top_k 3", "`top-k` is 3 now"),
+        ("/copy", "No answer to copy yet"),
+        ("/set top_k 3", "`top_k` is now 3"),
         ("/show", "top_k                3"),
     ] {
         session.say(line);

@@ -71,7 +71,7 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
             "`{name}` can't change after the model is loaded; restart with `--{name}`"
         ));
     }
-    let set = format!("`{name}` is now {value}");
+    let set = format!("`{typed}` is now {value}");
     if let Some((flag, shows)) = match name.as_str() {
         "verbose" => Some((&mut args.verbose, true)),
         "markdown" => Some((&mut args.no_markdown, false)),
@@ -93,7 +93,7 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
     let mut changed = Set { answer: args.clone() };
     changed
         .try_update_from(["/set".to_owned(), format!("--{name}={value}")])
-        .map_err(|error| sentence(&error, typed))?;
+        .map_err(|error| sentence(&error, typed, value))?;
     // The parser resets flags that are not repeated.
     let flags = &mut changed.answer;
     (flags.verbose, flags.no_markdown) = (args.verbose, args.no_markdown);
@@ -107,12 +107,12 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
 }
 
 /// Turns an error of the parser into one sentence.
-fn sentence(error: &clap::Error, name: &str) -> String {
+fn sentence(error: &clap::Error, name: &str, value: &str) -> String {
     if error.kind() == clap::error::ErrorKind::UnknownArgument {
         return format!("Unknown setting `{name}`; the settings are {}", NAMES.join(", "));
     }
     if let Some(problem) = error.source() {
-        return format!("`{name}` {problem}");
+        return format!("`{name}` {problem}, not `{value}`");
     }
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();

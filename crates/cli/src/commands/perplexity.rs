@@ -99,7 +99,7 @@ fn text(file: &Path) -> anyhow::Result<String> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        anyhow::anyhow!("{name} is not UTF-8 text: invalid byte at position {at}")
+        anyhow::anyhow!("{name} is not UTF-8 text: byte {at} is invalid")
     })
 }
 
@@ -134,8 +134,10 @@ fn score(
     let windows = Windows::new(window, stride, args.min_context)
         .map_err(|error| UsageError(error.to_string()))?;
     if window > longest {
-        let error = PerplexityError::WindowTooLong { window, context: longest };
-        return Err(UsageError(error.to_string()).into());
+        return Err(UsageError(format!(
+            "`--window` is {window}, but the context has at most {longest} tokens"
+        ))
+        .into());
     }
     let most = args.max_tokens.unwrap_or(usize::MAX);
     let ids = perplexity::text_tokens(engine, text, most)?;
