@@ -120,7 +120,9 @@ fn a_damaged_file_goes_and_changes_no_answer() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     let cut = whole[..whole.len() - 1].to_vec();
-    for damaged in [flipped, cut, whole[..40].to_vec(), Vec::new(), b"not one".to_vec()] {
+    // One of an earlier format, whose values were arranged in another way.
+    let older = [b"MLXKKV1\n", &whole[8..]].concat();
+    for damaged in [flipped, cut, older, whole[..40].to_vec(), Vec::new(), b"not one".to_vec()] {
         fs::write(&file, &damaged).unwrap();
         let found = new_engine(&place.options(), FIRST);
         assert_eq!(found.usage.cached_tokens, 0);
