@@ -99,12 +99,11 @@ impl CacheSpec {
             let found = groups
                 .iter_mut()
                 .find(|it| (it.kv_heads, it.head_dim, it.value_dim, it.window) == shape);
-            match found {
-                Some(group) => group.layers.push(index),
-                None => {
-                    let layers = vec![index];
-                    groups.push(PageGroup { layers, kv_heads, head_dim, value_dim, window });
-                }
+            if let Some(group) = found {
+                group.layers.push(index);
+            } else {
+                let layers = vec![index];
+                groups.push(PageGroup { layers, kv_heads, head_dim, value_dim, window });
             }
         }
         groups
@@ -156,7 +155,8 @@ impl CacheSpec {
 
     /// Returns the extent of a sequence of which everything is held.
     pub fn full_extent(&self, len: usize) -> Extent {
-        let pages = self.groups().iter().map(|_| vec![0..len.div_ceil(PAGE_POSITIONS)]).collect();
+        let all = 0..len.div_ceil(PAGE_POSITIONS);
+        let pages = self.groups().iter().map(|_| Vec::from([all.clone()])).collect();
         Extent { len, checkpoints: vec![], pages }
     }
 }
