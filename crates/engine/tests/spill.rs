@@ -121,7 +121,7 @@ fn a_damaged_file_goes_and_changes_no_answer() {
     flipped[whole.len() / 2] ^= 1;
     let cut = whole[..whole.len() - 1].to_vec();
     // One of an earlier format, whose values were arranged in another way.
-    let older = [b"MLXKKV1\n", &whole[8..]].concat();
+    let older = [b"MLXKKV1\n".as_slice(), &whole[8..]].concat();
     for damaged in [flipped, cut, older, whole[..40].to_vec(), Vec::new(), b"not one".to_vec()] {
         fs::write(&file, &damaged).unwrap();
         let found = new_engine(&place.options(), FIRST);
