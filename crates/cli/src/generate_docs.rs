@@ -71,7 +71,7 @@ fn describe(page: &mut String, title: &str, command: &Command) {
     page.truncate(page.trim_end().len());
     let _ = write!(page, "\n\n## {title}\n\n{about}.\n\n```\n{}\n```\n\n", usage.join("\n"));
     let mut headings: Vec<&str> = Vec::new();
-    for arg in command.get_arguments().filter(is_listed) {
+    for arg in command.get_arguments().filter(|arg| is_listed(arg)) {
         let heading = heading(arg);
         if !headings.contains(&heading) {
             headings.push(heading);
@@ -95,7 +95,7 @@ fn describe(page: &mut String, title: &str, command: &Command) {
 }
 
 /// Returns `true` for arguments of the page: not hidden, and not `--help`, which every command has.
-fn is_listed(arg: &&Arg) -> bool {
+fn is_listed(arg: &Arg) -> bool {
     !arg.is_hide_set() && arg.get_id() != "help"
 }
 

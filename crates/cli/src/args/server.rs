@@ -36,6 +36,7 @@ docs/reference/server.md describes the interfaces in detail.";
     after_help = EXAMPLES,
     after_long_help = format!("{DETAILS}\n\n{EXAMPLES}")
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ServerArgs {
     /// Address to listen on [default: 127.0.0.1, this machine only]
     #[arg(long, value_name = "ADDRESS")]

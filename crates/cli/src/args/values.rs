@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 /// Parses a whole number within `range`.
 pub(crate) fn whole<T: TryFrom<u64>>(
@@ -43,11 +44,11 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Takes one of `allowed`.
-pub(crate) fn one_of<T: Copy + PartialEq + std::str::FromStr + Display, const N: usize>(
+pub(crate) fn one_of<T, const N: usize>(
     allowed: [T; N],
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
 where
-    T: Send + Sync + 'static,
+    T: Copy + PartialEq + FromStr + Display + Send + Sync + 'static,
 {
     move |text| {
         let value = text.trim().parse().ok().filter(|value| allowed.contains(value));

@@ -130,7 +130,7 @@ impl Chat<'_> {
                 Err(problem) => self.note(problem),
             },
             Command::Show => {
-                self.note(settings::show(self.engine, self.model, &self.settings.options))
+                self.note(settings::show(self.engine, self.model, &self.settings.options));
             }
             Command::History => self.show_history()?,
             Command::Save(name) => self.save(&name),
@@ -157,7 +157,7 @@ impl Chat<'_> {
                 self.note("Changed the system prompt for the next answers");
             }
             None => {
-                self.note(self.settings.options.system.as_deref().unwrap_or("No system prompt"))
+                self.note(self.settings.options.system.as_deref().unwrap_or("No system prompt"));
             }
         }
     }

@@ -70,7 +70,7 @@ impl<'a> PullProgress<'a> {
         match self.audience {
             Audience::Programs => event(&json!({"event": "warning", "message": text})),
             Audience::Quiet | Audience::People => {
-                self.printer.note(format_args!("warning: {text}"))
+                self.printer.note(format_args!("warning: {text}"));
             }
         }
     }
