@@ -149,7 +149,7 @@ fn invalid_options_are_one_sentence() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
     let model = path(model.path());
     let cases: [(&[&str], i32, &str); 8] = [
-        (&["kernels", "--mode", "7"], 2, "unknown form of weights"),
+        (&["kernels", "--mode", "7"], 2, "unknown weight format"),
         (&["kernels", "--shape", "64"], 2, "malformed shape"),
         (&["kernels", "--mode", "4:64", "--shape", "64x96"], 1, "do not divide 96 columns"),
         (&["model"], 2, "<MODEL>"),

@@ -74,7 +74,7 @@ variables! {
     HF_TOKEN_PATH: Hub, "HF_TOKEN_PATH", "File with the token; the default is `token` in `HF_HOME`";
     HF_HUB_OFFLINE: Hub, "HF_HUB_OFFLINE", "Never download anything, if `1`, `on`, `yes` or `true`";
     HF_HUB_DOWNLOAD_TIMEOUT: Hub, "HF_HUB_DOWNLOAD_TIMEOUT", "Seconds without data after which a connection is aborted";
-    OLLAMA_MODELS: Folders, "OLLAMA_MODELS", "Ollama's model store, which is only read";
+    OLLAMA_MODELS: Folders, "OLLAMA_MODELS", "Ollama's model store (mlxk never writes to it)";
     XDG_DATA_HOME: Folders, "XDG_DATA_HOME", "Parent of `mlxk`, which holds imported models, saved chats and input history";
     XDG_CACHE_HOME: Folders, "XDG_CACHE_HOME", "Parent of `huggingface`, which holds the cache if no `HF_` variable is set";
     XDG_CONFIG_HOME: Folders, "XDG_CONFIG_HOME", "Parent of `mlxk`, which holds the configuration file";

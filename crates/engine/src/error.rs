@@ -37,8 +37,8 @@ pub enum EngineError {
     BadOption { option: &'static str, value: usize, expected: &'static str },
     /// The draft model has a different vocabulary.
     #[error(
-        "The draft model `{}` has a different vocabulary than the model; use a smaller model of the \
-         same family",
+        "The draft model `{}` doesn't share the model's vocabulary; use a smaller model of the same \
+         family",
         path.display()
     )]
     OtherVocabulary { path: PathBuf },

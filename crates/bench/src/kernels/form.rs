@@ -21,7 +21,7 @@ pub struct WeightForms(pub Vec<WeightForm>);
 /// Error for an unknown form.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown form of weights; expected bits (`4`, for all group sizes), bits and group size \
+    "unknown weight format; expected bits (`4`, for all group sizes), bits and group size \
      (`4:64`), `mxfp4`, `mxfp8`, `nvfp4`, `bf16`, `f16`, `f32` or `all`"
 )]
 pub struct UnknownForm;

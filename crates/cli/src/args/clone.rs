@@ -11,7 +11,7 @@ Examples:
   mlxk clone Qwen3-0.6B-4bit@main";
 
 const DETAILS: &str = "\
-TARGET is a new folder [default: the name of the model]. A bare name is created in \
+TARGET is a new folder [default: the name of the model]. With a bare name, it is created in \
 MLXK_WORKSPACE_HOME if that is set, otherwise in the current folder.
 
 The copy is yours to change, and `mlxk show` tells you if it has changed. If the file system \
@@ -36,7 +36,7 @@ pub(crate) struct CloneArgs {
     #[arg(long)]
     pub no_health_check: bool,
 
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(short, long)]
     pub quiet: bool,
 

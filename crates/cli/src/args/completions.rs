@@ -12,6 +12,6 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompletionsArgs {
-    /// Shell to complete in
+    /// Shell to generate completions for
     pub shell: Shell,
 }

@@ -16,7 +16,7 @@ Examples:
 
 const DETAILS: &str = "\
 SOURCE is the name of a model, a folder with safetensors files, or a GGUF file. TARGET is a new \
-folder. A bare name is created in MLXK_WORKSPACE_HOME, if that is set.
+folder. With a bare name, it is created in MLXK_WORKSPACE_HOME, if that is set.
 
 Recipes give sensitive layers more bits. The built-in ones are those of mlx-lm: mixed_2_6, \
 mixed_3_4, mixed_3_6 and mixed_4_6. Any other value is the path of a file with one pattern per \

@@ -11,7 +11,7 @@ Examples:
   printf 'FROM smollm2\\nSYSTEM Be brief.\\n' | mlxk create brief -f -";
 
 const MODELFILE: &str = "\
-A Modelfile, in Ollama's format, names a base model and what to change about it. Lines that start \
+A Modelfile, in Ollama's format, names a base model and your changes to it. Lines that start \
 with # are comments:
   FROM qwen2.5-coder:1.5b
   SYSTEM \"\"\"Answer with code only.\"\"\"
@@ -20,13 +20,13 @@ with # are comments:
   MESSAGE assistant list[::-1]
   LICENSE Apache-2.0
 
-FROM takes a local model, an Ollama name from the pair table, a model in Ollama's store, org/NAME, \
-./folder or file.gguf. Paths are relative to the Modelfile.
+FROM takes a local model, an Ollama name with a known MLX counterpart, a model in Ollama's store, \
+org/NAME, ./folder or file.gguf. Paths are relative to the Modelfile.
 
 PARAMETER also takes num_ctx, num_predict, stop (repeatable), top_k, top_p, min_p, repeat_penalty, \
 repeat_last_n and seed. Other parameters and ADAPTER are refused.
 
-MESSAGE adds an earlier turn of the conversation, by system, user or assistant.
+MESSAGE adds an earlier turn of the conversation, with the role system, user or assistant.
 
 TEMPLATE, RENDERER, PARSER and REQUIRES configure Ollama's own prompt format. mlxk warns about them \
 and uses the model's chat template instead.
@@ -45,7 +45,7 @@ pub(crate) struct CreateArgs {
     #[arg(short, long, value_name = "FILE", default_value = "Modelfile")]
     pub file: PathBuf,
 
-    /// Refuse instructions that have no effect instead of warning
+    /// Fail if an instruction has no effect, instead of warning
     #[arg(long)]
     pub strict: bool,
 

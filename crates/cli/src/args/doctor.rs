@@ -28,7 +28,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long)]
     pub online: bool,
 
-    /// Skip the checks that compute for seconds: `numerics` and `speed`
+    /// Skip the slow checks: `numerics` and `speed`
     #[arg(long, conflicts_with = "checks")]
     pub quick: bool,
 

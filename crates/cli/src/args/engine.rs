@@ -21,8 +21,8 @@ pub(crate) struct ComputeArgs {
 
     /// Bits per value in the KV cache: 4, 8, 16 or 32 [default: 16; 32 with --exact]
     ///
-    /// 8 bits take 56 % of the memory of 16. 4 bits take 44 %, because keys keep 8 bits. Both change
-    /// answers slightly.
+    /// 8 bits take 56 % of the memory of 16. 4 bits take 44 %, because only values use 4; keys use 8.
+    /// Both change answers slightly.
     #[arg(long, value_name = "BITS", value_parser = kv_format)]
     pub kv_bits: Option<KvFormat>,
 

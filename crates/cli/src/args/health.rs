@@ -26,7 +26,7 @@ pub(crate) struct HealthArgs {
     #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: Option<String>,
 
-    /// Read every byte and compare it with the hash in the cache
+    /// Hash every file and compare it with the hash in the cache
     #[arg(long)]
     pub deep: bool,
 

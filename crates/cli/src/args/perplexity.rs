@@ -53,7 +53,7 @@ pub(crate) struct PerplexityArgs {
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::MAX), help_heading = "Windows")]
     pub stride: Option<usize>,
 
-    /// Score only tokens with at least this many before them in their window
+    /// Score only tokens that follow at least this many others in their window
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<usize>(1..=u64::MAX), help_heading = "Windows")]
     pub min_context: usize,
 

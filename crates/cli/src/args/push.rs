@@ -56,7 +56,7 @@ pub(crate) struct PushArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Check only the folder; needs no network and no token
+    /// Only check the folder; needs no network and no token
     #[arg(long, conflicts_with_all = ["private", "public", "create", "dry_run"])]
     pub check_only: bool,
 

@@ -21,7 +21,7 @@ What is removed:
 A stale download has not been resumed for a day. A detached revision has no branch or tag, while \
 another revision of the model has one.
 
-If a name matches only in part, `rm` asks first. Without a terminal it refuses, unless you pass \
+If you give only part of a name, `rm` asks first. Without a terminal it refuses, unless you pass \
 --force. Your own folders are never removed.";
 
 #[derive(Args)]

@@ -11,7 +11,8 @@ use crate::complete;
 
 const PROMPT: &str = "\
 The prompt is the text after the model, or comes from --prompt or --prompt-file. Piped input is \
-added after a blank line; `-` alone stands for it. Without a prompt, `run` starts a chat.";
+added after a blank line. The prompt `-` is the piped input alone. Without a prompt, `run` starts \
+a chat.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,8 +72,8 @@ pub(crate) struct RunArgs {
 
     /// Save the prompt's KV cache in this file, and reuse it
     ///
-    /// Prompts that begin alike reuse the file. It is replaced if less than half of a prompt came from
-    /// it.
+    /// Prompts with the same beginning reuse the file. It is replaced if less than half of a prompt
+    /// came from it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["batch", "n", "interactive"])]
     pub prompt_cache: Option<PathBuf>,
 

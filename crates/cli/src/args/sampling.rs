@@ -56,7 +56,7 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number(-100.0..=100.0))]
     pub frequency_penalty: Option<f32>,
 
-    /// Number of recent tokens that these penalties look at; -1 means all [default: 64]
+    /// Number of recent tokens that the penalties above look at; -1 means all [default: 64]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = look_back)]
     pub repeat_last_n: Option<i64>,
 

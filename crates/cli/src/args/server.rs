@@ -22,7 +22,7 @@ Interfaces:
   /v1/chat/completions, /v1/completions, /v1/models        OpenAI
   /api/chat, /api/generate, /api/tags, /api/pull, ...      Ollama
   /tokenize, /detokenize, /apply-template, /models, ...    llama-server
-  /health, /metrics, /openapi.json                         status, description
+  /health, /metrics, /openapi.json                         status, metrics, OpenAPI
 
 By default, only programs and web pages on this machine can use the server. To open it to the \
 network, pass --host 0.0.0.0. If you do, set MLXK_API_KEY: without a key, clients can't pull, \
@@ -50,7 +50,7 @@ pub(crate) struct ServerArgs {
     #[arg(add = ArgValueCompleter::new(complete::models), long, value_name = "MODEL")]
     pub model: Option<String>,
 
-    /// Maximum length of an answer if the request doesn't set one [default: unlimited]
+    /// Maximum tokens in an answer if the request doesn't set a limit [default: unlimited]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::MAX))]
     pub max_tokens: Option<usize>,
 
@@ -101,7 +101,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, help_heading = "Access")]
     pub strict: bool,
 
-    /// Least severe messages to log on stderr
+    /// Minimum severity of messages to log on stderr
     #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = "Log")]
     pub log_level: LogLevel,
 

@@ -125,7 +125,7 @@ fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result
 /// Returns a file with every setting commented out.
 pub(crate) fn example() -> String {
     let mut text = String::from(
-        "# Settings of mlxk. Options and environment variables win over this file.\n\
+        "# Settings of mlxk. Options and environment variables override this file.\n\
          # `mlxk config` shows the settings in effect.\n",
     );
     let mut table = "";

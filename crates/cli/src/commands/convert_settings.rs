@@ -74,7 +74,7 @@ fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
         return Ok(fixed);
     }
     Err(usage(format!(
-        "`--mode {}` always has {} bits in groups of {}",
+        "`--mode {}` supports only {} bits in groups of {}",
         fixed.name(),
         fixed.bits(),
         fixed.group_size()

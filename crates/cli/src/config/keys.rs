@@ -104,7 +104,7 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Text,
         example: "\"~/.ollama/models\"",
         default: "Ollama's own default",
-        about: "Ollama's model store, which is only read",
+        about: "Ollama's model store (mlxk never writes to it)",
     },
     Key {
         name: "defaults.system",

@@ -74,7 +74,7 @@ const CERTIFICATE: &str =
     "If a corporate proxy intercepts TLS, set `SSL_CERT_FILE` to its CA certificate (PEM)";
 const CHECK_ENDPOINT: &str = "Try again later; if `HF_ENDPOINT` is set, check that it is a hub";
 const LATER: &str = "Try again later; downloads resume where they stopped";
-const OFFLINE: &str = "To allow it, unset `HF_HUB_OFFLINE` and `offline` in the configuration";
+const OFFLINE: &str = "To allow downloads, unset `HF_HUB_OFFLINE` and the setting `offline`";
 
 impl Explain for HttpError {
     fn explain(&self) -> Explained {

@@ -72,10 +72,7 @@ impl Modelfile {
             found.take(instruction)?;
         }
         if found.from.is_empty() {
-            return Err(ModelfileError::new(
-                None,
-                "`FROM` is missing; it names the underlying model",
-            ));
+            return Err(ModelfileError::new(None, "`FROM` is missing; it names the base model"));
         }
         Ok(found)
     }

@@ -25,7 +25,7 @@ pub(crate) struct ChangeArgs {
     /// Report to compare with it
     pub now: PathBuf,
 
-    /// Fail if a series is significantly slower and below this ratio
+    /// Fail if a series is significantly slower and its ratio is below this
     #[arg(long, value_name = "RATIO", value_parser = share)]
     pub fail_below: Option<f64>,
 

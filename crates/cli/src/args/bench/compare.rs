@@ -20,7 +20,8 @@ Examples:
 
 pub(super) const METHOD: &str = "\
 Engines take turns: each loads its model, answers and unloads it, so only one is in memory at a \
-time. Each ratio has a 99 % confidence interval. If the interval contains 1, there is no difference.
+time. Each ratio has a 99 % confidence interval. If the interval contains 1, the difference \
+is not significant.
 
 Models whose files differ in size by more than a quarter are refused; --unequal overrides this. \
 docs/guide/benchmark.md explains the method and the report.
@@ -29,7 +30,7 @@ Engines for --vs:
   ollama                   the one at OLLAMA_HOST, started if necessary
   llama-server[=PROGRAM]   llama.cpp's server, with --gguf or Ollama's file
   mlx-lm[=PYTHON]          mlx-lm's server, with the same checkpoint
-  mlx-knife=PYTHON         MLX-Knife in Python, from this Python's environment
+  mlx-knife=PYTHON         MLX-Knife, from the environment of this Python
   mlxk=PROGRAM             another build of mlxk
   openai:URL               a running server; --model names its model";
 
@@ -97,7 +98,7 @@ pub(crate) struct CompareArgs {
     )]
     pub prompt: String,
 
-    /// Kind of work; repeatable [default: chat, and what the options below ask for]
+    /// Kind of work; repeatable [default: chat, and those that the options below need]
     #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = "Workload")]
     pub workload: Vec<WorkloadName>,
 
@@ -134,7 +135,7 @@ pub(crate) struct CompareArgs {
     )]
     pub output: Vec<PathBuf>,
 
-    /// Fail if mlxk is significantly slower and below this ratio
+    /// Fail if mlxk is significantly slower and its ratio is below this
     #[arg(long, value_name = "RATIO", value_parser = share, help_heading = "Output")]
     pub fail_below: Option<f64>,
 

@@ -29,7 +29,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum BenchCommand {
-    /// Measure matrix products for all weight formats, next to the limits of the machine
+    /// Measure matrix products for all weight formats, and the limits of the machine
     Kernels(KernelsArgs),
     /// Measure models: loading, first token, prefill, decoding, memory
     Model(Box<ModelArgs>),

@@ -34,7 +34,7 @@ pub(crate) struct ModelArgs {
     #[arg(add = ArgValueCompleter::new(complete::models), value_name = "MODEL", required_unless_present = "synthetic")]
     pub models: Vec<String>,
 
-    /// Length in tokens of the prompt whose prefill is measured
+    /// Length in tokens of the prompt for measuring prefill
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = whole::<u32>(1..=u32::MAX.into()), help_heading = "Workload")]
     pub prompt_tokens: u32,
 
@@ -61,7 +61,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "SET", help_heading = "Engine")]
     pub instructions: Option<InstructionName>,
 
-    /// Enable prompt-lookup decoding, which is off when measuring
+    /// Enable prompt-lookup decoding (off by default in measurements)
     #[arg(long, help_heading = "Engine")]
     pub prompt_lookup: bool,
 
