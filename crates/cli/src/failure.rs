@@ -47,6 +47,14 @@ impl RemovalRefused {
     }
 }
 
+/// No server answers at an address.
+#[derive(Debug, thiserror::Error)]
+#[error("No server at {address}: {reason}")]
+pub(crate) struct NoServer {
+    pub(crate) address: String,
+    pub(crate) reason: ureq::Error,
+}
+
 /// A failure that nevertheless has something to show under `data`.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
@@ -69,6 +77,19 @@ pub(crate) fn split(error: &anyhow::Error) -> (&anyhow::Error, Option<&Value>) {
         Some(with) => (&with.error, Some(&with.data)),
         None => (error, None),
     }
+}
+
+/// Returns an error and its causes as one sentence. Errors of libraries often quote their cause; such a cause
+/// is not repeated.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let mut causes = error.chain().map(ToString::to_string);
+    let mut message = causes.next().unwrap_or_default();
+    for cause in causes {
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }
 
 /// Returns the exit code for an error that ended a command.
@@ -117,5 +138,29 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<RemovalRefused>() {
         return error.hint();
     }
+    if error.is::<NoServer>() {
+        return Some("Start one with `mlxk server`".to_owned());
+    }
     error.downcast_ref::<HubError>().and_then(HubError::hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::message;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("Cannot listen on `{place}`: {source}")]
+    struct Quoting {
+        place: &'static str,
+        source: io::Error,
+    }
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let quoting = Quoting { place: "a", source: io::Error::other("taken") };
+        let error = anyhow::Error::new(quoting).context("No server");
+        assert_eq!(message(&error), "No server: Cannot listen on `a`: taken");
+    }
 }

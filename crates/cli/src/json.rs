@@ -54,7 +54,7 @@ fn words_ask() -> bool {
 fn error_object(error: &anyhow::Error) -> Value {
     let mut object = Map::new();
     object.insert("type".into(), failure::kind(error).into());
-    object.insert("message".into(), format!("{error:#}").into());
+    object.insert("message".into(), failure::message(error).into());
     if let Some(matches) = error.downcast_ref::<HubError>().and_then(HubError::candidates) {
         object.insert("matches".into(), matches.into());
     }

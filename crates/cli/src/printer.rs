@@ -47,7 +47,7 @@ impl Printer {
     /// Prints the error that ended the command, and its hint.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let (error, _) = failure::split(error);
-        self.note(format_args!("error: {error:#}"));
+        self.note(format_args!("error: {}", failure::message(error)));
         if let Some(hint) = failure::hint(error) {
             self.note(format_args!("hint: {hint}"));
         }

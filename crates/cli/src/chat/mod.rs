@@ -17,7 +17,7 @@ use self::editor::{Editor, Line};
 use crate::answer::{AnswerSettings, Screen, Show};
 use crate::exit::{ExitStatus, UsageError};
 use crate::format::count;
-use crate::{Context, interrupt, terminal};
+use crate::{Context, failure, interrupt, terminal};
 
 /// The files for conversations and input history.
 struct Places {
@@ -186,7 +186,7 @@ impl Chat<'_> {
             store::save(&path, self.model, self.settings.options.system.as_deref(), &self.messages);
         match saved {
             Ok(()) => self.note(format_args!("Saved to `{}`", path.display())),
-            Err(error) => self.note(format_args!("{error:#}")),
+            Err(error) => self.note(failure::message(&error)),
         }
     }
 
@@ -202,7 +202,7 @@ impl Chat<'_> {
                     self.note(format_args!("This conversation was with `{}`", saved.model));
                 }
             }
-            Err(error) => self.note(format_args!("{error:#}")),
+            Err(error) => self.note(failure::message(&error)),
         }
     }
 

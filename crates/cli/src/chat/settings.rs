@@ -100,7 +100,7 @@ pub(super) fn set(args: &mut AnswerArgs, words: &[String]) -> Result<String, Str
     (flags.no_reasoning, flags.engine) = (args.no_reasoning, args.engine.clone());
     answer::check(&changed.answer).map_err(|error| error.to_string())?;
     if let Some(format) = &changed.answer.format {
-        answer::format(format).map_err(|error| format!("{error:#}"))?;
+        answer::format(format).map_err(|error| crate::failure::message(&error))?;
     }
     *args = changed.answer;
     Ok(set)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::CloneArgs;
 use crate::exit::ExitStatus;
-use crate::failure::WithData;
+use crate::failure::{self, WithData};
 use crate::models::resolve;
 use crate::models::supported;
 use crate::{Context, interrupt, json};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
     let (name, target) = match copy(&model, args, context) {
         Ok(copied) => copied,
         Err(error) if args.json => {
-            let message = format!("{error:#}");
+            let message = failure::message(&error);
             let data = data(&model, "failed", &message, args, args.target.as_deref());
             return Err(WithData { error, data }.into());
         }

@@ -76,7 +76,10 @@ impl Report<'_> {
 
     /// Writes one line per number.
     pub(super) fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut line = |name: &str, value: String| writeln!(out, "{name:16} {value}");
+        let mut line = |name: &str, value: String| {
+            let line = format!("{name:16} {value}");
+            writeln!(out, "{}", line.trim_end())
+        };
         let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
         let exact = |exact: bool| if exact { " (exact)" } else { "" };
         line("Model", format!("{}{}", self.model, exact(self.exact)))?;

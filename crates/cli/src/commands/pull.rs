@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::PullArgs;
 use crate::exit::{ExitStatus, UsageError};
-use crate::failure::WithData;
+use crate::failure::{self, WithData};
 use crate::models::progress::{Audience, PullProgress};
 use crate::models::{pull, resolve};
 use crate::{Context, format, interrupt, json};
@@ -179,7 +179,7 @@ fn with_data(model: &str, name: &str, error: anyhow::Error) -> anyhow::Error {
     let data = json!({
         "model": name,
         "download_status": status,
-        "message": format!("{error:#}"),
+        "message": failure::message(&error),
         "expanded_name": (name != model).then_some(name),
     });
     WithData::wrap(error, data)

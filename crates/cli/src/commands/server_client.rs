@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::Context;
 use crate::args::TargetArgs;
+use crate::failure::NoServer;
 
 /// Timeout of a request. A running server answers within milliseconds even while it computes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,9 +46,8 @@ pub(super) fn call(
     }
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = request.header("content-type", "application/json").body(body)?;
-    let mut response = agent
-        .run(request)
-        .with_context(|| format!("No server at {address}; start one with `mlxk server`"))?;
+    let mut response =
+        agent.run(request).map_err(|reason| NoServer { address: address.clone(), reason })?;
     let status = response.status();
     let text = response.body_mut().read_to_string().context("The server's answer is incomplete")?;
     let answer: Value = serde_json::from_str(&text).unwrap_or_default();

@@ -52,7 +52,7 @@ impl Models {
         tracing::info!(
             model = model.name,
             context = engine.context(),
-            memory_mb = reserved_bytes / 1_000_000,
+            reserved_mb = reserved_bytes / 1_000_000,
             ms = started.elapsed().as_millis() as u64,
             "loaded"
         );

@@ -155,7 +155,7 @@ fn measure(plan: Plan<'_>, context: &Context) -> anyhow::Result<CompareReport> {
 
 /// Turns an error into a failed engine.
 fn failure(error: &anyhow::Error) -> Failure {
-    Failure::new(format!("{error:#}"), failure::hint(error))
+    Failure::new(failure::message(error), failure::hint(error))
 }
 
 /// Returns success if the report is complete and `--fail-below` is met.
