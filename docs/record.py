@@ -50,6 +50,7 @@ class Shell:
             "HOME": str(home),
             "PATH": f"{home}/bin:{os.environ['PATH']}",
             "HOSTNAME": "localhost",
+            "SHELL": "/bin/bash",
         }
         self.folder = home / "work"
         self.folder.mkdir()

@@ -96,10 +96,10 @@ pub enum EngineError {
     #[error("`logprobs` is {requested}, but at most {maximum} are possible")]
     TooManyLogprobs { requested: usize, maximum: usize },
     /// A sampling parameter is out of its range.
-    #[error("`{key}` is {value}, but has to be from {min} to {max}")]
+    #[error("`{key}` is {value}, but must be from {min} to {max}")]
     BadSampling { key: &'static str, value: f64, min: f64, max: f64 },
     /// A logit bias is not a number.
-    #[error("The logit bias of token {id} is {bias}, but has to be a number")]
+    #[error("The logit bias of token {id} is {bias}, but must be a number")]
     BadLogitBias { id: u32, bias: f32 },
     /// The format of the answer cannot be enforced.
     #[error("The format of the answer cannot be enforced: {reason}")]

@@ -15,7 +15,7 @@ try {
   console.error(
     `error: The package \`mlxk-${system}\`, which has the program for this system, is not installed\n` +
       "hint: Install `mlxk` again without `--no-optional`; if there is none for your system, build it: " +
-      "`cargo install --path crates/cli`",
+      "`cargo install --locked --path crates/cli`",
   );
   process.exit(1);
 }

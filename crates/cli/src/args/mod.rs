@@ -101,7 +101,7 @@ Exit codes:
   1    the command failed
   2    an option, argument, variable or setting is invalid
   3    internal error: a bug in mlxk
-  130  interrupted with Ctrl-C";
+  130  interrupted with Ctrl-C (a server ends with 0)";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

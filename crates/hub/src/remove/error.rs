@@ -28,7 +28,7 @@ impl Explain for RemoveError {
             Self::NotFound { name, similar } => {
                 Explained::new("model_not_found", format!("Model `{name}` not found")).hint(
                     did_you_mean(similar).unwrap_or_else(|| {
-                        "List everything that can be deleted with `mlxk list --all`".to_owned()
+                        "`mlxk list --all` shows everything that you can delete".to_owned()
                     }),
                 )
             }

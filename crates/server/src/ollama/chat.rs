@@ -78,7 +78,7 @@ fn messages(mut messages: Vec<Message>) -> Result<Vec<Message>, ApiError> {
                 let role: String = role.chars().take(40).collect();
                 let field = format!("messages[{index}].role");
                 let message = format!(
-                    "`{field}` is `{role}`, but has to be `system`, `user`, `assistant` or `tool`"
+                    "`{field}` is `{role}`, but must be `system`, `user`, `assistant` or `tool`"
                 );
                 return Err(ApiError::field(field, message));
             }

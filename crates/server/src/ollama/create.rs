@@ -134,7 +134,7 @@ fn turn((index, turn): (usize, GivenTurn)) -> Result<Turn, ApiError> {
     }
     let role: String = turn.role.chars().take(40).collect();
     let field = format!("messages[{index}].role");
-    let message = format!("`{field}` is `{role}`, but has to be `system`, `user` or `assistant`");
+    let message = format!("`{field}` is `{role}`, but must be `system`, `user` or `assistant`");
     Err(ApiError::field(field, message))
 }
 
@@ -160,7 +160,7 @@ fn base(from: &str, files: &Map<String, Value>, state: &ServerState) -> Result<B
             Err(ApiError::field("from", message))
         }
         (true, Some(_), _) => {
-            let message = "`files` has to be one GGUF file; serve a checkpoint folder with \
+            let message = "`files` must be one GGUF file; serve a checkpoint folder with \
                            `mlxk server --model ./FOLDER`";
             Err(ApiError::field("files", message))
         }

@@ -71,7 +71,7 @@ pub(super) fn format(given: Option<Value>) -> Result<Option<AnswerFormat>, ApiEr
         Some(Value::String(text)) if text == "json" => Ok(Some(AnswerFormat::Json)),
         Some(schema @ Value::Object(_)) => Ok(Some(AnswerFormat::Schema(schema))),
         Some(_) => {
-            let message = "`format` has to be `json` or a JSON Schema, which is an object";
+            let message = "`format` must be `json` or a JSON Schema, which is an object";
             Err(ApiError::field("format", message))
         }
     }
@@ -99,7 +99,7 @@ pub(super) fn think(given: Option<&Value>) -> Result<Option<Wish>, ApiError> {
 }
 
 fn not_a_thought() -> ApiError {
-    let message = "`think` has to be true, false, `low`, `medium`, `high` or `max`";
+    let message = "`think` must be true, false, `low`, `medium`, `high` or `max`";
     ApiError::field("think", message)
 }
 
@@ -107,7 +107,7 @@ fn not_a_thought() -> ApiError {
 pub(super) fn logprobs(wanted: bool, top: Option<i64>) -> Result<Option<usize>, ApiError> {
     let top = top.unwrap_or(0);
     if !(0..=MAX_TOP_LOGPROBS).contains(&top) {
-        let message = format!("`top_logprobs` has to be from 0 to {MAX_TOP_LOGPROBS}");
+        let message = format!("`top_logprobs` must be from 0 to {MAX_TOP_LOGPROBS}");
         return Err(ApiError::field("top_logprobs", message));
     }
     if top > 0 && !wanted {

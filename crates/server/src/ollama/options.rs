@@ -117,7 +117,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 fn wrong(name: &str, value: &Value, expected: &str) -> ApiError {
     let value: String = value.to_string().chars().take(60).collect();
     let field = format!("options.{name}");
-    let message = format!("`{field}` is `{value}`, but has to be {expected}");
+    let message = format!("`{field}` is `{value}`, but must be {expected}");
     ApiError::field(field, message)
 }
 

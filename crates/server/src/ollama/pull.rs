@@ -41,7 +41,7 @@ pub(super) fn reference(name: &str) -> Result<Reference, ApiError> {
     match reference {
         Reference::Name { .. } | Reference::Repo { .. } | Reference::Short(_) => Ok(reference),
         _ => {
-            let message = "`model` has to be a name such as `org/NAME`, `NAME` or `name:tag`";
+            let message = "`model` must be a name such as `org/NAME`, `NAME` or `name:tag`";
             Err(ApiError::field("model", message))
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn choices(n: Option<usize>) -> Result<usize, ApiError> {
     if (1..=MAX_CHOICES).contains(&n) {
         return Ok(n);
     }
-    Err(ApiError::field("n", format!("`n` is {n}, but has to be from 1 to {MAX_CHOICES}")))
+    Err(ApiError::field("n", format!("`n` is {n}, but must be from 1 to {MAX_CHOICES}")))
 }
 
 fn xtc(probability: Option<f32>, threshold: Option<f32>) -> Result<Option<Xtc>, ApiError> {

@@ -165,7 +165,7 @@ fn unsupported_and_invalid_fields_are_named() {
         (json!({"tools": [{}]}), json!("tools"), "cannot call tools on this server yet"),
         (json!({"best_of": 3}), json!("best_of"), "not supported"),
         (json!({"temperature": "hot"}), json!("temperature"), "expected f32"),
-        (json!({"temperature": -1}), json!("temperature"), "has to be from 0 to 100"),
+        (json!({"temperature": -1}), json!("temperature"), "must be from 0 to 100"),
         (json!({"max_tokens": 0}), json!("max_tokens"), "at least one token"),
         (json!({"max_tokens": -1}), json!("max_tokens"), "invalid value"),
         (json!({"n": 0}), json!("n"), "from 1 to 128"),

@@ -42,7 +42,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole::<u32>(2..=u32::MAX.into()), help_heading = "Workload")]
     pub max_tokens: u32,
 
-    /// Number of tokens before the answer; each value adds a series
+    /// Tokens in the context before decoding starts; a list measures each
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "128", value_parser = whole::<u32>(1..=u32::MAX.into()), help_heading = "Workload")]
     pub contexts: Vec<u32>,
 

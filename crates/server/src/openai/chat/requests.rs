@@ -70,7 +70,7 @@ fn messages(messages: Option<Vec<Message>>) -> Result<Vec<Message>, ApiError> {
             role => {
                 let role: String = role.chars().take(40).collect();
                 let message = format!(
-                    "`messages[{index}].role` is `{role}`, but has to be `system`, `developer`, \
+                    "`messages[{index}].role` is `{role}`, but must be `system`, `developer`, \
                      `user`, `assistant` or `tool`"
                 );
                 return Err(ApiError::field(format!("messages[{index}].role"), message));
@@ -94,7 +94,7 @@ fn logprobs(wanted: bool, top: Option<usize>) -> Result<Option<usize>, ApiError>
         return Err(ApiError::field("top_logprobs", message));
     }
     if top > Some(20) {
-        let message = "`top_logprobs` has to be from 0 to 20";
+        let message = "`top_logprobs` must be from 0 to 20";
         return Err(ApiError::field("top_logprobs", message));
     }
     Ok(wanted.then(|| top.unwrap_or(0)))
@@ -108,7 +108,7 @@ fn thinking(effort: Option<&str>) -> Result<Option<Wish>, ApiError> {
         Some("none") => ThinkingMode::Off,
         Some(effort) => ThinkingMode::Level(level(effort).ok_or_else(|| {
             let levels = Thinking::LEVELS.join("`, `");
-            let message = format!("`{EFFORT}` has to be `none` or one of `{levels}`");
+            let message = format!("`{EFFORT}` must be `none` or one of `{levels}`");
             ApiError::field(EFFORT, message)
         })?),
     };
