@@ -22,7 +22,7 @@ Interfaces:
   /v1/chat/completions, /v1/completions, /v1/models        OpenAI
   /api/chat, /api/generate, /api/tags, /api/pull, ...      Ollama
   /tokenize, /detokenize, /apply-template, /models, ...    llama-server
-  /health, /metrics, /openapi.json                         status, metrics, OpenAPI
+  /health, /metrics, /openapi.json                         the server itself
 
 By default, only programs and web pages on this machine can use the server. To open it to the \
 network, pass --host 0.0.0.0. If you do, set MLXK_API_KEY: without a key, clients can't pull, \
