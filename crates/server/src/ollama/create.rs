@@ -1,6 +1,5 @@
 //! `POST /api/create`: a model made from another one, or from an upload.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use axum::extract::State;
@@ -15,7 +14,7 @@ use super::digest::digits;
 use super::dto::models::{CreateRequest, Texts, Turn as GivenTurn};
 use super::progress::{self, Watch};
 use super::pull::{failed, fetch, reference};
-use super::{blobs, names};
+use super::{blobs, names, pull};
 use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
 use crate::state::{Shared, State as ServerState};
@@ -196,15 +195,7 @@ fn make(name: &str, draft: Draft, state: &ServerState, watch: &Watch) -> Result<
     match find()? {
         Resolution::Local(_) => {}
         Resolution::NeedsImport(plan) => {
-            let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
-            mlxk_hub::import(
-                &plan,
-                &mlxk_models::gguf_architectures(),
-                &config.locations,
-                watch,
-                &mut agree,
-            )
-            .map_err(failed)?;
+            pull::import(&plan, state, watch)?;
         }
         Resolution::NotLocal(_) => fetch(&from, state, watch)?,
     }
@@ -251,15 +242,7 @@ fn import(
     }
     let source = ImportSource::Gguf { path: path.clone() };
     let plan = ImportPlan { name: name.to_owned(), source, download_bytes: Some(0) };
-    let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
-    let found = mlxk_hub::import(
-        &plan,
-        &mlxk_models::gguf_architectures(),
-        &config.locations,
-        watch,
-        &mut agree,
-    )
-    .map_err(failed)?;
+    let found = pull::import(&plan, state, watch)?;
     if found.name != name {
         let message = format!("The upload was already imported as `{}`", found.name);
         return Err(ApiError::new(Kind::BadRequest, message));

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use axum::extract::State;
 use axum::response::Response;
 use mlxk_hub::{
-    Decisions, HttpError, HubError, ImportError, Inspection, PullError, PullOptions, PullPlan,
-    PullRequest, PullTarget, PushError, Reference, RemoveError,
+    Decisions, HttpError, HubError, ImportError, ImportPlan, Inspection, PullError, PullOptions,
+    PullPlan, PullRequest, PullTarget, PushError, Reference, RemoveError, Resolved,
 };
 use serde_json::Value;
 
@@ -62,17 +62,7 @@ pub(super) fn fetch(
     let target = mlxk_hub::pull_target(reference, &config.pairs, &config.locations);
     let name = match target.map_err(failed)? {
         PullTarget::Local(_) => return Ok(()),
-        PullTarget::Import(plan) => {
-            let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
-            let found = mlxk_hub::import(
-                &plan,
-                &mlxk_models::gguf_architectures(),
-                &config.locations,
-                watch,
-                &mut agree,
-            );
-            found.map_err(failed)?.name
-        }
+        PullTarget::Import(plan) => import(&plan, state, watch)?.name,
         PullTarget::Repo { id, revision } => {
             let name = id.to_string();
             let options = PullOptions::default();
@@ -96,6 +86,18 @@ pub(super) fn fetch(
     watch.say("writing manifest");
     tracing::info!(model = name, "pulled");
     Ok(())
+}
+
+/// Imports a GGUF file without asking: the request was the consent.
+pub(super) fn import(
+    plan: &ImportPlan,
+    state: &ServerState,
+    watch: &Watch,
+) -> Result<Resolved, ApiError> {
+    let architectures = mlxk_models::gguf_architectures();
+    let mut agree = |_: &mlxk_hub::ImportInfo| ControlFlow::Continue(());
+    mlxk_hub::import(plan, &architectures, &state.config.locations, watch, &mut agree)
+        .map_err(failed)
 }
 
 /// Returns an error of the hub with the status that fits it best.
