@@ -193,6 +193,9 @@ impl Task {
             Err(error) => return self.output.fail(error),
         };
         self.role = Role::Generate;
+        if self.chooser.has_cut_format() {
+            self.output.cut_by(&self.limit.reason);
+        }
         self.ids.push(id);
         self.output.token(id, logits);
         if self.eos.contains(&id) {

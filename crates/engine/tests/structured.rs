@@ -105,16 +105,16 @@ fn check_random_schemas(engine: &Engine, request: impl Fn(Value, u64) -> Request
     }
 }
 
-/// Waits for an answer, which has to end of itself and keep to the schema.
-fn check_valid(generation: Generation, schema: &Value) {
+/// Waits for an answer, which has to keep to the schema. Returns the reason for its end.
+fn check_valid(generation: Generation, schema: &Value) -> FinishReason {
     let (text, done) = generation.wait().expect("the model answers");
-    assert_eq!(done.finish_reason, FinishReason::Eos, "{schema}: {text}");
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{error} in {text} for {schema}");
     });
     let validator = jsonschema::options().should_validate_formats(true).build(schema);
     let validator = validator.expect("the judge takes every schema here");
     assert!(validator.is_valid(&value), "{text} for {schema}");
+    done.finish_reason
 }
 
 #[test]
@@ -174,6 +174,72 @@ fn answers_without_a_bound_are_closed_in_time() {
         .collect();
     for (generation, schema) in generations {
         check_valid(generation, &schema);
+    }
+}
+
+/// Every limit from one token to more than the answer needs: what the limit did not change says so, and the rest
+/// is complete as soon as anything can be.
+#[test]
+fn an_answer_is_unchanged_or_says_that_its_limit_changed_it() {
+    let (_folder, engine) = engine();
+    let name = json!({"type": "string", "maxLength": 6});
+    let item = json!({"type": "object", "properties": {"name": name, "price": {"type": "number"},
+        "note": {"type": "string", "maxLength": 3}}, "required": ["name", "price"],
+        "additionalProperties": false});
+    let items = json!({"type": "array", "items": item, "minItems": 1, "maxItems": 2});
+    let schemas = [
+        json!({"type": "object", "properties": {"items": items}, "required": ["items"],
+            "additionalProperties": false}),
+        json!({"type": "object", "properties": {"kind": {"enum": ["a long word", "short"]},
+            "when": {"type": "string", "format": "date-time"}, "id": {"type": "string", "format": "uuid"},
+            "level": {"type": "integer", "minimum": 120, "maximum": 180}},
+            "required": ["kind", "when", "level"], "additionalProperties": false}),
+        json!({"type": "array", "minItems": 2, "maxItems": 3, "items": {"anyOf": [
+            {"type": "string", "pattern": "^[a-c]{2,4}-[0-9]{1,3}!$"}, {"type": "boolean"},
+            {"type": "object", "properties": {"code": {"type": "string", "pattern": "^x+y?$", "maxLength": 9},
+                "flag": {"type": "boolean"}}, "required": ["code", "flag"],
+                "additionalProperties": false}]}}),
+    ];
+    for (case, schema) in schemas.iter().enumerate() {
+        for seed in 0..3 {
+            check_limits(&engine, schema, case as u64 * 10 + seed);
+        }
+    }
+}
+
+fn check_limits(engine: &Engine, schema: &Value, seed: u64) {
+    let asked = |most: Option<usize>| {
+        let mut request = request(schema.clone(), seed);
+        request.max_tokens = most;
+        engine.submit(request).unwrap()
+    };
+    let (natural, done) = asked(None).wait().unwrap();
+    assert_eq!(done.finish_reason, FinishReason::Eos, "{natural}");
+    let length = done.usage.completion_tokens;
+    let limits = 1..=length + 50;
+    let answers: Vec<_> = limits.clone().map(|most| asked(Some(most))).collect();
+    let validator = jsonschema::options().should_validate_formats(true).build(schema).unwrap();
+    let mut can_be_complete = false;
+    for (most, answer) in limits.zip(answers) {
+        let (text, done) = answer.wait().unwrap();
+        let context = format!("{most} of {length} tokens, {text}, instead of {natural}");
+        let value = serde_json::from_str::<Value>(&text);
+        let is_complete = value.is_ok_and(|value| validator.is_valid(&value));
+        assert!(is_complete || !can_be_complete, "{context}");
+        can_be_complete |= is_complete;
+        if most >= length {
+            assert_eq!(done.finish_reason, FinishReason::Eos, "{context}");
+        }
+        match done.finish_reason {
+            FinishReason::Eos => assert_eq!(text, natural, "{context}"),
+            FinishReason::MaxTokens if is_complete => {}
+            FinishReason::MaxTokens => {
+                // The limit may have cut a character.
+                let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+                assert!(natural.starts_with(text), "{context}");
+            }
+            reason => panic!("{reason:?}: {context}"),
+        }
     }
 }
 

@@ -29,7 +29,7 @@ const PATTERNS: [(&str, &str); 4] = [
 /// Limit of RFC 1035, section 2.3.4, minus the root's label and the first length.
 const MAX_HOSTNAME: u64 = 253;
 /// Keywords whose value is a schema, or a list of schemas.
-const SCHEMAS: [&str; 10] = [
+pub(super) const SCHEMAS: [&str; 10] = [
     "items",
     "prefixItems",
     "additionalProperties",
@@ -42,7 +42,8 @@ const SCHEMAS: [&str; 10] = [
     "if",
 ];
 /// Keywords whose value names schemas.
-const NAMED_SCHEMAS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
+pub(super) const NAMED_SCHEMAS: [&str; 4] =
+    ["properties", "patternProperties", "$defs", "definitions"];
 /// Nesting limit. The library refuses deeper schemas.
 const MAX_DEPTH: usize = 64;
 

@@ -27,6 +27,8 @@ pub(crate) struct Output {
     sink: Sink,
     cancel: CancelHandle,
     state: State,
+    /// The limit that changed the answer before it was reached.
+    cut_by: Option<FinishReason>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Output {
         seed: u64,
         Recipient { cancel, sink }: Recipient,
     ) -> Self {
-        Self { text, statistics, logprobs, seed, sink, cancel, state: State::Open }
+        Self { text, statistics, logprobs, seed, sink, cancel, state: State::Open, cut_by: None }
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -63,6 +65,12 @@ impl Output {
     /// Returns `true` if the next token is not part of the answer.
     pub(crate) fn is_before_answer(&self) -> bool {
         self.text.is_before_answer()
+    }
+
+    /// Records that a limit has changed the answer. It is then the reason for the end, even if the answer ends
+    /// before it.
+    pub(crate) fn cut_by(&mut self, limit: &FinishReason) {
+        self.cut_by.get_or_insert_with(|| limit.clone());
     }
 
     /// Ends the request if its recipient has cancelled it.
@@ -127,6 +135,10 @@ impl Output {
 
     fn done(&mut self, finish_reason: FinishReason) {
         self.state = State::Ended;
+        let finish_reason = match (finish_reason, self.cut_by.take()) {
+            (FinishReason::Eos | FinishReason::Stop(_), Some(limit)) => limit,
+            (reason, _) => reason,
+        };
         let usage = self.statistics.usage(self.text.reasoning_tokens());
         let timings = self.statistics.timings();
         self.send(Event::Done(Done { finish_reason, usage, timings, seed: self.seed }));

@@ -7,6 +7,9 @@ use super::sampler::{Adjuster, Past, Sampler};
 use crate::error::EngineError;
 use crate::grammar::Grammar;
 
+/// Most tokens that are drawn at the end of an answer, before its shortest completion is taken.
+const MAX_TRIES: usize = 8;
+
 /// Everything that decides which token follows, but for the logits.
 pub(crate) struct Chooser {
     parameters: SamplingParameters,
@@ -48,6 +51,11 @@ impl Chooser {
         self.grammar.as_ref().is_some_and(Grammar::is_complete)
     }
 
+    /// Returns `true` if the limit of the answer changed what the model would have written in its format.
+    pub(crate) fn has_cut_format(&self) -> bool {
+        self.grammar.as_ref().is_some_and(Grammar::is_cut)
+    }
+
     /// Draws the next token from its `[vocab]` logits.
     pub(crate) fn draw(
         &mut self,
@@ -56,24 +64,43 @@ impl Chooser {
     ) -> Result<u32, EngineError> {
         let &TextSoFar { ids, prompt_tokens: prompt, limit, is_answer } = so_far;
         let position = ids.len();
-        let Self { parameters, grammar, tokenizer, .. } = self;
-        let (left, most) = (limit.saturating_sub(position), limit.saturating_sub(prompt));
-        let mut grammar = grammar.as_mut().filter(|_| is_answer);
-        let sampled = if parameters.adjusts() || grammar.is_some() {
-            let past = Past { ids, prompt, bytes_of: &|id| tokenizer.token_bytes(id) };
-            let logits = self.adjuster.adjust(logits, parameters, &past);
-            if let Some(grammar) = &mut grammar {
-                grammar.forbid(logits, left, most)?;
-            }
-            self.sampler.sample(logits, position as u64)
-        } else {
-            self.sampler.sample(logits, position as u64)
+        let Self { parameters, grammar, tokenizer, sampler, .. } = self;
+        let mut sample = |logits: &[f32]| {
+            sampler
+                .sample(logits, position as u64)
+                .map_err(|_| EngineError::InvalidLogits { position })
         };
-        let id = sampled.map_err(|_| EngineError::InvalidLogits { position })?;
-        if let Some(grammar) = grammar {
-            let bytes = tokenizer.token_bytes(id).unwrap_or_default();
-            grammar.accept(id, &bytes, left, most)?;
+        let past = Past { ids, prompt, bytes_of: &|id| tokenizer.token_bytes(id) };
+        let Some(grammar) = grammar.as_mut().filter(|_| is_answer) else {
+            if parameters.adjusts() {
+                return sample(self.adjuster.adjust(logits, parameters, &past));
+            }
+            return sample(logits);
+        };
+        let left = limit.saturating_sub(position);
+        let bytes_of = |id| tokenizer.token_bytes(id).unwrap_or_default();
+        if let Some(id) = grammar.closing_token() {
+            grammar.accept(id, &bytes_of(id), left)?;
+            return Ok(id);
         }
+        let logits = self.adjuster.adjust(logits, parameters, &past);
+        grammar.forbid(logits, left)?;
+        let mut id = sample(logits)?;
+        let first = id;
+        let mut tries = 0;
+        while !grammar.leaves_room(id, &bytes_of(id), left)? {
+            tries += 1;
+            logits[id as usize] = f32::NEG_INFINITY;
+            let next = if tries < MAX_TRIES { sample(logits).ok() } else { None };
+            id = match next {
+                Some(next) => next,
+                None => {
+                    id = grammar.close()?.unwrap_or(first);
+                    break;
+                }
+            };
+        }
+        grammar.accept(id, &bytes_of(id), left)?;
         Ok(id)
     }
 }
