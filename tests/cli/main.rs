@@ -8,6 +8,7 @@ mod chat;
 mod doctor;
 mod errors;
 mod failures;
+mod first_mistakes;
 mod health;
 mod interop;
 mod keep;

@@ -93,8 +93,12 @@ fn loaded_models_are_listed_and_unloaded() {
     world.mlxk(&["stop", "tiny", "--port", port]).assert().success();
     let (table, note) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
     assert_eq!((table.as_str(), note.as_str()), ("", "The server has no models loaded\n"));
-    let (_, error) = streams(&world.mlxk(&["stop", "tiny", "--port", port]).assert().code(1));
-    assert_eq!(error, "error: The model `tiny` is not loaded\n");
+    // A model that isn't on this machine isn't loaded, either, and pulling it would not help.
+    for name in ["tiny", "nosuch"] {
+        let (_, error) = streams(&world.mlxk(&["stop", name, "--port", port]).assert().code(1));
+        let hint = "hint: List the loaded models with `mlxk ps`";
+        assert_eq!(error, format!("error: The model `{name}` is not loaded\n{hint}\n"));
+    }
 }
 
 #[cfg(unix)]

@@ -47,6 +47,35 @@ impl RemovalRefused {
     }
 }
 
+/// A name that was not replaced, because that needs the user's consent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplacementRefused {
+    /// The user said no.
+    #[error("Name `{name}` was left unchanged")]
+    Declined { name: String },
+    /// There is no terminal to ask on.
+    #[error("Name `{name}` already exists")]
+    NotAsked { name: String },
+}
+
+impl ReplacementRefused {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Declined { .. } => "UserCancelledError",
+            Self::NotAsked { .. } => "requires_confirmation",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Declined { .. } => None,
+            Self::NotAsked { name } => Some(format!(
+                "Replace it with `--force`, or look at it with `mlxk show {name} --modelfile`"
+            )),
+        }
+    }
+}
+
 /// No server answers at an address.
 #[derive(Debug, thiserror::Error)]
 #[error("No server at {address}: {reason}")]
@@ -54,6 +83,19 @@ pub(crate) struct NoServer {
     pub(crate) address: String,
     pub(crate) reason: ureq::Error,
 }
+
+/// A server refused a request.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct ServerRefused {
+    pub(crate) status: u16,
+    pub(crate) message: String,
+}
+
+/// A model that a server should unload is not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotLoaded(pub(crate) ServerRefused);
 
 /// A failure that nevertheless has something to show under `data`.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +159,8 @@ pub(crate) fn kind(error: &anyhow::Error) -> &'static str {
         error.kind()
     } else if let Some(error) = error.downcast_ref::<RemovalRefused>() {
         error.kind()
+    } else if let Some(error) = error.downcast_ref::<ReplacementRefused>() {
+        error.kind()
     } else if error.is::<ConfigError>() {
         "ValidationError"
     } else if error.is::<UsageError>() {
@@ -138,8 +182,14 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<RemovalRefused>() {
         return error.hint();
     }
+    if let Some(error) = error.downcast_ref::<ReplacementRefused>() {
+        return error.hint();
+    }
     if error.is::<NoServer>() {
         return Some("Start one with `mlxk server`".to_owned());
+    }
+    if error.is::<NotLoaded>() {
+        return Some("List the loaded models with `mlxk ps`".to_owned());
     }
     error.downcast_ref::<HubError>().and_then(HubError::hint)
 }

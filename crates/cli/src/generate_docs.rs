@@ -174,7 +174,7 @@ fn settings() -> String {
          * Windows: `%APPDATA%\\mlxk\\config.toml`\n\n\
          `mlxk config` shows the settings in effect and where each comes from. `mlxk config --init` \
          writes the file at the end of this page.\n\n\
-         An option wins over an environment variable, a variable over the file, and the file over the \
+         An option overrides an environment variable. A variable overrides the file, and the file overrides the \
          default. If you made a name with `mlxk cp` or `mlxk create`, its own parameters win over \
          variables and the file, but not over an option. Unknown settings and invalid values are \
          refused with their line.\n\n\
@@ -193,7 +193,7 @@ fn settings() -> String {
 fn variables() -> String {
     let mut page = format!(
         "# Environment variables\n\n{WRITTEN}\
-         An option wins over a variable, and a variable over the [configuration file](config.md). An \
+         An option overrides a variable, and a variable overrides the [configuration file](config.md). An \
          empty variable counts as unset. Variables that are not listed here have no effect.\n"
     );
     for (group, title) in Group::ALL {

@@ -1,11 +1,16 @@
-//! Wrong values of options, in one sentence that names the option as it was typed.
+//! Invalid command lines, in one sentence that names the option as it was typed.
 
 use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Returns the sentence for a value that a parser refused, and `None` for other errors.
+/// Returns the sentence for a value that a parser refused and for `rm` without a model, and `None` for other
+/// errors.
 pub(crate) fn sentence(error: &clap::Error) -> Option<String> {
+    let usage = || error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    if error.kind() == ErrorKind::MissingRequiredArgument && usage().contains("mlxk rm ") {
+        return Some("Name the models to remove, or pass `--unused` for unused files".to_owned());
+    }
     if error.kind() != ErrorKind::ValueValidation {
         return None;
     }
@@ -51,5 +56,7 @@ mod tests {
             assert_eq!(of(words).as_deref(), Some(expected));
         }
         assert_eq!(of(&["--nosuch"]), None);
+        let bare = Cli::try_parse_from(["mlxk", "rm"]).err().unwrap();
+        assert!(sentence(&bare).unwrap().contains("`--unused`"));
     }
 }

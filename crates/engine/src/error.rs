@@ -37,11 +37,9 @@ pub enum EngineError {
     BadOption { option: &'static str, value: usize, expected: &'static str },
     /// The draft model has a different vocabulary.
     #[error(
-        "The draft model `{}` doesn't share the model's vocabulary; use a smaller model of the same \
-         family",
-        path.display()
+        "The draft model doesn't share the model's vocabulary; use a smaller model of the same family"
     )]
-    OtherVocabulary { path: PathBuf },
+    OtherVocabulary,
     /// The requested context is longer than the model supports.
     #[error("The context of {requested} tokens is too long: the model supports at most {maximum}")]
     ContextTooLong {

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use crate::aliases::Alias;
 use crate::derived::{Derived, Overrides};
 use crate::error::{HubError, Result};
+use crate::explain::{Explain, Explained};
+use crate::http::error::HttpError;
 use crate::reference::PypiSpec;
 use crate::reference::error::{NotFound, ReferenceError};
 use crate::repo_id::RepoId;
 use crate::store::StoredModel;
+use crate::suggest;
 use crate::workspace::Workspace;
 
 /// Freedom in matching a bare name.
@@ -150,6 +153,22 @@ impl Resolution {
 }
 
 impl NotLocal {
+    /// Returns `true` if the name is probably that of a local model, mistyped. A name with an organization, or a
+    /// revision, was not typed by accident.
+    pub fn is_typo(&self) -> bool {
+        self.revision.is_none()
+            && !self.name.contains('/')
+            && self.similar.iter().any(|name| suggest::is_typo(&self.name, name))
+    }
+
+    /// Returns the error if the hub did not answer.
+    pub fn into_unreached(self, reason: &HttpError) -> HubError {
+        let Explained { kind, message, hint } = reason.explain();
+        let hint = hint.unwrap_or_default();
+        let (name, similar) = (self.name, self.similar);
+        ReferenceError::Unreached { name, similar, kind, reason: message, hint }.into()
+    }
+
     /// Returns the error if the hub does not have the repository either.
     pub fn into_nowhere(self) -> HubError {
         ReferenceError::Nowhere {

@@ -9,7 +9,7 @@ use crate::cache::{HfCache, Snapshot};
 use crate::error::{HubError, Result};
 use crate::locations::Locations;
 use crate::pairs::PairTable;
-use crate::reference::error::ReferenceError;
+use crate::reference::error::{MISSING, ReferenceError};
 use crate::reference::{PypiSpec, Reference};
 use crate::repo_id::RepoId;
 use crate::resolution::{ImportPlan, ImportSource, Matching, NotLocal, Resolution, Resolved};
@@ -336,7 +336,7 @@ impl Search<'_> {
             HubError::Reference(ReferenceError::BadPath { path: path.to_owned(), problem })
         };
         if !path.exists() {
-            return Err(bad("does not exist"));
+            return Err(bad(MISSING));
         }
         if !path.is_dir() {
             return Err(bad("is neither a folder nor a GGUF file"));

@@ -26,6 +26,17 @@ pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
+/// Returns `true` if `wanted` is probably `name`, mistyped: they differ by one letter and have the same digits.
+/// `Qwen3-4bit` and `Qwen3-8bit` are two models.
+pub(crate) fn is_typo(wanted: &str, name: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let short = name.rsplit_once('/').map_or(name, |(_, short)| short);
+    let (wanted, short) = (wanted.to_lowercase(), short.to_lowercase());
+    wanted.chars().count() > 3
+        && digits(&wanted) == digits(&short)
+        && distance(&wanted, &short) == 1
+}
+
 /// Returns the number of letters to insert, delete or replace to turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
@@ -53,6 +64,22 @@ mod tests {
         {
             assert_eq!(distance(a, b), expected);
             assert_eq!(distance(b, a), expected);
+        }
+    }
+
+    #[test]
+    fn typing_errors() {
+        for (wanted, name) in [("smolm2", "smollm2"), ("alpha-4bt", "org/Alpha-4bit")] {
+            assert!(is_typo(wanted, name), "{wanted}");
+        }
+        for (wanted, name) in [
+            ("smollm2", "smollm2"),
+            ("smollm3", "smollm2"),
+            ("Qwen3-8bit", "org/Qwen3-4bit"),
+            ("Alpha-Base", "org/Alpha-Instruct"),
+            ("abc", "abcd"),
+        ] {
+            assert!(!is_typo(wanted, name), "{wanted}");
         }
     }
 

@@ -45,5 +45,6 @@ mod server;
 mod state;
 
 pub use config::{ApiKey, DefaultModel, Limits, ServerConfig};
+pub use guard::is_origin;
 pub use models::KeepAlive;
 pub use server::{Server, ServerError, Stop};

@@ -35,12 +35,14 @@ fn modelfiles_in_a_pipe() {
     let snapshot =
         "hub/models--mlx-community--Alpha-4bit/snapshots/0123456789abcdef0123456789abcdef01234567";
     write(&world, &format!("{snapshot}/chat_template.jinja"), "{{ messages[0].content }}");
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &["create"],
         &["create", "coder"],
         &["create", "coder", "-f", "coder.ollama", "--strict"],
         &["create", "coder", "-f", "coder.ollama"],
+        &["create", "coder", "--file", "coder.ollama"],
         &["create", "coder", "--file", "coder.ollama", "--json"],
+        &["create", "coder", "--file", "coder.ollama", "--json", "--force"],
         &["create", "plain", "-f", "plain.ollama"],
         &["show", "coder", "--modelfile"],
         &["show", "plain", "--modelfile"],
@@ -49,7 +51,7 @@ fn modelfiles_in_a_pipe() {
         &["create", "Alpha-4bit", "-f", "coder.ollama"],
         &["create", "x", "-f", "lora.ollama"],
         &["create", "x", "-f", "unknown.ollama", "--json"],
-        &["create", "coder", "-f", "circle.ollama"],
+        &["create", "coder", "-f", "circle.ollama", "--force"],
         &["create", "x", "-f", "nosuch.ollama", "--no-pull"],
         &["rm", "coder"],
         &["show", "plain", "--modelfile"],

@@ -45,6 +45,11 @@ pub enum ChangeError {
     Nothing,
 }
 
+/// Returns `true` if `mlxk bench` wrote the report.
+pub fn is_report(report: &Value) -> bool {
+    report["schema"].as_str().is_some_and(|schema| schema.starts_with("mlxk-bench-"))
+}
+
 /// Values that must be equal: their place in a report and their name in the error.
 const ALIKE: [(&str, &str); 7] = [
     ("/machine/processor", "the processor"),

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use change::{Change, ChangeError, changes};
+pub use change::{Change, ChangeError, changes, is_report};
 pub use engine::{Engine, EngineKind, ServerCommand, ServerWay, Settings, Weights};
 pub use equal::unlike_weights;
 pub use failure::Failure;

@@ -36,6 +36,10 @@ pub(crate) fn load(
             settings.ctx_origin
         ))
         .into(),
+        Some(EngineError::OtherVocabulary) => {
+            let name = args.decode.draft_model.as_deref().unwrap_or_default();
+            error.context(format!("`--draft-model {name}`"))
+        }
         _ => error,
     })
 }

@@ -28,8 +28,8 @@ fn after_long_help() -> String {
     let settings: Vec<String> =
         KEYS.iter().map(|key| format!("  {:width$}  {}", key.name, key.about)).collect();
     format!(
-        "Settings:\n{}\n\nAn option wins over an environment variable, a variable over the file, and \
-         the file over the default.\n\n{EXAMPLES}",
+        "Settings:\n{}\n\nAn option overrides an environment variable. A variable overrides the file, \
+         and the file overrides the default.\n\n{EXAMPLES}",
         settings.join("\n")
     )
 }

@@ -34,6 +34,10 @@ pub(crate) struct CpArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
 
+    /// Replace a name made earlier by `cp` or `create`, without asking
+    #[arg(long)]
+    pub force: bool,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -32,12 +32,13 @@ TEMPLATE, RENDERER, PARSER and REQUIRES configure Ollama's own prompt format. ml
 and uses the model's chat template instead.
 
 The new model is a small file, NAME.toml, next to the imported models. The weights are not copied. \
-`mlxk show NAME --modelfile` prints the Modelfile again.";
+`mlxk show NAME --modelfile` prints the Modelfile again. If the name exists, `create` asks before it replaces it; without a terminal it needs --force.";
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = EXAMPLES, after_long_help = format!("{MODELFILE}\n\n{EXAMPLES}"))]
 pub(crate) struct CreateArgs {
-    /// Name of the new model; replaces an earlier one made by `create`
+    /// Name of the new model
     #[arg(value_name = "NAME")]
     pub name: String,
 
@@ -52,6 +53,10 @@ pub(crate) struct CreateArgs {
     /// Don't download or import the base model; fail if it isn't available locally
     #[arg(long)]
     pub no_pull: bool,
+
+    /// Replace a name made earlier by `create` or `cp`, without asking
+    #[arg(long)]
+    pub force: bool,
 
     /// Print JSON
     #[arg(long)]

@@ -166,10 +166,14 @@ pub(crate) enum Command {
 impl Command {
     /// Returns `true` if the command runs even if the configuration is invalid.
     pub(crate) fn needs_no_config(&self) -> bool {
-        matches!(
-            self,
-            Self::Doctor(_) | Self::Completions(_) | Self::Man { .. } | Self::Reference { .. }
-        )
+        match self {
+            Self::Config(args) => args.init,
+            Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man { .. }
+            | Self::Reference { .. } => true,
+            _ => false,
+        }
     }
 
     /// Returns the name of the command if it prints a JSON envelope.

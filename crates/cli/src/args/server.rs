@@ -7,7 +7,7 @@ use clap_complete::ArgValueCompleter;
 use mlxk_server::KeepAlive;
 
 use super::EngineArgs;
-use super::values::{size, whole};
+use super::values::{origin, size, whole};
 use crate::complete;
 
 const EXAMPLES: &str = "\
@@ -25,8 +25,8 @@ Interfaces:
   /health, /metrics, /openapi.json                         the server itself
 
 By default, only programs and web pages on this machine can use the server. To open it to the \
-network, pass --host 0.0.0.0. If you do, set MLXK_API_KEY: without a key, clients can't pull, \
-create or delete models.
+network, pass --host 0.0.0.0 and set MLXK_API_KEY. Without a key, everyone in the network can use \
+the models, but can't pull, create or delete any.
 
 docs/reference/server.md describes the interfaces in detail.";
 
@@ -93,6 +93,7 @@ pub(crate) struct ServerArgs {
         visible_alias = "cors-origins",
         value_name = "ORIGIN",
         value_delimiter = ',',
+        value_parser = origin,
         help_heading = "Access"
     )]
     pub cors_origin: Vec<String>,

@@ -32,7 +32,7 @@ pub(crate) struct ShowArgs {
     #[arg(long, conflicts_with_all = ["files", "config", "recalc_hash"])]
     pub modelfile: bool,
 
-    /// Recompute the content hash of a workspace
+    /// Recompute the content hash of a folder made by `clone` or `convert`
     #[arg(long)]
     pub recalc_hash: bool,
 

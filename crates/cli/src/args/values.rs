@@ -37,6 +37,15 @@ pub(crate) fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+/// Takes the origin of web pages, or `*`.
+pub(crate) fn origin(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if mlxk_server::is_origin(text) {
+        return Ok(text.to_owned());
+    }
+    Err("must be an origin such as `https://app.example`, without a path, or `*`".to_owned())
+}
+
 /// Parses a share of a speed, as `--fail-below` takes it.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     let share = text.trim().parse().ok().filter(|share| (0.0..=10.0).contains(share));

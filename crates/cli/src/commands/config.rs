@@ -107,7 +107,7 @@ fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result
     }
     let mut file = match std::fs::File::options().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            anyhow::bail!("The configuration `{}` already exists", path.display());
+            anyhow::bail!("The configuration `{}` already exists and was left unchanged", path.display());
         }
         other => other.with_context(cannot)?,
     };

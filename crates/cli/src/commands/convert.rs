@@ -120,6 +120,7 @@ fn from_checkpoint(
     let checkpoint = Checkpoint::open(&source.path).map_err(HubError::from)?;
     let naming = mlxk_models::published_names(checkpoint.config())?;
     let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
+    convert_settings::check_patterns(args, &conversion, context)?;
     let building = begin(args, target, conversion.disk_bytes(), context)?;
     progress.stage("Converting");
     conversion
@@ -173,6 +174,7 @@ fn from_gguf(
         let checkpoint = Checkpoint::open(&between).map_err(HubError::from)?;
         let naming = mlxk_models::published_names(checkpoint.config())?;
         let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
+        convert_settings::check_patterns(args, &conversion, context)?;
         progress.stage("Converting");
         conversion
             .write(building.folder(), &mut |done, total| report(progress, done, total))

@@ -1,9 +1,10 @@
 //! Settings of a conversion, from the options of `mlxk convert`.
 
 use anyhow::Context as _;
-use mlxk_format::convert::{Change, ModuleMode, Options, Quantization, Recipe};
+use mlxk_format::convert::{Change, Conversion, ModuleMode, Options, Quantization, Recipe};
 use mlxk_tensor::{Dtype, Mode};
 
+use crate::Context;
 use crate::args::{ConvertArgs, ModeName, TypeName};
 use crate::exit::UsageError;
 
@@ -48,13 +49,39 @@ fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {
         })?;
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         for line in lines.filter(|line| !line.is_empty()) {
-            modules.push(module(line, mode)?);
+            let pattern = module(line, mode)
+                .map_err(|problem| usage(format!("`--recipe {path}`: `{line}` {problem}")))?;
+            modules.push(pattern);
         }
     }
     for text in &args.module {
-        modules.push(module(text, mode)?);
+        let pattern = module(text, mode)
+            .map_err(|problem| usage(format!("`--module {text}` {problem}")))?;
+        modules.push(pattern);
     }
     Ok(Quantization { mode, recipe: builtin, modules })
+}
+
+/// Refuses a pattern of `--module` that matches nothing. A recipe may be made for several models, so its lines
+/// are only reported.
+pub(super) fn check_patterns(
+    args: &ConvertArgs,
+    conversion: &Conversion,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let pattern_of = |text: &str| text.split('=').next().unwrap_or_default().trim().to_owned();
+    for pattern in conversion.unmatched() {
+        if let Some(text) = args.module.iter().find(|text| pattern_of(text) == *pattern) {
+            return Err(usage(format!(
+                "`--module {text}`: no weight matrix of the model matches `{pattern}`"
+            )));
+        }
+        let recipe = args.recipe.as_deref().unwrap_or_default();
+        context.printer.note(format_args!(
+            "warning: `--recipe {recipe}`: no weight matrix of the model matches `{pattern}`"
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the mode of modules without one of their own.
@@ -62,7 +89,7 @@ fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
     let fixed = match args.mode.unwrap_or(ModeName::Affine) {
         ModeName::Affine => {
             let (bits, size) = (args.quantize.unwrap_or(4), args.q_group_size.unwrap_or(64));
-            return affine(bits.into(), size.into());
+            return affine(bits.into(), size.into()).map_err(usage);
         }
         ModeName::Mxfp4 => Mode::Mxfp4,
         ModeName::Mxfp8 => Mode::Mxfp8,
@@ -81,22 +108,21 @@ fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
     )))
 }
 
-fn affine(bits: u64, group_size: u64) -> anyhow::Result<Mode> {
+fn affine(bits: u64, group_size: u64) -> Result<Mode, String> {
     Mode::affine(bits, group_size).ok_or_else(|| {
-        usage(format!(
+        format!(
             "MLX has no {bits}-bit quantization in groups of {group_size}; use 2, 3, 4, 5, 6 or 8 \
              bits and groups of 32, 64 or 128"
-        ))
+        )
     })
 }
 
-/// Parses `PATTERN=BITS[:GROUP]`, `PATTERN=MODE` or `PATTERN=dense`.
-fn module(text: &str, usual: Mode) -> anyhow::Result<ModuleMode> {
+/// Parses `PATTERN=BITS[:GROUP]`, `PATTERN=MODE` or `PATTERN=dense`. The error completes "`--module x` …".
+fn module(text: &str, usual: Mode) -> Result<ModuleMode, String> {
     let wrong = || {
-        usage(format!(
-            "`{text}` must have the form `PATTERN=BITS`, `PATTERN=BITS:GROUP`, `PATTERN=mxfp4` or \
-             `PATTERN=dense`"
-        ))
+        "must have the form `PATTERN=BITS`, `PATTERN=BITS:GROUP`, `PATTERN=mxfp4` or \
+         `PATTERN=dense`"
+            .to_owned()
     };
     let (pattern, mode) = text.split_once('=').ok_or_else(wrong)?;
     let (pattern, mode) = (pattern.trim(), mode.trim());
@@ -116,7 +142,8 @@ fn module(text: &str, usual: Mode) -> anyhow::Result<ModuleMode> {
                 }
                 None => (numbers, 64),
             };
-            Some(affine(bits.trim().parse().map_err(|_| wrong())?, size)?)
+            let bits = bits.trim().parse().map_err(|_| wrong())?;
+            Some(affine(bits, size).map_err(|problem| format!("is impossible: {problem}"))?)
         }
     };
     Ok(ModuleMode { pattern: pattern.to_owned(), mode })

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
+use super::replace;
 use crate::args::CpArgs;
 use crate::exit::ExitStatus;
 use crate::{Context, json};
@@ -11,7 +12,8 @@ use crate::{Context, json};
 /// Creates the name. No weights are copied.
 pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
-    let copied = mlxk_hub::copy(&args.source.parse()?, &args.name, pairs, locations)?;
+    let replace = replace::is_allowed(&args.name, args.force, args.json, context)?;
+    let copied = mlxk_hub::copy(&args.source.parse()?, &args.name, replace, pairs, locations)?;
     let source = copied.source.base.as_ref().unwrap_or(&copied.source.name);
     if args.json {
         let data = json!({

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use mlxk_hub::{DerivedError, HubError, Matching, Modelfile, Resolved};
 use serde_json::json;
 
+use super::replace;
 use crate::args::CreateArgs;
 use crate::exit::ExitStatus;
 use crate::models::resolve;
@@ -20,6 +21,7 @@ pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitSt
     let (file, path) = read(&args.file)?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     mlxk_hub::check_new_name(&args.name, locations)?;
+    replace::is_allowed(&args.name, args.force, args.json, context)?;
     let beside = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let from = mlxk_hub::base_of(&file.from, &beside, pairs, locations)?;
     let base = resolve::find_by(&from, Matching::Exact, !args.no_pull, context)?;

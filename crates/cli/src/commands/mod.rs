@@ -21,6 +21,7 @@ mod perplexity_report;
 pub(crate) mod ps;
 pub(crate) mod pull;
 pub(crate) mod push;
+mod replace;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod search;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::Context;
 use crate::args::TargetArgs;
-use crate::failure::NoServer;
+use crate::failure::{NoServer, ServerRefused};
 
 /// Timeout of a request. A running server answers within milliseconds even while it computes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,8 +54,9 @@ pub(super) fn call(
     if status.is_success() {
         return Ok(answer);
     }
-    match answer.pointer("/error/message").and_then(Value::as_str) {
-        Some(message) => bail!("{message}"),
-        None => bail!("The server at {address} answered with status {status}"),
-    }
+    let message = match answer.pointer("/error/message").and_then(Value::as_str) {
+        Some(message) => message.to_owned(),
+        None => format!("The server at {address} answered with status {status}"),
+    };
+    Err(ServerRefused { status: status.as_u16(), message }.into())
 }

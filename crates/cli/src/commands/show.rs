@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
             .flatten();
         let Some(sentinel) = sentinel else {
             return Err(UsageError(format!(
-                "`--recalc-hash`: `{}` is not a workspace, so it has no content hash",
+                "`--recalc-hash`: `{}` was not made by `clone` or `convert`, so it has no content hash",
                 resolved.name
             ))
             .into());

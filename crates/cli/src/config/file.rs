@@ -98,7 +98,7 @@ fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Va
     let Some(key) = Key::find(name) else { return Err(format!("unknown setting `{name}`")) };
     let value = match (value.get_ref(), key.form) {
         (DeValue::Boolean(flag), Form::Flag) => Some(Value::Flag(*flag)),
-        (DeValue::String(text), Form::Text | Form::Size | Form::Time) => {
+        (DeValue::String(text), Form::Text | Form::Size | Form::Time | Form::Origins) => {
             Value::parse(text, key.form)
         }
         (DeValue::Integer(number), Form::Count(..) | Form::Number(..)) if number.radix() == 10 => {
@@ -175,6 +175,7 @@ mod tests {
             ("[server]\nport = 70000", "`server.port` must be a whole number from 0 to 65535"),
             ("[server]\nspill = \"much\"", "`server.spill` must be a size such as `12GB`"),
             ("[server]\nkeep_alive = \"soon\"", "`server.keep_alive` must be a time such as"),
+            ("[server]\ncors_origins = \"foo\"", "`server.cors_origins` must be origins such as"),
             ("python = \"\"", "line 1: `python` must be text that is not empty"),
             ("[pairs]\n\"x\" = \"a/b\"", "line 2: `x` must be a name like `llama3.2:1b`"),
             ("[pairs]\n\"x:y\" = \"b\"", "the value of `x:y` must be `org/NAME`"),

@@ -36,6 +36,8 @@ pub(crate) enum Form {
     Size,
     /// A time such as `5m`, or -1.
     Time,
+    /// Origins of web pages, separated by commas.
+    Origins,
 }
 
 impl Form {
@@ -49,6 +51,7 @@ impl Form {
             Self::Text => "text that is not empty".into(),
             Self::Size => "a size such as `12GB`".into(),
             Self::Time => "a time such as `5m`, or `-1`".into(),
+            Self::Origins => "origins such as `https://app.example`, or `*`".into(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Form {
         match self {
             Self::Size => values::size(text).is_ok(),
             Self::Time => keep_alive(text).is_ok(),
+            Self::Origins => text.split(',').all(|text| values::origin(text).is_ok()),
             _ => !text.trim().is_empty(),
         }
     }
@@ -253,7 +257,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "server.cors_origins",
         variable: None,
-        form: Form::Text,
+        form: Form::Origins,
         example: "\"https://app.example\"",
         default: "web pages on this machine",
         about: "Default of `server --cors-origin`, comma-separated",

@@ -1,5 +1,5 @@
-//! Settings of all commands. An option wins over an environment variable, a variable over the
-//! configuration file, and the file over the default.
+//! Settings of all commands. An option overrides an environment variable. A variable overrides the
+//! configuration file, and the file overrides the default.
 
 mod file;
 pub(crate) mod keys;
@@ -223,7 +223,7 @@ impl Value {
                 (low..=high).contains(&count).then_some(Self::Count(count))
             }
             Form::Flag => text.parse().ok().map(Self::Flag),
-            Form::Text | Form::Size | Form::Time => {
+            Form::Text | Form::Size | Form::Time | Form::Origins => {
                 form.allows(text).then(|| Self::Text(text.to_owned()))
             }
         }

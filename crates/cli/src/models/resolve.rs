@@ -47,7 +47,10 @@ pub(crate) fn find_by(
             )?
         }
         Resolution::NotLocal(missing)
-            if pull && !context.settings.hub.offline && !missing.folder_here =>
+            if pull
+                && !context.settings.hub.offline
+                && !missing.folder_here
+                && !missing.is_typo() =>
         {
             download(missing, context)?
         }
@@ -89,6 +92,11 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
             Some(HubError::Http(HttpError::NoSuchRepo { .. })) => {
                 Err(missing.into_nowhere().into())
             }
+            Some(HubError::Http(
+                reason @ (HttpError::Unreachable { .. }
+                | HttpError::Untrusted { .. }
+                | HttpError::Stalled { .. }),
+            )) => Err(missing.into_unreached(reason).into()),
             _ => Err(error),
         },
     }

@@ -78,7 +78,7 @@ impl DraftModel {
             (0..count).all(|id| other.token_bytes(id) == tokenizer.token_bytes(id))
         };
         if !same(&Tokenizer::open(path)?) {
-            return Err(EngineError::OtherVocabulary { path: path.to_owned() });
+            return Err(EngineError::OtherVocabulary);
         }
         let checkpoint = Checkpoint::open(path)?;
         checkpoint.will_need();

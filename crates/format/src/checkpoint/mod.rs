@@ -18,7 +18,7 @@ pub use summary::{ModeShare, QuantizationSummary, TensorInfo};
 use crate::error::FormatError;
 use crate::safetensors::Entry;
 use mlxk_memory::Bytes;
-use mlxk_tensor::{Dense, QuantTensor};
+use mlxk_tensor::{Dense, Mode, QuantTensor};
 
 use sha2::{Digest, Sha256};
 use table::Table;
@@ -112,6 +112,12 @@ impl Checkpoint {
             }
         }
         hasher.finalize().into()
+    }
+
+    /// Returns the mode of the quantized module `path`.
+    pub(crate) fn mode(&self, path: &str) -> Result<Mode, FormatError> {
+        let weight = self.entry(&format!("{path}.weight"))?;
+        self.stated_mode(path, weight, self.entry(&format!("{path}.scales"))?)
     }
 
     /// Returns the matrix or stack of the quantized module `path`, with the sizes that the files

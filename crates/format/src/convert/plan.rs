@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::input::{Input, Turn};
 use super::recipe::Layers;
 use super::work::{self, Job};
-use super::{Change, Naming, Options, Placement, Progress, config};
+use super::{Change, ModuleRule, Naming, Options, Placement, Progress, config, pattern};
 use crate::safetensors::{Entry, TensorSpec, Writer, file_bytes};
 use crate::writer::write_json;
 use mlxk_tensor::{Dtype, Mode};
@@ -28,6 +28,7 @@ pub struct Conversion {
     parameters: u64,
     total_bytes: u64,
     modes: Vec<(String, Mode)>,
+    unmatched: Vec<String>,
 }
 
 /// One tensor, or all tensors of a quantized module.
@@ -102,11 +103,12 @@ impl Conversion {
             parameters: 0,
             total_bytes: 0,
             modes: Vec::new(),
+            unmatched: planner.unmatched(),
         };
         let mut named = Vec::new();
         for name in placed.keys() {
             let Some(decided) = planner.decide(name)? else { continue };
-            this.parameters += (decided.output.input.rows() * decided.output.input.cols()) as u64;
+            this.parameters += planner.parameters(name, &decided.output);
             this.total_bytes += decided.output.bytes();
             if let Some((mode, is_named)) = decided.mode {
                 let module = name.trim_end_matches(".weight").to_owned();
@@ -135,6 +137,11 @@ impl Conversion {
     /// Returns the modules that will be quantized, with their modes.
     pub fn modes(&self) -> &[(String, Mode)] {
         &self.modes
+    }
+
+    /// Returns the patterns of single modules that match no matrix of the model.
+    pub fn unmatched(&self) -> &[String] {
+        &self.unmatched
     }
 
     /// Writes weights, index and `config.json` into an existing, empty folder. After an error, the
@@ -265,8 +272,7 @@ impl Planner<'_> {
     /// Decides about one tensor. Returns `None` for scales and biases, which go with their weight.
     fn decide(&self, name: &str) -> Result<Option<Decided>, FormatError> {
         let module = name.rsplit_once('.').map_or("", |(module, _)| module);
-        let quantized = self.placed.contains_key(&format!("{module}.scales"))
-            && self.placed.contains_key(&format!("{module}.weight"));
+        let quantized = self.is_quantized(module);
         let part = name.rsplit('.').next().unwrap_or_default();
         let sources = &self.placed[name];
         if quantized && self.options.change != Change::Keep {
@@ -278,6 +284,59 @@ impl Planner<'_> {
         }
         let is_matrix = part == "weight" && !quantized;
         self.dense(name, sources, is_matrix).map(Some)
+    }
+
+    /// Returns the number of trained parameters in an output. Packed words hold several each, and scales and
+    /// biases of a quantized module hold none.
+    fn parameters(&self, name: &str, output: &Output) -> u64 {
+        let values = (output.input.rows() * output.input.cols()) as u64;
+        let (module, part) = name.rsplit_once('.').unwrap_or(("", name));
+        if self.options.change != Change::Keep || !self.is_quantized(module) {
+            return values;
+        }
+        match part {
+            "scales" | "biases" | "global_scale" => 0,
+            "weight" => {
+                let source = &self.placed[name][0].name;
+                let module = source.strip_suffix(".weight").unwrap_or(source);
+                let bits = match self.checkpoint.mode(module) {
+                    _ if source.ends_with(BLOCKS) => 4,
+                    Ok(mode) => mode.bits() as u64,
+                    Err(_) => return values,
+                };
+                // A value of the input is a word of 32 bits here.
+                values * 32 / bits
+            }
+            _ => values,
+        }
+    }
+
+    /// Returns the patterns that match no matrix.
+    fn unmatched(&self) -> Vec<String> {
+        let Change::Quantize(quantization) = &self.options.change else { return Vec::new() };
+        let is_matrix = |module: &str, sources: &[Source]| {
+            let is_flat = |source: &Source| {
+                self.checkpoint.entry(&source.name).is_ok_and(|entry| entry.shape.len() < 2)
+            };
+            self.naming.module(module) != ModuleRule::Never && !sources.iter().any(is_flat)
+        };
+        let modules: Vec<&str> = self
+            .placed
+            .iter()
+            .filter_map(|(name, sources)| Some((name.strip_suffix(".weight")?, sources)))
+            .filter(|(module, sources)| is_matrix(module, sources))
+            .map(|(module, _)| module)
+            .collect();
+        let patterns = quantization.modules.iter().map(|wish| &wish.pattern);
+        patterns
+            .filter(|wish| !modules.iter().any(|module| pattern::fits(wish, module)))
+            .cloned()
+            .collect()
+    }
+
+    fn is_quantized(&self, module: &str) -> bool {
+        self.placed.contains_key(&format!("{module}.scales"))
+            && self.placed.contains_key(&format!("{module}.weight"))
     }
 
     /// Handles a tensor that doesn't belong to a quantized module, or that stays unchanged.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::create::check_chain;
 use super::{File, Overrides, derived, derived_names, path_of};
 use crate::aliases::Alias;
 use crate::cache::HfCache;
@@ -28,14 +29,16 @@ pub struct Copied {
 }
 
 /// Makes `name` stand for the model of `source`, which must be on this machine. A copy of a derived
-/// model has the same settings and does not depend on it.
+/// model has the same settings and does not depend on it. With `replace`, `name` may be a derived
+/// model already.
 pub fn copy(
     source: &Reference,
     name: &str,
+    replace: bool,
     pairs: &PairTable,
     locations: &Locations,
 ) -> Result<Copied> {
-    check_name(name, false, locations)?;
+    check_name(name, replace, locations)?;
     let resolved = resolve(source, Matching::Substring, pairs, locations)?.local()?;
     let file = match source {
         Reference::Name { name: old, revision: None } if derived(old, locations)?.is_some() => {
@@ -46,7 +49,10 @@ pub fn copy(
         }
         _ => File::new(reference_to(&resolved, source), Overrides::default()),
     };
-    let path = file.write(name, false, locations)?;
+    if replace {
+        check_chain(name, &file.from, locations)?;
+    }
+    let path = file.write(name, replace, locations)?;
     Ok(Copied { source: resolved, name: name.to_owned(), path })
 }
 

@@ -60,7 +60,7 @@ pub fn check_new_name(name: &str, locations: &Locations) -> Result<()> {
 }
 
 /// Refuses a model that would build on itself.
-fn check_chain(name: &str, from: &str, locations: &Locations) -> Result<()> {
+pub(super) fn check_chain(name: &str, from: &str, locations: &Locations) -> Result<()> {
     let root = locations.models_dir();
     let mut seen = vec![from.to_owned()];
     loop {

@@ -14,6 +14,14 @@ pub enum ReferenceError {
     NotFound(Box<NotFound>),
     /// Neither this machine nor the hub has the model.
     Nowhere { name: String, suggestion: String, similar: Vec<String> },
+    /// This machine does not have the model, and the hub did not answer.
+    Unreached {
+        name: String,
+        similar: Vec<String>,
+        kind: &'static str,
+        reason: String,
+        hint: String,
+    },
     /// The model has to be imported first. `from` is the reference that imports it.
     NotImported { name: String, from: String },
     /// Several models match.
@@ -27,6 +35,9 @@ pub enum ReferenceError {
     /// The path does not exist, or is something else. `problem` completes "`path` …".
     BadPath { path: PathBuf, problem: &'static str },
 }
+
+/// The problem of a path that leads nowhere.
+pub(crate) const MISSING: &str = "does not exist";
 
 /// A model that is not on this machine, with all that helps to get it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +97,11 @@ impl Explain for ReferenceError {
                      set `HF_TOKEN`"
                 ))
             }
+            Self::Unreached { name, similar, kind, reason, hint } => {
+                let similar = did_you_mean(similar).map(|ask| ask + " ").unwrap_or_default();
+                let message = format!("Model `{name}` is not on this machine: {reason}");
+                Explained::new(kind, message).hint(format!("{similar}{hint}"))
+            }
             Self::NotImported { name, from } => {
                 let message = format!("Model `{name}` has not been imported yet");
                 Explained::new("model_not_cached", message)
@@ -119,9 +135,16 @@ impl Explain for ReferenceError {
                 })
             }
             Self::BadPath { path, problem } => {
-                Explained::new("model_not_found", format!("`{}` {problem}", path.display())).hint(
-                    "A checkpoint folder contains `config.json`, the weights and the tokenizer",
-                )
+                let hint = match (*problem, path.file_name().and_then(|name| name.to_str())) {
+                    (MISSING, Some(name)) => format!(
+                        "Check the path; for a model of that name, write `{name}` without the folder"
+                    ),
+                    (MISSING, None) => "Check the path".to_owned(),
+                    _ => "A checkpoint folder contains `config.json`, the weights and the tokenizer"
+                        .to_owned(),
+                };
+                Explained::new("model_not_found", format!("`{}` {problem}", path.display()))
+                    .hint(hint)
             }
         }
     }

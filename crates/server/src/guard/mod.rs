@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 pub(crate) use origin::is_loopback;
+pub use origin::is_origin;
 
 use crate::body::Reading;
 use crate::error::{ApiError, Kind};

@@ -31,6 +31,21 @@ pub(super) fn is_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -
     is_page && (is_same || is_this_machine(name_of(rest)))
 }
 
+/// Returns `true` for `*`, `null`, and an origin as browsers send it: a scheme, a host and perhaps a port. A slash
+/// at the end is allowed.
+pub fn is_origin(text: &str) -> bool {
+    if matches!(text, "*" | "null") {
+        return true;
+    }
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'));
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    let is_host =
+        |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    is_scheme && !host.is_empty() && host.bytes().all(is_host)
+}
+
 /// Removes the port from `example.org:80` and `[::1]:80`.
 fn name_of(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
@@ -69,6 +84,18 @@ mod tests {
             assert!(!is_own_host(host, "127.0.0.1"), "{host}");
         }
         assert!(is_own_host("box.lan:8000", "box.lan"));
+    }
+
+    #[test]
+    fn an_origin_has_a_scheme_and_no_path() {
+        for origin in
+            ["*", "null", "https://app.example", "http://[::1]:80/", "chrome-extension://abc"]
+        {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for text in ["", "foo", "app.example", "https://", "https://a/b", "https://a b", "://a"] {
+            assert!(!is_origin(text), "{text}");
+        }
     }
 
     #[test]

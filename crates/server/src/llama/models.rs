@@ -37,9 +37,15 @@ pub(super) async fn unload(
 ) -> Result<Response, ApiError> {
     let asked: Named = fields.parse(Extras::NONE)?;
     let name = asked.model.ok_or_else(|| ApiError::missing("model"))?;
-    if state.models.unload(&name).await? {
+    let unloaded = match state.models.unload(&name).await {
+        // A model that is not on this machine cannot be loaded, either.
+        Err(error) if error.kind == Kind::NoModel => false,
+        other => other?,
+    };
+    if unloaded {
         return Ok(Json(Success { success: true }).into_response());
     }
+    let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
     let message = format!("The model `{name}` is not loaded");
     Err(ApiError { param: Some("model".to_owned()), ..ApiError::new(Kind::NoModel, message) })
 }

@@ -29,7 +29,7 @@ pub(super) async fn copy(
         let config = &state.config;
         let from: Reference = source.name.parse().map_err(failed)?;
         let name = names::plain(&asked.destination);
-        mlxk_hub::copy(&from, name, &config.pairs, &config.locations).map_err(failed)?;
+        mlxk_hub::copy(&from, name, false, &config.pairs, &config.locations).map_err(failed)?;
         tracing::info!(from = source.name, name, "copied");
         Ok(StatusCode::OK)
     };

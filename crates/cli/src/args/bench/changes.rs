@@ -23,6 +23,7 @@ pub(crate) struct ChangeArgs {
     pub base: PathBuf,
 
     /// Report to compare with it
+    #[arg(value_name = "NEW")]
     pub now: PathBuf,
 
     /// Fail if a series is significantly slower and its ratio is below this

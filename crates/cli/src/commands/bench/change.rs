@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-use mlxk_bench::compare::{Change, changes};
+use anyhow::{Context as _, bail};
+use mlxk_bench::compare::{Change, changes, is_report};
 use mlxk_bench::report;
 use serde_json::{Value, json};
 
@@ -24,6 +24,10 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
 fn read(path: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("Cannot read the report `{}`", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("`{}` is not a report: invalid JSON", path.display()))
+    let report: Value = serde_json::from_str(&text)
+        .with_context(|| format!("`{}` is not a report: invalid JSON", path.display()))?;
+    if is_report(&report) {
+        return Ok(report);
+    }
+    bail!("`{}` is not a report; write one with `mlxk bench --output FILE`", path.display())
 }

@@ -51,7 +51,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         .fix(format!("{} (or remove the other one)", prepend(&this)))
         .data(data)
     } else {
-        let which = if first.is_this { "this one" } else { first.what.as_str() };
+        let which = if first.is_this { "which is this program" } else { first.what.as_str() };
         Line::ok(format!("Your shell starts `{path}`, {which}")).data(data)
     }];
     for other in found.iter().skip(1).filter(|other| other.differs) {

@@ -18,7 +18,7 @@ pub(super) struct Names {
     pub(super) ours: String,
 }
 
-/// Takes the names from the options, and missing ones from the pair table.
+/// Takes the names from the options, and missing ones from the pairs that are known.
 pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names> {
     if let Some(shape) = &args.synthetic {
         return Ok(Names { ollama: None, ours: shape.clone() });
@@ -43,7 +43,7 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
         (Some(ollama), None) => match ours_of(ollama) {
             Some(ours) => Ok(Names { ollama: Some(ollama.clone()), ours }),
             None => Err(UsageError(format!(
-                "The pair table has no MLX model for `{ollama}`; pass one with `--mlx-model`"
+                "No MLX model is known for the Ollama name `{ollama}`; pass one with `--mlx-model`"
             ))
             .into()),
         },
@@ -52,7 +52,7 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
             let needed = |peer: &Peer| matches!(peer, Peer::Ollama | Peer::Openai(_));
             if ollama.is_none() && args.vs.iter().any(needed) {
                 return Err(UsageError(format!(
-                    "The pair table has no Ollama name for `{ours}`; pass it with `--model`"
+                    "No Ollama name is known for `{ours}`; pass it with `--model`"
                 ))
                 .into());
             }
