@@ -10,6 +10,7 @@ mod errors;
 mod failures;
 mod first_mistakes;
 mod health;
+mod hostile_names;
 mod interop;
 mod keep;
 mod make;

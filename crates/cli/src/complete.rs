@@ -16,6 +16,7 @@ use mlxk_hub::{ALIASES, HfCache, Locations, Store, derived_names};
 use crate::args::Cli;
 use crate::env;
 use crate::settings::Settings;
+use crate::terminal;
 
 /// Answers a shell that asks for completions. Returns `false` if none asks.
 pub(crate) fn answer() -> bool {
@@ -68,7 +69,9 @@ fn program() -> String {
 pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(typed) = current.to_str() else { return Vec::new() };
     if typed.starts_with(['.', '/']) {
-        return PathCompleter::any().complete(current);
+        let mut paths = PathCompleter::any().complete(current);
+        paths.retain(|path| !path.get_value().to_string_lossy().contains(terminal::is_harmful));
+        return paths;
     }
     let (settings, _) = Settings::resolve();
     fitting(typed, &names(&settings.locations)).into_iter().map(CompletionCandidate::new).collect()
@@ -84,6 +87,8 @@ fn names(locations: &Locations) -> Vec<String> {
     names.extend(stored.into_iter().map(|model| model.name));
     let repos = HfCache::new(&locations.hf_hub_cache).repos().unwrap_or_default();
     names.extend(repos.into_iter().map(|repo| repo.id.to_string()));
+    // A shell prints candidates itself.
+    names.retain(|name| !name.contains(terminal::is_harmful));
     names.sort();
     names.dedup();
     names

@@ -1,10 +1,8 @@
 //! Layout of `--help`. clap renders it without line breaks; this module breaks the lines, so that no
 //! paragraph ends with one or two words alone on a line, which clap's own wrapping often leaves.
 
-use std::io::{IsTerminal, Write};
-
 use crate::printer::Printer;
-use crate::{env, terminal};
+use crate::{env, output, terminal};
 
 /// Longest line, on wider terminals too.
 const MAX_WIDTH: usize = 100;
@@ -14,11 +12,11 @@ const MIN_LAST_WORDS: usize = 3;
 /// Prints a help text for the width of the terminal.
 pub(crate) fn print(error: &clap::Error) {
     let text = error.render();
-    let width = if std::io::stdout().is_terminal() { terminal::width() } else { MAX_WIDTH };
+    let width = if output::stdout_is_terminal() { terminal::width() } else { MAX_WIDTH };
     let styled = Printer::new(env::is_plain()).styles_stdout();
     let text = if styled { text.ansi().to_string() } else { text.to_string() };
     // If standard output is closed, there is no one to tell.
-    let _ = std::io::stdout().lock().write_all(wrap(&text, width.min(MAX_WIDTH)).as_bytes());
+    let _ = output::stdout().styled(&wrap(&text, width.min(MAX_WIDTH)));
 }
 
 /// Wraps rendered help. A line continues below its description column.

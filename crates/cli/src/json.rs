@@ -1,8 +1,6 @@
 //! `--json`: exactly one envelope on standard output, success or failure, in the shape of
 //! MLX-Knife's JSON API, version 0.2.3.
 
-use std::io::Write;
-
 use clap::error::ErrorKind;
 use mlxk_hub::HubError;
 use serde::Serialize;
@@ -10,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure;
 use crate::misuse;
+use crate::output;
 
 /// The version of the API that the envelopes follow.
 pub(crate) const API_VERSION: &str = "0.2.3";
@@ -65,8 +64,6 @@ fn error_object(error: &anyhow::Error) -> Value {
 }
 
 fn write(envelope: &Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, envelope).map_err(std::io::Error::from)?;
-    writeln!(out)?;
+    output::stdout().json(envelope)?;
     Ok(())
 }

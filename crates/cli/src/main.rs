@@ -22,11 +22,13 @@ mod interrupt;
 mod json;
 mod misuse;
 mod models;
+mod output;
 mod peak_memory;
 mod printer;
 mod settings;
 mod terminal;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -119,13 +121,24 @@ fn misused(error: &clap::Error) -> ExitCode {
         help::print(error);
         return ExitStatus::Success.into();
     }
+    // If standard error is closed, there is no one to tell.
     if let Some(sentence) = misuse::sentence(error) {
-        Printer::new(true).note(format_args!("error: {sentence}"));
+        let _ = output::stderr().line(format_args!("error: {sentence}"));
         return ExitStatus::Usage.into();
     }
-    // If standard error is closed, there is no one to tell.
-    let _ = error.print();
+    let shown = error.render();
+    let is_harmful = |word: OsString| word.to_string_lossy().contains(terminal::is_harmful);
+    let _ = if styles_stderr() && !std::env::args_os().any(is_harmful) {
+        output::stderr().styled(&shown.ansi().to_string())
+    } else {
+        output::stderr().text(shown)
+    };
     u8::try_from(error.exit_code()).map_or(ExitStatus::Usage.into(), ExitCode::from)
+}
+
+/// Returns `true` if standard error takes colors and other styles.
+fn styles_stderr() -> bool {
+    Printer::new(env::is_plain()).on_terminal() && !env::is_plain()
 }
 
 /// Reports an error and returns the exit code. `json` is the name of the command if it prints an

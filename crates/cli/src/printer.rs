@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mlxk_hub::Reporter;
 
-use crate::{failure, interrupt};
+use crate::terminal::sanitize_line;
+use crate::{failure, interrupt, output};
 
 /// Time before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -23,8 +23,8 @@ pub(crate) struct Printer {
 impl Printer {
     /// Creates a printer. `plain` turns off colors and other styles.
     pub(crate) fn new(plain: bool) -> Self {
-        let styles_stdout = !plain && std::io::stdout().is_terminal() && understands_escapes();
-        Self { terminal: std::io::stderr().is_terminal(), styles_stdout }
+        let styles_stdout = !plain && output::stdout_is_terminal() && understands_escapes();
+        Self { terminal: output::stderr_is_terminal(), styles_stdout }
     }
 
     /// Returns `true` if standard output is a terminal that takes colors and other styles.
@@ -37,19 +37,21 @@ impl Printer {
         self.terminal
     }
 
-    /// Prints a line to stderr.
+    /// Prints text to stderr, and ends its last line.
     #[expect(clippy::unused_self, reason = "commands print through the printer they are given")]
     pub(crate) fn note(&self, text: impl Display) {
         // If stderr is closed, there is no one to tell.
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = output::stderr().text(format_args!("{text}\n"));
     }
 
     /// Prints the error that ended the command, and its hint.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let (error, _) = failure::split(error);
-        self.note(format_args!("error: {}", failure::message(error)));
+        let mut out = output::stderr();
+        // If stderr is closed, there is no one to tell.
+        let _ = out.line(format_args!("error: {}", failure::message(error)));
         if let Some(hint) = failure::hint(error) {
-            self.note(format_args!("hint: {hint}"));
+            let _ = out.line(format_args!("hint: {hint}"));
         }
     }
 
@@ -100,14 +102,14 @@ impl Progress {
     /// Begins a stage.
     pub(crate) fn begin(&self, label: &str) {
         self.finish();
-        let stage = Stage { label: label.to_owned(), since: Instant::now(), bar: None };
+        let stage = Stage { label: sanitize_line(label), since: Instant::now(), bar: None };
         *self.state.borrow_mut() = Some(stage);
     }
 
     /// Renames the current stage.
     pub(crate) fn label(&self, label: impl Into<String>) {
         if let Some(stage) = self.state.borrow_mut().as_mut() {
-            stage.label = label.into();
+            stage.label = sanitize_line(&label.into());
             if let Some(bar) = &stage.bar {
                 bar.set_message(stage.label.clone());
             }
@@ -162,7 +164,7 @@ impl Progress {
     pub(crate) fn note(&self, text: &str) {
         let print = || {
             // If stderr is closed, there is no one to tell.
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            let _ = output::stderr().text(format_args!("{text}\n"));
         };
         match self.state.borrow().as_ref() {
             Some(Stage { bar: Some(bar), .. }) => bar.suspend(print),

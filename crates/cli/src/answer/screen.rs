@@ -1,8 +1,7 @@
 //! Shows an answer: laid out and styled on a terminal, unchanged in a pipe.
 
-use std::io::{IsTerminal, Stdout, Write};
-
 use crate::args::AnswerArgs;
+use crate::output;
 use crate::printer::Printer;
 use crate::terminal::{Markdown, Style, Wrapper, sanitize, width};
 
@@ -17,7 +16,6 @@ pub(crate) enum Show {
 
 /// Shows one answer.
 pub(crate) struct Screen {
-    out: Stdout,
     show: Show,
     is_terminal: bool,
     markdown: Option<Markdown>,
@@ -37,13 +35,11 @@ enum Part {
 
 impl Screen {
     pub(crate) fn new(show: Show, args: &AnswerArgs, printer: &Printer) -> Self {
-        let out = std::io::stdout();
         let styled = printer.styles_stdout() && show != Show::Nothing;
         // JSON is not Markdown.
         let renders = styled && !args.no_markdown && args.format.is_none();
         Self {
-            is_terminal: out.is_terminal(),
-            out,
+            is_terminal: output::stdout_is_terminal(),
             show,
             markdown: renders.then(Markdown::default),
             dimmed: styled.then(Wrapper::default),
@@ -108,7 +104,7 @@ impl Screen {
         {
             self.write("\n")?;
         }
-        self.out.flush()
+        output::stdout().flush()
     }
 
     fn end_reasoning(&mut self, end: &str) -> std::io::Result<()> {
@@ -129,8 +125,8 @@ impl Screen {
             return Ok(());
         }
         self.ends_with_newline = text.ends_with('\n');
-        let mut out = self.out.lock();
-        out.write_all(text.as_bytes())?;
+        let mut out = output::stdout();
+        out.styled(text)?;
         out.flush()
     }
 }

@@ -17,7 +17,7 @@ use self::editor::{Editor, Line};
 use crate::answer::{AnswerSettings, Screen, Show};
 use crate::exit::{ExitStatus, UsageError};
 use crate::format::count;
-use crate::{Context, failure, interrupt, terminal};
+use crate::{Context, failure, interrupt, output, terminal};
 
 /// The files for conversations and input history.
 struct Places {
@@ -234,7 +234,7 @@ impl Chat<'_> {
         let last = self.messages.iter().rfind(|message| message.role == "assistant");
         match last.and_then(|message| message.content.as_text()) {
             None => self.note("No answer to copy yet"),
-            Some(_) if !std::io::stdout().is_terminal() => {
+            Some(_) if !output::stdout_is_terminal() => {
                 self.note("Copying needs a terminal");
             }
             Some(text) => match copy::to_clipboard(text) {
@@ -249,7 +249,7 @@ impl Chat<'_> {
     /// Prints a note, wrapped on a terminal.
     fn note(&self, text: impl std::fmt::Display) {
         let text = text.to_string();
-        if std::io::stderr().is_terminal() {
+        if output::stderr_is_terminal() {
             self.context.printer.note(terminal::fold(&text, terminal::width()));
         } else {
             self.context.printer.note(text);

@@ -1,6 +1,5 @@
 //! `mlxk clone MODEL [TARGET]`: copies a model to a folder.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use mlxk_hub::workspace::{Building, Operation, Sentinel, target_folder};
@@ -12,7 +11,7 @@ use crate::exit::ExitStatus;
 use crate::failure::{self, WithData};
 use crate::models::resolve;
 use crate::models::supported;
-use crate::{Context, interrupt, json};
+use crate::{Context, interrupt, json, output};
 
 /// Copies the model, checks the copy and reports.
 pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -46,7 +45,7 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
                 .printer
                 .note(format_args!("warning: The copy is damaged or incomplete: {problem}"));
         }
-        writeln!(std::io::stdout().lock(), "clone: {shown} — copied from {name}")?;
+        output::stdout().line(format_args!("clone: {shown} — copied from {name}"))?;
     }
     Ok(ExitStatus::Success)
 }

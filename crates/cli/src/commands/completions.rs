@@ -1,6 +1,5 @@
 //! `mlxk completions SHELL` and `mlxk man FOLDER`, generated from the definition of the command line.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,12 +9,13 @@ use clap_complete::Shell;
 use crate::args::Cli;
 use crate::complete;
 use crate::exit::ExitStatus;
+use crate::output;
 
 /// Prints the completion script of a shell.
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
     complete::script(shell, &mut script)?;
-    std::io::stdout().lock().write_all(&script)?;
+    output::stdout().content(&String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::Success)
 }
 

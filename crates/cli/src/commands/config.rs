@@ -10,7 +10,7 @@ use crate::args::ConfigArgs;
 use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT, PAIRS_EXAMPLE};
 use crate::config::{Config, Origin, Value};
 use crate::exit::ExitStatus;
-use crate::{Context, json};
+use crate::{Context, json, output};
 
 /// Prints the path of the file and every setting, or writes an example file.
 pub(crate) fn run(args: &ConfigArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -26,10 +26,11 @@ pub(crate) fn run(args: &ConfigArgs, context: &Context) -> anyhow::Result<ExitSt
 }
 
 fn print(config: &Config) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     let missing =
         if config.path.exists() { "" } else { " (does not exist; create it with `--init`)" };
-    writeln!(out, "{}{missing}\n", config.path.display())?;
+    out.line(format_args!("{}{missing}", config.path.display()))?;
+    out.line("")?;
     let rows: Vec<[String; 3]> = KEYS
         .iter()
         .map(|key| {
@@ -49,7 +50,7 @@ fn print(config: &Config) -> anyhow::Result<()> {
     };
     let (names, values) = (width(0), width(1));
     for [name, value, origin] in &rows {
-        writeln!(out, "{name:names$}  {value:values$}  {origin}")?;
+        out.line(format_args!("{name:names$}  {value:values$}  {origin}"))?;
     }
     Ok(())
 }

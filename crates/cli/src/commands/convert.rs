@@ -1,6 +1,5 @@
 //! `mlxk convert SOURCE TARGET`: quantizes or converts a model.
 
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ use crate::failure::WithData;
 use crate::models::resolve;
 use crate::models::supported;
 use crate::printer::Progress;
-use crate::{Context, format, interrupt, json};
+use crate::{Context, format, interrupt, json, output};
 
 /// Files that describe only the source.
 const NOT_COPIED: [&str; 3] = ["config.json", "mlxk-origin.json", "mlxk-settings.toml"];
@@ -69,8 +68,8 @@ pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitS
         if let Some(warning) = &made.warning {
             context.printer.note(format_args!("warning: {warning}"));
         }
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "convert: {} — {}", made.target.display(), made.message)?;
+        let mut out = output::stdout();
+        out.line(format_args!("convert: {} — {}", made.target.display(), made.message))?;
     }
     Ok(ExitStatus::Success)
 }

@@ -1,13 +1,11 @@
 //! `mlxk cp MODEL NAME`: gives a model another name.
 
-use std::io::Write;
-
 use serde_json::json;
 
 use super::replace;
 use crate::args::CpArgs;
 use crate::exit::ExitStatus;
-use crate::{Context, json};
+use crate::{Context, json, output};
 
 /// Creates the name. No weights are copied.
 pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -24,7 +22,7 @@ pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus
         });
         json::print("cp", &data)?;
     } else {
-        writeln!(std::io::stdout().lock(), "{} is now another name for {source}", copied.name)?;
+        output::stdout().line(format_args!("{} is now another name for {source}", copied.name))?;
     }
     Ok(ExitStatus::Success)
 }

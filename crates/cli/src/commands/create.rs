@@ -1,6 +1,6 @@
 //! `mlxk create NAME -f FILE`: creates a model from a Modelfile.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use super::replace;
 use crate::args::CreateArgs;
 use crate::exit::ExitStatus;
 use crate::models::resolve;
-use crate::{Context, json};
+use crate::{Context, json, output};
 
 /// Maximum size of a Modelfile in bytes.
 const MAX_BYTES: u64 = 8 << 20;
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitSt
         json::print("create", &data)?;
     } else {
         let word = if created.replaced { "is now based" } else { "is based" };
-        writeln!(std::io::stdout().lock(), "{} {word} on {base}", created.name)?;
+        output::stdout().line(format_args!("{} {word} on {base}", created.name))?;
     }
     Ok(ExitStatus::Success)
 }

@@ -1,7 +1,5 @@
 //! `mlxk doctor`: diagnoses an installation.
 
-use std::io::Write;
-
 use serde_json::{Map, Value, json};
 
 use crate::args::DoctorArgs;
@@ -9,7 +7,7 @@ use crate::doctor::{ALL, Check, Environment, Level, Line};
 use crate::exit::{ExitStatus, Interrupted};
 use crate::format::count;
 use crate::settings::Surroundings;
-use crate::{Context, interrupt, json};
+use crate::{Context, interrupt, json, output};
 
 /// The page that explains each check.
 const PAGE: &str = "docs/guide/troubleshooting.md";
@@ -57,7 +55,9 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitSt
                 format!("{}, {}: see {PAGE}", count(broken, "problem"), count(warnings, "warning"))
             }
         };
-        writeln!(std::io::stdout().lock(), "\n{verdict}")?;
+        let mut out = output::stdout();
+        out.line("")?;
+        out.line(verdict)?;
     }
     Ok(if broken > 0 { ExitStatus::Failure } else { ExitStatus::Success })
 }
@@ -84,16 +84,17 @@ fn print(
     marks: Marks,
     styled: bool,
 ) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     let level = line.level as usize;
     let width = marks.iter().map(|mark| mark.chars().count()).max().unwrap_or(1);
     let mark = format!("{:width$}", marks[level]);
     let mark = if styled { format!("\x1b[{}m{mark}\x1b[0m", COLORS[level]) } else { mark };
     let name = if is_first { check.id } else { "" };
     let names = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
-    writeln!(out, "{mark} {name:names$}  {}", line.text)?;
+    out.styled(&mark)?;
+    out.line(format_args!(" {name:names$}  {}", line.text))?;
     if let Some(fix) = &line.fix {
-        writeln!(out, "{:width$} {:names$}  fix: {fix}", "", "")?;
+        out.line(format_args!("{:width$} {:names$}  fix: {fix}", "", ""))?;
     }
     out.flush()?;
     Ok(())

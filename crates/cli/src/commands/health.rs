@@ -1,7 +1,5 @@
 //! `mlxk health [MODEL]`: checks models for missing or corrupted files.
 
-use std::io::Write;
-
 use mlxk_hub::{
     Finding, HubError, ImportPlan, ImportSource, Kind, Matching, PullError, PullOptions, Reference,
     Repaired, Report, Resolution, Resolved, Suspects,
@@ -13,6 +11,7 @@ use crate::args::HealthArgs;
 use crate::exit::{ExitStatus, Interrupted};
 use crate::models::progress::{Audience, PullProgress};
 use crate::models::supported;
+use crate::output::{self, Output};
 use crate::{Context, format, interrupt, json};
 
 /// The result of checking one model.
@@ -137,20 +136,20 @@ fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<(
     if verdicts.is_empty() {
         context.printer.note("No models yet; get one with `mlxk pull NAME`");
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     let healthy = verdicts.iter().filter(|verdict| verdict.report.is_healthy()).count();
     if all {
         let (total, unhealthy) = (verdicts.len(), verdicts.len() - healthy);
-        writeln!(out, "Summary: total {total}, healthy {healthy}, unhealthy {unhealthy}")?;
+        out.line(format_args!("Summary: total {total}, healthy {healthy}, unhealthy {unhealthy}"))?;
     }
     for verdict in verdicts {
         let word = if verdict.report.is_healthy() { "healthy  " } else { "unhealthy" };
         let read = verdict.read.map_or_else(String::new, |(files, bytes)| {
             format!(" ({files} files, {} compared)", format::size(bytes))
         });
-        writeln!(out, "{word} {} — {}{read}", verdict.name, verdict.report.reason())?;
+        out.line(format_args!("{word} {} — {}{read}", verdict.name, verdict.report.reason()))?;
         if let Some(repaired) = &verdict.repaired {
-            writeln!(out, "          {}", what_was_repaired(repaired))?;
+            out.line(format_args!("          {}", what_was_repaired(repaired)))?;
         }
         hints(verdict, &mut out)?;
     }
@@ -167,11 +166,11 @@ fn what_was_repaired(repaired: &Repaired) -> String {
 }
 
 /// Prints the other findings and the commands that repair them.
-fn hints(verdict: &Verdict, out: &mut impl Write) -> std::io::Result<()> {
+fn hints(verdict: &Verdict, out: &mut Output) -> std::io::Result<()> {
     // The first error is in the line above.
     let others = verdict.report.findings.iter();
     for finding in others.skip(usize::from(!verdict.report.is_healthy())) {
-        writeln!(out, "          {finding}")?;
+        out.line(format_args!("          {finding}"))?;
     }
     let mut commands: Vec<&str> = Vec::new();
     for command in verdict.report.findings.iter().filter_map(|finding| finding.repair.as_deref()) {
@@ -180,7 +179,7 @@ fn hints(verdict: &Verdict, out: &mut impl Write) -> std::io::Result<()> {
         }
     }
     for command in commands {
-        writeln!(out, "          repair: {command}")?;
+        out.line(format_args!("          repair: {command}"))?;
     }
     Ok(())
 }

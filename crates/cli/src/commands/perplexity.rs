@@ -18,7 +18,7 @@ use crate::commands::perplexity_report as report;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
 use crate::printer::Unit;
-use crate::{Context, interrupt};
+use crate::{Context, interrupt, output};
 
 /// Maximum default window. Longer ones cost more because of attention.
 const DEFAULT_WINDOW: usize = 2048;
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
         saved: args.against_logits.as_deref(),
         device: engine.device(),
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     if args.json {
         report.write_json(&mut out)?;
     } else {

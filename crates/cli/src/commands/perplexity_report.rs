@@ -1,10 +1,12 @@
 //! The output of `mlxk perplexity`, for people and as JSON.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use mlxk_engine::perplexity::{Comparison, Estimate, Evaluation, Windows};
 use serde_json::{Value, json};
+
+use crate::output::Output;
 
 /// The measurements.
 pub(super) struct Report<'a> {
@@ -25,7 +27,7 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     /// Writes one object in one line. Numbers that are not finite become `null`.
-    pub(super) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write_json(&self, out: &mut Output) -> io::Result<()> {
         let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
         let perplexity = nll.perplexity();
         let against = comparison.as_ref().map(|comparison| self.against_json(comparison));
@@ -49,7 +51,7 @@ impl Report<'_> {
             "against": against,
             "device": self.device,
         });
-        writeln!(out, "{object}")
+        out.json_line(&object)
     }
 
     fn against_json(&self, comparison: &Comparison) -> Value {
@@ -75,10 +77,10 @@ impl Report<'_> {
     }
 
     /// Writes one line per number.
-    pub(super) fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write_table(&self, out: &mut Output) -> io::Result<()> {
         let mut line = |name: &str, value: String| {
             let line = format!("{name:16} {value}");
-            writeln!(out, "{}", line.trim_end())
+            out.line(line.trim_end())
         };
         let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
         let exact = |exact: bool| if exact { " (exact)" } else { "" };

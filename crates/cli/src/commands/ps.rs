@@ -1,13 +1,11 @@
 //! `mlxk ps`: lists the models loaded by a running server.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 
 use super::server_client::call;
 use crate::args::PsArgs;
 use crate::exit::ExitStatus;
-use crate::{Context, format, json};
+use crate::{Context, format, json, output};
 
 /// Asks the server for its models and prints them.
 pub(crate) fn run(args: &PsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -24,13 +22,13 @@ pub(crate) fn run(args: &PsArgs, context: &Context) -> anyhow::Result<ExitStatus
     }
     let mut rows = vec![["Name", "Memory", "Context", "Requests", "Until"].map(str::to_owned)];
     rows.extend(models.iter().map(row));
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..5).map(|column| width(column).unwrap_or_default()).collect();
     for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
+        out.line(cells.join("  ").trim_end())?;
     }
     Ok(ExitStatus::Success)
 }

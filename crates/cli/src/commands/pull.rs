@@ -1,6 +1,5 @@
 //! `mlxk pull MODEL…`: downloads models.
 
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::exit::{ExitStatus, UsageError};
 use crate::failure::{self, WithData};
 use crate::models::progress::{Audience, PullProgress};
 use crate::models::{pull, resolve};
-use crate::{Context, format, interrupt, json};
+use crate::{Context, format, interrupt, json, output};
 
 /// The result of pulling one model.
 struct Outcome {
@@ -59,7 +58,7 @@ pub(crate) fn run(args: &PullArgs, context: &Context) -> anyhow::Result<ExitStat
         if args.json {
             json::print("pull", &data(model, &outcome))?;
         } else if !args.quiet {
-            writeln!(std::io::stdout().lock(), "pull: {} — {}", outcome.name, outcome.message)?;
+            output::stdout().line(format_args!("pull: {} — {}", outcome.name, outcome.message))?;
         }
     }
     Ok(ExitStatus::Success)

@@ -1,6 +1,5 @@
 //! `mlxk push FOLDER REPO`: uploads a model.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use mlxk_hub::{
@@ -12,7 +11,7 @@ use crate::args::PushArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::progress::{Audience, PullProgress};
 use crate::models::resolve;
-use crate::{Context, format, interrupt, json};
+use crate::{Context, format, interrupt, json, output};
 
 /// Uploads the folder, or prints what would be uploaded.
 pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -133,11 +132,11 @@ fn tell<'a>(
         json::print("push", &data)?;
         return Ok(ExitStatus::Success);
     }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "push: {repo}@{} — {message}", args.branch)?;
+    let mut out = output::stdout();
+    out.line(format_args!("push: {repo}@{} — {message}", args.branch))?;
     if args.verbose {
         for name in names {
-            writeln!(out, "  {name}")?;
+            out.line(format_args!("  {name}"))?;
         }
     }
     Ok(ExitStatus::Success)

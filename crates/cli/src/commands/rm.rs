@@ -1,6 +1,5 @@
 //! `mlxk rm MODEL…`: removes models and unused files.
 
-use std::io::Write;
 use std::time::SystemTime;
 
 use mlxk_hub::{Freed, HubError, Removal, RemoveError, Unused, UnusedItem, UnusedKind, What};
@@ -11,7 +10,7 @@ use crate::confirm;
 use crate::exit::ExitStatus;
 use crate::failure::{RemovalRefused, WithData};
 use crate::format::size;
-use crate::{Context, json};
+use crate::{Context, json, output};
 
 /// Finds all models before removing the first, so that a mistake in one name removes nothing.
 pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -102,11 +101,11 @@ fn described(removal: &Removal) -> String {
 }
 
 fn say(removal: &Removal, freed: Option<Freed>) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     let what = described(removal);
     match freed {
-        Some(freed) => writeln!(out, "Removed {what} ({} freed)", size(freed.bytes))?,
-        None => writeln!(out, "Would remove {what} ({})", size(removal.bytes))?,
+        Some(freed) => out.line(format_args!("Removed {what} ({} freed)", size(freed.bytes)))?,
+        None => out.line(format_args!("Would remove {what} ({})", size(removal.bytes)))?,
     }
     Ok(())
 }
@@ -163,7 +162,7 @@ fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
         let action = if args.dry_run { "dry_run" } else { "deleted" };
         json::print("rm", &unused_data(&found, freed, action))?;
     } else if let Some(freed) = freed {
-        writeln!(std::io::stdout().lock(), "Removed all of them ({} freed)", size(freed))?;
+        output::stdout().line(format_args!("Removed all of them ({} freed)", size(freed)))?;
     }
     Ok(ExitStatus::Success)
 }
@@ -173,9 +172,9 @@ fn list(found: &Unused, context: &Context) -> anyhow::Result<()> {
         context.printer.note("There are no unused files in the cache");
         return Ok(());
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     for UnusedItem { repo, kind, name, bytes, .. } in &found.items {
-        writeln!(out, "{:>10}  {:8}  {repo}  {}", size(*bytes), kind_name(*kind), short(name))?;
+        out.line(format_args!("{:>10}  {:8}  {repo}  {}", size(*bytes), kind_name(*kind), short(name)))?;
     }
     Ok(())
 }

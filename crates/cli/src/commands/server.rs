@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 use crate::args::{LogLevel, ServerArgs};
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
+use crate::output::Log;
 use crate::{Context, answer, interrupt};
 
 /// Time between two checks for Ctrl-C.
@@ -158,9 +159,10 @@ fn log(args: &ServerArgs) {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
+    let is_json = args.log_json;
     let lines = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(move || Log { is_json })
         .with_target(false)
         .with_ansi(false);
     // This cannot fail: no other command sets a logger.

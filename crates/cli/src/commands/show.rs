@@ -1,6 +1,5 @@
 //! `mlxk show MODEL`: describes a model.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -14,6 +13,7 @@ use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
 use crate::models::supported;
+use crate::output::{self, Output};
 use crate::{Context, format, json};
 
 /// Prints the content of the small files and of the weight headers.
@@ -44,64 +44,71 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         json::print("show", &data)?;
         return Ok(ExitStatus::Success);
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     summary(&model, &mut out)?;
     differences(&resolved.overrides, &mut out)?;
     workspace_section(&model, &mut out)?;
     if args.files {
-        writeln!(out, "\nFiles:")?;
+        out.line("")?;
+        out.line("Files:")?;
         for file in mlxk_hub::files(&model.path) {
             let size = format::compact_size(file.size_bytes);
-            writeln!(out, "  - {} ({}, {size})", file.name, kind(&file))?;
+            out.line(format_args!("  - {} ({}, {size})", file.name, kind(&file)))?;
         }
     }
     if args.config {
         let path = model.path.join("config.json");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("Cannot read `{}`", path.display()))?;
-        writeln!(out, "\nConfig:\n{}", text.trim_end())?;
+        out.line("")?;
+        out.line("Config:")?;
+        out.content(&text)?;
+        if !text.ends_with('\n') {
+            out.line("")?;
+        }
     }
     if !args.files && !args.config {
-        writeln!(out, "\nMetadata:")?;
+        out.line("")?;
+        out.line("Metadata:")?;
         for (key, value) in metadata(&model) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            writeln!(out, "  {key}: {value}")?;
+            out.line(format_args!("  {key}: {value}"))?;
         }
     }
     Ok(ExitStatus::Success)
 }
 
-fn summary(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
+fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     let hash = model.revision.as_ref().map(|hash| format!("@{}", &hash[..hash.len().min(7)]));
-    writeln!(out, "Model: {}{}", model.name, hash.unwrap_or_default())?;
+    out.line(format_args!("Model: {}{}", model.name, hash.unwrap_or_default()))?;
     if let Some(base) = &model.base {
-        writeln!(out, "Base model: {base}")?;
+        out.line(format_args!("Base model: {base}"))?;
     }
-    writeln!(out, "Path: {}", model.path.display())?;
+    out.line(format_args!("Path: {}", model.path.display()))?;
     if let Some(origin) = &model.origin {
-        writeln!(out, "Imported from: {}", origin.source)?;
+        out.line(format_args!("Imported from: {}", origin.source))?;
     }
-    writeln!(out, "Framework: {}", model.framework.as_str())?;
-    writeln!(out, "Type: {}", type_label(model))?;
-    writeln!(out, "Capabilities: {}", model.capabilities.join(", "))?;
-    writeln!(out, "Quantization: {}", quantization(model))?;
-    writeln!(out, "Size: {}", format::compact_size(model.size_bytes))?;
-    writeln!(out, "Modified: {}", model.modified.map_or_else(|| "-".to_owned(), format::age))?;
+    out.line(format_args!("Framework: {}", model.framework.as_str()))?;
+    out.line(format_args!("Type: {}", type_label(model)))?;
+    out.line(format_args!("Capabilities: {}", model.capabilities.join(", ")))?;
+    out.line(format_args!("Quantization: {}", quantization(model)))?;
+    out.line(format_args!("Size: {}", format::compact_size(model.size_bytes)))?;
+    out.line(format_args!("Modified: {}", model.modified.map_or_else(|| "-".to_owned(), format::age)))?;
     let intact = model.health.is_healthy();
     match (intact, model.runtime.runs()) {
-        (true, false) => writeln!(out, "Health: healthy (files OK, runtime incompatible)")?,
-        _ => writeln!(out, "Health: {}", health(model))?,
+        (true, false) => out.line("Health: healthy (files OK, runtime incompatible)")?,
+        _ => out.line(format_args!("Health: {}", health(model)))?,
     }
     if let Some(reason) = model.runtime.reason() {
-        writeln!(out, "Reason: {reason}")?;
+        out.line(format_args!("Reason: {reason}"))?;
     }
     if let Some(note) = model.runtime.note() {
-        writeln!(out, "Note: {note}")?;
+        out.line(format_args!("Note: {note}"))?;
     }
     for finding in &model.health.findings {
         let repair = finding.repair.as_ref().map(|command| format!(": {command}"));
         let mark = if finding.severity == Severity::Error { "Problem" } else { "Note" };
-        writeln!(out, "{mark}: {finding}{}", repair.unwrap_or_default())?;
+        out.line(format_args!("{mark}: {finding}{}", repair.unwrap_or_default()))?;
     }
     Ok(())
 }
@@ -119,24 +126,24 @@ fn modelfile(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.json {
         json::print("show", &json!({"model": args.model, "modelfile": text}))?;
     } else {
-        write!(std::io::stdout().lock(), "{text}")?;
+        output::stdout().content(&text)?;
     }
     Ok(ExitStatus::Success)
 }
 
 /// Prints the settings of a derived model.
-fn differences(overrides: &Overrides, out: &mut impl Write) -> anyhow::Result<()> {
+fn differences(overrides: &Overrides, out: &mut Output) -> anyhow::Result<()> {
     if let Some(system) = &overrides.system {
-        writeln!(out, "System: {}", one_line(system))?;
+        out.line(format_args!("System: {}", one_line(system)))?;
     }
     for (name, value) in overrides.parameters.named() {
-        writeln!(out, "Parameter: {name} {}", one_line(&value))?;
+        out.line(format_args!("Parameter: {name} {}", one_line(&value)))?;
     }
     for turn in &overrides.messages {
-        writeln!(out, "Message: {} {}", turn.role, one_line(&turn.content))?;
+        out.line(format_args!("Message: {} {}", turn.role, one_line(&turn.content)))?;
     }
     for license in &overrides.license {
-        writeln!(out, "License: {}", one_line(license))?;
+        out.line(format_args!("License: {}", one_line(license)))?;
     }
     Ok(())
 }
@@ -149,9 +156,10 @@ fn one_line(text: &str) -> String {
 }
 
 /// Prints the record of a workspace.
-fn workspace_section(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<()> {
+fn workspace_section(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     let Some((sentinel, check)) = &model.workspace else { return Ok(()) };
-    writeln!(out, "\nWorkspace:")?;
+    out.line("")?;
+    out.line("Workspace:")?;
     let clean = match check.clean {
         Some(true) => "✓",
         Some(false) => "✗ modified",
@@ -166,7 +174,7 @@ fn workspace_section(model: &ModelInfo, out: &mut impl Write) -> anyhow::Result<
         ("Content Hash", hash.as_deref()),
         ("Hash Modified", sentinel.hash_modified()),
     ] {
-        writeln!(out, "  {key}: {}", value.unwrap_or("-"))?;
+        out.line(format_args!("  {key}: {}", value.unwrap_or("-")))?;
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! `mlxk` without a command: lists models and the next commands to try.
 
-use std::io::Write;
-
 use crate::Context;
 use crate::exit::ExitStatus;
 use crate::format;
 use crate::models::supported;
+use crate::output;
 
 /// Maximum number of models to list.
 const MAX_LISTED: usize = 5;
@@ -13,20 +12,22 @@ const MAX_LISTED: usize = 5;
 /// Prints a short welcome.
 pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
     let models = mlxk_hub::list(&context.settings.locations, supported::quick())?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "mlxk {}: run MLX language models on any machine\n", env!("CARGO_PKG_VERSION"))?;
+    let mut out = output::stdout();
+    out.line(format_args!("mlxk {}: run MLX language models on any machine", env!("CARGO_PKG_VERSION")))?;
+    out.line("")?;
     let usable: Vec<_> = models.iter().filter(|model| model.is_usable()).collect();
     let name = usable.first().map_or("smollm2", |model| model.name.as_str());
     if usable.is_empty() {
-        writeln!(out, "No models yet. The first command below gets the starter model (93 MB).\n")?;
+        out.line("No models yet. The first command below gets the starter model (93 MB).")?;
+        out.line("")?;
     } else {
         for model in usable.iter().take(MAX_LISTED) {
-            writeln!(out, "  {:<56} {:>8}", model.name, format::size(model.size_bytes))?;
+            out.line(format_args!("  {:<56} {:>8}", model.name, format::size(model.size_bytes)))?;
         }
         if usable.len() > MAX_LISTED {
-            writeln!(out, "  and {} more: `mlxk list`", usable.len() - MAX_LISTED)?;
+            out.line(format_args!("  and {} more: `mlxk list`", usable.len() - MAX_LISTED))?;
         }
-        writeln!(out)?;
+        out.line("")?;
     }
     let commands = [
         (format!("mlxk run {name} \"Write a haiku.\""), "answer a prompt"),
@@ -35,7 +36,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
     ];
     let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     for (command, meaning) in &commands {
-        writeln!(out, "  {command:width$}   {meaning}")?;
+        out.line(format_args!("  {command:width$}   {meaning}"))?;
     }
     Ok(ExitStatus::Success)
 }

@@ -3,14 +3,13 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use mlxk_hub::{PullPlan, Reporter};
 use serde_json::{Value, json};
 
 use crate::printer::{Printer, Progress, Unit};
-use crate::{format, interrupt};
+use crate::{format, interrupt, output};
 
 /// Time between two lines in a log.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -201,7 +200,7 @@ fn plan_event(plan: &PullPlan) -> Value {
 
 /// Prints one line of JSON. If standard error is closed, there is no one to tell.
 fn event(value: &Value) {
-    let _ = writeln!(std::io::stderr().lock(), "{value}");
+    let _ = output::stderr().json_line(value);
 }
 
 /// Formats a duration like `45 s`, `3 min` or `2 h 5 min`.

@@ -14,10 +14,23 @@ pub(crate) fn width() -> usize {
         .map_or(80, |(terminal_size::Width(width), _)| usize::from(width).max(8))
 }
 
-/// Removes control characters except newlines and tabs. A model could use them to move the cursor, change
-/// terminal settings or hide text.
+/// Removes control characters except newlines and tabs. A model or a name could use them to move the cursor,
+/// change terminal settings, write to the clipboard or hide text.
 pub(crate) fn sanitize(text: &str) -> String {
-    text.chars().filter(|&c| !c.is_control() || c == '\n' || c == '\t').collect()
+    text.chars().filter(|&c| matches!(c, '\n' | '\t') || !is_harmful(c)).collect()
+}
+
+/// Like [`sanitize`], for one line. Line breaks and tabs become spaces.
+pub(crate) fn sanitize_line(text: &str) -> String {
+    let space = |c: char| if matches!(c, '\n' | '\t' | '\r') { ' ' } else { c };
+    text.chars().map(space).filter(|&c| !is_harmful(c)).collect()
+}
+
+/// Returns `true` for control characters, and for those that change the direction of the text around them
+/// (Unicode's `Bidi_Control`).
+pub(crate) fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Wraps lines between words. Continuations of an indented line are indented four more columns.
@@ -53,5 +66,7 @@ mod tests {
     #[test]
     fn escape_sequences_lose_their_power() {
         assert_eq!(sanitize("a\x1b[2Jb\r\x07\u{9b}31mc\n\td"), "a[2Jb31mc\n\td");
+        assert_eq!(sanitize("a\u{202e}b\u{2066}c\u{200f}d\u{7f}\u{1f469}\u{200d}\u{1f4bb}"), "abcd👩‍💻");
+        assert_eq!(sanitize_line("a\nerror: b\r\n\tc\x1b]0;x\x07"), "a error: b   c]0;x");
     }
 }

@@ -6,12 +6,10 @@ mod kernels;
 mod model;
 mod synthetic;
 
-use std::io::Write;
-
 use mlxk_bench::report::Document;
 use serde::Serialize;
 
-use crate::Context;
+use crate::{Context, output};
 use crate::args::{BenchArgs, BenchCommand, ReportArgs};
 use crate::exit::ExitStatus;
 
@@ -37,14 +35,13 @@ fn print(
     document: &Document,
     args: &ReportArgs,
 ) -> anyhow::Result<ExitStatus> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, report).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        out.json(report)?;
     } else if args.markdown {
-        write!(out, "{}", document.to_markdown())?;
+        out.text(document.to_markdown())?;
     } else {
-        write!(out, "{}", document.to_text())?;
+        out.text(document.to_text())?;
     }
     Ok(ExitStatus::Success)
 }

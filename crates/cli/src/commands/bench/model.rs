@@ -13,7 +13,7 @@ use crate::exit::{ExitStatus, Interrupted};
 use crate::models::resolve;
 use crate::peak_memory;
 use crate::printer::Unit;
-use crate::{Context, answer, interrupt};
+use crate::{Context, answer, interrupt, output};
 
 /// Finds or creates the models, measures them and prints a report.
 pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
 
 /// Executes the commands of another `mlxk bench model`.
 pub(crate) fn worker() -> anyhow::Result<ExitStatus> {
-    let (orders, replies) = (std::io::stdin().lock(), std::io::stdout().lock());
-    model::serve(orders, replies, &peak_memory::peak_resident_bytes)?;
+    let orders = std::io::stdin().lock();
+    model::serve(orders, output::for_a_program(), &peak_memory::peak_resident_bytes)?;
     Ok(ExitStatus::Success)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::envelope::Envelope;
 use super::{Session, stdin};
-use crate::Context;
+use crate::{Context, output};
 use crate::answer::{self, Received, Screen, Show};
 use crate::args::RunArgs;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
@@ -90,8 +90,8 @@ pub(super) fn run(session: &Session<'_>, jobs: &[u8]) -> anyhow::Result<ExitStat
             }
         }
         .map_err(std::io::Error::from)?;
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{line}")?;
+        let mut out = output::stdout();
+        out.json_text(&line)?;
         out.flush()?;
         progress.update(index as u64 + 1, total, Unit::Answers);
     }

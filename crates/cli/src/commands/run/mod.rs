@@ -14,7 +14,7 @@ use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report
 use crate::args::RunArgs;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
-use crate::{Context, chat, interrupt, json};
+use crate::{Context, chat, interrupt, json, output};
 
 /// A loaded model and the way it is to answer.
 struct Session<'a> {
@@ -105,9 +105,11 @@ impl Session<'_> {
         };
         for (index, generation) in generations.iter().enumerate() {
             if args.n > 1 && !args.json {
-                let mut out = std::io::stdout().lock();
-                let gap = if index > 0 { "\n" } else { "" };
-                writeln!(out, "{gap}=== {} of {} ===", index + 1, args.n)?;
+                let mut out = output::stdout();
+                if index > 0 {
+                    out.line("")?;
+                }
+                out.line(format_args!("=== {} of {} ===", index + 1, args.n))?;
             }
             let mut screen = Screen::new(show, options, &self.context.printer);
             let received = answer::receive(generation, &mut screen, self.context)?;
@@ -143,9 +145,7 @@ impl Session<'_> {
             if args.has_envelope() {
                 json::print("run", &envelope)?;
             } else {
-                let mut out = std::io::stdout().lock();
-                serde_json::to_writer(&mut out, &envelope).map_err(std::io::Error::from)?;
-                writeln!(out)?;
+                output::stdout().json_line(&envelope)?;
             }
         } else if args.no_stream {
             let show = if options.no_reasoning { Show::Answer } else { Show::All };

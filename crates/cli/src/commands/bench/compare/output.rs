@@ -1,13 +1,12 @@
 //! Prints the report and writes it to files.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_bench::compare::CompareReport;
 use mlxk_bench::report;
 
-use crate::Context;
+use crate::{Context, output};
 use crate::args::CompareArgs;
 use crate::exit::UsageError;
 
@@ -47,13 +46,12 @@ pub(super) fn write(
     args: &CompareArgs,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
     let text = match (args.print.json, args.print.markdown) {
         (true, _) => json(report)?,
         (_, true) => report::compare_document(report).to_markdown(),
         _ => super::terminal(report, context),
     };
-    let printed = write!(out, "{text}");
+    let printed = output::stdout().content(&text);
     for path in &args.output {
         let text = match format(path) {
             Some(Format::Markdown) => report::compare_document(report).to_markdown(),
