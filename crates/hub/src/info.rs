@@ -149,7 +149,8 @@ pub fn checkpoints_in(folder: &Path) -> Result<Vec<Resolved>> {
     }
     let inside = folders(&absolute).map_err(HubError::io("read the folder"))?;
     let is_checkpoint = |path: &PathBuf| path.join("config.json").is_file();
-    Ok(inside.into_iter().map(|(_, path)| path).filter(is_checkpoint).map(place).collect())
+    let inside = inside.into_iter().filter(|(name, _)| !workspace::is_unfinished(name));
+    Ok(inside.map(|(_, path)| path).filter(is_checkpoint).map(place).collect())
 }
 
 /// Describes all models on this machine, in the order of [`places`].

@@ -59,6 +59,7 @@ mod import;
 mod info;
 mod inventory;
 mod io_error;
+mod links;
 mod locations;
 mod modelfile;
 mod ollama;
@@ -95,13 +96,14 @@ pub use detect::{Framework, Judge, Role, Runtime, has_chat_template};
 pub use disk::free_bytes;
 pub use error::{HubError, Result};
 pub use health::{DeepReport, Finding, Problem, Report, Severity, check_gguf, deep};
-pub use http::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
+pub use http::{DEFAULT_ENDPOINT, HubSettings, Login, Proxies, Token, split_login};
 pub use human_bytes::human;
 pub use import::{ImportInfo, OnPlan, import};
 pub use info::{
     FileInfo, Look, ModelInfo, QuantizationSummary, checkpoints_in, describe, files, info, list,
     places,
 };
+pub use links::check_links;
 pub use locations::Locations;
 pub use modelfile::{Modelfile, ModelfileError};
 pub use ollama::{OllamaModel, model_file as ollama_file, ollama_models};

@@ -60,6 +60,9 @@ fn search(
     Search { reference, locations, workspaces, store, incomplete }.resolve(matching, pairs)
 }
 
+/// No checkpoint has more files in a folder.
+const MAX_ENTRIES: usize = 100_000;
+
 struct Search<'a> {
     reference: &'a Reference,
     locations: &'a Locations,
@@ -341,8 +344,16 @@ impl Search<'_> {
         if !path.is_dir() {
             return Err(bad("is neither a folder nor a GGUF file"));
         }
-        if !self.incomplete && !path.join("config.json").is_file() {
-            return Err(bad("is not a checkpoint folder: it has no `config.json`"));
+        if !path.join("config.json").is_file() {
+            if !self.incomplete {
+                return Err(bad("is not a checkpoint folder: it has no `config.json`"));
+            }
+            // Sizes and dates of every file below would be read, of the whole disk for `/`.
+            if !has_parts(path) {
+                return Err(bad(
+                    "is not a checkpoint folder: it has neither `config.json` nor weights",
+                ));
+            }
         }
         let absolute = std::path::absolute(path).map_err(HubError::io("make the path absolute"))?;
         Ok(Resolution::Local(Resolved::folder(self.reference.to_string(), absolute)))
@@ -384,6 +395,17 @@ impl Search<'_> {
             cache: self.locations.hf_hub_cache.clone(),
         })
     }
+}
+
+/// Returns `true` if the folder itself has a file as only checkpoints do.
+fn has_parts(folder: &Path) -> bool {
+    let endings = [".safetensors", ".safetensors.index.json", ".gguf", ".npz", ".bin"];
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_part = |name: &str| {
+        name.starts_with("tokenizer") || endings.iter().any(|ending| name.ends_with(ending))
+    };
+    names.take(MAX_ENTRIES).any(|name| is_part(&name))
 }
 
 /// Returns the name of an imported package: that of its alias, or `package-version`.

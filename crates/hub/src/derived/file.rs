@@ -10,6 +10,7 @@ use super::overrides::{Overrides, Turn};
 use super::parameters::Parameters;
 use crate::derived::error::DerivedError;
 use crate::error::{HubError, Result};
+use crate::human_bytes::human;
 use crate::io_error::IoError;
 use crate::locations::Locations;
 
@@ -52,7 +53,7 @@ impl File {
     }
 
     /// Writes the file completely or not at all. Without `replace`, a file that appeared meanwhile
-    /// is not overwritten.
+    /// is not overwritten. Only its owner can read it: a system prompt may be private.
     pub(super) fn write(
         &self,
         name: &str,
@@ -68,7 +69,6 @@ impl File {
             tempfile::Builder::new().prefix(".deriving-").tempfile_in(&root).map_err(failed())?;
         temporary.write_all(text.as_bytes()).map_err(failed())?;
         temporary.as_file().sync_all().map_err(failed())?;
-        make_readable(temporary.path()).map_err(failed())?;
         if replace {
             temporary.persist(&path).map_err(|error| failed()(error.error))?;
             return Ok(path);
@@ -90,23 +90,30 @@ pub(crate) fn read_settings(folder: &Path) -> Result<Overrides> {
     if path.is_file() { read(&path) } else { Ok(Overrides::default()) }
 }
 
-/// Writes the settings of a model into its folder in the store, if there are any.
+/// Writes the settings of a model into its folder in the store, if there are any. Only their owner can read them.
 pub fn write_settings(folder: &Path, overrides: &Overrides) -> Result<()> {
     if overrides.is_empty() {
         return Ok(());
     }
     let path = folder.join(SETTINGS_FILE);
-    fs_err::write(&path, text(overrides, &path)?).map_err(HubError::io(WRITE))
+    let failed = || HubError::io(WRITE);
+    let mut temporary =
+        tempfile::Builder::new().prefix(".settings-").tempfile_in(folder).map_err(failed())?;
+    temporary.write_all(text(overrides, &path)?.as_bytes()).map_err(failed())?;
+    temporary.persist(&path).map_err(|error| failed()(error.error))?;
+    Ok(())
 }
 
 fn text(value: &impl Serialize, path: &Path) -> Result<String> {
-    toml::to_string(value).map_err(|error| {
-        HubError::Derived(DerivedError::BadFile {
-            path: path.to_owned(),
-            line: None,
-            problem: error.to_string(),
-        })
-    })
+    let bad = |problem| {
+        HubError::Derived(DerivedError::BadFile { path: path.to_owned(), line: None, problem })
+    };
+    let text = toml::to_string(value).map_err(|error| bad(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        // It could not be read again.
+        return Err(bad(format!("the settings would have more than {}", human(MAX_FILE_BYTES))));
+    }
+    Ok(text)
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
@@ -125,17 +132,4 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
             error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         bad(line, error.message().trim().replace('\n', "; "))
     })
-}
-
-/// Temporary files are readable by their owner only, but this file contains no secrets.
-#[cfg(unix)]
-fn make_readable(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "only Unix can fail here")]
-fn make_readable(_path: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -24,7 +24,7 @@ fn found(fixture: &Fixture, text: &str) -> Result<Resolved> {
 }
 
 fn cp(fixture: &Fixture, source: &str, name: &str) -> Result<Copied> {
-    copy(&source.parse()?, name, &PairTable::default(), &fixture.locations)
+    copy(&source.parse()?, name, false, &PairTable::default(), &fixture.locations)
 }
 
 #[test]

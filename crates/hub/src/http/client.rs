@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use ureq::http::{self, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Proxy, SendBody};
@@ -14,9 +16,9 @@ use super::error::HttpError;
 use super::refusal::refused;
 use super::request::{Follow, Request};
 use super::response::Response;
-use super::settings::{HubSettings, Token};
+use super::settings::{HubSettings, Login, Token};
 use super::transport;
-use super::url::{origin, without_query};
+use super::url::{origin, unescape, without_query};
 use crate::error::{HubError, Result};
 
 const USER_AGENT: &str = concat!("mlxk/", env!("CARGO_PKG_VERSION"));
@@ -35,6 +37,8 @@ pub(crate) struct Client {
 struct Shared {
     endpoint: String,
     token: Option<Token>,
+    /// Value of the header for the hub if there is no token.
+    login: Option<String>,
     /// Each scheme has its own agent, because it has its own proxy.
     https: Agent,
     http: Agent,
@@ -91,6 +95,7 @@ impl Client {
             shared: Arc::new(Shared {
                 endpoint: settings.endpoint.clone(),
                 token: settings.token.clone(),
+                login: settings.login.as_ref().map(basic),
                 https: agent("HTTPS_PROXY", proxies.https.as_ref())?,
                 http: agent("HTTP_PROXY", proxies.http.as_ref())?,
                 stall_timeout: settings.stall_timeout,
@@ -207,10 +212,12 @@ impl Client {
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        if let Some(token) = &self.shared.token
-            && origin(url) == origin(&self.shared.endpoint)
-        {
-            builder = builder.header("authorization", format!("Bearer {}", token.secret));
+        if origin(url) == origin(&self.shared.endpoint) {
+            if let Some(token) = &self.shared.token {
+                builder = builder.header("authorization", format!("Bearer {}", token.secret));
+            } else if let Some(login) = &self.shared.login {
+                builder = builder.header("authorization", login);
+            }
         }
         let agent = if url.starts_with("https:") { &self.shared.https } else { &self.shared.http };
         let failed = HubError::io("read the file to send");
@@ -227,6 +234,13 @@ impl Client {
             Ok(agent.run(request).map_err(broken)?)
         }
     }
+}
+
+/// Returns the header that sends a name and a password (RFC 7617).
+fn basic(login: &Login) -> String {
+    let (name, password) = login.0.split_once(':').unwrap_or((&login.0, ""));
+    let text = [unescape(name), b":".to_vec(), unescape(password)].concat();
+    format!("Basic {}", BASE64_STANDARD.encode(text))
 }
 
 /// Returns the certificates to trust: those of a file if the settings name one. Otherwise those of

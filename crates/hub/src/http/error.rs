@@ -1,5 +1,6 @@
 //! A request that did not get a usable answer.
 
+use super::url::host_and_port;
 use crate::explain::{Explain, Explained, impl_error};
 
 /// Failures of talking to a hub, or to a server that it refers to.
@@ -46,9 +47,8 @@ impl_error!(HttpError);
 impl HttpError {
     /// The connection ended before the content did.
     pub(crate) fn broken_off(url: &str) -> Self {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         Self::Unreachable {
-            host: rest.split(['/', '?']).next().unwrap_or_default().to_owned(),
+            host: host_and_port(url),
             problem: "connection lost".to_owned(),
             passing: true,
         }

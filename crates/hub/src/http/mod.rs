@@ -20,7 +20,7 @@ pub(crate) use client::Client;
 pub(crate) use request::{Body, Follow, Method, Request, Subject};
 pub(crate) use response::Response;
 pub(crate) use retry::Tries;
-pub use settings::{DEFAULT_ENDPOINT, HubSettings, Proxies, Token};
+pub use settings::{DEFAULT_ENDPOINT, HubSettings, Login, Proxies, Token, split_login};
 pub(crate) use supervise::{Tell, supervised};
 pub(crate) use url::{escape, escape_part, without_query};
 

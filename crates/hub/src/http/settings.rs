@@ -15,8 +15,10 @@ const MAX_TOKEN_BYTES: u64 = 4096;
 /// Settings for reaching a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubSettings {
-    /// Address of the hub, without a slash at the end.
+    /// Address of the hub, without a slash at the end and without a name and password.
     pub endpoint: String,
+    /// Name and password for the hub, if its address has them.
+    pub login: Option<Login>,
     /// The user's token.
     pub token: Option<Token>,
     /// `true` if the network must not be used.
@@ -41,6 +43,29 @@ pub struct Token {
     pub source: String,
 }
 
+/// Name and password of an address, as `name:password`. They are sent unless there is a token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login(pub(crate) String);
+
+/// Leaves out the secret, like that of a token.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(..)")
+    }
+}
+
+/// Splits an address like `https://name:password@host/path` into the address without the login, and the login.
+pub fn split_login(address: &str) -> (String, Option<Login>) {
+    let Some((scheme, rest)) = address.split_once("://") else { return (address.to_owned(), None) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((login, host)) => {
+            (format!("{scheme}://{host}{}", &rest[end..]), Some(Login(login.to_owned())))
+        }
+        None => (address.to_owned(), None),
+    }
+}
+
 /// Leaves out the secret, because debug output ends up in logs.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +88,7 @@ impl Default for HubSettings {
     fn default() -> Self {
         Self {
             endpoint: DEFAULT_ENDPOINT.to_owned(),
+            login: None,
             token: None,
             offline: false,
             proxies: Proxies::default(),
@@ -93,9 +119,13 @@ impl HubSettings {
         });
         let all = either("ALL_PROXY");
         let defaults = Self::default();
+        let (endpoint, login) = match value("HF_ENDPOINT") {
+            Some(text) => split_login(text.trim_end_matches('/')),
+            None => (defaults.endpoint, None),
+        };
         Self {
-            endpoint: value("HF_ENDPOINT")
-                .map_or(defaults.endpoint, |text| text.trim_end_matches('/').to_owned()),
+            endpoint,
+            login,
             token: from_variable("HF_TOKEN")
                 .or_else(|| from_variable("HUGGING_FACE_HUB_TOKEN"))
                 .or_else(|| from_variable("HUGGINGFACE_HUB_TOKEN"))
@@ -150,6 +180,18 @@ mod tests {
         fs_err::write(&path, "hf_mine").unwrap();
         let values = [("HF_TOKEN", ""), ("HF_TOKEN_PATH", path.to_str().unwrap())];
         assert_eq!(with(&values, home.path()).token.unwrap().secret, "hf_mine");
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_kept_apart() {
+        let home = Path::new("/nowhere");
+        let settings = with(&[("HF_ENDPOINT", "https://me:p@ss%2Fword@hub.example:8/x/")], home);
+        assert_eq!(settings.endpoint, "https://hub.example:8/x");
+        assert_eq!(settings.login, Some(Login("me:p@ss%2Fword".to_owned())));
+        assert!(!format!("{settings:?}").contains("ss%2F"));
+        for address in ["https://hub.example/a@b", "hub.example", "https://hub.example?x=a@b"] {
+            assert_eq!(split_login(address), (address.to_owned(), None));
+        }
     }
 
     #[test]

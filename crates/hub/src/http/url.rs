@@ -2,15 +2,19 @@
 
 use ureq::http::Uri;
 
-/// Returns an address without its query, which may contain a signature.
+use super::settings::split_login;
+
+/// Returns an address without its query, which may contain a signature, and without a password.
 pub(crate) fn without_query(url: &str) -> String {
-    url.split('?').next().unwrap_or_default().to_owned()
+    split_login(url.split('?').next().unwrap_or_default()).0
 }
 
 /// Returns the host and the port of an address, as a message names them.
 pub(super) fn host_and_port(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?']).next().unwrap_or_default().to_owned()
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    // A redirect may contain a password, too.
+    authority.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
 /// Returns scheme, host and port, which together decide whether a token may be sent.
@@ -54,6 +58,23 @@ pub(crate) fn escape(path: &str) -> String {
         }
     }
     escaped
+}
+
+/// Replaces `%20` and the like by the bytes that they stand for.
+pub(super) fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digit = |at: usize| tail.get(at).and_then(|&byte| char::from(byte).to_digit(16));
+        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            bytes.push((high * 16 + low) as u8);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    bytes
 }
 
 /// Escapes one part of a path or query, slashes included.

@@ -33,7 +33,7 @@ pub(super) fn fetch_all(
     for file in &files {
         done += parts::recorded_bytes(&folder.incomplete(&file.etag), file)?;
     }
-    let total = files.iter().map(|file| file.size_bytes).sum();
+    let total = super::plan::total(files.iter().map(|file| file.size_bytes));
     let meter = Meter::new(tell, done, total);
     let scheduler = Scheduler::new(files, folder, client, tell, options.part_bytes, again);
     let stop = AtomicBool::new(false);

@@ -79,7 +79,7 @@ impl PullPlan {
         inspect: &dyn Fn(&Value, u64) -> Inspection,
     ) -> Self {
         let is_weights = |file: &&RemoteFile| file.name.ends_with(".safetensors");
-        let weights_bytes = files.iter().filter(is_weights).map(|file| file.size_bytes).sum();
+        let weights_bytes = total(files.iter().filter(is_weights).map(|file| file.size_bytes));
         let inspection = match &config {
             Value::Object(_) if weights_bytes > 0 => inspect(&config, weights_bytes),
             Value::Object(_) => problem("It has no weights in safetensors format"),
@@ -102,8 +102,8 @@ impl PullPlan {
             revision: remote.revision.clone(),
             commit: remote.commit.clone(),
             files: files.iter().map(planned).collect(),
-            total_bytes: files.iter().map(|file| file.size_bytes).sum(),
-            download_bytes: missing.iter().map(|missing| missing.bytes).sum(),
+            total_bytes: total(files.iter().map(|file| file.size_bytes)),
+            download_bytes: total(missing.iter().map(|missing| missing.bytes)),
             weights_bytes,
             free_bytes,
             folder: folder.to_owned(),
@@ -134,6 +134,11 @@ impl PullPlan {
         }
         Ok(())
     }
+}
+
+/// Adds up sizes. The hub states them, so their sum may be too large for a number.
+pub(super) fn total(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// Returns the parsed `config.json`, from the cache if it is there. Returns `null` if the repository
@@ -195,7 +200,7 @@ mod tests {
             files: files.to_vec(),
         };
         let missing = [Missing { file: files[1].clone(), bytes: 4_000_000_000 }];
-        let plan = |config, free| {
+        let plan_of = |config, free| {
             let seen = |_: &Value, weights| {
                 assert_eq!(weights, 5_000_000_000);
                 Inspection::default()
@@ -203,13 +208,22 @@ mod tests {
             PullPlan::new(&remote, &files, &missing, config, free, Path::new("/hub"), &seen)
         };
         let config = json!({"model_type": "llama"});
-        plan(config.clone(), 4_000_000_000).check().unwrap();
-        let error = plan(config, 1_500_000_000).check().unwrap_err();
+        plan_of(config.clone(), 4_000_000_000).check().unwrap();
+        let error = plan_of(config, 1_500_000_000).check().unwrap_err();
         assert_eq!(
             error.to_string(),
             "Not enough disk space to download `org/Big`: it needs 4.0 GB in `/hub`, and 1.5 GB is free"
         );
-        let error = plan(Value::Null, u64::MAX).check().unwrap_err();
+        let huge = [file("config.json", 1000), file("model.safetensors", u64::MAX - 999)];
+        let missing = huge.clone().map(|file| Missing { bytes: file.size_bytes, file });
+        let config = json!({"model_type": "llama"});
+        let room = 1 << 40;
+        let here = Path::new("/hub");
+        let seen = |_: &Value, _| Inspection::default();
+        let plan = PullPlan::new(&remote, &huge, &missing, config, room, here, &seen);
+        assert_eq!((plan.total_bytes, plan.download_bytes), (u64::MAX, u64::MAX));
+        assert!(matches!(plan.check(), Err(HubError::Pull(PullError::NoRoom { .. }))));
+        let error = plan_of(Value::Null, u64::MAX).check().unwrap_err();
         assert!(matches!(error, HubError::Pull(PullError::WillNotRun { .. })), "{error}");
     }
 }

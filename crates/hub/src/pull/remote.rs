@@ -1,5 +1,7 @@
 //! The hub's description of a repository. It is not trusted, because its names become paths.
 
+use std::collections::HashSet;
+
 use super::remote_file::{RemoteFile, is_hex};
 use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
@@ -9,6 +11,8 @@ use crate::repo_id::RepoId;
 
 const MAX_FILES: usize = 20_000;
 const MAX_NAME_LENGTH: usize = 1024;
+/// Longest part of a path that all file systems take.
+const MAX_PART_BYTES: usize = 255;
 
 /// One commit of a repository.
 #[derive(Clone, Debug)]
@@ -54,7 +58,9 @@ pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) ->
     for sibling in info.siblings {
         if !is_safe(&sibling.rfilename) {
             let name: String = sibling.rfilename.escape_debug().take(100).collect();
-            return Err(bad(format!("lists a file called `{name}`, which could leave the cache")));
+            let too_long = sibling.rfilename.split('/').any(|part| part.len() > MAX_PART_BYTES);
+            let why = if too_long { "is too long" } else { "could leave the cache" };
+            return Err(bad(format!("lists a file called `{name}`, which {why}")));
         }
         let file = match known(&sibling) {
             Some(file) => file,
@@ -64,6 +70,9 @@ pub(super) fn look_up(client: &Client, repo: &RepoId, revision: Option<&str>) ->
     }
     remote.files.sort_by(|a, b| a.name.cmp(&b.name));
     remote.files.dedup_by(|a, b| a.name == b.name);
+    if let Some(name) = file_and_folder(&remote.files) {
+        return Err(bad(format!("lists `{name}` as a file and as a folder")));
+    }
     Ok(remote)
 }
 
@@ -112,6 +121,16 @@ pub(super) fn plain_etag(etag: &str) -> String {
     etag.trim().trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
+/// Returns the name of a file that another file has as its folder.
+fn file_and_folder(files: &[RemoteFile]) -> Option<&str> {
+    let names: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let folders = |name: &'_ str| name.match_indices('/').map(|(at, _)| at).collect::<Vec<_>>();
+    files.iter().find_map(|file| {
+        let name = file.name.as_str();
+        folders(name).into_iter().map(|at| &name[..at]).find(|folder| names.contains(folder))
+    })
+}
+
 /// Returns `true` if a name stays inside the folder that it is joined to, on every system.
 fn is_safe(name: &str) -> bool {
     let reserved =
@@ -120,7 +139,11 @@ fn is_safe(name: &str) -> bool {
         && name.len() <= MAX_NAME_LENGTH
         && !name.contains(reserved)
         && name.split('/').all(|part| {
-            !part.is_empty() && part != "." && part != ".." && !part.ends_with([' ', '.'])
+            !part.is_empty()
+                && part.len() <= MAX_PART_BYTES
+                && part != "."
+                && part != ".."
+                && !part.ends_with([' ', '.'])
         })
 }
 
@@ -139,6 +162,19 @@ mod tests {
             assert!(!is_safe(name), "{name}");
         }
         assert!(!is_safe(&"a".repeat(2000)));
+        // File systems take 255 bytes for each part.
+        assert!(is_safe(&"a".repeat(255)) && !is_safe(&"a".repeat(256)));
+        assert!(!is_safe(&format!("a/{}", "ü".repeat(150))));
+    }
+
+    #[test]
+    fn a_file_is_not_a_folder() {
+        let files = |names: &[&str]| -> Vec<RemoteFile> {
+            names.iter().map(|name| RemoteFile::new((*name).to_owned(), 1, "a").unwrap()).collect()
+        };
+        let clash = files(&["config.json", "config.json.bak", "config.json/x.json"]);
+        assert_eq!(file_and_folder(&clash), Some("config.json"));
+        assert_eq!(file_and_folder(&files(&["a/b", "a/c", "ab"])), None);
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn compare(
     tell: &Tell,
 ) -> Result<Differing> {
     let snapshot = folder.snapshot(commit);
-    let total = wanted.iter().map(|file| file.size_bytes).sum();
+    let total = super::plan::total(wanted.iter().map(|file| file.size_bytes));
     let mut before = 0;
     let mut differing = Differing { to_link: Vec::new(), to_fetch: Vec::new() };
     for file in wanted {
@@ -144,7 +144,7 @@ fn compare(
                 differing.to_fetch.push(file.clone());
             }
         }
-        before += file.size_bytes;
+        before = before.saturating_add(file.size_bytes);
     }
     Ok(differing)
 }
@@ -155,7 +155,7 @@ fn check_room(
     repo: &RepoId,
     cache: &Path,
 ) -> Result<()> {
-    let needed_bytes = to_fetch.iter().map(|file| file.size_bytes).sum();
+    let needed_bytes = super::plan::total(to_fetch.iter().map(|file| file.size_bytes));
     let free_bytes = free_bytes(&folder.root)?;
     if needed_bytes <= free_bytes {
         return Ok(());

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{HubError, Result};
 use crate::hash::{self, Stopped};
+use crate::links::{self, Inside};
+use crate::locations::Locations;
 use crate::reference::error::ReferenceError;
 use ignore::WalkBuilder;
 use ignore::overrides::OverrideBuilder;
@@ -49,7 +51,7 @@ pub(super) struct Hashes {
 }
 
 /// Returns the files of a folder, by name.
-pub(super) fn collect(folder: &Path) -> Result<Vec<LocalFile>> {
+pub(super) fn collect(folder: &Path, locations: &Locations) -> Result<Vec<LocalFile>> {
     let bad =
         |problem| HubError::Reference(ReferenceError::BadPath { path: folder.to_owned(), problem });
     if !folder.is_dir() {
@@ -61,19 +63,34 @@ pub(super) fn collect(folder: &Path) -> Result<Vec<LocalFile>> {
     }
     let walk = WalkBuilder::new(folder)
         .standard_filters(false)
-        .follow_links(true)
+        .follow_links(false)
         .overrides(rules.build().map_err(|error| walk_error(&error))?)
         .add_custom_ignore_filename(".hfignore")
         .sort_by_file_path(Ord::cmp)
         .build();
-    let mut files = Vec::new();
+    let inside = Inside::of(folder, locations);
+    let (mut files, mut outside) = (Vec::new(), Vec::new());
     for entry in walk {
         let entry = entry.map_err(|error| walk_error(&error))?;
-        let metadata = entry.metadata().map_err(|error| walk_error(&error))?;
+        let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        // The folder itself may be a link; that is the user's own choice.
+        let is_link = entry.path_is_symlink() && entry.depth() > 0;
+        if is_link && !inside.allows(entry.path()) {
+            outside.push(relative.to_owned());
+            continue;
+        }
+        let metadata = if is_link {
+            // A link to a folder inside adds nothing, and one that leads nowhere has no content.
+            match std::fs::metadata(entry.path()) {
+                Ok(metadata) => metadata,
+                Err(_) => continue,
+            }
+        } else {
+            entry.metadata().map_err(|error| walk_error(&error))?
+        };
         if !metadata.is_file() {
             continue;
         }
-        let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
         let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
         let Some(parts) = parts else {
             let path = entry.path().to_owned();
@@ -87,6 +104,7 @@ pub(super) fn collect(folder: &Path) -> Result<Vec<LocalFile>> {
             size_bytes: metadata.len(),
         });
     }
+    links::refuse(folder, outside)?;
     if files.is_empty() {
         return Err(bad("has no files to upload"));
     }

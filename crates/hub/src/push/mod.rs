@@ -19,6 +19,7 @@ use crate::error::{HubError, Result};
 use crate::http::error::HttpError;
 use crate::http::settings::HubSettings;
 use crate::http::{Client, Subject, supervised};
+use crate::locations::Locations;
 use crate::push::error::PushError;
 use crate::repo_id::RepoId;
 use crate::reporter::Reporter;
@@ -82,31 +83,34 @@ pub struct Pushed {
 
 /// Returns the files that [`push()`] would upload. Ignore rules leave out files of git and Python,
 /// what `.hfignore` names (it works like `.gitignore`), and records of this program.
-pub fn files_to_push(folder: &std::path::Path) -> Result<Vec<LocalFile>> {
-    files::collect(folder)
+/// Fails if links in the folder lead out of it.
+pub fn files_to_push(folder: &std::path::Path, locations: &Locations) -> Result<Vec<LocalFile>> {
+    files::collect(folder, locations)
 }
 
 /// Compares the folder with the branch without changing anything.
 pub fn compare(
     request: &PushRequest,
+    locations: &Locations,
     settings: &HubSettings,
     reporter: &dyn Reporter,
 ) -> Result<Changes> {
     let client = connect(request, settings)?;
     let push = Push { client: &client, request, reporter };
-    let files = files::collect(&request.folder)?;
+    let files = files::collect(&request.folder, locations)?;
     Ok(push.compare(&files)?.0)
 }
 
 /// Uploads the differences as one commit.
 pub fn push(
     request: &PushRequest,
+    locations: &Locations,
     settings: &HubSettings,
     reporter: &dyn Reporter,
 ) -> Result<Pushed> {
     let client = connect(request, settings)?;
     let push = Push { client: &client, request, reporter };
-    let files = files::collect(&request.folder)?;
+    let files = files::collect(&request.folder, locations)?;
     push.run(&files)
 }
 

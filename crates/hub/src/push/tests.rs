@@ -14,6 +14,11 @@ fn weights() -> Vec<u8> {
     vec![7; 70_001]
 }
 
+/// Folders that do not exist.
+fn nowhere() -> Locations {
+    Locations::from_values(|_| None, Path::new("/nowhere"))
+}
+
 /// A hub, and a folder to upload.
 struct Scene {
     hub: Hub,
@@ -56,7 +61,7 @@ impl Scene {
     }
 
     fn push(&self, create: Option<Visibility>) -> Result<Pushed> {
-        push(&self.request(create), &self.settings(Some("secret")), &Quiet)
+        push(&self.request(create), &nowhere(), &self.settings(Some("secret")), &Quiet)
     }
 
     fn uploaded(&self, name: &str) -> Option<Vec<u8>> {
@@ -139,7 +144,7 @@ fn what_is_not_the_models_stays_here() {
     }
     scene.write(".hfignore", b"logs/\nsecret.*\n!sub/keep.txt\n");
     scene.write(".gitattributes", b"*.safetensors filter=lfs\n");
-    let names: Vec<_> = files_to_push(scene.folder.path()).unwrap();
+    let names: Vec<_> = files_to_push(scene.folder.path(), &nowhere()).unwrap();
     let names: Vec<&str> = names.iter().map(|file| file.name.as_str()).collect();
     let expected = [".gitattributes", "config.json", "model.safetensors", "sub/notes.txt"];
     assert_eq!(names, expected);
@@ -151,9 +156,9 @@ fn branches_are_made_where_that_is_asked_for() {
     scene.hub.add(Repo::new(NAME));
     let settings = scene.settings(Some("secret"));
     let with = |create| PushRequest { branch: "dev".to_owned(), ..scene.request(create) };
-    let error = push(&with(None), &settings, &Quiet).unwrap_err();
+    let error = push(&with(None), &nowhere(), &settings, &Quiet).unwrap_err();
     assert!(matches!(error, HubError::Http(HttpError::NoSuchRevision { .. })), "{error}");
-    let pushed = push(&with(Some(Visibility::Private)), &settings, &Quiet).unwrap();
+    let pushed = push(&with(Some(Visibility::Private)), &nowhere(), &settings, &Quiet).unwrap();
     assert!(pushed.changes.branch_is_new && !pushed.changes.repo_is_new);
     assert_eq!(scene.hub.names(NAME, "dev").len(), 3);
     assert!(scene.hub.names(NAME, "main").is_empty());
@@ -162,22 +167,24 @@ fn branches_are_made_where_that_is_asked_for() {
 #[test]
 fn refusals_name_what_is_missing() {
     let scene = Scene::new();
-    let error = push(&scene.request(None), &scene.settings(None), &Quiet).unwrap_err();
+    let error = push(&scene.request(None), &nowhere(), &scene.settings(None), &Quiet).unwrap_err();
     assert!(matches!(error, HubError::Push(PushError::NoToken { .. })), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("HF_TOKEN")));
     let error = scene.push(None).unwrap_err();
     assert!(matches!(error, HubError::Http(HttpError::NoSuchRepo { .. })), "{error}");
     scene.hub.add(Repo::new(NAME));
-    let error = push(&scene.request(None), &scene.settings(Some("read-only")), &Quiet).unwrap_err();
+    let error = push(&scene.request(None), &nowhere(), &scene.settings(Some("read-only")), &Quiet)
+        .unwrap_err();
     assert!(matches!(error, HubError::Http(HttpError::Denied { status: 403, .. })), "{error}");
     let settings = HubSettings { offline: true, ..scene.settings(Some("secret")) };
-    let error = push(&scene.request(None), &settings, &Quiet).unwrap_err();
+    let error = push(&scene.request(None), &nowhere(), &settings, &Quiet).unwrap_err();
     assert!(matches!(error, HubError::Http(HttpError::Offline { .. })), "{error}");
     for folder in ["/nowhere/at/all", "config.json"] {
         let folder = scene.folder.path().join(Path::new(folder));
-        assert!(files_to_push(&folder).is_err());
+        assert!(files_to_push(&folder, &nowhere()).is_err());
     }
-    let compared = compare(&scene.request(None), &scene.settings(Some("secret")), &Quiet).unwrap();
+    let compared =
+        compare(&scene.request(None), &nowhere(), &scene.settings(Some("secret")), &Quiet).unwrap();
     assert_eq!(compared.added.len(), 3);
     assert!(scene.hub.names(NAME, "main").is_empty());
 }
@@ -194,4 +201,47 @@ fn nothing_private_goes_to_a_repository_that_turns_out_public() {
     other.hub.forget_privacy();
     other.push(Some(Visibility::Public)).unwrap();
     assert!(other.uploaded("config.json").is_some());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_stay_in_the_folder_or_lead_to_blobs() {
+    use std::os::unix::fs::symlink;
+    let (scene, elsewhere) = (Scene::new(), tempfile::tempdir().unwrap());
+    let folder = scene.folder.path();
+    let key = elsewhere.path().join("id_ed25519");
+    fs_err::write(&key, "private").unwrap();
+    // Links inside the folder, to itself, and to nothing.
+    symlink("config.json", folder.join("link.json")).unwrap();
+    symlink(".", folder.join("self")).unwrap();
+    symlink("gone", folder.join("dead")).unwrap();
+    let names = |locations: &Locations| {
+        let files = files_to_push(folder, locations);
+        files.map(|files| files.into_iter().map(|file| file.name).collect::<Vec<_>>())
+    };
+    let inside = ["config.json", "link.json", "model.safetensors", "sub/notes.txt"];
+    assert_eq!(names(&nowhere()).unwrap(), inside);
+    scene.push(Some(Visibility::Private)).unwrap();
+    // Links that lead out are named, and nothing is sent.
+    symlink(&key, folder.join("sub/LICENSE")).unwrap();
+    symlink(elsewhere.path(), folder.join("home")).unwrap();
+    let error = names(&nowhere()).unwrap_err().to_string();
+    assert!(error.ends_with("lead out of it: `home`, `sub/LICENSE`"), "{error}");
+    assert!(scene.push(None).unwrap_err().to_string().contains("`sub/LICENSE`"));
+    assert_eq!(scene.uploaded("sub/LICENSE"), None);
+    // What is not uploaded may lead anywhere.
+    scene.write(".hfignore", b"home\nLICENSE\n");
+    assert_eq!(names(&nowhere()).unwrap(), inside);
+    // The cache's own blobs are the cache's way, and nothing else in it.
+    let cache = elsewhere.path().join("hub");
+    let blob = cache.join("models--a--b/blobs/0123");
+    fs_err::create_dir_all(blob.parent().unwrap()).unwrap();
+    fs_err::write(&blob, "weights").unwrap();
+    symlink(&blob, folder.join("extra.bin")).unwrap();
+    let locations = Locations { hf_hub_cache: cache.clone(), ..nowhere() };
+    assert!(names(&locations).unwrap().contains(&"extra.bin".to_owned()));
+    assert!(names(&nowhere()).is_err());
+    fs_err::write(cache.join("token"), "secret").unwrap();
+    symlink(cache.join("token"), folder.join("token")).unwrap();
+    assert!(names(&locations).unwrap_err().to_string().ends_with(": `token`"));
 }

@@ -136,12 +136,14 @@ impl Explain for ReferenceError {
             }
             Self::BadPath { path, problem } => {
                 let hint = match (*problem, path.file_name().and_then(|name| name.to_str())) {
-                    (MISSING, Some(name)) => format!(
+                    (MISSING, Some(name)) if !name.ends_with(".gguf") => format!(
                         "Check the path; for a model of that name, write `{name}` without the folder"
                     ),
-                    (MISSING, None) => "Check the path".to_owned(),
-                    _ => "A checkpoint folder contains `config.json`, the weights and the tokenizer"
-                        .to_owned(),
+                    (MISSING, _) => "Check the path".to_owned(),
+                    _ => {
+                        "A checkpoint folder contains `config.json`, the weights and the tokenizer"
+                            .to_owned()
+                    }
                 };
                 Explained::new("model_not_found", format!("`{}` {problem}", path.display()))
                     .hint(hint)

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::unfinished::{self, Claim};
 use super::{Sentinel, record};
 use crate::disk::{free_bytes, walk};
 use crate::error::{HubError, Result};
@@ -17,7 +18,9 @@ use crate::workspace::error::WorkspaceError;
 /// An unfinished workspace. Dropping it deletes it.
 #[derive(Debug)]
 pub struct Building {
+    // Dropped before the claim, so that no other process takes the folder for a leftover.
     temporary: TempDir,
+    claim: Claim,
     target: PathBuf,
 }
 
@@ -68,15 +71,18 @@ impl Building {
             }
             _ => {}
         }
+        // The leftovers that this removes count as free space.
+        let claim = Claim::new(&real_parent.join(name), locations)?;
         let free_bytes = free_bytes(parent)?;
         if needed_bytes > free_bytes {
             return Err(WorkspaceError::NoRoom { path: target, needed_bytes, free_bytes }.into());
         }
         let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{}.making-", name.to_string_lossy()))
+            .prefix(&unfinished::prefix(name))
+            .rand_bytes(unfinished::SUFFIX)
             .tempdir_in(parent)
             .map_err(HubError::io("create a folder next to the target"))?;
-        Ok(Self { temporary, target })
+        Ok(Self { temporary, claim, target })
     }
 
     /// Returns the folder to write to.
@@ -90,7 +96,15 @@ impl Building {
     }
 
     /// Copies a model. Uses copy-on-write if the disk supports it.
-    pub fn copy_model(&self, from: &Resolved, reporter: &dyn Reporter) -> Result<()> {
+    ///
+    /// Fails if links in the folder lead out of it.
+    pub fn copy_model(
+        &self,
+        from: &Resolved,
+        locations: &Locations,
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
+        crate::links::check(&from.path, locations, &|relative| !is_bookkeeping(relative))?;
         let failed = || HubError::io("copy the files of the model");
         let files: Vec<_> = walk(&from.path)
             .into_iter()
@@ -125,11 +139,13 @@ impl Building {
         // This only removes an empty folder.
         let _ = std::fs::remove_dir(&self.target);
         fs_err::rename(self.folder(), &self.target).map_err(failed())?;
-        let _ = self.temporary.keep();
-        if let Some(parent) = self.target.parent() {
+        let Self { temporary, claim, target } = self;
+        let _ = temporary.keep();
+        drop(claim);
+        if let Some(parent) = target.parent() {
             staging::flush_folder(parent).map_err(failed())?;
         }
-        Ok((self.target, hash))
+        Ok((target, hash))
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::explain::{Explain, Explained, impl_error};
+use crate::explain::{Explain, Explained, impl_error, ticked};
 use crate::human_bytes::human;
+
+/// Most links that an error names.
+const MAX_NAMED: usize = 5;
 
 /// Failures of writing or reading a workspace.
 #[derive(Debug)]
@@ -13,8 +16,12 @@ pub enum WorkspaceError {
     NoHash { path: PathBuf, problem: String },
     /// A workspace cannot be written there. `problem` completes "Target `path` …".
     BadTarget { path: PathBuf, problem: &'static str },
+    /// Another process writes to the target.
+    Busy { path: PathBuf },
     /// A model that was written, or is to be uploaded, is incomplete or damaged.
     Unusable { path: PathBuf, problem: String },
+    /// Links in a folder that is to be copied or uploaded lead out of it.
+    LinksOut { path: PathBuf, links: Vec<PathBuf> },
     /// Not enough disk space.
     NoRoom { path: PathBuf, needed_bytes: u64, free_bytes: u64 },
 }
@@ -34,11 +41,31 @@ impl Explain for WorkspaceError {
                 format!("Target `{}` {problem}", path.display()),
             )
             .hint("Name a folder that does not exist yet"),
+            Self::Busy { path } => Explained::new(
+                "InvalidTargetError",
+                format!("Target `{}` is being written by another program", path.display()),
+            )
+            .hint("Wait until it has finished, or name another target"),
             Self::Unusable { path, problem } => Explained::new(
                 "HealthCheckFailed",
                 format!("The model in `{}` is unusable: {problem}", path.display()),
             )
             .hint("The folder was kept; fix it, or create it again from a complete model"),
+            Self::LinksOut { path, links } => {
+                let names: Vec<String> =
+                    links.iter().take(MAX_NAMED).map(|link| link.display().to_string()).collect();
+                let more = match links.len().saturating_sub(MAX_NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let message = format!(
+                    "Folder `{}` has links that lead out of it: {}{more}",
+                    path.display(),
+                    ticked(&names)
+                );
+                Explained::new("ValidationError", message)
+                    .hint("Replace each link by the file that it should stand for, or delete it")
+            }
             Self::NoRoom { path, needed_bytes, free_bytes } => Explained::new(
                 "ValidationError",
                 format!(

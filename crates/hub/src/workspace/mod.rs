@@ -8,6 +8,7 @@ mod content;
 pub(crate) mod error;
 mod path;
 mod sentinel;
+mod unfinished;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ pub use building::{Building, target_folder};
 pub use check::{Check, check, record};
 pub use content::{Content, content};
 pub use sentinel::{Operation, SENTINEL_FILE, Sentinel};
+pub(crate) use unfinished::is_unfinished;
+pub use unfinished::unfinished;
 
 /// A workspace in the folder of workspaces.
 #[derive(Clone, Debug, PartialEq, Eq)]

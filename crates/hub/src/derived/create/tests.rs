@@ -55,6 +55,22 @@ fn what_a_modelfile_says_holds_for_the_name_and_is_written_again() {
     assert_eq!(modelfile(&fixture, "Alpha-4bit"), "FROM mlx-community/Alpha-4bit\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn only_its_owner_reads_a_system_prompt() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = Fixture::new();
+    fixture.cached("mlx-community/Alpha-4bit", &[A]);
+    let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
+    let created =
+        made(&fixture, "coder", "FROM mlx-community/Alpha-4bit\nSYSTEM secret\n").unwrap();
+    assert_eq!(mode(&created.path), 0o600);
+    let stored = fixture.stored("tiny", "/x/tiny.gguf");
+    crate::write_settings(&stored, &parsed("FROM x\nSYSTEM secret\n").overrides).unwrap();
+    assert_eq!(mode(&stored.join("mlxk-settings.toml")), 0o600);
+    assert_eq!(fs_err::read_dir(&stored).unwrap().count(), 3, "no temporary file is left");
+}
+
 #[test]
 fn models_build_on_each_other_and_never_on_themselves() {
     let fixture = Fixture::new();

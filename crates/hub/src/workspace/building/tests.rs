@@ -23,7 +23,7 @@ fn a_copy_appears_whole_and_clean() {
     let target = fixture.path().join("mine");
     fs_err::create_dir(&target).unwrap();
     let building = Building::begin(&target, 0, &fixture.locations).unwrap();
-    building.copy_model(&model(&fixture), &Quiet).unwrap();
+    building.copy_model(&model(&fixture), &fixture.locations, &Quiet).unwrap();
     assert!(fs_err::read_dir(&target).unwrap().next().is_none(), "nothing there until the end");
     let (path, hash) = building.finish(sentinel()).unwrap();
     assert_eq!(path, target);
@@ -41,7 +41,33 @@ fn a_dropped_one_leaves_nothing() {
     let fixture = Fixture::new();
     let target = fixture.path().join("mine");
     drop(Building::begin(&target, 0, &fixture.locations).unwrap());
-    assert_eq!(fs_err::read_dir(fixture.path()).unwrap().count(), 0);
+    let left: Vec<_> = fs_err::read_dir(fixture.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| *path != fixture.locations.data_dir)
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_out_are_not_copied() {
+    use std::os::unix::fs::symlink;
+    let (fixture, elsewhere) = (Fixture::new(), tempfile::tempdir().unwrap());
+    let model = model(&fixture);
+    fs_err::write(elsewhere.path().join("key"), "private").unwrap();
+    symlink("config.json", model.path.join("same.json")).unwrap();
+    symlink(".", model.path.join("self")).unwrap();
+    let target = fixture.path().join("mine");
+    let building = Building::begin(&target, 0, &fixture.locations).unwrap();
+    building.copy_model(&model, &fixture.locations, &Quiet).unwrap();
+    assert!(building.folder().join("same.json").is_file());
+    drop(building);
+    symlink(elsewhere.path().join("key"), model.path.join("extra/LICENSE")).unwrap();
+    let building = Building::begin(&target, 0, &fixture.locations).unwrap();
+    let error = building.copy_model(&model, &fixture.locations, &Quiet).unwrap_err();
+    assert!(error.to_string().ends_with("lead out of it: `extra/LICENSE`"), "{error}");
+    assert!(!building.folder().join("extra").exists());
 }
 
 #[test]
