@@ -98,6 +98,8 @@ pub struct Limits {
     pub connections: usize,
     /// Size of a request's body.
     pub body_bytes: usize,
+    /// Size of a file that a client uploads.
+    pub upload_bytes: u64,
     /// Size of a request's head.
     pub header_bytes: usize,
     /// Time for a request's head, and limit for idle connections.
@@ -119,6 +121,7 @@ impl Default for Limits {
         Self {
             connections: 768,
             body_bytes: 32 << 20,
+            upload_bytes: 256 << 30,
             header_bytes: 64 << 10,
             header_timeout: Duration::from_secs(20),
             body_idle: Duration::from_secs(15),

@@ -39,12 +39,16 @@ pub(crate) enum Kind {
     Timeout,
     /// The request is too large.
     TooLarge,
+    /// The head of the request is too large.
+    HeadTooLarge,
     /// The body is not JSON.
     MediaType,
     /// The server does not offer this feature.
     NotOffered,
     /// Too many requests wait; the client may try again later.
     Busy,
+    /// The disk has too little space.
+    Disk,
     /// The model does not fit in memory.
     Memory,
     /// The server is stopping.
@@ -63,10 +67,11 @@ impl Kind {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotOffered => StatusCode::NOT_IMPLEMENTED,
             Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Memory => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Memory | Self::Disk => StatusCode::INSUFFICIENT_STORAGE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -117,7 +122,9 @@ impl From<EngineError> for ApiError {
             EngineError::BadSampling { key, .. } => Some((*key).to_owned()),
             EngineError::ZeroMaxTokens => Some("max_tokens".to_owned()),
             EngineError::EmptyStop => Some("stop".to_owned()),
-            EngineError::BadLogitBias { .. } => Some("logit_bias".to_owned()),
+            EngineError::BadLogitBias { .. } | EngineError::NothingAllowed => {
+                Some("logit_bias".to_owned())
+            }
             EngineError::TooManyLogprobs { .. } => Some("logprobs".to_owned()),
             _ => None,
         };
@@ -125,6 +132,7 @@ impl From<EngineError> for ApiError {
             EngineError::PromptTooLong { .. } => Kind::ContextLength,
             EngineError::BadSampling { .. }
             | EngineError::BadLogitBias { .. }
+            | EngineError::NothingAllowed
             | EngineError::BadOption { .. }
             | EngineError::ContextTooLong { .. }
             | EngineError::EmptyPrompt

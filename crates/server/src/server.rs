@@ -89,6 +89,7 @@ impl Server {
             metrics: Arc::default(),
             started: Instant::now(),
             is_local: guard::is_loopback(address.ip()),
+            names: guard::machine::names(),
             phase: watch::Sender::new(Phase::Running),
             changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         });

@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) started: Instant,
     /// `true` if only this machine can reach the server.
     pub(crate) is_local: bool,
+    /// Names of this machine in its network.
+    pub(crate) names: Vec<String>,
     /// Progress of the shutdown.
     pub(crate) phase: watch::Sender<Phase>,
     /// Places for requests that download, upload or create models.

@@ -3,7 +3,10 @@
 //! Invariant: a page on the web reaches nothing. It is stopped by its `Origin`. If it points a name of its own
 //! at this machine (DNS rebinding), it is stopped by the `Host` that it then has to send.
 
+mod authority;
+mod head;
 mod key;
+pub(crate) mod machine;
 mod origin;
 mod request_id;
 
@@ -15,7 +18,7 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST,
     ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -35,11 +38,16 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
     let started = Instant::now();
     let id = request_id::of(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let origin = request.headers().get(ORIGIN).cloned();
+    let allowed =
+        target(&state, &request).and_then(|()| origin_and_host(&state, request.headers()));
+    let origin = request.headers().get(ORIGIN).filter(|_| allowed.is_ok()).cloned();
     let ignored = request.extensions().get().map(|reading: &Reading| reading.ignored.clone());
     let span = tracing::info_span!("request", id = %id);
     let mut response = async {
-        let response = admit(&state, request, next).await;
+        let response = match allowed {
+            Ok(()) => admit(&state, request, next).await,
+            Err(error) => error.into_response(),
+        };
         let status = response.status().as_u16();
         let ms = started.elapsed().as_millis() as u64;
         if let Some(fields) = ignored.and_then(|ignored| ignored.text()) {
@@ -63,9 +71,7 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
         headers.insert(request_id::HEADER, id);
     }
     headers.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = origin
-        && response.status() != StatusCode::FORBIDDEN
-    {
+    if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let exposed = HeaderValue::from_static("x-request-id, retry-after, x-mlxk-ignored");
@@ -75,7 +81,7 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
 }
 
 async fn admit(state: &ServerState, request: Request, next: Next) -> Response {
-    if let Err(error) = origin_and_host(state, request.headers()) {
+    if let Err(error) = head::check(&request, state.config.limits.header_bytes) {
         return error.into_response();
     }
     if request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN) {
@@ -91,21 +97,21 @@ async fn admit(state: &ServerState, request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-fn origin_and_host(state: &ServerState, headers: &HeaderMap) -> Result<(), ApiError> {
-    let host = headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
-    if let Some(host) = host
-        && state.is_local
-        && !origin::is_own_host(host, &state.config.host)
-    {
-        let message = format!(
-            "The host `{}` is not allowed; use `localhost` or `{}`",
-            origin::shown(host),
-            state.config.host
-        );
-        return Err(ApiError::new(Kind::Forbidden, message));
+/// Refuses a request that does not name its host, as HTTP/1.1 demands, or that names another one.
+fn target(state: &ServerState, request: &Request) -> Result<(), ApiError> {
+    if request.version() >= Version::HTTP_11 && !request.headers().contains_key(HOST) {
+        return Err(ApiError::bad("The request has no header `Host`"));
     }
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
+    // A target may be a full address, as for a proxy. Then that is what is called.
+    request.uri().authority().map_or(Ok(()), |called| check_host(called.as_str(), state))
+}
+
+fn origin_and_host(state: &ServerState, headers: &HeaderMap) -> Result<(), ApiError> {
+    let host = only(headers, &HOST)?;
+    if let Some(host) = host {
+        check_host(host, state)?;
+    }
+    let Some(origin) = only(headers, &ORIGIN)? else { return Ok(()) };
     if origin::is_allowed(origin, host, &state.config.cors_origins) {
         return Ok(());
     }
@@ -113,6 +119,35 @@ fn origin_and_host(state: &ServerState, headers: &HeaderMap) -> Result<(), ApiEr
         "Pages of `{}` may not use this server; allow them with `--cors-origin`",
         origin::shown(origin)
     );
+    Err(ApiError::new(Kind::Forbidden, message))
+}
+
+/// Returns the value of a header that may occur once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(|value| value.to_str().unwrap_or_default());
+    if values.next().is_some() {
+        return Err(ApiError::bad(format!("The request has two headers `{name}`")));
+    }
+    Ok(value)
+}
+
+/// Refuses names that lead here but are not ours. A page that points its own name at this machine has no key, so a
+/// key is enough.
+fn check_host(host: &str, state: &ServerState) -> Result<(), ApiError> {
+    let own = &state.config.host;
+    let (is_ours, advice) = if state.is_local {
+        (origin::is_own_host(host, own), format!("use `localhost` or `{own}`"))
+    } else if state.config.api_key.is_none() {
+        let advice = "use the IP address or the name of this machine, or set `MLXK_API_KEY`";
+        (origin::is_own_in_network(host, own, &state.names), advice.to_owned())
+    } else {
+        return Ok(());
+    };
+    if is_ours {
+        return Ok(());
+    }
+    let message = format!("The host `{}` is not allowed; {advice}", origin::shown(host));
     Err(ApiError::new(Kind::Forbidden, message))
 }
 

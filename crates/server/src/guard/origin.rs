@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::authority;
+
 /// Schemes of pages that belong to applications on this machine.
 const APPLICATIONS: [&str; 5] = ["app", "file", "tauri", "vscode-file", "vscode-webview"];
 
@@ -12,8 +14,18 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
 
 /// Returns `true` if a `Host` header names this machine. `own` is the address that the server listens on.
 pub(super) fn is_own_host(host: &str, own: &str) -> bool {
-    let name = name_of(host);
-    is_this_machine(name) || name.eq_ignore_ascii_case(name_of(own))
+    let Some(name) = authority::name(host) else { return false };
+    is_this_machine(name) || name.eq_ignore_ascii_case(own.trim_matches(['[', ']']))
+}
+
+/// Returns `true` if a `Host` header calls a server on the network by an address, or by one of `names`. Any other name
+/// may be one of a web page that points it here.
+pub(super) fn is_own_in_network(host: &str, own: &str, names: &[String]) -> bool {
+    let Some(name) = authority::name(host) else { return false };
+    let name = name.trim_end_matches('.');
+    is_own_host(host, own)
+        || authority::is_address(name)
+        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// Returns `true` if pages of `origin` may use the server that they call `host`.
@@ -28,7 +40,8 @@ pub(super) fn is_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -
     }
     let is_page = matches!(scheme, "http" | "https");
     let is_same = host.is_some_and(|host| host.eq_ignore_ascii_case(rest));
-    is_page && (is_same || is_this_machine(name_of(rest)))
+    let is_ours = authority::name(rest).is_some_and(is_this_machine);
+    is_page && (is_same || is_ours)
 }
 
 /// Returns `true` for `*`, `null`, and an origin as browsers send it: a scheme, a host and perhaps a port. A slash
@@ -44,18 +57,6 @@ pub fn is_origin(text: &str) -> bool {
     let is_host =
         |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     is_scheme && !host.is_empty() && host.bytes().all(is_host)
-}
-
-/// Removes the port from `example.org:80` and `[::1]:80`.
-fn name_of(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    // A bare IPv6 address has colons of its own.
-    match host.split_once(':') {
-        Some((name, port)) if !port.contains(':') => name,
-        _ => host,
-    }
 }
 
 fn is_this_machine(name: &str) -> bool {
@@ -79,11 +80,27 @@ mod tests {
         for host in ["localhost:8000", "LOCALHOST", "127.0.0.1:8000", "[::1]:8000", "a.localhost"] {
             assert!(is_own_host(host, "127.0.0.1"), "{host}");
         }
-        for host in ["evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1", ""]
-        {
+        for host in [
+            "evil.example",
+            "evil.example:8000",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "",
+            "[::1].evil.example",
+            "localhost:1@evil.example",
+        ] {
             assert!(!is_own_host(host, "127.0.0.1"), "{host}");
+            assert!(!is_allowed(&format!("http://{host}"), Some("box:8000"), &[]), "{host}");
         }
         assert!(is_own_host("box.lan:8000", "box.lan"));
+        let names = ["box".to_owned(), "box.local".to_owned()];
+        let in_network = |host: &str| is_own_in_network(host, "0.0.0.0", &names);
+        for host in ["localhost", "192.168.1.5:8000", "[fe80::1]:8000", "BOX:8000", "box.local."] {
+            assert!(in_network(host), "{host}");
+        }
+        for host in ["evil.example:8000", "box.evil.example", "1.2.3.4.evil.example", ""] {
+            assert!(!in_network(host), "{host}");
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ use crate::state::{Shared, State as ServerState};
 
 /// Number of parts that may wait for the disk.
 const WAITING: usize = 16;
+/// Free space that an upload leaves on the disk.
+const LEFT_FREE_BYTES: u64 = 1 << 30;
+/// Bytes between two looks at the free space.
+const LOOK_EVERY_BYTES: u64 = 64 << 20;
 /// Time that an upload is kept for a model to be made from it.
 const KEPT: Duration = Duration::from_hours(24);
 
@@ -58,9 +62,17 @@ pub(super) async fn upload(
         return Ok(StatusCode::OK);
     }
     let _place = state.take_change()?;
+    let most = state.config.limits.upload_bytes;
+    let stated = request.body().size_hint().lower();
+    if stated > most {
+        return Err(too_large(most));
+    }
     let (sender, parts) = mpsc::channel(WAITING);
     let folder = folder(&state);
-    let writing = tokio::task::spawn_blocking(move || write(&folder, parts, &target, &expected));
+    let writing = tokio::task::spawn_blocking(move || {
+        let room = Room { most, stated };
+        write(&folder, parts, &target, &expected, &room)
+    });
     let idle = state.config.limits.body_idle;
     let receiving = receive(request, &sender, idle).await;
     // The end is a part of its own, so that an interrupted upload is never taken for a complete one.
@@ -72,6 +84,34 @@ pub(super) async fn upload(
     receiving?;
     written?;
     Ok(StatusCode::CREATED)
+}
+
+/// Bounds of an upload.
+struct Room {
+    /// Most bytes of an upload.
+    most: u64,
+    /// Bytes that the client announced; 0 if it did not.
+    stated: u64,
+}
+
+impl Room {
+    /// Refuses an upload that is too large, or that would fill the disk with its next `more` bytes.
+    fn check(&self, folder: &Path, written: u64, more: u64) -> Result<(), ApiError> {
+        if written > self.most {
+            return Err(too_large(self.most));
+        }
+        match mlxk_hub::free_bytes(folder) {
+            Ok(free) if free < more.saturating_add(LEFT_FREE_BYTES) => {
+                let message = "The disk of the server has too little space for the upload";
+                Err(ApiError::new(Kind::Disk, message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn too_large(most: u64) -> ApiError {
+    ApiError::new(Kind::TooLarge, format!("The upload is larger than {most} bytes"))
 }
 
 enum Part {
@@ -114,18 +154,26 @@ fn write(
     mut parts: mpsc::Receiver<Part>,
     target: &Path,
     expected: &str,
+    room: &Room,
 ) -> Result<(), ApiError> {
     let failed = |error: std::io::Error| {
         ApiError::new(Kind::Internal, format!("The upload cannot be stored: {error}"))
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     sweep(folder);
+    room.check(folder, 0, room.stated)?;
+    let (mut written, mut looked) = (0_u64, 0_u64);
     let mut file =
         tempfile::Builder::new().prefix(".upload-").tempfile_in(folder).map_err(failed)?;
     let mut hash = Sha256::new();
     loop {
         match parts.blocking_recv() {
             Some(Part::Data(data)) => {
+                written += data.len() as u64;
+                if written > room.most || written - looked > LOOK_EVERY_BYTES {
+                    room.check(folder, written, 0)?;
+                    looked = written;
+                }
                 hash.update(&data);
                 file.write_all(&data).map_err(failed)?;
             }

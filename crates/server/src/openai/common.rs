@@ -71,12 +71,14 @@ pub(crate) fn error_body(error: &ApiError) -> Value {
         | Kind::NotFound
         | Kind::Method
         | Kind::TooLarge
+        | Kind::HeadTooLarge
         | Kind::MediaType
         | Kind::Timeout => ("invalid_request_error", None),
         Kind::Forbidden => ("permission_error", None),
         Kind::NotOffered => ("server_error", Some("not_implemented")),
         Kind::Busy => ("server_error", Some("server_busy")),
         Kind::Memory => ("server_error", Some("insufficient_memory")),
+        Kind::Disk => ("server_error", Some("insufficient_storage")),
         Kind::Stopping => ("server_error", Some("server_stopping")),
         Kind::Internal => ("server_error", None),
     };

@@ -74,12 +74,28 @@ fn bodies_and_heads_have_bounds() {
     }
     let answer = rest(&mut stream);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
-    let mut stream = world.connect();
-    let long =
-        format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(200_000));
-    let _ = stream.write_all(long.as_bytes());
-    let answer = rest(&mut stream);
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    // Also one large value, many small ones, and a long target.
+    let head = |target: &str, headers: &str| {
+        format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n")
+    };
+    let many =
+        |count: usize| (0..count).fold(String::new(), |all, n| all + &format!("x{n}: y\r\n"));
+    for (long, fits) in [
+        (head("/health", &format!("x: {}\r\n", "y".repeat(64_000))), true),
+        (head("/health", &format!("x: {}\r\n", "y".repeat(65_600))), false),
+        (head("/health", &format!("x: {}\r\n", "y".repeat(100_000))), false),
+        (head("/health", &format!("x: {}\r\n", "y".repeat(200_000))), false),
+        (head(&format!("/health?{}", "y".repeat(66_000)), ""), false),
+        (head("/health", &many(90)), true),
+        (head("/health", &many(20_000)), false),
+    ] {
+        let mut stream = world.connect();
+        let _ = stream.write_all(long.as_bytes());
+        let answer = rest(&mut stream);
+        let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+        let is_right = if fits { answer.starts_with("HTTP/1.1 200") } else { refused };
+        assert!(is_right, "{} bytes: {answer}", long.len());
+    }
     assert_eq!(world.get("/health").status, 200);
 }
 

@@ -157,6 +157,13 @@ fn roles_and_parts_are_read_as_templates_know_them() {
     assert_eq!(plain, other);
 }
 
+/// Returns a request that forbids every token of the test model.
+fn forbid_all() -> Value {
+    let bias: serde_json::Map<String, Value> =
+        (0..264).map(|id| (id.to_string(), json!(-100))).collect();
+    json!({"logit_bias": bias})
+}
+
 #[test]
 fn unsupported_and_invalid_fields_are_named() {
     let world = World::new();
@@ -174,6 +181,7 @@ fn unsupported_and_invalid_fields_are_named() {
         (json!({"logprobs": true, "top_logprobs": 21}), json!("top_logprobs"), "0 to 20"),
         (json!({"logit_bias": {"a": 1}}), json!("logit_bias"), "token ids"),
         (json!({"logit_bias": {"9999": 1}}), Value::Null, "not one of the model's 264"),
+        (forbid_all(), json!("logit_bias"), "forbids every token"),
         (json!({"xtc_threshold": 0.1}), json!("xtc_threshold"), "without `xtc_probability`"),
         (json!({"reasoning_effort": "high"}), json!("reasoning_effort"), "no levels"),
         (json!({"keep_alive": "soon"}), json!("keep_alive"), "neither a duration"),

@@ -1,5 +1,7 @@
 //! Pulling, creating, copying and deleting models.
 
+use std::io::Write as _;
+
 use mlxk_hub::HubSettings;
 use mlxk_server::ApiKey;
 use mlxk_test_hub::{Hub, Repo, sha256};
@@ -196,6 +198,33 @@ fn uploads_have_to_match_their_digest() {
     assert!(status >= 400 && message.contains("GGUF"), "{status}: {message}");
     let left = std::fs::read_dir(world.home.path().join("data/mlxk/blobs")).unwrap().count();
     assert_eq!(left, 1);
+}
+
+#[test]
+fn uploads_have_a_bound() {
+    let world = World::with(|config| config.limits.upload_bytes = 1000);
+    let content = "x".repeat(1001);
+    let path = format!("/api/blobs/sha256:{}", sha256(content.as_bytes()));
+    let (status, message) = refusal(&world.send("POST", &path, &[], &content));
+    assert!(status == 413 && message.contains("larger than 1000 bytes"), "{message}");
+    // A client that does not say the size is stopped as well.
+    let mut stream = world.connect();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n");
+    write!(stream, "{head}connection: close\r\n\r\n3e9\r\n{content}\r\n0\r\n\r\n").unwrap();
+    let answer = crate::world::rest(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let left = std::fs::read_dir(world.home.path().join("data/mlxk/blobs"));
+    assert_eq!(left.map_or(0, Iterator::count), 0);
+}
+
+#[test]
+fn settings_that_could_not_be_read_again_are_refused() {
+    let world = World::new();
+    let system = "x".repeat(5 << 20);
+    let body = json!({"model": "long", "from": "org/one", "system": system, "stream": false});
+    let (status, message) = refusal(&world.post("/api/create", &body));
+    assert!(status >= 400 && message.contains("the settings would have more than"), "{message}");
+    assert!(!names(&world).contains(&"long:latest".to_owned()));
 }
 
 #[test]
