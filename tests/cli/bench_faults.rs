@@ -223,7 +223,10 @@ fn invalid_options_are_refused_first() {
         (&["--vs", "openai:box"], "needs an address after `openai:`"),
         (&["--output", "report.csv"], "`report.csv` must end in .json, .md or .html"),
         (&["--fail-below", "95"], "must be a ratio from 0 to 10"),
-        (&["--model", "nobody:1b"], "no MLX model for `nobody:1b`; pass one with `--mlx-model`"),
+        (
+            &["--model", "nobody:1b"],
+            "No MLX model is known for the Ollama name `nobody:1b`; pass one with",
+        ),
         (&["--mlx-model", "org/tiny"], "pass it with `--model`"),
         (&["--synthetic", "smollm2-135m"], "`--synthetic` works only with"),
         (&["--runs", "0"], "--runs"),

@@ -1,4 +1,4 @@
-//! What someone types on the first day, slightly wrong: every answer names what to do.
+//! Typical mistakes of the first day: every answer names what to do.
 
 use std::net::TcpListener;
 
@@ -58,24 +58,29 @@ fn paths_that_lead_nowhere() {
     assert!(stderr.contains("does not exist\nhint: Check the path"), "{stderr}");
 }
 
+/// Returns the words of a conversion.
+fn convert<'a>(source: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["convert", source, "./out"], more].concat()
+}
+
 #[test]
 fn patterns_of_a_conversion() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
-    let convert = |more: &[&str]| [&["convert", path(model.path()), "./out"], more].concat();
-    let stderr = refused(&world, &convert(&["--module", "zzz=8"]), 2);
+    let source = path(model.path());
+    let stderr = refused(&world, &convert(source, &["--module", "zzz=8"]), 2);
     let expected = "`--module zzz=8`: no weight matrix of the model matches `zzz`";
     assert!(stderr.contains(expected), "{stderr}");
-    let stderr = refused(&world, &convert(&["--module", "lm_head"]), 2);
+    let stderr = refused(&world, &convert(source, &["--module", "lm_head"]), 2);
     assert!(stderr.contains("`--module lm_head` must have the form"), "{stderr}");
-    let stderr = refused(&world, &convert(&["--module", "lm_head=8:63"]), 2);
+    let stderr = refused(&world, &convert(source, &["--module", "lm_head=8:63"]), 2);
     assert!(stderr.contains("`--module lm_head=8:63` is impossible: MLX has no"), "{stderr}");
     std::fs::write(world.home.path().join("wrong"), "lm_head\n").unwrap();
-    let stderr = refused(&world, &convert(&["--recipe", "wrong"]), 2);
+    let stderr = refused(&world, &convert(source, &["--recipe", "wrong"]), 2);
     assert!(stderr.contains("`--recipe wrong`: `lm_head` must have the form"), "{stderr}");
     assert!(!world.home.path().join("out").exists());
     // A recipe may be made for several models.
     std::fs::write(world.home.path().join("recipe"), "zzz = 8\nq_proj = 8\n").unwrap();
-    let words = convert(&["--recipe", "recipe"]);
+    let words = convert(source, &["--recipe", "recipe"]);
     let assert = world.mlxk(&words).current_dir(world.home.path()).assert().success();
     assert!(streams(&assert).1.contains("warning: `--recipe recipe`: no weight matrix"));
 }
@@ -158,7 +163,8 @@ fn a_draft_model_of_another_vocabulary_is_named_as_it_was_typed() {
     std::fs::write(&tokenizer, value.to_string()).unwrap();
     let words = ["run", path(other.path()), "Hi", "--draft-model", "Alpha-4bit"];
     let stderr = refused(&world, &words, 1);
-    let expected = "`--draft-model Alpha-4bit`: The draft model doesn't share the model's vocabulary";
+    let expected =
+        "`--draft-model Alpha-4bit`: The draft model doesn't share the model's vocabulary";
     assert!(stderr.contains(expected), "{stderr}");
 }
 

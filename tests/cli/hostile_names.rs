@@ -16,13 +16,12 @@ use crate::support::{World, path};
 use mlxk_testkit::{Kind, Stored, checkpoint_with};
 
 /// A title, the clipboard, a cleared screen, one byte that introduces a sequence, a direction, a deletion.
-const EVIL: &str = "x\u{1b}]0;owned\u{7}\u{1b}]52;c;b3duZWQ=\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{7f}\u{8}y";
+const EVIL: &str =
+    "x\u{1b}]0;owned\u{7}\u{1b}]52;c;b3duZWQ=\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{7f}\u{8}y";
 
 /// Returns the characters of an output that control a terminal.
 fn harmful(text: &str) -> Vec<char> {
-    let is_bidi = |c: char| {
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let is_bidi = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     // A terminal's driver adds the carriage return.
     let is_line = |c: char| matches!(c, '\n' | '\r' | '\t');
     text.chars().filter(|&c| is_bidi(c) || c.is_control() && !is_line(c)).collect()
@@ -94,7 +93,8 @@ fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
 
 /// Makes weights of which one tensor, of one value, has this name and type.
 fn weights(tensor: &str, dtype: &str) -> Vec<u8> {
-    let header = json!({tensor: {"dtype": dtype, "shape": [1], "data_offsets": [0, 4]}}).to_string();
+    let header =
+        json!({tensor: {"dtype": dtype, "shape": [1], "data_offsets": [0, 4]}}).to_string();
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(header.as_bytes());
     bytes.extend_from_slice(&[0; 4]);
@@ -131,7 +131,11 @@ fn hostile() -> World {
     let world = World::new();
     let home = world.home.path();
     cached(&world, "org/type", &json!({"model_type": EVIL, "architectures": [EVIL]}));
-    cached(&world, "org/mode", &json!({"quantization": {"bits": 4, "group_size": 64, "mode": EVIL}}));
+    cached(
+        &world,
+        "org/mode",
+        &json!({"quantization": {"bits": 4, "group_size": 64, "mode": EVIL}}),
+    );
     cached(&world, "org/rope", &json!({"rope_scaling": {"rope_type": EVIL}, "hidden_act": EVIL}));
     cached(&world, "org/method", &json!({"quantization_config": {"quant_method": EVIL}}));
     let folder = cached(&world, "org/tensor", &json!({}));
@@ -146,7 +150,11 @@ fn hostile() -> World {
     let folder = cached(&world, "org/syntax", &json!({}));
     write(&folder, "chat_template.jinja", format!("{{% {EVIL} %}}"));
     let folder = cached(&world, "org/tokenizer", &json!({}));
-    write(&folder, "tokenizer.json", json!({"model": {"type": EVIL, "vocab": {EVIL: 0}}}).to_string());
+    write(
+        &folder,
+        "tokenizer.json",
+        json!({"model": {"type": EVIL, "vocab": {EVIL: 0}}}).to_string(),
+    );
     let folder = cached(&world, "org/generation", &json!({}));
     write(&folder, "generation_config.json", json!({"temperature": EVIL, EVIL: 1}).to_string());
     let folder = cached(&world, "org/file", &json!({}));
@@ -165,7 +173,11 @@ fn hostile() -> World {
         "source_repo": EVIL, "created_at": EVIL, "content_hash": EVIL, "hash_modified": EVIL});
     write(&home.join("work/mine"), ".mlxk_workspace.json", sentinel.to_string());
     let text = serde_json::to_string(EVIL).unwrap().replace('\u{7f}', "\\u007f");
-    write(&store, "named.toml", format!("from = \"org/file\"\nsystem = {text}\nlicense = [{text}]\n"));
+    write(
+        &store,
+        "named.toml",
+        format!("from = \"org/file\"\nsystem = {text}\nlicense = [{text}]\n"),
+    );
     write(&store, "broken.toml", format!("from = \"org/file\"\n{text} = 1\n"));
     write(&store, "away.toml", format!("from = {text}\n"));
     write(home, "good", format!("FROM org/file\nSYSTEM {EVIL}\nLICENSE {EVIL}\n"));
@@ -183,6 +195,7 @@ fn hostile() -> World {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most lines are commands")]
 fn nothing_that_a_command_prints_controls_the_terminal() {
     let world = hostile();
     let refusing = server("500 Oops", |_| json!({"error": EVIL, "message": EVIL}));
@@ -194,19 +207,42 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         json!({"sha": "0123456789abcdef0123456789abcdef01234567", "id": EVIL, "siblings": [
             {"rfilename": EVIL, "size": 1}, {"rfilename": "config.json", "size": 2}]})
     });
-    let serving = server("200 OK", |_| {
-        json!({"data": [{"id": EVIL, "context": 1, "requests": 0, "weights_bytes": 1}]})
-    });
+    let serving = server(
+        "200 OK",
+        |_| json!({"data": [{"id": EVIL, "context": 1, "requests": 0, "weights_bytes": 1}]}),
+    );
     let failing = server("404 Not Found", |_| json!({"error": {"message": EVIL}}));
     let port = |address: &str| address.rsplit(':').next().unwrap().to_owned();
     let mut commands: Vec<Vec<String>> = Vec::new();
-    let mut add = |words: &[&str]| commands.push(words.iter().map(|&word| word.to_owned()).collect());
+    let mut add =
+        |words: &[&str]| commands.push(words.iter().map(|&word| word.to_owned()).collect());
     let models = [
-        "org/type", "org/mode", "org/rope", "org/method", "org/tensor", "org/dtype", "org/shard",
-        "org/template", "org/syntax", "org/tokenizer", "org/generation", "org/file", "import",
-        "named", "broken", "away", "mine", "./evil.gguf", "evil",
+        "org/type",
+        "org/mode",
+        "org/rope",
+        "org/method",
+        "org/tensor",
+        "org/dtype",
+        "org/shard",
+        "org/template",
+        "org/syntax",
+        "org/tokenizer",
+        "org/generation",
+        "org/file",
+        "import",
+        "named",
+        "broken",
+        "away",
+        "mine",
+        "./evil.gguf",
+        "evil",
     ];
-    let names = [EVIL.to_owned(), format!("./work/{EVIL}"), format!("./{EVIL}.gguf"), format!("org/{EVIL}")];
+    let names = [
+        EVIL.to_owned(),
+        format!("./work/{EVIL}"),
+        format!("./{EVIL}.gguf"),
+        format!("org/{EVIL}"),
+    ];
     for name in models.into_iter().chain(names.iter().map(String::as_str)) {
         add(&["run", name, "hello", "--max-tokens", "1", "--no-pull"]);
         add(&["run", name, "hello", "--max-tokens", "1", "--no-pull", "--json"]);
@@ -225,22 +261,43 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         add(&["convert", name, "./out"]);
         add(&["convert", "org/file", name]);
         add(&["clone", name, "./out"]);
-        add(&["push", name, "org/x", "--private", "--check-only", "--verbose"]);
+        add(&["push", name, "org/x", "--check-only", "--verbose"]);
         add(&["perplexity", name, "prompts", "--no-pull"]);
         add(&["bench", "model", name, "--no-pull", "--no-run"]);
         add(&["server", "--port", "0", "--model", name, "--no-pull", "--max-models", "0"]);
     }
     for words in [
-        &[][..], &["list"], &["list", "--all", "--health", "--verbose"], &["list", "--json"],
-        &["list", "./work"], &["health"], &["health", "--json"], &["doctor", "--quick"],
-        &["doctor", "--quick", "--json"], &["config"], &["create", "made", "-f", "good"],
-        &["show", "made"], &["show", "made", "--modelfile"], &["show", "made", "--json"],
-        &["create", "x", "-f", "wrong"], &["create", "x", "-f", "unknown"], &["create", "x", "-f", "from"],
-        &["create", "x", "-f", EVIL], &["create", EVIL, "-f", "good"], &["rm", "--unused", "--dry-run"],
-        &["bench", "compare", "report.json", "other.json"], &["bench", "compare", EVIL, EVIL],
-        &["run", "org/file", "--batch", "prompts"], &["run", "org/file", "Hi", "--format", EVIL],
-        &["run", "org/file", "Hi", "--max-tokens", EVIL], &[EVIL], &["run", EVIL, EVIL, EVIL],
-        &["search", EVIL], &["pull", EVIL], &["doctor", EVIL], &["completions", EVIL],
+        &[][..],
+        &["list"],
+        &["list", "--all", "--health", "--verbose"],
+        &["list", "--json"],
+        &["list", "./work"],
+        &["health"],
+        &["health", "--json"],
+        &["doctor", "--quick"],
+        &["doctor", "--quick", "--json"],
+        &["config"],
+        &["create", "made", "-f", "good"],
+        &["show", "made"],
+        &["show", "made", "--modelfile"],
+        &["show", "made", "--json"],
+        &["create", "x", "-f", "wrong"],
+        &["create", "x", "-f", "unknown"],
+        &["create", "x", "-f", "from"],
+        &["create", "x", "-f", EVIL],
+        &["create", EVIL, "-f", "good"],
+        &["rm", "--unused", "--dry-run"],
+        &["bench", "compare", "report.json", "other.json"],
+        &["bench", "compare", EVIL, EVIL],
+        &["run", "org/file", "--batch", "prompts"],
+        &["run", "org/file", "Hi", "--format", EVIL],
+        &["run", "org/file", "Hi", "--max-tokens", EVIL],
+        &[EVIL],
+        &["run", EVIL, EVIL, EVIL],
+        &["search", EVIL],
+        &["pull", EVIL],
+        &["doctor", EVIL],
+        &["completions", EVIL],
     ] {
         add(words);
     }
@@ -251,10 +308,16 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         add(&["stop", EVIL, "--port", &port]);
     }
     let online = [
-        &["search", "tiny"][..], &["search", "tiny", "--json"], &["pull", "org/new"],
-        &["pull", "org/new", "--json"], &["run", "org/new", "Hi"], &["clone", "org/new", "./out"],
-        &["push", "./work/mine", "org/x", "--private"], &["push", "./work/mine", "org/x", "--private", "--json"],
-        &["doctor", "hub", "--online"], &["health", "org/file", "--repair"],
+        &["search", "tiny"][..],
+        &["search", "tiny", "--json"],
+        &["pull", "org/new"],
+        &["pull", "org/new", "--json"],
+        &["run", "org/new", "Hi"],
+        &["clone", "org/new", "./out"],
+        &["push", "./work/mine", "org/x", "--private"],
+        &["push", "./work/mine", "org/x", "--private", "--json"],
+        &["doctor", "hub", "--online"],
+        &["health", "org/file", "--repair"],
     ];
     let offline = "http://127.0.0.1:9".to_owned();
     let mut runs: Vec<(Vec<String>, String)> =
@@ -279,7 +342,11 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
             continue;
         }
         let output = command.output().unwrap();
-        for bytes in [&output.stdout, &output.stderr] {
+        // So does an answer.
+        let is_answer = words.first().is_some_and(|word| word == "run")
+            && !words.iter().any(|word| word == "--json");
+        let stdout = if is_answer { &Vec::new() } else { &output.stdout };
+        for bytes in [stdout, &output.stderr] {
             let text = String::from_utf8_lossy(bytes);
             assert_eq!(harmful(&text), [], "{words:?}: {text:?}");
         }

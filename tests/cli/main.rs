@@ -22,6 +22,7 @@ mod pull_terminal;
 mod push;
 mod reference;
 mod run;
+mod safety;
 mod scripts;
 mod server;
 mod starter;

@@ -138,8 +138,11 @@ fn run_pulls_a_missing_model_unless_refused() {
     assert!(online.hub.log().is_empty(), "what is here needs no hub");
     let nowhere = online.mlxk(&["run", "Tiny-4bat", "Hi"]).assert().code(1);
     let (_, stderr) = streams(&nowhere);
-    assert!(stderr.contains("the hub has no repository `mlx-community/Tiny-4bat`"), "{stderr}");
     assert!(stderr.contains(&format!("Did you mean `{NAME}`?")), "{stderr}");
+    assert!(online.hub.log().is_empty(), "a mistyped name needs no hub");
+    let nowhere = online.mlxk(&["run", "Tony-4but", "Hi"]).assert().code(1);
+    let (_, stderr) = streams(&nowhere);
+    assert!(stderr.contains("the hub has no repository `mlx-community/Tony-4but`"), "{stderr}");
 }
 
 #[test]

@@ -114,6 +114,12 @@ pub(crate) fn is_plain() -> bool {
     read(NO_COLOR).is_some() || read(TERM).is_some_and(|value| value == "dumb")
 }
 
+/// Returns `true` if a variable is set to something that [`read`] does not return: spaces, or text that is not
+/// UTF-8.
+pub(crate) fn is_unreadable(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty()) && read(name).is_none()
+}
+
 /// Returns `true` if a variable is on the list. Ignores case, because proxies are also set in lower case.
 fn is_known(name: &str) -> bool {
     ALL.iter().any(|variable| variable.name.eq_ignore_ascii_case(name))

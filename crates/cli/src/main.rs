@@ -18,6 +18,7 @@ mod failure;
 mod format;
 mod generate_docs;
 mod help;
+mod input;
 mod interrupt;
 mod json;
 mod misuse;

@@ -57,7 +57,7 @@ impl Output {
         self.to.write_all(line.as_bytes())
     }
 
-    /// Writes text of several lines, as they are.
+    /// Writes text of several lines.
     pub(crate) fn text(&mut self, text: impl Display) -> io::Result<()> {
         self.to.write_all(sanitize(&text.to_string()).as_bytes())
     }

@@ -45,6 +45,7 @@ impl Printer {
     }
 
     /// Prints the error that ended the command, and its hint.
+    #[expect(clippy::unused_self, reason = "commands print through the printer they are given")]
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let (error, _) = failure::split(error);
         let mut out = output::stderr();

@@ -99,6 +99,9 @@ pub enum EngineError {
     /// A logit bias is not a number.
     #[error("The logit bias of token {id} is {bias}, but must be a number")]
     BadLogitBias { id: u32, bias: f32 },
+    /// The request leaves no token to choose.
+    #[error("The request forbids every token, so there is no answer; allow some in `logit_bias`")]
+    NothingAllowed,
     /// The format of the answer cannot be enforced.
     #[error("The format of the answer cannot be enforced: {reason}")]
     AnswerFormat { reason: String },

@@ -67,6 +67,12 @@ pub(crate) fn check(ids: &[u32], vocab_size: usize, context: usize) -> Result<()
     Ok(())
 }
 
+/// Returns `true` if the biases leave no token of the vocabulary.
+fn forbids_all(biases: &[(u32, f32)], vocab_size: usize) -> bool {
+    let forbidden = biases.iter().filter(|(_, bias)| *bias == f32::NEG_INFINITY);
+    forbidden.map(|(id, _)| id).collect::<std::collections::HashSet<_>>().len() >= vocab_size
+}
+
 /// A request that was checked and encoded, from which any number of answers can be started.
 pub(crate) struct Prepared<'a> {
     text_side: &'a TextSide,
@@ -85,6 +91,9 @@ impl<'a> Prepared<'a> {
             sampling.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size)
         {
             return Err(EngineError::UnknownToken { id, vocab_size });
+        }
+        if forbids_all(&sampling.logit_bias, vocab_size) {
+            return Err(EngineError::NothingAllowed);
         }
         let prompt = Prompt::encode(text_side, &request.prompt, &request.template_variables)?;
         let context = request.context.map_or(text_side.context, |most| most.min(text_side.context));

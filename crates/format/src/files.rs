@@ -19,10 +19,19 @@ pub fn is_lfs_pointer(content: &[u8]) -> bool {
     content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
+/// Opens a regular file. Opening a pipe would wait for someone to write to it.
+pub(crate) fn open_file(path: &Path) -> std::io::Result<File> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_file() || metadata.is_dir() {
+        return File::open(path);
+    }
+    Err(std::io::Error::other("not a regular file"))
+}
+
 /// Reads a JSON object of at most `limit` bytes, such as `config.json`. Use [`config_number`] to
 /// read its numbers.
 pub fn read_object(path: &Path, limit: u64) -> Result<Value, FormatError> {
-    let file = File::open(path).map_err(FormatError::read(path))?;
+    let file = open_file(path).map_err(FormatError::read(path))?;
     let length = file.metadata().map_err(FormatError::read(path))?.len();
     if length > limit {
         return Err(FormatError::TooLarge { path: path.to_owned(), length, limit });

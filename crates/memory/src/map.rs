@@ -18,11 +18,16 @@ use crate::Bytes;
 
 /// Maps the file at `path` read-only. Returns empty bytes if the file is empty.
 pub fn map_file(path: &Path) -> io::Result<Bytes> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
+    let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    if !metadata.is_file() {
+        // Opening a pipe would wait for someone to write to it.
+        return Err(io::Error::other("not a regular file"));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
     if metadata.len() == 0 {
         return Ok(Bytes::from(Vec::new()));
     }

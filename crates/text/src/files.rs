@@ -10,6 +10,11 @@ use crate::error::TextError;
 
 /// Returns the text of `path`, or `None` if there is no such file.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, TextError> {
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        // Opening a pipe would wait for someone to write to it.
+        let source = std::io::Error::other("not a regular file");
+        return Err(TextError::Read { path: path.to_owned(), source });
+    }
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

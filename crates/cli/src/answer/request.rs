@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::args::{AnswerArgs, Bias, Think};
 use crate::exit::UsageError;
+use crate::input;
 
 /// Builds a request from the options and a prompt.
 pub(crate) fn request(
@@ -90,7 +91,7 @@ pub(crate) fn format(text: &str) -> anyhow::Result<AnswerFormat> {
     let (schema, origin) = if text.trim_start().starts_with('{') {
         (text.to_owned(), "`--format`".to_owned())
     } else if Path::new(text).exists() {
-        let schema = std::fs::read_to_string(text)
+        let schema = input::read_text(Path::new(text))
             .with_context(|| format!("Cannot read the JSON Schema `{text}`"))?;
         (schema, format!("`{text}`"))
     } else {

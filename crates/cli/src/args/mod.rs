@@ -168,10 +168,9 @@ impl Command {
     pub(crate) fn needs_no_config(&self) -> bool {
         match self {
             Self::Config(args) => args.init,
-            Self::Doctor(_)
-            | Self::Completions(_)
-            | Self::Man { .. }
-            | Self::Reference { .. } => true,
+            Self::Doctor(_) | Self::Completions(_) | Self::Man { .. } | Self::Reference { .. } => {
+                true
+            }
             _ => false,
         }
     }

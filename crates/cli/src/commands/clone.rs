@@ -65,7 +65,7 @@ fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(Str
     )?;
     let progress = context.printer.progress();
     let reporter: &dyn Reporter = if args.quiet || args.json { &Quiet } else { &progress };
-    building.copy_model(&found, reporter)?;
+    building.copy_model(&found, locations, reporter)?;
     let source = match found.kind {
         Kind::Folder => found.path.display().to_string(),
         _ => found.name.clone(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -36,7 +37,7 @@ fn print(config: &Config) -> anyhow::Result<()> {
         .map(|key| {
             let set = config.settings.iter().find(|setting| setting.name == key.name);
             match set {
-                Some(set) => [key.name.into(), set.value.to_string(), origin(set.origin)],
+                Some(set) => [key.name.into(), shown(&set.value.to_string()), origin(set.origin)],
                 None => [key.name.into(), key.default.into(), "default".into()],
             }
         })
@@ -55,6 +56,14 @@ fn print(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Hides the password in an address.
+fn shown(value: &str) -> String {
+    match mlxk_hub::split_login(value) {
+        (address, Some(_)) => address.replacen("://", "://***@", 1),
+        (address, None) => address,
+    }
+}
+
 fn origin(origin: Origin) -> String {
     match origin {
         Origin::Variable(name) => name.to_owned(),
@@ -69,7 +78,7 @@ fn as_json(config: &Config) -> serde_json::Value {
             Value::Number(number) => json!(number),
             Value::Count(count) => json!(count),
             Value::Flag(flag) => json!(flag),
-            Value::Text(text) => json!(text),
+            Value::Text(text) => json!(shown(text)),
         });
         json!({
             "name": key.name,
@@ -102,17 +111,34 @@ fn as_json(config: &Config) -> serde_json::Value {
 /// Writes an example file if there is no file.
 fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result<()> {
     let path = &config.path;
+    let exists = || {
+        anyhow::anyhow!(
+            "The configuration `{}` already exists and was left unchanged",
+            path.display()
+        )
+    };
     let cannot = || format!("Cannot write the configuration `{}`", path.display());
+    if path.symlink_metadata().is_ok() {
+        return Err(exists());
+    }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(cannot)?;
     }
-    let mut file = match std::fs::File::options().write(true).create_new(true).open(path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // The file appears complete or not at all, on a full disk too.
+    let mut file = tempfile::Builder::new()
+        .prefix(".config-")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .with_context(cannot)?;
+    file.write_all(example().as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .with_context(cannot)?;
+    match file.persist_noclobber(path).map_err(|error| error.error) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            anyhow::bail!("The configuration `{}` already exists and was left unchanged", path.display());
+            return Err(exists());
         }
         other => other.with_context(cannot)?,
     };
-    file.write_all(example().as_bytes()).with_context(cannot)?;
     if args.json {
         json::print("config", &json!({"path": path.display().to_string(), "created": true}))?;
     } else {

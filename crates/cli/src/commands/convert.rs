@@ -116,6 +116,7 @@ fn from_checkpoint(
     progress: &Progress,
     context: &Context,
 ) -> anyhow::Result<Made> {
+    mlxk_hub::check_links(&source.path, &context.settings.locations)?;
     let checkpoint = Checkpoint::open(&source.path).map_err(HubError::from)?;
     let naming = mlxk_models::published_names(checkpoint.config())?;
     let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
@@ -218,7 +219,7 @@ fn repair(
     }
     let building =
         begin(args, target, mlxk_hub::info(&source, supported::quick()).size_bytes, context)?;
-    building.copy_model(&source, progress)?;
+    building.copy_model(&source, &context.settings.locations, progress)?;
     let index = rebuild_index(building.folder()).map_err(HubError::from)?;
     let origin = (source.name.as_str(), source.revision.as_deref());
     let sentinel = sentinel(origin).with("mode", json!("repair-index"));

@@ -7,6 +7,7 @@ use mlxk_tensor::{Dtype, Mode};
 use crate::Context;
 use crate::args::{ConvertArgs, ModeName, TypeName};
 use crate::exit::UsageError;
+use crate::input;
 
 /// Reads the options, and the file of a recipe if there is one.
 pub(super) fn options(args: &ConvertArgs) -> anyhow::Result<Options> {
@@ -44,7 +45,7 @@ fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {
     if let (Some(path), None) = (&args.recipe, builtin) {
         let names: Vec<_> =
             Recipe::ALL.iter().map(|recipe| format!("`{}`", recipe.name())).collect();
-        let text = std::fs::read_to_string(path).with_context(|| {
+        let text = input::read_text(path.as_ref()).with_context(|| {
             format!("`--recipe {path}` is neither a readable file nor one of {}", names.join(", "))
         })?;
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -55,8 +56,8 @@ fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {
         }
     }
     for text in &args.module {
-        let pattern = module(text, mode)
-            .map_err(|problem| usage(format!("`--module {text}` {problem}")))?;
+        let pattern =
+            module(text, mode).map_err(|problem| usage(format!("`--module {text}` {problem}")))?;
         modules.push(pattern);
     }
     Ok(Quantization { mode, recipe: builtin, modules })
@@ -71,6 +72,13 @@ pub(super) fn check_patterns(
 ) -> anyhow::Result<()> {
     let pattern_of = |text: &str| text.split('=').next().unwrap_or_default().trim().to_owned();
     for pattern in conversion.unmatched() {
+        // A model without it uses its embedding for the output, too.
+        if pattern == "lm_head" {
+            context.printer.note(
+                "warning: `lm_head` has no effect: the model uses `embed_tokens` for its output",
+            );
+            continue;
+        }
         if let Some(text) = args.module.iter().find(|text| pattern_of(text) == *pattern) {
             return Err(usage(format!(
                 "`--module {text}`: no weight matrix of the model matches `{pattern}`"

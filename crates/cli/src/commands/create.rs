@@ -1,6 +1,5 @@
 //! `mlxk create NAME -f FILE`: creates a model from a Modelfile.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,7 +10,7 @@ use super::replace;
 use crate::args::CreateArgs;
 use crate::exit::ExitStatus;
 use crate::models::resolve;
-use crate::{Context, json, output};
+use crate::{Context, input, json, output};
 
 /// Maximum size of a Modelfile in bytes.
 const MAX_BYTES: u64 = 8 << 20;
@@ -55,15 +54,14 @@ pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitSt
 
 /// Reads the Modelfile. Returns it with its path.
 fn read(path: &Path) -> anyhow::Result<(Modelfile, PathBuf)> {
-    let mut bytes = Vec::new();
-    let shown = if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)?;
-        PathBuf::from("standard input")
+    let (bytes, shown) = if path.as_os_str() == "-" {
+        let bytes = input::read(std::io::stdin().lock(), MAX_BYTES)
+            .context("Cannot read the Modelfile on standard input")?;
+        (bytes, PathBuf::from("standard input"))
     } else {
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        let bytes = input::read_file(path, MAX_BYTES)
             .with_context(|| format!("Cannot read the Modelfile `{}`", path.display()))?;
-        path.to_owned()
+        (bytes, path.to_owned())
     };
     let file = Modelfile::parse(&bytes).map_err(|error| error.in_file(&shown))?;
     Ok((file, shown))

@@ -1,7 +1,6 @@
 //! `mlxk perplexity MODEL FILE`: measures how well a model predicts a text, and how it differs from
 //! another.
 
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -18,7 +17,7 @@ use crate::commands::perplexity_report as report;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
 use crate::printer::Unit;
-use crate::{Context, interrupt, output};
+use crate::{Context, input, interrupt, output};
 
 /// Maximum default window. Longer ones cost more because of attention.
 const DEFAULT_WINDOW: usize = 2048;
@@ -88,11 +87,11 @@ fn text(file: &Path) -> anyhow::Result<String> {
     let stdin = file == Path::new("-");
     let name = if stdin { "Standard input".to_owned() } else { format!("`{}`", file.display()) };
     let bytes = if stdin {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes)?;
-        bytes
+        input::read(std::io::stdin().lock(), input::MAX_TEXT_BYTES)
+            .map_err(|error| anyhow::anyhow!("Cannot read {name}: {error}"))?
     } else {
-        std::fs::read(file).map_err(|error| anyhow::anyhow!("Cannot read {name}: {error}"))?
+        input::read_file(file, input::MAX_TEXT_BYTES)
+            .map_err(|error| anyhow::anyhow!("Cannot read {name}: {error}"))?
     };
     if bytes.is_empty() {
         anyhow::bail!("{name} is empty");

@@ -18,7 +18,8 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
     interrupt::listen()?;
     let folder = folder(args, context)?;
     let repo = repo(&args.repo)?;
-    let files = mlxk_hub::files_to_push(&folder)?;
+    let locations = &context.settings.locations;
+    let files = mlxk_hub::files_to_push(&folder, locations)?;
     if args.check_only {
         let bytes = files.iter().map(|file| file.size_bytes).sum();
         let message = format!("would upload up to {} files, {}", files.len(), format::size(bytes));
@@ -37,14 +38,14 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
     let progress = PullProgress::new(audience, &context.printer);
     let hub = &context.settings.hub;
     let result = if args.dry_run {
-        mlxk_hub::compare(&request, hub, &progress).map(|changes| Pushed {
+        mlxk_hub::compare(&request, locations, hub, &progress).map(|changes| Pushed {
             changes,
             commit: None,
             commit_url: None,
             sent_bytes: 0,
         })
     } else {
-        mlxk_hub::push(&request, hub, &progress)
+        mlxk_hub::push(&request, locations, hub, &progress)
     };
     if let (Err(HubError::Http(HttpError::NoSuchRepo { .. })), false) = (&result, args.json) {
         context.printer.note("Pass `--create` to create the repository");

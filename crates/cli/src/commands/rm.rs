@@ -174,7 +174,12 @@ fn list(found: &Unused, context: &Context) -> anyhow::Result<()> {
     }
     let mut out = output::stdout();
     for UnusedItem { repo, kind, name, bytes, .. } in &found.items {
-        out.line(format_args!("{:>10}  {:8}  {repo}  {}", size(*bytes), kind_name(*kind), short(name)))?;
+        out.line(format_args!(
+            "{:>10}  {:8}  {repo}  {}",
+            size(*bytes),
+            kind_name(*kind),
+            short(name)
+        ))?;
     }
     Ok(())
 }

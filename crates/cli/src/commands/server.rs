@@ -12,7 +12,7 @@ use crate::args::{LogLevel, ServerArgs};
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
 use crate::output::Log;
-use crate::{Context, answer, interrupt};
+use crate::{Context, answer, env, input, interrupt};
 
 /// Time between two checks for Ctrl-C.
 const WATCH: Duration = Duration::from_millis(50);
@@ -27,8 +27,8 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
     let server = Server::bind(config)?;
     if !server.is_local() && !has_key {
         context.printer.note(
-            "warning: The server is open to the network without a key, so clients can't pull, create \
-             or delete models. Set `MLXK_API_KEY` to change that",
+            "warning: The server is open to the network without a key. Everyone who reaches it can use, load and \
+             unload models, but not pull, create or delete any. Set `MLXK_API_KEY` to change that",
         );
     }
     server.preload()?;
@@ -127,9 +127,13 @@ fn api_key(args: &ServerArgs, context: &Context) -> anyhow::Result<Option<ApiKey
     let settings = &context.settings;
     let named = settings.config.text("server.api_key_file").map(Path::new);
     let Some(path) = args.api_key_file.as_deref().or(named) else {
+        if env::is_unreadable(env::MLXK_API_KEY) {
+            let problem = "`MLXK_API_KEY` is blank or not UTF-8, so it would protect nothing; set a key, or unset it";
+            return Err(UsageError(problem.into()).into());
+        }
         return Ok(settings.api_key.as_deref().and_then(ApiKey::new));
     };
-    let text = std::fs::read_to_string(path)
+    let text = input::read_text(path)
         .with_context(|| format!("Cannot read the API key in `{}`", path.display()))?;
     ApiKey::new(&text)
         .map(Some)

@@ -93,7 +93,10 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     out.line(format_args!("Capabilities: {}", model.capabilities.join(", ")))?;
     out.line(format_args!("Quantization: {}", quantization(model)))?;
     out.line(format_args!("Size: {}", format::compact_size(model.size_bytes)))?;
-    out.line(format_args!("Modified: {}", model.modified.map_or_else(|| "-".to_owned(), format::age)))?;
+    out.line(format_args!(
+        "Modified: {}",
+        model.modified.map_or_else(|| "-".to_owned(), format::age)
+    ))?;
     let intact = model.health.is_healthy();
     match (intact, model.runtime.runs()) {
         (true, false) => out.line("Health: healthy (files OK, runtime incompatible)")?,

@@ -13,7 +13,10 @@ const MAX_LISTED: usize = 5;
 pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
     let models = mlxk_hub::list(&context.settings.locations, supported::quick())?;
     let mut out = output::stdout();
-    out.line(format_args!("mlxk {}: run MLX language models on any machine", env!("CARGO_PKG_VERSION")))?;
+    out.line(format_args!(
+        "mlxk {}: run MLX language models on any machine",
+        env!("CARGO_PKG_VERSION")
+    ))?;
     out.line("")?;
     let usable: Vec<_> = models.iter().filter(|model| model.is_usable()).collect();
     let name = usable.first().map_or("smollm2", |model| model.name.as_str());

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Form, KEYS, Key, PAIRS};
 use super::{ConfigError, Value};
-use crate::env;
+use crate::{env, input};
 
 /// The content of a file. Each entry has its line number.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ pub(crate) fn path(lookup: impl Fn(&str) -> Option<String>, home: &Path) -> Path
 
 /// Reads the file. A missing file has no settings.
 pub(crate) fn read(path: &Path) -> Result<File, ConfigError> {
-    match std::fs::read_to_string(path) {
+    match input::read_text(path) {
         Ok(text) => parse(&text, path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(File::default()),
         Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),

@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn escape_sequences_lose_their_power() {
         assert_eq!(sanitize("a\x1b[2Jb\r\x07\u{9b}31mc\n\td"), "a[2Jb31mc\n\td");
-        assert_eq!(sanitize("a\u{202e}b\u{2066}c\u{200f}d\u{7f}\u{1f469}\u{200d}\u{1f4bb}"), "abcd👩‍💻");
+        assert_eq!(
+            sanitize("a\u{202e}b\u{2066}c\u{200f}d\u{7f}\u{1f469}\u{200d}\u{1f4bb}"),
+            "abcd👩‍💻"
+        );
         assert_eq!(sanitize_line("a\nerror: b\r\n\tc\x1b]0;x\x07"), "a error: b   c]0;x");
     }
 }

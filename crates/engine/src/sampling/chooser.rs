@@ -65,10 +65,17 @@ impl Chooser {
         let &TextSoFar { ids, prompt_tokens: prompt, limit, is_answer } = so_far;
         let position = ids.len();
         let Self { parameters, grammar, tokenizer, sampler, .. } = self;
+        let raw = logits;
         let mut sample = |logits: &[f32]| {
-            sampler
-                .sample(logits, position as u64)
-                .map_err(|_| EngineError::InvalidLogits { position })
+            sampler.sample(logits, position as u64).map_err(|_| {
+                let is_forbidden = logits.iter().all(|&logit| logit == f32::NEG_INFINITY)
+                    && raw.iter().any(|logit| logit.is_finite());
+                if is_forbidden {
+                    EngineError::NothingAllowed
+                } else {
+                    EngineError::InvalidLogits { position }
+                }
+            })
         };
         let past = Past { ids, prompt, bytes_of: &|id| tokenizer.token_bytes(id) };
         let Some(grammar) = grammar.as_mut().filter(|_| is_answer) else {

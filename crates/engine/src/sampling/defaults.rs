@@ -60,6 +60,10 @@ impl SamplingDefaults {
     pub fn open(folder: &Path) -> Result<Self, EngineError> {
         let path = folder.join("generation_config.json");
         let damaged = |reason: String| EngineError::GenerationConfig { path: path.clone(), reason };
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            // Opening a pipe would wait for someone to write to it.
+            return Err(damaged("not a regular file".to_owned()));
+        }
         let file = match std::fs::File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),

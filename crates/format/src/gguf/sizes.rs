@@ -36,7 +36,8 @@ pub struct GgufSizes {
 /// Limits far above any existing model and far below what overflows.
 const MAX_LAYERS: u64 = 4096;
 const MAX_WIDTH: u64 = 1 << 24;
-const MAX_CONTEXT: u64 = 1 << 40;
+/// No model with a longer context would be loaded.
+const MAX_CONTEXT: u64 = 1 << 31;
 
 /// Keys that describe a file rather than its arithmetic. All other keys are either read here or
 /// refused, because an ignored hyper-parameter would make wrong answers.

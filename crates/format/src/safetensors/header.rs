@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -12,6 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::{ElementType, MAX_HEADER_BYTES};
 use crate::error::{FormatError, HeaderProblem, TensorProblem};
+use crate::files::open_file;
 
 /// A header, checked against the length of its file.
 pub struct Header {
@@ -22,7 +22,7 @@ pub struct Header {
 impl Header {
     /// Reads the header of the file at `path` without its tensors.
     pub fn read(path: &Path) -> Result<Self, FormatError> {
-        let mut file = File::open(path).map_err(FormatError::read(path))?;
+        let mut file = open_file(path).map_err(FormatError::read(path))?;
         let file_length = file.metadata().map_err(FormatError::read(path))?.len();
         let mut bytes = Vec::new();
         file.by_ref().take(8).read_to_end(&mut bytes).map_err(FormatError::read(path))?;

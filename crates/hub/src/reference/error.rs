@@ -136,9 +136,11 @@ impl Explain for ReferenceError {
             }
             Self::BadPath { path, problem } => {
                 let hint = match (*problem, path.file_name().and_then(|name| name.to_str())) {
-                    (MISSING, Some(name)) if !name.ends_with(".gguf") => format!(
-                        "Check the path; for a model of that name, write `{name}` without the folder"
-                    ),
+                    (MISSING, Some(name)) if path.extension().is_none_or(|end| end != "gguf") => {
+                        format!(
+                            "Check the path; for a model of that name, write `{name}` without the folder"
+                        )
+                    }
                     (MISSING, _) => "Check the path".to_owned(),
                     _ => {
                         "A checkpoint folder contains `config.json`, the weights and the tokenizer"

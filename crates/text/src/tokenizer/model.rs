@@ -9,7 +9,7 @@ use tokenizers::models::bpe::BpeTrainer;
 use tokenizers::models::unigram::Unigram;
 use tokenizers::{Model, Token};
 
-use super::bpe::Bpe;
+use super::bpe::{Bpe, MAX_ID};
 use super::json::{ModelJson, VocabJson};
 
 /// A tokenizer's model.
@@ -26,6 +26,11 @@ impl AnyModel {
     /// Builds the model that the file describes.
     pub(super) fn new(model: &mut ModelJson<'_>) -> Result<Self, String> {
         let vocab = std::mem::replace(&mut model.vocab, VocabJson::Ids(Vec::new()));
+        if let VocabJson::Ids(ids) = &vocab
+            && let Some((_, id)) = ids.iter().find(|(_, id)| *id >= MAX_ID)
+        {
+            return Err(format!("a token has the id {id}"));
+        }
         match (vocab, model.kind.as_deref()) {
             (VocabJson::Scores(scores), Some("Unigram") | None) => {
                 Unigram::from(scores, model.unk_id, model.byte_fallback.unwrap_or(false))

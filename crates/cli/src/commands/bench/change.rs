@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::ChangeArgs;
 use crate::exit::ExitStatus;
+use crate::input;
 
 /// Reads both reports and prints the changes.
 pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(path)
+    let text = input::read_text(path)
         .with_context(|| format!("Cannot read the report `{}`", path.display()))?;
     let report: Value = serde_json::from_str(&text)
         .with_context(|| format!("`{}` is not a report: invalid JSON", path.display()))?;

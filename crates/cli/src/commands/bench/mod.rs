@@ -9,9 +9,9 @@ mod synthetic;
 use mlxk_bench::report::Document;
 use serde::Serialize;
 
-use crate::{Context, output};
 use crate::args::{BenchArgs, BenchCommand, ReportArgs};
 use crate::exit::ExitStatus;
+use crate::{Context, output};
 
 /// Runs a benchmark. Without a subcommand, compares engines.
 pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitStatus> {

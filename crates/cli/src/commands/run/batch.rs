@@ -1,7 +1,5 @@
 //! `--batch`: many prompts at once, their answers in order.
 
-use std::io::{Read, Write};
-
 use anyhow::Context as _;
 use mlxk_engine::{EngineError, Generation, Message, PromptInput, Request};
 use mlxk_hub::prefer;
@@ -10,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::envelope::Envelope;
 use super::{Session, stdin};
-use crate::{Context, output};
 use crate::answer::{self, Received, Screen, Show};
 use crate::args::RunArgs;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::printer::Unit;
+use crate::{Context, input, output};
 
 /// A line of the file that is an object.
 #[derive(Deserialize, Default)]
@@ -102,11 +100,9 @@ pub(super) fn run(session: &Session<'_>, jobs: &[u8]) -> anyhow::Result<ExitStat
 pub(super) fn read(args: &RunArgs, context: &Context) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(path) = &args.batch else { return Ok(None) };
     if path.as_os_str() == "-" {
-        return stdin::read(context).map(|text| Some(text.into_bytes()));
+        return stdin::read(input::MAX_TEXT_BYTES, context).map(|text| Some(text.into_bytes()));
     }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
+    let bytes = input::read_file(path, input::MAX_TEXT_BYTES)
         .with_context(|| format!("Cannot read the prompts in `{}`", path.display()))?;
     Ok(Some(bytes))
 }

@@ -5,8 +5,6 @@ mod envelope;
 mod prompt;
 mod stdin;
 
-use std::io::Write;
-
 use mlxk_engine::{Engine, FinishReason, Generation, Message, PromptInput};
 
 use self::envelope::Envelope;

@@ -8,6 +8,7 @@ use super::stdin;
 use crate::Context;
 use crate::args::RunArgs;
 use crate::exit::UsageError;
+use crate::input;
 
 /// Joins the prompt of the command line and standard input. Returns `None` for a chat.
 pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Option<String>> {
@@ -17,7 +18,7 @@ pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Optio
         return Ok(None);
     }
     let piped = if wants_stdin || (stdin::is_given() && !args.no_stdin && !args.interactive) {
-        stdin::read(context)?
+        stdin::read(input::MAX_PROMPT_BYTES, context)?
     } else {
         String::new()
     };
@@ -41,7 +42,7 @@ fn given(args: &RunArgs) -> anyhow::Result<(Option<String>, bool)> {
         return Ok((Some(prompt.clone()), false));
     }
     if let Some(path) = &args.prompt_file {
-        let text = std::fs::read(path)
+        let text = input::read_file(path, input::MAX_PROMPT_BYTES)
             .with_context(|| format!("Cannot read the prompt in `{}`", path.display()))?;
         let text = String::from_utf8(text).map_err(|_| {
             UsageError(format!("The prompt in `{}` is not valid UTF-8 text", path.display()))

@@ -1,11 +1,13 @@
 //! Standard input as a part of the prompt.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+
 use crate::exit::{Interrupted, UsageError};
-use crate::{Context, interrupt};
+use crate::{Context, input, interrupt};
 
 /// Time to wait for a silent pipe before printing a hint.
 const HINT_AFTER: Duration = Duration::from_secs(2);
@@ -34,13 +36,12 @@ fn has_content(_: &std::io::Stdin) -> bool {
     true
 }
 
-/// Reads all of standard input, without the newlines at the end. Prints a hint if that takes long.
-pub(super) fn read(context: &Context) -> anyhow::Result<String> {
+/// Reads all of standard input, up to `limit` bytes, without the newlines at the end. Prints a hint if that takes long.
+pub(super) fn read(limit: u64, context: &Context) -> anyhow::Result<String> {
     let (sender, receiver) = channel();
     // A read cannot be interrupted, so a second thread does it while this one waits for Ctrl-C.
     std::thread::Builder::new().name("mlxk-stdin".to_owned()).spawn(move || {
-        let mut bytes = Vec::new();
-        let result = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
+        let result = input::read(std::io::stdin().lock(), limit);
         // The receiver is gone after Ctrl-C.
         let _ = sender.send(result);
     })?;
@@ -48,7 +49,7 @@ pub(super) fn read(context: &Context) -> anyhow::Result<String> {
     let mut hinted = false;
     let bytes = loop {
         match receiver.recv_timeout(POLL) {
-            Ok(result) => break result?,
+            Ok(result) => break result.context("Cannot read standard input")?,
             Err(RecvTimeoutError::Disconnected) => break Vec::new(),
             Err(RecvTimeoutError::Timeout) if interrupt::requested() => {
                 return Err(Interrupted.into());

@@ -40,5 +40,12 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         let text = format!("{} unused in the model cache: {}", size(bytes), words.join(", "));
         Line::warning(text).fix("mlxk rm --unused").data(data)
     });
+    lines.extend(mlxk_hub::workspace::unfinished(&environment.settings.locations).iter().map(
+        |folder| {
+            let folder = folder.display();
+            let text = format!("An interrupted `convert` or `clone` left `{folder}`");
+            Line::warning(text).fix(format!("rm -r '{folder}' (the next `convert` does it, too)"))
+        },
+    ));
     lines
 }

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use mlxk_bench::compare::CompareReport;
 use mlxk_bench::report;
 
-use crate::{Context, output};
 use crate::args::CompareArgs;
 use crate::exit::UsageError;
+use crate::{Context, output};
 
 /// Refuses files of unknown formats, before anything is measured.
 pub(super) fn check(args: &CompareArgs) -> anyhow::Result<()> {
