@@ -6,7 +6,8 @@ use super::scratch::Scratch;
 
 /// A loaded part of a layer.
 pub(crate) trait Part: Send {
-    /// `out = part(x)`. `out` and `x` are different activations `[rows, hidden]`.
+    /// `out = part(x)`, both `[rows, hidden]`. They may be the same activation: `out` is written after
+    /// the last read of `x`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch);
 }
 
