@@ -10,6 +10,7 @@ use crate::figures::{self, Figures};
 use crate::process;
 
 const MODELS: &str = "docs/models.md";
+const NAMES: &str = "docs/reference/names.md";
 
 /// Folder of the pages that the binary writes itself.
 const REFERENCE: &str = "docs/reference";
@@ -17,6 +18,7 @@ const REFERENCE_PAGES: [&str; 3] = ["cli.md", "config.md", "environment.md"];
 /// Writes the pages. Tests fail while a page is out of date.
 pub(crate) fn run() -> Result<()> {
     write(MODELS, &models())?;
+    write(NAMES, &names())?;
     let figures = Figures::parse(&read(figures::SOURCE)?)?;
     for page in figures::PAGES {
         write(page, &figures.fill(&read(page)?)?)?;
@@ -82,6 +84,28 @@ fn models() -> String {
     page
 }
 
+/// Returns the page of names in Ollama's library.
+fn names() -> String {
+    let mut page = String::from(
+        "# Names in Ollama's library\n\n\
+         *Written by `cargo xtask generate`; do not edit.*\n\n\
+         You can use these names wherever `mlxk` takes a model. Each stands for the MLX checkpoint \
+         in its row, which has the same weights. A name without a tag has the tag `latest`, so \
+         `mlxk run llama3.2` runs `llama3.2:3b`. `mlxk search --ollama WORD` prints the same table \
+         with sizes. Add your own names under `[pairs]` in the [configuration](config.md).\n\n\
+         The checkpoints marked *not yet* can be downloaded, but `mlxk` does not run them so far.\n\n\
+         | names | checkpoint | runs |\n|---|---|---|\n",
+    );
+    let supported = registry::supported();
+    for model in mlxk_hub::library() {
+        let runs = supported.iter().any(|one| one.model_type == model.model_type);
+        let names: Vec<String> = model.names.iter().map(|name| format!("`{name}`")).collect();
+        let runs = if runs { "yes" } else { "not yet" };
+        let _ = writeln!(page, "| {} | `{}` | {runs} |", names.join(", "), model.repo);
+    }
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +116,7 @@ mod tests {
         let root = |path| read(&format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let hint = "run `cargo xtask generate`";
         assert!(root(MODELS) == models(), "{MODELS} is out of date; {hint}");
+        assert!(root(NAMES) == names(), "{NAMES} is out of date; {hint}");
         let figures = Figures::parse(&root(figures::SOURCE)).unwrap();
         let mut copied = String::new();
         for page in figures::PAGES {

@@ -107,7 +107,7 @@ pub use links::check_links;
 pub use locations::Locations;
 pub use modelfile::{Modelfile, ModelfileError};
 pub use ollama::{OllamaModel, model_file as ollama_file, ollama_models};
-pub use pairs::{Pair, PairTable};
+pub use pairs::{LibraryModel, Pair, PairTable, library};
 pub use ping::ping;
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,
@@ -120,7 +120,7 @@ pub use repo_id::RepoId;
 pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};
 pub use resolve::{locate, resolve};
-pub use search::{Found, search};
+pub use search::{Found, cached_names, search};
 pub use store::{Origin, Store, StoredModel};
 pub use weights_summary::{WeightsSummary, weights_summary};
 

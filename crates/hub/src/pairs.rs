@@ -1,8 +1,13 @@
 //! Names in Ollama's style, and the checkpoints that they mean.
 
-use crate::repo_id::RepoId;
+mod library;
 
-/// A model in Ollama's library and on the hub.
+pub use library::{LibraryModel, library};
+
+use crate::repo_id::RepoId;
+use crate::suggest::similar;
+
+/// A name that the user has given to a repository in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// `name:tag`, as Ollama's library writes it.
@@ -11,74 +16,111 @@ pub struct Pair {
     pub repo: RepoId,
 }
 
-const BUILT_IN: [(&str, &str); 5] = [
-    ("qwen2.5-coder:1.5b", "mlx-community/Qwen2.5-Coder-1.5B-Instruct-4bit"),
-    ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit"),
-    ("phi3:mini", "mlx-community/Phi-3-mini-4k-instruct-4bit"),
-    ("mistral:7b", "mlx-community/Mistral-7B-Instruct-v0.3-4bit"),
-    ("mixtral:8x7b", "mlx-community/Mixtral-8x7B-Instruct-v0.1-4bit"),
-];
-
-/// The pairs in effect: built-in ones and those of the configuration. Later entries win.
-#[derive(Clone, Debug)]
+/// The pairs in effect: those of the configuration, then those of [`library`].
+#[derive(Clone, Debug, Default)]
 pub struct PairTable {
-    pairs: Vec<Pair>,
-}
-
-impl Default for PairTable {
-    fn default() -> Self {
-        let pairs = BUILT_IN
-            .iter()
-            .map(|(ollama, repo)| Pair {
-                ollama: (*ollama).to_owned(),
-                repo: RepoId::parse(repo).expect("the built-in names are valid, by test"),
-            })
-            .collect();
-        Self { pairs }
-    }
+    own: Vec<Pair>,
 }
 
 impl PairTable {
     /// Adds a pair, or replaces the one of the same Ollama name.
     pub fn insert(&mut self, pair: Pair) {
-        self.pairs.retain(|known| !known.ollama.eq_ignore_ascii_case(&pair.ollama));
-        self.pairs.push(pair);
+        self.own.retain(|known| !known.ollama.eq_ignore_ascii_case(&pair.ollama));
+        self.own.push(pair);
     }
 
-    /// Returns the repository of a name in Ollama's style.
-    pub fn repo(&self, ollama: &str) -> Option<&RepoId> {
-        let found = self.pairs.iter().find(|pair| pair.ollama.eq_ignore_ascii_case(ollama));
-        found.map(|pair| &pair.repo)
+    /// Returns the repository of a name in Ollama's style. A name without a tag has the tag `latest`, as in
+    /// Ollama.
+    pub fn repo(&self, name: &str) -> Option<&RepoId> {
+        if !name.contains(':') {
+            return self.repo(&format!("{name}:latest"));
+        }
+        let own = self.own.iter().find(|pair| pair.ollama.eq_ignore_ascii_case(name));
+        own.map(|pair| &pair.repo).or_else(|| Some(&library::find(name)?.repo))
     }
 
     /// Returns the name of a repository in Ollama's style.
     pub fn ollama(&self, repo: &RepoId) -> Option<&str> {
-        self.pairs.iter().rev().find(|pair| pair.repo == *repo).map(|pair| pair.ollama.as_str())
+        if let Some(pair) = self.own.iter().rev().find(|pair| pair.repo == *repo) {
+            return Some(&pair.ollama);
+        }
+        let model = library().iter().find(|model| model.repo == *repo)?;
+        model.names.iter().copied().find(|name| self.repo(name) == Some(repo))
     }
 
-    /// Returns all pairs.
-    pub fn iter(&self) -> impl Iterator<Item = &Pair> {
-        self.pairs.iter()
+    /// Returns all names of a repository in Ollama's style, the one to show first.
+    pub fn names(&self, repo: &RepoId) -> Vec<&str> {
+        let own = self.own.iter().rev().filter(|pair| pair.repo == *repo);
+        let own = own.map(|pair| pair.ollama.as_str());
+        let known = library().iter().filter(|model| model.repo == *repo);
+        let known = known.flat_map(|model| &model.names).copied();
+        let mut names: Vec<&str> = Vec::new();
+        for name in own.chain(known.filter(|name| self.repo(name) == Some(repo))) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Returns up to three names that are like `name`: other sizes of the same model first.
+    pub fn similar(&self, name: &str) -> Vec<String> {
+        let wanted = name.split(':').next().unwrap_or(name);
+        let shown = || {
+            let own = self.own.iter().map(|pair| pair.ollama.as_str());
+            own.chain(library().iter().map(|model| model.names[0]))
+        };
+        let is_size = |known: &&str| {
+            known.split_once(':').is_some_and(|(known, _)| known.eq_ignore_ascii_case(wanted))
+        };
+        let sizes: Vec<String> = shown().filter(is_size).take(3).map(str::to_owned).collect();
+        if sizes.is_empty() { similar(name, shown()) } else { sizes }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::Reference;
 
     #[test]
     fn both_directions() {
         let mut table = PairTable::default();
-        assert_eq!(table.iter().count(), BUILT_IN.len());
-        for pair in PairTable::default().iter() {
-            assert_eq!(table.repo(&pair.ollama), Some(&pair.repo));
-            assert_eq!(table.ollama(&pair.repo), Some(pair.ollama.as_str()));
-            assert!(matches!(pair.ollama.parse().unwrap(), Reference::Short(_)));
+        for model in library() {
+            for name in &model.names {
+                assert_eq!(table.repo(&name.to_uppercase()), Some(&model.repo));
+            }
+            assert_eq!(table.ollama(&model.repo), Some(model.names[0]));
+            assert_eq!(table.names(&model.repo), model.names);
         }
         let own = RepoId::parse("me/Mine-4bit").unwrap();
+        let known = table.repo("phi3:mini").unwrap().clone();
         table.insert(Pair { ollama: "phi3:mini".into(), repo: own.clone() });
         assert_eq!(table.repo("PHI3:mini"), Some(&own));
-        assert_eq!(table.iter().count(), BUILT_IN.len());
+        assert_eq!(table.ollama(&own), Some("phi3:mini"));
+        // The other names of the built-in model still mean it.
+        assert_eq!(table.ollama(&known), Some("phi3:latest"));
+    }
+
+    #[test]
+    fn a_name_without_a_tag_means_the_default_size() {
+        let table = PairTable::default();
+        for (name, repo) in [
+            ("llama3.2", "mlx-community/Llama-3.2-3B-Instruct-4bit"),
+            ("gemma3", "mlx-community/gemma-3-4b-it-4bit"),
+            ("gpt-oss", "mlx-community/gpt-oss-20b-MXFP4-Q8"),
+        ] {
+            assert_eq!(table.repo(name).unwrap().to_string(), repo);
+        }
+        // The starter model of that name is 135M, Ollama's default is 1.7B.
+        assert_eq!(table.repo("smollm2"), None);
+        assert_eq!(table.repo("nosuch"), None);
+    }
+
+    #[test]
+    fn similar_names() {
+        let table = PairTable::default();
+        assert_eq!(table.similar("llama3.2:7b"), ["llama3.2:1b", "llama3.2:3b"]);
+        assert_eq!(table.similar("lama3.2:1b")[0], "llama3.2:1b");
+        assert!(table.similar("nothing-like-it:1b").is_empty());
     }
 }

@@ -77,10 +77,10 @@ impl Search<'_> {
         match self.reference {
             Reference::Name { name, revision } => match Alias::find(name) {
                 _ if self.workspaces.iter().any(|workspace| workspace.name == *name) => {
-                    self.bare_name(name, revision.as_deref(), matching)
+                    self.bare_name(name, revision.as_deref(), matching, pairs)
                 }
                 Some(alias) if revision.is_none() => self.package(&alias.spec()),
-                _ => self.bare_name(name, revision.as_deref(), matching),
+                _ => self.bare_name(name, revision.as_deref(), matching, pairs),
             },
             Reference::Repo { id, revision } => self.repo(id, revision.as_deref(), matching),
             Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
@@ -89,7 +89,7 @@ impl Search<'_> {
                 (None, None) => Err(ReferenceError::UnknownPair {
                     name: name.clone(),
                     in_ollama: crate::ollama::has(name, self.locations),
-                    known: pairs.iter().map(|pair| pair.ollama.clone()).collect(),
+                    similar: pairs.similar(name),
                 }
                 .into()),
             },
@@ -104,7 +104,13 @@ impl Search<'_> {
         HfCache::new(&self.locations.hf_hub_cache).repos()
     }
 
-    fn bare_name(&self, name: &str, revision: Option<&str>, how: Matching) -> Result<Resolution> {
+    fn bare_name(
+        &self,
+        name: &str,
+        revision: Option<&str>,
+        how: Matching,
+        pairs: &PairTable,
+    ) -> Result<Resolution> {
         if let Some(workspace) = self.workspaces.iter().find(|workspace| workspace.name == name) {
             return self.workspace(workspace, revision);
         }
@@ -118,6 +124,10 @@ impl Search<'_> {
                 return self.cached(repo, revision);
             }
         }
+        let pair = pairs.repo(name);
+        if let Some(repo) = pair.and_then(|pair| repos.iter().find(|repo| repo.id == *pair)) {
+            return self.cached(repo, revision);
+        }
         // Each tier is looser than the one before.
         let tiers: [fn(&str, &str) -> bool; 3] = [
             |full, name| short_of(full) == name,
@@ -130,7 +140,8 @@ impl Search<'_> {
                 return Ok(found);
             }
         }
-        Ok(self.not_local(name, RepoId::in_default_org(name), revision, false, &repos))
+        let suggestion = pair.cloned().unwrap_or_else(|| RepoId::in_default_org(name));
+        Ok(self.not_local(name, suggestion, revision, false, &repos))
     }
 
     /// Returns the only model whose full name `fits`, or an error if there are several. A

@@ -1,5 +1,6 @@
 //! Searches the hub for models.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -74,11 +75,11 @@ pub fn search(
     reporter.stage("Searching");
     let request = Request::get(client.url(&query));
     let entries: Vec<Entry> = supervised(&client, reporter, |_| client.send(&request)?.json())?;
-    let cached = HfCache::new(&locations.hf_hub_cache).repos()?;
+    let cached = cached_names(locations)?;
     Ok(entries
         .into_iter()
         .map(|entry| Found {
-            cached: cached.iter().any(|repo| repo.id.to_string() == entry.id),
+            cached: cached.contains(&entry.id),
             gated: !matches!(entry.gated, Value::Bool(false) | Value::Null),
             name: entry.id,
             downloads: entry.downloads,
@@ -88,4 +89,10 @@ pub fn search(
             tags: entry.tags,
         })
         .collect())
+}
+
+/// Returns the names of all repositories of which the cache has at least a part.
+pub fn cached_names(locations: &Locations) -> Result<BTreeSet<String>> {
+    let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
+    Ok(repos.into_iter().map(|repo| repo.id.to_string()).collect())
 }

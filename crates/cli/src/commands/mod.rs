@@ -25,6 +25,7 @@ mod replace;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod search;
+mod search_ollama;
 pub(crate) mod server;
 mod server_client;
 pub(crate) mod show;

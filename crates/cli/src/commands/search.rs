@@ -3,13 +3,16 @@
 use mlxk_hub::Found;
 use serde_json::json;
 
-use super::table;
+use super::{search_ollama, table};
 use crate::args::SearchArgs;
 use crate::exit::ExitStatus;
 use crate::{Context, interrupt, json};
 
 /// Prints the matching models, most downloaded first.
 pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    if args.ollama {
+        return search_ollama::run(args, context);
+    }
     interrupt::listen()?;
     let words = args.words.join(" ");
     let settings = &context.settings;

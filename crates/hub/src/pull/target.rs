@@ -1,5 +1,5 @@
-//! Resolves a reference for a pull, which never guesses: a bare name is a repository of
-//! `mlx-community`, whatever else the cache has.
+//! Resolves a reference for a pull, which never guesses: a bare name is a name in the pair table or a
+//! repository of `mlx-community`, whatever else the cache has.
 
 use crate::aliases::Alias;
 use crate::error::Result;
@@ -55,7 +55,10 @@ pub fn pull_target(
             };
             return Ok(match own {
                 Some(found) => PullTarget::Local(found),
-                None => repo(&RepoId::in_default_org(name), revision),
+                None => match pairs.repo(name) {
+                    Some(id) => repo(id, revision),
+                    None => repo(&RepoId::in_default_org(name), revision),
+                },
             });
         }
         _ => {}
@@ -84,6 +87,8 @@ mod tests {
             ("Beta", "mlx-community/Beta"),
             ("alpha", "mlx-community/alpha"),
             ("other/Beta", "other/Beta"),
+            ("llama3.2", "mlx-community/Llama-3.2-3B-Instruct-4bit"),
+            ("Qwen3", "mlx-community/Qwen3-8B-4bit"),
             ("hf:gpt2", "gpt2"),
             ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit"),
         ] {

@@ -30,8 +30,8 @@ pub enum ReferenceError {
     AmbiguousRevision { name: String, revision: String, candidates: Vec<String> },
     /// The model is not from a repository. `what` is its kind, such as "imported model".
     NoRevisions { what: &'static str, name: String, revision: String },
-    /// A name in Ollama's style that is not in the pair table; `known` ones are.
-    UnknownPair { name: String, known: Vec<String>, in_ollama: bool },
+    /// A name in Ollama's style that is not in the pair table. `similar` ones are.
+    UnknownPair { name: String, similar: Vec<String>, in_ollama: bool },
     /// The path does not exist, or is something else. `problem` completes "`path` …".
     BadPath { path: PathBuf, problem: &'static str },
 }
@@ -125,13 +125,16 @@ impl Explain for ReferenceError {
                     format!("`@{revision}` cannot be used: the {what} `{name}` has no revisions");
                 Explained::new("hash_not_found", message).hint(format!("Use `{name}` alone"))
             }
-            Self::UnknownPair { name, known, in_ollama } => {
+            Self::UnknownPair { name, similar, in_ollama } => {
                 let message = format!("No MLX checkpoint is known for the Ollama name `{name}`");
                 Explained::new("model_not_found", message).hint(if *in_ollama {
                     format!("Use Ollama's own copy with `ollama:{name}`")
                 } else {
-                    let known = ticked(known);
-                    format!("Known names are {known}; write any other model as `org/NAME`")
+                    let ask = did_you_mean(similar).map(|ask| ask + " ").unwrap_or_default();
+                    format!(
+                        "{ask}See the names with `mlxk search --ollama`, or write `org/NAME` for any \
+                         other model"
+                    )
                 })
             }
             Self::BadPath { path, problem } => {

@@ -96,7 +96,9 @@ fn parts_of_names() {
         ("twin", "Model name `twin` matches 2 models: `me/Twin`, `you/Twin`"),
         // An unfinished download does not match.
         ("lost", "pull mlx-community/lost"),
-        ("mixtral", "pull mlx-community/mixtral"),
+        ("nosuch", "pull mlx-community/nosuch"),
+        // A name of Ollama's library.
+        ("mixtral", "pull mlx-community/Mixtral-8x7B-Instruct-v0.1-4bit"),
         // With an organization, only the case may differ.
         ("ME/private", "me/Private@aaaa (changed)"),
         ("me/Priv", "pull me/Priv"),

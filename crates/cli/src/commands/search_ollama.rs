@@ -1,0 +1,70 @@
+//! `mlxk search --ollama [WORD…]`: the names of Ollama's library and their MLX checkpoints.
+
+use mlxk_hub::LibraryModel;
+use mlxk_models::registry;
+use serde_json::{Value, json};
+
+use super::table;
+use crate::args::SearchArgs;
+use crate::exit::ExitStatus;
+use crate::{Context, json};
+
+/// Prints the models whose names contain all words. Reads no network.
+pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let words: Vec<String> = args.words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let found: Vec<&LibraryModel> =
+        mlxk_hub::library().iter().filter(|model| matches(model, &words)).collect();
+    let cached = mlxk_hub::cached_names(&context.settings.locations)?;
+    let supported = registry::supported();
+    let runs =
+        |model: &LibraryModel| supported.iter().any(|one| one.model_type == model.model_type);
+    if args.json {
+        let models: Vec<Value> = found
+            .iter()
+            .map(|model| {
+                let repo = model.repo.to_string();
+                json!({
+                    "names": model.names,
+                    "repo": repo,
+                    "parameters": (model.billions * 1e9).round() as u64,
+                    "model_type": model.model_type,
+                    "size_bytes": model.size_bytes,
+                    "size_is_estimate": model.is_estimate,
+                    "supported": runs(model),
+                    "cached": cached.contains(&repo),
+                })
+            })
+            .collect();
+        json::print("search", &json!({"count": models.len(), "models": models}))?;
+        return Ok(ExitStatus::Success);
+    }
+    if found.is_empty() {
+        let words = args.words.join(" ");
+        context.printer.note(format_args!(
+            "No name of Ollama's library matches `{words}`; search the hub with `mlxk search {words}`"
+        ));
+        return Ok(ExitStatus::Success);
+    }
+    let header = ["Ollama name", "MLX checkpoint", "Size", "Runs", "Here"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for model in found {
+        let about = if model.is_estimate { "~" } else { "" };
+        let repo = model.repo.to_string();
+        let here = if cached.contains(&repo) { "yes" } else { "-" };
+        rows.push(vec![
+            model.names[0].to_owned(),
+            repo,
+            format!("{about}{}", mlxk_hub::human(model.size_bytes)),
+            if runs(model) { "yes" } else { "not yet" }.to_owned(),
+            here.to_owned(),
+        ]);
+    }
+    table::print(&rows)?;
+    Ok(ExitStatus::Success)
+}
+
+fn matches(model: &LibraryModel, words: &[String]) -> bool {
+    let mut texts: Vec<String> = model.names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    texts.push(model.repo.to_string().to_ascii_lowercase());
+    words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
+}

@@ -1,0 +1,94 @@
+//! Models in Ollama's library and MLX checkpoints of the same weights. `library.tsv` is the only place that
+//! names them.
+
+use std::sync::LazyLock;
+
+use crate::repo_id::RepoId;
+
+/// A model in Ollama's library and on the hub.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LibraryModel {
+    /// Its names in Ollama's library, each `name:tag`. The first is the one to show.
+    pub names: Vec<&'static str>,
+    /// The repository with the same weights as an MLX checkpoint.
+    pub repo: RepoId,
+    /// Parameters in billions.
+    pub billions: f64,
+    /// `model_type` in the repository's `config.json`.
+    pub model_type: &'static str,
+    /// Bytes to download. If nobody has counted them, they follow from parameters and bits per weight.
+    pub size_bytes: u64,
+    /// `true` if `size_bytes` is such an estimate.
+    pub is_estimate: bool,
+}
+
+static LIBRARY: LazyLock<Vec<LibraryModel>> = LazyLock::new(|| {
+    let lines = include_str!("library.tsv").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| parse(line).expect("the lines are valid, by test")).collect()
+});
+
+/// Returns the models whose names are built in, sorted by name and size.
+pub fn library() -> &'static [LibraryModel] {
+    &LIBRARY
+}
+
+/// Returns the model of a name, with tag and in any case.
+pub(super) fn find(name: &str) -> Option<&'static LibraryModel> {
+    library().iter().find(|model| model.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+}
+
+fn parse(line: &'static str) -> Option<LibraryModel> {
+    let mut columns = line.split('\t');
+    let names = columns.next()?.split(',').collect();
+    let repo = RepoId::parse(columns.next()?).ok()?;
+    let billions: f64 = columns.next()?.parse().ok()?;
+    let bits: f64 = columns.next()?.parse().ok()?;
+    let model_type = columns.next()?;
+    let counted = columns.next().map(str::parse).transpose().ok()?;
+    let estimate = (billions * 1e9 * bits / 8.0) as u64;
+    Some(LibraryModel {
+        names,
+        repo,
+        billions,
+        model_type,
+        size_bytes: counted.unwrap_or(estimate),
+        is_estimate: counted.is_none(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::reference::Reference;
+
+    #[test]
+    fn every_line_is_valid_and_every_name_is_there_once() {
+        let mut names = BTreeSet::new();
+        let mut repos = BTreeSet::new();
+        for model in library() {
+            assert!(repos.insert(model.repo.to_string()), "{}", model.repo);
+            assert!(model.billions > 0.0 && model.size_bytes > 100_000_000, "{model:?}");
+            let name = model.names[0].split(':').next().unwrap();
+            for full in &model.names {
+                assert!(matches!(full.parse(), Ok(Reference::Short(_))), "{full}");
+                assert!(full.starts_with(&format!("{name}:")), "{full}");
+                assert!(names.insert(full.to_ascii_lowercase()), "{full}");
+            }
+        }
+        assert!(library().len() > 100);
+    }
+
+    #[test]
+    fn estimates_agree_with_counted_sizes() {
+        // Dense models of text only: their embeddings are quantized like the rest.
+        let dense = ["llama", "qwen3", "gemma2", "mistral"];
+        let counted = library().iter().filter(|model| !model.is_estimate);
+        for model in counted.filter(|model| dense.contains(&model.model_type)) {
+            let estimate = model.billions * 1e9 * 4.5 / 8.0;
+            let ratio = model.size_bytes as f64 / estimate;
+            assert!((0.95..1.2).contains(&ratio), "{}: {ratio}", model.repo);
+        }
+    }
+}
