@@ -1,4 +1,4 @@
-//! Texts that a user names: read completely, but not without end.
+//! Texts that a user names: read completely, but not without end, and without byte-order marks.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -29,12 +29,47 @@ pub(crate) fn read(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
         let problem = format!("it has more than {}, which is the limit", mlxk_hub::human(limit));
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
     }
-    Ok(bytes)
+    Ok(without_mark(bytes))
+}
+
+/// Drops the byte-order mark at the beginning of a text. Text with the mark of UTF-16 is converted, because
+/// PowerShell writes it; if it is damaged, it stays as it is.
+fn without_mark(mut bytes: Vec<u8>) -> Vec<u8> {
+    let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, odd) = rest.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        String::from_utf16(&units).ok().filter(|_| odd.is_empty()).map(String::into_bytes)
+    };
+    let converted = match bytes.as_slice() {
+        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
+        _ => None,
+    };
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        bytes.drain(..3);
+    }
+    converted.unwrap_or(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn byte_order_marks_are_dropped() {
+        let utf16 = |big: bool| -> Vec<u8> {
+            let units = "\u{feff}é😀".encode_utf16();
+            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            units.flat_map(bytes).collect()
+        };
+        for bytes in ["\u{feff}é😀".as_bytes().to_vec(), "é😀".into(), utf16(false), utf16(true)]
+        {
+            assert_eq!(read(bytes.as_slice(), 100).unwrap(), "é😀".as_bytes());
+        }
+        for bytes in [&b"\xFF\xFEa"[..], b"\xFF\xFE\x00\xD8", b"a\xEF\xBB\xBF"] {
+            assert_eq!(read(bytes, 100).unwrap(), bytes);
+        }
+    }
 
     #[test]
     fn an_endless_source_is_an_error() {

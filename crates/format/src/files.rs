@@ -14,6 +14,11 @@ pub const MAX_CONFIG_BYTES: u64 = 32 << 20;
 /// Size limit of the index of a sharded checkpoint, which has a line per tensor.
 pub const MAX_INDEX_BYTES: u64 = 128 << 20;
 
+/// Returns a text without the byte-order mark (UTF-8) at its beginning, which editors on Windows write.
+pub fn without_mark(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)
+}
+
 /// Returns `true` if the content is a Git LFS pointer instead of the file that it stands for.
 pub fn is_lfs_pointer(content: &[u8]) -> bool {
     content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
@@ -41,8 +46,9 @@ pub fn read_object(path: &Path, limit: u64) -> Result<Value, FormatError> {
     if is_lfs_pointer(&content) {
         return Err(FormatError::LfsPointer { path: path.to_owned() });
     }
-    let value: Value = serde_json::from_slice(&content)
-        .or_else(|error| match tag_bare_floats(&content) {
+    let content = without_mark(&content);
+    let value: Value = serde_json::from_slice(content)
+        .or_else(|error| match tag_bare_floats(content) {
             Some(tagged) => serde_json::from_slice(&tagged).map_err(|_| error),
             None => Err(error),
         })
@@ -92,6 +98,15 @@ pub fn config_number(value: &Value) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn byte_order_marks_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, "\u{feff}{\"a\": Infinity}").unwrap();
+        assert!(read_object(&path, 100).unwrap()["a"].is_object());
+        assert_eq!(without_mark(b"\xEF\xBB"), b"\xEF\xBB");
+    }
 
     #[test]
     fn bare_floats_become_tagged_outside_strings_only() {

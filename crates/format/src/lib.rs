@@ -62,7 +62,9 @@ mod writer;
 
 pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo};
 pub use error::{FormatError, HeaderProblem, TensorProblem};
-pub use files::{MAX_CONFIG_BYTES, MAX_INDEX_BYTES, config_number, is_lfs_pointer, read_object};
+pub use files::{
+    MAX_CONFIG_BYTES, MAX_INDEX_BYTES, config_number, is_lfs_pointer, read_object, without_mark,
+};
 pub use quantizer::{QuantizedRows, RowQuantizer};
 pub use safetensors::ElementType;
 pub use writer::CheckpointWriter;

@@ -80,7 +80,7 @@ impl Inventory {
         let mut text = Vec::new();
         let file = fs_err::File::open(&self.files.get(name)?.path).ok()?;
         file.take(limit).read_to_end(&mut text).ok()?;
-        Some(String::from_utf8_lossy(&text).into_owned())
+        Some(String::from_utf8_lossy(mlxk_format::without_mark(&text)).into_owned())
     }
 }
 

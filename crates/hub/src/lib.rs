@@ -81,6 +81,7 @@ mod store;
 mod suggest;
 #[cfg(test)]
 mod testing;
+mod text_file;
 mod weights_summary;
 mod wheel;
 pub mod workspace;

@@ -87,7 +87,7 @@ impl Origin {
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let path = folder.join(ORIGIN_FILE);
         let small = path.metadata().ok()?.len() <= MAX_ORIGIN_BYTES;
-        let text = small.then(|| fs_err::read_to_string(path).ok())??;
+        let text = small.then(|| crate::text_file::read(&path).ok())??;
         serde_json::from_str(&text).ok()
     }
 

@@ -76,7 +76,8 @@ impl FromRequest<Shared> for Fields {
         if bytes.is_empty() {
             return Err(ApiError::bad("The request has no body; a JSON object is expected"));
         }
-        match serde_json::from_slice(&bytes) {
+        let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+        match serde_json::from_slice(text) {
             Ok(Value::Object(map)) => Ok(Self { map, reading }),
             Ok(_) => Err(ApiError::bad("The body is JSON, but not an object")),
             Err(error) => Err(ApiError::bad(format!("Invalid JSON: {error}"))),

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::TextError;
 
-/// Returns the text of `path`, or `None` if there is no such file.
+/// Returns the text of `path` without a byte-order mark, or `None` if there is no such file.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, TextError> {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         // Opening a pipe would wait for someone to write to it.
@@ -16,10 +16,15 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, TextError> {
         return Err(TextError::Read { path: path.to_owned(), source });
     }
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(Some(without_mark(&text).to_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TextError::Read { path: path.to_owned(), source }),
     }
+}
+
+/// Returns a text without the byte-order mark at its beginning, which editors on Windows write.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Parses `path` as JSON. Returns the type's default if there is no such file.

@@ -54,7 +54,8 @@ pub(super) fn save(
 pub(super) fn load(path: &Path) -> anyhow::Result<Saved> {
     let failed = || format!("Cannot load the conversation `{}`", path.display());
     let text = std::fs::read(path).with_context(failed)?;
-    let saved: Saved = serde_json::from_slice(&text).with_context(failed)?;
+    let saved: Saved =
+        serde_json::from_slice(mlxk_format::without_mark(&text)).with_context(failed)?;
     ensure!(
         saved.version == VERSION,
         "`{}` has format version {}, but this mlxk reads version {VERSION}",

@@ -73,7 +73,8 @@ impl SamplingDefaults {
         file.take(MAX_BYTES)
             .read_to_string(&mut text)
             .map_err(|error| damaged(error.to_string()))?;
-        let value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        let text = mlxk_format::without_mark(text.as_bytes());
+        let value = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
         Self::from_json(&value).map_err(damaged)
     }
 

@@ -123,7 +123,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     if path.metadata().is_ok_and(|metadata| metadata.len() > MAX_FILE_BYTES) {
         return Err(bad(None, "the file is too large for settings".into()));
     }
-    let text = fs_err::read_to_string(path).map_err(|error| match error.kind() {
+    let text = crate::text_file::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => bad(None, "not UTF-8 text".into()),
         _ => IoError { action: "read the settings of a model", reason: error }.into(),
     })?;

@@ -69,7 +69,7 @@ pub(super) fn json(files: &Inventory, name: &str, thorough: bool) -> Result<(), 
     if thorough {
         let text = contents(files, name)?;
         // `read_object` accepts a bare `Infinity`, so it is not an error here.
-        return match serde_json::from_slice::<IgnoredAny>(&text) {
+        return match serde_json::from_slice::<IgnoredAny>(mlxk_format::without_mark(&text)) {
             Ok(_) => Ok(()),
             Err(_) => read_object(path, MAX_INDEX_BYTES).map(|_| ()).map_err(Problem::of),
         };

@@ -148,7 +148,7 @@ fn index(files: &Inventory, name: &str) -> Result<BTreeMap<String, Vec<String>>,
     }
     let bad = |detail: &str| Problem::BadIndex(detail.to_owned());
     let text = contents(files, name)?;
-    let shards = match serde_json::from_slice(&text) {
+    let shards = match serde_json::from_slice(mlxk_format::without_mark(&text)) {
         Ok(Index { weight_map: Members(shards) }) => shards,
         Err(error) if error.is_data() => return Err(bad("it has no valid `weight_map`")),
         Err(error) => return Err(Problem::Json(error.to_string())),

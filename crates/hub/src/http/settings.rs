@@ -148,7 +148,7 @@ impl HubSettings {
 
 fn from_file(path: &Path) -> Option<Token> {
     let small = path.metadata().ok()?.len() <= MAX_TOKEN_BYTES;
-    let secret = small.then(|| fs_err::read_to_string(path).ok())??.trim().to_owned();
+    let secret = small.then(|| crate::text_file::read(path).ok())??.trim().to_owned();
     (!secret.is_empty()).then(|| Token { secret, source: format!("the file `{}`", path.display()) })
 }
 

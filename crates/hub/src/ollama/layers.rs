@@ -73,5 +73,6 @@ fn text(path: &Path, bad: &dyn Fn(String) -> HubError) -> Result<String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(bad("is too long".to_owned()));
     }
-    String::from_utf8(bytes).map_err(|_| bad("is not UTF-8 text".to_owned()))
+    String::from_utf8(mlxk_format::without_mark(&bytes).to_vec())
+        .map_err(|_| bad("is not UTF-8 text".to_owned()))
 }

@@ -161,7 +161,9 @@ fn read(name: &str, manifest: &Path, blobs: &Path) -> Result<OllamaModel> {
         return Err(no_manifest());
     }
     let text = fs_err::read(manifest).map_err(HubError::io(READ))?;
-    let Ok(Manifest { layers }) = serde_json::from_slice(&text) else { return Err(no_manifest()) };
+    let Ok(Manifest { layers }) = serde_json::from_slice(mlxk_format::without_mark(&text)) else {
+        return Err(no_manifest());
+    };
     let has = |kind: &str| layers.iter().any(|layer| layer.media_type == format!("{LAYER}{kind}"));
     if has("adapter") {
         return Err(unusable("models with an adapter cannot be imported".into()));

@@ -251,7 +251,7 @@ pub(super) fn looks_whole(snapshot: &Path) -> bool {
     let dangling = entries.iter().any(|entry| entry.target.is_none());
     let index = fs_err::read(snapshot.join("model.safetensors.index.json")).ok();
     let index: Option<serde_json::Value> =
-        index.and_then(|text| serde_json::from_slice(&text).ok());
+        index.and_then(|text| serde_json::from_slice(mlxk_format::without_mark(&text)).ok());
     let shards_are_there = index.is_none_or(|index| {
         let map = index.get("weight_map").and_then(serde_json::Value::as_object);
         map.into_iter()

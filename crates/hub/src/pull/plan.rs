@@ -156,7 +156,7 @@ pub(super) fn config(client: &Client, remote: &Remote, folder: &RepoFolder) -> R
             get_whole(client, &request)?
         }
     };
-    Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    Ok(serde_json::from_slice(mlxk_format::without_mark(&bytes)).unwrap_or(Value::Null))
 }
 
 /// Fetches a small body, and fetches it again if the connection breaks off.

@@ -63,7 +63,7 @@ impl Sentinel {
         if !metadata.is_file() || metadata.len() > MAX_BYTES {
             return None;
         }
-        match serde_json::from_slice(&fs_err::read(path).ok()?) {
+        match serde_json::from_slice(mlxk_format::without_mark(&fs_err::read(path).ok()?)) {
             Ok(Value::Object(members)) => Some(Self { members }),
             _ => None,
         }
