@@ -1,6 +1,6 @@
 //! Renders, encodes and checks requests.
 
-use mlxk_text::{Message, ReasoningParser, RenderOptions};
+use mlxk_text::{Message, ReasoningParser, RenderOptions, ends_in_answer};
 use serde_json::{Map, Value};
 
 use crate::error::EngineError;
@@ -38,12 +38,23 @@ impl Prompt {
                 let template = text_side.template.as_ref().ok_or(EngineError::NoChatTemplate)?;
                 let system = system.iter().map(|text| Message::new("system", text.as_str()));
                 let messages: Vec<Message> = system.chain(messages.iter().cloned()).collect();
-                let options =
-                    RenderOptions { variables: variables.clone(), ..RenderOptions::default() };
+                let continue_final_message = ends_in_answer(&messages);
+                let options = RenderOptions {
+                    variables: variables.clone(),
+                    continue_final_message,
+                    ..RenderOptions::default()
+                };
                 let text = template.render(&messages, &options)?;
                 // A template writes the special tokens itself.
                 let ids = text_side.tokenizer.encode(&text, false)?;
-                return Ok(Self { ids, parser: template.thinking().parser(&text) });
+                let thinking = template.thinking();
+                let parser = if continue_final_message {
+                    let begun = messages.last().and_then(Message::text).unwrap_or_default();
+                    thinking.parser_within(&begun)
+                } else {
+                    thinking.parser(&text)
+                };
+                return Ok(Self { ids, parser });
             }
             PromptInput::Text(text) if text.is_empty() => return Err(EngineError::EmptyPrompt),
             PromptInput::Text(text) => text_side.tokenizer.encode_prompt(text)?,

@@ -14,9 +14,10 @@ mod stop;
 mod thinking;
 mod tokenizer;
 
-pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions};
+pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions, ends_in_answer};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
+pub use files::without_mark;
 pub use stop::{Stop, StopStrings};
 pub use thinking::{ReasoningParser, Thinking, ThinkingMode, ThinkingRefusal, Written};
 pub use tokenizer::Tokenizer;

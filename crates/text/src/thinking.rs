@@ -124,6 +124,11 @@ impl Thinking {
     pub fn parser(&self, prompt: &str) -> Option<ReasoningParser> {
         self.marks.map(|marks| ReasoningParser::new(marks, prompt))
     }
+
+    /// Like [`parser`](Self::parser), for a model that continues the answer `begun`.
+    pub fn parser_within(&self, begun: &str) -> Option<ReasoningParser> {
+        self.marks.map(|marks| ReasoningParser::within(marks, begun))
+    }
 }
 
 /// Returns `true` if the text of a template contains `name` as a complete word, which is how we tell

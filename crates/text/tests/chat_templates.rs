@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 /// 2025-03-09 14:05:07, as in the script.
 const CLOCK: Clock = Clock::Fixed { unix_seconds: 1_741_525_507, offset_seconds: 3600 };
 
-/// Templates that jinja2 refuses and we accept: looping over `none`, and the JSON of a lazy list.
-const LENIENT: [&str; 2] = [
+/// Templates that jinja2 refuses and we accept: looping over `none`, the JSON of a lazy list, and text around the
+/// arguments of a call, which are text then.
+const LENIENT: [&str; 3] = [
     "TypeError: 'NoneType' object is not iterable",
     "TypeError: Object of type generator is not JSON serializable",
+    "TypeError: can only concatenate str (not \"dict\") to str",
 ];
 
 fn templates() -> PathBuf {
@@ -215,6 +217,42 @@ fn a_final_message_can_be_continued() {
         [Message::new("user", "Count"), Message::new("assistant", Content::from("One, two, "))];
     let rendered = template.render(&conversation, &options).unwrap();
     assert!(rendered.ends_with("<|im_start|>assistant\nOne, two, "), "{rendered:?}");
+}
+
+#[test]
+fn marks_and_spaces_of_a_continued_message_are_kept() {
+    let render = |template: &str, text: &str| {
+        let options = RenderOptions { continue_final_message: true, ..RenderOptions::default() };
+        let messages = [Message::new("user", "end"), Message::new("assistant", text)];
+        ChatTemplate::from_text(template).render(&messages, &options)
+    };
+    let template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}more";
+    // The text occurs again after the message.
+    for text in ["end", "e", "<end>", "more ", "a\n\n"] {
+        assert_eq!(render(template, text).unwrap(), format!("<user>end<end><assistant>{text}"));
+    }
+    let trimming = template.replace("m.content", "m.content | trim");
+    assert_eq!(render(&trimming, " a \n").unwrap(), "<user>end<end><assistant>a");
+    let last_only = "{{ messages[0].content }}";
+    assert!(matches!(render(last_only, "a"), Err(TextError::Template { .. })));
+
+    let unfinished = |role: &str, text: &str| {
+        mlxk_text::ends_in_answer(&[Message::new("user", "a"), Message::new(role, text)])
+    };
+    assert!(unfinished("assistant", "a") && !unfinished("assistant", ""));
+    assert!(!unfinished("user", "a") && !mlxk_text::ends_in_answer(&[]));
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_are_read_as_jinja_does() {
+    let lines = "\u{feff}{% if true %}\r\na\r\n{% endif %}\r\n{{ 'b\r\nc' }}\rd";
+    assert_eq!(render(lines, &[]).unwrap(), "a\nb\nc\nd");
+    let dir = tempfile::tempdir().unwrap();
+    let json = json!({ "chat_template": "\u{feff}x\r\ny", "bos_token": "<s>" });
+    std::fs::write(dir.path().join("tokenizer_config.json"), format!("\u{feff}{json}")).unwrap();
+    let template = ChatTemplate::open(dir.path()).unwrap().unwrap();
+    assert_eq!(template.render(&[], &RenderOptions::default()).unwrap(), "x\ny");
+    assert_eq!(template.source_text(false), "x\ny");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use mlxk_engine::EngineError;
-use mlxk_text::{RenderOptions, TextError};
+use mlxk_text::{RenderOptions, TextError, ends_in_answer};
 
 use super::dto::{ApplyTemplate, Content, Detokenize, Piece, PieceText, Prompt, Tokenize, Tokens};
 use crate::blocking::blocking;
@@ -76,8 +76,12 @@ pub(super) async fn apply_template(
     let add_generation_prompt = asked.add_generation_prompt.unwrap_or(true);
     blocking(move || {
         let template = engine.template().ok_or(EngineError::NoChatTemplate)?;
-        let options =
-            RenderOptions { variables, add_generation_prompt, ..RenderOptions::default() };
+        let options = RenderOptions {
+            variables,
+            add_generation_prompt,
+            continue_final_message: add_generation_prompt && ends_in_answer(&messages),
+            ..RenderOptions::default()
+        };
         let prompt = template
             .render(&messages, &options)
             .map_err(|error: TextError| EngineError::from(error))?;

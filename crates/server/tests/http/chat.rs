@@ -271,3 +271,73 @@ fn an_effort_that_the_model_does_not_know_is_refused() {
         assert!(message.contains(part), "{model} {effort}: {message}");
     }
 }
+
+#[test]
+fn an_unfinished_answer_is_continued() {
+    let world = World::new();
+    let tokens = |text: &str| {
+        let answer = world.post("/tokenize", &json!({"model": "org/one", "content": text})).json();
+        answer["tokens"].as_array().unwrap().len() as u64
+    };
+    for begun in ["Once upon", "Once upon a ", "s"] {
+        let messages = json!([{"role": "user", "content": "Tell"},
+            {"role": "assistant", "content": begun}]);
+        let asked = json!({"model": "org/one", "messages": messages});
+        let rendered = world.post("/apply-template", &asked).json();
+        let prompt = rendered["prompt"].as_str().unwrap();
+        assert!(prompt.ends_with(begun), "{prompt:?}");
+        let chat = world.chat(json!({"messages": messages}));
+        assert_eq!(chat.status, 200, "{chat:?}");
+        assert_eq!(chat.json()["usage"]["prompt_tokens"], tokens(prompt), "{prompt:?}");
+        let asked = json!({"model": "org/one", "messages": messages, "stream": false,
+            "options": {"num_predict": 3}});
+        let ollama = world.post("/api/chat", &asked);
+        assert_eq!(ollama.json()["prompt_eval_count"], tokens(prompt), "{ollama:?}");
+    }
+}
+
+#[test]
+fn messages_are_taken_in_every_shape() {
+    let call = json!({"id": "a", "type": "function",
+        "function": {"name": "f", "arguments": "{\"x\": null}"}});
+    let shapes = [
+        json!({"role": "assistant", "content": null}),
+        json!({"role": "assistant"}),
+        json!({"role": "assistant", "content": []}),
+        json!({"role": "assistant", "content": "x", "refusal": null, "annotations": [],
+            "audio": null, "function_call": null, "tool_calls": []}),
+        json!({"role": "assistant", "content": null, "refusal": "No"}),
+        json!({"role": "assistant", "content": null, "tool_calls": [call]}),
+        json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}),
+        json!({"role": "assistant", "content": [{"type": "output_text", "text": "x"}]}),
+        json!({"role": "assistant", "content": "x", "reasoning_content": null, "name": null}),
+        json!({"role": "tool", "tool_call_id": "a", "content": null}),
+        json!({"role": "user", "content": [{"type": "text", "text": "x"}], "name": ""}),
+        json!({"role": "developer", "content": "x"}),
+    ];
+    // It prints what it finds, as many templates do.
+    let world = with_template(
+        "org/prints",
+        "{% for m in messages %}{{ m.content + m.role }}{% if m.name is defined %}{{ m.name }}\
+         {% endif %}{% if m.tool_calls is defined %}{{ m.tool_calls[0].type }}{% endif %}{% endfor %}",
+    );
+    let user = json!({"role": "user", "content": "x"});
+    for shape in &shapes {
+        let messages = json!([user, shape, user]);
+        let asked = json!({"model": "org/prints", "messages": messages, "max_tokens": 2,
+            "options": {"num_predict": 2}});
+        let rendered = world.post("/apply-template", &asked);
+        assert_eq!(rendered.status, 200, "{shape}: {rendered:?}");
+        assert!(!rendered.json()["prompt"].as_str().unwrap().contains("None"), "{rendered:?}");
+        assert_eq!(world.chat(asked.clone()).status, 200, "{shape}");
+        assert_eq!(world.post("/api/chat", &asked).status, 200, "{shape}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_body() {
+    let world = World::new();
+    let asked = json!({"model": "org/one", "messages": [{"role": "user", "content": "x"}], "max_tokens": 2});
+    let answer = world.send("POST", "/v1/chat/completions", &[], &format!("\u{feff}{asked}"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+}

@@ -1,14 +1,17 @@
 //! Chat templates: turn a conversation into the text that the model was trained to continue.
 //!
 //! Templates are Jinja programs inside a checkpoint, written for Python's jinja2 with the settings of
-//! transformers. They are untrusted, so work, depth and output are bounded.
+//! transformers. They are untrusted, so work, time, depth and sizes are bounded.
 
+mod bounds;
 mod clock;
 mod environment;
 mod generation;
+mod instrument;
 mod json;
 mod message;
 mod methods;
+mod normalize;
 mod number;
 mod source;
 
@@ -17,8 +20,11 @@ use std::path::Path;
 use minijinja::value::Serde;
 use serde_json::{Map, Value};
 
+use self::bounds::Deadline;
 pub use self::clock::Clock;
+use self::environment::Size;
 pub use self::message::{Content, Message};
+pub use self::normalize::ends_in_answer;
 use self::source::Source;
 use crate::error::TextError;
 use crate::special::SpecialTokens;
@@ -76,7 +82,7 @@ impl ChatTemplate {
 
     /// Makes a template from its text.
     pub fn from_text(text: impl Into<String>) -> Self {
-        let source = Source::new(source::DEFAULT, Path::new("chat template").into(), text.into());
+        let source = Source::new(source::DEFAULT, Path::new("chat template").into(), &text.into());
         Self { sources: vec![source], names: Map::new() }
     }
 
@@ -96,22 +102,29 @@ impl ChatTemplate {
         messages: &[Message],
         options: &RenderOptions,
     ) -> Result<String, TextError> {
-        let source = self.source(options.tools.is_some());
-        let typed = messages.iter().any(Message::has_text) && source.wants_parts(&self.names)?;
-        let values = message::to_values(messages, typed, true)?;
-        let rendered = match self.render_values(source, &values, options) {
+        let deadline = Deadline::start();
+        let tools = normalize::tools(options.tools.as_ref());
+        let source = self.source(tools.is_some());
+        let typed = !messages.is_empty() && source.wants_parts(&self.names, deadline)?;
+        let render = |parse_arguments| {
+            let mut messages = normalize::normalized(messages, parse_arguments);
+            if options.continue_final_message {
+                mark_final(&mut messages);
+            }
+            let values = message::to_values(&messages, typed)?;
+            self.render_values(source, &values, tools.as_ref(), options, deadline)
+        };
+        let rendered = match render(true) {
             // Most templates expect a call's arguments as an object, a few as text.
             Err(TextError::Template { .. }) if messages.iter().any(Message::has_argument_text) => {
-                let values = message::to_values(messages, typed, false)?;
-                self.render_values(source, &values, options)
+                render(false)
             }
             other => other,
         }?;
-        Ok(if options.continue_final_message {
-            cut_after_final(rendered, messages)
-        } else {
-            rendered
-        })
+        if options.continue_final_message {
+            return cut_at_mark(rendered).ok_or_else(|| source.drops_final());
+        }
+        Ok(rendered)
     }
 
     fn source(&self, with_tools: bool) -> &Source {
@@ -127,27 +140,33 @@ impl ChatTemplate {
         &self,
         source: &Source,
         messages: &[Value],
+        tools: Option<&Value>,
         options: &RenderOptions,
+        deadline: Deadline,
     ) -> Result<String, TextError> {
-        let mut context = self.names.clone();
+        let mut variables = self.names.clone();
         let tokens = [("bos_token", &options.bos_token), ("eos_token", &options.eos_token)];
         for (name, token) in tokens {
             if let Some(token) = token {
-                context.insert(name.to_owned(), token.as_str().into());
+                variables.insert(name.to_owned(), token.as_str().into());
             }
         }
-        context.extend(options.variables.clone());
+        variables.extend(options.variables.clone());
+        let mut size = Size::default();
+        messages.iter().chain(variables.values()).chain(tools).for_each(|value| size.add(value));
         let add_generation_prompt =
             options.add_generation_prompt && !options.continue_final_message;
-        let own = [
-            ("messages", serde(messages)),
-            ("tools", serde(&options.tools)),
-            ("documents", options.variables.get("documents").map_or(().into(), serde)),
-            ("add_generation_prompt", add_generation_prompt.into()),
-            ("strftime_now", options.clock.function()),
-        ];
-        let context = context.iter().map(|(name, value)| (name.as_str(), serde(value))).chain(own);
-        source.render(minijinja::Value::from_pairs(context))
+        source.render(size, deadline, || {
+            let own = [
+                ("messages", serde(messages)),
+                ("tools", serde(&tools)),
+                ("documents", options.variables.get("documents").map_or(().into(), serde)),
+                ("add_generation_prompt", add_generation_prompt.into()),
+                ("strftime_now", options.clock.function()),
+            ];
+            let given = variables.iter().map(|(name, value)| (name.as_str(), serde(value)));
+            minijinja::Value::from_pairs(given.chain(own))
+        })
     }
 }
 
@@ -155,15 +174,24 @@ fn serde<T: serde::Serialize + ?Sized>(value: &T) -> minijinja::Value {
     minijinja::Value::from(Serde(value))
 }
 
-/// Drops everything after the text of the last message.
-fn cut_after_final(mut rendered: String, messages: &[Message]) -> String {
-    let Some(last) = messages.last().and_then(Message::text) else { return rendered };
-    // Templates may trim a message, but don't change its inside.
-    let text = last.trim();
-    if let Some(at) = rendered.rfind(text) {
-        let whole = last.trim_start();
-        let end = if rendered[at..].starts_with(whole) { whole.len() } else { text.len() };
-        rendered.truncate(at + end);
+/// Mark at the end of a message that the model continues. The space tells if the template trims messages.
+const MARK: &str = "final-7d2e91c4 ";
+
+/// Appends the mark to the last message.
+fn mark_final(messages: &mut [Message]) {
+    let Some(last) = messages.last_mut() else { return };
+    if let Some(text) = last.text() {
+        last.content = Content::Text(text + MARK);
     }
-    rendered
+}
+
+/// Drops the mark and everything after it. Returns `None` if there is no mark.
+fn cut_at_mark(mut rendered: String) -> Option<String> {
+    let at = rendered.rfind(MARK.trim_end())?;
+    let is_trimmed = !rendered[at..].starts_with(MARK);
+    rendered.truncate(at);
+    if is_trimmed {
+        rendered.truncate(rendered.trim_end().len());
+    }
+    Some(rendered)
 }

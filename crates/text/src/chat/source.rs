@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::environment::{self, Failure};
+use super::bounds::Deadline;
+use super::environment::{self, Failure, Size};
+use super::generation;
 use crate::error::TextError;
-use crate::files::{json_or_default, read_optional};
+use crate::files::{json_or_default, read_optional, without_mark};
 
 /// Name of the template for everything that has no special one.
 pub(super) const DEFAULT: &str = "default";
@@ -23,41 +24,52 @@ pub(super) struct Source {
     pub(super) name: String,
     path: PathBuf,
     pub(super) text: String,
-    compiled: OnceLock<Result<Environment<'static>, String>>,
+    /// The text as the engine takes it.
+    program: String,
     wants_parts: OnceLock<bool>,
 }
 
 impl Source {
-    pub(super) fn new(name: &str, path: PathBuf, text: String) -> Self {
-        Self {
-            name: name.to_owned(),
-            path,
-            text,
-            compiled: OnceLock::new(),
-            wants_parts: OnceLock::new(),
+    pub(super) fn new(name: &str, path: PathBuf, text: &str) -> Self {
+        // Jinja reads all line ends as `\n`.
+        let text = without_mark(text).replace("\r\n", "\n").replace('\r', "\n");
+        let program = generation::replace_tags(&text).into_owned();
+        Self { name: name.to_owned(), path, text, program, wants_parts: OnceLock::new() }
+    }
+
+    pub(super) fn render(
+        &self,
+        size: Size,
+        deadline: Deadline,
+        context: impl FnOnce() -> minijinja::Value + Send,
+    ) -> Result<String, TextError> {
+        environment::render(&self.program, size, deadline, context)
+            .map_err(|failure| self.error(failure))
+    }
+
+    fn error(&self, failure: Failure) -> TextError {
+        let path = self.path.clone();
+        match failure {
+            Failure::Raised(message) => TextError::TemplateRaised { message },
+            Failure::Syntax(reason) => TextError::TemplateSyntax { path, reason },
+            Failure::Bound(bound) => TextError::TemplateBound { path, bound: bound.to_owned() },
+            Failure::Other(reason) => TextError::Template { path, reason },
         }
     }
 
-    pub(super) fn render(&self, context: minijinja::Value) -> Result<String, TextError> {
-        let path = || self.path.clone();
-        let environment = match self.compiled.get_or_init(|| environment::compile(&self.text)) {
-            Ok(environment) => environment,
-            Err(reason) => {
-                return Err(TextError::TemplateSyntax { path: path(), reason: reason.clone() });
-            }
-        };
-        environment::render(environment, context).map_err(|failure| match failure {
-            Failure::Raised(message) => TextError::TemplateRaised { message },
-            Failure::Bound(bound) => {
-                TextError::TemplateBound { path: path(), bound: bound.to_owned() }
-            }
-            Failure::Other(reason) => TextError::Template { path: path(), reason },
-        })
+    /// Returns the error of a template that leaves out the message to be continued.
+    pub(super) fn drops_final(&self) -> TextError {
+        let reason = "it leaves out the last message, so the model cannot continue it".to_owned();
+        TextError::Template { path: self.path.clone(), reason }
     }
 
     /// Returns `true` if the template reads content only as a list of typed parts, as some vision models do.
     /// Finds out by rendering both forms.
-    pub(super) fn wants_parts(&self, names: &Map<String, Value>) -> Result<bool, TextError> {
+    pub(super) fn wants_parts(
+        &self,
+        names: &Map<String, Value>,
+        deadline: Deadline,
+    ) -> Result<bool, TextError> {
         if let Some(&known) = self.wants_parts.get() {
             return Ok(known);
         }
@@ -69,9 +81,12 @@ impl Source {
             });
             let mut context = names.clone();
             context.extend(own.as_object().cloned().unwrap_or_default());
-            match self.render(minijinja::Value::from(Serde(context))) {
+            match self.render(Size::default(), deadline, || minijinja::Value::from(Serde(context)))
+            {
                 Ok(text) => Ok(text.contains(PROBE)),
-                Err(error @ TextError::TemplateSyntax { .. }) => Err(error),
+                Err(
+                    error @ (TextError::TemplateSyntax { .. } | TextError::TemplateBound { .. }),
+                ) => Err(error),
                 Err(_) => Ok(false),
             }
         };
@@ -94,10 +109,10 @@ struct TemplateFile {
 pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>, TextError> {
     let path = dir.join("chat_template.jinja");
     if let Some(text) = read_optional(&path)? {
-        let mut sources = vec![Source::new(DEFAULT, path, text)];
+        let mut sources = vec![Source::new(DEFAULT, path, &text)];
         let path = dir.join("additional_chat_templates").join("tool_use.jinja");
         if let Some(text) = read_optional(&path)? {
-            sources.push(Source::new(TOOL_USE, path, text));
+            sources.push(Source::new(TOOL_USE, path, &text));
         }
         return Ok(sources);
     }
@@ -115,11 +130,11 @@ pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>,
 /// Reads a template, or a list of `{name, template}`.
 fn in_json(value: &Value, path: &Path) -> Vec<Source> {
     match value {
-        Value::String(text) => vec![Source::new(DEFAULT, path.to_owned(), text.clone())],
+        Value::String(text) => vec![Source::new(DEFAULT, path.to_owned(), text)],
         Value::Array(entries) => entries
             .iter()
             .filter_map(|entry| {
-                let text = entry["template"].as_str()?.to_owned();
+                let text = entry["template"].as_str()?;
                 Some(Source::new(entry["name"].as_str()?, path.to_owned(), text))
             })
             .collect(),

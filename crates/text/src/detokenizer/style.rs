@@ -123,6 +123,9 @@ fn metaspace(step: &Value) -> Style {
     })
 }
 
+/// Most times that replacements may lengthen a token.
+const MAX_GROWTH: usize = 64;
+
 /// Reads replacements, byte fallback, fusing, and trimming of the start. Any of them may be absent. Returns
 /// `None` for another order or another step, which would have another meaning.
 fn pieces(steps: &[&Value]) -> Option<Pieces> {
@@ -143,7 +146,10 @@ fn pieces(steps: &[&Value]) -> Option<Pieces> {
             _ => return None,
         }
     }
-    Some(pieces)
+    // Several replacements can lengthen a token without end. The decoder of the file has bounds.
+    let growth = |(old, new): &(String, String)| new.len().div_ceil(old.len()).max(1);
+    let most = pieces.replacements.iter().map(growth).fold(1, usize::saturating_mul);
+    (most <= MAX_GROWTH).then_some(pieces)
 }
 
 /// By code of a character in the byte-level alphabet: its byte, or 0x100 if there is none.

@@ -50,6 +50,17 @@ impl ReasoningParser {
         Self { marks, state, held: String::new(), begun: false }
     }
 
+    /// A parser for what continues the answer `begun`, whose thoughts may not have ended.
+    pub(super) fn within(marks: Marks, begun: &str) -> Self {
+        let state = match marks {
+            Marks::Tags { open, close } if begun.rfind(open) > begun.rfind(close) => {
+                State::Reasoning
+            }
+            Marks::Tags { .. } | Marks::Channels => State::Answer,
+        };
+        Self { marks, state, held: String::new(), begun: true }
+    }
+
     /// Returns `true` if the marks are special tokens, which a detokenizer has to keep.
     pub fn needs_special_tokens(&self) -> bool {
         self.marks == Marks::Channels

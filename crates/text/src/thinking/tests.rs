@@ -52,3 +52,19 @@ fn variables_are_complete_words() {
     assert!(names_variable("{% if enable_thinking is defined %}", "enable_thinking"));
     assert!(!names_variable("{% if enable_thinking %} <thinking_mode>", "thinking"));
 }
+
+#[test]
+fn a_continued_answer_is_no_thought() {
+    let read = |template: &str, begun: &str| {
+        let mut parser = Thinking::of_template(template).parser_within(begun).unwrap();
+        let mut all = parser.push(" more</think>end");
+        all.extend(parser.finish());
+        all
+    };
+    let answer = |text: &str| Written::Answer(text.to_owned());
+    assert_eq!(read(QWEN, "Once"), [answer(" more</think>end")]);
+    assert_eq!(read(QWEN, "<think>a</think>Once"), [answer(" more</think>end")]);
+    assert_eq!(read(GPT_OSS, "Once"), [answer(" more</think>end")]);
+    let thoughts = [Written::Reasoning(" more".to_owned()), answer("end")];
+    assert_eq!(read(QWEN, "<think>Once"), thoughts);
+}

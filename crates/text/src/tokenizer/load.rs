@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokenizers::{AddedToken, Model, TokenizerBuilder};
 
 use super::json::TokenizerJson;
 use super::model::AnyModel;
-use super::{Inner, Pipeline};
+use super::{Inner, Pipeline, bounded};
 use crate::detokenizer::Style;
 use crate::error::TextError;
 use crate::files::read_optional;
@@ -22,7 +20,8 @@ pub(super) fn open(dir: &Path) -> Result<Inner, TextError> {
         .map_err(|source| TextError::Json { path: path.clone(), source })?;
     let special = SpecialTokens::open(dir)?;
     let style = Style::of(&json.decoder);
-    let pipeline = pipeline(json, &special.added)
+    let pipeline = bounded::within_bounds(|| Ok(pipeline(json, &special.added)?))
+        .map_err(|error| error.to_string())
         .map_err(|reason| TextError::Tokenizer { path: path.clone(), reason })?;
 
     let of_name = |name| special.name(name).and_then(|token| pipeline.token_to_id(token));
@@ -50,10 +49,10 @@ fn pipeline(mut json: TokenizerJson<'_>, added: &[AddedToken]) -> Result<Pipelin
     // Truncation and padding in the file are left over from training, so they are ignored.
     let mut pipeline: Pipeline = TokenizerBuilder::new()
         .with_model(model)
-        .with_normalizer(part("normalizer", json.normalizer)?)
-        .with_pre_tokenizer(part("pre_tokenizer", json.pre_tokenizer)?)
-        .with_post_processor(part("post_processor", json.post_processor)?)
-        .with_decoder(part("decoder", json.decoder)?)
+        .with_normalizer(bounded::normalizers(json.normalizer)?)
+        .with_pre_tokenizer(bounded::pre_tokenizers(json.pre_tokenizer)?)
+        .with_post_processor(bounded::post_processor(json.post_processor)?)
+        .with_decoder(bounded::decoders(json.decoder)?)
         .build()
         .map_err(|error| error.to_string())?;
     let own: Vec<AddedToken> =
@@ -72,11 +71,6 @@ fn is_known(pipeline: &Pipeline, token: &AddedToken) -> bool {
     let vocabulary = pipeline.get_added_vocabulary();
     let id = vocabulary.get_vocab().get(&token.content);
     id.is_some_and(|id| vocabulary.get_added_tokens_decoder().get(id) == Some(token))
-}
-
-/// Reads one of the small parts. Returns `None` if the file has `null`.
-fn part<T: DeserializeOwned>(name: &str, value: Value) -> Result<Option<T>, String> {
-    serde_json::from_value(value).map_err(|error| format!("its {name} is not supported: {error}"))
 }
 
 fn id_count(pipeline: &Pipeline) -> u32 {

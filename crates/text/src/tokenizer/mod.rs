@@ -1,5 +1,6 @@
 //! Tokenizer of a checkpoint: text to ids and back.
 
+mod bounded;
 mod bpe;
 mod json;
 mod load;
@@ -8,21 +9,14 @@ mod model;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use tokenizers::{
-    DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
-};
+use tokenizers::{PostProcessorWrapper, TokenizerImpl};
 
+use self::bounded::{Decoders, Normalizers, PreTokenizers};
 use self::model::AnyModel;
 use crate::detokenizer::{Detokenizer, Style};
 use crate::error::TextError;
 
-type Pipeline = TokenizerImpl<
-    AnyModel,
-    NormalizerWrapper,
-    PreTokenizerWrapper,
-    PostProcessorWrapper,
-    DecoderWrapper,
->;
+type Pipeline = TokenizerImpl<AnyModel, Normalizers, PreTokenizers, PostProcessorWrapper, Decoders>;
 
 /// A checkpoint's tokenizer. Clones share all data, so they are cheap.
 #[derive(Clone)]
@@ -80,10 +74,7 @@ impl Tokenizer {
     }
 
     fn encode_plain(&self, text: &str, framed: bool) -> Result<Vec<u32>, TextError> {
-        let encoding = self
-            .0
-            .pipeline
-            .encode_fast(text, framed)
+        let encoding = bounded::within_bounds(|| self.0.pipeline.encode_fast(text, framed))
             .map_err(|error| TextError::Encode { reason: error.to_string() })?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -133,7 +124,7 @@ impl Tokenizer {
             // Some decoders count back from the last token and fail if there is none.
             return Ok(String::new());
         }
-        let decoded = self.0.pipeline.decode(ids, skip);
+        let decoded = bounded::within_bounds(|| self.0.pipeline.decode(ids, skip));
         decoded.map_err(|error| TextError::Decode { reason: error.to_string() })
     }
 

@@ -9,6 +9,7 @@ use tokenizers::models::bpe::BpeTrainer;
 use tokenizers::models::unigram::Unigram;
 use tokenizers::{Model, Token};
 
+use super::bounded::MAX_WORD_CHARS;
 use super::bpe::{Bpe, MAX_ID};
 use super::json::{ModelJson, VocabJson};
 
@@ -59,6 +60,9 @@ fn words(
     model: &ModelJson<'_>,
     vocab: &serde_json::Map<String, Value>,
 ) -> Result<ModelWrapper, String> {
+    if model.max_input_chars_per_word.is_some_and(|most| most > MAX_WORD_CHARS) {
+        return Err(format!("its `max_input_chars_per_word` is greater than {MAX_WORD_CHARS}"));
+    }
     let unknown = model.unk_token.as_deref().unwrap_or("[UNK]");
     let description = match model.kind.as_deref() {
         Some("WordLevel") => json!({ "type": "WordLevel", "vocab": vocab, "unk_token": unknown }),

@@ -53,20 +53,20 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, ApiError> {
 /// Returns the conversation as the engine takes it. The system prompt of the model's name is in effect unless
 /// the client sends one.
 pub(super) fn prompt(messages: Vec<Message>, lease: &Lease) -> PromptInput {
-    let has_system = messages.iter().any(|message| message.role == "system");
+    let is_system = |role: &str| matches!(role, "system" | "developer");
+    let has_system = messages.iter().any(|message| is_system(&message.role));
     let system = lease.system().filter(|_| !has_system).map(str::to_owned);
     PromptInput::Messages { system, messages }
 }
 
-/// Checks the conversation, and gives roles the names that templates know.
+/// Checks the conversation.
 fn messages(messages: Option<Vec<Message>>) -> Result<Vec<Message>, ApiError> {
-    let mut messages = messages.filter(|messages| !messages.is_empty()).ok_or_else(|| {
+    let messages = messages.filter(|messages| !messages.is_empty()).ok_or_else(|| {
         ApiError::field("messages", "`messages` is missing or empty; there is nothing to answer")
     })?;
-    for (index, message) in messages.iter_mut().enumerate() {
+    for (index, message) in messages.iter().enumerate() {
         match message.role.as_str() {
-            "developer" => "system".clone_into(&mut message.role),
-            "system" | "user" | "assistant" | "tool" => {}
+            "system" | "developer" | "user" | "assistant" | "tool" => {}
             role => {
                 let role: String = role.chars().take(40).collect();
                 let message = format!(
@@ -76,8 +76,8 @@ fn messages(messages: Option<Vec<Message>>) -> Result<Vec<Message>, ApiError> {
                 return Err(ApiError::field(format!("messages[{index}].role"), message));
             }
         }
-        message.fields.retain(|_, value| !value.is_null());
-        let may_be_silent = message.role == "assistant" && !message.fields.is_empty();
+        // An answer that only calls tools and a tool without output have no content.
+        let may_be_silent = matches!(message.role.as_str(), "assistant" | "tool");
         if matches!(message.content, Content::None) && !may_be_silent {
             let field = format!("messages[{index}].content");
             let message = format!("`{field}` is missing");
