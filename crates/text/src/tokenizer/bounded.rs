@@ -19,7 +19,7 @@ use tokenizers::{
 const MAX_GROWTH: usize = 12;
 const MAX_MORE_BYTES: usize = 1024;
 /// Most steps of one part.
-const MAX_STEPS: usize = 200;
+const MAX_STEPS: usize = 40;
 /// Most bytes of a text in the file that a step inserts.
 const MAX_INSERTED_BYTES: usize = 1024;
 /// Most characters of a word that a word model splits, which takes quadratic time.
