@@ -114,16 +114,17 @@ fn option(page: &mut String, arg: &Arg) {
     names.push(format!("`{value}`"));
     names.extend(arg.get_visible_aliases().into_iter().flatten().map(|name| format!("`--{name}`")));
     let help = arg.get_long_help().or(arg.get_help()).map(StyledStr::to_string).unwrap_or_default();
-    let mut text = help.split("\n\n").map(str::trim).collect::<Vec<_>>().join(". ");
     let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     let values: Vec<String> = if takes_value && !arg.is_hide_possible_values_set() {
         arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect()
     } else {
         Vec::new()
     };
-    if !values.is_empty() {
-        let _ = write!(text, ": {}", values.join(", "));
+    let mut paragraphs: Vec<String> = help.split("\n\n").map(|it| it.trim().to_owned()).collect();
+    if let Some(first) = paragraphs.first_mut().filter(|_| !values.is_empty()) {
+        let _ = write!(first, ": {}", values.join(", "));
     }
+    let mut text = paragraphs.join(". ");
     let defaults = arg.get_default_values();
     if takes_value && !defaults.is_empty() && !arg.is_hide_default_value_set() {
         let defaults: Vec<_> = defaults.iter().map(|value| value.to_string_lossy()).collect();

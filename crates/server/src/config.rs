@@ -34,7 +34,7 @@ pub struct ServerConfig {
     pub spill: Option<SpillOptions>,
     /// Time that a model stays in memory after its last request.
     pub keep_alive: KeepAlive,
-    /// Requests per model that are computed at once.
+    /// Requests per model that are processed at once.
     pub parallel: usize,
     /// Requests per model that may wait. Further ones are refused.
     pub queue: usize,

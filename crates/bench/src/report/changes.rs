@@ -6,7 +6,7 @@ use crate::compare::Change;
 /// Returns a row for each series. Marks those that are slower than `fail_below` allows.
 pub fn changes(changes: &[Change], fail_below: Option<f64>) -> Document {
     let mut table = Table::new(&[
-        ("series", Align::Left),
+        ("figure", Align::Left),
         ("before", Align::Right),
         ("now", Align::Right),
         ("ratio", Align::Right),

@@ -16,7 +16,7 @@ pub(crate) struct AnswerArgs {
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub think: Option<Think>,
 
-    /// Hide the model's reasoning
+    /// Don't print the model's thoughts (it still thinks; --think=false turns thinking off)
     #[arg(long, visible_alias = "hide-reasoning")]
     pub no_reasoning: bool,
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::config::keys::KEYS;
+use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,8 +25,9 @@ pub(crate) struct ConfigArgs {
 /// Lists the settings.
 fn after_long_help() -> String {
     let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or_default();
+    let keys = KEYS.iter().map(|key| (key.name, key.about)).chain([(PAIRS, PAIRS_ABOUT)]);
     let settings: Vec<String> =
-        KEYS.iter().map(|key| format!("  {:width$}  {}", key.name, key.about)).collect();
+        keys.map(|(name, about)| format!("  {name:width$}  {about}")).collect();
     format!(
         "Settings:\n{}\n\nAn option overrides an environment variable. A variable overrides the file, \
          and the file overrides the default.\n\n{EXAMPLES}",

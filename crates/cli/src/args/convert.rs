@@ -16,7 +16,8 @@ Examples:
 
 const DETAILS: &str = "\
 SOURCE is the name of a model, a folder with safetensors files, or a GGUF file. TARGET is a new \
-folder. With a bare name, it is created in MLXK_WORKSPACE_HOME, if that is set.
+folder. With a bare name, it is created in MLXK_WORKSPACE_HOME if that is set, otherwise in the \
+current folder.
 
 Recipes give sensitive layers more bits. The built-in ones are those of mlx-lm: mixed_2_6, \
 mixed_3_4, mixed_3_6 and mixed_4_6. Any other value is the path of a file with one pattern per \
@@ -45,7 +46,7 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "MODE")]
     pub mode: Option<ModeName>,
 
-    /// Weights per scale: 32, 64 or 128 [default: 64]
+    /// Weights per scale: 32, 64 or 128, or 16 for nvfp4 [default: 64 if affine]
     #[arg(long, visible_alias = "group-size", value_name = "N", value_parser = one_of([16_u16, 32, 64, 128]))]
     pub q_group_size: Option<u16>,
 

@@ -11,8 +11,9 @@ Examples:
   mlxk cp ./my-checkpoint mine";
 
 const DETAILS: &str = "\
-All commands accept the new name, and `mlxk rm` removes it again. It is stored as a small file, \
-NAME.toml, next to the imported models. You can edit that file:
+All commands accept the new name, and `mlxk rm` removes it again. It is stored as models/NAME.toml \
+in mlxk's data folder (on Linux, ~/.local/share/mlxk; `mlxk doctor disk` shows it). You can edit \
+that file:
   from = \"mlx-community/Qwen3-0.6B-4bit\"
   system = \"Answer with code only.\"
 

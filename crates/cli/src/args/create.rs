@@ -31,8 +31,10 @@ MESSAGE adds an earlier turn of the conversation, with the role system, user or 
 TEMPLATE, RENDERER, PARSER and REQUIRES configure Ollama's own prompt format. mlxk warns about them \
 and uses the model's chat template instead.
 
-The new model is a small file, NAME.toml, next to the imported models. The weights are not copied. \
-`mlxk show NAME --modelfile` prints the Modelfile again. If the name exists, `create` asks before it replaces it; without a terminal it needs --force.";
+The new model is the file models/NAME.toml in mlxk's data folder (on Linux, ~/.local/share/mlxk; \
+`mlxk doctor disk` shows it). The weights are not copied. `mlxk show NAME --modelfile` prints the \
+Modelfile again. If the name exists, `create` asks before it replaces it; without a terminal, it \
+needs --force.";
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]

@@ -14,7 +14,7 @@ Examples:
 
 const EXIT_CODE: &str = "\
 Exit code:
-  0  nothing is broken; there may be suggestions
+  0  nothing is broken; there may be warnings
   1  something is broken";
 
 #[derive(Args)]

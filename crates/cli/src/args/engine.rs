@@ -21,8 +21,8 @@ pub(crate) struct ComputeArgs {
 
     /// Bits per value in the KV cache: 4, 8, 16 or 32 [default: 16; 32 with --exact]
     ///
-    /// 8 bits take 56 % of the memory of 16. 4 bits take 44 %, because only values use 4; keys use 8.
-    /// Both change answers slightly.
+    /// With 8, the cache takes 56 % of the memory that it takes with 16, including scales. With 4, it
+    /// takes 44 %: its values are stored in 4 bits, its keys still in 8. Both change answers slightly.
     #[arg(long, value_name = "BITS", value_parser = kv_format)]
     pub kv_bits: Option<KvFormat>,
 
@@ -44,7 +44,7 @@ pub(crate) struct DecodeArgs {
     #[arg(long, value_name = "MODEL", add = ArgValueCompleter::new(complete::models))]
     pub draft_model: Option<String>,
 
-    /// Don't move weights to huge pages
+    /// Don't copy weights to huge pages
     ///
     /// By default, long generations copy the weights to huge pages for speed if there is enough
     /// memory. Without the copy, processes keep sharing the pages of the weights files.
@@ -65,7 +65,7 @@ pub(crate) struct EngineArgs {
     #[command(flatten)]
     pub compute: ComputeArgs,
 
-    /// Disable prompt-lookup decoding
+    /// Don't guess tokens from earlier text (prompt lookup)
     ///
     /// Prompt lookup never changes the answer. It speeds up repetitive text such as code edits.
     #[arg(long)]

@@ -13,8 +13,15 @@ Examples:
   mlxk list ./workspaces             # checkpoints in a folder
   mlxk list --supported              # model types that mlxk can run";
 
+const COLUMNS: &str = "\
+Columns:
+  Src         cache (Hugging Face), import, name (made by cp or create) or ws (your own folder)
+  Clean       ✓ if a folder is as clone or convert left it
+  Integrity   healthy if all files are complete
+  Runtime     yes if mlxk can run it";
+
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{COLUMNS}\n\n{EXAMPLES}"))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ListArgs {
     /// Part of a name to filter by, or a folder with checkpoints
@@ -25,7 +32,7 @@ pub(crate) struct ListArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Show whether each model is complete and supported
+    /// Show whether each model is complete; `healthy*` means complete, but not supported
     #[arg(long)]
     pub health: bool,
 

@@ -206,10 +206,11 @@ impl Command {
     }
 }
 
-/// The ways to name a model, for the help.
+/// The ways to name a model, for the help of commands that fetch it if necessary.
 const MODELS: &str = "\
 Models:
-  NAME, org/NAME            a cached or imported model; part of a name is enough
+  NAME                      a model on this machine; part of its name is enough
+  org/NAME                  a repository on the hub, downloaded on first use
   org/NAME@revision         a branch, tag or commit
   ./folder, /path/folder    a local checkpoint folder
   file.gguf                 a GGUF file, imported on first use

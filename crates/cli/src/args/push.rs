@@ -13,7 +13,7 @@ Examples:
 const DETAILS: &str = "\
 All files that differ from the branch are uploaded in one commit. Nothing is ever deleted.
 
-Files of git, virtual environments, Python's bytecode cache and mlxk's own records are left out. \
+Git's own files, virtual environments, Python's bytecode cache and mlxk's own records are left out. \
 `.hfignore` excludes more files, in the syntax of `.gitignore`.
 
 Set HF_TOKEN or run `hf auth login` first.";

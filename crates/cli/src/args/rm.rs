@@ -21,8 +21,9 @@ What is removed:
 A stale download has not been resumed for a day. A detached revision has no branch or tag, while \
 another revision of the model has one.
 
-If you give only part of a name, `rm` asks first. Without a terminal it refuses, unless you pass \
---force. Your own folders are never removed.";
+On a terminal, `rm` asks first. Without one (or with --json), it removes a model if you give its \
+full name, and refuses part of a name. With --force, it removes either without asking. Your own \
+folders are never removed.";
 
 #[derive(Args)]
 #[command(
@@ -44,7 +45,7 @@ pub(crate) struct RmArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Remove unreferenced files and stale downloads
+    /// Remove unreferenced files, stale downloads and detached revisions
     #[arg(long, conflicts_with = "models")]
     pub unused: bool,
 

@@ -11,8 +11,9 @@ use crate::complete;
 
 const PROMPT: &str = "\
 The prompt is the text after the model, or comes from --prompt or --prompt-file. Piped input is \
-added after a blank line. The prompt `-` is the piped input alone. Without a prompt, `run` starts \
-a chat.";
+added to it after a blank line. If there is no other prompt, the piped input is the prompt. `-` \
+reads standard input even if it is a terminal. Without any prompt, `run` starts a chat, which needs \
+a terminal.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,10 +71,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt", "prompt_file", "n", "interactive"])]
     pub batch: Option<PathBuf>,
 
-    /// Save the prompt's KV cache in this file, and reuse it
+    /// Save the computed prompt in this file, and reuse it for prompts with the same beginning
     ///
-    /// Prompts with the same beginning reuse the file. It is replaced if less than half of a prompt
-    /// came from it.
+    /// If less than half of a prompt could be reused, the file is replaced.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["batch", "n", "interactive"])]
     pub prompt_cache: Option<PathBuf>,
 
@@ -83,7 +83,7 @@ pub(crate) struct RunArgs {
 
     /// Print the answer, token counts and timings as JSON
     ///
-    /// With --n and --batch, prints one object per line.
+    /// With --n or --batch, prints one object per line, without the `data` around it.
     #[arg(long)]
     pub json: bool,
 

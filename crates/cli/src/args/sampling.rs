@@ -8,19 +8,20 @@ use super::values::{look_back, number, whole};
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
-    /// Randomness of the answer; 0 always takes the most probable token
+    /// Randomness of the answer; 0 always takes the most probable token [default: the model's own, or 0.7]
     #[arg(long, value_name = "T", allow_negative_numbers = true, value_parser = number(0.0..=100.0))]
     pub temperature: Option<f32>,
 
-    /// Sample from the most probable tokens that add up to this probability
+    /// Sample from the most probable tokens that add up to this probability [default: the model's own,
+    /// or 0.9]
     #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = number(0.0..=1.0))]
     pub top_p: Option<f32>,
 
-    /// Sample from the K most probable tokens; 0 means all
+    /// Sample from the K most probable tokens; 0 means all [default: the model's own, or 0]
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = whole::<usize>(0..=u64::MAX))]
     pub top_k: Option<usize>,
 
-    /// Drop tokens below this fraction of the top probability
+    /// Drop tokens below this fraction of the top probability [default: the model's own, or 0]
     #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = number(0.0..=1.0))]
     pub min_p: Option<f32>,
 
@@ -70,7 +71,7 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = number(0.0..=1.0))]
     pub xtc_probability: Option<f32>,
 
-    /// Probability that makes a token obvious [default: 0.1]
+    /// Probability from which a token counts as obvious [default: 0.1]
     #[arg(
         long,
         value_name = "P",
@@ -96,7 +97,7 @@ pub(crate) struct SamplingArgs {
     )]
     pub dry_base: Option<f32>,
 
-    /// Tokens that may repeat without a DRY penalty [default: 2]
+    /// Longest repetition, in tokens, without a DRY penalty [default: 2]
     #[arg(
         long,
         value_name = "N",

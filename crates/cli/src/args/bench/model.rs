@@ -42,7 +42,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole::<u32>(2..=u32::MAX.into()), help_heading = "Workload")]
     pub max_tokens: u32,
 
-    /// Tokens in the context before decoding starts; a list measures each
+    /// Tokens in the context before decoding starts; a list, separated by commas, measures each
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "128", value_parser = whole::<u32>(1..=u32::MAX.into()), help_heading = "Workload")]
     pub contexts: Vec<u32>,
 
@@ -61,7 +61,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "SET", help_heading = "Engine")]
     pub instructions: Option<InstructionName>,
 
-    /// Enable prompt-lookup decoding (off by default in measurements)
+    /// Guess tokens from earlier text (prompt lookup; off by default in measurements)
     #[arg(long, help_heading = "Engine")]
     pub prompt_lookup: bool,
 
