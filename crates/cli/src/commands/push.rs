@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use mlxk_hub::{
-    Changes, HttpError, HubError, Kind, PushRequest, Pushed, Reference, RepoId, Visibility,
-};
+use mlxk_hub::{Changes, Kind, PushRequest, Pushed, Reference, RepoId, Visibility};
 use serde_json::{Value, json};
 
 use crate::args::PushArgs;
@@ -47,9 +45,6 @@ pub(crate) fn run(args: &PushArgs, context: &Context) -> anyhow::Result<ExitStat
     } else {
         mlxk_hub::push(&request, locations, hub, &progress)
     };
-    if let (Err(HubError::Http(HttpError::NoSuchRepo { .. })), false) = (&result, args.json) {
-        context.printer.note("Pass `--create` to create the repository");
-    }
     let pushed = result?;
     progress.finish();
     let changes = &pushed.changes;
@@ -112,7 +107,7 @@ fn repo(text: &str) -> anyhow::Result<RepoId> {
     match text.parse()? {
         Reference::Repo { id, revision: None } if id.org().is_some() => Ok(id),
         _ => Err(UsageError(format!(
-            "`{text}` is not a repository; write `org/NAME`, and the branch as `--branch`"
+            "`{text}` is not the name of a repository; write `org/NAME` (a branch goes into `--branch`)"
         ))
         .into()),
     }

@@ -38,9 +38,9 @@ impl Explain for DerivedError {
                 let (first, last) = (chain.first(), chain.last());
                 let name = |name: Option<&String>| name.cloned().unwrap_or_default();
                 let message =
-                    format!("Name `{}` leads in a circle: {}", name(first), ticked(chain));
+                    format!("Name `{}` refers to itself in a loop: {}", name(first), ticked(chain));
                 Explained::new(KIND, message)
-                    .hint(format!("Break the circle with `mlxk rm {}`", name(last)))
+                    .hint(format!("Break the loop with `mlxk rm {}`", name(last)))
             }
             Self::NameTaken { name, by } => {
                 Explained::new(KIND, format!("Name `{name}` is already used by {by}"))

@@ -97,7 +97,7 @@ fn circles_and_nonsense_are_refused() {
     written(&fixture, "b", "from = \"c\"\n");
     written(&fixture, "c", "from = \"b\"\n");
     let error = found(&fixture, "a").unwrap_err().to_string();
-    assert_eq!(error, "Name `a` leads in a circle: `a`, `b`, `c`, `b`");
+    assert_eq!(error, "Name `a` refers to itself in a loop: `a`, `b`, `c`, `b`");
     for (text, line, words) in [
         ("system = \"x\"\n", Some(1), "from"),
         ("from = \"x\"\n\n[parameters]\ntemprature = 1.0\n", Some(4), "temprature"),

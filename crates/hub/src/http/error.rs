@@ -67,7 +67,19 @@ impl HttpError {
 }
 
 const DOWNLOAD: &str = "download_failed";
-const DENIED: &str = "access_denied";
+pub(crate) const DENIED: &str = "access_denied";
+
+/// Returns the message for a repository that the hub does not show.
+pub(crate) fn no_such_repo(name: &str, token: Option<&str>) -> String {
+    match token {
+        Some(source) => {
+            format!(
+                "Repository `{name}` does not exist, or the token from {source} has no access to it"
+            )
+        }
+        None => format!("Repository `{name}` does not exist, or it is private"),
+    }
+}
 const CHECK_CONNECTION: &str = "Check the connection and the proxy (`HTTPS_PROXY`), then try again; \
                                 downloads resume where they stopped";
 const CERTIFICATE: &str =
@@ -108,13 +120,12 @@ impl Explain for HttpError {
             }
             Self::Gated { name, page, token } => gated(name, page, token.as_ref()),
             Self::NoSuchRepo { name, page, token } => {
-                let hint = match token {
-                    Some(source) => format!("the token from {source} was used"),
-                    None => "for a private repository, set `HF_TOKEN`".to_owned(),
+                let private = match token {
+                    Some(_) => "",
+                    None => "; for a private repository, set `HF_TOKEN`",
                 };
-                let message = format!("Repository `{name}` does not exist, or it is private");
-                Explained::new(DENIED, message)
-                    .hint(format!("Check the spelling on {page}; {hint}"))
+                Explained::new(DENIED, no_such_repo(name, token.as_deref()))
+                    .hint(format!("Check the spelling on {page}{private}"))
             }
             Self::NoSuchRevision { name, revision, page } => {
                 let message = format!("Repository `{name}` has no revision `{revision}`");

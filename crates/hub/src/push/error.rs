@@ -1,6 +1,7 @@
 //! An upload that was refused.
 
 use crate::explain::{Explain, Explained, impl_error};
+use crate::http::error::{DENIED, no_such_repo};
 
 /// Failures of an upload, beyond those of the network.
 #[derive(Debug)]
@@ -8,6 +9,10 @@ use crate::explain::{Explain, Explained, impl_error};
 pub enum PushError {
     /// No token is set.
     NoToken { name: String },
+    /// The repository does not exist, or the token has no access to it.
+    NoRepo { name: String, page: String, token: Option<String> },
+    /// The repository has no such branch.
+    NoBranch { name: String, branch: String, page: String },
     /// The hub made a repository public although a private one was asked for.
     NotPrivate { name: String, page: String },
 }
@@ -24,6 +29,18 @@ impl Explain for PushError {
                          `HF_TOKEN` to it",
                     )
             }
+            Self::NoRepo { name, page, token } => {
+                Explained::new(DENIED, no_such_repo(name, token.as_deref())).hint(format!(
+                    "To create it, pass `--create`; otherwise check the spelling on {page}"
+                ))
+            }
+            Self::NoBranch { name, branch, page } => Explained::new(
+                "hash_not_found",
+                format!("Repository `{name}` has no branch `{branch}`"),
+            )
+            .hint(format!(
+                "To create the branch, pass `--create`; the existing ones are on {page}/tree/main"
+            )),
             Self::NotPrivate { name, page } => Explained::new(
                 "push_failed",
                 format!("The hub made `{name}` public instead of private; nothing was uploaded"),

@@ -148,8 +148,11 @@ impl Push<'_> {
         match found {
             Ok(files) => Ok((true, Some(files))),
             Err(HubError::Http(HttpError::NoSuchRevision { .. })) => Ok((true, None)),
-            Err(HubError::Http(HttpError::NoSuchRepo { .. })) if self.request.create.is_some() => {
-                Ok((false, None))
+            Err(HubError::Http(HttpError::NoSuchRepo { name, page, token })) => {
+                if request.create.is_some() {
+                    return Ok((false, None));
+                }
+                Err(PushError::NoRepo { name, page, token }.into())
             }
             Err(error) => Err(error),
         }
@@ -163,9 +166,9 @@ impl Push<'_> {
         self.reporter.stage(&format!("Looking up {}", self.request.repo));
         let (exists, remote) = self.remote()?;
         if exists && remote.is_none() && self.request.create.is_none() {
-            return Err(HttpError::NoSuchRevision {
+            return Err(PushError::NoBranch {
                 name: self.request.repo.to_string(),
-                revision: self.request.branch.clone(),
+                branch: self.request.branch.clone(),
                 page: format!("{}/{}", self.client.endpoint(), self.request.repo),
             }
             .into());

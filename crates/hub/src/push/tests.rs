@@ -157,7 +157,8 @@ fn branches_are_made_where_that_is_asked_for() {
     let settings = scene.settings(Some("secret"));
     let with = |create| PushRequest { branch: "dev".to_owned(), ..scene.request(create) };
     let error = push(&with(None), &nowhere(), &settings, &Quiet).unwrap_err();
-    assert!(matches!(error, HubError::Http(HttpError::NoSuchRevision { .. })), "{error}");
+    assert!(matches!(error, HubError::Push(PushError::NoBranch { .. })), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("`--create`")), "{error:?}");
     let pushed = push(&with(Some(Visibility::Private)), &nowhere(), &settings, &Quiet).unwrap();
     assert!(pushed.changes.branch_is_new && !pushed.changes.repo_is_new);
     assert_eq!(scene.hub.names(NAME, "dev").len(), 3);
@@ -171,7 +172,8 @@ fn refusals_name_what_is_missing() {
     assert!(matches!(error, HubError::Push(PushError::NoToken { .. })), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("HF_TOKEN")));
     let error = scene.push(None).unwrap_err();
-    assert!(matches!(error, HubError::Http(HttpError::NoSuchRepo { .. })), "{error}");
+    assert!(matches!(error, HubError::Push(PushError::NoRepo { .. })), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("`--create`")), "{error:?}");
     scene.hub.add(Repo::new(NAME));
     let error = push(&scene.request(None), &nowhere(), &scene.settings(Some("read-only")), &Quiet)
         .unwrap_err();

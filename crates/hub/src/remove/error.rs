@@ -43,7 +43,11 @@ impl Explain for RemoveError {
             }),
             Self::NotOurs { path } => Explained::new(
                 "workspace_model",
-                format!("Refusing to delete `{}`: it is not a managed model", path.display()),
+                format!(
+                    "Refusing to delete `{}`: `mlxk rm` only deletes models in the cache and \
+                     imported ones",
+                    path.display()
+                ),
             )
             .hint("Delete it as you would any other file"),
             Self::Locked { name, files } => {

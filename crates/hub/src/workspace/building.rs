@@ -15,6 +15,9 @@ use crate::resolution::Resolved;
 use crate::staging;
 use crate::workspace::error::WorkspaceError;
 
+/// Advice on a target that is taken.
+const NEW_FOLDER: &str = "Name a folder that does not exist yet";
+
 /// An unfinished workspace. Dropping it deletes it.
 #[derive(Debug)]
 pub struct Building {
@@ -39,20 +42,24 @@ impl Building {
     /// Checks that a workspace may be written to `target`, and begins it. `needed_bytes` must be
     /// free on that disk.
     pub fn begin(target: &Path, needed_bytes: u64, locations: &Locations) -> Result<Self> {
-        let bad = |problem: &'static str| {
-            HubError::Workspace(WorkspaceError::BadTarget { path: target.to_owned(), problem })
+        let given = target;
+        let bad = |problem: &'static str, hint: &str| {
+            let (path, hint) = (given.to_owned(), hint.to_owned());
+            HubError::Workspace(WorkspaceError::BadTarget { path, problem, hint })
         };
         let target = std::path::absolute(target)
             .map_err(HubError::io("make the path of the target absolute"))?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
-            return Err(bad("cannot be a folder"));
+            return Err(bad("cannot be a folder", NEW_FOLDER));
         };
         if locations.workspace_home.as_deref() == Some(parent) {
             fs_err::create_dir_all(parent)
                 .map_err(HubError::io("create the folder of workspaces"))?;
         }
         let Ok(real_parent) = parent.canonicalize() else {
-            return Err(bad("is in a folder that does not exist"));
+            let missing = given.parent().unwrap_or(parent).display();
+            let hint = format!("Create `{missing}` first, or name a target in an existing folder");
+            return Err(bad("is in a folder that does not exist", &hint));
         };
         let caches = [locations.hf_hub_cache.clone(), locations.models_dir()];
         let is_inside = |cache: &PathBuf| {
@@ -60,14 +67,16 @@ impl Building {
                 || cache.canonicalize().is_ok_and(|cache| real_parent.starts_with(cache))
         };
         if caches.iter().any(is_inside) {
-            return Err(bad("is inside a cache, where other programs delete files"));
+            let hint =
+                format!("Name a target outside the cache, such as `./{}`", name.to_string_lossy());
+            return Err(bad("is inside a cache, where other programs delete files", &hint));
         }
         match std::fs::read_dir(&target).map(|mut entries| entries.next().is_some()) {
             Ok(true) => {
-                return Err(bad("already exists and is not empty"));
+                return Err(bad("already exists and is not empty", NEW_FOLDER));
             }
             Err(_) if target.symlink_metadata().is_ok() => {
-                return Err(bad("already exists and is not a folder"));
+                return Err(bad("already exists and is not a folder", NEW_FOLDER));
             }
             _ => {}
         }

@@ -15,7 +15,7 @@ pub enum WorkspaceError {
     /// The content of the workspace cannot be hashed.
     NoHash { path: PathBuf, problem: String },
     /// A workspace cannot be written there. `problem` completes "Target `path` …".
-    BadTarget { path: PathBuf, problem: &'static str },
+    BadTarget { path: PathBuf, problem: &'static str, hint: String },
     /// Another process writes to the target.
     Busy { path: PathBuf },
     /// A model that was written, or is to be uploaded, is incomplete or damaged.
@@ -36,11 +36,11 @@ impl Explain for WorkspaceError {
                 format!("Workspace `{}` has no content hash: {problem}", path.display()),
             )
             .hint("Fix or delete the file, then try again"),
-            Self::BadTarget { path, problem } => Explained::new(
+            Self::BadTarget { path, problem, hint } => Explained::new(
                 "InvalidTargetError",
                 format!("Target `{}` {problem}", path.display()),
             )
-            .hint("Name a folder that does not exist yet"),
+            .hint(hint),
             Self::Busy { path } => Explained::new(
                 "InvalidTargetError",
                 format!("Target `{}` is being written by another program", path.display()),

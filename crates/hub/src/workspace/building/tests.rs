@@ -77,16 +77,17 @@ fn bad_targets() {
     fs_err::create_dir_all(fixture.locations.hf_hub_cache.join("models--a--b")).unwrap();
     fs_err::create_dir_all(base.join("full")).unwrap();
     fs_err::write(base.join("full/file"), "").unwrap();
-    for (target, part) in [
-        ("full", "is not empty"),
-        ("full/file", "is not a folder"),
-        ("no/where", "is in a folder that does not exist"),
-        ("hub/models--a--b/mine", "is inside a cache"),
-        ("hub/mine", "is inside a cache"),
+    for (target, part, advice) in [
+        ("full", "is not empty", "does not exist yet"),
+        ("full/file", "is not a folder", "does not exist yet"),
+        ("no/where", "is in a folder that does not exist", "Create `"),
+        ("hub/models--a--b/mine", "is inside a cache", "such as `./mine`"),
+        ("hub/mine", "is inside a cache", "outside the cache"),
     ] {
         let error = Building::begin(&base.join(target), 0, &fixture.locations).unwrap_err();
         assert!(error.to_string().contains(part), "{target}: {error}");
         assert_eq!(error.kind(), "InvalidTargetError");
+        assert!(error.hint().is_some_and(|hint| hint.contains(advice)), "{target}: {error:?}");
     }
     let error = Building::begin(&base.join("huge"), u64::MAX, &fixture.locations).unwrap_err();
     assert!(matches!(error, HubError::Workspace(WorkspaceError::NoRoom { .. })), "{error}");
