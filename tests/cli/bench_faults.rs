@@ -27,7 +27,7 @@ fn a_fault_of_the_other_engine_keeps_our_results() {
     let peers: [(Peer, &str, &str); 6] = [
         (
             ollama::server(|_| lines(&[&ollama::said("good")])),
-            "broke off after 1 events",
+            "in the middle of its answer (events received: 1)",
             "Check its log",
         ),
         (
@@ -165,7 +165,7 @@ fn a_stalled_pull_times_out() {
     let (_, notes) = streams(&command.assert().code(1));
     assert!(notes.contains("Ollama is pulling tiny"), "{notes}");
     let result = &read(&report)["ollama_result"];
-    assert!(result["error"].as_str().unwrap().contains("sent nothing new for 1 s"), "{result}");
+    assert!(result["error"].as_str().unwrap().contains("made no progress for 1 s"), "{result}");
     assert!(result["suggestion"].as_str().unwrap().contains("--pull-timeout"), "{result}");
 }
 

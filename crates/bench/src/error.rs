@@ -13,8 +13,8 @@ pub enum BenchError {
     #[error("Not enough memory for the buffer that measures the machine: {0}")]
     Buffer(#[source] io::Error),
     #[error(
-        "Not enough memory: weights of {out}×{cols} need {needed} bytes of {available} available; \
-         measure a smaller `--shape`"
+        "Not enough memory: weights of {out}×{cols} need {needed} bytes, but only {available} are \
+         available; measure a smaller `--shape`"
     )]
     TooLarge { out: usize, cols: usize, needed: u64, available: u64 },
     #[error(

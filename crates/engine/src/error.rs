@@ -49,10 +49,13 @@ pub enum EngineError {
     },
     /// The model and its context don't fit in memory.
     #[error(
-        "The model needs {} for its weights, {} to compute and {} for a context of {context} \
-         tokens, but only {} are available{}",
+        "The model needs {} for its weights, {} for intermediate results and {} for a context of \
+         {context} tokens, but only {} is available; {}",
         Bytes(*weights_bytes), Bytes(*activation_bytes), Bytes(*kv_bytes), Bytes(*available_bytes),
-        fits.map_or_else(String::new, |fits| format!("; a context of {fits} would fit"))
+        fits.map_or_else(
+            || "choose a smaller model".to_owned(),
+            |fits| format!("a context of {fits} tokens would fit")
+        )
     )]
     NotEnoughMemory {
         weights_bytes: u64,
@@ -73,7 +76,7 @@ pub enum EngineError {
     NoChatTemplate,
     /// The prompt leaves no room for an answer.
     #[error(
-        "The prompt has {prompt_tokens} tokens, but the context of {context} leaves room for at most {}",
+        "The prompt has {prompt_tokens} tokens, but the context of {context} tokens leaves room for at most {}",
         context - 1
     )]
     PromptTooLong {
@@ -115,7 +118,7 @@ pub enum EngineError {
     #[error("Cannot write the prompt cache `{}`: {reason}", path.display())]
     PromptCacheWrite { path: PathBuf, reason: String },
     /// The folder of the prefix cache cannot be used.
-    #[error("Cannot keep prefixes in `{}`: {reason}; fix the folder, or turn the cache on disk off", folder.display())]
+    #[error("Cannot keep prompt prefixes in `{}`: {reason}; fix the folder, or start the server without `--spill`", folder.display())]
     Spill { folder: PathBuf, reason: String },
     /// The model computed invalid logits.
     #[error(

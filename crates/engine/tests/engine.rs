@@ -162,7 +162,7 @@ fn impossible_requests_are_refused_with_the_reason() {
     assert_eq!(refuse(tokens(&[])), "The prompt is empty");
     assert_eq!(
         refuse(request(&"y".repeat(20), 5)),
-        "The prompt has 20 tokens, but the context of 20 leaves room for at most 19"
+        "The prompt has 20 tokens, but the context of 20 tokens leaves room for at most 19"
     );
     assert_eq!(refuse(tokens(&[3, 264])), "Token 264 is not one of the model's 264 tokens");
     assert!(refuse(request("a", 0)).contains("`max_tokens` is 0"));

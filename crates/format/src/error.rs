@@ -56,8 +56,8 @@ pub enum FormatError {
     Tensor { path: PathBuf, tensor: String, problem: TensorProblem },
     /// The file ends before the data does.
     #[error(
-        "`{}` is truncated: tensor `{tensor}` needs bytes {start}..{end}, the file has {length}; \
-         download it again", path.display()
+        "`{}` is truncated: tensor `{tensor}` needs bytes {start}..{end}, but the file has only \
+         {length} bytes; download it again", path.display()
     )]
     Truncated {
         path: PathBuf,

@@ -116,8 +116,8 @@ fn a_truncated_file_names_its_first_lost_tensor() {
     assert_eq!(
         error,
         format!(
-            "`model.safetensors` is truncated: tensor `norm` needs bytes {start}..{}, the file has {}; \
-             download it again",
+            "`model.safetensors` is truncated: tensor `norm` needs bytes {start}..{}, but the file \
+             has only {} bytes; download it again",
             bytes.len(),
             bytes.len() - 5
         )

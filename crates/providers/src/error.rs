@@ -21,13 +21,15 @@ pub enum ProviderError {
     #[error("Server `{address}` failed in the middle of its answer: {message}")]
     Failed { address: String, message: String },
     /// The answer ends too early.
-    #[error("Server `{address}` broke off after {events} events of its answer: {problem}")]
+    #[error(
+        "Server `{address}` ended the connection in the middle of its answer (events received: {events}): {problem}"
+    )]
     BrokeOff { address: String, events: usize, problem: String },
     /// The server was silent, or made no progress, for too long.
-    #[error("Server `{address}` sent nothing new for {seconds} s, after {events} events")]
+    #[error("Server `{address}` made no progress for {seconds} s (events received: {events})")]
     Silent { address: String, seconds: u64, events: usize },
     /// The answer was not complete in time.
-    #[error("Server `{address}` did not finish within {seconds} s ({events} events had arrived)")]
+    #[error("Server `{address}` did not finish within {seconds} s (events received: {events})")]
     TooLong { address: String, seconds: u64, events: usize },
     /// The answer does not follow the dialect.
     #[error("Unexpected answer from server `{address}`: {problem}")]

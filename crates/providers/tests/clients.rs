@@ -191,7 +191,7 @@ fn every_fault_is_one_sentence() {
         (|_| json(404, "404 page not found"), "status 404: 404 page not found"),
         (|_| json(400, r#"{"error":"no such option."}"#), "status 400: no such option"),
         (|_| json(500, ""), "status 500: no reason given"),
-        (|begin| events(&[begin]), "broke off after 1 events"),
+        (|begin| events(&[begin]), "in the middle of its answer (events received: 1)"),
         (|begin| events(&[begin, "{\"choices\": ["]), ": `{\"choices\": [`"),
         (|begin| events(&[begin, r#"{"error":{"message":"out of memory"}}"#]), "out of memory"),
         (
@@ -200,7 +200,7 @@ fn every_fault_is_one_sentence() {
                     "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndata:".into(),
                 )]
             },
-            "broke off after 0 events",
+            "in the middle of its answer (events received: 0)",
         ),
     ];
     for (fault, part) in faults {
@@ -209,7 +209,7 @@ fn every_fault_is_one_sentence() {
     }
     let faults: [(Fault, &str); 5] = [
         (|_| peer_ollama::refused(404, "model 'm' not found"), "does not have the model `m`"),
-        (|line| lines(&[line]), "broke off after 1 events"),
+        (|line| lines(&[line]), "in the middle of its answer (events received: 1)"),
         (|line| lines(&[line, r#"{"error":"runner died"}"#]), "runner died"),
         (|line| lines(&[line, r#"{"greeting":"hello"}"#]), ": `{\"greeting\""),
         (|_| lines(&["<html>"]), ": `<html>`"),
@@ -243,7 +243,7 @@ fn who_hangs_is_left() {
     let short = Duration::from_millis(300);
     let error = ask_openai(&peer, &chat(), short).unwrap_err();
     assert!(matches!(error, ProviderError::TooLong { events: 1, .. }), "{error:?}");
-    told(&error, &peer.address(), "1 events had arrived");
+    told(&error, &peer.address(), "events received: 1");
     // Repeated lines are not progress.
     let client = ollama(&peer.address());
     let error = client.pull("m", short, &mut |_| ControlFlow::Continue(())).unwrap_err();

@@ -55,13 +55,13 @@ pub enum ThinkingMode<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ThinkingRefusal {
     /// It cannot be turned off.
-    #[error("the model always thinks (its chat template has no switch)")]
+    #[error("this model always thinks, and its chat template cannot turn that off")]
     AlwaysThinks,
     /// It cannot be turned on.
-    #[error("the model does not think (its chat template has no switch)")]
+    #[error("this model has no thinking mode")]
     NeverThinks,
     /// There are no levels.
-    #[error("the model has no levels of thinking")]
+    #[error("this model has no thinking levels")]
     NoLevels,
 }
 
@@ -107,6 +107,9 @@ impl Thinking {
         match mode {
             ThinkingMode::Level(level) if self.has_levels => {
                 Ok(Map::from_iter([(LEVEL.to_owned(), level.into())]))
+            }
+            ThinkingMode::Level(_) if !self.is_possible() && !self.has_switch() => {
+                Err(ThinkingRefusal::NeverThinks)
             }
             ThinkingMode::Level(_) => Err(ThinkingRefusal::NoLevels),
             ThinkingMode::Off if self.is_possible() && !self.has_switch() => {

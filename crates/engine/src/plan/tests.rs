@@ -70,9 +70,10 @@ fn refusals_have_the_numbers() {
     let message = plan(Some(180_000_000), Some(4096)).unwrap_err().to_string();
     assert!(message.contains("100 MB for its weights"), "{message}");
     assert!(message.contains("8 MB for a context of 4096"), "{message}");
-    assert!(message.contains("only 180 MB are available; a context of 1"), "{message}");
+    assert!(message.contains("only 180 MB is available; a context of 1"), "{message}");
     let message = plan(Some(90_000_000), None).unwrap_err().to_string();
-    assert!(message.contains("a context of 512") && !message.contains("would fit"));
+    assert!(message.contains("a context of 512") && !message.contains("would fit"), "{message}");
+    assert!(message.ends_with("choose a smaller model"), "{message}");
     let message = plan(None, Some(5000)).unwrap_err().to_string();
     assert!(message.contains("5000") && message.contains("4096"), "{message}");
     assert!(plan(None, Some(1)).is_err());

@@ -36,7 +36,7 @@ pub enum GgufDamage {
         shape: Vec<u64>,
     },
     /// A tensor lies outside the file.
-    #[error("tensor `{tensor}` needs bytes {start}..{end}, the file has {length}")]
+    #[error("tensor `{tensor}` needs bytes {start}..{end}, but the file has only {length} bytes")]
     Outside {
         tensor: String,
         start: u64,

@@ -255,9 +255,9 @@ fn an_effort_that_the_model_does_not_know_is_refused() {
     let levels = with_template("org/levels", "{# <think> {{ reasoning_effort }} #}");
     for (world, model, effort, refusal) in [
         (&always, "org/always", "none", Some("always thinks")),
-        (&always, "org/always", "low", Some("no levels")),
+        (&always, "org/always", "low", Some("no thinking levels")),
         (&switched, "org/switched", "none", None),
-        (&switched, "org/switched", "low", Some("no levels")),
+        (&switched, "org/switched", "low", Some("no thinking levels")),
         (&levels, "org/levels", "low", None),
         (&levels, "org/levels", "none", Some("always thinks")),
     ] {

@@ -67,7 +67,7 @@ fn a_model_that_does_not_fit_is_refused_with_the_numbers() {
     let world = World::with(|config| config.memory_limit_bytes = Some(1 << 20));
     let answer = world.chat(json!({}));
     assert_eq!(answer.status, 507);
-    assert!(answer.error().0.contains("only 1 MB are available"), "{answer:?}");
+    assert!(answer.error().0.contains("only 1 MB is available"), "{answer:?}");
     assert_eq!(world.get("/health").status, 200);
 }
 

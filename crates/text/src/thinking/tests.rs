@@ -22,9 +22,10 @@ fn a_switch_turns_thinking_on_and_off() {
 fn levels_need_a_template_that_reads_them() {
     let level = ThinkingMode::Level("high");
     assert_eq!(variables(GPT_OSS, level), Ok(json!({"reasoning_effort": "high"})));
-    for template in [QWEN, MAGISTRAL, PLAIN] {
+    for template in [QWEN, MAGISTRAL] {
         assert_eq!(variables(template, level), Err(ThinkingRefusal::NoLevels));
     }
+    assert_eq!(variables(PLAIN, level), Err(ThinkingRefusal::NeverThinks));
 }
 
 #[test]
