@@ -40,6 +40,9 @@ pub(crate) fn load(
             let name = args.decode.draft_model.as_deref().unwrap_or_default();
             error.context(format!("`--draft-model {name}`"))
         }
+        Some(EngineError::NotEnoughMemory { fits: Some(fits), .. }) => {
+            anyhow::anyhow!("{error} (`--ctx {fits}`)")
+        }
         _ => error,
     })
 }

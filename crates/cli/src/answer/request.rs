@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_engine::{AnswerFormat, Engine, EngineError, Generation, PromptInput, Request};
-use mlxk_text::ThinkingMode;
+use mlxk_text::{ThinkingMode, ThinkingRefusal};
 use serde_json::{Map, Value};
 
 use crate::args::{AnswerArgs, Bias, Think};
@@ -114,8 +114,12 @@ fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, 
         Think::Medium => ThinkingMode::Level("medium"),
         Think::High => ThinkingMode::Level("high"),
     };
-    engine
-        .thinking()
-        .variables(mode)
-        .map_err(|reason| UsageError(format!("`--think`: {reason}")).into())
+    engine.thinking().variables(mode).map_err(|reason| {
+        let advice = match reason {
+            ThinkingRefusal::AlwaysThinks => "hide its thoughts with `--no-reasoning`",
+            ThinkingRefusal::NeverThinks => "leave the option out",
+            ThinkingRefusal::NoLevels => "use `--think` alone",
+        };
+        UsageError(format!("`--think`: {reason}; {advice}")).into()
+    })
 }

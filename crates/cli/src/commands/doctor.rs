@@ -9,8 +9,8 @@ use crate::format::count;
 use crate::settings::Surroundings;
 use crate::{Context, interrupt, json, output};
 
-/// The page that explains each check.
-const PAGE: &str = "docs/guide/troubleshooting.md";
+/// Place of the page that explains each check.
+const EXPLAINED: &str = "explained in docs/guide/troubleshooting.md of the source";
 
 /// Runs the checks and prints their findings. Fails if something is broken.
 pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -48,11 +48,12 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitSt
         let verdict = match (broken, warnings) {
             (0, 0) => "Everything works".to_owned(),
             (0, warnings) => {
-                format!("Nothing is broken; {}: see {PAGE}", count(warnings, "warning"))
+                format!("Nothing is broken; {} ({EXPLAINED})", count(warnings, "warning"))
             }
-            (broken, 0) => format!("{}: see {PAGE}", count(broken, "problem")),
+            (broken, 0) => format!("{} ({EXPLAINED})", count(broken, "problem")),
             (broken, warnings) => {
-                format!("{}, {}: see {PAGE}", count(broken, "problem"), count(warnings, "warning"))
+                let problems = count(broken, "problem");
+                format!("{problems}, {} ({EXPLAINED})", count(warnings, "warning"))
             }
         };
         let mut out = output::stdout();

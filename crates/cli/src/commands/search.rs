@@ -35,7 +35,7 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
         context.printer.note(format_args!("No models found for `{words}`{more}"));
         return Ok(ExitStatus::Success);
     }
-    let header = ["Name", "Downloads", "Likes", "Changed", "Here"].map(str::to_owned).to_vec();
+    let header = ["Name", "Downloads", "Likes", "Changed", "Status"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(found.iter().map(row)).collect();
     table::print(&rows)?;
     Ok(ExitStatus::Success)
@@ -43,8 +43,8 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
 
 fn row(model: &Found) -> Vec<String> {
     let day = model.last_modified.as_deref().and_then(|date| date.get(..10)).unwrap_or("-");
-    let here = match (model.cached, model.gated) {
-        (true, _) => "yes",
+    let status = match (model.cached, model.gated) {
+        (true, _) => "on disk",
         (false, true) => "gated",
         (false, false) => "-",
     };
@@ -53,6 +53,6 @@ fn row(model: &Found) -> Vec<String> {
         model.downloads.to_string(),
         model.likes.to_string(),
         day.to_owned(),
-        here.to_owned(),
+        status.to_owned(),
     ]
 }

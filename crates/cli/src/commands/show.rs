@@ -102,16 +102,22 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
         (true, false) => out.line("Health: healthy (files OK, runtime incompatible)")?,
         _ => out.line(format_args!("Health: {}", health(model)))?,
     }
-    if let Some(reason) = model.runtime.reason() {
+    // A reason that is also a finding appears below.
+    let is_finding = |reason: &&str| {
+        model.health.findings.iter().any(|finding| reason.starts_with(&finding.to_string()))
+    };
+    if let Some(reason) = model.runtime.reason().filter(|reason| !is_finding(reason)) {
         out.line(format_args!("Reason: {reason}"))?;
     }
     if let Some(note) = model.runtime.note() {
         out.line(format_args!("Note: {note}"))?;
     }
     for finding in &model.health.findings {
-        let repair = finding.repair.as_ref().map(|command| format!(": {command}"));
         let mark = if finding.severity == Severity::Error { "Problem" } else { "Note" };
-        out.line(format_args!("{mark}: {finding}{}", repair.unwrap_or_default()))?;
+        out.line(format_args!("{mark}: {finding}"))?;
+        if let Some(command) = &finding.repair {
+            out.line(format_args!("Fix: {command}"))?;
+        }
     }
     Ok(())
 }

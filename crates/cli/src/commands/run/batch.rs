@@ -123,7 +123,16 @@ fn parse(bytes: &[u8], session: &Session<'_>) -> anyhow::Result<Vec<Job>> {
                 serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?
             }
             Ok(_) => return Err(wrong("neither a string nor an object".to_owned()).into()),
-            Err(error) => return Err(wrong(format!("invalid JSON: {error}")).into()),
+            Err(error) => {
+                let (reason, column) = (error.to_string(), error.column());
+                let place = format!(" at line {} column {column}", error.line());
+                let reason = reason.strip_suffix(&place).unwrap_or(&reason);
+                return Err(UsageError(format!(
+                    "`{name}`, line {}, column {column}: invalid JSON: {reason}",
+                    index + 1
+                ))
+                .into());
+            }
         };
         let (prompt, messages) = match (&settings.prompt, &settings.messages) {
             (Some(prompt), None) => (prompt.clone(), vec![Message::new("user", prompt.as_str())]),

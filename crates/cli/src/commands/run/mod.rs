@@ -5,7 +5,7 @@ mod envelope;
 mod prompt;
 mod stdin;
 
-use mlxk_engine::{Engine, FinishReason, Generation, Message, PromptInput};
+use mlxk_engine::{Engine, EngineError, FinishReason, Generation, Message, PromptInput};
 
 use self::envelope::Envelope;
 use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
@@ -131,7 +131,16 @@ impl Session<'_> {
         let input = self.input(options.system.clone(), messages);
         let mut request = answer::request(self.engine, options, input)?;
         request.logprobs = self.args.logprobs;
-        answer::submit(self.engine, request, self.args.n)
+        answer::submit(self.engine, request, self.args.n).map_err(|error| {
+            match error.downcast_ref() {
+                Some(EngineError::PromptTooLong { .. }) => {
+                    anyhow::anyhow!(
+                        "{error}; shorten the prompt, or raise the context with `--ctx`"
+                    )
+                }
+                _ => error,
+            }
+        })
     }
 
     /// Prints what was not streamed: JSON, a whole answer, notes on stderr.

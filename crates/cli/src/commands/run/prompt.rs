@@ -22,18 +22,27 @@ pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Optio
     } else {
         String::new()
     };
+    let has_given = given.is_some();
     let given = given.unwrap_or_default();
     match (given.is_empty(), piped.is_empty()) {
-        (true, true) => Err(UsageError(format!(
-            "The prompt is empty; write one after the model, as in `mlxk run {} \"Hello\"`, or pipe \
-             it in",
-            args.model
-        ))
-        .into()),
+        (true, true) => Err(missing(args, has_given, wants_stdin).into()),
         (false, true) => Ok(Some(given)),
         (true, false) => Ok(Some(piped)),
         (false, false) => Ok(Some(format!("{given}\n\n{piped}"))),
     }
+}
+
+/// Returns the error for a prompt that is empty or missing.
+fn missing(args: &RunArgs, is_given: bool, wants_stdin: bool) -> UsageError {
+    if let Some(path) = &args.prompt_file {
+        return UsageError(format!("`{}` is empty; write the prompt into it", path.display()));
+    }
+    let problem = match (is_given, wants_stdin) {
+        (_, true) => "Standard input is empty; pipe the prompt in, or write it",
+        (true, false) => "The prompt is empty; write it",
+        (false, false) => "There is no prompt, and a chat needs a terminal; write a prompt",
+    };
+    UsageError(format!("{problem} after the model, as in `mlxk run {} \"Hello\"`", args.model))
 }
 
 /// Returns the prompt of the command line, and `true` if `-` asks for standard input.
