@@ -88,7 +88,7 @@ def check_options(client):
     assert client.generate(MODEL, PROMPT, options={**drawn, "seed": 12}).response != first
     stopped = client.generate(MODEL, PROMPT, options={**GREEDY, "num_predict": 80, "stop": ["def", "\n\n"]})
     assert "def" not in stopped.response and stopped.done_reason == "stop"
-    for options, part in [({"temperature": -1}, "temperature"), ({"num_ctx": 4}, "leaves room")]:
+    for options, part in [({"temperature": -1}, "temperature"), ({"num_ctx": 4}, "context")]:
         with refused(400, part):
             client.generate(MODEL, PROMPT, options=options)
         with refused(400, part):
@@ -123,7 +123,7 @@ def check_refusals(client):
     tool = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object"}}}
     with refused(400, "does not support tools"):
         client.chat(MODEL, ASK, tools=[tool])
-    with refused(400, "think"):
+    with refused(400, "does not support thinking"):
         client.chat(MODEL, ASK, think=True)
     with refused(400, "images"):
         client.generate(MODEL, "x", images=[b"\x89PNG"])
@@ -135,7 +135,7 @@ def check_refusals(client):
         client.embeddings(MODEL, "x")
     with refused(501, "push"):
         client.push(MODEL)
-    with refused(400, "the context of 512"):
+    with refused(400, "maximum context length is 512"):
         client.generate(MODEL, "word " * 6000, options={"num_ctx": 512})
 
 
@@ -199,8 +199,13 @@ def check_changes(client):
         client.copy("nosuch", MADE)
     assert client.create(MADE, from_=f"{MODEL}:latest").status == "success"
     client.delete(MADE)
-    with refused(400, "num_gpu"):
-        client.create(MADE, from_=MODEL, parameters={"num_gpu": 1})
+    with refused(400, "new_one"):
+        client.create(MADE, from_=MODEL, parameters={"new_one": 1})
+    for name in [f"{MADE}:v1", f"{MADE}/coder", f"{MADE}/coder:v2"]:
+        assert client.create(name, from_=MODEL, parameters={"num_gpu": 1, "num_predict": 3}).status == "success"
+        assert client.chat(name, ASK).eval_count <= 3
+        assert any(running.model.startswith(name) for running in client.ps().models)
+        client.delete(name)
     # Pulling a model that is already installed succeeds at once.
     assert client.pull(MODEL).status == "success"
     statuses = [step.status for step in client.pull(MODEL, stream=True)]

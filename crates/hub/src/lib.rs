@@ -89,11 +89,11 @@ pub mod workspace;
 pub use aliases::{ALIASES, Alias};
 pub use cache::{CachedRepo, HfCache, Snapshot};
 pub use derived::{
-    Copied, Created, Derived, OLLAMA_PARAMETERS, Overrides, ParameterError, Parameters, Turn,
-    base_of, check_new_name, copy, create, derived, derived_modelfile, derived_names, modelfile_of,
-    write_settings,
+    Copied, Created, Derived, OLLAMA_PARAMETERS, Overrides, ParameterError, Parameters, Taken,
+    Turn, base_of, check_new_name, copy, create, derived, derived_by, derived_modelfile,
+    derived_name, derived_names, modelfile_of, write_settings,
 };
-pub use detect::{Framework, Judge, Role, Runtime, has_chat_template};
+pub use detect::{Framework, Judge, Role, Runtime, has_chat_template, license_name};
 pub use disk::free_bytes;
 pub use error::{HubError, Result};
 pub use health::{DeepReport, Finding, Problem, Report, Severity, check_gguf, deep};

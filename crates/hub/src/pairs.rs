@@ -39,7 +39,7 @@ impl PairTable {
         own.map(|pair| &pair.repo).or_else(|| Some(&library::find(name)?.repo))
     }
 
-    /// Returns the name of a repository in Ollama's style.
+    /// Returns the name of a repository in Ollama's style. If it has several, the last one.
     pub fn ollama(&self, repo: &RepoId) -> Option<&str> {
         if let Some(pair) = self.own.iter().rev().find(|pair| pair.repo == *repo) {
             return Some(&pair.ollama);

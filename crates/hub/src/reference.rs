@@ -2,6 +2,8 @@
 //! that exist, so the same text always means the same thing.
 
 pub(crate) mod error;
+mod plain;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -88,6 +90,7 @@ fn parse(text: &str) -> Result<Reference, Problem> {
     if let Some(bad) = text.chars().find(|c| c.is_control()) {
         return Err(format!("contains {}", describe(bad)).into());
     }
+    let text = plain::without_host(text);
     if let Some(rest) = text.strip_prefix("hf:") {
         let (name, revision) = split_revision(rest)?;
         return Ok(Reference::Repo { id: RepoId::parse(name)?, revision });
@@ -121,6 +124,7 @@ fn parse(text: &str) -> Result<Reference, Problem> {
         return Ok(Reference::Folder(PathBuf::from(text)));
     }
     let (name, revision) = split_revision(text)?;
+    let name = plain::without_latest(name);
     if name.contains('\\') || name.ends_with('/') || name.matches('/').count() > 1 {
         return problem(
             "is neither `NAME` nor `org/NAME`",
@@ -262,7 +266,8 @@ impl fmt::Display for Reference {
             Self::Name { name, revision } => write!(f, "{name}{}", at(revision.as_deref())),
             Self::Repo { id, revision } => {
                 let text = format!("{id}{}", at(revision.as_deref()));
-                let bare_would_differ = id.org().is_none() || is_gguf(&text);
+                let bare_would_differ =
+                    id.org().is_none() || is_gguf(&text) || plain::without_host(&text) != text;
                 write!(f, "{}{text}", if bare_would_differ { "hf:" } else { "" })
             }
             Self::Short(name) => f.write_str(name),

@@ -46,9 +46,7 @@ fn search(
     locations: &Locations,
     incomplete: bool,
 ) -> Result<Resolution> {
-    if let Reference::Name { name, revision: None } = reference
-        && let Some(derived) = crate::derived(name, locations)?
-    {
+    if let Some(derived) = crate::derived_by(reference, locations)? {
         let from = derived.from.parse()?;
         let resolution = search(&from, Matching::Exact, pairs, locations, incomplete)?;
         return Ok(match resolution {
@@ -82,9 +80,9 @@ impl Search<'_> {
                 Some(alias) if revision.is_none() => self.package(&alias.spec()),
                 _ => self.bare_name(name, revision.as_deref(), matching, pairs),
             },
-            Reference::Repo { id, revision } => self.repo(id, revision.as_deref(), matching),
+            Reference::Repo { id, revision } => self.repo(id, revision.as_deref()),
             Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
-                (Some(id), _) => self.repo(id, None, Matching::Exact),
+                (Some(id), _) => self.repo(id, None),
                 (None, Some(alias)) => self.package(&alias.spec()),
                 (None, None) => Err(ReferenceError::UnknownPair {
                     name: name.clone(),
@@ -128,13 +126,13 @@ impl Search<'_> {
         if let Some(repo) = pair.and_then(|pair| repos.iter().find(|repo| repo.id == *pair)) {
             return self.cached(repo, revision);
         }
-        // Each tier is looser than the one before.
+        // Each tier is looser than the one before. The hub ignores the case of names, too.
         let tiers: [fn(&str, &str) -> bool; 3] = [
             |full, name| short_of(full) == name,
             |full, name| short_of(full).eq_ignore_ascii_case(name),
             |full, name| full.to_ascii_lowercase().contains(&name.to_ascii_lowercase()),
         ];
-        let allowed = if how == Matching::Substring { &tiers[..] } else { &tiers[..1] };
+        let allowed = if how == Matching::Substring { &tiers[..] } else { &tiers[..2] };
         for fits in allowed {
             if let Some(found) = self.unique(name, revision, &repos, |full| fits(full, name))? {
                 return Ok(found);
@@ -176,7 +174,7 @@ impl Search<'_> {
         })
     }
 
-    fn repo(&self, id: &RepoId, revision: Option<&str>, how: Matching) -> Result<Resolution> {
+    fn repo(&self, id: &RepoId, revision: Option<&str>) -> Result<Resolution> {
         // `ORG/NAME` below the folder of workspaces, as other tools lay them out.
         let written = self.locations.workspace_home.as_ref().map(|home| {
             let path = id.to_string().split('/').fold(home.clone(), |path, part| path.join(part));
@@ -190,10 +188,9 @@ impl Search<'_> {
             return self.cached(repo, revision);
         }
         let full = id.to_string();
-        if how == Matching::Substring
-            && let Some(found) =
-                self.unique(&full, revision, &repos, |name| name.eq_ignore_ascii_case(&full))?
-        {
+        // The hub ignores the case of names, too.
+        let is_it = |name: &str| name.eq_ignore_ascii_case(&full);
+        if let Some(found) = self.unique(&full, revision, &repos, is_it)? {
             return Ok(found);
         }
         Ok(self.not_local(&full, id.clone(), revision, false, &repos))

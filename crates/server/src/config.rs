@@ -56,6 +56,9 @@ pub struct ServerConfig {
     pub api_key: Option<ApiKey>,
     /// Origins whose pages may use the server; `*` for all.
     pub cors_origins: Vec<String>,
+    /// Further names under which this machine may be called, if only this machine can reach the server;
+    /// `*.example` for all names that end so, and `*` for all.
+    pub allowed_hosts: Vec<String>,
     /// Returns the reason why a model with this `config.json` does not run, if there is one.
     pub judge: fn(&serde_json::Value) -> Result<(), String>,
     /// Refuse fields of requests that the server does not know, instead of ignoring and reporting them.
@@ -160,6 +163,7 @@ impl ServerConfig {
             max_tokens: None,
             api_key: None,
             cors_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
             judge: |_| Ok(()),
             strict: false,
             limits: Limits::default(),

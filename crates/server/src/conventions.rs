@@ -16,6 +16,7 @@ use crate::error::{ApiError, Kind};
 use crate::guard;
 use crate::ignored::{self, Ignored};
 use crate::json::Json;
+use crate::not_offered;
 use crate::state::Shared;
 
 /// Conventions of a dialect.
@@ -25,6 +26,8 @@ pub(crate) struct Conventions {
     pub(crate) error_body: fn(&ApiError) -> Value,
     /// `true` if a body is read as JSON whatever its `Content-Type` says. Pages always have to send JSON.
     pub(crate) any_content_type: bool,
+    /// `true` if an empty text stands for a field that is absent.
+    pub(crate) empty_is_absent: bool,
 }
 
 /// Puts a dialect's routes behind the guard and gives them its conventions.
@@ -35,6 +38,7 @@ pub(crate) fn apply(
 ) -> Router<Shared> {
     let reading = Reading {
         any_content_type: conventions.any_content_type,
+        empty_is_absent: conventions.empty_is_absent,
         strict: state.config.strict,
         ignored: Ignored::default(),
     };
@@ -79,11 +83,18 @@ fn render(response: Response, error: &ApiError, conventions: Conventions) -> Res
     (parts, Json((conventions.error_body)(error))).into_response()
 }
 
-/// Answers a request for an unknown path.
+/// Answers a request for a path without a route.
 pub(crate) async fn not_found(State(state): State<Shared>, request: Request) -> ApiError {
-    let message = format!("There is no `{} {}`", request.method(), request.uri().path());
+    let path = request.uri().path();
+    let error = match not_offered::reason(path) {
+        Some(reason) => ApiError::new(Kind::NotOffered, reason),
+        None => {
+            let message = format!("There is no `{} {path}`", request.method());
+            ApiError::new(Kind::NotFound, message)
+        }
+    };
     body::discard(request.into_body(), &state).await;
-    ApiError::new(Kind::NotFound, message)
+    error
 }
 
 /// Answers a request for a path that only takes other methods.

@@ -117,7 +117,14 @@ impl ApiError {
 
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
-        let message = error.to_string();
+        let message = match &error {
+            // Clients recognize the error by these words, and shorten the conversation.
+            EngineError::PromptTooLong { prompt_tokens, context } => format!(
+                "The prompt is too long: this model's maximum context length is {context} tokens, \
+                 which the prompt of {prompt_tokens} tokens and an answer exceed"
+            ),
+            _ => error.to_string(),
+        };
         let param = match &error {
             EngineError::BadSampling { key, .. } => Some((*key).to_owned()),
             EngineError::ZeroMaxTokens => Some("max_tokens".to_owned()),

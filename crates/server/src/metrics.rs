@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     pub(crate) responses: [AtomicU64; 5],
     pub(crate) answers: AtomicU64,
     pub(crate) failures: AtomicU64,
+    /// Prompts that were shortened to fit the context.
+    pub(crate) truncated: AtomicU64,
     pub(crate) prompt_tokens: AtomicU64,
     pub(crate) cached_tokens: AtomicU64,
     pub(crate) completion_tokens: AtomicU64,

@@ -1,10 +1,11 @@
 //! All routes. Only this file and the description of the routes know every dialect.
 
 use axum::Router;
+use axum::middleware::map_request;
 
 use crate::conventions::{apply, not_found};
 use crate::state::Shared;
-use crate::{admin, llama, ollama, openai};
+use crate::{admin, llama, ollama, openai, paths};
 
 /// Builds the router of a server.
 pub(crate) fn routes(state: &Shared) -> Router {
@@ -14,8 +15,10 @@ pub(crate) fn routes(state: &Shared) -> Router {
         .merge(llama::routes())
         .merge(admin::routes())
         .fallback(not_found);
-    Router::new()
+    let routes = Router::new()
         .merge(apply(openai, openai::CONVENTIONS, state))
         .merge(apply(ollama::routes(), ollama::CONVENTIONS, state))
-        .with_state(state.clone())
+        .with_state(state.clone());
+    // A layer of the routes themselves would only see requests that have a route already.
+    Router::new().fallback_service(routes).layer(map_request(paths::plain))
 }

@@ -27,7 +27,7 @@ fn modelfiles_in_a_pipe() {
     );
     write(&world, "plain.ollama", "FROM coder:latest\nPARSER x\nSYSTEM \"\"\n");
     write(&world, "lora.ollama", "FROM Alpha-4bit\nADAPTER ./lora\n");
-    write(&world, "unknown.ollama", "FROM Alpha-4bit\n\nPARAMETER num_gpu 1\n");
+    write(&world, "unknown.ollama", "FROM Alpha-4bit\n\nPARAMETER temprature 1\n");
     write(&world, "circle.ollama", "FROM plain\n");
     write(&world, "nosuch.ollama", "FROM org/nosuch\n");
     let no_template: &[&str] = &["create", "coder", "-f", "coder.ollama"];

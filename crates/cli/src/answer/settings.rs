@@ -41,7 +41,8 @@ impl AnswerSettings {
         prefer!(options => options, parameters; max_tokens);
         prefer!(options.engine => options.engine, parameters; ctx);
         prefer!(options.sampling => options.sampling, parameters;
-            temperature top_k top_p min_p repetition_penalty repeat_last_n seed);
+            temperature top_k top_p min_p typical_p repetition_penalty presence_penalty
+            frequency_penalty repeat_last_n seed);
         let message = |turn: mlxk_hub::Turn| Message::new(&turn.role, turn.content);
         Self { options, messages: messages.into_iter().map(message).collect(), ctx_origin }
     }

@@ -21,8 +21,8 @@ that file:
   temperature = 0.2
   stop = [\"END\"]
 
-Other parameters are top_k, top_p, min_p, repetition_penalty, repeat_last_n, seed, max_tokens and \
-ctx.";
+Other parameters are top_k, top_p, min_p, typical_p, repetition_penalty, presence_penalty, \
+frequency_penalty, repeat_last_n, seed, max_tokens and ctx.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"))]
@@ -31,7 +31,7 @@ pub(crate) struct CpArgs {
     #[arg(add = ArgValueCompleter::new(complete::models), value_name = "MODEL")]
     pub source: String,
 
-    /// New name
+    /// New name, such as `coder`, `coder:v2` or `me/coder`
     #[arg(value_name = "NAME")]
     pub name: String,
 

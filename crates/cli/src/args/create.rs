@@ -23,8 +23,9 @@ with # are comments:
 FROM takes a local model, an Ollama name with a known MLX counterpart, a model in Ollama's store, \
 org/NAME, ./folder or file.gguf. Paths are relative to the Modelfile.
 
-PARAMETER also takes num_ctx, num_predict, stop (repeatable), top_k, top_p, min_p, repeat_penalty, \
-repeat_last_n and seed. Other parameters and ADAPTER are refused.
+PARAMETER also takes num_ctx, num_predict, stop (repeatable), top_k, top_p, min_p, typical_p, \
+repeat_penalty, presence_penalty, frequency_penalty, repeat_last_n and seed. mlxk warns about \
+parameters of Ollama's that have no effect, such as num_gpu. Others and ADAPTER are refused.
 
 MESSAGE adds an earlier turn of the conversation, with the role system, user or assistant.
 
@@ -40,7 +41,7 @@ needs --force.";
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = EXAMPLES, after_long_help = format!("{MODELFILE}\n\n{EXAMPLES}"))]
 pub(crate) struct CreateArgs {
-    /// Name of the new model
+    /// Name of the new model, such as `coder` or `me/coder:v2`
     #[arg(value_name = "NAME")]
     pub name: String,
 

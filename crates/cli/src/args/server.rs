@@ -106,6 +106,20 @@ pub(crate) struct ServerArgs {
     )]
     pub cors_origin: Vec<String>,
 
+    /// Also accept requests that call the server by this name, as in `models.example`; `*` accepts all
+    ///
+    /// A server that only this machine can reach accepts `localhost`, this machine's name, names that
+    /// end with `.local` or `.internal`, and private addresses. Name others if a proxy or a hosts
+    /// file leads to the server. `*.example` accepts all names that end with `.example`.
+    #[arg(
+        long,
+        visible_alias = "allow-hosts",
+        value_name = "HOST",
+        value_delimiter = ',',
+        help_heading = "Access"
+    )]
+    pub allow_host: Vec<String>,
+
     /// Refuse requests with unknown fields [default: ignore and report them]
     #[arg(long, help_heading = "Access")]
     pub strict: bool,

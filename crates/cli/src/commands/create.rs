@@ -19,18 +19,20 @@ const MAX_BYTES: u64 = 8 << 20;
 pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let (file, path) = read(&args.file)?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
-    mlxk_hub::check_new_name(&args.name, locations)?;
-    replace::is_allowed(&args.name, args.force, args.json, context)?;
+    let name = mlxk_hub::check_new_name(&args.name, pairs, locations)?;
+    replace::is_allowed(&name, args.force, args.json, context)?;
     let beside = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let from = mlxk_hub::base_of(&file.from, &beside, pairs, locations)?;
     let base = resolve::find_by(&from, Matching::Exact, !args.no_pull, context)?;
     check(&file, &base, &path, args)?;
     if !file.ignored.is_empty() {
-        context.printer.note(format_args!(
-            "warning: No effect: {}; mlxk uses the chat template of {}",
-            names(&file),
-            base.name
-        ));
+        let is_parameter = |(_, name): &(usize, String)| name.starts_with("PARAMETER");
+        let instead = if file.ignored.iter().all(is_parameter) {
+            String::new()
+        } else {
+            format!("; mlxk uses the chat template of {}", base.name)
+        };
+        context.printer.note(format_args!("warning: No effect: {}{instead}", names(&file)));
     }
     let created = mlxk_hub::create(&args.name, &from, file.overrides, pairs, locations)?;
     let base = &created.base.name;

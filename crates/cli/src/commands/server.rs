@@ -105,12 +105,12 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     }
     config.strict = args.strict || file.flag("server.strict");
     config.api_key = api_key(args, context)?;
-    config.cors_origins.clone_from(&args.cors_origin);
-    if config.cors_origins.is_empty()
-        && let Some(origins) = file.text("server.cors_origins")
-    {
-        config.cors_origins = origins.split(',').map(|it| it.trim().to_owned()).collect();
-    }
+    let listed = |given: &[String], key: &str| match file.text(key) {
+        Some(text) if given.is_empty() => text.split(',').map(|it| it.trim().to_owned()).collect(),
+        _ => given.to_vec(),
+    };
+    config.cors_origins = listed(&args.cors_origin, "server.cors_origins");
+    config.allowed_hosts = listed(&args.allow_host, "server.allow_hosts");
     Ok(config)
 }
 

@@ -116,8 +116,12 @@ fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Va
 }
 
 fn pair(ollama: &str, repo: &Spanned<DeValue<'_>>) -> Result<Pair, String> {
-    let is_short = matches!(ollama.parse(), Ok(mlxk_hub::Reference::Short(_)));
-    if !is_short {
+    // `name:latest` means the same as `name`.
+    let is_name = matches!(
+        ollama.parse(),
+        Ok(mlxk_hub::Reference::Short(_) | mlxk_hub::Reference::Name { revision: None, .. })
+    );
+    if !is_name || !ollama.contains(':') {
         return Err(format!("`{ollama}` must be a name like `llama3.2:1b`"));
     }
     let repo = repo.get_ref().as_str().and_then(|text| match text.parse() {

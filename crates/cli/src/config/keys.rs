@@ -263,6 +263,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Default of `server --cors-origin`, comma-separated",
     },
     Key {
+        name: "server.allow_hosts",
+        variable: None,
+        form: Form::Text,
+        example: "\"models.example\"",
+        default: "names of this machine",
+        about: "Default of `server --allow-host`, comma-separated",
+    },
+    Key {
         name: "server.strict",
         variable: None,
         form: Form::Flag,

@@ -28,9 +28,7 @@ pub(crate) fn find_by(
     context: &Context,
 ) -> anyhow::Result<Resolved> {
     let locations = &context.settings.locations;
-    if let Reference::Name { name, revision: None } = reference
-        && let Some(derived) = mlxk_hub::derived(name, locations)?
-    {
+    if let Some(derived) = mlxk_hub::derived_by(reference, locations)? {
         // Its base model may have to be pulled, under its own name.
         return Ok(find(&derived.from, pull, context)?.derived(derived));
     }

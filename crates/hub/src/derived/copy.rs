@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::create::check_chain;
-use super::{File, Overrides, derived, derived_names, path_of};
+use super::{File, Overrides, derived_by, derived_name, derived_names, path_of};
 use crate::aliases::Alias;
 use crate::cache::HfCache;
 use crate::cache::folders;
@@ -38,16 +38,11 @@ pub fn copy(
     pairs: &PairTable,
     locations: &Locations,
 ) -> Result<Copied> {
-    check_name(name, replace, locations)?;
+    let name = &check_name(name, replace, pairs, locations)?;
     let resolved = resolve(source, Matching::Substring, pairs, locations)?.local()?;
-    let file = match source {
-        Reference::Name { name: old, revision: None } if derived(old, locations)?.is_some() => {
-            let root = locations.models_dir();
-            // The name was read a moment ago, so it has a path.
-            let path = path_of(&root, old).unwrap_or(root);
-            File::read(&path)?
-        }
-        _ => File::new(reference_to(&resolved, source), Overrides::default()),
+    let file = match derived_by(source, locations)? {
+        Some(old) => File::read(&old.path)?,
+        None => File::new(reference_to(&resolved, source), Overrides::default()),
     };
     if replace {
         check_chain(name, &file.from, locations)?;
@@ -71,30 +66,29 @@ pub(super) fn reference_to(resolved: &Resolved, source: &Reference) -> String {
     }
 }
 
-/// Checks that `name` may be given to a derived model. With `replace`, it may be one already.
-pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Result<()> {
-    let bad = |problem: String, hint: &str| {
-        HubError::Reference(ReferenceError::Malformed {
+/// Checks that `name` may be given to a derived model, and returns it without the tag `:latest`. With
+/// `replace`, it may be one already.
+pub(super) fn check_name(
+    name: &str,
+    replace: bool,
+    pairs: &PairTable,
+    locations: &Locations,
+) -> Result<String> {
+    let reference: Reference = name.parse()?;
+    let Some(name) = derived_name(&reference) else {
+        return Err(ReferenceError::Malformed {
             reference: name.to_owned(),
-            problem,
-            hint: Some(hint.to_owned()),
-        })
-    };
-    match name.parse()? {
-        Reference::Name { revision: None, .. } => {}
-        _ => {
-            return Err(bad(
-                "is not a plain name".into(),
-                "Use a name without `/`, `:` and `@`, such as `coder`",
-            ));
+            problem: "cannot be given to a model".into(),
+            hint: Some("Use a name such as `coder`, `coder:v2` or `me/coder`".to_owned()),
         }
-    }
-    let taken = |by: String| Err(DerivedError::NameTaken { name: name.to_owned(), by }.into());
-    let is_it = |other: &str| other.eq_ignore_ascii_case(name);
-    if let Some(alias) = Alias::find(name) {
+        .into());
+    };
+    let taken = |by: String| Err(DerivedError::NameTaken { name: name.clone(), by }.into());
+    let is_it = |other: &str| other.eq_ignore_ascii_case(&name);
+    if let Some(alias) = Alias::find(&name).or_else(|| Alias::of_ollama(&name)) {
         return taken(format!("a built-in alias ({})", alias.about));
     }
-    let is_other = |other: &String| is_it(other) && !(replace && other == name);
+    let is_other = |other: &String| is_it(other) && !(replace && *other == name);
     if derived_names(locations).iter().any(is_other) {
         return taken("a name created earlier".into());
     }
@@ -107,10 +101,14 @@ pub(super) fn check_name(name: &str, replace: bool, locations: &Locations) -> Re
     if workspaces.iter().any(|workspace| is_it(&workspace.name)) {
         return taken("a workspace".into());
     }
+    // The pair of a model that is not here may be used: the user's own model is what the name is to mean.
+    let pair = pairs.repo(&name).map(RepoId::to_string);
+    let is_pair = |full: &str| pair.as_ref().is_some_and(|pair| pair.eq_ignore_ascii_case(full));
     let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
-    match repos.iter().find(|repo| is_it(repo.id.name()) || is_it(&repo.id.to_string())) {
+    let means = |full: &str| is_it(full) || is_pair(full);
+    match repos.iter().find(|repo| is_it(repo.id.name()) || means(&repo.id.to_string())) {
         Some(repo) => taken(format!("`{}`", repo.id)),
-        None => Ok(()),
+        None => Ok(name),
     }
 }
 

@@ -27,9 +27,6 @@ pub struct Created {
     pub replaced: bool,
 }
 
-/// The tag that Ollama adds to a name without one.
-const LATEST: &str = ":latest";
-
 /// Makes `name` a model that builds on the one of `from`, which must be on this machine. Replaces a
 /// derived model of that name, and refuses a name with any other meaning.
 pub fn create(
@@ -39,8 +36,7 @@ pub fn create(
     pairs: &PairTable,
     locations: &Locations,
 ) -> Result<Created> {
-    let name = name.strip_suffix(LATEST).unwrap_or(name);
-    check_name(name, true, locations)?;
+    let name = &check_name(name, true, pairs, locations)?;
     let base = resolve(from, Matching::Exact, pairs, locations)?.local()?;
     let from = match base.base {
         Some(_) => from.to_string(),
@@ -54,9 +50,10 @@ pub fn create(
     Ok(Created { base, name: name.to_owned(), path, replaced })
 }
 
-/// Checks that [`create`] may use `name`, before anything is downloaded for it.
-pub fn check_new_name(name: &str, locations: &Locations) -> Result<()> {
-    check_name(name.strip_suffix(LATEST).unwrap_or(name), true, locations)
+/// Checks that [`create`] may use `name`, before anything is downloaded for it. Returns it without the
+/// tag `:latest`.
+pub fn check_new_name(name: &str, pairs: &PairTable, locations: &Locations) -> Result<String> {
+    check_name(name, true, pairs, locations)
 }
 
 /// Refuses a model that would build on itself.
@@ -108,24 +105,14 @@ pub fn base_of(
         _ => return Ok(reference),
     };
     // A derived name counts even if its model has yet to be downloaded.
-    let plain = name.strip_suffix(LATEST).unwrap_or(name);
-    if derived(plain, locations)?.is_some() {
-        return Ok(Reference::Name { name: plain.to_owned(), revision: None });
-    }
-    let tagged = if name.contains(':') { name.clone() } else { format!("{name}{LATEST}") };
-    let short = Reference::Short(tagged.clone());
-    let plain = Reference::Name { name: plain.to_owned(), revision: None };
-    if let Some(here) = [&reference, &plain, &short].into_iter().find(|found| is_here(found)) {
-        return Ok(here.clone());
+    if derived(name, locations)?.is_some() || is_here(&reference) {
+        return Ok(reference);
     }
     if crate::aliases::Alias::find(name).is_some() {
         return Ok(reference);
     }
     if crate::ollama::has(name, locations) {
         return Ok(Reference::Ollama(name.clone()));
-    }
-    if pairs.repo(&tagged).is_some() {
-        return Ok(short);
     }
     Ok(reference)
 }

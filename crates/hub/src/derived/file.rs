@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::names::path_of;
 use super::overrides::{Overrides, Turn};
 use super::parameters::Parameters;
 use crate::derived::error::DerivedError;
@@ -63,7 +64,8 @@ impl File {
         let failed = || HubError::io(WRITE);
         let root = locations.models_dir();
         fs_err::create_dir_all(&root).map_err(failed())?;
-        let path = root.join(format!("{name}{SUFFIX}"));
+        // Names are checked before, so this one has a path.
+        let path = path_of(&root, name).unwrap_or_else(|| root.join(SUFFIX));
         let text = text(self, &path)?;
         let mut temporary =
             tempfile::Builder::new().prefix(".deriving-").tempfile_in(&root).map_err(failed())?;

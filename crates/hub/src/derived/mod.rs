@@ -10,6 +10,9 @@
 //! stop = ["\n\n"]
 //! ```
 //!
+//! A name may have a namespace and a tag, as in Ollama: the file of `me/coder:v2` is
+//! `me--coder@v2.toml`.
+//!
 //! `from` is a reference as users type it. If it is such a name itself, the settings of the outer
 //! one win. Unknown keys are refused, so that a typing error is noticed.
 //!
@@ -20,24 +23,27 @@ mod copy;
 mod create;
 pub(crate) mod error;
 mod file;
+mod names;
 pub(crate) mod overrides;
 pub(crate) mod parameters;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use self::file::{File, SUFFIX};
+use self::file::File;
 use crate::derived::error::DerivedError;
 use crate::error::Result;
 use crate::locations::Locations;
-use crate::repo_id::RepoId;
+use crate::reference::Reference;
 
 pub(crate) use copy::dependents;
 pub use copy::{Copied, copy};
 pub use create::{Created, base_of, check_new_name, create, derived_modelfile, modelfile_of};
 pub use file::write_settings;
 pub(crate) use file::{SETTINGS_FILE, read_settings};
+pub use names::derived_name;
+pub(crate) use names::path_of;
 pub use overrides::{Overrides, Turn};
-pub use parameters::{OLLAMA_PARAMETERS, ParameterError, Parameters};
+pub use parameters::{OLLAMA_PARAMETERS, ParameterError, Parameters, Taken};
 
 /// A derived name, followed to the end of its chain.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,13 +58,13 @@ pub struct Derived {
     pub overrides: Overrides,
 }
 
-/// Returns the derived model called `name`, or `None` if there is none.
+/// Returns the derived model called `name` in any case, or `None` if there is none.
 pub fn derived(name: &str, locations: &Locations) -> Result<Option<Derived>> {
     let root = locations.models_dir();
-    let Some(path) = path_of(&root, name).filter(|path| path.is_file()) else { return Ok(None) };
+    let Some((name, path)) = find(name, locations) else { return Ok(None) };
     let mut file = File::read(&path)?;
     let mut overrides = file.overrides();
-    let mut chain = vec![name.to_owned()];
+    let mut chain = vec![name.clone()];
     while let Some(next) = path_of(&root, &file.from).filter(|path| path.is_file()) {
         let is_cycle = chain.contains(&file.from);
         chain.push(file.from.clone());
@@ -68,28 +74,33 @@ pub fn derived(name: &str, locations: &Locations) -> Result<Option<Derived>> {
         file = File::read(&next)?;
         overrides.fill(file.overrides());
     }
-    Ok(Some(Derived { name: name.to_owned(), path, from: file.from, overrides }))
+    Ok(Some(Derived { name, path, from: file.from, overrides }))
+}
+
+/// Returns the derived model that a reference means, or `None` if it means another kind of model.
+pub fn derived_by(reference: &Reference, locations: &Locations) -> Result<Option<Derived>> {
+    derived_name(reference).map_or(Ok(None), |name| derived(&name, locations))
+}
+
+/// Returns the exact name of a derived model and its file. No two names differ in their case alone.
+fn find(name: &str, locations: &Locations) -> Option<(String, PathBuf)> {
+    let root = locations.models_dir();
+    path_of(&root, name)?;
+    let names = derived_names(locations);
+    let exact = names.iter().find(|known| *known == name);
+    let found = exact.or_else(|| names.iter().find(|known| known.eq_ignore_ascii_case(name)))?;
+    Some((found.clone(), path_of(&root, found)?))
 }
 
 /// Returns the names of all derived models, sorted, including broken ones.
 pub fn derived_names(locations: &Locations) -> Vec<String> {
     let entries = std::fs::read_dir(locations.models_dir()).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter_map(|name| Some(name.strip_suffix(SUFFIX)?.to_owned()))
-        .filter(|name| is_name(name))
+        .filter(|entry| entry.path().is_file())
+        .filter_map(|entry| names::of_file(entry.file_name().to_str()?))
         .collect();
     names.sort();
     names
-}
-
-/// Returns the file of a name, or `None` if it cannot be a derived name.
-pub(crate) fn path_of(root: &Path, name: &str) -> Option<PathBuf> {
-    is_name(name).then(|| root.join(format!("{name}{SUFFIX}")))
-}
-
-fn is_name(name: &str) -> bool {
-    RepoId::parse(name).is_ok_and(|id| id.org().is_none())
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ impl Overrides {
         }
         let (own, other) = (&mut self.parameters, other.parameters);
         prefer!(own => own, other;
-            temperature top_k top_p min_p repetition_penalty repeat_last_n seed max_tokens ctx);
+            temperature top_k top_p min_p typical_p repetition_penalty presence_penalty
+            frequency_penalty repeat_last_n seed max_tokens ctx);
         if own.stop.is_empty() {
             own.stop = other.stop;
         }

@@ -19,10 +19,19 @@ pub struct Parameters {
     /// Least probability of a token, as a share of that of the most probable one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_p: Option<f32>,
+    /// Probability of the tokens to sample from, the most typical first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typical_p: Option<f32>,
     /// Divisor for the logits of tokens that have occurred.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repetition_penalty: Option<f32>,
-    /// Number of tokens that the penalty looks back.
+    /// Subtracted from the logits of tokens in the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f32>,
+    /// Subtracted from the logits of tokens in the answer, once for each occurrence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f32>,
+    /// Number of tokens that the penalties look back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_last_n: Option<i64>,
     /// Seed of the random numbers.
@@ -40,19 +49,50 @@ pub struct Parameters {
     pub stop: Vec<String>,
 }
 
+/// The effect of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is set.
+    Set,
+    /// It is known and has no effect: how Ollama loads a model, and methods that only Ollama had.
+    NoEffect,
+}
+
 /// An invalid parameter in Ollama's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParameterError {
-    /// Name of the parameter.
-    pub name: String,
-    /// `true` if the name is unknown, `false` if the value is invalid.
-    pub unknown: bool,
-    /// The problem, as a sentence without its full stop.
-    pub problem: String,
+pub enum ParameterError {
+    /// The name is unknown.
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The value is invalid.
+    Value {
+        /// Name of the parameter.
+        name: String,
+        /// The value as written.
+        value: String,
+        /// The values that it may have, as a noun phrase.
+        expected: String,
+    },
+}
+
+impl std::fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown { name } => {
+                let known = OLLAMA_PARAMETERS.map(|name| format!("`{name}`")).join(", ");
+                write!(f, "the parameter `{name}` is not supported; supported are {known}")
+            }
+            Self::Value { name, value, expected } => {
+                write!(f, "`{value}` is not a valid `{name}`, which is {expected}")
+            }
+        }
+    }
 }
 
 /// Ollama's names of the supported parameters.
-pub const OLLAMA_PARAMETERS: [&str; 10] = [
+pub const OLLAMA_PARAMETERS: [&str; 13] = [
     "num_ctx",
     "num_predict",
     "stop",
@@ -60,10 +100,42 @@ pub const OLLAMA_PARAMETERS: [&str; 10] = [
     "top_k",
     "top_p",
     "min_p",
+    "typical_p",
     "repeat_penalty",
+    "presence_penalty",
+    "frequency_penalty",
     "repeat_last_n",
     "seed",
 ];
+
+/// Ollama's names of parameters without an effect.
+const WITHOUT_EFFECT: [&str; 22] = [
+    "draft_num_predict",
+    "embedding_only",
+    "f16_kv",
+    "logits_all",
+    "low_vram",
+    "main_gpu",
+    "mirostat",
+    "mirostat_eta",
+    "mirostat_tau",
+    "num_batch",
+    "num_gpu",
+    "num_gqa",
+    "num_keep",
+    "num_thread",
+    "numa",
+    "penalize_newline",
+    "rope_frequency_base",
+    "rope_frequency_scale",
+    "tfs_z",
+    "use_mlock",
+    "use_mmap",
+    "vocab_only",
+];
+
+/// Most characters of a value in an error.
+const MAX_SHOWN: usize = 60;
 
 impl Parameters {
     /// Returns `true` if nothing is set.
@@ -72,14 +144,10 @@ impl Parameters {
     }
 
     /// Sets a parameter by its name in Ollama. `stop` adds up.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterError> {
+    pub fn set(&mut self, name: &str, value: &str) -> Result<Taken, ParameterError> {
         let value = if name == "stop" { value } else { value.trim() };
-        let wrong = |expected: &str| ParameterError {
-            name: name.to_owned(),
-            unknown: false,
-            problem: format!("`{value}` is not a valid `{name}`, which is {expected}"),
-        };
-        let number = |most: f32, least: f32| {
+        let wrong = |expected: &str| self::wrong(name, value, expected);
+        let number = |least: f32, most: f32| {
             let number = value.parse().ok().filter(|found| (least..=most).contains(found));
             number.map(Some).ok_or_else(|| wrong(&format!("a number from {least} to {most}")))
         };
@@ -88,54 +156,60 @@ impl Parameters {
             count.ok_or_else(|| wrong(&format!("a whole number of at least {least}")))
         };
         match name {
-            "num_ctx" => self.ctx = Some(count(1)? as usize),
+            "num_ctx" => self.ctx = Some(count(2)? as usize),
             // Zero and negative values mean no limit.
             "num_predict" => {
-                let most = count(-2)?;
+                let most = count(i64::MIN)?;
                 self.max_tokens = Some(if most > 0 { most as usize } else { usize::MAX });
             }
             "stop" if value.is_empty() => return Err(wrong("a text")),
             "stop" => self.stop.push(value.to_owned()),
-            "temperature" => self.temperature = number(100.0, 0.0)?,
-            "top_k" => self.top_k = Some(count(-1)?.max(0) as usize),
-            "top_p" => self.top_p = number(1.0, 0.0)?,
-            "min_p" => self.min_p = number(1.0, 0.0)?,
-            "repeat_penalty" => self.repetition_penalty = number(100.0, 0.01)?,
+            "temperature" => self.temperature = number(0.0, 100.0)?,
+            "top_k" => self.top_k = Some(count(i64::MIN)?.max(0) as usize),
+            "top_p" => self.top_p = number(0.0, 1.0)?,
+            "min_p" => self.min_p = number(0.0, 1.0)?,
+            "typical_p" => self.typical_p = number(0.0, 1.0)?,
+            "repeat_penalty" => self.repetition_penalty = number(0.01, 100.0)?,
+            "presence_penalty" => self.presence_penalty = number(-100.0, 100.0)?,
+            "frequency_penalty" => self.frequency_penalty = number(-100.0, 100.0)?,
             "repeat_last_n" => self.repeat_last_n = Some(count(-1)?),
-            "seed" => {
-                self.seed = Some(count(0)? as u64);
-            }
-            _ => {
-                let known = OLLAMA_PARAMETERS.map(|name| format!("`{name}`")).join(", ");
-                return Err(ParameterError {
-                    name: name.to_owned(),
-                    unknown: true,
-                    problem: format!(
-                        "the parameter `{name}` is not supported; supported are {known}"
-                    ),
-                });
-            }
+            // -1 means a random seed.
+            "seed" => self.seed = u64::try_from(count(i64::MIN)?).ok(),
+            name if WITHOUT_EFFECT.contains(&name) => return Ok(Taken::NoEffect),
+            _ => return Err(ParameterError::Unknown { name: name.to_owned() }),
         }
-        Ok(())
+        Ok(Taken::Set)
     }
 
     /// Sets a parameter from a JSON value: a number, a text, or a list of them.
-    pub fn set_json(&mut self, name: &str, value: &Value) -> Result<(), ParameterError> {
+    pub fn set_json(&mut self, name: &str, value: &Value) -> Result<Taken, ParameterError> {
+        if WITHOUT_EFFECT.contains(&name) {
+            return Ok(Taken::NoEffect);
+        }
+        if !OLLAMA_PARAMETERS.contains(&name) {
+            return Err(ParameterError::Unknown { name: name.to_owned() });
+        }
         match value {
             Value::String(text) => self.set(name, text),
             // Clients may write whole numbers as fractions.
-            Value::Number(number) => match number.as_f64().filter(|_| !number.is_u64()) {
+            Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
                 Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => {
                     self.set(name, &format!("{whole:.0}"))
                 }
                 _ => self.set(name, &number.to_string()),
             },
-            Value::Array(values) => values.iter().try_for_each(|value| self.set_json(name, value)),
-            Value::Null | Value::Bool(_) | Value::Object(_) => Err(ParameterError {
-                name: name.to_owned(),
-                unknown: !OLLAMA_PARAMETERS.contains(&name),
-                problem: format!("`{value}` is not a valid `{name}`"),
-            }),
+            Value::Array(values) if name == "stop" => {
+                for value in values {
+                    let text = value.as_str();
+                    self.set(name, text.ok_or_else(|| wrong(name, &value.to_string(), "a text"))?)?;
+                }
+                Ok(Taken::Set)
+            }
+            value => {
+                let expected =
+                    if name == "stop" { "a text or a list of texts" } else { "a number" };
+                Err(wrong(name, &value.to_string(), expected))
+            }
         }
     }
 
@@ -152,7 +226,10 @@ impl Parameters {
             ("top_k", self.top_k.map(|count| count.to_string())),
             ("top_p", text(self.top_p)),
             ("min_p", text(self.min_p)),
+            ("typical_p", text(self.typical_p)),
             ("repeat_penalty", text(self.repetition_penalty)),
+            ("presence_penalty", text(self.presence_penalty)),
+            ("frequency_penalty", text(self.frequency_penalty)),
             ("repeat_last_n", self.repeat_last_n.map(|count| count.to_string())),
             ("seed", self.seed.map(|seed| seed.to_string())),
         ];
@@ -161,6 +238,11 @@ impl Parameters {
         named.extend(self.stop.iter().map(|text| ("stop", text.clone())));
         named
     }
+}
+
+fn wrong(name: &str, value: &str, expected: &str) -> ParameterError {
+    let value = value.chars().take(MAX_SHOWN).collect();
+    ParameterError::Value { name: name.to_owned(), value, expected: expected.to_owned() }
 }
 
 /// A count whose maximum is written as -1.
@@ -225,15 +307,47 @@ mod tests {
             ..Parameters::default()
         };
         assert_eq!(found, expected);
-        for (name, value, unknown) in [
-            ("num_gpu", json!(1), true),
-            ("num_ctx", json!(0.5), false),
-            ("temperature", json!(true), false),
-            ("stop", json!(null), false),
+        for (name, value) in [
+            ("num_ctx", json!(0.5)),
+            ("num_ctx", json!(1)),
+            ("temperature", json!(true)),
+            ("temperature", json!("hot")),
+            ("temperature", json!([0.5])),
+            ("top_p", json!(1.5)),
+            ("stop", json!(null)),
+            ("stop", json!("")),
+            ("stop", json!([1])),
+            ("seed", json!(1.5)),
         ] {
             let error = Parameters::default().set_json(name, &value).unwrap_err();
-            assert_eq!(error.unknown, unknown, "{name}");
+            assert!(matches!(error, ParameterError::Value { .. }), "{name}: {error}");
         }
+        let error = Parameters::default().set_json("new_one", &json!(1)).unwrap_err();
+        assert!(matches!(error, ParameterError::Unknown { .. }), "{error}");
+    }
+
+    #[test]
+    fn every_name_is_set_or_has_no_effect() {
+        for name in OLLAMA_PARAMETERS {
+            let mut parameters = Parameters::default();
+            let value = if name == "num_ctx" { json!(2) } else { json!(1) };
+            let value = if name == "stop" { json!("x") } else { value };
+            assert_eq!(parameters.set_json(name, &value), Ok(Taken::Set), "{name}");
+            let [(written, value)] = &parameters.named()[..] else { panic!("{name}") };
+            assert_eq!(*written, name);
+            let mut again = Parameters::default();
+            assert_eq!(again.set(name, value), Ok(Taken::Set));
+            assert_eq!(again, parameters);
+        }
+        for name in WITHOUT_EFFECT {
+            let mut parameters = Parameters::default();
+            for value in [json!(0), json!(true), json!("x"), json!(null)] {
+                assert_eq!(parameters.set_json(name, &value), Ok(Taken::NoEffect), "{name}");
+            }
+            assert!(parameters.is_empty());
+        }
+        let mut seed = Parameters::default();
+        assert_eq!((seed.set("seed", "-1"), seed.seed), (Ok(Taken::Set), None));
     }
 
     #[test]

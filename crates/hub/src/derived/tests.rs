@@ -139,7 +139,7 @@ fn names_that_are_taken_or_none() {
             "{name}: {error}"
         );
     }
-    for name in ["", "a/b", "a:b", "a@b", "./a", "..", "a b", "x.gguf", "hf:a", "a\\b"] {
+    for name in ["", "a/b/c", "a:", "a@b", "./a", "..", "a b", "x.gguf", "hf:a", "a\\b", "a:b:c"] {
         let error = cp(&fixture, "imported", name).unwrap_err();
         assert!(
             matches!(error, HubError::Reference(ReferenceError::Malformed { .. })),
@@ -148,4 +148,44 @@ fn names_that_are_taken_or_none() {
     }
     assert_eq!(cp(&fixture, "nosuch", "new").unwrap_err().kind(), "model_not_found");
     assert_eq!(derived_names(&fixture.locations), ["mine"]);
+}
+
+#[test]
+fn names_with_namespaces_and_tags() {
+    let fixture = Fixture::new();
+    fixture.cached("org/Alpha-4bit", &[A]);
+    fixture.stored("imported", "/x/m.gguf");
+    for (name, file) in [
+        ("coder:v2", "coder@v2.toml"),
+        ("me/coder", "me--coder.toml"),
+        ("me/coder:v2", "me--coder@v2.toml"),
+        // The model of this pair is not here, so the name is free.
+        ("llama3.2:1b", "llama3.2@1b.toml"),
+    ] {
+        let copied = cp(&fixture, "org/Alpha-4bit", name).unwrap();
+        assert!(copied.path.ends_with(file), "{name}");
+        for written in [name.to_owned(), name.to_uppercase()] {
+            let resolved = found(&fixture, &written).unwrap();
+            assert_eq!(
+                (resolved.name.as_str(), resolved.base.as_deref()),
+                (name, Some("org/Alpha-4bit"))
+            );
+        }
+        let error = cp(&fixture, "imported", &name.to_uppercase()).unwrap_err();
+        assert!(error.to_string().contains("is already used by"), "{error}");
+    }
+    assert_eq!(found(&fixture, "me/coder:latest").unwrap().name, "me/coder");
+    let removal = |text: &str| {
+        let found = find_removal(&text.parse().unwrap(), &PairTable::default(), &fixture.locations);
+        found.map(|removal| (removal.name, removal.exact))
+    };
+    assert_eq!(removal("ME/coder:v2").unwrap(), ("me/coder:v2".to_owned(), true));
+    assert_eq!(removal("llama3.2:1b").unwrap().0, "llama3.2:1b");
+    assert!(removal("me/coder:v3").is_err());
+    // A pair whose model is here is taken.
+    fixture.cached("mlx-community/Phi-3-mini-4k-instruct-4bit", &[A]);
+    for name in ["phi3:mini", "ORG/alpha-4bit", "smollm2:135m"] {
+        let error = cp(&fixture, "imported", name).unwrap_err();
+        assert!(matches!(error, HubError::Derived(DerivedError::NameTaken { .. })), "{error}");
+    }
 }

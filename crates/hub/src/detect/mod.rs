@@ -133,6 +133,12 @@ fn template_in(files: &Inventory) -> bool {
     })
 }
 
+/// Returns the license that the front matter of the `README.md` in a folder names, such as `apache-2.0`.
+pub fn license_name(folder: &Path) -> Option<String> {
+    let text = Inventory::read(folder).text("README.md", MAX_README_BYTES)?;
+    FrontMatter::parse(&text).license
+}
+
 impl Evidence<'_> {
     pub(crate) fn detect(&self) -> Detected {
         let readme = self.files.text("README.md", MAX_README_BYTES);

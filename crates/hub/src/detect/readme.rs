@@ -7,6 +7,8 @@ pub(crate) struct FrontMatter {
     pub library_name: Option<String>,
     pub pipeline_tag: Option<String>,
     pub tags: Vec<String>,
+    /// Identifier of the license, or the name of one that has no identifier.
+    pub license: Option<String>,
 }
 
 impl FrontMatter {
@@ -29,6 +31,11 @@ impl FrontMatter {
             in_tags = key == "tags";
             match key {
                 "library_name" => found.library_name = Some(plain(value)),
+                "license" | "license_name" => {
+                    let known = found.license.take().filter(|license| license != "other");
+                    let given = Some(plain(value)).filter(|license| !license.is_empty());
+                    found.license = known.or(given);
+                }
                 "pipeline_tag" => found.pipeline_tag = Some(plain(value)),
                 "tags" => {
                     let list = value.trim().strip_prefix('[').and_then(|v| v.strip_suffix(']'));
@@ -63,7 +70,13 @@ mod tests {
     fn both_forms_of_lists() {
         let block =
             "---\nlicense: mit\ntags:\n- text\n- \"MLX\"\nlanguage:\n- en\n---\ntags: [x]\n";
-        assert_eq!(FrontMatter::parse(block).tags, ["text", "mlx"]);
+        let found = FrontMatter::parse(block);
+        assert_eq!(
+            (found.license.as_deref(), found.tags.as_slice()),
+            (Some("mit"), &["text".to_owned(), "mlx".to_owned()][..])
+        );
+        let other = FrontMatter::parse("---\nlicense: other\nlicense_name: \"Ours\"\n---\n");
+        assert_eq!(other.license.as_deref(), Some("ours"));
         let inline =
             "---\r\ntags: [a, 'mlx',]\r\nlibrary_name: mlx\r\npipeline_tag: text-generation\r\n---";
         let found = FrontMatter::parse(inline);

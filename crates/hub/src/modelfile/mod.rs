@@ -17,7 +17,7 @@ mod write;
 
 use std::path::Path;
 
-use crate::derived::ParameterError;
+use crate::derived::Taken;
 use crate::derived::error::DerivedError;
 use crate::derived::{Overrides, Turn};
 use crate::error::HubError;
@@ -32,7 +32,7 @@ pub struct Modelfile {
     /// The settings.
     pub overrides: Overrides,
     /// Instructions that have no effect here, each with its line: the layout of prompts and
-    /// answers, and the required version of Ollama.
+    /// answers, the required version of Ollama, and parameters for how Ollama loads a model.
     pub ignored: Vec<(usize, String)>,
 }
 
@@ -97,9 +97,10 @@ impl Modelfile {
             }
             "PARAMETER" => {
                 let key = key.to_ascii_lowercase();
-                let set = self.overrides.parameters.set(&key, &value);
-                if let Err(ParameterError { problem, .. }) = set {
-                    return bad(problem);
+                match self.overrides.parameters.set(&key, &value) {
+                    Ok(Taken::Set) => {}
+                    Ok(Taken::NoEffect) => self.ignored.push((line, format!("PARAMETER {key}"))),
+                    Err(error) => return bad(error.to_string()),
                 }
             }
             "ADAPTER" => {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{OllamaModel, READ};
-use crate::derived::{Overrides, Turn};
+use crate::derived::{Overrides, Taken, Turn};
 use crate::error::{HubError, Result};
 use crate::ollama::error::OllamaError;
 use crate::reporter::Reporter;
@@ -47,7 +47,7 @@ pub(crate) fn overrides(model: &OllamaModel, reporter: &dyn Reporter) -> Result<
                 let values: Map<String, Value> = serde_json::from_str(&text(path, &bad)?)
                     .map_err(|error| bad(format!("is malformed: {error}")))?;
                 for (name, value) in values {
-                    if found.parameters.set_json(&name, &value).is_err() {
+                    if found.parameters.set_json(&name, &value) != Ok(Taken::Set) {
                         left_out.push(format!("`{name}`"));
                     }
                 }

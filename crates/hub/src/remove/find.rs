@@ -5,14 +5,14 @@ use super::{Place, Removal, What, repo, tree_bytes};
 use crate::aliases::Alias;
 use crate::cache::HfCache;
 use crate::cache::{CachedRepo, folders};
-use crate::derived::derived_names;
+use crate::derived::{derived_name, derived_names};
 use crate::error::{HubError, Result};
 use crate::locations::Locations;
 use crate::pairs::PairTable;
 use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
 use crate::remove::error::RemoveError;
-use crate::repo_id::DEFAULT_ORG;
+use crate::repo_id::{DEFAULT_ORG, RepoId};
 use crate::store::{Store, StoredModel};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, workspaces};
@@ -38,12 +38,19 @@ pub fn find_removal(
     locations: &Locations,
 ) -> Result<Removal> {
     let search = Search { locations, candidates: candidates(locations)? };
+    if let Some(derived) = derived_name(reference)
+        && let Some(candidate) = search.derived(&derived)
+    {
+        return search.removal(candidate, None, true);
+    }
     match reference {
-        Reference::Name { name, revision } => search.name(name, revision.as_deref()),
+        Reference::Name { name, revision } => {
+            search.name(name, revision.as_deref(), pairs.repo(name))
+        }
         Reference::Repo { id, revision } => search.repo(&id.to_string(), revision.as_deref()),
         Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
             (Some(id), _) => search.repo(&id.to_string(), None),
-            (None, Some(alias)) => search.name(alias.name, None),
+            (None, Some(alias)) => search.name(alias.name, None, None),
             (None, None) => Err(search.nothing(name)),
         },
         Reference::Pypi(spec) => {
@@ -91,7 +98,14 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn name(&self, name: &str, revision: Option<&str>) -> Result<Removal> {
+    /// Returns the derived model of this name, in any case.
+    fn derived(&self, name: &str) -> Option<&Candidate> {
+        let mut derived = self.candidates.iter().filter(|found| found.what == Kind::Derived);
+        derived.find(|candidate| candidate.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Finds a name. `pair` is the repository that it has in the table of pairs.
+    fn name(&self, name: &str, revision: Option<&str>, pair: Option<&RepoId>) -> Result<Removal> {
         let named = |full: &str| self.candidates.iter().find(|candidate| candidate.name == full);
         if let Some(candidate) = named(name) {
             return self.removal(candidate, revision, true);
@@ -110,6 +124,9 @@ impl Search<'_> {
             })
         {
             return Ok(removal);
+        }
+        if let Some(candidate) = pair.and_then(|id| named(&id.to_string())) {
+            return self.removal(candidate, revision, true);
         }
         let lower = name.to_lowercase();
         // Each tier is looser than the one before.
@@ -144,7 +161,8 @@ impl Search<'_> {
         let exact = repos().find(|candidate| candidate.name == full);
         let loose = || repos().find(|candidate| candidate.name.eq_ignore_ascii_case(full));
         match exact.or_else(loose) {
-            Some(candidate) => self.removal(candidate, revision, candidate.name == full),
+            // The hub ignores the case of names, too.
+            Some(candidate) => self.removal(candidate, revision, true),
             None => Err(self.nothing(full)),
         }
     }

@@ -54,7 +54,11 @@ fn exact_names() {
         ("Qwen3-0.6B-4bit@aaaa1", "mlx-community/Qwen3-0.6B-4bit@aaaa (changed)"),
         ("Qwen3-0.6B-4bit@cccc", "pull mlx-community/Qwen3-0.6B-4bit"),
         ("Private", "me/Private@aaaa (changed)"),
-        ("private", "pull mlx-community/private"),
+        // The hub ignores the case of names, too.
+        ("private", "me/Private@aaaa (changed)"),
+        ("ME/private", "me/Private@aaaa (changed)"),
+        ("hf.co/me/Private:latest", "me/Private@aaaa"),
+        ("Priv", "pull mlx-community/Priv"),
         ("gpt2", "gpt2@aaaa"),
         ("hf:gpt2", "gpt2@aaaa"),
         ("Both", "mlx-community/Both@aaaa (changed)"),

@@ -31,6 +31,12 @@ fn text(metrics: &Metrics, models: &[Running], parallel: usize, uptime: f64) -> 
     for (name, kind, about, value) in [
         ("answers_total", "counter", "Completed answers", read(&metrics.answers)),
         ("failures_total", "counter", "Failed answers", read(&metrics.failures)),
+        (
+            "truncated_total",
+            "counter",
+            "Prompts shortened to fit the context",
+            read(&metrics.truncated),
+        ),
         ("prompt_tokens_total", "counter", "Tokens in prompts", read(&metrics.prompt_tokens)),
         (
             "cached_tokens_total",

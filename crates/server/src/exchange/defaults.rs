@@ -3,14 +3,15 @@
 use mlxk_engine::{Message, PromptInput, Request};
 use mlxk_hub::{Overrides, prefer};
 
+use super::parameters;
+
 /// Fills in everything that `request` leaves open.
 pub(super) fn fill(request: &mut Request, overrides: &Overrides, max_tokens: Option<usize>) {
     let parameters = &overrides.parameters;
-    let sampling = &mut request.sampling;
-    prefer!(sampling => sampling, parameters;
-        temperature top_k top_p min_p repetition_penalty seed);
-    let last_n = parameters.repeat_last_n.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-    sampling.repeat_last_n = sampling.repeat_last_n.or(last_n);
+    let (sampling, own) = (&mut request.sampling, parameters::sampling(parameters));
+    prefer!(sampling => sampling, own;
+        temperature top_k top_p min_p typical_p repetition_penalty presence_penalty
+        frequency_penalty repeat_last_n seed);
     request.max_tokens = request.max_tokens.or(parameters.max_tokens).or(max_tokens);
     request.context = request.context.or(parameters.ctx);
     if request.stop.is_empty() {
@@ -39,6 +40,7 @@ mod tests {
             parameters: Parameters {
                 temperature: Some(0.5),
                 top_k: Some(3),
+                presence_penalty: Some(0.25),
                 repeat_last_n: Some(-1),
                 max_tokens: Some(usize::MAX),
                 ..Parameters::default()
@@ -55,6 +57,7 @@ mod tests {
             (sampling.repeat_last_n, request.max_tokens),
             (Some(usize::MAX), Some(usize::MAX))
         );
+        assert_eq!(sampling.presence_penalty, Some(0.25));
         let PromptInput::Messages { messages, .. } = &request.prompt else { panic!("it was one") };
         let said: Vec<_> = messages.iter().filter_map(|found| found.content.as_text()).collect();
         assert_eq!(said, ["a", "b", "c"]);

@@ -8,6 +8,7 @@ mod answers;
 mod defaults;
 mod label;
 mod options;
+pub(crate) mod parameters;
 mod renderer;
 mod stream;
 pub(crate) mod thinking;

@@ -1,10 +1,11 @@
 //! Options of a request in no dialect's words, and the engine's request made of them.
 
 use mlxk_engine::{AnswerFormat, PromptInput, Request, Sampling};
+use mlxk_hub::Parameters;
 use serde_json::{Map, Value};
 
-use super::defaults;
 use super::thinking::{self, Wish};
+use super::{defaults, parameters};
 use crate::error::ApiError;
 use crate::models::Lease;
 
@@ -26,6 +27,18 @@ pub(crate) struct AnswerOptions {
     pub(crate) logprobs: Option<usize>,
 }
 
+impl From<Parameters> for AnswerOptions {
+    fn from(parameters: Parameters) -> Self {
+        Self {
+            sampling: parameters::sampling(&parameters),
+            max_tokens: parameters.max_tokens,
+            context: parameters.ctx,
+            stop: parameters.stop,
+            ..Self::default()
+        }
+    }
+}
+
 /// Builds the engine's request. What the client leaves open comes from the model's name, then from the
 /// server, then from the engine.
 pub(crate) fn request(
@@ -36,7 +49,7 @@ pub(crate) fn request(
     let mut template_variables = options.template_variables;
     if let Some(wish) = options.thinking {
         // A variable that the client sets itself wins.
-        for (name, value) in thinking::variables(&lease.engine(), wish)? {
+        for (name, value) in thinking::variables(&lease.engine(), wish, lease.name())? {
             template_variables.entry(name).or_insert(value);
         }
     }

@@ -30,6 +30,9 @@ use crate::body::Reading;
 use crate::error::{ApiError, Kind};
 use crate::state::{Shared, State as ServerState};
 
+/// Headers that pages may read.
+const EXPOSED: &str = "x-request-id, retry-after, x-mlxk-ignored, x-mlxk-truncated";
+
 /// Paths that reveal nothing about models and answers, open to probes without a key.
 const OPEN: [&str; 2] = ["/", "/health"];
 
@@ -74,7 +77,7 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
     if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        let exposed = HeaderValue::from_static("x-request-id, retry-after, x-mlxk-ignored");
+        let exposed = HeaderValue::from_static(EXPOSED);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     response
@@ -135,11 +138,16 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
 /// Refuses names that lead here but are not ours. A page that points its own name at this machine has no key, so a
 /// key is enough.
 fn check_host(host: &str, state: &ServerState) -> Result<(), ApiError> {
+    if origin::is_allowed_host(host, &state.config.allowed_hosts) {
+        return Ok(());
+    }
     let own = &state.config.host;
     let (is_ours, advice) = if state.is_local {
-        (origin::is_own_host(host, own), format!("use `localhost` or `{own}`"))
+        let advice = format!("use `localhost` or `{own}`, or allow it with `--allow-host`");
+        (origin::is_own_host(host, own, &state.names), advice)
     } else if state.config.api_key.is_none() {
-        let advice = "use the IP address or the name of this machine, or set `MLXK_API_KEY`";
+        let advice = "use this machine's IP address or name, allow it with `--allow-host`, or set \
+                      `MLXK_API_KEY`";
         (origin::is_own_in_network(host, own, &state.names), advice.to_owned())
     } else {
         return Ok(());

@@ -12,10 +12,53 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Returns `true` if a `Host` header names this machine. `own` is the address that the server listens on.
-pub(super) fn is_own_host(host: &str, own: &str) -> bool {
+/// Ends of names that no page on the web can have, because only this machine or its network resolves them.
+const LOCAL: [&str; 3] = [".localhost", ".local", ".internal"];
+
+/// Returns `true` if a `Host` header names this machine. `own` is the address that the server listens on, and `names`
+/// are those of the machine.
+pub(super) fn is_own_host(host: &str, own: &str, names: &[String]) -> bool {
     let Some(name) = authority::name(host) else { return false };
-    is_this_machine(name) || name.eq_ignore_ascii_case(own.trim_matches(['[', ']']))
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let is_it = |known: &str| known.eq_ignore_ascii_case(&name);
+    let is_local = name == "localhost" || LOCAL.iter().any(|end| is_below(&name, end));
+    // A page can only make a name lead to this machine, never an address.
+    let is_address = name.parse::<IpAddr>().is_ok_and(is_near);
+    is_local
+        || is_address
+        || is_it(own.trim_matches(['[', ']']))
+        || names.iter().any(|known| is_it(known))
+}
+
+/// Returns `true` if the operator allows a `Host` header: by its name, by `*.example`, or by `*`.
+pub(super) fn is_allowed_host(host: &str, allowed: &[String]) -> bool {
+    let Some(name) = authority::name(host) else { return false };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    allowed.iter().any(|allowed| {
+        let allowed = allowed.trim().to_ascii_lowercase();
+        match allowed.strip_prefix('*') {
+            Some("") => true,
+            Some(end) if end.starts_with('.') => is_below(&name, end),
+            _ => authority::name(&allowed) == Some(name.as_str()),
+        }
+    })
+}
+
+fn is_below(name: &str, end: &str) -> bool {
+    name.strip_suffix(end).is_some_and(|rest| !rest.is_empty())
+}
+
+/// Returns `true` for addresses of this machine and of private networks.
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(it) => {
+            it.is_loopback() || it.is_private() || it.is_link_local() || it.is_unspecified()
+        }
+        IpAddr::V6(it) => {
+            let (is_local, is_link) = (it.is_unique_local(), it.is_unicast_link_local());
+            is_local || is_link || it.is_loopback() || it.is_unspecified()
+        }
+    }
 }
 
 /// Returns `true` if a `Host` header calls a server on the network by an address, or by one of `names`. Any other name
@@ -23,9 +66,7 @@ pub(super) fn is_own_host(host: &str, own: &str) -> bool {
 pub(super) fn is_own_in_network(host: &str, own: &str, names: &[String]) -> bool {
     let Some(name) = authority::name(host) else { return false };
     let name = name.trim_end_matches('.');
-    is_own_host(host, own)
-        || authority::is_address(name)
-        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    is_own_host(host, own, names) || authority::is_address(name)
 }
 
 /// Returns `true` if pages of `origin` may use the server that they call `host`.
@@ -59,11 +100,11 @@ pub fn is_origin(text: &str) -> bool {
     is_scheme && !host.is_empty() && host.bytes().all(is_host)
 }
 
+/// Returns `true` if pages of this host are on this machine. Programs write `0.0.0.0` for it, too.
 fn is_this_machine(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<IpAddr>().is_ok_and(is_loopback)
+    let is_own = |address: IpAddr| is_loopback(address) || address.is_unspecified();
+    name == "localhost" || is_below(&name, ".localhost") || name.parse().is_ok_and(is_own)
 }
 
 /// Shortens a client's header for a message.
@@ -77,23 +118,48 @@ mod tests {
 
     #[test]
     fn a_name_that_only_leads_here_is_not_ours() {
-        for host in ["localhost:8000", "LOCALHOST", "127.0.0.1:8000", "[::1]:8000", "a.localhost"] {
-            assert!(is_own_host(host, "127.0.0.1"), "{host}");
+        let names = ["box".to_owned(), "box.local".to_owned()];
+        let is_own = |host: &str| is_own_host(host, "127.0.0.1", &names);
+        for host in [
+            "localhost:8000",
+            "LOCALHOST",
+            "localhost.",
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "a.localhost",
+            "host.docker.internal:8000",
+            "studio.local",
+            "10.0.0.1:8000",
+            "192.168.1.7",
+            "169.254.3.4",
+            "0.0.0.0:8000",
+            "[::]:8000",
+            "[fd00::1]",
+            "[fe80::1]:8000",
+            "[::ffff:10.0.0.1]",
+            "BOX:8000",
+        ] {
+            assert!(is_own(host), "{host}");
         }
         for host in [
             "evil.example",
             "evil.example:8000",
             "localhost.evil.example",
-            "10.0.0.1",
             "",
             "[::1].evil.example",
             "localhost:1@evil.example",
+            "local",
+            ".local",
+            "evil.local.example",
+            "8.8.8.8",
+            "[2001:db8::1]",
+            "10.0.0.1.evil.example",
+            "box.evil.example",
         ] {
-            assert!(!is_own_host(host, "127.0.0.1"), "{host}");
+            assert!(!is_own(host), "{host}");
             assert!(!is_allowed(&format!("http://{host}"), Some("box:8000"), &[]), "{host}");
         }
-        assert!(is_own_host("box.lan:8000", "box.lan"));
-        let names = ["box".to_owned(), "box.local".to_owned()];
+        assert!(is_own_host("box.lan:8000", "box.lan", &[]));
         let in_network = |host: &str| is_own_in_network(host, "0.0.0.0", &names);
         for host in ["localhost", "192.168.1.5:8000", "[fe80::1]:8000", "BOX:8000", "box.local."] {
             assert!(in_network(host), "{host}");
@@ -101,6 +167,19 @@ mod tests {
         for host in ["evil.example:8000", "box.evil.example", "1.2.3.4.evil.example", ""] {
             assert!(!in_network(host), "{host}");
         }
+    }
+
+    #[test]
+    fn the_operator_may_allow_hosts() {
+        let allowed = ["models.example:8000".to_owned(), "*.lan.example".to_owned()];
+        for host in ["models.example", "MODELS.example:9000", "a.lan.example"] {
+            assert!(is_allowed_host(host, &allowed), "{host}");
+        }
+        for host in ["evil.example", "lan.example", "models.example.evil", "a.lan.example@x", ""] {
+            assert!(!is_allowed_host(host, &allowed), "{host}");
+        }
+        assert!(is_allowed_host("evil.example", &["*".to_owned()]));
+        assert!(!is_allowed_host("evilexample", &["*example".to_owned()]));
     }
 
     #[test]
@@ -123,12 +202,22 @@ mod tests {
             "http://localhost:3000",
             "https://127.0.0.1",
             "http://[::1]:5173",
+            "http://0.0.0.0:3000",
+            "https://[::]",
             "http://box:8000",
             "vscode-webview://x",
         ] {
             assert!(is_allowed(origin, host, none), "{origin}");
         }
-        for origin in ["https://evil.example", "null", "", "http://box:9", "ftp://localhost"] {
+        for origin in [
+            "https://evil.example",
+            "null",
+            "",
+            "http://box:9",
+            "ftp://localhost",
+            "http://10.0.0.1",
+            "http://x.local",
+        ] {
             assert!(!is_allowed(origin, host, none), "{origin}");
         }
         let named = ["https://app.example/".to_owned()];

@@ -30,7 +30,8 @@ impl Expiry {
     }
 
     pub(super) fn wall_clock(self) -> Option<SystemTime> {
-        self.0.map(|(_, at)| at)
+        let now = self.1.then(SystemTime::now);
+        now.or(self.0.map(|(_, at)| at))
     }
 }
 
@@ -131,6 +132,7 @@ mod tests {
         assert!(KeepAlive::For(Duration::ZERO).from(now).is_over(now));
         assert!(!KeepAlive::For(Duration::from_secs(1)).from(now).is_over(now));
         assert!(!KeepAlive::Forever.from(now).is_over(now));
+        assert!(KeepAlive::For(Duration::ZERO).from(now).wall_clock().is_some());
         assert!(KeepAlive::For(Duration::MAX).from(now).wall_clock().is_none());
     }
 }

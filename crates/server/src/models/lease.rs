@@ -38,6 +38,11 @@ impl Lease {
         &self.model.name
     }
 
+    /// Returns the folder of the checkpoint, which identifies the model.
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.model.path
+    }
+
     /// Returns what the model's name says about answers (`mlxk cp`, `mlxk create`).
     pub(crate) fn overrides(&self) -> &Overrides {
         &self.model.overrides

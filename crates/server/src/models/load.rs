@@ -61,6 +61,7 @@ impl Models {
         self.lock().push(Loaded {
             path: model.path.clone(),
             name: model.base.clone().unwrap_or_else(|| model.name.clone()),
+            called: None,
             revision: model.revision.clone(),
             engine: Arc::new(engine),
             places: Arc::new(Semaphore::new(config.parallel + config.queue)),

@@ -52,6 +52,8 @@ struct Loaded {
     path: PathBuf,
     /// Full name. Names made by `mlxk cp` and `mlxk create` share the model.
     name: String,
+    /// Name of the last request, as its client wrote it.
+    called: Option<String>,
     /// Commit of a cached snapshot.
     revision: Option<String>,
     engine: Arc<Engine>,
@@ -73,6 +75,8 @@ struct Loaded {
 pub(crate) struct Running {
     /// Full name.
     pub(crate) name: String,
+    /// Name of the last request, as its client wrote it.
+    pub(crate) called: Option<String>,
     /// Folder of the checkpoint.
     pub(crate) path: PathBuf,
     /// Commit of a cached snapshot.
@@ -117,11 +121,32 @@ impl Models {
         keep: Option<KeepAlive>,
     ) -> Result<Lease, ApiError> {
         let model = self.resolve(name).await?;
-        self.acquire_resolved(model, keep).await
+        self.acquire_resolved(model, name, keep).await
     }
 
-    /// Like [`Models::acquire`], for a model that was looked up already.
+    /// Like [`Models::acquire`], for a model that was looked up already. `called` is its name in the request.
     pub(crate) async fn acquire_resolved(
+        &self,
+        model: Resolved,
+        called: Option<&str>,
+        keep: Option<KeepAlive>,
+    ) -> Result<Lease, ApiError> {
+        let lease = self.acquire_uncalled(model, keep).await?;
+        if let Some(called) = called.map(str::trim).filter(|name| !name.is_empty()) {
+            self.call(&lease, called);
+        }
+        Ok(lease)
+    }
+
+    /// Notes the name by which a client calls a model.
+    fn call(&self, lease: &Lease, called: &str) {
+        let mut loaded = self.lock();
+        if let Some(model) = loaded.iter_mut().find(|model| model.path == lease.path()) {
+            model.called = Some(called.to_owned());
+        }
+    }
+
+    async fn acquire_uncalled(
         &self,
         model: Resolved,
         keep: Option<KeepAlive>,
@@ -149,13 +174,18 @@ impl Models {
         models.sort_by_key(|model| std::cmp::Reverse(model.last_used));
         let running = models.iter().map(|model| Running {
             name: model.name.clone(),
+            called: model.called.clone(),
             path: model.path.clone(),
             revision: model.revision.clone(),
             weights_bytes: model.engine.memory().weights_bytes,
             kv_bytes: model.engine.kv_bytes(),
             reserved_bytes: model.reserved_bytes,
             context: model.engine.context(),
-            expires: model.expiry.wall_clock(),
+            // A model in use stays for its time after the request.
+            expires: match model.leases {
+                0 => model.expiry.wall_clock(),
+                _ => model.keep.from(Instant::now()).wall_clock(),
+            },
             device: model.engine.device().to_owned(),
             requests: model.leases,
             places_left: model.places.available_permits(),

@@ -4,7 +4,13 @@ use mlxk_hub::{HubError, Matching, Reference, ReferenceError, Resolution, Resolv
 
 use super::Models;
 use crate::blocking::blocking;
+use crate::config::DefaultModel;
 use crate::error::{ApiError, Kind};
+
+/// Tag that Ollama's clients add to a name.
+const LATEST: &str = ":latest";
+/// Names that other servers give to the only model that they have, unless a model has one of them here.
+const OWN_NAMES: [&str; 2] = ["default_model", "local-model"];
 
 impl Models {
     /// Returns the model called `name`, or the server's own if it is `None`.
@@ -15,12 +21,22 @@ impl Models {
                 ApiError::field("model", "`model` is missing, and the server has no default model")
             });
         };
-        // The operator may have named a folder, which a request could not.
-        if let Some(model) = own.filter(|it| it.written == name || it.resolved.name == name) {
+        // The operator may have named a folder, which a request could not. Ollama's clients add a tag.
+        let bare = name.strip_suffix(LATEST).unwrap_or(name);
+        let is_own = |it: &&DefaultModel| {
+            [name, bare].into_iter().any(|name| it.written == name || it.resolved.name == name)
+        };
+        if let Some(model) = own.filter(is_own) {
             return Ok(model.resolved.clone());
         }
-        let (models, name) = (self.clone(), name.to_owned());
-        blocking(move || models.find(&name)).await
+        let (models, written) = (self.clone(), name.to_owned());
+        let found = blocking(move || models.find(&written)).await;
+        match (found, own) {
+            (Err(error), Some(own)) if error.kind == Kind::NoModel && OWN_NAMES.contains(&bare) => {
+                Ok(own.resolved.clone())
+            }
+            (found, _) => found,
+        }
     }
 
     /// Looks a name up on the disk.

@@ -58,7 +58,10 @@ pub(super) async fn upload(
     state.may_change_models()?;
     let expected = digits(&digest)?.to_ascii_lowercase();
     let target = path(&expected, &state);
+    let idle = state.config.limits.body_idle;
     if target.is_file() {
+        // Read to its end, because a client that is still writing would not see the response.
+        receive(request, None, idle).await?;
         return Ok(StatusCode::OK);
     }
     let _place = state.take_change()?;
@@ -73,8 +76,7 @@ pub(super) async fn upload(
         let room = Room { most, stated };
         write(&folder, parts, &target, &expected, &room)
     });
-    let idle = state.config.limits.body_idle;
-    let receiving = receive(request, &sender, idle).await;
+    let receiving = receive(request, Some(&sender), idle).await;
     // The end is a part of its own, so that an interrupted upload is never taken for a complete one.
     if receiving.is_ok() {
         let _ = sender.send(Part::End).await;
@@ -119,10 +121,10 @@ enum Part {
     End,
 }
 
-/// Passes the body to the writer, part by part.
+/// Reads the body to its end and passes it to the writer, if there is one, part by part.
 async fn receive(
     request: Request,
-    sender: &mpsc::Sender<Part>,
+    sender: Option<&mpsc::Sender<Part>>,
     idle: Duration,
 ) -> Result<(), ApiError> {
     let mut body = std::pin::pin!(request.into_body());
@@ -140,6 +142,7 @@ async fn receive(
             }
         };
         if let Ok(data) = frame.into_data()
+            && let Some(sender) = sender
             && sender.send(Part::Data(data)).await.is_err()
         {
             // The writer has failed, and returns the reason.

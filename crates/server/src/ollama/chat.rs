@@ -11,11 +11,12 @@ use serde_json::Value;
 
 use super::dto::requests::ChatRequest;
 use super::render::{Endpoint, Renderer};
-use super::{fields, load_unload, names, options, truncate};
+use super::truncate::Allowed;
+use super::{fields, load_unload, names, truncate};
 use crate::blocking::blocking;
 use crate::body::Fields;
 use crate::error::ApiError;
-use crate::exchange::{self, Label, Prompted, Tokens};
+use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, parameters};
 use crate::state::Shared;
 
 /// Answers a conversation.
@@ -26,34 +27,35 @@ pub(super) async fn answer(
     let started = Instant::now();
     let reading = body.reading.clone();
     let mut asked: ChatRequest = body.parse(fields::CHAT)?;
-    if !asked.tools.is_empty() {
-        let message = "`tools`: the model does not support tools on this server yet";
-        return Err(ApiError::field("tools", message));
-    }
     fields::shift(asked.shift)?;
     let keep = fields::keep_alive(asked.keep_alive.as_ref())?;
     let messages = messages(std::mem::take(&mut asked.messages))?;
-    let mut wanted = options::read(std::mem::take(&mut asked.options), &reading)?;
+    let given = parameters::read(std::mem::take(&mut asked.options), &reading)?;
+    let mut wanted = AnswerOptions::from(given);
     wanted.format = fields::format(asked.format.take())?;
     wanted.logprobs = fields::logprobs(asked.logprobs, asked.top_logprobs)?;
     wanted.thinking = fields::think(asked.think.as_ref())?;
     let model = names::resolve(&state, asked.model.as_deref()).await?;
+    fields::no_tools(&asked.tools, asked.model.as_ref().unwrap_or(&model.name))?;
     if messages.is_empty() {
         let called = asked.model.unwrap_or_else(|| model.name.clone());
         return load_unload::respond(&state, model, called, keep, Endpoint::Chat).await;
     }
-    let lease = Arc::new(state.models.acquire_resolved(model, keep).await?);
+    let lease = state.models.acquire_resolved(model, asked.model.as_deref(), keep).await?;
+    let lease = Arc::new(lease);
     let loading = started.elapsed();
     let has_system = messages.first().is_some_and(|first| first.role == "system");
     let system = lease.system().filter(|_| !has_system).map(str::to_owned);
     let prompt = PromptInput::Messages { system, messages };
     let mut request = exchange::request(wanted, prompt, &lease)?;
     let engine = lease.engine();
-    if asked.truncate == Some(true) {
-        let engine = Arc::clone(&engine);
-        let shorten = move || Ok(truncate::shorten(&engine, &mut request).map(|()| request)?);
-        request = blocking(shorten).await?;
-    }
+    let allowed = Allowed::of(asked.truncate, reading.strict);
+    let shortening = Arc::clone(&engine);
+    let shorten = move || {
+        let left_out = truncate::shorten(&shortening, &mut request, allowed)?;
+        Ok((request, left_out))
+    };
+    let (request, left_out) = blocking(shorten).await?;
     let label = Label::new("", asked.model, &lease);
     let answers = exchange::start(&state, lease, vec![Prompted::once(request)]).await?;
     let renderer = Renderer {
@@ -65,7 +67,10 @@ pub(super) async fn answer(
         context: None,
         waiting: Tokens::default(),
     };
-    exchange::respond(&state, answers, renderer, asked.stream.unwrap_or(true)).await
+    let streamed = asked.stream.unwrap_or(true);
+    let mut response = exchange::respond(&state, answers, renderer, streamed).await?;
+    left_out.report(&mut response, &state);
+    Ok(response)
 }
 
 /// Checks the conversation, and gives fields the names that templates know.

@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::response::Response;
 use mlxk_hub::{
     DerivedError, HubError, ImportPlan, ImportSource, Matching, Modelfile, Overrides, Reference,
-    Resolution, Turn,
+    Resolution, Taken, Turn,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::digest::digits;
 use super::dto::models::{CreateRequest, Texts, Turn as GivenTurn};
@@ -45,18 +45,16 @@ enum Base {
 /// Creates a model.
 pub(super) async fn create(
     State(state): State<Shared>,
-    mut fields: Fields,
+    fields: Fields,
 ) -> Result<Response, ApiError> {
     state.may_change_models()?;
-    // An empty value asks for nothing, so there is nothing to refuse.
-    fields.map.retain(|_, value| *value != json!({}) && *value != json!(""));
     let mut asked: CreateRequest = fields.parse(EXTRAS)?;
-    let name = asked.model.take().or(asked.name.take()).unwrap_or_default();
+    let name = names::written(asked.model.take(), asked.name.take());
     if name.is_empty() {
         return Err(ApiError::field("model", "`model` is missing: the name of the new model"));
     }
-    let name = names::plain(&name).to_owned();
-    mlxk_hub::check_new_name(&name, &state.config.locations).map_err(failed)?;
+    let config = &state.config;
+    let name = mlxk_hub::check_new_name(&name, &config.pairs, &config.locations).map_err(failed)?;
     let streamed = asked.stream.unwrap_or(true);
     let draft = read(asked, &state)?;
     let creating = state.clone();
@@ -88,7 +86,7 @@ fn read(mut asked: CreateRequest, state: &ServerState) -> Result<Draft, ApiError
             ignored.push(name.to_owned());
         }
     }
-    apply_fields(asked, &mut overrides)?;
+    apply_fields(asked, &mut overrides, &mut ignored)?;
     Ok(Draft { base, overrides, ignored })
 }
 
@@ -103,8 +101,12 @@ fn modelfile(asked: &CreateRequest) -> Result<Modelfile, ApiError> {
     })
 }
 
-/// Adds the fields of a request to what its Modelfile says.
-fn apply_fields(asked: CreateRequest, overrides: &mut Overrides) -> Result<(), ApiError> {
+/// Adds the fields of a request to what its Modelfile says, and those without an effect to `ignored`.
+fn apply_fields(
+    asked: CreateRequest,
+    overrides: &mut Overrides,
+    ignored: &mut Vec<String>,
+) -> Result<(), ApiError> {
     if let Some(system) = asked.system {
         overrides.system = Some(system);
     }
@@ -114,11 +116,14 @@ fn apply_fields(asked: CreateRequest, overrides: &mut Overrides) -> Result<(), A
         Some(Texts::Several(texts)) => overrides.license.extend(texts),
     }
     for (name, value) in &asked.parameters {
-        let set = overrides.parameters.set_json(name, value);
-        set.map_err(|error| {
-            let message = format!("`parameters`: {}", error.problem);
-            ApiError::field(format!("parameters.{name}"), message)
-        })?;
+        match overrides.parameters.set_json(name, value) {
+            Ok(Taken::Set) => {}
+            Ok(Taken::NoEffect) => ignored.push(format!("PARAMETER {name}")),
+            Err(error) => {
+                let field = format!("parameters.{name}");
+                return Err(ApiError::field(field, format!("`parameters`: {error}")));
+            }
+        }
     }
     if !asked.messages.is_empty() {
         overrides.messages =
@@ -173,11 +178,11 @@ fn is_gguf(name: &str) -> bool {
 /// Returns the model that `from` names, which may be one in Ollama's own store. Only the operator may use paths.
 fn model(from: &str, state: &ServerState) -> Result<Reference, ApiError> {
     let config = &state.config;
-    let plain = names::plain(from);
-    if !plain.starts_with("ollama:") {
-        reference(plain).map_err(|error| ApiError { param: Some("from".into()), ..error })?;
+    let from = from.trim();
+    if !from.starts_with("ollama:") {
+        reference(from).map_err(|error| ApiError { param: Some("from".into()), ..error })?;
     }
-    mlxk_hub::base_of(plain, Path::new(""), &config.pairs, &config.locations).map_err(failed)
+    mlxk_hub::base_of(from, Path::new(""), &config.pairs, &config.locations).map_err(failed)
 }
 
 /// Creates the model, on a thread that may block.
@@ -186,7 +191,10 @@ fn make(name: &str, draft: Draft, state: &ServerState, watch: &Watch) -> Result<
     let config = &state.config;
     let from = match base {
         Base::Model(reference) => reference,
-        Base::Upload(digits) => return import(name, &digits, &overrides, state, watch),
+        Base::Upload(digits) => {
+            say_ignored(&ignored, watch);
+            return import(name, &digits, overrides, state, watch);
+        }
     };
     let find = || {
         let found = mlxk_hub::resolve(&from, Matching::Exact, &config.pairs, &config.locations);
@@ -216,38 +224,50 @@ fn note(ignored: &[String], base: &str, has_template: bool, watch: &Watch) -> Re
         );
         return Err(ApiError::field("template", message));
     }
-    if !ignored.is_empty() {
-        watch.say(&format!("without effect here: {}", ignored.join(", ").to_lowercase()));
-    }
+    say_ignored(ignored, watch);
     Ok(())
 }
 
-/// Imports an upload as a checkpoint, and deletes the upload.
+fn say_ignored(ignored: &[String], watch: &Watch) {
+    if !ignored.is_empty() {
+        let names = ignored.join(", ").to_lowercase();
+        tracing::info!(names, "without effect");
+        watch.say(&format!("without effect here: {names}"));
+    }
+}
+
+/// Imports an upload as a checkpoint, and deletes the upload. A name with a namespace or a tag is a derived name of
+/// the checkpoint, because it is not the name of a folder.
 fn import(
     name: &str,
     digits: &str,
-    overrides: &Overrides,
+    overrides: Overrides,
     state: &ServerState,
     watch: &Watch,
 ) -> Result<(), ApiError> {
     let config = &state.config;
     let path = blobs::path(digits, state);
-    let taken = mlxk_hub::derived(name, &config.locations).map_err(failed)?;
+    let folder = name.replace(['/', ':'], "-");
+    let taken = mlxk_hub::derived(&folder, &config.locations).map_err(failed)?;
     if taken.is_some() {
-        let error = HubError::from(DerivedError::NameTaken {
-            name: name.to_owned(),
-            by: "a name made earlier".into(),
-        });
+        let by = "a name created earlier".into();
+        let error = HubError::from(DerivedError::NameTaken { name: folder, by });
         return Err(failed(error));
     }
     let source = ImportSource::Gguf { path: path.clone() };
-    let plan = ImportPlan { name: name.to_owned(), source, download_bytes: Some(0) };
+    let plan = ImportPlan { name: folder.clone(), source, download_bytes: Some(0) };
     let found = pull::import(&plan, state, watch)?;
-    if found.name != name {
+    if found.name != folder {
         let message = format!("The upload was already imported as `{}`", found.name);
         return Err(ApiError::new(Kind::BadRequest, message));
     }
-    mlxk_hub::write_settings(&found.path, overrides).map_err(failed)?;
+    if folder == name {
+        mlxk_hub::write_settings(&found.path, &overrides).map_err(failed)?;
+    } else {
+        let from = folder.parse().map_err(failed)?;
+        mlxk_hub::create(name, &from, overrides, &config.pairs, &config.locations)
+            .map_err(failed)?;
+    }
     // The model has its own copy of the weights now.
     let _ = std::fs::remove_file(path);
     tracing::info!(name, "created from an upload");

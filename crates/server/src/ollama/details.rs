@@ -97,9 +97,10 @@ pub(super) fn digest(info: &ModelInfo, state: &State) -> String {
     // A local folder has no version but its modification time.
     let time =
         (info.revision.is_none() && origin.is_none()).then(|| super::time::of(info.modified));
+    // A copy without settings of its own is the same model.
     let file = info.base.as_ref().and_then(|_| {
-        let locations = &state.config.locations;
-        mlxk_hub::derived_modelfile(&info.name, locations).ok()??.text().ok()
+        let file = mlxk_hub::derived_modelfile(&info.name, &state.config.locations).ok()??;
+        if file.overrides.is_empty() { None } else { file.text().ok() }
     });
     let parts = [Some(model), info.revision.as_ref(), origin, time.as_ref(), file.as_ref()];
     digest::of(parts.into_iter().map(|part| part.map_or("", String::as_str)))

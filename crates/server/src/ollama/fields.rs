@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::body::Extras;
 use crate::error::ApiError;
-use crate::exchange::thinking::Wish;
+use crate::exchange::thinking::{Otherwise, Wish};
 use crate::models::KeepAlive;
 
 /// Levels of `think`.
@@ -95,7 +95,7 @@ pub(super) fn think(given: Option<&Value>) -> Result<Option<Wish>, ApiError> {
         },
         Some(_) => return Err(not_a_thought()),
     };
-    Ok(Some(Wish { field: "think", mode, lenient: true }))
+    Ok(Some(Wish { field: "think", mode, otherwise: Otherwise::Near }))
 }
 
 fn not_a_thought() -> ApiError {
@@ -125,6 +125,15 @@ pub(super) fn shift(wanted: Option<bool>) -> Result<(), ApiError> {
         return Err(ApiError::field("shift", message));
     }
     Ok(())
+}
+
+/// Refuses tools, in the words that clients look for. `model` is its name in the request.
+pub(super) fn no_tools(tools: &[Value], model: &str) -> Result<(), ApiError> {
+    if tools.is_empty() {
+        return Ok(());
+    }
+    let message = format!("`tools`: the model `{model}` does not support tools on this server yet");
+    Err(ApiError::field("tools", message))
 }
 
 /// Returns the error for images.

@@ -10,11 +10,12 @@ use mlxk_text::Message;
 
 use super::dto::requests::GenerateRequest;
 use super::render::{Context, Endpoint, Renderer};
-use super::{fields, load_unload, names, options, truncate};
+use super::truncate::Allowed;
+use super::{fields, load_unload, names, truncate};
 use crate::blocking::blocking;
 use crate::body::Fields;
 use crate::error::ApiError;
-use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens};
+use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, parameters};
 use crate::fill_in_middle;
 use crate::models::Lease;
 use crate::state::Shared;
@@ -29,7 +30,8 @@ pub(super) async fn answer(
     let mut asked: GenerateRequest = body.parse(fields::GENERATE)?;
     check(&asked)?;
     let keep = fields::keep_alive(asked.keep_alive.as_ref())?;
-    let mut wanted = options::read(std::mem::take(&mut asked.options), &reading)?;
+    let given = parameters::read(std::mem::take(&mut asked.options), &reading)?;
+    let mut wanted = AnswerOptions::from(given);
     wanted.format = fields::format(asked.format.take())?;
     wanted.logprobs = fields::logprobs(asked.logprobs, asked.top_logprobs)?;
     wanted.thinking = fields::think(asked.think.as_ref())?;
@@ -38,12 +40,19 @@ pub(super) async fn answer(
         let called = asked.model.unwrap_or_else(|| model.name.clone());
         return load_unload::respond(&state, model, called, keep, Endpoint::Generate).await;
     }
-    let lease = Arc::new(state.models.acquire_resolved(model, keep).await?);
+    let lease = state.models.acquire_resolved(model, asked.model.as_deref(), keep).await?;
+    let lease = Arc::new(lease);
     let loading = started.elapsed();
     let label = Label::new("", asked.model.take(), &lease);
     let (streamed, is_raw) = (asked.stream.unwrap_or(true), asked.raw);
     let building = Arc::clone(&lease);
-    let request = blocking(move || request(wanted, asked, &building)).await?;
+    let allowed = Allowed::of(asked.truncate, reading.strict);
+    let build = move || {
+        let mut request = request(wanted, asked, &building)?;
+        let left_out = truncate::shorten(&building.engine(), &mut request, allowed)?;
+        Ok((request, left_out))
+    };
+    let (request, left_out) = blocking(build).await?;
     // A client that renders prompts itself keeps track of its tokens itself.
     let context =
         (!is_raw).then(|| Context { prompt: request.prompt.clone(), answer: String::new() });
@@ -58,7 +67,9 @@ pub(super) async fn answer(
         context,
         waiting: Tokens::default(),
     };
-    exchange::respond(&state, answers, renderer, streamed).await
+    let mut response = exchange::respond(&state, answers, renderer, streamed).await?;
+    left_out.report(&mut response, &state);
+    Ok(response)
 }
 
 fn check(asked: &GenerateRequest) -> Result<(), ApiError> {
@@ -84,7 +95,7 @@ fn check(asked: &GenerateRequest) -> Result<(), ApiError> {
     fields::shift(asked.shift)
 }
 
-/// Builds the engine's request. Encoding and truncating prompts takes time, so this runs off the threads that
+/// Builds the engine's request. Encoding prompts takes time, so this runs off the threads that
 /// serve.
 fn request(
     wanted: AnswerOptions,
@@ -92,16 +103,12 @@ fn request(
     lease: &Lease,
 ) -> Result<Request, ApiError> {
     let engine = lease.engine();
-    let (truncates, context) = (asked.truncate == Some(true), asked.context.clone());
+    let context = asked.context.clone();
     let mut prompt = prompt(asked, lease)?;
     if !context.is_empty() {
         prompt = after(context, &prompt, &engine)?;
     }
-    let mut request = exchange::request(wanted, prompt, lease)?;
-    if truncates {
-        truncate::shorten(&engine, &mut request)?;
-    }
-    Ok(request)
+    exchange::request(wanted, prompt, lease)
 }
 
 fn prompt(asked: GenerateRequest, lease: &Lease) -> Result<PromptInput, ApiError> {

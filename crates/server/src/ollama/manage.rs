@@ -28,8 +28,9 @@ pub(super) async fn copy(
     let copy = move || {
         let config = &state.config;
         let from: Reference = source.name.parse().map_err(failed)?;
-        let name = names::plain(&asked.destination);
-        mlxk_hub::copy(&from, name, false, &config.pairs, &config.locations).map_err(failed)?;
+        let name = asked.destination.trim();
+        let copied = mlxk_hub::copy(&from, name, false, &config.pairs, &config.locations);
+        let name = copied.map_err(failed)?.name;
         tracing::info!(from = source.name, name, "copied");
         Ok(StatusCode::OK)
     };
@@ -43,7 +44,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     state.may_change_models()?;
     let asked: NamedRequest = fields.parse(pull::EXTRAS)?;
-    let name = asked.model.or(asked.name).unwrap_or_default();
+    let name = names::written(asked.model, asked.name);
     let wanted = reference(&name)?;
     let finding = state.clone();
     let find = move || {

@@ -16,7 +16,6 @@ mod logprobs;
 mod manage;
 mod names;
 mod openapi;
-mod options;
 mod progress;
 mod pull;
 mod render;
@@ -26,22 +25,20 @@ mod time;
 mod truncate;
 
 use axum::Router;
-use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, head, post};
 use serde_json::json;
 
-use crate::body;
 use crate::conventions::{Conventions, not_found};
-use crate::error::{ApiError, Kind};
 use crate::json::Json;
 use crate::state::Shared;
 
 pub(crate) use openapi::operations;
 
-/// Ollama's clients send JSON under any content type.
+/// Ollama's clients send JSON under any content type. Its own, in Go, sends all fields of a request, most of them
+/// empty.
 pub(crate) const CONVENTIONS: Conventions =
-    Conventions { error_body: render::error_body, any_content_type: true };
+    Conventions { error_body: render::error_body, any_content_type: true, empty_is_absent: true };
 
 /// The version of Ollama whose API this is. Clients compare it with the version that they need.
 const VERSION: &str = "0.32.0";
@@ -66,9 +63,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/copy", post(manage::copy))
         .route("/api/delete", delete(manage::delete))
         .route("/api/blobs/{digest}", head(blobs::check).post(blobs::upload))
-        .route("/api/embed", post(not_offered))
-        .route("/api/embeddings", post(not_offered))
-        .route("/api/push", post(not_offered))
+        .route("/api/status", get(status))
 }
 
 /// Returns the version of Ollama that clients may rely on, and our own.
@@ -76,12 +71,7 @@ async fn version() -> Response {
     Json(json!({"version": VERSION, "mlxk": env!("CARGO_PKG_VERSION")})).into_response()
 }
 
-/// Refuses what Ollama offers and this server does not.
-async fn not_offered(State(state): State<Shared>, request: Request) -> ApiError {
-    let message = match request.uri().path() {
-        "/api/push" => "This server does not push models; run `mlxk push` to upload one to the hub",
-        _ => "Embeddings are not offered by this server yet",
-    };
-    body::discard(request.into_body(), &state).await;
-    ApiError::new(Kind::NotOffered, message)
+/// Returns the state of Ollama's cloud, which this server does not use.
+async fn status() -> Response {
+    Json(json!({"cloud": {"disabled": true, "source": "none"}})).into_response()
 }

@@ -1,4 +1,4 @@
-//! Names as Ollama's clients write them: with the tag `:latest`, and with a host in front.
+//! Names as Ollama's clients expect them: with a tag.
 
 use mlxk_hub::{Alias, Reference, Resolved};
 
@@ -8,38 +8,30 @@ use crate::state::State;
 /// Tag of names that have no other.
 const LATEST: &str = ":latest";
 
-/// Hosts that may precede a name, and are ignored.
-const HOSTS: [&str; 7] = [
-    "registry.ollama.ai/library/",
-    "https://ollama.com/library/",
-    "ollama.com/library/",
-    "https://huggingface.co/",
-    "huggingface.co/",
-    "https://hf.co/",
-    "hf.co/",
-];
-
-/// Returns a name without its host and without `:latest`.
-pub(super) fn plain(name: &str) -> &str {
-    let name = name.trim();
-    let name = HOSTS.iter().find_map(|host| name.strip_prefix(host)).unwrap_or(name);
-    name.strip_suffix(LATEST).unwrap_or(name)
-}
-
 /// Returns a name with a tag, as clients expect it.
 pub(super) fn tagged(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
     if last.contains(':') { name.to_owned() } else { format!("{name}{LATEST}") }
 }
 
-/// Returns the names of a model that clients see: its own, and the one in Ollama's library if it has one.
+/// Returns the names of a model that clients see: its own, and those in Ollama's library.
 pub(super) fn shown(name: &str, is_derived: bool, state: &State) -> Vec<String> {
-    let pair = match name.parse() {
-        _ if is_derived => None,
-        Ok(Reference::Repo { id, revision: None }) => state.config.pairs.ollama(&id),
-        _ => Alias::find(name).map(|alias| alias.ollama),
-    };
-    std::iter::once(tagged(name)).chain(pair.map(str::to_owned)).collect()
+    let mut names = vec![tagged(name)];
+    match name.parse() {
+        _ if is_derived => {}
+        Ok(Reference::Repo { id, revision: None }) => {
+            names.extend(state.config.pairs.names(&id).into_iter().map(str::to_owned));
+        }
+        _ => names.extend(Alias::find(name).map(|alias| alias.ollama.to_owned())),
+    }
+    names
+}
+
+/// Returns the first of two names in a request: older clients send `name` instead of `model`.
+pub(super) fn written(model: Option<String>, name: Option<String>) -> String {
+    let is_given = |name: &String| !name.trim().is_empty();
+    let found = model.filter(is_given).or(name.filter(is_given)).unwrap_or_default();
+    found.trim().to_owned()
 }
 
 /// Returns the model that a client names, or the server's own if it names none.
@@ -47,17 +39,10 @@ pub(super) async fn resolve(state: &State, name: Option<&str>) -> Result<Resolve
     let Some(written) = name.map(str::trim).filter(|name| !name.is_empty()) else {
         return state.models.resolve(None).await;
     };
-    let plain = plain(written);
-    let found = state.models.resolve(Some(plain)).await;
-    let missing = match found {
-        Err(error) if error.kind == Kind::NoModel => error,
-        found => return found,
-    };
-    let latest = format!("{plain}{LATEST}");
-    if !plain.contains(':') && state.config.pairs.repo(&latest).is_some() {
-        return state.models.resolve(Some(&latest)).await;
+    match state.models.resolve(Some(written)).await {
+        Err(error) if error.kind == Kind::NoModel => Err(not_found(written, &error)),
+        found => found,
     }
-    Err(not_found(written, &missing))
 }
 
 /// Returns the error in the words that clients look for.
@@ -71,22 +56,6 @@ fn not_found(name: &str, error: &ApiError) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_says_nothing_is_left_out() {
-        for (name, expected) in [
-            ("smollm2", "smollm2"),
-            ("smollm2:latest", "smollm2"),
-            ("smollm2:135m", "smollm2:135m"),
-            ("hf.co/org/Name", "org/Name"),
-            ("https://huggingface.co/org/Name:latest", "org/Name"),
-            ("registry.ollama.ai/library/phi3:mini", "phi3:mini"),
-            (" org/Name ", "org/Name"),
-            (":latest", ""),
-        ] {
-            assert_eq!(plain(name), expected, "{name}");
-        }
-    }
 
     #[test]
     fn every_name_has_a_tag() {

@@ -67,9 +67,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             answers: &[],
         },
         post("/api/blobs/{digest}", "Upload a file to create a model from", None, JSON),
-        post("/api/embed", "Not offered", None, JSON),
-        post("/api/embeddings", "Not offered", None, JSON),
-        post("/api/push", "Not offered", None, JSON),
+        get("/api/status", "Say that Ollama's cloud is not used", JSON),
     ]
 }
 

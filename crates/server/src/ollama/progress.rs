@@ -28,6 +28,21 @@ struct Stage {
     digest: String,
     /// `true` if its parts are not reported as stages of their own.
     is_single: bool,
+    /// The last progress that was reported, as bytes done and in total.
+    reported: Option<(u64, u64)>,
+}
+
+impl Stage {
+    /// Takes note of progress. Returns `false` if it must not be reported: clients add up what a digest has, so the
+    /// files of a single stage, which are read again to check them, must not count twice.
+    fn take(&mut self, done: u64, total: u64) -> bool {
+        let is_other = |(last, whole): (u64, u64)| whole != total || done < last;
+        if self.is_single && self.reported.is_some_and(is_other) {
+            return false;
+        }
+        self.reported = Some((done, total));
+        true
+    }
 }
 
 /// Runs `work` on a thread of its own. Reports its progress line by line, or only its end.
@@ -96,7 +111,7 @@ impl Watch {
     pub(super) fn begin(&self, name: &str) {
         let digest = digest::of([name]);
         let label = format!("pulling {}", &digest[..12]);
-        *self.lock() = Stage { label, digest, is_single: true };
+        *self.lock() = Stage { label, digest, is_single: true, reported: None };
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
@@ -110,7 +125,7 @@ impl Reporter for Watch {
         if !stage.is_single {
             self.say(label);
             let digest = digest::of([label]);
-            *stage = Stage { label: label.to_owned(), digest, is_single: false };
+            *stage = Stage { label: label.to_owned(), digest, ..Stage::default() };
         }
     }
 
@@ -118,7 +133,12 @@ impl Reporter for Watch {
         if total == 0 {
             return;
         }
-        let Stage { label, digest, .. } = self.lock().clone();
+        let mut stage = self.lock();
+        if !stage.take(done, total) {
+            return;
+        }
+        let Stage { label, digest, .. } = stage.clone();
+        drop(stage);
         let digest = format!("{}{digest}", digest::PREFIX);
         let line = json!({"status": label, "digest": digest, "total": total, "completed": done});
         let _ = self.lines.send(line);
@@ -130,5 +150,22 @@ impl Reporter for Watch {
 
     fn note(&self, text: &str) {
         tracing::info!(text, "note");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_digest_count_once() {
+        let mut stage = Stage { is_single: true, ..Stage::default() };
+        let taken = [(5, 20), (20, 20), (0, 7), (7, 7), (3, 20), (20, 20)]
+            .map(|(done, total)| stage.take(done, total));
+        assert_eq!(taken, [true, true, false, false, false, true]);
+        let mut several = Stage::default();
+        assert!(
+            [(5, 20), (0, 7), (7, 7)].into_iter().all(|(done, total)| several.take(done, total))
+        );
     }
 }

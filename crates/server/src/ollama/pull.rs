@@ -27,8 +27,7 @@ pub(super) async fn pull(
 ) -> Result<Response, ApiError> {
     state.may_change_models()?;
     let asked: NamedRequest = fields.parse(EXTRAS)?;
-    let name = asked.model.or(asked.name).unwrap_or_default();
-    let reference = reference(&name)?;
+    let reference = reference(&names::written(asked.model, asked.name))?;
     let pulling = state.clone();
     let work = move |watch: &Watch| fetch(&reference, &pulling, watch);
     progress::respond(&state, asked.stream.unwrap_or(true), work).await
@@ -36,8 +35,7 @@ pub(super) async fn pull(
 
 /// Reads the name of a model. Only the operator may use paths and packages.
 pub(super) fn reference(name: &str) -> Result<Reference, ApiError> {
-    let plain = names::plain(name);
-    let reference = plain.parse().map_err(|error: HubError| bad(&error))?;
+    let reference = name.trim().parse().map_err(|error: HubError| bad(&error))?;
     match reference {
         Reference::Name { .. } | Reference::Repo { .. } | Reference::Short(_) => Ok(reference),
         _ => {

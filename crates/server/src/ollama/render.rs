@@ -92,7 +92,11 @@ impl Renderer {
             prompt_eval_count: usage.prompt_tokens,
             prompt_eval_duration: nanoseconds(timings.prefill),
             eval_count: usage.completion_tokens,
-            eval_duration: nanoseconds(timings.decode),
+            // The only token of an answer comes with the prompt; clients divide by its time.
+            eval_duration: nanoseconds(match usage.completion_tokens {
+                0 | 1 => timings.prefill,
+                _ => timings.decode,
+            }),
         };
         Ok(Reply {
             done: true,

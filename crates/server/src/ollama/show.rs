@@ -1,8 +1,10 @@
 //! `POST /api/show`: describes a model.
 
+use std::path::Path;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use mlxk_hub::{Look, ModelInfo, Overrides, Parameters, Resolved};
+use mlxk_hub::{Look, ModelInfo, Overrides, Parameters, Resolved, prefer};
 use serde_json::{Map, Value, json};
 
 use super::dto::models::{ShowRequest, ShownModel};
@@ -29,14 +31,24 @@ const SETTINGS: [(&str, &str); 9] = [
     ("vocab_size", "vocab_size"),
 ];
 
+/// Ollama's names of settings in `generation_config.json`.
+const DEFAULTS: [(&str, &str); 6] = [
+    ("temperature", "temperature"),
+    ("top_k", "top_k"),
+    ("top_p", "top_p"),
+    ("min_p", "min_p"),
+    ("typical_p", "typical_p"),
+    ("repeat_penalty", "repetition_penalty"),
+];
+
 /// Describes a model.
 pub(super) async fn show(
     State(state): State<Shared>,
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let asked: ShowRequest = fields.parse(Extras::NONE)?;
-    let name = asked.model.or(asked.name);
-    let model = names::resolve(&state, name.as_deref()).await?;
+    let name = names::written(asked.model, asked.name);
+    let model = names::resolve(&state, Some(&name)).await?;
     let describe = move || Ok(shown(&model, asked.verbose, &state));
     let shown: ShownModel = blocking(describe).await?;
     Ok(Json(shown).into_response())
@@ -48,8 +60,9 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     let weights = mlxk_hub::weights_summary(&model.path);
     let template = details::template(&model.path);
     let capabilities = details::capabilities(&info, template.as_deref());
-    let Overrides { system, license, messages, parameters } = model.overrides.clone();
-    let license = if license.is_empty() { license_file(model) } else { license.join("\n\n") };
+    let Overrides { system, license, messages, mut parameters } = model.overrides.clone();
+    with_defaults(&mut parameters, &model.path);
+    let license = if license.is_empty() { license_of(model) } else { license.join("\n\n") };
     let modelfile = mlxk_hub::modelfile_of(model, &config.locations).ok();
     let tensors = verbose.then(|| {
         let tensors = weights.iter().flat_map(|weights| &weights.tensors);
@@ -73,15 +86,36 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     }
 }
 
-/// Returns the license in the model's folder, if it is a small file.
-fn license_file(model: &Resolved) -> String {
+/// Returns the license of the model: its text, if that is a small file in its folder, or else its name.
+fn license_of(model: &Resolved) -> String {
     const MOST_BYTES: u64 = 256 << 10;
     let paths = ["LICENSE", "LICENSE.md", "LICENSE.txt"].map(|name| model.path.join(name));
     let is_small = |path: &&std::path::PathBuf| {
         path.metadata().is_ok_and(|file| file.is_file() && file.len() <= MOST_BYTES)
     };
     let text = paths.iter().find(is_small).and_then(|path| std::fs::read_to_string(path).ok());
-    text.unwrap_or_default()
+    text.or_else(|| mlxk_hub::license_name(&model.path)).unwrap_or_default()
+}
+
+/// Fills in the defaults of the model's `generation_config.json`.
+fn with_defaults(parameters: &mut Parameters, folder: &Path) {
+    const MOST_BYTES: u64 = 1 << 20;
+    let path = folder.join("generation_config.json");
+    let is_small = path.metadata().is_ok_and(|file| file.len() <= MOST_BYTES);
+    let text = is_small.then(|| std::fs::read(&path).ok()).flatten().unwrap_or_default();
+    let Ok(config) = serde_json::from_slice::<Map<String, Value>>(&text) else { return };
+    let mut found = Parameters::default();
+    for (ollamas, key) in DEFAULTS {
+        if let Some(value) = config.get(key).filter(|value| value.is_number()) {
+            // A value that is out of range has been reported when the model was loaded.
+            let _ = found.set_json(ollamas, value);
+        }
+    }
+    if config.get("do_sample") == Some(&false.into()) {
+        found = Parameters { temperature: Some(0.0), ..Parameters::default() };
+    }
+    let own = parameters.clone();
+    prefer!(parameters => own, found; temperature top_k top_p min_p typical_p repetition_penalty);
 }
 
 /// Returns the parameters, one per line: names in a column, texts in quotes. Clients parse this.

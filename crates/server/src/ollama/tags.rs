@@ -45,7 +45,8 @@ fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
     names.into_iter().map(model).collect()
 }
 
-/// Lists the loaded models, the most recently used first. Derived names share the model that is listed.
+/// Lists the loaded models, the most recently used first, each by the name that was asked for last. Derived names
+/// share the model that is listed.
 pub(super) async fn running(State(state): State<Shared>) -> Result<Response, ApiError> {
     let mut models = Vec::new();
     for running in state.models.running() {
@@ -59,8 +60,15 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
                 || (Details::default(), String::new()),
                 |info| (details::details(&info), details::digest(&info, &state)),
             );
-            let Running { name, weights_bytes, kv_bytes, context, expires, .. } = running;
-            let name = names::shown(&name, false, &state).pop().unwrap_or(name);
+            let Running { name, called, weights_bytes, kv_bytes, context, expires, .. } = running;
+            let name = called.map_or_else(
+                || {
+                    // The name in Ollama's library, if there is one, comes second.
+                    let names = names::shown(&name, false, &state);
+                    names.into_iter().take(2).last().unwrap_or_default()
+                },
+                |called| names::tagged(&called),
+            );
             RunningModel {
                 model: name.clone(),
                 name,

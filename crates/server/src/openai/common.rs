@@ -4,7 +4,7 @@ use mlxk_engine::FinishReason;
 use mlxk_text::Tokenizer;
 use serde_json::{Map, Value, json};
 
-use crate::body::{Extras, Fields};
+use crate::body::{Extras, Fields, asks_for_nothing};
 use crate::error::{ApiError, Kind};
 use crate::exchange::{Framing, Wire};
 
@@ -15,7 +15,7 @@ pub(super) const FINGERPRINT: &str = concat!("mlxk-", env!("CARGO_PKG_VERSION"))
 pub(super) const WIRE: Wire =
     Wire { framing: Framing::Sse, end: Some("[DONE]"), error: error_body };
 
-/// Fields of OpenAI's that have no struct.
+/// Fields of OpenAI's and of other servers that have no struct.
 pub(super) const EXTRAS: Extras = Extras {
     harmless: &[
         "user",
@@ -26,6 +26,15 @@ pub(super) const EXTRAS: Extras = Extras {
         "safety_identifier",
         "prompt_cache_key",
         "prompt_cache_retention",
+        // llama-server's: prefixes are always cached, and timings are always sent.
+        "cache_prompt",
+        "id_slot",
+        "timings_per_token",
+        // Choices among servers, and requests for what is always sent.
+        "provider",
+        "route",
+        "transforms",
+        "usage",
     ],
     unsupported: &[
         ("tools", "models cannot call tools on this server yet"),
@@ -41,16 +50,50 @@ pub(super) const EXTRAS: Extras = Extras {
     ],
 };
 
-/// Drops fields whose value asks for what the server does anyway: no tools, text only.
+/// Drops fields whose value asks for what the server does anyway: no tools, text only, and what other servers call
+/// the neutral value of a setting.
 pub(super) fn drop_defaults(fields: &mut Fields) {
-    let is_default = |name: &str, value: &Value| match name {
-        "tools" | "functions" => value.as_array().is_some_and(Vec::is_empty),
+    // Tools that may not be called are none.
+    for (choice, tools) in [("tool_choice", "tools"), ("function_call", "functions")] {
+        if fields.map.get(choice).is_some_and(|choice| *choice == "none") {
+            fields.map.remove(tools);
+        }
+    }
+    fields.map.retain(|name, value| !is_default(name, value));
+}
+
+fn is_default(name: &str, value: &Value) -> bool {
+    let is = |neutral: f64| value.as_f64() == Some(neutral);
+    match name {
         "tool_choice" | "function_call" => matches!(value.as_str(), Some("none" | "auto")),
         "modalities" => *value == json!(["text"]),
-        "best_of" => value.as_u64() == Some(1),
+        "verbosity" => *value == "medium",
+        "best_of" | "num_beams" => is(1.0),
+        "add_generation_prompt"
+        | "skip_special_tokens"
+        | "spaces_between_special_tokens"
+        | "detokenize" => *value == true,
+        "cfg_scale" | "guidance_scale" | "length_penalty" | "tfs" | "tfs_z" => is(1.0),
+        "logprobs" | "echo" => *value == false,
+        "bad_words"
+        | "continue_final_message"
+        | "dry_multiplier"
+        | "dynatemp_range"
+        | "early_stopping"
+        | "include_stop_str_in_output"
+        | "min_tokens"
+        | "mirostat"
+        | "mirostat_mode"
+        | "n_probs"
+        | "penalty_alpha"
+        | "priority"
+        | "return_tokens"
+        | "smoothing_factor"
+        | "stop_token_ids"
+        | "top_a"
+        | "use_beam_search" => asks_for_nothing(value),
         _ => false,
-    };
-    fields.map.retain(|name, value| !is_default(name, value));
+    }
 }
 
 /// Returns OpenAI's word for the end of an answer.
@@ -108,4 +151,45 @@ pub(super) fn refuse(map: &Map<String, Value>, name: &str, path: &str) -> Result
         return Err(ApiError::field(name, format!("`{name}` belongs to `{path}`")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Reading;
+
+    fn left(body: Value) -> Vec<String> {
+        let Value::Object(map) = body else { panic!("a body is an object") };
+        let mut fields = Fields { map, reading: Reading::default() };
+        drop_defaults(&mut fields);
+        fields.map.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn only_values_that_change_nothing_are_dropped() {
+        let neutral = json!({
+            "tools": [{"type": "function"}], "tool_choice": "none", "modalities": ["text"],
+            "best_of": 1, "add_generation_prompt": true, "skip_special_tokens": true, "tfs_z": 1,
+            "mirostat": 0, "min_tokens": 0, "stop_token_ids": [], "continue_final_message": false,
+        });
+        assert_eq!(left(neutral), [""; 0]);
+        let meant = json!({
+            "tools": [{"type": "function"}], "tool_choice": "auto", "modalities": ["audio"],
+            "best_of": 2, "add_generation_prompt": false, "skip_special_tokens": false, "tfs_z": 0.9,
+            "mirostat": 2, "min_tokens": 5, "stop_token_ids": [7], "continue_final_message": true,
+        });
+        let expected = [
+            "tools",
+            "modalities",
+            "best_of",
+            "add_generation_prompt",
+            "skip_special_tokens",
+            "tfs_z",
+            "mirostat",
+            "min_tokens",
+            "stop_token_ids",
+            "continue_final_message",
+        ];
+        assert_eq!(left(meant), expected);
+    }
 }

@@ -69,17 +69,18 @@ fn schema(name: &str) -> Option<Value> {
             {"type": "array", "items": {"type": "integer", "minimum": 0}},
             {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}},
         ]}),
-        "stream" | "echo" | "ignore_eos" => flag(),
+        "stream" | "echo" | "ignore_eos" | "continue_final_message" => flag(),
         "stream_options" => json!({"type": ["object", "null"], "properties": {
             "include_usage": {"type": "boolean"},
             "include_obfuscation": {"type": "boolean"},
         }}),
-        "max_tokens" => count(0),
-        "max_completion_tokens" | "n" => count(1),
+        "max_tokens" | "n_predict" => json!({"type": ["integer", "null"], "minimum": -2}),
+        "max_completion_tokens" => json!({"type": ["integer", "null"], "minimum": -2}),
+        "n" => count(1),
         "num_ctx" => count(2),
         "stop" => json!({"anyOf": [
-            {"type": "string", "minLength": 1},
-            {"type": "array", "items": {"type": "string", "minLength": 1}},
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}},
             {"type": "null"},
         ]}),
         "seed" | "top_k" | "repeat_last_n" | "repetition_context_size" => integer(),
@@ -106,7 +107,10 @@ fn schema(name: &str) -> Option<Value> {
         "reasoning_effort" => json!({"enum":
             [null, "none", "minimal", "low", "medium", "high", "xhigh", "max"]}),
         "keep_alive" => json!({"type": ["string", "number", "null"]}),
-        "chat_template_kwargs" => json!({"type": ["object", "null"]}),
+        "chat_template_kwargs" | "options" => json!({"type": ["object", "null"]}),
+        "think" | "enable_thinking" | "thinking" | "reasoning" => {
+            json!({"type": ["boolean", "string", "object", "null"]})
+        }
         _ => return None,
     })
 }

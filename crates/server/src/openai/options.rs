@@ -1,40 +1,80 @@
 //! OpenAI's parameters, as the exchange takes them.
 
 use mlxk_engine::{AnswerFormat, Engine, Sampling, Xtc};
-use serde_json::{Map, Value};
+use mlxk_hub::prefer;
+use serde_json::{Map, Number, Value};
 
-use super::dto::shared::{Common, FormatKind, KeepAliveText, ResponseFormat, Stop};
+use super::dto::shared::{Common, FormatKind, KeepAliveText, ResponseFormat};
+use crate::body::Reading;
 use crate::error::ApiError;
-use crate::exchange::{AnswerOptions, last_n, top_k};
+use crate::exchange::{AnswerOptions, last_n, parameters, top_k};
 use crate::models::KeepAlive;
 
 /// Most answers to one prompt.
 const MAX_CHOICES: usize = 128;
 
 /// Reads the parameters that all endpoints share.
-pub(super) fn options(asked: &mut Common) -> Result<AnswerOptions, ApiError> {
-    Ok(AnswerOptions {
-        sampling: Sampling {
-            temperature: asked.temperature,
-            top_k: asked.top_k.map(top_k),
-            typical_p: asked.typical_p,
-            top_p: asked.top_p,
-            min_p: asked.min_p,
-            xtc: xtc(asked.xtc_probability, asked.xtc_threshold)?,
-            repetition_penalty: asked.repetition_penalty,
-            presence_penalty: asked.presence_penalty,
-            frequency_penalty: asked.frequency_penalty,
-            repeat_last_n: asked.repeat_last_n.map(last_n),
-            dry: None,
-            logit_bias: logit_bias(&asked.logit_bias)?,
-            seed: asked.seed.map(|seed| seed as u64),
-        },
-        max_tokens: asked.max_tokens,
-        context: asked.num_ctx,
-        format: format(asked.response_format.take())?,
-        stop: asked.stop.take().map_or_else(Vec::new, Stop::into_texts),
-        ..AnswerOptions::default()
-    })
+pub(super) fn options(asked: &mut Common, reading: &Reading) -> Result<AnswerOptions, ApiError> {
+    let own = Sampling {
+        temperature: asked.temperature,
+        top_k: asked.top_k.map(top_k),
+        typical_p: asked.typical_p,
+        top_p: asked.top_p,
+        min_p: asked.min_p,
+        xtc: xtc(asked.xtc_probability, asked.xtc_threshold)?,
+        repetition_penalty: asked.repetition_penalty,
+        presence_penalty: asked.presence_penalty,
+        frequency_penalty: asked.frequency_penalty,
+        repeat_last_n: asked.repeat_last_n.map(last_n),
+        dry: None,
+        logit_bias: logit_bias(&asked.logit_bias)?,
+        seed: seed(asked.seed.as_ref())?,
+    };
+    // Ollama's parameters come second.
+    let given = parameters::read(std::mem::take(&mut asked.options), reading)?;
+    let mut found = AnswerOptions::from(given);
+    let sampling = &mut found.sampling;
+    let second = std::mem::take(sampling);
+    prefer!(sampling => own, second;
+        temperature top_k typical_p top_p min_p repetition_penalty presence_penalty
+        frequency_penalty repeat_last_n seed);
+    (sampling.xtc, sampling.logit_bias) = (own.xtc, own.logit_bias);
+    let most = limit("max_tokens", asked.max_tokens)?;
+    found.max_tokens = most.or(limit("n_predict", asked.n_predict)?).or(found.max_tokens);
+    found.context = asked.num_ctx.or(found.context);
+    found.format = format(asked.response_format.take())?;
+    found.ignore_eos = asked.ignore_eos;
+    if let Some(stop) = asked.stop.take() {
+        found.stop = stop.into_texts();
+    }
+    Ok(found)
+}
+
+/// Reads a number of tokens: -1 and -2 stand for no limit, as in llama-server.
+pub(super) fn limit(name: &str, most: Option<i64>) -> Result<Option<usize>, ApiError> {
+    match most {
+        None => Ok(None),
+        Some(-1 | -2) => Ok(Some(usize::MAX)),
+        Some(most) => usize::try_from(most).map(Some).map_err(|_| {
+            let message =
+                format!("`{name}` is {most}, but must be a number of tokens, or -1 for no limit");
+            ApiError::field(name, message)
+        }),
+    }
+}
+
+/// Reads `seed`: -1 stands for a random one, as in other servers.
+fn seed(seed: Option<&Number>) -> Result<Option<u64>, ApiError> {
+    let Some(seed) = seed else { return Ok(None) };
+    match (seed.as_u64(), seed.as_i64()) {
+        (_, Some(-1)) => Ok(None),
+        (Some(seed), _) => Ok(Some(seed)),
+        (None, Some(seed)) => Ok(Some(seed as u64)),
+        (None, None) => {
+            let message = format!("`seed` is {seed}, but must be a whole number of 64 bits");
+            Err(ApiError::field("seed", message))
+        }
+    }
 }
 
 /// Reads `n`.

@@ -31,7 +31,15 @@ fn pages_of_other_origins_reach_nothing() {
     let world = World::new();
     let with = |name, value| world.send("GET", "/v1/models", &[(name, value)], "");
     assert_eq!(with("host", "evil.example").status, 403);
-    assert_eq!(with("host", "localhost:1234").status, 200);
+    for host in
+        ["localhost:1234", "host.docker.internal", "studio.local:80", "192.168.1.2", "0.0.0.0"]
+    {
+        assert_eq!(with("host", host).status, 200, "{host}");
+    }
+    let named = World::with(|config| config.allowed_hosts = vec!["models.example".into()]);
+    let status = |host| named.send("GET", "/v1/models", &[("host", host)], "").status;
+    assert_eq!((status("models.example"), status("evil.example")), (200, 403));
+    assert_eq!(with("origin", "http://0.0.0.0:3000").status, 200);
     let refused = with("origin", "https://evil.example");
     assert_eq!(refused.status, 403);
     assert!(refused.error().0.contains("`--cors-origin`"), "{refused:?}");

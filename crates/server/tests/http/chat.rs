@@ -193,9 +193,9 @@ fn unsupported_and_invalid_fields_are_named() {
         ),
         (message(Value::Null), json!("messages[0].content"), "missing"),
         (message(json!([{"type": "image_url"}])), Value::Null, "`image_url`"),
-        (message(json!("x".repeat(600))), Value::Null, "leaves room for at most 511"),
+        (message(json!("x".repeat(600))), Value::Null, "maximum context length is 512"),
         (json!({"num_ctx": 513}), json!("num_ctx"), "a context of 512 tokens"),
-        (json!({"num_ctx": 4}), Value::Null, "leaves room for at most 3"),
+        (json!({"num_ctx": 4}), Value::Null, "maximum context length is 4"),
         (json!({"response_format": {"type": "xml"}}), json!("response_format.type"), "xml"),
         (
             json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}),

@@ -5,6 +5,7 @@ mod abuse;
 mod access;
 mod chat;
 mod completions;
+mod leniency;
 mod lifecycle;
 mod memory;
 mod ollama;

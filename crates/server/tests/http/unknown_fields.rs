@@ -20,8 +20,8 @@ fn requests() -> Vec<(&'static str, Value, &'static str)> {
         ),
         (
             "/v1/completions",
-            json!({"model": "org/one", "prompt": "x", "max_tokens": 2, "cache_prompt": true}),
-            "cache_prompt",
+            json!({"model": "org/one", "prompt": "x", "max_tokens": 2, "min_tokens": 1}),
+            "min_tokens",
         ),
         (
             "/api/chat",

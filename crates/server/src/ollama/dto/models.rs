@@ -22,7 +22,9 @@ pub(crate) struct ShowRequest {
     pub(crate) model: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) verbose: bool,
-    /// System prompt and options of a preview, which does not change the model.
+    /// System prompt, template and options of a preview, which does not change the model.
+    #[serde(rename = "template")]
+    pub(crate) _template: Option<String>,
     #[serde(rename = "system")]
     pub(crate) _system: Option<String>,
     #[serde(rename = "options")]
@@ -59,7 +61,7 @@ pub(crate) struct CreateRequest {
 
 /// One text or several.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
 pub(crate) enum Texts {
     One(String),
     Several(Vec<String>),

@@ -2,6 +2,7 @@
 
 mod render;
 mod requests;
+mod thinking;
 
 use std::sync::Arc;
 

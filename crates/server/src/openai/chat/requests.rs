@@ -1,19 +1,17 @@
 //! From the body of a request to what the exchange takes.
 
 use mlxk_engine::PromptInput;
-use mlxk_text::{Content, Message, Thinking, ThinkingMode};
+use mlxk_text::{Content, Message};
 
+use super::thinking;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::AnswerOptions;
-use crate::exchange::thinking::Wish;
 use crate::models::{KeepAlive, Lease};
 use crate::openai::common::{EXTRAS, drop_defaults, refuse};
 use crate::openai::dto::chat::ChatRequest;
 use crate::openai::dto::shared::Common;
-use crate::openai::options::{choices, keep_alive, options};
-
-const EFFORT: &str = "reasoning_effort";
+use crate::openai::options::{choices, keep_alive, limit, options};
 
 /// A request, checked as far as that is possible without the model.
 pub(super) struct Asked {
@@ -31,14 +29,18 @@ pub(super) struct Asked {
 pub(super) fn read(mut fields: Fields) -> Result<Asked, ApiError> {
     drop_defaults(&mut fields);
     refuse(&fields.map, "prompt", "/v1/completions")?;
+    check_generation_prompt(&mut fields)?;
     let mut common: Common = fields.take()?;
-    let own: ChatRequest = fields.parse(EXTRAS)?;
-    let messages = messages(own.messages)?;
-    let mut options = options(&mut common)?;
-    options.max_tokens = own.max_completion_tokens.or(common.max_tokens);
+    let reading = fields.reading.clone();
+    let mut own: ChatRequest = fields.parse(EXTRAS)?;
+    let messages = messages(own.messages.take())?;
+    check_end(own.continue_final_message, &messages)?;
+    let mut options = options(&mut common, &reading)?;
+    let most = limit("max_completion_tokens", own.max_completion_tokens)?;
+    options.max_tokens = most.or(options.max_tokens);
     options.logprobs = logprobs(own.logprobs, own.top_logprobs)?;
+    options.thinking = thinking::wish(&own, &reading)?;
     options.template_variables = own.chat_template_kwargs;
-    options.thinking = thinking(own.reasoning_effort.as_deref())?;
     Ok(Asked {
         keep_alive: keep_alive(common.keep_alive.as_ref())?,
         messages,
@@ -89,7 +91,7 @@ fn messages(messages: Option<Vec<Message>>) -> Result<Vec<Message>, ApiError> {
 
 /// Reads `logprobs` and `top_logprobs`. Returns the number of alternatives, if log-probabilities are wanted.
 fn logprobs(wanted: bool, top: Option<usize>) -> Result<Option<usize>, ApiError> {
-    if top.is_some() && !wanted {
+    if top.is_some_and(|top| top > 0) && !wanted {
         let message = "`top_logprobs` has no effect without `logprobs`";
         return Err(ApiError::field("top_logprobs", message));
     }
@@ -100,17 +102,27 @@ fn logprobs(wanted: bool, top: Option<usize>) -> Result<Option<usize>, ApiError>
     Ok(wanted.then(|| top.unwrap_or(0)))
 }
 
-/// Reads `reasoning_effort`.
-fn thinking(effort: Option<&str>) -> Result<Option<Wish>, ApiError> {
-    let level = |effort| Thinking::LEVELS.into_iter().find(|level| *level == effort);
-    let mode = match effort {
-        None => return Ok(None),
-        Some("none") => ThinkingMode::Off,
-        Some(effort) => ThinkingMode::Level(level(effort).ok_or_else(|| {
-            let levels = Thinking::LEVELS.join("`, `");
-            let message = format!("`{EFFORT}` must be `none` or one of `{levels}`");
-            ApiError::field(EFFORT, message)
-        })?),
-    };
-    Ok(Some(Wish { field: EFFORT, mode, lenient: false }))
+/// Refuses a conversation without an answer. A message that is continued needs no prompt for an answer.
+fn check_generation_prompt(fields: &mut Fields) -> Result<(), ApiError> {
+    const NAME: &str = "add_generation_prompt";
+    let continues = fields.map.get("continue_final_message") == Some(&true.into());
+    match fields.map.remove(NAME) {
+        Some(value) if !value.is_null() && !continues => {
+            let message = format!(
+                "`{NAME}` cannot be {value}: the model always answers; `/apply-template` renders a prompt"
+            );
+            Err(ApiError::field(NAME, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to continue a message that is not the model's. One that is its own is continued in any case.
+fn check_end(continues: bool, messages: &[Message]) -> Result<(), ApiError> {
+    let is_answer = messages.last().is_some_and(|last| last.role == "assistant");
+    if continues && !is_answer {
+        let message = "`continue_final_message` needs an assistant's message at the end";
+        return Err(ApiError::field("continue_final_message", message));
+    }
+    Ok(())
 }

@@ -34,9 +34,9 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, ApiError> {
     drop_defaults(&mut fields);
     refuse(&fields.map, "messages", "/v1/chat/completions")?;
     let mut common: Common = fields.take()?;
+    let reading = fields.reading.clone();
     let own: CompletionRequest = fields.parse(EXTRAS)?;
-    let mut options = options(&mut common)?;
-    options.ignore_eos = own.ignore_eos;
+    let mut options = options(&mut common, &reading)?;
     options.logprobs = own.logprobs;
     let asked = Asked {
         keep_alive: keep_alive(common.keep_alive.as_ref())?,

@@ -11,11 +11,18 @@ use super::shared::{Timings, Usage};
 #[serde(default)]
 pub(crate) struct ChatRequest {
     pub(crate) messages: Option<Vec<Message>>,
-    pub(crate) max_completion_tokens: Option<usize>,
+    pub(crate) max_completion_tokens: Option<i64>,
     pub(crate) logprobs: bool,
     pub(crate) top_logprobs: Option<usize>,
     pub(crate) reasoning_effort: Option<String>,
-    /// Not one of OpenAI's: variables for the chat template.
+    // Not OpenAI's, but common among other servers:
+    pub(crate) think: Option<Value>,
+    pub(crate) enable_thinking: Option<Value>,
+    pub(crate) thinking: Option<Value>,
+    pub(crate) reasoning: Option<Value>,
+    /// Continue the last message instead of answering it.
+    pub(crate) continue_final_message: bool,
+    /// Variables for the chat template.
     pub(crate) chat_template_kwargs: Map<String, Value>,
 }
 

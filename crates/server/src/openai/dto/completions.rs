@@ -13,13 +13,14 @@ pub(crate) struct CompletionRequest {
     pub(crate) suffix: Option<String>,
     pub(crate) echo: bool,
     pub(crate) logprobs: Option<usize>,
-    /// Not one of OpenAI's: continue after a token that ends an answer.
-    pub(crate) ignore_eos: bool,
 }
 
 /// One prompt or several, as text or as token ids.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a text, a list of texts, token ids, or a list of lists of token ids"
+)]
 pub(crate) enum Prompt {
     Text(String),
     Tokens(Vec<u32>),

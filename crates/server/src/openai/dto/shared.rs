@@ -2,7 +2,7 @@
 
 use mlxk_engine::{Done, Usage as Tokens};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// The fields that all endpoints share. They are read apart from an endpoint's own, because serde cannot name
 /// unknown fields of a flattened struct.
@@ -12,10 +12,12 @@ pub(crate) struct Common {
     pub(crate) model: Option<String>,
     pub(crate) stream: bool,
     pub(crate) stream_options: Option<StreamOptions>,
-    pub(crate) max_tokens: Option<usize>,
+    pub(crate) max_tokens: Option<i64>,
+    /// llama-server's name of `max_tokens`.
+    pub(crate) n_predict: Option<i64>,
     pub(crate) n: Option<usize>,
     pub(crate) stop: Option<Stop>,
-    pub(crate) seed: Option<i64>,
+    pub(crate) seed: Option<Number>,
     pub(crate) temperature: Option<f32>,
     pub(crate) top_p: Option<f32>,
     pub(crate) presence_penalty: Option<f32>,
@@ -33,29 +35,36 @@ pub(crate) struct Common {
     pub(crate) xtc_probability: Option<f32>,
     pub(crate) xtc_threshold: Option<f32>,
     pub(crate) num_ctx: Option<usize>,
+    /// Continue after a token that ends an answer.
+    pub(crate) ignore_eos: bool,
+    /// Ollama's parameters, for everything that the fields above leave open.
+    pub(crate) options: Map<String, Value>,
     pub(crate) keep_alive: Option<KeepAliveText>,
 }
 
 /// `stop`: one text or several.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
 pub(crate) enum Stop {
     One(String),
     Several(Vec<String>),
 }
 
 impl Stop {
+    /// Returns the texts. Empty ones stop nothing; clients send them for a setting that is empty.
     pub(crate) fn into_texts(self) -> Vec<String> {
-        match self {
+        let mut texts = match self {
             Self::One(text) => vec![text],
             Self::Several(texts) => texts,
-        }
+        };
+        texts.retain(|text| !text.is_empty());
+        texts
     }
 }
 
 /// `keep_alive`: a duration as text or a number of seconds.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a duration such as `5m` or a number of seconds")]
 pub(crate) enum KeepAliveText {
     Seconds(f64),
     Text(String),

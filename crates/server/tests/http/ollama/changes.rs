@@ -120,14 +120,16 @@ fn a_model_that_cannot_be_made_is_refused_by_name() {
     for (body, status, part) in [
         (json!({"from": "org/one"}), 400, "`model`"),
         (json!({"model": "x"}), 400, "`from`"),
-        (json!({"model": "org/two", "from": "org/one"}), 400, "plain name"),
+        (json!({"model": "org/two", "from": "org/one"}), 400, "`org/two`"),
+        (json!({"model": "a/b/c", "from": "org/one"}), 400, "`a/b/c`"),
+        (json!({"model": "./x", "from": "org/one"}), 400, "`./x`"),
         (json!({"model": "two", "from": "org/one"}), 400, "`org/two`"),
         (json!({"model": "x", "from": "./folder"}), 400, "name"),
         (json!({"model": "x", "from": "/etc"}), 400, "name"),
         (json!({"model": "x", "from": "nosuch:tag"}), 404, "nosuch:tag"),
         (json!({"model": "x", "from": "org/one", "quantize": "q4_0"}), 400, "`quantize`"),
         (json!({"model": "x", "from": "org/one", "adapters": {"a": "b"}}), 400, "`adapters`"),
-        (json!({"model": "x", "from": "org/one", "parameters": {"num_gpu": 1}}), 400, "num_gpu"),
+        (json!({"model": "x", "from": "org/one", "parameters": {"new_one": 1}}), 400, "new_one"),
         (
             json!({"model": "x", "from": "org/one", "parameters": {"temperature": "hot"}}),
             400,
@@ -176,6 +178,81 @@ fn copies_and_removals() {
     // A part of a name does not match.
     assert_eq!(refusal(&delete(&world, "tw")).0, 404);
     assert_eq!(refusal(&delete(&world, "./x")).0, 400);
+}
+
+#[test]
+fn names_have_namespaces_and_tags() {
+    let world = World::new();
+    let ask = |name: &str| {
+        let asked = json!({"model": name, "prompt": "x", "stream": false});
+        world.post("/api/generate", &asked)
+    };
+    for name in ["coder:v1.5", "me/coder", "me/coder:v2"] {
+        let body = json!({"model": name, "from": "org/one", "stream": false,
+            "parameters": {"num_predict": 3, "num_gpu": 1}});
+        assert_eq!(world.post("/api/create", &body).status, 200, "{name}");
+        assert_eq!(ask(name).json()["eval_count"], 3, "{name}");
+        let shown = world.post("/api/show", &json!({"model": name})).json();
+        assert_eq!(shown["details"]["parent_model"], "org/one", "{name}");
+    }
+    let copied = world.post("/api/copy", &json!({"source": "me/coder", "destination": "other:1b"}));
+    assert_eq!(copied.status, 200, "{copied:?}");
+    let expected = [
+        "coder:v1.5",
+        "me/coder:latest",
+        "me/coder:v2",
+        "org/one:latest",
+        "org/two:latest",
+        "other:1b",
+    ];
+    assert_eq!(names(&world), expected);
+    for name in expected {
+        assert_eq!(ask(name).status, 200, "{name}");
+        assert_eq!(world.get(&format!("/v1/models/{name}")).status, 200, "{name}");
+    }
+    // Another case means the same name, and another tag does not.
+    assert_eq!(ask("ME/Coder:latest").status, 200);
+    assert_eq!(ask("other:2b").status, 404);
+    for name in ["coder:v1.5", "me/coder", "me/coder:v2", "other:1b"] {
+        assert_eq!(delete(&world, name).status, 200, "{name}");
+    }
+    assert_eq!(names(&world), ["org/one:latest", "org/two:latest"]);
+}
+
+#[test]
+fn a_copy_has_the_digest_of_its_model() {
+    let world = World::new();
+    let digest = |name: &str| {
+        let list = world.get("/api/tags").json();
+        let models = list["models"].as_array().unwrap().clone();
+        models.into_iter().find(|model| model["name"] == name).unwrap()["digest"].take()
+    };
+    world.post("/api/copy", &json!({"source": "org/one", "destination": "mine"}));
+    world.post("/api/create", &json!({"model": "terse", "from": "org/one", "system": "Be"}));
+    assert_eq!(digest("mine:latest"), digest("org/one:latest"));
+    assert_ne!(digest("terse:latest"), digest("org/one:latest"));
+}
+
+#[test]
+fn an_upload_that_is_here_is_read_to_its_end() {
+    let world = World::new();
+    let content = "x".repeat(3 << 20);
+    let path = format!("/api/blobs/sha256:{}", sha256(content.as_bytes()));
+    let upload = || {
+        let mut stream = world.connect();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{content}",
+            content.len()
+        )
+        .unwrap();
+        crate::world::rest(&mut stream)
+    };
+    for status in ["HTTP/1.1 201", "HTTP/1.1 200", "HTTP/1.1 200"] {
+        let answer = upload();
+        assert!(answer.starts_with(status), "{status}: {answer}");
+    }
 }
 
 #[test]

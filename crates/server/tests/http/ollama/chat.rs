@@ -75,9 +75,23 @@ fn truncation_drops_the_oldest_messages() {
         messages.push(json!({"role": "assistant", "content": "y"}));
     }
     messages.push(json!({"role": "user", "content": "last"}));
-    let (status, message) = refusal(&ask(&world, PATH, json!({"messages": messages})));
-    assert!(status == 400 && message.contains("tokens"), "{message}");
-    let cut = whole(&world, PATH, json!({"messages": messages, "truncate": true}));
+    let refused = json!({"messages": messages, "truncate": false});
+    let (status, message) = refusal(&ask(&world, PATH, refused));
+    assert_eq!(status, 400, "{message}");
+    // Ollama's test, litellm and Claude look for these words.
+    let lower = message.to_lowercase();
+    for words in
+        ["context", "exceed", "this model's maximum context length is", "prompt is too long"]
+    {
+        assert!(lower.contains(words), "{message}");
+    }
+    let answer = ask(&world, PATH, json!({"messages": messages, "stream": false}));
+    let header = answer.header("x-mlxk-truncated").unwrap().to_owned();
+    assert!(header.starts_with("messages=8, tokens="), "{header}");
+    assert!(world.get("/metrics").text.contains("mlxk_truncated_total 1\n"));
+    let cut = answer.json();
+    let told = whole(&world, PATH, json!({"messages": messages, "truncate": true}));
+    assert_eq!(told["message"], cut["message"]);
     // The system prompt and the last turns fit. The first of them is the user's.
     let kept: Vec<Value> =
         messages[..1].iter().chain(&messages[messages.len() - 9..]).cloned().collect();
@@ -85,10 +99,35 @@ fn truncation_drops_the_oldest_messages() {
     let expected = whole(&world, PATH, json!({"messages": kept}));
     assert_eq!(cut["message"], expected["message"]);
     assert_eq!(cut["prompt_eval_count"], expected["prompt_eval_count"]);
-    // A single message that is too long loses its beginning.
-    let long = json!({"messages": user(&"x".repeat(600)), "truncate": true});
-    let reply = whole(&world, PATH, long);
+    // A single message that is too long loses its beginning, but only on request.
+    let long = json!({"messages": user(&"x".repeat(600))});
+    assert_eq!(refusal(&ask(&world, PATH, long.clone())).0, 400);
+    let mut cut = long;
+    cut["truncate"] = true.into();
+    let reply = whole(&world, PATH, cut);
     assert!(reply["prompt_eval_count"].as_u64().unwrap() < 512);
+    // A strict server shortens nothing on its own.
+    let strict = World::with(|config| config.strict = true);
+    assert_eq!(refusal(&ask(&strict, PATH, json!({"messages": messages}))).0, 400);
+    assert_eq!(ask(&strict, PATH, json!({"messages": messages, "truncate": true})).status, 200);
+    // What fits is not shortened.
+    assert_eq!(ask(&world, PATH, json!({"messages": kept})).header("x-mlxk-truncated"), None);
+}
+
+#[test]
+fn an_answer_that_is_begun_is_continued() {
+    let world = World::new();
+    let begun =
+        json!([{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Well,"}]);
+    let expected = json!({"raw": true, "prompt": "<|turn|>user\nHello<|turn|>assistant\nWell,"});
+    let expected = whole(&world, "/api/generate", expected);
+    let reply = whole(&world, PATH, json!({"messages": begun}));
+    assert_eq!(reply["message"]["content"], expected["response"]);
+    assert_eq!(reply["prompt_eval_count"], expected["prompt_eval_count"]);
+    let asked =
+        json!({"messages": begun, "continue_final_message": true, "add_generation_prompt": false});
+    let answer = world.chat(asked).json();
+    assert_eq!(answer["choices"][0]["message"]["content"], expected["response"]);
 }
 
 #[test]
@@ -96,13 +135,14 @@ fn unsupported_and_invalid_fields_are_named() {
     let world = World::new();
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {}}});
     for (asked, part) in [
-        (json!({"tools": [tool]}), "does not support tools"),
+        (json!({"tools": [tool]}), "the model `org/one` does not support tools"),
         (json!({"prompt": "x"}), "`prompt`"),
         (json!({"messages": [{"role": "king", "content": "x"}]}), "king"),
         (json!({"messages": [{"role": "user", "content": "x", "images": ["eA=="]}]}), "images"),
         (json!({"messages": "x"}), "`messages`"),
         (json!({"shift": true}), "`shift`"),
-        (json!({"think": true}), "`think`"),
+        (json!({"think": true}), "the model `org/one` does not support thinking"),
+        (json!({"think": "low"}), "the model `org/one` does not support thinking"),
     ] {
         let mut asked = asked;
         asked.as_object_mut().unwrap().entry("messages").or_insert(user("x"));

@@ -145,7 +145,7 @@ fn long_prompts_are_truncated_only_on_request() {
     let world = World::new();
     let long = "word ".repeat(200);
     let (status, message) = refusal(&ask(&world, PATH, json!({"prompt": long})));
-    assert!(status == 400 && message.contains("leaves room for at most 511"), "{message}");
+    assert!(status == 400 && message.contains("maximum context length is 512"), "{message}");
     for raw in [false, true] {
         let reply = whole(&world, PATH, json!({"prompt": long, "truncate": true, "raw": raw}));
         let tokens = reply["prompt_eval_count"].as_u64().unwrap();
@@ -154,7 +154,7 @@ fn long_prompts_are_truncated_only_on_request() {
     let options = json!({"num_ctx": 60});
     let (status, message) =
         refusal(&ask(&world, PATH, json!({"prompt": "x".repeat(60), "options": options})));
-    assert!(status == 400 && message.contains("the context of 60"), "{message}");
+    assert!(status == 400 && message.contains("maximum context length is 60"), "{message}");
 }
 
 #[test]
@@ -165,8 +165,8 @@ fn unsupported_and_invalid_fields_are_named() {
         (json!({"images": ["eA=="]}), "`images`"),
         (json!({"template": "{{ .Prompt }}"}), "`template`"),
         (json!({"suffix": "x"}), "does not support insert"),
-        (json!({"think": true}), "does not think"),
-        (json!({"think": "high"}), "no levels"),
+        (json!({"think": true}), "does not support thinking"),
+        (json!({"think": "high"}), "does not support thinking"),
         (json!({"think": "hard"}), "`think`"),
         (json!({"shift": true}), "`shift`"),
         (json!({"format": "xml"}), "`format`"),
@@ -175,8 +175,8 @@ fn unsupported_and_invalid_fields_are_named() {
         (json!({"top_logprobs": 2}), "`top_logprobs`"),
         (json!({"logprobs": true, "top_logprobs": 21}), "0 to 20"),
         (json!({"options": {"temperature": "hot"}}), "`options.temperature`"),
-        (json!({"options": {"top_p": 2}}), "`top_p` is 2"),
-        (json!({"options": {"stop": [""]}}), "`options.stop`"),
+        (json!({"options": {"top_p": 2}}), "`options.top_p` is `2`"),
+        (json!({"options": {"stop": [1]}}), "`options.stop`"),
         (json!({"options": []}), "`options`"),
         (json!({"prompt": 1}), "`prompt`"),
         (json!({"width": 1}), "`width`"),
@@ -199,7 +199,7 @@ fn harmless_fields_are_accepted() {
         "context": [], "raw": false, "format": "", "think": false, "truncate": false,
         "shift": false, "logprobs": false, "top_logprobs": 0, "user": "u", "keep_alive": "",
         "options": {"num_gpu": 99, "num_thread": 8, "use_mmap": null, "mirostat": 0, "num_keep": 4,
-            "new_one": [1], "stop": [], "seed": -1, "min_p": 0.0, "num_batch": 512}});
+            "new_one": [1], "stop": [""], "seed": -1, "min_p": 0.0, "num_batch": 512}});
     assert_eq!(ask(&world, PATH, asked).status, 200);
     // A script may send any content type. A page may not, because it could do so without a preflight request.
     let body = json!({"model": "org/one"}).to_string();

@@ -3,6 +3,7 @@
 mod changes;
 mod chat;
 mod generate;
+mod go;
 mod models;
 
 use serde_json::{Value, json};

@@ -40,7 +40,13 @@ fn clients_find_what_they_look_for() {
 
 #[test]
 fn lists_have_what_clients_read() {
-    let world = World::new();
+    let world = World::with(|config| {
+        let lines = [("llama3.2:latest", "mlx-community/Llama-3.2-1B-Instruct-4bit")];
+        for (ollama, repo) in lines {
+            let Ok(mlxk_hub::Reference::Repo { id: repo, .. }) = repo.parse() else { panic!() };
+            config.pairs.insert(mlxk_hub::Pair { ollama: ollama.into(), repo });
+        }
+    });
     add(&world.home, "mlx-community/Llama-3.2-1B-Instruct-4bit", Kind::Llama);
     let list = world.get("/api/tags").json();
     let one = entry(&list, "org/one:latest");
@@ -63,19 +69,34 @@ fn lists_have_what_clients_read() {
     assert!(details["parameter_size"].as_str().unwrap().ends_with('K'), "{details}");
     let digest = one["digest"].as_str().unwrap();
     assert!(digest.len() == 64 && digest != entry(&list, "org/two:latest")["digest"]);
-    // A model with a name in Ollama's library is listed under both names.
+    // A model with names in Ollama's library is listed under all of them.
     let pair = entry(&list, "llama3.2:1b");
+    assert_eq!(entry(&list, "llama3.2:latest")["digest"], pair["digest"]);
     let own = entry(&list, "mlx-community/Llama-3.2-1B-Instruct-4bit:latest");
     assert_eq!(pair["digest"], own["digest"]);
     for name in [
         "llama3.2:1b",
+        "llama3.2",
+        "llama3.2:latest",
+        "library/llama3.2",
+        "registry.ollama.ai/library/llama3.2:1b",
+        "LLAMA3.2:1B",
         "mlx-community/Llama-3.2-1B-Instruct-4bit:latest",
+        "MLX-community/llama-3.2-1b-instruct-4bit",
         "Llama-3.2-1B-Instruct-4bit",
+        "llama-3.2-1b-instruct-4bit:latest",
         "hf.co/mlx-community/Llama-3.2-1B-Instruct-4bit",
+        "https://huggingface.co/mlx-community/Llama-3.2-1B-Instruct-4bit",
     ] {
         let answer = world.post("/api/show", &json!({"model": name}));
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
+        let body = json!({"model": name, "prompt": "x", "max_tokens": 1});
+        let answer = world.post("/v1/completions", &body);
+        assert_eq!((answer.status, &answer.json()["model"]), (200, &json!(name)));
+        let body = json!({"model": name, "content": "x"});
+        assert_eq!(world.post("/tokenize", &body).status, 200, "{name}");
     }
+    assert_eq!(world.post("/api/show", &json!({"model": "llama3.2:3b"})).status, 404);
 }
 
 #[test]
@@ -88,6 +109,14 @@ fn loaded_models_are_listed_with_their_expiry() {
     assert!(one["expires_at"].as_str().unwrap() > "2200", "{one}");
     assert!(one["size"].as_u64().unwrap() > 80_000 && one["size_vram"] == 0, "{one}");
     assert_eq!((&one["context_length"], &one["details"]["family"]), (&json!(512), &json!("llama")));
+    // The name is the one that was asked for.
+    world.post("/api/copy", &json!({"source": "org/one", "destination": "mine:v1"}));
+    for name in ["mine:v1", "ORG/One", "hf.co/org/one:latest"] {
+        whole(&world, "/api/generate", json!({"model": name, "prompt": "x"}));
+        let list = world.get("/api/ps").json();
+        let shown = if name.ends_with("One") { "ORG/One:latest" } else { name };
+        assert_eq!(list["models"][0]["name"], shown, "{list}");
+    }
     whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": "10m"}));
     let one = entry(&world.get("/api/ps").json(), "org/one:latest");
     assert!(one["expires_at"].as_str().unwrap() < "2100", "{one}");

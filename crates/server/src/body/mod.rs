@@ -1,17 +1,21 @@
 //! Bodies of requests: read within bounds, and turned into structs with a name for whatever is wrong.
 
+mod decode;
+mod problem;
+
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_TYPE, ORIGIN};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use tokio::time::{Instant, timeout_at};
 
+use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 use crate::ignored::{self, Ignored};
 use crate::json::names;
@@ -22,6 +26,8 @@ use crate::state::Shared;
 pub(crate) struct Reading {
     /// `true` if the content type does not matter, unless a page sends the request.
     pub(crate) any_content_type: bool,
+    /// `true` if an empty text stands for a field that is absent, as in programs in Go.
+    pub(crate) empty_is_absent: bool,
     /// `true` if unknown fields are refused instead of ignored.
     pub(crate) strict: bool,
     /// Fields of this request that were ignored.
@@ -56,7 +62,8 @@ pub(crate) struct Fields {
 pub(crate) struct Extras {
     /// Taken without a word: clients send them by habit, and they would not change an answer.
     pub(crate) harmless: &'static [&'static str],
-    /// Refused, each with the reason: they would change the answer, and the server cannot do that.
+    /// Refused, each with the reason, unless their value [asks for nothing](asks_for_nothing): they would
+    /// change the answer, and the server cannot do that.
     pub(crate) unsupported: &'static [(&'static str, &'static str)],
 }
 
@@ -72,16 +79,22 @@ impl FromRequest<Shared> for Fields {
         if !reading.any_content_type || request.headers().contains_key(ORIGIN) {
             check_type(request.headers())?;
         }
-        let bytes = read(request.into_body(), state).await?;
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, state).await?;
         if bytes.is_empty() {
             return Err(ApiError::bad("The request has no body; a JSON object is expected"));
         }
-        let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-        match serde_json::from_slice(text) {
-            Ok(Value::Object(map)) => Ok(Self { map, reading }),
-            Ok(_) => Err(ApiError::bad("The body is JSON, but not an object")),
-            Err(error) => Err(ApiError::bad(format!("Invalid JSON: {error}"))),
-        }
+        let bytes = if parts.headers.contains_key(CONTENT_ENCODING) {
+            let most = state.config.limits.body_bytes;
+            blocking(move || decode::uncompressed(bytes, &parts.headers, most)).await?
+        } else {
+            bytes
+        };
+        let Value::Object(mut map) = decode::json(&bytes)? else {
+            return Err(ApiError::bad("The body is JSON, but not an object"));
+        };
+        map.values_mut().for_each(without_fraction);
+        Ok(Self { map, reading })
     }
 }
 
@@ -101,16 +114,22 @@ impl Fields {
     /// ignored and reported. A value of the wrong type is an error that names its field.
     pub(crate) fn parse<T: DeserializeOwned>(mut self, extras: Extras) -> Result<T, ApiError> {
         let mut map = std::mem::take(&mut self.map);
-        map.retain(|name, value| !value.is_null() && !extras.harmless.contains(&name.as_str()));
-        let refused = extras.unsupported.iter().find(|(name, _)| map.contains_key(*name));
-        if let Some((name, reason)) = refused {
-            return Err(ApiError::field(*name, format!("`{name}` is not supported: {reason}")));
+        map.retain(|name, _| !extras.harmless.contains(&name.as_str()));
+        for (name, reason) in extras.unsupported {
+            match map.remove(*name) {
+                Some(value) if !asks_for_nothing(&value) => {
+                    let message = format!("`{name}` is not supported: {reason}");
+                    return Err(ApiError::field(*name, message));
+                }
+                _ => {}
+            }
         }
         self.deserialize(map)
     }
 
     fn deserialize<T: DeserializeOwned>(&self, mut map: Map<String, Value>) -> Result<T, ApiError> {
-        map.retain(|_, value| !value.is_null());
+        let empty_is_absent = self.reading.empty_is_absent;
+        map.retain(|_, value| !value.is_null() && !(empty_is_absent && *value == ""));
         let mut unknown = Vec::new();
         let mut track = serde_path_to_error::Track::new();
         let reader = serde_path_to_error::Deserializer::new(Value::Object(map), &mut track);
@@ -121,14 +140,35 @@ impl Fields {
         });
         let value = read.map_err(|problem: serde_json::Error| {
             let path = track.path().to_string();
+            let problem = problem::in_words(&problem);
             if path == "." {
-                return ApiError::bad(format!("The body is not as expected: {problem}"));
+                return ApiError::bad(format!("The body {problem}"));
             }
-            let message = format!("`{path}` is not as expected: {problem}");
+            let message = format!("`{path}` {problem}");
             ApiError::field(path, message)
         })?;
         self.reading.unknown(unknown)?;
         Ok(value)
+    }
+}
+
+/// Returns `true` for values that programs send for a field that they don't use.
+pub(crate) fn asks_for_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+/// Writes `4.0` as `4`: JavaScript and Lua have one type for both, and some programs write all numbers alike.
+fn without_fraction(value: &mut Value) {
+    let Some(number) = value.as_f64().filter(|_| value.is_f64()) else { return };
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        *value = Value::Number(Number::from(number as i64));
     }
 }
 
@@ -155,10 +195,7 @@ pub(crate) async fn discard(body: Body, state: &Shared) {
 /// Reads a body within the server's limits.
 async fn read(body: Body, state: &Shared) -> Result<Bytes, ApiError> {
     let limits = &state.config.limits;
-    let too_large = || {
-        let most = limits.body_bytes;
-        ApiError::new(Kind::TooLarge, format!("The body is larger than {most} bytes"))
-    };
+    let too_large = || decode::too_large(limits.body_bytes);
     if body.size_hint().lower() > limits.body_bytes as u64 {
         return Err(too_large());
     }
