@@ -21,6 +21,9 @@ pub enum FormatError {
     /// The folder has no weights.
     #[error("`{}` has no weights: no file is named `model*.safetensors`; download it again", path.display())]
     NoWeights { path: PathBuf },
+    /// The folder has only weights of another format.
+    #[error("`{}` has no weights in safetensors files, only `{file}`; {advice}", path.display())]
+    OtherWeights { path: PathBuf, file: String, advice: &'static str },
     /// A text file is not valid JSON.
     #[error("`{}` is not valid JSON: {source}", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
@@ -36,8 +39,8 @@ pub enum FormatError {
          run `git lfs pull` in that folder or download the model again", path.display()
     )]
     LfsPointer { path: PathBuf },
-    /// The index names a shard that doesn't exist.
-    #[error("`{}` is missing, although the index lists it; download the model again", path.display())]
+    /// A shard that the index or the names of other shards promise doesn't exist.
+    #[error("Shard `{}` is missing; download the model again", path.display())]
     MissingShard { path: PathBuf },
     /// The index names something that is not a file in the folder.
     #[error("`{}` lists the shard `{shard}`, which is not a plain file name", path.display())]

@@ -60,7 +60,7 @@ mod quantizer;
 pub mod safetensors;
 mod writer;
 
-pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo};
+pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo, is_weight_file};
 pub use error::{FormatError, HeaderProblem, TensorProblem};
 pub use files::{
     MAX_CONFIG_BYTES, MAX_INDEX_BYTES, config_number, is_lfs_pointer, read_object, without_mark,

@@ -155,13 +155,29 @@ fn incomplete_folders_are_named() {
     let folder = written(&sample());
     let path = folder.path();
     let shard = path.join("model-00001-of-00002.safetensors");
-    std::fs::rename(path.join("model.safetensors"), &shard).unwrap();
-    assert!(Checkpoint::open(path).is_ok(), "shards are found without an index");
-
     let index = |map: Value| {
         let text = json!({ "metadata": {}, "weight_map": map }).to_string();
         std::fs::write(path.join("model.safetensors.index.json"), text).unwrap();
     };
+    // An index of other files is ignored, as in mlx-lm, whatever its tensors are called.
+    for tensor in ["model.norm.weight", "x"] {
+        index(json!({ tensor: "model-00001-of-00002.safetensors" }));
+        assert!(Checkpoint::open(path).is_ok(), "{tensor}");
+    }
+    std::fs::write(path.join("._model.safetensors"), "\0\x05\x16\x07").unwrap();
+    std::fs::write(path.join("adapters.safetensors"), "cut off").unwrap();
+    assert!(Checkpoint::open(path).is_ok(), "neither is a file with weights");
+    // An index that lists a file that is there is ignored only if all its tensors are somewhere.
+    index(
+        json!({ "model.norm.weight": "model-1.safetensors", "model.c.weight": "model.safetensors" }),
+    );
+    assert!(Checkpoint::open(path).is_ok());
+    index(json!({ "x": "model-1.safetensors", "model.norm.weight": "model.safetensors" }));
+    assert!(error(path).contains("model-1.safetensors` is missing"));
+    std::fs::remove_file(path.join("model.safetensors.index.json")).unwrap();
+    std::fs::rename(path.join("model.safetensors"), &shard).unwrap();
+    assert!(error(path).contains("model-00002-of-00002.safetensors` is missing"));
+
     index(json!({ "model.norm.weight": "model-00001-of-00002.safetensors" }));
     assert!(Checkpoint::open(path).is_ok());
     index(json!({ "x": "model-00002-of-00002.safetensors" }));

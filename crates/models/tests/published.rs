@@ -58,7 +58,11 @@ fn language_models_of_a_wrapper_get_its_prefix() {
         assert_eq!(names.place(name), expected);
     }
     assert_eq!(names.place("model.norm.weight"), expected);
-    assert_eq!(names.place("model.vision_tower.x.weight"), Placement::Drop);
+    assert!(!names.is_other_modality("model.norm.weight"));
+    for name in ["model.vision_tower.x.weight", "multi_modal_projector.linear_1"] {
+        assert!(names.is_other_modality(name), "{name}");
+        assert_eq!(names.module(name), ModuleRule::Never);
+    }
 }
 
 #[test]

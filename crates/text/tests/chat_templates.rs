@@ -145,6 +145,9 @@ fn a_refusal_is_not_an_accident() {
     assert!(matches!(render(nested, &[]), Err(TextError::TemplateRaised { .. })));
     let accident = render("\n{{ missing.field }}", &[]).unwrap_err();
     assert!(matches!(&accident, TextError::Template { reason, .. } if reason.contains("line 2")));
+    assert!(ChatTemplate::from_text("{{ missing.field }}").check().is_ok());
+    let checked = ChatTemplate::from_text("{% if %}").check();
+    assert!(matches!(checked, Err(TextError::TemplateSyntax { .. })));
     let syntax = render("{% if %}", &[]).unwrap_err();
     assert!(matches!(syntax, TextError::TemplateSyntax { .. }));
 }
@@ -189,6 +192,10 @@ fn templates_are_found_where_checkpoints_keep_them() {
     assert!(ChatTemplate::open(dir.path()).unwrap().is_none());
     std::fs::write(path("tokenizer_config.json"), r#"{"bos_token": {"content": "<s>"}}"#).unwrap();
     assert!(ChatTemplate::open(dir.path()).unwrap().is_none());
+
+    let vocabulary = r#"{"chat_template": "{{ bos_token }}vocabulary", "model": {}}"#;
+    std::fs::write(path("tokenizer.json"), vocabulary).unwrap();
+    assert_eq!(shown(false), "<s>vocabulary");
 
     let list = json!({
         "bos_token": { "content": "<s>" },

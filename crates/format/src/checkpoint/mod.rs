@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+pub use open::is_weight_file;
 pub use summary::{ModeShare, QuantizationSummary, TensorInfo};
 
 use crate::error::FormatError;
@@ -36,6 +37,8 @@ pub struct Checkpoint {
     tensors: BTreeMap<String, Entry>,
     /// All shards, complete.
     files: Vec<Bytes>,
+    /// `true` if a program of MLX wrote the shards.
+    mlx: bool,
 }
 
 impl Checkpoint {
@@ -43,8 +46,8 @@ impl Checkpoint {
     pub fn open(path: &Path) -> Result<Self, FormatError> {
         let config = open::config(path)?;
         let table = Table::new(&path.join("config.json"), &config)?;
-        let (tensors, files) = open::tensors(path)?;
-        Ok(Self { path: path.to_owned(), config, table, tensors, files })
+        let open::Shards { tensors, files, mlx } = open::shards(path)?;
+        Ok(Self { path: path.to_owned(), config, table, tensors, files, mlx })
     }
 
     /// Returns the path of the folder.
@@ -55,6 +58,11 @@ impl Checkpoint {
     /// Returns the content of `config.json`. Use [`crate::config_number`] to read its numbers.
     pub fn config(&self) -> &Value {
         &self.config
+    }
+
+    /// Returns `true` if the metadata of all shards says that a program of MLX wrote them.
+    pub fn is_mlx(&self) -> bool {
+        self.mlx
     }
 
     /// Returns the names of all tensors, sorted.

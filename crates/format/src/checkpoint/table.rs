@@ -77,7 +77,10 @@ impl Table {
     /// Reads the table. `path` is only used in error messages.
     pub(super) fn new(path: &Path, config: &Value) -> Result<Self, FormatError> {
         let foreign = config.get("quantization_config").and_then(|value| value.get("quant_method"));
-        let quant_method = foreign.and_then(Value::as_str).map(str::to_owned);
+        let quant_method = foreign
+            .and_then(Value::as_str)
+            .filter(|method| !method.eq_ignore_ascii_case("mlx"))
+            .map(str::to_owned);
         let (key, table) = match (config.get("quantization"), config.get("quantization_config")) {
             (Some(table), _) if !table.is_null() => ("quantization", table),
             (_, Some(table)) if !table.is_null() && quant_method.is_none() => {

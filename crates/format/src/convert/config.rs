@@ -18,11 +18,20 @@ pub(super) fn dtype(config: &Value) -> Option<Dtype> {
     }
 }
 
-/// Returns the new `config.json`, with sorted keys.
-pub(super) fn converted(config: &Value, options: &Options, named: &[(String, Mode)]) -> Value {
+/// Returns the new `config.json`, with sorted keys. `multimodal` is `true` if the converted model
+/// has parts for images or sound.
+pub(super) fn converted(
+    config: &Value,
+    options: &Options,
+    named: &[(String, Mode)],
+    multimodal: bool,
+) -> Value {
     let mut members = config.as_object().cloned().unwrap_or_default();
-    for unused in ["_name_or_path", "vision_config"] {
-        members.remove(unused);
+    members.remove("_name_or_path");
+    if !multimodal {
+        for unused in ["vision_config", "audio_config"] {
+            members.remove(unused);
+        }
     }
     match &options.change {
         Change::Keep => {

@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use files::copy_companions;
-pub use index::{RepairedIndex, rebuild_index};
+pub use index::{RepairedIndex, check_shards, rebuild_index};
 pub use plan::Conversion;
 pub use recipe::Recipe;
 pub use rule::{ModuleMode, Quantization};
@@ -51,12 +51,14 @@ pub struct Options {
     pub dtype: Option<Dtype>,
     /// Maximum size of a file with weights.
     pub max_shard_bytes: u64,
+    /// `true` to leave out the parts for images and sound.
+    pub text_only: bool,
 }
 
 impl Options {
     /// Returns settings with this change and otherwise the defaults of mlx-lm.
     pub const fn new(change: Change) -> Self {
-        Self { change, dtype: None, max_shard_bytes: 5 << 30 }
+        Self { change, dtype: None, max_shard_bytes: 5 << 30, text_only: false }
     }
 }
 
@@ -92,6 +94,12 @@ pub trait Naming {
 
     /// Returns the rule for quantizing the module `path`.
     fn module(&self, path: &str) -> ModuleRule;
+
+    /// Returns `true` if the tensor `name` belongs to a part for images or sound. It keeps its name
+    /// and its values, or is left out with [`Options::text_only`].
+    fn is_other_modality(&self, _name: &str) -> bool {
+        false
+    }
 
     /// Returns `true` if the tensor `name` keeps its element type whatever the others get.
     fn keeps_type(&self, _name: &str) -> bool {

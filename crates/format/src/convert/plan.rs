@@ -29,6 +29,8 @@ pub struct Conversion {
     total_bytes: u64,
     modes: Vec<(String, Mode)>,
     unmatched: Vec<String>,
+    other_modalities: usize,
+    left_out: usize,
 }
 
 /// One tensor, or all tensors of a quantized module.
@@ -68,7 +70,12 @@ impl Conversion {
         naming: &dyn Naming,
         options: &Options,
     ) -> Result<Self, FormatError> {
-        let placed = place(checkpoint, naming)?;
+        let placed = place(checkpoint, naming, options)?;
+        let others = |names: &mut dyn Iterator<Item = &str>| {
+            names.filter(|name| naming.is_other_modality(name)).count()
+        };
+        let other_modalities = others(&mut placed.keys().map(String::as_str));
+        let left_out = others(&mut checkpoint.names()) - other_modalities;
         let in_blocks = placed.values().flatten().any(|source| source.name.ends_with(BLOCKS));
         if in_blocks && options.change != Change::Keep {
             return Err(refused(
@@ -104,6 +111,8 @@ impl Conversion {
             total_bytes: 0,
             modes: Vec::new(),
             unmatched: planner.unmatched(),
+            other_modalities,
+            left_out,
         };
         let mut named = Vec::new();
         for name in placed.keys() {
@@ -120,7 +129,7 @@ impl Conversion {
             this.outputs.push(decided.output);
         }
         this.shards = shards(&this.outputs, options.max_shard_bytes);
-        this.config = config::converted(checkpoint.config(), options, &named);
+        this.config = config::converted(checkpoint.config(), options, &named, other_modalities > 0);
         Ok(this)
     }
 
@@ -132,6 +141,16 @@ impl Conversion {
     /// Returns the number of trained parameters.
     pub fn parameters(&self) -> u64 {
         self.parameters
+    }
+
+    /// Returns the number of tensors for images and sound, which are kept unchanged.
+    pub fn other_modalities(&self) -> usize {
+        self.other_modalities
+    }
+
+    /// Returns the number of tensors for images and sound that are left out.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// Returns the modules that will be quantized, with their modes.
@@ -207,10 +226,25 @@ fn refused(checkpoint: &Checkpoint, problem: &str) -> FormatError {
 }
 
 /// Groups the tensors of the source by their destination.
-fn place(checkpoint: &Checkpoint, naming: &dyn Naming) -> Result<Placed, FormatError> {
+fn place(
+    checkpoint: &Checkpoint,
+    naming: &dyn Naming,
+    options: &Options,
+) -> Result<Placed, FormatError> {
     let mut stacks: BTreeMap<String, BTreeMap<usize, Source>> = BTreeMap::new();
     for name in checkpoint.names() {
-        let placement = naming.place(name);
+        let placement = match naming.is_other_modality(name) {
+            true if options.text_only => continue,
+            true if !checkpoint.is_mlx() => {
+                return Err(refused(
+                    checkpoint,
+                    "its parts for images or sound are not in MLX's form; pass `--text-only` to \
+                     leave them out",
+                ));
+            }
+            true => Placement::As(name.to_owned()),
+            false => naming.place(name),
+        };
         let is_known = name.ends_with(BLOCKS)
             && match &placement {
                 Placement::As(target) => target.ends_with(".weight"),
@@ -393,7 +427,10 @@ impl Planner<'_> {
             return Ok(Decided { output: Output { specs, input, job: Job::Copy }, mode: None });
         };
         let input = Input::Dense { entries, dtype, cols, turn };
-        let cast = self.cast.filter(|_| !self.naming.keeps_type(name));
+        // Without a wish, only the language model gets the type that `config.json` names.
+        let keeps_type = self.naming.keeps_type(name)
+            || (self.options.dtype.is_none() && self.naming.is_other_modality(name));
+        let cast = self.cast.filter(|_| !keeps_type);
         if let (Change::Quantize(quantization), true) =
             (&self.options.change, is_matrix && shape.len() > 1)
         {

@@ -36,8 +36,18 @@ pub(crate) const USUAL_EXPERTS: &[(&str, &str)] =
 /// the other modules.
 pub(crate) const ROUTER: ModuleRule = ModuleRule::Own(Mode::Affine { bits: 8, group_size: 64 });
 
-/// Modules of other modalities, which a conversion of the language model leaves out.
-const OTHER_MODALITIES: [&str; 2] = ["vision_tower", "multi_modal_projector"];
+/// Modules for images and sound: parts of the path of a tensor.
+const OTHER_MODALITIES: [&str; 9] = [
+    "vision_tower",
+    "vision_model",
+    "vision_encoder",
+    "visual",
+    "multi_modal_projector",
+    "mm_projector",
+    "audio_tower",
+    "embed_vision",
+    "embed_audio",
+];
 
 /// The naming of one model.
 #[derive(Clone, Debug)]
@@ -58,9 +68,7 @@ impl PublishedNames {
 
 impl Naming for PublishedNames {
     fn place(&self, name: &str) -> Placement {
-        if OTHER_MODALITIES.iter().any(|part| name.contains(part))
-            || name.ends_with(".rotary_emb.inv_freq")
-        {
+        if name.ends_with(".rotary_emb.inv_freq") {
             return Placement::Drop;
         }
         let name = (self.published.rename)(name);
@@ -73,7 +81,14 @@ impl Naming for PublishedNames {
             .unwrap_or(Placement::As(name))
     }
 
+    fn is_other_modality(&self, name: &str) -> bool {
+        name.split('.').any(|part| OTHER_MODALITIES.contains(&part))
+    }
+
     fn module(&self, path: &str) -> ModuleRule {
+        if self.is_other_modality(path) {
+            return ModuleRule::Never;
+        }
         let special = self.published.modules.iter().find(|(end, _)| path.ends_with(end));
         special.map_or(ModuleRule::Usual, |(_, rule)| *rule)
     }

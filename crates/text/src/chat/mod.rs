@@ -91,6 +91,11 @@ impl ChatTemplate {
         &self.source(with_tools).text
     }
 
+    /// Checks that all templates compile.
+    pub fn check(&self) -> Result<(), TextError> {
+        self.sources.iter().try_for_each(Source::check)
+    }
+
     /// Returns what the template says about thinking.
     pub fn thinking(&self) -> Thinking {
         Thinking::of_template(self.source_text(false))

@@ -63,6 +63,16 @@ impl Source {
         TextError::Template { path: self.path.clone(), reason }
     }
 
+    /// Compiles the template, so that an error in it is known before the first conversation.
+    pub(super) fn check(&self) -> Result<(), TextError> {
+        match self.compiled.get_or_init(|| environment::compile(&self.text)) {
+            Ok(_) => Ok(()),
+            Err(reason) => {
+                Err(TextError::TemplateSyntax { path: self.path.clone(), reason: reason.clone() })
+            }
+        }
+    }
+
     /// Returns `true` if the template reads content only as a list of typed parts, as some vision models do.
     /// Finds out by rendering both forms.
     pub(super) fn wants_parts(
@@ -124,7 +134,22 @@ pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>,
         return Ok(in_file);
     }
     let path = dir.join("tokenizer_config.json");
-    Ok(in_config.map_or_else(Vec::new, |value| in_json(value, &path)))
+    let in_config = in_config.map_or_else(Vec::new, |value| in_json(value, &path));
+    if !in_config.is_empty() {
+        return Ok(in_config);
+    }
+    // A few conversions keep it next to the vocabulary.
+    let path = dir.join("tokenizer.json");
+    if !mentions(&path, "\"chat_template\"") {
+        return Ok(Vec::new());
+    }
+    let file: TemplateFile = json_or_default(&path)?;
+    Ok(file.chat_template.map_or_else(Vec::new, |value| in_json(&value, &path)))
+}
+
+/// Returns `true` if the file contains `word`. Parsing a vocabulary takes much longer.
+fn mentions(path: &Path, word: &str) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(word))
 }
 
 /// Reads a template, or a list of `{name, template}`.
