@@ -27,7 +27,7 @@ fn fabricated() -> World {
 
 /// Returns the `data` of an envelope.
 fn data(world: &World, arguments: &[&str], code: i32) -> Value {
-    let (stdout, _) = streams(&world.mlxk(arguments).assert().code(code));
+    let (stdout, _) = streams(&world.mlxk(arguments).arg("--extended").assert().code(code));
     let mut envelope: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(envelope["command"], arguments[0]);
     envelope["data"].take()
@@ -106,7 +106,7 @@ fn folders_and_files_are_checked_in_place() {
     let folder = world.home.path().join("workspaces/dense");
     world.mlxk(&["health", path(&folder)]).assert().success();
     let (listed, _) = streams(&world.mlxk(&["list", path(folder.parent().unwrap())]).assert());
-    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert_eq!(listed.lines().count(), 9, "{listed}");
     let weights = folder.join("model.safetensors");
     let bytes = std::fs::read(&weights).unwrap();
     std::fs::write(&weights, &bytes[..bytes.len() - 1]).unwrap();

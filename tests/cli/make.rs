@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use mlxk_format::Checkpoint;
+use mlxk_format::safetensors::{Shard, TensorSpec, Writer};
+use mlxk_format::{Checkpoint, ElementType};
 use mlxk_tensor::Mode;
 use serde_json::Value;
 
@@ -88,8 +89,12 @@ fn an_index_is_rewritten() {
         r#"{"weight_map": {"nosuch": "model-00002-of-00002.safetensors"}}"#,
     )
     .unwrap();
-    let (code, ..) = run(&world, &["run", "./model", "hello", "--max-tokens", "1"]);
-    assert_eq!(code, 1);
+    // The index is of other files, so it is ignored, and `health` proposes to repair it.
+    let (code, _, stderr) = run(&world, &["run", "./model", "hello", "--max-tokens", "1"]);
+    assert_eq!(code, 0, "{stderr}");
+    let (code, stdout, _) = run(&world, &["health", "./model"]);
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.contains("does not fit the weights") && stdout.contains("--repair-index"));
     for target in ["./repaired", "./model"] {
         let (code, envelope) = json(&world, &["convert", "./model", target, "--repair-index"]);
         assert_eq!((code, &envelope["data"]["mode"]), (0, &"repair-index".into()), "{envelope}");
@@ -130,7 +135,7 @@ fn a_clone_of_the_cache_or_the_hub() {
     let (code, (stdout, _)) = clone(&["clone", NAME, "Tiny-4bit", "--json"]);
     let envelope: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, &envelope["error"]["type"]), (1, &"InvalidTargetError".into()));
-    assert_eq!(envelope["data"]["clone_status"], "failed");
+    assert_eq!(envelope["data"]["clone_status"], "error");
 }
 
 /// The words after `mlxk`.
@@ -181,4 +186,98 @@ fn refusals_are_as_they_were() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
     insta::assert_snapshot!(transcript);
+}
+
+/// Makes a model of the type `gemma3`, whose parts for images are named in `parts`.
+fn with_vision(folder: &Path, parts: &[&str], format: &str) {
+    let model = checkpoint(Kind::Llama, Stored::Dense);
+    std::fs::create_dir(folder).unwrap();
+    for entry in std::fs::read_dir(model.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let config = serde_json::json!({
+        "model_type": "mistral3",
+        "vision_config": {"hidden_size": 8},
+        "text_config": serde_json::from_slice::<Value>(
+            &std::fs::read(model.path().join("config.json")).unwrap()).unwrap(),
+    });
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    std::fs::write(folder.join("preprocessor_config.json"), r#"{"size": 8}"#).unwrap();
+    let old = Shard::open(&model.path().join("model.safetensors")).unwrap();
+    let mut tensors: Vec<(String, ElementType, Vec<usize>, Vec<u8>)> = old
+        .tensors()
+        .map(|(name, kind, shape, bytes)| {
+            (format!("language_model.{name}"), kind, shape.to_vec(), bytes.to_vec())
+        })
+        .collect();
+    for part in parts {
+        let bytes: Vec<u8> = (0..64 * 64 * 4).map(|n| (n % 251) as u8 & 0x3f).collect();
+        tensors.push(((*part).to_owned(), ElementType::F32, vec![64, 64], bytes));
+    }
+    let specs: Vec<TensorSpec> = tensors
+        .iter()
+        .map(|(name, dtype, shape, _)| TensorSpec {
+            name: name.clone(),
+            dtype: *dtype,
+            shape: shape.clone(),
+        })
+        .collect();
+    let path = folder.join("model.safetensors");
+    let mut file = Writer::create(&path, &specs, &[("format", format)]).unwrap();
+    for (.., bytes) in &tensors {
+        file.write(bytes).unwrap();
+    }
+    file.finish().unwrap();
+}
+
+#[test]
+fn parts_for_images_are_kept_or_refused_and_never_lost() {
+    let world = World::new();
+    let home = world.home.path();
+    let parts = ["vision_tower.layers.0.q_proj.weight", "multi_modal_projector.linear_1.weight"];
+    with_vision(&home.join("eyes"), &parts, "mlx");
+    let bytes = |folder: &str, name: &str| {
+        let shard = Shard::open(&home.join(folder).join("model.safetensors")).unwrap();
+        let mut tensors = shard.tensors();
+        let found = tensors.find(|(found, ..)| *found == name);
+        found.map(|(_, kind, shape, bytes)| (kind, shape.to_vec(), bytes.to_vec()))
+    };
+    for (words, target) in [
+        (&["-q", "4", "--q-group-size", "32"][..], "quantized"),
+        (&["--mode", "mxfp8"], "mxfp8"),
+        (&[], "plain"),
+    ] {
+        let target_path = format!("./{target}");
+        let (code, stdout, stderr) =
+            run(&world, &[&["convert", "./eyes", &target_path], words].concat());
+        assert_eq!(code, 0, "{stdout}{stderr}");
+        assert!(stdout.contains("2 tensors for images or sound kept unchanged"), "{stdout}");
+        for part in parts {
+            assert_eq!(bytes(target, part), bytes("eyes", part), "{target} {part}");
+        }
+        assert!(home.join(target).join("preprocessor_config.json").exists());
+        let (_, shown) = json(&world, &["show", &target_path]);
+        let capabilities = shown["data"]["model"]["capabilities"].to_string();
+        assert!(capabilities.contains("vision"), "{shown}");
+        let words = ["run", &target_path, "hello", "--max-tokens", "1"];
+        assert_eq!(run(&world, &words).0, 0, "the language model runs");
+    }
+    let (code, stdout, stderr) =
+        run(&world, &["convert", "./eyes", "./blind", "-q", "8", "--text-only"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("2 tensors for images or sound left out"), "{stdout}");
+    assert_eq!(bytes("blind", parts[0]), None);
+    assert!(!home.join("blind/preprocessor_config.json").exists());
+    let (_, shown) = json(&world, &["show", "./blind"]);
+    assert!(!shown["data"]["model"]["capabilities"].to_string().contains("vision"), "{shown}");
+
+    // Parts in PyTorch's layout cannot be brought into MLX's, so they are not kept silently either.
+    with_vision(&home.join("torch"), &parts, "pt");
+    let (code, _, stderr) = run(&world, &["convert", "./torch", "./out", "-q", "4"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("`--text-only`"), "{stderr}");
+    assert!(!home.join("out").exists());
+    let (code, ..) = run(&world, &["convert", "./torch", "./out", "-q", "4", "--text-only"]);
+    assert_eq!(code, 0);
 }

@@ -111,12 +111,39 @@ fn json_is_one_envelope_and_progress_is_lines_of_it() {
     let (envelope, events) = ask(&["pull", NAME, "--json"], 0);
     assert_eq!(envelope["data"]["download_status"], "already_exists");
     assert_eq!(envelope["data"]["expanded_name"], Value::Null);
-    assert_eq!(events.len(), 1);
+    assert_eq!(events.len(), 0);
     let (envelope, _) = ask(&["pull", "org/Nothing", "--json"], 1);
     assert_eq!(envelope["error"]["type"], "access_denied");
     assert_eq!(envelope["data"]["download_status"], "access_denied");
     let (envelope, _) = ask(&["pull", "a/b/c", "--json"], 1);
     assert_eq!(envelope["error"]["type"], "ValidationError");
+}
+
+#[test]
+fn an_intact_model_needs_no_hub_and_a_damaged_one_does() {
+    let online = Online::new();
+    online.mlxk(&["pull", NAME]).assert().success();
+    online.hub.reset_counts();
+    for words in [&["pull", NAME][..], &["pull", "Tiny-4bit"], &["pull", NAME, "--json"]] {
+        // No one listens on this port.
+        let mut alone = online.mlxk(words);
+        let assert = alone.env("HF_ENDPOINT", "http://127.0.0.1:9").assert().success();
+        assert!(streams(&assert).0.contains("already here and intact"), "{words:?}");
+    }
+    assert!(online.hub.log().is_empty());
+    online.mlxk(&["pull", NAME, "--update"]).assert().success();
+    assert!(!online.hub.log().is_empty(), "the hub was asked for a newer revision");
+    let snapshot = online
+        .world
+        .cache()
+        .join("models--mlx-community--Tiny-4bit/snapshots")
+        .join(tiny().commit());
+    let tokenizer = snapshot.join("tokenizer.json");
+    std::fs::remove_file(std::fs::canonicalize(&tokenizer).unwrap()).unwrap();
+    let mut alone = online.mlxk(&["pull", NAME]);
+    alone.env("HF_ENDPOINT", "http://127.0.0.1:9").assert().code(1);
+    online.mlxk(&["pull", NAME]).assert().success();
+    assert!(tokenizer.is_file());
 }
 
 #[test]
@@ -225,7 +252,7 @@ fn health_repairs_damaged_files_and_downloads_nothing_else() {
     let (stdout, served) = health(&["--repair"], 0);
     assert!(stdout.contains("nothing to repair"), "{stdout}");
     assert_eq!(served, 0);
-    let (stdout, _) = health(&["--repair", "--deep", "--json"], 0);
+    let (stdout, _) = health(&["--repair", "--deep", "--json", "--extended"], 0);
     let envelope: Value = serde_json::from_str(&stdout).unwrap();
     let repaired = &envelope["data"]["healthy"][0]["repaired"];
     assert_eq!(repaired["files"], json!(["model.safetensors"]));

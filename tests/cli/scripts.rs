@@ -25,7 +25,7 @@ fn data(stdout: &str) -> Value {
 }
 
 #[test]
-fn the_prompt_is_what_was_typed_then_what_was_piped() {
+fn the_prompt_is_what_was_piped_then_what_was_typed() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
     let model = path(model.path());
     let file = world.home.path().join("prompt.txt");
@@ -33,14 +33,14 @@ fn the_prompt_is_what_was_typed_then_what_was_piped() {
     let file = path(&file);
     let cases: [(&[&str], &str, &str); 9] = [
         (&["one", "two"], "", "one two"),
-        (&["explain"], "some code\n", "explain\n\nsome code"),
-        (&["explain", "-"], "some code", "explain\n\nsome code"),
+        (&["explain"], "some code\n", "some code\n\nexplain"),
+        (&["explain", "-"], "some code", "some code\n\nexplain"),
         (&["explain", "--no-stdin"], "some code", "explain"),
         (&[], "alone\r\n", "alone"),
         (&["-"], "alone", "alone"),
         (&["--prompt", "an option"], "", "an option"),
         (&["--prompt-file", file], "", "from a file"),
-        (&["--prompt-file", file], "piped", "from a file\n\npiped"),
+        (&["--prompt-file", file], "piped", "piped\n\nfrom a file"),
     ];
     for (words, stdin, expected) in cases {
         let found = envelope(&world, &[&["run", model][..], words].concat(), stdin);

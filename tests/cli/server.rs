@@ -12,6 +12,9 @@ use crate::support::{World, streams};
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: String,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "its test ends the server with a signal"))]
+    /// Lines of the log until the server listens.
+    before: Vec<String>,
     lines: std::io::Lines<BufReader<std::process::ChildStderr>>,
 }
 
@@ -29,10 +32,17 @@ impl Running {
         command.envs(environment.iter().copied());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("Listening"));
-        let line = line.expect("the server says where it listens");
+        let mut before: Vec<String> = Vec::new();
+        let line = loop {
+            let line = lines.next().expect("the server says where it listens").unwrap();
+            if line.contains("Listening on") {
+                break line;
+            }
+            before.push(line);
+        };
+        before.push(line.clone());
         let address = line.split("http://").nth(1).unwrap().split(';').next().unwrap().to_owned();
-        Self { child, address, lines }
+        Self { child, address, before, lines }
     }
 
     fn port(&self) -> &str {
@@ -99,6 +109,34 @@ fn loaded_models_are_listed_and_unloaded() {
         let hint = "hint: List the loaded models with `mlxk ps`";
         assert_eq!(error, format!("error: The model `{name}` is not loaded\n{hint}\n"));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_json_log_has_the_keys_of_mlx_knife_from_the_first_line() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let environment =
+        [("MLXK2_LOG_JSON", "1"), ("MLXK2_VISION_CHUNK_SIZE", "2"), ("MLXK2_LOG_LEVEL", "debug")];
+    let mut server = Running::start(&world, &["--chunk", "2", "--model", "tiny"], &environment);
+    assert!(server.get("/health").starts_with("HTTP/1.1 200"));
+    server.end_politely();
+    let mut lines = server.before.clone();
+    lines.extend(server.lines.by_ref().map_while(Result::ok));
+    let lines: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line).expect(line)).collect();
+    for line in &lines {
+        let level = line["level"].as_str().unwrap();
+        assert!(["ERROR", "WARN", "INFO", "DEBUG"].contains(&level), "{line}");
+        assert!(line["ts"].as_f64().unwrap() > 1.7e9 && line["msg"].is_string(), "{line}");
+    }
+    let said = |level: &str, words: &str| {
+        lines
+            .iter()
+            .any(|line| line["level"] == level && line["msg"].as_str().unwrap().contains(words))
+    };
+    assert!(said("WARN", "MLXK2_VISION_CHUNK_SIZE") && said("WARN", "--chunk"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.to_string().contains("req_")), "{lines:?}");
 }
 
 #[cfg(unix)]

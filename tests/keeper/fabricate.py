@@ -197,6 +197,9 @@ def healthy(cache):
     add("mlx-community/Legacy-Names", {**without(whole(), "model.safetensors"), "weights.00.safetensors": WEIGHTS})
     add("mlx-community/Sentence-Piece", {**without(whole(settings=PLAIN), "tokenizer.json"), "tokenizer.model": b"\n\x0e\n\x05<unk>"})
     add("org/Name-with--dashes", whole())
+    add("org/Name with spaces", whole())
+    named = {**CONFIG, "quantization_config": {"quant_method": "mlx", "bits": 4, "group_size": 64}}
+    add("org/Method-Mlx", whole(config=named))
     add("gpt2", whole(config=CONFIG))
     # `main` is the older revision by time; the newest folder is another branch.
     add("mlx-community/Revisions-4bit", whole(), number=0)
@@ -232,6 +235,17 @@ def damaged(cache):
     add("mlx-community/Index-Empty", sharded(**{"model.safetensors.index.json": {"weight_map": {}}}))
     add("mlx-community/Index-Leaves", sharded(**{"model.safetensors.index.json": index(extra={"x": "../../escape.safetensors"})}))
     add("mlx-community/Index-Missing", sharded(**{"model.safetensors.index.json": None}))
+    add("mlx-community/Index-Stale", whole(**{"model.safetensors.index.json": index()}))
+    renamed = index(extra={"language_model.old.weight": SHARDS[0]})
+    add("mlx-community/Index-Of-Source", whole(**{"model.safetensors.index.json": renamed}))
+    add("mlx-community/Mac-Files", {**whole(), "._model.safetensors": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1",
+                                    "._config.json": b"\0\5\x16\7"})
+    adapters = {"adapter_config.json": {"fine_tune_type": "lora"}, "adapters.safetensors": b"cut off"}
+    add("mlx-community/Adapters-Beside", {**whole(), **adapters})
+    add("mlx-community/Adapters-Alone", {**without(whole(), "model.safetensors"), **adapters})
+    add("mlx-community/Template-Broken", {**whole(settings=PLAIN), "chat_template.jinja": "{% if %}"})
+    add("mlx-community/Generation-Broken", {**whole(), "generation_config.json": "{"})
+    add("mlx-community/Generation-Wrong", {**whole(), "generation_config.json": {"temperature": "hot"}})
     add("mlx-community/Pattern-Incomplete", sharded(**{"model.safetensors.index.json": None, SHARDS[1]: None}))
     add("mlx-community/Tokenizer-Missing", without(whole(), "tokenizer.json"))
     add("mlx-community/Tokenizer-Truncated", {**whole(), "tokenizer.json": text(TOKENIZER)[:-20]})
@@ -264,9 +278,20 @@ def damaged(cache):
 
 def workspaces(root):
     """Adds a clone, a plain checkpoint, and a folder that is not a checkpoint."""
-    for name, files in [("plain-4bit", whole()), ("dense", whole(config=CONFIG)), ("broken", without(whole(), "config.json"))]:
+    for name, files in [("plain-4bit", whole()), ("dense", whole(config=CONFIG)), ("broken", without(whole(), "config.json")),
+                        ("my own model", whole()), ("quantized", whole()), ("repaired", whole()), ("foreign", whole()),
+                        ("torn", whole())]:
         for path, value in files.items():
             write(root / name / path, value if isinstance(value, bytes) else text(value))
+    common = {"mlxk_version": "2.0.8", "created_at": "2026-01-02T03:04:05Z", "source_revision": None, "managed": True,
+              "operation": "convert", "source_repo": "/models/source"}
+    for name, more in [
+        ("quantized", {"mode": "quantize", "quantization": {"bits": 4, "group_size": 64}}),
+        ("repaired", {"mode": "repair-index", "content_hash": "0" * 64, "hash_modified": "2026-01-02T03:04:05Z"}),
+        ("foreign", {"managed": False, "source_repo": "org/Other", "operation": "clone"}),
+    ]:
+        write(root / name / ".mlxk_workspace.json", text({**common, **more}))
+    write(root / "torn" / ".mlxk_workspace.json", b"{")
     sentinel = {"mlxk_version": "2.0.8", "created_at": "2026-01-02T03:04:05Z", "source_repo": "org/Quantized",
                 "source_revision": revision("org/Quantized"), "managed": True, "operation": "clone"}
     write(root / "plain-4bit" / ".mlxk_workspace.json", text(sentinel))

@@ -22,11 +22,12 @@ pub(crate) enum Group {
     Peers,
     Output,
     Doctor,
+    MlxKnife,
 }
 
 impl Group {
     /// The groups with their titles, in the order of the page.
-    pub(crate) const ALL: [(Self, &'static str); 7] = [
+    pub(crate) const ALL: [(Self, &'static str); 8] = [
         (Self::Mlxk, "Settings of mlxk"),
         (Self::Hub, "Shared with the Python tools of Hugging Face"),
         (Self::Folders, "Folders"),
@@ -34,6 +35,7 @@ impl Group {
         (Self::Peers, "Other servers"),
         (Self::Output, "Output"),
         (Self::Doctor, "Read only by `mlxk doctor`"),
+        (Self::MlxKnife, "Of MLX-Knife 2, for `server`; ours win"),
     ];
 }
 
@@ -100,12 +102,30 @@ variables! {
     PATH: Doctor, "PATH", "Search path, to find `mlxk`, Ollama and Python";
     SHELL: Doctor, "SHELL", "Your shell, for its completions";
     VIRTUAL_ENV: Doctor, "VIRTUAL_ENV", "Active virtual environment of Python";
+    MLXK2_HOST: MlxKnife, "MLXK2_HOST", "Used like `MLXK_HOST`";
+    MLXK2_PORT: MlxKnife, "MLXK2_PORT", "Used like `MLXK_PORT`";
+    MLXK2_MAX_TOKENS: MlxKnife, "MLXK2_MAX_TOKENS", "Used like `MLXK_MAX_TOKENS`";
+    MLXK2_PRELOAD_MODEL: MlxKnife, "MLXK2_PRELOAD_MODEL", "Default of `--model`";
+    MLXK2_LOG_JSON: MlxKnife, "MLXK2_LOG_JSON", "Any value but `0` logs as JSON Lines";
+    MLXK2_LOG_LEVEL: MlxKnife, "MLXK2_LOG_LEVEL", "Default of `--log-level`";
+    MLXK2_DEBUG: MlxKnife, "MLXK2_DEBUG", "Any value but `0` logs debug messages";
+    MLXK2_ENABLE_PIPES: MlxKnife, "MLXK2_ENABLE_PIPES", "Not needed: `run` always reads standard input";
 }
 
 /// Reads a variable of the list. An empty one counts as unset.
 pub(crate) fn read(name: &str) -> Option<String> {
     debug_assert!(is_known(name), "`{name}` is not on the list");
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Returns the variables of MLX-Knife 2 that are set but not on the list.
+pub(crate) fn unheeded() -> Vec<String> {
+    let mut names: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("MLXK2_") && !is_known(name))
+        .collect();
+    names.sort();
+    names
 }
 
 /// Returns `true` if output has no colors and other styles: `NO_COLOR` (<https://no-color.org>), or a

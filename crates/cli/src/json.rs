@@ -1,13 +1,18 @@
 //! `--json`: exactly one envelope on standard output, success or failure, in the shape of
 //! MLX-Knife's JSON API, version 0.2.3.
 
+use std::ffi::OsString;
+
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 use mlxk_hub::HubError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::args::Cli;
 use crate::failure;
 use crate::misuse;
+use crate::names;
 use crate::output;
 
 /// The version of the API that the envelopes follow.
@@ -26,13 +31,20 @@ pub(crate) fn print_error(command: Option<&str>, error: &anyhow::Error) -> anyho
     write(&json!({"status": "error", "command": command, "data": data, "error": object}))
 }
 
-/// Prints the envelope of an invalid command line.
+/// Prints the envelope of an invalid command line. It names the command if the arguments do.
 pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
     let text = error.to_string();
     let line = || text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let message = misuse::sentence(error).unwrap_or_else(|| line().to_owned());
     let object = json!({"type": "CommandError", "message": message});
-    write(&json!({"status": "error", "command": null, "data": null, "error": object}))
+    let command = named_command(names::arguments().skip(1));
+    write(&json!({"status": "error", "command": command, "data": null, "error": object}))
+}
+
+/// Returns the first word that is the name of a command, or another name for one.
+fn named_command(mut words: impl Iterator<Item = OsString>) -> Option<String> {
+    let known = Cli::command();
+    words.find_map(|word| Some(known.find_subcommand(word)?.get_name().to_owned()))
 }
 
 /// Returns `true` if the arguments ask for JSON, even if they are invalid otherwise.

@@ -21,8 +21,10 @@ mod help;
 mod input;
 mod interrupt;
 mod json;
+mod log;
 mod misuse;
 mod models;
+mod names;
 mod output;
 mod peak_memory;
 mod printer;
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
     if complete::answer() {
         return ExitStatus::Success.into();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(names::arguments()) {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };

@@ -1,14 +1,15 @@
 //! Prints notes, errors and progress to stderr. Standard output is only for answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mlxk_hub::Reporter;
+use serde_json::Map;
 
 use crate::terminal::sanitize_line;
-use crate::{failure, interrupt, output};
+use crate::{failure, interrupt, log, output};
 
 /// Time before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -18,13 +19,20 @@ pub(crate) struct Printer {
     terminal: bool,
     /// `true` if standard output takes colors and other styles.
     styles_stdout: bool,
+    /// `true` if notes are lines of a JSON log.
+    as_json: Cell<bool>,
 }
 
 impl Printer {
     /// Creates a printer. `plain` turns off colors and other styles.
     pub(crate) fn new(plain: bool) -> Self {
         let styles_stdout = !plain && output::stdout_is_terminal() && understands_escapes();
-        Self { terminal: output::stderr_is_terminal(), styles_stdout }
+        Self { terminal: output::stderr_is_terminal(), styles_stdout, as_json: Cell::new(false) }
+    }
+
+    /// Prints notes and errors as lines of the JSON log from now on, and no progress.
+    pub(crate) fn log_as_json(&self) {
+        self.as_json.set(true);
     }
 
     /// Returns `true` if standard output is a terminal that takes colors and other styles.
@@ -34,21 +42,36 @@ impl Printer {
 
     /// Returns `true` if standard error is a terminal.
     pub(crate) fn on_terminal(&self) -> bool {
-        self.terminal
+        self.terminal && !self.as_json.get()
     }
 
     /// Prints text to stderr, and ends its last line.
-    #[expect(clippy::unused_self, reason = "commands print through the printer they are given")]
     pub(crate) fn note(&self, text: impl Display) {
+        if self.as_json.get() {
+            let text = text.to_string();
+            let line = match text.strip_prefix("warning: ") {
+                Some(warning) => log::line("WARN", warning, Map::new()),
+                None => log::line("INFO", &text, Map::new()),
+            };
+            let _ = output::stderr().json_text(&line);
+            return;
+        }
         // If stderr is closed, there is no one to tell.
         let _ = output::stderr().text(format_args!("{text}\n"));
     }
 
     /// Prints the error that ended the command, and its hint.
-    #[expect(clippy::unused_self, reason = "commands print through the printer they are given")]
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let (error, _) = failure::split(error);
         let mut out = output::stderr();
+        if self.as_json.get() {
+            let mut fields = Map::new();
+            if let Some(hint) = failure::hint(error) {
+                fields.insert("hint".into(), hint.into());
+            }
+            let _ = out.json_text(&log::line("ERROR", &failure::message(error), fields));
+            return;
+        }
         // If stderr is closed, there is no one to tell.
         let _ = out.line(format_args!("error: {}", failure::message(error)));
         if let Some(hint) = failure::hint(error) {
@@ -58,7 +81,7 @@ impl Printer {
 
     /// Returns a progress bar, which appears after a second.
     pub(crate) fn progress(&self) -> Progress {
-        Progress { terminal: self.terminal, state: RefCell::new(None) }
+        Progress { terminal: self.on_terminal(), state: RefCell::new(None) }
     }
 }
 

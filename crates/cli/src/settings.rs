@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum as _;
 use mlxk_hub::{HubSettings, Locations, PairTable, PullOptions};
 
+use crate::args::LogLevel;
 use crate::config::{Config, ConfigError};
 use crate::env;
 
@@ -29,6 +31,34 @@ pub(crate) struct Settings {
     /// `true` if output has no colours and other styles: `NO_COLOR` (<https://no-color.org>) or a dumb
     /// terminal.
     pub plain: bool,
+    /// Variables of MLX-Knife 2.
+    pub mlx_knife: MlxKnife,
+}
+
+/// Variables of MLX-Knife 2 that are not the default of a setting.
+#[derive(Debug, Default)]
+pub(crate) struct MlxKnife {
+    /// `true` to log as JSON Lines.
+    pub log_json: bool,
+    /// Minimum severity of messages to log.
+    pub log_level: Option<LogLevel>,
+    /// `true` to log debug messages.
+    pub debug: bool,
+    /// Names of the variables that are set but have no effect.
+    pub unheeded: Vec<String>,
+}
+
+impl MlxKnife {
+    fn read() -> Self {
+        let is_on = |name| env::read(name).is_some_and(|value| value.trim() != "0");
+        let level = env::read(env::MLXK2_LOG_LEVEL);
+        Self {
+            log_json: is_on(env::MLXK2_LOG_JSON),
+            log_level: level.and_then(|level| LogLevel::from_str(level.trim(), true).ok()),
+            debug: is_on(env::MLXK2_DEBUG),
+            unheeded: env::unheeded(),
+        }
+    }
 }
 
 impl Settings {
@@ -60,6 +90,7 @@ impl Settings {
             ollama_host,
             openai_key,
             plain: env::is_plain(),
+            mlx_knife: MlxKnife::read(),
         };
         (settings, error)
     }

@@ -52,7 +52,13 @@ impl HubError {
 
     /// Returns the full names that an ambiguous one may stand for.
     pub fn candidates(&self) -> Option<Vec<String>> {
-        if let Self::Reference(error) = self { error.candidates() } else { None }
+        match self {
+            Self::Reference(error) => error.candidates(),
+            Self::Workspace(WorkspaceError::Ambiguous { candidates, .. }) => {
+                Some(candidates.clone())
+            }
+            _ => None,
+        }
     }
 
     /// For `map_err`: says what was attempted, as a verb and its object.

@@ -12,7 +12,7 @@ use crate::cache::HfCache;
 use crate::cache::{CachedRepo, Snapshot, disk_bytes, folders};
 use crate::detect::{Evidence, Framework, Judge, Role, Runtime, runtime};
 use crate::error::{HubError, Result};
-use crate::health::{Report, check};
+use crate::health::{Finding, Report, check};
 use crate::inventory::Inventory;
 use crate::locations::Locations;
 use crate::pairs::PairTable;
@@ -84,11 +84,16 @@ pub struct FileInfo {
     pub size_bytes: u64,
 }
 
+/// Returns findings about the small files in a folder that only the loader understands.
+pub type SmallFiles<'a> = &'a (dyn Fn(&Path) -> Vec<Finding> + Sync);
+
 /// Settings for describing models.
 #[derive(Clone, Copy)]
 pub struct Look<'a> {
     /// Decides which architectures run.
     pub judge: Judge<'a>,
+    /// Finds malformed small files in a folder.
+    pub small_files: SmallFiles<'a>,
     /// `true` to parse the tokenizer too, which takes longer than everything else.
     pub thorough: bool,
 }
@@ -135,22 +140,46 @@ fn derived_places(locations: &Locations) -> Vec<Resolved> {
     crate::derived::derived_names(locations).into_iter().filter_map(find).collect()
 }
 
-/// Returns the checkpoint in `folder`, or those in the folders inside it.
+/// Returns the checkpoint in `folder`, or those in the folders inside it. If there is no such folder,
+/// returns those in its parent whose names begin like it. With a relative path, they have the names of
+/// their folders, otherwise their paths.
 pub fn checkpoints_in(folder: &Path) -> Result<Vec<Resolved>> {
     let bad =
         |problem| HubError::Reference(ReferenceError::BadPath { path: folder.to_owned(), problem });
-    if !folder.is_dir() {
-        return Err(bad(if folder.exists() { "is not a folder" } else { "does not exist" }));
-    }
     let absolute = std::path::absolute(folder).map_err(HubError::io("make the path absolute"))?;
-    let place = |path: PathBuf| Resolved::folder(path.display().to_string(), path);
-    if absolute.join("config.json").is_file() {
+    let place = |path: PathBuf| {
+        let name = path.file_name().filter(|_| folder.is_relative());
+        let name = name.map(|name| name.to_string_lossy().into_owned());
+        Resolved::folder(name.unwrap_or_else(|| path.display().to_string()), path)
+    };
+    let is_checkpoint = |path: &PathBuf| path.join("config.json").is_file();
+    if is_checkpoint(&absolute) {
         return Ok(vec![place(absolute)]);
     }
-    let inside = folders(&absolute).map_err(HubError::io("read the folder"))?;
-    let is_checkpoint = |path: &PathBuf| path.join("config.json").is_file();
-    let inside = inside.into_iter().filter(|(name, _)| !workspace::is_unfinished(name));
-    Ok(inside.map(|(_, path)| path).filter(is_checkpoint).map(place).collect())
+    if absolute.is_dir() {
+        let inside = folders(&absolute).map_err(HubError::io("read the folder"))?;
+        return Ok(inside
+            .into_iter()
+            .filter(|(name, _)| !workspace::is_unfinished(name))
+            .map(|(_, path)| path)
+            .filter(is_checkpoint)
+            .map(place)
+            .collect());
+    }
+    if absolute.exists() {
+        return Err(bad("is not a folder"));
+    }
+    let (Some(parent), Some(start)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(bad("does not exist"));
+    };
+    let start = start.to_string_lossy();
+    let siblings = folders(parent).map_err(HubError::io("read the folder"))?;
+    let found: Vec<Resolved> = siblings
+        .into_iter()
+        .filter(|(name, path)| name.starts_with(&*start) && is_checkpoint(path))
+        .map(|(_, path)| place(path))
+        .collect();
+    if found.is_empty() { Err(bad("does not exist")) } else { Ok(found) }
 }
 
 /// Describes all models on this machine, in the order of [`places`].
@@ -187,7 +216,8 @@ pub fn describe(places: &[Resolved], look: Look<'_>) -> Vec<ModelInfo> {
 /// Describes one model.
 pub fn info(model: &Resolved, look: Look<'_>) -> ModelInfo {
     let files = Inventory::read(&model.path);
-    let checked = check(model, &files, look.thorough);
+    let mut checked = check(model, &files, look.thorough);
+    checked.report.add((look.small_files)(&model.path), model);
     let evidence = Evidence {
         name: &model.name,
         files: &files,
@@ -229,6 +259,13 @@ pub fn info(model: &Resolved, look: Look<'_>) -> ModelInfo {
 pub fn files(folder: &Path) -> Vec<FileInfo> {
     let files = Inventory::read(folder).files.into_iter();
     files.map(|(name, file)| FileInfo { name, size_bytes: file.size_bytes.unwrap_or(0) }).collect()
+}
+
+impl<'a> Look<'a> {
+    /// Returns settings that read headers and small files.
+    pub fn quick(judge: Judge<'a>, small_files: SmallFiles<'a>) -> Self {
+        Self { judge, small_files, thorough: false }
+    }
 }
 
 impl ModelInfo {

@@ -52,7 +52,7 @@ impl Inventory {
         self.files
             .keys()
             .map(String::as_str)
-            .filter(|name| !is_hidden(name) && endings.iter().any(|ending| name.ends_with(ending)))
+            .filter(|name| !is_aside(name) && endings.iter().any(|ending| name.ends_with(ending)))
             .collect()
     }
 
@@ -87,6 +87,12 @@ impl Inventory {
 /// Returns `true` for a file in a hidden folder, where tools keep their own files.
 pub(crate) fn is_hidden(name: &str) -> bool {
     name.rsplit_once('/').is_some_and(|(folder, _)| folder.split('/').any(|p| p.starts_with('.')))
+}
+
+/// Returns `true` for a hidden file, or one in a hidden folder. macOS writes `._NAME` next to every file
+/// on foreign disks.
+fn is_aside(name: &str) -> bool {
+    name.split('/').any(|part| part.starts_with('.'))
 }
 
 fn blob_name(link: &Path) -> Option<String> {

@@ -101,8 +101,8 @@ pub use http::{DEFAULT_ENDPOINT, HubSettings, Login, Proxies, Token, split_login
 pub use human_bytes::human;
 pub use import::{ImportInfo, OnPlan, import};
 pub use info::{
-    FileInfo, Look, ModelInfo, QuantizationSummary, checkpoints_in, describe, files, info, list,
-    places,
+    FileInfo, Look, ModelInfo, QuantizationSummary, SmallFiles, checkpoints_in, describe, files,
+    info, list, places,
 };
 pub use links::check_links;
 pub use locations::Locations;

@@ -138,7 +138,8 @@ fn parse(text: &str) -> Result<Reference, Problem> {
         check_ollama(name)?;
         return Ok(Reference::Short(name.to_owned()));
     }
-    let id = RepoId::parse(name)?;
+    // A model on this machine may have a name that no repository on the hub has.
+    let id = RepoId::local(name)?;
     Ok(match id.org() {
         Some(_) => Reference::Repo { id, revision },
         None => Reference::Name { name: name.to_owned(), revision },

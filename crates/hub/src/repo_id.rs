@@ -1,7 +1,10 @@
-//! The name of a repository on the hub. It is checked by the hub's own rules, so that it can never
-//! become a path outside the cache.
+//! The name of a repository on the hub. A name that goes to the hub is checked by the hub's own rules.
+//! A folder in the cache may have another name, such as one with spaces, but never one that leads
+//! outside the cache.
 
 use std::fmt;
+
+use crate::reference::error::ReferenceError;
 
 /// `org/NAME`, or a bare `NAME` for the few repositories without an organization.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +36,39 @@ impl RepoId {
         Ok(Self { org: org.map(str::to_owned), name: name.to_owned() })
     }
 
+    /// Parses a name that a folder in the cache may have. The hub may refuse it.
+    pub(crate) fn local(text: &str) -> Result<Self, String> {
+        let strict = Self::parse(text);
+        let (org, name) = match text.split_once('/') {
+            Some((org, name)) => (Some(org), name),
+            None => (None, text),
+        };
+        let fits = |part: &str| {
+            !part.is_empty()
+                && !part.contains("..")
+                && !part.contains(['/', '\\', ':', '@', '`'])
+                && !part.chars().any(char::is_control)
+                && !part.starts_with(['-', '.', '~', ' '])
+                && !part.ends_with([' ', '.'])
+        };
+        if strict.is_err() && text.len() <= MAX_LENGTH && org.is_none_or(fits) && fits(name) {
+            return Ok(Self { org: org.map(str::to_owned), name: name.to_owned() });
+        }
+        strict
+    }
+
+    /// Returns the reason if the hub cannot have a repository of this name.
+    pub(crate) fn check(&self) -> Result<(), ReferenceError> {
+        let text = self.to_string();
+        match Self::parse(&text) {
+            Ok(_) => Ok(()),
+            Err(problem) => {
+                let (reference, hint) = (text, None);
+                Err(ReferenceError::Malformed { reference, problem, hint })
+            }
+        }
+    }
+
     /// Returns `mlx-community/NAME` for a name that [`parse`](Self::parse) accepts.
     pub(crate) fn in_default_org(name: &str) -> Self {
         Self { org: Some(DEFAULT_ORG.to_owned()), name: name.to_owned() }
@@ -59,7 +95,7 @@ impl RepoId {
     /// Parses a [`folder_name`](Self::folder_name). Returns `None` for any other folder.
     pub fn from_folder_name(folder: &str) -> Option<Self> {
         let rest = folder.strip_prefix(FOLDER_PREFIX)?;
-        Self::parse(&rest.replacen("--", "/", 1)).ok()
+        Self::local(&rest.replacen("--", "/", 1)).ok()
     }
 }
 
@@ -116,6 +152,15 @@ mod tests {
         for folder in ["datasets--a--b", "models--", "models--a--b--c--..", "models--a--", "blobs"]
         {
             assert_eq!(RepoId::from_folder_name(folder), None, "{folder}");
+        }
+        for (folder, name) in [
+            ("models--org--Name-with--dashes", "org/Name-with--dashes"),
+            ("models--org--Name with spaces", "org/Name with spaces"),
+            ("models--org--Größe_", "org/Größe_"),
+        ] {
+            let id = RepoId::from_folder_name(folder).unwrap();
+            assert_eq!((id.to_string().as_str(), id.folder_name().as_str()), (name, folder));
+            assert!(id.check().is_err(), "the hub has no such name");
         }
     }
 

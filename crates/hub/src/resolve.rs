@@ -73,11 +73,8 @@ struct Search<'a> {
 impl Search<'_> {
     fn resolve(&self, matching: Matching, pairs: &PairTable) -> Result<Resolution> {
         match self.reference {
-            Reference::Name { name, revision } => match Alias::find(name) {
-                _ if self.workspaces.iter().any(|workspace| workspace.name == *name) => {
-                    self.bare_name(name, revision.as_deref(), matching, pairs)
-                }
-                Some(alias) if revision.is_none() => self.package(&alias.spec()),
+            Reference::Name { name, revision } => match (Alias::find(name), revision) {
+                (Some(alias), None) => self.alias(name, alias, matching, pairs),
                 _ => self.bare_name(name, revision.as_deref(), matching, pairs),
             },
             Reference::Repo { id, revision } => self.repo(id, revision.as_deref()),
@@ -96,6 +93,29 @@ impl Search<'_> {
             Reference::Pypi(spec) => self.package(spec),
             Reference::Ollama(name) => self.ollama(name),
         }
+    }
+
+    /// Resolves the name of an alias. A model on this machine comes before one that would have to be
+    /// fetched, and an exact name before a part of one.
+    fn alias(
+        &self,
+        name: &str,
+        alias: &Alias,
+        how: Matching,
+        pairs: &PairTable,
+    ) -> Result<Resolution> {
+        let exact = self.bare_name(name, None, Matching::Exact, pairs)?;
+        if let Resolution::Local(_) = exact {
+            return Ok(exact);
+        }
+        let package = self.package(&alias.spec())?;
+        if how == Matching::Exact || matches!(package, Resolution::Local(_)) {
+            return Ok(package);
+        }
+        Ok(match self.bare_name(name, None, how, pairs)? {
+            Resolution::NotLocal(_) => package,
+            found => found,
+        })
     }
 
     fn repos(&self) -> Result<Vec<CachedRepo>> {
@@ -139,7 +159,7 @@ impl Search<'_> {
             }
         }
         let suggestion = pair.cloned().unwrap_or_else(|| RepoId::in_default_org(name));
-        Ok(self.not_local(name, suggestion, revision, false, &repos))
+        self.not_local(name, suggestion, revision, false, &repos)
     }
 
     /// Returns the only model whose full name `fits`, or an error if there are several. A
@@ -193,7 +213,7 @@ impl Search<'_> {
         if let Some(found) = self.unique(&full, revision, &repos, is_it)? {
             return Ok(found);
         }
-        Ok(self.not_local(&full, id.clone(), revision, false, &repos))
+        self.not_local(&full, id.clone(), revision, false, &repos)
     }
 
     fn cached(&self, repo: &CachedRepo, revision: Option<&str>) -> Result<Resolution> {
@@ -208,7 +228,7 @@ impl Search<'_> {
             }
             // Another revision may be complete, so this one is missing and not broken.
             let broken = revision.is_none();
-            return Ok(self.not_local(&name, repo.id.clone(), revision, broken, &[]));
+            return self.not_local(&name, repo.id.clone(), revision, broken, &[]);
         };
         let changed = self.written(&name) != name;
         let resolved = Resolved::cached(name, snapshot.path, snapshot.hash);
@@ -374,7 +394,8 @@ impl Search<'_> {
         revision: Option<&str>,
         broken: bool,
         repos: &[CachedRepo],
-    ) -> Resolution {
+    ) -> Result<Resolution> {
+        suggestion.check()?;
         let ids: Vec<String> = repos.iter().map(|repo| repo.id.to_string()).collect();
         let own = self.workspaces.iter().map(|workspace| workspace.name.as_str());
         let stored = own.chain(self.store.iter().map(|model| model.name.as_str()));
@@ -387,7 +408,7 @@ impl Search<'_> {
             .collect();
         names.sort_unstable();
         names.dedup();
-        Resolution::NotLocal(NotLocal {
+        Ok(Resolution::NotLocal(NotLocal {
             name: name.to_owned(),
             suggestion,
             revision: revision.map(str::to_owned),
@@ -401,7 +422,7 @@ impl Search<'_> {
             },
             folder_here: Path::new(name).join("config.json").is_file(),
             cache: self.locations.hf_hub_cache.clone(),
-        })
+        }))
     }
 }
 

@@ -61,6 +61,8 @@ pub struct ServerConfig {
     pub allowed_hosts: Vec<String>,
     /// Returns the reason why a model with this `config.json` does not run, if there is one.
     pub judge: fn(&serde_json::Value) -> Result<(), String>,
+    /// Returns findings about the small files in a folder that only the loader understands.
+    pub small_files: fn(&std::path::Path) -> Vec<mlxk_hub::Finding>,
     /// Refuse fields of requests that the server does not know, instead of ignoring and reporting them.
     pub strict: bool,
     /// Bounds for clients.
@@ -165,6 +167,7 @@ impl ServerConfig {
             cors_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             judge: |_| Ok(()),
+            small_files: |_| Vec::new(),
             strict: false,
             limits: Limits::default(),
         }

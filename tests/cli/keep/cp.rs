@@ -71,7 +71,7 @@ fn names_are_listed_with_their_base_model() {
     assert!(line.contains("| name "), "{table}");
     let (page, _) = streams(&world.mlxk(&["show", "mine"]).assert().success());
     assert!(page.contains("Base model: mlx-community/Alpha-4bit"), "{page}");
-    let (json, _) = streams(&world.mlxk(&["list", "--json"]).assert().success());
+    let (json, _) = streams(&world.mlxk(&["list", "--json", "--extended"]).assert().success());
     let models: Value = serde_json::from_str(&json).unwrap();
     let found: Vec<_> = models["data"]["models"]
         .as_array()

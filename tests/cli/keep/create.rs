@@ -134,7 +134,8 @@ fn names_without_a_model_are_marked() {
     let table = printed(&world, &["list"]);
     let line = table.lines().find(|line| line.starts_with("mine ")).unwrap();
     assert!(line.contains("| name? "), "{table}");
-    let found: Value = serde_json::from_str(&printed(&world, &["list", "--json"])).unwrap();
+    let found: Value =
+        serde_json::from_str(&printed(&world, &["list", "--json", "--extended"])).unwrap();
     let model = &found["data"]["models"][0];
     assert_eq!((&model["health"], &model["cached"]), (&"unhealthy".into(), &false.into()));
     assert_eq!(model["derived_from"], "mlx-community/Alpha-4bit");

@@ -124,3 +124,20 @@ fn a_terminal_is_asked() {
     terminal.send("yes\r");
     assert_eq!(terminal.end(), 0);
 }
+
+#[test]
+fn a_name_with_spaces_is_shown_run_and_removed() {
+    let world = World::new();
+    world.cached("org/My Own--Model");
+    let table = streams(&world.mlxk(&["list"]).assert().success()).0;
+    assert!(table.contains("org/My Own--Model"), "{table}");
+    for name in ["org/My Own--Model", "My Own--Model", "my own"] {
+        world.mlxk(&["show", name]).assert().success();
+        world.mlxk(&["health", name]).assert().success();
+        world.mlxk(&["run", name, "Hi", "--max-tokens", "1", "--no-pull"]).assert().success();
+    }
+    let (_, stderr) = streams(&world.mlxk(&["pull", "org/No Such"]).assert().code(1));
+    assert!(stderr.contains("contains a space, which is not allowed"), "{stderr}");
+    world.mlxk(&["rm", "org/My Own--Model", "--force"]).assert().success();
+    world.mlxk(&["show", "My Own--Model"]).assert().code(1);
+}

@@ -66,6 +66,12 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "TYPE")]
     pub dtype: Option<TypeName>,
 
+    /// Leave out the parts for images and sound
+    ///
+    /// By default, they are kept unchanged.
+    #[arg(long)]
+    pub text_only: bool,
+
     /// Convert GGUF K-quants exactly, with f32 scales
     #[arg(long)]
     pub lossless: bool,
@@ -73,7 +79,7 @@ pub(crate) struct ConvertArgs {
     /// Rewrite the weight index and change nothing else
     ///
     /// Repairs SOURCE in place if TARGET is the same folder.
-    #[arg(long, conflicts_with_all = ["quantize", "mode", "recipe", "module", "dequantize", "dtype", "lossless"])]
+    #[arg(long, conflicts_with_all = ["quantize", "mode", "recipe", "module", "dequantize", "dtype", "lossless", "text_only"])]
     pub repair_index: bool,
 
     /// Don't check the result

@@ -41,4 +41,8 @@ pub(crate) struct HealthArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Add details to the JSON that MLX-Knife's schema doesn't have
+    #[arg(long, requires = "json")]
+    pub extended: bool,
 }

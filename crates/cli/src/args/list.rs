@@ -53,6 +53,10 @@ pub(crate) struct ListArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Add details to the JSON that MLX-Knife's schema doesn't have
+    #[arg(long, requires = "json")]
+    pub extended: bool,
 }
 
 /// A value of `--framework`.

@@ -37,6 +37,10 @@ pub(crate) struct PullArgs {
     #[arg(short, long)]
     pub force: bool,
 
+    /// Look for a newer revision of a model that is already here
+    #[arg(long)]
+    pub update: bool,
+
     /// Download all files of the repository, not only those needed to run the model
     #[arg(long)]
     pub all_files: bool,

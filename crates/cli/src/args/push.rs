@@ -23,7 +23,12 @@ Set HF_TOKEN or run `hf auth login` first.";
 #[command(
     after_help = EXAMPLES,
     after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"),
-    group(ArgGroup::new("visibility").args(["private", "public", "check_only"]).required(true))
+    group(
+        ArgGroup::new("visibility")
+            .args(["private", "public", "check_only", "dry_run"])
+            .required(true)
+            .multiple(true)
+    )
 )]
 pub(crate) struct PushArgs {
     /// Folder to upload, or the name of a workspace
@@ -37,7 +42,7 @@ pub(crate) struct PushArgs {
     pub private: bool,
 
     /// Make a new repository public
-    #[arg(long)]
+    #[arg(long, conflicts_with = "private")]
     pub public: bool,
 
     /// Create the repository and the branch if they don't exist
@@ -57,7 +62,7 @@ pub(crate) struct PushArgs {
     pub dry_run: bool,
 
     /// Only check the folder; needs no network and no token
-    #[arg(long, conflicts_with_all = ["private", "public", "create", "dry_run"])]
+    #[arg(long)]
     pub check_only: bool,
 
     /// List the files

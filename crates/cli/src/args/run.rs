@@ -10,8 +10,8 @@ use super::{AnswerArgs, MODELS};
 use crate::complete;
 
 const PROMPT: &str = "\
-The prompt is the text after the model, or comes from --prompt or --prompt-file. Piped input is \
-added to it after a blank line. If there is no other prompt, the piped input is the prompt. `-` \
+The prompt is the text after the model, or comes from --prompt or --prompt-file. Piped input comes \
+before it, with a blank line between them. If there is no other prompt, the piped input is the prompt. `-` \
 reads standard input even if it is a terminal. Without any prompt, `run` starts a chat, which needs \
 a terminal.";
 

@@ -124,9 +124,9 @@ pub(crate) struct ServerArgs {
     #[arg(long, help_heading = "Access")]
     pub strict: bool,
 
-    /// Minimum severity of messages to log on stderr
-    #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = "Log")]
-    pub log_level: LogLevel,
+    /// Minimum severity of messages to log on stderr [default: info]
+    #[arg(long, value_name = "LEVEL", help_heading = "Log")]
+    pub log_level: Option<LogLevel>,
 
     /// Log as JSON Lines
     #[arg(long, help_heading = "Log")]

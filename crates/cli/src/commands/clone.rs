@@ -24,7 +24,12 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
         Ok(copied) => copied,
         Err(error) if args.json => {
             let message = failure::message(&error);
-            let data = data(&model, "failed", &message, args, args.target.as_deref());
+            let status = match failure::kind(&error) {
+                "UserCancelledError" => "cancelled",
+                "access_denied" | "download_failed" => "pull_failed",
+                _ => "error",
+            };
+            let data = data(&model, status, &message, args, &target_name(&model, args));
             return Err(WithData { error, data }.into());
         }
         Err(error) => return Err(error),
@@ -33,10 +38,10 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
         if args.no_health_check { None } else { super::check_written::problem(&target, context)? };
     let shown = target.display().to_string();
     if args.json {
-        let mut data = data(&name, "success", "cloned", args, Some(&shown));
+        let mut data = data(&name, "success", "cloned", args, &shown);
         if !args.no_health_check {
             data["health"] = json!(if problem.is_none() { "healthy" } else { "unhealthy" });
-            data["health_reason"] = json!(problem);
+            data["health_reason"] = json!(problem.as_deref().unwrap_or("All files OK"));
         }
         json::print("clone", &data)?;
     } else if !args.quiet {
@@ -54,10 +59,7 @@ pub(crate) fn run(args: &CloneArgs, context: &Context) -> anyhow::Result<ExitSta
 fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(String, PathBuf)> {
     let locations = &context.settings.locations;
     let found = resolve::find(model, true, context)?;
-    let target = args.target.clone().unwrap_or_else(|| {
-        let short = found.name.trim_end_matches(['/', '\\']);
-        short.rsplit(['/', '\\']).next().unwrap_or(short).to_owned()
-    });
+    let target = target_name(&found.name, args);
     let building = Building::begin(
         &target_folder(&target, locations),
         mlxk_hub::info(&found, supported::quick()).size_bytes,
@@ -76,7 +78,15 @@ fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(Str
     Ok((found.name, target))
 }
 
-fn data(model: &str, status: &str, message: &str, args: &CloneArgs, target: Option<&str>) -> Value {
+/// Returns the target as it was given, or the last part of the model's name.
+fn target_name(model: &str, args: &CloneArgs) -> String {
+    args.target.clone().unwrap_or_else(|| {
+        let short = model.trim_end_matches(['/', '\\']);
+        short.rsplit(['/', '\\']).next().unwrap_or(short).to_owned()
+    })
+}
+
+fn data(model: &str, status: &str, message: &str, args: &CloneArgs, target: &str) -> Value {
     json!({
         "model": model,
         "clone_status": status,

@@ -21,6 +21,14 @@ use crate::{Context, format, interrupt, json, output};
 /// Files that describe only the source.
 const NOT_COPIED: [&str; 3] = ["config.json", "mlxk-origin.json", "mlxk-settings.toml"];
 
+/// Settings of images and sound. A model that reads only text must not have them.
+const PROCESSORS: [&str; 4] = [
+    "preprocessor_config.json",
+    "processor_config.json",
+    "image_processor_config.json",
+    "video_preprocessor_config.json",
+];
+
 /// The finished conversion.
 struct Made {
     source: String,
@@ -51,7 +59,7 @@ pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitS
         let problem = super::check_written::problem(&made.target, context)?;
         let word = if problem.is_none() { "healthy" } else { "unhealthy" };
         data.insert("health_status".into(), json!(word));
-        data.insert("health_reason".into(), json!(problem));
+        data.insert("health_reason".into(), json!(problem.as_deref().unwrap_or("All files OK")));
         if let Some(problem) = problem {
             let error =
                 HubError::from(WorkspaceError::Unusable { path: made.target, problem }).into();
@@ -76,8 +84,10 @@ pub(crate) fn run(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitS
 
 /// Returns the `data` of the envelope that is known from the options.
 fn start(args: &ConvertArgs, options: &Options) -> Map<String, Value> {
-    let mode = match &options.change {
-        _ if args.repair_index => "repair-index",
+    // The schema has two modes: one writes only the index, the other writes weights.
+    let mode = if args.repair_index { "repair-index" } else { "quantize" };
+    let change = match &options.change {
+        _ if args.repair_index => "none",
         Change::Quantize(_) => "quantize",
         Change::Dequantize => "dequantize",
         Change::Keep => "convert",
@@ -86,6 +96,7 @@ fn start(args: &ConvertArgs, options: &Options) -> Map<String, Value> {
     data.insert("source".into(), json!(args.source));
     data.insert("target".into(), json!(args.target));
     data.insert("mode".into(), json!(mode));
+    data.insert("change".into(), json!(change));
     data.insert("health_check".into(), json!(!args.skip_health));
     if let Change::Quantize(quantization) = &options.change {
         data.insert("bits".into(), json!(quantization.mode.bits()));
@@ -125,11 +136,15 @@ fn from_checkpoint(
     progress.stage("Converting");
     conversion
         .write(building.folder(), &mut |done, total| report(progress, done, total))
-        .map_err(hub_error)?;
-    convert::copy_companions(&source.path, building.folder(), &NOT_COPIED)
-        .map_err(HubError::from)?;
+        .map_err(|error| hub_error(error, &building))?;
+    let mut skipped = NOT_COPIED.to_vec();
+    if conversion.other_modalities() == 0 {
+        skipped.extend(PROCESSORS);
+    }
+    convert::copy_companions(&source.path, building.folder(), &skipped).map_err(HubError::from)?;
     let warning = warning(&checkpoint, options);
-    let origin = (source.name.as_str(), source.revision.as_deref());
+    let name = origin_of(source);
+    let origin = (name.as_str(), source.revision.as_deref());
     finish(building, origin, options, summary(&conversion, options), warning)
 }
 
@@ -157,19 +172,20 @@ fn from_gguf(
         gguf::Plan::new(path, &architectures)
     };
     let plan = plan.map_err(HubError::from)?;
-    let name = path.display().to_string();
+    let name = std::path::absolute(path)?.display().to_string();
     let room = plan.output_bytes().saturating_mul(if changes { 2 } else { 1 });
     let building = begin(args, target, room, context)?;
     progress.stage("Converting to MLX");
     if !changes {
         plan.write(building.folder(), &mut |done, total| report(progress, done, total))
-            .map_err(hub_error)?;
+            .map_err(|error| hub_error(error, &building))?;
         let message = format!("converted {}", format::size(plan.output_bytes()));
         return finish(building, (&name, None), options, message, None);
     }
     let between = building.folder().join(".between");
     std::fs::create_dir(&between)?;
-    plan.write(&between, &mut |done, total| report(progress, done, total)).map_err(hub_error)?;
+    plan.write(&between, &mut |done, total| report(progress, done, total))
+        .map_err(|error| hub_error(error, &building))?;
     let message = {
         let checkpoint = Checkpoint::open(&between).map_err(HubError::from)?;
         let naming = mlxk_models::published_names(checkpoint.config())?;
@@ -178,7 +194,7 @@ fn from_gguf(
         progress.stage("Converting");
         conversion
             .write(building.folder(), &mut |done, total| report(progress, done, total))
-            .map_err(hub_error)?;
+            .map_err(|error| hub_error(error, &building))?;
         convert::copy_companions(&between, building.folder(), &NOT_COPIED)
             .map_err(HubError::from)?;
         summary(&conversion, options)
@@ -217,15 +233,27 @@ fn repair(
         let (source, target) = (source.name, source.path);
         return Ok(Made { source, target, content_hash, message, warning: None });
     }
+    // Reading the shards here names the source in an error, and copies nothing in vain.
+    convert::check_shards(&source.path).map_err(HubError::from)?;
     let building =
         begin(args, target, mlxk_hub::info(&source, supported::quick()).size_bytes, context)?;
     building.copy_model(&source, &context.settings.locations, progress)?;
     let index = rebuild_index(building.folder()).map_err(HubError::from)?;
-    let origin = (source.name.as_str(), source.revision.as_deref());
+    let name = origin_of(&source);
+    let origin = (name.as_str(), source.revision.as_deref());
     let sentinel = sentinel(origin).with("mode", json!("repair-index"));
     let (target, content_hash) = building.finish(sentinel)?;
     let message = told(index);
     Ok(Made { source: source.name, target, content_hash, message, warning: None })
+}
+
+/// Returns the source for the record of the target: a folder by its absolute path, anything else by its
+/// name.
+fn origin_of(source: &Resolved) -> String {
+    match source.kind {
+        Kind::Folder => source.path.display().to_string(),
+        _ => source.name.clone(),
+    }
 }
 
 fn begin(
@@ -276,7 +304,12 @@ fn summary(conversion: &Conversion, options: &Options) -> String {
         Change::Dequantize => "dequantized".to_owned(),
         Change::Keep => "converted".to_owned(),
     };
-    format!("{what}, {bits:.3} bits per weight, {}", format::size(bytes))
+    let others = match (conversion.other_modalities(), conversion.left_out()) {
+        (0, 0) => String::new(),
+        (0, left_out) => format!(", {left_out} tensors for images or sound left out"),
+        (kept, _) => format!(", {kept} tensors for images or sound kept unchanged"),
+    };
+    format!("{what}, {bits:.3} bits per weight, {}{others}", format::size(bytes))
 }
 
 /// Warns if the target has more bits than the source, which cannot restore lost precision.
@@ -294,9 +327,14 @@ fn report(progress: &Progress, done: u64, total: u64) -> ControlFlow<()> {
     if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-fn hub_error(error: FormatError) -> HubError {
+/// Converts an error. A file that could not be written has the name that it would have got.
+fn hub_error(error: FormatError, building: &Building) -> HubError {
     match error {
         FormatError::Cancelled => HubError::Cancelled,
+        FormatError::Write { path, source } => {
+            let name = path.strip_prefix(building.folder()).unwrap_or(&path);
+            FormatError::Write { path: building.target().join(name), source }.into()
+        }
         error => error.into(),
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn options(args: &ConvertArgs) -> anyhow::Result<Options> {
         (false, true) => Change::Quantize(quantization(args)?),
         (false, false) => Change::Keep,
     };
-    Ok(Options { dtype, ..Options::new(change) })
+    Ok(Options { dtype, text_only: args.text_only, ..Options::new(change) })
 }
 
 fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {

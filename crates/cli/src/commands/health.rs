@@ -26,6 +26,20 @@ struct Verdict {
     repaired: Option<Repaired>,
 }
 
+impl Verdict {
+    /// Returns the verdict in one line, with the result of `--deep` and `--repair`.
+    fn reason(&self) -> String {
+        let mut reason = self.report.reason();
+        if let Some((files, bytes)) = self.read {
+            reason += &format!(" ({files} files, {} compared)", format::size(bytes));
+        }
+        if let Some(repaired) = &self.repaired {
+            reason += &format!("; {}", what_was_repaired(repaired));
+        }
+        reason
+    }
+}
+
 /// Small files that `--repair` always compares.
 const ALWAYS_SUSPECT: [&str; 2] = ["config.json", "model.safetensors.index.json"];
 
@@ -42,7 +56,7 @@ pub(crate) fn run(args: &HealthArgs, context: &Context) -> anyhow::Result<ExitSt
     verdicts.sort_by(|a, b| a.name.cmp(&b.name));
     let bad = verdicts.iter().any(|verdict| !verdict.report.is_healthy());
     if args.json {
-        json::print("health", &data(&verdicts))?;
+        json::print("health", &data(&verdicts, args.extended))?;
     } else {
         print(&verdicts, args.model.is_none(), context)?;
     }
@@ -109,7 +123,11 @@ fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result
             let own = matches!(model.kind, Kind::Folder | Kind::Workspace);
             let managed = model.workspace.is_some_and(|(sentinel, _)| sentinel.is_managed());
             let managed = own.then_some(managed);
-            Verdict { name: model.name, report: model.health, managed, read: None, repaired: None }
+            let name = match model.kind {
+                Kind::Folder => model.path.display().to_string(),
+                _ => model.name,
+            };
+            Verdict { name, report: model.health, managed, read: None, repaired: None }
         })
         .collect();
     if deep {
@@ -184,14 +202,18 @@ fn hints(verdict: &Verdict, out: &mut Output) -> std::io::Result<()> {
     Ok(())
 }
 
-fn data(verdicts: &[Verdict]) -> Value {
+/// Returns the `data` of the envelope. The schema has only three keys per model.
+fn data(verdicts: &[Verdict], extended: bool) -> Value {
     let object = |verdict: &Verdict| {
         let mut object = json!({
             "name": verdict.name,
             "status": if verdict.report.is_healthy() { "healthy" } else { "unhealthy" },
-            "reason": verdict.report.reason(),
-            "findings": verdict.report.findings.iter().map(finding).collect::<Vec<_>>(),
+            "reason": verdict.reason(),
         });
+        if !extended {
+            return object;
+        }
+        object["findings"] = verdict.report.findings.iter().map(finding).collect();
         if let Some(managed) = verdict.managed {
             object["managed"] = managed.into();
         }

@@ -6,7 +6,7 @@ use mlxk_hub::{Framework, Kind, ModelInfo, Resolved};
 use serde_json::{Value, json};
 
 use super::model_labels::type_label;
-use super::model_object::{ModelObject, health};
+use super::model_object::{health, object};
 use super::table;
 use crate::args::{FrameworkName, ListArgs, ShowArgs};
 use crate::exit::ExitStatus;
@@ -27,7 +27,10 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
     }
     models.sort_by(|a, b| a.name.cmp(&b.name));
     if args.json {
-        let models: Vec<Value> = models.iter().map(object).collect::<Result<_, _>>()?;
+        let models: Vec<Value> = models
+            .iter()
+            .map(|model| object(model, args.extended))
+            .collect::<serde_json::Result<_>>()?;
         let count = models.len();
         json::print("list", &json!({"models": models, "count": count}))?;
         return Ok(ExitStatus::Success);
@@ -78,6 +81,7 @@ pub(crate) fn described(args: &ListArgs, context: &Context) -> anyhow::Result<Op
         modelfile: false,
         recalc_hash: false,
         json: args.json,
+        extended: args.extended,
     }))
 }
 
@@ -109,10 +113,6 @@ fn is_of(model: &ModelInfo, name: FrameworkName) -> bool {
         FrameworkName::Tokenizer => model.framework == Framework::Unknown,
         FrameworkName::All => true,
     }
-}
-
-fn object(model: &ModelInfo) -> serde_json::Result<Value> {
-    serde_json::to_value(ModelObject::new(model))
 }
 
 fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {

@@ -18,7 +18,7 @@ pub(crate) fn run(as_json: bool) -> anyhow::Result<ExitStatus> {
                 json!({"model_type": one.model_type, "family": one.family, "examples": examples})
             })
             .collect();
-        json::print("list", &json!({"count": types.len(), "supported": types}))?;
+        json::print("list-supported", &json!({"count": types.len(), "supported": types}))?;
         return Ok(ExitStatus::Success);
     }
     let header = ["Model type", "Family", "Examples"].map(str::to_owned);

@@ -1,6 +1,7 @@
-//! A model as an object of MLX-Knife's JSON API, with more fields of our own.
+//! A model as an object of MLX-Knife's JSON API, and our own facts about it.
 
 use std::borrow::Cow;
+use std::time::UNIX_EPOCH;
 
 use mlxk_hub::workspace::Sentinel;
 use mlxk_hub::{Finding, Kind, ModelInfo, Severity};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::format;
 
-/// The object of a model. Every key is always present unless stated otherwise.
+/// The object of a model, with exactly the keys of the published schema.
 #[derive(Serialize)]
 pub(super) struct ModelObject<'a> {
     name: Cow<'a, str>,
@@ -17,32 +18,38 @@ pub(super) struct ModelObject<'a> {
     display_name: Option<&'a str>,
     hash: Option<&'a str>,
     size_bytes: u64,
-    last_modified: Option<String>,
+    last_modified: String,
     framework: mlxk_hub::Framework,
     model_type: mlxk_hub::Role,
     capabilities: &'a [&'static str],
-    context_length: Option<u64>,
     health: &'static str,
     runtime_compatible: bool,
     reason: Option<&'a str>,
     cached: bool,
     origin: Option<&'a str>,
-    /// The base model of a name made by `cp` or `create`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    derived_from: Option<&'a str>,
     content_hash: Option<&'a str>,
     hash_modified: Option<&'a str>,
     clean: Option<bool>,
     quantization: Option<&'a mlxk_hub::QuantizationSummary>,
+}
+
+/// Our own facts about a model. The schema closes the object of a model, so these are somewhere else
+/// unless `--extended` asks for them.
+#[derive(Serialize)]
+pub(super) struct Details<'a> {
     path: String,
+    context_length: Option<u64>,
+    /// The base model of a name made by `cp` or `create`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    derived_from: Option<&'a str>,
     /// The limitation of its support.
     note: Option<&'static str>,
+    findings: Vec<Value>,
 }
 
 impl<'a> ModelObject<'a> {
     pub(super) fn new(model: &'a ModelInfo) -> Self {
         let own = matches!(model.kind, Kind::Folder | Kind::Workspace) && model.base.is_none();
-        let path = model.path.display().to_string();
         let (sentinel, check) = match &model.workspace {
             Some((sentinel, check)) => (Some(sentinel), Some(check)),
             None => (None, None),
@@ -50,29 +57,59 @@ impl<'a> ModelObject<'a> {
         let imported = model.origin.as_ref().map(|origin| origin.source.as_str());
         Self {
             // Other programs don't know the names of workspaces, so these have their path.
-            name: if own { path.clone().into() } else { (&*model.name).into() },
+            name: if own { model.path.display().to_string().into() } else { (&*model.name).into() },
             display_name: own.then_some(&model.name),
-            hash: model.revision.as_deref(),
+            hash: model.revision.as_deref().filter(|hash| is_commit(hash)),
             size_bytes: model.size_bytes,
-            last_modified: model.modified.and_then(format::utc),
+            last_modified: format::utc(model.modified.unwrap_or(UNIX_EPOCH))
+                .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned()),
             framework: model.framework,
             model_type: model.role,
             capabilities: &model.capabilities,
-            context_length: model.context_length,
             health: health(model),
             runtime_compatible: model.runtime.runs(),
             reason: model.runtime.reason(),
             cached: model.kind == Kind::HfCache,
             origin: imported.or(sentinel.and_then(Sentinel::source_repo)),
-            derived_from: model.base.as_deref(),
-            content_hash: sentinel.and_then(Sentinel::content_hash),
+            content_hash: sentinel.and_then(Sentinel::content_hash).filter(|hash| is_sha256(hash)),
             hash_modified: sentinel.and_then(Sentinel::hash_modified),
             clean: check.and_then(|check| check.clean),
             quantization: model.quantization.as_ref(),
-            path,
-            note: model.runtime.note(),
         }
     }
+}
+
+impl<'a> Details<'a> {
+    pub(super) fn new(model: &'a ModelInfo) -> Self {
+        Self {
+            path: model.path.display().to_string(),
+            context_length: model.context_length,
+            derived_from: model.base.as_deref(),
+            note: model.runtime.note(),
+            findings: model.health.findings.iter().map(finding).collect(),
+        }
+    }
+}
+
+/// Returns the object of a model, with our own keys in it if `extended` is `true`.
+pub(super) fn object(model: &ModelInfo, extended: bool) -> serde_json::Result<Value> {
+    let mut object = serde_json::to_value(ModelObject::new(model))?;
+    if extended && let Some(members) = object.as_object_mut() {
+        let details = serde_json::to_value(Details::new(model))?;
+        members.extend(details.as_object().cloned().unwrap_or_default());
+    }
+    Ok(object)
+}
+
+/// Returns `true` for a complete commit hash.
+fn is_commit(hash: &str) -> bool {
+    hash.len() == 40 && hash.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Returns `true` for a SHA-256, with or without the name of the algorithm. A sentinel may claim anything.
+fn is_sha256(hash: &str) -> bool {
+    let digits = hash.strip_prefix("sha256:").unwrap_or(hash);
+    digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Returns `healthy` or `unhealthy`.

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mlxk_hub::{
-    HubError, HubSettings, ImportInfo, ImportPlan, PullOptions, PullPlan, PullRequest, PullTarget,
-    Reference, RepoId, Resolved, pull_target,
+    HubError, HubSettings, ImportInfo, ImportPlan, Kind, Matching, PullOptions, PullPlan,
+    PullRequest, PullTarget, Reference, RepoId, Resolution, Resolved, pull_target,
 };
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use crate::args::PullArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::failure::{self, WithData};
 use crate::models::progress::{Audience, PullProgress};
-use crate::models::{pull, resolve};
+use crate::models::{pull, resolve, supported};
 use crate::{Context, format, interrupt, json, output};
 
 /// The result of pulling one model.
@@ -75,13 +75,31 @@ impl Pull<'_> {
         let result = match target {
             Ok(PullTarget::Repo { id, revision }) => {
                 name = id.to_string();
-                self.repository(id, revision)
+                match self.intact(&id, revision.as_deref()) {
+                    Some(found) => Ok(already_here(found)),
+                    None => self.repository(id, revision),
+                }
             }
             Ok(PullTarget::Import(plan)) => self.import(&plan),
             Ok(PullTarget::Local(found)) => Ok(already_here(found)),
             Err(error) => Err(error.into()),
         };
         result.map_err(|error| if self.args.json { with_data(model, &name, error) } else { error })
+    }
+
+    /// Returns the repository if all its files are here and intact, so that the hub need not be asked.
+    fn intact(&self, id: &RepoId, revision: Option<&str>) -> Option<Resolved> {
+        if self.args.update || self.args.all_files {
+            return None;
+        }
+        let settings = &self.context.settings;
+        let revision = revision.map(str::to_owned);
+        let reference = Reference::Repo { id: id.clone(), revision };
+        let (pairs, locations) = (&settings.pairs, &settings.locations);
+        let found = mlxk_hub::resolve(&reference, Matching::Exact, pairs, locations).ok()?;
+        let Resolution::Local(found) = found else { return None };
+        let is_intact = mlxk_hub::info(&found, supported::quick()).health.is_healthy();
+        (found.kind == Kind::HfCache && is_intact).then_some(found)
     }
 
     fn import(&self, plan: &ImportPlan) -> anyhow::Result<Outcome> {
@@ -148,11 +166,15 @@ impl Pull<'_> {
 }
 
 fn already_here(found: Resolved) -> Outcome {
+    let message = match found.kind {
+        Kind::HfCache => "already here and intact; `--update` looks for a newer revision",
+        _ => "already on this machine",
+    };
     Outcome {
         status: "already_exists",
-        message: "already on this machine".to_owned(),
+        message: message.to_owned(),
         name: found.name,
-        more: map(json!({"path": found.path})),
+        more: map(json!({"commit_hash": found.revision, "path": found.path})),
     }
 }
 

@@ -21,7 +21,9 @@ pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus
     let mut removals: Vec<Removal> = Vec::new();
     for text in &args.models {
         let reference = text.parse()?;
-        let removal = mlxk_hub::find_removal(&reference, pairs, locations)?;
+        let found = mlxk_hub::find_removal(&reference, pairs, locations);
+        let removal =
+            found.map_err(|error| if args.json { explained(error) } else { error.into() })?;
         let is_new = removals.iter().all(|other| described(other) != described(&removal));
         if is_new {
             removals.push(removal);
@@ -39,10 +41,34 @@ pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus
         done.push(data(removal, freed));
     }
     if args.json {
-        let data = if done.len() == 1 { done.remove(0) } else { json!({"models": done}) };
+        let data = if done.len() == 1 { done.remove(0) } else { all(&done, args.dry_run) };
         json::print("rm", &data)?;
     }
     Ok(ExitStatus::Success)
+}
+
+/// Returns the `data` of the envelope for several models.
+fn all(done: &[Value], dry_run: bool) -> Value {
+    json!({
+        "model": null,
+        "action": if dry_run { "dry_run" } else { "deleted" },
+        "message": format!("{} models", done.len()),
+        "models": done,
+    })
+}
+
+/// Adds the `data` of the envelope to the error of a name.
+fn explained(error: HubError) -> anyhow::Error {
+    let candidates = error.candidates();
+    let data = json!({
+        "model": null,
+        "action": if candidates.is_some() { "ambiguous" } else { "unknown" },
+        "message": error.to_string(),
+        "requires_confirmation": false,
+        "matches": candidates.unwrap_or_default(),
+        "lock_files_cleaned": 0,
+    });
+    WithData::wrap(error.into(), data)
 }
 
 /// Asks for confirmation if necessary. Returns an error if nothing may be removed.

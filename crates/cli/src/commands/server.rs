@@ -11,7 +11,6 @@ use tracing::level_filters::LevelFilter;
 use crate::args::{LogLevel, ServerArgs};
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
-use crate::output::Log;
 use crate::{Context, answer, env, input, interrupt};
 
 /// Time between two checks for Ctrl-C.
@@ -19,8 +18,8 @@ const WATCH: Duration = Duration::from_millis(50);
 
 /// Serves until Ctrl-C or SIGTERM. A second one ends the process immediately.
 pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    log(args, context);
     check(args, context)?;
-    log(args);
     interrupt::listen()?;
     let config = config(args, context)?;
     let has_key = config.api_key.is_some();
@@ -45,6 +44,9 @@ fn check(args: &ServerArgs, context: &Context) -> anyhow::Result<()> {
         let problem = "`--embed-backend` is not supported: there are no embeddings yet";
         return Err(UsageError(problem.into()).into());
     }
+    for name in &context.settings.mlx_knife.unheeded {
+        context.printer.note(format_args!("warning: `{name}` of MLX-Knife has no effect"));
+    }
     for (option, given) in [("--reload", args.reload), ("--chunk", args.chunk.is_some())] {
         if given {
             context.printer.note(format_args!("warning: `{option}` has no effect"));
@@ -68,6 +70,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.threads = engine.compute.threads.or_else(|| file.threads());
     config.max_tokens = args.max_tokens.or_else(|| file.count("defaults.max_tokens"));
     config.judge = crate::models::supported::judge;
+    config.small_files = crate::models::supported::small_files;
     config.exact = engine.compute.exact;
     config.kv_format = engine.compute.kv_bits;
     config.prompt_lookup = !engine.no_prompt_lookup;
@@ -155,24 +158,19 @@ fn watch(stop: Stop) {
     });
 }
 
-fn log(args: &ServerArgs) {
-    let level = match args.log_level {
-        _ if args.verbose => LevelFilter::DEBUG,
+/// Starts the log. From here on, notes are lines of it, too.
+fn log(args: &ServerArgs, context: &Context) {
+    let older = &context.settings.mlx_knife;
+    let level = match args.log_level.or(older.log_level).unwrap_or(LogLevel::Info) {
+        _ if args.verbose || older.debug => LevelFilter::DEBUG,
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warning => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    let is_json = args.log_json;
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(move || Log { is_json })
-        .with_target(false)
-        .with_ansi(false);
-    // This cannot fail: no other command sets a logger.
-    let _ = if args.log_json {
-        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
-    } else {
-        lines.try_init()
-    };
+    let as_json = args.log_json || older.log_json;
+    if as_json {
+        context.printer.log_as_json();
+    }
+    crate::log::start(level, as_json);
 }

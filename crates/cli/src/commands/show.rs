@@ -8,7 +8,7 @@ use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
 use serde_json::{Value, json};
 
 use super::model_labels::type_label;
-use super::model_object::{ModelObject, finding, health, metadata};
+use super::model_object::{Details, health, metadata, object};
 use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
@@ -133,7 +133,10 @@ fn modelfile(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
         anyhow::anyhow!("`{}` cannot be written as a Modelfile: {problem}", args.model)
     })?;
     if args.json {
-        json::print("show", &json!({"model": args.model, "modelfile": text}))?;
+        let resolved = resolve::look_up(&args.model, context)?;
+        let model = mlxk_hub::info(&resolved, supported::quick());
+        let object = object(&model, args.extended)?;
+        json::print("show", &json!({"model": object, "modelfile": text}))?;
     } else {
         output::stdout().content(&text)?;
     }
@@ -200,10 +203,15 @@ fn quantization(model: &ModelInfo) -> String {
 }
 
 fn data(model: &ModelInfo, args: &ShowArgs) -> anyhow::Result<Value> {
-    let mut object = serde_json::to_value(ModelObject::new(model))?;
-    object["findings"] = model.health.findings.iter().map(finding).collect();
-    let workspace = model.workspace.as_ref().map(|(sentinel, _)| sentinel.metadata());
-    let mut data = json!({"model": object, "workspace_metadata": workspace});
+    let recorded = model.workspace.as_ref().map(|(sentinel, _)| sentinel.metadata());
+    let is_own = matches!(model.kind, Kind::Folder | Kind::Workspace) && model.base.is_none();
+    let workspace =
+        recorded.map_or_else(|| if is_own { json!({}) } else { Value::Null }, Value::from);
+    let mut data = json!({
+        "model": object(model, args.extended)?,
+        "workspace_metadata": workspace,
+        "details": Details::new(model),
+    });
     if args.recalc_hash {
         data["hash_updated"] = true.into();
     }
@@ -212,19 +220,19 @@ fn data(model: &ModelInfo, args: &ShowArgs) -> anyhow::Result<Value> {
         data["files"] = files
             .iter()
             .map(|file| {
-                json!({
-                    "name": file.name,
-                    "size": format::compact_size(file.size_bytes),
-                    "type": kind(file),
-                    "size_bytes": file.size_bytes,
-                })
+                let size = format::compact_size(file.size_bytes);
+                let mut entry = json!({"name": file.name, "size": size, "type": kind(file)});
+                if args.extended {
+                    entry["size_bytes"] = file.size_bytes.into();
+                }
+                entry
             })
             .collect();
     }
     if args.config {
         data["config"] = Value::Object(model.config.clone());
     }
-    let shown = !args.files && !args.config;
+    let shown = !args.files && !args.config && !model.config.is_empty();
     data["metadata"] = if shown { Value::Object(metadata(model)) } else { Value::Null };
     Ok(data)
 }

@@ -66,6 +66,14 @@ impl Form {
     }
 }
 
+/// Variables of MLX-Knife 2, each with the setting that it sets if ours is not set.
+pub(crate) const OLDER: [(&str, &str); 4] = [
+    ("server.host", env::MLXK2_HOST),
+    ("server.port", env::MLXK2_PORT),
+    ("server.model", env::MLXK2_PRELOAD_MODEL),
+    ("defaults.max_tokens", env::MLXK2_MAX_TOKENS),
+];
+
 const PROBABILITY: Form = Form::Number(0.0, 1.0);
 
 /// All settings, in the order of the example.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use mlxk_hub::{Overrides, Pair, Parameters};
 
-use self::keys::{Form, KEYS, Key};
+use self::keys::{Form, KEYS, Key, OLDER};
 use crate::args::values;
 use crate::env;
 
@@ -101,7 +101,10 @@ impl Config {
         for key in KEYS {
             let in_file = file.values.iter().position(|(found, ..)| found.name == key.name);
             let in_file = in_file.map(|index| file.values.swap_remove(index));
-            if let Some((name, text)) = key.variable.and_then(|name| Some((name, lookup(name)?))) {
+            let older =
+                OLDER.iter().find(|(setting, _)| *setting == key.name).map(|(_, name)| *name);
+            let set = |name: &'static str| Some((name, lookup(name)?));
+            if let Some((name, text)) = key.variable.and_then(set).or_else(|| set(older?)) {
                 let value = from_variable(key, name, &text)?;
                 let origin = Origin::Variable(name);
                 settings.push(Setting { name: key.name, value, origin });
@@ -199,7 +202,7 @@ impl Config {
 /// Reads a variable. Those of the hub are read leniently by the hub itself; only ours are strict.
 fn from_variable(key: &Key, name: &'static str, text: &str) -> Result<Value, ConfigError> {
     let text = text.trim();
-    if !name.starts_with("MLXK_") {
+    if !name.starts_with("MLXK") {
         return Ok(Value::Text(text.to_owned()));
     }
     Value::parse(text, key.form).ok_or_else(|| ConfigError::BadVariable {

@@ -124,13 +124,19 @@ fn template_in(files: &Inventory) -> bool {
     if written("chat_template.jinja") || written("chat_template.json") {
         return true;
     }
-    let text = files.text("tokenizer_config.json", MAX_SETTINGS_BYTES);
-    let settings = text.and_then(|text| serde_json::from_str::<Settings>(&text).ok());
-    settings.and_then(|settings| settings.chat_template).is_some_and(|template| match template {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        _ => false,
-    })
+    let given = |name: &str| {
+        let text =
+            files.text(name, MAX_SETTINGS_BYTES).filter(|text| text.contains("\"chat_template\""));
+        let settings = text.and_then(|text| serde_json::from_str::<Settings>(&text).ok());
+        settings.and_then(|settings| settings.chat_template).is_some_and(
+            |template| match template {
+                Value::String(text) => !text.is_empty(),
+                Value::Array(list) => !list.is_empty(),
+                _ => false,
+            },
+        )
+    };
+    given("tokenizer_config.json") || given("tokenizer.json")
 }
 
 /// Returns the license that the front matter of the `README.md` in a folder names, such as `apache-2.0`.

@@ -82,5 +82,8 @@ fn foreign_quantization(config: &Map<String, Value>) -> Option<String> {
         return None;
     }
     let method = config.get("quantization_config")?.get("quant_method")?.as_str()?;
+    if method.eq_ignore_ascii_case("mlx") {
+        return None;
+    }
     Some(method.chars().filter(|c| !c.is_control()).take(40).collect())
 }

@@ -57,6 +57,11 @@ pub enum Problem {
     },
     /// Numbered shards are complete, but there is no index.
     NoIndex,
+    /// The index does not fit the files, which have all its tensors.
+    StaleIndex {
+        /// A shard in the index that is missing, or that lacks a tensor.
+        shard: String,
+    },
     /// There is no file that contains a tokenizer.
     NoTokenizer,
     /// There is a vision tower, but no settings of its images.
@@ -75,6 +80,10 @@ pub enum Problem {
     LfsPointer,
     /// The file is not valid JSON.
     Json(String),
+    /// The file has a value that makes it unusable.
+    Unusable(String),
+    /// The chat template does not compile, so the model only continues text.
+    BadTemplate(String),
     /// The JSON is not an object, or is empty.
     NotAnObject,
     /// The index names no shards, or files outside the folder.
@@ -100,6 +109,16 @@ pub enum Problem {
 }
 
 impl Finding {
+    /// Returns the finding of a malformed file. `reason` says what is wrong with it, and `fatal` is
+    /// `true` if the model cannot be loaded. Otherwise it is about the chat template.
+    pub fn malformed(file: impl Into<String>, reason: String, fatal: bool) -> Self {
+        if fatal {
+            Self::error(file, Problem::Unusable(reason))
+        } else {
+            Self::note(file, Problem::BadTemplate(reason))
+        }
+    }
+
     pub(crate) fn error(file: impl Into<String>, problem: Problem) -> Self {
         Self { file: file.into(), problem, severity: Severity::Error, repair: None }
     }
@@ -118,6 +137,7 @@ impl Problem {
             Self::NoConfig | Self::NoWeights | Self::NoShards | Self::Missing => "missing",
             Self::SomeShards { .. } => "missing_shards",
             Self::NoIndex => "no_index",
+            Self::StaleIndex { .. } => "stale_index",
             Self::NoTokenizer => "no_tokenizer",
             Self::NoProcessor => "no_processor",
             Self::DeadLink => "dead_link",
@@ -126,6 +146,8 @@ impl Problem {
             Self::Empty => "empty",
             Self::LfsPointer => "lfs_pointer",
             Self::Json(_) | Self::NotAnObject => "invalid_json",
+            Self::Unusable(_) => "unusable",
+            Self::BadTemplate(_) => "bad_template",
             Self::BadIndex(_) => "bad_index",
             Self::Damaged(_) => "damaged",
             Self::NotInShard { .. } => "tensor_missing",
@@ -174,6 +196,9 @@ impl fmt::Display for Finding {
             Problem::Missing => write!(f, "`{file}` is missing, but listed in the index"),
             Problem::SomeShards { here, of } => write!(f, "Only {here} of {of} shards are present"),
             Problem::NoIndex => write!(f, "`{file}`, the index of the shards, is missing"),
+            Problem::StaleIndex { shard } => {
+                write!(f, "`{file}` does not fit the weights and is not used: see `{shard}`")
+            }
             Problem::NoTokenizer => f.write_str("No tokenizer found: `tokenizer.json` is missing"),
             Problem::NoProcessor => write!(f, "`{file}` is missing, which is needed for images"),
             Problem::DeadLink => write!(f, "`{file}` is a link to a missing file"),
@@ -183,6 +208,12 @@ impl fmt::Display for Finding {
             Problem::Empty => write!(f, "`{file}` is empty"),
             Problem::LfsPointer => write!(f, "`{file}` is a Git LFS pointer, not the file itself"),
             Problem::Json(detail) => write!(f, "`{file}` is not valid JSON: {detail}"),
+            Problem::Unusable(detail) => write!(f, "`{file}` is not usable: {detail}"),
+            Problem::BadTemplate(detail) => write!(
+                f,
+                "The chat template in `{file}` has an error, so the model only continues text: \
+                 {detail}"
+            ),
             Problem::NotAnObject => write!(f, "`{file}` is not a JSON object, or is empty"),
             Problem::BadIndex(detail) => write!(f, "`{file}` is not an index: {detail}"),
             Problem::Damaged(detail) => write!(f, "`{file}` is damaged: {detail}"),

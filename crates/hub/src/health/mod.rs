@@ -12,6 +12,8 @@ pub(crate) mod finding;
 mod tokenizer;
 mod weights;
 
+use std::path::Path;
+
 pub(crate) use check::check;
 pub use deep::{DeepReport, deep};
 pub use files::check_gguf;
@@ -37,6 +39,16 @@ impl Report {
         }
         findings.sort_by_key(|finding| finding.severity);
         Self { findings, shards }
+    }
+
+    /// Adds findings about other files.
+    pub(crate) fn add(&mut self, findings: Vec<Finding>, model: &Resolved) {
+        let is_new = |finding: &Finding| self.findings.iter().all(|old| old.file != finding.file);
+        let added: Vec<Finding> = findings.into_iter().filter(is_new).collect();
+        if !added.is_empty() {
+            let all = std::mem::take(&mut self.findings).into_iter().chain(added).collect();
+            *self = Self::new(all, self.shards, model);
+        }
     }
 
     /// Returns `true` if there are no errors.
@@ -65,7 +77,7 @@ impl Report {
 
 /// Returns the command that repairs the problem, if there is one.
 fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
-    let (name, problem) = (&model.name, &finding.problem);
+    let (name, problem) = (quoted(&model.name), &finding.problem);
     let folder = quoted(&model.path.to_string_lossy());
     let rebuild = || format!("mlxk convert {folder} ./repaired --repair-index");
     match (model.kind, problem) {
@@ -73,7 +85,7 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
             Some(format!("rm {}", quoted(&model.path.join(&finding.file).to_string_lossy())))
         }
         (_, Problem::Leftover) => Some("mlxk rm --unused".to_owned()),
-        (_, Problem::NoIndex) => Some(rebuild()),
+        (_, Problem::NoIndex | Problem::StaleIndex { .. }) => Some(rebuild()),
         _ if finding.severity == Severity::Note => None,
         (Kind::Missing, _) => {
             let base = model.base.as_deref()?;
@@ -94,8 +106,14 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
             Some(rebuild())
         }
         (Kind::Folder | Kind::Workspace, _) => {
-            let source = crate::workspace::Sentinel::read(&model.path)?;
-            Some(format!("mlxk clone {} ./repaired", quoted(source.source_repo()?)))
+            let sentinel = crate::workspace::Sentinel::read(&model.path)?;
+            let source = sentinel.source_repo()?;
+            // A copy of a folder that is gone, or of this very folder, repairs nothing.
+            let path = Path::new(source);
+            let is_path = path.is_absolute() || source.starts_with('.');
+            let is_other = path.canonicalize().ok() != model.path.canonicalize().ok();
+            let helps = !is_path || (path.join("config.json").is_file() && is_other);
+            helps.then(|| format!("mlxk clone {} ./repaired", quoted(source)))
         }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
+use mlxk_format::is_weight_file;
 use mlxk_format::safetensors::Header;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -49,8 +50,7 @@ pub(super) fn weights(files: &Inventory, findings: &mut Vec<Finding>) -> Weights
         torch: !torch.is_empty() || files.has(TORCH_INDEX),
         ..Weights::default()
     };
-    let is_model = |name: &&str| name.starts_with("model") && !name.contains('/');
-    found.loadable = files.has(INDEX) || safetensors.iter().any(is_model);
+    found.loadable = files.has(INDEX) || safetensors.iter().any(|name| is_weight_file(name));
     if found.safetensors {
         let mut shards = Shards { files, findings, found: &mut found };
         if files.has(INDEX) { shards.indexed(&safetensors) } else { shards.alone(&safetensors) }
@@ -77,7 +77,8 @@ struct Shards<'a> {
 }
 
 impl Shards<'_> {
-    /// Checks the shards in the index, which are exactly the files that are used.
+    /// Checks the shards in the index, which are exactly the files that are used, unless the index is
+    /// stale.
     fn indexed(&mut self, here: &[&str]) {
         let map = match index(self.files, INDEX) {
             Ok(map) => map,
@@ -87,6 +88,11 @@ impl Shards<'_> {
                 return;
             }
         };
+        if let Some(shard) = self.is_stale(&map, here) {
+            self.findings.push(Finding::note(INDEX, Problem::StaleIndex { shard }));
+            self.alone(here);
+            return;
+        }
         self.found.shards = map.len();
         let lost = map.keys().filter(|shard| !self.files.has(shard)).count();
         if lost == map.len() && here.is_empty() {
@@ -101,20 +107,52 @@ impl Shards<'_> {
                 self.findings.push(Finding::error(shard, Problem::NotInShard { tensor }));
             }
         }
-        for name in here.iter().filter(|name| !name.contains('/')) {
+        for name in here.iter().filter(|name| is_weight_file(name)) {
             if !map.contains_key(*name) {
                 self.findings.push(Finding::note(*name, Problem::Unlisted));
             }
         }
     }
 
-    /// Checks shards without an index. The numbers in their names say how many there must be.
+    /// Returns a shard that does not fit the index if it is of other files: none of its shards is there,
+    /// or the files in `here` have all its tensors. Then they are loaded without it, as in mlx-lm.
+    fn is_stale(&self, map: &BTreeMap<String, Vec<String>>, here: &[&str]) -> Option<String> {
+        let header = |name: &str| Header::read(&present(self.files, name).ok()?.path).ok();
+        let misfit = |(shard, tensors): (&String, &Vec<String>)| {
+            if !self.files.has(shard) {
+                return Some(shard.clone());
+            }
+            let header = header(shard)?;
+            let names: HashSet<&str> = header.names().collect();
+            let lacks = tensors.iter().any(|tensor| !names.contains(tensor.as_str()));
+            lacks.then(|| shard.clone())
+        };
+        let shard = map.iter().find_map(misfit)?;
+        let used: Vec<&str> = here.iter().copied().filter(|name| is_weight_file(name)).collect();
+        let is_of_others = map.keys().all(|shard| !self.files.has(shard));
+        if is_of_others
+            && !used.is_empty()
+            && numbered(&used, &mut Vec::new()) != Numbers::Incomplete
+        {
+            return Some(shard);
+        }
+        let mut names = HashSet::new();
+        for file in used {
+            names.extend(header(file)?.names().map(str::to_owned));
+        }
+        map.values().flatten().all(|tensor| names.contains(tensor)).then_some(shard)
+    }
+
+    /// Checks shards without an index. The numbers in their names say how many there must be. Files
+    /// that are not loaded, such as adapters, do not count next to those that are.
     fn alone(&mut self, here: &[&str]) {
-        self.found.shards = here.len();
-        for name in here {
+        let loaded: Vec<&str> = here.iter().copied().filter(|name| is_weight_file(name)).collect();
+        let used = if loaded.is_empty() { here } else { &loaded };
+        self.found.shards = used.len();
+        for name in used {
             self.header(name);
         }
-        if numbered(here, self.findings) == Numbers::Complete && !self.files.has(INDEX) {
+        if numbered(used, self.findings) == Numbers::Complete && !self.files.has(INDEX) {
             self.findings.push(Finding::note(INDEX, Problem::NoIndex));
         }
     }

@@ -81,7 +81,10 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
     assert_eq!(find(&fixture, &text), Resolution::Local(done.clone()));
     assert_eq!(find(&fixture, "Tiny.F32"), Resolution::Local(done.clone()));
     mlxk_format::Checkpoint::open(&done.path).unwrap();
-    let info = crate::info(&done, crate::info::Look { judge: &|_| Ok(()), thorough: true });
+    let info = crate::info(
+        &done,
+        crate::info::Look { judge: &|_| Ok(()), small_files: &|_| Vec::new(), thorough: true },
+    );
     assert_eq!((info.model_type(), info.context_length), (Some("llama"), Some(64)));
     assert!(info.is_usable(), "{:?}", info.health);
 

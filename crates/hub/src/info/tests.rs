@@ -4,7 +4,8 @@ use crate::testing::{Fixture, Layout};
 const A: &str = "aaaa1111aaaa1111aaaa1111aaaa1111aaaa1111";
 const B: &str = "bbbb2222bbbb2222bbbb2222bbbb2222bbbb2222";
 
-const LOOK: Look<'static> = Look { judge: &|_| Ok(()), thorough: true };
+const LOOK: Look<'static> =
+    Look { judge: &|_| Ok(()), small_files: &|_| Vec::new(), thorough: true };
 
 fn described(config: &str) -> ModelInfo {
     let folder = tempfile::tempdir().unwrap();

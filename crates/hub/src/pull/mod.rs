@@ -73,6 +73,7 @@ pub fn pull(
     reporter: &dyn Reporter,
     decisions: &mut Decisions<'_>,
 ) -> Result<Pulled> {
+    request.repo.check()?;
     let folder = RepoFolder::new(&locations.hf_hub_cache, &request.repo);
     if settings.offline {
         return already_here(request, locations);

@@ -33,18 +33,18 @@ pub fn pull_target(
     pairs: &PairTable,
     locations: &Locations,
 ) -> Result<PullTarget> {
-    let repo = |id: &RepoId, revision: &Option<String>| PullTarget::Repo {
-        id: as_cached(id, locations),
-        revision: revision.clone(),
+    let repo = |id: &RepoId, revision: &Option<String>| -> Result<PullTarget> {
+        id.check()?;
+        Ok(PullTarget::Repo { id: as_cached(id, locations), revision: revision.clone() })
     };
     if let Some(derived) = crate::derived_by(reference, locations)? {
         return pull_target(&derived.from.parse()?, pairs, locations);
     }
     match reference {
-        Reference::Repo { id, revision } => return Ok(repo(id, revision)),
+        Reference::Repo { id, revision } => return repo(id, revision),
         Reference::Short(name) => {
             if let Some(id) = pairs.repo(name) {
-                return Ok(repo(id, &None));
+                return repo(id, &None);
             }
         }
         Reference::Name { name, revision } if Alias::find(name).is_none() => {
@@ -52,21 +52,21 @@ pub fn pull_target(
                 Ok(Resolution::Local(found)) if found.kind != Kind::HfCache => Some(found),
                 _ => None,
             };
-            return Ok(match own {
-                Some(found) => PullTarget::Local(found),
+            return match own {
+                Some(found) => Ok(PullTarget::Local(found)),
                 None => match pairs.repo(name) {
                     Some(id) => repo(id, revision),
                     None => repo(&RepoId::in_default_org(name), revision),
                 },
-            });
+            };
         }
         _ => {}
     }
-    Ok(match resolve(reference, Matching::Exact, pairs, locations)? {
-        Resolution::Local(found) => PullTarget::Local(found),
-        Resolution::NeedsImport(plan) => PullTarget::Import(plan),
+    match resolve(reference, Matching::Exact, pairs, locations)? {
+        Resolution::Local(found) => Ok(PullTarget::Local(found)),
+        Resolution::NeedsImport(plan) => Ok(PullTarget::Import(plan)),
         Resolution::NotLocal(missing) => repo(&missing.suggestion, &missing.revision),
-    })
+    }
 }
 
 /// Returns the name of a repository as the cache has it. The hub ignores the case of names, so that

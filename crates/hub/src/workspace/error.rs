@@ -22,6 +22,10 @@ pub enum WorkspaceError {
     Unusable { path: PathBuf, problem: String },
     /// Links in a folder that is to be copied or uploaded lead out of it.
     LinksOut { path: PathBuf, links: Vec<PathBuf> },
+    /// There is no folder to upload.
+    NotFound { path: PathBuf },
+    /// Several folders begin like the given one.
+    Ambiguous { path: PathBuf, candidates: Vec<String> },
     /// Not enough disk space.
     NoRoom { path: PathBuf, needed_bytes: u64, free_bytes: u64 },
 }
@@ -66,6 +70,21 @@ impl Explain for WorkspaceError {
                 Explained::new("ValidationError", message)
                     .hint("Replace each link by the file that it should stand for, or delete it")
             }
+            Self::NotFound { path } => Explained::new(
+                "workspace_not_found",
+                format!("There is no folder or workspace `{}`", path.display()),
+            )
+            .hint("List your workspaces with `mlxk list`, or name a folder like `./NAME`"),
+            Self::Ambiguous { path, candidates } => Explained::new(
+                "ambiguous_workspace",
+                format!(
+                    "`{}` matches {} workspaces: {}",
+                    path.display(),
+                    candidates.len(),
+                    ticked(candidates)
+                ),
+            )
+            .hint("Use one of these paths in full"),
             Self::NoRoom { path, needed_bytes, free_bytes } => Explained::new(
                 "ValidationError",
                 format!(

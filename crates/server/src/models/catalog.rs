@@ -13,7 +13,7 @@ impl Models {
         let read = move || {
             let config = &inner.config;
             let places = mlxk_hub::places(&config.locations)?;
-            let look = Look { judge: &config.judge, thorough: false };
+            let look = Look::quick(&config.judge, &config.small_files);
             let mut models = mlxk_hub::describe(&places, look);
             models.retain(ModelInfo::is_usable);
             models.sort_by(|a, b| a.name.cmp(&b.name));
@@ -27,7 +27,7 @@ impl Models {
         let model = self.resolve(Some(name)).await?;
         let inner = std::sync::Arc::clone(&self.0);
         let read = move || {
-            let look = Look { judge: &inner.config.judge, thorough: false };
+            let look = Look::quick(&inner.config.judge, &inner.config.small_files);
             Ok(mlxk_hub::info(&model, look))
         };
         blocking(read).await

@@ -1,6 +1,10 @@
 //! Finds the model that a request names. Requests never download.
 
-use mlxk_hub::{HubError, Matching, Reference, ReferenceError, Resolution, Resolved};
+use std::path::Path;
+
+use mlxk_hub::{
+    HubError, Kind as PlaceKind, Matching, Reference, ReferenceError, Resolution, Resolved,
+};
 
 use super::Models;
 use crate::blocking::blocking;
@@ -39,12 +43,23 @@ impl Models {
         }
     }
 
+    /// Finds the workspace with this path, as `mlxk list --json` prints it. No other path leads to a model, so
+    /// that a request cannot choose a folder.
+    fn workspace(&self, path: &Path, name: &str) -> Result<Resolved, ApiError> {
+        let places = mlxk_hub::places(&self.0.config.locations).map_err(ApiError::from)?;
+        let found = places.into_iter().find(|place| {
+            place.kind == PlaceKind::Workspace && place.base.is_none() && place.path == path
+        });
+        found.ok_or_else(|| unknown(name, "use a name that `mlxk list` shows"))
+    }
+
     /// Looks a name up on the disk.
     fn find(&self, name: &str) -> Result<Resolved, ApiError> {
         let reference =
             name.parse().map_err(|error: HubError| unknown(name, &error.to_string()))?;
         match &reference {
             Reference::Name { .. } | Reference::Repo { .. } | Reference::Short(_) => {}
+            Reference::Folder(path) => return self.workspace(path, name),
             _ => return Err(unknown(name, "use a name that `mlxk list` shows")),
         }
         let config = &self.0.config;

@@ -56,7 +56,7 @@ pub(super) async fn show(
 
 fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     let config = &state.config;
-    let info = mlxk_hub::info(model, Look { judge: &config.judge, thorough: false });
+    let info = mlxk_hub::info(model, Look::quick(&config.judge, &config.small_files));
     let weights = mlxk_hub::weights_summary(&model.path);
     let template = details::template(&model.path);
     let capabilities = details::capabilities(&info, template.as_deref());

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use mlxk_testkit::{Kind, Stored, checkpoint};
+
 use crate::world::World;
 
 #[test]
@@ -21,6 +23,30 @@ fn models_are_listed_by_name_and_found_by_their_short_one() {
     for name in ["./hub", "/etc", "org/on", "pypi:x", "a b"] {
         let answer = world.chat(json!({"model": name}));
         assert_eq!(answer.status, 404, "{name}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_workspace_is_found_by_its_path_and_other_folders_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = checkpoint(Kind::Llama, Stored::Bits(4));
+    let copy = |to: &std::path::Path| {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(model.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    let home = folder.path().join("workspaces");
+    let (mine, outside) = (home.join("my own"), folder.path().join("outside"));
+    copy(&mine);
+    copy(&outside);
+    let world = World::with(|config| config.locations.workspace_home = Some(home.clone()));
+    let ask = |path: &std::path::Path| world.chat(json!({"model": path, "max_tokens": 1})).status;
+    assert_eq!(ask(&mine), 200);
+    assert_eq!(world.chat(json!({"model": "my own", "max_tokens": 1})).status, 200);
+    for path in [&outside, &home, &home.join("../outside"), &home.join("nosuch")] {
+        assert_eq!(ask(path), 404, "{}", path.display());
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Optio
         (true, true) => Err(missing(args, has_given, wants_stdin).into()),
         (false, true) => Ok(Some(given)),
         (true, false) => Ok(Some(piped)),
-        (false, false) => Ok(Some(format!("{given}\n\n{piped}"))),
+        (false, false) => Ok(Some(format!("{piped}\n\n{given}"))),
     }
 }
 

@@ -138,7 +138,8 @@ fn a_name_whose_model_is_gone_is_listed() {
     let places = places(&fixture.locations).unwrap();
     let [mine] = &places[..] else { panic!("{places:?}") };
     assert_eq!((mine.kind, mine.base.as_deref()), (Kind::Missing, Some("org/Base")));
-    let described = info(mine, Look { judge: &|_| Ok(()), thorough: false });
+    let described =
+        info(mine, Look { judge: &|_| Ok(()), small_files: &|_| Vec::new(), thorough: false });
     let findings = &described.health.findings;
     assert_eq!(findings[0].problem, Problem::NoBase { base: "org/Base".to_owned() });
     assert_eq!(findings[0].repair.as_deref(), Some("mlxk pull org/Base"));
