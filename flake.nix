@@ -67,7 +67,13 @@
               "--package=mlxk-cpu"
             ];
             nativeBuildInputs = [ pkgs.installShellFiles ];
-            postInstall = pkgs.lib.optionalString (pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform) ''
+            # The names of MLX-Knife's programs.
+            postInstall = ''
+              for name in mlx-knife mlx_knife mlxk2 mlxk-json mlx-run; do
+                ln -s mlxk $out/bin/$name
+              done
+            ''
+            + pkgs.lib.optionalString (pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform) ''
               export PATH=$out/bin:$PATH
               mlxk man man
               installManPage man/*.1

@@ -28,6 +28,8 @@ class Mlxk < Formula
 
   def install
     bin.install "mlxk"
+    # The names of MLX-Knife's programs.
+    %w[mlx-knife mlx_knife mlxk2 mlxk-json mlx-run].each { |name| bin.install_symlink bin/"mlxk" => name }
     man1.install Dir["man/*.1"]
     bash_completion.install "completions/mlxk.bash" => "mlxk"
     zsh_completion.install "completions/_mlxk"

@@ -63,5 +63,7 @@ for (const word of binaries) {
 }
 const names = Object.values(platforms).map((platform) => [nameOf(platform), version]);
 pack({ ...main, version, optionalDependencies: Object.fromEntries(names) }, (scratch) => {
-  fs.copyFileSync(path.join(here, "bin/mlxk.js"), path.join(scratch, "bin/mlxk.js"));
+  for (const file of ["mlxk.js", "mlx-run.js"]) {
+    fs.copyFileSync(path.join(here, "bin", file), path.join(scratch, "bin", file));
+  }
 });

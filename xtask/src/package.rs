@@ -19,6 +19,10 @@ const HOMEBREW: [(&str, &str); 4] = [
     ("LINUX_INTEL", "x86_64-unknown-linux-musl"),
 ];
 
+/// Names of MLX-Knife's programs. Archives have links of these names.
+#[cfg(unix)]
+const ALIASES: [&str; 5] = ["mlx-knife", "mlx_knife", "mlxk2", "mlxk-json", "mlx-run"];
+
 fn archive_name(target: &str) -> String {
     let ending = if target.contains("windows") { "zip" } else { "tar.gz" };
     format!("mlxk-{VERSION}-{target}.{ending}")
@@ -42,6 +46,12 @@ pub(crate) fn archive(target: &str, program: &str, folder: &str) -> Result<()> {
         ("README.md", "README.md".into()),
     ] {
         std::fs::copy(from, inside.join(to)).with_context(|| format!("Cannot copy {from}"))?;
+    }
+    #[cfg(unix)]
+    if suffix.is_empty() {
+        for alias in ALIASES {
+            std::os::unix::fs::symlink("mlxk", inside.join(alias))?;
+        }
     }
     // The program for the target may not run on this machine, but a native build prints the same.
     run("cargo", &["build", "--quiet", "--package", "mlxk-cli"], &[])?;
