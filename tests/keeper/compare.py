@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Compares `list`, `show`, `health` and `--version` of mlxk and MLX-Knife, key by key, on the cache that
-`fabricate.py` writes. Every difference must be listed in `DELIBERATE`, and every listed one must occur.
+`fabricate.py` writes. Every difference must be listed in `DELIBERATE`, and every listed one must occur. All
+output of mlxk must fit `docs/reference/envelope.schema.json`.
 
-    pip install "mlx[cpu]" mlx-knife==2.0.8
+    pip install "mlx[cpu]" mlx-knife==2.0.8 jsonschema
     compare.py --ours target/debug/mlxk --theirs VENV/bin/mlxk
+
+`cargo xtask accept keeper VENV/bin/python` does it.
 """
 
 import argparse
@@ -16,19 +19,28 @@ import sys
 import tempfile
 from pathlib import Path
 
+import jsonschema
+
 HERE = Path(__file__).parent
 # MLX-Knife crashes on these in `list` and `health`; mlxk lists them.
 CRASHES = ["mlx-community/Link-Dead", "mlx-community/Incomplete-Download", "mlx-community/Config-List"]
 BLIND = ["Header-*", "Weights-Truncated", "Weights-Longer", "Shard-Truncated", "Shard-Other-Tensors",
-         "Tokenizer-Truncated"]
+         "Tokenizer-Truncated", "Adapters-Alone"]
 BLIND = [f"mlx-community/{name}" for name in BLIND] + ["org/Torch-Zip-Truncated", "org/Truncated-GGUF"]
 VERDICT = ["health", "runtime_compatible", "reason", "status"]
 
 # Commands, models, keys (patterns), and the reason for the difference.
 DELIBERATE = [
     ("*", "*", ["reason"], "Reasons are phrased differently and name the file; only their presence is the same.", "words"),
-    ("*", "*", ["path", "note", "findings", "quantization.mode", "quantization.mixed", "files.*.size_bytes", "deep"],
-     "mlxk adds the path, each finding with its repair command, and exact sizes.", "more"),
+    ("show", "*", ["details", "quantization.mode", "quantization.mixed"],
+     "mlxk adds the path, the context length, and each finding with its repair command, where the schema is open.",
+     "more"),
+    (["list", "show"], "*", ["context_length"],
+     "MLX-Knife 2.0.8 has a key that its schema does not allow. mlxk has it in `details`, or with `--extended`.", "less"),
+    ("*", ["mlx-community/Index-Stale", "mlx-community/Index-Of-Source"], VERDICT,
+     "An index of other files is ignored, as in mlx-lm; mlxk notes it and proposes to repair it."),
+    ("*", ["mlx-community/Generation-Broken", "mlx-community/Generation-Wrong"], VERDICT,
+     "A malformed `generation_config.json` would change the answers, so mlxk does not load the model."),
     ("*", "*", ["quantization", "quantization.*"],
      "mlxk also reports quantization in `list`, and that of other tools than MLX.", "more"),
     ("*", BLIND, VERDICT, "mlxk reads headers, ranges and lengths, so it finds truncated and corrupt files."),
@@ -38,40 +50,46 @@ DELIBERATE = [
      "A model with only `tokenizer.model` is complete, although it is not supported."),
     ("*", "mlx-community/Vision-Text-Only-4bit", VERDICT,
      "Weights without a vision tower need no image settings."),
-    ("*", ["gpt2", "org/Dense-Mlx", "*/workspaces/dense"], ["framework", *VERDICT],
+    ("*", ["gpt2", "org/Dense-Mlx", "org/Method-Mlx", "*/workspaces/dense"], ["framework", *VERDICT],
      "MLX is recognized by the metadata of the weights, so an unquantized model keeps its framework."),
     ("*", "org/Torch-Safetensors", VERDICT, "Floating-point safetensors run unchanged."),
     ("*", ["mlx-community/Bert-Embed", "mlx-community/Qwen3-Embedding-4bit", "mlx-community/whisper-tiny"],
      ["runtime_compatible", "reason"], "mlxk supports text models only."),
     ("*", "mlx-community/Revisions-4bit", ["hash", "size_bytes", "model_type", "capabilities.*", "last_modified"],
      "`refs/main` decides which revision a name means, not the time of a folder."),
-    ("*", "org/Name-with/dashes", ["*"], "No repository may have `--` in its name, so mlxk does not list such a folder."),
+    ("*", ["org/Name-with/dashes", "org/Name-with--dashes"], ["*"],
+     "MLX-Knife reads every `--` as `/`. mlxk reads only the first one so, and both list the folder."),
     ("show", "*", ["metadata.quantization"],
      "mlxk also reads the bits from MLX's own table, not only from `quantization_config`.", "more"),
-    ("show", "mlx-community/Vision-4bit", ["metadata.*"],
+    ("health", ["dense", "foreign", "my own model", "plain-4bit", "quantized", "repaired", "torn"], ["managed"],
+     "MLX-Knife has a key that its schema does not allow. mlxk has it with `--extended`.", "less"),
+    ("show", "mlx-community/Vision-*", ["metadata.*"],
      "Values under `text_config` are shown if the top level lacks them.", "more"),
     ("--version", "", ["cli_version", "json_api_spec_version", "system", "system.*"],
-     "It is another program. It reports the memory on every system, and its API is 0.2.3 with `context_length`."),
+     "It is another program. It reports the memory on every system, and its API is 0.2.3."),
     ("*", "error", ["message", "hint", "matches.*"], "Errors are phrased differently, with a hint."),
     ("health", ["health nosuch", "error"], ["exit", "status", "error.*", "*"], "A name that is not found is an error with exit code 1."),
     ("health", ["health", "health mlx-community/Shard-Missing"], ["exit"], "An unhealthy model gives exit code 1, so that scripts notice."),
     ("health", "summary", ["*"], "Counts follow from the verdicts."),
-    ("list", "", ["count"], "The folder with `--` in its name is not counted."),
     ("show", "*/workspaces/*", ["display_name"], "`show` has the short name of a workspace, like `list`.", "more"),
 ]
 COMMANDS = ["list", "health", "health mlx-community/Shard-Missing", "health nosuch", "show nosuch", "--version"]
-SHOWN = ["mlx-community/Single-4bit", "mlx-community/Sharded-4bit", "mlx-community/Vision-4bit", "org/Gptq",
-         "org/Quantized", "mlx-community/Shard-Missing", "plain-4bit"]
+SHOWN = ["mlx-community/Single-4bit", "plain-4bit"]
 
 
-def run(program, command, root):
+def run(program, command, root, schema=None):
     environment = {**os.environ, "HF_HOME": str(root), "MLXK_WORKSPACE_HOME": str(root / "workspaces"),
                    "XDG_DATA_HOME": str(root / "data"), "HOME": str(root), "HF_HUB_OFFLINE": "1"}
     for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "MLXK_CONFIG"]:
         environment.pop(name, None)
-    done = subprocess.run([program, *command.split(), "--json"], env=environment, capture_output=True, text=True)
+    words = ["show", *command[5:].split(" --")] if command.startswith("show ") else command.split()
+    words = [f"--{word}" if at > 1 and command.startswith("show ") else word for at, word in enumerate(words)]
+    done = subprocess.run([program, *words, "--json"], env=environment, capture_output=True, text=True)
     try:
-        return done.returncode, json.loads(done.stdout)
+        envelope = json.loads(done.stdout)
+        for error in schema.iter_errors(envelope) if schema else ():
+            sys.exit(f"{command}: {error.json_path}: {error.message}")
+        return done.returncode, envelope
     except ValueError:
         sys.exit(f"{program} {command}: no envelope\n{done.stdout}\n{done.stderr}")
 
@@ -149,6 +167,8 @@ class Judge:
                 continue
             if kind == ["more"] and b != ABSENT:
                 continue
+            if kind == ["less"] and a != ABSENT:
+                continue
             self.used.add(at)
             found = True
         return found
@@ -160,6 +180,7 @@ def main():
     parser.add_argument("--theirs", required=True)
     options = parser.parse_args()
     ours, theirs = (str(Path(path).absolute()) for path in (options.ours, options.theirs))
+    schema = jsonschema.Draft202012Validator(json.loads((HERE / "../../docs/reference/envelope.schema.json").read_text()))
     root = Path(tempfile.mkdtemp())
     try:
         subprocess.run([sys.executable, HERE / "fabricate.py", root], check=True)
@@ -180,10 +201,13 @@ def main():
         for name in CRASHES:
             shutil.rmtree(root / "hub" / ("models--" + name.replace("/", "--")))
         judge = Judge()
-        commands = COMMANDS + [f"show {name}" for name in SHOWN]
+        _, listed = run(theirs, "list", root)
+        names = [model["name"] for model in listed["data"]["models"]]
+        shown = [name for name in names if name.count("/") < 2 or name.startswith("/")]
+        commands = COMMANDS + [f"show {name}" for name in [*shown, SHOWN[-1]]]
         commands += [f"show {SHOWN[0]} --files", f"show {SHOWN[0]} --config"]
         for command in commands:
-            found = [records(command, *run(program, command, root)) for program in (ours, theirs)]
+            found = [records(command, *run(ours, command, root, schema)), records(command, *run(theirs, command, root))]
             judge.compare(command, *found)
         for at, (commands, names, keys, why, *_) in enumerate(DELIBERATE):
             if at in judge.used:

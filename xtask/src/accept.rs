@@ -71,6 +71,15 @@ pub(crate) fn run_kills() -> Result<()> {
     pulls("killed_at_random", ("MLXK_TEST_KILLS", "50"))
 }
 
+/// Compares `list`, `show` and `health` with those of the MLX-Knife that is installed next to this Python.
+pub(crate) fn run_keeper(python: &str) -> Result<()> {
+    run("cargo", &["build", "-p", "mlxk-cli"], &[])?;
+    let theirs = std::path::Path::new(python).with_file_name("mlxk");
+    let theirs = theirs.to_str().context("the path is plain")?;
+    let arguments = ["tests/keeper/compare.py", "--ours", "target/debug/mlxk", "--theirs", theirs];
+    run(python, &arguments, &[])
+}
+
 /// Compares our cache with the one that huggingface_hub of this Python writes.
 pub(crate) fn run_interop(python: &str) -> Result<()> {
     pulls("interop", ("MLXK_TEST_PYTHON", python))

@@ -59,6 +59,8 @@ Acceptance (minutes to hours; not part of CI):
                     send requests that abuse the protocol, also with the schemathesis at this path
   accept interop PYTHON
                     share a cache with the huggingface_hub of this Python
+  accept keeper PYTHON
+                    compare list, show and health with the MLX-Knife next to this Python
   accept kill       kill one pull fifty times at random moments, and count what is fetched again
   accept fuzz SECONDS
                     run every fuzz target (needs a nightly compiler and cargo-fuzz)";
@@ -93,6 +95,7 @@ fn run() -> Result<()> {
         ["accept", "schemas", folder] => accept::run_schemas(folder),
         ["accept", "kill"] => accept::run_kills(),
         ["accept", "interop", python] => accept::run_interop(python),
+        ["accept", "keeper", python] => accept::run_keeper(python),
         ["accept", "api", python] => accept::run_api(python),
         ["accept", "forms", python, count] => accept::run_forms(python, count),
         ["accept", "load", seconds] => accept::run_load(seconds),
