@@ -39,23 +39,21 @@ impl PairTable {
         own.map(|pair| &pair.repo).or_else(|| Some(&library::find(name)?.repo))
     }
 
-    /// Returns the name of a repository in Ollama's style. If it has several, the last one.
+    /// Returns the name of a repository, in any case, in Ollama's style. If it has several, the one to show.
     pub fn ollama(&self, repo: &RepoId) -> Option<&str> {
-        if let Some(pair) = self.own.iter().rev().find(|pair| pair.repo == *repo) {
-            return Some(&pair.ollama);
-        }
-        let model = library().iter().find(|model| model.repo == *repo)?;
-        model.names.iter().copied().find(|name| self.repo(name) == Some(repo))
+        self.names(repo).first().copied()
     }
 
-    /// Returns all names of a repository in Ollama's style, the one to show first.
+    /// Returns all names of a repository, in any case, in Ollama's style, the one to show first.
     pub fn names(&self, repo: &RepoId) -> Vec<&str> {
-        let own = self.own.iter().rev().filter(|pair| pair.repo == *repo);
+        let written = repo.to_string();
+        let is_it = |other: &RepoId| other.to_string().eq_ignore_ascii_case(&written);
+        let own = self.own.iter().rev().filter(|pair| is_it(&pair.repo));
         let own = own.map(|pair| pair.ollama.as_str());
-        let known = library().iter().filter(|model| model.repo == *repo);
+        let known = library().iter().filter(|model| is_it(&model.repo));
         let known = known.flat_map(|model| &model.names).copied();
         let mut names: Vec<&str> = Vec::new();
-        for name in own.chain(known.filter(|name| self.repo(name) == Some(repo))) {
+        for name in own.chain(known.filter(|name| self.repo(name).is_some_and(is_it))) {
             if !names.contains(&name) {
                 names.push(name);
             }

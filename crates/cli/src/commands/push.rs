@@ -1,10 +1,8 @@
 //! `mlxk push FOLDER REPO`: uploads a model.
 
-use std::path::PathBuf;
-
 use mlxk_hub::{
-    Changes, HttpError, HubError, Kind, Matching, Problem, PushRequest, Pushed, Reference,
-    ReferenceError, RepoId, Resolved, Visibility, WorkspaceError,
+    Changes, HubError, Kind, Matching, Problem, PushRequest, Pushed, Reference, ReferenceError,
+    RepoId, Resolved, Visibility, WorkspaceError,
 };
 use serde_json::{Map, Value, json};
 

@@ -33,6 +33,9 @@ PARAMETER min_p 0.05
 PARAMETER repeat_penalty 1.05
 PARAMETER repeat_last_n -1
 PARAMETER seed 42
+PARAMETER typical_p 0.9
+PARAMETER presence_penalty 0.5
+PARAMETER frequency_penalty 0.25
 TEMPLATE """{{ range .Messages }}{{ .Content }}
 {{ end }}"""
 MESSAGE User Reverse a list. # not a comment
@@ -59,6 +62,9 @@ RENDERER qwen3
             top_k: Some(20),
             top_p: Some(0.8),
             min_p: Some(0.05),
+            typical_p: Some(0.9),
+            presence_penalty: Some(0.5),
+            frequency_penalty: Some(0.25),
             repetition_penalty: Some(1.05),
             repeat_last_n: Some(-1),
             seed: Some(42),
@@ -67,7 +73,7 @@ RENDERER qwen3
             stop: vec!["<|im_end|>".to_owned(), "\n".to_owned()],
         }
     );
-    assert_eq!(file.ignored, [(20, "TEMPLATE".to_owned()), (27, "RENDERER".to_owned())]);
+    assert_eq!(file.ignored, [(23, "TEMPLATE".to_owned()), (30, "RENDERER".to_owned())]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, tests};
 
 use super::bounds::{self, Deadline, Exceeded};
-use super::instrument::{self, CHECK, CHECK_KEPT, TICK};
+use super::instrument::{self, CHECK, CHECK_KEPT, Compiled, TICK};
 use super::{json, methods, number};
 
 /// Units of work that every rendering has: an instruction, or 64 bytes of a new value.
@@ -80,11 +80,7 @@ pub(super) fn render(
     context: impl FnOnce() -> Value + Send,
 ) -> Result<String, Failure> {
     on_large_stack(|| {
-        let compiled = syntax().and_then(|syntax| instrument::compile(source, NAME, &syntax));
-        let compiled = compiled.map_err(|error| match failure(&error) {
-            Failure::Other(reason) => Failure::Syntax(reason),
-            failure => failure,
-        })?;
+        let compiled = compile(source)?;
         let environment = environment(deadline, size);
         let mut text = String::new();
         let mut output = make_string_output(&mut text);
@@ -95,6 +91,19 @@ pub(super) fn render(
             return Err(Failure::Bound("the output is too long"));
         }
         Ok(text)
+    })
+}
+
+/// Compiles a template without rendering it.
+pub(super) fn check(source: &str) -> Result<(), Failure> {
+    on_large_stack(|| compile(source).map(|_| ()))
+}
+
+fn compile(source: &str) -> Result<Compiled<'_>, Failure> {
+    let compiled = syntax().and_then(|syntax| instrument::compile(source, NAME, &syntax));
+    compiled.map_err(|error| match failure(&error) {
+        Failure::Other(reason) => Failure::Syntax(reason),
+        failure => failure,
     })
 }
 

@@ -65,12 +65,7 @@ impl Source {
 
     /// Compiles the template, so that an error in it is known before the first conversation.
     pub(super) fn check(&self) -> Result<(), TextError> {
-        match self.compiled.get_or_init(|| environment::compile(&self.text)) {
-            Ok(_) => Ok(()),
-            Err(reason) => {
-                Err(TextError::TemplateSyntax { path: self.path.clone(), reason: reason.clone() })
-            }
-        }
+        environment::check(&self.program).map_err(|failure| self.error(failure))
     }
 
     /// Returns `true` if the template reads content only as a list of typed parts, as some vision models do.
@@ -149,7 +144,7 @@ pub(super) fn find(dir: &Path, in_config: Option<&Value>) -> Result<Vec<Source>,
 
 /// Returns `true` if the file contains `word`. Parsing a vocabulary takes much longer.
 fn mentions(path: &Path, word: &str) -> bool {
-    std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(word))
+    matches!(read_optional(path), Ok(Some(text)) if text.contains(word))
 }
 
 /// Reads a template, or a list of `{name, template}`.

@@ -1,6 +1,6 @@
 //! The names of the model in Ollama and here.
 
-use mlxk_hub::{Alias, Pair};
+use mlxk_hub::{Alias, RepoId};
 
 use crate::Context;
 use crate::args::{CompareArgs, Peer};
@@ -30,8 +30,8 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
     };
     let ollama_of = |ours: &str| {
         let alias = Alias::find(ours).map(|alias| alias.ollama.to_owned());
-        let is_it = |pair: &&Pair| pair.repo.to_string().eq_ignore_ascii_case(ours);
-        let pair = pairs.iter().find(is_it).map(|pair| pair.ollama.clone());
+        let repo = RepoId::parse(ours).ok();
+        let pair = repo.and_then(|repo| pairs.ollama(&repo).map(str::to_owned));
         // Our name may be an Ollama name.
         let same = pairs.repo(ours).map(|_| ours.to_owned());
         pair.or(alias).or(same)
