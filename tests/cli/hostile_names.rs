@@ -198,7 +198,7 @@ fn hostile() -> World {
 #[expect(clippy::too_many_lines, reason = "most lines are commands")]
 fn nothing_that_a_command_prints_controls_the_terminal() {
     let world = hostile();
-    let refusing = server("500 Oops", |_| json!({"error": EVIL, "message": EVIL}));
+    let refusing = server("403 Forbidden", |_| json!({"error": EVIL, "message": EVIL}));
     let listing = server("200 OK", |first| {
         if first.contains("search=") {
             return json!([{"id": format!("org/{EVIL}"), "modelId": EVIL, "lastModified": EVIL,
