@@ -211,17 +211,20 @@ fn check_limits(engine: &Engine, schema: &Value, seed: u64) {
     let asked = |most: Option<usize>| {
         let mut request = request(schema.clone(), seed);
         request.max_tokens = most;
-        engine.submit(request).unwrap()
+        engine.submit(request).expect("the engine takes the request")
     };
-    let (natural, done) = asked(None).wait().unwrap();
+    let (natural, done) = asked(None).wait().expect("it is answered");
     assert_eq!(done.finish_reason, FinishReason::Eos, "{natural}");
     let length = done.usage.completion_tokens;
     let limits = 1..=length + 50;
     let answers: Vec<_> = limits.clone().map(|most| asked(Some(most))).collect();
-    let validator = jsonschema::options().should_validate_formats(true).build(schema).unwrap();
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(schema)
+        .expect("the schema is valid");
     let mut can_be_complete = false;
     for (most, answer) in limits.zip(answers) {
-        let (text, done) = answer.wait().unwrap();
+        let (text, done) = answer.wait().expect("it is answered");
         let context = format!("{most} of {length} tokens, {text}, instead of {natural}");
         let value = serde_json::from_str::<Value>(&text);
         let is_complete = value.is_ok_and(|value| validator.is_valid(&value));

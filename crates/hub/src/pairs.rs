@@ -44,7 +44,8 @@ impl PairTable {
         self.names(repo).first().copied()
     }
 
-    /// Returns all names of a repository, in any case, in Ollama's style, the one to show first.
+    /// Returns the names of a repository, in any case, in Ollama's style, the one to show first: all those of
+    /// the configuration, and one of the library.
     pub fn names(&self, repo: &RepoId) -> Vec<&str> {
         let written = repo.to_string();
         let is_it = |other: &RepoId| other.to_string().eq_ignore_ascii_case(&written);
@@ -53,7 +54,7 @@ impl PairTable {
         let known = library().iter().filter(|model| is_it(&model.repo));
         let known = known.flat_map(|model| &model.names).copied();
         let mut names: Vec<&str> = Vec::new();
-        for name in own.chain(known.filter(|name| self.repo(name).is_some_and(is_it))) {
+        for name in own.chain(known.filter(|name| self.repo(name).is_some_and(is_it)).take(1)) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -88,7 +89,7 @@ mod tests {
                 assert_eq!(table.repo(&name.to_uppercase()), Some(&model.repo));
             }
             assert_eq!(table.ollama(&model.repo), Some(model.names[0]));
-            assert_eq!(table.names(&model.repo), model.names);
+            assert_eq!(table.names(&model.repo), model.names[..1]);
         }
         let own = RepoId::parse("me/Mine-4bit").unwrap();
         let known = table.repo("phi3:mini").unwrap().clone();

@@ -86,12 +86,11 @@ fn render(response: Response, error: &ApiError, conventions: Conventions) -> Res
 /// Answers a request for a path without a route.
 pub(crate) async fn not_found(State(state): State<Shared>, request: Request) -> ApiError {
     let path = request.uri().path();
-    let error = match not_offered::reason(path) {
-        Some(reason) => ApiError::new(Kind::NotOffered, reason),
-        None => {
-            let message = format!("There is no `{} {path}`", request.method());
-            ApiError::new(Kind::NotFound, message)
-        }
+    let error = if let Some(reason) = not_offered::reason(path) {
+        ApiError::new(Kind::NotOffered, reason)
+    } else {
+        let message = format!("There is no `{} {path}`", request.method());
+        ApiError::new(Kind::NotFound, message)
     };
     body::discard(request.into_body(), &state).await;
     error

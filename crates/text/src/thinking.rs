@@ -108,15 +108,14 @@ impl Thinking {
             ThinkingMode::Level(level) if self.has_levels => {
                 Ok(Map::from_iter([(LEVEL.to_owned(), level.into())]))
             }
-            ThinkingMode::Level(_) if !self.is_possible() && !self.has_switch() => {
+            ThinkingMode::Level(_) | ThinkingMode::On
+                if !self.is_possible() && !self.has_switch() =>
+            {
                 Err(ThinkingRefusal::NeverThinks)
             }
             ThinkingMode::Level(_) => Err(ThinkingRefusal::NoLevels),
             ThinkingMode::Off if self.is_possible() && !self.has_switch() => {
                 Err(ThinkingRefusal::AlwaysThinks)
-            }
-            ThinkingMode::On if !self.is_possible() && !self.has_switch() => {
-                Err(ThinkingRefusal::NeverThinks)
             }
             ThinkingMode::Off => Ok(switch(false)),
             ThinkingMode::On => Ok(switch(true)),

@@ -96,7 +96,7 @@ fn common_steps_are_no_bombs() {
         json!({"decoder": {"type": "Sequence", "decoders": [replace("▁", " "),
             {"type": "ByteFallback"}, {"type": "Fuse"}]}}),
     ] {
-        run(&parts).expect(&parts.to_string());
+        run(&parts).unwrap_or_else(|error| panic!("{parts}: {error}"));
     }
     let spaces = " ".repeat(1 << 20);
     let replaced = open(&json!({"normalizer": replace(" ", "▁")})).unwrap();

@@ -76,7 +76,7 @@ impl Pull<'_> {
             Ok(PullTarget::Repo { id, revision }) => {
                 name = id.to_string();
                 match self.intact(&id, revision.as_deref()) {
-                    Some(found) => Ok(already_here(found)),
+                    Some(found) => Ok(already_here(*found)),
                     None => self.repository(id, revision),
                 }
             }

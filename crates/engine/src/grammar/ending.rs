@@ -73,7 +73,9 @@ impl<A: Acceptor> Ending<'_, A> {
             }
             self.tries -= 1;
         }
-        text.iter().for_each(|&byte| self.position.push(byte));
+        for &byte in text {
+            self.position.push(byte);
+        }
         self.text.extend_from_slice(text);
         true
     }
@@ -243,7 +245,9 @@ impl<A: Acceptor> Ending<'_, A> {
     /// Returns `true` if the text leaves the string that is open, and goes no further.
     fn is_string_end(&self, text: &[u8]) -> bool {
         let mut position = self.position.clone();
-        text.iter().for_each(|&byte| position.push(byte));
+        for &byte in text {
+            position.push(byte);
+        }
         matches!(position.part(), Part::After | Part::Colon)
     }
 

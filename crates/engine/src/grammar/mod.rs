@@ -213,7 +213,9 @@ impl Grammar {
     /// Takes the token that was drawn, with its `bytes`. It is one of `left` tokens.
     pub(crate) fn accept(&mut self, id: u32, bytes: &[u8], left: usize) -> Result<(), EngineError> {
         if !self.ends.contains(&id) {
-            bytes.iter().for_each(|&byte| self.position.push(byte));
+            for &byte in bytes {
+                self.position.push(byte);
+            }
         }
         match self.next.take().filter(|(checked, _)| *checked == id) {
             Some((_, completion)) => {
@@ -243,7 +245,9 @@ impl Grammar {
     /// Returns a short completion of the text so far with `bytes` after it.
     fn completion_after(&mut self, bytes: &[u8]) -> Result<Option<Completion>, EngineError> {
         let mut position = self.position.clone();
-        bytes.iter().for_each(|&byte| position.push(byte));
+        for &byte in bytes {
+            position.push(byte);
+        }
         let hints = Arc::clone(&self.hints);
         let last = match &self.room {
             Room::Kept { completion: Some(completion), .. } => completion.text.clone(),

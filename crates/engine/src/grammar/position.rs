@@ -144,6 +144,6 @@ mod tests {
         assert_eq!(at(r#"{"a": [1, tr"#), (Part::InLiteral, "tr".into()));
         assert_eq!(at(r#"{"a": [1 "#), (Part::After, none()));
         assert_eq!(at(r#"{"a": [1],"#), (Part::Key { first: false }, none()));
-        assert_eq!(at(r#"[[],"#), (Part::Value { first: false }, none()));
+        assert_eq!(at(r"[[],"), (Part::Value { first: false }, none()));
     }
 }

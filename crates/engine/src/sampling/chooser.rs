@@ -99,13 +99,11 @@ impl Chooser {
             tries += 1;
             logits[id as usize] = f32::NEG_INFINITY;
             let next = if tries < MAX_TRIES { sample(logits).ok() } else { None };
-            id = match next {
-                Some(next) => next,
-                None => {
-                    id = grammar.close()?.unwrap_or(first);
-                    break;
-                }
+            let Some(next) = next else {
+                id = grammar.close()?.unwrap_or(first);
+                break;
             };
+            id = next;
         }
         grammar.accept(id, &bytes_of(id), left)?;
         Ok(id)

@@ -24,7 +24,7 @@ pub enum PullTarget {
     /// Import a model file.
     Import(ImportPlan),
     /// Nothing, because it is on this machine and on no hub.
-    Local(Resolved),
+    Local(Box<Resolved>),
 }
 
 /// Returns what a pull of `reference` has to do.
@@ -53,7 +53,7 @@ pub fn pull_target(
                 _ => None,
             };
             return match own {
-                Some(found) => Ok(PullTarget::Local(found)),
+                Some(found) => Ok(PullTarget::Local(Box::new(found))),
                 None => match pairs.repo(name) {
                     Some(id) => repo(id, revision),
                     None => repo(&RepoId::in_default_org(name), revision),
@@ -63,7 +63,7 @@ pub fn pull_target(
         _ => {}
     }
     match resolve(reference, Matching::Exact, pairs, locations)? {
-        Resolution::Local(found) => Ok(PullTarget::Local(found)),
+        Resolution::Local(found) => Ok(PullTarget::Local(Box::new(found))),
         Resolution::NeedsImport(plan) => Ok(PullTarget::Import(plan)),
         Resolution::NotLocal(missing) => repo(&missing.suggestion, &missing.revision),
     }

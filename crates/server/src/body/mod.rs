@@ -129,7 +129,7 @@ impl Fields {
 
     fn deserialize<T: DeserializeOwned>(&self, mut map: Map<String, Value>) -> Result<T, ApiError> {
         let empty_is_absent = self.reading.empty_is_absent;
-        map.retain(|_, value| !value.is_null() && !(empty_is_absent && *value == ""));
+        map.retain(|_, value| !(value.is_null() || empty_is_absent && *value == ""));
         let mut unknown = Vec::new();
         let mut track = serde_path_to_error::Track::new();
         let reader = serde_path_to_error::Deserializer::new(Value::Object(map), &mut track);

@@ -64,8 +64,9 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
             let name = called.map_or_else(
                 || {
                     // The name in Ollama's library, if there is one, comes second.
-                    let names = names::shown(&name, false, &state);
-                    names.into_iter().take(2).last().unwrap_or_default()
+                    let mut names = names::shown(&name, false, &state).into_iter();
+                    let own = names.next();
+                    names.next().or(own).unwrap_or_default()
                 },
                 |called| names::tagged(&called),
             );

@@ -63,17 +63,16 @@ pub(super) fn drop_defaults(fields: &mut Fields) {
 }
 
 fn is_default(name: &str, value: &Value) -> bool {
-    let is = |neutral: f64| value.as_f64() == Some(neutral);
     match name {
         "tool_choice" | "function_call" => matches!(value.as_str(), Some("none" | "auto")),
         "modalities" => *value == json!(["text"]),
         "verbosity" => *value == "medium",
-        "best_of" | "num_beams" => is(1.0),
         "add_generation_prompt"
         | "skip_special_tokens"
         | "spaces_between_special_tokens"
         | "detokenize" => *value == true,
-        "cfg_scale" | "guidance_scale" | "length_penalty" | "tfs" | "tfs_z" => is(1.0),
+        "best_of" | "cfg_scale" | "guidance_scale" | "length_penalty" | "num_beams" | "tfs"
+        | "tfs_z" => value.as_f64() == Some(1.0),
         "logprobs" | "echo" => *value == false,
         "bad_words"
         | "continue_final_message"

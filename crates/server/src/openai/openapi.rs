@@ -74,8 +74,9 @@ fn schema(name: &str) -> Option<Value> {
             "include_usage": {"type": "boolean"},
             "include_obfuscation": {"type": "boolean"},
         }}),
-        "max_tokens" | "n_predict" => json!({"type": ["integer", "null"], "minimum": -2}),
-        "max_completion_tokens" => json!({"type": ["integer", "null"], "minimum": -2}),
+        "max_tokens" | "max_completion_tokens" | "n_predict" => {
+            json!({"type": ["integer", "null"], "minimum": -2})
+        }
         "n" => count(1),
         "num_ctx" => count(2),
         "stop" => json!({"anyOf": [

@@ -1,6 +1,6 @@
 //! The names of the model in Ollama and here.
 
-use mlxk_hub::{Alias, RepoId};
+use mlxk_hub::{Alias, Reference};
 
 use crate::Context;
 use crate::args::{CompareArgs, Peer};
@@ -30,8 +30,10 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
     };
     let ollama_of = |ours: &str| {
         let alias = Alias::find(ours).map(|alias| alias.ollama.to_owned());
-        let repo = RepoId::parse(ours).ok();
-        let pair = repo.and_then(|repo| pairs.ollama(&repo).map(str::to_owned));
+        let pair = match ours.parse() {
+            Ok(Reference::Repo { id, revision: None }) => pairs.ollama(&id).map(str::to_owned),
+            _ => None,
+        };
         // Our name may be an Ollama name.
         let same = pairs.repo(ours).map(|_| ours.to_owned());
         pair.or(alias).or(same)
