@@ -1,5 +1,7 @@
 //! `mlxk health [MODEL]`: checks models for missing or corrupted files.
 
+use std::fmt::Write as _;
+
 use mlxk_hub::{
     Finding, HubError, ImportPlan, ImportSource, Kind, Matching, PullError, PullOptions, Reference,
     Repaired, Report, Resolution, Resolved, Suspects,
@@ -31,10 +33,10 @@ impl Verdict {
     fn reason(&self) -> String {
         let mut reason = self.report.reason();
         if let Some((files, bytes)) = self.read {
-            reason += &format!(" ({files} files, {} compared)", format::size(bytes));
+            let _ = write!(reason, " ({files} files, {} compared)", format::size(bytes));
         }
         if let Some(repaired) = &self.repaired {
-            reason += &format!("; {}", what_was_repaired(repaired));
+            let _ = write!(reason, "; {}", what_was_repaired(repaired));
         }
         reason
     }

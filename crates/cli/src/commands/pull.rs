@@ -76,12 +76,12 @@ impl Pull<'_> {
             Ok(PullTarget::Repo { id, revision }) => {
                 name = id.to_string();
                 match self.intact(&id, revision.as_deref()) {
-                    Some(found) => Ok(already_here(*found)),
+                    Some(found) => Ok(already_here(found)),
                     None => self.repository(id, revision),
                 }
             }
             Ok(PullTarget::Import(plan)) => self.import(&plan),
-            Ok(PullTarget::Local(found)) => Ok(already_here(found)),
+            Ok(PullTarget::Local(found)) => Ok(already_here(*found)),
             Err(error) => Err(error.into()),
         };
         result.map_err(|error| if self.args.json { with_data(model, &name, error) } else { error })
