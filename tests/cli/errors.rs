@@ -51,8 +51,8 @@ fn invalid_limits() {
     let long = "word ".repeat(200);
     fails(&world, &["run", model, &long], 1, &["tokens", "context of 512"]);
     let (_, stderr) = streams(&world.mlxk(&["run", model]).write_stdin("").assert().code(2));
-    assert!(stderr.contains("empty"), "{stderr}");
-    let invalid = world.mlxk(&["run", model]).write_stdin(vec![0xFF, 0xFE]).assert().code(2);
+    assert!(stderr.contains("There is no prompt"), "{stderr}");
+    let invalid = world.mlxk(&["run", model]).write_stdin(vec![0x80, 0xFE]).assert().code(2);
     assert!(streams(&invalid).1.contains("UTF-8"));
 }
 

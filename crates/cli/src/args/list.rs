@@ -15,7 +15,7 @@ Examples:
 
 const COLUMNS: &str = "\
 Columns:
-  Src         cache (Hugging Face), import, name (made by cp or create) or ws (your own folder)
+  Src         cache (Hugging Face), import, name (cp, create) or ws (own folder)
   Clean       ✓ if a folder is as clone or convert left it
   Integrity   healthy if all files are complete
   Runtime     yes if mlxk can run it";

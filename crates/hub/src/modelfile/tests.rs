@@ -137,7 +137,7 @@ fn mistakes_are_named_with_their_line() {
         ("FROM a\nPARAMETER temperature -1\n", Some(2), "from 0 to 100"),
         ("FROM a\nPARAMETER top_p 1.5\n", Some(2), "from 0 to 1"),
         ("FROM a\nPARAMETER num_ctx 0\n", Some(2), "of at least 2"),
-        ("FROM a\nPARAMETER seed -3\n", Some(2), "`seed`"),
+        ("FROM a\nPARAMETER seed 1.5\n", Some(2), "`seed`"),
         ("FROM a\nPARAMETER stop\n", Some(2), "needs a name and a value"),
         ("FROM a\nPARAMETER\n", Some(2), "needs a name and a value"),
         ("FROM a\nMESSAGE user\n", Some(2), "needs a role and a text"),

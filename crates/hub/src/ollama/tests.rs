@@ -111,7 +111,7 @@ fn names_lead_to_manifests_and_nowhere_else() {
     // A name in the pair table means the repository. The error says what Ollama has.
     let error = found(&fixture, "phi3:mini").unwrap().local().unwrap_err();
     assert!(error.hint().unwrap().starts_with("Use Ollama's copy with `ollama:phi3:mini`"));
-    let hint = found(&fixture, "me:latest").unwrap_err().hint().unwrap();
+    let hint = found(&fixture, "me:7b").unwrap_err().hint().unwrap();
     assert!(hint.starts_with("See the names with `mlxk search --ollama`"), "{hint}");
     let hint = found(&fixture, "qwen3:1b").unwrap_err().hint().unwrap();
     assert!(hint.starts_with("Did you mean `qwen3:0.6b`, `qwen3:1.7b` or `qwen3:4b`?"), "{hint}");

@@ -72,7 +72,14 @@ mod tests {
             assert!(model.billions > 0.0 && model.size_bytes > 100_000_000, "{model:?}");
             let name = model.names[0].split(':').next().unwrap();
             for full in &model.names {
-                assert!(matches!(full.parse(), Ok(Reference::Short(_))), "{full}");
+                let reference = full.parse().unwrap();
+                let is_named = match full.strip_suffix(":latest") {
+                    Some(bare) => {
+                        matches!(&reference, Reference::Name { name, .. } if name == bare)
+                    }
+                    None => matches!(reference, Reference::Short(_)),
+                };
+                assert!(is_named, "{full}");
                 assert!(full.starts_with(&format!("{name}:")), "{full}");
                 assert!(names.insert(full.to_ascii_lowercase()), "{full}");
             }

@@ -161,8 +161,7 @@ impl Search<'_> {
         let exact = repos().find(|candidate| candidate.name == full);
         let loose = || repos().find(|candidate| candidate.name.eq_ignore_ascii_case(full));
         match exact.or_else(loose) {
-            // The hub ignores the case of names, too.
-            Some(candidate) => self.removal(candidate, revision, true),
+            Some(candidate) => self.removal(candidate, revision, candidate.name == full),
             None => Err(self.nothing(full)),
         }
     }

@@ -93,7 +93,7 @@ fn errors_are_in_the_words_of_json() {
         json!({"stop": [7]}),
         json!({"keep_alive": []}),
         json!({"stream": "yes"}),
-        json!({"stream_options": []}),
+        json!({"stream_options": 7}),
         json!({"messages": "x"}),
         json!({"messages": [7]}),
         json!({"messages": [{"content": "x"}]}),
@@ -116,7 +116,7 @@ fn errors_are_in_the_words_of_json() {
         assert_eq!(message.matches(&format!("`{field}")).count(), 1, "{extra}: {message}");
     }
     let answer = world.complete(json!({"prompt": {"a": 1}}));
-    assert!(answer.error().0.contains("must be a text, a list of texts"), "{answer:?}");
+    assert!(answer.error().0.contains("expected a text, a list of texts"), "{answer:?}");
 }
 
 #[test]
