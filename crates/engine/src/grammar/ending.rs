@@ -217,7 +217,7 @@ impl<A: Acceptor> Ending<'_, A> {
 
     /// Ends the string or key that is open. `last` ended it when it was a few bytes shorter.
     fn end_string(&mut self, last: &[u8]) -> Option<()> {
-        // A text with several quotes may also end what is around the string, which is no harm.
+        // A text with several quotes may also end what is around the string, which does no harm.
         let old = last.iter().position(|byte| *byte == b'"').map_or(&[][..], |end| &last[..=end]);
         if (0..old.len())
             .rev()

@@ -18,7 +18,7 @@ pub(crate) struct Completion {
     pub(crate) ids: Vec<u32>,
 }
 
-/// What is known about the rest of one answer.
+/// Knowledge about the rest of one answer.
 #[derive(Debug)]
 pub(crate) enum Room {
     /// The answer has not begun.

@@ -16,7 +16,7 @@ pub struct LibraryModel {
     pub billions: f64,
     /// `model_type` in the repository's `config.json`.
     pub model_type: &'static str,
-    /// Bytes to download. If nobody has counted them, they follow from parameters and bits per weight.
+    /// Bytes to download. If they were never counted, they follow from parameters and bits per weight.
     pub size_bytes: u64,
     /// `true` if `size_bytes` is such an estimate.
     pub is_estimate: bool,
