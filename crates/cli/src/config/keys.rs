@@ -307,8 +307,7 @@ pub(crate) const KEYS: &[Key] = &[
 /// Name of the table of Ollama names, whose keys are free.
 pub(crate) const PAIRS: &str = "pairs";
 /// Description of the table.
-pub(crate) const PAIRS_ABOUT: &str =
-    "Ollama names and their repositories, in addition to the built-in ones";
+pub(crate) const PAIRS_ABOUT: &str = "Your own Ollama names and their repositories";
 /// Example of an entry.
 pub(crate) const PAIRS_EXAMPLE: &str = "\"qwen3:0.6b\" = \"mlx-community/Qwen3-0.6B-4bit\"";
 
