@@ -149,7 +149,7 @@ def check_errors(client):
 
     missing = refused(openai.NotFoundError, model="nowhere")
     assert missing.code == "model_not_found" and "nowhere" in missing.message
-    unsupported = refused(openai.BadRequestError, extra_body={"audio": {}})
+    unsupported = refused(openai.BadRequestError, extra_body={"audio": {"voice": "alloy", "format": "wav"}})
     assert unsupported.param == "audio"
     tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
     assert refused(openai.BadRequestError, tools=tools).param == "tools"
