@@ -1,5 +1,6 @@
 //! Texts that a user names: read completely, but not without end, and without byte-order marks.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -29,26 +30,10 @@ pub(crate) fn read(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
         let problem = format!("it has more than {}, which is the limit", mlxk_hub::human(limit));
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
     }
-    Ok(without_mark(bytes))
-}
-
-/// Drops the byte-order mark at the beginning of a text. Text with the mark of UTF-16 is converted, because
-/// PowerShell writes it; if it is damaged, it stays as it is.
-fn without_mark(mut bytes: Vec<u8>) -> Vec<u8> {
-    let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (pairs, odd) = rest.as_chunks::<2>();
-        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
-        String::from_utf16(&units).ok().filter(|_| odd.is_empty()).map(String::into_bytes)
-    };
-    let converted = match bytes.as_slice() {
-        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
-        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
-        _ => None,
-    };
-    if bytes.starts_with(b"\xEF\xBB\xBF") {
-        bytes.drain(..3);
-    }
-    converted.unwrap_or(bytes)
+    Ok(match mlxk_format::unmarked(&bytes) {
+        Cow::Borrowed(text) if text.len() == bytes.len() => bytes,
+        text => text.into_owned(),
+    })
 }
 
 #[cfg(test)]

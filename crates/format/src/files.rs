@@ -1,5 +1,6 @@
 //! Small files of a checkpoint folder, read up to a limit.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -17,6 +18,22 @@ pub const MAX_INDEX_BYTES: u64 = 128 << 20;
 /// Returns a text without the byte-order mark (UTF-8) at its beginning, which editors on Windows write.
 pub fn without_mark(content: &[u8]) -> &[u8] {
     content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)
+}
+
+/// Returns a text without the byte-order mark at its beginning. A text with the mark of UTF-16, which PowerShell
+/// writes, is converted to UTF-8; if it is damaged, it is returned as it is, which is not UTF-8.
+pub fn unmarked(content: &[u8]) -> Cow<'_, [u8]> {
+    let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, odd) = rest.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        String::from_utf16(&units).ok().filter(|_| odd.is_empty()).map(String::into_bytes)
+    };
+    let converted = match content {
+        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
+        _ => None,
+    };
+    converted.map_or(Cow::Borrowed(without_mark(content)), Cow::Owned)
 }
 
 /// Returns `true` if the content is a Git LFS pointer instead of the file that it stands for.

@@ -63,7 +63,8 @@ mod writer;
 pub use checkpoint::{Checkpoint, ModeShare, QuantizationSummary, TensorInfo, is_weight_file};
 pub use error::{FormatError, HeaderProblem, TensorProblem};
 pub use files::{
-    MAX_CONFIG_BYTES, MAX_INDEX_BYTES, config_number, is_lfs_pointer, read_object, without_mark,
+    MAX_CONFIG_BYTES, MAX_INDEX_BYTES, config_number, is_lfs_pointer, read_object, unmarked,
+    without_mark,
 };
 pub use quantizer::{QuantizedRows, RowQuantizer};
 pub use safetensors::ElementType;

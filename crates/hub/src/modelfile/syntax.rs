@@ -27,23 +27,11 @@ const WITH_KEY: [&str; 2] = ["PARAMETER", "MESSAGE"];
 
 /// Decodes a file: UTF-8, or UTF-16 if it has a byte order mark.
 pub(super) fn decoded(bytes: &[u8]) -> Result<String, ModelfileError> {
-    let no_text = || ModelfileError::new(None, "it is not UTF-8 text");
     if bytes.len() > MAX_BYTES {
         return Err(ModelfileError::new(None, "it is too long for a Modelfile"));
     }
-    let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (pairs, odd) = rest.as_chunks::<2>();
-        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
-        let text = String::from_utf16(&units).ok().filter(|_| odd.is_empty());
-        text.ok_or_else(no_text)
-    };
-    match bytes {
-        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
-        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
-        [0xEF, 0xBB, 0xBF, rest @ ..] | rest => {
-            String::from_utf8(rest.to_vec()).map_err(|_| no_text())
-        }
-    }
+    String::from_utf8(mlxk_format::unmarked(bytes).into_owned())
+        .map_err(|_| ModelfileError::new(None, "it is not UTF-8 text"))
 }
 
 /// Returns all instructions of `text`.
