@@ -18,8 +18,7 @@ const LOCAL: [&str; 3] = [".localhost", ".local", ".internal"];
 /// Returns `true` if a `Host` header names this machine. `own` is the address that the server listens on, and `names`
 /// are those of the machine.
 pub(super) fn is_own_host(host: &str, own: &str, names: &[String]) -> bool {
-    let Some(name) = authority::name(host) else { return false };
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let Some(name) = host_name(host) else { return false };
     let is_it = |known: &str| known.eq_ignore_ascii_case(&name);
     let is_local = name == "localhost" || LOCAL.iter().any(|end| is_below(&name, end));
     // A page can only make a name lead to this machine, never an address.
@@ -32,8 +31,7 @@ pub(super) fn is_own_host(host: &str, own: &str, names: &[String]) -> bool {
 
 /// Returns `true` if the operator allows a `Host` header: by its name, by `*.example`, or by `*`.
 pub(super) fn is_allowed_host(host: &str, allowed: &[String]) -> bool {
-    let Some(name) = authority::name(host) else { return false };
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let Some(name) = host_name(host) else { return false };
     allowed.iter().any(|allowed| {
         let allowed = allowed.trim().to_ascii_lowercase();
         match allowed.strip_prefix('*') {
@@ -42,6 +40,11 @@ pub(super) fn is_allowed_host(host: &str, allowed: &[String]) -> bool {
             _ => authority::name(&allowed) == Some(name.as_str()),
         }
     })
+}
+
+/// Returns the name in `host[:port]` in the form that is compared: in lower case, without a dot at the end.
+fn host_name(host: &str) -> Option<String> {
+    authority::name(host).map(|name| name.trim_end_matches('.').to_ascii_lowercase())
 }
 
 fn is_below(name: &str, end: &str) -> bool {
@@ -64,9 +67,8 @@ fn is_near(address: IpAddr) -> bool {
 /// Returns `true` if a `Host` header calls a server on the network by an address, or by one of `names`. Any other name
 /// may be one of a web page that points it here.
 pub(super) fn is_own_in_network(host: &str, own: &str, names: &[String]) -> bool {
-    let Some(name) = authority::name(host) else { return false };
-    let name = name.trim_end_matches('.');
-    is_own_host(host, own, names) || authority::is_address(name)
+    is_own_host(host, own, names)
+        || host_name(host).is_some_and(|name| authority::is_address(&name))
 }
 
 /// Returns `true` if pages of `origin` may use the server that they call `host`.
@@ -81,7 +83,7 @@ pub(super) fn is_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -
     }
     let is_page = matches!(scheme, "http" | "https");
     let is_same = host.is_some_and(|host| host.eq_ignore_ascii_case(rest));
-    let is_ours = authority::name(rest).is_some_and(is_this_machine);
+    let is_ours = host_name(rest).is_some_and(|name| is_this_machine(&name));
     is_page && (is_same || is_ours)
 }
 
@@ -102,9 +104,8 @@ pub fn is_origin(text: &str) -> bool {
 
 /// Returns `true` if pages of this host are on this machine. Programs write `0.0.0.0` for it, too.
 fn is_this_machine(name: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
     let is_own = |address: IpAddr| is_loopback(address) || address.is_unspecified();
-    name == "localhost" || is_below(&name, ".localhost") || name.parse().is_ok_and(is_own)
+    name == "localhost" || is_below(name, ".localhost") || name.parse().is_ok_and(is_own)
 }
 
 /// Shortens a client's header for a message.
