@@ -115,6 +115,11 @@ impl ApiError {
     }
 }
 
+/// Returns the beginning of a client's text for a message, without control characters.
+pub(crate) fn cleaned(text: &str, most_chars: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most_chars).collect()
+}
+
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         let message = match &error {

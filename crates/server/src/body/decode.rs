@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_ENCODING;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind, cleaned};
 
 /// Byte-order mark of UTF-8.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -33,7 +33,7 @@ pub(super) fn uncompressed(
             if text.len() > most { Err(too_large(most)) } else { Ok(text.into()) }
         }
         other => {
-            let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+            let other = cleaned(other, 40);
             let message = format!(
                 "The body is compressed with `{other}`; send it uncompressed or with `gzip`"
             );

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::dto::{InMemory, Loaded, Named, Status, Success};
 use crate::body::{Extras, Fields};
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind, cleaned};
 use crate::json::Json;
 use crate::models::Running;
 use crate::state::Shared;
@@ -45,7 +45,7 @@ pub(super) async fn unload(
     if unloaded {
         return Ok(Json(Success { success: true }).into_response());
     }
-    let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = cleaned(&name, 200);
     let message = format!("The model `{name}` is not loaded");
     Err(ApiError { param: Some("model".to_owned()), ..ApiError::new(Kind::NoModel, message) })
 }

@@ -9,7 +9,7 @@ use mlxk_hub::{
 use super::Models;
 use crate::blocking::blocking;
 use crate::config::DefaultModel;
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind, cleaned};
 
 /// Tag that Ollama's clients add to a name.
 const LATEST: &str = ":latest";
@@ -85,7 +85,7 @@ impl Models {
 }
 
 pub(super) fn unknown(name: &str, why: &str) -> ApiError {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = cleaned(name, 200);
     let message = format!("The model `{name}` is not on this server: {why}");
     ApiError { param: Some("model".to_owned()), ..ApiError::new(Kind::NoModel, message) }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, cleaned};
 
 /// Prefix of digests.
 pub(super) const PREFIX: &str = "sha256:";
@@ -32,7 +32,7 @@ pub(super) fn digits(digest: &str) -> Result<&str, ApiError> {
     let digits = digest.strip_prefix(PREFIX).or_else(|| digest.strip_prefix("sha256-"));
     let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
     digits.filter(is_hash).ok_or_else(|| {
-        let digest: String = digest.chars().filter(|c| !c.is_control()).take(80).collect();
+        let digest = cleaned(digest, 80);
         let message =
             format!("`{digest}` is not a digest; expected `sha256:` and 64 hexadecimal digits");
         ApiError::field("digest", message)

@@ -9,7 +9,7 @@ use super::names;
 use super::pull::{self, failed, reference};
 use crate::blocking::blocking;
 use crate::body::Fields;
-use crate::error::ApiError;
+use crate::error::{ApiError, cleaned};
 use crate::state::Shared;
 
 /// Gives a model a second name.
@@ -74,7 +74,7 @@ pub(super) async fn delete(
 }
 
 fn missing(name: &str, why: &str) -> ApiError {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = cleaned(name, 200);
     let message = format!("model '{name}' not found: {why}");
     ApiError::new(crate::error::Kind::NoModel, message)
 }

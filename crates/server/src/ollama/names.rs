@@ -2,7 +2,7 @@
 
 use mlxk_hub::{Alias, Reference, Resolved};
 
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind, cleaned};
 use crate::state::State;
 
 /// Tag of names that have no other.
@@ -47,7 +47,7 @@ pub(super) async fn resolve(state: &State, name: Option<&str>) -> Result<Resolve
 
 /// Returns the error in the words that clients look for.
 fn not_found(name: &str, error: &ApiError) -> ApiError {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = cleaned(name, 200);
     let why = error.message.split_once("is not on this server: ");
     let why = why.map_or(error.message.as_str(), |(_, why)| why);
     ApiError { message: format!("model '{name}' not found: {why}"), ..error.clone() }
