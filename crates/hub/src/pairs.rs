@@ -47,19 +47,18 @@ impl PairTable {
     /// Returns the names of a repository, in any case, in Ollama's style, the one to show first: all those of
     /// the configuration, and one of the library.
     pub fn names(&self, repo: &RepoId) -> Vec<&str> {
-        let written = repo.to_string();
-        let is_it = |other: &RepoId| other.to_string().eq_ignore_ascii_case(&written);
-        let own = self.own.iter().rev().filter(|pair| is_it(&pair.repo));
-        let own = own.map(|pair| pair.ollama.as_str());
-        let known = library().iter().filter(|model| is_it(&model.repo));
-        let known = known.flat_map(|model| &model.names).copied();
-        let mut names: Vec<&str> = Vec::new();
-        for name in own.chain(known.filter(|name| self.repo(name).is_some_and(is_it)).take(1)) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let own = self.own.iter().rev().filter(|pair| pair.repo.is_same(repo));
+        let mut names: Vec<&str> = own.map(|pair| pair.ollama.as_str()).collect();
+        let known = library().iter().filter(|model| model.repo.is_same(repo));
+        let means_it = |name: &&str| self.repo(name).is_some_and(|found| found.is_same(repo));
+        let shown = known.flat_map(|model| &model.names).copied().find(means_it);
+        names.extend(shown.filter(|name| !names.contains(name)));
         names
+    }
+
+    /// Returns the repository that a name without an organisation stands for if it is not on this machine.
+    pub(crate) fn repo_or_default(&self, name: &str) -> RepoId {
+        self.repo(name).cloned().unwrap_or_else(|| RepoId::in_default_org(name))
     }
 
     /// Returns up to three names that are like `name`: other sizes of the same model first.

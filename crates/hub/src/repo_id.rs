@@ -74,6 +74,11 @@ impl RepoId {
         Self { org: Some(DEFAULT_ORG.to_owned()), name: name.to_owned() }
     }
 
+    /// Returns `true` for another spelling of the same name. The hub ignores the case of names.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.to_string().eq_ignore_ascii_case(&other.to_string())
+    }
+
     /// Returns the part before the slash.
     pub fn org(&self) -> Option<&str> {
         self.org.as_deref()

@@ -158,8 +158,7 @@ impl Search<'_> {
                 return Ok(found);
             }
         }
-        let suggestion = pair.cloned().unwrap_or_else(|| RepoId::in_default_org(name));
-        self.not_local(name, suggestion, revision, false, &repos)
+        self.not_local(name, pairs.repo_or_default(name), revision, false, &repos)
     }
 
     /// Returns the only model whose full name `fits`, or an error if there are several. A

@@ -2,7 +2,7 @@
 //! repository of `mlx-community`, whatever else the cache has.
 
 use crate::aliases::Alias;
-use crate::cache::{CachedRepo, HfCache};
+use crate::cache::HfCache;
 use crate::error::Result;
 use crate::locations::Locations;
 use crate::pairs::PairTable;
@@ -54,10 +54,7 @@ pub fn pull_target(
             };
             return match own {
                 Some(found) => Ok(PullTarget::Local(Box::new(found))),
-                None => match pairs.repo(name) {
-                    Some(id) => repo(id, revision),
-                    None => repo(&RepoId::in_default_org(name), revision),
-                },
+                None => repo(&pairs.repo_or_default(name), revision),
             };
         }
         _ => {}
@@ -72,10 +69,9 @@ pub fn pull_target(
 /// Returns the name of a repository as the cache has it. The hub ignores the case of names, so that
 /// another spelling must not become a second copy.
 fn as_cached(id: &RepoId, locations: &Locations) -> RepoId {
-    let written = id.to_string();
     let repos = HfCache::new(&locations.hf_hub_cache).repos().unwrap_or_default();
-    let same = |repo: &&CachedRepo| repo.id.to_string().eq_ignore_ascii_case(&written);
-    let found = repos.iter().find(|repo| repo.id == *id).or_else(|| repos.iter().find(same));
+    let same = repos.iter().find(|repo| repo.id.is_same(id));
+    let found = repos.iter().find(|repo| repo.id == *id).or(same);
     found.map_or_else(|| id.clone(), |repo| repo.id.clone())
 }
 
