@@ -73,9 +73,7 @@ impl<A: Acceptor> Ending<'_, A> {
             }
             self.tries -= 1;
         }
-        for &byte in text {
-            self.position.push(byte);
-        }
+        self.position.extend(text);
         self.text.extend_from_slice(text);
         true
     }
@@ -245,9 +243,7 @@ impl<A: Acceptor> Ending<'_, A> {
     /// Returns `true` if the text leaves the string that is open, and goes no further.
     fn is_string_end(&self, text: &[u8]) -> bool {
         let mut position = self.position.clone();
-        for &byte in text {
-            position.push(byte);
-        }
+        position.extend(text);
         matches!(position.part(), Part::After | Part::Colon)
     }
 

@@ -133,7 +133,7 @@ pub(crate) struct Grammar {
 
 impl Grammar {
     /// Returns the only token that may come next, if the answer is being closed.
-    pub(crate) fn closing_token(&mut self) -> Option<u32> {
+    pub(crate) fn closing_token(&self) -> Option<u32> {
         match &self.room {
             Room::Closing(ids) => ids.front().copied(),
             _ => None,
@@ -213,9 +213,7 @@ impl Grammar {
     /// Takes the token that was drawn, with its `bytes`. It is one of `left` tokens.
     pub(crate) fn accept(&mut self, id: u32, bytes: &[u8], left: usize) -> Result<(), EngineError> {
         if !self.ends.contains(&id) {
-            for &byte in bytes {
-                self.position.push(byte);
-            }
+            self.position.extend(bytes);
         }
         match self.next.take().filter(|(checked, _)| *checked == id) {
             Some((_, completion)) => {
@@ -245,9 +243,7 @@ impl Grammar {
     /// Returns a short completion of the text so far with `bytes` after it.
     fn completion_after(&mut self, bytes: &[u8]) -> Result<Option<Completion>, EngineError> {
         let mut position = self.position.clone();
-        for &byte in bytes {
-            position.push(byte);
-        }
+        position.extend(bytes);
         let hints = Arc::clone(&self.hints);
         let last = match &self.room {
             Room::Kept { completion: Some(completion), .. } => completion.text.clone(),

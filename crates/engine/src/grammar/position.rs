@@ -105,6 +105,13 @@ impl Position {
         self.part = next;
     }
 
+    /// Takes the next bytes.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.push(byte);
+        }
+    }
+
     fn push_in_string(&mut self, byte: u8) {
         self.scalar.push(byte);
         match byte {
@@ -125,7 +132,7 @@ mod tests {
 
     fn at(text: &str) -> (Part, String) {
         let mut position = Position::new();
-        text.bytes().for_each(|byte| position.push(byte));
+        position.extend(text.as_bytes());
         (position.part(), String::from_utf8_lossy(position.scalar()).into_owned())
     }
 
