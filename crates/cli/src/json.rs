@@ -35,7 +35,8 @@ pub(crate) fn print_error(command: Option<&str>, error: &anyhow::Error) -> anyho
 pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
     let text = error.to_string();
     let line = || text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let message = misuse::sentence(error).unwrap_or_else(|| line().to_owned());
+    let message =
+        misuse::sentence(error, names::arguments().skip(1)).unwrap_or_else(|| line().to_owned());
     let object = json!({"type": "CommandError", "message": message});
     let command = named_command(names::arguments().skip(1));
     write(&json!({"status": "error", "command": command, "data": null, "error": object}))

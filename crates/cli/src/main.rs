@@ -4,9 +4,11 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod answer;
 mod args;
 mod chat;
+mod choice;
 mod commands;
 mod complete;
 mod config;
@@ -51,6 +53,8 @@ struct Context {
     /// The error in the configuration, for commands that run without it.
     misconfigured: Option<ConfigError>,
     printer: Printer,
+    /// `true` if a command may ask: it prints no JSON, and there is a terminal.
+    may_ask: bool,
 }
 
 fn main() -> ExitCode {
@@ -64,7 +68,9 @@ fn main() -> ExitCode {
     };
     let (settings, misconfigured) = Settings::resolve();
     let printer = Printer::new(settings.plain);
-    let mut context = Context { started, settings, misconfigured, printer };
+    let prints_json = cli.command.as_ref().map_or(cli.json, |command| command.json().is_some());
+    let may_ask = !prints_json && confirm::is_possible();
+    let mut context = Context { started, settings, misconfigured, printer, may_ask };
     if !cli.command.as_ref().is_some_and(Command::needs_no_config)
         && let Some(error) = context.misconfigured.take()
     {
@@ -106,6 +112,7 @@ fn main() -> ExitCode {
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
         Command::Bench(args) => commands::bench::run(&args, &context),
         Command::Completions(args) => commands::completions::completions(args.shell),
+        Command::Version => commands::version::print(),
         Command::Man { folder } => commands::completions::man(&folder),
         Command::Reference { folder } => generate_docs::write(&folder),
     };
@@ -125,7 +132,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         return ExitStatus::Success.into();
     }
     // If standard error is closed, there is no one to tell.
-    if let Some(sentence) = misuse::sentence(error) {
+    if let Some(sentence) = misuse::sentence(error, names::arguments().skip(1)) {
         let _ = output::stderr().line(format_args!("error: {sentence}"));
         return ExitStatus::Usage.into();
     }

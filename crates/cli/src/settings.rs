@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum as _;
 use mlxk_hub::{HubSettings, Locations, PairTable, PullOptions};
 
+use crate::address::{Address, DEFAULT_HOST};
 use crate::args::LogLevel;
 use crate::config::{Config, ConfigError};
 use crate::env;
+use crate::exit::UsageError;
 
 /// Default port of the server.
 const DEFAULT_PORT: u16 = 8000;
@@ -95,10 +97,29 @@ impl Settings {
         (settings, error)
     }
 
-    /// Returns the port of our own server.
-    pub(crate) fn server_port(&self, option: Option<u16>) -> u16 {
-        let configured = || self.config.count("server.port").and_then(|port| port.try_into().ok());
-        option.or_else(configured).unwrap_or(DEFAULT_PORT)
+    /// Returns the host and port of our own server, from the options `--host` and `--port`, or as configured.
+    pub(crate) fn server_address(
+        &self,
+        host: Option<&Address>,
+        port: Option<u16>,
+    ) -> Result<(String, u16), UsageError> {
+        if let (Some(Address { port: Some(written), .. }), Some(port)) = (host, port)
+            && *written != port
+        {
+            return Err(UsageError(format!("`--host` has port {written}, but `--port` is {port}")));
+        }
+        let configured = || self.config.text("server.host").and_then(|text| text.parse().ok());
+        let configured_port =
+            || self.config.count("server.port").and_then(|port| port.try_into().ok());
+        let address = host.cloned().or_else(configured);
+        let written = address.as_ref().and_then(|address| address.port);
+        let port = port.or(written).or_else(configured_port).unwrap_or(DEFAULT_PORT);
+        Ok((address.map_or_else(|| DEFAULT_HOST.to_owned(), |address| address.host), port))
+    }
+
+    /// Returns `true` if the configuration says where our server is.
+    pub(crate) fn has_server_address(&self) -> bool {
+        self.config.text("server.host").is_some() || self.config.count("server.port").is_some()
     }
 
     /// Returns the configured number of connections of a download.

@@ -17,11 +17,16 @@ pub(crate) struct AnswerArgs {
     pub think: Option<Think>,
 
     /// Don't print the model's thoughts (it still thinks; --think=false turns thinking off)
-    #[arg(long, visible_alias = "hide-reasoning")]
+    #[arg(long, visible_alias = "hide-reasoning", alias = "hidethinking")]
     pub no_reasoning: bool,
 
     /// Stop the answer after this many tokens [default: when it ends or the context is full]
-    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::MAX))]
+    #[arg(
+        long,
+        alias = "num-predict",
+        value_name = "N",
+        value_parser = whole::<usize>(1..=u64::MAX)
+    )]
     pub max_tokens: Option<usize>,
 
     /// Stop the answer before this text; repeatable

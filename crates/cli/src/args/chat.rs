@@ -25,9 +25,9 @@ In the chat:
     after_long_help = format!("{KEYS}\n\n{MODELS}\n\n{EXAMPLES}")
 )]
 pub(crate) struct ChatArgs {
-    /// Model to chat with
+    /// Model to chat with; needed if there are several
     #[arg(add = ArgValueCompleter::new(complete::models))]
-    pub model: String,
+    pub model: Option<String>,
 
     #[command(flatten)]
     pub answer: AnswerArgs,

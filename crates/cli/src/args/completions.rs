@@ -12,6 +12,6 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompletionsArgs {
-    /// Shell to generate completions for
-    pub shell: Shell,
+    /// Shell to generate completions for [default: yours, by `SHELL`]
+    pub shell: Option<Shell>,
 }

@@ -1,25 +1,54 @@
 //! Arguments of `mlxk config`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT};
 
 const EXAMPLES: &str = "\
 Examples:
   mlxk config
+  mlxk config get defaults.temperature
+  mlxk config set defaults.temperature 0.2
+  mlxk config unset defaults.temperature
   mlxk config --init
   mlxk config --json | jq -r .data.path";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES, after_long_help = after_long_help())]
 pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub action: Option<ConfigAction>,
+
     /// Create a configuration file with every setting commented out
     #[arg(long)]
     pub init: bool,
 
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// What to do with one setting.
+#[derive(Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Print the value of a setting; nothing if it has its default
+    Get {
+        /// Name of the setting, as in `mlxk config`
+        name: String,
+    },
+    /// Change a setting in the configuration file
+    Set {
+        /// Name of the setting, as in `mlxk config`
+        name: String,
+        /// New value
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Remove a setting from the configuration file
+    Unset {
+        /// Name of the setting, as in `mlxk config`
+        name: String,
+    },
 }
 
 /// Lists the settings.

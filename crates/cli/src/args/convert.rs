@@ -38,9 +38,9 @@ pub(crate) struct ConvertArgs {
     /// Folder to create
     pub target: String,
 
-    /// Quantize to this many bits: 2, 3, 4, 5, 6 or 8
-    #[arg(short, long, value_name = "BITS", value_parser = one_of([2_u8, 3, 4, 5, 6, 8]))]
-    pub quantize: Option<u8>,
+    /// Quantize to this many bits: 2, 3, 4, 5, 6 or 8, or in a mode, as with --mode
+    #[arg(short, long, value_name = "BITS", value_parser = quantize)]
+    pub quantize: Option<Quantize>,
 
     /// Quantization mode [default: affine]
     #[arg(long, value_name = "MODE")]
@@ -93,6 +93,21 @@ pub(crate) struct ConvertArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// A value of `--quantize`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quantize {
+    Bits(u8),
+    Mode(ModeName),
+}
+
+/// Parses `--quantize`.
+fn quantize(text: &str) -> Result<Quantize, String> {
+    if let Ok(mode) = ModeName::from_str(text.trim(), true) {
+        return Ok(Quantize::Mode(mode));
+    }
+    one_of([2, 3, 4, 5, 6, 8])(text).map(Quantize::Bits)
 }
 
 /// A quantization mode by MLX's name.

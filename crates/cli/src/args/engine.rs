@@ -59,7 +59,7 @@ pub(crate) struct EngineArgs {
     /// Context length in tokens [default: the model's maximum, or what fits in memory]
     ///
     /// The context holds the prompt and the answer together.
-    #[arg(long, value_name = "N", value_parser = whole::<usize>(2..=u64::MAX))]
+    #[arg(long, alias = "num-ctx", value_name = "N", value_parser = whole::<usize>(2..=u64::MAX))]
     pub ctx: Option<usize>,
 
     #[command(flatten)]

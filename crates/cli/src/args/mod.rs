@@ -41,8 +41,8 @@ pub(crate) use bench::{
 pub(crate) use chat::ChatArgs;
 pub(crate) use clone::CloneArgs;
 pub(crate) use completions::CompletionsArgs;
-pub(crate) use config::ConfigArgs;
-pub(crate) use convert::{ConvertArgs, ModeName, TypeName};
+pub(crate) use config::{ConfigAction, ConfigArgs};
+pub(crate) use convert::{ConvertArgs, ModeName, Quantize, TypeName};
 pub(crate) use cp::CpArgs;
 pub(crate) use create::CreateArgs;
 pub(crate) use doctor::DoctorArgs;
@@ -117,9 +117,10 @@ pub(crate) enum Command {
     /// Unload a model from a running server
     Stop(StopArgs),
     /// List the models on this machine
-    #[command(visible_alias = "ls")]
+    #[command(visible_alias = "ls", alias = "models")]
     List(ListArgs),
     /// Describe a model
+    #[command(alias = "info")]
     Show(ShowArgs),
     /// Check models for missing or corrupted files
     Health(HealthArgs),
@@ -149,6 +150,9 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Generate shell completions
     Completions(CompletionsArgs),
+    /// Print the version
+    #[command(hide = true)]
+    Version,
     /// Write the manual pages to a folder
     #[command(hide = true)]
     Man {
@@ -168,9 +172,11 @@ impl Command {
     pub(crate) fn needs_no_config(&self) -> bool {
         match self {
             Self::Config(args) => args.init,
-            Self::Doctor(_) | Self::Completions(_) | Self::Man { .. } | Self::Reference { .. } => {
-                true
-            }
+            Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Version
+            | Self::Man { .. }
+            | Self::Reference { .. } => true,
             _ => false,
         }
     }
@@ -199,6 +205,7 @@ impl Command {
             | Self::Stop(_)
             | Self::Bench(_)
             | Self::Completions(_)
+            | Self::Version
             | Self::Man { .. }
             | Self::Reference { .. } => (false, ""),
         };

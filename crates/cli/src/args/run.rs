@@ -11,8 +11,8 @@ use crate::complete;
 
 const PROMPT: &str = "\
 The prompt is the text after the model, or comes from --prompt or --prompt-file. Piped input comes \
-before it, with a blank line between them. If there is no other prompt, the piped input is the prompt. `-` \
-reads standard input even if it is a terminal. Without any prompt, `run` starts a chat, which needs \
+before it, with a blank line between them, and files of --file come first. If there is no other prompt, the \
+piped input is the prompt. `-` reads standard input even if it is a terminal. Without any prompt, `run` starts a chat, which needs \
 a terminal.";
 
 const EXAMPLES: &str = "\
@@ -20,6 +20,7 @@ Examples:
   mlxk run smollm2                       # a chat
   mlxk run smollm2 \"Write a Python function that reverses a string.\"
   mlxk run smollm2 --temperature 0 --max-tokens 50 \"List three colors.\"
+  mlxk run qwen2.5-coder:1.5b -f src/main.rs \"What does this program print?\"
   git diff | mlxk run qwen2.5-coder:1.5b \"Write a commit message:\"
   mlxk run ./my-model --json \"Hello\" | jq -r .data.response
   mlxk run smollm2 --format json \"Describe Ada Lovelace as JSON.\"
@@ -49,12 +50,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt"])]
     pub prompt_file: Option<PathBuf>,
 
+    /// Put a text file into the prompt, with its name; repeatable
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+
     /// Ignore standard input
     #[arg(long)]
     pub no_stdin: bool,
 
     /// Send the prompt as is, without the chat template
-    #[arg(long, conflicts_with = "interactive")]
+    #[arg(long, alias = "raw", conflicts_with = "interactive")]
     pub no_chat_template: bool,
 
     /// Start a chat, with the prompt as the first message
@@ -68,7 +73,7 @@ pub(crate) struct RunArgs {
     /// Answer every line of a JSON Lines file
     ///
     /// A line is a string, or an object with `prompt` or `messages`. `-` reads standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt", "prompt_file", "n", "interactive"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt", "prompt_file", "file", "n", "interactive"])]
     pub batch: Option<PathBuf>,
 
     /// Save the computed prompt in this file, and reuse it for prompts with the same beginning

@@ -8,6 +8,7 @@ use mlxk_server::KeepAlive;
 
 use super::EngineArgs;
 use super::values::{origin, size, whole};
+use crate::address::Address;
 use crate::complete;
 
 const EXAMPLES: &str = "\
@@ -43,9 +44,9 @@ const NO_PULL: &str = "Don't download or import the models of --model and --draf
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ServerArgs {
-    /// Address to listen on [default: 127.0.0.1, this machine only]
+    /// Address to listen on, with or without a port [default: 127.0.0.1, this machine only]
     #[arg(long, value_name = "ADDRESS")]
-    pub host: Option<String>,
+    pub host: Option<Address>,
 
     /// Port to listen on [default: 8000]
     #[arg(long, value_name = "PORT", value_parser = whole::<u16>(0..=65_535))]

@@ -14,9 +14,9 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StopArgs {
-    /// Model to unload, by its name in `mlxk ps`
+    /// Model to unload, by its name in `mlxk ps`; needed if several are loaded
     #[arg(add = ArgValueCompleter::new(complete::models))]
-    pub model: String,
+    pub model: Option<String>,
 
     #[command(flatten)]
     pub target: TargetArgs,

@@ -7,12 +7,15 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::args::Cli;
-use crate::complete;
-use crate::exit::ExitStatus;
-use crate::output;
+use crate::exit::{ExitStatus, UsageError};
+use crate::{complete, env, output};
 
 /// Prints the completion script of a shell.
-pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitStatus> {
+pub(crate) fn completions(shell: Option<Shell>) -> anyhow::Result<ExitStatus> {
+    let own = || Shell::from_shell_path(env::read(env::SHELL)?);
+    let shell = shell
+        .or_else(own)
+        .ok_or_else(|| UsageError("Name your shell, as in `mlxk completions bash`".to_owned()))?;
     let mut script = Vec::new();
     complete::script(shell, &mut script)?;
     output::stdout().content(&String::from_utf8_lossy(&script))?;

@@ -10,13 +10,19 @@ use serde_json::json;
 use crate::args::ConfigArgs;
 use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT, PAIRS_EXAMPLE};
 use crate::config::{Config, Origin, Value};
-use crate::exit::ExitStatus;
+use crate::exit::{ExitStatus, UsageError};
 use crate::{Context, json, output};
 
 /// Prints the path of the file and every setting, or writes an example file.
 pub(crate) fn run(args: &ConfigArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let config = &context.settings.config;
-    if args.init {
+    if let Some(action) = &args.action {
+        if args.init {
+            let problem = "`--init` creates the whole file; leave it out to change one setting";
+            return Err(UsageError(problem.to_owned()).into());
+        }
+        super::config_setting::run(action, args.json, context)?;
+    } else if args.init {
         init(config, args, context)?;
     } else if args.json {
         json::print("config", &as_json(config))?;
@@ -57,7 +63,7 @@ fn print(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Hides the password in an address.
-fn shown(value: &str) -> String {
+pub(super) fn shown(value: &str) -> String {
     match mlxk_hub::split_login(value) {
         (address, Some(_)) => address.replacen("://", "://***@", 1),
         (address, None) => address,
@@ -74,12 +80,7 @@ fn origin(origin: Origin) -> String {
 fn as_json(config: &Config) -> serde_json::Value {
     let settings = KEYS.iter().map(|key| {
         let set = config.settings.iter().find(|setting| setting.name == key.name);
-        let value = set.map(|set| match &set.value {
-            Value::Number(number) => json!(number),
-            Value::Count(count) => json!(count),
-            Value::Flag(flag) => json!(flag),
-            Value::Text(text) => json!(shown(text)),
-        });
+        let value = set.map(|set| value_as_json(&set.value));
         json!({
             "name": key.name,
             "value": value,
@@ -106,6 +107,16 @@ fn as_json(config: &Config) -> serde_json::Value {
         "settings": settings.collect::<Vec<_>>(),
         "pairs": pairs,
     })
+}
+
+/// Returns a value without the password in an address.
+pub(super) fn value_as_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Number(number) => json!(number),
+        Value::Count(count) => json!(count),
+        Value::Flag(flag) => json!(flag),
+        Value::Text(text) => json!(shown(text)),
+    }
 }
 
 /// Writes an example file if there is no file.

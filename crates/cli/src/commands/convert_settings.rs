@@ -5,7 +5,7 @@ use mlxk_format::convert::{Change, Conversion, ModuleMode, Options, Quantization
 use mlxk_tensor::{Dtype, Mode};
 
 use crate::Context;
-use crate::args::{ConvertArgs, ModeName, TypeName};
+use crate::args::{ConvertArgs, ModeName, Quantize, TypeName};
 use crate::exit::UsageError;
 use crate::input;
 
@@ -94,16 +94,26 @@ pub(super) fn check_patterns(
 
 /// Returns the mode of modules without one of their own.
 fn mode(args: &ConvertArgs) -> anyhow::Result<Mode> {
-    let fixed = match args.mode.unwrap_or(ModeName::Affine) {
+    let (bits, named) = match args.quantize {
+        Some(Quantize::Bits(bits)) => (Some(bits), None),
+        Some(Quantize::Mode(mode)) => (None, Some(mode)),
+        None => (None, None),
+    };
+    if let (Some(named), Some(mode)) = (named, args.mode)
+        && named != mode
+    {
+        return Err(usage("`--quantize` and `--mode` name different modes".to_owned()));
+    }
+    let fixed = match args.mode.or(named).unwrap_or(ModeName::Affine) {
         ModeName::Affine => {
-            let (bits, size) = (args.quantize.unwrap_or(4), args.q_group_size.unwrap_or(64));
+            let (bits, size) = (bits.unwrap_or(4), args.q_group_size.unwrap_or(64));
             return affine(bits.into(), size.into()).map_err(usage);
         }
         ModeName::Mxfp4 => Mode::Mxfp4,
         ModeName::Mxfp8 => Mode::Mxfp8,
         ModeName::Nvfp4 => Mode::Nvfp4,
     };
-    let bits_fit = args.quantize.is_none_or(|bits| usize::from(bits) == fixed.bits());
+    let bits_fit = bits.is_none_or(|bits| usize::from(bits) == fixed.bits());
     let size_fits = args.q_group_size.is_none_or(|size| usize::from(size) == fixed.group_size());
     if bits_fit && size_fits {
         return Ok(fixed);

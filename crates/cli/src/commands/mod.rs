@@ -6,6 +6,7 @@ mod check_written;
 pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod config;
+mod config_setting;
 pub(crate) mod convert;
 mod convert_settings;
 pub(crate) mod cp;

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use crate::args::{LogLevel, ServerArgs};
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
-use crate::{Context, answer, env, input, interrupt};
+use crate::{Context, address, answer, env, input, interrupt};
 
 /// Time between two checks for Ctrl-C.
 const WATCH: Duration = Duration::from_millis(50);
@@ -31,9 +31,13 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
         );
     }
     server.preload()?;
+    let url = address::url(&server.address().ip().to_string(), server.address().port());
     context
         .printer
         .note(format_args!("Listening on http://{}; stop with Ctrl-C", server.address()));
+    let key = if has_key { "your API key" } else { "any API key" };
+    context.printer.note(format_args!("OpenAI clients and editors: base URL {url}/v1, with {key}"));
+    context.printer.note(format_args!("Ollama clients: OLLAMA_HOST={url}"));
     watch(server.stop());
     server.run();
     Ok(ExitStatus::Success)
@@ -61,10 +65,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     let engine = &args.engine;
     let mut config =
         ServerConfig::new(settings.locations.clone(), settings.pairs.clone(), settings.hub.clone());
-    if let Some(host) = args.host.as_deref().or_else(|| file.text("server.host")) {
-        host.clone_into(&mut config.host);
-    }
-    config.port = settings.server_port(args.port);
+    (config.host, config.port) = settings.server_address(args.host.as_ref(), args.port)?;
     config.model = default_model(args, context)?;
     config.context = engine.ctx.or_else(|| file.count("defaults.ctx"));
     config.threads = engine.compute.threads.or_else(|| file.threads());

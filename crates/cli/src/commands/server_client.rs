@@ -5,14 +5,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::Context;
 use crate::args::TargetArgs;
 use crate::failure::{NoServer, ServerRefused};
+use crate::{Context, address};
 
 /// Timeout of a request. A running server answers within milliseconds even while it computes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends a request to the server and returns its JSON.
+/// Sends a request to the server and returns its JSON. If nothing says where the server is and none answers at
+/// the default address, tries the address in `OLLAMA_HOST`, which clients of Ollama use.
 pub(super) fn call(
     target: &TargetArgs,
     method: &str,
@@ -21,42 +22,65 @@ pub(super) fn call(
     context: &Context,
 ) -> anyhow::Result<Value> {
     let settings = &context.settings;
-    let host = target.host.as_deref().or_else(|| settings.config.text("server.host"));
-    // A server on all interfaces also listens on the loopback one.
-    let host = match host.unwrap_or("127.0.0.1") {
-        "0.0.0.0" => "127.0.0.1",
-        "::" | "[::]" => "[::1]",
-        host => host,
-    };
-    let host = if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
-    let address = format!("http://{host}:{}", settings.server_port(target.port));
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .proxy(None)
-        .build()
-        .into();
-    let mut request = ureq::http::Request::builder().method(method).uri(format!("{address}{path}"));
-    if let Some(key) = &settings.api_key {
-        request = request.header("authorization", format!("Bearer {key}"));
+    let (host, port) = settings.server_address(target.host.as_ref(), target.port)?;
+    let request = Request { method, path, body, key: settings.api_key.as_deref() };
+    let result = request.send(&address::url(&host, port));
+    let is_said = target.host.is_some() || target.port.is_some() || settings.has_server_address();
+    match (result, settings.ollama_host.as_deref().filter(|_| !is_said)) {
+        (Err(error), Some(other)) if error.is::<NoServer>() => {
+            match request.send(&mlxk_providers::ollama_address(Some(other))) {
+                Err(other) if other.is::<NoServer>() || other.is::<NotOurs>() => Err(error),
+                result => result,
+            }
+        }
+        (result, _) => result,
     }
-    let body = body.map(Value::to_string).unwrap_or_default();
-    let request = request.header("content-type", "application/json").body(body)?;
-    let mut response =
-        agent.run(request).map_err(|reason| NoServer { address: address.clone(), reason })?;
-    let status = response.status();
-    let text = response.body_mut().read_to_string().context("The server's answer is incomplete")?;
-    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-    if status.is_success() {
-        return Ok(answer);
+}
+
+/// The answer is not one of our server's.
+#[derive(Debug, thiserror::Error)]
+#[error("The server at {address} answered with status {status}; is it `mlxk server`?")]
+struct NotOurs {
+    address: String,
+    status: u16,
+}
+
+struct Request<'a> {
+    method: &'a str,
+    path: &'a str,
+    body: Option<&'a Value>,
+    key: Option<&'a str>,
+}
+
+impl Request<'_> {
+    fn send(&self, address: &str) -> anyhow::Result<Value> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build()
+            .into();
+        let uri = format!("{address}{}", self.path);
+        let mut request = ureq::http::Request::builder().method(self.method).uri(uri);
+        if let Some(key) = self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let body = self.body.map(Value::to_string).unwrap_or_default();
+        let request = request.header("content-type", "application/json").body(body)?;
+        let address = || address.to_owned();
+        let mut response =
+            agent.run(request).map_err(|reason| NoServer { address: address(), reason })?;
+        let status = response.status();
+        let text =
+            response.body_mut().read_to_string().context("The server's answer is incomplete")?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let status = status.as_u16();
+        match answer.pointer("/error/message").and_then(Value::as_str) {
+            Some(message) => Err(ServerRefused { status, message: message.to_owned() }.into()),
+            None => Err(NotOurs { address: address(), status }.into()),
+        }
     }
-    let message = match answer.pointer("/error/message").and_then(Value::as_str) {
-        Some(message) => message.to_owned(),
-        None => format!("The server at {address} answered with status {status}"),
-    };
-    Err(ServerRefused { status: status.as_u16(), message }.into())
 }

@@ -3,14 +3,18 @@
 use serde_json::json;
 
 use super::server_client::call;
-use crate::Context;
 use crate::args::StopArgs;
-use crate::exit::ExitStatus;
+use crate::exit::{ExitStatus, UsageError};
 use crate::failure::{NotLoaded, ServerRefused};
+use crate::{Context, choice};
 
 /// Asks the server to unload the model.
 pub(crate) fn run(args: &StopArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let body = json!({"model": args.model});
+    let Some(model) = model(args, context)? else {
+        context.printer.note("The server has no models loaded");
+        return Ok(ExitStatus::Success);
+    };
+    let body = json!({"model": model});
     call(&args.target, "POST", "/models/unload", Some(&body), context).map_err(|error| {
         match error.downcast::<ServerRefused>() {
             Ok(refused) if refused.status == 404 => NotLoaded(refused).into(),
@@ -19,4 +23,25 @@ pub(crate) fn run(args: &StopArgs, context: &Context) -> anyhow::Result<ExitStat
         }
     })?;
     Ok(ExitStatus::Success)
+}
+
+/// Returns the model that is named or the only one that is loaded, or `None` if none is.
+fn model(args: &StopArgs, context: &Context) -> anyhow::Result<Option<String>> {
+    if let Some(model) = &args.model {
+        return Ok(Some(model.clone()));
+    }
+    let answer = call(&args.target, "GET", "/models", None, context)?;
+    let loaded = answer["data"].as_array().into_iter().flatten();
+    let mut names: Vec<String> =
+        loaded.filter_map(|model| model["id"].as_str().map(str::to_owned)).collect();
+    let chosen = match names.len() {
+        0 => return Ok(None),
+        1 => Some(0),
+        _ if context.may_ask => choice::choose("Which model?", &names),
+        _ => None,
+    };
+    match chosen {
+        Some(index) => Ok(Some(names.swap_remove(index))),
+        None => Err(UsageError(format!("Name the model to unload: {}", names.join(", "))).into()),
+    }
 }

@@ -3,6 +3,7 @@
 use crate::Context;
 use crate::exit::ExitStatus;
 use crate::format;
+use crate::models::favorite::favorite;
 use crate::models::supported;
 use crate::output;
 
@@ -19,7 +20,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
     ))?;
     out.line("")?;
     let usable: Vec<_> = models.iter().filter(|model| model.is_usable()).collect();
-    let name = usable.first().map_or("smollm2", |model| model.name.as_str());
+    let name = favorite(&models).map_or("smollm2", |model| model.name.as_str());
     if usable.is_empty() {
         out.line("No models yet. The first command below gets the starter model (93 MB).")?;
         out.line("")?;

@@ -98,9 +98,10 @@ fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Va
     let Some(key) = Key::find(name) else { return Err(format!("unknown setting `{name}`")) };
     let value = match (value.get_ref(), key.form) {
         (DeValue::Boolean(flag), Form::Flag) => Some(Value::Flag(*flag)),
-        (DeValue::String(text), Form::Text | Form::Size | Form::Time | Form::Origins) => {
-            Value::parse(text, key.form)
-        }
+        (
+            DeValue::String(text),
+            Form::Text | Form::Address | Form::Size | Form::Time | Form::Origins,
+        ) => Value::parse(text, key.form),
         (DeValue::Integer(number), Form::Count(..) | Form::Number(..)) if number.radix() == 10 => {
             Value::parse(&number.as_str().replace('_', ""), key.form)
         }

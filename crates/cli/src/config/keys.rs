@@ -1,6 +1,7 @@
 //! The settings of the configuration file. The file's reader, `mlxk config`, its commented example and
 //! `docs/reference/config.md` all follow from this table.
 
+use crate::address::Address;
 use crate::args::{keep_alive, values};
 use crate::env;
 
@@ -32,6 +33,8 @@ pub(crate) enum Form {
     Flag,
     /// Any text but the empty one.
     Text,
+    /// A host with or without a port.
+    Address,
     /// A size such as `12GB`.
     Size,
     /// A time such as `5m`, or -1.
@@ -49,6 +52,7 @@ impl Form {
             Self::Count(low, high) => format!("a whole number from {low} to {high}"),
             Self::Flag => "`true` or `false`".into(),
             Self::Text => "text that is not empty".into(),
+            Self::Address => "an address such as `0.0.0.0` or `127.0.0.1:9000`".into(),
             Self::Size => "a size such as `12GB`".into(),
             Self::Time => "a time such as `5m`, or `-1`".into(),
             Self::Origins => "origins such as `https://app.example`, or `*`".into(),
@@ -58,6 +62,7 @@ impl Form {
     /// Returns `true` if `text` is allowed.
     pub(super) fn allows(self, text: &str) -> bool {
         match self {
+            Self::Address => text.parse::<Address>().is_ok(),
             Self::Size => values::size(text).is_ok(),
             Self::Time => keep_alive(text).is_ok(),
             Self::Origins => text.split(',').all(|text| values::origin(text).is_ok()),
@@ -185,7 +190,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "server.host",
         variable: Some(env::MLXK_HOST),
-        form: Form::Text,
+        form: Form::Address,
         example: "\"127.0.0.1\"",
         default: "127.0.0.1, this machine only",
         about: "Default of `--host` for `server`, `ps` and `stop`",

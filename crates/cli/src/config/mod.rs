@@ -226,7 +226,7 @@ impl Value {
                 (low..=high).contains(&count).then_some(Self::Count(count))
             }
             Form::Flag => text.parse().ok().map(Self::Flag),
-            Form::Text | Form::Size | Form::Time | Form::Origins => {
+            Form::Text | Form::Address | Form::Size | Form::Time | Form::Origins => {
                 form.allows(text).then(|| Self::Text(text.to_owned()))
             }
         }

@@ -10,14 +10,14 @@ use mlxk_hub::{
 
 use crate::models::progress::{Audience, PullProgress};
 use crate::models::pull;
-use crate::{Context, confirm, format, interrupt};
+use crate::{Context, choice, confirm, format, interrupt};
 
 /// Size above which a download or import needs confirmation, on a terminal.
 const ASK_ABOVE_BYTES: u64 = 2_000_000_000;
 
 /// Finds the model. Downloads or imports it if necessary and if `pull` allows it.
 pub(crate) fn find(name: &str, pull: bool, context: &Context) -> anyhow::Result<Resolved> {
-    find_by(&name.parse()?, Matching::Substring, pull, context)
+    chosen(name, context, |name| find_by(&name.parse()?, Matching::Substring, pull, context))
 }
 
 /// Finds the model like [`find`], but matches the name as strictly as `matching` says.
@@ -102,6 +102,28 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
 
 /// Finds the model for a command that examines it, even if it is damaged or incomplete.
 pub(crate) fn look_up(name: &str, context: &Context) -> anyhow::Result<Resolved> {
+    chosen(name, context, |name| located(name, context))
+}
+
+/// Calls `find`, and calls it again with the model that the user chooses if the name is ambiguous.
+fn chosen(
+    name: &str,
+    context: &Context,
+    find: impl Fn(&str) -> anyhow::Result<Resolved>,
+) -> anyhow::Result<Resolved> {
+    let error = match find(name) {
+        Err(error) if context.may_ask && !name.contains('@') => error,
+        result => return result,
+    };
+    let candidates = error.downcast_ref::<HubError>().and_then(HubError::candidates);
+    let Some(names) = candidates else { return Err(error) };
+    match choice::choose(&format!("`{name}` matches several models:"), &names) {
+        Some(index) => find(&names[index]),
+        None => Err(error),
+    }
+}
+
+fn located(name: &str, context: &Context) -> anyhow::Result<Resolved> {
     let reference: Reference = name.parse()?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     let resolution = mlxk_hub::locate(&reference, Matching::Substring, pairs, locations)?;

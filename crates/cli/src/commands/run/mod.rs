@@ -2,6 +2,7 @@
 
 mod batch;
 mod envelope;
+mod files;
 mod prompt;
 mod stdin;
 

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Context as _;
 
-use super::stdin;
+use super::{files, stdin};
 use crate::Context;
 use crate::args::RunArgs;
 use crate::exit::UsageError;
@@ -14,7 +14,7 @@ use crate::input;
 pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Option<String>> {
     let (given, wants_stdin) = given(args)?;
     let chats = args.interactive || (std::io::stdin().is_terminal() && !wants_stdin);
-    if given.is_none() && chats {
+    if given.is_none() && args.file.is_empty() && chats {
         return Ok(None);
     }
     let piped = if wants_stdin || (stdin::is_given() && !args.no_stdin && !args.interactive) {
@@ -23,13 +23,12 @@ pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Optio
         String::new()
     };
     let has_given = given.is_some();
-    let given = given.unwrap_or_default();
-    match (given.is_empty(), piped.is_empty()) {
-        (true, true) => Err(missing(args, has_given, wants_stdin).into()),
-        (false, true) => Ok(Some(given)),
-        (true, false) => Ok(Some(piped)),
-        (false, false) => Ok(Some(format!("{piped}\n\n{given}"))),
+    let mut parts = files::read(&args.file)?;
+    parts.extend([piped, given.unwrap_or_default()].into_iter().filter(|part| !part.is_empty()));
+    if parts.is_empty() {
+        return Err(missing(args, has_given, wants_stdin).into());
     }
+    Ok(Some(parts.join("\n\n")))
 }
 
 /// Returns the error for a prompt that is empty or missing.

@@ -1,0 +1,129 @@
+//! Words of other programs' command lines, and what to type instead.
+
+/// Options by the command that they belong to (`""` for all), as they are typed, with a sentence.
+const OPTIONS: &[(&str, &[&str], &str)] = &[
+    (
+        "",
+        &["--language", "--translate"],
+        "of MLX-Knife is not available: mlxk does not transcribe sound yet",
+    ),
+    (
+        "",
+        &["--chunk"],
+        "of MLX-Knife is not available: mlxk does not read images yet, so there is nothing to split",
+    ),
+    (
+        "",
+        &["--embed-backend", "--query", "--instruct"],
+        "of MLX-Knife is not available: mlxk has no embeddings yet",
+    ),
+    (
+        "",
+        &["--cpu"],
+        "of MLX-Knife is not available: mlxk always computes on the CPU; leave it out",
+    ),
+    (
+        "server",
+        &["--json"],
+        "is not available: this command has no result to print; a server logs JSON with `--log-json`",
+    ),
+    ("server", &["-m"], "is `--model` here"),
+    ("server", &["-p"], "is `--port` here"),
+    (
+        "server",
+        &["-H", "-a", "--address", "--bind", "--listen"],
+        "is `--host` here, and the port is `--port`",
+    ),
+    ("server", &["-c", "--ctx-size", "--context-size"], "is `--ctx` here"),
+    (
+        "server",
+        &["--daemon", "--background", "-d"],
+        "is not available: add ` &` to the command line, or let your service manager start it",
+    ),
+    ("run", &["-s"], "is ambiguous: the system prompt is `--system`, the random seed `--seed`"),
+    ("run", &["-t"], "is ambiguous: the temperature is `--temperature`, threads are `--threads`"),
+    ("run", &["-m", "--model"], "is not needed: the model is the first word after the command"),
+    ("run", &["-p"], "is `--prompt` here, or the text after the model"),
+    (
+        "run",
+        &["-n"],
+        "is ambiguous: a limit on tokens is `--max-tokens`, several answers are `--n`",
+    ),
+    ("run", &["-c", "--ctx-size", "--context-size"], "is `--ctx` here"),
+    ("run", &["--temp"], "is `--temperature` here"),
+    (
+        "run",
+        &["--keepalive", "--keep-alive"],
+        "has no effect here: the model is unloaded when the command ends. To keep one loaded, use \
+         `mlxk server --keep-alive`",
+    ),
+    (
+        "run",
+        &["--nowordwrap", "--no-wordwrap"],
+        "is not available: `--no-markdown` prints the answer as it is",
+    ),
+    ("run", &["--insecure"], "is not available: mlxk always checks certificates"),
+    ("pull", &["--insecure"], "is not available: mlxk always checks certificates"),
+    (
+        "rm",
+        &["-y", "--yes"],
+        "is `--force` here; with a full name and no terminal, `rm` does not ask",
+    ),
+    ("list", &["-s", "--size", "--sort"], "is not available: `list` always shows sizes"),
+    ("list", &["-a"], "is `--all` here"),
+    (
+        "",
+        &["--quiet", "-q", "--silent"],
+        "is not available: to hide progress and notes, add `2>/dev/null`",
+    ),
+];
+
+/// Commands that other programs have, with a sentence.
+const COMMANDS: &[(&[&str], &str)] = &[
+    (&["embed", "embed-serve"], "of MLX-Knife is not available: mlxk has no embeddings yet"),
+    (&["remove", "delete", "uninstall"], "does not exist; `mlxk rm MODEL` removes a model"),
+    (
+        &["status"],
+        "does not exist; `mlxk ps` lists loaded models, `mlxk doctor` checks the installation",
+    ),
+    (
+        &["download", "fetch", "install", "get", "add"],
+        "does not exist; `mlxk pull MODEL` downloads a model",
+    ),
+    (
+        &["generate", "ask", "prompt", "complete"],
+        "does not exist; `mlxk run MODEL` answers a prompt",
+    ),
+    (&["start", "launch"], "does not exist; `mlxk server` serves models over HTTP"),
+    (
+        &["quantize", "quantise"],
+        "does not exist; `mlxk convert SOURCE TARGET -q 4` quantizes a model",
+    ),
+    (&["find"], "does not exist; `mlxk search WORDS` searches the hub"),
+    (
+        &["copy", "rename", "tag", "alias"],
+        "does not exist; `mlxk cp MODEL NAME` gives a model another name",
+    ),
+    (
+        &["eval", "evaluate"],
+        "does not exist; `mlxk perplexity` measures how well a model predicts a text",
+    ),
+    (
+        &["update", "upgrade", "self-update"],
+        "does not exist; mlxk is updated the way that you installed it",
+    ),
+    (&["login"], "does not exist; set `HF_TOKEN`, or log in with the hub's own `hf auth login`"),
+];
+
+/// Returns the sentence for an option, without the word itself. A long option counts in `chat` as in `run`.
+pub(super) fn option(command: &str, word: &str) -> Option<&'static str> {
+    let command = if command == "chat" { "run" } else { command };
+    let fits = |of: &str| of == command || of.is_empty();
+    let found = OPTIONS.iter().find(|(of, words, _)| fits(of) && words.contains(&word));
+    found.map(|(.., sentence)| *sentence)
+}
+
+/// Returns the sentence for a command, without the word itself.
+pub(super) fn command(word: &str) -> Option<&'static str> {
+    COMMANDS.iter().find(|(words, _)| words.contains(&word)).map(|(_, sentence)| *sentence)
+}
