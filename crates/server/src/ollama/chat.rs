@@ -27,7 +27,7 @@ pub(super) async fn answer(
     let started = Instant::now();
     let reading = body.reading.clone();
     let mut asked: ChatRequest = body.parse(fields::CHAT)?;
-    fields::shift(asked.shift)?;
+    fields::shift(asked.shift, &reading)?;
     let keep = fields::keep_alive(asked.keep_alive.as_ref())?;
     let messages = messages(std::mem::take(&mut asked.messages))?;
     let given = parameters::read(std::mem::take(&mut asked.options), &reading)?;

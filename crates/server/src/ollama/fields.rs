@@ -6,7 +6,7 @@ use mlxk_engine::AnswerFormat;
 use mlxk_text::ThinkingMode;
 use serde_json::Value;
 
-use crate::body::Extras;
+use crate::body::{Extras, Reading};
 use crate::error::ApiError;
 use crate::exchange::thinking::{Otherwise, Wish};
 use crate::models::KeepAlive;
@@ -117,14 +117,10 @@ pub(super) fn logprobs(wanted: bool, top: Option<i64>) -> Result<Option<usize>, 
     Ok(wanted.then_some(top as usize))
 }
 
-/// Reads `shift`, which lets an answer that fills the context continue without the beginning of its prompt.
-pub(super) fn shift(wanted: Option<bool>) -> Result<(), ApiError> {
-    if wanted == Some(true) {
-        let message = "`shift` is not supported: an answer that fills the context ends there, with \
-                       `done_reason` `length`";
-        return Err(ApiError::field("shift", message));
-    }
-    Ok(())
+/// Reads `shift`, which lets an answer that fills the context continue without the beginning of its prompt. Such an
+/// answer ends here, with `length`. `true` is Ollama's default, so it is reported instead of refused.
+pub(super) fn shift(wanted: Option<bool>, reading: &Reading) -> Result<(), ApiError> {
+    if wanted == Some(true) { reading.unknown(vec!["shift".to_owned()]) } else { Ok(()) }
 }
 
 /// Refuses tools, in the words that clients look for. `model` is its name in the request.
@@ -179,6 +175,15 @@ mod tests {
         for (wanted, top) in [(true, 21), (true, -1), (false, 2)] {
             assert!(logprobs(wanted, Some(top)).is_err());
         }
-        assert!(shift(Some(true)).is_err() && shift(Some(false)).is_ok());
+    }
+
+    #[test]
+    fn the_default_of_shift_is_reported() {
+        let reading = Reading::default();
+        assert!(shift(Some(false), &reading).is_ok() && reading.ignored.header().is_none());
+        assert!(shift(Some(true), &reading).is_ok());
+        assert_eq!(reading.ignored.header().unwrap(), "shift");
+        let strict = Reading { strict: true, ..Reading::default() };
+        assert!(shift(Some(true), &strict).is_err() && shift(None, &strict).is_ok());
     }
 }

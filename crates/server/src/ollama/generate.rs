@@ -29,6 +29,7 @@ pub(super) async fn answer(
     let reading = body.reading.clone();
     let mut asked: GenerateRequest = body.parse(fields::GENERATE)?;
     check(&asked)?;
+    fields::shift(asked.shift, &reading)?;
     let keep = fields::keep_alive(asked.keep_alive.as_ref())?;
     let given = parameters::read(std::mem::take(&mut asked.options), &reading)?;
     let mut wanted = AnswerOptions::from(given);
@@ -92,7 +93,7 @@ fn check(asked: &GenerateRequest) -> Result<(), ApiError> {
         let message = format!("`raw` sends the prompt as is, so it excludes `{field}`");
         return Err(ApiError::field(*field, message));
     }
-    fields::shift(asked.shift)
+    Ok(())
 }
 
 /// Builds the engine's request. Encoding prompts takes time, so this runs off the threads that

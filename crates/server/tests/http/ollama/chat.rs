@@ -140,7 +140,6 @@ fn unsupported_and_invalid_fields_are_named() {
         (json!({"messages": [{"role": "king", "content": "x"}]}), "king"),
         (json!({"messages": [{"role": "user", "content": "x", "images": ["eA=="]}]}), "images"),
         (json!({"messages": "x"}), "`messages`"),
-        (json!({"shift": true}), "`shift`"),
         (json!({"think": true}), "the model `org/one` does not support thinking"),
         (json!({"think": "low"}), "the model `org/one` does not support thinking"),
     ] {

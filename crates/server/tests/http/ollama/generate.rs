@@ -170,7 +170,6 @@ fn unsupported_and_invalid_fields_are_named() {
         (json!({"think": true}), "does not support thinking"),
         (json!({"think": "high"}), "does not support thinking"),
         (json!({"think": "hard"}), "`think`"),
-        (json!({"shift": true}), "`shift`"),
         (json!({"format": "xml"}), "`format`"),
         (json!({"format": {"type": "nothing"}}), "cannot be enforced"),
         (json!({"keep_alive": "soon"}), "`keep_alive`"),
