@@ -59,6 +59,11 @@ pub(super) fn drop_defaults(fields: &mut Fields) {
             fields.map.remove(tools);
         }
     }
+    // LlamaIndex requires a call even if it offers no tools.
+    let offers_tools = fields.map.get("tools").is_some_and(|tools| !asks_for_nothing(tools));
+    if !offers_tools && fields.map.get("tool_choice").is_some_and(|choice| *choice == "required") {
+        fields.map.remove("tool_choice");
+    }
     fields.map.retain(|name, value| !is_default(name, value));
 }
 
@@ -172,6 +177,8 @@ mod tests {
             "mirostat": 0, "min_tokens": 0, "stop_token_ids": [], "continue_final_message": false,
         });
         assert_eq!(left(neutral), [""; 0]);
+        assert_eq!(left(json!({"tools": [], "tool_choice": "required"})), ["tools"]);
+        assert_eq!(left(json!({"tool_choice": {"type": "function"}})), ["tool_choice"]);
         let meant = json!({
             "tools": [{"type": "function"}], "tool_choice": "auto", "modalities": ["audio"],
             "best_of": 2, "add_generation_prompt": false, "skip_special_tokens": false, "tfs_z": 0.9,

@@ -16,6 +16,7 @@ fn values_that_ask_for_nothing_are_taken_without_a_word() {
         json!({"skip_special_tokens": true, "add_generation_prompt": true, "ignore_eos": false}),
         json!({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"}),
         json!({"tools": [], "tool_choice": "auto", "functions": [], "function_call": "none"}),
+        json!({"tool_choice": "required"}),
         json!({"think": false, "enable_thinking": false, "thinking": {"type": "disabled"}}),
         json!({"max_tokens": 12.0, "top_k": 40.0, "n": 1.0, "seed": 7.0, "top_logprobs": 0.0}),
         json!({"max_tokens": -1, "stop": [], "max_completion_tokens": 12}),
@@ -51,7 +52,8 @@ fn values_that_ask_for_something_are_not() {
     for (extra, param) in [
         (json!({"tools": tool}), "tools"),
         (json!({"tools": tool, "tool_choice": "auto"}), "tools"),
-        (json!({"tools": [], "tool_choice": "required"}), "tool_choice"),
+        (json!({"tools": tool, "tool_choice": "required"}), "tools"),
+        (json!({"tool_choice": {"type": "function", "function": {"name": "f"}}}), "tool_choice"),
         (json!({"add_generation_prompt": false}), "add_generation_prompt"),
         (json!({"continue_final_message": true}), "continue_final_message"),
         (json!({"max_tokens": -3}), "max_tokens"),
