@@ -77,6 +77,10 @@ fn render(response: Response, error: &ApiError, conventions: Conventions) -> Res
     if let Some(seconds) = error.kind.retry_after() {
         parts.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    // OpenAI's and Anthropic's clients send a request again after any status from 500 on.
+    if error.kind == Kind::NotOffered {
+        parts.headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    }
     if error.kind == Kind::Unauthorized {
         parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

@@ -208,6 +208,7 @@ fn what_other_servers_offer_is_named() {
         let answer = world.post(path, &body);
         assert_eq!(answer.status, 501, "{path}: {answer:?}");
         assert_eq!(answer.json()["error"]["code"], "not_implemented");
+        assert_eq!(answer.header("x-should-retry"), Some("false"), "{path}");
     }
     assert_eq!(world.post("/api/me", &json!({})).status, 501);
     assert_eq!(world.post("/v1/frobnicate", &body).status, 404);
