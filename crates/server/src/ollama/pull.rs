@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use axum::extract::State;
 use axum::response::Response;
 use mlxk_hub::{
-    Decisions, HttpError, HubError, ImportError, ImportPlan, Inspection, PullError, PullOptions,
-    PullPlan, PullRequest, PullTarget, PushError, Reference, RemoveError, Resolved,
+    Decisions, HttpError, HubError, ImportError, ImportPlan, Inspection, Look, Matching, PullError,
+    PullOptions, PullPlan, PullRequest, PullTarget, PushError, Reference, RemoveError, Resolution,
+    Resolved,
 };
 use serde_json::Value;
 
@@ -75,8 +76,15 @@ pub(super) fn fetch(
             };
             let mut decisions = Decisions { inspect: &inspect, agree: &mut agree };
             let hub = &config.hub;
-            let pulled = mlxk_hub::pull(&request, &config.locations, hub, watch, &mut decisions);
-            pulled.map_err(failed)?;
+            match mlxk_hub::pull(&request, &config.locations, hub, watch, &mut decisions) {
+                Ok(_) => {}
+                Err(error) if is_unreachable(&error) && is_complete(reference, state) => {
+                    tracing::warn!(%error, model = name, "not updated, but complete");
+                    watch.say("the hub cannot be reached, but the model is complete");
+                    return Ok(());
+                }
+                Err(error) => return Err(failed(error)),
+            }
             name
         }
     };
@@ -84,6 +92,21 @@ pub(super) fn fetch(
     watch.say("writing manifest");
     tracing::info!(model = name, "pulled");
     Ok(())
+}
+
+/// Returns `true` if the hub gave no answer at all.
+fn is_unreachable(error: &HubError) -> bool {
+    use HttpError::{Offline, Stalled, Unreachable};
+    matches!(error, HubError::Http(Unreachable { .. } | Stalled { .. } | Offline { .. }))
+}
+
+/// Returns `true` if a model is on this machine with all its files.
+fn is_complete(reference: &Reference, state: &ServerState) -> bool {
+    let config = &state.config;
+    let found = mlxk_hub::resolve(reference, Matching::Exact, &config.pairs, &config.locations);
+    let Ok(Resolution::Local(found)) = found else { return false };
+    let look = Look::quick(&config.judge, &config.small_files);
+    mlxk_hub::info(&found, look).health.is_healthy()
 }
 
 /// Imports a GGUF file without asking: the request was the consent.
@@ -116,6 +139,6 @@ pub(super) fn failed(error: HubError) -> ApiError {
             _ => Kind::Internal,
         },
     };
-    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
     ApiError::new(kind, format!("{error}{hint}"))
 }

@@ -84,6 +84,27 @@ fn a_pull_that_fails_says_why() {
 }
 
 #[test]
+fn a_complete_model_counts_as_pulled_if_the_hub_is_out_of_reach() {
+    // Nothing listens on the port of a listener that is gone.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = World::with(|config| {
+        let hub = format!("http://127.0.0.1:{port}");
+        let lookup = |name: &str| (name == "HF_ENDPOINT").then(|| hub.clone());
+        config.hub = HubSettings::from_values(lookup, std::path::Path::new("/"));
+    });
+    let statuses: Vec<Value> = lines(&world.post("/api/pull", &json!({"model": "org/one"})))
+        .into_iter()
+        .map(|mut line| line["status"].take())
+        .collect();
+    assert_eq!(statuses.first(), Some(&json!("pulling manifest")));
+    assert!(statuses.contains(&json!("the hub cannot be reached, but the model is complete")));
+    assert_eq!(statuses.last(), Some(&json!("success")));
+    let absent = world.post("/api/pull", &json!({"model": "org/Nosuch", "stream": false}));
+    let (status, message) = refusal(&absent);
+    assert!(status == 500 && message.contains("Could not reach"), "{status}: {message}");
+}
+
+#[test]
 fn a_model_is_made_from_another() {
     let (_hub, world) = online();
     let create = |body: Value| world.post("/api/create", &body);
