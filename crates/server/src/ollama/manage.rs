@@ -55,7 +55,7 @@ pub(super) async fn delete(
             // A part of a name is enough only for a user who is asked for confirmation.
             Ok(removal) => Err(missing(&name, &format!("a similar name is `{}`", removal.name))),
             Err(error @ HubError::Remove(RemoveError::NotFound { .. })) => {
-                Err(missing(&name, &error.to_string()))
+                Err(missing(&name, &error.hint().unwrap_or_default()))
             }
             Err(error) => Err(failed(error)),
         }
