@@ -58,7 +58,8 @@ await assert.rejects(client.chat.completions.create({ ...asked, model: "nowhere"
 // An unknown field is reported, and an unsupported one refused.
 const { response } = await client.chat.completions.create({ ...asked, frobnicate: 1 }).withResponse();
 assert.equal(response.headers.get("x-mlxk-ignored"), "frobnicate");
-await assert.rejects(client.chat.completions.create({ ...asked, audio: {} }), (error) => error.status === 400 && error.param === "audio");
+const audio = { voice: "alloy", format: "wav" };
+await assert.rejects(client.chat.completions.create({ ...asked, audio }), (error) => error.status === 400 && error.param === "audio");
 
 // Disconnecting midway is not an error.
 const left = await client.chat.completions.create({ ...asked, stream: true, max_tokens: 200 });
