@@ -41,7 +41,14 @@ pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
 /// clients in the folder MLXK_TEST_NODE, and through Ollama's Go package if `go` is installed.
 pub(crate) fn run_api(python: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
-    let clients = ["openai_client", "openai_npm", "ollama_client", "ollama_npm", "ollama_go"];
+    let clients = [
+        "openai_client",
+        "openai_npm",
+        "ollama_client",
+        "ollama_npm",
+        "ollama_go",
+        "litellm_client",
+    ];
     let arguments = [&["tests/api/run.py", "target/release/mlxk"][..], &clients].concat();
     let upload = "crates/format/tests/golden/tiny-llama.gguf";
     run(python, &arguments, &[("MLXK_TEST_GGUF", upload)])
