@@ -135,6 +135,17 @@ func checkRefusals(client *api.Client, model string) {
 	refused(err, http.StatusNotImplemented, "push")
 }
 
+// checkAccount checks what a program asks about Ollama's services on the web.
+func checkAccount(client *api.Client) {
+	status, err := client.CloudStatusExperimental(ctx)
+	must(err)
+	check(status.Cloud.Disabled, status)
+	_, err = client.Whoami(ctx)
+	refused(err, http.StatusNotImplemented, "no accounts")
+	refused(client.Signout(ctx), http.StatusNotImplemented, "no accounts")
+	refused(client.Disconnect(ctx, "key"), http.StatusNotImplemented, "no accounts")
+}
+
 func checkModels(client *api.Client, model string) {
 	list, err := client.List(ctx)
 	must(err)
@@ -197,6 +208,7 @@ func main() {
 	checkAnswers(client, model)
 	checkLongChats(client, model)
 	checkRefusals(client, model)
+	checkAccount(client)
 	checkModels(client, model)
 	checkLoading(client, model)
 	fmt.Fprintln(os.Stderr, "ollama (Go): all passed")

@@ -8,7 +8,7 @@ const ANTHROPIC: &str =
 const ACCOUNTS: &str = "This server has no accounts and no services on the web";
 
 /// Paths. One that ends with a slash stands for all below it.
-const ROUTES: [(&str, &str); 29] = [
+const ROUTES: [(&str, &str); 30] = [
     ("/v1/embeddings", EMBEDDINGS),
     ("/embeddings", EMBEDDINGS),
     ("/embedding", EMBEDDINGS),
@@ -43,6 +43,7 @@ const ROUTES: [(&str, &str); 29] = [
     ("/api/push", "This server does not push models; run `mlxk push` to upload one to the hub"),
     ("/api/me", ACCOUNTS),
     ("/api/signout", ACCOUNTS),
+    ("/api/user/", ACCOUNTS),
     ("/api/experimental/", ACCOUNTS),
 ];
 
@@ -61,6 +62,7 @@ mod tests {
         assert_eq!(reason("/v1/embeddings"), Some(EMBEDDINGS));
         assert_eq!(reason("/v1/audio/transcriptions"), Some(TEXT_ONLY));
         assert_eq!(reason("/api/experimental/web_search"), Some(ACCOUNTS));
+        assert_eq!(reason("/api/user/keys/abc"), Some(ACCOUNTS));
         assert_eq!(reason("/v1/frobnicate"), None);
         assert_eq!(reason("/v1/audio"), None);
     }
