@@ -50,8 +50,12 @@ fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
 pub(super) async fn running(State(state): State<Shared>) -> Result<Response, ApiError> {
     let mut models = Vec::new();
     for running in state.models.running() {
-        // The model may have been deleted from disk meanwhile.
-        let info = state.models.describe(&running.name).await.ok();
+        let called = running.called.as_deref().unwrap_or(&running.name);
+        let info = match state.models.describe(called).await {
+            Ok(info) => Some(info),
+            // The name, and even the model, may have been deleted from disk meanwhile.
+            Err(_) => state.models.describe(&running.name).await.ok(),
+        };
         models.push((running, info));
     }
     let describe = move || {

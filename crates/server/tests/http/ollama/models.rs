@@ -117,6 +117,13 @@ fn loaded_models_are_listed_with_their_expiry() {
         let shown = if name.ends_with("One") { "ORG/One:latest" } else { name };
         assert_eq!(list["models"][0]["name"], shown, "{list}");
     }
+    // A name with settings of its own has the digest that it has in the list of all models.
+    let made = json!({"model": "brief", "from": "org/one", "system": "Be brief.", "stream": false});
+    world.post("/api/create", &made);
+    whole(&world, "/api/generate", json!({"model": "brief", "prompt": "x"}));
+    let running = entry(&world.get("/api/ps").json(), "brief:latest");
+    let listed = entry(&world.get("/api/tags").json(), "brief:latest");
+    assert_eq!(running["digest"], listed["digest"]);
     whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": "10m"}));
     let one = entry(&world.get("/api/ps").json(), "org/one:latest");
     assert!(one["expires_at"].as_str().unwrap() < "2100", "{one}");
