@@ -20,12 +20,12 @@ use crate::device::Device;
 use crate::draft::DraftModel;
 use crate::error::EngineError;
 use crate::generation::{Generation, Recipient};
-use crate::grammar::Grammars;
+use crate::grammar::{CompiledFormat, Compiling, Grammars};
 use crate::load_options::LoadOptions;
 use crate::output::Clock;
 use crate::plan::MemoryPlan;
 use crate::prompt::{self, Prepared, Prompt};
-use crate::request::{PromptInput, Request};
+use crate::request::{AnswerFormat, PromptInput, Request};
 use crate::sampling::SamplingDefaults;
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
@@ -143,15 +143,27 @@ impl Engine {
         recipients: Vec<Recipient>,
     ) -> Result<usize, EngineError> {
         let clock = Clock { load: self.load_time, submitted: Instant::now() };
-        let prepared = Prepared::new(&self.text, request)?;
+        let mut prepared = Prepared::new(&self.text, request)?;
+        let has_left = || recipients.iter().all(|recipient| recipient.cancel.is_cancelled());
+        prepared.compile(&has_left)?;
         let answers = recipients.into_iter().enumerate();
-        let tasks: Vec<Task> = answers
-            .map(|(number, recipient)| prepared.answer(number, recipient, clock))
-            .collect::<Result<_, _>>()?;
+        let tasks: Vec<Task> =
+            answers.map(|(number, recipient)| prepared.answer(number, recipient, clock)).collect();
         for task in tasks {
             self.worker.send(Command::Run(Box::new(task)))?;
         }
         Ok(prepared.prompt_tokens())
+    }
+
+    /// Starts to compile a format for [`Request::compiled`], on a thread of its own. `done` gets the result there,
+    /// unless the returned value is dropped before.
+    pub fn compile(
+        &self,
+        format: &AnswerFormat,
+        done: impl FnOnce(Result<CompiledFormat, EngineError>) + Send + 'static,
+    ) -> Result<Compiling, EngineError> {
+        let TextSide { tokenizer, grammars, vocab_size, .. } = &self.text;
+        grammars.start(tokenizer, *vocab_size, format, done)
     }
 
     /// Loads a file that [`Engine::save_prompt_cache`] wrote, so that requests with the same beginning don't

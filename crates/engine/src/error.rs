@@ -108,6 +108,9 @@ pub enum EngineError {
     /// The format of the answer cannot be enforced.
     #[error("The format of the answer cannot be enforced: {reason}")]
     AnswerFormat { reason: String },
+    /// Too many formats of answers wait to be compiled.
+    #[error("Too many answer formats wait to be compiled; try again later")]
+    FormatsBusy,
     /// A prompt cache is damaged, or belongs to another model or build.
     #[error(
         "The prompt cache `{}` cannot be used: {reason}; delete it, or name another file",

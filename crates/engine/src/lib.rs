@@ -69,6 +69,7 @@ pub use engine::Engine;
 pub use error::EngineError;
 pub use event::{Done, Event, FinishReason, Timings, TokenInfo, Usage};
 pub use generation::{CancelHandle, Generation, Recipient, Sink};
+pub use grammar::{CompiledFormat, Compiling, rewritten_schema, stuck_formats};
 pub use load_options::{LoadOptions, SpillOptions};
 pub use mlxk_cpu::{CpuOptions, InstructionSet};
 pub use mlxk_models::Progress;

@@ -119,25 +119,29 @@ impl<'a> Prepared<'a> {
         Ok(Self { text_side, request, prompt, sampling, limit })
     }
 
+    /// Compiles the format of the answers, if that has not been done. `has_left` returns `true` if the client does
+    /// not wait any more.
+    pub(crate) fn compile(&mut self, has_left: &dyn Fn() -> bool) -> Result<(), EngineError> {
+        if let (Some(format), None) = (&self.request.format, &self.request.compiled) {
+            let TextSide { tokenizer, grammars, vocab_size, .. } = self.text_side;
+            let compiled = grammars.compile(tokenizer, *vocab_size, format, has_left)?;
+            self.request.compiled = Some(compiled);
+        }
+        Ok(())
+    }
+
     pub(crate) fn prompt_tokens(&self) -> usize {
         self.prompt.ids.len()
     }
 
     /// Returns one of the answers, which differ in their seed: each is drawn with the one that follows
     /// its predecessor's.
-    pub(crate) fn answer(
-        &self,
-        number: usize,
-        recipient: Recipient,
-        clock: Clock,
-    ) -> Result<Task, EngineError> {
-        let TextSide { tokenizer, grammars, vocab_size, .. } = self.text_side;
+    pub(crate) fn answer(&self, number: usize, recipient: Recipient, clock: Clock) -> Task {
+        let tokenizer = &self.text_side.tokenizer;
         let Prompt { ids, parser } = &self.prompt;
         let seed = self.sampling.seed.wrapping_add(number as u64);
         let parameters = SamplingParameters { seed, ..self.sampling.clone() };
-        let grammar = self.request.format.as_ref();
-        let grammar =
-            grammar.map(|format| grammars.grammar(tokenizer, *vocab_size, format)).transpose()?;
+        let grammar = self.request.compiled.as_ref().map(|compiled| compiled.grammar.clone());
         let keeps_special = parser.as_ref().is_some_and(ReasoningParser::needs_special_tokens);
         let text = AnswerText::new(
             tokenizer.detokenizer(!keeps_special),
@@ -149,7 +153,7 @@ impl<'a> Prepared<'a> {
         let ends = !self.request.ignore_eos;
         let eos = if ends { tokenizer.eos_ids().to_vec() } else { Vec::new() };
         let chooser = Chooser::new(parameters, grammar, tokenizer.clone());
-        Ok(Task::new(ids.clone(), self.limit.clone(), eos, chooser, output))
+        Task::new(ids.clone(), self.limit.clone(), eos, chooser, output)
     }
 }
 

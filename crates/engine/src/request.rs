@@ -3,6 +3,7 @@
 use mlxk_text::Message;
 use serde_json::{Map, Value};
 
+use crate::grammar::CompiledFormat;
 use crate::sampling::Sampling;
 
 /// A prompt, in one of three forms.
@@ -45,6 +46,9 @@ pub struct Request {
     pub context: Option<usize>,
     /// Format of the answer. It does not apply to the reasoning before it.
     pub format: Option<AnswerFormat>,
+    /// The format as [`crate::Engine::compile`] returned it. Without it, submitting the request compiles the
+    /// format, and waits for that.
+    pub compiled: Option<CompiledFormat>,
     /// Variables for the chat template, such as `enable_thinking`.
     pub template_variables: Map<String, Value>,
     /// Stop strings: texts that end the answer and are not part of it.
@@ -64,6 +68,7 @@ impl Request {
             max_tokens: None,
             context: None,
             format: None,
+            compiled: None,
             template_variables: Map::new(),
             stop: Vec::new(),
             ignore_eos: false,

@@ -4,121 +4,48 @@
 //! logit of −∞ before a token is drawn. An answer with a limit is completed within it: a token is not drawn if
 //! the shortest completion after it ([`ending`]) needs more tokens than are left.
 
+mod compiled;
 mod ending;
 mod hints;
+mod memory;
 mod numbers;
+mod pool;
 mod position;
 mod room;
 mod schema;
+mod words;
 
-use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use llguidance::api::{StopReason, TopLevelGrammar};
-use llguidance::{ParserFactory, TokenParser};
-use mlxk_text::Tokenizer;
-use serde_json::json;
-use toktrie::{ApproximateTokEnv, Recognizer, TokRxInfo, TokTrie};
+use llguidance::TokenParser;
+use llguidance::api::StopReason;
+use toktrie::Recognizer;
 
 use crate::error::EngineError;
 use crate::panic::message_of;
-use crate::request::AnswerFormat;
 use ending::{Acceptor, ending};
 use hints::Hints;
+use memory::Share;
 use numbers::LeadingDigits;
 use position::Position;
 use room::{Completion, Room, fewest_tokens};
 
-/// Most bytes of a token that the library supports.
-const MAX_TOKEN_BYTES: usize = 1000;
+pub(crate) use compiled::Grammars;
+pub use compiled::{CompiledFormat, Compiling, rewritten_schema};
+pub use pool::stuck_formats;
 
-/// Compiles grammars for a model. Their common part is built on first use.
-#[derive(Default)]
-pub(crate) struct Grammars(OnceLock<Result<Shared, String>>);
-
-struct Shared {
-    factory: ParserFactory,
-    leading_digits: Arc<LeadingDigits>,
-    ends: Vec<u32>,
-}
-
-impl Grammars {
-    /// Compiles the grammar of a format.
-    pub(crate) fn grammar(
-        &self,
-        tokenizer: &Tokenizer,
-        vocab_size: usize,
-        format: &AnswerFormat,
-    ) -> Result<Grammar, EngineError> {
-        let refused = |reason: String| EngineError::AnswerFormat { reason };
-        let shared = self.0.get_or_init(|| shared(tokenizer, vocab_size));
-        let shared = shared.as_ref().map_err(|reason| refused(reason.clone()))?;
-        let schema = match format {
-            AnswerFormat::Json => json!({"type": "object"}),
-            AnswerFormat::Schema(schema) => schema.clone(),
-        };
-        let schema = schema::bounded(schema);
-        let hints = Hints::of(&schema);
-        let grammar = TopLevelGrammar::from_json_schema(schema);
-        let mut parser =
-            shared.factory.create_parser(grammar).map_err(|error| refused(sentence(&error)))?;
-        parser.start_without_prompt();
-        Ok(Grammar {
-            parser,
-            position: Position::new(),
-            leading_digits: Arc::clone(&shared.leading_digits),
-            ends: shared.ends.clone(),
-            growth: hints.longest() / 2,
-            hints: Arc::new(hints),
-            room: Room::Unknown,
-            next: None,
-            is_cut: false,
-        })
-    }
-}
-
-/// Converts a tokenizer for the library.
-fn shared(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Shared, String> {
-    let words: Vec<Vec<u8>> = (0..vocab_size as u32)
-        .map(|id| {
-            let bytes = tokenizer.token_bytes(id).unwrap_or_default();
-            if bytes.len() > MAX_TOKEN_BYTES {
-                Vec::new()
-            } else if tokenizer.is_special(id) {
-                // Marked, so that text with the same bytes does not match it.
-                [&[TokTrie::SPECIAL_TOKEN_MARKER], bytes.as_slice()].concat()
-            } else {
-                bytes
-            }
-        })
-        .collect();
-    let ends = tokenizer.eos_ids();
-    let &end = ends.first().ok_or("the tokenizer has no token that ends an answer")?;
-    let trie = TokTrie::from(&TokRxInfo::new(vocab_size as u32, end), &words);
-    let environment = Arc::new(ApproximateTokEnv::new(trie.with_eos_tokens(ends)));
-    let environment: toktrie::TokEnv = environment;
-    let mut factory = ParserFactory::new_simple(&environment).map_err(|error| sentence(&error))?;
-    factory.quiet();
-    factory.limits_mut().verbose_errors = false;
-    let leading_digits = Arc::new(LeadingDigits::new(&words));
-    Ok(Shared { factory, leading_digits, ends: ends.to_vec() })
-}
-
-/// Shortens the library's message for ours. If it has several lines, keeps the first and the last, which say
-/// where and what.
-fn sentence(error: &impl Display) -> String {
-    let text = format!("{error:#}");
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default();
-    let last = lines.next_back().unwrap_or_default();
-    let both = format!("{first} {}", last.strip_prefix("error: ").unwrap_or(last));
-    both.trim_end_matches([' ', '.', ':']).to_owned()
-}
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_random;
 
 /// Keeps one answer to its format.
+#[derive(Clone)]
 pub(crate) struct Grammar {
     parser: TokenParser,
+    /// The memory that this grammar and its clones use.
+    share: Arc<Share>,
     position: Position,
     leading_digits: Arc<LeadingDigits>,
     ends: Vec<u32>,
@@ -145,7 +72,7 @@ impl Grammar {
     pub(crate) fn forbid(&mut self, logits: &mut [f32], left: usize) -> Result<(), EngineError> {
         let allowed = self.guarded(|parser| {
             if parser.stop_reason() == StopReason::NotStopped {
-                parser.compute_mask().map_err(|error| sentence(&error))
+                parser.compute_mask().map_err(|error| words::of_step(&error))
             } else {
                 Ok(parser.token_env.tok_trie().eos_token_set())
             }
@@ -226,8 +153,9 @@ impl Grammar {
         }
         self.guarded(|parser| {
             let taken = parser.consume_token(id).and_then(|_| parser.check_stop());
-            taken.map(|_| ()).map_err(|error| sentence(&error))
-        })
+            taken.map(|_| ()).map_err(|error| words::of_step(&error))
+        })?;
+        self.share.count(&self.parser)
     }
 
     /// Returns `true` if the answer is complete.

@@ -19,7 +19,7 @@ pub(crate) struct Completion {
 }
 
 /// Knowledge about the rest of one answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Room {
     /// The answer has not begun.
     Unknown,
