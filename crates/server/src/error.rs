@@ -163,6 +163,7 @@ impl From<EngineError> for ApiError {
             ) => Kind::BadRequest,
             EngineError::NotEnoughMemory { .. } => Kind::Memory,
             EngineError::Stopped => Kind::Stopping,
+            EngineError::FormatsBusy => Kind::Busy,
             _ => Kind::Internal,
         };
         Self { kind, message, param }

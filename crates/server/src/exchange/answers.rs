@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mlxk_engine::{CancelHandle, Done, Event, Recipient, Request};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use super::formats;
 use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 use crate::models::Lease;
@@ -56,6 +57,8 @@ impl Answers {
         prompts: Vec<Prompted>,
     ) -> Result<Self, ApiError> {
         state.is_open()?;
+        // Before the requests take places in the queue, which those without a format need, too.
+        let prompts = formats::compiled(&lease, prompts).await?;
         let open = prompts.iter().map(|prompt| prompt.count).sum();
         let places = lease.take_places(open)?;
         let cancel = CancelAll((0..open).map(|_| CancelHandle::default()).collect());

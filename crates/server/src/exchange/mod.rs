@@ -6,6 +6,7 @@
 
 mod answers;
 mod defaults;
+mod formats;
 mod label;
 mod options;
 pub(crate) mod parameters;

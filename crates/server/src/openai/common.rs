@@ -53,6 +53,12 @@ pub(super) const EXTRAS: Extras = Extras {
 /// Drops fields whose value asks for what the server does anyway: no tools, text only, and what other servers call
 /// the neutral value of a setting.
 pub(super) fn drop_defaults(fields: &mut Fields) {
+    // OpenAI's Python client merges this into the body. Others send it unchanged.
+    if let Some(Value::Object(extra)) = fields.map.remove("extra_body") {
+        for (name, value) in extra {
+            fields.map.entry(name).or_insert(value);
+        }
+    }
     // Tools that may not be called are none.
     for (choice, tools) in [("tool_choice", "tools"), ("function_call", "functions")] {
         if fields.map.get(choice).is_some_and(|choice| *choice == "none") {

@@ -4,6 +4,7 @@ mod chat;
 mod common;
 mod completions;
 mod dto;
+mod format;
 mod models;
 mod openapi;
 mod options;

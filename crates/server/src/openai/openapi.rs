@@ -93,6 +93,20 @@ fn schema(name: &str) -> Option<Value> {
             {"type": "number", "minimum": -100, "maximum": 100}}),
         "logprobs" => json!({"type": ["boolean", "integer", "null"]}),
         "top_logprobs" => json!({"type": ["integer", "null"], "minimum": 0, "maximum": 20}),
+        "reasoning_effort" => json!({"enum":
+            [null, "none", "minimal", "low", "medium", "high", "xhigh", "max"]}),
+        "keep_alive" => json!({"type": ["string", "number", "null"]}),
+        "chat_template_kwargs" | "options" => json!({"type": ["object", "null"]}),
+        "think" | "enable_thinking" | "thinking" | "reasoning" => {
+            json!({"type": ["boolean", "string", "object", "null"]})
+        }
+        _ => return of_format(name),
+    })
+}
+
+/// Describes the fields for the format of an answer.
+fn of_format(name: &str) -> Option<Value> {
+    Some(match name {
         "response_format" => json!({"anyOf": [
             {"type": "null"},
             {"type": "object", "required": ["type"], "properties":
@@ -104,14 +118,21 @@ fn schema(name: &str) -> Option<Value> {
                     "schema": {"type": "object"},
                 }},
             }},
+            {"type": "object", "required": ["type", "schema"], "properties": {
+                "type": {"enum": ["json_object", "json_schema"]},
+                "schema": {"type": "object"},
+            }},
         ]}),
-        "reasoning_effort" => json!({"enum":
-            [null, "none", "minimal", "low", "medium", "high", "xhigh", "max"]}),
-        "keep_alive" => json!({"type": ["string", "number", "null"]}),
-        "chat_template_kwargs" | "options" => json!({"type": ["object", "null"]}),
-        "think" | "enable_thinking" | "thinking" | "reasoning" => {
-            json!({"type": ["boolean", "string", "object", "null"]})
+        "json_schema" | "guided_json" => json!({"type": ["object", "null"]}),
+        "structured_outputs" => json!({"type": ["object", "null"], "properties": {
+            "json": {"type": ["object", "null"]},
+            "json_object": {"type": ["boolean", "null"]},
+        }}),
+        // Known in order to be refused.
+        "grammar" | "guided_grammar" | "guided_regex" => {
+            json!({"type": ["string", "null"], "maxLength": 0})
         }
+        "guided_choice" => json!({"type": ["array", "null"], "maxItems": 0}),
         _ => return None,
     })
 }

@@ -1,10 +1,11 @@
 //! OpenAI's parameters, as the exchange takes them.
 
-use mlxk_engine::{AnswerFormat, Engine, Sampling, Xtc};
+use mlxk_engine::{Engine, Sampling, Xtc};
 use mlxk_hub::prefer;
 use serde_json::{Map, Number, Value};
 
-use super::dto::shared::{Common, FormatKind, KeepAliveText, ResponseFormat};
+use super::dto::shared::{Common, KeepAliveText};
+use super::format::format;
 use crate::body::Reading;
 use crate::error::ApiError;
 use crate::exchange::{AnswerOptions, last_n, parameters, top_k};
@@ -42,7 +43,7 @@ pub(super) fn options(asked: &mut Common, reading: &Reading) -> Result<AnswerOpt
     let most = limit("max_tokens", asked.max_tokens)?;
     found.max_tokens = most.or(limit("n_predict", asked.n_predict)?).or(found.max_tokens);
     found.context = asked.num_ctx.or(found.context);
-    found.format = format(asked.response_format.take())?;
+    found.format = format(asked)?;
     found.ignore_eos = asked.ignore_eos;
     if let Some(stop) = asked.stop.take() {
         found.stop = stop.into_texts();
@@ -131,21 +132,6 @@ pub(super) fn check_context(asked: Option<usize>, engine: &Engine) -> Result<(),
             Err(ApiError::field("num_ctx", message))
         }
         _ => Ok(()),
-    }
-}
-
-fn format(format: Option<ResponseFormat>) -> Result<Option<AnswerFormat>, ApiError> {
-    let Some(ResponseFormat { kind, json_schema }) = format else { return Ok(None) };
-    match kind {
-        FormatKind::Text => Ok(None),
-        FormatKind::JsonObject => Ok(Some(AnswerFormat::Json)),
-        FormatKind::JsonSchema => {
-            let schema = json_schema.and_then(|named| named.schema).ok_or_else(|| {
-                let message = "`response_format.json_schema.schema` is missing";
-                ApiError::field("response_format", message)
-            })?;
-            Ok(Some(AnswerFormat::Schema(schema)))
-        }
     }
 }
 

@@ -111,6 +111,74 @@ fn an_enforced_format_is_kept() {
     assert!(serde_json::from_str::<Value>(text).unwrap().is_object(), "{text}");
 }
 
+/// Every place where clients put a schema, in chats and in completions of a text.
+#[test]
+fn a_schema_is_enforced_wherever_it_stands() {
+    let world = World::new();
+    let schema = json!({"type": "object", "required": ["color"],
+        "properties": {"color": {"enum": ["red", "green"]}}});
+    for place in [
+        json!({"response_format": {"type": "json_object", "schema": schema}}),
+        json!({"response_format": {"type": "json_schema", "schema": schema}}),
+        json!({"json_schema": schema}),
+        json!({"guided_json": schema}),
+        json!({"structured_outputs": {"json": schema}}),
+        json!({"extra_body": {"structured_outputs": {"json": schema}}}),
+    ] {
+        let mut asked = place.clone();
+        asked["max_tokens"] = 60.into();
+        asked["temperature"] = 1.5.into();
+        let chat = world.chat(asked.clone()).json();
+        asked["model"] = "org/one".into();
+        asked["prompt"] = "x".into();
+        let completion = world.post("/v1/completions", &asked).json();
+        let texts = [&chat["choices"][0]["message"]["content"], &completion["choices"][0]["text"]];
+        for text in texts {
+            let text = text.as_str().unwrap_or_else(|| panic!("{place}: {chat} {completion}"));
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert!(["red", "green"].contains(&value["color"].as_str().unwrap()), "{text}");
+            assert_eq!(value.as_object().unwrap().len(), 1, "{text}");
+        }
+    }
+    let refused = world.chat(json!({"grammar": "root ::= \"a\""}));
+    assert_eq!((refused.status, refused.error().1), (400, json!("grammar")));
+}
+
+/// Schemas that once ended the server or kept it busy: the bound is named, and the next request is answered.
+#[test]
+fn hostile_schemas_are_refused_and_the_server_goes_on() {
+    let world = World::new();
+    let deep = (0..100).fold(json!({"type": "null"}), |inner, _| json!({"items": inner}));
+    let defs: serde_json::Map<String, Value> = (0..6)
+        .map(|i| {
+            (
+                format!("d{i}"),
+                (0..90).fold(
+                    json!({"$ref": format!("#/$defs/d{}", (i + 1) % 6)}),
+                    |inner, _| json!({"items": inner}),
+                ),
+            )
+        })
+        .collect();
+    assert_eq!(world.chat(json!({"json_schema": deep, "max_tokens": 8})).status, 200);
+    for (schema, words) in [
+        (json!({"$ref": "#/$defs/d0", "$defs": defs}), "256 levels"),
+        (json!({"type": "integer", "multipleOf": 99_999_989}), "too many digits"),
+        (json!({"const": vec![7; 100_000]}), "10000 parts"),
+        (json!({"pattern": "(a{1000}){1000}"}), "repetitions"),
+    ] {
+        let answer = world.chat(json!({"json_schema": schema, "n": 4}));
+        let (message, _) = answer.error();
+        assert_eq!(answer.status, 400, "{message}");
+        assert!(message.contains(words), "{message}");
+        let ollama = world
+            .post("/api/generate", &json!({"model": "org/one", "prompt": "x", "format": schema}));
+        assert_eq!(ollama.status, 400, "{ollama:?}");
+    }
+    assert_eq!(world.chat(json!({"max_tokens": 2})).status, 200);
+    assert_eq!(world.get("/health").status, 200);
+}
+
 #[test]
 fn log_probabilities_belong_to_the_text() {
     let world = World::new();

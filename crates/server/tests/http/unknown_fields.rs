@@ -15,8 +15,10 @@ fn requests() -> Vec<(&'static str, Value, &'static str)> {
             json!({"model": "org/one", "messages": [{"role": "user", "content": "x"}],
                 "max_tokens": 2, "frobnicate": 1, "user": "u", "seed": null, "other": null,
                 "stream_options": {"x": 1, "include_usage": true},
-                "response_format": {"type": "text", "json_schema": {"name": "n", "extra": 1}}}),
-            "response_format.json_schema.extra, stream_options.x, frobnicate",
+                "response_format": {"type": "text", "y": 1, "json_schema": {"name": "n", "extra": 1}},
+                "structured_outputs": {"backend": "x"}}),
+            "response_format.json_schema.extra, response_format.y, structured_outputs.backend, \
+             stream_options.x, frobnicate",
         ),
         (
             "/v1/completions",

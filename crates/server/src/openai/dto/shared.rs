@@ -24,6 +24,14 @@ pub(crate) struct Common {
     pub(crate) frequency_penalty: Option<f32>,
     pub(crate) logit_bias: Map<String, Value>,
     pub(crate) response_format: Option<ResponseFormat>,
+    // Other servers' places of a format:
+    pub(crate) json_schema: Option<Value>,
+    pub(crate) grammar: Option<Value>,
+    pub(crate) guided_json: Option<Value>,
+    pub(crate) guided_grammar: Option<Value>,
+    pub(crate) guided_regex: Option<Value>,
+    pub(crate) guided_choice: Option<Value>,
+    pub(crate) structured_outputs: Option<StructuredOutputs>,
     // Not OpenAI's, but common among local servers:
     pub(crate) top_k: Option<i64>,
     pub(crate) min_p: Option<f32>,
@@ -88,6 +96,27 @@ pub(crate) struct ResponseFormat {
     pub(crate) kind: FormatKind,
     #[serde(default)]
     pub(crate) json_schema: Option<JsonSchema>,
+    /// Schema next to `type`, as in llama-server and in OpenAI's newer endpoint.
+    #[serde(default)]
+    pub(crate) schema: Option<Value>,
+    #[serde(default, rename = "name")]
+    pub(crate) _name: Option<Value>,
+    #[serde(default, rename = "description")]
+    pub(crate) _description: Option<Value>,
+    #[serde(default, rename = "strict")]
+    pub(crate) _strict: Option<Value>,
+}
+
+/// `structured_outputs`, vLLM's way to ask for a format.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct StructuredOutputs {
+    pub(crate) json: Option<Value>,
+    pub(crate) json_object: Option<bool>,
+    pub(crate) regex: Option<Value>,
+    pub(crate) choice: Option<Value>,
+    pub(crate) grammar: Option<Value>,
+    pub(crate) structural_tag: Option<Value>,
 }
 
 /// `response_format.type`.
