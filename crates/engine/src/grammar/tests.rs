@@ -215,7 +215,7 @@ fn what_a_grammar_takes_is_valid() {
                 not_taken.push(instance);
             }
         }
-        assert_eq!(!not_taken.is_empty(), is_closed, "{schema}: {not_taken:?}");
+        assert!(is_closed || not_taken.is_empty(), "{schema}: {not_taken:?}");
     }
 }
 
