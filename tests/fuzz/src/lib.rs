@@ -8,6 +8,7 @@
 
 mod config;
 mod matmul;
+mod schema;
 mod text;
 
 use std::path::Path;
@@ -19,13 +20,14 @@ use mlxk_memory::Bytes;
 
 pub use config::config;
 pub use matmul::matmul;
+pub use schema::schema;
 pub use text::{chat_template, tokenizer};
 
 /// A target: its name, which is also its folder in `corpus/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("safetensors", safetensors),
     ("gguf", gguf),
     ("config", config),
@@ -33,6 +35,7 @@ pub const TARGETS: [Target; 7] = [
     ("chat_template", chat_template),
     ("matmul", matmul),
     ("modelfile", modelfile),
+    ("schema", schema),
 ];
 
 /// Parses a safetensors file, and touches the bytes of every tensor.
