@@ -106,7 +106,9 @@ fn run(seeds: std::ops::Range<u64>) -> (Duration, u64, usize) {
             root.insert("$defs".to_owned(), defs.into());
         }
         let started = Instant::now();
-        match compile_alone(&shared, &root) {
+        let result = compile_alone(&shared, &root);
+        let compiling = started.elapsed();
+        match result {
             Ok(mut format) => {
                 compiled += 1;
                 let (words, ends) = shared.tokens();
@@ -134,6 +136,9 @@ fn run(seeds: std::ops::Range<u64>) -> (Duration, u64, usize) {
                 assert!(!reason.is_empty() && !reason.contains("#/$defs/d"), "{seed}: {reason}");
             }
             Err(error) => panic!("{seed}: {error}"),
+        }
+        if started.elapsed() > Duration::from_secs(1) {
+            println!("seed {seed}: compiled in {compiling:?}, all in {:?}", started.elapsed());
         }
         if started.elapsed() > slowest {
             (slowest, slowest_seed) = (started.elapsed(), seed);
