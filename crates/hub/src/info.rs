@@ -241,7 +241,7 @@ pub fn info(model: &Resolved, look: Look<'_>) -> ModelInfo {
         revision: model.revision.clone(),
         size_bytes,
         disk_bytes: model.repo_folder().map_or(size_bytes, disk_bytes),
-        modified: files.modified(),
+        modified: model.named_at.or_else(|| files.modified()),
         framework: detected.framework,
         role: detected.role,
         capabilities: detected.capabilities(),

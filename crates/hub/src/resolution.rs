@@ -1,6 +1,7 @@
 //! The possible results of resolving a reference.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::aliases::Alias;
 use crate::derived::{Derived, Overrides};
@@ -53,6 +54,8 @@ pub struct Resolved {
     pub changed: bool,
     /// The underlying model of a derived name.
     pub base: Option<String>,
+    /// Time when the derived name was made or changed.
+    pub named_at: Option<SystemTime>,
     /// Settings of a derived model, or those that came with an imported one.
     pub overrides: Overrides,
 }
@@ -205,6 +208,7 @@ impl Resolved {
             revision: Some(revision),
             changed: false,
             base: None,
+            named_at: None,
             overrides: Overrides::default(),
         }
     }
@@ -224,6 +228,7 @@ impl Resolved {
             revision: None,
             changed: false,
             base: None,
+            named_at: None,
             overrides: Overrides::default(),
         }
     }
@@ -245,7 +250,8 @@ impl Resolved {
     pub fn derived(self, derived: Derived) -> Self {
         let (base, mut overrides) = (Some(self.name), derived.overrides);
         overrides.fill(self.overrides);
-        Self { name: derived.name, base, overrides, changed: false, ..self }
+        let named_at = derived.path.metadata().and_then(|metadata| metadata.modified()).ok();
+        Self { name: derived.name, base, named_at, overrides, changed: false, ..self }
     }
 
     /// Returns a derived name whose model is not on this machine.

@@ -13,7 +13,7 @@ use crate::config::ServerConfig;
 use crate::error::ApiError;
 use crate::models::Models;
 use crate::state::{MAX_CHANGES, Phase, Shared, State};
-use crate::{guard, listen, routes};
+use crate::{guard, listen, ollama, routes};
 
 /// Threads that serve connections. Engines have their own.
 const SERVING_THREADS: usize = 2;
@@ -91,6 +91,7 @@ impl Server {
             is_local: guard::is_loopback(address.ip()),
             names: guard::machine::names(),
             phase: watch::Sender::new(Phase::Running),
+            capabilities: ollama::Known::default(),
             changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         });
         Ok(Self { runtime, listener, address, state })

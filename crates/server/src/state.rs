@@ -9,6 +9,7 @@ use crate::config::ServerConfig;
 use crate::error::{ApiError, Kind};
 use crate::metrics::Metrics;
 use crate::models::Models;
+use crate::ollama;
 
 /// State that all handlers share.
 pub(crate) type Shared = Arc<State>;
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub(crate) is_local: bool,
     /// Names of this machine in its network.
     pub(crate) names: Vec<String>,
+    /// What models can do, as Ollama's clients ask for it.
+    pub(crate) capabilities: ollama::Known,
     /// Progress of the shutdown.
     pub(crate) phase: watch::Sender<Phase>,
     /// Places for requests that download, upload or create models.

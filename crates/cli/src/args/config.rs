@@ -32,11 +32,13 @@ pub(crate) struct ConfigArgs {
 #[derive(Subcommand)]
 pub(crate) enum ConfigAction {
     /// Print the value of a setting; nothing if it has its default
+    #[command(after_help = "Examples:\n  mlxk config get defaults.temperature")]
     Get {
         /// Name of the setting, as in `mlxk config`
         name: String,
     },
     /// Change a setting in the configuration file
+    #[command(after_help = "Examples:\n  mlxk config set defaults.temperature 0.2")]
     Set {
         /// Name of the setting, as in `mlxk config`
         name: String,
@@ -45,6 +47,7 @@ pub(crate) enum ConfigAction {
         value: String,
     },
     /// Remove a setting from the configuration file
+    #[command(after_help = "Examples:\n  mlxk config unset defaults.temperature")]
     Unset {
         /// Name of the setting, as in `mlxk config`
         name: String,

@@ -142,7 +142,7 @@ mod tests {
             (&["run", "-t", "0.5", "m", "x"], "`-t` is ambiguous: the temperature"),
             (&["chat", "m", "--keepalive", "5m"], "`--keepalive` has no effect here"),
             (&["rm", "-y", "m"], "`-y` is `--force` here"),
-            (&["pull", "--quiet", "m"], "`--quiet` is not available"),
+            (&["list", "--quiet"], "`--quiet` is not available"),
             (&["remove", "m"], "`remove` does not exist; `mlxk rm MODEL` removes"),
             (&["status"], "`status` does not exist; `mlxk ps`"),
         ] {

@@ -14,7 +14,7 @@ use super::digest::digits;
 use super::dto::models::{CreateRequest, Texts, Turn as GivenTurn};
 use super::progress::{self, Watch};
 use super::pull::{failed, fetch, reference};
-use super::{blobs, names, pull};
+use super::{blobs, names, pull, uploads};
 use crate::body::{Extras, Fields};
 use crate::error::{ApiError, Kind};
 use crate::state::{Shared, State as ServerState};
@@ -53,10 +53,9 @@ pub(super) async fn create(
     if name.is_empty() {
         return Err(ApiError::field("model", "`model` is missing: the name of the new model"));
     }
-    let config = &state.config;
-    let name = mlxk_hub::check_new_name(&name, &config.pairs, &config.locations).map_err(failed)?;
     let streamed = asked.stream.unwrap_or(true);
     let draft = read(asked, &state)?;
+    let name = new_name(&name, &draft.base, &state)?;
     let creating = state.clone();
     let work = move |watch: &Watch| make(&name, draft, &creating, watch);
     progress::respond(&state, streamed, work).await
@@ -68,6 +67,19 @@ struct Draft {
     overrides: Overrides,
     /// Instructions that have no effect on this server.
     ignored: Vec<String>,
+}
+
+/// Returns the name of the new model. It may be taken by a model that was made from the same upload: its settings
+/// are replaced.
+fn new_name(name: &str, base: &Base, state: &ServerState) -> Result<String, ApiError> {
+    let config = &state.config;
+    let checked = mlxk_hub::check_new_name(name, &config.pairs, &config.locations);
+    let Base::Upload(digits) = base else { return checked.map_err(failed) };
+    let plain = name.trim().trim_end_matches(":latest");
+    match (checked, uploads::model(digits, state)?) {
+        (Err(_), Some(model)) if model.name.eq_ignore_ascii_case(plain) => Ok(model.name),
+        (checked, _) => checked.map_err(failed),
+    }
 }
 
 /// Reads the description of the new model, from the Modelfile and from the other fields.
@@ -247,6 +259,18 @@ fn import(
 ) -> Result<(), ApiError> {
     let config = &state.config;
     let path = blobs::path(digits, state);
+    if let Some(model) = uploads::model(digits, state)? {
+        if model.name == name {
+            mlxk_hub::write_settings(&model.path, &overrides).map_err(failed)?;
+        } else {
+            let from = model.name.parse().map_err(failed)?;
+            mlxk_hub::create(name, &from, overrides, &config.pairs, &config.locations)
+                .map_err(failed)?;
+        }
+        let _ = std::fs::remove_file(path);
+        tracing::info!(name, from = model.name, "created from an earlier upload");
+        return Ok(());
+    }
     let folder = name.replace(['/', ':'], "-");
     let taken = mlxk_hub::derived(&folder, &config.locations).map_err(failed)?;
     if taken.is_some() {

@@ -1,19 +1,14 @@
 //! Descriptions of models, in Ollama's words.
 
-use std::io::Read as _;
 use std::path::Path;
 
-use mlxk_hub::{ModelInfo, QuantizationSummary, Role};
-use mlxk_text::{ChatTemplate, Thinking};
+use mlxk_hub::{ModelInfo, QuantizationSummary};
+use mlxk_text::ChatTemplate;
 use serde_json::{Map, Value};
 
 use super::digest;
 use super::dto::models::Details;
-use crate::fill_in_middle;
 use crate::state::State;
-
-/// Bytes of `tokenizer.json` that are searched for marks: added tokens come before the vocabulary.
-const HEAD_BYTES: u64 = 512 << 10;
 
 /// Returns the summary of a model.
 pub(super) fn details(info: &ModelInfo) -> Details {
@@ -58,34 +53,10 @@ pub(super) fn setting<'a>(config: &'a Map<String, Value>, name: &str) -> Option<
     config.get(name).or_else(|| config.get("text_config")?.get(name)).filter(|it| !it.is_null())
 }
 
-/// Returns the capabilities of a model. Tools are missing, because the server does not support them yet.
-pub(super) fn capabilities(info: &ModelInfo, template: Option<&str>) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    match info.role {
-        Role::Chat | Role::Base => found.push("completion"),
-        Role::Embedding => found.push("embedding"),
-        Role::Audio => found.push("audio"),
-    }
-    if fills_gaps(&info.path) {
-        found.push("insert");
-    }
-    if template.is_some_and(|text| Thinking::of_template(text).is_possible()) {
-        found.push("thinking");
-    }
-    found
-}
-
 /// Returns the chat template of the model in a folder.
 pub(super) fn template(folder: &Path) -> Option<String> {
     let template = ChatTemplate::open(folder).ok()??;
     Some(template.source_text(false).to_owned())
-}
-
-fn fills_gaps(folder: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = std::fs::File::open(folder.join("tokenizer.json"))
-        .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    read.is_ok() && fill_in_middle::has_marks(&String::from_utf8_lossy(&head))
 }
 
 /// Returns a digest that identifies a model and its version. It is not made from the weights, which would take

@@ -7,6 +7,7 @@ use mlxk_hub::{HubError, Reference, RemoveError};
 use super::dto::models::{CopyRequest, NamedRequest};
 use super::names;
 use super::pull::{self, failed, reference};
+use super::uploads;
 use crate::blocking::blocking;
 use crate::body::Fields;
 use crate::error::{ApiError, cleaned};
@@ -66,7 +67,11 @@ pub(super) async fn delete(
         state.models.unload(&removal.name).await?;
     }
     let remove = move || {
+        let behind = if is_name_only { uploads::behind(&removal.name, &state)? } else { None };
         let freed = removal.carry_out(false).map_err(failed)?;
+        if let Some(model) = behind {
+            uploads::remove_unnamed(&model, &state)?;
+        }
         tracing::info!(model = removal.name, freed_mb = freed.bytes / 1_000_000, "removed");
         Ok(StatusCode::OK)
     };

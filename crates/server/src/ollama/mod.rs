@@ -4,6 +4,7 @@
 //! Errors are `{"error": ".."}`, as a response or as the last line of a stream.
 
 mod blobs;
+mod capabilities;
 mod chat;
 mod create;
 mod details;
@@ -23,6 +24,7 @@ mod show;
 mod tags;
 mod time;
 mod truncate;
+mod uploads;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -33,6 +35,7 @@ use crate::conventions::{Conventions, not_found};
 use crate::json::Json;
 use crate::state::Shared;
 
+pub(crate) use capabilities::Known;
 pub(crate) use openapi::operations;
 
 /// Ollama's clients send JSON under any content type. Its own, in Go, sends all fields of a request, most of them

@@ -59,7 +59,7 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     let info = mlxk_hub::info(model, Look::quick(&config.judge, &config.small_files));
     let weights = mlxk_hub::weights_summary(&model.path);
     let template = details::template(&model.path);
-    let capabilities = details::capabilities(&info, template.as_deref());
+    let capabilities = state.capabilities.capabilities(&info);
     let Overrides { system, license, messages, mut parameters } = model.overrides.clone();
     with_defaults(&mut parameters, &model.path);
     let license = if license.is_empty() { license_of(model) } else { license.join("\n\n") };

@@ -30,8 +30,7 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
 
 fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
     let (details, digest) = (details::details(info), details::digest(info, state));
-    let template = details::template(&info.path);
-    let capabilities = details::capabilities(info, template.as_deref());
+    let capabilities = state.capabilities.capabilities(info);
     let names = names::shown(&info.name, info.base.is_some(), state);
     let model = |name: String| ListedModel {
         model: name.clone(),
