@@ -43,6 +43,46 @@ fn json_is_one_object_with_the_same_answer() {
 }
 
 #[test]
+fn files_are_part_of_the_prompt() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let file = |name: &str, text: &str| {
+        let file = world.home.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let (one, two) = (file("one.rs", "fn a() {}\n"), file("two.txt", "b"));
+    let run = |words: &[&str]| {
+        let fixed = ["run", path(model.path()), "--max-tokens", "1", "--json"];
+        let mut command = world.mlxk(&[&fixed[..], words].concat());
+        let (json, _) = streams(&command.write_stdin("piped").assert().success());
+        serde_json::from_str::<Value>(&json).unwrap()["data"]["prompt"].take()
+    };
+    let (one, two) = (path(&one), path(&two));
+    let blocks =
+        format!("File `{one}`:\n\n```rs\nfn a() {{}}\n```\n\nFile `{two}`:\n\n```txt\nb\n```");
+    assert_eq!(run(&["-f", one, "-f", two, "Why?"]), format!("{blocks}\n\npiped\n\nWhy?"));
+    assert_eq!(run(&["-f", one, "--file", two, "--no-stdin"]), blocks);
+    let missing = ["run", path(model.path()), "-f", "nosuch.rs", "x"];
+    let (_, error) = streams(&world.mlxk(&missing).assert().code(1));
+    assert!(error.contains("Cannot read `nosuch.rs` for `--file`"), "{error}");
+}
+
+#[test]
+fn a_chat_needs_no_name_if_there_is_one_model() {
+    let world = World::new();
+    let chat = |code| {
+        let words = ["chat", "--max-tokens", "1", "--no-history"];
+        streams(&world.mlxk(&words).write_stdin("/bye\n").assert().code(code)).1
+    };
+    let expected = "error: Name the model to chat with, as in `mlxk chat smollm2`\n";
+    assert_eq!(chat(2), expected);
+    world.cached("org/one");
+    assert_eq!(chat(0), "");
+    world.cached("org/two");
+    assert_eq!(chat(2), expected.replace("smollm2", "org/one"));
+}
+
+#[test]
 fn a_stop_string_ends_the_answer_and_is_not_part_of_it() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
     let base = ["run", path(model.path()), "Hello", "--temperature", "0", "--max-tokens", "60"];

@@ -111,6 +111,37 @@ fn loaded_models_are_listed_and_unloaded() {
     }
 }
 
+#[test]
+fn the_only_model_is_stopped_and_ollamas_address_is_tried() {
+    let world = World::new();
+    world.cached("org/one");
+    world.cached("org/two");
+    let server = Running::start(&world, &["--model", "org/one"], &[]);
+    let url = format!("http://{}", server.address);
+    let stop = |words: &[&str], code| {
+        let words = [&["stop"], words].concat();
+        streams(&world.mlxk(&words).assert().code(code)).1
+    };
+    assert_eq!(stop(&["--host", &url], 0), "");
+    assert_eq!(stop(&["--host", &server.address], 0), "The server has no models loaded\n");
+    assert!(stop(&["--host", "https://x"], 2).contains("`--host` is `https://x`, but must be"));
+    let contradiction = stop(&["--host", "box:1", "--port", "2"], 2);
+    assert!(contradiction.contains("`--host` has port 1, but `--port` is 2"), "{contradiction}");
+    let body = json!({"model": "org/one", "prompt": "a", "max_tokens": 1}).to_string();
+    let length = body.len();
+    let head = format!(
+        "POST /v1/completions HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
+    );
+    for model in ["org/one", "org/two"] {
+        let answer = server.send(&head, &body.replace("org/one", model));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let several = stop(&["--host", &url], 2);
+    assert!(several.contains("Name the model to unload: org/"), "{several}");
+    let assert = world.mlxk(&["ps"]).env("MLXK_HOST", &url).assert().success();
+    assert!(streams(&assert).0.contains("org/two"));
+}
+
 #[cfg(unix)]
 #[test]
 fn the_json_log_has_the_keys_of_mlx_knife_from_the_first_line() {

@@ -57,6 +57,31 @@ fn the_environment_wins_and_is_named() {
 }
 
 #[test]
+fn one_setting_is_changed() {
+    let world = World::new();
+    let out = |words: &[&str], code| {
+        let words = [&["config"], words].concat();
+        streams(&world.mlxk(&words).assert().code(code))
+    };
+    assert_eq!(out(&["get", "defaults.ctx"], 0).0, "");
+    let (_, said) = out(&["set", "defaults.ctx", "4096"], 0);
+    assert!(said.starts_with("Set defaults.ctx to 4096 in "), "{said}");
+    out(&["set", "defaults.system", "-- be brief"], 0);
+    assert_eq!(out(&["get", "defaults.ctx"], 0).0, "4096\n");
+    assert_eq!(out(&["get", "defaults.system"], 0).0, "-- be brief\n");
+    let (_, refused) = out(&["set", "defaults.ctx", "many"], 2);
+    assert!(refused.contains("`defaults.ctx` is `many`, but must be a whole number"), "{refused}");
+    assert!(out(&["get", "defaults.ctxx"], 2).1.contains("is not a setting"));
+    assert!(out(&["get", "offline", "--init"], 2).1.contains("--init"));
+    let assert = world.mlxk(&["config", "unset", "defaults.ctx"]).env("MLXK_CTX", "100").assert();
+    let (_, said) = streams(&assert.success());
+    assert!(said.contains("warning: `MLXK_CTX` is set and overrides the file"), "{said}");
+    let file = world.home.path().join("config/mlxk/config.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    assert_eq!(text, "[defaults]\nsystem = \"-- be brief\"\n");
+}
+
+#[test]
 fn an_invalid_file_stops_every_command() {
     let world = World::new();
     let path = world.home.path().join("config.toml");

@@ -106,7 +106,7 @@ Exit codes:
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Answer a prompt
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Chat with a model
     Chat(ChatArgs),
     /// Serve models over HTTP

@@ -39,12 +39,10 @@ fn only_model(context: &Context) -> anyhow::Result<String> {
         _ if context.may_ask => choice::choose("Which model?", &names),
         _ => None,
     };
-    match chosen {
-        Some(index) => Ok(names.swap_remove(index)),
-        None => {
-            let example = names.first().map_or("smollm2", String::as_str);
-            let problem = format!("Name the model to chat with, as in `mlxk chat {example}`");
-            Err(UsageError(problem).into())
-        }
+    if let Some(index) = chosen {
+        return Ok(names.swap_remove(index));
     }
+    let example = names.first().map_or("smollm2", String::as_str);
+    let problem = format!("Name the model to chat with, as in `mlxk chat {example}`");
+    Err(UsageError(problem).into())
 }

@@ -349,6 +349,35 @@ fn an_upload_becomes_a_model() {
 }
 
 #[test]
+fn an_upload_is_created_again_and_leaves_with_its_name() {
+    let world = World::new();
+    let gguf = include_bytes!("../../../../format/tests/golden/tiny-llama.gguf");
+    let digest = format!("sha256:{}", sha256(gguf));
+    let agent = ureq::Agent::new_with_defaults();
+    let uri = format!("http://{}/api/blobs/{digest}", world.address);
+    let create = |name: &str, system: &str| {
+        assert_eq!(agent.post(&uri).send(&gguf[..]).unwrap().status(), 201);
+        let body = json!({"model": name, "files": {"t.gguf": digest}, "system": system});
+        let made = world.post("/api/create", &body);
+        assert_eq!(lines(&made).last().unwrap(), &json!({"status": "success"}), "{made:?}");
+        world.post("/api/show", &json!({"model": name})).json()["system"].take()
+    };
+    // A corrected Modelfile replaces the settings.
+    assert_eq!(create("me/tiny:v1", "one"), "one");
+    let imported = names(&world);
+    assert!(imported.contains(&"me-tiny-v1:latest".to_owned()), "{imported:?}");
+    assert_eq!(delete(&world, "me/tiny:v1").status, 200);
+    assert!(!names(&world).iter().any(|name| name.contains("tiny")), "{:?}", names(&world));
+    for system in ["one", "two"] {
+        assert_eq!(create("tiny", system), system);
+    }
+    // The same upload under another name shares the weights, and stays if that name goes.
+    assert_eq!(create("me/other", "three"), "three");
+    assert_eq!(delete(&world, "me/other").status, 200);
+    assert_eq!(world.post("/api/show", &json!({"model": "tiny"})).json()["system"], "two");
+}
+
+#[test]
 fn an_open_server_without_a_key_changes_nothing() {
     let open = |key| {
         World::with(|config| {
