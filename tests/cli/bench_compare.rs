@@ -72,34 +72,39 @@ fn ours_against_a_server_with_ollamas_dialect() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "BENCHMARK RESULTS");
     assert_eq!(lines[1], "=".repeat(80));
-    // The lines of the script, in its order.
     let mut rest = lines.iter().skip(2);
     for begin in [
         "OLLAMA RESULTS:",
         "  Success: True",
-        "  Total Time: ",
-        "  Tokens/sec: ",
+        "  Speed: ",
+        "  First Token, warm: ",
         "  Memory Delta: ",
-        "  Response Length: ",
-        "  Prefill: ",
-        "MLX-KNIFE RESULTS:",
+        "MLXK RESULTS:",
         "  Success: True",
-        "  Total Time: ",
-        "  Tokens/sec: ",
+        "  Model: org/tiny in mlxk ",
+        "  Speed: ",
         "COMPARISON:",
         "  Speed: ",
-        "  Time: ",
-        "  Memory: MLX-Knife uses ",
+        "  Load: ",
+        "  First Token, warm: ",
+        "  Memory: mlxk ",
         "  Agreement: the answers are identical for the first 100 % of their length",
         "  Winner: ",
     ] {
         let skip = begin.contains("Memory") && !cfg!(target_os = "linux");
         assert!(skip || rest.any(|line| line.starts_with(begin)), "`{begin}` is not in:\n{text}");
     }
+    // One fact is one line.
+    for absent in ["Total Time", "Tokens/sec", "Prefill:", "  Time: ", "MLX-Knife"] {
+        assert!(!text.contains(absent), "`{absent}` is in:\n{text}");
+    }
+    assert!(text.contains(" tokens in ") && text.contains("prefill at "), "{text}");
     assert!(notes.contains(&format!("Report: {page}")), "{notes}");
     check_report(&read(&report));
     let html = std::fs::read_to_string(page).unwrap();
     assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
+    // Text keeps its size on every screen, so nothing scales with a view box.
+    assert!(!html.contains("viewBox") && !html.contains("overflow-x"));
     assert!(html.contains("Count &lt;to&gt; ten.") && html.matches("<svg").count() > 5);
     for outside in ["<script", "<link", "http://", "https://", "url(", "<img"] {
         assert!(!html.contains(outside), "{outside} is in the page");
@@ -162,7 +167,7 @@ fn every_workload_is_answered_and_one_program_is_no_better_than_itself() {
     let (stdout, _) = streams(&command);
     let found = read(&report);
     assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), found);
-    assert_eq!((&found["ollama_model"], &found["ollama_result"]), (&Value::Null, &Value::Null));
+    assert_eq!((&found["ollama_model"], found.get("ollama_result")), (&Value::Null, None));
     for side in found["sides"].as_array().unwrap() {
         for workload in
             ["chat", "code", "document of 100 tokens", "second question about 100 tokens"]
@@ -184,7 +189,7 @@ fn every_workload_is_answered_and_one_program_is_no_better_than_itself() {
     // A report has no changes against itself, and has some after its first engine is slowed down.
     let same = world.mlxk(&["bench", "compare", &report, &report, "--fail-below", "0.95"]);
     let (table, _) = streams(&{ same }.assert().success());
-    assert!(table.contains("no difference") && !table.contains("slower"), "{table}");
+    assert!(table.contains("no difference") && !table.contains("slower than allowed"), "{table}");
 }
 
 #[test]
@@ -208,10 +213,28 @@ fn a_report_that_is_slower_fails() {
     assert!(table.contains("m / context 128 / tokens_per_second"), "{table}");
     assert!(table.contains("slower than allowed") && table.contains("0.90"), "{table}");
     let (table, _) = compare(&[&base, &slow], 0);
-    assert!(table.contains("worse"), "{table}");
+    assert!(table.contains("worse") && !table.contains("inconclusive"), "{table}");
     let (json, _) = compare(&[&base, &slow, "--fail-below", "0.8", "--json"], 0);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["failed"], &json["fail_below"]), (&json!(false), &json!(0.8)));
+    // Nothing can be concluded from a report of a busy machine.
+    for (first, second) in [(1.0, 0.9), (0.9, 1.0)] {
+        let mut busy = report(first);
+        busy["machine"]["busy_cores"] = 1.5.into();
+        busy["machine"]["logical_cores"] = 2.into();
+        let mut quiet = report(second);
+        quiet["machine"]["logical_cores"] = 2.into();
+        std::fs::write(&base, busy.to_string()).unwrap();
+        std::fs::write(&slow, quiet.to_string()).unwrap();
+        let (table, _) = compare(&[&base, &slow, "--fail-below", "0.95"], 0);
+        assert!(table.contains("  inconclusive\n"), "{table}");
+        assert!(!table.contains("worse") && !table.contains("  better"), "{table}");
+        assert!(table.contains("base.json`: The machine was busy"), "{table}");
+        let (json, _) = compare(&[&base, &slow, "--fail-below", "0.95", "--json"], 0);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["failed"], &json["inconclusive"]), (&json!(false), &json!(true)));
+        assert_eq!(json["warnings"].as_array().unwrap().len(), 1);
+    }
     std::fs::write(&slow, "no report").unwrap();
     let (_, error) = compare(&[&base, &slow], 1);
     assert!(error.contains("is not a report"), "{error}");

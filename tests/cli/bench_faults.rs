@@ -61,7 +61,7 @@ fn a_fault_of_the_other_engine_keeps_our_results() {
         let what = theirs["suggestion"].as_str().unwrap_or_default();
         assert!(what.contains(suggestion), "`{suggestion}` is not in `{what}`");
         assert!(text.contains("OLLAMA RESULTS:\n  Success: False\n  Error: "), "{text}");
-        assert!(text.contains("MLX-KNIFE RESULTS:\n  Success: True"), "{text}");
+        assert!(text.contains("MLXK RESULTS:\n  Success: True"), "{text}");
         assert_eq!(found["mlx_result"]["success"], true);
         let ours = &found["sides"][0]["workloads"][0]["series"]["total_seconds"]["samples"];
         assert_eq!(ours.as_array().unwrap().len(), 2, "both turns of ours count");
@@ -139,7 +139,7 @@ fn the_other_engine_is_measured_if_ours_fails() {
     assert!(found["mlx_result"]["suggestion"].is_string());
     assert_eq!(found["ollama_result"]["success"], true);
     assert!(text.contains("OLLAMA RESULTS:\n  Success: True"), "{text}");
-    assert!(text.contains("MLX-KNIFE RESULTS:\n  Success: False"), "{text}");
+    assert!(text.contains("MLXK RESULTS:\n  Success: False"), "{text}");
 }
 
 #[test]
@@ -206,12 +206,16 @@ fn prompts_of_unequal_length_are_not_compared() {
     };
     let text = run(&[], 1);
     assert!(text.contains("Not equal work: the prompt of `chat` has "), "{text}");
-    assert!(text.contains("and 500 in Ollama") && !text.contains("Winner"), "{text}");
+    assert!(text.contains("and 500 in Ollama") && !text.contains("faster"), "{text}");
     let found = read(&report);
     assert_eq!(found["comparisons"].as_array().unwrap().len(), 0);
     assert_eq!(found["ollama_result"]["success"], true);
+    // Even if both are measured anyway, nobody wins.
     let text = run(&["--unequal"], 0);
-    assert!(text.contains("Not equal work") && text.contains("Winner"), "{text}");
+    assert!(text.contains("Not equal work") && !text.contains("faster"), "{text}");
+    assert!(text.contains("Winner: none (the work is not equal)"), "{text}");
+    let markdown = run(&["--unequal", "--markdown"], 0);
+    assert!(markdown.contains("**Winner:** none") && !markdown.contains("better"), "{markdown}");
 }
 
 #[test]

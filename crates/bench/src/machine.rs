@@ -6,7 +6,7 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, System};
 
 /// Share of all cores; if more are busy, figures suffer.
-const BUSY_SHARE: f64 = 0.1;
+pub(crate) const BUSY_SHARE: f64 = 0.1;
 /// Time to watch the machine.
 const WATCHED: Duration = Duration::from_millis(500);
 
@@ -68,14 +68,7 @@ impl Machine {
 
     /// Returns a sentence if the machine was so busy that figures may suffer.
     pub fn warning(&self) -> Option<String> {
-        let busy = self.busy_cores?;
-        let cores = self.logical_cores;
-        (busy > BUSY_SHARE * cores as f64).then(|| {
-            format!(
-                "The machine was busy before the measurement ({busy:.1} of {cores} cores), so the \
-                 figures are less reliable"
-            )
-        })
+        busy_warning(self.busy_cores?, self.logical_cores as f64)
     }
 
     /// Returns a line such as `AMD EPYC, 2 cores, 24.0 GB, linux x86_64`.
@@ -90,6 +83,16 @@ impl Machine {
             self.architecture
         )
     }
+}
+
+/// Returns a sentence if so many of all cores were busy that figures may suffer.
+pub(crate) fn busy_warning(busy: f64, cores: f64) -> Option<String> {
+    (busy > BUSY_SHARE * cores).then(|| {
+        format!(
+            "The machine was busy before the measurement ({busy:.1} of {cores} cores), so the \
+             figures are less reliable"
+        )
+    })
 }
 
 /// Returns the size of the first core's largest cache from Linux's list in `/sys`.

@@ -119,6 +119,9 @@ fn collect(value: &Value, place: &mut Vec<String>, found: &mut Vec<(String, Vec<
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
+                if repeats(name).iter().any(|same| fields.contains_key(*same)) {
+                    continue;
+                }
                 let skip = matches!(name.as_str(), "series" | "workloads" | "decode");
                 if !skip {
                     place.push(name.clone());
@@ -137,6 +140,15 @@ fn collect(value: &Value, place: &mut Vec<String>, found: &mut Vec<(String, Vec<
             }
         }
         _ => {}
+    }
+}
+
+/// Returns the names of series that state the same fact as this one.
+fn repeats(name: &str) -> &'static [&'static str] {
+    match name {
+        "total_seconds" => &["effective_tokens_per_second"],
+        "prefill_tokens_per_second" => &["first_token_seconds", "time_to_first_token_seconds"],
+        _ => &[],
     }
 }
 
@@ -171,7 +183,7 @@ mod tests {
             "schema": "mlxk-bench-compare/1", "mlx_model": "m",
             "machine": {"processor": "x", "usable_cores": 2},
             "sides": [
-                {"title": "MLX-Knife", "series": {"load_seconds": series(load)},
+                {"title": "mlxk", "series": {"load_seconds": series(load)},
                  "workloads": [{"workload": "chat", "response": "Hi", "series":
                     {"decode_tokens_per_second": series(decode), "response_tokens": series(load)}}]},
                 {"title": "Ollama", "series": {"load_seconds": series(load)}, "workloads": []},
@@ -210,7 +222,7 @@ mod tests {
         assert!(matches!(changes(&base, &other), Err(ChangeError::Schemas { .. })));
         assert!(matches!(changes(&json!({}), &json!({})), Err(ChangeError::Schemas { .. })));
         other = base.clone();
-        other["sides"] = json!([{"title": "MLX-Knife"}]);
+        other["sides"] = json!([{"title": "mlxk"}]);
         assert!(matches!(changes(&base, &other), Err(ChangeError::Nothing)));
     }
 }

@@ -27,7 +27,7 @@ impl EngineKind {
     /// Returns the name in reports.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Mlxk => "MLX-Knife",
+            Self::Mlxk => "mlxk",
             Self::Ollama => "Ollama",
             Self::LlamaServer => "llama-server",
             Self::MlxLm => "mlx-lm",

@@ -44,13 +44,14 @@ pub(super) fn unlike(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
 /// Returns the reason that two prompts are not equal work.
 pub(super) fn unlike_prompts(
     workload: &str,
-    ours: usize,
-    theirs: usize,
-    title: &str,
+    (ours, our_title): (usize, &str),
+    (theirs, title): (usize, &str),
 ) -> Option<String> {
     let close = ours.abs_diff(theirs) <= TEMPLATE_TOKENS;
     (!close && differ(ours as f64, theirs as f64)).then(|| {
-        format!("the prompt of `{workload}` has {ours} tokens in MLX-Knife and {theirs} in {title}")
+        format!(
+            "the prompt of `{workload}` has {ours} tokens in {our_title} and {theirs} in {title}"
+        )
     })
 }
 
@@ -95,8 +96,9 @@ mod tests {
 
     #[test]
     fn templates_may_differ_by_a_few_tokens() {
-        assert_eq!(unlike_prompts("chat", 20, 34, "Ollama"), None);
-        assert_eq!(unlike_prompts("chat", 1000, 1200, "Ollama"), None);
-        assert!(unlike_prompts("chat", 20, 60, "Ollama").unwrap().contains("60 in Ollama"));
+        assert_eq!(unlike_prompts("chat", (20, "mlxk"), (34, "Ollama")), None);
+        assert_eq!(unlike_prompts("chat", (1000, "mlxk"), (1200, "Ollama")), None);
+        let told = unlike_prompts("chat", (20, "mlxk"), (60, "Ollama")).unwrap();
+        assert!(told.contains("20 tokens in mlxk and 60 in Ollama"), "{told}");
     }
 }

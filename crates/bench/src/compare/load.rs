@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
+/// Share by which the clock speed of the machine may change before figures suffer.
+pub(super) const UNSTEADY: f64 = 0.1;
 /// Steps of the fixed workload that shows the clock speed, about ten milliseconds.
 const STEPS: u64 = 10_000_000;
 /// Number of tries. The best one counts, because an interruption says nothing about the clock.

@@ -85,6 +85,17 @@ impl Measure {
         }
     }
 
+    /// Returns the measure that states the same fact in other words. Reports show that one, and
+    /// this one only where the other is missing.
+    pub fn same_fact_as(self) -> Option<Self> {
+        match self {
+            Self::TotalSeconds | Self::ResponseTokens => Some(Self::EffectiveTokensPerSecond),
+            Self::PrefillTokensPerSecond => Some(Self::FirstTokenSeconds),
+            Self::MemoryBeforeBytes | Self::MemoryAfterBytes => Some(Self::MemoryDeltaBytes),
+            _ => None,
+        }
+    }
+
     /// Returns `true` if more is better, `false` if less is better, and `None` if neither is.
     pub fn more_is_better(self) -> Option<bool> {
         match self {

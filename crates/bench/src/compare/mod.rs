@@ -7,6 +7,7 @@
 
 mod agreement;
 mod change;
+mod disturbance;
 mod engine;
 mod equal;
 mod failure;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use change::{Change, ChangeError, changes, is_report};
+pub use disturbance::{Disturbance, unlike_pace};
 pub use engine::{Engine, EngineKind, ServerCommand, ServerWay, Settings, Weights};
 pub use equal::unlike_weights;
 pub use failure::Failure;
@@ -189,6 +191,7 @@ pub struct CompareReport {
     /// Our model.
     pub mlx_model: String,
     /// Ollama's result. `None` if Ollama took no part.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ollama_result: Option<LegacyResult>,
     /// Our result.
     pub mlx_result: LegacyResult,
@@ -208,6 +211,8 @@ pub struct CompareReport {
     pub agreements: Vec<Agreement>,
     /// Sides with unequal work.
     pub unequal: Vec<Unequal>,
+    /// Seconds that a fixed piece of arithmetic took before each turn. `None` if no engine had one.
+    pub pace_seconds: Option<Summary>,
     /// Caveats about the figures.
     pub warnings: Vec<String>,
 }
@@ -217,6 +222,24 @@ impl CompareReport {
     pub fn is_whole(&self) -> bool {
         let refused = !self.options.unequal && !self.unequal.is_empty();
         !refused && self.sides.iter().all(|side| side.failure.is_none())
+    }
+
+    /// Returns `true` if a side was given other work than ours, so there is nothing to judge.
+    pub fn is_unequal(&self, against: &str) -> bool {
+        self.unequal.iter().any(|unequal| unequal.against == against)
+    }
+
+    /// Returns the comparisons with a side that can be judged: one for each fact, and none if the
+    /// work was not equal.
+    pub fn judged<'a>(&'a self, against: &'a str) -> impl Iterator<Item = &'a Comparison> {
+        let equal = !self.is_unequal(against);
+        let is_repeated = move |it: &Comparison| {
+            let same = it.measure.same_fact_as();
+            same.is_some_and(|same| {
+                self.comparison(against, it.workload.as_deref(), same).is_some()
+            })
+        };
+        self.comparisons.iter().filter(move |it| equal && it.against == against && !is_repeated(it))
     }
 
     /// Returns the comparison of a measure with a side.

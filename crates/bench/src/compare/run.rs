@@ -4,22 +4,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mlxk_providers::Http;
 
+use super::disturbance::PACE_CHANGED;
 use super::engine::{Engine, EngineKind, Settings};
 use super::equal::{Burden, unlike, unlike_prompts};
 use super::legacy::LegacyResult;
+use super::load::UNSTEADY;
 use super::measure::{Figures, Measure, Series};
 use super::turn::{Asked, Turn, Turns};
 use super::{
     Agreement, Answered, CompareOptions, CompareReport, Comparison, Entry, Failure, SCHEMA,
     ServerWay, Side, Unequal, agreement, load,
 };
+use crate::machine::BUSY_SHARE;
 use crate::statistics::{CONFIDENCE, Ratio, Summary};
 use crate::{BenchError, Machine, Observe};
-
-/// Share by which the clock speed of the machine may change before figures suffer.
-const UNSTEADY: f64 = 0.1;
-/// Share of all cores that other programs may keep busy before figures suffer.
-const BUSY: f64 = 0.1;
 
 /// Input of [`run`].
 pub struct Plan<'a> {
@@ -96,6 +94,7 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
         comparisons: Vec::new(),
         agreements: Vec::new(),
         unequal: Vec::new(),
+        pace_seconds: Summary::of(paces),
         warnings: Vec::new(),
     };
     if let Some(ollama) = report.sides.iter().find(|side| side.engine == EngineKind::Ollama) {
@@ -107,7 +106,7 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
         report.mlx_result = LegacyResult::of(ours);
     }
     compare(&mut report);
-    report.warnings = warnings(&report, &paces, marked);
+    report.warnings = warnings(&report, marked);
     Ok(report)
 }
 
@@ -186,7 +185,8 @@ fn compare(report: &mut CompareReport) {
             both.filter_map(|our| Some((our, theirs.answered(&our.workload)?))).collect();
         for (our, their) in &both {
             if let (Some(a), Some(b)) = (our.prompt_tokens, their.prompt_tokens) {
-                reasons.extend(unlike_prompts(&our.workload, a, b, &theirs.title));
+                let (a, b) = ((a, ours.title.as_str()), (b, theirs.title.as_str()));
+                reasons.extend(unlike_prompts(&our.workload, a, b));
             }
             agreements.push(Agreement {
                 against: theirs.title.clone(),
@@ -234,12 +234,12 @@ fn ratios(
     ours.iter().filter_map(compare).collect()
 }
 
-fn warnings(report: &CompareReport, paces: &[f64], marked: bool) -> Vec<String> {
+fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
     let mut warnings: Vec<String> = report.machine.warning().into_iter().collect();
     let cores = report.machine.logical_cores as f64;
     for side in &report.sides {
         let others = side.series.get(&Measure::OtherCores);
-        if let Some(others) = others.filter(|others| others.median > BUSY * cores) {
+        if let Some(others) = others.filter(|others| others.median > BUSY_SHARE * cores) {
             warnings.push(format!(
                 "Other programs kept {:.1} of {cores} cores busy while {} worked, so its figures \
                  are less reliable",
@@ -261,11 +261,11 @@ fn warnings(report: &CompareReport, paces: &[f64], marked: bool) -> Vec<String> 
             }
         }
     }
-    if let Some(pace) = Summary::of(paces.to_vec())
+    if let Some(pace) = &report.pace_seconds
         && pace.maximum > (1.0 + UNSTEADY) * pace.minimum
     {
         warnings.push(format!(
-            "The speed of the processor changed: the same arithmetic took up to {:.0} % longer. It \
+            "{PACE_CHANGED}: the same arithmetic took up to {:.0} % longer. It \
              was throttled, or shared with other programs",
             100.0 * (pace.maximum / pace.minimum - 1.0)
         ));

@@ -3,8 +3,18 @@
 use super::{Align, Document, Part, Table, interval, three, word};
 use crate::compare::Change;
 
-/// Returns a row for each series. Marks those that are slower than `fail_below` allows.
-pub fn changes(changes: &[Change], fail_below: Option<f64>) -> Document {
+/// Caveats about a comparison of two reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caveats {
+    /// Warnings, each with the report that it belongs to.
+    pub warnings: Vec<String>,
+    /// `true` if a measurement was disturbed, so differences are inconclusive.
+    pub inconclusive: bool,
+}
+
+/// Returns a row for each series. Marks those that are slower than `fail_below` allows, and calls
+/// differences inconclusive if a measurement was disturbed.
+pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -> Document {
     let mut table = Table::new(&[
         ("figure", Align::Left),
         ("before", Align::Right),
@@ -16,18 +26,30 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>) -> Document {
     for change in changes {
         let is_too_low = fail_below.is_some_and(|share| change.is_below(share));
         let found = word(&change.interval, change.ratio);
+        let verdict = match (change.interval.is_a_difference(), caveats.inconclusive) {
+            (true, true) => "inconclusive",
+            _ if is_too_low => "slower than allowed",
+            _ => found,
+        };
         table.row(vec![
             change.series.clone(),
             shown(&change.series, change.base),
             shown(&change.series, change.now),
             format!("{:.2}", change.ratio),
             interval(&change.interval),
-            if is_too_low { "slower than allowed" } else { found }.to_owned(),
+            verdict.to_owned(),
         ]);
     }
     let note = "Above 1, the second report is better; ratios of times and memory are inverted. An \
                 interval contains the ratio with the probability given.";
-    Document { parts: vec![Part::Table(table), Part::Note(note.to_owned())] }
+    let mut parts = vec![Part::Table(table), Part::Note(note.to_owned())];
+    parts.extend(caveats.warnings.iter().cloned().map(Part::Note));
+    if caveats.inconclusive {
+        let note = "A measurement was disturbed, so differences are inconclusive. Measure again on \
+                    a quiet machine.";
+        parts.push(Part::Note(note.to_owned()));
+    }
+    Document { parts }
 }
 
 /// Formats a figure in the unit that the name of its series implies.

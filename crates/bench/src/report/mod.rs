@@ -8,7 +8,7 @@ mod table;
 
 use std::fmt::{self, Write as _};
 
-pub use changes::changes;
+pub use changes::{Caveats, changes};
 pub use compare::{
     Icons, document as compare_document, page as compare_page, terminal as compare_terminal,
 };

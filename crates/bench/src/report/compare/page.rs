@@ -2,19 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::plot::{bars, escape, ratios};
+use super::plot::{Scale, bars, escape, ratios};
 use super::tables::{about, method};
 use super::verdict;
-use super::{measures, with_quartiles};
+use super::{fact, facts};
 use crate::compare::{CompareReport, Comparison, Measure, Side};
 use crate::statistics::Summary;
 
 const STYLE: &str = include_str!("page.css");
 
 /// Measures to plot, for whole turns (the first ones) or for the first workload.
-const PLOTS: [Measure; 9] = [
+const PLOTS: [Measure; 8] = [
     Measure::DecodeTokensPerSecond,
-    Measure::PrefillTokensPerSecond,
     Measure::EffectiveTokensPerSecond,
     Measure::FirstTokenSeconds,
     Measure::ColdFirstTokenSeconds,
@@ -45,8 +44,11 @@ pub fn page(report: &CompareReport) -> String {
     for other in others {
         cards(&mut html, report, ours, other);
     }
+    // One scale for all plots of ratios, so that they can be compared by eye.
+    let judged = others.iter().flat_map(|other| report.judged(&other.title));
+    let scale = Scale::of(judged);
     for other in others {
-        forest(&mut html, report, ours, other);
+        forest(&mut html, report, ours, other, &scale);
     }
     plots(&mut html, report);
     table(&mut html, report);
@@ -77,7 +79,7 @@ fn notes(html: &mut String, report: &CompareReport) {
     for unequal in &report.unequal {
         let _ = writeln!(
             html,
-            "<p class=\"note failed\"><b>Not equal work:</b> {}</p>",
+            "<p class=\"note failed\"><b>Not equal work, so nothing is compared:</b> {}</p>",
             escape(&unequal.reason)
         );
     }
@@ -92,14 +94,16 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     let shown = [
         (Measure::EffectiveTokensPerSecond, workload, "Speed of a whole turn"),
         (Measure::DecodeTokensPerSecond, workload, "Decode"),
-        (Measure::PrefillTokensPerSecond, workload, "Prefill"),
+        (Measure::FirstTokenSeconds, workload, "First token, warm"),
         (Measure::ColdFirstTokenSeconds, None, "First token, cold"),
         (Measure::MemoryPeakBytes, None, "Peak memory"),
     ];
     let cards: Vec<String> = shown
         .into_iter()
         .filter_map(|(measure, workload, label)| {
-            let found = report.comparison(&other.title, workload, measure)?;
+            let is_it =
+                |it: &&Comparison| it.measure == measure && it.workload.as_deref() == workload;
+            let found = report.judged(&other.title).find(is_it)?;
             Some(card(label, found, &ours.title))
         })
         .collect();
@@ -132,29 +136,25 @@ fn card(label: &str, found: &Comparison, ours: &str) -> String {
 }
 
 /// Writes all ratios to a side with their intervals.
-fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
+fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side, scale: &Scale) {
     let several = report.options.workloads.len() > 1;
     let label = |it: &Comparison| match &it.workload {
         Some(workload) if several => format!("{workload}: {}", it.measure.label()),
         _ => it.measure.label().to_owned(),
     };
-    let rows: Vec<(String, &Comparison)> = report
-        .comparisons
-        .iter()
-        .filter(|it| it.against == other.title)
-        .map(|it| (label(it), it))
-        .collect();
+    let rows: Vec<(String, &Comparison)> =
+        report.judged(&other.title).map(|it| (label(it), it)).collect();
     if rows.is_empty() {
         return;
     }
     let _ = writeln!(
         html,
-        "<figure><figcaption>Ratio of {} to {}: right of 1, {} is better</figcaption>{}\
+        "<figure class=\"wide\"><figcaption>Ratio of {} to {}: right of 1, {} is better</figcaption>{}\
          </figure>",
         escape(&ours.title),
         escape(&other.title),
         escape(&ours.title),
-        ratios(&rows)
+        ratios(&rows, scale)
     );
 }
 
@@ -206,12 +206,13 @@ fn table(html: &mut String, report: &CompareReport) {
     for workload in &report.options.workloads {
         let series = report.sides.iter().map(|side| Some(&side.answered(&workload.name)?.series));
         let series: Vec<_> = series.collect();
-        for measure in measures(&series) {
+        for measure in facts(&series) {
             let mut cells = String::new();
-            for it in &series {
-                let summary = it.and_then(|it| it.get(&measure));
-                let text = summary.map(|summary| with_quartiles(measure, summary));
-                let _ = write!(cells, "<td>{}</td>", escape(&text.unwrap_or_default()));
+            for (side, it) in report.sides.iter().zip(&series) {
+                let text = it.and_then(|it| fact(measure, it)).unwrap_or_default();
+                // On a narrow screen the name of the side stands before its figure.
+                let (side, text) = (escape(&side.title), escape(&text));
+                let _ = write!(cells, "<td data-side=\"{side}\">{text}</td>");
             }
             let _ = writeln!(
                 rows,

@@ -1,16 +1,10 @@
-//! Plots as SVG, in the colors of the page.
+//! Plots as rows of text and SVG, in the colors of the page.
 
 use std::fmt::Write as _;
 
 use super::super::three;
 use crate::compare::{Comparison, Measure, Unit};
 use crate::statistics::Summary;
-
-const WIDTH: f64 = 440.0;
-const ROW: f64 = 34.0;
-/// Start and end of the bars.
-const LEFT: f64 = 132.0;
-const RIGHT: f64 = WIDTH - 74.0;
 
 /// Escapes the characters that have a meaning in HTML.
 pub(super) fn escape(text: &str) -> String {
@@ -27,43 +21,39 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// Returns a row: a name, a figure, and a strip of shapes between or below them. Positions in the
+/// strip are shares of its width, so text keeps its size and circles stay round on every screen.
+fn row(name: &str, value: &str, shapes: &str) -> String {
+    format!(
+        "<div class=\"row\"><span class=\"name\">{}</span><span class=\"value\">{}</span>\
+         <svg aria-hidden=\"true\">{shapes}</svg></div>",
+        escape(name),
+        escape(value)
+    )
+}
+
 /// Draws a bar for the median of each side, and a dot for every sample. The number of a side among
 /// all sides determines its color.
 pub(super) fn bars(measure: Measure, sides: &[(usize, &str, &Summary)]) -> String {
     let most = sides.iter().map(|(_, _, summary)| summary.maximum).fold(0.0, f64::max);
-    let x = |value: f64| LEFT + (RIGHT - LEFT) * value.max(0.0) / most.max(f64::MIN_POSITIVE);
-    let height = ROW * sides.len() as f64 + 8.0;
-    let mut svg = open(height, &format!("{} of each side", measure.label()));
-    for (row, (place, title, summary)) in sides.iter().enumerate() {
-        let top = 4.0 + ROW * row as f64;
-        let middle = top + ROW / 2.0;
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
-             <rect class=\"side{place}\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"16\" rx=\"3\"/>",
-            LEFT - 10.0,
-            middle + 4.5,
-            escape(title),
-            middle - 8.0,
-            (x(summary.median) - LEFT).max(1.0)
+    // Dots at the end of the scale need room.
+    let x = |value: f64| 98.0 * value.max(0.0) / most.max(f64::MIN_POSITIVE);
+    let mut plot = String::new();
+    for (place, title, summary) in sides {
+        let width = x(summary.median).max(0.2);
+        let mut shapes = format!(
+            "<rect class=\"side{place}\" x=\"0\" y=\"3\" width=\"{width:.2}%\" height=\"16\" rx=\"3\"/>"
         );
         for sample in &summary.samples {
             let _ = write!(
-                svg,
-                "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{middle:.1}\" r=\"3\"/>",
+                shapes,
+                "<circle class=\"dot\" cx=\"{:.2}%\" cy=\"11\" r=\"3\"/>",
                 x(*sample)
             );
         }
-        let _ = write!(
-            svg,
-            "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            RIGHT + 8.0,
-            middle + 4.5,
-            short(measure, summary.median)
-        );
+        plot.push_str(&row(title, &short(measure, summary.median), &shapes));
     }
-    svg.push_str("</svg>");
-    svg
+    plot
 }
 
 /// Formats a figure briefly.
@@ -77,70 +67,70 @@ fn short(measure: Measure, value: f64) -> String {
     }
 }
 
-/// Draws ratios with their intervals on a logarithmic scale around 1.
-pub(super) fn ratios(rows: &[(String, &Comparison)]) -> String {
-    const LEFT: f64 = 250.0;
-    const RIGHT: f64 = 620.0;
-    const ALL: f64 = 720.0;
-    let ends = rows
-        .iter()
-        .flat_map(|(_, it)| [it.ratio.interval.low, it.ratio.interval.high, it.ratio.of_medians]);
-    let most = ends.map(|ratio| ratio.max(1.0 / ratio)).fold(1.25, f64::max) * 1.05;
-    let x = |ratio: f64| {
-        LEFT + (RIGHT - LEFT) * (0.5 + 0.5 * ratio.max(1e-9).ln() / most.ln()).clamp(0.0, 1.0)
-    };
-    let height = 26.0 * rows.len() as f64 + 40.0;
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {ALL} {height}\" role=\"img\" aria-label=\"Ratios with intervals\">"
-    );
-    // A narrow scale if the ratios are close to 1, but wide enough to read.
-    let ticks: &[f64] = match most {
-        ..2.2 => &[0.5, 0.8, 1.0, 1.25, 2.0],
-        ..12.0 => &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
-        _ => &[0.01, 0.1, 1.0, 10.0, 100.0],
-    };
-    for &tick in ticks.iter().filter(|&&tick| tick <= most && tick >= 1.0 / most) {
-        let class = if (tick - 1.0).abs() < 1e-9 { "one" } else { "grid" };
-        let _ = write!(
-            svg,
-            "<line class=\"{class}\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"4\" y2=\"{1:.1}\"/>\
-             <text class=\"tick\" x=\"{0:.1}\" y=\"{2:.1}\">{tick}×</text>",
-            x(tick),
-            height - 26.0,
-            height - 10.0
-        );
+/// A logarithmic scale of ratios around 1.
+pub(super) struct Scale {
+    /// The largest ratio. The smallest is its inverse.
+    most: f64,
+}
+
+impl Scale {
+    /// Returns a scale that has room for all of these ratios with their intervals.
+    pub(super) fn of<'a>(comparisons: impl Iterator<Item = &'a Comparison>) -> Self {
+        let ends = comparisons
+            .flat_map(|it| [it.ratio.interval.low, it.ratio.interval.high, it.ratio.of_medians]);
+        let away = ends.map(|ratio| ratio.max(1.0 / ratio)).filter(|away| away.is_finite());
+        Self { most: away.fold(1.25, f64::max) * 1.05 }
     }
-    for (row, (label, comparison)) in rows.iter().enumerate() {
-        let middle = 18.0 + 26.0 * row as f64;
+
+    /// Returns the position of a ratio in percent of the width, with room for labels at both ends.
+    fn position(&self, ratio: f64) -> f64 {
+        4.0 + 92.0 * (0.5 + 0.5 * ratio.max(1e-9).ln() / self.most.ln()).clamp(0.0, 1.0)
+    }
+
+    /// Returns the ratios to label: few and round.
+    fn ticks(&self) -> impl Iterator<Item = f64> {
+        // A narrow scale if the ratios are close to 1, but wide enough to read.
+        let ticks: &[f64] = match self.most {
+            ..2.2 => &[0.5, 0.8, 1.0, 1.25, 2.0],
+            ..12.0 => &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
+            _ => &[0.01, 0.1, 1.0, 10.0, 100.0],
+        };
+        let most = self.most;
+        ticks.iter().copied().filter(move |&tick| tick <= most && tick >= 1.0 / most)
+    }
+}
+
+/// Draws ratios with their intervals.
+pub(super) fn ratios(rows: &[(String, &Comparison)], scale: &Scale) -> String {
+    let (mut grid, mut labels) = (String::new(), String::new());
+    for tick in scale.ticks() {
+        let class = if (tick - 1.0).abs() < 1e-9 { "one" } else { "grid" };
+        let x = scale.position(tick);
+        let _ = write!(
+            grid,
+            "<line class=\"{class}\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"0\" y2=\"22\"/>"
+        );
+        let _ = write!(labels, "<text class=\"tick\" x=\"{x:.2}%\" y=\"14\">{tick}×</text>");
+    }
+    let mut plot = String::new();
+    for (label, comparison) in rows {
         let ratio = &comparison.ratio;
         let class = match (ratio.is_a_difference(), ratio.of_medians > 1.0) {
             (false, _) => "same",
             (true, true) => "better",
             (true, false) => "worse",
         };
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
-             <line class=\"{class} bar\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle}\" y2=\"{middle}\"/>\
-             <circle class=\"{class} mark\" cx=\"{:.1}\" cy=\"{middle}\" r=\"5\"/>\
-             <text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{:.2}×</text>",
-            LEFT - 12.0,
-            middle + 4.5,
-            escape(label),
-            x(ratio.interval.low),
-            x(ratio.interval.high),
-            x(ratio.of_medians),
-            RIGHT + 14.0,
-            middle + 4.5,
-            ratio.of_medians
+        let shapes = format!(
+            "{grid}<line class=\"{class} bar\" x1=\"{:.2}%\" x2=\"{:.2}%\" y1=\"11\" y2=\"11\"/>\
+             <circle class=\"{class} mark\" cx=\"{:.2}%\" cy=\"11\" r=\"5\"/>",
+            scale.position(ratio.interval.low),
+            scale.position(ratio.interval.high),
+            scale.position(ratio.of_medians)
         );
+        plot.push_str(&row(label, &format!("{:.2}×", ratio.of_medians), &shapes));
     }
-    svg.push_str("</svg>");
-    svg
-}
-
-fn open(height: f64, label: &str) -> String {
-    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">", escape(label))
+    plot.push_str(&row("", "", &labels));
+    plot
 }
 
 #[cfg(test)]
@@ -153,12 +143,33 @@ mod tests {
     }
 
     #[test]
+    fn plots_of_ratios_share_a_scale() {
+        let comparison = |ratio: f64| Comparison {
+            against: "x".into(),
+            workload: None,
+            measure: Measure::LoadSeconds,
+            ratio: crate::statistics::Ratio::paired(&[ratio, ratio], &[1.0, 1.0], 0.99).unwrap(),
+        };
+        let (small, large) = (comparison(0.9), comparison(20.0));
+        let scale = Scale::of([&small, &large].into_iter());
+        let ends = [1.0, 20.0, 1.0 / 20.0].map(|ratio| scale.position(ratio));
+        assert!((ends[0] - 50.0).abs() < 1e-9 && ends[1] < 96.0 && ends[2] > 4.0, "{ends:?}");
+        let plots = [&small, &large].map(|it| ratios(&[(String::new(), it)], &scale));
+        for tick in ["0.1×", "1×", "10×"] {
+            let place =
+                |plot: &String| plot.split("<text").find(|it| it.contains(tick)).map(str::to_owned);
+            assert_eq!(place(&plots[0]), place(&plots[1]));
+            assert!(place(&plots[0]).is_some(), "{tick}");
+        }
+    }
+
+    #[test]
     fn bars_are_as_long_as_their_medians() {
         let summary = |value: f64| Summary::of(vec![value, value, value]).unwrap();
         let (fast, slow) = (summary(100.0), summary(25.0));
         let svg = bars(Measure::DecodeTokensPerSecond, &[(0, "a<b", &fast), (1, "b", &slow)]);
         let width = |part: &str| -> f64 {
-            part.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+            part.split("width=\"").nth(1).unwrap().split('%').next().unwrap().parse().unwrap()
         };
         let rects: Vec<f64> = svg.split("<rect").skip(1).map(width).collect();
         assert!((rects[0] / rects[1] - 4.0).abs() < 0.01, "{rects:?}");

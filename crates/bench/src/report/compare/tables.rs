@@ -2,7 +2,7 @@
 
 use super::super::{Align, Document, Part, Table, interval, word};
 use super::verdict;
-use super::{figure, measures, weights, with_quartiles};
+use super::{fact, facts, figure, weights};
 use crate::compare::{CompareReport, Measure, Series, Side};
 
 /// Returns the results of each side, then the comparisons of ours with the others.
@@ -58,10 +58,9 @@ fn figures(report: &CompareReport) -> Table {
     columns.extend(titles.iter().map(|title| (title.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
     let mut rows = |prefix: &str, series: &[Option<&Series>]| {
-        for measure in measures(series) {
+        for measure in facts(series) {
             let cell = |series: Option<&Series>| {
-                let found = series.and_then(|series| series.get(&measure));
-                found.map(|summary| with_quartiles(measure, summary)).unwrap_or_default()
+                series.and_then(|series| fact(measure, series)).unwrap_or_default()
             };
             let mut cells = vec![format!("{prefix}{}", measure.label())];
             cells.extend(series.iter().copied().map(cell));
@@ -91,7 +90,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
         ("", Align::Left),
     ]);
     let mut any = false;
-    for found in report.comparisons.iter().filter(|it| it.against == other.title) {
+    for found in report.judged(&other.title) {
         any = true;
         let workload = found.workload.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
         table.row(vec![
@@ -125,7 +124,9 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
             100.0 * agreement.common_prefix
         )));
     }
-    if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {
+    if report.is_unequal(&other.title) {
+        parts.push(Part::Note("**Winner:** none, because the work is not equal.".to_owned()));
+    } else if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {
         parts.push(Part::Note(format!("**Winner:** {winner}.")));
     }
     parts

@@ -2,8 +2,8 @@
 
 use super::super::add;
 use super::verdict;
-use super::{figure, weights, with_quartiles};
-use crate::compare::{Answered, CompareReport, Measure, Side};
+use super::{fact, weights};
+use crate::compare::{CompareReport, Comparison, Measure, Series, Side};
 
 /// Icons at the start of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,9 @@ pub fn terminal(report: &CompareReport, icons: Icons) -> String {
     add(
         &mut text,
         format_args!(
-            "\nMedians of {turns} each, alternating, with quartiles; greedy answers, a context of {} \
-             tokens\n{}\n",
+            "\nmlxk {}: medians of {turns} each, alternating, with quartiles; greedy answers, a \
+             context of {} tokens\n{}\n",
+            report.version,
             report.settings.context,
             report.machine.line()
         ),
@@ -75,59 +76,44 @@ fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
         line("📦", "Weights", weights(found));
     }
     let Some((first, more)) = side.workloads.split_first() else { return };
-    let median = |measure| first.series.get(&measure).map(|summary| summary.median);
-    if let Some(total) = median(Measure::TotalSeconds) {
-        line("⏱️ ", "Total Time", format!("{total:.2}s"));
-    }
-    if let Some(speed) = median(Measure::EffectiveTokensPerSecond) {
-        line("🚀", "Tokens/sec", format!("{speed:.1}"));
-    }
-    if let Some(delta) = side.series.get(&Measure::MemoryDeltaBytes) {
-        line("💾", "Memory Delta", figure(Measure::MemoryDeltaBytes, delta.median));
-    }
-    if let Some(tokens) = median(Measure::ResponseTokens) {
-        line("📝", "Response Length", format!("{tokens:.0} tokens"));
-    }
-    for (measure, icon, label) in [
-        (Measure::LoadSeconds, "📂", "Load"),
-        (Measure::ColdFirstTokenSeconds, "🧊", "First Token, cold"),
-    ] {
-        if let Some(summary) = side.series.get(&measure) {
-            line(icon, label, with_quartiles(measure, summary));
-        }
-    }
-    speeds(&mut line, first);
-    if let Some(peak) = side.peak_memory_bytes() {
-        line("📈", "Memory Peak", figure(Measure::MemoryPeakBytes, peak));
-    }
+    fact_lines(&mut line, &first.series, &WHOLE_TURN);
+    fact_lines(&mut line, &side.series, &OF_SIDE);
+    fact_lines(&mut line, &first.series, &OF_ANSWER);
+    fact_lines(&mut line, &side.series, &MEMORY);
     for answered in more {
         add(text, format_args!("  {}\n", icons.before("▸", &answered.workload)));
         let mut line = |icon: &str, label: &str, value: String| {
             add(text, format_args!("    {}: {value}\n", icons.before(icon, label)));
         };
-        for (measure, icon, label) in [
-            (Measure::TotalSeconds, "⏱️ ", "Total Time"),
-            (Measure::EffectiveTokensPerSecond, "🚀", "Tokens/sec"),
-        ] {
-            if let Some(summary) = answered.series.get(&measure) {
-                line(icon, label, with_quartiles(measure, summary));
-            }
-        }
-        speeds(&mut line, answered);
+        fact_lines(&mut line, &answered.series, &WHOLE_TURN);
+        fact_lines(&mut line, &answered.series, &OF_ANSWER);
     }
 }
 
-/// Writes the figures of a workload that the script didn't have.
-fn speeds(line: &mut dyn FnMut(&str, &str, String), answered: &Answered) {
-    for (measure, icon, label) in [
-        (Measure::FirstTokenSeconds, "🔥", "First Token, warm"),
-        (Measure::RepeatedFirstTokenSeconds, "🔁", "First Token, repeated"),
-        (Measure::PrefillTokensPerSecond, "📥", "Prefill"),
-        (Measure::DecodeTokensPerSecond, "📤", "Decode"),
-        (Measure::CpuSeconds, "🔧", "Processor Time"),
-    ] {
-        if let Some(summary) = answered.series.get(&measure) {
-            line(icon, label, with_quartiles(measure, summary));
+/// A measure with its icon and label.
+type Row = (Measure, &'static str, &'static str);
+
+const WHOLE_TURN: [Row; 1] = [(Measure::EffectiveTokensPerSecond, "🚀", "Speed")];
+const OF_SIDE: [Row; 2] = [
+    (Measure::LoadSeconds, "📂", "Load"),
+    (Measure::ColdFirstTokenSeconds, "🧊", "First Token, cold"),
+];
+const OF_ANSWER: [Row; 4] = [
+    (Measure::FirstTokenSeconds, "🔥", "First Token, warm"),
+    (Measure::RepeatedFirstTokenSeconds, "🔁", "First Token, repeated"),
+    (Measure::DecodeTokensPerSecond, "📤", "Decode"),
+    (Measure::CpuSeconds, "🔧", "Processor Time"),
+];
+const MEMORY: [Row; 2] = [
+    (Measure::MemoryDeltaBytes, "💾", "Memory Delta"),
+    (Measure::MemoryPeakBytes, "📈", "Memory Peak"),
+];
+
+/// Writes a line for each of the measures that the series has.
+fn fact_lines(line: &mut dyn FnMut(&str, &str, String), series: &Series, rows: &[Row]) {
+    for &(measure, icon, label) in rows {
+        if let Some(value) = fact(measure, series) {
+            line(icon, label, value);
         }
     }
 }
@@ -139,9 +125,8 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         _ => format!("COMPARISON WITH {}:", other.title.to_uppercase()),
     };
     let refused: Vec<_> = report.unequal.iter().filter(|it| it.against == other.title).collect();
-    let workload = report.options.workloads.first().map(|it| it.name.as_str());
-    let speed = report.comparison(&other.title, workload, Measure::EffectiveTokensPerSecond);
-    if refused.is_empty() && speed.is_none() {
+    let judged: Vec<_> = report.judged(&other.title).collect();
+    if refused.is_empty() && judged.is_empty() {
         return;
     }
     add(text, format_args!("{}\n", icons.before("🆚", &title)));
@@ -151,12 +136,14 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     for unequal in &refused {
         line("⚠️ ", "Not equal work", unequal.reason.clone());
     }
-    if speed.is_none() {
-        line("💡", "Suggestion", "Pass `--unequal` to compare anyway".to_owned());
+    if !refused.is_empty() {
+        line("🏆", "Winner", "none (the work is not equal)".to_owned());
         return;
     }
+    let workload = report.options.workloads.first().map(|it| it.name.as_str());
     let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
-        if let Some(found) = report.comparison(&other.title, workload, measure) {
+        let is_it = |it: &&&Comparison| it.measure == measure && it.workload.as_deref() == workload;
+        if let Some(found) = judged.iter().find(is_it) {
             line(icon, label, verdict::sentence(found, &ours.title));
         }
     };
@@ -165,15 +152,14 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     ratio(Measure::LoadSeconds, None, "📂", "Load");
     ratio(Measure::ColdFirstTokenSeconds, None, "🧊", "First Token, cold");
     ratio(Measure::FirstTokenSeconds, workload, "🔥", "First Token, warm");
-    ratio(Measure::PrefillTokensPerSecond, workload, "📥", "Prefill");
     ratio(Measure::DecodeTokensPerSecond, workload, "📤", "Decode");
     for more in report.options.workloads.iter().skip(1) {
-        let label = format!("Speed, {}", more.name);
-        let (measure, name) = (Measure::EffectiveTokensPerSecond, more.name.as_str());
-        ratio(measure, Some(name), "🏃", &label);
+        let name = more.name.as_str();
+        ratio(Measure::EffectiveTokensPerSecond, Some(name), "🏃", &format!("Speed, {name}"));
+        ratio(Measure::TotalSeconds, Some(name), "⏰", &format!("Time, {name}"));
     }
-    if let (Some(our), Some(their)) = (ours.peak_memory_bytes(), other.peak_memory_bytes()) {
-        line("💾", "Memory", verdict::memory(our, their, &ours.title, &other.title));
+    if let Some(difference) = verdict::memory(ours, other) {
+        line("💾", "Memory", difference);
     }
     let agreement = report.agreements.iter().find(|it| it.against == other.title);
     if let Some(agreement) = agreement {

@@ -1,9 +1,13 @@
 //! Ratios in words.
 
 use super::super::interval;
-use crate::compare::{CompareReport, Comparison, Measure};
+use super::figure;
+use crate::compare::{CompareReport, Comparison, Measure, Side};
 
-/// Returns a sentence such as `MLX-Knife is 1.39x faster than Ollama`, with the interval.
+/// Differences below this many megabytes are not printed.
+const SAME_MEGABYTES: f64 = 0.05;
+
+/// Returns a sentence such as `mlxk is 1.39x faster than Ollama`, with the interval.
 pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
     let Comparison { against, measure, ratio, .. } = comparison;
     let interval = interval(&ratio.interval);
@@ -15,12 +19,18 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
     } else {
         (against.as_str(), ours, 1.0 / ratio.of_medians)
     };
-    let word = if *measure == Measure::MemoryPeakBytes { "smaller" } else { "faster" };
-    format!("{first} is {factor:.2}x {word} than {second} (ratio {interval})")
+    if *measure == Measure::MemoryPeakBytes {
+        return format!("{second} uses {factor:.2}x the memory of {first} (ratio {interval})");
+    }
+    format!("{first} is {factor:.2}x faster than {second} (ratio {interval})")
 }
 
-/// Returns the winner against a side and its lead. `None` if the sides were not compared.
+/// Returns the winner against a side and its lead. `None` if the sides were not compared, or their
+/// work was not equal.
 pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Option<String> {
+    if report.is_unequal(against) {
+        return None;
+    }
     let workload = report.options.workloads.first().map(|it| it.name.as_str());
     let in_turn = [
         (Measure::EffectiveTokensPerSecond, workload, "speed"),
@@ -46,9 +56,16 @@ pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Optio
     })
 }
 
-/// Returns the difference in memory: `MLX-Knife uses 89.3 MB less than Ollama`.
-pub(super) fn memory(ours: f64, theirs: f64, our_title: &str, title: &str) -> String {
-    let difference = (ours - theirs) / 1e6;
+/// Returns the difference in peak memory: `mlxk uses 89.3 MB less than Ollama`. `None` if it is
+/// unknown.
+pub(super) fn memory(ours: &Side, other: &Side) -> Option<String> {
+    let (our, their) = (ours.peak_memory_bytes()?, other.peak_memory_bytes()?);
+    let (our_title, title) = (&ours.title, &other.title);
+    let difference = (our - their) / 1e6;
+    if difference.abs() < SAME_MEGABYTES {
+        let peak = figure(Measure::MemoryPeakBytes, our);
+        return Some(format!("{our_title} and {title} use the same, {peak}"));
+    }
     let word = if difference < 0.0 { "less" } else { "more" };
-    format!("{our_title} uses {:.1} MB {word} than {title}", difference.abs())
+    Some(format!("{our_title} uses {:.1} MB {word} than {title}", difference.abs()))
 }

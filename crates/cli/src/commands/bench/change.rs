@@ -1,10 +1,10 @@
 //! `mlxk bench compare`: compares two reports.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use mlxk_bench::compare::{Change, changes, is_report};
-use mlxk_bench::report;
+use mlxk_bench::compare::{Change, Disturbance, changes, is_report, unlike_pace};
+use mlxk_bench::report::{self, Caveats};
 use serde_json::{Value, json};
 
 use crate::args::ChangeArgs;
@@ -16,9 +16,21 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
     let (base, now) = (read(&args.base)?, read(&args.now)?);
     let found = changes(&base, &now)?;
     let below = |change: &Change| args.fail_below.is_some_and(|share| change.is_below(share));
-    let failed = found.iter().any(below);
-    let object = json!({"changes": found, "fail_below": args.fail_below, "failed": failed});
-    super::print(&object, &report::changes(&found, args.fail_below), &args.output)?;
+    let sides = [(&args.base, Disturbance::of(&base)), (&args.now, Disturbance::of(&now))];
+    let pace = unlike_pace(&base, &now);
+    let inconclusive = pace.is_some() || sides.iter().any(|(_, it)| it.disturbed);
+    let failed = !inconclusive && found.iter().any(below);
+    let of = |(path, it): &(&PathBuf, Disturbance)| {
+        let line = |warning: &String| format!("`{}`: {warning}", path.display());
+        it.warnings.iter().map(line).collect::<Vec<_>>()
+    };
+    let warnings: Vec<String> = sides.iter().flat_map(of).chain(pace).collect();
+    let object = json!({
+        "changes": found, "fail_below": args.fail_below, "failed": failed,
+        "warnings": warnings, "inconclusive": inconclusive,
+    });
+    let caveats = Caveats { warnings, inconclusive };
+    super::print(&object, &report::changes(&found, args.fail_below, &caveats), &args.output)?;
     Ok(if failed { ExitStatus::Failure } else { ExitStatus::Success })
 }
 

@@ -162,7 +162,15 @@ fn failure(error: &anyhow::Error) -> Failure {
 fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> ExitStatus {
     let mut status = if report.is_whole() { ExitStatus::Success } else { ExitStatus::Failure };
     let Some(share) = args.fail_below else { return status };
-    for found in report.comparisons.iter().filter(|it| it.ratio.is_below(share)) {
+    let others = || report.sides.iter().skip(1);
+    for other in others().filter(|other| report.is_unequal(&other.title)) {
+        context.printer.note(format_args!(
+            "`--fail-below` does not apply to {}, because its work is not equal",
+            other.title
+        ));
+    }
+    let judged = others().flat_map(|other| report.judged(&other.title));
+    for found in judged.filter(|it| it.ratio.is_below(share)) {
         let workload = found.workload.as_deref().unwrap_or("whole turn");
         context.printer.note(format_args!(
             "Below {share}: {workload}, {}: {:.2} of {}",
