@@ -88,6 +88,50 @@ fn an_engine_that_fails_later_keeps_its_results() {
 }
 
 #[test]
+fn a_workload_that_one_side_cannot_do_leaves_the_others() {
+    let peer = ollama::server(|_| ollama::refused(400, "this model does not chat"));
+    let (world, report) = world();
+    let page = report.replace(".json", ".html");
+    let arguments = ["--mlx-model", "org/tiny", "--unequal", "--workload", "chat,code"];
+    let more = ["--output", page.as_str()];
+    let (found, text) = failed(&world, &report, &[&arguments[..], &more].concat(), &peer.address());
+    let (ours, theirs) = (&found["sides"][0], &found["sides"][1]);
+    assert_eq!(ours["failed_workloads"], serde_json::json!([]));
+    assert_eq!(ours["workloads"].as_array().unwrap().len(), 2);
+    assert_eq!(theirs["failure"], Value::Null);
+    let refused = &theirs["failed_workloads"][0];
+    assert_eq!(refused["workload"], "chat");
+    assert!(refused["error"].as_str().unwrap().contains("does not chat"), "{refused}");
+    assert_eq!(theirs["workloads"][0]["workload"], "code");
+    let samples = &theirs["workloads"][0]["series"]["total_seconds"]["samples"];
+    assert_eq!(samples.as_array().unwrap().len(), 2, "both turns count");
+    // It is refused once, not in every turn.
+    let chats = peer.asked().iter().filter(|asked| asked.path == "/api/chat").count();
+    assert_eq!(chats, 1);
+    assert!(found["ollama_result"]["error"].as_str().unwrap().contains("does not chat"), "{found}");
+    assert!(text.contains("Error, chat: ") && text.contains("\n  code\n"), "{text}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<b>Ollama, chat:</b>"), "{page}");
+}
+
+#[test]
+fn a_document_that_exceeds_the_context_is_not_sent() {
+    let peer = ollama::server(|_| {
+        lines(&[&ollama::said("one "), &ollama::said("two"), &ollama::end("/api/chat")])
+    });
+    let (world, report) = world();
+    let arguments = ["--mlx-model", "org/tiny", "--unequal", "--workload", "chat,document"];
+    let more = ["--prompt-tokens", "3000", "--ctx", "256", "--prompt", "Hi"];
+    let (found, _) = failed(&world, &report, &[&arguments[..], &more].concat(), &peer.address());
+    for side in found["sides"].as_array().unwrap() {
+        assert_eq!(side["workloads"].as_array().unwrap().len(), 1, "{side}");
+        let error = side["failed_workloads"][0]["error"].as_str().unwrap();
+        assert!(error.contains("don't fit into the context of 256 tokens"), "{error}");
+    }
+    assert!(peer.asked().iter().all(|asked| !asked.body.to_string().contains("Summarize")));
+}
+
+#[test]
 fn missing_programs_and_servers_are_told_apart() {
     let (world, report) = world();
     let ours = ["--mlx-model", "org/tiny"];
@@ -117,7 +161,9 @@ fn missing_programs_and_servers_are_told_apart() {
         ("mlxk=/nowhere/mlxk", "`/nowhere/mlxk` does not print its version"),
     ] {
         let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", peer, "--output", &report];
-        world.mlxk(&[&arguments[..], &SHORT].concat()).assert().code(1);
+        let (_, notes) = streams(&world.mlxk(&[&arguments[..], &SHORT].concat()).assert().code(1));
+        // It is told before anything is measured, too.
+        assert!(notes.contains(" will not be measured: ") && notes.contains(error), "{notes}");
         let found = read(&report);
         let told = found["sides"][1]["failure"]["error"].as_str().unwrap();
         assert!(told.contains(error), "{peer}: {told}");
@@ -188,6 +234,8 @@ fn unequal_work_is_refused_before_it_is_measured() {
     );
     assert!(error.contains("0.9 MB (36.0 bits per weight) (Ollama)"), "{error}");
     assert!(error.contains("`--unequal`"), "{error}");
+    assert!(error.contains("They have ") && error.contains("million parameters"), "{error}");
+    assert!(error.contains("`--model tiny --mlx-model ollama:tiny`"), "{error}");
     assert!(!peer.asked().iter().any(|asked| asked.path == "/api/generate"));
 }
 
@@ -210,7 +258,7 @@ fn prompts_of_unequal_length_are_not_compared() {
     let found = read(&report);
     assert_eq!(found["comparisons"].as_array().unwrap().len(), 0);
     assert_eq!(found["ollama_result"]["success"], true);
-    // Even if both are measured anyway, nobody wins.
+    // Even if both are measured anyway, there is no winner.
     let text = run(&["--unequal"], 0);
     assert!(text.contains("Not equal work") && !text.contains("faster"), "{text}");
     assert!(text.contains("Winner: none (the work is not equal)"), "{text}");

@@ -93,6 +93,8 @@ pub struct Engine {
     pub server: ServerWay,
     /// API key, if the server requires one.
     pub key: Option<String>,
+    /// Option that makes mlxk use the same weights, if there is one.
+    pub equal_file: Option<String>,
 }
 
 /// Storage of a model.
@@ -106,6 +108,9 @@ pub struct Weights {
     pub bits_per_weight: Option<f64>,
     /// Quantization in the words of the format: `4-bit (group size 64)`, `Q4_K_M`.
     pub quantization: Option<String>,
+    /// Number of parameters of the output matrix, if known.
+    #[serde(skip)]
+    pub output_parameters: Option<u64>,
 }
 
 impl Weights {
@@ -113,7 +118,7 @@ impl Weights {
     pub fn new(file_bytes: u64, parameters: Option<u64>, quantization: Option<String>) -> Self {
         let bits = |parameters: u64| file_bytes as f64 * 8.0 / parameters as f64;
         let bits_per_weight = parameters.filter(|&count| count > 0).map(bits);
-        Self { file_bytes, parameters, bits_per_weight, quantization }
+        Self { file_bytes, parameters, bits_per_weight, quantization, output_parameters: None }
     }
 }
 

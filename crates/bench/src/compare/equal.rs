@@ -7,6 +7,9 @@ const TOLERANCE: f64 = 0.25;
 /// Number of tokens by which templates may differ, however short the prompt is.
 const TEMPLATE_TOKENS: usize = 16;
 
+/// Share of the output matrix by which the difference of two models may miss it.
+const NEAR: f64 = 0.02;
+
 /// A model and the engine that runs it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burden<'a> {
@@ -30,15 +33,50 @@ pub(super) fn unlike(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
     let (our, their) = (ours.weights?, theirs.weights?);
     differ(our.file_bytes as f64, their.file_bytes as f64).then(|| {
         format!(
-            "the weights differ in size: `{}` has {} ({}), and `{}` has {} ({})",
+            "the weights differ in size: `{}` has {} ({}), and `{}` has {} ({}){}",
             ours.model,
             described(our),
             ours.title,
             theirs.model,
             described(their),
-            theirs.title
+            theirs.title,
+            because(ours, theirs).map(|reason| format!(". {reason}")).unwrap_or_default()
         )
     })
+}
+
+/// Returns a suggestion with the option that makes mlxk use the other engine's weights.
+pub fn equal_file(option: &str) -> String {
+    format!("Run the same file in mlxk with `{option}`")
+}
+
+/// Returns the reason that the sizes of two models differ.
+fn because(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
+    let (our, their) = (ours.weights?, theirs.weights?);
+    let (our_count, their_count) = (our.parameters?, their.parameters?);
+    let (large, small) = if their_count > our_count { (theirs, ours) } else { (ours, theirs) };
+    let more = our_count.abs_diff(their_count);
+    let output = our.output_parameters.or(their.output_parameters);
+    if let Some(output) =
+        output.filter(|&it| it > 0 && it.abs_diff(more) as f64 <= NEAR * it as f64)
+    {
+        return Some(format!(
+            "The file of {} has a second output matrix of {:.1} million parameters; the one of {} \
+             uses its embedding instead",
+            large.title,
+            output as f64 / 1e6,
+            small.title
+        ));
+    }
+    if more as f64 > NEAR * our_count.max(their_count) as f64 {
+        return Some(format!(
+            "They have {:.1} and {:.1} million parameters",
+            our_count as f64 / 1e6,
+            their_count as f64 / 1e6
+        ));
+    }
+    let (our, their) = (our.quantization.as_ref()?, their.quantization.as_ref()?);
+    (our != their).then(|| format!("One is stored as {our}, the other as {their}"))
 }
 
 /// Returns the reason that two prompts are not equal work.
@@ -80,6 +118,7 @@ mod tests {
             weights: bytes.map(|bytes| Weights::new(bytes, Some(bytes * 2), None)),
             server: ServerWay::Running { address: String::new() },
             key: None,
+            equal_file: None,
         }
     }
 
@@ -92,6 +131,29 @@ mod tests {
         let told = unlike_weights(&ours, &theirs(Some(2_700_000))).unwrap();
         assert!(told.contains("1.0 MB (4.0 bits per weight)") && told.contains("2.7 MB"), "{told}");
         assert!(unlike_weights(&ours, &theirs(Some(700_000))).is_some());
+    }
+
+    #[test]
+    fn a_second_output_matrix_is_the_reason() {
+        let weights = |bytes, count| Some(Weights::new(bytes, Some(count), None));
+        let (mut ours, mut theirs) =
+            (engine(EngineKind::Mlxk, None), engine(EngineKind::Ollama, None));
+        ours.weights = weights(60_000_000, 100_000_000);
+        theirs.weights = weights(90_000_000, 128_000_000);
+        let told = unlike_weights(&ours, &theirs).unwrap();
+        assert!(told.contains("They have 100.0 and 128.0 million parameters"), "{told}");
+        ours.weights.as_mut().unwrap().output_parameters = Some(28_000_000);
+        let told = unlike_weights(&ours, &theirs).unwrap();
+        let reason = "The file of Ollama has a second output matrix of 28.0 million parameters";
+        assert!(told.contains(reason), "{told}");
+        let mut same = |bytes, form: &str| {
+            let weights = Weights::new(bytes, Some(100_000_000), Some(form.into()));
+            theirs.weights = Some(weights);
+            theirs.clone()
+        };
+        ours.weights.as_mut().unwrap().quantization = Some("4-bit".into());
+        let told = unlike_weights(&ours, &same(200_000_000, "F16")).unwrap();
+        assert!(told.contains("One is stored as 4-bit, the other as F16"), "{told}");
     }
 
     #[test]

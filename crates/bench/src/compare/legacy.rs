@@ -31,10 +31,10 @@ pub enum LegacyResult {
 }
 
 impl LegacyResult {
-    /// Returns the medians of the first workload.
-    pub(super) fn of(side: &Side) -> Self {
+    /// Returns the medians of a workload.
+    pub(super) fn of(side: &Side, workload: &str) -> Self {
         let memory = |measure| side.series.get(&measure).map(|summary| summary.median / MEGABYTE);
-        let answered = side.workloads.first();
+        let answered = side.answered(workload);
         let median =
             |measure| answered.and_then(|it| it.series.get(&measure)).map(|summary| summary.median);
         match (answered, median(Measure::TotalSeconds)) {
@@ -48,7 +48,7 @@ impl LegacyResult {
                 memory_delta: memory(Measure::MemoryDeltaBytes),
             },
             _ => {
-                Self::Failure(side.failure.clone().unwrap_or_else(|| {
+                Self::Failure(side.failure_of(workload).cloned().unwrap_or_else(|| {
                     Failure::new(format!("{} was not measured", side.title), None)
                 }))
             }

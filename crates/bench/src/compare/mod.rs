@@ -5,6 +5,7 @@
 //! the machine happens to all of them. An engine that fails gets no further turns, but its results
 //! so far count.
 
+mod able;
 mod agreement;
 mod change;
 mod disturbance;
@@ -27,7 +28,7 @@ use serde::Serialize;
 pub use change::{Change, ChangeError, changes, is_report};
 pub use disturbance::{Disturbance, unlike_pace};
 pub use engine::{Engine, EngineKind, ServerCommand, ServerWay, Settings, Weights};
-pub use equal::unlike_weights;
+pub use equal::{equal_file, unlike_weights};
 pub use failure::Failure;
 pub use legacy::LegacyResult;
 pub use measure::{Figures, Measure, Series, Unit};
@@ -108,9 +109,28 @@ pub struct Side {
     pub series: Series,
     /// Results by workload.
     pub workloads: Vec<Answered>,
+    /// Workloads that the engine could not do, or not to the end.
+    pub failed_workloads: Vec<FailedWorkload>,
+    /// Option that makes mlxk use the same weights, if there is one.
+    #[serde(skip)]
+    pub equal_file: Option<String>,
+}
+
+/// A workload that an engine could not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedWorkload {
+    pub workload: String,
+    #[serde(flatten)]
+    pub failure: Failure,
 }
 
 impl Side {
+    /// Returns the failure of the engine, or of a workload.
+    pub fn failure_of(&self, workload: &str) -> Option<&Failure> {
+        let of_workload = self.failed_workloads.iter().find(|it| it.workload == workload);
+        self.failure.as_ref().or(of_workload.map(|it| &it.failure))
+    }
+
     /// Returns the results of a workload.
     pub fn answered(&self, workload: &str) -> Option<&Answered> {
         self.workloads.iter().find(|answered| answered.workload == workload)
@@ -177,6 +197,8 @@ pub struct Unequal {
     pub against: String,
     /// The difference.
     pub reason: String,
+    /// A suggestion to the user.
+    pub suggestion: Option<String>,
 }
 
 /// The results. The first keys are those of the Python script that this command replaces.
@@ -221,7 +243,11 @@ impl CompareReport {
     /// Returns `true` if every side has complete results that could be compared.
     pub fn is_whole(&self) -> bool {
         let refused = !self.options.unequal && !self.unequal.is_empty();
-        !refused && self.sides.iter().all(|side| side.failure.is_none())
+        !refused
+            && self
+                .sides
+                .iter()
+                .all(|side| side.failure.is_none() && side.failed_workloads.is_empty())
     }
 
     /// Returns `true` if a side was given other work than ours, so there is nothing to judge.

@@ -1,19 +1,20 @@
 //! The comparison: turns, and their summary.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mlxk_providers::Http;
 
 use super::disturbance::PACE_CHANGED;
 use super::engine::{Engine, EngineKind, Settings};
-use super::equal::{Burden, unlike, unlike_prompts};
+use super::equal::{Burden, equal_file, unlike, unlike_prompts};
 use super::legacy::LegacyResult;
 use super::load::UNSTEADY;
 use super::measure::{Figures, Measure, Series};
 use super::turn::{Asked, Turn, Turns};
 use super::{
-    Agreement, Answered, CompareOptions, CompareReport, Comparison, Entry, Failure, SCHEMA,
-    ServerWay, Side, Unequal, agreement, load,
+    Agreement, Answered, CompareOptions, CompareReport, Comparison, Entry, FailedWorkload, Failure,
+    SCHEMA, ServerWay, Side, Unequal, able, agreement, load,
 };
 use crate::machine::BUSY_SHARE;
 use crate::statistics::{CONFIDENCE, Ratio, Summary};
@@ -40,7 +41,9 @@ pub struct Plan<'a> {
 struct Taking {
     entry: Entry,
     figures: Figures,
-    asked: Vec<Vec<Asked>>,
+    asked: Vec<BTreeMap<usize, Asked>>,
+    /// Workloads that the engine cannot do, by number.
+    failed: BTreeMap<usize, Failure>,
     failure: Option<Failure>,
 }
 
@@ -53,7 +56,8 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
         matches!(entry, Entry::Ready(Engine { server: ServerWay::Running { .. }, .. }))
     });
     let turns = Turns { options, settings, http, marked, count };
-    let mut sides: Vec<Taking> = plan.entries.into_iter().map(Taking::new).collect();
+    let new = |entry| Taking::new(entry, options, settings, count);
+    let mut sides: Vec<Taking> = plan.entries.into_iter().map(new).collect();
     let rounds = options.warmup + options.runs;
     let mut begin = crate::steps(rounds * sides.len() + 1, observe);
     begin("Checking the machine")?;
@@ -67,11 +71,12 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
             begin(&format!("Turn {} of {rounds}: {}", round + 1, side.entry.title()))?;
             let (Entry::Ready(engine), None) = (&side.entry, &side.failure) else { continue };
             paces.push(load::pace());
-            let (taken, failure) = turns.take(engine, round + 1);
+            let (taken, failure) = turns.take(engine, round + 1, &side.failed);
             if http.cancelled() || failure.as_ref().is_some_and(|failure| failure.cancelled) {
                 return Err(BenchError::Cancelled);
             }
-            side.failure = failure;
+            side.failed.clone_from(&taken.failed);
+            side.failure = failure.or_else(|| side.nothing_left(options));
             if round >= options.warmup {
                 side.take(taken);
             }
@@ -97,13 +102,14 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
         pace_seconds: Summary::of(paces),
         warnings: Vec::new(),
     };
+    let main = options.workloads.first().map_or("", |it| it.name.as_str());
     if let Some(ollama) = report.sides.iter().find(|side| side.engine == EngineKind::Ollama) {
         report.ollama_model = Some(ollama.model.clone());
-        report.ollama_result = Some(LegacyResult::of(ollama));
+        report.ollama_result = Some(LegacyResult::of(ollama, main));
     }
     if let Some(ours) = report.sides.first() {
         report.mlx_model.clone_from(&ours.model);
-        report.mlx_result = LegacyResult::of(ours);
+        report.mlx_result = LegacyResult::of(ours, main);
     }
     compare(&mut report);
     report.warnings = warnings(&report, marked);
@@ -111,12 +117,31 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
 }
 
 impl Taking {
-    fn new(entry: Entry) -> Self {
-        let failure = match &entry {
-            Entry::Ready(_) => None,
-            Entry::Failed { failure, .. } => Some(failure.clone()),
+    fn new(
+        entry: Entry,
+        options: &CompareOptions,
+        settings: &Settings,
+        count: &dyn Fn(&str) -> Option<usize>,
+    ) -> Self {
+        let (failure, failed) = match &entry {
+            Entry::Ready(engine) => {
+                let unable = |(index, workload)| {
+                    Some((index, able::unable(engine, workload, settings, count)?))
+                };
+                (None, options.workloads.iter().enumerate().filter_map(unable).collect())
+            }
+            Entry::Failed { failure, .. } => (Some(failure.clone()), BTreeMap::new()),
         };
-        Self { entry, figures: Figures::default(), asked: Vec::new(), failure }
+        let mut taking =
+            Self { entry, figures: Figures::default(), asked: Vec::new(), failed, failure };
+        taking.failure = taking.failure.take().or_else(|| taking.nothing_left(options));
+        taking
+    }
+
+    /// Returns the first failure if every workload failed.
+    fn nothing_left(&self, options: &CompareOptions) -> Option<Failure> {
+        let all = self.failed.len() == options.workloads.len();
+        self.failed.values().next().filter(|_| all).cloned()
     }
 
     fn take(&mut self, turn: Turn) {
@@ -126,18 +151,35 @@ impl Taking {
 
     fn finish(self, options: &CompareOptions) -> Side {
         let workloads = options.workloads.iter().enumerate().filter_map(|(index, workload)| {
-            let turns: Vec<&Asked> = self.asked.iter().filter_map(|turn| turn.get(index)).collect();
+            let turns: Vec<&Asked> =
+                self.asked.iter().filter_map(|turn| turn.get(&index)).collect();
             answered(&workload.name, &turns)
         });
         let workloads = workloads.collect();
-        let (engine, title, version, model, weights) = match self.entry {
-            Entry::Ready(engine) => {
-                (engine.kind, engine.title, engine.version, engine.model, engine.weights)
+        let name = |index: usize| options.workloads.get(index).map(|it| it.name.clone());
+        let failed = self.failed.into_iter();
+        let failed_workloads = failed
+            .filter_map(|(index, failure)| Some(FailedWorkload { workload: name(index)?, failure }))
+            .collect();
+        let (engine, title, version, model, weights, equal_file) = match self.entry {
+            Entry::Ready(Engine { kind, title, version, model, weights, equal_file, .. }) => {
+                (kind, title, version, model, weights, equal_file)
             }
-            Entry::Failed { kind, title, model, .. } => (kind, title, None, model, None),
+            Entry::Failed { kind, title, model, .. } => (kind, title, None, model, None, None),
         };
         let (failure, series) = (self.failure, self.figures.summaries());
-        Side { engine, title, version, model, weights, failure, series, workloads }
+        Side {
+            engine,
+            title,
+            version,
+            model,
+            weights,
+            failure,
+            series,
+            workloads,
+            failed_workloads,
+            equal_file,
+        }
     }
 }
 
@@ -180,6 +222,8 @@ fn compare(report: &mut CompareReport) {
     let (mut comparisons, mut agreements, mut unequal) = (Vec::new(), Vec::new(), Vec::new());
     for theirs in others {
         let mut reasons: Vec<String> = unlike(burden(ours), burden(theirs)).into_iter().collect();
+        let is_unlike = !reasons.is_empty();
+        let alike = theirs.equal_file.as_deref().map(equal_file);
         let both = ours.workloads.iter();
         let both: Vec<_> =
             both.filter_map(|our| Some((our, theirs.answered(&our.workload)?))).collect();
@@ -196,8 +240,12 @@ fn compare(report: &mut CompareReport) {
         }
         let refused = !reasons.is_empty() && !report.options.unequal;
         let against = &theirs.title;
-        unequal
-            .extend(reasons.into_iter().map(|reason| Unequal { against: against.clone(), reason }));
+        let suggestion = alike.filter(|_| is_unlike);
+        unequal.extend(reasons.into_iter().map(|reason| Unequal {
+            against: against.clone(),
+            reason,
+            suggestion: suggestion.clone(),
+        }));
         if refused {
             continue;
         }

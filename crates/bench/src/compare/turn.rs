@@ -1,5 +1,6 @@
 //! One turn of one engine: load the model, ask it, unload it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use mlxk_providers::{Answer, Http};
@@ -20,8 +21,10 @@ const FIRST_TOKEN: usize = 1;
 pub(super) struct Turn {
     /// Samples of the turn as a whole.
     pub(super) figures: Figures,
-    /// Results by workload, as far as the turn got.
-    pub(super) asked: Vec<Asked>,
+    /// Results by the number of the workload, as far as the turn got.
+    pub(super) asked: BTreeMap<usize, Asked>,
+    /// Workloads that failed, by number.
+    pub(super) failed: BTreeMap<usize, Failure>,
 }
 
 /// Results of one workload.
@@ -49,9 +52,16 @@ pub(super) struct Turns<'a> {
 }
 
 impl Turns<'_> {
-    /// Runs the turn of an engine. If it fails, the results before the failure are kept.
-    pub(super) fn take(&self, engine: &Engine, number: usize) -> (Turn, Option<Failure>) {
-        let mut turn = Turn::default();
+    /// Runs the turn of an engine with all workloads except those that failed before. A workload
+    /// that fails doesn't take the others away: they get a server of their own. If the engine
+    /// fails, the results before the failure are kept.
+    pub(super) fn take(
+        &self,
+        engine: &Engine,
+        number: usize,
+        failed: &BTreeMap<usize, Failure>,
+    ) -> (Turn, Option<Failure>) {
+        let mut turn = Turn { failed: failed.clone(), ..Turn::default() };
         let failure = self.try_take(engine, number, &mut turn).err();
         (turn, failure)
     }
@@ -61,13 +71,43 @@ impl Turns<'_> {
         let background = Background::begin();
         let begun = Instant::now();
         let mut server = Server::load(engine, self.settings, self.http, within)?;
-        if server.forgets() {
+        let mut is_first = server.forgets();
+        if is_first {
             turn.figures.push(Measure::LoadSeconds, server.load_seconds);
-            self.first_answer(&server, turn, within)?;
         }
-        for workload in &self.options.workloads {
-            let asked = self.ask(&mut server, workload, number)?;
-            turn.asked.push(asked);
+        // The server may have ended, or may still be computing.
+        let mut must_restart = false;
+        let mut restarted = false;
+        for (index, workload) in self.options.workloads.iter().enumerate() {
+            if turn.failed.contains_key(&index) {
+                continue;
+            }
+            if must_restart {
+                drop(server);
+                server = Server::load(engine, self.settings, self.http, within)?;
+                (must_restart, restarted) = (false, true);
+            }
+            let mut step = || {
+                if is_first {
+                    first_answer(&server, workload, turn, within)?;
+                    is_first = false;
+                }
+                self.ask(&mut server, workload, number)
+            };
+            match step() {
+                Ok(asked) => {
+                    turn.asked.insert(index, asked);
+                }
+                Err(failure) if failure.cancelled => return Err(failure),
+                Err(failure) => {
+                    turn.failed.insert(index, failure);
+                    must_restart = true;
+                }
+            }
+        }
+        if restarted || must_restart {
+            // These figures would belong to a part of the turn.
+            return Ok(());
         }
         if let (Some(before), Some(after)) = (server.before, server.taken()) {
             let serving = after.cpu_seconds - before.cpu_seconds;
@@ -80,24 +120,6 @@ impl Turns<'_> {
             turn.figures.push(Measure::MemoryDeltaBytes, after - before);
             turn.figures.push(Measure::MemoryPeakBytes, peak);
         }
-        Ok(())
-    }
-
-    /// Sends the first request after loading. It continues the first workload's text without a
-    /// template, so the server doesn't see the conversation that is measured later.
-    fn first_answer(
-        &self,
-        server: &Server<'_>,
-        turn: &mut Turn,
-        within: Duration,
-    ) -> Result<(), Failure> {
-        let Some(workload) = self.options.workloads.first() else { return Ok(()) };
-        let text = workload.prompt.text();
-        let raw = Prompt::Raw(text.to_owned()).marked("cold");
-        let sent = server.begun.elapsed();
-        let answer = server.ask(&raw, FIRST_TOKEN, within)?;
-        let first = answer.heard.arrivals.first().unwrap_or(&answer.heard.total);
-        turn.figures.push(Measure::ColdFirstTokenSeconds, (sent + *first).as_secs_f64());
         Ok(())
     }
 
@@ -207,6 +229,22 @@ impl Turns<'_> {
         }
         ((self.count)(&format!("{}{}", answer.reasoning, answer.text)), true)
     }
+}
+
+/// Sends the first request after loading. It continues the workload's text without a template, so the server doesn't see the conversation that is measured later.
+fn first_answer(
+    server: &Server<'_>,
+    workload: &Workload,
+    turn: &mut Turn,
+    within: Duration,
+) -> Result<(), Failure> {
+    let text = workload.prompt.text();
+    let raw = Prompt::Raw(text.to_owned()).marked("cold");
+    let sent = server.begun.elapsed();
+    let answer = server.ask(&raw, FIRST_TOKEN, within)?;
+    let first = answer.heard.arrivals.first().unwrap_or(&answer.heard.total);
+    turn.figures.push(Measure::ColdFirstTokenSeconds, (sent + *first).as_secs_f64());
+    Ok(())
 }
 
 /// Returns the tokens after the first over the time from the first text to the last. If texts

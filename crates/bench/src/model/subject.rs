@@ -21,6 +21,9 @@ pub struct Subject {
 pub struct ModelFacts {
     /// `model_type` of `config.json`.
     pub model_type: String,
+    /// Number of parameters of the output matrix.
+    #[serde(skip)]
+    pub output_parameters: u64,
     /// Longest sequence that the model was made for.
     pub max_positions: usize,
     /// Number of parameters.
@@ -44,9 +47,11 @@ impl ModelFacts {
         let checkpoint = Checkpoint::open(folder)?;
         let modes = checkpoint.quantization();
         let config = checkpoint.config();
+        let shape = mlxk_models::shape(&checkpoint)?;
         Ok(Self {
             model_type: config["model_type"].as_str().unwrap_or_default().to_owned(),
-            max_positions: mlxk_models::shape(&checkpoint)?.max_positions,
+            output_parameters: output_parameters(config, shape.vocab_size),
+            max_positions: shape.max_positions,
             parameters: checkpoint.parameters(),
             file_bytes: file_bytes(folder),
             weights_bytes: checkpoint.size_bytes(),
@@ -78,6 +83,13 @@ fn read_bytes(checkpoint: &Checkpoint) -> Result<Option<u64>, BenchError> {
         .filter(|tensor| tied || !tensor.name.contains("embed_tokens."))
         .map(|tensor| tensor.size_bytes);
     Ok(Some(read.sum()))
+}
+
+/// Returns the number of logits times the width of the model. Models with images have a part for
+/// text.
+fn output_parameters(config: &serde_json::Value, vocab_size: usize) -> u64 {
+    let width = config["hidden_size"].as_u64().or(config["text_config"]["hidden_size"].as_u64());
+    width.unwrap_or(0).saturating_mul(vocab_size as u64)
 }
 
 fn file_bytes(folder: &Path) -> u64 {

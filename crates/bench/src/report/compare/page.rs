@@ -76,11 +76,24 @@ fn notes(html: &mut String, report: &CompareReport) {
             );
         }
     }
+    for side in report.sides.iter().filter(|side| side.failure.is_none()) {
+        for failed in &side.failed_workloads {
+            let _ = writeln!(
+                html,
+                "<p class=\"note failed\"><b>{}, {}:</b> {}. {}</p>",
+                escape(&side.title),
+                escape(&failed.workload),
+                escape(&failed.failure.error),
+                escape(failed.failure.suggestion.as_deref().unwrap_or_default())
+            );
+        }
+    }
     for unequal in &report.unequal {
         let _ = writeln!(
             html,
-            "<p class=\"note failed\"><b>Not equal work, so nothing is compared:</b> {}</p>",
-            escape(&unequal.reason)
+            "<p class=\"note failed\"><b>Not equal work, so nothing is compared:</b> {}. {}</p>",
+            escape(&unequal.reason),
+            escape(unequal.suggestion.as_deref().unwrap_or_default()).replace('`', "")
         );
     }
     for warning in &report.warnings {

@@ -24,6 +24,18 @@ pub fn document(report: &CompareReport) -> Document {
         let failure: String = failure.collect();
         parts.push(Part::Note(format!("**{} failed:** {failure}", side.title)));
     }
+    for side in report.sides.iter().filter(|side| side.failure.is_none()) {
+        for failed in &side.failed_workloads {
+            let suggestion = failed.failure.suggestion.iter().map(|it| format!(" {it}."));
+            parts.push(Part::Note(format!(
+                "**{} failed at `{}`:** {}.{}",
+                side.title,
+                failed.workload,
+                failed.failure.error,
+                suggestion.collect::<String>()
+            )));
+        }
+    }
     parts.push(Part::Table(figures(report)));
     let Some((ours, others)) = report.sides.split_first() else { return Document { parts } };
     for other in others {
@@ -81,7 +93,10 @@ fn figures(report: &CompareReport) -> Table {
 fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
     let mut parts = vec![Part::Title(format!("{} against {}", ours.title, other.title))];
     for unequal in report.unequal.iter().filter(|it| it.against == other.title) {
-        parts.push(Part::Note(format!("**Not equal work:** {}.", unequal.reason)));
+        let suggestion = unequal.suggestion.iter().map(|it| format!(" {it}."));
+        let suggestion: String = suggestion.collect();
+        let note = format!("**Not equal work:** {}.{suggestion}", unequal.reason);
+        parts.push(Part::Note(note));
     }
     let mut table = Table::new(&[
         ("measure", Align::Left),

@@ -29,10 +29,11 @@ pub fn terminal(report: &CompareReport, icons: Icons) -> String {
     add(&mut text, format_args!("{}\n", icons.before("🏆", "BENCHMARK RESULTS")));
     add(&mut text, format_args!("{}\n", "=".repeat(80)));
     let Some((ours, others)) = report.sides.split_first() else { return text };
+    let main = report.options.workloads.first().map_or("", |it| it.name.as_str());
     for side in others {
-        results(&mut text, side, "📊", icons);
+        results(&mut text, side, main, "📊", icons);
     }
-    results(&mut text, ours, "🔪", icons);
+    results(&mut text, ours, main, "🔪", icons);
     for other in others {
         comparison(&mut text, report, ours, other, icons);
     }
@@ -54,8 +55,8 @@ pub fn terminal(report: &CompareReport, icons: Icons) -> String {
     text
 }
 
-/// Writes the results of a side.
-fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
+/// Writes the results of a side. Those of the main workload come first, without its name.
+fn results(text: &mut String, side: &Side, main: &str, icon: &str, icons: Icons) {
     let title = format!("{} RESULTS:", side.title.to_uppercase());
     add(text, format_args!("{}\n", icons.before(icon, &title)));
     let mut line = |icon: &str, label: &str, value: String| {
@@ -70,17 +71,28 @@ fn results(text: &mut String, side: &Side, icon: &str, icons: Icons) {
     } else {
         line("✅", "Success", "True".to_owned());
     }
+    for failed in side.failed_workloads.iter().filter(|_| side.failure.is_none()) {
+        let label = format!("Error, {}", failed.workload);
+        line("❗", &label, failed.failure.error.clone());
+        if let Some(suggestion) = &failed.failure.suggestion {
+            line("💡", "Suggestion", suggestion.clone());
+        }
+    }
     let version = side.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     line("🏷️ ", "Model", format!("{} in {}{version}", side.model, side.title));
     if let Some(found) = &side.weights {
         line("📦", "Weights", weights(found));
     }
-    let Some((first, more)) = side.workloads.split_first() else { return };
-    fact_lines(&mut line, &first.series, &WHOLE_TURN);
+    let first = side.answered(main);
+    if let Some(first) = first {
+        fact_lines(&mut line, &first.series, &WHOLE_TURN);
+    }
     fact_lines(&mut line, &side.series, &OF_SIDE);
-    fact_lines(&mut line, &first.series, &OF_ANSWER);
+    if let Some(first) = first {
+        fact_lines(&mut line, &first.series, &OF_ANSWER);
+    }
     fact_lines(&mut line, &side.series, &MEMORY);
-    for answered in more {
+    for answered in side.workloads.iter().filter(|it| it.workload != main) {
         add(text, format_args!("  {}\n", icons.before("▸", &answered.workload)));
         let mut line = |icon: &str, label: &str, value: String| {
             add(text, format_args!("    {}: {value}\n", icons.before(icon, label)));
@@ -135,6 +147,9 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     };
     for unequal in &refused {
         line("⚠️ ", "Not equal work", unequal.reason.clone());
+        if let Some(suggestion) = &unequal.suggestion {
+            line("💡", "Suggestion", suggestion.clone());
+        }
     }
     if !refused.is_empty() {
         line("🏆", "Winner", "none (the work is not equal)".to_owned());

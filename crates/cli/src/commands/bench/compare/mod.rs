@@ -6,13 +6,14 @@ mod ours;
 mod output;
 mod peers;
 mod preparing;
+mod present;
 mod workloads;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mlxk_bench::compare::{
-    self, CompareOptions, CompareReport, Entry, Failure, Plan, Settings, unlike_weights,
+    self, CompareOptions, CompareReport, Entry, Failure, Plan, Settings, equal_file, unlike_weights,
 };
 use mlxk_bench::{BenchError, report};
 use mlxk_providers::Http;
@@ -35,6 +36,10 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     let http = Http::default();
     end_when_interrupted(&http);
     let names = names::of(args, context)?;
+    let absent = present::check(args, &names, &http, context);
+    if interrupt::requested() {
+        return Err(Interrupted.into());
+    }
     let ours = ours::find(args, &names, context);
     let tokenizer = ours.as_ref().ok().and_then(|ours| Tokenizer::open(&ours.folder).ok());
     let count = |text: &str| Some(tokenizer.as_ref()?.encode(text, false).ok()?.len());
@@ -59,8 +64,11 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     let mut entries = vec![ours::entry(&ours, &names, args, &settings, context)?];
     // Servers in this list end when it is dropped.
     let mut started = Vec::new();
-    for peer in &args.vs {
-        let prepared = sides.prepare(peer, ours.as_ref().ok(), &mut started);
+    for (peer, absent) in args.vs.iter().zip(absent) {
+        let prepared = match absent {
+            Some(failure) => sides.entry(peer, Err(failure)),
+            None => sides.prepare(peer, ours.as_ref().ok(), &mut started),
+        };
         if interrupt::requested() {
             return Err(Interrupted.into());
         }
@@ -128,9 +136,13 @@ fn refuse_unequal(entries: &[Entry]) -> anyhow::Result<()> {
         if let Entry::Ready(other) = other
             && let Some(reason) = unlike_weights(ours, other)
         {
+            let equal = other.equal_file.as_deref().map_or_else(
+                || "Choose models of the same size with `--mlx-model` or `--model`".to_owned(),
+                equal_file,
+            );
             anyhow::bail!(
-                "The work is not equal: {reason}. Choose models of the same size with `--mlx-model` or \
-                 `--model`, or compare anyway with `--unequal`"
+                "The work is not equal: {reason}. {equal}, or measure both without a winner with \
+                 `--unequal`"
             );
         }
     }

@@ -43,6 +43,7 @@ pub(super) fn prepare(
         weights: None,
         server: ServerWay::Ollama { address: address.clone() },
         key: None,
+        equal_file: Some(format!("--model {model} --mlx-model ollama:{model}")),
     };
     let mut client = Ollama { endpoint: Endpoint::new(preparing.http, &address) };
     match client.version() {
@@ -62,10 +63,7 @@ pub(super) fn prepare(
     let found = match client.find(&model).map_err(told)? {
         Some(found) => found,
         None if preparing.args.skip_pull => {
-            return Err(Failure::new(
-                format!("Ollama has no model `{model}`"),
-                format!("Get it with `ollama pull {model}`, or leave out `--skip-pull`"),
-            ));
+            return Err(no_model(&model));
         }
         None => {
             pull(preparing, &client, &model).map_err(told)?;
@@ -79,18 +77,28 @@ pub(super) fn prepare(
     Ok(engine)
 }
 
+/// The server has no model of this name.
+pub(super) fn no_model(model: &str) -> Failure {
+    Failure::new(
+        format!("Ollama has no model `{model}`"),
+        format!("Get it with `ollama pull {model}`, or leave out `--skip-pull`"),
+    )
+}
+
+/// The program cannot be started.
+pub(super) fn not_started(error: &std::io::Error) -> Failure {
+    let told = match error.kind() {
+        std::io::ErrorKind::NotFound => "Ollama is not installed".to_owned(),
+        _ => format!("Ollama cannot be started: {error}"),
+    };
+    let suggestion = "Install it from https://ollama.com/download, start it with `ollama serve`, or \
+                      pass another engine with `--vs`";
+    Failure::new(told, suggestion.to_owned())
+}
+
 /// Starts the program on a free port, so that it doesn't take the port of the user's own Ollama.
 fn start(preparing: &Preparing<'_>, started: &mut Vec<Started>) -> Result<String, Failure> {
-    let not_started = |error: std::io::Error| {
-        let told = match error.kind() {
-            std::io::ErrorKind::NotFound => "Ollama is not installed".to_owned(),
-            _ => format!("Ollama cannot be started: {error}"),
-        };
-        let suggestion = "Install it from https://ollama.com/download, start it with `ollama serve`, or \
-                          pass another engine with `--vs`";
-        Failure::new(told, suggestion.to_owned())
-    };
-    let address = format!("127.0.0.1:{}", free_port().map_err(not_started)?);
+    let address = format!("127.0.0.1:{}", free_port().map_err(|error| not_started(&error))?);
     let child = Command::new("ollama")
         .arg("serve")
         .env("OLLAMA_HOST", &address)
@@ -99,7 +107,7 @@ fn start(preparing: &Preparing<'_>, started: &mut Vec<Started>) -> Result<String
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(not_started)?;
+        .map_err(|error| not_started(&error))?;
     started.push(Started(child));
     Ok(format!("http://{address}"))
 }

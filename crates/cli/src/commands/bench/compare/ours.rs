@@ -59,6 +59,7 @@ fn of(name: String, folder: PathBuf) -> anyhow::Result<Ours> {
     let facts = ModelFacts::of(&folder)?;
     let weights = Weights {
         bits_per_weight: Some(facts.bits_per_weight),
+        output_parameters: Some(facts.output_parameters),
         ..Weights::new(facts.file_bytes, Some(facts.parameters), facts.quantization)
     };
     let max_positions = facts.max_positions;
@@ -128,5 +129,6 @@ pub(super) fn engine(
         weights: Some(ours.weights.clone()),
         server: ServerWay::Process(ServerCommand { program, arguments }),
         key: context.settings.api_key.clone(),
+        equal_file: None,
     }
 }

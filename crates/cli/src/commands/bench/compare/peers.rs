@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::names::Names;
 use super::ollama;
 use super::ours::{self, Ours};
 use super::preparing::Preparing;
-use crate::args::Peer;
+use crate::Context;
+use crate::args::{CompareArgs, Peer};
 use mlxk_bench::compare::{Engine, EngineKind, Entry, Failure, ServerCommand, ServerWay, Weights};
 
 impl Preparing<'_> {
@@ -17,21 +19,24 @@ impl Preparing<'_> {
         ours: Option<&Ours>,
         started: &mut Vec<ollama::Started>,
     ) -> Entry {
-        let (kind, result) = match peer {
-            Peer::Ollama => (EngineKind::Ollama, ollama::prepare(self, started)),
-            Peer::LlamaServer(program) => {
-                (EngineKind::LlamaServer, self.llama_server(program.as_deref(), ours))
-            }
-            Peer::MlxLm(python) => (EngineKind::MlxLm, self.mlx_lm(python.as_deref(), ours)),
-            Peer::MlxKnife(python) => (EngineKind::MlxKnife, mlx_knife(python, ours)),
-            Peer::Mlxk(program) => (EngineKind::Mlxk, self.other_build(program, ours)),
-            Peer::Openai(address) => (EngineKind::Openai, Ok(self.openai(address))),
+        let result = match peer {
+            Peer::Ollama => ollama::prepare(self, started),
+            Peer::LlamaServer(program) => self.llama_server(program.as_deref(), ours),
+            Peer::MlxLm(python) => self.mlx_lm(python.as_deref(), ours),
+            Peer::MlxKnife(python) => mlx_knife(python, ours),
+            Peer::Mlxk(program) => self.other_build(program, ours),
+            Peer::Openai(address) => Ok(self.openai(address)),
         };
+        self.entry(peer, result)
+    }
+
+    /// Returns the entry of an engine, or of its failure.
+    pub(super) fn entry(&self, peer: &Peer, result: Result<Engine, Failure>) -> Entry {
         match result {
             Ok(engine) => Entry::Ready(engine),
             Err(failure) => Entry::Failed {
-                kind,
-                title: kind.title().to_owned(),
+                kind: kind(peer),
+                title: title(peer).to_owned(),
                 model: self.names.ollama.clone().unwrap_or_else(|| self.names.ours.clone()),
                 failure,
             },
@@ -70,24 +75,21 @@ impl Preparing<'_> {
             _ => file.file_name().map_or(path.clone(), |name| name.display().to_string()),
         };
         let mut engine = started(kind, version, shown, Some(weights), program, arguments);
+        engine.equal_file = match (&self.args.gguf, &self.names.ollama) {
+            (Some(file), _) => Some(format!("--mlx-model {}", file.display())),
+            (None, Some(name)) => Some(format!("--model {name} --mlx-model ollama:{name}")),
+            (None, None) => None,
+        };
         engine.model_in_requests = path;
         Ok(engine)
     }
 
-    /// Returns the file for llama-server: from the option, made for this comparison, or Ollama's.
+    /// Returns the file for llama-server: made for this comparison, from the option, or Ollama's.
     fn gguf(&self, ours: Option<&Ours>) -> Result<PathBuf, Failure> {
-        if let Some(file) = &self.args.gguf {
-            return Ok(file.clone());
+        match ours.and_then(|ours| ours.gguf.clone()) {
+            Some(file) => Ok(file),
+            None => gguf(self.args, self.names, self.context),
         }
-        if let Some(file) = ours.and_then(|ours| ours.gguf.clone()) {
-            return Ok(file);
-        }
-        let suggestion = "Pass a GGUF file of the model with `--gguf FILE`".to_owned();
-        let Some(name) = &self.names.ollama else {
-            return Err(Failure::new("No GGUF file for llama-server", suggestion));
-        };
-        mlxk_hub::ollama_file(name, &self.context.settings.locations)
-            .map_err(|error| Failure::new(error.to_string(), suggestion))
     }
 
     fn mlx_lm(&self, python: Option<&Path>, ours: Option<&Ours>) -> Result<Engine, Failure> {
@@ -96,7 +98,7 @@ impl Preparing<'_> {
         let configured = self.context.settings.locations.python.clone();
         let python = python.map(Path::to_owned).or(configured);
         let python = python.unwrap_or_else(|| PathBuf::from("python3"));
-        let version = package_version(&python, "mlx-lm")?;
+        let version = with_packages(package_version(&python, "mlx-lm")?, &python, &["mlx"]);
         let folder = ours.folder.display().to_string();
         let arguments = ["-m", "mlx_lm", "server", "--model", &folder];
         let address = ["--host", "127.0.0.1", "--port", "{port}", "--log-level", "ERROR"];
@@ -110,14 +112,9 @@ impl Preparing<'_> {
 
     fn other_build(&self, program: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
         let ours = ours.ok_or_else(no_checkpoint)?;
-        let told = version(program, &["--version"]).ok_or_else(|| {
-            Failure::new(
-                format!("`{}` does not print its version", program.display()),
-                "Pass another build of mlxk, as in `--vs mlxk=../base/mlxk`".to_owned(),
-            )
-        })?;
+        let told = build_version(program)?;
         let version = told.split_whitespace().last().map(str::to_owned);
-        let title = "other mlxk".to_owned();
+        let title = title(&Peer::Mlxk(program.to_owned())).to_owned();
         let program = program.to_owned();
         Ok(ours::engine(title, version, program, ours, self.args, self.settings, self.context))
     }
@@ -133,6 +130,7 @@ impl Preparing<'_> {
             weights: None,
             server: ServerWay::Running { address: address.to_owned() },
             key: self.context.settings.openai_key.clone(),
+            equal_file: None,
         }
     }
 }
@@ -142,6 +140,7 @@ fn mlx_knife(python: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
     let ours = ours.ok_or_else(no_checkpoint)?;
     let kind = EngineKind::MlxKnife;
     let version = package_version(python, "mlx-knife")?;
+    let version = with_packages(version, python, &["mlx-lm", "mlx"]);
     // Its program is also called `mlxk`, so take the one next to the Python.
     let program = python.with_file_name(if cfg!(windows) { "mlxk.exe" } else { "mlxk" });
     let arguments = ["server", "--host", "127.0.0.1", "--port", "{port}"];
@@ -169,6 +168,7 @@ fn started(
         weights,
         server: ServerWay::Process(command),
         key: None,
+        equal_file: None,
     }
 }
 
@@ -179,6 +179,51 @@ fn no_checkpoint() -> Failure {
     )
 }
 
+/// Returns the file for llama-server from the option, or Ollama's.
+pub(super) fn gguf(
+    args: &CompareArgs,
+    names: &Names,
+    context: &Context,
+) -> Result<PathBuf, Failure> {
+    if let Some(file) = &args.gguf {
+        return Ok(file.clone());
+    }
+    let suggestion = "Pass a GGUF file of the model with `--gguf FILE`".to_owned();
+    let Some(name) = &names.ollama else {
+        return Err(Failure::new("No GGUF file for llama-server", suggestion));
+    };
+    mlxk_hub::ollama_file(name, &context.settings.locations)
+        .map_err(|error| Failure::new(error.to_string(), suggestion))
+}
+
+/// Returns the kind of an engine.
+fn kind(peer: &Peer) -> EngineKind {
+    match peer {
+        Peer::Ollama => EngineKind::Ollama,
+        Peer::LlamaServer(_) => EngineKind::LlamaServer,
+        Peer::MlxLm(_) => EngineKind::MlxLm,
+        Peer::MlxKnife(_) => EngineKind::MlxKnife,
+        Peer::Mlxk(_) => EngineKind::Mlxk,
+        Peer::Openai(_) => EngineKind::Openai,
+    }
+}
+
+/// Returns the name of an engine in reports.
+pub(super) fn title(peer: &Peer) -> &'static str {
+    // Our own side is called mlxk, too.
+    if matches!(peer, Peer::Mlxk(_)) { "other mlxk" } else { kind(peer).title() }
+}
+
+/// Returns the line with which another build of mlxk states its version.
+pub(super) fn build_version(program: &Path) -> Result<String, Failure> {
+    version(program, &["--version"]).ok_or_else(|| {
+        Failure::new(
+            format!("`{}` does not print its version", program.display()),
+            "Pass another build of mlxk, as in `--vs mlxk=../base/mlxk`".to_owned(),
+        )
+    })
+}
+
 /// Returns the output of a program, from both streams.
 fn version(program: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
@@ -186,8 +231,17 @@ fn version(program: &Path, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&text).into_owned())
 }
 
+/// Adds the versions of the packages that compute: `2.0.8 (mlx-lm 0.28.3, mlx 0.29.2)`.
+fn with_packages(version: String, python: &Path, packages: &[&str]) -> String {
+    let found = packages.iter().filter_map(|package| {
+        Some(format!("{package} {}", package_version(python, package).ok()?))
+    });
+    let found: Vec<String> = found.collect();
+    if found.is_empty() { version } else { format!("{version} ({})", found.join(", ")) }
+}
+
 /// Returns the version of a package in the environment of a Python.
-fn package_version(python: &Path, package: &str) -> Result<String, Failure> {
+pub(super) fn package_version(python: &Path, package: &str) -> Result<String, Failure> {
     let code = format!("import importlib.metadata as m; print(m.version('{package}'))");
     match version(python, &["-c", &code]) {
         Some(text) => Ok(text.trim().to_owned()),

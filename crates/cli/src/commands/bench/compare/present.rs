@@ -1,0 +1,106 @@
+//! Checks in the first second whether the other engines are there and have the model, before
+//! anything is downloaded or measured.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use mlxk_bench::compare::Failure;
+use mlxk_providers::{Endpoint, Http, Ollama, OpenAi, ProviderError, ollama_address};
+
+use super::names::Names;
+use super::{ollama, peers};
+use crate::Context;
+use crate::args::{CompareArgs, Peer};
+
+/// Returns the failure of each engine, and prints them at once.
+pub(super) fn check(
+    args: &CompareArgs,
+    names: &Names,
+    http: &Http,
+    context: &Context,
+) -> Vec<Option<Failure>> {
+    let mut failures = Vec::new();
+    for peer in &args.vs {
+        let failure = match peer {
+            Peer::Ollama => of_ollama(args, names, http, context),
+            Peer::LlamaServer(program) => llama_server(program.as_deref(), args, names, context),
+            Peer::MlxLm(python) => {
+                let configured = context.settings.locations.python.as_deref();
+                let python = python.as_deref().or(configured).unwrap_or(Path::new("python3"));
+                peers::package_version(python, "mlx-lm").map(drop)
+            }
+            Peer::MlxKnife(python) => peers::package_version(python, "mlx-knife").map(drop),
+            Peer::Mlxk(program) => peers::build_version(program).map(drop),
+            Peer::Openai(address) => openai(address, http),
+        };
+        if let Err(Failure { error, suggestion, cancelled: false, .. }) = &failure {
+            let hint = suggestion.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
+            let title = peers::title(peer);
+            context.printer.note(format_args!("{title} will not be measured: {error}{hint}"));
+        }
+        failures.push(failure.err());
+    }
+    failures
+}
+
+fn of_ollama(
+    args: &CompareArgs,
+    names: &Names,
+    http: &Http,
+    context: &Context,
+) -> Result<(), Failure> {
+    let named = context.settings.ollama_host.as_deref();
+    let model = names.ollama.as_deref().unwrap_or_default();
+    let client = Ollama { endpoint: Endpoint::new(http, &ollama_address(named)) };
+    match client.find(model) {
+        Ok(None) if args.skip_pull => Err(ollama::no_model(model)),
+        // It is started for the comparison if it is installed.
+        Err(ProviderError::NotReachable { .. }) if named.is_none() => {
+            runs(Path::new("ollama")).map_err(|error| ollama::not_started(&error))
+        }
+        Err(error @ ProviderError::NotReachable { .. }) => Err(Failure::new(
+            error.to_string(),
+            "Start it with `ollama serve`; get it from https://ollama.com/download".to_owned(),
+        )),
+        // Everything else is told when the engine is prepared.
+        _ => Ok(()),
+    }
+}
+
+fn llama_server(
+    program: Option<&Path>,
+    args: &CompareArgs,
+    names: &Names,
+    context: &Context,
+) -> Result<(), Failure> {
+    if args.synthetic.is_none() {
+        peers::gguf(args, names, context)?;
+    }
+    let program = program.unwrap_or(Path::new("llama-server"));
+    runs(program).map_err(|error| {
+        Failure::new(
+            format!("Cannot start `{}`: {error}", program.display()),
+            "Install llama.cpp, or pass its path: `--vs llama-server=PATH`".to_owned(),
+        )
+    })
+}
+
+fn openai(address: &str, http: &Http) -> Result<(), Failure> {
+    let client = OpenAi { endpoint: Endpoint::new(http, address) };
+    // Servers without this route answer with an error, which shows that they are there.
+    match client.models() {
+        Err(error @ ProviderError::NotReachable { .. }) => Err(Failure::new(
+            error.to_string(),
+            "Start the server first, or check its address".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns an error if the program cannot be started.
+fn runs(program: &Path) -> io::Result<()> {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().map(drop)
+}
