@@ -19,7 +19,7 @@ use super::pool::{self, Ticket, Watch};
 use super::position::Position;
 use super::room::Room;
 use super::schema::{self, Problem};
-use super::{Grammar, words};
+use super::{Grammar, MAX_SEARCHES, words};
 use crate::error::EngineError;
 use crate::request::AnswerFormat;
 
@@ -150,6 +150,7 @@ fn compile(shared: &Shared, schema: &Value, watch: &Watch) -> Result<CompiledFor
         growth: hints.longest() / 2,
         hints: Arc::new(hints),
         room: Room::Unknown,
+        search_left: MAX_SEARCHES,
         next: None,
         is_cut: false,
     };
@@ -176,6 +177,12 @@ impl Shared {
 
     pub(super) fn of_tokenizer(tokenizer: &Tokenizer) -> Self {
         shared(tokenizer, tokenizer.vocab_size()).expect("the tokenizer is a vocabulary")
+    }
+
+    /// The same with hardly any work for the tokens that may come next.
+    pub(super) fn with_little_work(mut self) -> Self {
+        self.factory.limits_mut().step_lexer_fuel = 1;
+        self
     }
 
     /// The bytes of all tokens, and the tokens that end an answer.

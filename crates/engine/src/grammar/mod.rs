@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use llguidance::TokenParser;
 use llguidance::api::StopReason;
+use llguidance::earley::ParserRecognizer;
 use toktrie::Recognizer;
 
 use crate::error::EngineError;
@@ -40,6 +41,13 @@ mod tests;
 #[cfg(test)]
 mod tests_random;
 
+/// Most work of one search for a completion: bytes that are tried, and positions of the grammar that they open.
+///
+/// The search runs between the steps of all answers. A unit takes 50 to 100 ns.
+const MAX_SEARCH: usize = 2_000_000;
+/// Most work of all searches for one answer.
+const MAX_SEARCHES: usize = 10 * MAX_SEARCH;
+
 /// Keeps one answer to its format.
 #[derive(Clone)]
 pub(crate) struct Grammar {
@@ -53,6 +61,8 @@ pub(crate) struct Grammar {
     /// Most tokens by which one token lengthens the shortest completion, by estimate.
     growth: usize,
     room: Room,
+    /// Work that is left for searches. Without any, no completion is found, and the answer goes on as if none fits.
+    search_left: usize,
     /// The token that was checked last, and the completion after it.
     next: Option<(u32, Completion)>,
     is_cut: bool,
@@ -170,6 +180,10 @@ impl Grammar {
 
     /// Returns a short completion of the text so far with `bytes` after it.
     fn completion_after(&mut self, bytes: &[u8]) -> Result<Option<Completion>, EngineError> {
+        let budget = self.search_left.min(MAX_SEARCH);
+        if budget == 0 {
+            return Ok(None);
+        }
         let mut position = self.position.clone();
         position.extend(bytes);
         let hints = Arc::clone(&self.hints);
@@ -177,7 +191,7 @@ impl Grammar {
             Room::Kept { completion: Some(completion), .. } => completion.text.clone(),
             _ => Vec::new(),
         };
-        let text = self.guarded(|parser| {
+        let (text, left) = self.guarded(|parser| {
             Ok(parser.parser.with_recognizer(|recognizer| {
                 recognizer.trie_started("ending");
                 let mut taken = 0;
@@ -186,13 +200,15 @@ impl Grammar {
                     taken += usize::from(pushed);
                     pushed
                 });
-                let mut acceptor = Bytes(recognizer);
+                let mut acceptor = Bytes { recognizer, left: budget };
                 let text = fits.then(|| ending(&mut acceptor, &hints, &position, &last)).flatten();
+                let left = acceptor.left;
                 recognizer.pop_bytes(taken);
                 recognizer.trie_finished();
-                text
+                (text, left)
             }))
         })?;
+        self.search_left -= budget - left;
         let trie = self.parser.token_env.tok_trie();
         Ok(text.and_then(|text| Some(Completion { ids: fewest_tokens(trie, &text)?, text })))
     }
@@ -213,14 +229,26 @@ impl Grammar {
 }
 
 /// The bytes of a recognizer.
-struct Bytes<'a, R>(&'a mut R);
+struct Bytes<'a, 'p> {
+    recognizer: &'a mut ParserRecognizer<'p>,
+    /// Work that is left.
+    left: usize,
+}
 
-impl<R: Recognizer> Acceptor for Bytes<'_, R> {
+impl Acceptor for Bytes<'_, '_> {
+    /// Without work left, no byte is allowed. So the search ends soon, and finds nothing.
     fn push(&mut self, byte: u8) -> bool {
-        self.0.try_push_byte(byte)
+        if self.left == 0 {
+            return false;
+        }
+        let before = self.recognizer.stats_mut().all_items;
+        let taken = self.recognizer.try_push_byte(byte);
+        let opened = self.recognizer.stats_mut().all_items - before;
+        self.left = self.left.saturating_sub(1 + opened);
+        taken
     }
 
     fn pop(&mut self, count: usize) {
-        self.0.pop_bytes(count);
+        self.recognizer.pop_bytes(count);
     }
 }

@@ -139,8 +139,11 @@ pub(crate) fn submit(work: impl FnOnce(&Watch) + Send + 'static) -> Option<Ticke
 ///
 /// They are stuck if each of them has been busy with one format for longer than a format may take.
 pub fn stuck_formats() -> Option<String> {
-    let state = POOL.get()?.state();
-    let late = state.running.iter().filter(|job| Watch(Arc::clone(job)).is_late()).count();
+    stuck(&POOL.get()?.state().running)
+}
+
+fn stuck(running: &[Arc<Progress>]) -> Option<String> {
+    let late = running.iter().filter(|job| Watch(Arc::clone(job)).is_late()).count();
     (late >= THREADS).then(|| {
         let seconds = BUDGET.as_secs();
         format!(
@@ -154,6 +157,21 @@ mod tests {
     use std::sync::mpsc::{channel, sync_channel};
 
     use super::*;
+
+    #[test]
+    fn the_pool_is_stuck_if_all_threads_are_late() {
+        let started = |ago: Duration| {
+            let progress = Arc::new(Progress::default());
+            progress.started.set(Instant::now().checked_sub(ago).unwrap()).unwrap();
+            progress
+        };
+        let (late, new) = (BUDGET + Duration::from_secs(1), Duration::ZERO);
+        let waiting = Arc::new(Progress::default());
+        assert_eq!(stuck(&[started(late), started(new)]), None);
+        assert_eq!(stuck(&[started(late), waiting]), None);
+        let reason = stuck(&[started(late), started(late)]).unwrap();
+        assert!(reason.contains("all 2 threads"), "{reason}");
+    }
 
     /// Jobs of other tests share the pool, so all of this is one test.
     #[test]

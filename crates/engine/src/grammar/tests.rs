@@ -326,3 +326,56 @@ fn hostile_schemas_are_answered_or_refused() {
         assert_eq!(accepts(&shared, &schema, text).ok(), Some(true), "{text}");
     }
 }
+
+/// A search without work left finds nothing. The answer goes on, and ends with a completion that is known.
+#[test]
+fn searches_for_an_ending_have_a_budget() {
+    let shared = Shared::of_bytes();
+    let schema = json!({"type": "object", "required": ["a", "b"],
+        "properties": {"a": {"type": "string"}, "b": {"type": "boolean"}}});
+    let begin = || compile_alone(&shared, &schema).unwrap().grammar;
+    let mut logits = vec![0.0; 257];
+    let mut grammar = begin();
+    grammar.search_left = 3;
+    grammar.forbid(&mut logits, 100).unwrap();
+    assert_eq!(grammar.search_left, 0);
+    for byte in br#"{"a""# {
+        grammar.forbid(&mut logits, 100).unwrap();
+        assert!(grammar.leaves_room(u32::from(*byte), &[*byte], 100).unwrap());
+        grammar.accept(u32::from(*byte), &[*byte], 100).unwrap();
+    }
+    assert_eq!(grammar.close().unwrap(), None);
+
+    let mut grammar = begin();
+    grammar.forbid(&mut logits, 18).unwrap();
+    grammar.search_left = 0;
+    assert!(!grammar.leaves_room(u32::from(b'{'), b"{", 18).unwrap());
+    grammar.close().unwrap();
+    let mut text = Vec::new();
+    while let Some(id) = grammar.closing_token() {
+        text.push(id as u8);
+        grammar.accept(id, &[id as u8], 18 - text.len()).unwrap();
+    }
+    let value: Value = serde_json::from_slice(&text).unwrap();
+    assert!(is_valid(&schema, &value), "{value}");
+}
+
+/// The work for one set of tokens is bounded: the answer ends with an error then, and others go on.
+#[test]
+fn costly_masks_end_the_answer() {
+    let (shared, costly) = (Shared::of_bytes(), Shared::of_bytes().with_little_work());
+    let schema = json!({"type": "string", "pattern": "^((a|b)*a(a|b){30}|(.*a){12})$"});
+    let write = |shared: &Shared| {
+        let mut grammar = compile_alone(shared, &schema).unwrap().grammar;
+        let mut logits = vec![0.0; 257];
+        br#""abab"#.iter().try_for_each(|byte| {
+            grammar.forbid(&mut logits, 1000)?;
+            grammar.accept(u32::from(*byte), &[*byte], 1000)
+        })
+    };
+    let Err(EngineError::AnswerFormat { reason }) = write(&costly) else {
+        panic!("all masks were computed")
+    };
+    assert!(reason.contains("takes too much work"), "{reason}");
+    write(&shared).unwrap();
+}

@@ -1,6 +1,7 @@
 //! The server over real HTTP, with real engines on tiny models.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod abandoned;
 mod abuse;
 mod access;
 mod chat;
