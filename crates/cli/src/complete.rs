@@ -64,8 +64,8 @@ fn program() -> String {
     std::path::absolute(called).map_or("mlxk".to_owned(), |path| path.display().to_string())
 }
 
-/// Returns models whose name begins as typed, in full or without the organization, or paths if it begins
-/// like one.
+/// Returns models whose name begins as typed, in full or without the organization, then names of Ollama's library, or
+/// paths if it begins like one.
 pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(typed) = current.to_str() else { return Vec::new() };
     if typed.starts_with(['.', '/']) {
@@ -74,7 +74,9 @@ pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
         return paths;
     }
     let (settings, _) = Settings::resolve();
-    fitting(typed, &names(&settings.locations)).into_iter().map(CompletionCandidate::new).collect()
+    let mut found = fitting(typed, &names(&settings.locations));
+    found.extend(of_library(typed).map(str::to_owned));
+    found.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// Returns the names of all models, without opening any.
@@ -92,6 +94,12 @@ fn names(locations: &Locations) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Returns the names in Ollama's library that begin as typed. There are hundreds, so at least a letter is needed.
+fn of_library(typed: &str) -> impl Iterator<Item = &'static str> {
+    let names = mlxk_hub::library().iter().flat_map(|model| model.names.iter().copied());
+    names.filter(move |name| !typed.is_empty() && name.starts_with(typed))
 }
 
 /// Returns full names that begin as typed, or short ones if there are none.
@@ -122,5 +130,7 @@ mod tests {
         assert_eq!(found("mi"), ["mine"]);
         assert_eq!(found("mix"), ["Mixtral"]);
         assert!(found("org/q").is_empty() && found("nosuch").is_empty());
+        assert!(of_library("qwen3:8").any(|name| name == "qwen3:8b"));
+        assert_eq!((of_library("").count(), of_library("nosuch").count()), (0, 0));
     }
 }

@@ -163,6 +163,9 @@ fn incomplete_characters_wait() {
     assert_eq!(pieces.last().unwrap(), "😀");
     detokenizer.push(ids[0]).unwrap();
     assert_eq!(detokenizer.finish(), "\u{fffd}");
+    detokenizer.push(ids[0]).unwrap();
+    assert_eq!(detokenizer.finish_cut(), "");
+    assert_eq!(detokenizer.finish(), "");
 }
 
 /// `byte_level` with one file replaced; gives the error's text.

@@ -17,7 +17,7 @@ pub(crate) struct AnswerArgs {
     pub think: Option<Think>,
 
     /// Don't print the model's thoughts (it still thinks; --think=false turns thinking off)
-    #[arg(long, visible_alias = "hide-reasoning", alias = "hidethinking")]
+    #[arg(long, visible_alias = "hide-reasoning", alias = "hidethinking", help_heading = "Output")]
     pub no_reasoning: bool,
 
     /// Stop the answer after this many tokens [default: when it ends or the context is full]
@@ -38,7 +38,7 @@ pub(crate) struct AnswerArgs {
     pub format: Option<String>,
 
     /// Don't render Markdown (the default when piping)
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub no_markdown: bool,
 
     /// Print timings and token counts to stderr

@@ -154,7 +154,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Version,
     /// Write the manual pages to a folder
-    #[command(hide = true)]
+    #[command(after_help = "Examples:\n  mlxk man ~/.local/share/man/man1")]
     Man {
         /// Folder to write to
         folder: PathBuf,

@@ -43,11 +43,11 @@ pub(crate) struct RunArgs {
     pub words: Vec<String>,
 
     /// Prompt, as an alternative to the positional argument
-    #[arg(long, value_name = "TEXT", conflicts_with = "words")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "words", help_heading = "Prompt")]
     pub prompt: Option<String>,
 
     /// Read the prompt from a UTF-8 file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt"], help_heading = "Prompt")]
     pub prompt_file: Option<PathBuf>,
 
     /// Put a text file into the prompt, with its name; repeatable
@@ -55,11 +55,11 @@ pub(crate) struct RunArgs {
     pub file: Vec<PathBuf>,
 
     /// Ignore standard input
-    #[arg(long)]
+    #[arg(long, help_heading = "Prompt")]
     pub no_stdin: bool,
 
     /// Send the prompt as is, without the chat template
-    #[arg(long, alias = "raw", conflicts_with = "interactive")]
+    #[arg(long, alias = "raw", conflicts_with = "interactive", help_heading = "Prompt")]
     pub no_chat_template: bool,
 
     /// Start a chat, with the prompt as the first message
@@ -67,33 +67,55 @@ pub(crate) struct RunArgs {
     pub interactive: bool,
 
     /// Number of answers to print
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<usize>(1..=u64::MAX))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = whole::<usize>(1..=u64::MAX),
+        help_heading = "Output"
+    )]
     pub n: usize,
 
     /// Answer every line of a JSON Lines file
     ///
     /// A line is a string, or an object with `prompt` or `messages`. `-` reads standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["words", "prompt", "prompt_file", "file", "n", "interactive"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["words", "prompt", "prompt_file", "file", "n", "interactive"],
+        help_heading = "Prompt"
+    )]
     pub batch: Option<PathBuf>,
 
     /// Save the computed prompt in this file, and reuse it for prompts with the same beginning
     ///
     /// If less than half of a prompt could be reused, the file is replaced.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["batch", "n", "interactive"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["batch", "n", "interactive"],
+        help_heading = "Prompt"
+    )]
     pub prompt_cache: Option<PathBuf>,
 
     /// Print the answer only when it is complete
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub no_stream: bool,
 
     /// Print the answer, token counts and timings as JSON
     ///
     /// With --n or --batch, prints one object per line, without the `data` around it.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     /// Add log-probabilities of each token and of N alternatives to the JSON
-    #[arg(long, value_name = "N", requires = "json", value_parser = whole::<usize>(0..=100))]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "json",
+        value_parser = whole::<usize>(0..=100),
+        help_heading = "Output"
+    )]
     pub logprobs: Option<usize>,
 
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use mlxk_engine::{LoadOptions, MemoryPlan};
 use mlxk_hub::workspace::{self, Sentinel};
 use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
 use serde_json::{Value, json};
@@ -93,6 +94,9 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     out.line(format_args!("Capabilities: {}", model.capabilities.join(", ")))?;
     out.line(format_args!("Quantization: {}", quantization(model)))?;
     out.line(format_args!("Size: {}", format::compact_size(model.size_bytes)))?;
+    if let Some(memory) = memory(model) {
+        out.line(format_args!("Memory: {memory}"))?;
+    }
     out.line(format_args!(
         "Modified: {}",
         model.modified.map_or_else(|| "-".to_owned(), format::age)
@@ -120,6 +124,26 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Describes the memory that the model takes to answer one request. `None` if it does not run.
+fn memory(model: &ModelInfo) -> Option<String> {
+    const CONTEXT: u64 = 4096;
+    if !model.is_usable() {
+        return None;
+    }
+    let context = model.context_length.unwrap_or(CONTEXT).min(CONTEXT);
+    let context = usize::try_from(context).ok()?;
+    let options = LoadOptions {
+        context: Some(context),
+        max_sequences: 1,
+        // What is available now says nothing about what the model needs.
+        memory_bytes: Some(u64::MAX / 2),
+        ..LoadOptions::new(&model.path)
+    };
+    let plan = MemoryPlan::for_load(&options).ok()?;
+    let needed = plan.fixed_bytes() + plan.sequence_bytes(context);
+    Some(format!("{} for a context of {context} tokens", format::compact_size(needed)))
 }
 
 /// Prints only the Modelfile.

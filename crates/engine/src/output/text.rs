@@ -52,9 +52,10 @@ impl AnswerText {
         Ok(pieces)
     }
 
-    /// Returns all that was held back, at the end of the answer.
+    /// Returns all that was held back, at the end of the answer. A character that the limit of tokens cut is left
+    /// out, as in Ollama and llama-server.
     pub(crate) fn finish(&mut self) -> Vec<Piece> {
-        let rest = self.detokenizer.finish();
+        let rest = self.detokenizer.finish_cut();
         let written = self.thoughts.finish(&rest);
         let mut pieces = self.find_stop(written);
         if !matches!(pieces.last(), Some(Piece::Stop(_))) {

@@ -77,6 +77,17 @@ impl Detokenizer {
         text
     }
 
+    /// Like [`finish`](Self::finish), for a text that may have been cut anywhere: leaves out an incomplete
+    /// character.
+    pub fn finish_cut(&mut self) -> String {
+        let mut text = String::new();
+        self.window.finish(&mut text);
+        text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
+        self.take_valid(&mut text, false);
+        self.pending.clear();
+        text
+    }
+
     /// Moves all complete characters from `pending` to `text`.
     fn take_valid(&mut self, text: &mut String, at_end: bool) {
         let mut rest = self.pending.as_slice();
