@@ -61,9 +61,10 @@ fn one(model: &ModelResult, prompt_tokens: usize) -> Vec<Part> {
     let start = &model.start_to_first_token_seconds;
     row("process start to first token".into(), start, 1e3, "ms", None);
     let first = &model.time_to_first_token_seconds;
-    row(format!("first token, {prompt_tokens} tokens"), first, 1e3, "ms", None);
-    let prefill = &model.prefill_tokens_per_second;
-    row(format!("prefill, {prompt_tokens} tokens"), prefill, 1.0, "tokens/s", None);
+    // Prefill is the same fact.
+    let prefill = three(model.prefill_tokens_per_second.median);
+    let measure = format!("first token, {prompt_tokens} tokens (prefill at {prefill} tokens/s)");
+    row(measure, first, 1e3, "ms", None);
     for decode in &model.decode {
         let measure = format!("decode after {} tokens", decode.context);
         row(measure, &decode.tokens_per_second, 1.0, "tokens/s", decode.share_of_read);
@@ -101,7 +102,10 @@ fn compared(report: &ModelReport) -> Vec<Part> {
         ("pairs", Align::Right),
         ("interval", Align::Right),
     ]);
-    for Comparison { measure, against, ratio } in &report.comparisons {
+    // The time to the first token states the same fact as the prefill.
+    for Comparison { measure, against, ratio } in
+        report.comparisons.iter().filter(|it| it.measure != "prefill")
+    {
         let interval = ratio.interval;
         let verdict = if ratio.is_a_difference() { "" } else { ", no difference" };
         table.row(vec![
