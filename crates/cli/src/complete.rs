@@ -64,8 +64,8 @@ fn program() -> String {
     std::path::absolute(called).map_or("mlxk".to_owned(), |path| path.display().to_string())
 }
 
-/// Returns models whose name begins as typed, in full or without the organization, then names of Ollama's library, or
-/// paths if it begins like one.
+/// Returns models whose name begins as typed, in full or without the organization, or names of Ollama's library
+/// if there are none, or paths if it begins like one.
 pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(typed) = current.to_str() else { return Vec::new() };
     if typed.starts_with(['.', '/']) {
@@ -75,7 +75,9 @@ pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     }
     let (settings, _) = Settings::resolve();
     let mut found = fitting(typed, &names(&settings.locations));
-    found.extend(of_library(typed).map(str::to_owned));
+    if found.is_empty() {
+        found.extend(of_library(typed).map(str::to_owned));
+    }
     found.into_iter().map(CompletionCandidate::new).collect()
 }
 
@@ -96,9 +98,10 @@ fn names(locations: &Locations) -> Vec<String> {
     names
 }
 
-/// Returns the names in Ollama's library that begin as typed. There are hundreds, so at least a letter is needed.
+/// Returns the names in Ollama's library that begin as typed, one per checkpoint. There are hundreds, so at least a
+/// letter is needed.
 fn of_library(typed: &str) -> impl Iterator<Item = &'static str> {
-    let names = mlxk_hub::library().iter().flat_map(|model| model.names.iter().copied());
+    let names = mlxk_hub::library().iter().filter_map(|model| model.names.first().copied());
     names.filter(move |name| !typed.is_empty() && name.starts_with(typed))
 }
 

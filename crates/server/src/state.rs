@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) is_local: bool,
     /// Names of this machine in its network.
     pub(crate) names: Vec<String>,
-    /// What models can do, as Ollama's clients ask for it.
+    /// Capabilities of models, for Ollama's clients.
     pub(crate) capabilities: ollama::Known,
     /// Progress of the shutdown.
     pub(crate) phase: watch::Sender<Phase>,

@@ -28,7 +28,7 @@ pub(crate) struct ConfigArgs {
     pub json: bool,
 }
 
-/// What to do with one setting.
+/// An action on one setting.
 #[derive(Subcommand)]
 pub(crate) enum ConfigAction {
     /// Print the value of a setting; nothing if it has its default

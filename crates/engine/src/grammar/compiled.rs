@@ -121,7 +121,7 @@ impl Grammars {
 
 /// Checks if a schema can be enforced, without a model. Returns the schema as the grammar library gets it.
 ///
-/// What the library finds out later, such as a schema that no answer matches, is no problem here.
+/// Returns a schema even if the library refuses it later, for example because no answer matches it.
 pub fn rewritten_schema(schema: &Value) -> Result<Value, EngineError> {
     let rewritten = schema::rewritten(schema, &|| false);
     rewritten.map(|rewritten| rewritten.schema).map_err(problem)

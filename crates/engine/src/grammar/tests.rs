@@ -1,4 +1,4 @@
-//! What grammars accept, byte by byte, compared with a validator.
+//! Compares the texts that grammars accept, byte by byte, with a validator.
 
 use std::collections::HashSet;
 use std::path::Path;

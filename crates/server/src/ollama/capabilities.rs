@@ -1,4 +1,4 @@
-//! What a model can do, by the small files in its folder. They are large enough that a list of all models should not
+//! Capabilities of a model, by the small files in its folder. They are large enough that a list of all models should not
 //! read them each time, so the findings are kept while the files are unchanged.
 
 use std::collections::HashMap;

@@ -13,7 +13,7 @@ use super::bounds::MAX_DEPTH;
 use super::pass::{Mode, Part, Pass};
 use super::place::{Place, Problem};
 
-/// What a schema says about the names of objects, with the schemas that apply to the same object.
+/// The rules of a schema for the names of objects, with the schemas that apply to the same object.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Evaluated<'a> {
     /// Names that it describes, each once.

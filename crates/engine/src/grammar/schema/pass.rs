@@ -17,7 +17,7 @@ const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "arr
 const OF_OBJECTS: [&str; 3] = ["properties", "patternProperties", "additionalProperties"];
 const OF_ARRAYS: [&str; 3] = ["items", "prefixItems", "additionalItems"];
 
-/// What happens to objects whose schema says nothing about other names.
+/// Treatment of objects whose schema says nothing about other names.
 #[derive(Clone, Debug)]
 pub(super) enum Mode<'a> {
     /// They stay open: a schema around this one closes them.

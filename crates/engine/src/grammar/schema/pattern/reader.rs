@@ -260,7 +260,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a backslash stands for.
+/// Meaning of a backslash and the letter after it.
 pub(super) enum Escape {
     Character(char),
     /// A class, in the library's syntax.
