@@ -1,13 +1,12 @@
 //! `mlxk config get`, `set` and `unset`: one setting. Comments and order of the file stay as they are.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::json;
 use toml_edit::{DocumentMut, Item};
 
-use super::config::{shown, value_as_json};
+use super::config::{shown, staged, value_as_json};
 use crate::args::ConfigAction;
 use crate::config::keys::{KEYS, Key};
 use crate::config::{Origin, Setting, Value};
@@ -105,15 +104,7 @@ fn change(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> anyhow::Result<()
     let mut file: DocumentMut = text.parse().with_context(cannot)?;
     edit(&mut file);
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(cannot)?;
-    let mut written =
-        tempfile::Builder::new().prefix(".config-").tempfile_in(folder).with_context(cannot)?;
-    written
-        .write_all(file.to_string().as_bytes())
-        .and_then(|()| written.as_file().sync_all())
-        .with_context(cannot)?;
+    let written = staged(&target, &file.to_string()).with_context(cannot)?;
     written.persist(&target).map_err(|error| error.error).with_context(cannot)?;
     Ok(())
 }
