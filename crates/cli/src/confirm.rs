@@ -13,8 +13,14 @@ pub(crate) fn is_possible() -> bool {
 
 /// Asks a yes-or-no question. Anything but `y` or `yes` means no.
 pub(crate) fn confirm(question: impl Display) -> bool {
+    let answer = ask(&format!("{question} [y/N] "));
+    answer.is_some_and(|answer| ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
+}
+
+/// Prints a question and returns the line that the user typed, trimmed. `None` if it cannot be read.
+pub(crate) fn ask(question: &str) -> Option<String> {
     let mut stderr = output::stderr();
-    let _ = stderr.text(sanitize_line(&format!("{question} [y/N] ")));
+    let _ = stderr.text(sanitize_line(question));
     let _ = stderr.flush();
     let mut answer = String::new();
     let read = interrupt::while_idle(|| std::io::stdin().lock().read_line(&mut answer));
@@ -22,5 +28,5 @@ pub(crate) fn confirm(question: impl Display) -> bool {
         // At the end of input, the cursor still stands after the question.
         let _ = stderr.line("");
     }
-    read.is_ok() && ["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes))
+    read.ok().map(|_| answer.trim().to_owned())
 }

@@ -1,15 +1,12 @@
 //! `--json`: exactly one envelope on standard output, success or failure, in the shape of
 //! MLX-Knife's JSON API, version 0.2.3.
 
-use std::ffi::OsString;
-
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 use mlxk_hub::HubError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::args::Cli;
+use crate::args::command_of;
 use crate::failure;
 use crate::misuse;
 use crate::names;
@@ -38,14 +35,9 @@ pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
     let message =
         misuse::sentence(error, names::arguments().skip(1)).unwrap_or_else(|| line().to_owned());
     let object = json!({"type": "CommandError", "message": message});
-    let command = named_command(names::arguments().skip(1));
+    let command = command_of(names::arguments().skip(1));
+    let command = command.map(|command| command.get_name().to_owned());
     write(&json!({"status": "error", "command": command, "data": null, "error": object}))
-}
-
-/// Returns the first word that is the name of a command, or another name for one.
-fn named_command(mut words: impl Iterator<Item = OsString>) -> Option<String> {
-    let known = Cli::command();
-    words.find_map(|word| Some(known.find_subcommand(word)?.get_name().to_owned()))
 }
 
 /// Returns `true` if the arguments ask for JSON, even if they are invalid otherwise.

@@ -29,9 +29,10 @@ mod stop;
 mod target;
 pub(crate) mod values;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use bench::{
@@ -211,6 +212,12 @@ impl Command {
         };
         json.then_some(name)
     }
+}
+
+/// Returns the command that the first word with the name of one means, or with another name for one.
+pub(crate) fn command_of(words: impl IntoIterator<Item = OsString>) -> Option<clap::Command> {
+    let known = Cli::command();
+    words.into_iter().find_map(|word| known.find_subcommand(word).cloned())
 }
 
 /// The ways to name a model, for the help of commands that fetch it if necessary.

@@ -33,13 +33,7 @@ fn only_model(context: &Context) -> anyhow::Result<String> {
     let models = mlxk_hub::list(&context.settings.locations, supported::quick())?;
     let chats = models.iter().filter(|model| model.is_usable() && model.role == Role::Chat);
     let mut names: Vec<String> = chats.map(|model| model.name.clone()).collect();
-    let chosen = match names.len() {
-        0 => None,
-        1 => Some(0),
-        _ if context.may_ask => choice::choose("Which model?", &names),
-        _ => None,
-    };
-    if let Some(index) = chosen {
+    if let Some(index) = choice::only(&names, context) {
         return Ok(names.swap_remove(index));
     }
     let example = names.first().map_or("smollm2", String::as_str);

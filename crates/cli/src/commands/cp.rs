@@ -10,7 +10,7 @@ use crate::{Context, json, output};
 /// Creates the name. No weights are copied.
 pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
-    let replace = replace::is_allowed(&args.name, args.force, args.json, context)?;
+    let replace = replace::is_allowed(&args.name, args.force, context)?;
     let copied = mlxk_hub::copy(&args.source.parse()?, &args.name, replace, pairs, locations)?;
     let source = copied.source.base.as_ref().unwrap_or(&copied.source.name);
     if args.json {

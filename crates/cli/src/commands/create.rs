@@ -20,7 +20,7 @@ pub(crate) fn run(args: &CreateArgs, context: &Context) -> anyhow::Result<ExitSt
     let (file, path) = read(&args.file)?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     let name = mlxk_hub::check_new_name(&args.name, pairs, locations)?;
-    replace::is_allowed(&name, args.force, args.json, context)?;
+    replace::is_allowed(&name, args.force, context)?;
     let beside = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let from = mlxk_hub::base_of(&file.from, &beside, pairs, locations)?;
     let base = resolve::find_by(&from, Matching::Exact, !args.no_pull, context)?;

@@ -5,12 +5,7 @@ use crate::{Context, confirm};
 
 /// Returns `true` if `name` may be replaced: it exists, and `force` or the user says so. Returns `false` if
 /// nothing of that name was made before.
-pub(super) fn is_allowed(
-    name: &str,
-    force: bool,
-    json: bool,
-    context: &Context,
-) -> anyhow::Result<bool> {
+pub(super) fn is_allowed(name: &str, force: bool, context: &Context) -> anyhow::Result<bool> {
     let name = name.strip_suffix(":latest").unwrap_or(name);
     if !mlxk_hub::derived_names(&context.settings.locations).iter().any(|other| other == name) {
         return Ok(false);
@@ -19,7 +14,7 @@ pub(super) fn is_allowed(
         return Ok(true);
     }
     let name = name.to_owned();
-    if json || !confirm::is_possible() {
+    if !context.may_ask {
         return Err(ReplacementRefused::NotAsked { name }.into());
     }
     if confirm::confirm(format_args!("Replace the name `{name}`?")) {

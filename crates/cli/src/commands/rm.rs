@@ -96,7 +96,7 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
         return Ok(());
     }
     let name = || removal.name.clone();
-    if !args.json && confirm::is_possible() {
+    if context.may_ask {
         let question = format!("Remove {} ({})?", described(removal), size(removal.bytes));
         return if confirm::confirm(question) {
             Ok(())
@@ -173,7 +173,7 @@ fn unused(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let wanted = !args.dry_run && !found.items.is_empty();
     if wanted && !args.force {
         let name = "unused files".to_owned();
-        if !args.json && confirm::is_possible() {
+        if context.may_ask {
             let question = format!("Remove all of them ({})?", size(found.bytes()));
             if !confirm::confirm(question) {
                 return Err(RemovalRefused::Declined { name }.into());

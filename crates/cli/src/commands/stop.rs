@@ -34,13 +34,10 @@ fn model(args: &StopArgs, context: &Context) -> anyhow::Result<Option<String>> {
     let loaded = answer["data"].as_array().into_iter().flatten();
     let mut names: Vec<String> =
         loaded.filter_map(|model| model["id"].as_str().map(str::to_owned)).collect();
-    let chosen = match names.len() {
-        0 => return Ok(None),
-        1 => Some(0),
-        _ if context.may_ask => choice::choose("Which model?", &names),
-        _ => None,
-    };
-    match chosen {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    match choice::only(&names, context) {
         Some(index) => Ok(Some(names.swap_remove(index))),
         None => Err(UsageError(format!("Name the model to unload: {}", names.join(", "))).into()),
     }

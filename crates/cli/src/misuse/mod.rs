@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::args::Cli;
+use crate::args::{Cli, command_of};
 use similar::similar;
 
 /// Removes files, so it is not proposed to someone who mistyped another command.
@@ -34,7 +34,7 @@ pub(crate) fn sentence(
         }
         ErrorKind::UnknownArgument => {
             let typed = text(ContextKind::InvalidArg)?;
-            let command = command(words);
+            let command = command_of(words);
             // A word too many is the parser's own message.
             typed.starts_with('-').then(|| unknown_option(typed, command.as_ref()))
         }
@@ -42,7 +42,7 @@ pub(crate) fn sentence(
             Some(unknown_command(text(ContextKind::InvalidSubcommand)?))
         }
         ErrorKind::MissingRequiredArgument => {
-            let is_rm = command(words).is_some_and(|command| command.get_name() == "rm");
+            let is_rm = command_of(words).is_some_and(|command| command.get_name() == "rm");
             let sentence = "Name the models to remove, or pass `--unused` for unused files";
             is_rm.then(|| sentence.to_owned())
         }
@@ -92,13 +92,6 @@ fn unknown_command(typed: &str) -> String {
         Some(meant) => format!("`{typed}` is not a command; did you mean `mlxk {meant}`?"),
         None => format!("`{typed}` is not a command; `mlxk --help` lists them"),
     }
-}
-
-/// Returns the command that the words begin with.
-fn command(words: impl IntoIterator<Item = OsString>) -> Option<clap::Command> {
-    let cli = Cli::command();
-    let first = words.into_iter().find(|word| !word.to_string_lossy().starts_with('-'))?;
-    cli.find_subcommand(first).cloned()
 }
 
 #[cfg(test)]
