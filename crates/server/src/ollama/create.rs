@@ -1,6 +1,6 @@
 //! `POST /api/create`: a model made from another one, or from an upload.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::extract::State;
 use axum::response::Response;
@@ -258,42 +258,42 @@ fn import(
     watch: &Watch,
 ) -> Result<(), ApiError> {
     let config = &state.config;
-    let path = blobs::path(digits, state);
-    if let Some(model) = uploads::model(digits, state)? {
-        if model.name == name {
-            mlxk_hub::write_settings(&model.path, &overrides).map_err(failed)?;
-        } else {
-            let from = model.name.parse().map_err(failed)?;
-            mlxk_hub::create(name, &from, overrides, &config.pairs, &config.locations)
-                .map_err(failed)?;
-        }
-        let _ = std::fs::remove_file(path);
-        tracing::info!(name, from = model.name, "created from an earlier upload");
-        return Ok(());
-    }
-    let folder = name.replace(['/', ':'], "-");
-    let taken = mlxk_hub::derived(&folder, &config.locations).map_err(failed)?;
-    if taken.is_some() {
-        let by = "a name created earlier".into();
-        let error = HubError::from(DerivedError::NameTaken { name: folder, by });
-        return Err(failed(error));
-    }
-    let source = ImportSource::Gguf { path: path.clone() };
-    let plan = ImportPlan { name: folder.clone(), source, download_bytes: Some(0) };
-    let found = pull::import(&plan, state, watch)?;
-    if found.name != folder {
-        let message = format!("The upload was already imported as `{}`", found.name);
-        return Err(ApiError::new(Kind::BadRequest, message));
-    }
-    if folder == name {
-        mlxk_hub::write_settings(&found.path, &overrides).map_err(failed)?;
+    let (model, folder) = match uploads::model(digits, state)? {
+        Some(model) => (model.name, model.path),
+        None => import_as(&name.replace(['/', ':'], "-"), digits, state, watch)?,
+    };
+    if model == name {
+        mlxk_hub::write_settings(&folder, &overrides).map_err(failed)?;
     } else {
-        let from = folder.parse().map_err(failed)?;
+        let from = model.parse().map_err(failed)?;
         mlxk_hub::create(name, &from, overrides, &config.pairs, &config.locations)
             .map_err(failed)?;
     }
     // The model has its own copy of the weights now.
-    let _ = std::fs::remove_file(path);
+    let _ = std::fs::remove_file(blobs::path(digits, state));
     tracing::info!(name, "created from an upload");
     Ok(())
+}
+
+/// Imports an upload under the name of a folder. Returns the name and the folder.
+fn import_as(
+    name: &str,
+    digits: &str,
+    state: &ServerState,
+    watch: &Watch,
+) -> Result<(String, PathBuf), ApiError> {
+    let taken = mlxk_hub::derived(name, &state.config.locations).map_err(failed)?;
+    if taken.is_some() {
+        let by = "a name created earlier".into();
+        let error = HubError::from(DerivedError::NameTaken { name: name.to_owned(), by });
+        return Err(failed(error));
+    }
+    let source = ImportSource::Gguf { path: blobs::path(digits, state) };
+    let plan = ImportPlan { name: name.to_owned(), source, download_bytes: Some(0) };
+    let found = pull::import(&plan, state, watch)?;
+    if found.name != name {
+        let message = format!("The upload was already imported as `{}`", found.name);
+        return Err(ApiError::new(Kind::BadRequest, message));
+    }
+    Ok((found.name, found.path))
 }
