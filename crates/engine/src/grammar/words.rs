@@ -26,11 +26,7 @@ pub(super) fn sentence(error: &impl Display) -> String {
     let last = lines.next_back().unwrap_or_default();
     let both = format!("{first} {}", last.strip_prefix("error: ").unwrap_or(last));
     let plain: String = both.chars().filter(|c| !c.is_control()).collect();
-    let mut end = plain.len().min(MAX_BYTES);
-    while !plain.is_char_boundary(end) {
-        end -= 1;
-    }
-    plain[..end].trim_end_matches([' ', '.', ':']).to_owned()
+    plain[..plain.floor_char_boundary(MAX_BYTES)].trim_end_matches([' ', '.', ':']).to_owned()
 }
 
 /// Returns the reason why a schema was not compiled. `pointers` are the client's names of its definitions.
