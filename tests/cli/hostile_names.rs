@@ -167,11 +167,11 @@ fn hostile() -> World {
     write(&store.join("import"), "config.json", &config);
     let origin = json!({"source": EVIL, "imported_unix_s": 1, "converted_by": EVIL, "tool": EVIL});
     write(&store.join("import"), "mlxk-origin.json", origin.to_string());
-    write(&home.join("work").join(EVIL), "config.json", &config);
-    write(&home.join("work/mine"), "config.json", &config);
+    write(&home.join("spaces").join(EVIL), "config.json", &config);
+    write(&home.join("spaces/mine"), "config.json", &config);
     let sentinel = json!({"mlxk_version": EVIL, "managed": true, "operation": EVIL,
         "source_repo": EVIL, "created_at": EVIL, "content_hash": EVIL, "hash_modified": EVIL});
-    write(&home.join("work/mine"), ".mlxk_workspace.json", sentinel.to_string());
+    write(&home.join("spaces/mine"), ".mlxk_workspace.json", sentinel.to_string());
     let text = serde_json::to_string(EVIL).unwrap().replace('\u{7f}', "\\u007f");
     write(
         &store,
@@ -239,7 +239,7 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
     ];
     let names = [
         EVIL.to_owned(),
-        format!("./work/{EVIL}"),
+        format!("./spaces/{EVIL}"),
         format!("./{EVIL}.gguf"),
         format!("org/{EVIL}"),
     ];
@@ -271,7 +271,7 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         &["list"],
         &["list", "--all", "--health", "--verbose"],
         &["list", "--json"],
-        &["list", "./work"],
+        &["list", "./spaces"],
         &["health"],
         &["health", "--json"],
         &["doctor", "--quick"],
@@ -314,8 +314,8 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         &["pull", "org/new", "--json"],
         &["run", "org/new", "Hi"],
         &["clone", "org/new", "./out"],
-        &["push", "./work/mine", "org/x", "--private"],
-        &["push", "./work/mine", "org/x", "--private", "--json"],
+        &["push", "./spaces/mine", "org/x", "--private"],
+        &["push", "./spaces/mine", "org/x", "--private", "--json"],
         &["doctor", "hub", "--online"],
         &["health", "org/file", "--repair"],
     ];
@@ -332,7 +332,7 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         let mut command = world.mlxk(&arguments);
         command.current_dir(world.home.path());
         command.env("HF_ENDPOINT", hub).env("HF_TOKEN", "x");
-        command.env("MLXK_WORKSPACE_HOME", world.home.path().join("work"));
+        command.env("MLXK_WORKSPACE_HOME", world.home.path().join("spaces"));
         command.env("MLXK_CONFIG_UNUSED", "");
         let drawn = on_terminal(&command, &words);
         assert_eq!(harmful(&drawn), [], "{words:?} on a terminal: {drawn:?}");
