@@ -9,7 +9,6 @@ use mlxk_engine::{CancelHandle, Done, Event, Recipient, Request};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::formats;
-use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 use crate::models::Lease;
 use crate::state::{Phase, Shared};
@@ -80,7 +79,7 @@ impl Answers {
             Ok(())
         };
         // Rendering and encoding a long prompt would block a serving thread.
-        blocking(submit).await?;
+        lease.text_work(submit).await?;
         Ok(Self {
             events,
             _cancel: cancel,

@@ -6,7 +6,6 @@ use mlxk_engine::EngineError;
 use mlxk_text::{RenderOptions, TextError, ends_in_answer};
 
 use super::dto::{ApplyTemplate, Content, Detokenize, Piece, PieceText, Prompt, Tokenize, Tokens};
-use crate::blocking::blocking;
 use crate::body::{Extras, Fields};
 use crate::error::ApiError;
 use crate::json::Json;
@@ -23,9 +22,10 @@ pub(super) async fn tokenize(
         return Err(ApiError::field("parse_special", message));
     }
     let content = asked.content.ok_or_else(|| ApiError::missing("content"))?;
-    let engine = state.models.acquire(asked.model.as_deref(), None).await?.engine();
+    let lease = state.models.acquire(asked.model.as_deref(), None).await?;
+    let engine = lease.engine();
     let (add_special, with_pieces) = (asked.add_special, asked.with_pieces);
-    blocking(move || {
+    let work = move || {
         let ids = engine.tokenizer().encode(&content, add_special).map_err(EngineError::from)?;
         if !with_pieces {
             return Ok(Json(Tokens { tokens: ids }).into_response());
@@ -41,8 +41,8 @@ pub(super) async fn tokenize(
         };
         let tokens: Vec<Piece> = ids.into_iter().map(piece).collect();
         Ok(Json(Tokens { tokens }).into_response())
-    })
-    .await
+    };
+    lease.text_work(work).await
 }
 
 /// Turns tokens into text.
@@ -52,16 +52,17 @@ pub(super) async fn detokenize(
 ) -> Result<Response, ApiError> {
     let asked: Detokenize = fields.parse(Extras::NONE)?;
     let tokens = asked.tokens.ok_or_else(|| ApiError::missing("tokens"))?;
-    let engine = state.models.acquire(asked.model.as_deref(), None).await?.engine();
-    blocking(move || {
+    let lease = state.models.acquire(asked.model.as_deref(), None).await?;
+    let engine = lease.engine();
+    let work = move || {
         let vocab_size = engine.vocab_size();
         if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab_size) {
             return Err(EngineError::UnknownToken { id, vocab_size }.into());
         }
         let content = engine.tokenizer().decode(&tokens, false).map_err(EngineError::from)?;
         Ok(Json(Content { content }).into_response())
-    })
-    .await
+    };
+    lease.text_work(work).await
 }
 
 /// Renders a conversation with the model's chat template.
@@ -71,10 +72,11 @@ pub(super) async fn apply_template(
 ) -> Result<Response, ApiError> {
     let asked: ApplyTemplate = fields.parse(Extras::NONE)?;
     let messages = asked.messages.ok_or_else(|| ApiError::missing("messages"))?;
-    let engine = state.models.acquire(asked.model.as_deref(), None).await?.engine();
+    let lease = state.models.acquire(asked.model.as_deref(), None).await?;
+    let engine = lease.engine();
     let variables = asked.chat_template_kwargs;
     let add_generation_prompt = asked.add_generation_prompt.unwrap_or(true);
-    blocking(move || {
+    let work = move || {
         let template = engine.template().ok_or(EngineError::NoChatTemplate)?;
         let options = RenderOptions {
             variables,
@@ -86,6 +88,6 @@ pub(super) async fn apply_template(
             .render(&messages, &options)
             .map_err(|error: TextError| EngineError::from(error))?;
         Ok(Json(Prompt { prompt }).into_response())
-    })
-    .await
+    };
+    lease.text_work(work).await
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use mlxk_engine::Engine;
 use mlxk_hub::{Overrides, Resolved};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::Models;
+use super::{Models, Places};
+use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 
 /// A model in use.
@@ -15,7 +16,7 @@ pub(crate) struct Lease {
     models: Models,
     model: Resolved,
     engine: Option<Arc<Engine>>,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Lease {
@@ -23,7 +24,7 @@ impl Lease {
         models: Models,
         model: Resolved,
         engine: Arc<Engine>,
-        places: Arc<Semaphore>,
+        places: Places,
     ) -> Self {
         Self { models, model, engine: Some(engine), places }
     }
@@ -58,12 +59,29 @@ impl Lease {
         self.model.overrides.system.as_deref().filter(|text| !text.is_empty())
     }
 
+    /// Runs work of the model's template or tokenizer, which may be hostile, on a thread that may block. A model has
+    /// only [`Places::TEXT`] of them at a time, so that others always find one. Waiting ends if the future is
+    /// dropped.
+    pub(crate) async fn text_work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = Arc::clone(&self.places.text).acquire_owned().await;
+        let place = place.map_err(|_| ApiError::stopping())?;
+        // The work goes on if the client leaves, and keeps its place until it has ended.
+        blocking(move || {
+            let _place = place;
+            work()
+        })
+        .await
+    }
+
     /// Takes places in the queue for `count` requests, until they are dropped. Fails if too many wait.
     pub(crate) fn take_places(&self, count: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let config = &self.models.0.config;
         let most = config.parallel + config.queue;
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| {
+        Arc::clone(&self.places.queue).try_acquire_many_owned(count).map_err(|_| {
             let message = format!(
                 "The model `{}` is busy: it runs {} requests at once and lets {} wait",
                 self.model.name, config.parallel, config.queue

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use mlxk_engine::{CpuOptions, DeviceChoice, Engine, LoadOptions, MemoryPlan};
 use mlxk_hub::Resolved;
-use tokio::sync::Semaphore;
 
 use super::keep_alive::Expiry;
 use super::memory::{share_bytes, wanted_bytes};
+use super::places::Places;
 use super::resolve::unknown;
 use super::{KeepAlive, Lease, Loaded, Models, drop_quietly};
 use crate::blocking::blocking;
@@ -64,7 +64,7 @@ impl Models {
             called: None,
             revision: model.revision.clone(),
             engine: Arc::new(engine),
-            places: Arc::new(Semaphore::new(config.parallel + config.queue)),
+            places: Places::new(config.parallel + config.queue),
             reserved_bytes,
             leases: 0,
             last_used: Instant::now(),

@@ -10,6 +10,7 @@ pub(crate) mod keep_alive;
 mod lease;
 mod load;
 mod memory;
+mod places;
 mod resolve;
 
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use std::time::{Instant, SystemTime};
 
 use mlxk_engine::Engine;
 use mlxk_hub::Resolved;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 pub use keep_alive::KeepAlive;
 pub(crate) use lease::Lease;
@@ -26,6 +27,7 @@ pub(crate) use lease::Lease;
 use crate::config::ServerConfig;
 use crate::error::ApiError;
 use keep_alive::Expiry;
+use places::Places;
 
 /// The models of a server. Clones share everything.
 #[derive(Clone, Debug)]
@@ -58,7 +60,7 @@ struct Loaded {
     revision: Option<String>,
     engine: Arc<Engine>,
     /// Places for requests that run or wait.
-    places: Arc<Semaphore>,
+    places: Places,
     reserved_bytes: u64,
     leases: usize,
     last_used: Instant,
@@ -188,7 +190,7 @@ impl Models {
             },
             device: model.engine.device().to_owned(),
             requests: model.leases,
-            places_left: model.places.available_permits(),
+            places_left: model.places.queue.available_permits(),
         });
         running.collect()
     }
@@ -264,7 +266,7 @@ impl Models {
         found.leases += 1;
         found.last_used = Instant::now();
         found.expiry = Expiry::NEVER;
-        let (engine, places) = (Arc::clone(&found.engine), Arc::clone(&found.places));
+        let (engine, places) = (Arc::clone(&found.engine), found.places.clone());
         Some(Lease::new(self.clone(), model.clone(), engine, places))
     }
 

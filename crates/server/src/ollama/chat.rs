@@ -13,7 +13,6 @@ use super::dto::requests::ChatRequest;
 use super::render::{Endpoint, Renderer};
 use super::truncate::Allowed;
 use super::{fields, load_unload, names, truncate};
-use crate::blocking::blocking;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, parameters};
@@ -55,7 +54,7 @@ pub(super) async fn answer(
         let left_out = truncate::shorten(&shortening, &mut request, allowed)?;
         Ok((request, left_out))
     };
-    let (request, left_out) = blocking(shorten).await?;
+    let (request, left_out) = lease.text_work(shorten).await?;
     let label = Label::new("", asked.model, &lease);
     let answers = exchange::start(&state, lease, vec![Prompted::once(request)]).await?;
     let renderer = Renderer {

@@ -12,7 +12,6 @@ use super::dto::requests::GenerateRequest;
 use super::render::{Context, Endpoint, Renderer};
 use super::truncate::Allowed;
 use super::{fields, load_unload, names, truncate};
-use crate::blocking::blocking;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, parameters};
@@ -53,7 +52,7 @@ pub(super) async fn answer(
         let left_out = truncate::shorten(&building.engine(), &mut request, allowed)?;
         Ok((request, left_out))
     };
-    let (request, left_out) = blocking(build).await?;
+    let (request, left_out) = lease.text_work(build).await?;
     // A client that renders prompts itself keeps track of its tokens itself.
     let context =
         (!is_raw).then(|| Context { prompt: request.prompt.clone(), answer: String::new() });

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::world::World;
+use mlxk_testkit::Kind;
+
+use crate::world::{World, add};
 
 /// Schemas that are deep, wide, or expensive. Some are refused, and some are compiled.
 fn hostile_schemas() -> Vec<Value> {
@@ -108,4 +110,24 @@ fn a_costly_format_ends_its_own_answer_alone() {
         assert_eq!(other.join().unwrap().status, 200);
     });
     assert_eq!(world.chat(json!({})).status, 200);
+}
+
+/// A template that works without end holds up its own model alone, and only until its time is over.
+#[test]
+fn a_slow_template_holds_up_its_own_model_alone() {
+    let world = World::new();
+    let folder = add(&world.home, "org/slow", Kind::Llama);
+    let endless = "{% for i in range(1000) %}{% for j in range(1000) %}{{ [i, j] | tojson | length }}\
+                   {% endfor %}{% endfor %}";
+    std::fs::write(folder.join("chat_template.jinja"), endless).unwrap();
+    let slow = json!({"model": "org/slow", "messages": [{"role": "user", "content": "Hello"}]});
+    let waiting: Vec<TcpStream> =
+        (0..40).map(|_| world.begin("/v1/chat/completions", &slow)).collect();
+    assert_eq!(world.chat(json!({})).status, 200);
+    assert_eq!(world.get("/api/tags").status, 200);
+    drop(waiting);
+    world.until("no request is left", |world| world.in_memory().iter().all(|it| it.1 == 0));
+    let answer = world.chat(slow);
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.error().0.contains("chat template"), "{answer:?}");
 }
