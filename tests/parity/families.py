@@ -21,6 +21,11 @@ def base(model_type, **changes):
     return {key: value for key, value in config.items() if value is not None}
 
 
+def own(model_type, **keys):
+    """Return a configuration of a family with keys of its own."""
+    return {"model_type": model_type, **keys}
+
+
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": ORIGINAL}
 YARN = {"rope_type": "yarn", "factor": 4.0, "beta_fast": 8.0, "beta_slow": 0.5,
@@ -146,9 +151,141 @@ CONFIGS = {
         **{**DEEPSEEK, "rope_scaling": None, "n_group": 1, "topk_group": 1}),
     "glm4-plain": base("glm4", head_dim=32, attention_bias=True, partial_rotary_factor=0.5,
                        tie_word_embeddings=None),
+    "stablelm-plain": base(
+        "stablelm", use_qkv_bias=True, partial_rotary_factor=0.25, layer_norm_eps=1e-5,
+        rms_norm_eps=None, tie_word_embeddings=None),
+    "stablelm-parallel": base(
+        "stablelm", use_qkv_bias=False, partial_rotary_factor=0.5, layer_norm_eps=1e-5,
+        use_parallel_residual=True, qk_layernorm=True, rms_norm_eps=None,
+        tie_word_embeddings=None),
+    "olmo3-plain": base("olmo3", head_dim=48, sliding_window=WINDOW,
+                        layer_types=windows("s", "f", "s"), rope_scaling=YARN),
+    "olmo3-default": base("olmo3", sliding_window=WINDOW, num_hidden_layers=4, attention_bias=True),
+    "seed_oss-plain": base("seed_oss", head_dim=48, attention_bias=True, attention_out_bias=False),
+    "seed_oss-bias": base("seed_oss", head_dim=32, attention_bias=True, attention_out_bias=True,
+                          mlp_bias=True, tie_word_embeddings=True),
+    "gemma-plain": base("gemma", head_dim=48, tie_word_embeddings=None),
+    "phi-plain": base("phi", partial_rotary_factor=0.5, layer_norm_eps=1e-5, rms_norm_eps=None,
+                      tie_word_embeddings=None),
+    "olmo-plain": own(
+        "olmo", d_model=128, n_layers=3, mlp_hidden_size=384, n_heads=4, embedding_size=VOCABULARY,
+        vocab_size=VOCABULARY, rope_theta=10000.0, max_sequence_length=512, weight_tying=False),
+    "olmo-tied": own(
+        "olmo", d_model=128, n_layers=2, mlp_hidden_size=384, n_heads=4, embedding_size=VOCABULARY,
+        vocab_size=VOCABULARY, rope_theta=10000.0, max_sequence_length=512, weight_tying=True),
+    "exaone4-plain": base("exaone4", head_dim=48, sliding_window=WINDOW, num_hidden_layers=4,
+                          sliding_window_pattern="LLG", rope_scaling=LLAMA3),
+    "exaone4-global": {**base("exaone4", head_dim=32, rope_scaling=LLAMA3, tie_word_embeddings=True),
+                       "sliding_window": None, "sliding_window_pattern": None},
+    "exaone-plain": base(
+        "exaone", num_layers=3, num_hidden_layers=None, layer_norm_epsilon=1e-5, rms_norm_eps=None,
+        rope_scaling=LLAMA3, tie_word_embeddings=True),
+    "exaone-bias": base(
+        "exaone", num_layers=2, num_hidden_layers=None, layer_norm_epsilon=1e-5, rms_norm_eps=None,
+        attention_bias=True, mlp_bias=True),
+    "ernie4_5-plain": base("ernie4_5", head_dim=48, use_bias=False, tie_word_embeddings=True),
+    "ernie4_5-bias": base("ernie4_5", head_dim=32, use_bias=True),
+    "hunyuan_v1_dense-plain": base(
+        "hunyuan_v1_dense", head_dim=48, rope_scaling={"type": "dynamic", "alpha": 4.0, "factor": 1.0},
+        tie_word_embeddings=True),
+    "hunyuan_v1_dense-bare": base("hunyuan_v1_dense", use_qk_norm=False, attention_bias=True),
+    "apertus-plain": base("apertus", hidden_act="xielu", mlp_bias=False, attention_bias=False,
+                          post_norm=False, qk_norm=True, rope_scaling=LLAMA3),
+    "cohere-plain": base(
+        "cohere", layer_norm_eps=1e-5, logit_scale=0.25, rms_norm_eps=None, tie_word_embeddings=None),
+    "cohere-norms": base(
+        "cohere", layer_norm_eps=1e-5, logit_scale=0.25, rms_norm_eps=None, tie_word_embeddings=None,
+        use_qk_norm=True, attention_bias=True, layer_norm_bias=True),
+    "gpt_neox-plain": base(
+        "gpt_neox", layer_norm_eps=1e-5, rms_norm_eps=None, rotary_emb_base=10000, rotary_pct=0.5,
+        num_key_value_heads=None, use_parallel_residual=True, rope_theta=None,
+        tie_word_embeddings=None),
+    "gpt_neox-serial": base(
+        "gpt_neox", layer_norm_eps=1e-5, rms_norm_eps=None, rotary_emb_base=10000, rotary_pct=0.25,
+        num_key_value_heads=None, use_parallel_residual=False, rope_theta=None,
+        tie_word_embeddings=None),
+    "gpt2-plain": own("gpt2", n_ctx=512, n_embd=128, n_head=4, n_layer=3, n_positions=512,
+                      layer_norm_epsilon=1e-5, vocab_size=VOCABULARY),
+    "gpt_bigcode-plain": own(
+        "gpt_bigcode", n_embd=128, n_layer=3, n_inner=192, n_head=4, n_positions=512,
+        layer_norm_epsilon=1e-5, vocab_size=VOCABULARY),
+    "gpt_bigcode-heads": own(
+        "gpt_bigcode", n_embd=128, n_layer=2, n_inner=192, n_head=4, n_positions=512,
+        layer_norm_epsilon=1e-5, vocab_size=VOCABULARY, multi_query=False, attention_bias=False,
+        mlp_bias=False, tie_word_embeddings=False),
+    "gptj-plain": own("gptj", n_embd=128, n_head=4, n_layer=3, n_positions=512, rotary_dim=16,
+                      layer_norm_epsilon=1e-5, vocab_size=VOCABULARY),
+    "internlm2-plain": base("internlm2", bias=True),
+    "internlm2-linear": base("internlm2", bias=False, tie_word_embeddings=True,
+                             rope_scaling={"type": "linear", "factor": 3.0}),
+    "internlm3-plain": base("internlm3", bias=False, qkv_bias=False,
+                            rope_scaling={"rope_type": "dynamic", "factor": 6.0}),
+    "internlm3-bias": base("internlm3", bias=True, qkv_bias=True, tie_word_embeddings=True),
+    "minicpm-plain": base("minicpm", dim_model_base=64, scale_depth=1.4, scale_emb=12.0),
+    "minicpm-tied": base("minicpm", dim_model_base=64, scale_depth=1.4, scale_emb=2.0,
+                         tie_word_embeddings=True),
+    "minicpm3-plain": base(
+        "minicpm3", num_key_value_heads=4, dim_model_base=64, scale_depth=1.4, scale_emb=12.0,
+        q_lora_rank=64, kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=32, **longrope(ORIGINAL)),
+    "nemotron-plain": base(
+        "nemotron", hidden_act="relu2", norm_eps=1e-5, rms_norm_eps=None, head_dim=48,
+        partial_rotary_factor=0.5),
+    "nemotron-bias": base(
+        "nemotron", hidden_act="relu2", norm_eps=1e-5, rms_norm_eps=None, attention_bias=True,
+        mlp_bias=True, rope_scaling={"type": "linear", "factor": 4.0}, tie_word_embeddings=True),
+    "mimo-plain": base("mimo"),
+    "helium-plain": base("helium", head_dim=32, attention_bias=False, mlp_bias=False),
+    "helium-bias": base("helium", head_dim=32, attention_bias=True, mlp_bias=True),
+    "nanochat-plain": base("nanochat", rms_norm_eps=None, tie_word_embeddings=None),
+    "openelm-plain": own(
+        "openelm", head_dim=32, num_transformer_layers=3, model_dim=128, vocab_size=VOCABULARY,
+        ffn_dim_divisor=64, num_query_heads=[4, 4, 6], num_kv_heads=[2, 1, 3],
+        ffn_multipliers=[0.5, 1.25, 2.0], max_context_length=512),
+    "openelm-bare": own(
+        "openelm", head_dim=48, num_transformer_layers=2, model_dim=128, vocab_size=VOCABULARY,
+        ffn_dim_divisor=64, num_query_heads=[2, 4], num_kv_heads=[2, 2], ffn_multipliers=[1.0, 1.5],
+        normalize_qk_projections=False, share_input_output_layers=False, max_context_length=512),
+    "telechat3-plain": base("telechat3", head_dim=48, rope_scaling={**MSCALE, "type": "telechat3-yarn"}),
+    "youtu_llm-plain": base(
+        "youtu_llm", num_key_value_heads=4, q_lora_rank=64, kv_lora_rank=64, qk_rope_head_dim=16,
+        v_head_dim=32, qk_nope_head_dim=32, tie_word_embeddings=True),
+    "youtu_llm-direct": base(
+        "youtu_llm", num_key_value_heads=4, kv_lora_rank=64, qk_rope_head_dim=16, v_head_dim=48,
+        qk_nope_head_dim=32, attention_bias=True, mlp_bias=True, rope_traditional=False,
+        rope_scaling=YARN),
+    "lille-130m-plain": own(
+        "lille-130m", block_size=512, layer_norm_eps=1e-5, n_embd=128, n_head=4, n_kv_heads=2,
+        n_layer=3, rope_theta=10000.0, vocab_size=VOCABULARY, tie_word_embeddings=True),
+    "muse_glimmer-plain": base(
+        "muse_glimmer", head_dim=48, sliding_window=WINDOW, num_hidden_layers=4, post_norm_eps=1e-8,
+        qk_scale_factor=2.5, final_logit_softcapping=2.0, output_multiplier=0.5),
+    "qwen-plain": base(
+        "qwen", kv_channels=32, layer_norm_epsilon=1e-6, rms_norm_eps=None, num_key_value_heads=None,
+        intermediate_size=384, no_bias=True, rope_theta=None, tie_word_embeddings=None),
+    "qwen-bias": base(
+        "qwen", kv_channels=32, layer_norm_epsilon=1e-6, rms_norm_eps=None, num_key_value_heads=None,
+        intermediate_size=384, no_bias=False, rope_theta=None, tie_word_embeddings=None),
+    "glm-plain": base("glm", head_dim=48, attention_bias=True),
+    "ernie4_5_moe-plain": base(
+        "ernie4_5_moe", num_hidden_layers=4, use_bias=False, moe_num_experts=8, moe_k=3,
+        moe_intermediate_size=64, moe_num_shared_experts=2, moe_layer_start_index=1,
+        moe_layer_end_index=2, tie_word_embeddings=True, hidden_size=64, head_dim=32),
+    "ernie4_5_moe-sigmoid": base(
+        "ernie4_5_moe", num_hidden_layers=4, use_bias=True, moe_num_experts=6, moe_k=2,
+        moe_layer_interval=2, moe_gate_act="sigmoid", intermediate_size=64, hidden_size=64),
+    "hunyuan-plain": base(
+        "hunyuan", attention_bias=False, moe_topk=2, num_experts=6, num_shared_expert=1,
+        use_mixed_mlp_moe=True, use_qk_norm=True, use_cla=False, cla_share_factor=2,
+        moe_intermediate_size=[64, 128, 64], intermediate_size=128, hidden_size=64,
+        rope_scaling={"type": "dynamic", "alpha": 4.0, "factor": 1.0}, tie_word_embeddings=True),
+    "hunyuan-bare": base(
+        "hunyuan", attention_bias=True, moe_topk=[1, 2, 3], num_experts=6, num_shared_expert=1,
+        use_mixed_mlp_moe=False, use_qk_norm=False, use_cla=False, cla_share_factor=2,
+        intermediate_size=64, hidden_size=64,
+        rope_scaling={"type": "dynamic", "alpha": 2.0, "factor": 1.0}, tie_word_embeddings=True),
 }
 # A null differs from an absent key, for which mlx-lm has a number as the default.
-for _name in ("deepseek_v2-lite", "deepseek_v3-lite"):
+for _name in ("deepseek_v2-lite", "deepseek_v3-lite", "youtu_llm-direct"):
     CONFIGS[_name]["q_lora_rank"] = None
 
 AFFINE = {"mode": "affine", "bits": 4, "group_size": 64}
@@ -233,4 +370,63 @@ CASES = {
     "deepseek_v3-plain": ["f32", "affine4g64", "mxfp4"],
     "deepseek_v3-lite": ["affine8g32"],
     "glm4-plain": ["f32", "affine4g64", "mxfp4"],
+    "stablelm-plain": ["f32", "affine4g64"],
+    "stablelm-parallel": ["f32", "affine8g64"],
+    "olmo3-plain": ["f32", "affine4g64", "mxfp4"],
+    "olmo3-default": ["affine6g64"],
+    "seed_oss-plain": ["f32", "affine4g64", "nvfp4"],
+    "seed_oss-bias": ["bf16"],
+    "gemma-plain": ["f32", "affine4g64", "affine8g64"],
+    "phi-plain": ["f32", "affine4g64", "mxfp8"],
+    "olmo-plain": ["f32", "affine4g64", "affine5g64"],
+    "olmo-tied": ["affine8g64"],
+    "exaone4-plain": ["f32", "affine4g64", "affine3g64"],
+    "exaone4-global": ["mxfp4"],
+    "exaone-plain": ["f32", "affine4g64", "affine6g64"],
+    "exaone-bias": ["nvfp4"],
+    "ernie4_5-plain": ["f32", "affine4g64", "affine8g32"],
+    "ernie4_5-bias": ["bf16"],
+    "hunyuan_v1_dense-plain": ["f32", "affine4g64", "mxfp4"],
+    "hunyuan_v1_dense-bare": ["affine5g64"],
+    "apertus-plain": ["f32", "affine4g64", "mxfp8"],
+    "cohere-plain": ["f32", "affine4g64", "affine6g64"],
+    "cohere-norms": ["f16", "affine8g64"],
+    "gpt_neox-plain": ["f32", "affine4g64", "affine3g32"],
+    "gpt_neox-serial": ["nvfp4"],
+    "gpt2-plain": ["f32", "affine4g64", "affine8g64"],
+    "gpt_bigcode-plain": ["f32", "affine4g64", "affine6g64"],
+    "gpt_bigcode-heads": ["mxfp4"],
+    "gptj-plain": ["f32", "affine4g64", "mxfp8"],
+    "internlm2-plain": ["f32", "affine4g64", "nvfp4"],
+    "internlm2-linear": ["affine8g64"],
+    "internlm3-plain": ["f32", "affine4g64", "affine6g64"],
+    "internlm3-bias": ["mxfp4"],
+    "minicpm-plain": ["f32", "affine4g64", "affine5g64"],
+    "minicpm-tied": ["bf16"],
+    "minicpm3-plain": ["f32", "affine4g64", "affine8g64"],
+    "nemotron-plain": ["f32", "affine4g64", "mxfp8"],
+    "nemotron-bias": ["affine6g64"],
+    "mimo-plain": ["f32", "affine4g64", "affine3g64"],
+    "helium-plain": ["f32", "affine4g64", "nvfp4"],
+    "helium-bias": ["affine8g64"],
+    "nanochat-plain": ["f32", "affine4g64", "affine8g64"],
+    "openelm-plain": ["f32", "affine4g64", "mxfp4"],
+    "openelm-bare": ["bf16"],
+    "telechat3-plain": ["f32", "affine4g64", "affine6g64"],
+    "youtu_llm-plain": ["f32", "affine4g64", "mxfp4"],
+    "youtu_llm-direct": ["affine8g64"],
+    "lille-130m-plain": ["f32", "affine4g64", "affine5g64"],
+    "muse_glimmer-plain": ["f32", "affine4g64", "affine8g64"],
+    "qwen-plain": ["f32", "affine4g64", "mxfp8"],
+    "qwen-bias": ["affine6g64"],
+    "glm-plain": ["f32", "affine4g64", "nvfp4"],
+    "ernie4_5_moe-plain": ["f32", "affine4g64", "mxfp4"],
+    "ernie4_5_moe-sigmoid": ["affine6g64"],
+    "hunyuan-plain": ["f32", "affine4g64", "affine8g64"],
+    "hunyuan-bare": ["nvfp4global"],
 }
+
+# Number of layers with attention, if some have none.
+ATTENTIONS = {}
+# Least deviation of the scores, if norms without weights make it smaller than one.
+LEAST_SCORES = {"nanochat-plain": 0.8}

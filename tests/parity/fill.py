@@ -5,9 +5,21 @@ SplitMix64's output function (Steele et al., 2014) at `FNV-1a(name) + (i + 1) ·
 product and sum is rounded to f32; `u` is exact in f32.
 """
 
+import re
+
 import numpy as np
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+EMBEDDING = re.compile(r"(embed_tokens|embed_in|wte|wpe|tok_embeddings|token_embeddings|word_embeddings)\.")
+QUERY_KEY = re.compile(
+    r"(q_proj|k_proj|qkv_proj|q_b_proj|kv_b_proj|kv_a_proj_with_mqa|embed_q|c_attn|wqkv|Wqkv|query_key_value|"
+    r"att_proj|c_q|c_k)\.weight$")
+ROUTER = re.compile(r"(gate|router|router\.layer|gate\.wg|gate\.gate_proj|router\.gate)\.weight$")
+HEAD_NORM = re.compile(r"(q_norm|k_norm|query_layernorm|key_layernorm|[qk]_layernorm(\.norms\.\d+)?)\.weight$")
+# Parameters of an xIELU, before their softplus.
+XIELU = {"alpha_p": (0.3, 0.3), "alpha_n": (0.3, 0.3), "beta": (0.5, 0.1), "eps": (-1e-6, 0.0)}
 
 
 def fnv1a(text):
@@ -41,22 +53,21 @@ def rule(path, shape, gemma):
     name = path.rsplit(".", 1)[-1]
     if name == "sinks":
         return 0.0, 1.5
-    if name == "e_score_correction_bias":
+    if name in ("e_score_correction_bias", "expert_bias"):
         return 0.0, 0.2
+    if name in XIELU:
+        return XIELU[name]
     if name == "bias":
         return (0.0, 0.3) if "norm" not in path else (0.0, 0.2)
+    if HEAD_NORM.search(path):
+        return (0.4 if gemma else 1.4), 0.3
     if len(shape) == 1:                                              # the scale of a norm
-        if path.endswith(("q_norm.weight", "k_norm.weight")):
-            return (0.4 if gemma else 1.4), 0.3
         return (0.0 if gemma else 1.0), 0.3
     width = shape[-1]
     gain = 1.0
-    if "embed_tokens" in path:
+    if EMBEDDING.search(path):
         # Small compared to what the layers add; otherwise a tied head repeats the last token forever.
         return 0.0, 0.3 * (3.0 / width) ** 0.5 if gemma else 0.1
-    if path.endswith(("q_proj.weight", "k_proj.weight", "qkv_proj.weight", "q_b_proj.weight",
-                      "kv_b_proj.weight", "kv_a_proj_with_mqa.weight", "embed_q.weight")):
-        gain = 1.5
-    if path.endswith(("gate.weight", "router.weight")):
+    if QUERY_KEY.search(path) or ROUTER.search(path):
         gain = 1.5
     return 0.0, gain * (3.0 / width) ** 0.5

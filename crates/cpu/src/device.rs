@@ -352,6 +352,20 @@ impl Compute for Cpu {
         self.workers.for_rows(cols, x, &|kernels, _, x| kernels.activate(x, activation));
     }
 
+    fn multiply(&mut self, out: Act, x: Act) {
+        let arena = &mut self.step.arena;
+        let ((_, cols), (_, x_cols)) = (arena.shape(out), arena.shape(x));
+        let [out, x] = arena.many_mut([out, x]);
+        self.workers.for_rows(cols, out, &|_, row, out| {
+            let x = &x[row * x_cols..][..x_cols];
+            if let [x] = *x {
+                out.iter_mut().for_each(|out| *out *= x);
+            } else {
+                out.iter_mut().zip(x).for_each(|(out, x)| *out *= x);
+            }
+        });
+    }
+
     fn add(&mut self, out: Act, x: Act) {
         let [out, x] = self.step.arena.many_mut([out, x]);
         self.workers.kernels.add(out, x);
@@ -360,6 +374,15 @@ impl Compute for Cpu {
     fn scale(&mut self, x: Act, factor: f32) {
         for x in self.step.arena.get_mut(x) {
             *x *= factor;
+        }
+    }
+
+    fn scale_columns(&mut self, x: Act, factors: Vector) {
+        let factors = self.weights.vector(factors);
+        for x in self.step.arena.get_mut(x).chunks_exact_mut(factors.len()) {
+            for (x, factor) in x.iter_mut().zip(factors) {
+                *x *= factor;
+            }
         }
     }
 

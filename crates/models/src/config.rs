@@ -66,6 +66,16 @@ impl<'a> Config<'a> {
         }
     }
 
+    /// Returns a size from 1 to `max`, or `default` if the key is absent.
+    pub(crate) fn size_or(
+        &self,
+        key: &str,
+        default: usize,
+        max: usize,
+    ) -> Result<usize, ModelError> {
+        Ok(self.optional_size(key, max)?.unwrap_or(default))
+    }
+
     /// Returns an integer from 0 to `max`, or `default` if the key is absent.
     pub(crate) fn count_or(
         &self,
@@ -93,6 +103,11 @@ impl<'a> Config<'a> {
         }
     }
 
+    /// Returns a finite number above zero, or `default` if the key is absent.
+    pub(crate) fn positive_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
+        Ok(self.optional_positive(key)?.unwrap_or(default))
+    }
+
     /// Returns a finite number, or `default` if the key is absent.
     pub(crate) fn number_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
@@ -115,10 +130,20 @@ impl<'a> Config<'a> {
 
     /// Returns the number of dimensions of a head that are rotated, by `partial_rotary_factor`.
     pub(crate) fn rotary_dims(&self, head_dim: usize) -> Result<usize, ModelError> {
-        let factor = self.optional_positive("partial_rotary_factor")?.unwrap_or(1.0);
+        self.part_of_head("partial_rotary_factor", head_dim, 1.0)
+    }
+
+    /// Returns the number of dimensions of a head that are rotated, by the factor `key`.
+    pub(crate) fn part_of_head(
+        &self,
+        key: &str,
+        head_dim: usize,
+        default: f64,
+    ) -> Result<usize, ModelError> {
+        let factor = self.positive_or(key, default)?;
         let dims = (head_dim as f64 * factor) as usize;
         if factor > 1.0 || dims < 2 || !dims.is_multiple_of(2) {
-            return Err(self.bad("partial_rotary_factor", "an even part of a head"));
+            return Err(self.bad(key, "an even part of a head"));
         }
         Ok(dims)
     }
@@ -130,6 +155,11 @@ impl<'a> Config<'a> {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(_) => Err(self.bad(key, "true or false")),
         }
+    }
+
+    /// Returns a boolean, or `default` if the key is absent.
+    pub(crate) fn flag_or(&self, key: &str, default: bool) -> Result<bool, ModelError> {
+        Ok(self.flag(key)?.unwrap_or(default))
     }
 
     /// Returns a string, if the key is there.

@@ -76,11 +76,17 @@ pub trait Compute {
     /// `x = activation(x)`, element by element.
     fn activate(&mut self, x: Act, activation: Activation);
 
+    /// `out *= x`, element by element. If `x` has one column, it counts for all of them.
+    fn multiply(&mut self, out: Act, x: Act);
+
     /// `out += x`.
     fn add(&mut self, out: Act, x: Act);
 
     /// `x *= factor`.
     fn scale(&mut self, x: Act, factor: f32);
+
+    /// `x[r][c] *= factors[c]` for every column.
+    fn scale_columns(&mut self, x: Act, factors: Vector);
 
     /// `x = cap · tanh(x / cap)`.
     fn soft_cap(&mut self, x: Act, cap: f32);

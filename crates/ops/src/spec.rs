@@ -55,10 +55,26 @@ pub struct ScoreGrowth {
 pub enum Activation {
     /// `x · sigmoid(x)`.
     Silu,
+    /// `1 / (1 + exp(−x))`.
+    Sigmoid,
     /// `x · Φ(x)` (Hendrycks and Gimpel, 2016, arXiv:1606.08415).
     Gelu,
     /// The approximation `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))` of [`Activation::Gelu`].
     GeluTanh,
+    /// `max(x, 0)²` (So et al., 2021, arXiv:2109.08668).
+    ReluSquared,
+    /// xIELU (Huang and Schlag, 2024, arXiv:2411.13010): `positive · x² + beta · x` above zero,
+    /// `negative · (exp(min(x, eps)) − 1 − x) + beta · x` elsewhere.
+    Xielu {
+        /// Slope above zero.
+        positive: f32,
+        /// Slope below zero.
+        negative: f32,
+        /// Slope at zero.
+        beta: f32,
+        /// Bound of the exponent, just below zero.
+        eps: f32,
+    },
     /// `g · sigmoid(alpha · g) · (u + 1)` with `g = min(gate, limit)` and `u` within `±limit`
     /// (gpt-oss); gated only.
     ClippedSwiglu {

@@ -130,16 +130,27 @@ impl QuantTensor {
         assert!(self.experts == 1, "a stack has no rows of its own");
         let rows = ranges.first().map_or(0, Range::len);
         assert!(ranges.iter().all(|range| range.len() == rows), "ranges are of equal length");
+        let mut stack = self.joined_rows(ranges);
+        if let Storage::Block { global_scale: Some(factors), .. } = &mut stack.storage {
+            *factors = vec![factors[0]; ranges.len()];
+        }
+        Self { experts: ranges.len(), rows, ..stack }
+    }
+
+    /// Copies some rows of a single matrix into one matrix.
+    ///
+    /// # Panics
+    /// Panics if this is a stack, or if a range lies outside the matrix.
+    #[must_use]
+    pub fn joined_rows(&self, ranges: &[Range<usize>]) -> Self {
+        assert!(self.experts == 1, "a stack has no rows of its own");
         let cut = |bytes: &Bytes| {
             let row = bytes.len() / self.rows;
             let parts = ranges.iter().map(|range| &bytes[range.start * row..range.end * row]);
             Bytes::from(parts.collect::<Vec<_>>().concat())
         };
-        let mut storage = self.cut(&cut);
-        if let Storage::Block { global_scale: Some(factors), .. } = &mut storage {
-            *factors = vec![factors[0]; ranges.len()];
-        }
-        Self { name: self.name.clone(), experts: ranges.len(), rows, cols: self.cols, storage }
+        let (name, rows) = (self.name.clone(), ranges.iter().map(Range::len).sum());
+        Self { name, experts: 1, rows, cols: self.cols, storage: self.cut(&cut) }
     }
 
     /// Returns the rows `range` of a single matrix, sharing its bytes.

@@ -8,10 +8,16 @@ use mlxk_ops::Activation;
 fn value(x: f32, activation: Activation) -> f32 {
     match activation {
         Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         Activation::Gelu => 0.5 * x * (1.0 + libm::erff(x * FRAC_1_SQRT_2)),
         Activation::GeluTanh => {
             let inner = (2.0 / PI).sqrt() * (x + 0.044_715 * x * x * x);
             0.5 * x * (1.0 + inner.tanh())
+        }
+        Activation::ReluSquared => x.max(0.0) * x.max(0.0),
+        Activation::Xielu { positive, beta, .. } if x > 0.0 => positive * (x * x) + beta * x,
+        Activation::Xielu { negative, beta, eps, .. } => {
+            (libm::expm1f(x.min(eps)) - x) * negative + beta * x
         }
         Activation::ClippedSwiglu { .. } => unreachable!("models use it in gated units only"),
     }

@@ -66,12 +66,20 @@ pub(crate) fn elementwise(
 
     let gelu_tanh =
         |x: f64| 0.5 * x * (1.0 + ((2.0 / PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
-    let activations: [(Activation, &dyn Fn(f64) -> f64); 3] = [
+    let xielu = Activation::Xielu { positive: 0.75, negative: 1.25, beta: 0.5, eps: -1e-6 };
+    let xielu64 = |x: f64| match x {
+        x if x > 0.0 => 0.75 * x * x + 0.5 * x,
+        x => 1.25 * (x.min(-1e-6).exp_m1() - x) + 0.5 * x,
+    };
+    let activations: &[(Activation, &dyn Fn(f64) -> f64)] = &[
         (Activation::Silu, &|x| x * sigmoid(x)),
         (Activation::Gelu, &|x| 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2))),
         (Activation::GeluTanh, &gelu_tanh),
+        (Activation::Sigmoid, &sigmoid),
+        (Activation::ReluSquared, &|x| x.max(0.0).powi(2)),
+        (xielu, &xielu64),
     ];
-    for (activation, exact) in activations {
+    for &(activation, exact) in activations {
         let mut out = x.clone();
         kernels.activate(&mut out, activation);
         compare("activate", &out, &|i| exact(x64[i]), 1.0);

@@ -146,6 +146,9 @@ impl Compute for Failing {
     fn scale(&mut self, x: Act, factor: f32) {
         self.inner.scale(x, factor);
     }
+    fn scale_columns(&mut self, x: Act, factors: Vector) {
+        self.inner.scale_columns(x, factors);
+    }
     fn soft_cap(&mut self, x: Act, cap: f32) {
         self.inner.soft_cap(x, cap);
     }
@@ -170,6 +173,9 @@ impl Compute for Failing {
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
         assert!(!self.switches.panic.swap(false, Ordering::SeqCst), "the test said so");
         self.inner.glu(gate, up, activation);
+    }
+    fn multiply(&mut self, out: Act, x: Act) {
+        self.inner.multiply(out, x);
     }
     fn add(&mut self, out: Act, x: Act) {
         self.inner.add(out, x);

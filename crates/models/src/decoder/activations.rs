@@ -14,6 +14,8 @@ pub(super) struct StreamSlots {
     pub(super) out: Slot,
     /// Result of a block after its norm.
     pub(super) normed: Slot,
+    /// Input of the next block, if it runs in parallel with the current one.
+    pub(super) ahead: Slot,
 }
 
 impl StreamSlots {
@@ -24,11 +26,13 @@ impl StreamSlots {
         // small model in the processor's cache: SmolLM2's prefill is some 3 % faster.
         let read_again = blocks().any(|block| block.input == Input::Previous);
         let has_norms = blocks().any(|block| block.norm_out.is_some());
+        let is_parallel = blocks().any(|block| matches!(block.input, Input::Parallel(_)));
         Self {
             x: scratch.row("stream", spec.hidden),
             input,
             out: if read_again { scratch.row("out", spec.hidden) } else { input },
             normed: if has_norms { scratch.row("normed", spec.hidden) } else { input },
+            ahead: if is_parallel { scratch.row("ahead", spec.hidden) } else { input },
         }
     }
 }

@@ -12,7 +12,10 @@ use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::model::{Model, Shape};
 use crate::parts::{Norm, Part, Place, ScratchPlan};
-pub(crate) use spec::{BlockSpec, DecoderSpec, Input, Names, NormNames, layer, pre_norm, sandwich};
+pub(crate) use spec::{
+    BlockSpec, DecoderSpec, Input, Names, NormNames, PARALLEL, POST_NORM, Positions, layer,
+    pre_norm, sandwich,
+};
 
 /// A loaded decoder.
 pub(crate) struct Decoder {
@@ -22,6 +25,9 @@ pub(crate) struct Decoder {
     slots: StreamSlots,
     /// `[vocab, hidden]`
     embed_tokens: Weight,
+    /// `[positions, hidden]`, and the index of the last position.
+    positions: Option<(Weight, usize)>,
+    embed_norm: Option<Norm>,
     /// Blocks of all layers, in the order in which they run.
     blocks: Vec<Block>,
     norm: Norm,
@@ -39,6 +45,7 @@ enum BlockInput {
     Norm(Norm),
     Stream,
     Previous,
+    Parallel(Norm),
 }
 
 impl Decoder {
@@ -54,6 +61,14 @@ impl Decoder {
         }
         let vocabulary = [spec.vocab_size, hidden];
         let embed_tokens = loader.linear(names.embed_tokens, vocabulary, false)?;
+        let positions = match spec.positions {
+            None => None,
+            Some(Positions { path, count }) => {
+                Some((loader.linear(path, [count, hidden], false)?, count - 1))
+            }
+        };
+        let load_norm = |norm| Norm::load(loader, "", hidden, norm);
+        let embed_norm = spec.embed_norm.map(load_norm).transpose()?;
         let mut scratch = ScratchPlan::default();
         let slots = StreamSlots::plan(&spec, &mut scratch);
         let mut blocks = Vec::new();
@@ -75,28 +90,48 @@ impl Decoder {
                 caches += usize::from(block.part.cache().is_some());
             }
         }
-        let norm = Norm::load(loader, names.norm, hidden, spec.norm)?;
-        let lm_head = loader.head(names.lm_head, spec.tied, embed_tokens, vocabulary)?;
+        let last_norm = spec.last_norm.unwrap_or(spec.norm);
+        let norm = Norm::load(loader, names.norm, hidden, last_norm)?;
+        let lm_head =
+            loader.head(names.lm_head, spec.tied, embed_tokens, vocabulary, spec.head_bias)?;
         let shape = spec.shape();
-        Ok(Self { spec, shape, scratch, slots, embed_tokens, blocks, norm, lm_head })
+        Ok(Self {
+            spec,
+            shape,
+            scratch,
+            slots,
+            embed_tokens,
+            positions,
+            embed_norm,
+            blocks,
+            norm,
+            lm_head,
+        })
     }
 
     /// `x = layers(embed(ids))`.
     fn run_layers(&self, ops: &mut dyn Compute, batch: &Batch) -> Act {
         let Self { spec, .. } = self;
         let scratch = self.scratch.allocate(ops, batch.rows());
-        let StreamSlots { x, input, out, normed } = self.slots;
-        let (x, input) = (scratch[x], scratch[input]);
+        let StreamSlots { x, input, out, normed, ahead } = self.slots;
+        let (x, input, ahead) = (scratch[x], scratch[input], scratch[ahead]);
         let (out, normed) = (scratch[out], scratch[normed]);
 
-        ops.embed(x, self.embed_tokens, &batch.ids, spec.embed_scale);
-        for block in &self.blocks {
+        self.embed(ops, x, input, batch);
+        for (index, block) in self.blocks.iter().enumerate() {
+            let mut from = input;
             match &block.input {
                 BlockInput::Norm(norm) => norm.forward(ops, input, x),
                 BlockInput::Stream => copy(ops, input, x, spec.hidden),
                 BlockInput::Previous => {}
+                BlockInput::Parallel(_) => from = ahead,
             }
-            block.part.forward(ops, out, input, &scratch, batch);
+            if let Some(BlockInput::Parallel(norm)) =
+                self.blocks.get(index + 1).map(|next| &next.input)
+            {
+                norm.forward(ops, ahead, x);
+            }
+            block.part.forward(ops, out, from, &scratch, batch);
             let result = match &block.norm_out {
                 Some(norm) => {
                     norm.forward(ops, normed, out);
@@ -110,6 +145,25 @@ impl Decoder {
             ops.add(x, result);
         }
         x
+    }
+
+    /// `x = norm(embedding + position)`. `spare` is of the same shape.
+    fn embed(&self, ops: &mut dyn Compute, x: Act, spare: Act, batch: &Batch) {
+        ops.embed(x, self.embed_tokens, &batch.ids, self.spec.embed_scale);
+        if let Some((table, last)) = self.positions {
+            let positions: Vec<u32> = batch
+                .segments
+                .iter()
+                .flat_map(|segment| segment.start..segment.start + segment.rows.len())
+                .map(|position| position.min(last) as u32)
+                .collect();
+            ops.embed(spare, table, &positions, 1.0);
+            ops.add(x, spare);
+        }
+        if let Some(norm) = &self.embed_norm {
+            norm.forward(ops, spare, x);
+            copy(ops, x, spare, self.spec.hidden);
+        }
     }
 }
 
@@ -139,10 +193,16 @@ impl Block {
             Input::Norm(name) => BlockInput::Norm(norm(loader, name)?),
             Input::Stream => BlockInput::Stream,
             Input::Previous => BlockInput::Previous,
+            Input::Parallel(name) => BlockInput::Parallel(norm(loader, name)?),
         };
-        let path = format!("{layer}.{}", spec.path);
+        let path = match spec.path {
+            "" => layer.to_owned(),
+            path => format!("{layer}.{path}"),
+        };
         let part = spec.part.load(loader, &Place { path: &path, hidden, cache, ropes }, scratch)?;
-        let norm_out = spec.norm_out.map(|name| norm(loader, name)).transpose()?;
+        let outer = decoder.norm_out.unwrap_or(decoder.norm);
+        let norm_out = |name| Norm::load(loader, &format!("{layer}.{name}"), hidden, outer);
+        let norm_out = spec.norm_out.map(norm_out).transpose()?;
         Ok(Self { input, part, norm_out })
     }
 }

@@ -18,8 +18,16 @@ pub(crate) struct DecoderSpec {
     pub(crate) max_positions: usize,
     /// Factor of the embeddings.
     pub(crate) embed_scale: f32,
-    /// All norms of the residual stream.
+    /// Learned vectors of positions, which are added to the embeddings.
+    pub(crate) positions: Option<Positions>,
+    /// Norm of the embeddings, without a weight.
+    pub(crate) embed_norm: Option<NormSpec>,
+    /// Norms of the residual stream: those of blocks' inputs, and all for which there is no other.
     pub(crate) norm: NormSpec,
+    /// Norms of blocks' results.
+    pub(crate) norm_out: Option<NormSpec>,
+    /// Norm after the last layer.
+    pub(crate) last_norm: Option<NormSpec>,
     /// Factor of what a block adds to the residual stream.
     pub(crate) residual_scale: Option<f32>,
     /// Rotary embeddings, which parts refer to by index.
@@ -28,10 +36,21 @@ pub(crate) struct DecoderSpec {
     pub(crate) layers: Vec<Vec<BlockSpec>>,
     /// `true` if the embedding is also the output projection; if `None`, the files decide.
     pub(crate) tied: Option<bool>,
+    /// `true` if the output projection adds a bias.
+    pub(crate) head_bias: bool,
     /// Factor of the logits.
     pub(crate) logit_scale: Option<f32>,
     /// See [`mlxk_ops::Compute::soft_cap`].
     pub(crate) logit_cap: Option<f32>,
+}
+
+/// A table of learned vectors of positions.
+#[derive(Clone, Copy)]
+pub(crate) struct Positions {
+    /// Path of the module.
+    pub(crate) path: &'static str,
+    /// Number of positions.
+    pub(crate) count: usize,
 }
 
 /// Paths of the modules of a decoder, below its prefix.
@@ -59,7 +78,7 @@ impl Names {
 pub(crate) struct BlockSpec {
     pub(crate) input: Input,
     pub(crate) part: PartSpec,
-    /// Path of the part below the layer.
+    /// Path of the part below the layer; empty if its modules are those of the layer.
     pub(crate) path: &'static str,
     /// Norm of the result.
     pub(crate) norm_out: Option<&'static str>,
@@ -74,6 +93,9 @@ pub(crate) enum Input {
     Stream,
     /// The input of the block before, as in layers whose blocks run in parallel.
     Previous,
+    /// The residual stream before the block before, after the norm of this name: blocks run in
+    /// parallel, with a norm each.
+    Parallel(&'static str),
 }
 
 /// Returns a layer with norms before attention and before the feed-forward part, as in Llama.
@@ -119,6 +141,22 @@ pub(crate) struct NormNames {
     pub(crate) mlp_out: Option<&'static str>,
 }
 
+/// Norms after both parts instead of before them, as in OLMo 2.
+pub(crate) const POST_NORM: NormNames = NormNames {
+    attention_in: Input::Stream,
+    attention_out: Some("post_attention_layernorm"),
+    mlp_in: Input::Stream,
+    mlp_out: Some("post_feedforward_layernorm"),
+};
+
+/// One norm before both parts, which run in parallel, as in Command R.
+pub(crate) const PARALLEL: NormNames = NormNames {
+    attention_in: Input::Norm("input_layernorm"),
+    attention_out: None,
+    mlp_in: Input::Previous,
+    mlp_out: None,
+};
+
 /// Returns a layer of attention, in `self_attn`, and a feed-forward part, in `mlp`.
 pub(crate) fn layer(
     attention: impl Into<PartSpec>,
@@ -155,7 +193,7 @@ impl DecoderSpec {
     pub(crate) fn with_experts(
         mut self,
         path: &'static str,
-        experts: ExpertsSpec,
+        experts: &ExpertsSpec,
         choose: impl Fn(usize) -> bool,
     ) -> Self {
         for (index, layer) in self.layers.iter_mut().enumerate() {
@@ -164,7 +202,7 @@ impl DecoderSpec {
             }
             for block in layer {
                 if matches!(block.part, PartSpec::Mlp(_)) {
-                    (block.part, block.path) = (experts.into(), path);
+                    (block.part, block.path) = ((*experts).into(), path);
                 }
             }
         }

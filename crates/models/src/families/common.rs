@@ -5,7 +5,7 @@ use mlxk_ops::RopeSpec;
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Names};
 use crate::error::ModelError;
-use crate::parts::{MlpKind, MlpSpec, NormKind, NormSpec};
+use crate::parts::{MlpSpec, NormSpec};
 
 /// Sizes and settings that all decoders have.
 pub(crate) struct Common {
@@ -22,11 +22,20 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Reads and checks the keys that nearly all families share. `max_positions` is used if its key
-    /// is absent.
+    /// Reads and checks the keys that nearly all families share, with norms by root mean square.
+    /// `max_positions` is used if its key is absent.
     pub(crate) fn from_config(
         config: &Config<'_>,
         max_positions: usize,
+    ) -> Result<Self, ModelError> {
+        Self::with_norm(config, max_positions, NormSpec::rms(config.positive("rms_norm_eps")?))
+    }
+
+    /// Reads and checks the keys that nearly all families share, but for those of the norms.
+    pub(crate) fn with_norm(
+        config: &Config<'_>,
+        max_positions: usize,
+        norm: NormSpec,
     ) -> Result<Self, ModelError> {
         Ok(Self {
             layers: config.size("num_hidden_layers", limit::LAYERS)?,
@@ -34,9 +43,8 @@ impl Common {
             max_positions: config
                 .optional_size("max_position_embeddings", limit::POSITIONS)?
                 .unwrap_or(max_positions),
-            norm: NormSpec { kind: NormKind::Rms, eps: config.positive("rms_norm_eps")? as f32 },
+            norm,
             mlp: MlpSpec {
-                kind: MlpKind::Gated,
                 bias: config.flag("mlp_bias")?.unwrap_or(false),
                 ..MlpSpec::gated(config.size("intermediate_size", limit::WIDTH)?)
             },
@@ -55,11 +63,16 @@ impl Common {
             vocab_size: self.vocab_size,
             max_positions: self.max_positions,
             embed_scale: 1.0,
+            positions: None,
+            embed_norm: None,
             norm: self.norm,
+            norm_out: None,
+            last_norm: None,
             residual_scale: None,
             ropes,
             layers,
             tied: self.tied,
+            head_bias: false,
             logit_scale: None,
             logit_cap: None,
         }

@@ -2,7 +2,7 @@
 //! mixture of many small experts next to shared ones.
 
 use mlxk_format::convert::ModuleRule;
-use mlxk_ops::{Activation, RouteGroups, RouteScores, RouteSpec};
+use mlxk_ops::{RouteGroups, RouteScores, RouteSpec};
 
 use super::common::Common;
 use super::family::{Architecture, Family};
@@ -11,7 +11,7 @@ use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
 use crate::parts::{
-    ExpertNames, ExpertsSpec, LatentSpec, MlpSpec, SharedExpert, scaled_rope, yarn_score_scale,
+    ExpertsSpec, LatentSpec, MlpSpec, NormSpec, SharedExpert, scaled_rope, yarn_score_scale,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -103,7 +103,7 @@ fn spec(
     let mixture = mixture(config, experts, absorbed, route)?;
     let first = config.count_or("first_k_dense_replace", 0, limit::LAYERS)?;
     let every = config.optional_size("moe_layer_freq", limit::LAYERS)?.unwrap_or(1);
-    Ok(spec.with_experts("mlp", mixture, |layer| layer >= first && layer.is_multiple_of(every)))
+    Ok(spec.with_experts("mlp", &mixture, |layer| layer >= first && layer.is_multiple_of(every)))
 }
 
 fn mixture(
@@ -127,17 +127,11 @@ fn mixture(
     let intermediate = config.size("moe_intermediate_size", limit::WIDTH)?;
     let shared = config.optional_size("n_shared_experts", limit::EXPERTS)?;
     Ok(ExpertsSpec {
-        names: ExpertNames::USUAL,
-        experts,
-        intermediate,
-        route,
-        has_correction,
-        bias: false,
-        activation: Activation::Silu,
-        shared: shared.map(|count| SharedExpert {
-            name: "shared_experts",
-            mlp: MlpSpec::gated(count * intermediate),
+        correction: has_correction.then_some("gate.e_score_correction_bias"),
+        shared: shared.map(|count| {
+            SharedExpert::plain("shared_experts", MlpSpec::gated(count * intermediate))
         }),
+        ..ExpertsSpec::usual(experts, intermediate, route)
     })
 }
 
@@ -156,6 +150,8 @@ fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentSpec, ModelE
         rope,
         value: width("v_head_dim")?,
         bias: config.flag("attention_bias")?.unwrap_or(false),
+        // `config.json` has no key for it.
+        norm: NormSpec::rms(1e-6),
         scale: (scale / ((nope + rope) as f64).sqrt()) as f32,
         absorbed,
         rope_index: 0,

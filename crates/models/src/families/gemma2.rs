@@ -8,7 +8,7 @@ use super::family::{Architecture, Family};
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, sandwich};
 use crate::error::ModelError;
-use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, rope_spec};
+use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma 2",
@@ -27,7 +27,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         soft_cap: Some(cap as f32),
         ..GroupedSpec::plain(sizes)
     };
-    let norm = NormSpec { kind: NormKind::RmsPlusOne, ..common.norm };
+    let norm = NormSpec { weight: NormWeight::PlusOne, ..common.norm };
     let mlp = MlpSpec { activation: Activation::GeluTanh, ..common.mlp };
     let rope = rope_spec(config, sizes.head_dim, 10_000.0)?;
     let layers = (0..common.layers).map(|_| sandwich(attention, mlp)).collect();

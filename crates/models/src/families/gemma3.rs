@@ -14,7 +14,9 @@ use super::gguf;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, sandwich};
 use crate::error::ModelError;
-use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormKind, NormSpec, QkNorm, scaled_rope};
+use crate::parts::{
+    AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, QkNorm, scaled_rope,
+};
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma 3",
@@ -96,8 +98,8 @@ fn text_spec(config: &Config<'_>, vocab_size: usize) -> Result<DecoderSpec, Mode
     };
     sizes.check(config)?;
     let norm = NormSpec {
-        kind: NormKind::RmsPlusOne,
-        eps: config.optional_positive("rms_norm_eps")?.unwrap_or(1e-6) as f32,
+        weight: NormWeight::PlusOne,
+        ..NormSpec::rms(config.optional_positive("rms_norm_eps")?.unwrap_or(1e-6))
     };
     let scalar = config.optional_positive("query_pre_attn_scalar")?.unwrap_or(256.0);
     let attention = GroupedSpec {

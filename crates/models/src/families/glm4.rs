@@ -31,7 +31,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dims = config.rotary_dims(sizes.head_dim)?;
     let mut rope = partial_rope_spec(config, dims, 10_000.0)?;
     rope.interleaved = config.flag("rope_traditional")?.unwrap_or(true);
-    let mlp = MlpSpec { kind: MlpKind::Fused, ..common.mlp };
+    let mlp = MlpSpec { kind: MlpKind::FUSED, ..common.mlp };
     let layers = (0..common.layers).map(|_| layer(attention, mlp, NORMS)).collect();
     Ok(DecoderSpec { tied: Some(false), ..common.decoder(vec![rope], layers) })
 }

@@ -40,22 +40,20 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         None => (0..common.layers).map(|layer| (layer % 2 == 0).then_some(window)).collect(),
     };
     let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(128);
+    let route = RouteSpec {
+        experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(4),
+        scores: RouteScores::SoftmaxOfChosen,
+        correction: None,
+        groups: None,
+        normalize: false,
+        scale: 1.0,
+    };
     let mixture = ExpertsSpec {
         names: NAMES,
-        experts,
-        intermediate: common.mlp.intermediate,
-        route: RouteSpec {
-            experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(4),
-            scores: RouteScores::SoftmaxOfChosen,
-            correction: None,
-            groups: None,
-            normalize: false,
-            scale: 1.0,
-        },
-        has_correction: false,
+        router_bias: true,
         bias: true,
         activation: Activation::ClippedSwiglu { alpha: 1.702, limit: 7.0 },
-        shared: None,
+        ..ExpertsSpec::usual(experts, common.mlp.intermediate, route)
     };
     let layer = |window| pre_norm(GroupedSpec { window, ..attention }, mixture);
     let layers = windows.into_iter().map(layer).collect();

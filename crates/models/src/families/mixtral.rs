@@ -1,6 +1,6 @@
 //! Mixtral (Jiang et al., 2024, arXiv:2401.04088): Mistral as a mixture of experts.
 
-use mlxk_ops::{Activation, RouteScores, RouteSpec};
+use mlxk_ops::{RouteScores, RouteSpec};
 
 use super::family::{Architecture, Family};
 use super::llama;
@@ -8,7 +8,7 @@ use super::published::Published;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 use crate::error::ModelError;
-use crate::parts::{AttentionSizes, ExpertNames, ExpertsSpec, partial_rope_spec};
+use crate::parts::{AttentionSizes, ExpertsSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mixtral",
@@ -28,23 +28,16 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dense = llama::spec(config)?;
     let head_dim = AttentionSizes::from_config(config)?.head_dim;
     let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(8);
-    let mixture = ExpertsSpec {
-        names: ExpertNames::USUAL,
-        experts,
-        intermediate: config.size("intermediate_size", limit::WIDTH)?,
-        route: RouteSpec {
-            experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(2),
-            scores: RouteScores::SoftmaxOfChosen,
-            correction: None,
-            groups: None,
-            normalize: false,
-            scale: 1.0,
-        },
-        has_correction: false,
-        bias: false,
-        activation: Activation::Silu,
-        shared: None,
+    let route = RouteSpec {
+        experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(2),
+        scores: RouteScores::SoftmaxOfChosen,
+        correction: None,
+        groups: None,
+        normalize: false,
+        scale: 1.0,
     };
+    let intermediate = config.size("intermediate_size", limit::WIDTH)?;
+    let mixture = ExpertsSpec::usual(experts, intermediate, route);
     let ropes = vec![partial_rope_spec(config, head_dim, 1_000_000.0)?];
-    Ok(DecoderSpec { ropes, ..dense.with_experts("block_sparse_moe", mixture, |_| true) })
+    Ok(DecoderSpec { ropes, ..dense.with_experts("block_sparse_moe", &mixture, |_| true) })
 }

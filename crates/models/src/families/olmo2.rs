@@ -1,24 +1,23 @@
 //! OLMo 2 (Team OLMo, 2024, arXiv:2501.00656): norms after attention and the feed-forward part
-//! instead of before them, and one norm over all heads of queries, and of keys.
+//! instead of before them, and one norm over all heads of queries, and of keys. OLMo 3 (2025) adds a
+//! window in three of four layers, whose rotary frequencies are not scaled.
 
 use super::common::Common;
 use super::family::{Architecture, Family};
-use crate::config::Config;
-use crate::decoder::{DecoderSpec, Input, NormNames, layer};
+use crate::config::{Config, limit};
+use crate::decoder::{DecoderSpec, POST_NORM, layer};
 use crate::error::ModelError;
-use crate::parts::{AttentionSizes, Biases, GroupedSpec, QkNorm, rope_spec};
-
-pub(super) const FAMILY: Family = Family {
-    name: "OLMo 2",
-    gguf: None,
-    architectures: &[Architecture::new("olmo2", "OLMo 2", spec)],
+use crate::parts::{
+    AttentionSizes, Biases, GroupedSpec, QkNorm, layer_windows, rope_spec, scaled_rope,
 };
 
-const NORMS: NormNames = NormNames {
-    attention_in: Input::Stream,
-    attention_out: Some("post_attention_layernorm"),
-    mlp_in: Input::Stream,
-    mlp_out: Some("post_feedforward_layernorm"),
+pub(super) const FAMILY: Family = Family {
+    name: "OLMo 2 and 3",
+    gguf: None,
+    architectures: &[
+        Architecture::new("olmo2", "OLMo 2", spec),
+        Architecture::new("olmo3", "OLMo 3 7B, 32B", windowed_spec),
+    ],
 };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
@@ -32,6 +31,25 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         ..GroupedSpec::plain(sizes)
     };
     let rope = rope_spec(config, sizes.head_dim, 10_000.0)?;
-    let layers = (0..common.layers).map(|_| layer(attention, common.mlp, NORMS)).collect();
+    let layers = (0..common.layers).map(|_| layer(attention, common.mlp, POST_NORM)).collect();
     Ok(common.decoder(vec![rope], layers))
+}
+
+fn windowed_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let mut spec = spec(config)?;
+    let head_dim = AttentionSizes::from_config(config)?.head_dim;
+    let layers = spec.layers.len();
+    let windows = if config.get("layer_types").is_some() {
+        layer_windows(config, layers, layers)?
+    } else {
+        let window = config.size("sliding_window", limit::POSITIONS)?;
+        (1..=layers).map(|number| (!number.is_multiple_of(4)).then_some(window)).collect()
+    };
+    let theta = config.positive_or("rope_theta", 10_000.0)?;
+    spec.ropes.push(scaled_rope(config, None, head_dim, theta)?);
+    for (attention, window) in spec.attentions_mut().zip(windows) {
+        attention.window = window;
+        attention.rope = Some(usize::from(window.is_some()));
+    }
+    Ok(spec)
 }

@@ -12,7 +12,7 @@ use super::gguf;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
-use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
+use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, QkvLayout, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Phi",
@@ -53,10 +53,10 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 131_072)?;
     let sizes = AttentionSizes::from_config(config)?;
-    let attention = GroupedSpec { fused: true, ..GroupedSpec::plain(sizes) };
+    let attention = GroupedSpec { qkv: QkvLayout::Rows, ..GroupedSpec::plain(sizes) };
     let dims = config.rotary_dims(sizes.head_dim)?;
     let rope = partial_rope_spec(config, dims, 10_000.0)?;
-    let mlp = MlpSpec { kind: MlpKind::Fused, ..common.mlp };
+    let mlp = MlpSpec { kind: MlpKind::FUSED, ..common.mlp };
     let tied = common.tied.or(Some(false));
     let layers = (0..common.layers).map(|_| pre_norm(attention, mlp)).collect();
     Ok(DecoderSpec { tied, ..common.decoder(vec![rope], layers) })

@@ -37,7 +37,7 @@ pub(crate) const USUAL_EXPERTS: &[(&str, &str)] =
 pub(crate) const ROUTER: ModuleRule = ModuleRule::Own(Mode::Affine { bits: 8, group_size: 64 });
 
 /// Modules for images and sound: parts of the path of a tensor.
-const OTHER_MODALITIES: [&str; 9] = [
+const OTHER_MODALITIES: &[&str] = &[
     "vision_tower",
     "vision_model",
     "vision_encoder",

@@ -2,7 +2,7 @@
 //! norms on the heads of queries and keys instead of biases.
 
 use mlxk_format::gguf::{GgufArchitecture, HeadDim, LayerTensor};
-use mlxk_ops::{Activation, RouteScores, RouteSpec};
+use mlxk_ops::{RouteScores, RouteSpec};
 
 use super::common::Common;
 use super::family::{Architecture, Family};
@@ -12,9 +12,7 @@ use super::qwen2;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
-use crate::parts::{
-    AttentionSizes, Biases, ExpertNames, ExpertsSpec, GroupedSpec, QkNorm, rope_spec,
-};
+use crate::parts::{AttentionSizes, Biases, ExpertsSpec, GroupedSpec, QkNorm, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen3",
@@ -73,23 +71,16 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
 fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dense = spec(config)?;
     let experts = config.size("num_experts", limit::EXPERTS)?;
-    let mixture = ExpertsSpec {
-        names: ExpertNames::USUAL,
-        experts,
-        intermediate: config.size("moe_intermediate_size", limit::WIDTH)?,
-        route: RouteSpec {
-            experts_per_row: config.size("num_experts_per_tok", experts)?,
-            scores: RouteScores::Softmax,
-            correction: None,
-            groups: None,
-            normalize: config.flag("norm_topk_prob")?.unwrap_or(false),
-            scale: 1.0,
-        },
-        has_correction: false,
-        bias: false,
-        activation: Activation::Silu,
-        shared: None,
+    let route = RouteSpec {
+        experts_per_row: config.size("num_experts_per_tok", experts)?,
+        scores: RouteScores::Softmax,
+        correction: None,
+        groups: None,
+        normalize: config.flag("norm_topk_prob")?.unwrap_or(false),
+        scale: 1.0,
     };
+    let intermediate = config.size("moe_intermediate_size", limit::WIDTH)?;
+    let mixture = ExpertsSpec::usual(experts, intermediate, route);
     let step = config.optional_size("decoder_sparse_step", limit::LAYERS)?.unwrap_or(1);
     let dense_layers: Vec<usize> = match config.get("mlp_only_layers") {
         None => vec![],
@@ -98,7 +89,7 @@ fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
             .and_then(|list| list.iter().map(|index| index.as_u64().map(|i| i as usize)).collect())
             .ok_or_else(|| config.bad("mlp_only_layers", "a list of layers"))?,
     };
-    Ok(dense.with_experts("mlp", mixture, |layer| {
+    Ok(dense.with_experts("mlp", &mixture, |layer| {
         !dense_layers.contains(&layer) && (layer + 1).is_multiple_of(step)
     }))
 }

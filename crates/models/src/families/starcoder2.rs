@@ -5,12 +5,10 @@ use mlxk_ops::Activation;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
-use crate::config::{Config, limit};
+use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
-use crate::parts::{
-    AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormKind, NormSpec, rope_spec,
-};
+use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormSpec, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "StarCoder2",
@@ -27,28 +25,12 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     }
     let sizes = AttentionSizes::from_config(config)?;
     let attention = GroupedSpec { biases: Biases::all(true), ..GroupedSpec::plain(sizes) };
-    let norm = NormSpec {
-        kind: NormKind::Layer { bias: true },
-        eps: config.optional_positive("norm_epsilon")?.unwrap_or(1e-5) as f32,
-    };
-    let mlp = MlpSpec {
-        intermediate: config.size("intermediate_size", limit::WIDTH)?,
-        kind: MlpKind::Plain,
-        bias: true,
-        activation: Activation::Gelu,
-    };
-    let common = Common {
-        hidden: config.size("hidden_size", limit::WIDTH)?,
-        layers: config.size("num_hidden_layers", limit::LAYERS)?,
-        vocab_size: config.optional_size("vocab_size", limit::VOCAB)?.unwrap_or(49_152),
-        max_positions: config
-            .optional_size("max_position_embeddings", limit::POSITIONS)?
-            .unwrap_or(16_384),
-        norm,
-        mlp,
-        tied: config.flag("tie_word_embeddings")?.or(Some(true)),
-    };
+    let norm = NormSpec::layer(config.optional_positive("norm_epsilon")?.unwrap_or(1e-5));
+    let common = Common::with_norm(config, 16_384, norm)?;
+    let mlp =
+        MlpSpec { kind: MlpKind::PLAIN, bias: true, activation: Activation::Gelu, ..common.mlp };
     let rope = rope_spec(config, sizes.head_dim, 100_000.0)?;
     let layers = (0..common.layers).map(|_| pre_norm(attention, mlp)).collect();
-    Ok(common.decoder(vec![rope], layers))
+    let tied = common.tied.or(Some(true));
+    Ok(DecoderSpec { tied, ..common.decoder(vec![rope], layers) })
 }

@@ -5,7 +5,7 @@ mod source;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use mlxk_format::Checkpoint;
+use mlxk_format::{Checkpoint, FormatError};
 use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
 use mlxk_tensor::QuantTensor;
 
@@ -16,7 +16,7 @@ use crate::model::Progress;
 use crate::tensors::TensorNeed;
 
 /// Tensors that the weight of a module may consist of.
-const WEIGHT_SUFFIXES: [&str; 4] = ["weight", "scales", "biases", "global_scale"];
+const WEIGHT_SUFFIXES: &[&str] = &["weight", "scales", "biases", "global_scale"];
 
 /// Loads or lists the tensors of a model. Both go through the same calls, so a list of tensors
 /// cannot differ from what is loaded.
@@ -123,6 +123,33 @@ impl<'a> Loader<'a> {
         Ok(weights)
     }
 
+    /// Loads matrices whose rows alternate in the module `path`: `groups` times `rows[0]` of the
+    /// first, `rows[1]` of the second, and so on.
+    pub(crate) fn interleaved<const N: usize>(
+        &mut self,
+        path: &str,
+        rows: [usize; N],
+        groups: usize,
+        cols: usize,
+        bias: bool,
+    ) -> Result<[Weight; N], ModelError> {
+        let group: usize = rows.iter().sum();
+        let tensor = self.matrix(path, [groups * group, cols])?;
+        let bias = self.bias(path, &[groups * group], bias)?;
+        let mut weights = [Weight(0); N];
+        let mut first = 0;
+        for (weight, rows) in weights.iter_mut().zip(rows) {
+            let ranges: Vec<_> =
+                (0..groups).map(|i| i * group + first..i * group + first + rows).collect();
+            first += rows;
+            let bias = bias.as_ref().map(|bias| {
+                ranges.iter().flat_map(|range| &bias[range.clone()]).copied().collect()
+            });
+            *weight = self.load(tensor.joined_rows(&ranges), bias)?;
+        }
+        Ok(weights)
+    }
+
     /// Loads the output projection, or returns `embed_tokens` if the two are tied. If `tied` is
     /// `None`, the files decide, because libraries differ in their default.
     pub(crate) fn head(
@@ -131,6 +158,7 @@ impl<'a> Loader<'a> {
         tied: Option<bool>,
         embed_tokens: Weight,
         shape: [usize; 2],
+        bias: bool,
     ) -> Result<Weight, ModelError> {
         if tied.unwrap_or_else(|| !self.has(path)) {
             // A tied model may store the same matrix twice.
@@ -138,7 +166,7 @@ impl<'a> Loader<'a> {
             self.known.insert(format!("{full}.bias"));
             return Ok(embed_tokens);
         }
-        self.linear(path, shape, false)
+        self.linear(path, shape, bias)
     }
 
     /// Loads the vector `[len]` named `name`.
@@ -153,10 +181,25 @@ impl<'a> Loader<'a> {
         len: usize,
         more: f32,
     ) -> Result<Vector, ModelError> {
-        let mut values = self.floats(name, &[len])?;
+        let mut values = self.values(name, &[len])?;
         for value in &mut values {
             *value += more;
         }
+        self.put_vector(values)
+    }
+
+    /// Reads the number named `name`, a tensor without dimensions.
+    pub(crate) fn number(&mut self, name: &str) -> Result<f32, ModelError> {
+        let found = match self.values(name, &[]) {
+            // Published files have a dimension of 1.
+            Err(ModelError::Format(FormatError::Shape { .. })) => self.values(name, &[1])?,
+            found => found?,
+        };
+        Ok(found[0])
+    }
+
+    /// Loads a vector that was made from others, or is not in any file.
+    pub(crate) fn put_vector(&mut self, values: Vec<f32>) -> Result<Vector, ModelError> {
         self.source.put_vector(values)
     }
 
@@ -229,7 +272,7 @@ impl<'a> Loader<'a> {
         shape: &[usize],
         wanted: bool,
     ) -> Result<Option<Vec<f32>>, ModelError> {
-        if wanted { self.floats(&format!("{path}.bias"), shape).map(Some) } else { Ok(None) }
+        if wanted { self.values(&format!("{path}.bias"), shape).map(Some) } else { Ok(None) }
     }
 
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight, ModelError> {
@@ -239,7 +282,8 @@ impl<'a> Loader<'a> {
         Ok(weight)
     }
 
-    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+    /// Reads the floats of this shape named `name` without loading them.
+    pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         let name = format!("{}{name}", self.prefix);
         let (values, bytes) = self.source.floats(&name, shape)?;
         self.known.insert(name);

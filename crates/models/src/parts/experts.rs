@@ -15,16 +15,19 @@ pub(crate) struct ExpertsSpec {
     pub(crate) names: ExpertNames,
     pub(crate) experts: usize,
     pub(crate) intermediate: usize,
-    /// Routing. Its `correction` is loaded with the weights if `has_correction` is set.
+    /// Routing. Its `correction` is loaded with the weights if `correction` names it.
     pub(crate) route: RouteSpec,
-    pub(crate) has_correction: bool,
-    /// `true` if router and experts add biases.
+    /// Name of the tensor that corrects the choice.
+    pub(crate) correction: Option<&'static str>,
+    /// `true` if the router adds a bias.
+    pub(crate) router_bias: bool,
+    /// `true` if the experts add biases.
     pub(crate) bias: bool,
     pub(crate) activation: Activation,
     pub(crate) shared: Option<SharedExpert>,
 }
 
-/// Names of the modules of a mixture.
+/// Names of the modules of a mixture, below its path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpertNames {
     pub(crate) router: &'static str,
@@ -37,11 +40,38 @@ pub(crate) struct ExpertNames {
 pub(crate) struct SharedExpert {
     pub(crate) name: &'static str,
     pub(crate) mlp: MlpSpec,
+    /// Name of a matrix with one row. The sigmoid of its product with a row is the factor of the
+    /// shared expert's result.
+    pub(crate) gate: Option<&'static str>,
+}
+
+impl SharedExpert {
+    /// Without a gate.
+    pub(crate) const fn plain(name: &'static str, mlp: MlpSpec) -> Self {
+        Self { name, mlp, gate: None }
+    }
 }
 
 impl ExpertNames {
     /// The names in most checkpoints.
     pub(crate) const USUAL: Self = Self { router: "gate", experts: "switch_mlp" };
+}
+
+impl ExpertsSpec {
+    /// With the usual names and SiLU, without biases and a shared expert.
+    pub(crate) const fn usual(experts: usize, intermediate: usize, route: RouteSpec) -> Self {
+        Self {
+            names: ExpertNames::USUAL,
+            experts,
+            intermediate,
+            route,
+            correction: None,
+            router_bias: false,
+            bias: false,
+            activation: Activation::Silu,
+            shared: None,
+        }
+    }
 }
 
 pub(crate) struct Experts {
@@ -55,9 +85,22 @@ pub(crate) struct Experts {
     down_proj: Weight,
     route: RouteSpec,
     activation: Activation,
-    /// The shared expert and its result, `[rows, hidden]`.
-    shared: Option<(Mlp, Slot)>,
+    shared: Option<Shared>,
     slots: ExpertsSlots,
+}
+
+struct Shared {
+    mlp: Mlp,
+    /// `[1, hidden]`
+    gate: Option<Weight>,
+    slots: SharedSlots,
+}
+
+struct SharedSlots {
+    /// `[rows, hidden]`
+    out: Slot,
+    /// `[rows, 1]`
+    gate: Slot,
 }
 
 pub(crate) struct ExpertsSlots {
@@ -95,13 +138,12 @@ impl ExpertsSpec {
         let Self { names, experts, intermediate, bias, mut route, .. } = *self;
         let hidden = place.hidden;
         let router = place.of(names.router);
-        if self.has_correction {
-            let name = format!("{router}.e_score_correction_bias");
-            route.correction = Some(loader.vector(&name, experts)?);
+        if let Some(name) = self.correction {
+            route.correction = Some(loader.vector(&place.of(name), experts)?);
         }
         let of = |name: &str| place.of(&format!("{}.{name}", names.experts));
         Ok(Experts {
-            router: loader.linear(&router, [experts, hidden], bias)?,
+            router: loader.linear(&router, [experts, hidden], self.router_bias)?,
             gate_proj: loader.stack(&of("gate_proj"), [experts, intermediate, hidden], bias)?,
             up_proj: loader.stack(&of("up_proj"), [experts, intermediate, hidden], bias)?,
             down_proj: loader.stack(&of("down_proj"), [experts, hidden, intermediate], bias)?,
@@ -109,19 +151,50 @@ impl ExpertsSpec {
             activation: self.activation,
             shared: match &self.shared {
                 None => None,
-                Some(shared) => {
-                    let place = Place { path: &place.of(shared.name), ..*place };
-                    let mlp = shared.mlp.load(loader, &place, scratch)?;
-                    Some((mlp, plan_shared(hidden, scratch)))
-                }
+                Some(shared) => Some(shared.load(loader, place, scratch)?),
             },
             slots: self.plan(hidden, scratch),
         })
     }
 }
 
-fn plan_shared(hidden: usize, scratch: &mut ScratchPlan) -> Slot {
-    scratch.row("experts.shared", hidden)
+impl SharedExpert {
+    fn load(
+        &self,
+        loader: &mut Loader<'_>,
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<Shared, ModelError> {
+        let hidden = place.hidden;
+        let gate = match self.gate {
+            None => None,
+            Some(name) => Some(loader.linear(&place.of(name), [1, hidden], false)?),
+        };
+        let place = Place { path: &place.of(self.name), ..*place };
+        let mlp = self.mlp.load(loader, &place, scratch)?;
+        Ok(Shared { mlp, gate, slots: plan_shared(hidden, scratch) })
+    }
+}
+
+fn plan_shared(hidden: usize, scratch: &mut ScratchPlan) -> SharedSlots {
+    SharedSlots {
+        out: scratch.row("experts.shared", hidden),
+        gate: scratch.row("experts.shared_gate", 1),
+    }
+}
+
+impl Shared {
+    /// Returns the result `[rows, hidden]`.
+    fn forward(&self, ops: &mut dyn Compute, x: Act, scratch: &Scratch, batch: &Batch) -> Act {
+        let (out, gate) = (scratch[self.slots.out], scratch[self.slots.gate]);
+        self.mlp.forward(ops, out, x, scratch, batch);
+        if let Some(weight) = self.gate {
+            ops.linear(&[gate], x, &[weight]);
+            ops.activate(gate, Activation::Sigmoid);
+            ops.multiply(out, gate);
+        }
+        out
+    }
 }
 
 impl Part for Experts {
@@ -134,12 +207,10 @@ impl Part for Experts {
         ops.linear_routed(&[gate, up], x, &[self.gate_proj, self.up_proj], routes);
         ops.glu(gate, up, self.activation);
         ops.linear_routed(&[down], gate, &[self.down_proj], routes);
-        if let Some((part, slot)) = &self.shared {
-            part.forward(ops, scratch[*slot], x, scratch, batch);
-        }
+        let shared = self.shared.as_ref().map(|shared| shared.forward(ops, x, scratch, batch));
         ops.combine(out, down, routes);
-        if let Some((_, slot)) = &self.shared {
-            ops.add(out, scratch[*slot]);
+        if let Some(shared) = shared {
+            ops.add(out, shared);
         }
     }
 }

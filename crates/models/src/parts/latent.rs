@@ -16,9 +16,6 @@ use super::scratch::{Scratch, ScratchPlan, Slot};
 use crate::error::ModelError;
 use crate::loader::Loader;
 
-/// Epsilon of the norms of the latents, for which `config.json` has no key.
-const EPS: f64 = 1e-6;
-
 /// Description of the attention of one layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LatentSpec {
@@ -34,6 +31,8 @@ pub(crate) struct LatentSpec {
     /// Width of a value.
     pub(crate) value: usize,
     pub(crate) bias: bool,
+    /// Norms of the latents.
+    pub(crate) norm: NormSpec,
     /// Factor of the scores.
     pub(crate) scale: f32,
     /// `true` if queries are projected to the latent.
@@ -184,12 +183,7 @@ impl LatentSpec {
                 [kv_rank + rope, hidden],
                 bias,
             )?,
-            kv_a_layernorm: Norm::load(
-                loader,
-                &place.of("kv_a_layernorm"),
-                kv_rank,
-                NormSpec::rms(EPS),
-            )?,
+            kv_a_layernorm: Norm::load(loader, &place.of("kv_a_layernorm"), kv_rank, self.norm)?,
             kv,
             o_proj: loader.linear(&place.of("o_proj"), [hidden, heads * value], bias)?,
             rope: place.ropes[self.rope_index],
@@ -224,7 +218,7 @@ impl LatentSpec {
         let [narrow, normed] = plan_latent_queries(rank, scratch);
         Ok(Queries::Latent(LatentQueries {
             down: loader.linear(&place.of("q_a_proj"), [rank, place.hidden], self.bias)?,
-            norm: Norm::load(loader, &place.of("q_a_layernorm"), rank, NormSpec::rms(EPS))?,
+            norm: Norm::load(loader, &place.of("q_a_layernorm"), rank, self.norm)?,
             up: loader.linear(&place.of("q_b_proj"), [width, rank], false)?,
             narrow,
             normed,

@@ -5,6 +5,7 @@ use mlxk_ops::{Act, Activation, Batch, Compute, Weight};
 
 use super::part::{Part, Place};
 use super::scratch::{Scratch, ScratchPlan, Slot};
+use super::xielu;
 use crate::error::ModelError;
 use crate::loader::Loader;
 
@@ -15,17 +16,31 @@ pub(crate) struct MlpSpec {
     pub(crate) kind: MlpKind,
     pub(crate) bias: bool,
     pub(crate) activation: Activation,
+    /// Module with the parameters of an xIELU, which replaces `activation`.
+    pub(crate) xielu: Option<&'static str>,
 }
 
 /// Matrices of a feed-forward part, and their names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum MlpKind {
-    /// `gate_proj`, `up_proj`, `down_proj`.
-    Gated,
-    /// `gate_up_proj`, with the rows of gate followed by those of up; `down_proj`.
-    Fused,
-    /// `c_fc`, `c_proj`.
-    Plain,
+    /// Gate and up in two matrices.
+    Gated { gate: &'static str, up: &'static str, down: &'static str },
+    /// Rows of gate followed by those of up, in one matrix.
+    Fused { both: &'static str, down: &'static str },
+    /// Rows of up followed by those of gate, in one matrix.
+    FusedUpFirst { both: &'static str, down: &'static str },
+    /// No gate.
+    Plain { up: &'static str, down: &'static str },
+}
+
+impl MlpKind {
+    /// The names of Llama.
+    pub(crate) const GATED: Self =
+        Self::Gated { gate: "gate_proj", up: "up_proj", down: "down_proj" };
+    /// The names of Phi-3.
+    pub(crate) const FUSED: Self = Self::Fused { both: "gate_up_proj", down: "down_proj" };
+    /// The names of GPT-2.
+    pub(crate) const PLAIN: Self = Self::Plain { up: "c_fc", down: "c_proj" };
 }
 
 pub(crate) struct Mlp {
@@ -48,7 +63,13 @@ pub(crate) struct MlpSlots {
 impl MlpSpec {
     /// Gated, with SiLU and without biases.
     pub(crate) const fn gated(intermediate: usize) -> Self {
-        Self { intermediate, kind: MlpKind::Gated, bias: false, activation: Activation::Silu }
+        Self {
+            intermediate,
+            kind: MlpKind::GATED,
+            bias: false,
+            activation: Activation::Silu,
+            xielu: None,
+        }
     }
 
     pub(super) fn plan(&self, scratch: &mut ScratchPlan) -> MlpSlots {
@@ -64,23 +85,33 @@ impl MlpSpec {
         place: &Place<'_>,
         scratch: &mut ScratchPlan,
     ) -> Result<Mlp, ModelError> {
-        let Self { intermediate, kind, bias, activation } = *self;
+        let Self { intermediate, kind, bias, .. } = *self;
         let hidden = place.hidden;
         let inward = [intermediate, hidden];
+        let halves = [intermediate, intermediate];
         let (gate, up, down) = match kind {
-            MlpKind::Gated => (
-                Some(loader.linear(&place.of("gate_proj"), inward, bias)?),
-                loader.linear(&place.of("up_proj"), inward, bias)?,
-                "down_proj",
+            MlpKind::Gated { gate, up, down } => (
+                Some(loader.linear(&place.of(gate), inward, bias)?),
+                loader.linear(&place.of(up), inward, bias)?,
+                down,
             ),
-            MlpKind::Fused => {
-                let rows = [intermediate, intermediate];
-                let [gate, up] = loader.fused(&place.of("gate_up_proj"), rows, hidden, bias)?;
-                (Some(gate), up, "down_proj")
+            MlpKind::Fused { both, down } => {
+                let [gate, up] = loader.fused(&place.of(both), halves, hidden, bias)?;
+                (Some(gate), up, down)
             }
-            MlpKind::Plain => (None, loader.linear(&place.of("c_fc"), inward, bias)?, "c_proj"),
+            MlpKind::FusedUpFirst { both, down } => {
+                let [up, gate] = loader.fused(&place.of(both), halves, hidden, bias)?;
+                (Some(gate), up, down)
+            }
+            MlpKind::Plain { up, down } => {
+                (None, loader.linear(&place.of(up), inward, bias)?, down)
+            }
         };
         let down = loader.linear(&place.of(down), [hidden, intermediate], bias)?;
+        let activation = match self.xielu {
+            Some(name) => xielu::load(loader, &place.of(name))?,
+            None => self.activation,
+        };
         Ok(Mlp { gate, up, down, activation, slots: self.plan(scratch) })
     }
 }

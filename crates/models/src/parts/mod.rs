@@ -14,12 +14,15 @@ mod part_spec;
 mod rope;
 mod scratch;
 mod window;
+mod xielu;
 
-pub(crate) use attention::{AttentionSizes, Biases, GroupedSpec, QkNorm};
+pub(crate) use attention::{
+    AttentionNames, AttentionSizes, Biases, GroupedSpec, HeadWeights, QkNorm, QkvLayout,
+};
 pub(crate) use experts::{ExpertNames, ExpertsSpec, SharedExpert};
 pub(crate) use latent::LatentSpec;
 pub(crate) use mlp::{MlpKind, MlpSpec};
-pub(crate) use norm::{Norm, NormKind, NormSpec};
+pub(crate) use norm::{Norm, NormSpec, NormWeight};
 pub(crate) use part::{Part, Place};
 pub(crate) use part_spec::PartSpec;
 pub(crate) use rope::{partial_rope_spec, rope_spec, scaled_rope, yarn_score_scale};

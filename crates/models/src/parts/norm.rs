@@ -10,6 +10,9 @@ use crate::loader::Loader;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormSpec {
     pub(crate) kind: NormKind,
+    pub(crate) weight: NormWeight,
+    /// `true` if the norm adds a `.bias`.
+    pub(crate) bias: bool,
     pub(crate) eps: f32,
 }
 
@@ -18,13 +21,19 @@ pub(crate) struct NormSpec {
 pub(crate) enum NormKind {
     /// By root mean square.
     Rms,
-    /// By root mean square, with a factor of one plus the weight (Gemma).
-    RmsPlusOne,
     /// By mean and variance.
-    Layer {
-        /// `true` if the norm adds a `.bias`.
-        bias: bool,
-    },
+    Layer,
+}
+
+/// Factors of the normalized values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NormWeight {
+    /// The `.weight`.
+    Plain,
+    /// One plus the `.weight` (Gemma).
+    PlusOne,
+    /// One. The norm has no tensor.
+    One,
 }
 
 pub(crate) struct Norm {
@@ -36,8 +45,19 @@ pub(crate) struct Norm {
 }
 
 impl NormSpec {
-    pub(crate) fn rms(eps: f64) -> Self {
-        Self { kind: NormKind::Rms, eps: eps as f32 }
+    /// By root mean square, with a weight.
+    pub(crate) const fn rms(eps: f64) -> Self {
+        Self { kind: NormKind::Rms, weight: NormWeight::Plain, bias: false, eps: eps as f32 }
+    }
+
+    /// By mean and variance, with weight and bias.
+    pub(crate) const fn layer(eps: f64) -> Self {
+        Self { kind: NormKind::Layer, weight: NormWeight::Plain, bias: true, eps: eps as f32 }
+    }
+
+    /// The same norm without a tensor.
+    pub(crate) const fn without_weight(self) -> Self {
+        Self { weight: NormWeight::One, bias: false, ..self }
     }
 }
 
@@ -48,24 +68,23 @@ impl Norm {
         width: usize,
         spec: NormSpec,
     ) -> Result<Self, ModelError> {
-        let more = if matches!(spec.kind, NormKind::RmsPlusOne) { 1.0 } else { 0.0 };
-        let weight = loader.vector_plus(&format!("{path}.weight"), width, more)?;
-        let bias = match spec.kind {
-            NormKind::Layer { bias: true } => Some(loader.vector(&format!("{path}.bias"), width)?),
-            _ => None,
+        let name = format!("{path}.weight");
+        let weight = match spec.weight {
+            NormWeight::Plain => loader.vector(&name, width)?,
+            NormWeight::PlusOne => loader.vector_plus(&name, width, 1.0)?,
+            NormWeight::One => loader.put_vector(vec![1.0; width])?,
         };
+        let bias =
+            if spec.bias { Some(loader.vector(&format!("{path}.bias"), width)?) } else { None };
         Ok(Self { weight, bias, spec })
     }
 
     /// `out = norm(x)`, over rows or pieces of rows that are as wide as the weight.
     pub(crate) fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act) {
-        match self.spec.kind {
-            NormKind::Rms | NormKind::RmsPlusOne => {
-                ops.rms_norm(out, x, self.weight, self.spec.eps);
-            }
-            NormKind::Layer { .. } => {
-                ops.layer_norm(out, x, self.weight, self.bias, self.spec.eps);
-            }
+        let Self { weight, bias, spec } = *self;
+        match spec.kind {
+            NormKind::Rms => ops.rms_norm(out, x, weight, spec.eps),
+            NormKind::Layer => ops.layer_norm(out, x, weight, bias, spec.eps),
         }
     }
 }

@@ -5,7 +5,7 @@ use mlxk_ops::RopeSpec;
 use crate::config::{Config, limit};
 use crate::error::ModelError;
 
-const SUPPORTED: &str = "`default`, `linear`, `llama3`, `yarn`, `longrope`";
+const SUPPORTED: &str = "`default`, `linear`, `llama3`, `yarn`, `longrope`, `dynamic`, `mrope`";
 
 /// Returns the frequencies of heads of width `head_dim`, by `rope_theta` (or `default_theta` if it is
 /// absent) and `rope_scaling`, or by `rope_parameters`, which newer files have instead of both.
@@ -119,7 +119,9 @@ impl Scaling {
         let key = if scaling.get("type").is_some() { "type" } else { "rope_type" };
         let original = || scaling.size("original_max_position_embeddings", limit::POSITIONS);
         match scaling.text(key)?.unwrap_or("default") {
-            "default" => Ok((Self::Default, 1.0)),
+            // `dynamic` changes frequencies beyond the original context only, which is where the model
+            // ends. The sections of `mrope` differ for images only.
+            "default" | "dynamic" | "mrope" => Ok((Self::Default, 1.0)),
             "linear" => Ok((Self::Linear { factor: scaling.positive("factor")? }, 1.0)),
             "llama3" => {
                 let low = scaling.optional_positive("low_freq_factor")?.unwrap_or(1.0);
@@ -133,7 +135,7 @@ impl Scaling {
                 let (original, factor) = (original()? as f64, scaling.positive("factor")?);
                 Ok((Self::Llama3 { factor, low, high, original }, 1.0))
             }
-            "yarn" | "deepseek_yarn" => {
+            "yarn" | "deepseek_yarn" | "telechat3-yarn" => {
                 let factor = scaling.positive("factor")?;
                 let original = scaling
                     .optional_size("original_max_position_embeddings", limit::POSITIONS)?

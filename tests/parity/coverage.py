@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Compare the model types of the installed mlx-lm with those that have goldens here.
+
+    python3 coverage.py            (needs: mlx-lm; reads its files without importing them)
+
+Writes coverage.md: the types that are compared, and for each of the others why it isn't. Fails if a type
+has neither a golden nor a reason in left_out.toml, as after an update of mlx-lm, or if a reason is out
+of date.
+"""
+
+import ast
+import importlib.metadata
+import importlib.util
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# Files that are no models of their own.
+HELPERS = {"base", "cache"}
+
+
+def installed():
+    """Return the folder of the installed mlx-lm."""
+    found = importlib.util.find_spec("mlx_lm")
+    if found is None:
+        sys.exit("mlx-lm is not installed: pip install mlx-lm")
+    return Path(found.submodule_search_locations[0])
+
+
+def model_files(folder):
+    """Return the names of the files that define a model."""
+    names = set()
+    for path in (folder / "models").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        imported = {name.asname or name.name for node in tree.body
+                    if isinstance(node, ast.ImportFrom) for name in node.names}
+        if "ModelArgs" in defined and "Model" in defined | imported and path.stem not in HELPERS:
+            names.add(path.stem)
+    return names
+
+
+def other_names(folder):
+    """Return the model types that mlx-lm runs with the file of another."""
+    for node in ast.parse((folder / "utils.py").read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "MODEL_REMAPPING":
+            return ast.literal_eval(node.value)
+    sys.exit("mlx_lm/utils.py has no MODEL_REMAPPING any more")
+
+
+def goldens():
+    """Return the number of goldens by model type."""
+    counts = {}
+    for path in sorted((HERE / "fixtures").glob("*.json")):
+        kind = json.loads(path.read_text())["config"]["model_type"]
+        counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def supported():
+    """Return the model types in docs/models.md."""
+    page = (HERE / "../../docs/models.md").read_text()
+    return {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+
+
+def main():
+    folder = installed()
+    files, others, counts, here = model_files(folder), other_names(folder), goldens(), supported()
+    reasons = tomllib.loads((HERE / "left_out.toml").read_text())
+    known = files | set(others)
+    compared = sorted(kind for kind in known if kind in counts)
+    # Another name of a type that is compared needs no golden of its own.
+    named = sorted(kind for kind in known - set(compared) if others.get(kind) in counts and kind in here)
+    missing = sorted(known - set(compared) - set(named))
+    version = importlib.metadata.version("mlx-lm")
+    lines = [
+        "# Coverage of mlx-lm's models", "",
+        "*Written by `tests/parity/coverage.py`; do not edit.*", "",
+        f"mlx-lm {version} has {len(known)} model types. {len(compared)} are compared by goldens, "
+        f"{len(named)} are other names of these, and {len(missing)} are left out.", "",
+        "| compared | goldens |", "|---|---|",
+        *(f"| `{kind}` | {counts[kind]} |" for kind in compared), "",
+        "| other name | of |", "|---|---|",
+        *(f"| `{kind}` | `{others[kind]}` |" for kind in named), "",
+        "| left out | reason |", "|---|---|",
+        *(f"| `{kind}` | {reasons.get(kind, '**none yet**')} |" for kind in missing), "",
+    ]
+    (HERE / "coverage.md").write_text("\n".join(lines))
+    unexplained = [kind for kind in missing if kind not in reasons]
+    outdated = sorted(set(reasons) - set(missing))
+    for kind in unexplained:
+        print(f"{kind}: no golden and no reason in left_out.toml")
+    for kind in outdated:
+        print(f"{kind}: left_out.toml has a reason, but nothing is missing")
+    print(f"{len(compared)} compared, {len(named)} other names, {len(missing)} left out")
+    if unexplained or outdated:
+        sys.exit(1)
+
+
+main()
