@@ -65,6 +65,21 @@ DEEPSEEK = dict(
     num_experts_per_tok=3, n_group=4, topk_group=2, kv_lora_rank=64, qk_nope_head_dim=64,
     qk_rope_head_dim=16, v_head_dim=32, first_k_dense_replace=1, moe_layer_freq=1,
     routed_scaling_factor=1.5, rope_scaling=MSCALE)
+GLM_MOE = dict(
+    hidden_size=64, num_experts_per_tok=3, n_routed_experts=8, n_shared_experts=1, n_group=1,
+    topk_group=1, moe_intermediate_size=64, norm_topk_prob=True, routed_scaling_factor=1.5,
+    first_k_dense_replace=1)
+MINIMAX = dict(
+    hidden_size=64, head_dim=32, intermediate_size=64, num_experts_per_tok=3, num_local_experts=8,
+    shared_intermediate_size=0, rotary_dim=16, use_qk_norm=True, scoring_func="sigmoid")
+BAILING = dict(
+    hidden_size=64, intermediate_size=128, moe_intermediate_size=64, num_experts=8,
+    num_shared_experts=2, norm_topk_prob=True, num_experts_per_tok=3, first_k_dense_replace=1)
+GEMMA4 = dict(
+    hidden_size=64, head_dim=32, global_head_dim=64, num_hidden_layers=6, num_kv_shared_layers=2,
+    layer_types=windows("s", "f", "s", "f", "s", "f"), sliding_window=WINDOW, intermediate_size=128,
+    hidden_size_per_layer_input=64, vocab_size_per_layer_input=VOCABULARY, use_double_wide_mlp=True,
+    rope_theta=None, tie_word_embeddings=True)
 
 # Keys are FAMILY-VARIANT. The variants of a family cover its options.
 CONFIGS = {
@@ -283,10 +298,227 @@ CONFIGS = {
         use_mixed_mlp_moe=False, use_qk_norm=False, use_cla=False, cla_share_factor=2,
         intermediate_size=64, hidden_size=64,
         rope_scaling={"type": "dynamic", "alpha": 2.0, "factor": 1.0}, tie_word_embeddings=True),
+    "iquestcoder-plain": base("iquestcoder", head_dim=48),
+    "xverse-plain": base("xverse"),
+    "qwen2_moe-plain": base(
+        "qwen2_moe", num_experts=6, moe_intermediate_size=64, shared_expert_intermediate_size=128,
+        tie_word_embeddings=None, **EXPERTS),
+    "olmoe-plain": base("olmoe", num_experts=6, intermediate_size=64, norm_topk_prob=True, **EXPERTS),
+    "olmoe-bias": base("olmoe", num_experts=6, intermediate_size=64, norm_topk_prob=False, head_dim=32,
+                       attention_bias=True, mlp_bias=True, **{**EXPERTS, "num_experts_per_tok": 3}),
+    "granitemoe-plain": base(
+        "granitemoe", attention_multiplier=0.2, embedding_multiplier=2.0, residual_multiplier=0.6,
+        logits_scaling=4.0, attention_bias=False, num_local_experts=6, intermediate_size=64,
+        tie_word_embeddings=True, **EXPERTS),
+    "granitemoe-untied": base(
+        "granitemoe", attention_multiplier=0.2, embedding_multiplier=2.0, residual_multiplier=0.6,
+        logits_scaling=4.0, attention_bias=True, num_local_experts=6, intermediate_size=64, **EXPERTS),
+    "deepseek-plain": base(
+        "deepseek", n_routed_experts=6, n_shared_experts=2, moe_intermediate_size=64,
+        first_k_dense_replace=1, rope_scaling={"type": "linear", "factor": 4.0},
+        tie_word_embeddings=None, **EXPERTS),
+    "kimi_k2-plain": base("kimi_k2", q_lora_rank=64, tie_word_embeddings=None, topk_method="noaux_tc",
+                          scoring_func="sigmoid", norm_topk_prob=True, **DEEPSEEK),
+    "joyai_llm_flash-plain": base(
+        "joyai_llm_flash", q_lora_rank=64, tie_word_embeddings=None, topk_method="noaux_tc",
+        scoring_func="sigmoid", norm_topk_prob=True, **{**DEEPSEEK, "rope_scaling": None}),
+    "kimi_vl-plain": {
+        "model_type": "kimi_vl",
+        "text_config": base(
+            "deepseek_v3", q_lora_rank=64, tie_word_embeddings=None, topk_method="noaux_tc",
+            scoring_func="sigmoid", norm_topk_prob=True, **{**DEEPSEEK, "n_group": 1, "topk_group": 1}),
+        "vision_config": {"hidden_size": 32, "model_type": "moonvit"},
+    },
+    "kimi_k25-plain": {
+        "model_type": "kimi_k25",
+        "text_config": base(
+            "deepseek_v3", q_lora_rank=64, tie_word_embeddings=None, topk_method="noaux_tc",
+            scoring_func="sigmoid", norm_topk_prob=True, **{**DEEPSEEK, "n_group": 1, "topk_group": 1}),
+        "vision_config": {"hidden_size": 32, "model_type": "kimi_k25_vision"},
+    },
+    "glm4_moe_lite-plain": base(
+        "glm4_moe_lite", q_lora_rank=64, topk_method="noaux_tc", scoring_func="sigmoid",
+        norm_topk_prob=True, **{**DEEPSEEK, "rope_scaling": None, "rms_norm_eps": 1e-2}),
+    "glm4_moe-plain": base(
+        "glm4_moe", head_dim=32, attention_bias=True, use_qk_norm=True, partial_rotary_factor=0.5,
+        rope_scaling=None, **GLM_MOE),
+    "glm4_moe-groups": base(
+        "glm4_moe", head_dim=48, attention_bias=False, use_qk_norm=False, partial_rotary_factor=0.5,
+        **{**GLM_MOE, "n_group": 4, "topk_group": 2, "norm_topk_prob": False}),
+    "solar_open-plain": base("solar_open", head_dim=48, partial_rotary_factor=1.0, **GLM_MOE),
+    "dots1-plain": base("dots1", head_dim=48, scoring_func="noaux_tc", **GLM_MOE),
+    "dots1-groups": base("dots1", mlp_bias=True, scoring_func="noaux_tc",
+                         **{**GLM_MOE, "n_group": 4, "topk_group": 2}),
+    "minimax-plain": base("minimax", **MINIMAX),
+    "minimax_m2-plain": base("minimax_m2", **{**MINIMAX, "use_qk_norm": False}),
+    "exaone_moe-plain": base(
+        "exaone_moe", head_dim=48, num_experts=8, num_experts_per_tok=3, num_shared_experts=1,
+        moe_intermediate_size=64, sliding_window=WINDOW, layer_types=windows("s", "f", "s"),
+        is_moe_layer=[False, True, True], hidden_size=64, rope_scaling=LLAMA3),
+    "exaone_moe-groups": base(
+        "exaone_moe", head_dim=32, num_experts=8, num_experts_per_tok=3, num_shared_experts=0,
+        moe_intermediate_size=64, sliding_window=WINDOW, layer_types=windows("f", "f", "f"),
+        is_moe_layer=[False, True, False], n_group=4, topk_group=2, hidden_size=64,
+        rope_parameters={"rope_theta": 20000.0, "rope_type": "default"}, tie_word_embeddings=True),
+    "afmoe-plain": base(
+        "afmoe", head_dim=48, sliding_window=WINDOW, layer_types=windows("s", "f", "s"),
+        num_experts=8, num_experts_per_tok=3, num_shared_experts=1, num_dense_layers=1,
+        moe_intermediate_size=64, route_norm=True, route_scale=1.7, hidden_size=64, rope_scaling=LLAMA3),
+    "afmoe-groups": base(
+        "afmoe", head_dim=32, sliding_window=WINDOW, layer_types=windows("s", "f", "s"),
+        num_experts=8, num_experts_per_tok=3, num_shared_experts=2, num_dense_layers=1,
+        moe_intermediate_size=64, route_norm=False, route_scale=1.7, hidden_size=64, n_group=4,
+        topk_group=2, mup_enabled=False, tie_word_embeddings=True),
+    "bailing_moe-plain": base("bailing_moe", **BAILING),
+    "bailing_moe-sigmoid": base("bailing_moe", **{
+        **BAILING, "score_function": "sigmoid", "use_qk_norm": True, "n_group": 4, "topk_group": 2,
+        "moe_router_enable_expert_bias": True, "partial_rotary_factor": 0.5, "use_qkv_bias": True,
+        "routed_scaling_factor": 2.5}),
+    "phimoe-plain": base(
+        "phimoe", num_local_experts=6, intermediate_size=64, tie_word_embeddings=None,
+        router_jitter_noise=0.2, original_max_position_embeddings=ORIGINAL, rope_scaling={
+            "type": "longrope", "short_mscale": 1.1, "long_mscale": 1.25,
+            "short_factor": [round(1.0 + 0.02 * i, 2) for i in range(8)],
+            "long_factor": [round(1.2 + 0.35 * i, 2) for i in range(8)]}, **EXPERTS),
+    "phimoe-bare": base("phimoe", num_local_experts=6, intermediate_size=64, tie_word_embeddings=None,
+                        router_jitter_noise=0.05, **{**EXPERTS, "num_experts_per_tok": 3}),
+    "mellum-plain": base(
+        "mellum", head_dim=48, num_experts=6, moe_intermediate_size=64, norm_topk_prob=True,
+        sliding_window=WINDOW, layer_types=windows("s", "f", "s"), rope_theta=None, rope_parameters={
+            "full_attention": {**YARN, "rope_theta": 20000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 5000.0}}, **EXPERTS),
+    "nemotron-nas-plain": base(
+        "nemotron-nas", num_hidden_layers=4, rope_scaling=LLAMA3, num_key_value_heads=None, block_configs=[
+            {"attention": {"n_heads_in_group": 2}, "ffn": {"ffn_mult": 2.25}},
+            {"attention": {"no_op": True}, "ffn": {"replace_with_linear": True}},
+            {"attention": {"replace_with_linear": True}, "ffn": {"no_op": True}},
+            {"attention": {"n_heads_in_group": 4}, "ffn": {"ffn_mult": 4.0}}]),
+    "llama4_text-plain": base(
+        "llama4_text", head_dim=48, intermediate_size_mlp=192, no_rope_layers=[1, 0, 1],
+        use_qk_norm=True),
+    "llama4_text-bare": base(
+        "llama4_text", head_dim=32, intermediate_size_mlp=128, no_rope_layers=[1, 1, 0],
+        use_qk_norm=False, tie_word_embeddings=True),
+    "mistral4-plain": base(
+        "mistral4", q_lora_rank=64, norm_topk_prob=True, rope_theta=None, rope_interleave=True,
+        rope_parameters={**YARN, "rope_theta": 10000.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+                         "llama_4_scaling_beta": 0.1},
+        **{**DEEPSEEK, "rope_scaling": None}),
+    "mistral3-mistral4": {
+        "model_type": "mistral3",
+        "text_config": base(
+            "mistral4", q_lora_rank=None, norm_topk_prob=False, rope_theta=None, rope_interleave=False,
+            rope_parameters={**YARN, "rope_theta": 10000.0, "mscale": 1.0, "mscale_all_dim": 0.7,
+                             "llama_4_scaling_beta": 0.2},
+            **{**DEEPSEEK, "rope_scaling": None, "n_group": 1, "topk_group": 1}),
+        "vision_config": {"hidden_size": 32, "model_type": "pixtral"},
+    },
+    "llava-plain": {
+        "model_type": "llava", "text_config": base("mistral", head_dim=48),
+        "vision_config": {"hidden_size": 32, "model_type": "pixtral"},
+    },
+    "pixtral-plain": {
+        "model_type": "pixtral", "text_config": base("mistral", head_dim=48, tie_word_embeddings=None),
+        "vision_config": {"hidden_size": 32, "model_type": "pixtral"},
+    },
+    "qwen2_vl-plain": {
+        **base("qwen2_vl", rope_scaling={"type": "mrope", "mrope_section": [4, 6, 6]}),
+        "vision_config": {"hidden_size": 32, "model_type": "qwen2_vl"},
+    },
+    "qwen2_5_vl-plain": {
+        "model_type": "qwen2_5_vl",
+        "text_config": base("qwen2_5_vl_text", rope_scaling={
+            "rope_type": "default", "mrope_section": [4, 6, 6]}, tie_word_embeddings=True),
+        "vision_config": {"hidden_size": 32, "model_type": "qwen2_5_vl"},
+    },
+    "qwen3_vl-plain": {
+        "model_type": "qwen3_vl",
+        "text_config": base("qwen3_vl_text", head_dim=48, tie_word_embeddings=True, rope_scaling={
+            "rope_type": "default", "mrope_interleaved": True, "mrope_section": [8, 8, 8]}),
+        "vision_config": {"hidden_size": 32, "model_type": "qwen3_vl"},
+    },
+    "qwen3_vl_moe-plain": {
+        "model_type": "qwen3_vl_moe",
+        "text_config": base(
+            "qwen3_vl_moe_text", head_dim=32, moe_intermediate_size=64, num_experts=8,
+            norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[], **EXPERTS),
+        "vision_config": {"hidden_size": 32, "model_type": "qwen3_vl_moe"},
+    },
+    "spark2_5-plain": base(
+        "spark2_5", head_dim=48, sliding_window=WINDOW, layer_types=windows("s", "f", "s"),
+        rope_theta=None, rope_parameters={
+            "full_attention": {"rope_theta": 20000.0, "partial_rotary_factor": 0.5},
+            "sliding_attention": {"rope_theta": 5000.0}}),
+    "spark2_5-default": base(
+        "spark2_5", head_dim=32, sliding_window=WINDOW, num_hidden_layers=4, attention_bias=True,
+        mlp_bias=True, tie_word_embeddings=True, rope_theta=None, rope_parameters={
+            "full_attention": {"rope_theta": 20000.0}, "sliding_attention": {"rope_theta": 5000.0}}),
+    "laguna-plain": base(
+        "laguna", head_dim=48, hidden_size=64, sliding_window=WINDOW, layer_types=windows("s", "f", "s"),
+        num_attention_heads_per_layer=[6, 4, 2], num_experts=8, num_experts_per_tok=3,
+        moe_intermediate_size=64, shared_expert_intermediate_size=128, moe_routed_scaling_factor=2.5,
+        rope_theta=None, rope_parameters={
+            "full_attention": {**YARN, "rope_theta": 20000.0, "partial_rotary_factor": 0.5},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 5000.0}}),
+    "laguna-bare": base(
+        "laguna", head_dim=32, hidden_size=64, num_experts=6, num_experts_per_tok=2, gating=False,
+        moe_intermediate_size=64, shared_expert_intermediate_size=64, qkv_bias=True,
+        attention_bias=True, mlp_layer_types=["sparse", "dense", "sparse"], rope_theta=None,
+        tie_word_embeddings=True),
+    "mimo_v2_flash-plain": base(
+        "mimo_v2_flash", rms_norm_eps=None, layernorm_epsilon=1e-5, hidden_size=64, head_dim=48,
+        v_head_dim=32, swa_head_dim=32, swa_v_head_dim=32, swa_num_attention_heads=6,
+        swa_num_key_value_heads=3, swa_rope_theta=5000.0, hybrid_layer_pattern=[0, 1, 1, 0],
+        moe_layer_freq=[0, 1, 1, 1], num_hidden_layers=4, sliding_window_size=WINDOW,
+        add_swa_attention_sink_bias=True, add_full_attention_sink_bias=False, n_routed_experts=8,
+        n_shared_experts=None, num_experts_per_tok=3, moe_intermediate_size=64, n_group=1, topk_group=1,
+        norm_topk_prob=True, topk_method="noaux_tc", scoring_func="sigmoid", partial_rotary_factor=0.5,
+        attention_value_scale=0.7, tie_word_embeddings=None),
+    "step3p5-plain": base(
+        "step3p5", head_dim=48, hidden_size=64, num_attention_groups=2, num_key_value_heads=None,
+        layer_types=windows("s", "f", "s", "f"), num_hidden_layers=4, sliding_window=WINDOW,
+        attention_other_setting={"num_attention_heads": 6, "num_attention_groups": 3},
+        rope_theta=[5000.0, 20000.0, 5000.0, 20000.0], partial_rotary_factors=[1.0, 0.5, 1.0, 0.5],
+        yarn_only_types=["full_attention"], rope_scaling=LLAMA3, moe_num_experts=8, moe_top_k=3,
+        moe_intermediate_size=64, share_expert_dim=128, swiglu_limits=[0, 0, 0.3, 0.0],
+        swiglu_limits_shared=[0.5, 0.0, 0, 0.4], tie_word_embeddings=None),
+    "step3p5-bare": base(
+        "step3p5", head_dim=32, hidden_size=64, num_attention_groups=2, num_key_value_heads=None,
+        sliding_window=WINDOW, use_head_wise_attn_gate=False, moe_num_experts=6, moe_top_k=2,
+        moe_intermediate_size=64, share_expert_dim=64, moe_layers_enum="0,2", norm_expert_weight=False,
+        tie_word_embeddings=None),
+    "nanbeige-plain": base("nanbeige", head_dim=48, num_hidden_layers=2, num_loops=2),
+    "nanbeige-bare": base("nanbeige", num_hidden_layers=1, loop_loss_weights=[0.5, 0.5], attention_bias=True,
+                          mlp_bias=True, skip_loop_final_norm=True, tie_word_embeddings=True),
+    "gemma4_text-plain": base("gemma4_text", **GEMMA4),
+    "gemma4_text-keys": base("gemma4_text", **{
+        **GEMMA4, "attention_k_eq_v": True, "num_global_key_value_heads": 1, "head_dim": 48,
+        "num_kv_shared_layers": 0, "hidden_size_per_layer_input": 0, "num_hidden_layers": 3,
+        "layer_types": windows("s", "f", "s"), "final_logit_softcapping": 2.0, "rope_parameters": {
+            "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.5,
+                               "rope_theta": 20000.0, "factor": 2.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 5000.0}}}),
+    "gemma4-vision": {
+        "model_type": "gemma4", "vocab_size": VOCABULARY, "text_config": base("gemma4_text", **GEMMA4),
+        "vision_config": {"hidden_size": 32, "model_type": "gemma4_vision"},
+    },
+    "gemma4_unified-plain": {
+        "model_type": "gemma4_unified", "vocab_size": VOCABULARY, "text_config": base("gemma4_text", **{
+            **GEMMA4, "num_kv_shared_layers": 0, "hidden_size_per_layer_input": 0}),
+        "vision_config": {"hidden_size": 32, "model_type": "gemma4_vision"},
+    },
+    "gemma4_text-experts": base("gemma4_text", **{
+        **GEMMA4, "enable_moe_block": True, "num_experts": 6, "top_k_experts": 2,
+        "moe_intermediate_size": 64, "num_kv_shared_layers": 0, "hidden_size_per_layer_input": 0,
+        "num_hidden_layers": 3, "layer_types": windows("s", "f", "s")}),
 }
 # A null differs from an absent key, for which mlx-lm has a number as the default.
 for _name in ("deepseek_v2-lite", "deepseek_v3-lite", "youtu_llm-direct"):
     CONFIGS[_name]["q_lora_rank"] = None
+CONFIGS["mimo_v2_flash-plain"].update(n_shared_experts=None, routed_scaling_factor=None)
+CONFIGS["mistral3-mistral4"]["text_config"]["q_lora_rank"] = None
+for _name in ("glm4_moe-plain", "glm4_moe-groups"):
+    CONFIGS[_name]["rope_scaling"] = None
 
 AFFINE = {"mode": "affine", "bits": 4, "group_size": 64}
 MXFP4 = {"mode": "mxfp4", "bits": 4, "group_size": 32}
@@ -424,9 +656,63 @@ CASES = {
     "ernie4_5_moe-sigmoid": ["affine6g64"],
     "hunyuan-plain": ["f32", "affine4g64", "affine8g64"],
     "hunyuan-bare": ["nvfp4global"],
+    "iquestcoder-plain": ["affine4g64"],
+    "xverse-plain": ["affine4g64"],
+    "qwen2_moe-plain": ["f32", "affine4g64", "mxfp4"],
+    "olmoe-plain": ["f32", "affine4g64", "affine8g64"],
+    "olmoe-bias": ["nvfp4"],
+    "granitemoe-plain": ["f32", "affine4g64", "mxfp4"],
+    "granitemoe-untied": ["affine6g64"],
+    "deepseek-plain": ["f32", "affine4g64", "mxfp8"],
+    "kimi_k2-plain": ["affine4g64"],
+    "joyai_llm_flash-plain": ["affine4g64"],
+    "kimi_vl-plain": ["bf16", "affine4g64", "affine8g64"],
+    "kimi_k25-plain": ["affine4g64"],
+    "glm4_moe_lite-plain": ["f32", "affine4g64", "mxfp4"],
+    "glm4_moe-plain": ["f32", "affine4g64", "nvfp4"],
+    "glm4_moe-groups": ["affine8g64"],
+    "solar_open-plain": ["f32", "affine4g64", "mxfp8"],
+    "dots1-plain": ["f32", "affine4g64", "affine6g64"],
+    "dots1-groups": ["mxfp4"],
+    "minimax-plain": ["f32", "affine4g64", "affine3g64"],
+    "minimax_m2-plain": ["affine8g64"],
+    "exaone_moe-plain": ["f32", "affine4g64", "mxfp4"],
+    "exaone_moe-groups": ["affine6g64"],
+    "afmoe-plain": ["f32", "affine4g64", "mxfp8"],
+    "afmoe-groups": ["nvfp4"],
+    "bailing_moe-plain": ["f32", "affine4g64", "affine5g64"],
+    "bailing_moe-sigmoid": ["bf16", "mxfp4"],
+    "phimoe-plain": ["f32", "affine4g64", "nvfp4"],
+    "phimoe-bare": ["affine8g64"],
+    "mellum-plain": ["f32", "affine4g64", "affine6g64"],
+    "nemotron-nas-plain": ["f32", "affine4g64", "mxfp4"],
+    "llama4_text-plain": ["f32", "affine4g64", "affine8g64"],
+    "llama4_text-bare": ["bf16"],
+    "mistral4-plain": ["f32", "affine4g64", "affine8g64"],
+    "mistral3-mistral4": ["affine4g64"],
+    "llava-plain": ["affine4g64"],
+    "pixtral-plain": ["bf16", "affine4g64", "mxfp4"],
+    "qwen2_vl-plain": ["bf16", "affine4g64", "affine8g64"],
+    "qwen2_5_vl-plain": ["affine4g64"],
+    "qwen3_vl-plain": ["f32", "affine4g64", "nvfp4"],
+    "qwen3_vl_moe-plain": ["f32", "affine4g64", "mxfp8"],
+    "gemma4_text-plain": ["f32", "affine4g64", "mxfp8"],
+    "gemma4_text-experts": ["f32", "affine4g64", "mxfp4"],
+    "gemma4_text-keys": ["bf16", "affine4g64"],
+    "gemma4-vision": ["f32", "affine4g64", "affine8g64"],
+    "gemma4_unified-plain": ["affine4g64"],
+    "nanbeige-plain": ["f32", "affine4g64", "mxfp8"],
+    "nanbeige-bare": ["affine6g64"],
+    "spark2_5-plain": ["f32", "affine4g64", "mxfp4"],
+    "spark2_5-default": ["affine8g64"],
+    "laguna-plain": ["f32", "affine4g64", "affine6g64"],
+    "laguna-bare": ["nvfp4"],
+    "mimo_v2_flash-plain": ["f32", "affine4g64", "mxfp8"],
+    "step3p5-plain": ["f32", "affine4g64", "affine8g64"],
+    "step3p5-bare": ["mxfp4"],
 }
 
-# Number of layers with attention, if some have none.
-ATTENTIONS = {}
+# Number of attentions, if not every layer has one.
+ATTENTIONS = {"nemotron-nas-plain": 2, "nanbeige-plain": 4, "nanbeige-bare": 3}
 # Least deviation of the scores, if norms without weights make it smaller than one.
-LEAST_SCORES = {"nanochat-plain": 0.8}
+LEAST_SCORES = {"nanochat-plain": 0.8, "llama4_text-plain": 0.8}

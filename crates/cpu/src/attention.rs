@@ -45,10 +45,6 @@ struct Operands<'a> {
 pub(crate) struct Call<'a> {
     pub out: Act,
     pub q: Act,
-    /// New keys.
-    pub k: Act,
-    /// New values.
-    pub v: Act,
     pub layer: usize,
     pub spec: &'a AttentionSpec,
     /// `[heads]`
@@ -56,23 +52,31 @@ pub(crate) struct Call<'a> {
     pub batch: &'a Batch,
 }
 
-/// See [`mlxk_ops::Compute::attend`].
-pub(crate) fn attend(
-    workers: &mut Workers,
-    arena: &mut Arena,
-    cache: &mut SequenceCache,
-    call: &Call<'_>,
-) {
-    let Call { out, q, k, v, layer, spec, sinks, batch } = *call;
+/// Appends new keys and values to the cache of the call's layer.
+pub(crate) fn append(arena: &mut Arena, cache: &mut SequenceCache, new: [Act; 2], call: &Call<'_>) {
+    let Call { layer, spec, batch, .. } = *call;
     let (key_width, value_width) = (spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim);
-    let [out, q, k, v] = arena.many_mut([out, q, k, v]);
+    let [k, v] = arena.many_mut(new);
     for segment in &batch.segments {
-        cache.layer(segment.sequence, layer).check(spec);
         for (i, row) in segment.rows.clone().enumerate() {
             let k = &k[row * key_width..][..key_width];
             let v = &v[row * value_width..][..value_width];
             cache.write(segment.sequence, segment.start + i, layer, k, v);
         }
+    }
+}
+
+/// Attends to what the cache of the call's layer holds. See [`mlxk_ops::Compute::attend`].
+pub(crate) fn attend(
+    workers: &mut Workers,
+    arena: &mut Arena,
+    cache: &SequenceCache,
+    call: &Call<'_>,
+) {
+    let Call { out, q, layer, spec, sinks, batch } = *call;
+    let [out, q] = arena.many_mut([out, q]);
+    for segment in &batch.segments {
+        cache.layer(segment.sequence, layer).check(spec);
     }
     let Workers { pool, kernels, scratch, .. } = workers;
     let operands = Operands { q, layer, spec, sinks, cache, kernels: &**kernels };

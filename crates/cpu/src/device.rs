@@ -18,7 +18,7 @@ use crate::cache::SequenceCache;
 use crate::huge_pages::Migration;
 use crate::kernels::{self, InstructionSet};
 use crate::pool::Pool;
-use crate::router::{self, RouteTable};
+use crate::router::{self, RouteTable, RouteVectors};
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
 use crate::{experts, linear};
@@ -257,8 +257,11 @@ impl Compute for Cpu {
     fn route(&mut self, logits: Act, spec: &RouteSpec) -> Routes {
         let Step { arena, routes } = &mut self.step;
         let (_, experts) = arena.shape(logits);
-        let correction = spec.correction.map(|vector| self.weights.vector(vector));
-        routes.push(router::route(arena.get(logits), experts, spec, correction));
+        let vectors = RouteVectors {
+            correction: spec.correction.map(|vector| self.weights.vector(vector)),
+            factors: spec.factors.map(|vector| self.weights.vector(vector)),
+        };
+        routes.push(router::route(arena.get(logits), experts, spec, vectors));
         Routes(routes.len() as u32 - 1)
     }
 
@@ -330,8 +333,23 @@ impl Compute for Cpu {
         batch: &Batch,
     ) {
         let sinks = spec.sinks.map(|sinks| self.weights.vector(sinks));
-        let call = Call { out, q, k, v, layer, spec, sinks, batch };
-        attention::attend(&mut self.workers, &mut self.step.arena, &mut self.cache, &call);
+        let call = Call { out, q, layer, spec, sinks, batch };
+        let arena = &mut self.step.arena;
+        attention::append(arena, &mut self.cache, [k, v], &call);
+        attention::attend(&mut self.workers, arena, &self.cache, &call);
+    }
+
+    fn attend_shared(
+        &mut self,
+        out: Act,
+        q: Act,
+        layer: usize,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    ) {
+        let sinks = spec.sinks.map(|sinks| self.weights.vector(sinks));
+        let call = Call { out, q, layer, spec, sinks, batch };
+        attention::attend(&mut self.workers, &mut self.step.arena, &self.cache, &call);
     }
 
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
@@ -358,10 +376,14 @@ impl Compute for Cpu {
         let [out, x] = arena.many_mut([out, x]);
         self.workers.for_rows(cols, out, &|_, row, out| {
             let x = &x[row * x_cols..][..x_cols];
-            if let [x] = *x {
-                out.iter_mut().for_each(|out| *out *= x);
-            } else {
+            if x_cols == cols {
                 out.iter_mut().zip(x).for_each(|(out, x)| *out *= x);
+                return;
+            }
+            for (out, x) in out.chunks_exact_mut(cols / x_cols).zip(x) {
+                for out in out {
+                    *out *= x;
+                }
             }
         });
     }

@@ -2,6 +2,15 @@
 
 use mlxk_ops::{RouteGroups, RouteScores, RouteSpec};
 
+/// Vectors that a [`RouteSpec`] names.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RouteVectors<'a> {
+    /// See [`RouteSpec::correction`].
+    pub correction: Option<&'a [f32]>,
+    /// See [`RouteSpec::factors`].
+    pub factors: Option<&'a [f32]>,
+}
+
 /// The choices for all rows of a step.
 pub(crate) struct RouteTable {
     /// Number of experts per row.
@@ -18,7 +27,7 @@ pub(crate) fn route(
     logits: &[f32],
     experts: usize,
     spec: &RouteSpec,
-    correction: Option<&[f32]>,
+    vectors: RouteVectors<'_>,
 ) -> RouteTable {
     let choices = logits.len() / experts * spec.experts_per_row;
     let mut table = RouteTable {
@@ -27,7 +36,7 @@ pub(crate) fn route(
         weights: Vec::with_capacity(choices),
     };
     for logits in logits.chunks_exact(experts) {
-        choose(logits, spec, correction, &mut table);
+        choose(logits, spec, vectors, &mut table);
     }
     table
 }
@@ -48,14 +57,14 @@ pub(crate) fn combine(out: &mut [f32], x: &[f32], cols: usize, table: &RouteTabl
 }
 
 /// Appends the experts and weights of one row.
-fn choose(logits: &[f32], spec: &RouteSpec, correction: Option<&[f32]>, table: &mut RouteTable) {
+fn choose(logits: &[f32], spec: &RouteSpec, vectors: RouteVectors<'_>, table: &mut RouteTable) {
     let scores: Vec<f32> = match spec.scores {
         RouteScores::Softmax => softmax(logits),
         RouteScores::Sigmoid => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-        RouteScores::SoftmaxOfChosen => logits.to_vec(),
+        RouteScores::SoftmaxOfChosen | RouteScores::SparseMixer { .. } => logits.to_vec(),
     };
     let mut ranked = scores.clone();
-    if let Some(correction) = correction {
+    if let Some(correction) = vectors.correction {
         for (score, correction) in ranked.iter_mut().zip(correction) {
             *score += correction;
         }
@@ -65,12 +74,31 @@ fn choose(logits: &[f32], spec: &RouteSpec, correction: Option<&[f32]>, table: &
     }
     let chosen = best(&ranked, spec.experts_per_row);
     let mut weights: Vec<f32> = chosen.iter().map(|&expert| scores[expert]).collect();
-    if spec.scores == RouteScores::SoftmaxOfChosen {
-        weights = softmax(&weights);
+    match spec.scores {
+        RouteScores::SoftmaxOfChosen => weights = softmax(&weights),
+        RouteScores::SparseMixer { band } => weights = near(logits, &chosen, band),
+        RouteScores::Softmax | RouteScores::Sigmoid => {}
     }
     let total: f32 = if spec.normalize { weights.iter().sum() } else { 1.0 };
-    table.weights.extend(weights.iter().map(|weight| weight / total * spec.scale));
+    table.weights.extend(weights.iter().zip(&chosen).map(|(weight, &expert)| {
+        let factor = vectors.factors.map_or(1.0, |factors| factors[expert]);
+        weight / total * spec.scale * factor
+    }));
     table.experts.extend(chosen);
+}
+
+/// Returns the weight of each chosen expert among those that are left and near it.
+fn near(logits: &[f32], chosen: &[usize], band: f32) -> Vec<f32> {
+    (0..chosen.len())
+        .map(|index| {
+            let best = logits[chosen[index]];
+            let is_left = |expert: &usize| !chosen[..index].contains(expert);
+            let is_near = |x: f32| (best - x) / x.abs().max(best) <= band;
+            let rest = (0..logits.len()).filter(is_left).map(|expert| logits[expert]);
+            let total: f32 = rest.filter(|&x| is_near(x)).map(|x| (x - best).exp()).sum();
+            1.0 / total
+        })
+        .collect()
 }
 
 /// Sets the scores outside the best groups to zero.
@@ -111,18 +139,11 @@ mod tests {
     fn routed(logits: &[f32], spec: &RouteSpec, correction: Option<&[f32]>) -> RouteTable {
         let mut table =
             RouteTable { per_row: spec.experts_per_row, experts: vec![], weights: vec![] };
-        choose(logits, spec, correction, &mut table);
+        choose(logits, spec, RouteVectors { correction, factors: None }, &mut table);
         table
     }
 
-    const PLAIN: RouteSpec = RouteSpec {
-        experts_per_row: 2,
-        scores: RouteScores::Softmax,
-        correction: None,
-        groups: None,
-        normalize: false,
-        scale: 1.0,
-    };
+    const PLAIN: RouteSpec = RouteSpec::new(2, RouteScores::Softmax);
 
     #[test]
     fn normalized_softmax_is_the_softmax_of_the_chosen() {
@@ -139,6 +160,18 @@ mod tests {
         }
         let plain = routed(&logits, &PLAIN, None);
         assert!(plain.weights.iter().sum::<f32>() < 0.95);
+    }
+
+    #[test]
+    fn a_sparse_mixer_compares_an_expert_with_those_near_it() {
+        let spec = RouteSpec { scores: RouteScores::SparseMixer { band: 0.2 }, ..PLAIN };
+        let table = routed(&[2.0, 1.7, 1.5, -1.0], &spec, None);
+        assert_eq!(table.experts, [0, 1]);
+        // Near 2.0 is 1.7, near 1.7 is 1.5.
+        let expected = [1.0 / (1.0 + (-0.3f32).exp()), 1.0 / (1.0 + (-0.2f32).exp())];
+        for (weight, expected) in table.weights.iter().zip(expected) {
+            assert!((weight - expected).abs() < 1e-6);
+        }
     }
 
     #[test]

@@ -128,6 +128,24 @@ impl<'a> Config<'a> {
         numbers.ok_or_else(|| self.bad(key, format!("a list of {len} numbers above 0")))
     }
 
+    /// Returns a list of `len` integers from 0 to `max`, if the key is there.
+    pub(crate) fn optional_counts(
+        &self,
+        key: &str,
+        len: usize,
+        max: usize,
+    ) -> Result<Option<Vec<usize>>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let counts = value.as_array().filter(|values| values.len() == len).and_then(|values| {
+            let fits = |number: &u64| *number <= max as u64;
+            let counts = values.iter().map(|value| value.as_u64().filter(fits));
+            counts.map(|count| count.map(|count| count as usize)).collect()
+        });
+        counts
+            .map(Some)
+            .ok_or_else(|| self.bad(key, format!("a list of {len} integers from 0 to {max}")))
+    }
+
     /// Returns the number of dimensions of a head that are rotated, by `partial_rotary_factor`.
     pub(crate) fn rotary_dims(&self, head_dim: usize) -> Result<usize, ModelError> {
         self.part_of_head("partial_rotary_factor", head_dim, 1.0)

@@ -55,8 +55,8 @@ fn an_unknown_type_is_named_with_a_place_to_look() {
 
 #[test]
 fn a_model_of_several_modalities_is_named() {
-    let message = refusal(&json!({"model_type": "llava", "text_config": llama()}));
-    assert!(message.contains("`llava`") && message.contains("`text_config`"), "{message}");
+    let message = refusal(&json!({"model_type": "idefics3", "text_config": llama()}));
+    assert!(message.contains("`idefics3`") && message.contains("`text_config`"), "{message}");
 }
 
 #[test]
@@ -130,4 +130,67 @@ fn a_model_can_say_which_tensors_it_consists_of() {
     assert_eq!(kind(&needs, "model.layers.0.mlp.switch_mlp.down_proj.weight"), Some(stack));
     let head = TensorKind::Matrix { rows: 49152, cols: 576 };
     assert_eq!(kind(&needs, "lm_head.weight"), Some(head));
+}
+
+/// Returns the configuration of a parity case of each model type.
+fn every_family() -> Vec<Value> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity/fixtures");
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let mut configs: Vec<Value> = vec![];
+    for path in names {
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut golden: Value = serde_json::from_str(&text).unwrap();
+        let config = golden["config"].take();
+        if configs.iter().all(|known| known["model_type"] != config["model_type"]) {
+            configs.push(config);
+        }
+    }
+    configs
+}
+
+#[test]
+fn no_value_of_any_key_of_any_family_is_a_panic_or_a_riddle() {
+    let strange = [
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(3),
+        json!(0.5),
+        json!(1e18),
+        json!(1_u64 << 20),
+        json!("x"),
+        json!(""),
+        json!([]),
+        json!([0]),
+        json!([1e300, -1]),
+        json!({}),
+        json!(true),
+        json!(null),
+        json!({"type": "yarn", "factor": 1e300}),
+        json!({"rope_type": []}),
+    ];
+    let mut refused = 0;
+    for config in every_family() {
+        shape_of(&config).unwrap();
+        let pointers = ["", "/text_config"];
+        for pointer in pointers {
+            let Some(Value::Object(object)) = config.pointer(pointer) else { continue };
+            for key in object.keys().filter(|key| *key != "model_type") {
+                for value in &strange {
+                    let mut config = config.clone();
+                    config.pointer_mut(pointer).unwrap()[key] = value.clone();
+                    if let Err(error) = shape_of(&config) {
+                        let message = error.to_string();
+                        assert!(!message.contains('\n'), "{key} = {value}: {message}");
+                        assert!(message.len() < 300, "{key} = {value}: {message}");
+                        assert!(message.contains('`'), "{key} = {value}: {message}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 5000, "only {refused} values were refused");
 }

@@ -70,13 +70,25 @@ pub trait Compute {
         batch: &Batch,
     );
 
+    /// Like [`Compute::attend`], over the keys and values that an earlier part of the step has appended
+    /// to the cache of `layer`.
+    fn attend_shared(
+        &mut self,
+        out: Act,
+        q: Act,
+        layer: usize,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    );
+
     /// `gate = activation(gate) · up`, element by element.
     fn glu(&mut self, gate: Act, up: Act, activation: Activation);
 
     /// `x = activation(x)`, element by element.
     fn activate(&mut self, x: Act, activation: Activation);
 
-    /// `out *= x`, element by element. If `x` has one column, it counts for all of them.
+    /// `out *= x`, element by element. If `x` has fewer columns, each counts for as many in a row of
+    /// `out`, such as those of a head.
     fn multiply(&mut self, out: Act, x: Act);
 
     /// `out += x`.

@@ -61,6 +61,8 @@ pub enum Activation {
     Gelu,
     /// The approximation `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))` of [`Activation::Gelu`].
     GeluTanh,
+    /// `ln(1 + exp(x))`.
+    Softplus,
     /// `max(x, 0)²` (So et al., 2021, arXiv:2109.08668).
     ReluSquared,
     /// xIELU (Huang and Schlag, 2024, arXiv:2411.13010): `positive · x² + beta · x` above zero,
@@ -74,6 +76,11 @@ pub enum Activation {
         beta: f32,
         /// Bound of the exponent, just below zero.
         eps: f32,
+    },
+    /// `min(g · sigmoid(g), limit) · u` with `u` within `±limit` (Step 3.5); gated only.
+    ClampedSwiglu {
+        /// Bound at which gate and `u` are clipped.
+        limit: f32,
     },
     /// `g · sigmoid(alpha · g) · (u + 1)` with `g = min(gate, limit)` and `u` within `±limit`
     /// (gpt-oss); gated only.
@@ -101,10 +108,27 @@ pub struct RouteSpec {
     pub normalize: bool,
     /// Factor applied to the resulting weights.
     pub scale: f32,
+    /// `[experts]` factors of the weights of each expert.
+    pub factors: Option<Vector>,
+}
+
+impl RouteSpec {
+    /// Returns a rule without correction, groups and factors.
+    pub const fn new(experts_per_row: usize, scores: RouteScores) -> Self {
+        Self {
+            experts_per_row,
+            scores,
+            correction: None,
+            groups: None,
+            normalize: false,
+            scale: 1.0,
+            factors: None,
+        }
+    }
 }
 
 /// Function from router logits to scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RouteScores {
     /// Softmax over all experts.
     Softmax,
@@ -112,6 +136,12 @@ pub enum RouteScores {
     SoftmaxOfChosen,
     /// A sigmoid for each expert.
     Sigmoid,
+    /// For each chosen expert, a softmax over the experts that are left and near it: those whose
+    /// logit `x` has `(best − x) / max(|x|, best) ≤ band` (Liu et al., 2024, arXiv:2409.12136).
+    SparseMixer {
+        /// Width of the band.
+        band: f32,
+    },
 }
 
 /// Experts in groups of equal size. Experts outside the best groups score zero (DeepSeek-V2,

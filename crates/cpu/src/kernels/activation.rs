@@ -4,7 +4,7 @@ use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
 use mlxk_ops::Activation;
 
-/// Computes one value. [`Activation::ClippedSwiglu`] is gated only.
+/// Computes one value of an activation that is not gated only.
 fn value(x: f32, activation: Activation) -> f32 {
     match activation {
         Activation::Silu => x / (1.0 + (-x).exp()),
@@ -14,12 +14,15 @@ fn value(x: f32, activation: Activation) -> f32 {
             let inner = (2.0 / PI).sqrt() * (x + 0.044_715 * x * x * x);
             0.5 * x * (1.0 + inner.tanh())
         }
+        Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         Activation::ReluSquared => x.max(0.0) * x.max(0.0),
         Activation::Xielu { positive, beta, .. } if x > 0.0 => positive * (x * x) + beta * x,
         Activation::Xielu { negative, beta, eps, .. } => {
             (libm::expm1f(x.min(eps)) - x) * negative + beta * x
         }
-        Activation::ClippedSwiglu { .. } => unreachable!("models use it in gated units only"),
+        Activation::ClippedSwiglu { .. } | Activation::ClampedSwiglu { .. } => {
+            unreachable!("models use it in gated units only")
+        }
     }
 }
 
@@ -37,6 +40,9 @@ pub(super) fn gate(gate: &mut [f32], up: &[f32], activation: Activation) {
             Activation::ClippedSwiglu { alpha, limit } => {
                 let g = gate.min(limit);
                 g / (1.0 + (-alpha * g).exp()) * (up.clamp(-limit, limit) + 1.0)
+            }
+            Activation::ClampedSwiglu { limit } => {
+                value(*gate, Activation::Silu).min(limit) * up.clamp(-limit, limit)
             }
             _ => value(*gate, activation) * up,
         };

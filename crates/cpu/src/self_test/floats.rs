@@ -76,6 +76,7 @@ pub(crate) fn elementwise(
         (Activation::Gelu, &|x| 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2))),
         (Activation::GeluTanh, &gelu_tanh),
         (Activation::Sigmoid, &sigmoid),
+        (Activation::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
         (Activation::ReluSquared, &|x| x.max(0.0).powi(2)),
         (xielu, &xielu64),
     ];
@@ -87,6 +88,14 @@ pub(crate) fn elementwise(
         kernels.gate(&mut gate, &wide, activation);
         compare("gate", &gate, &|i| exact(x64[i]) * wide64[i], 90.0);
     }
+    let limit = 2.0_f32;
+    let mut gate = wide.clone();
+    kernels.gate(&mut gate, &x, Activation::ClampedSwiglu { limit });
+    let clamped = |i: usize| {
+        let gate = (wide64[i] * sigmoid(wide64[i])).min(f64::from(limit));
+        gate * x64[i].clamp(-f64::from(limit), f64::from(limit))
+    };
+    compare("gate", &gate, &clamped, 1.0);
     let (alpha, limit) = (1.702_f32, 7.0_f32);
     let mut gate = wide.clone();
     kernels.gate(&mut gate, &x, Activation::ClippedSwiglu { alpha, limit });

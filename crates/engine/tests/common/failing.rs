@@ -170,6 +170,16 @@ impl Compute for Failing {
     ) {
         self.inner.attend(out, q, k, v, layer, spec, batch);
     }
+    fn attend_shared(
+        &mut self,
+        out: Act,
+        q: Act,
+        layer: usize,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    ) {
+        self.inner.attend_shared(out, q, layer, spec, batch);
+    }
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
         assert!(!self.switches.panic.swap(false, Ordering::SeqCst), "the test said so");
         self.inner.glu(gate, up, activation);

@@ -11,7 +11,7 @@ use self::activations::StreamSlots;
 use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::model::{Model, Shape};
-use crate::parts::{Norm, Part, Place, ScratchPlan};
+use crate::parts::{LayerInputs, Norm, Part, Place, ScratchPlan};
 pub(crate) use spec::{
     BlockSpec, DecoderSpec, Input, Names, NormNames, PARALLEL, POST_NORM, Positions, layer,
     pre_norm, sandwich,
@@ -28,8 +28,11 @@ pub(crate) struct Decoder {
     /// `[positions, hidden]`, and the index of the last position.
     positions: Option<(Weight, usize)>,
     embed_norm: Option<Norm>,
+    layer_inputs: Option<LayerInputs>,
     /// Blocks of all layers, in the order in which they run.
     blocks: Vec<Block>,
+    /// Blocks before which the stream is normalized, because the layers run again.
+    run_ends: Vec<usize>,
     norm: Norm,
     /// `[vocab, hidden]`; the same as `embed_tokens` if the two are tied.
     lm_head: Weight,
@@ -39,6 +42,8 @@ struct Block {
     input: BlockInput,
     part: Box<dyn Part>,
     norm_out: Option<Norm>,
+    /// Factor of the residual stream after the block.
+    stream_scale: Option<f32>,
 }
 
 enum BlockInput {
@@ -71,10 +76,19 @@ impl Decoder {
         let embed_norm = spec.embed_norm.map(load_norm).transpose()?;
         let mut scratch = ScratchPlan::default();
         let slots = StreamSlots::plan(&spec, &mut scratch);
-        let mut blocks = Vec::new();
+        let layer_inputs = match &spec.layer_inputs {
+            None => None,
+            Some(inputs) => Some(inputs.load(loader, hidden, &mut scratch)?),
+        };
+        let mut blocks: Vec<Block> = Vec::new();
         let mut caches = 0;
+        let distinct = spec.distinct_layers.unwrap_or(spec.layers.len()).max(1);
+        let mut run_ends = Vec::new();
         for (index, layer) in spec.layers.iter().enumerate() {
-            let path = format!("{}.{index}", names.layers);
+            let path = format!("{}.{}", names.layers, index % distinct);
+            if spec.norm_between && index > 0 && index.is_multiple_of(distinct) {
+                run_ends.push(blocks.len());
+            }
             for block in layer {
                 blocks.push(Block::load(
                     loader,
@@ -88,6 +102,9 @@ impl Decoder {
                     },
                 )?);
                 caches += usize::from(block.part.cache().is_some());
+            }
+            if let (Some(name), Some(last)) = (spec.layer_scalar, blocks.last_mut()) {
+                last.stream_scale = Some(loader.number(&format!("{path}.{name}"))?);
             }
         }
         let last_norm = spec.last_norm.unwrap_or(spec.norm);
@@ -103,7 +120,9 @@ impl Decoder {
             embed_tokens,
             positions,
             embed_norm,
+            layer_inputs,
             blocks,
+            run_ends,
             norm,
             lm_head,
         })
@@ -118,7 +137,14 @@ impl Decoder {
         let (out, normed) = (scratch[out], scratch[normed]);
 
         self.embed(ops, x, input, batch);
+        if let Some(inputs) = &self.layer_inputs {
+            inputs.forward(ops, x, &scratch, batch);
+        }
         for (index, block) in self.blocks.iter().enumerate() {
+            if self.run_ends.contains(&index) {
+                self.norm.forward(ops, input, x);
+                copy(ops, x, input, spec.hidden);
+            }
             let mut from = input;
             match &block.input {
                 BlockInput::Norm(norm) => norm.forward(ops, input, x),
@@ -143,6 +169,9 @@ impl Decoder {
                 ops.scale(result, factor);
             }
             ops.add(x, result);
+            if let Some(factor) = block.stream_scale {
+                ops.scale(x, factor);
+            }
         }
         x
     }
@@ -203,7 +232,7 @@ impl Block {
         let outer = decoder.norm_out.unwrap_or(decoder.norm);
         let norm_out = |name| Norm::load(loader, &format!("{layer}.{name}"), hidden, outer);
         let norm_out = spec.norm_out.map(norm_out).transpose()?;
-        Ok(Self { input, part, norm_out })
+        Ok(Self { input, part, norm_out, stream_scale: None })
     }
 }
 

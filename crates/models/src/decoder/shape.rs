@@ -12,6 +12,9 @@ impl DecoderSpec {
     pub(crate) fn shape(&self) -> Shape {
         let mut scratch = ScratchPlan::default();
         StreamSlots::plan(self, &mut scratch);
+        if let Some(inputs) = &self.layer_inputs {
+            inputs.plan(&mut scratch);
+        }
         let parts = || self.layers.iter().flatten().map(|block| &block.part);
         for part in parts() {
             part.plan(self.hidden, &mut scratch);

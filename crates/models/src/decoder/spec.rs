@@ -3,7 +3,7 @@
 
 use mlxk_ops::RopeSpec;
 
-use crate::parts::{ExpertsSpec, GroupedSpec, NormSpec, PartSpec};
+use crate::parts::{ExpertsSpec, GroupedSpec, LayerInputsSpec, NormSpec, PartSpec};
 
 /// A decoder-only model.
 pub(crate) struct DecoderSpec {
@@ -22,6 +22,10 @@ pub(crate) struct DecoderSpec {
     pub(crate) positions: Option<Positions>,
     /// Norm of the embeddings, without a weight.
     pub(crate) embed_norm: Option<NormSpec>,
+    /// Inputs of the layers besides the residual stream.
+    pub(crate) layer_inputs: Option<LayerInputsSpec>,
+    /// Name of a number in each layer by which the residual stream is multiplied at its end.
+    pub(crate) layer_scalar: Option<&'static str>,
     /// Norms of the residual stream: those of blocks' inputs, and all for which there is no other.
     pub(crate) norm: NormSpec,
     /// Norms of blocks' results.
@@ -34,6 +38,10 @@ pub(crate) struct DecoderSpec {
     pub(crate) ropes: Vec<RopeSpec>,
     /// Blocks of each layer, in the order in which they run.
     pub(crate) layers: Vec<Vec<BlockSpec>>,
+    /// Number of layers in the files, if they run several times.
+    pub(crate) distinct_layers: Option<usize>,
+    /// `true` if the norm after the last layer also follows each earlier run of the layers.
+    pub(crate) norm_between: bool,
     /// `true` if the embedding is also the output projection; if `None`, the files decide.
     pub(crate) tied: Option<bool>,
     /// `true` if the output projection adds a bias.

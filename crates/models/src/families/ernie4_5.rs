@@ -55,12 +55,8 @@ fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         }
     };
     let route = RouteSpec {
-        experts_per_row: config.size_or("moe_k", 1, experts)?,
-        scores,
-        correction: None,
-        groups: None,
         normalize: true,
-        scale: 1.0,
+        ..RouteSpec::new(config.size_or("moe_k", 1, experts)?, scores)
     };
     let intermediate = match config.count_or("moe_intermediate_size", 0, limit::WIDTH)? {
         0 => config.size("intermediate_size", limit::WIDTH)?,

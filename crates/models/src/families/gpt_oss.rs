@@ -40,14 +40,10 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         None => (0..common.layers).map(|layer| (layer % 2 == 0).then_some(window)).collect(),
     };
     let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(128);
-    let route = RouteSpec {
-        experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(4),
-        scores: RouteScores::SoftmaxOfChosen,
-        correction: None,
-        groups: None,
-        normalize: false,
-        scale: 1.0,
-    };
+    let route = RouteSpec::new(
+        config.optional_size("num_experts_per_tok", experts)?.unwrap_or(4),
+        RouteScores::SoftmaxOfChosen,
+    );
     let mixture = ExpertsSpec {
         names: NAMES,
         router_bias: true,

@@ -1,15 +1,33 @@
-//! Granite 3 (IBM, 2024): Llama with factors on embeddings, scores, residual stream and logits.
+//! Granite 3 (IBM, 2024), dense and as a mixture of experts: Llama with factors on embeddings, scores,
+//! residual stream and logits.
+
+use mlxk_ops::{RouteScores, RouteSpec};
 
 use super::family::{Architecture, Family};
 use super::llama;
-use crate::config::Config;
+use super::published::{Published, ROUTER};
+use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 use crate::error::ModelError;
+use crate::parts::{ExpertNames, ExpertsSpec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Granite",
     gguf: None,
-    architectures: &[Architecture::new("granite", "Granite 3", spec)],
+    architectures: &[
+        Architecture::new("granite", "Granite 3", spec),
+        Architecture {
+            published: &Published {
+                modules: &[
+                    ("block_sparse_moe.router.layer", ROUTER),
+                    ("self_attn.o_proj", ROUTER),
+                    ("lm_head", ROUTER),
+                ],
+                ..Published::AS_IN_MLX
+            },
+            ..Architecture::new("granitemoe", "Granite 3 1B-A400M, 3B-A800M", moe_spec)
+        },
+    ],
 };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
@@ -25,4 +43,15 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         tied: spec.tied.or(Some(true)),
         ..spec
     })
+}
+
+fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let experts = config.size("num_local_experts", limit::EXPERTS)?;
+    let route =
+        RouteSpec::new(config.size("num_experts_per_tok", experts)?, RouteScores::SoftmaxOfChosen);
+    let mixture = ExpertsSpec {
+        names: ExpertNames { router: "router.layer", ..ExpertNames::USUAL },
+        ..ExpertsSpec::usual(experts, config.size("intermediate_size", limit::WIDTH)?, route)
+    };
+    Ok(spec(config)?.with_experts("block_sparse_moe", &mixture, |_| true))
 }

@@ -31,6 +31,7 @@ const NAMES: AttentionNames =
     AttentionNames { q_norm: "query_layernorm", k_norm: "key_layernorm", ..AttentionNames::USUAL };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 32_768)?;
     let sizes = AttentionSizes::from_config(config)?;
     let alpha = match config.child("rope_scaling")? {
@@ -71,6 +72,7 @@ fn stretched(config: &Config<'_>, dims: usize, alpha: f64) -> Result<RopeSpec, M
 }
 
 fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
     if config.flag_or("use_cla", false)? {
         return Err(config.unsupported("use_cla", "true", "`false`"));
     }
@@ -111,14 +113,7 @@ fn mixture(
     } else {
         None
     };
-    let route = RouteSpec {
-        experts_per_row,
-        scores: RouteScores::Softmax,
-        correction: None,
-        groups: None,
-        normalize: false,
-        scale: 1.0,
-    };
+    let route = RouteSpec::new(experts_per_row, RouteScores::Softmax);
     let width = common.mlp.intermediate;
     Ok(ExpertsSpec {
         names: ExpertNames { router: "gate.wg", ..ExpertNames::USUAL },

@@ -17,6 +17,8 @@ pub(super) const FAMILY: Family = Family {
     architectures: &[
         Architecture::new("llama", "Llama 1 to 3.3, SmolLM2, DeepSeek-Coder, Yi", spec),
         Architecture::new("mistral", "Mistral 7B, Mistral Nemo, Codestral, Devstral", spec),
+        Architecture::new("iquestcoder", "IQuest-Coder 40B", spec),
+        Architecture::new("xverse", "XVERSE 7B, 13B, 65B", spec),
     ],
 };
 
@@ -43,13 +45,20 @@ const GGUF_LAYER: &[LayerTensor] = &[
 ];
 
 pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    spec_of(config, AttentionSizes::from_config(config)?)
+}
+
+/// Reads everything but the sizes of attention.
+pub(super) fn spec_of(
+    config: &Config<'_>,
+    sizes: AttentionSizes,
+) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 2048)?;
     // Llama has a window only in the layers that ask for one, Mistral in all if a size is given.
     let is_windowed = config.text("model_type")? == Some("mistral");
     let first_windowed = if is_windowed { 0 } else { common.layers };
     let windows = layer_windows(config, common.layers, first_windowed)?;
-    let sizes = AttentionSizes::from_config(config)?;
     let bias = config.flag("attention_bias")?.unwrap_or(false);
     let attention = GroupedSpec { biases: Biases::all(bias), ..GroupedSpec::plain(sizes) };
     let rope = rope_spec(config, sizes.head_dim, 10_000.0)?;

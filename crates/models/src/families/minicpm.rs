@@ -20,6 +20,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 32_768)?;
     let sizes = AttentionSizes::from_hidden(config)?;
     let attention = GroupedSpec::plain(sizes);
@@ -29,6 +30,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
 }
 
 fn latent_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 32_768)?;
     let width = |key| config.size(key, limit::HEAD_DIM * 4);
     let (nope, rope) = (width("qk_nope_head_dim")?, width("qk_rope_head_dim")?);
@@ -48,6 +50,7 @@ fn latent_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         norm: NormSpec::rms(1e-5),
         scale: (1.0 / ((nope + rope) as f64).sqrt()) as f32,
         absorbed: false,
+        growth: None,
         rope_index: 0,
     };
     let mut rope = partial_rope_spec(config, rope, 1_000_000.0)?;

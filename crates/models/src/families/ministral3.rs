@@ -6,7 +6,8 @@ use mlxk_ops::ScoreGrowth;
 use super::common::Common;
 use super::family::{Architecture, Family};
 use super::llama;
-use super::published::Published;
+use super::mistral4;
+use super::published::{Published, in_language_model};
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
@@ -19,12 +20,22 @@ pub(super) const FAMILY: Family = Family {
         Architecture::new("ministral3", "Ministral 3", spec),
         Architecture {
             wrapper: true,
-            published: &Published { rename: published_name, ..Published::AS_IN_MLX },
+            published: &Published { rename: in_language_model, ..Published::AS_IN_MLX },
             ..Architecture::new(
                 "mistral3",
-                "Mistral Small 3.1, Ministral 3, text only",
+                "Mistral Small 3.1 to 4, Ministral 3, text only",
                 wrapper_spec,
             )
+        },
+        Architecture {
+            wrapper: true,
+            published: &Published { rename: in_language_model, ..Published::AS_IN_MLX },
+            ..Architecture::new("llava", "Mistral Small 3.1 in early conversions", wrapper_spec)
+        },
+        Architecture {
+            wrapper: true,
+            published: &Published { rename: in_language_model, ..Published::AS_IN_MLX },
+            ..Architecture::new("pixtral", "Pixtral 12B, text only", pixtral_spec)
         },
     ],
 };
@@ -54,9 +65,14 @@ fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
     let inner = match text.text("model_type")? {
         Some("ministral3") => spec(&text)?,
+        Some("mistral4") => mistral4::spec(&text)?,
         Some("mistral" | "llama") | None => llama::spec(&text)?,
         Some(other) => {
-            return Err(text.unsupported("model_type", other, "`mistral`, `ministral3`"));
+            return Err(text.unsupported(
+                "model_type",
+                other,
+                "`mistral`, `ministral3`, `mistral4`",
+            ));
         }
     };
     Ok(DecoderSpec {
@@ -67,12 +83,11 @@ fn wrapper_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     })
 }
 
-/// Returns the name below MLX's prefix. Published files have the language model below
-/// `model.language_model`, or without any prefix.
-fn published_name(name: &str) -> String {
-    let inner = match name.strip_prefix("model.language_model.") {
-        Some(rest) => format!("model.{rest}"),
-        None => name.strip_prefix("language_model.").unwrap_or(name).to_owned(),
-    };
-    format!("language_model.{inner}")
+/// Reads `pixtral`: a Mistral with a head of its own, and a vision tower, which is not loaded.
+fn pixtral_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    let text = config.child("text_config")?.ok_or_else(|| config.missing("text_config"))?;
+    let heads = text.size_or("num_attention_heads", 32, limit::HEADS)?;
+    let sizes = AttentionSizes::from_heads(&text, heads)?;
+    let inner = llama::spec_of(&text, sizes)?;
+    Ok(DecoderSpec { prefix: "language_model.", skipped: VISION, tied: Some(false), ..inner })
 }

@@ -28,14 +28,10 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dense = llama::spec(config)?;
     let head_dim = AttentionSizes::from_config(config)?.head_dim;
     let experts = config.optional_size("num_local_experts", limit::EXPERTS)?.unwrap_or(8);
-    let route = RouteSpec {
-        experts_per_row: config.optional_size("num_experts_per_tok", experts)?.unwrap_or(2),
-        scores: RouteScores::SoftmaxOfChosen,
-        correction: None,
-        groups: None,
-        normalize: false,
-        scale: 1.0,
-    };
+    let route = RouteSpec::new(
+        config.optional_size("num_experts_per_tok", experts)?.unwrap_or(2),
+        RouteScores::SoftmaxOfChosen,
+    );
     let intermediate = config.size("intermediate_size", limit::WIDTH)?;
     let mixture = ExpertsSpec::usual(experts, intermediate, route);
     let ropes = vec![partial_rope_spec(config, head_dim, 1_000_000.0)?];

@@ -4,20 +4,26 @@
 //!
 //! To add a family, write its file and add its `mod` line and its `FAMILY` below.
 
+mod afmoe;
 mod apertus;
+mod bailing_moe;
 mod cohere2;
 mod common;
 mod deepseek;
+mod dots1;
 mod ernie4_5;
 mod exaone;
 mod exaone4;
+mod exaone_moe;
 mod family;
 mod gemma;
 mod gemma2;
 mod gemma3;
+mod gemma4;
 mod gguf;
 mod glm;
 mod glm4;
+mod glm4_moe;
 mod gpt2;
 mod gpt_neox;
 mod gpt_oss;
@@ -26,28 +32,42 @@ mod granite;
 mod helium;
 mod hunyuan;
 mod internlm;
+mod laguna;
 mod lille;
 mod llama;
+mod llama4_text;
+mod mellum;
 mod mimo;
+mod mimo_v2;
 mod minicpm;
+mod minimax;
 mod ministral3;
+mod mistral4;
 mod mixtral;
 mod muse_glimmer;
+mod nanbeige;
 mod nanochat;
 mod nemotron;
+mod nemotron_nas;
 mod olmo;
 mod olmo2;
+mod olmoe;
 mod openelm;
 mod phi;
 mod phi3;
+mod phimoe;
 mod published;
 mod qwen;
 mod qwen2;
 mod qwen3;
+mod qwen_vl;
+mod routing;
 mod seed_oss;
 mod smollm3;
+mod spark2_5;
 mod stablelm;
 mod starcoder2;
+mod step3p5;
 mod telechat3;
 mod youtu_llm;
 
@@ -56,17 +76,23 @@ pub use published::PublishedNames;
 
 /// All families.
 pub(crate) const FAMILIES: &[Family] = &[
+    afmoe::FAMILY,
     apertus::FAMILY,
+    bailing_moe::FAMILY,
     cohere2::FAMILY,
     deepseek::FAMILY,
+    dots1::FAMILY,
     ernie4_5::FAMILY,
     exaone::FAMILY,
     exaone4::FAMILY,
+    exaone_moe::FAMILY,
     gemma::FAMILY,
     gemma2::FAMILY,
     gemma3::FAMILY,
+    gemma4::FAMILY,
     glm::FAMILY,
     glm4::FAMILY,
+    glm4_moe::FAMILY,
     gpt2::FAMILY,
     gpt_neox::FAMILY,
     gpt_oss::FAMILY,
@@ -75,27 +101,40 @@ pub(crate) const FAMILIES: &[Family] = &[
     helium::FAMILY,
     hunyuan::FAMILY,
     internlm::FAMILY,
+    laguna::FAMILY,
     lille::FAMILY,
     llama::FAMILY,
+    llama4_text::FAMILY,
+    mellum::FAMILY,
     mimo::FAMILY,
+    mimo_v2::FAMILY,
     minicpm::FAMILY,
+    minimax::FAMILY,
     ministral3::FAMILY,
+    mistral4::FAMILY,
     mixtral::FAMILY,
     muse_glimmer::FAMILY,
+    nanbeige::FAMILY,
     nanochat::FAMILY,
     nemotron::FAMILY,
+    nemotron_nas::FAMILY,
     olmo::FAMILY,
     olmo2::FAMILY,
+    olmoe::FAMILY,
     openelm::FAMILY,
     phi::FAMILY,
     phi3::FAMILY,
+    phimoe::FAMILY,
     qwen::FAMILY,
     qwen2::FAMILY,
     qwen3::FAMILY,
+    qwen_vl::FAMILY,
     seed_oss::FAMILY,
     smollm3::FAMILY,
+    spark2_5::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
+    step3p5::FAMILY,
     telechat3::FAMILY,
     youtu_llm::FAMILY,
 ];

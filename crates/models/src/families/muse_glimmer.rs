@@ -11,7 +11,7 @@ use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, sandwich};
 use crate::error::ModelError;
 use crate::parts::{
-    AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, QkNorm, scaled_rope,
+    AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, OutputGate, QkNorm, scaled_rope,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -55,7 +55,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let plain = GroupedSpec::plain(sizes);
     let attention = GroupedSpec {
         qk_norm: Some(QkNorm::Heads(NormSpec::rms(eps).without_weight())),
-        gate: Some("gate_proj"),
+        gate: Some(OutputGate::values("gate_proj")),
         // The factor of queries is one of the scores.
         scale: plain.scale * config.positive_or("qk_scale_factor", 3.87)? as f32,
         ..plain

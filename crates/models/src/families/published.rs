@@ -98,6 +98,26 @@ impl Naming for PublishedNames {
     }
 }
 
+/// Returns the place of one expert's tensor in a stack that MLX has below `experts`, too.
+pub(crate) fn stacked_in_place(name: &str) -> Option<Placement> {
+    match stacked(name, USUAL_EXPERTS)? {
+        Placement::Stacked(stack, index) => {
+            Some(Placement::Stacked(stack.replacen(".switch_mlp.", ".experts.", 1), index))
+        }
+        other => Some(other),
+    }
+}
+
+/// Returns the name below `language_model`, MLX's prefix. Published files have the language model below
+/// `model.language_model`, or without any prefix.
+pub(crate) fn in_language_model(name: &str) -> String {
+    let inner = match name.strip_prefix("model.language_model.") {
+        Some(rest) => format!("model.{rest}"),
+        None => name.strip_prefix("language_model.").unwrap_or(name).to_owned(),
+    };
+    format!("language_model.{inner}")
+}
+
 /// Returns the place of one expert's tensor, `….experts.INDEX.MODULE.SUFFIX`, in the stack of all
 /// experts.
 fn stacked(name: &str, experts: &[(&str, &str)]) -> Option<Placement> {

@@ -6,15 +6,26 @@ use mlxk_format::gguf::{Bias, GgufArchitecture, HeadDim, LayerTensor};
 use super::common::Common;
 use super::family::{Architecture, Family};
 use super::gguf;
+use super::published::{Published, USUAL_EXPERTS};
+use super::routing::softmax_route;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
-use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec};
+use crate::parts::{
+    AttentionSizes, Biases, ExpertsSpec, GroupedSpec, MlpSpec, SharedExpert, layer_windows,
+    rope_spec, scaled_rope,
+};
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen2",
     gguf: Some(&GGUF),
-    architectures: &[Architecture::new("qwen2", "Qwen2, Qwen2.5, Qwen2.5-Coder, QwQ", spec)],
+    architectures: &[
+        Architecture::new("qwen2", "Qwen2, Qwen2.5, Qwen2.5-Coder, QwQ", spec),
+        Architecture {
+            published: &Published { experts: USUAL_EXPERTS, ..Published::AS_IN_MLX },
+            ..Architecture::new("qwen2_moe", "Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B", moe_spec)
+        },
+    ],
 };
 
 const GGUF: GgufArchitecture = GgufArchitecture {
@@ -37,7 +48,7 @@ const GGUF_LAYER: &[LayerTensor] = &[
     gguf::DOWN,
 ];
 
-fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 32_768)?;
     let windows = windows(config, common.layers)?;
@@ -47,6 +58,32 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let rope = rope_spec(config, sizes.head_dim, 1_000_000.0)?;
     let layer = |window| pre_norm(GroupedSpec { window, ..attention }, common.mlp);
     Ok(common.decoder(vec![rope], windows.into_iter().map(layer).collect()))
+}
+
+/// Like mlx-lm, use experts in every layer, and ignore scalings of the rotary frequencies.
+fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+    config.require("hidden_act", "silu")?;
+    let common = Common::from_config(config, 32_768)?;
+    let sizes = AttentionSizes::from_hidden(config)?;
+    let attention =
+        GroupedSpec { biases: Biases { qkv: true, output: false }, ..GroupedSpec::plain(sizes) };
+    let experts = config.size("num_experts", limit::EXPERTS)?;
+    let route = softmax_route(config.size("num_experts_per_tok", experts)?, false);
+    let intermediate = config.size("moe_intermediate_size", limit::WIDTH)?;
+    let shared = config.size("shared_expert_intermediate_size", limit::WIDTH)?;
+    let mixture = ExpertsSpec {
+        shared: Some(SharedExpert {
+            name: "shared_expert",
+            mlp: MlpSpec::gated(shared),
+            gate: Some("shared_expert_gate"),
+        }),
+        ..ExpertsSpec::usual(experts, intermediate, route)
+    };
+    let theta = config.positive_or("rope_theta", 1_000_000.0)?;
+    let mut rope = scaled_rope(config, None, sizes.head_dim, theta)?;
+    rope.interleaved = config.flag_or("rope_traditional", false)?;
+    let layers = (0..common.layers).map(|_| pre_norm(attention, mixture)).collect();
+    Ok(DecoderSpec { tied: Some(false), ..common.decoder(vec![rope], layers) })
 }
 
 /// Returns the windows of the layers. If windows are enabled, they start at layer `max_window_layers`.

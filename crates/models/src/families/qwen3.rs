@@ -52,7 +52,7 @@ const GGUF_LAYER: &[LayerTensor] = &[
     gguf::K_NORM,
 ];
 
-fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 32_768)?;
     let windows = qwen2::windows(config, common.layers)?;
@@ -68,16 +68,12 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     Ok(common.decoder(vec![rope], windows.into_iter().map(layer).collect()))
 }
 
-fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
+pub(super) fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let dense = spec(config)?;
     let experts = config.size("num_experts", limit::EXPERTS)?;
     let route = RouteSpec {
-        experts_per_row: config.size("num_experts_per_tok", experts)?,
-        scores: RouteScores::Softmax,
-        correction: None,
-        groups: None,
         normalize: config.flag("norm_topk_prob")?.unwrap_or(false),
-        scale: 1.0,
+        ..RouteSpec::new(config.size("num_experts_per_tok", experts)?, RouteScores::Softmax)
     };
     let intermediate = config.size("moe_intermediate_size", limit::WIDTH)?;
     let mixture = ExpertsSpec::usual(experts, intermediate, route);

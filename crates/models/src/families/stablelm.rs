@@ -8,8 +8,7 @@ use crate::config::Config;
 use crate::decoder::{DecoderSpec, PARALLEL, layer, pre_norm};
 use crate::error::ModelError;
 use crate::parts::{
-    AttentionNames, AttentionSizes, Biases, GroupedSpec, HeadWeights, NormSpec, QkNorm,
-    partial_rope_spec,
+    AttentionNames, AttentionSizes, Biases, GroupedSpec, HeadWeights, NormSpec, QkNorm, scaled_rope,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -34,7 +33,9 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         qk_norm: has_norms.then_some(QkNorm::EachHead(norm, HeadWeights::List)),
         ..GroupedSpec::plain(sizes)
     };
-    let rope = partial_rope_spec(config, config.rotary_dims(sizes.head_dim)?, 10_000.0)?;
+    // Like mlx-lm, ignore `rope_scaling`.
+    let dims = config.rotary_dims(sizes.head_dim)?;
+    let rope = scaled_rope(config, None, dims, config.positive_or("rope_theta", 10_000.0)?)?;
     let is_parallel = config.flag("use_parallel_residual")?.unwrap_or(false);
     let layers = (0..common.layers).map(|_| {
         if is_parallel {

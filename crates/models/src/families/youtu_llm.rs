@@ -32,6 +32,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         norm: common.norm,
         scale: (1.0 / ((nope + rope) as f64).sqrt()) as f32,
         absorbed: false,
+        growth: None,
         rope_index: 0,
     };
     let mut rope = partial_rope_spec(config, rope, 1_600_000.0)?;

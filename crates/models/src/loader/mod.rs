@@ -227,6 +227,11 @@ impl<'a> Loader<'a> {
         self.source.put(tensor, bias)
     }
 
+    /// Leaves out the weight of the module `path`, if the files have it.
+    pub(crate) fn leave_out(&mut self, path: &str) {
+        self.use_weight(path);
+    }
+
     /// Returns `true` if the module `path` has a weight.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.source.contains(&format!("{}{path}.weight", self.prefix))

@@ -1,101 +1,15 @@
 //! Grouped-query attention (Ainslie et al., 2023, arXiv:2305.13245) with rotary positions.
 
-use mlxk_ops::{Act, Activation, AttentionSpec, Batch, Compute, Rope, ScoreGrowth, Vector, Weight};
+use mlxk_ops::{Act, Activation, AttentionSpec, Batch, Compute, Pieces, Rope, ScoreGrowth, Weight};
 
+use super::attention_sizes::AttentionSizes;
+use super::head_norm::{HeadNorm, QkNorm};
 use super::kv_widths::KvWidths;
 use super::norm::{Norm, NormSpec};
 use super::part::{Part, Place};
 use super::scratch::{Scratch, ScratchPlan, Slot};
-use crate::config::{Config, limit};
 use crate::error::ModelError;
 use crate::loader::Loader;
-
-/// Number of heads and their width.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AttentionSizes {
-    /// Query heads.
-    pub(crate) heads: usize,
-    /// Key/value heads; divides `heads`.
-    pub(crate) kv_heads: usize,
-    /// Width of a head; even.
-    pub(crate) head_dim: usize,
-}
-
-impl AttentionSizes {
-    /// Returns `[heads, kv_heads]` heads that are together as wide as the residual stream. `keys` are
-    /// those of its width and of the number of heads.
-    pub(crate) fn parts_of(
-        config: &Config<'_>,
-        keys: [&str; 2],
-        hidden: usize,
-        [heads, kv_heads]: [usize; 2],
-    ) -> Result<Self, ModelError> {
-        let sizes = Self { heads, kv_heads, head_dim: hidden / heads };
-        let (is_part, widths) = (hidden.is_multiple_of(heads), 2..=limit::HEAD_DIM);
-        if is_part && sizes.head_dim.is_multiple_of(2) && widths.contains(&sizes.head_dim) {
-            return Ok(sizes);
-        }
-        let most = limit::HEAD_DIM;
-        let expected = format!("an even number up to {most} times `{}` ({heads})", keys[1]);
-        Err(config.bad(keys[0], expected))
-    }
-
-    /// Reads and checks the usual keys, but for `head_dim`: a family without this key divides the
-    /// hidden width by the number of heads.
-    pub(crate) fn from_hidden(config: &Config<'_>) -> Result<Self, ModelError> {
-        let hidden = config.size("hidden_size", limit::WIDTH)?;
-        let heads = config.size("num_attention_heads", limit::HEADS)?;
-        let kv_heads = config.optional_size("num_key_value_heads", limit::HEADS)?.unwrap_or(heads);
-        let sizes = Self { heads, kv_heads, head_dim: part_of_hidden(config, hidden, heads)? };
-        sizes.check(config)?;
-        Ok(sizes)
-    }
-
-    /// Reads and checks the usual keys.
-    pub(crate) fn from_config(config: &Config<'_>) -> Result<Self, ModelError> {
-        let hidden = config.size("hidden_size", limit::WIDTH)?;
-        let heads = config.size("num_attention_heads", limit::HEADS)?;
-        let kv_heads = config.optional_size("num_key_value_heads", limit::HEADS)?.unwrap_or(heads);
-        check_groups(config, heads, kv_heads)?;
-        let head_dim = match config.optional_size("head_dim", limit::HEAD_DIM)? {
-            Some(head_dim) => head_dim,
-            None => part_of_hidden(config, hidden, heads)?,
-        };
-        let sizes = Self { heads, kv_heads, head_dim };
-        sizes.check(config)?;
-        Ok(sizes)
-    }
-
-    /// Refuses sizes that do not fit each other.
-    pub(crate) fn check(&self, config: &Config<'_>) -> Result<(), ModelError> {
-        let Self { heads, kv_heads, head_dim } = *self;
-        check_groups(config, heads, kv_heads)?;
-        if !head_dim.is_multiple_of(2) {
-            let key = if config.get("head_dim").is_some() { "head_dim" } else { "hidden_size" };
-            return Err(config.bad(key, format!("a head of even width (it is {head_dim})")));
-        }
-        Ok(())
-    }
-}
-
-/// Returns the width of a head if all of them together are as wide as the residual stream.
-fn part_of_hidden(config: &Config<'_>, hidden: usize, heads: usize) -> Result<usize, ModelError> {
-    if hidden.is_multiple_of(heads) && hidden / heads <= limit::HEAD_DIM {
-        return Ok(hidden / heads);
-    }
-    let most = limit::HEAD_DIM;
-    let expected =
-        format!("1 to {most} times `num_attention_heads` ({heads}), because `head_dim` is absent,");
-    Err(config.bad("hidden_size", expected))
-}
-
-fn check_groups(config: &Config<'_>, heads: usize, kv_heads: usize) -> Result<(), ModelError> {
-    if heads.is_multiple_of(kv_heads) {
-        return Ok(());
-    }
-    let expected = format!("a divisor of `num_attention_heads` ({heads})");
-    Err(config.bad("num_key_value_heads", expected))
-}
 
 /// Description of the attention of one layer.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +22,16 @@ pub(crate) struct GroupedSpec {
     pub(crate) qk_norm: Option<QkNorm>,
     /// `true` if queries and keys are rotated before their norms.
     pub(crate) rope_first: bool,
-    /// Name of a projection whose sigmoid is multiplied into the heads' results.
-    pub(crate) gate: Option<&'static str>,
+    pub(crate) gate: Option<OutputGate>,
+    pub(crate) values: Values,
+    /// Norm of the values of each head.
+    pub(crate) value_norm: Option<NormSpec>,
+    /// Index of an earlier cache whose keys and values this layer reads instead of own ones.
+    pub(crate) shared: Option<usize>,
+    /// Width of a value; that of a head if `None`.
+    pub(crate) value_dim: Option<usize>,
+    /// Factor of the values.
+    pub(crate) value_scale: Option<f32>,
     /// Factor of the scores.
     pub(crate) scale: f32,
     /// See [`AttentionSpec::soft_cap`].
@@ -124,12 +46,35 @@ pub(crate) struct GroupedSpec {
     pub(crate) growth: Option<ScoreGrowth>,
 }
 
+/// A projection of the input that is multiplied into the heads' results.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputGate {
+    pub(crate) name: &'static str,
+    /// `true` if a head has one number instead of one for each value.
+    pub(crate) per_head: bool,
+    pub(crate) bias: bool,
+    pub(crate) activation: Activation,
+}
+
+impl OutputGate {
+    /// A sigmoid for each value.
+    pub(crate) const fn values(name: &'static str) -> Self {
+        Self { name, per_head: false, bias: false, activation: Activation::Sigmoid }
+    }
+
+    /// One number for each head.
+    pub(crate) const fn heads(name: &'static str, activation: Activation) -> Self {
+        Self { name, per_head: true, bias: false, activation }
+    }
+}
+
 /// Names of the modules of attention.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionNames {
     pub(crate) q: &'static str,
     pub(crate) k: &'static str,
     pub(crate) v: &'static str,
+    pub(crate) sinks: &'static str,
     /// The matrix of queries, keys and values, if they have one.
     pub(crate) qkv: &'static str,
     pub(crate) o: &'static str,
@@ -143,11 +88,21 @@ impl AttentionNames {
         q: "q_proj",
         k: "k_proj",
         v: "v_proj",
+        sinks: "sinks",
         qkv: "qkv_proj",
         o: "o_proj",
         q_norm: "q_norm",
         k_norm: "k_norm",
     };
+}
+
+/// Origin of the values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// A projection of their own.
+    Projection,
+    /// The keys before their norm.
+    Keys,
 }
 
 /// Matrices of queries, keys and values.
@@ -177,61 +132,54 @@ impl Biases {
     }
 }
 
-/// Norms of queries and keys.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum QkNorm {
-    /// One norm per head.
-    Heads(NormSpec),
-    /// One norm over all heads of a row.
-    Rows(NormSpec),
-    /// One norm per head, with weights of its own.
-    EachHead(NormSpec, HeadWeights),
-}
-
-/// Tensors of norms with weights for each head.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum HeadWeights {
-    /// `.weight [heads, head_dim]`
-    Matrix,
-    /// `.norms.HEAD.weight [head_dim]`
-    List,
-}
-
 pub(crate) struct Attention {
     /// `[heads · head_dim, hidden]`
     q_proj: Weight,
-    /// `[kv_heads · head_dim, hidden]`
-    k_proj: Weight,
-    /// `[kv_heads · head_dim, hidden]`
-    v_proj: Weight,
+    /// Keys and values of their own, or the index of an earlier cache.
+    kv: KeysValues,
     /// `[hidden, heads · head_dim]`
     o_proj: Weight,
     norms: Option<QkNorms>,
     rope: Option<Rope>,
     rope_first: bool,
-    /// `[heads · head_dim, hidden]`, and its result, `[rows, heads · head_dim]`.
-    gate: Option<(Weight, Slot)>,
+    gate: Option<Gate>,
+    value_scale: Option<f32>,
     spec: AttentionSpec,
     /// Index of the layer in the KV cache.
     cache: usize,
     slots: AttentionSlots,
 }
 
+enum KeysValues {
+    Own {
+        /// `[kv_heads · head_dim, hidden]`
+        k_proj: Weight,
+        /// `[kv_heads · head_dim, hidden]`; `None` if the values are the keys.
+        v_proj: Option<Weight>,
+        /// Norm of the values, and its result, `[rows, kv_heads · head_dim]`.
+        norm: Option<(Norm, Slot)>,
+    },
+    Shared(usize),
+}
+
+/// A gate of the heads' results.
+struct Gate {
+    /// `[heads, hidden]` or `[heads · value_dim, hidden]`
+    weight: Weight,
+    /// `[rows, heads]` or `[rows, heads · value_dim]`
+    out: Slot,
+    activation: Activation,
+}
+
 /// Norms of queries and keys, and their results.
 struct QkNorms {
     q: HeadNorm,
-    k: HeadNorm,
+    /// `None` if the keys are those of another layer.
+    k: Option<HeadNorm>,
     /// `[rows, heads · head_dim]`
     q_normed: Slot,
     /// `[rows, kv_heads · head_dim]`
     k_normed: Slot,
-}
-
-/// A norm, and weights of each head if they differ.
-struct HeadNorm {
-    norm: Norm,
-    /// `[heads · head_dim]`
-    weights: Option<Vector>,
 }
 
 pub(crate) struct AttentionSlots {
@@ -257,6 +205,11 @@ impl GroupedSpec {
             qk_norm: None,
             rope_first: false,
             gate: None,
+            values: Values::Projection,
+            value_norm: None,
+            shared: None,
+            value_dim: None,
+            value_scale: None,
             scale: (1.0 / (sizes.head_dim as f64).sqrt()) as f32,
             soft_cap: None,
             sinks: false,
@@ -268,7 +221,14 @@ impl GroupedSpec {
 
     pub(super) const fn kv_widths(&self) -> KvWidths {
         let AttentionSizes { kv_heads, head_dim, .. } = self.sizes;
-        KvWidths { kv_heads, head_dim, value_dim: head_dim }
+        KvWidths { kv_heads, head_dim, value_dim: self.value_width() }
+    }
+
+    const fn value_width(&self) -> usize {
+        match self.value_dim {
+            Some(width) => width,
+            None => self.sizes.head_dim,
+        }
     }
 
     /// Returns the widths of all query heads and of all key heads.
@@ -281,15 +241,20 @@ impl GroupedSpec {
         if self.qk_norm.is_some() {
             self.plan_normed(scratch);
         }
-        if self.gate.is_some() {
-            self.plan_gate(scratch);
+        if let Some(gate) = &self.gate {
+            self.plan_gate(gate, scratch);
+        }
+        if self.value_norm.is_some() {
+            self.plan_values(scratch);
         }
         let [queries, keys] = self.widths();
+        let AttentionSizes { heads, kv_heads, .. } = self.sizes;
+        let value = self.value_width();
         AttentionSlots {
             q: scratch.row("attention.q", queries),
             k: scratch.row("attention.k", keys),
-            v: scratch.row("attention.v", keys),
-            attended: scratch.row("attention.attended", queries),
+            v: scratch.row("attention.v", kv_heads * value),
+            attended: scratch.row("attention.attended", heads * value),
         }
     }
 
@@ -298,8 +263,16 @@ impl GroupedSpec {
         [scratch.row("attention.q_normed", queries), scratch.row("attention.k_normed", keys)]
     }
 
-    fn plan_gate(&self, scratch: &mut ScratchPlan) -> Slot {
-        scratch.row("attention.gate", self.widths()[0])
+    fn plan_values(&self, scratch: &mut ScratchPlan) -> Slot {
+        scratch.row("attention.v_normed", self.sizes.kv_heads * self.value_width())
+    }
+
+    fn plan_gate(&self, gate: &OutputGate, scratch: &mut ScratchPlan) -> Slot {
+        scratch.row("attention.gate", self.gate_width(gate))
+    }
+
+    const fn gate_width(&self, gate: &OutputGate) -> usize {
+        self.sizes.heads * if gate.per_head { 1 } else { self.value_width() }
     }
 
     pub(super) fn load(
@@ -309,32 +282,38 @@ impl GroupedSpec {
         scratch: &mut ScratchPlan,
     ) -> Result<Attention, ModelError> {
         let AttentionSizes { heads, kv_heads, head_dim } = self.sizes;
-        let ([queries, _], hidden) = (self.widths(), place.hidden);
-        let [q_proj, k_proj, v_proj] = self.load_projections(loader, place)?;
+        let (hidden, value_dim) = (place.hidden, self.value_width());
+        let (q_proj, kv) = self.load_projections(loader, place, scratch)?;
         let norms = self.load_norms(loader, place, scratch)?;
-        let sinks = if self.sinks { Some(loader.vector(&place.of("sinks"), heads)?) } else { None };
-        let gate = match self.gate {
+        let sinks = if self.sinks {
+            Some(loader.vector(&place.of(self.names.sinks), heads)?)
+        } else {
+            None
+        };
+        let gate = match &self.gate {
             None => None,
-            Some(name) => {
-                let weight = loader.linear(&place.of(name), [queries, hidden], false)?;
-                Some((weight, self.plan_gate(scratch)))
+            Some(gate) => {
+                let shape = [self.gate_width(gate), hidden];
+                let weight = loader.linear(&place.of(gate.name), shape, gate.bias)?;
+                let out = self.plan_gate(gate, scratch);
+                Some(Gate { weight, out, activation: gate.activation })
             }
         };
         let o_proj = place.of(self.names.o);
         Ok(Attention {
             q_proj,
-            k_proj,
-            v_proj,
-            o_proj: loader.linear(&o_proj, [hidden, queries], self.biases.output)?,
+            kv,
+            o_proj: loader.linear(&o_proj, [hidden, heads * value_dim], self.biases.output)?,
             norms,
             rope: self.rope.map(|index| place.ropes[index]),
             rope_first: self.rope_first,
             gate,
+            value_scale: self.value_scale,
             spec: AttentionSpec {
                 heads,
                 kv_heads,
                 head_dim,
-                value_dim: head_dim,
+                value_dim,
                 scale: self.scale,
                 window: self.window,
                 soft_cap: self.soft_cap,
@@ -346,27 +325,54 @@ impl GroupedSpec {
         })
     }
 
+    /// Returns the projection of queries, and keys and values.
     fn load_projections(
         &self,
         loader: &mut Loader<'_>,
         place: &Place<'_>,
-    ) -> Result<[Weight; 3], ModelError> {
+        scratch: &mut ScratchPlan,
+    ) -> Result<(Weight, KeysValues), ModelError> {
         let AttentionSizes { heads, kv_heads, head_dim } = self.sizes;
         let ([queries, keys], hidden) = (self.widths(), place.hidden);
+        let values = kv_heads * self.value_width();
         let (names, bias) = (self.names, self.biases.qkv);
         let qkv = place.of(names.qkv);
-        match self.qkv {
-            QkvLayout::Separate => Ok([
-                loader.linear(&place.of(names.q), [queries, hidden], bias)?,
-                loader.linear(&place.of(names.k), [keys, hidden], bias)?,
-                loader.linear(&place.of(names.v), [keys, hidden], bias)?,
-            ]),
-            QkvLayout::Rows => loader.fused(&qkv, [queries, keys, keys], hidden, bias),
-            QkvLayout::Groups => {
-                let group = [heads / kv_heads * head_dim, head_dim, head_dim];
-                loader.interleaved(&qkv, group, kv_heads, hidden, bias)
+        let [q, k, v] = [names.q, names.k, names.v].map(|name| place.of(name));
+        if let Some(cache) = self.shared {
+            // Some conversions keep what the layer does not use.
+            for unused in [k, v, place.of(names.k_norm)] {
+                loader.leave_out(&unused);
             }
+            return Ok((loader.linear(&q, [queries, hidden], bias)?, KeysValues::Shared(cache)));
         }
+        let (q_proj, k_proj, v_proj) = match (self.qkv, self.values) {
+            (QkvLayout::Separate, Values::Keys) => {
+                let q = loader.linear(&q, [queries, hidden], bias)?;
+                (q, loader.linear(&k, [keys, hidden], bias)?, None)
+            }
+            (QkvLayout::Separate, Values::Projection) => {
+                let q = loader.linear(&q, [queries, hidden], bias)?;
+                let k = loader.linear(&k, [keys, hidden], bias)?;
+                (q, k, Some(loader.linear(&v, [values, hidden], bias)?))
+            }
+            (QkvLayout::Rows, _) => {
+                let [q, k, v] = loader.fused(&qkv, [queries, keys, values], hidden, bias)?;
+                (q, k, Some(v))
+            }
+            (QkvLayout::Groups, _) => {
+                let group = [heads / kv_heads * head_dim, head_dim, self.value_width()];
+                let [q, k, v] = loader.interleaved(&qkv, group, kv_heads, hidden, bias)?;
+                (q, k, Some(v))
+            }
+        };
+        let norm = match self.value_norm {
+            None => None,
+            Some(norm) => {
+                let norm = Norm::load(loader, &place.of("v_norm"), self.value_width(), norm)?;
+                Some((norm, self.plan_values(scratch)))
+            }
+        };
+        Ok((q_proj, KeysValues::Own { k_proj, v_proj, norm }))
     }
 
     fn load_norms(
@@ -379,97 +385,119 @@ impl GroupedSpec {
         let AttentionSizes { heads, kv_heads, head_dim } = self.sizes;
         let [q_normed, k_normed] = self.plan_normed(scratch);
         let (q, k) = (place.of(self.names.q_norm), place.of(self.names.k_norm));
-        Ok(Some(QkNorms {
-            q: HeadNorm::load(loader, &q, norm, [heads, head_dim])?,
-            k: HeadNorm::load(loader, &k, norm, [kv_heads, head_dim])?,
-            q_normed,
-            k_normed,
-        }))
-    }
-}
-
-impl HeadNorm {
-    fn load(
-        loader: &mut Loader<'_>,
-        path: &str,
-        norm: QkNorm,
-        [heads, head_dim]: [usize; 2],
-    ) -> Result<Self, ModelError> {
-        let (norm, tensors) = match norm {
-            QkNorm::Heads(norm) => {
-                return Ok(Self::one(Norm::load(loader, path, head_dim, norm)?));
-            }
-            QkNorm::Rows(norm) => {
-                return Ok(Self::one(Norm::load(loader, path, heads * head_dim, norm)?));
-            }
-            QkNorm::EachHead(norm, tensors) => (norm.without_weight(), tensors),
+        let q = HeadNorm::load(loader, &q, norm, [heads, head_dim])?;
+        let k = match self.shared {
+            Some(_) => None,
+            None => Some(HeadNorm::load(loader, &k, norm, [kv_heads, head_dim])?),
         };
-        let mut weights = Vec::with_capacity(heads * head_dim);
-        match tensors {
-            HeadWeights::Matrix => {
-                weights = loader.values(&format!("{path}.weight"), &[heads, head_dim])?;
-            }
-            HeadWeights::List => {
-                for head in 0..heads {
-                    let name = format!("{path}.norms.{head}.weight");
-                    weights.extend(loader.values(&name, &[head_dim])?);
-                }
-            }
-        }
-        let weights = Some(loader.put_vector(weights)?);
-        Ok(Self { norm: Norm::load(loader, path, head_dim, norm)?, weights })
-    }
-
-    const fn one(norm: Norm) -> Self {
-        Self { norm, weights: None }
-    }
-
-    fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act) {
-        self.norm.forward(ops, out, x);
-        if let Some(weights) = self.weights {
-            ops.scale_columns(out, weights);
-        }
+        Ok(Some(QkNorms { q, k, q_normed, k_normed }))
     }
 }
 
 impl Attention {
-    fn rotate(&self, ops: &mut dyn Compute, q: Act, k: Act, batch: &Batch) {
-        if let Some(rope) = self.rope {
-            ops.rope(q, self.spec.heads, rope, batch);
-            ops.rope(k, self.spec.kv_heads, rope, batch);
+    /// Projects, normalizes and rotates the keys or queries `x`, whose norm writes to `normed`.
+    fn prepare(
+        &self,
+        ops: &mut dyn Compute,
+        x: Act,
+        normed: Option<(&HeadNorm, Act)>,
+        heads: usize,
+        batch: &Batch,
+    ) -> Act {
+        let rotate = |ops: &mut dyn Compute, x| {
+            if let Some(rope) = self.rope {
+                ops.rope(x, heads, rope, batch);
+            }
+        };
+        if self.rope_first {
+            rotate(ops, x);
         }
+        let out = match normed {
+            None => x,
+            Some((norm, normed)) => {
+                norm.forward(ops, normed, x);
+                normed
+            }
+        };
+        if !self.rope_first {
+            rotate(ops, out);
+        }
+        out
     }
+
+    /// Attends to keys and values of its own, which come from `x`.
+    fn attend_own(
+        &self,
+        ops: &mut dyn Compute,
+        own: Own<'_>,
+        x: Act,
+        scratch: &Scratch,
+        batch: &Batch,
+    ) {
+        let AttentionSlots { q, k, v, attended } = self.slots;
+        let (q, k, v) = (scratch[q], scratch[k], scratch[v]);
+        if let Some(v_proj) = own.v_proj {
+            ops.linear(&[q, k, v], x, &[self.q_proj, own.k_proj, v_proj]);
+        } else {
+            ops.linear(&[q, k], x, &[self.q_proj, own.k_proj]);
+            let width = self.spec.kv_heads * self.spec.head_dim;
+            let all = Pieces { offset: 0, stride: 0 };
+            ops.copy_pieces((v, all), (k, all), 1, width);
+        }
+        let AttentionSpec { heads, kv_heads, .. } = self.spec;
+        let q_norm = self.norms.as_ref().map(|norms| (&norms.q, scratch[norms.q_normed]));
+        let k_norm = self
+            .norms
+            .as_ref()
+            .and_then(|norms| norms.k.as_ref().map(|norm| (norm, scratch[norms.k_normed])));
+        let q = self.prepare(ops, q, q_norm, heads, batch);
+        let k = self.prepare(ops, k, k_norm, kv_heads, batch);
+        let v = match own.norm {
+            None => v,
+            Some((norm, normed)) => {
+                let normed = scratch[*normed];
+                norm.forward(ops, normed, v);
+                normed
+            }
+        };
+        if let Some(factor) = self.value_scale {
+            ops.scale(v, factor);
+        }
+        ops.attend(scratch[attended], q, k, v, self.cache, &self.spec, batch);
+    }
+}
+
+/// Fields of [`KeysValues::Own`].
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    k_proj: Weight,
+    v_proj: Option<Weight>,
+    norm: Option<&'a (Norm, Slot)>,
 }
 
 impl Part for Attention {
     /// `out = o(attend(rope(norm(q(x))), rope(norm(k(x))), v(x)))`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
-        let AttentionSlots { q, k, v, attended } = self.slots;
-        let (mut q, mut k) = (scratch[q], scratch[k]);
-        let (v, attended) = (scratch[v], scratch[attended]);
-        ops.linear(&[q, k, v], x, &[self.q_proj, self.k_proj, self.v_proj]);
-        if self.rope_first {
-            self.rotate(ops, q, k, batch);
-        }
-        if let Some(norms) = &self.norms {
-            let (q_normed, k_normed) = (scratch[norms.q_normed], scratch[norms.k_normed]);
-            norms.q.forward(ops, q_normed, q);
-            norms.k.forward(ops, k_normed, k);
-            (q, k) = (q_normed, k_normed);
-        }
-        if !self.rope_first {
-            self.rotate(ops, q, k, batch);
-        }
-        ops.attend(attended, q, k, v, self.cache, &self.spec, batch);
-        let heads = match self.gate {
-            None => attended,
-            Some((weight, slot)) => {
-                let gate = scratch[slot];
-                ops.linear(&[gate], x, &[weight]);
-                ops.glu(gate, attended, Activation::Sigmoid);
-                gate
+        let attended = scratch[self.slots.attended];
+        match &self.kv {
+            KeysValues::Own { k_proj, v_proj, norm } => {
+                let own = Own { k_proj: *k_proj, v_proj: *v_proj, norm: norm.as_ref() };
+                self.attend_own(ops, own, x, scratch, batch);
             }
-        };
-        ops.linear(&[out], heads, &[self.o_proj]);
+            KeysValues::Shared(cache) => {
+                let q = scratch[self.slots.q];
+                ops.linear(&[q], x, &[self.q_proj]);
+                let norm = self.norms.as_ref().map(|norms| (&norms.q, scratch[norms.q_normed]));
+                let q = self.prepare(ops, q, norm, self.spec.heads, batch);
+                ops.attend_shared(attended, q, *cache, &self.spec, batch);
+            }
+        }
+        if let Some(gate) = &self.gate {
+            let factors = scratch[gate.out];
+            ops.linear(&[factors], x, &[gate.weight]);
+            ops.activate(factors, gate.activation);
+            ops.multiply(attended, factors);
+        }
+        ops.linear(&[out], attended, &[self.o_proj]);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct ExpertsSpec {
     pub(crate) route: RouteSpec,
     /// Name of the tensor that corrects the choice.
     pub(crate) correction: Option<&'static str>,
+    /// Name of the tensor with the factors of the experts.
+    pub(crate) factors: Option<&'static str>,
     /// `true` if the router adds a bias.
     pub(crate) router_bias: bool,
     /// `true` if the experts add biases.
@@ -66,6 +68,7 @@ impl ExpertsSpec {
             intermediate,
             route,
             correction: None,
+            factors: None,
             router_bias: false,
             bias: false,
             activation: Activation::Silu,
@@ -141,6 +144,9 @@ impl ExpertsSpec {
         if let Some(name) = self.correction {
             route.correction = Some(loader.vector(&place.of(name), experts)?);
         }
+        if let Some(name) = self.factors {
+            route.factors = Some(loader.vector(&place.of(name), experts)?);
+        }
         let of = |name: &str| place.of(&format!("{}.{name}", names.experts));
         Ok(Experts {
             router: loader.linear(&router, [experts, hidden], self.router_bias)?,
@@ -200,9 +206,23 @@ impl Shared {
 impl Part for Experts {
     /// `out = Σ weight · expert(x) + shared(x)`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
+        self.run(ops, out, [x, x], scratch, batch);
+    }
+}
+
+impl Experts {
+    /// Like [`Part::forward`], with an input of the router and an input of the experts.
+    pub(super) fn run(
+        &self,
+        ops: &mut dyn Compute,
+        out: Act,
+        [router_input, x]: [Act; 2],
+        scratch: &Scratch,
+        batch: &Batch,
+    ) {
         let ExpertsSlots { logits, gate, up, down } = self.slots;
         let (logits, gate, up, down) = (scratch[logits], scratch[gate], scratch[up], scratch[down]);
-        ops.linear(&[logits], x, &[self.router]);
+        ops.linear(&[logits], router_input, &[self.router]);
         let routes = ops.route(logits, &self.route);
         ops.linear_routed(&[gate, up], x, &[self.gate_proj, self.up_proj], routes);
         ops.glu(gate, up, self.activation);

@@ -6,7 +6,7 @@
 //! `unembed_out`). Queries are projected to the latent instead, and only the latent is cached. Older
 //! V3 checkpoints have `kv_b_proj`, too, and are split when they are loaded.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Pieces, Rope, Weight};
+use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Pieces, Rope, ScoreGrowth, Weight};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 use super::kv_widths::KvWidths;
@@ -37,6 +37,8 @@ pub(crate) struct LatentSpec {
     pub(crate) scale: f32,
     /// `true` if queries are projected to the latent.
     pub(crate) absorbed: bool,
+    /// Growth of the scores with the position.
+    pub(crate) growth: Option<ScoreGrowth>,
     /// Index of the model's rotary embedding.
     pub(crate) rope_index: usize,
 }
@@ -197,7 +199,7 @@ impl LatentSpec {
                 window: None,
                 soft_cap: None,
                 sinks: None,
-                growth: None,
+                growth: self.growth,
             },
             cache: place.cache,
             slots: self.plan(scratch),

@@ -4,27 +4,35 @@
 //! To add a kind of part, write its file and add a variant to `PartSpec`.
 
 mod attention;
+mod attention_sizes;
 mod experts;
+mod head_norm;
 mod kv_widths;
 mod latent;
+mod layer_input;
+mod linear;
 mod mlp;
 mod norm;
 mod part;
 mod part_spec;
 mod rope;
 mod scratch;
+mod side_by_side;
 mod window;
 mod xielu;
 
-pub(crate) use attention::{
-    AttentionNames, AttentionSizes, Biases, GroupedSpec, HeadWeights, QkNorm, QkvLayout,
-};
+pub(crate) use attention::{AttentionNames, Biases, GroupedSpec, OutputGate, QkvLayout, Values};
+pub(crate) use attention_sizes::AttentionSizes;
 pub(crate) use experts::{ExpertNames, ExpertsSpec, SharedExpert};
+pub(crate) use head_norm::{HeadWeights, QkNorm};
 pub(crate) use latent::LatentSpec;
+pub(crate) use layer_input::{LayerInputSpec, LayerInputs, LayerInputsSpec};
+pub(crate) use linear::LinearSpec;
 pub(crate) use mlp::{MlpKind, MlpSpec};
 pub(crate) use norm::{Norm, NormSpec, NormWeight};
 pub(crate) use part::{Part, Place};
 pub(crate) use part_spec::PartSpec;
 pub(crate) use rope::{partial_rope_spec, rope_spec, scaled_rope, yarn_score_scale};
 pub(crate) use scratch::{ScratchPlan, Slot};
+pub(crate) use side_by_side::SideBySideSpec;
 pub(crate) use window::layer_windows;

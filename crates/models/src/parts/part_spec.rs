@@ -5,19 +5,26 @@ use mlxk_ops::LayerCache;
 use super::attention::GroupedSpec;
 use super::experts::ExpertsSpec;
 use super::latent::LatentSpec;
+use super::layer_input::LayerInputSpec;
+use super::linear::LinearSpec;
 use super::mlp::MlpSpec;
 use super::part::{Part, Place};
 use super::scratch::ScratchPlan;
+use super::side_by_side::SideBySideSpec;
 use crate::error::ModelError;
 use crate::loader::Loader;
 
 /// Description of a part of a layer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum PartSpec {
     Attention(GroupedSpec),
     Latent(LatentSpec),
     Mlp(MlpSpec),
     Experts(ExpertsSpec),
+    Linear(LinearSpec),
+    LayerInput(LayerInputSpec),
+    /// On the heap, because it is much larger than the others.
+    SideBySide(Box<SideBySideSpec>),
 }
 
 impl PartSpec {
@@ -33,6 +40,9 @@ impl PartSpec {
             Self::Latent(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Experts(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::SideBySide(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::LayerInput(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::Linear(spec) => Box::new(spec.load(loader, place, scratch)?),
         })
     }
 
@@ -51,15 +61,29 @@ impl PartSpec {
             Self::Experts(spec) => {
                 spec.plan(hidden, scratch);
             }
+            Self::SideBySide(spec) => {
+                spec.plan(hidden, scratch);
+            }
+            Self::LayerInput(spec) => {
+                spec.plan(scratch);
+            }
+            Self::Linear(_) => {
+                LinearSpec::plan(hidden, scratch);
+            }
         }
     }
 
     /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing.
     pub(crate) const fn cache(&self) -> Option<LayerCache> {
         match self {
+            Self::Attention(spec) if spec.shared.is_some() => None,
             Self::Attention(spec) => Some(spec.kv_widths().cache(spec.window)),
             Self::Latent(spec) => Some(spec.kv_widths().cache(None)),
-            Self::Mlp(_) | Self::Experts(_) => None,
+            Self::Mlp(_)
+            | Self::Experts(_)
+            | Self::Linear(_)
+            | Self::LayerInput(_)
+            | Self::SideBySide(_) => None,
         }
     }
 }
@@ -79,6 +103,24 @@ impl From<LatentSpec> for PartSpec {
 impl From<MlpSpec> for PartSpec {
     fn from(spec: MlpSpec) -> Self {
         Self::Mlp(spec)
+    }
+}
+
+impl From<SideBySideSpec> for PartSpec {
+    fn from(spec: SideBySideSpec) -> Self {
+        Self::SideBySide(Box::new(spec))
+    }
+}
+
+impl From<LayerInputSpec> for PartSpec {
+    fn from(spec: LayerInputSpec) -> Self {
+        Self::LayerInput(spec)
+    }
+}
+
+impl From<LinearSpec> for PartSpec {
+    fn from(spec: LinearSpec) -> Self {
+        Self::Linear(spec)
     }
 }
 

@@ -5,7 +5,8 @@ use mlxk_ops::RopeSpec;
 use crate::config::{Config, limit};
 use crate::error::ModelError;
 
-const SUPPORTED: &str = "`default`, `linear`, `llama3`, `yarn`, `longrope`, `dynamic`, `mrope`";
+const SUPPORTED: &str =
+    "`default`, `linear`, `llama3`, `yarn`, `longrope`, `dynamic`, `mrope`, `proportional`";
 
 /// Returns the frequencies of heads of width `head_dim`, by `rope_theta` (or `default_theta` if it is
 /// absent) and `rope_scaling`, or by `rope_parameters`, which newer files have instead of both.
@@ -58,6 +59,8 @@ pub(crate) fn partial_rope_spec(
 ///   `original / wavelength` between the two factors;
 /// - `yarn` (Peng et al., 2023, arXiv:2309.00071): from `f` to `f / factor` along a ramp over the
 ///   pairs between the ones that turn `beta_fast` and `beta_slow` times in the original context;
+/// - `proportional` (Gemma 4): `f / factor` in the first part of the pairs, by
+///   `partial_rotary_factor`; the others do not turn;
 /// - `longrope` (Ding et al., 2024, arXiv:2402.13753): `f / long_factor[i]`. As in mlx-lm, the long
 ///   factors apply to short sequences, too, so that the rotation of a token never changes.
 pub(crate) fn scaled_rope(
@@ -105,6 +108,7 @@ enum Scaling {
     Llama3 { factor: f64, low: f64, high: f64, original: f64 },
     Yarn { factor: f64, low: f64, width: f64 },
     LongRope { factors: Vec<f64> },
+    Proportional { factor: f64, pairs: usize },
 }
 
 impl Scaling {
@@ -174,6 +178,11 @@ impl Scaling {
                 };
                 Ok((Self::LongRope { factors }, scale))
             }
+            "proportional" => {
+                let rotated = scaling.rotary_dims(dims)?;
+                let factor = scaling.positive_or("factor", 1.0)?;
+                Ok((Self::Proportional { factor, pairs: rotated / 2 }, 1.0))
+            }
             other => Err(scaling.unsupported(key, other, SUPPORTED)),
         }
     }
@@ -181,7 +190,6 @@ impl Scaling {
     fn apply(&self, pair: usize, frequency: f64) -> f64 {
         match self {
             Self::Default => frequency,
-            Self::Linear { factor } => frequency / factor,
             Self::Llama3 { factor, low, high, original } => {
                 let turns = original * frequency / std::f64::consts::TAU;
                 let share = ((turns - low) / (high - low)).clamp(0.0, 1.0);
@@ -192,6 +200,8 @@ impl Scaling {
                 frequency * (1.0 - ramp + ramp / factor)
             }
             Self::LongRope { factors } => frequency / factors[pair],
+            Self::Proportional { pairs, .. } if pair >= *pairs => 0.0,
+            Self::Linear { factor } | Self::Proportional { factor, .. } => frequency / factor,
         }
     }
 }

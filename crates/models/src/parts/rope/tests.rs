@@ -42,7 +42,7 @@ fn what_is_not_computed_is_refused_by_name() {
     let cases = [
         (json!({"rope_scaling": {"type": "ntk", "factor": 4.0}}), "`rope_scaling.type`"),
         (json!({"rope_scaling": {"type": "yarn"}}), "`rope_scaling.factor`"),
-        (json!({"rope_scaling": {"rope_type": "proportional"}}), "`proportional`"),
+        (json!({"rope_scaling": {"rope_type": "spiral"}}), "`spiral`"),
         (json!({"rope_parameters": {"rope_type": "longrope"}}), "`rope_parameters.long_factor`"),
         (json!({"rope_scaling": {"type": "linear"}}), "`rope_scaling.factor`"),
         (json!({"rope_scaling": {"type": "linear", "factor": 0}}), "`rope_scaling.factor`"),
