@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::starter;
@@ -16,6 +17,9 @@ use mlxk_testkit::{Kind, Stored, checkpoint};
 
 /// Timeout, longer than any step takes, so that a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Rows of the screen, so many that nothing leaves it.
+const ROWS: u16 = 100;
 
 /// A chat in a terminal.
 struct Session {
@@ -33,18 +37,34 @@ impl Session {
     }
 
     fn start_in(home: TempDir, columns: u16, more: &[&str]) -> Self {
-        let size = PtySize { rows: 40, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
         let model = starter::data().join("mlxk/models/smollm2");
+        let words = [&["chat", path(&model), "--temperature", "0"], more].concat();
+        Self::start_with(home, columns, &words, &[])
+    }
+
+    /// Any command that begins a chat.
+    fn start_with(home: TempDir, columns: u16, words: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut session = Self::spawn(home, columns, words, variables);
+        session.wait_for(">>> ");
+        session
+    }
+
+    fn spawn(home: TempDir, columns: u16, words: &[&str], variables: &[(&str, &str)]) -> Self {
+        let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(assert_cmd::cargo::cargo_bin("mlxk"));
-        command.args(["chat", path(&model), "--temperature", "0"]);
-        command.args(more);
+        command.args(words);
         command.env("TERM", "xterm-256color");
         command.env("XDG_DATA_HOME", home.path());
         command.env_remove("NO_COLOR");
+        command.env_remove("MLXK_NO_HISTORY");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(nonzero(40), nonzero(columns), 1000)));
+        let screen =
+            Arc::new(Mutex::new(vt100::Parser::new(nonzero(ROWS), nonzero(columns), 1000)));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let drawn = Arc::clone(&screen);
         std::thread::spawn(move || {
@@ -54,9 +74,7 @@ impl Session {
             }
         });
         let writer = pair.master.take_writer().unwrap();
-        let mut session = Self { master: pair.master, writer, child, screen, home };
-        session.wait_for(">>> ");
-        session
+        Self { master: pair.master, writer, child, screen, home }
     }
 
     fn text(&self) -> String {
@@ -90,6 +108,13 @@ impl Session {
         let before = self.text().matches(">>> ").count();
         self.send(&format!("{line}\r"));
         self.wait_until("next prompt", |screen| screen.matches(">>> ").count() > before);
+    }
+
+    /// Leaves, and returns the home folder for the next chat.
+    fn leave(mut self) -> TempDir {
+        self.send("\x04");
+        assert_eq!(self.end(), 0);
+        self.home
     }
 
     /// Waits for the end and returns the exit code.
@@ -150,9 +175,7 @@ fn a_saved_conversation_continues_in_another_chat() {
     let mut session = Session::start(100, &["--max-tokens", "10", "--system", "Be brief."]);
     session.say("The word is heliotrope.");
     session.say("/save talk");
-    session.send("\x04");
-    assert_eq!(session.end(), 0);
-    let home = std::mem::replace(&mut session.home, tempfile::tempdir().unwrap());
+    let home = session.leave();
     assert!(home.path().join("mlxk/chats/talk.json").exists());
     let mut session = Session::start_in(home, 100, &["--max-tokens", "10"]);
     session.say("/load talk");
@@ -183,9 +206,9 @@ fn narrow_and_resized_windows() {
     for line in session.text().lines().filter(|line| !line.starts_with(">>> ")) {
         assert!(line.chars().count() <= 40, "{line}");
     }
-    let size = PtySize { rows: 40, cols: 72, pixel_width: 0, pixel_height: 0 };
+    let size = PtySize { rows: ROWS, cols: 72, pixel_width: 0, pixel_height: 0 };
     session.master.resize(size).unwrap();
-    session.screen.lock().unwrap().screen_mut().set_size(nonzero(40), nonzero(72));
+    session.screen.lock().unwrap().screen_mut().set_size(nonzero(ROWS), nonzero(72));
     session.say("/clear");
     session.send("Describe the sea in one long paragraph.\r");
     session
@@ -199,6 +222,34 @@ fn narrow_and_resized_windows() {
 }
 
 #[test]
+fn input_breaks_between_words() {
+    let mut session = Session::start(60, &["--max-tokens", "4"]);
+    let question = "What is the name of the captain who once sailed across all the oceans?";
+    session.send(question);
+    session.wait_for("oceans?");
+    let screen = session.text().replace(['\u{200b}'], "");
+    let rows: Vec<&str> = screen.lines().map(str::trim_end).collect();
+    assert!(
+        rows.ends_with(&[
+            ">>> What is the name of the captain who once sailed across",
+            "all the oceans?"
+        ]),
+        "{screen}"
+    );
+    // A break goes with the space before it.
+    session.send(&"\x7f".repeat("all the oceans?".len() + 1));
+    session.send("?\r");
+    session.wait_for("after 4 tokens");
+    let home = session.leave();
+    assert_eq!(
+        kept(&home)[0]["content"],
+        "What is the name of the captain who once sailed across?"
+    );
+    let typed = std::fs::read_to_string(home.path().join("mlxk/chat-history")).unwrap();
+    assert!(typed.contains("once sailed across?"), "{typed}");
+}
+
+#[test]
 fn commands_are_completed_and_mistakes_are_explained() {
     let mut session = Session::start(100, &["--max-tokens", "4"]);
     session.send("/ret\t");
@@ -209,10 +260,22 @@ fn commands_are_completed_and_mistakes_are_explained() {
         ("/nosuch", "Unknown command `/nosuch`"),
         ("/set temperature hot", "hot"),
         ("/set ctx 5", "--ctx"),
-        ("/load nosuch", "Cannot load the conversation"),
+        ("/load nosuch", "No conversation is called `nosuch`"),
         ("/copy", "No answer to copy yet"),
         ("/set top_k 3", "`top_k` is now 3"),
         ("/show", "top_k                3"),
+        ("/set top_k", "`top_k` is 3"),
+        ("/set seed", "`seed` is random (default)"),
+        ("/set parameter num_predict 7", "`max_tokens` is now 7"),
+        ("/set temp 300", "`temperature` must be a number from 0 to 100"),
+        ("/set think", "`think`: this model has no thinking mode"),
+        ("/set logit_bias nosuchword=1", "`logit_bias`: `nosuchword` is"),
+        ("/set format {\"type\":7}", "`format` cannot be enforced"),
+        ("/set num_ctx 4096", "restart with `--ctx`"),
+        ("/set nowordwrap", "`wordwrap` is now off"),
+        ("/model nosuch", "nosuch"),
+        ("exit", "the command is `/bye`"),
+        ("?", "the command is `/help`"),
     ] {
         session.say(line);
         assert!(session.text().contains(answer), "{line}:\n{}", session.text());
@@ -246,4 +309,321 @@ fn a_model_without_a_template_cannot_chat() {
     let assert = world.mlxk(&["chat", path(model.path())]).assert().code(2);
     let (_, stderr) = streams(&assert);
     assert!(stderr.contains("no chat template") && stderr.contains("mlxk run"), "{stderr}");
+}
+
+/// A conversation with everything that is laid out.
+const DEMO: &str = r#"Here is a table:
+
+| Option | Meaning | Default |
+|:-------|---------|--------:|
+| `--temperature` | Randomness of the answer; 0 always takes the most probable token | 0.7 |
+| `--top-p` | Sample from the most probable tokens that add up to this probability | 0.9 |
+
+```python
+def greet(name: str) -> str:
+    """Returns a greeting."""
+    return f"Hello, {name}!" if name else None  # or nothing
+```
+
+1. An item with **bold** words that is long enough to wrap at sixty columns of text.
+   - An inner item.
+"#;
+
+#[test]
+fn screens_of_several_widths() {
+    let mut screens = String::new();
+    for columns in [60, 80, 200] {
+        let home = tempfile::tempdir().unwrap();
+        let chats = home.path().join("mlxk/chats");
+        std::fs::create_dir_all(&chats).unwrap();
+        let question = "Show me a table and some code, and then a list with an item of many words.";
+        let conversation = json!({
+            "version": 1, "model": "org/model", "system": null, "updated": "2026-01-02T03:05:00Z",
+            "messages": [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": DEMO},
+            ],
+        });
+        std::fs::write(chats.join("demo.json"), conversation.to_string()).unwrap();
+        let mut session = Session::spawn(home, columns, &["logs", "demo"], &[]);
+        assert_eq!(session.end(), 0);
+        session.wait_for("inner item");
+        screens += &format!("=== {columns} columns ===\n{}\n\n", session.text().trim_end());
+    }
+    insta::assert_snapshot!("screens", screens);
+}
+
+/// Returns the messages of the only conversation that was kept by itself.
+fn kept(home: &TempDir) -> Vec<Value> {
+    let folder = home.path().join("mlxk/chats/kept");
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let conversation: Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+    conversation["messages"].as_array().unwrap().clone()
+}
+
+fn smollm2() -> String {
+    path(&starter::data().join("mlxk/models/smollm2")).to_owned()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_typed_during_an_answer_waits_for_the_prompt() {
+    let mut session = Session::start(80, &["--max-tokens", "150"]);
+    session.send("Write a very long story about the sea and a captain.\r");
+    session.wait_until("an answer", |screen| screen.lines().count() > 3);
+    session.send("/history zebrx\x7fa");
+    session.wait_for("after 150 tokens");
+    session.wait_for(">>> /history zebra");
+    assert_eq!(session.text().matches("zebra").count(), 1, "{}", session.text());
+    // Ctrl-C leaves no mark in the answer.
+    session.send("\x15Write a very long story about the moon and a fox.\r");
+    session.wait_until("an answer", |screen| {
+        screen.split("and a fox.").nth(1).is_some_and(|text| text.trim().len() > 20)
+    });
+    session.send("\x03");
+    session.wait_for("Stopped");
+    assert!(!session.text().contains("^C"), "{}", session.text());
+    // Ctrl-D waits, too. The terminal echoes again afterwards.
+    session.say("/set max_tokens 20");
+    session.send("Write a very long story about the sun and a bear.\r\x04");
+    assert_eq!(session.end(), 0);
+    assert!(echoes(&*session.master));
+}
+
+/// Returns `true` if a terminal shows what is typed, and reads lines.
+#[cfg(unix)]
+fn echoes(master: &dyn MasterPty) -> bool {
+    let flags = master.get_termios().unwrap().local_flags;
+    ["ECHO", "ICANON"].iter().all(|name| flags.iter_names().any(|(set, _)| set == *name))
+}
+
+#[cfg(unix)]
+#[test]
+fn the_terminal_is_restored_by_a_signal() {
+    for during_an_answer in [false, true] {
+        let mut session = Session::start(80, &[]);
+        if during_an_answer {
+            session.send("Write a very long story about the sea and a captain.\r");
+            session.wait_until("an answer", |screen| screen.lines().count() > 3);
+            assert!(!echoes(&*session.master));
+        }
+        let id = session.child.process_id().unwrap().to_string();
+        std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        if during_an_answer {
+            session.wait_for("Stopped");
+            session.send("\x04");
+        }
+        session.end();
+        assert!(echoes(&*session.master), "during an answer: {during_an_answer}");
+    }
+}
+
+#[test]
+fn a_chat_is_kept_and_continues() {
+    let model = smollm2();
+    let more = ["--max-tokens", "5", "--seed", "3"];
+    let mut session = Session::start(100, &more);
+    session.say("The word is heliotrope.");
+    let home = session.leave();
+    assert_eq!(kept(&home).len(), 2);
+    let mut session = Session::start_with(home, 100, &["chat", "-c"], &[]);
+    assert!(session.text().contains("Loaded 2 messages"), "{}", session.text());
+    // The settings are those of the first chat.
+    session.say("/set max_tokens");
+    session.say("/set seed");
+    let screen = session.text();
+    assert!(screen.contains("`max_tokens` is 5") && screen.contains("`seed` is 3"), "{screen}");
+    session.say("Say it again.");
+    session.say("/undo");
+    session.say("Say it backwards.");
+    let home = session.leave();
+    let messages = kept(&home);
+    assert_eq!(messages.len(), 4, "{messages:?}");
+    assert_eq!(messages[2]["content"], "Say it backwards.");
+    // `run` without a prompt is a chat, too. Options of the command line win over the saved ones.
+    let mut session = Session::start_with(home, 100, &["chat", "-c", &model, "--seed", "9"], &[]);
+    session.say("/set seed");
+    assert!(session.text().contains("`seed` is 9"), "{}", session.text());
+    session.say("/undo");
+    session.say("/undo");
+    let home = session.leave();
+    // Nothing is left of a conversation without messages.
+    assert_eq!(std::fs::read_dir(home.path().join("mlxk/chats/kept")).unwrap().count(), 0);
+}
+
+#[test]
+fn no_history_keeps_nothing() {
+    let model = smollm2();
+    for (words, variables) in [
+        (&["chat", model.as_str(), "--max-tokens", "4", "--no-history"][..], &[][..]),
+        (&["run", model.as_str(), "--max-tokens", "4"], &[("MLXK_NO_HISTORY", "1")]),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let mut session = Session::start_with(home, 80, words, variables);
+        session.say("Hello");
+        let home = session.leave();
+        assert!(!home.path().join("mlxk").exists(), "{words:?}");
+    }
+    let mut session = Session::start(80, &["--max-tokens", "4"]);
+    session.say("/set nohistory");
+    session.say("A secret");
+    session.say("/set history on");
+    session.say("Hello");
+    let home = session.leave();
+    let typed = std::fs::read_to_string(home.path().join("mlxk/chat-history")).unwrap();
+    assert!(typed.contains("Hello") && !typed.contains("secret"), "{typed}");
+}
+
+#[test]
+fn a_saved_name_is_only_replaced_after_a_question() {
+    let mut session = Session::start(100, &["--max-tokens", "4"]);
+    session.say("The first question.");
+    session.say("/save talk");
+    session.say("The second question.");
+    session.send("/save talk\r");
+    session.wait_for("Replace it? [y/N]");
+    session.send("n\r");
+    session.wait_for("Not saved");
+    let file = session.home.path().join("mlxk/chats/talk.json");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    assert!(!saved.contains("second"));
+    session.send("/save talk\r");
+    session.wait_until("a second question", |screen| screen.matches("[y/N]").count() == 2);
+    session.send("y\r");
+    session.wait_until("a second file", |screen| screen.matches("Saved to").count() == 2);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("second"));
+    // A saved conversation is continued as a copy.
+    session.say("/load");
+    assert!(session.text().contains("talk · just now · 2 turns"), "{}", session.text());
+    session.send("/load ta\t");
+    session.wait_for(">>> /load talk");
+    session.send("\r");
+    session.wait_for("Loaded 4 messages of `talk`");
+    session.say("The third question.");
+    let home = session.leave();
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("third"));
+    let words = ["chat", "--load", "1"];
+    let session = Session::start_with(home, 100, &words, &[]);
+    assert!(session.text().contains("Loaded 6 messages"), "{}", session.text());
+}
+
+#[test]
+fn words_of_other_programs_are_sent_only_when_repeated() {
+    let mut session = Session::start(80, &["--max-tokens", "4"]);
+    session.say("help");
+    assert!(session.text().contains("the command is `/help`"), "{}", session.text());
+    session.say("help");
+    session.wait_for("after 4 tokens");
+    session.say("exit");
+    session.say("/history");
+    let home = session.leave();
+    assert_eq!(kept(&home)[0]["content"], "help");
+    // In a pipe, words are messages.
+    let words = ["chat", &smollm2(), "--max-tokens", "4"];
+    let assert = World::new().mlxk(&words).write_stdin("help").assert().success();
+    assert!(!streams(&assert).1.contains("/help"));
+}
+
+#[test]
+fn another_model_continues_the_conversation() {
+    let other = checkpoint(Kind::Llama, Stored::Bits(4));
+    let mut session = Session::start(100, &["--max-tokens", "4", "--top-k", "7"]);
+    session.say("The word is heliotrope.");
+    session.say("/model nosuch");
+    session.say("/model");
+    assert!(session.text().contains(&format!("* {}", smollm2())), "{}", session.text());
+    session.say(&format!("/model {}", path(other.path())));
+    session.say("/set top_k");
+    assert!(session.text().contains("`top_k` is 7"), "{}", session.text());
+    session.say("And now?");
+    // A model that cannot be loaded leaves the old one in place.
+    std::fs::write(other.path().join("tokenizer_config.json"), "{\"eos_token\": \"<|end|>\"}")
+        .unwrap();
+    session.say(&format!("/model {}", smollm2()));
+    session.say(&format!("/model {}", path(other.path())));
+    assert!(session.text().contains("no chat template"), "{}", session.text());
+    session.say("And again?");
+    let home = session.leave();
+    let messages = kept(&home);
+    let asked: Vec<_> = messages.iter().filter(|it| it["role"] == "user").collect();
+    assert_eq!(asked.len(), 3, "{messages:?}");
+}
+
+#[test]
+fn files_go_with_the_next_message() {
+    let mut session = Session::start(100, &["--max-tokens", "4"]);
+    let file = session.home.path().join("a note.txt");
+    std::fs::write(&file, "The word is heliotrope.\n").unwrap();
+    session.say("/file nosuch.txt");
+    assert!(session.text().contains("Cannot read `nosuch.txt` for `/file`"), "{}", session.text());
+    session.say(&format!("/file \"{}\"", path(&file)));
+    session.say("What is the word?");
+    session.say("And now?");
+    let home = session.leave();
+    let messages = kept(&home);
+    let expected = format!(
+        "File `{}`:\n\n```txt\nThe word is heliotrope.\n```\n\nWhat is the word?",
+        file.display()
+    );
+    assert_eq!(messages[0]["content"], expected);
+    assert_eq!(messages[2]["content"], "And now?");
+}
+
+#[cfg(unix)]
+#[test]
+fn messages_can_be_written_in_an_editor() {
+    let home = tempfile::tempdir().unwrap();
+    let script = home.path().join("editor.sh");
+    std::fs::write(&script, "#!/bin/sh\nprintf 'from the %s\\nsecond line\\n' \"$1\" >> \"$2\"\n")
+        .unwrap();
+    let editor = format!("sh {} editor", path(&script));
+    let words = ["chat", &smollm2(), "--max-tokens", "4"];
+    let mut session = Session::start_with(home, 100, &words, &[("VISUAL", &editor)]);
+    session.send("/edit Begun. \r");
+    session.wait_for("after 4 tokens");
+    let mut session = Session::start_with(session.leave(), 100, &words, &[("EDITOR", "false")]);
+    session.say("/edit");
+    assert!(session.text().contains("The editor `false` failed"), "{}", session.text());
+    let home = session.leave();
+    assert_eq!(kept(&home)[0]["content"], "Begun.from the editor\nsecond line");
+}
+
+#[test]
+fn conversations_are_listed_and_printed() {
+    let world = World::new();
+    let logs =
+        |words: &[&str]| streams(&world.mlxk(&[&["logs"], words].concat()).assert().success());
+    let (stdout, stderr) = logs(&[]);
+    assert_eq!(stdout, "");
+    assert!(stderr.contains("`mlxk chat` starts one"), "{stderr}");
+    let chats = world.home.path().join("data/mlxk/chats");
+    std::fs::create_dir_all(chats.join("kept")).unwrap();
+    let conversation = json!({
+        "version": 1, "model": "org/model", "system": "Be brief.", "settings": {"top_k": 3},
+        "created": "2026-01-02T03:04:05Z", "updated": "2026-01-02T03:05:00Z",
+        "messages": [
+            {"role": "user", "content": "What is \u{1b}[31mred?"},
+            {"role": "assistant", "content": "**A** color."},
+        ],
+    });
+    std::fs::write(chats.join("notes.json"), conversation.to_string()).unwrap();
+    std::fs::write(chats.join("kept/2026-01-02-030405.json"), "{").unwrap();
+    let (stdout, stderr) = logs(&[]);
+    let row: Vec<&str> = stdout.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+    assert_eq!(row[1..], ["notes", "just now", "1", "org/model", "What is [31mred?"]);
+    assert!(stderr.contains("warning: Cannot load the conversation"), "{stderr}");
+    let (stdout, _) = logs(&["notes"]);
+    let expected = "notes · org/model · 2026-01-02T03:05:00Z\nSystem prompt: Be brief.\n\n\
+                    >>> What is [31mred?\n\n**A** color.\n";
+    assert_eq!(stdout, expected);
+    let printed: Value = serde_json::from_str(&logs(&["notes", "--json"]).0).unwrap();
+    assert_eq!(printed["data"]["conversation"]["messages"], conversation["messages"]);
+    logs(&["notes", "--delete"]);
+    let assert = world.mlxk(&["logs", "notes"]).assert().code(1);
+    assert!(streams(&assert).1.contains("No conversation is called `notes`"));
+    let assert = world.mlxk(&["chat", "--load", "nosuch"]).assert().code(1);
+    assert!(streams(&assert).1.contains("`mlxk logs` lists them"));
+    let assert = World::new().mlxk(&["chat", "-c"]).assert().code(1);
+    assert!(streams(&assert).1.contains("No conversation to continue"));
 }

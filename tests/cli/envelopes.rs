@@ -35,6 +35,13 @@ fn world() -> Online {
     let status = std::process::Command::new("python3").arg(script).arg(home).status().unwrap();
     assert!(status.success());
     online.world.cached("org/Runs-4bit");
+    let chats = home.join("data/mlxk/chats");
+    std::fs::create_dir_all(&chats).unwrap();
+    let conversation = json!({
+        "version": 1, "model": "m", "system": null, "created": "2026-01-02T03:04:05Z",
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
+    });
+    std::fs::write(chats.join("notes.json"), conversation.to_string()).unwrap();
     online.hub.add(Repo::new("org/Gated").file("config.json", b"{}").gated("hf_x"));
     online
 }
@@ -108,6 +115,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("rm", &["rm", "./workspaces/dense"]),
     ("config", &["config"]),
     ("ps", &["ps", "--port", "1"]),
+    ("logs", &["logs"]),
+    ("logs", &["logs", "notes"]),
+    ("logs", &["logs", "nosuch"]),
+    ("logs", &["logs", "notes", "--delete"]),
+    ("logs", &["logs"]),
 ];
 
 /// Wrong usage, and the name of the command if the words have one.

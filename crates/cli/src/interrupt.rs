@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::ExitStatus;
+use crate::{output, terminal};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// `true` while the process waits for a line and nothing checks the flag above.
@@ -29,6 +30,11 @@ pub(crate) fn listen() -> anyhow::Result<()> {
 /// Ends the process immediately.
 #[expect(clippy::exit, reason = "the main thread waits for something that may never come")]
 pub(crate) fn leave() {
+    if terminal::restore() {
+        // The line editor also turned on the marks around pasted text.
+        let mut out = output::stdout();
+        let _ = out.styled("\x1b[?2004l\n").and_then(|()| out.flush());
+    }
     std::process::exit(ExitStatus::Interrupted as i32);
 }
 

@@ -13,6 +13,7 @@ mod commands;
 mod complete;
 mod config;
 mod confirm;
+mod conversations;
 mod doctor;
 mod env;
 mod exit;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(args) => commands::run::run(&args, &context),
         Command::Chat(args) => commands::chat::run(&args, &context),
+        Command::Logs(args) => commands::logs::run(&args, &context),
         Command::Server(args) => commands::server::run(&args, &context),
         Command::Ps(args) => commands::ps::run(&args, &context),
         Command::Stop(args) => commands::stop::run(&args, &context),

@@ -14,6 +14,9 @@ use crate::exit::UsageError;
 /// Default port of the server.
 const DEFAULT_PORT: u16 = 8000;
 
+/// Editor if the user set none.
+const DEFAULT_EDITOR: &str = if cfg!(windows) { "notepad" } else { "vi" };
+
 /// Resolved settings.
 pub(crate) struct Settings {
     /// Folders of models.
@@ -33,6 +36,8 @@ pub(crate) struct Settings {
     /// `true` if output has no colours and other styles: `NO_COLOR` (<https://no-color.org>) or a dumb
     /// terminal.
     pub plain: bool,
+    /// Command that edits a file.
+    pub editor: String,
     /// Variables of MLX-Knife 2.
     pub mlx_knife: MlxKnife,
 }
@@ -92,6 +97,9 @@ impl Settings {
             ollama_host,
             openai_key,
             plain: env::is_plain(),
+            editor: env::read(env::VISUAL)
+                .or_else(|| env::read(env::EDITOR))
+                .unwrap_or_else(|| DEFAULT_EDITOR.to_owned()),
             mlx_knife: MlxKnife::read(),
         };
         (settings, error)

@@ -105,16 +105,20 @@ pub(crate) fn format(text: &str) -> anyhow::Result<AnswerFormat> {
     Ok(AnswerFormat::Schema(schema))
 }
 
-/// Variables of the chat template for `--think`.
-fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, Value>> {
-    let mode = match think {
+/// Returns the mode that a value of `--think` asks for.
+pub(crate) fn thinking_mode(think: Think) -> ThinkingMode<'static> {
+    match think {
         Think::True => ThinkingMode::On,
         Think::False => ThinkingMode::Off,
         Think::Low => ThinkingMode::Level("low"),
         Think::Medium => ThinkingMode::Level("medium"),
         Think::High => ThinkingMode::Level("high"),
-    };
-    engine.thinking().variables(mode).map_err(|reason| {
+    }
+}
+
+/// Variables of the chat template for `--think`.
+fn think_variables(engine: &Engine, think: Think) -> anyhow::Result<Map<String, Value>> {
+    engine.thinking().variables(thinking_mode(think)).map_err(|reason| {
         let advice = match reason {
             ThinkingRefusal::AlwaysThinks => "hide its thoughts with `--no-reasoning`",
             ThinkingRefusal::NeverThinks => "leave the option out",

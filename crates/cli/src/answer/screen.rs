@@ -21,6 +21,8 @@ pub(crate) struct Screen {
     markdown: Option<Markdown>,
     /// Layout of the reasoning, on terminals with styles.
     dimmed: Option<Wrapper>,
+    /// `true` to break lines between words.
+    wraps: bool,
     written: Part,
     ends_with_newline: bool,
 }
@@ -35,13 +37,23 @@ enum Part {
 
 impl Screen {
     pub(crate) fn new(show: Show, args: &AnswerArgs, printer: &Printer) -> Self {
-        let styled = printer.styles_stdout() && show != Show::Nothing;
         // JSON is not Markdown.
-        let renders = styled && !args.no_markdown && args.format.is_none();
+        let renders = !args.no_markdown && args.format.is_none();
+        Self::with(show, renders, !args.no_wordwrap, printer)
+    }
+
+    /// Returns a screen for a text that is already there.
+    pub(crate) fn of_text(show: Show, printer: &Printer) -> Self {
+        Self::with(show, true, true, printer)
+    }
+
+    fn with(show: Show, renders: bool, wraps: bool, printer: &Printer) -> Self {
+        let styled = printer.styles_stdout() && show != Show::Nothing;
         Self {
             is_terminal: output::stdout_is_terminal(),
             show,
-            markdown: renders.then(Markdown::default),
+            markdown: (styled && renders).then(|| Markdown::new(wraps)),
+            wraps,
             dimmed: styled.then(Wrapper::default),
             written: Part::Nothing,
             ends_with_newline: true,
@@ -64,7 +76,7 @@ impl Screen {
         match &mut self.dimmed {
             None => text = piece,
             Some(wrapper) => {
-                let width = width();
+                let width = if self.wraps { width() } else { usize::MAX };
                 for (number, line) in piece.split('\n').enumerate() {
                     if number > 0 {
                         wrapper.end_line(width, &mut text);

@@ -41,6 +41,10 @@ pub(crate) struct AnswerArgs {
     #[arg(long, help_heading = "Output")]
     pub no_markdown: bool,
 
+    /// Don't break lines of the answer between words
+    #[arg(long, alias = "nowordwrap", help_heading = "Output")]
+    pub no_wordwrap: bool,
+
     /// Print timings and token counts to stderr
     #[arg(short, long)]
     pub verbose: bool,

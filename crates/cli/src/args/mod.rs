@@ -15,6 +15,7 @@ mod documented;
 mod engine;
 mod health;
 mod list;
+mod logs;
 mod perplexity;
 mod ps;
 mod pull;
@@ -50,6 +51,7 @@ pub(crate) use doctor::DoctorArgs;
 pub(crate) use engine::{ComputeArgs, DecodeArgs, EngineArgs};
 pub(crate) use health::HealthArgs;
 pub(crate) use list::{FrameworkName, ListArgs};
+pub(crate) use logs::LogsArgs;
 pub(crate) use perplexity::PerplexityArgs;
 pub(crate) use ps::PsArgs;
 pub(crate) use pull::PullArgs;
@@ -109,7 +111,9 @@ pub(crate) enum Command {
     /// Answer a prompt
     Run(Box<RunArgs>),
     /// Chat with a model
-    Chat(ChatArgs),
+    Chat(Box<ChatArgs>),
+    /// List your conversations, and print one
+    Logs(LogsArgs),
     /// Serve models over HTTP
     #[command(visible_alias = "serve")]
     Server(ServerArgs),
@@ -199,6 +203,7 @@ impl Command {
             Self::Config(args) => (args.json, "config"),
             Self::Doctor(args) => (args.json, "doctor"),
             Self::Ps(args) => (args.json, "ps"),
+            Self::Logs(args) => (args.json, "logs"),
             Self::Run(args) => (args.has_envelope(), "run"),
             Self::Chat(_)
             | Self::Perplexity(_)

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::settings::unquoted;
+use crate::terminal::fold;
+
 /// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -9,11 +12,14 @@ pub(super) enum Command {
     Help,
     Clear,
     System(Option<String>),
-    Set(Vec<String>),
+    Set(String),
     Show,
+    Model(Option<String>),
+    File(Option<String>),
+    Edit(String),
     History,
     Save(String),
-    Load(String),
+    Load(Option<String>),
     Undo,
     Retry,
     Copy,
@@ -21,27 +27,44 @@ pub(super) enum Command {
 }
 
 /// Name, arguments and description of every command.
-pub(super) const COMMANDS: [(&str, &str, &str); 12] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 15] = [
     ("/help", "", "list the commands"),
     ("/clear", "", "start a new conversation, with the same settings"),
     ("/system", "[TEXT|off]", "show or change the system prompt"),
-    ("/set", "NAME VALUE", "change a setting, as in `/set temperature 0.2` or `/set seed default`"),
+    (
+        "/set",
+        "NAME [VALUE]",
+        "show or change a setting, as in `/set temperature 0.2` or `/set seed default`",
+    ),
     ("/show", "", "show the model and the settings"),
+    ("/model", "[NAME]", "list the models, or switch to another one"),
+    ("/file", "PATH", "put a text file into the next message"),
+    ("/edit", "[TEXT]", "write the next message in your editor"),
     ("/history", "", "show the conversation"),
     ("/save", "NAME", "save the conversation under a name or to a file"),
-    ("/load", "NAME", "continue a saved conversation"),
+    ("/load", "[NAME]", "list the conversations, or continue one"),
     ("/undo", "", "remove the last turn"),
     ("/retry", "", "answer the last message again"),
     ("/copy", "", "copy the last answer to the clipboard"),
     ("/bye", "", "leave the chat (Ctrl-D)"),
 ];
 
-/// Returns the text of `/help`, with one line per command.
-pub(super) fn help() -> String {
+/// Column of the descriptions in the help.
+const DESCRIPTION: usize = 24;
+
+/// Returns the text of `/help`, with a line per command if `width` columns have room for it.
+pub(super) fn help(width: usize) -> String {
     let mut text = String::new();
+    let is_narrow = width < 2 * DESCRIPTION;
+    let indent = " ".repeat(if is_narrow { 6 } else { DESCRIPTION });
     for (name, arguments, meaning) in COMMANDS {
-        let usage = format!("{name} {arguments}");
-        let _ = writeln!(text, "  {usage:<22} {meaning}");
+        let usage = format!("  {name} {arguments}");
+        let meaning = fold(meaning, width.saturating_sub(indent.len()).max(1));
+        let meaning = meaning.replace('\n', &format!("\n{indent}"));
+        let _ = match is_narrow {
+            true => writeln!(text, "{usage}\n{indent}{meaning}"),
+            false => writeln!(text, "{usage:<DESCRIPTION$}{meaning}"),
+        };
     }
     text.push_str(
         "\n  For several lines, press Alt-Enter, or type \"\"\" before and after them.\n  \
@@ -67,22 +90,21 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
     }
     let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
-    let named = |what: fn(String) -> Command| {
-        if rest.is_empty() {
-            Err(format!("`{name}` needs a name, as in `{name} notes`"))
-        } else {
-            Ok(what(rest.to_owned()))
-        }
-    };
+    let given = (!rest.is_empty()).then(|| unquoted(rest));
     match name {
         "/help" | "/?" => Ok(Command::Help),
         "/clear" | "/new" => Ok(Command::Clear),
-        "/system" => Ok(Command::System((!rest.is_empty()).then(|| unquoted(rest)))),
-        "/set" => Ok(Command::Set(rest.splitn(2, char::is_whitespace).map(unquoted).collect())),
+        "/system" => Ok(Command::System(given)),
+        "/set" => Ok(Command::Set(rest.to_owned())),
         "/show" => Ok(Command::Show),
+        "/model" => Ok(Command::Model(given)),
+        "/file" => Ok(Command::File(given)),
+        "/edit" => Ok(Command::Edit(given.unwrap_or_default())),
         "/history" => Ok(Command::History),
-        "/save" => named(Command::Save),
-        "/load" => named(Command::Load),
+        "/save" => given
+            .map(Command::Save)
+            .ok_or_else(|| "`/save` needs a name, as in `/save notes`".to_owned()),
+        "/load" => Ok(Command::Load(given)),
         "/undo" => Ok(Command::Undo),
         "/retry" => Ok(Command::Retry),
         "/copy" => Ok(Command::Copy),
@@ -91,10 +113,18 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
     }
 }
 
-/// Returns the text without quotes around it.
-fn unquoted(text: &str) -> String {
-    let text = text.trim();
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
+/// Words that end or explain other programs, and the command that means the same here.
+const ELSEWHERE: [(&[&str], &str); 3] = [
+    (&["help", "?", "h", ":h", ":help"], "/help"),
+    (&["exit", "quit", "bye", "q", ":q", ":q!", ":wq", "exit()", "quit()", "logout"], "/bye"),
+    (&["clear", "cls", "reset"], "/clear"),
+];
+
+/// Returns the command that someone means who types nothing but one of these words.
+pub(super) fn elsewhere(line: &str) -> Option<&'static str> {
+    let word = line.trim().to_ascii_lowercase();
+    let found = ELSEWHERE.iter().find(|(words, _)| words.contains(&word.as_str()));
+    found.map(|(_, command)| *command)
 }
 
 /// Returns `true` if the quotes of a line are still open.
@@ -102,7 +132,12 @@ pub(super) fn is_incomplete(text: &str) -> bool {
     let start = text.trim_start();
     match start.strip_prefix("\"\"\"") {
         Some(rest) => !rest.trim_end().ends_with("\"\"\""),
-        None => false,
+        // Commands take a text of several lines, too, as in `/system \"\"\"`.
+        None => {
+            start.starts_with('/')
+                && start.contains(" \"\"\"")
+                && start.matches("\"\"\"").count() == 1
+        }
     }
 }
 
@@ -119,8 +154,11 @@ mod tests {
         assert_eq!(parse("\"\"\"\n two\nlines \"\"\""), say("two\nlines"));
         assert_eq!(parse("/bye"), Ok(Command::Bye));
         assert_eq!(parse("/system  \"Be brief.\""), Ok(Command::System(Some("Be brief.".into()))));
-        let set = Command::Set(vec!["stop".into(), "a b".into()]);
-        assert_eq!(parse("/set stop  \"a b\""), Ok(set));
+        assert_eq!(parse("/set stop  \"a b\""), Ok(Command::Set("stop  \"a b\"".into())));
+        assert_eq!(parse("/system \"\"\"a\nb\"\"\""), Ok(Command::System(Some("a\nb".into()))));
+        assert_eq!(parse("/load"), Ok(Command::Load(None)));
+        assert_eq!(parse("/file \"a b.txt\""), Ok(Command::File(Some("a b.txt".into()))));
+        assert_eq!((elsewhere(" Exit "), elsewhere("exit the room")), (Some("/bye"), None));
         assert!(parse("/save").unwrap_err().contains("/save notes"));
         assert!(parse("/nosuch thing").unwrap_err().contains("`/nosuch`"));
     }
@@ -133,6 +171,9 @@ mod tests {
             ("\"\"\"a\"\"\"", false),
             ("\"\"\"\na\n\"\"\" ", false),
             ("a \"\"\"", false),
+            ("/system \"\"\"a", true),
+            ("/system \"\"\"a\nb\"\"\"", false),
+            ("/system a", false),
         ] {
             assert_eq!(is_incomplete(text), incomplete, "{text:?}");
         }

@@ -3,18 +3,23 @@
 use std::io::BufRead;
 use std::path::PathBuf;
 
-use rustyline::completion::Completer;
+use mlxk_hub::Locations;
+use rustyline::completion::{Completer, FilenameCompleter};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Cmd, Config, EventHandler, Helper, KeyCode, KeyEvent, Modifiers};
+use rustyline::{
+    Cmd, CompletionType, Config, Event, EventHandler, Helper, KeyCode, KeyEvent, Modifiers,
+};
 
+use super::input_wrap::{InputWrap, Pending, unbroken};
 use super::{command, settings};
-use crate::{Context, interrupt};
+use crate::conversations::Folder;
+use crate::{Context, complete, interrupt, terminal};
 
-const PROMPT: &str = ">>> ";
+pub(super) const PROMPT: &str = ">>> ";
 const MAX_HISTORY: usize = 1000;
 
 /// The input of the user.
@@ -28,14 +33,22 @@ pub(super) enum Line {
 
 /// Reads the input of the user.
 pub(super) enum Editor {
-    Terminal { editor: Box<rustyline::Editor<Assistance, FileHistory>>, history: Option<PathBuf> },
+    Terminal {
+        editor: Box<rustyline::Editor<Assistance, FileHistory>>,
+        history: PathBuf,
+        /// `true` if lines become part of the history.
+        keeps: bool,
+    },
     Pipe,
 }
 
 impl Editor {
+    /// Creates an editor. `keeps` reads and writes the file of the input history.
     pub(super) fn new(
-        history: Option<PathBuf>,
+        history: PathBuf,
         interactive: bool,
+        keeps: bool,
+        folder: &Folder,
         context: &Context,
     ) -> anyhow::Result<Self> {
         if !interactive {
@@ -43,29 +56,56 @@ impl Editor {
         }
         let config = Config::builder()
             .max_history_size(MAX_HISTORY)?
-            .auto_add_history(true)
             .history_ignore_space(true)
+            .completion_type(CompletionType::List)
+            .completion_show_all_if_ambiguous(true)
             .build();
         let mut editor = rustyline::Editor::with_config(config)?;
-        editor.set_helper(Some(Assistance { dims: context.printer.styles_stdout() }));
+        let pending = Pending::default();
+        editor.set_helper(Some(Assistance {
+            dims: context.printer.styles_stdout(),
+            folder: folder.clone(),
+            locations: context.settings.locations.clone(),
+            files: FilenameCompleter::new(),
+            pending: pending.clone(),
+        }));
         for key in [KeyEvent(KeyCode::Enter, Modifiers::ALT), KeyEvent::ctrl('J')] {
             editor.bind_sequence(key, EventHandler::Simple(Cmd::Newline));
         }
-        if let Some(path) = &history {
+        let wrap = EventHandler::Conditional(Box::new(InputWrap(pending)));
+        editor.bind_sequence(Event::Any, wrap);
+        if keeps {
             // It does not exist before the first chat.
-            let _ = editor.load_history(path);
+            let _ = editor.load_history(&history);
         }
-        Ok(Self::Terminal { editor: Box::new(editor), history })
+        Ok(Self::Terminal { editor: Box::new(editor), history, keeps })
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Terminal { .. })
+    }
+
+    /// Says if lines become part of the history from now on.
+    pub(super) fn set_keeps(&mut self, on: bool) {
+        if let Self::Terminal { keeps, .. } = self {
+            *keeps = on;
+        }
     }
 
     /// Reads the next line, or several joined by quotes or Alt-Enter.
     pub(super) fn read(&mut self) -> anyhow::Result<Line> {
-        let editor = match self {
-            Self::Terminal { editor, .. } => editor,
+        let (editor, keeps) = match self {
+            Self::Terminal { editor, keeps, .. } => (editor, *keeps),
             Self::Pipe => return Ok(read_plain()?),
         };
         interrupt::while_idle(|| match editor.readline(PROMPT) {
-            Ok(text) => Ok(Line::Text(text)),
+            Ok(text) => {
+                let text = unbroken(&text);
+                if keeps {
+                    editor.add_history_entry(text.as_str())?;
+                }
+                Ok(Line::Text(text))
+            }
             Err(ReadlineError::Interrupted) => Ok(Line::Cancelled),
             Err(ReadlineError::Eof) => Ok(Line::End),
             Err(error) => Err(error.into()),
@@ -74,10 +114,10 @@ impl Editor {
 
     /// Saves the input history for the next chat.
     pub(super) fn save(&mut self) {
-        if let Self::Terminal { editor, history: Some(path) } = self {
+        if let Self::Terminal { editor, history, keeps: true } = self {
             // A chat should not fail at its end because of the history.
-            let _ = path.parent().map(std::fs::create_dir_all);
-            let _ = editor.save_history(path);
+            let _ = history.parent().map(std::fs::create_dir_all);
+            let _ = editor.save_history(history);
         }
     }
 }
@@ -98,6 +138,26 @@ fn read_plain() -> std::io::Result<Line> {
 /// Completion, hints and multi-line input.
 pub(super) struct Assistance {
     dims: bool,
+    folder: Folder,
+    locations: Locations,
+    files: FilenameCompleter,
+    pending: Pending,
+}
+
+impl Assistance {
+    /// Returns the words that a command may be followed by, or `None` if that isn't known.
+    fn words(&self, command: &str) -> Option<Vec<String>> {
+        match command {
+            "/set" => Some(settings::NAMES.map(str::to_owned).to_vec()),
+            "/model" => Some(complete::names(&self.locations)),
+            "/load" | "/save" => {
+                let entries = self.folder.entries().unwrap_or_default();
+                let entries = entries.into_iter().filter(|it| it.is_named || command == "/load");
+                Some(entries.map(|entry| entry.name).collect())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Completer for Assistance {
@@ -107,18 +167,30 @@ impl Completer for Assistance {
         &self,
         line: &str,
         position: usize,
-        _: &rustyline::Context<'_>,
+        context: &rustyline::Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
+        if let Some(text) = self.pending.take() {
+            return Ok((0, vec![text]));
+        }
         let typed = &line[..position];
-        let (start, candidates): (usize, Vec<&str>) = match typed.strip_prefix("/set ") {
-            Some(_) => (5, settings::NAMES.to_vec()),
-            None => (0, command::COMMANDS.iter().map(|(name, ..)| *name).collect()),
-        };
         if !typed.starts_with('/') {
             return Ok((position, Vec::new()));
         }
-        let found = candidates.into_iter().filter(|name| name.starts_with(&typed[start..]));
-        Ok((start, found.map(|name| format!("{name} ")).collect()))
+        let Some((command, rest)) = typed.split_once(' ') else {
+            let names = command::COMMANDS.iter().map(|(name, ..)| *name);
+            let found = names.filter(|name| name.starts_with(typed));
+            return Ok((0, found.map(|name| format!("{name} ")).collect()));
+        };
+        if command == "/file" {
+            let (start, pairs) = self.files.complete(line, position, context)?;
+            let is_plain = |text: &String| !text.contains(terminal::is_harmful);
+            let paths = pairs.into_iter().map(|pair| pair.replacement).filter(is_plain);
+            return Ok((start, paths.collect()));
+        }
+        let start = command.len() + 1;
+        let mut found = self.words(command).unwrap_or_default();
+        found.retain(|word| word.starts_with(rest) && !word.contains(terminal::is_harmful));
+        Ok((start, found.into_iter().map(|word| word + " ").collect()))
     }
 }
 

@@ -1,160 +1,291 @@
 //! A conversation on the terminal or through a pipe.
 
 mod command;
+mod compose;
 mod copy;
 mod editor;
+mod input_wrap;
+mod keep;
+mod model;
+mod saved;
 mod settings;
-mod store;
 mod turn;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use mlxk_engine::{Engine, Message};
+use mlxk_hub::{Overrides, Resolved};
 
 use self::command::Command;
 use self::editor::{Editor, Line};
-use crate::answer::{AnswerSettings, Screen, Show};
-use crate::exit::{ExitStatus, UsageError};
+use self::keep::Keeper;
+use self::settings::{Change, InEffect, Wish};
+use crate::answer::{self, AnswerSettings, Screen, Show};
+use crate::args::AnswerArgs;
+use crate::conversations::{Folder, Loaded};
+use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::format::count;
+use crate::terminal::Silence;
 use crate::{Context, failure, interrupt, output, terminal};
 
-/// The files for conversations and input history.
-struct Places {
-    history: Option<PathBuf>,
-    chats: PathBuf,
+pub(crate) use model::chat_models;
+pub(crate) use settings::restore;
+
+/// The beginning of a chat.
+#[derive(Default)]
+pub(crate) struct Opening {
+    /// The first message.
+    pub first: Option<String>,
+    /// The conversation to continue.
+    pub loaded: Option<Loaded>,
+    /// `true` to keep neither the conversation nor the input.
+    pub no_history: bool,
+}
+
+/// The model of a chat.
+struct Model {
+    /// Full name.
+    name: String,
+    /// The settings that belong to it.
+    overrides: Overrides,
+    path: PathBuf,
+}
+
+impl From<Resolved> for Model {
+    fn from(resolved: Resolved) -> Self {
+        Self { name: saved_name(&resolved), overrides: resolved.overrides, path: resolved.path }
+    }
+}
+
+/// Returns the name of a model for a saved conversation. It does not depend on the working folder.
+pub(crate) fn saved_name(resolved: &Resolved) -> String {
+    if resolved.kind == mlxk_hub::Kind::Folder
+        && let Ok(path) = std::path::absolute(&resolved.path)
+    {
+        return path.display().to_string();
+    }
+    resolved.name.clone()
 }
 
 /// A running conversation.
 struct Chat<'a> {
-    engine: &'a Engine,
-    model: &'a str,
+    engine: Engine,
+    model: Model,
     context: &'a Context,
-    places: Places,
+    keeper: Keeper,
+    /// The options of the command line, of `/set` and of the saved conversation.
+    chosen: AnswerArgs,
+    /// The options in effect.
     settings: AnswerSettings,
     messages: Vec<Message>,
     /// Number of messages that come from the model itself.
     begun: usize,
+    /// Time of the first message of a conversation that continues.
+    created: Option<String>,
+    /// Files for the next message.
+    files: Vec<String>,
+    /// The last line, if it was not sent because it looks like a command.
+    unsent: Option<String>,
     /// Tokens of the conversation after the last answer.
     used_tokens: usize,
     /// `true` if the user knows that the context is nearly full.
     warned: bool,
+    /// Hides typed text from an answer's beginning to the next prompt.
+    silence: Option<Silence>,
 }
 
-/// Chats until the user leaves. `first` is the first message.
+/// The step after a line.
+enum Next {
+    Continue,
+    Leave,
+    Switch(Box<Resolved>),
+}
+
+/// Chats until the user leaves. `chosen` are the options of the user, without those of the model.
 pub(crate) fn start(
-    engine: &Engine,
-    model: &str,
-    settings: &AnswerSettings,
-    first: Option<String>,
-    keep_history: bool,
+    engine: Engine,
+    resolved: Resolved,
+    chosen: AnswerArgs,
+    opening: Opening,
     context: &Context,
 ) -> anyhow::Result<ExitStatus> {
+    let model = Model::from(resolved);
     if engine.template().is_none() {
+        let name = &model.name;
         return Err(UsageError(format!(
-            "`{model}` has no chat template, so it cannot chat; continue a text with `mlxk run {model} \
+            "`{name}` has no chat template, so it cannot chat; continue a text with `mlxk run {name} \
              \"Some text\"`"
         ))
         .into());
     }
-    let data = &context.settings.locations.data_dir;
+    let config = &context.settings.config;
+    let settings = AnswerSettings::new(&chosen, model.overrides.clone(), config);
+    // The same errors as in `run`, before the first message instead of after it.
+    answer::request(&engine, &settings.options, turn::input(None, Vec::new()))?;
+    settings::check(&engine, &settings.options, Some("format"))
+        .map_err(|problem| UsageError(problem.replace("`format`", "`--format`")))?;
     let interactive = std::io::stdin().is_terminal();
-    let places = Places {
-        history: (keep_history && interactive).then(|| data.join("chat-history")),
-        chats: data.join("chats"),
-    };
+    let data = &context.settings.locations.data_dir;
+    let keeps = !opening.no_history && !config.flag("chat.no_history");
+    // Scripts would push the conversations of people out, unless they continue one.
+    let keeps_conversation = keeps && (interactive || opening.loaded.is_some());
+    let folder = Folder::new(data);
+    let mut editor = Editor::new(data.join("chat-history"), interactive, keeps, &folder, context)?;
     let mut chat = Chat {
+        messages: settings.messages.clone(),
+        begun: settings.messages.len(),
         engine,
         model,
         context,
-        places,
-        settings: settings.clone(),
-        messages: settings.messages.clone(),
-        begun: settings.messages.len(),
+        keeper: Keeper::new(folder, keeps_conversation),
+        chosen,
+        settings,
+        created: None,
+        files: Vec::new(),
+        unsent: None,
         used_tokens: 0,
         warned: false,
+        silence: None,
     };
-    let mut editor = Editor::new(chat.places.history.clone(), interactive, context)?;
     if interactive {
-        context.printer.note(format_args!(
-            "Chat with {model} · context of {} tokens · /help for help",
-            engine.context()
-        ));
-        if chat.begun > 0 {
-            context.printer.note(format_args!(
-                "The model's own {} come first; /history shows them",
-                count(chat.begun, "message")
-            ));
-        }
+        chat.welcome();
+        terminal::remember();
     }
-    if let Some(first) = first {
-        chat.say(&first)?;
+    if let Some(loaded) = opening.loaded {
+        chat.take_up(loaded);
     }
-    loop {
-        match editor.read()? {
-            Line::End => break,
-            Line::Cancelled => {
-                context.printer.note("To leave the chat, press Ctrl-D or type /bye");
-            }
-            Line::Text(text) if text.trim().is_empty() => {}
-            Line::Text(text) => {
-                if !chat.take_line(&text)? {
-                    break;
-                }
-            }
-        }
-    }
+    let result = chat.run(opening.first, &mut editor);
     editor.save();
-    // Ctrl-C may have stopped an answer, but not the chat.
-    interrupt::reset();
-    Ok(ExitStatus::Success)
+    match result {
+        Err(_) if interrupt::requested() => Err(Interrupted.into()),
+        result => {
+            // Ctrl-C may have stopped an answer, but not the chat.
+            interrupt::reset();
+            result.map(|()| ExitStatus::Success)
+        }
+    }
 }
 
 impl Chat<'_> {
-    /// Executes a line. Returns `false` to end the chat.
-    fn take_line(&mut self, line: &str) -> anyhow::Result<bool> {
+    fn welcome(&self) {
+        self.context.printer.note(format_args!(
+            "Chat with {} · context of {} tokens · /help for help",
+            self.model.name,
+            self.engine.context()
+        ));
+        if self.begun > 0 {
+            self.context.printer.note(format_args!(
+                "The model's own {} come first; /history shows them",
+                count(self.begun, "message")
+            ));
+        }
+    }
+
+    /// Answers line by line.
+    fn run(mut self, first: Option<String>, editor: &mut Editor) -> anyhow::Result<()> {
+        if let Some(first) = first {
+            self.say(&first)?;
+        }
+        loop {
+            editor.set_keeps(self.keeper.is_on);
+            self.silence = None;
+            // Ctrl-C may also come after the answer and before the prompt.
+            let line = match interrupt::requested() {
+                true => Line::Cancelled,
+                false => editor.read()?,
+            };
+            match line {
+                Line::End => return Ok(()),
+                Line::Cancelled => {
+                    interrupt::reset();
+                    self.context.printer.note("To leave the chat, press Ctrl-D or type /bye");
+                }
+                Line::Text(text) if text.trim().is_empty() => {}
+                Line::Text(text) => match self.take_line(&text, editor.is_terminal())? {
+                    Next::Continue => {}
+                    Next::Leave => return Ok(()),
+                    Next::Switch(resolved) => {
+                        let (old, wanted) = (self.model, Model::from(*resolved));
+                        // Both may not fit into memory together.
+                        drop(self.engine);
+                        let switched = model::load(&wanted, &self.chosen, self.context);
+                        let (model, result) = match switched {
+                            Ok(engine) => (wanted, Ok(engine)),
+                            Err(error) => {
+                                interrupt::reset();
+                                self.context.printer.error(&error);
+                                let again = model::load(&old, &self.chosen, self.context);
+                                (old, again)
+                            }
+                        };
+                        (self.model, self.engine) = (model, result?);
+                        self.fit_to_model();
+                    }
+                },
+            }
+        }
+    }
+
+    /// Executes a line.
+    fn take_line(&mut self, line: &str, on_terminal: bool) -> anyhow::Result<Next> {
+        let unsent = self.unsent.take();
         let command = match command::parse(line) {
             Ok(command) => command,
             Err(problem) => {
                 self.note(problem);
-                return Ok(true);
+                return Ok(Next::Continue);
             }
         };
         match command {
-            Command::Say(text) => self.say(&text)?,
-            Command::Help => self.note(command::help()),
+            Command::Say(text) => match command::elsewhere(&text).filter(|_| on_terminal) {
+                Some(meant) if unsent.as_deref() != Some(text.as_str()) => {
+                    self.note(format_args!(
+                        "Not sent: the command is `{meant}`. To send `{text}` as a message, type it again"
+                    ));
+                    self.unsent = Some(text);
+                }
+                _ => self.say(&text)?,
+            },
+            Command::Help => self.note(command::help(terminal::width())),
             Command::Clear => self.clear(),
             Command::System(text) => self.system(text),
-            Command::Set(words) => match settings::set(&mut self.settings.options, &words) {
-                Ok(done) => self.note(done),
-                Err(problem) => self.note(problem),
-            },
-            Command::Show => {
-                self.note(settings::show(self.engine, self.model, &self.settings.options));
-            }
+            Command::Set(text) => self.set(&text),
+            Command::Show => self.note(self.in_effect().list()),
+            Command::Model(None) => self.list_models(),
+            Command::Model(Some(name)) => return Ok(self.find_model(&name)),
+            Command::File(path) => self.attach(path),
+            Command::Edit(text) => self.edit(&text)?,
             Command::History => self.show_history()?,
             Command::Save(name) => self.save(&name),
-            Command::Load(name) => self.load(&name),
+            Command::Load(None) => self.list_saved(),
+            Command::Load(Some(name)) => self.load(&name),
             Command::Undo => self.undo(),
             Command::Retry => self.retry()?,
             Command::Copy => self.copy(),
-            Command::Bye => return Ok(false),
+            Command::Bye => return Ok(Next::Leave),
         }
-        Ok(true)
+        Ok(Next::Continue)
     }
 
     fn clear(&mut self) {
         self.messages.clone_from(&self.settings.messages);
         self.begun = self.messages.len();
         (self.used_tokens, self.warned) = (0, false);
+        (self.keeper.file, self.created) = (None, None);
+        self.files.clear();
         self.note("Started a new conversation");
     }
 
     fn system(&mut self, text: Option<String>) {
         match text {
             Some(text) => {
-                self.settings.options.system = (text != "off").then_some(text);
-                self.note("Changed the system prompt for the next answers");
+                let values = vec![if text == "default" { "off".to_owned() } else { text }];
+                let changed = self.change(&Change { name: "system", values });
+                self.note(match changed {
+                    Ok(()) => "Changed the system prompt for the next answers".to_owned(),
+                    Err(problem) => problem,
+                });
             }
             None => {
                 self.note(self.settings.options.system.as_deref().unwrap_or("No system prompt"));
@@ -162,48 +293,103 @@ impl Chat<'_> {
         }
     }
 
+    /// Fills the options of the user from the model and the configuration.
+    fn fill(&self, chosen: &AnswerArgs) -> AnswerSettings {
+        let config = &self.context.settings.config;
+        AnswerSettings::new(chosen, self.model.overrides.clone(), config)
+    }
+
+    fn in_effect(&self) -> InEffect<'_> {
+        InEffect {
+            engine: &self.engine,
+            model: &self.model.name,
+            chosen: &self.chosen,
+            settings: &self.settings,
+            keeps_history: self.keeper.is_on,
+        }
+    }
+
+    fn set(&mut self, text: &str) {
+        let reply = settings::parse(text).and_then(|wish| match wish {
+            Wish::List => Ok(self.in_effect().list()),
+            Wish::Show(name) => Ok(format!("`{name}` is {}", self.in_effect().value(name))),
+            Wish::Change(change) => {
+                self.change(&change)?;
+                Ok(format!("`{}` is now {}", change.name, self.in_effect().value(change.name)))
+            }
+        });
+        self.note(reply.unwrap_or_else(|problem| problem));
+    }
+
+    /// Changes a setting, if the model can honour it. The error is a sentence.
+    fn change(&mut self, change: &Change) -> Result<(), String> {
+        let mut changed = self.chosen.clone();
+        settings::change(&mut changed, change)?;
+        let filled = self.fill(&changed);
+        settings::check(&self.engine, &filled.options, Some(change.name))?;
+        (self.chosen, self.settings) = (changed, filled);
+        if change.name == "history" {
+            self.keeper.is_on = settings::is_on("history", &change.values.concat())?;
+        }
+        Ok(())
+    }
+
+    /// Puts a file into the next message, or lists those that are in it.
+    fn attach(&mut self, path: Option<String>) {
+        let reply = match path.as_deref() {
+            None if self.files.is_empty() => "No files yet; `/file PATH` adds one".to_owned(),
+            None => format!("{} in the next message", count(self.files.len(), "file")),
+            Some("off") => {
+                self.files.clear();
+                "Removed the files from the next message".to_owned()
+            }
+            Some(path) => match answer::file_part(&at_home(path), "/file") {
+                Ok(part) => {
+                    self.files.push(part);
+                    format!("`{path}` goes with your next message; `/file off` removes it")
+                }
+                Err(error) => failure::message(&error),
+            },
+        };
+        self.note(reply);
+    }
+
+    /// Lets the user write a message in an editor, and sends it.
+    fn edit(&mut self, text: &str) -> anyhow::Result<()> {
+        if !self.context.may_ask {
+            self.note("`/edit` needs a terminal");
+            return Ok(());
+        }
+        let written = compose::compose(&self.context.settings.editor, text);
+        // Ctrl-C was for the editor.
+        interrupt::reset();
+        match written {
+            Ok(text) if text.is_empty() => self.note("Nothing was written, so nothing was sent"),
+            Ok(text) => {
+                self.note(format_args!(">>> {text}"));
+                self.say(&text)?;
+            }
+            Err(error) => self.note(failure::message(&error)),
+        }
+        Ok(())
+    }
+
     fn show_history(&self) -> anyhow::Result<()> {
         if self.messages.is_empty() {
             self.note("No messages yet");
         }
         for message in &self.messages {
-            let text = message.content.as_text().unwrap_or_default();
+            let text = message.text().unwrap_or_default();
             if message.role == "user" {
                 self.note(format_args!(">>> {text}"));
             } else {
                 let mut screen =
                     Screen::new(Show::Answer, &self.settings.options, &self.context.printer);
-                screen.text(text)?;
+                screen.text(&text)?;
                 screen.end()?;
             }
         }
         Ok(())
-    }
-
-    fn save(&self, name: &str) {
-        let path = store::path(&self.places.chats, name);
-        let saved =
-            store::save(&path, self.model, self.settings.options.system.as_deref(), &self.messages);
-        match saved {
-            Ok(()) => self.note(format_args!("Saved to `{}`", path.display())),
-            Err(error) => self.note(failure::message(&error)),
-        }
-    }
-
-    fn load(&mut self, name: &str) {
-        let path = store::path(&self.places.chats, name);
-        match store::load(&path) {
-            Ok(saved) => {
-                (self.messages, self.begun) = (saved.messages, 0);
-                self.settings.options.system = saved.system;
-                (self.used_tokens, self.warned) = (0, false);
-                self.note(format_args!("Loaded {}", count(self.messages.len(), "message")));
-                if saved.model != self.model {
-                    self.note(format_args!("This conversation was with `{}`", saved.model));
-                }
-            }
-            Err(error) => self.note(failure::message(&error)),
-        }
     }
 
     /// Returns the index of the last message of the user.
@@ -218,6 +404,7 @@ impl Chat<'_> {
         };
         self.messages.truncate(last);
         self.warned = false;
+        self.keep();
         self.note("Removed the last turn");
     }
 
@@ -254,5 +441,13 @@ impl Chat<'_> {
         } else {
             self.context.printer.note(text);
         }
+    }
+}
+
+/// Returns a path whose `~` is the home folder, as a shell would pass it.
+fn at_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
     }
 }

@@ -7,19 +7,30 @@ use mlxk_engine::{EngineError, FinishReason, Message, PromptInput};
 use super::Chat;
 use crate::answer::{self, Answer, Received, Screen, Show};
 use crate::interrupt;
+use crate::terminal::Silence;
 
 /// Share of the context that counts as nearly full.
 const NEARLY_FULL: f64 = 0.8;
 
+/// Returns a conversation as the input of a request.
+pub(super) fn input(system: Option<String>, messages: Vec<Message>) -> PromptInput {
+    PromptInput::Messages { system, messages }
+}
+
 impl Chat<'_> {
-    /// Sends a message and shows the answer.
+    /// Sends a message, with the files for it, and shows the answer.
     pub(super) fn say(&mut self, text: &str) -> anyhow::Result<()> {
-        self.messages.push(Message::new("user", text));
+        let mut parts = std::mem::take(&mut self.files);
+        parts.push(text.to_owned());
+        self.messages.push(Message::new("user", parts.join("\n\n")));
         self.answer()
     }
 
     /// Answers the last message. If that fails, removes the message, so that the user can rephrase it.
     pub(super) fn answer(&mut self) -> anyhow::Result<()> {
+        if std::io::stdin().is_terminal() {
+            self.silence = Some(Silence::begin());
+        }
         match self.take_answer() {
             Ok(()) => Ok(()),
             Err(error) if error.is::<std::io::Error>() => Err(error),
@@ -37,8 +48,8 @@ impl Chat<'_> {
     fn take_answer(&mut self) -> anyhow::Result<()> {
         interrupt::reset();
         let system = self.settings.options.system.clone();
-        let input = PromptInput::Messages { system, messages: self.messages.clone() };
-        let request = answer::request(self.engine, &self.settings.options, input)?;
+        let input = input(system, self.messages.clone());
+        let request = answer::request(&self.engine, &self.settings.options, input)?;
         let generation = self.engine.submit(request)?;
         let show = if self.settings.options.no_reasoning { Show::Answer } else { Show::All };
         let mut screen = Screen::new(show, &self.settings.options, &self.context.printer);
@@ -52,6 +63,7 @@ impl Chat<'_> {
                 } else {
                     self.messages.push(Message::new("assistant", text));
                 }
+                self.keep();
                 self.note("Stopped");
             }
             Received::Complete(answer) => self.complete(&answer),
@@ -61,6 +73,7 @@ impl Chat<'_> {
 
     fn complete(&mut self, answer: &Answer) {
         self.messages.push(Message::new("assistant", answer.text.as_str()));
+        self.keep();
         let usage = answer.done.usage;
         self.used_tokens = usage.prompt_tokens + usage.completion_tokens;
         if self.settings.options.verbose {

@@ -2,37 +2,58 @@
 
 use crate::answer::AnswerSettings;
 use crate::args::ChatArgs;
-use crate::exit::{ExitStatus, Interrupted, UsageError};
-use crate::models::{resolve, supported};
+use crate::chat::{Opening, chat_models, saved_name};
+use crate::conversations::{Folder, Loaded};
+use crate::exit::{ExitStatus, UsageError};
+use crate::models::resolve;
 use crate::{Context, answer, chat, choice, interrupt};
-use mlxk_hub::Role;
 
 /// Loads the model and starts the chat.
 pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     answer::check(&args.answer)?;
     interrupt::listen()?;
-    let model = match &args.model {
-        Some(model) => model.clone(),
-        None => only_model(context)?,
+    let folder = Folder::new(&context.settings.locations.data_dir);
+    let mut loaded = match &args.load {
+        Some(name) => Some(folder.load(name)?),
+        None if args.resume && args.model.is_none() => Some(last(&folder, None)?),
+        None => None,
+    };
+    let model = match (&args.model, &loaded) {
+        (Some(model), _) => model.clone(),
+        (None, Some(loaded)) => loaded.conversation.model.clone(),
+        (None, None) => only_model(context)?,
     };
     let resolved = resolve::find(&model, !args.answer.engine.compute.no_pull, context)?;
-    let settings =
-        AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
-    let engine = answer::load(&settings, &resolved.path, context)?;
-    let keep_history = !args.no_history;
-    let result = chat::start(&engine, &resolved.name, &settings, None, keep_history, context);
-    if interrupt::requested() {
-        std::mem::forget(engine);
-        return Err(Interrupted.into());
+    if args.resume && loaded.is_none() {
+        loaded = Some(last(&folder, Some(&saved_name(&resolved)))?);
     }
-    result
+    let mut chosen = args.answer.clone();
+    if let Some(Loaded { conversation, .. }) = &loaded {
+        chosen.system = chosen.system.or_else(|| conversation.system.clone());
+        for problem in chat::restore(&mut chosen, &conversation.settings, true) {
+            context.printer.note(format_args!("warning: {problem}"));
+        }
+    }
+    let settings =
+        AnswerSettings::new(&chosen, resolved.overrides.clone(), &context.settings.config);
+    let engine = answer::load(&settings, &resolved.path, context)?;
+    let opening = Opening { first: None, loaded, no_history: args.no_history };
+    chat::start(engine, resolved, chosen, opening, context)
+}
+
+/// Returns the last conversation: with this model, if one is given.
+fn last(folder: &Folder, model: Option<&str>) -> anyhow::Result<Loaded> {
+    folder.last(model)?.ok_or_else(|| match model {
+        Some(model) => anyhow::anyhow!(
+            "No conversation with `{model}` to continue; start one with `mlxk chat {model}`"
+        ),
+        None => anyhow::anyhow!("No conversation to continue; start one with `mlxk chat`"),
+    })
 }
 
 /// Returns the chat model that is here, if it is the only one or the user chooses it.
 fn only_model(context: &Context) -> anyhow::Result<String> {
-    let models = mlxk_hub::list(&context.settings.locations, supported::quick())?;
-    let chats = models.iter().filter(|model| model.is_usable() && model.role == Role::Chat);
-    let mut names: Vec<String> = chats.map(|model| model.name.clone()).collect();
+    let mut names = chat_models(context)?;
     if let Some(index) = choice::only(&names, context) {
         return Ok(names.swap_remove(index));
     }

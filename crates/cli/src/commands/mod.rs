@@ -15,6 +15,7 @@ pub(crate) mod doctor;
 pub(crate) mod health;
 pub(crate) mod list;
 mod list_supported;
+pub(crate) mod logs;
 mod model_labels;
 mod model_object;
 pub(crate) mod perplexity;

@@ -188,6 +188,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Default of `--threads`",
     },
     Key {
+        name: "chat.no_history",
+        variable: Some(env::MLXK_NO_HISTORY),
+        form: Form::Flag,
+        example: "true",
+        default: "false",
+        about: "Keep neither conversations nor what you type in a chat",
+    },
+    Key {
         name: "server.host",
         variable: Some(env::MLXK_HOST),
         form: Form::Address,

@@ -225,7 +225,11 @@ impl Value {
                 let count: u64 = text.parse().ok()?;
                 (low..=high).contains(&count).then_some(Self::Count(count))
             }
-            Form::Flag => text.parse().ok().map(Self::Flag),
+            Form::Flag => match text {
+                "true" | "1" => Some(Self::Flag(true)),
+                "false" | "0" => Some(Self::Flag(false)),
+                _ => None,
+            },
             Form::Text | Form::Address | Form::Size | Form::Time | Form::Origins => {
                 form.allows(text).then(|| Self::Text(text.to_owned()))
             }

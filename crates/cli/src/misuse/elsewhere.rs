@@ -57,11 +57,6 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
         "has no effect here: the model is unloaded when the command ends. To keep one loaded, use \
          `mlxk server --keep-alive`",
     ),
-    (
-        "run",
-        &["--nowordwrap", "--no-wordwrap"],
-        "is not available: `--no-markdown` prints the answer as it is",
-    ),
     ("run", &["--insecure"], "is not available: mlxk always checks certificates"),
     ("pull", &["--insecure"], "is not available: mlxk always checks certificates"),
     (

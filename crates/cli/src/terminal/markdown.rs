@@ -4,6 +4,9 @@
 //! paragraphs. A newline in a paragraph is kept. Invariant: the output does not depend on how the text is
 //! cut into pieces, and written text never changes, so nothing flickers.
 
+use unicode_width::UnicodeWidthStr;
+
+use super::code::Code;
 use super::wrap::{Style, Wrapper};
 use super::{inline, sanitize, table};
 
@@ -13,11 +16,21 @@ pub(crate) struct Markdown {
     /// The part of the current line that is not written yet.
     held: String,
     line: Line,
-    /// The marker that opened a fenced block.
-    fence: Option<String>,
+    /// The fenced block that is open.
+    block: Option<Block>,
     /// Rows of a table that may continue.
     rows: Vec<String>,
     wrapper: Wrapper,
+    /// `true` to leave it to the terminal to break lines of text.
+    keeps_lines: bool,
+}
+
+/// A fenced block of code.
+#[derive(Debug)]
+struct Block {
+    /// The marker that opened it.
+    fence: String,
+    code: Code,
 }
 
 /// Kind of the current line.
@@ -32,6 +45,11 @@ enum Line {
 }
 
 impl Markdown {
+    /// Creates a renderer. `wraps` breaks lines of text between words.
+    pub(crate) fn new(wraps: bool) -> Self {
+        Self { keeps_lines: !wraps, ..Self::default() }
+    }
+
     /// Adds a piece. Returns the text to show, laid out for `width` columns.
     pub(crate) fn push(&mut self, piece: &str, width: usize) -> String {
         let mut out = String::new();
@@ -52,14 +70,14 @@ impl Markdown {
             self.advance(true, width, &mut out);
         }
         self.end_table(width, &mut out);
-        *self = Self::default();
+        *self = Self::new(!self.keeps_lines);
         out
     }
 
     /// Writes the certain part of the current line, or all of it if it is complete.
     fn advance(&mut self, complete: bool, width: usize, out: &mut String) {
         if self.line == Line::Unknown {
-            if !complete && !is_decided(&self.held, self.fence.is_some()) {
+            if !complete && !is_decided(&self.held, self.block.is_some()) {
                 return;
             }
             if !self.begin_line(complete, width, out) {
@@ -70,6 +88,7 @@ impl Markdown {
             Line::Unknown => {}
             Line::Text(style) => {
                 let (pieces, length) = inline::parse(&self.held, style, complete);
+                let width = if self.keeps_lines { usize::MAX } else { width };
                 for (style, text) in pieces {
                     self.wrapper.push(&text, style, width, out);
                 }
@@ -79,10 +98,13 @@ impl Markdown {
                 }
             }
             Line::Code => {
-                out.push_str(&self.held);
-                self.held.clear();
-                if complete {
-                    out.push('\n');
+                if let Some(block) = &mut self.block {
+                    let length = block.code.push(&self.held, complete, out);
+                    self.held.drain(..length);
+                    if complete {
+                        block.code.end_line();
+                        out.push('\n');
+                    }
                 }
             }
             Line::Row => {
@@ -101,12 +123,12 @@ impl Markdown {
         let held = std::mem::take(&mut self.held);
         let line = held.trim_start();
         let depth = held.len() - line.len();
-        if let Some(fence) = &self.fence {
+        if let Some(Block { fence, .. }) = &self.block {
             if line.starts_with(fence.as_str())
                 && line.trim_end().chars().all(|c| fence.starts_with(c))
             {
-                self.fence = None;
-                Style::DIM.paint(&"─".repeat(width.min(40)), out);
+                self.block = None;
+                Style::DIM.paint(&"─".repeat(width), out);
                 out.push('\n');
                 return false;
             }
@@ -123,10 +145,11 @@ impl Markdown {
         if let Some(mark) = ["```", "~~~"].into_iter().find(|mark| line.starts_with(mark)) {
             let length = line.chars().take_while(|&c| mark.starts_with(c)).count();
             let language = line[length..].trim();
-            self.fence = Some(mark[..1].repeat(length));
+            let fence = mark[..1].repeat(length);
+            self.block = Some(Block { fence, code: Code::new(language) });
             let title =
                 if language.is_empty() { String::new() } else { format!("─ {language} ") };
-            let rest = width.min(40).saturating_sub(title.chars().count());
+            let rest = width.saturating_sub(title.width());
             Style::DIM.paint(&format!("{title}{}", "─".repeat(rest)), out);
             out.push('\n');
             return false;
@@ -213,8 +236,8 @@ fn prefix(line: &str) -> (String, Style, usize) {
 mod tests {
     use super::*;
 
-    /// Renders a text without styles, in pieces of several sizes.
-    fn shown(text: &str, width: usize) -> String {
+    /// Renders a text in pieces of several sizes.
+    fn rendered(text: &str, width: usize) -> String {
         let render = |size: usize| {
             let mut markdown = Markdown::default();
             let characters: Vec<char> = text.chars().collect();
@@ -228,6 +251,12 @@ mod tests {
         for size in [1, 2, 3, 7, 20] {
             assert_eq!(render(size), whole, "{text:?} by {size}");
         }
+        whole
+    }
+
+    /// Renders a text without styles.
+    fn shown(text: &str, width: usize) -> String {
+        let whole = rendered(text, width);
         let mut plain = String::new();
         let mut rest = whole.as_str();
         while let Some((before, after)) = rest.split_once("\x1b[") {
@@ -235,6 +264,11 @@ mod tests {
             rest = after.split_once('m').unwrap().1;
         }
         plain + rest
+    }
+
+    /// Renders a text without styles and without spaces at the ends of lines.
+    fn trimmed(text: &str, width: usize) -> String {
+        shown(text, width).lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -248,12 +282,49 @@ mod tests {
     }
 
     #[test]
+    fn code_has_colors() {
+        let colored = |title: &str, code: &str| {
+            let text = format!("```{title}\n{code}\n```\n");
+            let mut lines: Vec<String> = rendered(&text, 10).lines().map(str::to_owned).collect();
+            lines.pop();
+            let mut text = lines.split_off(1).join("\n");
+            for (color, letter) in
+                [("35", "k"), ("32", "s"), ("36", "n"), ("2", "c"), ("31", "-"), ("0", "")]
+            {
+                let end = if letter.is_empty() { ">".to_owned() } else { format!("<{letter}:") };
+                text = text.replace(&format!("\x1b[{color}m"), &end);
+            }
+            text
+        };
+        for (title, code, expected) in [
+            ("python", "if x == 10: # if", "<k:if> x == <n:10>: <c:#> <c:if>"),
+            ("py", "s = f'a # \\' b'", "s = f<s:'><s:a> <s:#> <s:\\><s:'> <s:b><s:'>"),
+            (
+                "python",
+                "\"\"\"two\nlines\"\"\" or 1",
+                "<s:\"\"\"><s:two>\n<s:lines><s:\"\"\"> <k:or> <n:1>",
+            ),
+            ("python", "'open\nif", "<s:'><s:open>\n<k:if>"),
+            ("rust", "fn f<'a>(x: &'a str) { '\"' }", "<k:fn> f<'a>(x: &'a str) { <s:'\"'> }"),
+            ("c", "a /* if\nif */ if // x", "a <c:/*> <c:if>\n<c:if> <c:*/> <k:if> <c://> <c:x>"),
+            ("bash", "echo $# # all", "<k:echo> $# <c:#> <c:all>"),
+            ("sql", "select 'x'", "<k:select> <s:'><s:x><s:'>"),
+            ("html", "don't <a b='c'>if</a>", "don't <<k:a> b=<s:'><s:c><s:'>>if</<k:a>>"),
+            ("diff", "-if x\n+if\n if", "<-:-><-:if> <-:x>\n<s:+><s:if>\n if"),
+            ("text", "if 10 'x'", "if 10 'x'"),
+            ("", "if", "if"),
+        ] {
+            assert_eq!(colored(title, code), expected, "{title}");
+        }
+    }
+
+    #[test]
     fn code_stays_as_it_is() {
         let text = "Look:\n```python\ndef f(x):\n    return `x` ** 2  # *no* style\n\n```\nDone";
         let expected = format!(
             "Look:\n─ python {}\ndef f(x):\n    return `x` ** 2  # *no* style\n\n{}\nDone\n",
-            "─".repeat(31),
-            "─".repeat(40)
+            "─".repeat(71),
+            "─".repeat(80)
         );
         assert_eq!(shown(text, 80), expected);
         assert_eq!(shown("~~~~\n```\n~~~\n~~~~\n", 12).lines().count(), 4);
@@ -266,8 +337,23 @@ mod tests {
         let text = "| a | **bb** |\n|---|:-:|\n| long cell | `c` |\nafter";
         let expected = "a         │ bb\n──────────┼───\nlong cell │ c\nafter\n";
         assert_eq!(shown(text, 40), expected);
-        assert_eq!(shown(text, 10), "| a | **bb** |\n|---|:-:|\n| long cell | `c` |\nafter\n");
+        assert_eq!(trimmed(text, 10), "a     │ bb\n──────┼───\nlong  │ c\ncell  │\nafter");
         assert_eq!(shown("| no table", 40), "| no table\n");
+    }
+
+    #[test]
+    fn tables_wrap_their_cells() {
+        let text = "| Name | Meaning | Price |\n|:--|:-:|--:|\n| one | a short one | 5 |\n\
+                    | two | a text that is longer than a line | 12 |\n";
+        let expected = "Name │        Meaning         │ Price\n\
+                        ─────┼────────────────────────┼──────\n\
+                        one  │      a short one       │     5\n\
+                        ─────┼────────────────────────┼──────\n\
+                        two  │ a text that is longer  │    12\n     │      than a line       │";
+        assert_eq!(trimmed(text, 37), expected);
+        let wide = "| a | b | c | d | e |\n|-|-|-|-|-|\n| one | two | three | four | https://example.org |\n";
+        let expected = "a: one\nb: two\nc: three\nd: four\ne:\n  https://exampl\n  e.org\n";
+        assert_eq!(shown(wide, 16), expected);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Lays out text for a terminal.
 
+mod code;
+mod echo;
 mod inline;
+mod languages;
 mod markdown;
 mod table;
 mod wrap;
 
+pub(crate) use echo::{Silence, remember, restore};
 pub(crate) use markdown::Markdown;
 pub(crate) use wrap::{Style, Wrapper};
 

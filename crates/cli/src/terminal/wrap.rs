@@ -12,11 +12,39 @@ pub(crate) struct Style {
     pub dim: bool,
     pub code: bool,
     pub heading: bool,
+    pub color: Option<Color>,
+}
+
+/// A color of the terminal's own palette, which suits its background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Color {
+    Red,
+    Green,
+    Magenta,
+    Cyan,
+}
+
+impl Color {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Red => "31",
+            Self::Green => "32",
+            Self::Magenta => "35",
+            Self::Cyan => "36",
+        }
+    }
 }
 
 impl Style {
-    pub(crate) const DIM: Self =
-        Self { bold: false, italic: false, struck: false, dim: true, code: false, heading: false };
+    pub(crate) const DIM: Self = Self {
+        bold: false,
+        italic: false,
+        struck: false,
+        dim: true,
+        code: false,
+        heading: false,
+        color: None,
+    };
 
     /// Writes the text in this style.
     pub(super) fn paint(self, text: &str, out: &mut String) {
@@ -28,8 +56,8 @@ impl Style {
             (self.code, "36"),
             (self.heading, "35"),
         ];
-        let codes: Vec<&str> =
-            flags.iter().filter(|(set, _)| *set).map(|(_, code)| *code).collect();
+        let flags = flags.iter().filter(|(set, _)| *set).map(|(_, code)| *code);
+        let codes: Vec<&str> = flags.chain(self.color.map(Color::code)).collect();
         if codes.is_empty() || text.is_empty() {
             out.push_str(text);
             return;

@@ -2,7 +2,6 @@
 
 mod batch;
 mod envelope;
-mod files;
 mod prompt;
 mod stdin;
 
@@ -11,6 +10,7 @@ use mlxk_engine::{Engine, EngineError, FinishReason, Generation, Message, Prompt
 use self::envelope::Envelope;
 use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
 use crate::args::RunArgs;
+use crate::chat::Opening;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
 use crate::{Context, chat, interrupt, json, output};
@@ -39,12 +39,15 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
     let settings =
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
     let engine = answer::load(&settings, &resolved.path, context)?;
+    if batch.is_none() && (prompt.is_none() || args.interactive) {
+        let opening = Opening { first: prompt, ..Opening::default() };
+        return chat::start(engine, resolved, args.answer.clone(), opening, context);
+    }
     let session =
         Session { engine: &engine, model: &resolved.name, args, settings: &settings, context };
     let result = match (batch, prompt) {
         (Some(jobs), _) => batch::run(&session, &jobs),
-        (None, Some(prompt)) if !args.interactive => session.answer(&prompt),
-        (None, first) => chat::start(&engine, &resolved.name, &settings, first, true, context),
+        (None, prompt) => session.answer(&prompt.unwrap_or_default()),
     };
     if interrupt::requested() {
         // The engine may be deep in a step. Leaking it lets the process end without waiting.

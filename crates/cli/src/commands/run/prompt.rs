@@ -4,11 +4,10 @@ use std::io::IsTerminal;
 
 use anyhow::Context as _;
 
-use super::{files, stdin};
-use crate::Context;
+use super::stdin;
 use crate::args::RunArgs;
 use crate::exit::UsageError;
-use crate::input;
+use crate::{Context, answer, input};
 
 /// Joins the prompt of the command line and standard input. Returns `None` for a chat.
 pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Option<String>> {
@@ -23,7 +22,8 @@ pub(super) fn collect(args: &RunArgs, context: &Context) -> anyhow::Result<Optio
         String::new()
     };
     let has_given = given.is_some();
-    let mut parts = files::read(&args.file)?;
+    let parts = args.file.iter().map(|path| answer::file_part(path, "--file"));
+    let mut parts = parts.collect::<anyhow::Result<Vec<String>>>()?;
     parts.extend([piped, given.unwrap_or_default()].into_iter().filter(|part| !part.is_empty()));
     if parts.is_empty() {
         return Err(missing(args, has_given, wants_stdin).into());

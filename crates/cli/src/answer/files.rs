@@ -1,20 +1,17 @@
 //! Text files in the prompt, each with its name.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 
 use crate::input;
 
-/// Returns the files as parts of a prompt, in order.
-pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
-    let read = |path: &PathBuf| {
-        let text = input::read_text(path)
-            .with_context(|| format!("Cannot read `{}` for `--file`", path.display()))?;
-        Ok(part(path, &text))
-    };
-    paths.iter().map(read).collect()
+/// Returns a file as a part of a prompt. `option` is the way that the user named it, for errors.
+pub(crate) fn file_part(path: &Path, option: &str) -> anyhow::Result<String> {
+    let text = input::read_text(path)
+        .with_context(|| format!("Cannot read `{}` for `{option}`", path.display()))?;
+    Ok(part(path, &text))
 }
 
 /// Returns the name of a file and its content in a block of code, as Markdown has it (CommonMark 0.31,

@@ -1,0 +1,85 @@
+//! `/model`: lists the models, and switches to another one.
+
+use mlxk_engine::Engine;
+use mlxk_hub::Role;
+
+use super::{Chat, Model, Next, settings};
+use crate::answer::{self, AnswerSettings};
+use crate::args::AnswerArgs;
+use crate::exit::UsageError;
+use crate::models::{resolve, supported};
+use crate::terminal::Silence;
+use crate::{Context, failure, interrupt};
+
+/// Loads a model for a chat.
+pub(super) fn load(
+    model: &Model,
+    chosen: &AnswerArgs,
+    context: &Context,
+) -> anyhow::Result<Engine> {
+    let settings = AnswerSettings::new(chosen, model.overrides.clone(), &context.settings.config);
+    let _silence = Silence::begin();
+    let engine = answer::load(&settings, &model.path, context)?;
+    if engine.template().is_none() {
+        let problem = format!("`{}` has no chat template, so it cannot chat", model.name);
+        return Err(UsageError(problem).into());
+    }
+    Ok(engine)
+}
+
+/// Returns the names of the chat models on this machine.
+pub(crate) fn chat_models(context: &Context) -> anyhow::Result<Vec<String>> {
+    let models = mlxk_hub::list(&context.settings.locations, supported::quick())?;
+    let chats = models.into_iter().filter(|model| model.is_usable() && model.role == Role::Chat);
+    Ok(chats.map(|model| model.name).collect())
+}
+
+impl Chat<'_> {
+    pub(super) fn list_models(&self) {
+        let mut names = match chat_models(self.context) {
+            Ok(names) => names,
+            Err(error) => return self.note(failure::message(&error)),
+        };
+        if !names.contains(&self.model.name) {
+            names.insert(0, self.model.name.clone());
+        }
+        let line = |name: &String| {
+            let mark = if *name == self.model.name { '*' } else { ' ' };
+            format!("{mark} {name}\n")
+        };
+        let lines: String = names.iter().map(line).collect();
+        self.note(lines + "To switch, type `/model NAME`");
+    }
+
+    /// Finds the model to switch to.
+    pub(super) fn find_model(&self, name: &str) -> Next {
+        let pull = !self.chosen.engine.compute.no_pull;
+        match resolve::find(name, pull, self.context) {
+            Ok(resolved) if resolved.path == self.model.path => {
+                self.note(format_args!("This conversation is already with `{}`", self.model.name));
+                Next::Continue
+            }
+            Ok(resolved) => Next::Switch(Box::new(resolved)),
+            Err(error) => {
+                // Ctrl-C may have stopped a download, but not the chat.
+                interrupt::reset();
+                self.context.printer.error(&error);
+                Next::Continue
+            }
+        }
+    }
+
+    /// Adapts the settings and the beginning of the conversation to a model that was just loaded.
+    pub(super) fn fit_to_model(&mut self) {
+        for problem in settings::drop_refused(&self.engine, &mut self.chosen) {
+            self.note(format_args!("{problem}. It is back at its default"));
+        }
+        self.settings = self.fill(&self.chosen);
+        if self.messages.len() == self.begun {
+            self.messages.clone_from(&self.settings.messages);
+            self.begun = self.messages.len();
+        }
+        (self.used_tokens, self.warned) = (0, false);
+        self.welcome();
+    }
+}

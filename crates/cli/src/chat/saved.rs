@@ -1,0 +1,118 @@
+//! Conversations on disk: `/save`, `/load`, and what is kept by itself.
+
+use super::{Chat, settings};
+use crate::commands::logs;
+use crate::conversations::{Conversation, Existing, Loaded, write};
+use crate::format::count;
+use crate::{confirm, failure};
+
+/// Conversations that `/load` lists at most.
+const MAX_LISTED: usize = 20;
+
+impl Chat<'_> {
+    /// Returns the conversation as it is saved.
+    fn conversation(&self) -> Conversation {
+        let mut conversation = Conversation::new(self.model.name.clone());
+        conversation.updated.clone_from(&conversation.created);
+        if let Some(created) = &self.created {
+            conversation.created = Some(created.clone());
+        }
+        conversation.system.clone_from(&self.chosen.system);
+        conversation.settings = settings::chosen(&self.chosen);
+        conversation.given = self.begun;
+        conversation.messages.clone_from(&self.messages);
+        conversation
+    }
+
+    /// Keeps the conversation. One without turns has no file.
+    pub(super) fn keep(&mut self) {
+        let conversation = self.conversation();
+        if conversation.turns() == 0 {
+            self.keeper.forget();
+            return;
+        }
+        self.created.clone_from(&conversation.created);
+        if let Err(problem) = self.keeper.keep(&conversation) {
+            self.note(format_args!("warning: {problem}"));
+        }
+    }
+
+    pub(super) fn save(&self, name: &str) {
+        let path = self.keeper.folder.place(name);
+        if path.exists() {
+            if !self.context.may_ask {
+                self.note(format_args!(
+                    "`{}` already exists; save under another name",
+                    path.display()
+                ));
+                return;
+            }
+            if !confirm::confirm(format_args!("`{name}` already exists. Replace it?")) {
+                self.note("Not saved");
+                return;
+            }
+        }
+        match write(&path, &self.conversation(), Existing::Replace) {
+            Ok(()) => self.note(format_args!("Saved to `{}`", path.display())),
+            Err(error) => self.note(failure::message(&error)),
+        }
+    }
+
+    pub(super) fn list_saved(&self) {
+        let entries = match self.keeper.folder.entries() {
+            Ok(entries) => entries,
+            Err(error) => return self.note(failure::message(&error.into())),
+        };
+        if entries.is_empty() {
+            return self.note("No conversations yet");
+        }
+        let mut text = String::new();
+        for (number, entry) in entries.iter().take(MAX_LISTED).enumerate() {
+            text.push_str(&logs::line(number + 1, entry));
+            text.push('\n');
+        }
+        if entries.len() > MAX_LISTED {
+            text.push_str("`mlxk logs` lists all of them. ");
+        }
+        self.note(text + "To continue one, type `/load NAME` or its number");
+    }
+
+    pub(super) fn load(&mut self, name: &str) {
+        match self.keeper.folder.load(name) {
+            Ok(loaded) => {
+                let saved = loaded.conversation.settings.clone();
+                self.chosen.system.clone_from(&loaded.conversation.system);
+                for problem in settings::restore(&mut self.chosen, &saved, false) {
+                    self.note(format_args!("warning: {problem}"));
+                }
+                for problem in settings::drop_refused(&self.engine, &mut self.chosen) {
+                    self.note(format_args!("{problem}. It is back at its default"));
+                }
+                self.settings = self.fill(&self.chosen);
+                self.take_up(loaded);
+            }
+            Err(error) => self.note(failure::message(&error)),
+        }
+    }
+
+    /// Continues a conversation.
+    pub(super) fn take_up(&mut self, loaded: Loaded) {
+        self.keeper.file = loaded.continued();
+        let Loaded { conversation, entry } = loaded;
+        self.begun = conversation.given.min(conversation.messages.len());
+        (self.messages, self.created) = (conversation.messages, conversation.created);
+        (self.used_tokens, self.warned) = (0, false);
+        self.files.clear();
+        self.note(format_args!(
+            "Loaded {} of `{}`; /history shows them",
+            count(self.messages.len(), "message"),
+            entry.name
+        ));
+        if conversation.model != self.model.name {
+            self.note(format_args!(
+                "This conversation was with `{0}`; `/model {0}` switches to it",
+                conversation.model
+            ));
+        }
+    }
+}

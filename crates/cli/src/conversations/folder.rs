@@ -1,0 +1,187 @@
+//! The folder of conversations: those that the user named, and the last ones, which are kept by themselves.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use super::{Conversation, Existing, Loaded, read, write};
+
+/// Conversations that are kept by themselves. Older ones are removed.
+const MAX_KEPT: usize = 100;
+
+/// The places of conversations.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    named: PathBuf,
+    kept: PathBuf,
+}
+
+/// A file with a conversation.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Name to load it by.
+    pub name: String,
+    pub path: PathBuf,
+    /// `true` if the user gave it the name.
+    pub is_named: bool,
+    /// Time of the last change.
+    pub modified: SystemTime,
+}
+
+impl Folder {
+    /// Returns the places in the data folder.
+    pub(crate) fn new(data: &Path) -> Self {
+        let named = data.join("chats");
+        Self { kept: named.join("kept"), named }
+    }
+
+    /// Returns all conversations, the newest first.
+    pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = files(&self.named, true)?;
+        entries.extend(files(&self.kept, false)?);
+        entries.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));
+        Ok(entries)
+    }
+
+    /// Returns the file that a name means for saving: the path itself, or a file in our own folder.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        let is_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
+        if is_path { PathBuf::from(name) } else { self.named.join(format!("{name}.json")) }
+    }
+
+    /// Finds a conversation by its name, its path or its number in the list.
+    pub(crate) fn find(&self, name: &str) -> anyhow::Result<Entry> {
+        let kept = self.kept.join(format!("{name}.json"));
+        for (path, is_named) in [(self.place(name), true), (kept, false)] {
+            if let Some(modified) = modified(&path) {
+                let is_named = is_named && path.parent() != Some(&self.kept);
+                return Ok(Entry { name: name.to_owned(), path, is_named, modified });
+            }
+        }
+        let number = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let entries = self.entries()?;
+        let found = number.and_then(|number| entries.into_iter().nth(number));
+        found.with_context(|| format!("No conversation is called `{name}`; `mlxk logs` lists them"))
+    }
+
+    /// Reads a conversation that [`Folder::find`] finds.
+    pub(crate) fn load(&self, name: &str) -> anyhow::Result<Loaded> {
+        let entry = self.find(name)?;
+        Ok(Loaded { conversation: read(&entry.path)?, entry })
+    }
+
+    /// Returns the last conversation that was kept by itself: with this model, if one is given.
+    pub(crate) fn last(&self, model: Option<&str>) -> anyhow::Result<Option<Loaded>> {
+        for entry in self.entries()?.into_iter().filter(|entry| !entry.is_named) {
+            let conversation = read(&entry.path)?;
+            if model.is_none_or(|model| model == conversation.model) {
+                return Ok(Some(Loaded { entry, conversation }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps a new conversation, and removes the oldest if there are too many. Returns its file.
+    pub(crate) fn keep(&self, conversation: &Conversation) -> anyhow::Result<PathBuf> {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%d-%H%M%S").to_string();
+        let mut number = 1;
+        let path = loop {
+            let name = if number == 1 { now.clone() } else { format!("{now}-{number}") };
+            let path = self.kept.join(format!("{name}.json"));
+            // Another chat may have begun in the same second.
+            match write(&path, conversation, Existing::Refuse) {
+                Err(_) if path.exists() => number += 1,
+                result => break result.map(|()| path)?,
+            }
+        };
+        let mut kept = files(&self.kept, false)?;
+        kept.sort_by_key(|entry| std::cmp::Reverse(entry.modified));
+        for old in kept.iter().skip(MAX_KEPT) {
+            // Another chat may have removed it.
+            let _ = std::fs::remove_file(&old.path);
+        }
+        Ok(path)
+    }
+}
+
+/// Returns the conversations in a folder. There are none if it doesn't exist yet.
+fn files(folder: &Path, is_named: bool) -> io::Result<Vec<Entry>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned);
+        if path.extension().is_some_and(|extension| extension == "json")
+            && let (Some(name), Some(modified)) = (name, modified(&path))
+        {
+            found.push(Entry { name, path, is_named, modified });
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the time of the last change of a file, or `None` if there is no such file.
+fn modified(path: &Path) -> Option<SystemTime> {
+    let metadata = std::fs::metadata(path).ok()?;
+    metadata.is_file().then(|| metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let data = tempfile::tempdir().unwrap();
+        let folder = Folder::new(data.path());
+        (data, folder)
+    }
+
+    fn with(model: &str) -> Conversation {
+        Conversation::new(model.to_owned())
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_named_ones_stay() {
+        let (_data, folder) = folder();
+        let named = folder.place("notes");
+        write(&named, &with("m"), Existing::Refuse).unwrap();
+        let old = SystemTime::now() - Duration::from_hours(1);
+        for number in 0..MAX_KEPT + 3 {
+            let path = folder.keep(&with(&format!("m{number}"))).unwrap();
+            let time = old + Duration::from_secs(number as u64);
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        }
+        let entries = folder.entries().unwrap();
+        assert_eq!(entries.len(), MAX_KEPT + 1);
+        assert_eq!((entries[0].name.as_str(), entries[0].is_named), ("notes", true));
+        let last = folder.last(None).unwrap().unwrap();
+        assert_eq!(last.conversation.model, format!("m{}", MAX_KEPT + 2));
+        assert_eq!(last.continued(), Some(last.entry.path));
+        assert!(folder.last(Some("m2")).unwrap().is_none());
+        assert_eq!(folder.last(Some("m50")).unwrap().unwrap().conversation.model, "m50");
+    }
+
+    #[test]
+    fn conversations_have_names_numbers_and_paths() {
+        let (data, folder) = folder();
+        assert!(folder.entries().unwrap().is_empty() && folder.last(None).unwrap().is_none());
+        let kept = folder.keep(&with("m")).unwrap();
+        write(&folder.place("7"), &with("m"), Existing::Refuse).unwrap();
+        let name = kept.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(folder.find(name).unwrap().path, kept);
+        assert_eq!(folder.find("7").unwrap().path, data.path().join("chats/7.json"));
+        assert!(folder.find("2").is_ok() && folder.find("0").is_err());
+        let path = kept.to_str().unwrap();
+        assert!(!folder.find(path).unwrap().is_named);
+        let missing = folder.find("nosuch").unwrap_err().to_string();
+        assert!(missing.contains("`nosuch`") && missing.contains("`mlxk logs`"), "{missing}");
+        assert_eq!(folder.place("./a"), Path::new("./a"));
+    }
+}
