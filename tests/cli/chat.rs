@@ -331,7 +331,7 @@ def greet(name: str) -> str:
 
 #[test]
 fn screens_of_several_widths() {
-    let mut screens = String::new();
+    let mut screens = Vec::new();
     for columns in [60, 80, 200] {
         let home = tempfile::tempdir().unwrap();
         let chats = home.path().join("mlxk/chats");
@@ -348,9 +348,9 @@ fn screens_of_several_widths() {
         let mut session = Session::spawn(home, columns, &["logs", "demo"], &[]);
         assert_eq!(session.end(), 0);
         session.wait_for("inner item");
-        screens += &format!("=== {columns} columns ===\n{}\n\n", session.text().trim_end());
+        screens.push(format!("=== {columns} columns ===\n{}\n", session.text().trim_end()));
     }
-    insta::assert_snapshot!("screens", screens);
+    insta::assert_snapshot!("screens", screens.join("\n"));
 }
 
 /// Returns the messages of the only conversation that was kept by itself.

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     /// `true` if output has no colours and other styles: `NO_COLOR` (<https://no-color.org>) or a dumb
     /// terminal.
     pub plain: bool,
+    /// The home folder.
+    pub home: PathBuf,
     /// Command that edits a file.
     pub editor: String,
     /// Variables of MLX-Knife 2.
@@ -97,6 +99,7 @@ impl Settings {
             ollama_host,
             openai_key,
             plain: env::is_plain(),
+            home,
             editor: env::read(env::VISUAL)
                 .or_else(|| env::read(env::EDITOR))
                 .unwrap_or_else(|| DEFAULT_EDITOR.to_owned()),

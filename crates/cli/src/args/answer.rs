@@ -7,6 +7,7 @@ use super::{EngineArgs, SamplingArgs};
 
 /// The command line's part in how a model answers.
 #[derive(Args, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct AnswerArgs {
     /// System prompt: instructions before the conversation
     #[arg(long, value_name = "TEXT")]

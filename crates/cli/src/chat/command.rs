@@ -61,9 +61,10 @@ pub(super) fn help(width: usize) -> String {
         let usage = format!("  {name} {arguments}");
         let meaning = fold(meaning, width.saturating_sub(indent.len()).max(1));
         let meaning = meaning.replace('\n', &format!("\n{indent}"));
-        let _ = match is_narrow {
-            true => writeln!(text, "{usage}\n{indent}{meaning}"),
-            false => writeln!(text, "{usage:<DESCRIPTION$}{meaning}"),
+        let _ = if is_narrow {
+            writeln!(text, "{usage}\n{indent}{meaning}")
+        } else {
+            writeln!(text, "{usage:<DESCRIPTION$}{meaning}")
         };
     }
     text.push_str(

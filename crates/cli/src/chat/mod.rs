@@ -12,7 +12,7 @@ mod settings;
 mod turn;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mlxk_engine::{Engine, Message};
 use mlxk_hub::{Overrides, Resolved};
@@ -169,13 +169,13 @@ pub(crate) fn start(
 
 impl Chat<'_> {
     fn welcome(&self) {
-        self.context.printer.note(format_args!(
+        self.note(format_args!(
             "Chat with {} · context of {} tokens · /help for help",
             self.model.name,
             self.engine.context()
         ));
         if self.begun > 0 {
-            self.context.printer.note(format_args!(
+            self.note(format_args!(
                 "The model's own {} come first; /history shows them",
                 count(self.begun, "message")
             ));
@@ -191,15 +191,12 @@ impl Chat<'_> {
             editor.set_keeps(self.keeper.is_on);
             self.silence = None;
             // Ctrl-C may also come after the answer and before the prompt.
-            let line = match interrupt::requested() {
-                true => Line::Cancelled,
-                false => editor.read()?,
-            };
+            let line = if interrupt::requested() { Line::Cancelled } else { editor.read()? };
             match line {
                 Line::End => return Ok(()),
                 Line::Cancelled => {
                     interrupt::reset();
-                    self.context.printer.note("To leave the chat, press Ctrl-D or type /bye");
+                    self.note("To leave the chat, press Ctrl-D or type /bye");
                 }
                 Line::Text(text) if text.trim().is_empty() => {}
                 Line::Text(text) => match self.take_line(&text, editor.is_terminal())? {
@@ -343,13 +340,15 @@ impl Chat<'_> {
                 self.files.clear();
                 "Removed the files from the next message".to_owned()
             }
-            Some(path) => match answer::file_part(&at_home(path), "/file") {
-                Ok(part) => {
-                    self.files.push(part);
-                    format!("`{path}` goes with your next message; `/file off` removes it")
+            Some(path) => {
+                match answer::file_part(&at_home(path, &self.context.settings.home), "/file") {
+                    Ok(part) => {
+                        self.files.push(part);
+                        format!("`{path}` goes with your next message; `/file off` removes it")
+                    }
+                    Err(error) => failure::message(&error),
                 }
-                Err(error) => failure::message(&error),
-            },
+            }
         };
         self.note(reply);
     }
@@ -445,9 +444,6 @@ impl Chat<'_> {
 }
 
 /// Returns a path whose `~` is the home folder, as a shell would pass it.
-fn at_home(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
-    }
+fn at_home(path: &str, home: &Path) -> PathBuf {
+    path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| home.join(rest))
 }

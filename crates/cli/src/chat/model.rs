@@ -45,10 +45,11 @@ impl Chat<'_> {
         }
         let line = |name: &String| {
             let mark = if *name == self.model.name { '*' } else { ' ' };
-            format!("{mark} {name}\n")
+            format!("{mark} {name}")
         };
-        let lines: String = names.iter().map(line).collect();
-        self.note(lines + "To switch, type `/model NAME`");
+        let mut lines: Vec<String> = names.iter().map(line).collect();
+        lines.push("To switch, type `/model NAME`".to_owned());
+        self.note(lines.join("\n"));
     }
 
     /// Finds the model to switch to.

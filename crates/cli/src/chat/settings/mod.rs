@@ -318,14 +318,14 @@ pub(crate) fn restore(
 
 /// Resets the settings that the model cannot honour. Returns a sentence for each.
 pub(super) fn drop_refused(engine: &Engine, args: &mut AnswerArgs) -> Vec<String> {
-    const NAMES: [&str; 4] = ["think", "logit_bias", "format", "system"];
+    const DEPENDENT: [&str; 4] = ["think", "logit_bias", "format", "system"];
     let mut problems = Vec::new();
-    for name in NAMES {
+    for name in DEPENDENT {
         if values::given(args, name).is_none() {
             continue;
         }
         let mut alone = args.clone();
-        for other in NAMES.iter().filter(|other| **other != name) {
+        for other in DEPENDENT.iter().filter(|other| **other != name) {
             reset(&mut alone, other);
         }
         if let Err(problem) = check(engine, &alone, None) {
