@@ -251,7 +251,7 @@ impl Chat<'_> {
             Command::Show => self.note(self.in_effect().list()),
             Command::Model(None) => self.list_models(),
             Command::Model(Some(name)) => return Ok(self.find_model(&name)),
-            Command::File(path) => self.attach(path),
+            Command::File(path) => self.attach(path.as_deref()),
             Command::Edit(text) => self.edit(&text)?,
             Command::History => self.show_history()?,
             Command::Save(name) => self.save(&name),
@@ -332,8 +332,8 @@ impl Chat<'_> {
     }
 
     /// Puts a file into the next message, or lists those that are in it.
-    fn attach(&mut self, path: Option<String>) {
-        let reply = match path.as_deref() {
+    fn attach(&mut self, path: Option<&str>) {
+        let reply = match path {
             None if self.files.is_empty() => "No files yet; `/file PATH` adds one".to_owned(),
             None => format!("{} in the next message", count(self.files.len(), "file")),
             Some("off") => {
