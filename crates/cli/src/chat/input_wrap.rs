@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustyline::{
     Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
 use super::editor::PROMPT;
 use crate::terminal;
@@ -58,12 +58,18 @@ impl ConditionalEventHandler for InputWrap {
 
 /// Returns the line with a break before its last word and with the next letter, if there is no room for the letter.
 fn broken(line: &str, letter: char, columns: usize) -> Option<String> {
-    let (start, offset) = line.rfind('\n').map_or((0, PROMPT.len()), |at| (at + 1, 0));
+    let (first, mut used) = line.rfind('\n').map_or((0, PROMPT.len()), |at| (at + 1, 0));
+    let mut start = first;
+    for (at, shown) in line[first..].char_indices() {
+        let width = shown.width().unwrap_or(0);
+        // The editor breaks words that are longer than a row, and what is pasted.
+        if used + width > columns {
+            (start, used) = (first + at, 0);
+        }
+        used += width;
+    }
     let row = &line[start..];
-    let used = offset + row.width();
-    let has_room = used + letter.width().unwrap_or(0) < columns;
-    // A row that is longer was pasted or comes from the history.
-    if letter.is_whitespace() || has_room || used > columns {
+    if letter.is_whitespace() || used + letter.width().unwrap_or(0) < columns {
         return None;
     }
     let word = row.rfind(' ')? + 1;
@@ -104,6 +110,8 @@ mod tests {
         assert_eq!(unbroken(&line), text);
         assert_eq!(typed("one two\nthree", 16), "one two\nthree");
         assert_eq!(typed("日本語 日本語", 16), format!("日本語 {BREAK}日本語"));
+        let line = typed("verylongwordthatfitsnowhere and more", 16);
+        assert_eq!(line, format!("verylongwordthatfitsnowhere {BREAK}and more"));
         assert_eq!(joined(&format!("one {BREAK}")), Some("one".to_owned()));
         assert_eq!(joined("one\n"), None);
     }
