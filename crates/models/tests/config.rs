@@ -135,13 +135,13 @@ fn a_model_can_say_which_tensors_it_consists_of() {
 /// Returns the configuration of a parity case of each model type.
 fn every_family() -> Vec<Value> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity/fixtures");
-    let mut names: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(folder).expect("the fixtures are there");
+    let mut names: Vec<_> = entries.map(|entry| entry.expect("it has a name").path()).collect();
     names.sort();
     let mut configs: Vec<Value> = vec![];
     for path in names {
-        let text = std::fs::read_to_string(path).unwrap();
-        let mut golden: Value = serde_json::from_str(&text).unwrap();
+        let text = std::fs::read_to_string(path).expect("it is text");
+        let mut golden: Value = serde_json::from_str(&text).expect("it is JSON");
         let config = golden["config"].take();
         if configs.iter().all(|known| known["model_type"] != config["model_type"]) {
             configs.push(config);
