@@ -12,12 +12,14 @@ use tempfile::TempDir;
 use crate::golden;
 use crate::made::Made;
 
-/// Windows of 20 positions: in two of three layers, in every other layer, in the outer layers, and with experts.
-const CASES: [&str; 4] = [
+/// Windows of 20 positions: in two of three layers, in every other layer, in the outer layers, with experts,
+/// and with layers that read the KV cache of others.
+const CASES: [&str; 5] = [
     "gemma3_text-plain-affine4g64",
     "gpt_oss-plain-affine4g64",
     "mistral-window-affine4g64",
     "cohere2-plain-affine4g64",
+    "gemma4_text-plain-affine4g64",
 ];
 const VOCAB: u32 = 256;
 
@@ -196,7 +198,7 @@ fn prefixes_on_disk_hold_their_windows_and_checkpoints() {
 
 #[test]
 fn a_long_context_takes_little_memory() {
-    for (case, windowed) in CASES.into_iter().zip([0.66, 0.5, 0.66, 0.66]) {
+    for (case, windowed) in CASES.into_iter().zip([0.66, 0.5, 0.66, 0.66, 0.33]) {
         let folder = model(case);
         let engine = load(&options(&folder));
         let ids = tokens(1, 3900);
