@@ -7,7 +7,8 @@ use super::Marks;
 /// Marks of the harmony format.
 pub(super) const CHANNEL: &str = "<|channel|>";
 pub(super) const MESSAGE: &str = "<|message|>";
-const ENDS: [&str; 4] = ["<|end|>", "<|return|>", "<|call|>", "<|start|>"];
+const CALL: &str = "<|call|>";
+const ENDS: [&str; 4] = ["<|end|>", "<|return|>", CALL, "<|start|>"];
 
 /// A piece of what the model wrote, never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub struct ReasoningParser {
     held: String,
     /// `true` once the current part has begun: spaces at its beginning are dropped.
     begun: bool,
+    /// `true` if messages to a function are part of the answer, with their marks.
+    keeps_calls: bool,
+    /// `true` inside such a message.
+    in_call: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +52,7 @@ impl ReasoningParser {
             Marks::Tags { open, .. } if prompt.trim_end().ends_with(open) => State::Reasoning,
             Marks::Tags { .. } => State::Start,
         };
-        Self { marks, state, held: String::new(), begun: false }
+        Self { marks, state, held: String::new(), begun: false, keeps_calls: false, in_call: false }
     }
 
     /// A parser for what continues the answer `begun`, whose thoughts may not have ended.
@@ -58,7 +63,14 @@ impl ReasoningParser {
             }
             Marks::Tags { .. } | Marks::Channels => State::Answer,
         };
-        Self { marks, state, held: String::new(), begun: true }
+        Self { marks, state, held: String::new(), begun: true, keeps_calls: false, in_call: false }
+    }
+
+    /// Lets tool calls be a part of the answer, with their marks, for a [`ToolParser`](crate::tools::ToolParser).
+    #[must_use]
+    pub fn with_calls(mut self) -> Self {
+        self.keeps_calls = true;
+        self
     }
 
     /// Returns `true` if the marks are special tokens, which a detokenizer has to keep.
@@ -115,6 +127,14 @@ impl ReasoningParser {
                 let header = &self.held[..at];
                 let channel = header.rsplit(CHANNEL).next().unwrap_or_default();
                 let is_final = !header.contains(CHANNEL) || channel.trim().starts_with("final");
+                if let Some(name) = recipient(header).filter(|_| self.keeps_calls) {
+                    let header = format!("{CHANNEL}commentary to={name}{MESSAGE}");
+                    self.held.drain(..at + MESSAGE.len());
+                    self.enter(State::Answer);
+                    self.in_call = true;
+                    self.emit(&header, out);
+                    return true;
+                }
                 self.held.drain(..at + MESSAGE.len());
                 self.enter(if is_final { State::Answer } else { State::Reasoning });
                 true
@@ -142,6 +162,9 @@ impl ReasoningParser {
             let text = self.held[..at].to_owned();
             self.emit(if trims { text.trim_end() } else { &text }, out);
             self.held.drain(..at + length);
+            if std::mem::take(&mut self.in_call) {
+                self.emit(CALL, out);
+            }
             self.enter(next);
             return true;
         }
@@ -172,6 +195,13 @@ impl ReasoningParser {
             _ => Written::Answer(text.to_owned()),
         });
     }
+}
+
+/// Returns the recipient of a message, if its header names one.
+fn recipient(header: &str) -> Option<&str> {
+    let (_, rest) = header.split_once("to=")?;
+    let end = rest.find(|char: char| char.is_whitespace() || char == '<');
+    Some(&rest[..end.unwrap_or(rest.len())])
 }
 
 /// Returns the length of the longest incomplete beginning of `mark` at the end of `text`.

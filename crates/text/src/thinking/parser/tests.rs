@@ -73,6 +73,28 @@ fn channels_carry_thoughts_and_answers() {
 }
 
 #[test]
+fn calls_are_a_part_of_the_answer_if_asked_for() {
+    let text = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant to=functions.f<|channel|>\
+        commentary json<|message|>{\"a\": 1}<|call|><|start|>assistant<|channel|>final<|message|>So.";
+    let pieces: Vec<String> = text.chars().map(String::from).collect();
+    for pieces in [vec![text.to_owned()], pieces] {
+        let thinking = Thinking::of_template(HARMONY);
+        let mut parser = thinking.parser("<|start|>assistant").unwrap().with_calls();
+        let mut all: Vec<Written> = pieces.iter().flat_map(|piece| parser.push(piece)).collect();
+        all.extend(parser.finish());
+        let answer: String = all
+            .iter()
+            .filter_map(|written| match written {
+                Written::Answer(text) => Some(text.as_str()),
+                Written::Reasoning(_) => None,
+            })
+            .collect();
+        let call = "<|channel|>commentary to=functions.f<|message|>{\"a\": 1}<|call|>";
+        assert_eq!(answer, format!("{call}So."));
+    }
+}
+
+#[test]
 fn other_templates_have_no_parser() {
     assert!(Thinking::of_template("{{ messages }}").parser("<think>").is_none());
 }
