@@ -1,4 +1,5 @@
-//! Converts between text and tokens: tokenizer, detokenizer, stop strings, chat templates, thinking.
+//! Converts between text and tokens: tokenizer, detokenizer, stop strings, chat templates, thinking, tool
+//! calls.
 //!
 //! The crate depends on no other crate of the workspace. It reads the text files of a checkpoint folder
 //! (`tokenizer.json` and its companions). It keeps one promise: if text is read piece by piece, the pieces
@@ -13,6 +14,7 @@ mod special;
 mod stop;
 mod thinking;
 mod tokenizer;
+pub mod tools;
 
 pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions, ends_in_answer};
 pub use detokenizer::Detokenizer;
