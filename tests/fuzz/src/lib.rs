@@ -10,6 +10,7 @@ mod config;
 mod matmul;
 mod schema;
 mod text;
+mod tools;
 
 use std::path::Path;
 
@@ -22,12 +23,13 @@ pub use config::config;
 pub use matmul::matmul;
 pub use schema::schema;
 pub use text::{chat_template, tokenizer};
+pub use tools::tools_text;
 
 /// A target: its name, which is also its folder in `corpus/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("safetensors", safetensors),
     ("gguf", gguf),
     ("config", config),
@@ -36,6 +38,7 @@ pub const TARGETS: [Target; 8] = [
     ("matmul", matmul),
     ("modelfile", modelfile),
     ("schema", schema),
+    ("tools", tools_text),
 ];
 
 /// Parses a safetensors file, and touches the bytes of every tensor.
