@@ -57,6 +57,13 @@ def rule(path, shape, gemma):
         return 0.0, 0.2
     if name in XIELU:
         return XIELU[name]
+    # A state remembers some tokens, and some heads remember more than others.
+    if name == "A_log":
+        return -2.5, 1.5
+    if name == "dt_bias":
+        return -0.5, 0.5
+    if path.endswith(("conv.weight", "conv1d.weight")) and len(shape) == 3:
+        return 0.3, (3.0 / shape[1]) ** 0.5
     if name == "bias":
         return (0.0, 0.3) if "norm" not in path else (0.0, 0.2)
     if HEAD_NORM.search(path):

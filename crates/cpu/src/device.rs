@@ -6,9 +6,9 @@
 use std::io;
 
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, Extent, KvFormat, OpsError,
-    PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight,
-    Weights,
+    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, ConvSpec, DeltaInputs,
+    DeltaSpec, Extent, KvFormat, OpsError, PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec,
+    RouteSpec, Routes, ScanInputs, ScanSpec, Sequence, StatePlace, Vector, Weight, Weights,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -18,6 +18,7 @@ use crate::cache::SequenceCache;
 use crate::huge_pages::Migration;
 use crate::kernels::{self, InstructionSet};
 use crate::pool::Pool;
+use crate::recurrent::{self, Parts};
 use crate::router::{self, RouteTable, RouteVectors};
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
@@ -89,6 +90,11 @@ impl Cpu {
     /// Returns the name of the instruction set that the kernels use.
     pub fn instruction_set(&self) -> &'static str {
         self.instructions.name()
+    }
+
+    fn parts(&mut self) -> Parts<'_> {
+        let Self { workers, weights, step, cache, .. } = self;
+        Parts { workers, weights, arena: &mut step.arena, cache }
     }
 }
 
@@ -350,6 +356,32 @@ impl Compute for Cpu {
         let sinks = spec.sinks.map(|sinks| self.weights.vector(sinks));
         let call = Call { out, q, layer, spec, sinks, batch };
         attention::attend(&mut self.workers, &mut self.step.arena, &self.cache, &call);
+    }
+
+    fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch) {
+        recurrent::short_conv(self.parts(), [out, x], spec, state, batch);
+    }
+
+    fn delta_rule(
+        &mut self,
+        out: Act,
+        inputs: DeltaInputs,
+        spec: &DeltaSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        recurrent::delta_rule(self.parts(), out, inputs, spec, state, batch);
+    }
+
+    fn selective_scan(
+        &mut self,
+        out: Act,
+        inputs: ScanInputs,
+        spec: &ScanSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        recurrent::selective_scan(self.parts(), out, inputs, spec, state, batch);
     }
 
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {

@@ -16,6 +16,7 @@ mod linear;
 mod pool;
 pub mod probe;
 mod quantized;
+mod recurrent;
 mod rope;
 mod router;
 mod self_test;

@@ -73,6 +73,9 @@ impl Engine {
         let defaults = SamplingDefaults::open(&options.path)?;
         let shape = mlxk_models::shape(&checkpoint)?;
         let plan = MemoryPlan::of(options, &budget, &checkpoint, &shape)?;
+        if options.draft_model.is_some() && shape.cache.has_states() {
+            return Err(EngineError::NoDrafts);
+        }
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
         let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;

@@ -40,6 +40,9 @@ pub enum EngineError {
         "The draft model doesn't share the model's vocabulary; use a smaller model of the same family"
     )]
     OtherVocabulary,
+    /// A state would have to go back after every wrong guess.
+    #[error("A model with recurrent layers can't use a draft model")]
+    NoDrafts,
     /// The requested context is longer than the model supports.
     #[error("The context of {requested} tokens is too long: the model supports at most {maximum}")]
     ContextTooLong {

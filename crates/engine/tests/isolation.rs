@@ -36,6 +36,8 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
         (Kind::Llama, Stored::Bits(4), false),
         (Kind::Qwen2, Stored::Bits(8), false),
         (Kind::LlamaOptions, Stored::Dense, true),
+        (Kind::ShortConv, Stored::Bits(4), false),
+        (Kind::DeltaNet, Stored::Bits(4), false),
     ] {
         let folder = checkpoint(kind, stored);
         let alone = LoadOptions { device: processor(2, exact), ..without_reuse(&folder) };
@@ -130,9 +132,87 @@ fn a_known_prefix_is_not_computed_again() {
     assert_eq!(found.essence(), answer(&fresh, other).essence());
 }
 
+/// A state is reused where a checkpoint was kept: at the end of a prompt, at its last token but one, at the
+/// junction of two prompts, and at the end of an answer.
+#[test]
+fn a_state_is_reused_at_its_checkpoints() {
+    for kind in [Kind::ShortConv, Kind::DeltaNet] {
+        let folder = checkpoint(kind, Stored::Bits(4));
+        let fresh = load(&without_reuse(&folder));
+        let engine = load(&options(&folder));
+        let system = "You are a model that forgets slowly, and these are your instructions. ";
+        let ask = |prompt: &str, cached: usize| {
+            let found = answer(&engine, request(prompt, 20));
+            let name = format!("{kind:?}: {prompt}");
+            assert_eq!(found.usage.cached_tokens, cached, "{name}");
+            let expected = answer(&fresh, request(prompt, 20));
+            assert_eq!(found.essence(), expected.essence(), "{name}");
+            found
+        };
+        let first = format!("{system}First question.");
+        ask(&first, 0);
+        ask(&first, first.len() - 1);
+        // The next turn, with the answer rendered in another way.
+        ask(&format!("{first} Something else."), first.len());
+        // Another conversation after the same system prompt: the junction is known from the third on.
+        ask(&format!("{system}And now for other things."), 0);
+        ask(&format!("{system}Once more."), system.len());
+
+        // The next turn after the very tokens of an answer.
+        let mut ids = engine.encode(&request(&first, 1).prompt).unwrap();
+        let length = ids.len();
+        ids.extend(answer(&engine, request(&first, 20)).ids());
+        ids.extend([33, 34, 35]);
+        let next = Request { prompt: PromptInput::Tokens(ids), ..request("", 20) };
+        let found = answer(&engine, next.clone());
+        assert_eq!(found.usage.cached_tokens, length + 19);
+        assert_eq!(found.essence(), answer(&fresh, next).essence());
+    }
+}
+
+/// A state would have to go back after every wrong draft, so there are none.
+#[test]
+fn states_are_not_drafted() {
+    let folder = checkpoint(Kind::DeltaNet, Stored::Bits(4));
+    let plain = LoadOptions { draft_always: true, ..without_reuse(&folder) };
+    let looked_up = LoadOptions { prompt_lookup: true, ..plain.clone() };
+    let request = request(&"one two three, ".repeat(6), 60);
+    let found = answer(&load(&looked_up), request.clone());
+    assert_eq!(found.usage.drafted_tokens, 0);
+    assert_eq!(found.essence(), answer(&load(&without_reuse(&folder)), request).essence());
+    let draft_model = Some(folder.path().to_owned());
+    let guessed = LoadOptions { draft_model, ..plain };
+    let error = Engine::load(&guessed, &mut |_, _| ControlFlow::Continue(())).err().unwrap();
+    assert!(error.to_string().contains("draft model"), "{error}");
+}
+
+/// A draft model with states goes back to the end of the request after every wrong guess.
+#[test]
+fn a_draft_model_may_have_states() {
+    let folder = checkpoint(Kind::Qwen2, Stored::Bits(4));
+    let draft = checkpoint(Kind::DeltaNet, Stored::Bits(4));
+    let plain = load(&without_reuse(&folder));
+    let options = LoadOptions {
+        draft_model: Some(draft.path().to_owned()),
+        draft_always: true,
+        ..without_reuse(&folder)
+    };
+    let drafting = load(&options);
+    let request = request(&"one two three, ".repeat(6), 60);
+    let found = answer(&drafting, request.clone());
+    assert!(found.usage.drafted_tokens > 0);
+    assert_eq!(found.essence(), answer(&plain, request).essence());
+}
+
 #[test]
 fn several_answers_to_one_prompt_compute_it_once() {
-    let folder = small();
+    for kind in [Kind::Llama, Kind::ShortConv, Kind::DeltaNet] {
+        several_answers(kind);
+    }
+}
+
+fn several_answers(kind: Kind) {
+    let folder = checkpoint(kind, Stored::Bits(4));
     let fresh = load(&without_reuse(&folder));
     // The prompt takes several steps, and all requests are there before it is computed.
     let sharing = LoadOptions { prefill_chunk: 16, max_sequences: 5, ..options(&folder) };

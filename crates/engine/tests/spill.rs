@@ -22,7 +22,11 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let model = checkpoint(Kind::Llama, Stored::Bits(4));
+        Self::of(Kind::Llama)
+    }
+
+    fn of(kind: Kind) -> Self {
+        let model = checkpoint(kind, Stored::Bits(4));
         Self { model, spill: TempDir::new().unwrap() }
     }
 
@@ -78,6 +82,40 @@ fn a_new_engine_takes_up_what_an_earlier_one_computed() {
     let found = new_engine(&options, &other);
     assert_eq!(found.usage.cached_tokens, 0);
     assert_eq!(found.essence(), place.expected(&other).essence());
+}
+
+/// States go to disk with the checkpoints that they can be taken back to.
+#[test]
+fn states_are_taken_up_at_their_checkpoints() {
+    for kind in [Kind::ShortConv, Kind::DeltaNet] {
+        let place = Place::of(kind);
+        let options = place.options();
+        assert_eq!(new_engine(&options, FIRST).usage.cached_tokens, 0);
+        let same = new_engine(&options, FIRST);
+        assert_eq!(same.usage.cached_tokens, FIRST.len() - 1);
+        let longer = format!("{FIRST}and so it spoke");
+        let found = new_engine(&options, &longer);
+        assert_eq!(found.usage.cached_tokens, FIRST.len());
+        assert_eq!(found.essence(), place.expected(&longer).essence());
+    }
+}
+
+#[test]
+fn a_file_with_a_prompt_holds_its_states() {
+    for kind in [Kind::ShortConv, Kind::DeltaNet] {
+        let place = Place::of(kind);
+        let file = place.spill.path().join("prompt");
+        let plain = options(&place.model);
+        let engine = load(&plain);
+        answer(&engine, request(FIRST, 12));
+        engine.save_prompt_cache(&file, FIRST.len()).unwrap();
+        let other = load(&plain);
+        assert_eq!(other.load_prompt_cache(&file).unwrap(), FIRST.len());
+        let longer = format!("{FIRST}and so it spoke");
+        let found = answer(&other, request(&longer, 12));
+        assert_eq!(found.usage.cached_tokens, FIRST.len());
+        assert_eq!(found.essence(), place.expected(&longer).essence());
+    }
 }
 
 #[test]

@@ -58,6 +58,28 @@ pub fn shape_of(config: &Value) -> Result<Shape, ModelError> {
     Ok(spec_of(config)?.shape())
 }
 
+/// Parts of one kind that see other tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mixers {
+    /// Name of the kind, such as `attention`.
+    pub kind: &'static str,
+    /// Number of them in the model.
+    pub count: usize,
+}
+
+/// Returns the kinds of the parts that see other tokens, in the order of their first layers.
+pub fn mixers(config: &Value) -> Result<Vec<Mixers>, ModelError> {
+    let spec = spec_of(config)?;
+    let mut found: Vec<Mixers> = Vec::new();
+    for kind in spec.layers.iter().flatten().filter_map(|block| block.part.mixer()) {
+        match found.iter_mut().find(|mixers| mixers.kind == kind) {
+            Some(mixers) => mixers.count += 1,
+            None => found.push(Mixers { kind, count: 1 }),
+        }
+    }
+    Ok(found)
+}
+
 pub(crate) fn spec_of(config: &Value) -> Result<DecoderSpec, ModelError> {
     (find(config)?.spec)(&Config::new(config))
 }

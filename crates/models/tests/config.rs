@@ -94,6 +94,99 @@ fn impossible_values_are_named() {
     }
 }
 
+fn qwen3_5() -> Value {
+    let text = with(
+        llama(),
+        json!({
+            "model_type": "qwen3_5_text", "num_hidden_layers": 8, "head_dim": 64,
+            "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 32,
+            "linear_value_head_dim": 40, "linear_conv_kernel_dim": 4
+        }),
+    );
+    json!({"model_type": "qwen3_5", "text_config": text})
+}
+
+fn nemotron_h() -> Value {
+    with(
+        llama(),
+        json!({
+            "model_type": "nemotron_h", "hybrid_override_pattern": "M*-E", "head_dim": 64,
+            "layer_norm_epsilon": 1e-5, "mamba_num_heads": 8, "mamba_head_dim": 32,
+            "ssm_state_size": 32, "conv_kernel": 4, "n_groups": 2, "n_routed_experts": 8,
+            "num_experts_per_tok": 2, "moe_intermediate_size": 64
+        }),
+    )
+}
+
+#[test]
+fn a_hybrid_names_its_layers_and_plans_its_states() {
+    let mixers = |config: &Value| {
+        let mixers = mlxk_models::registry::mixers(config).unwrap();
+        mixers.iter().map(|mixers| (mixers.kind, mixers.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(mixers(&qwen3_5()), [("gated delta net", 6), ("attention", 2)]);
+    assert_eq!(mixers(&nemotron_h()), [("selective scan", 1), ("attention", 1)]);
+    assert_eq!(mixers(&llama()), [("attention", 30)]);
+    // Three inputs of the convolution, and a matrix per head whose columns are rounded up to 16.
+    let conv = (3 * (2 * 2 * 32 + 4 * 40_usize)).next_multiple_of(16);
+    let state = conv + 4 * 32 * 48;
+    assert_eq!(shape_of(&qwen3_5()).unwrap().cache.state_values(), 6 * state);
+}
+
+#[test]
+fn impossible_values_of_hybrids_are_named() {
+    let cases = [
+        (json!({"linear_num_key_heads": 3}), "`text_config.linear_num_value_heads`"),
+        (json!({"linear_key_head_dim": 0}), "`text_config.linear_key_head_dim`"),
+        (json!({"linear_value_head_dim": 1 << 30}), "`text_config.linear_value_head_dim`"),
+        (json!({"linear_conv_kernel_dim": 1_000_000}), "`text_config.linear_conv_kernel_dim`"),
+        (json!({"full_attention_interval": 0}), "`text_config.full_attention_interval`"),
+        (json!({"attn_output_gate": false}), "`text_config.attn_output_gate`"),
+        (
+            json!({"rope_parameters": {"partial_rotary_factor": 1.5}}),
+            "`text_config.rope_parameters.partial_rotary_factor`",
+        ),
+    ];
+    for (changes, name) in cases {
+        let text = with(qwen3_5()["text_config"].clone(), changes.clone());
+        let message = refusal(&json!({"model_type": "qwen3_5", "text_config": text}));
+        assert!(message.contains(name), "{changes}: {message}");
+    }
+    let cases = [
+        (json!({"hybrid_override_pattern": "M*-X"}), "`hybrid_override_pattern`"),
+        (json!({"hybrid_override_pattern": ""}), "`hybrid_override_pattern`"),
+        (json!({"hybrid_override_pattern": null}), "`hybrid_override_pattern`"),
+        (json!({"n_groups": 3}), "`n_groups`"),
+        (json!({"mamba_head_dim": -1}), "`mamba_head_dim`"),
+        (json!({"time_step_limit": [1.0, 0.5]}), "`time_step_limit`"),
+        (json!({"n_group": 3}), "`n_group`"),
+        (json!({"mlp_hidden_act": "silu"}), "`mlp_hidden_act`"),
+    ];
+    for (changes, name) in cases {
+        let message = refusal(&with(nemotron_h(), changes.clone()));
+        assert!(message.contains(name), "{changes}: {message}");
+    }
+    let lfm2 = with(
+        llama(),
+        json!({
+            "model_type": "lfm2", "norm_eps": 1e-5, "conv_L_cache": 3, "num_hidden_layers": 2,
+            "layer_types": ["conv", "full_attention"]
+        }),
+    );
+    shape_of(&lfm2).unwrap();
+    let cases = [
+        (json!({"conv_L_cache": 0}), "`conv_L_cache`"),
+        (json!({"layer_types": ["conv"]}), "`layer_types`"),
+        (json!({"full_attn_idxs": [2]}), "`full_attn_idxs`"),
+        (json!({"layer_types": null}), "`layer_types`"),
+        (json!({"norm_eps": null}), "`norm_eps`"),
+    ];
+    for (changes, name) in cases {
+        let message = refusal(&with(lfm2.clone(), changes.clone()));
+        assert!(message.contains(name), "{changes}: {message}");
+    }
+}
+
 #[test]
 fn qwen2_reads_its_window_only_if_it_is_enabled() {
     let qwen2 = with(llama(), json!({"model_type": "qwen2", "sliding_window": 0}));

@@ -2,8 +2,8 @@
 
 use crate::top::top;
 use crate::{
-    Act, Activation, AttentionSpec, Batch, Pieces, Ranked, Result, Rope, RouteSpec, Routes, Vector,
-    Weight,
+    Act, Activation, AttentionSpec, Batch, ConvSpec, DeltaInputs, DeltaSpec, Pieces, Ranked,
+    Result, Rope, RouteSpec, Routes, ScanInputs, ScanSpec, StatePlace, Vector, Weight,
 };
 
 /// The part of a device that computes.
@@ -78,6 +78,48 @@ pub trait Compute {
         q: Act,
         layer: usize,
         spec: &AttentionSpec,
+        batch: &Batch,
+    );
+
+    /// `out[t] = activation(Σ weight[j] · x[t − (kernel − 1) + j] + bias)`, column by column. Rows before
+    /// the first of a step come from the state, which is that of the last inputs afterwards.
+    fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch);
+
+    /// The gated delta rule, for each head over the rows of a sequence, one after the other:
+    ///
+    /// ```text
+    /// k = key / √(Σkey² + 1e-6)        g = exp(−exp(a_log) · softplus(decay + dt_bias))
+    /// q = query / √(Σquery² + 1e-6) / √key_dim
+    /// S = g · S                        S = S + k ⊗ sigmoid(rate) · (value − k·S)
+    /// out = q·S
+    /// ```
+    ///
+    /// `out` is `[rows, value_heads · value_dim]`. A key head serves as many value heads in a row as
+    /// there are per key head.
+    fn delta_rule(
+        &mut self,
+        out: Act,
+        inputs: DeltaInputs,
+        spec: &DeltaSpec,
+        state: StatePlace,
+        batch: &Batch,
+    );
+
+    /// The selective scan of Mamba-2, for each head over the rows of a sequence, one after the other:
+    ///
+    /// ```text
+    /// Δ = clamp(softplus(dt + dt_bias), limits)
+    /// S = exp(−Δ · exp(a_log)) · S + b ⊗ Δ · x
+    /// out = c·S + d · x
+    /// ```
+    ///
+    /// `out` is `[rows, heads · head_dim]`.
+    fn selective_scan(
+        &mut self,
+        out: Act,
+        inputs: ScanInputs,
+        spec: &ScanSpec,
+        state: StatePlace,
         batch: &Batch,
     );
 

@@ -13,6 +13,7 @@ mod cache;
 mod cache_spec;
 mod compute;
 mod error;
+mod recurrent;
 mod spec;
 mod top;
 mod weights;
@@ -25,6 +26,10 @@ pub use cache_spec::{
 };
 pub use compute::Compute;
 pub use error::OpsError;
+pub use recurrent::{
+    ConvSpec, DeltaInputs, DeltaSizes, DeltaSpec, STATE_COLUMNS, ScanInputs, ScanSizes, ScanSpec,
+    StatePlace,
+};
 pub use spec::{
     Activation, AttentionSpec, Pieces, RopeSpec, RouteGroups, RouteScores, RouteSpec, ScoreGrowth,
 };

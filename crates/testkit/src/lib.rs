@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hybrid;
+
 use std::path::Path;
 
 use mlxk_format::CheckpointWriter;
@@ -44,10 +46,22 @@ pub enum Kind {
     Mistral,
     /// Qwen2 with a window of 50 tokens in all layers but the first.
     Qwen2,
+    /// LFM2: convolutions around an attention layer.
+    ShortConv,
+    /// Qwen3.5: gated delta nets around an attention layer.
+    DeltaNet,
 }
 
 /// All kinds.
-pub const KINDS: [Kind; 4] = [Kind::Llama, Kind::LlamaOptions, Kind::Mistral, Kind::Qwen2];
+pub const KINDS: [Kind; 6] =
+    [Kind::Llama, Kind::LlamaOptions, Kind::Mistral, Kind::Qwen2, Kind::ShortConv, Kind::DeltaNet];
+
+impl Kind {
+    /// Returns `true` if layers keep a state, which cannot be cut.
+    pub const fn has_states(self) -> bool {
+        matches!(self, Self::ShortConv | Self::DeltaNet)
+    }
+}
 
 /// Returns numbers between -1 and 1 that depend only on `name` and their index.
 pub fn noise(name: &str, count: usize) -> Vec<f32> {
@@ -86,6 +100,17 @@ pub fn config(kind: Kind) -> Value {
             "model_type": "qwen2", "use_sliding_window": true, "sliding_window": 50,
             "max_window_layers": 1, "tie_word_embeddings": false
         }),
+        Kind::ShortConv => json!({
+            "model_type": "lfm2", "norm_eps": 1e-5, "conv_L_cache": hybrid::KERNEL,
+            "layer_types": ["conv", "full_attention", "conv"]
+        }),
+        Kind::DeltaNet => json!({
+            "model_type": "qwen3_5", "full_attention_interval": 2,
+            "linear_num_key_heads": hybrid::KEY_HEADS,
+            "linear_num_value_heads": hybrid::VALUE_HEADS,
+            "linear_key_head_dim": hybrid::DELTA_DIM, "linear_value_head_dim": hybrid::DELTA_DIM,
+            "linear_conv_kernel_dim": hybrid::KERNEL
+        }),
     };
     for (key, value) in changes.as_object().unwrap() {
         config[key] = value.clone();
@@ -106,6 +131,18 @@ pub fn checkpoint_with(kind: Kind, stored: Stored, changes: &Value) -> TempDir {
         config[key] = value.clone();
     }
     let mut writer = CheckpointWriter::new(config);
+    match kind {
+        Kind::ShortConv => hybrid::short_convs(&mut writer, stored),
+        Kind::DeltaNet => hybrid::delta_nets(&mut writer, stored),
+        _ => transformer(&mut writer, kind, stored),
+    }
+    writer.write(folder.path()).unwrap();
+    write_tokenizer(folder.path());
+    folder
+}
+
+/// Writes the tensors of a kind whose layers are all attention.
+fn transformer(writer: &mut CheckpointWriter, kind: Kind, stored: Stored) {
     let head_dim = if kind == Kind::LlamaOptions { 2 * HEAD_DIM } else { HEAD_DIM };
     let (queries, keys) = (HEADS * head_dim, KV_HEADS * head_dim);
     let qkv_bias = matches!(kind, Kind::LlamaOptions | Kind::Qwen2);
@@ -148,9 +185,6 @@ pub fn checkpoint_with(kind: Kind, stored: Stored, changes: &Value) -> TempDir {
         let values: Vec<f32> = noise(&name, HIDDEN).iter().map(|x| 1.0 + 0.3 * x).collect();
         writer.dense(&name, &[HIDDEN], &values, Dtype::Bf16);
     }
-    writer.write(folder.path()).unwrap();
-    write_tokenizer(folder.path());
-    folder
 }
 
 /// Writes a tokenizer whose tokens are bytes into a folder.

@@ -8,7 +8,14 @@ type Sizes = [u64; 7];
 /// A preset: name, `model_type`, sizes, and the rest of its configuration.
 type Preset = (&'static str, &'static str, Sizes, fn() -> Value);
 
-const PRESETS: [Preset; 10] = [
+const PRESETS: [Preset; 12] = [
+    ("lfm2-350m", "lfm2", [1024, 6656, 16, 16, 8, 65536, 128_000], || {
+        json!({
+            "rope_theta": 1e6, "norm_eps": 1e-5, "conv_bias": false, "conv_L_cache": 3,
+            "block_auto_adjust_ff_dim": true, "block_ffn_dim_multiplier": 1.0,
+            "block_multiple_of": 256, "full_attn_idxs": [2, 5, 8, 10, 12, 14],
+        })
+    }),
     (
         "llama-3.1-8b",
         "llama",
@@ -62,6 +69,15 @@ const PRESETS: [Preset; 10] = [
             "rope_theta": 1e6, "rms_norm_eps": 1e-6, "head_dim": 128,
             "tie_word_embeddings": false, "num_experts": 128, "num_experts_per_tok": 8,
             "moe_intermediate_size": 768, "decoder_sparse_step": 1, "norm_topk_prob": true,
+        })
+    }),
+    ("qwen3.5-0.8b", "qwen3_5", [1024, 3584, 24, 8, 2, 248_320, 262_144], || {
+        json!({
+            "rms_norm_eps": 1e-6, "head_dim": 256, "full_attention_interval": 4,
+            "linear_num_key_heads": 16, "linear_num_value_heads": 16, "linear_key_head_dim": 128,
+            "linear_value_head_dim": 128, "linear_conv_kernel_dim": 4,
+            "rope_parameters":
+                {"rope_type": "default", "rope_theta": 1e7, "partial_rotary_factor": 0.25},
         })
     }),
     (

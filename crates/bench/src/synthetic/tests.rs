@@ -136,7 +136,7 @@ fn presets_are_the_models_of_their_names() {
     ] {
         assert_eq!(numbers(name), expected, "{name}");
     }
-    assert_eq!(preset_names().count(), 10);
+    assert_eq!(preset_names().count(), 12);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(crate) fn load(
             settings.ctx_origin
         ))
         .into(),
-        Some(EngineError::OtherVocabulary) => {
+        Some(EngineError::OtherVocabulary | EngineError::NoDrafts) => {
             let name = args.decode.draft_model.as_deref().unwrap_or_default();
             error.context(format!("`--draft-model {name}`"))
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_engine::{LoadOptions, MemoryPlan};
+use mlxk_format::Checkpoint;
 use mlxk_hub::workspace::{self, Sentinel};
 use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
 use serde_json::{Value, json};
@@ -94,6 +95,9 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     out.line(format_args!("Capabilities: {}", model.capabilities.join(", ")))?;
     out.line(format_args!("Quantization: {}", quantization(model)))?;
     out.line(format_args!("Size: {}", format::compact_size(model.size_bytes)))?;
+    if let Some(layers) = recurrent_layers(model) {
+        out.line(format_args!("Layers: {layers}"))?;
+    }
     if let Some(memory) = memory(model) {
         out.line(format_args!("Memory: {memory}"))?;
     }
@@ -124,6 +128,20 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Names the kinds of layers of a model with recurrent ones. `None` if it has none, or does not run.
+fn recurrent_layers(model: &ModelInfo) -> Option<String> {
+    if !model.is_usable() {
+        return None;
+    }
+    let checkpoint = Checkpoint::open(&model.path).ok()?;
+    if !mlxk_models::shape(&checkpoint).ok()?.cache.has_states() {
+        return None;
+    }
+    let mixers = mlxk_models::registry::mixers(checkpoint.config()).ok()?;
+    let parts = mixers.iter().map(|mixers| format!("{} × {}", mixers.count, mixers.kind));
+    Some(parts.collect::<Vec<_>>().join(", "))
 }
 
 /// Describes the memory that the model takes to answer one request. `None` if it does not run.

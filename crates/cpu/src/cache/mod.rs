@@ -23,7 +23,7 @@ use std::ops::Range;
 
 use bytemuck::{cast_slice, cast_slice_mut};
 use mlxk_ops::{
-    AttentionSpec, CacheSpec, Extent, KvFormat, LayerCache, PAGE_POSITIONS, Result, Sequence,
+    AttentionSpec, Batch, CacheSpec, Extent, KvFormat, LayerCache, PAGE_POSITIONS, Result, Sequence,
 };
 
 use checkpoints::Checkpoints;
@@ -298,12 +298,25 @@ impl SequenceCache {
     }
 
     /// Returns the state of one layer of a sequence.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the operations of recurrent layers read it"))]
-    pub(crate) fn state_mut(&mut self, sequence: Sequence, layer: usize) -> &mut [f32] {
+    #[cfg(test)]
+    fn state_mut(&mut self, sequence: Sequence, layer: usize) -> &mut [f32] {
         let Place::State(range) = self.places[layer].clone() else {
             panic!("layer {layer} has no state")
         };
         self.held_mut(sequence).0.states.part_mut(range)
+    }
+
+    /// Returns the states of one layer, one per segment of the batch.
+    pub(crate) fn states_mut(&mut self, layer: usize, batch: &Batch) -> Vec<&mut [f32]> {
+        let Place::State(range) = self.places[layer].clone() else {
+            panic!("layer {layer} has no state")
+        };
+        let mut held: Vec<_> = self.sequences.iter_mut().map(Option::as_mut).collect();
+        let segments = batch.segments.iter().map(|segment| {
+            let held = held[segment.sequence.0 as usize].take();
+            held.expect("a sequence of a step is there, and once").states.part_mut(range.clone())
+        });
+        segments.collect()
     }
 
     /// Returns the extent of an export of the first `len` positions, or of as many as can be restored.
@@ -388,8 +401,7 @@ impl SequenceCache {
         }
         for point in extent.points() {
             if has_states {
-                let range = 0..held.states.all().len();
-                read(cast_slice_mut(held.states.part_mut(range)))?;
+                read(cast_slice_mut(held.states.all_mut()))?;
             }
             if extent.checkpoints.contains(&point) {
                 held.checkpoints.add(point, held.states.keep());

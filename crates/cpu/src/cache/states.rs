@@ -6,35 +6,59 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Alignment in bytes: a cache line, and the widest vector register.
+const ALIGNMENT: usize = 64;
+/// Values by which the start may move to be aligned.
+const PADDING: usize = ALIGNMENT / size_of::<f32>();
+
 /// The states of all layers of one sequence, one behind the other.
-#[derive(Clone, Default)]
-pub(super) struct States(Vec<f32>);
+#[derive(Default)]
+pub(super) struct States {
+    /// Padded, so that the first value can be aligned.
+    memory: Vec<f32>,
+    place: Range<usize>,
+}
 
 impl States {
     /// Returns the states of an empty sequence.
     pub(super) fn zeros(values: usize) -> Self {
-        Self(vec![0.0; values])
+        let padding = if values == 0 { 0 } else { PADDING };
+        let memory = vec![0.0; values + padding];
+        let start = memory.as_ptr().align_offset(ALIGNMENT).min(padding);
+        Self { memory, place: start..start + values }
     }
 
     /// Returns a copy to return to.
     pub(super) fn keep(&self) -> KeptStates {
-        Arc::from(self.0.as_slice())
+        Arc::from(self.all())
     }
 
     pub(super) fn restore(&mut self, kept: &KeptStates) {
-        self.0.copy_from_slice(kept);
+        self.all_mut().copy_from_slice(kept);
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.fill(0.0);
+        self.all_mut().fill(0.0);
     }
 
     pub(super) fn all(&self) -> &[f32] {
-        &self.0
+        &self.memory[self.place.clone()]
+    }
+
+    pub(super) fn all_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[self.place.clone()]
     }
 
     pub(super) fn part_mut(&mut self, range: Range<usize>) -> &mut [f32] {
-        &mut self.0[range]
+        &mut self.all_mut()[range]
+    }
+}
+
+impl Clone for States {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeros(self.place.len());
+        copy.all_mut().copy_from_slice(self.all());
+        copy
     }
 }
 

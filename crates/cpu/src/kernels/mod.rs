@@ -17,6 +17,7 @@ mod bits;
 mod neon;
 #[cfg(target_arch = "x86_64")]
 mod over_avx2;
+mod recurrent;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::cache::PageHead;
 pub(crate) use neon::sdot;
 #[cfg(target_arch = "x86_64")]
 use over_avx2::OverAvx2;
+pub(crate) use recurrent::{Columns, StateReads, StateStep};
 pub(crate) use scalar::{Scalar, place};
 pub(crate) use weight::{Affine, supported};
 
@@ -224,6 +226,26 @@ pub(crate) trait Kernels: Send + Sync {
     /// `gate = activation(gate) · up`, for activations other than SiLU.
     fn gate(&self, gate: &mut [f32], up: &[f32], activation: Activation) {
         activation::gate(gate, up, activation);
+    }
+
+    /// Changes a part of a state, `[rows]` of columns, by one step and reads from it.
+    fn state_step(&self, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
+        recurrent::state_step::<{ recurrent::FUSED }>(state, step)
+    }
+
+    /// Returns `key · S`, with the bits that [`StateReads::next`] has.
+    fn state_read(&self, state: &[Columns], key: &[f32]) -> Columns {
+        recurrent::state_read::<{ recurrent::FUSED }>(state, key)
+    }
+
+    /// `out = Σ weights[i] · taps[i] + bias`, column by column.
+    fn convolve(&self, out: &mut [f32], taps: &[&[f32]], weights: &[&[f32]], bias: Option<&[f32]>) {
+        recurrent::convolve(out, taps, weights, bias);
+    }
+
+    /// `x = x / √(Σx² + eps) · scale`.
+    fn normalize(&self, x: &mut [f32], eps: f32, scale: f32) {
+        recurrent::normalize(x, eps, scale);
     }
 
     /// `gate = gate · sigmoid(gate) · up`.

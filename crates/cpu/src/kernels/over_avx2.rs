@@ -3,7 +3,10 @@
 use mlxk_tensor::QuantTensor;
 
 use super::avx2::Avx2;
-use super::{Affine, ColumnOrder, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scratch};
+use super::{
+    Affine, ColumnOrder, Columns, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scratch,
+    StateReads, StateStep,
+};
 use crate::cache::PageHead;
 
 /// The products of an instruction set. A value proves that this processor has it, and AVX2.
@@ -33,6 +36,16 @@ pub(crate) trait Products: Sized + Send + Sync {
         rows: &[usize],
         scratch: &mut Scratch,
     );
+
+    /// See [`Kernels::state_step`].
+    fn state_step(&self, avx2: &Avx2, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
+        avx2.state_step(state, step)
+    }
+
+    /// See [`Kernels::state_read`].
+    fn state_read(&self, avx2: &Avx2, state: &[Columns], key: &[f32]) -> Columns {
+        avx2.state_read(state, key)
+    }
 }
 
 /// The kernels of an instruction set.
@@ -93,6 +106,22 @@ impl<P: Products> Kernels for OverAvx2<P> {
 
     fn rms_norm(&self, out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
         self.avx2.rms_norm(out, x, weight, eps);
+    }
+
+    fn state_step(&self, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
+        self.products.state_step(&self.avx2, state, step)
+    }
+
+    fn state_read(&self, state: &[Columns], key: &[f32]) -> Columns {
+        self.products.state_read(&self.avx2, state, key)
+    }
+
+    fn convolve(&self, out: &mut [f32], taps: &[&[f32]], weights: &[&[f32]], bias: Option<&[f32]>) {
+        self.avx2.convolve(out, taps, weights, bias);
+    }
+
+    fn normalize(&self, x: &mut [f32], eps: f32, scale: f32) {
+        self.avx2.normalize(x, eps, scale);
     }
 
     fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {

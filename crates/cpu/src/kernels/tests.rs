@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::self_test::{
-    Comparison, attention, dequantized_rows, elementwise, float_products, products, tensor,
+    Comparison, attention, dequantized_rows, elementwise, float_products, products, recurrent,
+    tensor,
 };
 
 /// Runs a comparison for every instruction set that this processor supports.
@@ -64,6 +65,7 @@ proptest! {
         compare(|kernels, comparison| {
             float_products(kernels, len, seed, comparison);
             elementwise(kernels, len, seed, comparison);
+            recurrent(kernels, len, seed, comparison);
         })?;
     }
 

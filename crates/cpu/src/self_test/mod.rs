@@ -9,6 +9,7 @@ mod comparison;
 mod floats;
 mod operands;
 mod products;
+mod recurrent;
 
 use mlxk_ops::KvFormat;
 use mlxk_tensor::{Dtype, Mode};
@@ -25,6 +26,7 @@ pub(crate) use floats::{elementwise, float_products};
 pub(crate) use operands::noise;
 pub(crate) use operands::tensor;
 pub(crate) use products::{dequantized_rows, products};
+pub(crate) use recurrent::recurrent;
 
 /// Result of the self-test of an instruction set.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +71,7 @@ fn test(kernels: &dyn Kernels, instructions: InstructionSet) -> SelfTest {
     for len in [1, 31, 64, 203] {
         float_products(kernels, len, 1, &mut comparison);
         elementwise(kernels, len, 1, &mut comparison);
+        recurrent(kernels, len, 1, &mut comparison);
     }
     for format in KV_FORMATS {
         for dims in [[64, 64], [80, 80], [128, 96]] {

@@ -211,6 +211,13 @@ impl DraftModel {
             if !is_last {
                 continue;
             }
+            if draft.is_empty() && model.cache().has_states() {
+                // The next round goes back to here, and at most some guesses further.
+                for len in ops.checkpoints(known.sequence) {
+                    ops.drop_checkpoint(known.sequence, len);
+                }
+                ops.checkpoint(known.sequence);
+            }
             let logits = &ops.read(logits)?[..*vocab_size];
             let mut candidates = Vec::new();
             best(logits, 1, &mut candidates);

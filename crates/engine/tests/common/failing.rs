@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mlxk_cpu::Cpu;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, Extent, OpsError, Pieces,
-    Result, Rope, RopeSpec, RouteSpec, Routes, Sequence, Vector, Weight, Weights,
+    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, ConvSpec, DeltaInputs,
+    DeltaSpec, Extent, OpsError, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs,
+    ScanSpec, Sequence, StatePlace, Vector, Weight, Weights,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -179,6 +180,29 @@ impl Compute for Failing {
         batch: &Batch,
     ) {
         self.inner.attend_shared(out, q, layer, spec, batch);
+    }
+    fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch) {
+        self.inner.short_conv(out, x, spec, state, batch);
+    }
+    fn delta_rule(
+        &mut self,
+        out: Act,
+        inputs: DeltaInputs,
+        spec: &DeltaSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        self.inner.delta_rule(out, inputs, spec, state, batch);
+    }
+    fn selective_scan(
+        &mut self,
+        out: Act,
+        inputs: ScanInputs,
+        spec: &ScanSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        self.inner.selective_scan(out, inputs, spec, state, batch);
     }
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
         assert!(!self.switches.panic.swap(false, Ordering::SeqCst), "the test said so");

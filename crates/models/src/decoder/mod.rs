@@ -101,7 +101,7 @@ impl Decoder {
                         scratch: &mut scratch,
                     },
                 )?);
-                caches += usize::from(block.part.cache().is_some());
+                caches += usize::from(block.part.cache(hidden).is_some());
             }
             if let (Some(name), Some(last)) = (spec.layer_scalar, blocks.last_mut()) {
                 last.stream_scale = Some(loader.number(&format!("{path}.{name}"))?);

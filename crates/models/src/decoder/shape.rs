@@ -5,7 +5,7 @@ use mlxk_ops::CacheSpec;
 use super::activations::StreamSlots;
 use super::spec::DecoderSpec;
 use crate::model::Shape;
-use crate::parts::{PartSpec, ScratchPlan};
+use crate::parts::ScratchPlan;
 
 impl DecoderSpec {
     /// Returns the sizes of the model.
@@ -19,7 +19,7 @@ impl DecoderSpec {
         for part in parts() {
             part.plan(self.hidden, &mut scratch);
         }
-        let layers = parts().filter_map(PartSpec::cache).collect();
+        let layers = parts().filter_map(|part| part.cache(self.hidden)).collect();
         Shape {
             cache: CacheSpec { layers },
             vocab_size: self.vocab_size,

@@ -15,6 +15,7 @@ mod ernie4_5;
 mod exaone;
 mod exaone4;
 mod exaone_moe;
+mod falcon_h1;
 mod family;
 mod gemma;
 mod gemma2;
@@ -29,13 +30,16 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granite_hybrid;
 mod helium;
 mod hunyuan;
 mod internlm;
 mod laguna;
+mod lfm2;
 mod lille;
 mod llama;
 mod llama4_text;
+mod mamba2;
 mod mellum;
 mod mimo;
 mod mimo_v2;
@@ -48,6 +52,7 @@ mod muse_glimmer;
 mod nanbeige;
 mod nanochat;
 mod nemotron;
+mod nemotron_h;
 mod nemotron_nas;
 mod olmo;
 mod olmo2;
@@ -60,6 +65,8 @@ mod published;
 mod qwen;
 mod qwen2;
 mod qwen3;
+mod qwen3_5;
+mod qwen3_next;
 mod qwen_vl;
 mod routing;
 mod seed_oss;
@@ -86,6 +93,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     exaone::FAMILY,
     exaone4::FAMILY,
     exaone_moe::FAMILY,
+    falcon_h1::FAMILY,
     gemma::FAMILY,
     gemma2::FAMILY,
     gemma3::FAMILY,
@@ -98,13 +106,16 @@ pub(crate) const FAMILIES: &[Family] = &[
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
+    granite_hybrid::FAMILY,
     helium::FAMILY,
     hunyuan::FAMILY,
     internlm::FAMILY,
     laguna::FAMILY,
+    lfm2::FAMILY,
     lille::FAMILY,
     llama::FAMILY,
     llama4_text::FAMILY,
+    mamba2::FAMILY,
     mellum::FAMILY,
     mimo::FAMILY,
     mimo_v2::FAMILY,
@@ -117,6 +128,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     nanbeige::FAMILY,
     nanochat::FAMILY,
     nemotron::FAMILY,
+    nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
     olmo::FAMILY,
     olmo2::FAMILY,
@@ -128,6 +140,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     qwen::FAMILY,
     qwen2::FAMILY,
     qwen3::FAMILY,
+    qwen3_5::FAMILY,
+    qwen3_next::FAMILY,
     qwen_vl::FAMILY,
     seed_oss::FAMILY,
     smollm3::FAMILY,

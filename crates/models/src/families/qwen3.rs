@@ -77,6 +77,11 @@ pub(super) fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     };
     let intermediate = config.size("moe_intermediate_size", limit::WIDTH)?;
     let mixture = ExpertsSpec::usual(experts, intermediate, route);
+    Ok(dense.with_experts("mlp", &mixture, mixture_layers(config)?))
+}
+
+/// Returns which layers are mixtures, by `decoder_sparse_step` and `mlp_only_layers`.
+pub(super) fn mixture_layers(config: &Config<'_>) -> Result<impl Fn(usize) -> bool, ModelError> {
     let step = config.optional_size("decoder_sparse_step", limit::LAYERS)?.unwrap_or(1);
     let dense_layers: Vec<usize> = match config.get("mlp_only_layers") {
         None => vec![],
@@ -85,7 +90,5 @@ pub(super) fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
             .and_then(|list| list.iter().map(|index| index.as_u64().map(|i| i as usize)).collect())
             .ok_or_else(|| config.bad("mlp_only_layers", "a list of layers"))?,
     };
-    Ok(dense.with_experts("mlp", &mixture, |layer| {
-        !dense_layers.contains(&layer) && (layer + 1).is_multiple_of(step)
-    }))
+    Ok(move |layer| !dense_layers.contains(&layer) && (layer + 1).is_multiple_of(step))
 }

@@ -18,6 +18,15 @@ use crate::tensors::TensorNeed;
 /// Tensors that the weight of a module may consist of.
 const WEIGHT_SUFFIXES: &[&str] = &["weight", "scales", "biases", "global_scale"];
 
+/// Layouts of filters that a family accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilterLayout {
+    /// MLX's. Other tensors of published checkpoints differ as well, so that these have to be converted.
+    Mlx,
+    /// MLX's, or `[cols, 1, kernel]` as in published checkpoints that differ in nothing else.
+    Either,
+}
+
 /// Loads or lists the tensors of a model. Both go through the same calls, so a list of tensors
 /// cannot differ from what is loaded.
 pub(crate) struct Loader<'a> {
@@ -203,6 +212,33 @@ impl<'a> Loader<'a> {
         self.source.put_vector(values)
     }
 
+    /// Loads the vector `[len]` named `name` if it is `wanted`.
+    pub(crate) fn optional_vector(
+        &mut self,
+        name: &str,
+        len: usize,
+        wanted: bool,
+    ) -> Result<Option<Vector>, ModelError> {
+        if wanted { self.vector(name, len).map(Some) } else { Ok(None) }
+    }
+
+    /// Loads the filters of the module `path`, `[cols, kernel, 1]`, for [`mlxk_ops::ConvSpec`].
+    pub(crate) fn filters(
+        &mut self,
+        path: &str,
+        [kernel, cols]: [usize; 2],
+        layout: FilterLayout,
+    ) -> Result<Vector, ModelError> {
+        let name = format!("{path}.weight");
+        let published = [cols, 1, kernel];
+        let is_published = layout == FilterLayout::Either
+            && self.shape_of(&name).is_some_and(|shape| shape == published);
+        let shape = if is_published { published } else { [cols, kernel, 1] };
+        let values = self.values(&name, &shape)?;
+        let by_row = (0..kernel).flat_map(|row| values.iter().skip(row).step_by(kernel).copied());
+        self.source.put_vector(by_row.collect())
+    }
+
     /// Loads rotary frequencies, which are not in any file.
     pub(crate) fn rope(&mut self, spec: RopeSpec) -> Result<Rope, ModelError> {
         self.source.put_rope(spec)
@@ -294,6 +330,11 @@ impl<'a> Loader<'a> {
         self.known.insert(name);
         self.advance(bytes)?;
         Ok(values)
+    }
+
+    /// Returns the shape of a tensor of floats, if the files have it.
+    fn shape_of(&self, name: &str) -> Option<Vec<usize>> {
+        self.source.shape(&format!("{}{name}", self.prefix))
     }
 
     fn report(&mut self, bytes: u64) -> Result<(), ModelError> {

@@ -24,6 +24,14 @@ impl Source<'_> {
         }
     }
 
+    /// Returns the shape of a tensor of floats, if there are files that have it.
+    pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        match self {
+            Self::Files(checkpoint, _) => Some(checkpoint.dense(name).ok()?.0),
+            Self::List(_) => None,
+        }
+    }
+
     /// Returns the matrix `[rows, cols]` of the module `path`.
     pub(super) fn matrix(
         &mut self,

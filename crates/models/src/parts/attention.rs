@@ -23,6 +23,9 @@ pub(crate) struct GroupedSpec {
     /// `true` if queries and keys are rotated before their norms.
     pub(crate) rope_first: bool,
     pub(crate) gate: Option<OutputGate>,
+    /// `true` if the gate of each head is in the matrix of queries, behind those of the head. Only with
+    /// [`QkvLayout::Separate`].
+    pub(crate) gate_in_queries: bool,
     pub(crate) values: Values,
     /// Norm of the values of each head.
     pub(crate) value_norm: Option<NormSpec>,
@@ -150,6 +153,14 @@ pub(crate) struct Attention {
     slots: AttentionSlots,
 }
 
+/// Projections of the input.
+struct Projections {
+    q: Weight,
+    kv: KeysValues,
+    /// The gate that is in the matrix of queries.
+    gate: Option<Weight>,
+}
+
 enum KeysValues {
     Own {
         /// `[kv_heads · head_dim, hidden]`
@@ -205,6 +216,7 @@ impl GroupedSpec {
             qk_norm: None,
             rope_first: false,
             gate: None,
+            gate_in_queries: false,
             values: Values::Projection,
             value_norm: None,
             shared: None,
@@ -283,7 +295,7 @@ impl GroupedSpec {
     ) -> Result<Attention, ModelError> {
         let AttentionSizes { heads, kv_heads, head_dim } = self.sizes;
         let (hidden, value_dim) = (place.hidden, self.value_width());
-        let (q_proj, kv) = self.load_projections(loader, place, scratch)?;
+        let Projections { q: q_proj, kv, gate } = self.load_projections(loader, place, scratch)?;
         let norms = self.load_norms(loader, place, scratch)?;
         let sinks = if self.sinks {
             Some(loader.vector(&place.of(self.names.sinks), heads)?)
@@ -292,11 +304,14 @@ impl GroupedSpec {
         };
         let gate = match &self.gate {
             None => None,
-            Some(gate) => {
-                let shape = [self.gate_width(gate), hidden];
-                let weight = loader.linear(&place.of(gate.name), shape, gate.bias)?;
-                let out = self.plan_gate(gate, scratch);
-                Some(Gate { weight, out, activation: gate.activation })
+            Some(spec) => {
+                let shape = [self.gate_width(spec), hidden];
+                let weight = match gate {
+                    Some(weight) => weight,
+                    None => loader.linear(&place.of(spec.name), shape, spec.bias)?,
+                };
+                let out = self.plan_gate(spec, scratch);
+                Some(Gate { weight, out, activation: spec.activation })
             }
         };
         let o_proj = place.of(self.names.o);
@@ -325,13 +340,13 @@ impl GroupedSpec {
         })
     }
 
-    /// Returns the projection of queries, and keys and values.
+    /// Loads the projections of queries, keys and values.
     fn load_projections(
         &self,
         loader: &mut Loader<'_>,
         place: &Place<'_>,
         scratch: &mut ScratchPlan,
-    ) -> Result<(Weight, KeysValues), ModelError> {
+    ) -> Result<Projections, ModelError> {
         let AttentionSizes { heads, kv_heads, head_dim } = self.sizes;
         let ([queries, keys], hidden) = (self.widths(), place.hidden);
         let values = kv_heads * self.value_width();
@@ -343,15 +358,24 @@ impl GroupedSpec {
             for unused in [k, v, place.of(names.k_norm)] {
                 loader.leave_out(&unused);
             }
-            return Ok((loader.linear(&q, [queries, hidden], bias)?, KeysValues::Shared(cache)));
+            let q = loader.linear(&q, [queries, hidden], bias)?;
+            return Ok(Projections { q, kv: KeysValues::Shared(cache), gate: None });
         }
+        let mut gate = None;
         let (q_proj, k_proj, v_proj) = match (self.qkv, self.values) {
             (QkvLayout::Separate, Values::Keys) => {
                 let q = loader.linear(&q, [queries, hidden], bias)?;
                 (q, loader.linear(&k, [keys, hidden], bias)?, None)
             }
             (QkvLayout::Separate, Values::Projection) => {
-                let q = loader.linear(&q, [queries, hidden], bias)?;
+                let q = if self.gate_in_queries {
+                    let rows = [head_dim, head_dim];
+                    let [q, own] = loader.interleaved(&q, rows, heads, hidden, bias)?;
+                    gate = Some(own);
+                    q
+                } else {
+                    loader.linear(&q, [queries, hidden], bias)?
+                };
                 let k = loader.linear(&k, [keys, hidden], bias)?;
                 (q, k, Some(loader.linear(&v, [values, hidden], bias)?))
             }
@@ -372,7 +396,7 @@ impl GroupedSpec {
                 Some((norm, self.plan_values(scratch)))
             }
         };
-        Ok((q_proj, KeysValues::Own { k_proj, v_proj, norm }))
+        Ok(Projections { q: q_proj, kv: KeysValues::Own { k_proj, v_proj, norm }, gate })
     }
 
     fn load_norms(

@@ -3,13 +3,17 @@
 use mlxk_ops::LayerCache;
 
 use super::attention::GroupedSpec;
+use super::delta_net::DeltaNetSpec;
 use super::experts::ExpertsSpec;
 use super::latent::LatentSpec;
 use super::layer_input::LayerInputSpec;
 use super::linear::LinearSpec;
+use super::mamba::MambaSpec;
 use super::mlp::MlpSpec;
 use super::part::{Part, Place};
+use super::plain_experts::PlainExpertsSpec;
 use super::scratch::ScratchPlan;
+use super::short_conv::ShortConvSpec;
 use super::side_by_side::SideBySideSpec;
 use crate::error::ModelError;
 use crate::loader::Loader;
@@ -19,12 +23,16 @@ use crate::loader::Loader;
 pub(crate) enum PartSpec {
     Attention(GroupedSpec),
     Latent(LatentSpec),
+    ShortConv(ShortConvSpec),
+    DeltaNet(DeltaNetSpec),
+    Mamba(MambaSpec),
     Mlp(MlpSpec),
     Experts(ExpertsSpec),
     Linear(LinearSpec),
     LayerInput(LayerInputSpec),
     /// On the heap, because it is much larger than the others.
     SideBySide(Box<SideBySideSpec>),
+    PlainExperts(PlainExpertsSpec),
 }
 
 impl PartSpec {
@@ -38,6 +46,10 @@ impl PartSpec {
         Ok(match self {
             Self::Attention(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Latent(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::ShortConv(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::DeltaNet(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::Mamba(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::PlainExperts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Experts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::SideBySide(spec) => Box::new(spec.load(loader, place, scratch)?),
@@ -54,6 +66,18 @@ impl PartSpec {
             }
             Self::Latent(spec) => {
                 spec.plan(scratch);
+            }
+            Self::ShortConv(_) => {
+                ShortConvSpec::plan(hidden, scratch);
+            }
+            Self::DeltaNet(spec) => {
+                spec.plan(scratch);
+            }
+            Self::Mamba(spec) => {
+                spec.plan(scratch);
+            }
+            Self::PlainExperts(spec) => {
+                spec.plan(hidden, scratch);
             }
             Self::Mlp(spec) => {
                 spec.plan(scratch);
@@ -73,14 +97,36 @@ impl PartSpec {
         }
     }
 
+    /// Returns the name of the part if it sees other tokens, and `None` otherwise.
+    pub(crate) const fn mixer(&self) -> Option<&'static str> {
+        match self {
+            Self::Attention(spec) if spec.window.is_some() => Some("attention in a window"),
+            Self::Attention(_) => Some("attention"),
+            Self::Latent(_) => Some("latent attention"),
+            Self::ShortConv(_) => Some("short convolution"),
+            Self::DeltaNet(_) => Some("gated delta net"),
+            Self::Mamba(_) => Some("selective scan"),
+            Self::Mlp(_)
+            | Self::Experts(_)
+            | Self::PlainExperts(_)
+            | Self::Linear(_)
+            | Self::LayerInput(_)
+            | Self::SideBySide(_) => None,
+        }
+    }
+
     /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing.
-    pub(crate) const fn cache(&self) -> Option<LayerCache> {
+    pub(crate) const fn cache(&self, hidden: usize) -> Option<LayerCache> {
         match self {
             Self::Attention(spec) if spec.shared.is_some() => None,
             Self::Attention(spec) => Some(spec.kv_widths().cache(spec.window)),
             Self::Latent(spec) => Some(spec.kv_widths().cache(None)),
+            Self::ShortConv(spec) => Some(LayerCache::State { values: spec.state_values(hidden) }),
+            Self::DeltaNet(spec) => Some(LayerCache::State { values: spec.state_values() }),
+            Self::Mamba(spec) => Some(LayerCache::State { values: spec.state_values() }),
             Self::Mlp(_)
             | Self::Experts(_)
+            | Self::PlainExperts(_)
             | Self::Linear(_)
             | Self::LayerInput(_)
             | Self::SideBySide(_) => None,
@@ -97,6 +143,30 @@ impl From<GroupedSpec> for PartSpec {
 impl From<LatentSpec> for PartSpec {
     fn from(spec: LatentSpec) -> Self {
         Self::Latent(spec)
+    }
+}
+
+impl From<ShortConvSpec> for PartSpec {
+    fn from(spec: ShortConvSpec) -> Self {
+        Self::ShortConv(spec)
+    }
+}
+
+impl From<DeltaNetSpec> for PartSpec {
+    fn from(spec: DeltaNetSpec) -> Self {
+        Self::DeltaNet(spec)
+    }
+}
+
+impl From<MambaSpec> for PartSpec {
+    fn from(spec: MambaSpec) -> Self {
+        Self::Mamba(spec)
+    }
+}
+
+impl From<PlainExpertsSpec> for PartSpec {
+    fn from(spec: PlainExpertsSpec) -> Self {
+        Self::PlainExperts(spec)
     }
 }
 

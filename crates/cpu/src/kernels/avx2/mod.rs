@@ -12,6 +12,7 @@ mod elementwise;
 mod float;
 pub(super) mod pieces;
 mod quantize;
+mod recurrent;
 pub(super) mod scales;
 pub(super) mod tile;
 pub(super) mod unpack;
@@ -20,7 +21,8 @@ mod widen;
 use mlxk_tensor::QuantTensor;
 
 use super::{
-    Affine, ColumnOrder, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scalar, Scratch,
+    Affine, ColumnOrder, Columns, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scalar, Scratch,
+    StateReads, StateStep,
 };
 use crate::cache::PageHead;
 
@@ -101,6 +103,26 @@ impl Kernels for Avx2 {
         assert!(out.len() == x.len() && weight.len() == x.len());
         // SAFETY: see above.
         unsafe { elementwise::rms_norm(out, x, weight, eps) }
+    }
+
+    fn state_step(&self, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
+        // SAFETY: see above.
+        unsafe { recurrent::state_step(state, step) }
+    }
+
+    fn state_read(&self, state: &[Columns], key: &[f32]) -> Columns {
+        // SAFETY: see above.
+        unsafe { recurrent::state_read(state, key) }
+    }
+
+    fn convolve(&self, out: &mut [f32], taps: &[&[f32]], weights: &[&[f32]], bias: Option<&[f32]>) {
+        // SAFETY: see above.
+        unsafe { recurrent::convolve(out, taps, weights, bias) }
+    }
+
+    fn normalize(&self, x: &mut [f32], eps: f32, scale: f32) {
+        // SAFETY: see above.
+        unsafe { recurrent::normalize(x, eps, scale) }
     }
 
     fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {

@@ -7,11 +7,14 @@
 )]
 
 mod dot;
+mod recurrent;
 mod tile;
 
 use super::avx2::Avx2;
 use super::over_avx2::Products;
-use super::{Affine, DOT_ROWS, Kernels, QuantRow, QuantRows, Scratch};
+use super::{
+    Affine, Columns, DOT_ROWS, Kernels, QuantRow, QuantRows, Scratch, StateReads, StateStep,
+};
 
 /// Proof that this processor has AVX-512 F, BW, VL and VNNI, and everything that [`Avx2`] proves.
 pub(crate) struct Avx512(());
@@ -51,5 +54,15 @@ impl Products for Avx512 {
     ) {
         // SAFETY: `self` proves the instructions; the lengths are the caller's promise.
         unsafe { tile::affine_tile(w, row, x, rows, scratch) }
+    }
+
+    fn state_step(&self, _: &Avx2, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
+        // SAFETY: `self` proves the instructions.
+        unsafe { recurrent::state_step(state, step) }
+    }
+
+    fn state_read(&self, _: &Avx2, state: &[Columns], key: &[f32]) -> Columns {
+        // SAFETY: `self` proves the instructions.
+        unsafe { recurrent::state_read(state, key) }
     }
 }

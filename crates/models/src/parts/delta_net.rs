@@ -1,0 +1,199 @@
+//! Gated delta nets (Yang et al., 2024, arXiv:2412.06464) behind a convolution over the last few tokens.
+
+use mlxk_ops::{
+    Act, Activation, Batch, Compute, ConvSpec, DeltaInputs, DeltaSizes, DeltaSpec, Pieces,
+    StatePlace, Weight,
+};
+
+use super::norm::{Norm, NormSpec};
+use super::part::{Part, Place};
+use super::scratch::{Scratch, ScratchPlan, Slot};
+use crate::error::ModelError;
+use crate::loader::{FilterLayout, Loader};
+
+/// Description of a gated delta net.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeltaNetSpec {
+    pub(crate) sizes: DeltaSizes,
+    /// Number of tokens that the convolution sees.
+    pub(crate) kernel: usize,
+    /// Norm of each head of the result.
+    pub(crate) norm: NormSpec,
+    pub(crate) projections: DeltaProjections,
+}
+
+/// Matrices that the input goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeltaProjections {
+    /// `in_proj_qkv`, `in_proj_z`, `in_proj_b` and `in_proj_a`.
+    Apart,
+    /// `in_proj_qkvz` and `in_proj_ba`, each with the rows of one key head after those of another.
+    ByKeyHead,
+}
+
+pub(crate) struct DeltaNet {
+    in_proj: InProj,
+    /// `[hidden, value_heads · value_dim]`
+    out_proj: Weight,
+    conv: ConvSpec,
+    conv_state: StatePlace,
+    spec: DeltaSpec,
+    state: StatePlace,
+    norm: Norm,
+    slots: DeltaNetSlots,
+}
+
+enum InProj {
+    /// Of queries, keys and values; of the gate; of rate and decay.
+    Apart([Weight; 4]),
+    ByKeyHead([Weight; 2], HeadSlots),
+}
+
+/// Results of [`DeltaProjections::ByKeyHead`].
+#[derive(Clone, Copy)]
+struct HeadSlots {
+    qkvz: Slot,
+    ba: Slot,
+}
+
+pub(crate) struct DeltaNetSlots {
+    /// Queries, keys and values before and after the convolution.
+    qkv: Slot,
+    mixed: Slot,
+    /// `[rows, value_heads · value_dim]` each.
+    gate: Slot,
+    result: Slot,
+    normed: Slot,
+    /// `[rows, value_heads]` each.
+    rate: Slot,
+    decay: Slot,
+}
+
+impl DeltaNetSpec {
+    /// Returns the columns of queries, keys and values.
+    const fn mixed(&self) -> usize {
+        2 * self.sizes.keys() + self.sizes.values()
+    }
+
+    const fn conv_values(&self) -> usize {
+        ConvSpec::state_values(self.kernel, self.mixed())
+    }
+
+    pub(super) const fn state_values(&self) -> usize {
+        self.conv_values() + self.sizes.state_values()
+    }
+
+    pub(super) fn plan(&self, scratch: &mut ScratchPlan) -> DeltaNetSlots {
+        if self.projections == DeltaProjections::ByKeyHead {
+            self.plan_heads(scratch);
+        }
+        let (values, heads) = (self.sizes.values(), self.sizes.value_heads);
+        DeltaNetSlots {
+            qkv: scratch.row("delta_net.qkv", self.mixed()),
+            mixed: scratch.row("delta_net.mixed", self.mixed()),
+            gate: scratch.row("delta_net.gate", values),
+            result: scratch.row("delta_net.result", values),
+            normed: scratch.row("delta_net.normed", values),
+            rate: scratch.row("delta_net.rate", heads),
+            decay: scratch.row("delta_net.decay", heads),
+        }
+    }
+
+    fn plan_heads(&self, scratch: &mut ScratchPlan) -> HeadSlots {
+        HeadSlots {
+            qkvz: scratch.row("delta_net.qkvz", self.mixed() + self.sizes.values()),
+            ba: scratch.row("delta_net.ba", 2 * self.sizes.value_heads),
+        }
+    }
+
+    pub(super) fn load(
+        &self,
+        loader: &mut Loader<'_>,
+        place: &Place<'_>,
+        scratch: &mut ScratchPlan,
+    ) -> Result<DeltaNet, ModelError> {
+        let Self { sizes, kernel, .. } = *self;
+        let (hidden, values, heads) = (place.hidden, sizes.values(), sizes.value_heads);
+        let mut matrix = |name: &str, rows| loader.linear(&place.of(name), [rows, hidden], false);
+        let in_proj = match self.projections {
+            DeltaProjections::Apart => InProj::Apart([
+                matrix("in_proj_qkv", self.mixed())?,
+                matrix("in_proj_z", values)?,
+                matrix("in_proj_b", heads)?,
+                matrix("in_proj_a", heads)?,
+            ]),
+            DeltaProjections::ByKeyHead => InProj::ByKeyHead(
+                [matrix("in_proj_qkvz", self.mixed() + values)?, matrix("in_proj_ba", 2 * heads)?],
+                self.plan_heads(scratch),
+            ),
+        };
+        Ok(DeltaNet {
+            in_proj,
+            out_proj: loader.linear(&place.of("out_proj"), [hidden, values], false)?,
+            conv: ConvSpec {
+                kernel,
+                weight: loader.filters(
+                    &place.of("conv1d"),
+                    [kernel, self.mixed()],
+                    FilterLayout::Mlx,
+                )?,
+                bias: None,
+                activation: Some(Activation::Silu),
+            },
+            conv_state: StatePlace { layer: place.cache, offset: 0 },
+            spec: DeltaSpec {
+                sizes,
+                a_log: loader.vector(&place.of("A_log"), heads)?,
+                dt_bias: loader.vector(&place.of("dt_bias"), heads)?,
+            },
+            state: StatePlace { layer: place.cache, offset: self.conv_values() },
+            norm: Norm::load(loader, &place.of("norm"), sizes.value_dim, self.norm)?,
+            slots: self.plan(scratch),
+        })
+    }
+}
+
+impl DeltaNet {
+    /// Computes queries, keys and values, the gate, and the inputs of rate and decay.
+    fn project(&self, ops: &mut dyn Compute, outs: [Act; 4], x: Act, scratch: &Scratch) {
+        let (weights, slots) = match &self.in_proj {
+            InProj::Apart(weights) => return ops.linear(&outs, x, weights),
+            InProj::ByKeyHead(weights, slots) => (weights, slots),
+        };
+        let [qkv, gate, rate, decay] = outs;
+        let (qkvz, ba) = (scratch[slots.qkvz], scratch[slots.ba]);
+        ops.linear(&[qkvz, ba], x, weights);
+        let sizes = self.spec.sizes;
+        let (heads, key) = (sizes.key_heads, sizes.key_dim);
+        let (value, own) = (sizes.values() / heads, sizes.value_heads / heads);
+        let (stride, keys) = (2 * key + 2 * value, sizes.keys());
+        let mut copy = |out, offset, (from, first, stride), width| {
+            let to = Pieces { offset, stride: width };
+            let first = Pieces { offset: first, stride };
+            ops.copy_pieces((out, to), (from, first), heads, width);
+        };
+        copy(qkv, 0, (qkvz, 0, stride), key);
+        copy(qkv, keys, (qkvz, key, stride), key);
+        copy(qkv, 2 * keys, (qkvz, 2 * key, stride), value);
+        copy(gate, 0, (qkvz, 2 * key + value, stride), value);
+        copy(rate, 0, (ba, 0, 2 * own), own);
+        copy(decay, 0, (ba, own, 2 * own), own);
+    }
+}
+
+impl Part for DeltaNet {
+    /// `out = out_proj(norm(delta_rule(conv(qkv(x)))) · silu(gate(x)))`.
+    fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
+        let DeltaNetSlots { qkv, mixed, gate, result, normed, rate, decay } = self.slots;
+        let (qkv, mixed, gate) = (scratch[qkv], scratch[mixed], scratch[gate]);
+        let (result, normed) = (scratch[result], scratch[normed]);
+        let (rate, decay) = (scratch[rate], scratch[decay]);
+        self.project(ops, [qkv, gate, rate, decay], x, scratch);
+        ops.short_conv(mixed, qkv, &self.conv, self.conv_state, batch);
+        let inputs = DeltaInputs { qkv: mixed, decay, rate };
+        ops.delta_rule(result, inputs, &self.spec, self.state, batch);
+        self.norm.forward(ops, normed, result);
+        ops.glu(gate, normed, Activation::Silu);
+        ops.linear(&[out], gate, &[self.out_proj]);
+    }
+}
