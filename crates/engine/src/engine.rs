@@ -16,10 +16,11 @@ use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
 
 use crate::cache::disk::{DiskCache, Source};
 use crate::cache::saved::{CacheAction, CacheJob};
+use crate::choices::ChoicesJob;
 use crate::device::Device;
 use crate::draft::DraftModel;
 use crate::error::EngineError;
-use crate::generation::{Generation, Recipient};
+use crate::generation::{CancelHandle, Generation, Recipient};
 use crate::grammar::{CompiledFormat, Compiling, Grammars};
 use crate::load_options::LoadOptions;
 use crate::output::Clock;
@@ -225,6 +226,21 @@ impl Engine {
         let (rows, receiver) = sync_channel(2);
         self.worker.send(Command::Score(ScoreJob { ids, from, rows, turn }))?;
         Ok(receiver)
+    }
+
+    /// Starts to compute the log-likelihoods of `choices` after `text`, none of which may be empty.
+    pub(crate) fn score_choices(
+        &self,
+        text: Vec<u32>,
+        choices: Vec<Vec<u32>>,
+        cancel: CancelHandle,
+    ) -> Result<Receiver<Result<Vec<f64>, EngineError>>, EngineError> {
+        for ids in choices.iter().chain([&text]) {
+            prompt::check(ids, self.text.vocab_size, self.text.context + 1)?;
+        }
+        let (reply, result) = sync_channel(1);
+        self.worker.send(Command::Choices(ChoicesJob { text, choices, reply, cancel }))?;
+        Ok(result)
     }
 
     /// Returns all rows of [`Engine::score`]: `[positions, vocab]` log-probabilities.

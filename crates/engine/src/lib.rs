@@ -41,6 +41,7 @@
 mod background;
 mod bytes;
 mod cache;
+pub mod choices;
 mod device;
 mod draft;
 mod engine;

@@ -20,6 +20,7 @@ use crate::cache::checkpoints::{self, Reuse, Stops};
 use crate::cache::common_prefix::common_prefix;
 use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, Start};
+use crate::choices::{ChoicesJob, Choosing};
 use crate::draft::{Draft, DraftModel, MAX_DRAFT, Step, StepTimes};
 use crate::error::EngineError;
 use crate::huge_pages::Migration;
@@ -127,6 +128,10 @@ impl Scheduler {
         self.background.push_back(Box::new(scoring));
     }
 
+    pub(crate) fn submit_choices(&mut self, job: ChoicesJob) {
+        self.background.push_back(Box::new(Choosing::new(job)));
+    }
+
     pub(crate) fn has_requests(&self) -> bool {
         !(self.waiting.is_empty() && self.active.is_empty())
     }
@@ -169,8 +174,10 @@ impl Scheduler {
     pub(crate) fn background_step(&mut self) {
         let Some(mut job) = self.background.pop_front() else { return };
         let has_requests = self.has_requests();
-        let Self { model, ops, limits, .. } = self;
-        let tools = Tools { model: &**model, ops: &mut **ops, chunk: limits.chunk, has_requests };
+        let kept_bytes = self.limits.kv_bytes.saturating_sub(self.active_bytes());
+        let Self { model, ops, limits, kept, .. } = self;
+        let (model, ops, chunk) = (&**model, &mut **ops, limits.chunk);
+        let tools = Tools { model, ops, kept, kept_bytes, chunk, has_requests };
         if job.step(tools) {
             self.background.push_back(job);
         }

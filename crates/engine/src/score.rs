@@ -14,7 +14,7 @@ use crate::panic::{free_guarded, message_of};
 use crate::sampling::log_sum_exp;
 
 /// Rows of logits in a step. They are large, so there are few.
-const ROWS_PER_STEP: usize = 32;
+pub(crate) const ROWS_PER_STEP: usize = 32;
 /// Time to wait for a receiver that is slower than the model, if there is nothing else to compute.
 const RECEIVER_BACKOFF: Duration = Duration::from_micros(200);
 

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::cache::saved::CacheJob;
+use crate::choices::ChoicesJob;
 use crate::error::EngineError;
 use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Run(Box<Task>),
     /// Score tokens.
     Score(ScoreJob),
+    /// Score continuations of a text.
+    Choices(ChoicesJob),
     /// Load or save a prompt cache.
     Cache(CacheJob),
 }
@@ -78,6 +81,7 @@ fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, closing: &Atomi
         match command {
             Ok(Command::Run(task)) => scheduler.submit(*task),
             Ok(Command::Score(job)) => scheduler.submit_score(job),
+            Ok(Command::Choices(job)) => scheduler.submit_choices(job),
             Ok(Command::Cache(job)) => scheduler.cache(&job),
             Err(TryRecvError::Empty) => {
                 scheduler.step();

@@ -28,7 +28,7 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// Writes one object in one line. Numbers that are not finite become `null`.
     pub(super) fn write_json(&self, out: &mut Output) -> io::Result<()> {
-        let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
+        let Evaluation { tokens, bytes, windows, nll, comparison, .. } = self.evaluation;
         let perplexity = nll.perplexity();
         let against = comparison.as_ref().map(|comparison| self.against_json(comparison));
         let object = json!({
@@ -82,7 +82,7 @@ impl Report<'_> {
             let line = format!("{name:16} {value}");
             out.line(line.trim_end())
         };
-        let Evaluation { tokens, bytes, windows, nll, comparison } = self.evaluation;
+        let Evaluation { tokens, bytes, windows, nll, comparison, .. } = self.evaluation;
         let exact = |exact: bool| if exact { " (exact)" } else { "" };
         line("Model", format!("{}{}", self.model, exact(self.exact)))?;
         let file = self.file.display();

@@ -4,8 +4,10 @@
 
 mod compare;
 mod error;
+mod paired;
 mod saved;
 mod statistics;
+mod verdict;
 mod windows;
 
 use std::ops::ControlFlow;
@@ -14,8 +16,10 @@ use std::time::Duration;
 
 pub use compare::Comparison;
 pub use error::PerplexityError;
+pub use paired::{Paired, PerByte, TokenScore, per_byte, per_token};
 pub use saved::{LogitsReader, LogitsWriter};
 pub use statistics::Estimate;
+pub use verdict::{Loss, Verdict};
 pub use windows::Windows;
 
 use compare::{Comparing, Row};
@@ -77,6 +81,8 @@ pub struct Evaluation {
     pub nll: Estimate,
     /// Comparison with the reference, if there was one.
     pub comparison: Option<Comparison>,
+    /// `[tokens]` scores, in the order of the text.
+    pub scores: Vec<TokenScore>,
 }
 
 impl Estimate {
@@ -131,6 +137,8 @@ pub fn evaluate(
     let spans = windows.spans(ids.len());
     let turn = Turn::default();
     let (mut nll, mut bytes, mut comparing) = (Moments::default(), 0, Comparing::default());
+    let ends = byte_ends(engine, ids);
+    let mut scores = Vec::with_capacity(windows.scored(ids.len()));
     let mut scored = Scored { windows: 0, windows_total: spans.len(), perplexity: None };
     for span in &spans {
         let seen = &ids[span.begin..span.end - 1];
@@ -142,10 +150,12 @@ pub fn evaluate(
             }
             _ => None,
         };
-        for &target in &ids[span.first..span.end] {
+        for (&target, &end_byte) in ids.iter().zip(&ends).take(span.end).skip(span.first) {
             let row = Row::new(receive(&ours, scored, observe)?, target);
             nll.push(-f64::from(row.right));
-            bytes += engine.tokenizer().token_bytes(target).map_or(0, |bytes| bytes.len());
+            bytes += token_bytes(engine, target);
+            let log_probability = row.right;
+            scores.push(TokenScore { log_probability, top: row.top, end_byte });
             match (&mut reference, &theirs) {
                 (_, Some(theirs)) => {
                     comparing.push(&row, &Row::new(receive(theirs, scored, observe)?, target));
@@ -172,7 +182,22 @@ pub fn evaluate(
         windows: spans.len(),
         nll: nll.estimate(),
         comparison: reference.map(|_| comparing.finish()),
+        scores,
     })
+}
+
+fn token_bytes(engine: &Engine, id: u32) -> usize {
+    engine.tokenizer().token_bytes(id).map_or(0, |bytes| bytes.len())
+}
+
+/// Returns for each token the number of bytes up to its end.
+fn byte_ends(engine: &Engine, ids: &[u32]) -> Vec<usize> {
+    let mut end = 0;
+    let ends = ids.iter().map(|&id| {
+        end += token_bytes(engine, id);
+        end
+    });
+    ends.collect()
 }
 
 fn check(

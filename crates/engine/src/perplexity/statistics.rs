@@ -10,6 +10,17 @@ pub struct Estimate {
     pub standard_error: Option<f64>,
 }
 
+/// Half the width of a 99 % confidence interval in standard errors, for a normal distribution.
+const SURE: f64 = 2.576;
+
+impl Estimate {
+    /// Returns the ends of the 99 % confidence interval. A single value has none, so anything is possible.
+    pub fn interval(&self) -> [f64; 2] {
+        let half = self.standard_error.map_or(f64::INFINITY, |error| SURE * error);
+        [self.mean - half, self.mean + half]
+    }
+}
+
 /// Mean and variance, accumulated value by value (Welford's recurrence).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Moments {
