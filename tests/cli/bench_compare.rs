@@ -282,3 +282,34 @@ fn a_program_with_llama_servers_flags_is_started_for_every_turn() {
     assert!(started.contains("-c 512 -np 1 -t 1 -tb 1"), "{started}");
     assert_eq!(started.lines().count(), 2, "{started}");
 }
+
+/// The pages in the documentation are those that this program makes of the reports next to them.
+#[test]
+fn the_example_pages_are_current() {
+    let world = World::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    for name in ["smollm2-135m", "qwen2.5-coder-1.5b"] {
+        let at = |end: &str| folder.join(format!("{name}.{end}")).to_str().unwrap().to_owned();
+        let (report, page) = (at("json"), world.home.path().join("page.html"));
+        let words = ["bench", "show", &report, "--output", page.to_str().unwrap()];
+        let (text, _) = streams(&world.mlxk(&words).assert().success());
+        assert!(
+            text.starts_with("BENCHMARK RESULTS\n") && text.contains("  Winner: mlxk "),
+            "{text}"
+        );
+        let made = std::fs::read_to_string(&page).unwrap();
+        let kept = std::fs::read_to_string(at("html")).unwrap();
+        assert!(made == kept, "write {name}.html again with `mlxk {}`", words.join(" "));
+        // Reading and writing keeps every figure.
+        let json = world.mlxk(&["bench", "show", &report, "--json"]).assert().success();
+        let again: Value = serde_json::from_str(&streams(&json).0).unwrap();
+        let sides = |report: &Value| report["sides"].as_array().unwrap().len();
+        assert_eq!(again["comparisons"], read(&report)["comparisons"]);
+        assert_eq!(sides(&again), sides(&read(&report)));
+    }
+    let other = world.home.path().join("other.json");
+    std::fs::write(&other, r#"{"schema": "mlxk-bench-model/1"}"#).unwrap();
+    let words = ["bench", "show", other.to_str().unwrap()];
+    let (_, error) = streams(&world.mlxk(&words).assert().code(1));
+    assert!(error.contains("is not a report of `mlxk bench`"), "{error}");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, System};
 
 /// Share of all cores; if more are busy, figures suffer.
@@ -11,14 +11,14 @@ pub(crate) const BUSY_SHARE: f64 = 0.1;
 const WATCHED: Duration = Duration::from_millis(500);
 
 /// The machine, and its load before a measurement.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Machine {
     /// Name of the processor.
     pub processor: String,
     /// Architecture: `x86_64`, `aarch64`.
-    pub architecture: &'static str,
+    pub architecture: String,
     /// Operating system: `linux`, `macos`, `windows`.
-    pub system: &'static str,
+    pub system: String,
     /// Version of the operating system, if known.
     pub system_version: Option<String>,
     /// Number of physical cores, if known.
@@ -41,8 +41,8 @@ impl Machine {
         let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut machine = Self {
             processor: String::new(),
-            architecture: std::env::consts::ARCH,
-            system: std::env::consts::OS,
+            architecture: std::env::consts::ARCH.to_owned(),
+            system: std::env::consts::OS.to_owned(),
             system_version: System::long_os_version().ok(),
             physical_cores: System::physical_core_count().ok(),
             logical_cores: usable,

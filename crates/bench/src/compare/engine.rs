@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Program that serves the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineKind {
     /// This program, or another build of it.
@@ -62,7 +62,7 @@ impl EngineKind {
 }
 
 /// Settings of all engines.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Settings {
     /// Context length in tokens.
     pub context: usize,
@@ -98,7 +98,7 @@ pub struct Engine {
 }
 
 /// Storage of a model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Weights {
     /// Bytes of the weights file or files.
     pub file_bytes: u64,

@@ -5,12 +5,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use mlxk_providers::ProviderError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, EngineKind, ServerWay};
 
 /// Failure of an engine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Failure {
     /// One sentence.
     pub error: String,

@@ -1,6 +1,6 @@
 //! The result of a side under the keys of the Python script `benchmark_mlx_knife_vs_ollama.py`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::measure::Measure;
 use super::{Failure, Side};
@@ -8,7 +8,7 @@ use super::{Failure, Side};
 const MEGABYTE: f64 = 1e6;
 
 /// The result of a side.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum LegacyResult {
     Success {

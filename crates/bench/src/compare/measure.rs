@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::statistics::Summary;
 
 /// A measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Time from an empty memory until the server takes requests.
@@ -119,28 +119,32 @@ pub enum Unit {
     Tokens,
 }
 
-/// Samples of all measures, run by run.
+/// Samples of all measures, each with its round.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures(BTreeMap<Measure, Vec<f64>>);
+pub struct Figures(BTreeMap<Measure, Vec<(usize, f64)>>);
 
 impl Figures {
-    /// Appends a sample, if there is one.
+    /// Appends a sample of the first round, if there is one.
     pub fn push(&mut self, measure: Measure, figure: impl Into<Option<f64>>) {
         if let Some(figure) = figure.into().filter(|figure| figure.is_finite()) {
-            self.0.entry(measure).or_default().push(figure);
+            self.0.entry(measure).or_default().push((0, figure));
         }
     }
 
-    /// Appends all samples of another run.
-    pub fn extend(&mut self, other: &Self) {
-        for (&measure, figures) in &other.0 {
+    /// Appends all samples of a turn, which was in this round.
+    pub fn extend(&mut self, round: usize, turn: &Self) {
+        for (&measure, figures) in &turn.0 {
+            let figures = figures.iter().map(|&(_, figure)| (round, figure));
             self.0.entry(measure).or_default().extend(figures);
         }
     }
 
     /// Summarizes every series.
     pub fn summaries(self) -> Series {
-        let summary = |(measure, figures)| Some((measure, Summary::of(figures)?));
+        let summary = |(measure, figures): (Measure, Vec<(usize, f64)>)| {
+            let (rounds, figures) = figures.into_iter().unzip();
+            Some((measure, Summary { rounds, ..Summary::of(figures)? }))
+        };
         self.0.into_iter().filter_map(summary).collect()
     }
 }

@@ -23,7 +23,7 @@ mod workload;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use change::{Change, ChangeError, changes, is_report};
 pub use disturbance::{Disturbance, unlike_pace};
@@ -43,7 +43,7 @@ use crate::statistics::{Ratio, Summary};
 pub const SCHEMA: &str = "mlxk-bench-compare/1";
 
 /// Options of a comparison.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct CompareOptions {
     /// Questions to the engines.
     pub workloads: Vec<Workload>,
@@ -52,7 +52,7 @@ pub struct CompareOptions {
     /// Number of turns before those, whose results are dropped.
     pub warmup: usize,
     /// Time limit for loading, and for each answer.
-    #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
+    #[serde(rename = "timeout_seconds", serialize_with = "seconds", deserialize_with = "duration")]
     pub timeout: Duration,
     /// `true` if sides with unequal work are compared as well.
     pub unequal: bool,
@@ -60,6 +60,11 @@ pub struct CompareOptions {
 
 fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_secs_f64())
+}
+
+fn duration<'a, D: serde::Deserializer<'a>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
 }
 
 /// A side of the comparison.
@@ -92,7 +97,7 @@ impl Entry {
 }
 
 /// One measured side.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Side {
     pub engine: EngineKind,
     /// Name in reports.
@@ -110,6 +115,7 @@ pub struct Side {
     /// Results by workload.
     pub workloads: Vec<Answered>,
     /// Workloads that the engine could not do, or not to the end.
+    #[serde(default)]
     pub failed_workloads: Vec<FailedWorkload>,
     /// Option that makes mlxk use the same weights, if there is one.
     #[serde(skip)]
@@ -117,7 +123,7 @@ pub struct Side {
 }
 
 /// A workload that an engine could not do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct FailedWorkload {
     pub workload: String,
     #[serde(flatten)]
@@ -143,7 +149,7 @@ impl Side {
 }
 
 /// Results of a side for one workload.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Answered {
     /// Name of the workload.
     pub workload: String,
@@ -169,7 +175,7 @@ pub struct Answered {
 }
 
 /// Comparison of our side with another. Above 1, ours is better.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Comparison {
     /// Name of the other side.
     pub against: String,
@@ -181,7 +187,7 @@ pub struct Comparison {
 }
 
 /// Agreement of answers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Agreement {
     /// Name of the other side.
     pub against: String,
@@ -191,7 +197,7 @@ pub struct Agreement {
 }
 
 /// A side whose work is not equal to ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Unequal {
     /// Name of the other side.
     pub against: String,
@@ -202,7 +208,7 @@ pub struct Unequal {
 }
 
 /// The results. The first keys are those of the Python script that this command replaces.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct CompareReport {
     /// Start of the benchmark, in seconds since 1970.
     pub benchmark_time: f64,
@@ -218,7 +224,7 @@ pub struct CompareReport {
     /// Our result.
     pub mlx_result: LegacyResult,
     /// [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: String,
     /// Version of `mlxk`.
     pub version: String,
     pub machine: Machine,

@@ -90,7 +90,7 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
         mlx_model: String::new(),
         ollama_result: None,
         mlx_result: LegacyResult::Failure(Failure::new("Our side is missing", None)),
-        schema: SCHEMA,
+        schema: SCHEMA.to_owned(),
         version: plan.version.to_owned(),
         machine,
         options: options.clone(),
@@ -145,14 +145,16 @@ impl Taking {
     }
 
     fn take(&mut self, turn: Turn) {
-        self.figures.extend(&turn.figures);
+        // A side has a turn in every round until it fails.
+        self.figures.extend(self.asked.len(), &turn.figures);
         self.asked.push(turn.asked);
     }
 
     fn finish(self, options: &CompareOptions) -> Side {
         let workloads = options.workloads.iter().enumerate().filter_map(|(index, workload)| {
-            let turns: Vec<&Asked> =
-                self.asked.iter().filter_map(|turn| turn.get(&index)).collect();
+            let turns = self.asked.iter().enumerate();
+            let turns: Vec<(usize, &Asked)> =
+                turns.filter_map(|(round, turn)| Some((round, turn.get(&index)?))).collect();
             answered(&workload.name, &turns)
         });
         let workloads = workloads.collect();
@@ -184,14 +186,14 @@ impl Taking {
 }
 
 /// Summarizes the turns of a workload.
-fn answered(workload: &str, turns: &[&Asked]) -> Option<Answered> {
-    let last = turns.last()?;
+fn answered(workload: &str, turns: &[(usize, &Asked)]) -> Option<Answered> {
+    let (_, last) = turns.last()?;
     let mut figures = Figures::default();
-    for turn in turns {
-        figures.extend(&turn.figures);
+    for (round, turn) in turns {
+        figures.extend(*round, &turn.figures);
     }
     let native = |rate: &dyn Fn(&Asked) -> Option<f64>| {
-        Summary::of(turns.iter().map(|turn| rate(turn)).collect::<Option<Vec<_>>>()?)
+        Summary::of(turns.iter().map(|(_, turn)| rate(turn)).collect::<Option<Vec<_>>>()?)
     };
     let per_second = |count: f64, seconds: f64| (seconds > 0.0).then(|| count / seconds);
     let prefill = |turn: &Asked| {
@@ -209,7 +211,7 @@ fn answered(workload: &str, turns: &[&Asked]) -> Option<Answered> {
         counted_here: last.counted_here,
         response: last.response.clone(),
         reasoning: last.reasoning.clone(),
-        same_every_time: turns.iter().all(|turn| turn.response == last.response),
+        same_every_time: turns.iter().all(|(_, turn)| turn.response == last.response),
         native_prefill_tokens_per_second: alone.then(|| native(&prefill)).flatten(),
         native_decode_tokens_per_second: alone.then(|| native(&decode)).flatten(),
         series,
@@ -272,10 +274,9 @@ fn ratios(
     let compare = |(&measure, our): (&Measure, &Summary)| {
         let their = theirs.get(&measure)?;
         let (above, below) = if measure.more_is_better()? { (our, their) } else { (their, our) };
-        // An engine that failed has fewer turns.
-        let turns = above.samples.len().min(below.samples.len());
-        let (above, below) = (&above.samples[..turns], &below.samples[..turns]);
-        let ratio = Ratio::in_turn(above, below, CONFIDENCE)?;
+        // An engine that failed, or a figure that was missing, has fewer rounds.
+        let (above, below) = above.in_common(below);
+        let ratio = Ratio::in_turn(&above, &below, CONFIDENCE)?;
         let (against, workload) = (against.to_owned(), workload.map(str::to_owned));
         Some(Comparison { against, workload, measure, ratio })
     };

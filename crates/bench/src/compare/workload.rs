@@ -1,11 +1,11 @@
 //! The questions to the engines.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 
 /// A question and how to ask it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Workload {
     /// Unique name in reports.
     pub name: String,
@@ -27,6 +27,13 @@ pub enum Prompt {
     Chat(String),
     /// A text to continue without a template.
     Raw(String),
+}
+
+impl Default for Prompt {
+    /// The prompt of a workload in a report, which doesn't repeat it.
+    fn default() -> Self {
+        Self::Raw(String::new())
+    }
 }
 
 impl Prompt {

@@ -191,9 +191,9 @@ fn result(
         options.contexts.iter().zip(figures.decode).zip(figures.drafted)
     {
         let tokens_per_second = summary(samples)?;
-        let middle = (context + options.max_tokens / 2) as u64;
-        let read_bytes_per_token =
-            facts.read_bytes_per_token.map(|weights| weights + per_position * middle);
+        let middle = context + options.max_tokens / 2;
+        let cache = facts.cache_read_bytes(middle, per_position);
+        let read_bytes_per_token = facts.read_bytes_per_token.map(|weights| weights + cache);
         // With drafts, one read of the weights serves several tokens.
         let share_of_read = read_bytes_per_token
             .filter(|_| !options.engine.drafts())

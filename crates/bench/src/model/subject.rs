@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mlxk_format::Checkpoint;
 use mlxk_models::TensorKind;
+use mlxk_ops::CacheSpec;
 use serde::Serialize;
 
 use crate::BenchError;
@@ -39,6 +40,9 @@ pub struct ModelFacts {
     /// Bytes of weights that a token reads. `None` for a mixture of experts, because it depends on
     /// the token.
     pub read_bytes_per_token: Option<u64>,
+    /// Contents of the KV cache, layer by layer.
+    #[serde(skip)]
+    pub cache: CacheSpec,
 }
 
 impl ModelFacts {
@@ -62,7 +66,21 @@ impl ModelFacts {
                 .and_then(|share| share.mode)
                 .map(|mode| mode.to_string()),
             read_bytes_per_token: read_bytes(&checkpoint)?,
+            cache: shape.cache,
         })
+    }
+
+    /// Returns the bytes of the cache that a token reads behind `positions` others, if a position takes
+    /// `position_bytes` in all layers. A layer with a window reads no more than that.
+    pub(super) fn cache_read_bytes(&self, positions: usize, position_bytes: u64) -> u64 {
+        let (mut values, mut read) = (0, 0);
+        for group in self.cache.groups() {
+            let width = group.layers.len() * group.kv_heads * (group.head_dim + group.value_dim);
+            values += width as u64;
+            read += width as u64 * positions.min(group.window.unwrap_or(positions)) as u64;
+        }
+        let states = 4 * self.cache.state_values() as u64;
+        states + position_bytes * read / values.max(1)
     }
 }
 
@@ -103,4 +121,34 @@ fn file_bytes(folder: &Path) -> u64 {
         .filter_map(|path| std::fs::metadata(path).ok())
         .map(|found| found.len())
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mlxk_ops::LayerCache;
+
+    #[test]
+    fn a_layer_with_a_window_reads_no_more_than_that() {
+        let layer = |window| LayerCache::Pages { kv_heads: 2, head_dim: 8, value_dim: 8, window };
+        let layers = vec![layer(None), layer(Some(100)), layer(Some(100)), layer(Some(100))];
+        let facts = |layers| ModelFacts {
+            model_type: String::new(),
+            output_parameters: 0,
+            max_positions: 8192,
+            parameters: 0,
+            file_bytes: 0,
+            weights_bytes: 0,
+            bits_per_weight: 0.0,
+            quantization: None,
+            read_bytes_per_token: None,
+            cache: CacheSpec { layers },
+        };
+        // 64 bytes for each layer and position.
+        let windowed = facts(layers);
+        assert_eq!(windowed.cache_read_bytes(50, 256), 50 * 256);
+        assert_eq!(windowed.cache_read_bytes(1000, 256), (1000 + 3 * 100) * 64);
+        let states = facts(vec![LayerCache::State { values: 10 }]);
+        assert_eq!(states.cache_read_bytes(1000, 0), 40);
+    }
 }

@@ -94,6 +94,9 @@ fn interval(interval: &Interval) -> String {
 
 /// Returns `better` or `worse` if the interval excludes 1.
 fn word(interval: &Interval, ratio: f64) -> &'static str {
+    if interval.is_unknown() {
+        return "unknown";
+    }
     match (interval.is_a_difference(), ratio > 1.0) {
         (false, _) => "no difference",
         (true, true) => "better",

@@ -148,3 +148,26 @@ fn oneself_is_no_difference_and_a_tenth_less_is_one() {
         assert!(found(0.9) >= 18, "{runs} runs: {} of 20 are found", found(0.9));
     }
 }
+
+#[test]
+fn samples_are_matched_by_round() {
+    let series = |rounds: &[usize], samples: &[f64]| Summary {
+        rounds: rounds.to_vec(),
+        ..Summary::of(samples.to_vec()).unwrap()
+    };
+    // The second round of one side is missing, and the last of the other.
+    let (ours, theirs) =
+        (series(&[0, 2, 3], &[1.0, 3.0, 4.0]), series(&[0, 1, 2], &[10.0, 20.0, 30.0]));
+    assert_eq!(ours.in_common(&theirs), (vec![1.0, 3.0], vec![10.0, 30.0]));
+    assert_eq!(Summary::of(vec![5.0, 6.0]).unwrap().rounds, [0, 1]);
+}
+
+#[test]
+fn fewer_than_three_turns_decide_nothing() {
+    for (turns, decides) in [(1, false), (2, false), (3, true)] {
+        let [small, large] = [1.0, 500.0].map(|value| vec![value; turns]);
+        let ratio = Ratio::in_turn(&small, &large, CONFIDENCE).unwrap();
+        assert_eq!(ratio.interval.decides(), decides, "{ratio:?}");
+        assert_eq!((ratio.is_a_difference(), ratio.is_below(0.9)), (decides, decides));
+    }
+}

@@ -38,7 +38,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use bench::{
     BenchArgs, BenchCommand, ChangeArgs, CompareArgs, GgufType, InstructionName, KernelsArgs,
-    ModelArgs, Peer, ReportArgs, SyntheticMode, WorkloadName,
+    ModelArgs, Peer, ReportArgs, ShowReportArgs, SyntheticMode, WorkloadName,
 };
 pub(crate) use chat::ChatArgs;
 pub(crate) use clone::CloneArgs;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::three;
 use super::plot::{Scale, bars, escape, ratios};
 use super::tables::{about, method};
 use super::verdict;
@@ -26,7 +27,7 @@ const PLOTS: [Measure; 8] = [
 /// Returns the report as a page.
 pub fn page(report: &CompareReport) -> String {
     let names: Vec<&str> = report.sides.iter().map(|side| side.title.as_str()).collect();
-    let title = names.join(" and ");
+    let title = listed(&names);
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -36,18 +37,14 @@ pub fn page(report: &CompareReport) -> String {
         escape(&report.machine.line()),
         escape(&method(report)),
     );
-    for side in &report.sides {
-        let _ = writeln!(html, "<p>{}</p>", escape(&about(side)).replace('`', ""));
-    }
+    sides(&mut html, report);
     notes(&mut html, report);
     let Some((ours, others)) = report.sides.split_first() else { return html };
-    for other in others {
-        cards(&mut html, report, ours, other);
-    }
     // One scale for all plots of ratios, so that they can be compared by eye.
     let judged = others.iter().flat_map(|other| report.judged(&other.title));
     let scale = Scale::of(judged);
     for other in others {
+        cards(&mut html, report, ours, other);
         forest(&mut html, report, ours, other, &scale);
     }
     plots(&mut html, report);
@@ -63,6 +60,46 @@ pub fn page(report: &CompareReport) -> String {
     html
 }
 
+/// Lists the sides in the colors of their bars.
+fn sides(html: &mut String, report: &CompareReport) {
+    html.push_str("<ul class=\"sides\">\n");
+    for (place, side) in report.sides.iter().enumerate() {
+        let about = about(side);
+        let rest = about.strip_prefix(&side.title).unwrap_or(&about);
+        let _ = writeln!(
+            html,
+            "<li><i class=\"side{}\"></i><b>{}</b>{}</li>",
+            place.min(4),
+            escape(&side.title),
+            marked(rest)
+        );
+    }
+    html.push_str("</ul>\n");
+}
+
+/// Joins names like `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
+}
+
+/// Escapes a text and sets its parts in backticks as code.
+fn marked(text: &str) -> String {
+    let mut html = String::new();
+    let mut rest = text;
+    while let Some((before, code, after)) = rest
+        .split_once('`')
+        .and_then(|(before, inside)| Some((before, inside.split_once('`')?)))
+        .map(|(before, (code, after))| (before, code, after))
+    {
+        let _ = write!(html, "{}<code>{}</code>", escape(before), escape(code));
+        rest = after;
+    }
+    html + &escape(rest)
+}
+
 fn notes(html: &mut String, report: &CompareReport) {
     for side in &report.sides {
         if let Some(failure) = &side.failure {
@@ -71,8 +108,8 @@ fn notes(html: &mut String, report: &CompareReport) {
                 html,
                 "<p class=\"note failed\"><b>{}:</b> {}. {}</p>",
                 escape(&side.title),
-                escape(&failure.error),
-                escape(suggestion)
+                marked(&failure.error),
+                marked(suggestion)
             );
         }
     }
@@ -83,8 +120,8 @@ fn notes(html: &mut String, report: &CompareReport) {
                 "<p class=\"note failed\"><b>{}, {}:</b> {}. {}</p>",
                 escape(&side.title),
                 escape(&failed.workload),
-                escape(&failed.failure.error),
-                escape(failed.failure.suggestion.as_deref().unwrap_or_default())
+                marked(&failed.failure.error),
+                marked(failed.failure.suggestion.as_deref().unwrap_or_default())
             );
         }
     }
@@ -92,12 +129,12 @@ fn notes(html: &mut String, report: &CompareReport) {
         let _ = writeln!(
             html,
             "<p class=\"note failed\"><b>Not equal work, so nothing is compared:</b> {}. {}</p>",
-            escape(&unequal.reason),
-            escape(unequal.suggestion.as_deref().unwrap_or_default()).replace('`', "")
+            marked(&unequal.reason),
+            marked(unequal.suggestion.as_deref().unwrap_or_default())
         );
     }
     for warning in &report.warnings {
-        let _ = writeln!(html, "<p class=\"note\">{}</p>", escape(warning));
+        let _ = writeln!(html, "<p class=\"note\">{}</p>", marked(warning));
     }
 }
 
@@ -117,7 +154,7 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
             let is_it =
                 |it: &&Comparison| it.measure == measure && it.workload.as_deref() == workload;
             let found = report.judged(&other.title).find(is_it)?;
-            Some(card(label, found, &ours.title))
+            Some(card(label, found))
         })
         .collect();
     if cards.is_empty() {
@@ -126,7 +163,7 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     let winner = verdict::winner(report, &other.title, &ours.title);
     let _ = writeln!(
         html,
-        "<h2>{} against {}</h2>\n<p>Winner: {}</p>\n<div class=\"cards\">{}</div>",
+        "<h2>{} against {}</h2>\n<p class=\"winner\">Winner: <b>{}</b></p>\n<div class=\"cards\">{}</div>",
         escape(&ours.title),
         escape(&other.title),
         escape(&winner.unwrap_or_default()),
@@ -134,17 +171,17 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     );
 }
 
-fn card(label: &str, found: &Comparison, ours: &str) -> String {
+fn card(label: &str, found: &Comparison) -> String {
     let class = match (found.ratio.is_a_difference(), found.ratio.of_medians > 1.0) {
         (false, _) => "same",
         (true, true) => "better",
         (true, false) => "worse",
     };
     format!(
-        "<div class=\"card\"><span class=\"soft\">{label}</span><b class=\"{class}\">{:.2}×</b>\
+        "<div class=\"card\"><span class=\"soft\">{label}</span><b class=\"{class}\">{}×</b>\
          <span class=\"soft\">{}</span></div>",
-        found.ratio.of_medians,
-        escape(&verdict::sentence(found, ours))
+        three(found.ratio.of_medians),
+        escape(&verdict::brief(found))
     )
 }
 
@@ -263,5 +300,21 @@ fn answers(html: &mut String, report: &CompareReport) {
                 escape(&answered.response)
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_marks() {
+        assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
+        assert_eq!((listed(&["a"]), listed(&[])), ("a".to_owned(), String::new()));
+        assert_eq!(
+            marked("Pass `--a <b>`, or `c`."),
+            "Pass <code>--a &lt;b&gt;</code>, or <code>c</code>."
+        );
+        assert_eq!(marked("a ` b & c"), "a ` b &amp; c");
     }
 }

@@ -127,7 +127,7 @@ pub(super) fn ratios(rows: &[(String, &Comparison)], scale: &Scale) -> String {
             scale.position(ratio.interval.high),
             scale.position(ratio.of_medians)
         );
-        plot.push_str(&row(label, &format!("{:.2}×", ratio.of_medians), &shapes));
+        plot.push_str(&row(label, &format!("{}×", three(ratio.of_medians)), &shapes));
     }
     plot.push_str(&row("", "", &labels));
     plot

@@ -4,6 +4,7 @@ mod changes;
 mod compare;
 mod kernels;
 mod model;
+mod show;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -11,6 +12,7 @@ pub(crate) use changes::ChangeArgs;
 pub(crate) use compare::{CompareArgs, Peer, WorkloadName};
 pub(crate) use kernels::KernelsArgs;
 pub(crate) use model::{GgufType, ModelArgs, SyntheticMode};
+pub(crate) use show::ShowReportArgs;
 
 /// Compares engines if there is no subcommand.
 #[derive(Args)]
@@ -35,6 +37,8 @@ pub(crate) enum BenchCommand {
     Model(Box<ModelArgs>),
     /// Compare two reports, and fail if the second is slower
     Compare(ChangeArgs),
+    /// Print a report again, or write it as a page
+    Show(ShowReportArgs),
     /// Load a model for another process to measure
     #[command(hide = true)]
     Worker,

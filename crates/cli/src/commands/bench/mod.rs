@@ -4,6 +4,7 @@ mod change;
 mod compare;
 mod kernels;
 mod model;
+mod show;
 mod synthetic;
 
 use mlxk_bench::report::Document;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitSta
         Some(BenchCommand::Kernels(args)) => kernels::run(args, context),
         Some(BenchCommand::Model(args)) => model::run(args, context),
         Some(BenchCommand::Compare(args)) => change::run(args),
+        Some(BenchCommand::Show(args)) => show::run(args, context),
         Some(BenchCommand::Worker) => model::worker(),
         None => compare::run(&args.compare, context),
     }

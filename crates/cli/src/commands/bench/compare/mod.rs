@@ -3,7 +3,7 @@
 mod names;
 mod ollama;
 mod ours;
-mod output;
+pub(super) mod output;
 mod peers;
 mod preparing;
 mod present;
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         context,
     )?;
     drop(started);
-    output::write(&report, args, context)?;
+    output::write(&report, &args.print, &args.output, context)?;
     Ok(verdict(&report, args, context))
 }
 
@@ -103,7 +103,7 @@ fn check(args: &CompareArgs) -> anyhow::Result<()> {
         )
         .into());
     }
-    output::check(args)
+    output::check(&args.output)
 }
 
 /// Cancels running requests after Ctrl-C, which they don't check themselves.

@@ -1,18 +1,18 @@
 //! Prints the report and writes it to files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use mlxk_bench::compare::CompareReport;
 use mlxk_bench::report;
 
-use crate::args::CompareArgs;
+use crate::args::ReportArgs;
 use crate::exit::UsageError;
 use crate::{Context, output};
 
 /// Refuses files of unknown formats, before anything is measured.
-pub(super) fn check(args: &CompareArgs) -> anyhow::Result<()> {
-    for path in &args.output {
+pub(in crate::commands::bench) fn check(files: &[PathBuf]) -> anyhow::Result<()> {
+    for path in files {
         if format(path).is_none() {
             return Err(UsageError(format!(
                 "`--output`: `{}` must end in .json, .md or .html",
@@ -41,18 +41,19 @@ fn format(path: &Path) -> Option<Format> {
 }
 
 /// Prints the report and writes the files.
-pub(super) fn write(
+pub(in crate::commands::bench) fn write(
     report: &CompareReport,
-    args: &CompareArgs,
+    print: &ReportArgs,
+    files: &[PathBuf],
     context: &Context,
 ) -> anyhow::Result<()> {
-    let text = match (args.print.json, args.print.markdown) {
+    let text = match (print.json, print.markdown) {
         (true, _) => json(report)?,
         (_, true) => report::compare_document(report).to_markdown(),
         _ => super::terminal(report, context),
     };
     let printed = output::stdout().content(&text);
-    for path in &args.output {
+    for path in files {
         let text = match format(path) {
             Some(Format::Markdown) => report::compare_document(report).to_markdown(),
             Some(Format::Page) => report::compare_page(report),
