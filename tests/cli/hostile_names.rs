@@ -189,6 +189,9 @@ fn hostile() -> World {
     write(home, "report.json", json!({"schema": format!("mlxk-bench-{EVIL}")}).to_string());
     write(home, "other.json", json!({"schema": "mlxk-bench-model/1"}).to_string());
     write(home, "prompts", json!({"id": EVIL, "prompt": "hello", "max_tokens": 1}).to_string());
+    let choices = json!({"text": [EVIL], "label": ["A"]});
+    let question = json!({"question": EVIL, "choices": choices, "answerKey": EVIL});
+    write(home, "questions", question.to_string());
     let ollama = json!({"layers": [{"mediaType": EVIL, "digest": EVIL}]}).to_string();
     write(&home.join("ollama/manifests/registry.ollama.ai/library/evil"), "latest", ollama);
     world
@@ -263,6 +266,8 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         add(&["clone", name, "./out"]);
         add(&["push", name, "org/x", "--check-only", "--verbose"]);
         add(&["perplexity", name, "prompts", "--no-pull"]);
+        add(&["perplexity", name, "org/file", "prompts", "--no-pull"]);
+        add(&["eval", name, "--tasks", "prompts", "--no-pull"]);
         add(&["bench", "model", name, "--no-pull", "--no-run"]);
         add(&["server", "--port", "0", "--model", name, "--no-pull", "--max-models", "0"]);
     }
@@ -289,6 +294,8 @@ fn nothing_that_a_command_prints_controls_the_terminal() {
         &["rm", "--unused", "--dry-run"],
         &["bench", "compare", "report.json", "other.json"],
         &["bench", "compare", EVIL, EVIL],
+        &["eval", "org/file", "--tasks", "questions"],
+        &["eval", "org/file", "--tasks", EVIL],
         &["run", "org/file", "--batch", "prompts"],
         &["run", "org/file", "Hi", "--format", EVIL],
         &["run", "org/file", "Hi", "--max-tokens", EVIL],

@@ -8,6 +8,7 @@ mod chat;
 mod doctor;
 mod envelopes;
 mod errors;
+mod eval;
 mod failures;
 mod first_mistakes;
 mod health;

@@ -68,14 +68,64 @@ fn standard_input_saved_logits_and_another_checkpoint() {
 }
 
 #[test]
+fn several_models_in_one_table() {
+    let world = World::new();
+    let (dense, small) =
+        (checkpoint(Kind::Llama, Stored::Dense), checkpoint(Kind::Llama, Stored::Bits(2)));
+    let other = checkpoint_with(Kind::Llama, Stored::Dense, &json!({}));
+    swap_letters(other.path());
+    let another = checkpoint(Kind::Mistral, Stored::Dense);
+    let models = [&dense, &dense, &small, &other, &another].map(|folder| path(folder.path()));
+    let arguments = [&["perplexity"][..], &models, &["-", "--window", "16"]].concat();
+    let found = json_of(&world, &arguments);
+    let model = |index: usize| &found["models"][index];
+    let number = |value: &Value| value.as_f64().unwrap();
+    assert_eq!((&found["window"], &found["stride"]), (&json!(16), &json!(8)));
+    assert_eq!(
+        (&model(0)["against_first"], &model(0)["verdict"]),
+        (&Value::Null, &json!("reference"))
+    );
+    // The same checkpoint again.
+    let same = &model(1)["against_first"];
+    assert_eq!((&same["ratio"], &same["top1_agreement"]), (&json!(1.0), &json!(1.0)));
+    assert_eq!((&same["same_model"], &model(1)["verdict"]), (&json!(true), &json!("no loss")));
+    // A conversion, as its own run and with `--against`.
+    let alone =
+        json_of(&world, &["perplexity", models[2], "-", "--window", "16", "--against", models[0]]);
+    assert_eq!(model(2)["perplexity"], alone["perplexity"]);
+    let (ratio, expected) =
+        (&model(2)["against_first"]["ratio"], &alone["against"]["perplexity_ratio"]);
+    assert!((number(ratio) - number(expected)).abs() < 1e-9, "{found}");
+    assert_eq!(model(2)["against_first"]["top1_agreement"], alone["against"]["top1_agreement"]);
+    // Another tokenizer is compared by bytes, another architecture is not a conversion.
+    let by_bytes = &model(3)["against_first"];
+    assert_eq!((&by_bytes["by"], &by_bytes["top1_agreement"]), (&json!("byte"), &Value::Null));
+    let ratio = number(&model(3)["bits_per_byte"]) / number(&model(0)["bits_per_byte"]);
+    assert!((number(&by_bytes["ratio"]) / ratio - 1.0).abs() < 0.05, "{by_bytes}");
+    assert_eq!(model(4)["against_first"]["same_model"], false);
+    let assert = world.mlxk(&arguments).write_stdin(TEXT).assert().success();
+    let (table, stderr) = streams(&assert);
+    assert_eq!(stderr, "");
+    for words in
+        ["Verdict", "no loss", "compared by bits per byte", "Smallest with at most a small loss: "]
+    {
+        assert!(table.contains(words), "`{words}` is not in:\n{table}");
+    }
+}
+
+/// Swaps the letters `a` and `b` of a tokenizer.
+fn swap_letters(model: &std::path::Path) {
+    let tokenizer = model.join("tokenizer.json");
+    let changed = std::fs::read_to_string(&tokenizer).unwrap();
+    let changed = changed.replace("\"a\":97", "\"a\":98").replace("\"b\":98", "\"b\":97");
+    std::fs::write(&tokenizer, changed).unwrap();
+}
+
+#[test]
 fn invalid_options_are_one_sentence() {
     let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Dense));
     let other = checkpoint_with(Kind::Llama, Stored::Dense, &json!({}));
-    let tokenizer = other.path().join("tokenizer.json");
-    let changed = std::fs::read_to_string(&tokenizer).unwrap();
-    // The letters `a` and `b` are swapped.
-    let changed = changed.replace("\"a\":97", "\"a\":98").replace("\"b\":98", "\"b\":97");
-    std::fs::write(&tokenizer, changed).unwrap();
+    swap_letters(other.path());
     let folder = world.home.path();
     for (name, bytes) in
         [("text", TEXT.as_bytes()), ("empty", b""), ("one", b"A"), ("binary", b"ab\xFFcd")]
@@ -110,6 +160,10 @@ fn invalid_options_are_one_sentence() {
         }
         assert_eq!(stderr.lines().count(), 1, "{arguments:?}:\n{stderr}");
     }
+    let twice =
+        ["perplexity", path(model.path()), path(model.path()), &name("text"), "--against-exact"];
+    let (_, stderr) = streams(&world.mlxk(&twice).assert().code(2));
+    assert!(stderr.contains("`--against-exact` works with one model"), "{stderr}");
     let left = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().contains("partial")));
 }

@@ -151,4 +151,5 @@ def main():
             f'{{"oracle": {json.dumps(out["oracle"])},\n"prompts": [\n{lines}],\n"checkpoints": {{\n{checkpoints}}}}}\n')
 
 
-main()
+if __name__ == "__main__":
+    main()

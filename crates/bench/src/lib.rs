@@ -9,6 +9,7 @@
 
 pub mod compare;
 mod error;
+pub mod eval;
 pub mod kernels;
 pub mod limits;
 mod machine;

@@ -112,6 +112,7 @@ fn main() -> ExitCode {
         Command::Health(args) => commands::health::run(&args, &context),
         Command::Doctor(args) => commands::doctor::run(&args, &context),
         Command::Perplexity(args) => commands::perplexity::run(&args, &context),
+        Command::Eval(args) => commands::eval::run(&args, &context),
         Command::Bench(args) => commands::bench::run(&args, &context),
         Command::Completions(args) => commands::completions::completions(args.shell),
         Command::Version => commands::version::print(),

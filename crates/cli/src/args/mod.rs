@@ -13,6 +13,7 @@ mod doctor;
 #[cfg(test)]
 mod documented;
 mod engine;
+mod eval;
 mod health;
 mod list;
 mod logs;
@@ -49,6 +50,7 @@ pub(crate) use cp::CpArgs;
 pub(crate) use create::CreateArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use engine::{ComputeArgs, DecodeArgs, EngineArgs};
+pub(crate) use eval::EvalArgs;
 pub(crate) use health::HealthArgs;
 pub(crate) use list::{FrameworkName, ListArgs};
 pub(crate) use logs::LogsArgs;
@@ -147,6 +149,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Measure how well a model predicts a text
     Perplexity(PerplexityArgs),
+    /// Count the questions that a model answers correctly
+    Eval(EvalArgs),
     /// Benchmark against Ollama and others
     Bench(BenchArgs),
     /// Show the settings in effect and where each comes from
@@ -202,6 +206,7 @@ impl Command {
             Self::Create(args) => (args.json, "create"),
             Self::Config(args) => (args.json, "config"),
             Self::Doctor(args) => (args.json, "doctor"),
+            Self::Eval(args) => (args.json, "eval"),
             Self::Ps(args) => (args.json, "ps"),
             Self::Logs(args) => (args.json, "logs"),
             Self::Run(args) => (args.has_envelope(), "run"),

@@ -12,6 +12,7 @@ use crate::complete;
 const EXAMPLES: &str = "\
 Examples:
   mlxk perplexity smollm2 README.md
+  mlxk perplexity ./my-bf16 ./my-8bit ./my-4bit ./my-3bit text.txt
   mlxk perplexity Qwen2.5-Coder-0.5B-Instruct-4bit code.txt --against-exact
   mlxk perplexity ./my-4bit text.txt --against ./my-bf16 --json
   mlxk perplexity ./my-bf16 text.txt --save-logits bf16.logits
@@ -24,7 +25,13 @@ the first window that contains it (Hugging Face's definition). A smaller stride 
 context and takes longer. The first token of the text is never scored. If the tokenizer adds a \
 beginning-of-text token, each window starts with it.
 
-A comparison prints KL(reference || model) in nats per token and how often both agree on the most \
+Several models are compared with the first, in one table. For conversions of one model, a verdict \
+says what each costs. No loss is up to 1 % more perplexity. A small loss is up to 5 %, a noticeable \
+one up to 15 %, a heavy one up to 50 %. Beyond that, the conversion is unusable. These grades are \
+orders of magnitude from llama.cpp's table of quantizations. Models with different tokenizers are \
+compared by bits per byte, because a perplexity counts per token.
+
+With --against and its relatives, a comparison prints KL(reference || model) in nats per token and how often both agree on the most \
 probable token. It also prints the change in the probability of the right token. docs/numerics.md \
 has the formulas.
 
@@ -38,11 +45,12 @@ separate windows, like `llama-perplexity -c 512`.";
     after_long_help = format!("{METHOD}\n\n{MODELS}\n\n{EXAMPLES}")
 )]
 pub(crate) struct PerplexityArgs {
-    /// Model to measure
-    #[arg(add = ArgValueCompleter::new(complete::models))]
-    pub model: String,
+    /// Model to measure; several are compared with the first
+    #[arg(add = ArgValueCompleter::new(complete::models), value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
 
     /// UTF-8 text to score; `-` reads standard input
+    #[arg(required = true)]
     pub file: PathBuf,
 
     /// Window length in tokens [default: the context length, at most 2048]

@@ -100,8 +100,8 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "does not exist; `mlxk cp MODEL NAME` gives a model another name",
     ),
     (
-        &["eval", "evaluate"],
-        "does not exist; `mlxk perplexity` measures how well a model predicts a text",
+        &["evaluate"],
+        "does not exist; `mlxk eval` counts correct answers, `mlxk perplexity` scores a text",
     ),
     (
         &["update", "upgrade", "self-update"],

@@ -1,5 +1,8 @@
-//! `mlxk perplexity MODEL FILE`: measures how well a model predicts a text, and how it differs from
-//! another.
+//! `mlxk perplexity MODEL… FILE`: measures how well models predict a text, and how they differ.
+
+mod report;
+mod several;
+mod table;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,7 +16,6 @@ use mlxk_hub::Resolved;
 
 use crate::answer::load_engine;
 use crate::args::PerplexityArgs;
-use crate::commands::perplexity_report as report;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
 use crate::printer::Unit;
@@ -27,8 +29,21 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
     check(args)?;
     interrupt::listen()?;
     let text = text(&args.file)?;
+    match args.models.as_slice() {
+        [model] => one(args, model, &text, context),
+        models => several::run(args, models, &text, context),
+    }
+}
+
+/// Scores the text with one model, and compares it with a reference if that is wanted.
+fn one(
+    args: &PerplexityArgs,
+    model: &str,
+    text: &str,
+    context: &Context,
+) -> anyhow::Result<ExitStatus> {
     let saved = args.against_logits.as_deref().map(LogitsReader::open).transpose()?;
-    let resolved = resolve::find(&args.model, !args.compute.no_pull, context)?;
+    let resolved = resolve::find(model, !args.compute.no_pull, context)?;
     let against = match &args.against {
         Some(name) => Some(resolve::find(name, !args.compute.no_pull, context)?),
         None if args.against_exact => Some(resolved.clone()),
@@ -40,7 +55,7 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<Ex
         Some(model) => Some(load_model(args, model, (exact, None), context)?),
         None => None,
     };
-    let result = score(args, &text, &engine, other.as_ref(), saved, context);
+    let result = score(args, text, &engine, other.as_ref(), saved, context);
     if interrupt::requested() {
         // The engines may be deep in a step. Leaking them lets the process end without waiting.
         std::mem::forget((engine, other));
@@ -74,6 +89,19 @@ fn check(args: &PerplexityArgs) -> Result<(), UsageError> {
         return Err(UsageError(
             "`--exact` with `--against-exact` compares the model with itself; leave one out".into(),
         ));
+    }
+    if args.models.len() > 1 {
+        let given = [
+            ("--against", args.against.is_some()),
+            ("--against-exact", args.against_exact),
+            ("--against-logits", args.against_logits.is_some()),
+            ("--save-logits", args.save_logits.is_some()),
+        ];
+        if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(UsageError(format!(
+                "`{option}` works with one model; several models are compared with the first of them"
+            )));
+        }
     }
     // Without --window, the length depends on the model and may be long enough.
     let window = args.window.unwrap_or(DEFAULT_WINDOW);
@@ -159,21 +187,26 @@ fn score(
     let save = args.save_logits.as_deref();
     let save = save.map(|path| LogitsWriter::create(path, engine.vocab_size(), &ids, &windows));
     let save = save.transpose().map_err(failure)?;
+    let job = Evaluate { engine, ids: &ids, windows, reference, save };
+    let evaluation = evaluate(job, "Scoring", context)?;
+    Ok((windows, ids.len(), evaluation))
+}
+
+/// Scores a text while a progress bar shows `label` and the perplexity so far.
+fn evaluate(job: Evaluate<'_>, label: &str, context: &Context) -> anyhow::Result<Evaluation> {
     let progress = context.printer.progress();
-    progress.begin("Scoring");
+    progress.begin(label);
     let mut observe = |scored: Scored| {
         if interrupt::requested() {
             return ControlFlow::Break(());
         }
         if let Some(perplexity) = scored.perplexity {
-            progress.label(format!("Scoring, perplexity {perplexity:.4}"));
+            progress.label(format!("{label}, perplexity {perplexity:.4}"));
         }
         progress.update(scored.windows as u64, scored.windows_total as u64, Unit::Windows);
         ControlFlow::Continue(())
     };
-    let job = Evaluate { engine, ids: &ids, windows, reference, save };
-    let evaluation = perplexity::evaluate(job, &mut observe).map_err(failure)?;
-    Ok((windows, ids.len(), evaluation))
+    perplexity::evaluate(job, &mut observe).map_err(failure)
 }
 
 /// Unwraps the engine's own errors, because they decide the exit code.

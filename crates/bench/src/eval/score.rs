@@ -1,0 +1,157 @@
+//! Scores of answers: shares of correct ones, with standard errors, and differences of two models.
+
+use std::collections::BTreeMap;
+
+use mlxk_engine::choices::Likelihoods;
+use mlxk_engine::perplexity::Estimate;
+
+use super::{Format, Question, Task};
+
+/// Answer of a model to a question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// `[choices]` log-likelihoods.
+    pub log_likelihoods: Vec<f64>,
+    /// The most probable choice, the first of equals.
+    pub choice: usize,
+    /// The most probable choice per character, the first of equals.
+    pub choice_norm: usize,
+    /// `true` if `choice` is correct.
+    pub is_right: bool,
+    /// `true` if `choice_norm` is correct.
+    pub is_right_norm: bool,
+    /// `true` if the prompt didn't fit into the context and lost its beginning.
+    pub was_cut: bool,
+}
+
+impl Answered {
+    pub(super) fn new(question: &Question, found: Likelihoods) -> Self {
+        let Likelihoods { values, was_cut } = found;
+        let lengths = question.choices.iter().map(|choice| choice.chars().count() as f64);
+        let per_character: Vec<f64> = values.iter().zip(lengths).map(|(it, n)| it / n).collect();
+        let (choice, choice_norm) = (largest(&values), largest(&per_character));
+        Self {
+            log_likelihoods: values,
+            choice,
+            choice_norm,
+            is_right: choice == question.answer,
+            is_right_norm: choice_norm == question.answer,
+            was_cut,
+        }
+    }
+
+    /// Returns `true` if the answer is correct by the main measure of a format.
+    fn counts(&self, format: Format) -> bool {
+        if format.is_normalized() { self.is_right_norm } else { self.is_right }
+    }
+}
+
+/// Returns the index of the largest value, the first of equals.
+fn largest(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// Scores of a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Share of questions for which the most probable choice is correct.
+    pub acc: Estimate,
+    /// The same for the most probable choice per character; `None` if all choices are letters.
+    pub acc_norm: Option<Estimate>,
+    /// Number of questions.
+    pub questions: usize,
+    /// Number of prompts that lost their beginning.
+    pub cut: usize,
+    /// `true` if the 99 % confidence interval of the main measure contains the share of guesses, or is below.
+    pub is_guessing: bool,
+}
+
+impl Score {
+    /// Returns the main measure: `acc_norm` if there is one.
+    pub fn main(&self) -> &Estimate {
+        self.acc_norm.as_ref().unwrap_or(&self.acc)
+    }
+}
+
+/// Summarizes the answers to tasks of one format, weighted by their number of questions. The standard error is
+/// pooled over subjects, as lm-evaluation-harness does for MMLU.
+pub fn score(parts: &[(&Task, &[Answered])]) -> Score {
+    let pairs = || parts.iter().flat_map(|(task, answers)| task.questions.iter().zip(*answers));
+    let acc = pooled(pairs().map(|(question, it)| (&question.subject, it.is_right)));
+    let is_normalized = parts.iter().all(|(task, _)| task.format.is_normalized());
+    let acc_norm = is_normalized
+        .then(|| pooled(pairs().map(|(question, it)| (&question.subject, it.is_right_norm))));
+    let questions = pairs().count();
+    let weighted = parts.iter().map(|(task, _)| task.chance() * task.questions.len() as f64);
+    let chance = weighted.sum::<f64>() / questions as f64;
+    let is_guessing = acc_norm.as_ref().unwrap_or(&acc).interval()[0] <= chance;
+    let cut = pairs().filter(|(_, it)| it.was_cut).count();
+    Score { acc, acc_norm, questions, cut, is_guessing }
+}
+
+/// Returns the share of `true`, with the standard error `√(Σ (n−1)·n·s² / (N−k) / N)` of `k` groups with `n`
+/// values and the standard error `s` each.
+fn pooled<'a>(values: impl Iterator<Item = (&'a Option<String>, bool)>) -> Estimate {
+    let mut groups: BTreeMap<&Option<String>, [usize; 2]> = BTreeMap::new();
+    for (group, is_right) in values {
+        let counts = groups.entry(group).or_default();
+        counts[usize::from(is_right)] += 1;
+    }
+    let right: usize = groups.values().map(|[_, right]| right).sum();
+    let all: usize = groups.values().map(|[wrong, right]| wrong + right).sum();
+    let mean = right as f64 / all as f64;
+    // Squared deviations of a group from its mean: wrong · right / n.
+    let squares =
+        groups.values().map(|&[wrong, right]| (wrong * right) as f64 / (wrong + right) as f64);
+    let free = all - groups.len();
+    let variance = squares.sum::<f64>() / free as f64 / all as f64;
+    Estimate { mean, standard_error: (free > 0).then(|| variance.sqrt()) }
+}
+
+/// Difference of two models on the same questions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// Mean over questions of the model's score (0 or 1) minus the reference's, by the main measure.
+    pub mean: Estimate,
+    pub judgement: Judgement,
+}
+
+/// Judgement of a difference by its 99 % confidence interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    Better,
+    NoDifference,
+    Worse,
+}
+
+/// Compares two models question by question.
+pub fn difference(parts: &[(&Task, &[Answered], &[Answered])]) -> Difference {
+    let value = |it: &Answered, format| f64::from(u8::from(it.counts(format)));
+    let values: Vec<f64> = parts
+        .iter()
+        .flat_map(|(task, model, reference)| {
+            let pairs = model.iter().zip(*reference);
+            pairs.map(|(ours, theirs)| value(ours, task.format) - value(theirs, task.format))
+        })
+        .collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let standard_error = (values.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt());
+    let mean = Estimate { mean, standard_error };
+    let [low, high] = mean.interval();
+    let judgement = if low > 0.0 {
+        Judgement::Better
+    } else if high < 0.0 {
+        Judgement::Worse
+    } else {
+        Judgement::NoDifference
+    };
+    Difference { mean, judgement }
+}

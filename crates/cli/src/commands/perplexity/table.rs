@@ -1,0 +1,193 @@
+//! The output of `mlxk perplexity` for several models, for people and as JSON.
+
+use mlxk_engine::perplexity::{Estimate, Loss, Verdict, Windows};
+use serde_json::{Value, json};
+
+use super::several::{Change, Measured};
+use crate::args::PerplexityArgs;
+use crate::commands::table;
+use crate::{format, output};
+
+/// The measurements of several models, the first of which is the reference.
+pub(super) struct Report<'a> {
+    pub(super) args: &'a PerplexityArgs,
+    /// The text that every model read.
+    pub(super) text: &'a str,
+    pub(super) windows: Windows,
+    pub(super) models: &'a [Measured],
+}
+
+impl Report<'_> {
+    /// Writes one object in one line. Numbers that are not finite become `null`.
+    pub(super) fn write_json(&self) -> anyhow::Result<()> {
+        let models: Vec<Value> = self.models.iter().map(model_json).collect();
+        let best = self.smallest_good().map(|model| model.name.as_str());
+        let object = json!({
+            "file": self.args.file.to_string_lossy(),
+            "text_bytes": self.text.len(),
+            "window": self.windows.window(),
+            "stride": self.windows.stride(),
+            "min_context": self.windows.min_context(),
+            "exact": self.args.compute.exact,
+            "models": models,
+            "smallest_with_small_loss": best,
+            "device": self.models.first().map(|model| &model.device),
+        });
+        output::stdout().json_line(&object)?;
+        Ok(())
+    }
+
+    /// Writes a row for each model, and the answer in a sentence.
+    pub(super) fn write_table(&self) -> anyhow::Result<()> {
+        let (file, bytes) = (self.args.file.display(), self.text.len());
+        let (window, stride) = (self.windows.window(), self.windows.stride());
+        let mut out = output::stdout();
+        out.line(format_args!(
+            "{file}, {bytes} bytes, in windows of up to {window} tokens with a stride of {stride}"
+        ))?;
+        out.line("")?;
+        // The table locks standard output itself.
+        drop(out);
+        let header =
+            ["Model", "Bits", "Size", "Perplexity", "Per byte", "Change", "Same top", "Verdict"];
+        let header = header.map(str::to_owned).to_vec();
+        let rows: Vec<Vec<String>> =
+            std::iter::once(header).chain(self.models.iter().map(row)).collect();
+        table::print(&rows)?;
+        let mut out = output::stdout();
+        if self.models.iter().any(|model| matches!(model.change, Some(Change::Bytes(_)))) {
+            out.line("")?;
+            out.line(
+                "A model with other tokens is compared by bits per byte: a perplexity counts per token.",
+            )?;
+        }
+        if let Some(model) = self.smallest_good() {
+            out.line("")?;
+            let (bits, size) = (model.facts.bits_per_weight, format::size(model.facts.file_bytes));
+            out.line(format_args!(
+                "Smallest with at most a small loss: {} ({bits:.2} bits per weight, {size})",
+                model.name
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the smallest conversion that loses little, if there are conversions at all.
+    fn smallest_good(&self) -> Option<&Measured> {
+        let judged = self.models.iter().filter(|model| verdict(model).is_some());
+        let is_good = |model: &&Measured| {
+            matches!(verdict(model), Some(Verdict::Loss(Loss::None | Loss::Small)))
+        };
+        judged.clone().next()?;
+        let good = judged.filter(is_good).chain(self.models.first());
+        good.min_by_key(|model| model.facts.file_bytes)
+    }
+}
+
+fn verdict(model: &Measured) -> Option<Verdict> {
+    match model.change {
+        Some(Change::Tokens { verdict, .. }) => verdict,
+        _ => None,
+    }
+}
+
+fn row(model: &Measured) -> Vec<String> {
+    let Measured { name, facts, evaluation, change, .. } = model;
+    let perplexity = evaluation.nll.perplexity();
+    let agreement = match change {
+        Some(Change::Tokens { paired, .. }) => format!("{:.1} %", 100.0 * paired.top1_agreement),
+        _ => String::new(),
+    };
+    vec![
+        name.clone(),
+        format!("{:.2}", facts.bits_per_weight),
+        format::size(facts.file_bytes),
+        match perplexity.standard_error {
+            Some(error) => format!("{:.3} ± {error:.3}", perplexity.mean),
+            None => format!("{:.3}", perplexity.mean),
+        },
+        format!("{:.4}", evaluation.bits_per_byte()),
+        match change {
+            None => String::new(),
+            Some(Change::Tokens { paired, .. }) => percent(&paired.perplexity_ratio, ""),
+            Some(Change::Bytes(per_byte)) => percent(&per_byte.ratio, " per byte"),
+        },
+        agreement,
+        in_words(change.as_ref()),
+    ]
+}
+
+/// Formats a ratio as a change, such as `+4.2 ± 0.3 %`.
+fn percent(ratio: &Estimate, unit: &str) -> String {
+    let change = 100.0 * (ratio.mean - 1.0);
+    let digits = usize::from(change.abs() < 100.0);
+    let error = ratio.standard_error.map(|error| format!(" ± {:.digits$}", 100.0 * error));
+    format!("{change:+.digits$}{} %{unit}", error.unwrap_or_default())
+}
+
+fn in_words(change: Option<&Change>) -> String {
+    let ratio = match change {
+        None => return "reference".to_owned(),
+        Some(Change::Tokens { verdict: Some(Verdict::Loss(loss)), .. }) => {
+            return loss_in_words(*loss).to_owned();
+        }
+        Some(Change::Tokens { verdict: Some(Verdict::Unclear(best, worst)), .. }) => {
+            let (best, worst) = (loss_in_words(*best), loss_in_words(*worst));
+            return format!("{best} to {worst}: use a longer text");
+        }
+        Some(Change::Tokens { paired, verdict: None }) => &paired.perplexity_ratio,
+        Some(Change::Bytes(per_byte)) => &per_byte.ratio,
+    };
+    match ratio.interval() {
+        [low, _] if low > 1.0 => "predicts this text worse".to_owned(),
+        [_, high] if high < 1.0 => "predicts this text better".to_owned(),
+        _ => "no difference".to_owned(),
+    }
+}
+
+fn loss_in_words(loss: Loss) -> &'static str {
+    match loss {
+        Loss::None => "no loss",
+        Loss::Small => "small loss",
+        Loss::Noticeable => "noticeable loss",
+        Loss::Heavy => "heavy loss",
+        Loss::Unusable => "unusable for this model",
+    }
+}
+
+fn model_json(model: &Measured) -> Value {
+    let Measured { name, facts, tokens, evaluation, change, .. } = model;
+    let perplexity = evaluation.nll.perplexity();
+    let against_first = change.as_ref().map(|change| match change {
+        Change::Tokens { paired, verdict } => json!({
+            "by": "token",
+            "same_model": verdict.is_some(),
+            "ratio": paired.perplexity_ratio.mean,
+            "ratio_standard_error": paired.perplexity_ratio.standard_error,
+            "top1_agreement": paired.top1_agreement,
+        }),
+        Change::Bytes(per_byte) => json!({
+            "by": "byte",
+            "same_model": false,
+            "ratio": per_byte.ratio.mean,
+            "ratio_standard_error": per_byte.ratio.standard_error,
+            "top1_agreement": null,
+        }),
+    });
+    json!({
+        "model": name,
+        "bits_per_weight": facts.bits_per_weight,
+        "size_bytes": facts.file_bytes,
+        "text_tokens": tokens.len(),
+        "windows": evaluation.windows,
+        "scored_tokens": evaluation.tokens,
+        "scored_bytes": evaluation.bytes,
+        "perplexity": perplexity.mean,
+        "perplexity_standard_error": perplexity.standard_error,
+        "nll": evaluation.nll.mean,
+        "nll_standard_error": evaluation.nll.standard_error,
+        "bits_per_byte": evaluation.bits_per_byte(),
+        "against_first": against_first,
+        "verdict": in_words(change.as_ref()),
+    })
+}
