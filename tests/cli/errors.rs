@@ -110,7 +110,7 @@ fn configurations_that_do_not_run() {
         (json!({"hidden_act": "gelu"}), &["hidden_act", "gelu"]),
         (json!({"num_attention_heads": 0}), &["num_attention_heads"]),
         (json!({"hidden_size": 1_000_000_000}), &[]),
-        (json!({"rope_scaling": {"rope_type": "dynamic", "factor": 4.0}}), &["dynamic"]),
+        (json!({"rope_scaling": {"rope_type": "spiral", "factor": 4.0}}), &["spiral"]),
         (json!({"vocab_size": 999}), &["model.embed_tokens"]),
     ];
     for (changes, words) in cases {
