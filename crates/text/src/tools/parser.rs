@@ -41,8 +41,8 @@ struct Entry {
 
 /// Splits text into content and calls, piece by piece.
 ///
-/// A call of an unknown tool, and one whose beginning is malformed, is content. If arguments turn out to be
-/// malformed after the call began, it ends with [`ToolEvent::Broken`].
+/// A call of an unknown tool becomes content, and so does one whose beginning is malformed. If arguments turn
+/// out to be malformed after the call began, it ends with [`ToolEvent::Broken`].
 #[derive(Clone, Debug)]
 pub struct ToolParser {
     form: WireForm,
@@ -243,7 +243,7 @@ impl ToolParser {
                     self.write(&before);
                     return self.try_entry(0);
                 }
-                // White space alone is no reason to wait.
+                // White space alone is not a reason to wait.
                 Some(Found::Perhaps) if spaces < text.len() => return false,
                 _ => {}
             }
@@ -290,8 +290,8 @@ impl ToolParser {
         }
     }
 
-    /// Tries the entry with this number of those that match at the start. If there is none, the mark is
-    /// content.
+    /// Tries the entry with this number of those that match at the start. If there is none, the mark
+    /// becomes content.
     fn try_entry(&mut self, number: usize) -> bool {
         let text = &self.held[self.start..];
         let matching = || self.entries.iter().filter(|entry| text.starts_with(entry.mark));
@@ -408,7 +408,8 @@ impl ToolParser {
                         State::Value(Box::new(ValueReader::keywords(&mut written)), call)
                     }
                     Arguments::Tagged(_) | Arguments::Elements { .. } => {
-                        match TagReader::new(&named, self.section_end(), &name) {
+                        let tool = self.tools.known(&name).unwrap_or(&name);
+                        match TagReader::new(&named, self.section_end(), tool) {
                             Some(reader) => State::Tags(Box::new(reader), call),
                             None => return self.fail(),
                         }
@@ -422,11 +423,11 @@ impl ToolParser {
 
     /// Begins a call of the tool `name`. Returns `None` if this is not a call.
     fn begin_call(&mut self, name: &str, id: Option<String>) -> Option<CallState> {
-        if !self.tools.contains(name) {
+        let Some(name) = self.tools.known(name) else {
             // An unknown name between marks is read to the end, so that no part of it is taken for a call.
             let is_muted = self.shape.place == Place::Anywhere;
             return is_muted.then_some(CallState { index: 0, is_muted });
-        }
+        };
         let index = self.calls;
         self.calls += 1;
         self.content.call();

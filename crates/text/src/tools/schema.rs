@@ -105,8 +105,11 @@ impl Tools {
         Self(tools.collect())
     }
 
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+    /// Returns the name of the tool that a model means by `name`, if there is one. Models have seen names
+    /// such as `functions.NAME`.
+    pub(super) fn known<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let names = [Some(name), name.strip_prefix("functions.")];
+        names.into_iter().flatten().find(|name| self.0.contains_key(*name))
     }
 
     pub(super) fn types(&self, name: &str, key: &str) -> Types {

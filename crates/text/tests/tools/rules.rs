@@ -121,6 +121,27 @@ fn hermes_accepts_what_small_models_write() {
 }
 
 #[test]
+fn names_may_have_a_prefix() {
+    let text = "<tool_call>{\"name\": \"functions.now\", \"arguments\": {}}</tool_call>";
+    let answer = parsed(WireForm::Hermes, &tools(), text);
+    assert_eq!(calls(&answer), [("now".to_owned(), json!({}))]);
+}
+
+#[test]
+fn nested_elements_are_objects_and_lists() {
+    let tag = |text: &str| text.replace('<', "]<]minimax[>[<");
+    let call = |value: &str| {
+        let text = format!(
+            "<tool_call>\n<invoke name=\"get_weather\"><options>{value}</options></invoke>\n</tool_call>"
+        );
+        one(WireForm::MiniMaxM3, &tag(&text))["options"].clone()
+    };
+    let value = "<options><item>1</item><item>true</item><item>a b</item></options><a>null</a>";
+    assert_eq!(call(value), json!({"options": [1, true, "a b"], "a": null}));
+    assert_eq!(call("{\"a\": 1}"), json!({"a": 1}));
+}
+
+#[test]
 fn escapes_are_decoded() {
     let text = r#"<tool_call>{"name": "get_weather", "arguments": {"city": "\u00e9\ud83d\ude42\ud83d \/\\ \'"}}</tool_call>"#;
     assert_eq!(one(WireForm::Hermes, text), json!({"city": "é🙂\u{fffd} /\\ '"}));
