@@ -24,11 +24,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def server(binary, *arguments, **environment):
-    """Runs a server on a free port. It has to exit cleanly at the end."""
+def server(binary, *arguments, log=None, **environment):
+    """Runs a server on a free port. It has to exit cleanly at the end. `log` is a file for its log."""
     port = free_port()
     command = [binary, "server", "--port", str(port), "--log-level", "warning", *arguments]
-    process = subprocess.Popen(command, env={**os.environ, **environment})
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
