@@ -154,11 +154,14 @@ fn intermediate(config: &Config<'_>) -> Result<usize, ModelError> {
     }
     let factor = config.optional_positive("block_ffn_dim_multiplier")?.unwrap_or(1.0);
     let multiple = config.size("block_multiple_of", limit::WIDTH)?;
-    let wanted = ((2 * width / 3) as f64 * factor) as usize;
-    let width = wanted.max(1).next_multiple_of(multiple);
-    if width > limit::WIDTH {
-        let expected = format!("a factor that leaves a width up to {}", limit::WIDTH);
-        return Err(config.bad("block_ffn_dim_multiplier", expected));
+    let wanted = (2 * width / 3) as f64 * factor;
+    let most = limit::WIDTH as f64;
+    if (1.0..=most).contains(&wanted) {
+        let width = (wanted as usize).next_multiple_of(multiple);
+        if width <= limit::WIDTH {
+            return Ok(width);
+        }
     }
-    Ok(width)
+    let expected = format!("a factor that leaves a width from 1 to {}", limit::WIDTH);
+    Err(config.bad("block_ffn_dim_multiplier", expected))
 }
