@@ -16,7 +16,7 @@ mod thinking;
 mod tokenizer;
 pub mod tools;
 
-pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions, ends_in_answer};
+pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions, ends_in_answer, settled};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
 pub use files::without_mark;

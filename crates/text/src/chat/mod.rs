@@ -13,6 +13,7 @@ mod message;
 mod methods;
 mod normalize;
 mod number;
+mod settle;
 mod source;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use self::clock::Clock;
 use self::environment::Size;
 pub use self::message::{Content, Message};
 pub use self::normalize::ends_in_answer;
+pub use self::settle::settled;
 use self::source::Source;
 use crate::error::TextError;
 use crate::special::SpecialTokens;
@@ -111,6 +113,10 @@ impl ChatTemplate {
         let tools = normalize::tools(options.tools.as_ref());
         let source = self.source(tools.is_some());
         let typed = !messages.is_empty() && source.wants_parts(&self.names, deadline)?;
+        let moved = settle::has_late_system(messages)
+            && !source.takes_late_system(&self.names, deadline)?;
+        let moved = moved.then(|| settle::without_late_system(messages));
+        let messages = moved.as_deref().unwrap_or(messages);
         let render = |parse_arguments| {
             let mut messages = normalize::normalized(messages, parse_arguments);
             if options.continue_final_message {

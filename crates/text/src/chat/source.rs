@@ -27,6 +27,7 @@ pub(super) struct Source {
     /// The text as the engine takes it.
     program: String,
     wants_parts: OnceLock<bool>,
+    takes_late_system: OnceLock<bool>,
 }
 
 impl Source {
@@ -34,7 +35,8 @@ impl Source {
         // Jinja reads all line ends as `\n`.
         let text = without_mark(text).replace("\r\n", "\n").replace('\r', "\n");
         let program = generation::replace_tags(&text).into_owned();
-        Self { name: name.to_owned(), path, text, program, wants_parts: OnceLock::new() }
+        let (wants_parts, takes_late_system) = (OnceLock::new(), OnceLock::new());
+        Self { name: name.to_owned(), path, text, program, wants_parts, takes_late_system }
     }
 
     pub(super) fn render(
@@ -79,24 +81,53 @@ impl Source {
             return Ok(known);
         }
         let shows = |content: &Value| {
-            let own = json!({
-                "messages": [{ "role": "user", "content": content }],
-                "add_generation_prompt": true,
-                "tools": null,
-            });
-            let mut context = names.clone();
-            context.extend(own.as_object().cloned().unwrap_or_default());
-            match self.render(Size::default(), deadline, || minijinja::Value::from(Serde(context)))
-            {
-                Ok(text) => Ok(text.contains(PROBE)),
-                Err(
-                    error @ (TextError::TemplateSyntax { .. } | TextError::TemplateBound { .. }),
-                ) => Err(error),
-                Err(_) => Ok(false),
-            }
+            self.shows_probe(&json!([{ "role": "user", "content": content }]), names, deadline)
         };
         let wants = !shows(&json!(PROBE))? && shows(&json!([{ "type": "text", "text": PROBE }]))?;
         Ok(*self.wants_parts.get_or_init(|| wants))
+    }
+
+    /// Returns `true` if the template shows a system prompt that follows other messages. Some refuse it, and some leave
+    /// it out. Finds out by rendering one.
+    pub(super) fn takes_late_system(
+        &self,
+        names: &Map<String, Value>,
+        deadline: Deadline,
+    ) -> Result<bool, TextError> {
+        if let Some(&known) = self.takes_late_system.get() {
+            return Ok(known);
+        }
+        let messages = json!([
+            { "role": "user", "content": "a" },
+            { "role": "assistant", "content": "b" },
+            { "role": "system", "content": PROBE },
+            { "role": "user", "content": "c" },
+        ]);
+        let takes = self.shows_probe(&messages, names, deadline)?;
+        Ok(*self.takes_late_system.get_or_init(|| takes))
+    }
+
+    /// Returns `true` if the template renders these messages with [`PROBE`] in them.
+    fn shows_probe(
+        &self,
+        messages: &Value,
+        names: &Map<String, Value>,
+        deadline: Deadline,
+    ) -> Result<bool, TextError> {
+        let mut context = names.clone();
+        let own = [
+            ("messages", messages.clone()),
+            ("add_generation_prompt", true.into()),
+            ("tools", Value::Null),
+        ];
+        context.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        match self.render(Size::default(), deadline, || minijinja::Value::from(Serde(context))) {
+            Ok(text) => Ok(text.contains(PROBE)),
+            Err(error @ (TextError::TemplateSyntax { .. } | TextError::TemplateBound { .. })) => {
+                Err(error)
+            }
+            Err(_) => Ok(false),
+        }
     }
 }
 
