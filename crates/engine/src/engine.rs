@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use mlxk_format::Checkpoint;
 use mlxk_models::{Model, Progress};
 use mlxk_ops::{Batch, Ops};
+use mlxk_text::tools::{ToolHints, ToolSupport};
 use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
 
 use crate::cache::disk::{DiskCache, Source};
@@ -26,7 +27,7 @@ use crate::load_options::LoadOptions;
 use crate::output::Clock;
 use crate::plan::MemoryPlan;
 use crate::prompt::{self, Prepared, Prompt};
-use crate::request::{AnswerFormat, PromptInput, Request};
+use crate::request::{AnswerFormat, PromptInput, Request, Tools};
 use crate::sampling::SamplingDefaults;
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
@@ -85,7 +86,7 @@ impl Engine {
             warm_up(&*model, &mut *ops);
         }
         let text = text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let (tokenizer, template) = text?;
+        let (tokenizer, template, tool_hints) = text?;
         let draft_model = options
             .draft_model
             .as_deref()
@@ -108,6 +109,8 @@ impl Engine {
         let text = TextSide {
             tokenizer,
             template,
+            tool_hints,
+            tool_support: OnceLock::new(),
             grammars: Grammars::default(),
             defaults,
             context: plan.context,
@@ -159,15 +162,17 @@ impl Engine {
         Ok(prepared.prompt_tokens())
     }
 
-    /// Starts to compile a format for [`Request::compiled`], on a thread of its own. `done` gets the result there,
-    /// unless the returned value is dropped before.
+    /// Starts to compile a format and the calls of tools for [`Request::compiled`], on a thread of its own. `done` gets
+    /// the result there, unless the returned value is dropped before. Returns `None` if there is nothing to compile.
     pub fn compile(
         &self,
-        format: &AnswerFormat,
+        format: Option<&AnswerFormat>,
+        tools: Option<&Tools>,
         done: impl FnOnce(Result<CompiledFormat, EngineError>) + Send + 'static,
-    ) -> Result<Compiling, EngineError> {
+    ) -> Result<Option<Compiling>, EngineError> {
         let TextSide { tokenizer, grammars, vocab_size, .. } = &self.text;
-        grammars.start(tokenizer, *vocab_size, format, done)
+        let Some(job) = prompt::job(&self.text, format, tools)? else { return Ok(None) };
+        grammars.start(tokenizer, *vocab_size, job, done).map(Some)
     }
 
     /// Loads a file that [`Engine::save_prompt_cache`] wrote, so that requests with the same beginning don't
@@ -190,9 +195,20 @@ impl Engine {
         result.recv().map_err(|_| EngineError::Stopped)?
     }
 
-    /// Returns the tokens of a prompt, encoded as in [`Engine::submit`].
+    /// Returns the tokens of a prompt without tools, encoded as in [`Engine::submit`].
     pub fn encode(&self, input: &PromptInput) -> Result<Vec<u32>, EngineError> {
-        Ok(Prompt::encode(&self.text, input, &serde_json::Map::new())?.ids)
+        Ok(Prompt::encode(&self.text, input, &serde_json::Map::new(), None)?.ids)
+    }
+
+    /// Returns the tokens of a request's prompt, encoded as in [`Engine::submit`].
+    pub fn encode_request(&self, request: &Request) -> Result<Vec<u32>, EngineError> {
+        let Request { prompt, template_variables, tools, .. } = request;
+        Ok(Prompt::encode(&self.text, prompt, template_variables, tools.as_ref())?.ids)
+    }
+
+    /// Returns what the model knows about tools.
+    pub fn tool_support(&self) -> ToolSupport {
+        self.text.tool_support()
     }
 
     /// Scores given tokens: calls `visit` for each position from `from` on, with the `[vocab]` natural
@@ -316,7 +332,7 @@ fn check(options: &LoadOptions) -> Result<(), EngineError> {
     Ok(())
 }
 
-type TextFiles = Result<(Tokenizer, Option<ChatTemplate>), TextError>;
+type TextFiles = Result<(Tokenizer, Option<ChatTemplate>, ToolHints), TextError>;
 
 /// Reads tokenizer and chat template on a thread of their own, because that takes as long as mapping the
 /// model.
@@ -324,7 +340,10 @@ fn read_text(folder: &Path) -> std::io::Result<JoinHandle<TextFiles>> {
     let folder = folder.to_owned();
     std::thread::Builder::new()
         .name("mlxk-tokenizer".to_owned())
-        .spawn(move || Ok((Tokenizer::open(&folder)?, ChatTemplate::open(&folder)?)))
+        .spawn(move || {
+            let tokenizer = Tokenizer::open(&folder)?;
+            Ok((tokenizer, ChatTemplate::open(&folder)?, ToolHints::open(&folder)?))
+        })
 }
 
 fn limits(options: &LoadOptions, plan: &MemoryPlan) -> Limits {

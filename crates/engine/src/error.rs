@@ -111,6 +111,12 @@ pub enum EngineError {
     /// The format of the answer cannot be enforced.
     #[error("The format of the answer cannot be enforced: {reason}")]
     AnswerFormat { reason: String },
+    /// The tools of a request cannot be offered to the model as they are.
+    #[error("The tools cannot be used: {reason}")]
+    Tools { reason: String },
+    /// The model does not know tools.
+    #[error("This model does not support tools: {reason}")]
+    NoTools { reason: &'static str },
     /// Too many formats of answers wait to be compiled.
     #[error("Too many answer formats wait to be compiled; try again later")]
     FormatsBusy,

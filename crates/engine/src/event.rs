@@ -22,10 +22,46 @@ pub enum Event {
     /// More text of the answer, never empty. Consists of complete characters. Text that could still become a
     /// stop string is held back.
     Text(String),
+    /// A piece of a tool call.
+    Call(CallEvent),
     /// The answer is complete.
     Done(Done),
     /// The request failed. The answer is incomplete.
     Error(EngineError),
+}
+
+/// A piece of a tool call. Calls are numbered from 0 and follow one another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallEvent {
+    /// A call of a known tool begins.
+    Begin {
+        /// Number of the call.
+        index: usize,
+        /// Name of the tool.
+        name: String,
+        /// Id that the model gave the call, if its form has one.
+        id: Option<String>,
+    },
+    /// More of the arguments. All pieces of a complete call together are one JSON object.
+    Arguments {
+        /// Number of the call.
+        index: usize,
+        /// Piece of JSON text.
+        text: String,
+    },
+    /// The call is complete.
+    End {
+        /// Number of the call.
+        index: usize,
+    },
+    /// The call turned out to be invalid. It must not be executed.
+    Broken {
+        /// Number of the call.
+        index: usize,
+        /// The call as the model wrote it.
+        text: String,
+    },
 }
 
 /// A token and its probability.

@@ -1,13 +1,15 @@
 //! Renders, encodes and checks requests.
 
-use mlxk_text::{Message, ReasoningParser, RenderOptions, ends_in_answer};
+use mlxk_text::tools::{ToolParser, WireForm};
+use mlxk_text::{Message, ReasoningParser, RenderOptions, ends_in_answer, settled};
 use serde_json::{Map, Value};
 
 use crate::error::EngineError;
 use crate::event::FinishReason;
 use crate::generation::Recipient;
+use crate::grammar::{Job, WantedCalls, schema_of};
 use crate::output::{AnswerText, Clock, Output, Statistics};
-use crate::request::{PromptInput, Request};
+use crate::request::{AnswerFormat, PromptInput, Request, Tools};
 use crate::sampling::{Chooser, SamplingParameters};
 use crate::task::{Limit, Task};
 use crate::text_side::TextSide;
@@ -29,6 +31,7 @@ impl Prompt {
         text_side: &TextSide,
         input: &PromptInput,
         variables: &Map<String, Value>,
+        tools: Option<&Tools>,
     ) -> Result<Self, EngineError> {
         let ids = match input {
             PromptInput::Messages { system, messages } => {
@@ -37,11 +40,12 @@ impl Prompt {
                 }
                 let template = text_side.template.as_ref().ok_or(EngineError::NoChatTemplate)?;
                 let system = system.iter().map(|text| Message::new("system", text.as_str()));
-                let messages: Vec<Message> = system.chain(messages.iter().cloned()).collect();
+                let messages = settled(system.chain(messages.iter().cloned()).collect());
                 let continue_final_message = ends_in_answer(&messages);
                 let options = RenderOptions {
                     variables: variables.clone(),
                     continue_final_message,
+                    tools: tools.map(|tools| tools.list.clone()),
                     ..RenderOptions::default()
                 };
                 let text = template.render(&messages, &options)?;
@@ -89,6 +93,8 @@ pub(crate) struct Prepared<'a> {
     text_side: &'a TextSide,
     request: Request,
     prompt: Prompt,
+    /// Form of tool calls, if there are tools.
+    form: Option<WireForm>,
     sampling: SamplingParameters,
     limit: Limit,
 }
@@ -106,7 +112,9 @@ impl<'a> Prepared<'a> {
         if forbids_all(&sampling.logit_bias, vocab_size) {
             return Err(EngineError::NothingAllowed);
         }
-        let prompt = Prompt::encode(text_side, &request.prompt, &request.template_variables)?;
+        let form = request.tools.as_ref().map(|_| text_side.tool_form()).transpose()?;
+        let Request { prompt, template_variables, tools, .. } = &request;
+        let prompt = Prompt::encode(text_side, prompt, template_variables, tools.as_ref())?;
         let context = request.context.map_or(text_side.context, |most| most.min(text_side.context));
         check(&prompt.ids, vocab_size, context)?;
         let room = context - prompt.ids.len();
@@ -116,16 +124,18 @@ impl<'a> Prepared<'a> {
             }
             _ => Limit { tokens: context, reason: FinishReason::ContextFull },
         };
-        Ok(Self { text_side, request, prompt, sampling, limit })
+        Ok(Self { text_side, request, prompt, form, sampling, limit })
     }
 
     /// Compiles the format of the answers, if that has not been done. `has_left` returns `true` if the client does
     /// not wait any more.
     pub(crate) fn compile(&mut self, has_left: &dyn Fn() -> bool) -> Result<(), EngineError> {
-        if let (Some(format), None) = (&self.request.format, &self.request.compiled) {
+        let Request { format, tools, compiled, .. } = &mut self.request;
+        if compiled.is_none()
+            && let Some(job) = job(self.text_side, format.as_ref(), tools.as_ref())?
+        {
             let TextSide { tokenizer, grammars, vocab_size, .. } = self.text_side;
-            let compiled = grammars.compile(tokenizer, *vocab_size, format, has_left)?;
-            self.request.compiled = Some(compiled);
+            *compiled = Some(grammars.compile(tokenizer, *vocab_size, job, has_left)?);
         }
         Ok(())
     }
@@ -141,20 +151,43 @@ impl<'a> Prepared<'a> {
         let Prompt { ids, parser } = &self.prompt;
         let seed = self.sampling.seed.wrapping_add(number as u64);
         let parameters = SamplingParameters { seed, ..self.sampling.clone() };
-        let grammar = self.request.compiled.as_ref().map(|compiled| compiled.grammar.clone());
-        let keeps_special = parser.as_ref().is_some_and(ReasoningParser::needs_special_tokens);
+        let constraint = self.request.compiled.as_ref().map(|compiled| compiled.0.clone());
+        let keeps_special = parser.as_ref().is_some_and(ReasoningParser::needs_special_tokens)
+            || self.form.is_some_and(WireForm::needs_special_tokens);
+        let tools = self.form.zip(self.request.tools.as_ref());
         let text = AnswerText::new(
             tokenizer.detokenizer(!keeps_special),
             parser.clone(),
+            tools.map(|(form, tools)| ToolParser::new(form, &tools.list)),
             self.request.stop.clone(),
         );
         let statistics = Statistics::new(ids.len(), clock);
         let output = Output::new(text, statistics, self.request.logprobs, seed, recipient);
         let ends = !self.request.ignore_eos;
         let eos = if ends { tokenizer.eos_ids().to_vec() } else { Vec::new() };
-        let chooser = Chooser::new(parameters, grammar, tokenizer.clone());
+        let chooser = Chooser::new(parameters, constraint, tokenizer.clone());
         Task::new(ids.clone(), self.limit.clone(), eos, chooser, output)
     }
+}
+
+/// Returns what has to be compiled for a format and for tools, if anything.
+pub(crate) fn job(
+    text_side: &TextSide,
+    format: Option<&AnswerFormat>,
+    tools: Option<&Tools>,
+) -> Result<Option<Job>, EngineError> {
+    Ok(match (tools, format) {
+        (Some(tools), format) => {
+            let wanted = WantedCalls {
+                tools: tools.clone(),
+                form: text_side.tool_form()?,
+                format: format.map(schema_of),
+            };
+            Some(Job::Calls(Box::new(wanted)))
+        }
+        (None, Some(format)) => Some(Job::of_format(format)),
+        (None, None) => None,
+    })
 }
 
 /// Refuses values that no model can honour.

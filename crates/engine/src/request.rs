@@ -33,6 +33,30 @@ pub enum AnswerFormat {
     Schema(Value),
 }
 
+/// Tools that the model may call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tools {
+    /// Definitions: a list of `{"type": "function", "function": {"name": .., "parameters": ..}}`.
+    pub list: Value,
+    /// Calls that the answer has to contain.
+    pub choice: ToolChoice,
+    /// `true` if an answer may contain several calls.
+    pub parallel: bool,
+}
+
+/// Calls that an answer has to contain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ToolChoice {
+    /// The model decides.
+    #[default]
+    Auto,
+    /// At least one call.
+    Required,
+    /// A call of the tool with this name.
+    Named(String),
+}
+
 /// A prompt and how to continue it.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -46,8 +70,10 @@ pub struct Request {
     pub context: Option<usize>,
     /// Format of the answer. It does not apply to the reasoning before it.
     pub format: Option<AnswerFormat>,
-    /// The format as [`crate::Engine::compile`] returned it. Without it, submitting the request compiles the
-    /// format, and waits for that.
+    /// Tools that the model may call. Their arguments are enforced like a format.
+    pub tools: Option<Tools>,
+    /// The format and the tools as [`crate::Engine::compile`] returned them. Without it, submitting the request
+    /// compiles them, and waits for that.
     pub compiled: Option<CompiledFormat>,
     /// Variables for the chat template, such as `enable_thinking`.
     pub template_variables: Map<String, Value>,
@@ -68,6 +94,7 @@ impl Request {
             max_tokens: None,
             context: None,
             format: None,
+            tools: None,
             compiled: None,
             template_variables: Map::new(),
             stop: Vec::new(),

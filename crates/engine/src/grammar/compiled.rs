@@ -1,12 +1,13 @@
 //! Compiles grammars, on threads of their own.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use llguidance::ParserFactory;
+use llguidance::{ParserFactory, TokenParser};
 use llguidance::api::TopLevelGrammar;
 use mlxk_text::Tokenizer;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use super::pool::{self, Ticket, Watch};
 use super::position::Position;
 use super::room::Room;
 use super::schema::{self, Problem};
-use super::{Grammar, MAX_SEARCHES, words};
+use super::{Calls, Grammar, MAX_SEARCHES, calls, words};
 use crate::error::EngineError;
 use crate::request::AnswerFormat;
 
@@ -33,6 +34,8 @@ const MAX_ITEMS_IN_ROW: usize = 8_000;
 const MAX_ITEMS_IN_STEP: usize = 200_000;
 /// Most symbols of a grammar.
 const MAX_GRAMMAR_SIZE: usize = 200_000;
+/// Most lists of tools that are remembered.
+const MAX_RECENT: usize = 4;
 /// Time between two looks at whether a job is late or its client has left.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -45,12 +48,42 @@ pub(super) struct Shared {
     factory: ParserFactory,
     leading_digits: Arc<LeadingDigits>,
     ends: Vec<u32>,
+    /// Tools that were compiled last, the newest at the end. An agent sends the same ones with every request.
+    recent: Mutex<VecDeque<(calls::Wanted, Calls)>>,
 }
 
-/// A format of answers, compiled for one model. Clones share their memory.
+/// A format of answers or their tool calls, compiled for one model. Clones share their memory.
 #[derive(Clone)]
-pub struct CompiledFormat {
-    pub(crate) grammar: Grammar,
+pub struct CompiledFormat(pub(crate) Constraint);
+
+/// A constraint on an answer.
+#[derive(Clone)]
+pub(crate) enum Constraint {
+    /// Its format.
+    Format(Box<Grammar>),
+    /// Its tool calls.
+    Calls(Box<Calls>),
+}
+
+/// Input of a compilation.
+pub(crate) enum Job {
+    Schema(Value),
+    Calls(Box<calls::Wanted>),
+}
+
+impl Job {
+    /// Returns the job for a format.
+    pub(crate) fn of_format(format: &AnswerFormat) -> Self {
+        Self::Schema(schema_of(format))
+    }
+}
+
+/// Returns the schema of a format.
+pub(crate) fn schema_of(format: &AnswerFormat) -> Value {
+    match format {
+        AnswerFormat::Json => json!({"type": "object"}),
+        AnswerFormat::Schema(schema) => schema.clone(),
+    }
 }
 
 impl fmt::Debug for CompiledFormat {
@@ -76,19 +109,24 @@ impl Grammars {
         &self,
         tokenizer: &Tokenizer,
         vocab_size: usize,
-        format: &AnswerFormat,
+        job: Job,
         done: impl FnOnce(Result<CompiledFormat, EngineError>) + Send + 'static,
     ) -> Result<Compiling, EngineError> {
         let shared = self.0.get_or_init(|| shared(tokenizer, vocab_size).map(Arc::new));
         let shared = shared.as_ref().map(Arc::clone);
         let shared =
             shared.map_err(|reason| EngineError::AnswerFormat { reason: reason.clone() })?;
-        let schema = match format {
-            AnswerFormat::Json => json!({"type": "object"}),
-            AnswerFormat::Schema(schema) => schema.clone(),
-        };
         let work = move |watch: &Watch| {
-            let compiled = catch_unwind(AssertUnwindSafe(|| compile(&shared, &schema, watch)));
+            let compiled = catch_unwind(AssertUnwindSafe(|| match &job {
+                Job::Schema(schema) => {
+                    let grammar = compile(&shared, schema, watch)?;
+                    Ok(CompiledFormat(Constraint::Format(Box::new(grammar))))
+                }
+                Job::Calls(wanted) => {
+                    let calls = shared.calls(wanted, watch)?;
+                    Ok(CompiledFormat(Constraint::Calls(Box::new(calls))))
+                }
+            }));
             done(compiled.unwrap_or_else(|_| Err(failed())));
         };
         pool::submit(work).map(Compiling).ok_or(EngineError::FormatsBusy)
@@ -99,7 +137,7 @@ impl Grammars {
         &self,
         tokenizer: &Tokenizer,
         vocab_size: usize,
-        format: &AnswerFormat,
+        job: Job,
         has_left: &dyn Fn() -> bool,
     ) -> Result<CompiledFormat, EngineError> {
         let (sender, result) = sync_channel(1);
@@ -107,7 +145,7 @@ impl Grammars {
             // The receiver is gone if the time is over.
             let _ = sender.send(compiled);
         };
-        let compiling = self.start(tokenizer, vocab_size, format, done)?;
+        let compiling = self.start(tokenizer, vocab_size, job, done)?;
         loop {
             match result.recv_timeout(LOOK) {
                 Ok(compiled) => return compiled,
@@ -127,7 +165,7 @@ pub fn rewritten_schema(schema: &Value) -> Result<Value, EngineError> {
     rewritten.map(|rewritten| rewritten.schema).map_err(problem)
 }
 
-fn compile(shared: &Shared, schema: &Value, watch: &Watch) -> Result<CompiledFormat, EngineError> {
+fn compile(shared: &Shared, schema: &Value, watch: &Watch) -> Result<Grammar, EngineError> {
     let rewritten = schema::rewritten(schema, &|| watch.is_over()).map_err(problem)?;
     let hints = Hints::of(&rewritten.schema);
     if watch.is_over() {
@@ -141,7 +179,7 @@ fn compile(shared: &Shared, schema: &Value, watch: &Watch) -> Result<CompiledFor
     parser.start_without_prompt();
     let share = Arc::new(Share::default());
     share.count(&parser)?;
-    let grammar = Grammar {
+    Ok(Grammar {
         parser,
         share,
         position: Position::new(),
@@ -153,8 +191,47 @@ fn compile(shared: &Shared, schema: &Value, watch: &Watch) -> Result<CompiledFor
         search_left: MAX_SEARCHES,
         next: None,
         is_cut: false,
-    };
-    Ok(CompiledFormat { grammar })
+    })
+}
+
+impl Shared {
+    /// Compiles the calls of tools, unless they have been compiled lately.
+    fn calls(&self, wanted: &calls::Wanted, watch: &Watch) -> Result<Calls, EngineError> {
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, calls)) = recent().iter().find(|(known, _)| known == wanted) {
+            return Ok(calls.clone());
+        }
+        let calls = calls::compile(self, wanted, watch)?;
+        let mut recent = recent();
+        if recent.len() >= MAX_RECENT {
+            recent.pop_front();
+        }
+        recent.push_back((wanted.clone(), calls.clone()));
+        Ok(calls)
+    }
+
+    /// Returns the tokens that end an answer.
+    pub(super) fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Returns a parser of the library.
+    pub(super) fn parser(&self, grammar: TopLevelGrammar) -> Result<TokenParser, String> {
+        self.factory.create_parser(grammar).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Returns text and id of the special tokens, longest first.
+    pub(super) fn special(&self) -> Vec<(String, u32)> {
+        let trie = self.factory.tok_env().tok_trie();
+        let text = |id: u32| {
+            let bytes = trie.token(id).strip_prefix(&[TokTrie::SPECIAL_TOKEN_MARKER])?;
+            Some((String::from_utf8(bytes.to_vec()).ok()?, id))
+        };
+        let mut found: Vec<_> = trie.get_special_tokens().into_iter().filter_map(text).collect();
+        found.retain(|(text, _)| !text.is_empty());
+        found.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        found
+    }
 }
 
 /// Compiles a schema on this thread.
@@ -162,7 +239,7 @@ fn compile(shared: &Shared, schema: &Value, watch: &Watch) -> Result<CompiledFor
 pub(super) fn compile_alone(
     shared: &Shared,
     schema: &Value,
-) -> Result<CompiledFormat, EngineError> {
+) -> Result<Grammar, EngineError> {
     compile(shared, schema, &Watch::default())
 }
 
@@ -200,7 +277,7 @@ fn problem(problem: Problem) -> EngineError {
     }
 }
 
-fn too_long() -> EngineError {
+pub(super) fn too_long() -> EngineError {
     let seconds = pool::BUDGET.as_secs();
     EngineError::AnswerFormat {
         reason: format!("compiling the schema takes longer than {seconds} s; make it simpler"),
@@ -246,5 +323,5 @@ fn of_words(words: &[Vec<u8>], ends: &[u32]) -> Result<Shared, String> {
     limits.step_max_items = MAX_ITEMS_IN_STEP;
     limits.max_grammar_size = MAX_GRAMMAR_SIZE;
     let leading_digits = Arc::new(LeadingDigits::new(words));
-    Ok(Shared { factory, leading_digits, ends: ends.to_vec() })
+    Ok(Shared { factory, leading_digits, ends: ends.to_vec(), recent: Mutex::default() })
 }

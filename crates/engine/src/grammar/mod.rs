@@ -4,6 +4,7 @@
 //! logit of −∞ before a token is drawn. An answer with a limit is completed within it: a token is not drawn if
 //! the shortest completion after it ([`ending`]) needs more tokens than are left.
 
+mod calls;
 mod compiled;
 mod ending;
 mod hints;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use llguidance::TokenParser;
 use llguidance::api::StopReason;
 use llguidance::earley::ParserRecognizer;
-use toktrie::Recognizer;
+use toktrie::{Recognizer, SimpleVob};
 
 use crate::error::EngineError;
 use crate::panic::message_of;
@@ -32,7 +33,9 @@ use numbers::LeadingDigits;
 use position::Position;
 use room::{Completion, Room, fewest_tokens};
 
-pub(crate) use compiled::Grammars;
+pub(crate) use calls::Calls;
+pub(crate) use calls::Wanted as WantedCalls;
+pub(crate) use compiled::{Constraint, Grammars, Job, schema_of};
 pub use compiled::{CompiledFormat, Compiling, rewritten_schema};
 pub use pool::stuck_formats;
 
@@ -80,23 +83,8 @@ impl Grammar {
     /// Sets the logits of all tokens that may not come next to −∞. `left` is the number of tokens that are left
     /// for the answer.
     pub(crate) fn forbid(&mut self, logits: &mut [f32], left: usize) -> Result<(), EngineError> {
-        let allowed = self.guarded(|parser| {
-            if parser.stop_reason() == StopReason::NotStopped {
-                parser.compute_mask().map_err(|error| words::of_step(&error))
-            } else {
-                Ok(parser.token_env.tok_trie().eos_token_set())
-            }
-        })?;
-        for (words, logits) in allowed.as_slice().iter().zip(logits.chunks_mut(32)) {
-            if *words == u32::MAX {
-                continue;
-            }
-            for (bit, logit) in logits.iter_mut().enumerate() {
-                if words >> bit & 1 == 0 {
-                    *logit = f32::NEG_INFINITY;
-                }
-            }
-        }
+        let allowed = guarded(&mut self.parser, mask)?;
+        forbid_others(&allowed, logits);
         numbers::bound(self.position.number(), &self.leading_digits, logits);
         if matches!(self.room, Room::Unknown) {
             let completion = self.completion_after(&[])?;
@@ -161,7 +149,7 @@ impl Grammar {
         if let Room::Closing(ids) = &mut self.room {
             ids.pop_front();
         }
-        self.guarded(|parser| {
+        guarded(&mut self.parser, |parser| {
             let taken = parser.consume_token(id).and_then(|_| parser.check_stop());
             taken.map(|_| ()).map_err(|error| words::of_step(&error))
         })?;
@@ -191,7 +179,7 @@ impl Grammar {
             Room::Kept { completion: Some(completion), .. } => completion.text.clone(),
             _ => Vec::new(),
         };
-        let (text, left) = self.guarded(|parser| {
+        let (text, left) = guarded(&mut self.parser, |parser| {
             Ok(parser.parser.with_recognizer(|recognizer| {
                 recognizer.trie_started("ending");
                 let mut taken = 0;
@@ -212,19 +200,41 @@ impl Grammar {
         let trie = self.parser.token_env.tok_trie();
         Ok(text.and_then(|text| Some(Completion { ids: fewest_tokens(trie, &text)?, text })))
     }
+}
 
-    /// Calls the library. A panic in it is an error of this request.
-    fn guarded<T>(
-        &mut self,
-        call: impl FnOnce(&mut TokenParser) -> Result<T, String>,
-    ) -> Result<T, EngineError> {
-        let parser = &mut self.parser;
-        let reason = match catch_unwind(AssertUnwindSafe(|| call(parser))) {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(reason)) => reason,
-            Err(panic) => message_of(&*panic),
-        };
-        Err(EngineError::AnswerFormat { reason })
+/// Calls the library. A panic in it is an error of this request.
+fn guarded<T>(
+    parser: &mut TokenParser,
+    call: impl FnOnce(&mut TokenParser) -> Result<T, String>,
+) -> Result<T, EngineError> {
+    let reason = match catch_unwind(AssertUnwindSafe(|| call(parser))) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(reason)) => reason,
+        Err(panic) => message_of(&*panic),
+    };
+    Err(EngineError::AnswerFormat { reason })
+}
+
+/// Returns the tokens that may come next.
+fn mask(parser: &mut TokenParser) -> Result<SimpleVob, String> {
+    if parser.stop_reason() == StopReason::NotStopped {
+        parser.compute_mask().map_err(|error| words::of_step(&error))
+    } else {
+        Ok(parser.token_env.tok_trie().eos_token_set())
+    }
+}
+
+/// Sets the logits of all tokens that are not `allowed` to −∞.
+fn forbid_others(allowed: &SimpleVob, logits: &mut [f32]) {
+    for (words, logits) in allowed.as_slice().iter().zip(logits.chunks_mut(32)) {
+        if *words == u32::MAX {
+            continue;
+        }
+        for (bit, logit) in logits.iter_mut().enumerate() {
+            if words >> bit & 1 == 0 {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
     }
 }
 

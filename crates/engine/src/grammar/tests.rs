@@ -10,7 +10,7 @@ use crate::error::EngineError;
 
 /// Returns `true` if the grammar of a schema takes a text as a complete answer.
 pub(super) fn accepts(shared: &Shared, schema: &Value, text: &str) -> Result<bool, EngineError> {
-    let mut grammar = compile_alone(shared, schema)?.grammar;
+    let mut grammar = compile_alone(shared, schema)?;
     let parser = &mut grammar.parser;
     for byte in text.bytes() {
         if !parser.validate_token(u32::from(byte)).unwrap_or(false) {
@@ -333,7 +333,7 @@ fn searches_for_an_ending_have_a_budget() {
     let shared = Shared::of_bytes();
     let schema = json!({"type": "object", "required": ["a", "b"],
         "properties": {"a": {"type": "string"}, "b": {"type": "boolean"}}});
-    let begin = || compile_alone(&shared, &schema).unwrap().grammar;
+    let begin = || compile_alone(&shared, &schema).unwrap();
     let mut logits = vec![0.0; 257];
     let mut grammar = begin();
     grammar.search_left = 3;
@@ -366,7 +366,7 @@ fn costly_masks_end_the_answer() {
     let (shared, costly) = (Shared::of_bytes(), Shared::of_bytes().with_little_work());
     let schema = json!({"type": "string", "pattern": "^((a|b)*a(a|b){30}|(.*a){12})$"});
     let write = |shared: &Shared| {
-        let mut grammar = compile_alone(shared, &schema).unwrap().grammar;
+        let mut grammar = compile_alone(shared, &schema).unwrap();
         let mut logits = vec![0.0; 257];
         br#""abab"#.iter().try_for_each(|byte| {
             grammar.forbid(&mut logits, 1000)?;

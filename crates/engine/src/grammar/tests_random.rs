@@ -142,11 +142,11 @@ fn run(seeds: std::ops::Range<u64>) -> Found {
                 let mut logits = vec![0.0; words.len()];
                 for _ in 0..40 {
                     logits.fill(0.0);
-                    if format.grammar.is_complete() {
+                    if format.is_complete() {
                         break;
                     }
                     // An answer that ends with an error is an answer, too.
-                    if format.grammar.forbid(&mut logits, 1000).is_err() {
+                    if format.forbid(&mut logits, 1000).is_err() {
                         found.ended += 1;
                         break;
                     }
@@ -156,7 +156,7 @@ fn run(seeds: std::ops::Range<u64>) -> Found {
                         break;
                     }
                     let id = allowed[draw.below(allowed.len() as u64) as usize];
-                    if format.grammar.accept(id, &words[id as usize], 1000).is_err() {
+                    if format.accept(id, &words[id as usize], 1000).is_err() {
                         found.ended += 1;
                         break;
                     }

@@ -1,8 +1,8 @@
 //! Output of the sampled tokens: text, reasoning, stop strings, statistics, events.
 //!
-//! The stages of the text are in [`text`]: token → characters → reasoning or answer → stop strings.
-//! A stage that finds more in the text, such as tool calls, belongs between the last two.
+//! The stages of the text are in [`text`]: token → characters → reasoning or answer → tool calls → stop strings.
 
+mod calls;
 mod statistics;
 mod stop;
 mod text;
@@ -104,7 +104,8 @@ impl Output {
 
     /// Ends the request with all text that was held back.
     pub(crate) fn end(&mut self, reason: FinishReason) {
-        let pieces = self.text.finish();
+        let is_cut = matches!(reason, FinishReason::MaxTokens | FinishReason::ContextFull);
+        let pieces = self.text.finish(is_cut);
         if self.send_pieces(pieces).is_continue() {
             self.done(reason);
         }
@@ -124,6 +125,7 @@ impl Output {
             match piece {
                 Piece::Reasoning(text) => self.send(Event::Reasoning(text)),
                 Piece::Answer(text) => self.send(Event::Text(text)),
+                Piece::Call(event) => self.send(Event::Call(event)),
                 Piece::Stop(text) => {
                     self.done(FinishReason::Stop(text));
                     return ControlFlow::Break(());

@@ -1,15 +1,19 @@
 //! From tokens to the pieces of an answer.
 
+use mlxk_text::tools::ToolParser;
 use mlxk_text::{Detokenizer, ReasoningParser, Written};
 
+use super::calls::Calls;
 use super::stop::Stops;
 use super::thinking::Thoughts;
 use crate::error::EngineError;
+use crate::event::CallEvent;
 
 /// A piece of the output, never empty.
 pub(crate) enum Piece {
     Reasoning(String),
     Answer(String),
+    Call(CallEvent),
     /// The answer ended at this stop string, which is not part of it. Nothing follows.
     Stop(String),
 }
@@ -19,17 +23,24 @@ pub(crate) enum Piece {
 pub(crate) struct AnswerText {
     detokenizer: Detokenizer,
     thoughts: Thoughts,
+    calls: Calls,
     stops: Stops,
 }
 
 impl AnswerText {
-    /// `parser` separates the reasoning, for a model that thinks.
+    /// `reasoning` separates the reasoning, for a model that thinks, and `tools` the calls, if there are tools.
     pub(crate) fn new(
         detokenizer: Detokenizer,
-        parser: Option<ReasoningParser>,
+        reasoning: Option<ReasoningParser>,
+        tools: Option<ToolParser>,
         stops: Vec<String>,
     ) -> Self {
-        Self { detokenizer, thoughts: Thoughts::new(parser), stops: Stops::new(stops) }
+        Self {
+            detokenizer,
+            thoughts: Thoughts::new(reasoning),
+            calls: Calls::new(tools),
+            stops: Stops::new(stops),
+        }
     }
 
     /// Returns `true` if the next token is not part of the answer.
@@ -44,8 +55,14 @@ impl AnswerText {
     /// Takes the next token and returns what is certain by now.
     pub(crate) fn push(&mut self, id: u32) -> Result<Vec<Piece>, EngineError> {
         let text = self.detokenizer.push(id)?;
-        let written = self.thoughts.push_token(&text);
-        let pieces = self.find_stop(written);
+        let mut pieces = Vec::new();
+        for written in self.thoughts.push_token(&text) {
+            match written {
+                Written::Reasoning(text) => pieces.push(Piece::Reasoning(text)),
+                Written::Answer(text) => pieces.extend(self.calls.push(&text)),
+            }
+        }
+        let pieces = self.find_stop(pieces);
         if !matches!(pieces.last(), Some(Piece::Stop(_))) {
             self.thoughts.count_opening();
         }
@@ -53,24 +70,30 @@ impl AnswerText {
     }
 
     /// Returns all that was held back, at the end of the answer. A character that the limit of tokens cut is left
-    /// out, as in Ollama and llama-server.
-    pub(crate) fn finish(&mut self) -> Vec<Piece> {
+    /// out, as in Ollama and llama-server. `is_cut` is `true` if it was a limit that ended the answer.
+    pub(crate) fn finish(&mut self, is_cut: bool) -> Vec<Piece> {
         let rest = self.detokenizer.finish_cut();
-        let written = self.thoughts.finish(&rest);
-        let mut pieces = self.find_stop(written);
+        let mut pieces = Vec::new();
+        for written in self.thoughts.finish(&rest) {
+            match written {
+                Written::Reasoning(text) => pieces.push(Piece::Reasoning(text)),
+                Written::Answer(text) => pieces.extend(self.calls.push(&text)),
+            }
+        }
+        pieces.extend(self.calls.finish(is_cut));
+        let mut pieces = self.find_stop(pieces);
         if !matches!(pieces.last(), Some(Piece::Stop(_))) {
             pieces.extend(self.stops.finish().map(Piece::Answer));
         }
         pieces
     }
 
-    /// Looks for stop strings in the answer, but not in the reasoning.
-    fn find_stop(&mut self, written: Vec<Written>) -> Vec<Piece> {
-        let mut pieces = Vec::with_capacity(written.len());
-        for written in written {
-            match written {
-                Written::Reasoning(text) => pieces.push(Piece::Reasoning(text)),
-                Written::Answer(text) => {
+    /// Looks for stop strings in the answer, but not in the reasoning and not in calls.
+    fn find_stop(&mut self, found: Vec<Piece>) -> Vec<Piece> {
+        let mut pieces = Vec::with_capacity(found.len());
+        for piece in found {
+            match piece {
+                Piece::Answer(text) => {
                     let (text, stop) = self.stops.push(&text);
                     pieces.extend(text.map(Piece::Answer));
                     if let Some(stop) = stop {
@@ -78,6 +101,12 @@ impl AnswerText {
                         break;
                     }
                 }
+                Piece::Call(event) => {
+                    // Text before a call is complete.
+                    pieces.extend(self.stops.finish().map(Piece::Answer));
+                    pieces.push(Piece::Call(event));
+                }
+                other => pieces.push(other),
             }
         }
         pieces

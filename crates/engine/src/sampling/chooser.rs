@@ -5,7 +5,7 @@ use mlxk_text::Tokenizer;
 use super::SamplingParameters;
 use super::sampler::{Adjuster, Past, Sampler};
 use crate::error::EngineError;
-use crate::grammar::Grammar;
+use crate::grammar::{Calls, Constraint};
 
 /// Most tokens that are drawn at the end of an answer, before its shortest completion is taken.
 const MAX_TRIES: usize = 8;
@@ -13,8 +13,9 @@ const MAX_TRIES: usize = 8;
 /// Everything that decides which token follows, but for the logits.
 pub(crate) struct Chooser {
     parameters: SamplingParameters,
-    /// The format that the answer has to have.
-    grammar: Option<Grammar>,
+    /// The same without penalties, which would spoil the repetitions of JSON in a tool call.
+    within_calls: SamplingParameters,
+    constraint: Option<Constraint>,
     tokenizer: Tokenizer,
     adjuster: Adjuster,
     sampler: Sampler,
@@ -34,26 +35,31 @@ pub(crate) struct TextSoFar<'a> {
 impl Chooser {
     pub(crate) fn new(
         parameters: SamplingParameters,
-        grammar: Option<Grammar>,
+        constraint: Option<Constraint>,
         tokenizer: Tokenizer,
     ) -> Self {
         Self {
             adjuster: Adjuster::default(),
             sampler: Sampler::new(parameters.clone()),
+            within_calls: parameters.without_penalties(),
             parameters,
-            grammar,
+            constraint,
             tokenizer,
         }
     }
 
     /// Returns `true` if the answer has a format and nothing may follow any more.
     pub(crate) fn has_completed_format(&self) -> bool {
-        self.grammar.as_ref().is_some_and(Grammar::is_complete)
+        match &self.constraint {
+            Some(Constraint::Format(grammar)) => grammar.is_complete(),
+            Some(Constraint::Calls(calls)) => calls.is_complete(),
+            None => false,
+        }
     }
 
     /// Returns `true` if the limit of the answer changed what the model would have written in its format.
     pub(crate) fn has_cut_format(&self) -> bool {
-        self.grammar.as_ref().is_some_and(Grammar::is_cut)
+        matches!(&self.constraint, Some(Constraint::Format(grammar)) if grammar.is_cut())
     }
 
     /// Draws the next token from its `[vocab]` logits.
@@ -64,7 +70,7 @@ impl Chooser {
     ) -> Result<u32, EngineError> {
         let &TextSoFar { ids, prompt_tokens: prompt, limit, is_answer } = so_far;
         let position = ids.len();
-        let Self { parameters, grammar, tokenizer, sampler, .. } = self;
+        let Self { parameters, within_calls, constraint, tokenizer, sampler, .. } = self;
         let raw = logits;
         let mut sample = |logits: &[f32]| {
             sampler.sample(logits, position as u64).map_err(|_| {
@@ -78,14 +84,20 @@ impl Chooser {
             })
         };
         let past = Past { ids, prompt, bytes_of: &|id| tokenizer.token_bytes(id) };
-        let Some(grammar) = grammar.as_mut().filter(|_| is_answer) else {
-            if parameters.adjusts() {
+        let bytes_of = |id| tokenizer.token_bytes(id).unwrap_or_default();
+        let grammar = match constraint.as_mut().filter(|_| is_answer) {
+            Some(Constraint::Format(grammar)) => grammar,
+            Some(Constraint::Calls(calls)) => {
+                let parameters = if calls.is_inside() { within_calls } else { parameters };
+                let logits = self.adjuster.adjust(logits, parameters, &past);
+                return draw_call(calls, logits, &bytes_of, sample);
+            }
+            None if parameters.adjusts() => {
                 return sample(self.adjuster.adjust(logits, parameters, &past));
             }
-            return sample(logits);
+            None => return sample(logits),
         };
         let left = limit.saturating_sub(position);
-        let bytes_of = |id| tokenizer.token_bytes(id).unwrap_or_default();
         if let Some(id) = grammar.closing_token() {
             grammar.accept(id, &bytes_of(id), left)?;
             return Ok(id);
@@ -107,5 +119,24 @@ impl Chooser {
         }
         grammar.accept(id, &bytes_of(id), left)?;
         Ok(id)
+    }
+}
+
+/// Draws a token of an answer with tools.
+fn draw_call(
+    calls: &mut Calls,
+    logits: &mut [f32],
+    bytes_of: &dyn Fn(u32) -> Vec<u8>,
+    mut sample: impl FnMut(&[f32]) -> Result<u32, EngineError>,
+) -> Result<u32, EngineError> {
+    calls.forbid(logits)?;
+    loop {
+        let id = sample(logits)?;
+        let bytes = bytes_of(id);
+        if calls.allows(id, &bytes)? {
+            calls.accept(id, &bytes)?;
+            return Ok(id);
+        }
+        logits[id as usize] = f32::NEG_INFINITY;
     }
 }

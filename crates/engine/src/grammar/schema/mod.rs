@@ -43,7 +43,7 @@ pub(super) const SCHEMAS: [&str; 5] =
 pub(super) const NAMED_SCHEMAS: [&str; 3] = ["properties", "patternProperties", "$defs"];
 
 /// A schema for the grammar library.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rewritten {
     pub(crate) schema: Value,
     /// The client's names of the definitions, for messages.

@@ -138,6 +138,17 @@ impl SamplingParameters {
         self.penalizes() || self.dry.is_some() || !self.logit_bias.is_empty()
     }
 
+    /// Returns these parameters without everything that depends on earlier tokens.
+    pub(crate) fn without_penalties(&self) -> Self {
+        Self {
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            dry: None,
+            ..self.clone()
+        }
+    }
+
     #[expect(clippy::float_cmp, reason = "the neutral values are exact")]
     fn penalizes(&self) -> bool {
         self.repeat_last_n > 0
