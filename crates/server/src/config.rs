@@ -65,6 +65,8 @@ pub struct ServerConfig {
     pub small_files: fn(&std::path::Path) -> Vec<mlxk_hub::Finding>,
     /// Refuse fields of requests that the server does not know, instead of ignoring and reporting them.
     pub strict: bool,
+    /// `true` to keep parts of prompts that agents change on every request, such as counters of tokens.
+    pub exact_prompts: bool,
     /// Bounds for clients.
     pub limits: Limits,
 }
@@ -169,6 +171,7 @@ impl ServerConfig {
             judge: |_| Ok(()),
             small_files: |_| Vec::new(),
             strict: false,
+            exact_prompts: false,
             limits: Limits::default(),
         }
     }

@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     /// The request is invalid.
     BadRequest,
     /// The prompt leaves no room for an answer.
-    ContextLength,
+    ContextLength { prompt_tokens: usize, context: usize },
     /// The API key is missing or wrong.
     Unauthorized,
     /// The origin, the host or the change is not allowed.
@@ -60,7 +60,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::ContextLength => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::ContextLength { .. } => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoModel => StatusCode::NOT_FOUND,
@@ -138,10 +138,13 @@ impl From<EngineError> for ApiError {
                 Some("logit_bias".to_owned())
             }
             EngineError::TooManyLogprobs { .. } => Some("logprobs".to_owned()),
+            EngineError::Tools { .. } | EngineError::NoTools { .. } => Some("tools".to_owned()),
             _ => None,
         };
         let kind = match error {
-            EngineError::PromptTooLong { .. } => Kind::ContextLength,
+            EngineError::PromptTooLong { prompt_tokens, context } => {
+                Kind::ContextLength { prompt_tokens, context }
+            }
             EngineError::BadSampling { .. }
             | EngineError::BadLogitBias { .. }
             | EngineError::NothingAllowed
@@ -154,6 +157,8 @@ impl From<EngineError> for ApiError {
             | EngineError::ZeroMaxTokens
             | EngineError::TooManyLogprobs { .. }
             | EngineError::AnswerFormat { .. }
+            | EngineError::Tools { .. }
+            | EngineError::NoTools { .. }
             | EngineError::Text(
                 TextError::TemplateRaised { .. }
                 | TextError::Template { .. }

@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod anthropic;
 mod blocking;
 mod body;
 mod config;
@@ -42,6 +43,7 @@ mod ollama;
 mod openai;
 mod operation;
 mod paths;
+mod responses;
 mod routes;
 mod server;
 mod state;

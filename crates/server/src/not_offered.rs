@@ -3,12 +3,11 @@
 const EMBEDDINGS: &str = "Embeddings are not offered by this server yet";
 const RANKING: &str = "Ranking is not offered by this server yet";
 const TEXT_ONLY: &str = "Models on this server read and write text only";
-const ANTHROPIC: &str =
-    "Anthropic's API is not offered by this server yet; use `/v1/chat/completions`";
+const ANTHROPIC: &str = "This server offers `/v1/messages` and `/v1/messages/count_tokens`";
 const ACCOUNTS: &str = "This server has no accounts and no services on the web";
 
 /// Paths. One that ends with a slash stands for all below it.
-const ROUTES: [(&str, &str); 30] = [
+const ROUTES: [(&str, &str); 27] = [
     ("/v1/embeddings", EMBEDDINGS),
     ("/embeddings", EMBEDDINGS),
     ("/embedding", EMBEDDINGS),
@@ -19,15 +18,6 @@ const ROUTES: [(&str, &str); 30] = [
     ("/v1/score", RANKING),
     ("/rerank", RANKING),
     ("/reranking", RANKING),
-    (
-        "/v1/responses",
-        "The Responses API is not offered by this server yet; use `/v1/chat/completions`",
-    ),
-    (
-        "/v1/responses/",
-        "The Responses API is not offered by this server yet; use `/v1/chat/completions`",
-    ),
-    ("/v1/messages", ANTHROPIC),
     ("/v1/messages/", ANTHROPIC),
     ("/v1/complete", ANTHROPIC),
     ("/v1/audio/", TEXT_ONLY),

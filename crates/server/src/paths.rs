@@ -5,8 +5,12 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
 /// Routes that some clients call without `/v1`.
-const SHORT: [(&str, &str); 2] =
-    [("/chat/completions", "/v1/chat/completions"), ("/completions", "/v1/completions")];
+const SHORT: [(&str, &str); 4] = [
+    ("/chat/completions", "/v1/chat/completions"),
+    ("/completions", "/v1/completions"),
+    ("/responses", "/v1/responses"),
+    ("/messages", "/v1/messages"),
+];
 
 /// Gives a request the path of the route that it means.
 pub(crate) async fn plain(mut request: Request) -> Request {

@@ -5,18 +5,20 @@ use axum::middleware::map_request;
 
 use crate::conventions::{apply, not_found};
 use crate::state::Shared;
-use crate::{admin, llama, ollama, openai, paths};
+use crate::{admin, anthropic, llama, ollama, openai, paths, responses};
 
 /// Builds the router of a server.
 pub(crate) fn routes(state: &Shared) -> Router {
     // llama-server and most other clients expect OpenAI's errors, also for paths that do not exist.
     let openai = Router::new()
         .merge(openai::routes())
+        .merge(responses::routes())
         .merge(llama::routes())
         .merge(admin::routes())
         .fallback(not_found);
     let routes = Router::new()
         .merge(apply(openai, openai::CONVENTIONS, state))
+        .merge(apply(anthropic::routes(), anthropic::CONVENTIONS, state))
         .merge(apply(ollama::routes(), ollama::CONVENTIONS, state))
         .with_state(state.clone());
     // A layer of the routes themselves would only see requests that have a route already.

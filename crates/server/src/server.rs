@@ -92,6 +92,7 @@ impl Server {
             names: guard::machine::names(),
             phase: watch::Sender::new(Phase::Running),
             capabilities: ollama::Known::default(),
+            responses: Arc::default(),
             changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         });
         Ok(Self { runtime, listener, address, state })

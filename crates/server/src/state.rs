@@ -9,7 +9,7 @@ use crate::config::ServerConfig;
 use crate::error::{ApiError, Kind};
 use crate::metrics::Metrics;
 use crate::models::Models;
-use crate::ollama;
+use crate::{ollama, responses};
 
 /// State that all handlers share.
 pub(crate) type Shared = Arc<State>;
@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) names: Vec<String>,
     /// Capabilities of models, for Ollama's clients.
     pub(crate) capabilities: ollama::Known,
+    /// Responses that later requests may continue.
+    pub(crate) responses: Arc<responses::Store>,
     /// Progress of the shutdown.
     pub(crate) phase: watch::Sender<Phase>,
     /// Places for requests that download, upload or create models.

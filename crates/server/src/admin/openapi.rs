@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
-use crate::{llama, ollama, openai};
+use crate::{anthropic, llama, ollama, openai, responses};
 
 const JSON: &str = "application/json";
 const STATUSES: [(&str, &str); 10] = [
@@ -36,6 +36,8 @@ fn own() -> Vec<Operation> {
 /// Returns every route of every dialect.
 pub(crate) fn operations() -> Vec<Operation> {
     let mut all = openai::operations();
+    all.extend(responses::operations());
+    all.extend(anthropic::operations());
     all.extend(llama::operations());
     all.extend(ollama::operations());
     all.extend(own());

@@ -17,6 +17,8 @@ use crate::state::{Phase, Shared};
 pub(crate) struct Answers {
     events: mpsc::UnboundedReceiver<(usize, Event)>,
     _cancel: CancelAll,
+    /// Tokens of the first prompt.
+    prompt_tokens: usize,
     /// Requests that have not ended.
     open: usize,
     /// A place in the model's queue for each request.
@@ -73,22 +75,31 @@ impl Answers {
                 };
                 Recipient { cancel, sink: Box::new(sink) }
             });
+            let mut first = None;
             for Prompted { request, count } in prompts {
-                engine.submit_to(request, recipients.by_ref().take(count).collect())?;
+                let recipients = recipients.by_ref().take(count).collect();
+                let tokens = engine.submit_to(request, recipients)?;
+                first.get_or_insert(tokens);
             }
-            Ok(())
+            Ok(first.unwrap_or(0))
         };
         // Rendering and encoding a long prompt would block a serving thread.
-        lease.text_work(submit).await?;
+        let prompt_tokens = lease.text_work(submit).await?;
         Ok(Self {
             events,
             _cancel: cancel,
+            prompt_tokens,
             open,
             _places: places,
             phase: state.phase.subscribe(),
             state: Arc::clone(state),
             lease,
         })
+    }
+
+    /// Returns the number of tokens of the first prompt.
+    pub(crate) fn prompt_tokens(&self) -> usize {
+        self.prompt_tokens
     }
 
     /// Returns the next event and the number of its request, or `None` when all have ended. Nothing is lost

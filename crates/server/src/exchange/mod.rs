@@ -5,6 +5,7 @@
 //! events into a response with the dialect's [`Renderer`], as a stream or as one body.
 
 mod answers;
+pub(crate) mod calls;
 mod defaults;
 mod formats;
 mod label;
@@ -14,6 +15,7 @@ mod renderer;
 mod stream;
 pub(crate) mod thinking;
 mod tokens;
+pub(crate) mod tools;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Options of a request in no dialect's words, and the engine's request made of them.
 
-use mlxk_engine::{AnswerFormat, PromptInput, Request, Sampling};
+use mlxk_engine::{AnswerFormat, PromptInput, Request, Sampling, Tools};
 use mlxk_hub::Parameters;
 use serde_json::{Map, Value};
 
@@ -18,6 +18,7 @@ pub(crate) struct AnswerOptions {
     /// Most tokens of prompt and answer together.
     pub(crate) context: Option<usize>,
     pub(crate) format: Option<AnswerFormat>,
+    pub(crate) tools: Option<Tools>,
     /// Variables for the chat template.
     pub(crate) template_variables: Map<String, Value>,
     pub(crate) thinking: Option<Wish>,
@@ -58,6 +59,7 @@ pub(crate) fn request(
     request.max_tokens = options.max_tokens;
     request.context = options.context;
     request.format = options.format;
+    request.tools = options.tools;
     request.template_variables = template_variables;
     request.stop = options.stop;
     request.ignore_eos = options.ignore_eos;

@@ -34,6 +34,9 @@ pub(crate) struct Wire {
 pub(crate) enum Framing {
     /// `data: {..}` and an empty line. Comments show the client that the server still works.
     Sse,
+    /// Server-sent events with names: `event: NAME`, where the name is the field `type` of the data, which comes first
+    /// in it. `ping` is sent while nothing else is.
+    NamedSse { ping: &'static str },
     /// One line of JSON per event. Nothing can be sent between them.
     JsonLines,
 }
@@ -96,7 +99,7 @@ where
     };
     tokio::spawn(task.in_current_span());
     let kind = match wire.framing {
-        Framing::Sse => "text/event-stream; charset=utf-8",
+        Framing::Sse | Framing::NamedSse { .. } => "text/event-stream; charset=utf-8",
         Framing::JsonLines => "application/x-ndjson",
     };
     let headers = [
@@ -147,8 +150,12 @@ impl Events {
                 event = answers.next() => return Ok(event?),
                 () = tokio::time::sleep(self.heartbeat) => {}
             }
-            if self.framing == Framing::Sse {
-                self.send_piece(Bytes::from_static(b": ping\n\n")).await?;
+            match self.framing {
+                Framing::Sse => self.send_piece(Bytes::from_static(b": ping\n\n")).await?,
+                Framing::NamedSse { ping } => {
+                    self.send_piece(Bytes::from_static(ping.as_bytes())).await?;
+                }
+                Framing::JsonLines => {}
             }
         }
     }
@@ -157,8 +164,18 @@ impl Events {
 fn frame(framing: Framing, text: &str) -> Bytes {
     match framing {
         Framing::Sse => format!("data: {text}\n\n").into(),
+        Framing::NamedSse { .. } => match event_name(text) {
+            Some(name) => format!("event: {name}\ndata: {text}\n\n").into(),
+            None => format!("data: {text}\n\n").into(),
+        },
         Framing::JsonLines => format!("{text}\n").into(),
     }
+}
+
+/// Returns the `type` of an event, which is its first field.
+fn event_name(text: &str) -> Option<&str> {
+    let (name, _) = text.strip_prefix("{\"type\":\"")?.split_once('"')?;
+    Some(name)
 }
 
 /// A body that pauses after every piece, so that the connection writes each one out on its own. Some clients

@@ -58,6 +58,8 @@ pub(crate) struct ApplyTemplate {
     pub(crate) messages: Option<Vec<Message>>,
     pub(crate) add_generation_prompt: Option<bool>,
     pub(crate) chat_template_kwargs: Map<String, Value>,
+    /// Tools in OpenAI's form.
+    pub(crate) tools: Option<Value>,
 }
 
 /// A rendered conversation.

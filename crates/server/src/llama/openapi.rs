@@ -63,6 +63,7 @@ fn schema(name: &str) -> Option<Value> {
         "messages" => json!({"type": "array", "items": {"type": "object",
             "required": ["role", "content"], "properties": {
                 "role": {"type": "string"}, "content": {"type": "string"}}}}),
+        "tools" => json!({"type": ["array", "null"], "items": {"type": "object"}}),
         "chat_template_kwargs" => json!({"type": ["object", "null"]}),
         _ => return None,
     })

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use mlxk_engine::EngineError;
-use mlxk_text::{RenderOptions, TextError, ends_in_answer};
+use mlxk_text::{RenderOptions, TextError, ends_in_answer, settled};
 
 use super::dto::{ApplyTemplate, Content, Detokenize, Piece, PieceText, Prompt, Tokenize, Tokens};
 use crate::body::{Extras, Fields};
@@ -74,12 +74,14 @@ pub(super) async fn apply_template(
     let messages = asked.messages.ok_or_else(|| ApiError::missing("messages"))?;
     let lease = state.models.acquire(asked.model.as_deref(), None).await?;
     let engine = lease.engine();
-    let variables = asked.chat_template_kwargs;
+    let (variables, tools) = (asked.chat_template_kwargs, asked.tools);
+    let messages = settled(messages);
     let add_generation_prompt = asked.add_generation_prompt.unwrap_or(true);
     let work = move || {
         let template = engine.template().ok_or(EngineError::NoChatTemplate)?;
         let options = RenderOptions {
             variables,
+            tools,
             add_generation_prompt,
             continue_final_message: add_generation_prompt && ends_in_answer(&messages),
             ..RenderOptions::default()

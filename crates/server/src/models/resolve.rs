@@ -15,6 +15,8 @@ use crate::error::{ApiError, Kind, cleaned};
 const LATEST: &str = ":latest";
 /// Names that other servers give to the only model that they have, unless a model has one of them here.
 const OWN_NAMES: [&str; 2] = ["default_model", "local-model"];
+/// Beginning of the names that programs for Anthropic's models send, whatever the server has.
+const ANTHROPIC: &str = "claude-";
 
 impl Models {
     /// Returns the model called `name`, or the server's own if it is `None`.
@@ -36,7 +38,7 @@ impl Models {
         let (models, written) = (self.clone(), name.to_owned());
         let found = blocking(move || models.find(&written)).await;
         match (found, own) {
-            (Err(error), Some(own)) if error.kind == Kind::NoModel && OWN_NAMES.contains(&bare) => {
+            (Err(error), Some(own)) if error.kind == Kind::NoModel && stands_for_own(bare) => {
                 Ok(own.resolved.clone())
             }
             (found, _) => found,
@@ -82,6 +84,11 @@ impl Models {
             Err(error) => Err(unknown(name, &error.to_string())),
         }
     }
+}
+
+/// Returns `true` if the server's own model answers requests for this name.
+fn stands_for_own(name: &str) -> bool {
+    OWN_NAMES.contains(&name) || name.starts_with(ANTHROPIC)
 }
 
 pub(super) fn unknown(name: &str, why: &str) -> ApiError {

@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use mlxk_hub::{ModelInfo, Role};
-use mlxk_text::Thinking;
+use mlxk_text::tools::{self, ToolHints};
+use mlxk_text::{ChatTemplate, Thinking};
 
 use super::details;
 use crate::fill_in_middle;
@@ -32,10 +33,11 @@ pub(crate) struct Known(Mutex<HashMap<PathBuf, (Stamp, Findings)>>);
 struct Findings {
     fills_gaps: bool,
     thinks: bool,
+    calls_tools: bool,
 }
 
 impl Known {
-    /// Returns the capabilities of a model. Tools are missing, because the server does not support them yet.
+    /// Returns the capabilities of a model.
     pub(crate) fn capabilities(&self, info: &ModelInfo) -> Vec<&'static str> {
         let findings = self.findings(&info.path);
         let mut found = vec![match info.role {
@@ -44,6 +46,7 @@ impl Known {
             Role::Audio => "audio",
         }];
         found.extend(findings.fills_gaps.then_some("insert"));
+        found.extend(findings.calls_tools.then_some("tools"));
         found.extend(findings.thinks.then_some("thinking"));
         found
     }
@@ -58,7 +61,8 @@ impl Known {
         }
         let template = details::template(folder);
         let thinks = template.is_some_and(|text| Thinking::of_template(&text).is_possible());
-        let findings = Findings { fills_gaps: fills_gaps(folder), thinks };
+        let calls_tools = calls_tools(folder).unwrap_or(false);
+        let findings = Findings { fills_gaps: fills_gaps(folder), thinks, calls_tools };
         let mut known = lock();
         if known.len() >= MAX_KNOWN {
             known.clear();
@@ -73,6 +77,14 @@ fn stamp(folder: &Path) -> Stamp {
         let metadata = std::fs::metadata(folder.join(name)).ok()?;
         Some((metadata.len(), metadata.modified().ok()?))
     })
+}
+
+/// Returns `true` if the model's template shows tools, and calls in a known form.
+fn calls_tools(folder: &Path) -> Option<bool> {
+    let template = ChatTemplate::open(folder).ok()??;
+    let hints = ToolHints::open(folder).ok()?;
+    let support = tools::detect(&template, &hints, &|_| false);
+    Some(support.renders_tools && support.form.is_some())
 }
 
 fn fills_gaps(folder: &Path) -> bool {

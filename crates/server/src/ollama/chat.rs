@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::Response;
-use mlxk_engine::PromptInput;
+use mlxk_engine::{PromptInput, ToolChoice};
 use mlxk_text::{Content, Message};
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use super::truncate::Allowed;
 use super::{fields, load_unload, names, truncate};
 use crate::body::Fields;
 use crate::error::ApiError;
-use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, parameters};
+use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, calls, parameters, tools};
 use crate::state::Shared;
 
 /// Answers a conversation.
@@ -34,8 +34,9 @@ pub(super) async fn answer(
     wanted.format = fields::format(asked.format.take())?;
     wanted.logprobs = fields::logprobs(asked.logprobs, asked.top_logprobs)?;
     wanted.thinking = fields::think(asked.think.as_ref())?;
+    calls::check(&messages)?;
+    wanted.tools = tools::tools(std::mem::take(&mut asked.tools), ToolChoice::Auto, true)?;
     let model = names::resolve(&state, asked.model.as_deref()).await?;
-    fields::no_tools(&asked.tools, asked.model.as_ref().unwrap_or(&model.name))?;
     if messages.is_empty() {
         let called = asked.model.unwrap_or_else(|| model.name.clone());
         return load_unload::respond(&state, model, called, keep, Endpoint::Chat).await;
@@ -65,6 +66,7 @@ pub(super) async fn answer(
         loading,
         context: None,
         waiting: Tokens::default(),
+        call: None,
     };
     let streamed = asked.stream.unwrap_or(true);
     let mut response = exchange::respond(&state, answers, renderer, streamed).await?;

@@ -123,15 +123,6 @@ pub(super) fn shift(wanted: Option<bool>, reading: &Reading) -> Result<(), ApiEr
     if wanted == Some(true) { reading.unknown(vec!["shift".to_owned()]) } else { Ok(()) }
 }
 
-/// Refuses tools, in the words that clients look for. `model` is its name in the request.
-pub(super) fn no_tools(tools: &[Value], model: &str) -> Result<(), ApiError> {
-    if tools.is_empty() {
-        return Ok(());
-    }
-    let message = format!("`tools`: the model `{model}` does not support tools on this server yet");
-    Err(ApiError::field("tools", message))
-}
-
 /// Returns the error for images.
 pub(super) fn images(field: &str) -> ApiError {
     let message = format!("`{field}` is not supported: models read text only");

@@ -66,6 +66,7 @@ pub(super) async fn answer(
         loading,
         context,
         waiting: Tokens::default(),
+        call: None,
     };
     let mut response = exchange::respond(&state, answers, renderer, streamed).await?;
     left_out.report(&mut response, &state);

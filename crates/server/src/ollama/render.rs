@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlxk_engine::{Done, Engine, EngineError, Event, FinishReason, PromptInput};
+use mlxk_engine::{CallEvent, Done, Engine, EngineError, Event, FinishReason, PromptInput};
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
-use super::dto::replies::{Answer, Figures, Reply, Words};
+use super::dto::replies::{Answer, Figures, Function, Reply, ToolCall, Words};
 use super::logprobs::logprobs;
 use super::time::{nanoseconds, now};
 use crate::error::ApiError;
 use crate::exchange::{self, Framing, Label, Tokens, Wire};
+use crate::ids;
 
 /// Form of this dialect's streams.
 pub(super) const WIRE: Wire = Wire { framing: Framing::JsonLines, end: None, error: error_body };
@@ -34,7 +35,9 @@ impl Endpoint {
         match self {
             Self::Generate => Words::Generate { response: text, thinking },
             Self::Chat => {
-                Words::Chat { message: Answer { role: "assistant", content: text, thinking } }
+                let tool_calls = Vec::new();
+                let message = Answer { role: "assistant", content: text, thinking, tool_calls };
+                Words::Chat { message }
             }
         }
     }
@@ -66,6 +69,8 @@ pub(super) struct Renderer {
     /// Set if the client gets the tokens of the whole conversation, to continue from.
     pub(super) context: Option<Context>,
     pub(super) waiting: Tokens,
+    /// The call that is being written: name, id and arguments as JSON text.
+    pub(super) call: Option<(String, String, String)>,
 }
 
 /// The conversation so far.
@@ -79,6 +84,35 @@ impl Renderer {
     fn line(&self, text: String, thinking: String) -> Reply {
         let words = self.endpoint.words(text, thinking);
         Reply { words, ..self.endpoint.reply(self.label.model.clone()) }
+    }
+
+    /// Returns a line once a call is complete.
+    fn call(&mut self, event: CallEvent) -> Option<Reply> {
+        match event {
+            CallEvent::Begin { name, id, .. } => {
+                let id = id.unwrap_or_else(|| ids::fresh("call_"));
+                self.call = Some((name, id, String::new()));
+            }
+            CallEvent::Arguments { text, .. } => {
+                self.call.as_mut()?.2.push_str(&text);
+            }
+            CallEvent::End { index } => {
+                let (name, id, arguments) = self.call.take()?;
+                let arguments = serde_json::from_str(&arguments).unwrap_or_default();
+                let mut reply = self.line(String::new(), String::new());
+                if let Words::Chat { message } = &mut reply.words {
+                    let function = Function { index, name, arguments };
+                    message.tool_calls.push(ToolCall { id, function });
+                }
+                return Some(reply);
+            }
+            CallEvent::Broken { text, .. } => {
+                self.call = None;
+                return Some(self.line(text, String::new()));
+            }
+            _ => {}
+        }
+        None
     }
 
     fn last(&self, done: &Done) -> Result<Reply, ApiError> {
@@ -124,6 +158,10 @@ impl exchange::Renderer for Renderer {
                 self.line(text, String::new())
             }
             Event::Reasoning(text) => self.line(String::new(), text),
+            Event::Call(event) => match self.call(event) {
+                Some(reply) => reply,
+                None => return Ok(Vec::new()),
+            },
             Event::Done(done) => self.last(&done)?,
             _ => return Ok(Vec::new()),
         };
@@ -151,12 +189,20 @@ impl exchange::Renderer for Renderer {
 impl Words {
     fn add(&mut self, piece: Self) {
         let (text, thinking) = self.parts();
-        match piece {
-            Self::Generate { response: more, thinking: thoughts }
-            | Self::Chat { message: Answer { content: more, thinking: thoughts, .. } } => {
+        let calls = match piece {
+            Self::Generate { response: more, thinking: thoughts } => {
                 text.push_str(&more);
                 thinking.push_str(&thoughts);
+                Vec::new()
             }
+            Self::Chat { message: Answer { content: more, thinking: thoughts, tool_calls, .. } } => {
+                text.push_str(&more);
+                thinking.push_str(&thoughts);
+                tool_calls
+            }
+        };
+        if let Self::Chat { message } = self {
+            message.tool_calls.extend(calls);
         }
     }
 

@@ -76,41 +76,40 @@ pub(super) fn shorten(
     let most = context.saturating_sub(room).max(1);
     let before = match allowed {
         Allowed::Nothing => return Ok(LeftOut::default()),
-        _ => length(engine, &request.prompt)?,
+        _ => length(engine, request)?,
     };
     if before <= most {
         return Ok(LeftOut::default());
     }
     let mut messages = 0;
-    if let PromptInput::Messages { system, messages: all } = &request.prompt {
+    if let PromptInput::Messages { system, messages: all } = request.prompt.clone() {
         // A binary search, because a conversation may have many messages.
-        let (mut few, mut many) = (0, oldest(all).len());
+        let (mut few, mut many) = (0, oldest(&all).len());
         while few < many {
             let middle = usize::midpoint(few, many);
-            let prompt = without(system.as_ref(), all, middle);
-            if length(engine, &prompt)? <= most { many = middle } else { few = middle + 1 }
+            request.prompt = without(system.as_ref(), &all, middle);
+            if length(engine, request)? <= most { many = middle } else { few = middle + 1 }
         }
-        let shorter = without(system.as_ref(), all, few.min(oldest(all).len()));
-        if let PromptInput::Messages { messages: kept, .. } = &shorter {
+        request.prompt = without(system.as_ref(), &all, few.min(oldest(&all).len()));
+        if let PromptInput::Messages { messages: kept, .. } = &request.prompt {
             messages = all.len() - kept.len();
         }
-        request.prompt = shorter;
     }
     if allowed == Allowed::Text {
         for _ in 0..ATTEMPTS {
-            let excess = length(engine, &request.prompt)?.saturating_sub(most);
+            let excess = length(engine, request)?.saturating_sub(most);
             if excess == 0 {
                 break;
             }
             cut(engine, &mut request.prompt, excess)?;
         }
     }
-    let tokens = before.saturating_sub(length(engine, &request.prompt)?);
+    let tokens = before.saturating_sub(length(engine, request)?);
     Ok(LeftOut { messages, tokens })
 }
 
-fn length(engine: &Engine, prompt: &PromptInput) -> Result<usize, EngineError> {
-    Ok(engine.encode(prompt)?.len())
+fn length(engine: &Engine, request: &Request) -> Result<usize, EngineError> {
+    Ok(engine.encode_request(request)?.len())
 }
 
 /// Returns the positions of the messages that may be dropped, the oldest first. System prompts stay, and so does

@@ -22,7 +22,6 @@ pub(super) const EXTRAS: Extras = Extras {
         "metadata",
         "store",
         "service_tier",
-        "parallel_tool_calls",
         "safety_identifier",
         "prompt_cache_key",
         "prompt_cache_retention",
@@ -37,10 +36,8 @@ pub(super) const EXTRAS: Extras = Extras {
         "usage",
     ],
     unsupported: &[
-        ("tools", "models cannot call tools on this server yet"),
-        ("tool_choice", "models cannot call tools on this server yet"),
-        ("functions", "models cannot call functions on this server"),
-        ("function_call", "models cannot call functions on this server"),
+        ("functions", "use `tools`"),
+        ("function_call", "use `tool_choice`"),
         ("modalities", "models read and write text only"),
         ("audio", "models read and write text only"),
         ("prediction", "the server looks for repetitions in the text by itself"),
@@ -117,7 +114,7 @@ pub(super) const fn finish_reason(reason: &FinishReason) -> &'static str {
 /// Returns an error in OpenAI's shape.
 pub(crate) fn error_body(error: &ApiError) -> Value {
     let (kind, code) = match error.kind {
-        Kind::ContextLength => ("invalid_request_error", Some("context_length_exceeded")),
+        Kind::ContextLength { .. } => ("invalid_request_error", Some("context_length_exceeded")),
         Kind::NoModel => ("invalid_request_error", Some("model_not_found")),
         Kind::Unauthorized => ("invalid_request_error", Some("invalid_api_key")),
         Kind::BadRequest

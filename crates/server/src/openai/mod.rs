@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use crate::conventions::Conventions;
 use crate::state::Shared;
 
+pub(crate) use common::error_body;
 pub(crate) use openapi::operations;
 
 pub(crate) const CONVENTIONS: Conventions =

@@ -69,7 +69,25 @@ fn schema(name: &str) -> Option<Value> {
             {"type": "array", "items": {"type": "integer", "minimum": 0}},
             {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}},
         ]}),
-        "stream" | "echo" | "ignore_eos" | "continue_final_message" => flag(),
+        "stream" | "echo" | "ignore_eos" | "continue_final_message" | "parallel_tool_calls" => flag(),
+        "tools" => json!({"type": ["array", "null"], "items": {
+            "type": "object",
+            "required": ["type", "function"],
+            "properties": {"type": {"const": "function"}, "function": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "description": {"type": "string"},
+                    "parameters": {"type": "object"},
+                    "strict": {"type": ["boolean", "null"]},
+                },
+            }},
+        }}),
+        "tool_choice" => json!({"anyOf": [
+            {"enum": ["none", "auto", "required", null]},
+            {"type": "object", "required": ["type", "function"]},
+        ]}),
         "stream_options" => json!({"type": ["object", "null"], "properties": {
             "include_usage": {"type": "boolean"},
             "include_obfuscation": {"type": "boolean"},

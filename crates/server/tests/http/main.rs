@@ -4,6 +4,7 @@
 mod abandoned;
 mod abuse;
 mod access;
+mod calls;
 mod chat;
 mod completions;
 mod leniency;

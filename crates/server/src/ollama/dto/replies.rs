@@ -1,6 +1,7 @@
 //! Answers of a model.
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// One line of an answer, or the whole answer.
 #[derive(Debug, Serialize)]
@@ -41,6 +42,23 @@ pub(crate) struct Answer {
     pub(crate) content: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) thinking: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<ToolCall>,
+}
+
+/// A call of a tool. A line has whole calls only.
+#[derive(Debug, Serialize)]
+pub(crate) struct ToolCall {
+    pub(crate) id: String,
+    pub(crate) function: Function,
+}
+
+/// Name and arguments of a call.
+#[derive(Debug, Serialize)]
+pub(crate) struct Function {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+    pub(crate) arguments: Value,
 }
 
 /// Token counts of an answer, and times in nanoseconds.

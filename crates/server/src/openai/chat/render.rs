@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use mlxk_engine::{Done, Engine, Event, TokenInfo, Usage as Tokenized};
+use mlxk_engine::{CallEvent, Done, Engine, Event, TokenInfo, Usage as Tokenized};
 
 use crate::error::ApiError;
 use crate::exchange::{self, Label, Tokens, Wire};
+use crate::ids;
 use crate::openai::common::{FINGERPRINT, WIRE, finish_reason, finite, token_text};
 use crate::openai::dto::chat::{
-    self, ChatCompletion, Choice, Chunk, ChunkChoice, Delta, Logprobs, TokenLogprob, TopLogprob,
+    self, CallDelta, ChatCompletion, Choice, Chunk, ChunkChoice, Delta, Function, Logprobs,
+    TokenLogprob, ToolCall, TopLogprob,
 };
 use crate::openai::dto::shared::{Timings, Usage};
 
@@ -27,6 +29,10 @@ pub(super) struct Renderer {
 pub(super) struct Answer {
     waiting: Tokens,
     usage: Option<Tokenized>,
+    /// Number of complete calls.
+    calls: usize,
+    /// The call that is being written.
+    open_call: Option<usize>,
 }
 
 impl Renderer {
@@ -49,10 +55,43 @@ impl Renderer {
         self.chunk(vec![ChunkChoice { index, delta, logprobs, finish_reason: None }])
     }
 
+    fn call(&mut self, index: usize, event: CallEvent) -> Vec<Chunk> {
+        let piece = |index, id, kind, name, arguments| {
+            let function = Function { name, arguments };
+            Delta {
+                tool_calls: vec![CallDelta { index, id, kind, function }],
+                ..Delta::default()
+            }
+        };
+        let delta = match event {
+            CallEvent::Begin { index: call, name, id } => {
+                self.answers[index].open_call = Some(call);
+                let id = id.unwrap_or_else(|| ids::fresh("call_"));
+                piece(call, Some(id), Some("function"), Some(name), String::new())
+            }
+            CallEvent::Arguments { index, text } => piece(index, None, None, None, text),
+            CallEvent::End { .. } => {
+                self.answers[index].calls += 1;
+                self.answers[index].open_call = None;
+                return Vec::new();
+            }
+            CallEvent::Broken { index, text } => {
+                Delta { content: Some(text), broken_call: Some(index), ..Delta::default() }
+            }
+            _ => return Vec::new(),
+        };
+        vec![self.piece(index, delta, &[])]
+    }
+
     fn last(&mut self, index: usize, done: &Done, tokens: &[TokenInfo]) -> Chunk {
-        let mut last = self.piece(index, Delta::default(), tokens);
+        // A whole answer leaves out a call that a limit has cut off.
+        let delta = Delta { broken_call: self.answers[index].open_call, ..Delta::default() };
+        let mut last = self.piece(index, delta, tokens);
         for choice in &mut last.choices {
-            choice.finish_reason = Some(finish_reason(&done.finish_reason));
+            choice.finish_reason = Some(match finish_reason(&done.finish_reason) {
+                "stop" if self.answers[index].calls > 0 => "tool_calls",
+                reason => reason,
+            });
         }
         last.timings = Some(Timings::from(done));
         self.answers[index].usage = Some(done.usage);
@@ -83,6 +122,7 @@ impl exchange::Renderer for Renderer {
                 let delta = Delta { reasoning_content: Some(text), ..Delta::default() };
                 vec![self.piece(index, delta, &[])]
             }
+            Event::Call(event) => self.call(index, event),
             Event::Done(done) => vec![self.last(index, &done, &tokens)],
             _ => Vec::new(),
         })
@@ -102,9 +142,10 @@ impl exchange::Renderer for Renderer {
             index,
             message: chat::Answer {
                 role: "assistant",
-                content: String::new(),
+                content: Some(String::new()),
                 reasoning_content: None,
                 refusal: None,
+                tool_calls: Vec::new(),
             },
             logprobs: self.wants_logprobs.then(Logprobs::default),
             finish_reason: None,
@@ -137,8 +178,13 @@ impl exchange::Renderer for Renderer {
 
 impl Choice {
     fn add(&mut self, piece: ChunkChoice) {
-        let Delta { content, reasoning_content, .. } = piece.delta;
-        self.message.content.push_str(content.as_deref().unwrap_or_default());
+        let Delta { content, reasoning_content, tool_calls, broken_call, .. } = piece.delta;
+        let message = &mut self.message;
+        if let Some(text) = content.filter(|text| !text.is_empty()) {
+            message.content.get_or_insert_default().push_str(&text);
+        }
+        message.tool_calls.retain(|call| Some(call.index) != broken_call);
+        tool_calls.into_iter().for_each(|call| message.add_call(call));
         if let Some(text) = reasoning_content.filter(|text| !text.is_empty()) {
             self.message.reasoning_content.get_or_insert_default().push_str(&text);
         }
@@ -146,6 +192,20 @@ impl Choice {
             self.logprobs.get_or_insert_default().content.extend(logprobs.content);
         }
         self.finish_reason = self.finish_reason.or(piece.finish_reason);
+    }
+}
+
+impl chat::Answer {
+    fn add_call(&mut self, piece: CallDelta) {
+        let CallDelta { index, id, function, .. } = piece;
+        if let Some(id) = id {
+            if self.content.as_deref() == Some("") {
+                self.content = None;
+            }
+            self.tool_calls.push(ToolCall { id, kind: "function", function, index });
+        } else if let Some(call) = self.tool_calls.last_mut() {
+            call.function.arguments.push_str(&function.arguments);
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! From the body of a request to what the exchange takes.
 
-use mlxk_engine::PromptInput;
+use mlxk_engine::{PromptInput, ToolChoice};
 use mlxk_text::{Content, Message};
+use serde_json::Value;
 
 use super::thinking;
 use crate::body::Fields;
 use crate::error::ApiError;
-use crate::exchange::AnswerOptions;
+use crate::exchange::{AnswerOptions, calls, tools};
 use crate::models::{KeepAlive, Lease};
 use crate::openai::common::{EXTRAS, drop_defaults, refuse};
 use crate::openai::dto::chat::ChatRequest;
@@ -41,6 +42,10 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, ApiError> {
     options.logprobs = logprobs(own.logprobs, own.top_logprobs)?;
     options.thinking = thinking::wish(&own, &reading)?;
     options.template_variables = own.chat_template_kwargs;
+    calls::check(&messages)?;
+    let choice = tool_choice(own.tool_choice.as_ref(), &own.tools)?;
+    let is_parallel = own.parallel_tool_calls.unwrap_or(true);
+    options.tools = tools::tools(own.tools, choice, is_parallel)?;
     Ok(Asked {
         keep_alive: keep_alive(common.keep_alive.as_ref())?,
         messages,
@@ -87,6 +92,28 @@ fn messages(messages: Option<Vec<Message>>) -> Result<Vec<Message>, ApiError> {
         }
     }
     Ok(messages)
+}
+
+/// Reads `tool_choice`.
+fn tool_choice(choice: Option<&Value>, tools: &[Value]) -> Result<ToolChoice, ApiError> {
+    let choice = match choice {
+        None => return Ok(ToolChoice::Auto),
+        Some(Value::String(word)) if word == "auto" => return Ok(ToolChoice::Auto),
+        Some(Value::String(word)) if word == "required" => ToolChoice::Required,
+        Some(named) => {
+            let name = named["function"]["name"].as_str().or_else(|| named["name"].as_str());
+            let name = name.ok_or_else(|| {
+                let message = "`tool_choice` must be `none`, `auto`, `required`, or name a function";
+                ApiError::field("tool_choice", message)
+            })?;
+            ToolChoice::Named(name.to_owned())
+        }
+    };
+    if tools.is_empty() {
+        let message = "`tool_choice` asks for a call, but there are no `tools`";
+        return Err(ApiError::field("tool_choice", message));
+    }
+    Ok(choice)
 }
 
 /// Reads `logprobs` and `top_logprobs`. Returns the number of alternatives, if log-probabilities are wanted.

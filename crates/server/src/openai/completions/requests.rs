@@ -33,6 +33,7 @@ pub(super) struct Asked {
 pub(super) fn read(mut fields: Fields) -> Result<Asked, ApiError> {
     drop_defaults(&mut fields);
     refuse(&fields.map, "messages", "/v1/chat/completions")?;
+    refuse(&fields.map, "tools", "/v1/chat/completions")?;
     let mut common: Common = fields.take()?;
     let reading = fields.reading.clone();
     let own: CompletionRequest = fields.parse(EXTRAS)?;

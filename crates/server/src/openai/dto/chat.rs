@@ -15,6 +15,9 @@ pub(crate) struct ChatRequest {
     pub(crate) logprobs: bool,
     pub(crate) top_logprobs: Option<usize>,
     pub(crate) reasoning_effort: Option<String>,
+    pub(crate) tools: Vec<Value>,
+    pub(crate) tool_choice: Option<Value>,
+    pub(crate) parallel_tool_calls: Option<bool>,
     // Not OpenAI's, but common among other servers:
     pub(crate) think: Option<Value>,
     pub(crate) enable_thinking: Option<Value>,
@@ -52,10 +55,45 @@ pub(crate) struct Choice {
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     pub(crate) role: &'static str,
-    pub(crate) content: String,
+    /// `null` if the answer only calls tools.
+    pub(crate) content: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reasoning_content: Option<String>,
     pub(crate) refusal: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<ToolCall>,
+}
+
+/// A call of a tool.
+#[derive(Debug, Serialize)]
+pub(crate) struct ToolCall {
+    pub(crate) id: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) function: Function,
+    /// Number of the call in a stream.
+    #[serde(skip)]
+    pub(crate) index: usize,
+}
+
+/// Name and arguments of a call.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Function {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// JSON text.
+    pub(crate) arguments: String,
+}
+
+/// A piece of a call in a stream. Only the first one has id, type and name.
+#[derive(Debug, Serialize)]
+pub(crate) struct CallDelta {
+    pub(crate) index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) function: Function,
 }
 
 /// One event of a stream.
@@ -93,6 +131,11 @@ pub(crate) struct Delta {
     pub(crate) content: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<CallDelta>,
+    /// A call that turned out to be invalid. An answer that is sent at once leaves it out.
+    #[serde(skip)]
+    pub(crate) broken_call: Option<usize>,
 }
 
 /// Log-probabilities of the answer's tokens.
