@@ -125,6 +125,13 @@ pub(crate) struct ServerArgs {
     #[arg(long, help_heading = "Access")]
     pub strict: bool,
 
+    /// Keep what agents change on every request
+    ///
+    /// Claude Code begins its prompts with a line that attributes the request, and ends some with a counter of
+    /// tokens. Both would make the server compute the whole prompt again, so it leaves them out by default.
+    #[arg(long, help_heading = "Access")]
+    pub exact_prompts: bool,
+
     /// Minimum severity of messages to log on stderr [default: info]
     #[arg(long, value_name = "LEVEL", help_heading = "Log")]
     pub log_level: Option<LogLevel>,

@@ -108,6 +108,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
         };
     }
     config.strict = args.strict || file.flag("server.strict");
+    config.exact_prompts = args.exact_prompts || file.flag("server.exact_prompts");
     config.api_key = api_key(args, context)?;
     let listed = |given: &[String], key: &str| match file.text(key) {
         Some(text) if given.is_empty() => text.split(',').map(|it| it.trim().to_owned()).collect(),

@@ -7,6 +7,8 @@ use mlxk_engine::{LoadOptions, MemoryPlan};
 use mlxk_format::Checkpoint;
 use mlxk_hub::workspace::{self, Sentinel};
 use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
+use mlxk_text::ChatTemplate;
+use mlxk_text::tools::ToolHints;
 use serde_json::{Value, json};
 
 use super::model_labels::type_label;
@@ -101,6 +103,12 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     if let Some(memory) = memory(model) {
         out.line(format_args!("Memory: {memory}"))?;
     }
+    if let Some(speed) = speed(model) {
+        out.line(format_args!("Speed: {speed}"))?;
+    }
+    if let Some(tools) = tools(model) {
+        out.line(format_args!("Tools: {tools}"))?;
+    }
     out.line(format_args!(
         "Modified: {}",
         model.modified.map_or_else(|| "-".to_owned(), format::age)
@@ -162,6 +170,37 @@ fn memory(model: &ModelInfo) -> Option<String> {
     let plan = MemoryPlan::for_load(&options).ok()?;
     let needed = plan.fixed_bytes() + plan.sequence_bytes(context);
     Some(format!("{} for a context of {context} tokens", format::compact_size(needed)))
+}
+
+/// Describes how fast the model can answer on this machine: every token reads all weights once. `None` if it does not
+/// run, if it does not read all weights for each token, or if a processor's cache may hold a good part of them.
+fn speed(model: &ModelInfo) -> Option<String> {
+    const LEAST_BYTES: u64 = 256 << 20;
+    if !model.is_usable() || model.size_bytes < LEAST_BYTES {
+        return None;
+    }
+    let config = std::fs::read(model.path.join("config.json")).ok()?;
+    let config: Value = serde_json::from_slice(&config).ok()?;
+    let text = config.get("text_config").unwrap_or(&config);
+    let has_experts = ["num_experts", "num_local_experts", "n_routed_experts"]
+        .iter()
+        .any(|name| text.get(*name).is_some_and(|count| count.as_u64().unwrap_or(0) > 1));
+    if has_experts {
+        return None;
+    }
+    let bandwidth = mlxk_bench::limits::read_bandwidth()?;
+    let rate = bandwidth / model.size_bytes as f64;
+    let rate = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+    Some(format!("at most {rate} tokens/s on this machine, which reads {:.0} GB/s", bandwidth / 1e9))
+}
+
+/// Describes how the model calls tools. `None` if it doesn't.
+fn tools(model: &ModelInfo) -> Option<String> {
+    let template = ChatTemplate::open(&model.path).ok()??;
+    let hints = ToolHints::open(&model.path).ok()?;
+    let support = mlxk_text::tools::detect(&template, &hints, &|_| false);
+    let (form, chosen_by) = support.form.filter(|_| support.renders_tools)?;
+    Some(format!("calls in the form `{}`, by {chosen_by}", form.name()))
 }
 
 /// Prints only the Modelfile.

@@ -300,6 +300,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Default of `server --strict`",
     },
     Key {
+        name: "server.exact_prompts",
+        variable: None,
+        form: Form::Flag,
+        example: "true",
+        default: "false",
+        about: "Default of `server --exact-prompts`",
+    },
+    Key {
         name: "pull.workers",
         variable: None,
         form: Form::Count(1, 64),
