@@ -7,7 +7,7 @@ const ANTHROPIC: &str = "This server offers `/v1/messages` and `/v1/messages/cou
 const ACCOUNTS: &str = "This server has no accounts and no services on the web";
 
 /// Paths. One that ends with a slash stands for all below it.
-const ROUTES: [(&str, &str); 27] = [
+const ROUTES: [(&str, &str); 26] = [
     ("/v1/embeddings", EMBEDDINGS),
     ("/embeddings", EMBEDDINGS),
     ("/embedding", EMBEDDINGS),
@@ -28,7 +28,6 @@ const ROUTES: [(&str, &str); 27] = [
     ("/v1/files", "Files are not offered by this server"),
     ("/v1/batches", "Batches are not offered by this server; use `mlxk run --batch`"),
     ("/v1/fine_tuning/", "Fine-tuning is not offered by this server"),
-    ("/infill", "Send `prompt` and `suffix` to `/v1/completions` to fill a gap"),
     ("/completion", "Send the prompt to `/v1/completions`"),
     ("/api/push", "This server does not push models; run `mlxk push` to upload one to the hub"),
     ("/api/me", ACCOUNTS),

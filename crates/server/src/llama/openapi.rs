@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::dto::{ApplyTemplate, Detokenize, Named, Tokenize};
+use super::infill::Infill;
 use crate::json::names;
+use crate::openai::{Common, schema as openai_schema};
 use crate::operation::{Body, Operation};
 
 const JSON: &[&str] = &["application/json"];
@@ -16,6 +18,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         body: Some(Body { name, fields: vec![fields], required, schema }),
         answers: JSON,
     };
+    let get = |path, about| Operation { method: "get", path, about, body: None, answers: JSON };
     let named = names::<Named>();
     vec![
         post("/tokenize", "Turn text into tokens", "Tokenize", names::<Tokenize>(), &["content"]),
@@ -34,12 +37,20 @@ pub(crate) fn operations() -> Vec<Operation> {
             &["messages"],
         ),
         Operation {
-            method: "get",
-            path: "/models",
-            about: "List the loaded models",
-            body: None,
-            answers: JSON,
+            method: "post",
+            path: "/infill",
+            about: "Fill the gap between two texts",
+            body: Some(Body {
+                name: "Infill",
+                fields: vec![names::<Common>(), names::<Infill>()],
+                required: &[],
+                schema: |name| schema(name).or_else(|| openai_schema(name)),
+            }),
+            answers: &["application/json", "text/event-stream"],
         },
+        get("/props", "Describe the server"),
+        get("/slots", "List the places for requests"),
+        get("/models", "List the loaded models"),
         post("/models/load", "Load a model", "Named", named, &["model"]),
         post(
             "/models/unload",
@@ -55,7 +66,9 @@ pub(crate) fn operations() -> Vec<Operation> {
 fn schema(name: &str) -> Option<Value> {
     Some(match name {
         "model" => json!({"type": ["string", "null"]}),
-        "content" => json!({"type": "string"}),
+        "content" | "input_prefix" | "input_suffix" | "prompt" => json!({"type": "string"}),
+        "input_extra" => json!({"type": "array", "items": {"type": "object", "properties": {
+            "filename": {"type": "string"}, "text": {"type": "string"}}}}),
         "add_special" | "parse_special" | "with_pieces" | "add_generation_prompt" => {
             json!({"type": ["boolean", "null"]})
         }

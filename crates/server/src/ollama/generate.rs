@@ -15,7 +15,7 @@ use super::{fields, load_unload, names, truncate};
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, parameters};
-use crate::fill_in_middle;
+use crate::fill_in_middle::{self, Gap};
 use crate::models::Lease;
 use crate::state::Shared;
 
@@ -119,7 +119,8 @@ fn prompt(asked: GenerateRequest, lease: &Lease) -> Result<PromptInput, ApiError
         return Ok(PromptInput::Text(prompt));
     }
     if !suffix.is_empty() {
-        let filled = fill_in_middle::prompt(engine.tokenizer(), &prompt, &suffix);
+        let gap = Gap { before: &prompt, after: &suffix, ..Gap::default() };
+        let filled = fill_in_middle::prompt(engine.tokenizer(), &gap);
         return filled.map(PromptInput::Text).ok_or_else(|| {
             let message = format!(
                 "`suffix`: the model `{}` does not support insert, since its tokenizer has no \

@@ -16,7 +16,9 @@ use crate::conventions::Conventions;
 use crate::state::Shared;
 
 pub(crate) use common::error_body;
-pub(crate) use openapi::operations;
+pub(crate) use dto::shared::{Common, Timings};
+pub(crate) use openapi::{operations, schema};
+pub(crate) use options::options;
 
 pub(crate) const CONVENTIONS: Conventions =
     Conventions { error_body: common::error_body, any_content_type: false, empty_is_absent: false };
@@ -24,6 +26,7 @@ pub(crate) const CONVENTIONS: Conventions =
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete))
+        .route("/v1/chat/completions/input_tokens", post(chat::input_tokens))
         .route("/v1/completions", post(completions::complete))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))

@@ -28,6 +28,17 @@ pub(crate) fn operations() -> Vec<Operation> {
         },
         Operation {
             method: "post",
+            path: "/v1/chat/completions/input_tokens",
+            about: "Count the tokens of a conversation",
+            body: body(
+                "ChatRequest",
+                vec![names::<Common>(), names::<ChatRequest>()],
+                &["messages"],
+            ),
+            answers: JSON,
+        },
+        Operation {
+            method: "post",
             path: "/v1/completions",
             about: "Continue a text",
             body: body(
@@ -43,7 +54,7 @@ pub(crate) fn operations() -> Vec<Operation> {
 }
 
 /// Returns the schema of a field. A name means the same in every body.
-fn schema(name: &str) -> Option<Value> {
+pub(crate) fn schema(name: &str) -> Option<Value> {
     let number = |minimum: f64, maximum: f64| json!({"type": ["number", "null"], "minimum": minimum, "maximum": maximum});
     let count = |minimum: u64| json!({"type": ["integer", "null"], "minimum": minimum});
     let integer = || json!({"type": ["integer", "null"]});

@@ -15,7 +15,7 @@ use crate::models::KeepAlive;
 const MAX_CHOICES: usize = 128;
 
 /// Reads the parameters that all endpoints share.
-pub(super) fn options(asked: &mut Common, reading: &Reading) -> Result<AnswerOptions, ApiError> {
+pub(crate) fn options(asked: &mut Common, reading: &Reading) -> Result<AnswerOptions, ApiError> {
     let own = Sampling {
         temperature: asked.temperature,
         top_k: asked.top_k.map(top_k),

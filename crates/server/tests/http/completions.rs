@@ -98,3 +98,44 @@ fn errors_name_the_field() {
         assert_eq!((answer.status, answer.error().1), (400, json!(param)), "{asked}");
     }
 }
+
+#[test]
+fn a_gap_is_filled_for_clients_of_llama_server() {
+    let world = World::new();
+    let folder = crate::world::add(&world.home, "org/gaps", mlxk_testkit::Kind::Llama);
+    let path = folder.join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let marks = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|repo_name|>", "<|file_sep|>"];
+    for (id, mark) in (259..).zip(marks) {
+        let added = tokenizer["added_tokens"].as_array_mut().unwrap();
+        added.retain(|token| token["id"] != id);
+        added.push(json!({"id": id, "content": mark, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true}));
+    }
+    std::fs::write(&path, tokenizer.to_string()).unwrap();
+    let asked = |stream: bool| {
+        json!({"model": "org/gaps", "input_prefix": "a", "input_suffix": "b", "prompt": "c",
+            "input_extra": [{"filename": "d.rs", "text": "e"}], "n_predict": 4, "temperature": 0,
+            "samplers": ["top_k"], "stream": stream})
+    };
+    let whole = world.post("/infill", &asked(false)).json();
+    assert_eq!((&whole["stop"], &whole["stop_type"]), (&json!(true), &json!("limit")), "{whole}");
+    let prompt = "<|repo_name|>project\n<|file_sep|>d.rs\ne\n<|file_sep|>\n\
+                  <|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>c";
+    let asked_tokens = json!({"model": "org/gaps", "content": prompt, "add_special": true});
+    let tokens = world.post("/tokenize", &asked_tokens).json()["tokens"].as_array().unwrap().len();
+    assert_eq!(whole["tokens_evaluated"], tokens);
+    let stream = world.post("/infill", &asked(true)).text;
+    let text: String = stream
+        .split("\n\n")
+        .filter_map(|event| event.strip_prefix("data: "))
+        .map(|event| serde_json::from_str::<Value>(event).unwrap()["content"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(whole["content"], text.as_str());
+    let none = world.post("/infill", &json!({"model": "org/one", "input_prefix": "a"}));
+    assert_eq!(none.status, 400, "{none:?}");
+    let props = world.get("/props").json();
+    assert_eq!(props["modalities"]["vision"], false);
+    assert!(props["default_generation_settings"]["n_ctx"].as_u64() > Some(0), "{props}");
+    assert!(!world.get("/slots").json().as_array().unwrap().is_empty());
+}

@@ -7,12 +7,14 @@ mod thinking;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
 use super::options;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, Label, Prompted};
+use crate::json::Json;
 use crate::state::Shared;
 
 /// Answers a conversation.
@@ -37,4 +39,18 @@ pub(super) async fn complete(
     };
     let answers = exchange::start(&state, lease, prompts).await?;
     exchange::respond(&state, answers, renderer, asked.streamed).await
+}
+
+/// Counts the tokens of a conversation.
+pub(super) async fn input_tokens(
+    State(state): State<Shared>,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let asked = requests::read(fields)?;
+    let lease = state.models.acquire(asked.model.as_deref(), asked.keep_alive).await?;
+    let prompt = requests::prompt(asked.messages, &lease);
+    let request = exchange::request(asked.options, prompt, &lease)?;
+    let engine = lease.engine();
+    let count = lease.text_work(move || Ok(engine.encode_request(&request)?.len())).await?;
+    Ok(Json(json!({"object": "response.input_tokens", "input_tokens": count})).into_response())
 }

@@ -5,7 +5,7 @@ use mlxk_engine::{Engine, PromptInput};
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::AnswerOptions;
-use crate::fill_in_middle;
+use crate::fill_in_middle::{self, Gap};
 use crate::models::KeepAlive;
 use crate::openai::common::{EXTRAS, drop_defaults, refuse};
 use crate::openai::dto::completions::{CompletionRequest, Prompt};
@@ -97,7 +97,8 @@ pub(super) fn prompts(
         let PromptInput::Text(before) = &prompt else {
             return Err(ApiError::field("suffix", "`suffix` needs a `prompt` of text"));
         };
-        let filled = fill_in_middle::prompt(engine.tokenizer(), before, suffix);
+        let gap = Gap { before, after: suffix, ..Gap::default() };
+        let filled = fill_in_middle::prompt(engine.tokenizer(), &gap);
         filled.map(PromptInput::Text).ok_or_else(|| {
             let message =
                 "`suffix` cannot be honoured: the model's tokenizer has no marks for a gap";
