@@ -293,6 +293,20 @@ fn a_shell_without_completions_is_told_how_to_get_them() {
 }
 
 #[test]
+fn what_is_safe_to_repair_is_repaired() {
+    let world = world();
+    let fish = |arguments: &[&str]| {
+        let mut command = doctor(&world, arguments);
+        data(command.env("SHELL", "/usr/bin/fish"), 0)
+    };
+    let fixed = fish(&["completions", "--fix"]);
+    assert!(lines(&fixed, "completions", "ok")[0]["text"].as_str().unwrap().starts_with("Fixed"));
+    let file = world.home.path().join(".config/fish/completions/mlxk.fish");
+    assert!(std::fs::read_to_string(file).unwrap().contains("mlxk"));
+    assert_eq!(lines(&fish(&["completions"]), "completions", "warning"), [&Value::Null; 0]);
+}
+
+#[test]
 fn broken_lines_have_a_mark_and_a_fix() {
     let world = world();
     std::fs::remove_file(snapshot(&world).join("config.json")).unwrap();

@@ -10,6 +10,7 @@ Examples:
   mlxk doctor                        # everything on this machine
   mlxk doctor --online               # the hub too
   mlxk doctor path models            # only these checks
+  mlxk doctor --fix                  # repair what is safe to repair
   mlxk doctor --json | jq -r '.data.checks[] | select(.level == \"broken\").text'";
 
 const EXIT_CODE: &str = "\
@@ -27,6 +28,10 @@ pub(crate) struct DoctorArgs {
     /// Also contact servers on the network: the hub, and Ollama if it runs elsewhere
     #[arg(long)]
     pub online: bool,
+
+    /// Repair what can be repaired without losing anything: completions, leftovers of conversions
+    #[arg(long)]
+    pub fix: bool,
 
     /// Skip the slow checks: `numerics` and `speed`
     #[arg(long, conflicts_with = "checks")]

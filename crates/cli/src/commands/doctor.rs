@@ -1,13 +1,14 @@
 //! `mlxk doctor`: diagnoses an installation.
 
+use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use crate::args::DoctorArgs;
-use crate::doctor::{ALL, Check, Environment, Level, Line};
+use crate::doctor::{ALL, Check, Environment, Level, Line, Repair};
 use crate::exit::{ExitStatus, Interrupted};
 use crate::format::count;
 use crate::settings::Surroundings;
-use crate::{Context, interrupt, json, output};
+use crate::{Context, complete, interrupt, json, output};
 
 /// Place of the page that explains each check.
 const EXPLAINED: &str = "explained in docs/guide/troubleshooting.md of the source";
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitSt
             return Err(Interrupted.into());
         }
         for line in lines {
+            let line = if args.fix { repaired(line, &environment)? } else { line };
             if !args.json {
                 let is_first = found.last().is_none_or(|(last, _)| last.id != check.id);
                 print(check, is_first, &line, marks, context.printer.styles_stdout())?;
@@ -61,6 +63,30 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitSt
         out.line(verdict)?;
     }
     Ok(if broken > 0 { ExitStatus::Failure } else { ExitStatus::Success })
+}
+
+/// Makes the repair of a finding, if it has one. Returns the finding as it is now.
+fn repaired(line: Line, environment: &Environment<'_>) -> anyhow::Result<Line> {
+    let text = match &line.repair {
+        None => return Ok(line),
+        Some(Repair::Completions(shell, path)) => {
+            let mut script = Vec::new();
+            complete::script(*shell, &mut script)?;
+            let folder = path.parent().unwrap_or(path);
+            std::fs::create_dir_all(folder)
+                .and_then(|()| std::fs::write(path, script))
+                .with_context(|| format!("Cannot write `{}`", path.display()))?;
+            format!("Fixed: {shell} completes `mlxk` in the next terminal (`{}`)", path.display())
+        }
+        Some(Repair::Leftovers) => {
+            let gone = mlxk_hub::workspace::remove_unfinished(&environment.settings.locations);
+            if gone == 0 && !mlxk_hub::workspace::unfinished(&environment.settings.locations).is_empty() {
+                return Ok(line);
+            }
+            "Fixed: the leftovers of an interrupted `convert` or `clone` are gone".to_owned()
+        }
+    };
+    Ok(Line { level: Level::Ok, text, fix: None, repair: None, ..line })
 }
 
 fn is_wanted(check: &Check, args: &DoctorArgs) -> bool {

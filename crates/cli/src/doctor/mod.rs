@@ -7,6 +7,9 @@ mod checks;
 mod environment;
 mod programs;
 
+use std::path::PathBuf;
+
+use clap_complete::Shell;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -49,11 +52,23 @@ pub(crate) struct Line {
     /// The finding, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
+    /// The repair that `--fix` makes.
+    #[serde(skip)]
+    pub repair: Option<Repair>,
+}
+
+/// A repair that loses nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Repair {
+    /// Write the completions of a shell to this file.
+    Completions(Shell, PathBuf),
+    /// Remove what interrupted conversions have left.
+    Leftovers,
 }
 
 impl Line {
     fn new(level: Level, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), fix: None, data: None }
+        Self { level, text: text.into(), fix: None, data: None, repair: None }
     }
 
     fn ok(text: impl Into<String>) -> Self {
@@ -75,6 +90,10 @@ impl Line {
 
     fn fix(self, fix: impl Into<String>) -> Self {
         Self { fix: Some(fix.into()), ..self }
+    }
+
+    fn repair(self, repair: Repair) -> Self {
+        Self { repair: Some(repair), ..self }
     }
 
     fn data(self, data: Value) -> Self {

@@ -21,7 +21,7 @@ pub use check::{Check, check, record};
 pub use content::{Content, content};
 pub use sentinel::{Operation, SENTINEL_FILE, Sentinel};
 pub(crate) use unfinished::is_unfinished;
-pub use unfinished::unfinished;
+pub use unfinished::{remove_unfinished, unfinished};
 
 /// A workspace in the folder of workspaces.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -172,6 +172,18 @@ pub fn unfinished(locations: &Locations) -> Vec<PathBuf> {
     dead(&folder).into_iter().flat_map(|(_, target)| leftovers(&target)).collect()
 }
 
+/// Removes the folders of [`unfinished`]. Returns the number of those that are gone.
+pub fn remove_unfinished(locations: &Locations) -> usize {
+    let before = unfinished(locations).len();
+    let folder = folder(locations);
+    if before > 0
+        && let Ok(_guard) = guard(&folder)
+    {
+        sweep(&folder);
+    }
+    before - unfinished(locations).len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::doctor::{Check, Environment, Line};
+use crate::doctor::{Check, Environment, Line, Repair};
 
 pub(super) const CHECK: Check =
     Check { id: "completions", about: "shell completions", slow: false, run };
@@ -15,6 +15,8 @@ struct Shell {
     installed: &'static [&'static str],
     startup: &'static [&'static str],
     install: &'static str,
+    /// File that the shell reads without further settings.
+    file: Option<(clap_complete::Shell, &'static str)>,
 }
 
 /// The known shells. Relative paths are in the home folder.
@@ -30,6 +32,10 @@ const SHELLS: [Shell; 3] = [
         ],
         startup: &[".bashrc", ".bash_profile", ".profile"],
         install: "echo 'source <(mlxk completions bash)' >> ~/.bashrc",
+        file: Some((
+            clap_complete::Shell::Bash,
+            ".local/share/bash-completion/completions/mlxk",
+        )),
     },
     Shell {
         name: "zsh",
@@ -41,6 +47,7 @@ const SHELLS: [Shell; 3] = [
         ],
         startup: &[".zshrc", ".zprofile"],
         install: "echo 'source <(mlxk completions zsh)' >> ~/.zshrc",
+        file: None,
     },
     Shell {
         name: "fish",
@@ -51,6 +58,7 @@ const SHELLS: [Shell; 3] = [
         ],
         startup: &[".config/fish/config.fish"],
         install: "mlxk completions fish > ~/.config/fish/completions/mlxk.fish",
+        file: Some((clap_complete::Shell::Fish, ".config/fish/completions/mlxk.fish")),
     },
 ];
 
@@ -71,7 +79,16 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let name = shell.name;
     let line = match &found {
         Some(path) => Line::ok(format!("{name} completes `mlxk` (`{}`)", path.display())),
-        None => Line::warning(format!("{name} does not complete `mlxk` yet")).fix(shell.install),
+        None => {
+            let text = format!("{name} does not complete `mlxk` yet");
+            let line = Line::warning(text).fix(shell.install);
+            match shell.file {
+                Some((shell, file)) => {
+                    line.repair(Repair::Completions(shell, around.home.join(file)))
+                }
+                None => line,
+            }
+        }
     };
     vec![line.data(json!({"shell": name, "file": found}))]
 }

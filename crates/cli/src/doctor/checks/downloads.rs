@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use mlxk_hub::UnusedKind;
 use serde_json::json;
 
-use crate::doctor::{Check, Environment, Line};
+use crate::doctor::{Check, Environment, Line, Repair};
 use crate::format::size;
 
 pub(super) const CHECK: Check =
@@ -44,7 +44,9 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         |folder| {
             let folder = folder.display();
             let text = format!("An interrupted `convert` or `clone` left `{folder}`");
-            Line::warning(text).fix(format!("rm -r '{folder}' (the next `convert` does it, too)"))
+            Line::warning(text)
+                .fix(format!("rm -r '{folder}' (the next `convert` does it, too)"))
+                .repair(Repair::Leftovers)
         },
     ));
     lines
