@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::error::{ApiError, Kind};
 
+/// Field that asks the server to keep a conversation.
+pub(super) const THREAD: &str = "thread";
+
 /// Returns an error in Anthropic's shape.
 pub(super) fn error_body(error: &ApiError) -> Value {
     let kind = match error.kind {
@@ -25,5 +28,11 @@ pub(super) fn error_body(error: &ApiError) -> Value {
         }
         _ => error.message.clone(),
     };
-    json!({"type": "error", "error": {"type": kind, "message": message}})
+    let mut body = json!({"type": "error", "error": {"type": kind, "message": message}});
+    if error.param.as_deref() == Some(THREAD) {
+        // Anthropic's packages send the whole conversation then.
+        body["error"]["details"] =
+            json!({"error_code": "thread_unsupported_request", "unsupported": [THREAD]});
+    }
+    body
 }

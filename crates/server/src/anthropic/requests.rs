@@ -5,6 +5,7 @@ use mlxk_text::{Message, Thinking as Thoughts, ThinkingMode};
 use serde_json::Value;
 
 use super::blocks;
+use super::errors::THREAD;
 use super::dto::{Choice, Format, MessagesRequest, OutputConfig, Thinking};
 use crate::body::{Extras, Fields, Reading};
 use crate::error::{ApiError, cleaned};
@@ -35,6 +36,10 @@ pub(super) struct Conversation {
 /// Reads a body. `exact` keeps what agents change on every request.
 pub(super) fn read(fields: Fields, exact: bool) -> Result<Asked, ApiError> {
     let reading = fields.reading.clone();
+    if fields.map.get(THREAD).is_some_and(|thread| !thread.is_null()) {
+        let message = "`thread` is not supported: send the whole conversation in `messages`";
+        return Err(ApiError::field(THREAD, message));
+    }
     let asked: MessagesRequest = fields.parse(EXTRAS)?;
     if asked.messages.is_empty() {
         let message = "`messages` is missing or empty; there is nothing to answer";

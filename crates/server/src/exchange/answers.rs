@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use mlxk_engine::{CancelHandle, Done, Event, Recipient, Request};
+use mlxk_engine::{CallEvent, CancelHandle, Done, Event, Recipient, Request};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::formats;
@@ -19,6 +19,8 @@ pub(crate) struct Answers {
     _cancel: CancelAll,
     /// Tokens of the first prompt.
     prompt_tokens: usize,
+    /// Tool calls of each request that are complete.
+    calls: Vec<usize>,
     /// Requests that have not ended.
     open: usize,
     /// A place in the model's queue for each request.
@@ -89,6 +91,7 @@ impl Answers {
             events,
             _cancel: cancel,
             prompt_tokens,
+            calls: vec![0; open],
             open,
             _places: places,
             phase: state.phase.subscribe(),
@@ -120,8 +123,9 @@ impl Answers {
             Event::Done(done) => {
                 self.open -= 1;
                 self.state.metrics.answered(done);
-                log(&self.lease, done);
+                log(&self.lease, done, self.calls[index]);
             }
+            Event::Call(CallEvent::End { .. }) => self.calls[index] += 1,
             Event::Error(_) => {
                 self.open -= 1;
                 self.state.metrics.failed();
@@ -142,7 +146,7 @@ impl Answers {
 }
 
 /// Logs one line for an answer, without any of its text.
-fn log(lease: &Lease, done: &Done) {
+fn log(lease: &Lease, done: &Done, calls: usize) {
     let (usage, timings) = (&done.usage, &done.timings);
     tracing::info!(
         model = lease.name(),
@@ -153,6 +157,7 @@ fn log(lease: &Lease, done: &Done) {
         prefill_ms = timings.prefill.as_millis() as u64,
         decode_ms = timings.decode.as_millis() as u64,
         finish_reason = done.finish_reason.as_str(),
+        tool_calls = (calls > 0).then_some(calls),
         "answered"
     );
 }

@@ -168,6 +168,11 @@ impl Renderer {
 
     /// Ends the open item.
     fn close_item(&mut self, pieces: &mut Vec<Value>) {
+        self.close_with("completed", pieces);
+    }
+
+    /// Ends the open item with this status.
+    fn close_with(&mut self, status: &str, pieces: &mut Vec<Value>) {
         match self.open.as_ref().map(|open| &open.item) {
             None => return,
             Some(Item::Message(text)) => {
@@ -208,7 +213,7 @@ impl Renderer {
             }
         }
         let Some(open) = self.open.take() else { return };
-        let item = shown(&open, "completed");
+        let item = shown(&open, status);
         let fields = json!({"output_index": self.output.len(), "item": item});
         self.event("output_item.done", fields, pieces);
         self.output.push(item);
@@ -220,8 +225,8 @@ impl Renderer {
             // An incomplete call must not be run.
             self.open = None;
         }
-        self.close_item(pieces);
         let status = if is_cut { "incomplete" } else { "completed" };
+        self.close_with(status, pieces);
         let response = self.response(status, Some(done));
         if self.asked.is_kept {
             let mut messages = self.asked.messages.clone();
@@ -238,7 +243,7 @@ fn text_part(text: &str) -> Value {
 
 /// Returns an item as clients see it.
 fn shown(open: &Open, status: &str) -> Value {
-    let is_done = status == "completed";
+    let is_done = status != "in_progress";
     match &open.item {
         Item::Message(text) => {
             let content = if is_done { vec![text_part(text)] } else { Vec::new() };

@@ -43,7 +43,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, ApiError> {
     options.thinking = thinking::wish(&own, &reading)?;
     options.template_variables = own.chat_template_kwargs;
     calls::check(&messages)?;
-    let choice = tool_choice(own.tool_choice.as_ref(), &own.tools)?;
+    let choice = tool_choice(own.tool_choice.as_ref(), &mut own.tools)?;
     let is_parallel = own.parallel_tool_calls.unwrap_or(true);
     options.tools = tools::tools(own.tools, choice, is_parallel)?;
     Ok(Asked {
@@ -94,15 +94,29 @@ fn messages(messages: Option<Vec<Message>>) -> Result<Vec<Message>, ApiError> {
     Ok(messages)
 }
 
-/// Reads `tool_choice`.
-fn tool_choice(choice: Option<&Value>, tools: &[Value]) -> Result<ToolChoice, ApiError> {
+/// Returns the name of a function.
+fn name_of(function: &Value) -> Option<&str> {
+    function["function"]["name"].as_str().or_else(|| function["name"].as_str())
+}
+
+/// Reads `tool_choice`. Tools that it excludes are removed.
+fn tool_choice(choice: Option<&Value>, tools: &mut Vec<Value>) -> Result<ToolChoice, ApiError> {
     let choice = match choice {
         None => return Ok(ToolChoice::Auto),
         Some(Value::String(word)) if word == "auto" => return Ok(ToolChoice::Auto),
         Some(Value::String(word)) if word == "required" => ToolChoice::Required,
+        Some(some) if some["type"] == "allowed_tools" => {
+            let allowed = some.get("allowed_tools").unwrap_or(some);
+            let names: Vec<&str> =
+                allowed["tools"].as_array().into_iter().flatten().filter_map(name_of).collect();
+            tools.retain(|tool| name_of(tool).is_some_and(|name| names.contains(&name)));
+            match allowed["mode"].as_str() {
+                Some("required") => ToolChoice::Required,
+                _ => return Ok(ToolChoice::Auto),
+            }
+        }
         Some(named) => {
-            let name = named["function"]["name"].as_str().or_else(|| named["name"].as_str());
-            let name = name.ok_or_else(|| {
+            let name = name_of(named).ok_or_else(|| {
                 let message = "`tool_choice` must be `none`, `auto`, `required`, or name a function";
                 ApiError::field("tool_choice", message)
             })?;

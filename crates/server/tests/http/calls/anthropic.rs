@@ -58,6 +58,8 @@ fn a_conversation_continues_with_results() {
     assert_eq!(answer["stop_reason"], "max_tokens", "{answer}");
     let cut = world.post("/v1/messages", &asked(json!({"max_tokens": 50}))).json();
     assert_eq!((&cut["stop_reason"], &cut["content"]), (&json!("max_tokens"), &json!([])), "{cut}");
+    let thread = world.post("/v1/messages", &asked(json!({"thread": {"type": "create"}})));
+    assert_eq!(thread.json()["error"]["details"]["error_code"], "thread_unsupported_request");
     let stop = json!({"tools": [], "tool_choice": {"type": "auto"}, "stop_sequences": ["\u{0}"], "max_tokens": 4});
     assert_eq!(world.post("/v1/messages", &asked(stop)).status, 200);
 }

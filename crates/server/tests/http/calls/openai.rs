@@ -45,11 +45,16 @@ fn the_named_tool_is_called() {
     let world = world();
     let choice = json!({"type": "function", "function": {"name": "mix"}});
     let tools = json!([function("paint"), function("mix")]);
-    let body = asked(json!({"tools": tools, "tool_choice": choice}));
+    let body = asked(json!({"tools": tools.clone(), "tool_choice": choice}));
     let answer = world.post("/v1/chat/completions", &body).json();
     let calls = &answer["choices"][0]["message"]["tool_calls"];
     assert_eq!(calls[0]["function"]["name"], "mix", "{answer}");
     assert_eq!(calls.as_array().unwrap().len(), 1);
+    let allowed = json!({"type": "allowed_tools", "allowed_tools": {
+        "mode": "required", "tools": [{"type": "function", "function": {"name": "mix"}}]}});
+    let body = asked(json!({"tools": tools, "tool_choice": allowed}));
+    let answer = world.post("/v1/chat/completions", &body).json();
+    assert_eq!(answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "mix");
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn a_response_is_kept_and_continued() {
     let answer = world.post("/v1/responses", &next).json();
     assert_eq!(answer["status"], "incomplete", "{answer}");
     assert_eq!(answer["incomplete_details"], json!({"reason": "max_output_tokens"}));
+    assert_eq!(answer["output"][0]["status"], "incomplete");
     assert!(answer["usage"]["input_tokens"].as_u64() > first["usage"]["input_tokens"].as_u64());
     let counted = world.post("/v1/responses/input_tokens", &next).json();
     assert_eq!(counted["input_tokens"], answer["usage"]["input_tokens"]);
