@@ -243,7 +243,7 @@ pub(super) fn check(engine: &Engine, args: &AnswerArgs, name: Option<&str>) -> R
         .map_err(|error| in_chat(&failure::message(&error.into())))?;
     if let Some(format) = request.format.filter(|_| is_new("format")) {
         let (done, result) = std::sync::mpsc::channel();
-        let compiling = engine.compile(&format, move |result| {
+        let compiling = engine.compile(Some(&format), None, move |result| {
             // No one waits any more if the chat has ended.
             let _ = done.send(result);
         });
