@@ -157,7 +157,8 @@ impl<'a> Prepared<'a> {
         let tools = self.form.zip(self.request.tools.as_ref());
         let text = AnswerText::new(
             tokenizer.detokenizer(!keeps_special),
-            parser.clone(),
+            // Some models write calls where others think.
+            parser.clone().map(|parser| if tools.is_some() { parser.with_calls() } else { parser }),
             tools.map(|(form, tools)| ToolParser::new(form, &tools.list)),
             self.request.stop.clone(),
         );
