@@ -30,7 +30,7 @@ impl TextSide {
     pub(crate) fn tool_support(&self) -> ToolSupport {
         let Some(template) = &self.template else { return ToolSupport::default() };
         let has_token = |token: &str| self.tokenizer.id_of(token).is_some();
-        self.tool_support.get_or_init(|| detect(template, &self.tool_hints, &has_token)).clone()
+        *self.tool_support.get_or_init(|| detect(template, &self.tool_hints, &has_token))
     }
 
     /// Returns the form of the model's tool calls.

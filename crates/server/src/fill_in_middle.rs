@@ -51,9 +51,9 @@ pub(crate) fn prompt(tokenizer: &Tokenizer, gap: &Gap<'_>) -> Option<String> {
     if !gap.files.is_empty() && known(repository) && known(file) {
         prompt = format!("{repository}project\n");
         for File { filename, text } in gap.files {
-            prompt += &format!("{file}{filename}\n{text}\n");
+            prompt.extend([file, filename, "\n", text, "\n"]);
         }
-        prompt += &format!("{file}\n");
+        prompt.extend([file, "\n"]);
     }
     let Gap { before, after, begun, .. } = gap;
     Some(prompt + &format!("{prefix}{before}{suffix}{after}{middle}{begun}"))

@@ -58,7 +58,9 @@ fn events(form: WireForm, pieces: &[&str]) -> Vec<ToolEvent> {
             }
         }
     };
-    pieces.iter().for_each(|piece| add(parser.push(piece)));
+    for piece in pieces {
+        add(parser.push(piece));
+    }
     add(parser.finish());
     all
 }

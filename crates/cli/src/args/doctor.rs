@@ -19,6 +19,7 @@ Exit code:
   1  something is broken";
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = EXAMPLES, after_long_help = after_long_help())]
 pub(crate) struct DoctorArgs {
     /// Checks to run [default: all]

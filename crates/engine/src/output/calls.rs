@@ -36,7 +36,10 @@ fn pieces(events: Vec<ToolEvent>) -> Vec<Piece> {
 
 fn piece(event: ToolEvent) -> Piece {
     match event {
-        ToolEvent::Content(text) => Piece::Answer(text),
+        // A call without a known tool is text, as the model wrote it.
+        ToolEvent::Content(text) | ToolEvent::Broken { index: None, text, .. } => {
+            Piece::Answer(text)
+        }
         ToolEvent::CallBegin { index, name, id } => {
             Piece::Call(CallEvent::Begin { index, name, id })
         }
@@ -47,7 +50,5 @@ fn piece(event: ToolEvent) -> Piece {
         ToolEvent::Broken { index: Some(index), text, .. } => {
             Piece::Call(CallEvent::Broken { index, text })
         }
-        // No tool is named yet, so the client sees the text as the model wrote it.
-        ToolEvent::Broken { index: None, text, .. } => Piece::Answer(text),
     }
 }

@@ -53,13 +53,13 @@ impl Renderer {
     fn close_block(&mut self, pieces: &mut Vec<Value>) {
         let Some(block) = self.open.take() else { return };
         if block == Block::Thinking {
-            pieces.push(self.delta(json!({"type": "signature_delta", "signature": SIGNATURE})));
+            pieces.push(self.delta(&json!({"type": "signature_delta", "signature": SIGNATURE})));
         }
         pieces.push(json!({"type": "content_block_stop", "index": self.blocks - 1}));
     }
 
     /// Begins a block unless it is open already.
-    fn begin(&mut self, block: Block, content: Value, pieces: &mut Vec<Value>) {
+    fn begin(&mut self, block: Block, content: &Value, pieces: &mut Vec<Value>) {
         if self.open == Some(block) && block != Block::ToolUse {
             return;
         }
@@ -70,13 +70,13 @@ impl Renderer {
         self.blocks += 1;
     }
 
-    fn delta(&self, delta: Value) -> Value {
+    fn delta(&self, delta: &Value) -> Value {
         json!({"type": "content_block_delta", "index": self.blocks - 1, "delta": delta})
     }
 
     fn text(&mut self, text: &str, pieces: &mut Vec<Value>) {
-        self.begin(Block::Text, json!({"type": "text", "text": ""}), pieces);
-        pieces.push(self.delta(json!({"type": "text_delta", "text": text})));
+        self.begin(Block::Text, &json!({"type": "text", "text": ""}), pieces);
+        pieces.push(self.delta(&json!({"type": "text_delta", "text": text})));
     }
 
     fn call(&mut self, event: CallEvent, pieces: &mut Vec<Value>) {
@@ -84,18 +84,18 @@ impl Renderer {
             CallEvent::Begin { name, id, .. } => {
                 let id = id.unwrap_or_else(|| ids::fresh("toolu_"));
                 let content = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
-                self.begin(Block::ToolUse, content, pieces);
+                self.begin(Block::ToolUse, &content, pieces);
                 self.has_arguments = false;
             }
             CallEvent::Arguments { text, .. } => {
                 self.has_arguments = true;
-                pieces.push(self.delta(json!({"type": "input_json_delta", "partial_json": text})));
+                pieces.push(self.delta(&json!({"type": "input_json_delta", "partial_json": text})));
             }
             CallEvent::End { .. } => {
                 self.calls += 1;
                 if !self.has_arguments {
                     let empty = json!({"type": "input_json_delta", "partial_json": "{}"});
-                    pieces.push(self.delta(empty));
+                    pieces.push(self.delta(&empty));
                 }
                 self.close_block(pieces);
             }
@@ -151,8 +151,8 @@ impl exchange::Renderer for Renderer {
             Event::Text(text) => self.text(&text, &mut pieces),
             Event::Reasoning(text) => {
                 let content = json!({"type": "thinking", "thinking": "", "signature": ""});
-                self.begin(Block::Thinking, content, &mut pieces);
-                pieces.push(self.delta(json!({"type": "thinking_delta", "thinking": text})));
+                self.begin(Block::Thinking, &content, &mut pieces);
+                pieces.push(self.delta(&json!({"type": "thinking_delta", "thinking": text})));
             }
             Event::Call(event) => self.call(event, &mut pieces),
             Event::Done(done) => self.done(&done, &mut pieces),

@@ -97,13 +97,11 @@ fn wish(thinking: Option<&Thinking>, effort: Option<&str>, reading: &Reading) ->
 }
 
 fn answer_format(format: Format) -> Result<AnswerFormat, ApiError> {
-    match (format.kind.as_str(), format.schema) {
-        ("json_schema", Some(schema)) => Ok(AnswerFormat::Schema(schema)),
-        _ => {
-            let message = "`output_config.format` must be `json_schema` with a `schema`";
-            Err(ApiError::field("output_config.format", message))
-        }
-    }
+    let schema = format.schema.filter(|_| format.kind == "json_schema");
+    schema.map(AnswerFormat::Schema).ok_or_else(|| {
+        let message = "`output_config.format` must be `json_schema` with a `schema`";
+        ApiError::field("output_config.format", message)
+    })
 }
 
 /// Returns the tools in OpenAI's form. Tools that Anthropic runs itself are left out and reported.

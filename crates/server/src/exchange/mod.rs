@@ -20,6 +20,7 @@ pub(crate) mod tools;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::json::Json;
@@ -74,8 +75,13 @@ async fn send<R: Renderer>(
     mut renderer: R,
 ) -> Result<(), Broken> {
     events.send_all(&renderer.open()).await?;
-    while let Some((index, event)) = events.next(&mut answers).await? {
-        events.send_all(&renderer.event(index, event)?).await?;
+    let mut sent = Instant::now();
+    while let Some((index, event)) = events.next(&mut answers, &mut sent).await? {
+        let pieces = renderer.event(index, event)?;
+        if !pieces.is_empty() {
+            events.send_all(&pieces).await?;
+            sent = Instant::now();
+        }
     }
     events.send_all(&renderer.close()).await
 }

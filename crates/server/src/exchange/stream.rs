@@ -14,6 +14,7 @@ use mlxk_engine::Event;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::answers::Answers;
@@ -138,18 +139,21 @@ impl Events {
         self.sender.closed().await;
     }
 
-    /// Returns the next event of `answers`, or `None` at the end. Sends heartbeats while it waits.
+    /// Returns the next event of `answers`, or `None` at the end. Sends heartbeats as long as nothing else is sent;
+    /// `sent` is the time of the last piece.
     pub(super) async fn next(
         &self,
         answers: &mut Answers,
+        sent: &mut Instant,
     ) -> Result<Option<(usize, Event)>, Broken> {
         loop {
             tokio::select! {
                 biased;
                 () = self.sender.closed() => return Err(Broken::Gone),
                 event = answers.next() => return Ok(event?),
-                () = tokio::time::sleep(self.heartbeat) => {}
+                () = tokio::time::sleep_until(*sent + self.heartbeat) => {}
             }
+            *sent = Instant::now();
             match self.framing {
                 Framing::Sse => self.send_piece(Bytes::from_static(b": ping\n\n")).await?,
                 Framing::NamedSse { ping } => {

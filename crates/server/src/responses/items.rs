@@ -134,7 +134,7 @@ fn missing<T>(field: &str) -> Result<T, ApiError> {
 mod tests {
     use super::*;
 
-    fn read(items: Value) -> Result<Vec<Value>, ApiError> {
+    fn read(items: &Value) -> Result<Vec<Value>, ApiError> {
         let mut messages = Vec::new();
         add(items.as_array().unwrap(), &mut messages)?;
         Ok(messages.into_iter().map(|message| serde_json::to_value(message).unwrap()).collect())
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_several_items_is_one_message() {
-        let found = read(json!([
+        let found = read(&json!([
             {"role": "developer", "content": "a"},
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "b"}]},
             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "c"}], "encrypted_content": "x"},
@@ -173,7 +173,7 @@ mod tests {
             (json!({"type": "function_call"}), "input[0].name"),
             (json!({"role": "tool", "content": ""}), "input[0].role"),
         ] {
-            assert_eq!(read(json!([item])).unwrap_err().param.as_deref(), Some(place));
+            assert_eq!(read(&json!([item])).unwrap_err().param.as_deref(), Some(place));
         }
     }
 }

@@ -61,7 +61,7 @@ impl Kinds {
 
 /// Reads the tools. Those that OpenAI runs itself are left out and reported.
 pub(super) fn offered(
-    list: Vec<Value>,
+    list: &[Value],
     choice: Option<&Value>,
     parallel: bool,
     reading: &Reading,
@@ -185,21 +185,21 @@ fn tool_choice(
 mod tests {
     use super::*;
 
-    fn read(list: Value, choice: Value) -> Result<Offered, ApiError> {
-        let Value::Array(list) = list else { panic!("tools are a list") };
-        offered(list, Some(&choice), true, &Reading::default())
+    fn read(list: &Value, choice: &Value) -> Result<Offered, ApiError> {
+        let list = list.as_array().unwrap();
+        offered(list, Some(choice), true, &Reading::default())
     }
 
     #[test]
     fn groups_and_texts_have_a_way_back() {
         let found = read(
-            json!([
+            &json!([
                 {"type": "function", "name": "f", "parameters": {"type": "object"}},
                 {"type": "custom", "name": "patch", "format": {"syntax": "lark", "definition": "start: X"}},
                 {"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "g"}]},
                 {"type": "web_search"},
             ]),
-            json!("auto"),
+            &json!("auto"),
         )
         .unwrap();
         let list = found.tools.unwrap().list;
@@ -218,13 +218,13 @@ mod tests {
     fn choices_leave_tools_out() {
         let tools = || json!([{"type": "function", "name": "f"}, {"type": "function", "name": "g"}]);
         let some = json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]});
-        let found = read(tools(), some).unwrap().tools.unwrap();
+        let found = read(&tools(), &some).unwrap().tools.unwrap();
         assert_eq!((found.list.as_array().unwrap().len(), found.choice), (1, ToolChoice::Required));
-        assert!(read(tools(), json!("none")).unwrap().tools.is_none());
-        let named = read(tools(), json!({"type": "function", "name": "f"})).unwrap().tools.unwrap();
+        assert!(read(&tools(), &json!("none")).unwrap().tools.is_none());
+        let named = read(&tools(), &json!({"type": "function", "name": "f"})).unwrap().tools.unwrap();
         assert_eq!(named.choice, ToolChoice::Named("f".to_owned()));
         for choice in [json!({"type": "function", "name": "h"}), json!({"type": "file_search"}), json!(3)] {
-            assert!(read(tools(), choice).is_err());
+            assert!(read(&tools(), &choice).is_err());
         }
     }
 }

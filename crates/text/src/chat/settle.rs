@@ -42,12 +42,16 @@ pub(super) fn without_late_system(messages: &[Message]) -> Vec<Message> {
                 found.push(message);
             }
             before => {
-                before.into_iter().for_each(|text| say(&mut found, &text));
+                if let Some(text) = before {
+                    say(&mut found, &text);
+                }
                 found.push(message.clone());
             }
         }
     }
-    waiting.into_iter().for_each(|text| say(&mut found, &text));
+    if let Some(text) = waiting {
+        say(&mut found, &text);
+    }
     found
 }
 

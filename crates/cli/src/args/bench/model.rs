@@ -24,8 +24,9 @@ Names must be complete: part of a name is not enough.
 
 A synthetic model has the shape of a real one and random weights. --synthetic takes the path of a \
 config.json, or a name:
-  lfm2-350m  llama-3.1-8b  llama-3.2-1b  llama-3.2-3b  mistral-7b  qwen2.5-coder-0.5b
-  qwen2.5-coder-1.5b  qwen2.5-coder-7b  qwen3-0.6b  qwen3-30b-a3b  qwen3.5-0.8b  smollm2-135m";
+  lfm2-350m  llama-3.1-8b  llama-3.2-1b  llama-3.2-3b  mistral-7b
+  qwen2.5-coder-0.5b  qwen2.5-coder-1.5b  qwen2.5-coder-7b
+  qwen3-0.6b  qwen3-30b-a3b  qwen3.5-0.8b  smollm2-135m";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"))]

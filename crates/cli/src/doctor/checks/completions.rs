@@ -77,17 +77,14 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let installed = shell.installed.iter().map(path).find(|path| path.exists());
     let found = installed.or_else(|| shell.startup.iter().map(path).find(fetches));
     let name = shell.name;
-    let line = match &found {
-        Some(path) => Line::ok(format!("{name} completes `mlxk` (`{}`)", path.display())),
-        None => {
-            let text = format!("{name} does not complete `mlxk` yet");
-            let line = Line::warning(text).fix(shell.install);
-            match shell.file {
-                Some((shell, file)) => {
-                    line.repair(Repair::Completions(shell, around.home.join(file)))
-                }
-                None => line,
-            }
+    let line = if let Some(path) = &found {
+        Line::ok(format!("{name} completes `mlxk` (`{}`)", path.display()))
+    } else {
+        let text = format!("{name} does not complete `mlxk` yet");
+        let line = Line::warning(text).fix(shell.install);
+        match shell.file {
+            Some((shell, file)) => line.repair(Repair::Completions(shell, around.home.join(file))),
+            None => line,
         }
     };
     vec![line.data(json!({"shell": name, "file": found}))]

@@ -60,8 +60,7 @@ struct Parameters<'a> {
 }
 
 /// Returns the parameters that a schema describes.
-fn parameters(schema: &Value) -> Result<Parameters<'_>, String> {
-    let root = schema;
+fn parameters(root: &Value) -> Result<Parameters<'_>, String> {
     let mut schema = root;
     for _ in 0..MAX_REFERENCES {
         match referenced(schema, root) {

@@ -28,16 +28,15 @@ impl<'a> Rules<'a> {
         let mut plain = String::new();
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            match self.special.iter().find(|(special, _)| rest.starts_with(special.as_str())) {
-                Some((special, id)) => {
-                    parts.extend(quoted(&std::mem::take(&mut plain)));
-                    parts.push(format!("<[{id}]>"));
-                    rest = &rest[special.len()..];
-                }
-                None => {
-                    plain.push(first);
-                    rest = &rest[first.len_utf8()..];
-                }
+            let mut special = self.special.iter();
+            let special = special.find(|(special, _)| rest.starts_with(special.as_str()));
+            if let Some((special, id)) = special {
+                parts.extend(quoted(&std::mem::take(&mut plain)));
+                parts.push(format!("<[{id}]>"));
+                rest = &rest[special.len()..];
+            } else {
+                plain.push(first);
+                rest = &rest[first.len_utf8()..];
             }
         }
         parts.extend(quoted(&plain));

@@ -144,11 +144,7 @@ impl Calls {
                     tail.drain(..excess);
                 }
             }
-            State::Inside(parser) => {
-                consume(parser, id)?;
-                self.share.count(parser)?;
-            }
-            State::Whole(parser) => {
+            State::Inside(parser) | State::Whole(parser) => {
                 consume(parser, id)?;
                 self.share.count(parser)?;
             }

@@ -184,7 +184,9 @@ impl Choice {
             message.content.get_or_insert_default().push_str(&text);
         }
         message.tool_calls.retain(|call| Some(call.index) != broken_call);
-        tool_calls.into_iter().for_each(|call| message.add_call(call));
+        for call in tool_calls {
+            message.add_call(call);
+        }
         if let Some(text) = reasoning_content.filter(|text| !text.is_empty()) {
             self.message.reasoning_content.get_or_insert_default().push_str(&text);
         }

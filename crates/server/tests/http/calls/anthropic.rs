@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{check, named_events, parameters, world};
 
-fn asked(changes: Value) -> Value {
+fn asked(changes: &Value) -> Value {
     let mut body = json!({
         "model": "org/tools", "temperature": 0, "max_tokens": 120,
         "tools": [{"name": "paint", "description": "Paints", "input_schema": parameters()}],
@@ -20,14 +20,14 @@ fn asked(changes: Value) -> Value {
 #[test]
 fn a_call_is_a_block() {
     let world = world();
-    let whole = world.post("/v1/messages", &asked(json!({}))).json();
+    let whole = world.post("/v1/messages", &asked(&json!({}))).json();
     assert_eq!((&whole["type"], &whole["role"]), (&json!("message"), &json!("assistant")), "{whole}");
     assert_eq!(whole["stop_reason"], "tool_use");
     let [block] = whole["content"].as_array().unwrap().as_slice() else { panic!("{whole}") };
     assert_eq!((&block["type"], &block["name"]), (&json!("tool_use"), &json!("paint")));
     check(&block["input"]);
 
-    let stream = world.post("/v1/messages", &asked(json!({"stream": true})));
+    let stream = world.post("/v1/messages", &asked(&json!({"stream": true})));
     let events = named_events(&stream.text);
     let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(kinds[..2], ["message_start", "content_block_start"]);
@@ -40,7 +40,7 @@ fn a_call_is_a_block() {
     let all = usage["input_tokens"].as_u64().unwrap() + cached;
     assert!(cached > 0, "the first answer left its prompt in the cache");
     assert_eq!(events[0]["message"]["usage"]["input_tokens"], all);
-    let counted = world.post("/v1/messages/count_tokens", &asked(json!({}))).json();
+    let counted = world.post("/v1/messages/count_tokens", &asked(&json!({}))).json();
     assert_eq!(counted, json!({"input_tokens": all}));
 }
 
@@ -54,14 +54,14 @@ fn a_conversation_continues_with_results() {
     ]);
     let body = json!({"messages": messages, "tool_choice": {"type": "auto"}, "max_tokens": 3,
         "system": [{"type": "text", "text": "x-anthropic-billing-header: a=b;"}, {"type": "text", "text": "Be nice"}]});
-    let answer = world.post("/v1/messages", &asked(body)).json();
+    let answer = world.post("/v1/messages", &asked(&body)).json();
     assert_eq!(answer["stop_reason"], "max_tokens", "{answer}");
-    let cut = world.post("/v1/messages", &asked(json!({"max_tokens": 50}))).json();
+    let cut = world.post("/v1/messages", &asked(&json!({"max_tokens": 50}))).json();
     assert_eq!((&cut["stop_reason"], &cut["content"]), (&json!("max_tokens"), &json!([])), "{cut}");
-    let thread = world.post("/v1/messages", &asked(json!({"thread": {"type": "create"}})));
+    let thread = world.post("/v1/messages", &asked(&json!({"thread": {"type": "create"}})));
     assert_eq!(thread.json()["error"]["details"]["error_code"], "thread_unsupported_request");
     let stop = json!({"tools": [], "tool_choice": {"type": "auto"}, "stop_sequences": ["\u{0}"], "max_tokens": 4});
-    assert_eq!(world.post("/v1/messages", &asked(stop)).status, 200);
+    assert_eq!(world.post("/v1/messages", &asked(&stop)).status, 200);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn errors_have_anthropics_shape() {
         (json!({"tool_choice": {"type": "tool", "name": "mix"}}), 400, "invalid_request_error", "`mix`"),
         (json!({"messages": [long]}), 400, "invalid_request_error", "prompt is too long: "),
     ] {
-        let answer = world.post("/v1/messages", &asked(changes));
+        let answer = world.post("/v1/messages", &asked(&changes));
         assert_eq!(answer.status, status, "{answer:?}");
         let body = answer.json();
         assert_eq!((&body["type"], &body["error"]["type"]), (&json!("error"), &json!(kind)));

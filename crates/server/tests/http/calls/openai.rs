@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{check, function, world};
 
-fn asked(changes: Value) -> Value {
+fn asked(changes: &Value) -> Value {
     let mut body = json!({
         "model": "org/tools", "temperature": 0, "max_tokens": 120, "tools": [function("paint")],
         "tool_choice": "required", "parallel_tool_calls": false,
@@ -19,7 +19,7 @@ fn asked(changes: Value) -> Value {
 #[test]
 fn a_required_call_is_valid_whole_and_in_pieces() {
     let world = world();
-    let whole = world.post("/v1/chat/completions", &asked(json!({}))).json();
+    let whole = world.post("/v1/chat/completions", &asked(&json!({}))).json();
     let choice = &whole["choices"][0];
     assert_eq!(choice["finish_reason"], "tool_calls", "{whole}");
     assert_eq!(choice["message"]["content"], Value::Null);
@@ -28,7 +28,7 @@ fn a_required_call_is_valid_whole_and_in_pieces() {
     let text = call["function"]["arguments"].as_str().unwrap();
     check(&serde_json::from_str(text).unwrap());
 
-    let events = world.post("/v1/chat/completions", &asked(json!({"stream": true}))).events();
+    let events = world.post("/v1/chat/completions", &asked(&json!({"stream": true}))).events();
     let deltas: Vec<&Value> =
         events.iter().map(|event| &event["choices"][0]["delta"]["tool_calls"][0]).collect();
     let first: Vec<&&Value> = deltas.iter().filter(|call| call["id"].is_string()).collect();
@@ -45,14 +45,14 @@ fn the_named_tool_is_called() {
     let world = world();
     let choice = json!({"type": "function", "function": {"name": "mix"}});
     let tools = json!([function("paint"), function("mix")]);
-    let body = asked(json!({"tools": tools.clone(), "tool_choice": choice}));
+    let body = asked(&json!({"tools": tools.clone(), "tool_choice": choice}));
     let answer = world.post("/v1/chat/completions", &body).json();
     let calls = &answer["choices"][0]["message"]["tool_calls"];
     assert_eq!(calls[0]["function"]["name"], "mix", "{answer}");
     assert_eq!(calls.as_array().unwrap().len(), 1);
     let allowed = json!({"type": "allowed_tools", "allowed_tools": {
         "mode": "required", "tools": [{"type": "function", "function": {"name": "mix"}}]}});
-    let body = asked(json!({"tools": tools, "tool_choice": allowed}));
+    let body = asked(&json!({"tools": tools, "tool_choice": allowed}));
     let answer = world.post("/v1/chat/completions", &body).json();
     assert_eq!(answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "mix");
 }
@@ -60,7 +60,7 @@ fn the_named_tool_is_called() {
 #[test]
 fn an_incomplete_call_ends_with_length() {
     let world = world();
-    let answer = world.post("/v1/chat/completions", &asked(json!({"max_tokens": 50}))).json();
+    let answer = world.post("/v1/chat/completions", &asked(&json!({"max_tokens": 50}))).json();
     let choice = &answer["choices"][0];
     assert_eq!(choice["finish_reason"], "length", "{answer}");
     assert!(choice["message"].get("tool_calls").is_none(), "{answer}");
@@ -84,7 +84,7 @@ fn a_conversation_with_calls_continues() {
     let expected = "[paint]user:Hiassistant:<tool_call>\n{\"name\": \"paint\", \"arguments\": {\"color\": \"red\"}}\n\
                     </tool_call>tool:doneassistant:";
     assert_eq!(rendered.json()["prompt"], expected);
-    let answer = world.post("/v1/chat/completions", &asked(json!({"messages": messages})));
+    let answer = world.post("/v1/chat/completions", &asked(&json!({"messages": messages})));
     assert_eq!(answer.status, 200, "{answer:?}");
     let ollamas = json!({"function": {"name": "paint", "arguments": {"color": "red"}}});
     let body = json!({"model": "org/tools", "stream": false, "tools": [function("paint")],
@@ -113,7 +113,7 @@ fn mistakes_are_named_with_their_place() {
         (json!({"model": "org/one"}), "tools", "does not support tools"),
     ] {
         // LlamaIndex requires a call of no tools, so that alone is no mistake.
-        let mut body = asked(changes);
+        let mut body = asked(&changes);
         if body["tools"] == json!([]) {
             body["tool_choice"] = json!({"type": "function", "function": {"name": "paint"}});
         }
@@ -129,7 +129,7 @@ fn mistakes_are_named_with_their_place() {
 fn a_format_and_tools_allow_either() {
     let world = world();
     let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {"enum": ["yes", "no"]}}});
-    let body = asked(json!({"tool_choice": "auto", "response_format": format}));
+    let body = asked(&json!({"tool_choice": "auto", "response_format": format}));
     let answer = world.post("/v1/chat/completions", &body).json();
     let message = &answer["choices"][0]["message"];
     let is_call = message["tool_calls"].is_array();

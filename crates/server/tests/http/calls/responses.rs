@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{check, named_events, parameters, world};
 
-fn asked(changes: Value) -> Value {
+fn asked(changes: &Value) -> Value {
     let mut body = json!({
         "model": "org/tools", "temperature": 0, "max_output_tokens": 120, "input": "Hi",
         "tools": [
@@ -22,7 +22,7 @@ fn asked(changes: Value) -> Value {
 #[test]
 fn a_call_is_an_item() {
     let world = world();
-    let answer = world.post("/v1/responses", &asked(json!({})));
+    let answer = world.post("/v1/responses", &asked(&json!({})));
     assert_eq!(answer.header("x-mlxk-ignored"), Some("tools[1]"), "{answer:?}");
     let whole = answer.json();
     assert_eq!((&whole["object"], &whole["status"]), (&json!("response"), &json!("completed")));
@@ -30,7 +30,7 @@ fn a_call_is_an_item() {
     assert_eq!((&item["type"], &item["name"]), (&json!("function_call"), &json!("paint")));
     check(&serde_json::from_str(item["arguments"].as_str().unwrap()).unwrap());
 
-    let stream = world.post("/v1/responses", &asked(json!({"stream": true})));
+    let stream = world.post("/v1/responses", &asked(&json!({"stream": true})));
     let events = named_events(&stream.text);
     for (number, event) in events.iter().enumerate() {
         assert_eq!(event["sequence_number"], number);
@@ -50,12 +50,12 @@ fn a_call_is_an_item() {
 #[test]
 fn a_response_is_kept_and_continued() {
     let world = world();
-    let first = world.post("/v1/responses", &asked(json!({}))).json();
+    let first = world.post("/v1/responses", &asked(&json!({}))).json();
     let id = first["id"].as_str().unwrap();
     assert_eq!(world.get(&format!("/v1/responses/{id}")).json(), first);
     let output = json!({
         "type": "function_call_output", "call_id": first["output"][0]["call_id"], "output": "done"});
-    let next = asked(json!({"input": [output], "previous_response_id": id, "tool_choice": "auto",
+    let next = asked(&json!({"input": [output], "previous_response_id": id, "tool_choice": "auto",
         "max_output_tokens": 4}));
     let answer = world.post("/v1/responses", &next).json();
     assert_eq!(answer["status"], "incomplete", "{answer}");
@@ -74,7 +74,7 @@ fn tools_that_take_a_text_and_groups_come_back_as_they_were() {
     let world = world();
     let tools = json!([{"type": "namespace", "name": "mcp", "tools": [
         {"type": "function", "name": "mix", "parameters": parameters()}]}]);
-    let answer = world.post("/v1/responses", &asked(json!({"tools": tools}))).json();
+    let answer = world.post("/v1/responses", &asked(&json!({"tools": tools}))).json();
     let item = &answer["output"][0];
     assert_eq!((&item["name"], &item["namespace"]), (&json!("mix"), &json!("mcp")), "{answer}");
 }
@@ -82,6 +82,6 @@ fn tools_that_take_a_text_and_groups_come_back_as_they_were() {
 #[test]
 fn an_incomplete_call_is_not_an_item() {
     let world = world();
-    let answer = world.post("/v1/responses", &asked(json!({"max_output_tokens": 50}))).json();
+    let answer = world.post("/v1/responses", &asked(&json!({"max_output_tokens": 50}))).json();
     assert_eq!((&answer["status"], &answer["output"]), (&json!("incomplete"), &json!([])), "{answer}");
 }
