@@ -43,8 +43,12 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     let clients = [
         "openai_client",
+        "openai_tools",
+        "responses_client",
+        "anthropic_client",
         "openai_npm",
         "ollama_client",
+        "ollama_tools",
         "ollama_npm",
         "ollama_go",
         "litellm_client",
