@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -338,12 +338,10 @@ type TextFiles = Result<(Tokenizer, Option<ChatTemplate>, ToolHints), TextError>
 /// model.
 fn read_text(folder: &Path) -> std::io::Result<JoinHandle<TextFiles>> {
     let folder = folder.to_owned();
-    std::thread::Builder::new()
-        .name("mlxk-tokenizer".to_owned())
-        .spawn(move || {
-            let tokenizer = Tokenizer::open(&folder)?;
-            Ok((tokenizer, ChatTemplate::open(&folder)?, ToolHints::open(&folder)?))
-        })
+    std::thread::Builder::new().name("mlxk-tokenizer".to_owned()).spawn(move || {
+        let tokenizer = Tokenizer::open(&folder)?;
+        Ok((tokenizer, ChatTemplate::open(&folder)?, ToolHints::open(&folder)?))
+    })
 }
 
 fn limits(options: &LoadOptions, plan: &MemoryPlan) -> Limits {

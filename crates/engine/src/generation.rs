@@ -90,10 +90,8 @@ impl Generation {
                 Event::Text(piece) => text.push_str(&piece),
                 Event::Done(done) => return Ok((text, done)),
                 Event::Error(error) => return Err(error),
-                Event::Progress { .. }
-                | Event::Token(_)
-                | Event::Reasoning(_)
-                | Event::Call(_) => {}
+                Event::Progress { .. } | Event::Token(_) | Event::Reasoning(_) | Event::Call(_) => {
+                }
             }
         }
         Err(EngineError::Stopped)

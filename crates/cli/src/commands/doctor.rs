@@ -80,7 +80,9 @@ fn repaired(line: Line, environment: &Environment<'_>) -> anyhow::Result<Line> {
         }
         Some(Repair::Leftovers) => {
             let gone = mlxk_hub::workspace::remove_unfinished(&environment.settings.locations);
-            if gone == 0 && !mlxk_hub::workspace::unfinished(&environment.settings.locations).is_empty() {
+            if gone == 0
+                && !mlxk_hub::workspace::unfinished(&environment.settings.locations).is_empty()
+            {
                 return Ok(line);
             }
             "Fixed: the leftovers of an interrupted `convert` or `clone` are gone".to_owned()

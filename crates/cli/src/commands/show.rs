@@ -191,7 +191,10 @@ fn speed(model: &ModelInfo) -> Option<String> {
     let bandwidth = mlxk_bench::limits::read_bandwidth()?;
     let rate = bandwidth / model.size_bytes as f64;
     let rate = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
-    Some(format!("at most {rate} tokens/s on this machine, which reads {:.0} GB/s", bandwidth / 1e9))
+    Some(format!(
+        "at most {rate} tokens/s on this machine, which reads {:.0} GB/s",
+        bandwidth / 1e9
+    ))
 }
 
 /// Describes how the model calls tools. `None` if it doesn't.

@@ -7,8 +7,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use llguidance::{ParserFactory, TokenParser};
 use llguidance::api::TopLevelGrammar;
+use llguidance::{ParserFactory, TokenParser};
 use mlxk_text::Tokenizer;
 use serde_json::{Value, json};
 use toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
@@ -236,10 +236,7 @@ impl Shared {
 
 /// Compiles a schema on this thread.
 #[cfg(test)]
-pub(super) fn compile_alone(
-    shared: &Shared,
-    schema: &Value,
-) -> Result<Grammar, EngineError> {
+pub(super) fn compile_alone(shared: &Shared, schema: &Value) -> Result<Grammar, EngineError> {
     compile(shared, schema, &Watch::default())
 }
 

@@ -35,8 +35,8 @@ use room::{Completion, Room, fewest_tokens};
 
 pub(crate) use calls::Calls;
 pub(crate) use calls::Wanted as WantedCalls;
-pub(crate) use compiled::{Constraint, Grammars, Job, schema_of};
 pub use compiled::{CompiledFormat, Compiling, rewritten_schema};
+pub(crate) use compiled::{Constraint, Grammars, Job, schema_of};
 pub use pool::stuck_formats;
 
 #[cfg(test)]

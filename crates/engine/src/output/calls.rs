@@ -25,7 +25,9 @@ impl Calls {
     /// Returns all that was held back, at the end of the answer. A call that a limit cut off (`is_cut`) just ends.
     pub(super) fn finish(&mut self, is_cut: bool) -> Vec<Piece> {
         let mut events = self.0.as_mut().map(ToolParser::finish).unwrap_or_default();
-        events.retain(|event| !(is_cut && matches!(event, ToolEvent::Broken { cause: Broken::Cut, .. })));
+        events.retain(|event| {
+            !(is_cut && matches!(event, ToolEvent::Broken { cause: Broken::Cut, .. }))
+        });
         pieces(events)
     }
 }

@@ -13,15 +13,14 @@ pub(super) fn system(content: Content, exact: bool) -> Result<String, ApiError> 
         Content::Text(text) => vec![text],
         Content::Blocks(blocks) => {
             let texts = blocks.iter().enumerate();
-            texts.map(|(at, block)| text(block, &format!("system[{at}]"))).collect::<Result<_, _>>()?
+            texts
+                .map(|(at, block)| text(block, &format!("system[{at}]")))
+                .collect::<Result<_, _>>()?
         }
     };
     let texts = texts.iter().map(String::as_str);
-    let kept: Vec<&str> = if exact {
-        texts.collect()
-    } else {
-        texts.map(habits::without_attribution).collect()
-    };
+    let kept: Vec<&str> =
+        if exact { texts.collect() } else { texts.map(habits::without_attribution).collect() };
     Ok(kept.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n"))
 }
 
@@ -188,12 +187,15 @@ mod tests {
             {"role": "system", "content": "<total_tokens>7 tokens left</total_tokens>"},
         ]));
         let call = json!({"id": "t1", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}});
-        assert_eq!(found.unwrap(), [
-            json!({"role": "user", "content": "a"}),
-            json!({"role": "assistant", "content": "c", "reasoning_content": "b", "tool_calls": [call]}),
-            json!({"role": "tool", "content": "Error: e", "tool_call_id": "t1"}),
-            json!({"role": "user", "content": "d"}),
-        ]);
+        assert_eq!(
+            found.unwrap(),
+            [
+                json!({"role": "user", "content": "a"}),
+                json!({"role": "assistant", "content": "c", "reasoning_content": "b", "tool_calls": [call]}),
+                json!({"role": "tool", "content": "Error: e", "tool_call_id": "t1"}),
+                json!({"role": "user", "content": "d"}),
+            ]
+        );
     }
 
     #[test]

@@ -26,11 +26,8 @@ use crate::state::Shared;
 
 pub(crate) use openapi::operations;
 
-pub(crate) const CONVENTIONS: Conventions = Conventions {
-    error_body: errors::error_body,
-    any_content_type: false,
-    empty_is_absent: false,
-};
+pub(crate) const CONVENTIONS: Conventions =
+    Conventions { error_body: errors::error_body, any_content_type: false, empty_is_absent: false };
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()

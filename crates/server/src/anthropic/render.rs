@@ -65,7 +65,8 @@ impl Renderer {
         }
         self.close_block(pieces);
         let index = self.blocks;
-        pieces.push(json!({"type": "content_block_start", "index": index, "content_block": content}));
+        pieces
+            .push(json!({"type": "content_block_start", "index": index, "content_block": content}));
         self.open = Some(block);
         self.blocks += 1;
     }

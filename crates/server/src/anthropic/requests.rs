@@ -5,8 +5,8 @@ use mlxk_text::{Message, Thinking as Thoughts, ThinkingMode};
 use serde_json::Value;
 
 use super::blocks;
-use super::errors::THREAD;
 use super::dto::{Choice, Format, MessagesRequest, OutputConfig, Thinking};
+use super::errors::THREAD;
 use crate::body::{Extras, Fields, Reading};
 use crate::error::{ApiError, cleaned};
 use crate::exchange::thinking::{Otherwise, Wish};
@@ -15,7 +15,14 @@ use crate::models::Lease;
 
 /// Fields that clients send by habit.
 const EXTRAS: Extras = Extras {
-    harmless: &["metadata", "service_tier", "context_management", "cache_control", "betas", "speed"],
+    harmless: &[
+        "metadata",
+        "service_tier",
+        "context_management",
+        "cache_control",
+        "betas",
+        "speed",
+    ],
     unsupported: &[],
 };
 

@@ -94,7 +94,8 @@ mod tests {
         ] {
             whole.add(event);
         }
-        let content = json!([{"type": "text", "text": "ab"}, {"type": "tool_use", "input": {"x": 1}}]);
+        let content =
+            json!([{"type": "text", "text": "ab"}, {"type": "tool_use", "input": {"x": 1}}]);
         let expected = json!({
             "content": content, "stop_reason": "max_tokens", "stop_sequence": null, "usage": 3,
         });

@@ -49,7 +49,10 @@ pub(super) async fn fill(
         begun: &asked.prompt,
     };
     let prompt = fill_in_middle::prompt(lease.engine().tokenizer(), &gap).ok_or_else(|| {
-        ApiError::bad(format!("The model `{}` cannot fill a gap: it has no marks for it", lease.name()))
+        ApiError::bad(format!(
+            "The model `{}` cannot fill a gap: it has no marks for it",
+            lease.name()
+        ))
     })?;
     let request = exchange::request(options, PromptInput::Text(prompt), &lease)?;
     let label = Label::new("", common.model, &lease);

@@ -25,8 +25,7 @@ pub(super) async fn props(State(state): State<Shared>) -> Response {
 pub(super) async fn slots(State(state): State<Shared>) -> Response {
     let running = state.models.running();
     let Some(model) = running.first() else { return Json(Vec::<Value>::new()).into_response() };
-    let slot = |id: usize| {
-        json!({"id": id, "n_ctx": model.context, "is_processing": id < model.requests})
-    };
+    let slot =
+        |id: usize| json!({"id": id, "n_ctx": model.context, "is_processing": id < model.requests});
     Json((0..state.config.parallel).map(slot).collect::<Vec<_>>()).into_response()
 }

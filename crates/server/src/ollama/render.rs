@@ -195,7 +195,9 @@ impl Words {
                 thinking.push_str(&thoughts);
                 Vec::new()
             }
-            Self::Chat { message: Answer { content: more, thinking: thoughts, tool_calls, .. } } => {
+            Self::Chat {
+                message: Answer { content: more, thinking: thoughts, tool_calls, .. },
+            } => {
                 text.push_str(&more);
                 thinking.push_str(&thoughts);
                 tool_calls

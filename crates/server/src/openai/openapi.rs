@@ -80,7 +80,9 @@ pub(crate) fn schema(name: &str) -> Option<Value> {
             {"type": "array", "items": {"type": "integer", "minimum": 0}},
             {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}},
         ]}),
-        "stream" | "echo" | "ignore_eos" | "continue_final_message" | "parallel_tool_calls" => flag(),
+        "stream" | "echo" | "ignore_eos" | "continue_final_message" | "parallel_tool_calls" => {
+            flag()
+        }
         "tools" => json!({"type": ["array", "null"], "items": {
             "type": "object",
             "required": ["type", "function"],

@@ -43,7 +43,8 @@ fn certain(text: &str) -> usize {
             b'\\' => match bytes.get(at + 1) {
                 None => break,
                 Some(b'u') => {
-                    let code = text.get(at + 2..at + 6).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+                    let code =
+                        text.get(at + 2..at + 6).and_then(|hex| u32::from_str_radix(hex, 16).ok());
                     match code {
                         // The first half of a character.
                         Some(0xD800..=0xDBFF) => at + 12,
@@ -77,8 +78,10 @@ mod tests {
             for size in [1, 2, 7, 100] {
                 let mut reader = Text::default();
                 let letters: Vec<char> = json.chars().collect();
-                let found: String =
-                    letters.chunks(size).map(|part| reader.push(&part.iter().collect::<String>())).collect();
+                let found: String = letters
+                    .chunks(size)
+                    .map(|part| reader.push(&part.iter().collect::<String>()))
+                    .collect();
                 assert_eq!(found, text, "{size}");
             }
         }

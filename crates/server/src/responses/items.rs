@@ -15,7 +15,9 @@ pub(super) fn add(items: &[Value], messages: &mut Vec<Message>) -> Result<(), Ap
             "message" => {
                 let message = message(item, &place)?;
                 let begun = messages.last_mut().filter(|last| {
-                    message.role == "assistant" && last.role == "assistant" && last.text().as_deref() == Some("")
+                    message.role == "assistant"
+                        && last.role == "assistant"
+                        && last.text().as_deref() == Some("")
                 });
                 match begun {
                     Some(last) => last.content = message.content,
@@ -32,7 +34,8 @@ pub(super) fn add(items: &[Value], messages: &mut Vec<Message>) -> Result<(), Ap
                 }
             }
             "function_call_output" | "custom_tool_call_output" => {
-                let mut result = Message::new("tool", text(&item["output"], &format!("{place}.output"))?);
+                let mut result =
+                    Message::new("tool", text(&item["output"], &format!("{place}.output"))?);
                 let Some(id) = item["call_id"].as_str() else {
                     return missing(&format!("{place}.call_id"));
                 };
@@ -155,13 +158,16 @@ mod tests {
             {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
             {"id": "2", "type": "function", "function": {"name": "p", "arguments": {"input": "q"}}},
         ]);
-        assert_eq!(found.unwrap(), [
-            json!({"role": "system", "content": "a"}),
-            json!({"role": "user", "content": "b"}),
-            json!({"role": "assistant", "content": "", "reasoning_content": "c", "tool_calls": calls}),
-            json!({"role": "tool", "content": "d", "tool_call_id": "1"}),
-            json!({"role": "tool", "content": "e", "tool_call_id": "2"}),
-        ]);
+        assert_eq!(
+            found.unwrap(),
+            [
+                json!({"role": "system", "content": "a"}),
+                json!({"role": "user", "content": "b"}),
+                json!({"role": "assistant", "content": "", "reasoning_content": "c", "tool_calls": calls}),
+                json!({"role": "tool", "content": "d", "tool_call_id": "1"}),
+                json!({"role": "tool", "content": "e", "tool_call_id": "2"}),
+            ]
+        );
     }
 
     #[test]

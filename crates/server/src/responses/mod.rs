@@ -56,19 +56,13 @@ async fn input_tokens(State(state): State<Shared>, fields: Fields) -> Result<Res
 }
 
 /// Returns a response that was kept.
-async fn stored(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-) -> Result<Response, ApiError> {
+async fn stored(State(state): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let found = state.responses.get(&id).ok_or_else(|| store::unknown(&id))?;
     Ok(Json(&found.response).into_response())
 }
 
 /// Forgets a response.
-async fn forget(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-) -> Result<Response, ApiError> {
+async fn forget(State(state): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
     if !state.responses.remove(&id) {
         return Err(store::unknown(&id));
     }

@@ -203,8 +203,12 @@ mod tests {
         )
         .unwrap();
         let list = found.tools.unwrap().list;
-        let names: Vec<&str> = list.as_array().unwrap().iter()
-            .map(|tool| tool["function"]["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tool| tool["function"]["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["f", "patch", "mcp__g"]);
         assert!(list[1]["function"]["description"].as_str().unwrap().contains("start: X"));
         let group = Some("mcp".to_owned());
@@ -216,14 +220,18 @@ mod tests {
 
     #[test]
     fn choices_leave_tools_out() {
-        let tools = || json!([{"type": "function", "name": "f"}, {"type": "function", "name": "g"}]);
+        let tools =
+            || json!([{"type": "function", "name": "f"}, {"type": "function", "name": "g"}]);
         let some = json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]});
         let found = read(&tools(), &some).unwrap().tools.unwrap();
         assert_eq!((found.list.as_array().unwrap().len(), found.choice), (1, ToolChoice::Required));
         assert!(read(&tools(), &json!("none")).unwrap().tools.is_none());
-        let named = read(&tools(), &json!({"type": "function", "name": "f"})).unwrap().tools.unwrap();
+        let named =
+            read(&tools(), &json!({"type": "function", "name": "f"})).unwrap().tools.unwrap();
         assert_eq!(named.choice, ToolChoice::Named("f".to_owned()));
-        for choice in [json!({"type": "function", "name": "h"}), json!({"type": "file_search"}), json!(3)] {
+        for choice in
+            [json!({"type": "function", "name": "h"}), json!({"type": "file_search"}), json!(3)]
+        {
             assert!(read(&tools(), &choice).is_err());
         }
     }

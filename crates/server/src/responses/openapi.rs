@@ -33,22 +33,38 @@ pub(crate) fn operations() -> Vec<Operation> {
             body: body(),
             answers: JSON,
         },
-        Operation { method: "get", path: id, about: "Return a response", body: None, answers: JSON },
-        Operation { method: "delete", path: id, about: "Forget a response", body: None, answers: JSON },
+        Operation {
+            method: "get",
+            path: id,
+            about: "Return a response",
+            body: None,
+            answers: JSON,
+        },
+        Operation {
+            method: "delete",
+            path: id,
+            about: "Forget a response",
+            body: None,
+            answers: JSON,
+        },
     ]
 }
 
 fn schema(name: &str) -> Option<Value> {
     Some(match name {
         "model" | "instructions" | "previous_response_id" => json!({"type": ["string", "null"]}),
-        "input" => json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]}),
+        "input" => {
+            json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]})
+        }
         "max_output_tokens" => json!({"type": ["integer", "null"], "minimum": 1}),
         "temperature" => json!({"type": ["number", "null"], "minimum": 0, "maximum": 100}),
         "top_p" => json!({"type": ["number", "null"], "minimum": 0, "maximum": 1}),
         "stream" | "parallel_tool_calls" | "store" => json!({"type": ["boolean", "null"]}),
         "tools" => json!({"type": ["array", "null"], "items": {"type": "object"}}),
         "tool_choice" => json!({"type": ["string", "object", "null"]}),
-        "reasoning" | "text" | "metadata" | "chat_template_kwargs" => json!({"type": ["object", "null"]}),
+        "reasoning" | "text" | "metadata" | "chat_template_kwargs" => {
+            json!({"type": ["object", "null"]})
+        }
         _ => return None,
     })
 }

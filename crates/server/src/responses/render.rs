@@ -99,7 +99,8 @@ impl Renderer {
     fn begin(&mut self, prefix: &str, item: Item, pieces: &mut Vec<Value>) {
         self.close_item(pieces);
         let open = Open { id: ids::fresh(prefix), item };
-        let fields = json!({"output_index": self.output.len(), "item": shown(&open, "in_progress")});
+        let fields =
+            json!({"output_index": self.output.len(), "item": shown(&open, "in_progress")});
         self.open = Some(open);
         self.event("output_item.added", fields, pieces);
     }
@@ -220,7 +221,8 @@ impl Renderer {
     }
 
     fn done(&mut self, done: &Done, pieces: &mut Vec<Value>) {
-        let is_cut = matches!(done.finish_reason, FinishReason::MaxTokens | FinishReason::ContextFull);
+        let is_cut =
+            matches!(done.finish_reason, FinishReason::MaxTokens | FinishReason::ContextFull);
         if matches!(&self.open, Some(Open { item: Item::Call { .. }, .. })) {
             // An incomplete call must not be run.
             self.open = None;
@@ -295,11 +297,8 @@ impl exchange::Renderer for Renderer {
     type Piece = Value;
     type Whole = Value;
 
-    const WIRE: Wire = Wire {
-        framing: Framing::NamedSse { ping: ": ping\n\n" },
-        end: None,
-        error: error_event,
-    };
+    const WIRE: Wire =
+        Wire { framing: Framing::NamedSse { ping: ": ping\n\n" }, end: None, error: error_event };
 
     fn open(&mut self) -> Vec<Value> {
         let mut pieces = Vec::new();

@@ -77,11 +77,8 @@ pub(super) fn read(fields: Fields, store: &store::Store) -> Result<Asked, ApiErr
     calls::check(&messages)?;
     let parallel = asked.parallel_tool_calls.unwrap_or(true);
     let offered = offered(&asked.tools, asked.tool_choice.as_ref(), parallel, &reading)?;
-    let sampling = Sampling {
-        temperature: asked.temperature,
-        top_p: asked.top_p,
-        ..Sampling::default()
-    };
+    let sampling =
+        Sampling { temperature: asked.temperature, top_p: asked.top_p, ..Sampling::default() };
     let effort = asked.reasoning.and_then(|reasoning| reasoning.effort);
     let wish = effort.and_then(|effort| mode(&effort)).map(|mode| Wish {
         field: "reasoning",

@@ -104,8 +104,10 @@ fn a_gap_is_filled_for_clients_of_llama_server() {
     let world = World::new();
     let folder = crate::world::add(&world.home, "org/gaps", mlxk_testkit::Kind::Llama);
     let path = folder.join("tokenizer.json");
-    let mut tokenizer: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    let marks = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|repo_name|>", "<|file_sep|>"];
+    let mut tokenizer: Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let marks =
+        ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|repo_name|>", "<|file_sep|>"];
     for (id, mark) in (259..).zip(marks) {
         let added = tokenizer["added_tokens"].as_array_mut().unwrap();
         added.retain(|token| token["id"] != id);
@@ -129,7 +131,9 @@ fn a_gap_is_filled_for_clients_of_llama_server() {
     let text: String = stream
         .split("\n\n")
         .filter_map(|event| event.strip_prefix("data: "))
-        .map(|event| serde_json::from_str::<Value>(event).unwrap()["content"].as_str().unwrap().to_owned())
+        .map(|event| {
+            serde_json::from_str::<Value>(event).unwrap()["content"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(whole["content"], text.as_str());
     let none = world.post("/infill", &json!({"model": "org/one", "input_prefix": "a"}));

@@ -80,7 +80,8 @@ fn with_one_system(messages: Vec<Message>) -> Vec<Message> {
         // Something else than text, which cannot be joined.
         return messages;
     }
-    let texts: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+    let texts: Vec<&str> =
+        texts.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
     let system = Message::new("system", texts.join(BETWEEN));
     std::iter::once(system).chain(messages.into_iter().skip(count)).collect()
 }
@@ -88,9 +89,10 @@ fn with_one_system(messages: Vec<Message>) -> Vec<Message> {
 /// Returns the ids and names of the calls of a message.
 fn calls(message: &Message) -> impl Iterator<Item = (&str, &str)> {
     let calls = message.fields.get("tool_calls").and_then(Value::as_array);
-    calls.into_iter().flatten().filter_map(|call| {
-        Some((call["id"].as_str()?, call["function"]["name"].as_str()?))
-    })
+    calls
+        .into_iter()
+        .flatten()
+        .filter_map(|call| Some((call["id"].as_str()?, call["function"]["name"].as_str()?)))
 }
 
 fn name_results(messages: &mut [Message]) {
@@ -143,7 +145,8 @@ mod tests {
             {"role": "tool", "tool_call_id": "1", "content": "y"},
         ])));
         assert_eq!(found[0], Message::new("system", "a\n\nb"));
-        let results: Vec<_> = found[3..].iter().map(|it| (it.text().unwrap(), &it.fields["name"])).collect();
+        let results: Vec<_> =
+            found[3..].iter().map(|it| (it.text().unwrap(), &it.fields["name"])).collect();
         assert_eq!(results, [("y".to_owned(), &json!("f")), ("x".to_owned(), &json!("g"))]);
     }
 

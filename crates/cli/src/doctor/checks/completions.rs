@@ -32,10 +32,7 @@ const SHELLS: [Shell; 3] = [
         ],
         startup: &[".bashrc", ".bash_profile", ".profile"],
         install: "echo 'source <(mlxk completions bash)' >> ~/.bashrc",
-        file: Some((
-            clap_complete::Shell::Bash,
-            ".local/share/bash-completion/completions/mlxk",
-        )),
+        file: Some((clap_complete::Shell::Bash, ".local/share/bash-completion/completions/mlxk")),
     },
     Shell {
         name: "zsh",

@@ -159,7 +159,8 @@ fn identifier(name: &str) -> Result<&str, String> {
     if is_one(name) {
         return Ok(name);
     }
-    Err("a name of a parameter has characters that this model's form of calls cannot have".to_owned())
+    Err("a name of a parameter has characters that this model's form of calls cannot have"
+        .to_owned())
 }
 
 /// Returns the expression of JSON around a name and its arguments.
@@ -177,7 +178,12 @@ pub(super) fn envelope(rules: &mut Rules<'_>, fields: &[(&str, String)]) -> Stri
 }
 
 /// Returns the expression of one or several calls.
-pub(super) fn several(rules: &mut Rules<'_>, call: &str, separator: &str, is_parallel: bool) -> String {
+pub(super) fn several(
+    rules: &mut Rules<'_>,
+    call: &str,
+    separator: &str,
+    is_parallel: bool,
+) -> String {
     if !is_parallel {
         return call.to_owned();
     }

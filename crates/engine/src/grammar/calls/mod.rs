@@ -108,7 +108,8 @@ impl Calls {
             let at = find(&text, &start.mark)?;
             Some((at, start))
         });
-        let Some((at, start)) = begun.min_by_key(|(at, start)| (*at, usize::MAX - start.mark.len()))
+        let Some((at, start)) =
+            begun.min_by_key(|(at, start)| (*at, usize::MAX - start.mark.len()))
         else {
             return Ok(true);
         };

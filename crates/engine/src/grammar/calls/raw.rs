@@ -123,11 +123,7 @@ fn anchored(pattern: &str) -> String {
 }
 
 /// Returns the expression of an object with bare keys and strings between `quote`.
-pub(super) fn object(
-    rules: &mut Rules<'_>,
-    quote: &str,
-    schema: &Rewritten,
-) -> String {
+pub(super) fn object(rules: &mut Rules<'_>, quote: &str, schema: &Rewritten) -> String {
     let mut writer = Braces { rules, quote, root: &schema.schema, known: HashMap::new() };
     writer.value(&schema.schema)
 }
@@ -200,12 +196,8 @@ impl Braces<'_, '_, '_> {
 
     fn map(&mut self, schema: &Value) -> String {
         let properties = schema.get("properties").and_then(Value::as_object);
-        let required: Vec<&str> = schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let mut pairs = Vec::new();
         for (name, value) in properties.into_iter().flatten() {
             let value = self.value(value);

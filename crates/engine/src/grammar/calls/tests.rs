@@ -3,8 +3,8 @@
 use mlxk_text::tools::{Arguments, Call, ParsedAnswer, ToolParser, WireForm};
 use serde_json::{Map, Value, json};
 
-use super::compile::{Wanted, compile};
 use super::Calls;
+use super::compile::{Wanted, compile};
 use crate::error::EngineError;
 use crate::grammar::compiled::Shared;
 use crate::grammar::pool::Watch;
@@ -90,7 +90,9 @@ fn noise(calls: &mut Calls, shared: &Shared, draw: &mut Draw, endings: &[&str]) 
         logits.fill(0.0);
         calls.forbid(&mut logits).unwrap();
         let is_allowed = |id: usize| logits[id] == 0.0;
-        if ends.iter().any(|&end| is_allowed(end as usize)) && !calls.is_inside() | (draw.below(2) == 0) {
+        if ends.iter().any(|&end| is_allowed(end as usize))
+            && !calls.is_inside() | (draw.below(2) == 0)
+        {
             break;
         }
         let allowed: Vec<usize> = (0..256).filter(|&id| is_allowed(id)).collect();
@@ -104,7 +106,8 @@ fn noise(calls: &mut Calls, shared: &Shared, draw: &mut Draw, endings: &[&str]) 
         }
         // Letters above 127 need their whole sequence; noise rarely finds one.
         let plain: Vec<usize> = allowed.iter().copied().filter(|id| *id < 128).collect();
-        let id = next.unwrap_or_else(|| draw.one_of(if plain.is_empty() { &allowed } else { &plain }));
+        let id =
+            next.unwrap_or_else(|| draw.one_of(if plain.is_empty() { &allowed } else { &plain }));
         let bytes = [id as u8];
         if !calls.allows(id as u32, &bytes).unwrap() {
             continue;
@@ -173,13 +176,17 @@ fn check(seeds: std::ops::Range<u64>) -> (usize, usize) {
             assert!(!found.calls.is_empty(), "{seed} {form:?}: no call in {text:?}");
             for call in found.calls {
                 assert!(call.is_complete, "{seed} {form:?}: {text:?}");
-                let tool = list.as_array().unwrap().iter().find(|it| it["function"]["name"] == call.name);
+                let tool =
+                    list.as_array().unwrap().iter().find(|it| it["function"]["name"] == call.name);
                 let tool = tool.unwrap_or_else(|| panic!("{seed} {form:?}: unknown {}", call.name));
                 let schema = &tool["function"]["parameters"];
-                let arguments: Value = serde_json::from_str(&call.arguments)
-                    .unwrap_or_else(|error| panic!("{seed} {form:?}: {error} in {}", call.arguments));
+                let arguments: Value =
+                    serde_json::from_str(&call.arguments).unwrap_or_else(|error| {
+                        panic!("{seed} {form:?}: {error} in {}", call.arguments)
+                    });
                 let validator = jsonschema::validator_for(schema).unwrap();
-                let problem = validator.iter_errors(&arguments).next().map(|error| error.to_string());
+                let problem =
+                    validator.iter_errors(&arguments).next().map(|error| error.to_string());
                 assert_eq!(problem, None, "{seed} {form:?}: {arguments} in {text:?} for {schema}");
                 written += 1;
             }
@@ -206,7 +213,8 @@ fn many_calls_of_noise_are_valid() {
 #[test]
 fn marks_of_unknown_tools_are_not_written() {
     let shared = Shared::of_bytes();
-    let list = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
+    let list =
+        json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
     let tools = Tools { list, choice: ToolChoice::Auto, parallel: true };
     let wanted = Wanted { tools, form: WireForm::Hermes, format: None };
     let mut calls = compile(&shared, &wanted, &Watch::default()).unwrap();

@@ -58,10 +58,7 @@ impl Renderer {
     fn call(&mut self, index: usize, event: CallEvent) -> Vec<Chunk> {
         let piece = |index, id, kind, name, arguments| {
             let function = Function { name, arguments };
-            Delta {
-                tool_calls: vec![CallDelta { index, id, kind, function }],
-                ..Delta::default()
-            }
+            Delta { tool_calls: vec![CallDelta { index, id, kind, function }], ..Delta::default() }
         };
         let delta = match event {
             CallEvent::Begin { index: call, name, id } => {

@@ -117,7 +117,8 @@ fn tool_choice(choice: Option<&Value>, tools: &mut Vec<Value>) -> Result<ToolCho
         }
         Some(named) => {
             let name = name_of(named).ok_or_else(|| {
-                let message = "`tool_choice` must be `none`, `auto`, `required`, or name a function";
+                let message =
+                    "`tool_choice` must be `none`, `auto`, `required`, or name a function";
                 ApiError::field("tool_choice", message)
             })?;
             ToolChoice::Named(name.to_owned())

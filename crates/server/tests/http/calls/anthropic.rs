@@ -21,7 +21,11 @@ fn asked(changes: &Value) -> Value {
 fn a_call_is_a_block() {
     let world = world();
     let whole = world.post("/v1/messages", &asked(&json!({}))).json();
-    assert_eq!((&whole["type"], &whole["role"]), (&json!("message"), &json!("assistant")), "{whole}");
+    assert_eq!(
+        (&whole["type"], &whole["role"]),
+        (&json!("message"), &json!("assistant")),
+        "{whole}"
+    );
     assert_eq!(whole["stop_reason"], "tool_use");
     let [block] = whole["content"].as_array().unwrap().as_slice() else { panic!("{whole}") };
     assert_eq!((&block["type"], &block["name"]), (&json!("tool_use"), &json!("paint")));
@@ -76,7 +80,12 @@ fn errors_have_anthropics_shape() {
         (json!({"messages": []}), 400, "invalid_request_error", "messages"),
         (json!({"model": "org/none"}), 404, "not_found_error", "org/none"),
         (json!({"model": "org/one"}), 400, "invalid_request_error", "does not support tools"),
-        (json!({"tool_choice": {"type": "tool", "name": "mix"}}), 400, "invalid_request_error", "`mix`"),
+        (
+            json!({"tool_choice": {"type": "tool", "name": "mix"}}),
+            400,
+            "invalid_request_error",
+            "`mix`",
+        ),
         (json!({"messages": [long]}), 400, "invalid_request_error", "prompt is too long: "),
     ] {
         let answer = world.post("/v1/messages", &asked(&changes));

@@ -79,8 +79,11 @@ fn a_conversation_with_calls_continues() {
         {"role": "assistant", "content": null, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "done"},
     ]);
-    let rendered = world.post("/apply-template", &json!({"model": "org/tools", "messages": messages,
-        "tools": [function("paint")]}));
+    let rendered = world.post(
+        "/apply-template",
+        &json!({"model": "org/tools", "messages": messages,
+        "tools": [function("paint")]}),
+    );
     let expected = "[paint]user:Hiassistant:<tool_call>\n{\"name\": \"paint\", \"arguments\": {\"color\": \"red\"}}\n\
                     </tool_call>tool:doneassistant:";
     assert_eq!(rendered.json()["prompt"], expected);
@@ -97,8 +100,10 @@ fn a_conversation_with_calls_continues() {
 #[test]
 fn mistakes_are_named_with_their_place() {
     let world = world();
-    let call = |arguments: &str| json!({"role": "assistant", "tool_calls": [
-        {"id": "c1", "type": "function", "function": {"name": "paint", "arguments": arguments}}]});
+    let call = |arguments: &str| {
+        json!({"role": "assistant", "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "paint", "arguments": arguments}}]})
+    };
     let user = json!({"role": "user", "content": "Hi"});
     let broken = json!({"type": "function", "function": {"name": "paint", "parameters": {
         "type": "object", "properties": {"a": {"type": "string", "pattern": "(?<=a)b"}}}}});
@@ -108,8 +113,16 @@ fn mistakes_are_named_with_their_place() {
         (json!({"tools": [broken]}), "tools", "tools[0].function.parameters"),
         (json!({"tool_choice": "some"}), "tool_choice", "`required`"),
         (json!({"tools": []}), "tool_choice", "no `tools`"),
-        (json!({"messages": [user, call("{")]}), "messages[1].tool_calls[0].function.arguments", "not JSON"),
-        (json!({"messages": [user, {"role": "tool", "content": "x"}]}), "messages[1]", "no message before it"),
+        (
+            json!({"messages": [user, call("{")]}),
+            "messages[1].tool_calls[0].function.arguments",
+            "not JSON",
+        ),
+        (
+            json!({"messages": [user, {"role": "tool", "content": "x"}]}),
+            "messages[1]",
+            "no message before it",
+        ),
         (json!({"model": "org/one"}), "tools", "does not support tools"),
     ] {
         // LlamaIndex requires a call of no tools, so that alone is no mistake.
@@ -133,7 +146,10 @@ fn a_format_and_tools_allow_either() {
     let answer = world.post("/v1/chat/completions", &body).json();
     let message = &answer["choices"][0]["message"];
     let is_call = message["tool_calls"].is_array();
-    assert!(is_call || ["\"yes\"", "\"no\""].contains(&message["content"].as_str().unwrap()), "{answer}");
+    assert!(
+        is_call || ["\"yes\"", "\"no\""].contains(&message["content"].as_str().unwrap()),
+        "{answer}"
+    );
 }
 
 #[test]

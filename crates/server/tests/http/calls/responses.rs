@@ -83,5 +83,9 @@ fn tools_that_take_a_text_and_groups_come_back_as_they_were() {
 fn an_incomplete_call_is_not_an_item() {
     let world = world();
     let answer = world.post("/v1/responses", &asked(&json!({"max_output_tokens": 50}))).json();
-    assert_eq!((&answer["status"], &answer["output"]), (&json!("incomplete"), &json!([])), "{answer}");
+    assert_eq!(
+        (&answer["status"], &answer["output"]),
+        (&json!("incomplete"), &json!([])),
+        "{answer}"
+    );
 }
