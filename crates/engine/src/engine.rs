@@ -206,7 +206,7 @@ impl Engine {
         Ok(Prompt::encode(&self.text, prompt, template_variables, tools.as_ref())?.ids)
     }
 
-    /// Returns what the model knows about tools.
+    /// Returns how the model supports tools.
     pub fn tool_support(&self) -> ToolSupport {
         self.text.tool_support()
     }

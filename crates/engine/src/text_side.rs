@@ -15,7 +15,7 @@ pub(crate) struct TextSide {
     pub(crate) template: Option<ChatTemplate>,
     /// Settings of the tokenizer about tool calls.
     pub(crate) tool_hints: ToolHints,
-    /// What the model knows about tools, found out on first use.
+    /// Support of the model for tools, found out on first use.
     pub(crate) tool_support: OnceLock<ToolSupport>,
     pub(crate) grammars: Grammars,
     pub(crate) defaults: SamplingDefaults,
@@ -26,7 +26,7 @@ pub(crate) struct TextSide {
 }
 
 impl TextSide {
-    /// Returns what the model knows about tools.
+    /// Returns how the model supports tools.
     pub(crate) fn tool_support(&self) -> ToolSupport {
         let Some(template) = &self.template else { return ToolSupport::default() };
         let has_token = |token: &str| self.tokenizer.id_of(token).is_some();

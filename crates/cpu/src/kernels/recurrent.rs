@@ -29,7 +29,7 @@ pub(crate) struct StateStep<'a> {
     pub next_key: Option<&'a [f32]>,
 }
 
-/// What a step reads.
+/// Numbers that a step reads.
 #[derive(Clone, Copy)]
 pub(crate) struct StateReads {
     /// `query · S`.

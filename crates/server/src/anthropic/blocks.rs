@@ -111,7 +111,7 @@ fn assistant(content: Content, place: &str) -> Result<Message, ApiError> {
         let place = format!("{place}.content[{at}]");
         match block["type"].as_str() {
             Some("thinking") => thoughts.extend(block["thinking"].as_str().map(str::to_owned)),
-            // Tools that ran on another server, and thoughts that nobody can read.
+            // Tools that ran on another server, and encrypted thoughts.
             Some("redacted_thinking" | "server_tool_use") => {}
             Some(kind) if kind.ends_with("_tool_result") => {}
             Some("tool_use") => {

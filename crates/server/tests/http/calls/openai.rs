@@ -125,7 +125,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (json!({"model": "org/one"}), "tools", "does not support tools"),
     ] {
-        // LlamaIndex requires a call of no tools, so that alone is no mistake.
+        // LlamaIndex requires a call of no tools, so the word alone is accepted.
         let mut body = asked(&changes);
         if body["tools"] == json!([]) {
             body["tool_choice"] = json!({"type": "function", "function": {"name": "paint"}});
