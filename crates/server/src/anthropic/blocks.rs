@@ -93,7 +93,7 @@ fn result(block: &Value, place: &str) -> Result<Message, ApiError> {
             return Err(ApiError::field(field, message));
         }
     };
-    if block["is_error"] == true && !found.contains("rror") {
+    if block["is_error"] == true && !found.to_ascii_lowercase().contains("error") {
         found.insert_str(0, "Error: ");
     }
     let mut message = Message::new("tool", found);
