@@ -7,8 +7,7 @@ use mlxk_engine::{LoadOptions, MemoryPlan};
 use mlxk_format::Checkpoint;
 use mlxk_hub::workspace::{self, Sentinel};
 use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
-use mlxk_text::ChatTemplate;
-use mlxk_text::tools::ToolHints;
+use mlxk_text::tools::ToolSupport;
 use serde_json::{Value, json};
 
 use super::model_labels::type_label;
@@ -199,9 +198,7 @@ fn speed(model: &ModelInfo) -> Option<String> {
 
 /// Describes how the model calls tools. `None` if it doesn't.
 fn tools(model: &ModelInfo) -> Option<String> {
-    let template = ChatTemplate::open(&model.path).ok()??;
-    let hints = ToolHints::open(&model.path).ok()?;
-    let support = mlxk_text::tools::detect(&template, &hints, &|_| false);
+    let support = ToolSupport::open(&model.path).ok()??;
     let (form, chosen_by) = support.form.filter(|_| support.renders_tools)?;
     Some(format!("calls in the form `{}`, by {chosen_by}", form.name()))
 }

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use mlxk_hub::{ModelInfo, Role};
-use mlxk_text::tools::{self, ToolHints};
-use mlxk_text::{ChatTemplate, Thinking};
+use mlxk_text::Thinking;
+use mlxk_text::tools::ToolSupport;
 
 use super::details;
 use crate::fill_in_middle;
@@ -81,9 +81,7 @@ fn stamp(folder: &Path) -> Stamp {
 
 /// Returns `true` if the model's template shows tools, and calls in a known form.
 fn calls_tools(folder: &Path) -> Option<bool> {
-    let template = ChatTemplate::open(folder).ok()??;
-    let hints = ToolHints::open(folder).ok()?;
-    let support = tools::detect(&template, &hints, &|_| false);
+    let support = ToolSupport::open(folder).ok()??;
     Some(support.renders_tools && support.form.is_some())
 }
 

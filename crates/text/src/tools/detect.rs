@@ -3,6 +3,7 @@
 //! The tokenizer's configuration may name it. Otherwise the chat template tells: it renders a conversation
 //! with a call and one without, and the form whose parser reads exactly that call is the model's.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use super::parser::ToolParser;
 use super::write::CallText;
 use crate::chat::{ChatTemplate, Message, RenderOptions};
 use crate::error::TextError;
-use crate::files::json_or_default;
+use crate::files::{json_or_default, read_optional};
 
 /// Name and argument of the call that templates render.
 const TOOL: &str = "mlxk_probe";
@@ -82,6 +83,23 @@ pub struct ToolSupport {
     pub form: Option<(WireForm, ChosenBy)>,
     /// `true` if tools appear in prompts.
     pub renders_tools: bool,
+}
+
+impl ToolSupport {
+    /// Finds out how the checkpoint in `dir` supports tools, without opening its tokenizer. Returns `None` if it has no
+    /// chat template.
+    pub fn open(dir: &Path) -> Result<Option<Self>, TextError> {
+        let Some(template) = ChatTemplate::open(dir)? else { return Ok(None) };
+        let hints = ToolHints::open(dir)?;
+        let vocabulary = OnceCell::new();
+        let has_token = |token: &str| {
+            let text = vocabulary.get_or_init(|| {
+                read_optional(&dir.join("tokenizer.json")).ok().flatten().unwrap_or_default()
+            });
+            text.contains(&Value::from(token).to_string())
+        };
+        Ok(Some(detect(&template, &hints, &has_token)))
+    }
 }
 
 /// Finds out how a model supports tools. `has_token` asks its vocabulary.
