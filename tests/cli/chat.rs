@@ -627,3 +627,25 @@ fn conversations_are_listed_and_printed() {
     let assert = World::new().mlxk(&["chat", "-c"]).assert().code(1);
     assert!(streams(&assert).1.contains("No conversation to continue"));
 }
+
+/// Text that is typed while `run` answers waits for the shell, and does not appear in the answer.
+#[test]
+fn typed_text_stays_out_of_a_single_answer() {
+    let model = starter::data().join("mlxk/models/smollm2");
+    let words = [
+        "run",
+        path(&model),
+        "--temperature",
+        "0",
+        "--max-tokens",
+        "120",
+        "Tell me about the sea.",
+    ];
+    let mut session = Session::spawn(tempfile::tempdir().unwrap(), 80, &words, &[]);
+    session.wait_for("sea");
+    session.writer.write_all(b"XYZZY").unwrap();
+    let status = session.child.wait().unwrap();
+    assert!(status.success(), "{status:?}");
+    let shown = session.screen.lock().unwrap().screen().contents();
+    assert!(!shown.contains("XYZZY"), "{shown}");
+}

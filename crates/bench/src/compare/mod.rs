@@ -261,6 +261,14 @@ impl CompareReport {
         self.unequal.iter().any(|unequal| unequal.against == against)
     }
 
+    /// Returns `true` if the weights of our side or of another are unknown, so that nothing shows that their work is
+    /// equal.
+    pub fn is_unknown(&self, against: &str) -> bool {
+        let ours = self.sides.first().is_some_and(|side| side.weights.is_some());
+        let theirs = self.sides.iter().find(|side| side.title == against);
+        !ours || theirs.is_some_and(|side| side.weights.is_none())
+    }
+
     /// Returns the comparisons with a side that can be judged: one for each fact, and none if the
     /// work was not equal.
     pub fn judged<'a>(&'a self, against: &'a str) -> impl Iterator<Item = &'a Comparison> {

@@ -55,7 +55,9 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
     let marked = plan.entries.iter().any(|entry| {
         matches!(entry, Entry::Ready(Engine { server: ServerWay::Running { .. }, .. }))
     });
-    let turns = Turns { options, settings, http, marked, count };
+    // Two reports of one server must not begin their prompts alike.
+    let mark = marked.then(|| format!("{:06x}", (benchmark_time * 1e3) as u64 & 0xff_ffff));
+    let turns = Turns { options, settings, http, mark, count };
     let new = |entry| Taking::new(entry, options, settings, count);
     let mut sides: Vec<Taking> = plan.entries.into_iter().map(new).collect();
     let rounds = options.warmup + options.runs;
@@ -302,7 +304,8 @@ fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
                     side.title, answered.workload
                 ));
             }
-            if !answered.same_every_time {
+            // Prompts that carry a mark are not the same every time, either.
+            if !answered.same_every_time && !marked {
                 warnings.push(format!(
                     "{} gave different answers to `{}`",
                     side.title, answered.workload
@@ -322,9 +325,16 @@ fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
     if marked {
         warnings.push(
             "A server that was already running remembers earlier prompts, so every prompt begins \
-             with the number of the turn"
+             with the numbers of the run and of the turn"
                 .to_owned(),
         );
     }
+    let unknown = report.sides.iter().skip(1).filter(|side| report.is_unknown(&side.title));
+    warnings.extend(unknown.map(|side| {
+        format!(
+            "The weights behind {} are unknown, so there is no winner: check that both run the same model",
+            side.title
+        )
+    }));
     warnings
 }

@@ -45,8 +45,8 @@ pub(super) struct Turns<'a> {
     pub(super) options: &'a CompareOptions,
     pub(super) settings: &'a Settings,
     pub(super) http: &'a Http,
-    /// `true` if prompts carry the number of the turn, because the server remembers earlier ones.
-    pub(super) marked: bool,
+    /// Mark of this run, if prompts carry it and the number of the turn because the server remembers earlier ones.
+    pub(super) mark: Option<String>,
     /// Counts the tokens of a text, for servers that don't.
     pub(super) count: &'a dyn Fn(&str) -> Option<usize>,
 }
@@ -130,8 +130,9 @@ impl Turns<'_> {
         number: usize,
     ) -> Result<Asked, Failure> {
         let within = self.options.timeout;
-        let mark = |prompt: &Prompt| {
-            if self.marked { prompt.marked(&format!("turn {number}")) } else { prompt.clone() }
+        let mark = |prompt: &Prompt| match &self.mark {
+            Some(mark) => prompt.marked(&format!("run {mark}, turn {number}")),
+            None => prompt.clone(),
         };
         if let Some(before) = &workload.before {
             server.ask(&mark(before), FIRST_TOKEN, within)?;

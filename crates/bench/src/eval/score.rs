@@ -1,5 +1,6 @@
 //! Scores of answers: shares of correct ones, with standard errors, and differences of two models.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use mlxk_engine::choices::Likelihoods;
@@ -122,7 +123,10 @@ pub struct Difference {
     pub judgement: Judgement,
 }
 
-/// Judgement of a difference by its 99 % confidence interval.
+/// Least probability of a difference by chance for which nothing is decided.
+const LEAST_PROBABILITY: f64 = 0.01;
+
+/// Judgement of a difference by an exact test with 99 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
     Better,
@@ -145,13 +149,52 @@ pub fn difference(parts: &[(&Task, &[Answered], &[Answered])]) -> Difference {
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let standard_error = (values.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt());
     let mean = Estimate { mean, standard_error };
-    let [low, high] = mean.interval();
-    let judgement = if low > 0.0 {
-        Judgement::Better
-    } else if high < 0.0 {
-        Judgement::Worse
-    } else {
-        Judgement::NoDifference
+    let better = values.iter().filter(|value| **value > 0.0).count();
+    let worse = values.iter().filter(|value| **value < 0.0).count();
+    let judgement = match better.cmp(&worse) {
+        _ if sign_test(better, worse) > LEAST_PROBABILITY => Judgement::NoDifference,
+        Ordering::Greater => Judgement::Better,
+        _ => Judgement::Worse,
     };
     Difference { mean, judgement }
+}
+
+/// Returns the probability that equally good models differ at least as much on the questions that only one of them
+/// answers correctly: the exact sign test, two-sided, which is McNemar's test for pairs.
+fn sign_test(better: usize, worse: usize) -> f64 {
+    let (count, fewer) = (better + worse, better.min(worse));
+    // Logarithms of binomial coefficients, one after the other, because the numbers are too large themselves.
+    let mut coefficient = 0.0_f64;
+    let mut total = 0.0;
+    for k in 0..=fewer {
+        if k > 0 {
+            coefficient += ((count - k + 1) as f64 / k as f64).ln();
+        }
+        total += (coefficient - count as f64 * std::f64::consts::LN_2).exp();
+    }
+    (2.0 * total).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_questions_decide_nothing() {
+        // Known values of the two-sided sign test.
+        for (better, worse, expected) in [
+            (0, 0, 1.0),
+            (0, 2, 0.5),
+            (4, 0, 0.125),
+            (10, 0, 0.001_953_125),
+            (12, 2, 0.012_939_453_125),
+            (5, 5, 1.0),
+        ] {
+            let found = sign_test(better, worse);
+            assert!((found - expected).abs() < 1e-12, "{better}, {worse}: {found}");
+        }
+        // Thousands of questions don't underflow.
+        let found = sign_test(1600, 1400);
+        assert!((0.0002..0.0004).contains(&found), "{found}");
+    }
 }

@@ -20,7 +20,8 @@ Examples:
 
 const DETAILS: &str = "\
 Interfaces:
-  /v1/chat/completions, /v1/completions, /v1/models        OpenAI
+  /v1/chat/completions, /v1/responses, /v1/models, ...     OpenAI
+  /v1/messages, /v1/messages/count_tokens                  Anthropic
   /api/chat, /api/generate, /api/tags, /api/pull, ...      Ollama
   /tokenize, /detokenize, /apply-template, /models, ...    llama-server
   /health, /metrics, /openapi.json                         the server itself

@@ -196,11 +196,13 @@ fn speed(model: &ModelInfo) -> Option<String> {
     ))
 }
 
-/// Describes how the model calls tools. `None` if it doesn't.
+/// Describes how the model calls tools. `None` if it has no chat template.
 fn tools(model: &ModelInfo) -> Option<String> {
     let support = ToolSupport::open(&model.path).ok()??;
-    let (form, chosen_by) = support.form.filter(|_| support.renders_tools)?;
-    Some(format!("calls in the form `{}`, by {chosen_by}", form.name()))
+    let Some((form, chosen_by)) = support.form.filter(|_| support.renders_tools) else {
+        return Some("no, the chat template doesn't mention them".to_owned());
+    };
+    Some(format!("yes, in the form `{}` (found by {chosen_by})", form.name()))
 }
 
 /// Prints only the Modelfile.

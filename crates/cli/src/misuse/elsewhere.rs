@@ -59,11 +59,7 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
     ),
     ("run", &["--insecure"], "is not available: mlxk always checks certificates"),
     ("pull", &["--insecure"], "is not available: mlxk always checks certificates"),
-    (
-        "rm",
-        &["-y", "--yes"],
-        "is `--force` here; with a full name and no terminal, `rm` does not ask",
-    ),
+    ("rm", &["-y", "--yes"], "does not exist; use `--force`, which removes without asking"),
     ("list", &["-s", "--size", "--sort"], "is not available: `list` always shows sizes"),
     ("list", &["-a"], "is `--all` here"),
     (

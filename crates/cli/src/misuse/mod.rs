@@ -134,7 +134,7 @@ mod tests {
             (&["embed-serve", "m"], "`embed-serve` of MLX-Knife"),
             (&["run", "-t", "0.5", "m", "x"], "`-t` is ambiguous: the temperature"),
             (&["chat", "m", "--keepalive", "5m"], "`--keepalive` has no effect here"),
-            (&["rm", "-y", "m"], "`-y` is `--force` here"),
+            (&["rm", "-y", "m"], "`-y` does not exist; use `--force`"),
             (&["list", "--quiet"], "`--quiet` is not available"),
             (&["remove", "m"], "`remove` does not exist; `mlxk rm MODEL` removes"),
             (&["status"], "`status` does not exist; `mlxk ps`"),

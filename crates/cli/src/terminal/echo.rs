@@ -25,6 +25,8 @@ impl Silence {
             let mut silent = before.clone();
             // Outside of lines, the terminal keeps Ctrl-D and the like as characters, for the prompt.
             silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON);
+            // Ctrl-C would discard what was typed before it.
+            silent.local_flags.insert(LocalFlags::NOFLSH);
             // If the terminal is gone, the next read says so.
             let _ = tcsetattr(&stdin, SetArg::TCSANOW, &silent);
         }

@@ -44,7 +44,12 @@ impl Loss {
 impl Verdict {
     /// Judges the perplexity of a conversion divided by that of the model it came from.
     pub fn of(ratio: &Estimate) -> Self {
-        let [best, worst] = ratio.interval().map(Loss::of);
+        // Perplexity is an exponential, so the interval of a large ratio is symmetric in its logarithm.
+        let logarithm = Estimate {
+            mean: ratio.mean.ln(),
+            standard_error: ratio.standard_error.map(|error| error / ratio.mean),
+        };
+        let [best, worst] = logarithm.interval().map(|bound| Loss::of(bound.exp()));
         if worst as usize > best as usize + 1 {
             return Self::Unclear(best, worst);
         }
@@ -74,6 +79,8 @@ mod tests {
     #[test]
     fn a_short_text_allows_no_verdict() {
         assert_eq!(verdict(1.02, 0.02), Verdict::Unclear(Loss::None, Loss::Noticeable));
+        // A model that a conversion destroyed: 190,000 times the perplexity, and nearly as large an error.
+        assert_eq!(verdict(190_000.0, 77_000.0), Verdict::Loss(Loss::Unusable));
         // Two neighbouring grades are close enough.
         assert_eq!(verdict(1.04, 0.008), Verdict::Loss(Loss::Small));
         let single = Verdict::of(&Estimate { mean: 1.0, standard_error: None });

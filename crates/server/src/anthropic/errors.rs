@@ -26,7 +26,11 @@ pub(super) fn error_body(error: &ApiError) -> Value {
         Kind::ContextLength { prompt_tokens, context } => {
             format!("prompt is too long: {prompt_tokens} tokens > {context} maximum")
         }
-        _ => error.message.clone(),
+        // Tools are checked in OpenAI's form.
+        _ => error
+            .message
+            .replace(".function.parameters", ".input_schema")
+            .replace(".function.name", ".name"),
     };
     let mut body = json!({"type": "error", "error": {"type": kind, "message": message}});
     if error.param.as_deref() == Some(THREAD) {

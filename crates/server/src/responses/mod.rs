@@ -35,11 +35,12 @@ pub(crate) fn routes() -> Router<Shared> {
 
 /// Answers a conversation.
 async fn answer(State(state): State<Shared>, fields: Fields) -> Result<Response, ApiError> {
-    let asked = requests::read(fields, &state.responses)?;
+    let asked = requests::read(fields, &state.responses).map_err(own_words)?;
     let lease = Arc::new(state.models.acquire(asked.model.as_deref(), None).await?);
     let request = requests::request(&asked, &lease)?;
     let label = Label::new("resp_", asked.model.clone(), &lease);
-    let answers = exchange::start(&state, lease, vec![Prompted::once(request)]).await?;
+    let answers = exchange::start(&state, lease, vec![Prompted::once(request)]).await;
+    let answers = answers.map_err(own_words)?;
     let streamed = asked.streamed;
     let renderer = render::Renderer::new(label, asked, Arc::clone(&state.responses));
     exchange::respond(&state, answers, renderer, streamed).await
@@ -67,4 +68,10 @@ async fn forget(State(state): State<Shared>, Path(id): Path<String>) -> Result<R
         return Err(store::unknown(&id));
     }
     Ok(Json(json!({"id": id, "object": "response", "deleted": true})).into_response())
+}
+
+/// Names the fields of tools as this dialect does. They are checked in the form of chats.
+fn own_words(error: ApiError) -> ApiError {
+    let plain = |text: String| text.replace(".function.", ".");
+    ApiError { message: plain(error.message), param: error.param.map(plain), ..error }
 }

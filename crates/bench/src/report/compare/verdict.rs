@@ -50,6 +50,9 @@ pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Optio
     if report.is_unequal(against) {
         return None;
     }
+    if report.is_unknown(against) {
+        return Some("unknown (nothing shows that both run the same weights)".to_owned());
+    }
     let workload = report.options.workloads.first().map(|it| it.name.as_str());
     let in_turn = [
         (Measure::EffectiveTokensPerSecond, workload, "speed"),

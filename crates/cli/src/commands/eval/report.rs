@@ -179,7 +179,7 @@ fn in_words(score: &Score, difference: Option<&Difference>) -> String {
     let error = mean.standard_error.map(|error| format!(" ± {:.1}", 100.0 * error));
     let error = error.unwrap_or_default();
     match judgement {
-        Judgement::NoDifference => format!("no difference{guessing}"),
+        Judgement::NoDifference => format!("no certain difference{guessing}"),
         Judgement::Better => format!("{points:.1}{error} points better{guessing}"),
         Judgement::Worse => format!("{points:.1}{error} points worse{guessing}"),
     }

@@ -13,6 +13,7 @@ use crate::args::RunArgs;
 use crate::chat::Opening;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
+use crate::terminal::Silence;
 use crate::{Context, chat, interrupt, json, output};
 
 /// A loaded model and the way it is to answer.
@@ -100,6 +101,8 @@ impl Session<'_> {
         }
         let options = &self.settings.options;
         let generations = self.submit(prompt)?;
+        // A pager behind a pipe needs the terminal as it is.
+        let _silence = output::stdout_is_terminal().then(Silence::begin);
         let show = match (args.no_stream || args.json, options.no_reasoning) {
             (true, _) => Show::Nothing,
             (false, true) => Show::Answer,

@@ -86,6 +86,12 @@ fn errors_have_anthropics_shape() {
             "invalid_request_error",
             "`mix`",
         ),
+        (
+            json!({"tools": [{"name": "f", "input_schema": {"not": {}}}]}),
+            400,
+            "invalid_request_error",
+            "tools[0].input_schema",
+        ),
         (json!({"messages": [long]}), 400, "invalid_request_error", "prompt is too long: "),
     ] {
         let answer = world.post("/v1/messages", &asked(&changes));
