@@ -117,6 +117,7 @@ fn pairs(
         let value = Rewritten { schema: value, pointers: schema.pointers.clone() };
         let is_required = parameters.required.contains(&name);
         pairs.push(Pair { expression: pair(rules, name, value)?, is_required });
+        rules.check_size()?;
     }
     Ok(pairs)
 }

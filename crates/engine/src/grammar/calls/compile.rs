@@ -209,6 +209,7 @@ fn call(
             Call::Envelope(form) => Ok(json_call(rules, form, tool)),
             Call::Named(form) => named_call(rules, form, tool, after),
         };
+        let written = written.and_then(|written| rules.check_size().map(|()| written));
         let written = written.map_err(|reason| EngineError::Tools {
             reason: format!("the tool `{}`: {reason}", tool.name),
         })?;

@@ -13,6 +13,9 @@ pub(super) struct Rules<'a> {
     special: &'a [(String, u32)],
 }
 
+/// Most bytes of a grammar. The tools of large agents take some 200 kB.
+const MAX_BYTES: usize = 4 << 20;
+
 /// White space between the parts of a JSON text.
 pub(super) const SPACE: &str = "SPACE?";
 
@@ -20,6 +23,14 @@ impl<'a> Rules<'a> {
     pub(super) fn new(special: &'a [(String, u32)]) -> Self {
         let text = "SPACE: /[ ]|\\n[ \\t]{0,24}/\n".to_owned();
         Self { text, count: 0, special }
+    }
+
+    /// Fails if the rules are too large together. Definitions are a part of every parameter that refers to them.
+    pub(super) fn check_size(&self) -> Result<(), String> {
+        if self.text.len() > MAX_BYTES {
+            return Err("the schemas are too large together; use fewer or smaller tools".to_owned());
+        }
+        Ok(())
     }
 
     /// Returns the expression of a text: quoted, with special tokens by their ids.

@@ -1,6 +1,6 @@
 //! Values that are not JSON: raw text between marks, and Gemma's objects with bare keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -10,14 +10,12 @@ use crate::grammar::schema::Rewritten;
 
 /// Any text.
 const ANY: &str = "(?s:.*)";
-/// Deepest nesting of a value that is written out.
-const MAX_DEPTH: usize = 12;
 
 /// Returns the expression of a value as raw text, with the mark that ends it. Only strings are raw; everything else
 /// is JSON.
 pub(super) fn value(rules: &mut Rules<'_>, schema: &Rewritten, end: &str) -> String {
     let root = &schema.schema;
-    if let Some(pattern) = text_pattern(root, root, 0) {
+    if let Some(pattern) = text_of(root, root) {
         return match pattern {
             Text::Pattern(pattern) => until(rules, &pattern, end),
             Text::OneOf(texts) => {
@@ -32,7 +30,7 @@ pub(super) fn value(rules: &mut Rules<'_>, schema: &Rewritten, end: &str) -> Str
 
 /// Returns `true` if the value is a string.
 pub(super) fn is_text(schema: &Rewritten) -> bool {
-    text_pattern(&schema.schema, &schema.schema, 0).is_some()
+    text_of(&schema.schema, &schema.schema).is_some()
 }
 
 /// Returns the type of a value, in the words of JSON Schema.
@@ -66,12 +64,19 @@ enum Text {
 }
 
 /// Returns what a string may be, or `None` if the value is not a string.
-fn text_pattern(schema: &Value, root: &Value, depth: usize) -> Option<Text> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
+fn text_of(schema: &Value, root: &Value) -> Option<Text> {
+    text_pattern(schema, root, &mut HashSet::new())
+}
+
+/// Like [`text_of`]. Definitions that were `seen` are not read again, or references to references would take time without
+/// end: each of them was no string.
+fn text_pattern<'a>(
+    schema: &'a Value,
+    root: &'a Value,
+    seen: &mut HashSet<*const Value>,
+) -> Option<Text> {
     if let Some(next) = referenced(schema, root) {
-        return text_pattern(next, root, depth + 1);
+        return seen.insert(next).then(|| text_pattern(next, root, seen)).flatten();
     }
     let fields = match schema {
         Value::Object(fields) => fields,
@@ -88,8 +93,8 @@ fn text_pattern(schema: &Value, root: &Value, depth: usize) -> Option<Text> {
     }
     if let Some(cases) = fields.get("anyOf").and_then(Value::as_array) {
         // As soon as one case is a text, the others are texts, too.
-        let is_text = |case: &Value| text_pattern(case, root, depth + 1).is_some();
-        return cases.iter().any(is_text).then(|| Text::Pattern(ANY.to_owned()));
+        let mut is_text = |case: &'a Value| text_pattern(case, root, seen).is_some();
+        return cases.iter().any(&mut is_text).then(|| Text::Pattern(ANY.to_owned()));
     }
     let may_be_text = match fields.get("type") {
         None => !fields.contains_key("properties") && !fields.contains_key("items"),
@@ -187,7 +192,7 @@ impl Braces<'_, '_, '_> {
 
     fn string(&mut self, schema: &Value) -> String {
         let before = self.rules.text(self.quote);
-        let text = match text_pattern(schema, self.root, 0) {
+        let text = match text_of(schema, self.root) {
             Some(Text::Pattern(pattern)) => until(self.rules, &pattern, self.quote),
             _ => until(self.rules, ANY, self.quote),
         };

@@ -246,3 +246,36 @@ fn schemas_that_cannot_be_enforced_are_named() {
         other => panic!("{:?}", other.map(|_| ())),
     }
 }
+
+/// Compiles the calls of a tool in the form of Qwen3-Coder, with these parameters.
+fn compile_tagged(parameters: &Value) -> Result<Calls, EngineError> {
+    let list = json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}]);
+    let tools = Tools { list, choice: ToolChoice::Required, parallel: true };
+    let wanted = Wanted { tools, form: WireForm::QwenCoder, format: None };
+    compile(&Shared::of_bytes(), &wanted, &Watch::default())
+}
+
+/// Thirty references to a definition of thirty references, and so on: each definition is read once.
+#[test]
+fn references_to_references_are_read_once() {
+    let cases = |level: usize| vec![json!({"$ref": format!("#/$defs/l{level}")}); 30];
+    let mut levels: Map<String, Value> =
+        (0..12).map(|level| (format!("l{level}"), json!({"anyOf": cases(level + 1)}))).collect();
+    levels.insert("l12".to_owned(), json!({"type": "null"}));
+    let property = json!({"anyOf": cases(0)});
+    let root = json!({"type": "object", "properties": {"a": property}, "$defs": levels});
+    assert!(matches!(compile_tagged(&root), Ok(_) | Err(EngineError::Tools { .. })));
+}
+
+#[test]
+fn definitions_that_many_parameters_repeat_are_bounded() {
+    let words: Vec<String> = (0..4000).map(|number| format!("word {number}")).collect();
+    let list = json!({"type": "array", "items": {"enum": words}});
+    let properties: Map<String, Value> =
+        (0..900).map(|number| (format!("p{number}"), json!({"$ref": "#/$defs/list"}))).collect();
+    let root = json!({"type": "object", "properties": properties, "$defs": {"list": list}});
+    match compile_tagged(&root) {
+        Err(EngineError::Tools { reason }) => assert!(reason.contains("too large"), "{reason}"),
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+}
