@@ -75,9 +75,7 @@ fn user(content: Content, place: &str, messages: &mut Vec<Message>) -> Result<()
 
 fn result(block: &Value, place: &str) -> Result<Message, ApiError> {
     let Some(id) = block["tool_use_id"].as_str() else {
-        let field = format!("{place}.tool_use_id");
-        let message = format!("`{field}` is missing");
-        return Err(ApiError::field(field, message));
+        return Err(ApiError::missing(&format!("{place}.tool_use_id")));
     };
     let mut found = match &block["content"] {
         Value::Null => String::new(),

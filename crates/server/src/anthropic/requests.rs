@@ -142,9 +142,7 @@ fn offered(
             continue;
         }
         let Some(name) = tool["name"].as_str() else {
-            let field = format!("tools[{index}].name");
-            let message = format!("`{field}` is missing");
-            return Err(ApiError::field(field, message));
+            return Err(ApiError::missing(&format!("tools[{index}].name")));
         };
         let schema = tool.get("input_schema").cloned();
         own.push(tools::function(name, tool["description"].as_str(), schema));

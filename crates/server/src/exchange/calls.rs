@@ -43,7 +43,7 @@ pub(crate) fn check(messages: &[Message]) -> Result<(), ApiError> {
 fn check_call(call: &Value, place: &str) -> Result<(), ApiError> {
     let function = &call["function"];
     if function["name"].as_str().is_none_or(str::is_empty) {
-        return error(format!("{place}.function.name"), "is missing");
+        return Err(ApiError::missing(&format!("{place}.function.name")));
     }
     match &function["arguments"] {
         Value::Null | Value::Object(_) => Ok(()),

@@ -41,15 +41,16 @@ pub(crate) fn tools(
     Ok(Some(Tools { list: checked.into(), choice, parallel }))
 }
 
-/// Returns a tool in OpenAI's form.
+/// Returns a tool in OpenAI's form. [`tools`] fills in what is `None`.
 pub(crate) fn function(name: &str, description: Option<&str>, parameters: Option<Value>) -> Value {
     let mut function = Map::new();
     function.insert("name".to_owned(), name.into());
     if let Some(description) = description {
         function.insert("description".to_owned(), description.into());
     }
-    let parameters = parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
-    function.insert("parameters".to_owned(), parameters);
+    if let Some(parameters) = parameters {
+        function.insert("parameters".to_owned(), parameters);
+    }
     json!({"type": "function", "function": function})
 }
 
@@ -68,7 +69,7 @@ fn checked_tool(mut tool: Value, place: &str) -> Result<Value, ApiError> {
         Some(_) => return error(format!("{place}.type"), "must be `function`"),
     }
     let Some(function) = tool.get_mut("function").and_then(Value::as_object_mut) else {
-        return error(format!("{place}.function"), "is missing");
+        return Err(ApiError::missing(&format!("{place}.function")));
     };
     function.retain(|name, value| !(value.is_null() && name != "parameters"));
     match function.get("name").and_then(Value::as_str) {
@@ -79,7 +80,7 @@ fn checked_tool(mut tool: Value, place: &str) -> Result<Value, ApiError> {
                 "must have 1 to 128 letters, digits or `_`, `-`, `.`, `:`, `/`",
             );
         }
-        None => return error(format!("{place}.function.name"), "is missing"),
+        None => return Err(ApiError::missing(&format!("{place}.function.name"))),
     }
     match function.get("parameters") {
         Some(Value::Object(_)) => {}

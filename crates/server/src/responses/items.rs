@@ -37,7 +37,7 @@ pub(super) fn add(items: &[Value], messages: &mut Vec<Message>) -> Result<(), Ap
                 let mut result =
                     Message::new("tool", text(&item["output"], &format!("{place}.output"))?);
                 let Some(id) = item["call_id"].as_str() else {
-                    return missing(&format!("{place}.call_id"));
+                    return Err(ApiError::missing(&format!("{place}.call_id")));
                 };
                 result.fields.insert("tool_call_id".to_owned(), id.into());
                 messages.push(result);
@@ -80,7 +80,7 @@ fn message(item: &Value, place: &str) -> Result<Message, ApiError> {
             );
             return Err(ApiError::field(field, message));
         }
-        None => return missing(&format!("{place}.role")),
+        None => return Err(ApiError::missing(&format!("{place}.role"))),
     };
     Ok(Message::new(role, text(&item["content"], &format!("{place}.content"))?))
 }
@@ -93,7 +93,9 @@ fn reasoning(item: &Value) -> Option<(String, Value)> {
 }
 
 fn call(item: &Value, kind: &str, place: &str) -> Result<Value, ApiError> {
-    let Some(name) = item["name"].as_str() else { return missing(&format!("{place}.name")) };
+    let Some(name) = item["name"].as_str() else {
+        return Err(ApiError::missing(&format!("{place}.name")));
+    };
     let arguments = if kind == "custom_tool_call" {
         Kinds::custom_arguments(item["input"].as_str().unwrap_or_default())
     } else {
@@ -127,10 +129,6 @@ fn text(content: &Value, place: &str) -> Result<String, ApiError> {
         }
     });
     Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
-}
-
-fn missing<T>(field: &str) -> Result<T, ApiError> {
-    Err(ApiError::field(field, format!("`{field}` is missing")))
 }
 
 #[cfg(test)]

@@ -100,19 +100,14 @@ fn add(
     // Some clients nest the function as in chats.
     let fields = tool.get("function").unwrap_or(tool);
     let Some(name) = fields["name"].as_str() else {
-        let field = format!("{place}.name");
-        let message = format!("`{field}` is missing");
-        return Err(ApiError::field(field, message));
+        return Err(ApiError::missing(&format!("{place}.name")));
     };
     let is_custom = tool["type"] == "custom";
     let parameters = if is_custom {
         let text = json!({"type": "string"});
         json!({"type": "object", "properties": {INPUT: text}, "required": [INPUT]})
     } else {
-        match &fields["parameters"] {
-            Value::Null => json!({"type": "object", "properties": {}}),
-            parameters => parameters.clone(),
-        }
+        fields["parameters"].clone()
     };
     let description = fields["description"].as_str().map(str::to_owned);
     let description = match (description, custom_format(tool)) {
