@@ -1,5 +1,7 @@
 //! Errors between a checkpoint and a model.
 
+use std::path::PathBuf;
+
 use mlxk_format::FormatError;
 use mlxk_ops::OpsError;
 
@@ -62,6 +64,15 @@ pub enum ModelError {
         tensor: String,
         /// `model_type` of `config.json`.
         model_type: String,
+    },
+    /// The checkpoint is as it was published, and that differs from MLX's form.
+    #[error(
+        "The weights in `{}` are not in MLX's form; convert them with \
+         `mlxk convert SOURCE TARGET` first", path.display()
+    )]
+    NotInMlxForm {
+        /// Folder of the checkpoint.
+        path: PathBuf,
     },
     /// The checkpoint is damaged or incomplete.
     #[error(transparent)]

@@ -24,5 +24,5 @@ pub use error::ModelError;
 pub use families::PublishedNames;
 pub use load::{load, tensors};
 pub use model::{Model, Progress, Shape};
-pub use registry::{gguf_architectures, published_names, shape};
+pub use registry::{gguf_architectures, published_names, published_names_of, shape};
 pub use tensors::{TensorKind, TensorNeed};

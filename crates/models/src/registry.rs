@@ -43,6 +43,11 @@ pub fn published_names(config: &Value) -> Result<PublishedNames, ModelError> {
     Ok(PublishedNames::new(find(config)?.published, config))
 }
 
+/// Returns the naming for a checkpoint, which may also have values that are not in MLX's form.
+pub fn published_names_of(checkpoint: &Checkpoint) -> Result<PublishedNames, ModelError> {
+    Ok(published_names(checkpoint.config())?.of(checkpoint))
+}
+
 /// Returns the architectures of GGUF files that can be imported.
 pub fn gguf_architectures() -> Vec<GgufArchitecture> {
     FAMILIES.iter().filter_map(|family| family.gguf.copied()).collect()

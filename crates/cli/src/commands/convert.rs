@@ -129,7 +129,7 @@ fn from_checkpoint(
 ) -> anyhow::Result<Made> {
     mlxk_hub::check_links(&source.path, &context.settings.locations)?;
     let checkpoint = Checkpoint::open(&source.path).map_err(HubError::from)?;
-    let naming = mlxk_models::published_names(checkpoint.config())?;
+    let naming = mlxk_models::published_names_of(&checkpoint)?;
     let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
     convert_settings::check_patterns(args, &conversion, context)?;
     let building = begin(args, target, conversion.disk_bytes(), context)?;
@@ -188,7 +188,7 @@ fn from_gguf(
         .map_err(|error| hub_error(error, &building))?;
     let message = {
         let checkpoint = Checkpoint::open(&between).map_err(HubError::from)?;
-        let naming = mlxk_models::published_names(checkpoint.config())?;
+        let naming = mlxk_models::published_names_of(&checkpoint)?;
         let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
         convert_settings::check_patterns(args, &conversion, context)?;
         progress.stage("Converting");

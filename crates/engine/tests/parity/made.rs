@@ -23,7 +23,7 @@ pub(crate) struct Stored {
 
 /// Element `i` is `centre + spread · u`: `u` in [-1, 1) from the upper 24 bits of SplitMix64's output
 /// function (Steele et al., 2014) at `FNV-1a(name) + (i + 1) · γ`.
-fn fill(name: &str, count: usize, centre: f32, spread: f32) -> Vec<f32> {
+pub(crate) fn fill(name: &str, count: usize, centre: f32, spread: f32) -> Vec<f32> {
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |value, byte| {
         (value ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -126,7 +126,7 @@ impl Made {
     }
 }
 
-fn floats(values: &[f32], dtype: Dtype) -> Vec<u8> {
+pub(crate) fn floats(values: &[f32], dtype: Dtype) -> Vec<u8> {
     let mut data = Vec::with_capacity(values.len() * dtype.size_bytes());
     for &value in values {
         dtype.put(value, &mut data);

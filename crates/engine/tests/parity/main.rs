@@ -6,6 +6,7 @@ mod compare;
 mod faults;
 mod golden;
 mod made;
+mod published;
 #[path = "../common/runner.rs"]
 mod runner;
 mod windows;

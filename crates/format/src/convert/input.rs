@@ -3,6 +3,7 @@
 
 use half::{bf16, f16};
 
+use super::Arithmetic;
 use crate::safetensors::Entry;
 use mlxk_tensor::{Dtype, QuantTensor, Storage, affine};
 
@@ -14,19 +15,68 @@ pub(super) enum Input {
         entries: Vec<Entry>,
         dtype: Dtype,
         cols: usize,
-        /// If set, only every second row is used.
-        turn: Option<Turn>,
+        /// If set, only one half of the rows is used.
+        half: Option<Half>,
+        arithmetic: Arithmetic,
     },
     /// Quantized matrices.
     Quantized(Vec<QuantTensor>),
 }
 
-/// Selection of every second row.
+/// Selection of one half of the rows of each matrix.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    /// The first selected row, 0 or 1.
-    pub first: usize,
+pub(super) struct Half {
+    pub rows: HalfRows,
+    /// `true` for the second half.
+    pub second: bool,
+    /// Number of rows of a matrix that are selected.
+    pub count: usize,
     pub row_bytes: usize,
+}
+
+/// Rows that make up a half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HalfRows {
+    /// Every second row.
+    ByTurns,
+    /// Rows that follow each other.
+    Consecutive,
+}
+
+impl Half {
+    /// Returns the row of the source that becomes `row`.
+    const fn source(&self, row: usize) -> usize {
+        match self.rows {
+            HalfRows::ByTurns => 2 * row + self.second as usize,
+            HalfRows::Consecutive => {
+                let (matrix, row) = (row / self.count, row % self.count);
+                (2 * matrix + self.second as usize) * self.count + row
+            }
+        }
+    }
+}
+
+impl Arithmetic {
+    /// Computes on a row, which has the type `dtype`.
+    fn apply(&self, dtype: Dtype, row: usize, out: &mut [f32]) {
+        let factor = match self {
+            Self::None => return,
+            Self::Add(number) => {
+                let number = round(dtype, *number);
+                for out in out {
+                    *out = round(dtype, *out + number);
+                }
+                return;
+            }
+            Self::Multiply(factor) => round(dtype, *factor),
+            Self::MultiplyRows { common, rows } => {
+                round(dtype, round(dtype, *common) * round(dtype, rows[row]))
+            }
+        };
+        for out in out {
+            *out = round(dtype, *out * factor);
+        }
+    }
 }
 
 impl Input {
@@ -47,9 +97,9 @@ impl Input {
     /// Returns the number of rows of all matrices together.
     pub(super) fn rows(&self) -> usize {
         match self {
-            Self::Dense { entries, dtype, cols, turn } => {
+            Self::Dense { entries, dtype, cols, half, .. } => {
                 let bytes: usize = entries.iter().map(|entry| entry.data.len()).sum();
-                let of = if turn.is_some() { 2 } else { 1 };
+                let of = if half.is_some() { 2 } else { 1 };
                 bytes / (dtype.size_bytes() * cols * of).max(1)
             }
             Self::Quantized(parts) => parts.iter().map(|part| part.experts * part.rows).sum(),
@@ -67,14 +117,19 @@ impl Input {
     /// returns.
     pub(super) fn row(&self, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
         match self {
-            Self::Dense { entries, dtype, cols, turn } => {
+            Self::Dense { entries, dtype, cols, half, arithmetic } => {
                 let length = cols * dtype.size_bytes();
-                let row = turn.map_or(row, |turn| 2 * row + turn.first);
-                let (entry, row) = locate(entries, row, |entry| entry.data.len() / length);
-                let bytes = &entry.data[row * length..][..length];
+                let source = half.map_or(row, |half| half.source(row));
+                let (entry, at) = locate(entries, source, |entry| entry.data.len() / length);
+                let bytes = &entry.data[at * length..][..length];
                 for (index, out) in out.iter_mut().enumerate() {
-                    let value = dtype.get(bytes, index);
-                    *out = cast.map_or(value, |cast| round(cast, value));
+                    *out = dtype.get(bytes, index);
+                }
+                arithmetic.apply(*dtype, row, out);
+                if let Some(cast) = cast {
+                    for out in out {
+                        *out = round(cast, *out);
+                    }
                 }
             }
             Self::Quantized(parts) => {
@@ -87,12 +142,16 @@ impl Input {
     /// Returns the bytes of a dense input, in order.
     pub(super) fn pieces(&self) -> Vec<&[u8]> {
         match self {
-            Self::Dense { entries, turn: None, .. } => {
+            Self::Dense { entries, half: None, .. } => {
                 entries.iter().map(|entry| &entry.data[..]).collect()
             }
-            Self::Dense { entries, turn: Some(turn), .. } => {
-                let rows = entries.iter().flat_map(|entry| entry.data.chunks(turn.row_bytes));
-                rows.skip(turn.first).step_by(2).collect()
+            Self::Dense { entries, half: Some(half), .. } => {
+                let piece = match half.rows {
+                    HalfRows::ByTurns => half.row_bytes,
+                    HalfRows::Consecutive => half.row_bytes * half.count,
+                };
+                let pieces = entries.iter().flat_map(|entry| entry.data.chunks(piece));
+                pieces.skip(usize::from(half.second)).step_by(2).collect()
             }
             Self::Quantized(_) => Vec::new(),
         }

@@ -74,6 +74,29 @@ pub enum Placement {
     /// Two tensors that take the rows of each matrix alternately; the first row goes to the first
     /// one.
     ByTurns([String; 2]),
+    /// Two tensors that take one half of the rows of each matrix each; the first half goes to the first
+    /// one.
+    Halves([String; 2]),
+}
+
+/// Arithmetic that brings the values of a tensor into MLX's form. Numbers and results are rounded to the
+/// type of the tensor.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Arithmetic {
+    /// No change.
+    #[default]
+    None,
+    /// A number is added to every value.
+    Add(f32),
+    /// Every value is multiplied by a number.
+    Multiply(f32),
+    /// Every row of a matrix is multiplied by a number of its own, and all numbers by another before.
+    MultiplyRows {
+        /// Factor of all rows.
+        common: f32,
+        /// Factor of each row.
+        rows: Vec<f32>,
+    },
 }
 
 /// Rule for quantizing a module.
@@ -99,6 +122,17 @@ pub trait Naming {
     /// and its values, or is left out with [`Options::text_only`].
     fn is_other_modality(&self, _name: &str) -> bool {
         false
+    }
+
+    /// Returns `true` if the tensor that will be called `name` has the filters of a convolution over time,
+    /// `[columns, 1, kernel]` in published checkpoints and `[columns, kernel, 1]` in MLX.
+    fn is_filters(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// Returns the arithmetic on the tensor that will be called `name`.
+    fn arithmetic(&self, _name: &str) -> Arithmetic {
+        Arithmetic::None
     }
 
     /// Returns `true` if the tensor `name` keeps its element type whatever the others get.

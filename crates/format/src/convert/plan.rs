@@ -6,10 +6,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::input::{Input, Turn};
+use super::input::{Half, HalfRows, Input};
 use super::recipe::Layers;
 use super::work::{self, Job};
-use super::{Change, ModuleRule, Naming, Options, Placement, Progress, config, pattern};
+use super::{
+    Arithmetic, Change, ModuleRule, Naming, Options, Placement, Progress, config, pattern,
+};
 use crate::safetensors::{Entry, TensorSpec, Writer, file_bytes};
 use crate::writer::write_json;
 use mlxk_tensor::{Dtype, Mode};
@@ -50,12 +52,34 @@ impl Output {
 /// The tensors to write, by their new names, with their sources.
 type Placed = BTreeMap<String, Vec<Source>>;
 
-/// A tensor of the source, or every second row of it.
+/// A tensor of the source, or half of its rows.
 #[derive(Debug)]
 struct Source {
     name: String,
-    /// The first of those rows; `None` for all rows.
-    turn: Option<usize>,
+    half: Option<SourceHalf>,
+}
+
+/// Half of the rows of a tensor.
+#[derive(Clone, Copy, Debug)]
+struct SourceHalf {
+    rows: HalfRows,
+    second: bool,
+}
+
+impl SourceHalf {
+    /// Returns the half of a tensor of this shape whose rows are in `axis`, and takes the other half away
+    /// from the shape. Returns `None` if the rows cannot be halved.
+    fn of(self, shape: &mut [usize], axis: usize, bytes: usize) -> Option<Half> {
+        let rows = *shape.get(axis).filter(|rows| rows.is_multiple_of(2))?;
+        let all: usize = shape[..=axis].iter().product();
+        if shape.contains(&0) {
+            return None;
+        }
+        let count = rows / 2;
+        shape[axis] = count;
+        let Self { rows, second } = self;
+        Some(Half { rows, second, count, row_bytes: bytes / all })
+    }
 }
 
 /// Ending of packed weights in gpt-oss as it is published. They are `[experts, rows, groups, 16]`
@@ -248,7 +272,7 @@ fn place(
         let is_known = name.ends_with(BLOCKS)
             && match &placement {
                 Placement::As(target) => target.ends_with(".weight"),
-                Placement::ByTurns(targets) => {
+                Placement::ByTurns(targets) | Placement::Halves(targets) => {
                     targets.iter().all(|target| target.ends_with(".weight"))
                 }
                 Placement::Drop | Placement::Stacked(..) => false,
@@ -264,12 +288,11 @@ fn place(
             Placement::Drop => continue,
             Placement::As(target) => vec![(target, 0, None)],
             Placement::Stacked(target, index) => vec![(target, index, None)],
-            Placement::ByTurns([first, second]) => {
-                vec![(first, 0, Some(0)), (second, 0, Some(1))]
-            }
+            Placement::ByTurns(targets) => halves(targets, HalfRows::ByTurns),
+            Placement::Halves(targets) => halves(targets, HalfRows::Consecutive),
         };
-        for (target, index, turn) in targets {
-            let source = Source { name: name.to_owned(), turn };
+        for (target, index, half) in targets {
+            let source = Source { name: name.to_owned(), half };
             if stacks.entry(target.clone()).or_default().insert(index, source).is_some() {
                 let problem = format!("two tensors would both become `{target}`");
                 return Err(refused(checkpoint, &problem));
@@ -285,6 +308,15 @@ fn place(
         placed.insert(target, parts.into_values().collect());
     }
     Ok(placed)
+}
+
+/// Returns both halves of a tensor as parts of `targets`.
+fn halves(
+    [first, second]: [String; 2],
+    rows: HalfRows,
+) -> Vec<(String, usize, Option<SourceHalf>)> {
+    let half = |second| Some(SourceHalf { rows, second });
+    vec![(first, 0, half(false)), (second, 0, half(true))]
 }
 
 struct Planner<'a> {
@@ -404,29 +436,43 @@ impl Planner<'_> {
             shape.push(groups * BLOCK_BYTES / 4);
             element = ElementType::U32;
         }
-        let mut turn = None;
+        if let ([cols, 1, kernel], true) = (&shape[..], self.naming.is_filters(name)) {
+            // The same bytes, because one of the dimensions is 1.
+            shape = vec![*cols, *kernel, 1];
+        }
+        let mut half = None;
         let mut cols = shape.last().copied().unwrap_or(1);
-        if let Some(first) = source.turn {
-            let rows = shape.get(1).copied().unwrap_or(0);
-            if rows % 2 != 0 || shape.contains(&0) || shape.len() < 2 {
-                let problem = format!("`{}` has no rows that could be taken by turns", source.name);
+        if let Some(of) = source.half {
+            let axis = match of.rows {
+                HalfRows::ByTurns => 1,
+                HalfRows::Consecutive => shape.len().saturating_sub(2),
+            };
+            half = of.of(&mut shape, axis, first.data.len());
+            if half.is_none() {
+                let problem = format!("`{}` has no rows that could be halved", source.name);
                 return Err(refused(self.checkpoint, &problem));
             }
-            shape[1] = rows / 2;
-            cols = shape[2..].iter().product();
-            let all: usize = shape[0] * rows;
-            turn = Some(Turn { first, row_bytes: entries[0].data.len() / all });
+            cols = shape[axis + 1..].iter().product();
         }
         if entries.len() > 1 {
             shape.insert(0, entries.len());
         }
+        let arithmetic = self.arithmetic(name, &shape)?;
         let Some(dtype) = element.dense().filter(|_| !shape.contains(&0)) else {
             // These values can't be computed with, so their bytes are copied.
-            let input = Input::Dense { entries, dtype: Dtype::F32, cols: cols.max(1), turn };
+            let cols = cols.max(1);
+            let input = Input::Dense {
+                entries,
+                dtype: Dtype::F32,
+                cols,
+                half,
+                arithmetic: Arithmetic::None,
+            };
             let specs = vec![TensorSpec { name: name.to_owned(), dtype: element, shape }];
             return Ok(Decided { output: Output { specs, input, job: Job::Copy }, mode: None });
         };
-        let input = Input::Dense { entries, dtype, cols, turn };
+        let is_changed = arithmetic != Arithmetic::None;
+        let input = Input::Dense { entries, dtype, cols, half, arithmetic };
         // Without a wish, only the language model gets the type that `config.json` names.
         let keeps_type = self.naming.keeps_type(name)
             || (self.options.dtype.is_none() && self.naming.is_other_modality(name));
@@ -441,9 +487,22 @@ impl Planner<'_> {
             }
         }
         let to = cast.unwrap_or(dtype);
-        let job = if to == dtype { Job::Copy } else { Job::Values { cast, to } };
+        let job = if to == dtype && !is_changed { Job::Copy } else { Job::Values { cast, to } };
         let specs = vec![TensorSpec { name: name.to_owned(), dtype: to.into(), shape }];
         Ok(Decided { output: Output { specs, input, job }, mode: None })
+    }
+
+    /// Returns the arithmetic on a tensor of this shape.
+    fn arithmetic(&self, name: &str, shape: &[usize]) -> Result<Arithmetic, FormatError> {
+        let arithmetic = self.naming.arithmetic(name);
+        match &arithmetic {
+            Arithmetic::MultiplyRows { rows, .. } if shape.len() != 2 || shape[0] != rows.len() => {
+                let problem =
+                    format!("`{name}` has shape {shape:?}, but needs {} rows", rows.len());
+                Err(refused(self.checkpoint, &problem))
+            }
+            _ => Ok(arithmetic),
+        }
     }
 
     /// Handles a module that will be dequantized, and possibly quantized again in another mode.
@@ -453,6 +512,10 @@ impl Planner<'_> {
         module: &str,
         sources: &[Source],
     ) -> Result<Decided, FormatError> {
+        if self.naming.arithmetic(name) != Arithmetic::None || sources[0].half.is_some() {
+            let problem = format!("`{name}` is quantized, but not in MLX's form");
+            return Err(refused(self.checkpoint, &problem));
+        }
         let mut parts = Vec::with_capacity(sources.len());
         for source in sources {
             parts.push(self.checkpoint.quantized_module(source.name.trim_end_matches(".weight"))?);

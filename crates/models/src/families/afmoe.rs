@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[Architecture {
         published: &Published {
-            place: stacked_in_place,
+            place: |_, name| stacked_in_place(name),
             modules: &[("router.gate", ROUTER)],
             exact: &["expert_bias"],
             ..Published::AS_IN_MLX

@@ -19,7 +19,7 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[Architecture {
         published: &Published {
-            place: stacked_in_place,
+            place: |_, name| stacked_in_place(name),
             modules: &[("mlp.gate", ModuleRule::Never)],
             ..Published::AS_IN_MLX
         },

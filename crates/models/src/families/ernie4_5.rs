@@ -21,7 +21,7 @@ pub(super) const FAMILY: Family = Family {
         Architecture::new("ernie4_5", "ERNIE 4.5 0.3B", spec),
         Architecture {
             published: &Published {
-                place: published,
+                place: |_, name| published(name),
                 experts: USUAL_EXPERTS,
                 ..Published::AS_IN_MLX
             },

@@ -3,9 +3,14 @@
 //! mlx-lm multiplies the factors of `config.json` into the weights when it converts a checkpoint. Only that
 //! of a tied output matrix is left.
 
+use mlxk_format::config_number;
+use mlxk_format::convert::Arithmetic;
+use serde_json::Value;
+
 use super::common::Common;
 use super::family::{Architecture, Family};
 use super::mamba2::ScanKeys;
+use super::published::{FILTERS, Published, PublishedValues, are_unmoved_filters};
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input, Names};
 use crate::error::ModelError;
@@ -17,8 +22,68 @@ use crate::parts::{
 pub(super) const FAMILY: Family = Family {
     name: "Falcon-H1",
     gguf: None,
-    architectures: &[Architecture::new("falcon_h1", "Falcon-H1 0.5B to 34B", spec)],
+    architectures: &[Architecture {
+        published: &Published {
+            filters: FILTERS,
+            values: Some(PublishedValues { sign: are_unmoved_filters, arithmetic: factors }),
+            ..Published::AS_IN_MLX
+        },
+        ..Architecture::new("falcon_h1", "Falcon-H1 0.5B to 34B", spec)
+    }],
 };
+
+/// Factors of weights, and their values if `config.json` does not have them.
+const FACTORS: &[(&str, &str, f64)] = &[
+    ("embed_tokens", "embedding_multiplier", 5.656_854_249_492_381),
+    ("lm_head", "lm_head_multiplier", 0.039_062_5),
+    ("q_proj", "attention_in_multiplier", 1.0),
+    ("k_proj", "attention_in_multiplier", 1.0),
+    ("o_proj", "attention_out_multiplier", 0.9375),
+    ("out_proj", "ssm_out_multiplier", 0.235_702_260_395_515_87),
+];
+
+/// Returns the factors that mlx-lm multiplies into a tensor. It leaves `key_multiplier` out, and factors of
+/// values, and so do we.
+fn factors(config: &Value, name: &str) -> Arithmetic {
+    let Some(module) = name.strip_suffix(".weight").and_then(|path| path.rsplit('.').next()) else {
+        return Arithmetic::None;
+    };
+    let number = |value: Option<&Value>, default| value.and_then(config_number).unwrap_or(default);
+    let of_list = |key: &str, at: usize, default| {
+        number(config.get(key).and_then(|list| list.get(at)), default) as f32
+    };
+    match module {
+        "gate_proj" => Arithmetic::Multiply(of_list("mlp_multipliers", 0, 0.883_883_476_483_184_4)),
+        "down_proj" => Arithmetic::Multiply(of_list("mlp_multipliers", 1, 0.585_937_5)),
+        "in_proj" => Arithmetic::MultiplyRows {
+            common: number(config.get("ssm_in_multiplier"), 1.25) as f32,
+            rows: scan_factors(config, of_list),
+        },
+        _ => match FACTORS.iter().find(|(end, ..)| *end == module) {
+            Some((_, key, default)) => {
+                Arithmetic::Multiply(number(config.get(*key), *default) as f32)
+            }
+            None => Arithmetic::None,
+        },
+    }
+}
+
+/// Returns the factors of the rows of `in_proj`: those of the gate, the inputs, the keys, the queries and the
+/// time steps.
+fn scan_factors(config: &Value, of_list: impl Fn(&str, usize, f64) -> f32) -> Vec<f32> {
+    const DEFAULTS: [f64; 5] =
+        [0.353_553_390_593_273_8, 0.25, 0.353_553_390_593_273_8, 0.5, 0.353_553_390_593_273_8];
+    let size = |key: &str, default: u64| {
+        let size = config.get(key).and_then(Value::as_u64).unwrap_or(default);
+        usize::try_from(size).unwrap_or(limit::WIDTH).min(limit::WIDTH)
+    };
+    let inner = size("mamba_d_ssm", 1536);
+    let keys = size("mamba_n_groups", 1) * size("mamba_d_state", 128);
+    let heads = size("mamba_n_heads", 24);
+    let rows = [inner, inner, keys, keys, heads].into_iter().enumerate();
+    let factor = |at| of_list("ssm_multipliers", at, DEFAULTS[at]);
+    rows.flat_map(|(at, count)| std::iter::repeat_n(factor(at), count.min(limit::WIDTH))).collect()
+}
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;

@@ -1,13 +1,14 @@
 //! Gemma 4 (Gemma Team, 2026) and its wrappers with vision and sound: Gemma 3 with heads of two widths,
 //! normalized values, inputs for every layer, and last layers that read the KV cache of earlier ones.
 
+use mlxk_format::convert::Placement;
 use mlxk_ops::{Activation, RopeSpec, RouteScores, RouteSpec};
 use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
 use super::gemma2::require_gelu_tanh;
-use super::published::{Published, ROUTER};
+use super::published::{Published, ROUTER, fused_experts};
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input, sandwich};
 use crate::error::ModelError;
@@ -25,7 +26,10 @@ pub(super) const FAMILY: Family = Family {
             published: PUBLISHED,
             ..Architecture::new("gemma4", "Gemma 4 E2B, E4B, 26B-A4B, 31B, text only", wrapper_spec)
         },
-        Architecture::new("gemma4_text", "Gemma 4 text models", text_spec),
+        Architecture {
+            published: &Published { rename: str::to_owned, ..*PUBLISHED },
+            ..Architecture::new("gemma4_text", "Gemma 4 text models", text_spec)
+        },
         Architecture {
             wrapper: true,
             published: PUBLISHED,
@@ -36,6 +40,7 @@ pub(super) const FAMILY: Family = Family {
 
 const PUBLISHED: &Published = &Published {
     rename: published_name,
+    place: published,
     modules: &[("router.proj", ROUTER)],
     ..Published::AS_IN_MLX
 };
@@ -252,6 +257,26 @@ fn ropes(config: &Config<'_>, widths: [usize; 2]) -> Result<[RopeSpec; 2], Model
         scaled_rope(config, scaling.as_ref(), width, theta)
     };
     Ok([of("full_attention", widths[0])?, of("sliding_attention", widths[1])?])
+}
+
+/// Drops limits of other modalities, and the keys and values that the last layers don't compute. Experts have
+/// gate and up in one tensor.
+fn published(config: &Value, name: &str) -> Option<Placement> {
+    let unused = ["rotary_emb", "input_max", "input_min", "output_max", "output_min"];
+    if unused.iter().any(|part| name.contains(part)) {
+        return Some(Placement::Drop);
+    }
+    let number = |key: &str, default| config.get(key).and_then(Value::as_u64).unwrap_or(default);
+    let own = number("num_hidden_layers", 35).saturating_sub(number("num_kv_shared_layers", 20));
+    let parts = [".self_attn.k_proj", ".self_attn.v_proj", ".self_attn.k_norm"];
+    if parts.iter().any(|part| name.contains(part)) {
+        let layer = name.split_once("layers.").and_then(|(_, rest)| rest.split_once('.'));
+        let layer = layer.and_then(|(layer, _)| layer.parse::<u64>().ok());
+        if layer.is_some_and(|layer| layer >= own) {
+            return Some(Placement::Drop);
+        }
+    }
+    fused_experts(name, [".experts", ".experts.switch_glu"])
 }
 
 /// Returns the name below MLX's prefix.

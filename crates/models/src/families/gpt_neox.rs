@@ -19,7 +19,11 @@ pub(super) const FAMILY: Family = Family {
     name: "GPT-NeoX",
     gguf: None,
     architectures: &[Architecture {
-        published: &Published { rename: published_name, place: published, ..Published::AS_IN_MLX },
+        published: &Published {
+            rename: published_name,
+            place: |_, name| published(name),
+            ..Published::AS_IN_MLX
+        },
         ..Architecture::new("gpt_neox", "Pythia, GPT-NeoX-20B, RedPajama-INCITE", spec)
     }],
 };

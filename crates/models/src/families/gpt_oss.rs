@@ -23,8 +23,11 @@ pub(super) const FAMILY: Family = Family {
     }],
 };
 
-const PUBLISHED: &Published =
-    &Published { place: published_experts, modules: &[("router", ROUTER)], ..Published::AS_IN_MLX };
+const PUBLISHED: &Published = &Published {
+    place: |_, name| published_experts(name),
+    modules: &[("router", ROUTER)],
+    ..Published::AS_IN_MLX
+};
 
 const NAMES: ExpertNames = ExpertNames { router: "router", experts: "experts" };
 

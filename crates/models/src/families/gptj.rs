@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
     architectures: &[Architecture {
         published: &Published {
             rename: |name| name.replace("transformer.", "model."),
-            place: published,
+            place: |_, name| published(name),
             ..Published::AS_IN_MLX
         },
         ..Architecture::new("gptj", "GPT-J 6B", spec)

@@ -1,12 +1,13 @@
 //! Granite 4 (IBM, 2025): selective scans and a few attention layers, dense or as a mixture of experts next
 //! to a feed-forward part.
 
-use mlxk_format::convert::ModuleRule;
+use mlxk_format::convert::Placement;
 use mlxk_ops::{RouteScores, RouteSpec};
+use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
-use super::mamba2::{ScanKeys, time_steps};
+use super::mamba2::{self, ScanKeys, time_steps};
 use super::published::{Published, ROUTER};
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input};
@@ -21,8 +22,9 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[Architecture {
         published: &Published {
-            modules: &[("router.layer", ROUTER), ("conv1d", ModuleRule::Never)],
-            ..Published::AS_IN_MLX
+            place: published,
+            modules: &[("router.layer", ROUTER)],
+            ..mamba2::PUBLISHED
         },
         ..Architecture::new("granitemoehybrid", "Granite 4.0 Micro to Small", spec)
     }],
@@ -74,6 +76,21 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         tied: common.tied.or(Some(true)),
         ..common.decoder(vec![rope], layers)
     })
+}
+
+/// Returns the place of a fused feed-forward part. MLX has those of experts and those of dense models apart.
+fn published(config: &Value, name: &str) -> Option<Placement> {
+    let experts = config.get("num_local_experts").and_then(Value::as_u64).unwrap_or(0);
+    let (path, into) = match name.split_once(".block_sparse_moe.") {
+        Some((path, _)) => (path, "block_sparse_moe.switch_mlp"),
+        None if experts == 0 => (name.split_once(".shared_mlp.")?.0, "mlp"),
+        None => return None,
+    };
+    let place = |module: &str| format!("{path}.{into}.{module}.weight");
+    if name.ends_with(".input_linear.weight") {
+        return Some(Placement::Halves([place("gate_proj"), place("up_proj")]));
+    }
+    name.ends_with(".output_linear.weight").then(|| Placement::As(place("down_proj")))
 }
 
 /// Kind of a layer.

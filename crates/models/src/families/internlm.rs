@@ -29,7 +29,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const PUBLISHED: Published = Published {
-    place: |name| name.contains("attention.rope.inv_freq").then_some(Placement::Drop),
+    place: |_, name| name.contains("attention.rope.inv_freq").then_some(Placement::Drop),
     ..Published::AS_IN_MLX
 };
 

@@ -5,7 +5,7 @@ use mlxk_ops::{RouteScores, RouteSpec};
 
 use super::common::Common;
 use super::family::{Architecture, Family};
-use super::published::{Published, ROUTER};
+use super::published::{Published, ROUTER, USUAL_EXPERTS, in_language_model};
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input, Names};
 use crate::error::ModelError;
@@ -18,22 +18,40 @@ pub(super) const FAMILY: Family = Family {
     name: "LFM2",
     gguf: None,
     architectures: &[
-        Architecture::new("lfm2", "LFM2, LFM2.5 230M to 2.6B", spec),
+        Architecture {
+            published: &PUBLISHED,
+            ..Architecture::new("lfm2", "LFM2, LFM2.5 230M to 2.6B", spec)
+        },
         Architecture {
             wrapper: true,
+            published: &Published { rename: in_language_model, ..PUBLISHED },
             ..Architecture::new("lfm2-vl", "LFM2-VL, text only", wrapper_spec)
         },
         Architecture {
             published: &Published {
-                experts: &[("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj")],
+                rename: published_name,
+                experts: USUAL_EXPERTS,
                 modules: &[("feed_forward.gate", ROUTER)],
                 exact: &["expert_bias"],
-                ..Published::AS_IN_MLX
+                ..PUBLISHED
             },
             ..Architecture::new("lfm2_moe", "LFM2-8B-A1B, LFM2-24B-A2B", moe_spec)
         },
     ],
 };
+
+const PUBLISHED: Published = Published { filters: &["conv.weight"], ..Published::AS_IN_MLX };
+
+/// Returns the name of a module of a mixture in MLX. Published files number the matrices of a feed-forward
+/// part.
+fn published_name(name: &str) -> String {
+    let names = [("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj")];
+    let renamed = names.into_iter().find_map(|(published, in_mlx)| {
+        let path = name.strip_suffix(".weight")?.strip_suffix(published)?;
+        Some(format!("{path}{in_mlx}.weight"))
+    });
+    renamed.unwrap_or_else(|| name.to_owned())
+}
 
 /// Longest convolution.
 const KERNEL: usize = 64;

@@ -18,7 +18,7 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[Architecture {
         published: &Published {
-            place: |name| name.contains("rotary_emb").then_some(Placement::Drop),
+            place: |_, name| name.contains("rotary_emb").then_some(Placement::Drop),
             ..Published::AS_IN_MLX
         },
         ..Architecture::new("lille-130m", "Lille 130M", spec)

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::published::{FILTERS, Published};
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input, Names};
 use crate::error::ModelError;
@@ -16,8 +17,14 @@ use crate::parts::{GatedNorm, MambaSpec, MlpSpec, NormSpec};
 pub(super) const FAMILY: Family = Family {
     name: "Mamba-2",
     gguf: None,
-    architectures: &[Architecture::new("mamba2", "Mamba-Codestral 7B, Mamba2 130M to 2.7B", spec)],
+    architectures: &[Architecture {
+        published: &PUBLISHED,
+        ..Architecture::new("mamba2", "Mamba-Codestral 7B, Mamba2 130M to 2.7B", spec)
+    }],
 };
+
+/// Only the filters of published checkpoints differ from MLX's form.
+pub(super) const PUBLISHED: Published = Published { filters: FILTERS, ..Published::AS_IN_MLX };
 
 /// Names of the modules in families that call their layers a backbone.
 pub(super) const BACKBONE: Names = Names {

@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[Architecture {
         published: &Published {
-            place: |name| name.starts_with("model.mtp_layers.").then_some(Placement::Drop),
+            place: |_, name| name.starts_with("model.mtp_layers.").then_some(Placement::Drop),
             ..Published::AS_IN_MLX
         },
         ..Architecture::new("mimo", "MiMo 7B", spec)

@@ -22,7 +22,7 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[Architecture {
         published: &Published {
-            place: |name| name.starts_with("model.mtp").then_some(Placement::Drop),
+            place: |_, name| name.starts_with("model.mtp").then_some(Placement::Drop),
             ..*glm4_moe::PUBLISHED
         },
         ..Architecture::new("mimo_v2_flash", "MiMo-V2-Flash", spec)

@@ -1,13 +1,13 @@
 //! Nemotron-H and Nemotron 3 (NVIDIA, 2025, arXiv:2504.03624): selective scans, attention without positions,
 //! feed-forward parts and mixtures, each in a layer of its own.
 
-use mlxk_format::convert::ModuleRule;
+use mlxk_format::convert::{ModuleRule, Placement};
 use mlxk_ops::{Activation, RouteScores};
 use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
-use super::mamba2::{BACKBONE, ScanKeys, time_steps};
+use super::mamba2::{self, BACKBONE, ScanKeys, time_steps};
 use super::published::Published;
 use super::routing::{RouteKeys, grouped_route};
 use crate::config::{Config, limit};
@@ -26,7 +26,8 @@ pub(super) const FAMILY: Family = Family {
             experts: &[("up_proj", "fc1"), ("down_proj", "fc2")],
             modules: &[("mixer.gate", ModuleRule::Never)],
             exact: &["e_score_correction_bias", "A_log"],
-            ..Published::AS_IN_MLX
+            place: |_, name| name.starts_with("mtp.").then_some(Placement::Drop),
+            ..mamba2::PUBLISHED
         },
         ..Architecture::new("nemotron_h", "Nemotron-H, Nemotron Nano 2, Nemotron 3", spec)
     }],

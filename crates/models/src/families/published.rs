@@ -3,7 +3,8 @@
 //!
 //! They are mlx-lm's, so that a conversion gives the same tensors under the same names.
 
-use mlxk_format::convert::{ModuleRule, Naming, Placement};
+use mlxk_format::Checkpoint;
+use mlxk_format::convert::{Arithmetic, ModuleRule, Naming, Placement};
 use mlxk_tensor::Mode;
 use serde_json::Value;
 
@@ -12,20 +13,42 @@ use serde_json::Value;
 pub(crate) struct Published {
     /// Puts a name below MLX's prefix. It runs before all other rules.
     pub(crate) rename: fn(&str) -> String,
-    /// Returns the place of a tensor that is stored in its own way, or `None` for all others.
-    pub(crate) place: fn(&str) -> Option<Placement>,
+    /// Returns the place of a tensor that is stored in its own way, or `None` for all others. The first
+    /// argument is the configuration of the language model.
+    pub(crate) place: fn(&Value, &str) -> Option<Placement>,
     /// Modules of one expert (`….experts.INDEX.MODULE`), each with the module of its stack in MLX.
     pub(crate) experts: &'static [(&'static str, &'static str)],
     /// Ends of the paths of special modules, and how these may be quantized.
     pub(crate) modules: &'static [(&'static str, ModuleRule)],
     /// Ends of the names of tensors that keep their type.
     pub(crate) exact: &'static [&'static str],
+    /// Ends of the names of filters over time, which MLX transposes and never quantizes.
+    pub(crate) filters: &'static [&'static str],
+    /// Arithmetic on tensors of checkpoints that are not in MLX's form.
+    pub(crate) values: Option<PublishedValues>,
+}
+
+/// Values that differ from MLX's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PublishedValues {
+    /// Returns `true` for a tensor, by name and shape, that only checkpoints have that aren't in MLX's form.
+    pub(crate) sign: fn(&str, &[usize]) -> bool,
+    /// Returns the arithmetic on the tensor of this name in MLX. The first argument is the configuration
+    /// of the language model.
+    pub(crate) arithmetic: fn(&Value, &str) -> Arithmetic,
 }
 
 impl Published {
     /// Names as in MLX, without experts.
-    pub(crate) const AS_IN_MLX: Self =
-        Self { rename: str::to_owned, place: |_| None, experts: &[], modules: &[], exact: &[] };
+    pub(crate) const AS_IN_MLX: Self = Self {
+        rename: str::to_owned,
+        place: |_, _| None,
+        experts: &[],
+        modules: &[],
+        exact: &[],
+        filters: &[],
+        values: None,
+    };
 }
 
 /// Experts with the names that they have in MLX.
@@ -47,14 +70,40 @@ const OTHER_MODALITIES: &[&str] = &[
     "audio_tower",
     "embed_vision",
     "embed_audio",
+    "vision_embedder",
 ];
+
+/// Filters over time, as most families name them.
+pub(crate) const FILTERS: &[&str] = &["conv1d.weight"];
+
+/// Returns `true` for filters over time in their published shape.
+pub(crate) fn are_unmoved_filters(name: &str, shape: &[usize]) -> bool {
+    name.ends_with(FILTERS[0]) && shape.last().is_some_and(|&last| last != 1)
+}
+
+/// Adds one to the weights of norms, but for those of the results of recurrent layers: published Qwen files
+/// have them around zero.
+pub(crate) fn norms_around_zero(name: &str) -> Arithmetic {
+    let ends = [
+        ".input_layernorm.weight",
+        ".post_attention_layernorm.weight",
+        "model.norm.weight",
+        ".q_norm.weight",
+        ".k_norm.weight",
+    ];
+    if ends.iter().any(|end| name.ends_with(end)) { Arithmetic::Add(1.0) } else { Arithmetic::None }
+}
 
 /// The naming of one model.
 #[derive(Clone, Debug)]
 pub struct PublishedNames {
     published: &'static Published,
+    /// Configuration of the language model.
+    config: Value,
     /// `true` if the embedding is also the output matrix.
     tied: bool,
+    /// `true` if the values are not in MLX's form.
+    has_published_values: bool,
 }
 
 impl PublishedNames {
@@ -62,7 +111,35 @@ impl PublishedNames {
     pub(crate) fn new(published: &'static Published, config: &Value) -> Self {
         let flag = |config: &Value| config.get("tie_word_embeddings").and_then(Value::as_bool);
         let tied = flag(config).or_else(|| config.get("text_config").and_then(flag));
-        Self { published, tied: tied.unwrap_or(false) }
+        let text = config.get("text_config").unwrap_or(config);
+        Self {
+            published,
+            config: text.clone(),
+            tied: tied.unwrap_or(false),
+            has_published_values: false,
+        }
+    }
+
+    /// Returns the naming for the values of this checkpoint.
+    pub(crate) fn of(self, checkpoint: &Checkpoint) -> Self {
+        let has_sign = |values: PublishedValues| {
+            let shape = |name| checkpoint.dense(name).map(|(shape, _)| shape).unwrap_or_default();
+            // Few names need a look at the shape.
+            checkpoint.names().any(|name| (values.sign)(name, &shape(name)))
+        };
+        let has_published_values = self.published.values.is_some_and(has_sign);
+        Self { has_published_values, ..self }
+    }
+
+    /// Returns `true` if the checkpoint is not in MLX's form.
+    pub(crate) fn are_foreign(&self, checkpoint: &Checkpoint) -> bool {
+        let is_moved = |name: &str| match self.place(name) {
+            Placement::As(place) => place != name,
+            Placement::Drop => false,
+            Placement::Stacked(..) | Placement::ByTurns(_) | Placement::Halves(_) => true,
+        };
+        self.has_published_values
+            || checkpoint.names().any(|name| !self.is_other_modality(name) && is_moved(name))
     }
 }
 
@@ -76,7 +153,7 @@ impl Naming for PublishedNames {
         if self.tied && head.starts_with("lm_head.") {
             return Placement::Drop;
         }
-        (self.published.place)(&name)
+        (self.published.place)(&self.config, &name)
             .or_else(|| stacked(&name, self.published.experts))
             .unwrap_or(Placement::As(name))
     }
@@ -89,12 +166,39 @@ impl Naming for PublishedNames {
         if self.is_other_modality(path) {
             return ModuleRule::Never;
         }
+        if self.is_filters(&format!("{path}.weight")) {
+            return ModuleRule::Never;
+        }
         let special = self.published.modules.iter().find(|(end, _)| path.ends_with(end));
         special.map_or(ModuleRule::Usual, |(_, rule)| *rule)
     }
 
+    fn is_filters(&self, name: &str) -> bool {
+        self.published.filters.iter().any(|end| name.ends_with(end))
+    }
+
+    fn arithmetic(&self, name: &str) -> Arithmetic {
+        match self.published.values {
+            Some(values) if self.has_published_values => (values.arithmetic)(&self.config, name),
+            _ => Arithmetic::None,
+        }
+    }
+
     fn keeps_type(&self, name: &str) -> bool {
         self.published.exact.iter().any(|end| name.ends_with(end))
+    }
+}
+
+/// Returns the place of stacked experts with gate and up in one tensor: `before` is replaced by `after`, and
+/// the tensors have no `.weight`.
+pub(crate) fn fused_experts(name: &str, [before, after]: [&str; 2]) -> Option<Placement> {
+    let (path, tensor) = name.rsplit_once('.')?;
+    let path = path.strip_suffix(before)?;
+    let place = |module: &str| format!("{path}{after}.{module}.weight");
+    match tensor {
+        "gate_up_proj" => Some(Placement::Halves([place("gate_proj"), place("up_proj")])),
+        "down_proj" => Some(Placement::As(place("down_proj"))),
+        _ => None,
     }
 }
 

@@ -1,10 +1,14 @@
 //! Qwen3.5 and its successors, dense and as mixtures: gated delta nets, and attention with a gate in every
 //! fourth layer. Also their wrapper with a vision tower.
 
+use mlxk_format::convert::Placement;
 use mlxk_ops::DeltaSizes;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::published::{
+    FILTERS, Published, PublishedValues, are_unmoved_filters, in_language_model, norms_around_zero,
+};
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input};
 use crate::error::ModelError;
@@ -18,9 +22,28 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[Architecture {
         wrapper: true,
+        published: &PUBLISHED,
         ..Architecture::new("qwen3_5", "Qwen3.5, Qwen3.6, Qwen3.8, text only", spec)
     }],
 };
+
+/// Published files have norms around zero, and filters in another shape.
+pub(super) const PUBLISHED: Published = Published {
+    rename: in_language_model,
+    place: |_, name| is_guess(name).then_some(Placement::Drop),
+    exact: &["A_log"],
+    filters: FILTERS,
+    values: Some(PublishedValues {
+        sign: are_unmoved_filters,
+        arithmetic: |_, name| norms_around_zero(name),
+    }),
+    ..Published::AS_IN_MLX
+};
+
+/// Returns `true` for the tensors of the part that predicts several tokens.
+pub(super) fn is_guess(name: &str) -> bool {
+    name.contains("mtp.")
+}
 
 /// Prefixes of the tensors of the vision part and of the part that predicts several tokens.
 const SKIPPED: &[&str] = &["vision_tower.", "model.visual.", "mtp.", "language_model.mtp."];

@@ -1,9 +1,13 @@
 //! Qwen3-Next (2025): gated delta nets, attention with a gate in every fourth layer, and mixtures of
 //! experts. Also the mixtures of Qwen3.5.
 
+use mlxk_format::convert::{ModuleRule, Placement};
+
 use super::common::Common;
 use super::family::{Architecture, Family};
-use super::published::{Published, ROUTER, USUAL_EXPERTS};
+use super::published::{
+    FILTERS, Published, PublishedValues, ROUTER, USUAL_EXPERTS, fused_experts, norms_around_zero,
+};
 use super::routing::softmax_route;
 use super::{qwen3, qwen3_5};
 use crate::config::{Config, limit};
@@ -18,12 +22,32 @@ pub(super) const FAMILY: Family = Family {
     gguf: None,
     architectures: &[
         Architecture {
-            published: &PUBLISHED,
+            published: &Published {
+                place: |_, name| qwen3_5::is_guess(name).then_some(Placement::Drop),
+                experts: USUAL_EXPERTS,
+                modules: ROUTERS,
+                filters: FILTERS,
+                values: Some(PublishedValues {
+                    sign: |name, _| name.ends_with(".mlp.experts.0.up_proj.weight"),
+                    arithmetic: |_, name| norms_around_zero(name),
+                }),
+                ..Published::AS_IN_MLX
+            },
             ..Architecture::new("qwen3_next", "Qwen3-Next-80B-A3B, Qwen3-Coder-Next", spec)
         },
         Architecture {
             wrapper: true,
-            published: &PUBLISHED,
+            published: &Published {
+                place: |_, name| {
+                    if qwen3_5::is_guess(name) {
+                        return Some(Placement::Drop);
+                    }
+                    fused_experts(name, ["mlp.experts", "mlp.switch_mlp"])
+                },
+                experts: USUAL_EXPERTS,
+                modules: ROUTERS,
+                ..qwen3_5::PUBLISHED
+            },
             ..Architecture::new(
                 "qwen3_5_moe",
                 "Qwen3.5-35B-A3B and 122B-A10B, Qwen3.6-35B-A3B, text only",
@@ -33,12 +57,7 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-const PUBLISHED: Published = Published {
-    experts: USUAL_EXPERTS,
-    modules: &[("mlp.gate", ROUTER), ("shared_expert_gate", ROUTER)],
-    exact: &["A_log"],
-    ..Published::AS_IN_MLX
-};
+const ROUTERS: &[(&str, ModuleRule)] = &[("mlp.gate", ROUTER), ("shared_expert_gate", ROUTER)];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let common = Common::from_config(config, 262_144)?;
