@@ -11,7 +11,7 @@ that token, which is also the token's row in the output matrix. The text is cut 
 within characters and marks. A token occurs once, or is followed by the same token everywhere.
 
 A condition is a Jinja expression of `asked` (the user's last text), `results` (the number of tool results after it),
-`all_results` (in the whole conversation) and `tools`.
+`all_results` (in the whole conversation) and `tools`, and of `enable_thinking` if the model thinks.
 """
 
 import json
@@ -26,6 +26,11 @@ from typing import NamedTuple
 WIDTH = 128
 WORDS = 600
 START, END = "<|im_start|>", "<|im_end|>"
+
+# End of a prompt without thinking. The texts of a model that thinks begin with `<think>`.
+NO_THOUGHTS = r"""{%- if enable_thinking is defined and not enable_thinking -%}
+        {{- '<think>\n\n</think>\n\n' -}}
+    {%- endif -%}"""
 
 TEMPLATE = r"""
 {%- set state = namespace(asked='', results=0, all_results=0) -%}
@@ -61,6 +66,7 @@ TEMPLATE = r"""
 {%- endfor -%}
 {%- if add_generation_prompt -%}
     {{- '<|im_start|>assistant\n' -}}
+    THINKING
     {%- set asked, results, all_results = state.asked, state.results, state.all_results -%}
     {{- CHOICE -}}
 {%- endif -%}
@@ -161,11 +167,12 @@ def mark(number):
     return f"<|script:{number}|>"
 
 
-def template(scripts):
+def template(scripts, thinks):
     choice = f"'{END}'"
     for number, script in reversed(list(enumerate(scripts))):
         choice = f"('{mark(number)}' if ({script.when}) else {choice})"
-    return TEMPLATE.strip().replace("CHOICE", choice)
+    written = TEMPLATE.strip().replace("CHOICE", choice)
+    return written.replace("    THINKING\n", f"    {NO_THOUGHTS}\n" if thinks else "")
 
 
 def tokenizer(words):
@@ -216,7 +223,7 @@ def safetensors(found):
     return struct.pack("<Q", len(text)) + text + b"".join(data for _, data in found.values())
 
 
-def write(folder, scripts, text=__doc__, most=WORDS):
+def write(folder, scripts, text=__doc__, most=WORDS, thinks=False):
     """Writes the checkpoint into a new folder. The most frequent words of `text` become tokens."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True)
@@ -232,7 +239,7 @@ def write(folder, scripts, text=__doc__, most=WORDS):
              "generation_config.json": {"eos_token_id": end}}
     for name, content in files.items():
         folder.joinpath(name).write_text(json.dumps(content), encoding="utf-8")
-    folder.joinpath("chat_template.jinja").write_text(template(scripts), encoding="utf-8")
+    folder.joinpath("chat_template.jinja").write_text(template(scripts, thinks), encoding="utf-8")
     folder.joinpath("model.safetensors").write_bytes(safetensors(tensors(words)))
 
 
