@@ -3,7 +3,8 @@
     ollama_suite.py MLXK OLLAMA
 
 OLLAMA is a checkout of https://github.com/ollama/ollama. A scripted model (see `scripted.py`) gives the answers that
-the tests want, so that they say something about the server alone. Without a GPU, Ollama skips its test of agents' prompts.
+the tests want, so that they say something about the server alone. Without a GPU, Ollama skips its test of long
+prompts.
 """
 
 import json
