@@ -6,9 +6,10 @@
 use std::io;
 
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, ConvSpec, DeltaInputs,
-    DeltaSpec, Extent, KvFormat, OpsError, PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec,
-    RouteSpec, Routes, ScanInputs, ScanSpec, Sequence, StatePlace, Vector, Weight, Weights,
+    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, KvFormat, OpsError,
+    PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec,
+    Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -22,7 +23,7 @@ use crate::recurrent::{self, Parts};
 use crate::router::{self, RouteTable, RouteVectors};
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
-use crate::{experts, linear};
+use crate::{experts, linear, recurrent_columns};
 
 /// Settings of the device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -384,6 +385,39 @@ impl Compute for Cpu {
         recurrent::selective_scan(self.parts(), out, inputs, spec, state, batch);
     }
 
+    fn column_scan(
+        &mut self,
+        out: Act,
+        inputs: ColumnScanInputs,
+        spec: &ColumnScanSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        recurrent_columns::column_scan(self.parts(), out, inputs, spec, state, batch);
+    }
+
+    fn gated_unit(
+        &mut self,
+        out: Act,
+        inputs: GatedUnitInputs,
+        speed: Vector,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        recurrent_columns::gated_unit(self.parts(), out, inputs, speed, state, batch);
+    }
+
+    fn wkv(
+        &mut self,
+        out: Act,
+        inputs: WkvInputs,
+        spec: &WkvSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        recurrent_columns::wkv(self.parts(), out, inputs, spec, state, batch);
+    }
+
     fn glu(&mut self, gate: Act, up: Act, activation: Activation) {
         let (_, cols) = self.step.arena.shape(gate);
         let [gate, up] = self.step.arena.many_mut([gate, up]);
@@ -436,6 +470,15 @@ impl Compute for Cpu {
         for x in self.step.arena.get_mut(x).chunks_exact_mut(factors.len()) {
             for (x, factor) in x.iter_mut().zip(factors) {
                 *x *= factor;
+            }
+        }
+    }
+
+    fn add_columns(&mut self, x: Act, values: Vector) {
+        let values = self.weights.vector(values);
+        for x in self.step.arena.get_mut(x).chunks_exact_mut(values.len()) {
+            for (x, value) in x.iter_mut().zip(values) {
+                *x += value;
             }
         }
     }

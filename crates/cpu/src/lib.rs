@@ -17,6 +17,7 @@ mod pool;
 pub mod probe;
 mod quantized;
 mod recurrent;
+mod recurrent_columns;
 mod rope;
 mod router;
 mod self_test;

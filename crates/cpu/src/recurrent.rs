@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use mlxk_ops::{
-    Act, Activation, Batch, ConvSpec, DeltaInputs, DeltaSizes, DeltaSpec, STATE_COLUMNS,
-    ScanInputs, ScanSizes, ScanSpec, Segment, StatePlace,
+    Act, Activation, Batch, ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec,
+    STATE_COLUMNS, ScanInputs, ScanSizes, ScanSpec, Segment, StatePlace,
 };
 
 use crate::arena::Arena;
@@ -125,8 +125,23 @@ pub(crate) fn delta_rule(
             kernels.normalize(key, LENGTH_EPS, 1.0);
         }
     });
-    let (qkv, decay, rate) = (&*qkv, &*decay, &*rate);
     let (a_log, dt_bias) = (weights.vector(spec.a_log), weights.vector(spec.dt_bias));
+    if spec.decay != DeltaDecay::Heads {
+        workers.for_rows(dt_bias.len(), decay, &|_, _, row| {
+            let heads = row.chunks_exact_mut(key_dim).zip(dt_bias.chunks_exact(key_dim));
+            for ((decays, dt_bias), a_log) in heads.zip(a_log) {
+                let speed = a_log.exp();
+                for (decay, dt_bias) in decays.iter_mut().zip(dt_bias) {
+                    let x = *decay + dt_bias;
+                    *decay = match spec.decay {
+                        DeltaDecay::BoundedKeys(bound) => (bound * sigmoid(speed * x)).exp(),
+                        DeltaDecay::Heads | DeltaDecay::Keys => (-speed * softplus(x)).exp(),
+                    };
+                }
+            }
+        });
+    }
+    let (qkv, decay, rate) = (&*qkv, &*decay, &*rate);
     let heads = Heads {
         count: value_heads,
         rows: key_dim,
@@ -143,29 +158,35 @@ pub(crate) fn delta_rule(
         let gates = &mut unsafe { scratch.part(worker..worker + 1) }[0].floats;
         gates.clear();
         let speed = -a_log[head].exp();
-        gates.extend(
-            rows.clone().map(|row| {
+        let of_head = |row: usize| match spec.decay {
+            DeltaDecay::Heads => {
                 (speed * softplus(decay[row * value_heads + head] + dt_bias[head])).exp()
-            }),
-        );
-        gates.extend(rows.map(|row| sigmoid(rate[row * value_heads + head])));
+            }
+            DeltaDecay::Keys | DeltaDecay::BoundedKeys(_) => 1.0,
+        };
+        gates.extend(rows.clone().map(of_head));
+        let rate = |row| spec.rate_scale * sigmoid(rate[row * value_heads + head]);
+        gates.extend(rows.map(rate));
         let (decays, rates) = gates.split_at(gates.len() / 2);
         let key_head = head / (value_heads / sizes.key_heads);
-        heads.run(
-            &states[segment],
-            &batch.segments[segment],
-            head,
-            &DeltaHead {
-                qkv,
-                cols,
-                query: key_head * key_dim,
-                key: sizes.keys() + key_head * key_dim,
-                value: 2 * sizes.keys() + head * value_dim,
-                key_dim,
-                decays,
-                rates,
-            },
-        );
+        let inputs = DeltaHead {
+            qkv,
+            cols,
+            query: key_head * key_dim,
+            key: sizes.keys() + key_head * key_dim,
+            value: 2 * sizes.keys() + head * value_dim,
+            key_dim,
+            decays,
+            rates,
+        };
+        let (state, segment) = (&states[segment], &batch.segments[segment]);
+        if spec.decay == DeltaDecay::Heads {
+            heads.run(state, segment, head, &inputs);
+        } else {
+            let first = head * key_dim;
+            let keys = KeyDeltaHead { inputs, decay, cols: dt_bias.len(), first };
+            heads.run(state, segment, head, &keys);
+        }
     });
 }
 
@@ -227,12 +248,12 @@ pub(crate) fn selective_scan(
     });
 }
 
-fn softplus(x: f32) -> f32 {
+pub(crate) fn softplus(x: f32) -> f32 {
     // Above, the sum of x and ln(1 + exp(-x)) is x in f32.
     if x > 20.0 { x } else { x.exp().ln_1p() }
 }
 
-fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
@@ -255,6 +276,10 @@ trait Head {
     fn key(&self, row: usize) -> &[f32];
     /// Returns the factor of the state.
     fn decay(&self, step: usize) -> f32;
+    /// Returns factors of the rows of the state, besides [`Head::decay`].
+    fn row_decays(&self, _row: usize) -> Option<&[f32]> {
+        None
+    }
     /// `true` if a step needs what the state has for its key.
     const READS: bool;
     /// Returns the change for the key in a stripe of these columns; `known` is what the state has for the key
@@ -303,6 +328,10 @@ impl Heads<'_> {
                 known = kernels.state_read(matrix, inputs.key(segment.rows.start));
             }
             for (step, row) in segment.rows.clone().enumerate() {
+                if let Some(decays) = inputs.row_decays(row) {
+                    fade(matrix, decays);
+                    known = kernels.state_read(matrix, inputs.key(row));
+                }
                 let change = inputs.change(row, step, &stripe, &known);
                 let next = row + 1;
                 let has_next = H::READS && next < segment.rows.end;
@@ -323,6 +352,55 @@ impl Heads<'_> {
                 inputs.write(out, row, first, &reads.out);
             }
         }
+    }
+}
+
+/// Multiplies the rows of a state by `decays`.
+pub(crate) fn fade(matrix: &mut [Columns], decays: &[f32]) {
+    for (values, decay) in matrix.iter_mut().zip(decays) {
+        for value in values {
+            *value *= decay;
+        }
+    }
+}
+
+/// See [`DeltaDecay::Keys`]: each row of the state decays by itself, before the state is read.
+struct KeyDeltaHead<'a> {
+    /// Inputs with a decay of 1.
+    inputs: DeltaHead<'a>,
+    /// `[rows][cols]`
+    decay: &'a [f32],
+    cols: usize,
+    /// First column of the decays.
+    first: usize,
+}
+
+impl Head for KeyDeltaHead<'_> {
+    // The state has decayed by the time it is read.
+    const READS: bool = false;
+
+    fn query(&self, row: usize) -> &[f32] {
+        self.inputs.query(row)
+    }
+
+    fn key(&self, row: usize) -> &[f32] {
+        self.inputs.key(row)
+    }
+
+    fn decay(&self, step: usize) -> f32 {
+        self.inputs.decay(step)
+    }
+
+    fn row_decays(&self, row: usize) -> Option<&[f32]> {
+        Some(&self.decay[row * self.cols + self.first..][..self.inputs.key_dim])
+    }
+
+    fn change(&self, row: usize, step: usize, stripe: &Range<usize>, known: &Columns) -> Columns {
+        self.inputs.change(row, step, stripe, known)
+    }
+
+    fn write(&self, out: &mut [f32], row: usize, first: usize, values: &Columns) {
+        self.inputs.write(out, row, first, values);
     }
 }
 

@@ -101,7 +101,7 @@ fn near(logits: &[f32], chosen: &[usize], band: f32) -> Vec<f32> {
         .collect()
 }
 
-/// Sets the scores outside the best groups to zero.
+/// Sets the scores outside the best groups to zero, or below all others.
 fn keep_best_groups(scores: &mut [f32], groups: RouteGroups) {
     let size = scores.len() / groups.count;
     let ranks: Vec<f32> = scores
@@ -111,7 +111,7 @@ fn keep_best_groups(scores: &mut [f32], groups: RouteGroups) {
     let kept = best(&ranks, groups.keep);
     for (index, group) in scores.chunks_exact_mut(size).enumerate() {
         if !kept.contains(&index) {
-            group.fill(0.0);
+            group.fill(if groups.excluded { f32::NEG_INFINITY } else { 0.0 });
         }
     }
 }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn groups_are_ranked_by_their_best_scores() {
-        let groups = RouteGroups { count: 2, keep: 1, best: 2 };
+        let groups = RouteGroups { count: 2, keep: 1, best: 2, excluded: false };
         let spec = RouteSpec { groups: Some(groups), ..PLAIN };
         // The greatest score is alone in its group.
         let table = routed(&[2.0, -9.0, 1.9, 1.8], &spec, None);

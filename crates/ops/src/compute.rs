@@ -2,8 +2,9 @@
 
 use crate::top::top;
 use crate::{
-    Act, Activation, AttentionSpec, Batch, ConvSpec, DeltaInputs, DeltaSpec, Pieces, Ranked,
-    Result, Rope, RouteSpec, Routes, ScanInputs, ScanSpec, StatePlace, Vector, Weight,
+    Act, Activation, AttentionSpec, Batch, ColumnScanInputs, ColumnScanSpec, ConvSpec, DeltaInputs,
+    DeltaSpec, GatedUnitInputs, Pieces, Ranked, Result, Rope, RouteSpec, Routes, ScanInputs,
+    ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
 };
 
 /// The part of a device that computes.
@@ -90,10 +91,11 @@ pub trait Compute {
     /// ```text
     /// k = key / √(Σkey² + 1e-6)        g = exp(−exp(a_log) · softplus(decay + dt_bias))
     /// q = query / √(Σquery² + 1e-6) / √key_dim
-    /// S = g · S                        S = S + k ⊗ sigmoid(rate) · (value − k·S)
+    /// S = g · S                        S = S + k ⊗ rate_scale · sigmoid(rate) · (value − k·S)
     /// out = q·S
     /// ```
     ///
+    /// The decay `g` may be another one, and differ from row to row of `S`; see [`crate::DeltaDecay`].
     /// `out` is `[rows, value_heads · value_dim]`. A key head serves as many value heads in a row as
     /// there are per key head.
     fn delta_rule(
@@ -123,6 +125,58 @@ pub trait Compute {
         batch: &Batch,
     );
 
+    /// A selective scan with decays of each column, over the rows of a sequence, one after the other:
+    ///
+    /// ```text
+    /// Δ = softplus(dt)
+    /// S = exp(−Δ · exp(a_log)) · S + keys ⊗ Δ · x
+    /// out = queries·S + d · x
+    /// ```
+    fn column_scan(
+        &mut self,
+        out: Act,
+        inputs: ColumnScanInputs,
+        spec: &ColumnScanSpec,
+        state: StatePlace,
+        batch: &Batch,
+    );
+
+    /// A gated linear recurrent unit, for each column over the rows of a sequence, one after the other:
+    ///
+    /// ```text
+    /// l = −8 · sigmoid(decay_gate) · softplus(speed)
+    /// y = exp(l) · y + √(1 − exp(2l)) · sigmoid(input_gate) · x
+    /// ```
+    ///
+    /// The first row of a sequence has no factor `√(1 − exp(2l))`.
+    fn gated_unit(
+        &mut self,
+        out: Act,
+        inputs: GatedUnitInputs,
+        speed: Vector,
+        state: StatePlace,
+        batch: &Batch,
+    );
+
+    /// RWKV-7's time mixing, for each head over the rows of a sequence, one after the other:
+    ///
+    /// ```text
+    /// w = exp(−0.606531 · sigmoid(decay))      c = sigmoid(rate)
+    /// r = removed · key / |removed · key|      k = key · (1 + (c − 1) · added)
+    /// S = w · S − (c · r) ⊗ (r·S) + k ⊗ value
+    /// out = query·S
+    /// ```
+    ///
+    /// `r·S` is that of the state before.
+    fn wkv(
+        &mut self,
+        out: Act,
+        inputs: WkvInputs,
+        spec: &WkvSpec,
+        state: StatePlace,
+        batch: &Batch,
+    );
+
     /// `gate = activation(gate) · up`, element by element.
     fn glu(&mut self, gate: Act, up: Act, activation: Activation);
 
@@ -141,6 +195,9 @@ pub trait Compute {
 
     /// `x[r][c] *= factors[c]` for every column.
     fn scale_columns(&mut self, x: Act, factors: Vector);
+
+    /// `x[r][c] += values[c]` for every column.
+    fn add_columns(&mut self, x: Act, values: Vector);
 
     /// `x = cap · tanh(x / cap)`.
     fn soft_cap(&mut self, x: Act, cap: f32);

@@ -27,8 +27,9 @@ pub use cache_spec::{
 pub use compute::Compute;
 pub use error::OpsError;
 pub use recurrent::{
-    ConvSpec, DeltaInputs, DeltaSizes, DeltaSpec, STATE_COLUMNS, ScanInputs, ScanSizes, ScanSpec,
-    StatePlace,
+    ColumnScanInputs, ColumnScanSpec, ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec,
+    GatedUnitInputs, STATE_COLUMNS, ScanInputs, ScanSizes, ScanSpec, StatePlace, WkvInputs,
+    WkvSpec,
 };
 pub use spec::{
     Activation, AttentionSpec, Pieces, RopeSpec, RouteGroups, RouteScores, RouteSpec, ScoreGrowth,

@@ -45,10 +45,25 @@ impl ConvSpec {
 pub struct DeltaSpec {
     /// Number and width of the heads.
     pub sizes: DeltaSizes,
+    /// Kind of the decay.
+    pub decay: DeltaDecay,
     /// `[value_heads]` logarithms of how fast the heads forget.
     pub a_log: Vector,
-    /// `[value_heads]` added to the input of the decay.
+    /// `[value_heads]`, or `[value_heads · key_dim]`, added to the input of the decay.
     pub dt_bias: Vector,
+    /// Factor of the rate at which a head learns, usually 1.
+    pub rate_scale: f32,
+}
+
+/// Decay of a gated delta rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DeltaDecay {
+    /// `exp(−exp(a_log) · softplus(decay + dt_bias))`, one number per value head.
+    Heads,
+    /// The same, with a number for each column of a key (Kimi Linear, 2025, arXiv:2510.26692).
+    Keys,
+    /// `exp(bound · sigmoid(exp(a_log) · (decay + dt_bias)))`, for each column of a key.
+    BoundedKeys(f32),
 }
 
 /// Heads of a gated delta rule.
@@ -86,7 +101,7 @@ impl DeltaSizes {
 pub struct DeltaInputs {
     /// Queries, keys and values of all heads, in this order. Queries and keys are normalized in place.
     pub qkv: Act,
-    /// `[rows, value_heads]` inputs of the decay.
+    /// `[rows, value_heads]`, or `[rows, value_heads · key_dim]`, inputs of the decay.
     pub decay: Act,
     /// `[rows, value_heads]` inputs of the rate at which a head learns.
     pub rate: Act,
@@ -144,4 +159,90 @@ pub struct ScanInputs {
     pub xbc: Act,
     /// `[rows, heads]` time steps, before bias, softplus and limits.
     pub dt: Act,
+}
+
+/// Parameters of a selective scan in which each column decays in its own way (Mamba: Gu and Dao, 2023,
+/// arXiv:2312.00752).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColumnScanSpec {
+    /// Columns.
+    pub columns: usize,
+    /// Width of a key and of a query.
+    pub state_dim: usize,
+    /// `[state_dim][columns]` logarithms of how fast the values of a state decay.
+    pub a_log: Vector,
+    /// `[columns]` factors of the inputs that are added to the results.
+    pub d: Vector,
+}
+
+impl ColumnScanSpec {
+    /// Returns the number of values in the state: a matrix `[state_dim, columns]`.
+    pub const fn state_values(columns: usize, state_dim: usize) -> usize {
+        columns.next_multiple_of(STATE_COLUMNS) * state_dim
+    }
+}
+
+/// Inputs of a selective scan by columns, one row per token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnScanInputs {
+    /// `[rows, columns]`
+    pub x: Act,
+    /// `[rows, columns]` time steps before the softplus.
+    pub dt: Act,
+    /// `[rows, state_dim]`
+    pub keys: Act,
+    /// `[rows, state_dim]`
+    pub queries: Act,
+}
+
+/// Inputs of a gated linear recurrent unit (Griffin: De et al., 2024, arXiv:2402.19427), one row per token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatedUnitInputs {
+    /// `[rows, columns]`
+    pub x: Act,
+    /// `[rows, columns]` gates of the inputs, before the sigmoid.
+    pub input_gate: Act,
+    /// `[rows, columns]` gates of the decay, before the sigmoid.
+    pub decay_gate: Act,
+}
+
+/// Heads and parameters of RWKV-7's time mixing (Peng et al., 2025, arXiv:2503.14456).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WkvSpec {
+    /// Heads.
+    pub heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// `[heads · head_dim]` factors of the keys that are removed.
+    pub removed: Vector,
+    /// `[heads · head_dim]` shares of the rate in the keys that are added.
+    pub added: Vector,
+    /// `[heads · head_dim]` factors of the bonus of the current token.
+    pub bonus: Vector,
+}
+
+impl WkvSpec {
+    /// Returns the number of values in the state: a square matrix per head.
+    pub const fn state_values(heads: usize, head_dim: usize) -> usize {
+        heads * head_dim * head_dim.next_multiple_of(STATE_COLUMNS)
+    }
+}
+
+/// Inputs of RWKV-7's time mixing, `[rows, heads · head_dim]` each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WkvInputs {
+    /// Queries.
+    pub queries: Act,
+    /// Keys. They become those that are added.
+    pub keys: Act,
+    /// Values.
+    pub values: Act,
+    /// Inputs of the decay. They become the decay.
+    pub decay: Act,
+    /// Inputs of the rate. They become the removed keys times the rate.
+    pub rate: Act,
+    /// Written: the removed keys.
+    pub removed: Act,
+    /// Written: the bonus, `(Σ query · key · factor) · value` for each head.
+    pub bonus: Act,
 }

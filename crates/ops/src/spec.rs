@@ -63,6 +63,8 @@ pub enum Activation {
     GeluTanh,
     /// `ln(1 + exp(x))`.
     Softplus,
+    /// The hyperbolic tangent.
+    Tanh,
     /// `max(x, 0)²` (So et al., 2021, arXiv:2109.08668).
     ReluSquared,
     /// xIELU (Huang and Schlag, 2024, arXiv:2411.13010): `positive · x² + beta · x` above zero,
@@ -144,8 +146,7 @@ pub enum RouteScores {
     },
 }
 
-/// Experts in groups of equal size. Experts outside the best groups score zero (DeepSeek-V2,
-/// arXiv:2405.04434, §2.2.2).
+/// Experts in groups of equal size (DeepSeek-V2, arXiv:2405.04434, §2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteGroups {
     /// Number of groups.
@@ -154,6 +155,9 @@ pub struct RouteGroups {
     pub keep: usize,
     /// Number of a group's best scores that are summed to rank it.
     pub best: usize,
+    /// `true` if experts outside the best groups are never chosen. Otherwise they score zero, which may be
+    /// more than a corrected score of others.
+    pub excluded: bool,
 }
 
 /// Location of equal pieces in a row.

@@ -15,6 +15,7 @@ fn value(x: f32, activation: Activation) -> f32 {
             0.5 * x * (1.0 + inner.tanh())
         }
         Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        Activation::Tanh => x.tanh(),
         Activation::ReluSquared => x.max(0.0) * x.max(0.0),
         Activation::Xielu { positive, beta, .. } if x > 0.0 => positive * (x * x) + beta * x,
         Activation::Xielu { negative, beta, eps, .. } => {

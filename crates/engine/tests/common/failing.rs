@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mlxk_cpu::Cpu;
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, ConvSpec, DeltaInputs,
-    DeltaSpec, Extent, OpsError, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs,
-    ScanSpec, Sequence, StatePlace, Vector, Weight, Weights,
+    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, OpsError, Pieces, Result,
+    Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec, Sequence, StatePlace, Vector, Weight,
+    Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -193,6 +194,39 @@ impl Compute for Failing {
         batch: &Batch,
     ) {
         self.inner.delta_rule(out, inputs, spec, state, batch);
+    }
+    fn column_scan(
+        &mut self,
+        out: Act,
+        inputs: ColumnScanInputs,
+        spec: &ColumnScanSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        self.inner.column_scan(out, inputs, spec, state, batch);
+    }
+    fn gated_unit(
+        &mut self,
+        out: Act,
+        inputs: GatedUnitInputs,
+        speed: Vector,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        self.inner.gated_unit(out, inputs, speed, state, batch);
+    }
+    fn wkv(
+        &mut self,
+        out: Act,
+        inputs: WkvInputs,
+        spec: &WkvSpec,
+        state: StatePlace,
+        batch: &Batch,
+    ) {
+        self.inner.wkv(out, inputs, spec, state, batch);
+    }
+    fn add_columns(&mut self, x: Act, values: Vector) {
+        self.inner.add_columns(x, values);
     }
     fn selective_scan(
         &mut self,
