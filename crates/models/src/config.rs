@@ -34,6 +34,11 @@ impl<'a> Config<'a> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
+    /// Returns `true` if the value of `key` is null.
+    pub(crate) fn is_null(&self, key: &str) -> bool {
+        self.object.get(key).is_some_and(Value::is_null)
+    }
+
     /// Returns the object under `key`.
     pub(crate) fn child(&self, key: &str) -> Result<Option<Self>, ModelError> {
         match self.get(key) {

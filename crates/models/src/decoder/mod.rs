@@ -11,10 +11,10 @@ use self::activations::StreamSlots;
 use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::model::{Model, Shape};
-use crate::parts::{LayerInputs, Norm, Part, Place, ScratchPlan};
+use crate::parts::{LayerInputs, Norm, NormSpec, NormWeight, Part, Place, ScratchPlan};
 pub(crate) use spec::{
-    BlockSpec, DecoderSpec, Input, Names, NormNames, PARALLEL, POST_NORM, Positions, layer,
-    pre_norm, sandwich,
+    BlockSpec, DecoderSpec, EmbedNorm, Input, Names, NormNames, PARALLEL, POST_NORM, Positions,
+    layer, pre_norm, sandwich,
 };
 
 /// A loaded decoder.
@@ -72,7 +72,7 @@ impl Decoder {
                 Some((loader.linear(path, [count, hidden], false)?, count - 1))
             }
         };
-        let load_norm = |norm| Norm::load(loader, "", hidden, norm);
+        let load_norm = |of: EmbedNorm| Norm::load(loader, of.path, hidden, of.norm);
         let embed_norm = spec.embed_norm.map(load_norm).transpose()?;
         let mut scratch = ScratchPlan::default();
         let slots = StreamSlots::plan(&spec, &mut scratch);
@@ -215,8 +215,13 @@ impl Block {
     ) -> std::result::Result<Self, ModelError> {
         let BlockPlace { layer, cache, ropes, scratch } = place;
         let hidden = decoder.hidden;
+        let with_offset = |norm: NormSpec, name: &str| {
+            let offset = decoder.norm_offsets.iter().find(|(of, _)| *of == name);
+            offset.map_or(norm, |&(_, more)| NormSpec { weight: NormWeight::Plus(more), ..norm })
+        };
         let norm = |loader: &mut Loader<'_>, name: &str| {
-            Norm::load(loader, &format!("{layer}.{name}"), hidden, decoder.norm)
+            let norm = with_offset(decoder.norm, name);
+            Norm::load(loader, &format!("{layer}.{name}"), hidden, norm)
         };
         let input = match spec.input {
             Input::Norm(name) => BlockInput::Norm(norm(loader, name)?),
@@ -230,7 +235,8 @@ impl Block {
         };
         let part = spec.part.load(loader, &Place { path: &path, hidden, cache, ropes }, scratch)?;
         let outer = decoder.norm_out.unwrap_or(decoder.norm);
-        let norm_out = |name| Norm::load(loader, &format!("{layer}.{name}"), hidden, outer);
+        let norm_out =
+            |name| Norm::load(loader, &format!("{layer}.{name}"), hidden, with_offset(outer, name));
         let norm_out = spec.norm_out.map(norm_out).transpose()?;
         Ok(Self { input, part, norm_out, stream_scale: None })
     }

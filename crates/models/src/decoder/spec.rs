@@ -20,8 +20,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) embed_scale: f32,
     /// Learned vectors of positions, which are added to the embeddings.
     pub(crate) positions: Option<Positions>,
-    /// Norm of the embeddings, without a weight.
-    pub(crate) embed_norm: Option<NormSpec>,
+    /// Norm of the embeddings.
+    pub(crate) embed_norm: Option<EmbedNorm>,
     /// Inputs of the layers besides the residual stream.
     pub(crate) layer_inputs: Option<LayerInputsSpec>,
     /// Name of a number in each layer by which the residual stream is multiplied at its end.
@@ -30,6 +30,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) norm: NormSpec,
     /// Norms of blocks' results.
     pub(crate) norm_out: Option<NormSpec>,
+    /// Numbers that are added to the weights of norms, by the ends of their names.
+    pub(crate) norm_offsets: &'static [(&'static str, f32)],
     /// Norm after the last layer.
     pub(crate) last_norm: Option<NormSpec>,
     /// Factor of what a block adds to the residual stream.
@@ -50,6 +52,14 @@ pub(crate) struct DecoderSpec {
     pub(crate) logit_scale: Option<f32>,
     /// See [`mlxk_ops::Compute::soft_cap`].
     pub(crate) logit_cap: Option<f32>,
+}
+
+/// A norm of the embeddings.
+#[derive(Clone, Copy)]
+pub(crate) struct EmbedNorm {
+    /// Path of the module.
+    pub(crate) path: &'static str,
+    pub(crate) norm: NormSpec,
 }
 
 /// A table of learned vectors of positions.

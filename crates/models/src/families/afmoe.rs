@@ -78,6 +78,7 @@ fn mixture(config: &Config<'_>) -> Result<ExpertsSpec, ModelError> {
         normalize_default: true,
         scale: "route_scale",
         scale_default: 2.826,
+        ..RouteKeys::USUAL
     };
     let route = grouped_route(config, experts, scores, &keys)?;
     let intermediate = config.size_or("moe_intermediate_size", 1024, limit::WIDTH)?;

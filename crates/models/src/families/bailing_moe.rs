@@ -19,13 +19,7 @@ pub(super) const FAMILY: Family = Family {
     name: "Ling",
     gguf: None,
     architectures: &[Architecture {
-        published: &Published {
-            rename: published_name,
-            experts: USUAL_EXPERTS,
-            modules: &[("mlp.gate.gate_proj", ROUTER)],
-            exact: &["expert_bias"],
-            ..Published::AS_IN_MLX
-        },
+        published: &PUBLISHED,
         ..Architecture::new(
             "bailing_moe",
             "Ling-Lite, Ling-Plus, Ling-mini-2.0, Ring-mini-2.0",
@@ -34,7 +28,15 @@ pub(super) const FAMILY: Family = Family {
     }],
 };
 
-const NAMES: Names = Names { embed_tokens: "model.word_embeddings", ..Names::USUAL };
+pub(super) const PUBLISHED: Published = Published {
+    rename: published_name,
+    experts: USUAL_EXPERTS,
+    modules: &[("mlp.gate.gate_proj", ROUTER)],
+    exact: &["expert_bias"],
+    ..Published::AS_IN_MLX
+};
+
+pub(super) const NAMES: Names = Names { embed_tokens: "model.word_embeddings", ..Names::USUAL };
 
 const ATTENTION: AttentionNames = AttentionNames {
     qkv: "query_key_value",
@@ -44,6 +46,23 @@ const ATTENTION: AttentionNames = AttentionNames {
     ..AttentionNames::USUAL
 };
 
+/// Reads full attention.
+pub(super) fn attention(
+    config: &Config<'_>,
+    common: &Common,
+    sizes: AttentionSizes,
+) -> Result<GroupedSpec, ModelError> {
+    let has_norms = config.flag_or("use_qk_norm", false)?;
+    let output = config.flag_or("use_bias", false)?;
+    Ok(GroupedSpec {
+        names: ATTENTION,
+        qkv: QkvLayout::Rows,
+        biases: Biases { qkv: config.flag_or("use_qkv_bias", false)?, output },
+        qk_norm: has_norms.then_some(QkNorm::Heads(common.norm)),
+        ..GroupedSpec::plain(sizes)
+    })
+}
+
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     if config.flag_or("norm_head", false)? {
@@ -52,14 +71,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let common = Common::from_config(config, 16_384)?;
     let sizes = AttentionSizes::from_hidden(config)?;
     let bias = config.flag_or("use_bias", false)?;
-    let has_norms = config.flag_or("use_qk_norm", false)?;
-    let attention = GroupedSpec {
-        names: ATTENTION,
-        qkv: QkvLayout::Rows,
-        biases: Biases { qkv: config.flag_or("use_qkv_bias", false)?, output: bias },
-        qk_norm: has_norms.then_some(QkNorm::Heads(common.norm)),
-        ..GroupedSpec::plain(sizes)
-    };
+    let attention = attention(config, &common, sizes)?;
     let dims = match config.optional_size("rotary_dim", sizes.head_dim)? {
         Some(dims) if dims.is_multiple_of(2) => dims,
         Some(_) => return Err(config.bad("rotary_dim", "an even number")),
@@ -83,7 +95,8 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     Ok(spec.with_experts("mlp", &mixture, |layer| layer >= first))
 }
 
-fn mixture(config: &Config<'_>, bias: bool) -> Result<ExpertsSpec, ModelError> {
+/// Reads the mixture, next to shared experts.
+pub(super) fn mixture(config: &Config<'_>, bias: bool) -> Result<ExpertsSpec, ModelError> {
     let experts = config.size("num_experts", limit::EXPERTS)?;
     let scores = match config.text("score_function")? {
         Some("softmax") | None => RouteScores::Softmax,

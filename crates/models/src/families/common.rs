@@ -69,6 +69,7 @@ impl Common {
             layer_scalar: None,
             norm: self.norm,
             norm_out: None,
+            norm_offsets: &[],
             last_norm: None,
             residual_scale: None,
             ropes,

@@ -156,7 +156,7 @@ fn v3_like(config: &Config<'_>, defaults: &Defaults) -> Result<DecoderSpec, Mode
 
 fn groups(config: &Config<'_>, best: usize) -> Result<RouteGroups, ModelError> {
     let count = config.size("n_group", limit::EXPERTS)?;
-    Ok(RouteGroups { count, keep: config.size("topk_group", count)?, best })
+    Ok(RouteGroups { count, keep: config.size("topk_group", count)?, best, excluded: false })
 }
 
 /// Reads what V2 and V3 have in common. `route` makes the routing for a number of experts per row.
@@ -244,6 +244,8 @@ pub(super) fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentS
         scale: (scale / ((nope + rope) as f64).sqrt()) as f32,
         absorbed,
         growth: None,
-        rope_index: 0,
+        rope_index: Some(0),
+        output: "o_proj",
+        gate: None,
     })
 }

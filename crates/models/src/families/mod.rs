@@ -6,7 +6,9 @@
 
 mod afmoe;
 mod apertus;
+mod bailing_hybrid;
 mod bailing_moe;
+mod bailing_v3;
 mod cohere2;
 mod common;
 mod deepseek;
@@ -34,11 +36,14 @@ mod granite_hybrid;
 mod helium;
 mod hunyuan;
 mod internlm;
+mod jamba;
+mod kimi_linear;
 mod laguna;
 mod lfm2;
 mod lille;
 mod llama;
 mod llama4_text;
+mod mamba;
 mod mamba2;
 mod mellum;
 mod mimo;
@@ -56,11 +61,13 @@ mod nemotron_h;
 mod nemotron_nas;
 mod olmo;
 mod olmo2;
+mod olmo_hybrid;
 mod olmoe;
 mod openelm;
 mod phi;
 mod phi3;
 mod phimoe;
+mod plamo2;
 mod published;
 mod qwen;
 mod qwen2;
@@ -68,7 +75,9 @@ mod qwen3;
 mod qwen3_5;
 mod qwen3_next;
 mod qwen_vl;
+mod recurrent_gemma;
 mod routing;
+mod rwkv7;
 mod seed_oss;
 mod smollm3;
 mod spark2_5;
@@ -85,7 +94,9 @@ pub use published::PublishedNames;
 pub(crate) const FAMILIES: &[Family] = &[
     afmoe::FAMILY,
     apertus::FAMILY,
+    bailing_hybrid::FAMILY,
     bailing_moe::FAMILY,
+    bailing_v3::FAMILY,
     cohere2::FAMILY,
     deepseek::FAMILY,
     dots1::FAMILY,
@@ -110,11 +121,14 @@ pub(crate) const FAMILIES: &[Family] = &[
     helium::FAMILY,
     hunyuan::FAMILY,
     internlm::FAMILY,
+    jamba::FAMILY,
+    kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm2::FAMILY,
     lille::FAMILY,
     llama::FAMILY,
     llama4_text::FAMILY,
+    mamba::FAMILY,
     mamba2::FAMILY,
     mellum::FAMILY,
     mimo::FAMILY,
@@ -132,17 +146,21 @@ pub(crate) const FAMILIES: &[Family] = &[
     nemotron_nas::FAMILY,
     olmo::FAMILY,
     olmo2::FAMILY,
+    olmo_hybrid::FAMILY,
     olmoe::FAMILY,
     openelm::FAMILY,
     phi::FAMILY,
     phi3::FAMILY,
     phimoe::FAMILY,
+    plamo2::FAMILY,
     qwen::FAMILY,
     qwen2::FAMILY,
     qwen3::FAMILY,
     qwen3_5::FAMILY,
     qwen3_next::FAMILY,
     qwen_vl::FAMILY,
+    recurrent_gemma::FAMILY,
+    rwkv7::FAMILY,
     seed_oss::FAMILY,
     smollm3::FAMILY,
     spark2_5::FAMILY,

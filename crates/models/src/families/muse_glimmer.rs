@@ -8,7 +8,7 @@ use super::common::Common;
 use super::family::{Architecture, Family};
 use super::published::Published;
 use crate::config::{Config, limit};
-use crate::decoder::{DecoderSpec, sandwich};
+use crate::decoder::{DecoderSpec, EmbedNorm, sandwich};
 use crate::error::ModelError;
 use crate::parts::{
     AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, OutputGate, QkNorm, scaled_rope,
@@ -79,7 +79,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let layers = layers.collect();
     let post_eps = config.positive_or("post_norm_eps", 1e-8)? as f32;
     Ok(DecoderSpec {
-        embed_norm: Some(NormSpec::rms(eps).without_weight()),
+        embed_norm: Some(EmbedNorm { path: "", norm: NormSpec::rms(eps).without_weight() }),
         norm_out: Some(NormSpec { eps: post_eps, ..norm }),
         last_norm: Some(NormSpec::rms(eps)),
         logit_scale: Some(config.positive_or("output_multiplier", 1.0 / 26f64.sqrt())? as f32),

@@ -6,7 +6,7 @@ use mlxk_ops::Activation;
 use super::common::Common;
 use super::family::{Architecture, Family};
 use crate::config::{Config, limit};
-use crate::decoder::{BlockSpec, DecoderSpec, Input, Names};
+use crate::decoder::{BlockSpec, DecoderSpec, EmbedNorm, Input, Names};
 use crate::error::ModelError;
 use crate::parts::{
     AttentionNames, AttentionSizes, GroupedSpec, MlpKind, MlpSpec, NormSpec, QkNorm, scaled_rope,
@@ -61,7 +61,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let layers = (0..common.layers).map(layer).collect();
     Ok(DecoderSpec {
         names: NAMES,
-        embed_norm: Some(norm),
+        embed_norm: Some(EmbedNorm { path: "", norm }),
         logit_cap: Some(15.0),
         ..common.decoder(vec![rope], layers)
     })

@@ -20,6 +20,9 @@ pub(crate) struct Published {
     pub(crate) experts: &'static [(&'static str, &'static str)],
     /// Ends of the paths of special modules, and how these may be quantized.
     pub(crate) modules: &'static [(&'static str, ModuleRule)],
+    /// Returns `true` for further modules that are never quantized. The first argument is the configuration
+    /// of the language model.
+    pub(crate) never: fn(&Value, &str) -> bool,
     /// Ends of the names of tensors that keep their type.
     pub(crate) exact: &'static [&'static str],
     /// Ends of the names of filters over time, which MLX transposes and never quantizes.
@@ -45,6 +48,7 @@ impl Published {
         place: |_, _| None,
         experts: &[],
         modules: &[],
+        never: |_, _| false,
         exact: &[],
         filters: &[],
         values: None,
@@ -166,7 +170,8 @@ impl Naming for PublishedNames {
         if self.is_other_modality(path) {
             return ModuleRule::Never;
         }
-        if self.is_filters(&format!("{path}.weight")) {
+        let is_filters = self.is_filters(&format!("{path}.weight"));
+        if is_filters || (self.published.never)(&self.config, path) {
             return ModuleRule::Never;
         }
         let special = self.published.modules.iter().find(|(end, _)| path.ends_with(end));

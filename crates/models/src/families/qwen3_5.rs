@@ -49,7 +49,7 @@ pub(super) fn is_guess(name: &str) -> bool {
 const SKIPPED: &[&str] = &["vision_tower.", "model.visual.", "mtp.", "language_model.mtp."];
 
 /// Longest convolution.
-const KERNEL: usize = 64;
+pub(super) const KERNEL: usize = 64;
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let text = text(config)?;
@@ -134,7 +134,8 @@ pub(super) fn hybrid(
     Ok((1..=common.layers).map(layer).collect())
 }
 
-fn delta_sizes(config: &Config<'_>) -> Result<DeltaSizes, ModelError> {
+/// Reads the heads of a gated delta net.
+pub(super) fn delta_sizes(config: &Config<'_>) -> Result<DeltaSizes, ModelError> {
     let sizes = DeltaSizes {
         key_heads: config.size("linear_num_key_heads", limit::HEADS)?,
         value_heads: config.size("linear_num_value_heads", limit::HEADS)?,

@@ -7,6 +7,8 @@ use crate::error::ModelError;
 
 /// Keys and defaults of a family.
 pub(super) struct RouteKeys {
+    pub(super) experts_per_row: &'static str,
+    pub(super) groups: &'static str,
     pub(super) normalize: &'static str,
     pub(super) normalize_default: bool,
     pub(super) scale: &'static str,
@@ -16,6 +18,8 @@ pub(super) struct RouteKeys {
 impl RouteKeys {
     /// The keys of DeepSeek-V3.
     pub(super) const USUAL: Self = Self {
+        experts_per_row: "num_experts_per_tok",
+        groups: "n_group",
         normalize: "norm_topk_prob",
         normalize_default: true,
         scale: "routed_scaling_factor",
@@ -30,15 +34,20 @@ pub(super) fn grouped_route(
     scores: RouteScores,
     keys: &RouteKeys,
 ) -> Result<RouteSpec, ModelError> {
-    let experts_per_row = config.size("num_experts_per_tok", experts)?;
-    let count = config.size_or("n_group", 1, limit::EXPERTS)?;
+    let experts_per_row = config.size(keys.experts_per_row, experts)?;
+    let count = config.size_or(keys.groups, 1, limit::EXPERTS)?;
     if !experts.is_multiple_of(count) || (count > 1 && experts / count < 2) {
         let expected =
             format!("a divisor of the number of experts ({experts}) that leaves 2 or more");
-        return Err(config.bad("n_group", expected));
+        return Err(config.bad(keys.groups, expected));
     }
     let groups = if count > 1 {
-        Some(RouteGroups { count, keep: config.size("topk_group", count)?, best: 2 })
+        Some(RouteGroups {
+            count,
+            keep: config.size("topk_group", count)?,
+            best: 2,
+            excluded: false,
+        })
     } else {
         None
     };

@@ -33,7 +33,9 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         scale: (1.0 / ((nope + rope) as f64).sqrt()) as f32,
         absorbed: false,
         growth: None,
-        rope_index: 0,
+        rope_index: Some(0),
+        output: "o_proj",
+        gate: None,
     };
     let mut rope = partial_rope_spec(config, rope, 1_600_000.0)?;
     rope.offset = nope;

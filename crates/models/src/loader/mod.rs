@@ -197,6 +197,35 @@ impl<'a> Loader<'a> {
         self.put_vector(values)
     }
 
+    /// Loads the filters of several modules, whose columns follow each other.
+    pub(crate) fn joined_filters(
+        &mut self,
+        paths: &[String],
+        kernel: usize,
+        cols: &[usize],
+    ) -> Result<Vector, ModelError> {
+        let mut each = Vec::with_capacity(paths.len());
+        for (path, &cols) in paths.iter().zip(cols) {
+            each.push(self.filter_values(path, [kernel, cols], FilterLayout::Either)?);
+        }
+        let row = |row: usize| {
+            let parts = each.iter().zip(cols);
+            parts.flat_map(move |(values, &cols)| values[row * cols..][..cols].iter().copied())
+        };
+        self.put_vector((0..kernel).flat_map(row).collect())
+    }
+
+    /// Loads the tensor `[rows, cols]` of floats named `name` as `[cols][rows]`.
+    pub(crate) fn turned_vector(
+        &mut self,
+        name: &str,
+        [rows, cols]: [usize; 2],
+    ) -> Result<Vector, ModelError> {
+        let values = self.values(name, &[rows, cols])?;
+        let turned = (0..cols).flat_map(|col| values.iter().skip(col).step_by(cols).copied());
+        self.put_vector(turned.collect())
+    }
+
     /// Reads the number named `name`, a tensor without dimensions.
     pub(crate) fn number(&mut self, name: &str) -> Result<f32, ModelError> {
         let found = match self.values(name, &[]) {
@@ -229,6 +258,17 @@ impl<'a> Loader<'a> {
         [kernel, cols]: [usize; 2],
         layout: FilterLayout,
     ) -> Result<Vector, ModelError> {
+        let values = self.filter_values(path, [kernel, cols], layout)?;
+        self.source.put_vector(values)
+    }
+
+    /// Reads the filters of the module `path`, `[cols, kernel, 1]`, as `[kernel][cols]`.
+    pub(crate) fn filter_values(
+        &mut self,
+        path: &str,
+        [kernel, cols]: [usize; 2],
+        layout: FilterLayout,
+    ) -> Result<Vec<f32>, ModelError> {
         let name = format!("{path}.weight");
         let published = [cols, 1, kernel];
         let is_published = layout == FilterLayout::Either
@@ -236,7 +276,7 @@ impl<'a> Loader<'a> {
         let shape = if is_published { published } else { [cols, kernel, 1] };
         let values = self.values(&name, &shape)?;
         let by_row = (0..kernel).flat_map(|row| values.iter().skip(row).step_by(kernel).copied());
-        self.source.put_vector(by_row.collect())
+        Ok(by_row.collect())
     }
 
     /// Loads rotary frequencies, which are not in any file.

@@ -1,8 +1,8 @@
 //! Gated delta nets (Yang et al., 2024, arXiv:2412.06464) behind a convolution over the last few tokens.
 
 use mlxk_ops::{
-    Act, Activation, Batch, Compute, ConvSpec, DeltaInputs, DeltaSizes, DeltaSpec, Pieces,
-    StatePlace, Weight,
+    Act, Activation, Batch, Compute, ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec,
+    Pieces, StatePlace, Weight,
 };
 
 use super::norm::{Norm, NormSpec};
@@ -145,6 +145,8 @@ impl DeltaNetSpec {
                 sizes,
                 a_log: loader.vector(&place.of("A_log"), heads)?,
                 dt_bias: loader.vector(&place.of("dt_bias"), heads)?,
+                decay: DeltaDecay::Heads,
+                rate_scale: 1.0,
             },
             state: StatePlace { layer: place.cache, offset: self.conv_values() },
             norm: Norm::load(loader, &place.of("norm"), sizes.value_dim, self.norm)?,

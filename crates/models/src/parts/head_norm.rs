@@ -24,6 +24,8 @@ pub(crate) enum HeadWeights {
     Matrix,
     /// `.norms.HEAD.weight [head_dim]`
     List,
+    /// `[heads, head_dim]`, without a suffix.
+    Bare,
 }
 
 /// A norm, and weights of each head if they differ.
@@ -54,6 +56,7 @@ impl HeadNorm {
             HeadWeights::Matrix => {
                 weights = loader.values(&format!("{path}.weight"), &[heads, head_dim])?;
             }
+            HeadWeights::Bare => weights = loader.values(path, &[heads, head_dim])?,
             HeadWeights::List => {
                 for head in 0..heads {
                     let name = format!("{path}.norms.{head}.weight");

@@ -6,7 +6,7 @@
 //! `unembed_out`). Queries are projected to the latent instead, and only the latent is cached. Older
 //! V3 checkpoints have `kv_b_proj`, too, and are split when they are loaded.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, Compute, Pieces, Rope, ScoreGrowth, Weight};
+use mlxk_ops::{Act, Activation, AttentionSpec, Batch, Compute, Pieces, Rope, ScoreGrowth, Weight};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 use super::kv_widths::KvWidths;
@@ -39,8 +39,12 @@ pub(crate) struct LatentSpec {
     pub(crate) absorbed: bool,
     /// Growth of the scores with the position.
     pub(crate) growth: Option<ScoreGrowth>,
-    /// Index of the model's rotary embedding.
-    pub(crate) rope_index: usize,
+    /// Index of the model's rotary embedding; `None` if there are no positions.
+    pub(crate) rope_index: Option<usize>,
+    /// Name of the output projection.
+    pub(crate) output: &'static str,
+    /// Name of a projection to one number per head. Its sigmoid is a factor of the head's result.
+    pub(crate) gate: Option<&'static str>,
 }
 
 pub(crate) struct LatentAttention {
@@ -51,7 +55,9 @@ pub(crate) struct LatentAttention {
     kv: KeysValues,
     /// `[hidden, heads · value]`
     o_proj: Weight,
-    rope: Rope,
+    rope: Option<Rope>,
+    /// `[heads, hidden]`
+    gate: Option<Weight>,
     spec: LatentSpec,
     attend: AttentionSpec,
     /// Index of the layer in the KV cache.
@@ -119,6 +125,8 @@ pub(crate) struct LatentSlots {
     attended: Slot,
     /// `[rows, heads · value]`
     out: Slot,
+    /// `[rows, heads]`
+    gate: Slot,
 }
 
 impl LatentSpec {
@@ -153,6 +161,7 @@ impl LatentSpec {
             values: scratch.row("latent.values", cache.kv_heads * cache.value_dim),
             attended: scratch.row("latent.attended", heads * cache.value_dim),
             out: scratch.row("latent.out", heads * value),
+            gate: scratch.row("latent.gate", heads),
         }
     }
 
@@ -187,8 +196,12 @@ impl LatentSpec {
             )?,
             kv_a_layernorm: Norm::load(loader, &place.of("kv_a_layernorm"), kv_rank, self.norm)?,
             kv,
-            o_proj: loader.linear(&place.of("o_proj"), [hidden, heads * value], bias)?,
-            rope: place.ropes[self.rope_index],
+            o_proj: loader.linear(&place.of(self.output), [hidden, heads * value], bias)?,
+            rope: self.rope_index.map(|index| place.ropes[index]),
+            gate: match self.gate {
+                None => None,
+                Some(name) => Some(loader.linear(&place.of(name), [heads, hidden], false)?),
+            },
             spec: *self,
             attend: AttentionSpec {
                 heads,
@@ -341,17 +354,25 @@ impl Part for LatentAttention {
                 ops.copy_pieces((values, at(0, 0)), (normed, at(0, 0)), 1, kv_rank);
             }
         }
-        ops.rope(queries, heads, self.rope, batch);
-        ops.rope(keys, self.attend.kv_heads, self.rope, batch);
-        ops.attend(attended, queries, keys, values, self.cache, &self.attend, batch);
-        match &self.kv {
-            KeysValues::Expanded { .. } => ops.linear(&[out], attended, &[self.o_proj]),
-            KeysValues::Absorbed { unembed_out, .. } => {
-                let per_head = scratch[slots.out];
-                ops.linear_heads(per_head, attended, *unembed_out);
-                ops.linear(&[out], per_head, &[self.o_proj]);
-            }
+        if let Some(rope) = self.rope {
+            ops.rope(queries, heads, rope, batch);
+            ops.rope(keys, self.attend.kv_heads, rope, batch);
         }
+        ops.attend(attended, queries, keys, values, self.cache, &self.attend, batch);
+        let per_head = match &self.kv {
+            KeysValues::Expanded { .. } => attended,
+            KeysValues::Absorbed { unembed_out, .. } => {
+                ops.linear_heads(scratch[slots.out], attended, *unembed_out);
+                scratch[slots.out]
+            }
+        };
+        if let Some(weight) = self.gate {
+            let gate = scratch[slots.gate];
+            ops.linear(&[gate], x, &[weight]);
+            ops.activate(gate, Activation::Sigmoid);
+            ops.multiply(per_head, gate);
+        }
+        ops.linear(&[out], per_head, &[self.o_proj]);
     }
 }
 

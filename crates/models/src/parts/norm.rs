@@ -32,6 +32,8 @@ pub(crate) enum NormWeight {
     Plain,
     /// One plus the `.weight` (Gemma).
     PlusOne,
+    /// This number plus the `.weight`.
+    Plus(f32),
     /// One. The norm has no tensor.
     One,
 }
@@ -48,6 +50,11 @@ impl NormSpec {
     /// By root mean square, with a weight.
     pub(crate) const fn rms(eps: f64) -> Self {
         Self { kind: NormKind::Rms, weight: NormWeight::Plain, bias: false, eps: eps as f32 }
+    }
+
+    /// By root mean square, with one plus a weight.
+    pub(crate) const fn rms_plus_one(eps: f64) -> Self {
+        Self { weight: NormWeight::PlusOne, ..Self::rms(eps) }
     }
 
     /// By mean and variance, with weight and bias.
@@ -71,6 +78,7 @@ impl Norm {
         let name = format!("{path}.weight");
         let weight = match spec.weight {
             NormWeight::Plain => loader.vector(&name, width)?,
+            NormWeight::Plus(more) => loader.vector_plus(&name, width, more)?,
             NormWeight::PlusOne => loader.vector_plus(&name, width, 1.0)?,
             NormWeight::One => loader.put_vector(vec![1.0; width])?,
         };

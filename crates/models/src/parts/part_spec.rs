@@ -3,8 +3,11 @@
 use mlxk_ops::LayerCache;
 
 use super::attention::GroupedSpec;
+use super::column_mamba::ColumnMambaSpec;
 use super::delta_net::DeltaNetSpec;
 use super::experts::ExpertsSpec;
+use super::fading_attention::FadingAttentionSpec;
+use super::griffin::GriffinSpec;
 use super::latent::LatentSpec;
 use super::layer_input::LayerInputSpec;
 use super::linear::LinearSpec;
@@ -12,9 +15,12 @@ use super::mamba::MambaSpec;
 use super::mlp::MlpSpec;
 use super::part::{Part, Place};
 use super::plain_experts::PlainExpertsSpec;
+use super::plamo_mamba::PlamoMambaSpec;
+use super::rwkv::{ChannelMixSpec, TimeMixSpec};
 use super::scratch::ScratchPlan;
 use super::short_conv::ShortConvSpec;
 use super::side_by_side::SideBySideSpec;
+use super::split_delta::SplitDeltaSpec;
 use crate::error::ModelError;
 use crate::loader::Loader;
 
@@ -26,6 +32,13 @@ pub(crate) enum PartSpec {
     ShortConv(ShortConvSpec),
     DeltaNet(DeltaNetSpec),
     Mamba(MambaSpec),
+    ColumnMamba(ColumnMambaSpec),
+    PlamoMamba(PlamoMambaSpec),
+    SplitDelta(SplitDeltaSpec),
+    FadingAttention(FadingAttentionSpec),
+    Griffin(GriffinSpec),
+    TimeMix(TimeMixSpec),
+    ChannelMix(ChannelMixSpec),
     Mlp(MlpSpec),
     Experts(ExpertsSpec),
     Linear(LinearSpec),
@@ -49,6 +62,13 @@ impl PartSpec {
             Self::ShortConv(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::DeltaNet(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mamba(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::ColumnMamba(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::PlamoMamba(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::SplitDelta(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::FadingAttention(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::Griffin(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::TimeMix(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::ChannelMix(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::PlainExperts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Experts(spec) => Box::new(spec.load(loader, place, scratch)?),
@@ -75,6 +95,27 @@ impl PartSpec {
             }
             Self::Mamba(spec) => {
                 spec.plan(scratch);
+            }
+            Self::ColumnMamba(spec) => {
+                spec.plan(scratch);
+            }
+            Self::PlamoMamba(spec) => {
+                spec.plan(scratch);
+            }
+            Self::SplitDelta(spec) => {
+                spec.plan(scratch);
+            }
+            Self::FadingAttention(spec) => {
+                spec.plan(scratch);
+            }
+            Self::Griffin(_) => {
+                GriffinSpec::plan(hidden, scratch);
+            }
+            Self::TimeMix(spec) => {
+                spec.plan(hidden, scratch);
+            }
+            Self::ChannelMix(spec) => {
+                spec.plan(hidden, scratch);
             }
             Self::PlainExperts(spec) => {
                 spec.plan(hidden, scratch);
@@ -104,8 +145,12 @@ impl PartSpec {
             Self::Attention(_) => Some("attention"),
             Self::Latent(_) => Some("latent attention"),
             Self::ShortConv(_) => Some("short convolution"),
-            Self::DeltaNet(_) => Some("gated delta net"),
-            Self::Mamba(_) => Some("selective scan"),
+            Self::DeltaNet(_) | Self::SplitDelta(_) => Some("gated delta net"),
+            Self::Mamba(_) | Self::ColumnMamba(_) | Self::PlamoMamba(_) => Some("selective scan"),
+            Self::FadingAttention(_) => Some("linear attention"),
+            Self::Griffin(_) => Some("gated linear unit"),
+            Self::TimeMix(_) => Some("time mixing"),
+            Self::ChannelMix(_) => Some("channel mixing"),
             Self::Mlp(_)
             | Self::Experts(_)
             | Self::PlainExperts(_)
@@ -124,6 +169,15 @@ impl PartSpec {
             Self::ShortConv(spec) => Some(LayerCache::State { values: spec.state_values(hidden) }),
             Self::DeltaNet(spec) => Some(LayerCache::State { values: spec.state_values() }),
             Self::Mamba(spec) => Some(LayerCache::State { values: spec.state_values() }),
+            Self::ColumnMamba(spec) => Some(LayerCache::State { values: spec.state_values() }),
+            Self::PlamoMamba(spec) => Some(LayerCache::State { values: spec.state_values() }),
+            Self::SplitDelta(spec) => Some(LayerCache::State { values: spec.state_values() }),
+            Self::FadingAttention(spec) => Some(LayerCache::State { values: spec.state_values() }),
+            Self::Griffin(spec) => Some(LayerCache::State { values: spec.state_values(hidden) }),
+            Self::TimeMix(spec) => Some(LayerCache::State { values: spec.state_values(hidden) }),
+            Self::ChannelMix(_) => {
+                Some(LayerCache::State { values: ChannelMixSpec::state_values(hidden) })
+            }
             Self::Mlp(_)
             | Self::Experts(_)
             | Self::PlainExperts(_)
@@ -161,6 +215,48 @@ impl From<DeltaNetSpec> for PartSpec {
 impl From<MambaSpec> for PartSpec {
     fn from(spec: MambaSpec) -> Self {
         Self::Mamba(spec)
+    }
+}
+
+impl From<ColumnMambaSpec> for PartSpec {
+    fn from(spec: ColumnMambaSpec) -> Self {
+        Self::ColumnMamba(spec)
+    }
+}
+
+impl From<PlamoMambaSpec> for PartSpec {
+    fn from(spec: PlamoMambaSpec) -> Self {
+        Self::PlamoMamba(spec)
+    }
+}
+
+impl From<SplitDeltaSpec> for PartSpec {
+    fn from(spec: SplitDeltaSpec) -> Self {
+        Self::SplitDelta(spec)
+    }
+}
+
+impl From<FadingAttentionSpec> for PartSpec {
+    fn from(spec: FadingAttentionSpec) -> Self {
+        Self::FadingAttention(spec)
+    }
+}
+
+impl From<GriffinSpec> for PartSpec {
+    fn from(spec: GriffinSpec) -> Self {
+        Self::Griffin(spec)
+    }
+}
+
+impl From<TimeMixSpec> for PartSpec {
+    fn from(spec: TimeMixSpec) -> Self {
+        Self::TimeMix(spec)
+    }
+}
+
+impl From<ChannelMixSpec> for PartSpec {
+    fn from(spec: ChannelMixSpec) -> Self {
+        Self::ChannelMix(spec)
     }
 }
 
