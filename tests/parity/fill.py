@@ -12,7 +12,7 @@ import numpy as np
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
-EMBEDDING = re.compile(r"(embed_tokens|embed_in|wte|wpe|tok_embeddings|token_embeddings|word_embeddings|embedding)\.")
+EMBEDDING = re.compile(r"(embed_tokens|embed_in|wte|wpe|tok_embeddings|token_embeddings|word_embeddings|embeddings?)\.")
 QUERY_KEY = re.compile(
     r"(q_proj|k_proj|qkv_proj|q_k_v_proj|q_b_proj|kv_b_proj|kv_a_proj_with_mqa|embed_q|c_attn|wqkv|Wqkv|query_key_value|"
     r"att_proj|c_q|c_k)\.weight$")
@@ -62,7 +62,16 @@ def rule(path, shape, gemma):
         return -2.5, 1.5
     if name == "dt_bias":
         return -0.5, 0.5
-    if path.endswith(("conv.weight", "conv1d.weight")) and len(shape) == 3:
+    # Factors and shares of RWKV-7, and norms whose weights are no modules.
+    if name in ("x_r", "x_w", "x_k", "x_v", "x_a", "x_g", "k_k", "k_a"):
+        return 0.6, 0.3
+    if name in ("r_k", "recurrent_param"):
+        return (0.0, 0.3) if name == "r_k" else (-4.0, 2.0)
+    if path.endswith(("g_norm.weight", "q_weight", "k_weight")):
+        return (1.4 if name == "weight" else 1.6), 0.3
+    if path.endswith("g_norm.bias") or name.endswith("_gate_bias"):
+        return 0.0, 0.2
+    if path.endswith(("conv.weight", "conv1d.weight", "conv_1d.weight")) and len(shape) == 3:
         return 0.3, (3.0 / shape[1]) ** 0.5
     if name == "bias":
         return (0.0, 0.3) if "norm" not in path else (0.0, 0.2)

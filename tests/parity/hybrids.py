@@ -84,7 +84,115 @@ NEMOTRON_MOE = {
     "norm_topk_prob": True, "routed_scaling_factor": 1.5,
 }
 
+MAMBA = {
+    "model_type": "mamba", "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 200,
+    "state_size": 12, "num_hidden_layers": 3, "conv_kernel": 4, "use_bias": False,
+    "use_conv_bias": True, "time_step_rank": "auto", "tie_word_embeddings": False,
+}
+JAMBA = {
+    "model_type": "jamba", "hidden_size": 128, "intermediate_size": 64, "num_hidden_layers": 4,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "attn_layer_offset": 1,
+    "attn_layer_period": 3, "expert_layer_offset": 1, "expert_layer_period": 2, "mamba_d_conv": 4,
+    "mamba_d_state": 16, "mamba_expand": 2, "num_experts": 6, "num_experts_per_tok": 2,
+    "rms_norm_eps": 1e-5, "max_position_embeddings": 512, "vocab_size": VOCABULARY,
+    "mamba_dt_rank": 64, "tie_word_embeddings": False,
+}
+PLAMO2 = {
+    "model_type": "plamo2", "hidden_size": 128, "num_hidden_layers": 4, "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": True, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "hidden_size_per_head": 32, "max_position_embeddings": 512, "mamba_d_state": 16,
+    "mamba_d_conv": 4, "mamba_num_heads": 6, "mamba_step": 2, "intermediate_size": 192,
+    "vocab_size": VOCABULARY,
+}
+OLMO_HYBRID = {
+    **{k: v for k, v in QWEN35.items() if k != "rope_parameters"}, "model_type": "olmo_hybrid",
+    "linear_allow_neg_eigval": True, "attention_bias": False, "rope_theta": 10000.0,
+    "linear_num_value_heads": 2,
+}
+LING_LINEAR = {
+    "model_type": "bailing_moe_linear", "hidden_size": 128, "intermediate_size": 192,
+    "max_position_embeddings": 512, "moe_intermediate_size": 64, "num_experts": 8,
+    "num_shared_experts": 1, "norm_topk_prob": True, "num_attention_heads": 4,
+    "num_experts_per_tok": 3, "num_hidden_layers": 5, "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "vocab_size": VOCABULARY,
+    "first_k_dense_replace": 1, "layer_group_size": 3, "group_norm_size": 4,
+    "use_qk_norm": True, "partial_rotary_factor": 0.5, "score_function": "sigmoid",
+    "moe_router_enable_expert_bias": True, "n_group": 4, "topk_group": 2, "head_dim": 32,
+    "routed_scaling_factor": 2.0, "tie_word_embeddings": False,
+}
+LING_HYBRID = {
+    **LING_LINEAR, "model_type": "bailing_hybrid", "head_dim": 32, "kv_lora_rank": 64,
+    "q_lora_rank": 64, "qk_rope_head_dim": 16, "qk_nope_head_dim": 32, "v_head_dim": 32,
+    "moe_shared_expert_intermediate_size": 128,
+}
+LING3 = {
+    "model_type": "bailing_moe_v3", "vocab_size": VOCABULARY, "hidden_size": 128,
+    "intermediate_size": 192, "moe_intermediate_size": 64,
+    "moe_shared_expert_intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "num_experts": 8, "num_experts_per_tok": 3, "num_shared_experts": 1,
+    "first_k_dense_replace": 1, "n_group": 4, "topk_group": 2, "routed_scaling_factor": 2.5,
+    "layer_group_size": 2, "head_dim": 32, "q_lora_rank": 64, "kv_lora_rank": 64,
+    "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 32, "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0, "max_position_embeddings": 512,
+}
+KIMI_LINEAR = {
+    "model_type": "kimi_linear", "vocab_size": VOCABULARY, "hidden_size": 128,
+    "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4,
+    "intermediate_size": 192, "head_dim": 32, "rope_theta": 10000.0, "rms_norm_eps": 1e-5,
+    "linear_attn_config": {"kda_layers": [1, 2, 4], "full_attn_layers": [3], "num_heads": 4,
+                           "head_dim": 32, "short_conv_kernel_size": 4},
+    "model_max_length": 512, "num_experts": 8, "moe_intermediate_size": 64, "kv_lora_rank": 64,
+    "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 24, "num_experts_per_token": 3,
+    "num_shared_experts": 1, "routed_scaling_factor": 1.5, "first_k_dense_replace": 1,
+    "num_expert_group": 4, "topk_group": 2,
+}
+GRIFFIN = {
+    "model_type": "recurrent_gemma", "attention_bias": False, "conv1d_width": 4,
+    "hidden_size": 128, "intermediate_size": 384, "logits_soft_cap": 30.0,
+    "num_attention_heads": 4, "num_hidden_layers": 4, "num_key_value_heads": 1,
+    "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "attention_window_size": 40,
+    "vocab_size": VOCABULARY, "block_types": ["recurrent", "recurrent", "attention"],
+}
+RWKV7 = {
+    "model_type": "rwkv7", "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 256,
+    "norm_eps": 1e-5, "head_dim": 32, "num_hidden_layers": 3, "a_low_rank_dim": 64,
+    "v_low_rank_dim": 64, "gate_low_rank_dim": 64, "decay_low_rank_dim": 64,
+    "tie_word_embeddings": False,
+}
+
 CONFIGS = {
+    "mamba-plain": MAMBA,
+    "mamba-tied": {**MAMBA, "tie_word_embeddings": True, "use_bias": True, "use_conv_bias": False,
+                   "time_step_rank": 24, "use_bcdt_rms": True},
+    "falcon_mamba-plain": {**MAMBA, "model_type": "falcon_mamba", "intermediate_size": 256,
+                           "mixer_rms_eps": 1e-5},
+    "jamba-plain": JAMBA,
+    "jamba-dense": {**JAMBA, "num_experts": 1, "mamba_dt_rank": "auto", "mamba_proj_bias": True,
+                    "tie_word_embeddings": True,
+                    "layers_block_type": ["mamba", "mamba", "attention", "mamba"]},
+    "plamo2-plain": PLAMO2,
+    "plamo2-untied": {**PLAMO2, "tie_word_embeddings": False, "mamba_step": 3},
+    "olmo_hybrid-plain": OLMO_HYBRID,
+    "olmo_hybrid-nope": {**OLMO_HYBRID, "rope_parameters": {"rope_theta": None},
+                         "linear_allow_neg_eigval": False, "tie_word_embeddings": True,
+                         "layer_types": ["linear_attention", "full_attention"] * 2},
+    "bailing_moe_linear-plain": LING_LINEAR,
+    "bailing_moe_linear-softmax": {
+        **LING_LINEAR, "score_function": "softmax", "moe_router_enable_expert_bias": False,
+        "n_group": 1, "num_attention_heads": 6, "hidden_size": 192, "use_qkv_bias": True,
+        "use_qk_norm": False, "tie_word_embeddings": True, "rope_traditional": True},
+    "bailing_hybrid-plain": LING_HYBRID,
+    "bailing_hybrid-bias": {
+        **LING_HYBRID, "q_lora_rank": None, "use_qkv_bias": True, "use_bias": False,
+        "moe_shared_expert_intermediate_size": None, "rope_interleave": False},
+    "bailing_moe_v3-plain": LING3,
+    "kimi_linear-plain": KIMI_LINEAR,
+    "kimi_linear-dense": {**KIMI_LINEAR, "num_experts": 0, "tie_word_embeddings": True},
+    "recurrent_gemma-plain": GRIFFIN,
+    "recurrent_gemma-uncapped": {**GRIFFIN, "logits_soft_cap": 0.0, "embeddings_scale_by_sqrt_dim": False,
+                                 "_block_types": ["attention", "recurrent"], "block_types": None},
+    "rwkv7-plain": RWKV7,
+    "rwkv7-tied": {**RWKV7, "tie_word_embeddings": True, "head_dim": 64},
     "lfm2-plain": LFM2,
     "lfm2-bias": {**LFM2, "conv_bias": True, "conv_L_cache": 5, "full_attn_idxs": None,
                   "layer_types": ["full_attention", "conv", "conv", "conv"],
@@ -122,10 +230,30 @@ CONFIGS = {
         "time_step_limit": [0.01, 1.0], "n_groups": 1, "hybrid_override_pattern": None,
         "layers_block_type": ["mamba", "moe", "attention", "moe"], "num_hidden_layers": None},
 }
-for _case in ("lfm2-bias", "nemotron_h-latent"):
+for _case in ("lfm2-bias", "nemotron_h-latent", "bailing_hybrid-bias", "recurrent_gemma-uncapped"):
     CONFIGS[_case] = {key: value for key, value in CONFIGS[_case].items() if value is not None}
 
 CASES = {
+    "mamba-plain": ["f32", "affine4g64"],
+    "mamba-tied": ["bf16"],
+    "falcon_mamba-plain": ["f32", "mxfp4"],
+    "jamba-plain": ["f32", "affine4g64", "mxfp8"],
+    "jamba-dense": ["bf16"],
+    "plamo2-plain": ["f32", "affine4g64"],
+    "plamo2-untied": ["bf16"],
+    "olmo_hybrid-plain": ["f32", "affine4g64", "nvfp4"],
+    "olmo_hybrid-nope": ["bf16"],
+    "bailing_moe_linear-plain": ["f32", "affine4g64", "mxfp4"],
+    "bailing_moe_linear-softmax": ["bf16"],
+    "bailing_hybrid-plain": ["f32", "affine4g64"],
+    "bailing_hybrid-bias": ["bf16"],
+    "bailing_moe_v3-plain": ["f32", "affine4g64", "mxfp4"],
+    "kimi_linear-plain": ["f32", "affine4g64", "mxfp8"],
+    "kimi_linear-dense": ["bf16"],
+    "recurrent_gemma-plain": ["f32", "affine4g64"],
+    "recurrent_gemma-uncapped": ["bf16"],
+    "rwkv7-plain": ["f32", "affine4g64"],
+    "rwkv7-tied": ["bf16"],
     "lfm2-plain": ["f32", "affine4g64", "mxfp4"],
     "lfm2-bias": ["bf16"],
     "lfm2-vl-wrapper": ["affine8g64"],
@@ -153,8 +281,25 @@ def attention_layers(config):
     """Return the number of layers that compute attention, which is all of them in most families."""
     config = config.get("text_config", config)
     kind = config["model_type"]
-    if kind == "mamba2":
+    if kind in ("mamba", "falcon_mamba", "mamba2", "rwkv7"):
         return 0
+    if kind == "plamo2":
+        step = config["mamba_step"]
+        return sum(i % step == step // 2 for i in range(config["num_hidden_layers"]))
+    if kind == "jamba":
+        period, offset = config["attn_layer_period"], config["attn_layer_offset"]
+        default = ["attention" if i % period == offset else "mamba" for i in range(config["num_hidden_layers"])]
+        return config.get("layers_block_type", default).count("attention")
+    if kind == "olmo_hybrid" and "layer_types" in config:
+        return config["layer_types"].count("full_attention")
+    if kind == "kimi_linear":
+        return config["num_hidden_layers"] - len(config["linear_attn_config"]["kda_layers"])
+    if kind == "recurrent_gemma":
+        kinds = config.get("block_types") or config["_block_types"]
+        return sum(kinds[i % len(kinds)] == "attention" for i in range(config["num_hidden_layers"]))
+    if "layer_group_size" in config:
+        layers, group = config["num_hidden_layers"], config["layer_group_size"]
+        return sum((i + 1) % group == 0 or i >= layers // group * group for i in range(layers))
     if kind == "granitemoehybrid":
         return config["layer_types"].count("attention")
     if kind == "nemotron_h":

@@ -63,6 +63,24 @@ impl Runner {
         rows
     }
 
+    /// Computes a sequence up to `len`, goes astray with other tokens, and comes back. Returns the rows
+    /// from `len` on of that sequence and of a fork of it.
+    pub(crate) fn resumed(&mut self, ids: &[u32], len: usize, astray: &[u32]) -> [Rows; 2] {
+        let sequence = self.ops.new_sequence();
+        self.step(&[(sequence, ids, 0..len)]);
+        self.ops.checkpoint(sequence);
+        let wrong = [&ids[..len], astray].concat();
+        self.step(&[(sequence, &wrong, len..wrong.len())]);
+        assert_eq!(self.ops.rewind(sequence, len), len);
+        let (fork, forked) = self.ops.fork(sequence, len);
+        assert_eq!(forked, len);
+        let rows = [sequence, fork].map(|one| self.step(&[(one, ids, len..ids.len())]));
+        for one in [sequence, fork] {
+            self.ops.free_sequence(one);
+        }
+        rows
+    }
+
     /// Computes sequences side by side, each in steps of its own size.
     pub(crate) fn side_by_side(&mut self, all: &[(&[u32], usize)]) -> Vec<Rows> {
         let sequences: Vec<Sequence> = all.iter().map(|_| self.ops.new_sequence()).collect();

@@ -98,7 +98,7 @@ pub(crate) fn agreement(golden: &Golden, made: &Made) -> Outcome {
     Outcome::Ran(found)
 }
 
-/// The same bits whatever the chunks, the threads and the company, over a sequence that passes the
+/// The same bits whatever the chunks, the threads and the company, also after drafts that were wrong, over a sequence that passes the
 /// windows, the original contexts and several pages of the cache.
 pub(crate) fn assert_equivalent(golden: &Golden, made: &Made) {
     let (Ok(mut one), Ok(mut two)) = (load(made, 1), load(made, 2)) else { return };
@@ -109,6 +109,10 @@ pub(crate) fn assert_equivalent(golden: &Golden, made: &Made) {
     assert_same(&two.in_steps(ids, chunks), &whole, &format!("{name}: in chunks, two threads"));
     let single = std::iter::once(ids.len() - 40).chain([1; 40]);
     assert_same(&one.in_steps(ids, single), &whole, &format!("{name}: token by token"));
+    let len = ids.len() - 37;
+    let [resumed, forked] = two.resumed(ids, len, &golden.greedy[..5]);
+    assert_same(&resumed, &whole[len..], &format!("{name}: after wrong drafts"));
+    assert_same(&forked, &whole[len..], &format!("{name}: in a fork"));
     let other = &golden.greedy[..50];
     let alone = one.in_steps(other, [other.len()]);
     let batch = two.side_by_side(&[(ids, 33), (other, 9), (&ids[..6], 1)]);
