@@ -82,6 +82,23 @@ GEMMA4 = dict(
     rope_theta=None, tie_word_embeddings=True)
 
 # Keys are FAMILY-VARIANT. The variants of a family cover its options.
+GEMMA3N = dict(
+    num_hidden_layers=6, head_dim=32, num_kv_shared_layers=2, vocab_size_per_layer_input=200,
+    sliding_window=WINDOW, rope_local_base_freq=2000.0, final_logit_softcapping=30.0,
+    layer_types=["sliding_attention", "sliding_attention", "full_attention"] * 2,
+    activation_sparsity_pattern=[0.7, 0.7, 0.7, 0.0, 0.0, 0.0], hidden_size_per_layer_input=32,
+    altup_num_inputs=4, altup_coef_clip=120.0, altup_correct_scale=True, altup_active_idx=0,
+    laurel_rank=64, tie_word_embeddings=None)
+LLAMA4 = {
+    "model_type": "llama4_text", "attention_bias": False, "attention_chunk_size": WINDOW,
+    "head_dim": 32, "hidden_size": 128, "interleave_moe_layer_step": 2, "intermediate_size": 64,
+    "intermediate_size_mlp": 192, "max_position_embeddings": 512, "num_attention_heads": 4,
+    "num_experts_per_tok": 1, "num_hidden_layers": 5, "num_key_value_heads": 2,
+    "num_local_experts": 6, "rms_norm_eps": 1e-5, "rope_scaling": None, "rope_theta": 10000.0,
+    "use_qk_norm": True, "vocab_size": VOCABULARY, "attn_temperature_tuning": 4, "floor_scale": 16,
+    "attn_scale": 0.2,
+}
+
 CONFIGS = {
     "llama-llama3": base("llama", rope_scaling=LLAMA3),
     "llama-linear": base("llama", head_dim=48, attention_bias=True, mlp_bias=True,
@@ -490,6 +507,15 @@ CONFIGS = {
     "nanbeige-plain": base("nanbeige", head_dim=48, num_hidden_layers=2, num_loops=2),
     "nanbeige-bare": base("nanbeige", num_hidden_layers=1, loop_loss_weights=[0.5, 0.5], attention_bias=True,
                           mlp_bias=True, skip_loop_final_norm=True, tie_word_embeddings=True),
+    "gemma3n-plain": {"model_type": "gemma3n", "text_config": base("gemma3n_text", **GEMMA3N)},
+    "gemma3n-unscaled": {"model_type": "gemma3n", "text_config": base("gemma3n_text", **{
+        **GEMMA3N, "altup_correct_scale": False, "altup_num_inputs": 3, "num_kv_shared_layers": 0,
+        "intermediate_size": [192, 128, 192, 128, 192, 64], "activation_sparsity_pattern": [0.0] * 6,
+        "altup_coef_clip": 0.5})},
+    "llama4-plain": {"model_type": "llama4", "text_config": LLAMA4},
+    "llama4-bias": {"model_type": "llama4", "text_config": {
+        **LLAMA4, "attention_bias": True, "use_qk_norm": False, "attn_temperature_tuning": 0,
+        "interleave_moe_layer_step": 1, "rope_scaling": LLAMA3}},
     "gemma4_text-plain": base("gemma4_text", **GEMMA4),
     "gemma4_text-keys": base("gemma4_text", **{
         **GEMMA4, "attention_k_eq_v": True, "num_global_key_value_heads": 1, "head_dim": 48,
@@ -696,6 +722,10 @@ CASES = {
     "qwen2_5_vl-plain": ["affine4g64"],
     "qwen3_vl-plain": ["f32", "affine4g64", "nvfp4"],
     "qwen3_vl_moe-plain": ["f32", "affine4g64", "mxfp8"],
+    "gemma3n-plain": ["f32", "affine4g64", "mxfp8"],
+    "gemma3n-unscaled": ["bf16"],
+    "llama4-plain": ["f32", "affine4g64", "mxfp4"],
+    "llama4-bias": ["bf16"],
     "gemma4_text-plain": ["f32", "affine4g64", "mxfp8"],
     "gemma4_text-experts": ["f32", "affine4g64", "mxfp4"],
     "gemma4_text-keys": ["bf16", "affine4g64"],
@@ -715,4 +745,4 @@ CASES = {
 # Number of attentions, if not every layer has one.
 ATTENTIONS = {"nemotron-nas-plain": 2, "nanbeige-plain": 4, "nanbeige-bare": 3}
 # Least deviation of the scores, if norms without weights make it smaller than one.
-LEAST_SCORES = {"nanochat-plain": 0.8, "llama4_text-plain": 0.8}
+LEAST_SCORES = {"llama4-plain": 0.9, "nanochat-plain": 0.8, "llama4_text-plain": 0.8}

@@ -67,6 +67,9 @@ def rule(path, shape, gemma):
         return 0.6, 0.3
     if name in ("r_k", "recurrent_param"):
         return (0.0, 0.3) if name == "r_k" else (-4.0, 2.0)
+    # Its input is divided by the width.
+    if path.endswith("modality_router.weight"):
+        return 0.0, 5.0
     if path.endswith(("g_norm.weight", "q_weight", "k_weight")):
         return (1.4 if name == "weight" else 1.6), 0.3
     if path.endswith("g_norm.bias") or name.endswith("_gate_bias"):

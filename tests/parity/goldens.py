@@ -81,7 +81,7 @@ def weights_of(model, config, seed):
         if tied and name.endswith("lm_head.weight"):
             continue
         centre, spread = rule(name, value.shape, gemma)
-        if config["model_type"].startswith("gemma4"):
+        if config["model_type"].startswith(("gemma4", "gemma3n")):
             # Its norms have plain weights, and its scores no factor.
             centre, spread = rule(name, value.shape, EMBEDDING.search(name) is not None)
             if HEAD_NORM.search(name):
@@ -316,6 +316,15 @@ def repair_olmo():
     olmo.Model.__call__ = lambda self, ids, cache=None: first(call(self, ids, cache))
 
 
+def repair_gemma3n():
+    """Give mlx-lm's Gemma 3n a cache always: without one, its last layers compute keys of their own."""
+    from mlx_lm.models import gemma3n
+
+    call = gemma3n.Model.__call__
+    gemma3n.Model.__call__ = lambda self, ids, cache=None: call(
+        self, ids, self.make_cache() if cache is None else cache)
+
+
 def first(result):
     return result[0] if isinstance(result, tuple) else result
 
@@ -329,6 +338,7 @@ def main():
     mx.set_default_device(mx.cpu)
     look_up_in_f32()
     repair_olmo()
+    repair_gemma3n()
     wanted = sys.argv[1:]
     CONFIGS.update(hybrids.CONFIGS)
     CASES.update(hybrids.CASES)

@@ -34,6 +34,7 @@ fn main() {
                     soft_cap: None,
                     sinks: None,
                     growth: None,
+                    chunked: false,
                 };
                 // Numbers near one, so that the pages are in memory.
                 let mut fill = |bytes: &mut [u8]| {

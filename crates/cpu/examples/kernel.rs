@@ -137,6 +137,7 @@ fn attend(cpu: &mut Cpu, rows: usize) {
         soft_cap: None,
         sinks: None,
         growth: None,
+        chunked: false,
     };
     let mut batch = Batch::default();
     let mut step = |cpu: &mut Cpu, start_at: usize, rows: usize, count: bool| {

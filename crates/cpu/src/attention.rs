@@ -152,14 +152,18 @@ fn position(segment: &Segment, row: usize) -> usize {
 
 /// Returns the factor on the scores of a query at `position`.
 fn growth(spec: &AttentionSpec, position: usize) -> f32 {
-    spec.growth
-        .map_or(1.0, |ScoreGrowth { beta, step }| 1.0 + beta * ((1 + position / step) as f32).ln())
+    spec.growth.map_or(1.0, |ScoreGrowth { beta, first, step }| {
+        1.0 + beta * ((1 + (position + first) / step) as f32).ln()
+    })
 }
 
 /// Returns the positions `from..to` that a row of the batch sees.
 fn visible(segment: &Segment, row: usize, spec: &AttentionSpec) -> (usize, usize) {
     let to = position(segment, row) + 1;
-    (spec.window.map_or(0, |window| to.saturating_sub(window)), to)
+    let from = |window: usize| {
+        if spec.chunked { (to - 1) / window * window } else { to.saturating_sub(window) }
+    };
+    (spec.window.map_or(0, from), to)
 }
 
 impl Operands<'_> {

@@ -474,6 +474,44 @@ impl Compute for Cpu {
         }
     }
 
+    fn add_scaled(&mut self, out: Act, x: Act, factors: Act, column: usize) {
+        let arena = &mut self.step.arena;
+        let ((_, cols), (_, width)) = (arena.shape(out), arena.shape(factors));
+        let [out, x, factors] = arena.many_mut([out, x, factors]);
+        for (row, (out, x)) in out.chunks_exact_mut(cols).zip(x.chunks_exact(cols)).enumerate() {
+            let factor = factors[row * width + column];
+            for (out, x) in out.iter_mut().zip(x) {
+                *out += factor * x;
+            }
+        }
+    }
+
+    fn match_rms(&mut self, x: Act, like: Act) {
+        let (_, cols) = self.step.arena.shape(x);
+        let [x, like] = self.step.arena.many_mut([x, like]);
+        let square = |row: &[f32]| row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+        for (x, like) in x.chunks_exact_mut(cols).zip(like.chunks_exact(cols)) {
+            let factor = (square(like) / square(x)).sqrt() as f32;
+            for x in x {
+                *x *= factor;
+            }
+        }
+    }
+
+    fn cut_below(&mut self, x: Act, deviations: f32) {
+        let (_, cols) = self.step.arena.shape(x);
+        let x = self.step.arena.get_mut(x);
+        self.workers.for_rows(cols, x, &|_, _, row| {
+            let count = row.len() as f64;
+            let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+            let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+            let cut = (mean + f64::from(deviations) * variance.sqrt()) as f32;
+            for x in row {
+                *x = (*x - cut).max(0.0);
+            }
+        });
+    }
+
     fn add_columns(&mut self, x: Act, values: Vector) {
         let values = self.weights.vector(values);
         for x in self.step.arena.get_mut(x).chunks_exact_mut(values.len()) {

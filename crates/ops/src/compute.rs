@@ -190,6 +190,15 @@ pub trait Compute {
     /// `out += x`.
     fn add(&mut self, out: Act, x: Act);
 
+    /// `out[r] += factors[r][column] · x[r]`.
+    fn add_scaled(&mut self, out: Act, x: Act, factors: Act, column: usize);
+
+    /// Scales each row of `x` so that its root mean square is that of the row of `like`.
+    fn match_rms(&mut self, x: Act, like: Act);
+
+    /// `x = max(x − mean(x) − deviations · √variance(x), 0)` over each row.
+    fn cut_below(&mut self, x: Act, deviations: f32);
+
     /// `x *= factor`.
     fn scale(&mut self, x: Act, factor: f32);
 

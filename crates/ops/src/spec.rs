@@ -32,6 +32,8 @@ pub struct AttentionSpec {
     pub scale: f32,
     /// Number of positions that a row sees, including its own; all of them if `None`.
     pub window: Option<usize>,
+    /// `true` if windows do not slide: a row sees the positions from the last multiple of `window` on.
+    pub chunked: bool,
     /// Cap of the scores: `score = cap · tanh(score / cap)`.
     pub soft_cap: Option<f32>,
     /// `[heads]` one extra score per head. It takes part in the softmax but has no value.
@@ -40,11 +42,13 @@ pub struct AttentionSpec {
     pub growth: Option<ScoreGrowth>,
 }
 
-/// Factor `1 + beta · ln(1 + ⌊position / step⌋)` on the scores (Llama 4's attention temperature).
+/// Factor `1 + beta · ln(1 + ⌊(position + first) / step⌋)` on the scores (Llama 4's attention temperature).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoreGrowth {
     /// Strength of the growth.
     pub beta: f32,
+    /// Number of the first position.
+    pub first: usize,
     /// Number of consecutive positions with the same factor.
     pub step: usize,
 }

@@ -225,6 +225,15 @@ impl Compute for Failing {
     ) {
         self.inner.wkv(out, inputs, spec, state, batch);
     }
+    fn add_scaled(&mut self, out: Act, x: Act, factors: Act, column: usize) {
+        self.inner.add_scaled(out, x, factors, column);
+    }
+    fn match_rms(&mut self, x: Act, like: Act) {
+        self.inner.match_rms(x, like);
+    }
+    fn cut_below(&mut self, x: Act, deviations: f32) {
+        self.inner.cut_below(x, deviations);
+    }
     fn add_columns(&mut self, x: Act, values: Vector) {
         self.inner.add_columns(x, values);
     }

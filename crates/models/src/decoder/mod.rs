@@ -11,7 +11,7 @@ use self::activations::StreamSlots;
 use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::model::{Model, Shape};
-use crate::parts::{LayerInputs, Norm, NormSpec, NormWeight, Part, Place, ScratchPlan};
+use crate::parts::{LayerInputs, Norm, NormSpec, NormWeight, Part, Place, ScratchPlan, Streams};
 pub(crate) use spec::{
     BlockSpec, DecoderSpec, EmbedNorm, Input, Names, NormNames, PARALLEL, POST_NORM, Positions,
     layer, pre_norm, sandwich,
@@ -29,6 +29,7 @@ pub(crate) struct Decoder {
     positions: Option<(Weight, usize)>,
     embed_norm: Option<Norm>,
     layer_inputs: Option<LayerInputs>,
+    streams: Option<Streams>,
     /// Blocks of all layers, in the order in which they run.
     blocks: Vec<Block>,
     /// Blocks before which the stream is normalized, because the layers run again.
@@ -80,6 +81,10 @@ impl Decoder {
             None => None,
             Some(inputs) => Some(inputs.load(loader, hidden, &mut scratch)?),
         };
+        let streams = match spec.streams {
+            None => None,
+            Some(streams) => Some(streams.load(loader, hidden, &mut scratch)?),
+        };
         let mut blocks: Vec<Block> = Vec::new();
         let mut caches = 0;
         let distinct = spec.distinct_layers.unwrap_or(spec.layers.len()).max(1);
@@ -121,6 +126,7 @@ impl Decoder {
             positions,
             embed_norm,
             layer_inputs,
+            streams,
             blocks,
             run_ends,
             norm,
@@ -139,6 +145,9 @@ impl Decoder {
         self.embed(ops, x, input, batch);
         if let Some(inputs) = &self.layer_inputs {
             inputs.forward(ops, x, &scratch, batch);
+        }
+        if let Some(streams) = &self.streams {
+            streams.begin(ops, x, &scratch);
         }
         for (index, block) in self.blocks.iter().enumerate() {
             if self.run_ends.contains(&index) {
@@ -172,6 +181,9 @@ impl Decoder {
             if let Some(factor) = block.stream_scale {
                 ops.scale(x, factor);
             }
+        }
+        if let Some(streams) = &self.streams {
+            streams.end(ops, x, &scratch);
         }
         x
     }

@@ -15,6 +15,9 @@ impl DecoderSpec {
         if let Some(inputs) = &self.layer_inputs {
             inputs.plan(&mut scratch);
         }
+        if let Some(streams) = self.streams {
+            streams.plan(self.hidden, &mut scratch);
+        }
         let parts = || self.layers.iter().flatten().map(|block| &block.part);
         for part in parts() {
             part.plan(self.hidden, &mut scratch);

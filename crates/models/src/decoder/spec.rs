@@ -3,7 +3,7 @@
 
 use mlxk_ops::RopeSpec;
 
-use crate::parts::{ExpertsSpec, GroupedSpec, LayerInputsSpec, NormSpec, PartSpec};
+use crate::parts::{ExpertsSpec, GroupedSpec, LayerInputsSpec, NormSpec, PartSpec, StreamsSpec};
 
 /// A decoder-only model.
 pub(crate) struct DecoderSpec {
@@ -24,6 +24,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) embed_norm: Option<EmbedNorm>,
     /// Inputs of the layers besides the residual stream.
     pub(crate) layer_inputs: Option<LayerInputsSpec>,
+    /// Further residual streams.
+    pub(crate) streams: Option<StreamsSpec>,
     /// Name of a number in each layer by which the residual stream is multiplied at its end.
     pub(crate) layer_scalar: Option<&'static str>,
     /// Norms of the residual stream: those of blocks' inputs, and all for which there is no other.

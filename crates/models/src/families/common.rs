@@ -66,6 +66,7 @@ impl Common {
             positions: None,
             embed_norm: None,
             layer_inputs: None,
+            streams: None,
             layer_scalar: None,
             norm: self.norm,
             norm_out: None,

@@ -234,7 +234,14 @@ fn layer_inputs(
         let expected = format!("{} or less in {layers} layers", limit::WIDTH / layers);
         return Err(config.bad("hidden_size_per_layer_input", expected));
     }
-    Ok((width > 0).then_some(LayerInputsSpec { width, layers, vocab_size, norm }))
+    Ok((width > 0).then_some(LayerInputsSpec {
+        width,
+        layers,
+        vocab_size,
+        norm,
+        path: "model.",
+        unknown: vocab_size as u32 - 1,
+    }))
 }
 
 /// Returns the rotary embeddings of layers without and with a window.

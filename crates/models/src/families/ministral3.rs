@@ -51,6 +51,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     let parameters =
         config.child("rope_parameters")?.ok_or_else(|| config.missing("rope_parameters"))?;
     let growth = ScoreGrowth {
+        first: 0,
         beta: parameters.number_or("llama_4_scaling_beta", 0.0)? as f32,
         step: parameters.size("original_max_position_embeddings", limit::POSITIONS)?,
     };

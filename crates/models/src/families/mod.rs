@@ -22,6 +22,7 @@ mod family;
 mod gemma;
 mod gemma2;
 mod gemma3;
+mod gemma3n;
 mod gemma4;
 mod gguf;
 mod glm;
@@ -42,6 +43,7 @@ mod laguna;
 mod lfm2;
 mod lille;
 mod llama;
+mod llama4;
 mod llama4_text;
 mod mamba;
 mod mamba2;
@@ -108,6 +110,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     gemma::FAMILY,
     gemma2::FAMILY,
     gemma3::FAMILY,
+    gemma3n::FAMILY,
     gemma4::FAMILY,
     glm::FAMILY,
     glm4::FAMILY,
@@ -127,6 +130,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     lfm2::FAMILY,
     lille::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     llama4_text::FAMILY,
     mamba::FAMILY,
     mamba2::FAMILY,

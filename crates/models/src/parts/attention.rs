@@ -1,6 +1,8 @@
 //! Grouped-query attention (Ainslie et al., 2023, arXiv:2305.13245) with rotary positions.
 
-use mlxk_ops::{Act, Activation, AttentionSpec, Batch, Compute, Pieces, Rope, ScoreGrowth, Weight};
+use mlxk_ops::{
+    Act, Activation, AttentionSpec, Batch, Compute, LayerCache, Pieces, Rope, ScoreGrowth, Weight,
+};
 
 use super::attention_sizes::AttentionSizes;
 use super::head_norm::{HeadNorm, QkNorm};
@@ -43,6 +45,8 @@ pub(crate) struct GroupedSpec {
     pub(crate) sinks: bool,
     /// Number of positions that a row sees, itself included; `None` if it sees all of them.
     pub(crate) window: Option<usize>,
+    /// See [`AttentionSpec::chunked`].
+    pub(crate) chunked: bool,
     /// Index of the model's rotary embedding; `None` if the layer has no positions.
     pub(crate) rope: Option<usize>,
     /// Growth of the scores with the position.
@@ -228,12 +232,27 @@ impl GroupedSpec {
             window: None,
             rope: Some(0),
             growth: None,
+            chunked: false,
         }
     }
 
     pub(super) const fn kv_widths(&self) -> KvWidths {
         let AttentionSizes { kv_heads, head_dim, .. } = self.sizes;
         KvWidths { kv_heads, head_dim, value_dim: self.value_width() }
+    }
+
+    /// Returns the name of the part.
+    pub(super) const fn mixer(&self) -> Option<&'static str> {
+        match (self.window, self.chunked) {
+            (None, _) => Some("attention"),
+            (Some(_), false) => Some("attention in a window"),
+            (Some(_), true) => Some("attention in chunks"),
+        }
+    }
+
+    /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing of its own.
+    pub(super) const fn cache(&self) -> Option<LayerCache> {
+        if self.shared.is_some() { None } else { Some(self.kv_widths().cache(self.window)) }
     }
 
     const fn value_width(&self) -> usize {
@@ -334,6 +353,7 @@ impl GroupedSpec {
                 soft_cap: self.soft_cap,
                 sinks,
                 growth: self.growth,
+                chunked: self.chunked,
             },
             cache: place.cache,
             slots: self.plan(scratch),

@@ -1,7 +1,7 @@
 //! A mixture of experts (Shazeer et al., 2017, arXiv:1701.06538): a router sends every row to a few
 //! of many feed-forward parts and adds up their results.
 
-use mlxk_ops::{Act, Activation, Batch, Compute, RouteSpec, Weight};
+use mlxk_ops::{Act, Activation, Batch, Compute, Pieces, RouteSpec, Weight};
 
 use super::mlp::{Mlp, MlpSpec};
 use super::part::{Part, Place};
@@ -26,6 +26,8 @@ pub(crate) struct ExpertsSpec {
     /// `true` if the experts add biases.
     pub(crate) bias: bool,
     pub(crate) activation: Activation,
+    /// `true` if weights are factors of the inputs of experts instead of their results. A row has one expert.
+    pub(crate) scales_inputs: bool,
     pub(crate) shared: Option<SharedExpert>,
 }
 
@@ -72,6 +74,7 @@ impl ExpertsSpec {
             router_bias: false,
             bias: false,
             activation: Activation::Silu,
+            scales_inputs: false,
             shared: None,
         }
     }
@@ -88,6 +91,8 @@ pub(crate) struct Experts {
     down_proj: Weight,
     route: RouteSpec,
     activation: Activation,
+    scales_inputs: bool,
+    hidden: usize,
     shared: Option<Shared>,
     slots: ExpertsSlots,
 }
@@ -155,6 +160,8 @@ impl ExpertsSpec {
             down_proj: loader.stack(&of("down_proj"), [experts, hidden, intermediate], bias)?,
             route,
             activation: self.activation,
+            scales_inputs: self.scales_inputs,
+            hidden,
             shared: match &self.shared {
                 None => None,
                 Some(shared) => Some(shared.load(loader, place, scratch)?),
@@ -224,11 +231,23 @@ impl Experts {
         let (logits, gate, up, down) = (scratch[logits], scratch[gate], scratch[up], scratch[down]);
         ops.linear(&[logits], router_input, &[self.router]);
         let routes = ops.route(logits, &self.route);
-        ops.linear_routed(&[gate, up], x, &[self.gate_proj, self.up_proj], routes);
+        if self.scales_inputs {
+            // The results of one expert are as large as the inputs.
+            ops.combine(out, x, routes);
+            let inputs = [self.gate_proj, self.up_proj];
+            ops.linear_routed(&[gate, up], out, &inputs, routes);
+        } else {
+            ops.linear_routed(&[gate, up], x, &[self.gate_proj, self.up_proj], routes);
+        }
         ops.glu(gate, up, self.activation);
         ops.linear_routed(&[down], gate, &[self.down_proj], routes);
         let shared = self.shared.as_ref().map(|shared| shared.forward(ops, x, scratch, batch));
-        ops.combine(out, down, routes);
+        if self.scales_inputs {
+            let all = Pieces { offset: 0, stride: 0 };
+            ops.copy_pieces((out, all), (down, all), 1, self.hidden);
+        } else {
+            ops.combine(out, down, routes);
+        }
         if let Some(shared) = shared {
             ops.add(out, shared);
         }

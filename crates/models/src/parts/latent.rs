@@ -213,6 +213,7 @@ impl LatentSpec {
                 soft_cap: None,
                 sinks: None,
                 growth: self.growth,
+                chunked: false,
             },
             cache: place.cache,
             slots: self.plan(scratch),

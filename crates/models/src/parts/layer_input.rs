@@ -18,6 +18,10 @@ pub(crate) struct LayerInputsSpec {
     /// Number of tokens that have inputs.
     pub(crate) vocab_size: usize,
     pub(crate) norm: NormSpec,
+    /// Path of the modules, with a dot at its end.
+    pub(crate) path: &'static str,
+    /// Token whose inputs those have that are not in the table.
+    pub(crate) unknown: u32,
 }
 
 /// The inputs of all layers, computed once a step.
@@ -58,13 +62,13 @@ impl LayerInputsSpec {
         scratch: &mut ScratchPlan,
     ) -> Result<LayerInputs, ModelError> {
         let width = self.layers * self.width;
-        let table = "model.embed_tokens_per_layer";
-        let projection = "model.per_layer_model_projection";
-        let norm = "model.per_layer_projection_norm";
+        let table = format!("{}embed_tokens_per_layer", self.path);
+        let projection = format!("{}per_layer_model_projection", self.path);
+        let norm = format!("{}per_layer_projection_norm", self.path);
         Ok(LayerInputs {
-            table: loader.linear(table, [self.vocab_size, width], false)?,
-            projection: loader.linear(projection, [width, hidden], false)?,
-            norm: Norm::load(loader, norm, self.width, self.norm)?,
+            table: loader.linear(&table, [self.vocab_size, width], false)?,
+            projection: loader.linear(&projection, [width, hidden], false)?,
+            norm: Norm::load(loader, &norm, self.width, self.norm)?,
             spec: *self,
             hidden,
             slots: self.slots(scratch),
@@ -79,8 +83,9 @@ impl LayerInputs {
         ops.linear(&[projected], x, &[self.projection]);
         ops.scale(projected, (1.0 / (self.hidden as f64).sqrt()) as f32);
         self.norm.forward(ops, inputs, projected);
-        let last = self.spec.vocab_size as u32 - 1;
-        let ids: Vec<u32> = batch.ids.iter().map(|&id| id.min(last)).collect();
+        let LayerInputsSpec { vocab_size, unknown, .. } = self.spec;
+        let known = |&id: &u32| if (id as usize) < vocab_size { id } else { unknown };
+        let ids: Vec<u32> = batch.ids.iter().map(known).collect();
         ops.embed(projected, self.table, &ids, (self.spec.width as f64).sqrt() as f32);
         ops.add(inputs, projected);
         ops.scale(inputs, std::f32::consts::FRAC_1_SQRT_2);

@@ -18,6 +18,8 @@ pub(crate) struct MlpSpec {
     pub(crate) activation: Activation,
     /// Module with the parameters of an xIELU, which replaces `activation`.
     pub(crate) xielu: Option<&'static str>,
+    /// Number of standard deviations above the mean of a row below which gates are zero.
+    pub(crate) cut: Option<f32>,
 }
 
 /// Matrices of a feed-forward part, and their names.
@@ -51,6 +53,7 @@ pub(crate) struct Mlp {
     /// `[hidden, intermediate]`
     down: Weight,
     activation: Activation,
+    cut: Option<f32>,
     slots: MlpSlots,
 }
 
@@ -69,6 +72,7 @@ impl MlpSpec {
             bias: false,
             activation: Activation::Silu,
             xielu: None,
+            cut: None,
         }
     }
 
@@ -112,7 +116,7 @@ impl MlpSpec {
             Some(name) => xielu::load(loader, &place.of(name))?,
             None => self.activation,
         };
-        Ok(Mlp { gate, up, down, activation, slots: self.plan(scratch) })
+        Ok(Mlp { gate, up, down, activation, cut: self.cut, slots: self.plan(scratch) })
     }
 }
 
@@ -122,6 +126,9 @@ impl Part for Mlp {
         let (gate, up) = (scratch[self.slots.gate], scratch[self.slots.up]);
         if let Some(weight) = self.gate {
             ops.linear(&[gate, up], x, &[weight, self.up]);
+            if let Some(deviations) = self.cut {
+                ops.cut_below(gate, deviations);
+            }
             ops.glu(gate, up, self.activation);
         } else {
             ops.linear(&[gate], x, &[self.up]);

@@ -3,6 +3,7 @@
 //!
 //! To add a kind of part, write its file and add a variant to `PartSpec`.
 
+mod alt_up;
 mod attention;
 mod attention_sizes;
 mod column_mamba;
@@ -31,6 +32,7 @@ mod split_delta;
 mod window;
 mod xielu;
 
+pub(crate) use alt_up::{AltUpSpec, MOST_STREAMS, Streams, StreamsSpec};
 pub(crate) use attention::{AttentionNames, Biases, GroupedSpec, OutputGate, QkvLayout, Values};
 pub(crate) use attention_sizes::AttentionSizes;
 pub(crate) use column_mamba::ColumnMambaSpec;

@@ -2,6 +2,7 @@
 
 use mlxk_ops::LayerCache;
 
+use super::alt_up::AltUpSpec;
 use super::attention::GroupedSpec;
 use super::column_mamba::ColumnMambaSpec;
 use super::delta_net::DeltaNetSpec;
@@ -45,6 +46,7 @@ pub(crate) enum PartSpec {
     LayerInput(LayerInputSpec),
     /// On the heap, because it is much larger than the others.
     SideBySide(Box<SideBySideSpec>),
+    AltUp(Box<AltUpSpec>),
     PlainExperts(PlainExpertsSpec),
 }
 
@@ -72,6 +74,7 @@ impl PartSpec {
             Self::PlainExperts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Experts(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::AltUp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::SideBySide(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::LayerInput(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Linear(spec) => Box::new(spec.load(loader, place, scratch)?),
@@ -126,6 +129,9 @@ impl PartSpec {
             Self::Experts(spec) => {
                 spec.plan(hidden, scratch);
             }
+            Self::AltUp(spec) => {
+                spec.plan(hidden, scratch);
+            }
             Self::SideBySide(spec) => {
                 spec.plan(hidden, scratch);
             }
@@ -141,8 +147,8 @@ impl PartSpec {
     /// Returns the name of the part if it sees other tokens, and `None` otherwise.
     pub(crate) const fn mixer(&self) -> Option<&'static str> {
         match self {
-            Self::Attention(spec) if spec.window.is_some() => Some("attention in a window"),
-            Self::Attention(_) => Some("attention"),
+            Self::Attention(spec) => spec.mixer(),
+            Self::AltUp(spec) => spec.attention.mixer(),
             Self::Latent(_) => Some("latent attention"),
             Self::ShortConv(_) => Some("short convolution"),
             Self::DeltaNet(_) | Self::SplitDelta(_) => Some("gated delta net"),
@@ -163,8 +169,8 @@ impl PartSpec {
     /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing.
     pub(crate) const fn cache(&self, hidden: usize) -> Option<LayerCache> {
         match self {
-            Self::Attention(spec) if spec.shared.is_some() => None,
-            Self::Attention(spec) => Some(spec.kv_widths().cache(spec.window)),
+            Self::Attention(spec) => spec.cache(),
+            Self::AltUp(spec) => spec.attention.cache(),
             Self::Latent(spec) => Some(spec.kv_widths().cache(None)),
             Self::ShortConv(spec) => Some(LayerCache::State { values: spec.state_values(hidden) }),
             Self::DeltaNet(spec) => Some(LayerCache::State { values: spec.state_values() }),
@@ -275,6 +281,12 @@ impl From<MlpSpec> for PartSpec {
 impl From<SideBySideSpec> for PartSpec {
     fn from(spec: SideBySideSpec) -> Self {
         Self::SideBySide(Box::new(spec))
+    }
+}
+
+impl From<AltUpSpec> for PartSpec {
+    fn from(spec: AltUpSpec) -> Self {
+        Self::AltUp(Box::new(spec))
     }
 }
 
