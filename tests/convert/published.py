@@ -8,13 +8,16 @@ fused, filters in another shape, other names, parts that are not used. Here each
 that. Values come from the hash of `tests/parity/fill.py`, so the file has only names, shapes and hashes:
 
     config      config.json
-    tensors     [name, shape] of the published checkpoint, and "float32" if it isn't bfloat16
-    results     for each conversion and tensor, the FNV-1a hash of "DTYPE SHAPE " and its bytes
+    tensors     [name, shape] of the published checkpoint, and "float32" if it isn't bfloat16. A name
+                with `{8}` stands for eight tensors, numbered from 0
+    results     for each conversion and layer, or tensor outside of layers, the FNV-1a hash of its
+                tensors by name: "NAME DTYPE SHAPE " and the bytes of each
 """
 
 import copy
 import importlib
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -38,7 +41,7 @@ WIDE = ("A_log", "e_score_correction_bias", "expert_bias", "dt_bias")
 
 def moved(name, shape):
     """Return the published shape of filters over time."""
-    is_filter = name.endswith(("conv1d.weight", "conv.weight")) and len(shape) == 3
+    is_filter = name.endswith(("conv1d.weight", "conv_1d.weight", "conv.weight")) and len(shape) == 3
     return [shape[0], shape[2], shape[1]] if is_filter else shape
 
 
@@ -93,6 +96,29 @@ def granite(name, shape, config):
     return [(f"{path}.input_linear.weight", both)] if module == "gate_proj" else []
 
 
+USUAL = {name: name for name in ("gate_proj", "up_proj", "down_proj")}
+
+
+def ling(name, shape, config):
+    return apart("experts", USUAL)(name.replace(".mlp.gate.gate_proj.", ".mlp.gate."), shape, config)
+
+
+def kimi(name, shape, config):
+    names = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}
+    if any(part in name for part in (".switch_mlp.", ".shared_experts.", ".mlp.gate.", ".mlp.e_score")):
+        name = name.replace(".mlp.", ".block_sparse_moe.").replace(".e_score", ".gate.e_score")
+    found = apart("experts", names)(name, shape, config)
+    return [(re.sub(r"\.([qkv])_conv\.conv\.", r".\1_conv1d.", own), own_shape) for own, own_shape in found]
+
+
+def in_place(name, shape, config):
+    """Take stacks apart that MLX has below `experts`."""
+    path, _, module = name.removesuffix(".weight").rpartition(".")
+    if path.endswith(".experts") and module in USUAL:
+        return [(f"{path}.{expert}.{module}.weight", shape[1:]) for expert in range(shape[0])]
+    return [(name, shape)]
+
+
 def below_model(undo):
     """Return a function that puts the names of a wrapper into their published order."""
     def wrapped(name, shape, config):
@@ -127,7 +153,7 @@ CASES = {
     "qwen3_5-wrapper": (below_model(plain), lambda c: guess(c) + VISION),
     "qwen3_5-tied": (below_model(plain), guess),
     "qwen3_5_moe-wrapper": (below_model(fused("switch_mlp")), guess),
-    "qwen3_next-plain": (apart("experts", {n: n for n in ("gate_proj", "up_proj", "down_proj")}), guess),
+    "qwen3_next-plain": (apart("experts", USUAL), guess),
     "lfm2-plain": (plain, None),
     "lfm2_moe-plain": (lfm2_moe, None),
     "mamba2-plain": (plain, None),
@@ -140,6 +166,18 @@ CASES = {
     "gemma4-vision": (below_model(fused("switch_glu")),
                       lambda c: gemma4_extra(c) + [("model.vision_tower.patch.weight", [8, 16])]),
     "gemma4_text-experts": (fused("switch_glu"), gemma4_extra),
+    "mamba-plain": (plain, None),
+    "jamba-plain": (apart("experts", USUAL), None),
+    "plamo2-plain": (plain, None),
+    "olmo_hybrid-plain": (plain, None),
+    "bailing_moe_linear-plain": (ling, None),
+    "bailing_hybrid-plain": (ling, None),
+    "bailing_moe_v3-plain": (apart("experts", USUAL), None),
+    "kimi_linear-plain": (kimi, None),
+    "recurrent_gemma-plain": (plain, None),
+    "rwkv7-plain": (plain, None),
+    "Klear-plain": (in_place, None),
+    "gemma3n-plain": (plain, None),
 }
 CHANGES = {
     # A fused matrix has no bias in mlx-lm's conversion.
@@ -162,11 +200,25 @@ def published(config, undo, extra):
     return [[name, shape, *(["float32"] if name.endswith(WIDE) else [])] for name, shape in found]
 
 
-def fnv1a(data):
-    value = 0xCBF29CE484222325
+def collapsed(tensors):
+    """Write tensors of experts that differ only in their numbers as one row."""
+    experts = {}
+    for name, shape, *dtype in tensors:
+        key = (re.sub(r"\.experts\.\d+\.", ".experts.{}.", name), tuple(shape), *dtype)
+        experts.setdefault(key, []).append(name)
+    return [[name.replace("{}", f"{{{len(names)}}}"), list(shape), *dtype]
+            for (name, shape, *dtype), names in experts.items()]
+
+
+def layer_of(name):
+    found = re.match(r".*?layers\.\d+", name)
+    return found[0] if found else name
+
+
+def fnv1a(data, value=0xCBF29CE484222325):
     for byte in data:
         value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return f"{value:016x}"
+    return value
 
 
 def bytes_of(array):
@@ -194,7 +246,7 @@ def main():
         config = {**copy.deepcopy(configs[case]), **CHANGES.get(case, CHANGES.get(case.split("-")[0], {})),
                   "torch_dtype": "bfloat16"}
         tensors = published(config, undo, extra)
-        entry = {"config": config, "tensors": tensors, "results": {}}
+        entry = {"config": config, "tensors": collapsed(tensors), "results": {}}
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "source"
             source.mkdir()
@@ -206,9 +258,12 @@ def main():
                 target = Path(folder) / conversion
                 convert(source, target, **settings)
                 made = mx.load(str(target / "model.safetensors"))
-                entry["results"][conversion] = {
-                    name: fnv1a(f"{str(value.dtype).split('.')[-1]} {list(value.shape)} ".encode() + bytes_of(value))
-                    for name, value in sorted(made.items())}
+                hashes = {}
+                for name, value in sorted(made.items()):
+                    head = f"{name} {str(value.dtype).split('.')[-1]} {list(value.shape)} ".encode()
+                    hash = hashes.get(layer_of(name), fnv1a(b""))
+                    hashes[layer_of(name)] = fnv1a(head + bytes_of(value), hash)
+                entry["results"][conversion] = {layer: f"{hash:016x}" for layer, hash in hashes.items()}
         written[case] = entry
         print(f"{case:24} {len(tensors)} tensors", flush=True)
     lines = [f'"{case}": {{\n"config": {json.dumps(entry["config"])},\n"tensors": [\n'

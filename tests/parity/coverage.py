@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Compare the model types of the installed mlx-lm with those that have goldens here.
 
-    python3 coverage.py            (needs: mlx-lm; reads its files without importing them)
+    python3 coverage.py [--strict]      (needs: mlx-lm; reads its files without importing them)
 
 Writes coverage.md: the types that are compared, and for each of the others why it isn't. Fails if a type
-has neither a golden nor a reason in left_out.toml, as after an update of mlx-lm, or if a reason is out
-of date.
+has neither a golden nor a reason in left_out.toml, as after an update of mlx-lm. With `--strict`, also
+fails if a reason is out of date.
 """
 
 import ast
@@ -91,11 +91,12 @@ def main():
     unexplained = [kind for kind in missing if kind not in reasons]
     outdated = sorted(set(reasons) - set(missing))
     for kind in unexplained:
-        print(f"{kind}: no golden and no reason in left_out.toml")
+        print(f"{kind}: neither a golden nor a reason in left_out.toml; make one with goldens.py")
     for kind in outdated:
-        print(f"{kind}: left_out.toml has a reason, but nothing is missing")
+        print(f"{kind}: has a golden now; drop its reason from left_out.toml")
     print(f"{len(compared)} compared, {len(named)} other names, {len(missing)} left out")
-    if unexplained or outdated:
+    # A reason that is out of date can wait until the family is complete.
+    if unexplained or (outdated and "--strict" in sys.argv):
         sys.exit(1)
 
 

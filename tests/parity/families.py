@@ -512,6 +512,16 @@ CONFIGS = {
         **GEMMA3N, "altup_correct_scale": False, "altup_num_inputs": 3, "num_kv_shared_layers": 0,
         "intermediate_size": [192, 128, 192, 128, 192, 64], "activation_sparsity_pattern": [0.0] * 6,
         "altup_coef_clip": 0.5})},
+    "Klear-plain": base(
+        "Klear", attention_bias=False, mlp_only_layers=[0], num_experts=8, num_experts_per_tok=3,
+        decoder_sparse_step=1, n_shared_experts=2, moe_intermediate_size=64, norm_topk_prob=True,
+        tie_word_embeddings=None),
+    "phixtral-plain": own(
+        "phixtral", num_vocab=VOCABULARY, model_dim=128, num_heads=4, num_layers=3, rotary_dim=16,
+        num_experts_per_tok=2, num_local_experts=4),
+    "plamo-plain": base(
+        "plamo", num_key_value_heads=None, n_shared_head=2, max_position_embeddings=None,
+        tie_word_embeddings=None),
     "llama4-plain": {"model_type": "llama4", "text_config": LLAMA4},
     "llama4-bias": {"model_type": "llama4", "text_config": {
         **LLAMA4, "attention_bias": True, "use_qk_norm": False, "attn_temperature_tuning": 0,
@@ -724,6 +734,9 @@ CASES = {
     "qwen3_vl_moe-plain": ["f32", "affine4g64", "mxfp8"],
     "gemma3n-plain": ["f32", "affine4g64", "mxfp8"],
     "gemma3n-unscaled": ["bf16"],
+    "Klear-plain": ["f32", "affine4g64", "mxfp4"],
+    "phixtral-plain": ["f32", "affine4g64"],
+    "plamo-plain": ["f32", "affine4g64"],
     "llama4-plain": ["f32", "affine4g64", "mxfp4"],
     "llama4-bias": ["bf16"],
     "gemma4_text-plain": ["f32", "affine4g64", "mxfp8"],

@@ -14,6 +14,14 @@ pub(crate) enum Fault {
     Window(i64),
     ScaleSign,
     SwappedNibble,
+    /// Chunks that are this much longer.
+    Chunk(i64),
+    /// The taps of a convolution in reverse.
+    ReversedFilter,
+    /// Decays without their bias.
+    NoDecayBias,
+    /// Two residual streams in the place of each other.
+    SwappedStreams,
 }
 
 impl Fault {
@@ -39,6 +47,26 @@ impl Fault {
             Self::Window(change) => {
                 let window = size(&made.config, "sliding_window") as i64;
                 made.config["sliding_window"] = json!(window + change);
+            }
+            Self::Chunk(change) => {
+                let chunk = &mut made.config["text_config"]["attention_chunk_size"];
+                *chunk = json!(chunk.as_i64().unwrap() + change);
+            }
+            Self::ReversedFilter => {
+                let filter = find(made, "backbone.layers.1.mixer.conv1d.weight");
+                let taps = filter.shape[1];
+                for column in filter.data.chunks_exact_mut(4 * taps) {
+                    let reversed: Vec<u8> = column.rchunks(4).flatten().copied().collect();
+                    column.copy_from_slice(&reversed);
+                }
+            }
+            Self::NoDecayBias => find(made, "model.layers.0.self_attn.dt_bias").data.fill(0),
+            Self::SwappedStreams => {
+                let path = "model.language_model.altup_projections";
+                let first = find(made, &format!("{path}.0.weight")).data.clone();
+                let second = find(made, &format!("{path}.1.weight"));
+                let other = std::mem::replace(&mut second.data, first);
+                find(made, &format!("{path}.0.weight")).data = other;
             }
             // One group of one row.
             Self::ScaleSign => {

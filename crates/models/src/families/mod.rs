@@ -39,6 +39,7 @@ mod hunyuan;
 mod internlm;
 mod jamba;
 mod kimi_linear;
+mod klear;
 mod laguna;
 mod lfm2;
 mod lille;
@@ -69,6 +70,8 @@ mod openelm;
 mod phi;
 mod phi3;
 mod phimoe;
+mod phixtral;
+mod plamo;
 mod plamo2;
 mod published;
 mod qwen;
@@ -126,6 +129,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     internlm::FAMILY,
     jamba::FAMILY,
     kimi_linear::FAMILY,
+    klear::FAMILY,
     laguna::FAMILY,
     lfm2::FAMILY,
     lille::FAMILY,
@@ -156,6 +160,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     phi::FAMILY,
     phi3::FAMILY,
     phimoe::FAMILY,
+    phixtral::FAMILY,
+    plamo::FAMILY,
     plamo2::FAMILY,
     qwen::FAMILY,
     qwen2::FAMILY,

@@ -149,6 +149,8 @@ fn experts(
         experts,
         intermediate: config.size("moe_intermediate_size", limit::WIDTH)?,
         route,
+        has_correction: true,
+        bias: false,
         activation: Activation::ReluSquared,
         latent: latent.map(|width| LatentSpace { width, bias }),
         shared: match config.get("n_shared_experts") {

@@ -12,8 +12,8 @@ use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
 use crate::parts::{
-    AttentionSizes, Biases, ExpertsSpec, GroupedSpec, MlpSpec, SharedExpert, layer_windows,
-    rope_spec, scaled_rope,
+    AttentionSizes, Biases, ExpertsSpec, GroupedSpec, MlpSpec, SharedExpert, SharedWeight,
+    layer_windows, rope_spec, scaled_rope,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -75,7 +75,7 @@ fn moe_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         shared: Some(SharedExpert {
             name: "shared_expert",
             mlp: MlpSpec::gated(shared),
-            gate: Some("shared_expert_gate"),
+            weight: SharedWeight::Gate("shared_expert_gate"),
         }),
         ..ExpertsSpec::usual(experts, intermediate, route)
     };

@@ -14,7 +14,8 @@ use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 use crate::error::ModelError;
 use crate::parts::{
-    AttentionSizes, DeltaProjections, ExpertsSpec, MlpSpec, SharedExpert, partial_rope_spec,
+    AttentionSizes, DeltaProjections, ExpertsSpec, MlpSpec, SharedExpert, SharedWeight,
+    partial_rope_spec,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -92,7 +93,7 @@ fn mixture(config: &Config<'_>, normalize: bool) -> Result<ExpertsSpec, ModelErr
         shared: Some(SharedExpert {
             name: "shared_expert",
             mlp: MlpSpec::gated(shared),
-            gate: Some("shared_expert_gate"),
+            weight: SharedWeight::Gate("shared_expert_gate"),
         }),
         ..ExpertsSpec::usual(experts, intermediate, route)
     })

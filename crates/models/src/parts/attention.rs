@@ -28,6 +28,8 @@ pub(crate) struct GroupedSpec {
     /// `true` if the gate of each head is in the matrix of queries, behind those of the head. Only with
     /// [`QkvLayout::Separate`].
     pub(crate) gate_in_queries: bool,
+    /// `true` if key heads serve query heads by turns instead of as many neighbours each.
+    pub(crate) keys_by_turns: bool,
     pub(crate) values: Values,
     /// Norm of the values of each head.
     pub(crate) value_norm: Option<NormSpec>,
@@ -151,6 +153,8 @@ pub(crate) struct Attention {
     rope_first: bool,
     gate: Option<Gate>,
     value_scale: Option<f32>,
+    /// Queries and results in another order, `[rows, heads · head_dim]` each.
+    turned: Option<[Slot; 2]>,
     spec: AttentionSpec,
     /// Index of the layer in the KV cache.
     cache: usize,
@@ -221,6 +225,7 @@ impl GroupedSpec {
             rope_first: false,
             gate: None,
             gate_in_queries: false,
+            keys_by_turns: false,
             values: Values::Projection,
             value_norm: None,
             shared: None,
@@ -278,6 +283,9 @@ impl GroupedSpec {
         if self.value_norm.is_some() {
             self.plan_values(scratch);
         }
+        if self.keys_by_turns {
+            self.plan_turned(scratch);
+        }
         let [queries, keys] = self.widths();
         let AttentionSizes { heads, kv_heads, .. } = self.sizes;
         let value = self.value_width();
@@ -287,6 +295,12 @@ impl GroupedSpec {
             v: scratch.row("attention.v", kv_heads * value),
             attended: scratch.row("attention.attended", heads * value),
         }
+    }
+
+    fn plan_turned(&self, scratch: &mut ScratchPlan) -> [Slot; 2] {
+        let [queries, _] = self.widths();
+        let values = self.sizes.heads * self.value_width();
+        [scratch.row("attention.q_turned", queries), scratch.row("attention.turned", values)]
     }
 
     fn plan_normed(&self, scratch: &mut ScratchPlan) -> [Slot; 2] {
@@ -343,6 +357,7 @@ impl GroupedSpec {
             rope_first: self.rope_first,
             gate,
             value_scale: self.value_scale,
+            turned: self.keys_by_turns.then(|| self.plan_turned(scratch)),
             spec: AttentionSpec {
                 heads,
                 kv_heads,
@@ -507,7 +522,26 @@ impl Attention {
         if let Some(factor) = self.value_scale {
             ops.scale(v, factor);
         }
-        ops.attend(scratch[attended], q, k, v, self.cache, &self.spec, batch);
+        let attended = scratch[attended];
+        let Some([q_turned, turned]) = self.turned else {
+            return ops.attend(attended, q, k, v, self.cache, &self.spec, batch);
+        };
+        let (q_turned, turned) = (scratch[q_turned], scratch[turned]);
+        self.turn(ops, [q_turned, q], self.spec.head_dim, false);
+        ops.attend(turned, q_turned, k, v, self.cache, &self.spec, batch);
+        self.turn(ops, [attended, turned], self.spec.value_dim, true);
+    }
+
+    /// Copies heads, so that those of a key head become neighbours, or `back`.
+    fn turn(&self, ops: &mut dyn Compute, [out, x]: [Act; 2], width: usize, back: bool) {
+        let AttentionSpec { heads, kv_heads, .. } = self.spec;
+        let group = heads / kv_heads;
+        for key_head in 0..kv_heads {
+            let apart = Pieces { offset: key_head * width, stride: kv_heads * width };
+            let together = Pieces { offset: key_head * group * width, stride: width };
+            let (to, from) = if back { (apart, together) } else { (together, apart) };
+            ops.copy_pieces((out, to), (x, from), group, width);
+        }
     }
 }
 

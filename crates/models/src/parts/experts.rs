@@ -44,15 +44,25 @@ pub(crate) struct ExpertNames {
 pub(crate) struct SharedExpert {
     pub(crate) name: &'static str,
     pub(crate) mlp: MlpSpec,
-    /// Name of a matrix with one row. The sigmoid of its product with a row is the factor of the
-    /// shared expert's result.
-    pub(crate) gate: Option<&'static str>,
+    pub(crate) weight: SharedWeight,
+}
+
+/// Weight of the shared expert's result.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SharedWeight {
+    /// One.
+    One,
+    /// The sigmoid of a row's product with a matrix of this name, which has one row.
+    Gate(&'static str),
+    /// A softmax over a row's products with a matrix of two rows and a bias weighs the sum of the experts
+    /// and the shared expert.
+    Against(&'static str),
 }
 
 impl SharedExpert {
     /// Without a gate.
     pub(crate) const fn plain(name: &'static str, mlp: MlpSpec) -> Self {
-        Self { name, mlp, gate: None }
+        Self { name, mlp, weight: SharedWeight::One }
     }
 }
 
@@ -99,9 +109,16 @@ pub(crate) struct Experts {
 
 struct Shared {
     mlp: Mlp,
-    /// `[1, hidden]`
-    gate: Option<Weight>,
+    weight: LoadedWeight,
     slots: SharedSlots,
+}
+
+enum LoadedWeight {
+    One,
+    /// `[1, hidden]`
+    Gate(Weight),
+    /// `[2, hidden]`
+    Against(Weight),
 }
 
 struct SharedSlots {
@@ -109,6 +126,10 @@ struct SharedSlots {
     out: Slot,
     /// `[rows, 1]`
     gate: Slot,
+    /// `[rows, 1]`
+    spare: Slot,
+    /// `[rows, 2]`
+    both: Slot,
 }
 
 pub(crate) struct ExpertsSlots {
@@ -179,13 +200,18 @@ impl SharedExpert {
         scratch: &mut ScratchPlan,
     ) -> Result<Shared, ModelError> {
         let hidden = place.hidden;
-        let gate = match self.gate {
-            None => None,
-            Some(name) => Some(loader.linear(&place.of(name), [1, hidden], false)?),
+        let weight = match self.weight {
+            SharedWeight::One => LoadedWeight::One,
+            SharedWeight::Gate(name) => {
+                LoadedWeight::Gate(loader.linear(&place.of(name), [1, hidden], false)?)
+            }
+            SharedWeight::Against(name) => {
+                LoadedWeight::Against(loader.linear(&place.of(name), [2, hidden], true)?)
+            }
         };
         let place = Place { path: &place.of(self.name), ..*place };
         let mlp = self.mlp.load(loader, &place, scratch)?;
-        Ok(Shared { mlp, gate, slots: plan_shared(hidden, scratch) })
+        Ok(Shared { mlp, weight, slots: plan_shared(hidden, scratch) })
     }
 }
 
@@ -193,6 +219,8 @@ fn plan_shared(hidden: usize, scratch: &mut ScratchPlan) -> SharedSlots {
     SharedSlots {
         out: scratch.row("experts.shared", hidden),
         gate: scratch.row("experts.shared_gate", 1),
+        spare: scratch.row("experts.shared_spare", 1),
+        both: scratch.row("experts.shared_both", 2),
     }
 }
 
@@ -201,12 +229,39 @@ impl Shared {
     fn forward(&self, ops: &mut dyn Compute, x: Act, scratch: &Scratch, batch: &Batch) -> Act {
         let (out, gate) = (scratch[self.slots.out], scratch[self.slots.gate]);
         self.mlp.forward(ops, out, x, scratch, batch);
-        if let Some(weight) = self.gate {
+        if let LoadedWeight::Gate(weight) = self.weight {
             ops.linear(&[gate], x, &[weight]);
             ops.activate(gate, Activation::Sigmoid);
             ops.multiply(out, gate);
         }
         out
+    }
+
+    /// `experts = weights[0] · experts + weights[1] · shared`, or their sum. The result of the shared expert
+    /// is overwritten.
+    fn combine(
+        &self,
+        ops: &mut dyn Compute,
+        [experts, shared]: [Act; 2],
+        x: Act,
+        scratch: &Scratch,
+    ) {
+        if let LoadedWeight::Against(weight) = self.weight {
+            let (gate, both) = (scratch[self.slots.gate], scratch[self.slots.both]);
+            ops.linear(&[both], x, &[weight]);
+            // A softmax of two numbers is the sigmoid of their difference.
+            for (own, other, out) in [(0, 1, experts), (1, 0, shared)] {
+                let at = |offset| Pieces { offset, stride: 0 };
+                let spare = scratch[self.slots.spare];
+                ops.copy_pieces((gate, at(0)), (both, at(other)), 1, 1);
+                ops.copy_pieces((spare, at(0)), (both, at(own)), 1, 1);
+                ops.scale(gate, -1.0);
+                ops.add(gate, spare);
+                ops.activate(gate, Activation::Sigmoid);
+                ops.multiply(out, gate);
+            }
+        }
+        ops.add(experts, shared);
     }
 }
 
@@ -248,8 +303,8 @@ impl Experts {
         } else {
             ops.combine(out, down, routes);
         }
-        if let Some(shared) = shared {
-            ops.add(out, shared);
+        if let (Some(part), Some(result)) = (&self.shared, shared) {
+            part.combine(ops, [out, result], x, scratch);
         }
     }
 }

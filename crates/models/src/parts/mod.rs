@@ -37,7 +37,7 @@ pub(crate) use attention::{AttentionNames, Biases, GroupedSpec, OutputGate, QkvL
 pub(crate) use attention_sizes::AttentionSizes;
 pub(crate) use column_mamba::ColumnMambaSpec;
 pub(crate) use delta_net::{DeltaNetSpec, DeltaProjections};
-pub(crate) use experts::{ExpertNames, ExpertsSpec, SharedExpert};
+pub(crate) use experts::{ExpertNames, ExpertsSpec, SharedExpert, SharedWeight};
 pub(crate) use fading_attention::FadingAttentionSpec;
 pub(crate) use griffin::GriffinSpec;
 pub(crate) use head_norm::{HeadWeights, QkNorm};

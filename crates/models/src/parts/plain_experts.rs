@@ -16,6 +16,9 @@ pub(crate) struct PlainExpertsSpec {
     pub(crate) intermediate: usize,
     /// Routing. Its `correction` is loaded with the weights.
     pub(crate) route: RouteSpec,
+    pub(crate) has_correction: bool,
+    /// `true` if the experts add biases.
+    pub(crate) bias: bool,
     pub(crate) activation: Activation,
     pub(crate) latent: Option<LatentSpace>,
     /// A part that every row goes through, in `shared_experts`.
@@ -89,8 +92,10 @@ impl PlainExpertsSpec {
     ) -> Result<PlainExperts, ModelError> {
         let Self { experts, intermediate, mut route, .. } = *self;
         let (hidden, width) = (place.hidden, self.width(place.hidden));
-        let correction = place.of("gate.e_score_correction_bias");
-        route.correction = Some(loader.vector(&correction, experts)?);
+        if self.has_correction {
+            let correction = place.of("gate.e_score_correction_bias");
+            route.correction = Some(loader.vector(&correction, experts)?);
+        }
         let latent = match self.latent {
             None => None,
             Some(LatentSpace { width, bias }) => Some([
@@ -108,8 +113,8 @@ impl PlainExpertsSpec {
         let [up, down] = ["switch_mlp.fc1", "switch_mlp.fc2"].map(|name| place.of(name));
         Ok(PlainExperts {
             router: loader.linear(&place.of("gate"), [experts, hidden], false)?,
-            up: loader.stack(&up, [experts, intermediate, width], false)?,
-            down: loader.stack(&down, [experts, width, intermediate], false)?,
+            up: loader.stack(&up, [experts, intermediate, width], self.bias)?,
+            down: loader.stack(&down, [experts, width, intermediate], self.bias)?,
             route,
             activation: self.activation,
             latent,
