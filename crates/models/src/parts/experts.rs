@@ -141,6 +141,8 @@ pub(crate) struct ExpertsSlots {
     up: Slot,
     /// `[rows · experts_per_row, hidden]`
     down: Slot,
+    /// Scaled inputs, `[rows, hidden]`; not used by most mixtures.
+    scaled: Slot,
 }
 
 impl ExpertsSpec {
@@ -155,6 +157,7 @@ impl ExpertsSpec {
             gate: scratch.rows("experts.gate", per_row, self.intermediate),
             up: scratch.rows("experts.up", per_row, self.intermediate),
             down: scratch.rows("experts.down", per_row, hidden),
+            scaled: scratch.row("experts.scaled", if self.scales_inputs { hidden } else { 1 }),
         }
     }
 
@@ -229,33 +232,32 @@ impl Shared {
     fn forward(&self, ops: &mut dyn Compute, x: Act, scratch: &Scratch, batch: &Batch) -> Act {
         let (out, gate) = (scratch[self.slots.out], scratch[self.slots.gate]);
         self.mlp.forward(ops, out, x, scratch, batch);
-        if let LoadedWeight::Gate(weight) = self.weight {
-            ops.linear(&[gate], x, &[weight]);
-            ops.activate(gate, Activation::Sigmoid);
-            ops.multiply(out, gate);
+        match self.weight {
+            LoadedWeight::One => {}
+            LoadedWeight::Gate(weight) => {
+                ops.linear(&[gate], x, &[weight]);
+                ops.activate(gate, Activation::Sigmoid);
+                ops.multiply(out, gate);
+            }
+            LoadedWeight::Against(weight) => {
+                ops.linear(&[scratch[self.slots.both]], x, &[weight]);
+            }
         }
         out
     }
 
     /// `experts = weights[0] · experts + weights[1] · shared`, or their sum. The result of the shared expert
     /// is overwritten.
-    fn combine(
-        &self,
-        ops: &mut dyn Compute,
-        [experts, shared]: [Act; 2],
-        x: Act,
-        scratch: &Scratch,
-    ) {
-        if let LoadedWeight::Against(weight) = self.weight {
-            let (gate, both) = (scratch[self.slots.gate], scratch[self.slots.both]);
-            ops.linear(&[both], x, &[weight]);
+    fn combine(&self, ops: &mut dyn Compute, [experts, shared]: [Act; 2], scratch: &Scratch) {
+        if let LoadedWeight::Against(_) = self.weight {
+            let (gate, spare) = (scratch[self.slots.gate], scratch[self.slots.spare]);
+            let both = scratch[self.slots.both];
+            let at = |offset| Pieces { offset, stride: 0 };
             // A softmax of two numbers is the sigmoid of their difference.
             for (own, other, out) in [(0, 1, experts), (1, 0, shared)] {
-                let at = |offset| Pieces { offset, stride: 0 };
-                let spare = scratch[self.slots.spare];
-                ops.copy_pieces((gate, at(0)), (both, at(other)), 1, 1);
-                ops.copy_pieces((spare, at(0)), (both, at(own)), 1, 1);
-                ops.scale(gate, -1.0);
+                ops.copy_pieces((gate, at(0)), (both, at(own)), 1, 1);
+                ops.copy_pieces((spare, at(0)), (both, at(other)), 1, 1);
+                ops.scale(spare, -1.0);
                 ops.add(gate, spare);
                 ops.activate(gate, Activation::Sigmoid);
                 ops.multiply(out, gate);
@@ -282,15 +284,15 @@ impl Experts {
         scratch: &Scratch,
         batch: &Batch,
     ) {
-        let ExpertsSlots { logits, gate, up, down } = self.slots;
+        let ExpertsSlots { logits, gate, up, down, .. } = self.slots;
         let (logits, gate, up, down) = (scratch[logits], scratch[gate], scratch[up], scratch[down]);
         ops.linear(&[logits], router_input, &[self.router]);
         let routes = ops.route(logits, &self.route);
         if self.scales_inputs {
-            // The results of one expert are as large as the inputs.
-            ops.combine(out, x, routes);
+            let scaled = scratch[self.slots.scaled];
+            ops.combine(scaled, x, routes);
             let inputs = [self.gate_proj, self.up_proj];
-            ops.linear_routed(&[gate, up], out, &inputs, routes);
+            ops.linear_routed(&[gate, up], scaled, &inputs, routes);
         } else {
             ops.linear_routed(&[gate, up], x, &[self.gate_proj, self.up_proj], routes);
         }
@@ -304,7 +306,7 @@ impl Experts {
             ops.combine(out, down, routes);
         }
         if let (Some(part), Some(result)) = (&self.shared, shared) {
-            part.combine(ops, [out, result], x, scratch);
+            part.combine(ops, [out, result], scratch);
         }
     }
 }

@@ -145,7 +145,7 @@ impl PartSpec {
     }
 
     /// Returns the name of the part if it sees other tokens, and `None` otherwise.
-    pub(crate) const fn mixer(&self) -> Option<&'static str> {
+    pub(crate) fn mixer(&self) -> Option<&'static str> {
         match self {
             Self::Attention(spec) => spec.mixer(),
             Self::AltUp(spec) => spec.attention.mixer(),
@@ -167,7 +167,7 @@ impl PartSpec {
     }
 
     /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing.
-    pub(crate) const fn cache(&self, hidden: usize) -> Option<LayerCache> {
+    pub(crate) fn cache(&self, hidden: usize) -> Option<LayerCache> {
         match self {
             Self::Attention(spec) => spec.cache(),
             Self::AltUp(spec) => spec.attention.cache(),
