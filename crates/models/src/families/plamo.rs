@@ -6,7 +6,7 @@ use super::family::{Architecture, Family};
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, Input, Names, NormNames, layer};
 use crate::error::ModelError;
-use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, scaled_rope};
+use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, QkvLayout, scaled_rope};
 
 pub(super) const FAMILY: Family = Family {
     name: "PLaMo",
@@ -33,7 +33,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     }
     let keys = ["hidden_size", "num_attention_heads"];
     let sizes = AttentionSizes::parts_of(config, keys, common.hidden, [heads, heads / group])?;
-    let attention = GroupedSpec { keys_by_turns: true, ..GroupedSpec::plain(sizes) };
+    let attention = GroupedSpec { qkv: QkvLayout::KeysByTurns, ..GroupedSpec::plain(sizes) };
     let layers = (0..common.layers).map(|_| layer(attention, mlp, NORMS)).collect();
     let theta = config.positive_or("rope_theta", 10_000.0)?;
     let mut rope = scaled_rope(config, None, sizes.head_dim, theta)?;

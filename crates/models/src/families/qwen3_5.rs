@@ -14,7 +14,7 @@ use crate::decoder::{BlockSpec, DecoderSpec, Input};
 use crate::error::ModelError;
 use crate::parts::{
     AttentionSizes, Biases, DeltaNetSpec, DeltaProjections, GroupedSpec, MlpSpec, NormSpec,
-    OutputGate, PartSpec, QkNorm, partial_rope_spec,
+    OutputGate, PartSpec, QkNorm, QkvLayout, partial_rope_spec,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -109,7 +109,7 @@ pub(super) fn hybrid(
         biases: Biases::all(config.flag("attention_bias")?.unwrap_or(false)),
         qk_norm: Some(QkNorm::Heads(common.norm)),
         gate: Some(OutputGate::values("q_proj")),
-        gate_in_queries: true,
+        qkv: QkvLayout::GateInQueries,
         ..GroupedSpec::plain(sizes)
     };
     let delta = DeltaNetSpec {

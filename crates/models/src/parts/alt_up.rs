@@ -40,7 +40,7 @@ pub(crate) struct Streams {
     /// `altup_projections` and `altup_unembed_projections`, `[hidden, hidden]` each.
     begin: Vec<Weight>,
     end: Vec<Weight>,
-    streams: Vec<Slot>,
+    others: Vec<Slot>,
     spare: Slot,
     hidden: usize,
 }
@@ -69,7 +69,7 @@ impl StreamsSpec {
         Ok(Streams {
             begin: matrices("altup_projections")?,
             end: matrices("altup_unembed_projections")?,
-            streams: self.slots(hidden, scratch),
+            others: self.slots(hidden, scratch),
             spare: scratch.row("alt_up.spare", hidden),
             hidden,
         })
@@ -79,7 +79,7 @@ impl StreamsSpec {
 impl Streams {
     /// Makes the other streams from the embeddings `x`.
     pub(crate) fn begin(&self, ops: &mut dyn Compute, x: Act, scratch: &Scratch) {
-        for (stream, weight) in self.streams.iter().zip(&self.begin) {
+        for (stream, weight) in self.others.iter().zip(&self.begin) {
             let stream = scratch[*stream];
             ops.linear(&[stream], x, &[*weight]);
             ops.match_rms(stream, x);
@@ -90,16 +90,16 @@ impl Streams {
     pub(crate) fn end(&self, ops: &mut dyn Compute, x: Act, scratch: &Scratch) {
         let spare = scratch[self.spare];
         // The lengths are those of the first stream before the sum.
-        for (stream, weight) in self.streams.iter().zip(&self.end) {
+        for (stream, weight) in self.others.iter().zip(&self.end) {
             let stream = scratch[*stream];
             ops.linear(&[spare], stream, &[*weight]);
             ops.match_rms(spare, x);
             copy(ops, stream, spare, self.hidden);
         }
-        for stream in &self.streams {
+        for stream in &self.others {
             ops.add(x, scratch[*stream]);
         }
-        ops.scale(x, 1.0 / (self.streams.len() + 1) as f32);
+        ops.scale(x, 1.0 / (self.others.len() + 1) as f32);
     }
 }
 

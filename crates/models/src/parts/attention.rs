@@ -25,11 +25,6 @@ pub(crate) struct GroupedSpec {
     /// `true` if queries and keys are rotated before their norms.
     pub(crate) rope_first: bool,
     pub(crate) gate: Option<OutputGate>,
-    /// `true` if the gate of each head is in the matrix of queries, behind those of the head. Only with
-    /// [`QkvLayout::Separate`].
-    pub(crate) gate_in_queries: bool,
-    /// `true` if key heads serve query heads by turns instead of as many neighbours each.
-    pub(crate) keys_by_turns: bool,
     pub(crate) values: Values,
     /// Norm of the values of each head.
     pub(crate) value_norm: Option<NormSpec>,
@@ -119,6 +114,10 @@ pub(crate) enum Values {
 pub(crate) enum QkvLayout {
     /// A matrix each.
     Separate,
+    /// A matrix each. That of queries has a gate behind the queries of each head.
+    GateInQueries,
+    /// A matrix each. Key heads serve query heads by turns instead of as many neighbours each.
+    KeysByTurns,
     /// One matrix: all queries, then all keys, then all values.
     Rows,
     /// One matrix: for each key/value head its queries, its key and its value.
@@ -224,8 +223,6 @@ impl GroupedSpec {
             qk_norm: None,
             rope_first: false,
             gate: None,
-            gate_in_queries: false,
-            keys_by_turns: false,
             values: Values::Projection,
             value_norm: None,
             shared: None,
@@ -247,11 +244,11 @@ impl GroupedSpec {
     }
 
     /// Returns the name of the part.
-    pub(super) const fn mixer(&self) -> Option<&'static str> {
+    pub(super) const fn mixer(&self) -> &'static str {
         match (self.window, self.chunked) {
-            (None, _) => Some("attention"),
-            (Some(_), false) => Some("attention in a window"),
-            (Some(_), true) => Some("attention in chunks"),
+            (None, _) => "attention",
+            (Some(_), false) => "attention in a window",
+            (Some(_), true) => "attention in chunks",
         }
     }
 
@@ -283,7 +280,7 @@ impl GroupedSpec {
         if self.value_norm.is_some() {
             self.plan_values(scratch);
         }
-        if self.keys_by_turns {
+        if self.qkv == QkvLayout::KeysByTurns {
             self.plan_turned(scratch);
         }
         let [queries, keys] = self.widths();
@@ -357,7 +354,7 @@ impl GroupedSpec {
             rope_first: self.rope_first,
             gate,
             value_scale: self.value_scale,
-            turned: self.keys_by_turns.then(|| self.plan_turned(scratch)),
+            turned: (self.qkv == QkvLayout::KeysByTurns).then(|| self.plan_turned(scratch)),
             spec: AttentionSpec {
                 heads,
                 kv_heads,
@@ -398,12 +395,18 @@ impl GroupedSpec {
         }
         let mut gate = None;
         let (q_proj, k_proj, v_proj) = match (self.qkv, self.values) {
-            (QkvLayout::Separate, Values::Keys) => {
+            (
+                QkvLayout::Separate | QkvLayout::GateInQueries | QkvLayout::KeysByTurns,
+                Values::Keys,
+            ) => {
                 let q = loader.linear(&q, [queries, hidden], bias)?;
                 (q, loader.linear(&k, [keys, hidden], bias)?, None)
             }
-            (QkvLayout::Separate, Values::Projection) => {
-                let q = if self.gate_in_queries {
+            (
+                QkvLayout::Separate | QkvLayout::GateInQueries | QkvLayout::KeysByTurns,
+                Values::Projection,
+            ) => {
+                let q = if self.qkv == QkvLayout::GateInQueries {
                     let rows = [head_dim, head_dim];
                     let [q, own] = loader.interleaved(&q, rows, heads, hidden, bias)?;
                     gate = Some(own);

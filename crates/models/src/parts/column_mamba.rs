@@ -72,16 +72,15 @@ impl ColumnMambaSpec {
         let widths = [self.rank, self.state_dim, self.state_dim];
         let labels = ["column_mamba.steps", "column_mamba.keys", "column_mamba.queries"];
         let narrow = [0, 1, 2].map(|i| scratch.row(labels[i], widths[i]));
-        let normed = match self.norm {
-            None => narrow,
-            Some(_) => {
-                let labels = [
-                    "column_mamba.steps_normed",
-                    "column_mamba.keys_normed",
-                    "column_mamba.queries_normed",
-                ];
-                [0, 1, 2].map(|i| scratch.row(labels[i], widths[i]))
-            }
+        let normed = if self.norm.is_some() {
+            let labels = [
+                "column_mamba.steps_normed",
+                "column_mamba.keys_normed",
+                "column_mamba.queries_normed",
+            ];
+            [0, 1, 2].map(|i| scratch.row(labels[i], widths[i]))
+        } else {
+            narrow
         };
         let mut row = |label| scratch.row(label, self.inner);
         ColumnMambaSlots {

@@ -147,8 +147,8 @@ impl PartSpec {
     /// Returns the name of the part if it sees other tokens, and `None` otherwise.
     pub(crate) fn mixer(&self) -> Option<&'static str> {
         match self {
-            Self::Attention(spec) => spec.mixer(),
-            Self::AltUp(spec) => spec.attention.mixer(),
+            Self::Attention(spec) => Some(spec.mixer()),
+            Self::AltUp(spec) => Some(spec.attention.mixer()),
             Self::Latent(_) => Some("latent attention"),
             Self::ShortConv(_) => Some("short convolution"),
             Self::DeltaNet(_) | Self::SplitDelta(_) => Some("gated delta net"),

@@ -95,12 +95,12 @@ struct Narrow {
     down: Weight,
     activation: Option<Activation>,
     up: Weight,
-    narrow: Slot,
+    slot: Slot,
 }
 
 impl Narrow {
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch) {
-        let narrow = scratch[self.narrow];
+        let narrow = scratch[self.slot];
         ops.linear(&[narrow], x, &[self.down]);
         if let Some(activation) = self.activation {
             ops.activate(narrow, activation);
@@ -216,7 +216,7 @@ impl TimeMixSpec {
                 down: loader.linear(&format!("{path}.lora.0"), [width, hidden], false)?,
                 activation,
                 up: loader.linear(&format!("{path}.lora.2"), [hidden, width], bias)?,
-                narrow: slot,
+                slot,
             })
         };
         let (tanh, sigmoid) = (Some(Activation::Tanh), Some(Activation::Sigmoid));
@@ -335,7 +335,7 @@ impl ChannelMixSpec {
         TokenShift::state_values(hidden)
     }
 
-    pub(super) fn plan(&self, hidden: usize, scratch: &mut ScratchPlan) -> ChannelMixSlots {
+    pub(super) fn plan(self, hidden: usize, scratch: &mut ScratchPlan) -> ChannelMixSlots {
         ChannelMixSlots {
             change: scratch.row("rwkv.change", hidden),
             mixed: scratch.row("rwkv.mixed", hidden),
@@ -344,7 +344,7 @@ impl ChannelMixSpec {
     }
 
     pub(super) fn load(
-        &self,
+        self,
         loader: &mut Loader<'_>,
         place: &Place<'_>,
         scratch: &mut ScratchPlan,
