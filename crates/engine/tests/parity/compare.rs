@@ -50,6 +50,17 @@ impl Agreement {
     }
 }
 
+/// Returns the largest `|Δlogit| / std(logits)` of the fast mode over the rows of the golden.
+pub(crate) fn fast_error(golden: &Golden, made: &Made) -> f32 {
+    let folder = made.write();
+    let mut runner = Runner::load(folder.path(), false, 1).unwrap();
+    let rows = runner.in_steps(&golden.ids, [golden.ids.len()]);
+    let difference = golden.rows.iter().zip(&golden.logits).flat_map(|(&row, expected)| {
+        rows[row].iter().zip(expected).map(|(bits, x)| (f32::from_bits(*bits) - x).abs())
+    });
+    difference.fold(0.0_f32, f32::max) / golden.std
+}
+
 /// Loads a checkpoint in exact mode. Returns the reason if this build cannot run it.
 fn load(made: &Made, threads: usize) -> Result<Runner, String> {
     let folder = made.write();
