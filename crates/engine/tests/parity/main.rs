@@ -41,8 +41,9 @@ fn for_every_case<T: Send>(
     done
 }
 
-/// Largest error of the fast mode, over the standard deviation of the logits.
-const FAST_BOUND: f32 = 0.5;
+/// Largest errors of the fast mode without and with experts, over the standard deviation of the logits. A
+/// router of random weights chooses others after a small change; logits of another model differ by 4.
+const FAST_BOUNDS: [f32; 2] = [0.5, 2.5];
 
 /// `true` if a family or mode that this build doesn't run is a failure.
 const STRICT: bool = true;
@@ -96,13 +97,15 @@ fn the_fast_mode_is_close() {
     names.retain(|name| name.ends_with("-affine4g64"));
     let errors = for_every_case(names, 2, |name| {
         let golden = golden::read(name);
-        compare::fast_error(&golden, &Made::new(&golden))
+        let has_experts = golden.tensors.iter().any(|tensor| tensor.name.contains("experts"))
+            || golden.tensors.iter().any(|tensor| tensor.name.contains("switch_mlp"));
+        (compare::fast_error(&golden, &Made::new(&golden)), usize::from(has_experts))
     });
-    for (name, error) in &errors {
+    for (name, (error, _)) in &errors {
         println!("{name:<36} {error:.1e}");
     }
-    // Random weights have no outliers that 8 bits could not hold, but chaotic layers.
-    let far: Vec<_> = errors.iter().filter(|(_, error)| *error > FAST_BOUND).collect();
+    let is_far = |error: f32, kind: usize| error.is_nan() || error > FAST_BOUNDS[kind];
+    let far: Vec<_> = errors.iter().filter(|(_, (error, kind))| is_far(*error, *kind)).collect();
     assert!(far.is_empty(), "{far:?}");
 }
 
