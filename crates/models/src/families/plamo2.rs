@@ -1,4 +1,4 @@
-//! PLaMo 2 (Preferred Networks, 2025): selective scans and attention in turns, with norms before and after
+//! PLaMo 2 (Preferred Networks, 2025): alternating selective scans and attention, with norms before and after
 //! each part.
 
 use mlxk_ops::ScanSizes;
