@@ -142,9 +142,9 @@ impl Interval {
         self.decides() && self.excludes_one()
     }
 
-    /// Returns `true` if there may be a difference, but there are too few samples to tell.
+    /// Returns `true` if there are too few samples to tell a difference from chance.
     pub fn is_unknown(&self) -> bool {
-        !self.decides() && self.excludes_one()
+        !self.decides()
     }
 
     fn excludes_one(&self) -> bool {

@@ -7,6 +7,7 @@ use std::io;
 
 use mlxk_engine::EngineError;
 use mlxk_hub::HubError;
+use mlxk_server::ServerError;
 use serde_json::Value;
 
 use crate::config::ConfigError;
@@ -21,6 +22,9 @@ pub(crate) enum RemovalRefused {
     /// The name is not the full one, and there is no terminal to ask on.
     #[error("The name is only a part of `{name}`; deleting it needs the full name")]
     PartOfName { name: String },
+    /// Other names stand for the model, and there is no terminal to ask on.
+    #[error("{} stands for `{name}` and would stop working; nothing was deleted", in_ticks(.dependents))]
+    Named { name: String, dependents: Vec<String> },
     /// Unused files are listed, and there is no terminal to ask on.
     #[error(
         "Refusing to delete unused files without confirmation; run in a terminal or pass `--force`"
@@ -32,7 +36,7 @@ impl RemovalRefused {
     fn kind(&self) -> &'static str {
         match self {
             Self::Declined { .. } => "UserCancelledError",
-            Self::PartOfName { .. } | Self::Unused => "requires_confirmation",
+            Self::PartOfName { .. } | Self::Named { .. } | Self::Unused => "requires_confirmation",
         }
     }
 
@@ -42,6 +46,10 @@ impl RemovalRefused {
             Self::PartOfName { name } => {
                 Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept part of a name"))
             }
+            Self::Named { dependents, .. } => Some(format!(
+                "Remove the name first with `mlxk rm {}`, or pass `--force`",
+                dependents.join(" ")
+            )),
             Self::Unused => Some("List them first with `mlxk rm --unused --dry-run`".to_owned()),
         }
     }
@@ -78,10 +86,20 @@ impl ReplacementRefused {
 
 /// No server answers at an address.
 #[derive(Debug, thiserror::Error)]
-#[error("No server at {address}: {reason}")]
+#[error("No server at {address}{}: {reason}", or_at(.also.as_deref()))]
 pub(crate) struct NoServer {
     pub(crate) address: String,
     pub(crate) reason: ureq::Error,
+    /// Address in `OLLAMA_HOST`, if that was tried, too.
+    pub(crate) also: Option<String>,
+}
+
+fn in_ticks(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn or_at(address: Option<&str>) -> String {
+    address.map(|address| format!(", and no mlxk at {address} (`OLLAMA_HOST`)")).unwrap_or_default()
 }
 
 /// A server refused a request.
@@ -187,6 +205,15 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     }
     if error.is::<NoServer>() {
         return Some("Start one with `mlxk server`".to_owned());
+    }
+    if let Some(ServerError::Listen { port, source, .. }) = error.downcast_ref()
+        && source.kind() == io::ErrorKind::AddrInUse
+    {
+        return Some(format!(
+            "Another program listens there, perhaps `mlxk server` itself (`mlxk ps` asks it). Choose another port \
+             with `--port {}`",
+            port.checked_add(1).unwrap_or(8000)
+        ));
     }
     if error.is::<NotLoaded>() {
         return Some("List the loaded models with `mlxk ps`".to_owned());

@@ -134,11 +134,11 @@ fn misused(error: &clap::Error) -> ExitCode {
         help::print(error);
         return ExitStatus::Success.into();
     }
-    // If standard error is closed, there is no one to tell.
     if let Some(sentence) = misuse::sentence(error, names::arguments().skip(1)) {
-        let _ = output::stderr().line(format_args!("error: {sentence}"));
+        Printer::new(env::is_plain()).sentence(&format!("error: {sentence}"));
         return ExitStatus::Usage.into();
     }
+    // If standard error is closed, there is no one to tell.
     let shown = error.render();
     let is_harmful = |word: OsString| word.to_string_lossy().contains(terminal::is_harmful);
     let _ = if styles_stderr() && !std::env::args_os().any(is_harmful) {

@@ -9,7 +9,7 @@ use mlxk_hub::Reporter;
 use serde_json::Map;
 
 use crate::terminal::sanitize_line;
-use crate::{failure, interrupt, log, output};
+use crate::{failure, interrupt, log, output, terminal};
 
 /// Time before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -57,7 +57,18 @@ impl Printer {
             return;
         }
         // If stderr is closed, there is no one to tell.
-        let _ = output::stderr().text(format_args!("{text}\n"));
+        let _ = output::stderr().text(format_args!("{}\n", self.folded(&text.to_string())));
+    }
+
+    /// Returns the text with line breaks between words, on a terminal.
+    fn folded(&self, text: &str) -> String {
+        if self.terminal { terminal::fold(text, terminal::width()) } else { text.to_owned() }
+    }
+
+    /// Prints a sentence that ends the command. Line breaks inside it become spaces.
+    pub(crate) fn sentence(&self, text: &str) {
+        // If stderr is closed, there is no one to tell.
+        let _ = output::stderr().text(format_args!("{}\n", self.folded(&sanitize_line(text))));
     }
 
     /// Prints the error that ended the command, and its hint.
@@ -72,10 +83,10 @@ impl Printer {
             let _ = out.json_text(&log::line("ERROR", &failure::message(error), fields));
             return;
         }
-        // If stderr is closed, there is no one to tell.
-        let _ = out.line(format_args!("error: {}", failure::message(error)));
+        drop(out);
+        self.sentence(&format!("error: {}", failure::message(error)));
         if let Some(hint) = failure::hint(error) {
-            let _ = out.line(format_args!("hint: {hint}"));
+            self.sentence(&format!("hint: {hint}"));
         }
     }
 

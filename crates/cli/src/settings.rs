@@ -129,8 +129,18 @@ impl Settings {
     }
 
     /// Returns `true` if the configuration says where our server is.
-    pub(crate) fn has_server_address(&self) -> bool {
+    fn has_server_address(&self) -> bool {
         self.config.text("server.host").is_some() || self.config.count("server.port").is_some()
+    }
+
+    /// Returns `OLLAMA_HOST` if it is set and neither options nor the configuration say where our server is.
+    pub(crate) fn ollama_host_instead(
+        &self,
+        host: Option<&Address>,
+        port: Option<u16>,
+    ) -> Option<&str> {
+        let is_said = host.is_some() || port.is_some() || self.has_server_address();
+        self.ollama_host.as_deref().filter(|_| !is_said)
     }
 
     /// Returns the configured number of connections of a download.

@@ -5,7 +5,7 @@ mod library;
 pub use library::{LibraryModel, library};
 
 use crate::repo_id::RepoId;
-use crate::suggest::similar;
+use crate::suggest::{is_typo, similar};
 
 /// A name that the user has given to a repository in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,15 @@ impl PairTable {
         let sizes: Vec<String> = shown().filter(is_size).take(3).map(str::to_owned).collect();
         if sizes.is_empty() { similar(name, shown()) } else { sizes }
     }
+
+    /// Returns the name without a tag that `name` is probably meant to be, if it is mistyped.
+    pub(crate) fn misspelt(&self, name: &str) -> Option<String> {
+        let own = self.own.iter().map(|pair| pair.ollama.as_str());
+        let known = own.chain(library().iter().flat_map(|model| model.names.iter().copied()));
+        let families = known.filter_map(|known| known.strip_suffix(":latest"));
+        let mut typos = families.filter(|family| is_typo(name, family));
+        typos.next().map(str::to_owned)
+    }
 }
 
 #[cfg(test)]
@@ -120,5 +129,20 @@ mod tests {
         assert_eq!(table.similar("llama3.2:7b"), ["llama3.2:1b", "llama3.2:3b"]);
         assert_eq!(table.similar("lama3.2:1b")[0], "llama3.2:1b");
         assert!(table.similar("nothing-like-it:1b").is_empty());
+    }
+
+    #[test]
+    fn misspelt_names_without_a_tag() {
+        let table = PairTable::default();
+        for (typed, meant) in [
+            ("mistrel", Some("mistral")),
+            ("lama3.2", Some("llama3.2")),
+            ("lamma3.2", Some("llama3.2")),
+            ("deepseek-rl", None),
+            ("Qwen3-8B-4bit", None),
+            ("nosuch", None),
+        ] {
+            assert_eq!(table.misspelt(typed).as_deref(), meant, "{typed}");
+        }
     }
 }

@@ -168,8 +168,15 @@ impl NotLocal {
     pub fn into_unreached(self, reason: &HttpError) -> HubError {
         let Explained { kind, message, hint } = reason.explain();
         let hint = hint.unwrap_or_default();
-        let (name, similar) = (self.name, self.similar);
-        ReferenceError::Unreached { name, similar, kind, reason: message, hint }.into()
+        ReferenceError::Unreached {
+            name: self.name,
+            suggestion: self.suggestion.to_string(),
+            similar: self.similar,
+            kind,
+            reason: message,
+            hint,
+        }
+        .into()
     }
 
     /// Returns the error if the hub does not have the repository either.

@@ -55,7 +55,7 @@ fn search(
         });
     }
     let (workspaces, store) = (workspaces(locations)?, Store::new(locations).models()?);
-    Search { reference, locations, workspaces, store, incomplete }.resolve(matching, pairs)
+    Search { reference, pairs, locations, workspaces, store, incomplete }.resolve(matching)
 }
 
 /// No checkpoint has more files in a folder.
@@ -63,6 +63,7 @@ const MAX_ENTRIES: usize = 100_000;
 
 struct Search<'a> {
     reference: &'a Reference,
+    pairs: &'a PairTable,
     locations: &'a Locations,
     workspaces: Vec<Workspace>,
     store: Vec<StoredModel>,
@@ -71,20 +72,20 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn resolve(&self, matching: Matching, pairs: &PairTable) -> Result<Resolution> {
+    fn resolve(&self, matching: Matching) -> Result<Resolution> {
         match self.reference {
             Reference::Name { name, revision } => match (Alias::find(name), revision) {
-                (Some(alias), None) => self.alias(name, alias, matching, pairs),
-                _ => self.bare_name(name, revision.as_deref(), matching, pairs),
+                (Some(alias), None) => self.alias(name, alias, matching),
+                _ => self.bare_name(name, revision.as_deref(), matching),
             },
             Reference::Repo { id, revision } => self.repo(id, revision.as_deref()),
-            Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
+            Reference::Short(name) => match (self.pairs.repo(name), Alias::of_ollama(name)) {
                 (Some(id), _) => self.repo(id, None),
                 (None, Some(alias)) => self.package(&alias.spec()),
                 (None, None) => Err(ReferenceError::UnknownPair {
                     name: name.clone(),
                     in_ollama: crate::ollama::has(name, self.locations),
-                    similar: pairs.similar(name),
+                    similar: self.pairs.similar(name),
                 }
                 .into()),
             },
@@ -102,9 +103,8 @@ impl Search<'_> {
         name: &str,
         alias: &Alias,
         how: Matching,
-        pairs: &PairTable,
     ) -> Result<Resolution> {
-        let exact = self.bare_name(name, None, Matching::Exact, pairs)?;
+        let exact = self.bare_name(name, None, Matching::Exact)?;
         if let Resolution::Local(_) = exact {
             return Ok(exact);
         }
@@ -112,10 +112,12 @@ impl Search<'_> {
         if how == Matching::Exact || matches!(package, Resolution::Local(_)) {
             return Ok(package);
         }
-        Ok(match self.bare_name(name, None, how, pairs)? {
-            Resolution::NotLocal(_) => package,
+        // Several models whose names contain it do not make the name ambiguous.
+        match self.bare_name(name, None, how) {
+            Ok(Resolution::NotLocal(_))
+            | Err(HubError::Reference(ReferenceError::Ambiguous { .. })) => Ok(package),
             found => found,
-        })
+        }
     }
 
     fn repos(&self) -> Result<Vec<CachedRepo>> {
@@ -127,7 +129,6 @@ impl Search<'_> {
         name: &str,
         revision: Option<&str>,
         how: Matching,
-        pairs: &PairTable,
     ) -> Result<Resolution> {
         if let Some(workspace) = self.workspaces.iter().find(|workspace| workspace.name == name) {
             return self.workspace(workspace, revision);
@@ -142,7 +143,7 @@ impl Search<'_> {
                 return self.cached(repo, revision);
             }
         }
-        let pair = pairs.repo(name);
+        let pair = self.pairs.repo(name);
         if let Some(repo) = pair.and_then(|pair| repos.iter().find(|repo| repo.id == *pair)) {
             return self.cached(repo, revision);
         }
@@ -158,7 +159,7 @@ impl Search<'_> {
                 return Ok(found);
             }
         }
-        self.not_local(name, pairs.repo_or_default(name), revision, false, &repos)
+        self.not_local(name, self.pairs.repo_or_default(name), revision, false, &repos)
     }
 
     /// Returns the only model whose full name `fits`, or an error if there are several. A
@@ -407,12 +408,16 @@ impl Search<'_> {
             .collect();
         names.sort_unstable();
         names.dedup();
+        let mut similar = similar(name, names);
+        if matches!(self.reference, Reference::Name { .. }) && self.pairs.repo(name).is_none() {
+            similar.extend(self.pairs.misspelt(name));
+        }
         Ok(Resolution::NotLocal(NotLocal {
             name: name.to_owned(),
             suggestion,
             revision: revision.map(str::to_owned),
             broken,
-            similar: similar(name, names),
+            similar,
             in_ollama: match self.reference {
                 Reference::Short(short) if crate::ollama::has(short, self.locations) => {
                     Some(short.clone())

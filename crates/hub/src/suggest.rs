@@ -28,15 +28,19 @@ pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Returns `true` if `wanted` is probably `name`, mistyped: they differ by one letter, or by two that changed places, and have the same digits.
-/// `Qwen3-4bit` and `Qwen3-8bit` are two models.
+/// Returns `true` if `wanted` is probably `name`, mistyped: they have the same digits, and differ by one letter, by
+/// two that changed places, or, if they are long, by two letters. `Qwen3-4bit` and `Qwen3-8bit` are two models.
 pub(crate) fn is_typo(wanted: &str, name: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let short = name.rsplit_once('/').map_or(name, |(_, short)| short);
     let (wanted, short) = (wanted.to_lowercase(), short.to_lowercase());
-    wanted.chars().count() > 3
-        && digits(&wanted) == digits(&short)
-        && osa_distance(&wanted, &short) == 1
+    let limit = match wanted.chars().count() {
+        0..=3 => 0,
+        4..=7 => 1,
+        _ => 2,
+    };
+    let distance = osa_distance(&wanted, &short);
+    digits(&wanted) == digits(&short) && (1..=limit).contains(&distance)
 }
 
 #[cfg(test)]
@@ -46,7 +50,12 @@ mod tests {
     #[test]
     fn typing_errors() {
         for (wanted, name) in
-            [("smolm2", "smollm2"), ("smlolm2", "smollm2"), ("alpha-4bt", "org/Alpha-4bit")]
+            [
+                ("smolm2", "smollm2"),
+                ("smlolm2", "smollm2"),
+                ("alpha-4bt", "org/Alpha-4bit"),
+                ("lamma3.2", "llama3.2"),
+            ]
         {
             assert!(is_typo(wanted, name), "{wanted}");
         }

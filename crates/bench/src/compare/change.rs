@@ -1,7 +1,7 @@
 //! Changes between two JSON reports of this program.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::statistics::{CONFIDENCE, Interval, Summary, shift_interval};
 
@@ -40,7 +40,7 @@ pub enum ChangeError {
     #[error(
         "The reports measured different work: {what} is `{first}` in the first and `{second}` in the second"
     )]
-    Unequal { what: &'static str, first: String, second: String },
+    Unequal { what: String, first: String, second: String },
     #[error("The reports have no series in common")]
     Nothing,
 }
@@ -70,9 +70,13 @@ pub fn changes(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
     for (place, what) in ALIKE {
         let (first, second) = (base.pointer(place), now.pointer(place));
         if first != second {
-            let shown = |value: Option<&Value>| value.map_or_else(String::new, Value::to_string);
-            let (first, second) = (shown(first), shown(second));
-            return Err(ChangeError::Unequal { what, first, second });
+            let (first, second) = (first.unwrap_or(&Value::Null), second.unwrap_or(&Value::Null));
+            let (place, first, second) = difference(first, second);
+            let what = match place.as_str() {
+                "" => what.to_owned(),
+                place => format!("`{place}` of {what}"),
+            };
+            return Err(ChangeError::Unequal { what, first: shown(first), second: shown(second) });
         }
     }
     let (before, after) = (series(base), series(now));
@@ -84,6 +88,50 @@ pub fn changes(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
         })
         .collect();
     if changes.is_empty() { Err(ChangeError::Nothing) } else { Ok(changes) }
+}
+
+/// Returns the first place at which two values differ, such as `prompt.text`, and what is there.
+fn difference<'a>(first: &'a Value, second: &'a Value) -> (String, &'a Value, &'a Value) {
+    let inside = |name: &str, first: &'a Value, second: &'a Value| {
+        let (place, first, second) = difference(first, second);
+        let place = if place.is_empty() { name.to_owned() } else { format!("{name}.{place}") };
+        (place, first, second)
+    };
+    match (first, second) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
+            let of = |map: &'a Map<String, Value>, name: &str| map.get(name).unwrap_or(&Value::Null);
+            let mut pairs = names.map(|name| (name, of(a, name), of(b, name)));
+            match pairs.find(|(_, first, second)| first != second) {
+                Some((name, first, second)) => inside(name, first, second),
+                None => (String::new(), first, second),
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let pairs = a.iter().zip(b).enumerate();
+            match pairs.into_iter().find(|(_, (first, second))| first != second) {
+                Some((index, (first, second))) => inside(&(index + 1).to_string(), first, second),
+                None => (String::new(), first, second),
+            }
+        }
+        _ => (String::new(), first, second),
+    }
+}
+
+/// Returns a value as people write it, shortened. A list is given by the names in it.
+fn shown(value: &Value) -> String {
+    const MAX: usize = 60;
+    let name = |item: &Value| item["name"].as_str().unwrap_or("?").to_owned();
+    let text = match value {
+        Value::Null => "unknown".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(name).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 fn change(name: &str, base: &[f64], now: &[f64]) -> Option<Change> {
@@ -216,7 +264,18 @@ mod tests {
         let mut other = base.clone();
         other["machine"]["processor"] = "y".into();
         let told = changes(&base, &other).unwrap_err().to_string();
-        assert!(told.contains("the processor is `\"x\"`"), "{told}");
+        assert!(told.contains("the processor is `x` in"), "{told}");
+        let with = |workloads: Value| {
+            let mut report = base.clone();
+            report["options"] = json!({"workloads": workloads});
+            report
+        };
+        let chat = |prompt: &str| json!([{"name": "chat", "prompt": {"text": prompt}}]);
+        let told = changes(&with(chat("a")), &with(chat("b"))).unwrap_err().to_string();
+        assert!(told.contains("`1.prompt.text` of the workload is `a` in"), "{told}");
+        let more = json!([{"name": "chat"}, {"name": "code"}]);
+        let told = changes(&with(chat("a")), &with(more)).unwrap_err().to_string();
+        assert!(told.contains("the workload is `chat` in the first and `chat, code`"), "{told}");
         other = base.clone();
         other["schema"] = "mlxk-bench-model/1".into();
         assert!(matches!(changes(&base, &other), Err(ChangeError::Schemas { .. })));

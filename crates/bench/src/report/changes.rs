@@ -1,7 +1,7 @@
 //! Layout of `mlxk bench compare`.
 
 use super::{Align, Document, Part, Table, interval, three, word};
-use crate::compare::Change;
+use crate::compare::{Change, Measure};
 
 /// Caveats about a comparison of two reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
             _ => found,
         };
         table.row(vec![
-            change.series.clone(),
+            series(&change.series),
             shown(&change.series, change.base),
             shown(&change.series, change.now),
             format!("{:.2}", change.ratio),
@@ -52,6 +52,24 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
     Document { parts }
 }
 
+/// Returns the name of a series for people: `chat: processor time` instead of `chat / cpu_seconds`.
+fn series(place: &str) -> String {
+    let (before, last) = place.rsplit_once(" / ").unwrap_or(("", place));
+    let label = match measure(last) {
+        Some(measure) => measure.label().to_owned(),
+        None => {
+            let words = ["_tokens_per_second", "_per_second", "_seconds", "_bytes"];
+            let bare = words.iter().find_map(|unit| last.strip_suffix(unit)).unwrap_or(last);
+            bare.replace('_', " ")
+        }
+    };
+    if before.is_empty() { label } else { format!("{}: {label}", before.replace(" / ", ", ")) }
+}
+
+fn measure(name: &str) -> Option<Measure> {
+    serde_json::from_value(name.into()).ok()
+}
+
 /// Formats a figure in the unit that the name of its series implies.
 fn shown(series: &str, value: f64) -> String {
     if series.ends_with("bytes") {
@@ -62,5 +80,23 @@ fn shown(series: &str, value: f64) -> String {
         format!("{} ms", three(value * 1e3))
     } else {
         format!("{} s", three(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::series;
+
+    #[test]
+    fn series_have_names_for_people() {
+        for (place, name) in [
+            ("load_seconds", "load"),
+            ("chat / cpu_seconds", "chat: processor time"),
+            ("chat / decode_tokens_per_second", "chat: decode"),
+            ("models / m / time_to_first_token_seconds", "models, m: time to first token"),
+            ("rows / affine 4 / mean_seconds", "rows, affine 4: mean"),
+        ] {
+            assert_eq!(series(place), name);
+        }
     }
 }

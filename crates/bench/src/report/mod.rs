@@ -98,7 +98,7 @@ fn word(interval: &Interval, ratio: f64) -> &'static str {
         return "unknown";
     }
     match (interval.is_a_difference(), ratio > 1.0) {
-        (false, _) => "no difference",
+        (false, _) => "not significant",
         (true, true) => "better",
         (true, false) => "worse",
     }

@@ -107,7 +107,11 @@ fn compared(report: &ModelReport) -> Vec<Part> {
         report.comparisons.iter().filter(|it| it.measure != "prefill")
     {
         let interval = ratio.interval;
-        let verdict = if ratio.is_a_difference() { "" } else { ", no difference" };
+        let verdict = match (ratio.interval.is_unknown(), ratio.is_a_difference()) {
+            (true, _) => ", too few samples",
+            (false, true) => "",
+            (false, false) => ", not significant",
+        };
         table.row(vec![
             measure.clone(),
             against.clone(),

@@ -45,6 +45,6 @@ pub(crate) struct ChatArgs {
     pub answer: AnswerArgs,
 
     /// Keep neither the conversation nor what you type
-    #[arg(long)]
+    #[arg(long, alias = "nohistory")]
     pub no_history: bool,
 }

@@ -84,6 +84,10 @@ pub(crate) struct Cli {
     /// Print version and system information as JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Print the version, as other programs do with this letter
+    #[arg(short = 'v', hide = true, action = clap::ArgAction::Version)]
+    pub short_version: Option<bool>,
 }
 
 const EXAMPLES: &str = "\

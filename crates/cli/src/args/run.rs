@@ -35,9 +35,9 @@ Examples:
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RunArgs {
-    /// Model to run
+    /// Model to run; needed if there are several
     #[arg(add = ArgValueCompleter::new(complete::models))]
-    pub model: String,
+    pub model: Option<String>,
 
     /// Prompt; starts a chat if there is none
     pub words: Vec<String>,
@@ -65,6 +65,10 @@ pub(crate) struct RunArgs {
     /// Start a chat, with the prompt as the first message
     #[arg(short, long)]
     pub interactive: bool,
+
+    /// In a chat, keep neither the conversation nor what you type
+    #[arg(long, alias = "nohistory", help_heading = "Prompt")]
+    pub no_history: bool,
 
     /// Number of answers to print
     #[arg(

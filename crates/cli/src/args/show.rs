@@ -22,7 +22,7 @@ Models:
   qwen2.5-coder:1.5b        an Ollama name with a known MLX counterpart
   ollama:NAME[:TAG]         an imported model from Ollama's store";
 
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{MODELS}\n\n{EXAMPLES}"))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ShowArgs {
@@ -37,6 +37,25 @@ pub(crate) struct ShowArgs {
     /// Print `config.json` instead of the metadata
     #[arg(long)]
     pub config: bool,
+
+    /// Print only the chat template
+    #[arg(long, conflicts_with_all = ["files", "config", "modelfile", "recalc_hash", "json"])]
+    pub template: bool,
+
+    /// Print only the parameters that belong to the model's name
+    #[arg(long, conflicts_with_all = ["files", "config", "modelfile", "template", "recalc_hash", "json"])]
+    pub parameters: bool,
+
+    /// Print only the system prompt that belongs to the model's name
+    #[arg(
+        long,
+        conflicts_with_all = ["files", "config", "modelfile", "template", "parameters", "recalc_hash", "json"]
+    )]
+    pub system: bool,
+
+    /// Also list the files, and print `config.json`
+    #[arg(short, long, conflicts_with_all = ["modelfile", "template", "parameters", "system", "json"])]
+    pub verbose: bool,
 
     /// Print only a Modelfile that recreates the model
     #[arg(long, conflicts_with_all = ["files", "config", "recalc_hash"])]

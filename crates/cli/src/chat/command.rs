@@ -9,11 +9,11 @@ use crate::terminal::fold;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Say(String),
-    Help,
+    Help(Option<String>),
     Clear,
     System(Option<String>),
     Set(String),
-    Show,
+    Show(Option<String>),
     Model(Option<String>),
     File(Option<String>),
     Edit(String),
@@ -28,7 +28,7 @@ pub(super) enum Command {
 
 /// Name, arguments and description of every command.
 pub(super) const COMMANDS: [(&str, &str, &str); 15] = [
-    ("/help", "", "list the commands"),
+    ("/help", "[COMMAND]", "list the commands, or explain one"),
     ("/clear", "", "start a new conversation, with the same settings"),
     ("/system", "[TEXT|off]", "show or change the system prompt"),
     (
@@ -36,7 +36,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 15] = [
         "NAME [VALUE]",
         "show or change a setting, as in `/set temperature 0.2` or `/set seed default`",
     ),
-    ("/show", "", "show the model and the settings"),
+    ("/show", "[NAME]", "show the model and the settings, or one of them"),
     ("/model", "[NAME]", "list the models, or switch to another one"),
     ("/file", "PATH", "put a text file into the next message"),
     ("/edit", "[TEXT]", "write the next message in your editor"),
@@ -54,10 +54,30 @@ const DESCRIPTION: usize = 24;
 
 /// Returns the text of `/help`, with a line per command if `width` columns have room for it.
 pub(super) fn help(width: usize) -> String {
+    let mut text = lines(COMMANDS.iter(), width);
+    text.push_str(
+        "\n  For several lines, press Alt-Enter, or type \"\"\" before and after them.\n  \
+         Ctrl-C stops an answer. Ctrl-R searches the input history.",
+    );
+    text
+}
+
+/// Returns the help of one command, with or without its `/`.
+pub(super) fn help_on(name: &str, width: usize) -> Option<String> {
+    let name = name.trim_start_matches('/').to_ascii_lowercase();
+    let found = COMMANDS.iter().filter(|(command, ..)| command[1..] == name);
+    let text = lines(found, width);
+    (!text.is_empty()).then(|| text.trim_end().to_owned())
+}
+
+fn lines<'a>(
+    commands: impl Iterator<Item = &'a (&'a str, &'a str, &'a str)>,
+    width: usize,
+) -> String {
     let mut text = String::new();
     let is_narrow = width < 2 * DESCRIPTION;
     let indent = " ".repeat(if is_narrow { 6 } else { DESCRIPTION });
-    for (name, arguments, meaning) in COMMANDS {
+    for (name, arguments, meaning) in commands {
         let usage = format!("  {name} {arguments}");
         let meaning = fold(meaning, width.saturating_sub(indent.len()).max(1));
         let meaning = meaning.replace('\n', &format!("\n{indent}"));
@@ -67,10 +87,6 @@ pub(super) fn help(width: usize) -> String {
             writeln!(text, "{usage:<DESCRIPTION$}{meaning}")
         };
     }
-    text.push_str(
-        "\n  For several lines, press Alt-Enter, or type \"\"\" before and after them.\n  \
-         Ctrl-C stops an answer. Ctrl-R searches the input history.",
-    );
     text
 }
 
@@ -92,12 +108,12 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
     let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
     let given = (!rest.is_empty()).then(|| unquoted(rest));
-    match name {
-        "/help" | "/?" => Ok(Command::Help),
+    match name.to_ascii_lowercase().as_str() {
+        "/help" | "/?" => Ok(Command::Help(given)),
         "/clear" | "/new" => Ok(Command::Clear),
         "/system" => Ok(Command::System(given)),
         "/set" => Ok(Command::Set(rest.to_owned())),
-        "/show" => Ok(Command::Show),
+        "/show" => Ok(Command::Show(given)),
         "/model" => Ok(Command::Model(given)),
         "/file" => Ok(Command::File(given)),
         "/edit" => Ok(Command::Edit(given.unwrap_or_default())),
@@ -154,6 +170,8 @@ mod tests {
         assert_eq!(parse("// a comment"), say("// a comment"));
         assert_eq!(parse("\"\"\"\n two\nlines \"\"\""), say("two\nlines"));
         assert_eq!(parse("/bye"), Ok(Command::Bye));
+        assert_eq!(parse("/Bye"), Ok(Command::Bye));
+        assert_eq!(parse("/show top_k"), Ok(Command::Show(Some("top_k".into()))));
         assert_eq!(parse("/system  \"Be brief.\""), Ok(Command::System(Some("Be brief.".into()))));
         assert_eq!(parse("/set stop  \"a b\""), Ok(Command::Set("stop  \"a b\"".into())));
         assert_eq!(parse("/system \"\"\"a\nb\"\"\""), Ok(Command::System(Some("a\nb".into()))));
@@ -162,6 +180,15 @@ mod tests {
         assert_eq!((elsewhere(" Exit "), elsewhere("exit the room")), (Some("/bye"), None));
         assert!(parse("/save").unwrap_err().contains("/save notes"));
         assert!(parse("/nosuch thing").unwrap_err().contains("`/nosuch`"));
+    }
+
+    #[test]
+    fn one_command_is_explained() {
+        for name in ["set", "/set", "SET"] {
+            let text = help_on(name, 80).unwrap();
+            assert!(text.starts_with("  /set NAME [VALUE]") && !text.contains("/show"), "{text}");
+        }
+        assert_eq!(help_on("nosuch", 80), None);
     }
 
     #[test]

@@ -244,11 +244,16 @@ impl Chat<'_> {
                 }
                 _ => self.say(&text)?,
             },
-            Command::Help => self.note(command::help(terminal::width())),
+            Command::Help(None) => self.note(command::help(terminal::width())),
+            Command::Help(Some(name)) => self.note(
+                command::help_on(&name, terminal::width()).unwrap_or_else(|| {
+                    format!("No command is called `{name}`; `/help` lists the commands")
+                }),
+            ),
             Command::Clear => self.clear(),
             Command::System(text) => self.system(text),
             Command::Set(text) => self.set(&text),
-            Command::Show => self.note(self.in_effect().list()),
+            Command::Show(name) => self.show(name.as_deref()),
             Command::Model(None) => self.list_models(),
             Command::Model(Some(name)) => return Ok(self.find_model(&name)),
             Command::File(path) => self.attach(path.as_deref()),
@@ -316,6 +321,23 @@ impl Chat<'_> {
             }
         });
         self.note(reply.unwrap_or_else(|problem| problem));
+    }
+
+    /// Shows the model and all settings, or one of them. Ollama's `/show info` is the same as `/show`.
+    fn show(&self, name: Option<&str>) {
+        let wish = match name.map(str::to_ascii_lowercase).as_deref() {
+            None | Some("info" | "parameters") => Ok(Wish::List),
+            Some("template" | "modelfile" | "license") => Err(format!(
+                "Outside the chat, `mlxk show {}` shows the template (`--template`) and a Modelfile (`--modelfile`)",
+                self.model.name
+            )),
+            Some(name) => settings::find(name).map(Wish::Show),
+        };
+        self.note(match wish {
+            Ok(Wish::Show(name)) => format!("`{name}` is {}", self.in_effect().value(name)),
+            Ok(_) => self.in_effect().list(),
+            Err(problem) => problem,
+        });
     }
 
     /// Changes a setting, if the model can honour it. The error is a sentence.
@@ -432,14 +454,8 @@ impl Chat<'_> {
         }
     }
 
-    /// Prints a note, wrapped on a terminal.
     fn note(&self, text: impl std::fmt::Display) {
-        let text = text.to_string();
-        if output::stderr_is_terminal() {
-            self.context.printer.note(terminal::fold(&text, terminal::width()));
-        } else {
-            self.context.printer.note(text);
-        }
+        self.context.printer.note(text);
     }
 }
 

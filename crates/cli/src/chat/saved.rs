@@ -59,7 +59,7 @@ impl Chat<'_> {
     }
 
     pub(super) fn list_saved(&self) {
-        let entries = match self.keeper.folder.entries() {
+        let entries = match self.keeper.folder.distinct() {
             Ok(entries) => entries,
             Err(error) => return self.note(failure::message(&error.into())),
         };

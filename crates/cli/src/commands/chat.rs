@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStat
     let model = match (&args.model, &loaded) {
         (Some(model), _) => model.clone(),
         (None, Some(loaded)) => loaded.conversation.model.clone(),
-        (None, None) => only_model(context)?,
+        (None, None) => only_model("chat with", "chat", context)?,
     };
     let resolved = resolve::find(&model, !args.answer.engine.compute.no_pull, context)?;
     if args.resume && loaded.is_none() {
@@ -52,12 +52,12 @@ fn last(folder: &Folder, model: Option<&str>) -> anyhow::Result<Loaded> {
 }
 
 /// Returns the chat model that is here, if it is the only one or the user chooses it.
-fn only_model(context: &Context) -> anyhow::Result<String> {
+pub(super) fn only_model(verb: &str, command: &str, context: &Context) -> anyhow::Result<String> {
     let mut names = chat_models(context)?;
     if let Some(index) = choice::only(&names, context) {
         return Ok(names.swap_remove(index));
     }
     let example = names.first().map_or("smollm2", String::as_str);
-    let problem = format!("Name the model to chat with, as in `mlxk chat {example}`");
+    let problem = format!("Name the model to {verb}, as in `mlxk {command} {example}`");
     Err(UsageError(problem).into())
 }

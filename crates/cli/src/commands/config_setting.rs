@@ -11,16 +11,14 @@ use crate::args::ConfigAction;
 use crate::config::keys::{KEYS, Key};
 use crate::config::{Origin, Setting, Value};
 use crate::exit::UsageError;
-use crate::{Context, input, json, output};
+use crate::{Context, input, json, misuse, output};
 
 /// Prints or changes one setting.
 pub(super) fn run(action: &ConfigAction, as_json: bool, context: &Context) -> anyhow::Result<()> {
     let (ConfigAction::Get { name }
     | ConfigAction::Set { name, .. }
     | ConfigAction::Unset { name }) = action;
-    let key = KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
-        UsageError(format!("`{name}` is not a setting; `mlxk config` lists them"))
-    })?;
+    let key = KEYS.iter().find(|key| key.name == name).ok_or_else(|| unknown(name))?;
     let config = &context.settings.config;
     let set = config.settings.iter().find(|setting| setting.name == key.name);
     let path = config.path.display();
@@ -47,6 +45,17 @@ pub(super) fn run(action: &ConfigAction, as_json: bool, context: &Context) -> an
         json::print("config", &json!({"name": name, "path": path.to_string()}))?;
     }
     Ok(())
+}
+
+fn unknown(name: &str) -> UsageError {
+    let wanted = name.replace('-', "_").to_ascii_lowercase();
+    let names = || KEYS.iter().map(|key| key.name);
+    let last_part = |name: &&str| name.rsplit('.').next() == Some(wanted.as_str());
+    let meant = names().find(last_part).or_else(|| misuse::similar(&wanted, names()));
+    UsageError(match meant {
+        Some(meant) => format!("`{name}` is not a setting; did you mean `{meant}`?"),
+        None => format!("`{name}` is not a setting; `mlxk config` lists them"),
+    })
 }
 
 fn print(key: &Key, set: Option<&Setting>, as_json: bool) -> anyhow::Result<()> {
@@ -121,6 +130,19 @@ mod tests {
             None => remove(&mut file, key),
         }
         file.to_string()
+    }
+
+    #[test]
+    fn names_that_are_nearly_right_are_understood() {
+        for (typed, meant) in [
+            ("temperature", "`defaults.temperature`"),
+            ("max-tokens", "`defaults.max_tokens`"),
+            ("server.prot", "`server.port`"),
+            ("nosuch", "`mlxk config`"),
+        ] {
+            let UsageError(sentence) = unknown(typed);
+            assert!(sentence.contains(meant), "{sentence}");
+        }
     }
 
     #[test]

@@ -53,6 +53,14 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
     if !models.is_empty() {
         print(&models, args)?;
     }
+    for model in models.iter().filter(|model| model.kind == Kind::Missing) {
+        let base = model.base.as_deref().unwrap_or("its model");
+        context.printer.note(format_args!(
+            "`{0}` is only a name: {base} is not here. Get it with `mlxk pull {0}`, or remove the name with \
+             `mlxk rm {0}`",
+            model.name
+        ));
+    }
     if hidden > 0 {
         context.printer.note(format_args!(
             "Not shown: {}, broken or unsupported; see `mlxk list --all --health`",
@@ -76,12 +84,9 @@ pub(crate) fn described(args: &ListArgs, context: &Context) -> anyhow::Result<Op
     let model = places.iter().find(is_meant).map(|place| place.name.clone());
     Ok(model.map(|model| ShowArgs {
         model,
-        files: false,
-        config: false,
-        modelfile: false,
-        recalc_hash: false,
         json: args.json,
         extended: args.extended,
+        ..ShowArgs::default()
     }))
 }
 

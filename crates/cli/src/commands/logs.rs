@@ -35,7 +35,7 @@ pub(crate) fn run(args: &LogsArgs, context: &Context) -> anyhow::Result<ExitStat
 }
 
 fn list(args: &LogsArgs, folder: &Folder, context: &Context) -> anyhow::Result<()> {
-    let entries = folder.entries().context("Cannot list the conversations")?;
+    let entries = folder.distinct().context("Cannot list the conversations")?;
     let most = args.count.unwrap_or(usize::MAX);
     let mut rows = vec![
         ["#", "Name", "Changed", "Turns", "Model", "First message"].map(str::to_owned).to_vec(),
@@ -126,7 +126,7 @@ fn print(loaded: &Loaded, context: &Context) -> anyhow::Result<()> {
     let Loaded { entry, conversation } = loaded;
     let mut out = output::stdout();
     let time = conversation.updated.clone().unwrap_or_else(|| age(entry.modified));
-    out.line(format_args!("{} · {} · {time}", entry.name, conversation.model))?;
+    show(&mut out, &format!("{} · {} · {time}", entry.name, conversation.model))?;
     if let Some(system) = conversation.system.as_deref().filter(|text| !text.is_empty()) {
         show(&mut out, &format!("System prompt: {system}"))?;
     }

@@ -84,7 +84,7 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
         data["lock_files"] = paths.collect::<Vec<_>>().into();
         return Err(WithData::wrap(error.into(), data));
     }
-    if !args.json {
+    if !args.json && (args.force || args.dry_run || context.may_ask) {
         for name in &removal.dependents {
             context.printer.note(format_args!(
                 "warning: `{name}` is another name for {} and will stop working",
@@ -104,14 +104,18 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
             Err(RemovalRefused::Declined { name: name() }.into())
         };
     }
-    if removal.exact {
+    let refused = if !removal.exact {
+        RemovalRefused::PartOfName { name: name() }
+    } else if !removal.dependents.is_empty() {
+        RemovalRefused::Named { name: name(), dependents: removal.dependents.clone() }
+    } else {
         return Ok(());
-    }
+    };
     let mut data = data(removal, None);
     data["action"] = "requires_confirmation".into();
     data["requires_confirmation"] = true.into();
     data["matches"] = json!([removal.name]);
-    Err(WithData::wrap(RemovalRefused::PartOfName { name: name() }.into(), data))
+    Err(WithData::wrap(refused.into(), data))
 }
 
 /// Describes what is removed.

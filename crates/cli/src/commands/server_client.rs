@@ -25,15 +25,20 @@ pub(super) fn call(
     let (host, port) = settings.server_address(target.host.as_ref(), target.port)?;
     let request = Request { method, path, body, key: settings.api_key.as_deref() };
     let result = request.send(&address::url(&host, port));
-    let is_said = target.host.is_some() || target.port.is_some() || settings.has_server_address();
-    match (result, settings.ollama_host.as_deref().filter(|_| !is_said)) {
-        (Err(error), Some(other)) if error.is::<NoServer>() => {
-            match request.send(&mlxk_providers::ollama_address(Some(other))) {
-                Err(other) if other.is::<NoServer>() || other.is::<NotOurs>() => Err(error),
+    let other = settings.ollama_host_instead(target.host.as_ref(), target.port);
+    match (result.map_err(|error| error.downcast::<NoServer>()), other) {
+        (Err(Ok(error)), Some(other)) => {
+            let address = mlxk_providers::ollama_address(Some(other));
+            match request.send(&address) {
+                Err(other) if other.is::<NoServer>() || other.is::<NotOurs>() => {
+                    Err(NoServer { also: Some(address), ..error }.into())
+                }
                 result => result,
             }
         }
-        (result, _) => result,
+        (Err(Ok(error)), None) => Err(error.into()),
+        (Err(Err(error)), _) => Err(error),
+        (Ok(answer), _) => Ok(answer),
     }
 }
 
@@ -69,7 +74,7 @@ impl Request<'_> {
         let request = request.header("content-type", "application/json").body(body)?;
         let address = || address.to_owned();
         let mut response =
-            agent.run(request).map_err(|reason| NoServer { address: address(), reason })?;
+            agent.run(request).map_err(|reason| NoServer { address: address(), reason, also: None })?;
         let status = response.status();
         let text =
             response.body_mut().read_to_string().context("The server's answer is incomplete")?;

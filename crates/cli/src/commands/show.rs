@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use mlxk_engine::{LoadOptions, MemoryPlan};
 use mlxk_format::Checkpoint;
 use mlxk_hub::workspace::{self, Sentinel};
-use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Severity};
+use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Resolved, Severity};
+use mlxk_text::ChatTemplate;
 use mlxk_text::tools::ToolSupport;
 use serde_json::{Value, json};
 
@@ -25,6 +26,9 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         return modelfile(args, context);
     }
     let resolved = resolve::look_up(&args.model, context)?;
+    if args.template || args.parameters || args.system {
+        return part(args, &resolved);
+    }
     if args.recalc_hash {
         let sentinel = matches!(resolved.kind, Kind::Folder | Kind::Workspace)
             .then(|| Sentinel::read(&resolved.path))
@@ -51,7 +55,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
     summary(&model, &mut out)?;
     differences(&resolved.overrides, &mut out)?;
     workspace_section(&model, &mut out)?;
-    if args.files {
+    if args.files || args.verbose {
         out.line("")?;
         out.line("Files:")?;
         for file in mlxk_hub::files(&model.path) {
@@ -59,7 +63,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
             out.line(format_args!("  - {} ({}, {size})", file.name, kind(&file)))?;
         }
     }
-    if args.config {
+    if args.config || args.verbose {
         let path = model.path.join("config.json");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("Cannot read `{}`", path.display()))?;
@@ -77,6 +81,29 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             out.line(format_args!("  {key}: {value}"))?;
         }
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Prints the chat template, the parameters or the system prompt.
+fn part(args: &ShowArgs, resolved: &Resolved) -> anyhow::Result<ExitStatus> {
+    let mut out = output::stdout();
+    if args.parameters {
+        for (name, value) in resolved.overrides.parameters.named() {
+            out.line(format_args!("{name} {}", one_line(&value)))?;
+        }
+        return Ok(ExitStatus::Success);
+    }
+    let text = if args.template {
+        let template = ChatTemplate::open(&resolved.path)?;
+        let none = || anyhow::anyhow!("`{}` has no chat template", resolved.name);
+        template.ok_or_else(none)?.source_text(false).to_owned()
+    } else {
+        resolved.overrides.system.clone().unwrap_or_default()
+    };
+    out.content(&text)?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        out.line("")?;
     }
     Ok(ExitStatus::Success)
 }

@@ -1,11 +1,12 @@
 //! `mlxk` without a command: lists models and the next commands to try.
 
-use crate::Context;
+use unicode_width::UnicodeWidthStr;
+
 use crate::exit::ExitStatus;
 use crate::format;
 use crate::models::favorite::favorite;
 use crate::models::supported;
-use crate::output;
+use crate::{Context, output, terminal};
 
 /// Maximum number of models to list.
 const MAX_LISTED: usize = 5;
@@ -25,8 +26,11 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
         out.line("No models yet. The first command below gets the starter model (93 MB).")?;
         out.line("")?;
     } else {
-        for model in usable.iter().take(MAX_LISTED) {
-            out.line(format_args!("  {:<56} {:>8}", model.name, format::size(model.size_bytes)))?;
+        let listed = || usable.iter().take(MAX_LISTED);
+        let longest = listed().map(|model| model.name.width()).max().unwrap_or(0);
+        for model in listed() {
+            let gap = " ".repeat(longest - model.name.width());
+            out.line(format_args!("  {}{gap}  {:>8}", model.name, format::size(model.size_bytes)))?;
         }
         if usable.len() > MAX_LISTED {
             out.line(format_args!("  and {} more: `mlxk list`", usable.len() - MAX_LISTED))?;
@@ -38,9 +42,16 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<ExitStatus> {
         (format!("mlxk chat {name}"), "start a chat"),
         ("mlxk --help".to_owned(), "list all commands"),
     ];
-    let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let width = commands.iter().map(|(command, _)| command.width()).max().unwrap_or(0);
+    let longest = commands.iter().map(|(_, meaning)| meaning.width()).max().unwrap_or(0);
+    let is_narrow = output::stdout_is_terminal() && width + longest + 5 > terminal::width();
     for (command, meaning) in &commands {
-        out.line(format_args!("  {command:width$}   {meaning}"))?;
+        if is_narrow {
+            out.line(format_args!("  {command}"))?;
+            out.line(format_args!("      {meaning}"))?;
+        } else {
+            out.line(format_args!("  {command:width$}   {meaning}"))?;
+        }
     }
     Ok(ExitStatus::Success)
 }

@@ -45,6 +45,28 @@ impl Folder {
         Ok(entries)
     }
 
+    /// Returns the conversations without those that were kept by themselves and are the beginning of another one, such
+    /// as one that was saved under a name.
+    pub(crate) fn distinct(&self) -> io::Result<Vec<Entry>> {
+        let entries = self.entries()?;
+        let read: Vec<_> = entries.iter().map(|entry| read(&entry.path).ok()).collect();
+        let is_in = |inner: usize, outer: usize| {
+            let (Some(a), Some(b)) = (&read[inner], &read[outer]) else { return false };
+            // Two of the same length are in each other; the newer one stays.
+            let is_shorter = a.messages.len() < b.messages.len();
+            a.created.is_some()
+                && a.created == b.created
+                && b.messages.starts_with(&a.messages)
+                && (entries[outer].is_named || is_shorter || outer < inner)
+        };
+        let is_extra = |index: usize| {
+            !entries[index].is_named
+                && (0..entries.len()).any(|other| other != index && is_in(index, other))
+        };
+        let extra: Vec<bool> = (0..entries.len()).map(is_extra).collect();
+        Ok(entries.into_iter().zip(extra).filter(|(_, extra)| !extra).map(|(it, _)| it).collect())
+    }
+
     /// Returns the file that a name means for saving: the path itself, or a file in our own folder.
     pub(crate) fn place(&self, name: &str) -> PathBuf {
         let is_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
@@ -61,7 +83,7 @@ impl Folder {
             }
         }
         let number = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let entries = self.entries()?;
+        let entries = self.distinct()?;
         let found = number.and_then(|number| entries.into_iter().nth(number));
         found.with_context(|| format!("No conversation is called `{name}`; `mlxk logs` lists them"))
     }
@@ -135,6 +157,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
 mod tests {
     use std::time::Duration;
 
+    use mlxk_engine::Message;
+
     use super::*;
 
     fn folder() -> (tempfile::TempDir, Folder) {
@@ -166,6 +190,29 @@ mod tests {
         assert_eq!(last.continued(), Some(last.entry.path));
         assert!(folder.last(Some("m2")).unwrap().is_none());
         assert_eq!(folder.last(Some("m50")).unwrap().unwrap().conversation.model, "m50");
+    }
+
+    #[test]
+    fn a_conversation_is_listed_once() {
+        let (_data, folder) = folder();
+        let mut one = with("m");
+        one.messages = vec![Message::new("user", "Hi"), Message::new("assistant", "Hello")];
+        folder.keep(&one).unwrap();
+        write(&folder.place("notes"), &one, Existing::Refuse).unwrap();
+        folder.keep(&one).unwrap();
+        let names = |folder: &Folder| {
+            let entries = folder.distinct().unwrap();
+            entries.into_iter().map(|entry| entry.is_named).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&folder), [true]);
+        // It went on after it was saved.
+        one.messages.push(Message::new("user", "More"));
+        folder.keep(&one).unwrap();
+        assert_eq!(names(&folder).len(), 2);
+        // Another conversation with the same words is another one.
+        let other = Conversation { created: Some("2026-01-01T00:00:00Z".into()), ..one };
+        folder.keep(&other).unwrap();
+        assert_eq!(names(&folder).len(), 3);
     }
 
     #[test]

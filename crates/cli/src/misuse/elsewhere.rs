@@ -59,6 +59,11 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
     ),
     ("run", &["--insecure"], "is not available: mlxk always checks certificates"),
     ("pull", &["--insecure"], "is not available: mlxk always checks certificates"),
+    (
+        "show",
+        &["--license"],
+        "is not available: licenses of a Modelfile are in `mlxk show --modelfile`, others on the model's page",
+    ),
     ("rm", &["-y", "--yes"], "does not exist; use `--force`, which removes without asking"),
     ("list", &["-s", "--size", "--sort"], "is not available: `list` always shows sizes"),
     ("list", &["-a"], "is `--all` here"),

@@ -11,7 +11,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::{Cli, command_of};
-use similar::similar;
+pub(crate) use similar::similar;
 
 /// Removes files, so it is not proposed to someone who mistyped another command.
 const NEVER_PROPOSED: &str = "rm";
@@ -42,10 +42,20 @@ pub(crate) fn sentence(
             Some(unknown_command(text(ContextKind::InvalidSubcommand)?))
         }
         ErrorKind::MissingRequiredArgument => {
-            let is_rm = command_of(words).is_some_and(|command| command.get_name() == "rm");
-            let sentence = "Name the models to remove, or pass `--unused` for unused files";
-            is_rm.then(|| sentence.to_owned())
+            missing(command_of(words)?.get_name()).map(str::to_owned)
         }
+        _ => None,
+    }
+}
+
+/// Returns the sentence for missing words, if the parser's own message would mislead.
+fn missing(command: &str) -> Option<&'static str> {
+    match command {
+        "rm" => Some("Name the models to remove, or pass `--unused` for unused files"),
+        "perplexity" => Some(
+            "Name the models and then the text to score, as in `mlxk perplexity smollm2 README.md`; `-` reads \
+             standard input",
+        ),
         _ => None,
     }
 }
@@ -121,6 +131,9 @@ mod tests {
             assert_eq!(of(words).as_deref(), Some(expected));
         }
         assert!(said(&["rm"]).unwrap().contains("`--unused`"));
+        for words in [&["perplexity"][..], &["perplexity", "smollm2"]] {
+            assert!(said(words).unwrap().contains("text to score"), "{words:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// Returns the word of `known` that `typed` resembles most, if it is not more than two letters away, or a
 /// third of a short word.
-pub(super) fn similar<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn similar<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (typed.chars().count() / 3).min(2);
     known
         .map(|word| (strsim::osa_distance(typed, word), word))

@@ -8,6 +8,8 @@ mod markdown;
 mod table;
 mod wrap;
 
+use unicode_width::UnicodeWidthStr;
+
 pub(crate) use echo::{Silence, remember, restore};
 pub(crate) use markdown::Markdown;
 pub(crate) use wrap::{Style, Wrapper};
@@ -37,7 +39,8 @@ pub(crate) fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Wraps lines between words. Continuations of an indented line are indented four more columns.
+/// Wraps lines between words. Text in backticks stays together if it fits into a line, so that a command can be
+/// copied. Continuations of an indented line are indented four more columns.
 pub(crate) fn fold(text: &str, width: usize) -> String {
     let mut out = String::new();
     let mut wrapper = Wrapper::default();
@@ -49,11 +52,24 @@ pub(crate) fn fold(text: &str, width: usize) -> String {
         let indent = &line[..line.len() - content.len()];
         let hanging = if indent.is_empty() { String::new() } else { format!("{indent}    ") };
         wrapper.begin(indent, &hanging, Style::default(), &mut out);
-        wrapper.push(content, Style::default(), width, &mut out);
+        let room = width.saturating_sub(hanging.width());
+        let mut quoted = false;
+        for part in content.split_inclusive('`') {
+            let part = if quoted && part.width() <= room {
+                part.replace(' ', NO_BREAK)
+            } else {
+                part.to_owned()
+            };
+            wrapper.push(&part, Style::default(), width, &mut out);
+            quoted = !quoted;
+        }
         wrapper.flush_word(width, &mut out);
     }
-    out
+    out.replace(NO_BREAK, " ")
 }
+
+/// A space that is no place to break a line.
+const NO_BREAK: &str = "\u{a0}";
 
 #[cfg(test)]
 mod tests {
@@ -65,6 +81,9 @@ mod tests {
         let expected = "  /set NAME\n      changes a\n      setting\n\nDone: all of\nthem";
         assert_eq!(fold(text, 16), expected);
         assert_eq!(fold(text, 80), text);
+        let command = "Get it with `mlxk pull a`, or not";
+        assert_eq!(fold(command, 16), "Get it with\n`mlxk pull a`,\nor not");
+        assert_eq!(fold("Run `a b c d e f g`", 8), "Run `a b\nc d e f\ng`");
     }
 
     #[test]

@@ -48,13 +48,12 @@ pub fn pull_target(
             }
         }
         Reference::Name { name, revision } if Alias::find(name).is_none() => {
-            let own = match resolve(reference, Matching::Exact, pairs, locations) {
-                Ok(Resolution::Local(found)) if found.kind != Kind::HfCache => Some(found),
-                _ => None,
-            };
-            return match own {
-                Some(found) => Ok(PullTarget::Local(Box::new(found))),
-                None => repo(&pairs.repo_or_default(name), revision),
+            return match resolve(reference, Matching::Exact, pairs, locations) {
+                Ok(Resolution::Local(found)) if found.kind != Kind::HfCache => {
+                    Ok(PullTarget::Local(Box::new(found)))
+                }
+                Ok(Resolution::NotLocal(missing)) if missing.is_typo() => Err(missing.into_error()),
+                _ => repo(&pairs.repo_or_default(name), revision),
             };
         }
         _ => {}

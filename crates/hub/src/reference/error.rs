@@ -17,6 +17,7 @@ pub enum ReferenceError {
     /// This machine does not have the model, and the hub did not answer.
     Unreached {
         name: String,
+        suggestion: String,
         similar: Vec<String>,
         kind: &'static str,
         reason: String,
@@ -97,9 +98,14 @@ impl Explain for ReferenceError {
                      set `HF_TOKEN`"
                 ))
             }
-            Self::Unreached { name, similar, kind, reason, hint } => {
+            Self::Unreached { name, suggestion, similar, kind, reason, hint } => {
                 let similar = did_you_mean(similar).map(|ask| ask + " ").unwrap_or_default();
-                let message = format!("Model `{name}` is not on this machine: {reason}");
+                let meaning = match name.contains('/') {
+                    true => String::new(),
+                    false => format!(" and stands for `{suggestion}`"),
+                };
+                let message =
+                    format!("Model `{name}` is not on this machine{meaning}: {reason}");
                 Explained::new(kind, message).hint(format!("{similar}{hint}"))
             }
             Self::NotImported { name, from } => {

@@ -1,7 +1,7 @@
 //! Parameters in Ollama's words: those of a request's `options`, and those of a model's name.
 
 use mlxk_engine::Sampling;
-use mlxk_hub::{ParameterError, Parameters};
+use mlxk_hub::{ParameterError, Parameters, Taken};
 use serde_json::{Map, Value};
 
 use crate::body::Reading;
@@ -19,6 +19,9 @@ pub(crate) fn read(options: Map<String, Value>, reading: &Reading) -> Result<Par
             continue;
         }
         match found.set_json(&name, &value) {
+            Ok(Taken::NoEffect) if changes_answers(&name, &value) => {
+                unknown.push(format!("options.{name}"));
+            }
             Ok(_) => {}
             Err(ParameterError::Unknown { .. }) => unknown.push(format!("options.{name}")),
             Err(ParameterError::Value { expected, .. }) => {
@@ -31,6 +34,17 @@ pub(crate) fn read(options: Map<String, Value>, reading: &Reading) -> Result<Par
     }
     reading.unknown(unknown)?;
     Ok(found)
+}
+
+/// Returns `true` if a parameter that only Ollama has would change answers there. The others say how it loads a
+/// model.
+fn changes_answers(name: &str, value: &Value) -> bool {
+    match name {
+        "mirostat" => value.as_f64() != Some(0.0),
+        "rope_frequency_base" | "rope_frequency_scale" => value.as_f64() != Some(0.0),
+        "tfs_z" => value.as_f64() != Some(1.0),
+        _ => false,
+    }
 }
 
 /// Drops stop strings that would stop nothing. Clients send them for a setting that is empty.
@@ -80,6 +94,9 @@ mod tests {
         let options = json!({"num_gpu": 1, "new_one": true, "mirostat": 0, "stop": "x"});
         assert_eq!(parse(options.clone(), &reading).unwrap().stop, ["x"]);
         assert_eq!(reading.ignored.header().unwrap(), "options.new_one");
+        let reading = Reading::default();
+        parse(json!({"mirostat": 2, "mirostat_tau": 5.0, "tfs_z": 1.0}), &reading).unwrap();
+        assert_eq!(reading.ignored.header().unwrap(), "options.mirostat");
         let strict = Reading { strict: true, ..Reading::default() };
         let error = parse(options, &strict).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("options.new_one"));

@@ -72,11 +72,12 @@ impl Models {
             Ok(Resolution::NeedsImport(_)) => {
                 Err(unknown(name, &format!("`mlxk run {name}` imports it")))
             }
-            Ok(Resolution::NotLocal(missing)) if missing.similar.is_empty() => {
-                Err(unknown(name, &format!("try `mlxk pull {}`", missing.suggestion)))
-            }
             Ok(Resolution::NotLocal(missing)) => {
-                Err(unknown(name, &format!("similar names are `{}`", missing.similar.join("`, `"))))
+                let similar = missing.similar.join("`, `");
+                Err(unknown(name, &match missing.similar.is_empty() {
+                    true => format!("download it with `mlxk pull {}`", missing.suggestion),
+                    false => format!("similar names are `{similar}`"),
+                }))
             }
             Err(
                 error @ (HubError::Reference(ReferenceError::Ambiguous { .. }) | HubError::Io(_)),

@@ -43,6 +43,7 @@ pub(super) async fn answer(
     }
     let lease = state.models.acquire_resolved(model, asked.model.as_deref(), keep).await?;
     let lease = Arc::new(lease);
+    fields::context(&wanted, &lease, &reading)?;
     let loading = started.elapsed();
     let has_system = messages.first().is_some_and(|first| first.role == "system");
     let system = lease.system().filter(|_| !has_system).map(str::to_owned);

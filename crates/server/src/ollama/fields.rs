@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::body::{Extras, Reading};
 use crate::error::ApiError;
+use crate::exchange::AnswerOptions;
 use crate::exchange::thinking::{Otherwise, Wish};
-use crate::models::KeepAlive;
+use crate::models::{KeepAlive, Lease};
 
 /// Levels of `think`.
 const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
@@ -121,6 +122,21 @@ pub(super) fn logprobs(wanted: bool, top: Option<i64>) -> Result<Option<usize>, 
 /// answer ends here, with `length`. `true` is Ollama's default, so it is reported instead of refused.
 pub(super) fn shift(wanted: Option<bool>, reading: &Reading) -> Result<(), ApiError> {
     if wanted == Some(true) { reading.unknown(vec!["shift".to_owned()]) } else { Ok(()) }
+}
+
+/// Reports a `num_ctx` beyond the context that the model was loaded with. As in Ollama, such an answer has the
+/// context that there is.
+pub(super) fn context(
+    wanted: &AnswerOptions,
+    lease: &Lease,
+    reading: &Reading,
+) -> Result<(), ApiError> {
+    match wanted.context {
+        Some(asked) if asked > lease.engine().context() => {
+            reading.unknown(vec!["options.num_ctx".to_owned()])
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the error for images.

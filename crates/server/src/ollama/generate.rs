@@ -42,6 +42,7 @@ pub(super) async fn answer(
     }
     let lease = state.models.acquire_resolved(model, asked.model.as_deref(), keep).await?;
     let lease = Arc::new(lease);
+    fields::context(&wanted, &lease, &reading)?;
     let loading = started.elapsed();
     let label = Label::new("", asked.model.take(), &lease);
     let (streamed, is_raw) = (asked.stream.unwrap_or(true), asked.raw);

@@ -15,7 +15,9 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
         return format!("unknown, because there are too few turns (ratio {interval})");
     }
     if !ratio.is_a_difference() {
-        return format!("no difference between {ours} and {against} (ratio {interval})");
+        return format!(
+            "the difference between {ours} and {against} is not significant (ratio {interval})"
+        );
     }
     let (first, second, factor) = if ratio.of_medians >= 1.0 {
         (ours, against.as_str(), ratio.of_medians)
@@ -77,7 +79,7 @@ pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Optio
         None if found.iter().all(|(comparison, _)| !comparison.ratio.interval.decides()) => {
             "unknown (too few turns)".to_owned()
         }
-        None => "none (no difference)".to_owned(),
+        None => "none (the difference is not significant)".to_owned(),
     })
 }
 

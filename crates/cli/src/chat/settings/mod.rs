@@ -9,7 +9,7 @@ use clap::Parser;
 use mlxk_engine::{Engine, Message, PromptInput};
 use serde_json::{Map, Value};
 
-pub(super) use names::NAMES;
+pub(super) use names::{NAMES, find};
 pub(super) use values::chosen;
 
 use crate::answer::{self, AnswerSettings};

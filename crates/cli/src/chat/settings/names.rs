@@ -115,7 +115,7 @@ fn bare(typed: &str) -> String {
 }
 
 /// Finds the setting that a name means. The error says what to do instead.
-pub(super) fn find(typed: &str) -> Result<&'static str, String> {
+pub(crate) fn find(typed: &str) -> Result<&'static str, String> {
     let bare = bare(typed);
     let same = |name: &&&str| self::bare(name) == bare;
     if let Some(name) = NAMES.iter().find(same) {
@@ -132,7 +132,14 @@ pub(super) fn find(typed: &str) -> Result<&'static str, String> {
     if ELSEWHERE.contains(&bare.as_str()) {
         return Err(format!("`{typed}` is not available in mlxk"));
     }
-    Err(format!("Unknown setting `{typed}`; the settings are {}", NAMES.join(", ")))
+    if bare == "keepalive" {
+        return Err(format!(
+            "`{typed}` has no effect here: the model stays loaded until the chat ends"
+        ));
+    }
+    let meant = crate::misuse::similar(&bare, NAMES.into_iter());
+    let ask = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+    Err(format!("Unknown setting `{typed}`; {ask}`/set` lists them"))
 }
 
 /// Finds what a word sets by itself.
@@ -159,7 +166,7 @@ mod tests {
         ] {
             assert_eq!(find(typed), Ok(name), "{typed}");
         }
-        for (typed, word) in [("num_ctx", "--ctx"), ("num_gpu", "not available"), ("x", "top_k")] {
+        for (typed, word) in [("num_ctx", "--ctx"), ("num_gpu", "not available"), ("temprature", "`temperature`?"), ("keepalive", "until the chat ends"), ("x", "`/set` lists")] {
             let problem = find(typed).unwrap_err();
             assert!(problem.contains(word) && problem.contains(typed), "{problem}");
         }

@@ -9,6 +9,7 @@ use mlxk_engine::{Engine, EngineError, FinishReason, Generation, Message, Prompt
 
 use self::envelope::Envelope;
 use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
+use super::chat::only_model;
 use crate::args::RunArgs;
 use crate::chat::Opening;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
@@ -30,18 +31,23 @@ struct Session<'a> {
 pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     check(args)?;
     interrupt::listen()?;
+    let Some(model) = &args.model else {
+        let model = Some(only_model("run", "run", context)?);
+        return run(&RunArgs { model, ..args.clone() }, context);
+    };
     let batch = batch::read(args, context)?;
     let prompt = if batch.is_some() { None } else { prompt::collect(args, context)? };
     if args.json && (args.interactive || (batch.is_none() && prompt.is_none())) {
         let problem = "`--json` needs a prompt: a chat cannot be printed as JSON";
         return Err(UsageError(problem.into()).into());
     }
-    let resolved = resolve::find(&args.model, !args.answer.engine.compute.no_pull, context)?;
+    let resolved = resolve::find(model, !args.answer.engine.compute.no_pull, context)?;
     let settings =
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
     let engine = answer::load(&settings, &resolved.path, context)?;
     if batch.is_none() && (prompt.is_none() || args.interactive) {
-        let opening = Opening { first: prompt, ..Opening::default() };
+        let opening =
+            Opening { first: prompt, no_history: args.no_history, ..Opening::default() };
         return chat::start(engine, resolved, args.answer.clone(), opening, context);
     }
     let session =

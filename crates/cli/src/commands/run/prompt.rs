@@ -41,7 +41,8 @@ fn missing(args: &RunArgs, is_given: bool, wants_stdin: bool) -> UsageError {
         (true, false) => "The prompt is empty; write it",
         (false, false) => "There is no prompt, and a chat needs a terminal; write a prompt",
     };
-    UsageError(format!("{problem} after the model, as in `mlxk run {} \"Hello\"`", args.model))
+    let model = args.model.as_deref().unwrap_or("smollm2");
+    UsageError(format!("{problem} after the model, as in `mlxk run {model} \"Hello\"`"))
 }
 
 /// Returns the prompt of the command line, and `true` if `-` asks for standard input.

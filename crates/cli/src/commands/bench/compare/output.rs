@@ -53,7 +53,15 @@ pub(in crate::commands::bench) fn write(
         _ => super::terminal(report, context),
     };
     let printed = output::stdout().content(&text);
+    let measured = report.sides.first().is_some_and(|ours| !ours.workloads.is_empty());
     for path in files {
+        if !measured && path.exists() {
+            context.printer.note(format_args!(
+                "Nothing was measured, so the report in `{}` stays as it is",
+                path.display()
+            ));
+            continue;
+        }
         let text = match format(path) {
             Some(Format::Markdown) => report::compare_document(report).to_markdown(),
             Some(Format::Page) => report::compare_page(report),
