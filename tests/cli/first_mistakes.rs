@@ -25,7 +25,7 @@ fn a_model_that_is_not_here_is_said_before_the_hub_is() {
     let world = World::new();
     let mut command = world.mlxk(&["run", "nosuch-model", "Hi"]);
     let (_, stderr) = streams(&command.env("HF_ENDPOINT", silent_hub()).assert().code(1));
-    assert!(stderr.contains("Model `nosuch-model` is not on this machine: "), "{stderr}");
+    assert!(stderr.contains("Model `nosuch-model` (it stands for `mlx-community/nosuch-model`) is not on this machine: "), "{stderr}");
     assert!(stderr.contains("Could not reach `127.0.0.1:"), "{stderr}");
     assert!(stderr.contains("hint: Check the connection"), "{stderr}");
 }

@@ -152,7 +152,7 @@ fn workspaces_are_models_too() {
 
 /// Returns the output of a command on a terminal, with both streams together.
 fn in_a_terminal(world: &World, arguments: &[&str]) -> (u32, String) {
-    let size = PtySize { rows: 40, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let size = PtySize { rows: 40, cols: 300, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();
     let mut command = CommandBuilder::new(assert_cmd::cargo::cargo_bin("mlxk"));
     command.args(arguments);

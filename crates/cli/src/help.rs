@@ -1,6 +1,15 @@
-//! Layout of `--help`. clap renders it without line breaks; this module breaks the lines, so that no
-//! paragraph ends with one or two words alone on a line, which clap's own wrapping often leaves.
+//! Layout of `--help`: the lines of `-h`, then what options have to say beyond a line.
+//!
+//! clap renders help without line breaks; this module breaks the lines, so that no paragraph ends with one or two
+//! words alone on a line, which clap's own wrapping often leaves.
 
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+use clap::builder::StyledStr;
+use clap::{Command, CommandFactory};
+
+use crate::args::Cli;
 use crate::printer::Printer;
 use crate::{env, output, terminal};
 
@@ -9,14 +18,64 @@ const MAX_WIDTH: usize = 100;
 /// Number of words that the last line of a paragraph has at least.
 const MIN_LAST_WORDS: usize = 3;
 
-/// Prints a help text for the width of the terminal.
-pub(crate) fn print(error: &clap::Error) {
-    let text = error.render();
+/// Prints a help text, or the version, for the width of the terminal. `words` are the command line after the
+/// program's name.
+pub(crate) fn print(error: &clap::Error, words: impl IntoIterator<Item = OsString>) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let is_long = error.kind() == clap::error::ErrorKind::DisplayHelp
+        && words.iter().any(|word| word == "--help" || word == "help");
+    let text = if is_long { long(&words) } else { error.render() };
     let width = if output::stdout_is_terminal() { terminal::width() } else { MAX_WIDTH };
     let styled = Printer::new(env::is_plain()).styles_stdout();
     let text = if styled { text.ansi().to_string() } else { text.to_string() };
     // If standard output is closed, there is no one to tell.
     let _ = output::stdout().styled(&wrap(&text, width.min(MAX_WIDTH)));
+}
+
+/// Returns the long help of the command that the words name.
+fn long(words: &[OsString]) -> StyledStr {
+    let mut all = Cli::command();
+    all.build();
+    let mut command = &all;
+    for word in words.iter().filter(|word| *word != "help") {
+        match command.find_subcommand(word) {
+            Some(found) => command = found,
+            None if command.has_subcommands() => {}
+            None => break,
+        }
+    }
+    let mut short = command.clone().after_help(clap::builder::Resettable::Reset);
+    // A summary of every option, then details of some.
+    let mut text = short.render_help().ansi().to_string();
+    text = text.replace("see more with '--help'", "see a summary with '-h'");
+    let details = details(command);
+    if !details.is_empty() {
+        let _ = write!(text, "\n\x1b[1m\x1b[4mDetails:\x1b[0m\n{details}");
+    }
+    if let Some(after) = command.get_after_long_help().or(command.get_after_help()) {
+        let _ = write!(text, "\n{}\n", after.ansi());
+    }
+    StyledStr::from(text)
+}
+
+/// Returns what the options of a command have to say beyond their summary.
+fn details(command: &Command) -> String {
+    let mut text = String::new();
+    for option in command.get_arguments().filter(|option| !option.is_hide_set()) {
+        let long = option.get_long_help().map(ToString::to_string).unwrap_or_default();
+        let mut lines: Vec<String> =
+            long.split("\n\n").skip(1).map(|line| line.replace('\n', " ")).collect();
+        for value in option.get_possible_values() {
+            lines.extend(value.get_help().map(|help| format!("{}: {help}", value.get_name())));
+        }
+        if !lines.is_empty() {
+            let _ = writeln!(text, "  {option}");
+            lines.iter().for_each(|line| {
+                let _ = writeln!(text, "      {line}");
+            });
+        }
+    }
+    text
 }
 
 /// Wraps rendered help. A line continues below its description column.

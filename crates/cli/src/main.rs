@@ -131,7 +131,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         return ExitStatus::Usage.into();
     }
     if !error.use_stderr() {
-        help::print(error);
+        help::print(error, names::arguments().skip(1));
         return ExitStatus::Success.into();
     }
     if let Some(sentence) = misuse::sentence(error, names::arguments().skip(1)) {

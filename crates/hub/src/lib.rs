@@ -132,6 +132,6 @@ pub use io_error::IoError;
 pub use ollama::error::OllamaError;
 pub use pull::error::PullError;
 pub use push::error::PushError;
-pub use reference::error::{NotFound, ReferenceError};
+pub use reference::error::{NotFound, ReferenceError, Unreached};
 pub use remove::error::RemoveError;
 pub use workspace::error::WorkspaceError;

@@ -9,7 +9,7 @@ use crate::error::{HubError, Result};
 use crate::explain::{Explain, Explained};
 use crate::http::error::HttpError;
 use crate::reference::PypiSpec;
-use crate::reference::error::{NotFound, ReferenceError};
+use crate::reference::error::{NotFound, ReferenceError, Unreached};
 use crate::repo_id::RepoId;
 use crate::store::StoredModel;
 use crate::suggest;
@@ -168,14 +168,14 @@ impl NotLocal {
     pub fn into_unreached(self, reason: &HttpError) -> HubError {
         let Explained { kind, message, hint } = reason.explain();
         let hint = hint.unwrap_or_default();
-        ReferenceError::Unreached {
+        ReferenceError::Unreached(Box::new(Unreached {
             name: self.name,
             suggestion: self.suggestion.to_string(),
             similar: self.similar,
             kind,
             reason: message,
             hint,
-        }
+        }))
         .into()
     }
 

@@ -98,12 +98,7 @@ impl Search<'_> {
 
     /// Resolves the name of an alias. A model on this machine comes before one that would have to be
     /// fetched, and an exact name before a part of one.
-    fn alias(
-        &self,
-        name: &str,
-        alias: &Alias,
-        how: Matching,
-    ) -> Result<Resolution> {
+    fn alias(&self, name: &str, alias: &Alias, how: Matching) -> Result<Resolution> {
         let exact = self.bare_name(name, None, Matching::Exact)?;
         if let Resolution::Local(_) = exact {
             return Ok(exact);
@@ -124,12 +119,7 @@ impl Search<'_> {
         HfCache::new(&self.locations.hf_hub_cache).repos()
     }
 
-    fn bare_name(
-        &self,
-        name: &str,
-        revision: Option<&str>,
-        how: Matching,
-    ) -> Result<Resolution> {
+    fn bare_name(&self, name: &str, revision: Option<&str>, how: Matching) -> Result<Resolution> {
         if let Some(workspace) = self.workspaces.iter().find(|workspace| workspace.name == name) {
             return self.workspace(workspace, revision);
         }

@@ -29,15 +29,17 @@ pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
 }
 
 /// Returns `true` if `wanted` is probably `name`, mistyped: they have the same digits, and differ by one letter, by
-/// two that changed places, or, if they are long, by two letters. `Qwen3-4bit` and `Qwen3-8bit` are two models.
+/// two that changed places, or, if it is a long word, by two letters. `Qwen3-4bit` and `Qwen3-8bit` are two models.
 pub(crate) fn is_typo(wanted: &str, name: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let short = name.rsplit_once('/').map_or(name, |(_, short)| short);
     let (wanted, short) = (wanted.to_lowercase(), short.to_lowercase());
+    // Names of repositories are long and alike, such as `Base` and `Large`.
+    let is_word = !wanted.contains('-');
     let limit = match wanted.chars().count() {
         0..=3 => 0,
-        4..=7 => 1,
-        _ => 2,
+        8.. if is_word => 2,
+        _ => 1,
     };
     let distance = osa_distance(&wanted, &short);
     digits(&wanted) == digits(&short) && (1..=limit).contains(&distance)
@@ -49,14 +51,12 @@ mod tests {
 
     #[test]
     fn typing_errors() {
-        for (wanted, name) in
-            [
-                ("smolm2", "smollm2"),
-                ("smlolm2", "smollm2"),
-                ("alpha-4bt", "org/Alpha-4bit"),
-                ("lamma3.2", "llama3.2"),
-            ]
-        {
+        for (wanted, name) in [
+            ("smolm2", "smollm2"),
+            ("smlolm2", "smollm2"),
+            ("alpha-4bt", "org/Alpha-4bit"),
+            ("lamma3.2", "llama3.2"),
+        ] {
             assert!(is_typo(wanted, name), "{wanted}");
         }
         for (wanted, name) in [

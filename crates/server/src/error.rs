@@ -138,6 +138,7 @@ impl From<EngineError> for ApiError {
                 Some("logit_bias".to_owned())
             }
             EngineError::TooManyLogprobs { .. } => Some("logprobs".to_owned()),
+            EngineError::AnswerFormat { .. } => Some("response_format".to_owned()),
             EngineError::Tools { .. } | EngineError::NoTools { .. } => Some("tools".to_owned()),
             _ => None,
         };

@@ -10,7 +10,7 @@ fn names_in_a_pipe() {
     let world = World::new();
     snapshot_of(&world, "mlx-community/Alpha-4bit");
     snapshot_of(&world, "org/Beta-8bit");
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &["cp"],
         &["cp", "alpha"],
         &["cp", "nosuch", "mine"],
@@ -25,6 +25,7 @@ fn names_in_a_pipe() {
         &["rm", "mine", "--json"],
         &["rm", "mine"],
         &["rm", "Alpha-4bit"],
+        &["rm", "Alpha-4bit", "--force"],
         &["run", "second", "Hi", "--no-pull"],
         &["rm", "sec"],
         &["rm", "sec", "-f"],

@@ -35,7 +35,7 @@ fn modelfiles_in_a_pipe() {
     let snapshot =
         "hub/models--mlx-community--Alpha-4bit/snapshots/0123456789abcdef0123456789abcdef01234567";
     write(&world, &format!("{snapshot}/chat_template.jinja"), "{{ messages[0].content }}");
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &["create"],
         &["create", "coder"],
         &["create", "coder", "-f", "coder.ollama", "--strict"],
@@ -54,6 +54,7 @@ fn modelfiles_in_a_pipe() {
         &["create", "coder", "-f", "circle.ollama", "--force"],
         &["create", "x", "-f", "nosuch.ollama", "--no-pull"],
         &["rm", "coder"],
+        &["rm", "coder", "--force"],
         &["show", "plain", "--modelfile"],
     ];
     seen.push_str("\n\n");

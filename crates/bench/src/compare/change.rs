@@ -100,7 +100,8 @@ fn difference<'a>(first: &'a Value, second: &'a Value) -> (String, &'a Value, &'
     match (first, second) {
         (Value::Object(a), Value::Object(b)) => {
             let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
-            let of = |map: &'a Map<String, Value>, name: &str| map.get(name).unwrap_or(&Value::Null);
+            let of =
+                |map: &'a Map<String, Value>, name: &str| map.get(name).unwrap_or(&Value::Null);
             let mut pairs = names.map(|name| (name, of(a, name), of(b, name)));
             match pairs.find(|(_, first, second)| first != second) {
                 Some((name, first, second)) => inside(name, first, second),

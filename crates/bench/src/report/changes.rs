@@ -55,13 +55,14 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
 /// Returns the name of a series for people: `chat: processor time` instead of `chat / cpu_seconds`.
 fn series(place: &str) -> String {
     let (before, last) = place.rsplit_once(" / ").unwrap_or(("", place));
-    let label = match measure(last) {
-        Some(measure) => measure.label().to_owned(),
-        None => {
-            let words = ["_tokens_per_second", "_per_second", "_seconds", "_bytes"];
-            let bare = words.iter().find_map(|unit| last.strip_suffix(unit)).unwrap_or(last);
-            bare.replace('_', " ")
-        }
+    let label = if let Some(measure) = measure(last) {
+        measure.label().to_owned()
+    } else {
+        // In a report of one model.
+        let last = if last == "tokens_per_second" { "decode" } else { last };
+        let units = ["_tokens_per_second", "_per_second", "_seconds", "_bytes"];
+        let bare = units.iter().find_map(|unit| last.strip_suffix(unit)).unwrap_or(last);
+        bare.replace('_', " ")
     };
     if before.is_empty() { label } else { format!("{}: {label}", before.replace(" / ", ", ")) }
 }
@@ -94,6 +95,7 @@ mod tests {
             ("chat / cpu_seconds", "chat: processor time"),
             ("chat / decode_tokens_per_second", "chat: decode"),
             ("models / m / time_to_first_token_seconds", "models, m: time to first token"),
+            ("m / context 128 / tokens_per_second", "m, context 128: decode"),
             ("rows / affine 4 / mean_seconds", "rows, affine 4: mean"),
         ] {
             assert_eq!(series(place), name);

@@ -15,8 +15,8 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
         (
             "prompt",
             format!(
-                "{} tokens{}{}",
-                usage.prompt_tokens,
+                "{}{}{}",
+                format::count(usage.prompt_tokens, "token"),
                 match usage.cached_tokens {
                     0 => String::new(),
                     cached => format!(", {cached} reused"),
@@ -27,8 +27,8 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
         (
             "answer",
             format!(
-                "{} tokens{}{}",
-                usage.completion_tokens,
+                "{}{}{}",
+                format::count(usage.completion_tokens, "token"),
                 rate(timings.decode_tokens_per_second(usage)),
                 match usage.drafted_tokens {
                     0 => String::new(),

@@ -245,11 +245,11 @@ impl Chat<'_> {
                 _ => self.say(&text)?,
             },
             Command::Help(None) => self.note(command::help(terminal::width())),
-            Command::Help(Some(name)) => self.note(
-                command::help_on(&name, terminal::width()).unwrap_or_else(|| {
+            Command::Help(Some(name)) => {
+                self.note(command::help_on(&name, terminal::width()).unwrap_or_else(|| {
                     format!("No command is called `{name}`; `/help` lists the commands")
-                }),
-            ),
+                }))
+            }
             Command::Clear => self.clear(),
             Command::System(text) => self.system(text),
             Command::Set(text) => self.set(&text),

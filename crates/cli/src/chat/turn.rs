@@ -6,6 +6,7 @@ use mlxk_engine::{EngineError, FinishReason, Message, PromptInput};
 
 use super::Chat;
 use crate::answer::{self, Answer, Received, Screen, Show};
+use crate::format::{count, seconds};
 use crate::interrupt;
 use crate::terminal::Silence;
 
@@ -86,8 +87,8 @@ impl Chat<'_> {
                  restart with a larger `--ctx`"
             )),
             FinishReason::MaxTokens => self.note(format_args!(
-                "The answer was cut off after {} tokens. Type `/set max_tokens default` to remove the limit",
-                usage.completion_tokens
+                "The answer was cut off after {}. Type `/set max_tokens default` to remove the limit",
+                count(usage.completion_tokens, "token")
             )),
             _ if !self.warned && self.used_tokens as f64 > NEARLY_FULL * context as f64 => {
                 self.warned = true;
@@ -110,10 +111,10 @@ impl Chat<'_> {
         let rate = timings.decode_tokens_per_second(&usage);
         let rate = rate.map_or_else(String::new, |rate| format!(" at {rate:.1} tokens/s"));
         format!(
-            "[{} tokens{rate} · first token {} · {} of {} prompt tokens reused · {} of {} tokens of \
+            "[{}{rate} · first token {} · {} of {} prompt tokens reused · {} of {} tokens of \
              context]",
-            usage.completion_tokens,
-            crate::format::seconds(timings.time_to_first_token),
+            count(usage.completion_tokens, "token"),
+            seconds(timings.time_to_first_token),
             usage.cached_tokens,
             usage.prompt_tokens,
             self.used_tokens,

@@ -26,7 +26,7 @@ pub(super) fn call(
     let request = Request { method, path, body, key: settings.api_key.as_deref() };
     let result = request.send(&address::url(&host, port));
     let other = settings.ollama_host_instead(target.host.as_ref(), target.port);
-    match (result.map_err(|error| error.downcast::<NoServer>()), other) {
+    match (result.map_err(anyhow::Error::downcast::<NoServer>), other) {
         (Err(Ok(error)), Some(other)) => {
             let address = mlxk_providers::ollama_address(Some(other));
             match request.send(&address) {
@@ -73,8 +73,11 @@ impl Request<'_> {
         let body = self.body.map(Value::to_string).unwrap_or_default();
         let request = request.header("content-type", "application/json").body(body)?;
         let address = || address.to_owned();
-        let mut response =
-            agent.run(request).map_err(|reason| NoServer { address: address(), reason, also: None })?;
+        let mut response = agent.run(request).map_err(|reason| NoServer {
+            address: address(),
+            reason,
+            also: None,
+        })?;
         let status = response.status();
         let text =
             response.body_mut().read_to_string().context("The server's answer is incomplete")?;

@@ -64,7 +64,11 @@ mod tests {
     #[test]
     fn rows_fit_into_a_narrow_terminal() {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-        let rows = [row(&["Name", "Size", "Type"]), row(&["org/model", "1.2 GB", "chat"]), row(&["b", "-", "base"])];
+        let rows = [
+            row(&["Name", "Size", "Type"]),
+            row(&["org/model", "1.2 GB", "chat"]),
+            row(&["b", "-", "base"]),
+        ];
         let expected = "org/model\n  Size: 1.2 GB · Type: chat\nb\n  Type: base\n";
         assert_eq!(records(&rows, 40), expected);
         let expected = "org/model\n  Size: 1.2 GB ·\n  Type: chat\nb\n  Type: base\n";

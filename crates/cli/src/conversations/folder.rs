@@ -220,7 +220,8 @@ mod tests {
         let (data, folder) = folder();
         assert!(folder.entries().unwrap().is_empty() && folder.last(None).unwrap().is_none());
         let kept = folder.keep(&with("m")).unwrap();
-        write(&folder.place("7"), &with("m"), Existing::Refuse).unwrap();
+        let seven = Conversation { created: None, ..with("m") };
+        write(&folder.place("7"), &seven, Existing::Refuse).unwrap();
         let name = kept.file_stem().unwrap().to_str().unwrap();
         assert_eq!(folder.find(name).unwrap().path, kept);
         assert_eq!(folder.find("7").unwrap().path, data.path().join("chats/7.json"));

@@ -18,6 +18,23 @@ fn lines_continue_below_their_description_and_end_without_orphans() {
     assert_eq!(wrap("a \u{1b}[1mb\u{1b}[0m c d e f g", 11), "a \u{1b}[1mb\u{1b}[0m c d\ne f g\n");
 }
 
+#[test]
+fn long_help_begins_with_a_summary_and_ends_with_examples() {
+    let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+    let text = long(&words("run --help")).to_string();
+    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+    assert!(text.starts_with("Answer a prompt\n\nUsage: mlxk run [OPTIONS]"), "{text}");
+    assert!(
+        place("\n  -f, --file") < place("\nDetails:\n")
+            && place("\nDetails:\n") < place("Examples:")
+    );
+    assert!(text.contains("  --batch <FILE>\n      A line is a string"), "{text}");
+    assert_eq!(text.matches("Examples:").count(), 1);
+    let inner = long(&words("bench compare --help")).to_string();
+    assert!(inner.contains("Usage: mlxk bench compare"), "{inner}");
+    assert!(long(&words("help")).to_string().contains("Usage: mlxk"));
+}
+
 /// Returns the title of every visible command, and the command.
 fn commands() -> Vec<(String, Command)> {
     fn add(title: &str, command: &Command, found: &mut Vec<(String, Command)>) {

@@ -15,14 +15,7 @@ pub enum ReferenceError {
     /// Neither this machine nor the hub has the model.
     Nowhere { name: String, suggestion: String, similar: Vec<String> },
     /// This machine does not have the model, and the hub did not answer.
-    Unreached {
-        name: String,
-        suggestion: String,
-        similar: Vec<String>,
-        kind: &'static str,
-        reason: String,
-        hint: String,
-    },
+    Unreached(Box<Unreached>),
     /// The model has to be imported first. `from` is the reference that imports it.
     NotImported { name: String, from: String },
     /// Several models match.
@@ -57,6 +50,23 @@ pub struct NotFound {
     pub in_ollama: Option<String>,
     /// `true` if the working directory has a folder of that name.
     pub folder_here: bool,
+}
+
+/// A model that is not on this machine, while the hub does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// Name that the user wrote.
+    pub name: String,
+    /// The repository to download.
+    pub suggestion: String,
+    /// Local models with similar names.
+    pub similar: Vec<String>,
+    /// Word for programs.
+    pub kind: &'static str,
+    /// Reason why the hub did not answer.
+    pub reason: String,
+    /// Advice on that.
+    pub hint: String,
 }
 
 impl_error!(ReferenceError);
@@ -98,16 +108,7 @@ impl Explain for ReferenceError {
                      set `HF_TOKEN`"
                 ))
             }
-            Self::Unreached { name, suggestion, similar, kind, reason, hint } => {
-                let similar = did_you_mean(similar).map(|ask| ask + " ").unwrap_or_default();
-                let meaning = match name.contains('/') {
-                    true => String::new(),
-                    false => format!(" and stands for `{suggestion}`"),
-                };
-                let message =
-                    format!("Model `{name}` is not on this machine{meaning}: {reason}");
-                Explained::new(kind, message).hint(format!("{similar}{hint}"))
-            }
+            Self::Unreached(missing) => missing.explain(),
             Self::NotImported { name, from } => {
                 let message = format!("Model `{name}` has not been imported yet");
                 Explained::new("model_not_cached", message)
@@ -160,6 +161,18 @@ impl Explain for ReferenceError {
                     .hint(hint)
             }
         }
+    }
+}
+
+impl Unreached {
+    fn explain(&self) -> Explained {
+        let Self { name, suggestion, reason, hint, .. } = self;
+        let similar = did_you_mean(&self.similar).map(|ask| ask + " ").unwrap_or_default();
+        let is_full = name.contains('/');
+        let meaning =
+            if is_full { String::new() } else { format!(" (it stands for `{suggestion}`)") };
+        let message = format!("Model `{name}`{meaning} is not on this machine: {reason}");
+        Explained::new(self.kind, message).hint(format!("{similar}{hint}"))
     }
 }
 

@@ -40,8 +40,7 @@ pub(crate) fn read(options: Map<String, Value>, reading: &Reading) -> Result<Par
 /// model.
 fn changes_answers(name: &str, value: &Value) -> bool {
     match name {
-        "mirostat" => value.as_f64() != Some(0.0),
-        "rope_frequency_base" | "rope_frequency_scale" => value.as_f64() != Some(0.0),
+        "mirostat" | "rope_frequency_base" | "rope_frequency_scale" => value.as_f64() != Some(0.0),
         "tfs_z" => value.as_f64() != Some(1.0),
         _ => false,
     }

@@ -74,10 +74,12 @@ impl Models {
             }
             Ok(Resolution::NotLocal(missing)) => {
                 let similar = missing.similar.join("`, `");
-                Err(unknown(name, &match missing.similar.is_empty() {
-                    true => format!("download it with `mlxk pull {}`", missing.suggestion),
-                    false => format!("similar names are `{similar}`"),
-                }))
+                let why = if similar.is_empty() {
+                    format!("download it with `mlxk pull {}`", missing.suggestion)
+                } else {
+                    format!("similar names are `{similar}`")
+                };
+                Err(unknown(name, &why))
             }
             Err(
                 error @ (HubError::Reference(ReferenceError::Ambiguous { .. }) | HubError::Io(_)),

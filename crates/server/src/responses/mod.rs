@@ -70,8 +70,9 @@ async fn forget(State(state): State<Shared>, Path(id): Path<String>) -> Result<R
     Ok(Json(json!({"id": id, "object": "response", "deleted": true})).into_response())
 }
 
-/// Names the fields of tools as this dialect does. They are checked in the form of chats.
+/// Names fields as this dialect does. They are checked in the form of chats.
 fn own_words(error: ApiError) -> ApiError {
-    let plain = |text: String| text.replace(".function.", ".");
+    let plain =
+        |text: String| text.replace(".function.", ".").replace("response_format", "text.format");
     ApiError { message: plain(error.message), param: error.param.map(plain), ..error }
 }

@@ -166,7 +166,13 @@ mod tests {
         ] {
             assert_eq!(find(typed), Ok(name), "{typed}");
         }
-        for (typed, word) in [("num_ctx", "--ctx"), ("num_gpu", "not available"), ("temprature", "`temperature`?"), ("keepalive", "until the chat ends"), ("x", "`/set` lists")] {
+        for (typed, word) in [
+            ("num_ctx", "--ctx"),
+            ("num_gpu", "not available"),
+            ("temprature", "`temperature`?"),
+            ("keepalive", "until the chat ends"),
+            ("x", "`/set` lists"),
+        ] {
             let problem = find(typed).unwrap_err();
             assert!(problem.contains(word) && problem.contains(typed), "{problem}");
         }

@@ -8,8 +8,8 @@ mod stdin;
 use mlxk_engine::{Engine, EngineError, FinishReason, Generation, Message, PromptInput};
 
 use self::envelope::Envelope;
-use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
 use super::chat::only_model;
+use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
 use crate::args::RunArgs;
 use crate::chat::Opening;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
@@ -46,8 +46,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
     let engine = answer::load(&settings, &resolved.path, context)?;
     if batch.is_none() && (prompt.is_none() || args.interactive) {
-        let opening =
-            Opening { first: prompt, no_history: args.no_history, ..Opening::default() };
+        let opening = Opening { first: prompt, no_history: args.no_history, ..Opening::default() };
         return chat::start(engine, resolved, args.answer.clone(), opening, context);
     }
     let session =
