@@ -70,9 +70,9 @@ fn details(command: &Command) -> String {
         }
         if !lines.is_empty() {
             let _ = writeln!(text, "  {option}");
-            lines.iter().for_each(|line| {
+            for line in lines {
                 let _ = writeln!(text, "      {line}");
-            });
+            }
         }
     }
     text

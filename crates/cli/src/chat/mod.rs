@@ -246,9 +246,10 @@ impl Chat<'_> {
             },
             Command::Help(None) => self.note(command::help(terminal::width())),
             Command::Help(Some(name)) => {
-                self.note(command::help_on(&name, terminal::width()).unwrap_or_else(|| {
+                let text = command::help_on(&name, terminal::width());
+                self.note(text.unwrap_or_else(|| {
                     format!("No command is called `{name}`; `/help` lists the commands")
-                }))
+                }));
             }
             Command::Clear => self.clear(),
             Command::System(text) => self.system(text),
