@@ -132,6 +132,25 @@ fn a_known_prefix_is_not_computed_again() {
     assert_eq!(found.essence(), answer(&fresh, other).essence());
 }
 
+/// The requests of a conversation leave sequences that are almost the same. They go before another conversation does.
+#[test]
+fn a_conversation_does_not_displace_another() {
+    let folder = small();
+    // Room for three sequences.
+    let engine = load(&LoadOptions { context: Some(400), ..options(&folder) });
+    let ask = |prompt: &str| answer(&engine, request(prompt, 4)).usage.cached_tokens;
+    let first = "Once upon a time there was a model that remembered all. ".repeat(2);
+    let second = "The quick brown fox jumps over the lazy dog, again. ".repeat(2);
+    for more in ["", "Go on.", "And on."] {
+        ask(&format!("{second}{more}"));
+    }
+    for more in ["", "Go on.", "And on."] {
+        ask(&format!("{first}{more}"));
+    }
+    assert!(ask(&format!("{second}And then?")) >= second.len());
+    assert!(ask(&format!("{first}And then?")) >= first.len());
+}
+
 /// A state is reused where a checkpoint was kept: at the end of a prompt, at its last token but one, at the
 /// junction of two prompts, and at the end of an answer.
 #[test]

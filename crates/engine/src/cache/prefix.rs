@@ -8,15 +8,19 @@ use std::io;
 
 use mlxk_ops::{Cache, PAGE_POSITIONS, Sequence, SequenceCost};
 
-use super::common_prefix::common_prefix;
+use super::common_prefix::{common_prefix, shared};
 use super::disk::DiskCache;
 
 struct Entry {
     /// `[positions]` token ids of the sequence.
     ids: Vec<u32>,
     sequence: Sequence,
-    /// `true` if it is on disk, or can't be written there.
+    /// `true` if it is on disk, can't be written there, or needn't.
     spilled: bool,
+    /// `true` if a later one restores most of it. Every request of a conversation leaves such an entry, because the
+    /// next request rarely repeats an answer token by token. They share their memory, but each counts in full, so they
+    /// would displace other conversations.
+    held: bool,
 }
 
 /// A sequence for a new request.
@@ -66,7 +70,7 @@ impl PrefixCache {
         // It was just used, so it is evicted last.
         let entry = self.entries.remove(index);
         let (sequence, cached) = ops.fork(entry.sequence, cached);
-        self.entries.push(entry);
+        self.entries.push(Entry { held: false, ..entry });
         Start { sequence, cached, shared }
     }
 
@@ -98,7 +102,7 @@ impl PrefixCache {
         let disk = self.disk.as_mut();
         if let Some((sequence, ids)) = disk.and_then(|disk| disk.read(ops, ids, known)) {
             // Even if an entry holds the same tokens: it could not restore as many.
-            self.push(ops, Entry { ids, sequence, spilled: true });
+            self.push(ops, Entry { ids, sequence, spilled: true, held: false });
         }
     }
 
@@ -120,17 +124,21 @@ impl PrefixCache {
             return;
         }
         let spilled = self.disk.as_ref().is_none_or(|disk| disk.holds(ids));
-        self.push(ops, Entry { ids: ids.to_vec(), sequence, spilled });
+        self.push(ops, Entry { ids: ids.to_vec(), sequence, spilled, held: false });
     }
 
     /// Adds an entry, and removes those that it continues and those that there is no room for any more.
     fn push(&mut self, ops: &mut dyn Cache, new: Entry) {
-        self.entries.retain(|entry| {
-            let continued =
-                new.ids.starts_with(&entry.ids) && restores(ops, new.sequence, entry.ids.len());
+        self.entries.retain_mut(|entry| {
+            let restorable = match shared(&new.ids, &entry.ids) {
+                0 => 0,
+                shared => ops.restorable(new.sequence, shared),
+            };
+            let continued = restorable == entry.ids.len();
             if continued {
                 ops.free_sequence(entry.sequence);
             }
+            entry.held |= is_most(restorable, entry.ids.len());
             !continued
         });
         self.entries.push(new);
@@ -142,13 +150,19 @@ impl PrefixCache {
         self.entries.last().map(|entry| (entry.sequence, entry.ids.as_slice()))
     }
 
-    /// Frees the least recently used sequence. Returns `false` if there is none.
+    /// Frees a sequence: one of which another holds most, or else the least recently used one. Returns `false` if there
+    /// is none.
     pub(crate) fn evict(&mut self, ops: &mut dyn Cache) -> bool {
         if self.entries.is_empty() {
             return false;
         }
-        self.write(ops, 0, &mut || Ok(()));
-        ops.free_sequence(self.entries.remove(0).sequence);
+        let index = self.entries.iter().position(|entry| entry.held).unwrap_or(0);
+        let Entry { ids, held, .. } = &self.entries[index];
+        let known = self.on_disk(ids, 0).map_or(0, |(_, restorable)| restorable);
+        if !(*held && is_most(known, ids.len())) {
+            self.write(ops, index, &mut || Ok(()));
+        }
+        ops.free_sequence(self.entries.remove(index).sequence);
         true
     }
 
@@ -164,7 +178,10 @@ impl PrefixCache {
         ops: &mut dyn Cache,
         goes_on: &mut dyn FnMut() -> io::Result<()>,
     ) {
-        if let Some(index) = self.entries.iter().rposition(|entry| !entry.spilled) {
+        let Some(index) = self.entries.iter().rposition(|entry| !entry.spilled) else { return };
+        if self.entries[index].held {
+            self.entries[index].spilled = true;
+        } else {
             self.write(ops, index, goes_on);
         }
     }
@@ -186,6 +203,11 @@ impl PrefixCache {
     pub(crate) fn drain(&mut self) -> Vec<Sequence> {
         self.entries.drain(..).map(|entry| entry.sequence).collect()
     }
+}
+
+/// Returns `true` if the tokens of a sequence that aren't `known` elsewhere are computed quickly.
+fn is_most(known: usize, len: usize) -> bool {
+    len - known <= len / 16
 }
 
 /// Returns `true` if a sequence can be cut to exactly `len` positions.
