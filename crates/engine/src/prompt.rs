@@ -9,7 +9,7 @@ use crate::event::FinishReason;
 use crate::generation::Recipient;
 use crate::grammar::{Job, WantedCalls, schema_of};
 use crate::output::{AnswerText, Clock, Output, Statistics};
-use crate::request::{AnswerFormat, PromptInput, Request, Tools};
+use crate::request::{AnswerFormat, PromptInput, Request, ToolChoice, Tools};
 use crate::sampling::{Chooser, SamplingParameters};
 use crate::task::{Limit, Task};
 use crate::text_side::TextSide;
@@ -100,10 +100,10 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(text_side: &'a TextSide, request: Request) -> Result<Self, EngineError> {
+    pub(crate) fn new(text_side: &'a TextSide, mut request: Request) -> Result<Self, EngineError> {
         check_request(&request)?;
         let vocab_size = text_side.vocab_size;
-        let sampling = text_side.defaults.resolve(&request.sampling)?;
+        let mut sampling = text_side.defaults.resolve(&request.sampling)?;
         if let Some(&(id, _)) =
             sampling.logit_bias.iter().find(|(id, _)| *id as usize >= vocab_size)
         {
@@ -112,7 +112,8 @@ impl<'a> Prepared<'a> {
         if forbids_all(&sampling.logit_bias, vocab_size) {
             return Err(EngineError::NothingAllowed);
         }
-        let form = request.tools.as_ref().map(|_| text_side.tool_form()).transpose()?;
+        let (form, marks) = call_form(text_side, &mut request)?;
+        sampling.logit_bias.extend(marks.into_iter().map(|id| (id, f32::NEG_INFINITY)));
         let Request { prompt, template_variables, tools, .. } = &request;
         let prompt = Prompt::encode(text_side, prompt, template_variables, tools.as_ref())?;
         let context = request.context.map_or(text_side.context, |most| most.min(text_side.context));
@@ -171,12 +172,31 @@ impl<'a> Prepared<'a> {
     }
 }
 
+/// Returns the form of the calls to expect in the answer, or the tokens that would begin one if there may be none.
+/// Tools that a model doesn't know and need not call are dropped.
+fn call_form(
+    text_side: &TextSide,
+    request: &mut Request,
+) -> Result<(Option<WireForm>, Vec<u32>), EngineError> {
+    let Some(tools) = &request.tools else { return Ok((None, Vec::new())) };
+    if tools.choice != ToolChoice::None {
+        return Ok((Some(text_side.tool_form()?), Vec::new()));
+    }
+    let Ok(form) = text_side.tool_form() else {
+        request.tools = None;
+        return Ok((None, Vec::new()));
+    };
+    let marks = form.shape().marks().filter_map(|mark| text_side.tokenizer.id_of(mark));
+    Ok((None, marks.collect()))
+}
+
 /// Returns what has to be compiled for a format and for tools, if anything.
 pub(crate) fn job(
     text_side: &TextSide,
     format: Option<&AnswerFormat>,
     tools: Option<&Tools>,
 ) -> Result<Option<Job>, EngineError> {
+    let tools = tools.filter(|tools| tools.choice != ToolChoice::None);
     Ok(match (tools, format) {
         (Some(tools), format) => {
             let wanted = WantedCalls {

@@ -51,6 +51,9 @@ pub enum ToolChoice {
     /// The model decides.
     #[default]
     Auto,
+    /// No call. The tools stay in the prompt, which an agent's other requests share. The mark that begins a call is
+    /// forbidden if it is a token of its own.
+    None,
     /// At least one call.
     Required,
     /// A call of the tool with this name.

@@ -218,7 +218,11 @@ impl Scheduler {
         let started = Instant::now();
         let mut goes_on = || {
             let late = started.elapsed() > within;
-            if late { Err(io::Error::other("the time is over")) } else { Ok(()) }
+            if late {
+                Err(io::Error::other("the program ends before it is written"))
+            } else {
+                Ok(())
+            }
         };
         while self.has_more_to_spill() {
             self.kept.spill_one(&mut *self.ops, &mut goes_on);

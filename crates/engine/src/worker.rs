@@ -18,8 +18,8 @@ use crate::task::Task;
 const IDLE_BEFORE_MIGRATION: Duration = Duration::from_millis(50);
 /// Idle time before kept sequences are written to disk.
 const IDLE_BEFORE_SPILL: Duration = Duration::from_secs(5);
-/// Time to write the rest to disk when the engine is dropped.
-const FINAL_SPILL_TIME: Duration = Duration::from_secs(1);
+/// Time to write the rest to disk when the engine is dropped. The prefix of a long session is a gigabyte.
+const FINAL_SPILL_TIME: Duration = Duration::from_secs(4);
 
 /// A command to the thread.
 pub(crate) enum Command {

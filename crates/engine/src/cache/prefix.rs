@@ -207,7 +207,7 @@ impl PrefixCache {
 
 /// Returns `true` if the tokens of a sequence that aren't `known` elsewhere are computed quickly.
 fn is_most(known: usize, len: usize) -> bool {
-    len - known <= len / 16
+    len.saturating_sub(known) <= len / 16
 }
 
 /// Returns `true` if a sequence can be cut to exactly `len` positions.

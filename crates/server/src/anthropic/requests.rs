@@ -120,7 +120,7 @@ fn offered(
     let is_parallel = !choice.as_ref().is_some_and(|choice| choice.disable_parallel_tool_use);
     let choice = match choice.as_ref().map(|choice| choice.kind.as_str()) {
         None | Some("auto") => ToolChoice::Auto,
-        Some("none") => return Ok(None),
+        Some("none") => ToolChoice::None,
         Some("any") => ToolChoice::Required,
         Some("tool") => {
             let name = choice.and_then(|choice| choice.name);
@@ -147,7 +147,7 @@ fn offered(
         let schema = tool.get("input_schema").cloned();
         own.push(tools::function(name, tool["description"].as_str(), schema));
     }
-    if own.is_empty() && choice != ToolChoice::Auto {
+    if own.is_empty() && !matches!(choice, ToolChoice::Auto | ToolChoice::None) {
         let message = "`tool_choice` asks for a call, but there are no `tools`";
         return Err(ApiError::field("tool_choice", message));
     }

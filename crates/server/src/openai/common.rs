@@ -56,11 +56,9 @@ pub(super) fn drop_defaults(fields: &mut Fields) {
             fields.map.entry(name).or_insert(value);
         }
     }
-    // Tools that may not be called are none.
-    for (choice, tools) in [("tool_choice", "tools"), ("function_call", "functions")] {
-        if fields.map.get(choice).is_some_and(|choice| *choice == "none") {
-            fields.map.remove(tools);
-        }
+    // The older form of tools is not supported, but those that may not be called are none.
+    if fields.map.get("function_call").is_some_and(|choice| *choice == "none") {
+        fields.map.remove("functions");
     }
     // LlamaIndex requires a call even if it offers no tools.
     let offers_tools = fields.map.get("tools").is_some_and(|tools| !asks_for_nothing(tools));
@@ -72,7 +70,8 @@ pub(super) fn drop_defaults(fields: &mut Fields) {
 
 fn is_default(name: &str, value: &Value) -> bool {
     match name {
-        "tool_choice" | "function_call" => matches!(value.as_str(), Some("none" | "auto")),
+        "tool_choice" => *value == "auto",
+        "function_call" => matches!(value.as_str(), Some("none" | "auto")),
         "modalities" => *value == json!(["text"]),
         "verbosity" => *value == "medium",
         "add_generation_prompt"
@@ -175,7 +174,7 @@ mod tests {
     #[test]
     fn only_values_that_change_nothing_are_dropped() {
         let neutral = json!({
-            "tools": [{"type": "function"}], "tool_choice": "none", "modalities": ["text"],
+            "functions": [{"name": "f"}], "function_call": "none", "modalities": ["text"],
             "best_of": 1, "add_generation_prompt": true, "skip_special_tokens": true, "tfs_z": 1,
             "mirostat": 0, "min_tokens": 0, "stop_token_ids": [], "continue_final_message": false,
         });

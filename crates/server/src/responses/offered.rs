@@ -83,9 +83,7 @@ pub(super) fn offered(
             Some(_) => reading.unknown(vec![place])?,
         }
     }
-    let Some(choice) = tool_choice(choice, &mut functions, &found.kinds)? else {
-        return Ok(found);
-    };
+    let choice = tool_choice(choice, &mut functions, &found.kinds)?;
     found.tools = tools::tools(functions, choice, parallel)?;
     Ok(found)
 }
@@ -130,13 +128,13 @@ fn custom_format(tool: &Value) -> Option<String> {
     Some(format!("The input has to match this {syntax} grammar:\n{definition}"))
 }
 
-/// Reads `tool_choice`. Returns `None` if no tool may be called.
+/// Reads `tool_choice`. Tools that it excludes are removed.
 fn tool_choice(
     choice: Option<&Value>,
     functions: &mut Vec<Value>,
     kinds: &Kinds,
-) -> Result<Option<ToolChoice>, ApiError> {
-    let Some(choice) = choice else { return Ok(Some(ToolChoice::Auto)) };
+) -> Result<ToolChoice, ApiError> {
+    let Some(choice) = choice else { return Ok(ToolChoice::Auto) };
     let refuse = || {
         let message = "`tool_choice` must be `none`, `auto`, `required`, or name a tool";
         ApiError::field("tool_choice", message)
@@ -149,7 +147,7 @@ fn tool_choice(
         Some(if is_plain { name.to_owned() } else { in_group().unwrap_or_else(|| name.to_owned()) })
     };
     let wanted = match (choice.as_str(), choice["type"].as_str()) {
-        (Some("none"), _) => return Ok(None),
+        (Some("none"), _) => ToolChoice::None,
         (Some("auto"), _) => ToolChoice::Auto,
         (Some("required"), _) => ToolChoice::Required,
         (_, Some("function" | "custom")) => ToolChoice::Named(seen(choice).ok_or_else(refuse)?),
@@ -169,11 +167,11 @@ fn tool_choice(
         }
         _ => return Err(refuse()),
     };
-    if functions.is_empty() && wanted != ToolChoice::Auto {
+    if functions.is_empty() && !matches!(wanted, ToolChoice::Auto | ToolChoice::None) {
         let message = "`tool_choice` asks for a call, but there are no `tools`";
         return Err(ApiError::field("tool_choice", message));
     }
-    Ok(Some(wanted))
+    Ok(wanted)
 }
 
 #[cfg(test)]
@@ -220,7 +218,8 @@ mod tests {
         let some = json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]});
         let found = read(&tools(), &some).unwrap().tools.unwrap();
         assert_eq!((found.list.as_array().unwrap().len(), found.choice), (1, ToolChoice::Required));
-        assert!(read(&tools(), &json!("none")).unwrap().tools.is_none());
+        let none = read(&tools(), &json!("none")).unwrap().tools.unwrap();
+        assert_eq!(none.choice, ToolChoice::None);
         let named =
             read(&tools(), &json!({"type": "function", "name": "f"})).unwrap().tools.unwrap();
         assert_eq!(named.choice, ToolChoice::Named("f".to_owned()));

@@ -191,6 +191,16 @@ impl CallShape {
         }
         self.call.trigger()
     }
+
+    /// Returns the texts that begin a section of calls or a call, without white space around them.
+    pub fn marks(&self) -> impl Iterator<Item = &'static str> {
+        let section = self.section.map(|section| section.begin.trim());
+        let call = match self.call {
+            Call::Envelope(_) => None,
+            Call::Named(named) => Some(named.begin.trim()),
+        };
+        section.into_iter().chain(call).filter(|mark| !mark.is_empty())
+    }
 }
 
 impl Call {

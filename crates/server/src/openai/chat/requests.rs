@@ -104,6 +104,7 @@ fn tool_choice(choice: Option<&Value>, tools: &mut Vec<Value>) -> Result<ToolCho
     let choice = match choice {
         None => return Ok(ToolChoice::Auto),
         Some(Value::String(word)) if word == "auto" => return Ok(ToolChoice::Auto),
+        Some(Value::String(word)) if word == "none" => return Ok(ToolChoice::None),
         Some(Value::String(word)) if word == "required" => ToolChoice::Required,
         Some(some) if some["type"] == "allowed_tools" => {
             let allowed = some.get("allowed_tools").unwrap_or(some);

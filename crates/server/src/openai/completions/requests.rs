@@ -32,6 +32,11 @@ pub(super) struct Asked {
 /// Reads a body.
 pub(super) fn read(mut fields: Fields) -> Result<Asked, ApiError> {
     drop_defaults(&mut fields);
+    // A text has no tools anyway.
+    if fields.map.get("tool_choice").is_some_and(|choice| *choice == "none") {
+        fields.map.remove("tools");
+        fields.map.remove("tool_choice");
+    }
     refuse(&fields.map, "messages", "/v1/chat/completions")?;
     refuse(&fields.map, "tools", "/v1/chat/completions")?;
     let mut common: Common = fields.take()?;

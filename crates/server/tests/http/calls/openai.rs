@@ -41,6 +41,22 @@ fn a_required_call_is_valid_whole_and_in_pieces() {
 }
 
 #[test]
+fn tools_that_may_not_be_called_stay_in_the_prompt() {
+    let world = world();
+    let tokens = |choice: &str, tools: Value| {
+        let body = asked(&json!({"tool_choice": choice, "tools": tools, "max_tokens": 5}));
+        let answer = world.post("/v1/chat/completions", &body).json();
+        if choice == "none" {
+            assert!(answer["choices"][0]["message"].get("tool_calls").is_none(), "{answer}");
+        }
+        answer["usage"]["prompt_tokens"].as_u64().unwrap()
+    };
+    let tools = json!([function("paint")]);
+    assert_eq!(tokens("none", tools.clone()), tokens("auto", tools.clone()));
+    assert!(tokens("none", json!([])) < tokens("none", tools));
+}
+
+#[test]
 fn the_named_tool_is_called() {
     let world = world();
     let choice = json!({"type": "function", "function": {"name": "mix"}});
