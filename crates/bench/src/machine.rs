@@ -31,6 +31,9 @@ pub struct Machine {
     pub memory_bytes: Option<u64>,
     /// Bytes of the largest cache, if known.
     pub last_level_cache_bytes: Option<u64>,
+    /// Instruction sets for the kernels that the processor has, such as `avx2` and `avx512vnni`. Empty in older reports.
+    #[serde(default)]
+    pub instructions: Vec<String>,
     /// Average number of busy cores before the measurement.
     pub busy_cores: Option<f64>,
 }
@@ -49,6 +52,7 @@ impl Machine {
             usable_cores: usable,
             memory_bytes: mlxk_memory::total_bytes(),
             last_level_cache_bytes: last_level_cache_bytes(),
+            instructions: instructions(),
             busy_cores: None,
         };
         let Ok(mut system) = System::new() else { return machine };
@@ -83,6 +87,25 @@ impl Machine {
             self.architecture
         )
     }
+}
+
+/// Returns the instruction sets that tell processors of one name apart.
+fn instructions() -> Vec<String> {
+    #[cfg(target_arch = "x86_64")]
+    let found = [
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("avxvnni", std::arch::is_x86_feature_detected!("avxvnni")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+        ("avx512vnni", std::arch::is_x86_feature_detected!("avx512vnni")),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    let found = [
+        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+        ("i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
+    ];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let found: [(&str, bool); 0] = [];
+    found.iter().filter(|(_, has)| *has).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// Returns a sentence if so many of all cores were busy that figures may suffer.

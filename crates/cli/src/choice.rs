@@ -22,7 +22,7 @@ pub(crate) fn choose(question: &str, answers: &[String]) -> Option<usize> {
     for (index, answer) in answers.iter().enumerate() {
         let _ = stderr.line(sanitize_line(&format!("  {}  {answer}", index + 1)));
     }
-    let typed = confirm::ask(&format!("Number [1-{}, or nothing to cancel]: ", answers.len()))?;
+    let typed = confirm::ask(&format!("Number [1-{}, or nothing to cancel]:", answers.len()))?;
     let number: usize = typed.parse().ok()?;
     (1..=answers.len()).contains(&number).then(|| number - 1)
 }

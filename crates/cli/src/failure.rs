@@ -23,7 +23,7 @@ pub(crate) enum RemovalRefused {
     #[error("The name is only a part of `{name}`; deleting it needs the full name")]
     PartOfName { name: String },
     /// Other names stand for the model, and there is no terminal to ask on.
-    #[error("{} stands for `{name}` and would stop working; nothing was deleted", in_ticks(.dependents))]
+    #[error("{} for `{name}` and would stop working; nothing was deleted", standing(.dependents))]
     Named { name: String, dependents: Vec<String> },
     /// Unused files are listed, and there is no terminal to ask on.
     #[error(
@@ -94,8 +94,10 @@ pub(crate) struct NoServer {
     pub(crate) also: Option<String>,
 }
 
-fn in_ticks(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+fn standing(names: &[String]) -> String {
+    let ticked: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    let verb = if names.len() == 1 { "stands" } else { "stand" };
+    format!("{} {verb}", ticked.join(", "))
 }
 
 fn or_at(address: Option<&str>) -> String {
@@ -210,10 +212,13 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         && source.kind() == io::ErrorKind::AddrInUse
     {
         return Some(format!(
-            "Another program listens there, perhaps `mlxk server` itself (`mlxk ps` asks it). Choose another port \
-             with `--port {}`",
+            "Another program listens there, such as Ollama or another `mlxk server`. Choose another port with \
+             `--port {}`",
             port.checked_add(1).unwrap_or(8000)
         ));
+    }
+    if let Some(ServerRefused { status: 401, .. }) = error.downcast_ref() {
+        return Some("Set `MLXK_API_KEY` to the server's key".to_owned());
     }
     if error.is::<NotLoaded>() {
         return Some("List the loaded models with `mlxk ps`".to_owned());

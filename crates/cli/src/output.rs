@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::terminal::{is_harmful, sanitize, sanitize_line};
+use crate::terminal::{fold, is_harmful, sanitize, sanitize_line, width};
 
 /// Standard output or standard error, locked.
 pub(crate) struct Output {
@@ -50,9 +50,13 @@ pub(crate) fn stderr_is_terminal() -> bool {
 }
 
 impl Output {
-    /// Writes one line. Line breaks inside it become spaces, so that a name cannot pretend to be another line.
+    /// Writes one line. Line breaks inside it become spaces, so that a name cannot pretend to be another line. A
+    /// terminal gets breaks between words.
     pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
         let mut line = sanitize_line(&text.to_string());
+        if self.is_terminal {
+            line = fold(&line, width());
+        }
         line.push('\n');
         self.to.write_all(line.as_bytes())
     }

@@ -129,17 +129,14 @@ impl Settings {
     }
 
     /// Returns `true` if the configuration says where our server is.
-    fn has_server_address(&self) -> bool {
+    pub(crate) fn has_server_address(&self) -> bool {
         self.config.text("server.host").is_some() || self.config.count("server.port").is_some()
     }
 
-    /// Returns `OLLAMA_HOST` if it is set and neither options nor the configuration say where our server is.
-    pub(crate) fn ollama_host_instead(
-        &self,
-        host: Option<&Address>,
-        port: Option<u16>,
-    ) -> Option<&str> {
-        let is_said = host.is_some() || port.is_some() || self.has_server_address();
+    /// Returns `OLLAMA_HOST` if it is set and neither the option nor the configuration says on which host our server
+    /// listens.
+    pub(crate) fn ollama_host_instead(&self, host: Option<&Address>) -> Option<&str> {
+        let is_said = host.is_some() || self.config.text("server.host").is_some();
         self.ollama_host.as_deref().filter(|_| !is_said)
     }
 

@@ -172,6 +172,7 @@ impl NotLocal {
             name: self.name,
             suggestion: self.suggestion.to_string(),
             similar: self.similar,
+            in_ollama: self.in_ollama,
             kind,
             reason: message,
             hint,

@@ -203,7 +203,7 @@ impl Search<'_> {
         if let Some(found) = self.unique(&full, revision, &repos, is_it)? {
             return Ok(found);
         }
-        self.not_local(&full, id.clone(), revision, false, &repos)
+        self.not_local(&self.written(&full), id.clone(), revision, false, &repos)
     }
 
     fn cached(&self, repo: &CachedRepo, revision: Option<&str>) -> Result<Resolution> {
@@ -400,7 +400,8 @@ impl Search<'_> {
         names.dedup();
         let mut similar = similar(name, names);
         if matches!(self.reference, Reference::Name { .. }) && self.pairs.repo(name).is_none() {
-            similar.extend(self.pairs.misspelt(name));
+            let misspelt = self.pairs.misspelt(name);
+            similar.extend(misspelt.filter(|name| !similar.contains(name)));
         }
         Ok(Resolution::NotLocal(NotLocal {
             name: name.to_owned(),
@@ -409,8 +410,10 @@ impl Search<'_> {
             broken,
             similar,
             in_ollama: match self.reference {
-                Reference::Short(short) if crate::ollama::has(short, self.locations) => {
-                    Some(short.clone())
+                Reference::Short(name) | Reference::Name { name, revision: None }
+                    if crate::ollama::has(name, self.locations) =>
+                {
+                    Some(name.clone())
                 }
                 _ => None,
             },

@@ -8,7 +8,7 @@ const MAX_SUGGESTIONS: usize = 3;
 /// nearest first. The part before a slash counts only if `wanted` has one too.
 pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted_lower = wanted.to_lowercase();
-    let limit = (wanted.chars().count() / 4).max(2);
+    let limit = (wanted.chars().count() / 4).clamp(2, 4);
     let mut found: Vec<(usize, &str)> = names
         .into_iter()
         .filter_map(|name| {

@@ -51,7 +51,8 @@ pub fn is_report(report: &Value) -> bool {
 }
 
 /// Values that must be equal: their place in a report and their name in the error.
-const ALIKE: [(&str, &str); 7] = [
+const ALIKE: [(&str, &str); 8] = [
+    ("/machine/instructions", "the instruction sets of the processor"),
     ("/machine/processor", "the processor"),
     ("/machine/usable_cores", "the number of cores"),
     ("/limits/threads", "the number of threads"),
@@ -69,7 +70,10 @@ pub fn changes(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
     }
     for (place, what) in ALIKE {
         let (first, second) = (base.pointer(place), now.pointer(place));
-        if first != second {
+        // Older reports don't name the instruction sets.
+        let is_new = place == "/machine/instructions";
+        let is_known = !is_new || first.is_some() && second.is_some();
+        if is_known && first != second {
             let (first, second) = (first.unwrap_or(&Value::Null), second.unwrap_or(&Value::Null));
             let (place, first, second) = difference(first, second);
             let what = match place.as_str() {

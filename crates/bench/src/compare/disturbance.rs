@@ -33,12 +33,18 @@ impl Disturbance {
         if let Some(busy) = busy.filter(|busy| !warnings.contains(busy)) {
             warnings.insert(0, busy);
         }
-        // Only the series of our side are compared.
-        let others = &report["sides"][0]["series"]["other_cores"]["median"];
-        let shared = others.as_f64().is_some_and(|others| others > BUSY_SHARE * cores);
+        let sides = report["sides"].as_array().map_or(&[][..], Vec::as_slice);
+        let others =
+            sides.iter().filter_map(|side| side["series"]["other_cores"]["median"].as_f64());
+        let shared = others.into_iter().any(|others| is_shared(others, cores));
         let changed = warnings.iter().any(|warning| warning.starts_with(PACE_CHANGED));
         Self { warnings, disturbed: is_busy || shared || changed }
     }
+}
+
+/// Returns `true` if other programs took so many of the cores that figures may suffer.
+pub(super) fn is_shared(others: f64, cores: f64) -> bool {
+    others > BUSY_SHARE * cores
 }
 
 /// Returns a sentence if the processor was slower in one of the reports, as it is if it is throttled

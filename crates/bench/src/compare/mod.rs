@@ -261,6 +261,16 @@ impl CompareReport {
         self.unequal.iter().any(|unequal| unequal.against == against)
     }
 
+    /// Returns `true` if other programs or a change of the clock speed disturbed the measurement, so that differences
+    /// are inconclusive.
+    pub fn is_disturbed(&self) -> bool {
+        let cores = self.machine.logical_cores as f64;
+        let others = self.sides.iter().filter_map(|side| side.series.get(&Measure::OtherCores));
+        self.machine.warning().is_some()
+            || others.into_iter().any(|others| disturbance::is_shared(others.median, cores))
+            || self.warnings.iter().any(|it| it.starts_with(disturbance::PACE_CHANGED))
+    }
+
     /// Returns `true` if the weights of our side or of another are unknown, so that nothing shows that their work is
     /// equal.
     pub fn is_unknown(&self, against: &str) -> bool {

@@ -30,7 +30,20 @@ pub(crate) fn load(
     options.context = args.ctx;
     options.draft_model =
         draft_model(args.decode.draft_model.as_deref(), !args.compute.no_pull, context)?;
-    load_engine(&options, "Loading", context).map_err(|error| match error.downcast_ref() {
+    let mut loaded = load_engine(&options, "Loading", context);
+    // A Modelfile may name more than there is, as in Ollama.
+    if let Err(error) = &loaded
+        && let Some(EngineError::ContextTooLong { requested, maximum }) = error.downcast_ref()
+        && settings.ctx_is_wish
+    {
+        context.printer.note(format_args!(
+            "warning: {} is {requested}; the model's maximum of {maximum} tokens is in effect",
+            settings.ctx_origin
+        ));
+        options.context = Some(*maximum);
+        loaded = load_engine(&options, "Loading", context);
+    }
+    loaded.map_err(|error| match error.downcast_ref() {
         Some(EngineError::ContextTooLong { requested, maximum }) => UsageError(format!(
             "{} is {requested}, but the model supports at most {maximum} tokens",
             settings.ctx_origin

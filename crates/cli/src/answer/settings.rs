@@ -16,6 +16,8 @@ pub(crate) struct AnswerSettings {
     pub messages: Vec<Message>,
     /// The place that the context length comes from, for errors.
     pub ctx_origin: String,
+    /// `true` if the context length belongs to the model's name, so that it is a wish.
+    pub ctx_is_wish: bool,
 }
 
 impl AnswerSettings {
@@ -28,6 +30,7 @@ impl AnswerSettings {
                 config.place("defaults.ctx").unwrap_or_else(|| "The context".to_owned())
             }
         };
+        let ctx_is_wish = args.engine.ctx.is_none() && overrides.parameters.ctx.is_some();
         overrides.fill(config.overrides());
         let Overrides { system, parameters, messages, .. } = overrides;
         let mut options = args.clone();
@@ -44,6 +47,7 @@ impl AnswerSettings {
             temperature top_k top_p min_p typical_p repetition_penalty presence_penalty
             frequency_penalty repeat_last_n seed);
         let message = |turn: mlxk_hub::Turn| Message::new(&turn.role, turn.content);
-        Self { options, messages: messages.into_iter().map(message).collect(), ctx_origin }
+        let messages = messages.into_iter().map(message).collect();
+        Self { options, messages, ctx_origin, ctx_is_wish }
     }
 }

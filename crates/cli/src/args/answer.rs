@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::values::{not_empty, whole};
+use super::values::{not_empty, tokens};
 use super::{EngineArgs, SamplingArgs};
 
 /// The command line's part in how a model answers.
@@ -26,7 +26,8 @@ pub(crate) struct AnswerArgs {
         long,
         alias = "num-predict",
         value_name = "N",
-        value_parser = whole::<usize>(1..=u64::MAX)
+        allow_negative_numbers = true,
+        value_parser = tokens
     )]
     pub max_tokens: Option<usize>,
 

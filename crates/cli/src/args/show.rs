@@ -53,8 +53,17 @@ pub(crate) struct ShowArgs {
     )]
     pub system: bool,
 
+    /// Print only the licenses that belong to the model's name
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "files", "config", "modelfile", "template", "parameters", "system", "recalc_hash", "json"
+        ]
+    )]
+    pub license: bool,
+
     /// Also list the files, and print `config.json`
-    #[arg(short, long, conflicts_with_all = ["modelfile", "template", "parameters", "system", "json"])]
+    #[arg(short, long, conflicts_with_all = ["modelfile", "template", "parameters", "system", "license", "json"])]
     pub verbose: bool,
 
     /// Print only a Modelfile that recreates the model

@@ -26,6 +26,14 @@ pub(crate) fn number(range: RangeInclusive<f32>) -> impl Fn(&str) -> Result<f32,
     }
 }
 
+/// Parses a number of tokens to answer with; -1 and -2 mean no limit, as in Ollama.
+pub(crate) fn tokens(text: &str) -> Result<usize, String> {
+    match text.trim() {
+        "-1" | "-2" => Ok(usize::MAX),
+        text => whole(1..=u64::MAX)(text),
+    }
+}
+
 /// Parses a number of tokens to look back at; -1 means all of them.
 pub(crate) fn look_back(text: &str) -> Result<i64, String> {
     let number = text.trim().parse().ok().filter(|&number| number >= -1);

@@ -193,7 +193,10 @@ impl Chat<'_> {
             // Ctrl-C may also come after the answer and before the prompt.
             let line = if interrupt::requested() { Line::Cancelled } else { editor.read()? };
             match line {
-                Line::End => return Ok(()),
+                Line::End => {
+                    self.keep_settings();
+                    return Ok(());
+                }
                 Line::Cancelled => {
                     interrupt::reset();
                     self.note("To leave the chat, press Ctrl-D or type /bye");
@@ -201,7 +204,10 @@ impl Chat<'_> {
                 Line::Text(text) if text.trim().is_empty() => {}
                 Line::Text(text) => match self.take_line(&text, editor.is_terminal())? {
                     Next::Continue => {}
-                    Next::Leave => return Ok(()),
+                    Next::Leave => {
+                        self.keep_settings();
+                        return Ok(());
+                    }
                     Next::Switch(resolved) => {
                         let (old, wanted) = (self.model, Model::from(*resolved));
                         // Both may not fit into memory together.
@@ -275,7 +281,7 @@ impl Chat<'_> {
         self.messages.clone_from(&self.settings.messages);
         self.begun = self.messages.len();
         (self.used_tokens, self.warned) = (0, false);
-        (self.keeper.file, self.created) = (None, None);
+        (self.keeper.file, self.created, self.keeper.is_private) = (None, None, false);
         self.files.clear();
         self.note("Started a new conversation");
     }
@@ -318,7 +324,12 @@ impl Chat<'_> {
             Wish::Show(name) => Ok(format!("`{name}` is {}", self.in_effect().value(name))),
             Wish::Change(change) => {
                 self.change(&change)?;
-                Ok(format!("`{}` is now {}", change.name, self.in_effect().value(change.name)))
+                let later = if change.name == "history" && self.keeper.is_on && self.keeper.is_private {
+                    ". This conversation has parts without it, so it begins with the next one (`/clear`)"
+                } else {
+                    ""
+                };
+                Ok(format!("`{}` is now {}{later}", change.name, self.in_effect().value(change.name)))
             }
         });
         self.note(reply.unwrap_or_else(|problem| problem));

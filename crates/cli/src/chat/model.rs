@@ -3,7 +3,7 @@
 use mlxk_engine::Engine;
 use mlxk_hub::Role;
 
-use super::{Chat, Model, Next, settings};
+use super::{Chat, Model, Next, saved_name, settings};
 use crate::answer::{self, AnswerSettings};
 use crate::args::AnswerArgs;
 use crate::exit::UsageError;
@@ -56,7 +56,7 @@ impl Chat<'_> {
     pub(super) fn find_model(&self, name: &str) -> Next {
         let pull = !self.chosen.engine.compute.no_pull;
         match resolve::find(name, pull, self.context) {
-            Ok(resolved) if resolved.path == self.model.path => {
+            Ok(resolved) if saved_name(&resolved) == self.model.name => {
                 self.note(format_args!("This conversation is already with `{}`", self.model.name));
                 Next::Continue
             }

@@ -37,6 +37,13 @@ impl Chat<'_> {
         }
     }
 
+    /// Keeps settings that were changed after the last answer.
+    pub(super) fn keep_settings(&mut self) {
+        if self.keeper.file.is_some() {
+            self.keep();
+        }
+    }
+
     pub(super) fn save(&self, name: &str) {
         let path = self.keeper.folder.place(name);
         if path.exists() {
@@ -90,6 +97,7 @@ impl Chat<'_> {
                 }
                 self.settings = self.fill(&self.chosen);
                 self.take_up(loaded);
+                self.note("Its system prompt and settings replace yours; /show lists them");
             }
             Err(error) => self.note(failure::message(&error)),
         }
@@ -98,6 +106,7 @@ impl Chat<'_> {
     /// Continues a conversation.
     pub(super) fn take_up(&mut self, loaded: Loaded) {
         self.keeper.file = loaded.continued();
+        self.keeper.is_private = false;
         let Loaded { conversation, entry } = loaded;
         self.begun = conversation.given.min(conversation.messages.len());
         (self.messages, self.created) = (conversation.messages, conversation.created);

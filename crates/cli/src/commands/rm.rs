@@ -22,8 +22,12 @@ pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus
     for text in &args.models {
         let reference = text.parse()?;
         let found = mlxk_hub::find_removal(&reference, pairs, locations);
-        let removal =
-            found.map_err(|error| if args.json { explained(error) } else { error.into() })?;
+        let removal = found.map_err(|error| {
+            if !args.json && args.models.len() > 1 {
+                context.printer.note("Nothing was removed, because of one of the names:");
+            }
+            if args.json { explained(error) } else { error.into() }
+        })?;
         let is_new = removals.iter().all(|other| described(other) != described(&removal));
         if is_new {
             removals.push(removal);

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
     check(args, context)?;
     interrupt::listen()?;
     let config = config(args, context)?;
-    if let Some(host) = context.settings.ollama_host_instead(args.host.as_ref(), args.port) {
+    if let Some(host) = context.settings.ollama_host_instead(args.host.as_ref()) {
         context.printer.note(format_args!(
             "`OLLAMA_HOST` doesn't move mlxk; to listen there, pass `--host {host}` or set `MLXK_HOST`"
         ));

@@ -13,7 +13,7 @@ use crate::{Context, address};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends a request to the server and returns its JSON. If nothing says where the server is and none answers at
-/// the default address, tries the address in `OLLAMA_HOST`, which clients of Ollama use.
+/// the default address, tries the address that clients of Ollama use: the one in `OLLAMA_HOST`, or port 11434.
 pub(super) fn call(
     target: &TargetArgs,
     method: &str,
@@ -25,20 +25,20 @@ pub(super) fn call(
     let (host, port) = settings.server_address(target.host.as_ref(), target.port)?;
     let request = Request { method, path, body, key: settings.api_key.as_deref() };
     let result = request.send(&address::url(&host, port));
-    let other = settings.ollama_host_instead(target.host.as_ref(), target.port);
-    match (result.map_err(anyhow::Error::downcast::<NoServer>), other) {
-        (Err(Ok(error)), Some(other)) => {
-            let address = mlxk_providers::ollama_address(Some(other));
+    let is_said = target.host.is_some() || target.port.is_some() || settings.has_server_address();
+    match result.map_err(anyhow::Error::downcast::<NoServer>) {
+        Err(Ok(error)) if !is_said => {
+            let named = settings.ollama_host.as_deref();
+            let address = mlxk_providers::ollama_address(named);
             match request.send(&address) {
-                Err(other) if other.is::<NoServer>() || other.is::<NotOurs>() => {
-                    Err(NoServer { also: Some(address), ..error }.into())
-                }
-                result => result,
+                Ok(answer) => Ok(answer),
+                Err(other) if other.is::<ServerRefused>() => Err(other),
+                Err(_) => Err(NoServer { also: named.map(|_| address), ..error }.into()),
             }
         }
-        (Err(Ok(error)), None) => Err(error.into()),
-        (Err(Err(error)), _) => Err(error),
-        (Ok(answer), _) => Ok(answer),
+        Err(Ok(error)) => Err(error.into()),
+        Err(Err(error)) => Err(error),
+        Ok(answer) => Ok(answer),
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         return modelfile(args, context);
     }
     let resolved = resolve::look_up(&args.model, context)?;
-    if args.template || args.parameters || args.system {
+    if args.template || args.parameters || args.system || args.license {
         return part(args, &resolved);
     }
     if args.recalc_hash {
@@ -99,7 +99,12 @@ fn part(args: &ShowArgs, resolved: &Resolved) -> anyhow::Result<ExitStatus> {
         let none = || anyhow::anyhow!("`{}` has no chat template", resolved.name);
         template.ok_or_else(none)?.source_text(false).to_owned()
     } else {
-        resolved.overrides.system.clone().unwrap_or_default()
+        let overrides = &resolved.overrides;
+        if args.license {
+            overrides.license.join("\n")
+        } else {
+            overrides.system.clone().unwrap_or_default()
+        }
     };
     out.content(&text)?;
     if !text.is_empty() && !text.ends_with('\n') {
@@ -270,10 +275,11 @@ fn differences(overrides: &Overrides, out: &mut Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the beginning of a text with visible line ends. `--modelfile` prints all of it.
+/// Returns the beginning of a text in one line. `--modelfile` prints all of it.
 fn one_line(text: &str) -> String {
     const MAX_LENGTH: usize = 100;
-    let shown: String = text.chars().take(MAX_LENGTH).collect::<String>().escape_debug().collect();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = text.chars().take(MAX_LENGTH).collect();
     if text.chars().nth(MAX_LENGTH).is_some() { format!("{shown}…") } else { shown }
 }
 

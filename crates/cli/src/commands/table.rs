@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::output;
-use crate::terminal::{fold, sanitize_line, width};
+use crate::terminal::{fold, sanitize_line, unbroken, width};
 
 /// Columns between two cells: ` | `.
 const GAP: usize = 3;
@@ -48,10 +48,11 @@ fn records(rows: &[Vec<String>], width: usize) -> String {
         text.push('\n');
         let rest = header.iter().zip(row).skip(named);
         let told = rest.filter(|(_, cell)| !cell.is_empty() && *cell != "-");
-        let cells: Vec<String> = told.map(|(name, cell)| format!("`{name}: {cell}`")).collect();
-        // Marks keep the words of a cell together while lines are broken.
-        let lines = fold(&format!("  {}", cells.join(" · ")), width + 2);
-        text.push_str(&lines.replace('`', "").replace("\n      ", "\n  "));
+        let cells: Vec<String> = told
+            .map(|(name, cell)| unbroken(&format!("{name}: {cell}"), width.saturating_sub(6)))
+            .collect();
+        let lines = fold(&format!("  {}", cells.join(" · ")), width);
+        text.push_str(&lines.replace("\n      ", "\n  "));
         text.push('\n');
     }
     text

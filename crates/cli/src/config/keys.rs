@@ -71,8 +71,9 @@ impl Form {
     }
 }
 
-/// Variables of MLX-Knife 2, each with the setting that it sets if ours is not set.
-pub(crate) const OLDER: [(&str, &str); 4] = [
+/// Variables of MLX-Knife 2 and Ollama, each with the setting that it sets if ours is not set.
+pub(crate) const OLDER: [(&str, &str); 5] = [
+    ("chat.no_history", env::OLLAMA_NOHISTORY),
     ("server.host", env::MLXK2_HOST),
     ("server.port", env::MLXK2_PORT),
     ("server.model", env::MLXK2_PRELOAD_MODEL),

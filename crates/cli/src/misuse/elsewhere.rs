@@ -49,7 +49,12 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
         &["-n"],
         "is ambiguous: a limit on tokens is `--max-tokens`, several answers are `--n`",
     ),
-    ("run", &["-c", "--ctx-size", "--context-size"], "is `--ctx` here"),
+    (
+        "run",
+        &["-c"],
+        "is not available here: the context length is `--ctx`; `mlxk chat -c` continues the last conversation",
+    ),
+    ("run", &["--ctx-size", "--context-size", "--num_ctx"], "is `--ctx` here"),
     ("run", &["--temp"], "is `--temperature` here"),
     (
         "run",
@@ -60,9 +65,9 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
     ("run", &["--insecure"], "is not available: mlxk always checks certificates"),
     ("pull", &["--insecure"], "is not available: mlxk always checks certificates"),
     (
-        "show",
-        &["--license"],
-        "is not available: licenses of a Modelfile are in `mlxk show --modelfile`, others on the model's page",
+        "create",
+        &["-q", "--quantize"],
+        "is not available: quantize with `mlxk convert SOURCE FOLDER -q 4`, and write `FROM FOLDER` in the Modelfile",
     ),
     ("rm", &["-y", "--yes"], "does not exist; use `--force`, which removes without asking"),
     ("list", &["-s", "--size", "--sort"], "is not available: `list` always shows sizes"),

@@ -42,7 +42,23 @@ pub(crate) fn sentence(
             Some(unknown_command(text(ContextKind::InvalidSubcommand)?))
         }
         ErrorKind::MissingRequiredArgument => {
-            missing(command_of(words)?.get_name()).map(str::to_owned)
+            let command = command_of(words)?;
+            let name = command.get_name();
+            if let Some(sentence) = missing(name) {
+                return Some(sentence.to_owned());
+            }
+            let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+                return None;
+            };
+            // A group of options needs the parser's own words.
+            let missing: Vec<_> =
+                missing.iter().map(|it| it.trim_matches(['<', '>', '.'])).collect();
+            let is_name = |it: &&str| it.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+            if command.has_subcommands() || !missing.iter().all(is_name) {
+                return None;
+            }
+            let missing = missing.join(" and ");
+            Some(format!("`mlxk {name}` needs {missing}; `mlxk {name} --help` has examples"))
         }
         _ => None,
     }
@@ -100,7 +116,9 @@ fn unknown_command(typed: &str) -> String {
     let names = commands.flat_map(clap::Command::get_name_and_visible_aliases);
     match similar(typed, names.filter(|name| *name != NEVER_PROPOSED)) {
         Some(meant) => format!("`{typed}` is not a command; did you mean `mlxk {meant}`?"),
-        None => format!("`{typed}` is not a command; `mlxk --help` lists them"),
+        None => format!(
+            "`{typed}` is not a command; `mlxk --help` lists them, and `mlxk run {typed}` runs a model of that name"
+        ),
     }
 }
 
@@ -160,11 +178,21 @@ mod tests {
     #[test]
     fn unknown_words_get_the_nearest_but_never_rm() {
         for (words, expected) in [
-            (&["rn", "m"][..], "`rn` is not a command; `mlxk --help` lists them"),
-            (&["r", "m"], "`r` is not a command; `mlxk --help` lists them"),
+            (
+                &["rn", "m"][..],
+                "`rn` is not a command; `mlxk --help` lists them, and `mlxk run rn` runs a model of that name",
+            ),
+            (
+                &["r", "m"],
+                "`r` is not a command; `mlxk --help` lists them, and `mlxk run r` runs a model of that name",
+            ),
             (&["rnu", "m"], "`rnu` is not a command; did you mean `mlxk run`?"),
             (&["lsit"], "`lsit` is not a command; did you mean `mlxk list`?"),
-            (&["nosuch"], "`nosuch` is not a command; `mlxk --help` lists them"),
+            (
+                &["nosuch"],
+                "`nosuch` is not a command; `mlxk --help` lists them, and `mlxk run nosuch` runs a model of that name",
+            ),
+            (&["show"], "`mlxk show` needs MODEL; `mlxk show --help` has examples"),
             (
                 &["run", "m", "--temprature", "0"],
                 "`--temprature` is not an option of `mlxk run`; did you mean `--temperature`?",

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 #[cfg(unix)]
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{InputFlags, LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 /// Turns off the echo of the terminal until it is dropped. Typed text is still kept for the next prompt, and Ctrl-C
 /// still interrupts. It does nothing if standard input is not a terminal, and on Windows, which only echoes while a
@@ -25,6 +25,8 @@ impl Silence {
             let mut silent = before.clone();
             // Outside of lines, the terminal keeps Ctrl-D and the like as characters, for the prompt.
             silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON);
+            // The prompt tells Enter from a line break in a pasted text.
+            silent.input_flags.remove(InputFlags::ICRNL);
             // Ctrl-C would discard what was typed before it.
             silent.local_flags.insert(LocalFlags::NOFLSH);
             // If the terminal is gone, the next read says so.

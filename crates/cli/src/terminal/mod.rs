@@ -55,17 +55,18 @@ pub(crate) fn fold(text: &str, width: usize) -> String {
         let room = width.saturating_sub(hanging.width());
         let mut quoted = false;
         for part in content.split_inclusive('`') {
-            let part = if quoted && part.width() <= room {
-                part.replace(' ', NO_BREAK)
-            } else {
-                part.to_owned()
-            };
+            let part = if quoted { unbroken(part, room) } else { part.to_owned() };
             wrapper.push(&part, Style::default(), width, &mut out);
             quoted = !quoted;
         }
         wrapper.flush_word(width, &mut out);
     }
     out.replace(NO_BREAK, " ")
+}
+
+/// Returns the text with spaces at which [`fold`] doesn't break lines, if it fits into `room` columns.
+pub(crate) fn unbroken(text: &str, room: usize) -> String {
+    if text.width() <= room { text.replace(' ', NO_BREAK) } else { text.to_owned() }
 }
 
 /// A space that is no place to break a line.

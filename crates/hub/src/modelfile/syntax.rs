@@ -63,7 +63,7 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, ModelfileErro
             (key, rest) = (found.to_owned(), after);
         }
         let (value, after) = value(rest).ok_or_else(|| {
-            bad(format!("the quotes after `{name}` are not closed at the end of a line"))
+            bad(format!("the quotes after `{name}` are never closed; closing ones end a line"))
         })?;
         if WITH_KEY.contains(&name.as_str()) && (key.is_empty() || value.is_empty()) {
             let form = if name == "MESSAGE" { "a role and a text" } else { "a name and a value" };

@@ -61,6 +61,8 @@ pub struct Unreached {
     pub suggestion: String,
     /// Local models with similar names.
     pub similar: Vec<String>,
+    /// The model's name in Ollama, if Ollama has it.
+    pub in_ollama: Option<String>,
     /// Word for programs.
     pub kind: &'static str,
     /// Reason why the hub did not answer.
@@ -167,7 +169,10 @@ impl Explain for ReferenceError {
 impl Unreached {
     fn explain(&self) -> Explained {
         let Self { name, suggestion, reason, hint, .. } = self;
-        let similar = did_you_mean(&self.similar).map(|ask| ask + " ").unwrap_or_default();
+        let similar = match &self.in_ollama {
+            Some(name) => format!("Use Ollama's copy with `ollama:{name}`. "),
+            None => did_you_mean(&self.similar).map(|ask| ask + " ").unwrap_or_default(),
+        };
         let is_full = name.contains('/');
         let meaning =
             if is_full { String::new() } else { format!(" (it stands for `{suggestion}`)") };
@@ -197,6 +202,13 @@ impl NotFound {
             format!("Complete the download with {pull}")
         } else if let Some(ask) = did_you_mean(&self.similar) {
             format!("{ask} Otherwise, download the model with {pull}")
+        } else if !self.name.contains('/') && self.suggestion.ends_with(&format!("/{}", self.name))
+        {
+            // The name was only completed, so the hub may not have it.
+            format!(
+                "If the hub has it, download it with {pull}; search with `mlxk search {}`",
+                self.name
+            )
         } else {
             format!("Download it with {pull}, or list your models with `mlxk list`")
         }

@@ -12,15 +12,24 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Ends of names that no page on the web can have, because only this machine or its network resolves them.
-const LOCAL: [&str; 3] = [".localhost", ".local", ".internal"];
+/// Names by which containers and virtual machines reach this machine. Other names in `.local` and `.internal` may be
+/// given out by anyone in the same network.
+const CONTAINERS: [&str; 6] = [
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "host.containers.internal",
+    "host.lima.internal",
+    "host.orb.internal",
+    "host.minikube.internal",
+];
 
 /// Returns `true` if a `Host` header names this machine. `own` is the address that the server listens on, and `names`
 /// are those of the machine.
 pub(super) fn is_own_host(host: &str, own: &str, names: &[String]) -> bool {
     let Some(name) = host_name(host) else { return false };
     let is_it = |known: &str| known.eq_ignore_ascii_case(&name);
-    let is_local = name == "localhost" || LOCAL.iter().any(|end| is_below(&name, end));
+    let is_local =
+        name == "localhost" || is_below(&name, ".localhost") || CONTAINERS.contains(&name.as_str());
     // A page can only make a name lead to this machine, never an address.
     let is_address = name.parse::<IpAddr>().is_ok_and(is_near);
     is_local
@@ -129,7 +138,7 @@ mod tests {
             "[::1]:8000",
             "a.localhost",
             "host.docker.internal:8000",
-            "studio.local",
+            "box.local",
             "10.0.0.1:8000",
             "192.168.1.7",
             "169.254.3.4",
@@ -151,6 +160,9 @@ mod tests {
             "localhost:1@evil.example",
             "local",
             ".local",
+            "evil.local",
+            "evil.internal:8000",
+            "evil.docker.internal",
             "evil.local.example",
             "8.8.8.8",
             "[2001:db8::1]",

@@ -154,7 +154,7 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
             let is_it =
                 |it: &&Comparison| it.measure == measure && it.workload.as_deref() == workload;
             let found = report.judged(&other.title).find(is_it)?;
-            Some(card(label, found))
+            Some(card(label, found, report.is_disturbed()))
         })
         .collect();
     if cards.is_empty() {
@@ -171,8 +171,9 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     );
 }
 
-fn card(label: &str, found: &Comparison) -> String {
-    let class = match (found.ratio.is_a_difference(), found.ratio.of_medians > 1.0) {
+fn card(label: &str, found: &Comparison, is_disturbed: bool) -> String {
+    let is_difference = found.ratio.is_a_difference() && !is_disturbed;
+    let class = match (is_difference, found.ratio.of_medians > 1.0) {
         (false, _) => "same",
         (true, true) => "better",
         (true, false) => "worse",
@@ -181,7 +182,7 @@ fn card(label: &str, found: &Comparison) -> String {
         "<div class=\"card\"><span class=\"soft\">{label}</span><b class=\"{class}\">{}×</b>\
          <span class=\"soft\">{}</span></div>",
         three(found.ratio.of_medians),
-        escape(&verdict::brief(found))
+        escape(&verdict::brief(found, is_disturbed))
     )
 }
 

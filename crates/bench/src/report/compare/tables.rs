@@ -112,7 +112,11 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
             format!("{workload}{}", found.measure.label()),
             format!("{:.2}", found.ratio.of_medians),
             interval(&found.ratio.interval),
-            word(&found.ratio.interval, found.ratio.of_medians).to_owned(),
+            if report.is_disturbed() && found.ratio.is_a_difference() {
+                "inconclusive".to_owned()
+            } else {
+                word(&found.ratio.interval, found.ratio.of_medians).to_owned()
+            },
         ]);
     }
     if any {

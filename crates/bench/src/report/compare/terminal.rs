@@ -159,7 +159,7 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
         let is_it = |it: &&&Comparison| it.measure == measure && it.workload.as_deref() == workload;
         if let Some(found) = judged.iter().find(is_it) {
-            line(icon, label, verdict::sentence(found, &ours.title));
+            line(icon, label, verdict::sentence(found, &ours.title, report.is_disturbed()));
         }
     };
     ratio(Measure::EffectiveTokensPerSecond, workload, "🏃", "Speed");
@@ -182,7 +182,11 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         line(
             "🤝",
             "Agreement",
-            format!("the answers are identical for the first {share:.0} % of their length"),
+            if share >= 100.0 {
+                "the answers are identical".to_owned()
+            } else {
+                format!("the answers are identical for the first {share:.0} % of their length")
+            },
         );
     }
     if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {

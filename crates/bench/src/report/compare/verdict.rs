@@ -7,12 +7,16 @@ use crate::compare::{CompareReport, Comparison, Measure, Side};
 /// Differences below this many megabytes are not printed.
 const SAME_MEGABYTES: f64 = 0.05;
 
-/// Returns a sentence such as `mlxk is 1.39x faster than Ollama`, with the interval.
-pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
+/// Returns a sentence such as `mlxk is 1.39x faster than Ollama`, with the interval. A disturbed measurement decides
+/// nothing.
+pub(super) fn sentence(comparison: &Comparison, ours: &str, is_disturbed: bool) -> String {
     let Comparison { against, measure, ratio, .. } = comparison;
     let interval = interval(&ratio.interval);
     if ratio.interval.is_unknown() {
         return format!("unknown, because there are too few turns (ratio {interval})");
+    }
+    if is_disturbed {
+        return format!("inconclusive, because the measurement was disturbed (ratio {interval})");
     }
     if !ratio.is_a_difference() {
         return format!(
@@ -31,10 +35,13 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str) -> String {
 }
 
 /// Returns the same without names, for a place that says what is compared: `faster, 1.31 to 1.45 with 99 %`.
-pub(super) fn brief(comparison: &Comparison) -> String {
+pub(super) fn brief(comparison: &Comparison, is_disturbed: bool) -> String {
     let Comparison { measure, ratio, .. } = comparison;
     if ratio.interval.is_unknown() {
         return format!("too few turns, {}", interval(&ratio.interval));
+    }
+    if is_disturbed {
+        return format!("inconclusive, {}", interval(&ratio.interval));
     }
     let word = match (word(&ratio.interval, ratio.of_medians), *measure) {
         ("better", Measure::MemoryPeakBytes) => "less memory",
@@ -69,6 +76,9 @@ pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Optio
         .collect();
     if found.is_empty() {
         return None;
+    }
+    if report.is_disturbed() {
+        return Some("none (the measurement was disturbed; measure on a quiet machine)".to_owned());
     }
     let decided = found.iter().find(|(comparison, _)| comparison.ratio.is_a_difference());
     Some(match decided {

@@ -79,8 +79,7 @@ impl Report<'_> {
             matches!(verdict(model), Some(Verdict::Loss(Loss::None | Loss::Small)))
         };
         judged.clone().next()?;
-        let good = judged.filter(is_good).chain(self.models.first());
-        good.min_by_key(|model| model.facts.file_bytes)
+        judged.filter(is_good).min_by_key(|model| model.facts.file_bytes)
     }
 }
 
@@ -138,10 +137,13 @@ fn in_words(change: Option<&Change>) -> String {
         Some(Change::Tokens { paired, verdict: None }) => &paired.perplexity_ratio,
         Some(Change::Bytes(per_byte)) => &per_byte.ratio,
     };
+    if ratio.standard_error.is_none() {
+        return "unknown: use a longer text".to_owned();
+    }
     match ratio.interval() {
         [low, _] if low > 1.0 => "predicts this text worse".to_owned(),
         [_, high] if high < 1.0 => "predicts this text better".to_owned(),
-        _ => "no difference".to_owned(),
+        _ => "not significant".to_owned(),
     }
 }
 

@@ -145,10 +145,15 @@ impl Session<'_> {
         request.logprobs = self.args.logprobs;
         answer::submit(self.engine, request, self.args.n).map_err(|error| {
             match error.downcast_ref() {
-                Some(EngineError::PromptTooLong { .. }) => {
+                Some(EngineError::PromptTooLong { .. })
+                    if self.settings.options.engine.ctx.is_some() =>
+                {
                     anyhow::anyhow!(
                         "{error}; shorten the prompt, or raise the context with `--ctx`"
                     )
+                }
+                Some(EngineError::PromptTooLong { .. }) => {
+                    anyhow::anyhow!("{error}; shorten the prompt: the model takes no more")
                 }
                 _ => error,
             }

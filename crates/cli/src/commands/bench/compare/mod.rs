@@ -26,6 +26,8 @@ use crate::{Context, failure, interrupt};
 
 /// Time between two checks for Ctrl-C while a server answers.
 const WATCH: Duration = Duration::from_millis(50);
+/// Turns after which an interval reaches 99 %.
+const MIN_RUNS_TO_FAIL: u32 = 5;
 /// Seed of requests. Greedy answers don't use it.
 const SEED: u64 = 0;
 
@@ -101,6 +103,12 @@ fn check(args: &CompareArgs) -> anyhow::Result<()> {
         return Err(UsageError(
             "`--synthetic` works only with `--vs llama-server` and `--vs mlxk=PROGRAM`".into(),
         )
+        .into());
+    }
+    if args.fail_below.is_some() && args.runs < MIN_RUNS_TO_FAIL {
+        return Err(UsageError(format!(
+            "`--fail-below` needs `--runs {MIN_RUNS_TO_FAIL}` or more: fewer turns decide nothing with 99 %"
+        ))
         .into());
     }
     output::check(&args.output)
@@ -180,6 +188,12 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
             "`--fail-below` does not apply to {}, because its work is not equal",
             other.title
         ));
+    }
+    if report.is_disturbed() {
+        context
+            .printer
+            .note("`--fail-below` decides nothing, because the measurement was disturbed");
+        return status;
     }
     let judged = others().flat_map(|other| report.judged(&other.title));
     for found in judged.filter(|it| it.ratio.is_below(share)) {

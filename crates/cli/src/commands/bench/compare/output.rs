@@ -20,6 +20,14 @@ pub(in crate::commands::bench) fn check(files: &[PathBuf]) -> anyhow::Result<()>
             ))
             .into());
         }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(UsageError(format!(
+                "`--output`: the folder `{}` does not exist",
+                folder.display()
+            ))
+            .into());
+        }
     }
     Ok(())
 }
@@ -53,11 +61,13 @@ pub(in crate::commands::bench) fn write(
         _ => super::terminal(report, context),
     };
     let printed = output::stdout().content(&text);
-    let measured = report.sides.first().is_some_and(|ours| !ours.workloads.is_empty());
+    let measured = report.sides.iter().filter(|side| !side.workloads.is_empty()).count();
+    // A comparison that could not be made must not replace one.
+    let is_worth_keeping = measured == report.sides.len() || measured > 1;
     for path in files {
-        if !measured && path.exists() {
+        if !is_worth_keeping && path.exists() {
             context.printer.note(format_args!(
-                "Nothing was measured, so the report in `{}` stays as it is",
+                "Nothing was compared, so the report in `{}` stays as it is",
                 path.display()
             ));
             continue;
