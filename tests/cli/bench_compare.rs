@@ -88,7 +88,7 @@ fn ours_against_a_server_with_ollamas_dialect() {
         "  Load: ",
         "  First Token, warm: ",
         "  Memory: mlxk ",
-        "  Agreement: the answers are identical for the first 100 % of their length",
+        "  Agreement: the answers are identical",
         "  Winner: ",
     ] {
         let skip = begin.contains("Memory") && !cfg!(target_os = "linux");
@@ -293,10 +293,7 @@ fn the_example_pages_are_current() {
         let (report, page) = (at("json"), world.home.path().join("page.html"));
         let words = ["bench", "show", &report, "--output", page.to_str().unwrap()];
         let (text, _) = streams(&world.mlxk(&words).assert().success());
-        assert!(
-            text.starts_with("BENCHMARK RESULTS\n") && text.contains("  Winner: mlxk "),
-            "{text}"
-        );
+        assert!(text.starts_with("BENCHMARK RESULTS\n") && text.contains("  Winner: "), "{text}");
         let made = std::fs::read_to_string(&page).unwrap();
         let kept = std::fs::read_to_string(at("html")).unwrap();
         assert!(made == kept, "write {name}.html again with `mlxk {}`", words.join(" "));

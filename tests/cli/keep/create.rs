@@ -74,7 +74,7 @@ fn what_show_prints_makes_the_same_model() {
     let page = printed(&world, &["show", "mine"]);
     for line in [
         "Base model: mlx-community/Alpha-4bit",
-        r#"System: Two\n\"lines\"."#,
+        r#"System: Two "lines"."#,
         "Parameter: num_predict 3",
         r"Parameter: stop \n",
         "Message: user Hi",

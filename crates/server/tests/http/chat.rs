@@ -276,7 +276,7 @@ fn unsupported_and_invalid_fields_are_named() {
         (
             json!({"response_format": {"type": "json_schema",
                 "json_schema": {"schema": {"type": "nothing"}}}}),
-            Value::Null,
+            json!("response_format"),
             "cannot be enforced",
         ),
         (json!({"prompt": "x"}), json!("prompt"), "belongs to `/v1/completions`"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use mlxk_bench::compare::CompareReport;
 use mlxk_bench::report;
+use serde_json::Value;
 
 use crate::args::ReportArgs;
 use crate::exit::UsageError;
@@ -62,12 +63,11 @@ pub(in crate::commands::bench) fn write(
     };
     let printed = output::stdout().content(&text);
     let measured = report.sides.iter().filter(|side| !side.workloads.is_empty()).count();
-    // A comparison that could not be made must not replace one.
-    let is_worth_keeping = measured == report.sides.len() || measured > 1;
     for path in files {
-        if !is_worth_keeping && path.exists() {
+        // A comparison that failed must not replace one that did not.
+        if measured_in(path) > measured {
             context.printer.note(format_args!(
-                "Nothing was compared, so the report in `{}` stays as it is",
+                "The report in `{}` stays as it is, because it measured more engines",
                 path.display()
             ));
             continue;
@@ -82,6 +82,17 @@ pub(in crate::commands::bench) fn write(
         context.printer.note(format_args!("Report: {}", path.display()));
     }
     Ok(printed?)
+}
+
+/// Returns the number of engines that the report in a file measured, or 0 if it is none.
+fn measured_in(path: &Path) -> usize {
+    let read = || serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok();
+    let report = read().unwrap_or_default();
+    let sides = report["sides"].as_array().map_or(&[][..], Vec::as_slice);
+    sides
+        .iter()
+        .filter(|side| side["workloads"].as_array().is_some_and(|it| !it.is_empty()))
+        .count()
 }
 
 fn json(report: &CompareReport) -> anyhow::Result<String> {
