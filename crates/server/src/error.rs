@@ -125,8 +125,8 @@ impl From<EngineError> for ApiError {
         let message = match &error {
             // Clients recognize the error by these words, and shorten the conversation.
             EngineError::PromptTooLong { prompt_tokens, context } => format!(
-                "The prompt is too long: this model's maximum context length is {context} tokens, but the prompt has \
-                 {prompt_tokens} tokens, and the answer needs room, too"
+                "The prompt is too long: this model's maximum context length is {context} tokens, and the \
+                 prompt of {prompt_tokens} tokens with its answer would exceed it"
             ),
             _ => error.to_string(),
         };

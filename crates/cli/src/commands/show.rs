@@ -90,7 +90,7 @@ fn part(args: &ShowArgs, resolved: &Resolved) -> anyhow::Result<ExitStatus> {
     let mut out = output::stdout();
     if args.parameters {
         for (name, value) in resolved.overrides.parameters.named() {
-            out.line(format_args!("{name} {}", one_line(&value)))?;
+            out.line(format_args!("{name} {}", value.replace('\n', "\\n")))?;
         }
         return Ok(ExitStatus::Success);
     }
@@ -264,7 +264,7 @@ fn differences(overrides: &Overrides, out: &mut Output) -> anyhow::Result<()> {
         out.line(format_args!("System: {}", one_line(system)))?;
     }
     for (name, value) in overrides.parameters.named() {
-        out.line(format_args!("Parameter: {name} {}", one_line(&value)))?;
+        out.line(format_args!("Parameter: {name} {}", value.replace('\n', "\\n")))?;
     }
     for turn in &overrides.messages {
         out.line(format_args!("Message: {} {}", turn.role, one_line(&turn.content)))?;

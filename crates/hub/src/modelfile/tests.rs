@@ -131,7 +131,7 @@ fn mistakes_are_named_with_their_line() {
         ("FROM a\n\nADAPTER ./lora\n", Some(3), "`ADAPTER` is not supported"),
         ("FROM a\nDRAFT b\n", Some(2), "`DRAFT` is not an instruction"),
         ("FROM a\n{ \"x\": 1 }\n", Some(2), "`{` is not an instruction"),
-        ("FROM a\nSYSTEM \"\"\"open\n\n\nPARAMETER top_k 1\n", Some(2), "not closed"),
+        ("FROM a\nSYSTEM \"\"\"open\n\n\nPARAMETER top_k 1\n", Some(2), "never closed"),
         ("FROM a\nPARAMETER temprature 1\n", Some(2), "`temprature` is not supported"),
         ("FROM a\nPARAMETER temperature hot\n", Some(2), "`hot`"),
         ("FROM a\nPARAMETER temperature -1\n", Some(2), "from 0 to 100"),
