@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat};
+use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Mask};
 
 /// Number of copies of the cache, so that it comes from memory as in a model with many layers.
 const LAYERS: usize = 28;
@@ -30,6 +30,7 @@ fn main() {
                     head_dim,
                     value_dim: head_dim,
                     scale: 0.09,
+                    mask: Mask::Causal,
                     window: None,
                     soft_cap: None,
                     sinks: None,

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Weights};
+use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Mask, Weights};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage, affine};
 
 /// Sizes of the weight.
@@ -133,6 +133,7 @@ fn attend(cpu: &mut Cpu, rows: usize) {
         head_dim,
         value_dim: head_dim,
         scale: 0.09,
+        mask: Mask::Causal,
         window: None,
         soft_cap: None,
         sinks: None,

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use mlxk_ops::{Act, AttentionSpec, Batch, PAGE_POSITIONS, ScoreGrowth, Segment};
+use mlxk_ops::{Act, AttentionSpec, Batch, Mask, PAGE_POSITIONS, ScoreGrowth, Segment};
 
 use crate::arena::Arena;
 use crate::cache::SequenceCache;
@@ -163,7 +163,14 @@ fn visible(segment: &Segment, row: usize, spec: &AttentionSpec) -> (usize, usize
     let from = |window: usize| {
         if spec.chunked { (to - 1) / window * window } else { to.saturating_sub(window) }
     };
-    (spec.window.map_or(0, from), to)
+    let from = spec.window.map_or(0, from);
+    match spec.mask {
+        Mask::Causal => (from, to),
+        Mask::Full => {
+            let end = segment.start + segment.rows.len();
+            (from, spec.window.map_or(end, |window| end.min(to - 1 + window)))
+        }
+    }
 }
 
 impl Operands<'_> {

@@ -4,12 +4,13 @@
 //! and know nothing about [`Cpu`].
 
 use std::io;
+use std::ops::Range;
 
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
     Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, KvFormat, OpsError,
-    PAGE_POSITIONS, Pieces, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec,
-    Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
+    PAGE_POSITIONS, Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs,
+    ScanSpec, Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -23,7 +24,7 @@ use crate::recurrent::{self, Parts};
 use crate::router::{self, RouteTable, RouteVectors};
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
-use crate::{experts, linear, recurrent_columns};
+use crate::{experts, linear, recurrent_columns, reduce};
 
 /// Settings of the device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -252,6 +253,14 @@ impl Compute for Cpu {
         }
     }
 
+    fn reduce_rows(&mut self, out: Act, x: Act, ranges: &[Range<usize>], reduction: Reduction) {
+        let (_, cols) = self.step.arena.shape(x);
+        let [out, x] = self.step.arena.many_mut([out, x]);
+        for (out, range) in out.chunks_exact_mut(cols).zip(ranges) {
+            reduce::rows(out, &x[range.start * cols..range.end * cols], reduction);
+        }
+    }
+
     fn linear(&mut self, outs: &[Act], x: Act, weights: &[Weight]) {
         linear::linear(&mut self.workers, &self.weights, &mut self.step.arena, outs, x, weights);
     }
@@ -297,9 +306,10 @@ impl Compute for Cpu {
         let weight = self.weights.vector(weight);
         let bias = bias.map(|bias| self.weights.vector(bias));
         let [out, x] = self.step.arena.many_mut([out, x]);
-        for (out, x) in out.chunks_exact_mut(weight.len()).zip(x.chunks_exact(weight.len())) {
-            self.workers.kernels.layer_norm(out, x, weight, bias, eps);
-        }
+        let cols = weight.len();
+        self.workers.for_rows(cols, out, &|kernels, row, out| {
+            kernels.layer_norm(out, &x[row * cols..][..cols], weight, bias, eps);
+        });
     }
 
     fn copy_pieces(&mut self, out: (Act, Pieces), x: (Act, Pieces), count: usize, width: usize) {

@@ -18,6 +18,7 @@ pub mod probe;
 mod quantized;
 mod recurrent;
 mod recurrent_columns;
+mod reduce;
 mod rope;
 mod router;
 mod self_test;

@@ -24,6 +24,9 @@ use crate::workers::Workers;
 const TILE_FROM: usize = 3;
 /// Number of rows of a dense matrix in a block.
 const FLOAT_ROWS: usize = 16;
+/// Number of rows of activations that are multiplied by several rows of a dense matrix before the next ones: few
+/// enough for the first level of the cache.
+const FLOAT_TILE: usize = 24;
 /// Blocks of a region per thread: enough that no thread waits long for the last one, few enough
 /// that a thread streams long stretches of the weights.
 const BLOCKS_PER_THREAD: usize = 3;
@@ -167,14 +170,21 @@ impl<'a> Path<'a> {
             Self::Float => {
                 let cols = tensor.cols;
                 let last = range.end - 1;
-                for row in range.step_by(4) {
-                    scratch.floats.resize(4 * cols, 0.0);
-                    for (i, out) in scratch.floats.chunks_exact_mut(cols).enumerate() {
-                        kernels.dequantize_row(tensor, expert, (row + i).min(last), out);
+                // A few rows of activations stay in the cache; of many, a tile does for several weight rows.
+                let step = if x.rows.len() < FLOAT_TILE { 4 } else { FLOAT_ROWS };
+                for first in range.clone().step_by(step) {
+                    let Scratch { floats, dots, .. } = scratch;
+                    floats.resize(step.min(range.end - first).next_multiple_of(4) * cols, 0.0);
+                    for (i, out) in floats.chunks_exact_mut(cols).enumerate() {
+                        kernels.dequantize_row(tensor, expert, (first + i).min(last), out);
                     }
-                    for (i, &r) in x.rows.iter().enumerate() {
-                        let x = &x.floats[r * cols..][..cols];
-                        store(i, row, &kernels.dot4(&scratch.floats, x));
+                    for (tile, rows) in x.rows.chunks(FLOAT_TILE).enumerate() {
+                        for (group, w) in floats.chunks_exact(4 * cols).enumerate() {
+                            kernels.dot4_rows(w, x.floats, rows, dots);
+                            for (i, products) in dots.iter().enumerate() {
+                                store(tile * FLOAT_TILE + i, first + 4 * group, products);
+                            }
+                        }
                     }
                 }
             }

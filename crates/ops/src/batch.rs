@@ -22,7 +22,10 @@ pub struct Batch {
     pub ids: Vec<u32>,
     /// The sequences they belong to, in the order of their rows.
     pub segments: Vec<Segment>,
-    /// Rows whose logits are wanted, in ascending order.
+    /// `[rows]` types of the tokens, such as those of a second text. Empty if all are 0. Models without types
+    /// ignore them.
+    pub types: Vec<u32>,
+    /// Rows whose logits or states are wanted, in ascending order.
     pub outputs: Vec<usize>,
 }
 

@@ -1,10 +1,12 @@
 //! Computing: the fused operations of one step.
 
+use std::ops::Range;
+
 use crate::top::top;
 use crate::{
     Act, Activation, AttentionSpec, Batch, ColumnScanInputs, ColumnScanSpec, ConvSpec, DeltaInputs,
-    DeltaSpec, GatedUnitInputs, Pieces, Ranked, Result, Rope, RouteSpec, Routes, ScanInputs,
-    ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
+    DeltaSpec, GatedUnitInputs, Pieces, Ranked, Reduction, Result, Rope, RouteSpec, Routes,
+    ScanInputs, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
 };
 
 /// The part of a device that computes.
@@ -29,6 +31,9 @@ pub trait Compute {
     /// `out[r·heads + h] = x[r·heads + h] · weight[h]ᵀ`, for a stack with one matrix per head.
     /// `x` is `[rows, heads · in]`, `out` is `[rows, heads · out]`.
     fn linear_heads(&mut self, out: Act, x: Act, weight: Weight);
+
+    /// `out[i]` is one row made of the rows `ranges[i]` of `x`, none of them empty.
+    fn reduce_rows(&mut self, out: Act, x: Act, ranges: &[Range<usize>], reduction: Reduction);
 
     /// Chooses the experts of each row by the router's logits `[rows, experts]`.
     fn route(&mut self, logits: Act, spec: &RouteSpec) -> Routes;

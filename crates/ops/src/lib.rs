@@ -32,7 +32,8 @@ pub use recurrent::{
     WkvSpec,
 };
 pub use spec::{
-    Activation, AttentionSpec, Pieces, RopeSpec, RouteGroups, RouteScores, RouteSpec, ScoreGrowth,
+    Activation, AttentionSpec, Mask, Pieces, Reduction, RopeSpec, RouteGroups, RouteScores,
+    RouteSpec, ScoreGrowth,
 };
 pub use top::Ranked;
 pub use weights::Weights;

@@ -17,7 +17,25 @@ pub struct RopeSpec {
     pub scale: f32,
 }
 
-/// Grouped-query attention (Ainslie et al., 2023, arXiv:2305.13245), causal.
+/// Positions of its sequence that a row sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// Its own and those before it.
+    Causal,
+    /// All positions up to the last of the step. A sequence has to be computed in one step.
+    Full,
+}
+
+/// Rule by which rows become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// The mean of each column.
+    Mean,
+    /// The maximum of each column.
+    Max,
+}
+
+/// Grouped-query attention (Ainslie et al., 2023, arXiv:2305.13245).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionSpec {
     /// Query heads; a multiple of `kv_heads`.
@@ -30,7 +48,10 @@ pub struct AttentionSpec {
     pub value_dim: usize,
     /// Factor of the scores, usually `1/√head_dim`.
     pub scale: f32,
-    /// Number of positions that a row sees, including its own; all of them if `None`.
+    /// Positions that a row sees, before the window is applied.
+    pub mask: Mask,
+    /// Number of positions that a row sees, including its own; all of them if `None`. With [`Mask::Full`], it
+    /// counts in each direction.
     pub window: Option<usize>,
     /// `true` if windows do not slide: a row sees the positions from the last multiple of `window` on.
     pub chunked: bool,

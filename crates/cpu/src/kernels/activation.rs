@@ -59,10 +59,22 @@ pub(super) fn layer_norm(
     eps: f32,
 ) {
     let count = x.len() as f64;
-    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-    let variance = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+    let mean = sum(x, f64::from) / count;
+    let variance = sum(x, |x| (f64::from(x) - mean).powi(2)) / count;
     let (mean, inverse) = (mean as f32, (1.0 / (variance + f64::from(eps)).sqrt()) as f32);
     for (i, (out, x)) in out.iter_mut().zip(x).enumerate() {
         *out = (x - mean) * inverse * weight[i] + bias.map_or(0.0, |bias| bias[i]);
     }
+}
+
+/// Returns the sum of `f(x)`, in eight partial sums that a processor may compute at once.
+fn sum(x: &[f32], f: impl Fn(f32) -> f64) -> f64 {
+    let (lines, rest) = x.as_chunks::<8>();
+    let mut partial = [0.0; 8];
+    for line in lines {
+        for (partial, &x) in partial.iter_mut().zip(line) {
+            *partial += f(x);
+        }
+    }
+    partial.iter().sum::<f64>() + rest.iter().map(|&x| f(x)).sum::<f64>()
 }

@@ -115,6 +115,8 @@ pub(crate) struct Scratch {
     pub floats: Vec<f32>,
     /// Results of a tile: `[rows.len()][TILE_ROWS]`.
     pub out: Vec<f32>,
+    /// Products of four rows of a dense matrix with rows of activations.
+    pub dots: Vec<[f32; 4]>,
     /// State of a tile of queries within a chunk of positions.
     pub queries: Queries,
     /// State of a tile of queries over all chunks so far.
@@ -199,6 +201,14 @@ pub(crate) trait Kernels: Send + Sync {
 
     /// Returns `w[i] · x` for four f32 rows; `w` is `[4][x.len()]`.
     fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4];
+
+    /// `out[i] = w · x[rows[i]]` for four f32 rows, with exactly the values of [`Kernels::dot4`]. The rows of `x`
+    /// are as long as those of `w`.
+    fn dot4_rows(&self, w: &[f32], x: &[f32], rows: &[usize], out: &mut Vec<[f32; 4]>) {
+        let cols = w.len() / 4;
+        out.clear();
+        out.extend(rows.iter().map(|&row| self.dot4(w, &x[row * cols..][..cols])));
+    }
 
     /// Adds one page to the softmax state of the queries that see a part of it.
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>);

@@ -1,5 +1,6 @@
 //! Instruction sets that extend AVX2 by products. Everything else is left to the kernels for AVX2.
 
+use mlxk_ops::Activation;
 use mlxk_tensor::QuantTensor;
 
 use super::avx2::Avx2;
@@ -36,6 +37,18 @@ pub(crate) trait Products: Sized + Send + Sync {
         rows: &[usize],
         scratch: &mut Scratch,
     );
+
+    /// See [`Kernels::dot4_rows`]. The rows must exist.
+    fn dot4_rows(
+        &self,
+        avx2: &Avx2,
+        w: &[f32],
+        x: &[f32],
+        rows: &[usize],
+        out: &mut Vec<[f32; 4]>,
+    ) {
+        avx2.dot4_rows(w, x, rows, out);
+    }
 
     /// See [`Kernels::state_step`].
     fn state_step(&self, avx2: &Avx2, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
@@ -100,6 +113,12 @@ impl<P: Products> Kernels for OverAvx2<P> {
         self.avx2.dot4(w, x)
     }
 
+    fn dot4_rows(&self, w: &[f32], x: &[f32], rows: &[usize], out: &mut Vec<[f32; 4]>) {
+        let cols = w.len() / 4;
+        assert!(w.len() == 4 * cols && rows.iter().all(|row| (row + 1) * cols <= x.len()));
+        self.products.dot4_rows(&self.avx2, w, x, rows, out);
+    }
+
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
         self.avx2.attend_page(page, queries, scratch);
     }
@@ -118,6 +137,14 @@ impl<P: Products> Kernels for OverAvx2<P> {
 
     fn convolve(&self, out: &mut [f32], taps: &[&[f32]], weights: &[&[f32]], bias: Option<&[f32]>) {
         self.avx2.convolve(out, taps, weights, bias);
+    }
+
+    fn activate(&self, x: &mut [f32], activation: Activation) {
+        self.avx2.activate(x, activation);
+    }
+
+    fn gate(&self, gate: &mut [f32], up: &[f32], activation: Activation) {
+        self.avx2.gate(gate, up, activation);
     }
 
     fn normalize(&self, x: &mut [f32], eps: f32, scale: f32) {

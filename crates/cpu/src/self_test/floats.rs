@@ -25,6 +25,17 @@ pub(crate) fn float_products(
         let exact: f64 = row.iter().zip(&x).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
         comparison.close("dot4", &FLOATS, got, (exact, 1e-5 * cols as f64));
     }
+    let many: Vec<f32> = (0..9 * cols).map(|_| next()).collect();
+    let rows = [8, 0, 1, 2, 3, 4, 5, 7];
+    let mut products = Vec::new();
+    kernels.dot4_rows(&w, &many, &rows, &mut products);
+    for (&row, got) in rows.iter().zip(&products) {
+        let alone = kernels.dot4(&w, &many[row * cols..][..cols]);
+        for (&got, alone) in got.iter().zip(alone) {
+            // Not a bit may differ.
+            comparison.close("dot4_rows", &FLOATS, got, (f64::from(alone), 0.0));
+        }
+    }
 }
 
 /// Checks norms, activations, gates and sums of `count` values.

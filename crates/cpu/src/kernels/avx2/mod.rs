@@ -8,7 +8,7 @@
 mod attend;
 pub(super) mod dot;
 mod dot_4bit;
-mod elementwise;
+pub(super) mod elementwise;
 mod float;
 pub(super) mod pieces;
 mod quantize;
@@ -18,11 +18,12 @@ pub(super) mod tile;
 pub(super) mod unpack;
 mod widen;
 
+use mlxk_ops::Activation;
 use mlxk_tensor::QuantTensor;
 
 use super::{
     Affine, ColumnOrder, Columns, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scalar, Scratch,
-    StateReads, StateStep,
+    StateReads, StateStep, activation,
 };
 use crate::cache::PageHead;
 
@@ -123,6 +124,23 @@ impl Kernels for Avx2 {
     fn normalize(&self, x: &mut [f32], eps: f32, scale: f32) {
         // SAFETY: see above.
         unsafe { recurrent::normalize(x, eps, scale) }
+    }
+
+    fn activate(&self, x: &mut [f32], activation: Activation) {
+        match activation {
+            // SAFETY: see above.
+            Activation::Gelu => unsafe { elementwise::gelu(x) },
+            _ => activation::activate(x, activation),
+        }
+    }
+
+    fn gate(&self, gate: &mut [f32], up: &[f32], activation: Activation) {
+        if activation != Activation::Gelu {
+            return activation::gate(gate, up, activation);
+        }
+        // SAFETY: see above.
+        unsafe { elementwise::gelu(gate) };
+        gate.iter_mut().zip(up).for_each(|(gate, up)| *gate *= up);
     }
 
     fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {

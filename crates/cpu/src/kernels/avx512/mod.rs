@@ -7,6 +7,7 @@
 )]
 
 mod dot;
+mod float;
 mod recurrent;
 mod tile;
 
@@ -54,6 +55,11 @@ impl Products for Avx512 {
     ) {
         // SAFETY: `self` proves the instructions; the lengths are the caller's promise.
         unsafe { tile::affine_tile(w, row, x, rows, scratch) }
+    }
+
+    fn dot4_rows(&self, _: &Avx2, w: &[f32], x: &[f32], rows: &[usize], out: &mut Vec<[f32; 4]>) {
+        // SAFETY: `self` proves the instructions; the lengths are the caller's promise.
+        unsafe { float::dot4_rows(w, x, rows, out) }
     }
 
     fn state_step(&self, _: &Avx2, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
