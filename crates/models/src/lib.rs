@@ -13,6 +13,7 @@ mod config;
 mod decoder;
 mod error;
 mod families;
+mod head;
 mod load;
 mod loader;
 mod model;
@@ -22,7 +23,8 @@ mod tensors;
 
 pub use error::ModelError;
 pub use families::PublishedNames;
+pub use head::Head;
 pub use load::{load, tensors};
-pub use model::{Model, Progress, Shape};
+pub use model::{Model, Output, Progress, Shape};
 pub use registry::{gguf_architectures, published_names, published_names_of, shape};
 pub use tensors::{TensorKind, TensorNeed};

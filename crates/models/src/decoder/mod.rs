@@ -9,12 +9,13 @@ use mlxk_ops::{Act, Batch, Compute, Pieces, Result, Rope, Weight};
 
 use self::activations::StreamSlots;
 use crate::error::ModelError;
+use crate::head::Head;
 use crate::loader::Loader;
-use crate::model::{Model, Shape};
+use crate::model::{Model, Output, Shape};
 use crate::parts::{LayerInputs, Norm, NormSpec, NormWeight, Part, Place, ScratchPlan, Streams};
 pub(crate) use spec::{
     BlockSpec, DecoderSpec, EmbedNorm, Input, Names, NormNames, PARALLEL, POST_NORM, Positions,
-    layer, pre_norm, sandwich,
+    Table, layer, pre_norm, sandwich,
 };
 
 /// A loaded decoder.
@@ -23,20 +24,57 @@ pub(crate) struct Decoder {
     shape: Shape,
     scratch: ScratchPlan,
     slots: StreamSlots,
-    /// `[vocab, hidden]`
-    embed_tokens: Weight,
-    /// `[positions, hidden]`, and the index of the last position.
-    positions: Option<(Weight, usize)>,
-    embed_norm: Option<Norm>,
+    embeddings: Embeddings,
     layer_inputs: Option<LayerInputs>,
     streams: Option<Streams>,
     /// Blocks of all layers, in the order in which they run.
     blocks: Vec<Block>,
     /// Blocks before which the stream is normalized, because the layers run again.
     run_ends: Vec<usize>,
-    norm: Norm,
-    /// `[vocab, hidden]`; the same as `embed_tokens` if the two are tied.
-    lm_head: Weight,
+    norm: Option<Norm>,
+    /// `[vocab, hidden]`; the same as `embed_tokens` if the two are tied. `None` if there are no logits.
+    lm_head: Option<Weight>,
+    head: Head,
+}
+
+/// Tables of vectors that a token begins with.
+struct Embeddings {
+    /// `[vocab, hidden]`
+    tokens: Weight,
+    positions: Option<PositionTable>,
+    /// `[types, hidden]`
+    types: Option<Weight>,
+    norm: Option<Norm>,
+}
+
+impl Embeddings {
+    fn load(loader: &mut Loader<'_>, spec: &DecoderSpec) -> std::result::Result<Self, ModelError> {
+        let hidden = spec.hidden;
+        let tokens = loader.linear(spec.names.embed_tokens, [spec.vocab_size, hidden], false)?;
+        let positions = match spec.positions {
+            None => None,
+            Some(Positions { table: Table { path, count }, first }) => {
+                let weight = loader.linear(path, [count, hidden], false)?;
+                Some(PositionTable { weight, first, last: count - 1 })
+            }
+        };
+        let types = match spec.token_types {
+            None => None,
+            Some(Table { path, count }) => Some(loader.linear(path, [count, hidden], false)?),
+        };
+        let load_norm = |EmbedNorm { path, norm }| Norm::load(loader, path, hidden, norm);
+        let norm = spec.embed_norm.map(load_norm).transpose()?;
+        Ok(Self { tokens, positions, types, norm })
+    }
+}
+
+/// Learned vectors of positions.
+struct PositionTable {
+    /// `[positions, hidden]`
+    weight: Weight,
+    /// Row of the first position, and the last row.
+    first: usize,
+    last: usize,
 }
 
 struct Block {
@@ -59,22 +97,14 @@ impl Decoder {
         loader: &mut Loader<'_>,
         spec: DecoderSpec,
     ) -> std::result::Result<Self, ModelError> {
-        loader.enter(spec.prefix, spec.skipped);
         let (names, hidden) = (spec.names, spec.hidden);
+        let prefix = loader.choose_prefix(spec.prefix, spec.other_prefixes, names.embed_tokens);
+        loader.enter(prefix, spec.skipped);
         let mut ropes = Vec::with_capacity(spec.ropes.len());
         for rope in &spec.ropes {
             ropes.push(loader.rope(rope.clone())?);
         }
-        let vocabulary = [spec.vocab_size, hidden];
-        let embed_tokens = loader.linear(names.embed_tokens, vocabulary, false)?;
-        let positions = match spec.positions {
-            None => None,
-            Some(Positions { path, count }) => {
-                Some((loader.linear(path, [count, hidden], false)?, count - 1))
-            }
-        };
-        let load_norm = |of: EmbedNorm| Norm::load(loader, of.path, hidden, of.norm);
-        let embed_norm = spec.embed_norm.map(load_norm).transpose()?;
+        let embeddings = Embeddings::load(loader, &spec)?;
         let mut scratch = ScratchPlan::default();
         let slots = StreamSlots::plan(&spec, &mut scratch);
         let layer_inputs = match &spec.layer_inputs {
@@ -86,7 +116,7 @@ impl Decoder {
             Some(streams) => Some(streams.load(loader, hidden, &mut scratch)?),
         };
         let mut blocks: Vec<Block> = Vec::new();
-        let mut caches = 0;
+        let (mut caches, sees_all) = (0, spec.sees_all());
         let distinct = spec.distinct_layers.unwrap_or(spec.layers.len()).max(1);
         let mut run_ends = Vec::new();
         for (index, layer) in spec.layers.iter().enumerate() {
@@ -101,7 +131,7 @@ impl Decoder {
                     block,
                     BlockPlace {
                         layer: &path,
-                        cache: caches,
+                        cache: if sees_all { 0 } else { caches },
                         ropes: &ropes,
                         scratch: &mut scratch,
                     },
@@ -113,24 +143,36 @@ impl Decoder {
             }
         }
         let last_norm = spec.last_norm.unwrap_or(spec.norm);
-        let norm = Norm::load(loader, names.norm, hidden, last_norm)?;
-        let lm_head =
-            loader.head(names.lm_head, spec.tied, embed_tokens, vocabulary, spec.head_bias)?;
+        let norm = if spec.has_last_norm {
+            Some(Norm::load(loader, names.norm, hidden, last_norm)?)
+        } else {
+            None
+        };
+        let lm_head = match spec.output {
+            Output::Logits => {
+                let (tied, bias) = (spec.tied, spec.head_bias);
+                let (tokens, shape) = (embeddings.tokens, [spec.vocab_size, hidden]);
+                Some(loader.head(names.lm_head, tied, tokens, shape, bias)?)
+            }
+            Output::States | Output::Score => None,
+        };
+        // Heads are next to the body of the model.
+        loader.enter("", spec.skipped);
+        let head = Head::load(loader, &spec.head, hidden)?;
         let shape = spec.shape();
         Ok(Self {
             spec,
             shape,
             scratch,
             slots,
-            embed_tokens,
-            positions,
-            embed_norm,
+            embeddings,
             layer_inputs,
             streams,
             blocks,
             run_ends,
             norm,
             lm_head,
+            head,
         })
     }
 
@@ -139,8 +181,8 @@ impl Decoder {
         let Self { spec, .. } = self;
         let scratch = self.scratch.allocate(ops, batch.rows());
         let StreamSlots { x, input, out, normed, ahead } = self.slots;
-        let (x, input, ahead) = (scratch[x], scratch[input], scratch[ahead]);
-        let (out, normed) = (scratch[out], scratch[normed]);
+        let (mut x, input, ahead) = (scratch[x], scratch[input], scratch[ahead]);
+        let (out, mut normed) = (scratch[out], scratch[normed]);
 
         self.embed(ops, x, input, batch);
         if let Some(inputs) = &self.layer_inputs {
@@ -150,13 +192,16 @@ impl Decoder {
             streams.begin(ops, x, &scratch);
         }
         for (index, block) in self.blocks.iter().enumerate() {
-            if self.run_ends.contains(&index) {
-                self.norm.forward(ops, input, x);
+            if self.run_ends.contains(&index)
+                && let Some(norm) = &self.norm
+            {
+                norm.forward(ops, input, x);
                 copy(ops, x, input, spec.hidden);
             }
             let mut from = input;
             match &block.input {
                 BlockInput::Norm(norm) => norm.forward(ops, input, x),
+                BlockInput::Stream if spec.norm_stream => from = x,
                 BlockInput::Stream => copy(ops, input, x, spec.hidden),
                 BlockInput::Previous => {}
                 BlockInput::Parallel(_) => from = ahead,
@@ -167,6 +212,14 @@ impl Decoder {
                 norm.forward(ops, ahead, x);
             }
             block.part.forward(ops, out, from, &scratch, batch);
+            if spec.norm_stream {
+                ops.add(x, out);
+                if let Some(norm) = &block.norm_out {
+                    norm.forward(ops, normed, x);
+                    std::mem::swap(&mut x, &mut normed);
+                }
+                continue;
+            }
             let result = match &block.norm_out {
                 Some(norm) => {
                     norm.forward(ops, normed, out);
@@ -188,20 +241,43 @@ impl Decoder {
         x
     }
 
-    /// `x = norm(embedding + position)`. `spare` is of the same shape.
+    /// Returns the rows of the batch that are wanted, after the last norm.
+    fn select(&self, ops: &mut dyn Compute, x: Act, batch: &Batch) -> Act {
+        let (outputs, hidden) = (batch.outputs.len(), self.spec.hidden);
+        let last = if outputs == batch.rows() {
+            x
+        } else {
+            let last = ops.act(outputs, hidden);
+            ops.select_rows(last, x, &batch.outputs);
+            last
+        };
+        let Some(norm) = &self.norm else { return last };
+        let normed = ops.act(outputs, hidden);
+        norm.forward(ops, normed, last);
+        normed
+    }
+
+    /// `x = norm(embedding + position + type)`. `spare` is of the same shape.
     fn embed(&self, ops: &mut dyn Compute, x: Act, spare: Act, batch: &Batch) {
-        ops.embed(x, self.embed_tokens, &batch.ids, self.spec.embed_scale);
-        if let Some((table, last)) = self.positions {
-            let positions: Vec<u32> = batch
+        let Embeddings { tokens, positions, types, norm } = &self.embeddings;
+        ops.embed(x, *tokens, &batch.ids, self.spec.embed_scale);
+        if let Some(PositionTable { weight, first, last }) = *positions {
+            let rows: Vec<u32> = batch
                 .segments
                 .iter()
                 .flat_map(|segment| segment.start..segment.start + segment.rows.len())
-                .map(|position| position.min(last) as u32)
+                .map(|position| (first + position).min(last) as u32)
                 .collect();
-            ops.embed(spare, table, &positions, 1.0);
+            ops.embed(spare, weight, &rows, 1.0);
             ops.add(x, spare);
         }
-        if let Some(norm) = &self.embed_norm {
+        if let Some(weight) = *types {
+            let mut types = batch.types.clone();
+            types.resize(batch.rows(), 0);
+            ops.embed(spare, weight, &types, 1.0);
+            ops.add(x, spare);
+        }
+        if let Some(norm) = norm {
             norm.forward(ops, spare, x);
             copy(ops, x, spare, self.spec.hidden);
         }
@@ -262,17 +338,15 @@ fn copy(ops: &mut dyn Compute, out: Act, x: Act, width: usize) {
 
 impl Model for Decoder {
     fn forward(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
-        ops.begin(batch)?;
+        let lm_head = self.lm_head.expect("a model without logits is asked for states");
         let Self { spec, .. } = self;
-        let x = self.run_layers(ops, batch);
         let outputs = batch.outputs.len();
+        ops.begin(batch)?;
+        let x = self.run_layers(ops, batch);
         let logits = ops.act(outputs, spec.vocab_size);
         if outputs > 0 {
-            let last = ops.act(outputs, spec.hidden);
-            ops.select_rows(last, x, &batch.outputs);
-            let normed = ops.act(outputs, spec.hidden);
-            self.norm.forward(ops, normed, last);
-            ops.linear(&[logits], normed, &[self.lm_head]);
+            let normed = self.select(ops, x, batch);
+            ops.linear(&[logits], normed, &[lm_head]);
             if let Some(factor) = spec.logit_scale {
                 ops.scale(logits, factor);
             }
@@ -281,6 +355,16 @@ impl Model for Decoder {
             }
         }
         Ok(logits)
+    }
+
+    fn states(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
+        ops.begin(batch)?;
+        let x = self.run_layers(ops, batch);
+        Ok(self.select(ops, x, batch))
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
     }
 
     fn shape(&self) -> &Shape {

@@ -22,9 +22,14 @@ impl DecoderSpec {
         for part in parts() {
             part.plan(self.hidden, &mut scratch);
         }
-        let layers = parts().filter_map(|part| part.cache(self.hidden)).collect();
+        let mut layers: Vec<_> = parts().filter_map(|part| part.cache(self.hidden)).collect();
+        if self.sees_all() {
+            layers.truncate(1);
+        }
         Shape {
             cache: CacheSpec { layers },
+            output: self.output,
+            hidden: self.hidden,
             vocab_size: self.vocab_size,
             max_positions: self.max_positions,
             activation_values: scratch.values(),

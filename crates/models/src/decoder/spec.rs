@@ -1,14 +1,19 @@
 //! Description of a decoder, as a family reads it from `config.json`: plain data, checked before any
 //! weight is loaded.
 
-use mlxk_ops::RopeSpec;
+use mlxk_ops::{Mask, RopeSpec};
 
+use crate::head::HeadSpec;
+use crate::model::Output;
 use crate::parts::{ExpertsSpec, GroupedSpec, LayerInputsSpec, NormSpec, PartSpec, StreamsSpec};
 
-/// A decoder-only model.
+/// A decoder-only model, or an encoder.
+#[expect(clippy::struct_excessive_bools, reason = "families differ in each of them")]
 pub(crate) struct DecoderSpec {
     /// Prefix of all tensor names, such as `language_model.`.
     pub(crate) prefix: &'static str,
+    /// Other prefixes that files may have. The first that they have is used instead of `prefix`.
+    pub(crate) other_prefixes: &'static [&'static str],
     /// Prefixes of the tensors of other modalities, which are not loaded.
     pub(crate) skipped: &'static [&'static str],
     pub(crate) names: Names,
@@ -20,6 +25,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) embed_scale: f32,
     /// Learned vectors of positions, which are added to the embeddings.
     pub(crate) positions: Option<Positions>,
+    /// Learned vectors of the types of tokens, which are added to the embeddings.
+    pub(crate) token_types: Option<Table>,
     /// Norm of the embeddings.
     pub(crate) embed_norm: Option<EmbedNorm>,
     /// Inputs of the layers besides the residual stream.
@@ -34,8 +41,12 @@ pub(crate) struct DecoderSpec {
     pub(crate) norm_out: Option<NormSpec>,
     /// Numbers that are added to the weights of norms, by the ends of their names.
     pub(crate) norm_offsets: &'static [(&'static str, f32)],
+    /// `true` if the norm of a block's result applies to the residual stream after the result is added.
+    pub(crate) norm_stream: bool,
     /// Norm after the last layer.
     pub(crate) last_norm: Option<NormSpec>,
+    /// `true` if there is a norm after the last layer.
+    pub(crate) has_last_norm: bool,
     /// Factor of what a block adds to the residual stream.
     pub(crate) residual_scale: Option<f32>,
     /// Rotary embeddings, which parts refer to by index.
@@ -50,27 +61,39 @@ pub(crate) struct DecoderSpec {
     pub(crate) tied: Option<bool>,
     /// `true` if the output projection adds a bias.
     pub(crate) head_bias: bool,
+    /// Kind of results. Without logits, there is no output projection.
+    pub(crate) output: Output,
+    /// Layers behind the pooled state of a text.
+    pub(crate) head: HeadSpec,
     /// Factor of the logits.
     pub(crate) logit_scale: Option<f32>,
     /// See [`mlxk_ops::Compute::soft_cap`].
     pub(crate) logit_cap: Option<f32>,
 }
 
-/// A norm of the embeddings.
+/// A table of learned vectors.
 #[derive(Clone, Copy)]
-pub(crate) struct EmbedNorm {
+pub(crate) struct Table {
     /// Path of the module.
     pub(crate) path: &'static str,
-    pub(crate) norm: NormSpec,
+    /// Number of vectors.
+    pub(crate) count: usize,
 }
 
-/// A table of learned vectors of positions.
+/// Learned vectors of positions.
 #[derive(Clone, Copy)]
 pub(crate) struct Positions {
-    /// Path of the module.
+    pub(crate) table: Table,
+    /// Row of the first position.
+    pub(crate) first: usize,
+}
+
+/// The norm of the embeddings.
+#[derive(Clone, Copy)]
+pub(crate) struct EmbedNorm {
+    /// Path of the module; empty if the norm has no tensors.
     pub(crate) path: &'static str,
-    /// Number of positions.
-    pub(crate) count: usize,
+    pub(crate) norm: NormSpec,
 }
 
 /// Paths of the modules of a decoder, below its prefix.
@@ -200,6 +223,13 @@ pub(crate) fn layer(
 }
 
 impl DecoderSpec {
+    /// Returns `true` if rows see later rows of their sequence. Its keys and values are not used again after a
+    /// layer, so all layers share the cache of the first.
+    pub(crate) fn sees_all(&self) -> bool {
+        let mut parts = self.layers.iter().flatten().map(|block| &block.part);
+        parts.any(|part| matches!(part, PartSpec::Attention(it) if it.mask == Mask::Full))
+    }
+
     /// Returns the grouped-query attention of every layer that has it, in order.
     pub(crate) fn attentions_mut(&mut self) -> impl Iterator<Item = &mut GroupedSpec> {
         self.layers.iter_mut().flatten().filter_map(|block| match &mut block.part {

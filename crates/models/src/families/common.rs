@@ -5,6 +5,8 @@ use mlxk_ops::RopeSpec;
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Names};
 use crate::error::ModelError;
+use crate::head::HeadSpec;
+use crate::model::Output;
 use crate::parts::{MlpSpec, NormSpec};
 
 /// Sizes and settings that all decoders have.
@@ -57,6 +59,7 @@ impl Common {
     pub(crate) fn decoder(&self, ropes: Vec<RopeSpec>, layers: Vec<Vec<BlockSpec>>) -> DecoderSpec {
         DecoderSpec {
             prefix: "",
+            other_prefixes: &[],
             skipped: &[],
             names: Names::USUAL,
             hidden: self.hidden,
@@ -64,6 +67,7 @@ impl Common {
             max_positions: self.max_positions,
             embed_scale: 1.0,
             positions: None,
+            token_types: None,
             embed_norm: None,
             layer_inputs: None,
             streams: None,
@@ -71,7 +75,9 @@ impl Common {
             norm: self.norm,
             norm_out: None,
             norm_offsets: &[],
+            norm_stream: false,
             last_norm: None,
+            has_last_norm: true,
             residual_scale: None,
             ropes,
             layers,
@@ -79,6 +85,8 @@ impl Common {
             norm_between: false,
             tied: self.tied,
             head_bias: false,
+            output: Output::Logits,
+            head: HeadSpec::default(),
             logit_scale: None,
             logit_cap: None,
         }

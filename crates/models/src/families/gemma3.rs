@@ -4,7 +4,7 @@
 use mlxk_format::gguf::{
     Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window, json_number,
 };
-use mlxk_ops::{Activation, RopeSpec};
+use mlxk_ops::{Activation, Mask, RopeSpec};
 use serde_json::Value;
 
 use super::common::Common;
@@ -14,6 +14,8 @@ use super::gguf;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, sandwich};
 use crate::error::ModelError;
+use crate::head::{HeadSpec, HeadStep};
+use crate::model::Output;
 use crate::parts::{
     AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, QkNorm, scaled_rope,
 };
@@ -26,7 +28,7 @@ pub(super) const FAMILY: Family = Family {
             wrapper: true,
             ..Architecture::new("gemma3", "Gemma 3 4B to 27B, text only", wrapper_spec)
         },
-        Architecture::new("gemma3_text", "Gemma 3 270M, 1B", spec),
+        Architecture::new("gemma3_text", "Gemma 3 270M, 1B, EmbeddingGemma", spec),
     ],
 };
 
@@ -121,7 +123,14 @@ fn text_spec(config: &Config<'_>, vocab_size: usize) -> Result<DecoderSpec, Mode
         tied: None,
     };
     let ropes = ropes(config, sizes.head_dim)?;
-    let window = size("sliding_window", limit::POSITIONS, 512)?;
+    let mut window = size("sliding_window", limit::POSITIONS, 512)?;
+    // EmbeddingGemma sees both directions, half of the window in each.
+    let is_encoder = config.flag_or("use_bidirectional_attention", false)?;
+    let mut attention = attention;
+    if is_encoder {
+        attention.mask = Mask::Full;
+        window = window / 2 + 1;
+    }
     let pattern = size("sliding_window_pattern", limit::LAYERS, 6)?;
     let layers = (1..=common.layers).map(|number| {
         let attention = if number.is_multiple_of(pattern) {
@@ -132,7 +141,16 @@ fn text_spec(config: &Config<'_>, vocab_size: usize) -> Result<DecoderSpec, Mode
         sandwich(attention, mlp)
     });
     let layers = layers.collect();
+    let (output, steps) = if is_encoder {
+        let dense = |path| HeadStep::DenseIfPresent { path };
+        (Output::States, vec![dense("dense.0"), dense("dense.1")])
+    } else {
+        (Output::Logits, Vec::new())
+    };
     Ok(DecoderSpec {
+        output,
+        head: HeadSpec { steps },
+        skipped: if is_encoder { &["lm_head."] } else { &[] },
         // mlx-lm rounds the factor to bfloat16, regardless of the type that it computes in.
         embed_scale: half::bf16::from_f64((common.hidden as f64).sqrt()).to_f32(),
         ..common.decoder(ropes.into(), layers)

@@ -6,7 +6,7 @@ use mlxk_ops::Activation;
 use super::common::Common;
 use super::family::{Architecture, Family};
 use crate::config::{Config, limit};
-use crate::decoder::{BlockSpec, DecoderSpec, Input, Names, Positions};
+use crate::decoder::{BlockSpec, DecoderSpec, Input, Names, Positions, Table};
 use crate::error::ModelError;
 use crate::parts::{
     AttentionNames, AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormSpec, QkvLayout,
@@ -105,7 +105,7 @@ fn spec(
     let layers = (0..common.layers).map(layer).collect();
     Ok(DecoderSpec {
         names: names.names,
-        positions: Some(Positions { path: names.positions, count }),
+        positions: Some(Positions { table: Table { path: names.positions, count }, first: 0 }),
         ..common.decoder(vec![], layers)
     })
 }

@@ -9,10 +9,12 @@ mod apertus;
 mod bailing_hybrid;
 mod bailing_moe;
 mod bailing_v3;
+mod bert;
 mod cohere2;
 mod common;
 mod deepseek;
 mod dots1;
+mod encoder;
 mod ernie4_5;
 mod exaone;
 mod exaone4;
@@ -56,12 +58,14 @@ mod minimax;
 mod ministral3;
 mod mistral4;
 mod mixtral;
+mod modernbert;
 mod muse_glimmer;
 mod nanbeige;
 mod nanochat;
 mod nemotron;
 mod nemotron_h;
 mod nemotron_nas;
+mod nomic_bert;
 mod olmo;
 mod olmo2;
 mod olmo_hybrid;
@@ -102,6 +106,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     bailing_hybrid::FAMILY,
     bailing_moe::FAMILY,
     bailing_v3::FAMILY,
+    bert::FAMILY,
     cohere2::FAMILY,
     deepseek::FAMILY,
     dots1::FAMILY,
@@ -146,12 +151,14 @@ pub(crate) const FAMILIES: &[Family] = &[
     ministral3::FAMILY,
     mistral4::FAMILY,
     mixtral::FAMILY,
+    modernbert::FAMILY,
     muse_glimmer::FAMILY,
     nanbeige::FAMILY,
     nanochat::FAMILY,
     nemotron::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
+    nomic_bert::FAMILY,
     olmo::FAMILY,
     olmo2::FAMILY,
     olmo_hybrid::FAMILY,

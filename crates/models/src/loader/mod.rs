@@ -18,6 +18,9 @@ use crate::tensors::TensorNeed;
 /// Tensors that the weight of a module may consist of.
 const WEIGHT_SUFFIXES: &[&str] = &["weight", "scales", "biases", "global_scale"];
 
+/// Path of the body of most models, without their output projection.
+const BODY: &str = "model.";
+
 /// Layouts of filters that a family accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FilterLayout {
@@ -36,6 +39,8 @@ pub(crate) struct Loader<'a> {
     known: HashSet<String>,
     /// Prefix of the tensors of the language model.
     prefix: &'static str,
+    /// `true` if the files lack [`BODY`] in their names.
+    is_bare: bool,
     /// Prefixes of the tensors of other modalities.
     skipped: &'static [&'static str],
     done_bytes: u64,
@@ -64,6 +69,7 @@ impl<'a> Loader<'a> {
             progress,
             known: HashSet::new(),
             prefix: "",
+            is_bare: false,
             skipped: &[],
             done_bytes: 0,
             total_bytes: 0,
@@ -76,6 +82,25 @@ impl<'a> Loader<'a> {
             Source::Files(..) => Vec::new(),
             Source::List(needs) => needs,
         }
+    }
+
+    /// Chooses among prefixes by the tensors that the files have, for a model whose embedding is at `embedding`.
+    /// Returns the prefix to [`Loader::enter`].
+    pub(crate) fn choose_prefix(
+        &mut self,
+        usual: &'static str,
+        others: &[&'static str],
+        embedding: &str,
+    ) -> &'static str {
+        let Source::Files(checkpoint, _) = &self.source else { return usual };
+        let has = |prefix: &str, path: &str| checkpoint.contains(&format!("{prefix}{path}.weight"));
+        if let Some(other) = others.iter().find(|prefix| has(prefix, embedding)) {
+            return other;
+        }
+        // Files of a model without its output projection often lack the name of its body.
+        let bare = embedding.strip_prefix(BODY);
+        self.is_bare = !has(usual, embedding) && bare.is_some_and(|path| has(usual, path));
+        usual
     }
 
     /// Puts `prefix` before all paths from here on. Tensors that start with one of `skipped` may be
@@ -310,7 +335,7 @@ impl<'a> Loader<'a> {
 
     /// Returns `true` if the module `path` has a weight.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.source.contains(&format!("{}{path}.weight", self.prefix))
+        self.source.contains(&self.full(&format!("{path}.weight")))
     }
 
     /// Reports `bytes` more of the files as loaded.
@@ -340,9 +365,23 @@ impl<'a> Loader<'a> {
         self.report(self.total_bytes)
     }
 
+    /// Returns the number of rows of the weight of the module `path`, if the files have it.
+    pub(crate) fn rows_of(&self, path: &str) -> Option<usize> {
+        let Source::Files(checkpoint, _) = &self.source else { return None };
+        let name = self.full(&format!("{path}.weight"));
+        let found = checkpoint.tensors().find(|tensor| tensor.name == name)?;
+        found.shape.first().copied()
+    }
+
+    /// Returns the name of a tensor in the files.
+    fn full(&self, path: &str) -> String {
+        let path = if self.is_bare { path.strip_prefix(BODY).unwrap_or(path) } else { path };
+        format!("{}{path}", self.prefix)
+    }
+
     /// Marks the tensors of a weight as used. Returns the full path of its module.
     fn use_weight(&mut self, path: &str) -> String {
-        let path = format!("{}{path}", self.prefix);
+        let path = self.full(path);
         self.known.extend(WEIGHT_SUFFIXES.iter().map(|suffix| format!("{path}.{suffix}")));
         path
     }
@@ -365,7 +404,7 @@ impl<'a> Loader<'a> {
 
     /// Reads the floats of this shape named `name` without loading them.
     pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let name = format!("{}{name}", self.prefix);
+        let name = self.full(name);
         let (values, bytes) = self.source.floats(&name, shape)?;
         self.known.insert(name);
         self.advance(bytes)?;
@@ -374,7 +413,7 @@ impl<'a> Loader<'a> {
 
     /// Returns the shape of a tensor of floats, if the files have it.
     fn shape_of(&self, name: &str) -> Option<Vec<usize>> {
-        self.source.shape(&format!("{}{name}", self.prefix))
+        self.source.shape(&self.full(name))
     }
 
     fn report(&mut self, bytes: u64) -> Result<(), ModelError> {

@@ -1,7 +1,8 @@
 //! Grouped-query attention (Ainslie et al., 2023, arXiv:2305.13245) with rotary positions.
 
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Compute, LayerCache, Pieces, Rope, ScoreGrowth, Weight,
+    Act, Activation, AttentionSpec, Batch, Compute, LayerCache, Mask, Pieces, Rope, ScoreGrowth,
+    Weight,
 };
 
 use super::attention_sizes::AttentionSizes;
@@ -40,7 +41,10 @@ pub(crate) struct GroupedSpec {
     pub(crate) soft_cap: Option<f32>,
     /// `true` if there is a vector `sinks`.
     pub(crate) sinks: bool,
-    /// Number of positions that a row sees, itself included; `None` if it sees all of them.
+    /// Positions that a row sees, before the window is applied.
+    pub(crate) mask: Mask,
+    /// Number of positions that a row sees, itself included; `None` if it sees all of them. With
+    /// [`Mask::Full`], it counts in each direction.
     pub(crate) window: Option<usize>,
     /// See [`AttentionSpec::chunked`].
     pub(crate) chunked: bool,
@@ -231,6 +235,7 @@ impl GroupedSpec {
             scale: (1.0 / (sizes.head_dim as f64).sqrt()) as f32,
             soft_cap: None,
             sinks: false,
+            mask: Mask::Causal,
             window: None,
             rope: Some(0),
             growth: None,
@@ -254,7 +259,12 @@ impl GroupedSpec {
 
     /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing of its own.
     pub(super) const fn cache(&self) -> Option<LayerCache> {
-        if self.shared.is_some() { None } else { Some(self.kv_widths().cache(self.window)) }
+        let window = match self.mask {
+            Mask::Causal => self.window,
+            // All of a text is computed at once, so there is nothing to give back.
+            Mask::Full => None,
+        };
+        if self.shared.is_some() { None } else { Some(self.kv_widths().cache(window)) }
     }
 
     const fn value_width(&self) -> usize {
@@ -361,6 +371,7 @@ impl GroupedSpec {
                 head_dim,
                 value_dim,
                 scale: self.scale,
+                mask: self.mask,
                 window: self.window,
                 soft_cap: self.soft_cap,
                 sinks,

@@ -6,7 +6,9 @@
 //! `unembed_out`). Queries are projected to the latent instead, and only the latent is cached. Older
 //! V3 checkpoints have `kv_b_proj`, too, and are split when they are loaded.
 
-use mlxk_ops::{Act, Activation, AttentionSpec, Batch, Compute, Pieces, Rope, ScoreGrowth, Weight};
+use mlxk_ops::{
+    Act, Activation, AttentionSpec, Batch, Compute, Mask, Pieces, Rope, ScoreGrowth, Weight,
+};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 use super::kv_widths::KvWidths;
@@ -209,6 +211,7 @@ impl LatentSpec {
                 head_dim: cache.head_dim,
                 value_dim: cache.value_dim,
                 scale: self.scale,
+                mask: Mask::Causal,
                 window: None,
                 soft_cap: None,
                 sinks: None,
