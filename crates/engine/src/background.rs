@@ -5,7 +5,7 @@ use mlxk_ops::Ops;
 
 use crate::cache::prefix::PrefixCache;
 
-/// A job that is computed step by step. Scoring is one; embeddings would be another.
+/// A job that is computed step by step. Scoring and embeddings are such jobs.
 pub(crate) trait Background: Send {
     /// Computes a step, short enough that running requests do not stall. Returns `true` if there is more
     /// to do.

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mlxk_format::Checkpoint;
-use mlxk_models::{Model, Progress};
+use mlxk_models::{Model, Output, Progress};
 use mlxk_ops::{Batch, Ops};
 use mlxk_text::tools::{ToolHints, ToolSupport};
 use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
@@ -20,6 +20,7 @@ use crate::cache::saved::{CacheAction, CacheJob};
 use crate::choices::ChoicesJob;
 use crate::device::Device;
 use crate::draft::DraftModel;
+use crate::embed::{EmbedJob, EmbedSide};
 use crate::error::EngineError;
 use crate::generation::{CancelHandle, Generation, Recipient};
 use crate::grammar::{CompiledFormat, Compiling, Grammars};
@@ -40,6 +41,8 @@ pub struct Engine {
     path: PathBuf,
     worker: Worker,
     text: TextSide,
+    embed: EmbedSide,
+    output: Output,
     plan: MemoryPlan,
     kv_bytes: Arc<AtomicU64>,
     device: String,
@@ -81,12 +84,14 @@ impl Engine {
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
         let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;
+        let mut embed = EmbedSide::load(&checkpoint, &shape, plan.context, &mut *ops)?;
         ops.configure_cache(model.cache());
         if !text.is_finished() {
             warm_up(&*model, &mut *ops);
         }
         let text = text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (tokenizer, template, tool_hints) = text?;
+        embed.complete(&tokenizer)?;
         let draft_model = options
             .draft_model
             .as_deref()
@@ -118,7 +123,8 @@ impl Engine {
         };
         let worker = Worker::start(scheduler)?;
         let (path, load_time) = (options.path.clone(), started.elapsed());
-        Ok(Self { path, worker, text, plan, kv_bytes, device: name, load_time })
+        let output = shape.output;
+        Ok(Self { path, worker, text, embed, output, plan, kv_bytes, device: name, load_time })
     }
 
     /// Starts a request. Its events arrive at the returned [`Generation`].
@@ -149,6 +155,10 @@ impl Engine {
         request: Request,
         recipients: Vec<Recipient>,
     ) -> Result<usize, EngineError> {
+        self.check_generates()?;
+        if self.embed.settings.is_dedicated {
+            return Err(EngineError::NotGenerative);
+        }
         let clock = Clock { load: self.load_time, submitted: Instant::now() };
         let mut prepared = Prepared::new(&self.text, request)?;
         let has_left = || recipients.iter().all(|recipient| recipient.cancel.is_cancelled());
@@ -237,6 +247,7 @@ impl Engine {
         from: usize,
         turn: Option<Turn>,
     ) -> Result<Receiver<Result<Vec<f32>, EngineError>>, EngineError> {
+        self.check_generates()?;
         prompt::check(&ids, self.text.vocab_size, self.text.context + 1)?;
         // Rows are large, so only a few are buffered.
         let (rows, receiver) = sync_channel(2);
@@ -251,12 +262,31 @@ impl Engine {
         choices: Vec<Vec<u32>>,
         cancel: CancelHandle,
     ) -> Result<Receiver<Result<Vec<f64>, EngineError>>, EngineError> {
+        self.check_generates()?;
         for ids in choices.iter().chain([&text]) {
             prompt::check(ids, self.text.vocab_size, self.text.context + 1)?;
         }
         let (reply, result) = sync_channel(1);
         self.worker.send(Command::Choices(ChoicesJob { text, choices, reply, cancel }))?;
         Ok(result)
+    }
+
+    /// Starts to turn texts into vectors.
+    pub(crate) fn start_embedding(&self, job: EmbedJob) -> Result<(), EngineError> {
+        self.worker.send(Command::Embed(job))
+    }
+
+    pub(crate) fn embed_side(&self) -> &EmbedSide {
+        &self.embed
+    }
+
+    /// Returns the kind of the model's results.
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    fn check_generates(&self) -> Result<(), EngineError> {
+        if self.output == Output::Logits { Ok(()) } else { Err(EngineError::NotGenerative) }
     }
 
     /// Returns all rows of [`Engine::score`]: `[positions, vocab]` log-probabilities.
@@ -363,7 +393,10 @@ fn warm_up(model: &dyn Model, ops: &mut dyn Ops) {
         let sequence = ops.new_sequence();
         let mut batch = Batch::default();
         batch.push(sequence, 0, &[0], true);
-        let result = model.forward(ops, &batch);
+        let result = match model.shape().output {
+            Output::Logits => model.forward(ops, &batch),
+            Output::States | Output::Score => model.states(ops, &batch),
+        };
         ops.free_sequence(sequence);
         result
     };

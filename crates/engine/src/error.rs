@@ -117,6 +117,46 @@ pub enum EngineError {
     /// The model does not know tools.
     #[error("This model does not support tools: {reason}")]
     NoTools { reason: &'static str },
+    /// An encoder is asked for text.
+    #[error(
+        "The model turns texts into vectors or scores and does not write text; use `mlxk embed`, \
+         `/v1/embeddings` or `/v1/rerank`"
+    )]
+    NotGenerative,
+    /// A reranker is asked for vectors.
+    #[error("The model scores pairs of texts and has no embeddings; use `/v1/rerank`")]
+    NotAnEmbedder,
+    /// A model that does not rank is asked to.
+    #[error("The model does not rank documents; choose a reranker, such as `bge-reranker-v2-m3`")]
+    NotAReranker,
+    /// A file of sentence-transformers cannot be used.
+    #[error("`{}` cannot be used: {reason}; fix it, or pull the model again", path.display())]
+    EmbeddingFiles { path: PathBuf, reason: String },
+    /// An input of embeddings has no tokens.
+    #[error("Input {index} is empty; every input needs at least one token")]
+    EmptyInput { index: usize },
+    /// An input of embeddings or a pair to rank is too long.
+    #[error("Input {index} has {tokens} tokens, but the model reads at most {maximum}")]
+    InputTooLong { index: usize, tokens: usize, maximum: usize },
+    /// More dimensions are wanted than there are.
+    #[error("`dimensions` is {requested}, but the model's vectors have from 1 to {maximum}")]
+    Dimensions { requested: usize, maximum: usize },
+    /// A prompt is not one of the model's.
+    #[error(
+        "The model has no prompt `{name}`; {}",
+        if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") }
+    )]
+    UnknownPrompt {
+        name: String,
+        /// Names of its prompts, as one list.
+        known: String,
+    },
+    /// An encoder gets an instruction.
+    #[error("The model takes no instruction; it has prompts for queries and documents only")]
+    NoInstruction,
+    /// A vector has values that are not numbers.
+    #[error("The model computed values that are not numbers; its weights may be damaged")]
+    InvalidVector,
     /// Too many formats of answers wait to be compiled.
     #[error("Too many answer formats wait to be compiled; try again later")]
     FormatsBusy,

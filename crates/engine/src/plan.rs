@@ -1,7 +1,7 @@
 //! The memory plan: what a model takes, and which context fits, before a byte of it is loaded.
 
 use mlxk_format::Checkpoint;
-use mlxk_models::Shape;
+use mlxk_models::{Output, Shape};
 use mlxk_ops::{CacheSpec, SequenceBounds, SequenceCost};
 
 use crate::cache::checkpoints::MAX_CHECKPOINTS;
@@ -68,7 +68,13 @@ impl MemoryPlan {
     ) -> Result<Self, EngineError> {
         let draft = options.draft_model.as_deref().map(Checkpoint::open).transpose()?;
         let draft_shape = draft.as_ref().map(mlxk_models::shape).transpose()?;
-        let rows = options.prefill_chunk + options.max_sequences + MAX_DRAFT;
+        let mut rows = options.prefill_chunk + options.max_sequences + MAX_DRAFT;
+        let mut outputs = options.max_sequences + MAX_DRAFT;
+        if shape.output != Output::Logits {
+            // An encoder computes a text in one step, and has no logits.
+            rows = rows.max(options.context.unwrap_or(shape.max_positions));
+            outputs = 0;
+        }
         let checkpoints = if options.reuse_prefixes { MAX_CHECKPOINTS } else { 0 };
         let bounds = SequenceBounds { step_rows: rows, checkpoints };
         let cost = |shape: &Shape| shape.cache.cost(budget.kv_format, bounds);
@@ -77,7 +83,7 @@ impl MemoryPlan {
             weights_bytes: checkpoint.size_bytes() + draft.map_or(0, |draft| draft.size_bytes()),
             cost: draft_shape.iter().fold(cost(shape), |sum, draft| sum.plus(cost(draft))),
             rows,
-            outputs: options.max_sequences + MAX_DRAFT,
+            outputs,
             available_bytes: options.memory_bytes.or(budget.available_bytes),
             context: options.context,
         })

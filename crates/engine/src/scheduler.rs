@@ -22,6 +22,7 @@ use crate::cache::disk::DiskCache;
 use crate::cache::prefix::{PrefixCache, Start};
 use crate::choices::{ChoicesJob, Choosing};
 use crate::draft::{Draft, DraftModel, MAX_DRAFT, Step, StepTimes};
+use crate::embed::{EmbedJob, Embedding};
 use crate::error::EngineError;
 use crate::huge_pages::Migration;
 use crate::panic::{free_guarded, message_of};
@@ -130,6 +131,10 @@ impl Scheduler {
 
     pub(crate) fn submit_choices(&mut self, job: ChoicesJob) {
         self.background.push_back(Box::new(Choosing::new(job)));
+    }
+
+    pub(crate) fn submit_embed(&mut self, job: EmbedJob) {
+        self.background.push_back(Box::new(Embedding::new(job)));
     }
 
     pub(crate) fn has_requests(&self) -> bool {

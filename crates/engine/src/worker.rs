@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::cache::saved::CacheJob;
 use crate::choices::ChoicesJob;
+use crate::embed::EmbedJob;
 use crate::error::EngineError;
 use crate::scheduler::Scheduler;
 use crate::score::ScoreJob;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Score(ScoreJob),
     /// Score continuations of a text.
     Choices(ChoicesJob),
+    /// Turn texts into vectors.
+    Embed(EmbedJob),
     /// Load or save a prompt cache.
     Cache(CacheJob),
 }
@@ -82,6 +85,7 @@ fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, closing: &Atomi
             Ok(Command::Run(task)) => scheduler.submit(*task),
             Ok(Command::Score(job)) => scheduler.submit_score(job),
             Ok(Command::Choices(job)) => scheduler.submit_choices(job),
+            Ok(Command::Embed(job)) => scheduler.submit_embed(job),
             Ok(Command::Cache(job)) => scheduler.cache(&job),
             Err(TryRecvError::Empty) => {
                 scheduler.step();

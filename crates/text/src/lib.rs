@@ -22,4 +22,4 @@ pub use error::TextError;
 pub use files::without_mark;
 pub use stop::{Stop, StopStrings};
 pub use thinking::{ReasoningParser, Thinking, ThinkingMode, ThinkingRefusal, Written};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{PairMarks, Tokenizer};

@@ -8,7 +8,14 @@ fn plan_with(
 ) -> Result<MemoryPlan, EngineError> {
     let bounds = SequenceBounds { step_rows: 10, checkpoints: 2 };
     let cost = cache.cost(KvFormat::F16, bounds);
-    let shape = Shape { cache, vocab_size: 1000, max_positions: 4096, activation_values: 100 };
+    let shape = Shape {
+        cache,
+        output: Output::Logits,
+        hidden: 16,
+        vocab_size: 1000,
+        max_positions: 4096,
+        activation_values: 100,
+    };
     MemoryPlan::new(&Needs {
         shape: &shape,
         weights_bytes: 100_000_000,

@@ -1,14 +1,15 @@
 //! A device that panics when it is told to.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mlxk_cpu::Cpu;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
-    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, OpsError, Pieces, Result,
-    Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec, Sequence, StatePlace, Vector, Weight,
-    Weights, WkvInputs, WkvSpec,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, OpsError, Pieces,
+    Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec, Sequence,
+    StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -117,6 +118,9 @@ impl Compute for Failing {
     }
     fn embed(&mut self, out: Act, table: Weight, ids: &[u32], scale: f32) {
         self.inner.embed(out, table, ids, scale);
+    }
+    fn reduce_rows(&mut self, out: Act, x: Act, ranges: &[Range<usize>], reduction: Reduction) {
+        self.inner.reduce_rows(out, x, ranges, reduction);
     }
     fn select_rows(&mut self, out: Act, x: Act, rows: &[usize]) {
         self.inner.select_rows(out, x, rows);

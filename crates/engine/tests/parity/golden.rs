@@ -92,7 +92,7 @@ pub(crate) fn read(name: &str) -> Golden {
     }
 }
 
-fn tensor(row: &Value, dtype: &str) -> Tensor {
+pub(crate) fn tensor(row: &Value, dtype: &str) -> Tensor {
     let mode = row[4]["mode"].as_str().map(|name| match name {
         "affine" => {
             let number = |key: &str| row[4][key].as_u64().unwrap();
@@ -120,7 +120,7 @@ fn tensor(row: &Value, dtype: &str) -> Tensor {
     }
 }
 
-fn base64(text: &str) -> Vec<u8> {
+pub(crate) fn base64(text: &str) -> Vec<u8> {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut word, mut bits, mut bytes) = (0_u32, 0, Vec::new());
     for byte in text.bytes().filter(|&byte| byte != b'=') {

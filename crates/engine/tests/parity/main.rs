@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod compare;
+mod encoders;
 mod faults;
 mod golden;
 mod made;

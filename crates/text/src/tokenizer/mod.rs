@@ -39,6 +39,19 @@ struct Frame {
     after: Vec<u32>,
 }
 
+/// The special tokens around two texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairMarks {
+    /// Before the first text.
+    pub before: Vec<u32>,
+    /// Between the texts.
+    pub between: Vec<u32>,
+    /// After the second text.
+    pub after: Vec<u32>,
+    /// Type of the tokens from the second text on; those before have type 0.
+    pub second_type: u32,
+}
+
 impl Tokenizer {
     /// Reads the tokenizer of the checkpoint in `dir`.
     ///
@@ -71,6 +84,34 @@ impl Tokenizer {
             return Ok(ids);
         }
         Ok([before.as_slice(), &ids].concat())
+    }
+
+    /// Returns the tokens that [`Tokenizer::encode`] adds before and after a text.
+    pub fn marks(&self) -> Result<(&[u32], &[u32]), TextError> {
+        let frame = self.frame()?;
+        Ok((&frame.before, &frame.after))
+    }
+
+    /// Returns the tokens around two texts that are compared. The post-processor doesn't tell, so we encode a
+    /// sample.
+    pub fn pair_marks(&self) -> Result<PairMarks, TextError> {
+        let sample = self.encode_plain("a", false)?;
+        let encoding = bounded::within_bounds(|| self.0.pipeline.encode_fast(("a", "a"), true))
+            .map_err(|error| TextError::Encode { reason: error.to_string() })?;
+        let ids = encoding.get_ids();
+        let count = sample.len().max(1);
+        let place = |from: usize| {
+            let rest = ids.get(from..).unwrap_or_default();
+            rest.windows(count).position(|window| window == sample).map(|at| from + at)
+        };
+        let first = place(0).unwrap_or_default();
+        let second = place(first + count).unwrap_or(first + count);
+        Ok(PairMarks {
+            before: ids.get(..first).unwrap_or_default().to_vec(),
+            between: ids.get(first + count..second).unwrap_or_default().to_vec(),
+            after: ids.get(second + count..).unwrap_or_default().to_vec(),
+            second_type: encoding.get_type_ids().get(second).copied().unwrap_or_default(),
+        })
     }
 
     fn encode_plain(&self, text: &str, framed: bool) -> Result<Vec<u32>, TextError> {
