@@ -183,7 +183,8 @@ def healthy(cache):
     add("org/Model-GGUF", {"model-q4_0.gguf": gguf(), "config.json": CONFIG})
     add("mlx-community/Unsupported-4bit", whole(config={**QUANTIZED, "model_type": "strange"}))
     add("mlx-community/No-Model-Type-4bit", whole(config={k: v for k, v in QUANTIZED.items() if k != "model_type"}))
-    add("mlx-community/Bert-Embed", whole(config={"model_type": "bert", "architectures": ["BertModel"], "vocab_size": 256}, settings=PLAIN))
+    bert = {**CONFIG, "model_type": "bert", "architectures": ["BertModel"]}
+    add("mlx-community/Bert-Embed", whole(config=bert, settings=PLAIN))
     qwen3 = {**QUANTIZED, "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}
     add("mlx-community/Qwen3-Embedding-4bit", whole(config=qwen3))
     vision = {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"],

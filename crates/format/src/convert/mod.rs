@@ -18,7 +18,7 @@ mod work;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-pub use files::copy_companions;
+pub use files::{copy_companions, is_module};
 pub use index::{RepairedIndex, check_shards, rebuild_index};
 pub use plan::Conversion;
 pub use recipe::Recipe;

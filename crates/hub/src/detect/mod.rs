@@ -53,6 +53,8 @@ pub enum Role {
     Base,
     /// Turns text into vectors.
     Embedding,
+    /// Ranks documents by a query.
+    Rerank,
     /// Processes sound.
     Audio,
 }
@@ -64,6 +66,7 @@ impl Role {
             Self::Chat => "chat",
             Self::Base => "base",
             Self::Embedding => "embedding",
+            Self::Rerank => "rerank",
             Self::Audio => "audio",
         }
     }
@@ -106,7 +109,7 @@ const VISION_TYPES: [&str; 9] = [
 ];
 const AUDIO_TYPES: [&str; 3] = ["whisper", "vibevoice", "voxtral"];
 const HEARING_TYPES: [&str; 5] = ["gemma3n", "voxtral", "whisper", "vibevoice", "audio"];
-const EMBEDDING_TYPES: [&str; 4] = ["bert", "xlm-roberta", "modernbert", "nomic_bert"];
+const ENCODER_TYPES: [&str; 5] = ["bert", "roberta", "xlm-roberta", "modernbert", "nomic_bert"];
 const PROCESSORS: [&str; 3] =
     ["preprocessor_config.json", "processor_config.json", "image_processor_config.json"];
 const MAX_README_BYTES: u64 = 64 << 10;
@@ -194,15 +197,21 @@ impl Evidence<'_> {
     fn role(&self, readme: &FrontMatter) -> Role {
         let (name, model_type) = (self.name.to_lowercase(), self.model_type());
         let names = self.config.get("architectures").and_then(Value::as_array);
-        let causal = names.is_some_and(|names| {
-            names.iter().filter_map(Value::as_str).any(|name| name.ends_with("ForCausalLM"))
-        });
+        let is_for = |task: &str| {
+            names.is_some_and(|names| {
+                names.iter().filter_map(Value::as_str).any(|name| name.ends_with(task))
+            })
+        };
+        let causal = is_for("ForCausalLM");
         let decodes = causal || matches!(model_type, "qwen3" | "mistral");
         let similarity = readme.pipeline_tag.as_deref() == Some("sentence-similarity")
             || readme.has_tag("sentence-transformers");
-        if EMBEDDING_TYPES.contains(&model_type)
-            || (name.contains("embed") && (decodes || similarity))
+        let encodes = ENCODER_TYPES.contains(&model_type);
+        let sees_all = self.config.get("use_bidirectional_attention") == Some(&Value::Bool(true));
+        if (encodes && is_for("ForSequenceClassification")) || (name.contains("rerank") && decodes)
         {
+            Role::Rerank
+        } else if encodes || sees_all || (name.contains("embed") && (decodes || similarity)) {
             Role::Embedding
         } else if AUDIO_TYPES.iter().any(|word| model_type.contains(word)) {
             Role::Audio
@@ -233,6 +242,7 @@ impl Detected {
     pub(crate) fn capabilities(&self) -> Vec<&'static str> {
         match self.role {
             Role::Embedding => vec!["embeddings"],
+            Role::Rerank => vec!["rerank"],
             Role::Audio if self.translates => vec!["audio", "audio-translate-en"],
             Role::Audio => vec!["audio"],
             Role::Chat | Role::Base => {

@@ -48,8 +48,7 @@ pub(crate) fn runtime(evidence: &Evidence<'_>, detected: &Detected, judge: Judge
         }
         (Framework::Unknown, _) => return refused("It has no readable weights"),
         (_, Role::Audio) => return refused("Audio models are not supported"),
-        (_, Role::Embedding) => return refused("Embedding models are not supported"),
-        (Framework::Mlx | Framework::PyTorch, Role::Chat | Role::Base) => {}
+        (Framework::Mlx | Framework::PyTorch, _) => {}
     }
     let weights = evidence.weights;
     if !weights.safetensors {

@@ -33,7 +33,11 @@ pub(super) fn select(mut files: Vec<RemoteFile>, all: bool) -> Vec<RemoteFile> {
             return false;
         }
         if is_weights(&name) {
-            return at_top(&name) || !weights_at_top;
+            // Modules of sentence-transformers have weights in folders of their own.
+            let in_module = name
+                .split_once('/')
+                .is_some_and(|(folder, _)| mlxk_format::convert::is_module(folder));
+            return at_top(&name) || in_module || !weights_at_top;
         }
         let document = DOCUMENTS
             .iter()
@@ -63,6 +67,9 @@ mod tests {
     #[test]
     fn what_a_runner_needs() {
         let needed = [
+            "1_Pooling/config.json",
+            "2_Dense/config.json",
+            "2_Dense/model.safetensors",
             "LICENSE",
             "README.md",
             "chat_template.jinja",
