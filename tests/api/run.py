@@ -4,7 +4,7 @@
 
 A part is a module in this folder with a function `run(address, quick)`. Its client has to be installed.
 MLXK_TEST_MODEL names the model, by default the starter model, which has to be installed already. Parts about tools
-also use the scripted model, which this program writes.
+and embeddings also use the scripted model and the encoders, which this program writes.
 """
 
 import importlib
@@ -12,6 +12,7 @@ import pathlib
 import sys
 import tempfile
 
+import encoders
 import scripted
 import scripts
 from server import MODEL, server
@@ -21,6 +22,7 @@ def main():
     binary, *parts = [word for word in sys.argv[1:] if word != "--quick"]
     quick = "--quick" in sys.argv
     with tempfile.TemporaryDirectory() as workspaces:
+        encoders.write(pathlib.Path(workspaces))
         scripted.write(pathlib.Path(workspaces) / scripts.NAME, scripts.SCRIPTS)
         with server(binary, "--model", MODEL, "--no-pull", MLXK_WORKSPACE_HOME=workspaces) as running:
             for part in parts:

@@ -139,6 +139,14 @@ impl From<EngineError> for ApiError {
             }
             EngineError::TooManyLogprobs { .. } => Some("logprobs".to_owned()),
             EngineError::AnswerFormat { .. } => Some("response_format".to_owned()),
+            EngineError::Dimensions { .. } => Some("dimensions".to_owned()),
+            EngineError::UnknownPrompt { .. } => Some("prompt_name".to_owned()),
+            EngineError::InputTooLong { .. } | EngineError::EmptyInput { .. } => {
+                Some("input".to_owned())
+            }
+            EngineError::NotGenerative | EngineError::NotAnEmbedder | EngineError::NotAReranker => {
+                Some("model".to_owned())
+            }
             EngineError::Tools { .. } | EngineError::NoTools { .. } => Some("tools".to_owned()),
             _ => None,
         };
@@ -146,7 +154,17 @@ impl From<EngineError> for ApiError {
             EngineError::PromptTooLong { prompt_tokens, context } => {
                 Kind::ContextLength { prompt_tokens, context }
             }
-            EngineError::BadSampling { .. }
+            EngineError::InputTooLong { tokens, maximum, .. } => {
+                Kind::ContextLength { prompt_tokens: tokens, context: maximum }
+            }
+            EngineError::Dimensions { .. }
+            | EngineError::UnknownPrompt { .. }
+            | EngineError::NoInstruction
+            | EngineError::EmptyInput { .. }
+            | EngineError::NotGenerative
+            | EngineError::NotAnEmbedder
+            | EngineError::NotAReranker
+            | EngineError::BadSampling { .. }
             | EngineError::BadLogitBias { .. }
             | EngineError::NothingAllowed
             | EngineError::BadOption { .. }

@@ -48,6 +48,11 @@ impl Metrics {
         }
     }
 
+    /// Counts the tokens of texts that were turned into vectors or ranked.
+    pub(crate) fn embedded(&self, tokens: usize) {
+        self.prompt_tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,23 +1,15 @@
 //! Routes of other servers that this one does not offer, each with the reason.
 
-const EMBEDDINGS: &str = "Embeddings are not offered by this server yet";
-const RANKING: &str = "Ranking is not offered by this server yet";
+const EMBEDDINGS: &str = "Send texts to `/v1/embeddings`";
+const RANKING: &str = "Send a query and documents to `/v1/rerank`";
 const TEXT_ONLY: &str = "Models on this server read and write text only";
 const ANTHROPIC: &str = "This server offers `/v1/messages` and `/v1/messages/count_tokens`";
 const ACCOUNTS: &str = "This server has no accounts and no services on the web";
 
 /// Paths. One that ends with a slash stands for all below it.
-const ROUTES: [(&str, &str); 26] = [
-    ("/v1/embeddings", EMBEDDINGS),
-    ("/embeddings", EMBEDDINGS),
+const ROUTES: [(&str, &str); 18] = [
     ("/embedding", EMBEDDINGS),
-    ("/api/embed", EMBEDDINGS),
-    ("/api/embeddings", EMBEDDINGS),
-    ("/v1/rerank", RANKING),
-    ("/v1/reranking", RANKING),
     ("/v1/score", RANKING),
-    ("/rerank", RANKING),
-    ("/reranking", RANKING),
     ("/v1/messages/", ANTHROPIC),
     ("/v1/complete", ANTHROPIC),
     ("/v1/audio/", TEXT_ONLY),
@@ -48,7 +40,7 @@ mod tests {
 
     #[test]
     fn known_routes_have_a_reason() {
-        assert_eq!(reason("/v1/embeddings"), Some(EMBEDDINGS));
+        assert_eq!(reason("/embedding"), Some(EMBEDDINGS));
         assert_eq!(reason("/v1/audio/transcriptions"), Some(TEXT_ONLY));
         assert_eq!(reason("/api/experimental/web_search"), Some(ACCOUNTS));
         assert_eq!(reason("/api/user/keys/abc"), Some(ACCOUNTS));

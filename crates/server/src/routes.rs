@@ -5,7 +5,7 @@ use axum::middleware::map_request;
 
 use crate::conventions::{apply, not_found};
 use crate::state::Shared;
-use crate::{admin, anthropic, llama, ollama, openai, paths, responses};
+use crate::{admin, anthropic, llama, ollama, openai, paths, responses, retrieval};
 
 /// Builds the router of a server.
 pub(crate) fn routes(state: &Shared) -> Router {
@@ -14,6 +14,7 @@ pub(crate) fn routes(state: &Shared) -> Router {
         .merge(openai::routes())
         .merge(responses::routes())
         .merge(llama::routes())
+        .merge(retrieval::routes())
         .merge(admin::routes())
         .fallback(not_found);
     let routes = Router::new()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
-use crate::{anthropic, llama, ollama, openai, responses};
+use crate::{anthropic, llama, ollama, openai, responses, retrieval};
 
 const JSON: &str = "application/json";
 const STATUSES: [(&str, &str); 10] = [
@@ -39,6 +39,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     all.extend(responses::operations());
     all.extend(anthropic::operations());
     all.extend(llama::operations());
+    all.extend(retrieval::operations());
     all.extend(ollama::operations());
     all.extend(own());
     all

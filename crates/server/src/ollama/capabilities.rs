@@ -43,6 +43,7 @@ impl Known {
         let mut found = vec![match info.role {
             Role::Chat | Role::Base => "completion",
             Role::Embedding => "embedding",
+            Role::Rerank => "rerank",
             Role::Audio => "audio",
         }];
         found.extend(findings.fills_gaps.then_some("insert"));

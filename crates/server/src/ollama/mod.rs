@@ -10,6 +10,7 @@ mod create;
 mod details;
 mod digest;
 mod dto;
+mod embed;
 mod fields;
 mod generate;
 mod load_unload;
@@ -58,6 +59,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/version", get(version))
         .route("/api/generate", post(generate::answer))
         .route("/api/chat", post(chat::answer))
+        .route("/api/embed", post(embed::embed))
+        .route("/api/embeddings", post(embed::embeddings))
         .route("/api/tags", get(tags::list))
         .route("/api/ps", get(tags::running))
         .route("/api/show", post(show::show))

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::dto::embed::{EmbedBody, EmbeddingsBody};
 use super::dto::models::{CopyRequest, CreateRequest, NamedRequest, ShowRequest};
 use super::dto::requests::{ChatRequest, GenerateRequest};
 use crate::json::names;
@@ -30,6 +31,18 @@ pub(crate) fn operations() -> Vec<Operation> {
             "Answer a conversation; without one, load or unload the model",
             body("OllamaChatRequest", names::<ChatRequest>(), &[]),
             STREAM,
+        ),
+        post(
+            "/api/embed",
+            "Turn texts into vectors of length 1",
+            body("OllamaEmbedRequest", names::<EmbedBody>(), &[]),
+            JSON,
+        ),
+        post(
+            "/api/embeddings",
+            "Turn a text into a vector",
+            body("OllamaEmbeddingsRequest", names::<EmbeddingsBody>(), &[]),
+            JSON,
         ),
         get("/api/tags", "List the models that can answer", JSON),
         get("/api/ps", "List the loaded models", JSON),
@@ -80,6 +93,7 @@ fn schema(name: &str) -> Option<Value> {
         | "renderer" | "parser" | "requires" => text(),
         "source" | "destination" => json!({"type": "string"}),
         "raw" | "stream" | "truncate" | "shift" | "logprobs" | "insecure" | "verbose" => flag(),
+        "dimensions" => json!({"type": ["integer", "null"], "minimum": 0}),
         "context" => json!({"type": ["array", "null"], "items": {"type": "integer", "minimum": 0}}),
         "images" => json!({"type": ["array", "null"], "maxItems": 0}),
         "tools" => json!({"type": ["array", "null"], "items": {"type": "object"}}),
@@ -88,7 +102,7 @@ fn schema(name: &str) -> Option<Value> {
         "options" | "parameters" | "files" => json!({"type": ["object", "null"]}),
         "think" => json!({"enum": [true, false, "low", "medium", "high", "max", null]}),
         "top_logprobs" => json!({"type": ["integer", "null"], "minimum": 0, "maximum": 20}),
-        "license" => json!({"anyOf": [
+        "license" | "input" => json!({"anyOf": [
             {"type": ["string", "null"]},
             {"type": "array", "items": {"type": "string"}},
         ]}),

@@ -4,6 +4,7 @@ mod chat;
 mod common;
 mod completions;
 mod dto;
+mod embeddings;
 mod format;
 mod models;
 mod openapi;
@@ -28,6 +29,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/chat/completions/input_tokens", post(chat::input_tokens))
         .route("/v1/completions", post(completions::complete))
+        .route("/v1/embeddings", post(embeddings::embed))
+        .route("/embeddings", post(embeddings::embed))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::dto::chat::ChatRequest;
 use super::dto::completions::CompletionRequest;
+use super::dto::embeddings::EmbeddingRequest;
 use super::dto::shared::Common;
 use crate::json::names;
 use crate::operation::{Body, Operation};
@@ -14,6 +15,13 @@ const STREAM: &[&str] = &["application/json", "text/event-stream"];
 pub(crate) fn operations() -> Vec<Operation> {
     let body = |name, fields, required| Some(Body { name, fields, required, schema });
     let get = |path, about| Operation { method: "get", path, about, body: None, answers: JSON };
+    let embeddings = |path| Operation {
+        method: "post",
+        path,
+        about: "Turn texts into vectors",
+        body: body("EmbeddingRequest", vec![names::<EmbeddingRequest>()], &["input"]),
+        answers: JSON,
+    };
     vec![
         Operation {
             method: "post",
@@ -48,6 +56,8 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             answers: STREAM,
         },
+        embeddings("/v1/embeddings"),
+        embeddings("/embeddings"),
         get("/v1/models", "List the models that can answer"),
         get("/v1/models/{id}", "Describe a model"),
     ]
@@ -80,9 +90,13 @@ pub(crate) fn schema(name: &str) -> Option<Value> {
             {"type": "array", "items": {"type": "integer", "minimum": 0}},
             {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}},
         ]}),
-        "stream" | "echo" | "ignore_eos" | "continue_final_message" | "parallel_tool_calls" => {
-            flag()
-        }
+        "stream"
+        | "echo"
+        | "ignore_eos"
+        | "continue_final_message"
+        | "parallel_tool_calls"
+        | "truncate"
+        | "normalized" => flag(),
         "tools" => json!({"type": ["array", "null"], "items": {
             "type": "object",
             "required": ["type", "function"],
@@ -124,20 +138,38 @@ pub(crate) fn schema(name: &str) -> Option<Value> {
             {"type": "number", "minimum": -100, "maximum": 100}}),
         "logprobs" => json!({"type": ["boolean", "integer", "null"]}),
         "top_logprobs" => json!({"type": ["integer", "null"], "minimum": 0, "maximum": 20}),
-        "reasoning_effort" => json!({"enum":
-            [null, "none", "minimal", "low", "medium", "high", "xhigh", "max"]}),
         "keep_alive" => json!({"type": ["string", "number", "null"]}),
         "chat_template_kwargs" | "options" => json!({"type": ["object", "null"]}),
         "think" | "enable_thinking" | "thinking" | "reasoning" => {
             json!({"type": ["boolean", "string", "object", "null"]})
         }
-        _ => return of_format(name),
+        _ => return of_embeddings(name).or_else(|| of_format(name)),
     })
 }
 
-/// Describes the fields for the format of an answer.
+/// Describes the fields of embeddings.
+fn of_embeddings(name: &str) -> Option<Value> {
+    Some(match name {
+        "task" | "prompt_name" | "instruct" => json!({"type": ["string", "null"]}),
+        "dimensions" => json!({"type": ["integer", "null"], "minimum": 1}),
+        "input" => json!({"anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
+            {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
+            {"type": "array", "minItems": 1, "items":
+                {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}}},
+        ]}),
+        "encoding_format" => json!({"enum": ["float", "base64", null]}),
+        "input_type" => json!({"enum": ["query", "document", null]}),
+        _ => return None,
+    })
+}
+
+/// Describes the fields for the form of an answer.
 fn of_format(name: &str) -> Option<Value> {
     Some(match name {
+        "reasoning_effort" => json!({"enum":
+            [null, "none", "minimal", "low", "medium", "high", "xhigh", "max"]}),
         "response_format" => json!({"anyOf": [
             {"type": "null"},
             {"type": "object", "required": ["type"], "properties":

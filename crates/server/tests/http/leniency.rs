@@ -204,7 +204,7 @@ fn addresses_are_put_together_in_many_ways() {
 fn what_other_servers_offer_is_named() {
     let world = World::new();
     let body = json!({"model": "org/one", "input": "x"});
-    for path in ["/v1/embeddings", "/v1/audio/speech", "/rerank"] {
+    for path in ["/v1/score", "/v1/audio/speech", "/embedding"] {
         let answer = world.post(path, &body);
         assert_eq!(answer.status, 501, "{path}: {answer:?}");
         assert_eq!(answer.json()["error"]["code"], "not_implemented");

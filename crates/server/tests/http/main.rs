@@ -7,6 +7,7 @@ mod access;
 mod calls;
 mod chat;
 mod completions;
+mod embeddings;
 mod leniency;
 mod lifecycle;
 mod memory;

@@ -199,16 +199,22 @@ fn with_defaults(mut body: Value) -> Value {
 /// Adds a model to the cache. Returns the folder of its snapshot.
 pub(crate) fn add(home: &TempDir, name: &str, kind: Kind) -> std::path::PathBuf {
     let folder = checkpoint(kind, Stored::Bits(4));
+    let snapshot = snapshot(home, name);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), snapshot.join(entry.file_name())).unwrap();
+    }
+    snapshot
+}
+
+/// Makes the folder of a model's snapshot in the cache.
+pub(crate) fn snapshot(home: &TempDir, name: &str) -> std::path::PathBuf {
     let repo = home.path().join("hub").join(format!("models--{}", name.replace('/', "--")));
     let hash = "0123456789abcdef0123456789abcdef01234567";
     let snapshot = repo.join("snapshots").join(hash);
     std::fs::create_dir_all(&snapshot).unwrap();
     std::fs::create_dir_all(repo.join("refs")).unwrap();
     std::fs::write(repo.join("refs/main"), hash).unwrap();
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), snapshot.join(entry.file_name())).unwrap();
-    }
     snapshot
 }
 

@@ -2,5 +2,6 @@
 
 pub(super) mod chat;
 pub(super) mod completions;
+pub(super) mod embeddings;
 pub(super) mod models;
 pub(super) mod shared;

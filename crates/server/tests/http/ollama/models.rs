@@ -26,10 +26,8 @@ fn clients_find_what_they_look_for() {
     let version = world.get("/api/version").json();
     let minor = version["version"].as_str().unwrap().split('.').nth(1).unwrap();
     assert!(minor.parse::<u32>().unwrap() >= 12, "{version}");
-    for path in ["/api/embed", "/api/embeddings", "/api/push"] {
-        let (status, message) = refusal(&world.post(path, &json!({"model": "x", "input": "y"})));
-        assert!(status == 501 && message.contains("offered") || path == "/api/push", "{message}");
-    }
+    let (status, message) = refusal(&world.post("/api/push", &json!({"model": "x"})));
+    assert!(status == 501 && message.contains("mlxk push"), "{message}");
     let (status, message) = refusal(&world.get("/api/nosuch"));
     assert_eq!((status, message.as_str()), (404, "There is no `GET /api/nosuch`"));
     for path in ["/api", "/api/", "/api/blobs/a/b", "/api/chat/x"] {

@@ -1,0 +1,50 @@
+"""Embeddings through LangChain, and rankings through Cohere's client.
+
+    retrieval_client.py ADDRESS          (needs: langchain-openai, cohere)
+"""
+
+import sys
+
+import cohere
+from langchain_openai import OpenAIEmbeddings
+
+from encoders import EMBEDDER, RERANKER
+
+DOCUMENTS = ["one", "two", "three", "four"]
+
+
+def check_langchain(address):
+    plain = OpenAIEmbeddings(base_url=f"{address}/v1", api_key="x", model=EMBEDDER,
+                             check_embedding_ctx_length=False)
+    vectors = plain.embed_documents(["a cat", "a dog"])
+    assert len(vectors) == 2 and len(vectors[0]) == len(plain.embed_query("a cat"))
+    # By default, LangChain sends tokens of another vocabulary.
+    tokens = OpenAIEmbeddings(base_url=f"{address}/v1", api_key="x", model=EMBEDDER, tiktoken_enabled=True)
+    try:
+        tokens.embed_documents(["unlikely supercalifragilistic words"])
+    except Exception as error:
+        # Without a network, it can't load that vocabulary and doesn't get here.
+        print("langchain with tokens:", str(error)[:200])
+
+
+def check_cohere(address):
+    client = cohere.ClientV2(api_key="x", base_url=address)
+    answer = client.rerank(model=RERANKER, query="a query", documents=DOCUMENTS, top_n=3)
+    scores = [one.relevance_score for one in answer.results]
+    assert len(scores) == 3 and scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores) and answer.id
+    assert answer.meta.billed_units.search_units == 1
+    older = cohere.Client(api_key="x", base_url=address)
+    found = older.rerank(model=RERANKER, query="a query", documents=DOCUMENTS, return_documents=True)
+    assert [one.index for one in found.results][:3] == [one.index for one in answer.results]
+    assert found.results[0].document.text == DOCUMENTS[found.results[0].index]
+
+
+def run(address, quick):
+    check_langchain(address)
+    check_cohere(address)
+    print("retrieval: LangChain and Cohere's client agree")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], False)
