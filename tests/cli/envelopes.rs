@@ -113,6 +113,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("rm", &["rm", "org/Gptq", "org/Quantized"]),
     ("rm", &["rm", "--unused", "--dry-run"]),
     ("rm", &["rm", "./workspaces/dense"]),
+    ("embed", &["embed", "org/Runs-4bit", "Hello"]),
+    ("embed", &["embed", "nosuch", "Hello", "--no-pull"]),
     ("config", &["config"]),
     ("ps", &["ps", "--port", "1"]),
     ("logs", &["logs"]),
@@ -126,7 +128,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
 const WRONG: &[(Option<&str>, &[&str])] = &[
     (None, &["nosuch"]),
     (None, &["--nosuch"]),
-    (None, &["embed", "m", "x"]),
+    (Some("embed"), &["embed"]),
     (Some("list"), &["list", "--nosuch"]),
     (Some("list"), &["ls", "--nosuch"]),
     (Some("show"), &["show"]),

@@ -6,6 +6,7 @@ mod bench_compare;
 mod bench_faults;
 mod chat;
 mod doctor;
+mod embed;
 mod envelopes;
 mod errors;
 mod eval;

@@ -221,7 +221,7 @@ fn invalid_options_are_refused_before_anything_is_loaded() {
         ),
         (&["--keep-alive", "soon"], 2, "must be a time such as `90s`, `5m` or `1h`, or -1"),
         (&["--memory-limit", "much"], 2, "must be a size such as `12GB`"),
-        (&["--embed-backend", "http://x"], 2, "`--embed-backend` is not supported"),
+        (&["--embed-backend", "http://x"], 2, "`--embed-backend` is not needed"),
         (&["--port", "70000"], 2, "70000"),
         (&["--api-key-file", "/nowhere/key"], 1, "Cannot read the API key in `/nowhere/key`"),
         (&["--host", "256.0.0.1"], 1, "Cannot find the address `256.0.0.1`"),

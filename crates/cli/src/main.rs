@@ -92,6 +92,8 @@ fn main() -> ExitCode {
         Command::Chat(args) => commands::chat::run(&args, &context),
         Command::Logs(args) => commands::logs::run(&args, &context),
         Command::Server(args) => commands::server::run(&args, &context),
+        Command::Embed(args) => commands::embed::run(&args, &context),
+        Command::EmbedServe(args) => commands::embed::serve(*args, &context),
         Command::Ps(args) => commands::ps::run(&args, &context),
         Command::Stop(args) => commands::stop::run(&args, &context),
         Command::List(args) => match commands::list::described(&args, &context) {

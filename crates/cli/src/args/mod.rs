@@ -12,6 +12,7 @@ mod create;
 mod doctor;
 #[cfg(test)]
 mod documented;
+mod embed;
 mod engine;
 mod eval;
 mod health;
@@ -49,6 +50,7 @@ pub(crate) use convert::{ConvertArgs, ModeName, Quantize, TypeName};
 pub(crate) use cp::CpArgs;
 pub(crate) use create::CreateArgs;
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use embed::{EmbedArgs, EmbedServeArgs};
 pub(crate) use engine::{ComputeArgs, DecodeArgs, EngineArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use health::HealthArgs;
@@ -123,6 +125,10 @@ pub(crate) enum Command {
     /// Serve models over HTTP
     #[command(visible_alias = "serve")]
     Server(ServerArgs),
+    /// Turn texts into vectors
+    Embed(EmbedArgs),
+    /// Serve one model that turns texts into vectors, on port 8002
+    EmbedServe(Box<EmbedServeArgs>),
     /// List the models loaded by a running server
     Ps(PsArgs),
     /// Unload a model from a running server
@@ -210,6 +216,7 @@ impl Command {
             Self::Create(args) => (args.json, "create"),
             Self::Config(args) => (args.json, "config"),
             Self::Doctor(args) => (args.json, "doctor"),
+            Self::Embed(args) => (args.json, "embed"),
             Self::Eval(args) => (args.json, "eval"),
             Self::Ps(args) => (args.json, "ps"),
             Self::Logs(args) => (args.json, "logs"),
@@ -217,6 +224,7 @@ impl Command {
             Self::Chat(_)
             | Self::Perplexity(_)
             | Self::Server(_)
+            | Self::EmbedServe(_)
             | Self::Stop(_)
             | Self::Bench(_)
             | Self::Completions(_)

@@ -12,6 +12,7 @@ mod convert_settings;
 pub(crate) mod cp;
 pub(crate) mod create;
 pub(crate) mod doctor;
+pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod health;
 pub(crate) mod list;

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
 
 fn check(args: &ServerArgs, context: &Context) -> anyhow::Result<()> {
     if args.embed_backend.is_some() {
-        let problem = "`--embed-backend` is not supported: there are no embeddings yet";
+        let problem = "`--embed-backend` is not needed: this server has `/v1/embeddings` itself";
         return Err(UsageError(problem.into()).into());
     }
     for name in &context.settings.mlx_knife.unheeded {

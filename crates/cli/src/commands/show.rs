@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use mlxk_engine::embed::EmbedSettings;
 use mlxk_engine::{LoadOptions, MemoryPlan};
 use mlxk_format::Checkpoint;
 use mlxk_hub::workspace::{self, Sentinel};
-use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Resolved, Severity};
+use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Resolved, Role, Severity};
 use mlxk_text::ChatTemplate;
 use mlxk_text::tools::ToolSupport;
 use serde_json::{Value, json};
@@ -134,6 +135,9 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     if let Some(memory) = memory(model) {
         out.line(format_args!("Memory: {memory}"))?;
     }
+    if let Some(vectors) = vectors(model) {
+        out.line(format_args!("Vectors: {vectors}"))?;
+    }
     if let Some(speed) = speed(model) {
         out.line(format_args!("Speed: {speed}"))?;
     }
@@ -203,11 +207,33 @@ fn memory(model: &ModelInfo) -> Option<String> {
     Some(format!("{} for a context of {context} tokens", format::compact_size(needed)))
 }
 
+/// Describes the vectors of a model for embeddings. `None` for any other, or if it does not run.
+fn vectors(model: &ModelInfo) -> Option<String> {
+    if model.role != Role::Embedding || !model.is_usable() {
+        return None;
+    }
+    let settings = EmbedSettings::open(&model.path).ok()?;
+    let named = settings.prompts.iter().filter(|(_, text)| !text.is_empty());
+    let named: Vec<&str> = named.map(|(name, _)| name.as_str()).collect();
+    let prompts = match named.as_slice() {
+        [] => String::new(),
+        names => format!(", prompts: {}", names.join(", ")),
+    };
+    let guess = if settings.is_guess { " (a guess)" } else { "" };
+    Some(format!(
+        "{} dimensions, {} pooling{guess}, at most {} tokens{prompts}",
+        settings.dimensions,
+        settings.pooling.name(),
+        settings.max_tokens,
+    ))
+}
+
 /// Describes how fast the model can answer on this machine: every token reads all weights once. `None` if it does not
 /// run, if it does not read all weights for each token, or if a processor's cache may hold a good part of them.
 fn speed(model: &ModelInfo) -> Option<String> {
     const LEAST_BYTES: u64 = 256 << 20;
-    if !model.is_usable() || model.size_bytes < LEAST_BYTES {
+    let writes = matches!(model.role, Role::Chat | Role::Base);
+    if !writes || !model.is_usable() || model.size_bytes < LEAST_BYTES {
         return None;
     }
     let config = std::fs::read(model.path.join("config.json")).ok()?;

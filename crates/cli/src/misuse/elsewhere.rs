@@ -12,11 +12,7 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
         &["--chunk"],
         "of MLX-Knife is not available: mlxk does not read images yet, so there is nothing to split",
     ),
-    (
-        "",
-        &["--embed-backend", "--query", "--instruct"],
-        "of MLX-Knife is not available: mlxk has no embeddings yet",
-    ),
+    ("", &["--embed-backend"], "of MLX-Knife is not needed: every server has `/v1/embeddings`"),
     (
         "",
         &["--cpu"],
@@ -81,7 +77,6 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
 
 /// Commands that other programs have, with a sentence.
 const COMMANDS: &[(&[&str], &str)] = &[
-    (&["embed", "embed-serve"], "of MLX-Knife is not available: mlxk has no embeddings yet"),
     (&["remove", "delete", "uninstall"], "does not exist; `mlxk rm MODEL` removes a model"),
     (
         &["status"],

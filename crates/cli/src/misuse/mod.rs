@@ -161,8 +161,6 @@ mod tests {
             (&["run", "m", "--translate"], "`--translate` of MLX-Knife"),
             (&["run", "m", "--chunk", "2"], "`--chunk` of MLX-Knife"),
             (&["serve", "--json"], "`--json` is not available: this command has no result"),
-            (&["embed", "m", "x"], "`embed` of MLX-Knife is not available"),
-            (&["embed-serve", "m"], "`embed-serve` of MLX-Knife"),
             (&["run", "-t", "0.5", "m", "x"], "`-t` is ambiguous: the temperature"),
             (&["chat", "m", "--keepalive", "5m"], "`--keepalive` has no effect here"),
             (&["rm", "-y", "m"], "`-y` does not exist; use `--force`"),

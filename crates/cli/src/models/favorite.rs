@@ -9,7 +9,14 @@ const SHARE: f64 = 0.6;
 /// Without any chat model, it may be another one.
 pub(crate) fn favorite(models: &[ModelInfo]) -> Option<&ModelInfo> {
     let memory = mlxk_memory::total_bytes().unwrap_or(u64::MAX);
-    best(models.iter().filter(|model| model.is_usable()), (memory as f64 * SHARE) as u64)
+    best(
+        models.iter().filter(|model| model.is_usable() && writes(model)),
+        (memory as f64 * SHARE) as u64,
+    )
+}
+
+fn writes(model: &ModelInfo) -> bool {
+    matches!(model.role, Role::Chat | Role::Base)
 }
 
 fn best<'a>(usable: impl Iterator<Item = &'a ModelInfo>, memory: u64) -> Option<&'a ModelInfo> {
