@@ -43,6 +43,7 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     let clients = [
         "openai_client",
+        "embeddings_client",
         "openai_tools",
         "responses_client",
         "anthropic_client",

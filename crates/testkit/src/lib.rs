@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod encoder;
 mod hybrid;
 
 use std::path::Path;
@@ -12,6 +13,8 @@ use mlxk_format::CheckpointWriter;
 use mlxk_tensor::Dtype;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub use encoder::{CLS, ENCODER_POSITIONS, SEP, encoder, write_encoder};
 
 /// Number of token ids: 256 bytes and a few special tokens.
 pub const VOCAB: usize = 264;
