@@ -151,8 +151,8 @@ impl Interval {
         self.low > 1.0 || self.high < 1.0
     }
 
-    /// Returns `true` if `ratio` is below `share`, and the interval below 1 with [`CONFIDENCE`], so that a check that
-    /// fails is no accident of a few samples.
+    /// Returns `true` if `ratio` is below `share`, and the interval below 1 with [`CONFIDENCE`], so that a few
+    /// samples don't fail a check by chance.
     pub fn is_below(&self, ratio: f64, share: f64) -> bool {
         self.confidence > CONFIDENCE - 1e-9 && ratio < share && self.high < 1.0
     }

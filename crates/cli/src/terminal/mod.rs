@@ -69,7 +69,7 @@ pub(crate) fn unbroken(text: &str, room: usize) -> String {
     if text.width() <= room { text.replace(' ', NO_BREAK) } else { text.to_owned() }
 }
 
-/// A space that is no place to break a line.
+/// A space at which lines don't break.
 const NO_BREAK: &str = "\u{a0}";
 
 #[cfg(test)]
