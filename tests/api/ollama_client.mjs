@@ -65,7 +65,7 @@ assert.equal(last.status, "success");
 
 await assert.rejects(client.chat({ model: "nosuch", messages }), { status_code: 404, message: /not found/ });
 await assert.rejects(client.generate({ model, prompt, options: { temperature: -1 } }), { status_code: 400 });
-await assert.rejects(client.embed({ model, input: "x" }), { status_code: 501 });
+assert.ok((await client.embed({ model, input: "x" })).embeddings[0].length > 0);
 
 // Some chat bots split every network read into lines and parse each of them.
 const response = await fetch(`${address}/api/generate`, {

@@ -129,14 +129,16 @@ def check_refusals(client):
         client.generate(MODEL, "x", images=[b"\x89PNG"])
     with refused(400, "template"):
         client.generate(MODEL, "x", template="{{ .Prompt }}")
-    with refused(501, "not offered"):
-        client.embed(MODEL, "x")
-    with refused(501, "not offered"):
-        client.embeddings(MODEL, "x")
     with refused(501, "push"):
         client.push(MODEL)
     with refused(400, "maximum context length is 512"):
         client.generate(MODEL, "word " * 6000, options={"num_ctx": 512})
+
+
+def check_embeddings(client):
+    one, two = client.embed(MODEL, ["x", "y"]).embeddings
+    assert len(one) == len(two) and abs(sum(value * value for value in one) - 1) < 1e-3
+    assert len(client.embeddings(MODEL, "x").embedding) == len(one)
 
 
 def check_keep_alive(client):
@@ -256,8 +258,8 @@ def check_greeting(address):
 def run(address, quick=False):
     client = Client(host=address)
     checks = [check_chat, check_generate, check_options, check_forms, check_logprobs, check_refusals,
-              check_keep_alive, check_models, check_changes, check_uploads]
-    for check in checks[:2] + checks[5:8] if quick else checks:
+              check_embeddings, check_keep_alive, check_models, check_changes, check_uploads]
+    for check in checks[:2] + checks[5:9] if quick else checks:
         check(client)
         print(f"ollama: {check.__name__} passed", file=sys.stderr)
     if not quick:
