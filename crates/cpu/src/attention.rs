@@ -75,9 +75,7 @@ pub(crate) fn attend(
 ) {
     let Call { out, q, layer, spec, sinks, batch } = *call;
     let [out, q] = arena.many_mut([out, q]);
-    for segment in &batch.segments {
-        cache.layer(segment.sequence, layer).check(spec);
-    }
+    cache.check(layer, spec);
     let Workers { pool, kernels, scratch, .. } = workers;
     let operands = Operands { q, layer, spec, sinks, cache, kernels: &**kernels };
     let out = DisjointSlice::new(out);

@@ -47,7 +47,7 @@ pub(crate) fn short_conv(
     let [out, x] = arena.many_mut([out, x]);
     let (weight, bias) = (weights.vector(spec.weight), spec.bias.map(|bias| weights.vector(bias)));
     let past = spec.kernel - 1;
-    let states = cache.states_mut(place.layer, batch).into_iter();
+    let states = cache.layer_states_mut(place.layer, batch).into_iter();
     let mut states: Vec<&mut [f32]> =
         states.map(|state| &mut state[place.offset..][..past * cols]).collect();
     // The segment of each row, and the row within it.
@@ -298,7 +298,7 @@ impl Heads<'_> {
         batch: &Batch,
     ) -> Vec<DisjointSlice<'b, f32>> {
         let len = self.count * self.head_values();
-        let states = cache.states_mut(place.layer, batch).into_iter();
+        let states = cache.layer_states_mut(place.layer, batch).into_iter();
         states.map(|state| DisjointSlice::new(&mut state[place.offset..][..len])).collect()
     }
 

@@ -26,7 +26,7 @@ fn states<'a>(
     batch: &Batch,
     len: usize,
 ) -> Vec<DisjointSlice<'a, f32>> {
-    let states = cache.states_mut(place.layer, batch).into_iter();
+    let states = cache.layer_states_mut(place.layer, batch).into_iter();
     states.map(|state| DisjointSlice::new(&mut state[place.offset..][..len])).collect()
 }
 

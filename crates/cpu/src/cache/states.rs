@@ -1,10 +1,9 @@
 //! States of recurrent layers: a fixed number of f32 values per sequence, whatever its length.
 //!
-//! A state cannot be taken back to an earlier position. It is copied where a sequence may have to return
-//! to, and copies are shared between forks.
+//! A state cannot be taken back to an earlier position. It is copied when a sequence may have to return to
+//! it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Alignment in bytes: a cache line, and the widest vector register.
 const ALIGNMENT: usize = 64;
@@ -12,8 +11,7 @@ const ALIGNMENT: usize = 64;
 const PADDING: usize = ALIGNMENT / size_of::<f32>();
 
 /// The states of all layers of one sequence, one behind the other.
-#[derive(Default)]
-pub(super) struct States {
+pub(crate) struct States {
     /// Padded, so that the first value can be aligned.
     memory: Vec<f32>,
     place: Range<usize>,
@@ -28,19 +26,6 @@ impl States {
         Self { memory, place: start..start + values }
     }
 
-    /// Returns a copy to return to.
-    pub(super) fn keep(&self) -> KeptStates {
-        Arc::from(self.all())
-    }
-
-    pub(super) fn restore(&mut self, kept: &KeptStates) {
-        self.all_mut().copy_from_slice(kept);
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.all_mut().fill(0.0);
-    }
-
     pub(super) fn all(&self) -> &[f32] {
         &self.memory[self.place.clone()]
     }
@@ -53,14 +38,3 @@ impl States {
         &mut self.all_mut()[range]
     }
 }
-
-impl Clone for States {
-    fn clone(&self) -> Self {
-        let mut copy = Self::zeros(self.place.len());
-        copy.all_mut().copy_from_slice(self.all());
-        copy
-    }
-}
-
-/// States as they were at a checkpoint.
-pub(super) type KeptStates = Arc<[f32]>;

@@ -1,6 +1,7 @@
 //! The cache against a model that copies everything, over random sequences of operations.
 
 use mlxk_ops::{CacheSpec, KvFormat, LayerCache, PAGE_POSITIONS, REWIND_SLACK, Sequence};
+use mlxk_paging::CacheMemory;
 use proptest::prelude::*;
 
 use super::super::SequenceCache;
@@ -307,8 +308,8 @@ proptest! {
         for naive in std::mem::take(&mut world.all) {
             world.cache.free_sequence(naive.sequence);
         }
-        for pool in &world.cache.pools {
-            prop_assert_eq!(pool.used(), 0, "pages are left over");
+        for group in 0..world.cache.groups().count() {
+            prop_assert_eq!(world.cache.used_pages(group), 0, "pages are left over");
         }
     }
 
@@ -339,8 +340,8 @@ proptest! {
                     cache.drop_checkpoint(sequence, first);
                 }
             }
-            let page = cache.pools[0].layout().page_bytes();
-            let taken = (cache.pools[0].used() * page) as u64;
+            let page = cache.memory().page_bytes(0);
+            let taken = (cache.used_pages(0) * page) as u64;
             let most = cost.bytes(len.next_multiple_of(PAGE_POSITIONS));
             // A checkpoint that was dropped holds its pages until the next step.
             let late = cost.bytes(usize::MAX) / 8;
