@@ -20,4 +20,30 @@ pub enum OpsError {
         /// Bytes that were requested.
         needed: usize,
     },
+    /// A matrix is larger than the device allows.
+    #[error("`{tensor}` takes {bytes} bytes, but the device takes at most {most} at a time")]
+    TooLarge {
+        /// Name of the tensor.
+        tensor: String,
+        /// Size of the tensor.
+        bytes: usize,
+        /// Limit of the device.
+        most: u64,
+    },
+    /// The device has no kernel for an operation of the model.
+    #[error("`{device}` cannot compute {operation} yet; run this model on the CPU")]
+    NoKernel {
+        /// Name of the device.
+        device: String,
+        /// The operation, as a noun.
+        operation: &'static str,
+    },
+    /// The device stopped working. Nothing that it computed since is valid.
+    #[error("`{device}` failed: {problem}")]
+    Device {
+        /// Name of the device.
+        device: String,
+        /// Message of its driver.
+        problem: String,
+    },
 }

@@ -13,7 +13,7 @@ pub struct Ranked {
 
 /// Returns the `k` largest values of each row of `width` values, see
 /// [`Compute::top`](crate::Compute::top).
-pub(crate) fn top(values: &[f32], width: usize, k: usize) -> Vec<Ranked> {
+pub fn top(values: &[f32], width: usize, k: usize) -> Vec<Ranked> {
     let mut ranked =
         Vec::with_capacity(values.len().checked_div(width).unwrap_or(0) * k.min(width));
     if width == 0 || k == 0 {

@@ -1,0 +1,62 @@
+//! The kernels: one file of WGSL per operation, and the constants that its variants differ in.
+//!
+//! A variant is the declarations of its constants, the text that reads its form of weights if it has any, and
+//! the file. A file declares its parameters as `P`, and its buffers in the order in which they are bound.
+
+#[cfg(test)]
+mod tests;
+
+use crate::pipelines::Kernel;
+
+macro_rules! kernel {
+    ($name:literal, [$($constant:literal),*] $(, $shared:literal)*) => {
+        Kernel {
+            name: $name,
+            source: concat!($(include_str!(concat!($shared, ".wgsl")),)* include_str!(concat!($name, ".wgsl"))),
+            constants: &[$($constant),*],
+        }
+    };
+}
+
+pub(crate) static EMBED: Kernel = kernel!("embed", []);
+pub(crate) static PRODUCT: Kernel = kernel!("product", ["TILE", "SELECT", "BIAS"], "wide_rows");
+/// Like [`PRODUCT`], for rows that end within a block.
+pub(crate) static TAIL_PRODUCT: Kernel =
+    Kernel { name: "tail_product", ..kernel!("product", ["TILE", "SELECT", "BIAS"], "any_rows") };
+pub(crate) static TILE: Kernel = kernel!("tile", ["BIAS"]);
+pub(crate) static SELECT_ROWS: Kernel = kernel!("select_rows", []);
+pub(crate) static COPY_PIECES: Kernel = kernel!("copy_pieces", []);
+pub(crate) static ROPE: Kernel = kernel!("rope", ["INTERLEAVED"]);
+pub(crate) static RMS_NORM: Kernel = kernel!("rms_norm", []);
+pub(crate) static LAYER_NORM: Kernel = kernel!("layer_norm", ["BIAS"]);
+pub(crate) static ACTIVATION: Kernel = kernel!("activation", ["ACTIVATION", "GATED"], "functions");
+pub(crate) static ARITHMETIC: Kernel = kernel!("arithmetic", ["OPERATION"], "functions");
+pub(crate) static APPEND: Kernel =
+    kernel!("append", ["HEAD_DIM", "VALUE_DIM", "KEY_BITS", "VALUE_BITS"], "head_words");
+pub(crate) static ATTENTION: Kernel = kernel!(
+    "attention",
+    ["HEAD_DIM", "VALUE_DIM", "KEY_BITS", "VALUE_BITS", "CAP", "SINKS", "GROWTH"],
+    "functions",
+    "head_words",
+    "element"
+);
+pub(crate) static ROUTE: Kernel = kernel!(
+    "route",
+    [
+        "EXPERTS",
+        "PER_ROW",
+        "SCORES",
+        "CORRECTION",
+        "FACTORS",
+        "NORMALIZE",
+        "GROUPS",
+        "KEEP",
+        "BEST"
+    ]
+);
+pub(crate) static COMBINE: Kernel = kernel!("combine", []);
+pub(crate) static TOP: Kernel = kernel!("top", ["FIRST"]);
+pub(crate) static CONV: Kernel = kernel!("conv", ["STATE", "BIAS", "SILU"], "functions");
+pub(crate) static NORMALIZE: Kernel = kernel!("normalize", []);
+pub(crate) static DELTA_RULE: Kernel = kernel!("delta_rule", ["KEY_DIM"], "functions");
+pub(crate) static SELECTIVE_SCAN: Kernel = kernel!("selective_scan", ["STATE_DIM"], "functions");

@@ -1,0 +1,173 @@
+// Chooses the experts of each row: their indices, and behind those of all rows, their weights.
+struct P {
+  rows: u32,
+  band: f32,
+  scale: f32,
+}
+var<immediate> p: P;
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> correction: array<f32>;
+@group(0) @binding(2) var<storage, read> factors: array<f32>;
+@group(0) @binding(3) var<storage, read_write> routes: array<u32>;
+
+const THREADS = 64u;
+const LOWEST = -3.0e38;
+var<workgroup> scores: array<f32, EXPERTS>;
+// What experts are chosen by. LOWEST once they are.
+var<workgroup> ranked: array<f32, EXPERTS>;
+var<workgroup> values: array<f32, THREADS>;
+var<workgroup> indices: array<u32, THREADS>;
+var<workgroup> chosen: array<u32, PER_ROW>;
+var<workgroup> weights: array<f32, PER_ROW>;
+
+// Returns the greatest of `ranked`, the first among equals, in all threads.
+fn best(local: u32) -> u32 {
+  var value = LOWEST;
+  var index = 0xffffffffu;
+  for (var i = local; i < EXPERTS; i += THREADS) {
+    if (ranked[i] > value) {
+      value = ranked[i];
+      index = i;
+    }
+  }
+  values[local] = value;
+  indices[local] = index;
+  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
+    workgroupBarrier();
+    if (local < step) {
+      let other = values[local + step];
+      let at = indices[local + step];
+      if (other > values[local] || (other == values[local] && at < indices[local])) {
+        values[local] = other;
+        indices[local] = at;
+      }
+    }
+  }
+  workgroupBarrier();
+  let found = indices[0];
+  workgroupBarrier();
+  return found;
+}
+
+// Sets the scores outside the best groups to zero. One thread does it.
+fn keep_best_groups() {
+  let size = EXPERTS / GROUPS;
+  var kept: array<f32, GROUPS>;
+  for (var group = 0u; group < GROUPS; group += 1u) {
+    var sum = 0.0;
+    var last = 3.0e38;
+    var last_index = 0u;
+    for (var n = 0u; n < BEST; n += 1u) {
+      // The greatest behind the last one.
+      var value = LOWEST;
+      var index = 0u;
+      for (var i = 0u; i < size; i += 1u) {
+        let x = ranked[group * size + i];
+        let behind = n == 0u || x < last || (x == last && i > last_index);
+        if (behind && x > value) {
+          value = x;
+          index = i;
+        }
+      }
+      sum += value;
+      last = value;
+      last_index = index;
+    }
+    kept[group] = sum;
+  }
+  for (var group = 0u; group < GROUPS; group += 1u) {
+    var before = 0u;
+    for (var other = 0u; other < GROUPS; other += 1u) {
+      if (kept[other] > kept[group] || (kept[other] == kept[group] && other < group)) { before += 1u; }
+    }
+    if (before >= KEEP) {
+      for (var i = 0u; i < size; i += 1u) { ranked[group * size + i] = 0.0; }
+    }
+  }
+}
+
+// The weight of a chosen expert among those that are left and near it.
+fn near(row: u32, n: u32) -> f32 {
+  let best = logits[row * EXPERTS + chosen[n]];
+  var total = 0.0;
+  for (var i = 0u; i < EXPERTS; i += 1u) {
+    var left = true;
+    for (var before = 0u; before < n; before += 1u) { left = left && chosen[before] != i; }
+    let x = logits[row * EXPERTS + i];
+    if (left && (best - x) / max(abs(x), best) <= p.band) { total += exp(x - best); }
+  }
+  return 1.0 / total;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let row = id.x;
+  // 0: softmax. 1: softmax of the chosen. 2: sigmoid. 3: sparse mixer.
+  var highest = LOWEST;
+  if (SCORES == 0u) {
+    for (var i = local; i < EXPERTS; i += THREADS) { highest = max(highest, logits[row * EXPERTS + i]); }
+    values[local] = highest;
+    workgroupBarrier();
+    for (var i = 0u; i < THREADS; i += 1u) { highest = max(highest, values[i]); }
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = local; i < EXPERTS; i += THREADS) {
+      scores[i] = exp(logits[row * EXPERTS + i] - highest);
+      sum += scores[i];
+    }
+    values[local] = sum;
+    workgroupBarrier();
+    sum = 0.0;
+    for (var i = 0u; i < THREADS; i += 1u) { sum += values[i]; }
+    workgroupBarrier();
+    for (var i = local; i < EXPERTS; i += THREADS) { scores[i] /= sum; }
+  } else {
+    for (var i = local; i < EXPERTS; i += THREADS) {
+      let x = logits[row * EXPERTS + i];
+      scores[i] = select(x, 1.0 / (1.0 + exp(-x)), SCORES == 2u);
+    }
+  }
+  for (var i = local; i < EXPERTS; i += THREADS) {
+    ranked[i] = scores[i];
+    if (CORRECTION != 0u) { ranked[i] += correction[i]; }
+  }
+  workgroupBarrier();
+  if (KEEP != 0u) {
+    if (local == 0u) { keep_best_groups(); }
+    workgroupBarrier();
+  }
+  for (var n = 0u; n < PER_ROW; n += 1u) {
+    let index = best(local);
+    if (local == 0u) {
+      chosen[n] = index;
+      weights[n] = scores[index];
+      ranked[index] = LOWEST;
+    }
+    workgroupBarrier();
+  }
+  if (local != 0u) { return; }
+  if (SCORES == 1u) {
+    // The first is the greatest.
+    let most = weights[0];
+    var sum = 0.0;
+    for (var n = 0u; n < PER_ROW; n += 1u) {
+      weights[n] = exp(weights[n] - most);
+      sum += weights[n];
+    }
+    for (var n = 0u; n < PER_ROW; n += 1u) { weights[n] /= sum; }
+  }
+  if (SCORES == 3u) {
+    for (var n = 0u; n < PER_ROW; n += 1u) { weights[n] = near(row, n); }
+  }
+  var total = 1.0;
+  if (NORMALIZE != 0u) {
+    total = 0.0;
+    for (var n = 0u; n < PER_ROW; n += 1u) { total += weights[n]; }
+  }
+  for (var n = 0u; n < PER_ROW; n += 1u) {
+    var weight = weights[n] / total * p.scale;
+    if (FACTORS != 0u) { weight *= factors[chosen[n]]; }
+    routes[row * PER_ROW + n] = chosen[n];
+    routes[(p.rows + row) * PER_ROW + n] = bitcast<u32>(weight);
+  }
+}

@@ -1,0 +1,121 @@
+//! Every variant of every kernel passes the validation, and becomes Metal's and DirectX's language. That needs
+//! neither a GPU nor a driver.
+
+use mlxk_tensor::{Dtype, Mode};
+use naga::back::{hlsl, msl};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+
+use super::*;
+use crate::pipelines::Variant;
+use crate::weights::Form;
+
+/// Memory of a workgroup that every driver has.
+const WORKGROUP_BYTES: u32 = 16 << 10;
+
+fn forms() -> Vec<Form> {
+    let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+    let form = |mode, dtype| match mode {
+        Mode::Affine { .. } => Form::Affine(mode, dtype),
+        _ => Form::Block(mode),
+    };
+    let quantized = dtypes.into_iter().flat_map(|dtype| Mode::all().map(move |it| form(it, dtype)));
+    dtypes.into_iter().map(Form::Dense).chain(quantized).collect()
+}
+
+/// All kernels without weights, with values of their constants that reach every branch.
+fn without_weights() -> Vec<Variant> {
+    let mut all = vec![
+        Variant::new(&SELECT_ROWS, &[]),
+        Variant::new(&COPY_PIECES, &[]),
+        Variant::new(&RMS_NORM, &[]),
+        Variant::new(&COMBINE, &[]),
+        Variant::new(&NORMALIZE, &[]),
+        Variant::new(&DELTA_RULE, &[128]),
+        Variant::new(&SELECTIVE_SCAN, &[128]),
+    ];
+    for flag in [0, 1] {
+        all.push(Variant::new(&ROPE, &[flag]));
+        all.push(Variant::new(&LAYER_NORM, &[flag]));
+        all.push(Variant::new(&TOP, &[flag]));
+        all.push(Variant::new(&CONV, &[flag, 1, 1]));
+        all.extend((0..9).map(|activation| Variant::new(&ACTIVATION, &[activation, flag])));
+    }
+    all.extend((0..5).map(|operation| Variant::new(&ARITHMETIC, &[operation])));
+    for [keys, values] in [[32, 32], [16, 16], [8, 8], [8, 4]] {
+        for [head, value] in [[64, 64], [7, 5], [576, 512]] {
+            all.push(Variant::new(&APPEND, &[head, value, keys, values]));
+            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0]));
+            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 1, 1, 1]));
+        }
+    }
+    all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2])));
+    all.push(Variant::new(&ROUTE, &[512, 22, 2, 1, 0, 1, 1, 0, 1]));
+    all
+}
+
+fn with_weights() -> impl Iterator<Item = Variant> {
+    forms().into_iter().flat_map(|form| {
+        let embed = Variant { kernel: &EMBED, form: Some(form), constants: vec![] };
+        let kernels = [&PRODUCT, &TAIL_PRODUCT].into_iter();
+        let products = kernels.flat_map(move |kernel| {
+            let all = [[1, 0, 0], [8, 0, 1], [1, 1, 1], [1, 2, 0]];
+            let variant = move |constants: [u32; 3]| Variant {
+                kernel,
+                form: Some(form),
+                constants: constants.to_vec(),
+            };
+            all.map(variant)
+        });
+        let tile = |bias| Variant { kernel: &TILE, form: Some(form), constants: vec![bias] };
+        [embed, tile(0), tile(1)].into_iter().chain(products)
+    })
+}
+
+fn validated(variant: &Variant) -> (naga::Module, ModuleInfo) {
+    let (text, name) = (variant.text(), variant.kernel.name);
+    let module = naga::front::wgsl::parse_str(&text)
+        .unwrap_or_else(|error| panic!("{name}: {}\n{text}", error.emit_to_string(&text)));
+    let capabilities = Capabilities::IMMEDIATES | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module);
+    let info = info.unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(&text)));
+    (module, info)
+}
+
+/// Returns the memory that the threads of a workgroup share.
+fn workgroup_bytes(module: &naga::Module) -> u32 {
+    let shared = module.global_variables.iter().map(|(_, variable)| variable);
+    let shared = shared.filter(|variable| variable.space == naga::AddressSpace::WorkGroup);
+    let gctx = module.to_ctx();
+    shared.map(|variable| module.types[variable.ty].inner.size(gctx)).sum()
+}
+
+#[test]
+fn every_kernel_is_valid_on_every_system() {
+    for variant in without_weights().into_iter().chain(with_weights()) {
+        let name = variant.kernel.name;
+        let (module, info) = validated(&variant);
+        let shared = workgroup_bytes(&module);
+        assert!(shared <= WORKGROUP_BYTES, "{name} shares {shared} bytes");
+        let options = msl::Options {
+            lang_version: (2, 4),
+            fake_missing_bindings: true,
+            ..msl::Options::default()
+        };
+        let metal = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default());
+        let (metal, _) = metal.unwrap_or_else(|error| panic!("{name} in Metal: {error}"));
+        assert!(metal.contains("kernel void main_"), "{metal}");
+        let options = hlsl::Options {
+            shader_model: hlsl::ShaderModel::V6_0,
+            fake_missing_bindings: true,
+            immediates_target: Some(hlsl::BindTarget { space: 1, ..hlsl::BindTarget::default() }),
+            special_constants_binding: Some(hlsl::BindTarget { space: 2, ..Default::default() }),
+            ..hlsl::Options::default()
+        };
+        let mut direct = String::new();
+        let pipeline = hlsl::PipelineOptions::default();
+        let written =
+            hlsl::Writer::new(&mut direct, &options, &pipeline).write(&module, &info, None);
+        written.unwrap_or_else(|error| panic!("{name} for DirectX: {error}"));
+        assert!(direct.contains("numthreads"), "{direct}");
+    }
+}

@@ -1,0 +1,231 @@
+//! Recording of one step: activations, words from the host, and the dispatches that use them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use mlxk_ops::{Act, OpsError, Result};
+use wgpu::{
+    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePass,
+    ComputePassDescriptor,
+};
+
+use crate::adapters::IMMEDIATE_BYTES;
+use crate::context::Context;
+use crate::pipelines::{Pipelines, Variant};
+
+/// Number of bind groups from which on all are made again.
+const MAX_GROUPS: usize = 1 << 16;
+
+/// A matrix of the step, in a buffer of its own.
+#[derive(Clone)]
+struct Slot {
+    rows: usize,
+    cols: usize,
+}
+
+/// A buffer that a dispatch uses.
+#[derive(Clone)]
+pub(crate) enum Bind {
+    Buffer(Buffer),
+    /// The words of the step.
+    Words,
+}
+
+/// One execution of a kernel.
+struct Dispatch {
+    pipeline: usize,
+    buffers: Vec<Bind>,
+    /// Parameters; see the structure `P` of the kernel.
+    parameters: Vec<u32>,
+    /// Number of workgroups.
+    groups: [u32; 3],
+}
+
+/// Commands that are not submitted yet, and the memory of activations.
+pub(crate) struct Step {
+    context: Context,
+    pipelines: Pipelines,
+    slots: Vec<Slot>,
+    /// Buffers of the slots of all steps so far. They grow to the size that the largest step needed.
+    buffers: Vec<Buffer>,
+    /// Data of the host that dispatches refer to by the index of a word.
+    words: Vec<u32>,
+    words_buffer: Buffer,
+    dispatches: Vec<Dispatch>,
+    groups: HashMap<(usize, Vec<Buffer>), BindGroup>,
+    /// First failure of a recording, reported when results are read.
+    failure: Option<OpsError>,
+}
+
+impl Step {
+    /// `kernels` is the file of compiled kernels.
+    pub(crate) fn new(context: Context, kernels: Option<PathBuf>) -> Result<Self> {
+        let words_buffer = context.buffer(4096)?;
+        Ok(Self {
+            pipelines: Pipelines::new(context.device.clone(), kernels),
+            context,
+            slots: vec![],
+            buffers: vec![],
+            words: vec![],
+            words_buffer,
+            dispatches: vec![],
+            groups: HashMap::new(),
+            failure: None,
+        })
+    }
+
+    /// Drops all activations. Everything must have been submitted.
+    pub(crate) fn clear(&mut self) {
+        debug_assert!(self.dispatches.is_empty(), "a step ends before the next one");
+        self.slots.clear();
+        self.words.clear();
+    }
+
+    /// Makes the next submission fail.
+    pub(crate) fn fail(&mut self, failure: OpsError) {
+        self.failure.get_or_insert(failure);
+    }
+
+    /// Makes an activation.
+    pub(crate) fn act(&mut self, rows: usize, cols: usize) -> Act {
+        let index = self.slots.len();
+        self.slots.push(Slot { rows, cols });
+        let bytes = rows * cols * size_of::<f32>();
+        let known = self.buffers.get(index).map_or(0, Buffer::size);
+        if bytes as u64 > known || known == 0 {
+            // A step of a few more rows should not need new memory.
+            let roomy = bytes.saturating_add(bytes / 4);
+            let made = self.context.buffer(roomy).or_else(|_| self.context.buffer(bytes));
+            let buffer = made.unwrap_or_else(|error| {
+                self.fail(error);
+                self.words_buffer.clone()
+            });
+            if index == self.buffers.len() {
+                self.buffers.push(buffer);
+            } else {
+                self.buffers[index] = buffer;
+            }
+            self.groups.clear();
+        }
+        Act(index as u32)
+    }
+
+    /// Returns `(rows, cols)`.
+    pub(crate) fn shape(&self, act: Act) -> (usize, usize) {
+        let Slot { rows, cols } = self.slots[act.0 as usize];
+        (rows, cols)
+    }
+
+    /// Returns the number of values.
+    pub(crate) fn len(&self, act: Act) -> usize {
+        let (rows, cols) = self.shape(act);
+        rows * cols
+    }
+
+    pub(crate) fn buffer(&self, act: Act) -> Bind {
+        Bind::Buffer(self.buffers[act.0 as usize].clone())
+    }
+
+    /// Adds data of the host, and returns the index of its first word.
+    pub(crate) fn words(&mut self, words: impl IntoIterator<Item = u32>) -> u32 {
+        let start = self.words.len();
+        self.words.extend(words);
+        start as u32
+    }
+
+    /// Records an execution of a kernel. Nothing is recorded if there are no workgroups.
+    pub(crate) fn dispatch(
+        &mut self,
+        variant: &Variant,
+        buffers: Vec<Bind>,
+        parameters: Vec<u32>,
+        groups: [usize; 3],
+    ) {
+        if groups.contains(&0) {
+            return;
+        }
+        debug_assert!(parameters.len() * 4 <= IMMEDIATE_BYTES as usize);
+        let pipeline = self.pipelines.index(variant);
+        let groups = groups.map(|count| count as u32);
+        self.dispatches.push(Dispatch { pipeline, buffers, parameters, groups });
+    }
+
+    /// Saves the kernels that were compiled, for the next process.
+    pub(crate) fn save_kernels(&mut self) {
+        self.pipelines.save();
+    }
+
+    /// Submits everything that was recorded.
+    pub(crate) fn submit(&mut self) -> Result<()> {
+        if let Some(failure) = self.failure.take() {
+            self.dispatches.clear();
+            self.words.clear();
+            return Err(failure);
+        }
+        if self.dispatches.is_empty() {
+            return Ok(());
+        }
+        self.pipelines.compile();
+        self.upload_words()?;
+        let descriptor = CommandEncoderDescriptor::default();
+        let mut encoder = self.context.device.create_command_encoder(&descriptor);
+        self.encode(&mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
+        self.context.queue.submit([encoder.finish()]);
+        self.dispatches.clear();
+        self.words.clear();
+        Ok(())
+    }
+
+    fn upload_words(&mut self) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.words);
+        if bytes.len() as u64 > self.words_buffer.size() {
+            self.words_buffer = self.context.buffer(bytes.len().next_power_of_two())?;
+            self.groups.clear();
+        }
+        self.context.write(&self.words_buffer, 0, bytes);
+        Ok(())
+    }
+
+    fn encode(&mut self, pass: &mut ComputePass<'_>) {
+        if self.groups.len() > MAX_GROUPS {
+            self.groups.clear();
+        }
+        let mut current = None;
+        for dispatch in &self.dispatches {
+            let Dispatch { pipeline: index, buffers, parameters, groups } = dispatch;
+            let pipeline = self.pipelines.get(*index);
+            if current != Some(*index) {
+                pass.set_pipeline(&pipeline.pipeline);
+                current = Some(*index);
+            }
+            let buffers: Vec<Buffer> = buffers
+                .iter()
+                .map(|bind| match bind {
+                    Bind::Buffer(buffer) => buffer.clone(),
+                    Bind::Words => self.words_buffer.clone(),
+                })
+                .collect();
+            let group = self.groups.entry((*index, buffers)).or_insert_with_key(|(_, buffers)| {
+                let entries: Vec<BindGroupEntry<'_>> = (0..)
+                    .zip(buffers)
+                    .map(|(binding, buffer)| BindGroupEntry {
+                        binding,
+                        resource: buffer.as_entire_binding(),
+                    })
+                    .collect();
+                self.context.device.create_bind_group(&BindGroupDescriptor {
+                    label: None,
+                    layout: &pipeline.layout,
+                    entries: &entries,
+                })
+            });
+            pass.set_bind_group(0, &*group, &[]);
+            // All of them, because a driver may keep those of an earlier kernel.
+            let mut all = [0_u32; IMMEDIATE_BYTES as usize / 4];
+            all[..parameters.len()].copy_from_slice(parameters);
+            pass.set_immediates(0, bytemuck::cast_slice(&all));
+            let [x, y, z] = *groups;
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+}
