@@ -71,6 +71,11 @@ impl MlxKnife {
 }
 
 impl Settings {
+    /// Returns the folder of a GPU's compiled kernels.
+    pub(crate) fn kernels_folder(&self) -> PathBuf {
+        self.locations.data_dir.join("kernels")
+    }
+
     /// Reads the environment and the configuration file. If they are invalid, returns the defaults and the
     /// error.
     pub(crate) fn resolve() -> (Self, Option<ConfigError>) {

@@ -1,12 +1,16 @@
 //! The device that computes, and what the rest of the engine has to know about it.
 
+use std::path::PathBuf;
+
 use mlxk_cpu::{Cpu, CpuOptions};
+#[cfg(feature = "gpu")]
+use mlxk_gpu::{Gpu, GpuOptions};
 use mlxk_ops::{KvFormat, Ops};
 
 use crate::error::EngineError;
 
 /// Choice of the device that computes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum DeviceChoice {
     /// The fastest device of this machine, with its defaults.
@@ -14,12 +18,53 @@ pub enum DeviceChoice {
     Auto,
     /// The processor.
     Cpu(CpuOptions),
+    /// A GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(GpuOptions),
+}
+
+/// Arithmetic of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// `true` to compute in f32 throughout.
+    pub exact: bool,
+    /// Format of the KV cache, see [`CpuOptions::kv`].
+    pub kv: Option<KvFormat>,
 }
 
 impl DeviceChoice {
+    /// Returns the GPU that a word names: `gpu` for the first one, `gpu:N`, or a part of its name. Its compiled
+    /// kernels are kept in the folder `kernels`. Fails if this build has no code for GPUs.
+    pub fn gpu(
+        word: &str,
+        arithmetic: Arithmetic,
+        kernels: Option<PathBuf>,
+    ) -> Result<Self, EngineError> {
+        #[cfg(not(feature = "gpu"))]
+        {
+            let _ = (arithmetic, kernels);
+            Err(EngineError::BuiltWithoutGpus { wanted: word.to_owned() })
+        }
+        #[cfg(feature = "gpu")]
+        {
+            let Arithmetic { exact, kv } = arithmetic;
+            let adapter = match word.strip_prefix("gpu") {
+                Some("") => None,
+                Some(number) if number.starts_with(':') => Some(number[1..].to_owned()),
+                _ => Some(word.to_owned()),
+            };
+            Ok(Self::Gpu(GpuOptions { adapter, exact, kv, kernels }))
+        }
+    }
+
     /// Opens the device.
     pub(crate) fn open(&self) -> Result<Device, EngineError> {
-        let options = self.cpu();
+        let options = match self {
+            Self::Auto => CpuOptions::default(),
+            Self::Cpu(options) => *options,
+            #[cfg(feature = "gpu")]
+            Self::Gpu(options) => return self.open_gpu(options),
+        };
         if options.threads == Some(0) {
             let (option, expected) = ("threads", "at least 1");
             return Err(EngineError::BadOption { option, value: 0, expected });
@@ -31,17 +76,25 @@ impl DeviceChoice {
 
     /// Returns the memory that the device would state, without opening it.
     pub fn budget(&self) -> MemoryBudget {
-        MemoryBudget {
-            available_bytes: mlxk_memory::available_bytes(),
-            kv_format: self.cpu().kv_format(),
-        }
+        let kv_format = match self {
+            Self::Auto => CpuOptions::default().kv_format(),
+            Self::Cpu(options) => options.kv_format(),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(options) => options.kv_format(),
+        };
+        let available_bytes = match self {
+            Self::Auto | Self::Cpu(_) => mlxk_memory::available_bytes(),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(options) => options.memory_bytes(),
+        };
+        MemoryBudget { available_bytes, kv_format }
     }
 
-    fn cpu(&self) -> CpuOptions {
-        match self {
-            Self::Auto => CpuOptions::default(),
-            Self::Cpu(options) => *options,
-        }
+    #[cfg(feature = "gpu")]
+    fn open_gpu(&self, options: &GpuOptions) -> Result<Device, EngineError> {
+        let gpu = Gpu::open(options.clone())?;
+        let name = format!("{} · {}", gpu.info().name, gpu.info().interface);
+        Ok(Device { ops: Box::new(gpu), name, budget: self.budget() })
     }
 }
 

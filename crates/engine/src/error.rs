@@ -26,6 +26,14 @@ pub enum EngineError {
     /// The device failed.
     #[error(transparent)]
     Ops(#[from] OpsError),
+    /// A GPU was asked for.
+    #[cfg(not(feature = "gpu"))]
+    #[error("`{wanted}` can't be used: this program was built without GPUs")]
+    BuiltWithoutGpus { wanted: String },
+    /// The GPU could not be opened.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Gpu(#[from] mlxk_gpu::GpuError),
     /// The system refused to start a thread.
     #[error("Cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),

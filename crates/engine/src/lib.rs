@@ -66,7 +66,7 @@ mod task;
 mod text_side;
 mod worker;
 
-pub use device::{Device, DeviceChoice, MemoryBudget};
+pub use device::{Arithmetic, Device, DeviceChoice, MemoryBudget};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use event::{CallEvent, Done, Event, FinishReason, Timings, TokenInfo, Usage};
@@ -74,6 +74,8 @@ pub use generation::{CancelHandle, Generation, Recipient, Sink};
 pub use grammar::{CompiledFormat, Compiling, rewritten_schema, stuck_formats};
 pub use load_options::{LoadOptions, SpillOptions};
 pub use mlxk_cpu::{CpuOptions, InstructionSet};
+#[cfg(feature = "gpu")]
+pub use mlxk_gpu::{AdapterInfo, AdapterKind, GpuOptions, adapters};
 pub use mlxk_models::{Output, Progress};
 pub use mlxk_ops::KvFormat;
 pub use mlxk_text::Message;

@@ -6,7 +6,7 @@ mod common;
 use common::runner::{Runner, assert_same};
 use common::{KINDS, Kind, Stored, VOCAB, checkpoint};
 use mlxk_cpu::CpuOptions;
-use mlxk_ops::{Cache, KvFormat, Weights};
+use mlxk_ops::KvFormat;
 
 /// Longer than several pages and than a block of the attention.
 const LENGTH: usize = 300;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mlxk_engine::{LoadOptions, SpillOptions};
+use mlxk_engine::{DeviceChoice, LoadOptions, SpillOptions};
 use mlxk_hub::{HubSettings, Locations, PairTable, Resolved};
 
 use crate::models::keep_alive::KeepAlive;
@@ -38,12 +38,8 @@ pub struct ServerConfig {
     pub parallel: usize,
     /// Requests per model that may wait. Further ones are refused.
     pub queue: usize,
-    /// Number of compute threads, or `None` for all available.
-    pub threads: Option<usize>,
-    /// Compute in f32 throughout.
-    pub exact: bool,
-    /// Format of the KV cache, as in [`mlxk_engine::CpuOptions::kv`].
-    pub kv_format: Option<mlxk_engine::KvFormat>,
+    /// Device that computes.
+    pub device: DeviceChoice,
     /// Use prompt-lookup decoding.
     pub prompt_lookup: bool,
     /// Move weights to huge pages, as in [`mlxk_engine::LoadOptions::migrate_weights`].
@@ -158,9 +154,7 @@ impl ServerConfig {
             keep_alive: KeepAlive::For(Duration::from_mins(5)),
             parallel: engine.max_sequences,
             queue: 512,
-            threads: None,
-            exact: false,
-            kv_format: None,
+            device: engine.device,
             prompt_lookup: true,
             huge_pages: true,
             draft_model: None,

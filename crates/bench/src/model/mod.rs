@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use measure::run;
 pub use session::WorkerCommand;
 pub use subject::{ModelFacts, Subject};
-pub use worker::{EngineSettings, serve};
+pub use worker::{EngineSettings, GpuSettings, serve};
 
 use crate::Machine;
 use crate::limits::Limits;

@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use mlxk_engine::{
-    CpuOptions, DeviceChoice, Engine, KvFormat, LoadOptions, PromptInput, Request, Sampling,
+    Arithmetic, CpuOptions, DeviceChoice, Engine, KvFormat, LoadOptions, PromptInput, Request,
+    Sampling,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +27,23 @@ pub struct EngineSettings {
     pub kv_bits: Option<u8>,
     /// [`InstructionSet::word`] of [`CpuOptions::instructions`].
     pub instructions: Option<String>,
+    /// The GPU that computes instead of the processor.
+    pub gpu: Option<GpuSettings>,
     /// See [`LoadOptions::prompt_lookup`].
     pub prompt_lookup: bool,
     /// Opposite of [`LoadOptions::migrate_weights`].
     pub no_huge_pages: bool,
     /// See [`LoadOptions::draft_model`].
     pub draft_model: Option<PathBuf>,
+}
+
+/// A GPU, see [`DeviceChoice::gpu`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GpuSettings {
+    /// Name of the GPU.
+    pub name: String,
+    /// Folder of its compiled kernels.
+    pub kernels: PathBuf,
 }
 
 impl EngineSettings {
@@ -158,13 +170,20 @@ fn load(
 ) -> Result<Engine, Box<dyn std::error::Error>> {
     let checkpoint = mlxk_format::Checkpoint::open(&folder)?;
     let most = mlxk_models::shape(&checkpoint)?.max_positions;
-    let options = LoadOptions {
-        device: DeviceChoice::Cpu(CpuOptions {
+    let (exact, kv) = (settings.exact, settings.kv_bits.and_then(KvFormat::of_bits));
+    let device = match settings.gpu.clone() {
+        Some(GpuSettings { name, kernels }) => {
+            DeviceChoice::gpu(&name, Arithmetic { exact, kv }, Some(kernels))?
+        }
+        None => DeviceChoice::Cpu(CpuOptions {
             threads: settings.threads,
-            exact: settings.exact,
-            kv: settings.kv_bits.and_then(KvFormat::of_bits),
+            exact,
+            kv,
             instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
         }),
+    };
+    let options = LoadOptions {
+        device,
         prompt_lookup: settings.prompt_lookup,
         migrate_weights: !settings.no_huge_pages,
         draft_model: settings.draft_model.clone(),

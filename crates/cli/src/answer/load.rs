@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use mlxk_engine::{CpuOptions, DeviceChoice, Engine, EngineError, LoadOptions};
+use mlxk_engine::{Engine, EngineError, LoadOptions};
 
 use super::AnswerSettings;
 use crate::exit::{Interrupted, UsageError};
@@ -19,12 +19,7 @@ pub(crate) fn load(
 ) -> anyhow::Result<Engine> {
     let args = &settings.options.engine;
     let mut options = LoadOptions::new(path);
-    options.device = DeviceChoice::Cpu(CpuOptions {
-        threads: args.compute.threads,
-        exact: args.compute.exact,
-        kv: args.compute.kv_bits,
-        instructions: None,
-    });
+    options.device = args.compute.device(args.compute.arithmetic(), &context.settings)?;
     options.prompt_lookup = !args.no_prompt_lookup;
     options.migrate_weights = !args.decode.no_huge_pages;
     options.context = args.ctx;

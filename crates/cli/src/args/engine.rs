@@ -2,10 +2,11 @@
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use mlxk_engine::KvFormat;
+use mlxk_engine::{Arithmetic, CpuOptions, DeviceChoice, EngineError, KvFormat};
 
 use super::values::whole;
 use crate::complete;
+use crate::settings::Settings;
 
 /// Help of `--threads`, for commands that take it alone.
 pub(super) const THREADS: &str = "Number of compute threads [default: all available]";
@@ -29,9 +30,51 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=4096), help = THREADS)]
     pub threads: Option<usize>,
 
+    /// Device that computes: `cpu`, `gpu`, `gpu:N`, or a part of a GPU's name [default: cpu]
+    ///
+    /// `gpu` is the first GPU, and `gpu:1` the second one. A GPU that is a program on the processor is only
+    /// used if you name it.
+    #[cfg(feature = "gpu")]
+    #[arg(long, value_name = "DEVICE", conflicts_with = "threads")]
+    pub device: Option<String>,
+
     /// Don't download or import; fail if a model isn't available locally
     #[arg(long)]
     pub no_pull: bool,
+}
+
+impl ComputeArgs {
+    /// Returns the arithmetic of the options.
+    pub(crate) fn arithmetic(&self) -> Arithmetic {
+        Arithmetic { exact: self.exact, kv: self.kv_bits }
+    }
+
+    /// Returns the name of the GPU that was asked for.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn gpu(&self) -> Option<&str> {
+        self.device.as_deref().filter(|&device| device != "cpu")
+    }
+
+    /// Returns `None`: this build has no GPUs.
+    #[cfg(not(feature = "gpu"))]
+    #[expect(clippy::unused_self, reason = "another build has an option for it")]
+    pub(crate) fn gpu(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the device, with this arithmetic.
+    pub(crate) fn device(
+        &self,
+        arithmetic: Arithmetic,
+        settings: &Settings,
+    ) -> Result<DeviceChoice, EngineError> {
+        if let Some(gpu) = self.gpu() {
+            return DeviceChoice::gpu(gpu, arithmetic, Some(settings.kernels_folder()));
+        }
+        let threads = self.threads.or_else(|| settings.config.threads());
+        let Arithmetic { exact, kv } = arithmetic;
+        Ok(DeviceChoice::Cpu(CpuOptions { threads, exact, kv, instructions: None }))
+    }
 }
 
 /// Options of commands that generate text, whether they measure it or not.

@@ -73,12 +73,10 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     (config.host, config.port) = settings.server_address(args.host.as_ref(), args.port)?;
     config.model = default_model(args, context)?;
     config.context = engine.ctx.or_else(|| file.count("defaults.ctx"));
-    config.threads = engine.compute.threads.or_else(|| file.threads());
+    config.device = engine.compute.device(engine.compute.arithmetic(), settings)?;
     config.max_tokens = args.max_tokens.or_else(|| file.count("defaults.max_tokens"));
     config.judge = crate::models::supported::judge;
     config.small_files = crate::models::supported::small_files;
-    config.exact = engine.compute.exact;
-    config.kv_format = engine.compute.kv_bits;
     config.prompt_lookup = !engine.no_prompt_lookup;
     config.huge_pages = !engine.decode.no_huge_pages;
     config.draft_model = answer::draft_model(

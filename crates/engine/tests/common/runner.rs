@@ -1,4 +1,4 @@
-//! Runs a model step by step on the CPU, and gives the logits of every token, bit by bit.
+//! Runs a model step by step on a device, and gives the logits of every token, bit by bit.
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::ops::{ControlFlow, Range};
@@ -7,14 +7,14 @@ use std::path::Path;
 use mlxk_cpu::{Cpu, CpuOptions};
 use mlxk_format::Checkpoint;
 use mlxk_models::{Model, ModelError};
-use mlxk_ops::{Batch, Cache, Compute, Sequence};
+use mlxk_ops::{Batch, Ops, Sequence};
 
 /// The bits of `[tokens][vocab]` logits.
 pub(crate) type Rows = Vec<Vec<u32>>;
 
 /// A model on a device of its own.
 pub(crate) struct Runner {
-    pub(crate) ops: Cpu,
+    pub(crate) ops: Box<dyn Ops>,
     model: Box<dyn Model>,
 }
 
@@ -27,10 +27,14 @@ impl Runner {
     }
 
     pub(crate) fn load_with(folder: &Path, options: CpuOptions) -> Result<Self, ModelError> {
-        let mut ops = Cpu::new(options).unwrap();
+        Self::on(Box::new(Cpu::new(options).unwrap()), folder)
+    }
+
+    /// Loads a model onto a device.
+    pub(crate) fn on(mut ops: Box<dyn Ops>, folder: &Path) -> Result<Self, ModelError> {
         let checkpoint = Checkpoint::open(folder).unwrap();
         let model =
-            mlxk_models::load(&checkpoint, &mut ops, &mut |_, _| ControlFlow::Continue(()))?;
+            mlxk_models::load(&checkpoint, &mut *ops, &mut |_, _| ControlFlow::Continue(()))?;
         ops.configure_cache(model.cache());
         Ok(Self { ops, model })
     }
@@ -42,7 +46,7 @@ impl Runner {
             batch.push(*sequence, range.start, &ids[range.clone()], false);
         }
         batch.outputs = (0..batch.rows()).collect();
-        let logits = self.model.forward(&mut self.ops, &batch).unwrap();
+        let logits = self.model.forward(&mut *self.ops, &batch).unwrap();
         let logits = self.ops.read(logits).unwrap();
         assert!(logits.iter().all(|logit| logit.is_finite()));
         let rows = logits.chunks(self.model.vocab_size());

@@ -84,10 +84,14 @@ pub(crate) fn agreement(golden: &Golden, made: &Made) -> Outcome {
     if !known(made) {
         return Outcome::NotYet("family".to_owned());
     }
-    let mut runner = match load(made, 1) {
-        Ok(runner) => runner,
-        Err(reason) => return Outcome::NotYet(reason),
-    };
+    match load(made, 1) {
+        Ok(mut runner) => Outcome::Ran(agreement_of(&mut runner, golden)),
+        Err(reason) => Outcome::NotYet(reason),
+    }
+}
+
+/// Compares like [`agreement`], with a model that is loaded.
+pub(crate) fn agreement_of(runner: &mut Runner, golden: &Golden) -> Agreement {
     let all = golden.all_ids();
     let rows = runner.in_steps(&all, [all.len()]);
     let difference = golden.rows.iter().zip(&golden.logits).flat_map(|(&row, expected)| {
@@ -106,7 +110,7 @@ pub(crate) fn agreement(golden: &Golden, made: &Made) -> Outcome {
             found.misses.push(step);
         }
     }
-    Outcome::Ran(found)
+    found
 }
 
 /// The same bits whatever the chunks, the threads and the company, also after drafts that were wrong, over a sequence that passes the

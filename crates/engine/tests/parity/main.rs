@@ -6,6 +6,8 @@ mod compare;
 mod encoders;
 mod faults;
 mod golden;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod made;
 mod published;
 #[path = "../common/runner.rs"]

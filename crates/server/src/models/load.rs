@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mlxk_engine::{CpuOptions, DeviceChoice, Engine, LoadOptions, MemoryPlan};
+use mlxk_engine::{Engine, LoadOptions, MemoryPlan};
 use mlxk_hub::Resolved;
 
 use super::keep_alive::Expiry;
@@ -83,12 +83,7 @@ impl Models {
     fn options(&self, model: &Resolved) -> LoadOptions {
         let config = &self.0.config;
         LoadOptions {
-            device: DeviceChoice::Cpu(CpuOptions {
-                threads: config.threads,
-                exact: config.exact,
-                kv: config.kv_format,
-                instructions: None,
-            }),
+            device: config.device.clone(),
             prompt_lookup: config.prompt_lookup,
             migrate_weights: config.huge_pages,
             draft_model: config.draft_model.clone().filter(|_| self.is_own(model)),

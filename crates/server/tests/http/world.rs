@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use mlxk_engine::{CpuOptions, DeviceChoice};
 use mlxk_hub::{HubSettings, Locations, PairTable};
 use mlxk_server::{Server, ServerConfig, Stop};
 use serde_json::{Value, json};
@@ -74,7 +75,8 @@ impl World {
         let hub = HubSettings::from_values(lookup, home.path());
         let mut config = ServerConfig::new(locations, PairTable::default(), hub);
         config.port = 0;
-        config.threads = Some(2);
+        let cpu = CpuOptions { threads: Some(2), ..CpuOptions::default() };
+        config.device = DeviceChoice::Cpu(cpu);
         add(&home, "org/one", Kind::Llama);
         add(&home, "org/two", Kind::Qwen2);
         change(&mut config);

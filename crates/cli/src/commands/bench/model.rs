@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use mlxk_bench::model::{self, EngineSettings, ModelOptions, Subject, WorkerCommand};
+use mlxk_bench::model::{self, EngineSettings, GpuSettings, ModelOptions, Subject, WorkerCommand};
 use mlxk_bench::{BenchError, report};
 use mlxk_engine::KvFormat;
 use mlxk_hub::Matching;
@@ -41,6 +41,10 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
             exact: args.compute.exact,
             kv_bits: args.compute.kv_bits.map(KvFormat::bits),
             instructions: args.instructions.map(|name| name.word().to_owned()),
+            gpu: args.compute.gpu().map(|name| GpuSettings {
+                name: name.to_owned(),
+                kernels: context.settings.kernels_folder(),
+            }),
             prompt_lookup: args.prompt_lookup,
             no_huge_pages: args.decode.no_huge_pages,
             draft_model: answer::draft_model(

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use mlxk_bench::eval::{self, Answered, EvalError, Examples, Task};
-use mlxk_engine::{CpuOptions, DeviceChoice, LoadOptions};
+use mlxk_engine::LoadOptions;
 use mlxk_hub::Resolved;
 
 use crate::answer::load_engine;
@@ -78,12 +78,7 @@ fn measure(
     context: &Context,
 ) -> anyhow::Result<Measured> {
     let mut options = LoadOptions::new(&model.path);
-    options.device = DeviceChoice::Cpu(CpuOptions {
-        threads: args.compute.threads.or(context.settings.config.threads()),
-        exact: args.compute.exact,
-        kv: args.compute.kv_bits,
-        instructions: None,
-    });
+    options.device = args.compute.device(args.compute.arithmetic(), &context.settings)?;
     let name = model.name.clone();
     let engine = load_engine(&options, &format!("Loading {name}"), context)?;
     let progress = context.printer.progress();

@@ -11,7 +11,7 @@ use mlxk_engine::perplexity::{
     self, Evaluate, Evaluation, LogitsReader, LogitsWriter, PerplexityError, Reference, Scored,
     Windows,
 };
-use mlxk_engine::{CpuOptions, DeviceChoice, Engine, KvFormat, LoadOptions};
+use mlxk_engine::{Arithmetic, Engine, LoadOptions};
 use mlxk_hub::Resolved;
 
 use crate::answer::load_engine;
@@ -49,10 +49,10 @@ fn one(
         None if args.against_exact => Some(resolved.clone()),
         None => None,
     };
-    let engine = load_model(args, &resolved, (args.compute.exact, args.compute.kv_bits), context)?;
+    let engine = load_model(args, &resolved, args.compute.arithmetic(), context)?;
     let exact = args.compute.exact || args.against_exact;
     let other = match &against {
-        Some(model) => Some(load_model(args, model, (exact, None), context)?),
+        Some(model) => Some(load_model(args, model, Arithmetic { exact, kv: None }, context)?),
         None => None,
     };
     let result = score(args, text, &engine, other.as_ref(), saved, context);
@@ -133,16 +133,11 @@ fn text(file: &Path) -> anyhow::Result<String> {
 fn load_model(
     args: &PerplexityArgs,
     model: &Resolved,
-    (exact, kv_format): (bool, Option<KvFormat>),
+    arithmetic: Arithmetic,
     context: &Context,
 ) -> anyhow::Result<Engine> {
     let mut options = LoadOptions::new(&model.path);
-    options.device = DeviceChoice::Cpu(CpuOptions {
-        threads: args.compute.threads.or(context.settings.config.threads()),
-        exact,
-        kv: kv_format,
-        instructions: None,
-    });
+    options.device = args.compute.device(arithmetic, &context.settings)?;
     load_engine(&options, &format!("Loading {}", model.name), context)
 }
 

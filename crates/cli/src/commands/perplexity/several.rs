@@ -82,7 +82,7 @@ fn score(
     context: &Context,
 ) -> anyhow::Result<Measured> {
     let name = resolved.name.clone();
-    let engine = load_model(args, resolved, (args.compute.exact, args.compute.kv_bits), context)?;
+    let engine = load_model(args, resolved, args.compute.arithmetic(), context)?;
     let (window, longest) = (windows.window(), engine.context());
     if window > longest {
         return Err(UsageError(format!(

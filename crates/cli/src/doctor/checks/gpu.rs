@@ -23,7 +23,36 @@ fn run(_: &Environment<'_>) -> Vec<Line> {
     } else {
         format!("{} (not used yet; mlxk runs on the CPU)", found.join(", "))
     };
-    vec![Line::ok(text).data(json!({"found": found, "used": null}))]
+    let mut lines = vec![Line::ok(text).data(json!({"found": found, "used": null}))];
+    lines.extend(adapters());
+    lines
+}
+
+/// Describes the adapters that `--device` accepts.
+#[cfg(feature = "gpu")]
+fn adapters() -> Vec<Line> {
+    let all = mlxk_engine::adapters();
+    let describe = |(index, info): (usize, mlxk_engine::AdapterInfo)| {
+        let mut able = vec![format!("driver {}", info.driver)];
+        able.extend(info.memory_bytes.map(|bytes| format!("{} MiB", bytes >> 20)));
+        able.extend(info.half_floats.then(|| "f16".to_owned()));
+        able.extend(info.subgroups.map(|[least, most]| format!("subgroups of {least} to {most}")));
+        able.extend(info.matrix_tiles.iter().map(|edge| format!("tiles of {edge}")));
+        let text = format!(
+            "`--device gpu:{index}` is {} ({:?}, {}): {}",
+            info.name,
+            info.kind,
+            info.interface,
+            able.join(", ")
+        );
+        Line::ok(text)
+    };
+    all.into_iter().enumerate().map(describe).collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn adapters() -> Vec<Line> {
+    vec![]
 }
 
 /// Lists the GPUs in the kernel's folders. `root` is `/` except in tests.
