@@ -1,10 +1,10 @@
-//! Gated delta nets (Yang et al., 2024, arXiv:2412.06464) behind a convolution over the last few tokens.
+//! Gated delta nets whose queries, keys and values go through one matrix and one convolution.
 
 use mlxk_ops::{
-    Act, Activation, Batch, Compute, ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec,
-    Pieces, StatePlace, Weight,
+    Act, Activation, Batch, Compute, DeltaDecay, DeltaSizes, DeltaSpec, Pieces, Weight,
 };
 
+use super::gated_delta::{GatedDelta, GatedDeltaSizes};
 use super::norm::{Norm, NormSpec};
 use super::part::{Part, Place};
 use super::scratch::{Scratch, ScratchPlan, Slot};
@@ -33,14 +33,7 @@ pub(crate) enum DeltaProjections {
 
 pub(crate) struct DeltaNet {
     in_proj: InProj,
-    /// `[hidden, value_heads · value_dim]`
-    out_proj: Weight,
-    conv: ConvSpec,
-    conv_state: StatePlace,
-    spec: DeltaSpec,
-    state: StatePlace,
-    norm: Norm,
-    slots: DeltaNetSlots,
+    delta: GatedDelta,
 }
 
 enum InProj {
@@ -56,52 +49,26 @@ struct HeadSlots {
     ba: Slot,
 }
 
-pub(crate) struct DeltaNetSlots {
-    /// Queries, keys and values before and after the convolution.
-    qkv: Slot,
-    mixed: Slot,
-    /// `[rows, value_heads · value_dim]` each.
-    gate: Slot,
-    result: Slot,
-    normed: Slot,
-    /// `[rows, value_heads]` each.
-    rate: Slot,
-    decay: Slot,
-}
-
 impl DeltaNetSpec {
-    /// Returns the columns of queries, keys and values.
-    const fn mixed(&self) -> usize {
-        2 * self.sizes.keys() + self.sizes.values()
-    }
-
-    const fn conv_values(&self) -> usize {
-        ConvSpec::state_values(self.kernel, self.mixed())
+    const fn gated(&self) -> GatedDeltaSizes {
+        let decays = self.sizes.value_heads;
+        GatedDeltaSizes { heads: self.sizes, kernel: self.kernel, decays }
     }
 
     pub(super) const fn state_values(&self) -> usize {
-        self.conv_values() + self.sizes.state_values()
+        self.gated().state_values()
     }
 
-    pub(super) fn plan(&self, scratch: &mut ScratchPlan) -> DeltaNetSlots {
+    pub(super) fn plan(&self, scratch: &mut ScratchPlan) {
         if self.projections == DeltaProjections::ByKeyHead {
             self.plan_heads(scratch);
         }
-        let (values, heads) = (self.sizes.values(), self.sizes.value_heads);
-        DeltaNetSlots {
-            qkv: scratch.row("delta_net.qkv", self.mixed()),
-            mixed: scratch.row("delta_net.mixed", self.mixed()),
-            gate: scratch.row("delta_net.gate", values),
-            result: scratch.row("delta_net.result", values),
-            normed: scratch.row("delta_net.normed", values),
-            rate: scratch.row("delta_net.rate", heads),
-            decay: scratch.row("delta_net.decay", heads),
-        }
+        self.gated().plan(scratch);
     }
 
     fn plan_heads(&self, scratch: &mut ScratchPlan) -> HeadSlots {
         HeadSlots {
-            qkvz: scratch.row("delta_net.qkvz", self.mixed() + self.sizes.values()),
+            qkvz: scratch.row("delta_net.qkvz", self.gated().mixed() + self.sizes.values()),
             ba: scratch.row("delta_net.ba", 2 * self.sizes.value_heads),
         }
     }
@@ -113,34 +80,27 @@ impl DeltaNetSpec {
         scratch: &mut ScratchPlan,
     ) -> Result<DeltaNet, ModelError> {
         let Self { sizes, kernel, .. } = *self;
+        let (gated, mixed) = (self.gated(), self.gated().mixed());
         let (hidden, values, heads) = (place.hidden, sizes.values(), sizes.value_heads);
+        let [conv_state, state] = gated.states(place.cache);
         let mut matrix = |name: &str, rows| loader.linear(&place.of(name), [rows, hidden], false);
         let in_proj = match self.projections {
             DeltaProjections::Apart => InProj::Apart([
-                matrix("in_proj_qkv", self.mixed())?,
+                matrix("in_proj_qkv", mixed)?,
                 matrix("in_proj_z", values)?,
                 matrix("in_proj_b", heads)?,
                 matrix("in_proj_a", heads)?,
             ]),
             DeltaProjections::ByKeyHead => InProj::ByKeyHead(
-                [matrix("in_proj_qkvz", self.mixed() + values)?, matrix("in_proj_ba", 2 * heads)?],
+                [matrix("in_proj_qkvz", mixed + values)?, matrix("in_proj_ba", 2 * heads)?],
                 self.plan_heads(scratch),
             ),
         };
-        Ok(DeltaNet {
-            in_proj,
+        let filters = place.of("conv1d");
+        let delta = GatedDelta {
             out_proj: loader.linear(&place.of("out_proj"), [hidden, values], false)?,
-            conv: ConvSpec {
-                kernel,
-                weight: loader.filters(
-                    &place.of("conv1d"),
-                    [kernel, self.mixed()],
-                    FilterLayout::Mlx,
-                )?,
-                bias: None,
-                activation: Some(Activation::Silu),
-            },
-            conv_state: StatePlace { layer: place.cache, offset: 0 },
+            conv: gated.conv(loader.filters(&filters, [kernel, mixed], FilterLayout::Mlx)?),
+            conv_state,
             spec: DeltaSpec {
                 sizes,
                 a_log: loader.vector(&place.of("A_log"), heads)?,
@@ -148,10 +108,12 @@ impl DeltaNetSpec {
                 decay: DeltaDecay::Heads,
                 rate_scale: 1.0,
             },
-            state: StatePlace { layer: place.cache, offset: self.conv_values() },
+            state,
             norm: Norm::load(loader, &place.of("norm"), sizes.value_dim, self.norm)?,
-            slots: self.plan(scratch),
-        })
+            gate: Activation::Silu,
+            slots: gated.plan(scratch),
+        };
+        Ok(DeltaNet { in_proj, delta })
     }
 }
 
@@ -165,7 +127,7 @@ impl DeltaNet {
         let [qkv, gate, rate, decay] = outs;
         let (qkvz, ba) = (scratch[slots.qkvz], scratch[slots.ba]);
         ops.linear(&[qkvz, ba], x, weights);
-        let sizes = self.spec.sizes;
+        let sizes = self.delta.spec.sizes;
         let (heads, key) = (sizes.key_heads, sizes.key_dim);
         let (value, own) = (sizes.values() / heads, sizes.value_heads / heads);
         let (stride, keys) = (2 * key + 2 * value, sizes.keys());
@@ -186,16 +148,9 @@ impl DeltaNet {
 impl Part for DeltaNet {
     /// `out = out_proj(norm(delta_rule(conv(qkv(x)))) · silu(gate(x)))`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
-        let DeltaNetSlots { qkv, mixed, gate, result, normed, rate, decay } = self.slots;
-        let (qkv, mixed, gate) = (scratch[qkv], scratch[mixed], scratch[gate]);
-        let (result, normed) = (scratch[result], scratch[normed]);
-        let (rate, decay) = (scratch[rate], scratch[decay]);
-        self.project(ops, [qkv, gate, rate, decay], x, scratch);
-        ops.short_conv(mixed, qkv, &self.conv, self.conv_state, batch);
-        let inputs = DeltaInputs { qkv: mixed, decay, rate };
-        ops.delta_rule(result, inputs, &self.spec, self.state, batch);
-        self.norm.forward(ops, normed, result);
-        ops.glu(gate, normed, Activation::Silu);
-        ops.linear(&[out], gate, &[self.out_proj]);
+        let slots = &self.delta.slots;
+        let outs = [slots.qkv, slots.gate, slots.rate, slots.decay].map(|slot| scratch[slot]);
+        self.project(ops, outs, x, scratch);
+        self.delta.forward(ops, out, scratch, batch);
     }
 }

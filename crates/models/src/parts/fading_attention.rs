@@ -2,12 +2,12 @@
 //! arXiv:2405.17381).
 
 use mlxk_ops::{
-    Act, Activation, Batch, Compute, Pieces, Rope, ScanInputs, ScanSizes, ScanSpec, StatePlace,
-    Vector, Weight,
+    Act, Activation, Batch, Compute, Rope, ScanInputs, ScanSizes, ScanSpec, StatePlace, Vector,
+    Weight,
 };
 
 use super::norm::{Norm, NormSpec};
-use super::part::{Part, Place};
+use super::part::{Part, Place, join};
 use super::scratch::{Scratch, ScratchPlan, Slot};
 use crate::error::ModelError;
 use crate::loader::Loader;
@@ -171,12 +171,9 @@ impl Part for FadingAttention {
         ops.rope(k, heads, self.rope, batch);
         ops.scale(q, (1.0 / (head_dim as f64).sqrt()) as f32);
         let width = heads * head_dim;
-        let at = |offset| Pieces { offset, stride: 0 };
-        for (index, part) in [v, k, q].into_iter().enumerate() {
-            ops.copy_pieces((all, at(index * width)), (part, at(0)), 1, width);
-        }
+        join(ops, all, &[v, k, q].map(|part| (part, width)));
         // Their limits make all of them 1.
-        ops.copy_pieces((steps, at(0)), (q, at(0)), 1, heads);
+        join(ops, steps, &[(q, heads)]);
         let inputs = ScanInputs { xbc: all, dt: steps };
         ops.selective_scan(result, inputs, &self.spec, self.state, batch);
         self.norm.forward(ops, normed, result);

@@ -10,6 +10,7 @@ mod column_mamba;
 mod delta_net;
 mod experts;
 mod fading_attention;
+mod gated_delta;
 mod griffin;
 mod head_norm;
 mod kv_widths;

@@ -1,6 +1,6 @@
 //! The interface of a loaded part, and the surroundings in which it is loaded.
 
-use mlxk_ops::{Act, Batch, Compute, Rope};
+use mlxk_ops::{Act, Batch, Compute, Pieces, Rope};
 
 use super::scratch::Scratch;
 
@@ -9,6 +9,16 @@ pub(crate) trait Part: Send {
     /// `out = part(x)`, both `[rows, hidden]`. They may be the same activation: `out` is written after
     /// the last read of `x`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch);
+}
+
+/// Writes activations, given with their widths, next to each other in the rows of `out`.
+pub(super) fn join(ops: &mut dyn Compute, out: Act, parts: &[(Act, usize)]) {
+    let at = |offset| Pieces { offset, stride: 0 };
+    let mut offset = 0;
+    for &(part, width) in parts {
+        ops.copy_pieces((out, at(offset)), (part, at(0)), 1, width);
+        offset += width;
+    }
 }
 
 /// Surroundings of a part that is loaded.

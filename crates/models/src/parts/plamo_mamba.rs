@@ -2,11 +2,11 @@
 //! result of the convolution.
 
 use mlxk_ops::{
-    Act, Activation, Batch, Compute, ConvSpec, Pieces, ScanInputs, ScanSizes, ScanSpec, StatePlace,
-    Vector, Weight,
+    Act, Activation, Batch, Compute, ConvSpec, ScanInputs, ScanSizes, ScanSpec, StatePlace, Vector,
+    Weight,
 };
 
-use super::part::{Part, Place};
+use super::part::{Part, Place, join};
 use super::scratch::{Scratch, ScratchPlan, Slot};
 use crate::error::ModelError;
 use crate::loader::{FilterLayout, Loader};
@@ -154,10 +154,7 @@ impl Part for PlamoMamba {
         let [keys, queries, steps] = normed;
         ops.linear(&[dt], steps, &[self.dt_proj]);
         let (columns, state_dim) = (self.spec.sizes.inner(), self.spec.sizes.state_dim);
-        let at = |offset| Pieces { offset, stride: 0 };
-        ops.copy_pieces((xbc, at(0)), (mixed, at(0)), 1, columns);
-        ops.copy_pieces((xbc, at(columns)), (keys, at(0)), 1, state_dim);
-        ops.copy_pieces((xbc, at(columns + state_dim)), (queries, at(0)), 1, state_dim);
+        join(ops, xbc, &[(mixed, columns), (keys, state_dim), (queries, state_dim)]);
         ops.selective_scan(result, ScanInputs { xbc, dt }, &self.spec, self.state, batch);
         ops.glu(gate, result, Activation::Silu);
         ops.linear(&[out], gate, &[self.out_proj]);

@@ -2,13 +2,11 @@
 //! and Kimi Delta Attention (Kimi Linear, 2025, arXiv:2510.26692), whose decay differs from column to column
 //! of a key.
 
-use mlxk_ops::{
-    Act, Activation, Batch, Compute, ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec,
-    Pieces, StatePlace, Weight,
-};
+use mlxk_ops::{Act, Activation, Batch, Compute, DeltaDecay, DeltaSizes, DeltaSpec, Weight};
 
+use super::gated_delta::{GatedDelta, GatedDeltaSizes};
 use super::norm::{Norm, NormSpec};
-use super::part::{Part, Place};
+use super::part::{Part, Place, join};
 use super::scratch::{Scratch, ScratchPlan, Slot};
 use crate::error::ModelError;
 use crate::loader::Loader;
@@ -57,35 +55,14 @@ pub(crate) struct SplitDelta {
     proj: [Weight; 4],
     decay_proj: Projected,
     gate_proj: Projected,
-    gate: Activation,
-    /// `[hidden, values]`
-    o_proj: Weight,
-    conv: ConvSpec,
-    conv_state: StatePlace,
-    spec: DeltaSpec,
-    state: StatePlace,
-    norm: Norm,
-    slots: SplitDeltaSlots,
+    /// Queries, keys and values before they are joined.
+    qkv: [Slot; 3],
+    delta: GatedDelta,
 }
 
 enum Projected {
     Direct(Weight),
     Narrow([Weight; 2], Slot),
-}
-
-pub(crate) struct SplitDeltaSlots {
-    q: Slot,
-    k: Slot,
-    v: Slot,
-    /// Queries, keys and values before and after the convolution.
-    qkv: Slot,
-    mixed: Slot,
-    /// `[rows, values]` each.
-    gate: Slot,
-    result: Slot,
-    normed: Slot,
-    rate: Slot,
-    decay: Slot,
 }
 
 impl Projection {
@@ -131,40 +108,33 @@ impl Projected {
 }
 
 impl SplitDeltaSpec {
-    const fn mixed(&self) -> usize {
-        2 * self.sizes.keys() + self.sizes.values()
-    }
-
-    const fn conv_values(&self) -> usize {
-        ConvSpec::state_values(self.kernel, self.mixed())
+    const fn gated(&self) -> GatedDeltaSizes {
+        let width = match self.decay {
+            DeltaDecay::Heads => 1,
+            DeltaDecay::Keys | DeltaDecay::BoundedKeys(_) => self.sizes.key_dim,
+        };
+        let decays = self.sizes.value_heads * width;
+        GatedDeltaSizes { heads: self.sizes, kernel: self.kernel, decays }
     }
 
     pub(super) const fn state_values(&self) -> usize {
-        self.conv_values() + self.sizes.state_values()
+        self.gated().state_values()
     }
 
-    /// Returns the number of inputs of the decay.
-    fn decays(&self) -> usize {
-        let width = if self.decay == DeltaDecay::Heads { 1 } else { self.sizes.key_dim };
-        self.sizes.value_heads * width
-    }
-
-    pub(super) fn plan(&self, scratch: &mut ScratchPlan) -> SplitDeltaSlots {
+    pub(super) fn plan(&self, scratch: &mut ScratchPlan) {
         self.decay_proj.plan("split_delta.decay_narrow", scratch);
         self.gate_proj.plan("split_delta.gate_narrow", scratch);
+        self.plan_qkv(scratch);
+        self.gated().plan(scratch);
+    }
+
+    fn plan_qkv(&self, scratch: &mut ScratchPlan) -> [Slot; 3] {
         let (keys, values) = (self.sizes.keys(), self.sizes.values());
-        SplitDeltaSlots {
-            q: scratch.row("split_delta.q", keys),
-            k: scratch.row("split_delta.k", keys),
-            v: scratch.row("split_delta.v", values),
-            qkv: scratch.row("split_delta.qkv", self.mixed()),
-            mixed: scratch.row("split_delta.mixed", self.mixed()),
-            gate: scratch.row("split_delta.gate", values),
-            result: scratch.row("split_delta.result", values),
-            normed: scratch.row("split_delta.normed", values),
-            rate: scratch.row("split_delta.rate", self.sizes.value_heads),
-            decay: scratch.row("split_delta.decay", self.decays()),
-        }
+        [
+            scratch.row("split_delta.q", keys),
+            scratch.row("split_delta.k", keys),
+            scratch.row("split_delta.v", values),
+        ]
     }
 
     pub(super) fn load(
@@ -175,7 +145,8 @@ impl SplitDeltaSpec {
     ) -> Result<SplitDelta, ModelError> {
         let Self { sizes, kernel, .. } = *self;
         let (hidden, keys, values) = (place.hidden, sizes.keys(), sizes.values());
-        let heads = sizes.value_heads;
+        let (gated, heads) = (self.gated(), sizes.value_heads);
+        let [conv_state, state] = gated.states(place.cache);
         let mut linear = |name, rows| loader.linear(&place.of(name), [rows, hidden], false);
         let proj = [
             linear("q_proj", keys)?,
@@ -184,7 +155,7 @@ impl SplitDeltaSpec {
             linear("b_proj", heads)?,
         ];
         let narrow = self.decay_proj.plan("split_delta.decay_narrow", scratch);
-        let decay_proj = self.decay_proj.load(loader, place, self.decays(), narrow)?;
+        let decay_proj = self.decay_proj.load(loader, place, gated.decays, narrow)?;
         let narrow = self.gate_proj.plan("split_delta.gate_narrow", scratch);
         let gate_proj = self.gate_proj.load(loader, place, values, narrow)?;
         let convs = self.convs.map(|name| place.of(name));
@@ -193,55 +164,37 @@ impl SplitDeltaSpec {
             ALog::Vector => loader.values(&a_log, &[heads])?,
             ALog::Box => loader.values(&a_log, &[1, 1, heads, 1])?,
         };
-        Ok(SplitDelta {
-            proj,
-            decay_proj,
-            gate_proj,
-            gate: self.gate,
-            o_proj: loader.linear(&place.of("o_proj"), [hidden, values], false)?,
-            conv: ConvSpec {
-                kernel,
-                weight: loader.joined_filters(&convs, kernel, &[keys, keys, values])?,
-                bias: None,
-                activation: Some(Activation::Silu),
-            },
-            conv_state: StatePlace { layer: place.cache, offset: 0 },
+        let qkv = self.plan_qkv(scratch);
+        let delta = GatedDelta {
+            out_proj: loader.linear(&place.of("o_proj"), [hidden, values], false)?,
+            conv: gated.conv(loader.joined_filters(&convs, kernel, &[keys, keys, values])?),
+            conv_state,
             spec: DeltaSpec {
                 sizes,
                 decay: self.decay,
                 a_log: loader.put_vector(a_log)?,
-                dt_bias: loader.vector(&place.of("dt_bias"), self.decays())?,
+                dt_bias: loader.vector(&place.of("dt_bias"), gated.decays)?,
                 rate_scale: self.rate_scale,
             },
-            state: StatePlace { layer: place.cache, offset: self.conv_values() },
+            state,
             norm: Norm::load(loader, &place.of("o_norm"), sizes.value_dim, self.norm)?,
-            slots: self.plan(scratch),
-        })
+            gate: self.gate,
+            slots: gated.plan(scratch),
+        };
+        Ok(SplitDelta { proj, decay_proj, gate_proj, qkv, delta })
     }
 }
 
 impl Part for SplitDelta {
     /// `out = o_proj(norm(delta_rule(conv(qkv(x)))) · activation(gate(x)))`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
-        let slots = &self.slots;
-        let [q, k, v] = [slots.q, slots.k, slots.v].map(|slot| scratch[slot]);
-        let (qkv, mixed) = (scratch[slots.qkv], scratch[slots.mixed]);
-        let [gate, result, normed] =
-            [slots.gate, slots.result, slots.normed].map(|slot| scratch[slot]);
-        let (rate, decay) = (scratch[slots.rate], scratch[slots.decay]);
-        ops.linear(&[q, k, v, rate], x, &self.proj);
-        self.decay_proj.forward(ops, decay, x, scratch);
-        self.gate_proj.forward(ops, gate, x, scratch);
-        let (keys, values) = (self.spec.sizes.keys(), self.spec.sizes.values());
-        let at = |offset| Pieces { offset, stride: 0 };
-        ops.copy_pieces((qkv, at(0)), (q, at(0)), 1, keys);
-        ops.copy_pieces((qkv, at(keys)), (k, at(0)), 1, keys);
-        ops.copy_pieces((qkv, at(2 * keys)), (v, at(0)), 1, values);
-        ops.short_conv(mixed, qkv, &self.conv, self.conv_state, batch);
-        let inputs = DeltaInputs { qkv: mixed, decay, rate };
-        ops.delta_rule(result, inputs, &self.spec, self.state, batch);
-        self.norm.forward(ops, normed, result);
-        ops.glu(gate, normed, self.gate);
-        ops.linear(&[out], gate, &[self.o_proj]);
+        let slots = &self.delta.slots;
+        let [q, k, v] = self.qkv.map(|slot| scratch[slot]);
+        ops.linear(&[q, k, v, scratch[slots.rate]], x, &self.proj);
+        self.decay_proj.forward(ops, scratch[slots.decay], x, scratch);
+        self.gate_proj.forward(ops, scratch[slots.gate], x, scratch);
+        let (keys, values) = (self.delta.spec.sizes.keys(), self.delta.spec.sizes.values());
+        join(ops, scratch[slots.qkv], &[(q, keys), (k, keys), (v, values)]);
+        self.delta.forward(ops, out, scratch, batch);
     }
 }
