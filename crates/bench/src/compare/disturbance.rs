@@ -36,15 +36,20 @@ impl Disturbance {
         let sides = report["sides"].as_array().map_or(&[][..], Vec::as_slice);
         let others =
             sides.iter().filter_map(|side| side["series"]["other_cores"]["median"].as_f64());
-        let shared = others.into_iter().any(|others| is_shared(others, cores));
-        let changed = warnings.iter().any(|warning| warning.starts_with(PACE_CHANGED));
-        Self { warnings, disturbed: is_busy || shared || changed }
+        let disturbed = is_busy || is_disturbed(others, cores, &warnings);
+        Self { warnings, disturbed }
     }
 }
 
-/// Returns `true` if other programs took so many of the cores that figures may suffer.
-pub(super) fn is_shared(others: f64, cores: f64) -> bool {
-    others > BUSY_SHARE * cores
+/// Returns `true` if during a measurement other programs took so many of the cores, on the median of some side, or
+/// the clock speed changed so much, that figures may suffer.
+pub(super) fn is_disturbed(
+    mut others: impl Iterator<Item = f64>,
+    cores: f64,
+    warnings: &[String],
+) -> bool {
+    others.any(|others| others > BUSY_SHARE * cores)
+        || warnings.iter().any(|warning| warning.starts_with(PACE_CHANGED))
 }
 
 /// Returns a sentence if the processor was slower in one of the reports, as it is if it is throttled

@@ -267,8 +267,7 @@ impl CompareReport {
         let cores = self.machine.logical_cores as f64;
         let others = self.sides.iter().filter_map(|side| side.series.get(&Measure::OtherCores));
         self.machine.warning().is_some()
-            || others.into_iter().any(|others| disturbance::is_shared(others.median, cores))
-            || self.warnings.iter().any(|it| it.starts_with(disturbance::PACE_CHANGED))
+            || disturbance::is_disturbed(others.map(|it| it.median), cores, &self.warnings)
     }
 
     /// Returns `true` if the weights of our side or of another are unknown, so that nothing shows that their work is

@@ -25,11 +25,10 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
     ]);
     for change in changes {
         let is_too_low = fail_below.is_some_and(|share| change.is_below(share));
-        let found = word(&change.interval, change.ratio);
-        let verdict = match (change.interval.is_a_difference(), caveats.inconclusive) {
-            (true, true) => "inconclusive",
-            _ if is_too_low => "slower than allowed",
-            _ => found,
+        let verdict = if is_too_low && !caveats.inconclusive {
+            "slower than allowed"
+        } else {
+            word(&change.interval, change.ratio, caveats.inconclusive)
         };
         table.row(vec![
             series(&change.series),

@@ -104,7 +104,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
         ("interval", Align::Right),
         ("", Align::Left),
     ]);
-    let mut any = false;
+    let (mut any, is_disturbed) = (false, report.is_disturbed());
     for found in report.judged(&other.title) {
         any = true;
         let workload = found.workload.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
@@ -112,11 +112,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
             format!("{workload}{}", found.measure.label()),
             format!("{:.2}", found.ratio.of_medians),
             interval(&found.ratio.interval),
-            if report.is_disturbed() && found.ratio.is_a_difference() {
-                "inconclusive".to_owned()
-            } else {
-                word(&found.ratio.interval, found.ratio.of_medians).to_owned()
-            },
+            word(&found.ratio.interval, found.ratio.of_medians, is_disturbed).to_owned(),
         ]);
     }
     if any {

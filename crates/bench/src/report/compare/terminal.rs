@@ -156,10 +156,11 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         return;
     }
     let workload = report.options.workloads.first().map(|it| it.name.as_str());
+    let is_disturbed = report.is_disturbed();
     let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
         let is_it = |it: &&&Comparison| it.measure == measure && it.workload.as_deref() == workload;
         if let Some(found) = judged.iter().find(is_it) {
-            line(icon, label, verdict::sentence(found, &ours.title, report.is_disturbed()));
+            line(icon, label, verdict::sentence(found, &ours.title, is_disturbed));
         }
     };
     ratio(Measure::EffectiveTokensPerSecond, workload, "🏃", "Speed");

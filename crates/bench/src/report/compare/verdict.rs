@@ -43,7 +43,7 @@ pub(super) fn brief(comparison: &Comparison, is_disturbed: bool) -> String {
     if is_disturbed {
         return format!("inconclusive, {}", interval(&ratio.interval));
     }
-    let word = match (word(&ratio.interval, ratio.of_medians), *measure) {
+    let word = match (word(&ratio.interval, ratio.of_medians, is_disturbed), *measure) {
         ("better", Measure::MemoryPeakBytes) => "less memory",
         ("worse", Measure::MemoryPeakBytes) => "more memory",
         ("better", _) => "faster",
