@@ -105,7 +105,7 @@ def record(count, lines):
     uses = []
     for number in range(count):
         name = NAMES[number % 4]
-        arguments = {"path": f"/work/src/{draw.choice(WORDS)}.rs", "pattern": 'let x = "a\\tb";\n\t// ü 🦀'}
+        arguments = {"path": f"/project/src/{draw.choice(WORDS)}.rs", "pattern": 'let x = "a\\tb";\n\t// ü 🦀'}
         uses.append(Use(f"toolu_{number:024}", f"I look at step {number}. {prose(draw, 9)}", name, arguments,
                         code(draw, lines + number % 3)))
     return uses

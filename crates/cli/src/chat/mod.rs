@@ -319,24 +319,36 @@ impl Chat<'_> {
     }
 
     fn set(&mut self, text: &str) {
-        let reply = settings::parse(text).and_then(|wish| match wish {
+        let reply = settings::parse(text).and_then(|wish| self.fulfil(wish));
+        self.note(reply.unwrap_or_else(|problem| problem));
+    }
+
+    /// Shows or changes settings. Returns what to print; the error is a sentence.
+    fn fulfil(&mut self, wish: Wish) -> Result<String, String> {
+        match wish {
             Wish::List => Ok(self.in_effect().list()),
             Wish::Show(name) => Ok(format!("`{name}` is {}", self.in_effect().value(name))),
             Wish::Change(change) => {
                 self.change(&change)?;
-                let later = if change.name == "history" && self.keeper.is_on && self.keeper.is_private {
+                let later = if change.name == "history"
+                    && self.keeper.is_on
+                    && self.keeper.is_private
+                {
                     ". This conversation has parts without it, so it begins with the next one (`/clear`)"
                 } else {
                     ""
                 };
-                Ok(format!("`{}` is now {}{later}", change.name, self.in_effect().value(change.name)))
+                Ok(format!(
+                    "`{}` is now {}{later}",
+                    change.name,
+                    self.in_effect().value(change.name)
+                ))
             }
-        });
-        self.note(reply.unwrap_or_else(|problem| problem));
+        }
     }
 
     /// Shows the model and all settings, or one of them. Ollama's `/show info` is the same as `/show`.
-    fn show(&self, name: Option<&str>) {
+    fn show(&mut self, name: Option<&str>) {
         let wish = match name.map(str::to_ascii_lowercase).as_deref() {
             None | Some("info" | "parameters") => Ok(Wish::List),
             Some("template" | "modelfile" | "license") => Err(format!(
@@ -345,11 +357,8 @@ impl Chat<'_> {
             )),
             Some(name) => settings::find(name).map(Wish::Show),
         };
-        self.note(match wish {
-            Ok(Wish::Show(name)) => format!("`{name}` is {}", self.in_effect().value(name)),
-            Ok(_) => self.in_effect().list(),
-            Err(problem) => problem,
-        });
+        let reply = wish.and_then(|wish| self.fulfil(wish));
+        self.note(reply.unwrap_or_else(|problem| problem));
     }
 
     /// Changes a setting, if the model can honour it. The error is a sentence.
