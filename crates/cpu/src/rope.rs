@@ -18,13 +18,7 @@ impl RopeTable {
         let half = self.spec.frequencies.len();
         let known = self.turns.len() / (2 * half).max(1);
         for position in known..end {
-            let angles = || self.spec.frequencies.iter().map(|&f| position as f64 * f64::from(f));
-            let scale = self.spec.scale;
-            let (cos, sin): (Vec<_>, Vec<_>) = angles()
-                .map(|angle| (scale * angle.cos() as f32, scale * angle.sin() as f32))
-                .unzip();
-            self.turns.extend(cos);
-            self.turns.extend(sin);
+            self.spec.push_turns(position, &mut self.turns);
         }
     }
 

@@ -30,13 +30,7 @@ impl RopeTable {
         }
         let start = self.turns.len();
         for position in known..end.next_multiple_of(POSITIONS) {
-            let angles = || self.spec.frequencies.iter().map(|&f| position as f64 * f64::from(f));
-            let scale = self.spec.scale;
-            let (cos, sin): (Vec<_>, Vec<_>) = angles()
-                .map(|angle| (scale * angle.cos() as f32, scale * angle.sin() as f32))
-                .unzip();
-            self.turns.extend(cos);
-            self.turns.extend(sin);
+            self.spec.push_turns(position, &mut self.turns);
         }
         let bytes = size_of_val(&*self.turns);
         if bytes as u64 > self.buffer.size() {

@@ -17,6 +17,16 @@ pub struct RopeSpec {
     pub scale: f32,
 }
 
+impl RopeSpec {
+    /// Appends the rotation of a position: `[dims / 2]` cosines, then sines, times the scale. Angles are computed in
+    /// f64, so that all devices have the same bits.
+    pub fn push_turns(&self, position: usize, turns: &mut Vec<f32>) {
+        let angles = || self.frequencies.iter().map(|&f| position as f64 * f64::from(f));
+        turns.extend(angles().map(|angle| self.scale * angle.cos() as f32));
+        turns.extend(angles().map(|angle| self.scale * angle.sin() as f32));
+    }
+}
+
 /// Positions of its sequence that a row sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mask {
