@@ -32,6 +32,10 @@ fn kernels_are_measured_next_to_the_limits_of_the_machine() {
             positive(&row["bytes_per_second"]) / positive(&found["limits"]["read"]["maximum"]);
         assert!((positive(&row["share_of_read"]) / read - 1.0).abs() < 1e-9);
     }
+    // The saved report is shown as it was printed.
+    let report = world.home.path().join("kernels.json");
+    std::fs::write(&report, found.to_string()).unwrap();
+    assert_eq!(json_of(&world, &["bench", "show", path(&report)]), found);
     let arguments = [&base[..], &small, &["--markdown"]].concat();
     let (table, _) = streams(&world.mlxk(&arguments).assert().success());
     assert!(table.lines().any(|line| line.starts_with("| bf16 | 16.00 | 64×128 | 4 |")), "{table}");
@@ -63,6 +67,12 @@ fn models_take_turns_and_are_compared() {
         ],
     );
     assert_eq!(found["schema"], "mlxk-bench-model/1");
+    let report = world.home.path().join("model.json");
+    std::fs::write(&report, found.to_string()).unwrap();
+    assert_eq!(json_of(&world, &["bench", "show", path(&report)]), found);
+    let page = ["bench", "show", path(&report), "--output", "page.html"];
+    let (_, error) = streams(&world.mlxk(&page).assert().code(2));
+    assert!(error.contains("redirect the output of `--json` or `--markdown`"), "{error}");
     let models = found["models"].as_array().unwrap();
     assert_eq!(models.len(), 2);
     for model in models {

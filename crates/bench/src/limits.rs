@@ -2,7 +2,7 @@
 
 use mlxk_cpu::InstructionSet;
 use mlxk_cpu::probe::{Probe, Probed};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::statistics::Summary;
 use crate::{BenchError, Machine};
@@ -21,7 +21,7 @@ const RUNS: usize = 9;
 const ROUNDS: u64 = 1 << 19;
 
 /// Measured limits for a number of threads.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Limits {
     /// Number of threads.
     pub threads: usize,
@@ -33,7 +33,7 @@ pub struct Limits {
     /// for them.
     pub integer: Option<Summary>,
     /// Name of these instructions.
-    pub integer_instructions: Option<&'static str>,
+    pub integer_instructions: Option<String>,
     /// Multiply-adds of f32 per second, in registers.
     pub float: Option<Summary>,
 }
@@ -64,7 +64,7 @@ impl Limits {
             buffer_bytes,
             read: read.ok_or(BenchError::NoFigures)?,
             integer,
-            integer_instructions: probe.integer_instructions(),
+            integer_instructions: probe.integer_instructions().map(str::to_owned),
             float,
         })
     }
@@ -83,10 +83,11 @@ impl Limits {
 
     /// Returns a line such as `23.1 GB/s read, 310 GMAC/s (vpdpbusd, 512 bits), 2 threads`.
     pub fn line(&self) -> String {
-        let integer =
-            self.integer.as_ref().zip(self.integer_instructions).map(|(summary, instructions)| {
+        let integer = self.integer.as_ref().zip(self.integer_instructions.as_deref()).map(
+            |(summary, instructions)| {
                 format!(", {:.0} GMAC/s of bytes ({instructions})", summary.maximum / 1e9)
-            });
+            },
+        );
         let float = self
             .float
             .as_ref()
@@ -148,7 +149,7 @@ mod tests {
             buffer_bytes: 1,
             read: series([10e9, 20e9, 15e9]),
             integer: Some(series([1e11, 2e11, 2e11])),
-            integer_instructions: Some("vpdpbusd"),
+            integer_instructions: Some("vpdpbusd".to_owned()),
             float: None,
         };
         assert!((limits.share_of_read(5e9) - 0.25).abs() < 1e-9);

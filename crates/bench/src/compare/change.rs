@@ -21,6 +21,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// Returns `true` if there are enough samples for an interval with the usual confidence.
+    pub fn is_decisive(&self) -> bool {
+        !self.interval.is_unknown() && self.interval.confidence >= CONFIDENCE
+    }
+
     /// Returns `true` if the second report is certainly worse, and worse than this share of the
     /// first.
     pub fn is_below(&self, share: f64) -> bool {

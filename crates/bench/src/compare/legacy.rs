@@ -9,7 +9,7 @@ const MEGABYTE: f64 = 1e6;
 
 /// The result of a side.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected the result of a side, or its failure")]
 pub enum LegacyResult {
     Success {
         /// Always `true`.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_ops::{Batch, Compute, Weight, Weights};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use form::{MatrixShape, UnknownForm, UnknownShape, WeightForm, WeightForms};
 
@@ -48,7 +48,7 @@ pub struct KernelOptions {
 }
 
 /// One measured product.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct KernelRow {
     /// Storage form of the weight.
     pub mode: String,
@@ -82,10 +82,10 @@ impl KernelRow {
 }
 
 /// The results.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct KernelReport {
     /// [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: String,
     /// Version of `mlxk`.
     pub version: String,
     pub machine: Machine,
@@ -120,7 +120,7 @@ pub fn run(
         }
     }
     Ok(KernelReport {
-        schema: SCHEMA,
+        schema: SCHEMA.to_owned(),
         version: version.to_owned(),
         machine,
         instructions,

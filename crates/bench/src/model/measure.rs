@@ -103,7 +103,7 @@ pub fn run(
     }
     let comparisons = comparisons(&models);
     Ok(ModelReport {
-        schema: SCHEMA,
+        schema: SCHEMA.to_owned(),
         version: version.to_owned(),
         machine,
         limits,

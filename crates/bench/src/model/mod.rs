@@ -9,7 +9,7 @@ mod session;
 mod subject;
 mod worker;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use measure::run;
 pub use session::WorkerCommand;
@@ -24,7 +24,7 @@ use crate::statistics::{Ratio, Summary};
 pub const SCHEMA: &str = "mlxk-bench-model/1";
 
 /// Options of a measurement.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ModelOptions {
     /// Tokens of the prompt whose prefill is measured.
     pub prompt_tokens: usize,
@@ -41,7 +41,7 @@ pub struct ModelOptions {
 }
 
 /// Decoding at one context length.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct DecodeResult {
     /// Tokens before the answer.
     pub context: usize,
@@ -58,7 +58,7 @@ pub struct DecodeResult {
 }
 
 /// One measured model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ModelResult {
     pub name: String,
     /// Facts from the model's files.
@@ -83,7 +83,7 @@ pub struct ModelResult {
 }
 
 /// Comparison of the first model with another. Above 1, the first is better.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Comparison {
     /// Name of the measure: `prefill`, `decode at 128`.
     pub measure: String,
@@ -94,10 +94,10 @@ pub struct Comparison {
 }
 
 /// The results.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ModelReport {
     /// [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: String,
     /// Version of `mlxk`.
     pub version: String,
     pub machine: Machine,

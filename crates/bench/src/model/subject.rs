@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mlxk_format::Checkpoint;
 use mlxk_models::TensorKind;
 use mlxk_ops::CacheSpec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::BenchError;
 
@@ -18,7 +18,7 @@ pub struct Subject {
 }
 
 /// Facts from a model's files.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ModelFacts {
     /// `model_type` of `config.json`.
     pub model_type: String,

@@ -2,6 +2,7 @@
 
 use super::{Align, Document, Part, Table, interval, three, word};
 use crate::compare::{Change, Measure};
+use crate::statistics::CONFIDENCE;
 
 /// Caveats about a comparison of two reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,9 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
     let note = "Above 1, the second report is better; ratios of times and memory are inverted. An \
                 interval contains the ratio with the probability given.";
     let mut parts = vec![Part::Table(table), Part::Note(note.to_owned())];
+    if fail_below.is_some() && changes.len() > 1 {
+        parts.push(Part::Note(chance(changes.len())));
+    }
     parts.extend(caveats.warnings.iter().cloned().map(Part::Note));
     if caveats.inconclusive {
         let note = "A measurement was disturbed, so differences are inconclusive. Measure again on \
@@ -49,6 +53,17 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
         parts.push(Part::Note(note.to_owned()));
     }
     Document { parts }
+}
+
+/// Returns how often a comparison of equal programs fails, because each of its figures may.
+fn chance(figures: usize) -> String {
+    let one = (1.0 - CONFIDENCE) / 2.0;
+    let any = 1.0 - (1.0 - one).powf(figures as f64);
+    format!(
+        "Each of {figures} figures is judged on its own: if nothing changed, at least one of them fails by chance in up \
+         to {:.0} % of all comparisons. Repeat a comparison that failed.",
+        100.0 * any
+    )
 }
 
 /// Returns the name of a series for people: `chat: processor time` instead of `chat / cpu_seconds`.
@@ -85,7 +100,13 @@ fn shown(series: &str, value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::series;
+    use super::{chance, series};
+
+    #[test]
+    fn many_figures_fail_more_often_by_chance() {
+        assert!(chance(2).contains("up to 1 %"), "{}", chance(2));
+        assert!(chance(20).contains("up to 10 %"), "{}", chance(20));
+    }
 
     #[test]
     fn series_have_names_for_people() {

@@ -39,15 +39,15 @@ pub enum Part {
 }
 
 impl Document {
-    /// Formats the report for a terminal.
-    pub fn to_text(&self) -> String {
+    /// Formats the report for a terminal. Tables that are wider than this many columns become lists.
+    pub fn to_text(&self, width: usize) -> String {
         let mut text = String::new();
         for (index, part) in self.parts.iter().enumerate() {
             match part {
                 Part::Title(title) if index > 0 => add(&mut text, format_args!("\n{title}\n")),
                 Part::Title(title) => add(&mut text, format_args!("{title}\n")),
                 Part::Fact(name, value) => add(&mut text, format_args!("{name:14} {value}\n")),
-                Part::Table(table) => add(&mut text, format_args!("\n{}", table.to_text())),
+                Part::Table(table) => add(&mut text, format_args!("\n{}", table.to_text(width))),
                 Part::Note(note) => add(&mut text, format_args!("\n{note}\n")),
             }
         }
@@ -133,7 +133,7 @@ mod tests {
             ],
         };
         assert_eq!(
-            document.to_text(),
+            document.to_text(80),
             "Kernels\nMachine        AMD\nLimits         20 GB/s\n\n\
              mode    µs\n4:64  12.3\nbf16  1234\n\nDone.\n"
         );

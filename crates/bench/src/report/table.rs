@@ -1,5 +1,7 @@
 //! Rows of figures in columns.
 
+use std::fmt::Write as _;
+
 /// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
@@ -33,13 +35,17 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Formats the table in columns of equal width, without lines.
-    pub fn to_text(&self) -> String {
+    /// Formats the table in columns of equal width, without lines. If it is wider than `most` columns, each row
+    /// becomes a line with its other cells below it, each with its title.
+    pub fn to_text(&self, most: usize) -> String {
         let width = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].chars().count());
             cells.fold(self.columns[column].0.chars().count(), usize::max)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        if widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > most {
+            return self.to_records();
+        }
         let titles: Vec<String> = self.columns.iter().map(|(title, _)| title.clone()).collect();
         let mut text = String::new();
         for row in std::iter::once(&titles).chain(&self.rows) {
@@ -52,6 +58,22 @@ impl Table {
                 .collect();
             text.push_str(line.join("  ").trim_end());
             text.push('\n');
+        }
+        text
+    }
+
+    fn to_records(&self) -> String {
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut cells = self.columns.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
+            if let Some((_, first)) = cells.next() {
+                text.push_str(first);
+                text.push('\n');
+            }
+            for ((title, _), cell) in cells {
+                let colon = if title.is_empty() { "" } else { ": " };
+                let _ = writeln!(text, "  {title}{colon}{cell}");
+            }
         }
         text
     }
@@ -74,5 +96,19 @@ impl Table {
             text.push_str(&line(&mut row.iter().cloned()));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_too_wide_becomes_a_list() {
+        let mut table =
+            Table::new(&[("mode", Align::Left), ("time", Align::Right), ("", Align::Left)]);
+        table.row(vec!["4:64".into(), "12.3 ms".into(), "slower".into()]);
+        assert_eq!(table.to_text(21), "mode     time\n4:64  12.3 ms  slower\n");
+        assert_eq!(table.to_text(20), "4:64\n  time: 12.3 ms\n  slower\n");
     }
 }

@@ -205,7 +205,7 @@ fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side, 
         escape(&ours.title),
         escape(&other.title),
         escape(&ours.title),
-        ratios(&rows, scale)
+        ratios(&rows, scale, report.is_disturbed())
     );
 }
 

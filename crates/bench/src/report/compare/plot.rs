@@ -100,8 +100,8 @@ impl Scale {
     }
 }
 
-/// Draws ratios with their intervals.
-pub(super) fn ratios(rows: &[(String, &Comparison)], scale: &Scale) -> String {
+/// Draws ratios with their intervals. Those of a disturbed measurement have no color of a winner.
+pub(super) fn ratios(rows: &[(String, &Comparison)], scale: &Scale, is_disturbed: bool) -> String {
     let (mut grid, mut labels) = (String::new(), String::new());
     for tick in scale.ticks() {
         let class = if (tick - 1.0).abs() < 1e-9 { "one" } else { "grid" };
@@ -115,7 +115,8 @@ pub(super) fn ratios(rows: &[(String, &Comparison)], scale: &Scale) -> String {
     let mut plot = String::new();
     for (label, comparison) in rows {
         let ratio = &comparison.ratio;
-        let class = match (ratio.is_a_difference(), ratio.of_medians > 1.0) {
+        let is_difference = ratio.is_a_difference() && !is_disturbed;
+        let class = match (is_difference, ratio.of_medians > 1.0) {
             (false, _) => "same",
             (true, true) => "better",
             (true, false) => "worse",
@@ -154,7 +155,7 @@ mod tests {
         let scale = Scale::of([&small, &large].into_iter());
         let ends = [1.0, 20.0, 1.0 / 20.0].map(|ratio| scale.position(ratio));
         assert!((ends[0] - 50.0).abs() < 1e-9 && ends[1] < 96.0 && ends[2] > 4.0, "{ends:?}");
-        let plots = [&small, &large].map(|it| ratios(&[(String::new(), it)], &scale));
+        let plots = [&small, &large].map(|it| ratios(&[(String::new(), it)], &scale, false));
         for tick in ["0.1×", "1×", "10×"] {
             let place =
                 |plot: &String| plot.split("<text").find(|it| it.contains(tick)).map(str::to_owned);

@@ -23,11 +23,14 @@ impl Icons {
     }
 }
 
-/// Returns the report as text.
-pub fn terminal(report: &CompareReport, icons: Icons) -> String {
+/// Width of the rule below the title.
+const RULE: usize = 80;
+
+/// Returns the report as text for a terminal of `width` columns.
+pub fn terminal(report: &CompareReport, icons: Icons, width: usize) -> String {
     let mut text = String::new();
     add(&mut text, format_args!("{}\n", icons.before("🏆", "BENCHMARK RESULTS")));
-    add(&mut text, format_args!("{}\n", "=".repeat(80)));
+    add(&mut text, format_args!("{}\n", "=".repeat(RULE.min(width))));
     let Some((ours, others)) = report.sides.split_first() else { return text };
     let main = report.options.workloads.first().map_or("", |it| it.name.as_str());
     for side in others {

@@ -29,6 +29,21 @@ pub(crate) struct BenchArgs {
     pub command: Option<BenchCommand>,
 }
 
+impl BenchArgs {
+    /// Returns `true` if the report is printed as JSON.
+    pub(crate) fn prints_json(&self) -> bool {
+        let output = match &self.command {
+            None => &self.compare.print,
+            Some(BenchCommand::Kernels(args)) => &args.output,
+            Some(BenchCommand::Model(args)) => &args.output,
+            Some(BenchCommand::Compare(args)) => &args.output,
+            Some(BenchCommand::Show(args)) => &args.print,
+            Some(BenchCommand::Worker) => return false,
+        };
+        output.json
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum BenchCommand {
     /// Measure matrix products for all weight formats, and the limits of the machine

@@ -8,13 +8,21 @@ use mlxk_bench::report::{self, Caveats};
 use serde_json::{Value, json};
 
 use crate::args::ChangeArgs;
-use crate::exit::ExitStatus;
+use crate::commands::bench::compare::MIN_RUNS_TO_FAIL;
+use crate::exit::{ExitStatus, UsageError};
 use crate::input;
 
 /// Reads both reports and prints the changes.
 pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
     let (base, now) = (read(&args.base)?, read(&args.now)?);
     let found = changes(&base, &now)?;
+    if args.fail_below.is_some() && found.iter().any(|change| !change.is_decisive()) {
+        return Err(UsageError(format!(
+            "`--fail-below` needs {MIN_RUNS_TO_FAIL} or more samples of every figure in both reports: fewer decide \
+             nothing with 99 %; measure again with `--runs {MIN_RUNS_TO_FAIL}`"
+        ))
+        .into());
+    }
     let below = |change: &Change| args.fail_below.is_some_and(|share| change.is_below(share));
     let sides = [(&args.base, Disturbance::of(&base)), (&args.now, Disturbance::of(&now))];
     let pace = unlike_pace(&base, &now);

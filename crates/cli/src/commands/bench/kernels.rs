@@ -29,7 +29,7 @@ pub(crate) fn run(args: &KernelsArgs, context: &Context) -> anyhow::Result<ExitS
         progress.update(done as u64, total as u64, Unit::Series);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let report = match kernels::run(&options, env!("CARGO_PKG_VERSION"), &mut observe) {
+    let report = match kernels::run(&options, super::VERSION, &mut observe) {
         Err(BenchError::Cancelled) => return Err(Interrupted.into()),
         result => result?,
     };

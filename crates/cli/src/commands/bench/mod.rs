@@ -12,7 +12,14 @@ use serde::Serialize;
 
 use crate::args::{BenchArgs, BenchCommand, ReportArgs};
 use crate::exit::ExitStatus;
-use crate::{Context, output};
+use crate::{Context, output, terminal};
+
+/// Version in reports. Figures of an unoptimized build tell nothing about a release.
+const VERSION: &str = if cfg!(debug_assertions) {
+    concat!(env!("CARGO_PKG_VERSION"), " (debug build)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 /// Runs a benchmark. Without a subcommand, compares engines.
 pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -31,6 +38,24 @@ fn threads(option: Option<usize>, context: &Context) -> Option<usize> {
     option.or(context.settings.config.threads())
 }
 
+/// Returns the width of the terminal, or no bound if the output goes elsewhere.
+fn columns() -> usize {
+    if output::stdout_is_terminal() { terminal::width() } else { usize::MAX }
+}
+
+/// Wraps lines that are too long for the terminal.
+fn fitted(text: &str) -> String {
+    let columns = columns();
+    if columns == usize::MAX {
+        return text.to_owned();
+    }
+    let mut folded = terminal::fold(text, columns);
+    if text.ends_with('\n') {
+        folded.push('\n');
+    }
+    folded
+}
+
 /// Prints a report in the requested format.
 fn print(
     report: &impl Serialize,
@@ -43,7 +68,7 @@ fn print(
     } else if args.markdown {
         out.text(document.to_markdown())?;
     } else {
-        out.text(document.to_text())?;
+        out.text(fitted(&document.to_text(columns())))?;
     }
     Ok(ExitStatus::Success)
 }

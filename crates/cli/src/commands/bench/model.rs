@@ -65,8 +65,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
         progress.update(done as u64, total as u64, Unit::Figures);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let version = env!("CARGO_PKG_VERSION");
-    let report = match model::run(&options, &subjects, &worker, version, &mut observe) {
+    let report = match model::run(&options, &subjects, &worker, super::VERSION, &mut observe) {
         Err(BenchError::Cancelled) => return Err(Interrupted.into()),
         // The workers get Ctrl-C too and may end first.
         Err(BenchError::WorkerEnded { .. }) if interrupt::requested() => {

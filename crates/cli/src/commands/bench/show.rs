@@ -3,32 +3,57 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use mlxk_bench::compare::{CompareReport, SCHEMA};
+use mlxk_bench::report::{self, Document};
+use mlxk_bench::{compare, kernels, model};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::compare::output;
 use crate::args::ShowReportArgs;
-use crate::exit::ExitStatus;
+use crate::exit::{ExitStatus, UsageError};
 use crate::{Context, input};
 
 /// Reads the report and prints it.
 pub(crate) fn run(args: &ShowReportArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     output::check(&args.output)?;
-    let report = read(&args.report)?;
-    output::write(&report, &args.print, &args.output, context)?;
-    Ok(ExitStatus::Success)
-}
-
-fn read(path: &Path) -> anyhow::Result<CompareReport> {
-    let name = path.display();
-    let text =
-        input::read_text(path).with_context(|| format!("Cannot read the report `{name}`"))?;
+    let name = args.report.display();
+    let text = input::read_text(&args.report)
+        .with_context(|| format!("Cannot read the report `{name}`"))?;
     let report: Value = serde_json::from_str(&text)
         .with_context(|| format!("`{name}` is not a report: invalid JSON"))?;
-    if report["schema"] != SCHEMA {
-        bail!(
+    match report["schema"].as_str() {
+        Some(compare::SCHEMA) => {
+            let report = parse(report, &args.report)?;
+            output::write(&report, &args.print, &args.output, context)?;
+            Ok(ExitStatus::Success)
+        }
+        Some(model::SCHEMA) => show(args, report, report::model),
+        Some(kernels::SCHEMA) => show(args, report, report::kernels),
+        _ => bail!(
             "`{name}` is not a report of `mlxk bench`; write one with `mlxk bench --output FILE`"
-        );
+        ),
     }
-    serde_json::from_value(report).with_context(|| format!("`{name}` is damaged"))
+}
+
+/// Prints a report that has no page.
+fn show<R: DeserializeOwned + Serialize>(
+    args: &ShowReportArgs,
+    report: Value,
+    document: impl FnOnce(&R) -> Document,
+) -> anyhow::Result<ExitStatus> {
+    if let Some(file) = args.output.first() {
+        return Err(UsageError(format!(
+            "`--output {}`: only comparisons of engines are written to files; redirect the output of `--json` or \
+             `--markdown` instead",
+            file.display()
+        ))
+        .into());
+    }
+    let report = parse(report, &args.report)?;
+    super::print(&report, &document(&report), &args.print)
+}
+
+fn parse<R: DeserializeOwned>(report: Value, path: &Path) -> anyhow::Result<R> {
+    serde_json::from_value(report).with_context(|| format!("`{}` is damaged", path.display()))
 }

@@ -27,7 +27,7 @@ use crate::{Context, failure, interrupt};
 /// Time between two checks for Ctrl-C while a server answers.
 const WATCH: Duration = Duration::from_millis(50);
 /// Turns after which an interval reaches 99 %.
-const MIN_RUNS_TO_FAIL: u32 = 5;
+pub(in crate::commands::bench) const MIN_RUNS_TO_FAIL: u32 = 5;
 /// Seed of requests. Greedy answers don't use it.
 const SEED: u64 = 0;
 
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
             http: &http,
             prompt: options.workloads.first().map_or("", |it| it.prompt.text()),
             count: &count,
-            version: env!("CARGO_PKG_VERSION"),
+            version: super::VERSION,
         },
         context,
     )?;
@@ -213,5 +213,5 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
 fn terminal(report: &CompareReport, context: &Context) -> String {
     let icons =
         if context.printer.styles_stdout() { report::Icons::Shown } else { report::Icons::Left };
-    report::compare_terminal(report, icons)
+    super::fitted(&report::compare_terminal(report, icons, super::columns()))
 }

@@ -90,7 +90,7 @@ pub(super) fn entry(
         }
     };
     let program = std::env::current_exe()?;
-    let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+    let version = Some(crate::commands::bench::VERSION.to_owned());
     let title = kind.title().to_owned();
     Ok(Entry::Ready(engine(title, version, program, ours, args, settings, context)))
 }
