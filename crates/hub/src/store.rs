@@ -1,6 +1,7 @@
 //! Imported models: `models/<name>/` is a checkpoint folder with a small file about its origin. A
 //! model appears by one rename, either complete or not at all.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -57,6 +58,9 @@ pub struct Origin {
     pub imported_unix_s: u64,
     /// Name and version of the importing program.
     pub importer: String,
+    /// SHA-256 of each file that the import wrote, in hexadecimal. Empty in older imports.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<String, String>,
 }
 
 impl Store {

@@ -156,6 +156,7 @@ pub(crate) fn origin(source: &str) -> Origin {
         file_modified_ns: None,
         sha256: None,
         imported_unix_s: 1,
+        written: std::collections::BTreeMap::new(),
         importer: "test".to_owned(),
     }
 }

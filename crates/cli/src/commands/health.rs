@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use mlxk_hub::{
-    Finding, HubError, ImportPlan, ImportSource, Kind, Matching, PullError, PullOptions, Reference,
-    Repaired, Report, Resolution, Resolved, Suspects,
+    DeepReport, Finding, HubError, ImportPlan, ImportSource, Kind, Matching, PullError,
+    PullOptions, Reference, Repaired, Report, Resolution, Resolved, Suspects,
 };
 use serde_json::{Value, json};
 
@@ -22,18 +22,43 @@ struct Verdict {
     report: Report,
     /// `true` if it is a workspace that mlxk manages; `None` for other models.
     managed: Option<bool>,
-    /// Files and bytes that `--deep` read.
-    read: Option<(usize, u64)>,
+    /// What `--deep` read.
+    read: Option<Read>,
     /// Result of `--repair`.
     repaired: Option<Repaired>,
+}
+
+/// What `--deep` read.
+#[derive(Clone, Copy)]
+struct Read {
+    files: usize,
+    bytes: u64,
+    /// Files whose hash is not recorded.
+    unnamed: usize,
+}
+
+impl Read {
+    /// Returns the figures in words, to follow a verdict.
+    fn in_words(self) -> String {
+        let Self { files, bytes, unnamed } = self;
+        if files == 0 {
+            return "; not compared, because no hashes are recorded".to_owned();
+        }
+        let compared =
+            format!("{} compared, {}", format::count(files, "file"), format::size(bytes));
+        match unnamed {
+            0 => format!(" ({compared})"),
+            _ => format!(" ({compared}; {} without a hash)", format::count(unnamed, "file")),
+        }
+    }
 }
 
 impl Verdict {
     /// Returns the verdict in one line, with the result of `--deep` and `--repair`.
     fn reason(&self) -> String {
         let mut reason = self.report.reason();
-        if let Some((files, bytes)) = self.read {
-            let _ = write!(reason, " ({files} files, {} compared)", format::size(bytes));
+        if let Some(read) = self.read {
+            reason.push_str(&read.in_words());
         }
         if let Some(repaired) = &self.repaired {
             let _ = write!(reason, "; {}", what_was_repaired(repaired));
@@ -140,7 +165,8 @@ fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result
                 Err(HubError::Cancelled) => return Err(Interrupted.into()),
                 other => other?,
             };
-            verdict.read = Some((found.files, found.bytes));
+            let DeepReport { files, bytes, unnamed, .. } = found;
+            verdict.read = Some(Read { files, bytes, unnamed });
             // If a header is already reported, a wrong hash adds nothing.
             let is_new = |finding: &Finding| {
                 !verdict.report.errors().any(|known| known.file == finding.file)
@@ -164,9 +190,7 @@ fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<(
     }
     for verdict in verdicts {
         let word = if verdict.report.is_healthy() { "healthy  " } else { "unhealthy" };
-        let read = verdict.read.map_or_else(String::new, |(files, bytes)| {
-            format!(" ({files} files, {} compared)", format::size(bytes))
-        });
+        let read = verdict.read.map(Read::in_words).unwrap_or_default();
         out.line(format_args!("{word} {} — {}{read}", verdict.name, verdict.report.reason()))?;
         if let Some(repaired) = &verdict.repaired {
             out.line(format_args!("          {}", what_was_repaired(repaired)))?;
@@ -219,8 +243,8 @@ fn data(verdicts: &[Verdict], extended: bool) -> Value {
         if let Some(managed) = verdict.managed {
             object["managed"] = managed.into();
         }
-        if let Some((files, bytes)) = verdict.read {
-            object["deep"] = json!({"files": files, "bytes": bytes});
+        if let Some(Read { files, bytes, unnamed }) = verdict.read {
+            object["deep"] = json!({"files": files, "bytes": bytes, "unnamed": unnamed});
         }
         if let Some(repaired) = &verdict.repaired {
             object["repaired"] =

