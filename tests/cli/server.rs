@@ -144,6 +144,36 @@ fn the_only_model_is_stopped_and_ollamas_address_is_tried() {
 
 #[cfg(unix)]
 #[test]
+fn a_model_is_listed_as_it_was_called_and_a_client_that_leaves_is_logged() {
+    let world = World::new();
+    world.cached("org/Tiny-Model");
+    let mut server = Running::start(&world, &["--ctx", "256"], &[]);
+    let list = server.get("/v1/models");
+    assert!(list.contains("\"context_length\":256"), "{list}");
+    let request = json!({"model": "tiny-model", "prompt": "a", "max_tokens": 1});
+    assert_eq!(server.post("/v1/completions", &request)["choices"].as_array().unwrap().len(), 1);
+    // `/api/ps` names a model as it was asked for, and so does `ps`.
+    let (table, _) = streams(&world.mlxk(&["ps", "--port", server.port()]).assert().success());
+    assert!(table.contains("\ntiny-model "), "{table}");
+    let request = json!({"model": "tiny-model", "prompt": "a", "max_tokens": 250, "stream": true});
+    let body = request.to_string();
+    let head = format!(
+        "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}",
+        body.len()
+    );
+    // A client that leaves at once may still come too late.
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        write!(stream, "{head}\r\ncontent-type: application/json\r\n\r\n{body}").unwrap();
+        stream.read_exact(&mut [0; 100]).unwrap();
+    }
+    server.end_politely();
+    let log: Vec<String> = server.lines.by_ref().map_while(Result::ok).collect();
+    assert!(log.iter().any(|line| line.contains("the client left")), "{log:?}");
+}
+
+#[cfg(unix)]
+#[test]
 fn the_json_log_has_the_keys_of_mlx_knife_from_the_first_line() {
     let world = World::new();
     world.cached("org/tiny");

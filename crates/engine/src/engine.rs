@@ -103,7 +103,7 @@ impl Engine {
                 fingerprint: checkpoint.fingerprint(),
                 cache: &shape.cache,
                 vocab_size: shape.vocab_size,
-                positions: limits.kept_positions,
+                positions: plan.context,
             };
             DiskCache::open(spill, &source, &*ops)
         });
@@ -379,11 +379,19 @@ fn limits(options: &LoadOptions, plan: &MemoryPlan) -> Limits {
         chunk: options.prefill_chunk,
         sequences: options.max_sequences,
         kv_bytes: plan.kv_bytes,
-        kept_positions: if options.reuse_prefixes { plan.context } else { 0 },
+        kept_positions: if options.reuse_prefixes { kept_positions(plan) } else { 0 },
+        context: plan.context,
         prompt_lookup: options.prompt_lookup,
         draft_always: options.draft_always,
         migrate_weights: options.migrate_weights,
     }
+}
+
+/// Returns how many positions are kept for later requests: a few whole contexts, because several agents may take
+/// turns, or fewer if the memory has no room for them.
+fn kept_positions(plan: &MemoryPlan) -> usize {
+    const CONTEXTS: usize = 4;
+    plan.positions.min(plan.context.saturating_mul(CONTEXTS))
 }
 
 /// Computes a token and discards it. That brings weights into memory and wakes the threads while the

@@ -40,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) kv_bytes: u64,
     /// Positions of sequences that are kept for later requests.
     pub(crate) kept_positions: usize,
+    /// Most positions of a sequence.
+    pub(crate) context: usize,
     /// `true` if drafts are looked up in the text so far.
     pub(crate) prompt_lookup: bool,
     /// `true` if drafts are computed even if they don't pay.

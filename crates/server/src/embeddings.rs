@@ -60,7 +60,9 @@ async fn run<T: Send + 'static>(
     // The work ends soon after the client has left, and keeps the model until then.
     let result = blocking(move || {
         let _place = place;
-        Ok(work(&lease.engine(), &cancel)?)
+        let found = work(&lease.engine(), &cancel)?;
+        lease.honor_keep();
+        Ok(found)
     });
     let result = result.await;
     drop(guard);

@@ -143,6 +143,7 @@ impl Stop {
         self.0.send_if_modified(|phase| {
             let is_running = *phase == Phase::Running;
             if is_running {
+                tracing::info!("stopping");
                 *phase = Phase::Draining;
             }
             is_running

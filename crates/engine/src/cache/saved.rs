@@ -40,7 +40,7 @@ impl Scheduler {
         let expected = Expected {
             origin: &Origin::new(&job.fingerprint, &*self.ops),
             vocab_size: self.model.vocab_size(),
-            positions: self.limits.kept_positions,
+            positions: self.limits.context,
         };
         let (sequence, ids) = file::read(&job.path, &expected, &mut *self.ops)
             .map_err(|error| refused(&job.path, &error))?;

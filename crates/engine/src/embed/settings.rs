@@ -82,7 +82,7 @@ impl EmbedSettings {
         }
         let is_nomic = config.get("model_type").is_some_and(|name| name == "nomic_bert");
         Ok(Self {
-            is_guess: pooling.is_none() && is_encoder,
+            is_guess: pooling.is_none(),
             is_dedicated: !is_encoder
                 && (files.pooling.is_some() || known.is_some() && name.contains("embed")),
             pooling: pooling.unwrap_or(usual),
@@ -156,7 +156,7 @@ mod tests {
         let unknown = read("/models/mine", Output::States, &json!({}));
         assert_eq!((unknown.pooling, unknown.is_guess), (Pooling::Mean, true));
         let decoder = read("/models/mine", Output::Logits, &json!({}));
-        assert_eq!((decoder.pooling, decoder.is_guess), (Pooling::Last, false));
+        assert_eq!((decoder.pooling, decoder.is_guess), (Pooling::Last, true));
         assert!(!decoder.is_dedicated);
     }
 

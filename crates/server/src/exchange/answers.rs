@@ -23,6 +23,8 @@ pub(crate) struct Answers {
     calls: Vec<usize>,
     /// Requests that have not ended.
     open: usize,
+    /// `true` once an error has ended the exchange.
+    failed: bool,
     /// A place in the model's queue for each request.
     _places: OwnedSemaphorePermit,
     phase: watch::Receiver<Phase>,
@@ -87,12 +89,14 @@ impl Answers {
         };
         // Rendering and encoding a long prompt would block a serving thread.
         let prompt_tokens = lease.text_work(submit).await?;
+        lease.honor_keep();
         Ok(Self {
             events,
             _cancel: cancel,
             prompt_tokens,
             calls: vec![0; open],
             open,
+            failed: false,
             _places: places,
             phase: state.phase.subscribe(),
             state: Arc::clone(state),
@@ -108,6 +112,12 @@ impl Answers {
     /// Returns the next event and the number of its request, or `None` when all have ended. Nothing is lost
     /// if the future is dropped before it is ready.
     pub(crate) async fn next(&mut self) -> Result<Option<(usize, Event)>, ApiError> {
+        let next = self.receive().await;
+        self.failed |= next.is_err();
+        next
+    }
+
+    async fn receive(&mut self) -> Result<Option<(usize, Event)>, ApiError> {
         if self.open == 0 {
             return Ok(None);
         }
@@ -141,6 +151,16 @@ impl Answers {
                 Err(error)
             }
             event => Ok(Some((index, event))),
+        }
+    }
+}
+
+impl Drop for Answers {
+    /// Logs one line if the client left before the end.
+    fn drop(&mut self) {
+        if self.open > 0 && !self.failed {
+            let (model, prompt_tokens) = (self.lease.name(), self.prompt_tokens);
+            tracing::info!(model, prompt_tokens, answers = self.open, "the client left");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod authority;
 mod head;
 mod key;
+mod logged;
 pub(crate) mod machine;
 mod origin;
 mod request_id;
@@ -56,7 +57,7 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
         if let Some(fields) = ignored.and_then(|ignored| ignored.text()) {
             tracing::info!(fields, "unknown fields ignored");
         }
-        let reason = response.extensions().get::<ApiError>().map(|error| error.message.as_str());
+        let reason = response.extensions().get::<ApiError>().map(logged::reason);
         match reason {
             Some(reason) if response.status().is_server_error() => {
                 tracing::warn!(%method, path, status, ms, reason, "refused");

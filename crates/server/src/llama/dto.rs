@@ -86,6 +86,8 @@ pub(crate) struct InMemory {
 #[derive(Debug, Serialize)]
 pub(crate) struct Loaded {
     pub(crate) id: String,
+    /// Name of the last request for it, such as that of a derived model.
+    pub(crate) called: Option<String>,
     pub(crate) object: &'static str,
     pub(crate) status: Status,
     /// Tokens of prompt and answer together.

@@ -54,6 +54,7 @@ fn loaded(model: Running) -> Loaded {
     let left = |at: SystemTime| at.duration_since(SystemTime::now()).map_or(0, |it| it.as_secs());
     Loaded {
         id: model.name,
+        called: model.called,
         object: "model",
         status: Status { value: "loaded" },
         context: model.context,

@@ -6,7 +6,7 @@ use mlxk_engine::Engine;
 use mlxk_hub::{Overrides, Resolved};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Models, Places};
+use super::{KeepAlive, Models, Places};
 use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 
@@ -17,6 +17,8 @@ pub(crate) struct Lease {
     model: Resolved,
     engine: Option<Arc<Engine>>,
     places: Places,
+    /// Wish of the request about how long the model stays.
+    keep: Option<KeepAlive>,
 }
 
 impl Lease {
@@ -25,8 +27,16 @@ impl Lease {
         model: Resolved,
         engine: Arc<Engine>,
         places: Places,
+        keep: Option<KeepAlive>,
     ) -> Self {
-        Self { models, model, engine: Some(engine), places }
+        Self { models, model, engine: Some(engine), places, keep }
+    }
+
+    /// Makes the model stay as long as the request wishes. A request that is refused must not change it.
+    pub(crate) fn honor_keep(&self) {
+        if let Some(keep) = self.keep {
+            self.models.keep(&self.model.path, keep);
+        }
     }
 
     /// Returns the engine that answers.
@@ -83,8 +93,14 @@ impl Lease {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         Arc::clone(&self.places.queue).try_acquire_many_owned(count).map_err(|_| {
             let message = format!(
-                "The model `{}` is busy: it runs {} requests at once and lets {} wait",
-                self.model.name, config.parallel, config.queue
+                "The model `{}` is busy: it runs {} at once and lets {} wait",
+                self.model.name,
+                if config.parallel == 1 {
+                    "1 request".to_owned()
+                } else {
+                    format!("{} requests", config.parallel)
+                },
+                config.queue
             );
             let kind = if count as usize > most { Kind::BadRequest } else { Kind::Busy };
             ApiError::new(kind, message)

@@ -52,7 +52,8 @@ impl Models {
         tracing::info!(
             model = model.name,
             context = engine.context(),
-            reserved_mb = reserved_bytes / 1_000_000,
+            weights_mb = engine.memory().weights_bytes / 1_000_000,
+            memory_limit_mb = reserved_bytes / 1_000_000,
             ms = started.elapsed().as_millis() as u64,
             "loaded"
         );
@@ -68,11 +69,11 @@ impl Models {
             reserved_bytes,
             leases: 0,
             last_used: Instant::now(),
-            keep: keep.unwrap_or(usual),
+            keep: usual,
             expiry: Expiry::NEVER,
             draining: false,
         });
-        self.lease(&model, None).ok_or_else(ApiError::panicked)
+        self.lease(&model, keep).ok_or_else(ApiError::panicked)
     }
 
     /// Returns `true` if the server was started with this model.

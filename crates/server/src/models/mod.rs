@@ -115,8 +115,8 @@ impl Models {
         }))
     }
 
-    /// Returns the model called `name`, or the server's own if it is `None`. Loads it if necessary. `keep` changes
-    /// how long it stays after this request.
+    /// Returns the model called `name`, or the server's own if it is `None`. Loads it if necessary. `keep` is for
+    /// [`Lease::honor_keep`].
     pub(crate) async fn acquire(
         &self,
         name: Option<&str>,
@@ -260,14 +260,18 @@ impl Models {
     fn lease(&self, model: &Resolved, keep: Option<KeepAlive>) -> Option<Lease> {
         let mut loaded = self.lock();
         let found = loaded.iter_mut().find(|it| it.path == model.path && !it.draining)?;
-        if let Some(keep) = keep {
-            found.keep = keep;
-        }
         found.leases += 1;
         found.last_used = Instant::now();
         found.expiry = Expiry::NEVER;
         let (engine, places) = (Arc::clone(&found.engine), found.places.clone());
-        Some(Lease::new(self.clone(), model.clone(), engine, places))
+        Some(Lease::new(self.clone(), model.clone(), engine, places, keep))
+    }
+
+    /// Changes how long a model stays.
+    fn keep(&self, path: &std::path::Path, keep: KeepAlive) {
+        if let Some(model) = self.lock().iter_mut().find(|model| model.path == path) {
+            model.keep = keep;
+        }
     }
 
     /// Ends a lease.

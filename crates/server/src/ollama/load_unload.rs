@@ -24,7 +24,7 @@ pub(super) async fn respond(
         state.models.unload(&model.name).await?;
         "unload"
     } else {
-        state.models.acquire_resolved(model, Some(&called), keep).await?;
+        state.models.acquire_resolved(model, Some(&called), keep).await?.honor_keep();
         "load"
     };
     let reply = Reply { done: true, done_reason: Some(reason), ..endpoint.reply(called) };

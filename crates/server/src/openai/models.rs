@@ -9,7 +9,7 @@ use mlxk_hub::{Kind, ModelInfo};
 use super::dto::models::{Model, ModelList};
 use crate::error::ApiError;
 use crate::json::Json;
-use crate::state::Shared;
+use crate::state::{Shared, State as ServerState};
 
 /// Lists the models that can answer, the server's own first.
 pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiError> {
@@ -21,7 +21,8 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
         models.push(state.models.describe(own).await?);
     }
     models.sort_by_key(|model| Some(&model.name) != own.as_ref());
-    let list = ModelList { object: "list", data: models.iter().map(model).collect() };
+    let list =
+        ModelList { object: "list", data: models.iter().map(|info| model(info, &state)).collect() };
     Ok(Json(list).into_response())
 }
 
@@ -31,10 +32,12 @@ pub(super) async fn one(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let found = state.models.describe(&id).await?;
-    Ok(Json(Model { id, ..model(&found) }).into_response())
+    Ok(Json(Model { id, ..model(&found, &state) }).into_response())
 }
 
-fn model(info: &ModelInfo) -> Model {
+/// Describes a model. Its context is at most the one that the server is set to.
+fn model(info: &ModelInfo, state: &ServerState) -> Model {
+    let most = state.config.context.map_or(u64::MAX, |context| context as u64);
     let modified = info.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Model {
         id: info.name.clone(),
@@ -45,7 +48,7 @@ fn model(info: &ModelInfo) -> Model {
             Kind::HfCache | Kind::Imported | Kind::Missing => "mlx-knife",
         },
         permission: [],
-        context_length: info.context_length,
+        context_length: info.context_length.map(|context| context.min(most)),
         capabilities: info.capabilities.clone(),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Rerank {
 
 /// A document: a text, or an object with one.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text or an object with the field `text`")]
 pub(crate) enum Document {
     Text(String),
     Object { text: String },

@@ -123,6 +123,10 @@ fn loaded_models_are_listed_with_their_expiry() {
     let listed = entry(&world.get("/api/tags").json(), "brief:latest");
     assert_eq!(running["digest"], listed["digest"]);
     whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": "10m"}));
+    // A request that is refused does not change how long the model stays.
+    let refused = json!({"model": "org/one", "keep_alive": -1, "think": true,
+        "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(world.post("/api/chat", &refused).status, 400);
     let one = entry(&world.get("/api/ps").json(), "org/one:latest");
     assert!(one["expires_at"].as_str().unwrap() < "2100", "{one}");
 }
