@@ -93,14 +93,21 @@ fn names() -> String {
          in its row, which has the same weights. A name without a tag has the tag `latest`, so \
          `mlxk run llama3.2` runs `llama3.2:3b`. `mlxk search --ollama WORD` prints the same table \
          with sizes. Add your own names under `[pairs]` in the [configuration](config.md).\n\n\
-         The checkpoints marked *not yet* can be downloaded, but `mlxk` does not run them so far.\n\n\
+         The checkpoints marked *not yet* can be downloaded, but `mlxk` does not run them so far. Those marked \
+         *text only* don't read pictures yet.\n\n\
+         In `run`, `chat` and the commands that look at models, a name without a tag also means the one model on \
+         this machine whose name contains it; `mlxk` then prints the whole name. The server never guesses.\n\n\
          | names | checkpoint | runs |\n|---|---|---|\n",
     );
     let supported = registry::supported();
     for model in mlxk_hub::library() {
         let runs = supported.iter().any(|one| one.model_type == model.model_type);
         let names: Vec<String> = model.names.iter().map(|name| format!("`{name}`")).collect();
-        let runs = if runs { "yes" } else { "not yet" };
+        let runs = match (runs, model.is_multimodal()) {
+            (true, false) => "yes",
+            (true, true) => "text only",
+            (false, _) => "not yet",
+        };
         let _ = writeln!(page, "| {} | `{}` | {runs} |", names.join(", "), model.repo);
     }
     page
