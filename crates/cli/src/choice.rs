@@ -19,8 +19,9 @@ pub(crate) fn only(models: &[String], context: &Context) -> Option<usize> {
 pub(crate) fn choose(question: &str, answers: &[String]) -> Option<usize> {
     let mut stderr = output::stderr();
     let _ = stderr.line(sanitize_line(question));
+    let digits = answers.len().to_string().len();
     for (index, answer) in answers.iter().enumerate() {
-        let _ = stderr.line(sanitize_line(&format!("  {}  {answer}", index + 1)));
+        let _ = stderr.line(sanitize_line(&format!("  {:>digits$}  {answer}", index + 1)));
     }
     let typed = confirm::ask(&format!("Number [1-{}, or nothing to cancel]:", answers.len()))?;
     let number: usize = typed.parse().ok()?;

@@ -86,7 +86,7 @@ impl ReplacementRefused {
 
 /// No server answers at an address.
 #[derive(Debug, thiserror::Error)]
-#[error("No server at {address}{}: {reason}", or_at(.also.as_deref()))]
+#[error("No server at {address}{}: {}", or_at(.also.as_deref()), reason.to_string().trim_start_matches("io: "))]
 pub(crate) struct NoServer {
     pub(crate) address: String,
     pub(crate) reason: ureq::Error,

@@ -221,12 +221,13 @@ impl Command {
             Self::Ps(args) => (args.json, "ps"),
             Self::Logs(args) => (args.json, "logs"),
             Self::Run(args) => (args.has_envelope(), "run"),
+            // On success, these print a report of their own.
+            Self::Perplexity(args) => (args.json, "perplexity"),
+            Self::Bench(args) => (args.prints_json(), "bench"),
             Self::Chat(_)
-            | Self::Perplexity(_)
             | Self::Server(_)
             | Self::EmbedServe(_)
             | Self::Stop(_)
-            | Self::Bench(_)
             | Self::Completions(_)
             | Self::Version
             | Self::Man { .. }

@@ -110,9 +110,9 @@ pub(crate) struct ServerArgs {
 
     /// Also accept requests that call the server by this name, as in `models.example`; `*` accepts all
     ///
-    /// A server that only this machine can reach accepts `localhost`, this machine's name, names that
-    /// end with `.local` or `.internal`, and private addresses. Name others if a proxy or a hosts
-    /// file leads to the server. `*.example` accepts all names that end with `.example`.
+    /// A server that only this machine can reach accepts `localhost`, this machine's name and private
+    /// addresses. Containers may also call it by their names for it, such as `host.docker.internal`.
+    /// Name others if a proxy or a hosts file leads to the server. `*.example` accepts all names that end with `.example`.
     #[arg(
         long,
         visible_alias = "allow-hosts",

@@ -126,8 +126,18 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
         "/retry" => Ok(Command::Retry),
         "/copy" => Ok(Command::Copy),
         "/bye" | "/exit" | "/quit" => Ok(Command::Bye),
-        _ => Err(format!("Unknown command `{name}`; `/help` lists the commands")),
+        _ => Err(match meant(name).as_slice() {
+            [one] => format!("Unknown command `{name}`; did you mean `{one}`?"),
+            _ => format!("Unknown command `{name}`; `/help` lists the commands"),
+        }),
     }
+}
+
+/// Returns the commands that begin alike, for a name that is none.
+fn meant(name: &str) -> Vec<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let begins = |command: &str| command.starts_with(&name) || name.starts_with(command);
+    COMMANDS.iter().map(|(command, ..)| *command).filter(|command| begins(command)).collect()
 }
 
 /// Words that end or explain other programs, and the command that means the same here.
@@ -180,6 +190,7 @@ mod tests {
         assert_eq!((elsewhere(" Exit "), elsewhere("exit the room")), (Some("/bye"), None));
         assert!(parse("/save").unwrap_err().contains("/save notes"));
         assert!(parse("/nosuch thing").unwrap_err().contains("`/nosuch`"));
+        assert!(parse("/sav x").unwrap_err().contains("did you mean `/save`?"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use self::keep::Keeper;
 use self::settings::{Change, InEffect, Wish};
 use crate::answer::{self, AnswerSettings, Screen, Show};
 use crate::args::AnswerArgs;
+use crate::commands::show::{self, Part};
 use crate::conversations::{Folder, Loaded};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::format::count;
@@ -347,14 +348,15 @@ impl Chat<'_> {
         }
     }
 
-    /// Shows the model and all settings, or one of them. Ollama's `/show info` is the same as `/show`.
+    /// Shows the settings, one of them, or a part of the model as Ollama's `/show` does.
     fn show(&mut self, name: Option<&str>) {
-        let wish = match name.map(str::to_ascii_lowercase).as_deref() {
-            None | Some("info" | "parameters") => Ok(Wish::List),
-            Some("template" | "modelfile" | "license") => Err(format!(
-                "Outside the chat, `mlxk show {}` shows the template (`--template`) and a Modelfile (`--modelfile`)",
-                self.model.name
-            )),
+        let name = name.map(str::to_ascii_lowercase);
+        if let Some(part) = name.as_deref().and_then(Part::of) {
+            let shown = show::print(part, &self.model.name, self.context);
+            return shown.unwrap_or_else(|error| self.note(failure::message(&error)));
+        }
+        let wish = match name.as_deref() {
+            None | Some("parameters") => Ok(Wish::List),
             Some(name) => settings::find(name).map(Wish::Show),
         };
         let reply = wish.and_then(|wish| self.fulfil(wish));

@@ -4,6 +4,7 @@ use super::{Chat, settings};
 use crate::commands::logs;
 use crate::conversations::{Conversation, Existing, Loaded, write};
 use crate::format::count;
+use crate::models::resolve;
 use crate::{confirm, failure};
 
 /// Conversations that `/load` lists at most.
@@ -99,8 +100,18 @@ impl Chat<'_> {
                 self.take_up(loaded);
                 self.note("Its system prompt and settings replace yours; /show lists them");
             }
+            Err(_) if self.is_model(name) => {
+                self.note(format_args!(
+                    "`{name}` is a model; type `/model {name}` to switch to it"
+                ));
+            }
             Err(error) => self.note(failure::message(&error)),
         }
+    }
+
+    /// Returns `true` if a model on this machine has this name.
+    fn is_model(&self, name: &str) -> bool {
+        resolve::is_here(name, self.context)
     }
 
     /// Continues a conversation.

@@ -1,5 +1,6 @@
 //! `mlxk cp MODEL NAME`: gives a model another name.
 
+use mlxk_hub::Resolved;
 use serde_json::json;
 
 use super::replace;
@@ -12,17 +13,22 @@ pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     let replace = replace::is_allowed(&args.name, args.force, context)?;
     let copied = mlxk_hub::copy(&args.source.parse()?, &args.name, replace, pairs, locations)?;
-    let source = copied.source.base.as_ref().unwrap_or(&copied.source.name);
+    let Resolved { name, base, overrides, .. } = &copied.source;
+    // A derived model is copied with its settings.
+    let (relation, source) = match base {
+        Some(_) if !overrides.is_empty() => ("a copy of", name),
+        _ => ("another name for", base.as_ref().unwrap_or(name)),
+    };
     if args.json {
         let data = json!({
             "source": copied.source.name,
             "target": copied.name,
             "path": copied.path.display().to_string(),
-            "message": format!("`{}` is another name for {source}", copied.name),
+            "message": format!("`{}` is {relation} {source}", copied.name),
         });
         json::print("cp", &data)?;
     } else {
-        output::stdout().line(format_args!("{} is now another name for {source}", copied.name))?;
+        output::stdout().line(format_args!("{} is now {relation} {source}", copied.name))?;
     }
     Ok(ExitStatus::Success)
 }

@@ -8,7 +8,7 @@ use crate::doctor::{ALL, Check, Environment, Level, Line, Repair};
 use crate::exit::{ExitStatus, Interrupted};
 use crate::format::count;
 use crate::settings::Surroundings;
-use crate::{Context, complete, interrupt, json, output};
+use crate::{Context, complete, interrupt, json, output, terminal};
 
 /// Place of the page that explains each check.
 const EXPLAINED: &str = "explained in docs/guide/troubleshooting.md of the source";
@@ -121,12 +121,24 @@ fn print(
     let name = if is_first { check.id } else { "" };
     let names = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
     out.styled(&mark)?;
-    out.line(format_args!(" {name:names$}  {}", line.text))?;
+    let indent = width + names + 3;
+    out.text(format_args!(" {name:names$}  {}\n", hanging(&line.text, indent)))?;
     if let Some(fix) = &line.fix {
-        out.line(format_args!("{:width$} {:names$}  fix: {fix}", "", ""))?;
+        let fix = hanging(&format!("fix: {fix}"), indent);
+        out.text(format_args!("{:width$} {:names$}  {fix}\n", "", ""))?;
     }
     out.flush()?;
     Ok(())
+}
+
+/// Wraps a text that begins in column `indent` of the terminal.
+fn hanging(text: &str, indent: usize) -> String {
+    let text = terminal::sanitize_line(text);
+    if !output::stdout_is_terminal() {
+        return text;
+    }
+    let room = terminal::width().saturating_sub(indent).max(20);
+    terminal::fold(&text, room).replace('\n', &format!("\n{:indent$}", ""))
 }
 
 fn data(found: &[(&Check, Line)], ok: usize, warnings: usize, broken: usize) -> Value {

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use mlxk_engine::embed::{EmbedInput, EmbedRequest, Prompt};
+use mlxk_engine::embed::{EmbedInput, EmbedRequest, Pooling, Prompt};
 use mlxk_engine::{CancelHandle, CpuOptions, DeviceChoice, Engine, LoadOptions};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use crate::commands::server;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
 use crate::printer::Unit;
-use crate::{Context, input, interrupt, json as envelope, output};
+use crate::{Context, format, input, interrupt, json as envelope, output};
 
 /// Number of texts whose vectors are printed together.
 const BLOCK: usize = 256;
@@ -42,8 +42,12 @@ pub(crate) fn run(args: &EmbedArgs, context: &Context) -> anyhow::Result<ExitSta
     let engine = load_engine(&options, &format!("Loading {}", model.name), context)?;
     let settings = engine.embed_settings();
     if settings.is_guess && args.pooling.is_none() {
+        let (pooling, advice) = match settings.pooling {
+            Pooling::Last => ("the last token", ". It was probably not made for embeddings"),
+            _ => ("the mean", ""),
+        };
         context.printer.note(format_args!(
-            "warning: Nothing says how `{}` pools its states; using the mean (see `--pooling`)",
+            "warning: Nothing says how `{}` pools its states; using {pooling} (see `--pooling`){advice}",
             model.name
         ));
     }
@@ -56,7 +60,7 @@ pub(crate) fn run(args: &EmbedArgs, context: &Context) -> anyhow::Result<ExitSta
     });
     let progress = context.printer.progress();
     progress.begin("Embedding");
-    let total = records.len() as u64;
+    let texts = records.len();
     let (mut done, mut tokens, mut cut) = (0, 0, 0);
     let mut all = Vec::new();
     let mut records = records.into_iter().peekable();
@@ -69,7 +73,7 @@ pub(crate) fn run(args: &EmbedArgs, context: &Context) -> anyhow::Result<ExitSta
         }
         (tokens, cut) = (tokens + embedded.tokens, cut + embedded.truncated);
         done += block.len() as u64;
-        progress.update(done, total, Unit::Texts);
+        progress.update(done, texts as u64, Unit::Texts);
         let rows = block.into_iter().zip(embedded.vectors);
         let rows = rows.map(|(record, vector)| row(record, &vector, &metadata));
         if args.json {
@@ -85,7 +89,7 @@ pub(crate) fn run(args: &EmbedArgs, context: &Context) -> anyhow::Result<ExitSta
     if args.json {
         envelope::print("embed", &json!({"records": all}))?;
     }
-    report(args, context, &engine, &Figures { texts: total, tokens, cut, time: started.elapsed() });
+    report(args, context, &engine, &Figures { texts, tokens, cut, time: started.elapsed() });
     Ok(ExitStatus::Success)
 }
 
@@ -186,7 +190,7 @@ fn content_hash(folder: &std::path::Path) -> Option<String> {
 
 /// Figures of a run.
 struct Figures {
-    texts: u64,
+    texts: usize,
     tokens: usize,
     cut: usize,
     time: Duration,
@@ -197,15 +201,17 @@ fn report(args: &EmbedArgs, context: &Context, engine: &Engine, figures: &Figure
     let &Figures { texts, tokens, cut, time } = figures;
     if cut > 0 {
         let most = engine.embed_settings().max_tokens;
-        context
-            .printer
-            .note(format_args!("warning: {cut} of {texts} texts were cut to {most} tokens"));
+        let were = if texts == 1 { "text was" } else { "texts were" };
+        let note = format_args!("warning: {cut} of {texts} {were} cut to {most} tokens");
+        context.printer.note(note);
     }
     if args.verbose {
         let settings = engine.embed_settings();
         let seconds = time.as_secs_f64();
         context.printer.note(format_args!(
-            "{texts} texts, {tokens} tokens in {seconds:.2} s, {:.0} tokens/s; pooling {}, {} dimensions",
+            "{}, {} in {seconds:.2} s, {:.0} tokens/s; pooling {}, {} dimensions",
+            format::count(texts, "text"),
+            format::count(tokens, "token"),
             tokens as f64 / seconds.max(1e-9),
             args.pooling.unwrap_or(settings.pooling).name(),
             args.dimensions.unwrap_or(settings.dimensions),

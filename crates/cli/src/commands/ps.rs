@@ -42,7 +42,8 @@ fn row(model: &Value) -> [String; 5] {
         None => "forever".to_owned(),
     };
     [
-        model["id"].as_str().unwrap_or_default().to_owned(),
+        // `/api/ps` lists a model by the name that was asked for, too.
+        model["called"].as_str().or(model["id"].as_str()).unwrap_or_default().to_owned(),
         format::size(number("weights_bytes") + number("kv_bytes")),
         number("context").to_string(),
         number("requests").to_string(),

@@ -91,7 +91,7 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
     if !args.json && (args.force || args.dry_run || context.may_ask) {
         for name in &removal.dependents {
             context.printer.note(format_args!(
-                "warning: `{name}` is another name for {} and will stop working",
+                "warning: `{name}` is based on {} and will stop working",
                 removal.name
             ));
         }

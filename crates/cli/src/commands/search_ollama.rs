@@ -55,7 +55,12 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
             model.names[0].to_owned(),
             repo,
             format!("{about}{}", mlxk_hub::human(model.size_bytes)),
-            if runs(model) { "yes" } else { "not yet" }.to_owned(),
+            match (runs(model), model.is_multimodal()) {
+                (true, false) => "yes",
+                (true, true) => "text only",
+                (false, _) => "not yet",
+            }
+            .to_owned(),
             here.to_owned(),
         ]);
     }

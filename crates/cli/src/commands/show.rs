@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mlxk_engine::embed::EmbedSettings;
-use mlxk_engine::{LoadOptions, MemoryPlan};
+use mlxk_engine::{LoadOptions, MemoryPlan, SamplingDefaults};
 use mlxk_format::Checkpoint;
 use mlxk_hub::workspace::{self, Sentinel};
 use mlxk_hub::{FileInfo, Kind, ModelInfo, Overrides, Resolved, Role, Severity};
@@ -20,6 +20,40 @@ use crate::models::resolve;
 use crate::models::supported;
 use crate::output::{self, Output};
 use crate::{Context, format, json};
+
+/// A part of a model, by the name that Ollama's `/show` has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Info,
+    License,
+    Modelfile,
+    Template,
+}
+
+impl Part {
+    /// Returns the part of this name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "info" => Self::Info,
+            "license" => Self::License,
+            "modelfile" => Self::Modelfile,
+            "template" => Self::Template,
+            _ => return None,
+        })
+    }
+}
+
+/// Prints a part of the model called `name`.
+pub(crate) fn print(part: Part, name: &str, context: &Context) -> anyhow::Result<()> {
+    let args = ShowArgs {
+        model: name.to_owned(),
+        license: part == Part::License,
+        modelfile: part == Part::Modelfile,
+        template: part == Part::Template,
+        ..ShowArgs::default()
+    };
+    run(&args, context).map(|_| ())
+}
 
 /// Prints the content of the small files and of the weight headers.
 pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -90,7 +124,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
 fn part(args: &ShowArgs, resolved: &Resolved) -> anyhow::Result<ExitStatus> {
     let mut out = output::stdout();
     if args.parameters {
-        for (name, value) in resolved.overrides.parameters.named() {
+        for (name, value) in parameters(resolved)? {
             out.line(format_args!("{name} {}", value.replace('\n', "\\n")))?;
         }
         return Ok(ExitStatus::Success);
@@ -112,6 +146,26 @@ fn part(args: &ShowArgs, resolved: &Resolved) -> anyhow::Result<ExitStatus> {
         out.line("")?;
     }
     Ok(ExitStatus::Success)
+}
+
+/// Returns the parameters of an answer by Ollama's names: those of a derived model, then the defaults that the
+/// checkpoint brings.
+fn parameters(resolved: &Resolved) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let mut named = resolved.overrides.parameters.named();
+    let defaults = SamplingDefaults::open(&resolved.path)?;
+    for (name, value) in [
+        ("temperature", defaults.temperature.to_string()),
+        ("top_k", defaults.top_k.to_string()),
+        ("top_p", defaults.top_p.to_string()),
+        ("min_p", defaults.min_p.to_string()),
+        ("typical_p", defaults.typical_p.to_string()),
+        ("repeat_penalty", defaults.repetition_penalty.to_string()),
+    ] {
+        if !named.iter().any(|(known, _)| *known == name) {
+            named.push((name, value));
+        }
+    }
+    Ok(named)
 }
 
 fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {

@@ -202,6 +202,11 @@ impl Config {
 /// Reads a variable. Those of the hub are read leniently by the hub itself; only ours are strict.
 fn from_variable(key: &Key, name: &'static str, text: &str) -> Result<Value, ConfigError> {
     let text = text.trim();
+    if name == env::OLLAMA_NOHISTORY {
+        // Ollama takes every other text for true.
+        let is_off = ["", "0", "f", "false"].contains(&text.to_ascii_lowercase().as_str());
+        return Ok(Value::Flag(!is_off));
+    }
     if !name.starts_with("MLXK") {
         return Ok(Value::Text(text.to_owned()));
     }

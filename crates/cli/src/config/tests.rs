@@ -38,6 +38,18 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
+fn ollamas_variable_turns_the_history_off() {
+    for (value, expected) in
+        [("1", true), ("true", true), ("yes", true), ("0", false), ("false", false)]
+    {
+        let config = loaded("", &[("OLLAMA_NOHISTORY", value)]).unwrap();
+        assert_eq!(config.flag("chat.no_history"), expected, "{value}");
+    }
+    let both = [("OLLAMA_NOHISTORY", "1"), ("MLXK_NO_HISTORY", "0")];
+    assert!(!loaded("", &both).unwrap().flag("chat.no_history"));
+}
+
+#[test]
 fn invalid_variables_are_named() {
     for (name, value, expected) in [
         ("MLXK_TEMPERATURE", "hot", "must be a number from 0 to 100"),

@@ -8,6 +8,8 @@ use mlxk_hub::{
     Reference, Resolution, Resolved,
 };
 
+use crate::conversations::Folder;
+use crate::exit::UsageError;
 use crate::models::progress::{Audience, PullProgress};
 use crate::models::pull;
 use crate::{Context, choice, confirm, format, interrupt};
@@ -33,6 +35,9 @@ pub(crate) fn find_by(
         return Ok(find(&derived.from, pull, context)?.derived(derived));
     }
     let resolution = mlxk_hub::resolve(reference, matching, &context.settings.pairs, locations)?;
+    if let Resolution::NotLocal(missing) = &resolution {
+        refuse_conversation(&missing.name, context)?;
+    }
     let resolved = match resolution {
         Resolution::NeedsImport(plan) if pull => {
             let progress = context.printer.progress();
@@ -58,6 +63,18 @@ pub(crate) fn find_by(
         context.printer.note(format_args!("Model: {}", resolved.name));
     }
     Ok(resolved)
+}
+
+/// Refuses the name of a saved conversation, which Ollama would make a model of.
+fn refuse_conversation(name: &str, context: &Context) -> anyhow::Result<()> {
+    let folder = Folder::new(&context.settings.locations.data_dir);
+    if name.contains(['/', '.']) || !folder.place(name).is_file() {
+        return Ok(());
+    }
+    Err(UsageError(format!(
+        "`{name}` is a saved conversation and not a model; continue it with `mlxk chat --load {name}`"
+    ))
+    .into())
 }
 
 /// Pulls the repository that the name means.
@@ -98,6 +115,11 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
             _ => Err(error),
         },
     }
+}
+
+/// Returns `true` if a model on this machine has this name.
+pub(crate) fn is_here(name: &str, context: &Context) -> bool {
+    located(name, context).is_ok()
 }
 
 /// Finds the model for a command that examines it, even if it is damaged or incomplete.

@@ -80,8 +80,9 @@ pub(crate) fn no_such_repo(name: &str, token: Option<&str>) -> String {
         None => format!("Repository `{name}` does not exist, or it is private"),
     }
 }
-const CHECK_CONNECTION: &str = "Check the connection and the proxy (`HTTPS_PROXY`), then try again; \
-                                downloads resume where they stopped";
+const CHECK_CONNECTION: &str = "Check the connection and the proxy (`HTTPS_PROXY`), then try again";
+const STALLED: &str = "Check the connection and the proxy (`HTTPS_PROXY`), then try again; downloads resume \
+                       where they stopped";
 const CERTIFICATE: &str =
     "If a corporate proxy intercepts TLS, set `SSL_CERT_FILE` to its CA certificate (PEM)";
 const CHECK_ENDPOINT: &str = "Try again later; if `HF_ENDPOINT` is set, check that it is a hub";
@@ -107,7 +108,7 @@ impl Explain for HttpError {
                 failed(format!("Could not reach `{host}`: {problem}"), CHECK_CONNECTION)
             }
             Self::Stalled { host, seconds } => {
-                failed(format!("`{host}` has sent nothing for {seconds} seconds"), CHECK_CONNECTION)
+                failed(format!("`{host}` has sent nothing for {seconds} seconds"), STALLED)
             }
             Self::Untrusted { host, problem } => {
                 failed(format!("Certificate of `{host}` not accepted: {problem}"), CERTIFICATE)

@@ -22,6 +22,27 @@ pub struct LibraryModel {
     pub is_estimate: bool,
 }
 
+impl LibraryModel {
+    /// Returns `true` if the original also reads pictures, for which only text remains.
+    pub fn is_multimodal(&self) -> bool {
+        const TYPES: &[&str] = &[
+            "gemma3",
+            "gemma3n",
+            "gemma4",
+            "gemma4_unified",
+            "llama4",
+            "mistral3",
+            "mllama",
+            "qwen2_5_vl",
+            "qwen3_5",
+            "qwen3_5_moe",
+            "qwen3_vl",
+            "qwen3_vl_moe",
+        ];
+        TYPES.contains(&self.model_type)
+    }
+}
+
 static LIBRARY: LazyLock<Vec<LibraryModel>> = LazyLock::new(|| {
     let lines = include_str!("library.tsv").lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| parse(line).expect("the lines are valid, by test")).collect()

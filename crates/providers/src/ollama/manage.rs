@@ -59,6 +59,11 @@ impl Ollama {
         version.ok_or_else(|| self.nonsense(&found))
     }
 
+    /// Returns the version of `mlxk` if the server is one of `mlxk`.
+    pub fn mlxk_version(&self) -> Result<Option<String>> {
+        Ok(self.get("/api/version")?["mlxk"].as_str().map(str::to_owned))
+    }
+
     /// Returns the models on the server's disk.
     pub fn tags(&self) -> Result<Vec<LocalModel>> {
         let found = self.get("/api/tags")?;

@@ -14,8 +14,9 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let program = programs::find("ollama", &environment.around.search_path).into_iter().next();
     let address = ollama_address(environment.settings.ollama_host.as_deref());
     let may_ask = environment.online || is_here(&address);
-    let ask = || Ollama { endpoint: Endpoint::new(&Http::default(), &address) }.version().ok();
-    let version = may_ask.then(ask).flatten();
+    let server = || Ollama { endpoint: Endpoint::new(&Http::default(), &address) };
+    let version = may_ask.then(|| server().version().ok()).flatten();
+    let ours = version.as_ref().and_then(|_| server().mlxk_version().ok().flatten());
     let models = mlxk_hub::ollama_models(&environment.settings.locations);
     let data = json!({
         "program": program, "address": address, "version": version, "models": models.len(),
@@ -25,13 +26,19 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         None => "Program not on the search path".to_owned(),
     };
     let runs = match &version {
+        Some(_) if let Some(ours) = &ours => {
+            format!("the server at {address} is mlxk {ours}, not Ollama")
+        }
         Some(version) => format!("server {version} at {address}"),
         None if may_ask => format!("no server at {address}"),
         None => format!("server at {address} not contacted without --online"),
     };
     let text = match (&program, &version, models.is_empty()) {
         (None, None, true) => "Not installed; mlxk doesn't need it".to_owned(),
-        _ => format!("{installed}; {runs}; {}", count(models.len(), "model")),
+        _ => format!(
+            "{installed}; {runs}; {}",
+            count(models.len(), "model in its store").replace("stores", "store")
+        ),
     };
     let mut lines = vec![Line::ok(text).data(data)];
     // Other errors are about models that cannot be imported, which is not a defect.
