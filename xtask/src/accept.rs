@@ -59,6 +59,12 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
     run(python, &arguments, &[("MLXK_TEST_GGUF", upload)])
 }
 
+/// Drives the server's page in Chromium with the playwright of this Python.
+pub(crate) fn run_page(python: &str) -> Result<()> {
+    run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
+    run(python, &["tests/page/run.py", "target/release/mlxk"], &[])
+}
+
 /// Asks a server for answers to random schemas, and checks them with the validator of this Python.
 pub(crate) fn run_forms(python: &str, count: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;

@@ -53,6 +53,9 @@ Acceptance (minutes to hours; not part of CI):
                     ask a server for answers to COUNT random schemas, and check them with jsonschema
   accept api PYTHON test the server with the official clients in this Python, and with those that npm
                     installed into the folder MLXK_TEST_NODE
+  accept page PYTHON
+                    drive the server's page in Chromium, with the playwright of this Python and the packages
+                    axe-core and markdown-it in the folder MLXK_TEST_NODE
   accept load SECONDS
                     send requests from 32 clients; every answer must be the same as alone
   accept abuse [SCHEMATHESIS]
@@ -98,6 +101,7 @@ fn run() -> Result<()> {
         ["accept", "keeper", python] => accept::run_keeper(python),
         ["accept", "api", python] => accept::run_api(python),
         ["accept", "forms", python, count] => accept::run_forms(python, count),
+        ["accept", "page", python] => accept::run_page(python),
         ["accept", "load", seconds] => accept::run_load(seconds),
         ["accept", "abuse", more @ ..] => accept::run_abuse(more),
         ["accept", "fuzz", seconds] => accept::run_fuzzers(seconds),

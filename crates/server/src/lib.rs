@@ -7,6 +7,8 @@
 //! room for it) and `exchange` (start the engine's requests, render their events as a stream or as one body).
 //! Handlers return `error::ApiError`; `conventions` gives it the shape of the dialect.
 //!
+//! Browsers get a page at `/`. Its files are in `page`, and it uses the same routes as every other client.
+//!
 //! # Adding a dialect
 //!
 //! A dialect is a folder such as `openai/`. Nothing else knows it, except for the list in `routes` and the one
@@ -43,6 +45,7 @@ mod not_offered;
 mod ollama;
 mod openai;
 mod operation;
+mod page;
 mod paths;
 mod responses;
 mod retrieval;

@@ -5,7 +5,7 @@ use axum::middleware::map_request;
 
 use crate::conventions::{apply, not_found};
 use crate::state::Shared;
-use crate::{admin, anthropic, llama, ollama, openai, paths, responses, retrieval};
+use crate::{admin, anthropic, llama, ollama, openai, page, paths, responses, retrieval};
 
 /// Builds the router of a server.
 pub(crate) fn routes(state: &Shared) -> Router {
@@ -16,6 +16,7 @@ pub(crate) fn routes(state: &Shared) -> Router {
         .merge(llama::routes())
         .merge(retrieval::routes())
         .merge(admin::routes())
+        .merge(page::routes())
         .fallback(not_found);
     let routes = Router::new()
         .merge(apply(openai, openai::CONVENTIONS, state))

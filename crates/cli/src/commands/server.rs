@@ -40,6 +40,7 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
     context
         .printer
         .note(format_args!("Listening on http://{}; stop with Ctrl-C", server.address()));
+    context.printer.note(format_args!("Chat in your browser: {url}"));
     let key = if has_key { "your API key" } else { "any API key" };
     context.printer.note(format_args!("OpenAI clients and editors: base URL {url}/v1, with {key}"));
     context.printer.note(format_args!("Ollama clients: OLLAMA_HOST={url}"));

@@ -29,6 +29,7 @@ pub use origin::is_origin;
 
 use crate::body::Reading;
 use crate::error::{ApiError, Kind};
+use crate::page;
 use crate::state::{Shared, State as ServerState};
 
 /// Headers that pages may read.
@@ -36,6 +37,11 @@ const EXPOSED: &str = "x-request-id, retry-after, x-mlxk-ignored, x-mlxk-truncat
 
 /// Paths that reveal nothing about models and answers, open to probes without a key.
 const OPEN: [&str; 2] = ["/", "/health"];
+
+/// Returns `true` if a path needs no key.
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with(page::PREFIX)
+}
 
 /// Checks a request, logs its outcome, and adds headers to the response.
 pub(crate) async fn check(State(state): State<Shared>, request: Request, next: Next) -> Response {
@@ -93,7 +99,7 @@ async fn admit(state: &ServerState, request: Request, next: Next) -> Response {
     }
     let path = request.uri().path();
     if let Some(key) = &state.config.api_key
-        && !OPEN.contains(&path)
+        && !is_open(path)
         && let Err(error) = key::check(key, request.headers())
     {
         return error.into_response();

@@ -16,6 +16,7 @@ pub(super) async fn props(State(state): State<Shared>) -> Response {
         "total_slots": state.config.parallel,
         "model_alias": model.map(|model| &model.name),
         "modalities": {"vision": false, "audio": false},
+        "may_change_models": state.may_change_models().is_ok(),
         "build_info": concat!("mlxk-", env!("CARGO_PKG_VERSION")),
     }))
     .into_response()

@@ -1,4 +1,4 @@
-//! Ollama's dialect: `/api`, and the greeting at `/`.
+//! Ollama's dialect: `/api`. Its greeting at `/` is in [`crate::page`].
 //!
 //! Answers are streamed as JSON Lines unless a request says otherwise. Durations are integers, in nanoseconds.
 //! Errors are `{"error": ".."}`, as a response or as the last line of a stream.
@@ -55,7 +55,6 @@ pub(crate) fn routes() -> Router<Shared> {
     OTHERS
         .into_iter()
         .fold(Router::new(), others)
-        .route("/", get("Ollama is running"))
         .route("/api/version", get(version))
         .route("/api/generate", post(generate::answer))
         .route("/api/chat", post(chat::answer))

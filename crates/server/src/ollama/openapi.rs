@@ -18,7 +18,6 @@ pub(crate) fn operations() -> Vec<Operation> {
     let body = |name, fields, required| Some(Body { name, fields: vec![fields], required, schema });
     let named = |name| body(name, names::<NamedRequest>(), &[]);
     vec![
-        get("/", "Greet clients that look for Ollama", &["text/plain"]),
         get("/api/version", "Return the version of Ollama whose API this is", JSON),
         post(
             "/api/generate",

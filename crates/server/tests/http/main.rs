@@ -12,6 +12,7 @@ mod leniency;
 mod lifecycle;
 mod memory;
 mod ollama;
+mod page;
 mod tools;
 mod unknown_fields;
 mod world;
