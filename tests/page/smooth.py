@@ -30,6 +30,12 @@ def frames(it):
             "p99_ms": round(at(0.99), 1), "worst_ms": round(found[-1], 1)}
 
 
+def work(session):
+    """Returns the seconds of scripts, styles and layout so far."""
+    metrics = {it["name"]: it["value"] for it in session.send("Performance.getMetrics")["metrics"]}
+    return {name: metrics[f"{name}Duration"] for name in ("Script", "RecalcStyle", "Layout")}
+
+
 def run(running, peers):
     """Returns the figures. Fails if finished parts of an answer are drawn again, however fast that may be."""
     figures = {}
@@ -40,6 +46,15 @@ def run(running, peers):
         it.page.locator(".answer .text h4").first.wait_for()
         first = it.page.locator(".answer .text h4").first.element_handle()
         it.page.evaluate("window.frames_ms = []")
+        session = it.page.context.new_cdp_session(it.page)
+        session.send("Performance.enable")
+        # The cost of a frame must not grow with what is there already.
+        for part in ("beginning", "middle", "end"):
+            before, drawn = work(session), it.page.evaluate("window.frames_ms.length")
+            it.page.wait_for_timeout(8000)
+            spent, count = work(session), it.page.evaluate("window.frames_ms.length") - drawn
+            figures[f"ms of work per frame, {part}"] = {
+                name: round((spent[name] - before[name]) * 1000 / count, 2) for name in spent}
         expect(it.page.locator("#stop")).to_be_hidden(timeout=300_000)
         figures["while it arrives"] = frames(it)
         assert first.evaluate("(it) => it.isConnected"), "the first heading was drawn again"
