@@ -50,7 +50,8 @@ def tokens(name, count, vocabulary):
 
 def rule(path, shape, gemma):
     """Return the centre and spread of a tensor. They keep signals near one, and no tensor trivial."""
-    name = path.rsplit(".", 1)[-1]
+    parts = path.split(".")
+    name = parts[-1]
     if name in ("sinks", "attention_sink_bias"):
         return 0.0, 1.5
     if name in ("e_score_correction_bias", "expert_bias", "router_bias"):
@@ -70,9 +71,9 @@ def rule(path, shape, gemma):
     # Its input is divided by the width.
     if path.endswith("modality_router.weight"):
         return 0.0, 5.0
-    if path.endswith(("g_norm.weight", "q_weight", "k_weight")):
+    if path.endswith(("q_weight", "k_weight")) or parts[-2:] == ["g_norm", "weight"]:
         return (1.4 if name == "weight" else 1.6), 0.3
-    if path.endswith("g_norm.bias") or name.endswith("_gate_bias"):
+    if parts[-2:] == ["g_norm", "bias"] or name.endswith("_gate_bias"):
         return 0.0, 0.2
     if path.endswith(("conv.weight", "conv1d.weight", "conv_1d.weight")) and len(shape) == 3:
         return 0.3, (3.0 / shape[1]) ** 0.5
