@@ -112,7 +112,7 @@ fn a_file_is_imported_once_and_again_when_it_changes() {
         &mut agree,
     )
     .unwrap();
-    assert_eq!(recorder.stages.take(), ["Converting to MLX"]);
+    assert_eq!(recorder.stages.take(), ["Converting to MLX", "Recording hashes"]);
     assert_eq!(fixture.in_store(), [".lock", "Tiny.F32"]);
 }
 

@@ -74,6 +74,10 @@ pub(super) fn read(fields: Fields, store: &store::Store) -> Result<Asked, ApiErr
         let message = "`input` is missing or empty; there is nothing to answer";
         return Err(ApiError::field("input", message));
     }
+    if asked.max_output_tokens == Some(0) {
+        let message = "`max_output_tokens` is 0, but an answer has at least one token";
+        return Err(ApiError::field("max_output_tokens", message));
+    }
     calls::check(&messages)?;
     let parallel = asked.parallel_tool_calls.unwrap_or(true);
     let offered = offered(&asked.tools, asked.tool_choice.as_ref(), parallel, &reading)?;

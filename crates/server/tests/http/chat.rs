@@ -243,6 +243,8 @@ fn unsupported_and_invalid_fields_are_named() {
         (json!({"temperature": -1}), json!("temperature"), "must be from 0 to 100"),
         (json!({"max_tokens": 0}), json!("max_tokens"), "at least one token"),
         (json!({"max_tokens": -3}), json!("max_tokens"), ""),
+        (json!({"max_completion_tokens": 0}), json!("max_completion_tokens"), "at least one token"),
+        (json!({"n_predict": 0}), json!("n_predict"), "at least one token"),
         (json!({"n": 0}), json!("n"), "from 1 to 128"),
         (json!({"top_logprobs": 2}), json!("top_logprobs"), "without `logprobs`"),
         (json!({"logprobs": true, "top_logprobs": 21}), json!("top_logprobs"), "0 to 20"),
