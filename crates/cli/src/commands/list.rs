@@ -140,7 +140,7 @@ fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
     }
     let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
     rows.extend(models.iter().map(|model| row(model, args, more)));
-    table::print(&rows)
+    table::print_most(&rows, &["Src", "Hash"])
 }
 
 fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {

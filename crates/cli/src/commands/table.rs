@@ -8,6 +8,34 @@ use crate::terminal::{fold, sanitize_line, unbroken, width};
 /// Columns between two cells: ` | `.
 const GAP: usize = 3;
 
+/// Prints a table like [`print`]. If a terminal is too narrow, leaves out columns of these titles, one after another,
+/// until it fits. If it still doesn't, prints all of them.
+pub(super) fn print_most(rows: &[Vec<String>], optional: &[&str]) -> anyhow::Result<()> {
+    if output::stdout_is_terminal() {
+        let mut fewer = rows.to_vec();
+        for title in std::iter::once(&"").chain(optional) {
+            drop_column(&mut fewer, title);
+            if total_width(&fewer) <= width() {
+                return print(&fewer);
+            }
+        }
+    }
+    print(rows)
+}
+
+fn drop_column(rows: &mut [Vec<String>], title: &str) {
+    let column = rows.first().and_then(|header| header.iter().position(|it| it == title));
+    if let Some(column) = column {
+        rows.iter_mut().for_each(|row| drop(row.remove(column)));
+    }
+}
+
+fn total_width(rows: &[Vec<String>]) -> usize {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widest = |column: usize| rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
+    (0..columns).map(widest).sum::<usize>() + GAP * columns.saturating_sub(1)
+}
+
 /// Prints rows of cells, the first of which is the header. Columns are as wide as their longest cell. If a terminal is
 /// too narrow, every row becomes a line of its own with the other cells below it.
 pub(super) fn print(rows: &[Vec<String>]) -> anyhow::Result<()> {
@@ -17,8 +45,7 @@ pub(super) fn print(rows: &[Vec<String>]) -> anyhow::Result<()> {
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0))
         .collect();
-    let total = widths.iter().sum::<usize>() + GAP * columns.saturating_sub(1);
-    if output::stdout_is_terminal() && total > width() {
+    if output::stdout_is_terminal() && total_width(&rows) > width() {
         output::stdout().text(records(&rows, width()))?;
         return Ok(());
     }
@@ -60,7 +87,20 @@ fn records(rows: &[Vec<String>], width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::records;
+    use super::{drop_column, records, total_width};
+
+    #[test]
+    fn optional_columns_make_room() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let mut rows = vec![row(["Name", "Hash", "Size"]), row(["org/model", "1234567", "1.2 GB"])];
+        assert_eq!(total_width(&rows), 9 + 7 + 6 + 6);
+        drop_column(&mut rows, "Hash");
+        drop_column(&mut rows, "Other");
+        assert_eq!(
+            (rows[1].as_slice(), total_width(&rows)),
+            (&["org/model".to_owned(), "1.2 GB".to_owned()][..], 18)
+        );
+    }
 
     #[test]
     fn rows_fit_into_a_narrow_terminal() {
