@@ -3,18 +3,17 @@
 //! All rows for the same matrix are gathered, so that each weight is read once for all of them.
 #![expect(unsafe_code, reason = "threads write disjoint parts of the results")]
 
+use std::ops::Range;
+
 use mlxk_ops::{Act, Weight};
 
 use crate::arena::Arena;
 use crate::disjoint::DisjointSlice;
 use crate::kernels::Affine;
-use crate::linear::{Inputs, Path};
+use crate::linear::{Inputs, Path, block_rows};
 use crate::router::RouteTable;
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
-
-/// Number of weight rows in a block.
-const BLOCK_ROWS: usize = 64;
 
 /// The rows that are multiplied with one matrix of a stack.
 struct Group {
@@ -23,6 +22,19 @@ struct Group {
     from: Vec<usize>,
     /// Rows of the result.
     to: Vec<usize>,
+}
+
+/// One matrix of one stack, and the rows that are multiplied with it.
+struct Job<'a> {
+    weight: &'a Matrix,
+    group: &'a Group,
+    path: Path<'a>,
+    /// `[rows of the result][rows of the matrix]`
+    out: DisjointSlice<'a, f32>,
+    /// Numbers of its blocks.
+    blocks: Range<usize>,
+    /// Number of weight rows in a block.
+    rows: usize,
 }
 
 /// See [`mlxk_ops::Compute::linear_routed`].
@@ -37,19 +49,26 @@ pub(crate) fn linear_routed(
 ) {
     let (x_rows, _) = arena.shape(x);
     let fan_out = if x_rows == table.experts.len() { 1 } else { table.per_row };
+    let groups = grouped(&table.experts, fan_out);
+    let weights: Vec<&Matrix> = weights.iter().map(|&weight| store.matrix(weight)).collect();
+    stacked(workers, &weights, arena, outs, x, &groups);
+}
+
+/// Gathers the rows that have the same expert. Row `i` of the result comes from row `i / fan_out` of the
+/// activations.
+fn grouped(experts: &[usize], fan_out: usize) -> Vec<Group> {
+    let count = experts.iter().max().map_or(0, |last| last + 1);
+    let mut known: Vec<Option<usize>> = vec![None; count];
     let mut groups: Vec<Group> = vec![];
-    for (row, &matrix) in table.experts.iter().enumerate() {
-        let known = groups.iter().position(|group| group.matrix == matrix);
-        let index = known.unwrap_or_else(|| {
+    for (row, &matrix) in experts.iter().enumerate() {
+        let index = *known[matrix].get_or_insert_with(|| {
             groups.push(Group { matrix, from: vec![], to: vec![] });
             groups.len() - 1
         });
         groups[index].from.push(row / fan_out);
         groups[index].to.push(row);
     }
-    for (&out, &weight) in outs.iter().zip(weights) {
-        stacked(workers, store.matrix(weight), arena, out, x, &groups);
-    }
+    groups
 }
 
 /// See [`mlxk_ops::Compute::linear_heads`].
@@ -70,51 +89,60 @@ pub(crate) fn linear_heads(
             Group { matrix: head, from: rows.clone(), to: rows }
         })
         .collect();
-    stacked(workers, matrix, arena, out, x, &groups);
+    stacked(workers, &[matrix], arena, &[out], x, &groups);
 }
 
-/// Computes `out[to] = x[from] · weight[matrix]ᵀ + bias[matrix]` for all `(to, from)` of every group.
+/// Computes `out[to] = x[from] · weight[matrix]ᵀ + bias[matrix]` for all `(to, from)` of every group and every
+/// stack, in one parallel region.
 fn stacked(
     workers: &mut Workers,
-    weight: &Matrix,
+    weights: &[&Matrix],
     arena: &mut Arena,
-    out: Act,
+    outs: &[Act],
     x: Act,
     groups: &[Group],
 ) {
     let Workers { exact, pool, kernels, scratch, activations } = workers;
-    let Matrix { tensor, bias } = weight;
-    let (kernels, cols) = (&**kernels, tensor.cols);
-    let [out, x] = arena.many_mut([out, x]);
-    assert!(x.len().is_multiple_of(cols), "`{}` takes other inputs", tensor.name);
-    let (out, x) = (DisjointSlice::new(out), &*x);
+    let kernels = &**kernels;
+    let acts: Vec<Act> = outs.iter().copied().chain([x]).collect();
+    let mut slices = arena.disjoint(&acts);
+    let x: &[f32] = slices.pop().expect("x was appended to the outputs");
+    let threads = pool.threads();
     activations.clear();
-    let form = Affine::of(tensor, 0)
-        .filter(|_| !*exact)
-        .map(|affine| activations.form(&affine, x, cols, pool, kernels));
-    let paths: Vec<Path<'_>> = groups
-        .iter()
-        .map(|group| {
+    let all_rows: usize = weights.iter().map(|weight| weight.tensor.rows * groups.len()).sum();
+    let mut jobs: Vec<Job<'_>> = Vec::with_capacity(weights.len() * groups.len());
+    for (weight, out) in weights.iter().zip(slices) {
+        let tensor = &weight.tensor;
+        assert!(x.len().is_multiple_of(tensor.cols), "`{}` takes other inputs", tensor.name);
+        let out = DisjointSlice::new(out);
+        let form = Affine::of(tensor, 0)
+            .filter(|_| !*exact)
+            .map(|affine| activations.form(&affine, x, tensor.cols, pool, kernels));
+        for group in groups {
             let affine = form.and_then(|_| Affine::of(tensor, group.matrix));
-            Path::of(affine, form.unwrap_or(0), group.from.len())
-        })
-        .collect();
+            let path = Path::of(affine, form.unwrap_or(0), group.from.len());
+            let rows = block_rows(all_rows, path.unit(), threads, group.from.len());
+            let first = jobs.last().map_or(0, |job: &Job<'_>| job.blocks.end);
+            let blocks = first..first + tensor.rows.div_ceil(rows);
+            jobs.push(Job { weight, group, path, out, blocks, rows });
+        }
+    }
     let activations = &*activations;
     let scratch = DisjointSlice::new(scratch);
-    let blocks = tensor.rows.div_ceil(BLOCK_ROWS);
-    pool.run(groups.len() * blocks, &|block, worker| {
+    pool.run(jobs.last().map_or(0, |job| job.blocks.end), &|block, worker| {
+        let job = &jobs[jobs.partition_point(|job| job.blocks.end <= block)];
         // SAFETY: a worker number belongs to one thread.
         let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
-        let (group, path) = (&groups[block / blocks], &paths[block / blocks]);
-        let from = block % blocks * BLOCK_ROWS;
-        let to = (from + BLOCK_ROWS).min(tensor.rows);
+        let Job { weight: Matrix { tensor, bias }, group, .. } = job;
+        let from = (block - job.blocks.start) * job.rows;
+        let to = (from + job.rows).min(tensor.rows);
         let inputs = Inputs { floats: x, activations, rows: &group.from };
         let matrix = (tensor, group.matrix);
-        path.compute(kernels, matrix, from..to, &inputs, scratch, &mut |i, row, values| {
+        job.path.compute(kernels, matrix, from..to, &inputs, scratch, &mut |i, row, values| {
             let end = to.min(row + values.len());
             let start = group.to[i] * tensor.rows;
             // SAFETY: these columns of this row belong to this block.
-            let out = unsafe { out.part(start + row..start + end) };
+            let out = unsafe { job.out.part(start + row..start + end) };
             out.copy_from_slice(&values[..end - row]);
             if let Some(bias) = bias {
                 let bias = &bias[group.matrix * tensor.rows + row..];

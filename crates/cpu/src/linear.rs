@@ -211,9 +211,9 @@ impl Job<'_> {
     }
 }
 
-/// Returns the number of weight rows in a block: a multiple of `unit` that gives every thread
-/// enough blocks.
-fn block_rows(rows: usize, unit: usize, threads: usize, x_rows: usize) -> usize {
+/// Returns the number of weight rows in a block of a region with `rows` of them: a multiple of `unit` that gives
+/// every thread enough blocks.
+pub(crate) fn block_rows(rows: usize, unit: usize, threads: usize, x_rows: usize) -> usize {
     let rows = (rows / (threads * BLOCKS_PER_THREAD)).next_multiple_of(unit).max(unit);
     if unit == DOT_ROWS {
         return rows;

@@ -39,7 +39,9 @@ fn what_has_no_counterpart_is_refused_by_name() {
             &|g| {
                 g.text("general.architecture", "mamba");
             },
-            "its architecture `mamba` is not supported; supported are `gemma3`, `llama`, `phi3`, `qwen2`, `qwen3`",
+            "its architecture `mamba` is not supported; supported are `command-r`, `cohere2`, `gemma`, `gemma2`, `gemma3`, `gemma3n`, \
+             `glm4`, `gpt-oss`, `gptoss`, `granite`, `granitemoe`, `lfm2`, `lfm2moe`, `llama`, `mistral3`, `olmo2`, `phi3`, \
+             `qwen2`, `qwen2moe`, `qwen3`, `qwen3moe`, `qwen35`, `qwen35moe`, `smollm3`, `starcoder2`",
         ),
         (
             &|g| {
@@ -79,9 +81,12 @@ fn what_has_no_counterpart_is_refused_by_name() {
         ),
         (
             &|g| {
-                g.text("tokenizer.ggml.pre", "tekken");
+                g.text("tokenizer.ggml.pre", "viking");
             },
-            "its pre-tokenizer is `tekken`; `default`, `gpt-2`, `smollm`, `qwen2` and `llama-bpe` are supported",
+            "its pre-tokenizer is `viking`; `gpt-2`, `default`, `olmo`, `phi-2`, `mpt`, `granite-docling`, `mellum`, \
+             `smollm`, `starcoder`, `refact`, `command-r`, `exaone`, `qwen2`, `deepseek-r1-qwen`, `stablelm2`, \
+             `qwen35`, `llama-bpe`, `llama3`, `llama-v3`, `lfm2`, `falcon3`, `pixtral`, `dbrx`, `smaug-bpe`, \
+             `chatglm-bpe`, `glm4`, `glm5`, `gpt-4o`, `llama4`, `tekken`, `deepseek-v3`, `hunyuan-dense` are supported",
         ),
         (
             &|g| {

@@ -50,7 +50,7 @@ pub fn published_names_of(checkpoint: &Checkpoint) -> Result<PublishedNames, Mod
 
 /// Returns the architectures of GGUF files that can be imported.
 pub fn gguf_architectures() -> Vec<GgufArchitecture> {
-    FAMILIES.iter().filter_map(|family| family.gguf.copied()).collect()
+    FAMILIES.iter().flat_map(|family| family.gguf.iter().copied()).collect()
 }
 
 /// Checks the `config.json` of a checkpoint without reading a weight. Returns the model's sizes.

@@ -34,7 +34,11 @@ impl Synthetic {
         for tensor in &self.tensors {
             let exported = export.place(&tensor.need.name)?;
             let (_, cols) = tensor.rows();
-            let encoding = encoding_of(tensor, encoding, cols);
+            let encoding = if exported.is_dense {
+                RowEncoding::F32
+            } else {
+                encoding_of(tensor, encoding, cols)
+            };
             entries.push(TensorEntry {
                 name: exported.name.clone(),
                 shape: tensor.shape(cols),

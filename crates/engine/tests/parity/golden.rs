@@ -1,6 +1,6 @@
 //! The reference outputs; `tests/parity/goldens.py` writes them and says what they hold.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mlxk_tensor::{Dtype, Mode};
 use serde::Deserialize;
@@ -72,7 +72,12 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 pub(crate) fn read(name: &str) -> Golden {
-    let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
+    read_from(&folder(), name)
+}
+
+/// Reads a golden of another folder.
+pub(crate) fn read_from(folder: &Path, name: &str) -> Golden {
+    let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
     let file: File = serde_json::from_str(&text).unwrap();
     let bytes = base64(&file.logits);
     let logits: Vec<f32> =

@@ -5,6 +5,7 @@
 mod compare;
 mod encoders;
 mod faults;
+mod gguf;
 mod golden;
 #[cfg(feature = "gpu")]
 mod gpu;

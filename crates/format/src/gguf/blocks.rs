@@ -159,6 +159,17 @@ impl Affine {
     }
 }
 
+/// Appends a part of a row of MXFP4 blocks: a byte with the exponent of the scale, then 16 bytes of E2M1
+/// values. MLX has the same scales and values, in another order.
+pub(super) fn append_mxfp4(part: Part, row: &[u8], out: &mut Vec<u8>) {
+    for block in row.chunks_exact(TensorKind::MXFP4.block_bytes as usize) {
+        match part {
+            Part::Weight => append_nibbles(&block[1..], out),
+            _ => out.push(block[0]),
+        }
+    }
+}
+
 /// Origin of the bias of a block.
 enum Offset {
     /// The half that follows the scale.

@@ -23,7 +23,9 @@ pub(super) fn config(
     set("architectures", json!([architecture.class]));
     set("model_type", architecture.model_type.into());
     set("hidden_size", sizes.hidden.into());
-    set("intermediate_size", sizes.intermediate.into());
+    if sizes.intermediate > 0 {
+        set("intermediate_size", sizes.intermediate.into());
+    }
     set("num_hidden_layers", sizes.layers.into());
     set("num_attention_heads", sizes.heads.into());
     set("num_key_value_heads", sizes.kv_heads.into());
@@ -33,7 +35,7 @@ pub(super) fn config(
     if let Some(activation) = architecture.hidden_act {
         set("hidden_act", activation.into());
     }
-    set("rms_norm_eps", sizes.rms_eps.into());
+    set(architecture.norm_eps, sizes.norm_eps.into());
     set("rope_theta", json_number(sizes.rope_theta));
     set("rope_scaling", rope_scaling(gguf, sizes)?);
     set("max_position_embeddings", sizes.context.into());
@@ -46,7 +48,18 @@ pub(super) fn config(
         set(name, id);
     }
     set("torch_dtype", torch_dtype.into());
-    Ok(config)
+    let Some((key, model_type)) = architecture.wrapper else { return Ok(config) };
+    let mut outer = Map::new();
+    for key in ["architectures", "bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype"] {
+        outer.extend(config.shift_remove(key).map(|value| (key.to_owned(), value)));
+    }
+    outer.insert("model_type".to_owned(), model_type.into());
+    // Loaders look for these in both places.
+    for key in ["vocab_size", "tie_word_embeddings"] {
+        outer.extend(config.get(key).map(|value| (key.to_owned(), value.clone())));
+    }
+    outer.insert(key.to_owned(), config.into());
+    Ok(outer)
 }
 
 /// Returns `generation_config.json` with what the metadata states: ids of special tokens, no

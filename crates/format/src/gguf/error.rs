@@ -94,7 +94,7 @@ pub enum GgufLimit {
     Architecture { found: String, supported: String },
     /// The quantization has no MLX form.
     #[error(
-        "tensor `{tensor}` is of type {kind}; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are supported"
+        "tensor `{tensor}` is of type {kind}; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K and MXFP4 are supported"
     )]
     TensorType { tensor: String, kind: String },
     /// The architecture has no such tensor.
@@ -114,7 +114,7 @@ pub enum GgufLimit {
     PreTokenizer {
         found: String,
         /// Names of the supported ones.
-        known: &'static str,
+        known: String,
     },
 }
 

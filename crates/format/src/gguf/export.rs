@@ -14,8 +14,8 @@ use crate::config_number;
 pub enum ExportError {
     /// The architecture is not supported.
     #[error(
-        "Models of type `{0}` cannot be written as GGUF; `llama`, `mistral` without a window, `qwen2` and \
-         `qwen3` can"
+        "Models of type `{0}` cannot be written as GGUF; `llama`, `mistral` without a window, `qwen2`, \
+         `qwen3` and `qwen3_moe` can"
     )]
     Architecture(String),
     /// `config.json` lacks a key that GGUF needs.
@@ -45,6 +45,8 @@ pub struct Export {
 pub struct Exported {
     /// Name in the file.
     pub name: String,
+    /// `true` for a matrix that other programs never quantize, such as that of a router.
+    pub is_dense: bool,
     /// Number of heads whose rows llama.cpp interleaves.
     interleaved_heads: Option<usize>,
 }
@@ -104,8 +106,11 @@ impl Export {
             count("attention.key_length", head_dim);
             count("attention.value_length", head_dim);
         }
-        if architecture.layer.iter().any(|tensor| tensor.interleaved.is_some()) {
+        if architecture.layer_tensors().any(|tensor| tensor.interleaved.is_some()) {
             count("rope.dimension_count", head_dim);
+        }
+        for &(key, name) in architecture.exported_sizes {
+            count(name, size(key)?);
         }
         let eps = number("rms_norm_eps").ok_or(ExportError::Key("rms_norm_eps"))?;
         let eps = MetaValue::F32(eps as f32);
@@ -132,7 +137,11 @@ impl Export {
 
     /// Returns the destination of the tensor `name`.
     pub fn place(&self, name: &str) -> Result<Exported, ExportError> {
-        let plain = |name: &str| Exported { name: name.to_owned(), interleaved_heads: None };
+        let plain = |name: &str| Exported {
+            name: name.to_owned(),
+            is_dense: false,
+            interleaved_heads: None,
+        };
         let unknown = || ExportError::Tensor(name.to_owned());
         match name {
             "model.embed_tokens.weight" => return Ok(plain("token_embd.weight")),
@@ -144,7 +153,7 @@ impl Export {
         let (layer, rest) = rest.split_once('.').ok_or_else(unknown)?;
         let (part, suffix) = rest.rsplit_once('.').ok_or_else(unknown)?;
         let is_number = !layer.is_empty() && layer.bytes().all(|byte| byte.is_ascii_digit());
-        let tensor = self.architecture.layer.iter().find(|tensor| tensor.mlx == part);
+        let tensor = self.architecture.layer_tensors().find(|tensor| tensor.mlx == part);
         let Some(tensor) = tensor.filter(|_| is_number && matches!(suffix, "weight" | "bias"))
         else {
             return Err(unknown());
@@ -153,7 +162,11 @@ impl Export {
             Heads::Query => self.heads,
             Heads::KeyValue => self.kv_heads,
         });
-        Ok(Exported { name: format!("blk.{layer}.{}.{suffix}", tensor.gguf), interleaved_heads })
+        Ok(Exported {
+            name: format!("blk.{layer}.{}.{suffix}", tensor.gguf),
+            is_dense: tensor.gguf == "ffn_gate_inp",
+            interleaved_heads,
+        })
     }
 
     /// Returns the width of a head.

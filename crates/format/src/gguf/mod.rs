@@ -2,7 +2,8 @@
 //!
 //! Quantizations that already are affine groups keep every value. K-quants become affine groups
 //! with scales rounded to f16, unless you ask for a lossless import. The groups of `Q6_K` are
-//! smaller than MLX's, so it is quantized again, to 8 bits. Everything else is refused by name.
+//! smaller than MLX's, so it is quantized again, to 8 bits. MXFP4 only changes the order of its bits.
+//! Everything else is refused by name.
 
 mod architecture;
 mod blocks;
@@ -28,7 +29,9 @@ use mlxk_memory::map_file;
 
 use crate::FormatError;
 
-pub use architecture::{Bias, Extent, GgufArchitecture, HeadDim, Heads, LayerTensor, Window};
+pub use architecture::{
+    Bias, Extent, GgufArchitecture, GgufRope, HeadDim, Heads, LayerTensor, Order, Window,
+};
 pub use config::json_number;
 pub use encode::RowEncoding;
 pub use error::{GgufDamage, GgufLimit};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::blocks::{Affine, Part};
+use super::blocks::{Affine, Part, append_mxfp4};
 use super::reader::{Gguf, Problem, Tensor};
 use super::sizes::GgufSizes;
 use super::tensors::{Layout, Placed, source_row};
@@ -41,6 +41,8 @@ struct Source {
 enum Form {
     Dense(Dtype),
     Affine(Affine),
+    /// Blocks of E2M1 values.
+    Mxfp4,
 }
 
 /// Bytes written between two progress reports.
@@ -97,19 +99,15 @@ impl Plan {
         let mut sources = Vec::with_capacity(layout.placed.len());
         for placed in &layout.placed {
             let tensor = &gguf.tensors[placed.index];
-            let form = form(tensor, lossless)?;
-            let rows = if tensor.shape.len() > 1 || placed.interleaved_heads.is_some() {
-                tensor.shape[0]
-            } else {
-                1
-            };
+            let form = form(tensor, placed, lossless)?;
+            let values: usize = placed.shape.iter().product();
+            let reorders = placed.interleaved_heads.is_some() || placed.row_order.is_some();
+            let cols = tensor.shape.last().copied().unwrap_or(1);
+            let rows = if tensor.shape.len() > 1 || !reorders { values / cols } else { values };
             sources.push(Source { placed: placed.clone(), rows, form });
         }
-        let parameters = layout
-            .placed
-            .iter()
-            .map(|placed| gguf.tensors[placed.index].shape.iter().product::<usize>() as u64)
-            .sum();
+        let parameters =
+            layout.placed.iter().map(|placed| placed.shape.iter().product::<usize>() as u64).sum();
         let modes = modes(&sources, &gguf);
         let tokenizer = tokenizer(&gguf, &sizes, layout.vocabulary)?;
         let mut config = config::config(&gguf, &sizes, &layout, torch_dtype(&sources, &gguf))?;
@@ -212,9 +210,8 @@ impl Plan {
     }
 
     fn specs(&self) -> Vec<TensorSpec> {
-        let spec = |source: &Source| {
-            let tensor = &self.gguf.tensors[source.placed.index];
-            source.parts().iter().map(|&part| source.spec(part, tensor)).collect::<Vec<_>>()
+        let spec = |source: &'_ Source| -> Vec<TensorSpec> {
+            source.parts().iter().map(|&part| source.spec(part)).collect()
         };
         self.sources.iter().flat_map(spec).collect()
     }
@@ -225,52 +222,76 @@ impl Source {
         match self.form {
             Form::Dense(_) => &[Part::Weight],
             Form::Affine(_) => &[Part::Weight, Part::Scales, Part::Biases],
+            Form::Mxfp4 => &[Part::Weight, Part::Scales],
         }
     }
 
-    fn spec(&self, part: Part, tensor: &Tensor) -> TensorSpec {
-        let Placed { module, suffix, .. } = &self.placed;
-        let cols = tensor.shape.last().copied().unwrap_or(0);
+    fn spec(&self, part: Part) -> TensorSpec {
+        let Placed { module, suffix, shape, .. } = &self.placed;
+        let cols = shape.last().copied().unwrap_or(0);
         let with_last = |last: usize| {
-            let mut shape = tensor.shape.clone();
+            let mut shape = shape.clone();
             shape.pop();
             shape.push(last);
             shape
         };
+        let groups = cols / super::blocks::GROUP;
         let (suffix, dtype, shape) = match (&self.form, part) {
-            (Form::Dense(dtype), _) => (*suffix, (*dtype).into(), tensor.shape.clone()),
+            (Form::Dense(dtype), _) => (*suffix, (*dtype).into(), shape.clone()),
             (Form::Affine(form), Part::Weight) => {
                 (*suffix, ElementType::U32, with_last(cols * form.bits / 32))
             }
-            (Form::Affine(form), Part::Scales) => {
-                ("scales", form.dtype.into(), with_last(cols / super::blocks::GROUP))
-            }
-            (Form::Affine(form), Part::Biases) => {
-                ("biases", form.dtype.into(), with_last(cols / super::blocks::GROUP))
-            }
+            (Form::Affine(form), Part::Scales) => ("scales", form.dtype.into(), with_last(groups)),
+            (Form::Affine(form), Part::Biases) => ("biases", form.dtype.into(), with_last(groups)),
+            (Form::Mxfp4, Part::Weight) => (*suffix, ElementType::U32, with_last(cols / 8)),
+            (Form::Mxfp4, _) => ("scales", ElementType::U8, with_last(groups)),
         };
-        TensorSpec { name: format!("{module}.{suffix}"), dtype, shape }
+        let name = if suffix.is_empty() { module.clone() } else { format!("{module}.{suffix}") };
+        TensorSpec { name, dtype, shape }
     }
 
     /// Appends a part of row `row` of the checkpoint.
     fn append(&self, part: Part, tensor: &Tensor, row: usize, out: &mut Vec<u8>) {
-        let length = tensor.data.len() / self.rows;
-        let from = source_row(row, self.rows, self.placed.interleaved_heads);
+        let placed = &self.placed;
+        let values: usize = tensor.shape.iter().product();
+        let here: usize = placed.shape.iter().product();
+        let length = tensor.data.len() / (self.rows * (values / here));
+        let from = placed.first_row + self.source_row(row);
         let bytes = &tensor.data[from * length..][..length];
+        let start = out.len();
         match &self.form {
-            Form::Dense(dtype) if self.placed.one_more => {
-                let count = bytes.len() / dtype.size_bytes();
-                for index in 0..count {
-                    dtype.put(dtype.get(bytes, index) - 1.0, out);
+            Form::Dense(dtype) => match placed.values {
+                Some(function) => {
+                    for index in 0..bytes.len() / dtype.size_bytes() {
+                        dtype.put(function(dtype.get(bytes, index)), out);
+                    }
                 }
-            }
-            Form::Dense(_) => out.extend_from_slice(bytes),
+                None => out.extend_from_slice(bytes),
+            },
             Form::Affine(form) => form.append(part, bytes, out),
+            Form::Mxfp4 => append_mxfp4(part, bytes, out),
+        }
+        if let Some(order) = &placed.column_order {
+            let row = out.split_off(start);
+            let piece = row.len() / order.len();
+            order.iter().for_each(|&from| out.extend_from_slice(&row[from * piece..][..piece]));
+        }
+    }
+
+    /// Returns the row of the file that belongs at `row` of the checkpoint.
+    fn source_row(&self, row: usize) -> usize {
+        match &self.placed.row_order {
+            None => source_row(row, self.rows, self.placed.interleaved_heads),
+            Some(order) => {
+                let piece = self.rows / order.len();
+                order[row / piece] * piece + row % piece
+            }
         }
     }
 }
 
-fn form(tensor: &Tensor, lossless: bool) -> Result<Form, Problem> {
+/// Returns the form of a tensor in the checkpoint.
+fn form(tensor: &Tensor, placed: &Placed, lossless: bool) -> Result<Form, Problem> {
     let dense = match tensor.kind {
         Ok(TensorKind::F32) => Some(Dtype::F32),
         Ok(TensorKind::F16) => Some(Dtype::F16),
@@ -280,10 +301,17 @@ fn form(tensor: &Tensor, lossless: bool) -> Result<Form, Problem> {
     if let Some(dtype) = dense {
         return Ok(Form::Dense(dtype));
     }
-    // Vectors stay dense in MLX, and no known file quantizes one.
-    if tensor.shape.len() == 2
-        && let Some(affine) = Affine::plan(tensor, lossless)?
-    {
+    // Vectors stay dense in MLX, and no known file quantizes one. Groups can be moved, but not single columns.
+    let cols = tensor.shape.last().copied().unwrap_or(0);
+    let keeps_groups = |order: &Vec<usize>| cols.is_multiple_of(order.len() * super::blocks::GROUP);
+    let is_matrix = tensor.shape.len() >= 2
+        && placed.shape.last() == Some(&cols)
+        && placed.values.is_none()
+        && placed.column_order.as_ref().is_none_or(keeps_groups);
+    if is_matrix && tensor.kind == Ok(TensorKind::MXFP4) {
+        return Ok(Form::Mxfp4);
+    }
+    if is_matrix && let Some(affine) = Affine::plan(tensor, lossless)? {
         return Ok(Form::Affine(affine));
     }
     let kind = match tensor.kind {
@@ -296,18 +324,22 @@ fn form(tensor: &Tensor, lossless: bool) -> Result<Form, Problem> {
 /// Returns the mode of every quantized module, ordered so that the mode with the most bytes comes
 /// first: it becomes the default of the table.
 fn modes(sources: &[Source], gguf: &Gguf) -> Vec<(String, Mode)> {
-    let mut bytes_by_bits: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut bytes_by_mode: BTreeMap<String, usize> = BTreeMap::new();
     let mut modes = Vec::new();
     for source in sources {
-        let Form::Affine(form) = &source.form else { continue };
         let group_size = super::blocks::GROUP as u64;
-        let Some(mode) = Mode::affine(form.bits as u64, group_size) else { continue };
-        *bytes_by_bits.entry(form.bits).or_default() +=
+        let mode = match &source.form {
+            Form::Dense(_) => None,
+            Form::Affine(form) => Mode::affine(form.bits as u64, group_size),
+            Form::Mxfp4 => Some(Mode::Mxfp4),
+        };
+        let Some(mode) = mode else { continue };
+        *bytes_by_mode.entry(mode.to_string()).or_default() +=
             gguf.tensors[source.placed.index].data.len();
         modes.push((source.placed.module.clone(), mode));
     }
     modes.sort_by_key(|(_, mode)| {
-        std::cmp::Reverse(bytes_by_bits.get(&mode.bits()).copied().unwrap_or(0))
+        std::cmp::Reverse(bytes_by_mode.get(&mode.to_string()).copied().unwrap_or(0))
     });
     modes
 }
@@ -317,7 +349,7 @@ fn torch_dtype(sources: &[Source], gguf: &Gguf) -> &'static str {
     let is_matrix = |source: &&Source| gguf.tensors[source.placed.index].shape.len() > 1;
     let mut types = sources.iter().filter(is_matrix).map(|source| match &source.form {
         Form::Dense(dtype) => *dtype,
-        Form::Affine(_) => Dtype::F16,
+        Form::Affine(_) | Form::Mxfp4 => Dtype::F16,
     });
     match types.next() {
         Some(first) if types.all(|dtype| dtype == first) => match first {

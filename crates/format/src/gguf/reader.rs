@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::cursor::Cursor;
-use super::value::{Value, floats, whole_numbers};
+use super::value::{Value, floats, numbers, whole_numbers};
 use super::{GgufDamage, GgufLimit, TensorKind};
 use mlxk_memory::Bytes;
 
@@ -151,6 +151,15 @@ impl Gguf {
             Value::Numbers(kind, place) => whole_numbers(*kind, &self.file[place.clone()]),
             _ => None,
         })
+    }
+
+    /// Returns an array of numbers or flags as numbers; empty if the file doesn't have it.
+    pub(super) fn numbers(&self, key: &str) -> Result<Vec<f64>, GgufDamage> {
+        let found = self.read(key, "an array of finite numbers", |value| match value {
+            Value::Numbers(kind, place) => numbers(*kind, &self.file[place.clone()]),
+            _ => None,
+        })?;
+        Ok(found.unwrap_or_default())
     }
 
     pub(super) fn floats(&self, key: &str) -> Result<Option<Vec<f32>>, GgufDamage> {

@@ -2,25 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::architecture::{Bias, LayerTensor};
+use super::architecture::{Bias, GgufRope, LayerTensor, Order};
 use super::reader::{Gguf, Problem, Tensor};
 use super::sizes::GgufSizes;
 use super::{GgufDamage, GgufLimit};
 
-/// A tensor of the file and its place in the checkpoint.
+/// A tensor of the file, or a matrix of a stack, and its place in the checkpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
     /// Index in [`Gguf::tensors`].
     pub(super) index: usize,
-    /// Module path in the checkpoint.
+    /// Module path in the checkpoint, or a complete name if `suffix` is empty.
     pub(super) module: String,
-    /// Either `weight` or `bias`.
+    /// `weight`, `bias`, or nothing.
     pub(super) suffix: &'static str,
+    /// Shape in the checkpoint, slowest axis first, before quantization.
+    pub(super) shape: Vec<usize>,
+    /// First row of the file.
+    pub(super) first_row: usize,
     /// Number of heads whose rows llama.cpp has interleaved; the import reverses that.
     pub(super) interleaved_heads: Option<usize>,
-    /// `true` if llama.cpp has added 1 to every value, as in Gemma's norms; the import reverses
-    /// that.
-    pub(super) one_more: bool,
+    /// Piece of the file for each piece of rows of the checkpoint.
+    pub(super) row_order: Option<Vec<usize>>,
+    /// The same for columns.
+    pub(super) column_order: Option<Vec<usize>>,
+    /// Reverses a function that llama.cpp has applied to every value.
+    pub(super) values: Option<fn(f32) -> f32>,
 }
 
 /// The tensor of rotary factors, which becomes an entry of `config.json`.
@@ -53,31 +60,56 @@ pub struct GgufBiases {
 impl Layout {
     /// Finds a place for every tensor, and a tensor for every place.
     pub(super) fn of(gguf: &Gguf, sizes: &GgufSizes) -> Result<Self, Problem> {
-        let by_name: BTreeMap<&str, &Tensor> =
-            gguf.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-        let required = |name: &str| {
-            by_name.get(name).copied().ok_or_else(|| GgufDamage::Missing(name.to_owned()))
-        };
-        let embedding = required("token_embd.weight")?;
-        let vocabulary = embedding.shape.first().copied().unwrap_or(0);
-        expect(embedding, &[vocabulary, sizes.hidden])?;
-        expect(required("output_norm.weight")?, &[sizes.hidden])?;
-        for layer in 0..sizes.layers {
-            for part in sizes.architecture.layer {
-                let shape: Vec<usize> =
-                    part.rows.into_iter().chain([part.cols]).map(|it| sizes.extent(it)).collect();
-                expect(required(&format!("blk.{layer}.{}.weight", part.gguf))?, &shape)?;
-            }
-        }
+        let indices: BTreeMap<&str, usize> = gguf
+            .tensors
+            .iter()
+            .enumerate()
+            .map(|(index, tensor)| (tensor.name.as_str(), index))
+            .collect();
+        let architecture = &sizes.architecture;
         let mut layout = Self {
             placed: Vec::with_capacity(gguf.tensors.len()),
-            vocabulary,
+            vocabulary: sizes.vocabulary,
             tied: gguf.tensor("output.weight").is_none(),
             biases: GgufBiases::default(),
         };
-        for (index, tensor) in gguf.tensors.iter().enumerate() {
-            layout.place(index, tensor, sizes)?;
+        let mut rest: BTreeSet<usize> = (0..gguf.tensors.len()).collect();
+        let is_expected = |name: &str, tensor: &LayerTensor| {
+            let index = indices.get(name).copied();
+            if index.is_none() && !tensor.is_optional {
+                return Err(GgufDamage::Missing(name.to_owned()));
+            }
+            Ok(index)
+        };
+        for tensor in architecture.outside {
+            let name = tensor.weight_name();
+            let Some(index) = is_expected(&name, tensor)? else { continue };
+            rest.remove(&index);
+            layout.place(gguf, sizes, index, tensor, tensor.mlx)?;
+            layout.place_bias(gguf, sizes, &indices, &mut rest, tensor, ("", tensor.mlx))?;
         }
+        for layer in 0..sizes.layers {
+            for tensor in architecture.layer_tensors().filter(|it| (it.layers)(sizes, layer)) {
+                let name = format!("blk.{layer}.{}", tensor.weight_name());
+                let Some(index) = is_expected(&name, tensor)? else { continue };
+                rest.remove(&index);
+                let path = format!("{}.{layer}.{}", architecture.layers_path, tensor.mlx);
+                layout.place(gguf, sizes, index, tensor, &path)?;
+                let before = format!("blk.{layer}.");
+                layout.place_bias(gguf, sizes, &indices, &mut rest, tensor, (&before, &path))?;
+            }
+        }
+        for index in rest {
+            let name = gguf.tensors[index].name.as_str();
+            if !is_ignored(name, sizes) {
+                return Err(GgufLimit::Tensor {
+                    tensor: name.to_owned(),
+                    architecture: architecture.name,
+                }
+                .into());
+            }
+        }
+        layout.placed.sort_by_key(|placed| (placed.index, placed.first_row));
         layout.expect_biases(sizes)?;
         Ok(layout)
     }
@@ -85,14 +117,13 @@ impl Layout {
     /// Checks that every layer and projection has the biases of a kind if any has: model types
     /// don't allow anything else.
     fn expect_biases(&self, sizes: &GgufSizes) -> Result<(), GgufDamage> {
-        let is_needed = |part: &&LayerTensor| match part.bias {
+        let is_needed = |part: &LayerTensor| match part.bias {
             Bias::Absent => false,
             Bias::Required => true,
             Bias::Attention => self.biases.attention,
             Bias::Mlp => self.biases.mlp,
         };
-        let needed: Vec<&str> =
-            sizes.architecture.layer.iter().filter(is_needed).map(|part| part.mlx).collect();
+        let architecture = &sizes.architecture;
         let found: BTreeSet<&str> = self
             .placed
             .iter()
@@ -100,93 +131,156 @@ impl Layout {
             .map(|placed| placed.module.as_str())
             .collect();
         for layer in 0..sizes.layers {
-            for part in &needed {
-                let module = format!("model.layers.{layer}.{part}");
+            let here = architecture.layer_tensors().filter(|part| (part.layers)(sizes, layer));
+            for part in here.filter(|part| is_needed(part)) {
+                let module = format!("{}.{layer}.{}", architecture.layers_path, part.mlx);
                 if !found.contains(module.as_str()) {
                     return Err(GgufDamage::Missing(format!("{module}.bias")));
                 }
             }
         }
+        for part in architecture.outside.iter().filter(|part| is_needed(part)) {
+            if !found.contains(part.mlx) {
+                return Err(GgufDamage::Missing(format!("{}.bias", part.mlx)));
+            }
+        }
         Ok(())
     }
 
-    fn place(&mut self, index: usize, tensor: &Tensor, sizes: &GgufSizes) -> Result<(), Problem> {
-        let module = match tensor.name.as_str() {
-            ROPE_FACTORS => return Ok(()),
-            LONG_FACTORS | SHORT_FACTORS if sizes.architecture.long_rope => return Ok(()),
-            "token_embd.weight" => Some("model.embed_tokens"),
-            "output_norm.weight" => Some("model.norm"),
-            "output.weight" => {
-                expect(tensor, &[self.vocabulary, sizes.hidden])?;
-                Some("lm_head")
-            }
-            _ => None,
-        };
-        let placed = match module {
-            Some(module) => Placed {
-                index,
-                module: module.to_owned(),
-                suffix: "weight",
-                interleaved_heads: None,
-                one_more: sizes.architecture.norms_plus_one && tensor.shape.len() == 1,
-            },
-            None => {
-                self.place_in_layer(index, tensor, sizes)?.ok_or_else(|| GgufLimit::Tensor {
-                    tensor: tensor.name.clone(),
-                    architecture: sizes.architecture.name,
-                })?
-            }
-        };
-        self.placed.push(placed);
-        Ok(())
-    }
-
-    /// Places `blk.LAYER.PART.weight` or `.bias`. Returns `None` if the name has neither form.
-    fn place_in_layer(
+    /// Places a weight at `path`.
+    fn place(
         &mut self,
-        index: usize,
-        tensor: &Tensor,
+        gguf: &Gguf,
         sizes: &GgufSizes,
-    ) -> Result<Option<Placed>, Problem> {
-        let mut words = tensor.name.split('.');
-        let (Some("blk"), Some(layer), Some(part), Some(suffix), None) =
-            (words.next(), words.next(), words.next(), words.next(), words.next())
-        else {
-            return Ok(None);
-        };
-        // Comparing the text again refuses spellings such as `+1` and `01`.
-        let number = layer
-            .parse::<usize>()
-            .ok()
-            .filter(|&number| number < sizes.layers && number.to_string() == layer);
-        let part = sizes.architecture.layer.iter().find(|it| it.gguf == part);
-        let (Some(number), Some(part)) = (number, part) else { return Ok(None) };
-        let suffix = match (suffix, part.rows) {
-            ("weight", _) => "weight",
-            ("bias", Some(rows)) => {
-                expect(tensor, &[sizes.extent(rows)])?;
-                match part.bias {
-                    Bias::Absent => return Ok(None),
-                    Bias::Required => {}
-                    Bias::Attention => self.biases.attention = true,
-                    Bias::Mlp => self.biases.mlp = true,
+        index: usize,
+        rule: &LayerTensor,
+        path: &str,
+    ) -> Result<(), Problem> {
+        let tensor = &gguf.tensors[index];
+        let extents = rule.count.into_iter().chain(rule.rows).chain([rule.cols]);
+        let mut shape: Vec<usize> = extents.map(|extent| sizes.extent(extent)).collect();
+        expect(tensor, &shape)?;
+        let rows_of_matrix = if rule.rows.is_some() { shape[shape.len() - 2] } else { 1 };
+        let order = |order: Option<Order>, length: usize| -> Result<_, Problem> {
+            let Some(Order { pieces, source }) = order else { return Ok(None) };
+            let pieces = sizes.extent(pieces);
+            let order: Vec<usize> = (0..pieces).map(|piece| source(sizes, piece)).collect();
+            let is_fine = pieces > 0 && length.is_multiple_of(pieces);
+            if !is_fine || order.iter().any(|&piece| piece >= pieces) {
+                return Err(GgufDamage::Shape {
+                    tensor: tensor.name.clone(),
+                    found: tensor.shape.clone(),
+                    expected: shape.clone(),
                 }
-                "bias"
+                .into());
             }
-            _ => return Ok(None),
+            Ok(Some(order))
         };
-        Ok(Some(Placed {
+        let is_vector = rule.rows.is_none();
+        let rows = if is_vector { sizes.extent(rule.cols) } else { rows_of_matrix };
+        let row_order = order(rule.row_order, rows)?;
+        let column_order = order(rule.column_order, sizes.extent(rule.cols))?;
+        let architecture = &sizes.architecture;
+        let one_less: fn(f32) -> f32 = |value| value - 1.0;
+        let values = rule.values.or((architecture.norms_plus_one && is_vector).then_some(one_less));
+        let (module, suffix) = if rule.is_whole_name { (path, "") } else { (path, "weight") };
+        if rule.has_last_axis {
+            shape.push(1);
+        }
+        let placed = Placed {
             index,
-            module: format!("model.layers.{number}.{}", part.mlx),
+            module: module.to_owned(),
             suffix,
-            interleaved_heads: part.interleaved.map(|heads| sizes.count(heads)),
-            one_more: sizes.architecture.norms_plus_one && part.rows.is_none(),
-        }))
+            shape,
+            first_row: 0,
+            interleaved_heads: rule.interleaved.map(|heads| sizes.count(heads)),
+            row_order,
+            column_order,
+            values,
+        };
+        match module.split_once("{}") {
+            None => self.placed.push(placed),
+            Some((before, after)) => {
+                let count = placed.shape[0];
+                self.placed.extend((0..count).map(|number| Placed {
+                    module: format!("{before}{number}{after}"),
+                    shape: placed.shape[1..].to_vec(),
+                    first_row: number * rows_of_matrix,
+                    ..placed.clone()
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Places the bias that belongs to a weight, if the file has it.
+    fn place_bias(
+        &mut self,
+        gguf: &Gguf,
+        sizes: &GgufSizes,
+        indices: &BTreeMap<&str, usize>,
+        rest: &mut BTreeSet<usize>,
+        rule: &LayerTensor,
+        (before, path): (&str, &str),
+    ) -> Result<(), Problem> {
+        match rule.bias {
+            Bias::Absent => return Ok(()),
+            _ if rule.is_whole_name => return Ok(()),
+            _ => {}
+        }
+        let Some(&index) = indices.get(format!("{before}{}.bias", rule.gguf).as_str()) else {
+            return Ok(());
+        };
+        let shape: Vec<usize> = rule
+            .count
+            .into_iter()
+            .chain([rule.rows.unwrap_or(rule.cols)])
+            .map(|extent| sizes.extent(extent))
+            .collect();
+        expect(&gguf.tensors[index], &shape)?;
+        match rule.bias {
+            Bias::Absent | Bias::Required => {}
+            Bias::Attention => self.biases.attention = true,
+            Bias::Mlp => self.biases.mlp = true,
+        }
+        rest.remove(&index);
+        self.placed.push(Placed {
+            index,
+            module: path.to_owned(),
+            suffix: "bias",
+            shape,
+            first_row: 0,
+            interleaved_heads: rule.interleaved.map(|heads| sizes.count(heads)),
+            row_order: None,
+            column_order: None,
+            values: None,
+        });
+        Ok(())
     }
 }
 
+/// Returns `true` for tensors that become entries of `config.json`, or that the model doesn't need.
+fn is_ignored(name: &str, sizes: &GgufSizes) -> bool {
+    let architecture = &sizes.architecture;
+    // Layers after the model's own predict further tokens.
+    let is_after = || {
+        let layer = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
+        let layer = layer.and_then(|(layer, _)| layer.parse::<usize>().ok());
+        layer.is_some_and(|layer| layer >= sizes.layers && layer < sizes.all_layers)
+    };
+    name == ROPE_FACTORS
+        || architecture.rope == GgufRope::Long && matches!(name, LONG_FACTORS | SHORT_FACTORS)
+        || architecture.ignored.iter().any(|start| name.starts_with(start))
+        || is_after()
+}
+
+/// Checks a shape. Files may leave out leading axes of length 1.
 fn expect(tensor: &Tensor, shape: &[usize]) -> Result<(), GgufDamage> {
-    if tensor.shape == shape {
+    fn relevant(shape: &[usize]) -> &[usize] {
+        let ones = shape.iter().take_while(|&&length| length == 1).count();
+        &shape[ones.min(shape.len().saturating_sub(1))..]
+    }
+    if relevant(&tensor.shape) == relevant(shape) {
         return Ok(());
     }
     Err(GgufDamage::Shape {

@@ -130,6 +130,21 @@ pub(super) fn whole_numbers(kind: u32, bytes: &[u8]) -> Option<Vec<i64>> {
     })
 }
 
+/// Returns the numbers or flags of an array, or `None` if one is NaN. Floats of 32 bits are converted by their
+/// shortest decimals; infinite ones stay so.
+pub(super) fn numbers(kind: u32, bytes: &[u8]) -> Option<Vec<f64>> {
+    let numbers: Vec<f64> = match kind {
+        6 => floats(kind, bytes)?
+            .into_iter()
+            .map(|value| shortest(value).unwrap_or(f64::from(value)))
+            .collect(),
+        7 => bytes.iter().map(|&byte| f64::from(u8::from(byte != 0))).collect(),
+        12 => bytes.as_chunks().0.iter().map(|&chunk| f64::from_le_bytes(chunk)).collect(),
+        _ => whole_numbers(kind, bytes)?.into_iter().map(|value| value as f64).collect(),
+    };
+    (!numbers.iter().any(|number| number.is_nan())).then_some(numbers)
+}
+
 /// Returns the numbers of an array of 32-bit floats.
 pub(super) fn floats(kind: u32, bytes: &[u8]) -> Option<Vec<f32>> {
     (kind == 6).then(|| bytes.as_chunks::<4>().0.iter().map(|&c| f32::from_le_bytes(c)).collect())

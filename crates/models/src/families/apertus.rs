@@ -12,7 +12,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Apertus",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("apertus", "Apertus 8B, 70B", spec)],
 };
 

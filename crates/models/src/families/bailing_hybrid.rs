@@ -19,7 +19,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Ling",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             published: &bailing_moe::PUBLISHED,

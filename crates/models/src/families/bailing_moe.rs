@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Ling",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &PUBLISHED,
         ..Architecture::new(

@@ -23,7 +23,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Ling",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             experts: USUAL_EXPERTS,

@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "BERT",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture::new("bert", "all-MiniLM, BGE, E5, mxbai-embed-large", bert_spec),
         Architecture::new("roberta", "all-distilroberta, all-roberta-large", roberta_spec),

@@ -4,6 +4,7 @@
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, PARALLEL, layer};
 use crate::error::ModelError;
@@ -11,15 +12,54 @@ use crate::parts::{
     AttentionSizes, Biases, GroupedSpec, HeadWeights, MlpSpec, NormSpec, QkNorm, rope_spec,
     scaled_rope,
 };
+use mlxk_format::gguf::{Extent, GgufArchitecture, HeadDim, LayerTensor, Window};
 
 pub(super) const FAMILY: Family = Family {
     name: "Command",
-    gguf: None,
+    gguf: &[GGUF, WINDOWED_GGUF],
     architectures: &[
         Architecture::new("cohere", "Command R, Command R+, Aya", cohere_spec),
         Architecture::new("cohere2", "Command R7B, Command A", spec),
     ],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    head_dim: HeadDim::Derived,
+    norm_eps: "layer_norm_eps",
+    keys: &["logit_scale"],
+    required: &["logit_scale"],
+    config: |sizes, _| vec![("logit_scale", gguf::number(sizes, "logit_scale"))],
+    ..gguf::architecture("command-r", "cohere", "CohereForCausalLM", GGUF_LAYER)
+};
+
+const WINDOWED_GGUF: GgufArchitecture = GgufArchitecture {
+    name: "cohere2",
+    model_type: "cohere2",
+    class: "Cohere2ForCausalLM",
+    head_dim: HeadDim::Stated,
+    window: Window::AllButEvery { default: 4 },
+    config: |sizes, _| {
+        let mut keys = vec![("logit_scale", gguf::number(sizes, "logit_scale"))];
+        if let Some((window, pattern)) = sizes.window {
+            keys.push(("sliding_window", window.into()));
+            keys.push(("sliding_window_pattern", pattern.into()));
+        }
+        keys
+    },
+    ..GGUF
+};
+
+/// The feed-forward part has the input of attention. Command R+ has norms, which aren't supported.
+const GGUF_LAYER: &[LayerTensor] = &[
+    LayerTensor::vector("attn_norm", "input_layernorm", Extent::Hidden),
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+];
 
 fn common(config: &Config<'_>) -> Result<Common, ModelError> {
     Ok(Common {

@@ -16,7 +16,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "dots.llm1",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             place: |_, name| stacked_in_place(name),

@@ -16,7 +16,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "ERNIE 4.5",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture::new("ernie4_5", "ERNIE 4.5 0.3B", spec),
         Architecture {

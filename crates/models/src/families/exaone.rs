@@ -11,7 +11,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "EXAONE",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("exaone", "EXAONE 3.0, 3.5, Deep", spec)],
 };
 

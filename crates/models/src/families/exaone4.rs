@@ -11,7 +11,7 @@ use crate::parts::{AttentionSizes, GroupedSpec, QkNorm, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "EXAONE 4",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("exaone4", "EXAONE 4.0 1.2B, 32B", spec)],
 };
 

@@ -18,7 +18,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "K-EXAONE",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: glm4_moe::PUBLISHED,
         ..Architecture::new("exaone_moe", "K-EXAONE 236B-A23B", spec)

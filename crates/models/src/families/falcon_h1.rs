@@ -21,7 +21,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Falcon-H1",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             filters: FILTERS,

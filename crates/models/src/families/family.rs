@@ -11,8 +11,8 @@ use crate::error::ModelError;
 pub(crate) struct Family {
     /// Name for tables, such as `Qwen3`.
     pub(crate) name: &'static str,
-    /// Counterpart in GGUF files, if they can be imported.
-    pub(crate) gguf: Option<&'static GgufArchitecture>,
+    /// Counterparts in GGUF files, which can be imported.
+    pub(crate) gguf: &'static [GgufArchitecture],
     pub(crate) architectures: &'static [Architecture],
 }
 

@@ -1,11 +1,13 @@
 //! Gemma (Gemma Team, 2024, arXiv:2403.08295): Llama with GELU gates, scaled embeddings, and norms
 //! with a factor of one plus the weight.
 
+use mlxk_format::gguf::{GgufArchitecture, HeadDim, LayerTensor};
 use mlxk_ops::Activation;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
 use super::gemma2::require_gelu_tanh;
+use super::gguf;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
@@ -13,9 +15,29 @@ use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, r
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[Architecture::new("gemma", "Gemma 2B, 7B, CodeGemma", spec)],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    hidden_act: None,
+    head_dim: HeadDim::Stated,
+    norms_plus_one: true,
+    config: |_, _| vec![("hidden_activation", "gelu_pytorch_tanh".into())],
+    ..gguf::architecture("gemma", "gemma", "GemmaForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    gguf::MLP_NORM,
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     require_gelu_tanh(config)?;

@@ -1,10 +1,13 @@
 //! Gemma 2 (Gemma Team, 2024, arXiv:2408.00118): norms before and after attention and the
 //! feed-forward part, capped scores and logits.
 
+use mlxk_format::gguf::{Extent, GgufArchitecture, GgufSizes, HeadDim, LayerTensor, Window};
 use mlxk_ops::Activation;
+use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, sandwich};
 use crate::error::ModelError;
@@ -12,9 +15,49 @@ use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormSpec, NormWeight, r
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma 2",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[Architecture::new("gemma2", "Gemma 2", spec)],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    hidden_act: None,
+    head_dim: HeadDim::Stated,
+    // mlx-lm has no windows for this architecture.
+    window: Window::Ignored,
+    norms_plus_one: true,
+    keys: GGUF_CAPS,
+    required: GGUF_CAPS,
+    config: |sizes, _| gguf_config(sizes),
+    ..gguf::architecture("gemma2", "gemma2", "Gemma2ForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_CAPS: &[&str] = &["attn_logit_softcapping", "final_logit_softcapping"];
+
+pub(super) const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    LayerTensor::vector("ffn_norm", "pre_feedforward_layernorm", Extent::Hidden),
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+    LayerTensor::vector("post_attention_norm", "post_attention_layernorm", Extent::Hidden),
+    LayerTensor::vector("post_ffw_norm", "post_feedforward_layernorm", Extent::Hidden),
+];
+
+fn gguf_config(sizes: &GgufSizes) -> Vec<(&'static str, Value)> {
+    // Only the 27B model scales scores by another number than the width of a head. Like llama.cpp,
+    // recognize it by its number of layers.
+    let scalar = if sizes.layers == 46 { sizes.hidden / sizes.heads } else { sizes.head_dim };
+    vec![
+        ("hidden_activation", "gelu_pytorch_tanh".into()),
+        ("query_pre_attn_scalar", scalar.into()),
+        ("attn_logit_softcapping", gguf::number(sizes, "attn_logit_softcapping")),
+        ("final_logit_softcapping", gguf::number(sizes, "final_logit_softcapping")),
+    ]
+}
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     require_gelu_tanh(config)?;

@@ -22,7 +22,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma 3",
-    gguf: Some(&GGUF),
+    gguf: &[GGUF],
     architectures: &[
         Architecture {
             wrapper: true,
@@ -37,6 +37,9 @@ const GGUF: GgufArchitecture = GgufArchitecture {
     head_dim: HeadDim::Stated,
     window: Window::AllButEvery { default: 6 },
     norms_plus_one: true,
+    // Ollama keeps the vision part in the same file.
+    ignored: &["v.", "mm."],
+    usual_eps: Some(1e-6),
     config: gguf_config,
     ..gguf::architecture("gemma3", "gemma3_text", "Gemma3ForCausalLM", GGUF_LAYER)
 };

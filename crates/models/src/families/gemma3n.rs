@@ -1,12 +1,16 @@
 //! Gemma 3n (Gemma Team, 2025) and its wrapper with vision and sound: several residual streams, inputs for
 //! every layer, sparse feed-forward parts, and last layers that read the KV cache of earlier ones.
 
+use mlxk_format::gguf::{
+    Extent, GgufArchitecture, GgufSizes, HeadDim, LayerTensor, Window, json_number,
+};
 use mlxk_ops::Activation;
 use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
 use super::gemma2::require_gelu_tanh;
+use super::gguf;
 use super::published::Published;
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input, Names};
@@ -18,13 +22,156 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma 3n",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[Architecture {
         wrapper: true,
         published: &Published::AS_IN_MLX,
         ..Architecture::new("gemma3n", "Gemma 3n E2B, E4B, text only", spec)
     }],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    layers_path: "model.language_model.layers",
+    outside: GGUF_OUTSIDE,
+    ignored: &["v.", "a.", "mm."],
+    hidden_act: None,
+    head_dim: HeadDim::Stated,
+    window: Window::Ignored,
+    keys: &[
+        "altup.active_idx",
+        "altup.num_inputs",
+        "embedding_length_per_layer_input",
+        "attention.shared_kv_layers",
+        "attention.sliding_window",
+        "attention.sliding_window_pattern",
+        "activation_sparsity_scale",
+        "final_logit_softcapping",
+    ],
+    required: &[
+        "altup.num_inputs",
+        "embedding_length_per_layer_input",
+        "attention.sliding_window",
+        "attention.sliding_window_pattern",
+    ],
+    config: |sizes, _| gguf_config(sizes),
+    wrapper: Some(("text_config", "gemma3n")),
+    ..gguf::architecture("gemma3n", "gemma3n_text", "Gemma3nForConditionalGeneration", GGUF_LAYER)
+};
+
+/// Ranks and limits that no file states. They are the same in all models.
+const LAUREL_RANK: usize = 64;
+const COEFFICIENT_CLIP: f64 = 120.0;
+const LOGIT_CAP: f64 = 30.0;
+
+const STREAMS: Extent = Extent::Key("altup.num_inputs");
+const INPUT_WIDTH: Extent = Extent::Key("embedding_length_per_layer_input");
+const INPUTS: Extent =
+    Extent::Of(|sizes| sizes.layers * sizes.whole("embedding_length_per_layer_input"));
+const LAUREL: Extent = Extent::Of(|_| LAUREL_RANK);
+const OTHER_STREAMS: Extent = Extent::Of(|sizes| sizes.whole("altup.num_inputs").saturating_sub(1));
+
+const GGUF_OUTSIDE: &[LayerTensor] = &[
+    gguf::EMBEDDING.named("model.language_model.embed_tokens"),
+    gguf::OUTPUT_NORM.named("model.language_model.norm"),
+    LayerTensor::matrix(
+        "per_layer_token_embd",
+        "model.language_model.embed_tokens_per_layer",
+        [Extent::Vocabulary, INPUTS],
+    ),
+    LayerTensor::matrix(
+        "per_layer_model_proj",
+        "model.language_model.per_layer_model_projection",
+        [INPUTS, Extent::Hidden],
+    ),
+    LayerTensor::vector(
+        "per_layer_proj_norm",
+        "model.language_model.per_layer_projection_norm",
+        INPUT_WIDTH,
+    ),
+    LayerTensor::stack(
+        "altup_proj",
+        "model.language_model.altup_projections.{}",
+        [OTHER_STREAMS, Extent::Hidden, Extent::Hidden],
+    ),
+    LayerTensor::stack(
+        "altup_unembd_proj",
+        "model.language_model.altup_unembed_projections.{}",
+        [OTHER_STREAMS, Extent::Hidden, Extent::Hidden],
+    ),
+];
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    gguf::Q_NORM,
+    gguf::K_NORM,
+    LayerTensor::vector("post_attention_norm", "post_attention_layernorm", Extent::Hidden),
+    LayerTensor::vector("ffn_norm", "pre_feedforward_layernorm", Extent::Hidden),
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+    LayerTensor::vector("post_ffw_norm", "post_feedforward_layernorm", Extent::Hidden),
+    LayerTensor::matrix("inp_gate", "per_layer_input_gate", [INPUT_WIDTH, Extent::Hidden]),
+    LayerTensor::matrix("proj", "per_layer_projection", [Extent::Hidden, INPUT_WIDTH]),
+    LayerTensor::vector("post_norm", "post_per_layer_input_norm", Extent::Hidden),
+    LayerTensor::matrix("altup_correct_coef", "altup.correction_coefs", [STREAMS, STREAMS]),
+    LayerTensor::vector("altup_correct_scale.weight", "altup.correct_output_scale", Extent::Hidden)
+        .whole_name(),
+    LayerTensor::matrix(
+        "altup_predict_coef",
+        "altup.prediction_coefs",
+        [Extent::Of(|sizes| sizes.whole("altup.num_inputs").pow(2)), STREAMS],
+    ),
+    LayerTensor::matrix("altup_router", "altup.modality_router", [STREAMS, Extent::Hidden]),
+    LayerTensor::vector("altup_router_norm", "altup.router_norm", Extent::Hidden),
+    LayerTensor::matrix("laurel_l", "laurel.linear_left", [LAUREL, Extent::Hidden]),
+    LayerTensor::matrix("laurel_r", "laurel.linear_right", [Extent::Hidden, LAUREL]),
+    LayerTensor::vector("laurel_post_norm", "laurel.post_laurel_norm", Extent::Hidden),
+];
+
+fn gguf_config(sizes: &GgufSizes) -> Vec<(&'static str, Value)> {
+    let is_windowed = |layer| {
+        sizes.of_layer("attention.sliding_window_pattern", layer).is_some_and(|flag| flag > 0.0)
+    };
+    let kind = |layer| if is_windowed(layer) { "sliding_attention" } else { "full_attention" };
+    // llama.cpp keeps the number of deviations instead of the share.
+    let share = |layer| {
+        let deviations = sizes.of_layer("activation_sparsity_scale", layer);
+        normal_share(deviations.unwrap_or(f64::NEG_INFINITY))
+    };
+    vec![
+        ("hidden_activation", "gelu_pytorch_tanh".into()),
+        ("rope_local_base_freq", json_number(sizes.rope_theta_local)),
+        ("sliding_window", sizes.whole("attention.sliding_window").into()),
+        ("layer_types", (0..sizes.layers).map(kind).collect()),
+        ("activation_sparsity_pattern", (0..sizes.layers).map(share).collect()),
+        ("num_kv_shared_layers", sizes.whole("attention.shared_kv_layers").into()),
+        ("hidden_size_per_layer_input", sizes.whole("embedding_length_per_layer_input").into()),
+        ("vocab_size_per_layer_input", sizes.vocabulary.into()),
+        ("altup_num_inputs", sizes.whole("altup.num_inputs").into()),
+        ("altup_active_idx", sizes.whole("altup.active_idx").into()),
+        ("altup_coef_clip", COEFFICIENT_CLIP.into()),
+        ("altup_correct_scale", true.into()),
+        ("laurel_rank", LAUREL_RANK.into()),
+        (
+            "final_logit_softcapping",
+            sizes.number("final_logit_softcapping").unwrap_or(LOGIT_CAP).into(),
+        ),
+    ]
+}
+
+/// Returns the share of a normal distribution that lies below `x`, to six decimals.
+fn normal_share(x: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..40 {
+        let middle = f64::midpoint(low, high);
+        if normal_quantile(middle) < x { low = middle } else { high = middle }
+    }
+    (low * 1e6).round() / 1e6
+}
 
 /// Prefixes of the tensors for images and sound.
 const OTHERS: &[&str] =
@@ -232,13 +379,15 @@ fn normal_quantile(p: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::normal_quantile;
+    use super::{normal_quantile, normal_share};
 
     #[test]
     fn quantiles() {
         // From tables of the standard normal distribution.
         for (p, expected) in [(0.95, 1.644_853_627), (0.5, 0.0), (0.01, -2.326_347_874)] {
             assert!((normal_quantile(p) - expected).abs() < 1e-8, "{p}");
+            assert!((normal_share(expected) - p).abs() < 1e-6, "{p}");
         }
+        assert!(normal_share(f64::NEG_INFINITY).abs() < 1e-9);
     }
 }

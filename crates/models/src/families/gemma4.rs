@@ -19,7 +19,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Gemma 4",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             wrapper: true,

@@ -10,7 +10,7 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, scaled
 
 pub(super) const FAMILY: Family = Family {
     name: "GLM",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("glm", "GLM-4 9B, GLM-Edge", spec)],
 };
 

@@ -3,16 +3,41 @@
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, Input, NormNames, layer};
 use crate::error::ModelError;
 use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, partial_rope_spec};
+use mlxk_format::gguf::{Bias, Extent, GgufArchitecture, GgufRope, HeadDim, LayerTensor};
 
 pub(super) const FAMILY: Family = Family {
     name: "GLM-4",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[Architecture::new("glm4", "GLM-4 0414, GLM-Z1", spec)],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    head_dim: HeadDim::Stated,
+    rope: GgufRope::Partial,
+    config: |sizes, biases| {
+        let factor = sizes.rotary_dims as f64 / sizes.head_dim as f64;
+        vec![("attention_bias", biases.attention.into()), ("partial_rotary_factor", factor.into())]
+    },
+    ..gguf::architecture("glm4", "glm4", "Glm4ForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q.with_bias(Bias::Attention),
+    gguf::K.with_bias(Bias::Attention),
+    gguf::V.with_bias(Bias::Attention),
+    gguf::O,
+    LayerTensor::vector("post_attention_norm", "post_self_attn_layernorm", Extent::Hidden),
+    gguf::MLP_NORM,
+    LayerTensor::matrix("ffn_up", "mlp.gate_up_proj", [Extent::GateAndUp, Extent::Hidden]),
+    gguf::DOWN,
+    LayerTensor::vector("post_ffw_norm", "post_mlp_layernorm", Extent::Hidden),
+];
 
 const NORMS: NormNames = NormNames {
     attention_in: Input::Norm("input_layernorm"),

@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "GLM-4.5",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             published: PUBLISHED,

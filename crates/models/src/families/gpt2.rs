@@ -14,7 +14,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "GPT-2",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture::new("gpt2", "GPT-2, DistilGPT-2", gpt2_spec),
         Architecture::new("gpt_bigcode", "SantaCoder, StarCoder", bigcode_spec),

@@ -2,10 +2,15 @@
 //! with sinks (Xiao et al., 2023, arXiv:2309.17453), and a window in every other layer.
 
 use mlxk_format::convert::Placement;
+use mlxk_format::gguf::{
+    Bias, Extent, GgufArchitecture, GgufRope, GgufSizes, HeadDim, LayerTensor, Window,
+};
 use mlxk_ops::{Activation, RouteScores, RouteSpec};
+use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use super::published::{Published, ROUTER};
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, pre_norm};
@@ -16,12 +21,104 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "gpt-oss",
-    gguf: None,
+    gguf: &[GGUF, OLLAMA_GGUF],
     architectures: &[Architecture {
         published: PUBLISHED,
         ..Architecture::new("gpt_oss", "gpt-oss 20B, 120B", spec)
     }],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    hidden_act: None,
+    head_dim: HeadDim::Stated,
+    window: Window::Ignored,
+    rope: GgufRope::Yarn,
+    keys: &[
+        "expert_count",
+        "expert_used_count",
+        "expert_feed_forward_length",
+        "attention.sliding_window",
+        "rope.scaling.type",
+        "rope.scaling.factor",
+        "rope.scaling.original_context_length",
+        "rope.scaling.yarn_beta_fast",
+        "rope.scaling.yarn_beta_slow",
+    ],
+    required: &["expert_count", "expert_used_count", "attention.sliding_window"],
+    config: |sizes, _| gguf_config(sizes),
+    ..gguf::architecture("gpt-oss", "gpt_oss", "GptOssForCausalLM", GGUF_LAYER)
+};
+
+/// Older files of Ollama's library, with other names.
+const OLLAMA_GGUF: GgufArchitecture =
+    GgufArchitecture { name: "gptoss", layer: OLLAMA_GGUF_LAYER, ..GGUF };
+
+fn gguf_config(sizes: &GgufSizes) -> Vec<(&'static str, Value)> {
+    // Windows alternate, beginning with the first layer.
+    let kinds = ["sliding_attention", "full_attention"];
+    let mut keys = vec![
+        ("intermediate_size", expert_width(sizes).into()),
+        ("num_local_experts", sizes.whole("expert_count").into()),
+        ("num_experts_per_tok", sizes.whole("expert_used_count").into()),
+        ("sliding_window", sizes.whole("attention.sliding_window").into()),
+        ("layer_types", (0..sizes.layers).map(|layer| kinds[layer % 2]).collect()),
+    ];
+    if let Some(mut scaling) = gguf::yarn(sizes) {
+        scaling.insert("truncate".to_owned(), false.into());
+        keys.push(("rope_scaling", scaling.into()));
+    }
+    keys
+}
+
+/// Some files state only the width of all feed-forward parts.
+fn expert_width(sizes: &GgufSizes) -> usize {
+    match sizes.whole("expert_feed_forward_length") {
+        0 => sizes.intermediate,
+        width => width,
+    }
+}
+
+const WIDTH: Extent = Extent::Of(expert_width);
+const SINKS: LayerTensor =
+    LayerTensor::vector("attn_sinks.weight", "self_attn.sinks", Extent::Of(|sizes| sizes.heads))
+        .whole_name();
+const GATE_EXPERTS: LayerTensor = LayerTensor { rows: Some(WIDTH), ..gguf::GATE_EXPERTS }
+    .named("mlp.experts.gate_proj")
+    .with_bias(Bias::Required);
+const UP_EXPERTS: LayerTensor = LayerTensor { rows: Some(WIDTH), ..gguf::UP_EXPERTS }
+    .named("mlp.experts.up_proj")
+    .with_bias(Bias::Required);
+const DOWN_EXPERTS: LayerTensor = LayerTensor { cols: WIDTH, ..gguf::DOWN_EXPERTS }
+    .named("mlp.experts.down_proj")
+    .with_bias(Bias::Required);
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q.with_bias(Bias::Required),
+    gguf::K.with_bias(Bias::Required),
+    gguf::V.with_bias(Bias::Required),
+    gguf::O.with_bias(Bias::Required),
+    SINKS,
+    LayerTensor { gguf: "post_attention_norm", ..gguf::MLP_NORM },
+    gguf::ROUTER.named("mlp.router").with_bias(Bias::Required),
+    GATE_EXPERTS,
+    UP_EXPERTS,
+    DOWN_EXPERTS,
+];
+
+const OLLAMA_GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q.with_bias(Bias::Required),
+    gguf::K.with_bias(Bias::Required),
+    gguf::V.with_bias(Bias::Required),
+    LayerTensor { gguf: "attn_out", ..gguf::O }.with_bias(Bias::Required),
+    LayerTensor { gguf: "attn_sinks", ..SINKS },
+    gguf::MLP_NORM,
+    gguf::ROUTER.named("mlp.router").with_bias(Bias::Required),
+    GATE_EXPERTS,
+    UP_EXPERTS,
+    DOWN_EXPERTS,
+];
 
 const PUBLISHED: &Published = &Published {
     place: |_, name| published_experts(name),

@@ -16,7 +16,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "GPT-J",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             rename: |name| name.replace("transformer.", "model."),

@@ -19,7 +19,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Granite",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             place: published,

@@ -9,7 +9,7 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, scaled_rope};
 
 pub(super) const FAMILY: Family = Family {
     name: "Helium",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("helium", "Helium 1 2B", spec)],
 };
 

@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Hunyuan",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             published: &Published { experts: USUAL_EXPERTS, ..Published::AS_IN_MLX },

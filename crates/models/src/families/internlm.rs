@@ -15,7 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "InternLM",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             published: &PUBLISHED,

@@ -18,7 +18,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Jamba",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             experts: USUAL_EXPERTS,

@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Kimi Linear",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             rename: published_name,

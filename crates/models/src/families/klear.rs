@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Klear",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             place: |_, name| stacked_in_place(name),

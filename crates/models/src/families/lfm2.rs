@@ -1,10 +1,13 @@
 //! LFM2 and LFM2.5 (Liquid AI, 2025, arXiv:2511.23404): gated convolutions over the last few tokens, and
 //! a few attention layers between them.
 
+use mlxk_format::gguf::{Extent, GgufArchitecture, GgufSizes, HeadDim, LayerTensor};
 use mlxk_ops::{RouteScores, RouteSpec};
+use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use super::published::{Published, ROUTER, USUAL_EXPERTS, in_language_model};
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input, Names};
@@ -16,7 +19,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "LFM2",
-    gguf: None,
+    gguf: &[GGUF, MOE_GGUF],
     architectures: &[
         Architecture {
             published: &PUBLISHED,
@@ -39,6 +42,124 @@ pub(super) const FAMILY: Family = Family {
         },
     ],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    more: &[GGUF_MIXERS],
+    head_dim: HeadDim::Derived,
+    outside: &[
+        gguf::EMBEDDING,
+        LayerTensor::vector("token_embd_norm", "model.embedding_norm", Extent::Hidden),
+    ],
+    norm_eps: "norm_eps",
+    keys: &["attention.head_count_kv", "shortconv.l_cache"],
+    required: &["attention.head_count_kv", "shortconv.l_cache"],
+    config: |sizes, _| {
+        let mut keys = gguf_config(sizes);
+        keys.push(("block_ff_dim", sizes.intermediate.into()));
+        keys.push(("block_auto_adjust_ff_dim", false.into()));
+        keys
+    },
+    ..gguf::architecture("lfm2", "lfm2", "Lfm2ForCausalLM", GGUF_LAYER)
+};
+
+/// A layer without key/value heads is a convolution.
+fn has_attention(sizes: &GgufSizes, layer: usize) -> bool {
+    sizes.of_layer("attention.head_count_kv", layer).is_some_and(|heads| heads > 0.0)
+}
+
+fn has_conv(sizes: &GgufSizes, layer: usize) -> bool {
+    !has_attention(sizes, layer)
+}
+
+fn gguf_config(sizes: &GgufSizes) -> Vec<(&'static str, Value)> {
+    let kind = |layer| if has_attention(sizes, layer) { "full_attention" } else { "conv" };
+    vec![
+        ("layer_types", (0..sizes.layers).map(kind).collect()),
+        ("conv_L_cache", sizes.whole("shortconv.l_cache").into()),
+        ("conv_bias", false.into()),
+    ]
+}
+
+const GGUF_MIXERS: &[LayerTensor] = &[
+    gguf::INPUT_NORM.named("operator_norm"),
+    LayerTensor::matrix(
+        "shortconv.conv",
+        "conv.conv",
+        [Extent::Hidden, Extent::Key("shortconv.l_cache")],
+    )
+    .with_last_axis()
+    .of_layers(has_conv),
+    LayerTensor::matrix(
+        "shortconv.in_proj",
+        "conv.in_proj",
+        [Extent::Of(|sizes| 3 * sizes.hidden), Extent::Hidden],
+    )
+    .of_layers(has_conv),
+    LayerTensor::matrix("shortconv.out_proj", "conv.out_proj", [Extent::Hidden, Extent::Hidden])
+        .of_layers(has_conv),
+    gguf::Q.of_layers(has_attention),
+    gguf::K.of_layers(has_attention),
+    gguf::V.of_layers(has_attention),
+    gguf::O.named("self_attn.out_proj").of_layers(has_attention),
+    gguf::Q_NORM.named("self_attn.q_layernorm").of_layers(has_attention),
+    gguf::K_NORM.named("self_attn.k_layernorm").of_layers(has_attention),
+    gguf::MLP_NORM.named("ffn_norm"),
+];
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::GATE.named("feed_forward.w1"),
+    gguf::UP.named("feed_forward.w3"),
+    gguf::DOWN.named("feed_forward.w2"),
+];
+
+const MOE_GGUF: GgufArchitecture = GgufArchitecture {
+    name: "lfm2moe",
+    model_type: "lfm2_moe",
+    class: "Lfm2MoeForCausalLM",
+    layer: MOE_GGUF_LAYER,
+    keys: &[
+        "attention.head_count_kv",
+        "shortconv.l_cache",
+        "expert_count",
+        "expert_used_count",
+        "expert_feed_forward_length",
+        "expert_gating_func",
+        "leading_dense_block_count",
+    ],
+    required: gguf::EXPERT_KEYS,
+    config: |sizes, _| {
+        let mut keys = gguf_config(sizes);
+        keys.extend(gguf::expert_config(sizes));
+        keys.extend([
+            ("num_dense_layers", sizes.whole("leading_dense_block_count").into()),
+            ("norm_topk_prob", true.into()),
+            ("use_expert_bias", true.into()),
+        ]);
+        keys
+    },
+    ..GGUF
+};
+
+fn is_dense(sizes: &GgufSizes, layer: usize) -> bool {
+    layer < sizes.whole("leading_dense_block_count")
+}
+
+fn is_mixture(sizes: &GgufSizes, layer: usize) -> bool {
+    !is_dense(sizes, layer)
+}
+
+const MOE_GGUF_LAYER: &[LayerTensor] = &[
+    gguf::GATE.named("feed_forward.gate_proj").of_layers(is_dense),
+    gguf::UP.named("feed_forward.up_proj").of_layers(is_dense),
+    gguf::DOWN.named("feed_forward.down_proj").of_layers(is_dense),
+    gguf::ROUTER.named("feed_forward.gate").of_layers(is_mixture),
+    gguf::GATE_EXPERTS.named("feed_forward.switch_mlp.gate_proj").of_layers(is_mixture),
+    gguf::UP_EXPERTS.named("feed_forward.switch_mlp.up_proj").of_layers(is_mixture),
+    gguf::DOWN_EXPERTS.named("feed_forward.switch_mlp.down_proj").of_layers(is_mixture),
+    LayerTensor::vector("exp_probs_b.bias", "feed_forward.expert_bias", gguf::EXPERTS)
+        .whole_name()
+        .of_layers(is_mixture),
+];
 
 const PUBLISHED: Published = Published { filters: &["conv.weight"], ..Published::AS_IN_MLX };
 

@@ -15,7 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Lille",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             place: |_, name| name.contains("rotary_emb").then_some(Placement::Drop),

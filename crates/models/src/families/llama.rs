@@ -13,7 +13,7 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, layer_windows, rope_spec
 
 pub(super) const FAMILY: Family = Family {
     name: "Llama",
-    gguf: Some(&GGUF),
+    gguf: &[GGUF],
     architectures: &[
         Architecture::new("llama", "Llama 1 to 3.3, SmolLM2, DeepSeek-Coder, Yi", spec),
         Architecture::new("mistral", "Mistral 7B, Mistral Nemo, Codestral, Devstral", spec),
@@ -22,7 +22,7 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-const GGUF: GgufArchitecture = GgufArchitecture {
+pub(super) const GGUF: GgufArchitecture = GgufArchitecture {
     config: |_, biases| {
         vec![("attention_bias", biases.attention.into()), ("mlp_bias", biases.mlp.into())]
     },
@@ -32,7 +32,7 @@ const GGUF: GgufArchitecture = GgufArchitecture {
 
 /// llama.cpp rotates pairs of neighbours in a head, MLX pairs of halves. For this architecture,
 /// llama.cpp has reordered the rows of queries and keys to match.
-const GGUF_LAYER: &[LayerTensor] = &[
+pub(super) const GGUF_LAYER: &[LayerTensor] = &[
     gguf::INPUT_NORM,
     gguf::Q.with_bias(Bias::Attention).interleaved(Heads::Query),
     gguf::K.with_bias(Bias::Attention).interleaved(Heads::KeyValue),

@@ -15,7 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Llama 4",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         wrapper: true,
         ..Architecture::new("llama4", "Llama 4 Scout and Maverick, text only", spec)

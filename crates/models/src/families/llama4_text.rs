@@ -12,7 +12,7 @@ use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, NormSpec, QkNorm, scale
 
 pub(super) const FAMILY: Family = Family {
     name: "Llama 4",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("llama4_text", "MobileLLM-R1", spec)],
 };
 

@@ -11,7 +11,7 @@ use crate::parts::{ColumnMambaSpec, MlpSpec, NormSpec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mamba",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             published: &mamba2::PUBLISHED,

@@ -16,7 +16,7 @@ use crate::parts::{GatedNorm, MambaSpec, MlpSpec, NormSpec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mamba-2",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &PUBLISHED,
         ..Architecture::new("mamba2", "Mamba-Codestral 7B, Mamba2 130M to 2.7B", spec)

@@ -12,7 +12,7 @@ use crate::parts::{AttentionSizes, ExpertsSpec, GroupedSpec, QkNorm, layer_windo
 
 pub(super) const FAMILY: Family = Family {
     name: "Mellum",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             experts: USUAL_EXPERTS,

@@ -13,7 +13,7 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpSpec, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "MiMo",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             place: |_, name| name.starts_with("model.mtp_layers.").then_some(Placement::Drop),

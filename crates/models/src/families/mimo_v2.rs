@@ -19,7 +19,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "MiMo V2",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             place: |_, name| name.starts_with("model.mtp").then_some(Placement::Drop),

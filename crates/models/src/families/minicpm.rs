@@ -12,7 +12,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "MiniCPM",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture::new("minicpm", "MiniCPM 1B, 2B, MiniCPM4", spec),
         Architecture::new("minicpm3", "MiniCPM3 4B", latent_spec),

@@ -13,7 +13,7 @@ use crate::parts::{AttentionSizes, ExpertsSpec, GroupedSpec, QkNorm, scaled_rope
 
 pub(super) const FAMILY: Family = Family {
     name: "MiniMax",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             published: PUBLISHED,

@@ -1,10 +1,13 @@
 //! Ministral 3 (Mistral AI, 2025): Mistral with YaRN and scores that grow with the position. Also
 //! Mistral Small 3's wrapper, which adds a vision tower.
 
+use mlxk_format::gguf::{GgufArchitecture, GgufRope, GgufSizes, json_number};
 use mlxk_ops::ScoreGrowth;
+use serde_json::{Map, Value};
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use super::llama;
 use super::mistral4;
 use super::published::{Published, in_language_model};
@@ -15,7 +18,7 @@ use crate::parts::{AttentionSizes, GroupedSpec, layer_windows, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mistral 3",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[
         Architecture::new("ministral3", "Ministral 3", spec),
         Architecture {
@@ -39,6 +42,49 @@ pub(super) const FAMILY: Family = Family {
         },
     ],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    name: "mistral3",
+    model_type: "ministral3",
+    class: "Ministral3ForCausalLM",
+    rope: GgufRope::Yarn,
+    keys: &[
+        "rope.scaling.type",
+        "rope.scaling.factor",
+        "rope.scaling.original_context_length",
+        "rope.scaling.yarn_beta_fast",
+        "rope.scaling.yarn_beta_slow",
+        "rope.scaling.yarn_log_multiplier",
+        "attention.temperature_scale",
+    ],
+    // Ollama keeps the vision part in the same file.
+    ignored: &["v.", "mm."],
+    config: |sizes, _| gguf_config(sizes),
+    exported_types: &[],
+    ..llama::GGUF
+};
+
+/// Mistral Small 3.1 has neither YaRN nor scores that grow.
+fn gguf_config(sizes: &GgufSizes) -> Vec<(&'static str, Value)> {
+    let mut parameters = gguf::yarn(sizes).unwrap_or_else(|| {
+        let context = Value::from(sizes.context());
+        Map::from_iter([
+            ("rope_type".to_owned(), "default".into()),
+            ("original_max_position_embeddings".to_owned(), context),
+        ])
+    });
+    let mut set = |key: &str, value: f64| {
+        parameters.insert(key.to_owned(), json_number(value));
+    };
+    set("rope_theta", sizes.rope_theta);
+    set("llama_4_scaling_beta", sizes.number("attention.temperature_scale").unwrap_or(0.0));
+    if let Some(weight) = sizes.number("rope.scaling.yarn_log_multiplier") {
+        // Both factors have this weight, so neither frequencies nor scores are scaled.
+        set("mscale", weight);
+        set("mscale_all_dim", weight);
+    }
+    vec![("rope_scaling", Value::Null), ("rope_parameters", parameters.into())]
+}
 
 /// Prefixes of the tensors of the vision part.
 const VISION: &[&str] = &["vision_tower.", "multi_modal_projector."];

@@ -12,7 +12,7 @@ use crate::parts::{AttentionSizes, ExpertsSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Mixtral",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: PUBLISHED,
         ..Architecture::new("mixtral", "Mixtral 8x7B, 8x22B", spec)

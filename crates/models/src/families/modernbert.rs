@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "ModernBERT",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new(
         "modernbert",
         "modernbert-embed, gte-modernbert, gte-reranker-modernbert",

@@ -16,7 +16,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Muse",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         wrapper: true,
         published: &Published { rename: published_name, ..Published::AS_IN_MLX },

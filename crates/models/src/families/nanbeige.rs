@@ -8,7 +8,7 @@ use crate::error::ModelError;
 
 pub(super) const FAMILY: Family = Family {
     name: "Nanbeige",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("nanbeige", "Nanbeige 4.2 3B", spec)],
 };
 

@@ -14,7 +14,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "nanochat",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("nanochat", "nanochat d20, d34", spec)],
 };
 

@@ -14,7 +14,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Nemotron",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("nemotron", "Nemotron-4, Minitron", spec)],
 };
 

@@ -20,7 +20,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Nemotron-H",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             experts: &[("up_proj", "fc1"), ("down_proj", "fc2")],

@@ -15,7 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Llama-Nemotron",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new(
         "nemotron-nas",
         "Llama-3.3-Nemotron-Super 49B, Llama-3.1-Nemotron-Ultra 253B",

@@ -16,7 +16,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Nomic BERT",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("nomic_bert", "nomic-embed-text", spec)],
 };
 

@@ -12,7 +12,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "OLMo",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("olmo", "OLMo 1B, 7B", spec)],
 };
 

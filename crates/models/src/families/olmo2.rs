@@ -4,21 +4,39 @@
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, POST_NORM, layer};
 use crate::error::ModelError;
 use crate::parts::{
     AttentionSizes, Biases, GroupedSpec, QkNorm, layer_windows, rope_spec, scaled_rope,
 };
+use mlxk_format::gguf::{Extent, GgufArchitecture, LayerTensor};
 
 pub(super) const FAMILY: Family = Family {
     name: "OLMo 2 and 3",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[
         Architecture::new("olmo2", "OLMo 2", spec),
         Architecture::new("olmo3", "OLMo 3 7B, 32B", windowed_spec),
     ],
 };
+
+const GGUF: GgufArchitecture = gguf::architecture("olmo2", "olmo2", "Olmo2ForCausalLM", GGUF_LAYER);
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    LayerTensor::vector("attn_q_norm", "self_attn.q_norm", Extent::Queries),
+    LayerTensor::vector("attn_k_norm", "self_attn.k_norm", Extent::Keys),
+    LayerTensor::vector("post_attention_norm", "post_attention_layernorm", Extent::Hidden),
+    gguf::GATE,
+    gguf::UP,
+    gguf::DOWN,
+    LayerTensor::vector("post_ffw_norm", "post_feedforward_layernorm", Extent::Hidden),
+];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;

@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "OLMo Hybrid",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &mamba2::PUBLISHED,
         ..Architecture::new("olmo_hybrid", "OLMo Hybrid 7B", spec)

@@ -12,7 +12,7 @@ use crate::parts::{AttentionSizes, Biases, ExpertsSpec, GroupedSpec, QkNorm, rop
 
 pub(super) const FAMILY: Family = Family {
     name: "OLMoE",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published { experts: USUAL_EXPERTS, ..Published::AS_IN_MLX },
         ..Architecture::new("olmoe", "OLMoE 1B-7B", spec)

@@ -15,7 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "OpenELM",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("openelm", "OpenELM 270M to 3B", spec)],
 };
 

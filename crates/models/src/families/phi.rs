@@ -15,7 +15,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Phi 1 and 2",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("phi", "Phi-1, Phi-1.5, Phi-2", spec)],
 };
 

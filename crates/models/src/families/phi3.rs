@@ -2,7 +2,7 @@
 //! and LongRoPE. Phi-4-mini has rotary positions in a part of each head only.
 
 use mlxk_format::gguf::{
-    Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window,
+    Extent, GgufArchitecture, GgufBiases, GgufRope, GgufSizes, HeadDim, LayerTensor, Window,
 };
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::parts::{AttentionSizes, GroupedSpec, MlpKind, MlpSpec, QkvLayout, par
 
 pub(super) const FAMILY: Family = Family {
     name: "Phi",
-    gguf: Some(&GGUF),
+    gguf: &[GGUF],
     architectures: &[Architecture::new("phi3", "Phi-3, Phi-3.5, Phi-4, Phi-4-mini", spec)],
 };
 
@@ -24,7 +24,7 @@ const GGUF: GgufArchitecture = GgufArchitecture {
     head_dim: HeadDim::Derived,
     // The files state a window that neither llama.cpp nor mlx-lm applies.
     window: Window::Ignored,
-    long_rope: true,
+    rope: GgufRope::Long,
     config: gguf_config,
     ..gguf::architecture("phi3", "phi3", "Phi3ForCausalLM", GGUF_LAYER)
 };

@@ -13,7 +13,7 @@ use crate::parts::{AttentionSizes, Biases, ExpertsSpec, GroupedSpec, NormSpec, s
 
 pub(super) const FAMILY: Family = Family {
     name: "Phi-MoE",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             experts: &[("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj")],

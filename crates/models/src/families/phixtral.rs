@@ -14,7 +14,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Phixtral",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture::new("phixtral", "Phixtral 2x2.8B, 4x2.8B", spec),
         Architecture::new("phi-msft", "Phixtral 2x2.8B, 4x2.8B", spec),

@@ -10,7 +10,7 @@ use crate::parts::{AttentionSizes, GroupedSpec, MlpSpec, QkvLayout, scaled_rope}
 
 pub(super) const FAMILY: Family = Family {
     name: "PLaMo",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("plamo", "PLaMo 13B", spec)],
 };
 

@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "PLaMo 2",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &mamba2::PUBLISHED,
         ..Architecture::new("plamo2", "PLaMo 2 1B, 8B, PLaMo 2.1", spec)

@@ -13,7 +13,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("qwen", "Qwen 1.8B to 72B, first version", spec)],
 };
 

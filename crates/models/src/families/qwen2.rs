@@ -18,7 +18,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen2",
-    gguf: Some(&GGUF),
+    gguf: &[GGUF, MOE_GGUF],
     architectures: &[
         Architecture::new("qwen2", "Qwen2, Qwen2.5, Qwen2.5-Coder, QwQ", spec),
         Architecture {
@@ -46,6 +46,47 @@ const GGUF_LAYER: &[LayerTensor] = &[
     gguf::GATE,
     gguf::UP,
     gguf::DOWN,
+];
+
+const MOE_GGUF: GgufArchitecture = GgufArchitecture {
+    name: "qwen2moe",
+    model_type: "qwen2_moe",
+    class: "Qwen2MoeForCausalLM",
+    layer: MOE_GGUF_LAYER,
+    keys: MOE_GGUF_KEYS,
+    required: MOE_GGUF_KEYS,
+    config: |sizes, _| {
+        let shared = sizes.whole("expert_shared_feed_forward_length");
+        let mut keys = gguf::expert_config(sizes);
+        keys.push(("shared_expert_intermediate_size", shared.into()));
+        keys
+    },
+    exported_types: &[],
+    ..GGUF
+};
+
+const MOE_GGUF_KEYS: &[&str] = &[
+    "expert_count",
+    "expert_used_count",
+    "expert_feed_forward_length",
+    "expert_shared_feed_forward_length",
+];
+
+const MOE_GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q.with_bias(Bias::Required),
+    gguf::K.with_bias(Bias::Required),
+    gguf::V.with_bias(Bias::Required),
+    gguf::O,
+    gguf::MLP_NORM,
+    gguf::ROUTER,
+    gguf::GATE_EXPERTS,
+    gguf::UP_EXPERTS,
+    gguf::DOWN_EXPERTS,
+    gguf::SHARED_WEIGHT,
+    gguf::SHARED_GATE,
+    gguf::SHARED_UP,
+    gguf::SHARED_DOWN,
 ];
 
 pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {

@@ -3,6 +3,7 @@
 
 use mlxk_format::gguf::{GgufArchitecture, HeadDim, LayerTensor};
 use mlxk_ops::{RouteScores, RouteSpec};
+use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
@@ -16,7 +17,7 @@ use crate::parts::{AttentionSizes, Biases, ExpertsSpec, GroupedSpec, QkNorm, rop
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen3",
-    gguf: Some(&GGUF),
+    gguf: &[GGUF, MOE_GGUF],
     architectures: &[
         Architecture::new("qwen3", "Qwen3", spec),
         Architecture {
@@ -48,6 +49,46 @@ const GGUF_LAYER: &[LayerTensor] = &[
     gguf::GATE,
     gguf::UP,
     gguf::DOWN,
+    gguf::Q_NORM,
+    gguf::K_NORM,
+];
+
+const MOE_GGUF: GgufArchitecture = GgufArchitecture {
+    name: "qwen3moe",
+    model_type: "qwen3_moe",
+    class: "Qwen3MoeForCausalLM",
+    layer: MOE_GGUF_LAYER,
+    keys: gguf::EXPERT_KEYS,
+    required: gguf::EXPERT_KEYS,
+    config: |sizes, _| {
+        let mut keys = gguf::expert_config(sizes);
+        keys.extend([
+            ("norm_topk_prob", true.into()),
+            ("decoder_sparse_step", 1.into()),
+            ("mlp_only_layers", Value::Array(vec![])),
+        ]);
+        keys
+    },
+    exported_types: &["qwen3_moe"],
+    exported_sizes: &[
+        ("num_experts", "expert_count"),
+        ("num_experts_per_tok", "expert_used_count"),
+        ("moe_intermediate_size", "expert_feed_forward_length"),
+    ],
+    ..GGUF
+};
+
+const MOE_GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    gguf::Q,
+    gguf::K,
+    gguf::V,
+    gguf::O,
+    gguf::MLP_NORM,
+    gguf::ROUTER,
+    gguf::GATE_EXPERTS,
+    gguf::UP_EXPERTS,
+    gguf::DOWN_EXPERTS,
     gguf::Q_NORM,
     gguf::K_NORM,
 ];

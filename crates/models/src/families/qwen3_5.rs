@@ -2,10 +2,15 @@
 //! fourth layer. Also their wrapper with a vision tower.
 
 use mlxk_format::convert::Placement;
+use mlxk_format::gguf::{
+    Extent, GgufArchitecture, GgufRope, GgufSizes, HeadDim, LayerTensor, Order, json_number,
+};
 use mlxk_ops::DeltaSizes;
+use serde_json::{Map, Value};
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use super::published::{
     FILTERS, Published, PublishedValues, are_unmoved_filters, in_language_model, norms_around_zero,
 };
@@ -19,13 +24,226 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen3.5",
-    gguf: None,
+    gguf: &[GGUF, MOE_GGUF],
     architectures: &[Architecture {
         wrapper: true,
         published: &PUBLISHED,
         ..Architecture::new("qwen3_5", "Qwen3.5, Qwen3.6, Qwen3.8, text only", spec)
     }],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    more: &[DELTA, ATTENTION],
+    layers_path: "language_model.model.layers",
+    outside: &[
+        gguf::EMBEDDING.named("language_model.model.embed_tokens"),
+        gguf::OUTPUT_NORM.named("language_model.model.norm"),
+        gguf::OUTPUT.named("language_model.lm_head"),
+    ],
+    head_dim: HeadDim::Stated,
+    rope: GgufRope::Partial,
+    qwen_words: true,
+    keys: GGUF_KEYS,
+    required: GGUF_REQUIRED,
+    config: |sizes, _| gguf_config(sizes),
+    ..gguf::architecture("qwen35", "qwen3_5", "Qwen3_5ForConditionalGeneration", GGUF_LAYER)
+};
+
+const MOE_GGUF: GgufArchitecture = GgufArchitecture {
+    name: "qwen35moe",
+    model_type: "qwen3_5_moe",
+    class: "Qwen3_5MoeForConditionalGeneration",
+    layer: MOE_GGUF_LAYER,
+    keys: &[
+        "ssm.conv_kernel",
+        "ssm.state_size",
+        "ssm.group_count",
+        "ssm.time_step_rank",
+        "ssm.inner_size",
+        "full_attention_interval",
+        "attention.recurrent_layers",
+        "rope.dimension_sections",
+        "expert_count",
+        "expert_used_count",
+        "expert_feed_forward_length",
+        "expert_shared_feed_forward_length",
+    ],
+    config: |sizes, _| {
+        let shared = sizes.whole("expert_shared_feed_forward_length");
+        let mut keys = gguf_config(sizes);
+        keys.extend(gguf::expert_config(sizes));
+        keys.push(("shared_expert_intermediate_size", shared.into()));
+        keys.push(("norm_topk_prob", true.into()));
+        keys
+    },
+    ..GGUF
+};
+
+/// The sections of positions differ for images only.
+const GGUF_KEYS: &[&str] = &[
+    "ssm.conv_kernel",
+    "ssm.state_size",
+    "ssm.group_count",
+    "ssm.time_step_rank",
+    "ssm.inner_size",
+    "full_attention_interval",
+    "attention.recurrent_layers",
+    "rope.dimension_sections",
+];
+const GGUF_REQUIRED: &[&str] = &[
+    "ssm.conv_kernel",
+    "ssm.state_size",
+    "ssm.group_count",
+    "ssm.time_step_rank",
+    "ssm.inner_size",
+];
+
+/// The file has a flag for each layer, or the period of attention.
+fn has_attention(sizes: &GgufSizes, layer: usize) -> bool {
+    match sizes.of_layer("attention.recurrent_layers", layer) {
+        Some(is_recurrent) => is_recurrent <= 0.0,
+        None => {
+            let interval = sizes.number("full_attention_interval").unwrap_or(4.0);
+            (layer + 1).is_multiple_of(interval.max(1.0) as usize)
+        }
+    }
+}
+
+/// Returns the period of attention. MLX has no other order of layers.
+fn interval(sizes: &GgufSizes) -> usize {
+    let first = (0..sizes.layers).find(|&layer| has_attention(sizes, layer));
+    first.unwrap_or(sizes.layers) + 1
+}
+
+fn has_delta(sizes: &GgufSizes, layer: usize) -> bool {
+    !has_attention(sizes, layer)
+}
+
+fn gguf_config(sizes: &GgufSizes) -> Vec<(&'static str, Value)> {
+    let factor = sizes.rotary_dims as f64 / sizes.head_dim as f64;
+    let parameters = Map::from_iter([
+        ("rope_type".to_owned(), "default".into()),
+        ("rope_theta".to_owned(), json_number(sizes.rope_theta)),
+        ("partial_rotary_factor".to_owned(), factor.into()),
+    ]);
+    vec![
+        ("rope_scaling", Value::Null),
+        ("rope_parameters", parameters.into()),
+        ("full_attention_interval", interval(sizes).into()),
+        ("linear_conv_kernel_dim", sizes.whole("ssm.conv_kernel").into()),
+        ("linear_key_head_dim", sizes.whole("ssm.state_size").into()),
+        ("linear_num_key_heads", sizes.whole("ssm.group_count").into()),
+        ("linear_num_value_heads", value_heads(sizes).into()),
+        ("linear_value_head_dim", (values(sizes) / value_heads(sizes).max(1)).into()),
+    ]
+}
+
+fn value_heads(sizes: &GgufSizes) -> usize {
+    sizes.whole("ssm.time_step_rank")
+}
+
+/// Returns the width of all value heads.
+fn values(sizes: &GgufSizes) -> usize {
+    sizes.whole("ssm.inner_size")
+}
+
+/// Returns the width of all query heads and key heads of a delta net.
+fn queries_and_keys(sizes: &GgufSizes) -> usize {
+    2 * sizes.whole("ssm.group_count") * sizes.whole("ssm.state_size")
+}
+
+/// Returns the head of the file that belongs at a place of the checkpoint. MLX has the value heads of a key head
+/// next to each other, llama.cpp those of all key heads in turn.
+fn value_head(sizes: &GgufSizes, head: usize) -> usize {
+    let groups = sizes.whole("ssm.group_count").max(1);
+    let of_group = (value_heads(sizes) / groups).max(1);
+    head % of_group * groups + head / of_group
+}
+
+/// The same for rows of queries, keys and values together.
+fn value_row(sizes: &GgufSizes, row: usize) -> usize {
+    let (before, width) = (queries_and_keys(sizes), values(sizes) / value_heads(sizes).max(1));
+    match row.checked_sub(before) {
+        Some(row) if width > 0 => before + value_head(sizes, row / width) * width + row % width,
+        _ => row,
+    }
+}
+
+const VALUES: Extent = Extent::Of(values);
+const VALUE_HEADS: Extent = Extent::Of(value_heads);
+const BY_HEAD: Order = Order { pieces: VALUE_HEADS, source: value_head };
+const MIXED: Extent = Extent::Of(|sizes| queries_and_keys(sizes) + values(sizes));
+const BY_ROW: Order = Order { pieces: MIXED, source: value_row };
+
+const DELTA: &[LayerTensor] = &[
+    LayerTensor::matrix("attn_qkv", "linear_attn.in_proj_qkv", [MIXED, Extent::Hidden])
+        .with_row_order(BY_ROW)
+        .of_layers(has_delta),
+    LayerTensor::matrix("attn_gate", "linear_attn.in_proj_z", [VALUES, Extent::Hidden])
+        .with_row_order(BY_HEAD)
+        .of_layers(has_delta),
+    LayerTensor::matrix("ssm_beta", "linear_attn.in_proj_b", [VALUE_HEADS, Extent::Hidden])
+        .with_row_order(BY_HEAD)
+        .of_layers(has_delta),
+    LayerTensor::matrix("ssm_alpha", "linear_attn.in_proj_a", [VALUE_HEADS, Extent::Hidden])
+        .with_row_order(BY_HEAD)
+        .of_layers(has_delta),
+    LayerTensor::matrix(
+        "ssm_conv1d",
+        "linear_attn.conv1d",
+        [MIXED, Extent::Key("ssm.conv_kernel")],
+    )
+    .with_last_axis()
+    .with_row_order(BY_ROW)
+    .of_layers(has_delta),
+    LayerTensor {
+        values: Some(|value| (-value).ln()),
+        ..LayerTensor::vector("ssm_a", "linear_attn.A_log", VALUE_HEADS)
+    }
+    .whole_name()
+    .with_row_order(BY_HEAD)
+    .of_layers(has_delta),
+    LayerTensor::vector("ssm_dt.bias", "linear_attn.dt_bias", VALUE_HEADS)
+        .whole_name()
+        .with_row_order(BY_HEAD)
+        .of_layers(has_delta),
+    LayerTensor::vector(
+        "ssm_norm",
+        "linear_attn.norm",
+        Extent::Of(|sizes| values(sizes) / value_heads(sizes).max(1)),
+    )
+    .of_layers(has_delta),
+    LayerTensor {
+        column_order: Some(BY_HEAD),
+        ..LayerTensor::matrix("ssm_out", "linear_attn.out_proj", [Extent::Hidden, VALUES])
+    }
+    .of_layers(has_delta),
+];
+const ATTENTION: &[LayerTensor] = &[
+    LayerTensor { rows: Some(Extent::Of(|sizes| 2 * sizes.heads * sizes.head_dim)), ..gguf::Q }
+        .of_layers(has_attention),
+    gguf::K.of_layers(has_attention),
+    gguf::V.of_layers(has_attention),
+    gguf::O.of_layers(has_attention),
+    gguf::Q_NORM.of_layers(has_attention),
+    gguf::K_NORM.of_layers(has_attention),
+];
+const POST_NORM: LayerTensor = LayerTensor { gguf: "post_attention_norm", ..gguf::MLP_NORM };
+
+const GGUF_LAYER: &[LayerTensor] = &[gguf::INPUT_NORM, POST_NORM, gguf::GATE, gguf::UP, gguf::DOWN];
+
+const MOE_GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM,
+    POST_NORM,
+    gguf::ROUTER,
+    gguf::GATE_EXPERTS,
+    gguf::UP_EXPERTS,
+    gguf::DOWN_EXPERTS,
+    gguf::SHARED_WEIGHT,
+    gguf::SHARED_GATE,
+    gguf::SHARED_UP,
+    gguf::SHARED_DOWN,
+];
 
 /// Published files have norms around zero, and filters in another shape.
 pub(super) const PUBLISHED: Published = Published {

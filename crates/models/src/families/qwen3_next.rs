@@ -20,7 +20,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen3-Next",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             published: &Published {

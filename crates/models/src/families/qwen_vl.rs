@@ -11,7 +11,7 @@ use crate::error::ModelError;
 
 pub(super) const FAMILY: Family = Family {
     name: "Qwen-VL",
-    gguf: None,
+    gguf: &[],
     architectures: &[
         Architecture {
             wrapper: true,

@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "RecurrentGemma",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published { filters: &["conv_1d.weight"], ..Published::AS_IN_MLX },
         ..Architecture::new("recurrent_gemma", "RecurrentGemma 2B, 9B", spec)

@@ -13,7 +13,7 @@ use crate::parts::{ChannelMixSpec, MlpSpec, NormSpec, Ranks, TimeMixSpec};
 
 pub(super) const FAMILY: Family = Family {
     name: "RWKV",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published { modules: EIGHT_BITS, ..Published::AS_IN_MLX },
         ..Architecture::new("rwkv7", "RWKV-7 Goose 0.1B to 2.9B", spec)

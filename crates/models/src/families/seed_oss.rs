@@ -9,7 +9,7 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Seed-OSS",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("seed_oss", "Seed-OSS 36B", spec)],
 };
 

@@ -6,11 +6,20 @@ use super::llama;
 use crate::config::{Config, limit};
 use crate::decoder::DecoderSpec;
 use crate::error::ModelError;
+use mlxk_format::gguf::GgufArchitecture;
 
 pub(super) const FAMILY: Family = Family {
     name: "SmolLM3",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[Architecture::new("smollm3", "SmolLM3", spec)],
+};
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    name: "smollm3",
+    model_type: "smollm3",
+    class: "SmolLM3ForCausalLM",
+    exported_types: &[],
+    ..llama::GGUF
 };
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {

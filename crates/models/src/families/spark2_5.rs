@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Spark",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             modules: &[("self_attn.g_proj", ModuleRule::Never)],

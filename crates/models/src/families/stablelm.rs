@@ -13,7 +13,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "StableLM",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("stablelm", "StableLM 2 1.6B, 12B, Zephyr 3B", spec)],
 };
 

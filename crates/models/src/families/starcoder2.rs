@@ -1,10 +1,12 @@
 //! StarCoder2 (Lozhkov et al., 2024, arXiv:2402.19173): biases everywhere, norms by mean and
 //! variance, and a feed-forward part with GELU and no gate.
 
+use mlxk_format::gguf::{Bias, GgufArchitecture, HeadDim, LayerTensor, Window};
 use mlxk_ops::Activation;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::gguf;
 use crate::config::Config;
 use crate::decoder::{DecoderSpec, pre_norm};
 use crate::error::ModelError;
@@ -12,9 +14,31 @@ use crate::parts::{AttentionSizes, Biases, GroupedSpec, MlpKind, MlpSpec, NormSp
 
 pub(super) const FAMILY: Family = Family {
     name: "StarCoder2",
-    gguf: None,
+    gguf: &[GGUF],
     architectures: &[Architecture::new("starcoder2", "StarCoder2", spec)],
 };
+
+const GGUF: GgufArchitecture = GgufArchitecture {
+    hidden_act: Some("gelu_pytorch_tanh"),
+    head_dim: HeadDim::Derived,
+    // mlx-lm has no windows for this architecture.
+    window: Window::Ignored,
+    outside: &[gguf::EMBEDDING, gguf::OUTPUT_NORM.with_bias(Bias::Required), gguf::OUTPUT],
+    norm_eps: "norm_epsilon",
+    config: |_, _| vec![("use_bias", true.into())],
+    ..gguf::architecture("starcoder2", "starcoder2", "Starcoder2ForCausalLM", GGUF_LAYER)
+};
+
+const GGUF_LAYER: &[LayerTensor] = &[
+    gguf::INPUT_NORM.with_bias(Bias::Required),
+    gguf::Q.with_bias(Bias::Required),
+    gguf::K.with_bias(Bias::Required),
+    gguf::V.with_bias(Bias::Required),
+    gguf::O.with_bias(Bias::Required),
+    gguf::MLP_NORM.with_bias(Bias::Required),
+    gguf::UP.named("mlp.c_fc").with_bias(Bias::Required),
+    gguf::DOWN.named("mlp.c_proj").with_bias(Bias::Required),
+];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     // Like mlx-lm, use the exact GELU, although files name its approximation by tanh.

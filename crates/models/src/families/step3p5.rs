@@ -17,7 +17,7 @@ use crate::parts::{
 
 pub(super) const FAMILY: Family = Family {
     name: "Step",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture {
         published: &Published {
             modules: &[("mlp.gate.gate", ROUTER)],

@@ -5,6 +5,6 @@ use super::llama;
 
 pub(super) const FAMILY: Family = Family {
     name: "TeleChat3",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("telechat3", "TeleChat3 36B", llama::spec)],
 };

@@ -9,7 +9,7 @@ use crate::parts::{LatentSpec, partial_rope_spec};
 
 pub(super) const FAMILY: Family = Family {
     name: "Youtu-LLM",
-    gguf: None,
+    gguf: &[],
     architectures: &[Architecture::new("youtu_llm", "Youtu-LLM 2B", spec)],
 };
 
