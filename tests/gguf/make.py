@@ -9,8 +9,7 @@ renamed and reshaped into a published checkpoint, which the converter turns into
 comes from mlx-lm on the original weights, and has the format of `tests/parity`, without the tensors. So
 nothing of ours is between the two, and what an import changes shows in the logits.
 
-Vocabularies are bytes: only the tensors and the hyper-parameters are compared. `tokenizers.py` compares
-tokenizers.
+Vocabularies are bytes: only the tensors and the hyper-parameters are compared.
 """
 
 import base64

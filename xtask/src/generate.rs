@@ -81,6 +81,17 @@ fn models() -> String {
             |values: &[usize]| values.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         let _ = writeln!(page, "| {name} | {} | {} |", list(&bits), list(&groups));
     }
+    page.push_str(
+        "\nGGUF files are imported if this table has their `general.architecture`. Their tensors may be F32, \
+         F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K or MXFP4.\n\n\
+         | architecture | becomes |\n|---|---|\n",
+    );
+    let mut architectures = registry::gguf_architectures();
+    architectures.sort_unstable_by_key(|architecture| architecture.name);
+    for architecture in architectures {
+        let model_type = architecture.wrapper.map_or(architecture.model_type, |(_, outer)| outer);
+        let _ = writeln!(page, "| `{}` | `{model_type}` |", architecture.name);
+    }
     page
 }
 

@@ -26,14 +26,14 @@ fn what_has_no_counterpart_is_refused_by_name() {
             &|g| {
                 g.remove("token_embd.weight").tensor("token_embd.weight", &[6, 64], 24);
             },
-            "tensor `token_embd.weight` is of type I8; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are supported",
+            "tensor `token_embd.weight` is of type I8; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K and MXFP4 are supported",
         ),
         (
             &|g| {
                 g.tensors[3].2 = 77;
             },
             "tensor `blk.0.attn_q.weight` is of type number 77; \
-             F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are supported",
+             F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K and MXFP4 are supported",
         ),
         (
             &|g| {
