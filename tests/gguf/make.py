@@ -159,7 +159,7 @@ NARROW = {**SMALL, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim
 HIDDEN_HEADS = {name: value for name, value in NARROW.items() if name != "head_dim"}
 NO_DENSE = {"mlp_only_layers": []}
 LINEAR = {"num_hidden_layers": 4, "linear_num_value_heads": 4, "linear_num_key_heads": 2,
-          "linear_key_head_dim": 16, "linear_value_head_dim": 32, "full_attention_interval": 3,
+          "linear_key_head_dim": 32, "linear_value_head_dim": 32, "full_attention_interval": 3,
           "attention_bias": False}
 
 # The case of `tests/parity`, changes of its configuration (None removes a key), the class of the published
@@ -197,7 +197,7 @@ CASES = {
                                    "num_experts_per_tok": 2, "routed_scaling_factor": 1.0,
                                    "layer_types": ["conv", "full_attention", "conv"]},
                 "Lfm2MoeForCausalLM", lfm2_moe),
-    "olmo2": ("olmo2-plain", HIDDEN_HEADS, "Olmo2ForCausalLM", plain),
+    "olmo2": ("olmo2-plain", {**HIDDEN_HEADS, "head_dim": None}, "Olmo2ForCausalLM", plain),
     "glm4": ("glm4-plain", SMALL, "Glm4ForCausalLM", plain),
     "command-r": ("cohere-plain", HIDDEN_HEADS, "CohereForCausalLM", plain),
     "cohere2": ("cohere2-plain", {**SMALL, "num_hidden_layers": 4, "rotary_pct": 1.0,
