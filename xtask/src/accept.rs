@@ -71,10 +71,11 @@ pub(crate) fn run_forms(python: &str, count: &str) -> Result<()> {
     run(python, &["tests/api/schemas.py", "target/release/mlxk", count], &[])
 }
 
-/// Compares the answers of many clients at once with their answers alone.
+/// Compares the answers of many clients at once with their answers alone, of a transformer and of a hybrid.
 pub(crate) fn run_load(seconds: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
-    run("python3", &["tests/api/load.py", "target/release/mlxk", seconds], &[])
+    run("python3", &["tests/api/load.py", "target/release/mlxk", seconds], &[])?;
+    run("python3", &["tests/api/hybrid.py", "target/release/mlxk", "--seconds", seconds], &[])
 }
 
 /// Sends requests that abuse the protocol, also with schemathesis if its path is given.

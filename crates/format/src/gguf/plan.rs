@@ -274,7 +274,9 @@ impl Source {
         if let Some(order) = &placed.column_order {
             let row = out.split_off(start);
             let piece = row.len() / order.len();
-            order.iter().for_each(|&from| out.extend_from_slice(&row[from * piece..][..piece]));
+            for from in order {
+                out.extend_from_slice(&row[from * piece..][..piece]);
+            }
         }
     }
 

@@ -146,30 +146,36 @@ impl GgufSizes {
             window,
             given: keys.given(architecture.keys)?,
         };
-        for &key in architecture.required {
-            if !sizes.given.contains_key(key) {
-                return Err(keys.missing(key));
-            }
+        sizes.check_keys(&mut keys)?;
+        Ok(sizes)
+    }
+
+    /// Checks keys whose values follow from others, and refuses those that nothing reads.
+    fn check_keys(&self, keys: &mut Keys<'_>) -> Result<(), Problem> {
+        let Self { architecture, heads, head_dim, hidden, .. } = *self;
+        if let Some(key) = architecture.required.iter().find(|&&key| !self.given.contains_key(key))
+        {
+            return Err(keys.missing(key));
         }
+        let reads = |key| architecture.keys.contains(&key);
         if architecture.head_dim == HeadDim::Derived {
             keys.only("attention.key_length", |value| value as usize * heads == hidden)?;
         }
-        if !architecture.keys.contains(&"attention.value_length") {
+        if !reads("attention.value_length") {
             keys.only("attention.value_length", |value| value == head_dim as u64)?;
         }
         let partial = matches!(architecture.rope, GgufRope::Partial | GgufRope::Long);
-        if !architecture.keys.contains(&"rope.dimension_count") {
+        if !reads("rope.dimension_count") {
             keys.only("rope.dimension_count", |value| {
                 value == head_dim as u64
                     || partial && value < head_dim as u64 && value.is_multiple_of(2)
             })?;
         }
-        if !architecture.keys.contains(&"expert_count") {
+        if !reads("expert_count") {
             keys.only("expert_count", |value| value == 0)?;
             keys.only("expert_used_count", |value| value == 0)?;
         }
-        keys.refuse_others()?;
-        Ok(sizes)
+        keys.refuse_others()
     }
 
     /// Returns the context length.
