@@ -22,7 +22,7 @@ pub(super) struct PreTokenizer {
     composes: bool,
 }
 
-/// How a rule splits.
+/// Way of splitting a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
     /// By GPT-2's pattern.
