@@ -49,7 +49,7 @@ pub enum AdapterKind {
     Other,
 }
 
-/// Limits of a driver in bytes.
+/// Limits of a driver. Sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Size of a buffer.
@@ -58,6 +58,8 @@ pub struct Limits {
     pub binding: u64,
     /// Memory that the threads of a workgroup share.
     pub workgroup: u32,
+    /// Number of buffers that a kernel sees.
+    pub buffers: u32,
 }
 
 /// Features that every kernel needs.
@@ -69,7 +71,7 @@ pub(crate) const WELCOME: Features = Features::PIPELINE_CACHE;
 /// Size of the parameters that a kernel gets with its dispatch.
 pub(crate) const IMMEDIATE_BYTES: u32 = 128;
 /// Number of buffers that a kernel sees.
-const BUFFERS: u32 = 7;
+const BUFFERS: u32 = 8;
 /// Number of threads of a workgroup.
 const THREADS: u32 = 256;
 /// Memory of a workgroup.
@@ -183,6 +185,7 @@ pub(crate) fn describe(adapter: &Adapter) -> AdapterInfo {
             buffer: limits.max_buffer_size,
             binding: limits.max_storage_buffer_binding_size,
             workgroup: limits.max_compute_workgroup_storage_size,
+            buffers: limits.max_storage_buffers_per_shader_stage,
         },
     }
 }

@@ -85,6 +85,10 @@ pub(crate) struct BatchWords {
     pub positions: u32,
     /// For each group of layers, the first of the rows' places of block tables.
     pub tables: Vec<u32>,
+    /// `true` if the batch has one row of each sequence.
+    pub is_decode: bool,
+    /// Length of the longest sequence, with the rows of the batch.
+    pub end: usize,
 }
 
 /// A GPU.
@@ -135,6 +139,7 @@ impl Gpu {
 
     /// Submits everything that was recorded.
     pub(crate) fn submit(&mut self) -> Result<()> {
+        self.lower();
         self.step.submit()
     }
 
@@ -177,7 +182,9 @@ impl Gpu {
             }
             tables.push(self.step.words(places));
         }
-        BatchWords { positions, tables }
+        let is_decode = segments.iter().all(|segment| segment.rows.len() == 1);
+        let end = segments.iter().map(|segment| segment.start + segment.rows.len()).max();
+        BatchWords { positions, tables, is_decode, end: end.unwrap_or(0) }
     }
 
     /// Returns the pages of a layer, and the first of the rows' places of block tables.

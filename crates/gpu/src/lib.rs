@@ -7,14 +7,17 @@
 //! Adapters that are software are never chosen unless you name them.
 
 mod adapters;
+mod attention;
 mod cache;
 mod compute;
 mod context;
 mod device;
 mod error;
 mod kernels;
+mod lower;
 mod memory;
 mod pipelines;
+mod products;
 mod rope;
 mod step;
 mod top;

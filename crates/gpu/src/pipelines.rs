@@ -1,5 +1,5 @@
 //! Kernels, compiled in threads when a step first uses them. Drivers that can keep what they compiled do so in a file.
-#![expect(unsafe_code, reason = "a driver trusts the file that it wrote")]
+#![expect(unsafe_code, reason = "a driver trusts kernels, and the file that it wrote")]
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -11,19 +11,26 @@ use wgpu::{
     BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType,
     BufferBindingType, ComputePipeline, ComputePipelineDescriptor, Device, Features, PipelineCache,
     PipelineCacheDescriptor, PipelineCompilationOptions, PipelineLayoutDescriptor,
-    ShaderModuleDescriptor, ShaderSource, ShaderStages,
+    ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
 use crate::adapters::IMMEDIATE_BYTES;
 use crate::weights::Form;
 
-/// A kernel: a file in WGSL, and the names of the constants that its pipelines differ in.
+/// A kernel: its text in WGSL, and the names of the constants that its pipelines differ in.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub name: &'static str,
-    /// Text behind the declarations of the constants, and of the weights if there are any.
-    pub source: &'static str,
+    pub source: Source,
     pub constants: &'static [&'static str],
+}
+
+/// The text of a kernel behind the declarations of its constants, and of the weights if there are any.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    File(&'static str),
+    /// A function of the values of the constants.
+    Written(fn(&[u32]) -> String),
 }
 
 /// A kernel with its constants, and the form of the weights that it reads.
@@ -50,13 +57,19 @@ impl Variant {
         let Self { kernel, form, constants } = self;
         assert_eq!(kernel.constants.len(), constants.len(), "`{}` has its constants", kernel.name);
         let mut text = String::new();
+        if let Source::Written(write) = kernel.source {
+            return write(constants);
+        }
         for (name, value) in kernel.constants.iter().zip(constants) {
             writeln!(text, "const {name}: u32 = {value}u;").expect("a string takes all text");
         }
         if let Some(form) = form {
             text += &form.source();
         }
-        text + kernel.source
+        if let Source::File(source) = kernel.source {
+            text += source;
+        }
+        text
     }
 }
 
@@ -209,10 +222,12 @@ fn compile(device: &Device, variant: &Variant, cache: Option<&PipelineCache>) ->
         bind_group_layouts: &[Some(&layout)],
         immediate_size: IMMEDIATE_BYTES,
     });
-    let module = device.create_shader_module(ShaderModuleDescriptor {
-        label,
-        source: ShaderSource::Wgsl(text.into()),
-    });
+    let descriptor = ShaderModuleDescriptor { label, source: ShaderSource::Wgsl(text.into()) };
+    // SAFETY: every kernel is ours. It reads and writes only what its dispatch has sized for it, its loops end, and
+    // it divides by sizes that are not zero.
+    let module = unsafe {
+        device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked())
+    };
     let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
         label,
         layout: Some(&pipeline_layout),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use mlxk_ops::{Act, OpsError, Result};
+use mlxk_ops::{Act, Activation, AttentionSpec, OpsError, Result, Rope, Vector, Weight};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePass,
     ComputePassDescriptor,
@@ -27,18 +27,71 @@ struct Slot {
 #[derive(Clone)]
 pub(crate) enum Bind {
     Buffer(Buffer),
+    Act(Act),
     /// The words of the step.
     Words,
 }
 
 /// One execution of a kernel.
-struct Dispatch {
+pub(crate) struct Dispatch {
     pipeline: usize,
     buffers: Vec<Bind>,
     /// Parameters; see the structure `P` of the kernel.
     parameters: Vec<u32>,
     /// Number of workgroups.
     groups: [u32; 3],
+}
+
+/// An operation of a step. Those that may become part of another kernel stay as they are until the step is submitted.
+pub(crate) enum Op {
+    Dispatch(Dispatch),
+    RmsNorm { out: Act, x: Act, weight: Vector, eps: f32 },
+    Linear { out: Act, x: Act, weight: Weight },
+    Glu { gate: Act, up: Act, activation: Activation },
+    Add { out: Act, x: Act },
+    Rope { x: Act, heads: usize, rope: Rope },
+    Attend(Box<Attend>),
+    /// One that was turned into dispatches.
+    Done,
+}
+
+/// Attention of a step.
+#[derive(Clone)]
+pub(crate) struct Attend {
+    pub out: Act,
+    pub q: Act,
+    /// Keys and values that are stored before; `None` if an earlier part of the step has stored them.
+    pub kv: Option<[Act; 2]>,
+    pub layer: usize,
+    pub spec: AttentionSpec,
+    pub rows: usize,
+    /// First word of the factors of rows.
+    pub factors: u32,
+}
+
+impl Op {
+    /// Returns `true` if the operation may read an activation.
+    pub(crate) fn reads(&self, act: Act) -> bool {
+        match self {
+            // Kernels that write only a part of an activation count, too.
+            Op::Dispatch(dispatch) => {
+                dispatch.buffers.iter().any(|bind| matches!(bind, Bind::Act(it) if *it == act))
+            }
+            Op::RmsNorm { x, .. } | Op::Linear { x, .. } | Op::Rope { x, .. } => *x == act,
+            Op::Glu { gate: a, up: b, .. } | Op::Add { out: a, x: b } => [*a, *b].contains(&act),
+            Op::Done => false,
+            Op::Attend(attend) => attend.q == act || attend.kv.is_some_and(|kv| kv.contains(&act)),
+        }
+    }
+
+    /// Returns `true` if the operation writes all of an activation.
+    pub(crate) fn overwrites(&self, act: Act) -> bool {
+        match self {
+            Op::RmsNorm { out, .. } | Op::Linear { out, .. } => *out == act,
+            Op::Attend(attend) => attend.out == act,
+            _ => false,
+        }
+    }
 }
 
 /// Commands that are not submitted yet, and the memory of activations.
@@ -51,7 +104,7 @@ pub(crate) struct Step {
     /// Data of the host that dispatches refer to by the index of a word.
     words: Vec<u32>,
     words_buffer: Buffer,
-    dispatches: Vec<Dispatch>,
+    ops: Vec<Op>,
     groups: HashMap<(usize, Vec<Buffer>), BindGroup>,
     /// First failure of a recording, reported when results are read.
     failure: Option<OpsError>,
@@ -68,7 +121,7 @@ impl Step {
             buffers: vec![],
             words: vec![],
             words_buffer,
-            dispatches: vec![],
+            ops: vec![],
             groups: HashMap::new(),
             failure: None,
         })
@@ -76,7 +129,7 @@ impl Step {
 
     /// Drops all activations. Everything must have been submitted.
     pub(crate) fn clear(&mut self) {
-        debug_assert!(self.dispatches.is_empty(), "a step ends before the next one");
+        debug_assert!(self.ops.is_empty(), "a step ends before the next one");
         self.slots.clear();
         self.words.clear();
     }
@@ -122,8 +175,19 @@ impl Step {
         rows * cols
     }
 
-    pub(crate) fn buffer(&self, act: Act) -> Bind {
-        Bind::Buffer(self.buffers[act.0 as usize].clone())
+    /// Returns the memory of an activation.
+    pub(crate) fn memory(&self, act: Act) -> &Buffer {
+        &self.buffers[act.0 as usize]
+    }
+
+    /// Records an operation.
+    pub(crate) fn record(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
+    /// Takes the operations that were recorded, so that they are recorded again as dispatches.
+    pub(crate) fn take_ops(&mut self) -> Vec<Op> {
+        std::mem::take(&mut self.ops)
     }
 
     /// Adds data of the host, and returns the index of its first word.
@@ -147,7 +211,7 @@ impl Step {
         debug_assert!(parameters.len() * 4 <= IMMEDIATE_BYTES as usize);
         let pipeline = self.pipelines.index(variant);
         let groups = groups.map(|count| count as u32);
-        self.dispatches.push(Dispatch { pipeline, buffers, parameters, groups });
+        self.ops.push(Op::Dispatch(Dispatch { pipeline, buffers, parameters, groups }));
     }
 
     /// Saves the kernels that were compiled, for the next process.
@@ -158,11 +222,11 @@ impl Step {
     /// Submits everything that was recorded.
     pub(crate) fn submit(&mut self) -> Result<()> {
         if let Some(failure) = self.failure.take() {
-            self.dispatches.clear();
+            self.ops.clear();
             self.words.clear();
             return Err(failure);
         }
-        if self.dispatches.is_empty() {
+        if self.ops.is_empty() {
             return Ok(());
         }
         self.pipelines.compile();
@@ -171,7 +235,7 @@ impl Step {
         let mut encoder = self.context.device.create_command_encoder(&descriptor);
         self.encode(&mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
         self.context.queue.submit([encoder.finish()]);
-        self.dispatches.clear();
+        self.ops.clear();
         self.words.clear();
         Ok(())
     }
@@ -191,7 +255,8 @@ impl Step {
             self.groups.clear();
         }
         let mut current = None;
-        for dispatch in &self.dispatches {
+        for op in &self.ops {
+            let Op::Dispatch(dispatch) = op else { continue };
             let Dispatch { pipeline: index, buffers, parameters, groups } = dispatch;
             let pipeline = self.pipelines.get(*index);
             if current != Some(*index) {
@@ -202,6 +267,7 @@ impl Step {
                 .iter()
                 .map(|bind| match bind {
                     Bind::Buffer(buffer) => buffer.clone(),
+                    Bind::Act(act) => self.buffers[act.0 as usize].clone(),
                     Bind::Words => self.words_buffer.clone(),
                 })
                 .collect();

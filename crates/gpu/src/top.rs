@@ -5,6 +5,7 @@ use mlxk_ops::{Act, Compute, Ranked, Result};
 use crate::device::Gpu;
 use crate::kernels;
 use crate::pipelines::Variant;
+use crate::step::Bind;
 
 /// Number of values that a workgroup sorts.
 const CHUNK: usize = 1024;
@@ -21,7 +22,7 @@ pub(crate) fn top(gpu: &mut Gpu, x: Act, width: usize, k: usize) -> Result<Vec<R
         let keep = k.min(left);
         let out = gpu.step.act(rows, 2 * chunks * keep);
         let variant = Variant::new(&kernels::TOP, &[u32::from(from == x)]);
-        let buffers = [from, out].map(|act| gpu.step.buffer(act)).to_vec();
+        let buffers = [from, out].map(Bind::Act).to_vec();
         let parameters = [left, chunks, keep].map(|it| it as u32).to_vec();
         gpu.step.dispatch(&variant, buffers, parameters, [chunks, rows, 1]);
         (from, left) = (out, chunks * keep);

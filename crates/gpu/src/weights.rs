@@ -1,9 +1,9 @@
 //! Weights on the device: their layout, and the text that reads them in a kernel.
 //!
-//! A matrix, or a stack of them, is one buffer of words: packed values, scales, biases of groups, factors of
-//! matrices, and biases of rows. Packed values and scales are those of the file. Kernels read [`BLOCK`]
-//! columns at a time, which is a whole number of words in every mode. Only rows that end within a block are
-//! padded.
+//! A matrix, or a stack of them, is one buffer of words: packed values, scales, factors of matrices, and biases of
+//! rows. Packed values are those of the file. So are scales, but each is followed by the bias of its group if there
+//! are any, so that a kernel reads both at once. Kernels read [`BLOCK`] columns at a time, which is a whole number of
+//! words in every mode. Only rows that end within a block are padded.
 
 use std::fmt::Write;
 
@@ -53,20 +53,18 @@ pub(crate) struct Layout {
     /// Scales of a row.
     row_scales: u32,
     /// First word of the scales.
-    scales: u32,
-    /// First word of the biases of groups.
-    biases: u32,
+    pub scales: u32,
     /// First word of the factors of matrices.
     factors: u32,
     /// First word of the biases of rows.
-    row_biases: u32,
+    pub row_biases: u32,
 }
 
 impl Layout {
     /// Returns the words of the structure `Matrix`.
-    pub(crate) fn parameters(&self) -> [u32; 6] {
-        let Self { row_words, row_scales, scales, biases, factors, row_biases } = *self;
-        [row_words, row_scales, scales, biases, factors, row_biases]
+    pub(crate) fn parameters(&self) -> [u32; 5] {
+        let Self { row_words, row_scales, scales, factors, row_biases } = *self;
+        [row_words, row_scales, scales, factors, row_biases]
     }
 }
 
@@ -75,6 +73,8 @@ enum Section<'a> {
     Whole(&'a [u8]),
     /// Rows, each padded with zeros to a number of bytes.
     Padded(&'a [u8], usize, usize),
+    /// Numbers of this many bytes, alternately from both.
+    Pairs([&'a [u8]; 2], usize),
     Floats(&'a [f32]),
 }
 
@@ -83,6 +83,7 @@ impl Section<'_> {
         match self {
             Self::Whole(bytes) => bytes.len().next_multiple_of(4),
             Self::Padded(bytes, from, to) => bytes.len() / from * to,
+            Self::Pairs([first, second], _) => first.len() + second.len(),
             Self::Floats(values) => size_of_val(*values),
         }
     }
@@ -105,6 +106,14 @@ impl Section<'_> {
                 }
                 context.write(buffer, offset, &padded);
             }
+            Self::Pairs([first, second], size) => {
+                let mut pairs = Vec::with_capacity(self.bytes());
+                for (first, second) in first.chunks_exact(*size).zip(second.chunks_exact(*size)) {
+                    pairs.extend_from_slice(first);
+                    pairs.extend_from_slice(second);
+                }
+                context.write(buffer, offset, &pairs);
+            }
             Self::Floats(values) => context.write(buffer, offset, cast_slice(values)),
         }
     }
@@ -125,17 +134,17 @@ pub(crate) fn upload(
         Section::Padded(bytes, row_bytes, row_bytes / cols * rounded)
     };
     let one: &[f32] = &[1.0];
-    let (form, packed, [scales, biases], factors) = match storage {
+    let (form, packed, scales, factors) = match storage {
         Storage::Dense(Dense { dtype, data }) => {
             let packed = whole(data, cols * dtype.size_bytes());
-            (Form::Dense(*dtype), packed, [&[][..]; 2], one)
+            (Form::Dense(*dtype), packed, Section::Whole(&[]), one)
         }
         Storage::Affine { bits, group_size, packed, scales, biases } => {
             let mode = Mode::Affine { bits: *bits as u8, group_size: *group_size as u16 };
             let form = Form::Affine(mode, scales.dtype);
             // Groups are as long as a block at least.
-            let sections = [&scales.data[..], &biases.data[..]];
-            (form, Section::Whole(packed), sections, one)
+            let pairs = Section::Pairs([&scales.data, &biases.data], scales.dtype.size_bytes());
+            (form, Section::Whole(packed), pairs, one)
         }
         Storage::Block { mode, packed, scales, global_scale } => {
             // Only nvfp4 has groups that are shorter than a block.
@@ -146,7 +155,7 @@ pub(crate) fn upload(
                 Section::Padded(packed, row, rounded * mode.bits() / 8)
             };
             let factors = global_scale.as_deref().unwrap_or(one);
-            (Form::Block(*mode), packed, [&scales[..], &[][..]], factors)
+            (Form::Block(*mode), packed, Section::Whole(scales), factors)
         }
     };
     let factors = if factors.len() == *experts { factors.to_vec() } else { vec![1.0; *experts] };
@@ -154,12 +163,11 @@ pub(crate) fn upload(
     let row_scales = tensor.mode().map_or(0, |mode| cols / mode.group_size());
     let sections = [
         packed,
-        Section::Whole(scales),
-        Section::Whole(biases),
+        scales,
         Section::Floats(&factors),
         Section::Floats(bias.unwrap_or_default()),
     ];
-    let mut offsets = [0; 5];
+    let mut offsets = [0; 4];
     let mut end = 0;
     for (offset, section) in offsets.iter_mut().zip(&sections) {
         *offset = end;
@@ -180,9 +188,8 @@ pub(crate) fn upload(
         row_words: row_words as u32,
         row_scales: row_scales as u32,
         scales: word(1),
-        biases: word(2),
-        factors: word(3),
-        row_biases: word(4),
+        factors: word(2),
+        row_biases: word(3),
     };
     Ok(Matrix {
         name: name.clone(),
@@ -202,7 +209,6 @@ struct Matrix {
   row_words: u32,
   row_scales: u32,
   scales: u32,
-  biases: u32,
   factors: u32,
   row_biases: u32,
 }
@@ -216,7 +222,7 @@ impl Form {
     pub(crate) fn source(self) -> String {
         let mut text = String::from(DECLARATIONS);
         if let Form::Affine(_, dtype) = self {
-            text += &number_source(dtype);
+            text += &pair_source(dtype, "w", "pair");
         }
         if let Form::Block(mode) = self {
             text += &block_numbers_source(mode);
@@ -258,8 +264,9 @@ impl Form {
                 let blocks = mode.group_size() / BLOCK;
                 format!(
                     "  let group = row * p.m.row_scales + b / {blocks}u;\n  \
-                     let scale = number(p.m.scales, group);\n  \
-                     let bias = number(p.m.biases, group);\n"
+                     let scale_bias = pair(p.m.scales, group);\n  \
+                     let scale = scale_bias.x;\n  \
+                     let bias = scale_bias.y;\n"
                 )
             }
             Form::Block(Mode::Nvfp4) => "  \
@@ -299,14 +306,18 @@ impl Form {
     }
 }
 
-/// Returns the function `number(start, index)`, which reads a scale or a bias.
-fn number_source(dtype: Dtype) -> String {
+/// Returns the function `pair(start, index)`, which reads the scale and the bias of a group.
+pub(crate) fn pair_source(dtype: Dtype, words: &str, name: &str) -> String {
     let body = match dtype {
-        Dtype::F32 => "bitcast<f32>(w[start + index])",
-        Dtype::F16 => "unpack2x16float(w[start + index / 2u])[index % 2u]",
-        Dtype::Bf16 => "bitcast<f32>((w[start + index / 2u] >> (16u * (index % 2u))) << 16u)",
+        Dtype::F32 => format!(
+            "vec2<f32>(bitcast<f32>({words}[start + 2u * index]), bitcast<f32>({words}[start + 2u * index + 1u]))"
+        ),
+        Dtype::F16 => format!("unpack2x16float({words}[start + index])"),
+        Dtype::Bf16 => format!(
+            "bitcast<vec2<f32>>(vec2<u32>({words}[start + index] << 16u, {words}[start + index] & 0xffff0000u))"
+        ),
     };
-    format!("fn number(start: u32, index: u32) -> f32 {{ return {body}; }}\n")
+    format!("fn {name}(start: u32, index: u32) -> vec2<f32> {{ return {body}; }}\n")
 }
 
 /// Returns the functions that decode the numbers of a block mode.

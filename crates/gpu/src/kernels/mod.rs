@@ -3,16 +3,30 @@
 //! A variant is the declarations of its constants, the text that reads its form of weights if it has any, and
 //! the file. A file declares its parameters as `P`, and its buffers in the order in which they are bound.
 
+pub(crate) mod decode_attention;
+pub(crate) mod fixed_product;
+pub(crate) mod flash_attention;
+pub(crate) mod matrix_product;
 #[cfg(test)]
 mod tests;
 
-use crate::pipelines::Kernel;
+use crate::pipelines::{Kernel, Source};
+use decode_attention::DecodeAttention;
+use fixed_product::FixedProduct;
+use flash_attention::FlashAttention;
+use matrix_product::MatrixProduct;
+
+/// Texts that several kernels share.
+const FUNCTIONS: &str = include_str!("functions.wgsl");
+const ACTIVATIONS: &str = include_str!("activations.wgsl");
 
 macro_rules! kernel {
     ($name:literal, [$($constant:literal),*] $(, $shared:literal)*) => {
         Kernel {
             name: $name,
-            source: concat!($(include_str!(concat!($shared, ".wgsl")),)* include_str!(concat!($name, ".wgsl"))),
+            source: Source::File(concat!(
+                $(include_str!(concat!($shared, ".wgsl")),)* include_str!(concat!($name, ".wgsl"))
+            )),
             constants: &[$($constant),*],
         }
     };
@@ -23,13 +37,25 @@ pub(crate) static PRODUCT: Kernel = kernel!("product", ["TILE", "SELECT", "BIAS"
 /// Like [`PRODUCT`], for rows that end within a block.
 pub(crate) static TAIL_PRODUCT: Kernel =
     Kernel { name: "tail_product", ..kernel!("product", ["TILE", "SELECT", "BIAS"], "any_rows") };
+pub(crate) static FIXED_PRODUCT: Kernel = Kernel {
+    name: "fixed_product",
+    source: Source::Written(fixed_product::write),
+    constants: FixedProduct::CONSTANTS,
+};
+pub(crate) static MATRIX_PRODUCT: Kernel = Kernel {
+    name: "matrix_product",
+    source: Source::Written(matrix_product::write),
+    constants: MatrixProduct::CONSTANTS,
+};
+pub(crate) static TILES: Kernel = kernel!("tiles", ["NORM"]);
+pub(crate) static SUM_PARTS: Kernel = kernel!("sum_parts", ["ADD"]);
 pub(crate) static TILE: Kernel = kernel!("tile", ["BIAS"]);
 pub(crate) static SELECT_ROWS: Kernel = kernel!("select_rows", []);
 pub(crate) static COPY_PIECES: Kernel = kernel!("copy_pieces", []);
 pub(crate) static ROPE: Kernel = kernel!("rope", ["INTERLEAVED"]);
 pub(crate) static RMS_NORM: Kernel = kernel!("rms_norm", []);
 pub(crate) static LAYER_NORM: Kernel = kernel!("layer_norm", ["BIAS"]);
-pub(crate) static ACTIVATION: Kernel = kernel!("activation", ["ACTIVATION", "GATED"], "functions");
+pub(crate) static ACTIVATION: Kernel = kernel!("activation", ["ACTIVATION", "GATED"], "functions", "activations");
 pub(crate) static ARITHMETIC: Kernel = kernel!("arithmetic", ["OPERATION"], "functions");
 pub(crate) static APPEND: Kernel =
     kernel!("append", ["HEAD_DIM", "VALUE_DIM", "KEY_BITS", "VALUE_BITS"], "head_words");
@@ -40,6 +66,18 @@ pub(crate) static ATTENTION: Kernel = kernel!(
     "head_words",
     "element"
 );
+pub(crate) static DECODE_ATTENTION: Kernel = Kernel {
+    name: "decode_attention",
+    source: Source::Written(decode_attention::write),
+    constants: DecodeAttention::CONSTANTS,
+};
+pub(crate) static FLASH_ATTENTION: Kernel = Kernel {
+    name: "flash_attention",
+    source: Source::Written(flash_attention::write),
+    constants: FlashAttention::CONSTANTS,
+};
+pub(crate) static ROPE_TILES: Kernel = kernel!("rope_tiles", ["HEAD_DIM", "ROPE", "GROWTH"]);
+pub(crate) static JOIN_CHUNKS: Kernel = kernel!("join_chunks", ["HEAD_DIM", "SINKS"]);
 pub(crate) static ROUTE: Kernel = kernel!(
     "route",
     [

@@ -5,8 +5,10 @@ use mlxk_tensor::{Dtype, Mode};
 use naga::back::{hlsl, msl};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
+use super::fixed_product::Epilogue;
 use super::*;
 use crate::pipelines::Variant;
+use crate::products::fixed_shape;
 use crate::weights::Form;
 
 /// Memory of a workgroup that every driver has.
@@ -46,6 +48,31 @@ fn without_weights() -> Vec<Variant> {
             all.push(Variant::new(&APPEND, &[head, value, keys, values]));
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0]));
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 1, 1, 1]));
+        }
+    }
+    for [head_dim, heads, rope, flag] in [[128, 1, 1, 0], [64, 4, 2, 1], [80, 1, 0, 1], [256, 2, 1, 0]] {
+        let on = flag != 0;
+        let (cap, sinks, growth, split) = (on, on, on, !on);
+        let shape = DecodeAttention { head_dim, heads, chunk: 256, rope, cap, sinks, growth, split };
+        all.push(Variant::new(&DECODE_ATTENTION, &shape.constants()));
+        all.push(Variant::new(&JOIN_CHUNKS, &[head_dim, flag]));
+    }
+    for bits in [4, 8] {
+        for (rows, matrices, epilogue) in [
+            (1, 3, Epilogue::Store),
+            (4, 1, Epilogue::Add),
+            (1, 2, Epilogue::Gate(0)),
+            (2, 2, Epilogue::Gate(8)),
+        ] {
+            let sizes = [576, 1200, rows];
+            let shape = FixedProduct {
+                matrices,
+                epilogue,
+                norm: matrices > 1,
+                biases: 5 & ((1 << matrices) - 1),
+                ..fixed_shape(sizes, (bits, 64), matrices == 2)
+            };
+            all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
         }
     }
     all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2])));

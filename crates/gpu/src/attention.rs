@@ -1,0 +1,175 @@
+//! Attention: storing of keys and values, and the kernel that fits the rows of a step.
+
+use mlxk_ops::{Act, AttentionSpec, Batch, KvFormat, Mask, Rope, ScoreGrowth};
+
+use crate::cache::element_bits;
+use crate::compute::ELEMENT_THREADS;
+use crate::device::Gpu;
+use crate::kernels;
+use crate::kernels::decode_attention::DecodeAttention;
+use crate::pipelines::Variant;
+use crate::step::{Attend, Bind, Op};
+
+/// Most positions of a workgroup that computes one row.
+const CHUNK: usize = 512;
+/// Chunks from which on a workgroup computes all heads that share keys and values.
+const GROUPED_FROM: usize = 4;
+/// Memory of a workgroup that every device has.
+const WORKGROUP_BYTES: usize = 16 << 10;
+
+impl Gpu {
+    /// Records attention, as an operation that rotations may become part of.
+    pub(crate) fn attend_to(
+        &mut self,
+        [out, q]: [Act; 2],
+        kv: Option<[Act; 2]>,
+        layer: usize,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    ) {
+        if spec.mask != Mask::Causal || (spec.chunked && spec.window.is_some()) {
+            self.missing("attention to all of a text or within chunks");
+        }
+        let factors = spec.growth.map_or(0, |growth| self.growth_factors(growth, batch));
+        let (rows, spec) = (batch.rows(), *spec);
+        let attend = Attend { out, q, kv, layer, spec, rows, factors };
+        self.step.record(Op::Attend(Box::new(attend)));
+    }
+
+    /// Records attention in kernels that take any rows.
+    pub(crate) fn attend_plainly(&mut self, attend: &Attend) {
+        if let Some([k, v]) = attend.kv {
+            self.append([k, v], attend);
+        }
+        self.attention(attend);
+    }
+
+    /// Returns `true` if attention is that of one token of each sequence, in a kernel that also rotates and stores.
+    pub(crate) fn attends_to_one(&self, attend: &Attend) -> bool {
+        let AttentionSpec { head_dim, value_dim, .. } = attend.spec;
+        let is_plain = head_dim == value_dim && DecodeAttention::takes(head_dim);
+        let is_half = self.options().kv_format() == KvFormat::F16;
+        !self.options().exact && attend.kv.is_some() && self.batch.is_decode && is_plain && is_half
+    }
+
+    /// Records attention of one token of each sequence. `rope` turns its queries and keys.
+    pub(crate) fn attend_one(&mut self, attend: &Attend, rope: Option<Rope>) {
+        let Attend { out, q, layer, ref spec, rows, factors, kv } = *attend;
+        let [k, v] = kv.expect("a token has a key and a value");
+        let (pages, tables) = self.layer(layer, spec);
+        let shared_by = spec.heads / spec.kv_heads;
+        let chunks = self.batch.end.div_ceil(CHUNK);
+        let heads = if chunks >= GROUPED_FROM && CHUNK * 4 * shared_by <= WORKGROUP_BYTES / 2 {
+            shared_by
+        } else {
+            1
+        };
+        let (turns, rotation, [pairs, offset]) = match rope {
+            None => (Bind::Words, 0, [0, 0]),
+            Some(rope) => {
+                let table = self.weights.rope(rope);
+                let sizes = [table.spec.frequencies.len(), table.spec.offset];
+                let rotation = if table.spec.interleaved { 2 } else { 1 };
+                (Bind::Buffer(table.buffer.clone()), rotation, sizes)
+            }
+        };
+        let shape = DecodeAttention {
+            head_dim: spec.head_dim as u32,
+            heads: heads as u32,
+            chunk: CHUNK as u32,
+            rope: rotation,
+            cap: spec.soft_cap.is_some(),
+            sinks: spec.sinks.is_some(),
+            growth: spec.growth.is_some(),
+            split: chunks > 1,
+        };
+        let parameters = vec![
+            spec.heads as u32,
+            spec.kv_heads as u32,
+            self.batch.positions,
+            tables,
+            factors,
+            spec.window.map_or(0, |window| window.min(1 << 31) as u32),
+            spec.scale.to_bits(),
+            spec.soft_cap.unwrap_or(0.0).to_bits(),
+            pairs as u32,
+            offset as u32,
+        ];
+        let parts = if chunks > 1 {
+            self.step.act(rows * spec.heads * chunks, spec.head_dim + 2)
+        } else {
+            out
+        };
+        let acts = [q, k, v].map(Bind::Act);
+        let sinks = self.vector(spec.sinks);
+        let buffers = [Bind::Words].into_iter().chain(acts);
+        let buffers = buffers.chain([turns, sinks.clone(), Bind::Buffer(pages), Bind::Act(parts)]);
+        let variant = Variant::new(&kernels::DECODE_ATTENTION, &shape.constants());
+        let groups = [spec.heads / heads, chunks, rows];
+        self.step.dispatch(&variant, buffers.collect(), parameters, groups);
+        if chunks > 1 {
+            let constants = [spec.head_dim as u32, u32::from(spec.sinks.is_some())];
+            let variant = Variant::new(&kernels::JOIN_CHUNKS, &constants);
+            let buffers = vec![Bind::Act(parts), sinks, Bind::Act(out)];
+            let parameters = vec![spec.heads as u32, chunks as u32];
+            self.step.dispatch(&variant, buffers, parameters, [spec.heads, rows, 1]);
+        }
+    }
+
+    fn append(&mut self, [k, v]: [Act; 2], attend: &Attend) {
+        let Attend { layer, ref spec, rows, .. } = *attend;
+        let (pages, tables) = self.layer(layer, spec);
+        let [key_bits, value_bits] = element_bits(self.options().kv_format());
+        let constants = [spec.head_dim as u32, spec.value_dim as u32, key_bits, value_bits];
+        let parameters = vec![rows as u32, spec.kv_heads as u32, self.batch.positions, tables];
+        let stretches = [spec.head_dim, spec.value_dim].map(|width| width.div_ceil(32));
+        let threads = spec.kv_heads * (stretches[0] + stretches[1]);
+        let buffers = vec![Bind::Words, Bind::Act(k), Bind::Act(v), Bind::Buffer(pages)];
+        let variant = Variant::new(&kernels::APPEND, &constants);
+        let groups = [threads.div_ceil(ELEMENT_THREADS), rows, 1];
+        self.step.dispatch(&variant, buffers, parameters, groups);
+    }
+
+    /// Records attention to keys and values in pages.
+    fn attention(&mut self, attend: &Attend) {
+        let Attend { out, q, layer, ref spec, rows, factors, .. } = *attend;
+        let (pages, tables) = self.layer(layer, spec);
+        let [key_bits, value_bits] = element_bits(self.options().kv_format());
+        let constants = [
+            spec.head_dim as u32,
+            spec.value_dim as u32,
+            key_bits,
+            value_bits,
+            u32::from(spec.soft_cap.is_some()),
+            u32::from(spec.sinks.is_some()),
+            u32::from(spec.growth.is_some()),
+        ];
+        let parameters = vec![
+            spec.heads as u32,
+            spec.kv_heads as u32,
+            self.batch.positions,
+            tables,
+            factors,
+            spec.window.map_or(0, |window| window.min(1 << 31) as u32),
+            spec.scale.to_bits(),
+            spec.soft_cap.unwrap_or(0.0).to_bits(),
+        ];
+        let buffers = vec![
+            Bind::Words,
+            Bind::Act(q),
+            Bind::Buffer(pages),
+            self.vector(spec.sinks),
+            Bind::Act(out),
+        ];
+        let variant = Variant::new(&kernels::ATTENTION, &constants);
+        self.step.dispatch(&variant, buffers, parameters, [spec.heads, rows, 1]);
+    }
+
+    /// Adds the factors of the scores of each row, and returns the index of the first.
+    fn growth_factors(&mut self, growth: ScoreGrowth, batch: &Batch) -> u32 {
+        let ScoreGrowth { beta, step, first } = growth;
+        let positions = batch.segments.iter().flat_map(|it| it.start..it.start + it.rows.len());
+        let factors = positions.map(|at| 1.0 + beta * ((1 + (at + first) / step) as f32).ln());
+        self.step.words(factors.map(f32::to_bits))
+    }
+}

@@ -1,0 +1,190 @@
+//! Attention of one token of each sequence, with its rotations and the storing of its key and value.
+//!
+//! A workgroup computes some heads of a row over a chunk of positions. For the scores a thread takes a position, and
+//! reads all of a key before it uses it. For the sums a thread takes eight features and every `LANES`-th position. The
+//! new position never comes from the pages, because another workgroup may still be storing it.
+
+use std::fmt::Write;
+
+use crate::kernels::FUNCTIONS;
+
+/// Features that a thread reads at a time.
+const FEATURES: u32 = 8;
+/// Values of a key that a thread holds at a time.
+const HELD: u32 = 128;
+
+/// A variant of the kernel. Keys and values are f16, and equally wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DecodeAttention {
+    pub head_dim: u32,
+    /// Heads of a workgroup, which share keys and values.
+    pub heads: u32,
+    /// Positions of a workgroup.
+    pub chunk: u32,
+    /// 0 without a rotation, 1 if pairs are half of the turning dimensions apart, 2 if they are neighbours.
+    pub rope: u32,
+    pub cap: bool,
+    pub sinks: bool,
+    pub growth: bool,
+    /// `true` if there are several chunks. Results are then sums that are not divided yet, with the greatest score and
+    /// the total behind them.
+    pub split: bool,
+}
+
+impl DecodeAttention {
+    pub(crate) const CONSTANTS: &'static [&'static str] =
+        &["HEAD_DIM", "HEADS", "CHUNK", "ROPE", "CAP", "SINKS", "GROWTH", "SPLIT"];
+
+    pub(crate) fn constants(&self) -> Vec<u32> {
+        let Self { head_dim, heads, chunk, rope, cap, sinks, growth, split } = *self;
+        let flags = [cap, sinks, growth, split].map(u32::from);
+        [&[head_dim, heads, chunk, rope][..], &flags].concat()
+    }
+
+    fn from_constants(constants: &[u32]) -> Self {
+        let &[head_dim, heads, chunk, rope, cap, sinks, growth, split] = constants else {
+            panic!("attention has its constants");
+        };
+        let [cap, sinks, growth, split] = [cap, sinks, growth, split].map(|flag| flag != 0);
+        Self { head_dim, heads, chunk, rope, cap, sinks, growth, split }
+    }
+
+    /// Returns `true` if there is a kernel for heads of this width.
+    pub(crate) const fn takes(head_dim: usize) -> bool {
+        head_dim.is_multiple_of(16) && head_dim >= 32 && head_dim <= 256
+    }
+
+    /// Returns the number of threads that share the features of a value.
+    fn lanes(&self) -> u32 {
+        let across = self.head_dim / FEATURES;
+        1 << (256 / across).max(1).ilog2()
+    }
+
+    fn threads(&self) -> u32 {
+        self.lanes() * self.head_dim / FEATURES
+    }
+
+    fn source(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in Self::CONSTANTS.iter().zip(self.constants()) {
+            writeln!(text, "const {name} = {value}u;").expect("a string");
+        }
+        let (threads, lanes) = (self.threads(), self.lanes());
+        write!(text, "const THREADS = {threads}u;\nconst LANES = {lanes}u;\n").expect("a string");
+        text += FUNCTIONS;
+        text += include_str!("decode_attention.wgsl");
+        text.replace("/*SCORES*/", &self.scores_source()).replace("/*SUMS*/", &self.sums_source())
+    }
+
+    /// Returns the statements that compute `score0`, `score1`, … of the position at `at`.
+    fn scores_source(&self) -> String {
+        let mut text = String::new();
+        for head in 0..self.heads {
+            writeln!(text, "      var score{head} = 0.0;").expect("a string");
+        }
+        let vectors = self.head_dim / FEATURES;
+        for start in (0..vectors).step_by((HELD / FEATURES) as usize) {
+            text += "      {\n";
+            let held = start..vectors.min(start + HELD / FEATURES);
+            for i in held.clone() {
+                writeln!(text, "        let k{i} = kv[at + {}u];", i / 2 * 64 + i % 2)
+                    .expect("a string");
+            }
+            for i in held {
+                let half = |word: &str| format!("unpack2x16float(k{i}.{word})");
+                let four = |a, b| format!("vec4<f32>({}, {})", half(a), half(b));
+                write!(
+                    text,
+                    "        {{\n          let a = {};\n          let b = {};\n",
+                    four("x", "y"),
+                    four("z", "w")
+                )
+                .expect("a string");
+                for head in 0..self.heads {
+                    let q = |n: u32| format!("query[{}u]", head * self.head_dim / 4 + 2 * i + n);
+                    writeln!(
+                        text,
+                        "          score{head} += dot(a, {}) + dot(b, {});",
+                        q(0),
+                        q(1)
+                    )
+                    .expect("a string");
+                }
+                text += "        }\n";
+            }
+            text += "      }\n";
+        }
+        for head in 0..self.heads {
+            writeln!(text, "      scores[{head}u * CHUNK + position - chunk_start] = score{head};")
+                .expect("a string");
+        }
+        text
+    }
+
+    /// Returns the statements that add up the values of the chunk, and store the sums.
+    fn sums_source(&self) -> String {
+        const AHEAD: u32 = 4;
+        let mut text = String::new();
+        for head in 0..self.heads {
+            write!(
+                text,
+                "  var low{head} = vec4<f32>(0.0);\n  var high{head} = vec4<f32>(0.0);\n"
+            )
+            .expect("a string");
+        }
+        write!(
+            text,
+            "  for (var position = first + lane; position < old_end; position += {AHEAD}u * LANES) {{\n"
+        )
+        .expect("a string");
+        for i in 0..AHEAD {
+            write!(
+                text,
+                "    let at{i} = min(position + {i}u * LANES, old_end - 1u);\n\
+                 \x20   let v{i} = kv[place(at{i}, table, kv_head) + PAGE_KEYS + block * 64u + half];\n"
+            )
+            .expect("a string");
+        }
+        for i in 0..AHEAD {
+            write!(
+                text,
+                "    {{\n      let a = vec4<f32>(unpack2x16float(v{i}.x), unpack2x16float(v{i}.y));\n\
+                 \x20     let b = vec4<f32>(unpack2x16float(v{i}.z), unpack2x16float(v{i}.w));\n\
+                 \x20     let counts = position + {i}u * LANES < old_end;\n"
+            )
+            .expect("a string");
+            for head in 0..self.heads {
+                write!(
+                    text,
+                    "      let share{head} = select(0.0, scores[{head}u * CHUNK + at{i} - chunk_start], counts);\n\
+                     \x20     low{head} = fma(vec4<f32>(share{head}), a, low{head});\n\
+                     \x20     high{head} = fma(vec4<f32>(share{head}), b, high{head});\n"
+                )
+                .expect("a string");
+            }
+            text += "    }\n";
+        }
+        text += "  }\n";
+        for head in 0..self.heads {
+            write!(
+                text,
+                "  if (has_new && lane == 0u) {{\n\
+                 \x20   let share = scores[{head}u * CHUNK + newest - chunk_start];\n\
+                 \x20   low{head} = fma(vec4<f32>(share), new_value[2u * octet], low{head});\n\
+                 \x20   high{head} = fma(vec4<f32>(share), new_value[2u * octet + 1u], high{head});\n  }}\n\
+                 \x20 workgroupBarrier();\n\
+                 \x20 sums[lane * (HEAD_DIM / 4u) + 2u * octet] = low{head};\n\
+                 \x20 sums[lane * (HEAD_DIM / 4u) + 2u * octet + 1u] = high{head};\n\
+                 \x20 workgroupBarrier();\n\
+                 \x20 finish(row, first_head, {head}u, id.y, groups.y, local);\n"
+            )
+            .expect("a string");
+        }
+        text
+    }
+}
+
+/// Returns the text of the kernel.
+pub(crate) fn write(constants: &[u32]) -> String {
+    DecodeAttention::from_constants(constants).source()
+}

@@ -1,0 +1,193 @@
+//! Turns the operations of a step into dispatches. Operations that follow each other become one dispatch if a kernel
+//! computes them together, and nothing reads what is between them.
+//!
+//! A model reads no activation again after it has read a result of the device, except that result. So what follows
+//! the last operation of a submission is not read.
+
+use mlxk_ops::{Act, Rope};
+
+use crate::device::Gpu;
+use crate::kernels;
+use crate::pipelines::Variant;
+use crate::products::{After, Fused};
+use crate::step::{Attend, Bind, Op};
+
+impl Gpu {
+    /// Replaces the operations that were recorded by dispatches.
+    pub(crate) fn lower(&mut self) {
+        let mut ops = self.step.take_ops();
+        let mut at = 0;
+        while at < ops.len() {
+            at += self.lower_next(&mut ops, at);
+        }
+    }
+
+    /// Lowers the operations at `at`, and returns their number.
+    fn lower_next(&mut self, ops: &mut [Op], at: usize) -> usize {
+        if !self.options().exact
+            && let Some(count) = self.lower_together(ops, at)
+        {
+            return count;
+        }
+        match std::mem::replace(&mut ops[at], Op::Done) {
+            Op::Dispatch(dispatch) => self.step.record(Op::Dispatch(dispatch)),
+            Op::RmsNorm { out, x, weight, eps } => {
+                let (width, buffer) = (self.weights.vector(weight).len, self.vector(Some(weight)));
+                let variant = Variant::new(&kernels::RMS_NORM, &[]);
+                self.norm(&variant, [out, x], &[buffer], (width, eps));
+            }
+            Op::Linear { out, x, weight } => self.linear_alone(out, x, weight),
+            Op::Glu { gate, up, activation } => self.activation(gate, Some(up), activation),
+            Op::Add { out, x } => self.arithmetic(0, out, Bind::Act(x), 1, 0.0),
+            Op::Rope { x, heads, rope } => self.rotate(x, heads, rope),
+            Op::Attend(attend) => self.attend_plainly(&attend),
+            Op::Done => {}
+        }
+        1
+    }
+
+    /// Lowers several operations to one dispatch, and returns their number, if that is possible.
+    fn lower_together(&mut self, ops: &[Op], at: usize) -> Option<usize> {
+        match &ops[at] {
+            Op::RmsNorm { .. } | Op::Linear { .. } => self.lower_products(ops, at),
+            Op::Rope { .. } | Op::Attend(_) => self.lower_attention(ops, at),
+            _ => None,
+        }
+    }
+
+    /// Lowers a norm, products of its result, and what follows them.
+    fn lower_products(&mut self, ops: &[Op], at: usize) -> Option<usize> {
+        let (norm, first) = match ops[at] {
+            Op::RmsNorm { out, x, weight, eps } => {
+                let (_, cols) = self.step.shape(x);
+                if self.weights.vector(weight).len != cols || cols % 4 != 0 {
+                    return None;
+                }
+                (Some((out, x, weight, eps)), at + 1)
+            }
+            _ => (None, at),
+        };
+        let Some(Op::Linear { x: input, .. }) = ops.get(first) else { return None };
+        let input = *input;
+        if norm.is_some_and(|(out, ..)| out != input) {
+            return None;
+        }
+        let mut products = Vec::new();
+        for op in ops.iter().skip(first) {
+            let Op::Linear { out, x, weight } = *op else { break };
+            if x != input || products.len() == 3 || !self.is_fixed(x, weight) {
+                break;
+            }
+            products.push((out, weight));
+        }
+        let weights: Vec<_> = products.iter().map(|&(_, weight)| weight).collect();
+        if products.is_empty() || !self.can_join(&weights) {
+            products.truncate(1);
+        }
+        let (_, cols) = self.step.shape(input);
+        let fits = |&(_, weight): &(Act, _)| self.weights.matrix(weight).cols == cols;
+        if products.is_empty() || !products.iter().all(fits) {
+            return None;
+        }
+        let mut next = first + products.len();
+        let mut after = After::Store;
+        let outs: Vec<Act> = products.iter().map(|&(out, _)| out).collect();
+        match ops.get(next) {
+            Some(&Op::Glu { gate, up, activation }) if outs == [gate, up] => {
+                if is_dead(ops, next + 1, up) {
+                    after = After::Gate(activation);
+                    next += 1;
+                }
+            }
+            Some(&Op::Add { out, x }) if outs == [x] && out != input => {
+                let source = norm.map_or(input, |(_, x, ..)| x);
+                if is_dead(ops, next + 1, x) && source != out && self.is_alike(out, x) {
+                    after = After::Add(out);
+                    next += 1;
+                }
+            }
+            _ => {}
+        }
+        let (x, norm) = match norm {
+            None => (input, None),
+            Some((out, x, weight, eps)) => {
+                let is_kept = !is_dead(ops, next, out) && !outs.contains(&out);
+                if is_kept || outs.contains(&x) {
+                    return None;
+                }
+                (x, Some((weight, eps)))
+            }
+        };
+        if products.len() == 1 && norm.is_none() && after == After::Store {
+            return None;
+        }
+        self.fixed_products(&Fused { x, norm, products, after });
+        Some(next - at)
+    }
+
+    /// Lowers rotations, and the attention that follows.
+    fn lower_attention(&mut self, ops: &[Op], at: usize) -> Option<usize> {
+        let ropes: Vec<(Act, usize, Rope)> = ops[at..]
+            .iter()
+            .map_while(|op| match *op {
+                Op::Rope { x, heads, rope } => Some((x, heads, rope)),
+                _ => None,
+            })
+            .take(3)
+            .collect();
+        let next = at + ropes.len();
+        let Some(Op::Attend(attend)) = ops.get(next) else { return None };
+        if !self.attends_to_one(attend) {
+            return None;
+        }
+        let Attend { q, kv: Some([k, _]), ref spec, .. } = **attend else { return None };
+        let rope = match ropes[..] {
+            [] => None,
+            [(a, a_heads, first), (b, b_heads, second)] => {
+                let is_both = (a, b) == (q, k) && first == second;
+                if !is_both || (a_heads, b_heads) != (spec.heads, spec.kv_heads) {
+                    return None;
+                }
+                Some(first)
+            }
+            _ => return None,
+        };
+        if rope.is_some() && !(is_dead(ops, next + 1, q) && is_dead(ops, next + 1, k)) {
+            return None;
+        }
+        let attend = (**attend).clone();
+        self.attend_one(&attend, rope);
+        Some(next + 1 - at)
+    }
+
+    fn is_alike(&self, a: Act, b: Act) -> bool {
+        self.step.shape(a) == self.step.shape(b)
+    }
+
+    /// Records a rotation.
+    fn rotate(&mut self, x: Act, heads: usize, rope: Rope) {
+        let table = self.weights.rope(rope);
+        let (half, offset) = (table.spec.frequencies.len(), table.spec.offset);
+        let interleaved = u32::from(table.spec.interleaved);
+        let turns = Bind::Buffer(table.buffer.clone());
+        let (rows, cols) = self.step.shape(x);
+        let count = rows * heads * half;
+        let sizes = [count, cols, heads, half, offset].into_iter().map(|it| it as u32);
+        let parameters = sizes.chain([self.batch.positions]).collect();
+        let buffers = vec![Bind::Words, turns, Bind::Act(x)];
+        self.elements(&kernels::ROPE, &[interleaved], buffers, parameters, count);
+    }
+}
+
+/// Returns `true` if no operation from `from` on reads what is in `act` now.
+fn is_dead(ops: &[Op], from: usize, act: Act) -> bool {
+    for op in ops.iter().skip(from) {
+        if op.reads(act) {
+            return false;
+        }
+        if op.overwrites(act) {
+            return true;
+        }
+    }
+    true
+}

@@ -1,0 +1,174 @@
+//! Operations that become one kernel without exact mode, against the same operations on the processor.
+
+mod common;
+
+use common::{Pair, assert_within, input, read, tensor, values};
+use mlxk_ops::{
+    Activation, AttentionSpec, Batch, CacheSpec, KvFormat, LayerCache, Mask, Ops, RopeSpec,
+    ScoreGrowth,
+};
+use mlxk_tensor::{Dtype, Mode};
+
+/// Numbers of 16 bits leave this much of the greatest result.
+const BOUND: f32 = 2e-4;
+
+fn affine(bits: u8, group_size: u16) -> Option<Mode> {
+    Some(Mode::Affine { bits, group_size })
+}
+
+/// One block of a decoder: norm, three products, a product that is added, norm, gated products, and one more.
+fn block(ops: &mut dyn Ops, mode: Option<Mode>, dtype: Dtype, [rows, width, wide]: [usize; 3]) -> Vec<f32> {
+    let mut seed = 0;
+    let mut weight = |ops: &mut dyn Ops, outs: usize, cols: usize, has_bias: bool| {
+        seed += 1;
+        let bias = has_bias.then(|| values(seed + 40, outs));
+        ops.load(tensor(mode, dtype, [1, outs, cols], seed), bias).unwrap()
+    };
+    let [q, k, v] = [(width, true), (40, false), (33, true)]
+        .map(|(outs, has_bias)| weight(ops, outs, width, has_bias));
+    let o = weight(ops, width, width, false);
+    let [gate, up] = [false, true].map(|has_bias| weight(ops, wide, width, has_bias));
+    let down = weight(ops, width, wide, true);
+    let norms = [90, 91].map(|seed| ops.load_vector(values(seed, width)).unwrap());
+    ops.begin(&Batch::default()).unwrap();
+    let x = input(ops, &values(7, rows * width), width);
+    let normed = ops.act(rows, width);
+    let outs = [width, 40, 33].map(|cols| ops.act(rows, cols));
+    let [gates, ups] = [ops.act(rows, wide), ops.act(rows, wide)];
+    ops.rms_norm(normed, x, norms[0], 1e-5);
+    ops.linear(&outs, normed, &[q, k, v]);
+    ops.linear(&[normed], outs[0], &[o]);
+    ops.add(x, normed);
+    ops.rms_norm(normed, x, norms[1], 1e-5);
+    ops.linear(&[gates, ups], normed, &[gate, up]);
+    ops.glu(gates, ups, Activation::Silu);
+    ops.linear(&[normed], gates, &[down]);
+    ops.add(x, normed);
+    [outs[1], outs[2], gates, x].map(|act| {
+        let values = read(ops, act);
+        // Each is judged by its own greatest value.
+        let most = values.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        values.iter().map(|value| value / most).collect::<Vec<_>>()
+    })
+    .concat()
+}
+
+fn open(kv: KvFormat) -> Option<Pair> {
+    common::open_with(kv, false)
+}
+
+#[test]
+fn blocks_of_decoders() {
+    let Some(mut pair) = open(KvFormat::F16) else { return };
+    let cases = [
+        (affine(4, 64), Dtype::Bf16, [1, 576, 1536]),
+        (affine(4, 64), Dtype::F16, [1, 1536, 8960]),
+        (affine(4, 32), Dtype::F32, [3, 160, 320]),
+        (affine(4, 128), Dtype::F16, [8, 256, 640]),
+        (affine(8, 64), Dtype::Bf16, [1, 576, 1536]),
+        (affine(8, 32), Dtype::F16, [5, 96, 9000 / 32 * 32]),
+        (affine(3, 64), Dtype::F16, [1, 192, 320]),
+    ];
+    for (mode, dtype, sizes) in cases {
+        let found = pair.both(|ops| block(ops, mode, dtype, sizes));
+        assert_within([&found[0], &found[1]], BOUND, &format!("{mode:?} {dtype} {sizes:?}"))
+            .unwrap();
+    }
+}
+
+/// Attention of one token of each of several sequences, of several lengths.
+fn decode(ops: &mut dyn Ops, spec: &AttentionSpec, rope: Option<&RopeSpec>, lengths: &[usize]) -> Vec<f32> {
+    let AttentionSpec { heads, kv_heads, head_dim, .. } = *spec;
+    let cache = CacheSpec {
+        layers: vec![LayerCache::Pages {
+            kv_heads,
+            head_dim,
+            value_dim: head_dim,
+            window: spec.window,
+        }],
+    };
+    let rope = rope.map(|rope| ops.load_rope(rope.clone()).unwrap());
+    let sequences = common::sequences(ops, &cache, lengths.len());
+    let widths = [heads * head_dim, kv_heads * head_dim];
+    let mut step = |ops: &mut dyn Ops, batch: &Batch, seed: u64| {
+        let rows = batch.rows();
+        ops.begin(batch).unwrap();
+        let [q, k, v] = [(1, widths[0]), (2, widths[1]), (3, widths[1])]
+            .map(|(add, cols)| input(ops, &values(seed + add, rows * cols), cols));
+        let out = ops.act(rows, widths[0]);
+        if let Some(rope) = rope {
+            ops.rope(q, heads, rope, batch);
+            ops.rope(k, kv_heads, rope, batch);
+        }
+        ops.attend(out, q, k, v, 0, spec, batch);
+        read(ops, out)
+    };
+    for (index, (&sequence, &len)) in sequences.iter().zip(lengths).enumerate() {
+        let mut batch = Batch::default();
+        batch.push(sequence, 0, &vec![0; len], false);
+        step(ops, &batch, 100 * index as u64);
+    }
+    let mut found = Vec::new();
+    for next in 0..3 {
+        let mut batch = Batch::default();
+        for (&sequence, &len) in sequences.iter().zip(lengths) {
+            batch.push(sequence, len + next, &[0], false);
+        }
+        found.extend(step(ops, &batch, 7000 + 10 * next as u64));
+    }
+    found
+}
+
+#[test]
+fn tokens_that_continue_sequences() {
+    let Some(mut pair) = open(KvFormat::F16) else { return };
+    let plain = AttentionSpec {
+        heads: 6,
+        kv_heads: 2,
+        head_dim: 64,
+        value_dim: 64,
+        scale: 0.125,
+        mask: Mask::Causal,
+        window: None,
+        chunked: false,
+        soft_cap: None,
+        sinks: None,
+        growth: None,
+    };
+    let rope = |dims: usize, interleaved, offset| RopeSpec {
+        frequencies: (0..dims / 2).map(|i| 0.5_f32.powi(i as i32)).collect(),
+        interleaved,
+        offset,
+        scale: 1.0,
+    };
+    let short = [1, 31, 70];
+    let cases = [
+        ("plain", plain, Some(rope(64, false, 0)), &short[..]),
+        ("long", plain, Some(rope(64, false, 0)), &[600, 510]),
+        ("heads together", AttentionSpec { heads: 4, ..plain }, None, &[1700, 3]),
+        ("a window", AttentionSpec { window: Some(40), ..plain }, Some(rope(32, true, 16)), &short),
+        ("a long window", AttentionSpec { window: Some(530), ..plain }, None, &[1100]),
+        (
+            "a cap and growth",
+            AttentionSpec {
+                soft_cap: Some(2.0),
+                growth: Some(ScoreGrowth { beta: 0.3, first: 0, step: 16 }),
+                ..plain
+            },
+            None,
+            &short,
+        ),
+        ("128", AttentionSpec { head_dim: 128, value_dim: 128, ..plain }, Some(rope(128, false, 0)), &short),
+        ("80", AttentionSpec { head_dim: 80, value_dim: 80, ..plain }, Some(rope(80, false, 0)), &short),
+    ];
+    for (name, spec, rope, lengths) in cases {
+        let found = pair.both(|ops| decode(ops, &spec, rope.as_ref(), lengths));
+        assert_within([&found[0], &found[1]], BOUND, name).unwrap();
+    }
+    let sinks = pair.both(|ops| {
+        let sinks = ops.load_vector(vec![0.5, 1.0, -1.0, 0.0, 2.0, 3.0]).unwrap();
+        let spec = AttentionSpec { sinks: Some(sinks), ..plain };
+        [decode(ops, &spec, None, &short), decode(ops, &spec, None, &[600])].concat()
+    });
+    assert_within([&sinks[0], &sinks[1]], BOUND, "sinks").unwrap();
+}
