@@ -68,6 +68,13 @@ pub(crate) const REQUIRED: Features = Features::IMMEDIATES;
 const HALVES: DownlevelFlags = DownlevelFlags::SHADER_F16_IN_F32;
 /// Features that are used if they are there.
 pub(crate) const WELCOME: Features = Features::PIPELINE_CACHE;
+/// Features of kernels that use matrix units.
+pub(crate) const MATRICES: Features = Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+    .union(Features::SHADER_F16)
+    .union(Features::SUBGROUP);
+/// Edge of the matrices, and threads of a subgroup, that the kernels are written for.
+const MATRIX_EDGE: u32 = 16;
+const MATRIX_SUBGROUP: u32 = 32;
 /// Size of the parameters that a kernel gets with its dispatch.
 pub(crate) const IMMEDIATE_BYTES: u32 = 128;
 /// Number of buffers that a kernel sees.
@@ -153,6 +160,14 @@ pub(crate) fn check(adapter: &Adapter) -> Result<(), GpuError> {
             return Ok(());
         };
     Err(GpuError::Lacks { name: adapter.get_info().name, missing })
+}
+
+/// Returns `true` if the kernels that use matrix units run on the adapter.
+pub(crate) fn has_matrices(adapter: &Adapter, info: &AdapterInfo) -> bool {
+    adapter.features().contains(MATRICES)
+        && info.matrix_tiles.contains(&MATRIX_EDGE)
+        && info.subgroups == Some([MATRIX_SUBGROUP; 2])
+        && adapter.limits().max_storage_buffers_per_shader_stage >= BUFFERS
 }
 
 /// Describes an adapter.

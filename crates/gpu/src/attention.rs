@@ -7,13 +7,16 @@ use crate::compute::ELEMENT_THREADS;
 use crate::device::Gpu;
 use crate::kernels;
 use crate::kernels::decode_attention::DecodeAttention;
+use crate::kernels::flash_attention::FlashAttention;
 use crate::pipelines::Variant;
-use crate::step::{Attend, Bind, Op};
+use crate::step::{Attend, Bind, MATRIX_FROM, Op};
 
 /// Most positions of a workgroup that computes one row.
 const CHUNK: usize = 512;
 /// Chunks from which on a workgroup computes all heads that share keys and values.
 const GROUPED_FROM: usize = 4;
+/// Most sequences of a batch that are computed on matrix units, one after the other.
+const MOST_SEGMENTS: usize = 8;
 /// Memory of a workgroup that every device has.
 const WORKGROUP_BYTES: usize = 16 << 10;
 
@@ -64,15 +67,7 @@ impl Gpu {
         } else {
             1
         };
-        let (turns, rotation, [pairs, offset]) = match rope {
-            None => (Bind::Words, 0, [0, 0]),
-            Some(rope) => {
-                let table = self.weights.rope(rope);
-                let sizes = [table.spec.frequencies.len(), table.spec.offset];
-                let rotation = if table.spec.interleaved { 2 } else { 1 };
-                (Bind::Buffer(table.buffer.clone()), rotation, sizes)
-            }
-        };
+        let (turns, rotation, [pairs, offset]) = self.rotation(rope);
         let shape = DecodeAttention {
             head_dim: spec.head_dim as u32,
             heads: heads as u32,
@@ -114,6 +109,72 @@ impl Gpu {
             let parameters = vec![spec.heads as u32, chunks as u32];
             self.step.dispatch(&variant, buffers, parameters, [spec.heads, rows, 1]);
         }
+    }
+
+    /// Returns `true` if attention is computed on matrix units.
+    pub(crate) fn attends_on_matrices(&self, attend: &Attend) -> bool {
+        let AttentionSpec { head_dim, value_dim, .. } = attend.spec;
+        let is_plain = head_dim == value_dim && DecodeAttention::takes(head_dim);
+        let is_half = self.options().kv_format() == KvFormat::F16;
+        let can = self.context.has_matrices && !self.options().exact && attend.kv.is_some();
+        can && is_plain
+            && is_half
+            && attend.rows >= MATRIX_FROM
+            && self.batch.segments.len() <= MOST_SEGMENTS
+    }
+
+    /// Records attention on matrix units, with rotations. The result is in tiles.
+    pub(crate) fn attend_on_matrices(&mut self, attend: &Attend, rope: Option<Rope>) {
+        let Attend { out, q, layer, ref spec, rows, factors, kv } = *attend;
+        let [k, v] = kv.expect("keys and values are stored");
+        let (pages, tables) = self.layer(layer, spec);
+        let group = self.cache.pages_of(layer).group;
+        let (turns, rotation, [pairs, offset]) = self.rotation(rope);
+        let width = spec.heads * spec.head_dim;
+        let queries = self.step.act(16 * self.batch.tiles, width.div_ceil(2));
+        let sizes = [spec.heads, spec.kv_heads].map(|size| size as u32);
+        let scale = spec.scale * std::f32::consts::LOG2_E;
+        let words = [self.batch.positions, tables, factors, self.batch.places];
+        let more = [pairs as u32, offset as u32, scale.to_bits()];
+        let parameters = [&sizes[..], &words, &more].concat();
+        let growth = u32::from(spec.growth.is_some());
+        let variant =
+            Variant::new(&kernels::ROPE_TILES, &[spec.head_dim as u32, rotation, growth]);
+        let acts = [q, k, v].map(Bind::Act);
+        let buffers = [Bind::Words].into_iter().chain(acts);
+        let pages = Bind::Buffer(pages);
+        let buffers = buffers.chain([turns, pages.clone(), Bind::Act(queries)]).collect();
+        let groups = [rows, spec.heads + 2 * spec.kv_heads, 1];
+        self.step.dispatch(&variant, buffers, parameters, groups);
+        let shape = FlashAttention {
+            head_dim: spec.head_dim as u32,
+            window: spec.window.is_some(),
+            cap: spec.soft_cap.is_some(),
+            sinks: spec.sinks.is_some(),
+        };
+        let variant = Variant::new(&kernels::FLASH_ATTENTION, &shape.constants());
+        let (sinks, out) = (self.vector(spec.sinks), self.step.tiles(out));
+        for index in 0..self.batch.segments.len() {
+            let segment = &self.batch.segments[index];
+            let places = [segment.start, segment.rows, segment.first, segment.tile];
+            let (table, tiles) = (segment.tables[group], segment.rows.div_ceil(16));
+            let window = spec.window.map_or(0, |window| window.min(1 << 30) as u32);
+            let cap = spec.soft_cap.unwrap_or(0.0) * std::f32::consts::LOG2_E;
+            let places = places.map(|place| place as u32);
+            let parameters = [&sizes[..], &[table], &places, &[window, cap.to_bits()]].concat();
+            let (words, queries) = (Bind::Words, Bind::Act(queries));
+            let buffers = vec![words, queries, pages.clone(), sinks.clone(), out.clone()];
+            self.step.dispatch(&variant, buffers, parameters, [tiles, spec.heads, 1]);
+        }
+    }
+
+    /// Returns the table of a rotation, its kind as kernels get it, and its pairs and first dimension.
+    fn rotation(&self, rope: Option<Rope>) -> (Bind, u32, [usize; 2]) {
+        let Some(rope) = rope else { return (Bind::Words, 0, [0, 0]) };
+        let table = self.weights.rope(rope);
+        let sizes = [table.spec.frequencies.len(), table.spec.offset];
+        let kind = if table.spec.interleaved { 2 } else { 1 };
+        (Bind::Buffer(table.buffer.clone()), kind, sizes)
     }
 
     fn append(&mut self, [k, v]: [Act; 2], attend: &Attend) {

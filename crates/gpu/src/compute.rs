@@ -81,7 +81,14 @@ impl Gpu {
     }
 
     /// Records one of the operations of `arithmetic.wgsl`.
-    pub(crate) fn arithmetic(&mut self, operation: u32, out: Act, x: Bind, x_cols: usize, factor: f32) {
+    pub(crate) fn arithmetic(
+        &mut self,
+        operation: u32,
+        out: Act,
+        x: Bind,
+        x_cols: usize,
+        factor: f32,
+    ) {
         let ((_, cols), count) = (self.step.shape(out), self.step.len(out));
         let parameters = vec![count as u32, cols as u32, x_cols as u32, factor.to_bits()];
         let buffers = vec![x, Bind::Act(out)];

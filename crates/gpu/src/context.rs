@@ -1,4 +1,5 @@
 //! The open device: its memory, its queue, and the first failure.
+#![expect(unsafe_code, reason = "matrix units are an experimental feature of wgpu")]
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mlxk_ops::{OpsError, Result};
 use wgpu::{
     Adapter, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, CommandEncoderDescriptor,
-    Device, DeviceDescriptor, ErrorFilter, ExperimentalFeatures, MapMode, MemoryHints, PollType,
+    Device, DeviceDescriptor, ErrorFilter, ExperimentalFeatures, Features, MapMode, MemoryHints, PollType,
     Queue, Trace,
 };
 
-use crate::adapters::{self, AdapterInfo, REQUIRED, WELCOME};
+use crate::adapters::{self, AdapterInfo, MATRICES, REQUIRED, WELCOME};
 use crate::error::GpuError;
 
 /// Bytes that are handed to the queue at a time. It keeps a copy until it has submitted them.
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub device: Device,
     pub queue: Queue,
     pub info: Arc<AdapterInfo>,
+    /// `true` if kernels can use matrix units.
+    pub has_matrices: bool,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -31,11 +34,19 @@ impl Context {
     pub(crate) fn open(adapter: &Adapter) -> std::result::Result<Self, GpuError> {
         adapters::check(adapter)?;
         let info = Arc::new(adapters::describe(adapter));
+        let has_matrices = adapters::has_matrices(adapter, &info);
+        let matrices = if has_matrices { MATRICES } else { Features::empty() };
+        let experimental_features = if has_matrices {
+            // SAFETY: kernels use matrices of the sizes that the adapter lists, in memory that has room for them.
+            unsafe { ExperimentalFeatures::enabled() }
+        } else {
+            ExperimentalFeatures::disabled()
+        };
         let descriptor = DeviceDescriptor {
             label: None,
-            required_features: REQUIRED | adapter.features() & WELCOME,
+            required_features: REQUIRED | adapter.features() & WELCOME | matrices,
             required_limits: adapter.limits(),
-            experimental_features: ExperimentalFeatures::disabled(),
+            experimental_features,
             memory_hints: MemoryHints::Performance,
             trace: Trace::Off,
         };
@@ -55,7 +66,7 @@ impl Context {
                 keep_first(&first, format!("the device was lost: {message}"));
             }
         });
-        Ok(Self { device, queue, info, failure })
+        Ok(Self { device, queue, info, has_matrices, failure })
     }
 
     /// Returns the first failure since the device was opened. What was computed after it is undefined.

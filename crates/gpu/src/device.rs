@@ -1,10 +1,11 @@
 //! [`Gpu`]: the parts of the device, its weights, and its cache.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 
 use mlxk_ops::{
-    AttentionSpec, Batch, Cache, CacheSpec, Extent, KvFormat, OpsError, PAGE_POSITIONS, Result,
+    Act, AttentionSpec, Batch, Cache, CacheSpec, Extent, KvFormat, OpsError, PAGE_POSITIONS, Result,
     Rope, RopeSpec, Sequence, Vector, Weight, Weights,
 };
 use mlxk_paging::SequenceCache;
@@ -85,10 +86,28 @@ pub(crate) struct BatchWords {
     pub positions: u32,
     /// For each group of layers, the first of the rows' places of block tables.
     pub tables: Vec<u32>,
+    /// Sequences of the batch.
+    pub segments: Vec<SegmentWords>,
+    /// First of the rows' places among tiles of queries, where each sequence begins with a tile of its own.
+    pub places: u32,
+    /// Number of those tiles.
+    pub tiles: usize,
     /// `true` if the batch has one row of each sequence.
     pub is_decode: bool,
     /// Length of the longest sequence, with the rows of the batch.
     pub end: usize,
+}
+
+/// Rows of a sequence in a batch.
+pub(crate) struct SegmentWords {
+    /// Position of the first row.
+    pub start: usize,
+    pub first: usize,
+    pub rows: usize,
+    /// First tile of its queries.
+    pub tile: usize,
+    /// First word of its block table in each group.
+    pub tables: Vec<u32>,
 }
 
 /// A GPU.
@@ -99,6 +118,8 @@ pub struct Gpu {
     pub(crate) cache: SequenceCache<GpuMemory>,
     pub(crate) step: Step,
     pub(crate) batch: BatchWords,
+    /// Activations whose tiles are up to date while a step is lowered, and the operation that wrote them.
+    pub(crate) tiled: HashMap<Act, usize>,
     /// Values of the last read.
     pub(crate) read: Vec<f32>,
 }
@@ -123,6 +144,7 @@ impl Gpu {
             cache: SequenceCache::new(&spec, memory),
             step,
             batch: BatchWords::default(),
+            tiled: HashMap::new(),
             read: vec![],
         })
     }
@@ -171,20 +193,39 @@ impl Gpu {
         let segments = &batch.segments;
         let positions = segments.iter().flat_map(|it| it.start..it.start + it.rows.len());
         let positions = self.step.words(positions.map(|position| position as u32));
+        let mut known: Vec<SegmentWords> = Vec::with_capacity(segments.len());
+        let (mut tile, mut places) = (0, Vec::with_capacity(batch.rows()));
+        for segment in segments {
+            let rows = segment.rows.len();
+            places.extend((0..rows).map(|row| (16 * tile + row) as u32));
+            let (start, first) = (segment.start, segment.rows.start);
+            known.push(SegmentWords { start, first, rows, tile, tables: vec![] });
+            tile += rows.div_ceil(16);
+        }
+        let places = self.step.words(places);
         let mut tables = Vec::new();
         for group in 0..self.cache.groups().count() {
             let mut places = Vec::with_capacity(batch.rows());
-            for segment in segments {
+            for (segment, known) in segments.iter().zip(&mut known) {
                 let pages = self.cache.table(segment.sequence, group).pages();
                 // A page that was given back is never read.
                 let table = self.step.words(pages.iter().map(|page| page.unwrap_or(0)));
+                known.tables.push(table);
                 places.extend(segment.rows.clone().map(|_| table));
             }
             tables.push(self.step.words(places));
         }
         let is_decode = segments.iter().all(|segment| segment.rows.len() == 1);
         let end = segments.iter().map(|segment| segment.start + segment.rows.len()).max();
-        BatchWords { positions, tables, is_decode, end: end.unwrap_or(0) }
+        BatchWords {
+            positions,
+            tables,
+            segments: known,
+            places,
+            tiles: tile,
+            is_decode,
+            end: end.unwrap_or(0),
+        }
     }
 
     /// Returns the pages of a layer, and the first of the rows' places of block tables.

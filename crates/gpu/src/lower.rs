@@ -16,9 +16,14 @@ impl Gpu {
     /// Replaces the operations that were recorded by dispatches.
     pub(crate) fn lower(&mut self) {
         let mut ops = self.step.take_ops();
+        self.tiled.clear();
         let mut at = 0;
         while at < ops.len() {
-            at += self.lower_next(&mut ops, at);
+            self.tiled.retain(|&act, _| !ops[at].writes(act));
+            let count = self.lower_next(&mut ops, at);
+            let others = &ops[at + 1..at + count];
+            self.tiled.retain(|&act, by| *by == at || !others.iter().any(|op| op.writes(act)));
+            at += count;
         }
     }
 
@@ -72,10 +77,15 @@ impl Gpu {
         if norm.is_some_and(|(out, ..)| out != input) {
             return None;
         }
+        let on_matrices = match ops[first] {
+            Op::Linear { x, weight, .. } => self.is_matrix(x, weight),
+            _ => false,
+        };
         let mut products = Vec::new();
         for op in ops.iter().skip(first) {
             let Op::Linear { out, x, weight } = *op else { break };
-            if x != input || products.len() == 3 || !self.is_fixed(x, weight) {
+            let fits = if on_matrices { self.is_matrix(x, weight) } else { self.is_fixed(x, weight) };
+            if x != input || products.len() == 3 || !fits {
                 break;
             }
             products.push((out, weight));
@@ -94,7 +104,8 @@ impl Gpu {
         let outs: Vec<Act> = products.iter().map(|&(out, _)| out).collect();
         match ops.get(next) {
             Some(&Op::Glu { gate, up, activation }) if outs == [gate, up] => {
-                if is_dead(ops, next + 1, up) {
+                let is_tiles = !on_matrices || self.is_only_multiplied(ops, next + 1, gate);
+                if is_dead(ops, next + 1, up) && is_tiles {
                     after = After::Gate(activation);
                     next += 1;
                 }
@@ -118,10 +129,18 @@ impl Gpu {
                 (x, Some((weight, eps)))
             }
         };
-        if products.len() == 1 && norm.is_none() && after == After::Store {
-            return None;
+        if on_matrices {
+            if norm.is_some() || !self.tiled.contains_key(&input) {
+                self.to_tiles(x, input, norm);
+                self.tiled.insert(input, at);
+            }
+            self.matrix_products(&Fused { x: input, norm: None, products, after });
+            if let After::Gate(_) = after {
+                self.tiled.insert(outs[0], at);
+            }
+        } else {
+            self.fixed_products(&Fused { x, norm, products, after });
         }
-        self.fixed_products(&Fused { x, norm, products, after });
         Some(next - at)
     }
 
@@ -137,7 +156,8 @@ impl Gpu {
             .collect();
         let next = at + ropes.len();
         let Some(Op::Attend(attend)) = ops.get(next) else { return None };
-        if !self.attends_to_one(attend) {
+        let is_one = self.attends_to_one(attend);
+        if !is_one && !self.attends_on_matrices(attend) {
             return None;
         }
         let Attend { q, kv: Some([k, _]), ref spec, .. } = **attend else { return None };
@@ -156,8 +176,32 @@ impl Gpu {
             return None;
         }
         let attend = (**attend).clone();
-        self.attend_one(&attend, rope);
+        if is_one {
+            self.attend_one(&attend, rope);
+        } else {
+            self.attend_on_matrices(&attend, rope);
+            self.tiled.insert(attend.out, at);
+            if !self.is_only_multiplied(ops, next + 1, attend.out) {
+                self.to_rows(attend.out);
+            }
+        }
         Some(next + 1 - at)
+    }
+
+    /// Returns `true` if what is in `act` is only read by products on matrix units, which read tiles.
+    fn is_only_multiplied(&self, ops: &[Op], from: usize, act: Act) -> bool {
+        for op in ops.iter().skip(from) {
+            if op.reads(act) {
+                match *op {
+                    Op::Linear { x, weight, .. } if self.is_matrix(x, weight) => {}
+                    _ => return false,
+                }
+            }
+            if op.overwrites(act) {
+                return true;
+            }
+        }
+        true
     }
 
     fn is_alike(&self, a: Act, b: Act) -> bool {

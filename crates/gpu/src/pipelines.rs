@@ -56,20 +56,21 @@ impl Variant {
     pub(crate) fn text(&self) -> String {
         let Self { kernel, form, constants } = self;
         assert_eq!(kernel.constants.len(), constants.len(), "`{}` has its constants", kernel.name);
+        let source = match kernel.source {
+            Source::Written(write) => return write(constants),
+            Source::File(source) => source,
+        };
         let mut text = String::new();
-        if let Source::Written(write) = kernel.source {
-            return write(constants);
-        }
+        // A text begins with what it enables.
+        const HALVES: &str = "enable f16;\n";
+        let source = source.strip_prefix(HALVES).inspect(|_| text += HALVES).unwrap_or(source);
         for (name, value) in kernel.constants.iter().zip(constants) {
             writeln!(text, "const {name}: u32 = {value}u;").expect("a string takes all text");
         }
         if let Some(form) = form {
             text += &form.source();
         }
-        if let Source::File(source) = kernel.source {
-            text += source;
-        }
-        text
+        text + source
     }
 }
 

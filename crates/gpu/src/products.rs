@@ -7,8 +7,9 @@ use crate::compute::activation_parameters;
 use crate::device::Gpu;
 use crate::kernels;
 use crate::kernels::fixed_product::{Epilogue, FixedProduct};
+use crate::kernels::matrix_product::{COLUMNS as MATRIX_COLUMNS, MatrixAfter, MatrixProduct};
 use crate::pipelines::Variant;
-use crate::step::Bind;
+use crate::step::{Bind, MATRIX_FROM, padded_rows};
 use crate::weights::{BLOCK, Form, Matrix};
 
 /// Rows of a weight that a workgroup of a product computes.
@@ -27,6 +28,8 @@ const FIXED_THREADS: usize = 128;
 const MOST_THREADS: usize = 256;
 /// Workgroups of such a product that a device should have to run.
 const FIXED_GROUPS: usize = 800;
+/// Workgroups that keep matrix units busy.
+const MATRIX_GROUPS: usize = 250;
 /// Buffers of a product of several matrices.
 const MOST_BUFFERS: u32 = 12;
 
@@ -69,6 +72,24 @@ pub(crate) enum After {
     Gate(Activation),
 }
 
+/// Returns the rows of a workgroup on matrix units, and the number of parts of the columns of `x`. `steps` are those of
+/// the columns.
+fn matrix_shape([rows, across, steps]: [usize; 3], can_split: bool) -> (usize, usize) {
+    let groups = |tall: usize| rows / tall * across;
+    let is_long = can_split && steps >= 32;
+    let tall = if rows.is_multiple_of(256) && (groups(256) >= MATRIX_GROUPS / 2 || is_long) {
+        256
+    } else if rows.is_multiple_of(128) && (groups(128) >= MATRIX_GROUPS / 4 || is_long) {
+        128
+    } else {
+        64
+    };
+    let wanted = (MATRIX_GROUPS + groups(tall) / 2) / groups(tall).max(1);
+    let most = if can_split { wanted.min(steps / 4).max(1) } else { 1 };
+    let parts = (1..=most).rev().find(|parts| steps.is_multiple_of(*parts)).unwrap_or(1);
+    (tall, parts)
+}
+
 /// Returns a variant of the kernel for products of this shape.
 pub(crate) fn fixed_shape(
     [cols, outs, rows]: [usize; 3],
@@ -101,6 +122,126 @@ pub(crate) fn fixed_shape(
 }
 
 impl Gpu {
+    /// Returns `true` if the product of some rows with a matrix is computed on matrix units.
+    pub(crate) fn is_matrix(&self, x: Act, weight: Weight) -> bool {
+        let matrix = self.weights.matrix(weight);
+        let (rows, _) = self.step.shape(x);
+        let is_affine = matches!(
+            matrix.form,
+            Form::Affine(Mode::Affine { bits: 4 | 8, .. }, _)
+        );
+        let fits = matrix.cols.is_multiple_of(BLOCK)
+            && matrix.rows.is_multiple_of(MATRIX_COLUMNS as usize)
+            && matrix.experts == 1;
+        let can = self.context.has_matrices && !self.options().exact;
+        can && is_affine && fits && rows >= MATRIX_FROM
+    }
+
+    /// Records products on matrix units. `x` is in tiles.
+    pub(crate) fn matrix_products(&mut self, fused: &Fused) {
+        let matrices: Vec<&Matrix> =
+            fused.products.iter().map(|&(_, weight)| self.weights.matrix(weight)).collect();
+        let (rows, cols) = self.step.shape(fused.x);
+        let rows = padded_rows(rows);
+        let Form::Affine(Mode::Affine { bits, group_size }, scales) = matrices[0].form else {
+            unreachable!("only affine matrices are multiplied on matrix units");
+        };
+        for matrix in &matrices {
+            assert_eq!(matrix.cols, cols, "`{}` takes other inputs", matrix.name);
+        }
+        let (mut after, numbers) = match fused.after {
+            After::Store => (MatrixAfter::Store, [0.0; 4]),
+            After::Add(_) => (MatrixAfter::Add, [0.0; 4]),
+            After::Gate(activation) => {
+                let (number, numbers) = activation_parameters(activation);
+                (MatrixAfter::Gate(number), numbers)
+            }
+        };
+        let is_gated = matches!(fused.after, After::Gate(_));
+        let columns = if is_gated { MATRIX_COLUMNS / 2 } else { MATRIX_COLUMNS } as usize;
+        let groups = |matrix: &Matrix| matrix.rows / columns;
+        let across: usize =
+            if is_gated { groups(matrices[0]) } else { matrices.iter().map(|it| groups(it)).sum() };
+        let biases: u32 = (0..).zip(&matrices).map(|(at, it)| u32::from(it.has_bias) << at).sum();
+        let step = [128, 64, 32].into_iter().find(|step| cols % step == 0).unwrap_or(32);
+        let can_split = matrices.len() == 1 && biases == 0;
+        let (tall, parts) = matrix_shape([rows, across, cols / step], can_split);
+        if parts > 1 {
+            after = MatrixAfter::Store;
+        }
+        // The residual is where the sums begin, and so are biases.
+        let adds_bias = after == MatrixAfter::Add && biases != 0;
+        let shape = MatrixProduct {
+            cols: cols as u32,
+            rows: tall as u32,
+            step: step as u32,
+            matrices: matrices.len() as u32,
+            parts: parts as u32,
+            after,
+            biases: if adds_bias { 0 } else { biases },
+            bits: bits.into(),
+            group_size: group_size.into(),
+            scales,
+        };
+        let mut parameters = vec![rows as u32, 0];
+        parameters.extend(numbers.map(f32::to_bits));
+        let mut buffers = Vec::new();
+        for matrix in &matrices {
+            let layout = &matrix.layout;
+            let sizes = [matrix.rows as u32, groups(matrix) as u32];
+            parameters.extend([sizes[0], sizes[1], layout.scales, layout.row_biases]);
+            let words = Bind::Buffer(matrix.buffer.clone());
+            buffers.extend([words.clone(), words]);
+        }
+        let (outs, bias_layout) = (matrices[0].rows, (matrices[0].buffer.clone(), matrices[0].layout));
+        buffers.push(self.step.tiles(fused.x));
+        let out = match fused.after {
+            After::Add(out) => out,
+            _ => fused.products[0].0,
+        };
+        let sums = (parts > 1).then(|| self.step.act(parts * rows, outs));
+        match (fused.after, sums) {
+            (_, Some(sums)) => buffers.push(Bind::Act(sums)),
+            (After::Gate(_), _) => buffers.push(self.step.tiles(out)),
+            (After::Add(out), _) => buffers.push(Bind::Act(out)),
+            _ => buffers.extend(fused.products.iter().map(|&(out, _)| Bind::Act(out))),
+        }
+        let variant = Variant::new(&kernels::MATRIX_PRODUCT, &shape.constants());
+        self.step.dispatch(&variant, buffers, parameters, [rows / tall, across, parts]);
+        if let Some(sums) = sums {
+            let vectors = self.step.len(out) / 4;
+            let adds = u32::from(matches!(fused.after, After::Add(_)));
+            let parameters = vec![vectors as u32, parts as u32, (rows * outs / 4) as u32];
+            let buffers = vec![Bind::Act(sums), Bind::Act(out)];
+            self.elements(&kernels::SUM_PARTS, &[adds], buffers, parameters, vectors);
+        }
+        if adds_bias {
+            let (buffer, layout) = bias_layout;
+            let bias = Bind::Buffer(buffer);
+            self.arithmetic(6, out, bias, layout.row_biases as usize, 0.0);
+        }
+    }
+
+    /// Records that rows become tiles, after a norm if there is one.
+    pub(crate) fn to_tiles(&mut self, x: Act, to: Act, norm: Option<(Vector, f32)>) {
+        let (rows, cols) = self.step.shape(x);
+        let eps = norm.map_or(0.0, |(_, eps)| eps);
+        let weight = self.vector(norm.map(|(weight, _)| weight));
+        let buffers = vec![Bind::Act(x), weight, self.step.tiles(to)];
+        let variant = Variant::new(&kernels::TILES, &[u32::from(norm.is_some())]);
+        let parameters = vec![cols as u32, eps.to_bits()];
+        self.step.dispatch(&variant, buffers, parameters, [rows, 1, 1]);
+    }
+
+    /// Records that tiles become rows.
+    pub(crate) fn to_rows(&mut self, x: Act) {
+        let (_, cols) = self.step.shape(x);
+        let vectors = self.step.len(x) / 4;
+        let buffers = vec![self.step.tiles(x), Bind::Act(x)];
+        let parameters = vec![vectors as u32, cols as u32];
+        self.elements(&kernels::ROWS, &[], buffers, parameters, vectors);
+    }
+
     /// Returns `true` if the product of some rows with a matrix is computed in whole numbers.
     pub(crate) fn is_fixed(&self, x: Act, weight: Weight) -> bool {
         let matrix = self.weights.matrix(weight);

@@ -16,6 +16,16 @@ use crate::pipelines::{Pipelines, Variant};
 /// Number of bind groups from which on all are made again.
 const MAX_GROUPS: usize = 1 << 16;
 
+/// Rows from which on products use matrix units, if the device has any.
+pub(crate) const MATRIX_FROM: usize = 9;
+/// Rows are padded to a multiple of this for them.
+const MATRIX_ROWS: usize = 64;
+
+/// Returns the rows that an activation has memory for.
+pub(crate) const fn padded_rows(rows: usize) -> usize {
+    if rows < MATRIX_FROM { rows } else { rows.next_multiple_of(MATRIX_ROWS) }
+}
+
 /// A matrix of the step, in a buffer of its own.
 #[derive(Clone)]
 struct Slot {
@@ -28,6 +38,8 @@ struct Slot {
 pub(crate) enum Bind {
     Buffer(Buffer),
     Act(Act),
+    /// An activation as tiles of f16.
+    Tiles(Act),
     /// The words of the step.
     Words,
 }
@@ -84,6 +96,16 @@ impl Op {
         }
     }
 
+    /// Returns `true` if the operation may write to an activation.
+    pub(crate) fn writes(&self, act: Act) -> bool {
+        match self {
+            Op::Dispatch(_) => self.reads(act),
+            Op::Rope { x, .. } => *x == act,
+            Op::Glu { gate: out, .. } | Op::Add { out, .. } => *out == act,
+            _ => self.overwrites(act),
+        }
+    }
+
     /// Returns `true` if the operation writes all of an activation.
     pub(crate) fn overwrites(&self, act: Act) -> bool {
         match self {
@@ -101,6 +123,8 @@ pub(crate) struct Step {
     slots: Vec<Slot>,
     /// Buffers of the slots of all steps so far. They grow to the size that the largest step needed.
     buffers: Vec<Buffer>,
+    /// Buffers of those that were needed as tiles.
+    tiles: HashMap<Act, Buffer>,
     /// Data of the host that dispatches refer to by the index of a word.
     words: Vec<u32>,
     words_buffer: Buffer,
@@ -119,6 +143,7 @@ impl Step {
             context,
             slots: vec![],
             buffers: vec![],
+            tiles: HashMap::new(),
             words: vec![],
             words_buffer,
             ops: vec![],
@@ -143,7 +168,7 @@ impl Step {
     pub(crate) fn act(&mut self, rows: usize, cols: usize) -> Act {
         let index = self.slots.len();
         self.slots.push(Slot { rows, cols });
-        let bytes = rows * cols * size_of::<f32>();
+        let bytes = padded_rows(rows) * cols * size_of::<f32>();
         let known = self.buffers.get(index).map_or(0, Buffer::size);
         if bytes as u64 > known || known == 0 {
             // A step of a few more rows should not need new memory.
@@ -161,6 +186,25 @@ impl Step {
             self.groups.clear();
         }
         Act(index as u32)
+    }
+
+    /// Returns the tiles of an activation, which get memory if they have none.
+    pub(crate) fn tiles(&mut self, act: Act) -> Bind {
+        let (rows, cols) = self.shape(act);
+        let bytes = padded_rows(rows) * cols * size_of::<u16>();
+        if self.tiles.get(&act).is_none_or(|buffer| buffer.size() < bytes as u64) {
+            match self.context.buffer(bytes) {
+                Ok(buffer) => {
+                    self.tiles.insert(act, buffer);
+                }
+                Err(error) => {
+                    self.fail(error);
+                    return Bind::Words;
+                }
+            }
+            self.groups.clear();
+        }
+        Bind::Tiles(act)
     }
 
     /// Returns `(rows, cols)`.
@@ -268,6 +312,7 @@ impl Step {
                 .map(|bind| match bind {
                     Bind::Buffer(buffer) => buffer.clone(),
                     Bind::Act(act) => self.buffers[act.0 as usize].clone(),
+                    Bind::Tiles(act) => self.tiles[act].clone(),
                     Bind::Words => self.words_buffer.clone(),
                 })
                 .collect();

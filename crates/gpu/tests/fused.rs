@@ -90,7 +90,7 @@ fn decode(ops: &mut dyn Ops, spec: &AttentionSpec, rope: Option<&RopeSpec>, leng
     let rope = rope.map(|rope| ops.load_rope(rope.clone()).unwrap());
     let sequences = common::sequences(ops, &cache, lengths.len());
     let widths = [heads * head_dim, kv_heads * head_dim];
-    let mut step = |ops: &mut dyn Ops, batch: &Batch, seed: u64| {
+    let step = |ops: &mut dyn Ops, batch: &Batch, seed: u64| {
         let rows = batch.rows();
         ops.begin(batch).unwrap();
         let [q, k, v] = [(1, widths[0]), (2, widths[1]), (3, widths[1])]

@@ -47,12 +47,12 @@ fn main(
   let last = p.start + p.rows - 1u;
   let pages = min(first + 15u, last) / 32u + 1u;
   let whole = (first + 1u) / 32u;
-  var from = 0u;
-  if (WINDOW != 0u) { from = (first + 1u - min(first + 1u, p.window)) / 32u; }
+  var earliest = 0u;
+  if (WINDOW != 0u) { earliest = (first + 1u - min(first + 1u, p.window)) / 32u; }
 /*START*/
   var most = -1.0e30;
   var total = 0.0;
-  for (var at = from; at < pages; at += 1u) {
+  for (var at = earliest; at < pages; at += 1u) {
     let page = (words[p.table + at] * p.kv_heads + kv_head) * (2u * PAGE_KEYS);
 /*SCORES*/
     if (lane == 0u) { shrinks = 0u; }

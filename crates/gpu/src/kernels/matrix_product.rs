@@ -180,7 +180,7 @@ impl MatrixProduct {
         text
     }
 
-    /// Returns statements that read the packed values of step `k` into `w0`, `w1`, … and their scales.
+    /// Returns statements that read the packed values of step `k` into `codes0`, `codes1`, … and their scales.
     fn reads(&self, matrix: u32, pieces: u32, each: u32, k: &str) -> String {
         let mut text = String::new();
         // Pieces of a row of a step, and of a whole row.
@@ -199,10 +199,9 @@ impl MatrixProduct {
             let column = format!("{at} % {across}u");
             let read = |matrix: u32| {
                 format!(
-                    "w{i} = w{matrix}_[{row} * {whole}u + {k} * {across}u + {column}]; \
+                    "codes{i} = w{matrix}[{row} * {whole}u + {k} * {across}u + {column}]; \
                      z{i} = pair{matrix}(p.m{matrix}.scales, {row} * {groups}u + ({k} * STEP + ({column}) * {values}u) / GROUP_SIZE);"
                 )
-                .replace(&format!("w{matrix}_["), &format!("w{matrix}["))
             };
             if self.is_gated() {
                 write!(
@@ -255,7 +254,7 @@ impl MatrixProduct {
         }
         text += &self.start_source(tall, wide);
         for i in 0..pieces {
-            write!(text, "  var w{i}: {words};\n  var z{i}: vec2<f32>;\n").expect("a string");
+            write!(text, "  var codes{i}: {words};\n  var z{i}: vec2<f32>;\n").expect("a string");
         }
         let reads = |k: &str| {
             if self.is_gated() || self.matrices == 1 {
@@ -319,7 +318,7 @@ impl MatrixProduct {
             writeln!(text, "      let z = unbiased(z{i});").expect("a string");
             for word in 0..each {
                 let value =
-                    if each == 1 { format!("w{i}") } else { format!("w{i}[{word}]") };
+                    if each == 1 { format!("codes{i}") } else { format!("codes{i}[{word}]") };
                 if self.bits == 8 {
                     writeln!(text, "      weights[at + {word}u] = bytes({value}, z);")
                         .expect("a string");

@@ -47,6 +47,7 @@ pub(crate) static MATRIX_PRODUCT: Kernel = Kernel {
     source: Source::Written(matrix_product::write),
     constants: MatrixProduct::CONSTANTS,
 };
+pub(crate) static ROWS: Kernel = kernel!("rows", []);
 pub(crate) static TILES: Kernel = kernel!("tiles", ["NORM"]);
 pub(crate) static SUM_PARTS: Kernel = kernel!("sum_parts", ["ADD"]);
 pub(crate) static TILE: Kernel = kernel!("tile", ["BIAS"]);

@@ -6,6 +6,7 @@ use naga::back::{hlsl, msl};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 use super::fixed_product::Epilogue;
+use super::matrix_product::MatrixAfter;
 use super::*;
 use crate::pipelines::Variant;
 use crate::products::fixed_shape;
@@ -42,7 +43,7 @@ fn without_weights() -> Vec<Variant> {
         all.push(Variant::new(&CONV, &[flag, 1, 1]));
         all.extend((0..9).map(|activation| Variant::new(&ACTIVATION, &[activation, flag])));
     }
-    all.extend((0..5).map(|operation| Variant::new(&ARITHMETIC, &[operation])));
+    all.extend((0..7).map(|operation| Variant::new(&ARITHMETIC, &[operation])));
     for [keys, values] in [[32, 32], [16, 16], [8, 8], [8, 4]] {
         for [head, value] in [[64, 64], [7, 5], [576, 512]] {
             all.push(Variant::new(&APPEND, &[head, value, keys, values]));
@@ -98,12 +99,69 @@ fn with_weights() -> impl Iterator<Item = Variant> {
     })
 }
 
+/// Kernels that use matrix units. They run on Vulkan only.
+fn on_matrices() -> Vec<Variant> {
+    let mut all = vec![Variant::new(&ROWS, &[])];
+    for flag in [0, 1] {
+        all.push(Variant::new(&TILES, &[flag]));
+        all.push(Variant::new(&ROPE_TILES, &[64, 1 + flag, flag]));
+        for head_dim in [64, 80, 128, 256] {
+            let [window, cap, sinks] = [flag != 0; 3];
+            let shape = FlashAttention { head_dim, window, cap, sinks };
+            all.push(Variant::new(&FLASH_ATTENTION, &shape.constants()));
+        }
+    }
+    for (bits, scales) in [(4, Dtype::F16), (8, Dtype::Bf16), (4, Dtype::F32)] {
+        for (rows, step, group_size) in [(64, 32, 32), (128, 64, 64), (256, 128, 64)] {
+            for (matrices, parts, after, biases) in [
+                (3, 1, MatrixAfter::Store, 5),
+                (1, 2, MatrixAfter::Store, 0),
+                (1, 1, MatrixAfter::Add, 0),
+                (2, 1, MatrixAfter::Gate(0), 2),
+            ] {
+                let cols = 1536;
+                let shape = MatrixProduct {
+                    cols,
+                    rows,
+                    step,
+                    matrices,
+                    parts,
+                    after,
+                    biases,
+                    bits,
+                    group_size,
+                    scales,
+                };
+                all.push(Variant::new(&MATRIX_PRODUCT, &shape.constants()));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn kernels_for_matrix_units_are_valid() {
+    for variant in on_matrices() {
+        let (module, _) = validated(&variant);
+        let (name, shared) = (variant.kernel.name, workgroup_bytes(&module));
+        assert!(shared <= 48 << 10, "{name} shares {shared} bytes");
+    }
+}
+
 fn validated(variant: &Variant) -> (naga::Module, ModuleInfo) {
     let (text, name) = (variant.text(), variant.kernel.name);
     let module = naga::front::wgsl::parse_str(&text)
         .unwrap_or_else(|error| panic!("{name}: {}\n{text}", error.emit_to_string(&text)));
-    let capabilities = Capabilities::IMMEDIATES | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module);
+    let capabilities = Capabilities::IMMEDIATES
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        | Capabilities::SHADER_FLOAT16
+        | Capabilities::SUBGROUP
+        | Capabilities::COOPERATIVE_MATRIX;
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    let info = validator
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
+        .validate(&module);
     let info = info.unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(&text)));
     (module, info)
 }
