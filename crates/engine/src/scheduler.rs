@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 use mlxk_models::Model;
 use mlxk_ops::{Batch, Ops, PAGE_POSITIONS, Sequence, SequenceCost};
 
+mod ahead;
+
+use self::ahead::Ahead;
 use crate::background::{Background, Tools};
 use crate::cache::checkpoints::{self, Reuse, Stops};
 use crate::cache::common_prefix::common_prefix;
@@ -65,6 +68,8 @@ pub(crate) struct Scheduler {
     /// Bytes that a sequence takes.
     cost: SequenceCost,
     reuse: Reuse,
+    /// A step that the device computes while the processor deals with the one before.
+    ahead: Option<Ahead>,
     /// Times of steps without prompts.
     step_times: StepTimes,
     /// `None` if there are no weights left to migrate.
@@ -116,6 +121,7 @@ impl Scheduler {
             kept,
             cost,
             reuse: Reuse::default(),
+            ahead: None,
             step_times: StepTimes::default(),
             migration: limits.migrate_weights.then(Migration::default),
             kv_bytes,
@@ -149,18 +155,28 @@ impl Scheduler {
 
     /// Computes one step of all requests that can take part. If it fails, these requests end.
     pub(crate) fn step(&mut self) {
-        self.remove_ended();
-        self.admit();
-        let mut parts = self.plan();
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            self.draft(&mut parts)?;
-            self.compute(&parts)
+        let ahead = self.ahead.take();
+        let mut parts = match &ahead {
+            Some(ahead) => self.parts_of(ahead),
+            None => {
+                self.remove_ended();
+                self.admit();
+                self.plan()
+            }
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| match ahead {
+            Some(ahead) => self.finish_ahead(ahead, &parts),
+            None => {
+                self.draft(&mut parts)?;
+                self.compute(&parts)
+            }
         }));
         let reason = match result {
             Ok(Ok(())) => return self.remove_ended(),
             Ok(Err(error)) => Failure::Refused(error.to_string()),
             Err(panic) => Failure::Panicked(message_of(&*panic)),
         };
+        self.ahead = None;
         for part in &parts {
             self.active[part.task].fail(reason.error());
         }
@@ -444,6 +460,12 @@ impl Scheduler {
         let logits = self.model.forward(&mut *self.ops, &batch)?;
         let vocab_size = self.model.vocab_size();
         let drawing = parts.iter().any(|part| part.draws);
+        if drawing
+            && self.all_take_best(parts)
+            && let Some(choice) = self.ops.choose(logits, vocab_size)
+        {
+            return self.take_chosen(parts, choice?, started);
+        }
         let logits = if drawing { self.ops.read(logits)? } else { &[] };
         let mut rows = logits.chunks_exact(vocab_size);
         for part in parts {
@@ -465,13 +487,18 @@ impl Scheduler {
             }
         }
         self.keep_checkpoints(parts);
+        self.learn_time(parts, started);
+        Ok(())
+    }
+
+    /// Learns the time of a step without prompts.
+    fn learn_time(&mut self, parts: &[Part], started: Instant) {
         if parts.iter().all(Part::generates) {
             let rows = parts.iter().map(|part| 1 + part.draft.len()).sum();
             let elapsed = started.elapsed();
             self.step_times.learn(rows, elapsed.as_secs_f64());
             self.migration.take_if(|migration| !migration.after_step(elapsed, &mut *self.ops));
         }
-        Ok(())
     }
 
     /// Keeps the checkpoints that are due after a step.

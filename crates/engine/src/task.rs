@@ -1,6 +1,6 @@
 //! A running request: its tokens, how many of them are computed, and how the next one is drawn.
 
-use mlxk_ops::Sequence;
+use mlxk_ops::{Ranked, Sequence};
 
 use crate::cache::checkpoints::Stops;
 use crate::draft::{Draft, Lookup};
@@ -177,6 +177,28 @@ impl Task {
         accepted
     }
 
+    /// Returns `true` if the next token is the one with the largest logit, and nothing else of the logits is needed.
+    pub(crate) fn takes_best(&self) -> bool {
+        self.chooser.takes_best() && !self.output.needs_logits()
+    }
+
+    /// Returns `true` if the answer has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.output.has_ended()
+    }
+
+    /// Takes the next token, whose logit is the largest, and ends the request if it is the last.
+    pub(crate) fn accept_best(&mut self, best: Ranked) {
+        if self.output.has_ended() {
+            return;
+        }
+        if best.value == f32::INFINITY || best.value.is_nan() || best.value == f32::NEG_INFINITY {
+            return self.output.fail(EngineError::InvalidLogits { position: self.ids.len() });
+        }
+        self.output.statistics().count_draft(0, 0);
+        self.take(best.column, &[]);
+    }
+
     /// Draws the next token from its logits, and ends the request if it is the last.
     fn accept(&mut self, logits: &[f32]) {
         if self.output.has_ended() {
@@ -192,10 +214,15 @@ impl Task {
             Ok(id) => id,
             Err(error) => return self.output.fail(error),
         };
-        self.role = Role::Generate;
         if self.chooser.has_cut_format() {
             self.output.cut_by(&self.limit.reason);
         }
+        self.take(id, logits);
+    }
+
+    /// Takes a token that was drawn from its logits.
+    fn take(&mut self, id: u32, logits: &[f32]) {
+        self.role = Role::Generate;
         self.ids.push(id);
         self.output.token(id, logits);
         if self.eos.contains(&id) {

@@ -67,7 +67,7 @@ pub(crate) const REQUIRED: Features = Features::IMMEDIATES;
 /// Reading and writing of 16-bit floats in words, which needs no 16-bit arithmetic.
 const HALVES: DownlevelFlags = DownlevelFlags::SHADER_F16_IN_F32;
 /// Features that are used if they are there.
-pub(crate) const WELCOME: Features = Features::PIPELINE_CACHE;
+pub(crate) const WELCOME: Features = Features::PIPELINE_CACHE.union(Features::TIMESTAMP_QUERY);
 /// Features of kernels that use matrix units.
 pub(crate) const MATRICES: Features = Features::EXPERIMENTAL_COOPERATIVE_MATRIX
     .union(Features::SHADER_F16)

@@ -11,8 +11,6 @@ use crate::kernels::flash_attention::FlashAttention;
 use crate::pipelines::Variant;
 use crate::step::{Attend, Bind, MATRIX_FROM, Op};
 
-/// Most positions of a workgroup that computes one row.
-const CHUNK: usize = 512;
 /// Chunks from which on a workgroup computes all heads that share keys and values.
 const GROUPED_FROM: usize = 4;
 /// Most sequences of a batch that are computed on matrix units, one after the other.
@@ -61,8 +59,9 @@ impl Gpu {
         let [k, v] = kv.expect("a token has a key and a value");
         let (pages, tables) = self.layer(layer, spec);
         let shared_by = spec.heads / spec.kv_heads;
-        let chunks = self.batch.end.div_ceil(CHUNK);
-        let heads = if chunks >= GROUPED_FROM && CHUNK * 4 * shared_by <= WORKGROUP_BYTES / 2 {
+        let chunk = self.tuning.chunk;
+        let chunks = self.batch.end.div_ceil(chunk);
+        let heads = if chunks >= GROUPED_FROM && chunk * 4 * shared_by <= WORKGROUP_BYTES / 2 {
             shared_by
         } else {
             1
@@ -71,7 +70,7 @@ impl Gpu {
         let shape = DecodeAttention {
             head_dim: spec.head_dim as u32,
             heads: heads as u32,
-            chunk: CHUNK as u32,
+            chunk: chunk as u32,
             rope: rotation,
             cap: spec.soft_cap.is_some(),
             sinks: spec.sinks.is_some(),

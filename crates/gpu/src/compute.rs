@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, ColumnScanInputs, ColumnScanSpec, Compute, ConvSpec,
+    Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, Compute, ConvSpec,
     DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, OpsError, Pieces,
     Ranked, Reduction, Result, Rope, RouteGroups, RouteScores, RouteSpec, Routes, STATE_COLUMNS,
     ScanInputs, ScanSizes, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
 };
 
+use crate::choice;
 use crate::device::Gpu;
 use crate::kernels;
 use crate::pipelines::{Kernel, Variant};
@@ -143,17 +144,26 @@ impl Compute for Gpu {
     }
 
     fn embed(&mut self, out: Act, table: Weight, ids: &[u32], scale: f32) {
-        let ids_at = self.step.words(ids.iter().copied());
+        let chosen = self.batch.chosen.filter(|_| ids.contains(&Batch::CHOSEN));
+        let (words, ids_at, stride) = match chosen {
+            None => (Bind::Words, self.step.words(ids.iter().copied()), 1),
+            // A token is behind the order of its logit.
+            Some(choice) => (self.choices.tokens(choice), 1, 2),
+        };
         let table = self.weights.matrix(table);
         let rows = table.rows;
-        assert!(ids.iter().all(|&id| (id as usize) < rows), "`{}` has {rows} rows", table.name);
-        let sizes = [ids.len() as u32, table.cols as u32, ids_at, scale.to_bits()];
+        let is_known = |&id: &u32| (id as usize) < rows;
+        match chosen {
+            None => assert!(ids.iter().all(is_known), "`{}` has {rows} rows", table.name),
+            Some(_) => assert!(ids.iter().all(|&id| id == Batch::CHOSEN), "all are chosen"),
+        }
+        let sizes = [ids.len() as u32, table.cols as u32, ids_at, stride, scale.to_bits()];
         let parameters = [&table.layout.parameters()[..], &sizes].concat();
         let variant =
             Variant { kernel: &kernels::EMBED, form: Some(table.form), constants: vec![] };
         let groups = [table.cols.div_ceil(BLOCK * ELEMENT_THREADS), ids.len(), 1];
         let weights = Bind::Buffer(table.buffer.clone());
-        let buffers = vec![weights, Bind::Words, Bind::Act(out)];
+        let buffers = vec![weights, words, Bind::Act(out)];
         self.step.dispatch(&variant, buffers, parameters, groups);
     }
 
@@ -479,5 +489,13 @@ impl Compute for Gpu {
             return Ok(mlxk_ops::top(self.read(x)?, width, k));
         }
         top::top(self, x, width, k)
+    }
+
+    fn choose(&mut self, x: Act, width: usize) -> Option<Result<Choice>> {
+        Some(choice::choose(self, x, width))
+    }
+
+    fn chosen(&mut self, choice: Choice) -> Result<Vec<Ranked>> {
+        choice::chosen(self, choice)
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use mlxk_ops::{
-    Act, AttentionSpec, Batch, Cache, CacheSpec, Extent, KvFormat, OpsError, PAGE_POSITIONS, Result,
+    Act, AttentionSpec, Batch, Cache, CacheSpec, Choice, Extent, KvFormat, OpsError, PAGE_POSITIONS, Result,
     Rope, RopeSpec, Sequence, Vector, Weight, Weights,
 };
 use mlxk_paging::SequenceCache;
@@ -14,8 +14,11 @@ use wgpu::Buffer;
 
 use crate::adapters::{self, AdapterInfo};
 use crate::cache::GpuMemory;
+use crate::choice::Choices;
 use crate::context::Context;
 use crate::error::GpuError;
+use crate::products::Tuning;
+use crate::profile::Profile;
 use crate::rope::RopeTable;
 use crate::step::Step;
 use crate::weights::{Matrix, upload};
@@ -92,6 +95,8 @@ pub(crate) struct BatchWords {
     pub places: u32,
     /// Number of those tiles.
     pub tiles: usize,
+    /// Tokens of the rows whose ids only the device knows.
+    pub chosen: Option<Choice>,
     /// `true` if the batch has one row of each sequence.
     pub is_decode: bool,
     /// Length of the longest sequence, with the rows of the batch.
@@ -118,6 +123,8 @@ pub struct Gpu {
     pub(crate) cache: SequenceCache<GpuMemory>,
     pub(crate) step: Step,
     pub(crate) batch: BatchWords,
+    pub(crate) choices: Choices,
+    pub(crate) tuning: Tuning,
     /// Activations whose tiles are up to date while a step is lowered, and the operation that wrote them.
     pub(crate) tiled: HashMap<Act, usize>,
     /// Values of the last read.
@@ -144,6 +151,8 @@ impl Gpu {
             cache: SequenceCache::new(&spec, memory),
             step,
             batch: BatchWords::default(),
+            choices: Choices::default(),
+            tuning: Tuning::default(),
             tiled: HashMap::new(),
             read: vec![],
         })
@@ -157,6 +166,18 @@ impl Gpu {
     /// Returns the options that it was opened with.
     pub fn options(&self) -> &GpuOptions {
         &self.options
+    }
+
+    /// Begins to measure the time of kernels, or ends it, and returns the times since it began. Each kernel is then
+    /// submitted in a pass of its own, so a step takes longer. Does nothing if the device has no clock.
+    pub fn measure_kernels(&mut self, on: bool) -> Option<Profile> {
+        let on = on && self.context.info.timestamps;
+        std::mem::replace(&mut self.step.profile, on.then(Profile::default))
+    }
+
+    /// Changes the shapes of kernels.
+    pub fn set_tuning(&mut self, tuning: Tuning) {
+        self.tuning = tuning;
     }
 
     /// Submits everything that was recorded.
@@ -223,6 +244,7 @@ impl Gpu {
             segments: known,
             places,
             tiles: tile,
+            chosen: batch.chosen,
             is_decode,
             end: end.unwrap_or(0),
         }

@@ -93,6 +93,7 @@ pub(crate) struct Pipelines {
     known: HashMap<Key, usize>,
     /// `None` until the kernel is compiled.
     all: Vec<Option<Pipeline>>,
+    names: Vec<&'static str>,
     missing: Vec<(usize, Variant)>,
     kept: Option<Kept>,
 }
@@ -135,7 +136,7 @@ impl Pipelines {
     pub(crate) fn new(device: Device, file: Option<PathBuf>) -> Self {
         let keeps = device.features().contains(Features::PIPELINE_CACHE);
         let kept = file.filter(|_| keeps).map(|file| Kept::open(&device, file));
-        Self { device, known: HashMap::new(), all: vec![], missing: vec![], kept }
+        Self { device, known: HashMap::new(), all: vec![], names: vec![], missing: vec![], kept }
     }
 
     /// Saves the kernels that were compiled since the last time.
@@ -153,9 +154,15 @@ impl Pipelines {
         }
         let index = self.all.len();
         self.all.push(None);
+        self.names.push(variant.kernel.name);
         self.missing.push((index, variant.clone()));
         self.known.insert(key, index);
         index
+    }
+
+    /// Returns the name of a kernel.
+    pub(crate) fn name(&self, index: usize) -> &'static str {
+        self.names[index]
     }
 
     /// Compiles all kernels that were asked for, side by side. Failures are reported by the device.

@@ -22,14 +22,8 @@ const TILE_FROM: usize = 16;
 const FIXED_ROWS: usize = 8;
 /// Rows of `x` that a workgroup of such a product takes at a time.
 const FIXED_TILE: usize = 4;
-/// Threads of a workgroup of such a product.
-const FIXED_THREADS: usize = 128;
 /// Most threads of a workgroup that every device has.
 const MOST_THREADS: usize = 256;
-/// Workgroups of such a product that a device should have to run.
-const FIXED_GROUPS: usize = 800;
-/// Workgroups that keep matrix units busy.
-const MATRIX_GROUPS: usize = 250;
 /// Buffers of a product of several matrices.
 const MOST_BUFFERS: u32 = 12;
 
@@ -50,6 +44,36 @@ pub(crate) struct Product {
     pub x: Act,
     pub weight: Weight,
     pub selection: Selection,
+}
+
+/// Shapes of kernels, which suit one device better than another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Threads of a workgroup of a product of a few rows.
+    pub threads: usize,
+    /// Workgroups of such a product that a device should have to run.
+    pub groups: usize,
+    /// Most rows of a matrix that a workgroup of such a product computes.
+    pub most_rows: usize,
+    /// Rows that a thread reads before it uses them.
+    pub ahead: usize,
+    /// Workgroups that keep matrix units busy.
+    pub matrix_groups: usize,
+    /// Most positions of a workgroup that attends from one row.
+    pub chunk: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            threads: 128,
+            groups: 800,
+            most_rows: 16,
+            ahead: 4,
+            matrix_groups: 250,
+            chunk: 512,
+        }
+    }
 }
 
 /// Products of the same `x`, with what comes before and after them.
@@ -74,17 +98,21 @@ pub(crate) enum After {
 
 /// Returns the rows of a workgroup on matrix units, and the number of parts of the columns of `x`. `steps` are those of
 /// the columns.
-fn matrix_shape([rows, across, steps]: [usize; 3], can_split: bool) -> (usize, usize) {
+fn matrix_shape(
+    [rows, across, steps]: [usize; 3],
+    can_split: bool,
+    wanted: usize,
+) -> (usize, usize) {
     let groups = |tall: usize| rows / tall * across;
     let is_long = can_split && steps >= 32;
-    let tall = if rows.is_multiple_of(256) && (groups(256) >= MATRIX_GROUPS / 2 || is_long) {
+    let tall = if rows.is_multiple_of(256) && (groups(256) >= wanted / 2 || is_long) {
         256
-    } else if rows.is_multiple_of(128) && (groups(128) >= MATRIX_GROUPS / 4 || is_long) {
+    } else if rows.is_multiple_of(128) && (groups(128) >= wanted / 4 || is_long) {
         128
     } else {
         64
     };
-    let wanted = (MATRIX_GROUPS + groups(tall) / 2) / groups(tall).max(1);
+    let wanted = (wanted + groups(tall) / 2) / groups(tall).max(1);
     let most = if can_split { wanted.min(steps / 4).max(1) } else { 1 };
     let parts = (1..=most).rev().find(|parts| steps.is_multiple_of(*parts)).unwrap_or(1);
     (tall, parts)
@@ -95,12 +123,14 @@ pub(crate) fn fixed_shape(
     [cols, outs, rows]: [usize; 3],
     (bits, group_size): (u8, u16),
     is_gated: bool,
+    tuning: &Tuning,
 ) -> FixedProduct {
     let blocks = cols / BLOCK;
     let iterations = blocks.div_ceil(MOST_THREADS);
     let lanes = blocks.div_ceil(iterations);
-    let parts = (FIXED_THREADS / lanes).max(1);
-    let wanted = (outs / FIXED_GROUPS).clamp(4, if is_gated { 8 } else { 16 });
+    let parts = (tuning.threads / lanes).max(1);
+    let most = if is_gated { tuning.most_rows / 2 } else { tuning.most_rows };
+    let wanted = (outs / tuning.groups).clamp(4, most.max(4));
     let rows_of_part = (wanted / parts).max(1).next_power_of_two();
     let tile = rows.next_power_of_two().min(FIXED_TILE);
     FixedProduct {
@@ -109,7 +139,7 @@ pub(crate) fn fixed_shape(
         iterations: iterations as u32,
         parts: parts as u32,
         rows: rows_of_part as u32,
-        ahead: (4 / iterations).clamp(1, rows_of_part.min(4 / tile.min(4)).max(1)) as u32,
+        ahead: (tuning.ahead / iterations / tile).clamp(1, rows_of_part) as u32,
         tile: tile as u32,
         matrices: 1,
         norm: false,
@@ -165,7 +195,7 @@ impl Gpu {
         let biases: u32 = (0..).zip(&matrices).map(|(at, it)| u32::from(it.has_bias) << at).sum();
         let step = [128, 64, 32].into_iter().find(|step| cols % step == 0).unwrap_or(32);
         let can_split = matrices.len() == 1 && biases == 0;
-        let (tall, parts) = matrix_shape([rows, across, cols / step], can_split);
+        let (tall, parts) = matrix_shape([rows, across, cols / step], can_split, self.tuning.matrix_groups);
         if parts > 1 {
             after = MatrixAfter::Store;
         }
@@ -290,7 +320,7 @@ impl Gpu {
             epilogue,
             biases,
             scales,
-            ..fixed_shape([cols, outs, rows], (bits, group_size), is_gated)
+            ..fixed_shape([cols, outs, rows], (bits, group_size), is_gated, &self.tuning)
         };
         while shape.workgroup_bytes() > self.context.info.limits.workgroup && shape.rows > 1 {
             shape.rows /= 2;

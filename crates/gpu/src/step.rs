@@ -1,17 +1,20 @@
 //! Recording of one step: activations, words from the host, and the dispatches that use them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use mlxk_ops::{Act, Activation, AttentionSpec, OpsError, Result, Rope, Vector, Weight};
 use wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePass,
-    ComputePassDescriptor,
+    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoder,
+    CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, SubmissionIndex,
 };
 
 use crate::adapters::IMMEDIATE_BYTES;
 use crate::context::Context;
 use crate::pipelines::{Pipelines, Variant};
+use crate::profile::{self, Profile};
 
 /// Number of bind groups from which on all are made again.
 const MAX_GROUPS: usize = 1 << 16;
@@ -67,6 +70,13 @@ pub(crate) enum Op {
     Done,
 }
 
+/// A copy from the start of a buffer to that of another one.
+pub(crate) struct Copy {
+    pub from: Buffer,
+    pub to: Buffer,
+    pub bytes: u64,
+}
+
 /// Attention of a step.
 #[derive(Clone)]
 pub(crate) struct Attend {
@@ -118,6 +128,8 @@ impl Op {
 
 /// Commands that are not submitted yet, and the memory of activations.
 pub(crate) struct Step {
+    /// Times of kernels, if they are measured.
+    pub(crate) profile: Option<Profile>,
     context: Context,
     pipelines: Pipelines,
     slots: Vec<Slot>,
@@ -129,6 +141,9 @@ pub(crate) struct Step {
     words: Vec<u32>,
     words_buffer: Buffer,
     ops: Vec<Op>,
+    /// Copies at the end of the next submission.
+    copies: Vec<Copy>,
+    submission: Option<SubmissionIndex>,
     groups: HashMap<(usize, Vec<Buffer>), BindGroup>,
     /// First failure of a recording, reported when results are read.
     failure: Option<OpsError>,
@@ -139,6 +154,7 @@ impl Step {
     pub(crate) fn new(context: Context, kernels: Option<PathBuf>) -> Result<Self> {
         let words_buffer = context.buffer(4096)?;
         Ok(Self {
+            profile: None,
             pipelines: Pipelines::new(context.device.clone(), kernels),
             context,
             slots: vec![],
@@ -147,6 +163,8 @@ impl Step {
             words: vec![],
             words_buffer,
             ops: vec![],
+            copies: vec![],
+            submission: None,
             groups: HashMap::new(),
             failure: None,
         })
@@ -267,6 +285,7 @@ impl Step {
     pub(crate) fn submit(&mut self) -> Result<()> {
         if let Some(failure) = self.failure.take() {
             self.ops.clear();
+            self.copies.clear();
             self.words.clear();
             return Err(failure);
         }
@@ -275,13 +294,35 @@ impl Step {
         }
         self.pipelines.compile();
         self.upload_words()?;
-        let descriptor = CommandEncoderDescriptor::default();
-        let mut encoder = self.context.device.create_command_encoder(&descriptor);
-        self.encode(&mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
-        self.context.queue.submit([encoder.finish()]);
+        if let Some(profile) = self.profile.take() {
+            self.profile = Some(self.measure(profile)?);
+        } else {
+            let descriptor = CommandEncoderDescriptor::default();
+            let mut encoder = self.context.device.create_command_encoder(&descriptor);
+            let all = 0..self.ops.len();
+            self.encode(all, &mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
+            self.copy(&mut encoder);
+            self.submission = Some(self.context.queue.submit([encoder.finish()]));
+        }
         self.ops.clear();
         self.words.clear();
         Ok(())
+    }
+
+    /// Copies when everything that is recorded so far is done. Something must be recorded.
+    pub(crate) fn copy_after(&mut self, copy: Copy) {
+        self.copies.push(copy);
+    }
+
+    fn copy(&mut self, encoder: &mut CommandEncoder) {
+        for Copy { from, to, bytes } in self.copies.drain(..) {
+            encoder.copy_buffer_to_buffer(&from, 0, &to, 0, bytes);
+        }
+    }
+
+    /// Returns the last submission.
+    pub(crate) fn last_submission(&self) -> Option<SubmissionIndex> {
+        self.submission.clone()
     }
 
     fn upload_words(&mut self) -> Result<()> {
@@ -294,12 +335,42 @@ impl Step {
         Ok(())
     }
 
-    fn encode(&mut self, pass: &mut ComputePass<'_>) {
+    /// Submits every dispatch in a pass of its own, and adds up their times.
+    fn measure(&mut self, mut profile: Profile) -> Result<Profile> {
+        let began = Instant::now();
+        for start in (0..self.ops.len()).step_by(profile::MOST) {
+            let range = start..self.ops.len().min(start + profile::MOST);
+            let queries = profile::Queries::new(&self.context, range.len());
+            let descriptor = CommandEncoderDescriptor::default();
+            let mut encoder = self.context.device.create_command_encoder(&descriptor);
+            for (query, at) in range.clone().enumerate() {
+                let descriptor = queries.pass(query);
+                self.encode(at..at + 1, &mut encoder.begin_compute_pass(&descriptor));
+            }
+            queries.resolve(&mut encoder);
+            if range.end == self.ops.len() {
+                self.copy(&mut encoder);
+            }
+            self.submission = Some(self.context.queue.submit([encoder.finish()]));
+            let times = queries.read(&self.context)?;
+            for (at, seconds) in range.zip(times) {
+                let Op::Dispatch(Dispatch { pipeline, groups, .. }) = &self.ops[at] else {
+                    continue;
+                };
+                profile.add(self.pipelines.name(*pipeline), *groups, seconds);
+            }
+        }
+        profile.steps += 1;
+        profile.seconds += began.elapsed().as_secs_f64();
+        Ok(profile)
+    }
+
+    fn encode(&mut self, range: Range<usize>, pass: &mut ComputePass<'_>) {
         if self.groups.len() > MAX_GROUPS {
             self.groups.clear();
         }
         let mut current = None;
-        for op in &self.ops {
+        for op in &self.ops[range] {
             let Op::Dispatch(dispatch) = op else { continue };
             let Dispatch { pipeline: index, buffers, parameters, groups } = dispatch;
             let pipeline = self.pipelines.get(*index);

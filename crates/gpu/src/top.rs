@@ -35,8 +35,8 @@ pub(crate) fn top(gpu: &mut Gpu, x: Act, width: usize, k: usize) -> Result<Vec<R
     Ok(ranked.map(|[order, column]| rank(order.to_bits(), column.to_bits())).collect())
 }
 
-/// Returns the value that the kernel ordered by this number.
-fn rank(order: u32, column: u32) -> Ranked {
+/// Returns the value that a kernel ordered by this number.
+pub(crate) fn rank(order: u32, column: u32) -> Ranked {
     let bits = if order & 0x8000_0000 == 0 { !order } else { order ^ 0x8000_0000 };
     Ranked { column, value: f32::from_bits(bits) }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Sequence;
+use crate::{Choice, Sequence};
 
 /// Consecutive tokens of one sequence: a chunk of a prompt, or one token to continue from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,14 @@ pub struct Batch {
     pub types: Vec<u32>,
     /// Rows whose logits or states are wanted, in ascending order.
     pub outputs: Vec<usize>,
+    /// Tokens that the device has chosen. A row whose id is [`Batch::CHOSEN`] has the token of this row of them.
+    pub chosen: Option<Choice>,
 }
 
 impl Batch {
+    /// Id of a token that only the device knows; see [`Batch::chosen`].
+    pub const CHOSEN: u32 = u32::MAX;
+
     /// Appends `ids` to `sequence`, at the positions from `start` on. If `output` is set, the
     /// logits of the last one are wanted.
     pub fn push(&mut self, sequence: Sequence, start: usize, ids: &[u32], output: bool) {

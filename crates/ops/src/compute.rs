@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::top::top;
 use crate::{
-    Act, Activation, AttentionSpec, Batch, ColumnScanInputs, ColumnScanSpec, ConvSpec, DeltaInputs,
+    Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, ConvSpec, DeltaInputs,
     DeltaSpec, GatedUnitInputs, Pieces, Ranked, Reduction, Result, Rope, RouteSpec, Routes,
     ScanInputs, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
 };
@@ -234,5 +234,21 @@ pub trait Compute {
     /// among equal values, that of a NaN if the row has one.
     fn argmax(&mut self, x: Act, width: usize) -> Result<Vec<u32>> {
         Ok(self.top(x, width, 1)?.iter().map(|ranked| ranked.column).collect())
+    }
+
+    /// Begins to find the largest value of each row of `x`, `[rows, width]`, without waiting for it: the token of
+    /// each row. Another step can begin with these tokens before [`Compute::chosen`] returns them. Returns `None` if
+    /// the device has no memory of its own to keep them in.
+    fn choose(&mut self, x: Act, width: usize) -> Option<Result<Choice>> {
+        let _ = (x, width);
+        None
+    }
+
+    /// Waits for the tokens of a choice and returns them. At most two choices may be waited for at a time.
+    ///
+    /// # Panics
+    /// Panics if the device didn't make the choice.
+    fn chosen(&mut self, choice: Choice) -> Result<Vec<Ranked>> {
+        panic!("choice {} is not of this device", choice.0)
     }
 }

@@ -62,6 +62,10 @@ pub struct Rope(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Routes(pub u32);
 
+/// The tokens that a device chooses from the logits of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Choice(pub u32);
+
 /// A sequence in the cache of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sequence(pub u32);

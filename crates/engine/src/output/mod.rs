@@ -85,6 +85,11 @@ impl Output {
         self.send(Event::Progress { prompt_done, prompt_total });
     }
 
+    /// Returns `true` if tokens are reported with their probabilities.
+    pub(crate) fn needs_logits(&self) -> bool {
+        self.logprobs.is_some()
+    }
+
     /// Reports a token that was drawn from `[vocab]` logits.
     pub(crate) fn token(&mut self, id: u32, logits: &[f32]) {
         self.statistics.count_token();

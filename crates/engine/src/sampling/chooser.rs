@@ -62,6 +62,12 @@ impl Chooser {
         matches!(&self.constraint, Some(Constraint::Format(grammar)) if grammar.is_cut())
     }
 
+    /// Returns `true` if the next token is the one with the largest logit, whatever the text so far.
+    pub(crate) fn takes_best(&self) -> bool {
+        let Self { parameters, constraint, .. } = self;
+        parameters.temperature == 0.0 && constraint.is_none() && !parameters.adjusts()
+    }
+
     /// Draws the next token from its `[vocab]` logits.
     pub(crate) fn draw(
         &mut self,

@@ -5,6 +5,8 @@ struct P {
   cols: u32,
   // First word of the ids.
   ids: u32,
+  // Words from one id to the next.
+  stride: u32,
   factor: f32,
 }
 var<immediate> p: P;
@@ -16,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let b = id.x;
   let row = id.y;
   if (b * 32u >= p.cols) { return; }
-  let values = block(words[p.ids + row], b, 0u);
+  let values = block(words[p.ids + row * p.stride], b, 0u);
   for (var i = 0u; i < 32u; i += 1u) {
     let col = b * 32u + i;
     if (col < p.cols) { out[row * p.cols + col] = values[i / 4u][i % 4u] * p.factor; }

@@ -9,7 +9,7 @@ use super::fixed_product::Epilogue;
 use super::matrix_product::MatrixAfter;
 use super::*;
 use crate::pipelines::Variant;
-use crate::products::fixed_shape;
+use crate::products::{Tuning, fixed_shape};
 use crate::weights::Form;
 
 /// Memory of a workgroup that every driver has.
@@ -40,6 +40,7 @@ fn without_weights() -> Vec<Variant> {
         all.push(Variant::new(&ROPE, &[flag]));
         all.push(Variant::new(&LAYER_NORM, &[flag]));
         all.push(Variant::new(&TOP, &[flag]));
+        all.push(Variant::new(&BEST, &[flag]));
         all.push(Variant::new(&CONV, &[flag, 1, 1]));
         all.extend((0..9).map(|activation| Variant::new(&ACTIVATION, &[activation, flag])));
     }
@@ -71,7 +72,7 @@ fn without_weights() -> Vec<Variant> {
                 epilogue,
                 norm: matrices > 1,
                 biases: 5 & ((1 << matrices) - 1),
-                ..fixed_shape(sizes, (bits, 64), matrices == 2)
+                ..fixed_shape(sizes, (bits, 64), matrices == 2, &Tuning::default())
             };
             all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
         }

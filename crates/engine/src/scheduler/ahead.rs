@@ -1,0 +1,129 @@
+//! Steps that begin before the tokens of the one before are known.
+//!
+//! A device with a memory of its own chooses tokens by itself if the best one is wanted. The next step is then
+//! recorded with them while the device computes, and the processor reads the tokens of a step while the device
+//! computes the next one. If a request ends, its row of the next step was computed in vain.
+
+use std::time::Instant;
+
+use mlxk_ops::{Batch, Choice, Sequence};
+
+use super::{Part, Scheduler};
+use crate::error::EngineError;
+use crate::task::{Role, Task};
+
+/// A step that was begun.
+pub(super) struct Ahead {
+    /// Sequences of its rows.
+    sequences: Vec<Sequence>,
+    /// Tokens of its rows.
+    choice: Choice,
+}
+
+impl Scheduler {
+    /// Returns `true` if all tokens of a step are those with the largest logits.
+    pub(super) fn all_take_best(&self, parts: &[Part]) -> bool {
+        let mut drawing = parts.iter().filter(|part| part.draws);
+        drawing.all(|part| part.draft.is_empty() && self.active[part.task].takes_best())
+    }
+
+    /// Takes the tokens of a step. Begins the next one before, if it is certain what it will compute.
+    pub(super) fn take_chosen(
+        &mut self,
+        parts: &[Part],
+        choice: Choice,
+        started: Instant,
+    ) -> Result<(), EngineError> {
+        for part in parts {
+            self.active[part.task].advance(part.count);
+        }
+        self.ahead = self.begin_next(parts, choice)?;
+        let best = self.ops.chosen(choice)?;
+        for (part, best) in parts.iter().filter(|part| part.draws).zip(best) {
+            self.active[part.task].accept_best(best);
+        }
+        self.keep_checkpoints(parts);
+        self.learn_time(parts, started);
+        self.settle_ahead()
+    }
+
+    /// Begins the step after one whose tokens only the device knows.
+    fn begin_next(
+        &mut self,
+        parts: &[Part],
+        choice: Choice,
+    ) -> Result<Option<Ahead>, EngineError> {
+        if !self.can_begin_next(parts) {
+            return Ok(None);
+        }
+        let mut batch = Batch { chosen: Some(choice), ..Batch::default() };
+        let mut sequences = Vec::with_capacity(parts.len());
+        for part in parts {
+            let task = &self.active[part.task];
+            let sequence = task.sequence().expect("an active request has a sequence");
+            batch.push(sequence, task.computed(), &[Batch::CHOSEN], true);
+            sequences.push(sequence);
+        }
+        let logits = self.model.forward(&mut *self.ops, &batch)?;
+        let Some(choice) = self.ops.choose(logits, self.model.vocab_size()) else {
+            return Ok(None);
+        };
+        Ok(Some(Ahead { sequences, choice: choice? }))
+    }
+
+    /// Returns `true` if the next step will compute one token of each part, and nothing else.
+    fn can_begin_next(&mut self, parts: &[Part]) -> bool {
+        let cache = self.model.cache();
+        let room = self.cost.bytes(mlxk_ops::PAGE_POSITIONS) * parts.len() as u64;
+        let is_alone = self.waiting.is_empty()
+            && self.background.is_empty()
+            && parts.len() == self.active.len()
+            && self.draft_model.is_none()
+            && !self.limits.draft_always;
+        // A state can't go back if a token turns out to be the last.
+        let can_go_back = !cache.has_states() && !self.keeps_checkpoints();
+        let fits = self.active_bytes() + self.kept.bytes() + room <= self.limits.kv_bytes;
+        let (looks_up, rows) = (self.limits.prompt_lookup, parts.len());
+        is_alone && can_go_back && fits && parts.iter().all(|part| {
+            let task = &mut self.active[part.task];
+            let most = task.room();
+            let odds = if looks_up { task.look_up(most).odds } else { vec![] };
+            let drafts = self.step_times.worthwhile(rows, rows as f64, &odds) > 0;
+            part.draws && most > 0 && !task.has_ended() && !drafts
+        })
+    }
+
+    /// Returns the parts of a step that was begun.
+    pub(super) fn parts_of(&self, ahead: &Ahead) -> Vec<Part> {
+        let rows = ahead.sequences.iter().filter_map(|&sequence| {
+            let task = self.active.iter().position(|task| task.sequence() == Some(sequence))?;
+            let (draft, role) = (Vec::new(), Role::Generate);
+            Some(Part { task, role, count: 1, draws: true, draft, guessed: false })
+        });
+        rows.collect()
+    }
+
+    /// Takes the tokens of a step that was begun.
+    pub(super) fn finish_ahead(
+        &mut self,
+        ahead: Ahead,
+        parts: &[Part],
+    ) -> Result<(), EngineError> {
+        let started = Instant::now();
+        self.take_chosen(parts, ahead.choice, started)
+    }
+
+    /// Drops a step that was begun if it isn't the next one any more, because a request has ended.
+    fn settle_ahead(&mut self) -> Result<(), EngineError> {
+        let has_ended = self.active.iter_mut().any(Task::check_cancelled);
+        if let Some(ahead) = self.ahead.take_if(|_| has_ended) {
+            for sequence in ahead.sequences {
+                let task = self.active.iter().find(|task| task.sequence() == Some(sequence));
+                let Some(task) = task else { continue };
+                let landed = self.ops.rewind(sequence, task.computed());
+                debug_assert_eq!(landed, task.computed(), "the last position can be taken back");
+            }
+        }
+        Ok(())
+    }
+}
