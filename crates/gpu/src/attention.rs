@@ -28,9 +28,6 @@ impl Gpu {
         spec: &AttentionSpec,
         batch: &Batch,
     ) {
-        if spec.mask != Mask::Causal || (spec.chunked && spec.window.is_some()) {
-            self.missing("attention to all of a text or within chunks");
-        }
         let factors = spec.growth.map_or(0, |growth| self.growth_factors(growth, batch));
         let (rows, spec) = (batch.rows(), *spec);
         let attend = Attend { out, q, kv, layer, spec, rows, factors };
@@ -50,7 +47,8 @@ impl Gpu {
         let AttentionSpec { head_dim, value_dim, .. } = attend.spec;
         let is_plain = head_dim == value_dim && DecodeAttention::takes(head_dim);
         let is_half = self.options().kv_format() == KvFormat::F16;
-        !self.options().exact && attend.kv.is_some() && self.batch.is_decode && is_plain && is_half
+        let can = !self.options().exact && attend.kv.is_some() && self.batch.is_decode;
+        can && is_plain && is_half && is_sliding(&attend.spec)
     }
 
     /// Records attention of one token of each sequence. `rope` turns its queries and keys.
@@ -118,6 +116,7 @@ impl Gpu {
         let can = self.context.has_matrices && !self.options().exact && attend.kv.is_some();
         can && is_plain
             && is_half
+            && is_sliding(&attend.spec)
             && attend.rows >= MATRIX_FROM
             && self.batch.segments.len() <= MOST_SEGMENTS
     }
@@ -195,6 +194,11 @@ impl Gpu {
         let Attend { out, q, layer, ref spec, rows, factors, .. } = *attend;
         let (pages, tables) = self.layer(layer, spec);
         let [key_bits, value_bits] = element_bits(self.options().kv_format());
+        let mask = match spec.mask {
+            Mask::Causal if slides(spec) => 0,
+            Mask::Causal => 1,
+            Mask::Full => 2,
+        };
         let constants = [
             spec.head_dim as u32,
             spec.value_dim as u32,
@@ -203,7 +207,9 @@ impl Gpu {
             u32::from(spec.soft_cap.is_some()),
             u32::from(spec.sinks.is_some()),
             u32::from(spec.growth.is_some()),
+            mask,
         ];
+        let ends = if mask == 2 { self.ends() } else { 0 };
         let parameters = vec![
             spec.heads as u32,
             spec.kv_heads as u32,
@@ -213,6 +219,7 @@ impl Gpu {
             spec.window.map_or(0, |window| window.min(1 << 31) as u32),
             spec.scale.to_bits(),
             spec.soft_cap.unwrap_or(0.0).to_bits(),
+            ends,
         ];
         let buffers = vec![
             Bind::Words,
@@ -225,6 +232,15 @@ impl Gpu {
         self.step.dispatch(&variant, buffers, parameters, [spec.heads, rows, 1]);
     }
 
+    /// Adds the ends of the sequences of the rows, and returns the index of the first.
+    fn ends(&mut self) -> u32 {
+        let segments = self.batch.segments.iter();
+        let ends: Vec<u32> = segments
+            .flat_map(|it| std::iter::repeat_n((it.start + it.rows) as u32, it.rows))
+            .collect();
+        self.step.words(ends)
+    }
+
     /// Adds the factors of the scores of each row, and returns the index of the first.
     fn growth_factors(&mut self, growth: ScoreGrowth, batch: &Batch) -> u32 {
         let ScoreGrowth { beta, step, first } = growth;
@@ -232,4 +248,14 @@ impl Gpu {
         let factors = positions.map(|at| 1.0 + beta * ((1 + (at + first) / step) as f32).ln());
         self.step.words(factors.map(f32::to_bits))
     }
+}
+
+/// Returns `true` if windows slide.
+fn slides(spec: &AttentionSpec) -> bool {
+    !spec.chunked || spec.window.is_none()
+}
+
+/// Returns `true` if a row sees what is before it, up to a window that slides.
+fn is_sliding(spec: &AttentionSpec) -> bool {
+    spec.mask == Mask::Causal && slides(spec)
 }

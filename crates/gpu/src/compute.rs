@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, Compute, ConvSpec,
-    DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, OpsError, Pieces,
+    DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, Pieces,
     Ranked, Reduction, Result, Rope, RouteGroups, RouteScores, RouteSpec, Routes, STATE_COLUMNS,
     ScanInputs, ScanSizes, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
 };
+
+use wgpu::Buffer;
 
 use crate::choice;
 use crate::device::Gpu;
@@ -28,12 +30,6 @@ const COLUMN_THREADS: usize = 32;
 const LENGTH_EPS: f32 = 1e-6;
 
 impl Gpu {
-    /// Makes the step fail, because an operation has no kernel.
-    pub(crate) fn missing(&mut self, operation: &'static str) {
-        let device = self.context.info.name.clone();
-        self.step.fail(OpsError::NoKernel { device, operation });
-    }
-
     /// Records a kernel that works element by element.
     pub(crate) fn elements(
         &mut self,
@@ -94,6 +90,32 @@ impl Gpu {
         let parameters = vec![count as u32, cols as u32, x_cols as u32, factor.to_bits()];
         let buffers = vec![x, Bind::Act(out)];
         self.elements(&kernels::ARITHMETIC, &[operation], buffers, parameters, count);
+    }
+
+    /// Records one of the operations of `row_statistics.wgsl`.
+    fn row_statistics(&mut self, x: Act, like: Bind, cut: u32, deviations: f32) {
+        let (rows, cols) = self.step.shape(x);
+        let variant = Variant::new(&kernels::ROW_STATISTICS, &[cut]);
+        let parameters = vec![cols as u32, deviations.to_bits()];
+        self.step.dispatch(&variant, vec![like, Bind::Act(x)], parameters, [rows, 1, 1]);
+    }
+
+    /// Returns a buffer with vectors of the same length, one after the other.
+    fn joined(&mut self, vectors: [Vector; 3]) -> Result<Buffer> {
+        if let Some(known) = self.weights.joined.get(&vectors) {
+            return Ok(known.clone());
+        }
+        let parts = vectors.map(|vector| self.weights.vector(vector).buffer.clone());
+        let bytes = self.weights.vector(vectors[0]).len * size_of::<f32>();
+        let all = self.context.buffer(3 * bytes)?;
+        self.context.encode(|encoder| {
+            for (index, part) in (0..).zip(&parts) {
+                let bytes = bytes as u64;
+                encoder.copy_buffer_to_buffer(part, 0, &all, index * bytes, bytes);
+            }
+        });
+        self.weights.joined.insert(vectors, all.clone());
+        Ok(all)
     }
 
     /// Returns for each segment its states, their first value, and its rows.
@@ -196,9 +218,6 @@ impl Compute for Gpu {
             RouteScores::Sigmoid => (2, 0.0),
             RouteScores::SparseMixer { band } => (3, band),
         };
-        if spec.groups.is_some_and(|groups| groups.excluded) {
-            self.missing("routes that exclude groups of experts");
-        }
         let single = RouteGroups { count: 1, keep: 0, best: 1, excluded: false };
         let groups = spec.groups.unwrap_or(single);
         let constants = [
@@ -211,6 +230,7 @@ impl Compute for Gpu {
             groups.count as u32,
             groups.keep as u32,
             groups.best as u32,
+            u32::from(groups.excluded),
         ];
         let buffers = vec![
             Bind::Act(logits),
@@ -325,9 +345,11 @@ impl Compute for Gpu {
         batch: &Batch,
     ) {
         let DeltaInputs { qkv, decay, rate } = inputs;
-        if spec.decay != DeltaDecay::Heads || (spec.rate_scale - 1.0).abs() > 0.0 {
-            self.missing("delta rules with decays by key");
-        }
+        let (kind, bound) = match spec.decay {
+            DeltaDecay::Heads => (0, 0.0),
+            DeltaDecay::Keys => (1, 0.0),
+            DeltaDecay::BoundedKeys(bound) => (2, bound),
+        };
         let DeltaSizes { key_heads, value_heads, key_dim, value_dim } = spec.sizes;
         let (rows, cols) = self.step.shape(qkv);
         let scale = 1.0 / (key_dim as f32).sqrt();
@@ -339,7 +361,9 @@ impl Compute for Gpu {
         for part in self.states(state, batch) {
             let width = value_dim.next_multiple_of(STATE_COLUMNS);
             let sizes = [cols, key_heads, value_heads, value_dim, width].map(|size| size as u32);
-            let parameters = [&[part.rows as u32, part.first][..], &sizes, &[part.state]].concat();
+            let numbers = [spec.rate_scale.to_bits(), f32::to_bits(bound)];
+            let parameters =
+                [&[part.rows as u32, part.first][..], &sizes, &[part.state], &numbers].concat();
             let buffers = vec![
                 qkv.clone(),
                 Bind::Act(decay),
@@ -349,7 +373,7 @@ impl Compute for Gpu {
                 part.states,
                 Bind::Act(out),
             ];
-            let variant = Variant::new(&kernels::DELTA_RULE, &[key_dim as u32]);
+            let variant = Variant::new(&kernels::DELTA_RULE, &[key_dim as u32, kind]);
             let groups = [value_dim.div_ceil(COLUMN_THREADS), value_heads, 1];
             self.step.dispatch(&variant, buffers, parameters, groups);
         }
@@ -389,51 +413,101 @@ impl Compute for Gpu {
 
     fn column_scan(
         &mut self,
-        _out: Act,
-        _inputs: ColumnScanInputs,
-        _spec: &ColumnScanSpec,
-        _state: StatePlace,
-        _batch: &Batch,
+        out: Act,
+        inputs: ColumnScanInputs,
+        spec: &ColumnScanSpec,
+        state: StatePlace,
+        batch: &Batch,
     ) {
-        self.missing("selective scans by column");
+        let ColumnScanInputs { x, dt, keys, queries } = inputs;
+        let ColumnScanSpec { columns, state_dim, .. } = *spec;
+        for part in self.states(state, batch) {
+            let parameters = vec![part.rows as u32, part.first, columns as u32, part.state];
+            let acts = [x, dt, keys, queries].map(Bind::Act).into_iter();
+            let vectors = [spec.a_log, spec.d].map(|vector| self.vector(Some(vector)));
+            let buffers = acts.chain(vectors).chain([part.states, Bind::Act(out)]).collect();
+            let variant = Variant::new(&kernels::COLUMN_SCAN, &[state_dim as u32]);
+            let groups = [columns.div_ceil(COLUMN_THREADS), 1, 1];
+            self.step.dispatch(&variant, buffers, parameters, groups);
+        }
     }
 
     fn gated_unit(
         &mut self,
-        _out: Act,
-        _inputs: GatedUnitInputs,
-        _speed: Vector,
-        _state: StatePlace,
-        _batch: &Batch,
+        out: Act,
+        inputs: GatedUnitInputs,
+        speed: Vector,
+        state: StatePlace,
+        batch: &Batch,
     ) {
-        self.missing("gated recurrent units");
+        let GatedUnitInputs { x, input_gate, decay_gate } = inputs;
+        let columns = self.weights.vector(speed).len;
+        let starts: Vec<usize> = batch.segments.iter().map(|segment| segment.start).collect();
+        for (part, start) in self.states(state, batch).into_iter().zip(starts) {
+            let sizes = [part.rows as u32, part.first, columns as u32, part.state];
+            let parameters = [&sizes[..], &[start as u32]].concat();
+            let acts = [x, input_gate, decay_gate].map(Bind::Act).into_iter();
+            let more = [self.vector(Some(speed)), part.states, Bind::Act(out)];
+            let variant = Variant::new(&kernels::GATED_UNIT, &[]);
+            let groups = [columns.div_ceil(COLUMN_THREADS), 1, 1];
+            self.step.dispatch(&variant, acts.chain(more).collect(), parameters, groups);
+        }
     }
 
     fn wkv(
         &mut self,
-        _out: Act,
-        _inputs: WkvInputs,
-        _spec: &WkvSpec,
-        _state: StatePlace,
-        _batch: &Batch,
+        out: Act,
+        inputs: WkvInputs,
+        spec: &WkvSpec,
+        state: StatePlace,
+        batch: &Batch,
     ) {
-        self.missing("RWKV's time mixing");
+        let WkvInputs { queries, keys, values, decay, rate, removed, bonus } = inputs;
+        let WkvSpec { heads, head_dim, .. } = *spec;
+        let factors = match self.joined([spec.removed, spec.added, spec.bonus]) {
+            Ok(factors) => Bind::Buffer(factors),
+            Err(failure) => return self.step.fail(failure),
+        };
+        let acts = [queries, values].map(Bind::Act).into_iter();
+        let more = [keys, decay, rate, removed, bonus].map(Bind::Act);
+        let buffers = acts.chain([factors]).chain(more).collect();
+        let variant = Variant::new(&kernels::WKV_INPUTS, &[head_dim as u32]);
+        self.step.dispatch(&variant, buffers, vec![heads as u32], [heads, batch.rows(), 1]);
+        for part in self.states(state, batch) {
+            let parameters = vec![part.rows as u32, part.first, heads as u32, part.state];
+            let acts = [queries, keys, values, decay, rate, removed].map(Bind::Act).into_iter();
+            let buffers = acts.chain([part.states, Bind::Act(out)]).collect();
+            let variant = Variant::new(&kernels::WKV, &[head_dim as u32]);
+            let groups = [head_dim.div_ceil(COLUMN_THREADS), heads, 1];
+            self.step.dispatch(&variant, buffers, parameters, groups);
+        }
     }
 
-    fn reduce_rows(&mut self, _: Act, _: Act, _: &[Range<usize>], _: Reduction) {
-        self.missing("means over texts");
+    fn reduce_rows(&mut self, out: Act, x: Act, ranges: &[Range<usize>], reduction: Reduction) {
+        let (_, cols) = self.step.shape(x);
+        let pairs = ranges.iter().flat_map(|range| [range.start as u32, range.len() as u32]);
+        let words = self.step.words(pairs);
+        let buffers = vec![Bind::Words, Bind::Act(x), Bind::Act(out)];
+        let constants = [u32::from(reduction == Reduction::Max)];
+        let variant = Variant::new(&kernels::REDUCE_ROWS, &constants);
+        let groups = [cols.div_ceil(ELEMENT_THREADS), ranges.len(), 1];
+        self.step.dispatch(&variant, buffers, vec![cols as u32, words], groups);
     }
 
-    fn add_scaled(&mut self, _: Act, _: Act, _: Act, _: usize) {
-        self.missing("sums with factors of rows");
+    fn add_scaled(&mut self, out: Act, x: Act, factors: Act, column: usize) {
+        let ((_, cols), (_, factor_cols)) = (self.step.shape(out), self.step.shape(factors));
+        let count = self.step.len(out);
+        let parameters = [count, cols, factor_cols, column].map(|it| it as u32).to_vec();
+        let buffers = [x, factors, out].map(Bind::Act).to_vec();
+        self.elements(&kernels::ADD_SCALED, &[], buffers, parameters, count);
     }
 
-    fn match_rms(&mut self, _: Act, _: Act) {
-        self.missing("norms by another row");
+    fn match_rms(&mut self, x: Act, like: Act) {
+        self.row_statistics(x, Bind::Act(like), 0, 0.0);
     }
 
-    fn cut_below(&mut self, _: Act, _: f32) {
-        self.missing("sparse activations");
+    fn cut_below(&mut self, x: Act, deviations: f32) {
+        self.row_statistics(x, Bind::Words, 1, deviations);
     }
 
     fn add_columns(&mut self, x: Act, values: Vector) {

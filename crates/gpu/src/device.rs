@@ -60,6 +60,8 @@ pub(crate) struct WeightStore {
     matrices: Vec<Matrix>,
     vectors: Vec<VectorBuffer>,
     ropes: Vec<RopeTable>,
+    /// Vectors that a kernel reads as one.
+    pub joined: HashMap<[Vector; 3], Buffer>,
 }
 
 /// A vector on the device.

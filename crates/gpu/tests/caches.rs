@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use common::{Pair, assert_close, assert_within, input, open, read, sequences, values};
 use mlxk_ops::{
-    Activation, AttentionSpec, Batch, CacheSpec, ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes,
-    DeltaSpec, KvFormat, LayerCache, Mask, Ops, ScanInputs, ScanSizes, ScanSpec, ScoreGrowth,
-    Sequence, StatePlace,
+    Activation, AttentionSpec, Batch, CacheSpec, ColumnScanInputs, ColumnScanSpec, ConvSpec,
+    DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, KvFormat, LayerCache, Mask,
+    Ops, ScanInputs, ScanSizes, ScanSpec, ScoreGrowth, Sequence, StatePlace, WkvInputs, WkvSpec,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -199,12 +199,17 @@ fn recurrent(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -
         bias: Some(vector(2, conv_cols)),
         activation: Some(if seed.is_multiple_of(2) { Activation::Silu } else { Activation::Gelu }),
     };
+    let (decay, decay_cols) = match seed % 3 {
+        0 => (DeltaDecay::Heads, 4),
+        1 => (DeltaDecay::Keys, 4 * delta.key_dim),
+        _ => (DeltaDecay::BoundedKeys(-5.0), 4 * delta.key_dim),
+    };
     let delta_spec = DeltaSpec {
-        decay: DeltaDecay::Heads,
-        rate_scale: 1.0,
+        decay,
+        rate_scale: if seed % 2 == 0 { 1.0 } else { 2.0 },
         sizes: delta,
         a_log: vector(3, 4),
-        dt_bias: vector(4, 4),
+        dt_bias: vector(4, decay_cols),
     };
     let scan_spec = ScanSpec {
         sizes: scan,
@@ -214,7 +219,7 @@ fn recurrent(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -
         limits: [0.01, 0.8],
     };
     let widths =
-        [conv_cols, 2 * delta.keys() + delta.values(), 4, 4, scan.inner() + 2 * scan.keys(), 4];
+        [conv_cols, 2 * delta.keys() + delta.values(), decay_cols, 4, scan.inner() + 2 * scan.keys(), 4];
     let all: Vec<Vec<Vec<f32>>> = (10..)
         .zip(widths)
         .map(|(part, width)| {
@@ -265,6 +270,129 @@ fn recurrent_layers() {
             "chunks change the result"
         );
         Ok(())
+    });
+}
+
+/// Operations whose columns have states of their own, over two sequences.
+fn columns(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -> Vec<f32> {
+    const COLUMNS: usize = 45;
+    const STATE: usize = 6;
+    const HEADS: usize = 2;
+    let width = HEADS * 24;
+    let layers = [
+        ColumnScanSpec::state_values(COLUMNS, STATE),
+        COLUMNS,
+        WkvSpec::state_values(HEADS, 24),
+    ];
+    let layers = layers.map(|values| LayerCache::State { values }).to_vec();
+    let sequences = sequences(ops, &CacheSpec { layers }, 2);
+    let mut vector =
+        |part: u64, len: usize| ops.load_vector(values(seed + part, len)).unwrap();
+    let scan = ColumnScanSpec {
+        columns: COLUMNS,
+        state_dim: STATE,
+        a_log: vector(1, STATE * COLUMNS),
+        d: vector(2, COLUMNS),
+    };
+    let speed = vector(3, COLUMNS);
+    let [removed, added, bonus] = [4, 5, 6].map(|part| vector(part, width));
+    let spec = WkvSpec { heads: HEADS, head_dim: 24, removed, added, bonus };
+    let widths = [COLUMNS, COLUMNS, STATE, STATE, COLUMNS, width, width, width, width, width];
+    let all: Vec<Vec<Vec<f32>>> = (10..)
+        .zip(widths)
+        .map(|(part, width)| {
+            (0..2).map(|i| values(seed + part * 2 + i as u64, lengths[i] * width)).collect()
+        })
+        .collect();
+    let mut results = vec![Vec::new(); 8];
+    for ranges in steps {
+        let batch = batch(&sequences, ranges);
+        ops.begin(&batch).unwrap();
+        let rows = batch.rows();
+        let inputs: Vec<_> = all
+            .iter()
+            .zip(widths)
+            .map(|(all, width)| input(ops, &rows_of(all, ranges, width), width))
+            .collect();
+        let [x, dt, keys, queries, gate, q, k, v, decay, rate] = inputs[..] else {
+            panic!("ten inputs")
+        };
+        let place = |layer| StatePlace { layer, offset: 0 };
+        let outs = [COLUMNS, COLUMNS, width, width].map(|width| (ops.act(rows, width), width));
+        let inputs = ColumnScanInputs { x, dt, keys, queries };
+        ops.column_scan(outs[0].0, inputs, &scan, place(0), &batch);
+        let inputs = GatedUnitInputs { x, input_gate: gate, decay_gate: dt };
+        ops.gated_unit(outs[1].0, inputs, speed, place(1), &batch);
+        let removed = ops.act(rows, width);
+        let bonus = outs[3].0;
+        let inputs = WkvInputs { queries: q, keys: k, values: v, decay, rate, removed, bonus };
+        ops.wkv(outs[2].0, inputs, &spec, place(2), &batch);
+        for (part, (out, width)) in outs.into_iter().enumerate() {
+            let found = read(ops, out);
+            let mut rest = found.as_slice();
+            for (i, range) in ranges.iter().enumerate() {
+                let (own, others) = rest.split_at(range.len() * width);
+                results[2 * part + i].extend_from_slice(own);
+                rest = others;
+            }
+        }
+    }
+    results.concat()
+}
+
+#[test]
+fn recurrent_columns() {
+    let sizes = (1..50usize, 1..20usize, prop::collection::vec(1..20usize, 1..4), 0..1000u64);
+    check(KvFormat::F32, 6, sizes, |pair, (a, b, sizes, seed)| {
+        let steps = steps([a, b], &sizes);
+        let found = pair.both(|ops| columns(ops, &steps, [a, b], seed));
+        assert_close(&found, "recurrent columns")?;
+        let single = self::steps([a, b], &[1]);
+        prop_assert!(
+            columns(&mut pair.gpu, &single, [a, b], seed) == found[1],
+            "chunks change the result"
+        );
+        Ok(())
+    });
+}
+
+/// Texts that are seen as a whole, and windows that don't slide.
+#[test]
+fn attention_within_texts_and_chunks() {
+    let options = (any::<bool>(), prop_oneof![Just(None), Just(Some(20usize)), Just(Some(33))]);
+    let lengths = (1..100usize, 1..60usize, 0..1000u64);
+    check(KvFormat::F32, 12, (options, lengths), |pair, ((full, window), (a, b, seed))| {
+        let spec = AttentionSpec {
+            mask: if full { Mask::Full } else { Mask::Causal },
+            chunked: !full,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 24,
+            value_dim: 24,
+            scale: 0.3,
+            window,
+            soft_cap: None,
+            sinks: None,
+            growth: None,
+        };
+        let found = pair.both(|ops| {
+            let layer = LayerCache::Pages {
+                kv_heads: 2,
+                head_dim: 24,
+                value_dim: 24,
+                window: if full { None } else { window },
+            };
+            let sequences = sequences(ops, &CacheSpec { layers: vec![layer] }, 2);
+            let batch = batch(&sequences, &[0..a, 0..b]);
+            ops.begin(&batch).unwrap();
+            let rows = batch.rows();
+            let [q, k, v] = [(1, 96), (2, 48), (3, 48)]
+                .map(|(part, width)| input(ops, &values(seed + part, rows * width), width));
+            let out = ops.act(rows, 96);
+            ops.attend(out, q, k, v, 0, &spec, &batch);
+            read(ops, out)
+        });
+        assert_close(&found, "attention")
     });
 }
 

@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 
 use common::{assert_close, assert_within, begin, check, input, noise, read, tensor, values};
 use mlxk_ops::{
-    Activation, Compute, Pieces, RopeSpec, RouteGroups, RouteScores, RouteSpec, Weights,
+    Activation, Batch, Compute, Pieces, Reduction, RopeSpec, RouteGroups, RouteScores, RouteSpec,
+    Weights,
 };
 use mlxk_tensor::{Dtype, Mode};
 use proptest::prelude::*;
@@ -182,7 +183,7 @@ fn experts_are_chosen_alike() {
         Just(RouteScores::SparseMixer { band: 0.2 }),
     ];
     let sizes = (1..12usize, prop_oneof![Just(4usize), Just(16), Just(128), Just(200)], 1..5usize);
-    let options = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..1000u64);
+    let options = (any::<bool>(), any::<bool>(), any::<bool>(), 0..3u8, 0..1000u64);
     check(20, (scores, sizes, options), |pair, (scores, (rows, experts, per_row), options)| {
         let (normalize, corrected, factored, grouped, seed) = options;
         // Each expert returns its index, so that the choice shows.
@@ -191,7 +192,7 @@ fn experts_are_chosen_alike() {
             count: 4,
             keep: 2,
             best: if experts > 4 { 2 } else { 1 },
-            excluded: false,
+            excluded: grouped == 2,
         };
         let vectors = [seed + 1, seed + 2].map(|seed| values(seed, experts));
         let indices: Vec<f32> = (0..experts).map(|index| index as f32 + 1.0).collect();
@@ -208,7 +209,7 @@ fn experts_are_chosen_alike() {
                 scale: 1.5,
                 correction: corrected.then_some(correction),
                 factors: factored.then_some(factors),
-                groups: grouped.then_some(groups),
+                groups: (grouped > 0).then_some(groups),
                 ..RouteSpec::new(per_row, scores)
             };
             let routes = ops.route(logits, &spec);
@@ -338,6 +339,57 @@ fn sums_and_products_of_elements() {
             assert_within([&found[0], &found[1]], 2e-6, "elements")
         },
     );
+}
+
+#[test]
+fn rows_by_their_sums() {
+    let sizes = (1..9usize, 1..300usize, any::<bool>(), 0..1000u64);
+    check(20, sizes, |pair, (rows, cols, is_mean, seed)| {
+        let [a, b, c] = [0, 1, 2].map(|part| values(seed + part, rows * cols));
+        let factors = values(seed + 3, rows * 3);
+        let reduction = if is_mean { Reduction::Mean } else { Reduction::Max };
+        let found = pair.both(|ops| {
+            begin(ops);
+            let [a, b, c] = [&a, &b, &c].map(|values| input(ops, values, cols));
+            let factors = input(ops, &factors, 3);
+            ops.add_scaled(a, b, factors, 1);
+            ops.match_rms(b, a);
+            ops.cut_below(c, 0.3);
+            let reduced = ops.act(2, cols);
+            ops.reduce_rows(reduced, a, &[0..rows, rows - 1..rows], reduction);
+            [a, b, c, reduced].map(|act| read(ops, act)).concat()
+        });
+        assert_within([&found[0], &found[1]], 2e-6, "rows")
+    });
+}
+
+/// Tokens that the device chooses are those that it finds when asked, and a step can begin with them.
+#[test]
+fn chosen_tokens_continue() {
+    check(12, (1..5usize, 1..5000usize, 0..1000u64), |pair, (rows, width, seed)| {
+        let x: Vec<f32> =
+            values(seed, rows * width).iter().map(|x| (x * 300.0).round() / 100.0).collect();
+        let table = values(seed + 1, width * 8);
+        let gpu = &mut pair.gpu;
+        let table = gpu.load(common::table(&table, 8), None).unwrap();
+        begin(gpu);
+        let logits = input(gpu, &x, width);
+        let expected = gpu.top(logits, width, 1).unwrap();
+        let logits = input(gpu, &x, width);
+        let choice = gpu.choose(logits, width).unwrap().unwrap();
+        let batch = Batch { chosen: Some(choice), ..Batch::default() };
+        gpu.begin(&batch).unwrap();
+        let ahead = gpu.act(rows, 8);
+        gpu.embed(ahead, table, &vec![Batch::CHOSEN; rows], 1.0);
+        prop_assert_eq!(&gpu.chosen(choice).unwrap(), &expected);
+        let found = read(gpu, ahead);
+        begin(gpu);
+        let known = gpu.act(rows, 8);
+        let ids: Vec<u32> = expected.iter().map(|ranked| ranked.column).collect();
+        gpu.embed(known, table, &ids, 1.0);
+        prop_assert_eq!(read(gpu, known), found);
+        Ok(())
+    });
 }
 
 #[test]

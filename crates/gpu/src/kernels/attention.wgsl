@@ -11,6 +11,8 @@ struct P {
   window: u32,
   scale: f32,
   cap: f32,
+  // First word of the rows' ends of a sequence.
+  ends: u32,
 }
 var<immediate> p: P;
 @group(0) @binding(0) var<storage, read> words: array<u32>;
@@ -35,8 +37,15 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   for (var i = local; i < HEAD_DIM; i += THREADS) { query[i] = q[(row * p.heads + head) * HEAD_DIM + i] * scale; }
   workgroupBarrier();
 
-  let end = words[p.positions + row] + 1u;
-  let start = select(end - min(end, p.window), 0u, p.window == 0u);
+  let own = words[p.positions + row];
+  // MASK is 0 if a row sees what is before it, 1 if windows don't slide, and 2 if it sees all.
+  var end = own + 1u;
+  var start = select(end - min(end, p.window), 0u, p.window == 0u);
+  if (MASK == 1u) { start = own / p.window * p.window; }
+  if (MASK == 2u) {
+    end = words[p.ends + row];
+    if (p.window != 0u) { end = min(end, own + p.window); }
+  }
   let table = words[p.tables + row];
   let key_words = head_words(KEY_BITS, HEAD_DIM);
   let page_words = key_words + head_words(VALUE_BITS, VALUE_DIM);

@@ -9,6 +9,9 @@ struct P {
   // Columns of the state.
   width: u32,
   state: u32,
+  rate_scale: f32,
+  // Bound of the logarithm of a decay.
+  bound: f32,
 }
 var<immediate> p: P;
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
@@ -23,6 +26,8 @@ var<immediate> p: P;
 const THREADS = 32u;
 var<workgroup> query: array<f32, KEY_DIM>;
 var<workgroup> key: array<f32, KEY_DIM>;
+// Decays of the rows of the state. DECAY is 0 if all are one, 1 or 2 for kinds that differ.
+var<workgroup> kept: array<f32, KEY_DIM>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -35,8 +40,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   if (has_column) {
     for (var i = 0u; i < KEY_DIM; i += 1u) { state[i] = states[start + i * p.width]; }
   }
-  let speed = -exp(a_log[head]);
-  let added = dt_bias[head];
+  let speed = exp(a_log[head]);
   for (var r = 0u; r < p.rows; r += 1u) {
     let row = p.first + r;
     let at = row * p.cols + key_head * KEY_DIM;
@@ -44,18 +48,37 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     for (var i = local; i < KEY_DIM; i += THREADS) {
       query[i] = qkv[at + i];
       key[i] = qkv[at + p.key_heads * KEY_DIM + i];
+      if (DECAY == 0u) {
+        kept[i] = exp(-speed * softplus(decay[row * p.value_heads + head] + dt_bias[head]));
+      } else {
+        let own = head * KEY_DIM + i;
+        let x = decay[row * p.value_heads * KEY_DIM + own] + dt_bias[own];
+        if (DECAY == 1u) {
+          kept[i] = exp(-speed * softplus(x));
+        } else {
+          kept[i] = exp(p.bound * sigmoid(speed * x));
+        }
+      }
     }
     workgroupBarrier();
     if (has_column) {
-      let kept = exp(speed * softplus(decay[row * p.value_heads + head] + added));
-      let learned = sigmoid(rate[row * p.value_heads + head]);
+      let learned = p.rate_scale * sigmoid(rate[row * p.value_heads + head]);
       var known = 0.0;
-      for (var i = 0u; i < KEY_DIM; i += 1u) { known = fma(key[i], state[i], known); }
+      for (var i = 0u; i < KEY_DIM; i += 1u) {
+        if (DECAY == 0u) {
+          known = fma(key[i], state[i], known);
+        } else {
+          state[i] *= kept[i];
+          known = fma(key[i], state[i], known);
+        }
+      }
+      if (DECAY == 0u) { known *= kept[0]; }
       let value = qkv[row * p.cols + 2u * p.key_heads * KEY_DIM + head * p.value_dim + column];
-      let change = learned * (value - kept * known);
+      let change = learned * (value - known);
       var sum = 0.0;
       for (var i = 0u; i < KEY_DIM; i += 1u) {
-        state[i] = fma(key[i], change, kept * state[i]);
+        if (DECAY == 0u) { state[i] *= kept[0]; }
+        state[i] = fma(key[i], change, state[i]);
         sum = fma(query[i], state[i], sum);
       }
       out[(row * p.value_heads + head) * p.value_dim + column] = sum;

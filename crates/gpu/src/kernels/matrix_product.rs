@@ -417,17 +417,18 @@ impl MatrixProduct {
             return text;
         }
         for matrix in 0..self.matrices {
-            let mut stores = String::new();
+            // An operand of a store that is an expression makes naga panic.
+            let mut stores = format!("    let outs = p.m{matrix}.outs;\n");
             for i in 0..tall {
                 for j in 0..wide {
                     let part = if self.parts > 1 {
-                        format!("id.z * p.rows * p.m{matrix}.outs + ")
+                        "id.z * p.rows * outs + ".to_owned()
                     } else {
                         String::new()
                     };
                     writeln!(
                         stores,
-                        "    {{ let at = {part}(row + {}u) * p.m{matrix}.outs + first + {}u; coopStoreT(c{i}_{j}, &out{matrix}[at], p.m{matrix}.outs); }}",
+                        "    {{ let at = {part}(row + {}u) * outs + first + {}u; coopStoreT(c{i}_{j}, &out{matrix}[at], outs); }}",
                         i * EDGE,
                         j * EDGE
                     )
@@ -435,7 +436,7 @@ impl MatrixProduct {
                 }
             }
             if self.matrices == 1 {
-                text += &stores;
+                write!(text, "  {{\n{stores}  }}\n").expect("a string");
             } else {
                 write!(text, "  if (matrix == {matrix}u) {{\n{stores}  }}\n").expect("a string");
             }

@@ -62,7 +62,7 @@ pub(crate) static APPEND: Kernel =
     kernel!("append", ["HEAD_DIM", "VALUE_DIM", "KEY_BITS", "VALUE_BITS"], "head_words");
 pub(crate) static ATTENTION: Kernel = kernel!(
     "attention",
-    ["HEAD_DIM", "VALUE_DIM", "KEY_BITS", "VALUE_BITS", "CAP", "SINKS", "GROWTH"],
+    ["HEAD_DIM", "VALUE_DIM", "KEY_BITS", "VALUE_BITS", "CAP", "SINKS", "GROWTH", "MASK"],
     "functions",
     "head_words",
     "element"
@@ -90,7 +90,8 @@ pub(crate) static ROUTE: Kernel = kernel!(
         "NORMALIZE",
         "GROUPS",
         "KEEP",
-        "BEST"
+        "BEST",
+        "EXCLUDED"
     ]
 );
 pub(crate) static COMBINE: Kernel = kernel!("combine", []);
@@ -98,5 +99,12 @@ pub(crate) static BEST: Kernel = kernel!("best", ["FIRST"]);
 pub(crate) static TOP: Kernel = kernel!("top", ["FIRST"]);
 pub(crate) static CONV: Kernel = kernel!("conv", ["STATE", "BIAS", "SILU"], "functions");
 pub(crate) static NORMALIZE: Kernel = kernel!("normalize", []);
-pub(crate) static DELTA_RULE: Kernel = kernel!("delta_rule", ["KEY_DIM"], "functions");
+pub(crate) static DELTA_RULE: Kernel = kernel!("delta_rule", ["KEY_DIM", "DECAY"], "functions");
+pub(crate) static COLUMN_SCAN: Kernel = kernel!("column_scan", ["STATE_DIM"], "functions");
+pub(crate) static GATED_UNIT: Kernel = kernel!("gated_unit", [], "functions");
+pub(crate) static WKV_INPUTS: Kernel = kernel!("wkv_inputs", ["HEAD_DIM"], "functions");
+pub(crate) static WKV: Kernel = kernel!("wkv", ["HEAD_DIM"]);
+pub(crate) static REDUCE_ROWS: Kernel = kernel!("reduce_rows", ["MAX"]);
+pub(crate) static ROW_STATISTICS: Kernel = kernel!("row_statistics", ["CUT"]);
+pub(crate) static ADD_SCALED: Kernel = kernel!("add_scaled", []);
 pub(crate) static SELECTIVE_SCAN: Kernel = kernel!("selective_scan", ["STATE_DIM"], "functions");

@@ -49,7 +49,7 @@ fn best(local: u32) -> u32 {
   return found;
 }
 
-// Sets the scores outside the best groups to zero. One thread does it.
+// Lowers the scores outside the best groups. One thread does it.
 fn keep_best_groups() {
   let size = EXPERTS / GROUPS;
   var kept: array<f32, GROUPS>;
@@ -81,7 +81,9 @@ fn keep_best_groups() {
       if (kept[other] > kept[group] || (kept[other] == kept[group] && other < group)) { before += 1u; }
     }
     if (before >= KEEP) {
-      for (var i = 0u; i < size; i += 1u) { ranked[group * size + i] = 0.0; }
+      // Excluded ones are behind all others that aren't chosen yet.
+      let rank = select(0.0, 0.5 * LOWEST, EXCLUDED != 0u);
+      for (var i = 0u; i < size; i += 1u) { ranked[group * size + i] = rank; }
     }
   }
 }

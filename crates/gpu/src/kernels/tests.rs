@@ -2,7 +2,7 @@
 //! neither a GPU nor a driver.
 
 use mlxk_tensor::{Dtype, Mode};
-use naga::back::{hlsl, msl};
+use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 use super::fixed_product::Epilogue;
@@ -33,11 +33,17 @@ fn without_weights() -> Vec<Variant> {
         Variant::new(&RMS_NORM, &[]),
         Variant::new(&COMBINE, &[]),
         Variant::new(&NORMALIZE, &[]),
-        Variant::new(&DELTA_RULE, &[128]),
+        Variant::new(&COLUMN_SCAN, &[16]),
+        Variant::new(&GATED_UNIT, &[]),
+        Variant::new(&WKV_INPUTS, &[64]),
+        Variant::new(&WKV, &[64]),
+        Variant::new(&ADD_SCALED, &[]),
         Variant::new(&SELECTIVE_SCAN, &[128]),
     ];
     for flag in [0, 1] {
         all.push(Variant::new(&ROPE, &[flag]));
+        all.push(Variant::new(&REDUCE_ROWS, &[flag]));
+        all.push(Variant::new(&ROW_STATISTICS, &[flag]));
         all.push(Variant::new(&LAYER_NORM, &[flag]));
         all.push(Variant::new(&TOP, &[flag]));
         all.push(Variant::new(&BEST, &[flag]));
@@ -48,8 +54,8 @@ fn without_weights() -> Vec<Variant> {
     for [keys, values] in [[32, 32], [16, 16], [8, 8], [8, 4]] {
         for [head, value] in [[64, 64], [7, 5], [576, 512]] {
             all.push(Variant::new(&APPEND, &[head, value, keys, values]));
-            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0]));
-            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 1, 1, 1]));
+            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0, 1]));
+            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 1, 1, 1, 2]));
         }
     }
     for [head_dim, heads, rope, flag] in [[128, 1, 1, 0], [64, 4, 2, 1], [80, 1, 0, 1], [256, 2, 1, 0]] {
@@ -77,8 +83,9 @@ fn without_weights() -> Vec<Variant> {
             all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
         }
     }
-    all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2])));
-    all.push(Variant::new(&ROUTE, &[512, 22, 2, 1, 0, 1, 1, 0, 1]));
+    all.extend((0..3).map(|decay| Variant::new(&DELTA_RULE, &[128, decay])));
+    all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2, 1])));
+    all.push(Variant::new(&ROUTE, &[512, 22, 2, 1, 0, 1, 1, 0, 1, 0]));
     all
 }
 
@@ -143,9 +150,12 @@ fn on_matrices() -> Vec<Variant> {
 #[test]
 fn kernels_for_matrix_units_are_valid() {
     for variant in on_matrices() {
-        let (module, _) = validated(&variant);
+        let (module, info) = validated(&variant);
         let (name, shared) = (variant.kernel.name, workgroup_bytes(&module));
         assert!(shared <= 48 << 10, "{name} shares {shared} bytes");
+        let options = spv::Options { lang_version: (1, 4), ..spv::Options::default() };
+        let vulkan = spv::write_vec(&module, &info, &options, None);
+        vulkan.unwrap_or_else(|error| panic!("{name} for Vulkan: {error}"));
     }
 }
 
