@@ -193,6 +193,40 @@ impl Decoder {
         }
     }
 
+    /// Decodes with every step begun before the tokens of the last one are known.
+    fn measure_ahead(&self, gpu: &mut Gpu, sequence: Sequence, depth: usize) {
+        const TOKENS: usize = 60;
+        let (mut times, began) = (Vec::new(), Instant::now());
+        let mut recording = 0.0;
+        while times.len() < 5 || began.elapsed().as_secs_f64() < 0.4 {
+            let started = Instant::now();
+            let mut choice = None;
+            for at in depth..depth + TOKENS {
+                let id = if choice.is_some() { Batch::CHOSEN } else { 1 };
+                let mut batch = Batch { chosen: choice, ..Batch::default() };
+                batch.push(sequence, at, &[id], true);
+                let records = Instant::now();
+                let logits = self.forward(gpu, &batch);
+                let next = gpu.choose(logits, self.shape.vocab).unwrap().unwrap();
+                recording += records.elapsed().as_secs_f64();
+                if let Some(last) = choice.replace(next) {
+                    gpu.chosen(last).unwrap();
+                }
+            }
+            gpu.chosen(choice.unwrap()).unwrap();
+            times.push(started.elapsed().as_secs_f64() / TOKENS as f64);
+            gpu.rewind(sequence, depth);
+        }
+        let recording = recording / (times.len() * TOKENS) as f64;
+        let seconds = median(times);
+        println!(
+            "decode {depth} ahead: {:.3} ms, {:.1} tok/s, of the processor {:.3} ms",
+            seconds * 1e3,
+            1.0 / seconds,
+            recording * 1e3
+        );
+    }
+
     fn measure_decode(&self, gpu: &mut Gpu, ids: &[u32], depth: usize, has_profile: bool) {
         let sequence = gpu.new_sequence();
         let mut at = 0;
@@ -213,6 +247,8 @@ impl Decoder {
         }
         let seconds = median(times.split_off(times.len() / 2));
         println!("decode {depth}: {:.3} ms, {:.1} tok/s", seconds * 1e3, 1.0 / seconds);
+        at = gpu.rewind(sequence, depth);
+        self.measure_ahead(gpu, sequence, depth);
         if has_profile {
             gpu.measure_kernels(true);
             for _ in 0..20 {
@@ -255,10 +291,12 @@ fn main() {
             "profile" => has_profile = value != 0,
             "threads" => tuning.threads = value,
             "groups" => tuning.groups = value,
+            "least_rows" => tuning.least_rows = value,
             "most_rows" => tuning.most_rows = value,
             "ahead" => tuning.ahead = value,
             "matrix_groups" => tuning.matrix_groups = value,
             "chunk" => tuning.chunk = value,
+            "grouped_from" => tuning.grouped_from = value,
             "next" => tunings.push(std::mem::take(&mut tuning)),
             _ => panic!("unknown setting `{name}`"),
         }

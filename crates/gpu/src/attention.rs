@@ -11,8 +11,6 @@ use crate::kernels::flash_attention::FlashAttention;
 use crate::pipelines::Variant;
 use crate::step::{Attend, Bind, MATRIX_FROM, Op};
 
-/// Chunks from which on a workgroup computes all heads that share keys and values.
-const GROUPED_FROM: usize = 4;
 /// Most sequences of a batch that are computed on matrix units, one after the other.
 const MOST_SEGMENTS: usize = 8;
 /// Memory of a workgroup that every device has.
@@ -59,7 +57,7 @@ impl Gpu {
         let shared_by = spec.heads / spec.kv_heads;
         let chunk = self.tuning.chunk;
         let chunks = self.batch.end.div_ceil(chunk);
-        let heads = if chunks >= GROUPED_FROM && chunk * 4 * shared_by <= WORKGROUP_BYTES / 2 {
+        let heads = if chunks >= self.tuning.grouped_from && chunk * 4 * shared_by <= WORKGROUP_BYTES / 2 {
             shared_by
         } else {
             1

@@ -17,7 +17,7 @@ use crate::cache::GpuMemory;
 use crate::choice::Choices;
 use crate::context::Context;
 use crate::error::GpuError;
-use crate::products::Tuning;
+use crate::products::{PartialSums, Tuning};
 use crate::profile::Profile;
 use crate::rope::RopeTable;
 use crate::step::Step;
@@ -127,6 +127,8 @@ pub struct Gpu {
     pub(crate) batch: BatchWords,
     pub(crate) choices: Choices,
     pub(crate) tuning: Tuning,
+    /// Parts of the last product that was lowered.
+    pub(crate) sums: Option<PartialSums>,
     /// Activations whose tiles are up to date while a step is lowered, and the operation that wrote them.
     pub(crate) tiled: HashMap<Act, usize>,
     /// Values of the last read.
@@ -155,6 +157,7 @@ impl Gpu {
             batch: BatchWords::default(),
             choices: Choices::default(),
             tuning: Tuning::default(),
+            sums: None,
             tiled: HashMap::new(),
             read: vec![],
         })

@@ -20,11 +20,16 @@ impl Gpu {
         let mut at = 0;
         while at < ops.len() {
             self.tiled.retain(|&act, _| !ops[at].writes(act));
+            let is_norm_of = |out: Act| matches!(ops[at], Op::RmsNorm { x, .. } if x == out);
+            if self.sums.as_ref().is_some_and(|sums| !is_norm_of(sums.out)) {
+                self.add_sums();
+            }
             let count = self.lower_next(&mut ops, at);
             let others = &ops[at + 1..at + count];
             self.tiled.retain(|&act, by| *by == at || !others.iter().any(|op| op.writes(act)));
             at += count;
         }
+        self.add_sums();
     }
 
     /// Lowers the operations at `at`, and returns their number.
@@ -34,6 +39,7 @@ impl Gpu {
         {
             return count;
         }
+        self.add_sums();
         match std::mem::replace(&mut ops[at], Op::Done) {
             Op::Dispatch(dispatch) => self.step.record(Op::Dispatch(dispatch)),
             Op::RmsNorm { out, x, weight, eps } => {

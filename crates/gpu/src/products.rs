@@ -53,25 +53,31 @@ pub struct Tuning {
     pub threads: usize,
     /// Workgroups of such a product that a device should have to run.
     pub groups: usize,
-    /// Most rows of a matrix that a workgroup of such a product computes.
+    /// Least rows of a matrix that a workgroup of such a product computes.
+    pub least_rows: usize,
+    /// Most rows of a matrix that it computes.
     pub most_rows: usize,
-    /// Rows that a thread reads before it uses them.
+    /// Blocks that a thread reads before it uses them.
     pub ahead: usize,
     /// Workgroups that keep matrix units busy.
     pub matrix_groups: usize,
     /// Most positions of a workgroup that attends from one row.
     pub chunk: usize,
+    /// Chunks from which on a workgroup attends with all heads that share keys and values.
+    pub grouped_from: usize,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         Self {
             threads: 128,
-            groups: 800,
-            most_rows: 16,
+            groups: 528,
+            least_rows: 4,
+            most_rows: 64,
             ahead: 4,
             matrix_groups: 250,
             chunk: 512,
+            grouped_from: 4,
         }
     }
 }
@@ -94,6 +100,18 @@ pub(crate) enum After {
     Add(Act),
     /// The first of two results is the gate of the second, and becomes their product.
     Gate(Activation),
+}
+
+/// Parts of the results of a product that are not added up yet.
+pub(crate) struct PartialSums {
+    /// Activation that they belong to.
+    pub out: Act,
+    sums: Act,
+    parts: usize,
+    /// Vectors from one part to the next.
+    distance: usize,
+    /// `true` if they are added to what is in the activation.
+    adds: bool,
 }
 
 /// Returns the rows of a workgroup on matrix units, and the number of parts of the columns of `x`. `steps` are those of
@@ -129,17 +147,18 @@ pub(crate) fn fixed_shape(
     let iterations = blocks.div_ceil(MOST_THREADS);
     let lanes = blocks.div_ceil(iterations);
     let parts = (tuning.threads / lanes).max(1);
-    let most = if is_gated { tuning.most_rows / 2 } else { tuning.most_rows };
-    let wanted = (outs / tuning.groups).clamp(4, most.max(4));
-    let rows_of_part = (wanted / parts).max(1).next_power_of_two();
     let tile = rows.next_power_of_two().min(FIXED_TILE);
+    let reads = iterations * tile * if is_gated { 2 } else { 1 };
+    let ahead = (tuning.ahead / reads).max(1);
+    let wanted = outs.div_ceil(tuning.groups).clamp(tuning.least_rows, tuning.most_rows);
+    let rows_of_part = wanted.div_ceil(parts).next_multiple_of(ahead);
     FixedProduct {
         blocks: blocks as u32,
         lanes: lanes as u32,
         iterations: iterations as u32,
         parts: parts as u32,
         rows: rows_of_part as u32,
-        ahead: (tuning.ahead / iterations / tile).clamp(1, rows_of_part) as u32,
+        ahead: ahead as u32,
         tile: tile as u32,
         matrices: 1,
         norm: false,
@@ -239,11 +258,11 @@ impl Gpu {
         let variant = Variant::new(&kernels::MATRIX_PRODUCT, &shape.constants());
         self.step.dispatch(&variant, buffers, parameters, [rows / tall, across, parts]);
         if let Some(sums) = sums {
-            let vectors = self.step.len(out) / 4;
-            let adds = u32::from(matches!(fused.after, After::Add(_)));
-            let parameters = vec![vectors as u32, parts as u32, (rows * outs / 4) as u32];
-            let buffers = vec![Bind::Act(sums), Bind::Act(out)];
-            self.elements(&kernels::SUM_PARTS, &[adds], buffers, parameters, vectors);
+            let adds = matches!(fused.after, After::Add(_));
+            self.sums = Some(PartialSums { out, sums, parts, distance: rows * outs / 4, adds });
+            if !adds || adds_bias {
+                self.add_sums();
+            }
         }
         if adds_bias {
             let (buffer, layout) = bias_layout;
@@ -252,14 +271,31 @@ impl Gpu {
         }
     }
 
+    /// Records that the parts of the last product are added up, if nothing else has done that.
+    pub(crate) fn add_sums(&mut self) {
+        let Some(PartialSums { out, sums, parts, distance, adds }) = self.sums.take() else {
+            return;
+        };
+        let vectors = self.step.len(out) / 4;
+        let parameters = vec![vectors as u32, parts as u32, distance as u32];
+        let buffers = vec![Bind::Act(sums), Bind::Act(out)];
+        self.elements(&kernels::SUM_PARTS, &[u32::from(adds)], buffers, parameters, vectors);
+    }
+
     /// Records that rows become tiles, after a norm if there is one.
     pub(crate) fn to_tiles(&mut self, x: Act, to: Act, norm: Option<(Vector, f32)>) {
         let (rows, cols) = self.step.shape(x);
         let eps = norm.map_or(0.0, |(_, eps)| eps);
         let weight = self.vector(norm.map(|(weight, _)| weight));
-        let buffers = vec![Bind::Act(x), weight, self.step.tiles(to)];
-        let variant = Variant::new(&kernels::TILES, &[u32::from(norm.is_some())]);
-        let parameters = vec![cols as u32, eps.to_bits()];
+        // A norm reads all of a row first, and adds the parts of a product on its way.
+        let sums = self.sums.take_if(|sums| sums.out == x && norm.is_some());
+        self.add_sums();
+        let (parts, distance) = sums.as_ref().map_or((0, 0), |it| (it.parts, it.distance));
+        let sums = sums.map_or(Bind::Words, |sums| Bind::Act(sums.sums));
+        let buffers = vec![sums, weight, Bind::Act(x), self.step.tiles(to)];
+        let constants = [u32::from(norm.is_some()), parts as u32];
+        let variant = Variant::new(&kernels::TILES, &constants);
+        let parameters = vec![cols as u32, eps.to_bits(), distance as u32];
         self.step.dispatch(&variant, buffers, parameters, [rows, 1, 1]);
     }
 
@@ -323,7 +359,7 @@ impl Gpu {
             ..fixed_shape([cols, outs, rows], (bits, group_size), is_gated, &self.tuning)
         };
         while shape.workgroup_bytes() > self.context.info.limits.workgroup && shape.rows > 1 {
-            shape.rows /= 2;
+            shape.rows = if shape.rows > shape.ahead { shape.rows - shape.ahead } else { 1 };
             shape.ahead = shape.ahead.min(shape.rows);
         }
         self.fixed_dispatch(fused, &shape, numbers);

@@ -12,6 +12,8 @@ use crate::kernels::FUNCTIONS;
 const FEATURES: u32 = 8;
 /// Values of a key that a thread holds at a time.
 const HELD: u32 = 128;
+/// Positions whose values a thread reads at a time.
+const AHEAD: u32 = 4;
 
 /// A variant of the kernel. Keys and values are f16, and equally wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,9 @@ impl DecodeAttention {
         write!(text, "const THREADS = {threads}u;\nconst LANES = {lanes}u;\n").expect("a string");
         text += FUNCTIONS;
         text += include_str!("decode_attention.wgsl");
-        text.replace("/*SCORES*/", &self.scores_source()).replace("/*SUMS*/", &self.sums_source())
+        text.replace("/*VALUES*/", &Self::first_values_source())
+            .replace("/*SCORES*/", &self.scores_source())
+            .replace("/*SUMS*/", &self.sums_source())
     }
 
     /// Returns the statements that compute `score0`, `score1`, … of the position at `at`.
@@ -121,9 +125,23 @@ impl DecodeAttention {
         text
     }
 
+    /// Returns the statements that read the values at `position`, which are used after the scores.
+    fn values_source(position: &str) -> String {
+        let each = (0..AHEAD).map(|i| {
+            format!(
+                "  v{i} = kv[place(min({position} + {i}u * LANES, last_old), table, kv_head) + PAGE_KEYS + block * 64u + half];\n"
+            )
+        });
+        each.collect()
+    }
+
+    fn first_values_source() -> String {
+        let declared: String = (0..AHEAD).map(|i| format!("  var v{i}: vec4<u32>;\n")).collect();
+        declared + &Self::values_source("first + lane")
+    }
+
     /// Returns the statements that add up the values of the chunk, and store the sums.
     fn sums_source(&self) -> String {
-        const AHEAD: u32 = 4;
         let mut text = String::new();
         for head in 0..self.heads {
             write!(
@@ -132,33 +150,33 @@ impl DecodeAttention {
             )
             .expect("a string");
         }
-        write!(
+        writeln!(
             text,
-            "  for (var position = first + lane; position < old_end; position += {AHEAD}u * LANES) {{\n"
+            "  for (var position = first + lane; position < old_end; position += {AHEAD}u * LANES) {{"
         )
         .expect("a string");
         for i in 0..AHEAD {
             write!(
                 text,
-                "    let at{i} = min(position + {i}u * LANES, old_end - 1u);\n\
-                 \x20   let v{i} = kv[place(at{i}, table, kv_head) + PAGE_KEYS + block * 64u + half];\n"
+                "    let a{i} = vec4<f32>(unpack2x16float(v{i}.x), unpack2x16float(v{i}.y));\n\
+                 \x20   let b{i} = vec4<f32>(unpack2x16float(v{i}.z), unpack2x16float(v{i}.w));\n"
             )
             .expect("a string");
         }
+        text += &Self::values_source(&format!("position + {AHEAD}u * LANES"));
         for i in 0..AHEAD {
             write!(
                 text,
-                "    {{\n      let a = vec4<f32>(unpack2x16float(v{i}.x), unpack2x16float(v{i}.y));\n\
-                 \x20     let b = vec4<f32>(unpack2x16float(v{i}.z), unpack2x16float(v{i}.w));\n\
-                 \x20     let counts = position + {i}u * LANES < old_end;\n"
+                "    if (position + {i}u * LANES < old_end) {{\n\
+                 \x20     let at = position + {i}u * LANES - chunk_start;\n"
             )
             .expect("a string");
             for head in 0..self.heads {
                 write!(
                     text,
-                    "      let share{head} = select(0.0, scores[{head}u * CHUNK + at{i} - chunk_start], counts);\n\
-                     \x20     low{head} = fma(vec4<f32>(share{head}), a, low{head});\n\
-                     \x20     high{head} = fma(vec4<f32>(share{head}), b, high{head});\n"
+                    "      let share{head} = scores[{head}u * CHUNK + at];\n\
+                     \x20     low{head} = fma(vec4<f32>(share{head}), a{i}, low{head});\n\
+                     \x20     high{head} = fma(vec4<f32>(share{head}), b{i}, high{head});\n"
                 )
                 .expect("a string");
             }

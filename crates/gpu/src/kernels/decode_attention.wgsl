@@ -25,7 +25,7 @@ var<immediate> p: P;
 
 // Vectors of the keys of a head in a page.
 const PAGE_KEYS = HEAD_DIM * 4u;
-const TEAM = THREADS / HEADS;
+const TEAM = min(32u, THREADS / HEADS);
 var<workgroup> query: array<vec4<f32>, HEADS * HEAD_DIM / 4u>;
 var<workgroup> new_key: array<vec4<f32>, HEAD_DIM / 4u>;
 var<workgroup> new_value: array<vec4<f32>, HEAD_DIM / 4u>;
@@ -120,8 +120,15 @@ fn main(
   let first = max(start, chunk_start);
   let end = min(newest + 1u, chunk_start + CHUNK);
   let old_end = min(newest, end);
+  // Where reading ends, also if there is nothing to read.
+  let last_old = max(old_end, 1u) - 1u;
+  let half = local % 2u;
+  let lane = local / 2u % LANES;
+  let block = local / (2u * LANES);
+  let octet = 2u * block + half;
   let has_new = newest >= chunk_start && newest < chunk_start + CHUNK;
 
+/*VALUES*/
   var scale = p.scale;
   if (GROWTH != 0u) { scale *= bitcast<f32>(words[p.factors + row]); }
   for (var i = local; i < HEADS * HEAD_DIM; i += THREADS) {
@@ -207,9 +214,5 @@ fn main(
   }
   workgroupBarrier();
 
-  let half = local % 2u;
-  let lane = local / 2u % LANES;
-  let block = local / (2u * LANES);
-  let octet = 2u * block + half;
 /*SUMS*/
 }

@@ -12,9 +12,9 @@ use std::fmt::Write;
 use mlxk_tensor::Dtype;
 
 use crate::kernels::{ACTIVATIONS, FUNCTIONS};
-use crate::weights::{BLOCK, pair_source};
+use crate::weights::BLOCK;
 
-/// Greatest whole number that a value of `x` becomes: its upper byte is 127.
+/// Greatest whole number that a value of `x` becomes. Its bytes, and those of the lowest one, have room for a carry.
 const GREATEST: u32 = 32_512;
 
 /// A variant of the kernel.
@@ -155,21 +155,20 @@ impl FixedProduct {
         self.results() + if self.norm { self.tile } else { 0 }
     }
 
-    /// Returns the number of threads that add up a sum.
-    fn team(&self) -> u32 {
-        let most = (self.threads() / self.sums()).min(self.lanes).clamp(1, 32);
-        1 << most.ilog2()
+    /// Returns the vectors of four lanes.
+    const fn vectors(&self) -> u32 {
+        self.lanes.div_ceil(4)
     }
 
-    /// Returns the distance of the sums in the memory of a workgroup, so that teams use different banks.
-    fn stride(&self) -> u32 {
-        let team = self.team() % 32;
-        (self.lanes..).find(|stride| stride % 32 == team).unwrap_or(self.lanes)
+    /// Returns the number of threads that add up a sum.
+    fn team(&self) -> u32 {
+        let most = (self.threads() / self.sums()).min(self.vectors()).clamp(1, 16);
+        1 << most.ilog2()
     }
 
     /// Returns the bytes that the threads of a workgroup share.
     pub(crate) fn workgroup_bytes(&self) -> u32 {
-        4 * self.sums() * (self.stride() + self.team())
+        4 * self.sums() * (4 * self.vectors() + self.team())
     }
 
     fn bindings(&self) -> String {
@@ -198,101 +197,152 @@ impl FixedProduct {
         text
     }
 
-    /// Returns the statements that read the packed values of row `row{r}` of a matrix.
-    fn reads(&self, matrix: u32, r: u32) -> String {
-        let mut text = format!(
-            "    let row{r} = min(first + part + PARTS * (r + {r}u), p.m{matrix}.outs - 1u);\n"
-        );
-        for i in 0..self.iterations {
-            let at = format!("row{r} * BLOCKS + block{i}");
+    /// Returns declarations of what is read of `ahead` rows of each matrix. `kind` is `now` or `next`.
+    fn declarations(&self, matrices: &[u32], kind: &str) -> String {
+        let raw = if self.scales == Dtype::F32 { "vec2<u32>" } else { "u32" };
+        let mut text = String::new();
+        for (matrix, r, i) in self.places(matrices) {
+            writeln!(text, "  var {kind}_a{matrix}_{r}_{i}: vec4<u32>;").expect("a string");
             if self.bits == 8 {
-                writeln!(text, "    let a{r}_{i} = w{matrix}[2u * ({at})];").expect("a string");
-                writeln!(text, "    let b{r}_{i} = w{matrix}[2u * ({at}) + 1u];")
-                    .expect("a string");
-            } else {
-                writeln!(text, "    let a{r}_{i} = w{matrix}[{at}];").expect("a string");
+                writeln!(text, "  var {kind}_b{matrix}_{r}_{i}: vec4<u32>;").expect("a string");
             }
-            let blocks = self.group_size as usize / BLOCK;
+            writeln!(text, "  var {kind}_s{matrix}_{r}_{i}: {raw};").expect("a string");
+        }
+        text
+    }
+
+    /// Returns all matrices, rows and iterations that are read ahead.
+    fn places(&self, matrices: &[u32]) -> Vec<(u32, u32, u32)> {
+        let of_matrix = |&matrix: &u32| {
+            (0..self.ahead)
+                .flat_map(move |r| (0..self.iterations).map(move |i| (matrix, r, i)))
+        };
+        matrices.iter().flat_map(of_matrix).collect()
+    }
+
+    /// Returns statements that read the packed values of rows from `r` on, and their scales.
+    fn reads(&self, matrices: &[u32], kind: &str, r: &str) -> String {
+        let mut text = String::new();
+        for (matrix, row, i) in self.places(matrices) {
+            if i == 0 {
+                writeln!(
+                    text,
+                    "    let row{matrix}_{row} = min(first + part + PARTS * ({r} + {row}u), p.m{matrix}.outs - 1u);"
+                )
+                .expect("a string");
+            }
+            let (own, blocks) = (format!("{matrix}_{row}_{i}"), self.group_size as usize / BLOCK);
+            let at = format!("row{matrix}_{row} * BLOCKS + block{i}");
+            if self.bits == 8 {
+                write!(
+                    text,
+                    "    {kind}_a{own} = w{matrix}[2u * ({at})];\n    {kind}_b{own} = w{matrix}[2u * ({at}) + 1u];\n"
+                )
+                .expect("a string");
+            } else {
+                writeln!(text, "    {kind}_a{own} = w{matrix}[{at}];").expect("a string");
+            }
             writeln!(
                 text,
-                "    let pair{r}_{i} = pair{matrix}(p.m{matrix}.scales, row{r} * (BLOCKS / {blocks}u) + block{i} / {blocks}u);"
+                "    {kind}_s{own} = raw{matrix}(row{matrix}_{row} * (BLOCKS / {blocks}u) + block{i} / {blocks}u);"
             )
             .expect("a string");
         }
         text
     }
 
-    /// Returns the statements that multiply row `r` of those that were read, and keep its sums. `row` is its number among
-    /// the results.
-    fn multiplies(&self, r: u32, row: &str) -> String {
-        let mut text = String::new();
+    /// Returns the statements that multiply what was read of a row, and keep its sums. `row` is its number among the
+    /// results.
+    fn multiplies(&self, matrix: u32, r: u32, row: &str) -> String {
+        let mut text = String::from("    {\n");
+        let axes = ["x", "y", "z", "w"];
         for i in 0..self.iterations {
-            for word in 0..4 {
-                let axis = ["x", "y", "z", "w"][word];
+            let own = format!("{matrix}_{r}_{i}");
+            writeln!(text, "      let pair{i} = pair(now_s{own});").expect("a string");
+            for (word, axis) in axes.iter().enumerate() {
                 let (even, odd) = if self.bits == 8 {
-                    let flip = |name| format!("{name}{r}_{i}.{axis} ^ 0x80808080u");
+                    let flip = |name| format!("now_{name}{own}.{axis} ^ 0x80808080u");
                     (flip("a"), flip("b"))
                 } else {
-                    let word = format!("a{r}_{i}.{axis}");
+                    let word = format!("now_a{own}.{axis}");
                     (format!("{word} & 0x0f0f0f0fu"), format!("({word} >> 4u) & 0x0f0f0f0fu"))
                 };
-                writeln!(text, "    let e{r}_{i}_{word} = {even};").expect("a string");
-                writeln!(text, "    let o{r}_{i}_{word} = {odd};").expect("a string");
+                write!(text, "      let e{i}_{word} = {even};\n      let o{i}_{word} = {odd};\n")
+                    .expect("a string");
             }
         }
         for t in 0..self.tile {
-            writeln!(text, "    var sum{r}_{t} = 0.0;").expect("a string");
+            writeln!(text, "      var sum{t} = 0.0;").expect("a string");
             for i in 0..self.iterations {
-                let dots = |byte: &str| {
-                    let words = (0..4).map(|word| {
-                        let axis = ["x", "y", "z", "w"][word];
+                // Packed values of 4 bits have no sign, so the lower bytes of x need none either.
+                let dots = |byte: &str, dot: &str| {
+                    let words = axes.iter().enumerate().map(|(word, axis)| {
                         format!(
-                            "dot4I8Packed(e{r}_{i}_{word}, x{t}_{i}.{byte}_even.{axis}) + \
-                             dot4I8Packed(o{r}_{i}_{word}, x{t}_{i}.{byte}_odd.{axis})"
+                            "{dot}(e{i}_{word}, x{t}_{i}.{byte}_even.{axis}) + {dot}(o{i}_{word}, x{t}_{i}.{byte}_odd.{axis})"
                         )
                     });
                     words.collect::<Vec<_>>().join(" + ")
                 };
-                let (upper, lower) = (dots("upper"), dots("lower"));
+                let lower = if self.bits == 8 { "dot4I8Packed" } else { "dot4U8Packed" };
+                let (upper, lower) = (dots("upper", "dot4I8Packed"), dots("lower", lower));
                 writeln!(
                     text,
-                    "    sum{r}_{t} = fma(pair{r}_{i}.x * x{t}_{i}.scale, fma(256.0, f32({upper}), f32({lower})), \
-                     fma(pair{r}_{i}.y, x{t}_{i}.sum, sum{r}_{t}));"
+                    "      sum{t} = fma(pair{i}.x * x{t}_{i}.scale, fma(256.0, f32({upper}), f32({lower})), \
+                     fma(pair{i}.y, x{t}_{i}.sum, sum{t}));"
                 )
                 .expect("a string");
                 if self.bits == 8 {
                     // Values were read less 128.
                     writeln!(
                         text,
-                        "    sum{r}_{t} = fma(128.0 * pair{r}_{i}.x, x{t}_{i}.sum, sum{r}_{t});"
+                        "      sum{t} = fma(128.0 * pair{i}.x, x{t}_{i}.sum, sum{t});"
                     )
                     .expect("a string");
                 }
             }
-            writeln!(text, "    parts[(({row}) * TILE + {t}u) * STRIDE + lane] = sum{r}_{t};")
-                .expect("a string");
+            writeln!(text, "      keep(({row}) * TILE + {t}u, lane, sum{t});").expect("a string");
         }
-        text
+        text + "    }\n"
     }
 
-    /// Returns the loop over the rows of a matrix. With gates, both matrices are read in it.
+    /// Returns the statements before `x` is read: what is read of the first rows.
+    fn first_reads(&self, matrices: &[u32]) -> String {
+        self.declarations(matrices, "now") + &self.reads(matrices, "now", "0u")
+    }
+
+    /// Returns the loop over the rows of a matrix, or over those of gates. The next rows are read before the last ones
+    /// are multiplied.
     fn rows_source(&self, matrices: &[u32]) -> String {
-        let ahead = self.ahead.min(self.rows);
+        let ahead = self.ahead;
         let mut text = format!("  for (var r = 0u; r < ROWS; r += {ahead}u) {{\n");
+        let has_next = self.rows > ahead;
+        if has_next {
+            text += &self.declarations(matrices, "next");
+            write!(
+                text,
+                "  if (r + {ahead}u < ROWS) {{\n{}  }}\n",
+                self.reads(matrices, "next", &format!("r + {ahead}u"))
+            )
+            .expect("a string");
+        }
         for &matrix in matrices {
-            text += "    {\n";
-            for r in 0..ahead {
-                text += &self.reads(matrix, r);
-            }
             for r in 0..ahead {
                 let row = format!("part + PARTS * (r + {r}u)");
                 let row = if self.is_gated() { format!("2u * ({row}) + {matrix}u") } else { row };
-                text += &self.multiplies(r, &row);
+                text += &self.multiplies(matrix, r, &row);
             }
-            text += "    }\n";
         }
-        text += "  }\n";
-        text
+        if has_next {
+            for (matrix, r, i) in self.places(matrices) {
+                let own = format!("{matrix}_{r}_{i}");
+                writeln!(text, "  now_a{own} = next_a{own};").expect("a string");
+                if self.bits == 8 {
+                    writeln!(text, "  now_b{own} = next_b{own};").expect("a string");
+                }
+                writeln!(text, "  now_s{own} = next_s{own};").expect("a string");
+            }
+        }
+        text + "  }\n"
     }
 
     fn source(&self) -> String {
@@ -308,13 +358,30 @@ impl FixedProduct {
         text += "}\nvar<immediate> p: P;\n";
         text += &self.bindings();
         for matrix in 0..self.matrices {
-            let (words, name) = (format!("s{matrix}"), format!("pair{matrix}"));
-            text += &pair_source(self.scales, &words, &name);
+            let at = format!("p.m{matrix}.scales");
+            let (kind, value) = match self.scales {
+                Dtype::F32 => (
+                    "vec2<u32>",
+                    format!("vec2<u32>(s{matrix}[{at} + 2u * group], s{matrix}[{at} + 2u * group + 1u])"),
+                ),
+                _ => ("u32", format!("s{matrix}[{at} + group]")),
+            };
+            writeln!(text, "fn raw{matrix}(group: u32) -> {kind} {{ return {value}; }}")
+                .expect("a string");
         }
-        let (sums, stride, team) = (self.sums(), self.stride(), self.team());
+        text += match self.scales {
+            Dtype::F32 => {
+                "fn pair(raw: vec2<u32>) -> vec2<f32> { return bitcast<vec2<f32>>(raw); }\n"
+            }
+            Dtype::F16 => "fn pair(raw: u32) -> vec2<f32> { return unpack2x16float(raw); }\n",
+            Dtype::Bf16 => {
+                "fn pair(raw: u32) -> vec2<f32> { return bitcast<vec2<f32>>(vec2<u32>(raw << 16u, raw & 0xffff0000u)); }\n"
+            }
+        };
+        let (sums, vectors, team) = (self.sums(), self.vectors(), self.team());
         write!(
             text,
-            "const SUMS = {sums}u;\nconst STRIDE = {stride}u;\nconst TEAM = {team}u;\n\
+            "const SUMS = {sums}u;\nconst VECTORS = {vectors}u;\nconst TEAM = {team}u;\n\
              const RESULTS = {}u;\nconst THREADS = {}u;\nconst GREATEST = {GREATEST}.0;\n\
              const VALUE_ROWS = {}u;\n",
             self.results(),
@@ -361,25 +428,42 @@ impl FixedProduct {
             sum.join(" + ")
         )
         .expect("a string");
+        for i in 0..8 {
+            writeln!(text, "  let n{i} = whole(v{i} * inverse);").expect("a string");
+        }
         for word in 0..4 {
             let axis = ["x", "y", "z", "w"][word];
-            let (even, odd) = if self.bits == 8 {
-                (format!("v{word}"), format!("v{}", word + 4))
+            // Values whose bytes become a word, in its order.
+            let [even, odd] = if self.bits == 8 {
+                [word, word + 4].map(|n| ["x", "y", "z", "w"].map(|axis| format!("n{n}.{axis}")))
             } else {
                 let (a, b) = (2 * word, 2 * word + 1);
-                (
-                    format!("vec4<f32>(v{a}.xz, v{b}.xz)"),
-                    format!("vec4<f32>(v{a}.yw, v{b}.yw)"),
-                )
+                [["x", "z"], ["y", "w"]].map(|[first, second]| {
+                    [
+                        format!("n{a}.{first}"),
+                        format!("n{a}.{second}"),
+                        format!("n{b}.{first}"),
+                        format!("n{b}.{second}"),
+                    ]
+                })
             };
-            for (name, values) in [("even", even), ("odd", odd)] {
+            for (name, [a, b, c, d]) in [("even", even), ("odd", odd)] {
                 write!(
                     text,
-                    "  let {name}{word} = vec4<i32>(round({values} * inverse));\n\
-                     \x20 q.upper_{name}.{axis} = packed(({name}{word} + 128) >> vec4<u32>(8u));\n\
-                     \x20 q.lower_{name}.{axis} = packed({name}{word});\n"
+                    "  {{\n    let p = paired({a}, {c});\n    let r = paired({b}, {d});\n    q.lower_{name}.{axis} = lower(p, r);\n"
                 )
                 .expect("a string");
+                if self.bits == 8 {
+                    // The lower bytes have a sign.
+                    write!(
+                        text,
+                        "    q.upper_{name}.{axis} = upper(paired({a} + 128u, {c} + 128u), paired({b} + 128u, {d} + 128u));\n  }}\n"
+                    )
+                    .expect("a string");
+                } else {
+                    writeln!(text, "    q.upper_{name}.{axis} = upper(p, r);\n  }}")
+                        .expect("a string");
+                }
             }
         }
         text + "  return q;\n}\n"
@@ -397,6 +481,45 @@ impl FixedProduct {
             let block = if is_padded { format!("min({block}, BLOCKS - 1u)") } else { block };
             writeln!(text, "  let block{i} = {block};").expect("a string");
         }
+        let values = self.values_source(is_padded);
+        if self.is_gated() {
+            text += "  let first = id.x * VALUE_ROWS;\n";
+            text += &self.first_reads(&[0, 1]);
+            text += &values;
+            text += &self.rows_source(&[0, 1]);
+        } else {
+            text += "  var group = id.x;\n  var matrix = 0u;\n";
+            for matrix in 1..self.matrices {
+                writeln!(
+                    text,
+                    "  if (matrix == {0}u && group >= p.m{0}.groups) {{ group -= p.m{0}.groups; matrix = {matrix}u; }}",
+                    matrix - 1
+                )
+                .expect("a string");
+            }
+            text += "  let first = group * VALUE_ROWS;\n";
+            if self.matrices == 1 {
+                text += &self.first_reads(&[0]);
+                text += &values;
+                text += &self.rows_source(&[0]);
+            } else {
+                text += &values;
+                for matrix in 0..self.matrices {
+                    let (reads, rows) =
+                        (self.first_reads(&[matrix]), self.rows_source(&[matrix]));
+                    write!(text, "  if (matrix == {matrix}u) {{\n{reads}{rows}  }}\n")
+                        .expect("a string");
+                }
+            }
+        }
+        text += include_str!("fixed_sums.wgsl");
+        text += &self.epilogue_source();
+        text + "}\n"
+    }
+
+    /// Returns statements that turn the blocks of a thread into whole numbers.
+    fn values_source(&self, is_padded: bool) -> String {
+        let mut text = String::new();
         for t in 0..self.tile {
             for i in 0..self.iterations {
                 writeln!(
@@ -418,38 +541,13 @@ impl FixedProduct {
                     (0..self.iterations).map(|i| format!("x{t}_{i}.squares")).collect();
                 writeln!(
                     text,
-                    "  if (part == 0u) {{ parts[(RESULTS + {t}u) * STRIDE + lane] = {}; }}",
+                    "  if (part == 0u) {{ keep(RESULTS + {t}u, lane, {}); }}",
                     squares.join(" + ")
                 )
                 .expect("a string");
             }
         }
-        if self.is_gated() {
-            text += "  let first = id.x * VALUE_ROWS;\n";
-            text += &self.rows_source(&[0, 1]);
-        } else {
-            text += "  var group = id.x;\n  var matrix = 0u;\n";
-            for matrix in 1..self.matrices {
-                writeln!(
-                    text,
-                    "  if (matrix == {0}u && group >= p.m{0}.groups) {{ group -= p.m{0}.groups; matrix = {matrix}u; }}",
-                    matrix - 1
-                )
-                .expect("a string");
-            }
-            text += "  let first = group * VALUE_ROWS;\n";
-            for matrix in 0..self.matrices {
-                let rows = self.rows_source(&[matrix]);
-                if self.matrices == 1 {
-                    text += &rows;
-                } else {
-                    write!(text, "  if (matrix == {matrix}u) {{\n{rows}  }}\n").expect("a string");
-                }
-            }
-        }
-        text += include_str!("fixed_sums.wgsl");
-        text += &self.epilogue_source();
-        text + "}\n"
+        text
     }
 
     fn epilogue_source(&self) -> String {

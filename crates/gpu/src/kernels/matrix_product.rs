@@ -203,10 +203,16 @@ impl MatrixProduct {
                      z{i} = pair{matrix}(p.m{matrix}.scales, {row} * {groups}u + ({k} * STEP + ({column}) * {values}u) / GROUP_SIZE);"
                 )
             };
-            if self.is_gated() {
-                write!(
+            // Rows of pieces, which belong to one matrix as a rule.
+            let rows = i * THREADS / across..((i + 1) * THREADS).div_ceil(across);
+            if self.is_gated() && rows.end <= COLUMNS / 2 {
+                writeln!(text, "    {}", read(0)).expect("a string");
+            } else if self.is_gated() && rows.start >= COLUMNS / 2 {
+                writeln!(text, "    {}", read(1)).expect("a string");
+            } else if self.is_gated() {
+                writeln!(
                     text,
-                    "    if ({at} / {across}u < {}u) {{ {} }} else {{ {} }}\n",
+                    "    if ({at} / {across}u < {}u) {{ {} }} else {{ {} }}",
                     COLUMNS / 2,
                     read(0),
                     read(1)
@@ -220,9 +226,6 @@ impl MatrixProduct {
     }
 
     fn main_source(&self, pieces: u32, each: u32) -> String {
-        let words = if each == 1 { "u32".to_owned() } else { format!("vec{each}<u32>") };
-        let tall = self.rows / SUBGROUPS / EDGE;
-        let wide = COLUMNS / EDGE;
         let mut text = format!(
             "@compute @workgroup_size({THREADS})\n\
              fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32, \
@@ -243,34 +246,40 @@ impl MatrixProduct {
         }
         let columns = if self.is_gated() { COLUMNS / 2 } else { COLUMNS };
         writeln!(text, "  let first = group * {columns}u;").expect("a string");
-        // The parts of several matrices would need several places.
         let steps = self.cols / self.step / self.parts;
         write!(text, "  let start = id.z * {steps}u;\n  let end = start + {steps}u;\n")
             .expect("a string");
+        if self.is_gated() || self.matrices == 1 {
+            return text + &self.body_source(0, pieces, each) + "}\n";
+        }
+        // One loop for all matrices is slower than one for each.
+        for matrix in 0..self.matrices {
+            let body = self.body_source(matrix, pieces, each);
+            write!(text, "  if (matrix == {matrix}u) {{\n{body}  }}\n").expect("a string");
+        }
+        text + "}\n"
+    }
+
+    /// Returns statements that compute the results of a matrix, or those of gates.
+    fn body_source(&self, matrix: u32, pieces: u32, each: u32) -> String {
+        let words = if each == 1 { "u32".to_owned() } else { format!("vec{each}<u32>") };
+        let tall = self.rows / SUBGROUPS / EDGE;
+        let wide = COLUMNS / EDGE;
+        let mut text = String::new();
         for i in 0..tall {
             for j in 0..wide {
                 writeln!(text, "  var c{i}_{j}: coop_mat16x16<f32, C>;").expect("a string");
             }
         }
-        text += &self.start_source(tall, wide);
+        text += &self.start_source(matrix, tall, wide);
         for i in 0..pieces {
             write!(text, "  var codes{i}: {words};\n  var z{i}: vec2<f32>;\n").expect("a string");
         }
-        let reads = |k: &str| {
-            if self.is_gated() || self.matrices == 1 {
-                return self.reads(0, pieces, each, k);
-            }
-            let each_matrix = (0..self.matrices).map(|matrix| {
-                let reads = self.reads(matrix, pieces, each, k);
-                format!("    if (matrix == {matrix}u) {{\n{reads}    }}\n")
-            });
-            each_matrix.collect()
-        };
-        text += &reads("start");
+        text += &self.reads(matrix, pieces, each, "start");
         text += "  for (var k = start; k < end; k += 1u) {\n";
         text += &self.stores(pieces, each);
         text += "    workgroupBarrier();\n    let next = min(k + 1u, end - 1u);\n";
-        text += &reads("next");
+        text += &self.reads(matrix, pieces, each, "next");
         for step in 0..self.step / EDGE {
             text += "    {\n";
             for i in 0..tall {
@@ -298,8 +307,7 @@ impl MatrixProduct {
             text += "    }\n";
         }
         text += "    workgroupBarrier();\n  }\n";
-        text += &self.end_source(tall, wide);
-        text + "}\n"
+        text + &self.end_source(matrix, tall, wide)
     }
 
     /// Returns statements that unpack what was read to the memory of the workgroup.
@@ -338,107 +346,97 @@ impl MatrixProduct {
     }
 
     /// Returns statements that begin the sums: with biases of rows, or with what the results are added to.
-    fn start_source(&self, tall: u32, wide: u32) -> String {
+    fn start_source(&self, matrix: u32, tall: u32, wide: u32) -> String {
         let mut text = String::new();
+        let tiles = || (0..tall).flat_map(|i| (0..wide).map(move |j| (i, j)));
         if self.after == MatrixAfter::Add {
-            for i in 0..tall {
-                for j in 0..wide {
-                    writeln!(
-                        text,
-                        "  c{i}_{j} = coopLoadT<coop_mat16x16<f32, C>>(&out0[(row + {}u) * p.m0.outs + first + {}u], p.m0.outs);",
-                        i * EDGE,
-                        j * EDGE
-                    )
-                    .expect("a string");
-                }
-            }
-        }
-        if self.biases != 0 && !self.is_gated() {
-            text += "  for (var i = local; i < 1024u; i += 128u) {\n    var bias = 0.0;\n";
-            for matrix in (0..self.matrices).filter(|matrix| self.biases >> matrix & 1 != 0) {
+            for (i, j) in tiles() {
                 writeln!(
                     text,
-                    "    if (matrix == {matrix}u) {{ bias = bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + first + i % 64u]); }}"
+                    "  c{i}_{j} = coopLoadT<coop_mat16x16<f32, C>>(&out0[(row + {}u) * p.m0.outs + first + {}u], p.m0.outs);",
+                    i * EDGE,
+                    j * EDGE
                 )
                 .expect("a string");
             }
-            text += "    results[i] = bias;\n  }\n  workgroupBarrier();\n";
-            for i in 0..tall {
-                for j in 0..wide {
-                    writeln!(
-                        text,
-                        "  c{i}_{j} = coopLoadT<coop_mat16x16<f32, C>>(&results[{}u], 64u);",
-                        j * EDGE
-                    )
-                    .expect("a string");
-                }
+        }
+        if self.biases >> matrix & 1 != 0 && !self.is_gated() {
+            write!(
+                text,
+                "  for (var i = local; i < {}u; i += {THREADS}u) {{\n\
+                 \x20   results[i] = bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + first + i % {COLUMNS}u]);\n  }}\n\
+                 \x20 workgroupBarrier();\n",
+                EDGE * COLUMNS
+            )
+            .expect("a string");
+            for (i, j) in tiles() {
+                writeln!(
+                    text,
+                    "  c{i}_{j} = coopLoadT<coop_mat16x16<f32, C>>(&results[{}u], {COLUMNS}u);",
+                    j * EDGE
+                )
+                .expect("a string");
             }
         }
         text
     }
 
-    fn end_source(&self, tall: u32, wide: u32) -> String {
-        let mut text = String::new();
+    /// Returns statements that store the results.
+    fn end_source(&self, matrix: u32, tall: u32, wide: u32) -> String {
         if self.is_gated() {
-            let bias = |matrix: u32, column: &str| {
-                if self.biases >> matrix & 1 == 0 {
-                    return String::new();
-                }
-                format!(" + bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + {column}])")
-            };
-            for i in 0..tall {
-                for j in 0..wide / 2 {
-                    let gate = "subgroup * 512u";
-                    write!(
-                        text,
-                        "  {{\n    let gate = {gate};\n    let up = gate + 256u;\n\
-                         \x20   coopStoreT(c{i}_{j}, &results[gate], 16u);\n\
-                         \x20   coopStoreT(c{i}_{}, &results[up], 16u);\n    workgroupBarrier();\n\
-                         \x20   let tile = ((row / 16u + {i}u) * (p.m0.outs / 16u) + first / 16u + {j}u) * 64u;\n\
-                         \x20   for (var n = 0u; n < 2u; n += 1u) {{\n\
-                         \x20     let q = lane * 8u + n * 4u;\n      let column = first + {}u + q % 16u;\n      var four: vec4<f32>;\n",
-                        j + wide / 2,
-                        j * EDGE
-                    )
-                    .expect("a string");
-                    for n in 0..4 {
-                        let column = format!("column + {n}u");
-                        writeln!(
-                            text,
-                            "      four[{n}] = gated(results[gate + q + {n}u]{}, results[up + q + {n}u]{});",
-                            bias(0, &column),
-                            bias(1, &column)
-                        )
-                        .expect("a string");
-                    }
-                    text += "      out0[tile + lane * 2u + n] = vec4<f16>(four);\n    }\n    workgroupBarrier();\n  }\n";
-                }
-            }
-            return text;
+            return self.gates_source(tall, wide);
         }
-        for matrix in 0..self.matrices {
-            // An operand of a store that is an expression makes naga panic.
-            let mut stores = format!("    let outs = p.m{matrix}.outs;\n");
-            for i in 0..tall {
-                for j in 0..wide {
-                    let part = if self.parts > 1 {
-                        "id.z * p.rows * outs + ".to_owned()
-                    } else {
-                        String::new()
-                    };
+        // An operand of a store that is an expression makes naga panic.
+        let mut text = format!("  let outs = p.m{matrix}.outs;\n");
+        let part = if self.parts > 1 { "id.z * p.rows * outs + " } else { "" };
+        for i in 0..tall {
+            for j in 0..wide {
+                writeln!(
+                    text,
+                    "  {{ let at = {part}(row + {}u) * outs + first + {}u; coopStoreT(c{i}_{j}, &out{matrix}[at], outs); }}",
+                    i * EDGE,
+                    j * EDGE
+                )
+                .expect("a string");
+            }
+        }
+        text
+    }
+
+    /// Returns statements that store gated results as tiles.
+    fn gates_source(&self, tall: u32, wide: u32) -> String {
+        let mut text = String::new();
+        let bias = |matrix: u32, column: &str| {
+            if self.biases >> matrix & 1 == 0 {
+                return String::new();
+            }
+            format!(" + bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + {column}])")
+        };
+        for i in 0..tall {
+            for j in 0..wide / 2 {
+                write!(
+                    text,
+                    "  {{\n    let gate = subgroup * 512u;\n    let up = gate + 256u;\n\
+                     \x20   coopStoreT(c{i}_{j}, &results[gate], 16u);\n\
+                     \x20   coopStoreT(c{i}_{}, &results[up], 16u);\n    workgroupBarrier();\n\
+                     \x20   let tile = ((row / 16u + {i}u) * (p.m0.outs / 16u) + first / 16u + {j}u) * 64u;\n\
+                     \x20   for (var n = 0u; n < 2u; n += 1u) {{\n\
+                     \x20     let q = lane * 8u + n * 4u;\n      let column = first + {}u + q % 16u;\n      var four: vec4<f32>;\n",
+                    j + wide / 2,
+                    j * EDGE
+                )
+                .expect("a string");
+                for n in 0..4 {
+                    let column = format!("column + {n}u");
                     writeln!(
-                        stores,
-                        "    {{ let at = {part}(row + {}u) * outs + first + {}u; coopStoreT(c{i}_{j}, &out{matrix}[at], outs); }}",
-                        i * EDGE,
-                        j * EDGE
+                        text,
+                        "      four[{n}] = gated(results[gate + q + {n}u]{}, results[up + q + {n}u]{});",
+                        bias(0, &column),
+                        bias(1, &column)
                     )
                     .expect("a string");
                 }
-            }
-            if self.matrices == 1 {
-                write!(text, "  {{\n{stores}  }}\n").expect("a string");
-            } else {
-                write!(text, "  if (matrix == {matrix}u) {{\n{stores}  }}\n").expect("a string");
+                text += "      out0[tile + lane * 2u + n] = vec4<f16>(four);\n    }\n    workgroupBarrier();\n  }\n";
             }
         }
         text

@@ -48,7 +48,7 @@ pub(crate) static MATRIX_PRODUCT: Kernel = Kernel {
     constants: MatrixProduct::CONSTANTS,
 };
 pub(crate) static ROWS: Kernel = kernel!("rows", []);
-pub(crate) static TILES: Kernel = kernel!("tiles", ["NORM"]);
+pub(crate) static TILES: Kernel = kernel!("tiles", ["NORM", "PARTS"]);
 pub(crate) static SUM_PARTS: Kernel = kernel!("sum_parts", ["ADD"]);
 pub(crate) static TILE: Kernel = kernel!("tile", ["BIAS"]);
 pub(crate) static SELECT_ROWS: Kernel = kernel!("select_rows", []);

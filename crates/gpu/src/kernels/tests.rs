@@ -111,7 +111,7 @@ fn with_weights() -> impl Iterator<Item = Variant> {
 fn on_matrices() -> Vec<Variant> {
     let mut all = vec![Variant::new(&ROWS, &[])];
     for flag in [0, 1] {
-        all.push(Variant::new(&TILES, &[flag]));
+        all.push(Variant::new(&TILES, &[flag, 2 * flag]));
         all.push(Variant::new(&ROPE_TILES, &[64, 1 + flag, flag]));
         for head_dim in [64, 80, 128, 256] {
             let [window, cap, sinks] = [flag != 0; 3];

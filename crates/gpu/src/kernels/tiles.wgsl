@@ -6,12 +6,13 @@ struct P {
   eps: f32,
 }
 var<immediate> p: P;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f16>>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f16>>;
 
 const THREADS = 256u;
-var<workgroup> parts: array<f32, THREADS>;
+var<workgroup> squares: array<f32, THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -21,16 +22,21 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   if (NORM != 0u) {
     var sum = 0.0;
     for (var i = local; i < vectors; i += THREADS) {
-      let four = x[row * vectors + i];
+      let at = row * vectors + i;
+      var four = x[at];
+      if (PARTS != 0u) {
+        for (var part = 0u; part < PARTS; part += 1u) { four += parts[part * p.distance + at]; }
+        x[at] = four;
+      }
       sum += dot(four, four);
     }
-    parts[local] = sum;
+    squares[local] = sum;
     for (var step = THREADS / 2u; step > 0u; step /= 2u) {
       workgroupBarrier();
-      if (local < step) { parts[local] += parts[local + step]; }
+      if (local < step) { squares[local] += squares[local + step]; }
     }
     workgroupBarrier();
-    factor = inverseSqrt(parts[0] / f32(p.cols) + p.eps);
+    factor = inverseSqrt(squares[0] / f32(p.cols) + p.eps);
   }
   for (var i = local; i < vectors; i += THREADS) {
     var four = x[row * vectors + i];
