@@ -231,31 +231,34 @@ impl MatrixProduct {
              fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32, \
              @builtin(subgroup_invocation_id) lane: u32) {{\n\
              \x20 let subgroup = local / {SUBGROUP}u;\n\
-             \x20 let row = id.x * ROWS + subgroup * (ROWS / {SUBGROUPS}u);\n\
-             \x20 var group = id.y;\n  var matrix = 0u;\n"
+             \x20 let row = id.x * ROWS + subgroup * (ROWS / {SUBGROUPS}u);\n"
         );
-        if !self.is_gated() {
-            for matrix in 1..self.matrices {
-                writeln!(
-                    text,
-                    "  if (matrix == {0}u && group >= p.m{0}.groups) {{ group -= p.m{0}.groups; matrix = {matrix}u; }}",
-                    matrix - 1
-                )
-                .expect("a string");
-            }
-        }
         let columns = if self.is_gated() { COLUMNS / 2 } else { COLUMNS };
-        writeln!(text, "  let first = group * {columns}u;").expect("a string");
         let steps = self.cols / self.step / self.parts;
         write!(text, "  let start = id.z * {steps}u;\n  let end = start + {steps}u;\n")
             .expect("a string");
         if self.is_gated() || self.matrices == 1 {
-            return text + &self.body_source(0, pieces, each) + "}\n";
+            let body = self.body_source(0, pieces, each);
+            return format!("{text}  let first = id.y * {columns}u;\n{body}}}\n");
         }
-        // One loop for all matrices is slower than one for each.
+        // One loop for all matrices is slower than one for each. A condition is uniform only if it has no variables, not
+        // even that of `&&`.
+        let mut before = String::from("0u");
         for matrix in 0..self.matrices {
+            let end = format!("{before} + p.m{matrix}.groups");
             let body = self.body_source(matrix, pieces, each);
-            write!(text, "  if (matrix == {matrix}u) {{\n{body}  }}\n").expect("a string");
+            let branch = if matrix + 1 < self.matrices {
+                format!("if (id.y < {end}) {{")
+            } else {
+                "{".to_owned()
+            };
+            write!(
+                text,
+                "  {branch}\n  let first = (id.y - ({before})) * {columns}u;\n{body}  }}{}",
+                if matrix + 1 < self.matrices { " else" } else { "\n" }
+            )
+            .expect("a string");
+            before = end;
         }
         text + "}\n"
     }

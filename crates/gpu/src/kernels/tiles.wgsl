@@ -1,9 +1,11 @@
 enable f16;
 // Rows of x as tiles of 16 by 16 f16, `[rows / 16][cols / 16][16][16]`, normalized by their root mean square if there
-// is a NORM. A workgroup computes a row.
+// is a NORM. With PARTS, sums of as many parts are added to x first. A workgroup computes a row.
 struct P {
   cols: u32,
   eps: f32,
+  // Vectors from one part to the next.
+  distance: u32,
 }
 var<immediate> p: P;
 @group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
