@@ -91,15 +91,22 @@ pub(crate) struct GpuMemory {
     context: Context,
     pools: Vec<Pool>,
     state_bytes: usize,
+    /// Number of times that pages got other buffers.
+    growths: usize,
 }
 
 impl GpuMemory {
+    /// Returns a number that changes when pages get other buffers.
+    pub(crate) fn growths(&self) -> usize {
+        self.growths
+    }
+
     pub(crate) fn new(spec: &CacheSpec, format: KvFormat, context: Context) -> Result<Self> {
         let groups = spec.groups();
         let pools = groups.iter().map(|group| Pool::new(group, format, &context));
         let pools = pools.collect::<Result<_>>()?;
         let state_bytes = spec.state_values() * size_of::<f32>();
-        Ok(Self { context, pools, state_bytes })
+        Ok(Self { context, pools, state_bytes, growths: 0 })
     }
 
     /// Returns the pages of a layer of a group.
@@ -122,6 +129,7 @@ impl CacheMemory for GpuMemory {
     type States = States;
 
     fn add_pages(&mut self, group: usize) -> Result<usize> {
+        self.growths += 1;
         let pool = &mut self.pools[group];
         let limits = self.context.info.limits;
         let most = limits.binding.min(limits.buffer) as usize / pool.page_bytes.max(1);

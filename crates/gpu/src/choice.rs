@@ -19,39 +19,39 @@ const GROUPS: usize = 64;
 #[derive(Default)]
 pub(crate) struct Choices {
     made: u32,
+    /// `[rows][2]`: the order of a value, and its column, of the last choice. A step reads it before it writes its own.
+    best: Option<Buffer>,
     kept: [Option<Made>; KEPT],
 }
 
 struct Made {
     number: u32,
     rows: usize,
-    /// `[rows][2]`: the order of a value, and its column.
-    best: Buffer,
     /// A copy that the processor reads.
     copy: Buffer,
     submission: Option<SubmissionIndex>,
 }
 
 impl Made {
-    fn new(rows: usize, context: &Context) -> Result<Self> {
-        let best = context.buffer(8 * rows)?;
+    fn new(rows: usize, context: &Context) -> Self {
         let copy = context.device.create_buffer(&BufferDescriptor {
             label: None,
-            size: best.size(),
+            size: 8 * rows as u64,
             usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Ok(Self { number: 0, rows, best, copy, submission: None })
+        Self { number: 0, rows, copy, submission: None }
     }
 }
 
 impl Choices {
-    /// Returns the tokens of a choice, in every second word from the second on.
+    /// Returns the tokens of the last choice, in every second word from the second on.
     ///
     /// # Panics
-    /// Panics if the choice is too old.
+    /// Panics if the choice is another one.
     pub(crate) fn tokens(&self, choice: Choice) -> Bind {
-        Bind::Buffer(self.get(choice).best.clone())
+        assert_eq!(choice.0.wrapping_add(1), self.made, "a step begins with the last choice");
+        Bind::Buffer(self.best.clone().expect("a choice was made"))
     }
 
     fn get(&self, choice: Choice) -> &Made {
@@ -68,18 +68,23 @@ pub(crate) fn choose(gpu: &mut Gpu, x: Act, width: usize) -> Result<Choice> {
     let slot = number as usize % KEPT;
     let made = match gpu.choices.kept[slot].take() {
         Some(made) if made.rows >= rows && made.submission.is_none() => made,
-        _ => Made::new(rows, &gpu.context)?,
+        _ => Made::new(rows, &gpu.context),
     };
+    let best = match gpu.choices.best.take() {
+        Some(best) if best.size() >= 8 * rows as u64 => best,
+        _ => gpu.context.buffer(8 * rows)?,
+    };
+    gpu.choices.best = Some(best.clone());
     let parts = gpu.step.act(rows, 2 * GROUPS);
-    let (x, parts, best) = (Bind::Act(x), Bind::Act(parts), Bind::Buffer(made.best.clone()));
+    let (x, parts, to) = (Bind::Act(x), Bind::Act(parts), Bind::Buffer(best.clone()));
     for (first, from, to, width, groups) in
-        [(1, x, parts.clone(), width, GROUPS), (0, parts, best, GROUPS, 1)]
+        [(1, x, parts.clone(), width, GROUPS), (0, parts, to, GROUPS, 1)]
     {
         let variant = Variant::new(&kernels::BEST, &[first]);
         gpu.step.dispatch(&variant, vec![from, to], vec![width as u32], [groups, rows, 1]);
     }
     let bytes = 8 * rows as u64;
-    gpu.step.copy_after(Copy { from: made.best.clone(), to: made.copy.clone(), bytes });
+    gpu.step.copy_after(Copy { from: best, to: made.copy.clone(), bytes });
     gpu.submit()?;
     let submission = gpu.step.last_submission();
     made.copy.map_async(MapMode::Read, .., |_| {});

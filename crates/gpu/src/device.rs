@@ -79,6 +79,10 @@ impl WeightStore {
         &self.vectors[vector.0 as usize]
     }
 
+    pub(crate) fn ropes(&self) -> impl Iterator<Item = &RopeTable> {
+        self.ropes.iter()
+    }
+
     pub(crate) fn rope(&self, rope: Rope) -> &RopeTable {
         &self.ropes[rope.0 as usize]
     }
@@ -106,6 +110,7 @@ pub(crate) struct BatchWords {
 }
 
 /// Rows of a sequence in a batch.
+#[derive(Clone, PartialEq)]
 pub(crate) struct SegmentWords {
     /// Position of the first row.
     pub start: usize,
@@ -183,6 +188,7 @@ impl Gpu {
     /// Changes the shapes of kernels.
     pub fn set_tuning(&mut self, tuning: Tuning) {
         self.tuning = tuning;
+        self.step.forget_plan();
     }
 
     /// Submits everything that was recorded.
@@ -300,6 +306,7 @@ impl Weights for Gpu {
 impl Cache for Gpu {
     fn configure_cache(&mut self, spec: &CacheSpec) {
         self.settle();
+        self.step.forget_plan();
         let memory = GpuMemory::new(spec, self.options.kv_format(), self.context.clone());
         let memory = memory.expect("a device has room for empty buffers");
         self.cache = SequenceCache::new(spec, memory);

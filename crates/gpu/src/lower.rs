@@ -1,8 +1,8 @@
 //! Turns the operations of a step into dispatches. Operations that follow each other become one dispatch if a kernel
 //! computes them together, and nothing reads what is between them.
 //!
-//! A model reads no activation again after it has read a result of the device, except that result. So what follows
-//! the last operation of a submission is not read.
+//! A model asks the device for results only, and an activation that an operation of the step reads is none. So what
+//! is in it after the last operation of a submission is not read.
 
 use mlxk_ops::{Act, Rope};
 
@@ -10,12 +10,20 @@ use crate::device::Gpu;
 use crate::kernels;
 use crate::pipelines::Variant;
 use crate::products::{After, Fused};
-use crate::step::{Attend, Bind, Op};
+use crate::step::{Attend, Bind, Op, PlanKey};
 
 impl Gpu {
     /// Replaces the operations that were recorded by dispatches.
     pub(crate) fn lower(&mut self) {
         let mut ops = self.step.take_ops();
+        if ops.is_empty() {
+            return;
+        }
+        let key = self.plan_key();
+        if self.step.reuse_plan(&key, &ops) {
+            return;
+        }
+        let (recorded, words) = (ops.clone(), self.step.words_len());
         self.tiled.clear();
         let mut at = 0;
         while at < ops.len() {
@@ -30,6 +38,28 @@ impl Gpu {
             at += count;
         }
         self.add_sums();
+        // Words that were added would be missing the next time.
+        if self.step.words_len() == words {
+            self.step.plan(key, recorded);
+        }
+    }
+
+    /// Returns everything that dispatches depend on, but for the operations.
+    fn plan_key(&self) -> PlanKey {
+        let batch = &self.batch;
+        let segments = batch.segments.iter().filter(|_| !batch.is_decode);
+        let ropes = self.weights.ropes().map(|rope| rope.buffer.size()).sum();
+        PlanKey {
+            positions: batch.positions,
+            places: batch.places,
+            tables: batch.tables.clone(),
+            segments: segments.cloned().collect(),
+            rows: batch.segments.len(),
+            is_decode: batch.is_decode,
+            chunks: batch.end.div_ceil(self.tuning.chunk),
+            pages: self.cache.memory().growths(),
+            ropes,
+        }
     }
 
     /// Lowers the operations at `at`, and returns their number.
@@ -194,10 +224,13 @@ impl Gpu {
         Some(next + 1 - at)
     }
 
-    /// Returns `true` if what is in `act` is only read by products on matrix units, which read tiles.
+    /// Returns `true` if what is in `act` is only read by products on matrix units, which read tiles. What no operation
+    /// reads is a result.
     fn is_only_multiplied(&self, ops: &[Op], from: usize, act: Act) -> bool {
+        let mut is_read = false;
         for op in ops.iter().skip(from) {
             if op.reads(act) {
+                is_read = true;
                 match *op {
                     Op::Linear { x, weight, .. } if self.is_matrix(x, weight) => {}
                     _ => return false,
@@ -207,7 +240,7 @@ impl Gpu {
                 return true;
             }
         }
-        true
+        is_read
     }
 
     fn is_alike(&self, a: Act, b: Act) -> bool {

@@ -13,6 +13,7 @@ use wgpu::{
 
 use crate::adapters::IMMEDIATE_BYTES;
 use crate::context::Context;
+use crate::device::SegmentWords;
 use crate::pipelines::{Pipelines, Variant};
 use crate::profile::{self, Profile};
 
@@ -37,7 +38,7 @@ struct Slot {
 }
 
 /// A buffer that a dispatch uses.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Bind {
     Buffer(Buffer),
     Act(Act),
@@ -48,6 +49,7 @@ pub(crate) enum Bind {
 }
 
 /// One execution of a kernel.
+#[derive(Clone, PartialEq)]
 pub(crate) struct Dispatch {
     pipeline: usize,
     buffers: Vec<Bind>,
@@ -58,6 +60,7 @@ pub(crate) struct Dispatch {
 }
 
 /// An operation of a step. Those that may become part of another kernel stay as they are until the step is submitted.
+#[derive(Clone, PartialEq)]
 pub(crate) enum Op {
     Dispatch(Dispatch),
     RmsNorm { out: Act, x: Act, weight: Vector, eps: f32 },
@@ -78,7 +81,7 @@ pub(crate) struct Copy {
 }
 
 /// Attention of a step.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Attend {
     pub out: Act,
     pub q: Act,
@@ -126,6 +129,38 @@ impl Op {
     }
 }
 
+/// Everything that the dispatches of a step depend on, but for its operations.
+#[derive(Clone, PartialEq)]
+pub(crate) struct PlanKey {
+    pub positions: u32,
+    pub places: u32,
+    pub tables: Vec<u32>,
+    /// Sequences, if they have more than a row each.
+    pub segments: Vec<SegmentWords>,
+    pub rows: usize,
+    pub is_decode: bool,
+    pub chunks: usize,
+    pub pages: usize,
+    pub ropes: u64,
+}
+
+/// The dispatches of the last step. The next step has the same if its operations are the same, which is so for most
+/// tokens.
+struct Plan {
+    key: PlanKey,
+    ops: Vec<Op>,
+    /// Empty until the step is encoded.
+    ready: Vec<Ready>,
+}
+
+/// A dispatch with everything it needs.
+struct Ready {
+    pipeline: usize,
+    group: BindGroup,
+    parameters: [u32; IMMEDIATE_BYTES as usize / 4],
+    groups: [u32; 3],
+}
+
 /// Commands that are not submitted yet, and the memory of activations.
 pub(crate) struct Step {
     /// Times of kernels, if they are measured.
@@ -141,6 +176,9 @@ pub(crate) struct Step {
     words: Vec<u32>,
     words_buffer: Buffer,
     ops: Vec<Op>,
+    plan: Option<Plan>,
+    /// `true` if the next submission is that of the plan.
+    is_planned: bool,
     /// Copies at the end of the next submission.
     copies: Vec<Copy>,
     submission: Option<SubmissionIndex>,
@@ -163,6 +201,8 @@ impl Step {
             words: vec![],
             words_buffer,
             ops: vec![],
+            plan: None,
+            is_planned: false,
             copies: vec![],
             submission: None,
             groups: HashMap::new(),
@@ -201,7 +241,7 @@ impl Step {
             } else {
                 self.buffers[index] = buffer;
             }
-            self.groups.clear();
+            self.forget_groups();
         }
         Act(index as u32)
     }
@@ -220,7 +260,7 @@ impl Step {
                     return Bind::Words;
                 }
             }
-            self.groups.clear();
+            self.forget_groups();
         }
         Bind::Tiles(act)
     }
@@ -245,6 +285,35 @@ impl Step {
     /// Records an operation.
     pub(crate) fn record(&mut self, op: Op) {
         self.ops.push(op);
+    }
+
+    /// Drops all groups of buffers, because one of them is another one now.
+    fn forget_groups(&mut self) {
+        self.groups.clear();
+        self.plan = None;
+    }
+
+    /// Drops the dispatches of the last step.
+    pub(crate) fn forget_plan(&mut self) {
+        self.plan = None;
+    }
+
+    /// Returns the number of words.
+    pub(crate) fn words_len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Uses the dispatches of the last step if they are those of these operations.
+    pub(crate) fn reuse_plan(&mut self, key: &PlanKey, ops: &[Op]) -> bool {
+        let known = self.plan.as_ref().filter(|_| self.profile.is_none());
+        let known = known.filter(|plan| !plan.ready.is_empty());
+        self.is_planned = known.is_some_and(|plan| plan.key == *key && plan.ops == ops);
+        self.is_planned
+    }
+
+    /// Keeps the dispatches of this step for the next one. `ops` are its operations.
+    pub(crate) fn plan(&mut self, key: PlanKey, ops: Vec<Op>) {
+        self.plan = Some(Plan { key, ops, ready: vec![] });
     }
 
     /// Takes the operations that were recorded, so that they are recorded again as dispatches.
@@ -285,22 +354,33 @@ impl Step {
     pub(crate) fn submit(&mut self) -> Result<()> {
         if let Some(failure) = self.failure.take() {
             self.ops.clear();
+            self.is_planned = false;
             self.copies.clear();
             self.words.clear();
             return Err(failure);
         }
-        if self.ops.is_empty() {
+        if self.ops.is_empty() && !self.is_planned {
             return Ok(());
         }
         self.pipelines.compile();
         self.upload_words()?;
+        let is_planned = std::mem::take(&mut self.is_planned);
         if let Some(profile) = self.profile.take() {
             self.profile = Some(self.measure(profile)?);
         } else {
             let descriptor = CommandEncoderDescriptor::default();
             let mut encoder = self.context.device.create_command_encoder(&descriptor);
-            let all = 0..self.ops.len();
-            self.encode(all, &mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
+            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
+            if !is_planned {
+                let ready = self.ready(0..self.ops.len());
+                self.encode(&ready, &mut pass);
+                if let Some(plan) = &mut self.plan {
+                    plan.ready = ready;
+                }
+            } else if let Some(plan) = &self.plan {
+                self.encode(&plan.ready, &mut pass);
+            }
+            drop(pass);
             self.copy(&mut encoder);
             self.submission = Some(self.context.queue.submit([encoder.finish()]));
         }
@@ -330,6 +410,9 @@ impl Step {
         if bytes.len() as u64 > self.words_buffer.size() {
             self.words_buffer = self.context.buffer(bytes.len().next_power_of_two())?;
             self.groups.clear();
+            if let Some(plan) = &mut self.plan {
+                plan.ready.clear();
+            }
         }
         self.context.write(&self.words_buffer, 0, bytes);
         Ok(())
@@ -345,7 +428,8 @@ impl Step {
             let mut encoder = self.context.device.create_command_encoder(&descriptor);
             for (query, at) in range.clone().enumerate() {
                 let descriptor = queries.pass(query);
-                self.encode(at..at + 1, &mut encoder.begin_compute_pass(&descriptor));
+                let ready = self.ready(at..at + 1);
+                self.encode(&ready, &mut encoder.begin_compute_pass(&descriptor));
             }
             queries.resolve(&mut encoder);
             if range.end == self.ops.len() {
@@ -365,19 +449,16 @@ impl Step {
         Ok(profile)
     }
 
-    fn encode(&mut self, range: Range<usize>, pass: &mut ComputePass<'_>) {
+    /// Returns dispatches with everything they need.
+    fn ready(&mut self, range: Range<usize>) -> Vec<Ready> {
         if self.groups.len() > MAX_GROUPS {
             self.groups.clear();
         }
-        let mut current = None;
+        let mut all = Vec::with_capacity(range.len());
         for op in &self.ops[range] {
             let Op::Dispatch(dispatch) = op else { continue };
             let Dispatch { pipeline: index, buffers, parameters, groups } = dispatch;
             let pipeline = self.pipelines.get(*index);
-            if current != Some(*index) {
-                pass.set_pipeline(&pipeline.pipeline);
-                current = Some(*index);
-            }
             let buffers: Vec<Buffer> = buffers
                 .iter()
                 .map(|bind| match bind {
@@ -401,11 +482,24 @@ impl Step {
                     entries: &entries,
                 })
             });
-            pass.set_bind_group(0, &*group, &[]);
             // All of them, because a driver may keep those of an earlier kernel.
-            let mut all = [0_u32; IMMEDIATE_BYTES as usize / 4];
-            all[..parameters.len()].copy_from_slice(parameters);
-            pass.set_immediates(0, bytemuck::cast_slice(&all));
+            let mut parameters_of_all = [0_u32; IMMEDIATE_BYTES as usize / 4];
+            parameters_of_all[..parameters.len()].copy_from_slice(parameters);
+            let (parameters, groups) = (parameters_of_all, *groups);
+            all.push(Ready { pipeline: *index, group: group.clone(), parameters, groups });
+        }
+        all
+    }
+
+    fn encode(&self, dispatches: &[Ready], pass: &mut ComputePass<'_>) {
+        let mut current = None;
+        for Ready { pipeline, group, parameters, groups } in dispatches {
+            if current != Some(*pipeline) {
+                pass.set_pipeline(&self.pipelines.get(*pipeline).pipeline);
+                current = Some(*pipeline);
+            }
+            pass.set_bind_group(0, group, &[]);
+            pass.set_immediates(0, bytemuck::cast_slice(parameters));
             let [x, y, z] = *groups;
             pass.dispatch_workgroups(x, y, z);
         }

@@ -237,7 +237,7 @@ pub trait Compute {
     }
 
     /// Begins to find the largest value of each row of `x`, `[rows, width]`, without waiting for it: the token of
-    /// each row. Another step can begin with these tokens before [`Compute::chosen`] returns them. Returns `None` if
+    /// each row. The next step can begin with these tokens before [`Compute::chosen`] returns them. Returns `None` if
     /// the device has no memory of its own to keep them in.
     fn choose(&mut self, x: Act, width: usize) -> Option<Result<Choice>> {
         let _ = (x, width);

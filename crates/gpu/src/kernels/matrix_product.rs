@@ -237,52 +237,45 @@ impl MatrixProduct {
         let steps = self.cols / self.step / self.parts;
         write!(text, "  let start = id.z * {steps}u;\n  let end = start + {steps}u;\n")
             .expect("a string");
-        if self.is_gated() || self.matrices == 1 {
-            let body = self.body_source(0, pieces, each);
-            return format!("{text}  let first = id.y * {columns}u;\n{body}}}\n");
+        text += "  var group = id.y;\n  var matrix = 0u;\n";
+        if !self.is_gated() {
+            for matrix in 1..self.matrices {
+                writeln!(
+                    text,
+                    "  if (matrix == {0}u && group >= p.m{0}.groups) {{ group -= p.m{0}.groups; matrix = {matrix}u; }}",
+                    matrix - 1
+                )
+                .expect("a string");
+            }
         }
-        // One loop for all matrices is slower than one for each. A condition is uniform only if it has no variables, not
-        // even that of `&&`.
-        let mut before = String::from("0u");
-        for matrix in 0..self.matrices {
-            let end = format!("{before} + p.m{matrix}.groups");
-            let body = self.body_source(matrix, pieces, each);
-            let branch = if matrix + 1 < self.matrices {
-                format!("if (id.y < {end}) {{")
-            } else {
-                "{".to_owned()
-            };
-            write!(
-                text,
-                "  {branch}\n  let first = (id.y - ({before})) * {columns}u;\n{body}  }}{}",
-                if matrix + 1 < self.matrices { " else" } else { "\n" }
-            )
-            .expect("a string");
-            before = end;
-        }
-        text + "}\n"
-    }
-
-    /// Returns statements that compute the results of a matrix, or those of gates.
-    fn body_source(&self, matrix: u32, pieces: u32, each: u32) -> String {
+        writeln!(text, "  let first = group * {columns}u;").expect("a string");
         let words = if each == 1 { "u32".to_owned() } else { format!("vec{each}<u32>") };
         let tall = self.rows / SUBGROUPS / EDGE;
         let wide = COLUMNS / EDGE;
-        let mut text = String::new();
         for i in 0..tall {
             for j in 0..wide {
                 writeln!(text, "  var c{i}_{j}: coop_mat16x16<f32, C>;").expect("a string");
             }
         }
-        text += &self.start_source(matrix, tall, wide);
+        text += &self.start_source(tall, wide);
         for i in 0..pieces {
             write!(text, "  var codes{i}: {words};\n  var z{i}: vec2<f32>;\n").expect("a string");
         }
-        text += &self.reads(matrix, pieces, each, "start");
+        let reads = |k: &str| -> String {
+            if self.is_gated() || self.matrices == 1 {
+                return self.reads(0, pieces, each, k);
+            }
+            let each_matrix = (0..self.matrices).map(|matrix| {
+                let reads = self.reads(matrix, pieces, each, k);
+                format!("    if (matrix == {matrix}u) {{\n{reads}    }}\n")
+            });
+            each_matrix.collect()
+        };
+        text += &reads("start");
         text += "  for (var k = start; k < end; k += 1u) {\n";
         text += &self.stores(pieces, each);
         text += "    workgroupBarrier();\n    let next = min(k + 1u, end - 1u);\n";
-        text += &self.reads(matrix, pieces, each, "next");
+        text += &reads("next");
         for step in 0..self.step / EDGE {
             text += "    {\n";
             for i in 0..tall {
@@ -310,7 +303,14 @@ impl MatrixProduct {
             text += "    }\n";
         }
         text += "    workgroupBarrier();\n  }\n";
-        text + &self.end_source(matrix, tall, wide)
+        if self.is_gated() {
+            return text + &self.gates_source(tall, wide) + "}\n";
+        }
+        for matrix in 0..self.matrices {
+            let stores = self.stores_source(matrix, tall, wide);
+            write!(text, "  if (matrix == {matrix}u) {{\n{stores}  }}\n").expect("a string");
+        }
+        text + "}\n"
     }
 
     /// Returns statements that unpack what was read to the memory of the workgroup.
@@ -349,7 +349,7 @@ impl MatrixProduct {
     }
 
     /// Returns statements that begin the sums: with biases of rows, or with what the results are added to.
-    fn start_source(&self, matrix: u32, tall: u32, wide: u32) -> String {
+    fn start_source(&self, tall: u32, wide: u32) -> String {
         let mut text = String::new();
         let tiles = || (0..tall).flat_map(|i| (0..wide).map(move |j| (i, j)));
         if self.after == MatrixAfter::Add {
@@ -363,15 +363,21 @@ impl MatrixProduct {
                 .expect("a string");
             }
         }
-        if self.biases >> matrix & 1 != 0 && !self.is_gated() {
+        if self.biases != 0 && !self.is_gated() {
             write!(
                 text,
-                "  for (var i = local; i < {}u; i += {THREADS}u) {{\n\
-                 \x20   results[i] = bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + first + i % {COLUMNS}u]);\n  }}\n\
-                 \x20 workgroupBarrier();\n",
+                "  for (var i = local; i < {}u; i += {THREADS}u) {{\n    var bias = 0.0;\n",
                 EDGE * COLUMNS
             )
             .expect("a string");
+            for matrix in (0..self.matrices).filter(|matrix| self.biases >> matrix & 1 != 0) {
+                writeln!(
+                    text,
+                    "    if (matrix == {matrix}u) {{ bias = bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + first + i % {COLUMNS}u]); }}"
+                )
+                .expect("a string");
+            }
+            text += "    results[i] = bias;\n  }\n  workgroupBarrier();\n";
             for (i, j) in tiles() {
                 writeln!(
                     text,
@@ -384,11 +390,8 @@ impl MatrixProduct {
         text
     }
 
-    /// Returns statements that store the results.
-    fn end_source(&self, matrix: u32, tall: u32, wide: u32) -> String {
-        if self.is_gated() {
-            return self.gates_source(tall, wide);
-        }
+    /// Returns statements that store the results of a matrix.
+    fn stores_source(&self, matrix: u32, tall: u32, wide: u32) -> String {
         // An operand of a store that is an expression makes naga panic.
         let mut text = format!("  let outs = p.m{matrix}.outs;\n");
         let part = if self.parts > 1 { "id.z * p.rows * outs + " } else { "" };
