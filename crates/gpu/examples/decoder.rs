@@ -93,8 +93,7 @@ impl Decoder {
         let layers = (0..layers)
             .map(|_| Layer {
                 norms: [norm(gpu), norm(gpu)],
-                qkv: [heads, kv_heads, kv_heads]
-                    .map(|it| matrix(gpu, it * head_dim, hidden, bias)),
+                qkv: [heads, kv_heads, kv_heads].map(|it| matrix(gpu, it * head_dim, hidden, bias)),
                 o: matrix(gpu, hidden, heads * head_dim, false),
                 gate_up: [0, 1].map(|_| matrix(gpu, wide, hidden, false)),
                 down: matrix(gpu, hidden, wide, false),
@@ -183,7 +182,11 @@ impl Decoder {
         }
         let seconds = median((0..9).map(|_| self.prefill(gpu, ids)).collect());
         let speed = ids.len() as f64 / seconds;
-        println!("prefill {}: {:.2} ms, {speed:.0} tok/s (first {first:.2} s)", ids.len(), seconds * 1e3);
+        println!(
+            "prefill {}: {:.2} ms, {speed:.0} tok/s (first {first:.2} s)",
+            ids.len(),
+            seconds * 1e3
+        );
         if has_profile {
             gpu.measure_kernels(true);
             for _ in 0..3 {

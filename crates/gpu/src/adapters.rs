@@ -69,9 +69,8 @@ const HALVES: DownlevelFlags = DownlevelFlags::SHADER_F16_IN_F32;
 /// Features that are used if they are there.
 pub(crate) const WELCOME: Features = Features::PIPELINE_CACHE.union(Features::TIMESTAMP_QUERY);
 /// Features of kernels that use matrix units.
-pub(crate) const MATRICES: Features = Features::EXPERIMENTAL_COOPERATIVE_MATRIX
-    .union(Features::SHADER_F16)
-    .union(Features::SUBGROUP);
+pub(crate) const MATRICES: Features =
+    Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(Features::SHADER_F16).union(Features::SUBGROUP);
 /// Edge of the matrices, and threads of a subgroup, that the kernels are written for.
 const MATRIX_EDGE: u32 = 16;
 const MATRIX_SUBGROUP: u32 = 32;

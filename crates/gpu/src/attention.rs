@@ -57,11 +57,12 @@ impl Gpu {
         let shared_by = spec.heads / spec.kv_heads;
         let chunk = self.tuning.chunk;
         let chunks = self.batch.end.div_ceil(chunk);
-        let heads = if chunks >= self.tuning.grouped_from && chunk * 4 * shared_by <= WORKGROUP_BYTES / 2 {
-            shared_by
-        } else {
-            1
-        };
+        let heads =
+            if chunks >= self.tuning.grouped_from && chunk * 4 * shared_by <= WORKGROUP_BYTES / 2 {
+                shared_by
+            } else {
+                1
+            };
         let (turns, rotation, [pairs, offset]) = self.rotation(rope);
         let shape = DecodeAttention {
             head_dim: spec.head_dim as u32,
@@ -134,8 +135,7 @@ impl Gpu {
         let more = [pairs as u32, offset as u32, scale.to_bits()];
         let parameters = [&sizes[..], &words, &more].concat();
         let growth = u32::from(spec.growth.is_some());
-        let variant =
-            Variant::new(&kernels::ROPE_TILES, &[spec.head_dim as u32, rotation, growth]);
+        let variant = Variant::new(&kernels::ROPE_TILES, &[spec.head_dim as u32, rotation, growth]);
         let acts = [q, k, v].map(Bind::Act);
         let buffers = [Bind::Words].into_iter().chain(acts);
         let pages = Bind::Buffer(pages);

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, Compute, ConvSpec,
-    DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, Pieces,
-    Ranked, Reduction, Result, Rope, RouteGroups, RouteScores, RouteSpec, Routes, STATE_COLUMNS,
+    Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, Compute,
+    ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, Pieces, Ranked,
+    Reduction, Result, Rope, RouteGroups, RouteScores, RouteSpec, Routes, STATE_COLUMNS,
     ScanInputs, ScanSizes, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
 };
 

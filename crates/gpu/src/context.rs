@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mlxk_ops::{OpsError, Result};
 use wgpu::{
     Adapter, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, CommandEncoderDescriptor,
-    Device, DeviceDescriptor, ErrorFilter, ExperimentalFeatures, Features, MapMode, MemoryHints, PollType,
-    Queue, Trace,
+    Device, DeviceDescriptor, ErrorFilter, ExperimentalFeatures, Features, MapMode, MemoryHints,
+    PollType, Queue, Trace,
 };
 
 use crate::adapters::{self, AdapterInfo, MATRICES, REQUIRED, WELCOME};

@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use mlxk_ops::{
-    Act, AttentionSpec, Batch, Cache, CacheSpec, Choice, Extent, KvFormat, OpsError, PAGE_POSITIONS, Result,
-    Rope, RopeSpec, Sequence, Vector, Weight, Weights,
+    Act, AttentionSpec, Batch, Cache, CacheSpec, Choice, Extent, KvFormat, OpsError,
+    PAGE_POSITIONS, Result, Rope, RopeSpec, Sequence, Vector, Weight, Weights,
 };
 use mlxk_paging::SequenceCache;
 use mlxk_tensor::QuantTensor;

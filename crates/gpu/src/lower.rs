@@ -4,7 +4,7 @@
 //! A model asks the device for results only, and an activation that an operation of the step reads is none. So what
 //! is in it after the last operation of a submission is not read.
 
-use mlxk_ops::{Act, Rope};
+use mlxk_ops::{Act, Rope, Weight};
 
 use crate::device::Gpu;
 use crate::kernels;
@@ -117,15 +117,7 @@ impl Gpu {
             Op::Linear { x, weight, .. } => self.is_matrix(x, weight),
             _ => false,
         };
-        let mut products = Vec::new();
-        for op in ops.iter().skip(first) {
-            let Op::Linear { out, x, weight } = *op else { break };
-            let fits = if on_matrices { self.is_matrix(x, weight) } else { self.is_fixed(x, weight) };
-            if x != input || products.len() == 3 || !fits {
-                break;
-            }
-            products.push((out, weight));
-        }
+        let mut products = self.products_of(&ops[first..], input, on_matrices);
         let weights: Vec<_> = products.iter().map(|&(_, weight)| weight).collect();
         if products.is_empty() || !self.can_join(&weights) {
             products.truncate(1);
@@ -167,7 +159,7 @@ impl Gpu {
         };
         if on_matrices {
             if norm.is_some() || !self.tiled.contains_key(&input) {
-                self.to_tiles(x, input, norm);
+                self.write_tiles(x, input, norm);
                 self.tiled.insert(input, at);
             }
             self.matrix_products(&Fused { x: input, norm: None, products, after });
@@ -178,6 +170,19 @@ impl Gpu {
             self.fixed_products(&Fused { x, norm, products, after });
         }
         Some(next - at)
+    }
+
+    /// Returns the first products of `x` that one kernel can compute: their results and weights.
+    fn products_of(&self, ops: &[Op], x: Act, on_matrices: bool) -> Vec<(Act, Weight)> {
+        let of_op = |op: &Op| match *op {
+            Op::Linear { out, x: from, weight } if from == x => {
+                let fits =
+                    if on_matrices { self.is_matrix(x, weight) } else { self.is_fixed(x, weight) };
+                fits.then_some((out, weight))
+            }
+            _ => None,
+        };
+        ops.iter().map_while(of_op).take(3).collect()
     }
 
     /// Lowers rotations, and the attention that follows.
@@ -218,7 +223,7 @@ impl Gpu {
             self.attend_on_matrices(&attend, rope);
             self.tiled.insert(attend.out, at);
             if !self.is_only_multiplied(ops, next + 1, attend.out) {
-                self.to_rows(attend.out);
+                self.write_rows(attend.out);
             }
         }
         Some(next + 1 - at)

@@ -17,6 +17,9 @@ use wgpu::{
 use crate::adapters::IMMEDIATE_BYTES;
 use crate::weights::Form;
 
+/// First line of the text of a kernel that computes in f16.
+const HALVES: &str = "enable f16;\n";
+
 /// A kernel: its text in WGSL, and the names of the constants that its pipelines differ in.
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -62,7 +65,6 @@ impl Variant {
         };
         let mut text = String::new();
         // A text begins with what it enables.
-        const HALVES: &str = "enable f16;\n";
         let source = source.strip_prefix(HALVES).inspect(|_| text += HALVES).unwrap_or(source);
         for (name, value) in kernel.constants.iter().zip(constants) {
             writeln!(text, "const {name}: u32 = {value}u;").expect("a string takes all text");

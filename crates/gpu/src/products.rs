@@ -71,10 +71,10 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             threads: 128,
-            groups: 528,
+            groups: 256,
             least_rows: 4,
-            most_rows: 64,
-            ahead: 4,
+            most_rows: 16,
+            ahead: 8,
             matrix_groups: 250,
             chunk: 512,
             grouped_from: 4,
@@ -100,6 +100,18 @@ pub(crate) enum After {
     Add(Act),
     /// The first of two results is the gate of the second, and becomes their product.
     Gate(Activation),
+}
+
+/// Returns the use of results on matrix units, and the parameters of an activation.
+fn matrix_after(after: After) -> (MatrixAfter, [f32; 4]) {
+    match after {
+        After::Store => (MatrixAfter::Store, [0.0; 4]),
+        After::Add(_) => (MatrixAfter::Add, [0.0; 4]),
+        After::Gate(activation) => {
+            let (number, numbers) = activation_parameters(activation);
+            (MatrixAfter::Gate(number), numbers)
+        }
+    }
 }
 
 /// Parts of the results of a product that are not added up yet.
@@ -148,7 +160,7 @@ pub(crate) fn fixed_shape(
     let lanes = blocks.div_ceil(iterations);
     let parts = (tuning.threads / lanes).max(1);
     let tile = rows.next_power_of_two().min(FIXED_TILE);
-    let reads = iterations * tile * if is_gated { 2 } else { 1 };
+    let reads = iterations * tile * parts * if is_gated { 2 } else { 1 };
     let ahead = (tuning.ahead / reads).max(1);
     let wanted = outs.div_ceil(tuning.groups).clamp(tuning.least_rows, tuning.most_rows);
     let rows_of_part = wanted.div_ceil(parts).next_multiple_of(ahead);
@@ -175,10 +187,7 @@ impl Gpu {
     pub(crate) fn is_matrix(&self, x: Act, weight: Weight) -> bool {
         let matrix = self.weights.matrix(weight);
         let (rows, _) = self.step.shape(x);
-        let is_affine = matches!(
-            matrix.form,
-            Form::Affine(Mode::Affine { bits: 4 | 8, .. }, _)
-        );
+        let is_affine = matches!(matrix.form, Form::Affine(Mode::Affine { bits: 4 | 8, .. }, _));
         let fits = matrix.cols.is_multiple_of(BLOCK)
             && matrix.rows.is_multiple_of(MATRIX_COLUMNS as usize)
             && matrix.experts == 1;
@@ -198,14 +207,7 @@ impl Gpu {
         for matrix in &matrices {
             assert_eq!(matrix.cols, cols, "`{}` takes other inputs", matrix.name);
         }
-        let (mut after, numbers) = match fused.after {
-            After::Store => (MatrixAfter::Store, [0.0; 4]),
-            After::Add(_) => (MatrixAfter::Add, [0.0; 4]),
-            After::Gate(activation) => {
-                let (number, numbers) = activation_parameters(activation);
-                (MatrixAfter::Gate(number), numbers)
-            }
-        };
+        let (mut after, numbers) = matrix_after(fused.after);
         let is_gated = matches!(fused.after, After::Gate(_));
         let columns = if is_gated { MATRIX_COLUMNS / 2 } else { MATRIX_COLUMNS } as usize;
         let groups = |matrix: &Matrix| matrix.rows / columns;
@@ -214,7 +216,8 @@ impl Gpu {
         let biases: u32 = (0..).zip(&matrices).map(|(at, it)| u32::from(it.has_bias) << at).sum();
         let step = [128, 64, 32].into_iter().find(|step| cols % step == 0).unwrap_or(32);
         let can_split = matrices.len() == 1 && biases == 0;
-        let (tall, parts) = matrix_shape([rows, across, cols / step], can_split, self.tuning.matrix_groups);
+        let (tall, parts) =
+            matrix_shape([rows, across, cols / step], can_split, self.tuning.matrix_groups);
         if parts > 1 {
             after = MatrixAfter::Store;
         }
@@ -242,7 +245,8 @@ impl Gpu {
             let words = Bind::Buffer(matrix.buffer.clone());
             buffers.extend([words.clone(), words]);
         }
-        let (outs, bias_layout) = (matrices[0].rows, (matrices[0].buffer.clone(), matrices[0].layout));
+        let (outs, bias_layout) =
+            (matrices[0].rows, (matrices[0].buffer.clone(), matrices[0].layout));
         buffers.push(self.step.tiles(fused.x));
         let out = match fused.after {
             After::Add(out) => out,
@@ -283,7 +287,7 @@ impl Gpu {
     }
 
     /// Records that rows become tiles, after a norm if there is one.
-    pub(crate) fn to_tiles(&mut self, x: Act, to: Act, norm: Option<(Vector, f32)>) {
+    pub(crate) fn write_tiles(&mut self, x: Act, to: Act, norm: Option<(Vector, f32)>) {
         let (rows, cols) = self.step.shape(x);
         let eps = norm.map_or(0.0, |(_, eps)| eps);
         let weight = self.vector(norm.map(|(weight, _)| weight));
@@ -300,7 +304,7 @@ impl Gpu {
     }
 
     /// Records that tiles become rows.
-    pub(crate) fn to_rows(&mut self, x: Act) {
+    pub(crate) fn write_rows(&mut self, x: Act) {
         let (_, cols) = self.step.shape(x);
         let vectors = self.step.len(x) / 4;
         let buffers = vec![self.step.tiles(x), Bind::Act(x)];
@@ -312,10 +316,7 @@ impl Gpu {
     pub(crate) fn is_fixed(&self, x: Act, weight: Weight) -> bool {
         let matrix = self.weights.matrix(weight);
         let (rows, _) = self.step.shape(x);
-        let is_affine = matches!(
-            matrix.form,
-            Form::Affine(Mode::Affine { bits: 4 | 8, .. }, _)
-        );
+        let is_affine = matches!(matrix.form, Form::Affine(Mode::Affine { bits: 4 | 8, .. }, _));
         let fits = matrix.cols.is_multiple_of(BLOCK) && matrix.experts == 1;
         !self.options().exact && is_affine && fits && rows <= FIXED_ROWS
     }
@@ -384,7 +385,8 @@ impl Gpu {
             let layout = &matrix.layout;
             let sizes = [matrix.rows as u32, groups(matrix) as u32];
             parameters.extend([sizes[0], sizes[1], layout.scales, layout.row_biases]);
-            buffers.extend([Bind::Buffer(matrix.buffer.clone()), Bind::Buffer(matrix.buffer.clone())]);
+            buffers
+                .extend([Bind::Buffer(matrix.buffer.clone()), Bind::Buffer(matrix.buffer.clone())]);
         }
         let is_gated = matches!(fused.after, After::Gate(_));
         let all: usize = matrices.iter().map(|matrix| groups(matrix)).sum();

@@ -63,11 +63,31 @@ pub(crate) struct Dispatch {
 #[derive(Clone, PartialEq)]
 pub(crate) enum Op {
     Dispatch(Dispatch),
-    RmsNorm { out: Act, x: Act, weight: Vector, eps: f32 },
-    Linear { out: Act, x: Act, weight: Weight },
-    Glu { gate: Act, up: Act, activation: Activation },
-    Add { out: Act, x: Act },
-    Rope { x: Act, heads: usize, rope: Rope },
+    RmsNorm {
+        out: Act,
+        x: Act,
+        weight: Vector,
+        eps: f32,
+    },
+    Linear {
+        out: Act,
+        x: Act,
+        weight: Weight,
+    },
+    Glu {
+        gate: Act,
+        up: Act,
+        activation: Activation,
+    },
+    Add {
+        out: Act,
+        x: Act,
+    },
+    Rope {
+        x: Act,
+        heads: usize,
+        rope: Rope,
+    },
     Attend(Box<Attend>),
     /// One that was turned into dispatches.
     Done,

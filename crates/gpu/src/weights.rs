@@ -161,12 +161,8 @@ pub(crate) fn upload(
     let factors = if factors.len() == *experts { factors.to_vec() } else { vec![1.0; *experts] };
     let row_words = packed.bytes() / 4 / (experts * rows).max(1);
     let row_scales = tensor.mode().map_or(0, |mode| cols / mode.group_size());
-    let sections = [
-        packed,
-        scales,
-        Section::Floats(&factors),
-        Section::Floats(bias.unwrap_or_default()),
-    ];
+    let sections =
+        [packed, scales, Section::Floats(&factors), Section::Floats(bias.unwrap_or_default())];
     let mut offsets = [0; 4];
     let mut end = 0;
     for (offset, section) in offsets.iter_mut().zip(&sections) {

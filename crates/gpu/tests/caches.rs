@@ -206,7 +206,7 @@ fn recurrent(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -
     };
     let delta_spec = DeltaSpec {
         decay,
-        rate_scale: if seed % 2 == 0 { 1.0 } else { 2.0 },
+        rate_scale: if seed.is_multiple_of(2) { 1.0 } else { 2.0 },
         sizes: delta,
         a_log: vector(3, 4),
         dt_bias: vector(4, decay_cols),
@@ -218,8 +218,14 @@ fn recurrent(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -
         dt_bias: vector(7, 4),
         limits: [0.01, 0.8],
     };
-    let widths =
-        [conv_cols, 2 * delta.keys() + delta.values(), decay_cols, 4, scan.inner() + 2 * scan.keys(), 4];
+    let widths = [
+        conv_cols,
+        2 * delta.keys() + delta.values(),
+        decay_cols,
+        4,
+        scan.inner() + 2 * scan.keys(),
+        4,
+    ];
     let all: Vec<Vec<Vec<f32>>> = (10..)
         .zip(widths)
         .map(|(part, width)| {
@@ -279,15 +285,11 @@ fn columns(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -> 
     const STATE: usize = 6;
     const HEADS: usize = 2;
     let width = HEADS * 24;
-    let layers = [
-        ColumnScanSpec::state_values(COLUMNS, STATE),
-        COLUMNS,
-        WkvSpec::state_values(HEADS, 24),
-    ];
+    let layers =
+        [ColumnScanSpec::state_values(COLUMNS, STATE), COLUMNS, WkvSpec::state_values(HEADS, 24)];
     let layers = layers.map(|values| LayerCache::State { values }).to_vec();
     let sequences = sequences(ops, &CacheSpec { layers }, 2);
-    let mut vector =
-        |part: u64, len: usize| ops.load_vector(values(seed + part, len)).unwrap();
+    let mut vector = |part: u64, len: usize| ops.load_vector(values(seed + part, len)).unwrap();
     let scan = ColumnScanSpec {
         columns: COLUMNS,
         state_dim: STATE,

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use crate::top::top;
 use crate::{
-    Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, ConvSpec, DeltaInputs,
-    DeltaSpec, GatedUnitInputs, Pieces, Ranked, Reduction, Result, Rope, RouteSpec, Routes,
-    ScanInputs, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
+    Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, ConvSpec,
+    DeltaInputs, DeltaSpec, GatedUnitInputs, Pieces, Ranked, Reduction, Result, Rope, RouteSpec,
+    Routes, ScanInputs, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
 };
 
 /// The part of a device that computes.

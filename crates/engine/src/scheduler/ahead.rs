@@ -48,11 +48,7 @@ impl Scheduler {
     }
 
     /// Begins the step after one whose tokens only the device knows.
-    fn begin_next(
-        &mut self,
-        parts: &[Part],
-        choice: Choice,
-    ) -> Result<Option<Ahead>, EngineError> {
+    fn begin_next(&mut self, parts: &[Part], choice: Choice) -> Result<Option<Ahead>, EngineError> {
         if !self.can_begin_next(parts) {
             return Ok(None);
         }
@@ -84,13 +80,16 @@ impl Scheduler {
         let can_go_back = !cache.has_states() && !self.keeps_checkpoints();
         let fits = self.active_bytes() + self.kept.bytes() + room <= self.limits.kv_bytes;
         let (looks_up, rows) = (self.limits.prompt_lookup, parts.len());
-        is_alone && can_go_back && fits && parts.iter().all(|part| {
-            let task = &mut self.active[part.task];
-            let most = task.room();
-            let odds = if looks_up { task.look_up(most).odds } else { vec![] };
-            let drafts = self.step_times.worthwhile(rows, rows as f64, &odds) > 0;
-            part.draws && most > 0 && !task.has_ended() && !drafts
-        })
+        is_alone
+            && can_go_back
+            && fits
+            && parts.iter().all(|part| {
+                let task = &mut self.active[part.task];
+                let most = task.room();
+                let odds = if looks_up { task.look_up(most).odds } else { vec![] };
+                let drafts = self.step_times.worthwhile(rows, rows as f64, &odds) > 0;
+                part.draws && most > 0 && !task.has_ended() && !drafts
+            })
     }
 
     /// Returns the parts of a step that was begun.
@@ -104,11 +103,7 @@ impl Scheduler {
     }
 
     /// Takes the tokens of a step that was begun.
-    pub(super) fn finish_ahead(
-        &mut self,
-        ahead: Ahead,
-        parts: &[Part],
-    ) -> Result<(), EngineError> {
+    pub(super) fn finish_ahead(&mut self, ahead: Ahead, parts: &[Part]) -> Result<(), EngineError> {
         let started = Instant::now();
         self.take_chosen(parts, ahead.choice, started)
     }

@@ -16,6 +16,7 @@ const HELD: u32 = 128;
 const AHEAD: u32 = 4;
 
 /// A variant of the kernel. Keys and values are f16, and equally wide.
+#[expect(clippy::struct_excessive_bools, reason = "each is a constant of the kernel")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DecodeAttention {
     pub head_dim: u32,
@@ -106,13 +107,8 @@ impl DecodeAttention {
                 .expect("a string");
                 for head in 0..self.heads {
                     let q = |n: u32| format!("query[{}u]", head * self.head_dim / 4 + 2 * i + n);
-                    writeln!(
-                        text,
-                        "          score{head} += dot(a, {}) + dot(b, {});",
-                        q(0),
-                        q(1)
-                    )
-                    .expect("a string");
+                    writeln!(text, "          score{head} += dot(a, {}) + dot(b, {});", q(0), q(1))
+                        .expect("a string");
                 }
                 text += "        }\n";
             }
@@ -136,19 +132,17 @@ impl DecodeAttention {
     }
 
     fn first_values_source() -> String {
-        let declared: String = (0..AHEAD).map(|i| format!("  var v{i}: vec4<u32>;\n")).collect();
-        declared + &Self::values_source("first + lane")
+        let declared = (0..AHEAD).map(|i| format!("v{i}: vec4<u32>;\n"));
+        let declared = declared.collect::<Vec<_>>().join("  var ");
+        format!("  var {declared}{}", Self::values_source("first + lane"))
     }
 
     /// Returns the statements that add up the values of the chunk, and store the sums.
     fn sums_source(&self) -> String {
         let mut text = String::new();
         for head in 0..self.heads {
-            write!(
-                text,
-                "  var low{head} = vec4<f32>(0.0);\n  var high{head} = vec4<f32>(0.0);\n"
-            )
-            .expect("a string");
+            write!(text, "  var low{head} = vec4<f32>(0.0);\n  var high{head} = vec4<f32>(0.0);\n")
+                .expect("a string");
         }
         writeln!(
             text,

@@ -214,8 +214,7 @@ impl FixedProduct {
     /// Returns all matrices, rows and iterations that are read ahead.
     fn places(&self, matrices: &[u32]) -> Vec<(u32, u32, u32)> {
         let of_matrix = |&matrix: &u32| {
-            (0..self.ahead)
-                .flat_map(move |r| (0..self.iterations).map(move |i| (matrix, r, i)))
+            (0..self.ahead).flat_map(move |r| (0..self.iterations).map(move |i| (matrix, r, i)))
         };
         matrices.iter().flat_map(of_matrix).collect()
     }
@@ -293,11 +292,8 @@ impl FixedProduct {
                 .expect("a string");
                 if self.bits == 8 {
                     // Values were read less 128.
-                    writeln!(
-                        text,
-                        "      sum{t} = fma(128.0 * pair{i}.x, x{t}_{i}.sum, sum{t});"
-                    )
-                    .expect("a string");
+                    writeln!(text, "      sum{t} = fma(128.0 * pair{i}.x, x{t}_{i}.sum, sum{t});")
+                        .expect("a string");
                 }
             }
             writeln!(text, "      keep(({row}) * TILE + {t}u, lane, sum{t});").expect("a string");
@@ -351,7 +347,8 @@ impl FixedProduct {
             writeln!(text, "const {name} = {value}u;").expect("a string");
         }
         text += "struct M {\n  outs: u32,\n  groups: u32,\n  scales: u32,\n  row_biases: u32,\n}\n";
-        text += "struct P {\n  rows: u32,\n  eps: f32,\n  a: f32,\n  b: f32,\n  c: f32,\n  d: f32,\n";
+        text +=
+            "struct P {\n  rows: u32,\n  eps: f32,\n  a: f32,\n  b: f32,\n  c: f32,\n  d: f32,\n";
         for matrix in 0..self.matrices {
             writeln!(text, "  m{matrix}: M,").expect("a string");
         }
@@ -362,7 +359,9 @@ impl FixedProduct {
             let (kind, value) = match self.scales {
                 Dtype::F32 => (
                     "vec2<u32>",
-                    format!("vec2<u32>(s{matrix}[{at} + 2u * group], s{matrix}[{at} + 2u * group + 1u])"),
+                    format!(
+                        "vec2<u32>(s{matrix}[{at} + 2u * group], s{matrix}[{at} + 2u * group + 1u])"
+                    ),
                 ),
                 _ => ("u32", format!("s{matrix}[{at} + group]")),
             };
@@ -505,8 +504,7 @@ impl FixedProduct {
             } else {
                 text += &values;
                 for matrix in 0..self.matrices {
-                    let (reads, rows) =
-                        (self.first_reads(&[matrix]), self.rows_source(&[matrix]));
+                    let (reads, rows) = (self.first_reads(&[matrix]), self.rows_source(&[matrix]));
                     write!(text, "  if (matrix == {matrix}u) {{\n{reads}{rows}  }}\n")
                         .expect("a string");
                 }

@@ -20,8 +20,8 @@ pub(crate) struct FlashAttention {
 impl FlashAttention {
     pub(crate) const CONSTANTS: &'static [&'static str] = &["HEAD_DIM", "WINDOW", "CAP", "SINKS"];
 
-    pub(crate) fn constants(&self) -> Vec<u32> {
-        let Self { head_dim, window, cap, sinks } = *self;
+    pub(crate) fn constants(self) -> Vec<u32> {
+        let Self { head_dim, window, cap, sinks } = self;
         [&[head_dim][..], &[window, cap, sinks].map(u32::from)].concat()
     }
 
@@ -33,7 +33,7 @@ impl FlashAttention {
         Self { head_dim, window, cap, sinks }
     }
 
-    fn source(&self) -> String {
+    fn source(self) -> String {
         let mut text = String::from("enable f16;\nenable wgpu_cooperative_matrix;\n");
         for (name, value) in Self::CONSTANTS.iter().zip(self.constants()) {
             writeln!(text, "const {name} = {value}u;").expect("a string");
@@ -47,11 +47,11 @@ impl FlashAttention {
             .replace("/*STORE*/", &self.store_source())
     }
 
-    const fn blocks(&self) -> u32 {
+    const fn blocks(self) -> u32 {
         self.head_dim / 16
     }
 
-    fn start_source(&self) -> String {
+    fn start_source(self) -> String {
         let each = (0..self.blocks()).map(|d| {
             format!(
                 "  let q{d} = coopLoadT<coop_mat16x16<f16, A>>(&q[(slot * BLOCKS + {d}u) * 64u], 4u);\n\
@@ -61,7 +61,7 @@ impl FlashAttention {
         each.collect()
     }
 
-    fn scores_source(&self) -> String {
+    fn scores_source(self) -> String {
         let mut text = String::new();
         for half in 0..2 {
             text += "    {\n      var s: coop_mat16x16<f32, C>;\n";
@@ -79,7 +79,7 @@ impl FlashAttention {
         text
     }
 
-    fn shrink_source(&self) -> String {
+    fn shrink_source(self) -> String {
         let each = (0..self.blocks()).map(|d| {
             format!(
                 "      coopStoreT(o{d}, &tile[0], 4u);\n      workgroupBarrier();\n\
@@ -90,7 +90,7 @@ impl FlashAttention {
         each.collect()
     }
 
-    fn sums_source(&self) -> String {
+    fn sums_source(self) -> String {
         let mut text = String::new();
         for half in 0..2 {
             writeln!(
@@ -112,7 +112,7 @@ impl FlashAttention {
         text
     }
 
-    fn store_source(&self) -> String {
+    fn store_source(self) -> String {
         let each = (0..self.blocks()).map(|d| {
             format!(
                 "  coopStoreT(o{d}, &tile[0], 4u);\n  workgroupBarrier();\n\

@@ -118,9 +118,9 @@ impl MatrixProduct {
         // Values of a step, as words.
         let words = COLUMNS * self.step * self.bits / 32;
         let most = (self.step * self.bits / 32).min(4);
-        let each = [4, 2, 1].into_iter().find(|each| {
-            *each <= most && words.is_multiple_of(each * THREADS)
-        });
+        let each = [4, 2, 1]
+            .into_iter()
+            .find(|each| *each <= most && words.is_multiple_of(each * THREADS));
         let each = each.unwrap_or(1);
         (words.div_ceil(each * THREADS), each)
     }
@@ -132,15 +132,17 @@ impl MatrixProduct {
             writeln!(text, "const {name} = {value}u;").expect("a string");
         }
         text += "struct M {\n  outs: u32,\n  groups: u32,\n  scales: u32,\n  row_biases: u32,\n}\n";
-        text += "struct P {\n  rows: u32,\n  zero: u32,\n  a: f32,\n  b: f32,\n  c: f32,\n  d: f32,\n";
+        text +=
+            "struct P {\n  rows: u32,\n  zero: u32,\n  a: f32,\n  b: f32,\n  c: f32,\n  d: f32,\n";
         for matrix in 0..self.matrices {
             writeln!(text, "  m{matrix}: M,").expect("a string");
         }
         text += "}\nvar<immediate> p: P;\n";
         let mut binding = 0;
         let mut bind = |access: &str, name: &str, item: &str| {
-            let line =
-                format!("@group(0) @binding({binding}) var<storage, {access}> {name}: array<{item}>;\n");
+            let line = format!(
+                "@group(0) @binding({binding}) var<storage, {access}> {name}: array<{item}>;\n"
+            );
             binding += 1;
             line
         };
@@ -276,6 +278,21 @@ impl MatrixProduct {
         text += &self.stores(pieces, each);
         text += "    workgroupBarrier();\n    let next = min(k + 1u, end - 1u);\n";
         text += &reads("next");
+        text += &self.multiplies(tall, wide);
+        text += "    workgroupBarrier();\n  }\n";
+        if self.is_gated() {
+            return text + &self.gates_source(tall, wide) + "}\n";
+        }
+        for matrix in 0..self.matrices {
+            let stores = self.stores_source(matrix, tall, wide);
+            write!(text, "  if (matrix == {matrix}u) {{\n{stores}  }}\n").expect("a string");
+        }
+        text + "}\n"
+    }
+
+    /// Returns statements that multiply the tiles of a step.
+    fn multiplies(&self, tall: u32, wide: u32) -> String {
+        let mut text = String::new();
         for step in 0..self.step / EDGE {
             text += "    {\n";
             for i in 0..tall {
@@ -302,15 +319,7 @@ impl MatrixProduct {
             }
             text += "    }\n";
         }
-        text += "    workgroupBarrier();\n  }\n";
-        if self.is_gated() {
-            return text + &self.gates_source(tall, wide) + "}\n";
-        }
-        for matrix in 0..self.matrices {
-            let stores = self.stores_source(matrix, tall, wide);
-            write!(text, "  if (matrix == {matrix}u) {{\n{stores}  }}\n").expect("a string");
-        }
-        text + "}\n"
+        text
     }
 
     /// Returns statements that unpack what was read to the memory of the workgroup.
@@ -334,9 +343,9 @@ impl MatrixProduct {
                     writeln!(text, "      weights[at + {word}u] = bytes({value}, z);")
                         .expect("a string");
                 } else {
-                    write!(
+                    writeln!(
                         text,
-                        "      {{ let v = nibbles({value}, z); weights[at + {0}u] = v.low; weights[at + {1}u] = v.high; }}\n",
+                        "      {{ let v = nibbles({value}, z); weights[at + {0}u] = v.low; weights[at + {1}u] = v.high; }}",
                         2 * word,
                         2 * word + 1
                     )

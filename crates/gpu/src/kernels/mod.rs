@@ -56,7 +56,8 @@ pub(crate) static COPY_PIECES: Kernel = kernel!("copy_pieces", []);
 pub(crate) static ROPE: Kernel = kernel!("rope", ["INTERLEAVED"]);
 pub(crate) static RMS_NORM: Kernel = kernel!("rms_norm", []);
 pub(crate) static LAYER_NORM: Kernel = kernel!("layer_norm", ["BIAS"]);
-pub(crate) static ACTIVATION: Kernel = kernel!("activation", ["ACTIVATION", "GATED"], "functions", "activations");
+pub(crate) static ACTIVATION: Kernel =
+    kernel!("activation", ["ACTIVATION", "GATED"], "functions", "activations");
 pub(crate) static ARITHMETIC: Kernel = kernel!("arithmetic", ["OPERATION"], "functions");
 pub(crate) static APPEND: Kernel =
     kernel!("append", ["HEAD_DIM", "VALUE_DIM", "KEY_BITS", "VALUE_BITS"], "head_words");

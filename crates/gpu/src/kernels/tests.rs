@@ -58,10 +58,13 @@ fn without_weights() -> Vec<Variant> {
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 1, 1, 1, 2]));
         }
     }
-    for [head_dim, heads, rope, flag] in [[128, 1, 1, 0], [64, 4, 2, 1], [80, 1, 0, 1], [256, 2, 1, 0]] {
+    for [head_dim, heads, rope, flag] in
+        [[128, 1, 1, 0], [64, 4, 2, 1], [80, 1, 0, 1], [256, 2, 1, 0]]
+    {
         let on = flag != 0;
         let (cap, sinks, growth, split) = (on, on, on, !on);
-        let shape = DecodeAttention { head_dim, heads, chunk: 256, rope, cap, sinks, growth, split };
+        let shape =
+            DecodeAttention { head_dim, heads, chunk: 256, rope, cap, sinks, growth, split };
         all.push(Variant::new(&DECODE_ATTENTION, &shape.constants()));
         all.push(Variant::new(&JOIN_CHUNKS, &[head_dim, flag]));
     }
