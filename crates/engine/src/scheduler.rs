@@ -156,20 +156,19 @@ impl Scheduler {
     /// Computes one step of all requests that can take part. If it fails, these requests end.
     pub(crate) fn step(&mut self) {
         let ahead = self.ahead.take();
-        let mut parts = match &ahead {
-            Some(ahead) => self.parts_of(ahead),
-            None => {
-                self.remove_ended();
-                self.admit();
-                self.plan()
-            }
+        let mut parts = if let Some(ahead) = &ahead {
+            self.parts_of(ahead)
+        } else {
+            self.remove_ended();
+            self.admit();
+            self.plan()
         };
-        let result = catch_unwind(AssertUnwindSafe(|| match ahead {
-            Some(ahead) => self.finish_ahead(ahead, &parts),
-            None => {
-                self.draft(&mut parts)?;
-                self.compute(&parts)
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(ahead) = &ahead {
+                return self.finish_ahead(ahead, &parts);
             }
+            self.draft(&mut parts)?;
+            self.compute(&parts)
         }));
         let reason = match result {
             Ok(Ok(())) => return self.remove_ended(),

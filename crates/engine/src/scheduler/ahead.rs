@@ -44,7 +44,8 @@ impl Scheduler {
         }
         self.keep_checkpoints(parts);
         self.learn_time(parts, started);
-        self.settle_ahead()
+        self.settle_ahead();
+        Ok(())
     }
 
     /// Begins the step after one whose tokens only the device knows.
@@ -103,13 +104,16 @@ impl Scheduler {
     }
 
     /// Takes the tokens of a step that was begun.
-    pub(super) fn finish_ahead(&mut self, ahead: Ahead, parts: &[Part]) -> Result<(), EngineError> {
-        let started = Instant::now();
-        self.take_chosen(parts, ahead.choice, started)
+    pub(super) fn finish_ahead(
+        &mut self,
+        ahead: &Ahead,
+        parts: &[Part],
+    ) -> Result<(), EngineError> {
+        self.take_chosen(parts, ahead.choice, Instant::now())
     }
 
     /// Drops a step that was begun if it isn't the next one any more, because a request has ended.
-    fn settle_ahead(&mut self) -> Result<(), EngineError> {
+    fn settle_ahead(&mut self) {
         let has_ended = self.active.iter_mut().any(Task::check_cancelled);
         if let Some(ahead) = self.ahead.take_if(|_| has_ended) {
             for sequence in ahead.sequences {
@@ -119,6 +123,5 @@ impl Scheduler {
                 debug_assert_eq!(landed, task.computed(), "the last position can be taken back");
             }
         }
-        Ok(())
     }
 }
