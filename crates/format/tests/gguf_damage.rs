@@ -13,15 +13,18 @@ use proptest::prelude::*;
 /// A change to a sound file, and why it is refused then.
 type Case<'a> = (&'a dyn Fn(&mut GgufBuilder), &'a str);
 
-#[test]
-fn what_has_no_counterpart_is_refused_by_name() {
-    let with = |change: &dyn Fn(&mut GgufBuilder)| {
+/// Applies each change to a small file, which must then be refused as unsupported for the given reason.
+fn expect_unsupported(cases: &[Case<'_>]) {
+    for (change, reason) in cases {
         let mut gguf = tiny("llama");
         change(&mut gguf);
-        refusal(&gguf)
-    };
-    let unsupported = "cannot be imported: ";
-    let cases: &[Case<'_>] = &[
+        assert_eq!(refusal(&gguf), format!("cannot be imported: {reason}"));
+    }
+}
+
+#[test]
+fn what_has_no_counterpart_is_refused_by_name() {
+    expect_unsupported(&[
         (
             &|g| {
                 g.remove("token_embd.weight").tensor("token_embd.weight", &[6, 64], 24);
@@ -73,6 +76,12 @@ fn what_has_no_counterpart_is_refused_by_name() {
             },
             "tensor `blk.1.attn_norm.weight` has no place in a `llama` model",
         ),
+    ]);
+}
+
+#[test]
+fn unknown_tokenizers_and_parts_of_files_are_refused_by_name() {
+    expect_unsupported(&[
         (
             &|g| {
                 g.text("tokenizer.ggml.model", "bert");
@@ -94,10 +103,7 @@ fn what_has_no_counterpart_is_refused_by_name() {
             },
             "it is one of 3 parts; join them with `llama-gguf-split --merge` first",
         ),
-    ];
-    for (change, reason) in cases {
-        assert_eq!(with(change), format!("{unsupported}{reason}"));
-    }
+    ]);
 }
 
 /// Applies each change to a small file, which must then be refused as damaged for the given reason.

@@ -26,7 +26,9 @@ pub(super) fn print_most(rows: &[Vec<String>], optional: &[&str]) -> anyhow::Res
 fn drop_column(rows: &mut [Vec<String>], title: &str) {
     let column = rows.first().and_then(|header| header.iter().position(|it| it == title));
     if let Some(column) = column {
-        rows.iter_mut().for_each(|row| drop(row.remove(column)));
+        for row in rows {
+            row.remove(column);
+        }
     }
 }
 

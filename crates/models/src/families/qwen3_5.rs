@@ -100,13 +100,11 @@ const GGUF_REQUIRED: &[&str] = &[
 
 /// The file has a flag for each layer, or the period of attention.
 fn has_attention(sizes: &GgufSizes, layer: usize) -> bool {
-    match sizes.of_layer("attention.recurrent_layers", layer) {
-        Some(is_recurrent) => is_recurrent <= 0.0,
-        None => {
-            let interval = sizes.number("full_attention_interval").unwrap_or(4.0);
-            (layer + 1).is_multiple_of(interval.max(1.0) as usize)
-        }
+    if let Some(is_recurrent) = sizes.of_layer("attention.recurrent_layers", layer) {
+        return is_recurrent <= 0.0;
     }
+    let interval = sizes.number("full_attention_interval").unwrap_or(4.0);
+    (layer + 1).is_multiple_of(interval.max(1.0) as usize)
 }
 
 /// Returns the period of attention. MLX has no other order of layers.
