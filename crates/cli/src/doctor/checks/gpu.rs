@@ -1,4 +1,4 @@
-//! Lists the GPUs, which are not used yet.
+//! Lists the GPUs, and those that this build can use.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::doctor::{Check, Environment, Line};
 
 pub(super) const CHECK: Check =
-    Check { id: "gpu", about: "GPUs, which are not used yet", slow: false, run };
+    Check { id: "gpu", about: "GPUs, and if this build can use them", slow: false, run };
 
 fn run(_: &Environment<'_>) -> Vec<Line> {
     let found = if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
@@ -16,12 +16,18 @@ fn run(_: &Environment<'_>) -> Vec<Line> {
     } else if cfg!(target_os = "linux") {
         linux(Path::new("/"))
     } else {
-        return vec![Line::ok("Not checked on this system; mlxk runs on the CPU")];
+        vec![]
     };
-    let text = if found.is_empty() {
-        "No GPU found; mlxk runs on the CPU".to_owned()
-    } else {
-        format!("{} (not used yet; mlxk runs on the CPU)", found.join(", "))
+    let can = cfg!(feature = "gpu");
+    let text = match (found.is_empty(), can) {
+        (true, _) if cfg!(not(any(target_os = "linux", target_os = "macos"))) => {
+            "Not checked on this system; mlxk runs on the CPU".to_owned()
+        }
+        (true, _) => "No GPU found; mlxk runs on the CPU".to_owned(),
+        (false, true) => format!("{}; `--device gpu` computes on it", found.join(", ")),
+        (false, false) => {
+            format!("{}; this build runs on the CPU (see `--features gpu`)", found.join(", "))
+        }
     };
     let mut lines = vec![Line::ok(text).data(json!({"found": found, "used": null}))];
     lines.extend(adapters());
