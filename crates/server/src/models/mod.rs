@@ -244,11 +244,10 @@ impl Models {
         }
     }
 
-    /// Ends all engines when the server no longer answers, so that they write their prefix caches to disk.
+    /// Ends all engines when the server no longer answers. They write their prefix caches to disk. A driver of a GPU
+    /// that is still in use when the process ends may crash.
     pub(crate) fn close(&self) {
-        if self.0.config.spill.is_some() {
-            self.lock().clear();
-        }
+        self.lock().clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Loaded>> {
