@@ -49,7 +49,7 @@ fn block(ops: &mut dyn Ops, mode: Mode, dtype: Dtype, [rows, width, wide]: [usiz
     ops.glu(gates, ups, Activation::Silu);
     ops.linear(&[normed], gates, &[down]);
     ops.add(x, normed);
-    // What an operation reads is no result, so gates may be tiles only.
+    // A result is never read by another operation, so gates may be tiles only.
     [outs[1], outs[2], x]
         .map(|act| {
             let values = read(ops, act);

@@ -22,13 +22,13 @@ struct Verdict {
     report: Report,
     /// `true` if it is a workspace that mlxk manages; `None` for other models.
     managed: Option<bool>,
-    /// What `--deep` read.
+    /// Files that `--deep` read.
     read: Option<Read>,
     /// Result of `--repair`.
     repaired: Option<Repaired>,
 }
 
-/// What `--deep` read.
+/// Figures of the files that `--deep` read.
 #[derive(Clone, Copy)]
 struct Read {
     files: usize,

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
     }
     for model in models.iter().filter(|model| model.kind == Kind::Missing) {
         let base = model.base.as_deref().unwrap_or("its model");
-        // A bare name that is no pair was made here, so no hub has it.
+        // A bare name without a pair was made here, so no hub has it.
         let is_made_here = !base.contains('/') && context.settings.pairs.repo(base).is_none();
         let get = if is_made_here {
             format!("Create `{base}` again")

@@ -50,7 +50,7 @@ pub(crate) enum Epilogue {
     Store,
     /// They are added to what is there.
     Add,
-    /// Those of the first matrix are the gate of those of the second, by the activation of this number.
+    /// Rows of the first matrix are the gate of those of the second, by the activation of this number.
     Gate(u32),
 }
 

@@ -46,7 +46,7 @@ pub(crate) enum MatrixAfter {
     Store,
     /// They are added to what is there.
     Add,
-    /// Those of the first matrix are the gate of those of the second, by the activation of this number. The results
+    /// Rows of the first matrix are the gate of those of the second, by the activation of this number. The results
     /// are tiles of f16.
     Gate(u32),
 }
