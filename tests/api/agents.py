@@ -1,10 +1,12 @@
 """Coding agents against the server: each reads a file and changes one line of it.
 
-    agents.py MLXK FOLDER [AGENT...]
+    agents.py MLXK FOLDER [--launch] [AGENT...]
 
 FOLDER has the programs, for example FOLDER/node_modules/.bin/claude after `npm install @anthropic-ai/claude-code`,
 or FOLDER/bin/aider. Agents that are not installed are skipped. A scripted model answers (see `scripted.py`). All
 programs run in a network namespace that has the loopback device only, so this needs Linux and `unshare`.
+
+With `--launch`, the settings are not those of this file: `mlxk launch` makes them and starts the agent.
 """
 
 import json
@@ -145,8 +147,31 @@ def copilot(home, base, model, path):
     return script, ["copilot", "-p", PROMPT, "--allow-all-tools", "--no-auto-update"], environment
 
 
+def cline(home, base, model, path):
+    """Cline's agent for the terminal."""
+    settings = {"provider": "openai-compatible", "apiKey": "none", "model": model, "baseUrl": f"{base}/v1"}
+    providers = {"openai-compatible": {"settings": settings, "updatedAt": "2026-01-01T00:00:00Z"}}
+    write(home / ".cline/data/settings/providers.json", json.dumps({"version": 1, "providers": providers}))
+    script = steps(call("read_files", {"files": [{"path": path}]}),
+                   call("editor", {"path": path, "old_text": OLD, "new_text": NEW}))
+    return script, ["cline", "--provider", "openai-compatible", "--model", model, PROMPT], {}
+
+
 AGENTS = {agent.__name__: agent for agent in
-          [claude, codex, codex_catalog, opencode, qwen, copilot, cn, pi, aider]}
+          [claude, codex, codex_catalog, opencode, qwen, copilot, cn, pi, aider, cline]}
+
+# Arguments of each agent that are not part of its settings, for `mlxk launch`.
+LAUNCHED = {
+    "claude": ["-p", PROMPT, "--allowedTools", "Read,Edit,Write"],
+    "codex": ["exec", "--sandbox", "workspace-write", PROMPT],
+    "opencode": ["run", PROMPT],
+    "qwen": ["-p", PROMPT, "--yolo"],
+    "cn": ["-p", PROMPT, "--auto"],
+    "pi": ["-p", PROMPT],
+    "aider": ["--message", PROMPT, "--yes-always", "--analytics-disable", "--no-check-update", "--no-auto-commits",
+              FILE],
+    "cline": [PROMPT],
+}
 
 
 def write(path, text):
@@ -160,7 +185,7 @@ def words():
     return " ".join(path.read_text(encoding="utf-8") for path in sorted(root.glob("docs/**/*.md")))
 
 
-def check(name, binary, folder):
+def check(name, binary, folder, launches):
     """Runs an agent. Returns a line about it."""
     folder = pathlib.Path(folder)
     home, project = folder / "home", folder / "project"
@@ -172,7 +197,12 @@ def check(name, binary, folder):
     # The script is not known yet, but the address is part of the settings.
     with open(log, "w") as written, server(binary, "--no-pull", "--log-level", "info", log=written,
                                            MLXK_WORKSPACE_HOME=str(folder / "models"), HF_HOME=str(folder)) as running:
-        script, command, environment = AGENTS[name](home, running.address, model, str(project / FILE))
+        unused = folder / "unused" if launches else home
+        script, command, environment = AGENTS[name](unused, running.address, model, str(project / FILE))
+        if launches:
+            command = [binary, "launch", name, "--host", running.address, "--model", model, "--yes", "--",
+                       *LAUNCHED[name]]
+            environment = {}
         scripted.write(folder / "models" / model, script, words(), 5000)
         known = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "dumb", **environment}
         ended = subprocess.run(command, cwd=project, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -186,16 +216,18 @@ def check(name, binary, folder):
 
 def main():
     binary, programs, *names = sys.argv[1:]
+    binary, launches = os.path.abspath(binary), "--launch" in names
+    names = [name for name in names if name != "--launch"]
     programs = pathlib.Path(programs).resolve()
     os.environ["PATH"] = f"{programs}/node_modules/.bin:{programs}/bin:{os.environ['PATH']}"
-    for name in names or AGENTS:
+    for name in names or (LAUNCHED if launches else AGENTS):
         program = name.split("_")[0]
         if subprocess.run(["which", program], capture_output=True).returncode:
             print(f"{name}: not installed")
             continue
         with tempfile.TemporaryDirectory(dir=os.environ.get("MLXK_TEST_FOLDER"), ignore_cleanup_errors=True) as folder:
             begin = time.monotonic()
-            counts = check(name, binary, folder)
+            counts = check(name, binary, folder, launches)
             print(f"{name}: edited in {time.monotonic() - begin:.0f} s; tokens computed: {counts}", flush=True)
 
 

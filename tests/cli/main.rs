@@ -16,6 +16,7 @@ mod health;
 mod hostile_names;
 mod interop;
 mod keep;
+mod launch;
 mod make;
 mod models;
 mod perplexity;

@@ -45,7 +45,7 @@ impl Running {
         Self { child, address, before, lines }
     }
 
-    fn port(&self) -> &str {
+    pub(crate) fn port(&self) -> &str {
         self.address.rsplit(':').next().unwrap()
     }
 

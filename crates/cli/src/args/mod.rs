@@ -16,6 +16,7 @@ mod embed;
 mod engine;
 mod eval;
 mod health;
+mod launch;
 mod list;
 mod logs;
 mod perplexity;
@@ -54,6 +55,7 @@ pub(crate) use embed::{EmbedArgs, EmbedServeArgs};
 pub(crate) use engine::{ComputeArgs, DecodeArgs, EngineArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use health::HealthArgs;
+pub(crate) use launch::LaunchArgs;
 pub(crate) use list::{FrameworkName, ListArgs};
 pub(crate) use logs::LogsArgs;
 pub(crate) use perplexity::PerplexityArgs;
@@ -129,6 +131,8 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Serve one model that turns texts into vectors, on port 8002
     EmbedServe(Box<EmbedServeArgs>),
+    /// Set up a coding agent or editor for this server, and start it
+    Launch(Box<LaunchArgs>),
     /// List the models loaded by a running server
     Ps(PsArgs),
     /// Unload a model from a running server
@@ -225,6 +229,7 @@ impl Command {
             Self::Perplexity(args) => (args.json, "perplexity"),
             Self::Bench(args) => (args.prints_json(), "bench"),
             Self::Chat(_)
+            | Self::Launch(_)
             | Self::Server(_)
             | Self::EmbedServe(_)
             | Self::Stop(_)

@@ -15,6 +15,7 @@ pub(crate) mod doctor;
 pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod health;
+pub(crate) mod launch;
 pub(crate) mod list;
 mod list_supported;
 pub(crate) mod logs;

@@ -42,6 +42,17 @@ pub(super) fn call(
     }
 }
 
+/// Sends a request to the server at this address, and nowhere else, and returns its JSON.
+pub(super) fn call_at(
+    address: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+    context: &Context,
+) -> anyhow::Result<Value> {
+    Request { method, path, body, key: context.settings.api_key.as_deref() }.send(address)
+}
+
 /// The answer is not one of our server's.
 #[derive(Debug, thiserror::Error)]
 #[error("The server at {address} answered with status {status}; is it `mlxk server`?")]

@@ -202,7 +202,7 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Address,
         example: "\"127.0.0.1\"",
         default: "127.0.0.1, this machine only",
-        about: "Default of `--host` for `server`, `ps` and `stop`",
+        about: "Default of `--host` for `server` and its clients",
     },
     Key {
         name: "server.port",
@@ -210,7 +210,7 @@ pub(crate) const KEYS: &[Key] = &[
         form: Form::Count(0, 65_535),
         example: "9000",
         default: "8000",
-        about: "Default of `--port` for `server`, `ps` and `stop`",
+        about: "Default of `--port` for `server` and its clients",
     },
     Key {
         name: "server.model",

@@ -5,7 +5,7 @@
 
 mod checks;
 mod environment;
-mod programs;
+pub(crate) mod programs;
 
 use std::path::PathBuf;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 const MOST_BYTES: u64 = 64 << 10;
 
 /// Finds the programs of this name, in the order of the search path. Ignores repeated folders.
-pub(super) fn find(name: &str, search_path: &[PathBuf]) -> Vec<PathBuf> {
+pub(crate) fn find(name: &str, search_path: &[PathBuf]) -> Vec<PathBuf> {
     let endings: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
     let mut found: Vec<PathBuf> = Vec::new();
     for folder in search_path {

@@ -90,7 +90,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
         &["generate", "ask", "prompt", "complete"],
         "does not exist; `mlxk run MODEL` answers a prompt",
     ),
-    (&["start", "launch"], "does not exist; `mlxk server` serves models over HTTP"),
+    (&["start"], "does not exist; `mlxk server` serves models over HTTP"),
     (
         &["quantize", "quantise"],
         "does not exist; `mlxk convert SOURCE TARGET -q 4` quantizes a model",
