@@ -29,5 +29,6 @@ mod run;
 mod safety;
 mod scripts;
 mod server;
+mod service;
 mod starter;
 mod support;

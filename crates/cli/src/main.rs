@@ -32,6 +32,7 @@ mod names;
 mod output;
 mod peak_memory;
 mod printer;
+mod service;
 mod settings;
 mod terminal;
 
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         Command::Chat(args) => commands::chat::run(&args, &context),
         Command::Logs(args) => commands::logs::run(&args, &context),
         Command::Server(args) => commands::server::run(&args, &context),
+        Command::Service(args) => commands::service::run(&args, &context),
         Command::Embed(args) => commands::embed::run(&args, &context),
         Command::EmbedServe(args) => commands::embed::serve(*args, &context),
         Command::Launch(args) => commands::launch::run(&args, &context),

@@ -28,6 +28,7 @@ mod run;
 mod sampling;
 mod search;
 mod server;
+mod service;
 mod show;
 mod stop;
 mod target;
@@ -67,6 +68,7 @@ pub(crate) use run::RunArgs;
 pub(crate) use sampling::{Bias, SamplingArgs};
 pub(crate) use search::SearchArgs;
 pub(crate) use server::{LogLevel, ServerArgs, keep_alive};
+pub(crate) use service::{InstallArgs, ServiceAction, ServiceArgs, SystemName};
 pub(crate) use show::ShowArgs;
 pub(crate) use stop::StopArgs;
 pub(crate) use target::TargetArgs;
@@ -127,6 +129,8 @@ pub(crate) enum Command {
     /// Serve models over HTTP
     #[command(visible_alias = "serve")]
     Server(ServerArgs),
+    /// Run the server as a service of the system
+    Service(ServiceArgs),
     /// Turn texts into vectors
     Embed(EmbedArgs),
     /// Serve one model that turns texts into vectors, on port 8002
@@ -231,6 +235,7 @@ impl Command {
             Self::Chat(_)
             | Self::Launch(_)
             | Self::Server(_)
+            | Self::Service(_)
             | Self::EmbedServe(_)
             | Self::Stop(_)
             | Self::Completions(_)

@@ -32,6 +32,7 @@ pub(crate) mod search;
 mod search_ollama;
 pub(crate) mod server;
 mod server_client;
+pub(crate) mod service;
 pub(crate) mod show;
 pub(crate) mod stop;
 mod table;

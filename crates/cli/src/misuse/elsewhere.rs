@@ -34,7 +34,7 @@ const OPTIONS: &[(&str, &[&str], &str)] = &[
     (
         "server",
         &["--daemon", "--background", "-d"],
-        "is not available: add ` &` to the command line, or let your service manager start it",
+        "is not available: add ` &` to the command line, or install a service with `mlxk service install`",
     ),
     ("run", &["-s"], "is ambiguous: the system prompt is `--system`, the random seed `--seed`"),
     ("run", &["-t"], "is ambiguous: the temperature is `--temperature`, threads are `--threads`"),
