@@ -32,14 +32,14 @@ fn plan(target: &Target, _: &Folders) -> Plan {
     }
     variables.extend([
         // It takes every unknown model for one with a context of 200,000 tokens.
-        Variable::new("CLAUDE_CODE_MAX_CONTEXT_TOKENS", target.context),
-        Variable::new("CLAUDE_CODE_AUTO_COMPACT_WINDOW", target.context),
-        Variable::new("CLAUDE_CODE_MAX_OUTPUT_TOKENS", target.output()),
+        Variable::new("CLAUDE_CODE_MAX_CONTEXT_TOKENS", target.context.to_string()),
+        Variable::new("CLAUDE_CODE_AUTO_COMPACT_WINDOW", target.context.to_string()),
+        Variable::new("CLAUDE_CODE_MAX_OUTPUT_TOKENS", target.output().to_string()),
         // Both change the beginning of the prompt, and everything after it is computed again.
-        Variable::new("CLAUDE_CODE_ATTRIBUTION_HEADER", 0),
-        Variable::new("CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS", 1),
-        Variable::new("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", 1),
-        Variable::new("DISABLE_TELEMETRY", 1),
+        Variable::new("CLAUDE_CODE_ATTRIBUTION_HEADER", "0"),
+        Variable::new("CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS", "1"),
+        Variable::new("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        Variable::new("DISABLE_TELEMETRY", "1"),
     ]);
     Plan { variables, ..Plan::default() }
 }

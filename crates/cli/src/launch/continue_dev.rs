@@ -19,7 +19,7 @@ fn plan(target: &Target, folders: &Folders) -> Plan {
     let path = folder.join("agents/mlxk.yaml");
     // Text of JSON is text of YAML.
     let text = |text: &str| serde_json::Value::from(text).to_string();
-    let mut variables = vec![Variable::new("CONTINUE_TELEMETRY_ENABLED", 0)];
+    let mut variables = vec![Variable::new("CONTINUE_TELEMETRY_ENABLED", "0")];
     let key = if target.has_key {
         variables.push(Variable::key(KEY, target));
         format!("${{{{ secrets.{KEY} }}}}")

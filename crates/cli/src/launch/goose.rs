@@ -19,8 +19,8 @@ fn plan(target: &Target, _: &Folders) -> Plan {
         variables: vec![
             Variable::new("GOOSE_PROVIDER", "openai"),
             Variable::new("GOOSE_MODEL", &target.model),
-            Variable::new("GOOSE_CONTEXT_LIMIT", target.context),
-            Variable::new("GOOSE_MAX_TOKENS", target.output()),
+            Variable::new("GOOSE_CONTEXT_LIMIT", target.context.to_string()),
+            Variable::new("GOOSE_MAX_TOKENS", target.output().to_string()),
             Variable::new("OPENAI_HOST", &target.url),
             Variable::new("OPENAI_BASE_PATH", "v1/chat/completions"),
             Variable::key("OPENAI_API_KEY", target),

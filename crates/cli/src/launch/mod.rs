@@ -255,8 +255,8 @@ pub(crate) enum VariableValue {
 }
 
 impl Variable {
-    fn new(name: &'static str, value: impl ToString) -> Self {
-        Self { name, value: VariableValue::Text(value.to_string()) }
+    fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self { name, value: VariableValue::Text(value.into()) }
     }
 
     fn key(name: &'static str, target: &Target) -> Self {

@@ -27,7 +27,7 @@ fn plan(target: &Target, folders: &Folders) -> Plan {
         Setting::new(&["provider", "mlxk", "name"], "mlxk"),
         Setting::new(&["provider", "mlxk", "options", "baseURL"], target.v1()),
     ];
-    let mut variables = vec![Variable::new("OPENCODE_DISABLE_MODELS_FETCH", 1)];
+    let mut variables = vec![Variable::new("OPENCODE_DISABLE_MODELS_FETCH", "1")];
     if target.has_key {
         let key = format!("{{env:{KEY}}}");
         settings.push(Setting::new(&["provider", "mlxk", "options", "apiKey"], key));
