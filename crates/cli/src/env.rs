@@ -95,7 +95,7 @@ variables! {
     SSL_CERT_FILE: Network, "SSL_CERT_FILE", "PEM file of certificates to trust instead of the system's and the built-in ones";
     REQUESTS_CA_BUNDLE: Network, "REQUESTS_CA_BUNDLE", "Another name of `SSL_CERT_FILE`, from Python tools";
     SSL_CERT_DIR: Network, "SSL_CERT_DIR", "Folder of PEM certificates named by their hash, instead of the system's";
-    OLLAMA_HOST: Peers, "OLLAMA_HOST", "Address of Ollama, for `bench` and `doctor` (the default is `127.0.0.1:11434`). `ps` and `stop` also try it, unless you say where the server is. `server` never listens there";
+    OLLAMA_HOST: Peers, "OLLAMA_HOST", "Address of Ollama, for `bench` and `doctor` (the default is `127.0.0.1:11434`). `ps` and `stop` ask there first, unless you say where the server is. `server` never listens there";
     OPENAI_API_KEY: Peers, "OPENAI_API_KEY", "API key that `bench --vs openai:URL` sends";
     NO_COLOR: Output, "NO_COLOR", "Any value turns off colors and other styles";
     TERM: Output, "TERM", "The value `dumb` turns off colors and other styles";

@@ -12,8 +12,8 @@ use crate::{Context, address};
 /// Timeout of a request. A running server answers within milliseconds even while it computes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends a request to the server and returns its JSON. If nothing says where the server is and none answers at
-/// the default address, tries the address that clients of Ollama use: the one in `OLLAMA_HOST`, or port 11434.
+/// Sends a request to the server and returns its JSON. If nothing else says where the server is, asks at the address in
+/// `OLLAMA_HOST` first. If that isn't set, asks at the default address, then at Ollama's.
 pub(super) fn call(
     target: &TargetArgs,
     method: &str,
@@ -24,18 +24,26 @@ pub(super) fn call(
     let settings = &context.settings;
     let (host, port) = settings.server_address(target.host.as_ref(), target.port)?;
     let request = Request { method, path, body, key: settings.api_key.as_deref() };
-    let result = request.send(&address::url(&host, port));
     let is_said = target.host.is_some() || target.port.is_some() || settings.has_server_address();
-    match result.map_err(anyhow::Error::downcast::<NoServer>) {
-        Err(Ok(error)) if !is_said => {
-            let named = settings.ollama_host.as_deref();
-            let address = mlxk_providers::ollama_address(named);
-            match request.send(&address) {
-                Ok(answer) => Ok(answer),
-                Err(other) if other.is::<ServerRefused>() => Err(other),
-                Err(_) => Err(NoServer { also: named.map(|_| address), ..error }.into()),
-            }
+    let named = settings.ollama_host.as_deref().filter(|_| !is_said);
+    if let Some(named) = named {
+        // Ollama itself may be there.
+        let answer = request.send(&mlxk_providers::ollama_address(Some(named)));
+        if answer.is_ok() || answer.as_ref().is_err_and(anyhow::Error::is::<ServerRefused>) {
+            return answer;
         }
+    }
+    let result = request.send(&address::url(&host, port));
+    match result.map_err(anyhow::Error::downcast::<NoServer>) {
+        Err(Ok(error)) if named.is_some() => {
+            let also = Some(mlxk_providers::ollama_address(named));
+            Err(NoServer { also, ..error }.into())
+        }
+        Err(Ok(error)) if !is_said => match request.send(&mlxk_providers::ollama_address(None)) {
+            Ok(answer) => Ok(answer),
+            Err(other) if other.is::<ServerRefused>() => Err(other),
+            Err(_) => Err(error.into()),
+        },
         Err(Ok(error)) => Err(error.into()),
         Err(Err(error)) => Err(error),
         Ok(answer) => Ok(answer),

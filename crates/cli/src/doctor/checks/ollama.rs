@@ -35,10 +35,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     };
     let text = match (&program, &version, models.is_empty()) {
         (None, None, true) => "Not installed; mlxk doesn't need it".to_owned(),
-        _ => format!(
-            "{installed}; {runs}; {}",
-            count(models.len(), "model in its store").replace("stores", "store")
-        ),
+        _ => format!("{installed}; {runs}; {} in its store", count(models.len(), "model")),
     };
     let mut lines = vec![Line::ok(text).data(data)];
     // Other errors are about models that cannot be imported, which is not a defect.
