@@ -43,7 +43,7 @@ pub(crate) struct Application {
     pub title: &'static str,
     /// Programs to look for, the first that exists is started.
     pub programs: &'static [&'static str],
-    /// How to install it: a command or an address.
+    /// Command or address to install it.
     pub install: &'static str,
     /// `true` if it only works with a model that calls tools.
     pub calls_tools: bool,
@@ -171,7 +171,7 @@ impl System {
     };
 }
 
-/// What makes an application use a server.
+/// Files, variables and arguments that make an application use a server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Plan {
     /// Files to write or change.

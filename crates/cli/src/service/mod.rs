@@ -55,7 +55,7 @@ pub(crate) struct Definition {
     pub bytes: Vec<u8>,
 }
 
-/// What is to be done with a service.
+/// Work to do on a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start it now and at every login. Its definition is in place.

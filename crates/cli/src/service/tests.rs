@@ -99,7 +99,7 @@ fn every_action_has_commands() {
             assert!(!steps(action, &places(system)).is_empty(), "{system:?} {action:?}");
         }
     }
-    // Failing to stop what doesn't run is no reason to keep its definition.
+    // Failing to stop what doesn't run must not keep its definition.
     for system in [System::Linux, System::MacOs, System::Windows] {
         assert!(steps(Action::Uninstall, &places(system)).iter().all(|step| step.may_fail));
     }
