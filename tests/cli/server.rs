@@ -18,17 +18,24 @@ pub(crate) struct Running {
     lines: std::io::Lines<BufReader<std::process::ChildStderr>>,
 }
 
+/// Returns the command of a server that waits at a free port.
+fn command(world: &World) -> Command {
+    let prepared = world.mlxk(&[]);
+    let mut command = Command::new(prepared.get_program());
+    for (name, value) in prepared.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.args(["server", "--port", "0"]);
+    command
+}
+
 impl Running {
     pub(crate) fn start(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let prepared = world.mlxk(&[]);
-        let mut command = Command::new(prepared.get_program());
-        for (name, value) in prepared.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.args(["server", "--port", "0"]).args(arguments);
+        let mut command = command(world);
+        command.args(arguments);
         command.envs(environment.iter().copied());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -140,6 +147,18 @@ fn the_only_model_is_stopped_and_ollamas_address_is_tried() {
     assert!(several.contains("Name the model to unload: org/"), "{several}");
     let assert = world.mlxk(&["ps"]).env("MLXK_HOST", &url).assert().success();
     assert!(streams(&assert).0.contains("org/two"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_ends_although_nobody_reads_its_log() {
+    let world = World::new();
+    let mut child = command(&world).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    while !lines.next().expect("the server says where it listens").unwrap().contains("Ollama") {}
+    drop(lines);
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[cfg(unix)]

@@ -105,12 +105,14 @@ impl Write for Log {
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(message);
         let text = if self.is_json { escaped(&text) } else { sanitize(&text) };
-        stderr().styled(&text)?;
+        // A log without a reader must not stop the server. The logger would panic when it reports the error.
+        let _ = stderr().styled(&text);
         Ok(message.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        stderr().flush()
+        let _ = stderr().flush();
+        Ok(())
     }
 }
 

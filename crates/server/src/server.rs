@@ -140,13 +140,15 @@ impl Server {
 impl Stop {
     /// Stops the server: it takes no new requests, and running answers get a moment to end.
     pub fn stop(&self) {
-        self.0.send_if_modified(|phase| {
+        let stops = self.0.send_if_modified(|phase| {
             let is_running = *phase == Phase::Running;
             if is_running {
-                tracing::info!("stopping");
                 *phase = Phase::Draining;
             }
             is_running
         });
+        if stops {
+            tracing::info!("stopping");
+        }
     }
 }

@@ -190,7 +190,7 @@ mod tests {
         assert_eq!((elsewhere(" Exit "), elsewhere("exit the room")), (Some("/bye"), None));
         assert!(parse("/save").unwrap_err().contains("/save notes"));
         assert!(parse("/nosuch thing").unwrap_err().contains("`/nosuch`"));
-        assert!(parse("/sav x").unwrap_err().contains("did you mean `/save`?"));
+        assert!(parse("/hist x").unwrap_err().contains("did you mean `/history`?"));
     }
 
     #[test]
