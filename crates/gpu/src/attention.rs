@@ -74,18 +74,8 @@ impl Gpu {
             growth: spec.growth.is_some(),
             split: chunks > 1,
         };
-        let parameters = vec![
-            spec.heads as u32,
-            spec.kv_heads as u32,
-            self.batch.positions,
-            tables,
-            factors,
-            spec.window.map_or(0, |window| window.min(1 << 31) as u32),
-            spec.scale.to_bits(),
-            spec.soft_cap.unwrap_or(0.0).to_bits(),
-            pairs as u32,
-            offset as u32,
-        ];
+        let mut parameters = self.score_parameters(spec, tables, factors);
+        parameters.extend([pairs as u32, offset as u32]);
         let parts = if chunks > 1 {
             self.step.act(rows * spec.heads * chunks, spec.head_dim + 2)
         } else {
@@ -208,17 +198,8 @@ impl Gpu {
             mask,
         ];
         let ends = if mask == 2 { self.ends() } else { 0 };
-        let parameters = vec![
-            spec.heads as u32,
-            spec.kv_heads as u32,
-            self.batch.positions,
-            tables,
-            factors,
-            spec.window.map_or(0, |window| window.min(1 << 31) as u32),
-            spec.scale.to_bits(),
-            spec.soft_cap.unwrap_or(0.0).to_bits(),
-            ends,
-        ];
+        let mut parameters = self.score_parameters(spec, tables, factors);
+        parameters.push(ends);
         let buffers = vec![
             Bind::Words,
             Bind::Act(q),
@@ -228,6 +209,20 @@ impl Gpu {
         ];
         let variant = Variant::new(&kernels::ATTENTION, &constants);
         self.step.dispatch(&variant, buffers, parameters, [spec.heads, rows, 1]);
+    }
+
+    /// Returns the parameters that all kernels of attention begin with.
+    fn score_parameters(&self, spec: &AttentionSpec, tables: u32, factors: u32) -> Vec<u32> {
+        vec![
+            spec.heads as u32,
+            spec.kv_heads as u32,
+            self.batch.positions,
+            tables,
+            factors,
+            spec.window.map_or(0, |window| window.min(1 << 31) as u32),
+            spec.scale.to_bits(),
+            spec.soft_cap.unwrap_or(0.0).to_bits(),
+        ]
     }
 
     /// Adds the ends of the sequences of the rows, and returns the index of the first.

@@ -239,11 +239,7 @@ impl Gpu {
         parameters.extend(numbers.map(f32::to_bits));
         let mut buffers = Vec::new();
         for matrix in &matrices {
-            let layout = &matrix.layout;
-            let sizes = [matrix.rows as u32, groups(matrix) as u32];
-            parameters.extend([sizes[0], sizes[1], layout.scales, layout.row_biases]);
-            let words = Bind::Buffer(matrix.buffer.clone());
-            buffers.extend([words.clone(), words]);
+            add_matrix(matrix, groups(matrix), &mut parameters, &mut buffers);
         }
         let (outs, bias_layout) =
             (matrices[0].rows, (matrices[0].buffer.clone(), matrices[0].layout));
@@ -382,11 +378,7 @@ impl Gpu {
         parameters.extend(numbers.map(f32::to_bits));
         let mut buffers = Vec::new();
         for matrix in &matrices {
-            let layout = &matrix.layout;
-            let sizes = [matrix.rows as u32, groups(matrix) as u32];
-            parameters.extend([sizes[0], sizes[1], layout.scales, layout.row_biases]);
-            buffers
-                .extend([Bind::Buffer(matrix.buffer.clone()), Bind::Buffer(matrix.buffer.clone())]);
+            add_matrix(matrix, groups(matrix), &mut parameters, &mut buffers);
         }
         let is_gated = matches!(fused.after, After::Gate(_));
         let all: usize = matrices.iter().map(|matrix| groups(matrix)).sum();
@@ -472,4 +464,14 @@ impl Gpu {
         let buffers = vec![weights, Bind::Act(x), routes, Bind::Act(out)];
         self.step.dispatch(&variant, buffers, parameters, groups);
     }
+}
+
+/// Adds the parameters of a matrix to those of a product (`M` in its text), and its buffer twice: for its words and for
+/// its scales. `groups` is the number of workgroups that compute its rows.
+fn add_matrix(matrix: &Matrix, groups: usize, parameters: &mut Vec<u32>, buffers: &mut Vec<Bind>) {
+    let layout = &matrix.layout;
+    let sizes = [matrix.rows as u32, groups as u32];
+    parameters.extend([sizes[0], sizes[1], layout.scales, layout.row_biases]);
+    let words = Bind::Buffer(matrix.buffer.clone());
+    buffers.extend([words.clone(), words]);
 }

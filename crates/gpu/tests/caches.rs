@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use common::{Pair, assert_close, assert_within, input, open, read, sequences, values};
 use mlxk_ops::{
-    Activation, AttentionSpec, Batch, CacheSpec, ColumnScanInputs, ColumnScanSpec, ConvSpec,
+    Act, Activation, AttentionSpec, Batch, CacheSpec, ColumnScanInputs, ColumnScanSpec, ConvSpec,
     DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, KvFormat, LayerCache, Mask,
     Ops, ScanInputs, ScanSizes, ScanSpec, ScoreGrowth, Sequence, StatePlace, WkvInputs, WkvSpec,
 };
@@ -63,6 +63,43 @@ fn batch(sequences: &[Sequence], ranges: &[Range<usize>]) -> Batch {
 fn rows_of(all: &[Vec<f32>], ranges: &[Range<usize>], width: usize) -> Vec<f32> {
     let rows = all.iter().zip(ranges);
     rows.flat_map(|(all, range)| all[range.start * width..range.end * width].to_vec()).collect()
+}
+
+/// Returns the values of inputs of these widths, each of both sequences.
+fn all_values(widths: &[usize], lengths: [usize; 2], seed: u64) -> Vec<Vec<Vec<f32>>> {
+    let of = |(part, width): (u64, &usize)| {
+        (0..2).map(|i| values(seed + part * 2 + i as u64, lengths[i] * width)).collect()
+    };
+    (10..).zip(widths).map(of).collect()
+}
+
+/// Uploads the rows of a step of each input.
+fn inputs(
+    ops: &mut dyn Ops,
+    all: &[Vec<Vec<f32>>],
+    widths: &[usize],
+    ranges: &[Range<usize>],
+) -> Vec<Act> {
+    let each = all.iter().zip(widths);
+    each.map(|(all, &width)| input(ops, &rows_of(all, ranges, width), width)).collect()
+}
+
+/// Appends the rows of a step of each output to the results, of which there is one for each output and sequence.
+fn collect(
+    ops: &mut dyn Ops,
+    outs: &[(Act, usize)],
+    ranges: &[Range<usize>],
+    results: &mut [Vec<f32>],
+) {
+    for (part, &(out, width)) in outs.iter().enumerate() {
+        let found = read(ops, out);
+        let mut rest = found.as_slice();
+        for (i, range) in ranges.iter().enumerate() {
+            let (own, others) = rest.split_at(range.len() * width);
+            results[2 * part + i].extend_from_slice(own);
+            rest = others;
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -226,22 +263,13 @@ fn recurrent(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -
         scan.inner() + 2 * scan.keys(),
         4,
     ];
-    let all: Vec<Vec<Vec<f32>>> = (10..)
-        .zip(widths)
-        .map(|(part, width)| {
-            (0..2).map(|i| values(seed + part * 2 + i as u64, lengths[i] * width)).collect()
-        })
-        .collect();
+    let all = all_values(&widths, lengths, seed);
     let mut results = vec![Vec::new(); 6];
     for ranges in steps {
         let batch = batch(&sequences, ranges);
         ops.begin(&batch).unwrap();
         let rows = batch.rows();
-        let inputs: Vec<_> = all
-            .iter()
-            .zip(widths)
-            .map(|(all, width)| input(ops, &rows_of(all, ranges, width), width))
-            .collect();
+        let inputs = inputs(ops, &all, &widths, ranges);
         let [x, qkv, decay, rate, xbc, dt] = inputs[..] else { panic!("six inputs") };
         let outs =
             [conv_cols, delta.values(), scan.inner()].map(|width| (ops.act(rows, width), width));
@@ -250,15 +278,7 @@ fn recurrent(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -
         let inputs = DeltaInputs { qkv, decay, rate };
         ops.delta_rule(outs[1].0, inputs, &delta_spec, place(0, conv_values), &batch);
         ops.selective_scan(outs[2].0, ScanInputs { xbc, dt }, &scan_spec, place(1, 0), &batch);
-        for (part, (out, width)) in outs.into_iter().enumerate() {
-            let found = read(ops, out);
-            let mut rest = found.as_slice();
-            for (i, range) in ranges.iter().enumerate() {
-                let (own, others) = rest.split_at(range.len() * width);
-                results[2 * part + i].extend_from_slice(own);
-                rest = others;
-            }
-        }
+        collect(ops, &outs, ranges, &mut results);
     }
     results.concat()
 }
@@ -300,22 +320,13 @@ fn columns(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -> 
     let [removed, added, bonus] = [4, 5, 6].map(|part| vector(part, width));
     let spec = WkvSpec { heads: HEADS, head_dim: 24, removed, added, bonus };
     let widths = [COLUMNS, COLUMNS, STATE, STATE, COLUMNS, width, width, width, width, width];
-    let all: Vec<Vec<Vec<f32>>> = (10..)
-        .zip(widths)
-        .map(|(part, width)| {
-            (0..2).map(|i| values(seed + part * 2 + i as u64, lengths[i] * width)).collect()
-        })
-        .collect();
+    let all = all_values(&widths, lengths, seed);
     let mut results = vec![Vec::new(); 8];
     for ranges in steps {
         let batch = batch(&sequences, ranges);
         ops.begin(&batch).unwrap();
         let rows = batch.rows();
-        let inputs: Vec<_> = all
-            .iter()
-            .zip(widths)
-            .map(|(all, width)| input(ops, &rows_of(all, ranges, width), width))
-            .collect();
+        let inputs = inputs(ops, &all, &widths, ranges);
         let [x, dt, keys, queries, gate, q, k, v, decay, rate] = inputs[..] else {
             panic!("ten inputs")
         };
@@ -329,15 +340,7 @@ fn columns(ops: &mut dyn Ops, steps: &Steps, lengths: [usize; 2], seed: u64) -> 
         let bonus = outs[3].0;
         let inputs = WkvInputs { queries: q, keys: k, values: v, decay, rate, removed, bonus };
         ops.wkv(outs[2].0, inputs, &spec, place(2), &batch);
-        for (part, (out, width)) in outs.into_iter().enumerate() {
-            let found = read(ops, out);
-            let mut rest = found.as_slice();
-            for (i, range) in ranges.iter().enumerate() {
-                let (own, others) = rest.split_at(range.len() * width);
-                results[2 * part + i].extend_from_slice(own);
-                rest = others;
-            }
-        }
+        collect(ops, &outs, ranges, &mut results);
     }
     results.concat()
 }

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use super::written;
 use crate::kernels::FUNCTIONS;
 
 /// Features that a thread reads at a time.
@@ -68,13 +69,11 @@ impl DecodeAttention {
     }
 
     fn source(&self) -> String {
-        let mut text = String::new();
-        for (name, value) in Self::CONSTANTS.iter().zip(self.constants()) {
-            writeln!(text, "const {name} = {value}u;").expect("a string");
-        }
+        let mut text = written::constants(Self::CONSTANTS, &self.constants());
         let (threads, lanes) = (self.threads(), self.lanes());
         write!(text, "const THREADS = {threads}u;\nconst LANES = {lanes}u;\n").expect("a string");
         text += FUNCTIONS;
+        text += include_str!("turned.wgsl");
         text += include_str!("decode_attention.wgsl");
         text.replace("/*VALUES*/", &Self::first_values_source())
             .replace("/*SCORES*/", &self.scores_source())

@@ -35,34 +35,9 @@ var<workgroup> greatest: array<f32, HEADS>;
 var<workgroup> totals: array<f32, HEADS>;
 var<workgroup> sums: array<vec4<f32>, LANES * HEAD_DIM / 4u>;
 
-// Returns feature `i` of the query or key at `at`, turned by the position.
-fn turned(keys: bool, at: u32, i: u32, position: u32) -> f32 {
-  let x = feature(keys, at + i);
-  if (ROPE == 0u || i < p.offset || i >= p.offset + 2u * p.pairs) { return x; }
-  let n = i - p.offset;
-  var pair = n;
-  var other = n + p.pairs;
-  var is_second = false;
-  if (ROPE == 1u) {
-    is_second = n >= p.pairs;
-    if (is_second) {
-      pair = n - p.pairs;
-      other = pair;
-    }
-  } else {
-    is_second = n % 2u == 1u;
-    pair = n / 2u;
-    other = n ^ 1u;
-  }
-  let cos = turns[position * 2u * p.pairs + pair];
-  let sin = turns[position * 2u * p.pairs + p.pairs + pair];
-  let y = feature(keys, at + p.offset + other);
-  if (is_second) { return y * sin + x * cos; }
-  return x * cos - y * sin;
-}
-
-fn feature(keys: bool, at: u32) -> f32 {
-  if (keys) { return k[at]; }
+// The kind is 0 for queries and 1 for keys.
+fn feature(kind: u32, at: u32) -> f32 {
+  if (kind == 1u) { return k[at]; }
   return q[at];
 }
 
@@ -133,11 +108,11 @@ fn main(
   if (GROWTH != 0u) { scale *= bitcast<f32>(words[p.factors + row]); }
   for (var i = local; i < HEADS * HEAD_DIM; i += THREADS) {
     let at = (row * p.heads + first_head + i / HEAD_DIM) * HEAD_DIM;
-    query[i / 4u][i % 4u] = turned(false, at, i % HEAD_DIM, newest) * scale;
+    query[i / 4u][i % 4u] = turned(0u, at, i % HEAD_DIM, newest) * scale;
   }
   let own = (row * p.kv_heads + kv_head) * HEAD_DIM;
   for (var i = local; i < HEAD_DIM; i += THREADS) {
-    new_key[i / 4u][i % 4u] = turned(true, own, i, newest);
+    new_key[i / 4u][i % 4u] = turned(1u, own, i, newest);
     new_value[i / 4u][i % 4u] = v[own + i];
   }
   workgroupBarrier();

@@ -11,6 +11,7 @@ use std::fmt::Write;
 
 use mlxk_tensor::Dtype;
 
+use super::written::{self, Bindings};
 use crate::kernels::{ACTIVATIONS, FUNCTIONS};
 use crate::weights::BLOCK;
 
@@ -172,29 +173,17 @@ impl FixedProduct {
     }
 
     fn bindings(&self) -> String {
-        let mut text = String::new();
-        let mut binding = 0;
-        let mut bind = |access: &str, name: &str, item: &str| {
-            writeln!(
-                text,
-                "@group(0) @binding({binding}) var<storage, {access}> {name}: array<{item}>;"
-            )
-            .expect("a string takes all text");
-            binding += 1;
-        };
-        for matrix in 0..self.matrices {
-            bind("read", &format!("w{matrix}"), "vec4<u32>");
-            bind("read", &format!("s{matrix}"), "u32");
-        }
-        bind("read", "x", "vec4<f32>");
+        let mut all = Bindings::default();
+        all.add_matrices(self.matrices, "vec4<u32>");
+        all.add("read", "x", "vec4<f32>");
         if self.norm {
-            bind("read", "norm", "vec4<f32>");
+            all.add("read", "norm", "vec4<f32>");
         }
         let outs = if self.is_gated() { 1 } else { self.matrices };
         for out in 0..outs {
-            bind("read_write", &format!("out{out}"), "f32");
+            all.add("read_write", &format!("out{out}"), "f32");
         }
-        text
+        all.text
     }
 
     /// Returns declarations of what is read of `ahead` rows of each matrix. `kind` is `now` or `next`.
@@ -342,17 +331,8 @@ impl FixedProduct {
     }
 
     fn source(&self) -> String {
-        let mut text = String::new();
-        for (name, value) in Self::CONSTANTS.iter().zip(self.constants()) {
-            writeln!(text, "const {name} = {value}u;").expect("a string");
-        }
-        text += "struct M {\n  outs: u32,\n  groups: u32,\n  scales: u32,\n  row_biases: u32,\n}\n";
-        text +=
-            "struct P {\n  rows: u32,\n  eps: f32,\n  a: f32,\n  b: f32,\n  c: f32,\n  d: f32,\n";
-        for matrix in 0..self.matrices {
-            writeln!(text, "  m{matrix}: M,").expect("a string");
-        }
-        text += "}\nvar<immediate> p: P;\n";
+        let mut text = written::constants(Self::CONSTANTS, &self.constants());
+        text += &written::parameters("eps: f32", self.matrices);
         text += &self.bindings();
         for matrix in 0..self.matrices {
             let at = format!("p.m{matrix}.scales");

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use super::written;
 use crate::kernels::FUNCTIONS;
 
 /// A variant of the kernel. Keys and values are f16, and equally wide.
@@ -35,9 +36,7 @@ impl FlashAttention {
 
     fn source(self) -> String {
         let mut text = String::from("enable f16;\nenable wgpu_cooperative_matrix;\n");
-        for (name, value) in Self::CONSTANTS.iter().zip(self.constants()) {
-            writeln!(text, "const {name} = {value}u;").expect("a string");
-        }
+        text += &written::constants(Self::CONSTANTS, &self.constants());
         text += FUNCTIONS;
         text += include_str!("flash_attention.wgsl");
         text.replace("/*START*/", &self.start_source())

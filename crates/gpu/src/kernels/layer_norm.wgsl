@@ -11,18 +11,6 @@ var<immediate> p: P;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
 const THREADS = 64u;
-var<workgroup> parts: array<f32, THREADS>;
-
-fn total(local: u32, value: f32) -> f32 {
-  workgroupBarrier();
-  parts[local] = value;
-  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
-    workgroupBarrier();
-    if (local < step) { parts[local] += parts[local + step]; }
-  }
-  workgroupBarrier();
-  return parts[0];
-}
 
 @compute @workgroup_size(THREADS)
 fn main(

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use mlxk_tensor::Dtype;
 
+use super::written::{self, Bindings};
 use crate::kernels::{ACTIVATIONS, FUNCTIONS};
 use crate::weights::pair_source;
 
@@ -128,37 +129,20 @@ impl MatrixProduct {
     fn source(&self) -> String {
         let mut text = String::from("enable f16;\nenable wgpu_cooperative_matrix;\n");
         let (pieces, each) = self.pieces();
-        for (name, value) in Self::CONSTANTS.iter().zip(self.constants()) {
-            writeln!(text, "const {name} = {value}u;").expect("a string");
-        }
-        text += "struct M {\n  outs: u32,\n  groups: u32,\n  scales: u32,\n  row_biases: u32,\n}\n";
-        text +=
-            "struct P {\n  rows: u32,\n  zero: u32,\n  a: f32,\n  b: f32,\n  c: f32,\n  d: f32,\n";
-        for matrix in 0..self.matrices {
-            writeln!(text, "  m{matrix}: M,").expect("a string");
-        }
-        text += "}\nvar<immediate> p: P;\n";
-        let mut binding = 0;
-        let mut bind = |access: &str, name: &str, item: &str| {
-            let line = format!(
-                "@group(0) @binding({binding}) var<storage, {access}> {name}: array<{item}>;\n"
-            );
-            binding += 1;
-            line
-        };
+        text += &written::constants(Self::CONSTANTS, &self.constants());
+        text += &written::parameters("zero: u32", self.matrices);
         let words = if each == 1 { "u32".to_owned() } else { format!("vec{each}<u32>") };
-        for matrix in 0..self.matrices {
-            text += &bind("read", &format!("w{matrix}"), &words);
-            text += &bind("read", &format!("s{matrix}"), "u32");
-        }
-        text += &bind("read", "x", "vec4<f16>");
+        let mut buffers = Bindings::default();
+        buffers.add_matrices(self.matrices, &words);
+        buffers.add("read", "x", "vec4<f16>");
         if self.is_gated() {
-            text += &bind("read_write", "out0", "vec4<f16>");
+            buffers.add("read_write", "out0", "vec4<f16>");
         } else {
             for matrix in 0..self.matrices {
-                text += &bind("read_write", &format!("out{matrix}"), "f32");
+                buffers.add("read_write", &format!("out{matrix}"), "f32");
             }
         }
+        text += &buffers.text;
         for matrix in 0..self.matrices {
             let (words, name) = (format!("s{matrix}"), format!("pair{matrix}"));
             text += &pair_source(self.scales, &words, &name);

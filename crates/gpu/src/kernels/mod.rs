@@ -9,6 +9,7 @@ pub(crate) mod flash_attention;
 pub(crate) mod matrix_product;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use crate::pipelines::{Kernel, Source};
 use decode_attention::DecodeAttention;
@@ -55,7 +56,7 @@ pub(crate) static SELECT_ROWS: Kernel = kernel!("select_rows", []);
 pub(crate) static COPY_PIECES: Kernel = kernel!("copy_pieces", []);
 pub(crate) static ROPE: Kernel = kernel!("rope", ["INTERLEAVED"]);
 pub(crate) static RMS_NORM: Kernel = kernel!("rms_norm", []);
-pub(crate) static LAYER_NORM: Kernel = kernel!("layer_norm", ["BIAS"]);
+pub(crate) static LAYER_NORM: Kernel = kernel!("layer_norm", ["BIAS"], "total");
 pub(crate) static ACTIVATION: Kernel =
     kernel!("activation", ["ACTIVATION", "GATED"], "functions", "activations");
 pub(crate) static ARITHMETIC: Kernel = kernel!("arithmetic", ["OPERATION"], "functions");
@@ -78,7 +79,12 @@ pub(crate) static FLASH_ATTENTION: Kernel = Kernel {
     source: Source::Written(flash_attention::write),
     constants: FlashAttention::CONSTANTS,
 };
-pub(crate) static ROPE_TILES: Kernel = kernel!("rope_tiles", ["HEAD_DIM", "ROPE", "GROWTH"]);
+pub(crate) static ROPE_TILES: Kernel = Kernel {
+    name: "rope_tiles",
+    // A text begins with what it enables, so that the shared one follows.
+    source: Source::File(concat!(include_str!("rope_tiles.wgsl"), include_str!("turned.wgsl"))),
+    constants: &["HEAD_DIM", "ROPE", "GROWTH"],
+};
 pub(crate) static JOIN_CHUNKS: Kernel = kernel!("join_chunks", ["HEAD_DIM", "SINKS"]);
 pub(crate) static ROUTE: Kernel = kernel!(
     "route",
@@ -106,6 +112,6 @@ pub(crate) static GATED_UNIT: Kernel = kernel!("gated_unit", [], "functions");
 pub(crate) static WKV_INPUTS: Kernel = kernel!("wkv_inputs", ["HEAD_DIM"], "functions");
 pub(crate) static WKV: Kernel = kernel!("wkv", ["HEAD_DIM"]);
 pub(crate) static REDUCE_ROWS: Kernel = kernel!("reduce_rows", ["MAX"]);
-pub(crate) static ROW_STATISTICS: Kernel = kernel!("row_statistics", ["CUT"]);
+pub(crate) static ROW_STATISTICS: Kernel = kernel!("row_statistics", ["CUT"], "total");
 pub(crate) static ADD_SCALED: Kernel = kernel!("add_scaled", []);
 pub(crate) static SELECTIVE_SCAN: Kernel = kernel!("selective_scan", ["STATE_DIM"], "functions");

@@ -25,35 +25,11 @@ var<immediate> p: P;
 @group(0) @binding(5) var<storage, read_write> kv: array<f16>;
 @group(0) @binding(6) var<storage, read_write> out: array<f16>;
 
+// The kind is 0 for queries, 1 for keys and 2 for values.
 fn feature(kind: u32, at: u32) -> f32 {
   if (kind == 0u) { return q[at]; }
   if (kind == 1u) { return k[at]; }
   return v[at];
-}
-
-fn turned(kind: u32, at: u32, i: u32, position: u32) -> f32 {
-  let x = feature(kind, at + i);
-  if (ROPE == 0u || kind == 2u || i < p.offset || i >= p.offset + 2u * p.pairs) { return x; }
-  let n = i - p.offset;
-  var pair = n;
-  var other = n + p.pairs;
-  var is_second = false;
-  if (ROPE == 1u) {
-    is_second = n >= p.pairs;
-    if (is_second) {
-      pair = n - p.pairs;
-      other = pair;
-    }
-  } else {
-    is_second = n % 2u == 1u;
-    pair = n / 2u;
-    other = n ^ 1u;
-  }
-  let cos = turns[position * 2u * p.pairs + pair];
-  let sin = turns[position * 2u * p.pairs + p.pairs + pair];
-  let y = feature(kind, at + p.offset + other);
-  if (is_second) { return y * sin + x * cos; }
-  return x * cos - y * sin;
 }
 
 @compute @workgroup_size(64)
@@ -77,6 +53,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   let to = ((page * p.kv_heads + head) * 2u + kind - 1u) * (HEAD_DIM * 32u) + position % 32u * 16u;
   let at = (row * p.kv_heads + head) * HEAD_DIM;
   for (var i = local; i < HEAD_DIM; i += 64u) {
-    kv[to + i / 16u * 512u + i % 16u] = f16(turned(kind, at, i, position));
+    var value: f32;
+    if (kind == 2u) {
+      value = feature(kind, at + i);
+    } else {
+      value = turned(kind, at, i, position);
+    }
+    kv[to + i / 16u * 512u + i % 16u] = f16(value);
   }
 }

@@ -8,18 +8,6 @@ var<immediate> p: P;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 
 const THREADS = 128u;
-var<workgroup> parts: array<f32, THREADS>;
-
-fn sum_of(local: u32, value: f32) -> f32 {
-  workgroupBarrier();
-  parts[local] = value;
-  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
-    workgroupBarrier();
-    if (local < step) { parts[local] += parts[local + step]; }
-  }
-  workgroupBarrier();
-  return parts[0];
-}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -28,10 +16,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     // x = max(x − mean(x) − deviations · √variance(x), 0)
     var sum = 0.0;
     for (var i = local; i < p.cols; i += THREADS) { sum += x[start + i]; }
-    let mean = sum_of(local, sum) / f32(p.cols);
+    let mean = total(local, sum) / f32(p.cols);
     sum = 0.0;
     for (var i = local; i < p.cols; i += THREADS) { sum = fma(x[start + i] - mean, x[start + i] - mean, sum); }
-    let cut = mean + p.deviations * sqrt(sum_of(local, sum) / f32(p.cols));
+    let cut = mean + p.deviations * sqrt(total(local, sum) / f32(p.cols));
     for (var i = local; i < p.cols; i += THREADS) { x[start + i] = max(x[start + i] - cut, 0.0); }
     return;
   }
@@ -42,8 +30,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     own = fma(x[start + i], x[start + i], own);
     other = fma(like[start + i], like[start + i], other);
   }
-  own = sum_of(local, own);
-  other = sum_of(local, other);
+  own = total(local, own);
+  other = total(local, other);
   let factor = sqrt(other / own);
   for (var i = local; i < p.cols; i += THREADS) { x[start + i] *= factor; }
 }
