@@ -1,7 +1,7 @@
 //! Gemma (Gemma Team, 2024, arXiv:2403.08295): Llama with GELU gates, scaled embeddings, and norms
 //! with a factor of one plus the weight.
 
-use mlxk_format::gguf::{GgufArchitecture, HeadDim, LayerTensor};
+use mlxk_format::gguf::{GgufArchitecture, HeadDim};
 use mlxk_ops::Activation;
 
 use super::common::Common;
@@ -20,24 +20,13 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const GGUF: GgufArchitecture = GgufArchitecture {
+    more: &[gguf::MLP],
     hidden_act: None,
     head_dim: HeadDim::Stated,
     norms_plus_one: true,
     config: |_, _| vec![("hidden_activation", "gelu_pytorch_tanh".into())],
-    ..gguf::architecture("gemma", "gemma", "GemmaForCausalLM", GGUF_LAYER)
+    ..gguf::architecture("gemma", "gemma", "GemmaForCausalLM", gguf::ATTENTION)
 };
-
-const GGUF_LAYER: &[LayerTensor] = &[
-    gguf::INPUT_NORM,
-    gguf::Q,
-    gguf::K,
-    gguf::V,
-    gguf::O,
-    gguf::MLP_NORM,
-    gguf::GATE,
-    gguf::UP,
-    gguf::DOWN,
-];
 
 fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     require_gelu_tanh(config)?;

@@ -1,15 +1,13 @@
 //! Gemma 3 (Gemma Team, 2025, arXiv:2503.19786): windows with a rotary base of their own in five of
 //! six layers, and norms on the heads of queries and keys. Also its wrapper with a vision tower.
 
-use mlxk_format::gguf::{
-    Extent, GgufArchitecture, GgufBiases, GgufSizes, HeadDim, LayerTensor, Window, json_number,
-};
+use mlxk_format::gguf::{GgufArchitecture, GgufBiases, GgufSizes, HeadDim, Window, json_number};
 use mlxk_ops::{Activation, Mask, RopeSpec};
 use serde_json::Value;
 
 use super::common::Common;
 use super::family::{Architecture, Family};
-use super::gemma2::require_gelu_tanh;
+use super::gemma2::{self, require_gelu_tanh};
 use super::gguf;
 use crate::config::{Config, limit};
 use crate::decoder::{DecoderSpec, sandwich};
@@ -33,6 +31,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const GGUF: GgufArchitecture = GgufArchitecture {
+    more: &[gguf::QK_NORMS],
     hidden_act: None,
     head_dim: HeadDim::Stated,
     window: Window::AllButEvery { default: 6 },
@@ -41,24 +40,8 @@ const GGUF: GgufArchitecture = GgufArchitecture {
     ignored: &["v.", "mm."],
     usual_eps: Some(1e-6),
     config: gguf_config,
-    ..gguf::architecture("gemma3", "gemma3_text", "Gemma3ForCausalLM", GGUF_LAYER)
+    ..gguf::architecture("gemma3", "gemma3_text", "Gemma3ForCausalLM", gemma2::GGUF_LAYER)
 };
-
-const GGUF_LAYER: &[LayerTensor] = &[
-    gguf::INPUT_NORM,
-    gguf::Q,
-    gguf::K,
-    gguf::V,
-    gguf::O,
-    LayerTensor::vector("ffn_norm", "pre_feedforward_layernorm", Extent::Hidden),
-    gguf::GATE,
-    gguf::UP,
-    gguf::DOWN,
-    LayerTensor::vector("post_attention_norm", "post_attention_layernorm", Extent::Hidden),
-    LayerTensor::vector("post_ffw_norm", "post_feedforward_layernorm", Extent::Hidden),
-    gguf::Q_NORM,
-    gguf::K_NORM,
-];
 
 fn gguf_config(sizes: &GgufSizes, _: GgufBiases) -> Vec<(&'static str, Value)> {
     // Only the 27B model scales scores by another number than the width of a head. Like llama.cpp,

@@ -73,6 +73,18 @@ pub(super) const SHARED_WEIGHT: LayerTensor = LayerTensor::matrix(
     [Extent::Of(|_| 1), Hidden],
 );
 
+/// Attention and its norm, as most architectures have them.
+pub(super) const ATTENTION: &[LayerTensor] = &[INPUT_NORM, Q, K, V, O];
+/// Norms of the heads of queries and keys.
+pub(super) const QK_NORMS: &[LayerTensor] = &[Q_NORM, K_NORM];
+/// The feed-forward part and its norm, as Llama names it.
+pub(super) const MLP: &[LayerTensor] = &[MLP_NORM, GATE, UP, DOWN];
+/// Experts and their router, without a norm.
+pub(super) const MIXTURE: &[LayerTensor] = &[ROUTER, GATE_EXPERTS, UP_EXPERTS, DOWN_EXPERTS];
+/// The shared expert of Qwen's mixtures.
+pub(super) const SHARED_EXPERT: &[LayerTensor] =
+    &[SHARED_WEIGHT, SHARED_GATE, SHARED_UP, SHARED_DOWN];
+
 /// Keys of YaRN.
 pub(super) const YARN_KEYS: [&str; 5] = [
     "rope.scaling.type",

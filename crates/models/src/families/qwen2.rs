@@ -29,30 +29,27 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const GGUF: GgufArchitecture = GgufArchitecture {
+    more: &[gguf::MLP],
     head_dim: HeadDim::Derived,
     qwen_words: true,
     config: |_, _| vec![("use_sliding_window", false.into())],
     exported_types: &["qwen2"],
-    ..gguf::architecture("qwen2", "qwen2", "Qwen2ForCausalLM", GGUF_LAYER)
+    ..gguf::architecture("qwen2", "qwen2", "Qwen2ForCausalLM", GGUF_ATTENTION)
 };
 
-const GGUF_LAYER: &[LayerTensor] = &[
+const GGUF_ATTENTION: &[LayerTensor] = &[
     gguf::INPUT_NORM,
     gguf::Q.with_bias(Bias::Required),
     gguf::K.with_bias(Bias::Required),
     gguf::V.with_bias(Bias::Required),
     gguf::O,
-    gguf::MLP_NORM,
-    gguf::GATE,
-    gguf::UP,
-    gguf::DOWN,
 ];
 
 const MOE_GGUF: GgufArchitecture = GgufArchitecture {
     name: "qwen2moe",
     model_type: "qwen2_moe",
     class: "Qwen2MoeForCausalLM",
-    layer: MOE_GGUF_LAYER,
+    more: &[&[gguf::MLP_NORM], gguf::MIXTURE, gguf::SHARED_EXPERT],
     keys: MOE_GGUF_KEYS,
     required: MOE_GGUF_KEYS,
     config: |sizes, _| {
@@ -70,23 +67,6 @@ const MOE_GGUF_KEYS: &[&str] = &[
     "expert_used_count",
     "expert_feed_forward_length",
     "expert_shared_feed_forward_length",
-];
-
-const MOE_GGUF_LAYER: &[LayerTensor] = &[
-    gguf::INPUT_NORM,
-    gguf::Q.with_bias(Bias::Required),
-    gguf::K.with_bias(Bias::Required),
-    gguf::V.with_bias(Bias::Required),
-    gguf::O,
-    gguf::MLP_NORM,
-    gguf::ROUTER,
-    gguf::GATE_EXPERTS,
-    gguf::UP_EXPERTS,
-    gguf::DOWN_EXPERTS,
-    gguf::SHARED_WEIGHT,
-    gguf::SHARED_GATE,
-    gguf::SHARED_UP,
-    gguf::SHARED_DOWN,
 ];
 
 pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {

@@ -1,7 +1,7 @@
 //! Qwen3, dense and as a mixture of experts (Yang et al., 2025, arXiv:2505.09388): Qwen2 with
 //! norms on the heads of queries and keys instead of biases.
 
-use mlxk_format::gguf::{GgufArchitecture, HeadDim, LayerTensor};
+use mlxk_format::gguf::{GgufArchitecture, HeadDim};
 use mlxk_ops::{RouteScores, RouteSpec};
 use serde_json::Value;
 
@@ -32,32 +32,19 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const GGUF: GgufArchitecture = GgufArchitecture {
+    more: &[gguf::MLP, gguf::QK_NORMS],
     head_dim: HeadDim::Stated,
     qwen_words: true,
     config: |_, _| vec![("use_sliding_window", false.into())],
     exported_types: &["qwen3"],
-    ..gguf::architecture("qwen3", "qwen3", "Qwen3ForCausalLM", GGUF_LAYER)
+    ..gguf::architecture("qwen3", "qwen3", "Qwen3ForCausalLM", gguf::ATTENTION)
 };
-
-const GGUF_LAYER: &[LayerTensor] = &[
-    gguf::INPUT_NORM,
-    gguf::Q,
-    gguf::K,
-    gguf::V,
-    gguf::O,
-    gguf::MLP_NORM,
-    gguf::GATE,
-    gguf::UP,
-    gguf::DOWN,
-    gguf::Q_NORM,
-    gguf::K_NORM,
-];
 
 const MOE_GGUF: GgufArchitecture = GgufArchitecture {
     name: "qwen3moe",
     model_type: "qwen3_moe",
     class: "Qwen3MoeForCausalLM",
-    layer: MOE_GGUF_LAYER,
+    more: &[&[gguf::MLP_NORM], gguf::MIXTURE, gguf::QK_NORMS],
     keys: gguf::EXPERT_KEYS,
     required: gguf::EXPERT_KEYS,
     config: |sizes, _| {
@@ -77,21 +64,6 @@ const MOE_GGUF: GgufArchitecture = GgufArchitecture {
     ],
     ..GGUF
 };
-
-const MOE_GGUF_LAYER: &[LayerTensor] = &[
-    gguf::INPUT_NORM,
-    gguf::Q,
-    gguf::K,
-    gguf::V,
-    gguf::O,
-    gguf::MLP_NORM,
-    gguf::ROUTER,
-    gguf::GATE_EXPERTS,
-    gguf::UP_EXPERTS,
-    gguf::DOWN_EXPERTS,
-    gguf::Q_NORM,
-    gguf::K_NORM,
-];
 
 pub(super) fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;

@@ -33,7 +33,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const GGUF: GgufArchitecture = GgufArchitecture {
-    more: &[DELTA, ATTENTION],
+    more: &[GGUF_MLP, DELTA, ATTENTION],
     layers_path: "language_model.model.layers",
     outside: &[
         gguf::EMBEDDING.named("language_model.model.embed_tokens"),
@@ -46,14 +46,14 @@ const GGUF: GgufArchitecture = GgufArchitecture {
     keys: GGUF_KEYS,
     required: GGUF_REQUIRED,
     config: |sizes, _| gguf_config(sizes),
-    ..gguf::architecture("qwen35", "qwen3_5", "Qwen3_5ForConditionalGeneration", GGUF_LAYER)
+    ..gguf::architecture("qwen35", "qwen3_5", "Qwen3_5ForConditionalGeneration", GGUF_NORMS)
 };
 
 const MOE_GGUF: GgufArchitecture = GgufArchitecture {
     name: "qwen35moe",
     model_type: "qwen3_5_moe",
     class: "Qwen3_5MoeForConditionalGeneration",
-    layer: MOE_GGUF_LAYER,
+    more: &[gguf::MIXTURE, gguf::SHARED_EXPERT, DELTA, ATTENTION],
     keys: &[
         "ssm.conv_kernel",
         "ssm.state_size",
@@ -228,20 +228,8 @@ const ATTENTION: &[LayerTensor] = &[
 ];
 const POST_NORM: LayerTensor = LayerTensor { gguf: "post_attention_norm", ..gguf::MLP_NORM };
 
-const GGUF_LAYER: &[LayerTensor] = &[gguf::INPUT_NORM, POST_NORM, gguf::GATE, gguf::UP, gguf::DOWN];
-
-const MOE_GGUF_LAYER: &[LayerTensor] = &[
-    gguf::INPUT_NORM,
-    POST_NORM,
-    gguf::ROUTER,
-    gguf::GATE_EXPERTS,
-    gguf::UP_EXPERTS,
-    gguf::DOWN_EXPERTS,
-    gguf::SHARED_WEIGHT,
-    gguf::SHARED_GATE,
-    gguf::SHARED_UP,
-    gguf::SHARED_DOWN,
-];
+const GGUF_NORMS: &[LayerTensor] = &[gguf::INPUT_NORM, POST_NORM];
+const GGUF_MLP: &[LayerTensor] = &[gguf::GATE, gguf::UP, gguf::DOWN];
 
 /// Published files have norms around zero, and filters in another shape.
 pub(super) const PUBLISHED: Published = Published {
