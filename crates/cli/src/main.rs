@@ -34,6 +34,7 @@ mod peak_memory;
 mod printer;
 mod service;
 mod settings;
+mod staged;
 mod terminal;
 
 use std::ffi::OsString;

@@ -1,17 +1,15 @@
 //! `mlxk config`: shows the settings in effect and where each comes from.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use crate::args::ConfigArgs;
 use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT, PAIRS_EXAMPLE};
 use crate::config::{Config, Origin, Value};
 use crate::exit::{ExitStatus, UsageError};
+use crate::staged::staged;
 use crate::{Context, json, output};
 
 /// Prints the path of the file and every setting, or writes an example file.
@@ -133,7 +131,7 @@ fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result
     if path.symlink_metadata().is_ok() {
         return Err(exists());
     }
-    let file = staged(path, &example()).with_context(cannot)?;
+    let file = staged(path, example().as_bytes()).with_context(cannot)?;
     match file.persist_noclobber(path).map_err(|error| error.error) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             return Err(exists());
@@ -148,18 +146,6 @@ fn init(config: &Config, args: &ConfigArgs, context: &Context) -> anyhow::Result
             .note(format_args!("Created {}; all settings in it are commented out", path.display()));
     }
     Ok(())
-}
-
-/// Writes a configuration next to `path`, to be renamed to it. So the file appears complete or not at all, on a full
-/// disk too.
-pub(super) fn staged(path: &Path, text: &str) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".config-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 /// Returns a file with every setting commented out.

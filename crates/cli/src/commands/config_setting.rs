@@ -6,11 +6,12 @@ use anyhow::Context as _;
 use serde_json::json;
 use toml_edit::{DocumentMut, Item};
 
-use super::config::{shown, staged, value_as_json};
+use super::config::{shown, value_as_json};
 use crate::args::ConfigAction;
 use crate::config::keys::{KEYS, Key};
 use crate::config::{Origin, Setting, Value};
 use crate::exit::UsageError;
+use crate::staged::staged;
 use crate::{Context, input, json, misuse, output};
 
 /// Prints or changes one setting.
@@ -113,7 +114,7 @@ fn change(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> anyhow::Result<()
     let mut file: DocumentMut = text.parse().with_context(cannot)?;
     edit(&mut file);
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let written = staged(&target, &file.to_string()).with_context(cannot)?;
+    let written = staged(&target, file.to_string().as_bytes()).with_context(cannot)?;
     written.persist(&target).map_err(|error| error.error).with_context(cannot)?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use folder::{Entry, Folder};
 
+use crate::staged::staged;
 use crate::{format, input};
 
 /// The version of the format.
@@ -84,15 +85,8 @@ pub(crate) fn write(
     existing: Existing,
 ) -> anyhow::Result<()> {
     let failed = || format!("Cannot save the conversation to `{}`", path.display());
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).with_context(failed)?;
-    // Temporary files can be read and written by their owner alone.
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-    serde_json::to_writer_pretty(&mut file, conversation).with_context(failed)?;
-    file.as_file().sync_all().with_context(failed)?;
+    let bytes = serde_json::to_vec_pretty(conversation).with_context(failed)?;
+    let file = staged(path, &bytes).with_context(failed)?;
     match existing {
         Existing::Replace => file.persist(path).with_context(failed)?,
         Existing::Refuse => file.persist_noclobber(path).with_context(failed)?,

@@ -3,13 +3,13 @@
 //! A folder per application has a list of the files, and for each its original and the content that was written. If
 //! nothing else has changed a file since, its original comes back byte for byte.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Content, File, merge};
+use crate::staged::staged;
 
 /// Name of the list of files.
 const LIST: &str = "files.json";
@@ -187,16 +187,11 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 /// owner can read a new one.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
     let cannot = || format!("Cannot write `{}`", target.display());
-    std::fs::create_dir_all(folder).with_context(cannot)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
-    file.write_all(bytes).with_context(cannot)?;
+    let file = staged(&target, bytes).with_context(cannot)?;
     if let Ok(old) = target.metadata() {
         file.as_file().set_permissions(old.permissions()).with_context(cannot)?;
     }
-    file.as_file().sync_all().with_context(cannot)?;
     file.persist(&target).map_err(|error| error.error).with_context(cannot)?;
     Ok(())
 }
