@@ -52,5 +52,5 @@ mod openai;
 pub use answer::{Answer, Heard, Input, Message, Native, OnPiece, Piece, Request, Usage};
 pub use error::{ProviderError, Result};
 pub use http::{Endpoint, Http, Patience};
-pub use ollama::{Details, LoadedModel, LocalModel, Ollama, PullStep, ollama_address};
+pub use ollama::{Details, LoadedModel, LocalModel, Ollama, PullStep, Versions, ollama_address};
 pub use openai::OpenAi;

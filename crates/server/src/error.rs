@@ -101,6 +101,11 @@ impl ApiError {
         Self::field(name, format!("`{name}` is missing"))
     }
 
+    /// Returns an error for a limit of answers that is 0. `name` is the dialect's name for it.
+    pub(crate) fn no_tokens(name: &str) -> Self {
+        Self::field(name, format!("`{name}` is 0, but an answer has at least one token"))
+    }
+
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(Kind::BadRequest, message)
     }

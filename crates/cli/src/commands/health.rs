@@ -22,34 +22,22 @@ struct Verdict {
     report: Report,
     /// `true` if it is a workspace that mlxk manages; `None` for other models.
     managed: Option<bool>,
-    /// Files that `--deep` read.
-    read: Option<Read>,
+    /// Figures of the files that `--deep` read.
+    read: Option<DeepReport>,
     /// Result of `--repair`.
     repaired: Option<Repaired>,
 }
 
-/// Figures of the files that `--deep` read.
-#[derive(Clone, Copy)]
-struct Read {
-    files: usize,
-    bytes: u64,
-    /// Files whose hash is not recorded.
-    unnamed: usize,
-}
-
-impl Read {
-    /// Returns the figures in words, to follow a verdict.
-    fn in_words(self) -> String {
-        let Self { files, bytes, unnamed } = self;
-        if files == 0 {
-            return "; not compared, because no hashes are recorded".to_owned();
-        }
-        let compared =
-            format!("{} compared, {}", format::count(files, "file"), format::size(bytes));
-        match unnamed {
-            0 => format!(" ({compared})"),
-            _ => format!(" ({compared}; {} without a hash)", format::count(unnamed, "file")),
-        }
+/// Returns the figures of `--deep` in words, to follow a verdict.
+fn in_words(read: &DeepReport) -> String {
+    let &DeepReport { files, bytes, unnamed, .. } = read;
+    if files == 0 {
+        return "; not compared, because no hashes are recorded".to_owned();
+    }
+    let compared = format!("{} compared, {}", format::count(files, "file"), format::size(bytes));
+    match unnamed {
+        0 => format!(" ({compared})"),
+        _ => format!(" ({compared}; {} without a hash)", format::count(unnamed, "file")),
     }
 }
 
@@ -57,8 +45,8 @@ impl Verdict {
     /// Returns the verdict in one line, with the result of `--deep` and `--repair`.
     fn reason(&self) -> String {
         let mut reason = self.report.reason();
-        if let Some(read) = self.read {
-            reason.push_str(&read.in_words());
+        if let Some(read) = &self.read {
+            reason.push_str(&in_words(read));
         }
         if let Some(repaired) = &self.repaired {
             let _ = write!(reason, "; {}", what_was_repaired(repaired));
@@ -161,18 +149,18 @@ fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result
         interrupt::listen()?;
         let progress = context.printer.progress();
         for (model, verdict) in models.iter().zip(&mut verdicts) {
-            let found = match mlxk_hub::deep(model, &progress) {
+            let mut found = match mlxk_hub::deep(model, &progress) {
                 Err(HubError::Cancelled) => return Err(Interrupted.into()),
                 other => other?,
             };
-            let DeepReport { files, bytes, unnamed, .. } = found;
-            verdict.read = Some(Read { files, bytes, unnamed });
             // If a header is already reported, a wrong hash adds nothing.
             let is_new = |finding: &Finding| {
                 !verdict.report.errors().any(|known| known.file == finding.file)
             };
-            let new: Vec<Finding> = found.findings.into_iter().filter(is_new).collect();
+            let new: Vec<Finding> =
+                std::mem::take(&mut found.findings).into_iter().filter(is_new).collect();
             verdict.report.findings.splice(0..0, new);
+            verdict.read = Some(found);
         }
     }
     Ok(verdicts)
@@ -190,7 +178,7 @@ fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<(
     }
     for verdict in verdicts {
         let word = if verdict.report.is_healthy() { "healthy  " } else { "unhealthy" };
-        let read = verdict.read.map(Read::in_words).unwrap_or_default();
+        let read = verdict.read.as_ref().map(in_words).unwrap_or_default();
         out.line(format_args!("{word} {} — {}{read}", verdict.name, verdict.report.reason()))?;
         if let Some(repaired) = &verdict.repaired {
             out.line(format_args!("          {}", what_was_repaired(repaired)))?;
@@ -243,7 +231,7 @@ fn data(verdicts: &[Verdict], extended: bool) -> Value {
         if let Some(managed) = verdict.managed {
             object["managed"] = managed.into();
         }
-        if let Some(Read { files, bytes, unnamed }) = verdict.read {
+        if let Some(DeepReport { files, bytes, unnamed, .. }) = &verdict.read {
             object["deep"] = json!({"files": files, "bytes": bytes, "unnamed": unnamed});
         }
         if let Some(repaired) = &verdict.repaired {

@@ -119,7 +119,7 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
 
 /// Returns `true` if a model on this machine has this name.
 pub(crate) fn is_here(name: &str, context: &Context) -> bool {
-    located(name, context).is_ok()
+    quietly_located(name, context).is_ok()
 }
 
 /// Finds the model for a command that examines it, even if it is damaged or incomplete.
@@ -145,11 +145,15 @@ fn chosen(
     }
 }
 
-fn located(name: &str, context: &Context) -> anyhow::Result<Resolved> {
+fn quietly_located(name: &str, context: &Context) -> anyhow::Result<Resolved> {
     let reference: Reference = name.parse()?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     let resolution = mlxk_hub::locate(&reference, Matching::Substring, pairs, locations)?;
-    let resolved = resolution.local()?;
+    Ok(resolution.local()?)
+}
+
+fn located(name: &str, context: &Context) -> anyhow::Result<Resolved> {
+    let resolved = quietly_located(name, context)?;
     if resolved.changed {
         context.printer.note(format_args!("Model: {}", resolved.name));
     }

@@ -51,17 +51,27 @@ pub struct PullStep {
     pub total: u64,
 }
 
+/// Versions that a server states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// Version of Ollama whose API it has.
+    pub ollama: String,
+    /// Version of `mlxk`, if it is a server of `mlxk`.
+    pub mlxk: Option<String>,
+}
+
 impl Ollama {
     /// Returns the version of the server.
     pub fn version(&self) -> Result<String> {
-        let found = self.get("/api/version")?;
-        let version = found["version"].as_str().map(str::to_owned);
-        version.ok_or_else(|| self.nonsense(&found))
+        Ok(self.versions()?.ollama)
     }
 
-    /// Returns the version of `mlxk` if the server is one of `mlxk`.
-    pub fn mlxk_version(&self) -> Result<Option<String>> {
-        Ok(self.get("/api/version")?["mlxk"].as_str().map(str::to_owned))
+    /// Returns the version of the server, and that of `mlxk` if it is one of ours.
+    pub fn versions(&self) -> Result<Versions> {
+        let found = self.get("/api/version")?;
+        let text = |name: &str| found[name].as_str().map(str::to_owned);
+        let ollama = text("version").ok_or_else(|| self.nonsense(&found))?;
+        Ok(Versions { ollama, mlxk: text("mlxk") })
     }
 
     /// Returns the models on the server's disk.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 pub use address::ollama_address;
-pub use manage::{Details, LoadedModel, LocalModel, PullStep};
+pub use manage::{Details, LoadedModel, LocalModel, PullStep, Versions};
 
 use crate::answer::{Answer, Input, Native, OnPiece, Piece, Request, Usage};
 use crate::error::{ProviderError, Result};

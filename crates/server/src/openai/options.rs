@@ -57,10 +57,7 @@ pub(super) fn limit(name: &str, most: Option<i64>) -> Result<Option<usize>, ApiE
         None => Ok(None),
         Some(-1 | -2) => Ok(Some(usize::MAX)),
         // `/v1/completions` can echo a prompt without an answer.
-        Some(0) if name != "max_tokens" => {
-            let message = format!("`{name}` is 0, but an answer has at least one token");
-            Err(ApiError::field(name, message))
-        }
+        Some(0) if name != "max_tokens" => Err(ApiError::no_tokens(name)),
         Some(most) => usize::try_from(most).map(Some).map_err(|_| {
             let message =
                 format!("`{name}` is {most}, but must be a number of tokens, or -1 for no limit");

@@ -75,8 +75,7 @@ pub(super) fn read(fields: Fields, store: &store::Store) -> Result<Asked, ApiErr
         return Err(ApiError::field("input", message));
     }
     if asked.max_output_tokens == Some(0) {
-        let message = "`max_output_tokens` is 0, but an answer has at least one token";
-        return Err(ApiError::field("max_output_tokens", message));
+        return Err(ApiError::no_tokens("max_output_tokens"));
     }
     calls::check(&messages)?;
     let parallel = asked.parallel_tool_calls.unwrap_or(true);

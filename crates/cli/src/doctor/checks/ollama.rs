@@ -14,9 +14,10 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let program = programs::find("ollama", &environment.around.search_path).into_iter().next();
     let address = ollama_address(environment.settings.ollama_host.as_deref());
     let may_ask = environment.online || is_here(&address);
-    let server = || Ollama { endpoint: Endpoint::new(&Http::default(), &address) };
-    let version = may_ask.then(|| server().version().ok()).flatten();
-    let ours = version.as_ref().and_then(|_| server().mlxk_version().ok().flatten());
+    let ask = || Ollama { endpoint: Endpoint::new(&Http::default(), &address) }.versions().ok();
+    let versions = may_ask.then(ask).flatten();
+    let (version, ours) = versions.map(|it| (it.ollama, it.mlxk)).unzip();
+    let ours = ours.flatten();
     let models = mlxk_hub::ollama_models(&environment.settings.locations);
     let data = json!({
         "program": program, "address": address, "version": version, "models": models.len(),
