@@ -26,6 +26,11 @@ impl Change {
         !self.interval.is_unknown() && self.interval.confidence >= CONFIDENCE
     }
 
+    /// Returns `true` if other programs and the clock speed change the figure. Amounts of memory don't depend on them.
+    pub fn depends_on_pace(&self) -> bool {
+        !self.series.ends_with("bytes")
+    }
+
     /// Returns `true` if the second report is certainly worse, and worse than this share of the
     /// first.
     pub fn is_below(&self, share: f64) -> bool {

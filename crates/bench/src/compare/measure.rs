@@ -85,6 +85,11 @@ impl Measure {
         }
     }
 
+    /// Returns `true` if other programs and the clock speed change the figure. Amounts of memory don't depend on them.
+    pub fn depends_on_pace(self) -> bool {
+        !matches!(self.unit(), Unit::Bytes | Unit::Tokens)
+    }
+
     /// Returns the measure that states the same fact in other words. Reports show that one, and
     /// this one only where the other is missing.
     pub fn same_fact_as(self) -> Option<Self> {

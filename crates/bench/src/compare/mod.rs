@@ -270,6 +270,11 @@ impl CompareReport {
             || disturbance::is_disturbed(others.map(|it| it.median), cores, &self.warnings)
     }
 
+    /// Returns `true` if the measurement was disturbed and the measure depends on that.
+    pub fn is_inconclusive(&self, measure: Measure) -> bool {
+        measure.depends_on_pace() && self.is_disturbed()
+    }
+
     /// Returns `true` if the weights of our side or of another are unknown, so that nothing shows that their work is
     /// equal.
     pub fn is_unknown(&self, against: &str) -> bool {

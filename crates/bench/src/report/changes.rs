@@ -9,12 +9,12 @@ use crate::statistics::CONFIDENCE;
 pub struct Caveats {
     /// Warnings, each with the report that it belongs to.
     pub warnings: Vec<String>,
-    /// `true` if a measurement was disturbed, so differences are inconclusive.
+    /// `true` if a measurement was disturbed, so differences of speeds and times are inconclusive.
     pub inconclusive: bool,
 }
 
 /// Returns a row for each series. Marks those that are slower than `fail_below` allows, and calls
-/// differences inconclusive if a measurement was disturbed.
+/// differences of speeds and times inconclusive if a measurement was disturbed.
 pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -> Document {
     let mut table = Table::new(&[
         ("figure", Align::Left),
@@ -26,10 +26,11 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
     ]);
     for change in changes {
         let is_too_low = fail_below.is_some_and(|share| change.is_below(share));
-        let verdict = if is_too_low && !caveats.inconclusive {
-            "slower than allowed"
-        } else {
-            word(&change.interval, change.ratio, caveats.inconclusive)
+        let inconclusive = caveats.inconclusive && change.depends_on_pace();
+        let verdict = match is_too_low && !inconclusive {
+            true if change.depends_on_pace() => "slower than allowed",
+            true => "more than allowed",
+            false => word(&change.interval, change.ratio, inconclusive),
         };
         table.row(vec![
             series(&change.series),
@@ -48,8 +49,8 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
     }
     parts.extend(caveats.warnings.iter().cloned().map(Part::Note));
     if caveats.inconclusive {
-        let note = "A measurement was disturbed, so differences are inconclusive. Measure again on \
-                    a quiet machine.";
+        let note = "A measurement was disturbed, so differences of speeds and times are inconclusive. \
+                    Measure again on a quiet machine.";
         parts.push(Part::Note(note.to_owned()));
     }
     Document { parts }

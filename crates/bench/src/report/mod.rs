@@ -92,14 +92,14 @@ fn interval(interval: &Interval) -> String {
     format!("{:.2} to {:.2} with {percent:.0} %", interval.low, interval.high)
 }
 
-/// Returns `better` or `worse` if the interval excludes 1, unless the measurement was `disturbed`.
-fn word(interval: &Interval, ratio: f64, disturbed: bool) -> &'static str {
+/// Returns `better` or `worse` if the interval excludes 1, unless it is `inconclusive`.
+fn word(interval: &Interval, ratio: f64, inconclusive: bool) -> &'static str {
     if interval.is_unknown() {
         return "unknown";
     }
     match (interval.is_a_difference(), ratio > 1.0) {
         (false, _) => "not significant",
-        (true, _) if disturbed => "inconclusive",
+        (true, _) if inconclusive => "inconclusive",
         (true, true) => "better",
         (true, false) => "worse",
     }

@@ -81,8 +81,7 @@ fn one(model: &ModelResult, prompt_tokens: usize) -> Vec<Part> {
         ),
         Part::Fact("Device", model.device.clone()),
     ];
-    let memory =
-        model.peak_memory_bytes.map(|bytes| format!("{:.0} MiB", bytes as f64 / 1_048_576.0));
+    let memory = model.peak_memory_bytes.map(|bytes| format!("{:.0} MB", bytes as f64 / 1e6));
     parts.push(Part::Fact("Peak memory", memory.unwrap_or_else(|| "unknown".to_owned())));
     for decode in model.decode.iter().filter(|decode| decode.drafted_tokens > 0) {
         let (drafted, accepted) = (decode.drafted_tokens, decode.accepted_tokens);

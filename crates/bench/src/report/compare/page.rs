@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::three;
-use super::plot::{Scale, bars, escape, ratios};
+use super::plot::{Scale, bars, class, escape, ratios};
 use super::tables::{about, method};
 use super::verdict;
 use super::{fact, facts};
@@ -154,7 +154,7 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
             let is_it =
                 |it: &&Comparison| it.measure == measure && it.workload.as_deref() == workload;
             let found = report.judged(&other.title).find(is_it)?;
-            Some(card(label, found, report.is_disturbed()))
+            Some(card(label, found, report.is_inconclusive(measure)))
         })
         .collect();
     if cards.is_empty() {
@@ -171,18 +171,13 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     );
 }
 
-fn card(label: &str, found: &Comparison, is_disturbed: bool) -> String {
-    let is_difference = found.ratio.is_a_difference() && !is_disturbed;
-    let class = match (is_difference, found.ratio.of_medians > 1.0) {
-        (false, _) => "same",
-        (true, true) => "better",
-        (true, false) => "worse",
-    };
+fn card(label: &str, found: &Comparison, is_inconclusive: bool) -> String {
+    let class = class(&found.ratio, is_inconclusive);
     format!(
         "<div class=\"card\"><span class=\"soft\">{label}</span><b class=\"{class}\">{}×</b>\
          <span class=\"soft\">{}</span></div>",
         three(found.ratio.of_medians),
-        escape(&verdict::brief(found, is_disturbed))
+        escape(&verdict::brief(found, is_inconclusive))
     )
 }
 
@@ -205,7 +200,7 @@ fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side, 
         escape(&ours.title),
         escape(&other.title),
         escape(&ours.title),
-        ratios(&rows, scale, report.is_disturbed())
+        ratios(&rows, scale, |measure| report.is_inconclusive(measure))
     );
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::three;
 use crate::compare::{Comparison, Measure, Unit};
-use crate::statistics::Summary;
+use crate::statistics::{Ratio, Summary};
 
 /// Escapes the characters that have a meaning in HTML.
 pub(super) fn escape(text: &str) -> String {
@@ -100,8 +100,21 @@ impl Scale {
     }
 }
 
-/// Draws ratios with their intervals. Those of a disturbed measurement have no color of a winner.
-pub(super) fn ratios(rows: &[(String, &Comparison)], scale: &Scale, is_disturbed: bool) -> String {
+/// Returns the style class of a ratio: the color of a winner, or none.
+pub(super) fn class(ratio: &Ratio, is_inconclusive: bool) -> &'static str {
+    match (ratio.is_a_difference() && !is_inconclusive, ratio.of_medians > 1.0) {
+        (false, _) => "same",
+        (true, true) => "better",
+        (true, false) => "worse",
+    }
+}
+
+/// Draws ratios with their intervals. Those of measures that are inconclusive have no color of a winner.
+pub(super) fn ratios(
+    rows: &[(String, &Comparison)],
+    scale: &Scale,
+    is_inconclusive: impl Fn(Measure) -> bool,
+) -> String {
     let (mut grid, mut labels) = (String::new(), String::new());
     for tick in scale.ticks() {
         let class = if (tick - 1.0).abs() < 1e-9 { "one" } else { "grid" };
@@ -115,12 +128,7 @@ pub(super) fn ratios(rows: &[(String, &Comparison)], scale: &Scale, is_disturbed
     let mut plot = String::new();
     for (label, comparison) in rows {
         let ratio = &comparison.ratio;
-        let is_difference = ratio.is_a_difference() && !is_disturbed;
-        let class = match (is_difference, ratio.of_medians > 1.0) {
-            (false, _) => "same",
-            (true, true) => "better",
-            (true, false) => "worse",
-        };
+        let class = class(ratio, is_inconclusive(comparison.measure));
         let shapes = format!(
             "{grid}<line class=\"{class} bar\" x1=\"{:.2}%\" x2=\"{:.2}%\" y1=\"11\" y2=\"11\"/>\
              <circle class=\"{class} mark\" cx=\"{:.2}%\" cy=\"11\" r=\"5\"/>",
@@ -155,7 +163,7 @@ mod tests {
         let scale = Scale::of([&small, &large].into_iter());
         let ends = [1.0, 20.0, 1.0 / 20.0].map(|ratio| scale.position(ratio));
         assert!((ends[0] - 50.0).abs() < 1e-9 && ends[1] < 96.0 && ends[2] > 4.0, "{ends:?}");
-        let plots = [&small, &large].map(|it| ratios(&[(String::new(), it)], &scale, false));
+        let plots = [&small, &large].map(|it| ratios(&[(String::new(), it)], &scale, |_| false));
         for tick in ["0.1×", "1×", "10×"] {
             let place =
                 |plot: &String| plot.split("<text").find(|it| it.contains(tick)).map(str::to_owned);

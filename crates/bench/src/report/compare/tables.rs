@@ -104,7 +104,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
         ("interval", Align::Right),
         ("", Align::Left),
     ]);
-    let (mut any, is_disturbed) = (false, report.is_disturbed());
+    let mut any = false;
     for found in report.judged(&other.title) {
         any = true;
         let workload = found.workload.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
@@ -112,7 +112,12 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
             format!("{workload}{}", found.measure.label()),
             format!("{:.2}", found.ratio.of_medians),
             interval(&found.ratio.interval),
-            word(&found.ratio.interval, found.ratio.of_medians, is_disturbed).to_owned(),
+            word(
+                &found.ratio.interval,
+                found.ratio.of_medians,
+                report.is_inconclusive(found.measure),
+            )
+            .to_owned(),
         ]);
     }
     if any {

@@ -159,11 +159,11 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         return;
     }
     let workload = report.options.workloads.first().map(|it| it.name.as_str());
-    let is_disturbed = report.is_disturbed();
     let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
         let is_it = |it: &&&Comparison| it.measure == measure && it.workload.as_deref() == workload;
         if let Some(found) = judged.iter().find(is_it) {
-            line(icon, label, verdict::sentence(found, &ours.title, is_disturbed));
+            let is_inconclusive = report.is_inconclusive(measure);
+            line(icon, label, verdict::sentence(found, &ours.title, is_inconclusive));
         }
     };
     ratio(Measure::EffectiveTokensPerSecond, workload, "🏃", "Speed");

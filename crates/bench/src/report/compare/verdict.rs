@@ -7,15 +7,14 @@ use crate::compare::{CompareReport, Comparison, Measure, Side};
 /// Differences below this many megabytes are not printed.
 const SAME_MEGABYTES: f64 = 0.05;
 
-/// Returns a sentence such as `mlxk is 1.39x faster than Ollama`, with the interval. A disturbed measurement decides
-/// nothing.
-pub(super) fn sentence(comparison: &Comparison, ours: &str, is_disturbed: bool) -> String {
+/// Returns a sentence such as `mlxk is 1.39x faster than Ollama`, with the interval, or that nothing is decided.
+pub(super) fn sentence(comparison: &Comparison, ours: &str, is_inconclusive: bool) -> String {
     let Comparison { against, measure, ratio, .. } = comparison;
     let interval = interval(&ratio.interval);
     if ratio.interval.is_unknown() {
         return format!("unknown, because there are too few turns (ratio {interval})");
     }
-    if is_disturbed {
+    if is_inconclusive {
         return format!("inconclusive, because the measurement was disturbed (ratio {interval})");
     }
     if !ratio.is_a_difference() {
@@ -35,15 +34,15 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str, is_disturbed: bool) 
 }
 
 /// Returns the same without names, for a place that says what is compared: `faster, 1.31 to 1.45 with 99 %`.
-pub(super) fn brief(comparison: &Comparison, is_disturbed: bool) -> String {
+pub(super) fn brief(comparison: &Comparison, is_inconclusive: bool) -> String {
     let Comparison { measure, ratio, .. } = comparison;
     if ratio.interval.is_unknown() {
         return format!("too few turns, {}", interval(&ratio.interval));
     }
-    if is_disturbed {
+    if is_inconclusive {
         return format!("inconclusive, {}", interval(&ratio.interval));
     }
-    let word = match (word(&ratio.interval, ratio.of_medians, is_disturbed), *measure) {
+    let word = match (word(&ratio.interval, ratio.of_medians, is_inconclusive), *measure) {
         ("better", Measure::MemoryPeakBytes) => "less memory",
         ("worse", Measure::MemoryPeakBytes) => "more memory",
         ("better", _) => "faster",

@@ -15,8 +15,8 @@ Examples:
 const DETAILS: &str = "\
 Both reports must come from the same command, on the same machine, for the same work. A ratio above \
 1 means that the second report is faster. A figure has become slower if its confidence \
-interval lies below 1. If the machine was busy or its speed changed during a report, differences are \
-inconclusive and don't fail.";
+interval lies below 1. If the machine was busy or its speed changed during a report, differences of \
+speeds and times are inconclusive and don't fail.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{DETAILS}\n\n{EXAMPLES}"))]

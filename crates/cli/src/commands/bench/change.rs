@@ -23,11 +23,12 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
         ))
         .into());
     }
-    let below = |change: &Change| args.fail_below.is_some_and(|share| change.is_below(share));
     let sides = [(&args.base, Disturbance::of(&base)), (&args.now, Disturbance::of(&now))];
     let pace = unlike_pace(&base, &now);
     let inconclusive = pace.is_some() || sides.iter().any(|(_, it)| it.disturbed);
-    let failed = !inconclusive && found.iter().any(below);
+    let is_decided = |change: &&Change| !(inconclusive && change.depends_on_pace());
+    let below = |change: &Change| args.fail_below.is_some_and(|share| change.is_below(share));
+    let failed = found.iter().filter(is_decided).any(below);
     let of = |(path, it): &(&PathBuf, Disturbance)| {
         let line = |warning: &String| format!("`{}`: {warning}", path.display());
         it.warnings.iter().map(line).collect::<Vec<_>>()

@@ -190,12 +190,12 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
         ));
     }
     if report.is_disturbed() {
-        context
-            .printer
-            .note("`--fail-below` decides nothing, because the measurement was disturbed");
-        return status;
+        context.printer.note(
+            "`--fail-below` decides nothing about speeds and times, because the measurement was disturbed",
+        );
     }
     let judged = others().flat_map(|other| report.judged(&other.title));
+    let judged = judged.filter(|it| !report.is_inconclusive(it.measure));
     for found in judged.filter(|it| it.ratio.is_below(share)) {
         let workload = found.workload.as_deref().unwrap_or("whole turn");
         context.printer.note(format_args!(
