@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::argument::{choice, envelope, expression, several};
 use super::lark::{Rules, SPACE, one_of};
+use super::opening::Opening;
 use super::{Calls, Start};
 use crate::error::EngineError;
 use crate::grammar::compiled::{Shared, too_long};
@@ -66,10 +67,8 @@ pub(crate) fn compile(
         Ok(parser)
     };
     let must = tools.choice != ToolChoice::Auto;
-    if must || format.is_some() || is_unmarked(*form) {
-        if !must && format.is_none() {
-            return Ok(Calls::lazy(Vec::new(), tools.parallel, shared.ends().to_vec(), share));
-        }
+    let is_lazy = !must && format.is_none();
+    if !is_lazy || is_unmarked(*form) {
         let mut rules = Rules::new(&special);
         let mut start = whole(&mut rules, shape, &named, tools.parallel)?;
         if let Some(format) = format.as_ref().filter(|_| !must) {
@@ -78,6 +77,11 @@ pub(crate) fn compile(
             start = one_of(&[start, format]);
         }
         let parser = parser(rules.finish(&start))?;
+        if is_lazy {
+            let calls = Calls::lazy(Vec::new(), tools.parallel, shared.ends().to_vec(), share);
+            let names = named.iter().map(|tool| complete_name(&shape.call, tool.name)).collect();
+            return Ok(calls.with_opening(Opening::new(names, parser)));
+        }
         return Ok(Calls::whole(parser, shared.ends().to_vec(), share));
     }
     let mut starts = Vec::new();
@@ -90,6 +94,15 @@ pub(crate) fn compile(
 /// Returns `true` if nothing tells the beginning of a call from other text.
 fn is_unmarked(form: WireForm) -> bool {
     form.shape().place == Place::Start || form == WireForm::FunctionaryArrows
+}
+
+/// Returns the name of a tool in a call, with what ends it.
+fn complete_name(form: &Call, name: &str) -> Vec<u8> {
+    let text = match form {
+        Call::Envelope(_) => json!(name).to_string(),
+        Call::Named(named) => format!("{name}{}", named.after_name),
+    };
+    text.into_bytes()
 }
 
 /// Reads the tools that may be called.

@@ -1,11 +1,13 @@
 //! Enforced tool calls: never an unknown name, never arguments that are not the schema's.
 //!
 //! If calls are required, a grammar is in effect from the beginning of the answer. Otherwise the answer is free until
-//! the model writes the mark that begins a call. From there to the end of the call a grammar is in effect.
+//! the model writes the mark that begins a call, or, in a form without marks, begins its answer with the name of a tool.
+//! From there to the end of the call a grammar is in effect.
 
 mod argument;
 mod compile;
 mod lark;
+mod opening;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -21,12 +23,15 @@ use super::{guarded, mask, words};
 use crate::error::EngineError;
 
 pub(crate) use compile::{Wanted, compile};
+use opening::{Begun, Opening};
 
 /// Keeps the calls of one answer to their tools.
 #[derive(Clone)]
 pub(crate) struct Calls {
     /// Grammars of a call, by the mark that begins it.
     starts: Vec<Start>,
+    /// The beginning of the answer, as long as it may become a call without a mark.
+    opening: Option<Opening>,
     state: State,
     /// The token that was checked last, and the state after it.
     next: Option<(u32, TokenParser)>,
@@ -63,13 +68,19 @@ impl Calls {
         share: Arc<Share>,
     ) -> Self {
         let left = (!is_parallel).then_some(1);
-        Self { starts, state: State::Free(Vec::new()), next: None, left, ends, share }
+        let state = State::Free(Vec::new());
+        Self { starts, opening: None, state, next: None, left, ends, share }
+    }
+
+    /// The same in a form without marks: the answer may consist of calls.
+    fn with_opening(self, opening: Opening) -> Self {
+        Self { opening: Some(opening), ..self }
     }
 
     /// An answer that `parser` keeps from its beginning.
     pub(super) fn whole(parser: TokenParser, ends: Vec<u32>, share: Arc<Share>) -> Self {
         let state = State::Whole(parser);
-        Self { starts: Vec::new(), state, next: None, left: None, ends, share }
+        Self { starts: Vec::new(), opening: None, state, next: None, left: None, ends, share }
     }
 
     /// Returns `true` within a call.
@@ -103,6 +114,14 @@ impl Calls {
     pub(crate) fn allows(&mut self, id: u32, bytes: &[u8]) -> Result<bool, EngineError> {
         self.next = None;
         let State::Free(tail) = &self.state else { return Ok(true) };
+        if let Some(opening) = &self.opening {
+            match opening.with(bytes)? {
+                Begun::NoCall => {}
+                Begun::Call(parser) => self.next = Some((id, *parser)),
+                Begun::Broken => return Ok(false),
+            }
+            return Ok(true);
+        }
         let text = [tail.as_slice(), bytes].concat();
         let begun = self.starts.iter().filter_map(|start| {
             let at = find(&text, &start.mark)?;
@@ -115,16 +134,8 @@ impl Calls {
         };
         let rest = &text[at + start.mark.len()..];
         let mut parser = start.parser.clone();
-        let trie = parser.token_env.clone();
-        let Some(ids) = fewest_tokens(trie.tok_trie(), rest) else { return Ok(false) };
-        for part in ids {
-            let fits = guarded(&mut parser, |parser| {
-                parser.validate_token(part).map_err(|error| words::of_step(&error))
-            })?;
-            if !fits {
-                return Ok(false);
-            }
-            consume(&mut parser, part)?;
+        if !feed(&mut parser, rest)? {
+            return Ok(false);
         }
         self.next = Some((id, parser));
         Ok(true)
@@ -137,7 +148,10 @@ impl Calls {
             State::Free(tail) => {
                 if let Some((_, parser)) = next {
                     self.share.count(&parser)?;
+                    self.opening = None;
                     self.state = State::Inside(parser);
+                } else if self.opening.is_some() {
+                    self.opening.take_if(|opening| !opening.extend(bytes));
                 } else if !self.ends.contains(&id) {
                     tail.extend_from_slice(bytes);
                     let most = self.starts.iter().map(|start| start.mark.len()).max().unwrap_or(1);
@@ -158,6 +172,22 @@ impl Calls {
         }
         Ok(())
     }
+}
+
+/// Feeds text to a parser. Returns `false` if it doesn't fit.
+fn feed(parser: &mut TokenParser, text: &[u8]) -> Result<bool, EngineError> {
+    let trie = parser.token_env.clone();
+    let Some(ids) = fewest_tokens(trie.tok_trie(), text) else { return Ok(false) };
+    for part in ids {
+        let fits = guarded(parser, |parser| {
+            parser.validate_token(part).map_err(|error| words::of_step(&error))
+        })?;
+        if !fits {
+            return Ok(false);
+        }
+        consume(parser, part)?;
+    }
+    Ok(true)
 }
 
 fn consume(parser: &mut TokenParser, id: u32) -> Result<(), EngineError> {

@@ -131,7 +131,7 @@ fn parse(form: WireForm, list: &Value, text: &str) -> ParsedAnswer {
     ParsedAnswer::of(events)
 }
 
-const FORMS: [WireForm; 8] = [
+const FORMS: [WireForm; 9] = [
     WireForm::Hermes,
     WireForm::QwenCoder,
     WireForm::Glm,
@@ -140,7 +140,28 @@ const FORMS: [WireForm; 8] = [
     WireForm::Mistral,
     WireForm::MiniMaxM2,
     WireForm::Llama3,
+    WireForm::Pythonic,
 ];
+
+/// Writes the beginning of an answer that calls a tool: up to the mark, or up to the name in a form without marks.
+fn begin(form: WireForm, name: &str) -> String {
+    match form {
+        WireForm::Llama3 => format!(" {{\"name\": \"{name}\""),
+        WireForm::Pythonic => format!("[{name}("),
+        _ => format!("Let me see. {}", form.shape().trigger()),
+    }
+}
+
+/// Writes text, byte by byte. Returns `false` if a byte is refused.
+fn write(calls: &mut Calls, text: &str) -> bool {
+    text.bytes().all(|byte| {
+        let is_allowed = calls.allows(u32::from(byte), &[byte]).unwrap();
+        if is_allowed {
+            calls.accept(u32::from(byte), &[byte]).unwrap();
+        }
+        is_allowed
+    })
+}
 
 fn check(seeds: std::ops::Range<u64>) -> (usize, usize) {
     let shared = Shared::of_bytes();
@@ -149,7 +170,7 @@ fn check(seeds: std::ops::Range<u64>) -> (usize, usize) {
         for form in FORMS {
             let mut draw = Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ form as u64);
             let list = tools(&mut draw);
-            let is_lazy = form != WireForm::Llama3 && draw.below(2) == 0;
+            let is_lazy = draw.below(2) == 0;
             let choice = if is_lazy { ToolChoice::Auto } else { ToolChoice::Required };
             let tools = Tools { list: list.clone(), choice, parallel: draw.below(2) == 0 };
             let wanted = Wanted { tools, form, format: None };
@@ -159,12 +180,9 @@ fn check(seeds: std::ops::Range<u64>) -> (usize, usize) {
             };
             let mut text = String::new();
             if is_lazy {
-                let mark = form.shape().trigger();
-                text = format!("Let me see. {mark}");
-                for byte in text.bytes() {
-                    assert!(calls.allows(u32::from(byte), &[byte]).unwrap());
-                    calls.accept(u32::from(byte), &[byte]).unwrap();
-                }
+                let first = list[0]["function"]["name"].as_str().unwrap();
+                text = begin(form, first);
+                assert!(write(&mut calls, &text), "{form:?}");
                 assert!(calls.is_inside(), "{form:?}");
             }
             let Some(rest) = noise(&mut calls, &shared, &mut draw, &endings(form)) else {
@@ -219,14 +237,53 @@ fn marks_of_unknown_tools_are_not_written() {
     let wanted = Wanted { tools, form: WireForm::Hermes, format: None };
     let mut calls = compile(&shared, &wanted, &Watch::default()).unwrap();
     // A token that completes the mark and goes on with something else.
-    for byte in b"<tool_cal" {
-        assert!(calls.allows(u32::from(*byte), &[*byte]).unwrap());
-        calls.accept(u32::from(*byte), &[*byte]).unwrap();
-    }
+    assert!(write(&mut calls, "<tool_cal"));
     assert!(!calls.allows(0, b"l>Hello").unwrap());
     assert!(calls.allows(0, b"l>\n{\"name\": \"f\"").unwrap());
     assert!(!calls.allows(0, b"l>\n{\"name\": \"g\"").unwrap());
     assert!(calls.allows(0, b"lous").unwrap());
+}
+
+#[test]
+fn only_the_beginning_of_an_answer_is_a_call_without_a_mark() {
+    let shared = Shared::of_bytes();
+    let list = json!([{"type": "function", "function": {"name": "f", "parameters": {
+        "type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": false,
+    }}}]);
+    let tools = Tools { list, choice: ToolChoice::Auto, parallel: false };
+    for form in [WireForm::Llama3, WireForm::Pythonic] {
+        let wanted = Wanted { tools: tools.clone(), form, format: None };
+        let new = || compile(&shared, &wanted, &Watch::default()).unwrap();
+        // Text, and data that names no tool or looks otherwise.
+        for text in [
+            "Use \"f\".",
+            "{\"name\": \"Ann\"",
+            "[1, f(2)]",
+            "{\"f\": 1}",
+            "I say:\n{\"name\": \"f\"",
+        ] {
+            let mut calls = new();
+            assert!(write(&mut calls, text) && !calls.is_inside(), "{form:?}: {text}");
+        }
+        let (call, wrong) = match form {
+            WireForm::Llama3 => ("{\"name\": \"f\", \"parameters\": {\"n\": ", "true"),
+            _ => ("[f(n=", "True"),
+        };
+        let mut calls = new();
+        assert!(write(&mut calls, call) && calls.is_inside(), "{form:?}");
+        let mut logits = vec![0.0; 257];
+        calls.forbid(&mut logits).unwrap();
+        assert!(
+            logits[usize::from(wrong.as_bytes()[0])].is_infinite()
+                && logits[usize::from(b'7')] == 0.0
+        );
+        // A token that completes the name and continues with what no call has.
+        let mut calls = new();
+        let (begin, name) = call.split_at(call.find('f').unwrap());
+        assert!(write(&mut calls, begin));
+        assert!(!calls.allows(0, format!("{}!", &name[..2]).as_bytes()).unwrap(), "{form:?}");
+        assert!(calls.allows(0, &name.as_bytes()[..2]).unwrap(), "{form:?}");
+    }
 }
 
 #[test]
