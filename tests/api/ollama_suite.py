@@ -1,15 +1,17 @@
-"""Ollama's own tests of tools and thinking, against this server.
+"""Ollama's own tests of tools, thinking and embeddings, against this server.
 
-    ollama_suite.py MLXK OLLAMA
+    ollama_suite.py MLXK OLLAMA [EMBEDDER]
 
 OLLAMA is a checkout of https://github.com/ollama/ollama. A scripted model (see `scripted.py`) gives the answers that
 the tests want, so that they say something about the server alone. Without a GPU, Ollama skips its test of long
-prompts.
+prompts. EMBEDDER is a folder with all-MiniLM-L6-v2, the model whose vectors Ollama's tests contain; without it, they are
+left out.
 """
 
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,8 @@ from server import server
 
 NAME = "scripted"
 TESTS = "TestTools|TestBasic/thinking"
+EMBEDDER = "all-minilm"
+EMBEDDINGS = f"TestEmbedding/.*/^{EMBEDDER}$"
 THINKS = "not (enable_thinking is defined and not enable_thinking)"
 
 
@@ -47,15 +51,25 @@ SCRIPTS = [
 
 def main():
     binary, checkout = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2])
+    embedder = sys.argv[3] if len(sys.argv) > 3 else None
     with tempfile.TemporaryDirectory() as folder:
         models = pathlib.Path(folder) / "models"
         scripted.write(models / NAME, SCRIPTS, thinks=True)
         environment = {"MLXK_WORKSPACE_HOME": str(models), "HF_HOME": folder, "XDG_DATA_HOME": folder}
+        if embedder:
+            shutil.copytree(embedder, models / EMBEDDER)
         with server(binary, "--no-pull", **environment) as running:
-            command = ["go", "test", "-tags=integration,fast", "-count=1", "-v", "-run", TESTS, "./integration"]
             address = urllib.parse.urlsplit(running.address).netloc
-            known = {**os.environ, "OLLAMA_HOST": address, "OLLAMA_TEST_EXISTING": "1", "OLLAMA_TEST_MODEL": NAME}
-            ended = subprocess.run(command, cwd=checkout, env=known, stdout=subprocess.PIPE, text=True)
+            known = {**os.environ, "OLLAMA_HOST": address, "OLLAMA_TEST_EXISTING": "1"}
+            run(checkout, "fast", TESTS, {**known, "OLLAMA_TEST_MODEL": NAME})
+            if embedder:
+                run(checkout, "release", EMBEDDINGS, known)
+
+
+def run(checkout, selection, tests, environment):
+    """Runs tests of a checkout, with the models of one of its selections, and prints the results."""
+    command = ["go", "test", f"-tags=integration,{selection}", "-count=1", "-v", "-run", tests, "./integration"]
+    ended = subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True)
     results = [line for line in ended.stdout.splitlines() if line.lstrip().startswith("--- ")]
     print("\n".join(results))
     assert ended.returncode == 0 and any("PASS" in line for line in results), ended.stdout

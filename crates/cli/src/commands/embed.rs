@@ -105,7 +105,7 @@ pub(crate) fn serve(args: EmbedServeArgs, context: &Context) -> anyhow::Result<E
 fn records(args: &EmbedArgs) -> anyhow::Result<Vec<Record>> {
     let stdin = std::io::stdin();
     let words = args.text.join(" ");
-    let reads = args.batch || words == "-" || (words.is_empty() && !stdin.is_terminal());
+    let reads = args.batch || words == "-" || (args.text.is_empty() && !stdin.is_terminal());
     if !reads {
         if words.is_empty() {
             let problem = "There is no text; write it after the model, or pipe it in";
@@ -166,6 +166,7 @@ fn request(args: &EmbedArgs, inputs: Vec<EmbedInput>) -> EmbedRequest {
         inputs,
         prompt,
         truncate: !args.no_truncate,
+        max_tokens: None,
         normalize: args.no_normalize.then_some(false),
         dimensions: args.dimensions,
         pooling: args.pooling,

@@ -91,6 +91,8 @@ pub struct EmbedRequest {
     pub prompt: Prompt,
     /// `true` to cut texts that are too long. Otherwise, they are an error.
     pub truncate: bool,
+    /// Most tokens of an input, with its special tokens. The model's own limit if `None` or less than this.
+    pub max_tokens: Option<usize>,
     /// `true` for vectors of length 1; the model's setting if `None`.
     pub normalize: Option<bool>,
     /// Number of values to keep; all if `None`.
@@ -139,7 +141,7 @@ impl Engine {
             if cancel.is_cancelled() {
                 return Err(EngineError::Stopped);
             }
-            let (ids, is_cut) = self.encode_input(index, input, &prompt, request.truncate)?;
+            let (ids, is_cut) = self.encode_input(index, input, &prompt, request)?;
             truncated += usize::from(is_cut);
             texts.push(Tokens { ids, second: None });
         }
@@ -161,9 +163,10 @@ impl Engine {
         index: usize,
         input: &EmbedInput,
         prompt: &str,
-        truncate: bool,
+        request: &EmbedRequest,
     ) -> Result<(Vec<u32>, bool), EngineError> {
         let maximum = self.embed_settings().max_tokens;
+        let maximum = request.max_tokens.map_or(maximum, |most| most.min(maximum));
         let tokenizer = self.tokenizer();
         let end = self.embed_side().end;
         let (mut ids, before, after) = match input {
@@ -180,7 +183,7 @@ impl Engine {
         };
         let marks = before.len() + after.len();
         let is_cut = ids.len() + marks > maximum;
-        if is_cut && !truncate {
+        if is_cut && (!request.truncate || maximum <= marks) {
             let tokens = ids.len() + marks;
             return Err(EngineError::InputTooLong { index, tokens, maximum });
         }

@@ -5,13 +5,13 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use mlxk_engine::embed::{EmbedInput, EmbedRequest, Embedded};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::dto::embed::{EmbedBody, EmbedReply, EmbeddingsBody, EmbeddingsReply};
 use super::{fields, names};
 use crate::body::{Extras, Fields};
 use crate::embeddings;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::exchange::parameters;
 use crate::json::Json;
 use crate::state::Shared;
@@ -30,7 +30,8 @@ struct Computed {
 pub(super) async fn embed(State(state): State<Shared>, body: Fields) -> Result<Response, ApiError> {
     let started = Instant::now();
     let reading = body.reading.clone();
-    let asked: EmbedBody = body.parse(EXTRAS)?;
+    let mut asked: EmbedBody = body.parse(EXTRAS)?;
+    let max_tokens = context(&mut asked.options);
     parameters::read(asked.options, &reading)?;
     // As in Ollama, no input only loads the model, and an empty text is none.
     let inputs = match asked.input {
@@ -41,6 +42,7 @@ pub(super) async fn embed(State(state): State<Shared>, body: Fields) -> Result<R
     let request = EmbedRequest {
         inputs,
         truncate: asked.truncate.unwrap_or(true),
+        max_tokens,
         normalize: Some(true),
         // Ollama's clients in Go send 0 for all.
         dimensions: asked.dimensions.filter(|&dimensions| dimensions > 0),
@@ -64,15 +66,40 @@ pub(super) async fn embeddings(
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
     let reading = body.reading.clone();
-    let asked: EmbeddingsBody = body.parse(EXTRAS)?;
+    let mut asked: EmbeddingsBody = body.parse(EXTRAS)?;
+    let max_tokens = context(&mut asked.options);
     parameters::read(asked.options, &reading)?;
     let inputs =
         if asked.prompt.is_empty() { Vec::new() } else { vec![EmbedInput::Text(asked.prompt)] };
-    let request =
-        EmbedRequest { inputs, truncate: true, normalize: Some(false), ..EmbedRequest::default() };
+    let request = EmbedRequest {
+        inputs,
+        truncate: true,
+        max_tokens,
+        normalize: Some(false),
+        ..EmbedRequest::default()
+    };
     let computed = compute(&state, asked.model, asked.keep_alive, request, started).await?;
     let embedding = computed.embedded.vectors.into_iter().next().unwrap_or_default();
     Ok(Json(EmbeddingsReply { embedding }).into_response())
+}
+
+/// Takes `num_ctx` out of the options: the tokens that are left of each input. Here it may be smaller than for answers.
+fn context(options: &mut Map<String, Value>) -> Option<usize> {
+    let given = options.get("num_ctx").and_then(Value::as_u64)?;
+    options.remove("num_ctx");
+    usize::try_from(given).ok()
+}
+
+/// Says in Ollama's words that an input is too long; programs look for them.
+fn in_ollamas_words(error: ApiError, truncate: bool) -> ApiError {
+    let Kind::ContextLength { prompt_tokens, context } = error.kind else { return error };
+    let words = if truncate {
+        "the input after truncation exceeds maximum context length"
+    } else {
+        "the input length exceeds the context length"
+    };
+    let message = format!("{words}: it has {prompt_tokens} tokens, and the limit is {context}");
+    ApiError { message, ..error }
 }
 
 async fn compute(
@@ -87,6 +114,8 @@ async fn compute(
     let lease = state.models.acquire_resolved(model, named.as_deref(), keep).await?;
     let load_duration = started.elapsed().as_nanos() as u64;
     let model = named.unwrap_or_else(|| lease.name().to_owned());
-    let embedded = embeddings::embed(state, lease, request).await?;
+    let truncate = request.truncate;
+    let embedded = embeddings::embed(state, lease, request).await;
+    let embedded = embedded.map_err(|error| in_ollamas_words(error, truncate))?;
     Ok(Computed { embedded, model, load_duration })
 }

@@ -151,6 +151,22 @@ fn ollama_has_two_endpoints() {
     let mut long = long;
     long["truncate"] = false.into();
     assert_eq!(world.post("/api/embed", &long).status, 400);
+    // `num_ctx` cuts, too. The error has the words that programs look for.
+    let limited = |num_ctx: usize, truncate: bool| {
+        let options = json!({"num_ctx": num_ctx});
+        let body = json!({"model": "org/embed", "input": "Hello", "truncate": truncate, "options": options});
+        world.post("/api/embed", &body)
+    };
+    assert_eq!(limited(3, true).json()["prompt_eval_count"], 3);
+    for (num_ctx, truncate, words) in [
+        (3, false, "the input length exceeds the context length"),
+        (1, true, "the input after truncation exceeds maximum context length"),
+    ] {
+        let refused = limited(num_ctx, truncate);
+        assert_eq!(refused.status, 400);
+        let message = refused.json()["error"].as_str().unwrap().to_owned();
+        assert!(message.starts_with(words), "{message}");
+    }
     let body = json!({"model": "org/embed", "prompt": "Hello"});
     let raw = floats(&world.post("/api/embeddings", &body).json()["embedding"]);
     let size = length(&raw);
