@@ -162,7 +162,7 @@ fn invalid_options_are_one_sentence() {
         (&["kernels", "--mode", "7"], 2, "unknown weight format"),
         (&["kernels", "--shape", "64"], 2, "malformed shape"),
         (&["kernels", "--mode", "4:64", "--shape", "64x96"], 1, "do not divide 96 columns"),
-        (&["model"], 2, "<MODEL>"),
+        (&["model"], 2, "needs MODEL"),
         (&["model", model, "--bits", "3"], 2, "--synthetic"),
         (&["model", model, "--contexts", "600"], 1, "supports 512 tokens"),
         (&["model", "nosuch", "--no-pull"], 1, "`nosuch`"),

@@ -129,7 +129,7 @@ fn the_only_model_is_stopped_and_ollamas_address_is_tried() {
         let words = [&["stop"], words].concat();
         streams(&world.mlxk(&words).assert().code(code)).1
     };
-    assert_eq!(stop(&["--host", &url], 0), "");
+    assert_eq!(stop(&["--host", &url], 0), "Unloaded `org/one`\n");
     assert_eq!(stop(&["--host", &server.address], 0), "The server has no models loaded\n");
     assert!(stop(&["--host", "https://x"], 2).contains("`--host` is `https://x`, but must be"));
     let contradiction = stop(&["--host", "box:1", "--port", "2"], 2);

@@ -89,7 +89,9 @@ fn failures_and_mistakes_are_explained() {
     );
     let (_, error) = streams(&service(&world, &["install", "--", "--modle", "x"]).assert().code(2));
     assert!(
-        error.contains("The options of the server are invalid: unexpected argument"),
+        error.contains(
+            "are invalid: `--modle` is not an option of `mlxk server`; did you mean `--model`?"
+        ),
         "{error}"
     );
 }

@@ -36,7 +36,9 @@ pub(crate) fn print_usage_error(error: &clap::Error) -> anyhow::Result<()> {
         misuse::sentence(error, names::arguments().skip(1)).unwrap_or_else(|| line().to_owned());
     let object = json!({"type": "CommandError", "message": message});
     let command = command_of(names::arguments().skip(1));
-    let command = command.map(|command| command.get_name().to_owned());
+    // The first word, as in the envelopes of results.
+    let whole = command.and_then(|command| command.get_bin_name().map(str::to_owned));
+    let command = whole.as_deref().and_then(|whole| whole.split(' ').nth(1));
     write(&json!({"status": "error", "command": command, "data": null, "error": object}))
 }
 

@@ -247,10 +247,19 @@ impl Command {
     }
 }
 
-/// Returns the command that the first word with the name of one means, or with another name for one.
+/// Returns the command that the first word with the name of one means, or with another name for one. If the next word
+/// names a command of that one, it is meant.
 pub(crate) fn command_of(words: impl IntoIterator<Item = OsString>) -> Option<clap::Command> {
-    let known = Cli::command();
-    words.into_iter().find_map(|word| known.find_subcommand(word).cloned())
+    let mut known = Cli::command();
+    // This fills in the names of the parents.
+    known.build();
+    let mut words = words.into_iter();
+    let mut found = words.find_map(|word| known.find_subcommand(word))?;
+    let mut words = words.filter(|word| !word.to_string_lossy().starts_with('-'));
+    while let Some(below) = words.next().and_then(|word| found.find_subcommand(word)) {
+        found = below;
+    }
+    Some(found.clone())
 }
 
 /// The ways to name a model, for the help of commands that fetch it if necessary.

@@ -1,5 +1,6 @@
 //! `mlxk service`: runs the server as a service of the system, with the system's own tools.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -10,7 +11,7 @@ use crate::exit::{ExitStatus, UsageError};
 use crate::launch::{System, files, shell};
 use crate::service::{self, Action, Places, Server, Step, Variable};
 use crate::settings::Surroundings;
-use crate::{Context, env, interrupt, output};
+use crate::{Context, env, interrupt, misuse, output};
 
 /// Variables that say where the models and the settings are. A service starts without those of a shell.
 const VARIABLES: [&str; 9] = [
@@ -50,10 +51,10 @@ pub(crate) fn run(args: &ServiceArgs, context: &Context) -> anyhow::Result<ExitS
         }
         ServiceAction::Install(args) => install(args, &here()?, context)?,
         ServiceAction::Uninstall => uninstall(&here()?, context)?,
-        ServiceAction::Status => return shown(Action::Status, &here()?),
+        ServiceAction::Status => return shown(Action::Status, &here()?, context),
         ServiceAction::Logs { follow } => {
             let action = if *follow { Action::Follow } else { Action::Logs };
-            return shown(action, &here()?);
+            return shown(action, &here()?, context);
         }
     }
     Ok(ExitStatus::Success)
@@ -65,13 +66,11 @@ fn server(args: &InstallArgs) -> anyhow::Result<Server> {
     words.extend(args.options.iter().cloned());
     let line = ["mlxk".to_owned()].into_iter().chain(words.iter().cloned());
     if let Err(error) = Cli::try_parse_from(line) {
-        let text = error.render().to_string();
-        let problem = text.lines().next().unwrap_or_default();
-        let problem = problem.trim_start_matches("error: ");
-        return Err(UsageError(format!(
-            "The options of the server are invalid: {problem}; `mlxk server --help` lists them"
-        ))
-        .into());
+        let problem = misuse::sentence(&error, words.iter().map(Into::into));
+        let first_line = || error.to_string().lines().next().unwrap_or_default().to_owned();
+        let problem = problem.unwrap_or_else(first_line);
+        let sentence = format!("The options of the server are invalid: {problem}");
+        return Err(UsageError(sentence).into());
     }
     let value = |name| env::read(name).map(|value| Variable { name, value });
     let variables = VARIABLES.into_iter().filter_map(value).collect();
@@ -109,8 +108,15 @@ fn install(args: &InstallArgs, places: &Places, context: &Context) -> anyhow::Re
             "warning: The key in `MLXK_API_KEY` isn't part of the service; put it into a file for `--api-key-file`",
         );
     }
+    let is_new = !definition.path.exists();
     files::write(&definition.path, &definition.bytes)?;
-    do_all(&service::steps(Action::Install, places))?;
+    if let Err(error) = do_all(&service::steps(Action::Install, places)) {
+        if is_new {
+            // The first error says more.
+            let _ = std::fs::remove_file(&definition.path);
+        }
+        return Err(error);
+    }
     context.printer.note(format_args!("Installed {}", definition.path.display()));
     context
         .printer
@@ -124,7 +130,7 @@ fn install(args: &InstallArgs, places: &Places, context: &Context) -> anyhow::Re
 fn uninstall(places: &Places, context: &Context) -> anyhow::Result<()> {
     let path = service::path(places);
     if !path.exists() {
-        context.printer.note(format_args!("There is no service at {}", path.display()));
+        context.printer.note(none(&path));
         return Ok(());
     }
     do_all(&service::steps(Action::Uninstall, places))?;
@@ -143,14 +149,29 @@ fn do_all(steps: &[Step]) -> anyhow::Result<()> {
         if !output.status.success() && !step.may_fail {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             let code = output.status.code().unwrap_or(-1);
-            bail!("`{}` failed with exit code {code}: {said}", step.words.join(" "));
+            let advice = if said.contains("Failed to connect to bus") {
+                ". systemd has no session for this user here; log in on the machine itself, or run `mlxk server`"
+            } else {
+                ""
+            };
+            bail!("`{}` failed with exit code {code}: {said}{advice}", step.words.join(" "));
         }
     }
     Ok(())
 }
 
+/// Says that no service is installed.
+fn none(path: &Path) -> String {
+    format!("There is no service at {}; `mlxk service install` makes one", path.display())
+}
+
 /// Runs the commands and lets them print.
-fn shown(action: Action, places: &Places) -> anyhow::Result<ExitStatus> {
+fn shown(action: Action, places: &Places, context: &Context) -> anyhow::Result<ExitStatus> {
+    let path = service::path(places);
+    if !path.exists() {
+        context.printer.note(none(&path));
+        return Ok(ExitStatus::Failure);
+    }
     interrupt::listen()?;
     for step in service::steps(action, places) {
         let Some((program, words)) = step.words.split_first() else { continue };

@@ -16,8 +16,8 @@ pub(crate) use similar::similar;
 /// Removes files, so it is not proposed to someone who mistyped another command.
 const NEVER_PROPOSED: &str = "rm";
 
-/// Returns the sentence for a value that a parser refused, for `rm` without a model, and for an unknown option
-/// or command, and `None` for other errors. `words` are the command line after the program's name.
+/// Returns the sentence for an error of the parser, and `None` for the few that it says well itself. `words` are the
+/// command line after the program's name.
 pub(crate) fn sentence(
     error: &clap::Error,
     words: impl IntoIterator<Item = OsString>,
@@ -29,38 +29,108 @@ pub(crate) fn sentence(
     match error.kind() {
         ErrorKind::ValueValidation => {
             let problem = error.source()?.to_string();
-            let option = text(ContextKind::InvalidArg)?.split([' ', '=']).next()?;
+            let option = bare(text(ContextKind::InvalidArg)?);
             Some(refused_value(option, text(ContextKind::InvalidValue)?, &problem))
+        }
+        ErrorKind::InvalidValue => {
+            let usage = text(ContextKind::InvalidArg)?;
+            let value = text(ContextKind::InvalidValue)?;
+            let known = list(error, ContextKind::ValidValue);
+            Some(unknown_value(usage, value, &known))
+        }
+        ErrorKind::ArgumentConflict => {
+            let first = bare(text(ContextKind::InvalidArg)?);
+            let others = list(error, ContextKind::PriorArg);
+            Some(match bare(others.first()?) {
+                second if first == second => format!("`{first}` can be given only once"),
+                second => format!("`{first}` and `{second}` exclude each other; leave one out"),
+            })
         }
         ErrorKind::UnknownArgument => {
             let typed = text(ContextKind::InvalidArg)?;
             let command = command_of(words);
-            // A word too many is the parser's own message.
-            typed.starts_with('-').then(|| unknown_option(typed, command.as_ref()))
+            if typed.starts_with('-') {
+                return Some(unknown_option(typed, command.as_ref()));
+            }
+            let program = program(command.as_ref());
+            Some(format!("`{typed}` is a word too many; `{program} --help` has examples"))
         }
         ErrorKind::InvalidSubcommand => {
             Some(unknown_command(text(ContextKind::InvalidSubcommand)?))
         }
         ErrorKind::MissingRequiredArgument => {
             let command = command_of(words)?;
-            let name = command.get_name();
-            if let Some(sentence) = missing(name) {
+            if let Some(sentence) = missing(command.get_name()) {
                 return Some(sentence.to_owned());
             }
-            let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
-                return None;
+            let mut usages = list(error, ContextKind::InvalidArg);
+            usages.sort_by_key(|usage| usage.contains('-'));
+            // Another option may need one that the command does not.
+            let is_needed = |usage: &&str| {
+                let long = bare(usage).trim_start_matches('-');
+                let mut options = command.get_arguments().filter(|it| it.get_long() == Some(long));
+                options.all(clap::Arg::is_required_set)
             };
-            // A group of options needs the parser's own words.
-            let missing: Vec<_> =
-                missing.iter().map(|it| it.trim_matches(['<', '>', '.'])).collect();
-            let is_name = |it: &&str| it.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-            if command.has_subcommands() || !missing.iter().all(is_name) {
-                return None;
-            }
-            let missing = missing.join(" and ");
-            Some(format!("`mlxk {name}` needs {missing}; `mlxk {name} --help` has examples"))
+            let is_command = usages.iter().any(is_needed);
+            let needed: Vec<String> = usages.into_iter().map(needed).collect();
+            let (program, needed) = (program(Some(&command)), listed(&needed));
+            Some(if is_command {
+                format!("`{program}` needs {needed}; `{program} --help` has examples")
+            } else {
+                format!("These options work only with {needed}; `{program} --help` has examples")
+            })
         }
         _ => None,
+    }
+}
+
+/// Returns the texts of an error's context, of which there may be one or several.
+fn list(error: &clap::Error, kind: ContextKind) -> Vec<&str> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text],
+        Some(ContextValue::Strings(texts)) => texts.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the option or argument without its value: `--port` of `--port <PORT>`.
+fn bare(usage: &str) -> &str {
+    let name = usage.split([' ', '=', '[']).find(|word| !word.is_empty()).unwrap_or(usage);
+    name.trim_matches(['<', '>', ']', '.'])
+}
+
+/// Joins words as a sentence does: `MODEL, SOURCE and TARGET`.
+fn listed(words: &[String]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// Returns the words for something that is missing: an argument (`MODEL`), an option (`--file FILE`), or one of several
+/// options.
+fn needed(usage: &str) -> String {
+    let usage = usage.trim_end_matches("...");
+    match usage.strip_prefix('<').and_then(|it| it.strip_suffix('>')) {
+        Some(group) if group.starts_with('-') => {
+            let options: Vec<String> =
+                group.split('|').map(|it| format!("`{}`", bare(it))).collect();
+            format!("one of {}", options.join(", "))
+        }
+        Some(name) => name.to_owned(),
+        None => format!("`{}`", usage.replace(['<', '>'], "")),
+    }
+}
+
+fn unknown_value(usage: &str, value: &str, known: &[&str]) -> String {
+    let option = bare(usage);
+    if value.is_empty() {
+        let example = usage.replace(['<', '>'], "").replace("...", "");
+        return format!("`{option}` needs a value, as in `{}`", example.trim());
+    }
+    match similar(value, known.iter().copied()) {
+        Some(meant) => format!("`{option}` can't be `{value}`; did you mean `{meant}`?"),
+        None => format!("`{option}` can't be `{value}`; it takes {}", known.join(", ")),
     }
 }
 
@@ -74,6 +144,15 @@ fn missing(command: &str) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+/// Returns the program with the command and its parents: `mlxk bench show`.
+fn program(command: Option<&clap::Command>) -> String {
+    let of = |command: &clap::Command| match command.get_bin_name() {
+        Some(whole) => whole.to_owned(),
+        None => format!("mlxk {}", command.get_name()),
+    };
+    command.map_or_else(|| "mlxk".to_owned(), of)
 }
 
 fn refused_value(option: &str, value: &str, problem: &str) -> String {
@@ -94,7 +173,7 @@ fn unknown_option(typed: &str, command: Option<&clap::Command>) -> String {
     if let Some(sentence) = elsewhere::option(name, word) {
         return format!("`{word}` {sentence}");
     }
-    let program = if name.is_empty() { "mlxk".to_owned() } else { format!("mlxk {name}") };
+    let program = program(command);
     let options = command.into_iter().flat_map(clap::Command::get_arguments);
     let names = options.filter_map(|option| option.get_long().filter(|_| !option.is_hide_set()));
     match word.strip_prefix("--").and_then(|long| similar(long, names)) {
@@ -191,6 +270,27 @@ mod tests {
                 "`nosuch` is not a command; `mlxk --help` lists them, and `mlxk run nosuch` runs a model of that name",
             ),
             (&["show"], "`mlxk show` needs MODEL; `mlxk show --help` has examples"),
+            (
+                &["bench", "show", "--json"],
+                "`mlxk bench show` needs REPORT; `mlxk bench show --help` has examples",
+            ),
+            (
+                &["push"],
+                "`mlxk push` needs FOLDER, REPO and one of `--private`, `--public`, `--check-only`, `--dry-run`; \
+                 `mlxk push --help` has examples",
+            ),
+            (
+                &["run", "m", "Hi", "--logprobs", "2"],
+                "These options work only with `--json`; `mlxk run --help` has examples",
+            ),
+            (&["eval", "m"], "`mlxk eval` needs `--tasks FILE`; `mlxk eval --help` has examples"),
+            (&["server", "--port"], "`--port` needs a value, as in `--port PORT`"),
+            (&["completions", "bsh"], "`SHELL` can't be `bsh`; did you mean `bash`?"),
+            (&["stop", "a", "b"], "`b` is a word too many; `mlxk stop --help` has examples"),
+            (
+                &["show", "m", "--files", "--modelfile"],
+                "`--files` and `--modelfile` exclude each other; leave one out",
+            ),
             (
                 &["run", "m", "--temprature", "0"],
                 "`--temprature` is not an option of `mlxk run`; did you mean `--temperature`?",
