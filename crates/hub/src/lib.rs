@@ -93,7 +93,7 @@ pub use derived::{
     Turn, base_of, check_new_name, copy, create, derived, derived_by, derived_modelfile,
     derived_name, derived_names, modelfile_of, write_settings,
 };
-pub use detect::{Framework, Judge, Role, Runtime, has_chat_template, license_name};
+pub use detect::{Framework, Judge, Role, Runtime, has_chat_template, license};
 pub use disk::free_bytes;
 pub use error::{HubError, Result};
 pub use health::{DeepReport, Finding, Problem, Report, Severity, check_gguf, deep};

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::settings::unquoted;
+use crate::misuse::similar;
 use crate::terminal::fold;
 
 /// A parsed line.
@@ -126,18 +127,23 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
         "/retry" => Ok(Command::Retry),
         "/copy" => Ok(Command::Copy),
         "/bye" | "/exit" | "/quit" => Ok(Command::Bye),
-        _ => Err(match meant(name).as_slice() {
-            [one] => format!("Unknown command `{name}`; did you mean `{one}`?"),
-            _ => format!("Unknown command `{name}`; `/help` lists the commands"),
+        _ => Err(match meant(name) {
+            Some(one) => format!("Unknown command `{name}`; did you mean `{one}`?"),
+            None => format!("Unknown command `{name}`; `/help` lists the commands"),
         }),
     }
 }
 
-/// Returns the commands that begin alike, for a name that is none.
-fn meant(name: &str) -> Vec<&'static str> {
+/// Returns the only command that begins alike, or the most similar one, for a name that is none.
+fn meant(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
-    let begins = |command: &str| command.starts_with(&name) || name.starts_with(command);
-    COMMANDS.iter().map(|(command, ..)| *command).filter(|command| begins(command)).collect()
+    let commands = || COMMANDS.iter().map(|(command, ..)| *command);
+    let begins = |command: &&str| command.starts_with(&name) || name.starts_with(*command);
+    let mut alike = commands().filter(begins);
+    match (alike.next(), alike.next()) {
+        (Some(one), None) => Some(one),
+        _ => similar(&name, commands()),
+    }
 }
 
 /// Words that end or explain other programs, and the command that means the same here.

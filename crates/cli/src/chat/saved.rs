@@ -46,6 +46,10 @@ impl Chat<'_> {
     }
 
     pub(super) fn save(&self, name: &str) {
+        let conversation = self.conversation();
+        if conversation.is_blank() {
+            return self.note("There is nothing to save yet");
+        }
         let path = self.keeper.folder.place(name);
         if path.exists() {
             if !self.context.may_ask {
@@ -60,7 +64,7 @@ impl Chat<'_> {
                 return;
             }
         }
-        match write(&path, &self.conversation(), Existing::Replace) {
+        match write(&path, &conversation, Existing::Replace) {
             Ok(()) => self.note(format_args!("Saved to `{}`", path.display())),
             Err(error) => self.note(failure::message(&error)),
         }

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
     }
     let resolved = resolve::look_up(&args.model, context)?;
     if args.template || args.parameters || args.system || args.license {
-        return part(args, &resolved);
+        return part(args, &resolved, context);
     }
     if args.recalc_hash {
         let sentinel = matches!(resolved.kind, Kind::Folder | Kind::Workspace)
@@ -120,8 +120,8 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
     Ok(ExitStatus::Success)
 }
 
-/// Prints the chat template, the parameters or the system prompt.
-fn part(args: &ShowArgs, resolved: &Resolved) -> anyhow::Result<ExitStatus> {
+/// Prints the chat template, the parameters, the license or the system prompt.
+fn part(args: &ShowArgs, resolved: &Resolved, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut out = output::stdout();
     if args.parameters {
         for (name, value) in parameters(resolved)? {
@@ -132,14 +132,16 @@ fn part(args: &ShowArgs, resolved: &Resolved) -> anyhow::Result<ExitStatus> {
     let text = if args.template {
         let template = ChatTemplate::open(&resolved.path)?;
         let none = || anyhow::anyhow!("`{}` has no chat template", resolved.name);
-        template.ok_or_else(none)?.source_text(false).to_owned()
+        Some(template.ok_or_else(none)?.source_text(false).to_owned())
+    } else if args.license {
+        mlxk_hub::license(resolved)
     } else {
-        let overrides = &resolved.overrides;
-        if args.license {
-            overrides.license.join("\n")
-        } else {
-            overrides.system.clone().unwrap_or_default()
-        }
+        resolved.overrides.system.clone()
+    };
+    let Some(text) = text else {
+        let part = if args.license { "license" } else { "system prompt" };
+        context.printer.note(format_args!("`{}` has no {part}", resolved.name));
+        return Ok(ExitStatus::Success);
     };
     out.content(&text)?;
     if !text.is_empty() && !text.ends_with('\n') {

@@ -22,6 +22,7 @@ pub(crate) fn run(args: &StopArgs, context: &Context) -> anyhow::Result<ExitStat
             Err(error) => error,
         }
     })?;
+    context.printer.note(format_args!("Unloaded `{model}`"));
     Ok(ExitStatus::Success)
 }
 

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use super::{Conversation, Existing, Loaded, read, write};
+use crate::misuse::similar;
 
 /// Conversations that are kept by themselves. Older ones are removed.
 const MAX_KEPT: usize = 100;
@@ -84,8 +85,12 @@ impl Folder {
         }
         let number = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         let entries = self.distinct()?;
+        let advice = match similar(name, entries.iter().map(|entry| entry.name.as_str())) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "`mlxk logs` lists them".to_owned(),
+        };
         let found = number.and_then(|number| entries.into_iter().nth(number));
-        found.with_context(|| format!("No conversation is called `{name}`; `mlxk logs` lists them"))
+        found.with_context(|| format!("No conversation is called `{name}`; {advice}"))
     }
 
     /// Reads a conversation that [`Folder::find`] finds.

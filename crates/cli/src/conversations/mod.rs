@@ -61,6 +61,11 @@ impl Conversation {
         self.asked().count()
     }
 
+    /// Returns `true` if there is nothing to come back to: no messages, no system prompt and no settings.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.messages.is_empty() && self.system.is_none() && self.settings.is_empty()
+    }
+
     /// Returns the first question of the user.
     pub(crate) fn first(&self) -> String {
         self.asked().next().and_then(Message::text).unwrap_or_default()

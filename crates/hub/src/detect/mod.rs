@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::health::Weights;
 use crate::inventory::Inventory;
+use crate::resolution::Resolved;
 
 pub(crate) use readme::FrontMatter;
 pub(crate) use runtime::runtime;
@@ -112,6 +113,9 @@ const HEARING_TYPES: [&str; 5] = ["gemma3n", "voxtral", "whisper", "vibevoice", 
 const ENCODER_TYPES: [&str; 5] = ["bert", "roberta", "xlm-roberta", "modernbert", "nomic_bert"];
 const PROCESSORS: [&str; 3] =
     ["preprocessor_config.json", "processor_config.json", "image_processor_config.json"];
+/// Names of files with the text of a license.
+const LICENSES: [&str; 3] = ["LICENSE", "LICENSE.md", "LICENSE.txt"];
+const MAX_LICENSE_BYTES: u64 = 256 << 10;
 const MAX_README_BYTES: u64 = 64 << 10;
 pub(crate) const MAX_SETTINGS_BYTES: u64 = 32 << 20;
 
@@ -142,10 +146,15 @@ fn template_in(files: &Inventory) -> bool {
     given("tokenizer_config.json") || given("tokenizer.json")
 }
 
-/// Returns the license that the front matter of the `README.md` in a folder names, such as `apache-2.0`.
-pub fn license_name(folder: &Path) -> Option<String> {
-    let text = Inventory::read(folder).text("README.md", MAX_README_BYTES)?;
-    FrontMatter::parse(&text).license
+/// Returns the license of a model: the texts that a Modelfile gave it, or else a small text file in its folder, or else
+/// the name in the front matter of its `README.md`, such as `apache-2.0`.
+pub fn license(model: &Resolved) -> Option<String> {
+    if !model.overrides.license.is_empty() {
+        return Some(model.overrides.license.join("\n\n"));
+    }
+    let files = Inventory::read(&model.path);
+    let text = LICENSES.iter().find_map(|name| files.text(name, MAX_LICENSE_BYTES));
+    text.or_else(|| FrontMatter::parse(&files.text("README.md", MAX_README_BYTES)?).license)
 }
 
 impl Evidence<'_> {

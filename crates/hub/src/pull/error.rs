@@ -34,7 +34,7 @@ impl Explain for PullError {
                 "ValidationError",
                 format!("Cannot repair `{name}`: it is not a repository in the Hugging Face cache"),
             )
-            .hint(format!("See what is wrong and how to fix it with `mlxk health {name}`")),
+            .hint(format!("See what is wrong and how to fix it with `mlxk health {name} --deep`")),
             Self::NoRoom { name, folder, needed_bytes, free_bytes } => Explained::new(
                 "download_failed",
                 format!(

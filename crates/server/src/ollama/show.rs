@@ -60,9 +60,8 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
     let weights = mlxk_hub::weights_summary(&model.path);
     let template = details::template(&model.path);
     let capabilities = state.capabilities.capabilities(&info);
-    let Overrides { system, license, messages, mut parameters } = model.overrides.clone();
+    let Overrides { system, messages, mut parameters, license: _ } = model.overrides.clone();
     with_defaults(&mut parameters, &model.path);
-    let license = if license.is_empty() { license_of(model) } else { license.join("\n\n") };
     let modelfile = mlxk_hub::modelfile_of(model, &config.locations).ok();
     let tensors = verbose.then(|| {
         let tensors = weights.iter().flat_map(|weights| &weights.tensors);
@@ -72,7 +71,7 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
         tensors.map(tensor).collect()
     });
     ShownModel {
-        license,
+        license: mlxk_hub::license(model).unwrap_or_default(),
         modelfile: modelfile.and_then(|file| file.text().ok()).unwrap_or_default(),
         parameters: lines(&parameters),
         template: template.unwrap_or_default(),
@@ -84,17 +83,6 @@ fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {
         capabilities,
         modified_at: time::of(info.modified),
     }
-}
-
-/// Returns the license of the model: its text, if that is a small file in its folder, or else its name.
-fn license_of(model: &Resolved) -> String {
-    const MOST_BYTES: u64 = 256 << 10;
-    let paths = ["LICENSE", "LICENSE.md", "LICENSE.txt"].map(|name| model.path.join(name));
-    let is_small = |path: &&std::path::PathBuf| {
-        path.metadata().is_ok_and(|file| file.is_file() && file.len() <= MOST_BYTES)
-    };
-    let text = paths.iter().find(is_small).and_then(|path| std::fs::read_to_string(path).ok());
-    text.or_else(|| mlxk_hub::license_name(&model.path)).unwrap_or_default()
 }
 
 /// Fills in the defaults of the model's `generation_config.json`.
