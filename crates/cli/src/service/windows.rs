@@ -20,6 +20,7 @@ pub(super) fn task(server: &Server, user: &str, log: &Path) -> Result<String, St
     let log = quoted(&log.display().to_string())?;
     let arguments = escaped(&format!("/d /s /c \"{line}2>> {log}\""));
     let user = escaped(user);
+    // The default priority of tasks, 7, is below that of other programs.
     Ok(format!(
         "<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n\
          <Task version=\"1.2\" xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">\n\
@@ -45,6 +46,7 @@ pub(super) fn task(server: &Server, user: &str, log: &Path) -> Result<String, St
          \x20   <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>\n\
          \x20   <StartWhenAvailable>true</StartWhenAvailable>\n\
          \x20   <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>\n\
+         \x20   <Priority>5</Priority>\n\
          \x20   <RestartOnFailure>\n\
          \x20     <Interval>PT1M</Interval>\n\
          \x20     <Count>3</Count>\n\
