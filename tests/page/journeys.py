@@ -202,7 +202,14 @@ def reload(running, peers):
         it.page.click("#new")
         it.send("second conversation")
         assert it.titles() == ["second conversation", "remember me"]
+        it.page.locator(".conversation").first.hover()
+        it.page.click("[aria-label='Rename \"second conversation\"']")
+        assert it.page.input_value("#name-field") == "second conversation"
+        it.page.keyboard.type("the <b>second</b>")
+        it.page.keyboard.press("Enter")
+        expect(it.page.get_by_role("link", name="the <b>second</b>")).to_be_focused()
         it.page.reload()
+        assert it.titles() == ["the <b>second</b>", "remember me"]
         expect(it.page.locator(".asked .text")).to_have_text("second conversation")
         it.page.get_by_role("link", name="remember me").click()
         expect(it.page.locator(".asked .text")).to_have_text("remember me")

@@ -1,4 +1,4 @@
-// The dialogs that ask for something: the API key, and a confirmation.
+// The dialogs that ask for something: the API key, a name, and a confirmation.
 
 import { byId, h, textButton } from './dom.js';
 
@@ -23,6 +23,21 @@ export async function askForKey(wrong) {
       textButton('Cancel', () => dialog.close()),
       h('button', { class: 'primary', value: 'given' }, 'Continue'))));
   return (await shown(dialog)) === 'given' ? field.value.trim() : null;
+}
+
+// Asks for a name. Returns `null` if the user keeps the old one.
+export async function askForName(title, name) {
+  const dialog = byId('confirm');
+  const field = h('input', { id: 'name-field', value: name, required: true, maxlength: 120, autofocus: true, 'aria-labelledby': 'confirm-title' });
+  dialog.replaceChildren(h('form', { method: 'dialog' },
+    h('h2', { id: 'confirm-title' }, title), field,
+    h('div', { class: 'row end' },
+      textButton('Cancel', () => dialog.close()),
+      h('button', { class: 'primary', value: 'given' }, 'Save'))));
+  const answer = shown(dialog);
+  field.select();
+  const given = (await answer) === 'given' ? field.value.trim() : '';
+  return given && given !== name ? given : null;
 }
 
 // Asks if something should be done. Returns `true` if so.

@@ -2,7 +2,7 @@
 
 import { announce, notice } from './announce.js';
 import { asMarkdown, branch } from './conversation.js';
-import { confirmed } from './dialogs.js';
+import { askForName, confirmed } from './dialogs.js';
 import { byId, download, h, icon, iconButton } from './dom.js';
 import { day } from './figures.js';
 import * as store from './store.js';
@@ -73,6 +73,7 @@ export class Sidebar {
     const title = conversation.title || 'Conversation';
     const link = h('a', { href: `#chat/${conversation.id}`, 'data-id': conversation.id, onclick: () => this.drawer(false) }, title);
     return h('li', { class: 'conversation' }, link,
+      iconButton('edit', `Rename "${title}"`, () => this.rename(conversation)),
       iconButton('download', `Save "${title}" as Markdown`, () => this.saveMarkdown(conversation)),
       iconButton('trash', `Delete "${title}"`, () => this.remove(conversation)));
   }
@@ -82,6 +83,17 @@ export class Sidebar {
       if (link.dataset.id === this.chat.conversation.id) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
+  }
+
+  async rename(conversation) {
+    const title = await askForName('Rename this conversation', conversation.title);
+    if (title === null) return;
+    // The one that is shown is saved again with its next message.
+    if (conversation.id === this.chat.conversation.id) this.chat.conversation.title = title;
+    await store.putConversation({ ...conversation, title });
+    await this.refresh();
+    announce('Conversation renamed');
+    byId('conversations').querySelector(`a[data-id="${conversation.id}"]`)?.focus();
   }
 
   async saveMarkdown(conversation) {
