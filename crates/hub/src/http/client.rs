@@ -3,14 +3,14 @@
 use std::fmt;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use ureq::http::{self, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::{Agent, Proxy, SendBody};
+use mlxk_http::{
+    Connections, Limits, SendBody, Settings, Uri, origin, request, unescape, without_query,
+};
 
 use super::error::HttpError;
 use super::refusal::refused;
@@ -18,10 +18,8 @@ use super::request::{Follow, Request};
 use super::response::Response;
 use super::settings::{HubSettings, Login, Token};
 use super::transport;
-use super::url::{origin, unescape, without_query};
 use crate::error::{HubError, Result};
 
-const USER_AGENT: &str = concat!("mlxk/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_REDIRECTS: usize = 10;
 
@@ -39,12 +37,9 @@ struct Shared {
     token: Option<Token>,
     /// Value of the header for the hub if there is no token.
     login: Option<String>,
-    /// Each scheme has its own agent, because it has its own proxy.
-    https: Agent,
-    http: Agent,
+    connections: Connections,
     stall_timeout: Duration,
     retry_pause: Duration,
-    cancelled: AtomicBool,
     /// `true` once any server has answered.
     answered: AtomicBool,
     notes: Mutex<Option<OnNote>>,
@@ -68,39 +63,21 @@ impl Client {
         if !matches!(endpoint.scheme_str(), Some("http" | "https")) || endpoint.host().is_none() {
             return Err(bad("does not start with `https://` or `http://` and a host").into());
         }
-        let tls = trusted(settings)?;
-        let proxies = &settings.proxies;
-        let agent = |setting, address: Option<&String>| -> Result<Agent> {
-            let no_proxy = proxies.no_proxy.as_deref().unwrap_or_default();
-            let proxy = address.map(|address| proxy(setting, address, no_proxy)).transpose()?;
-            Ok(Agent::config_builder()
-                .proxy(proxy)
-                .tls_config(tls.clone())
-                .user_agent(USER_AGENT)
-                // Ranges and lengths are meaningless in a compressed answer.
-                .accept_encoding("identity")
-                .http_status_as_error(false)
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .max_idle_connections(32)
-                .max_idle_connections_per_host(16)
-                .timeout_resolve(Some(CONNECT_TIMEOUT))
-                .timeout_connect(Some(CONNECT_TIMEOUT))
-                .timeout_per_read(Some(settings.stall_timeout))
-                .timeout_per_write(Some(settings.stall_timeout))
-                .build()
-                .into())
-        };
+        let connections = Connections::new(Settings {
+            proxies: settings.proxies.clone(),
+            certificates: settings.certificates.clone(),
+            connect: Some(CONNECT_TIMEOUT),
+            silence: Some(settings.stall_timeout),
+        })
+        .map_err(HttpError::from)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 endpoint: settings.endpoint.clone(),
                 token: settings.token.clone(),
                 login: settings.login.as_ref().map(basic),
-                https: agent("HTTPS_PROXY", proxies.https.as_ref())?,
-                http: agent("HTTP_PROXY", proxies.http.as_ref())?,
+                connections,
                 stall_timeout: settings.stall_timeout,
                 retry_pause: settings.retry_pause,
-                cancelled: AtomicBool::new(false),
                 answered: AtomicBool::new(false),
                 notes: Mutex::new(None),
             }),
@@ -133,14 +110,12 @@ impl Client {
 
     /// Ends all exchanges in all threads, and refuses new ones.
     pub(crate) fn cancel(&self) {
-        self.shared.cancelled.store(true, Ordering::SeqCst);
-        self.shared.https.clone().shutdown();
-        self.shared.http.clone().shutdown();
+        self.shared.connections.cancel();
     }
 
     /// Returns `true` if [`cancel`](Self::cancel) was called.
     pub(crate) fn cancelled(&self) -> bool {
-        self.shared.cancelled.load(Ordering::SeqCst)
+        self.shared.connections.cancelled()
     }
 
     /// Returns `true` if any server has answered, so that there is a network.
@@ -206,9 +181,15 @@ impl Client {
         Err(HttpError::RedirectLoop { url: without_query(&request.url) }.into())
     }
 
-    fn exchange(&self, request: &Request, url: &str) -> Result<http::Response<ureq::Body>> {
-        let broken = |error| transport::failed(url, error, self.shared.stall_timeout);
-        let mut builder = http::Request::builder().method(request.method.clone()).uri(url);
+    fn exchange(
+        &self,
+        request: &Request,
+        url: &str,
+    ) -> Result<mlxk_http::Response<mlxk_http::Body>> {
+        let connections = &self.shared.connections;
+        let broken = |problem| transport::failed(url, problem, self.shared.stall_timeout);
+        let invalid = |error: mlxk_http::InvalidRequest| broken(connections.problem(error));
+        let mut builder = request::Builder::new().method(request.method.clone()).uri(url);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -219,7 +200,6 @@ impl Client {
                 builder = builder.header("authorization", login);
             }
         }
-        let agent = if url.starts_with("https:") { &self.shared.https } else { &self.shared.http };
         let failed = HubError::io("read the file to send");
         let reader = request.body.reader().map_err(failed)?;
         if let (Some(length), Some(mut reader)) = (request.body.length(), reader) {
@@ -227,11 +207,11 @@ impl Client {
             let request = builder
                 .header("content-length", length)
                 .body(SendBody::from_reader(reader))
-                .map_err(|error| broken(error.into()))?;
-            Ok(agent.run(request).map_err(broken)?)
+                .map_err(invalid)?;
+            Ok(connections.send(request, Limits::default()).map_err(broken)?)
         } else {
-            let request = builder.body(()).map_err(|error| broken(error.into()))?;
-            Ok(agent.run(request).map_err(broken)?)
+            let request = builder.body(()).map_err(invalid)?;
+            Ok(connections.send(request, Limits::default()).map_err(broken)?)
         }
     }
 }
@@ -241,60 +221,4 @@ fn basic(login: &Login) -> String {
     let (name, password) = login.0.split_once(':').unwrap_or((&login.0, ""));
     let text = [unescape(name), b":".to_vec(), unescape(password)].concat();
     format!("Basic {}", BASE64_STANDARD.encode(text))
-}
-
-/// Returns the certificates to trust: those of a file if the settings name one. Otherwise those of
-/// the operating system, which may include a company's own, and Mozilla's, because a minimal
-/// system has none.
-fn trusted(settings: &HubSettings) -> Result<TlsConfig> {
-    let Some(path) = &settings.certificates else {
-        static USUAL: LazyLock<RootCerts> = LazyLock::new(|| {
-            let own = rustls_native_certs::load_native_certs().certs;
-            let known = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-            let all = own.iter().chain(known);
-            RootCerts::from(all.map(|found| Certificate::from_der(found).to_owned()))
-        });
-        return Ok(TlsConfig::builder().root_certs(USUAL.clone()).build());
-    };
-    let bad = |problem: String| HttpError::BadSetting {
-        setting: "SSL_CERT_FILE",
-        value: path.display().to_string(),
-        problem,
-    };
-    let text = fs_err::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
-    let certificates: Vec<_> = ureq::tls::parse_pem(&text)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(bad("contains no PEM certificates".to_owned()).into());
-    }
-    Ok(TlsConfig::builder().root_certs(RootCerts::from(certificates)).build())
-}
-
-fn proxy(setting: &'static str, address: &str, no_proxy: &str) -> Result<Proxy> {
-    // The address may contain a password, which must not end up in a log.
-    let bad = |_| HttpError::BadSetting {
-        setting,
-        value: address.rsplit('@').next().unwrap_or_default().to_owned(),
-        problem: "is not the address of a proxy".to_owned(),
-    };
-    let parsed = Proxy::new(address).map_err(bad)?;
-    let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
-    if let Some(name) = parsed.username() {
-        builder = builder.username(name);
-    }
-    if let Some(password) = parsed.password() {
-        builder = builder.password(password);
-    }
-    for entry in no_proxy.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        builder = builder.no_proxy(entry);
-        // Like curl: a domain also covers its subdomains.
-        if !entry.starts_with(['.', '*']) {
-            builder = builder.no_proxy(&format!(".{entry}"));
-        }
-    }
-    Ok(builder.build().map_err(bad)?)
 }

@@ -1,6 +1,7 @@
 //! A request that did not get a usable answer.
 
-use super::url::host_and_port;
+use mlxk_http::host_and_port;
+
 use crate::explain::{Explain, Explained, impl_error};
 
 /// Failures of talking to a hub, or to a server that it refers to.
@@ -43,6 +44,13 @@ pub enum HttpError {
 }
 
 impl_error!(HttpError);
+
+impl From<mlxk_http::BadSetting> for HttpError {
+    fn from(bad: mlxk_http::BadSetting) -> Self {
+        let mlxk_http::BadSetting { setting, value, problem } = bad;
+        Self::BadSetting { setting, value, problem }
+    }
+}
 
 impl HttpError {
     /// The connection ended before the content did.

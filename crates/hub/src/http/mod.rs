@@ -1,4 +1,4 @@
-//! One blocking client for everything that goes over HTTP to a hub.
+//! The part of HTTP that is special to a hub, on the connections of `mlxk-http`.
 //!
 //! Redirects are followed by hand, so that the token goes only to the endpoint's own host.
 //! Time-outs limit silence, not the whole transfer: a slow download may take all night. Failures
@@ -14,15 +14,14 @@ mod retry;
 pub(crate) mod settings;
 mod supervise;
 mod transport;
-mod url;
 
 pub(crate) use client::Client;
+pub(crate) use mlxk_http::{escape, escape_part, without_query};
 pub(crate) use request::{Body, Follow, Method, Request, Subject};
 pub(crate) use response::Response;
 pub(crate) use retry::Tries;
 pub use settings::{DEFAULT_ENDPOINT, HubSettings, Login, Proxies, Token, split_login};
 pub(crate) use supervise::{Tell, supervised};
-pub(crate) use url::{escape, escape_part, without_query};
 
 #[cfg(test)]
 mod tests;

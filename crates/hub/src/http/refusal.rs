@@ -1,10 +1,11 @@
 //! Errors that a server answers with a status.
 
+use mlxk_http::{host_and_port, without_query};
+
 use super::error::HttpError;
 use super::request::{Request, Subject};
 use super::response::Response;
 use super::settings::Token;
-use super::url::{host_and_port, without_query};
 
 const MAX_MESSAGE_BYTES: u64 = 16 << 10;
 const MAX_MESSAGE_CHARS: usize = 300;

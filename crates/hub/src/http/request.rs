@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-pub(crate) use ureq::http::Method;
+pub(crate) use mlxk_http::Method;
 
 /// A request, which may be sent several times.
 #[derive(Clone, Debug)]

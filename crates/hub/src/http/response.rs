@@ -3,12 +3,11 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
+use mlxk_http::{Problem, absolute, retry_after, without_query};
 use serde::de::DeserializeOwned;
-use ureq::http;
 
 use super::error::HttpError;
 use super::transport;
-use super::url::{absolute, without_query};
 use crate::error::Result;
 use crate::human_bytes::human;
 
@@ -19,11 +18,11 @@ const MAX_JSON_BYTES: u64 = 64 << 20;
 pub(crate) struct Response {
     /// The address that answered, which is the last of a chain of redirects.
     pub url: String,
-    inner: http::Response<ureq::Body>,
+    inner: mlxk_http::Response<mlxk_http::Body>,
 }
 
 impl Response {
-    pub(super) fn new(url: String, inner: http::Response<ureq::Body>) -> Self {
+    pub(super) fn new(url: String, inner: mlxk_http::Response<mlxk_http::Body>) -> Self {
         Self { url, inner }
     }
 
@@ -58,7 +57,7 @@ impl Response {
 
     /// Returns the error for a body that broke off.
     pub(crate) fn read_failed(url: &str, error: std::io::Error, stall: Duration) -> HttpError {
-        transport::failed(url, error.into(), stall)
+        transport::failed(url, Problem::of_read(error), stall)
     }
 
     /// Returns the body if it has at most `limit` bytes.
@@ -68,7 +67,7 @@ impl Response {
         self.into_reader()
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
-            .map_err(|error| transport::failed(&url, error.into(), Duration::ZERO))?;
+            .map_err(|error| transport::failed(&url, Problem::of_read(error), Duration::ZERO))?;
         if bytes.len() as u64 > limit {
             let problem = format!("is longer than {}", human(limit));
             return Err(HttpError::BadAnswer { url: without_query(&url), problem }.into());
@@ -84,34 +83,5 @@ impl Response {
             url: without_query(&url),
             problem: format!("is not the JSON that a hub gives: {error}"),
         })?)
-    }
-}
-
-/// Parses a `Retry-After` header: seconds, or a date.
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value.trim()).ok()?;
-    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
-        for (value, seconds) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(10)),
-            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("soon", None),
-            ("-3", None),
-        ] {
-            assert_eq!(retry_after(value, now).map(|d| d.as_secs()), seconds, "{value}");
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! Trying again: how often, and after how long.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use super::client::Client;
@@ -52,19 +51,13 @@ impl<'a> Tries<'a> {
         if self.failed >= most || asked.is_some_and(|t| t > MAX_ASKED) {
             return Err(error);
         }
-        let pause = asked.unwrap_or_else(|| self.growing());
+        let pause = asked.unwrap_or_else(|| {
+            mlxk_http::growing(self.client.retry_pause(), self.failed, MAX_PAUSE)
+        });
         if pause >= Duration::from_secs(2) {
             self.client.note(&format!("{error}; trying again in {} s", pause.as_secs()));
         }
         self.client.sleep(pause)
-    }
-
-    /// Returns a pause that doubles after each failure, plus up to half of it at random, so that
-    /// many clients do not come back at once.
-    fn growing(&self) -> Duration {
-        let pause = self.client.retry_pause().saturating_mul(1 << (self.failed - 1).min(16));
-        let chance = RandomState::new().hash_one(0) % 512;
-        (pause + pause.mul_f64(chance as f64 / 1024.0)).min(MAX_PAUSE)
     }
 }
 

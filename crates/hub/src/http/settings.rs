@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use mlxk_http::Proxies;
+
 use crate::locations::{expand_home, is_true};
 
 /// Address of the default hub.
@@ -56,14 +58,8 @@ impl fmt::Debug for Login {
 
 /// Splits an address like `https://name:password@host/path` into the address without the login, and the login.
 pub fn split_login(address: &str) -> (String, Option<Login>) {
-    let Some((scheme, rest)) = address.split_once("://") else { return (address.to_owned(), None) };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rsplit_once('@') {
-        Some((login, host)) => {
-            (format!("{scheme}://{host}{}", &rest[end..]), Some(Login(login.to_owned())))
-        }
-        None => (address.to_owned(), None),
-    }
+    let (address, login) = mlxk_http::split_login(address);
+    (address, login.map(Login))
 }
 
 /// Leaves out the secret, because debug output ends up in logs.
@@ -71,17 +67,6 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token").field("source", &self.source).finish_non_exhaustive()
     }
-}
-
-/// Addresses of proxies, in the form of the usual variables.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// Proxy for `https` addresses.
-    pub https: Option<String>,
-    /// Proxy for `http` addresses.
-    pub http: Option<String>,
-    /// Hosts to reach without a proxy, separated by commas.
-    pub no_proxy: Option<String>,
 }
 
 impl Default for HubSettings {

@@ -2,7 +2,8 @@ use std::time::{Duration, Instant};
 
 use mlxk_test_hub::{Fault, Hub, Repo};
 
-use super::url::absolute;
+use mlxk_http::absolute;
+
 use super::*;
 use crate::error::HubError;
 use crate::http::error::HttpError;

@@ -2,15 +2,13 @@
 
 use ureq::http::Uri;
 
-use super::settings::split_login;
-
 /// Returns an address without its query, which may contain a signature, and without a password.
-pub(crate) fn without_query(url: &str) -> String {
+pub fn without_query(url: &str) -> String {
     split_login(url.split('?').next().unwrap_or_default()).0
 }
 
 /// Returns the host and the port of an address, as a message names them.
-pub(super) fn host_and_port(url: &str) -> String {
+pub fn host_and_port(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     // A redirect may contain a password, too.
@@ -18,14 +16,14 @@ pub(super) fn host_and_port(url: &str) -> String {
 }
 
 /// Returns scheme, host and port, which together decide whether a token may be sent.
-pub(super) fn origin(url: &str) -> Option<(String, String, Option<u16>)> {
+pub fn origin(url: &str) -> Option<(String, String, Option<u16>)> {
     let uri: Uri = url.parse().ok()?;
     let scheme = uri.scheme_str()?.to_ascii_lowercase();
     Some((scheme, uri.host()?.to_ascii_lowercase(), uri.port_u16()))
 }
 
 /// Returns the full address of a redirect from `base` to `target`.
-pub(super) fn absolute(base: &str, target: &str) -> Option<String> {
+pub fn absolute(base: &str, target: &str) -> Option<String> {
     let target = target.split('#').next().unwrap_or_default().trim();
     let base: Uri = base.parse().ok()?;
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
@@ -43,7 +41,7 @@ pub(super) fn absolute(base: &str, target: &str) -> Option<String> {
 }
 
 /// Escapes everything in a path but slashes, letters, digits and `-._~`.
-pub(crate) fn escape(path: &str) -> String {
+pub fn escape(path: &str) -> String {
     let mut escaped = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
@@ -61,7 +59,7 @@ pub(crate) fn escape(path: &str) -> String {
 }
 
 /// Replaces `%20` and the like by the bytes that they stand for.
-pub(super) fn unescape(text: &str) -> Vec<u8> {
+pub fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -78,6 +76,18 @@ pub(super) fn unescape(text: &str) -> Vec<u8> {
 }
 
 /// Escapes one part of a path or query, slashes included.
-pub(crate) fn escape_part(part: &str) -> String {
+pub fn escape_part(part: &str) -> String {
     escape(part).replace('/', "%2F")
+}
+
+/// Splits an address like `https://name:password@host/path` into the address without the login, and the login.
+pub fn split_login(address: &str) -> (String, Option<String>) {
+    let Some((scheme, rest)) = address.split_once("://") else { return (address.to_owned(), None) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((login, host)) => {
+            (format!("{scheme}://{host}{}", &rest[end..]), Some(login.to_owned()))
+        }
+        None => (address.to_owned(), None),
+    }
 }
