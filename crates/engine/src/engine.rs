@@ -28,13 +28,14 @@ use crate::load_options::LoadOptions;
 use crate::output::Clock;
 use crate::plan::MemoryPlan;
 use crate::prompt::{self, Prepared, Prompt};
-use crate::request::{AnswerFormat, PromptInput, Request, Tools};
+use crate::request::Request;
 use crate::sampling::SamplingDefaults;
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
 use crate::task::Task;
 use crate::text_side::TextSide;
 use crate::worker::{Command, Worker};
+use crate::{AnswerFormat, PromptInput, Tools};
 
 /// A loaded model. Dropping it ends all requests.
 pub struct Engine {

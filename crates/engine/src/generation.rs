@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::error::EngineError;
-use crate::event::{Done, Event};
+use crate::{Done, Event};
 
 /// The events of a request, in order. Dropping it cancels the request at the next token.
 #[derive(Debug)]

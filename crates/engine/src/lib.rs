@@ -47,7 +47,6 @@ mod draft;
 pub mod embed;
 mod engine;
 mod error;
-mod event;
 mod generation;
 mod grammar;
 mod huge_pages;
@@ -69,17 +68,22 @@ mod worker;
 pub use device::{Arithmetic, Device, DeviceChoice, MemoryBudget};
 pub use engine::Engine;
 pub use error::EngineError;
-pub use event::{CallEvent, Done, Event, FinishReason, Timings, TokenInfo, Usage};
 pub use generation::{CancelHandle, Generation, Recipient, Sink};
 pub use grammar::{CompiledFormat, Compiling, rewritten_schema, stuck_formats};
 pub use load_options::{LoadOptions, SpillOptions};
+pub use mlxk_chat::{
+    AnswerFormat, CallEvent, Done, Dry, FinishReason, Message, PromptInput, Sampling, Timings,
+    TokenInfo, ToolChoice, Tools, Usage, Xtc,
+};
 pub use mlxk_cpu::{CpuOptions, InstructionSet};
 #[cfg(feature = "gpu")]
 pub use mlxk_gpu::{AdapterInfo, AdapterKind, GpuOptions, adapters};
 pub use mlxk_models::{Output, Progress};
 pub use mlxk_ops::KvFormat;
-pub use mlxk_text::Message;
 pub use plan::{MemoryPlan, default_cache_bytes};
-pub use request::{AnswerFormat, PromptInput, Request, ToolChoice, Tools};
-pub use sampling::{Dry, Sampling, SamplingDefaults, SamplingParameters, Xtc};
+pub use request::Request;
+pub use sampling::{SamplingDefaults, SamplingParameters};
 pub use small_files::{BadFile, bad_files};
+
+/// A piece of an answer, or the error that ended it.
+pub type Event = mlxk_chat::Event<EngineError>;

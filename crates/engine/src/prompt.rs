@@ -1,18 +1,19 @@
 //! Renders, encodes and checks requests.
 
+use mlxk_chat::Message;
 use mlxk_text::tools::{ToolParser, WireForm};
-use mlxk_text::{Message, ReasoningParser, RenderOptions, ends_in_answer, settled};
+use mlxk_text::{ReasoningParser, RenderOptions, ends_in_answer, settled};
 use serde_json::{Map, Value};
 
 use crate::error::EngineError;
-use crate::event::FinishReason;
 use crate::generation::Recipient;
 use crate::grammar::{Job, WantedCalls, schema_of};
 use crate::output::{AnswerText, Clock, Output, Statistics};
-use crate::request::{AnswerFormat, PromptInput, Request, ToolChoice, Tools};
+use crate::request::Request;
 use crate::sampling::{Chooser, SamplingParameters};
 use crate::task::{Limit, Task};
 use crate::text_side::TextSide;
+use crate::{AnswerFormat, FinishReason, PromptInput, ToolChoice, Tools};
 
 /// Most alternatives of a token that a request can ask for.
 const MAX_LOGPROBS: usize = 100;

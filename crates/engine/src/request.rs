@@ -1,64 +1,9 @@
 //! Requests to the engine.
 
-use mlxk_text::Message;
+use mlxk_chat::{AnswerFormat, PromptInput, Sampling, Tools};
 use serde_json::{Map, Value};
 
 use crate::grammar::CompiledFormat;
-use crate::sampling::Sampling;
-
-/// A prompt, in one of three forms.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum PromptInput {
-    /// A conversation, rendered by the model's chat template.
-    Messages {
-        /// System prompt, before all messages.
-        system: Option<String>,
-        /// The messages, oldest first.
-        messages: Vec<Message>,
-    },
-    /// Text without a chat template. Only the tokenizer's BOS token is added.
-    Text(String),
-    /// Token ids, unchanged.
-    Tokens(Vec<u32>),
-}
-
-/// Format of an answer. It is enforced: tokens that would violate it are never drawn.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum AnswerFormat {
-    /// Any JSON object.
-    Json,
-    /// A JSON value that matches this JSON Schema.
-    Schema(Value),
-}
-
-/// Tools that the model may call.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tools {
-    /// Definitions: a list of `{"type": "function", "function": {"name": .., "parameters": ..}}`.
-    pub list: Value,
-    /// Calls that the answer has to contain.
-    pub choice: ToolChoice,
-    /// `true` if an answer may contain several calls.
-    pub parallel: bool,
-}
-
-/// Calls that an answer has to contain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ToolChoice {
-    /// The model decides.
-    #[default]
-    Auto,
-    /// No call. The tools stay in the prompt, which an agent's other requests share. The mark that begins a call is
-    /// forbidden if it is a token of its own.
-    None,
-    /// At least one call.
-    Required,
-    /// A call of the tool with this name.
-    Named(String),
-}
 
 /// A prompt and how to continue it.
 #[derive(Clone, Debug)]

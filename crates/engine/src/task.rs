@@ -2,10 +2,10 @@
 
 use mlxk_ops::{Ranked, Sequence};
 
+use crate::FinishReason;
 use crate::cache::checkpoints::Stops;
 use crate::draft::{Draft, Lookup};
 use crate::error::EngineError;
-use crate::event::FinishReason;
 use crate::output::Output;
 use crate::sampling::{Chooser, TextSoFar};
 

@@ -1,7 +1,7 @@
 //! Converts between text and tokens: tokenizer, detokenizer, stop strings, chat templates, thinking, tool
 //! calls.
 //!
-//! The crate depends on no other crate of the workspace. It reads the text files of a checkpoint folder
+//! Of the workspace, it only uses the messages of `mlxk-chat`. It reads the text files of a checkpoint folder
 //! (`tokenizer.json` and its companions). It keeps one promise: if text is read piece by piece, the pieces
 //! add up to exactly what decoding all tokens at once would return.
 
@@ -16,10 +16,10 @@ mod thinking;
 mod tokenizer;
 pub mod tools;
 
-pub use chat::{ChatTemplate, Clock, Content, Message, RenderOptions, ends_in_answer, settled};
+pub use chat::{ChatTemplate, Clock, RenderOptions, ends_in_answer, settled};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
 pub use files::without_mark;
 pub use stop::{Stop, StopStrings};
-pub use thinking::{ReasoningParser, Thinking, ThinkingMode, ThinkingRefusal, Written};
+pub use thinking::{ReasoningParser, Thinking, ThinkingRefusal, Written};
 pub use tokenizer::{PairMarks, Tokenizer};

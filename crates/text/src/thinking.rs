@@ -5,6 +5,7 @@
 
 mod parser;
 
+use mlxk_chat::ThinkingMode;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -38,17 +39,6 @@ impl Marks {
             Self::Tags { open, close } => template.contains(open) || template.contains(close),
         })
     }
-}
-
-/// A request to think, or not to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThinkingMode<'a> {
-    /// Answer without thinking.
-    Off,
-    /// Think first.
-    On,
-    /// Think first, as much as one of [`Thinking::LEVELS`] says.
-    Level(&'a str),
 }
 
 /// Reason why a model cannot honour a [`ThinkingMode`].

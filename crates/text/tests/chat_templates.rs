@@ -7,7 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use mlxk_text::{ChatTemplate, Clock, Content, Message, RenderOptions, TextError};
+use mlxk_chat::{Content, Message};
+use mlxk_text::{ChatTemplate, Clock, RenderOptions, TextError};
 use serde_json::{Value, json};
 
 /// 2025-03-09 14:05:07, as in the script.

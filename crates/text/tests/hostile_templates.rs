@@ -12,7 +12,8 @@ mod templates;
 
 use std::time::{Duration, Instant};
 
-use mlxk_text::{ChatTemplate, Message, RenderOptions, TextError};
+use mlxk_chat::Message;
+use mlxk_text::{ChatTemplate, RenderOptions, TextError};
 
 /// The limit is 1.5 s. A loaded machine gets more.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use mlxk_text::{ChatTemplate, Message, RenderOptions, Tokenizer};
+use mlxk_chat::Message;
+use mlxk_text::{ChatTemplate, RenderOptions, Tokenizer};
 use tempfile::TempDir;
 
 fn folder() -> Option<&'static Path> {

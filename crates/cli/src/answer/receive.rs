@@ -85,7 +85,7 @@ pub(crate) fn receive(
                 return Ok(Received::Complete(Box::new(answer)));
             }
             Event::Error(error) => return Err(error.into()),
-            _ => {}
+            Event::Call(_) => {}
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use mlxk_chat::ThinkingMode;
 use mlxk_engine::{AnswerFormat, Engine, EngineError, Generation, PromptInput, Request};
-use mlxk_text::{ThinkingMode, ThinkingRefusal};
+use mlxk_text::ThinkingRefusal;
 use serde_json::{Map, Value};
 
 use crate::args::{AnswerArgs, Bias, Think};

@@ -11,10 +11,10 @@ mod workloads;
 
 use std::ops::ControlFlow;
 
+use mlxk_chat::Message;
 use mlxk_engine::{
     CpuOptions, DeviceChoice, Done, Engine, LoadOptions, PromptInput, Request, Sampling,
 };
-use mlxk_text::Message;
 use workloads::Workload;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

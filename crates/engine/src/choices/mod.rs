@@ -14,10 +14,10 @@ use std::time::Duration;
 
 pub(crate) use job::{ChoicesJob, Choosing};
 
+use crate::PromptInput;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::generation::CancelHandle;
-use crate::request::PromptInput;
 
 /// Interval at which the observer is called while the engine computes.
 const POLL: Duration = Duration::from_millis(50);

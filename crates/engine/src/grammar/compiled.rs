@@ -21,8 +21,8 @@ use super::position::Position;
 use super::room::Room;
 use super::schema::{self, Problem};
 use super::{Calls, Grammar, MAX_SEARCHES, calls, words};
+use crate::AnswerFormat;
 use crate::error::EngineError;
-use crate::request::AnswerFormat;
 
 /// Most bytes of a token that the library supports.
 const MAX_TOKEN_BYTES: usize = 1000;

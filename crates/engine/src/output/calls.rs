@@ -3,7 +3,7 @@
 use mlxk_text::tools::{Broken, ToolEvent, ToolParser};
 
 use super::text::Piece;
-use crate::event::CallEvent;
+use crate::CallEvent;
 
 /// The calls of an answer. Without tools, all text belongs to the answer itself.
 pub(super) struct Calls(Option<ToolParser>);

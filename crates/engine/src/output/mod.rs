@@ -13,9 +13,9 @@ use std::ops::ControlFlow;
 pub(crate) use self::statistics::{Clock, Statistics};
 pub(crate) use self::text::{AnswerText, Piece};
 use crate::error::EngineError;
-use crate::event::{Done, Event, FinishReason, TokenInfo};
 use crate::generation::{CancelHandle, Recipient, Sink};
 use crate::sampling::{Candidate, best, log_sum_exp};
+use crate::{Done, Event, FinishReason, TokenInfo};
 
 /// The output of one request. Once it has ended, nothing more is sent.
 pub(crate) struct Output {

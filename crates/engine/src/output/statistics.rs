@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::event::{Timings, Usage};
+use crate::{Timings, Usage};
 
 /// Times that a request starts with.
 #[derive(Clone, Copy)]

@@ -6,8 +6,8 @@ use mlxk_text::{Detokenizer, ReasoningParser, Written};
 use super::calls::Calls;
 use super::stop::Stops;
 use super::thinking::Thoughts;
+use crate::CallEvent;
 use crate::error::EngineError;
-use crate::event::CallEvent;
 
 /// A piece of the output, never empty.
 pub(crate) enum Piece {

@@ -25,9 +25,9 @@ pub use windows::Windows;
 use compare::{Comparing, Row};
 use statistics::Moments;
 
+use crate::PromptInput;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::request::PromptInput;
 use crate::score::Turn;
 
 /// Interval at which the observer is called while no row arrives.

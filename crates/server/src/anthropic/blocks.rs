@@ -1,6 +1,6 @@
 //! From Anthropic's blocks to the messages that chat templates know.
 
-use mlxk_text::Message;
+use mlxk_chat::Message;
 use serde_json::{Value, json};
 
 use super::dto::{Content, Turn};

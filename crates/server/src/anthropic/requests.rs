@@ -1,7 +1,8 @@
 //! From the body of a request to what the exchange takes.
 
+use mlxk_chat::{Message, ThinkingMode};
 use mlxk_engine::{AnswerFormat, PromptInput, Request, Sampling, ToolChoice};
-use mlxk_text::{Message, Thinking as Thoughts, ThinkingMode};
+use mlxk_text::Thinking as Thoughts;
 use serde_json::Value;
 
 use super::blocks;

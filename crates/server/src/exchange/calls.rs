@@ -1,6 +1,6 @@
 //! Tool calls in the history of a conversation.
 
-use mlxk_text::Message;
+use mlxk_chat::Message;
 use serde_json::Value;
 
 use crate::error::{ApiError, cleaned};

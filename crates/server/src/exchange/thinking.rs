@@ -1,7 +1,8 @@
 //! Requests to think before the answer, or not to.
 
+use mlxk_chat::ThinkingMode;
 use mlxk_engine::Engine;
-use mlxk_text::{ThinkingMode, ThinkingRefusal};
+use mlxk_text::ThinkingRefusal;
 use serde_json::{Map, Value};
 
 use crate::body::Reading;

@@ -1,6 +1,6 @@
 //! Bodies of llama-server's endpoints, as plain data.
 
-use mlxk_text::Message;
+use mlxk_chat::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::Response;
+use mlxk_chat::{Content, Message};
 use mlxk_engine::{PromptInput, ToolChoice};
-use mlxk_text::{Content, Message};
 use serde_json::Value;
 
 use super::dto::requests::ChatRequest;

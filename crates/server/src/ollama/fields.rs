@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use mlxk_chat::ThinkingMode;
 use mlxk_engine::AnswerFormat;
-use mlxk_text::ThinkingMode;
 use serde_json::Value;
 
 use crate::body::{Extras, Reading};

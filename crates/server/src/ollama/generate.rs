@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::Response;
+use mlxk_chat::Message;
 use mlxk_engine::{Engine, EngineError, PromptInput, Request};
-use mlxk_text::Message;
 
 use super::dto::requests::GenerateRequest;
 use super::render::{Context, Endpoint, Renderer};

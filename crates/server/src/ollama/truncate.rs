@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use axum::http::HeaderValue;
 use axum::response::Response;
+use mlxk_chat::{Content, Message};
 use mlxk_engine::{Engine, EngineError, PromptInput, Request};
-use mlxk_text::{Content, Message};
 
 use crate::state::State;
 
@@ -149,7 +149,6 @@ fn cut(engine: &Engine, prompt: &mut PromptInput, excess: usize) -> Result<(), E
             ids.drain(..excess.min(ids.len().saturating_sub(1)));
             return Ok(());
         }
-        _ => return Ok(()),
     };
     let ids = tokenizer.encode(text, false)?;
     let from = excess.min(ids.len().saturating_sub(1));

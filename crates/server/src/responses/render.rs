@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use mlxk_chat::Message;
 use mlxk_engine::{CallEvent, Done, Event, FinishReason, Usage};
-use mlxk_text::Message;
 use serde_json::{Map, Value, json};
 
 use super::custom::Text;

@@ -1,7 +1,8 @@
 //! From the body of a request to what the exchange takes.
 
+use mlxk_chat::{Message, ThinkingMode};
 use mlxk_engine::{AnswerFormat, PromptInput, Request, Sampling};
-use mlxk_text::{Message, Thinking, ThinkingMode};
+use mlxk_text::Thinking;
 use serde_json::{Map, Value, json};
 
 use super::dto::{Format, Input, ResponsesRequest};

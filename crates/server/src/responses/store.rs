@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mlxk_text::Message;
+use mlxk_chat::Message;
 use serde_json::Value;
 
 use crate::error::{ApiError, Kind, cleaned};

@@ -9,22 +9,22 @@ mod environment;
 mod generation;
 mod instrument;
 mod json;
-mod message;
 mod methods;
 mod normalize;
 mod number;
 mod settle;
 mod source;
+mod values;
 
 use std::path::Path;
 
 use minijinja::value::Serde;
+use mlxk_chat::{Content, Message};
 use serde_json::{Map, Value};
 
 use self::bounds::Deadline;
 pub use self::clock::Clock;
 use self::environment::Size;
-pub use self::message::{Content, Message};
 pub use self::normalize::ends_in_answer;
 pub use self::settle::settled;
 use self::source::Source;
@@ -122,12 +122,12 @@ impl ChatTemplate {
             if options.continue_final_message {
                 mark_final(&mut messages);
             }
-            let values = message::to_values(&messages, typed)?;
+            let values = values::to_values(&messages, typed)?;
             self.render_values(source, &values, tools.as_ref(), options, deadline)
         };
         let rendered = match render(true) {
             // Most templates expect a call's arguments as an object, a few as text.
-            Err(TextError::Template { .. }) if messages.iter().any(Message::has_argument_text) => {
+            Err(TextError::Template { .. }) if messages.iter().any(values::has_argument_text) => {
                 render(false)
             }
             other => other,

@@ -3,9 +3,8 @@
 //! Templates test if a field exists, join strings, and print what they find. A field that says nothing would
 //! therefore become an error or the word `None` in a prompt.
 
+use mlxk_chat::{Content, Message};
 use serde_json::{Map, Value, json};
-
-use super::message::{Content, Message};
 
 /// Fields of answers that clients send back with a conversation. They do not belong into a prompt.
 const OF_ANSWERS: [&str; 3] = ["annotations", "audio", "refusal"];

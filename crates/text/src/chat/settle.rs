@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
+use mlxk_chat::{Content, Message};
 use serde_json::Value;
-
-use super::message::{Content, Message};
 
 /// Text between two messages that become one.
 const BETWEEN: &str = "\n\n";

@@ -14,7 +14,9 @@ use super::event::ParsedAnswer;
 use super::form::WireForm;
 use super::parser::ToolParser;
 use super::write::CallText;
-use crate::chat::{ChatTemplate, Message, RenderOptions};
+use mlxk_chat::Message;
+
+use crate::chat::{ChatTemplate, RenderOptions};
 use crate::error::TextError;
 use crate::files::{json_or_default, read_optional};
 

@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
+use mlxk_chat::Message;
 use mlxk_text::tools::{
     ChosenBy, ParsedAnswer, ToolHints, ToolParser, ToolSupport, WireForm, detect,
 };
-use mlxk_text::{ChatTemplate, Message, RenderOptions};
+use mlxk_text::{ChatTemplate, RenderOptions};
 use serde_json::{Value, json};
 
 use crate::support::{calls, tool};

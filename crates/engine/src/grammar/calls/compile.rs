@@ -19,7 +19,7 @@ use crate::grammar::memory::Share;
 use crate::grammar::pool::Watch;
 use crate::grammar::schema::{self, Problem, Rewritten};
 use crate::grammar::words;
-use crate::request::{ToolChoice, Tools};
+use crate::{ToolChoice, Tools};
 
 /// Most tools of a request.
 const MAX_TOOLS: usize = 512;

@@ -8,7 +8,7 @@ use super::compile::{Wanted, compile};
 use crate::error::EngineError;
 use crate::grammar::compiled::Shared;
 use crate::grammar::pool::Watch;
-use crate::request::{ToolChoice, Tools};
+use crate::{ToolChoice, Tools};
 
 /// Numbers that depend on the seed alone.
 struct Draw(u64);

@@ -1,6 +1,6 @@
 //! Requests to a model.
 
-use mlxk_text::Message;
+use mlxk_chat::Message;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! From the body of a request to what the exchange takes.
 
+use mlxk_chat::{Content, Message};
 use mlxk_engine::{PromptInput, ToolChoice};
-use mlxk_text::{Content, Message};
 use serde_json::Value;
 
 use super::thinking;

@@ -1,6 +1,7 @@
 //! Fields that say how much to think: OpenAI's, and those of other servers.
 
-use mlxk_text::{Thinking, ThinkingMode};
+use mlxk_chat::ThinkingMode;
+use mlxk_text::Thinking;
 use serde_json::Value;
 
 use crate::body::Reading;

@@ -1,6 +1,6 @@
 //! `/v1/chat/completions`.
 
-use mlxk_text::Message;
+use mlxk_chat::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

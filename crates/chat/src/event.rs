@@ -1,13 +1,12 @@
 //! Events of an answer. Consumers only have to print them.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::error::EngineError;
-
-/// A piece of an answer. The last event of a request is [`Event::Done`] or [`Event::Error`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
+/// A piece of an answer. The last event of a request is [`Event::Done`] or [`Event::Error`]. Without `E`, there are
+/// no errors among the events.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<E = Infallible> {
     /// A part of the prompt was computed. Not sent if the prompt takes only one step.
     Progress {
         /// Number of prompt tokens that are computed.
@@ -27,7 +26,7 @@ pub enum Event {
     /// The answer is complete.
     Done(Done),
     /// The request failed. The answer is incomplete.
-    Error(EngineError),
+    Error(E),
 }
 
 /// A piece of a tool call. Calls are numbered from 0 and follow one another.
@@ -66,7 +65,6 @@ pub enum CallEvent {
 
 /// A token and its probability.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct TokenInfo {
     /// Its id.
     pub id: u32,
@@ -78,7 +76,6 @@ pub struct TokenInfo {
 
 /// The end of an answer.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct Done {
     /// Reason for the end.
     pub finish_reason: FinishReason,
@@ -119,7 +116,6 @@ impl FinishReason {
 
 /// Token counts of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Usage {
     /// Tokens in the prompt.
     pub prompt_tokens: usize,
@@ -137,7 +133,6 @@ pub struct Usage {
 
 /// Durations of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Timings {
     /// Time to load the model, once per engine.
     pub load: Duration,

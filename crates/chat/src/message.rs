@@ -1,9 +1,7 @@
-//! Messages of a conversation: as clients send them, and as templates read them.
+//! Messages of a conversation, in the form in which OpenAI's clients send them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-
-use crate::error::TextError;
+use serde_json::{Map, Value};
 
 /// One message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -68,40 +66,29 @@ impl Message {
         }
     }
 
-    /// Returns `true` if the arguments of a tool call are text.
-    pub(super) fn has_argument_text(&self) -> bool {
-        self.fields
-            .get("tool_calls")
-            .and_then(Value::as_array)
-            .is_some_and(|calls| calls.iter().any(|call| call["function"]["arguments"].is_string()))
-    }
-
-    fn to_value(&self, typed: bool) -> Result<Value, TextError> {
-        let text = match &self.content {
-            Content::None => String::new(),
-            Content::Text(text) => text.clone(),
-            Content::Parts(parts) => parts_text(parts)?,
-        };
-        let content = if typed { json!([{ "type": "text", "text": text }]) } else { text.into() };
-        let mut fields = Map::new();
-        fields.insert("role".to_owned(), self.role.as_str().into());
-        fields.insert("content".to_owned(), content);
-        fields.extend(self.fields.clone());
-        Ok(Value::Object(fields))
+    /// Returns the text of the content, which is empty if there is none. Fails if a part is not text.
+    pub fn only_text(&self) -> Result<String, NotText> {
+        match &self.content {
+            Content::Text(text) => Ok(text.clone()),
+            Content::Parts(parts) => parts_text(parts),
+            Content::None => Ok(String::new()),
+        }
     }
 }
 
-/// Returns messages as templates read them: content as text, or as parts if `typed`.
-pub(super) fn to_values(messages: &[Message], typed: bool) -> Result<Vec<Value>, TextError> {
-    messages.iter().map(|message| message.to_value(typed)).collect()
+/// Failure of reading the text of a message: it has a part that is not text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("A message contains content of type `{kind}`, which is not text")]
+pub struct NotText {
+    /// Type of the part.
+    pub kind: String,
 }
 
-fn parts_text(parts: &[Value]) -> Result<String, TextError> {
+fn parts_text(parts: &[Value]) -> Result<String, NotText> {
     let texts = parts.iter().map(|part| match part {
         Value::String(text) => Ok(text.as_str()),
-        part => text_of(part).ok_or_else(|| TextError::Content {
-            kind: part["type"].as_str().unwrap_or("unknown").to_owned(),
-        }),
+        part => text_of(part)
+            .ok_or_else(|| NotText { kind: part["type"].as_str().unwrap_or("unknown").to_owned() }),
     });
     Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
 }
