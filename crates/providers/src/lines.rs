@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
 
+use mlxk_http::Connections;
 use serde_json::Value;
-use ureq::http::Method;
 
+use crate::endpoint::{Ask, Endpoint, Sent, message};
 use crate::error::{ProviderError, Result};
-use crate::http::{Endpoint, Patience, message};
+use crate::limits::Limits;
 
 /// Limit of a line.
 const MAX_LINE_BYTES: u64 = 16 << 20;
@@ -16,7 +17,8 @@ const MAX_LINE_BYTES: u64 = 16 << 20;
 pub(crate) struct Lines<'a> {
     endpoint: &'a Endpoint,
     reader: BufReader<Box<dyn Read>>,
-    patience: Patience,
+    _connections: Connections,
+    limits: &'a Limits,
     started: Instant,
     /// Number of events so far.
     events: usize,
@@ -38,16 +40,14 @@ impl<'a> Lines<'a> {
     /// Sends a request and returns the lines of the answer. Times are measured from here.
     pub(crate) fn request(
         endpoint: &'a Endpoint,
-        path: &str,
-        body: &Value,
-        model: &str,
-        patience: Patience,
+        ask: Ask<'_>,
+        limits: &'a Limits,
     ) -> Result<Self> {
         let started = Instant::now();
-        let response = endpoint.send(Method::POST, path, Some(body), model, patience)?;
+        let Sent { response, connections } = endpoint.send(ask, limits)?;
         let reader: Box<dyn Read> = Box::new(response.into_body().into_reader());
-        let reader = BufReader::new(reader);
-        Ok(Self { endpoint, reader, patience, started, events: 0, line: Vec::new() })
+        let (reader, line) = (BufReader::new(reader), Vec::new());
+        Ok(Self { endpoint, reader, _connections: connections, limits, started, events: 0, line })
     }
 
     /// Returns the time since the request was sent.
@@ -56,7 +56,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the `data` of the next server-sent event. Comments and other fields are skipped,
-    /// because none of our dialects uses them.
+    /// because our dialects say everything in `data`.
     pub(crate) fn next_event(&mut self) -> Result<Next> {
         loop {
             let Some(line) = self.read()? else { return Ok(Next::End) };
@@ -82,7 +82,7 @@ impl<'a> Lines<'a> {
 
     /// Returns the error for an answer that ends too early.
     pub(crate) fn broke_off(&self, problem: &str) -> ProviderError {
-        if self.endpoint.http.cancelled() {
+        if self.endpoint.connections.cancelled() || self.limits.check().is_err() {
             return ProviderError::Cancelled;
         }
         let address = self.endpoint.address.clone();
@@ -90,15 +90,21 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the error for an event without a required field.
-    pub(crate) fn nonsense(&self, event: &Value) -> ProviderError {
-        self.endpoint.nonsense(&event.to_string())
+    pub(crate) fn bad_answer(&self, event: &Value) -> ProviderError {
+        self.endpoint.bad_answer(&event.to_string())
+    }
+
+    /// Returns the error that a server reports in its stream.
+    pub(crate) fn failed(&self, text: &str) -> ProviderError {
+        let address = self.endpoint.address.clone();
+        ProviderError::Failed { address, message: message(text) }
     }
 
     fn event(&mut self, text: &str, at: Duration) -> Result<Next> {
-        let value: Value = serde_json::from_str(text).map_err(|_| self.endpoint.nonsense(text))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|_| self.endpoint.bad_answer(text))?;
         if value.get("error").is_some_and(|error| !error.is_null()) {
-            let address = self.endpoint.address.clone();
-            return Err(ProviderError::Failed { address, message: message(text) });
+            return Err(self.failed(text));
         }
         self.events += 1;
         Ok(Next::Event(value, at))
@@ -112,10 +118,10 @@ impl<'a> Lines<'a> {
             Ok(0) => Ok(None),
             Ok(_) => {
                 let line = std::str::from_utf8(&self.line)
-                    .map_err(|_| self.endpoint.nonsense("bytes that are not UTF-8"))?;
+                    .map_err(|_| self.endpoint.bad_answer("bytes that are not UTF-8"))?;
                 Ok(Some(line.trim_end_matches(['\r', '\n'])))
             }
-            Err(error) => Err(self.endpoint.broken(error.into(), self.patience, self.events)),
+            Err(error) => Err(self.endpoint.broken(error.into(), self.limits, self.events)),
         }
     }
 }

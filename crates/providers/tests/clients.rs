@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use mlxk_chat::{Event, Message, PromptInput, Request};
 use mlxk_providers::{
-    Answer, Endpoint, Http, Input, Message, Native, Ollama, OpenAi, Piece, ProviderError, PullStep,
-    Request, Result,
+    Answer, Cancel, Connections, Endpoint, Key, Limits, Native, Ollama, OpenAi, Provider,
+    ProviderError, PullStep, Result,
 };
 use mlxk_test_peers::{
     Part, Peer, events, head, json, lines, ollama as peer_ollama, openai as peer_openai,
@@ -14,29 +15,36 @@ use serde_json::{Map, json as value};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
-fn request(input: Input) -> Request {
-    let extra = Map::from_iter([("top_k".to_owned(), value!(1))]);
-    Request { model: "m".to_owned(), input, max_tokens: 8, temperature: 0.0, seed: 7, extra }
+fn request(prompt: PromptInput) -> Request {
+    let mut request = Request::new("m", prompt);
+    request.extra.insert("top_k".to_owned(), value!(1));
+    request.max_tokens = Some(8);
+    request.sampling.temperature = Some(0.0);
+    request.sampling.seed = Some(7);
+    request
 }
 
 fn chat() -> Request {
-    request(Input::Chat(vec![Message { role: "user", content: "Hi".to_owned() }]))
+    let messages = vec![Message::new("user", "Hi")];
+    request(PromptInput::Messages { system: None, messages })
 }
 
 fn openai(address: &str) -> OpenAi {
-    OpenAi { endpoint: Endpoint::new(&Http::default(), address) }
+    OpenAi { endpoint: Endpoint::new(&Connections::default(), address) }
 }
 
 fn ollama(address: &str) -> Ollama {
-    Ollama { endpoint: Endpoint::new(&Http::default(), address) }
+    Ollama::new(Endpoint::new(&Connections::default(), address))
 }
 
 fn ask_openai(peer: &Peer, request: &Request, within: Duration) -> Result<Answer> {
-    openai(&peer.address()).answer(request, within, &mut |_| ControlFlow::Continue(()))
+    openai(&peer.address())
+        .answer(request, &Limits::once(within), &mut |_| ControlFlow::Continue(()))
 }
 
 fn ask_ollama(peer: &Peer, request: &Request, within: Duration) -> Result<Answer> {
-    ollama(&peer.address()).answer(request, within, &mut |_| ControlFlow::Continue(()))
+    ollama(&peer.address())
+        .answer(request, &Limits::once(within), &mut |_| ControlFlow::Continue(()))
 }
 
 #[test]
@@ -58,8 +66,8 @@ fn openai_streams_text_counts_and_times() {
     let mut heard = Vec::new();
     let client = openai(&peer.address());
     let answer = client
-        .answer(&chat(), WITHIN, &mut |piece| {
-            heard.push(format!("{piece:?}"));
+        .answer(&chat(), &Limits::once(WITHIN), &mut |event| {
+            heard.push(format!("{event:?}"));
             ControlFlow::Continue(())
         })
         .unwrap();
@@ -73,7 +81,7 @@ fn openai_streams_text_counts_and_times() {
     let gap = answer.heard.arrivals[2].saturating_sub(answer.heard.arrivals[1]);
     assert!(gap >= Duration::from_millis(55), "{gap:?}");
     assert!(answer.heard.total >= answer.heard.arrivals[2]);
-    assert_eq!(heard[1], "Reasoning(\"Hm.\")");
+    assert_eq!(heard[0], "Reasoning(\"Hm.\")");
     let sent = &peer.asked()[0];
     assert_eq!(sent.path, "/v1/chat/completions");
     assert_eq!(
@@ -92,7 +100,7 @@ fn a_text_is_continued_and_the_mark_for_the_end_may_be_missing() {
             &peer_openai::continued("", Some("length")),
         ])
     });
-    let answer = ask_openai(&peer, &request(Input::Raw("0, ".into())), WITHIN).unwrap();
+    let answer = ask_openai(&peer, &request(PromptInput::Text("0, ".into())), WITHIN).unwrap();
     assert_eq!(answer.text, "1, 2");
     assert_eq!(answer.usage.completion_tokens, None);
     let sent = &peer.asked()[0];
@@ -103,7 +111,7 @@ fn a_text_is_continued_and_the_mark_for_the_end_may_be_missing() {
 fn a_key_is_carried() {
     let peer = Peer::start(|_| json(200, r#"{"data":[{"id":"a"},{"id":"b"}]}"#));
     let mut client = openai(&format!("{}/", peer.address()));
-    client.endpoint.key = Some("secret".into());
+    client.endpoint.key = Some(Key::from("secret"));
     assert_eq!(client.models().unwrap(), ["a", "b"]);
     let head = &peer.asked()[0].head;
     assert!(head.iter().any(|line| line == "authorization: Bearer secret"), "{head:?}");
@@ -123,7 +131,7 @@ fn ollama_streams_lines_in_both_shapes() {
     assert_eq!(answer.usage.completion_tokens, Some(4));
     let native = answer.native.unwrap();
     assert_eq!((native.load_seconds, native.decode_seconds), (Some(1.5), 0.2));
-    let answer = ask_ollama(&peer, &request(Input::Raw("1, ".into())), WITHIN).unwrap();
+    let answer = ask_ollama(&peer, &request(PromptInput::Text("1, ".into())), WITHIN).unwrap();
     assert_eq!((answer.text.as_str(), answer.heard.arrivals.len()), ("2, 3", 1));
     let asked = peer.asked();
     assert_eq!(asked[0].body["options"]["num_predict"], 8);
@@ -173,7 +181,7 @@ fn nobody_there() {
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let error = ollama(&address).version().unwrap_err();
-    assert!(matches!(error, ProviderError::NotReachable { .. }), "{error:?}");
+    assert!(matches!(error, ProviderError::Unreachable { .. }), "{error:?}");
     told(&error, &address, "No server at");
     assert!(!openai(&address).is_ready().unwrap());
 }
@@ -242,7 +250,7 @@ fn who_hangs_is_left() {
     });
     let short = Duration::from_millis(300);
     let error = ask_openai(&peer, &chat(), short).unwrap_err();
-    assert!(matches!(error, ProviderError::TooLong { events: 1, .. }), "{error:?}");
+    assert!(matches!(error, ProviderError::Deadline { events: 1, .. }), "{error:?}");
     told(&error, &peer.address(), "events received: 1");
     // Repeated lines are not progress.
     let client = ollama(&peer.address());
@@ -253,18 +261,24 @@ fn who_hangs_is_left() {
 #[test]
 fn a_request_ends_when_its_caller_wants_it_to() {
     let peer = Peer::start(|_| vec![head(200, "text/event-stream"), Part::Hang]);
-    let http = Http::default();
-    let client = OpenAi { endpoint: Endpoint::new(&http, &peer.address()) };
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(200));
-            http.cancel();
+    let connections = Connections::default();
+    let client = OpenAi { endpoint: Endpoint::new(&connections, &peer.address()) };
+    let cancel = Cancel::default();
+    let ends: [&(dyn Fn() + Sync); 2] = [&|| cancel.cancel(), &|| connections.cancel()];
+    for (end, limits) in
+        ends.into_iter().zip([Limits::within(WITHIN).cancelled_by(&cancel), Limits::within(WITHIN)])
+    {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                end();
+            });
+            let error = client.answer(&chat(), &limits, &mut |_| ControlFlow::Continue(()));
+            assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
         });
-        let error = client.answer(&chat(), WITHIN, &mut |_| ControlFlow::Continue(()));
-        assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
-    });
+    }
     let peer = Peer::start(|_| events(&[&peer_openai::said("Good"), "[DONE]"]));
-    let stop = &mut |_: Piece<'_>| ControlFlow::Break(());
-    let error = openai(&peer.address()).answer(&chat(), WITHIN, stop);
+    let stop = &mut |_: &Event| ControlFlow::Break(());
+    let error = openai(&peer.address()).answer(&chat(), &Limits::within(WITHIN), stop);
     assert!(matches!(error, Err(ProviderError::Cancelled)), "{error:?}");
 }

@@ -31,10 +31,10 @@ impl Failure {
     pub fn of(error: &ProviderError, engine: &Engine) -> Self {
         let model = &engine.model;
         let suggestion = match (error, engine.kind) {
-            (ProviderError::NotReachable { .. }, EngineKind::Ollama) => Some(
+            (ProviderError::Unreachable { .. }, EngineKind::Ollama) => Some(
                 "Start it with `ollama serve`; get it from https://ollama.com/download".to_owned(),
             ),
-            (ProviderError::NotReachable { .. }, _) if is_running(engine) => {
+            (ProviderError::Unreachable { .. }, _) if is_running(engine) => {
                 Some("Start the server first, or check its address".to_owned())
             }
             (ProviderError::ModelMissing { .. }, EngineKind::Ollama) => {
@@ -43,7 +43,7 @@ impl Failure {
             (ProviderError::ModelMissing { .. }, _) => {
                 Some("Choose a model that the server has".to_owned())
             }
-            (ProviderError::TooLong { .. }, _) => {
+            (ProviderError::Deadline { .. }, _) => {
                 Some("Raise `--timeout`, or lower `--max-tokens`".to_owned())
             }
             (ProviderError::Silent { .. }, EngineKind::Ollama) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mlxk_providers::Http;
+use mlxk_providers::Connections;
 
 use super::disturbance::PACE_CHANGED;
 use super::engine::{Engine, EngineKind, Settings};
@@ -28,7 +28,7 @@ pub struct Plan<'a> {
     /// Engines, ours first.
     pub entries: Vec<Entry>,
     /// Client through which requests to servers can be cancelled.
-    pub http: &'a Http,
+    pub http: &'a Connections,
     /// Prompt of the user.
     pub prompt: &'a str,
     /// Counts the tokens of a text with our model's tokenizer. Returns `None` if there is none.

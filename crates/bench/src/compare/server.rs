@@ -7,8 +7,9 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mlxk_chat::{Message, PromptInput, Request, Sampling};
 use mlxk_providers::{
-    Answer, Endpoint, Http, Input, Message, Ollama, OpenAi, ProviderError, Request,
+    Answer, Connections, Endpoint, Key, Limits, Ollama, OpenAi, Provider, ProviderError,
 };
 
 use super::engine::{Engine, ServerCommand, ServerWay, Settings};
@@ -52,12 +53,12 @@ impl<'a> Server<'a> {
     pub(super) fn load(
         engine: &'a Engine,
         settings: &'a Settings,
-        http: &Http,
+        http: &Connections,
         within: Duration,
     ) -> Result<Self, Failure> {
         let endpoint = |address: &str| {
             let mut endpoint = Endpoint::new(http, address);
-            endpoint.key.clone_from(&engine.key);
+            endpoint.key = engine.key.clone().map(Key::from);
             endpoint
         };
         let mut server = match &engine.server {
@@ -75,7 +76,8 @@ impl<'a> Server<'a> {
                 server
             }
             ServerWay::Ollama { address } => {
-                let ollama = Ollama { endpoint: endpoint(address) };
+                let mut ollama = Ollama::new(endpoint(address));
+                ollama.keep_loaded = true;
                 let mut family = family_at(address, "ollama");
                 leave(&ollama, engine)?;
                 let before = family.as_mut().map(Family::look);
@@ -164,31 +166,32 @@ impl<'a> Server<'a> {
         max_tokens: usize,
         within: Duration,
     ) -> Result<Answer, Failure> {
-        let input = match prompt {
+        let prompt = match prompt {
             Prompt::Chat(text) => {
-                Input::Chat(vec![Message { role: "user", content: text.clone() }])
+                let messages = vec![Message::new("user", text.as_str())];
+                PromptInput::Messages { system: None, messages }
             }
-            Prompt::Raw(text) => Input::Raw(text.clone()),
+            Prompt::Raw(text) => PromptInput::Text(text.clone()),
         };
+        let temperature = Some(0.0);
+        let seed = Some(self.settings.seed);
         let request = Request {
-            model: self.engine.model_in_requests.clone(),
-            input,
-            max_tokens,
-            temperature: 0.0,
-            seed: self.settings.seed,
+            sampling: Sampling { temperature, seed, ..Sampling::default() },
+            max_tokens: Some(max_tokens),
             extra: self.engine.kind.greedy(self.settings),
+            ..Request::new(&self.engine.model_in_requests, prompt)
         };
-        let on = &mut |_: mlxk_providers::Piece<'_>| ControlFlow::Continue(());
-        let answer = match &self.client {
-            Client::OpenAi(client) => client.answer(&request, within, on),
-            Client::Ollama(client) => client.answer(&request, within, on),
+        // A repeated request would be measured with the pause before it.
+        let limits = Limits::once(within);
+        let client: &dyn Provider = match &self.client {
+            Client::OpenAi(client) => client,
+            Client::Ollama(client) => client,
         };
+        let answer = client.answer(&request, &limits, &mut |_| ControlFlow::Continue(()));
         answer.map_err(|error| {
             let mut failure = Failure::of(&error, self.engine);
-            let died = matches!(
-                error,
-                ProviderError::BrokeOff { .. } | ProviderError::NotReachable { .. }
-            );
+            let died =
+                matches!(error, ProviderError::BrokeOff { .. } | ProviderError::Unreachable { .. });
             if let Some(process) = self.process.as_ref().filter(|_| died) {
                 failure.add_last_words(&process.last_words());
             }
@@ -213,7 +216,7 @@ impl Drop for Server<'_> {
         if let Client::Ollama(client) = &self.client {
             // A separate client, because ours may have been cancelled.
             let mut client = client.clone();
-            client.endpoint.http = Http::default();
+            client.endpoint.connections = Connections::default();
             // If the server is gone, there is no model in memory either.
             let _ = client.unload(&self.engine.model_in_requests);
         }

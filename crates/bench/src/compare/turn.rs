@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use mlxk_providers::{Answer, Http};
+use mlxk_providers::{Answer, Connections};
 
 use super::CompareOptions;
 use super::engine::{Engine, Settings};
@@ -44,7 +44,7 @@ pub(super) struct Asked {
 pub(super) struct Turns<'a> {
     pub(super) options: &'a CompareOptions,
     pub(super) settings: &'a Settings,
-    pub(super) http: &'a Http,
+    pub(super) http: &'a Connections,
     /// Mark of this run, if prompts carry it and the number of the turn because the server remembers earlier ones.
     pub(super) mark: Option<String>,
     /// Counts the tokens of a text, for servers that don't.

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use ureq::http::Method;
 
 use super::Ollama;
+use crate::endpoint::{Ask, seconds};
 use crate::error::{ProviderError, Result};
-use crate::http::{Patience, seconds};
+use crate::limits::Limits;
 use crate::lines::{Lines, Next};
 
 /// A model that the server has on disk.
@@ -70,14 +70,14 @@ impl Ollama {
     pub fn versions(&self) -> Result<Versions> {
         let found = self.get("/api/version")?;
         let text = |name: &str| found[name].as_str().map(str::to_owned);
-        let ollama = text("version").ok_or_else(|| self.nonsense(&found))?;
+        let ollama = text("version").ok_or_else(|| self.bad_answer(&found))?;
         Ok(Versions { ollama, mlxk: text("mlxk") })
     }
 
     /// Returns the models on the server's disk.
     pub fn tags(&self) -> Result<Vec<LocalModel>> {
         let found = self.get("/api/tags")?;
-        let models = found["models"].as_array().ok_or_else(|| self.nonsense(&found))?;
+        let models = found["models"].as_array().ok_or_else(|| self.bad_answer(&found))?;
         let local = |model: &Value| {
             let name = model["name"].as_str()?.to_owned();
             Some(LocalModel { name, size_bytes: model["size"].as_u64().unwrap_or(0) })
@@ -101,7 +101,7 @@ impl Ollama {
     /// Returns the models in the server's memory.
     pub fn ps(&self) -> Result<Vec<LoadedModel>> {
         let found = self.get("/api/ps")?;
-        let models = found["models"].as_array().ok_or_else(|| self.nonsense(&found))?;
+        let models = found["models"].as_array().ok_or_else(|| self.bad_answer(&found))?;
         let loaded = |model: &Value| {
             let name = model["name"].as_str()?.to_owned();
             Some(LoadedModel { name, context: model["context_length"].as_u64() })
@@ -112,8 +112,7 @@ impl Ollama {
     /// Returns the server's description of a model.
     pub fn show(&self, model: &str) -> Result<Details> {
         let body = json!({"model": model});
-        let (method, path) = (Method::POST, "/api/show");
-        let found = self.endpoint.json(method, path, Some(&body), model, Patience::SHORT)?;
+        let found = self.endpoint.json(Ask::post("/api/show", &body, model), &Limits::SHORT)?;
         let text =
             |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let details = &found["details"];
@@ -133,15 +132,18 @@ impl Ollama {
         on_step: &mut dyn FnMut(&PullStep) -> ControlFlow<()>,
     ) -> Result<()> {
         let body = json!({"model": model, "stream": true});
-        let mut lines =
-            Lines::request(&self.endpoint, "/api/pull", &body, model, Patience::progress(stall))?;
+        let limits = Limits::progress(stall);
+        let ask = Ask::post("/api/pull", &body, model);
+        let mut lines = Lines::request(&self.endpoint, ask, &limits)?;
         let (mut last, mut moved) = (None, Instant::now());
         loop {
             let event = match lines.next_json()? {
                 Next::Event(event, _) => event,
                 Next::Done | Next::End => return Err(lines.broke_off("the pull has no last line")),
             };
-            let Some(status) = event["status"].as_str() else { return Err(lines.nonsense(&event)) };
+            let Some(status) = event["status"].as_str() else {
+                return Err(lines.bad_answer(&event));
+            };
             if status == "success" {
                 return Ok(());
             }
@@ -175,16 +177,15 @@ impl Ollama {
     }
 
     fn generate(&self, model: &str, body: &Value, within: Duration) -> Result<()> {
-        let patience = Patience::answer(within);
-        let (method, path) = (Method::POST, "/api/generate");
-        let found = self.endpoint.json(method, path, Some(body), model, patience)?;
+        let ask = Ask::post("/api/generate", body, model);
+        let found = self.endpoint.json(ask, &Limits::once(within))?;
         match found["done"].as_bool() {
             Some(true) => Ok(()),
-            _ => Err(self.nonsense(&found)),
+            _ => Err(self.bad_answer(&found)),
         }
     }
 
     fn get(&self, path: &str) -> Result<Value> {
-        self.endpoint.json(Method::GET, path, None, "", Patience::SHORT)
+        self.endpoint.json(Ask::get(path), &Limits::SHORT)
     }
 }

@@ -1,60 +1,42 @@
 //! Ollama's dialect.
 
 mod address;
+mod body;
 mod manage;
 
-use std::time::Duration;
-
-use serde_json::{Map, Value, json};
+use mlxk_chat::Request;
+use serde_json::{Value, json};
 
 pub use address::ollama_address;
 pub use manage::{Details, LoadedModel, LocalModel, PullStep, Versions};
 
-use crate::answer::{Answer, Input, Native, OnPiece, Piece, Request, Usage};
+use crate::answer::{Answer, Counts, Native};
+use crate::collect::{Collect, finish_reason};
+use crate::endpoint::{Ask, Endpoint};
 use crate::error::{ProviderError, Result};
-use crate::http::{Endpoint, Patience};
+use crate::limits::Limits;
 use crate::lines::{Lines, Next};
+use crate::provider::{OnEvent, Provider};
+use crate::retry::{answering, retrying};
+use crate::words::{count, vectors};
 
 /// A server that speaks Ollama's dialect.
 #[derive(Clone, Debug)]
 pub struct Ollama {
     /// The server. Its routes begin with `/api`.
     pub endpoint: Endpoint,
+    /// `true` if models stay loaded after an answer, whatever the server's own rule is.
+    pub keep_loaded: bool,
 }
 
 impl Ollama {
-    /// Requests an answer, and passes on its pieces as they arrive. Fails if the answer is not
-    /// complete `within` the given time. The model stays loaded.
-    pub fn answer(
-        &self,
-        request: &Request,
-        within: Duration,
-        on_piece: &mut OnPiece<'_>,
-    ) -> Result<Answer> {
-        let mut body = Map::new();
-        body.insert("model".into(), request.model.clone().into());
-        let path = match &request.input {
-            Input::Chat(messages) => {
-                body.insert("messages".into(), json!(messages));
-                "/api/chat"
-            }
-            Input::Raw(text) => {
-                body.insert("prompt".into(), text.clone().into());
-                body.insert("raw".into(), true.into());
-                "/api/generate"
-            }
-        };
-        let mut options = request.extra.clone();
-        options.insert("temperature".into(), json!(request.temperature));
-        options.insert("seed".into(), request.seed.into());
-        options.insert("num_predict".into(), request.max_tokens.into());
-        body.insert("options".into(), Value::Object(options));
-        body.insert("stream".into(), true.into());
-        body.insert("keep_alive".into(), (-1).into());
-        let patience = Patience::answer(within);
-        let body = Value::Object(body);
-        let mut lines = Lines::request(&self.endpoint, path, &body, &request.model, patience)?;
-        let mut answer = Answer::default();
+    /// Returns a client that leaves the time for which models stay loaded to the server.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, keep_loaded: false }
+    }
+
+    fn attempt(&self, ask: Ask<'_>, limits: &Limits, collect: &mut Collect<'_, '_>) -> Result<()> {
+        let mut lines = Lines::request(&self.endpoint, ask, limits)?;
         loop {
             let (event, at) = match lines.next_json()? {
                 Next::Event(event, at) => (event, at),
@@ -62,41 +44,74 @@ impl Ollama {
                     return Err(lines.broke_off("the answer has no last line"));
                 }
             };
-            let Some(done) = event["done"].as_bool() else { return Err(lines.nonsense(&event)) };
-            answer.hear(pieces(&event), at, on_piece)?;
+            let Some(done) = event["done"].as_bool() else {
+                return Err(lines.bad_answer(&event));
+            };
+            // The text is in `message` if the request was a conversation.
+            let message = event.get("message");
+            let said = |name: &str| message.unwrap_or(&event)[name].as_str().unwrap_or_default();
+            collect.reasoning(said("thinking"), at)?;
+            collect.text(said(if message.is_some() { "content" } else { "response" }), at)?;
+            let calls = message.and_then(|message| message["tool_calls"].as_array());
+            for call in calls.into_iter().flatten() {
+                let function = &call["function"];
+                let name = function["name"].as_str().unwrap_or_default();
+                collect.call(call["id"].as_str(), name, at)?;
+                collect.arguments(&function["arguments"].to_string(), at)?;
+                collect.close_call()?;
+            }
             if done {
-                finish(&mut answer, &event);
-                break;
+                take(&mut collect.answer, &event);
+                let reason = finish_reason(collect.answer.finish_reason.as_deref());
+                return collect.finish(reason, lines.elapsed());
             }
         }
-        answer.heard.total = lines.elapsed();
-        Ok(answer)
     }
 
-    fn nonsense(&self, found: &Value) -> ProviderError {
-        self.endpoint.nonsense(&found.to_string())
+    fn bad_answer(&self, found: &Value) -> ProviderError {
+        self.endpoint.bad_answer(&found.to_string())
     }
 }
 
-/// Returns the text of an event, which is in `message` if the request was a conversation.
-fn pieces(event: &Value) -> impl Iterator<Item = Piece<'_>> {
-    let message = event.get("message");
-    let thinking = message.unwrap_or(event)["thinking"].as_str();
-    let words = match message {
-        Some(message) => message["content"].as_str(),
-        None => event["response"].as_str(),
-    };
-    thinking.map(Piece::Reasoning).into_iter().chain(words.map(Piece::Text))
+impl Provider for Ollama {
+    fn label(&self) -> String {
+        format!("ollama at {}", self.endpoint.address)
+    }
+
+    fn models(&self) -> Result<Vec<String>> {
+        Ok(self.tags()?.into_iter().map(|model| model.name).collect())
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        limits: &Limits,
+        on_event: &mut OnEvent<'_>,
+    ) -> Result<Answer> {
+        let (path, mut body) = body::of(request, &self.endpoint)?;
+        if self.keep_loaded {
+            body["keep_alive"] = (-1).into();
+        }
+        let ask = Ask::post(path, &body, &request.model);
+        answering(limits, on_event, |limits, collect| self.attempt(ask, limits, collect))
+    }
+
+    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Vec<Vec<f32>>> {
+        let body = json!({"model": model, "input": texts, "truncate": false});
+        let ask = Ask::post("/api/embed", &body, model);
+        let found = retrying(limits, |limits, _| self.endpoint.json(ask, limits))?;
+        let found_vectors = vectors(found["embeddings"].as_array(), texts.len());
+        found_vectors.ok_or_else(|| self.bad_answer(&found))
+    }
 }
 
 /// Takes the figures of the last line. Durations are nanoseconds.
-fn finish(answer: &mut Answer, event: &Value) {
+fn take(answer: &mut Answer, event: &Value) {
     answer.finish_reason = event["done_reason"].as_str().map(str::to_owned);
-    let count = |name: &str| event[name].as_u64().map(|count| count as usize);
-    answer.usage = Usage {
-        prompt_tokens: count("prompt_eval_count"),
-        cached_tokens: None,
-        completion_tokens: count("eval_count"),
+    answer.usage = Counts {
+        prompt_tokens: count(&event["prompt_eval_count"]),
+        completion_tokens: count(&event["eval_count"]),
+        ..Counts::default()
     };
     let seconds = |name: &str| event[name].as_f64().map(|nanoseconds| nanoseconds / 1e9);
     if let (Some(prefill), Some(decode)) =

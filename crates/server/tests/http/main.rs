@@ -13,6 +13,7 @@ mod lifecycle;
 mod memory;
 mod ollama;
 mod page;
+mod providers;
 mod tools;
 mod unknown_fields;
 mod world;

@@ -1,7 +1,7 @@
 //! Checks Ollama, whose models can be imported: program, server and store.
 
 use mlxk_hub::{HubError, OllamaError};
-use mlxk_providers::{Endpoint, Http, Ollama, ollama_address};
+use mlxk_providers::{Connections, Endpoint, Ollama, ollama_address};
 use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line, programs};
@@ -14,7 +14,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let program = programs::find("ollama", &environment.around.search_path).into_iter().next();
     let address = ollama_address(environment.settings.ollama_host.as_deref());
     let may_ask = environment.online || is_here(&address);
-    let ask = || Ollama { endpoint: Endpoint::new(&Http::default(), &address) }.versions().ok();
+    let ask = || Ollama::new(Endpoint::new(&Connections::default(), &address)).versions().ok();
     let versions = may_ask.then(ask).flatten();
     let (version, ours) = versions.map(|it| (it.ollama, it.mlxk)).unzip();
     let ours = ours.flatten();

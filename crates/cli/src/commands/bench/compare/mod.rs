@@ -16,7 +16,7 @@ use mlxk_bench::compare::{
     self, CompareOptions, CompareReport, Entry, Failure, Plan, Settings, equal_file, unlike_weights,
 };
 use mlxk_bench::{BenchError, report};
-use mlxk_providers::Http;
+use mlxk_providers::Connections;
 use mlxk_text::Tokenizer;
 
 use crate::args::{CompareArgs, Peer};
@@ -35,7 +35,7 @@ const SEED: u64 = 0;
 pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     check(args)?;
     interrupt::listen()?;
-    let http = Http::default();
+    let http = Connections::default();
     end_when_interrupted(&http);
     let names = names::of(args, context)?;
     let absent = present::check(args, &names, &http, context);
@@ -115,7 +115,7 @@ fn check(args: &CompareArgs) -> anyhow::Result<()> {
 }
 
 /// Cancels running requests after Ctrl-C, which they don't check themselves.
-fn end_when_interrupted(http: &Http) {
+fn end_when_interrupted(http: &Connections) {
     let http = http.clone();
     std::thread::spawn(move || {
         while !interrupt::requested() {

@@ -45,10 +45,10 @@ pub(super) fn prepare(
         key: None,
         equal_file: Some(format!("--model {model} --mlx-model ollama:{model}")),
     };
-    let mut client = Ollama { endpoint: Endpoint::new(preparing.http, &address) };
+    let mut client = Ollama::new(Endpoint::new(preparing.http, &address));
     match client.version() {
         Ok(version) => engine.version = Some(version),
-        Err(error @ ProviderError::NotReachable { .. }) => {
+        Err(error @ ProviderError::Unreachable { .. }) => {
             if named.is_some() {
                 return Err(Failure::of(&error, &engine));
             }

@@ -1,7 +1,7 @@
 //! The input for preparing an engine.
 
 use mlxk_bench::compare::Settings;
-use mlxk_providers::Http;
+use mlxk_providers::Connections;
 
 use super::names::Names;
 use crate::Context;
@@ -12,6 +12,6 @@ pub(super) struct Preparing<'a> {
     pub(super) args: &'a CompareArgs,
     pub(super) names: &'a Names,
     pub(super) settings: &'a Settings,
-    pub(super) http: &'a Http,
+    pub(super) http: &'a Connections,
     pub(super) context: &'a Context,
 }

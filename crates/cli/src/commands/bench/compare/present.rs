@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mlxk_bench::compare::Failure;
-use mlxk_providers::{Endpoint, Http, Ollama, OpenAi, ProviderError, ollama_address};
+use mlxk_providers::{
+    Connections, Endpoint, Ollama, OpenAi, Provider, ProviderError, ollama_address,
+};
 
 use super::names::Names;
 use super::{ollama, peers};
@@ -17,7 +19,7 @@ use crate::args::{CompareArgs, Peer};
 pub(super) fn check(
     args: &CompareArgs,
     names: &Names,
-    http: &Http,
+    http: &Connections,
     context: &Context,
 ) -> Vec<Option<Failure>> {
     let mut failures = Vec::new();
@@ -47,19 +49,19 @@ pub(super) fn check(
 fn of_ollama(
     args: &CompareArgs,
     names: &Names,
-    http: &Http,
+    http: &Connections,
     context: &Context,
 ) -> Result<(), Failure> {
     let named = context.settings.ollama_host.as_deref();
     let model = names.ollama.as_deref().unwrap_or_default();
-    let client = Ollama { endpoint: Endpoint::new(http, &ollama_address(named)) };
+    let client = Ollama::new(Endpoint::new(http, &ollama_address(named)));
     match client.find(model) {
         Ok(None) if args.skip_pull => Err(ollama::no_model(model)),
         // It is started for the comparison if it is installed.
-        Err(ProviderError::NotReachable { .. }) if named.is_none() => {
+        Err(ProviderError::Unreachable { .. }) if named.is_none() => {
             runs(Path::new("ollama")).map_err(|error| ollama::not_started(&error))
         }
-        Err(error @ ProviderError::NotReachable { .. }) => Err(Failure::new(
+        Err(error @ ProviderError::Unreachable { .. }) => Err(Failure::new(
             error.to_string(),
             "Start it with `ollama serve`; get it from https://ollama.com/download".to_owned(),
         )),
@@ -86,11 +88,11 @@ fn llama_server(
     })
 }
 
-fn openai(address: &str, http: &Http) -> Result<(), Failure> {
+fn openai(address: &str, http: &Connections) -> Result<(), Failure> {
     let client = OpenAi { endpoint: Endpoint::new(http, address) };
     // Servers without this route answer with an error, which shows that they are there.
     match client.models() {
-        Err(error @ ProviderError::NotReachable { .. }) => Err(Failure::new(
+        Err(error @ ProviderError::Unreachable { .. }) => Err(Failure::new(
             error.to_string(),
             "Start the server first, or check its address".to_owned(),
         )),
