@@ -8,6 +8,7 @@ import os
 import sys
 
 from server import MODEL
+from skips import need
 
 ASK = [{"role": "user", "content": "Write a Python function that adds two numbers."}]
 LONG = [{"role": "user", "content": "word " * 20_000}]
@@ -55,11 +56,9 @@ def check(litellm, provider, base):
 def run(address, quick=False):
     # The table of prices is read from the package, not from the network.
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    try:
-        import litellm
-    except ImportError:
-        print("litellm: skipped, because it is not installed", file=sys.stderr)
-        return
+    need("litellm")
+    import litellm
+
     litellm.suppress_debug_info = True
     for provider, path in PROVIDERS.items():
         check(litellm, provider, address + path)

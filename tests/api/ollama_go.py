@@ -3,18 +3,17 @@
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
 
 from server import MODEL
+from skips import Skipped
 
 PACKAGE = "github.com/ollama/ollama/api@v0.17.4"
 
 
 def run(address, quick=False):
     if shutil.which("go") is None:
-        print("ollama (Go): skipped, because `go` is not installed", file=sys.stderr)
-        return
+        raise Skipped("`go` is not installed")
     source = pathlib.Path(__file__).with_name("ollama_client.go")
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(source, folder)

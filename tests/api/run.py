@@ -2,7 +2,8 @@
 
     run.py MLXK PART... [--quick]
 
-A part is a module in this folder with a function `run(address, quick)`. Its client has to be installed.
+A part is a module in this folder with a function `run(address, quick)`. The clients of OpenAI, Anthropic and Ollama
+have to be installed. A part whose framework is not installed is skipped, and the end of the output names it.
 MLXK_TEST_MODEL names the model, by default the starter model, which has to be installed already. Parts about tools
 and embeddings also use the scripted model and the encoders, which this program writes.
 """
@@ -16,6 +17,7 @@ import encoders
 import scripted
 import scripts
 from server import MODEL, server
+from skips import Skipped
 
 
 def main():
@@ -25,8 +27,19 @@ def main():
         encoders.write(pathlib.Path(workspaces))
         scripted.write(pathlib.Path(workspaces) / scripts.NAME, scripts.SCRIPTS)
         with server(binary, "--model", MODEL, "--no-pull", MLXK_WORKSPACE_HOME=workspaces) as running:
-            for part in parts:
-                importlib.import_module(part).run(running.address, quick)
+            skipped = [part for part in parts if not ran(part, running.address, quick)]
+    if skipped:
+        print("skipped, because their packages are not installed:", ", ".join(skipped), file=sys.stderr)
+
+
+def ran(part, address, quick):
+    """Runs a part. Returns `False` if its client is not installed."""
+    try:
+        importlib.import_module(part).run(address, quick)
+    except Skipped as reason:
+        print(f"{part}: skipped, because {reason}", file=sys.stderr)
+        return False
+    return True
 
 
 if __name__ == "__main__":

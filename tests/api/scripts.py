@@ -1,6 +1,8 @@
 """Answers of the scripted model, by what the user says."""
 
-from scripted import answers, call
+import json
+
+from scripted import Script, answers, call
 
 NAME = "scripted"
 PARAMETERS = {
@@ -17,6 +19,9 @@ HELLO = "Hello, wörld! 🦀 I write\n\n* lists\n* and more."
 PERSON = '{"name": "Zoë \\"Z\\"", "age": 41}'
 # Text that has the marks of calls, with an unknown tool.
 PATCH = '*** Begin Patch\n*** Update File: a.txt\n@@\n-"alpha"\n+\tbeta\\n <tool_call> é🦀\n*** End Patch\n'
+# Tools that packages make of a type, to get its values as the arguments of a call: of OpenAI's client, instructor and
+# LangChain, of the npm package `ai`, and of Pydantic AI.
+FORM_TOOLS = ["Person", "json", "final_result"]
 
 SCRIPTS = [
     *answers("hello", HELLO),
@@ -26,6 +31,8 @@ SCRIPTS = [
     *answers("both", call("weather", ZURICH) + "\n" + call("weather", BERN), "Half.", "Both are warm."),
     *answers("again", call("weather", ZURICH), call("weather", BERN), "Both are warm."),
     *answers("time", call("clock", {}), "It is noon."),
+    *[Script(f'asked == "person" and tools and tools[-1].function.name == "{tool}"', call(tool, json.loads(PERSON)))
+      for tool in FORM_TOOLS],
     *answers("person", PERSON),
     *answers("call person", call("Person", {"name": "Zoë", "age": 41}), "Saved."),
     *answers("patch", call("apply_patch", {"input": PATCH}), "Patched."),

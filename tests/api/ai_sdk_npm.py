@@ -1,0 +1,33 @@
+"""The npm package `ai` with its providers for OpenAI's, Anthropic's and Ollama's dialects: Node runs `ai_sdk.mjs`."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import scripts
+from encoders import EMBEDDER
+from server import MODEL
+from skips import Skipped
+
+PROVIDERS = {"compatible": "@ai-sdk/openai-compatible", "chats": "@ai-sdk/openai", "responses": "@ai-sdk/openai",
+             "anthropic": "@ai-sdk/anthropic", "ollama": "ollama-ai-provider-v2"}
+NAMES = {"model": scripts.NAME, "short": MODEL, "embedder": EMBEDDER, "about": scripts.ABOUT,
+         "parameters": scripts.PARAMETERS, "hello": scripts.HELLO, "person": scripts.PERSON, "zurich": scripts.ZURICH,
+         "bern": scripts.BERN}
+
+
+def run(address, quick=False):
+    modules = pathlib.Path(os.environ.get("MLXK_TEST_NODE", ".")) / "node_modules"
+    for package in ["ai", "zod", *PROVIDERS.values()]:
+        if not modules.joinpath(package).is_dir():
+            raise Skipped(f"the npm package `{package}` is not installed in the folder MLXK_TEST_NODE")
+    script = pathlib.Path(__file__).with_name("ai_sdk.mjs")
+    for provider in PROVIDERS:
+        subprocess.run(["node", str(script), provider, address, json.dumps(NAMES)], check=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    run(sys.argv[1])
