@@ -17,11 +17,21 @@ BERN = {"city": "Bern", "days": 1}
 REPORT = "It is 21 degrees in Zürich."
 HELLO = "Hello, wörld! 🦀 I write\n\n* lists\n* and more."
 PERSON = '{"name": "Zoë \\"Z\\"", "age": 41}'
+# The answer to a complaint that the person is too young.
+OLDER = PERSON.replace("41", "101")
 # Text that has the marks of calls, with an unknown tool.
 PATCH = '*** Begin Patch\n*** Update File: a.txt\n@@\n-"alpha"\n+\tbeta\\n <tool_call> é🦀\n*** End Patch\n'
 # Tools that packages make of a type, to get its values as the arguments of a call: of OpenAI's client, instructor and
 # LangChain, of the npm package `ai`, and of Pydantic AI.
-FORM_TOOLS = ["Person", "json", "final_result"]
+FORM_TOOLS = ["Person", "PartialPerson", "json", "final_result"]
+
+
+def form_calls(tool):
+    """Returns calls of a tool with a person's values: first, and after a complaint about them."""
+    offered = f'tools and tools[-1].function.name == "{tool}"'
+    return [Script(f'asked == "person" and results == 0 and {offered}', call(tool, json.loads(PERSON))),
+            Script(f"asked and (asked == 'person' or 'too young' in asked) and {offered}", call(tool, json.loads(OLDER)))]
+
 
 SCRIPTS = [
     *answers("hello", HELLO),
@@ -31,8 +41,9 @@ SCRIPTS = [
     *answers("both", call("weather", ZURICH) + "\n" + call("weather", BERN), "Half.", "Both are warm."),
     *answers("again", call("weather", ZURICH), call("weather", BERN), "Both are warm."),
     *answers("time", call("clock", {}), "It is noon."),
-    *[Script(f'asked == "person" and tools and tools[-1].function.name == "{tool}"', call(tool, json.loads(PERSON)))
-      for tool in FORM_TOOLS],
+    *[script for tool in FORM_TOOLS for script in form_calls(tool)],
+    Script("asked and 'too young' in asked", OLDER),
+    Script("asked and 'person' in asked and '```json' in asked", f"```json\n{PERSON}\n```"),
     *answers("person", PERSON),
     *answers("call person", call("Person", {"name": "Zoë", "age": 41}), "Saved."),
     *answers("patch", call("apply_patch", {"input": PATCH}), "Patched."),
