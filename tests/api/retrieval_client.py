@@ -5,15 +5,15 @@
 
 import sys
 
-import cohere
-from langchain_openai import OpenAIEmbeddings
-
 from encoders import EMBEDDER, RERANKER
+from skips import need
 
 DOCUMENTS = ["one", "two", "three", "four"]
 
 
 def check_langchain(address):
+    from langchain_openai import OpenAIEmbeddings
+
     plain = OpenAIEmbeddings(base_url=f"{address}/v1", api_key="x", model=EMBEDDER,
                              check_embedding_ctx_length=False)
     vectors = plain.embed_documents(["a cat", "a dog"])
@@ -22,12 +22,14 @@ def check_langchain(address):
     tokens = OpenAIEmbeddings(base_url=f"{address}/v1", api_key="x", model=EMBEDDER, tiktoken_enabled=True)
     try:
         tokens.embed_documents(["unlikely supercalifragilistic words"])
-    except Exception as error:
-        # Without a network, it can't load that vocabulary and doesn't get here.
-        print("langchain with tokens:", str(error)[:200])
+    except OSError as error:
+        # Without a network, it can't load that vocabulary.
+        print("retrieval: LangChain's tokens were not sent:", str(error)[:100])
 
 
 def check_cohere(address):
+    import cohere
+
     client = cohere.ClientV2(api_key="x", base_url=address)
     answer = client.rerank(model=RERANKER, query="a query", documents=DOCUMENTS, top_n=3)
     scores = [one.relevance_score for one in answer.results]
@@ -40,11 +42,12 @@ def check_cohere(address):
     assert found.results[0].document.text == DOCUMENTS[found.results[0].index]
 
 
-def run(address, quick):
+def run(address, quick=False):
+    need("langchain_openai", "cohere")
     check_langchain(address)
     check_cohere(address)
     print("retrieval: LangChain and Cohere's client agree")
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], False)
+    run(sys.argv[1])

@@ -39,6 +39,7 @@ pub(crate) fn run_fuzzers(seconds: &str) -> Result<()> {
 
 /// Talks to a real server through the official clients of this Python, through the JavaScript
 /// clients in the folder MLXK_TEST_NODE, and through Ollama's Go package if `go` is installed.
+/// Frameworks that are not installed are skipped, and named at the end.
 pub(crate) fn run_api(python: &str) -> Result<()> {
     run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
     let clients = [
@@ -53,6 +54,13 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
         "ollama_npm",
         "ollama_go",
         "litellm_client",
+        "litellm_tools",
+        "langchain_client",
+        "instructor_client",
+        "pydantic_ai_client",
+        "llama_index_client",
+        "ai_sdk_npm",
+        "retrieval_client",
     ];
     let arguments = [&["tests/api/run.py", "target/release/mlxk"][..], &clients].concat();
     let upload = "crates/format/tests/golden/tiny-llama.gguf";
