@@ -86,13 +86,24 @@ def codex_catalog(home, base, model, path):
 
 
 def opencode(home, base, model, path):
-    provider = {"npm": "@ai-sdk/openai-compatible", "name": "mlxk", "options": {"baseURL": f"{base}/v1"},
-                "models": {model: {"limit": {"context": 200000, "output": 8000}}}}
-    settings = {"autoupdate": False, "share": "disabled", "provider": {"mlxk": provider}}
-    write(home / ".config/opencode/opencode.json", json.dumps(settings))
+    write(home / ".config/opencode/opencode.json", json.dumps(opencode_settings(base, model)))
     script = steps(call("read", {"filePath": path}),
                    call("edit", {"filePath": path, "oldString": OLD, "newString": NEW}))
     return script, ["opencode", "run", "-m", f"mlxk/{model}", PROMPT], {"OPENCODE_DISABLE_MODELS_FETCH": "1"}
+
+
+def opencode_settings(base, model):
+    provider = {"npm": "@ai-sdk/openai-compatible", "name": "mlxk", "options": {"baseURL": f"{base}/v1"},
+                "models": {model: {"limit": {"context": 200000, "output": 8000}}}}
+    return {"autoupdate": False, "share": "disabled", "provider": {"mlxk": provider}}
+
+
+def kilo(home, base, model, path):
+    """Kilo Code's agent for the terminal. It is a descendant of opencode."""
+    script, _, _ = opencode(home, base, model, path)
+    write(home / ".config/kilo/kilo.json", json.dumps(opencode_settings(base, model)))
+    command = ["kilo", "run", "--auto", "-m", f"mlxk/{model}", PROMPT]
+    return script, command, {"KILO_DISABLE_MODELS_FETCH": "1"}
 
 
 def qwen(home, base, model, path):
@@ -158,7 +169,7 @@ def cline(home, base, model, path):
 
 
 AGENTS = {agent.__name__: agent for agent in
-          [claude, codex, codex_catalog, opencode, qwen, copilot, cn, pi, aider, cline]}
+          [claude, codex, codex_catalog, opencode, kilo, qwen, copilot, cn, pi, aider, cline]}
 
 # Arguments of each agent that are not part of its settings, for `mlxk launch`.
 LAUNCHED = {

@@ -141,20 +141,25 @@ def check_embeddings(client):
     assert len(client.embeddings(MODEL, "x").embedding) == len(one)
 
 
+def running(client):
+    """Returns the entries of the model. The server may have others loaded."""
+    return [entry for entry in client.ps().models if entry.model.startswith(MODEL)]
+
+
 def check_keep_alive(client):
     for keep in ["10m", 600, -1]:
         loaded = client.generate(MODEL, keep_alive=keep)
         assert loaded.done and loaded.done_reason == "load" and loaded.response == ""
-        [running] = [it for it in client.ps().models if it.size]
+        [entry] = running(client)
         now = datetime.datetime.now(datetime.timezone.utc)
-        left = (running.expires_at - now).total_seconds()
+        left = (entry.expires_at - now).total_seconds()
         assert (500 < left < 700) if keep != -1 else left > 1e9, left
-        assert running.context_length > 0 and running.size_vram == 0 and running.details.family
+        assert entry.context_length > 0 and entry.size > 0 and entry.size_vram == 0 and entry.details.family
     unloaded = client.chat(MODEL, [], keep_alive=0)
-    assert unloaded.done_reason == "unload" and client.ps().models == []
+    assert unloaded.done_reason == "unload" and not running(client)
     client.generate(MODEL, "x", keep_alive=0, options={"num_predict": 1})
     for _ in range(100):
-        if not client.ps().models:
+        if not running(client):
             break
     client.generate(MODEL)
 
