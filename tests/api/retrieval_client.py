@@ -12,19 +12,24 @@ DOCUMENTS = ["one", "two", "three", "four"]
 
 
 def check_langchain(address):
+    import openai
     from langchain_openai import OpenAIEmbeddings
 
     plain = OpenAIEmbeddings(base_url=f"{address}/v1", api_key="x", model=EMBEDDER,
                              check_embedding_ctx_length=False)
     vectors = plain.embed_documents(["a cat", "a dog"])
     assert len(vectors) == 2 and len(vectors[0]) == len(plain.embed_query("a cat"))
-    # By default, LangChain sends tokens of another vocabulary.
+    # By default, LangChain sends tokens of another vocabulary. The error names the setting that changes this.
     tokens = OpenAIEmbeddings(base_url=f"{address}/v1", api_key="x", model=EMBEDDER, tiktoken_enabled=True)
     try:
         tokens.embed_documents(["unlikely supercalifragilistic words"])
+    except openai.BadRequestError as error:
+        assert "check_embedding_ctx_length=False" in str(error), error
     except OSError as error:
         # Without a network, it can't load that vocabulary.
         print("retrieval: LangChain's tokens were not sent:", str(error)[:100])
+    else:
+        raise AssertionError("tokens of another vocabulary were accepted")
 
 
 def check_cohere(address):
