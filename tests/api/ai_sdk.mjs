@@ -98,6 +98,9 @@ async function checkStructure() {
   assert.ok(["Anna", "Emil"].includes((await ai.generateText(asked("person", { output: narrow }))).output));
 }
 
+// Asks the provider to send earlier items of responses themselves, not their names.
+const UNKEPT = provider === "responses" ? { providerOptions: { openai: { store: false } } } : {};
+
 async function checkTools() {
   const steps = { stopWhen: ai.stepCountIs(5) };
   const once = weather();
@@ -109,6 +112,14 @@ async function checkTools() {
   const streamed = ai.streamText(asked("both", { ...steps, tools: { weather: twice.tool } }));
   assert.equal(await streamed.text, "Both are warm.");
   assert.deepEqual(twice.seen, [names.zurich, names.bern]);
+  // An answer with text and a call, which is sent back.
+  const both = weather();
+  const reported = await ai.generateText(asked("weather", { ...steps, ...UNKEPT, tools: { weather: both.tool } }));
+  assert.equal(reported.text, names.report);
+  assert.equal(reported.steps[0].text, "I look.");
+  const history = [{ role: "user", content: "weather" }, ...reported.response.messages];
+  const later = asked(undefined, { ...UNKEPT, messages: [...history, { role: "user", content: "hello" }] });
+  assert.equal((await ai.generateText(later)).text, names.hello);
   // The model wants to talk, but has to call.
   const forced = weather();
   const choice = { toolChoice: { type: "tool", toolName: "weather" }, tools: { weather: forced.tool } };
@@ -117,6 +128,29 @@ async function checkTools() {
   const { tool } = weather();
   const plain = await ai.generateText(asked("hello", { tools: { weather: tool }, toolChoice: "none" }));
   assert.equal(plain.text, names.hello);
+}
+
+// Settings with which each provider asks for thoughts. The one for OpenAI's chats has no place for them.
+const THOUGHTS = {
+  compatible: {},
+  responses: { openai: { reasoningEffort: "high", reasoningSummary: "auto", forceReasoning: true, store: false } },
+  anthropic: { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } },
+  ollama: { ollama: { think: true } },
+};
+
+async function checkThoughts() {
+  if (!THOUGHTS[provider]) return;
+  const thinks = { model: models.text(names.thinker), providerOptions: THOUGHTS[provider] };
+  const streamed = ai.streamText(asked("hello", thinks));
+  assert.equal(await streamed.text, names.hello);
+  assert.equal(await streamed.reasoningText, names.thought);
+  // The thoughts of each step are sent back with the next one.
+  const { seen, tool } = weather();
+  const answer = await ai.generateText(
+    asked("again", { ...thinks, tools: { weather: tool }, stopWhen: ai.stepCountIs(5) }));
+  assert.equal(answer.text, "Both are warm.");
+  assert.deepEqual(seen, [names.zurich, names.bern]);
+  assert.deepEqual(answer.steps.map((step) => step.reasoningText), Array(3).fill(names.thought));
 }
 
 function isCallError(status, part) {
@@ -158,7 +192,7 @@ async function checkVectors() {
     isCallError(404, /nosuch/));
 }
 
-for (const check of [checkChat, checkStream, checkStructure, checkTools, checkErrors, checkVectors]) {
+for (const check of [checkChat, checkStream, checkStructure, checkTools, checkThoughts, checkErrors, checkVectors]) {
   await check();
 }
 console.log(`ai: ${provider} passed`);

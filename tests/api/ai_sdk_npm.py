@@ -14,7 +14,7 @@ PROVIDERS = {"compatible": "@ai-sdk/openai-compatible", "chats": "@ai-sdk/openai
              "anthropic": "@ai-sdk/anthropic", "ollama": "ollama-ai-provider-v2"}
 NAMES = {"model": scripts.NAME, "short": MODEL, "embedder": EMBEDDER, "about": scripts.ABOUT,
          "parameters": scripts.PARAMETERS, "hello": scripts.HELLO, "person": scripts.PERSON, "zurich": scripts.ZURICH,
-         "bern": scripts.BERN}
+         "bern": scripts.BERN, "report": scripts.REPORT, "thinker": scripts.THINKER, "thought": scripts.THOUGHT}
 
 
 def run(address, quick=False):

@@ -77,7 +77,8 @@ def check_ollama(client):
     assert len(client.embed(model=EMBEDDER, input="a", dimensions=8).embeddings[0]) == 8
     long = "a " * 500
     assert client.embed(model=EMBEDDER, input=long).prompt_eval_count == POSITIONS
-    refused(lambda: client.embed(model=EMBEDDER, input=long, truncate=False), ollama.ResponseError, "exceeds the context length")
+    refused(lambda: client.embed(model=EMBEDDER, input=long, truncate=False), ollama.ResponseError,
+            "exceeds the context length")
     assert client.embed(model=EMBEDDER, input="").embeddings == []
     old = client.embeddings(model=EMBEDDER, prompt=TEXTS[0]).embedding
     assert near([x / length(old) for x in old], answer.embeddings[0])

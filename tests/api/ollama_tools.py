@@ -5,11 +5,12 @@
 The server has to have the scripted model (see `scripts.py`).
 """
 
+import json
 import sys
 
 from ollama import Client, ResponseError
 
-from scripts import ABOUT, BERN, HELLO, NAME, PARAMETERS, ZURICH
+from scripts import ABOUT, BERN, HELLO, NAME, PARAMETERS, PERSON, ZURICH
 
 WEATHER = {"type": "function", "function": {"name": "weather", "description": ABOUT, "parameters": PARAMETERS}}
 
@@ -61,6 +62,14 @@ def check_loop(client):
         if not message.tool_calls:
             break
     assert message.content == "Both are warm." and len(messages) == 6
+
+
+def check_structure(client):
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+              "required": ["name", "age"]}
+    assert json.loads(chat(client, "person", format=schema).message.content) == json.loads(PERSON)
+    pieces = [piece.message.content for piece in chat(client, "person", format=schema, stream=True)]
+    assert json.loads("".join(pieces)) == json.loads(PERSON)
 
 
 def check_cuts(client):

@@ -5,7 +5,7 @@
 A part is a module in this folder with a function `run(address, quick)`. The clients of OpenAI, Anthropic and Ollama
 have to be installed. A part whose framework is not installed is skipped, and the end of the output names it.
 MLXK_TEST_MODEL names the model, by default the starter model, which has to be installed already. Parts about tools
-and embeddings also use the scripted model and the encoders, which this program writes.
+and embeddings also use the scripted models and the encoders, which this program writes.
 """
 
 import importlib
@@ -26,6 +26,7 @@ def main():
     with tempfile.TemporaryDirectory() as workspaces:
         encoders.write(pathlib.Path(workspaces))
         scripted.write(pathlib.Path(workspaces) / scripts.NAME, scripts.SCRIPTS)
+        scripted.write(pathlib.Path(workspaces) / scripts.THINKER, scripts.THINKER_SCRIPTS, thinks=True)
         with server(binary, "--model", MODEL, "--no-pull", MLXK_WORKSPACE_HOME=workspaces) as running:
             skipped = [part for part in parts if not ran(part, running.address, quick)]
     if skipped:

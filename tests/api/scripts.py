@@ -28,9 +28,9 @@ FORM_TOOLS = ["Person", "PartialPerson", "json", "final_result"]
 
 def form_calls(tool):
     """Returns calls of a tool with a person's values: first, and after a complaint about them."""
-    offered = f'tools and tools[-1].function.name == "{tool}"'
-    return [Script(f'asked == "person" and results == 0 and {offered}', call(tool, json.loads(PERSON))),
-            Script(f"asked and (asked == 'person' or 'too young' in asked) and {offered}", call(tool, json.loads(OLDER)))]
+    offered = f'asked and tools and tools[-1].function.name == "{tool}"'
+    return [Script(f'{offered} and asked == "person" and results == 0', call(tool, json.loads(PERSON))),
+            Script(f'{offered} and (asked == "person" or "too young" in asked)', call(tool, json.loads(OLDER)))]
 
 
 SCRIPTS = [
@@ -50,3 +50,21 @@ SCRIPTS = [
     *answers("mcp", call("mcp__files__read", {"path": "/a"}), "Read."),
     *answers("long", " ".join(f"number {count}," for count in range(60))),
 ]
+
+# A model that thinks first, unless it is told not to.
+THINKER = "thinker"
+THOUGHT = 'I think "twice" 🦀.\n\nThen I speak.'
+THINKS = "(enable_thinking is not defined or enable_thinking)"
+
+
+def thoughtful(script):
+    """Returns a script with thoughts and the script itself."""
+    return [Script(f"({script.when}) and {THINKS}", f"<think>\n{THOUGHT}\n</think>\n\n{script.say}"), script]
+
+
+THINKER_SCRIPTS = [thought for script in [
+    *answers("hello", HELLO),
+    *answers("again", call("weather", ZURICH), call("weather", BERN), "Both are warm."),
+    *answers("both", call("weather", ZURICH) + "\n" + call("weather", BERN), "Half.", "Both are warm."),
+    *answers("person", PERSON),
+] for thought in thoughtful(script)]
