@@ -125,10 +125,11 @@ def learn_merges(text, count):
 def cut(text, following, draw, longest):
     """Cuts a text into tokens from its end on. Returns the first one, or `None` if a token would be ambiguous."""
     data, next_token = text.encode(), END
-    ends = [len(text[:at].encode()) for at in range(len(text) + 1) if text[:at].endswith("</tool_call>")]
+    # A grammar ends with a call, and another may begin after the thoughts, so no token may go on after them.
+    marks = ("</tool_call>", "</think>\n\n")
+    ends = [len(text[:at].encode()) for at in range(len(text) + 1) if text[:at].endswith(marks)]
     end = len(data)
     while end > 0:
-        # A grammar ends with a call, so no token may go on after one.
         lowest = max([at for at in ends if at < end], default=0)
         begin = max(lowest, end - draw.randint(2, longest))
         while following.get(letters(data[begin:end]), next_token) != next_token:
