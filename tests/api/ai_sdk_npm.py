@@ -1,14 +1,14 @@
 """The npm package `ai` with its providers for OpenAI's, Anthropic's and Ollama's dialects: Node runs `ai_sdk.mjs`."""
 
 import json
-import os
 import pathlib
 import subprocess
+import sys
 
 import scripts
 from encoders import EMBEDDER
 from server import MODEL
-from skips import Skipped
+from skips import need_npm
 
 PROVIDERS = {"compatible": "@ai-sdk/openai-compatible", "chats": "@ai-sdk/openai", "responses": "@ai-sdk/openai",
              "anthropic": "@ai-sdk/anthropic", "ollama": "ollama-ai-provider-v2"}
@@ -18,16 +18,11 @@ NAMES = {"model": scripts.NAME, "short": MODEL, "embedder": EMBEDDER, "about": s
 
 
 def run(address, quick=False):
-    modules = pathlib.Path(os.environ.get("MLXK_TEST_NODE", ".")) / "node_modules"
-    for package in ["ai", "zod", *PROVIDERS.values()]:
-        if not modules.joinpath(package).is_dir():
-            raise Skipped(f"the npm package `{package}` is not installed in the folder MLXK_TEST_NODE")
+    need_npm("ai", "zod", *PROVIDERS.values())
     script = pathlib.Path(__file__).with_name("ai_sdk.mjs")
     for provider in PROVIDERS:
         subprocess.run(["node", str(script), provider, address, json.dumps(NAMES)], check=True)
 
 
 if __name__ == "__main__":
-    import sys
-
     run(sys.argv[1])

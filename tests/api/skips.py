@@ -1,6 +1,8 @@
 """Parts whose client is not installed."""
 
 import importlib.util
+import os
+import pathlib
 
 
 class Skipped(Exception):
@@ -20,3 +22,11 @@ def is_installed(module):
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def need_npm(*packages):
+    """Skips a part unless the folder MLXK_TEST_NODE has these npm packages."""
+    modules = pathlib.Path(os.environ.get("MLXK_TEST_NODE", ".")) / "node_modules"
+    for package in packages:
+        if not modules.joinpath(package).is_dir():
+            raise Skipped(f"the npm package `{package}` is not installed in the folder MLXK_TEST_NODE")

@@ -60,6 +60,7 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
         "pydantic_ai_client",
         "llama_index_client",
         "ai_sdk_npm",
+        "langchain_npm",
         "thinking_client",
         "retrieval_client",
     ];
