@@ -98,9 +98,6 @@ async function checkStructure() {
   assert.ok(["Anna", "Emil"].includes((await ai.generateText(asked("person", { output: narrow }))).output));
 }
 
-// Asks the provider to send earlier items of responses themselves, not their names.
-const UNKEPT = provider === "responses" ? { providerOptions: { openai: { store: false } } } : {};
-
 async function checkTools() {
   const steps = { stopWhen: ai.stepCountIs(5) };
   const once = weather();
@@ -114,11 +111,11 @@ async function checkTools() {
   assert.deepEqual(twice.seen, [names.zurich, names.bern]);
   // An answer with text and a call, which is sent back.
   const both = weather();
-  const reported = await ai.generateText(asked("weather", { ...steps, ...UNKEPT, tools: { weather: both.tool } }));
+  const reported = await ai.generateText(asked("weather", { ...steps, tools: { weather: both.tool } }));
   assert.equal(reported.text, names.report);
   assert.equal(reported.steps[0].text, "I look.");
   const history = [{ role: "user", content: "weather" }, ...reported.response.messages];
-  const later = asked(undefined, { ...UNKEPT, messages: [...history, { role: "user", content: "hello" }] });
+  const later = asked(undefined, { messages: [...history, { role: "user", content: "hello" }] });
   assert.equal((await ai.generateText(later)).text, names.hello);
   // The model wants to talk, but has to call.
   const forced = weather();
@@ -133,7 +130,7 @@ async function checkTools() {
 // Settings with which each provider asks for thoughts. The one for OpenAI's chats has no place for them.
 const THOUGHTS = {
   compatible: {},
-  responses: { openai: { reasoningEffort: "high", reasoningSummary: "auto", forceReasoning: true, store: false } },
+  responses: { openai: { reasoningEffort: "high", reasoningSummary: "auto", forceReasoning: true } },
   anthropic: { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } },
   ollama: { ollama: { think: true } },
 };

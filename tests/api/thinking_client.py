@@ -13,10 +13,11 @@ import anthropic
 import ollama
 import openai
 
-from scripts import ABOUT, BERN, HELLO, PARAMETERS, THINKER, THOUGHT, ZURICH
+from scripts import ABOUT, BERN, HELLO, PARAMETERS, PERSON, THINKER, THOUGHT, ZURICH
 from skips import is_installed
 
 WEATHER = {"name": "weather", "description": ABOUT}
+WANTED = json.loads(PERSON)
 END = "Both are warm."
 BUDGET = {"type": "enabled", "budget_tokens": 1024}
 
@@ -109,6 +110,27 @@ def check_ollama(address):
     assert message.content == END and seen == [ZURICH, BERN]
 
 
+def check_forms(address):
+    """A form or a required call begins after the thoughts. The template leaves it to the model to open them."""
+    chats = openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0).chat.completions
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+              "required": ["name", "age"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": True}}
+    message = chats.create(model=THINKER, messages=user("person"), response_format=form).choices[0].message
+    assert getattr(message, "reasoning_content", None) == THOUGHT and json.loads(message.content) == WANTED, message
+    message = ollama.Client(host=address).chat(THINKER, user("person"), think=True, format=schema).message
+    assert message.thinking == THOUGHT and json.loads(message.content) == WANTED, message
+    client = anthropic.Anthropic(base_url=address, api_key="none", max_retries=0)
+    answer = client.messages.create(model=THINKER, messages=user("person"), max_tokens=2000, thinking=BUDGET,
+                                    output_config={"format": {"type": "json_schema", "schema": schema}})
+    assert answer.content[0].thinking == THOUGHT and json.loads(answer.content[1].text) == WANTED, answer
+    tools = [{"type": "function", "function": {**WEATHER, "parameters": PARAMETERS}}]
+    required = {"tools": tools, "tool_choice": "required"}
+    message = chats.create(model=THINKER, messages=user("again"), **required).choices[0].message
+    assert getattr(message, "reasoning_content", None) == THOUGHT, message
+    assert [json.loads(call.function.arguments) for call in message.tool_calls] == [ZURICH], message
+
+
 def weather(city: str, days: int = 1) -> str:
     """Tells the weather."""
     return "21"
@@ -164,7 +186,7 @@ async def check_pydantic_ai(address):
 
 
 def run(address, quick=False):
-    for check in [check_openai_chats, check_openai_responses, check_anthropic, check_ollama]:
+    for check in [check_openai_chats, check_openai_responses, check_anthropic, check_ollama, check_forms]:
         check(address)
         print(f"thinking: {check.__name__.removeprefix('check_')}", flush=True)
     frameworks = {"langchain": check_langchain, "pydantic_ai": lambda address: asyncio.run(check_pydantic_ai(address))}
