@@ -209,6 +209,7 @@ impl Task {
             prompt_tokens: self.prompt_tokens,
             limit: self.limit.tokens,
             is_answer: !self.output.is_before_answer(),
+            opening: self.output.opening(),
         };
         let id = match self.chooser.draw(logits, &so_far) {
             Ok(id) => id,

@@ -268,6 +268,33 @@ fn json_is_an_object_and_a_format_changes_no_other_request() {
     assert!(text.starts_with('{'), "{text}");
 }
 
+/// A model may think before an answer with a format, if the prompt leaves that to it.
+#[test]
+fn thoughts_come_before_the_format() {
+    for (end_of_prompt, may_think) in [("", true), ("<think>\n\n</think>\n", false)] {
+        let folder = checkpoint_with(Kind::Llama, Stored::Bits(4), &json!({}));
+        let template = format!("{{{{ messages[0].content }}}}{{# <think> #}}{end_of_prompt}");
+        let text = json!({"eos_token": "<|end|>", "chat_template": template}).to_string();
+        std::fs::write(folder.path().join("tokenizer_config.json"), text).unwrap();
+        let engine = load(&LoadOptions::new(folder.path()));
+        let opening = engine.tokenizer().encode("<think>", false).unwrap()[0];
+        let mut request = request(json!({"enum": ["yes", "no"]}), 1);
+        let messages = vec![Message::new("user", "Hi")];
+        request.prompt = PromptInput::Messages { system: None, messages };
+        request.max_tokens = Some(30);
+        // It wants nothing but to open its thoughts.
+        request.sampling.logit_bias = vec![(opening, 50.0)];
+        let (text, done) = engine.submit(request).unwrap().wait().unwrap();
+        let thought = done.usage.reasoning_tokens;
+        if may_think {
+            // The mark has several tokens here, of which the last is counted.
+            assert!(text.is_empty() && thought > 20, "{thought} {text}");
+        } else {
+            assert!(["\"yes\"", "\"no\""].contains(&text.as_str()) && thought == 0, "{text}");
+        }
+    }
+}
+
 #[test]
 fn formats_that_cannot_be_enforced_are_refused() {
     let (_folder, engine) = engine();

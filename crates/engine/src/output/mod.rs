@@ -67,6 +67,11 @@ impl Output {
         self.text.is_before_answer()
     }
 
+    /// Returns the mark that the model may open its reasoning with here.
+    pub(crate) fn opening(&self) -> Option<&'static str> {
+        self.text.opening()
+    }
+
     /// Records that a limit has changed the answer. It is then the reason for the end, even if the answer ends
     /// before it.
     pub(crate) fn cut_by(&mut self, limit: &FinishReason) {

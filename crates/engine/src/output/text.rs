@@ -48,6 +48,11 @@ impl AnswerText {
         self.thoughts.are_open()
     }
 
+    /// Returns the mark that the model may open its reasoning with here.
+    pub(crate) fn opening(&self) -> Option<&'static str> {
+        self.thoughts.opening()
+    }
+
     pub(crate) fn reasoning_tokens(&self) -> usize {
         self.thoughts.tokens()
     }

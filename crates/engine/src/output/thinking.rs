@@ -20,6 +20,11 @@ impl Thoughts {
         self.parser.as_ref().is_some_and(ReasoningParser::is_before_answer)
     }
 
+    /// Returns the mark that the model may open its reasoning with here.
+    pub(super) fn opening(&self) -> Option<&'static str> {
+        self.parser.as_ref().and_then(ReasoningParser::opening)
+    }
+
     /// Number of tokens of the reasoning, those of its marks included.
     pub(super) fn tokens(&self) -> usize {
         self.tokens

@@ -16,6 +16,8 @@ pub(crate) struct Chooser {
     /// The same without penalties, which would spoil the repetitions of JSON in a tool call.
     within_calls: SamplingParameters,
     constraint: Option<Constraint>,
+    /// Tokens that complete a mark, the next one last.
+    mark: Vec<u32>,
     tokenizer: Tokenizer,
     adjuster: Adjuster,
     sampler: Sampler,
@@ -30,6 +32,8 @@ pub(crate) struct TextSoFar<'a> {
     pub(crate) limit: usize,
     /// `false` while the model thinks: reasoning has no format to keep.
     pub(crate) is_answer: bool,
+    /// The mark that the model may open its reasoning with instead of beginning the answer.
+    pub(crate) opening: Option<&'static str>,
 }
 
 impl Chooser {
@@ -44,8 +48,16 @@ impl Chooser {
             within_calls: parameters.without_penalties(),
             parameters,
             constraint,
+            mark: Vec::new(),
             tokenizer,
         }
+    }
+
+    /// Returns the tokens of a mark, the first one last.
+    fn reversed(&self, mark: Option<&str>) -> Vec<u32> {
+        let mark = mark.filter(|_| self.constraint.is_some());
+        let ids = mark.and_then(|mark| self.tokenizer.encode(mark, false).ok());
+        ids.into_iter().flatten().rev().collect()
     }
 
     /// Returns `true` if the answer has a format and nothing may follow any more.
@@ -74,7 +86,11 @@ impl Chooser {
         logits: &[f32],
         so_far: &TextSoFar<'_>,
     ) -> Result<u32, EngineError> {
-        let &TextSoFar { ids, prompt_tokens: prompt, limit, is_answer } = so_far;
+        let &TextSoFar { ids, prompt_tokens: prompt, limit, is_answer, opening } = so_far;
+        if let Some(id) = self.mark.pop() {
+            return Ok(id);
+        }
+        let mut mark = self.reversed(opening);
         let position = ids.len();
         let Self { parameters, within_calls, constraint, tokenizer, sampler, .. } = self;
         let raw = logits;
@@ -96,7 +112,14 @@ impl Chooser {
             Some(Constraint::Calls(calls)) => {
                 let parameters = if calls.is_inside() { within_calls } else { parameters };
                 let logits = self.adjuster.adjust(logits, parameters, &past);
-                return draw_call(calls, logits, &bytes_of, sample);
+                let opens = mark.pop().map(|id| (id, logits[id as usize]));
+                calls.forbid(logits)?;
+                let opens = allow(logits, opens);
+                let id = draw_call(calls, logits, opens, &bytes_of, sample)?;
+                if opens == Some(id) {
+                    self.mark = mark;
+                }
+                return Ok(id);
             }
             None if parameters.adjusts() => {
                 return sample(self.adjuster.adjust(logits, parameters, &past));
@@ -109,11 +132,20 @@ impl Chooser {
             return Ok(id);
         }
         let logits = self.adjuster.adjust(logits, parameters, &past);
+        let opens = mark.pop().map(|id| (id, logits[id as usize]));
         grammar.forbid(logits, left)?;
+        let opens = allow(logits, opens);
         let mut id = sample(logits)?;
         let first = id;
         let mut tries = 0;
-        while !grammar.leaves_room(id, &bytes_of(id), left)? {
+        loop {
+            if opens == Some(id) {
+                self.mark = mark;
+                return Ok(id);
+            }
+            if grammar.leaves_room(id, &bytes_of(id), left)? {
+                break;
+            }
             tries += 1;
             logits[id as usize] = f32::NEG_INFINITY;
             let next = if tries < MAX_TRIES { sample(logits).ok() } else { None };
@@ -128,16 +160,31 @@ impl Chooser {
     }
 }
 
-/// Draws a token of an answer with tools.
+/// Allows the token that opens the reasoning, whose logit was this before a grammar forbade it. Returns `None` if the
+/// grammar allows it: then it is a part of the answer.
+fn allow(logits: &mut [f32], opens: Option<(u32, f32)>) -> Option<u32> {
+    let (id, logit) = opens?;
+    let now = &mut logits[id as usize];
+    if *now != f32::NEG_INFINITY {
+        return None;
+    }
+    *now = logit;
+    Some(id)
+}
+
+/// Draws a token of an answer with tools, or the one that `opens` the reasoning.
 fn draw_call(
     calls: &mut Calls,
     logits: &mut [f32],
+    opens: Option<u32>,
     bytes_of: &dyn Fn(u32) -> Vec<u8>,
     mut sample: impl FnMut(&[f32]) -> Result<u32, EngineError>,
 ) -> Result<u32, EngineError> {
-    calls.forbid(logits)?;
     loop {
         let id = sample(logits)?;
+        if opens == Some(id) {
+            return Ok(id);
+        }
         let bytes = bytes_of(id);
         if calls.allows(id, &bytes)? {
             calls.accept(id, &bytes)?;

@@ -36,8 +36,11 @@ pub struct ReasoningParser {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Before any text: an opening tag may follow.
-    Start,
+    /// Before any text: an opening tag may follow. The prompt leaves it to the model to think, or has closed the
+    /// thoughts already.
+    Start {
+        may_think: bool,
+    },
     /// Between two messages of the channel format.
     Header,
     Reasoning,
@@ -50,7 +53,9 @@ impl ReasoningParser {
         let state = match marks {
             Marks::Channels => State::Header,
             Marks::Tags { open, .. } if prompt.trim_end().ends_with(open) => State::Reasoning,
-            Marks::Tags { .. } => State::Start,
+            Marks::Tags { close, .. } => {
+                State::Start { may_think: !prompt.trim_end().ends_with(close) }
+            }
         };
         Self { marks, state, held: String::new(), begun: false, keeps_calls: false, in_call: false }
     }
@@ -83,6 +88,17 @@ impl ReasoningParser {
         matches!(self.state, State::Reasoning | State::Header)
     }
 
+    /// Returns the mark that the model may open its reasoning with here: before any text, unless the prompt has closed
+    /// the reasoning already.
+    pub fn opening(&self) -> Option<&'static str> {
+        match (self.state, self.marks) {
+            (State::Start { may_think: true }, Marks::Tags { open, .. }) => {
+                self.held.is_empty().then_some(open)
+            }
+            _ => None,
+        }
+    }
+
     /// Takes the next piece and returns what is certain by now.
     pub fn push(&mut self, piece: &str) -> Vec<Written> {
         self.held.push_str(piece);
@@ -99,7 +115,7 @@ impl ReasoningParser {
             // The text ended inside a header, which is not part of the answer.
             State::Header => {}
             State::Reasoning => self.emit(rest.trim_end(), &mut out),
-            State::Start | State::Answer => self.emit(&rest, &mut out),
+            State::Start { .. } | State::Answer => self.emit(&rest, &mut out),
         }
         out
     }
@@ -107,7 +123,7 @@ impl ReasoningParser {
     /// Interprets the held text. Returns `true` if that may be possible again.
     fn step(&mut self, out: &mut Vec<Written>) -> bool {
         match (self.state, self.marks) {
-            (State::Start, Marks::Tags { open, .. }) => {
+            (State::Start { .. }, Marks::Tags { open, .. }) => {
                 let text = self.held.trim_start();
                 if let Some(rest) = text.strip_prefix(open) {
                     self.held = rest.to_owned();
@@ -145,7 +161,7 @@ impl ReasoningParser {
             (State::Reasoning | State::Answer, Marks::Channels) => {
                 self.pass_until(&ENDS, State::Header, out)
             }
-            (State::Start | State::Answer, _) => {
+            (State::Start { .. } | State::Answer, _) => {
                 let text = std::mem::take(&mut self.held);
                 self.emit(&text, out);
                 false

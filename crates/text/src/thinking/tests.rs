@@ -69,3 +69,15 @@ fn a_continued_answer_is_no_thought() {
     let thoughts = [Written::Reasoning(" more".to_owned()), answer("end")];
     assert_eq!(read(QWEN, "<think>Once"), thoughts);
 }
+
+#[test]
+fn only_a_prompt_that_leaves_it_open_lets_the_model_begin_to_think() {
+    let opening = |prompt: &str| Thinking::of_template(QWEN).parser(prompt).unwrap().opening();
+    assert_eq!(opening("Hi"), Some("<think>"));
+    assert_eq!(opening("Hi<think>\n"), None);
+    assert_eq!(opening("Hi<think>\n\n</think>\n\n"), None);
+    let mut parser = Thinking::of_template(QWEN).parser("Hi").unwrap();
+    parser.push("{");
+    assert_eq!(parser.opening(), None);
+    assert_eq!(Thinking::of_template(GPT_OSS).parser("Hi").unwrap().opening(), None);
+}
