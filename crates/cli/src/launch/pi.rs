@@ -11,7 +11,7 @@ pub(super) const APPLICATION: Application = Application {
     aliases: &[],
     title: "pi",
     programs: &["pi"],
-    install: "npm install -g @mariozechner/pi-coding-agent",
+    install: "npm install -g @earendil-works/pi-coding-agent",
     calls_tools: true,
     min_context: 8_192,
     detaches: false,

@@ -19,6 +19,7 @@ pub(super) struct ResponsesRequest {
     pub(super) parallel_tool_calls: Option<bool>,
     pub(super) previous_response_id: Option<String>,
     pub(super) store: Option<bool>,
+    pub(super) include: Option<Vec<String>>,
     pub(super) reasoning: Option<Reasoning>,
     pub(super) text: Option<Text>,
     pub(super) metadata: Map<String, Value>,

@@ -4,7 +4,34 @@ use mlxk_chat::Message;
 use serde_json::{Value, json};
 
 use super::offered::Kinds;
-use crate::error::{ApiError, cleaned};
+use crate::error::{ApiError, Kind, cleaned};
+
+/// Replaces references by the items of this id that the server keeps.
+pub(super) fn resolve(
+    items: &mut [Value],
+    kept: &dyn Fn(&str) -> Option<Value>,
+) -> Result<(), ApiError> {
+    for (index, item) in items.iter_mut().enumerate() {
+        if item["type"] != "item_reference" {
+            continue;
+        }
+        let place = format!("input[{index}]");
+        let Some(id) = item["id"].as_str() else {
+            return Err(ApiError::missing(&format!("{place}.id")));
+        };
+        let Some(found) = kept(id) else {
+            let id = cleaned(id, 80);
+            let message = format!(
+                "`{place}` refers to the item `{id}`, which this server does not have: it keeps the items of responses \
+                 that were asked for without `store: false`, until it stops"
+            );
+            let error = ApiError::new(Kind::NotFound, message);
+            return Err(ApiError { param: Some(place), ..error });
+        };
+        *item = found;
+    }
+    Ok(())
+}
 
 /// Adds the messages of items to `messages`.
 pub(super) fn add(items: &[Value], messages: &mut Vec<Message>) -> Result<(), ApiError> {
@@ -42,12 +69,8 @@ pub(super) fn add(items: &[Value], messages: &mut Vec<Message>) -> Result<(), Ap
                 result.fields.insert("tool_call_id".to_owned(), id.into());
                 messages.push(result);
             }
-            // Items of tools that ran on another server, and references to what it keeps.
+            // Items of tools that ran on another server.
             kind if kind.ends_with("_call") || kind == "compaction" => {}
-            "item_reference" => {
-                let message = format!("`{place}` refers to an item that this server does not have");
-                return Err(ApiError::field(place, message));
-            }
             kind => {
                 let kind = cleaned(kind, 40);
                 let message = format!("`{place}.type` is `{kind}`, which is not supported");
@@ -89,7 +112,11 @@ fn reasoning(item: &Value) -> Option<(String, Value)> {
     let parts = |name: &str| item[name].as_array().map_or(&[][..], Vec::as_slice).iter();
     let texts: Vec<&str> =
         parts("content").chain(parts("summary")).filter_map(|part| part["text"].as_str()).collect();
-    (!texts.is_empty()).then(|| ("reasoning_content".to_owned(), texts.join("\n").into()))
+    let text = match texts.as_slice() {
+        [] => item["encrypted_content"].as_str().unwrap_or_default().to_owned(),
+        texts => texts.join("\n"),
+    };
+    (!text.is_empty()).then(|| ("reasoning_content".to_owned(), text.into()))
 }
 
 fn call(item: &Value, kind: &str, place: &str) -> Result<Value, ApiError> {
@@ -169,11 +196,27 @@ mod tests {
     }
 
     #[test]
+    fn references_become_the_items_that_are_kept() {
+        let thoughts =
+            json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "Hm."});
+        let kept = |id: &str| (id == "rs_1").then(|| thoughts.clone());
+        let mut items = [
+            json!({"role": "user", "content": "Hi"}),
+            json!({"type": "item_reference", "id": "rs_1"}),
+        ];
+        resolve(&mut items, &kept).unwrap();
+        let found = read(&json!(items)).unwrap();
+        assert_eq!(found[1]["reasoning_content"], "Hm.");
+        let mut items = [json!({"type": "item_reference", "id": "rs_2"})];
+        let error = resolve(&mut items, &kept).unwrap_err();
+        assert_eq!((error.kind, error.param.as_deref()), (Kind::NotFound, Some("input[0]")));
+    }
+
+    #[test]
     fn the_place_of_a_mistake_is_named() {
         for (item, place) in [
             (json!({"role": "user", "content": [{"type": "input_image"}]}), "input[0].content[0]"),
             (json!({"type": "function_call_output", "output": ""}), "input[0].call_id"),
-            (json!({"type": "item_reference", "id": "x"}), "input[0]"),
             (json!({"type": "function_call"}), "input[0].name"),
             (json!({"role": "tool", "content": ""}), "input[0].role"),
         ] {

@@ -100,7 +100,7 @@ impl Renderer {
         self.close_item(pieces);
         let open = Open { id: ids::fresh(prefix), item };
         let fields =
-            json!({"output_index": self.output.len(), "item": shown(&open, "in_progress")});
+            json!({"output_index": self.output.len(), "item": self.shown(&open, "in_progress")});
         self.open = Some(open);
         self.event("output_item.added", fields, pieces);
     }
@@ -167,6 +167,16 @@ impl Renderer {
         }
     }
 
+    /// Returns an item as clients see it.
+    fn shown(&self, open: &Open, status: &str) -> Value {
+        let mut item = shown(open, status);
+        if let (Item::Reasoning(text), true) = (&open.item, self.asked.carries_thoughts) {
+            // Nothing is secret here. Clients don't read it, but send it back.
+            item["encrypted_content"] = text.as_str().into();
+        }
+        item
+    }
+
     /// Ends the open item.
     fn close_item(&mut self, pieces: &mut Vec<Value>) {
         self.close_with("completed", pieces);
@@ -214,7 +224,7 @@ impl Renderer {
             }
         }
         let Some(open) = self.open.take() else { return };
-        let item = shown(&open, status);
+        let item = self.shown(&open, status);
         let fields = json!({"output_index": self.output.len(), "item": item});
         self.event("output_item.done", fields, pieces);
         self.output.push(item);

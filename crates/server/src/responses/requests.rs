@@ -22,7 +22,6 @@ const EXTRAS: Extras = Extras {
         "safety_identifier",
         "prompt_cache_key",
         "prompt_cache_retention",
-        "include",
         "truncation",
         "stream_options",
         "top_logprobs",
@@ -36,6 +35,9 @@ const EXTRAS: Extras = Extras {
     ],
 };
 
+/// The part of items of reasoning that clients send back if nothing is kept.
+const THOUGHTS: &str = "reasoning.encrypted_content";
+
 /// A request, checked as far as that is possible without the model.
 pub(super) struct Asked {
     pub(super) model: Option<String>,
@@ -45,6 +47,8 @@ pub(super) struct Asked {
     pub(super) kinds: Kinds,
     /// `true` if the response is kept.
     pub(super) is_kept: bool,
+    /// `true` if items of reasoning carry what a client sends back.
+    pub(super) carries_thoughts: bool,
     /// Fields of the request that the response repeats.
     pub(super) repeated: Map<String, Value>,
     instructions: Option<String>,
@@ -68,7 +72,10 @@ pub(super) fn read(fields: Fields, store: &store::Store) -> Result<Asked, ApiErr
     };
     match asked.input {
         Some(Input::Text(text)) => messages.push(Message::new("user", text)),
-        Some(Input::Items(items)) => items::add(&items, &mut messages)?,
+        Some(Input::Items(mut items)) => {
+            items::resolve(&mut items, &|id| store.item(id))?;
+            items::add(&items, &mut messages)?;
+        }
         None => {}
     }
     if messages.is_empty() {
@@ -105,6 +112,7 @@ pub(super) fn read(fields: Fields, store: &store::Store) -> Result<Asked, ApiErr
         messages,
         kinds: offered.kinds,
         is_kept: asked.store.unwrap_or(true),
+        carries_thoughts: asked.include.iter().flatten().any(|name| name == THOUGHTS),
         repeated,
         instructions: asked.instructions.filter(|text| !text.is_empty()),
         options,

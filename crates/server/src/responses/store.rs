@@ -44,6 +44,13 @@ impl Store {
         self.lock().iter().find(|kept| kept.id == id).map(Arc::clone)
     }
 
+    /// Returns the item with this id of a kept response.
+    pub(super) fn item(&self, id: &str) -> Option<Value> {
+        let kept = self.lock();
+        let mut items = kept.iter().rev().filter_map(|kept| kept.response["output"].as_array());
+        items.find_map(|items| items.iter().find(|item| item["id"] == id).cloned())
+    }
+
     /// Returns `true` if there was such a response.
     pub(super) fn remove(&self, id: &str) -> bool {
         let mut kept = self.lock();

@@ -11,7 +11,8 @@ use crate::openai::dto::chat::ChatRequest;
 
 const EFFORT: &str = "reasoning_effort";
 
-/// Returns the wish of a request. OpenAI's field has to be honoured. Programs send the others to any model, so they
+/// Returns the wish of a request. OpenAI's field has to be honoured, except that a model without levels thinks if one is
+/// wanted, as in Ollama. Programs send the others to any model, so they
 /// are ignored and reported if the model cannot honour them.
 pub(super) fn wish(asked: &ChatRequest, reading: &Reading) -> Result<Option<Wish>, ApiError> {
     if let Some(effort) = &asked.reasoning_effort {
@@ -21,7 +22,9 @@ pub(super) fn wish(asked: &ChatRequest, reading: &Reading) -> Result<Option<Wish
             let message = format!("`{EFFORT}` must be `none` or one of `{levels}`");
             ApiError::field(EFFORT, message)
         })?;
-        return Ok(Some(Wish { field: EFFORT, mode, otherwise: Otherwise::Refuse }));
+        let is_level = matches!(mode, ThinkingMode::Level(_));
+        let otherwise = if is_level { Otherwise::Near } else { Otherwise::Refuse };
+        return Ok(Some(Wish { field: EFFORT, mode, otherwise }));
     }
     let others = [
         ("think", &asked.think),
