@@ -540,4 +540,9 @@ impl Compute for Cpu {
     fn read(&mut self, x: Act) -> Result<&[f32]> {
         Ok(self.step.arena.get(x))
     }
+
+    fn write(&mut self, x: Act, values: &[f32]) -> Result<()> {
+        self.step.arena.get_mut(x).copy_from_slice(values);
+        Ok(())
+    }
 }

@@ -20,7 +20,12 @@ pub enum DeviceChoice {
     Cpu(CpuOptions),
     /// A GPU.
     #[cfg(feature = "gpu")]
-    Gpu(GpuOptions),
+    Gpu {
+        /// The GPU and its arithmetic.
+        options: GpuOptions,
+        /// Number of layers on the GPU, the last ones; the others stay on the processor. If `None`, as many as fit.
+        layers: Option<usize>,
+    },
 }
 
 /// Arithmetic of a device.
@@ -34,15 +39,16 @@ pub struct Arithmetic {
 
 impl DeviceChoice {
     /// Returns the GPU that a word names: `gpu` for the first one, `gpu:N`, or a part of its name. Its compiled
-    /// kernels are kept in the folder `kernels`. Fails if this build has no code for GPUs.
+    /// kernels are kept in the folder `kernels`, and `layers` of the model are there; if `None`, as many as fit. Fails if this build has no code for GPUs.
     pub fn gpu(
         word: &str,
         arithmetic: Arithmetic,
         kernels: Option<PathBuf>,
+        layers: Option<usize>,
     ) -> Result<Self, EngineError> {
         #[cfg(not(feature = "gpu"))]
         {
-            let _ = (arithmetic, kernels);
+            let _ = (arithmetic, kernels, layers);
             Err(EngineError::BuiltWithoutGpus { wanted: word.to_owned() })
         }
         #[cfg(feature = "gpu")]
@@ -53,7 +59,51 @@ impl DeviceChoice {
                 Some(number) if number.starts_with(':') => Some(number[1..].to_owned()),
                 _ => Some(word.to_owned()),
             };
-            Ok(Self::Gpu(GpuOptions { adapter, exact, kv, kernels }))
+            let options = GpuOptions { adapter, exact, kv, kernels, lost_after: None };
+            Ok(Self::Gpu { options, layers })
+        }
+    }
+
+    /// Returns the prompt tokens that one step computes by default. A GPU is faster with more of them.
+    pub fn prefill_chunk(&self) -> usize {
+        match self {
+            Self::Auto | Self::Cpu(_) => 256,
+            #[cfg(feature = "gpu")]
+            Self::Gpu { .. } => 512,
+        }
+    }
+
+    /// Returns the number of layers that were asked for on a GPU, `None` on one if it is to be found out, and nothing if
+    /// there is no GPU.
+    pub(crate) fn gpu_layers(&self) -> Option<Option<usize>> {
+        match self {
+            Self::Auto | Self::Cpu(_) => None,
+            #[cfg(feature = "gpu")]
+            Self::Gpu { layers, .. } => Some(*layers),
+        }
+    }
+
+    /// Opens the processor for the layers that a GPU doesn't have.
+    pub(crate) fn open_processor(&self) -> Result<Cpu, EngineError> {
+        let options = match self {
+            #[cfg(feature = "gpu")]
+            Self::Gpu { options: GpuOptions { exact, .. }, .. } => CpuOptions {
+                exact: *exact,
+                kv: Some(self.budget_format()),
+                ..CpuOptions::default()
+            },
+            Self::Cpu(options) => *options,
+            Self::Auto => CpuOptions::default(),
+        };
+        Ok(Cpu::new(options)?)
+    }
+
+    fn budget_format(&self) -> KvFormat {
+        match self {
+            Self::Auto => CpuOptions::default().kv_format(),
+            Self::Cpu(options) => options.kv_format(),
+            #[cfg(feature = "gpu")]
+            Self::Gpu { options, .. } => options.kv_format(),
         }
     }
 
@@ -63,7 +113,7 @@ impl DeviceChoice {
             Self::Auto => CpuOptions::default(),
             Self::Cpu(options) => *options,
             #[cfg(feature = "gpu")]
-            Self::Gpu(options) => return self.open_gpu(options),
+            Self::Gpu { options, .. } => return self.open_gpu(options),
         };
         if options.threads == Some(0) {
             let (option, expected) = ("threads", "at least 1");
@@ -76,16 +126,11 @@ impl DeviceChoice {
 
     /// Returns the memory that the device would state, without opening it.
     pub fn budget(&self) -> MemoryBudget {
-        let kv_format = match self {
-            Self::Auto => CpuOptions::default().kv_format(),
-            Self::Cpu(options) => options.kv_format(),
-            #[cfg(feature = "gpu")]
-            Self::Gpu(options) => options.kv_format(),
-        };
+        let kv_format = self.budget_format();
         let available_bytes = match self {
             Self::Auto | Self::Cpu(_) => mlxk_memory::available_bytes(),
             #[cfg(feature = "gpu")]
-            Self::Gpu(options) => options.memory_bytes(),
+            Self::Gpu { options, .. } => options.memory_bytes(),
         };
         MemoryBudget { available_bytes, kv_format }
     }
@@ -94,7 +139,10 @@ impl DeviceChoice {
     fn open_gpu(&self, options: &GpuOptions) -> Result<Device, EngineError> {
         let gpu = Gpu::open(options.clone())?;
         let name = format!("{} · {}", gpu.info().name, gpu.info().interface);
-        Ok(Device { ops: Box::new(gpu), name, budget: self.budget() })
+        // The open adapter tells its memory. Looking for it again would start the driver a second time.
+        let available_bytes = gpu.info().memory_bytes;
+        let budget = MemoryBudget { available_bytes, kv_format: options.kv_format() };
+        Ok(Device { ops: Box::new(gpu), name, budget })
     }
 }
 

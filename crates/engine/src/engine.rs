@@ -32,6 +32,7 @@ use crate::request::Request;
 use crate::sampling::SamplingDefaults;
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
+use crate::split::Split;
 use crate::task::Task;
 use crate::text_side::TextSide;
 use crate::worker::{Command, Worker};
@@ -73,7 +74,7 @@ impl Engine {
         progress: &mut Progress<'_>,
     ) -> Result<Self, EngineError> {
         check(options)?;
-        let Device { mut ops, name, budget } = device;
+        let Device { mut ops, mut name, budget } = device;
         let text = read_text(&options.path)?;
         let checkpoint = Checkpoint::open(&options.path)?;
         let defaults = SamplingDefaults::open(&options.path)?;
@@ -81,6 +82,11 @@ impl Engine {
         let plan = MemoryPlan::of(options, &budget, &checkpoint, &shape)?;
         if options.draft_model.is_some() && shape.cache.has_states() {
             return Err(EngineError::NoDrafts);
+        }
+        if plan.cpu_layers > 0 {
+            let processor = Box::new(options.device.open_processor()?);
+            ops = Box::new(Split::new(ops, processor, plan.cpu_layers));
+            name = format!("{name} and the processor for {} layers", plan.cpu_layers);
         }
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
@@ -98,7 +104,8 @@ impl Engine {
             .as_deref()
             .map(|path| DraftModel::load(path, options, &tokenizer, shape.vocab_size));
         let limits = limits(options, &plan);
-        let spill = options.spill.as_ref().filter(|_| limits.kept_positions > 0);
+        let spill =
+            options.spill.as_ref().filter(|_| limits.kept_positions > 0 && plan.cpu_layers == 0);
         let spill = spill.map(|spill| {
             let source = Source {
                 fingerprint: checkpoint.fingerprint(),
@@ -345,6 +352,11 @@ impl Engine {
         &self.device
     }
 
+    /// Returns `true` if the device stopped working, so that every request fails. Loading the model again may help.
+    pub fn is_lost(&self) -> bool {
+        self.worker.is_lost()
+    }
+
     /// Returns the time that loading took.
     pub fn load_time(&self) -> Duration {
         self.load_time
@@ -354,7 +366,7 @@ impl Engine {
 /// Refuses values that no model can honour.
 fn check(options: &LoadOptions) -> Result<(), EngineError> {
     for (option, value) in
-        [("prefill_chunk", options.prefill_chunk), ("max_sequences", options.max_sequences)]
+        [("prefill_chunk", options.chunk()), ("max_sequences", options.max_sequences)]
     {
         if value == 0 {
             return Err(EngineError::BadOption { option, value, expected: "at least 1" });
@@ -377,7 +389,7 @@ fn read_text(folder: &Path) -> std::io::Result<JoinHandle<TextFiles>> {
 
 fn limits(options: &LoadOptions, plan: &MemoryPlan) -> Limits {
     Limits {
-        chunk: options.prefill_chunk,
+        chunk: options.chunk(),
         sequences: options.max_sequences,
         kv_bytes: plan.kv_bytes,
         kept_positions: if options.reuse_prefixes { kept_positions(plan) } else { 0 },

@@ -48,6 +48,8 @@ pub mod embed;
 mod engine;
 mod error;
 mod generation;
+#[cfg(feature = "gpu")]
+mod gpu_test;
 mod grammar;
 mod huge_pages;
 mod load_options;
@@ -61,6 +63,7 @@ mod sampling;
 mod scheduler;
 mod score;
 mod small_files;
+mod split;
 mod task;
 mod text_side;
 mod worker;
@@ -69,6 +72,8 @@ pub use device::{Arithmetic, Device, DeviceChoice, MemoryBudget};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use generation::{CancelHandle, Generation, Recipient, Sink};
+#[cfg(feature = "gpu")]
+pub use gpu_test::{GpuDifference, GpuTest, gpu_test};
 pub use grammar::{CompiledFormat, Compiling, rewritten_schema, stuck_formats};
 pub use load_options::{LoadOptions, SpillOptions};
 pub use mlxk_chat::{
@@ -84,6 +89,7 @@ pub use plan::{MemoryPlan, default_cache_bytes};
 pub use request::Request;
 pub use sampling::{SamplingDefaults, SamplingParameters};
 pub use small_files::{BadFile, bad_files};
+pub use split::Split;
 
 /// A piece of an answer, or the error that ended it.
 pub type Event = mlxk_chat::Event<EngineError>;

@@ -14,8 +14,8 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// Most tokens of prompt and answer together, or `None` for what model and memory allow.
     pub context: Option<usize>,
-    /// Most prompt tokens that one step computes.
-    pub prefill_chunk: usize,
+    /// Most prompt tokens that one step computes, or `None` for [`DeviceChoice::prefill_chunk`].
+    pub prefill_chunk: Option<usize>,
     /// Most requests that run at once. Further requests wait.
     pub max_sequences: usize,
     /// `true` for prompt-lookup decoding, which speeds up repetitive text. It never changes an answer.
@@ -52,7 +52,7 @@ impl LoadOptions {
             path: path.into(),
             device: DeviceChoice::Auto,
             context: None,
-            prefill_chunk: 256,
+            prefill_chunk: None,
             max_sequences: 16,
             prompt_lookup: true,
             draft_model: None,
@@ -62,5 +62,10 @@ impl LoadOptions {
             migrate_weights: true,
             memory_bytes: None,
         }
+    }
+
+    /// Returns the most prompt tokens that one step computes.
+    pub(crate) fn chunk(&self) -> usize {
+        self.prefill_chunk.unwrap_or_else(|| self.device.prefill_chunk())
     }
 }

@@ -2,16 +2,19 @@
 
 use mlxk_format::Checkpoint;
 use mlxk_models::{Output, Shape};
-use mlxk_ops::{CacheSpec, SequenceBounds, SequenceCost};
+use mlxk_ops::{CacheSpec, KvFormat, LayerCache, SequenceBounds, SequenceCost};
 
 use crate::cache::checkpoints::MAX_CHECKPOINTS;
 use crate::device::MemoryBudget;
 use crate::draft::MAX_DRAFT;
 use crate::error::EngineError;
 use crate::load_options::LoadOptions;
+use crate::split::layer_of;
 
 /// The smallest context that is chosen without being asked for.
 const LEAST_CONTEXT: usize = 512;
+/// The context that a model is split for, so that it isn't too short.
+const SPLIT_CONTEXT: usize = 4096;
 /// Memory of the tokenizer, the code and the buffers of the device.
 const BASE_BYTES: u64 = 64 << 20;
 
@@ -33,6 +36,8 @@ pub struct MemoryPlan {
     pub context: usize,
     /// Positions that there is room for in one sequence.
     pub positions: usize,
+    /// Number of layers that stay on the processor, because a GPU has no room for them.
+    pub cpu_layers: usize,
     pub(crate) cost: SequenceCost,
 }
 
@@ -48,6 +53,14 @@ pub(crate) struct Needs<'a> {
     pub(crate) available_bytes: Option<u64>,
     /// Context that was asked for.
     pub(crate) context: Option<usize>,
+}
+
+/// Input of the plan of a model on two devices.
+struct Halves<'a> {
+    checkpoint: &'a Checkpoint,
+    cpu_layers: usize,
+    format: KvFormat,
+    bounds: SequenceBounds,
 }
 
 impl MemoryPlan {
@@ -68,24 +81,84 @@ impl MemoryPlan {
     ) -> Result<Self, EngineError> {
         let draft = options.draft_model.as_deref().map(Checkpoint::open).transpose()?;
         let draft_shape = draft.as_ref().map(mlxk_models::shape).transpose()?;
-        let mut rows = options.prefill_chunk + options.max_sequences + MAX_DRAFT;
+        let mut rows = options.chunk() + options.max_sequences + MAX_DRAFT;
         let mut outputs = options.max_sequences + MAX_DRAFT;
         if shape.output != Output::Logits {
             // An encoder computes a text in one step, and has no logits.
             rows = rows.max(options.context.unwrap_or(shape.max_positions));
             outputs = 0;
         }
+        let drafts = draft.as_ref().map_or(0, Checkpoint::size_bytes);
         let checkpoints = if options.reuse_prefixes { MAX_CHECKPOINTS } else { 0 };
         let bounds = SequenceBounds { step_rows: rows, checkpoints };
         let cost = |shape: &Shape| shape.cache.cost(budget.kv_format, bounds);
-        Self::new(&Needs {
+        let needs = Needs {
             shape,
-            weights_bytes: checkpoint.size_bytes() + draft.map_or(0, |draft| draft.size_bytes()),
+            weights_bytes: checkpoint.size_bytes() + drafts,
             cost: draft_shape.iter().fold(cost(shape), |sum, draft| sum.plus(cost(draft))),
             rows,
             outputs,
             available_bytes: options.memory_bytes.or(budget.available_bytes),
             context: options.context,
+        };
+        let whole = Self::new(&needs);
+        let layers = shape.cache.layers.len();
+        let split = |cpu_layers| {
+            let halves = Halves { checkpoint, cpu_layers, format: budget.kv_format, bounds };
+            Self::split(&needs, &halves)
+        };
+        match (options.device.gpu_layers(), whole) {
+            (None, whole) => whole,
+            (Some(None), Ok(whole)) => Ok(whole),
+            (Some(Some(wanted)), whole) if wanted >= layers => whole,
+            (Some(Some(wanted)), _) => split(layers - wanted),
+            (Some(None), Err(problem)) => {
+                // As many as there is room for, with a context that is worth it.
+                let wanted = options.context.unwrap_or(shape.max_positions.min(SPLIT_CONTEXT));
+                let plans: Vec<Self> =
+                    (1..=layers).filter_map(|cpu_layers| split(cpu_layers).ok()).collect();
+                let best = plans.iter().position(|plan| plan.context >= wanted);
+                let best = best.unwrap_or(plans.len().saturating_sub(1));
+                plans.into_iter().nth(best).ok_or(problem)
+            }
+        }
+    }
+
+    /// Plans for a model whose first layers are on the processor.
+    fn split(needs: &Needs<'_>, halves: &Halves<'_>) -> Result<Self, EngineError> {
+        let Halves { checkpoint, cpu_layers, format, bounds } = *halves;
+        let sizes = checkpoint.sizes();
+        let on_cpu = sizes.filter(|(name, _)| layer_of(name).is_some_and(|it| it < cpu_layers));
+        let cpu_bytes: u64 = on_cpu.map(|(_, bytes)| bytes).sum();
+        let cost_of = |on_cpu: bool| {
+            let layers = needs.shape.cache.layers.iter().enumerate().map(|(index, layer)| {
+                if (index < cpu_layers) == on_cpu { *layer } else { LayerCache::None }
+            });
+            CacheSpec { layers: layers.collect() }.cost(format, bounds)
+        };
+        let gpu = Self::new(&Needs {
+            weights_bytes: needs.weights_bytes - cpu_bytes,
+            cost: cost_of(false),
+            ..*needs
+        })?;
+        let cpu = Self::new(&Needs {
+            weights_bytes: cpu_bytes,
+            cost: cost_of(true),
+            available_bytes: mlxk_memory::available_bytes(),
+            ..*needs
+        })?;
+        let positions = gpu.positions.min(cpu.positions);
+        let both = needs.cost.bytes(positions);
+        Ok(Self {
+            weights_bytes: needs.weights_bytes,
+            kv_bytes: if positions == usize::MAX { gpu.kv_bytes } else { both },
+            kv_bytes_per_position: needs.cost.position_bytes(),
+            activation_bytes: gpu.activation_bytes.saturating_add(cpu.activation_bytes),
+            context: gpu.context.min(cpu.context),
+            positions,
+            cpu_layers,
+            cost: needs.cost.clone(),
+            ..gpu
         })
     }
 
@@ -149,6 +222,7 @@ impl MemoryPlan {
             available_bytes: needs.available_bytes,
             context: needs.context.unwrap_or(maximum).min(fits),
             positions: fits,
+            cpu_layers: 0,
             cost: needs.cost.clone(),
         })
     }
@@ -156,10 +230,10 @@ impl MemoryPlan {
 
 /// Returns the bytes that a sequence of this many positions takes in the KV cache with the default options.
 pub fn default_cache_bytes(cache: &CacheSpec, positions: usize) -> u64 {
-    let LoadOptions { device, prefill_chunk, max_sequences, .. } = LoadOptions::new("");
-    let step_rows = prefill_chunk + max_sequences + MAX_DRAFT;
+    let options = LoadOptions::new("");
+    let step_rows = options.chunk() + options.max_sequences + MAX_DRAFT;
     let bounds = SequenceBounds { step_rows, checkpoints: MAX_CHECKPOINTS };
-    cache.cost(device.budget().kv_format, bounds).bytes(positions)
+    cache.cost(options.device.budget().kv_format, bounds).bytes(positions)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mlxk_models::Model;
@@ -153,8 +153,9 @@ impl Scheduler {
         !self.has_requests() && self.background.is_empty()
     }
 
-    /// Computes one step of all requests that can take part. If it fails, these requests end.
-    pub(crate) fn step(&mut self) {
+    /// Computes one step of all requests that can take part. If it fails, these requests end. `lost` is set before they
+    /// do if the device stopped working.
+    pub(crate) fn step(&mut self, lost: &AtomicBool) {
         let ahead = self.ahead.take();
         let mut parts = if let Some(ahead) = &ahead {
             self.parts_of(ahead)
@@ -175,6 +176,7 @@ impl Scheduler {
             Ok(Err(error)) => Failure::Refused(error.to_string()),
             Err(panic) => Failure::Panicked(message_of(&*panic)),
         };
+        lost.fetch_or(self.ops.is_lost(), Ordering::Relaxed);
         self.ahead = None;
         for part in &parts {
             self.active[part.task].fail(reason.error());
@@ -261,7 +263,9 @@ impl Scheduler {
     /// Drops requests that have ended or were cancelled, and keeps their sequences for later requests.
     fn remove_ended(&mut self) {
         self.waiting.retain_mut(|task| !task.check_cancelled());
-        for mut task in self.active.extract_if(.., Task::check_cancelled) {
+        self.active.iter_mut().for_each(|task| _ = task.check_cancelled());
+        self.leave_ahead();
+        for mut task in self.active.extract_if(.., |task| task.has_ended()) {
             let failed = task.has_failed();
             match task.release() {
                 Some((sequence, _)) if failed => self.ops.free_sequence(sequence),
@@ -463,7 +467,8 @@ impl Scheduler {
             && self.all_take_best(parts)
             && let Some(choice) = self.ops.choose(logits, vocab_size)
         {
-            return self.take_chosen(parts, choice?, started);
+            let rows = 0..parts.iter().filter(|part| part.draws).count();
+            return self.take_chosen(parts, choice?, &rows.collect::<Vec<_>>(), started);
         }
         let logits = if drawing { self.ops.read(logits)? } else { &[] };
         let mut rows = logits.chunks_exact(vocab_size);

@@ -40,6 +40,7 @@ pub(crate) enum Command {
 pub(crate) struct Worker {
     commands: Option<Sender<Command>>,
     closing: Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,11 +49,17 @@ impl Worker {
     pub(crate) fn start(scheduler: Scheduler) -> io::Result<Self> {
         let (commands, receiver) = channel();
         let closing = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&closing);
+        let lost = Arc::new(AtomicBool::new(false));
+        let flags = [&closing, &lost].map(Arc::clone);
         let thread = std::thread::Builder::new()
             .name("mlxk-engine".to_owned())
-            .spawn(move || serve(scheduler, &receiver, &flag))?;
-        Ok(Self { commands: Some(commands), closing, thread: Some(thread) })
+            .spawn(move || serve(scheduler, &receiver, &flags[0], &flags[1]))?;
+        Ok(Self { commands: Some(commands), closing, lost, thread: Some(thread) })
+    }
+
+    /// Returns `true` if the device of the model stopped working.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     pub(crate) fn send(&self, command: Command) -> Result<(), EngineError> {
@@ -74,7 +81,12 @@ impl Drop for Worker {
 }
 
 /// Serves until the channel closes or `closing` is set.
-fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, closing: &AtomicBool) {
+fn serve(
+    mut scheduler: Scheduler,
+    commands: &Receiver<Command>,
+    closing: &AtomicBool,
+    lost: &AtomicBool,
+) {
     while !closing.load(Ordering::Relaxed) {
         let command = if scheduler.is_idle() {
             next(&mut scheduler, commands).ok_or(TryRecvError::Disconnected)
@@ -88,8 +100,9 @@ fn serve(mut scheduler: Scheduler, commands: &Receiver<Command>, closing: &Atomi
             Ok(Command::Embed(job)) => scheduler.submit_embed(job),
             Ok(Command::Cache(job)) => scheduler.cache(&job),
             Err(TryRecvError::Empty) => {
-                scheduler.step();
+                scheduler.step(lost);
                 scheduler.background_step();
+                lost.fetch_or(scheduler.ops.is_lost(), Ordering::Relaxed);
             }
             Err(TryRecvError::Disconnected) => break,
         }

@@ -58,7 +58,7 @@ fn values_do_not_depend_on_what_was_asked_before() {
         let engine = load(&options(&folder));
         ask(&engine, &format!("{EXAMPLES}Will it rain?"), &choices()).unwrap();
         assert_eq!(ask(&engine, &text, &choices()).unwrap(), alone, "{kind:?}");
-        let chunks = LoadOptions { prefill_chunk: 7, ..options(&folder) };
+        let chunks = LoadOptions { prefill_chunk: Some(7), ..options(&folder) };
         assert_eq!(ask(&load(&chunks), &text, &choices()).unwrap(), alone, "{kind:?}");
     }
 }

@@ -51,7 +51,7 @@ fn requests_in_a_batch_get_the_answers_that_they_get_alone() {
         {
             let options = LoadOptions {
                 device: processor(threads, exact),
-                prefill_chunk,
+                prefill_chunk: Some(prefill_chunk),
                 max_sequences,
                 prompt_lookup,
                 draft_always: true,
@@ -234,7 +234,7 @@ fn several_answers(kind: Kind) {
     let folder = checkpoint(kind, Stored::Bits(4));
     let fresh = load(&without_reuse(&folder));
     // The prompt takes several steps, and all requests are there before it is computed.
-    let sharing = LoadOptions { prefill_chunk: 16, max_sequences: 5, ..options(&folder) };
+    let sharing = LoadOptions { prefill_chunk: Some(16), max_sequences: 5, ..options(&folder) };
     let engine = load(&sharing);
     let text = "The quick brown fox jumps over the lazy dog. ".repeat(4);
     let asked: Vec<Request> = (0..8)

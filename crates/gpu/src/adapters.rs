@@ -1,5 +1,7 @@
 //! The adapters of this machine, and what they can do.
 
+use std::sync::OnceLock;
+
 use wgpu::{
     Adapter, Backends, CooperativeScalarType, DeviceType, DownlevelFlags, Features, Instance,
     InstanceDescriptor,
@@ -88,13 +90,23 @@ pub fn adapters() -> Vec<AdapterInfo> {
     all().iter().map(describe).collect()
 }
 
+/// Interfaces of drivers that are used.
+const BACKENDS: Backends = Backends::VULKAN.union(Backends::METAL).union(Backends::DX12);
+
+/// Returns the drivers. They stay in memory until the process ends: a thread that has used NVIDIA's driver runs code of
+/// it when the thread ends, which crashes if the driver was unloaded before.
+fn instance() -> &'static Instance {
+    static INSTANCE: OnceLock<Instance> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let backends = BACKENDS;
+        let rest = InstanceDescriptor::new_without_display_handle();
+        Instance::new(InstanceDescriptor { backends, ..rest })
+    })
+}
+
 /// Returns the adapters, ordered like [`adapters`].
 fn all() -> Vec<Adapter> {
-    let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
-    let descriptor =
-        InstanceDescriptor { backends, ..InstanceDescriptor::new_without_display_handle() };
-    let instance = Instance::new(descriptor);
-    let mut all = pollster::block_on(instance.enumerate_adapters(backends));
+    let mut all = pollster::block_on(instance().enumerate_adapters(BACKENDS));
     all.sort_by_key(|adapter| rank(kind(adapter)));
     all
 }

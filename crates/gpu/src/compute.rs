@@ -129,6 +129,19 @@ impl Gpu {
         });
         segments.collect()
     }
+
+    /// Returns the values of an activation, if everything was submitted.
+    fn values(&mut self, x: Act) -> Result<&[f32]> {
+        let bytes = self.step.len(x) * size_of::<f32>();
+        self.read.clear();
+        if bytes > 0 {
+            let (read, buffer) = (&mut self.read, self.step.memory(x));
+            self.context.read(&[(buffer, 0)], bytes, &mut |bytes| {
+                read.extend_from_slice(bytemuck::cast_slice(bytes));
+            })?;
+        }
+        Ok(&self.read)
+    }
 }
 
 /// The rows of a sequence, and its state of one operation.
@@ -159,6 +172,10 @@ pub(crate) fn activation_parameters(activation: Activation) -> (u32, [f32; 4]) {
 impl Compute for Gpu {
     fn begin(&mut self, batch: &Batch) -> Result<()> {
         self.begin_step(batch)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.context.check().is_err()
     }
 
     fn act(&mut self, rows: usize, cols: usize) -> Act {
@@ -547,15 +564,19 @@ impl Compute for Gpu {
 
     fn read(&mut self, x: Act) -> Result<&[f32]> {
         self.submit()?;
-        let bytes = self.step.len(x) * size_of::<f32>();
-        self.read.clear();
-        if bytes > 0 {
-            let (read, buffer) = (&mut self.read, self.step.memory(x));
-            self.context.read(&[(buffer, 0)], bytes, &mut |bytes| {
-                read.extend_from_slice(bytemuck::cast_slice(bytes));
-            })?;
-        }
-        Ok(&self.read)
+        self.values(x)
+    }
+
+    fn read_within(&mut self, x: Act) -> Result<&[f32]> {
+        self.submit_part()?;
+        self.values(x)
+    }
+
+    fn write(&mut self, x: Act, values: &[f32]) -> Result<()> {
+        self.submit_part()?;
+        assert_eq!(values.len(), self.step.len(x), "an activation has as many values");
+        self.context.write(self.step.memory(x), 0, bytemuck::cast_slice(values));
+        Ok(())
     }
 
     fn top(&mut self, x: Act, width: usize, k: usize) -> Result<Vec<Ranked>> {

@@ -8,7 +8,7 @@ use mlxk_ops::{OpsError, Result};
 use wgpu::{
     Adapter, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, CommandEncoderDescriptor,
     Device, DeviceDescriptor, ErrorFilter, ExperimentalFeatures, Features, MapMode, MemoryHints,
-    PollType, Queue, Trace,
+    PollType, Queue, SubmissionIndex, Trace,
 };
 
 use crate::adapters::{self, AdapterInfo, MATRICES, REQUIRED, WELCOME};
@@ -69,6 +69,12 @@ impl Context {
         Ok(Self { device, queue, info, has_matrices, failure })
     }
 
+    /// Loses the device, for tests.
+    pub(crate) fn lose(&self) {
+        keep_first(&self.failure, "the device was lost: a test took it away".to_owned());
+        self.device.destroy();
+    }
+
     /// Returns the first failure since the device was opened. What was computed after it is undefined.
     pub(crate) fn check(&self) -> Result<()> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,10 +109,10 @@ impl Context {
     }
 
     /// Submits commands.
-    pub(crate) fn encode(&self, commands: impl FnOnce(&mut CommandEncoder)) {
+    pub(crate) fn encode(&self, commands: impl FnOnce(&mut CommandEncoder)) -> SubmissionIndex {
         let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor::default());
         commands(&mut encoder);
-        self.queue.submit([encoder.finish()]);
+        self.queue.submit([encoder.finish()])
     }
 
     /// Writes bytes to a buffer before anything that is submitted from now on. Their number is a multiple of

@@ -21,6 +21,7 @@ use crate::products::{PartialSums, Tuning};
 use crate::profile::Profile;
 use crate::rope::RopeTable;
 use crate::step::Step;
+use crate::upload::Ring;
 use crate::weights::{Matrix, upload};
 
 /// Settings of the device.
@@ -35,6 +36,8 @@ pub struct GpuOptions {
     pub kv: Option<KvFormat>,
     /// Folder for compiled kernels, so that the next process doesn't compile them again.
     pub kernels: Option<PathBuf>,
+    /// Number of steps after which the device is lost, for tests.
+    pub lost_after: Option<usize>,
 }
 
 impl GpuOptions {
@@ -138,6 +141,12 @@ pub struct Gpu {
     pub(crate) tiled: HashMap<Act, usize>,
     /// Values of the last read.
     pub(crate) read: Vec<f32>,
+    /// Buffers for uploads of weights, until a step begins.
+    ring: Ring,
+    /// Number of steps so far.
+    steps: usize,
+    /// `true` while the first operations of a step are submitted.
+    pub(crate) is_partial: bool,
 }
 
 impl Gpu {
@@ -165,6 +174,9 @@ impl Gpu {
             sums: None,
             tiled: HashMap::new(),
             read: vec![],
+            ring: Ring::default(),
+            steps: 0,
+            is_partial: false,
         })
     }
 
@@ -197,6 +209,14 @@ impl Gpu {
         self.step.submit()
     }
 
+    /// Submits the first operations of a step. Those that follow may read any activation.
+    pub(crate) fn submit_part(&mut self) -> Result<()> {
+        self.is_partial = true;
+        let result = self.submit();
+        self.is_partial = false;
+        result
+    }
+
     /// Submits everything that was recorded, before the cache hands out memory that it writes. If that fails, so
     /// does the next step.
     fn settle(&mut self) {
@@ -208,7 +228,12 @@ impl Gpu {
     /// Starts a step.
     pub(crate) fn begin_step(&mut self, batch: &Batch) -> Result<()> {
         self.submit()?;
+        self.steps += 1;
+        if self.options.lost_after.is_some_and(|most| self.steps > most) {
+            self.context.lose();
+        }
         self.context.check()?;
+        self.ring.clear();
         self.step.clear();
         for segment in &batch.segments {
             self.cache.reserve(segment.sequence, segment.start, segment.rows.len())?;
@@ -218,6 +243,7 @@ impl Gpu {
             rope.extend(end.unwrap_or(0), &self.context)?;
         }
         self.batch = self.batch_words(batch);
+        self.step.keep_words();
         Ok(())
     }
 
@@ -270,12 +296,6 @@ impl Gpu {
     }
 }
 
-impl Drop for Gpu {
-    fn drop(&mut self) {
-        self.step.save_kernels();
-    }
-}
-
 /// Returns the name of the file of compiled kernels, which another driver doesn't share.
 fn kernels_file(info: &AdapterInfo) -> String {
     let words = format!("{} {} {}", info.interface, info.name, info.driver);
@@ -285,7 +305,7 @@ fn kernels_file(info: &AdapterInfo) -> String {
 
 impl Weights for Gpu {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
-        let matrix = upload(&self.context, &tensor, bias.as_deref())?;
+        let matrix = upload(&self.context, &mut self.ring, &tensor, bias.as_deref())?;
         self.weights.matrices.push(matrix);
         Ok(Weight(self.weights.matrices.len() as u32 - 1))
     }

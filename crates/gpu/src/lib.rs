@@ -23,6 +23,7 @@ mod profile;
 mod rope;
 mod step;
 mod top;
+mod upload;
 mod weights;
 
 pub use adapters::{AdapterInfo, AdapterKind, Limits, adapters};

@@ -56,6 +56,7 @@ impl Gpu {
             segments: segments.cloned().collect(),
             rows: batch.segments.len(),
             is_decode: batch.is_decode,
+            is_partial: self.is_partial,
             chunks: batch.end.div_ceil(self.tuning.chunk),
             pages: self.cache.memory().growths(),
             ropes,
@@ -133,14 +134,14 @@ impl Gpu {
         match ops.get(next) {
             Some(&Op::Glu { gate, up, activation }) if outs == [gate, up] => {
                 let is_tiles = !on_matrices || self.is_only_multiplied(ops, next + 1, gate);
-                if is_dead(ops, next + 1, up) && is_tiles {
+                if self.is_dead(ops, next + 1, up) && is_tiles {
                     after = After::Gate(activation);
                     next += 1;
                 }
             }
             Some(&Op::Add { out, x }) if outs == [x] && out != input => {
                 let source = norm.map_or(input, |(_, x, ..)| x);
-                if is_dead(ops, next + 1, x) && source != out && self.is_alike(out, x) {
+                if self.is_dead(ops, next + 1, x) && source != out && self.is_alike(out, x) {
                     after = After::Add(out);
                     next += 1;
                 }
@@ -150,7 +151,7 @@ impl Gpu {
         let (x, norm) = match norm {
             None => (input, None),
             Some((out, x, weight, eps)) => {
-                let is_kept = !is_dead(ops, next, out) && !outs.contains(&out);
+                let is_kept = !self.is_dead(ops, next, out) && !outs.contains(&out);
                 if is_kept || outs.contains(&x) {
                     return None;
                 }
@@ -213,7 +214,7 @@ impl Gpu {
             }
             _ => return None,
         };
-        if rope.is_some() && !(is_dead(ops, next + 1, q) && is_dead(ops, next + 1, k)) {
+        if rope.is_some() && !(self.is_dead(ops, next + 1, q) && self.is_dead(ops, next + 1, k)) {
             return None;
         }
         let attend = (**attend).clone();
@@ -245,7 +246,20 @@ impl Gpu {
                 return true;
             }
         }
-        is_read
+        is_read && !self.is_partial
+    }
+
+    /// Returns `true` if no operation from `from` on reads what is in `act` now.
+    fn is_dead(&self, ops: &[Op], from: usize, act: Act) -> bool {
+        for op in ops.iter().skip(from) {
+            if op.reads(act) {
+                return false;
+            }
+            if op.overwrites(act) {
+                return true;
+            }
+        }
+        !self.is_partial
     }
 
     fn is_alike(&self, a: Act, b: Act) -> bool {
@@ -265,17 +279,4 @@ impl Gpu {
         let buffers = vec![Bind::Words, turns, Bind::Act(x)];
         self.elements(&kernels::ROPE, &[interleaved], buffers, parameters, count);
     }
-}
-
-/// Returns `true` if no operation from `from` on reads what is in `act` now.
-fn is_dead(ops: &[Op], from: usize, act: Act) -> bool {
-    for op in ops.iter().skip(from) {
-        if op.reads(act) {
-            return false;
-        }
-        if op.overwrites(act) {
-            return true;
-        }
-    }
-    true
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::thread::ScopedJoinHandle;
+use std::thread::{JoinHandle, ScopedJoinHandle};
 
 use wgpu::{
     BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType,
@@ -104,8 +104,8 @@ pub(crate) struct Pipelines {
 struct Kept {
     cache: PipelineCache,
     file: PathBuf,
-    /// `true` if a kernel was compiled that is not in the file.
-    changed: bool,
+    /// The thread that writes the file.
+    writer: Option<JoinHandle<()>>,
 }
 
 impl Kept {
@@ -116,20 +116,38 @@ impl Kept {
         // SAFETY: only `save` writes the file, with what the driver returned, and as a whole. Files of other
         // drivers and versions have other names, and wgpu compares their headers.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
-        Self { cache, file, changed: false }
+        Self { cache, file, writer: None }
     }
 
-    /// Replaces the file. Failing to do so costs only time.
+    /// Begins to replace the file, in a thread of its own. Failing to do so costs only time.
     fn save(&mut self) {
-        let Some(data) = self.cache.get_data().filter(|_| self.changed) else { return };
-        self.changed = false;
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        let written = std::fs::create_dir_all(folder)
-            .and_then(|()| tempfile::NamedTempFile::new_in(folder))
-            .and_then(|file| std::fs::write(file.path(), data).map(|()| file));
-        if let Ok(file) = written {
-            let _ = file.persist(&self.file);
+        self.finish();
+        let (cache, file) = (self.cache.clone(), self.file.clone());
+        let write = move || {
+            let Some(data) = cache.get_data() else { return };
+            let folder = file.parent().unwrap_or(Path::new("."));
+            let written = std::fs::create_dir_all(folder)
+                .and_then(|()| tempfile::NamedTempFile::new_in(folder))
+                .and_then(|made| std::fs::write(made.path(), data).map(|()| made));
+            if let Ok(made) = written {
+                let _ = made.persist(&file);
+            }
+        };
+        let thread = std::thread::Builder::new().name("mlxk-kernels".to_owned());
+        self.writer = thread.spawn(write).ok();
+    }
+
+    /// Waits until the file is written.
+    fn finish(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
         }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -139,13 +157,6 @@ impl Pipelines {
         let keeps = device.features().contains(Features::PIPELINE_CACHE);
         let kept = file.filter(|_| keeps).map(|file| Kept::open(&device, file));
         Self { device, known: HashMap::new(), all: vec![], names: vec![], missing: vec![], kept }
-    }
-
-    /// Saves the kernels that were compiled since the last time.
-    pub(crate) fn save(&mut self) {
-        if let Some(kept) = &mut self.kept {
-            kept.save();
-        }
     }
 
     /// Returns the index of a kernel, which may still have to be compiled.
@@ -172,10 +183,7 @@ impl Pipelines {
         if self.missing.is_empty() {
             return;
         }
-        let cache = self.kept.as_mut().map(|kept| {
-            kept.changed = true;
-            &kept.cache
-        });
+        let cache = self.kept.as_ref().map(|kept| &kept.cache);
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = workers.min(self.missing.len());
         let (device, missing) = (&self.device, Mutex::new(std::mem::take(&mut self.missing)));
@@ -197,6 +205,10 @@ impl Pipelines {
         });
         for (index, pipeline) in done.into_iter().flatten() {
             self.all[index] = Some(pipeline);
+        }
+        // At once, because a process may be killed.
+        if let Some(kept) = &mut self.kept {
+            kept.save();
         }
     }
 

@@ -159,6 +159,8 @@ pub(crate) struct PlanKey {
     pub segments: Vec<SegmentWords>,
     pub rows: usize,
     pub is_decode: bool,
+    /// `true` if operations of the same step follow.
+    pub is_partial: bool,
     pub chunks: usize,
     pub pages: usize,
     pub ropes: u64,
@@ -194,6 +196,8 @@ pub(crate) struct Step {
     tiles: HashMap<Act, Buffer>,
     /// Data of the host that dispatches refer to by the index of a word.
     words: Vec<u32>,
+    /// Number of words that stay until the step ends.
+    kept_words: usize,
     words_buffer: Buffer,
     ops: Vec<Op>,
     plan: Option<Plan>,
@@ -219,6 +223,7 @@ impl Step {
             buffers: vec![],
             tiles: HashMap::new(),
             words: vec![],
+            kept_words: 0,
             words_buffer,
             ops: vec![],
             plan: None,
@@ -235,6 +240,12 @@ impl Step {
         debug_assert!(self.ops.is_empty(), "a step ends before the next one");
         self.slots.clear();
         self.words.clear();
+        self.kept_words = 0;
+    }
+
+    /// Keeps the words so far until the step ends, however often something is submitted.
+    pub(crate) fn keep_words(&mut self) {
+        self.kept_words = self.words.len();
     }
 
     /// Makes the next submission fail.
@@ -365,18 +376,13 @@ impl Step {
         self.ops.push(Op::Dispatch(Dispatch { pipeline, buffers, parameters, groups }));
     }
 
-    /// Saves the kernels that were compiled, for the next process.
-    pub(crate) fn save_kernels(&mut self) {
-        self.pipelines.save();
-    }
-
     /// Submits everything that was recorded.
     pub(crate) fn submit(&mut self) -> Result<()> {
         if let Some(failure) = self.failure.take() {
             self.ops.clear();
             self.is_planned = false;
             self.copies.clear();
-            self.words.clear();
+            self.words.truncate(self.kept_words);
             return Err(failure);
         }
         if self.ops.is_empty() && !self.is_planned {
@@ -405,7 +411,7 @@ impl Step {
             self.submission = Some(self.context.queue.submit([encoder.finish()]));
         }
         self.ops.clear();
-        self.words.clear();
+        self.words.truncate(self.kept_words);
         Ok(())
     }
 

@@ -10,9 +10,10 @@ use std::fmt::Write;
 use bytemuck::cast_slice;
 use mlxk_ops::{OpsError, Result};
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
-use wgpu::Buffer;
+use wgpu::{Buffer, WriteOnly};
 
 use crate::context::Context;
+use crate::upload::Ring;
 
 const BYTE: &str = include_str!("kernels/byte.wgsl");
 const E2M1: &str = include_str!("kernels/e2m1.wgsl");
@@ -88,40 +89,85 @@ impl Section<'_> {
         }
     }
 
-    fn write(&self, context: &Context, buffer: &Buffer, offset: usize) {
+    /// Writes the bytes from `start` on. `start` and their number are multiples of four.
+    fn write(&self, start: usize, out: WriteOnly<'_, [u8]>) {
         match self {
-            Self::Whole(bytes) => {
-                let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
-                context.write(buffer, offset, words);
-                if !rest.is_empty() {
-                    let mut last = [0; 4];
-                    last[..rest.len()].copy_from_slice(rest);
-                    context.write(buffer, offset + words.len(), &last);
-                }
-            }
-            Self::Padded(bytes, from, to) => {
-                let mut padded = vec![0; self.bytes()];
-                for (to, from) in padded.chunks_exact_mut(*to).zip(bytes.chunks_exact(*from)) {
-                    to[..from.len()].copy_from_slice(from);
-                }
-                context.write(buffer, offset, &padded);
-            }
-            Self::Pairs([first, second], size) => {
-                let mut pairs = Vec::with_capacity(self.bytes());
-                for (first, second) in first.chunks_exact(*size).zip(second.chunks_exact(*size)) {
-                    pairs.extend_from_slice(first);
-                    pairs.extend_from_slice(second);
-                }
-                context.write(buffer, offset, &pairs);
-            }
-            Self::Floats(values) => context.write(buffer, offset, cast_slice(values)),
+            Self::Whole(bytes) => copy(bytes, start, out),
+            Self::Floats(values) => copy(cast_slice(values), start, out),
+            Self::Padded(bytes, from, to) => write_padded(bytes, [*from, *to], start, out),
+            Self::Pairs(both, 2) => write_pairs::<2, 4>(both, start, out),
+            Self::Pairs(both, _) => write_pairs::<4, 8>(both, start, out),
         }
+    }
+}
+
+/// Writes bytes from `start` on, and zeros behind them.
+fn copy(bytes: &[u8], start: usize, mut out: WriteOnly<'_, [u8]>) {
+    let rest = &bytes[start.min(bytes.len())..];
+    let count = rest.len().min(out.len());
+    let mut known = out.split_off(..count).expect("it is as long");
+    known.copy_from_slice(&rest[..count]);
+    out.fill(0);
+}
+
+/// Writes rows of `from` bytes as rows of `to` bytes, from byte `start` of these on.
+fn write_padded(bytes: &[u8], [from, to]: [usize; 2], start: usize, mut out: WriteOnly<'_, [u8]>) {
+    let mut at = start;
+    while !out.is_empty() {
+        let (row, column) = (at / to, at % to);
+        let count = out.len().min(to - column);
+        let row = &bytes[row * from..(row + 1) * from];
+        copy(row, column, out.split_off(..count).expect("it is as long"));
+        at += count;
+    }
+}
+
+/// Writes numbers of `N` bytes alternately from both, from byte `start` on. `PAIR` is twice `N`.
+fn write_pairs<const N: usize, const PAIR: usize>(
+    both: &[&[u8]; 2],
+    start: usize,
+    mut out: WriteOnly<'_, [u8]>,
+) {
+    let numbers = both.map(|bytes| bytes.as_chunks::<N>().0);
+    // A piece may begin or end within a pair.
+    if start % PAIR != 0 && !out.is_empty() {
+        let mut half = out.split_off(..N).expect("it is as long");
+        half.copy_from_slice(&numbers[1][start / PAIR]);
+    }
+    let end = out.len() / PAIR * PAIR;
+    let last = out.split_off(end..).filter(|last| !last.is_empty());
+    let (pairs, _) = out.into_chunks::<PAIR>();
+    let (first, count) = (start.div_ceil(PAIR), pairs.len());
+    let [a, b] = numbers.map(|numbers| numbers[first..].iter());
+    pairs.write_iter(a.zip(b).take(count).map(|(a, b)| {
+        let mut pair = [0; PAIR];
+        pair[..N].copy_from_slice(a);
+        pair[N..].copy_from_slice(b);
+        pair
+    }));
+    if let Some(mut last) = last {
+        last.copy_from_slice(&numbers[0][first + count]);
+    }
+}
+
+/// Writes the bytes of sections that follow each other, from `start` on.
+fn write_sections(sections: &[Section<'_>], mut start: usize, mut out: WriteOnly<'_, [u8]>) {
+    for section in sections {
+        let bytes = section.bytes();
+        if start >= bytes {
+            start -= bytes;
+            continue;
+        }
+        let count = out.len().min(bytes - start);
+        section.write(start, out.split_off(..count).expect("it is as long"));
+        start = 0;
     }
 }
 
 /// Uploads a tensor, and the biases of its rows.
 pub(crate) fn upload(
     context: &Context,
+    ring: &mut Ring,
     tensor: &QuantTensor,
     bias: Option<&[f32]>,
 ) -> Result<Matrix> {
@@ -176,9 +222,7 @@ pub(crate) fn upload(
     let no_room =
         |_| context.error(&format_args!("there is no memory for the {end} bytes of `{name}`"));
     let buffer = context.buffer(end).map_err(no_room)?;
-    for (offset, section) in offsets.iter().zip(&sections) {
-        section.write(context, &buffer, *offset);
-    }
+    ring.upload(context, &buffer, end, &|start, out| write_sections(&sections, start, out))?;
     let word = |index: usize| (offsets[index] / 4) as u32;
     let layout = Layout {
         row_words: row_words as u32,
@@ -324,4 +368,47 @@ fn block_numbers_source(mode: Mode) -> String {
         _ => [BYTE, E4M3, E2M1],
     };
     functions.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the bytes of the sections, written in pieces.
+    fn written(sections: &[Section<'_>], piece: usize) -> Vec<u8> {
+        let mut out = vec![0xaa; sections.iter().map(Section::bytes).sum()];
+        for (index, part) in out.chunks_mut(piece).enumerate() {
+            write_sections(sections, index * piece, WriteOnly::from_mut(part));
+        }
+        out
+    }
+
+    #[test]
+    fn pieces_of_any_size_make_the_same_bytes() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let (scales, biases) = (&bytes[..40], &bytes[100..140]);
+        let mut expected = bytes[..21].to_vec();
+        expected.extend([0; 3]);
+        for row in bytes[..30].chunks(6) {
+            expected.extend(row);
+            expected.extend([0; 2]);
+        }
+        for pair in scales.chunks(2).zip(biases.chunks(2)) {
+            expected.extend([pair.0, pair.1].concat());
+        }
+        for pair in scales.chunks(4).zip(biases.chunks(4)) {
+            expected.extend([pair.0, pair.1].concat());
+        }
+        expected.extend(1.5_f32.to_le_bytes());
+        let sections = [
+            Section::Whole(&bytes[..21]),
+            Section::Padded(&bytes[..30], 6, 8),
+            Section::Pairs([scales, biases], 2),
+            Section::Pairs([scales, biases], 4),
+            Section::Floats(&[1.5]),
+        ];
+        for piece in [4, 8, 12, 20, 64, 1000] {
+            assert_eq!(written(&sections, piece), expected, "pieces of {piece}");
+        }
+    }
 }

@@ -16,6 +16,11 @@ pub trait Compute {
     /// Starts a step: drops all activations and makes room in the KV cache for the batch.
     fn begin(&mut self, batch: &Batch) -> Result<()>;
 
+    /// Returns `true` if the device stopped working, so that everything on it is gone. A model has to be loaded again.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// Makes an activation `[rows, cols]` with unspecified values.
     fn act(&mut self, rows: usize, cols: usize) -> Act;
 
@@ -219,6 +224,14 @@ pub trait Compute {
     /// Returns the values of `x`, row by row. This operation waits for the device, as do [`Compute::top`] and
     /// [`Compute::argmax`]; no other does.
     fn read(&mut self, x: Act) -> Result<&[f32]>;
+
+    /// Like [`Compute::read`], if operations of the step follow. They may read any activation.
+    fn read_within(&mut self, x: Act) -> Result<&[f32]> {
+        self.read(x)
+    }
+
+    /// Sets the values of `x`, row by row, for the operations that follow.
+    fn write(&mut self, x: Act, values: &[f32]) -> Result<()>;
 
     /// Returns the `k` largest values of each row of `x`, `[rows, width]`, and their columns: largest
     /// first, the lower column first among equal values, NaN before all numbers. If `k` exceeds

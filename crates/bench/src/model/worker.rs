@@ -44,6 +44,9 @@ pub struct GpuSettings {
     pub name: String,
     /// Folder of its compiled kernels.
     pub kernels: PathBuf,
+    /// Number of layers on it, or `None` for as many as fit.
+    #[serde(default)]
+    pub layers: Option<usize>,
 }
 
 impl EngineSettings {
@@ -172,8 +175,8 @@ fn load(
     let most = mlxk_models::shape(&checkpoint)?.max_positions;
     let (exact, kv) = (settings.exact, settings.kv_bits.and_then(KvFormat::of_bits));
     let device = match settings.gpu.clone() {
-        Some(GpuSettings { name, kernels }) => {
-            DeviceChoice::gpu(&name, Arithmetic { exact, kv }, Some(kernels))?
+        Some(GpuSettings { name, kernels, layers: gpu_layers }) => {
+            DeviceChoice::gpu(&name, Arithmetic { exact, kv }, Some(kernels), gpu_layers)?
         }
         None => DeviceChoice::Cpu(CpuOptions {
             threads: settings.threads,

@@ -38,6 +38,13 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_name = "DEVICE", conflicts_with = "threads")]
     pub device: Option<String>,
 
+    /// Layers on the GPU, the last ones of the model: a number or `auto` [default: auto]
+    ///
+    /// The other layers stay on the CPU. With `auto`, the GPU gets as many as fit into its memory.
+    #[cfg(feature = "gpu")]
+    #[arg(long, value_name = "N", requires = "device", value_parser = gpu_layers)]
+    pub gpu_layers: Option<GpuLayers>,
+
     /// Don't download or import; fail if a model isn't available locally
     #[arg(long)]
     pub no_pull: bool,
@@ -55,6 +62,19 @@ impl ComputeArgs {
         self.device.as_deref().filter(|&device| device != "cpu")
     }
 
+    /// Returns the number of layers that the GPU gets, or `None` for as many as fit.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn layers(&self) -> Option<usize> {
+        self.gpu_layers.and_then(|GpuLayers(layers)| layers)
+    }
+
+    /// Returns `None`: this build has no GPUs.
+    #[cfg(not(feature = "gpu"))]
+    #[expect(clippy::unused_self, reason = "another build has an option for it")]
+    pub(crate) fn layers(&self) -> Option<usize> {
+        None
+    }
+
     /// Returns `None`: this build has no GPUs.
     #[cfg(not(feature = "gpu"))]
     #[expect(clippy::unused_self, reason = "another build has an option for it")]
@@ -69,11 +89,28 @@ impl ComputeArgs {
         settings: &Settings,
     ) -> Result<DeviceChoice, EngineError> {
         if let Some(gpu) = self.gpu() {
-            return DeviceChoice::gpu(gpu, arithmetic, Some(settings.kernels_folder()));
+            let kernels = Some(settings.kernels_folder());
+            return DeviceChoice::gpu(gpu, arithmetic, kernels, self.layers());
         }
         let threads = self.threads.or_else(|| settings.config.threads());
         let Arithmetic { exact, kv } = arithmetic;
         Ok(DeviceChoice::Cpu(CpuOptions { threads, exact, kv, instructions: None }))
+    }
+}
+
+/// Number of layers on a GPU, or `None` for as many as fit.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Copy)]
+pub(crate) struct GpuLayers(Option<usize>);
+
+#[cfg(feature = "gpu")]
+fn gpu_layers(text: &str) -> Result<GpuLayers, String> {
+    match text {
+        "auto" => Ok(GpuLayers(None)),
+        _ => match text.parse() {
+            Ok(number) => Ok(GpuLayers(Some(number))),
+            Err(_) => Err("expected a number or `auto`".to_owned()),
+        },
     }
 }
 

@@ -90,7 +90,7 @@ impl DraftModel {
             vocab_size: vocab_size.min(model.vocab_size()),
             model,
             ops,
-            chunk: options.prefill_chunk,
+            chunk: options.chunk(),
             known: Vec::new(),
             step_times: StepTimes::default(),
             right: PRIOR_SHARE * PRIOR_WEIGHT,

@@ -2,7 +2,8 @@
 //!
 //! A device with a memory of its own chooses tokens by itself if the best one is wanted. The next step is then
 //! recorded with them while the device computes, and the processor reads the tokens of a step while the device
-//! computes the next one. If a request ends, its row of the next step was computed in vain.
+//! computes the next one. If a request ends, its row of the next step was computed in vain, and the rows of the others
+//! are used.
 
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use mlxk_ops::{Batch, Choice, Sequence};
 
 use super::{Part, Scheduler};
 use crate::error::EngineError;
-use crate::task::{Role, Task};
+use crate::task::Role;
 
 /// A step that was begun.
 pub(super) struct Ahead {
@@ -27,24 +28,27 @@ impl Scheduler {
         drawing.all(|part| part.draft.is_empty() && self.active[part.task].takes_best())
     }
 
-    /// Takes the tokens of a step. Begins the next one before, if it is certain what it will compute.
+    /// Takes the tokens of a step: those of `rows`, one for each part that draws. Begins the next step before, if it is
+    /// certain what it will compute.
     pub(super) fn take_chosen(
         &mut self,
         parts: &[Part],
         choice: Choice,
+        rows: &[usize],
         started: Instant,
     ) -> Result<(), EngineError> {
         for part in parts {
             self.active[part.task].advance(part.count);
         }
-        self.ahead = self.begin_next(parts, choice)?;
+        // The device finds the token of a row in the same row of the step before.
+        let is_aligned = rows.iter().copied().eq(0..parts.len());
+        self.ahead = if is_aligned { self.begin_next(parts, choice)? } else { None };
         let best = self.ops.chosen(choice)?;
-        for (part, best) in parts.iter().filter(|part| part.draws).zip(best) {
-            self.active[part.task].accept_best(best);
+        for (part, &row) in parts.iter().filter(|part| part.draws).zip(rows) {
+            self.active[part.task].accept_best(best[row]);
         }
         self.keep_checkpoints(parts);
         self.learn_time(parts, started);
-        self.settle_ahead();
         Ok(())
     }
 
@@ -109,19 +113,30 @@ impl Scheduler {
         ahead: &Ahead,
         parts: &[Part],
     ) -> Result<(), EngineError> {
-        self.take_chosen(parts, ahead.choice, Instant::now())
+        let row = |part: &Part| {
+            let sequence = self.active[part.task].sequence();
+            ahead.sequences.iter().position(|&it| Some(it) == sequence)
+        };
+        let rows: Vec<usize> = parts.iter().filter_map(row).collect();
+        self.take_chosen(parts, ahead.choice, &rows, Instant::now())
     }
 
-    /// Drops a step that was begun if it isn't the next one any more, because a request has ended.
-    fn settle_ahead(&mut self) {
-        let has_ended = self.active.iter_mut().any(Task::check_cancelled);
-        if let Some(ahead) = self.ahead.take_if(|_| has_ended) {
-            for sequence in ahead.sequences {
-                let task = self.active.iter().find(|task| task.sequence() == Some(sequence));
-                let Some(task) = task else { continue };
+    /// Takes the rows of requests that have ended out of the step that was begun, before their sequences go.
+    pub(super) fn leave_ahead(&mut self) {
+        let Some(ahead) = &self.ahead else { return };
+        let mut is_used = false;
+        for task in &self.active {
+            let sequence = task.sequence().filter(|it| ahead.sequences.contains(it));
+            let Some(sequence) = sequence else { continue };
+            if task.has_ended() {
                 let landed = self.ops.rewind(sequence, task.computed());
                 debug_assert_eq!(landed, task.computed(), "the last position can be taken back");
+            } else {
+                is_used = true;
             }
+        }
+        if !is_used {
+            self.ahead = None;
         }
     }
 }

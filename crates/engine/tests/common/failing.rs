@@ -261,6 +261,9 @@ impl Compute for Failing {
     fn add(&mut self, out: Act, x: Act) {
         self.inner.add(out, x);
     }
+    fn write(&mut self, x: Act, values: &[f32]) -> Result<()> {
+        self.inner.write(x, values)
+    }
     fn read(&mut self, x: Act) -> Result<&[f32]> {
         self.inner.read(x)
     }

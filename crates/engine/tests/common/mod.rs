@@ -20,7 +20,7 @@ pub(crate) use mlxk_testkit::{
 
 pub(crate) fn options(folder: &TempDir) -> LoadOptions {
     let device = processor(2, false);
-    LoadOptions { device, prefill_chunk: 48, ..LoadOptions::new(folder.path()) }
+    LoadOptions { device, prefill_chunk: Some(48), ..LoadOptions::new(folder.path()) }
 }
 
 pub(crate) fn processor(threads: usize, exact: bool) -> DeviceChoice {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_engine::Split;
 use mlxk_models::{ModelError, registry};
 use mlxk_ops::OpsError;
 
@@ -111,6 +113,30 @@ pub(crate) fn agreement_of(runner: &mut Runner, golden: &Golden) -> Agreement {
         }
     }
     found
+}
+
+/// Checks that a model whose first layers are on another device gives the same bits.
+pub(crate) fn assert_splittable(golden: &Golden, made: &Made) {
+    let Ok(mut whole) = load(made, 1) else { return };
+    let ids = &golden.ids[..80];
+    let expected = whole.in_steps(ids, [50, 1, 29]);
+    let len = ids.len() - 37;
+    let resumed = whole.resumed(ids, len, &golden.greedy[..5]);
+    for cpu_layers in [1, 2, 100] {
+        let name = format!("{}: {cpu_layers} layers apart", golden.name);
+        let devices = [1, 2].map(|threads| {
+            let options =
+                CpuOptions { threads: Some(threads), exact: true, ..CpuOptions::default() };
+            Box::new(Cpu::new(options).unwrap())
+        });
+        let [first, second] = devices;
+        let split = Box::new(Split::new(first, second, cpu_layers));
+        let mut split = Runner::on(split, made.write().path()).unwrap();
+        assert_same(&split.in_steps(ids, [50, 1, 29]), &expected, &name);
+        let found = split.resumed(ids, len, &golden.greedy[..5]);
+        assert_same(&found[0], &resumed[0], &format!("{name}, after wrong drafts"));
+        assert_same(&found[1], &resumed[1], &format!("{name}, in a fork"));
+    }
 }
 
 /// The same bits whatever the chunks, the threads and the company, also after drafts that were wrong, over a sequence that passes the

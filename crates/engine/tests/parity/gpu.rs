@@ -1,5 +1,7 @@
 //! The same goldens on a GPU, or on Mesa's software driver for Vulkan.
 
+use mlxk_cpu::{Cpu, CpuOptions};
+use mlxk_engine::Split;
 use mlxk_gpu::{Gpu, GpuOptions, adapters};
 use mlxk_ops::{KvFormat, Ops};
 
@@ -15,8 +17,8 @@ fn open() -> Option<Box<dyn Ops>> {
         println!("skipped: there is no GPU, nor a software driver for Vulkan");
         return None;
     };
-    let options =
-        GpuOptions { adapter: Some(adapter), exact: true, kv: Some(KvFormat::F32), kernels: None };
+    let (adapter, kv) = (Some(adapter), Some(KvFormat::F32));
+    let options = GpuOptions { adapter, exact: true, kv, ..GpuOptions::default() };
     Some(Box::new(Gpu::open(options).unwrap()))
 }
 
@@ -58,6 +60,26 @@ fn a_gpu_agrees_with_mlx_lm() {
     });
     println!("{ran} cases ran");
     assert!(failed.is_empty(), "beyond the bound: {failed:?}");
+}
+
+#[test]
+fn a_model_on_a_gpu_and_the_processor_agrees_with_mlx_lm() {
+    for name in names().into_iter().step_by(9) {
+        let Some(gpu) = open() else { return };
+        let golden = golden::read(&name);
+        let made = Made::new(&golden);
+        if !compare::known(&made) {
+            continue;
+        }
+        let (exact, kv) = (true, Some(KvFormat::F32));
+        let cpu = CpuOptions { threads: Some(2), exact, kv, ..CpuOptions::default() };
+        let split = Split::new(gpu, Box::new(Cpu::new(cpu).unwrap()), 1);
+        let folder = made.write();
+        let mut runner = Runner::on(Box::new(split), folder.path()).unwrap();
+        let found = compare::agreement_of(&mut runner, &golden);
+        println!("{name:<36} {:>8.1e}  {}", found.error, found.greedy());
+        assert!(found.passes(), "{name}: {found:?}");
+    }
 }
 
 #[test]

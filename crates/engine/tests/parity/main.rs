@@ -96,6 +96,21 @@ fn every_case_has_the_same_bits_however_it_is_divided() {
 }
 
 #[test]
+fn every_model_has_the_same_bits_on_two_devices() {
+    // One mode of every model. The second device is another processor's, so that the bits can be the same.
+    let mut names = golden::names();
+    let model = |name: &str| name.rsplit_once('-').unwrap().0.to_owned();
+    names.dedup_by(|next, kept| model(next) == model(kept));
+    for_every_case(names, 2, |name| {
+        let golden = golden::read(name);
+        let made = Made::new(&golden);
+        if compare::known(&made) {
+            compare::assert_splittable(&golden, &made);
+        }
+    });
+}
+
+#[test]
 fn the_fast_mode_is_close() {
     let mut names = golden::names();
     names.retain(|name| name.ends_with("-affine4g64"));

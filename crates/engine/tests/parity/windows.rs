@@ -34,12 +34,13 @@ fn model(case: &str) -> TempDir {
 
 fn options(folder: &TempDir) -> LoadOptions {
     let device = DeviceChoice::Cpu(CpuOptions { threads: Some(2), ..CpuOptions::default() });
-    LoadOptions { device, prefill_chunk: 48, ..LoadOptions::new(folder.path()) }
+    LoadOptions { device, prefill_chunk: Some(48), ..LoadOptions::new(folder.path()) }
 }
 
 /// Computes every prompt in one step, so that nothing is given back before it is read.
 fn plain(folder: &TempDir) -> LoadOptions {
-    let reference = LoadOptions { prefill_chunk: 4096, reuse_prefixes: false, ..options(folder) };
+    let reference =
+        LoadOptions { prefill_chunk: Some(4096), reuse_prefixes: false, ..options(folder) };
     LoadOptions { prompt_lookup: false, ..reference }
 }
 

@@ -70,6 +70,11 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Returns the names of all tensors, and their sizes in bytes.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.tensors.iter().map(|(name, entry)| (name.as_str(), entry.data.len() as u64))
+    }
+
     /// Returns `true` if there is a tensor of exactly this name, such as `model.norm.weight`.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)

@@ -32,7 +32,8 @@ pub(crate) fn open_with(kv: KvFormat, exact: bool) -> Option<Pair> {
         eprintln!("skipped: there is no GPU, nor Mesa's software driver for Vulkan");
         return None;
     };
-    let options = GpuOptions { adapter: Some(adapter), exact, kv: Some(kv), kernels: None };
+    let options =
+        GpuOptions { adapter: Some(adapter), exact, kv: Some(kv), ..GpuOptions::default() };
     let cpu = CpuOptions {
         threads: Some(1),
         exact: true,

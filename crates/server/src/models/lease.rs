@@ -111,7 +111,10 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // `Models` drops the last reference, so that no engine ends on a serving thread.
-        self.engine = None;
-        self.models.release(&self.model.path);
+        if let Some(engine) = self.engine.take() {
+            let pointer = Arc::as_ptr(&engine);
+            drop(engine);
+            self.models.release(pointer);
+        }
     }
 }

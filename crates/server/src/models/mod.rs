@@ -15,7 +15,7 @@ mod resolve;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use mlxk_engine::Engine;
 use mlxk_hub::Resolved;
@@ -28,6 +28,9 @@ use crate::config::ServerConfig;
 use crate::error::ApiError;
 use keep_alive::Expiry;
 use places::Places;
+
+/// Time between two looks if the last request of a lost engine has ended.
+const POLL_LOST: Duration = Duration::from_millis(100);
 
 /// The models of a server. Clones share everything.
 #[derive(Clone, Debug)]
@@ -160,6 +163,7 @@ impl Models {
         if let Some(lease) = self.lease(&model, keep) {
             return Ok(lease);
         }
+        self.remove_lost();
         // In a task of its own, so that the load goes on if the client leaves.
         let models = self.clone();
         let task = tokio::spawn(async move {
@@ -208,7 +212,7 @@ impl Models {
                 return Ok(false);
             };
             let model = &mut loaded[index];
-            model.keep = KeepAlive::For(std::time::Duration::ZERO);
+            model.keep = KeepAlive::For(Duration::ZERO);
             model.expiry = Expiry::NOW;
             (model.leases == 0).then(|| loaded.swap_remove(index))
         };
@@ -258,7 +262,9 @@ impl Models {
     /// Returns a lease of a model if it is loaded and takes requests.
     fn lease(&self, model: &Resolved, keep: Option<KeepAlive>) -> Option<Lease> {
         let mut loaded = self.lock();
-        let found = loaded.iter_mut().find(|it| it.path == model.path && !it.draining)?;
+        let is_it =
+            |it: &&mut Loaded| it.path == model.path && !it.draining && !it.engine.is_lost();
+        let found = loaded.iter_mut().find(is_it)?;
         found.leases += 1;
         found.last_used = Instant::now();
         found.expiry = Expiry::NEVER;
@@ -273,10 +279,26 @@ impl Models {
         }
     }
 
-    /// Ends a lease.
-    fn release(&self, path: &std::path::Path) {
+    /// Takes out models whose device stopped working. Each ends when the last request has told its failure.
+    fn remove_lost(&self) {
+        let lost: Vec<Loaded> =
+            self.lock().extract_if(.., |model| model.engine.is_lost()).collect();
+        for model in lost {
+            tracing::warn!(model = model.name, device = model.engine.device(), "lost its device");
+            tokio::spawn(async move {
+                while Arc::strong_count(&model.engine) > 1 {
+                    tokio::time::sleep(POLL_LOST).await;
+                }
+                drop_quietly(Some(model)).await;
+            });
+        }
+    }
+
+    /// Ends a lease of an engine.
+    fn release(&self, engine: *const Engine) {
         let mut loaded = self.lock();
-        if let Some(model) = loaded.iter_mut().find(|model| model.path == path) {
+        let is_it = |model: &&mut Loaded| Arc::as_ptr(&model.engine) == engine;
+        if let Some(model) = loaded.iter_mut().find(is_it) {
             model.leases -= 1;
             model.last_used = Instant::now();
             if model.leases == 0 {

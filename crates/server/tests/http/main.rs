@@ -10,6 +10,8 @@ mod completions;
 mod embeddings;
 mod leniency;
 mod lifecycle;
+#[cfg(feature = "gpu")]
+mod lost_device;
 mod memory;
 mod ollama;
 mod page;

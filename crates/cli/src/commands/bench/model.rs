@@ -44,6 +44,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
             gpu: args.compute.gpu().map(|name| GpuSettings {
                 name: name.to_owned(),
                 kernels: context.settings.kernels_folder(),
+                layers: args.compute.layers(),
             }),
             prompt_lookup: args.prompt_lookup,
             no_huge_pages: args.decode.no_huge_pages,

@@ -14,7 +14,48 @@ pub(super) const CHECK: Check = Check {
 
 fn run(environment: &Environment<'_>) -> Vec<Line> {
     environment.reporter.stage("Testing the kernels");
-    InstructionSet::available().filter_map(self_test).map(|found| line(&found)).collect()
+    let mut lines: Vec<Line> =
+        InstructionSet::available().filter_map(self_test).map(|found| line(&found)).collect();
+    lines.extend(gpus());
+    lines
+}
+
+/// Tests the GPUs that are no software. The processor's own kernels are faster than those.
+#[cfg(feature = "gpu")]
+fn gpus() -> Vec<Line> {
+    let all = mlxk_engine::adapters().into_iter().enumerate();
+    let cards = all.filter(|(_, info)| info.kind != mlxk_engine::AdapterKind::Software);
+    let test = |(index, info): (usize, mlxk_engine::AdapterInfo)| match mlxk_engine::gpu_test(Some(
+        &index.to_string(),
+    )) {
+        Ok(found) => gpu_line(&found),
+        Err(problem) => Line::broken(format!("{} could not be tested: {problem}", info.name))
+            .fix("Update the GPU's driver, or compute on the CPU with `--device cpu`"),
+    };
+    cards.map(test).collect()
+}
+
+#[cfg(feature = "gpu")]
+fn gpu_line(found: &mlxk_engine::GpuTest) -> Line {
+    let mlxk_engine::GpuTest { name, compared, differences } = found;
+    let words: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let data = json!({"gpu": name, "compared": compared, "differences": words});
+    let Some(first) = words.first() else {
+        return Line::ok(format!("{name} computes correctly: compared {compared} values"))
+            .data(data);
+    };
+    let more = match words.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Line::broken(format!("{name} computes wrong values: {first}{more}"))
+        .fix("Update the GPU's driver, or compute on the CPU with `--device cpu`")
+        .data(data)
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpus() -> Vec<Line> {
+    vec![]
 }
 
 fn line(found: &SelfTest) -> Line {
