@@ -47,7 +47,7 @@ const BOUNDS: [f32; 3] = [1e-5, 2e-4, 4e-3];
 /// Rows from which on kernels may use matrix units.
 const MATRIX_FROM: usize = 9;
 const WIDTH: usize = 256;
-const OUTS: usize = 192;
+const OUTS: usize = 384;
 
 /// Tests the kernels of an adapter, with and without exact mode. `adapter` is as in [`GpuOptions`].
 pub fn gpu_test(adapter: Option<&str>) -> Result<GpuTest, EngineError> {
