@@ -86,7 +86,11 @@ impl Engine {
         if plan.cpu_layers > 0 {
             let processor = Box::new(options.device.open_processor()?);
             ops = Box::new(Split::new(ops, processor, plan.cpu_layers));
-            name = format!("{name} and the processor for {} layers", plan.cpu_layers);
+            name = format!(
+                "{name} · {} of {} layers on the CPU",
+                plan.cpu_layers,
+                shape.cache.layers.len()
+            );
         }
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
