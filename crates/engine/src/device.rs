@@ -28,6 +28,18 @@ pub enum DeviceChoice {
     },
 }
 
+/// Devices of the layers of a model.
+#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "only a GPU shares a model"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layers {
+    /// All on the device.
+    Together,
+    /// As many on the GPU as there is room for, and the others on the processor.
+    AsManyAsFit,
+    /// This many on the GPU, and the others on the processor.
+    OnGpu(usize),
+}
+
 /// Arithmetic of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arithmetic {
@@ -73,13 +85,14 @@ impl DeviceChoice {
         }
     }
 
-    /// Returns the number of layers that were asked for on a GPU, `None` on one if it is to be found out, and nothing if
-    /// there is no GPU.
-    pub(crate) fn gpu_layers(&self) -> Option<Option<usize>> {
+    /// Returns where the layers of a model belong.
+    pub(crate) fn layers(&self) -> Layers {
         match self {
-            Self::Auto | Self::Cpu(_) => None,
+            Self::Auto | Self::Cpu(_) => Layers::Together,
             #[cfg(feature = "gpu")]
-            Self::Gpu { layers, .. } => Some(*layers),
+            Self::Gpu { layers: None, .. } => Layers::AsManyAsFit,
+            #[cfg(feature = "gpu")]
+            Self::Gpu { layers: Some(count), .. } => Layers::OnGpu(*count),
         }
     }
 

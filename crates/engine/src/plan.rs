@@ -5,7 +5,7 @@ use mlxk_models::{Output, Shape};
 use mlxk_ops::{CacheSpec, KvFormat, LayerCache, SequenceBounds, SequenceCost};
 
 use crate::cache::checkpoints::MAX_CHECKPOINTS;
-use crate::device::MemoryBudget;
+use crate::device::{Layers, MemoryBudget};
 use crate::draft::MAX_DRAFT;
 use crate::error::EngineError;
 use crate::load_options::LoadOptions;
@@ -107,20 +107,20 @@ impl MemoryPlan {
             let halves = Halves { checkpoint, cpu_layers, format: budget.kv_format, bounds };
             Self::split(&needs, &halves)
         };
-        match (options.device.gpu_layers(), whole) {
-            (None, whole) => whole,
-            (Some(None), Ok(whole)) => Ok(whole),
-            (Some(Some(wanted)), whole) if wanted >= layers => whole,
-            (Some(Some(wanted)), _) => split(layers - wanted),
-            (Some(None), Err(problem)) => {
-                // As many as there is room for, with a context that is worth it.
-                let wanted = options.context.unwrap_or(shape.max_positions.min(SPLIT_CONTEXT));
-                let plans: Vec<Self> =
-                    (1..=layers).filter_map(|cpu_layers| split(cpu_layers).ok()).collect();
-                let best = plans.iter().position(|plan| plan.context >= wanted);
-                let best = best.unwrap_or(plans.len().saturating_sub(1));
-                plans.into_iter().nth(best).ok_or(problem)
-            }
+        let fitting = |problem| {
+            // As many as there is room for, with a context that is worth it.
+            let wanted = options.context.unwrap_or(shape.max_positions.min(SPLIT_CONTEXT));
+            let plans: Vec<Self> =
+                (1..=layers).filter_map(|cpu_layers| split(cpu_layers).ok()).collect();
+            let best = plans.iter().position(|plan| plan.context >= wanted);
+            let best = best.unwrap_or(plans.len().saturating_sub(1));
+            plans.into_iter().nth(best).ok_or(problem)
+        };
+        match options.device.layers() {
+            Layers::Together => whole,
+            Layers::AsManyAsFit => whole.or_else(fitting),
+            Layers::OnGpu(count) if count >= layers => whole,
+            Layers::OnGpu(count) => split(layers - count),
         }
     }
 

@@ -130,7 +130,7 @@ fn write_pairs<const N: usize, const PAIR: usize>(
 ) {
     let numbers = both.map(|bytes| bytes.as_chunks::<N>().0);
     // A piece may begin or end within a pair.
-    if start % PAIR != 0 && !out.is_empty() {
+    if !start.is_multiple_of(PAIR) && !out.is_empty() {
         let mut half = out.split_off(..N).expect("it is as long");
         half.copy_from_slice(&numbers[1][start / PAIR]);
     }

@@ -34,10 +34,11 @@ impl Cache for Split {
         }
         for (device, ops) in self.devices.iter_mut().enumerate() {
             let layers = spec.layers.iter().zip(&self.owners);
-            let layers = layers.map(|(layer, owner)| match *owner == device {
-                true => *layer,
-                false => LayerCache::None,
-            });
+            let layers = layers.map(
+                |(layer, owner)| {
+                    if *owner == device { *layer } else { LayerCache::None }
+                },
+            );
             ops.configure_cache(&CacheSpec { layers: layers.collect() });
         }
         self.sequences.clear();
