@@ -14,6 +14,8 @@ PARAMETERS = {
 ABOUT = "Tells the weather."
 ZURICH = {"city": 'Zürich "west" 🦀', "days": 3}
 BERN = {"city": "Bern", "days": 1}
+SKY = "Because the air scatters blue light more than red."
+BERN_REPORT = "It is 21 degrees in Bern."
 REPORT = "It is 21 degrees in Zürich."
 HELLO = "Hello, wörld! 🦀 I write\n\n* lists\n* and more."
 PERSON = '{"name": "Zoë \\"Z\\"", "age": 41}'
@@ -35,6 +37,9 @@ def form_calls(tool):
 
 SCRIPTS = [
     *answers("hello", HELLO),
+    # Of the guide.
+    *answers("Why is the sky blue?", SKY),
+    *answers("What is the weather in Bern?", call("weather", {"city": "Bern"}), BERN_REPORT),
     *answers("weather", "I look.\n" + call("weather", ZURICH), REPORT),
     # The text of a call alone.
     *answers("silent", call("weather", ZURICH), REPORT),

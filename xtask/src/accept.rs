@@ -63,6 +63,7 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
         "langchain_npm",
         "thinking_client",
         "retrieval_client",
+        "applications",
     ];
     let arguments = [&["tests/api/run.py", "target/release/mlxk"][..], &clients].concat();
     let upload = "crates/format/tests/golden/tiny-llama.gguf";
