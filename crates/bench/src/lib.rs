@@ -16,7 +16,7 @@ mod machine;
 pub mod model;
 mod random;
 pub mod report;
-pub mod statistics;
+pub use mlxk_statistics as statistics;
 pub mod synthetic;
 
 use std::ops::ControlFlow;

@@ -117,8 +117,17 @@ fn five_figures_a_side_are_enough_for_99_percent() {
 /// Figures as a machine gives them: 2 % of noise, now and then a neighbour that takes much more, and
 /// a slow drift that both sides of a pair share.
 fn measured(name: &str, runs: usize, factor: f64) -> (Vec<f64>, Vec<f64>) {
-    let mut random = crate::random::Random::of(name);
-    let mut uniform = || f64::from(random.signed());
+    // FNV-1a as the seed of SplitMix64 (Steele, Lea and Flood, 2014).
+    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut uniform = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 40) as f64 / f64::from(1_u32 << 23) - 1.0
+    };
     let mut figure = |drift: f64| {
         // The sum of three uniform values has a deviation of 1.
         let noise = 0.02 * (uniform() + uniform() + uniform());

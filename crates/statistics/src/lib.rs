@@ -4,6 +4,8 @@
 //! Intervals come from ranks (the sign test and the rank-sum test), which are valid for any
 //! distribution.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
