@@ -6,6 +6,7 @@ use std::time::Duration;
 use mlxk_engine::{DeviceChoice, LoadOptions, SpillOptions};
 use mlxk_hub::{HubSettings, Locations, PairTable, Resolved};
 
+use crate::backends::BackendConfig;
 use crate::models::keep_alive::KeepAlive;
 
 /// Configuration for [`crate::Server::bind`].
@@ -63,6 +64,10 @@ pub struct ServerConfig {
     pub strict: bool,
     /// `true` to keep parts of prompts that agents change on every request, such as counters of tokens.
     pub exact_prompts: bool,
+    /// Names that hosts elsewhere answer for.
+    pub backends: Vec<BackendConfig>,
+    /// Returns the value of an environment variable, such as the key of a host.
+    pub lookup: fn(&str) -> Option<String>,
     /// Bounds for clients.
     pub limits: Limits,
 }
@@ -166,6 +171,8 @@ impl ServerConfig {
             small_files: |_| Vec::new(),
             strict: false,
             exact_prompts: false,
+            backends: Vec::new(),
+            lookup: |_| None,
             limits: Limits::default(),
         }
     }

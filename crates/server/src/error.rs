@@ -45,6 +45,10 @@ pub(crate) enum Kind {
     MediaType,
     /// The server does not offer this feature.
     NotOffered,
+    /// A host elsewhere failed.
+    Backend,
+    /// A host elsewhere does not answer in time.
+    BackendTimeout,
     /// Too many requests wait; the client may try again later.
     Busy,
     /// The disk has too little space.
@@ -70,6 +74,8 @@ impl Kind {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotOffered => StatusCode::NOT_IMPLEMENTED,
+            Self::Backend => StatusCode::BAD_GATEWAY,
+            Self::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Memory | Self::Disk => StatusCode::INSUFFICIENT_STORAGE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

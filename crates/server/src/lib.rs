@@ -3,6 +3,8 @@
 //! [`Server::bind`] listens, and [`Server::run`] serves until its [`Stop`] is used. Tokio lives in this crate
 //! only: engines are plain threads, and `exchange` is the bridge between the two.
 //!
+//! Names can also stand for hosts elsewhere (`backends`): any dialect goes in, and the dialect of the host goes out.
+//!
 //! A request passes `guard` (is the client allowed?), a handler of its dialect, `models` (load the model, make
 //! room for it) and `exchange` (start the engine's requests, render their events as a stream or as one body).
 //! Handlers return `error::ApiError`; `conventions` gives it the shape of the dialect.
@@ -25,6 +27,7 @@
 
 mod admin;
 mod anthropic;
+mod backends;
 mod blocking;
 mod body;
 mod config;
@@ -53,6 +56,7 @@ mod routes;
 mod server;
 mod state;
 
+pub use backends::{BackendConfig, BackendError};
 pub use config::{ApiKey, DefaultModel, Limits, ServerConfig};
 pub use guard::is_origin;
 pub use models::KeepAlive;

@@ -9,6 +9,7 @@ use mlxk_memory::available_bytes;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
+use crate::backends::{BackendError, Backends};
 use crate::config::ServerConfig;
 use crate::error::ApiError;
 use crate::models::Models;
@@ -55,6 +56,9 @@ pub enum ServerError {
         /// Error of the system.
         source: io::Error,
     },
+    /// A backend is invalid.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The system refused threads.
     #[error("Cannot start the server: {0}")]
     Runtime(io::Error),
@@ -67,6 +71,7 @@ impl Server {
     /// Starts to listen. Connections are answered when the server [runs](Self::run).
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let (host, port) = (config.host.clone(), config.port);
+        let backends = Backends::new(&config.backends, config.lookup)?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<SocketAddr> = (bare, port)
             .to_socket_addrs()
@@ -85,6 +90,7 @@ impl Server {
         let address = listener.local_addr().map_err(ServerError::Runtime)?;
         let state = Arc::new(State {
             models: Models::new(config.clone(), available_bytes()),
+            backends,
             config,
             metrics: Arc::default(),
             started: Instant::now(),

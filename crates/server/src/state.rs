@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::backends::Backends;
 use crate::config::ServerConfig;
 use crate::error::{ApiError, Kind};
 use crate::metrics::Metrics;
@@ -19,6 +20,7 @@ pub(crate) type Shared = Arc<State>;
 pub(crate) struct State {
     pub(crate) config: ServerConfig,
     pub(crate) models: Models,
+    pub(crate) backends: Backends,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) started: Instant,
     /// `true` if only this machine can reach the server.

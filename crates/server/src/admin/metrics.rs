@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
+use crate::backends::{Backends, Host};
 use crate::metrics::{BOUNDS_MS, Histogram, Metrics};
 use crate::models::Running;
 use crate::state::Shared;
@@ -14,7 +15,8 @@ use crate::state::Shared;
 /// Returns all counters, and figures of the loaded models.
 pub(super) async fn metrics(State(state): State<Shared>) -> Response {
     let uptime = state.started.elapsed().as_secs_f64();
-    let text = text(&state.metrics, &state.models.running(), state.config.parallel, uptime);
+    let mut text = text(&state.metrics, &state.models.running(), state.config.parallel, uptime);
+    per_backend(&mut text, &state.backends);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -96,6 +98,42 @@ fn per_model(page: &mut String, models: &[Running], parallel: usize) {
         for model in models {
             let label = label(&model.name);
             let _ = writeln!(page, "mlxk_model_{name}{{model=\"{label}\"}} {}", value(model));
+        }
+    }
+}
+
+fn per_backend(page: &mut String, backends: &Backends) {
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Host) -> u64);
+    let rows: [Row<'_>; 4] = [
+        ("requests_running", "gauge", "Requests that a host is answering", &|host| {
+            host.running() as u64
+        }),
+        ("answers_total", "counter", "Answers that a host completed", &|host| {
+            host.answers.load(Ordering::Relaxed)
+        }),
+        ("failures_total", "counter", "Answers that failed on a host", &|host| {
+            host.failures.load(Ordering::Relaxed)
+        }),
+        (
+            "healthy",
+            "gauge",
+            "1 if a host gets requests, 0 while it rests after failures",
+            &|host| u64::from(host.is_healthy()),
+        ),
+    ];
+    let hosts =
+        || backends.groups().flat_map(|group| group.hosts.iter().map(|host| (&group.name, host)));
+    for (name, kind, about, value) in rows {
+        if hosts().next().is_some() {
+            head(page, &format!("mlxk_backend_{name}"), kind, about);
+        }
+        for (model, host) in hosts() {
+            let (model, label) = (label(model), label(&host.label));
+            let _ = writeln!(
+                page,
+                "mlxk_backend_{name}{{model=\"{model}\",backend=\"{label}\"}} {}",
+                value(host)
+            );
         }
     }
 }

@@ -15,8 +15,10 @@ pub(super) fn error_body(error: &ApiError) -> Value {
         Kind::NotFound | Kind::NoModel => "not_found_error",
         Kind::TooLarge | Kind::HeadTooLarge => "request_too_large",
         Kind::Busy | Kind::Stopping => "overloaded_error",
-        Kind::Timeout => "timeout_error",
-        Kind::Memory | Kind::Disk | Kind::NotOffered | Kind::Internal => "api_error",
+        Kind::Timeout | Kind::BackendTimeout => "timeout_error",
+        Kind::Memory | Kind::Disk | Kind::NotOffered | Kind::Backend | Kind::Internal => {
+            "api_error"
+        }
         Kind::BadRequest | Kind::ContextLength { .. } | Kind::Method | Kind::MediaType => {
             "invalid_request_error"
         }

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::json;
 
+use crate::backends::Remote;
 use crate::body::Fields;
 use crate::conventions::Conventions;
 use crate::error::ApiError;
@@ -38,6 +39,14 @@ pub(crate) fn routes() -> Router<Shared> {
 /// Answers a conversation.
 async fn answer(State(state): State<Shared>, fields: Fields) -> Result<Response, ApiError> {
     let asked = requests::read(fields, state.config.exact_prompts)?;
+    if let Some(group) = state.backends.find(asked.model.as_deref()) {
+        let (options, prompt) = asked.conversation.parts();
+        let remote = Remote::new(group, options, prompt)?;
+        let label = Label::named("msg_", asked.model.unwrap_or_default());
+        let answers = exchange::start_elsewhere(&state, &remote, 1)?;
+        let renderer = render::Renderer::new(label, answers.prompt_tokens());
+        return exchange::respond(&state, answers, renderer, asked.streamed).await;
+    }
     let lease = Arc::new(state.models.acquire(asked.model.as_deref(), None).await?);
     let request = requests::request(asked.conversation, &lease)?;
     let label = Label::new("msg_", asked.model, &lease);

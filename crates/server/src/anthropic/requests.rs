@@ -77,6 +77,14 @@ pub(super) fn read(fields: Fields, exact: bool) -> Result<Asked, ApiError> {
     Ok(Asked { model: asked.model, streamed: asked.stream, conversation })
 }
 
+impl Conversation {
+    /// Returns the options and the prompt, for a model that is not here.
+    pub(super) fn parts(self) -> (AnswerOptions, PromptInput) {
+        let Self { system, messages, options } = self;
+        (options, PromptInput::Messages { system, messages })
+    }
+}
+
 /// Builds the engine's request.
 pub(super) fn request(conversation: Conversation, lease: &Lease) -> Result<Request, ApiError> {
     let Conversation { system, messages, mut options } = conversation;

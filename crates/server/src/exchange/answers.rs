@@ -6,18 +6,23 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mlxk_engine::{CallEvent, CancelHandle, Done, Event, Recipient, Request};
+use mlxk_providers::Cancel;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::formats;
+use crate::backends::{self, Remote};
 use crate::error::{ApiError, Kind};
 use crate::models::Lease;
 use crate::state::{Phase, Shared};
 
+/// An event with the number of its request, or the error that ended the request.
+type Item = (usize, Result<Event, ApiError>);
+
 /// The events of several requests to one model, each with the number of its request.
 pub(crate) struct Answers {
-    events: mpsc::UnboundedReceiver<(usize, Event)>,
+    events: mpsc::UnboundedReceiver<Item>,
     _cancel: CancelAll,
-    /// Tokens of the first prompt.
+    /// Tokens of the first prompt, or 0 if they are not known yet.
     prompt_tokens: usize,
     /// Tool calls of each request that are complete.
     calls: Vec<usize>,
@@ -25,11 +30,14 @@ pub(crate) struct Answers {
     open: usize,
     /// `true` once an error has ended the exchange.
     failed: bool,
-    /// A place in the model's queue for each request.
-    _places: OwnedSemaphorePermit,
+    /// A place in the model's queue for each request, if the model is here.
+    _places: Option<OwnedSemaphorePermit>,
     phase: watch::Receiver<Phase>,
     state: Shared,
-    lease: Arc<Lease>,
+    /// Name of the model, for the log.
+    name: String,
+    /// Keeps the model in memory, if it is here.
+    _lease: Option<Arc<Lease>>,
 }
 
 /// A prompt, and how many answers it gets. Their seeds follow one another.
@@ -46,11 +54,16 @@ impl Prompted {
     }
 }
 
-struct CancelAll(Vec<CancelHandle>);
+/// Cancels requests here and elsewhere when it is dropped.
+struct CancelAll {
+    here: Vec<CancelHandle>,
+    elsewhere: Option<Cancel>,
+}
 
 impl Drop for CancelAll {
     fn drop(&mut self) {
-        self.0.iter().for_each(CancelHandle::cancel);
+        self.here.iter().for_each(CancelHandle::cancel);
+        self.elsewhere.iter().for_each(Cancel::cancel);
     }
 }
 
@@ -66,14 +79,15 @@ impl Answers {
         let prompts = formats::compiled(&lease, prompts).await?;
         let open = prompts.iter().map(|prompt| prompt.count).sum();
         let places = lease.take_places(open)?;
-        let cancel = CancelAll((0..open).map(|_| CancelHandle::default()).collect());
-        let handles = cancel.0.clone();
+        let here = (0..open).map(|_| CancelHandle::default()).collect();
+        let cancel = CancelAll { here, elsewhere: None };
+        let handles = cancel.here.clone();
         let (sender, events) = mpsc::unbounded_channel();
         let engine = lease.engine();
         let submit = move || {
             let mut recipients = handles.into_iter().enumerate().map(|(index, cancel)| {
                 let sender = sender.clone();
-                let sink = move |event| match sender.send((index, event)) {
+                let sink = move |event| match sender.send((index, Ok(event))) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 };
@@ -97,10 +111,36 @@ impl Answers {
             calls: vec![0; open],
             open,
             failed: false,
-            _places: places,
+            _places: Some(places),
             phase: state.phase.subscribe(),
             state: Arc::clone(state),
-            lease,
+            name: lease.name().to_owned(),
+            _lease: Some(lease),
+        })
+    }
+
+    /// Starts `count` answers of hosts elsewhere.
+    pub(super) fn start_elsewhere(
+        state: &Shared,
+        remote: &Remote,
+        count: usize,
+    ) -> Result<Self, ApiError> {
+        state.is_open()?;
+        let cancel = Cancel::default();
+        let (sender, events) = mpsc::unbounded_channel();
+        backends::start(remote, count, &cancel, &sender)?;
+        Ok(Self {
+            events,
+            _cancel: CancelAll { here: Vec::new(), elsewhere: Some(cancel) },
+            prompt_tokens: 0,
+            calls: vec![0; count],
+            open: count,
+            failed: false,
+            _places: None,
+            phase: state.phase.subscribe(),
+            state: Arc::clone(state),
+            name: remote.group.name.clone(),
+            _lease: None,
         })
     }
 
@@ -129,11 +169,19 @@ impl Answers {
             }
         };
         let Some((index, event)) = event else { return Err(ApiError::stopping()) };
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                self.open -= 1;
+                self.state.metrics.failed();
+                return Err(error);
+            }
+        };
         match &event {
             Event::Done(done) => {
                 self.open -= 1;
                 self.state.metrics.answered(done);
-                log(&self.lease, done, self.calls[index]);
+                log(&self.name, done, self.calls[index]);
             }
             Event::Call(CallEvent::End { .. }) => self.calls[index] += 1,
             Event::Error(_) => {
@@ -146,7 +194,7 @@ impl Answers {
             Event::Error(error) => {
                 let error = ApiError::from(error);
                 if error.kind == Kind::Internal {
-                    tracing::error!(model = self.lease.name(), error = error.message, "failed");
+                    tracing::error!(model = self.name, error = error.message, "failed");
                 }
                 Err(error)
             }
@@ -159,17 +207,17 @@ impl Drop for Answers {
     /// Logs one line if the client left before the end.
     fn drop(&mut self) {
         if self.open > 0 && !self.failed {
-            let (model, prompt_tokens) = (self.lease.name(), self.prompt_tokens);
+            let (model, prompt_tokens) = (&self.name, self.prompt_tokens);
             tracing::info!(model, prompt_tokens, answers = self.open, "the client left");
         }
     }
 }
 
 /// Logs one line for an answer, without any of its text.
-fn log(lease: &Lease, done: &Done, calls: usize) {
+fn log(model: &str, done: &Done, calls: usize) {
     let (usage, timings) = (&done.usage, &done.timings);
     tracing::info!(
-        model = lease.name(),
+        model,
         prompt_tokens = usage.prompt_tokens,
         cached_tokens = usage.cached_tokens,
         completion_tokens = usage.completion_tokens,

@@ -17,10 +17,11 @@ impl Label {
     /// Returns a fresh label with an id that begins with `prefix`. `named` is the model of the request, if
     /// it names one.
     pub(crate) fn new(prefix: &str, named: Option<String>, lease: &Lease) -> Self {
-        Self {
-            id: ids::fresh(prefix),
-            created: ids::unix_seconds(),
-            model: named.unwrap_or_else(|| lease.name().to_owned()),
-        }
+        Self::named(prefix, named.unwrap_or_else(|| lease.name().to_owned()))
+    }
+
+    /// Returns a fresh label for a model by this name.
+    pub(crate) fn named(prefix: &str, model: String) -> Self {
+        Self { id: ids::fresh(prefix), created: ids::unix_seconds(), model }
     }
 }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
+use crate::backends::Remote;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::models::Lease;
@@ -41,6 +42,15 @@ pub(crate) async fn start(
     prompts: Vec<Prompted>,
 ) -> Result<Answers, ApiError> {
     Answers::start(state, lease, prompts).await
+}
+
+/// Starts `count` answers of hosts elsewhere.
+pub(crate) fn start_elsewhere(
+    state: &Shared,
+    remote: &Remote,
+    count: usize,
+) -> Result<Answers, ApiError> {
+    Answers::start_elsewhere(state, remote, count)
 }
 
 /// Renders answers, piece by piece as they come or together when all have ended.

@@ -13,6 +13,7 @@ use super::dto::requests::ChatRequest;
 use super::render::{Endpoint, Renderer};
 use super::truncate::Allowed;
 use super::{fields, load_unload, names, truncate};
+use crate::backends::Remote;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, calls, parameters, tools};
@@ -36,6 +37,24 @@ pub(super) async fn answer(
     wanted.thinking = fields::think(asked.think.as_ref())?;
     calls::check(&messages)?;
     wanted.tools = tools::tools(std::mem::take(&mut asked.tools), ToolChoice::Auto, true)?;
+    if let Some(group) =
+        state.backends.find(asked.model.as_deref()).filter(|_| !messages.is_empty())
+    {
+        let prompt = PromptInput::Messages { system: None, messages };
+        let remote = Remote::new(group, wanted, prompt)?;
+        let renderer = Renderer {
+            endpoint: Endpoint::Chat,
+            label: Label::named("", asked.model.unwrap_or_default()),
+            engine: None,
+            started,
+            loading: started.elapsed(),
+            context: None,
+            waiting: Tokens::default(),
+            call: None,
+        };
+        let answers = exchange::start_elsewhere(&state, &remote, 1)?;
+        return exchange::respond(&state, answers, renderer, asked.stream.unwrap_or(true)).await;
+    }
     let model = names::resolve(&state, asked.model.as_deref()).await?;
     if messages.is_empty() {
         let called = asked.model.unwrap_or_else(|| model.name.clone());
@@ -62,7 +81,7 @@ pub(super) async fn answer(
     let renderer = Renderer {
         endpoint: Endpoint::Chat,
         label,
-        engine,
+        engine: Some(engine),
         started,
         loading,
         context: None,

@@ -62,7 +62,7 @@ pub(super) async fn answer(
     let renderer = Renderer {
         endpoint: Endpoint::Generate,
         label,
-        engine,
+        engine: Some(engine),
         started,
         loading,
         context,

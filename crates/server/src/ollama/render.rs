@@ -61,7 +61,8 @@ impl Endpoint {
 pub(super) struct Renderer {
     pub(super) endpoint: Endpoint,
     pub(super) label: Label,
-    pub(super) engine: Arc<Engine>,
+    /// The engine, whose tokenizer has the text of tokens. There is none if another host answers.
+    pub(super) engine: Option<Arc<Engine>>,
     /// Time of the request.
     pub(super) started: Instant,
     /// Time until the model was loaded.
@@ -119,7 +120,10 @@ impl Renderer {
         let (usage, timings) = (&done.usage, &done.timings);
         // Encoding a long conversation would hold up the other requests of this thread.
         let context = self.context.as_ref();
-        let context = context.map(|it| block_in_place(|| tokens(it, &self.engine))).transpose()?;
+        let engine = self.engine.as_ref();
+        let context = context.zip(engine);
+        let context =
+            context.map(|(it, engine)| block_in_place(|| tokens(it, engine))).transpose()?;
         let figures = Figures {
             total_duration: nanoseconds(self.started.elapsed()),
             load_duration: nanoseconds(self.loading),
@@ -165,7 +169,9 @@ impl exchange::Renderer for Renderer {
             Event::Done(done) => self.last(&done)?,
             _ => return Ok(Vec::new()),
         };
-        reply.logprobs = logprobs(&tokens, self.engine.tokenizer());
+        if let Some(engine) = &self.engine {
+            reply.logprobs = logprobs(&tokens, engine.tokenizer());
+        }
         Ok(vec![reply])
     }
 

@@ -129,6 +129,8 @@ pub(crate) fn error_body(error: &ApiError) -> Value {
         Kind::Memory => ("server_error", Some("insufficient_memory")),
         Kind::Disk => ("server_error", Some("insufficient_storage")),
         Kind::Stopping => ("server_error", Some("server_stopping")),
+        Kind::Backend => ("server_error", Some("backend_failed")),
+        Kind::BackendTimeout => ("server_error", Some("backend_timeout")),
         Kind::Internal => ("server_error", None),
     };
     json!({"error": {

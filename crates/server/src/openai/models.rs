@@ -21,8 +21,9 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
         models.push(state.models.describe(own).await?);
     }
     models.sort_by_key(|model| Some(&model.name) != own.as_ref());
-    let list =
-        ModelList { object: "list", data: models.iter().map(|info| model(info, &state)).collect() };
+    let here = models.iter().map(|info| model(info, &state));
+    let elsewhere = state.backends.groups().map(|group| backend(&group.name));
+    let list = ModelList { object: "list", data: here.chain(elsewhere).collect() };
     Ok(Json(list).into_response())
 }
 
@@ -31,8 +32,24 @@ pub(super) async fn one(
     State(state): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
+    if let Some(group) = state.backends.find(Some(&id)) {
+        return Ok(Json(backend(&group.name)).into_response());
+    }
     let found = state.models.describe(&id).await?;
     Ok(Json(Model { id, ..model(&found, &state) }).into_response())
+}
+
+/// Describes a model of hosts elsewhere, as far as it is known.
+fn backend(name: &str) -> Model {
+    Model {
+        id: name.to_owned(),
+        object: "model",
+        created: 0,
+        owned_by: "backend",
+        permission: [],
+        context_length: None,
+        capabilities: Vec::new(),
+    }
 }
 
 /// Describes a model. Its context is at most the one that the server is set to.

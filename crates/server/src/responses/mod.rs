@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
+use crate::backends::Remote;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, Label, Prompted};
@@ -36,6 +37,15 @@ pub(crate) fn routes() -> Router<Shared> {
 /// Answers a conversation.
 async fn answer(State(state): State<Shared>, fields: Fields) -> Result<Response, ApiError> {
     let asked = requests::read(fields, &state.responses).map_err(own_words)?;
+    if let Some(group) = state.backends.find(asked.model.as_deref()) {
+        let (options, prompt) = asked.parts();
+        let remote = Remote::new(group, options, prompt).map_err(own_words)?;
+        let label = Label::named("resp_", asked.model.clone().unwrap_or_default());
+        let answers = exchange::start_elsewhere(&state, &remote, 1)?;
+        let streamed = asked.streamed;
+        let renderer = render::Renderer::new(label, asked, Arc::clone(&state.responses));
+        return exchange::respond(&state, answers, renderer, streamed).await;
+    }
     let lease = Arc::new(state.models.acquire(asked.model.as_deref(), None).await?);
     let request = requests::request(&asked, &lease)?;
     let label = Label::new("resp_", asked.model.clone(), &lease);

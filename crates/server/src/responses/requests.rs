@@ -119,6 +119,14 @@ pub(super) fn read(fields: Fields, store: &store::Store) -> Result<Asked, ApiErr
     })
 }
 
+impl Asked {
+    /// Returns the options and the prompt, for a model that is not here.
+    pub(super) fn parts(&self) -> (AnswerOptions, PromptInput) {
+        let (system, messages) = (self.instructions.clone(), self.messages.clone());
+        (self.options.clone(), PromptInput::Messages { system, messages })
+    }
+}
+
 /// Builds the engine's request.
 pub(super) fn request(asked: &Asked, lease: &Lease) -> Result<Request, ApiError> {
     let system = asked.instructions.clone().or_else(|| lease.system().map(str::to_owned));

@@ -4,6 +4,7 @@
 mod abandoned;
 mod abuse;
 mod access;
+mod backends;
 mod calls;
 mod chat;
 mod completions;

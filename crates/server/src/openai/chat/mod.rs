@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use mlxk_engine::PromptInput;
 use serde_json::json;
 
 use super::options;
+use crate::backends::Remote;
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, Label, Prompted};
@@ -23,6 +25,19 @@ pub(super) async fn complete(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let asked = requests::read(fields)?;
+    if let Some(group) = state.backends.find(asked.model.as_deref()) {
+        let prompt = PromptInput::Messages { system: None, messages: asked.messages };
+        let remote = Remote::new(group, asked.options, prompt)?;
+        let renderer = render::Renderer {
+            label: Label::named("chatcmpl-", asked.model.unwrap_or_default()),
+            engine: None,
+            wants_logprobs: false,
+            wants_usage: !asked.streamed || asked.include_usage,
+            answers: vec![render::Answer::default(); asked.count],
+        };
+        let answers = exchange::start_elsewhere(&state, &remote, asked.count)?;
+        return exchange::respond(&state, answers, renderer, asked.streamed).await;
+    }
     let lease = Arc::new(state.models.acquire(asked.model.as_deref(), asked.keep_alive).await?);
     let engine = lease.engine();
     options::check_context(asked.options.context, &engine)?;
@@ -32,7 +47,7 @@ pub(super) async fn complete(
     let prompts = vec![Prompted { request, count: asked.count }];
     let renderer = render::Renderer {
         label: Label::new("chatcmpl-", asked.model, &lease),
-        engine,
+        engine: Some(engine),
         wants_logprobs,
         wants_usage: !asked.streamed || asked.include_usage,
         answers: vec![render::Answer::default(); asked.count],

@@ -17,7 +17,8 @@ use crate::openai::dto::shared::{Timings, Usage};
 /// Renders the answers to one conversation.
 pub(super) struct Renderer {
     pub(super) label: Label,
-    pub(super) engine: Arc<Engine>,
+    /// The engine, whose tokenizer has the text of tokens. There is none if another host answers.
+    pub(super) engine: Option<Arc<Engine>>,
     pub(super) wants_logprobs: bool,
     /// `true` if the last piece has the number of tokens.
     pub(super) wants_usage: bool,
@@ -51,7 +52,8 @@ impl Renderer {
 
     fn piece(&self, index: usize, delta: Delta, tokens: &[TokenInfo]) -> Chunk {
         let has_logprobs = self.wants_logprobs && !tokens.is_empty();
-        let logprobs = has_logprobs.then(|| logprobs(tokens, &self.engine));
+        let engine = self.engine.as_ref().filter(|_| has_logprobs);
+        let logprobs = engine.map(|engine| logprobs(tokens, engine));
         self.chunk(vec![ChunkChoice { index, delta, logprobs, finish_reason: None }])
     }
 

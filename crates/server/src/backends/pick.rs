@@ -1,0 +1,57 @@
+//! The order in which hosts are asked.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use mlxk_chat::{PromptInput, Request};
+
+use super::host::Host;
+
+/// Bytes of a prompt that decide which host it belongs to. Requests of one application begin alike.
+const BEGINNING: usize = 2048;
+/// Further running requests that a prompt's own host may have before the least busy one is better.
+const SLACK: usize = 4;
+
+/// Returns the hosts in the order in which they are asked: the one that the prompt belongs to, if it is not much busier
+/// than the least busy one, then the others, the least busy first.
+pub(super) fn order(hosts: &[Arc<Host>], request: &Request) -> Vec<Arc<Host>> {
+    let key = beginning(request);
+    let mut healthy: Vec<Arc<Host>> =
+        hosts.iter().filter(|host| host.is_healthy()).cloned().collect();
+    healthy.sort_by_key(|host| (host.running(), std::cmp::Reverse(weight(&key, host))));
+    let Some(least) = healthy.first().map(|host| host.running()) else { return healthy };
+    let own = (0..healthy.len()).max_by_key(|&index| weight(&key, &healthy[index]));
+    if let Some(own) = own.filter(|&own| healthy[own].running() <= least + SLACK) {
+        let host = healthy.remove(own);
+        healthy.insert(0, host);
+    }
+    healthy
+}
+
+/// Returns the weight of a host for a prompt. The one with the most has it (rendezvous hashing, Thaler and Ravishankar,
+/// 1998): if a host goes, only its own prompts move.
+fn weight(key: &[u8], host: &Host) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    host.label.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn beginning(request: &Request) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(BEGINNING);
+    match &request.prompt {
+        PromptInput::Text(text) => bytes.extend(text.bytes().take(BEGINNING)),
+        PromptInput::Tokens(ids) => {
+            bytes.extend(ids.iter().flat_map(|id| id.to_le_bytes()).take(BEGINNING));
+        }
+        PromptInput::Messages { system, messages } => {
+            bytes.extend(system.iter().flat_map(|text| text.bytes()).take(BEGINNING));
+            // A conversation belongs where its first question was answered.
+            let first = messages.iter().take_while(|message| message.role != "assistant");
+            for text in first.filter_map(mlxk_chat::Message::text) {
+                bytes.extend(text.bytes().take(BEGINNING - bytes.len().min(BEGINNING)));
+            }
+        }
+    }
+    bytes
+}
