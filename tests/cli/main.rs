@@ -7,6 +7,7 @@ mod bench_faults;
 mod chat;
 mod doctor;
 mod embed;
+mod engine;
 mod envelopes;
 mod errors;
 mod eval;

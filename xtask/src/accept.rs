@@ -64,6 +64,7 @@ pub(crate) fn run_api(python: &str) -> Result<()> {
         "thinking_client",
         "retrieval_client",
         "applications",
+        "routing",
     ];
     let arguments = [&["tests/api/run.py", "target/release/mlxk"][..], &clients].concat();
     let upload = "crates/format/tests/golden/tiny-llama.gguf";

@@ -97,6 +97,10 @@ variables! {
     SSL_CERT_DIR: Network, "SSL_CERT_DIR", "Folder of PEM certificates named by their hash, instead of the system's";
     OLLAMA_HOST: Peers, "OLLAMA_HOST", "Address of Ollama, for `bench` and `doctor` (the default is `127.0.0.1:11434`). `ps` and `stop` ask there first, unless you say where the server is. `server` never listens there";
     OPENAI_API_KEY: Peers, "OPENAI_API_KEY", "API key that `bench --vs openai:URL` sends";
+    OPENAI_BASE_URL: Peers, "OPENAI_BASE_URL", "Address behind `openai:` in `run --engine` and `server --backend`";
+    ANTHROPIC_API_KEY: Peers, "ANTHROPIC_API_KEY", "API key for `anthropic:`";
+    ANTHROPIC_BASE_URL: Peers, "ANTHROPIC_BASE_URL", "Address behind `anthropic:`";
+    OLLAMA_API_KEY: Peers, "OLLAMA_API_KEY", "API key for the Ollama in `OLLAMA_HOST`";
     NO_COLOR: Output, "NO_COLOR", "Any value turns off colors and other styles";
     TERM: Output, "TERM", "The value `dumb` turns off colors and other styles";
     LC_ALL: Output, "LC_ALL", "Character set of the terminal; symbols beyond ASCII are used if it is UTF-8";
@@ -126,6 +130,11 @@ variables! {
 pub(crate) fn read(name: &str) -> Option<String> {
     debug_assert!(is_known(name), "`{name}` is not on the list");
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Reads a variable if it is on the list, in the capitals that the list has.
+pub(crate) fn read_known(name: &str) -> Option<String> {
+    if is_known(name) { read(name) } else { None }
 }
 
 /// Returns the variables of MLX-Knife 2 that are set but not on the list.

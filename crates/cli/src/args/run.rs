@@ -125,6 +125,18 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub answer: AnswerArgs,
 
+    /// Program that answers: `mlxk`, `ollama`, `auto`, or the address of a server [default: mlxk]
+    ///
+    /// `auto` takes the faster of `mlxk` and the Ollama on this machine. It measures a model once with each, and keeps
+    /// the figures. An address is `ollama://HOST/MODEL`, `openai://HOST/MODEL`, `anthropic://HOST/MODEL`,
+    /// `mlxk://HOST/MODEL` or `http://HOST`. Without a name, MODEL is the model of the command line.
+    #[arg(long, value_name = "ENGINE", help_heading = "Engine")]
+    pub engine: Option<String>,
+
+    /// Say why `--engine auto` chose an engine
+    #[arg(long, requires = "engine", help_heading = "Engine")]
+    pub explain: bool,
+
     #[arg(long, value_name = "FILE", num_args = 1.., hide = true)]
     pub image: Vec<String>,
 

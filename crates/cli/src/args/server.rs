@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
-use mlxk_server::KeepAlive;
+use mlxk_server::{BackendConfig, KeepAlive};
 
 use super::EngineArgs;
 use super::values::{origin, size, whole};
@@ -85,6 +85,14 @@ pub(crate) struct ServerArgs {
     /// Maximum number of requests per model processed at once [default: 16]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::MAX), help_heading = "Engine")]
     pub parallel: Option<usize>,
+
+    /// Let hosts elsewhere answer for a model: `NAME=HOST` or `NAME=HOST,HOST`; repeatable
+    ///
+    /// A host is `openai://HOST/MODEL`, `responses://…`, `anthropic://…`, `ollama://…` or `mlxk://…`, as in `run
+    /// --engine`. Clients may use any API. A conversation stays with one host unless that is much busier than the others.
+    /// A host that fails before the first word is replaced.
+    #[arg(long, value_name = "NAME=HOST", help_heading = "Engine")]
+    pub backend: Vec<BackendConfig>,
 
     /// Maximum number of queued requests per model; further requests get 503 [default: 512]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(0..=u64::MAX), help_heading = "Engine")]

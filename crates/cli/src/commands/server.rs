@@ -9,6 +9,7 @@ use mlxk_server::{ApiKey, DefaultModel, KeepAlive, Server, ServerConfig, Stop};
 use tracing::level_filters::LevelFilter;
 
 use crate::args::{LogLevel, ServerArgs};
+use crate::config::keys::backends;
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
 use crate::{Context, address, answer, env, input, interrupt};
@@ -113,6 +114,11 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     }
     config.strict = args.strict || file.flag("server.strict");
     config.exact_prompts = args.exact_prompts || file.flag("server.exact_prompts");
+    config.backends.clone_from(&args.backend);
+    if let Some(text) = file.text("server.backends").filter(|_| args.backend.is_empty()) {
+        config.backends = backends(text)?;
+    }
+    config.lookup = env::read_known;
     config.api_key = api_key(args, context)?;
     let listed = |given: &[String], key: &str| match file.text(key) {
         Some(text) if given.is_empty() => text.split(',').map(|it| it.trim().to_owned()).collect(),

@@ -1,6 +1,8 @@
 //! The settings of the configuration file. The file's reader, `mlxk config`, its commented example and
 //! `docs/reference/config.md` all follow from this table.
 
+use mlxk_server::{BackendConfig, BackendError};
+
 use crate::address::Address;
 use crate::args::{keep_alive, values};
 use crate::env;
@@ -41,6 +43,8 @@ pub(crate) enum Form {
     Time,
     /// Origins of web pages, separated by commas.
     Origins,
+    /// Names with their hosts, separated by spaces.
+    Backends,
 }
 
 impl Form {
@@ -55,6 +59,7 @@ impl Form {
             Self::Address => "an address such as `0.0.0.0` or `127.0.0.1:9000`".into(),
             Self::Size => "a size such as `12GB`".into(),
             Self::Time => "a time such as `5m`, or `-1`".into(),
+            Self::Backends => "a list such as `big=openai://box:8080/qwen3`".into(),
             Self::Origins => "origins such as `https://app.example`, or `*`".into(),
         }
     }
@@ -65,10 +70,16 @@ impl Form {
             Self::Address => text.parse::<Address>().is_ok(),
             Self::Size => values::size(text).is_ok(),
             Self::Time => keep_alive(text).is_ok(),
+            Self::Backends => backends(text).is_ok(),
             Self::Origins => text.split(',').all(|text| values::origin(text).is_ok()),
             _ => !text.trim().is_empty(),
         }
     }
+}
+
+/// Reads names with their hosts: `NAME=HOST,HOST NAME=HOST`.
+pub(crate) fn backends(text: &str) -> Result<Vec<BackendConfig>, BackendError> {
+    text.split_whitespace().map(str::parse).collect()
 }
 
 /// Variables of MLX-Knife 2 and Ollama, each with the setting that it sets if ours is not set.
@@ -307,6 +318,14 @@ pub(crate) const KEYS: &[Key] = &[
         example: "true",
         default: "false",
         about: "Default of `server --exact-prompts`",
+    },
+    Key {
+        name: "server.backends",
+        variable: None,
+        form: Form::Backends,
+        example: "\"big=openai://box1:8080/qwen3,openai://box2:8080/qwen3 small=ollama:qwen3:0.6b\"",
+        default: "none",
+        about: "Default of `server --backend`, separated by spaces",
     },
     Key {
         name: "pull.workers",

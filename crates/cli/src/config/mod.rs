@@ -235,9 +235,12 @@ impl Value {
                 "false" | "0" => Some(Self::Flag(false)),
                 _ => None,
             },
-            Form::Text | Form::Address | Form::Size | Form::Time | Form::Origins => {
-                form.allows(text).then(|| Self::Text(text.to_owned()))
-            }
+            Form::Text
+            | Form::Address
+            | Form::Size
+            | Form::Time
+            | Form::Origins
+            | Form::Backends => form.allows(text).then(|| Self::Text(text.to_owned())),
         }
     }
 }

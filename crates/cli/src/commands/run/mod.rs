@@ -1,12 +1,14 @@
 //! `mlxk run MODEL PROMPT`: one answer, or several.
 
 mod batch;
+mod elsewhere;
 mod envelope;
 mod prompt;
 mod stdin;
 
 use mlxk_engine::{Engine, EngineError, FinishReason, Generation, Message, PromptInput};
 
+use self::elsewhere::Chosen;
 use self::envelope::Envelope;
 use super::chat::only_model;
 use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
@@ -41,6 +43,22 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
         let problem = "`--json` needs a prompt: a chat cannot be printed as JSON";
         return Err(UsageError(problem.into()).into());
     }
+    if args.engine.as_ref().is_some_and(|engine| engine != "mlxk") && prompt.is_none() {
+        let problem = "`--engine` needs a prompt: a chat runs in this process";
+        return Err(UsageError(problem.into()).into());
+    }
+    match elsewhere::choose(args, model, context)? {
+        None => {}
+        Some(Chosen::There(there)) => {
+            return there.answer(&prompt.unwrap_or_default(), args, context);
+        }
+        Some(Chosen::Here(chosen)) => {
+            let (engine, resolved, settings) = *chosen;
+            let (engine, model) = (engine.as_ref(), resolved.name.as_str());
+            let session = Session { engine, model, args, settings: &settings, context };
+            return session.answer(&prompt.unwrap_or_default());
+        }
+    }
     let resolved = resolve::find(model, !args.answer.engine.compute.no_pull, context)?;
     let settings =
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
@@ -66,6 +84,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
 /// Refuses options that cannot work, before anything is loaded.
 fn check(args: &RunArgs) -> anyhow::Result<()> {
     answer::check(&args.answer)?;
+    elsewhere::check(args)?;
     if let Some(path) = &args.prompt_cache
         && let Some(folder) = path.parent()
         && !folder.as_os_str().is_empty()

@@ -1,10 +1,9 @@
 //! The names of the model in Ollama and here.
 
-use mlxk_hub::{Alias, Reference};
-
 use crate::Context;
 use crate::args::{CompareArgs, Peer};
 use crate::exit::UsageError;
+use crate::models::names;
 
 /// Default model, by its name in Ollama.
 const DEFAULT: &str = "qwen2.5-coder:1.5b";
@@ -23,21 +22,8 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
     if let Some(shape) = &args.synthetic {
         return Ok(Names { ollama: None, ours: shape.clone() });
     }
-    let pairs = &context.settings.pairs;
-    let ours_of = |ollama: &str| {
-        let alias = Alias::of_ollama(ollama).map(|alias| alias.name.to_owned());
-        pairs.repo(ollama).map(ToString::to_string).or(alias)
-    };
-    let ollama_of = |ours: &str| {
-        let alias = Alias::find(ours).map(|alias| alias.ollama.to_owned());
-        let pair = match ours.parse() {
-            Ok(Reference::Repo { id, revision: None }) => pairs.ollama(&id).map(str::to_owned),
-            _ => None,
-        };
-        // Our name may be an Ollama name.
-        let same = pairs.repo(ours).map(|_| ours.to_owned());
-        pair.or(alias).or(same)
-    };
+    let ours_of = |ollama: &str| names::of_ollama(ollama, context);
+    let ollama_of = |ours: &str| names::in_ollama(ours, context);
     match (&args.model, &args.mlx_model) {
         (Some(ollama), Some(ours)) => {
             Ok(Names { ollama: Some(ollama.clone()), ours: ours.clone() })

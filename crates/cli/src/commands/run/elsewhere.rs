@@ -1,0 +1,336 @@
+//! `mlxk run --engine`: answers from another program, or from the fastest one.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mlxk_bench::Machine;
+use mlxk_chat::{Event, Message, PromptInput, Request};
+use mlxk_engine::Engine;
+use mlxk_hub::Resolved;
+use mlxk_providers::{
+    Answer, Cancel, Client, Config, Connections, Dialect, Endpoint, Factory, Limits, Local, Ollama,
+    ProviderError, ollama_address,
+};
+use mlxk_router::{Backend, Candidate, Place, Policy, Router, Sample, Table};
+use serde_json::json;
+
+use crate::answer::{self, AnswerSettings, Screen, Show};
+use crate::args::RunArgs;
+use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::models::{names, resolve};
+use crate::terminal::Silence;
+use crate::{Context, env, format, interrupt, json as envelope, output};
+
+/// Name of our own engine among the candidates.
+const OURS: &str = "mlxk";
+const OLLAMAS: &str = "ollama";
+/// Limit of an answer's silence. A server may have to load the model first.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Time between two checks for Ctrl-C.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The one who answers.
+pub(super) enum Chosen {
+    /// Our engine, with the model in memory.
+    Here(Box<(Arc<Engine>, Resolved, AnswerSettings)>),
+    /// Another program.
+    There(Box<There>),
+}
+
+/// Another program that answers.
+pub(super) struct There {
+    client: Client,
+    /// The router to tell about the request, and the index of the chosen one.
+    router: Option<(Router, usize)>,
+}
+
+/// Finds out who answers with `--engine`. Returns `None` for our own engine without a choice.
+pub(super) fn choose(
+    args: &RunArgs,
+    model: &str,
+    context: &Context,
+) -> anyhow::Result<Option<Chosen>> {
+    let factory = factory(context);
+    let client = match args.engine.as_deref() {
+        None | Some(OURS) => return Ok(None),
+        Some("auto") => return auto(args, model, context).map(Some),
+        Some(OLLAMAS) => {
+            let name = names::in_ollama(model, context).unwrap_or_else(|| model.to_owned());
+            factory.client(&Config::new(Dialect::Ollama, Some(name)))?
+        }
+        Some(address) => {
+            let mut config = Config::parse(address).map_err(|error| {
+                UsageError(format!(
+                    "`--engine {address}` is neither `auto`, `mlxk` nor `ollama`: {error}"
+                ))
+            })?;
+            config.model.get_or_insert_with(|| model.to_owned());
+            factory.client(&config)?
+        }
+    };
+    Ok(Some(Chosen::There(Box::new(There { client, router: None }))))
+}
+
+/// Refuses options that only our own engine has.
+pub(super) fn check(args: &RunArgs) -> Result<(), UsageError> {
+    let engine = match args.engine.as_deref() {
+        None | Some(OURS) => return Ok(()),
+        Some(engine) => engine,
+    };
+    for (option, is_used) in [
+        ("--interactive", args.interactive),
+        ("--batch", args.batch.is_some()),
+        ("--prompt-cache", args.prompt_cache.is_some()),
+        ("--logprobs", args.logprobs.is_some()),
+        ("--no-chat-template", args.no_chat_template),
+        ("--n", args.n > 1),
+        ("--logit-bias", !args.answer.sampling.logit_bias.is_empty()),
+    ] {
+        if is_used {
+            return Err(UsageError(format!(
+                "`{option}` works with the engine `mlxk` only; leave out `--engine {engine}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn factory(context: &Context) -> Factory {
+    // The settings have the variables and the configuration file; providers only know variables.
+    let ollama = context.settings.ollama_host.clone();
+    let key = context.settings.api_key.clone();
+    Factory::new(move |name| match name {
+        "OLLAMA_HOST" => ollama.clone(),
+        "MLXK_API_KEY" => key.clone(),
+        name => env::read_known(name),
+    })
+}
+
+/// Measures who was never measured, and chooses the fastest.
+fn auto(args: &RunArgs, model: &str, context: &Context) -> anyhow::Result<Chosen> {
+    let resolved = resolve::find(model, !args.answer.engine.compute.no_pull, context)?;
+    let settings =
+        AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
+    let engine = Arc::new(answer::load(&settings, &resolved.path, context)?);
+    // The name of the device has the number of its threads.
+    let version = format!("{}, {}", env!("CARGO_PKG_VERSION"), engine.device());
+    let ours = Candidate::new(OURS, Place::Here, version);
+    let provider = Arc::new(Local::new(resolved.name.clone(), Arc::clone(&engine)));
+    let client = Client { provider, model: resolved.name.clone() };
+    let mut backends = vec![Backend::of(ours, client)];
+    backends.extend(ollama(model, context));
+    let has_choice = backends.len() > 1;
+    let path = table(context);
+    let machine = Machine::look();
+    let machine = format!("{}, {} cores", machine.processor, machine.usable_cores);
+    let router =
+        Router::new(machine, &resolved.name, backends, Policy::Fastest, Table::open(&path));
+    let errors = if has_choice {
+        let progress = context.printer.progress();
+        progress.begin("Measuring the engines");
+        let errors = router.calibrate(&Limits::within(PATIENCE));
+        progress.finish();
+        errors
+    } else {
+        Vec::new()
+    };
+    if interrupt::requested() {
+        return Err(Interrupted.into());
+    }
+    for (name, error) in errors {
+        context.printer.note(format_args!("warning: {name} cannot be measured: {error}"));
+    }
+    let choice = router.choose()?;
+    if let Err(error) = router.table().save(&path) {
+        context.printer.note(format_args!("warning: {error}"));
+    }
+    if args.explain {
+        choice.reasons.iter().for_each(|reason| context.printer.note(reason));
+    }
+    if router.candidate(choice.index).id == OURS {
+        return Ok(Chosen::Here(Box::new((engine, resolved, settings))));
+    }
+    let client = router.client(choice.index)?.clone();
+    Ok(Chosen::There(Box::new(There { client, router: Some((router, choice.index)) })))
+}
+
+/// Returns the file of measurements.
+fn table(context: &Context) -> PathBuf {
+    context.settings.locations.data_dir.join("choices.json")
+}
+
+/// Returns the Ollama of this machine as a candidate, if it runs and has the model.
+fn ollama(model: &str, context: &Context) -> Option<Backend> {
+    let name = names::in_ollama(model, context)?;
+    let address = ollama_address(context.settings.ollama_host.as_deref());
+    let server = Ollama::new(Endpoint::new(&Connections::default(), &address));
+    server.find(&name).ok().flatten()?;
+    let versions = server.versions().ok()?;
+    if versions.mlxk.is_some() {
+        // Our own server is no second opinion.
+        return None;
+    }
+    let candidate = Candidate::new(OLLAMAS, Place::Machine, versions.ollama);
+    Some(Backend::of(candidate, Client { provider: Arc::new(server), model: name }))
+}
+
+impl There {
+    /// Asks, and shows the answer.
+    pub(super) fn answer(
+        &self,
+        prompt: &str,
+        args: &RunArgs,
+        context: &Context,
+    ) -> anyhow::Result<ExitStatus> {
+        let settings = AnswerSettings::new(
+            &args.answer,
+            mlxk_hub::Overrides::default(),
+            &context.settings.config,
+        );
+        let options = &settings.options;
+        let mut messages = settings.messages.clone();
+        messages.push(Message::new("user", prompt));
+        let prompt_input = PromptInput::Messages { system: options.system.clone(), messages };
+        let mut request = Request::new(&self.client.model, prompt_input);
+        request.sampling = options.sampling.sampling();
+        request.max_tokens = options.max_tokens;
+        request.stop.clone_from(&options.stop);
+        request.format = options.format.as_deref().map(answer::format).transpose()?;
+        request.thinking = options.think.map(answer::thinking_mode);
+        let show = match (args.no_stream || args.json, options.no_reasoning) {
+            (true, _) => Show::Nothing,
+            (false, true) => Show::Answer,
+            (false, false) => Show::All,
+        };
+        let mut screen = Screen::new(show, options, &context.printer);
+        let _silence = output::stdout_is_terminal().then(Silence::begin);
+        let answer = self.receive(&request, &mut screen, context)?;
+        if let Some((router, index)) = &self.router {
+            router.record(*index, Sample::of(&answer));
+            if let Err(error) = router.table().save(&table(context)) {
+                context.printer.note(format_args!("warning: {error}"));
+            }
+        }
+        if args.json {
+            envelope::print("run", &self.envelope(prompt, &answer, context))?;
+        } else if args.no_stream {
+            let show = if options.no_reasoning { Show::Answer } else { Show::All };
+            let mut screen = Screen::new(show, options, &context.printer);
+            screen.reasoning(&answer.reasoning)?;
+            screen.text(&answer.text)?;
+            screen.end()?;
+        }
+        if options.verbose {
+            self.report(&answer, context);
+        }
+        Ok(ExitStatus::Success)
+    }
+
+    fn receive(
+        &self,
+        request: &Request,
+        screen: &mut Screen,
+        context: &Context,
+    ) -> anyhow::Result<Answer> {
+        let progress = context.printer.progress();
+        progress.begin("Waiting for the answer");
+        let cancel = Cancel::default();
+        let limits = Limits { silence: Some(PATIENCE), ..Limits::default() }.cancelled_by(&cancel);
+        // Ctrl-C has to end a request that waits for a server.
+        let _watch = Watch::begin(&cancel);
+        let mut failed = None;
+        let answer = self.client.provider.answer(request, &limits, &mut |event| {
+            let shown = match event {
+                Event::Text(text) => {
+                    progress.finish();
+                    screen.text(text)
+                }
+                Event::Reasoning(text) => {
+                    if screen.shows_reasoning() {
+                        progress.finish();
+                    }
+                    screen.reasoning(text)
+                }
+                Event::Done(_) => {
+                    progress.finish();
+                    screen.end()
+                }
+                _ => Ok(()),
+            };
+            failed = shown.err();
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        progress.finish();
+        match (answer, failed) {
+            (_, Some(error)) => Err(error.into()),
+            (Err(ProviderError::Cancelled), None) => {
+                screen.end()?;
+                Err(Interrupted.into())
+            }
+            (answer, None) => Ok(answer?),
+        }
+    }
+
+    fn envelope(&self, prompt: &str, answer: &Answer, context: &Context) -> serde_json::Value {
+        let usage = &answer.usage;
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        let first = answer.heard.arrivals.first().copied();
+        json!({
+            "model": self.client.model,
+            "engine": self.client.provider.label(),
+            "prompt": prompt,
+            "response": answer.text,
+            "reasoning": answer.reasoning,
+            "finish_reason": answer.finish_reason,
+            "usage": {"prompt_tokens": usage.prompt_tokens, "cached_tokens": usage.cached_tokens,
+                "completion_tokens": usage.completion_tokens},
+            "timings": {"time_to_first_token_ms": first.map(milliseconds),
+                "total_ms": milliseconds(context.started.elapsed())},
+        })
+    }
+
+    fn report(&self, answer: &Answer, context: &Context) {
+        let count = |tokens: Option<usize>| {
+            tokens.map_or_else(|| "unknown".to_owned(), |tokens| format::count(tokens, "token"))
+        };
+        let first = answer.heard.arrivals.first().copied().unwrap_or(answer.heard.total);
+        context.printer.note("");
+        for (name, value) in [
+            ("engine", self.client.provider.label()),
+            ("prompt", count(answer.usage.prompt_tokens)),
+            ("answer", count(answer.usage.completion_tokens)),
+            ("first token", format!("after {}", format::seconds(first))),
+            ("total", format::seconds(answer.heard.total)),
+        ] {
+            context.printer.note(format_args!("{name:12} {value}"));
+        }
+    }
+}
+
+/// Cancels a request on Ctrl-C, until it is dropped.
+struct Watch(Arc<AtomicBool>);
+
+impl Watch {
+    fn begin(cancel: &Cancel) -> Self {
+        let over: Arc<AtomicBool> = Arc::default();
+        let (watched, cancel) = (Arc::clone(&over), cancel.clone());
+        std::thread::spawn(move || {
+            while !watched.load(Ordering::Relaxed) {
+                if interrupt::requested() {
+                    return cancel.cancel();
+                }
+                std::thread::sleep(POLL);
+            }
+        });
+        Self(over)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

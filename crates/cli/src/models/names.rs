@@ -1,0 +1,24 @@
+//! Names of a model in Ollama and here.
+
+use mlxk_hub::{Alias, Reference};
+
+use crate::Context;
+
+/// Returns our name of a model that has this name in Ollama, if it is known.
+pub(crate) fn of_ollama(name: &str, context: &Context) -> Option<String> {
+    let alias = Alias::of_ollama(name).map(|alias| alias.name.to_owned());
+    context.settings.pairs.repo(name).map(ToString::to_string).or(alias)
+}
+
+/// Returns the name in Ollama of a model that has this name here, if it is known.
+pub(crate) fn in_ollama(name: &str, context: &Context) -> Option<String> {
+    let pairs = &context.settings.pairs;
+    let alias = Alias::find(name).map(|alias| alias.ollama.to_owned());
+    let pair = match name.parse() {
+        Ok(Reference::Repo { id, revision: None }) => pairs.ollama(&id).map(str::to_owned),
+        _ => None,
+    };
+    // Our name may be an Ollama name.
+    let same = pairs.repo(name).map(|_| name.to_owned());
+    pair.or(alias).or(same)
+}

@@ -1,0 +1,82 @@
+//! `mlxk run --engine`: other programs that answer, and the choice between them.
+
+use std::time::Duration;
+
+use mlxk_test_peers::{Asked, Part, Peer, head, lines, ollama};
+use serde_json::{Value, json};
+
+use crate::support::{World, streams};
+
+#[test]
+fn another_program_answers() {
+    let peer = ollama::server(|_| lines(&[&ollama::said("Good day"), &ollama::end("/api/chat")]));
+    let world = World::new();
+    let engine = format!("{}/tiny:latest", peer.address().replace("http", "ollama"));
+    let run = ["run", "anything", "Hello", "--system", "Be brief", "--seed", "3", "--engine"];
+    let (stdout, _) = streams(&world.mlxk(&[&run[..], &[&engine]].concat()).assert().success());
+    assert_eq!(stdout, "Good day\n");
+    let asked = peer.asked().pop().unwrap().body;
+    assert_eq!((&asked["model"], &asked["options"]["seed"]), (&json!("tiny:latest"), &json!(3)));
+    assert_eq!(asked["messages"][0], json!({"role": "system", "content": "Be brief"}));
+    let command = [&run[..], &[&engine, "--json"]].concat();
+    let (stdout, _) = streams(&world.mlxk(&command).assert().success());
+    let data = serde_json::from_str::<Value>(&stdout).unwrap()["data"].take();
+    assert_eq!((&data["response"], &data["prompt"]), (&json!("Good day"), &json!("Hello")));
+    assert!(data["engine"].as_str().unwrap().starts_with("ollama at http://127.0.0.1:"));
+}
+
+#[test]
+fn what_cannot_work_is_said() {
+    let world = World::new();
+    for (words, expected, code) in [
+        (&["--engine", "quickest"][..], "`--engine quickest` is neither", 2),
+        (&["--engine", "ollama", "--n", "2"], "`--n` works with the engine `mlxk` only", 2),
+        (&["--engine", "http://127.0.0.1:1"], "No server at `http://127.0.0.1:1`", 1),
+    ] {
+        let command = [&["run", "m", "Hello"][..], words].concat();
+        let (_, stderr) = streams(&world.mlxk(&command).assert().code(code));
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+}
+
+/// An Ollama that takes this long for every token.
+fn paced(pause: Duration) -> Peer {
+    ollama::server(move |asked: &Asked| {
+        let tokens = asked.body["options"]["num_predict"].as_u64().unwrap_or(8);
+        let mut parts = vec![head(200, "application/x-ndjson")];
+        for _ in 0..tokens {
+            parts.extend([Part::Send(ollama::said("word ") + "\n"), Part::Pause(pause)]);
+        }
+        let mut end: Value = serde_json::from_str(&ollama::end("/api/chat")).unwrap();
+        end["eval_count"] = tokens.into();
+        parts.push(Part::Send(format!("{end}\n")));
+        parts
+    })
+}
+
+#[test]
+fn auto_takes_the_faster_one_and_remembers_the_figures() {
+    // The model has a few thousand parameters, so that one of these is certainly slower, and the other faster.
+    for (pause, chosen) in [(Duration::from_millis(60), "mlxk"), (Duration::ZERO, "ollama")] {
+        let world = World::new();
+        world.cached("org/tiny");
+        let config = world.home.path().join("config.toml");
+        std::fs::write(&config, "[pairs]\n\"tiny:latest\" = \"org/tiny\"\n").unwrap();
+        let peer = paced(pause);
+        let run = || {
+            let command = ["run", "org/tiny", "Hello", "--engine", "auto", "--explain"];
+            let mut command = world.mlxk(&[&command[..], &["--max-tokens", "9"]].concat());
+            command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", peer.address());
+            streams(&command.assert().success()).1
+        };
+        let first = run();
+        assert!(first.contains(&format!("chosen: {chosen}, because")), "{first}");
+        assert!(first.contains("ollama (0.32.0):") && first.contains("tokens/s"), "{first}");
+        let asked = peer.asked().len();
+        let second = run();
+        assert!(second.contains(&format!("chosen: {chosen}, because")), "{second}");
+        let later = peer.asked().split_off(asked);
+        let chats = later.iter().filter(|asked| asked.path == "/api/chat").count();
+        assert!(chats <= 1, "nothing is measured twice");
+    }
+}
