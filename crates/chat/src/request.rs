@@ -36,7 +36,7 @@ pub enum AnswerFormat {
 /// model, or by its server.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Name of the model, as the one who answers knows it.
+    /// Name of the model, as the program that answers knows it.
     pub model: String,
     /// The prompt.
     pub prompt: PromptInput,

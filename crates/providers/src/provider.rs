@@ -11,7 +11,7 @@ use crate::limits::Limits;
 /// Receives the events of an answer, and may end it.
 pub type OnEvent<'a> = dyn FnMut(&Event) -> ControlFlow<()> + 'a;
 
-/// Someone who answers requests: a server, or a model in this process.
+/// A source of answers: a server, or a model in this process.
 ///
 /// The vocabulary is the same for all of them, so that an application can exchange one for another. A part of a
 /// request for which a server has no word is an error, and is never left out in silence.

@@ -1,4 +1,4 @@
-//! A circuit breaker: who fails is left alone for a while.
+//! A circuit breaker: a candidate that fails is left alone for a while.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A short measurement of someone who was never asked before.
+//! A short measurement of a candidate that was never asked before.
 
 use std::ops::ControlFlow;
 

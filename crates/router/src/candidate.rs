@@ -1,4 +1,4 @@
-//! Those among whom a choice is made.
+//! Candidates: programs that could answer.
 
 /// Place where a candidate computes, the nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,7 +11,7 @@ pub enum Place {
     Elsewhere,
 }
 
-/// One who could answer.
+/// A program that could answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// Name, unique among the candidates: `mlxk`, `ollama`, or an address.

@@ -53,7 +53,7 @@ impl Backend {
     }
 }
 
-/// Chooses who answers the requests for one model. A candidate that fails before its first event is replaced by the next
+/// Chooses the program that answers the requests for one model. A candidate that fails before its first event is replaced by the next
 /// one; an answer that has begun is not repeated.
 #[derive(Debug)]
 pub struct Router {
@@ -114,7 +114,7 @@ impl Router {
         errors
     }
 
-    /// Checks who can be asked, by a question that a running server answers at once. Those that don't answer count as
+    /// Checks which candidates can be asked, by a question that a running server answers at once. Those that don't answer count as
     /// failed.
     pub fn check_health(&self) {
         for (index, backend) in self.backends.iter().enumerate() {

@@ -157,7 +157,7 @@ fn calibration_fills_the_table_and_the_faster_one_is_chosen() {
     let choice = router.choose().unwrap();
     assert_eq!(router.candidate(choice.index).id, "fast", "{:?}", choice.reasons);
     assert!(choice.reasons[0].contains("slow (1)") && choice.reasons[0].contains("samples"));
-    // A second process reads the table, and asks nobody.
+    // A second process reads the table, and measures nothing.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("choices.json");
     router.table().save(&path).unwrap();

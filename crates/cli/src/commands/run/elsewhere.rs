@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// Time between two checks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The one who answers.
+/// The program that answers.
 pub(super) enum Chosen {
     /// Our engine, with the model in memory.
     Here(Box<(Arc<Engine>, Resolved, AnswerSettings)>),
@@ -47,7 +47,7 @@ pub(super) struct There {
     router: Option<(Router, usize)>,
 }
 
-/// Finds out who answers with `--engine`. Returns `None` for our own engine without a choice.
+/// Finds the program that answers with `--engine`. Returns `None` for our own engine without a choice.
 pub(super) fn choose(
     args: &RunArgs,
     model: &str,
@@ -109,7 +109,7 @@ fn factory(context: &Context) -> Factory {
     })
 }
 
-/// Measures who was never measured, and chooses the fastest.
+/// Measures the engines that have no figures yet, and chooses the fastest.
 fn auto(args: &RunArgs, model: &str, context: &Context) -> anyhow::Result<Chosen> {
     let resolved = resolve::find(model, !args.answer.engine.compute.no_pull, context)?;
     let settings =
@@ -170,7 +170,7 @@ fn ollama(model: &str, context: &Context) -> Option<Backend> {
     server.find(&name).ok().flatten()?;
     let versions = server.versions().ok()?;
     if versions.mlxk.is_some() {
-        // Our own server is no second opinion.
+        // Our own server would only compete with itself.
         return None;
     }
     let candidate = Candidate::new(OLLAMAS, Place::Machine, versions.ollama);
