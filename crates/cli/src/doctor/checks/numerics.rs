@@ -20,7 +20,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     lines
 }
 
-/// Tests the GPUs that are no software. The processor's own kernels are faster than those.
+/// Tests the GPUs that aren't software. The processor's own kernels are faster than those.
 #[cfg(feature = "gpu")]
 fn gpus() -> Vec<Line> {
     let all = mlxk_engine::adapters().into_iter().enumerate();
