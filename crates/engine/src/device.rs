@@ -126,7 +126,7 @@ impl DeviceChoice {
             Self::Auto => CpuOptions::default(),
             Self::Cpu(options) => *options,
             #[cfg(feature = "gpu")]
-            Self::Gpu { options, .. } => return self.open_gpu(options),
+            Self::Gpu { options, .. } => return open_gpu(options),
         };
         if options.threads == Some(0) {
             let (option, expected) = ("threads", "at least 1");
@@ -147,16 +147,16 @@ impl DeviceChoice {
         };
         MemoryBudget { available_bytes, kv_format }
     }
+}
 
-    #[cfg(feature = "gpu")]
-    fn open_gpu(&self, options: &GpuOptions) -> Result<Device, EngineError> {
-        let gpu = Gpu::open(options.clone())?;
-        let name = format!("{} · {}", gpu.info().name, gpu.info().interface);
-        // The open adapter tells its memory. Looking for it again would start the driver a second time.
-        let available_bytes = gpu.info().memory_bytes;
-        let budget = MemoryBudget { available_bytes, kv_format: options.kv_format() };
-        Ok(Device { ops: Box::new(gpu), name, budget })
-    }
+#[cfg(feature = "gpu")]
+fn open_gpu(options: &GpuOptions) -> Result<Device, EngineError> {
+    let gpu = Gpu::open(options.clone())?;
+    let name = format!("{} · {}", gpu.info().name, gpu.info().interface);
+    // The open adapter tells its memory. Looking for it again would start the driver a second time.
+    let available_bytes = gpu.info().memory_bytes;
+    let budget = MemoryBudget { available_bytes, kv_format: options.kv_format() };
+    Ok(Device { ops: Box::new(gpu), name, budget })
 }
 
 /// A device that is ready to load a model.

@@ -182,7 +182,9 @@ fn attention(ops: &mut dyn Ops, head_dim: usize) -> Result<[Vec<f32>; 2], OpsErr
         Ok(ops.read(out)?.to_vec())
     };
     let found = [step([0, 0], LENGTHS, 30)?, step(LENGTHS, [1, 1], 40)?];
-    sequences.into_iter().for_each(|sequence| ops.free_sequence(sequence));
+    for sequence in sequences {
+        ops.free_sequence(sequence);
+    }
     Ok(found)
 }
 
@@ -237,7 +239,9 @@ fn values(seed: u64, count: usize) -> Vec<f32> {
 
 fn dense(dtype: Dtype, values: &[f32]) -> Dense {
     let mut data = Vec::new();
-    values.iter().for_each(|&value| dtype.put(value, &mut data));
+    for &value in values {
+        dtype.put(value, &mut data);
+    }
     Dense { dtype, data: data.into() }
 }
 
@@ -297,7 +301,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::print_stdout, reason = "a test says what it skips")]
     fn a_gpu_computes_correctly() {
         let Some(first) = mlxk_gpu::adapters().first().cloned() else {
             println!("skipped: there is no GPU, nor a software driver for Vulkan");
