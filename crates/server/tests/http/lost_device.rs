@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::world::World;
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test says what it skips")]
 fn the_next_request_finds_a_new_device() {
     if mlxk_engine::adapters().is_empty() {
         println!("skipped: there is no GPU, nor a software driver for Vulkan");
