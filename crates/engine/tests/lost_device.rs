@@ -12,6 +12,7 @@ fn on(options: GpuOptions) -> DeviceChoice {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a test says what it skips")]
 fn a_lost_device_fails_what_runs() {
     if mlxk_gpu::adapters().is_empty() {
         println!("skipped: there is no GPU, nor a software driver for Vulkan");
