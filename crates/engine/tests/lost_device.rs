@@ -1,6 +1,5 @@
 //! A GPU that stops working costs the requests that run on it, and nothing else.
 #![cfg(feature = "gpu")]
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod common;
 
@@ -12,7 +11,6 @@ fn on(options: GpuOptions) -> DeviceChoice {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test says what it skips")]
 fn a_lost_device_fails_what_runs() {
     if mlxk_gpu::adapters().is_empty() {
         println!("skipped: there is no GPU, nor a software driver for Vulkan");
