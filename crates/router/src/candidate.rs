@@ -1,6 +1,6 @@
 //! Candidates: programs that could answer.
 
-/// Place where a candidate computes, the nearest first.
+/// Location of a candidate, the nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// This process.
@@ -16,7 +16,7 @@ pub enum Place {
 pub struct Candidate {
     /// Name, unique among the candidates: `mlxk`, `ollama`, or an address.
     pub id: String,
-    /// Place where it computes.
+    /// Location of its computations.
     pub place: Place,
     /// Version of the program and the settings that change its speed. Figures of another version don't count.
     pub version: String,
