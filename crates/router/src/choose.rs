@@ -10,6 +10,13 @@ use crate::sample::Series;
 const MARGIN: f64 = 1.1;
 /// Choices between two changes. Before, only a candidate that has gone is replaced.
 const STAY: u32 = 16;
+/// Choices before the first change, unless the advantage is clear. Each change doubles them: the more often a choice has
+/// changed, the more likely it was noise.
+const FIRST_STAY: u32 = 40;
+/// Advantage that is clear.
+const CLEAR: f64 = 2.0;
+/// A choice that stayed this many times as long as it had to makes the next change as easy as the first.
+const LONG: u32 = 16;
 
 /// A candidate with what is known about it.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +44,14 @@ pub struct Chooser {
     policy: Policy,
     /// Name of the last choice, and the number of times that it was made.
     current: Option<(String, u32)>,
+    /// Choices before the next change.
+    stay: u32,
 }
 
 impl Chooser {
     /// Returns a chooser that has not chosen yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, current: None }
+        Self { policy, current: None, stay: FIRST_STAY }
     }
 
     /// Chooses among the candidates. Returns `None` if none of them can be asked.
@@ -74,7 +83,13 @@ impl Chooser {
         reasons.push(format!("chosen: {name}, because {reason}"));
         match &mut self.current {
             Some((current, times)) if current == name => *times += 1,
-            current => *current = Some((name.clone(), 1)),
+            current => {
+                if let Some((_, times)) = current {
+                    let is_settled = *times >= self.stay.saturating_mul(LONG);
+                    self.stay = if is_settled { FIRST_STAY } else { self.stay.saturating_mul(2) };
+                }
+                *current = Some((name.clone(), 1));
+            }
         }
         Some(Choice { index, reasons })
     }
@@ -118,7 +133,7 @@ impl Chooser {
         };
         let name = &candidates[best.0].candidate.id;
         let ratio = median / best.2;
-        if times < STAY {
+        if times < STAY || times < self.stay && ratio < CLEAR {
             return Some((current, format!("the choice is new, though `{name}` looks better")));
         }
         let differs = shift_interval(ours, &best.1, CONFIDENCE)
