@@ -60,6 +60,7 @@ fn schema(name: &str) -> Option<Value> {
         "temperature" => json!({"type": ["number", "null"], "minimum": 0, "maximum": 100}),
         "top_p" => json!({"type": ["number", "null"], "minimum": 0, "maximum": 1}),
         "stream" | "parallel_tool_calls" | "store" => json!({"type": ["boolean", "null"]}),
+        "include" => json!({"type": ["array", "null"], "items": {"type": "string"}}),
         "tools" => json!({"type": ["array", "null"], "items": {"type": "object"}}),
         "tool_choice" => json!({"type": ["string", "object", "null"]}),
         "reasoning" | "text" | "metadata" | "chat_template_kwargs" => {
