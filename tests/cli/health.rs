@@ -92,7 +92,7 @@ fn deep_finds_what_headers_hide_and_nothing_else() {
         let finding = &found["findings"][0];
         assert_eq!(finding["file"], file);
         assert_eq!(finding["problem"], "wrong_hash");
-        let repair = format!("mlxk health mlx-community/{name} --repair");
+        let repair = format!("mlxk health mlx-community/{name} --deep --repair");
         assert_eq!(finding["repair"], repair.as_str());
     }
     let found = deep("mlx-community/Sharded-4bit", 0);

@@ -74,6 +74,74 @@ fn a_conversion_is_a_clean_workspace_that_runs() {
     assert_eq!(mode_of(&home.join("other")), Some(Mode::Mxfp4));
 }
 
+/// Flips the last byte of the weights in `folder`.
+fn flip(folder: &Path) {
+    let weights = folder.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(weights, bytes).unwrap();
+}
+
+#[test]
+fn damaged_weights_of_a_conversion_are_found_and_it_is_made_again() {
+    let world = World::new();
+    dense(&world);
+    let home = world.home.path();
+    let convert = ["convert", "./model", "./small", "-q", "8", "--q-group-size", "32"];
+    assert_eq!(run(&world, &convert).0, 0);
+    let (code, stdout, _) = run(&world, &["health", "./small", "--deep"]);
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.contains("1 file compared"), "{stdout}");
+    flip(&home.join("small"));
+    assert_eq!(run(&world, &["health", "./small"]).0, 0);
+    let (code, stdout, _) = run(&world, &["health", "./small", "--deep"]);
+    assert!(code == 1 && stdout.contains("`model.safetensors` is damaged: its hash"), "{stdout}");
+    let source = std::fs::canonicalize(home.join("model")).unwrap();
+    let repair =
+        format!("mlxk convert {} ./repaired -q 8 --q-group-size 32", source.to_str().unwrap());
+    assert!(stdout.contains(&format!("repair: {repair}\n")), "{stdout}");
+    let words: Vec<&str> = repair.split(' ').skip(1).collect();
+    assert_eq!(run(&world, &words).0, 0);
+    assert_eq!(run(&world, &["health", "./repaired", "--deep"]).0, 0);
+    assert_eq!(mode_of(&home.join("repaired")), Mode::affine(8, 32));
+    // A copy of damaged weights is damaged, too.
+    assert_eq!(run(&world, &["clone", "./small", "./copy"]).0, 0);
+    let (code, stdout, _) = run(&world, &["health", "./copy", "--deep"]);
+    assert!(code == 1 && stdout.contains("repair: mlxk clone "), "{stdout}");
+    // Whoever changed the weights on purpose records them again.
+    let (code, _, stderr) = run(&world, &["show", "./small", "--recalc-hash"]);
+    assert!(code == 0 && stderr.contains("warning: `model.safetensors` has changed"), "{stderr}");
+    assert_eq!(run(&world, &["health", "./small", "--deep"]).0, 0);
+}
+
+#[test]
+fn a_truncated_folder_is_not_recorded_and_its_repair_is_named() {
+    let world = World::new();
+    dense(&world);
+    let small = world.home.path().join("small");
+    assert_eq!(run(&world, &["convert", "./model", "./small", "-q", "4"]).0, 0);
+    let weights = small.join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() - 9]).unwrap();
+    let before = std::fs::read(small.join(".mlxk_workspace.json")).unwrap();
+    let (code, _, stderr) = run(&world, &["show", "./small", "--recalc-hash"]);
+    assert!(code == 1 && stderr.contains("so its content hash was not recalculated"), "{stderr}");
+    assert_eq!(std::fs::read(small.join(".mlxk_workspace.json")).unwrap(), before);
+    let (code, _, stderr) = run(&world, &["run", "./small", "hello"]);
+    assert!(code == 1 && !stderr.contains("download"), "{stderr}");
+    assert!(stderr.contains("hint: Find out how to repair it with `mlxk health "), "{stderr}");
+}
+
+#[test]
+fn quantizing_twice_is_warned_about() {
+    let world = World::new();
+    dense(&world);
+    let (_, _, stderr) = run(&world, &["convert", "./model", "./q4", "-q", "4"]);
+    assert_eq!(stderr, "");
+    let (code, _, stderr) = run(&world, &["convert", "./q4", "./q2", "-q", "2"]);
+    assert!(code == 0 && stderr.contains("already quantized to 4 bits"), "{stderr}");
+}
+
 #[test]
 fn an_index_is_rewritten() {
     let world = World::new();

@@ -250,7 +250,7 @@ fn health_repairs_damaged_files_and_downloads_nothing_else() {
     *flipped.last_mut().unwrap() ^= 1;
     damage(&flipped).unwrap();
     let (stdout, served) = health(&["--repair"], 0);
-    assert!(stdout.contains("nothing to repair"), "{stdout}");
+    assert!(stdout.contains("add `--deep` to compare every file"), "{stdout}");
     assert_eq!(served, 0);
     let (stdout, _) = health(&["--repair", "--deep", "--json", "--extended"], 0);
     let envelope: Value = serde_json::from_str(&stdout).unwrap();

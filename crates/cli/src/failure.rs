@@ -4,15 +4,19 @@
 //! line makes, such as deleting nothing without a confirmation.
 
 use std::io;
+use std::path::Path;
 
 use mlxk_engine::EngineError;
 use mlxk_hub::HubError;
+use mlxk_models::ModelError;
 use mlxk_server::ServerError;
 use serde_json::Value;
 
 use crate::config::ConfigError;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::launch::System;
 use crate::launch::fit::Unfit;
+use crate::launch::shell::quoted;
 
 /// A deletion that did not happen, because it needs the user's consent.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +122,22 @@ pub(crate) struct ServerRefused {
 #[error("{0}")]
 pub(crate) struct NotLoaded(pub(crate) ServerRefused);
 
+/// The content of a damaged folder is not recorded as intended.
+#[derive(Debug, thiserror::Error)]
+#[error("`{name}` is damaged, so its content hash was not recalculated: {problem}")]
+pub(crate) struct DamagedFolder {
+    pub(crate) name: String,
+    pub(crate) problem: String,
+}
+
+/// A comparison of engines has only one that can take part.
+#[derive(Debug, thiserror::Error)]
+#[error("Nothing was measured, because no other engine can take part")]
+pub(crate) struct NothingToCompare {
+    /// Name of our model.
+    pub(crate) model: String,
+}
+
 /// A failure that nevertheless has something to show under `data`.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
@@ -209,6 +229,12 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<Unfit>() {
         return Some(error.hint());
     }
+    if let Some(NothingToCompare { model }) = error.downcast_ref() {
+        return Some(format!(
+            "Measure mlxk alone with `mlxk bench model {}`",
+            quoted(model, System::HERE)
+        ));
+    }
     if error.is::<NoServer>() {
         return Some("Start one with `mlxk server`".to_owned());
     }
@@ -227,7 +253,38 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     if error.is::<NotLoaded>() {
         return Some("List the loaded models with `mlxk ps`".to_owned());
     }
-    error.downcast_ref::<HubError>().and_then(HubError::hint)
+    let hint = error.downcast_ref::<HubError>().and_then(HubError::hint);
+    hint.or_else(|| damaged(error).and_then(check_of))
+}
+
+/// Returns the file of a model that is damaged or missing, if that is the reason of the error.
+fn damaged(error: &anyhow::Error) -> Option<&Path> {
+    if let Some(HubError::Format(error)) = error.downcast_ref() {
+        return error.damaged();
+    }
+    match error.downcast_ref()? {
+        EngineError::Format(error) | EngineError::Model(ModelError::Format(error)) => {
+            error.damaged()
+        }
+        _ => None,
+    }
+}
+
+/// Returns advice to check the model of a damaged file. It names the repair, which differs between a download,
+/// a copy and a conversion.
+fn check_of(file: &Path) -> Option<String> {
+    let is_gguf = file.extension().is_some_and(|extension| extension == "gguf");
+    if is_gguf {
+        return Some("Get an intact copy of the file".to_owned());
+    }
+    let folder = if file.is_dir() { file } else { file.parent()? };
+    let in_cache =
+        folder.iter().filter_map(|part| part.to_str()?.strip_prefix("models--")).next_back();
+    let name = match in_cache {
+        Some(repo) => repo.replace("--", "/"),
+        None => folder.display().to_string(),
+    };
+    Some(format!("Find out how to repair it with `mlxk health {}`", quoted(&name, System::HERE)))
 }
 
 #[cfg(test)]

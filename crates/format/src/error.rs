@@ -19,7 +19,7 @@ pub enum FormatError {
     #[error("`{}` is not an MLX checkpoint: it has no `config.json`", path.display())]
     NoConfig { path: PathBuf },
     /// The folder has no weights.
-    #[error("`{}` has no weights: no file is named `model*.safetensors`; download it again", path.display())]
+    #[error("`{}` has no weights: no file is named `model*.safetensors`", path.display())]
     NoWeights { path: PathBuf },
     /// The folder has only weights of another format.
     #[error("`{}` has no weights in safetensors files, only `{file}`; {advice}", path.display())]
@@ -40,27 +40,27 @@ pub enum FormatError {
     )]
     LfsPointer { path: PathBuf },
     /// A shard that the index or the names of other shards promise doesn't exist.
-    #[error("Shard `{}` is missing; download the model again", path.display())]
+    #[error("Shard `{}` is missing", path.display())]
     MissingShard { path: PathBuf },
     /// The index names something that is not a file in the folder.
     #[error("`{}` lists the shard `{shard}`, which is not a plain file name", path.display())]
     BadShardName { path: PathBuf, shard: String },
     /// The index names a tensor that its shard doesn't contain.
-    #[error("`{}` does not contain tensor `{tensor}`, although the index lists it there; download the model again", path.display())]
+    #[error("`{}` does not contain tensor `{tensor}`, although the index lists it there", path.display())]
     NotInShard { path: PathBuf, tensor: String },
     /// Two shards contain the same tensor.
     #[error("Tensor `{tensor}` is in both `{}` and `{}`; remove the file that does not belong to the model", first.display(), second.display())]
     DuplicateTensor { tensor: String, first: PathBuf, second: PathBuf },
     /// A safetensors header contradicts its file.
-    #[error("`{}` is damaged: {problem}; download it again", path.display())]
+    #[error("`{}` is damaged: {problem}", path.display())]
     Header { path: PathBuf, problem: HeaderProblem },
     /// A safetensors header describes an impossible tensor.
-    #[error("`{}` is damaged: tensor `{tensor}` {problem}; download it again", path.display())]
+    #[error("`{}` is damaged: tensor `{tensor}` {problem}", path.display())]
     Tensor { path: PathBuf, tensor: String, problem: TensorProblem },
     /// The file ends before the data does.
     #[error(
         "`{}` is truncated: tensor `{tensor}` needs bytes {start}..{end}, but the file has only \
-         {length} bytes; download it again", path.display()
+         {length} bytes", path.display()
     )]
     Truncated {
         path: PathBuf,
@@ -134,7 +134,7 @@ pub enum FormatError {
     #[error("Tensor `{tensor}` cannot be written: {problem}")]
     Unwritable { tensor: String, problem: TensorProblem },
     /// A GGUF file is damaged.
-    #[error("`{}` is damaged: {problem}; download it again", path.display())]
+    #[error("`{}` is damaged: {problem}", path.display())]
     GgufDamaged { path: PathBuf, problem: GgufDamage },
     /// The import doesn't support something in a GGUF file.
     #[error("`{}` cannot be imported: {problem}", path.display())]
@@ -205,6 +205,20 @@ pub enum TensorProblem {
 }
 
 impl FormatError {
+    /// Returns the damaged or missing file, or the folder that lacks it, if an intact copy would help.
+    pub fn damaged(&self) -> Option<&Path> {
+        match self {
+            Self::NoWeights { path }
+            | Self::MissingShard { path }
+            | Self::NotInShard { path, .. }
+            | Self::Header { path, .. }
+            | Self::Tensor { path, .. }
+            | Self::Truncated { path, .. }
+            | Self::GgufDamaged { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Read { path: path.to_owned(), source }
     }

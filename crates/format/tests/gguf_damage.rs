@@ -113,7 +113,6 @@ fn expect_damage(cases: &[Case<'_>]) {
         change(&mut gguf);
         let refusal = refusal(&gguf);
         assert!(refusal.starts_with(&format!("is damaged: {reason}")), "{refusal}");
-        assert!(refusal.ends_with("; download it again"), "{refusal}");
     }
 }
 

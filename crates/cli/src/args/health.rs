@@ -26,7 +26,7 @@ pub(crate) struct HealthArgs {
     #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: Option<String>,
 
-    /// Hash every file and compare it with the hash in the cache
+    /// Hash every file and compare it with the hash in the cache, or the one recorded by `clone` or `convert`
     #[arg(long)]
     pub deep: bool,
 

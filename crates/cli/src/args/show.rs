@@ -42,7 +42,7 @@ pub(crate) struct ShowArgs {
     #[arg(long, conflicts_with_all = ["files", "config", "modelfile", "recalc_hash", "json"])]
     pub template: bool,
 
-    /// Print only the parameters that belong to the model's name
+    /// Print only the parameters of answers: those of the model's name, then the checkpoint's defaults
     #[arg(long, conflicts_with_all = ["files", "config", "modelfile", "template", "recalc_hash", "json"])]
     pub parameters: bool,
 
@@ -70,7 +70,11 @@ pub(crate) struct ShowArgs {
     #[arg(long, conflicts_with_all = ["files", "config", "recalc_hash"])]
     pub modelfile: bool,
 
-    /// Recompute the content hash of a folder made by `clone` or `convert`
+    /// Recompute the hashes of a folder made by `clone` or `convert`
+    ///
+    /// The content hash is MLX-Knife's: it covers all files, but only the headers of weights. The SHA-256 of
+    /// each weight file is recorded next to it, and `mlxk health FOLDER --deep` compares these.
+    /// A damaged folder is refused.
     #[arg(long)]
     pub recalc_hash: bool,
 

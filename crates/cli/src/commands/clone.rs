@@ -60,7 +60,7 @@ fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(Str
     let locations = &context.settings.locations;
     let found = resolve::find(model, true, context)?;
     let target = target_name(&found.name, args);
-    let building = Building::begin(
+    let mut building = Building::begin(
         &target_folder(&target, locations),
         mlxk_hub::info(&found, supported::quick()).size_bytes,
         locations,
@@ -74,7 +74,7 @@ fn copy(model: &str, args: &CloneArgs, context: &Context) -> anyhow::Result<(Str
     };
     let tool = concat!("mlxk ", env!("CARGO_PKG_VERSION"));
     let sentinel = Sentinel::new(Operation::Clone, &source, found.revision.as_deref(), tool);
-    let (target, _) = building.finish(sentinel)?;
+    let (target, _) = building.finish(sentinel, reporter)?;
     Ok((found.name, target))
 }
 

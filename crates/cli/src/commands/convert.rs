@@ -1,5 +1,6 @@
 //! `mlxk convert SOURCE TARGET`: quantizes or converts a model.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -145,7 +146,9 @@ fn from_checkpoint(
     let warning = warning(&checkpoint, options);
     let name = origin_of(source);
     let origin = (name.as_str(), source.revision.as_deref());
-    finish(building, origin, options, summary(&conversion, options), warning)
+    let message = summary(&conversion, options);
+    let (target, content_hash) = building.finish(recorded(origin, args, options), progress)?;
+    Ok(Made { source: name, target, content_hash, message, warning })
 }
 
 /// Converts a GGUF file to a checkpoint, then continues as with any other checkpoint.
@@ -180,13 +183,15 @@ fn from_gguf(
         plan.write(building.folder(), &mut |done, total| report(progress, done, total))
             .map_err(|error| hub_error(error, &building))?;
         let message = format!("converted {}", format::size(plan.output_bytes()));
-        return finish(building, (&name, None), options, message, None);
+        let (target, content_hash) =
+            building.finish(recorded((&name, None), args, options), progress)?;
+        return Ok(Made { source: name, target, content_hash, message, warning: None });
     }
     let between = building.folder().join(".between");
     std::fs::create_dir(&between)?;
     plan.write(&between, &mut |done, total| report(progress, done, total))
         .map_err(|error| hub_error(error, &building))?;
-    let message = {
+    let (message, warning) = {
         let checkpoint = Checkpoint::open(&between).map_err(HubError::from)?;
         let naming = mlxk_models::published_names_of(&checkpoint)?;
         let conversion = Conversion::plan(&checkpoint, &naming, options).map_err(HubError::from)?;
@@ -197,10 +202,12 @@ fn from_gguf(
             .map_err(|error| hub_error(error, &building))?;
         convert::copy_companions(&between, building.folder(), &NOT_COPIED)
             .map_err(HubError::from)?;
-        summary(&conversion, options)
+        (summary(&conversion, options), warning(&checkpoint, options))
     };
     std::fs::remove_dir_all(&between)?;
-    finish(building, (&name, None), options, message, None)
+    let (target, content_hash) =
+        building.finish(recorded((&name, None), args, options), progress)?;
+    Ok(Made { source: name, target, content_hash, message, warning })
 }
 
 /// Rewrites the index of a copy, or of the source itself if it is also the target.
@@ -228,21 +235,23 @@ fn repair(
         let sentinel = Sentinel::read(&source.path)
             .filter(Sentinel::is_managed)
             .unwrap_or_else(|| sentinel((&source.name, None)).with("mode", json!("repair-index")));
-        let content_hash = record(&source.path, sentinel)?;
+        let content_hash = record(&source.path, sentinel, &BTreeMap::new(), progress)?;
         let message = told(index);
         let (source, target) = (source.name, source.path);
         return Ok(Made { source, target, content_hash, message, warning: None });
     }
     // Reading the shards here names the source in an error, and copies nothing in vain.
     convert::check_shards(&source.path).map_err(HubError::from)?;
-    let building =
+    let mut building =
         begin(args, target, mlxk_hub::info(&source, supported::quick()).size_bytes, context)?;
     building.copy_model(&source, &context.settings.locations, progress)?;
     let index = rebuild_index(building.folder()).map_err(HubError::from)?;
     let name = origin_of(&source);
     let origin = (name.as_str(), source.revision.as_deref());
-    let sentinel = sentinel(origin).with("mode", json!("repair-index"));
-    let (target, content_hash) = building.finish(sentinel)?;
+    let sentinel = sentinel(origin)
+        .with("mode", json!("repair-index"))
+        .with_options(&convert_settings::words(args));
+    let (target, content_hash) = building.finish(sentinel, progress)?;
     let message = told(index);
     Ok(Made { source: source.name, target, content_hash, message, warning: None })
 }
@@ -266,15 +275,10 @@ fn begin(
     Ok(Building::begin(target, needed, &context.settings.locations)?)
 }
 
-fn finish(
-    building: Building,
-    (source, revision): (&str, Option<&str>),
-    options: &Options,
-    message: String,
-    warning: Option<String>,
-) -> anyhow::Result<Made> {
-    let mut sentinel = sentinel((source, revision));
-    sentinel = match &options.change {
+/// Returns the record of a conversion.
+fn recorded(origin: (&str, Option<&str>), args: &ConvertArgs, options: &Options) -> Sentinel {
+    let sentinel = sentinel(origin).with_options(&convert_settings::words(args));
+    match &options.change {
         Change::Quantize(quantization) => sentinel.with("mode", json!("quantize")).with(
             "quantization",
             json!({
@@ -285,9 +289,7 @@ fn finish(
         ),
         Change::Dequantize => sentinel.with("mode", json!("dequantize")),
         Change::Keep => sentinel,
-    };
-    let (target, content_hash) = building.finish(sentinel)?;
-    Ok(Made { source: source.to_owned(), target, content_hash, message, warning })
+    }
 }
 
 fn sentinel((source, revision): (&str, Option<&str>)) -> Sentinel {
@@ -312,13 +314,19 @@ fn summary(conversion: &Conversion, options: &Options) -> String {
     format!("{what}, {bits:.3} bits per weight, {}{others}", format::size(bytes))
 }
 
-/// Warns if the target has more bits than the source, which cannot restore lost precision.
+/// Warns if the source is quantized already: more bits cannot restore lost precision, and other bits lose
+/// more than they would of the original.
 fn warning(checkpoint: &Checkpoint, options: &Options) -> Option<String> {
     let Change::Quantize(quantization) = &options.change else { return None };
     let had = checkpoint.quantization().default?.bits();
     let gets = quantization.mode.bits();
-    (gets > had).then(|| {
+    Some(if gets > had {
         format!("the source has {had} bits per weight; {gets} bits make it larger but not better")
+    } else {
+        format!(
+            "the source is already quantized to {had} bits, so the losses add up; \
+             quantize the original model if you can get it"
+        )
     })
 }
 

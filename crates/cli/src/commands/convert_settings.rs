@@ -1,6 +1,9 @@
 //! Settings of a conversion, from the options of `mlxk convert`.
 
+use std::path::Path;
+
 use anyhow::Context as _;
+use clap::ValueEnum;
 use mlxk_format::convert::{Change, Conversion, ModuleMode, Options, Quantization, Recipe};
 use mlxk_tensor::{Dtype, Mode};
 
@@ -27,6 +30,53 @@ pub(super) fn options(args: &ConvertArgs) -> anyhow::Result<Options> {
         (false, false) => Change::Keep,
     };
     Ok(Options { dtype, text_only: args.text_only, ..Options::new(change) })
+}
+
+/// Returns the options that decide the result, as words of a command line.
+pub(super) fn words(args: &ConvertArgs) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            words.extend([name.to_owned(), value]);
+        }
+    };
+    let mode = |mode: ModeName| value_name(&mode);
+    add(
+        "-q",
+        args.quantize.map(|quantize| match quantize {
+            Quantize::Bits(bits) => bits.to_string(),
+            Quantize::Mode(name) => mode(name),
+        }),
+    );
+    add("--mode", args.mode.map(mode));
+    add("--q-group-size", args.q_group_size.map(|size| size.to_string()));
+    // The file of a recipe is recorded by its absolute path.
+    let recipe = args.recipe.as_ref().map(|recipe| match Path::new(recipe).canonicalize() {
+        Ok(path) if Recipe::ALL.iter().all(|known| known.name() != recipe) => {
+            path.display().to_string()
+        }
+        _ => recipe.clone(),
+    });
+    add("--recipe", recipe);
+    for module in &args.module {
+        add("--module", Some(module.clone()));
+    }
+    add("--dtype", args.dtype.map(|dtype| value_name(&dtype)));
+    for (name, is_set) in [
+        ("--dequantize", args.dequantize),
+        ("--text-only", args.text_only),
+        ("--lossless", args.lossless),
+        ("--repair-index", args.repair_index),
+    ] {
+        if is_set {
+            words.push(name.to_owned());
+        }
+    }
+    words
+}
+
+fn value_name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 fn quantization(args: &ConvertArgs) -> anyhow::Result<Quantization> {

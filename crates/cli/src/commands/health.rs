@@ -26,6 +26,8 @@ struct Verdict {
     read: Option<DeepReport>,
     /// Result of `--repair`.
     repaired: Option<Repaired>,
+    /// `true` if the repair compared every file.
+    deep: bool,
 }
 
 /// Returns the figures of `--deep` in words, to follow a verdict.
@@ -49,7 +51,7 @@ impl Verdict {
             reason.push_str(&in_words(read));
         }
         if let Some(repaired) = &self.repaired {
-            let _ = write!(reason, "; {}", what_was_repaired(repaired));
+            let _ = write!(reason, "; {}", what_was_repaired(repaired, self.deep));
         }
         reason
     }
@@ -90,7 +92,14 @@ fn one(name: &str, args: &HealthArgs, context: &Context) -> anyhow::Result<Vec<V
                 );
             }
             let name = name.to_owned();
-            Ok(vec![Verdict { name, report, managed: None, read: None, repaired: None }])
+            Ok(vec![Verdict {
+                name,
+                report,
+                managed: None,
+                read: None,
+                repaired: None,
+                deep: false,
+            }])
         }
         resolution => {
             let model = resolution.local()?;
@@ -104,6 +113,7 @@ fn one(name: &str, args: &HealthArgs, context: &Context) -> anyhow::Result<Vec<V
             let mut verdicts = several(&[model], false, context)?;
             if let Some(verdict) = verdicts.first_mut() {
                 verdict.repaired = Some(repaired);
+                verdict.deep = args.deep;
             }
             Ok(verdicts)
         }
@@ -142,7 +152,7 @@ fn several(models: &[Resolved], deep: bool, context: &Context) -> anyhow::Result
                 Kind::Folder => model.path.display().to_string(),
                 _ => model.name,
             };
-            Verdict { name, report: model.health, managed, read: None, repaired: None }
+            Verdict { name, report: model.health, managed, read: None, repaired: None, deep: false }
         })
         .collect();
     if deep {
@@ -181,20 +191,25 @@ fn print(verdicts: &[Verdict], all: bool, context: &Context) -> anyhow::Result<(
         let read = verdict.read.as_ref().map(in_words).unwrap_or_default();
         out.line(format_args!("{word} {} — {}{read}", verdict.name, verdict.report.reason()))?;
         if let Some(repaired) = &verdict.repaired {
-            out.line(format_args!("          {}", what_was_repaired(repaired)))?;
+            out.line(format_args!("          {}", what_was_repaired(repaired, verdict.deep)))?;
         }
         hints(verdict, &mut out)?;
     }
     Ok(())
 }
 
-/// Formats a repair like `repaired: a, b (1.2 GB downloaded)`.
-fn what_was_repaired(repaired: &Repaired) -> String {
+/// Formats a repair like `repaired: a, b (1.2 GB downloaded)`. `deep` is `true` if it compared every file.
+fn what_was_repaired(repaired: &Repaired, deep: bool) -> String {
+    // Without `--deep`, only files that look damaged are compared.
+    let partly = if deep { "" } else { "; add `--deep` to compare every file" };
+    if repaired.files.is_empty() && deep {
+        return "nothing to repair: all files match the hub".to_owned();
+    }
     if repaired.files.is_empty() {
-        return "nothing to repair: all compared files match the hub".to_owned();
+        return format!("no file looks damaged, so only small files were compared{partly}");
     }
     let fetched = format::size(repaired.fetched_bytes);
-    format!("repaired: {} ({fetched} downloaded)", repaired.files.join(", "))
+    format!("repaired: {} ({fetched} downloaded){partly}", repaired.files.join(", "))
 }
 
 /// Prints the other findings and the commands that repair them.

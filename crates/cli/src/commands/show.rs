@@ -1,5 +1,6 @@
 //! `mlxk show MODEL`: describes a model.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -16,10 +17,11 @@ use super::model_labels::type_label;
 use super::model_object::{Details, health, metadata, object};
 use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};
+use crate::failure::DamagedFolder;
 use crate::models::resolve;
 use crate::models::supported;
 use crate::output::{self, Output};
-use crate::{Context, format, json};
+use crate::{Context, format, interrupt, json};
 
 /// A part of a model, by the name that Ollama's `/show` has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
             ))
             .into());
         };
-        workspace::record(&resolved.path, sentinel)?;
+        recalculate(&resolved, sentinel, context)?;
     }
     let model = mlxk_hub::info(&resolved, supported::thorough());
     if args.json {
@@ -118,6 +120,29 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         }
     }
     Ok(ExitStatus::Success)
+}
+
+/// Records the current content of a folder as intended, unless it is damaged. Names the weights that differ
+/// from those recorded.
+fn recalculate(resolved: &Resolved, sentinel: Sentinel, context: &Context) -> anyhow::Result<()> {
+    let found = mlxk_hub::info(resolved, supported::thorough());
+    if !found.health.is_healthy() {
+        let problem = found.health.reason();
+        let name = &resolved.name;
+        return Err(DamagedFolder { name: name.clone(), problem }.into());
+    }
+    interrupt::listen()?;
+    let before = sentinel.weight_hashes();
+    let progress = context.printer.progress();
+    workspace::record(&resolved.path, sentinel, &BTreeMap::new(), &progress)?;
+    drop(progress);
+    let after = Sentinel::read(&resolved.path).map(|now| now.weight_hashes()).unwrap_or_default();
+    for (file, _) in before.iter().filter(|(file, hash)| after.get(*file) != Some(hash)) {
+        context.printer.note(format_args!(
+            "warning: `{file}` has changed since its hash was recorded; its new hash replaces it"
+        ));
+    }
+    Ok(())
 }
 
 /// Prints the chat template, the parameters, the license or the system prompt.

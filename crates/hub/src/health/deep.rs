@@ -1,9 +1,10 @@
 //! Compares every byte with the hash that names it. The cache names a blob by its SHA-256 if it
 //! came from large-file storage, otherwise by git's SHA-1. A downloaded folder keeps the same
-//! hashes in small files, and an import records those of the files that it wrote.
+//! hashes in small files, an import records those of the files that it wrote, and a workspace those
+//! of its weights.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use super::{Finding, Problem, repair};
 use crate::error::{HubError, Result};
@@ -12,6 +13,7 @@ use crate::inventory::Inventory;
 use crate::reporter::Reporter;
 use crate::resolution::Resolved;
 use crate::store::Origin;
+use crate::workspace::Sentinel;
 
 /// Folder in which a download keeps its records of files.
 const RECORDS: &str = ".cache/huggingface/download/";
@@ -69,13 +71,10 @@ pub fn deep(model: &Resolved, reporter: &dyn Reporter) -> Result<DeepReport> {
 /// Returns the files to compare, each blob once, and the number of files that cannot be compared.
 fn jobs(files: &Inventory) -> (Vec<Job>, usize) {
     let (mut jobs, mut unnamed, mut seen) = (Vec::new(), 0, HashSet::new());
-    let written = Origin::read(&files.folder).map(|origin| origin.written).unwrap_or_default();
+    let written = written(&files.folder);
     for (name, file) in &files.files {
         let Some(size_bytes) = file.size_bytes.filter(|_| !name.starts_with('.')) else { continue };
-        let named = file.blob.clone().filter(|blob| is_hash(blob));
-        let Some(expected) =
-            named.or_else(|| written.get(name).cloned()).or_else(|| recorded(files, name))
-        else {
+        let Some(expected) = expected(files, &written, name) else {
             unnamed += 1;
             continue;
         };
@@ -84,6 +83,27 @@ fn jobs(files: &Inventory) -> (Vec<Job>, usize) {
         }
     }
     (jobs, unnamed)
+}
+
+/// Returns the SHA-256 of the files of a model that are known without reading them, by name.
+pub(crate) fn recorded_sha256(folder: &Path) -> BTreeMap<String, String> {
+    let (files, written) = (Inventory::read(folder), written(folder));
+    let hash = |name: &String| Some((name.clone(), expected(&files, &written, name)?));
+    files.files.keys().filter_map(hash).filter(|(_, hash)| hash.len() == SHA256_DIGITS).collect()
+}
+
+/// Returns the hashes that an import or a workspace records.
+fn written(folder: &Path) -> BTreeMap<String, String> {
+    let imported = Origin::read(folder).map(|origin| origin.written);
+    let own = || Sentinel::read(folder).map(|sentinel| sentinel.weight_hashes());
+    imported.or_else(own).unwrap_or_default()
+}
+
+/// Returns the hash that a file should have, if it is known.
+fn expected(files: &Inventory, written: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    let named = files.files.get(name)?.blob.clone().filter(|blob| is_hash(blob));
+    let written = || written.get(name).filter(|hash| is_hash(hash)).cloned();
+    named.or_else(written).or_else(|| recorded(files, name))
 }
 
 /// Returns the hash recorded by the download of a folder: the second line of its record.

@@ -15,12 +15,14 @@ mod weights;
 use std::path::Path;
 
 pub(crate) use check::check;
+pub(crate) use deep::recorded_sha256;
 pub use deep::{DeepReport, deep};
 pub use files::check_gguf;
 pub use finding::{Finding, Problem, Severity};
 pub(crate) use weights::Weights;
 
 use crate::resolution::{Kind, Resolved};
+use crate::workspace::Operation;
 
 /// The verdict on a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +96,10 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
         (Kind::HfCache, Problem::NoRevision | Problem::NoConfig | Problem::NoWeights) => {
             Some(format!("mlxk pull {name}"))
         }
+        // Without `--deep`, a repair compares only files that look damaged.
+        (Kind::HfCache, Problem::WrongHash { .. }) => {
+            Some(format!("mlxk health {name} --deep --repair"))
+        }
         (Kind::HfCache, _) => Some(format!("mlxk health {name} --repair")),
         (Kind::Imported, _) => Some(match crate::store::Origin::read(&model.path) {
             Some(origin) => format!("mlxk rm {name}, then mlxk pull {}", quoted(&origin.source)),
@@ -105,17 +111,37 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
         (Kind::Folder | Kind::Workspace, Problem::BadIndex(_) | Problem::NotInShard { .. }) => {
             Some(rebuild())
         }
-        (Kind::Folder | Kind::Workspace, _) => {
-            let sentinel = crate::workspace::Sentinel::read(&model.path)?;
-            let source = sentinel.source_repo()?;
-            // A copy of a folder that is gone, or of this very folder, repairs nothing.
-            let path = Path::new(source);
-            let is_path = path.is_absolute() || source.starts_with('.');
-            let is_other = path.canonicalize().ok() != model.path.canonicalize().ok();
-            let helps = !is_path || (path.join("config.json").is_file() && is_other);
-            helps.then(|| format!("mlxk clone {} ./repaired", quoted(source)))
-        }
+        (Kind::Folder | Kind::Workspace, _) => made_again(&model.path),
     }
+}
+
+/// Returns the command that makes a copy or conversion again, next to the damaged one. A sentence if the
+/// options of the conversion are unknown, and `None` if its source is.
+fn made_again(folder: &Path) -> Option<String> {
+    let sentinel = crate::workspace::Sentinel::read(folder)?;
+    let source = sentinel.source_repo()?;
+    // A copy of a folder that is gone, or of this very folder, repairs nothing.
+    let path = Path::new(source);
+    let is_path = path.is_absolute() || source.starts_with('.');
+    let is_other = path.canonicalize().ok() != folder.canonicalize().ok();
+    let is_here = path.join("config.json").is_file() || path.is_file();
+    if is_path && !(is_here && is_other) {
+        return None;
+    }
+    let pinned = match sentinel.source_revision().filter(|_| !is_path) {
+        Some(revision) => format!("{source}@{revision}"),
+        None => source.to_owned(),
+    };
+    let source = quoted(&pinned);
+    if sentinel.operation() != Some(Operation::Convert.name()) {
+        return Some(format!("mlxk clone {source} ./repaired"));
+    }
+    let Some(options) = sentinel.options() else {
+        return Some(format!("Convert {source} again, with the options that you used"));
+    };
+    let words = ["mlxk", "convert", &source, "./repaired"].map(str::to_owned).into_iter();
+    let words: Vec<String> = words.chain(options.iter().map(|word| quoted(word))).collect();
+    Some(words.join(" "))
 }
 
 /// Quotes a text for a shell.

@@ -1,6 +1,7 @@
 //! Writes a workspace: everything is written next to the target and appears there by one rename,
 //! completely or not at all.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use tempfile::TempDir;
@@ -25,6 +26,8 @@ pub struct Building {
     temporary: TempDir,
     claim: Claim,
     target: PathBuf,
+    /// Hashes of copied files that are known from where they came.
+    known: BTreeMap<String, String>,
 }
 
 /// Returns the folder that `target` names: a bare name is in the folder of workspaces if that is
@@ -91,7 +94,7 @@ impl Building {
             .rand_bytes(unfinished::SUFFIX)
             .tempdir_in(parent)
             .map_err(HubError::io("create a folder next to the target"))?;
-        Ok(Self { temporary, claim, target })
+        Ok(Self { temporary, claim, target, known: BTreeMap::new() })
     }
 
     /// Returns the folder to write to.
@@ -104,11 +107,12 @@ impl Building {
         &self.target
     }
 
-    /// Copies a model. Uses copy-on-write if the disk supports it.
+    /// Copies a model. Uses copy-on-write if the disk supports it. Hashes that are recorded for its
+    /// files are kept, so that a copy of damaged weights is found to be damaged.
     ///
     /// Fails if links in the folder lead out of it.
     pub fn copy_model(
-        &self,
+        &mut self,
         from: &Resolved,
         locations: &Locations,
         reporter: &dyn Reporter,
@@ -135,20 +139,21 @@ impl Building {
             done += file.size_bytes();
             reporter.advance(done, total);
         }
+        self.known = crate::health::recorded_sha256(&from.path);
         Ok(())
     }
 
     /// Records origin and content of the workspace, and moves it into place. Returns its folder and
     /// the hash of its content.
-    pub fn finish(self, sentinel: Sentinel) -> Result<(PathBuf, String)> {
+    pub fn finish(self, sentinel: Sentinel, reporter: &dyn Reporter) -> Result<(PathBuf, String)> {
         let failed = || HubError::io("move the workspace into place");
-        let hash = record(self.folder(), sentinel)?;
+        let hash = record(self.folder(), sentinel, &self.known, reporter)?;
         staging::flush(self.folder()).map_err(failed())?;
         public(self.folder()).map_err(failed())?;
         // This only removes an empty folder.
         let _ = std::fs::remove_dir(&self.target);
         fs_err::rename(self.folder(), &self.target).map_err(failed())?;
-        let Self { temporary, claim, target } = self;
+        let Self { temporary, claim, target, known: _ } = self;
         let _ = temporary.keep();
         drop(claim);
         if let Some(parent) = target.parent() {

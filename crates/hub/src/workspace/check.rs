@@ -7,7 +7,9 @@ use std::path::Path;
 use super::content;
 use super::content::{FoundKind, IndexEntry, file_hash, modified_ns, walk};
 use super::sentinel::Sentinel;
+use super::weight_hashes;
 use crate::error::Result;
+use crate::reporter::Reporter;
 
 /// The state of a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,11 +50,19 @@ pub fn check(folder: &Path) -> Check {
     }
 }
 
-/// Computes the hash of a workspace again, stores it in `sentinel` and writes that.
-pub fn record(folder: &Path, mut sentinel: Sentinel) -> Result<String> {
+/// Computes the hash of a workspace and those of its weights again, stores them in `sentinel` and
+/// writes that. Returns the hash of the workspace. Weights in `known` are not read, because their
+/// hashes are known from where they were copied.
+pub fn record(
+    folder: &Path,
+    mut sentinel: Sentinel,
+    known: &BTreeMap<String, String>,
+    reporter: &dyn Reporter,
+) -> Result<String> {
     let excludes = sentinel.excludes();
     let content = content(folder, &excludes)?;
     sentinel.set_content(&content, &excludes);
+    sentinel.set_weight_hashes(&weight_hashes(folder, &excludes, known, reporter)?);
     sentinel.write(folder)?;
     Ok(content.hash)
 }

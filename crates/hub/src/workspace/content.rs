@@ -55,6 +55,7 @@ pub(super) const DEFAULT_EXCLUDES: [&str; 34] = [
 ];
 /// Of larger files, only name and size count.
 const MAX_READ_BYTES: u64 = 1 << 30;
+const WEIGHTS: &str = ".safetensors";
 const MAX_HEADER_BYTES: u64 = 100 << 20;
 const READ: &str = "read a file of the workspace";
 
@@ -136,11 +137,16 @@ fn prefixed(hasher: Sha256) -> String {
     format!("sha256:{}", hash::hex(&hasher.finalize()))
 }
 
+/// Returns `true` if the hash of a file covers all its contents. Of weights it covers the header.
+pub(super) fn is_read(path: &str, length: u64) -> bool {
+    !path.ends_with(WEIGHTS) && length <= MAX_READ_BYTES
+}
+
 /// Returns the hash of one file, or `None` for weights with a damaged header.
 pub(super) fn file_hash(path: &Path, length: u64) -> Result<Option<String>> {
     let failed = || HubError::io(READ);
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let hash = if name.ends_with(".safetensors") {
+    let hash = if name.ends_with(WEIGHTS) {
         let mut file = fs_err::File::open(path).map_err(failed())?;
         let mut prefix = [0; 8];
         if length < 8 || file.read_exact(&mut prefix).is_err() {

@@ -9,6 +9,7 @@ pub(crate) mod error;
 mod path;
 mod sentinel;
 mod unfinished;
+mod weight_hashes;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ pub use content::{Content, content};
 pub use sentinel::{Operation, SENTINEL_FILE, Sentinel};
 pub(crate) use unfinished::is_unfinished;
 pub use unfinished::{remove_unfinished, unfinished};
+pub use weight_hashes::weight_hashes;
 
 /// A workspace in the folder of workspaces.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `.mlxk_workspace.json`: the file that makes a folder a managed workspace.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -15,6 +16,11 @@ pub(super) const HASH_ALGORITHM: &str = "v2";
 /// Limit of the file, which has a line per file of the model.
 const MAX_BYTES: u64 = 16 << 20;
 
+/// Our own member with the hashes of weights, which MLX-Knife ignores.
+const WEIGHT_HASHES: &str = "weight_hashes";
+/// Our own member with the options of a conversion, which MLX-Knife ignores.
+const OPTIONS: &str = "options";
+
 /// The operation that created a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -25,7 +31,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    const fn name(self) -> &'static str {
+    /// Returns its name in the file.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Clone => "clone",
             Self::Convert => "convert",
@@ -81,11 +88,55 @@ impl Sentinel {
         self.members.get("managed") == Some(&Value::Bool(true))
     }
 
-    /// Returns all members except the list of files.
+    /// Returns all members except the lists of files.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut members = self.members.clone();
         members.shift_remove("file_index");
+        members.shift_remove(WEIGHT_HASHES);
         members
+    }
+
+    /// Adds the options of a conversion, as words of a command line.
+    #[must_use]
+    pub fn with_options(self, options: &[String]) -> Self {
+        self.with(OPTIONS, json!(options))
+    }
+
+    /// Returns the options of the conversion, as words of a command line. `None` if they are
+    /// unknown. MLX-Knife and older versions of this program record only the quantization.
+    pub fn options(&self) -> Option<Vec<String>> {
+        if let Some(options) = self.members.get(OPTIONS) {
+            let words = options.as_array()?.iter();
+            return words.map(|word| word.as_str().map(str::to_owned)).collect();
+        }
+        let quantization = self.members.get("quantization")?;
+        let number = |key: &str| quantization.get(key).and_then(Value::as_u64);
+        let mut words = match quantization.get("mode").and_then(Value::as_str) {
+            None | Some("affine") => vec!["-q".to_owned(), number("bits")?.to_string()],
+            Some(mode @ ("mxfp4" | "mxfp8" | "nvfp4")) => {
+                return Some(vec!["-q".to_owned(), mode.to_owned()]);
+            }
+            Some(_) => return None,
+        };
+        if let Some(size) = number("group_size") {
+            words.extend(["--q-group-size".to_owned(), size.to_string()]);
+        }
+        Some(words)
+    }
+
+    /// Returns the SHA-256 of the weights when they were last recorded, in hexadecimal, by path.
+    /// Empty if MLX-Knife or an older version of this program wrote the file.
+    pub fn weight_hashes(&self) -> BTreeMap<String, String> {
+        let Some(Value::Object(hashes)) = self.members.get(WEIGHT_HASHES) else {
+            return BTreeMap::new();
+        };
+        let hash =
+            |(path, hash): (&String, &Value)| Some((path.clone(), hash.as_str()?.to_owned()));
+        hashes.iter().filter_map(hash).collect()
+    }
+
+    pub(super) fn set_weight_hashes(&mut self, hashes: &BTreeMap<String, String>) {
+        self.members.insert(WEIGHT_HASHES.to_owned(), json!(hashes));
     }
 
     /// Returns `clone`, `convert`, or a word of a later version.

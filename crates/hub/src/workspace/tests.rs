@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::reporter::Quiet;
 use crate::testing::Fixture;
 
 fn workspace() -> tempfile::TempDir {
@@ -17,6 +20,10 @@ fn workspace() -> tempfile::TempDir {
     folder
 }
 
+fn recorded(folder: &Path) -> Result<String> {
+    record(folder, sentinel(), &BTreeMap::new(), &Quiet)
+}
+
 fn sentinel() -> Sentinel {
     Sentinel::new(Operation::Clone, "org/name", Some("abc"), "mlxk 1")
 }
@@ -25,7 +32,7 @@ fn sentinel() -> Sentinel {
 #[test]
 fn the_hash_is_that_of_mlx_knife() {
     let folder = workspace();
-    let hash = record(folder.path(), sentinel()).unwrap();
+    let hash = recorded(folder.path()).unwrap();
     assert_eq!(hash, "sha256:a1b418eeb860599ff99acd4085b0aed8fcc56898416b4735755a00e54a62b17e");
     let read = Sentinel::read(folder.path()).unwrap();
     assert_eq!(read.content_hash(), Some(hash.as_str()));
@@ -38,7 +45,7 @@ fn clean_until_something_that_counts_changes() {
     let folder = workspace();
     let path = folder.path();
     assert_eq!(check(path), Check::default());
-    let stored = record(path, sentinel()).unwrap();
+    let stored = recorded(path).unwrap();
     let clean = Check { clean: Some(true), current: Some(stored.clone()), stored: Some(stored) };
     assert_eq!(check(path), clean);
     fs_err::write(path.join("other.log"), "left out").unwrap();
@@ -62,7 +69,7 @@ fn clean_until_something_that_counts_changes() {
 #[test]
 fn another_time_alone_is_healed() {
     let folder = workspace();
-    record(folder.path(), sentinel()).unwrap();
+    recorded(folder.path()).unwrap();
     let before = Sentinel::read(folder.path()).unwrap();
     let file = fs_err::OpenOptions::new().write(true).open(folder.path().join("config.json"));
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -77,7 +84,7 @@ fn another_time_alone_is_healed() {
 fn sentinels_that_lie_are_not_believed() {
     let folder = workspace();
     for bad in ["../x", "/etc/passwd", "a/../../x", "a\\b", "C:x", "", "a\0b"] {
-        record(folder.path(), sentinel()).unwrap();
+        recorded(folder.path()).unwrap();
         let text = fs_err::read_to_string(folder.path().join(SENTINEL_FILE)).unwrap();
         let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
         value["file_index"][0]["path"] = bad.into();
@@ -95,15 +102,15 @@ fn sentinels_that_lie_are_not_believed() {
 fn links_count_inside_and_are_refused_outside() {
     let folder = workspace();
     let path = folder.path();
-    let plain = record(path, sentinel()).unwrap();
+    let plain = recorded(path).unwrap();
     fs_err::os::unix::fs::symlink("config.json", path.join("link")).unwrap();
     assert_eq!(check(path).clean, Some(false));
-    assert_ne!(record(path, sentinel()).unwrap(), plain);
+    assert_ne!(recorded(path).unwrap(), plain);
     assert_eq!(check(path).clean, Some(true));
     fs_err::remove_file(path.join("link")).unwrap();
     fs_err::os::unix::fs::symlink("/etc/hosts", path.join("link")).unwrap();
     assert_eq!(check(path).clean, Some(false));
-    let error = record(path, sentinel()).unwrap_err().to_string();
+    let error = recorded(path).unwrap_err().to_string();
     assert!(error.contains("its link `link` leads outside"), "{error}");
 }
 
@@ -111,7 +118,7 @@ fn links_count_inside_and_are_refused_outside() {
 fn damaged_weights_have_no_hash() {
     let folder = workspace();
     fs_err::write(folder.path().join("model.safetensors"), [9, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
-    let error = record(folder.path(), sentinel()).unwrap_err();
+    let error = recorded(folder.path()).unwrap_err();
     assert!(error.to_string().contains("`model.safetensors` has a damaged header"), "{error}");
 }
 

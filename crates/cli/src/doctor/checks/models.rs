@@ -1,6 +1,6 @@
 //! Checks the models on this machine.
 
-use mlxk_hub::ModelInfo;
+use mlxk_hub::{Kind, ModelInfo};
 use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line};
@@ -49,5 +49,7 @@ fn line(model: &ModelInfo) -> Line {
     let line =
         Line::broken(format!("`{name}` is damaged or incomplete: {}", model.health.reason()));
     let repair = model.health.errors().find_map(|finding| finding.repair.clone());
-    line.fix(repair.unwrap_or_else(|| format!("mlxk rm {name}, then download it again")))
+    let is_own = matches!(model.kind, Kind::Folder | Kind::Workspace);
+    let replace = if is_own { "clone or convert it again" } else { "download it again" };
+    line.fix(repair.unwrap_or_else(|| format!("mlxk rm {name}, then {replace}")))
 }

@@ -22,10 +22,10 @@ fn a_copy_appears_whole_and_clean() {
     let fixture = Fixture::new();
     let target = fixture.path().join("mine");
     fs_err::create_dir(&target).unwrap();
-    let building = Building::begin(&target, 0, &fixture.locations).unwrap();
+    let mut building = Building::begin(&target, 0, &fixture.locations).unwrap();
     building.copy_model(&model(&fixture), &fixture.locations, &Quiet).unwrap();
     assert!(fs_err::read_dir(&target).unwrap().next().is_none(), "nothing there until the end");
-    let (path, hash) = building.finish(sentinel()).unwrap();
+    let (path, hash) = building.finish(sentinel(), &Quiet).unwrap();
     assert_eq!(path, target);
     let mut names: Vec<_> = fs_err::read_dir(&target)
         .unwrap()
@@ -59,12 +59,12 @@ fn links_that_lead_out_are_not_copied() {
     symlink("config.json", model.path.join("same.json")).unwrap();
     symlink(".", model.path.join("self")).unwrap();
     let target = fixture.path().join("mine");
-    let building = Building::begin(&target, 0, &fixture.locations).unwrap();
+    let mut building = Building::begin(&target, 0, &fixture.locations).unwrap();
     building.copy_model(&model, &fixture.locations, &Quiet).unwrap();
     assert!(building.folder().join("same.json").is_file());
     drop(building);
     symlink(elsewhere.path().join("key"), model.path.join("extra/LICENSE")).unwrap();
-    let building = Building::begin(&target, 0, &fixture.locations).unwrap();
+    let mut building = Building::begin(&target, 0, &fixture.locations).unwrap();
     let error = building.copy_model(&model, &fixture.locations, &Quiet).unwrap_err();
     assert!(error.to_string().ends_with("lead out of it: `extra/LICENSE`"), "{error}");
     assert!(!building.folder().join("extra").exists());
