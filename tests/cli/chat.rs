@@ -480,19 +480,33 @@ fn a_saved_name_is_only_replaced_after_a_question() {
     let mut session = Session::start(100, &["--max-tokens", "4"]);
     session.say("The first question.");
     session.say("/save talk");
-    session.say("The second question.");
+    let file = session.home.path().join("mlxk/chats/talk.json");
+    let saved = || std::fs::read_to_string(&file).unwrap();
+    // More of the same conversation replaces it without a question.
+    session.say("The next question.");
+    session.say("/save talk");
+    assert!(!session.text().contains("[y/N]") && saved().contains("next"), "{}", session.text());
+    session.say("/undo");
     session.send("/save talk\r");
     session.wait_for("Replace it? [y/N]");
     session.send("n\r");
     session.wait_for("Not saved");
-    let file = session.home.path().join("mlxk/chats/talk.json");
-    let saved = std::fs::read_to_string(&file).unwrap();
-    assert!(!saved.contains("second"));
+    assert!(saved().contains("next"));
+    session.say("/clear");
+    session.say("The second question.");
+    for (keys, asked) in [("\x03", 2), ("\x04", 3)] {
+        session.send("/save talk\r");
+        session.wait_until("a question", |screen| screen.matches("[y/N]").count() == asked);
+        session.send(keys);
+        session.wait_until("a no", |screen| screen.matches("Not saved").count() == asked);
+        assert!(saved().contains("first"));
+    }
+    session.say("The third question.");
     session.send("/save talk\r");
-    session.wait_until("a second question", |screen| screen.matches("[y/N]").count() == 2);
+    session.wait_until("a question", |screen| screen.matches("[y/N]").count() == 4);
     session.send("y\r");
-    session.wait_until("a second file", |screen| screen.matches("Saved to").count() == 2);
-    assert!(std::fs::read_to_string(&file).unwrap().contains("second"));
+    session.wait_until("a new file", |screen| screen.matches("Saved to").count() == 3);
+    assert!(saved().contains("third") && !saved().contains("first"));
     // A saved conversation is continued as a copy.
     session.say("/load");
     assert!(session.text().contains("talk · just now · 2 turns"), "{}", session.text());
@@ -500,9 +514,9 @@ fn a_saved_name_is_only_replaced_after_a_question() {
     session.wait_for(">>> /load talk");
     session.send("\r");
     session.wait_for("Loaded 4 messages of `talk`");
-    session.say("The third question.");
+    session.say("The fourth question.");
     let home = session.leave();
-    assert!(!std::fs::read_to_string(&file).unwrap().contains("third"));
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("fourth"));
     let words = ["chat", "--load", "1"];
     let session = Session::start_with(home, 100, &words, &[]);
     assert!(session.text().contains("Loaded 6 messages"), "{}", session.text());
@@ -603,7 +617,7 @@ fn conversations_are_listed_and_printed() {
         "version": 1, "model": "org/model", "system": "Be brief.", "settings": {"top_k": 3},
         "created": "2026-01-02T03:04:05Z", "updated": "2026-01-02T03:05:00Z",
         "messages": [
-            {"role": "user", "content": "What is \u{1b}[31mred?"},
+            {"role": "user", "content": "What is \u{1b}[31mred?\n\nAnd why?"},
             {"role": "assistant", "content": "**A** color."},
         ],
     });
@@ -611,11 +625,11 @@ fn conversations_are_listed_and_printed() {
     std::fs::write(chats.join("kept/2026-01-02-030405.json"), "{").unwrap();
     let (stdout, stderr) = logs(&[]);
     let row: Vec<&str> = stdout.lines().nth(2).unwrap().split('|').map(str::trim).collect();
-    assert_eq!(row[1..], ["notes", "just now", "1", "org/model", "What is [31mred?"]);
+    assert_eq!(row[1..], ["notes", "just now", "1", "org/model", "What is [31mred? And why?"]);
     assert!(stderr.contains("warning: Cannot load the conversation"), "{stderr}");
     let (stdout, _) = logs(&["notes"]);
-    let expected = "notes · org/model · 2026-01-02T03:05:00Z\nSystem prompt: Be brief.\n\n\
-                    >>> What is [31mred?\n\n**A** color.\n";
+    let expected = "# notes\n\norg/model · 2026-01-02T03:05:00Z\n\nSystem prompt: Be brief.\n\n\
+                    ## You\n\nWhat is [31mred?\n\nAnd why?\n\n## org/model\n\n**A** color.\n";
     assert_eq!(stdout, expected);
     let printed: Value = serde_json::from_str(&logs(&["notes", "--json"]).0).unwrap();
     assert_eq!(printed["data"]["conversation"]["messages"], conversation["messages"]);

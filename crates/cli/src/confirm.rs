@@ -13,8 +13,12 @@ pub(crate) fn is_possible() -> bool {
 
 /// Asks a yes-or-no question. Anything but `y` or `yes` means no.
 pub(crate) fn confirm(question: impl Display) -> bool {
-    let answer = ask(&format!("{question} [y/N]"));
-    answer.is_some_and(|answer| ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
+    ask(&format!("{question} [y/N]")).is_some_and(|answer| is_yes(&answer))
+}
+
+/// Returns `true` for `y` and `yes`.
+pub(crate) fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes))
 }
 
 /// Prints a question and returns the line that the user typed, trimmed. `None` if it cannot be read.

@@ -17,7 +17,7 @@ use rustyline::{
 use super::input_wrap::{InputWrap, Pending, unbroken};
 use super::{command, settings};
 use crate::conversations::Folder;
-use crate::{Context, complete, interrupt, terminal};
+use crate::{Context, complete, confirm, interrupt, terminal};
 
 pub(super) const PROMPT: &str = ">>> ";
 const MAX_HISTORY: usize = 1000;
@@ -68,6 +68,7 @@ impl Editor {
             locations: context.settings.locations.clone(),
             files: FilenameCompleter::new(),
             pending: pending.clone(),
+            asks: false,
         }));
         for key in [KeyEvent(KeyCode::Enter, Modifiers::ALT), KeyEvent::ctrl('J')] {
             editor.bind_sequence(key, EventHandler::Simple(Cmd::Newline));
@@ -112,6 +113,25 @@ impl Editor {
         })
     }
 
+    /// Asks a yes-or-no question on a terminal. Anything but `y` or `yes` means no, and so do Ctrl-C and Ctrl-D.
+    pub(super) fn confirm(&mut self, question: &str) -> anyhow::Result<bool> {
+        let Self::Terminal { editor, .. } = self else { return Ok(false) };
+        let ask = |on: bool, editor: &mut rustyline::Editor<Assistance, FileHistory>| {
+            if let Some(helper) = editor.helper_mut() {
+                helper.asks = on;
+            }
+        };
+        let prompt = format!("{} [y/N] ", terminal::sanitize_line(question));
+        ask(true, editor);
+        let answer = interrupt::while_idle(|| editor.readline(&prompt));
+        ask(false, editor);
+        match answer {
+            Ok(answer) => Ok(confirm::is_yes(&answer)),
+            Err(ReadlineError::Interrupted | ReadlineError::Eof) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Saves the input history for the next chat.
     pub(super) fn save(&mut self) {
         if let Self::Terminal { editor, history, keeps: true } = self {
@@ -142,6 +162,8 @@ pub(super) struct Assistance {
     locations: Locations,
     files: FilenameCompleter,
     pending: Pending,
+    /// `true` during a yes-or-no question.
+    asks: bool,
 }
 
 impl Assistance {
@@ -198,7 +220,7 @@ impl Hinter for Assistance {
     type Hint = String;
 
     fn hint(&self, line: &str, _: usize, _: &rustyline::Context<'_>) -> Option<String> {
-        line.is_empty().then(|| "Type a message, or /help".to_owned())
+        (line.is_empty() && !self.asks).then(|| "Type a message, or /help".to_owned())
     }
 }
 

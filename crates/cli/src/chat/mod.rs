@@ -203,7 +203,7 @@ impl Chat<'_> {
                     self.note("To leave the chat, press Ctrl-D or type /bye");
                 }
                 Line::Text(text) if text.trim().is_empty() => {}
-                Line::Text(text) => match self.take_line(&text, editor.is_terminal())? {
+                Line::Text(text) => match self.take_line(&text, editor)? {
                     Next::Continue => {}
                     Next::Leave => {
                         self.keep_settings();
@@ -232,7 +232,7 @@ impl Chat<'_> {
     }
 
     /// Executes a line.
-    fn take_line(&mut self, line: &str, on_terminal: bool) -> anyhow::Result<Next> {
+    fn take_line(&mut self, line: &str, editor: &mut Editor) -> anyhow::Result<Next> {
         let unsent = self.unsent.take();
         let command = match command::parse(line) {
             Ok(command) => command,
@@ -242,15 +242,17 @@ impl Chat<'_> {
             }
         };
         match command {
-            Command::Say(text) => match command::elsewhere(&text).filter(|_| on_terminal) {
-                Some(meant) if unsent.as_deref() != Some(text.as_str()) => {
-                    self.note(format_args!(
+            Command::Say(text) => {
+                match command::elsewhere(&text).filter(|_| editor.is_terminal()) {
+                    Some(meant) if unsent.as_deref() != Some(text.as_str()) => {
+                        self.note(format_args!(
                         "Not sent: the command is `{meant}`. To send `{text}` as a message, type it again"
                     ));
-                    self.unsent = Some(text);
+                        self.unsent = Some(text);
+                    }
+                    _ => self.say(&text)?,
                 }
-                _ => self.say(&text)?,
-            },
+            }
             Command::Help(None) => self.note(command::help(terminal::width())),
             Command::Help(Some(name)) => {
                 let text = command::help_on(&name, terminal::width());
@@ -267,7 +269,7 @@ impl Chat<'_> {
             Command::File(path) => self.attach(path.as_deref()),
             Command::Edit(text) => self.edit(&text)?,
             Command::History => self.show_history()?,
-            Command::Save(name) => self.save(&name),
+            Command::Save(name) => self.save(&name, editor)?,
             Command::Load(None) => self.list_saved(),
             Command::Load(Some(name)) => self.load(&name),
             Command::Undo => self.undo(),

@@ -1,11 +1,12 @@
 //! Conversations on disk: `/save`, `/load`, and what is kept by itself.
 
+use super::editor::Editor;
 use super::{Chat, settings};
 use crate::commands::logs;
-use crate::conversations::{Conversation, Existing, Loaded, write};
+use crate::conversations::{Conversation, Existing, Loaded, read, write};
+use crate::failure;
 use crate::format::count;
 use crate::models::resolve;
-use crate::{confirm, failure};
 
 /// Conversations that `/load` lists at most.
 const MAX_LISTED: usize = 20;
@@ -45,29 +46,35 @@ impl Chat<'_> {
         }
     }
 
-    pub(super) fn save(&self, name: &str) {
+    pub(super) fn save(&self, name: &str, editor: &mut Editor) -> anyhow::Result<()> {
         let conversation = self.conversation();
         if conversation.is_blank() {
-            return self.note("There is nothing to save yet");
+            self.note("There is nothing to save yet");
+            return Ok(());
         }
         let path = self.keeper.folder.place(name);
-        if path.exists() {
+        // Saving more of the same conversation loses nothing.
+        let is_own = read(&path).is_ok_and(|old| conversation.continues(&old));
+        if path.exists() && !is_own {
             if !self.context.may_ask {
                 self.note(format_args!(
                     "`{}` already exists; save under another name",
                     path.display()
                 ));
-                return;
+                return Ok(());
             }
-            if !confirm::confirm(format_args!("`{name}` already exists. Replace it?")) {
+            if !editor.confirm(&format!("`{name}` already exists. Replace it?"))? {
                 self.note("Not saved");
-                return;
+                return Ok(());
             }
         }
+        let what =
+            if conversation.turns() == 0 { " the system prompt and the settings" } else { "" };
         match write(&path, &conversation, Existing::Replace) {
-            Ok(()) => self.note(format_args!("Saved to `{}`", path.display())),
+            Ok(()) => self.note(format_args!("Saved{what} to `{}`", path.display())),
             Err(error) => self.note(failure::message(&error)),
         }
+        Ok(())
     }
 
     pub(super) fn list_saved(&self) {

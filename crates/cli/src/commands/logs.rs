@@ -67,7 +67,8 @@ fn list(args: &LogsArgs, folder: &Folder, context: &Context) -> anyhow::Result<(
         context.printer.note("No conversations yet; `mlxk chat` starts one");
         return Ok(());
     }
-    table::print(&rows)
+    // Kept conversations are named by their time.
+    table::print_most(&rows, &["Model", "Changed"])
 }
 
 /// Describes a conversation in a line, for a list.
@@ -121,31 +122,53 @@ fn delete(args: &LogsArgs, entry: &Entry, context: &Context) -> anyhow::Result<(
     Ok(())
 }
 
-/// Prints a conversation: rendered on a terminal, as Markdown otherwise.
+/// Prints a conversation: rendered on a terminal, otherwise as Markdown with a heading before every message.
 fn print(loaded: &Loaded, context: &Context) -> anyhow::Result<()> {
     let Loaded { entry, conversation } = loaded;
     let mut out = output::stdout();
+    let is_terminal = output::stdout_is_terminal();
     let time = conversation.updated.clone().unwrap_or_else(|| age(entry.modified));
-    show(&mut out, &format!("{} · {} · {time}", entry.name, conversation.model))?;
+    let (name, model) = (&entry.name, &conversation.model);
+    if is_terminal {
+        show(&mut out, &format!("{name} · {model} · {time}"))?;
+    } else {
+        show(&mut out, &format!("# {name}\n\n{model} · {time}"))?;
+    }
     if let Some(system) = conversation.system.as_deref().filter(|text| !text.is_empty()) {
-        show(&mut out, &format!("System prompt: {system}"))?;
+        let gap = if is_terminal { "" } else { "\n" };
+        show(&mut out, &format!("{gap}System prompt: {system}"))?;
     }
     drop(out);
     for message in &conversation.messages {
         let text = message.text().unwrap_or_default();
         let mut out = output::stdout();
         out.line("")?;
-        if message.role == "assistant" {
+        if !is_terminal {
+            show(
+                &mut out,
+                &format!("## {}\n\n{}", heading(&message.role, model), text.trim_end()),
+            )?;
+        } else if message.role == "assistant" {
             drop(out);
             let mut screen = Screen::of_text(Show::Answer, &context.printer);
             screen.text(&text)?;
             screen.end()?;
         } else {
             let mark = if message.role == "user" { ">>>" } else { message.role.as_str() };
-            show(&mut out, &format!("{mark} {text}"))?;
+            // Lines after the first are marked, too, because an answer has no marks.
+            show(&mut out, &format!("{mark} {}", text.trim_end().replace('\n', "\n... ")))?;
         }
     }
     Ok(())
+}
+
+/// Returns the name of the author of a message.
+fn heading<'a>(role: &'a str, model: &'a str) -> &'a str {
+    match role {
+        "user" => "You",
+        "assistant" => model,
+        other => other,
+    }
 }
 
 /// Prints text, wrapped on a terminal.

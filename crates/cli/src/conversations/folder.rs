@@ -55,10 +55,7 @@ impl Folder {
             let (Some(a), Some(b)) = (&read[inner], &read[outer]) else { return false };
             // Two of the same length are in each other; the newer one stays.
             let is_shorter = a.messages.len() < b.messages.len();
-            a.created.is_some()
-                && a.created == b.created
-                && b.messages.starts_with(&a.messages)
-                && (entries[outer].is_named || is_shorter || outer < inner)
+            b.continues(a) && (entries[outer].is_named || is_shorter || outer < inner)
         };
         let is_extra = |index: usize| {
             !entries[index].is_named

@@ -61,9 +61,16 @@ impl Conversation {
         self.asked().count()
     }
 
-    /// Returns `true` if there is nothing to come back to: no messages, no system prompt and no settings.
+    /// Returns `true` if there is nothing to come back to: no questions, no system prompt and no settings.
     pub(crate) fn is_blank(&self) -> bool {
-        self.messages.is_empty() && self.system.is_none() && self.settings.is_empty()
+        self.turns() == 0 && self.system.is_none() && self.settings.is_empty()
+    }
+
+    /// Returns `true` if it is `other` with nothing removed and perhaps more turns.
+    pub(crate) fn continues(&self, other: &Self) -> bool {
+        self.created.is_some()
+            && self.created == other.created
+            && self.messages.starts_with(&other.messages)
     }
 
     /// Returns the first question of the user.
