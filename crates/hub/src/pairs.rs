@@ -3,6 +3,7 @@
 mod library;
 
 pub use library::{LibraryModel, library};
+pub(crate) use library::{base_name, checkpoint_of_gguf};
 
 use crate::repo_id::RepoId;
 use crate::suggest::{is_typo, similar};

@@ -61,6 +61,19 @@ fn search(
 /// No checkpoint has more files in a folder.
 const MAX_ENTRIES: usize = 100_000;
 
+/// Returns the repository of `org/NAME-GGUF:QUANTIZATION`.
+fn gguf_repo(name: &str) -> Option<&str> {
+    let (repo, tag) = name.split_once(':')?;
+    let (_, short) = repo.split_once('/')?;
+    let tag = tag.to_ascii_lowercase();
+    let tag = tag.trim_start_matches("ud-");
+    let is_numbered = |start: &str| {
+        tag.strip_prefix(start).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let is_quantization = ["q", "iq", "tq", "f", "bf", "mxfp"].into_iter().any(is_numbered);
+    (is_quantization || short.to_ascii_lowercase().contains("gguf")).then_some(repo)
+}
+
 struct Search<'a> {
     reference: &'a Reference,
     pairs: &'a PairTable,
@@ -72,6 +85,24 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Returns the error for `name:tag` without a checkpoint: a name in Ollama's style, or a
+    /// quantization in a GGUF repository of the hub, which Ollama downloads by such a name, too.
+    fn unknown_short(&self, name: &str) -> ReferenceError {
+        let in_ollama = crate::ollama::has(name, self.locations);
+        match gguf_repo(name).filter(|_| !in_ollama) {
+            Some(repo) => ReferenceError::GgufRepo {
+                name: name.to_owned(),
+                checkpoint: crate::pairs::checkpoint_of_gguf(repo).map(ToString::to_string),
+                repo: repo.to_owned(),
+            },
+            None => ReferenceError::UnknownPair {
+                name: name.to_owned(),
+                in_ollama,
+                similar: self.pairs.similar(name),
+            },
+        }
+    }
+
     fn resolve(&self, matching: Matching) -> Result<Resolution> {
         match self.reference {
             Reference::Name { name, revision } => match (Alias::find(name), revision) {
@@ -82,12 +113,7 @@ impl Search<'_> {
             Reference::Short(name) => match (self.pairs.repo(name), Alias::of_ollama(name)) {
                 (Some(id), _) => self.repo(id, None),
                 (None, Some(alias)) => self.package(&alias.spec()),
-                (None, None) => Err(ReferenceError::UnknownPair {
-                    name: name.clone(),
-                    in_ollama: crate::ollama::has(name, self.locations),
-                    similar: self.pairs.similar(name),
-                }
-                .into()),
+                (None, None) => Err(self.unknown_short(name).into()),
             },
             Reference::Folder(path) => self.folder(path),
             Reference::Gguf(path) => self.gguf(path),

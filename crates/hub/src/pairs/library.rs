@@ -58,6 +58,36 @@ pub(super) fn find(name: &str) -> Option<&'static LibraryModel> {
     library().iter().find(|model| model.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
+/// Returns the name of the model in a repository of GGUF files, without organisation and `-GGUF`.
+pub(crate) fn base_name(repo: &str) -> &str {
+    let name = repo.rsplit('/').next().unwrap_or(repo);
+    let cut = name.len().saturating_sub("-GGUF".len());
+    match name.get(cut..) {
+        Some(end) if cut > 0 && end.eq_ignore_ascii_case("-gguf") => &name[..cut],
+        _ => name,
+    }
+}
+
+/// Returns the MLX checkpoint of the model in a repository of GGUF files, if the library has it.
+pub(crate) fn checkpoint_of_gguf(repo: &str) -> Option<&'static RepoId> {
+    let name = base_name(repo);
+    // Some repositories put the maker first: `google_gemma-3-4b-it-GGUF`.
+    let without_maker = name.split_once('_').map_or(name, |(_, rest)| rest);
+    let wanted = [name, without_maker].map(plain_name);
+    library().iter().find(|it| wanted.contains(&plain_name(it.repo.name()))).map(|it| &it.repo)
+}
+
+/// Returns the name of a model without what differs between its repositories.
+fn plain_name(name: &str) -> String {
+    const ENDINGS: [&str; 4] = ["-mlx", "-4bit", "-8bit", "-mxfp4-q8"];
+    let lower = name.to_ascii_lowercase();
+    let mut name = lower.strip_prefix("meta-").unwrap_or(&lower);
+    while let Some(rest) = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)) {
+        name = rest;
+    }
+    name.to_owned()
+}
+
 fn parse(line: &'static str) -> Option<LibraryModel> {
     let mut columns = line.split('\t');
     let names = columns.next()?.split(',').collect();
@@ -106,6 +136,23 @@ mod tests {
             }
         }
         assert!(library().len() > 100);
+    }
+
+    #[test]
+    fn gguf_repositories_have_checkpoints() {
+        for (repo, checkpoint) in [
+            (
+                "bartowski/Llama-3.2-1B-Instruct-GGUF",
+                Some("mlx-community/Llama-3.2-1B-Instruct-4bit"),
+            ),
+            ("bartowski/google_gemma-3-4b-it-GGUF", Some("mlx-community/gemma-3-4b-it-4bit")),
+            ("unsloth/gpt-oss-20b-gguf", Some("mlx-community/gpt-oss-20b-MXFP4-Q8")),
+            ("me/Llama-3.2-1B-Instruct-Tuned-GGUF", None),
+            ("me/GGUF", None),
+        ] {
+            let found = checkpoint_of_gguf(repo).map(ToString::to_string);
+            assert_eq!(found.as_deref(), checkpoint, "{repo}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::explain::{Explain, Explained, did_you_mean, impl_error, ticked};
+use crate::pairs::base_name;
 
 /// Failures of reading a model reference and of finding the model on this machine.
 #[derive(Debug)]
@@ -26,6 +27,9 @@ pub enum ReferenceError {
     NoRevisions { what: &'static str, name: String, revision: String },
     /// A name in Ollama's style that is not in the pair table. `similar` ones are.
     UnknownPair { name: String, similar: Vec<String>, in_ollama: bool },
+    /// A quantization in a repository of GGUF files on the hub. `checkpoint` is the MLX checkpoint of
+    /// the same model, if it is known.
+    GgufRepo { name: String, repo: String, checkpoint: Option<String> },
     /// The path does not exist, or is something else. `problem` completes "`path` …".
     BadPath { path: PathBuf, problem: &'static str },
 }
@@ -146,6 +150,9 @@ impl Explain for ReferenceError {
                     )
                 })
             }
+            Self::GgufRepo { name, repo, checkpoint } => {
+                gguf_repo(name, repo, checkpoint.as_deref())
+            }
             Self::BadPath { path, problem } => {
                 let hint = match (*problem, path.file_name().and_then(|name| name.to_str())) {
                     (MISSING, Some(name)) if path.extension().is_none_or(|end| end != "gguf") => {
@@ -164,6 +171,21 @@ impl Explain for ReferenceError {
             }
         }
     }
+}
+
+fn gguf_repo(name: &str, repo: &str, checkpoint: Option<&str>) -> Explained {
+    let model = base_name(repo);
+    let get = match checkpoint {
+        Some(checkpoint) => format!("Get the MLX checkpoint with `mlxk pull {checkpoint}`"),
+        None => format!("Find an MLX checkpoint with `mlxk search {model}`"),
+    };
+    let message = format!(
+        "`{name}` names a quantization in `{repo}`, a repository of GGUF files on the hub, which \
+         mlxk does not download"
+    );
+    Explained::new("model_not_found", message).hint(format!(
+        "{get}, or download the file yourself and name its path: `mlxk run ./{model}.gguf`"
+    ))
 }
 
 impl Unreached {

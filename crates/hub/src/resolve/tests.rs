@@ -75,6 +75,12 @@ fn exact_names() {
         ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit@aaaa (changed)"),
         ("phi3:mini", "pull mlx-community/Phi-3-mini-4k-instruct-4bit"),
         ("llama9:1b", "No MLX checkpoint is known for the Ollama name `llama9:1b`"),
+        ("me/mine:1b", "No MLX checkpoint is known for the Ollama name `me/mine:1b`"),
+        (
+            "hf.co/me/Tuned-GGUF:Q4_K_M",
+            "`me/Tuned-GGUF:Q4_K_M` names a quantization in `me/Tuned-GGUF`, a repository of GGUF \
+             files on the hub, which mlxk does not download",
+        ),
         ("ollama:phi3:mini", "Model `phi3:mini` not found in Ollama's store"),
     ] {
         assert_eq!(outcome(&fixture, text, Matching::Exact), expected, "{text}");
