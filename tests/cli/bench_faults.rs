@@ -24,7 +24,7 @@ fn failed(world: &World, report: &str, arguments: &[&str], host: &str) -> (Value
 
 #[test]
 fn a_fault_of_the_other_engine_keeps_our_results() {
-    let peers: [(Peer, &str, &str); 6] = [
+    let peers: [(Peer, &str, &str); 5] = [
         (
             ollama::server(|_| lines(&[&ollama::said("good")])),
             "in the middle of its answer (events received: 1)",
@@ -49,7 +49,6 @@ fn a_fault_of_the_other_engine_keeps_our_results() {
             "status 500: llama runner process has terminated",
             "",
         ),
-        (Peer::start(|_| json(200, "no version")), ": `no version`", ""),
     ];
     let (world, report) = world();
     for (peer, error, suggestion) in peers {
@@ -131,43 +130,49 @@ fn a_document_that_exceeds_the_context_is_not_sent() {
     assert!(peer.asked().iter().all(|asked| !asked.body.to_string().contains("Summarize")));
 }
 
+/// Runs a comparison in which no other engine can take part: it stops before anything is measured. Returns the notes.
+fn stopped(world: &World, report: &str, arguments: &[&str], host: &str) -> String {
+    let base = ["bench", "--mlx-model", "org/tiny", "--output", report];
+    let mut command = world.mlxk(&[&base[..], &SHORT, arguments].concat());
+    command.env("OLLAMA_HOST", host);
+    let (stdout, stderr) = streams(&command.assert().code(1));
+    assert!(stdout.is_empty() && !std::path::Path::new(report).exists(), "{stdout}");
+    assert!(
+        stderr.contains("error: Nothing was measured, because no other engine can"),
+        "{stderr}"
+    );
+    assert!(stderr.ends_with("with `mlxk bench model org/tiny`\n"), "{stderr}");
+    assert!(!stderr.contains("are unknown"), "{stderr}");
+    stderr
+}
+
 #[test]
 fn missing_programs_and_servers_are_told_apart() {
     let (world, report) = world();
-    let ours = ["--mlx-model", "org/tiny"];
     // The server at the given address is not running.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = free.local_addr().unwrap().to_string();
     drop(free);
-    let (found, _) = failed(&world, &report, &ours, &nobody);
-    let result = &found["ollama_result"];
-    assert!(result["error"].as_str().unwrap().contains("connection refused"), "{result}");
-    assert!(result["suggestion"].as_str().unwrap().contains("`ollama serve`"), "{result}");
-    // The server is running without the model.
+    let notes = stopped(&world, &report, &["--model", "tiny"], &nobody);
+    assert!(notes.contains("connection refused") && notes.contains("`ollama serve`"), "{notes}");
+    // The server is running without the model, or is another program.
     let server = Running::start(&world, &[], &[]);
-    let arguments = ["--mlx-model", "org/tiny", "--skip-pull", "--model", "absent:1b"];
-    let base = ["bench", "--output", &report];
-    let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
-    command.env("OLLAMA_HOST", &server.address);
-    command.assert().code(1);
-    let result = &read(&report)["ollama_result"];
-    assert_eq!(result["error"], "Ollama has no model `absent:1b`");
-    assert!(result["suggestion"].as_str().unwrap().contains("ollama pull absent:1b"), "{result}");
+    let arguments = ["--skip-pull", "--model", "absent:1b"];
+    let notes = stopped(&world, &report, &arguments, &server.address);
+    assert!(notes.contains("Ollama has no model `absent:1b`"), "{notes}");
+    assert!(notes.contains("ollama pull absent:1b"), "{notes}");
+    let other = Peer::start(|_| json(200, "no version"));
+    let notes = stopped(&world, &report, &["--model", "tiny"], &other.address());
+    assert!(notes.contains(": `no version`"), "{notes}");
     // Programs that are not installed.
     for (peer, error) in [
         ("llama-server=/nowhere/llama-server", "No GGUF file for llama-server"),
         ("mlx-lm=/nowhere/python", "`/nowhere/python` has no mlx-lm"),
         ("mlx-knife=/nowhere/python", "`/nowhere/python` has no mlx-knife"),
-        ("mlxk=/nowhere/mlxk", "`/nowhere/mlxk` does not print its version"),
+        ("mlxk=/nowhere/mlxk", "Cannot start `/nowhere/mlxk`: No such file"),
     ] {
-        let arguments = ["bench", "--mlx-model", "org/tiny", "--vs", peer, "--output", &report];
-        let (_, notes) = streams(&world.mlxk(&[&arguments[..], &SHORT].concat()).assert().code(1));
-        // It is told before anything is measured, too.
+        let notes = stopped(&world, &report, &["--vs", peer], &nobody);
         assert!(notes.contains(" will not be measured: ") && notes.contains(error), "{notes}");
-        let found = read(&report);
-        let told = found["sides"][1]["failure"]["error"].as_str().unwrap();
-        assert!(told.contains(error), "{peer}: {told}");
-        assert_eq!(found["mlx_result"]["success"], true);
     }
 }
 
@@ -204,15 +209,11 @@ fn a_stalled_pull_times_out() {
             parts
         }
     });
-    let arguments = ["--mlx-model", "org/tiny", "--pull-timeout", "1"];
-    let base = ["bench", "--model", "tiny", "--output", &report];
-    let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
-    command.env("OLLAMA_HOST", peer.address());
-    let (_, notes) = streams(&command.assert().code(1));
+    let arguments = ["--model", "tiny", "--pull-timeout", "1"];
+    let notes = stopped(&world, &report, &arguments, &peer.address());
     assert!(notes.contains("Ollama is pulling tiny"), "{notes}");
-    let result = &read(&report)["ollama_result"];
-    assert!(result["error"].as_str().unwrap().contains("made no progress for 1 s"), "{result}");
-    assert!(result["suggestion"].as_str().unwrap().contains("--pull-timeout"), "{result}");
+    assert!(notes.contains("made no progress for 1 s"), "{notes}");
+    assert!(notes.contains("--pull-timeout"), "{notes}");
 }
 
 #[test]

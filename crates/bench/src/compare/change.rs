@@ -48,9 +48,16 @@ pub enum ChangeError {
     )]
     Schemas { first: String, second: String },
     #[error(
-        "The reports measured different work: {what} is `{first}` in the first and `{second}` in the second"
+        "The reports measured different work: {what} is `{first}` in the first and `{second}` in the second{}",
+        if *is_setting { "; to compare these settings, add `--unequal`" } else { "" }
     )]
-    Unequal { what: String, first: String, second: String },
+    Unequal {
+        what: String,
+        first: String,
+        second: String,
+        /// `true` if only a setting differs.
+        is_setting: bool,
+    },
     #[error("The reports have no series in common")]
     Nothing,
 }
@@ -72,8 +79,22 @@ const ALIKE: [(&str, &str); 8] = [
     ("/sides/0/weights/file_bytes", "the size of the weights"),
 ];
 
-/// Returns the changes of our side's series that are in both reports.
-pub fn changes(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
+/// The values among [`ALIKE`] that are settings of the same program, model and work.
+const SETTINGS: [&str; 2] = ["/limits/threads", "/settings"];
+
+/// Changes between two reports, and how their settings differ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// Changes of the series that are in both reports.
+    pub series: Vec<Change>,
+    /// A sentence for each setting that differs.
+    pub settings: Vec<String>,
+}
+
+/// Returns the changes of our side's series that are in both reports. `unequal` allows settings
+/// that differ.
+pub fn changes(base: &Value, now: &Value, unequal: bool) -> Result<Changes, ChangeError> {
+    let mut settings = Vec::new();
     let schema = |report: &Value| report["schema"].as_str().unwrap_or("none").to_owned();
     if schema(base) != schema(now) || !schema(base).starts_with("mlxk-bench-") {
         return Err(ChangeError::Schemas { first: schema(base), second: schema(now) });
@@ -85,23 +106,46 @@ pub fn changes(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
         let is_known = !is_new || first.is_some() && second.is_some();
         if is_known && first != second {
             let (first, second) = (first.unwrap_or(&Value::Null), second.unwrap_or(&Value::Null));
+            if unequal && SETTINGS.contains(&place) {
+                settings.extend(unlike_settings(what, first, second));
+                continue;
+            }
+            let is_setting = SETTINGS.contains(&place);
             let (place, first, second) = difference(first, second);
             let what = match place.as_str() {
                 "" => what.to_owned(),
                 place => format!("`{place}` of {what}"),
             };
-            return Err(ChangeError::Unequal { what, first: shown(first), second: shown(second) });
+            let (first, second) = (shown(first), shown(second));
+            return Err(ChangeError::Unequal { what, first, second, is_setting });
         }
     }
     let (before, after) = (series(base), series(now));
-    let changes: Vec<Change> = before
+    let series: Vec<Change> = before
         .iter()
         .filter_map(|(name, base)| {
             let (_, now) = after.iter().find(|(found, _)| found == name)?;
             change(name, base, now)
         })
         .collect();
-    if changes.is_empty() { Err(ChangeError::Nothing) } else { Ok(changes) }
+    if series.is_empty() { Err(ChangeError::Nothing) } else { Ok(Changes { series, settings }) }
+}
+
+/// Returns a sentence for each setting that differs.
+fn unlike_settings(what: &str, first: &Value, second: &Value) -> Vec<String> {
+    let told = |what: &str, first: &Value, second: &Value| {
+        let (first, second) = (shown(first), shown(second));
+        format!("{what} is {first} in the first report and {second} in the second")
+    };
+    let (Value::Object(a), Value::Object(b)) = (first, second) else {
+        let what = what.strip_prefix("the ").unwrap_or(what);
+        return vec![told(&format!("The {what}"), first, second)];
+    };
+    let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
+    let of = |map: &Map<String, Value>, name: &str| map.get(name).cloned().unwrap_or_default();
+    let pairs = names.map(|name| (name, of(a, name), of(b, name)));
+    let unlike = pairs.filter(|(_, first, second)| first != second);
+    unlike.map(|(name, a, b)| told(&format!("The setting `{name}`"), &a, &b)).collect()
 }
 
 /// Returns the first place at which two values differ, such as `prompt.text`, and what is there.
@@ -254,22 +298,26 @@ mod tests {
         })
     }
 
+    fn of(base: &Value, now: &Value) -> Result<Vec<Change>, ChangeError> {
+        changes(base, now, false).map(|found| found.series)
+    }
+
     const STEADY: [f64; 5] = [100.0, 101.0, 99.0, 100.5, 99.5];
 
     #[test]
     fn a_tenth_less_is_found_and_nothing_else() {
         let load = [1.0, 1.01, 0.99, 1.0, 1.02];
         let base = report(STEADY, load);
-        let found = changes(&base, &report(STEADY.map(|it| it * 0.9), load)).unwrap();
+        let found = of(&base, &report(STEADY.map(|it| it * 0.9), load)).unwrap();
         let names: Vec<_> = found.iter().map(|change| change.series.as_str()).collect();
         assert_eq!(names, ["load_seconds", "chat / decode_tokens_per_second"]);
         assert!(!found[0].is_below(0.95) && found[1].is_below(0.95), "{found:?}");
         assert!((found[1].ratio - 0.9).abs() < 1e-9);
         // More time is worse, too.
-        let found = changes(&base, &report(STEADY, load.map(|it| it * 1.2))).unwrap();
+        let found = of(&base, &report(STEADY, load.map(|it| it * 1.2))).unwrap();
         assert!(found[0].is_below(0.95) && !found[1].is_below(0.95), "{found:?}");
         // A loss within the allowed share passes.
-        let found = changes(&base, &report(STEADY.map(|it| it * 0.97), load)).unwrap();
+        let found = of(&base, &report(STEADY.map(|it| it * 0.97), load)).unwrap();
         assert!(found.iter().all(|change| !change.is_below(0.95)), "{found:?}");
     }
 
@@ -278,7 +326,7 @@ mod tests {
         let base = report(STEADY, STEADY);
         let mut other = base.clone();
         other["machine"]["processor"] = "y".into();
-        let told = changes(&base, &other).unwrap_err().to_string();
+        let told = of(&base, &other).unwrap_err().to_string();
         assert!(told.contains("the processor is `x` in"), "{told}");
         let with = |workloads: Value| {
             let mut report = base.clone();
@@ -286,17 +334,39 @@ mod tests {
             report
         };
         let chat = |prompt: &str| json!([{"name": "chat", "prompt": {"text": prompt}}]);
-        let told = changes(&with(chat("a")), &with(chat("b"))).unwrap_err().to_string();
+        let told = of(&with(chat("a")), &with(chat("b"))).unwrap_err().to_string();
         assert!(told.contains("`1.prompt.text` of the workload is `a` in"), "{told}");
         let more = json!([{"name": "chat"}, {"name": "code"}]);
-        let told = changes(&with(chat("a")), &with(more)).unwrap_err().to_string();
+        let told = of(&with(chat("a")), &with(more)).unwrap_err().to_string();
         assert!(told.contains("the workload is `chat` in the first and `chat, code`"), "{told}");
         other = base.clone();
         other["schema"] = "mlxk-bench-model/1".into();
-        assert!(matches!(changes(&base, &other), Err(ChangeError::Schemas { .. })));
-        assert!(matches!(changes(&json!({}), &json!({})), Err(ChangeError::Schemas { .. })));
+        assert!(matches!(of(&base, &other), Err(ChangeError::Schemas { .. })));
+        assert!(matches!(of(&json!({}), &json!({})), Err(ChangeError::Schemas { .. })));
         other = base.clone();
         other["sides"] = json!([{"title": "mlxk"}]);
-        assert!(matches!(changes(&base, &other), Err(ChangeError::Nothing)));
+        assert!(matches!(of(&base, &other), Err(ChangeError::Nothing)));
+    }
+
+    #[test]
+    fn settings_may_differ_if_that_is_wanted() {
+        let with = |threads: u64, model: &str| {
+            let mut report = report(STEADY, STEADY);
+            report["settings"] = json!({"threads": threads, "context": 512});
+            report["mlx_model"] = model.into();
+            report
+        };
+        let told = of(&with(1, "m"), &with(2, "m")).unwrap_err().to_string();
+        assert!(told.contains("`threads` of the settings is `1`"), "{told}");
+        assert!(told.ends_with("add `--unequal`"), "{told}");
+        let found = changes(&with(1, "m"), &with(2, "m"), true).unwrap();
+        assert_eq!(
+            found.settings,
+            ["The setting `threads` is 1 in the first report and 2 in the second"]
+        );
+        assert_eq!(found.series.len(), 2);
+        // Another model is never the same work.
+        let told = changes(&with(1, "m"), &with(2, "n"), true).unwrap_err().to_string();
+        assert!(told.contains("the model is `m`") && !told.contains("--unequal"), "{told}");
     }
 }

@@ -329,7 +329,9 @@ fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let unknown = report.sides.iter().skip(1).filter(|side| report.is_unknown(&side.title));
+    let measured = |side: &&Side| !side.workloads.is_empty();
+    let others = report.sides.iter().skip(1).filter(measured);
+    let unknown = others.filter(|side| report.is_unknown(&side.title));
     warnings.extend(unknown.map(|side| {
         format!(
             "The weights behind {} are unknown, so there is no winner: check that both run the same model",

@@ -49,11 +49,24 @@ pub fn document(report: &CompareReport) -> Document {
 pub(super) fn method(report: &CompareReport) -> String {
     let settings = &report.settings;
     let threads = settings.threads.map(|count| format!(", {count} threads")).unwrap_or_default();
+    let warmup = match report.options.warmup {
+        1 => "1 warm-up turn".to_owned(),
+        count => format!("{count} warm-up turns"),
+    };
     format!(
-        "medians of {} alternating turns each, after {} warm-up turns; greedy, a context of {} \
-         tokens{threads}",
-        report.options.runs, report.options.warmup, settings.context
+        "medians of {} alternating turns each, after {}; greedy, a context of {} tokens{threads}",
+        report.options.runs, warmup, settings.context
     )
+}
+
+/// Says how far two answers agree. `share` is the part of their length after which they differ.
+pub(super) fn alike(share: f64) -> String {
+    if share >= 1.0 {
+        return "identical".to_owned();
+    }
+    // 99.6 % is not 100 %.
+    let percent = (100.0 * share).round().min(99.0);
+    format!("identical for the first {percent} % of their length")
 }
 
 /// Describes a side and its model in one line.
@@ -139,9 +152,9 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
     }
     for agreement in report.agreements.iter().filter(|it| it.against == other.title) {
         parts.push(Part::Note(format!(
-            "The answers to `{}` are identical for the first {:.0} % of their length.",
+            "The answers to `{}` are {}.",
             agreement.workload,
-            100.0 * agreement.common_prefix
+            alike(agreement.common_prefix)
         )));
     }
     if report.is_unequal(&other.title) {

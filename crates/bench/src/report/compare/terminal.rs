@@ -1,6 +1,7 @@
 //! The report for a terminal, in the order of the Python script that this command replaces.
 
 use super::super::add;
+use super::tables::alike;
 use super::verdict;
 use super::{fact, weights};
 use crate::compare::{CompareReport, Comparison, Measure, Series, Side};
@@ -182,16 +183,8 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     }
     let agreement = report.agreements.iter().find(|it| it.against == other.title);
     if let Some(agreement) = agreement {
-        let share = 100.0 * agreement.common_prefix;
-        line(
-            "🤝",
-            "Agreement",
-            if share >= 100.0 {
-                "the answers are identical".to_owned()
-            } else {
-                format!("the answers are identical for the first {share:.0} % of their length")
-            },
-        );
+        let alike = alike(agreement.common_prefix);
+        line("🤝", "Agreement", format!("the answers are {alike}"));
     }
     if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {
         line("🏆", "Winner", winner);

@@ -10,7 +10,8 @@ use crate::args::values::share;
 const EXAMPLES: &str = "\
 Examples:
   mlxk bench compare before.json after.json
-  mlxk bench compare before.json after.json --fail-below 0.95 --markdown";
+  mlxk bench compare before.json after.json --fail-below 0.95 --markdown
+  mlxk bench compare threads-2.json threads-4.json --unequal";
 
 const DETAILS: &str = "\
 Both reports must come from the same command, on the same machine, for the same work. A ratio above \
@@ -31,6 +32,10 @@ pub(crate) struct ChangeArgs {
     /// Fail if a figure is significantly slower and its ratio is below this
     #[arg(long, value_name = "RATIO", value_parser = share)]
     pub fail_below: Option<f64>,
+
+    /// Compare reports whose settings differ, such as the number of threads
+    #[arg(long)]
+    pub unequal: bool,
 
     #[command(flatten)]
     pub output: ReportArgs,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use mlxk_bench::compare::{Change, Disturbance, changes, is_report, unlike_pace};
+use mlxk_bench::compare::{Change, Changes, Disturbance, changes, is_report, unlike_pace};
 use mlxk_bench::report::{self, Caveats};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::input;
 /// Reads both reports and prints the changes.
 pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
     let (base, now) = (read(&args.base)?, read(&args.now)?);
-    let found = changes(&base, &now)?;
+    let Changes { series: found, settings } = changes(&base, &now, args.unequal)?;
     if args.fail_below.is_some() && found.iter().any(|change| !change.is_decisive()) {
         return Err(UsageError(format!(
             "`--fail-below` needs {MIN_RUNS_TO_FAIL} or more samples of every figure in both reports: fewer decide \
@@ -33,7 +33,8 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
         let line = |warning: &String| format!("`{}`: {warning}", path.display());
         it.warnings.iter().map(line).collect::<Vec<_>>()
     };
-    let warnings: Vec<String> = sides.iter().flat_map(of).chain(pace).collect();
+    let warnings: Vec<String> =
+        settings.into_iter().chain(sides.iter().flat_map(of)).chain(pace).collect();
     let object = json!({
         "changes": found, "fail_below": args.fail_below, "failed": failed,
         "warnings": warnings, "inconclusive": inconclusive,

@@ -21,6 +21,7 @@ use mlxk_text::Tokenizer;
 
 use crate::args::{CompareArgs, Peer};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
+use crate::failure::NothingToCompare;
 use crate::printer::Unit;
 use crate::{Context, failure, interrupt};
 
@@ -41,6 +42,9 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     let absent = present::check(args, &names, &http, context);
     if interrupt::requested() {
         return Err(Interrupted.into());
+    }
+    if absent.iter().all(Option::is_some) {
+        return Err(NothingToCompare { model: names.ours.clone() }.into());
     }
     let ours = ours::find(args, &names, context);
     let tokenizer = ours.as_ref().ok().and_then(|ours| Tokenizer::open(&ours.folder).ok());
@@ -67,6 +71,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     // Servers in this list end when it is dropped.
     let mut started = Vec::new();
     for (peer, absent) in args.vs.iter().zip(absent) {
+        let is_told = absent.is_some();
         let prepared = match absent {
             Some(failure) => sides.entry(peer, Err(failure)),
             None => sides.prepare(peer, ours.as_ref().ok(), &mut started),
@@ -74,7 +79,13 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         if interrupt::requested() {
             return Err(Interrupted.into());
         }
+        if let (Entry::Failed { failure, .. }, false) = (&prepared, is_told) {
+            present::tell(peer, failure, context);
+        }
         entries.push(prepared);
+    }
+    if entries.iter().skip(1).all(|entry| matches!(entry, Entry::Failed { .. })) {
+        return Err(NothingToCompare { model: names.ours.clone() }.into());
     }
     number_same_names(&mut entries);
     if !args.unequal {

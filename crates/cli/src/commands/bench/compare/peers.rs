@@ -1,5 +1,6 @@
 //! Finds the other engines, or describes how to start them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -216,19 +217,25 @@ pub(super) fn title(peer: &Peer) -> &'static str {
 
 /// Returns the line with which another build of mlxk states its version.
 pub(super) fn build_version(program: &Path) -> Result<String, Failure> {
-    version(program, &["--version"]).ok_or_else(|| {
-        Failure::new(
-            format!("`{}` does not print its version", program.display()),
-            "Pass another build of mlxk, as in `--vs mlxk=../base/mlxk`".to_owned(),
-        )
-    })
+    let suggestion = "Pass another build of mlxk, as in `--vs mlxk=../base/mlxk`".to_owned();
+    let shown = program.display();
+    match output(program, &["--version"]) {
+        Ok(Some(version)) => Ok(version),
+        Ok(None) => Err(Failure::new(format!("`{shown}` does not print its version"), suggestion)),
+        Err(error) => Err(Failure::new(format!("Cannot start `{shown}`: {error}"), suggestion)),
+    }
 }
 
-/// Returns the output of a program, from both streams.
+/// Returns the output of a program, from both streams. `None` if it fails or cannot be started.
 fn version(program: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).output().ok()?;
+    output(program, arguments).ok().flatten()
+}
+
+/// Returns the output of a program, from both streams, or `None` if it fails.
+fn output(program: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
+    let output = Command::new(program).args(arguments).output()?;
     let text = [output.stdout, output.stderr].concat();
-    output.status.success().then(|| String::from_utf8_lossy(&text).into_owned())
+    Ok(output.status.success().then(|| String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// Adds the versions of the packages that compute: `2.0.8 (mlx-lm 0.28.3, mlx 0.29.2)`.

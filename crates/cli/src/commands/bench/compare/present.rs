@@ -36,14 +36,20 @@ pub(super) fn check(
             Peer::Mlxk(program) => peers::build_version(program).map(drop),
             Peer::Openai(address) => openai(address, http),
         };
-        if let Err(Failure { error, suggestion, cancelled: false, .. }) = &failure {
-            let hint = suggestion.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
-            let title = peers::title(peer);
-            context.printer.note(format_args!("{title} will not be measured: {error}{hint}"));
+        if let Err(failure) = &failure {
+            tell(peer, failure, context);
         }
         failures.push(failure.err());
     }
     failures
+}
+
+/// Prints why an engine will be missing, unless the user cancelled it.
+pub(super) fn tell(peer: &Peer, failure: &Failure, context: &Context) {
+    let Failure { error, suggestion, cancelled: false, .. } = failure else { return };
+    let hint = suggestion.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
+    let title = peers::title(peer);
+    context.printer.note(format_args!("{title} will not be measured: {error}{hint}"));
 }
 
 fn of_ollama(
