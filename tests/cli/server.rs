@@ -119,6 +119,24 @@ fn loaded_models_are_listed_and_unloaded() {
 }
 
 #[test]
+fn a_model_is_stopped_by_a_name_that_is_gone() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let server = Running::start(&world, &[], &[]);
+    let port = server.port();
+    world.mlxk(&["cp", "org/tiny", "mine"]).assert().success();
+    let request = json!({"model": "mine:latest", "prompt": "a", "max_tokens": 1});
+    server.post("/v1/completions", &request);
+    world.mlxk(&["rm", "mine", "--force"]).assert().success();
+    let (table, _) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
+    let shown = table.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    assert_eq!(shown, "mine:latest");
+    world.mlxk(&["stop", "mine", "--port", port]).assert().success();
+    let (_, note) = streams(&world.mlxk(&["ps", "--port", port]).assert().success());
+    assert_eq!(note, "The server has no models loaded\n");
+}
+
+#[test]
 fn the_only_model_is_stopped_and_ollamas_address_is_tried() {
     let world = World::new();
     world.cached("org/one");

@@ -28,6 +28,8 @@ pub(crate) struct Conventions {
     pub(crate) any_content_type: bool,
     /// `true` if an empty text stands for a field that is absent.
     pub(crate) empty_is_absent: bool,
+    /// `true` if the body of an error and a header `request-id` name the request.
+    pub(crate) names_request: bool,
 }
 
 /// Puts a dialect's routes behind the guard and gives them its conventions.
@@ -64,6 +66,11 @@ async fn serve(
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = render(response, &error, conventions);
     }
+    if conventions.names_request
+        && let Some(id) = response.headers().get(guard::REQUEST_ID).cloned()
+    {
+        response.headers_mut().insert("request-id", id);
+    }
     if let Some(names) = ignored.header() {
         response.headers_mut().insert(ignored::HEADER, names);
     }
@@ -84,7 +91,13 @@ fn render(response: Response, error: &ApiError, conventions: Conventions) -> Res
     if error.kind == Kind::Unauthorized {
         parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    (parts, Json((conventions.error_body)(error))).into_response()
+    let mut body = (conventions.error_body)(error);
+    if conventions.names_request
+        && let Some(id) = parts.headers.get(guard::REQUEST_ID).and_then(|id| id.to_str().ok())
+    {
+        body["request_id"] = id.into();
+    }
+    (parts, Json(body)).into_response()
 }
 
 /// Answers a request for a path without a route.

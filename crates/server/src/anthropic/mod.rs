@@ -27,8 +27,12 @@ use crate::state::Shared;
 
 pub(crate) use openapi::operations;
 
-pub(crate) const CONVENTIONS: Conventions =
-    Conventions { error_body: errors::error_body, any_content_type: false, empty_is_absent: false };
+pub(crate) const CONVENTIONS: Conventions = Conventions {
+    error_body: errors::error_body,
+    any_content_type: false,
+    empty_is_absent: false,
+    names_request: true,
+};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()

@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use super::answers::Answers;
 use crate::error::{ApiError, Kind};
+use crate::guard;
 
 /// Form of a dialect's streams.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +89,10 @@ where
         let failed = match writing.await {
             Ok(()) => None,
             Err(Broken::Gone) => return,
-            Err(Broken::Failed(error)) => Some((wire.error)(&error).to_string()),
+            Err(Broken::Failed(error)) => {
+                log(&error);
+                Some((wire.error)(&error).to_string())
+            }
         };
         for text in failed.as_deref().into_iter().chain(wire.end) {
             if ending.send_text(text).await.is_err() {
@@ -108,6 +112,16 @@ where
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, Body::new(Paced { pieces, pause: false, ended: false })).into_response()
+}
+
+/// Logs one line for a stream that an error ended, which the status of its response doesn't show.
+fn log(error: &ApiError) {
+    let (code, reason) = (error.kind.status().as_u16(), guard::logged_reason(error));
+    if error.kind.status().is_server_error() {
+        tracing::warn!(code, reason, "the stream was cut off");
+    } else {
+        tracing::info!(code, reason, "the stream was cut off");
+    }
 }
 
 impl Events {

@@ -4,7 +4,7 @@ use crate::error::{ApiError, Kind};
 
 /// Returns the message as the log may have it. An invalid request may quote a prompt, so that only the name of its
 /// field stays.
-pub(super) fn reason(error: &ApiError) -> String {
+pub(crate) fn reason(error: &ApiError) -> String {
     if error.kind != Kind::BadRequest {
         return error.message.clone();
     }

@@ -24,8 +24,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+pub(crate) use logged::reason as logged_reason;
 pub(crate) use origin::is_loopback;
 pub use origin::is_origin;
+pub(crate) use request_id::HEADER as REQUEST_ID;
 
 use crate::body::Reading;
 use crate::error::{ApiError, Kind};
@@ -63,9 +65,12 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
         if let Some(fields) = ignored.and_then(|ignored| ignored.text()) {
             tracing::info!(fields, "unknown fields ignored");
         }
-        let reason = response.extensions().get::<ApiError>().map(logged::reason);
-        match reason {
-            Some(reason) if response.status().is_server_error() => {
+        let error = response.extensions().get::<ApiError>();
+        // A route that only other servers have is a question of the client, not a fault of the server.
+        let is_fault = response.status().is_server_error()
+            && error.is_none_or(|error| error.kind != Kind::NotOffered);
+        match error.map(logged::reason) {
+            Some(reason) if is_fault => {
                 tracing::warn!(%method, path, status, ms, reason, "refused");
             }
             Some(reason) => tracing::info!(%method, path, status, ms, reason, "refused"),

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use crate::ids;
 
 /// Header in which clients read the identifier, and may send their own.
-pub(super) const HEADER: &str = "x-request-id";
+pub(crate) const HEADER: &str = "x-request-id";
 
 /// Returns the client's own identifier of the request, or a fresh one.
 pub(super) fn of(headers: &HeaderMap) -> String {

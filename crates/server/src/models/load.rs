@@ -104,7 +104,15 @@ impl Models {
         };
         let most = self.0.limit_bytes.map(|limit| limit.saturating_sub(pinned));
         let options = LoadOptions { memory_bytes: most, ..self.options(model) };
-        blocking(move || Ok(MemoryPlan::for_load(&options)?)).await
+        let plan = blocking(move || Ok(MemoryPlan::for_load(&options)?)).await;
+        let is_limited = self.0.config.memory_limit_bytes.is_some();
+        plan.map_err(|error| match error.kind {
+            Kind::Memory if is_limited => {
+                let message = format!("{}, or raise `--memory-limit`", error.message);
+                ApiError { message, ..error }
+            }
+            _ => error,
+        })
     }
 
     /// Unloads other models until there is room. Returns the bytes that the model may take, if there is a limit.

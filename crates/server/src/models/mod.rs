@@ -74,6 +74,14 @@ struct Loaded {
     draining: bool,
 }
 
+impl Loaded {
+    /// Returns `true` if `mlxk ps` or `/api/ps` shows it under this name, even if the name is gone by now.
+    fn is_shown_as(&self, name: &str) -> bool {
+        let bare = |name: &str| name.strip_suffix(":latest").unwrap_or(name).to_owned();
+        self.name == name || self.called.as_deref().is_some_and(|it| bare(it) == bare(name))
+    }
+}
+
 /// Description of a loaded model.
 #[derive(Clone, Debug)]
 #[expect(dead_code, reason = "dialects show different parts of it")]
@@ -201,7 +209,8 @@ impl Models {
 
     /// Unloads a model as soon as its requests have ended. Returns `false` if it is not loaded.
     pub(crate) async fn unload(&self, name: &str) -> Result<bool, ApiError> {
-        let known = self.lock().iter().find(|model| model.name == name).map(|m| m.path.clone());
+        let known =
+            self.lock().iter().find(|model| model.is_shown_as(name)).map(|m| m.path.clone());
         let path = match known {
             Some(path) => path,
             None => self.resolve(Some(name)).await?.path,

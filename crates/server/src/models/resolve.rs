@@ -74,7 +74,11 @@ impl Models {
             }
             Ok(Resolution::NotLocal(missing)) => {
                 let similar = missing.similar.join("`, `");
-                let why = if similar.is_empty() {
+                // The organization of other bare names is only a guess.
+                let is_known = name.contains('/') || config.pairs.repo(&missing.name).is_some();
+                let why = if similar.is_empty() && !is_known {
+                    "use a name that `mlxk list` shows".to_owned()
+                } else if similar.is_empty() {
                     format!("download it with `mlxk pull {}`", missing.suggestion)
                 } else {
                     format!("similar names are `{similar}`")

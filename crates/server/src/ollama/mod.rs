@@ -41,8 +41,12 @@ pub(crate) use openapi::operations;
 
 /// Ollama's clients send JSON under any content type. Its own, in Go, sends all fields of a request, most of them
 /// empty.
-pub(crate) const CONVENTIONS: Conventions =
-    Conventions { error_body: render::error_body, any_content_type: true, empty_is_absent: true };
+pub(crate) const CONVENTIONS: Conventions = Conventions {
+    error_body: render::error_body,
+    any_content_type: true,
+    empty_is_absent: true,
+    names_request: false,
+};
 
 /// The version of Ollama whose API this is. Clients compare it with the version that they need.
 const VERSION: &str = "0.32.0";

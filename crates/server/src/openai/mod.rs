@@ -21,8 +21,12 @@ pub(crate) use dto::shared::{Common, Timings};
 pub(crate) use openapi::{operations, schema};
 pub(crate) use options::options;
 
-pub(crate) const CONVENTIONS: Conventions =
-    Conventions { error_body: common::error_body, any_content_type: false, empty_is_absent: false };
+pub(crate) const CONVENTIONS: Conventions = Conventions {
+    error_body: common::error_body,
+    any_content_type: false,
+    empty_is_absent: false,
+    names_request: false,
+};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()

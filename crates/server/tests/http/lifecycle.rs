@@ -1,6 +1,7 @@
 //! Running answers: concurrent ones, and ones that are cut off by their client or by the server.
 
 use std::io::{BufRead, BufReader};
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -76,8 +77,27 @@ fn requests_beyond_the_queue_get_503() {
     assert_eq!(too_many.status, 400, "{too_many:?}");
 }
 
+/// Lines that the servers of this process have logged since the first call.
+fn logged() -> String {
+    static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    struct Writer;
+    impl std::io::Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            LINES.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Writer).init());
+    String::from_utf8_lossy(&LINES.lock().unwrap()).into_owned()
+}
+
 #[test]
 fn streams_end_with_an_error_when_the_server_stops() {
+    logged();
     let mut world = World::with(|config| config.limits.grace = Duration::from_millis(100));
     let mut asked = long();
     asked["n"] = 40.into();
@@ -89,6 +109,7 @@ fn streams_end_with_an_error_when_the_server_stops() {
     assert!(text.contains("data: [DONE]"), "{text}");
     world.join();
     assert!(std::net::TcpStream::connect(world.address).is_err());
+    assert!(logged().contains("the stream was cut off code=503"), "{}", logged());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{check, named_events, parameters, world};
+use crate::world::World;
 
 fn asked(changes: &Value) -> Value {
     let mut body = json!({
@@ -99,5 +100,20 @@ fn errors_have_anthropics_shape() {
         let body = answer.json();
         assert_eq!((&body["type"], &body["error"]["type"]), (&json!("error"), &json!(kind)));
         assert!(body["error"]["message"].as_str().unwrap().contains(words), "{body}");
+    }
+}
+
+#[test]
+fn errors_name_their_request() {
+    let world = World::with(|config| config.api_key = mlxk_server::ApiKey::new("secret"));
+    for (headers, status) in [(&[][..], 401), (&[("x-api-key", "secret")], 400)] {
+        let head = [headers, &[("content-type", "application/json")]].concat();
+        let refused = world.send("POST", "/v1/messages", &head, "{}");
+        assert_eq!(refused.status, status);
+        let body = refused.json();
+        let id = body["request_id"].as_str().unwrap();
+        assert!(id.starts_with("req_"), "{body}");
+        assert_eq!(refused.header("request-id"), Some(id));
+        assert_eq!(refused.header("x-request-id"), Some(id));
     }
 }
