@@ -3,7 +3,7 @@
 //! A completion script sets `COMPLETE` and passes the words so far. If anything goes wrong, nothing is
 //! offered.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
@@ -31,8 +31,8 @@ pub(crate) fn answer() -> bool {
     true
 }
 
-/// Returns the command line. Before the first letter of a word, it has no options, so that they don't
-/// hide the models.
+/// Returns the command line. It has options only if the last word begins like one, so that they don't hide the
+/// models.
 fn command() -> Command {
     fn without_options(command: Command) -> Command {
         command
@@ -40,8 +40,10 @@ fn command() -> Command {
             .disable_help_flag(true)
             .mut_subcommands(without_options)
     }
-    let is_empty = std::env::args_os().next_back().is_some_and(|word| word.is_empty());
-    if is_empty { without_options(Cli::command()) } else { Cli::command() }
+    // Bash ends a word at a colon, so that `:` alone may be the last word.
+    let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+    let is_other = std::env::args_os().next_back().is_some_and(|word| !is_option(&word));
+    if is_other { without_options(Cli::command()) } else { Cli::command() }
 }
 
 /// Writes the completion script of a shell.

@@ -57,11 +57,11 @@ pub(crate) enum ConfigAction {
 /// Lists the settings.
 fn after_long_help() -> String {
     let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or_default();
-    let keys = KEYS.iter().map(|key| (key.name, key.about)).chain([(PAIRS, PAIRS_ABOUT)]);
+    let keys = KEYS.iter().map(|key| (key.name, key.about));
     let settings: Vec<String> =
         keys.map(|(name, about)| format!("  {name:width$}  {about}")).collect();
     format!(
-        "Settings:\n{}\n\nAn option overrides an environment variable. A variable overrides the file, \
+        "Settings:\n{}\n\nTables, which you write into the file yourself:\n  [{PAIRS}]  {PAIRS_ABOUT}\n\nAn option overrides an environment variable. A variable overrides the file, \
          and the file overrides the default.\n\n{EXAMPLES}",
         settings.join("\n")
     )

@@ -8,7 +8,7 @@ use crate::address::Address;
 /// The server that `ps` and `stop` talk to.
 #[derive(Args)]
 pub(crate) struct TargetArgs {
-    /// Address of the server, with or without a port [default: `OLLAMA_HOST`, then 127.0.0.1]
+    /// Address of the server, with or without a port [default: `MLXK_HOST`, then `OLLAMA_HOST`, then 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     pub host: Option<Address>,
 

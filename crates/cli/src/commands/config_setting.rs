@@ -8,7 +8,7 @@ use toml_edit::{DocumentMut, Item};
 
 use super::config::{shown, value_as_json};
 use crate::args::ConfigAction;
-use crate::config::keys::{KEYS, Key};
+use crate::config::keys::{KEYS, Key, PAIRS, PAIRS_EXAMPLE};
 use crate::config::{Origin, Setting, Value};
 use crate::exit::UsageError;
 use crate::staged::staged;
@@ -49,6 +49,12 @@ pub(super) fn run(action: &ConfigAction, as_json: bool, context: &Context) -> an
 }
 
 fn unknown(name: &str) -> UsageError {
+    if name == PAIRS || name.starts_with("pairs.") {
+        return UsageError(format!(
+            "`{PAIRS}` is a table and not one setting; write its lines into the file that `mlxk config` names, \
+             as in `{PAIRS_EXAMPLE}`"
+        ));
+    }
     let wanted = name.replace('-', "_").to_ascii_lowercase();
     let names = || KEYS.iter().map(|key| key.name);
     let last_part = |name: &&str| name.rsplit('.').next() == Some(wanted.as_str());

@@ -7,8 +7,8 @@ mod similar;
 use std::error::Error as _;
 use std::ffi::OsString;
 
-use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, command_of};
 pub(crate) use similar::similar;
@@ -59,7 +59,8 @@ pub(crate) fn sentence(
             Some(unknown_command(text(ContextKind::InvalidSubcommand)?))
         }
         ErrorKind::MissingRequiredArgument => {
-            let command = command_of(words)?;
+            let words: Vec<OsString> = words.into_iter().collect();
+            let command = command_of(words.iter().cloned())?;
             if let Some(sentence) = missing(command.get_name()) {
                 return Some(sentence.to_owned());
             }
@@ -77,11 +78,39 @@ pub(crate) fn sentence(
             Some(if is_command {
                 format!("`{program}` needs {needed}; `{program} --help` has examples")
             } else {
-                format!("These options work only with {needed}; `{program} --help` has examples")
+                let typed = needing(&words, &command);
+                let subject = match typed {
+                    Some(option) => format!("`{option}` works"),
+                    None => "These options work".to_owned(),
+                };
+                format!("{subject} only with {needed}; `{program} --help` has examples")
             })
         }
         _ => None,
     }
+}
+
+/// Returns the option without which nothing would be missing, if it is only one.
+fn needing(words: &[OsString], command: &clap::Command) -> Option<String> {
+    let is_cause = |index: &usize| {
+        let Some(word) = words[*index].to_str().filter(|word| word.starts_with("--")) else {
+            return false;
+        };
+        let (name, value) =
+            word.split_once('=').map_or((word, None), |(name, it)| (name, Some(it)));
+        let mut options = command.get_arguments();
+        let option = options.find(|it| it.get_long() == name.strip_prefix("--"));
+        let Some(option) = option else { return false };
+        let takes_next = value.is_none() && option.get_action().takes_values();
+        let mut rest = words.to_vec();
+        rest.drain(*index..(*index + 1 + usize::from(takes_next)).min(rest.len()));
+        let program = std::iter::once(OsString::from("mlxk"));
+        Cli::try_parse_from(program.chain(rest))
+            .map_or_else(|error| error.kind() != ErrorKind::MissingRequiredArgument, |_| true)
+    };
+    let index = (0..words.len()).find(is_cause)?;
+    let word = words[index].to_str()?;
+    Some(word.split('=').next().unwrap_or(word).to_owned())
 }
 
 /// Returns the texts of an error's context, of which there may be one or several.
@@ -203,8 +232,6 @@ fn unknown_command(typed: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
 
     fn of(words: &[&str]) -> Option<String> {
@@ -281,7 +308,7 @@ mod tests {
             ),
             (
                 &["run", "m", "Hi", "--logprobs", "2"],
-                "These options work only with `--json`; `mlxk run --help` has examples",
+                "`--logprobs` works only with `--json`; `mlxk run --help` has examples",
             ),
             (&["eval", "m"], "`mlxk eval` needs `--tasks FILE`; `mlxk eval --help` has examples"),
             (&["server", "--port"], "`--port` needs a value, as in `--port PORT`"),

@@ -27,6 +27,14 @@ const DEFAULT_WINDOW: usize = 2048;
 /// Scores the text and prints the figures.
 pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     check(args)?;
+    if args.file.is_dir() {
+        return Err(UsageError(format!(
+            "The text to score is missing: `{}` is a folder; name a file after the models, as in \
+             `mlxk perplexity smollm2 README.md`",
+            args.file.display()
+        ))
+        .into());
+    }
     interrupt::listen()?;
     let text = text(&args.file)?;
     match args.models.as_slice() {
