@@ -49,6 +49,20 @@ fn a_mistyped_name_is_corrected_without_the_hub() {
 }
 
 #[test]
+fn folders_and_tables_in_the_wrong_place() {
+    let world = World::new();
+    let folder = path(world.home.path());
+    let stderr = refused(&world, &["perplexity", "org/tiny", folder], 2);
+    assert!(stderr.contains("The text to score is missing: `"), "{stderr}");
+    let stderr = refused(&world, &["config", "set", "pairs", "x"], 2);
+    assert!(stderr.contains("`pairs` is a table and not one setting"), "{stderr}");
+    let stderr =
+        refused(&world, &["run", "hf.co/bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M", "Hi"], 1);
+    assert!(stderr.contains("a repository of GGUF files on the hub"), "{stderr}");
+    assert!(stderr.contains("`mlxk pull mlx-community/Llama-3.2-1B-Instruct-4bit`"), "{stderr}");
+}
+
+#[test]
 fn paths_that_lead_nowhere() {
     let world = World::new();
     let stderr = refused(&world, &["run", "./smollm2", "Hi"], 1);

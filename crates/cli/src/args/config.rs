@@ -61,7 +61,7 @@ fn after_long_help() -> String {
     let settings: Vec<String> =
         keys.map(|(name, about)| format!("  {name:width$}  {about}")).collect();
     format!(
-        "Settings:\n{}\n\nTables, which you write into the file yourself:\n  [{PAIRS}]  {PAIRS_ABOUT}\n\nAn option overrides an environment variable. A variable overrides the file, \
+        "Settings:\n{}\n\nTables in the file:\n  [{PAIRS}]  {PAIRS_ABOUT}\n\nAn option overrides an environment variable. A variable overrides the file, \
          and the file overrides the default.\n\n{EXAMPLES}",
         settings.join("\n")
     )
