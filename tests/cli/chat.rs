@@ -514,9 +514,9 @@ fn a_saved_name_is_only_replaced_after_a_question() {
     session.wait_for(">>> /load talk");
     session.send("\r");
     session.wait_for("Loaded 4 messages of `talk`");
-    session.say("The fourth question.");
+    session.say("A heliotrope.");
     let home = session.leave();
-    assert!(!std::fs::read_to_string(&file).unwrap().contains("fourth"));
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("heliotrope"));
     let words = ["chat", "--load", "1"];
     let session = Session::start_with(home, 100, &words, &[]);
     assert!(session.text().contains("Loaded 6 messages"), "{}", session.text());
