@@ -16,7 +16,7 @@ Examples:
 const COLUMNS: &str = "\
 Columns:
   Src         cache (Hugging Face), import, name (cp, create) or ws (own folder)
-  Clean       ✓ if a folder is as clone or convert left it; `health --deep` also reads weights
+  Clean       ✓ if a folder is as made here; `health --deep` also reads weights
   Integrity   healthy if all files are complete
   Runtime     yes if mlxk can run it";
 

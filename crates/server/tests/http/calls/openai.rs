@@ -81,7 +81,7 @@ fn an_incomplete_call_ends_with_length() {
     assert_eq!(choice["finish_reason"], "length", "{answer}");
     assert!(choice["message"].get("tool_calls").is_none(), "{answer}");
     let body = json!({"model": "org/tools", "stream": false, "tools": [function("paint")],
-        "messages": [{"role": "user", "content": "Hi"}], "options": {"num_predict": 5}});
+        "messages": [{"role": "user", "content": "Hi"}], "options": {"num_predict": 5, "temperature": 0}});
     let answer = world.post("/api/chat", &body).json();
     assert_eq!(answer["done_reason"], "length", "{answer}");
 }
