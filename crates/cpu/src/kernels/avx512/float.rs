@@ -2,8 +2,6 @@
 
 use std::arch::x86_64::*;
 
-use super::super::avx2::elementwise::sum;
-
 /// Number of activation rows in a tile. With four weight rows, their sums fill 24 of 32 registers.
 const TILE: usize = 6;
 
@@ -56,19 +54,31 @@ unsafe fn products<const N: usize>(
     }
     let rest = cols / 16 * 16..cols;
     std::array::from_fn(|i| {
-        std::array::from_fn(|row| {
-            let x = &x[starts[i]..][..cols];
-            let tail = rest.clone().map(|at| w[row * cols + at] * x[at]).sum::<f32>();
-            halves(sums[i][row]) + tail
-        })
+        let x = &x[starts[i]..][..cols];
+        let tail = |row| rest.clone().map(|at| w[row * cols + at] * x[at]).sum::<f32>();
+        let whole = lane_sums(sums[i]);
+        std::array::from_fn(|row| whole[row] + tail(row))
     })
 }
 
-/// Returns the sum of the lanes, in the order of AVX2's `dot4`.
+/// Returns the sum of the lanes of each vector, in the order of AVX2's `dot4`: halves, then quarters, then pairs.
 #[inline]
-#[target_feature(enable = "avx512f,avx2")]
-fn halves(v: __m512) -> f32 {
-    let upper = _mm512_castps_pd(v);
-    let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(upper));
-    sum(_mm256_add_ps(_mm512_castps512_ps256(v), upper))
+#[target_feature(enable = "avx512f")]
+fn lane_sums([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+    let halves = |a, b| {
+        let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b);
+        _mm512_add_ps(low, _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b))
+    };
+    let (ab, cd) = (halves(a, b), halves(c, d));
+    let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd);
+    let quarters = _mm512_add_ps(even, _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd));
+    let pairs = _mm512_add_ps(quarters, _mm512_permute_ps::<0b01_00_11_10>(quarters));
+    let sums = _mm512_add_ps(pairs, _mm512_permute_ps::<0b10_11_00_01>(pairs));
+    // One sum fills a quarter.
+    let first = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    let sums = _mm512_castps512_ps128(_mm512_permutexvar_ps(first, sums));
+    let mut out = [0.0; 4];
+    // SAFETY: four floats are there.
+    unsafe { _mm_storeu_ps(out.as_mut_ptr(), sums) };
+    out
 }
