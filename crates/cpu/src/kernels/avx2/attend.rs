@@ -314,6 +314,11 @@ unsafe fn gather<const N: usize, const L: usize, T: Lane>(
             columns::<N, L, T>(acc, weights, seen, (values, next), (dim, at), shrink);
             at += 8 * L;
         }
+        // Sums of few columns would wait for each other.
+        while L > 4 && at + 32 <= dim {
+            columns::<N, 4, T>(acc, weights, seen, (values, next), (dim, at), shrink);
+            at += 32;
+        }
         while at < dim {
             columns::<N, 1, T>(acc, weights, seen, (values, next), (dim, at), shrink);
             at += 8;
