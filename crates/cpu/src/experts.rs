@@ -9,8 +9,8 @@ use mlxk_ops::{Act, Weight};
 
 use crate::arena::Arena;
 use crate::disjoint::DisjointSlice;
-use crate::kernels::Affine;
 use crate::linear::{Inputs, Path, block_rows};
+use crate::quantized::Form;
 use crate::router::RouteTable;
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
@@ -115,12 +115,12 @@ fn stacked(
         let tensor = &weight.tensor;
         assert!(x.len().is_multiple_of(tensor.cols), "`{}` takes other inputs", tensor.name);
         let out = DisjointSlice::new(out);
-        let form = Affine::of(tensor, 0)
-            .filter(|_| !*exact)
-            .map(|affine| activations.form(&affine, x, tensor.cols, pool, kernels));
+        let form = match exact {
+            true => Form::Floats,
+            false => activations.form(tensor, x, pool, kernels),
+        };
         for group in groups {
-            let affine = form.and_then(|_| Affine::of(tensor, group.matrix));
-            let path = Path::of(affine, form.unwrap_or(0), group.from.len());
+            let path = Path::of((tensor, group.matrix), form, group.from.len());
             let rows = block_rows(all_rows, path.unit(), threads, group.from.len());
             let first = jobs.last().map_or(0, |job: &Job<'_>| job.blocks.end);
             let blocks = first..first + tensor.rows.div_ceil(rows);

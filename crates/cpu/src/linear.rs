@@ -5,25 +5,29 @@
 //! call. One row of them goes through [`Kernels::affine_dot`] on the weights as they are in the
 //! file; several rows go through [`Kernels::affine_tile`], which unpacks a tile of weights once for
 //! all of them. *Float path* (exact mode, dense weights, mxfp8): weight rows are dequantized to f32
-//! and dotted.
+//! and dotted. *bf16 path*: those weights in fast mode, if there are instructions for bf16.
 #![expect(unsafe_code, reason = "threads write disjoint columns of the results")]
 
 use std::ops::Range;
 
+use half::bf16;
 use mlxk_ops::{Act, Weight};
-use mlxk_tensor::QuantTensor;
+use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 use crate::arena::Arena;
 use crate::disjoint::DisjointSlice;
 use crate::kernels::{Affine, DOT_ROWS, Kernels, Scratch, TILE_ROWS};
-use crate::quantized::Activations;
+use crate::quantized::{Activations, Form};
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
 
 /// Number of activation rows from which unpacking a tile pays off.
 const TILE_FROM: usize = 3;
-/// Number of rows of a dense matrix in a block.
+/// Number of rows of a dense matrix in a block, at least.
 const FLOAT_ROWS: usize = 16;
+/// Memory of the rows of a dense matrix that a tile of activations is multiplied by: a part of the second level of
+/// the cache.
+const FLOAT_BYTES: usize = 256 << 10;
 /// Number of rows of activations that are multiplied by several rows of a dense matrix before the next ones: few
 /// enough for the first level of the cache.
 const FLOAT_TILE: usize = 24;
@@ -36,11 +40,13 @@ const TILE_BLOCK_WORK: usize = 4096;
 /// Lower bound of that limit, for very many activation rows.
 const LEAST_TILE_BLOCK_ROWS: usize = 64;
 
-/// Way to compute one matrix of a call. The number is the form of the activations.
+/// Way to compute one matrix of a call. The number is that of the codes of the activations.
 pub(crate) enum Path<'a> {
     Dot(Affine<'a>, usize),
     Tile(Affine<'a>, usize),
     Float,
+    /// With the activations rounded to bf16.
+    Bf16,
 }
 
 /// One matrix of a call.
@@ -79,9 +85,11 @@ pub(crate) fn linear(
         .map(|(weight, out)| {
             let matrix = store.matrix(*weight);
             assert_eq!(matrix.tensor.cols, cols, "`{}` takes other inputs", matrix.tensor.name);
-            let affine = Affine::of(&matrix.tensor, 0).filter(|_| !*exact);
-            let form = affine.map_or(0, |affine| activations.form(&affine, x, cols, pool, kernels));
-            let path = Path::of(affine, form, x_rows);
+            let form = match exact {
+                true => Form::Floats,
+                false => activations.form(&matrix.tensor, x, pool, kernels),
+            };
+            let path = Path::of((&matrix.tensor, 0), form, x_rows);
             let rows = block_rows(matrix.tensor.rows, path.unit(), threads, x_rows);
             let blocks = first..first + matrix.tensor.rows.div_ceil(rows);
             first = blocks.end;
@@ -115,13 +123,13 @@ pub(crate) struct Inputs<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Returns the path of a matrix for `rows` rows of activations. Without codes, it is the float
-    /// path.
-    pub(crate) fn of(affine: Option<Affine<'a>>, form: usize, rows: usize) -> Self {
-        match affine {
-            None => Self::Float,
-            Some(affine) if rows < TILE_FROM => Self::Dot(affine, form),
-            Some(affine) => Self::Tile(affine, form),
+    /// Returns the path of a matrix for `rows` rows of activations in the form that it needs.
+    pub(crate) fn of((tensor, expert): (&'a QuantTensor, usize), form: Form, rows: usize) -> Self {
+        match (form, Affine::of(tensor, expert)) {
+            (Form::Bf16, _) => Self::Bf16,
+            (Form::Codes(form), Some(affine)) if rows < TILE_FROM => Self::Dot(affine, form),
+            (Form::Codes(form), Some(affine)) => Self::Tile(affine, form),
+            _ => Self::Float,
         }
     }
 
@@ -130,7 +138,7 @@ impl<'a> Path<'a> {
         match self {
             Self::Dot(..) => DOT_ROWS,
             Self::Tile(..) => TILE_ROWS,
-            Self::Float => FLOAT_ROWS,
+            Self::Float | Self::Bf16 => FLOAT_ROWS,
         }
     }
 
@@ -168,28 +176,88 @@ impl<'a> Path<'a> {
                 }
             }
             Self::Float => {
-                let cols = tensor.cols;
                 let last = range.end - 1;
-                // A few rows of activations stay in the cache; of many, a tile does for several weight rows.
-                let step = if x.rows.len() < FLOAT_TILE { 4 } else { FLOAT_ROWS };
+                let cols = tensor.cols;
+                let step = dense_step(x.rows.len(), cols * size_of::<f32>());
                 for first in range.clone().step_by(step) {
-                    let Scratch { floats, dots, .. } = scratch;
-                    floats.resize(step.min(range.end - first).next_multiple_of(4) * cols, 0.0);
+                    let Scratch { floats, out, .. } = scratch;
+                    let count = step.min(range.end - first).next_multiple_of(4);
+                    floats.resize(count * cols, 0.0);
                     for (i, out) in floats.chunks_exact_mut(cols).enumerate() {
                         kernels.dequantize_row(tensor, expert, (first + i).min(last), out);
                     }
-                    for (tile, rows) in x.rows.chunks(FLOAT_TILE).enumerate() {
-                        for (group, w) in floats.chunks_exact(4 * cols).enumerate() {
-                            kernels.dot4_rows(w, x.floats, rows, dots);
-                            for (i, products) in dots.iter().enumerate() {
-                                store(tile * FLOAT_TILE + i, first + 4 * group, products);
-                            }
+                    let fours = || floats.chunks_exact(4 * cols);
+                    dense(x.rows, (first, count), out, store, &|rows, out| {
+                        for (group, w) in fours().enumerate() {
+                            kernels.dot4_rows(w, x.floats, rows, &mut out[4 * group..], count);
                         }
-                    }
+                    });
+                }
+            }
+            Self::Bf16 => {
+                let cols = tensor.cols;
+                let step = dense_step(x.rows.len(), cols * size_of::<bf16>());
+                for first in range.clone().step_by(step) {
+                    let Scratch { floats, halves, out, .. } = scratch;
+                    let count = step.min(range.end - first).next_multiple_of(4);
+                    let w =
+                        bf16_rows(kernels, tensor, expert, first..first + count, floats, halves);
+                    let rounded = x.activations.rounded();
+                    dense(x.rows, (first, count), out, store, &|rows, out| {
+                        for (group, w) in w.chunks_exact(4 * cols).enumerate() {
+                            kernels.bf16_rows(w, rounded, rows, &mut out[4 * group..], count);
+                        }
+                    });
                 }
             }
         }
     }
+}
+
+/// Multiplies tiles of activations by weight rows `first..first + count`, and stores the products. `multiply(rows, out)`
+/// writes those of a tile: `[rows.len()][count]`.
+fn dense(
+    rows: &[usize],
+    (first, count): (usize, usize),
+    out: &mut Vec<f32>,
+    store: &mut dyn FnMut(usize, usize, &[f32]),
+    multiply: &dyn Fn(&[usize], &mut [f32]),
+) {
+    for (tile, rows) in rows.chunks(FLOAT_TILE).enumerate() {
+        out.resize(rows.len() * count, 0.0);
+        multiply(rows, out);
+        for (i, products) in out.chunks_exact(count).enumerate() {
+            store(tile * FLOAT_TILE + i, first, products);
+        }
+    }
+}
+
+/// Returns weight rows as bf16, in place if the file has them so. Past the end of the matrix, its last row is repeated.
+fn bf16_rows<'a>(
+    kernels: &dyn Kernels,
+    tensor: &'a QuantTensor,
+    expert: usize,
+    rows: Range<usize>,
+    floats: &mut Vec<f32>,
+    halves: &'a mut Vec<bf16>,
+) -> &'a [bf16] {
+    let cols = tensor.cols;
+    if let Storage::Dense(Dense { dtype: Dtype::Bf16, data }) = &tensor.storage
+        && rows.end <= tensor.rows
+    {
+        let first = expert * tensor.rows * cols;
+        let bytes = &data[2 * (first + rows.start * cols)..2 * (first + rows.end * cols)];
+        if let Ok(values) = bytemuck::try_cast_slice(bytes) {
+            return values;
+        }
+    }
+    floats.resize(cols, 0.0);
+    halves.resize(rows.len() * cols, bf16::ZERO);
+    for (row, out) in rows.zip(halves.chunks_exact_mut(cols)) {
+        kernels.dequantize_row(tensor, expert, row.min(tensor.rows - 1), floats);
+        kernels.round_bf16(floats, out);
+    }
+    halves
 }
 
 impl Job<'_> {
@@ -209,6 +277,15 @@ impl Job<'_> {
             None => out.copy_from_slice(&values[..end - row]),
         }
     }
+}
+
+/// Returns the number of rows of a dense matrix that are dequantized at a time. A few rows of activations stay in the
+/// cache. Many are read again for each step, so there should be few of those.
+fn dense_step(x_rows: usize, row_bytes: usize) -> usize {
+    if x_rows < FLOAT_TILE {
+        return 4;
+    }
+    (FLOAT_BYTES / row_bytes / 4 * 4).clamp(FLOAT_ROWS, LEAST_TILE_BLOCK_ROWS)
 }
 
 /// Returns the number of weight rows in a block of a region with `rows` of them: a multiple of `unit` that gives

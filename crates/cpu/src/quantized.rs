@@ -1,9 +1,21 @@
-//! Activations that are quantized to int8, once per call and form.
+//! Activations that are quantized to int8 or rounded to bf16, once per call and form.
 #![expect(unsafe_code, reason = "threads write disjoint rows")]
+
+use half::bf16;
+use mlxk_tensor::QuantTensor;
 
 use crate::disjoint::DisjointSlice;
 use crate::kernels::{Affine, ColumnOrder, Kernels, QuantRows, SPAN};
 use crate::pool::Pool;
+
+/// Form of the activations that a matrix is multiplied with.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    Floats,
+    Bf16,
+    /// See [`Activations::rows`].
+    Codes(usize),
+}
 
 /// The activations of the current call, in every form that its weights need.
 #[derive(Default)]
@@ -11,21 +23,64 @@ pub(crate) struct Activations {
     forms: Vec<(ColumnOrder, usize, QuantRows)>,
     /// Number of `forms` that belong to the current call; the others are kept for their memory.
     used: usize,
+    /// The activations, rounded to bf16 if `is_rounded`.
+    rounded: Vec<bf16>,
+    is_rounded: bool,
 }
 
 impl Activations {
     /// Drops the activations of the last call.
     pub(crate) fn clear(&mut self) {
         self.used = 0;
+        self.is_rounded = false;
     }
 
-    /// Returns the activations of the form with this index.
+    /// Returns the codes with this index.
     pub(crate) fn rows(&self, form: usize) -> &QuantRows {
         &self.forms[form].2
     }
 
-    /// Returns the index of the form that the matrix needs, and computes it if it doesn't exist yet.
+    /// Returns the activations that [`Activations::round`] has rounded: `[rows][cols]`.
+    pub(crate) fn rounded(&self) -> &[bf16] {
+        debug_assert!(self.is_rounded);
+        &self.rounded
+    }
+
+    /// Rounds the activations unless that was done in this call.
+    fn round(&mut self, x: &[f32], cols: usize, pool: &mut Pool, kernels: &dyn Kernels) {
+        if self.is_rounded {
+            return;
+        }
+        self.is_rounded = true;
+        self.rounded.resize(x.len(), bf16::ZERO);
+        let rounded = DisjointSlice::new(&mut self.rounded);
+        pool.run(x.len() / cols, &|row, _| {
+            let row = row * cols..(row + 1) * cols;
+            // SAFETY: each block has a row of its own.
+            kernels.round_bf16(&x[row.clone()], unsafe { rounded.part(row) });
+        });
+    }
+
+    /// Returns the form that a matrix needs in fast mode, and computes it if it doesn't exist yet.
     pub(crate) fn form(
+        &mut self,
+        tensor: &QuantTensor,
+        x: &[f32],
+        pool: &mut Pool,
+        kernels: &dyn Kernels,
+    ) -> Form {
+        match Affine::of(tensor, 0) {
+            Some(affine) => Form::Codes(self.quantize(&affine, x, tensor.cols, pool, kernels)),
+            None if kernels.has_bf16() => {
+                self.round(x, tensor.cols, pool, kernels);
+                Form::Bf16
+            }
+            None => Form::Floats,
+        }
+    }
+
+    /// Returns the index of the codes that the matrix needs.
+    fn quantize(
         &mut self,
         affine: &Affine<'_>,
         x: &[f32],

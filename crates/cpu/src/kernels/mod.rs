@@ -23,6 +23,7 @@ mod scalar;
 mod tests;
 mod weight;
 
+use half::bf16;
 use mlxk_ops::Activation;
 use mlxk_tensor::QuantTensor;
 
@@ -113,10 +114,10 @@ pub(crate) struct Scratch {
     pub vectors: Vec<Line>,
     /// Dequantized weight rows, scales of a tile, or keys and values of a page.
     pub floats: Vec<f32>,
-    /// Results of a tile: `[rows.len()][TILE_ROWS]`.
+    /// Weight rows, rounded.
+    pub halves: Vec<bf16>,
+    /// Results of a tile: `[rows.len()][TILE_ROWS]`, or a row of products with a dense matrix per row of activations.
     pub out: Vec<f32>,
-    /// Products of four rows of a dense matrix with rows of activations.
-    pub dots: Vec<[f32; 4]>,
     /// State of a tile of queries within a chunk of positions.
     pub queries: Queries,
     /// State of a tile of queries over all chunks so far.
@@ -202,12 +203,37 @@ pub(crate) trait Kernels: Send + Sync {
     /// Returns `w[i] · x` for four f32 rows; `w` is `[4][x.len()]`.
     fn dot4(&self, w: &[f32], x: &[f32]) -> [f32; 4];
 
-    /// `out[i] = w · x[rows[i]]` for four f32 rows, with exactly the values of [`Kernels::dot4`]. The rows of `x`
-    /// are as long as those of `w`.
-    fn dot4_rows(&self, w: &[f32], x: &[f32], rows: &[usize], out: &mut Vec<[f32; 4]>) {
+    /// `out[i · stride..][..4] = w · x[rows[i]]` for four f32 rows, with exactly the values of [`Kernels::dot4`]. The
+    /// rows of `x` are as long as those of `w`.
+    fn dot4_rows(&self, w: &[f32], x: &[f32], rows: &[usize], out: &mut [f32], stride: usize) {
         let cols = w.len() / 4;
-        out.clear();
-        out.extend(rows.iter().map(|&row| self.dot4(w, &x[row * cols..][..cols])));
+        for (out, row) in out.chunks_mut(stride).zip(rows) {
+            out[..4].copy_from_slice(&self.dot4(w, &x[row * cols..][..cols]));
+        }
+    }
+
+    /// Returns `true` if there are instructions for [`Kernels::bf16_rows`].
+    fn has_bf16(&self) -> bool {
+        false
+    }
+
+    /// Rounds to bf16, to nearest, ties to even.
+    fn round_bf16(&self, x: &[f32], out: &mut [bf16]) {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = bf16::from_f32(*x);
+        }
+    }
+
+    /// Like [`Kernels::dot4_rows`], for rows of bf16. Sums are f32. The result of a row has the same bits, whatever
+    /// the other rows are.
+    fn bf16_rows(&self, w: &[bf16], x: &[bf16], rows: &[usize], out: &mut [f32], stride: usize) {
+        let cols = w.len() / 4;
+        for (out, row) in out.chunks_mut(stride).zip(rows) {
+            let x = &x[row * cols..][..cols];
+            for (out, w) in out.iter_mut().zip(w.chunks_exact(cols)) {
+                *out = w.iter().zip(x).map(|(w, x)| w.to_f32() * x.to_f32()).sum();
+            }
+        }
     }
 
     /// Adds one page to the softmax state of the queries that see a part of it.
@@ -272,10 +298,10 @@ pub enum InstructionSet {
     Portable,
     /// AVX2, FMA and F16C, on x86-64.
     Avx2,
-    /// AVX2 and AVX-VNNI, on x86-64. These kernels have not run on a real processor yet, so they
-    /// are only used if you ask for them.
+    /// AVX2 and AVX-VNNI, on x86-64. Their results are right on a real processor, but their speed was never
+    /// measured, so they are only used if you ask for them.
     AvxVnni,
-    /// AVX-512 F, BW, VL and VNNI, on x86-64.
+    /// AVX-512 F, BW, VL and VNNI, on x86-64. BF16 is used if it is there, too.
     Avx512Vnni,
     /// NEON, which every 64-bit ARM processor has.
     Neon,
@@ -348,8 +374,7 @@ impl InstructionSet {
         Self::ALL.into_iter().filter(|&set| of(set).is_some())
     }
 
-    /// Returns the best instruction set that this processor supports, of those that are known to
-    /// work.
+    /// Returns the best instruction set that this processor supports, of those whose speed is known.
     pub fn best() -> Self {
         Self::available().find(|&set| set != Self::AvxVnni).unwrap_or(Self::Portable)
     }

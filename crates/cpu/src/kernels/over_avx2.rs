@@ -1,11 +1,12 @@
 //! Instruction sets that extend AVX2 by products. Everything else is left to the kernels for AVX2.
 
+use half::bf16;
 use mlxk_ops::Activation;
 use mlxk_tensor::QuantTensor;
 
 use super::avx2::Avx2;
 use super::{
-    Affine, ColumnOrder, Columns, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scratch,
+    Affine, ColumnOrder, Columns, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scalar, Scratch,
     StateReads, StateStep,
 };
 use crate::cache::PageHead;
@@ -45,9 +46,25 @@ pub(crate) trait Products: Sized + Send + Sync {
         w: &[f32],
         x: &[f32],
         rows: &[usize],
-        out: &mut Vec<[f32; 4]>,
+        out: &mut [f32],
+        stride: usize,
     ) {
-        avx2.dot4_rows(w, x, rows, out);
+        avx2.dot4_rows(w, x, rows, out, stride);
+    }
+
+    /// See [`Kernels::has_bf16`].
+    fn has_bf16(&self) -> bool {
+        false
+    }
+
+    /// See [`Kernels::round_bf16`].
+    fn round_bf16(&self, x: &[f32], out: &mut [bf16]) {
+        Scalar.round_bf16(x, out);
+    }
+
+    /// See [`Kernels::bf16_rows`]. The rows must exist.
+    fn bf16_rows(&self, w: &[bf16], x: &[bf16], rows: &[usize], out: &mut [f32], stride: usize) {
+        Scalar.bf16_rows(w, x, rows, out, stride);
     }
 
     /// See [`Kernels::state_step`].
@@ -113,10 +130,24 @@ impl<P: Products> Kernels for OverAvx2<P> {
         self.avx2.dot4(w, x)
     }
 
-    fn dot4_rows(&self, w: &[f32], x: &[f32], rows: &[usize], out: &mut Vec<[f32; 4]>) {
+    fn dot4_rows(&self, w: &[f32], x: &[f32], rows: &[usize], out: &mut [f32], stride: usize) {
         let cols = w.len() / 4;
         assert!(w.len() == 4 * cols && rows.iter().all(|row| (row + 1) * cols <= x.len()));
-        self.products.dot4_rows(&self.avx2, w, x, rows, out);
+        self.products.dot4_rows(&self.avx2, w, x, rows, out, stride);
+    }
+
+    fn has_bf16(&self) -> bool {
+        self.products.has_bf16()
+    }
+
+    fn round_bf16(&self, x: &[f32], out: &mut [bf16]) {
+        self.products.round_bf16(x, out);
+    }
+
+    fn bf16_rows(&self, w: &[bf16], x: &[bf16], rows: &[usize], out: &mut [f32], stride: usize) {
+        let cols = w.len() / 4;
+        assert!(w.len() == 4 * cols && rows.iter().all(|row| (row + 1) * cols <= x.len()));
+        self.products.bf16_rows(w, x, rows, out, stride);
     }
 
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::self_test::{
-    Comparison, attention, dequantized_rows, elementwise, float_products, products, recurrent,
-    tensor,
+    Comparison, attention, bf16_products, dequantized_rows, elementwise, float_products, products,
+    recurrent, tensor,
 };
 
 /// Runs a comparison for every instruction set that this processor supports.
@@ -64,6 +64,7 @@ proptest! {
     fn floats(len in 1usize..300, seed in 0u64..1000) {
         compare(|kernels, comparison| {
             float_products(kernels, len, seed, comparison);
+            bf16_products(kernels, len, seed, comparison);
             elementwise(kernels, len, seed, comparison);
             recurrent(kernels, len, seed, comparison);
         })?;

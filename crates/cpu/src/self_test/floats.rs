@@ -2,6 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
+use half::bf16;
 use mlxk_ops::Activation;
 
 use super::Comparison;
@@ -27,13 +28,49 @@ pub(crate) fn float_products(
     }
     let many: Vec<f32> = (0..9 * cols).map(|_| next()).collect();
     let rows = [8, 0, 1, 2, 3, 4, 5, 7];
-    let mut products = Vec::new();
-    kernels.dot4_rows(&w, &many, &rows, &mut products);
-    for (&row, got) in rows.iter().zip(&products) {
+    let stride = 7;
+    let mut products = vec![f32::NAN; rows.len() * stride];
+    kernels.dot4_rows(&w, &many, &rows, &mut products, stride);
+    for (&row, got) in rows.iter().zip(products.chunks_exact(stride)) {
         let alone = kernels.dot4(&w, &many[row * cols..][..cols]);
         for (&got, alone) in got.iter().zip(alone) {
             // Not a bit may differ.
             comparison.close("dot4_rows", &FLOATS, got, (f64::from(alone), 0.0));
+        }
+    }
+}
+
+/// Checks products of bf16.
+pub(crate) fn bf16_products(
+    kernels: &dyn Kernels,
+    cols: usize,
+    seed: u64,
+    comparison: &mut Comparison,
+) {
+    let mut next = noise(seed);
+    let mut random = |rows: usize| -> Vec<bf16> {
+        let values: Vec<f32> = (0..rows * cols).map(|_| next()).collect();
+        let mut rounded = vec![bf16::ZERO; values.len()];
+        kernels.round_bf16(&values, &mut rounded);
+        for (&value, rounded) in values.iter().zip(&rounded) {
+            let exact = f64::from(bf16::from_f32(value));
+            comparison.close("round_bf16", &FLOATS, rounded.to_f32(), (exact, 0.0));
+        }
+        rounded
+    };
+    let (w, x) = (random(4), random(9));
+    let rows = [8, 0, 1, 2, 3, 4, 5, 7];
+    let mut products = vec![f32::NAN; rows.len() * 4];
+    kernels.bf16_rows(&w, &x, &rows, &mut products, 4);
+    for (&row, got) in rows.iter().zip(products.as_chunks::<4>().0) {
+        let mut alone = [f32::NAN; 4];
+        kernels.bf16_rows(&w, &x, &[row], &mut alone, 4);
+        let x = &x[row * cols..][..cols];
+        for ((w, &got), alone) in w.chunks_exact(cols).zip(got).zip(alone) {
+            let exact: f64 = w.iter().zip(x).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
+            comparison.close("bf16_rows", &FLOATS, got, (exact, 1e-5 * cols as f64));
+            // Not a bit may differ.
+            comparison.close("bf16_rows", &FLOATS, got, (f64::from(alone), 0.0));
         }
     }
 }

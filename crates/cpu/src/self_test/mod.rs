@@ -21,7 +21,7 @@ pub(crate) use attention::attention;
 pub(crate) use attention::wide;
 pub(crate) use comparison::Comparison;
 pub use comparison::Difference;
-pub(crate) use floats::{elementwise, float_products};
+pub(crate) use floats::{bf16_products, elementwise, float_products};
 #[cfg(test)]
 pub(crate) use operands::noise;
 pub(crate) use operands::tensor;
@@ -70,6 +70,7 @@ fn test(kernels: &dyn Kernels, instructions: InstructionSet) -> SelfTest {
     }
     for len in [1, 31, 64, 203] {
         float_products(kernels, len, 1, &mut comparison);
+        bf16_products(kernels, len, 1, &mut comparison);
         elementwise(kernels, len, 1, &mut comparison);
         recurrent(kernels, len, 1, &mut comparison);
     }

@@ -3,25 +3,36 @@
 use std::arch::x86_64::*;
 
 /// Number of activation rows in a tile. With four weight rows, their sums fill 24 of 32 registers.
-const TILE: usize = 6;
+pub(super) const TILE: usize = 6;
 
 /// See [`super::super::Kernels::dot4_rows`]. Sums are those of AVX2's `dot4`: its two vectors of eight lanes are the
 /// halves of one here.
 ///
 /// # Safety
 /// The processor must have AVX-512 F. `w` has four rows, and `x` has all of `rows`, as long as those.
-#[target_feature(enable = "avx512f,avx2,fma")]
-pub(super) unsafe fn dot4_rows(w: &[f32], x: &[f32], rows: &[usize], out: &mut Vec<[f32; 4]>) {
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) unsafe fn dot4_rows(
+    w: &[f32],
+    x: &[f32],
+    rows: &[usize],
+    out: &mut [f32],
+    stride: usize,
+) {
     let cols = w.len() / 4;
-    out.clear();
+    let mut outs = out.chunks_mut(stride);
+    let mut store = |products: &[[f32; 4]]| {
+        for (products, out) in products.iter().zip(&mut outs) {
+            out[..4].copy_from_slice(products);
+        }
+    };
     let (tiles, rest) = rows.as_chunks::<TILE>();
     for tile in tiles {
         // SAFETY: by the caller's promise.
-        out.extend(unsafe { products(w, x, cols, tile) });
+        store(&unsafe { products(w, x, cols, tile) });
     }
     for row in rest {
         // SAFETY: by the caller's promise.
-        out.extend(unsafe { products(w, x, cols, &[*row]) });
+        store(&unsafe { products(w, x, cols, &[*row]) });
     }
 }
 
@@ -30,7 +41,7 @@ pub(super) unsafe fn dot4_rows(w: &[f32], x: &[f32], rows: &[usize], out: &mut V
 /// # Safety
 /// Like that of [`dot4_rows`].
 #[inline]
-#[target_feature(enable = "avx512f,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 unsafe fn products<const N: usize>(
     w: &[f32],
     x: &[f32],
@@ -52,19 +63,24 @@ unsafe fn products<const N: usize>(
             }
         }
     }
-    let rest = cols / 16 * 16..cols;
-    std::array::from_fn(|i| {
-        let x = &x[starts[i]..][..cols];
-        let tail = |row| rest.clone().map(|at| w[row * cols + at] * x[at]).sum::<f32>();
-        let whole = lane_sums(sums[i]);
-        std::array::from_fn(|row| whole[row] + tail(row))
-    })
+    let mut out: [[f32; 4]; N] = std::array::from_fn(|i| lane_sums(sums[i]));
+    let whole = cols / 16 * 16;
+    if whole < cols {
+        for (start, out) in starts.iter().zip(&mut out) {
+            let x = &x[start + whole..start + cols];
+            for (row, out) in out.iter_mut().enumerate() {
+                let w = &w[row * cols + whole..(row + 1) * cols];
+                *out += w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
+            }
+        }
+    }
+    out
 }
 
 /// Returns the sum of the lanes of each vector, in the order of AVX2's `dot4`: halves, then quarters, then pairs.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn lane_sums([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+#[target_feature(enable = "avx512f,avx512vl")]
+pub(super) fn lane_sums([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
     let halves = |a, b| {
         let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b);
         _mm512_add_ps(low, _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b))

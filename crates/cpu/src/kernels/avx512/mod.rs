@@ -9,7 +9,10 @@
 mod dot;
 mod float;
 mod recurrent;
+mod rounded;
 mod tile;
+
+use half::bf16;
 
 use super::avx2::Avx2;
 use super::over_avx2::Products;
@@ -18,7 +21,10 @@ use super::{
 };
 
 /// Proof that this processor has AVX-512 F, BW, VL and VNNI, and everything that [`Avx2`] proves.
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512 {
+    /// `true` if it also has AVX-512 BF16.
+    bf16: bool,
+}
 
 impl Products for Avx512 {
     fn detect(_: &Avx2) -> Option<Self> {
@@ -26,7 +32,7 @@ impl Products for Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
-        supported.then_some(Self(()))
+        supported.then(|| Self { bf16: is_x86_feature_detected!("avx512bf16") })
     }
 
     fn affine_dot(
@@ -57,9 +63,34 @@ impl Products for Avx512 {
         unsafe { tile::affine_tile(w, row, x, rows, scratch) }
     }
 
-    fn dot4_rows(&self, _: &Avx2, w: &[f32], x: &[f32], rows: &[usize], out: &mut Vec<[f32; 4]>) {
+    fn dot4_rows(
+        &self,
+        _: &Avx2,
+        w: &[f32],
+        x: &[f32],
+        rows: &[usize],
+        out: &mut [f32],
+        stride: usize,
+    ) {
         // SAFETY: `self` proves the instructions; the lengths are the caller's promise.
-        unsafe { float::dot4_rows(w, x, rows, out) }
+        unsafe { float::dot4_rows(w, x, rows, out, stride) }
+    }
+
+    fn has_bf16(&self) -> bool {
+        self.bf16
+    }
+
+    fn round_bf16(&self, x: &[f32], out: &mut [bf16]) {
+        assert_eq!(x.len(), out.len());
+        assert!(self.bf16);
+        // SAFETY: the instructions were asserted.
+        unsafe { rounded::round(x, out) }
+    }
+
+    fn bf16_rows(&self, w: &[bf16], x: &[bf16], rows: &[usize], out: &mut [f32], stride: usize) {
+        assert!(self.bf16);
+        // SAFETY: the instructions were asserted; the lengths are the caller's promise.
+        unsafe { rounded::dot4_rows(w, x, rows, out, stride) }
     }
 
     fn state_step(&self, _: &Avx2, state: &mut [Columns], step: &StateStep<'_>) -> StateReads {
