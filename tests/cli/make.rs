@@ -108,7 +108,7 @@ fn damaged_weights_of_a_conversion_are_found_and_it_is_made_again() {
     assert_eq!(run(&world, &["clone", "./small", "./copy"]).0, 0);
     let (code, stdout, _) = run(&world, &["health", "./copy", "--deep"]);
     assert!(code == 1 && stdout.contains("repair: mlxk clone "), "{stdout}");
-    // Whoever changed the weights on purpose records them again.
+    // If you changed the weights on purpose, record them again.
     let (code, _, stderr) = run(&world, &["show", "./small", "--recalc-hash"]);
     assert!(code == 0 && stderr.contains("warning: `model.safetensors` has changed"), "{stderr}");
     assert_eq!(run(&world, &["health", "./small", "--deep"]).0, 0);
