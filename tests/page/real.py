@@ -12,7 +12,7 @@ SCRIPTS = [
     {"when": "asked == 'hello'", "say": "<think>\nThey greet.\n</think>\n\nHello, **wörld**! 🦀"},
     {"when": "asked == 'code'", "say": "<think>\nCode.\n</think>\n\n```rust\nfn main() {}\n```\nDone."},
     {"when": "asked == 'person'", "say": '{"name": "Zoë"}'},
-    {"when": "asked == 'long'", "say": "<think>\nLong.\n</think>\n\n" + " ".join(f"number {at}," for at in range(900))},
+    {"when": "asked == 'long'", "say": "<think>\nLong.\n</think>\n\n" + " ".join(f"number {at}," for at in range(6000))},
 ]
 
 
