@@ -129,13 +129,16 @@ def cut(text, following, draw, longest):
     marks = ("</tool_call>", "</think>\n\n")
     ends = [len(text[:at].encode()) for at in range(len(text) + 1) if text[:at].endswith(marks)]
     end = len(data)
+    # The mark of thoughts is within one token, as in real tokenizers.
+    opened = len("<think>") if text.startswith("<think>") else 0
     while end > 0:
         lowest = max([at for at in ends if at < end], default=0)
         begin = max(lowest, end - draw.randint(2, longest))
+        begin = 0 if begin < opened else begin
         while following.get(letters(data[begin:end]), next_token) != next_token:
             if begin == lowest:
                 return None
-            begin -= 1
+            begin = begin - 1 if begin > opened else 0
         token = letters(data[begin:end])
         following[token] = next_token
         end, next_token = begin, token

@@ -128,7 +128,8 @@ def check_forms(address):
     required = {"tools": tools, "tool_choice": "required"}
     message = chats.create(model=THINKER, messages=user("again"), **required).choices[0].message
     assert getattr(message, "reasoning_content", None) == THOUGHT, message
-    assert [json.loads(call.function.arguments) for call in message.tool_calls] == [ZURICH], message
+    # Where the script ends, the grammar lets the model call again.
+    assert json.loads(message.tool_calls[0].function.arguments) == ZURICH, message
 
 
 def weather(city: str, days: int = 1) -> str:

@@ -53,11 +53,22 @@ impl Chooser {
         }
     }
 
-    /// Returns the tokens of a mark, the first one last.
-    fn reversed(&self, mark: Option<&str>) -> Vec<u32> {
-        let mark = mark.filter(|_| self.constraint.is_some());
-        let ids = mark.and_then(|mark| self.tokenizer.encode(mark, false).ok());
-        ids.into_iter().flatten().rev().collect()
+    /// Returns the tokens of a mark, the first one last. It is a single one if the likeliest token begins with the mark.
+    fn reversed(&self, mark: Option<&str>, logits: &[f32]) -> Vec<u32> {
+        let Some(mark) = mark.filter(|_| self.constraint.is_some()) else { return Vec::new() };
+        let likeliest = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let likeliest = likeliest.map(|(id, _)| id as u32);
+        let begins = |&id: &u32| {
+            let bytes = self.tokenizer.token_bytes(id);
+            bytes.is_some_and(|bytes| bytes.starts_with(mark.as_bytes()))
+        };
+        match likeliest.filter(begins) {
+            Some(id) => vec![id],
+            None => {
+                let ids = self.tokenizer.encode(mark, false).unwrap_or_default();
+                ids.into_iter().rev().collect()
+            }
+        }
     }
 
     /// Returns `true` if the answer has a format and nothing may follow any more.
@@ -90,7 +101,7 @@ impl Chooser {
         if let Some(id) = self.mark.pop() {
             return Ok(id);
         }
-        let mut mark = self.reversed(opening);
+        let mut mark = self.reversed(opening, logits);
         let position = ids.len();
         let Self { parameters, within_calls, constraint, tokenizer, sampler, .. } = self;
         let raw = logits;
