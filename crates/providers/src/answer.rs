@@ -58,6 +58,15 @@ pub struct Answer {
     pub heard: Heard,
 }
 
+/// Vectors of texts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Embedded {
+    /// One vector for each text, in their order.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens of all texts, if the server counts them.
+    pub tokens: Option<usize>,
+}
+
 impl Answer {
     /// Returns the answer as the next message of the conversation.
     pub fn message(&self) -> Message {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mlxk_chat::{Message, Request, Sampling, ThinkingMode, ToolChoice};
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Embedded};
 use crate::collect::{Collect, finish_reason};
 use crate::endpoint::{Ask, Endpoint};
 use crate::error::Result;
@@ -130,7 +130,7 @@ impl Provider for Anthropic {
         })
     }
 
-    fn embed(&self, _: &str, _: &[String], _: &Limits) -> Result<Vec<Vec<f32>>> {
+    fn embed(&self, _: &str, _: &[String], _: &Limits) -> Result<Embedded> {
         Err(self.endpoint.unsupported("A request for embeddings", DIALECT))
     }
 }

@@ -96,6 +96,9 @@ impl Endpoint {
         for (name, value) in ask.headers {
             builder = builder.header(*name, *value);
         }
+        for (name, value) in limits.trace.iter().flat_map(crate::trace::Trace::headers) {
+            builder = builder.header(name, value);
+        }
         let body = ask.body.map(Value::to_string).unwrap_or_default();
         let request = builder
             .header("content-type", "application/json")

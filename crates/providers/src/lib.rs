@@ -55,9 +55,10 @@ mod openai;
 mod provider;
 mod responses;
 mod retry;
+mod trace;
 mod words;
 
-pub use answer::{Answer, Counts, Heard, Native};
+pub use answer::{Answer, Counts, Embedded, Heard, Native};
 pub use anthropic::Anthropic;
 pub use config::{Config, Dialect};
 pub use endpoint::Endpoint;
@@ -72,3 +73,4 @@ pub use ollama::{Details, LoadedModel, LocalModel, Ollama, PullStep, Versions, o
 pub use openai::OpenAi;
 pub use provider::{OnEvent, Provider};
 pub use responses::Responses;
+pub use trace::Trace;

@@ -1,4 +1,4 @@
-//! Limits of a request: time, tries, and a handle to cancel it.
+//! Limits of a request: time, tries, and a handle to cancel it. Also the names under which others follow it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mlxk_http::Connections;
 
 use crate::error::{ProviderError, Result};
+use crate::trace::Trace;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
@@ -25,13 +26,15 @@ pub struct Limits {
     pub retries: u32,
     /// Handle to cancel the request from another thread.
     pub cancel: Option<Cancel>,
+    /// Names of the request in the logs of others, which are passed on to a server.
+    pub trace: Option<Trace>,
 }
 
 impl Default for Limits {
     /// Two repetitions, and silence of at most two minutes.
     fn default() -> Self {
         let silence = Some(Duration::from_mins(2));
-        Self { connect: CONNECT, silence, deadline: None, retries: 2, cancel: None }
+        Self { connect: CONNECT, silence, deadline: None, retries: 2, cancel: None, trace: None }
     }
 }
 
@@ -43,6 +46,7 @@ impl Limits {
         deadline: Some(Duration::from_secs(10)),
         retries: 0,
         cancel: None,
+        trace: None,
     };
 
     /// Two repetitions, and a complete answer within `deadline`.

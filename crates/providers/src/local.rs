@@ -11,7 +11,7 @@ use mlxk_engine::embed::{EmbedInput, EmbedRequest};
 use mlxk_engine::{CancelHandle, Engine, EngineError, LoadOptions};
 use serde_json::Map;
 
-use crate::answer::{Answer, Counts, Native};
+use crate::answer::{Answer, Counts, Embedded, Native};
 use crate::collect::Collect;
 use crate::error::{ProviderError, Result};
 use crate::limits::Limits;
@@ -159,14 +159,14 @@ impl Provider for Local {
         }
     }
 
-    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Vec<Vec<f32>>> {
+    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Embedded> {
         self.check(model)?;
         limits.check()?;
         let inputs = texts.iter().map(|text| EmbedInput::Text(text.clone())).collect();
         let request = EmbedRequest { inputs, ..EmbedRequest::default() };
         let cancel = CancelHandle::default();
         let embedded = self.engine.embed(&request, &cancel).map_err(|error| self.failed(&error))?;
-        Ok(embedded.vectors)
+        Ok(Embedded { vectors: embedded.vectors, tokens: Some(embedded.tokens) })
     }
 }
 

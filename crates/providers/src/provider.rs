@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use mlxk_chat::{Event, Request};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Embedded};
 use crate::error::Result;
 use crate::limits::Limits;
 
@@ -18,6 +18,11 @@ pub type OnEvent<'a> = dyn FnMut(&Event) -> ControlFlow<()> + 'a;
 pub trait Provider: Send + Sync {
     /// Returns the name of the dialect, and the address: `ollama at http://127.0.0.1:11434`.
     fn label(&self) -> String;
+
+    /// Returns the version of the server, or `None` if it does not tell.
+    fn version(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
 
     /// Returns the names of the models.
     fn models(&self) -> Result<Vec<String>>;
@@ -34,7 +39,7 @@ pub trait Provider: Send + Sync {
     ) -> Result<Answer>;
 
     /// Turns texts into vectors, one for each.
-    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Vec<Vec<f32>>>;
+    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Embedded>;
 
     /// Requests an answer, and returns its text when it is complete.
     fn text(&self, request: &Request, limits: &Limits) -> Result<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mlxk_chat::{AnswerFormat, FinishReason, Message, Request, Sampling, ToolChoice};
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Counts};
+use crate::answer::{Answer, Counts, Embedded};
 use crate::collect::Collect;
 use crate::endpoint::{Ask, Endpoint};
 use crate::error::Result;
@@ -124,7 +124,7 @@ impl Provider for Responses {
         answering(limits, on_event, |limits, collect| self.attempt(ask, limits, collect))
     }
 
-    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Vec<Vec<f32>>> {
+    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Embedded> {
         openai::embed(&self.endpoint, model, texts, limits)
     }
 }

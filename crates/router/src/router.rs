@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use mlxk_chat::Request;
-use mlxk_providers::{Answer, Client, Limits, OnEvent, Provider, ProviderError, Result};
+use mlxk_providers::{Answer, Client, Embedded, Limits, OnEvent, Provider, ProviderError, Result};
 
 use crate::breaker::Breaker;
 use crate::calibrate::calibrate;
@@ -256,7 +256,7 @@ impl Provider for Router {
         Ok(answer)
     }
 
-    fn embed(&self, _: &str, texts: &[String], limits: &Limits) -> Result<Vec<Vec<f32>>> {
+    fn embed(&self, _: &str, texts: &[String], limits: &Limits) -> Result<Embedded> {
         let embedded = self.first(|client, _| client.provider.embed(&client.model, texts, limits));
         embedded.map(|(_, vectors)| vectors)
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub use address::ollama_address;
 pub use manage::{Details, LoadedModel, LocalModel, PullStep, Versions};
 
-use crate::answer::{Answer, Counts, Native};
+use crate::answer::{Answer, Counts, Embedded, Native};
 use crate::collect::{Collect, finish_reason};
 use crate::endpoint::{Ask, Endpoint};
 use crate::error::{ProviderError, Result};
@@ -78,6 +78,10 @@ impl Provider for Ollama {
         format!("ollama at {}", self.endpoint.address)
     }
 
+    fn version(&self) -> Result<Option<String>> {
+        Ok(Some(self.versions()?.ollama))
+    }
+
     fn models(&self) -> Result<Vec<String>> {
         Ok(self.tags()?.into_iter().map(|model| model.name).collect())
     }
@@ -96,12 +100,13 @@ impl Provider for Ollama {
         answering(limits, on_event, |limits, collect| self.attempt(ask, limits, collect))
     }
 
-    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Vec<Vec<f32>>> {
+    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Embedded> {
         let body = json!({"model": model, "input": texts, "truncate": false});
         let ask = Ask::post("/api/embed", &body, model);
         let found = retrying(limits, |limits, _| self.endpoint.json(ask, limits))?;
-        let found_vectors = vectors(found["embeddings"].as_array(), texts.len());
-        found_vectors.ok_or_else(|| self.bad_answer(&found))
+        let vectors = vectors(found["embeddings"].as_array(), texts.len());
+        let vectors = vectors.ok_or_else(|| self.bad_answer(&found))?;
+        Ok(Embedded { vectors, tokens: count(&found["prompt_eval_count"]) })
     }
 }
 

@@ -5,7 +5,7 @@ mod body;
 use mlxk_chat::Request;
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Counts, Native};
+use crate::answer::{Answer, Counts, Embedded, Native};
 use crate::collect::{Collect, finish_reason};
 use crate::endpoint::{Ask, Endpoint};
 use crate::error::{ProviderError, Result};
@@ -84,6 +84,22 @@ impl Provider for OpenAi {
         format!("openai at {}", self.endpoint.address)
     }
 
+    fn version(&self) -> Result<Option<String>> {
+        // vLLM has the first route, llama-server and `mlxk` the second, and others have none of them.
+        for (path, field) in [("/version", "version"), ("/props", "build_info")] {
+            match self.endpoint.json(Ask::get(path), &Limits::SHORT) {
+                Ok(found) => {
+                    if let Some(version) = found[field].as_str() {
+                        return Ok(Some(version.to_owned()));
+                    }
+                }
+                Err(ProviderError::Refused { .. } | ProviderError::BadAnswer { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     fn models(&self) -> Result<Vec<String>> {
         models(&self.endpoint, &[])
     }
@@ -99,7 +115,7 @@ impl Provider for OpenAi {
         answering(limits, on_event, |limits, collect| self.attempt(ask, limits, collect))
     }
 
-    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Vec<Vec<f32>>> {
+    fn embed(&self, model: &str, texts: &[String], limits: &Limits) -> Result<Embedded> {
         embed(&self.endpoint, model, texts, limits)
     }
 }
@@ -120,12 +136,13 @@ pub(crate) fn embed(
     model: &str,
     texts: &[String],
     limits: &Limits,
-) -> Result<Vec<Vec<f32>>> {
+) -> Result<Embedded> {
     let body = json!({"model": model, "input": texts, "encoding_format": "float"});
     let ask = Ask::post("/v1/embeddings", &body, model);
     let found = retrying(limits, |limits, _| endpoint.json(ask, limits))?;
-    let found_vectors = vectors(found["data"].as_array(), texts.len());
-    found_vectors.ok_or_else(|| endpoint.bad_answer(&found.to_string()))
+    let vectors = vectors(found["data"].as_array(), texts.len());
+    let vectors = vectors.ok_or_else(|| endpoint.bad_answer(&found.to_string()))?;
+    Ok(Embedded { vectors, tokens: count(&found["usage"]["prompt_tokens"]) })
 }
 
 /// Takes the finish reason, token counts and timings from an event.

@@ -193,7 +193,7 @@ fn texts_become_vectors() {
     for client in clients(&world, "org/one") {
         let (label, provider) = (client.provider.label(), Arc::clone(&client.provider));
         match provider.embed(&client.model, &texts, &Limits::within(LIMITS)) {
-            Ok(vectors) => all.push((label, vectors)),
+            Ok(embedded) => all.push((label, embedded.vectors)),
             Err(error) => {
                 assert!(label.contains("anthropic"), "{label}: {error}");
                 assert!(matches!(error, ProviderError::Unsupported { .. }), "{error:?}");
