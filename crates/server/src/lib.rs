@@ -46,6 +46,7 @@ mod metrics;
 mod models;
 mod not_offered;
 mod ollama;
+mod open_files;
 mod openai;
 mod operation;
 mod page;

@@ -14,7 +14,7 @@ use crate::config::ServerConfig;
 use crate::error::ApiError;
 use crate::models::Models;
 use crate::state::{MAX_CHANGES, Phase, Shared, State};
-use crate::{guard, listen, ollama, routes};
+use crate::{guard, listen, ollama, open_files, routes};
 
 /// Threads that serve connections. Engines have their own.
 const SERVING_THREADS: usize = 2;
@@ -71,7 +71,10 @@ impl Server {
     /// Starts to listen. Connections are answered when the server [runs](Self::run).
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let (host, port) = (config.host.clone(), config.port);
-        let backends = Backends::new(&config.backends, config.lookup)?;
+        let backends = Backends::new(&config.backends, config.queue, config.lookup)?;
+        if !config.backends.is_empty() {
+            open_files::raise_limit();
+        }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<SocketAddr> = (bare, port)
             .to_socket_addrs()

@@ -90,13 +90,20 @@ pub(crate) struct ServerArgs {
     ///
     /// A host is `openai://HOST/MODEL`, `responses://…`, `anthropic://…`, `ollama://…` or `mlxk://…`, as in `run
     /// --engine`. Clients may use any API. A conversation stays with one host unless that is much busier than the others.
-    /// A host that fails before the first word is replaced.
+    /// A host that fails before the first word is replaced. `?limit=8` behind a host is the number of requests that it
+    /// gets at once, and `?drain` keeps new ones away.
     #[arg(long, value_name = "NAME=HOST", help_heading = "Engine")]
     pub backend: Vec<BackendConfig>,
 
     /// Maximum number of queued requests per model; further requests get 503 [default: 512]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(0..=u64::MAX), help_heading = "Engine")]
     pub queue: Option<usize>,
+
+    /// Seconds that running answers get to end when the server is stopped [default: 4]
+    ///
+    /// New requests are refused from the beginning. A second signal ends the server at once.
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>(0..=86_400), help_heading = "Engine")]
+    pub grace: Option<u64>,
 
     #[command(flatten)]
     pub engine: EngineArgs,

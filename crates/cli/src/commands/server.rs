@@ -17,6 +17,9 @@ use crate::{Context, address, answer, env, input, interrupt};
 /// Time between two checks for Ctrl-C.
 const WATCH: Duration = Duration::from_millis(50);
 
+/// Connections at once of a server that passes requests on.
+const ROUTED_CONNECTIONS: usize = 4096;
+
 /// Serves until Ctrl-C or SIGTERM. A second one ends the process immediately.
 pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     log(args, context);
@@ -98,6 +101,10 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     if let Some(count) = args.queue.or_else(|| file.count("server.queue")) {
         config.queue = count;
     }
+    let grace = file.count("server.grace").map(|seconds| seconds as u64);
+    if let Some(seconds) = args.grace.or(grace) {
+        config.limits.grace = Duration::from_secs(seconds);
+    }
     config.memory_limit_bytes = args.memory_limit.or_else(|| file.size("server.memory_limit"));
     let spill = args.spill.or_else(|| file.size("server.spill"));
     config.spill = spill.map(|max_bytes| SpillOptions {
@@ -117,6 +124,10 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.backends.clone_from(&args.backend);
     if let Some(text) = file.text("server.backends").filter(|_| args.backend.is_empty()) {
         config.backends = backends(text)?;
+    }
+    if !config.backends.is_empty() {
+        // Hosts elsewhere compute, so connections are cheap here.
+        config.limits.connections = ROUTED_CONNECTIONS;
     }
     config.lookup = env::read_known;
     config.api_key = api_key(args, context)?;

@@ -280,6 +280,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Default of `server --queue`",
     },
     Key {
+        name: "server.grace",
+        variable: None,
+        form: Form::Count(0, 86_400),
+        example: "240",
+        default: "4",
+        about: "Default of `server --grace`, in seconds",
+    },
+    Key {
         name: "server.api_key_file",
         variable: None,
         form: Form::Text,

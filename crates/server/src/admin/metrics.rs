@@ -17,6 +17,7 @@ pub(super) async fn metrics(State(state): State<Shared>) -> Response {
     let uptime = state.started.elapsed().as_secs_f64();
     let mut text = text(&state.metrics, &state.models.running(), state.config.parallel, uptime);
     per_backend(&mut text, &state.backends);
+    per_queue(&mut text, &state.backends);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -104,7 +105,7 @@ fn per_model(page: &mut String, models: &[Running], parallel: usize) {
 
 fn per_backend(page: &mut String, backends: &Backends) {
     type Row<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Host) -> u64);
-    let rows: [Row<'_>; 4] = [
+    let rows: [Row<'_>; 5] = [
         ("requests_running", "gauge", "Requests that a host is answering", &|host| {
             host.running() as u64
         }),
@@ -120,6 +121,9 @@ fn per_backend(page: &mut String, backends: &Backends) {
             "1 if a host gets requests, 0 while it rests after failures",
             &|host| u64::from(host.is_healthy()),
         ),
+        ("draining", "gauge", "1 if a host gets no new requests on the operator's wish", &|host| {
+            u64::from(host.is_draining())
+        }),
     ];
     let hosts =
         || backends.groups().flat_map(|group| group.hosts.iter().map(|host| (&group.name, host)));
@@ -135,6 +139,16 @@ fn per_backend(page: &mut String, backends: &Backends) {
                 value(host)
             );
         }
+    }
+}
+
+fn per_queue(page: &mut String, backends: &Backends) {
+    let name = "mlxk_backend_requests_waiting";
+    if backends.groups().next().is_some() {
+        head(page, name, "gauge", "Requests that wait for a place on a host");
+    }
+    for group in backends.groups() {
+        let _ = writeln!(page, "{name}{{model=\"{}\"}} {}", label(&group.name), group.waiting());
     }
 }
 

@@ -11,6 +11,7 @@ use axum::routing::get;
 use mlxk_engine::stuck_formats;
 use serde_json::json;
 
+use crate::backends;
 use crate::json::Json;
 use crate::state::Shared;
 
@@ -18,6 +19,7 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics::metrics))
+        .route("/backends", get(backends::list).post(backends::change))
         .route("/openapi.json", get(description))
 }
 

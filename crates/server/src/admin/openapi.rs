@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
-use crate::{anthropic, llama, ollama, openai, page, responses, retrieval};
+use crate::{anthropic, backends, llama, ollama, openai, page, responses, retrieval};
 
 const JSON: &str = "application/json";
 const STATUSES: [(&str, &str); 10] = [
@@ -42,6 +42,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     all.extend(retrieval::operations());
     all.extend(ollama::operations());
     all.extend(own());
+    all.extend(backends::operations());
     all.extend(page::operations());
     all
 }

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use mlxk_chat::{Event, PromptInput, Request};
 use mlxk_engine::EngineError;
-use mlxk_providers::{Cancel, Dialect, Limits, ProviderError};
+use mlxk_providers::{Cancel, Dialect, Limits, ProviderError, Trace};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::error::{api_error, is_of_host};
 use super::host::Host;
+use super::queue::NoPlace;
 use super::{Group, pick};
 use crate::error::{ApiError, Kind};
 use crate::exchange::AnswerOptions;
+use crate::guard;
 
 /// Silence of a host after which an answer fails. A host may have to load its model first.
 const SILENCE: Duration = Duration::from_mins(5);
@@ -34,6 +36,7 @@ pub(crate) struct Remote {
     context: Option<usize>,
     ignore_eos: bool,
     variables: serde_json::Map<String, Value>,
+    trace: Option<Trace>,
 }
 
 impl Remote {
@@ -56,7 +59,7 @@ impl Remote {
         request.thinking = options.thinking.map(|wish| wish.mode);
         let (context, ignore_eos) = (options.context, options.ignore_eos);
         let (group, variables) = (Arc::clone(group), options.template_variables);
-        Ok(Self { group, request, context, ignore_eos, variables })
+        Ok(Self { group, request, context, ignore_eos, variables, trace: guard::trace() })
     }
 
     /// Returns the request in the words of a host.
@@ -84,62 +87,98 @@ impl Remote {
     }
 }
 
-/// Starts `count` answers, each on a thread of its own. Their events go to `sender`.
+/// Starts `count` answers to each request, each on a thread of its own. Their events go to `sender`.
 pub(crate) fn start(
-    remote: &Remote,
+    requests: &[Remote],
     count: usize,
     cancel: &Cancel,
     sender: &UnboundedSender<Item>,
 ) -> Result<(), ApiError> {
-    for index in 0..count {
-        let (remote, cancel, sender) = (remote.clone(), cancel.clone(), sender.clone());
+    for index in 0..requests.len() * count {
+        let (request, offset) = (&requests[index / count], index % count);
+        let (remote, cancel, sender) = (request.clone(), cancel.clone(), sender.clone());
         let span = tracing::Span::current();
         let answer = move || {
             let _span = span.enter();
-            if let Err(error) = answer(&remote, index, &cancel, &sender) {
+            if let Err(error) = answer(&remote, (index, offset as u64), &cancel, &sender) {
                 // The receiver is gone if the client has left.
                 let _ = sender.send((index, Err(error)));
             }
         };
-        std::thread::Builder::new()
-            .name("mlxk-backend".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(answer)
-            .map_err(|error| {
-                ApiError::new(Kind::Busy, format!("The server has no more threads: {error}"))
-            })?;
+        on_thread(answer)?;
     }
     Ok(())
 }
 
-/// Asks hosts until one of them answers.
+/// Runs work that waits for a host. The threads for other slow work are few, and would all wait.
+pub(super) fn on_thread(work: impl FnOnce() + Send + 'static) -> Result<(), ApiError> {
+    let thread = std::thread::Builder::new().name("mlxk-backend".to_owned());
+    thread.stack_size(STACK_BYTES).spawn(work).map(drop).map_err(|error| {
+        ApiError::new(Kind::Busy, format!("The server has no more threads: {error}"))
+    })
+}
+
+/// Asks hosts until one of them answers. `offset` is added to the seed.
 fn answer(
     remote: &Remote,
-    index: usize,
+    (index, offset): (usize, u64),
     cancel: &Cancel,
     sender: &UnboundedSender<Item>,
 ) -> Result<(), ApiError> {
-    let name = &remote.group.name;
-    let limits =
-        Limits { connect: CONNECT, silence: Some(SILENCE), retries: 0, ..Limits::default() };
-    let limits = limits.cancelled_by(cancel);
-    let mut last = None;
-    for host in pick::order(&remote.group.hosts, &remote.request) {
-        let Some(place) = host.take() else { continue };
-        let request = remote.for_host(&host, index as u64);
-        let mut has_begun = false;
-        let outcome = host.provider.answer(&request, &limits, &mut |event| {
-            has_begun = true;
+    let key = pick::beginning(&remote.request);
+    first(&remote.group, &key, remote.trace.as_ref(), cancel, |host, limits, has_begun| {
+        let request = remote.for_host(host, offset);
+        let answer = host.provider.answer(&request, limits, &mut |event| {
+            *has_begun = true;
             match sender.send((index, Ok(passed_on(event)))) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             }
         });
+        answer.map(drop)
+    })
+}
+
+/// Runs `ask` with one host after another, until one answers. It sets its last argument once another host must not
+/// answer instead.
+pub(super) fn first<T>(
+    group: &Group,
+    key: &[u8],
+    trace: Option<&Trace>,
+    cancel: &Cancel,
+    mut ask: impl FnMut(&Host, &Limits, &mut bool) -> Result<T, ProviderError>,
+) -> Result<T, ApiError> {
+    let name = &group.name;
+    let limits = Limits {
+        connect: CONNECT,
+        silence: Some(SILENCE),
+        retries: 0,
+        trace: trace.cloned(),
+        ..Limits::default()
+    };
+    let limits = limits.cancelled_by(cancel);
+    let busy = |problem: String| ApiError::new(Kind::Busy, problem);
+    let (mut tried, mut last) = (Vec::new(), None);
+    loop {
+        let place = match group.place(key, &tried, cancel) {
+            Ok(place) => place,
+            Err(NoPlace::Cancelled) => return Err(ApiError::stopping()),
+            Err(NoPlace::Queue) => {
+                return Err(busy(format!("Too many requests wait for the hosts of `{name}`")));
+            }
+            Err(NoPlace::Hosts) => {
+                let none = || busy(format!("No host of `{name}` takes requests now"));
+                return Err(last.map_or_else(none, |error| api_error(&error, name)));
+            }
+        };
+        let host = Arc::clone(&place.host);
+        let mut has_begun = false;
+        let outcome = ask(&host, &limits, &mut has_begun);
         drop(place);
         let error = match outcome {
-            Ok(_) => {
+            Ok(answer) => {
                 host.succeeded();
-                return Ok(());
+                return Ok(answer);
             }
             Err(ProviderError::Cancelled) => return Err(ApiError::stopping()),
             Err(error) => error,
@@ -149,12 +188,9 @@ fn answer(
         if has_begun || !is_of_host(&error) {
             return Err(api_error(&error, name));
         }
+        tried.push(host);
         last = Some(error);
     }
-    Err(last.map_or_else(
-        || ApiError::new(Kind::Busy, format!("No host of `{name}` takes requests now")),
-        |error| api_error(&error, name),
-    ))
 }
 
 /// Returns an event as an engine would send it.

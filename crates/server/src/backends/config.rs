@@ -2,14 +2,15 @@
 
 use std::str::FromStr;
 
-use mlxk_providers::{Config, Dialect};
+use super::address::Address;
 
 /// A name and the hosts that answer for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendConfig {
     /// Name of the model for clients of this server.
     pub name: String,
-    /// Configurations of the hosts, such as `openai://box:8080/NAME` or `ollama://box/NAME`.
+    /// Configurations of the hosts, such as `openai://box:8080/NAME` or `ollama://box/NAME`. `?limit=8` behind one is the
+    /// number of requests that it gets at once, and `?drain` keeps new ones away.
     pub hosts: Vec<String>,
 }
 
@@ -43,12 +44,7 @@ impl FromStr for BackendConfig {
             return Err(bad("it needs a name and a host"));
         }
         for host in &hosts {
-            let config = Config::from_url(host).map_err(|error| bad(&error.to_string()))?;
-            if config.provider == Dialect::Mlxk && config.base_url.is_none() {
-                return Err(bad(
-                    "this server runs its own models without a backend; write `mlxk://HOST/NAME`",
-                ));
-            }
+            Address::parse(host).map_err(|problem| bad(&problem))?;
         }
         Ok(Self { name: name.trim().to_owned(), hosts })
     }

@@ -1,23 +1,28 @@
 //! One host.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use mlxk_providers::{Config, Dialect, Factory, Provider};
+use mlxk_providers::{Dialect, Factory, Provider};
 use mlxk_router::Breaker;
 
-/// Requests that a host gets at once. Its own queue is for those of others.
-const MOST: usize = 256;
+use super::address::Address;
+use super::queue::{Queue, Try};
 
 /// A host that answers for a model.
 pub(crate) struct Host {
     /// Dialect and address, as metrics and logs name it.
     pub(crate) label: String,
+    /// The address as the operator wrote it, without settings.
+    pub(crate) address: String,
     pub(crate) dialect: Dialect,
-    pub(crate) provider: std::sync::Arc<dyn Provider>,
+    pub(crate) provider: Arc<dyn Provider>,
     /// Name of the model there.
     pub(crate) model: String,
+    /// Requests that the host gets at once.
+    pub(crate) limit: usize,
+    is_draining: AtomicBool,
     breaker: Mutex<Breaker>,
     running: AtomicUsize,
     pub(crate) answers: AtomicU64,
@@ -36,14 +41,17 @@ impl std::fmt::Debug for Host {
 impl Host {
     /// Prepares a host. The model is called as here if the address does not name it.
     pub(super) fn new(address: &str, name: &str, factory: &Factory) -> Result<Self, String> {
-        let mut config = Config::from_url(address).map_err(|error| error.to_string())?;
+        let Address { mut config, written, limit, is_draining } = Address::parse(address)?;
         config.model.get_or_insert_with(|| name.to_owned());
         let client = factory.client(&config).map_err(|error| error.to_string())?;
         Ok(Self {
             label: client.provider.label(),
+            address: written,
             dialect: config.provider,
             provider: client.provider,
             model: client.model,
+            limit,
+            is_draining: is_draining.into(),
             breaker: Mutex::default(),
             running: AtomicUsize::new(0),
             answers: AtomicU64::new(0),
@@ -51,22 +59,44 @@ impl Host {
         })
     }
 
+    /// Returns the host and port in its address, if there is one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let (_, rest) = self.address.split_once("://")?;
+        rest.split('/').next()
+    }
+
     /// Returns the number of running requests.
     pub(crate) fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Returns `true` if requests may be sent.
+    /// Returns `true` if the host works, as far as its last answers say.
     pub(crate) fn is_healthy(&self) -> bool {
         self.breaker().is_open(Instant::now())
     }
 
-    /// Takes a place for a request until it is dropped. Returns `None` if the host is full, or rests after failures.
-    pub(super) fn take(self: &std::sync::Arc<Self>) -> Option<Place> {
-        let free = |running| (running < MOST).then_some(running + 1);
-        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).ok()?;
-        let place = Place(std::sync::Arc::clone(self));
-        self.breaker().allows(Instant::now()).then_some(place)
+    /// Returns `true` if the host gets no new requests.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Keeps new requests away from the host, or lets them in again. Running ones end as usual.
+    pub(crate) fn drain(&self, is_draining: bool) {
+        self.is_draining.store(is_draining, Ordering::Relaxed);
+    }
+
+    /// Takes a place for a request until it is dropped.
+    pub(super) fn take(self: &Arc<Self>, queue: &Arc<Queue>) -> Try<Place> {
+        if self.is_draining() {
+            return Try::Nowhere;
+        }
+        let free = |running| (running < self.limit).then_some(running + 1);
+        if self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
+            return Try::Full;
+        }
+        let place = Place { host: Arc::clone(self), queue: Arc::clone(queue) };
+        // After failures, only one request tries.
+        if self.breaker().allows(Instant::now()) { Try::Got(place) } else { Try::Nowhere }
     }
 
     pub(super) fn succeeded(&self) {
@@ -91,10 +121,15 @@ impl Host {
 }
 
 /// A place for a request on a host.
-pub(super) struct Place(pub(super) std::sync::Arc<Host>);
+pub(super) struct Place {
+    pub(super) host: Arc<Host>,
+    /// Requests that wait for it.
+    queue: Arc<Queue>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.host.running.fetch_sub(1, Ordering::Relaxed);
+        self.queue.wake();
     }
 }

@@ -14,13 +14,12 @@ const SLACK: usize = 4;
 
 /// Returns the hosts in the order in which they are asked: the one that the prompt belongs to, if it is not much busier
 /// than the least busy one, then the others, the least busy first.
-pub(super) fn order(hosts: &[Arc<Host>], request: &Request) -> Vec<Arc<Host>> {
-    let key = beginning(request);
+pub(super) fn order(hosts: &[Arc<Host>], key: &[u8]) -> Vec<Arc<Host>> {
     let mut healthy: Vec<Arc<Host>> =
-        hosts.iter().filter(|host| host.is_healthy()).cloned().collect();
-    healthy.sort_by_key(|host| (host.running(), std::cmp::Reverse(weight(&key, host))));
+        hosts.iter().filter(|host| host.is_healthy() && !host.is_draining()).cloned().collect();
+    healthy.sort_by_key(|host| (host.running(), std::cmp::Reverse(weight(key, host))));
     let Some(least) = healthy.first().map(|host| host.running()) else { return healthy };
-    let own = (0..healthy.len()).max_by_key(|&index| weight(&key, &healthy[index]));
+    let own = (0..healthy.len()).max_by_key(|&index| weight(key, &healthy[index]));
     if let Some(own) = own.filter(|&own| healthy[own].running() <= least + SLACK) {
         let host = healthy.remove(own);
         healthy.insert(0, host);
@@ -37,7 +36,8 @@ fn weight(key: &[u8], host: &Host) -> u64 {
     hasher.finish()
 }
 
-fn beginning(request: &Request) -> Vec<u8> {
+/// Returns the beginning of a prompt, which decides the host that it belongs to.
+pub(super) fn beginning(request: &Request) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(BEGINNING);
     match &request.prompt {
         PromptInput::Text(text) => bytes.extend(text.bytes().take(BEGINNING)),

@@ -119,27 +119,28 @@ impl Answers {
         })
     }
 
-    /// Starts `count` answers of hosts elsewhere.
+    /// Starts `count` answers of hosts elsewhere to each request, numbered in their order.
     pub(super) fn start_elsewhere(
         state: &Shared,
-        remote: &Remote,
+        requests: &[Remote],
         count: usize,
     ) -> Result<Self, ApiError> {
         state.is_open()?;
         let cancel = Cancel::default();
         let (sender, events) = mpsc::unbounded_channel();
-        backends::start(remote, count, &cancel, &sender)?;
+        backends::start(requests, count, &cancel, &sender)?;
+        let open = requests.len() * count;
         Ok(Self {
             events,
             _cancel: CancelAll { here: Vec::new(), elsewhere: Some(cancel) },
             prompt_tokens: 0,
-            calls: vec![0; count],
-            open: count,
+            calls: vec![0; open],
+            open,
             failed: false,
             _places: None,
             phase: state.phase.subscribe(),
             state: Arc::clone(state),
-            name: remote.group.name.clone(),
+            name: requests.first().map(|remote| remote.group.name.clone()).unwrap_or_default(),
             _lease: None,
         })
     }

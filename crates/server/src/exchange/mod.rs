@@ -44,13 +44,13 @@ pub(crate) async fn start(
     Answers::start(state, lease, prompts).await
 }
 
-/// Starts `count` answers of hosts elsewhere.
+/// Starts `count` answers of hosts elsewhere to each request. All are for the same name.
 pub(crate) fn start_elsewhere(
     state: &Shared,
-    remote: &Remote,
+    requests: &[Remote],
     count: usize,
 ) -> Result<Answers, ApiError> {
-    Answers::start_elsewhere(state, remote, count)
+    Answers::start_elsewhere(state, requests, count)
 }
 
 /// Renders answers, piece by piece as they come or together when all have ended.

@@ -10,6 +10,7 @@ mod logged;
 pub(crate) mod machine;
 mod origin;
 mod request_id;
+mod trace;
 
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ pub(crate) use logged::reason as logged_reason;
 pub(crate) use origin::is_loopback;
 pub use origin::is_origin;
 pub(crate) use request_id::HEADER as REQUEST_ID;
+pub(crate) use trace::trace;
 
 use crate::body::Reading;
 use crate::error::{ApiError, Kind};
@@ -55,7 +57,8 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
     let origin = request.headers().get(ORIGIN).filter(|_| allowed.is_ok()).cloned();
     let ignored = request.extensions().get().map(|reading: &Reading| reading.ignored.clone());
     let span = tracing::info_span!("request", id = %id);
-    let mut response = async {
+    let names = trace::of(request.headers(), &id);
+    let handled = async {
         let response = match allowed {
             Ok(()) => admit(&state, request, next).await,
             Err(error) => error.into_response(),
@@ -78,9 +81,8 @@ pub(crate) async fn check(State(state): State<Shared>, request: Request, next: N
         }
         state.metrics.responded(response.status());
         response
-    }
-    .instrument(span)
-    .await;
+    };
+    let mut response = trace::CURRENT.scope(names, handled.instrument(span)).await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(request_id::HEADER, id);

@@ -37,22 +37,15 @@ pub(super) async fn answer(
     wanted.thinking = fields::think(asked.think.as_ref())?;
     calls::check(&messages)?;
     wanted.tools = tools::tools(std::mem::take(&mut asked.tools), ToolChoice::Auto, true)?;
-    if let Some(group) =
-        state.backends.find(asked.model.as_deref()).filter(|_| !messages.is_empty())
-    {
+    if let Some(group) = state.backends.find(asked.model.as_deref()) {
+        let called = asked.model.unwrap_or_default();
+        if messages.is_empty() {
+            return Ok(load_unload::elsewhere(called, keep, Endpoint::Chat));
+        }
         let prompt = PromptInput::Messages { system: None, messages };
         let remote = Remote::new(group, wanted, prompt)?;
-        let renderer = Renderer {
-            endpoint: Endpoint::Chat,
-            label: Label::named("", asked.model.unwrap_or_default()),
-            engine: None,
-            started,
-            loading: started.elapsed(),
-            context: None,
-            waiting: Tokens::default(),
-            call: None,
-        };
-        let answers = exchange::start_elsewhere(&state, &remote, 1)?;
+        let renderer = Renderer::elsewhere(Endpoint::Chat, called, started);
+        let answers = exchange::start_elsewhere(&state, &[remote], 1)?;
         return exchange::respond(&state, answers, renderer, asked.stream.unwrap_or(true)).await;
     }
     let model = names::resolve(&state, asked.model.as_deref()).await?;

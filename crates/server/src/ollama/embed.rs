@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::dto::embed::{EmbedBody, EmbedReply, EmbeddingsBody, EmbeddingsReply};
 use super::{fields, names};
+use crate::backends;
 use crate::body::{Extras, Fields};
 use crate::embeddings;
 use crate::error::{ApiError, Kind};
@@ -110,6 +111,15 @@ async fn compute(
     started: Instant,
 ) -> Result<Computed, ApiError> {
     let keep = fields::keep_alive(keep_alive.as_ref())?;
+    if let Some(group) = state.backends.find(named.as_deref()) {
+        let load_duration = started.elapsed().as_nanos() as u64;
+        let embedded = if request.inputs.is_empty() {
+            Embedded { vectors: Vec::new(), tokens: 0, truncated: 0 }
+        } else {
+            backends::embed(state, group, request).await?
+        };
+        return Ok(Computed { embedded, model: named.unwrap_or_default(), load_duration });
+    }
     let model = names::resolve(state, named.as_deref()).await?;
     let lease = state.models.acquire_resolved(model, named.as_deref(), keep).await?;
     let load_duration = started.elapsed().as_nanos() as u64;

@@ -12,11 +12,12 @@ use super::dto::requests::GenerateRequest;
 use super::render::{Context, Endpoint, Renderer};
 use super::truncate::Allowed;
 use super::{fields, load_unload, names, truncate};
+use crate::backends::{Group, Remote};
 use crate::body::Fields;
 use crate::error::ApiError;
 use crate::exchange::{self, AnswerOptions, Label, Prompted, Tokens, parameters};
 use crate::fill_in_middle::{self, Gap};
-use crate::models::Lease;
+use crate::models::{KeepAlive, Lease};
 use crate::state::Shared;
 
 /// Answers a prompt, or continues it if it is raw.
@@ -35,6 +36,10 @@ pub(super) async fn answer(
     wanted.format = fields::format(asked.format.take())?;
     wanted.logprobs = fields::logprobs(asked.logprobs, asked.top_logprobs)?;
     wanted.thinking = fields::think(asked.think.as_ref())?;
+    if let Some(group) = state.backends.find(asked.model.as_deref()) {
+        let group = Arc::clone(group);
+        return elsewhere(&state, &group, asked, wanted, keep, started).await;
+    }
     let model = names::resolve(&state, asked.model.as_deref()).await?;
     if asked.prompt.is_empty() && asked.suffix.is_empty() {
         let called = asked.model.unwrap_or_else(|| model.name.clone());
@@ -72,6 +77,39 @@ pub(super) async fn answer(
     let mut response = exchange::respond(&state, answers, renderer, streamed).await?;
     left_out.report(&mut response, &state);
     Ok(response)
+}
+
+/// Answers a prompt on hosts elsewhere.
+async fn elsewhere(
+    state: &Shared,
+    group: &Arc<Group>,
+    asked: GenerateRequest,
+    wanted: AnswerOptions,
+    keep: Option<KeepAlive>,
+    started: Instant,
+) -> Result<Response, ApiError> {
+    let called = asked.model.unwrap_or_default();
+    for (field, is_given) in
+        [("suffix", !asked.suffix.is_empty()), ("context", !asked.context.is_empty())]
+    {
+        if is_given {
+            let message = format!("`{field}`: models of other hosts don't take it");
+            return Err(ApiError::field(field, message));
+        }
+    }
+    if asked.prompt.is_empty() {
+        return Ok(load_unload::elsewhere(called, keep, Endpoint::Generate));
+    }
+    let prompt = if asked.raw {
+        PromptInput::Text(asked.prompt)
+    } else {
+        let system = Some(asked.system).filter(|text| !text.is_empty());
+        PromptInput::Messages { system, messages: vec![Message::new("user", asked.prompt)] }
+    };
+    let remote = Remote::new(group, wanted, prompt)?;
+    let renderer = Renderer::elsewhere(Endpoint::Generate, called, started);
+    let answers = exchange::start_elsewhere(state, &[remote], 1)?;
+    exchange::respond(state, answers, renderer, asked.stream.unwrap_or(true)).await
 }
 
 fn check(asked: &GenerateRequest) -> Result<(), ApiError> {

@@ -11,6 +11,12 @@ use crate::json::Json;
 use crate::models::KeepAlive;
 use crate::state::Shared;
 
+/// Answers for a model of other hosts, which load and unload it as they like.
+pub(super) fn elsewhere(called: String, keep: Option<KeepAlive>, endpoint: Endpoint) -> Response {
+    let reason = if unloads(keep) { "unload" } else { "load" };
+    Json(Reply { done: true, done_reason: Some(reason), ..endpoint.reply(called) }).into_response()
+}
+
 /// Loads the model, or unloads it if it is to be kept for no time. `called` is its name in the request.
 pub(super) async fn respond(
     state: &Shared,

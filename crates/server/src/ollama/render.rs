@@ -82,6 +82,20 @@ pub(super) struct Context {
 }
 
 impl Renderer {
+    /// Returns a renderer for an answer of another host.
+    pub(super) fn elsewhere(endpoint: Endpoint, called: String, started: Instant) -> Self {
+        Self {
+            endpoint,
+            label: Label::named("", called),
+            engine: None,
+            started,
+            loading: started.elapsed(),
+            context: None,
+            waiting: Tokens::default(),
+            call: None,
+        }
+    }
+
     fn line(&self, text: String, thinking: String) -> Reply {
         let words = self.endpoint.words(text, thinking);
         Reply { words, ..self.endpoint.reply(self.label.model.clone()) }

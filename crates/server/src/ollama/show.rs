@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use mlxk_hub::{Look, ModelInfo, Overrides, Parameters, Resolved, prefer};
 use serde_json::{Map, Value, json};
 
-use super::dto::models::{ShowRequest, ShownModel};
+use super::dto::models::{Details, ShowRequest, ShownModel};
 use super::{details, names, time};
 use crate::blocking::blocking;
 use crate::body::{Extras, Fields};
@@ -48,10 +48,30 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     let asked: ShowRequest = fields.parse(Extras::NONE)?;
     let name = names::written(asked.model, asked.name);
+    if state.backends.find(Some(&name)).is_some() {
+        return Ok(Json(backend()).into_response());
+    }
     let model = names::resolve(&state, Some(&name)).await?;
     let describe = move || Ok(shown(&model, asked.verbose, &state));
     let shown: ShownModel = blocking(describe).await?;
     Ok(Json(shown).into_response())
+}
+
+/// Describes a model of hosts elsewhere. All that is known of it is that it answers.
+fn backend() -> ShownModel {
+    ShownModel {
+        license: String::new(),
+        modelfile: String::new(),
+        parameters: String::new(),
+        template: String::new(),
+        system: String::new(),
+        details: Details::default(),
+        messages: Vec::new(),
+        model_info: Map::new(),
+        tensors: None,
+        capabilities: vec!["completion"],
+        modified_at: time::of(None),
+    }
 }
 
 fn shown(model: &Resolved, verbose: bool, state: &ServerState) -> ShownModel {

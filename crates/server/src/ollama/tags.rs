@@ -1,5 +1,7 @@
 //! `GET /api/tags` and `GET /api/ps`: lists of all models and of the loaded ones.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use mlxk_hub::ModelInfo;
@@ -23,9 +25,26 @@ pub(super) async fn list(State(state): State<Shared>) -> Result<Response, ApiErr
         models.push(state.models.describe(own).await?);
     }
     models.sort_by_key(|model| std::cmp::Reverse(model.modified));
-    let describe = move || Ok(models.iter().flat_map(|info| listed(info, &state)).collect());
-    let models: Vec<ListedModel> = blocking(describe).await?;
+    let shared = Arc::clone(&state);
+    let describe = move || Ok(models.iter().flat_map(|info| listed(info, &shared)).collect());
+    let elsewhere: Vec<_> = state.backends.groups().map(|group| backend(&group.name)).collect();
+    let mut models: Vec<ListedModel> = blocking(describe).await?;
+    models.extend(elsewhere);
     Ok(Json(json!({"models": models})).into_response())
+}
+
+/// Describes a model of hosts elsewhere, as far as it is known.
+fn backend(name: &str) -> ListedModel {
+    let name = names::tagged(name);
+    ListedModel {
+        model: name.clone(),
+        name,
+        modified_at: time::of(None),
+        size: 0,
+        digest: String::new(),
+        details: Details::default(),
+        capabilities: vec!["completion"],
+    }
 }
 
 fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use mlxk_engine::embed::EmbedRequest;
 
 use super::dto::embeddings::{Embedding, EmbeddingRequest, EmbeddingUsage, Embeddings, Vector};
+use crate::backends;
 use crate::body::{Extras, Fields};
 use crate::embeddings;
 use crate::error::{ApiError, Kind};
@@ -48,9 +49,14 @@ pub(super) async fn embed(
         normalize: asked.normalized,
         ..EmbedRequest::default()
     };
-    let lease = state.models.acquire(asked.model.as_deref(), None).await?;
-    let model = asked.model.unwrap_or_else(|| lease.name().to_owned());
-    let embedded = embeddings::embed(&state, lease, request).await.map_err(hinted)?;
+    let group = state.backends.find(asked.model.as_deref());
+    let (model, embedded) = if let Some(group) = group {
+        (asked.model.unwrap_or_default(), backends::embed(&state, group, request).await?)
+    } else {
+        let lease = state.models.acquire(asked.model.as_deref(), None).await?;
+        let model = asked.model.unwrap_or_else(|| lease.name().to_owned());
+        (model, embeddings::embed(&state, lease, request).await.map_err(hinted)?)
+    };
     let vector = |values: Vec<f32>| {
         if as_text { Vector::Base64(base64(&values)) } else { Vector::Floats(values) }
     };

@@ -10,7 +10,7 @@ use mlxk_chat::{Message, Request, ToolChoice, Tools};
 use mlxk_providers::{Client, Factory, Limits, ProviderError};
 use mlxk_server::BackendConfig;
 use mlxk_test_peers::{Part, Peer, events, head, openai};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::calls;
 use crate::world::World;
@@ -75,6 +75,172 @@ fn every_dialect_leads_into_every_dialect() {
         host.address
     );
     assert!(metrics.contains(&line), "{metrics}");
+}
+
+#[test]
+fn texts_and_vectors_are_passed_on_too() {
+    let host = World::new();
+    let of = |dialect: &str| vec![format!("{dialect}://{}/org/one", host.address)];
+    let router =
+        router(&[("big", of("openai")), ("old", of("ollama")), ("claude", of("anthropic"))]);
+    let greedy = |name: &str, more: Value| {
+        let mut body = json!({"model": name, "prompt": "Once", "temperature": 0, "max_tokens": 8});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let text = |answer: Value| answer["choices"][0]["text"].clone();
+    let direct = text(host.post("/v1/completions", &greedy("org/one", json!({}))).json());
+    for name in ["big", "old"] {
+        let answer = router.post("/v1/completions", &greedy(name, json!({"echo": true}))).json();
+        assert_eq!(text(answer), format!("Once{}", direct.as_str().unwrap()), "{name}");
+        let body = greedy(name, json!({"prompt": ["Once", "Twice"], "n": 2}));
+        let answer = router.post("/v1/completions", &body).json();
+        let found: Vec<&Value> =
+            answer["choices"].as_array().unwrap().iter().map(|it| &it["text"]).collect();
+        assert_eq!((found.len(), found[0], found[1]), (4, &direct, &direct), "{name}");
+        let raw = json!({"model": name, "prompt": "Once", "raw": true, "stream": false,
+            "options": {"temperature": 0, "num_predict": 8}});
+        let answer = router.post("/api/generate", &raw).json();
+        assert_eq!(answer["response"], direct, "{name}");
+        let chat = json!({"model": name, "prompt": "Hello", "stream": false,
+            "options": {"temperature": 0, "num_predict": 8}});
+        let answer = router.post("/api/generate", &chat).json();
+        assert_eq!(answer["eval_count"], 8, "{name}: {answer}");
+        let loads = router.post("/api/generate", &json!({"model": name})).json();
+        assert_eq!(loads["done_reason"], "load", "{name}");
+        let vectors = |from: &World, name: &str| {
+            let body = json!({"model": name, "input": ["one", "two words"]});
+            let found = from.post("/v1/embeddings", &body).json();
+            assert!(found["usage"]["prompt_tokens"].as_u64().unwrap() > 2, "{found}");
+            let first = found["data"][0]["embedding"].as_array().unwrap().clone();
+            let length: f64 = first.iter().map(|it| it.as_f64().unwrap().powi(2)).sum();
+            (found["data"].as_array().unwrap().len(), first[0].as_f64().unwrap() / length.sqrt())
+        };
+        let (found, expected) = (vectors(&router, name), vectors(&host, "org/one"));
+        assert!(found.0 == 2 && (found.1 - expected.1).abs() < 1e-5, "{found:?} {expected:?}");
+        let body = json!({"model": name, "input": "one"});
+        let found = router.post("/api/embed", &body).json();
+        let length: f64 = found["embeddings"][0]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it.as_f64().unwrap().powi(2))
+            .sum();
+        assert!((length - 1.0).abs() < 1e-5, "{name}: {length}");
+    }
+    for (path, body, field) in [
+        ("/v1/completions", greedy("big", json!({"suffix": "x"})), "suffix"),
+        ("/v1/completions", greedy("big", json!({"prompt": [1, 2], "echo": true})), "echo"),
+        ("/v1/embeddings", json!({"model": "big", "input": "a", "dimensions": 8}), "dimensions"),
+        ("/v1/embeddings", json!({"model": "big", "input": [1, 2]}), "input"),
+    ] {
+        let answer = router.post(path, &body);
+        assert_eq!((answer.status, answer.error().1), (400, json!(field)), "{path}");
+    }
+    for body in [greedy("claude", json!({})), json!({"model": "claude", "input": "a"})] {
+        let path = if body.get("input").is_some() { "/v1/embeddings" } else { "/v1/completions" };
+        let answer = router.post(path, &body);
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(answer.error().0.contains("Anthropic"), "{answer:?}");
+    }
+    let tags = router.get("/api/tags").json();
+    let names: Vec<&Value> =
+        tags["models"].as_array().unwrap().iter().map(|model| &model["name"]).collect();
+    assert!(names.contains(&&json!("old:latest")), "{names:?}");
+    assert_eq!(router.post("/api/show", &json!({"model": "old"})).status, 200);
+}
+
+#[test]
+fn names_of_a_request_are_passed_on() {
+    let peer = good();
+    let router = router(&[("big", vec![host(&peer)])]);
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let body = json!({"model": "big", "messages": [{"role": "user", "content": "Hi"}]}).to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-request-id", "mine-1"),
+        ("traceparent", parent),
+        ("tracestate", "a=1"),
+    ];
+    let answer = router.send("POST", "/v1/chat/completions", &headers, &body);
+    assert_eq!((answer.status, answer.header("x-request-id")), (200, Some("mine-1")));
+    let answer = router.send("POST", "/v1/chat/completions", &headers[..1], &body);
+    let asked = peer.asked();
+    let has = |index: usize, line: String| asked[index].head.contains(&line);
+    assert!(has(0, "x-request-id: mine-1".into()), "{asked:?}");
+    assert!(has(0, format!("traceparent: {parent}")) && has(0, "tracestate: a=1".into()));
+    let own = answer.header("x-request-id").unwrap();
+    assert!(has(1, format!("x-request-id: {own}")), "{asked:?}");
+    assert!(!asked[1].head.iter().any(|line| line.starts_with("trace")));
+}
+
+#[test]
+fn a_draining_host_gets_no_new_requests() {
+    let (one, two) = (good(), good());
+    let router = router(&[("big", vec![host(&one) + "?drain", host(&two)])]);
+    let ask = |number: usize| {
+        let messages = json!([{"role": "user", "content": format!("Question {number}")}]);
+        router.chat(json!({"model": "big", "messages": messages})).status
+    };
+    assert!((0..12).all(|number| ask(number) == 200));
+    assert_eq!((one.asked().len(), two.asked().len()), (0, 12));
+    let place = one.address().replace("http://", "");
+    let change =
+        |host: &str, drain: bool| router.post("/backends", &json!({"host": host, "drain": drain}));
+    let state = |list: &Value, host: usize| list["data"][0]["hosts"][host]["state"].clone();
+    assert_eq!(state(&router.get("/backends").json(), 0), "draining");
+    let list = change(&place, false).json();
+    assert_eq!((state(&list, 0), state(&list, 1)), (json!("ok"), json!("ok")));
+    assert_eq!(list["data"][0]["hosts"][0]["host"], host(&one));
+    assert!((0..24).all(|number| ask(number) == 200));
+    assert!(!one.asked().is_empty(), "it is back");
+    for address in [host(&one), host(&two)] {
+        assert_eq!(change(&address, true).status, 200);
+    }
+    let answer = router.chat(json!({"model": "big"}));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
+    assert_eq!(change("nowhere:1", true).status, 404);
+    assert_eq!(router.post("/backends", &json!({"host": place})).error().1, json!("drain"));
+}
+
+#[test]
+fn a_full_host_makes_requests_wait_in_order() {
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let peer = {
+        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        Peer::start(move |_| {
+            let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(100));
+            running.fetch_sub(1, Ordering::SeqCst);
+            events(&[&openai::said("Good"), &openai::end(), "[DONE]"])
+        })
+    };
+    let backends =
+        vec![BackendConfig { name: "big".into(), hosts: vec![host(&peer) + "?limit=2"] }];
+    let router = World::with(|config| {
+        config.backends = backends;
+        config.queue = 4;
+    });
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = || router.chat(json!({"model": "big"})).status;
+        let asked: Vec<_> = (0..6).map(|_| scope.spawn(ask)).collect();
+        router.until("four wait", |router| {
+            let waiting = &router.get("/backends").json()["data"][0]["waiting"];
+            let is_done = peer.asked().len() > 2;
+            is_done || waiting == 4
+        });
+        asked.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [200; 6]);
+    assert!(most.load(Ordering::SeqCst) <= 2, "a place is never taken twice");
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = || router.chat(json!({"model": "big"})).status;
+        let asked: Vec<_> = (0..30).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+    assert!(router.get("/metrics").text.contains("mlxk_backend_requests_waiting{model=\"big\"} 0"));
 }
 
 #[test]

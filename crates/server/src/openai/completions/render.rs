@@ -14,7 +14,8 @@ use crate::openai::dto::shared::{Timings, Usage};
 /// Renders the answers to several prompts.
 pub(super) struct Renderer {
     label: Label,
-    engine: Arc<Engine>,
+    /// The engine, whose tokenizer has the text of tokens. There is none if another host answers.
+    engine: Option<Arc<Engine>>,
     wanted: Wanted,
     /// One for each prompt.
     echoes: Vec<Echo>,
@@ -43,7 +44,7 @@ struct Answer {
 impl Renderer {
     pub(super) fn new(
         label: Label,
-        engine: Arc<Engine>,
+        engine: Option<Arc<Engine>>,
         wanted: Wanted,
         echoes: Vec<Echo>,
     ) -> Self {
@@ -55,6 +56,7 @@ impl Renderer {
     pub(super) fn without_answers(
         mut self,
         prompts: &[PromptInput],
+        engine: &Engine,
     ) -> Result<Completion, ApiError> {
         use exchange::Renderer as _;
         let mut whole = self.empty();
@@ -64,7 +66,7 @@ impl Renderer {
         }
         let mut usage = Usage::default();
         for prompt in prompts {
-            usage.prompt_tokens += self.engine.encode(prompt)?.len();
+            usage.prompt_tokens += engine.encode(prompt)?.len();
         }
         usage.total_tokens = usage.prompt_tokens;
         whole.usage = Some(Some(usage));
@@ -86,8 +88,8 @@ impl Renderer {
 
     fn piece(&mut self, index: usize, text: String, tokens: &[TokenInfo]) -> Completion {
         let offset = &mut self.answers[index].offset;
-        let logprobs = (self.wanted.logprobs && !tokens.is_empty())
-            .then(|| of_tokens(tokens, self.engine.tokenizer(), offset));
+        let engine = self.engine.as_ref().filter(|_| self.wanted.logprobs && !tokens.is_empty());
+        let logprobs = engine.map(|engine| of_tokens(tokens, engine.tokenizer(), offset));
         self.body(vec![Choice { index, text, logprobs, finish_reason: None }])
     }
 
