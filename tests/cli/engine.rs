@@ -5,6 +5,7 @@ use std::time::Duration;
 use mlxk_test_peers::{Asked, Part, Peer, head, lines, ollama};
 use serde_json::{Value, json};
 
+use crate::server::Running;
 use crate::support::{World, streams};
 
 #[test]
@@ -77,4 +78,50 @@ fn auto_takes_the_faster_one_and_remembers_the_figures() {
     let later = peer.asked().split_off(asked);
     let chats = later.iter().filter(|asked| asked.path == "/api/chat").count();
     assert!(chats <= 1, "nothing is measured twice");
+}
+
+#[test]
+fn auto_knows_the_figures_of_a_benchmark() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let config = world.home.path().join("config.toml");
+    std::fs::write(&config, "[pairs]\n\"tiny:latest\" = \"org/tiny\"\n").unwrap();
+    let report = world.home.path().join("report.json");
+    let server = Running::start(&world, &["--threads", "1"], &[]);
+    let bench =
+        ["bench", "--model", "org/tiny", "--mlx-model", "org/tiny", "--skip-pull", "--save-choice"];
+    let short = ["--runs", "2", "--warmup", "0", "--max-tokens", "6"];
+    let files = ["--output", report.to_str().unwrap()];
+    let mut command = world.mlxk(&[&bench[..], &short, &files].concat());
+    command.env("OLLAMA_HOST", &server.address);
+    let (_, notes) = streams(&command.assert().success());
+    for name in ["mlxk", "ollama"] {
+        let note = format!("`mlxk run org/tiny --engine auto` now knows {name}");
+        assert!(notes.contains(&note), "{notes}");
+    }
+    let peer = paced(Duration::from_millis(1));
+    let run = ["run", "org/tiny", "Hello", "--engine", "auto", "--explain", "--max-tokens", "9"];
+    let mut command = world.mlxk(&run);
+    command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", peer.address());
+    let (_, notes) = streams(&command.assert().success());
+    assert!(notes.contains("ollama (0.32.0): ") && notes.contains("2 samples"), "{notes}");
+    assert!(!notes.contains("not measured"), "{notes}");
+    let chats = peer.asked().iter().filter(|asked| asked.path == "/api/chat").count();
+    assert!(chats <= 1, "nothing is measured again");
+}
+
+#[test]
+fn auto_considers_servers_at_addresses() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let slow = paced(Duration::from_millis(200));
+    let address = slow.address().replace("http", "ollama") + "/tiny:latest";
+    let engine = format!("auto,{address}");
+    let run = ["run", "org/tiny", "Hello", "--explain", "--max-tokens", "9", "--engine"];
+    let (_, notes) = streams(&world.mlxk(&[&run[..], &[&engine]].concat()).assert().success());
+    let known = format!("ollama at {} (0.32.0, tiny:latest): ", slow.address());
+    assert!(notes.contains(&known) && notes.contains("chosen: mlxk"), "{notes}");
+    let (_, error) =
+        streams(&world.mlxk(&[&run[..], &["auto,quickest"]].concat()).assert().code(2));
+    assert!(error.contains("`--engine quickest` is neither"), "{error}");
 }

@@ -15,6 +15,7 @@ mod config;
 mod confirm;
 mod conversations;
 mod doctor;
+mod engines;
 mod env;
 mod exit;
 mod failure;

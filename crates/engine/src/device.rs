@@ -121,7 +121,7 @@ impl DeviceChoice {
     }
 
     /// Opens the device.
-    pub(crate) fn open(&self) -> Result<Device, EngineError> {
+    pub fn open(&self) -> Result<Device, EngineError> {
         let options = match self {
             Self::Auto => CpuOptions::default(),
             Self::Cpu(options) => *options,

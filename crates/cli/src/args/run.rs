@@ -128,7 +128,7 @@ pub(crate) struct RunArgs {
     /// Program that answers: `mlxk`, `ollama`, `auto`, or the address of a server [default: mlxk]
     ///
     /// `auto` takes the faster of `mlxk` and the Ollama on this machine. It measures a model once with each, and keeps
-    /// the figures. An address is `ollama://HOST/MODEL`, `openai://HOST/MODEL`, `anthropic://HOST/MODEL`,
+    /// the figures. `auto,ADDRESS` also considers a server; several are separated by commas. An address is `ollama://HOST/MODEL`, `openai://HOST/MODEL`, `anthropic://HOST/MODEL`,
     /// `mlxk://HOST/MODEL` or `http://HOST`. Without a name, MODEL is the model of the command line.
     #[arg(long, value_name = "ENGINE", help_heading = "Engine")]
     pub engine: Option<String>,

@@ -141,6 +141,13 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "RATIO", value_parser = share, help_heading = "Output")]
     pub fail_below: Option<f64>,
 
+    /// Let `run --engine auto` choose by these figures
+    ///
+    /// Keeps the figures of the first workload for mlxk, the Ollama on this machine, and servers of `openai:URL`.
+    /// Their own number of threads must apply, so this excludes `--threads`.
+    #[arg(long, conflicts_with_all = ["threads", "synthetic"], help_heading = "Output")]
+    pub save_choice: bool,
+
     #[command(flatten)]
     pub print: ReportArgs,
 }

@@ -1,7 +1,6 @@
 //! `mlxk run --engine`: answers from another program, or from the fastest one.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,23 +9,18 @@ use mlxk_bench::Machine;
 use mlxk_chat::{Event, Message, PromptInput, Request};
 use mlxk_engine::Engine;
 use mlxk_hub::Resolved;
-use mlxk_providers::{
-    Answer, Cancel, Client, Config, Connections, Dialect, Endpoint, Factory, Limits, Local, Ollama,
-    ProviderError, ollama_address,
-};
-use mlxk_router::{Backend, Candidate, Place, Policy, Router, Sample, Table};
+use mlxk_providers::{Answer, Cancel, Client, Config, Limits, Local, ProviderError};
+use mlxk_router::{Backend, Policy, Router, Sample, Table};
 use serde_json::json;
 
 use crate::answer::{self, AnswerSettings, Screen, Show};
 use crate::args::RunArgs;
+use crate::engines::{OLLAMAS, OURS};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
-use crate::models::{names, resolve};
+use crate::models::resolve;
 use crate::terminal::Silence;
-use crate::{Context, env, format, interrupt, json as envelope, output};
+use crate::{Context, engines, format, interrupt, json as envelope, output};
 
-/// Name of our own engine among the candidates.
-const OURS: &str = "mlxk";
-const OLLAMAS: &str = "ollama";
 /// Limit of an answer's silence. A server may have to load the model first.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Time between two checks for Ctrl-C.
@@ -53,25 +47,33 @@ pub(super) fn choose(
     model: &str,
     context: &Context,
 ) -> anyhow::Result<Option<Chosen>> {
-    let factory = factory(context);
-    let client = match args.engine.as_deref() {
+    let engine = match args.engine.as_deref() {
         None | Some(OURS) => return Ok(None),
-        Some("auto") => return auto(args, model, context).map(Some),
-        Some(OLLAMAS) => {
-            let name = names::in_ollama(model, context).unwrap_or_else(|| model.to_owned());
-            factory.client(&Config::new(Dialect::Ollama, Some(name)))?
-        }
-        Some(address) => {
-            let mut config = Config::parse(address).map_err(|error| {
-                UsageError(format!(
-                    "`--engine {address}` is neither `auto`, `mlxk` nor `ollama`: {error}"
-                ))
-            })?;
-            config.model.get_or_insert_with(|| model.to_owned());
-            factory.client(&config)?
-        }
+        Some(engine) => engine,
     };
+    let factory = engines::factory(context);
+    let mut parts = engine.split(',');
+    if parts.next() == Some("auto") {
+        let addresses =
+            parts.map(|address| config(address, model)).collect::<Result<Vec<_>, _>>()?;
+        return auto(args, model, &addresses, context).map(Some);
+    }
+    let config = match engine {
+        OLLAMAS => engines::ollama_config(model, context),
+        address => config(address, model)?,
+    };
+    let client = factory.client(&config)?;
     Ok(Some(Chosen::There(Box::new(There { client, router: None }))))
+}
+
+/// Reads the address of a server, whose model has the same name as ours if it names none.
+fn config(address: &str, model: &str) -> Result<Config, UsageError> {
+    let mut config = Config::parse(address).map_err(|error| {
+        let engine = "`auto`, `mlxk` nor `ollama`";
+        UsageError(format!("`--engine {address}` is neither {engine}: {error}"))
+    })?;
+    config.model.get_or_insert_with(|| model.to_owned());
+    Ok(config)
 }
 
 /// Refuses options that only our own engine has.
@@ -98,34 +100,28 @@ pub(super) fn check(args: &RunArgs) -> Result<(), UsageError> {
     Ok(())
 }
 
-fn factory(context: &Context) -> Factory {
-    // The settings have the variables and the configuration file; providers only know variables.
-    let ollama = context.settings.ollama_host.clone();
-    let key = context.settings.api_key.clone();
-    Factory::new(move |name| match name {
-        "OLLAMA_HOST" => ollama.clone(),
-        "MLXK_API_KEY" => key.clone(),
-        name => env::read_known(name),
-    })
-}
-
 /// Measures the engines that have no figures yet, and chooses the fastest.
-fn auto(args: &RunArgs, model: &str, context: &Context) -> anyhow::Result<Chosen> {
+fn auto(
+    args: &RunArgs,
+    model: &str,
+    addresses: &[Config],
+    context: &Context,
+) -> anyhow::Result<Chosen> {
     let resolved = resolve::find(model, !args.answer.engine.compute.no_pull, context)?;
     let settings =
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
     let engine = Arc::new(answer::load(&settings, &resolved.path, context)?);
-    // The name of the device has the number of its threads.
-    let version = format!("{}, {}", env!("CARGO_PKG_VERSION"), engine.device());
-    let ours = Candidate::new(OURS, Place::Here, version);
     let provider = Arc::new(Local::new(resolved.name.clone(), Arc::clone(&engine)));
     let client = Client { provider, model: resolved.name.clone() };
-    let mut backends = vec![Backend::of(ours, client)];
-    backends.extend(ollama(model, context));
+    let mut backends = vec![Backend::of(engines::ours(engine.device()), client)];
+    backends.extend(engines::find_ollama(model, context));
+    let factory = engines::factory(context);
+    for address in addresses {
+        backends.push(engines::server(factory.client(address)?));
+    }
     let has_choice = backends.len() > 1;
-    let path = table(context);
-    let machine = Machine::look();
-    let machine = format!("{}, {} cores", machine.processor, machine.usable_cores);
+    let path = engines::table(context);
+    let machine = engines::machine(&Machine::look());
     let router =
         Router::new(machine, &resolved.name, backends, Policy::Fastest, Table::open(&path));
     let errors = if has_choice {
@@ -155,26 +151,6 @@ fn auto(args: &RunArgs, model: &str, context: &Context) -> anyhow::Result<Chosen
     }
     let client = router.client(choice.index)?.clone();
     Ok(Chosen::There(Box::new(There { client, router: Some((router, choice.index)) })))
-}
-
-/// Returns the file of measurements.
-fn table(context: &Context) -> PathBuf {
-    context.settings.locations.data_dir.join("choices.json")
-}
-
-/// Returns the Ollama of this machine as a candidate, if it runs and has the model.
-fn ollama(model: &str, context: &Context) -> Option<Backend> {
-    let name = names::in_ollama(model, context)?;
-    let address = ollama_address(context.settings.ollama_host.as_deref());
-    let server = Ollama::new(Endpoint::new(&Connections::default(), &address));
-    server.find(&name).ok().flatten()?;
-    let versions = server.versions().ok()?;
-    if versions.mlxk.is_some() {
-        // Our own server would only compete with itself.
-        return None;
-    }
-    let candidate = Candidate::new(OLLAMAS, Place::Machine, versions.ollama);
-    Some(Backend::of(candidate, Client { provider: Arc::new(server), model: name }))
 }
 
 impl There {
@@ -210,7 +186,7 @@ impl There {
         let answer = self.receive(&request, &mut screen, context)?;
         if let Some((router, index)) = &self.router {
             router.record(*index, Sample::of(&answer));
-            if let Err(error) = router.table().save(&table(context)) {
+            if let Err(error) = router.table().save(&engines::table(context)) {
                 context.printer.note(format_args!("warning: {error}"));
             }
         }

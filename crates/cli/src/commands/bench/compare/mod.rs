@@ -7,6 +7,7 @@ pub(super) mod output;
 mod peers;
 mod preparing;
 mod present;
+mod save;
 mod workloads;
 
 use std::ops::ControlFlow;
@@ -105,6 +106,9 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     )?;
     drop(started);
     output::write(&report, &args.print, &args.output, context)?;
+    if args.save_choice {
+        save::choice(args, &report, context)?;
+    }
     Ok(verdict(&report, args, context))
 }
 
