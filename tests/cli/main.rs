@@ -4,6 +4,7 @@
 mod bench;
 mod bench_compare;
 mod bench_faults;
+mod bench_history;
 mod chat;
 mod doctor;
 mod embed;

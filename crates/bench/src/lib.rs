@@ -10,6 +10,7 @@
 pub mod compare;
 mod error;
 pub mod eval;
+pub mod history;
 pub mod kernels;
 pub mod limits;
 mod machine;

@@ -120,15 +120,20 @@ pub fn changes(base: &Value, now: &Value, unequal: bool) -> Result<Changes, Chan
             return Err(ChangeError::Unequal { what, first, second, is_setting });
         }
     }
-    let (before, after) = (series(base), series(now));
+    let (before, after) = (series_of(base), series_of(now));
     let series: Vec<Change> = before
         .iter()
         .filter_map(|(name, base)| {
             let (_, now) = after.iter().find(|(found, _)| found == name)?;
-            change(name, base, now)
+            change_of(name, name.ends_with("per_second"), base, now)
         })
         .collect();
     if series.is_empty() { Err(ChangeError::Nothing) } else { Ok(Changes { series, settings }) }
+}
+
+/// Returns `true` if two reports are about the same work on the same machine.
+pub(crate) fn is_comparable(base: &Value, now: &Value) -> bool {
+    matches!(changes(base, now, false), Ok(_) | Err(ChangeError::Nothing))
 }
 
 /// Returns a sentence for each setting that differs.
@@ -193,8 +198,14 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn change(name: &str, base: &[f64], now: &[f64]) -> Option<Change> {
-    let (above, below) = if name.ends_with("per_second") { (now, base) } else { (base, now) };
+/// Returns the change of a series, if there are samples.
+pub(crate) fn change_of(
+    name: &str,
+    more_is_better: bool,
+    base: &[f64],
+    now: &[f64],
+) -> Option<Change> {
+    let (above, below) = if more_is_better { (now, base) } else { (base, now) };
     let interval = shift_interval(above, below, CONFIDENCE)?;
     let median = |samples: &[f64]| Some(Summary::of(samples.to_vec())?.median);
     let ratio = median(above)? / median(below)?;
@@ -203,7 +214,7 @@ fn change(name: &str, base: &[f64], now: &[f64]) -> Option<Change> {
 }
 
 /// Returns all series that can get better or worse, each with its place.
-fn series(report: &Value) -> Vec<(String, Vec<f64>)> {
+pub(crate) fn series_of(report: &Value) -> Vec<(String, Vec<f64>)> {
     let mut found = Vec::new();
     let parts = match report.get("sides") {
         Some(sides) => vec![&sides[0]],

@@ -26,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use change::{Change, ChangeError, Changes, changes, is_report};
+pub(crate) use change::{change_of, is_comparable, series_of};
 pub use disturbance::{Disturbance, unlike_pace};
 pub use engine::{Engine, EngineKind, ServerCommand, ServerWay, Settings, Weights};
 pub use equal::{equal_file, unlike_weights};

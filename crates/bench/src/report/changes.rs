@@ -68,7 +68,7 @@ fn chance(figures: usize) -> String {
 }
 
 /// Returns the name of a series for people: `chat: processor time` instead of `chat / cpu_seconds`.
-fn series(place: &str) -> String {
+pub(super) fn series(place: &str) -> String {
     let (before, last) = place.rsplit_once(" / ").unwrap_or(("", place));
     let label = if let Some(measure) = measure(last) {
         measure.label().to_owned()
@@ -87,7 +87,7 @@ fn measure(name: &str) -> Option<Measure> {
 }
 
 /// Formats a figure in the unit that the name of its series implies.
-fn shown(series: &str, value: f64) -> String {
+pub(super) fn shown(series: &str, value: f64) -> String {
     if series.ends_with("bytes") {
         format!("{:.1} MB", value / 1e6)
     } else if series.ends_with("per_second") {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod compare;
+mod history;
 mod kernels;
 mod model;
 mod table;
@@ -12,6 +13,7 @@ pub use changes::{Caveats, changes};
 pub use compare::{
     Icons, document as compare_document, page as compare_page, terminal as compare_terminal,
 };
+pub use history::{history, page as history_page};
 pub use kernels::kernels;
 pub use model::model;
 pub use table::{Align, Table};

@@ -41,8 +41,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use answer::{AnswerArgs, Think};
 pub(crate) use bench::{
-    BenchArgs, BenchCommand, ChangeArgs, CompareArgs, GgufType, InstructionName, KernelsArgs,
-    ModelArgs, Peer, ReportArgs, ShowReportArgs, SyntheticMode, WorkloadName,
+    BenchArgs, BenchCommand, ChangeArgs, CompareArgs, GgufType, HistoryArgs, InstructionName,
+    KernelsArgs, ModelArgs, Peer, ReportArgs, ShowReportArgs, SyntheticMode, WorkloadName,
 };
 pub(crate) use chat::ChatArgs;
 pub(crate) use clone::CloneArgs;

@@ -6,7 +6,9 @@ mod tables;
 mod terminal;
 mod verdict;
 
+pub(in crate::report) use page::STYLE;
 pub use page::page;
+pub(in crate::report) use plot::escape;
 pub use tables::document;
 pub use terminal::{Icons, terminal};
 

@@ -10,7 +10,8 @@ use super::{fact, facts};
 use crate::compare::{CompareReport, Comparison, Measure, Side};
 use crate::statistics::Summary;
 
-const STYLE: &str = include_str!("page.css");
+/// Colors and layout of all pages.
+pub(in crate::report) const STYLE: &str = include_str!("page.css");
 
 /// Measures to plot, for whole turns (the first ones) or for the first workload.
 const PLOTS: [Measure; 8] = [

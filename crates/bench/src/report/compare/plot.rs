@@ -7,7 +7,7 @@ use crate::compare::{Comparison, Measure, Unit};
 use crate::statistics::{Ratio, Summary};
 
 /// Escapes the characters that have a meaning in HTML.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::report) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

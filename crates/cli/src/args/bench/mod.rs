@@ -2,6 +2,7 @@
 
 mod changes;
 mod compare;
+mod history;
 mod kernels;
 mod model;
 mod show;
@@ -10,6 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 pub(crate) use changes::ChangeArgs;
 pub(crate) use compare::{CompareArgs, Peer, WorkloadName};
+pub(crate) use history::HistoryArgs;
 pub(crate) use kernels::KernelsArgs;
 pub(crate) use model::{GgufType, ModelArgs, SyntheticMode};
 pub(crate) use show::ShowReportArgs;
@@ -38,6 +40,7 @@ impl BenchArgs {
             Some(BenchCommand::Model(args)) => &args.output,
             Some(BenchCommand::Compare(args)) => &args.output,
             Some(BenchCommand::Show(args)) => &args.print,
+            Some(BenchCommand::History(args)) => &args.print,
             Some(BenchCommand::Worker) => return false,
         };
         output.json
@@ -54,6 +57,8 @@ pub(crate) enum BenchCommand {
     Compare(ChangeArgs),
     /// Print a report again, or write it as a page
     Show(ShowReportArgs),
+    /// Plot the figures of all reports in a folder over time
+    History(HistoryArgs),
     /// Load a model for another process to measure
     #[command(hide = true)]
     Worker,

@@ -2,6 +2,7 @@
 
 mod change;
 mod compare;
+mod history;
 mod kernels;
 mod model;
 mod show;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<ExitSta
         Some(BenchCommand::Model(args)) => model::run(args, context),
         Some(BenchCommand::Compare(args)) => change::run(args),
         Some(BenchCommand::Show(args)) => show::run(args, context),
+        Some(BenchCommand::History(args)) => history::run(args, context),
         Some(BenchCommand::Worker) => model::worker(),
         None => compare::run(&args.compare, context),
     }

@@ -34,13 +34,14 @@ pub(in crate::commands::bench) fn check(files: &[PathBuf]) -> anyhow::Result<()>
 }
 
 #[derive(Clone, Copy)]
-enum Format {
+pub(in crate::commands::bench) enum Format {
     Json,
     Markdown,
     Page,
 }
 
-fn format(path: &Path) -> Option<Format> {
+/// Returns the format that the name of a file asks for.
+pub(in crate::commands::bench) fn format(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "json" => Some(Format::Json),
         "md" | "markdown" => Some(Format::Markdown),

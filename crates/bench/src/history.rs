@@ -1,0 +1,229 @@
+//! Courses of figures over many JSON reports of this program.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::compare::{Change, Disturbance, change_of, changes, is_comparable, series_of};
+use crate::statistics::Summary;
+
+/// Version of the JSON form of [`History`].
+pub const SCHEMA: &str = "mlxk-bench-history/1";
+
+/// A report with the name of its file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// Name of the file.
+    pub name: String,
+    /// The report.
+    pub report: Value,
+}
+
+/// Courses of all figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct History {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// Tracks in the order of their first reports.
+    pub tracks: Vec<Track>,
+}
+
+/// Reports of the same work on the same machine, the oldest first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Track {
+    /// Model, or the kind of the report if it has several.
+    pub title: String,
+    /// Processor and number of cores.
+    pub machine: String,
+    pub reports: Vec<Measured>,
+    pub courses: Vec<Course>,
+}
+
+/// A report of a track.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Name of the file.
+    pub name: String,
+    /// Start of the benchmark in seconds since 1970, if the report has it.
+    pub time: Option<f64>,
+    /// Version of `mlxk`.
+    pub version: Option<String>,
+    /// `true` if other programs or a change of the clock speed disturbed the measurement.
+    pub disturbed: bool,
+}
+
+/// Course of a figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Course {
+    /// Place in a report: `chat / decode_tokens_per_second`. Ratios to another engine begin with its name.
+    pub series: String,
+    /// `true` if more is better.
+    pub more_is_better: bool,
+    /// `true` if the figure is a ratio to another engine, which depends less on the machine.
+    pub is_ratio: bool,
+    pub points: Vec<Point>,
+    /// Change from the last report but one to the last, if both have the figure and neither was disturbed.
+    pub change: Option<Change>,
+}
+
+/// A figure of a report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// Index of the report.
+    pub report: usize,
+    pub median: f64,
+    pub lower_quartile: f64,
+    pub upper_quartile: f64,
+}
+
+/// Sorts reports into tracks, and follows their figures. Reports without a time are in the order of their names.
+pub fn history(mut reports: Vec<Named>) -> History {
+    reports.sort_by(|a, b| {
+        let time = |it: &Named| it.report["benchmark_time"].as_f64();
+        let (first, second) = (time(a), time(b));
+        let by_time = match (first, second) {
+            (Some(first), Some(second)) => first.total_cmp(&second),
+            _ => first.is_some().cmp(&second.is_some()),
+        };
+        by_time.then_with(|| a.name.cmp(&b.name))
+    });
+    let mut tracks: Vec<Vec<Named>> = Vec::new();
+    for report in reports {
+        let is_like = |track: &&mut Vec<Named>| is_comparable(&track[0].report, &report.report);
+        match tracks.iter_mut().find(is_like) {
+            Some(track) => track.push(report),
+            None => tracks.push(vec![report]),
+        }
+    }
+    History { schema: SCHEMA, tracks: tracks.iter().map(|reports| track(reports)).collect() }
+}
+
+fn track(reports: &[Named]) -> Track {
+    let first = &reports[0].report;
+    let machine = &first["machine"];
+    let processor = machine["processor"].as_str().filter(|name| !name.is_empty());
+    let cores = machine["usable_cores"].as_u64().unwrap_or(0);
+    let mut courses: Vec<Course> = Vec::new();
+    for (index, Named { report, .. }) in reports.iter().enumerate() {
+        let figures = series_of(report).into_iter().map(|(name, samples)| (name, samples, false));
+        let ratios = ratios(report).into_iter().map(|(name, samples)| (name, samples, true));
+        for (name, samples, is_ratio) in figures.chain(ratios) {
+            let Some(summary) = Summary::of(samples) else { continue };
+            let point = Point {
+                report: index,
+                median: summary.median,
+                lower_quartile: summary.lower_quartile,
+                upper_quartile: summary.upper_quartile,
+            };
+            match courses.iter_mut().find(|course| course.series == name) {
+                Some(course) => course.points.push(point),
+                None => courses.push(Course {
+                    more_is_better: is_ratio || name.ends_with("per_second"),
+                    series: name,
+                    is_ratio,
+                    points: vec![point],
+                    change: None,
+                }),
+            }
+        }
+    }
+    let measured: Vec<Measured> = reports.iter().map(measured).collect();
+    if let [.., base, now] = reports
+        && let [.., Measured { disturbed: false, .. }, Measured { disturbed: false, .. }] =
+            &measured[..]
+    {
+        add_changes(&mut courses, &base.report, &now.report);
+    }
+    Track {
+        title: title(first),
+        machine: format!("{}, {cores} cores", processor.unwrap_or("unknown processor")),
+        reports: measured,
+        courses,
+    }
+}
+
+fn measured(named: &Named) -> Measured {
+    Measured {
+        name: named.name.clone(),
+        time: named.report["benchmark_time"].as_f64(),
+        version: named.report["version"].as_str().map(str::to_owned),
+        disturbed: Disturbance::of(&named.report).disturbed,
+    }
+}
+
+fn title(report: &Value) -> String {
+    if let Some(model) = report["mlx_model"].as_str() {
+        return model.to_owned();
+    }
+    let models = report["models"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names: Vec<&str> = models.iter().filter_map(|model| model["name"].as_str()).collect();
+    if names.is_empty() { "kernels".to_owned() } else { names.join(", ") }
+}
+
+/// Adds the changes between the last two reports.
+fn add_changes(courses: &mut [Course], base: &Value, now: &Value) {
+    let mut found = changes(base, now, false).map(|found| found.series).unwrap_or_default();
+    let after = ratios(now);
+    for (name, base) in ratios(base) {
+        let samples = after.iter().find(|(other, _)| *other == name);
+        found.extend(samples.and_then(|(_, now)| change_of(&name, true, &base, now)));
+    }
+    for course in courses {
+        course.change = found.iter().find(|change| change.series == course.series).cloned();
+    }
+}
+
+/// Returns the ratios to other engines, each with the ratios of its turns.
+fn ratios(report: &Value) -> Vec<(String, Vec<f64>)> {
+    let all = report["comparisons"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = |it: &Value| {
+        let (against, measure) = (it["against"].as_str()?, it["measure"].as_str()?);
+        let workload = it["workload"].as_str().map(|name| format!("{name} / "));
+        let samples = it["ratio"]["pairs"]["samples"].as_array()?;
+        let samples: Vec<f64> = samples.iter().filter_map(Value::as_f64).collect();
+        Some((format!("{against} / {}{measure}", workload.unwrap_or_default()), samples))
+    };
+    all.iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(time: f64, processor: &str, decode: f64) -> Value {
+        let samples = [0.99, 1.0, 1.01, 0.995, 1.005].map(|it| it * decode);
+        let ratios = samples.map(|it| it / 100.0);
+        json!({
+            "schema": "mlxk-bench-compare/1", "mlx_model": "m", "benchmark_time": time, "version": "1",
+            "machine": {"processor": processor, "usable_cores": 2, "logical_cores": 2},
+            "sides": [{"title": "mlxk", "workloads": [{"workload": "chat", "series":
+                {"decode_tokens_per_second": {"samples": samples}}}]}],
+            "comparisons": [{"against": "Ollama", "workload": "chat", "measure": "decode_tokens_per_second",
+                "ratio": {"pairs": {"samples": ratios}}}],
+        })
+    }
+
+    #[test]
+    fn reports_of_one_machine_are_a_track_in_the_order_of_time() {
+        let named = |name: &str, report: Value| Named { name: name.to_owned(), report };
+        let history = history(vec![
+            named("late", report(3.0, "x", 80.0)),
+            named("other", report(2.0, "y", 50.0)),
+            named("early", report(1.0, "x", 100.0)),
+        ]);
+        let [track, other] = &history.tracks[..] else { panic!("{history:?}") };
+        let names: Vec<&str> = track.reports.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!((names, other.reports.len()), (vec!["early", "late"], 1));
+        let [speed, ratio] = &track.courses[..] else { panic!("{track:?}") };
+        assert_eq!(speed.series, "chat / decode_tokens_per_second");
+        let medians: Vec<f64> = speed.points.iter().map(|point| point.median).collect();
+        assert_eq!(medians, [100.0, 80.0]);
+        assert_eq!(ratio.series, "Ollama / chat / decode_tokens_per_second");
+        for course in [speed, ratio] {
+            let change = course.change.as_ref().unwrap();
+            assert!((change.ratio - 0.8).abs() < 1e-9 && change.is_below(0.95), "{change:?}");
+        }
+        assert!(other.courses.iter().all(|course| course.change.is_none()));
+    }
+}

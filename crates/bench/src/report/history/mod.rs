@@ -1,0 +1,142 @@
+//! Layout of `mlxk bench history`: as text, and as a page.
+
+mod page;
+
+pub use page::page;
+
+use super::changes::{series, shown};
+use super::{Align, Document, Part, Table, three, word};
+use crate::history::{Course, History, Measured, Track};
+
+/// Heights of a column in a row of text.
+const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Reports whose columns fit into a row.
+const COLUMNS: usize = 24;
+
+/// Returns a table for each track.
+pub fn history(history: &History) -> Document {
+    let mut parts = Vec::new();
+    for track in &history.tracks {
+        parts.push(Part::Title(track.title.clone()));
+        parts.push(Part::Fact("Machine", track.machine.clone()));
+        parts.push(Part::Fact("Reports", reports(track)));
+        parts.push(Part::Table(table(track)));
+        let disturbed = track.reports.iter().filter(|report| report.disturbed).count();
+        if disturbed > 0 {
+            parts.push(Part::Note(format!(
+                "{disturbed} of the measurements {} disturbed by other programs or a change of the clock speed.",
+                if disturbed == 1 { "was" } else { "were" }
+            )));
+        }
+    }
+    let note =
+        "The change is that from the last report but one to the last: above 1, the last is better.";
+    parts.push(Part::Note(note.to_owned()));
+    Document { parts }
+}
+
+fn table(track: &Track) -> Table {
+    let mut table = Table::new(&[
+        ("figure", Align::Left),
+        ("course", Align::Left),
+        ("first", Align::Right),
+        ("last", Align::Right),
+        ("change", Align::Right),
+        ("", Align::Left),
+    ]);
+    for course in &track.courses {
+        let (change, verdict) = verdict(course);
+        let ends = [course.points.first(), course.points.last()];
+        let [first, last] = ends.map(|point| point.map(|it| figure(course, it.median)));
+        table.row(vec![
+            name(course),
+            columns(course),
+            first.unwrap_or_default(),
+            last.unwrap_or_default(),
+            change,
+            verdict.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// Returns the last change of a figure as a number and as a word. Both are empty if there is none.
+fn verdict(course: &Course) -> (String, &'static str) {
+    course.change.as_ref().map_or_else(Default::default, |change| {
+        (format!("{:.2}", change.ratio), word(&change.interval, change.ratio, false))
+    })
+}
+
+/// Returns the name of a figure for people.
+fn name(course: &Course) -> String {
+    if !course.is_ratio {
+        return series(&course.series);
+    }
+    let (against, place) = course.series.split_once(" / ").unwrap_or(("", &course.series));
+    format!("{}, as a ratio to {against}", series(place))
+}
+
+/// Formats a figure with its unit.
+fn figure(course: &Course, value: f64) -> String {
+    if course.is_ratio { format!("{}×", three(value)) } else { shown(&course.series, value) }
+}
+
+fn reports(track: &Track) -> String {
+    let name = |report: &Measured| match &report.version {
+        Some(version) => format!("{} ({version})", report.name),
+        None => report.name.clone(),
+    };
+    match &track.reports[..] {
+        [first, .., last] => {
+            format!("{}, from {} to {}", track.reports.len(), name(first), name(last))
+        }
+        reports => reports.iter().map(name).collect(),
+    }
+}
+
+/// Draws the last medians as columns of text.
+fn columns(course: &Course) -> String {
+    let points = &course.points[course.points.len().saturating_sub(COLUMNS)..];
+    let medians = || points.iter().map(|point| point.median);
+    let most = medians().fold(f64::MIN_POSITIVE, f64::max);
+    let least = medians().fold(most, f64::min);
+    let height = |value: f64| {
+        // Noise must not fill the row: a tenth of the largest figure is the least that does.
+        let range = (most - least).max(0.1 * most);
+        let share = ((value - most) / range + 1.0).clamp(0.0, 1.0);
+        HEIGHTS[(share * (HEIGHTS.len() - 1) as f64).round() as usize]
+    };
+    medians().map(height).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Point;
+
+    fn course(medians: &[f64]) -> Course {
+        let point = |(report, &median): (usize, &f64)| Point {
+            report,
+            median,
+            lower_quartile: median,
+            upper_quartile: median,
+        };
+        Course {
+            series: "Ollama / chat / decode_tokens_per_second".into(),
+            more_is_better: true,
+            is_ratio: true,
+            points: medians.iter().enumerate().map(point).collect(),
+            change: None,
+        }
+    }
+
+    #[test]
+    fn columns_show_the_course_and_not_the_noise() {
+        assert_eq!(columns(&course(&[1.0, 0.5, 0.75, 1.0])), "█▁▅█");
+        assert_eq!(columns(&course(&[1.0, 0.999, 1.001])), "█▇█");
+        assert_eq!(columns(&course(&[0.0])), "█");
+        let course = course(&[1.25]);
+        assert_eq!(name(&course), "chat: decode, as a ratio to Ollama");
+        assert_eq!(figure(&course, 1.25), "1.25×");
+    }
+}
