@@ -97,6 +97,18 @@ pub(crate) fn run_abuse(schemathesis: &[&str]) -> Result<()> {
     run("python3", &[&arguments[..], schemathesis].concat(), &[])
 }
 
+/// Passes requests of 1,000 clients on to eight hosts, of which one is slow and one dies, and measures what the server
+/// itself costs.
+pub(crate) fn run_fleet() -> Result<()> {
+    run("cargo", &["build", "--release", "-p", "mlxk-cli"], &[])?;
+    for task in ["simulate", "limit"] {
+        let example = ["run", "--release", "-p", "mlxk-test-peers", "--example", "fleet", "--"];
+        let arguments = [&example[..], &["target/release/mlxk", task]].concat();
+        run("cargo", &arguments, &[])?;
+    }
+    Ok(())
+}
+
 /// Kills one pull fifty times at random moments, and counts the bytes that are fetched again.
 pub(crate) fn run_kills() -> Result<()> {
     pulls("killed_at_random", ("MLXK_TEST_KILLS", "50"))

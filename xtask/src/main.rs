@@ -64,6 +64,8 @@ Acceptance (minutes to hours; not part of CI):
                     share a cache with the huggingface_hub of this Python
   accept keeper PYTHON
                     compare list, show and health with the MLX-Knife next to this Python
+  accept fleet      pass requests of 1,000 clients on to eight hosts, of which one is slow and one dies, and
+                    measure what the server itself costs
   accept kill       kill one pull fifty times at random moments, and count what is fetched again
   accept fuzz SECONDS
                     run every fuzz target (needs a nightly compiler and cargo-fuzz)";
@@ -96,6 +98,7 @@ fn run() -> Result<()> {
         ["formula", address, folder] => package::formula(address, folder),
         ["accept", "golden", hub] => accept::run_goldens(hub),
         ["accept", "schemas", folder] => accept::run_schemas(folder),
+        ["accept", "fleet"] => accept::run_fleet(),
         ["accept", "kill"] => accept::run_kills(),
         ["accept", "interop", python] => accept::run_interop(python),
         ["accept", "keeper", python] => accept::run_keeper(python),

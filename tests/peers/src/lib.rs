@@ -13,11 +13,12 @@
 pub mod ollama;
 pub mod openai;
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -39,6 +40,8 @@ pub struct Asked {
 pub enum Part {
     /// Sends these bytes.
     Send(String),
+    /// Sends the nanoseconds since an instant, between two texts.
+    Time(Instant, [String; 2]),
     /// Waits.
     Pause(Duration),
     /// Keeps the connection open and sends nothing, as long as the server lives.
@@ -53,6 +56,8 @@ pub struct Peer {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     over: Arc<AtomicBool>,
+    /// Open connections, each with a number of its own.
+    open: Arc<Mutex<HashMap<usize, TcpStream>>>,
 }
 
 impl Peer {
@@ -61,17 +66,31 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, over) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let peer = Self { address, asked: Arc::clone(&asked), over: Arc::clone(&over) };
+        let open: Arc<Mutex<HashMap<usize, TcpStream>>> = Arc::default();
+        let (log, ended, kept) = (Arc::clone(&asked), Arc::clone(&over), Arc::clone(&open));
+        let peer = Self { address, asked: log, over: ended, open: kept };
         let answer: Arc<Answer> = Arc::new(answer);
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (number, stream) in listener.incoming().enumerate() {
                 if over.load(Ordering::SeqCst) {
                     break;
                 }
-                let (asked, over) = (Arc::clone(&asked), Arc::clone(&over));
+                let (asked, over, open) =
+                    (Arc::clone(&asked), Arc::clone(&over), Arc::clone(&open));
                 let answer = Arc::clone(&answer);
                 // Errors are ignored: some tests are about clients that disconnect.
-                std::thread::spawn(move || serve(stream.ok()?, &asked, &over, &*answer).ok());
+                std::thread::spawn(move || {
+                    let stream = stream.ok()?;
+                    open.lock().unwrap().insert(number, stream.try_clone().ok()?);
+                    if over.load(Ordering::SeqCst) {
+                        // It died in between.
+                        open.lock().unwrap().remove(&number);
+                        return None;
+                    }
+                    let served = serve(stream, &asked, &over, &*answer);
+                    open.lock().unwrap().remove(&number);
+                    served.ok()
+                });
             }
         });
         peer
@@ -80,6 +99,16 @@ impl Peer {
     /// Returns `http://127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Dies: all connections break off, and there are no new ones.
+    pub fn kill(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for connections, so that it gives up the port.
+        let _ = TcpStream::connect(self.address);
+        for (_, stream) in self.open.lock().unwrap().drain() {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Returns all requests so far.
@@ -102,6 +131,8 @@ fn serve(
     over: &AtomicBool,
     answer: &Answer,
 ) -> std::io::Result<()> {
+    // Every part is sent at once, however small.
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut head = Vec::new();
     loop {
@@ -131,6 +162,11 @@ fn serve(
             Part::Send(text) => {
                 stream.write_all(text.as_bytes())?;
                 stream.flush()?;
+            }
+            Part::Time(since, [before, after]) => {
+                stream.write_all(
+                    format!("{before}{}{after}", since.elapsed().as_nanos()).as_bytes(),
+                )?;
             }
             Part::Pause(time) => std::thread::sleep(time),
             Part::Hang => {
