@@ -80,7 +80,7 @@ impl Server {
             .to_socket_addrs()
             .map_err(|source| ServerError::Address { host: host.clone(), source })?
             .collect();
-        let listen = |source| ServerError::Listen { host: host.clone(), port, source };
+        let failed = |source| ServerError::Listen { host: host.clone(), port, source };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(SERVING_THREADS)
             .max_blocking_threads(WORKING_THREADS)
@@ -88,8 +88,9 @@ impl Server {
             .enable_all()
             .build()
             .map_err(ServerError::Runtime)?;
-        let listener =
-            runtime.block_on(tokio::net::TcpListener::bind(&addresses[..])).map_err(listen)?;
+        let entered = runtime.enter();
+        let listener = listen::bind(&addresses).map_err(failed)?;
+        drop(entered);
         let address = listener.local_addr().map_err(ServerError::Runtime)?;
         let state = Arc::new(State {
             models: Models::new(config.clone(), available_bytes()),
