@@ -27,15 +27,16 @@ pub(crate) enum End {
     Broken,
     /// The server refused it with this status.
     Refused(u16),
-    /// The connection ended without a word.
-    Lost,
+    /// The connection ended without a word, because of this error if there is one.
+    Lost(Option<std::io::ErrorKind>),
 }
 
 /// Asks the server at this address.
 pub(crate) fn ask(address: &str, model: &str, text: &str) -> Answer {
     let started = Instant::now();
     let mut pieces = Vec::new();
-    let end = exchange(address, model, text, &mut pieces).unwrap_or(End::Lost);
+    let end = exchange(address, model, text, &mut pieces);
+    let end = end.unwrap_or_else(|error| End::Lost(Some(error.kind())));
     let first = pieces.first().map_or_else(|| started.elapsed(), |(_, at)| *at - started);
     Answer { end, first, total: started.elapsed(), pieces }
 }
@@ -63,12 +64,12 @@ fn exchange(
     reader.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     if status != 200 {
-        return Ok(if status == 0 { End::Lost } else { End::Refused(status) });
+        return Ok(if status == 0 { End::Lost(None) } else { End::Refused(status) });
     }
     loop {
         line.clear();
         if reader.read_line(&mut line)? == 0 {
-            return Ok(End::Lost);
+            return Ok(End::Lost(None));
         }
         let Some(data) = line.strip_prefix("data: ") else { continue };
         let at = Instant::now();

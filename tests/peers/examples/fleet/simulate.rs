@@ -90,11 +90,11 @@ fn metric(address: &str, host: usize, hosts: &[Peer]) -> usize {
 
 fn report(answers: &[Answer], hosts: &[Peer], clients: usize, seconds: f64, running: usize) {
     let mut by_host: BTreeMap<String, Vec<&Answer>> = BTreeMap::new();
-    let mut refused = 0;
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
     for answer in answers {
         match answer.pieces.first() {
             Some((name, _)) => by_host.entry(name.clone()).or_default().push(answer),
-            None => refused += 1,
+            None => *refused.entry(format!("{:?}", answer.end)).or_default() += 1,
         }
     }
     println!(
@@ -129,7 +129,7 @@ fn report(answers: &[Answer], hosts: &[Peer], clients: usize, seconds: f64, runn
     let mut firsts: Vec<f64> = answers.iter().map(|it| it.first.as_secs_f64()).collect();
     println!(
         "\n{clients} clients sent {} requests in {seconds:.1} s: {whole} complete answers, {broken} broken off ({running} \
-         were running on the host that died), {refused} without a word. First piece: median {:.0} ms, 99 % within {:.0} ms.",
+         were running on the host that died), {refused:?} without a word. First piece: median {:.0} ms, 99 % within {:.0} ms.",
         answers.len(),
         1e3 * quantile(&mut firsts, 0.5),
         1e3 * quantile(&mut firsts, 0.99)
