@@ -62,13 +62,11 @@ impl Chooser {
             let bytes = self.tokenizer.token_bytes(id);
             bytes.is_some_and(|bytes| bytes.starts_with(mark.as_bytes()))
         };
-        match likeliest.filter(begins) {
-            Some(id) => vec![id],
-            None => {
-                let ids = self.tokenizer.encode(mark, false).unwrap_or_default();
-                ids.into_iter().rev().collect()
-            }
+        if let Some(id) = likeliest.filter(begins) {
+            return vec![id];
         }
+        let ids = self.tokenizer.encode(mark, false).unwrap_or_default();
+        ids.into_iter().rev().collect()
     }
 
     /// Returns `true` if the answer has a format and nothing may follow any more.

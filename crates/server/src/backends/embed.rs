@@ -79,6 +79,8 @@ fn texts(request: &EmbedRequest) -> Result<Vec<String>, ApiError> {
 fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+        for value in vector.iter_mut() {
+            *value = (f64::from(*value) / length) as f32;
+        }
     }
 }
