@@ -67,6 +67,10 @@
               "--package=mlxk-cpu"
             ];
             nativeBuildInputs = [ pkgs.installShellFiles ];
+            # Where the program looks for Vulkan, which it loads if a GPU is wanted.
+            postFixup = pkgs.lib.optionalString pkgs.stdenv.hostPlatform.isLinux ''
+              patchelf --add-rpath ${pkgs.lib.makeLibraryPath [ pkgs.vulkan-loader ]} $out/bin/mlxk
+            '';
             # The names of MLX-Knife's programs.
             postInstall = ''
               for name in mlx-knife mlx_knife mlxk2 mlxk-json mlx-run; do

@@ -26,7 +26,7 @@ fn run(_: &Environment<'_>) -> Vec<Line> {
         (true, _) => "No GPU found; mlxk runs on the CPU".to_owned(),
         (false, true) => format!("{}; `--device gpu` computes on it", found.join(", ")),
         (false, false) => {
-            format!("{}; this build runs on the CPU (see `--features gpu`)", found.join(", "))
+            format!("{}; this program was built without GPUs", found.join(", "))
         }
     };
     let mut lines = vec![Line::ok(text).data(json!({"found": found, "used": null}))];
