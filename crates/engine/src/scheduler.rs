@@ -463,12 +463,9 @@ impl Scheduler {
         let logits = self.model.forward(&mut *self.ops, &batch)?;
         let vocab_size = self.model.vocab_size();
         let drawing = parts.iter().any(|part| part.draws);
-        if drawing
-            && self.all_take_best(parts)
-            && let Some(choice) = self.ops.choose(logits, vocab_size)
-        {
+        if let Some(choice) = self.begin_choice(parts, logits)? {
             let rows = 0..parts.iter().filter(|part| part.draws).count();
-            return self.take_chosen(parts, choice?, &rows.collect::<Vec<_>>(), started);
+            return self.take_chosen(parts, choice, &rows.collect::<Vec<_>>(), started);
         }
         let logits = if drawing { self.ops.read(logits)? } else { &[] };
         let mut rows = logits.chunks_exact(vocab_size);

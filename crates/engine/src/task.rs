@@ -1,13 +1,13 @@
 //! A running request: its tokens, how many of them are computed, and how the next one is drawn.
 
-use mlxk_ops::{Ranked, Sequence};
+use mlxk_ops::{Ranked, Sequence, Survey};
 
 use crate::FinishReason;
 use crate::cache::checkpoints::Stops;
 use crate::draft::{Draft, Lookup};
 use crate::error::EngineError;
 use crate::output::Output;
-use crate::sampling::{Chooser, TextSoFar};
+use crate::sampling::{Chooser, TextSoFar, Wish};
 
 /// Length at which a request ends.
 #[derive(Clone, Debug)]
@@ -182,6 +182,11 @@ impl Task {
         self.chooser.takes_best() && !self.output.needs_logits()
     }
 
+    /// Returns what has to be known of the logits for the next token, if that is less than all of them.
+    pub(crate) fn wish(&self) -> Option<Wish> {
+        if self.output.needs_logits() { None } else { self.chooser.wish() }
+    }
+
     /// Returns `true` if the answer has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.output.has_ended()
@@ -197,6 +202,22 @@ impl Task {
         }
         self.output.statistics().count_draft(0, 0);
         self.take(best.column, &[]);
+    }
+
+    /// Draws the next token from a survey of its logits. Returns `false` if that takes all of them.
+    pub(crate) fn accept_surveyed(&mut self, survey: &Survey) -> bool {
+        if self.output.has_ended() {
+            return true;
+        }
+        match self.chooser.draw_surveyed(survey, self.ids.len()) {
+            Ok(Some(id)) => {
+                self.output.statistics().count_draft(0, 0);
+                self.take(id, &[]);
+            }
+            Ok(None) => return false,
+            Err(error) => self.output.fail(error),
+        }
+        true
     }
 
     /// Draws the next token from its logits, and ends the request if it is the last.

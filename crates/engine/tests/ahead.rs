@@ -180,3 +180,67 @@ fn many_clients_that_leave_at_any_time() {
         }
     }
 }
+
+/// Requests that are sampled in every way that a device can help with, and in one that it can't.
+fn sampled() -> Vec<Request> {
+    let plain = Sampling { temperature: Some(0.8), seed: Some(5), ..Sampling::default() };
+    let ways = [
+        Sampling { top_p: Some(0.9), ..plain.clone() },
+        Sampling { top_k: Some(40), top_p: Some(0.95), ..plain.clone() },
+        Sampling { temperature: Some(1.0), top_p: Some(1.0), ..plain.clone() },
+        // The best tokens have little of the mass.
+        Sampling { temperature: Some(8.0), top_p: Some(1.0), ..plain.clone() },
+        Sampling { min_p: Some(0.05), top_p: Some(1.0), ..plain.clone() },
+        Sampling { temperature: Some(0.0), ..plain.clone() },
+        Sampling { repetition_penalty: Some(1.3), ..plain },
+    ];
+    let requests = ways.into_iter().enumerate().map(|(at, sampling)| Request {
+        sampling,
+        ..greedy(&format!("Client {at} asks"), 30 + 7 * at)
+    });
+    requests.collect()
+}
+
+#[test]
+fn sampled_answers_are_those_of_all_logits() {
+    let folder = checkpoint(Kind::Llama, Stored::Bits(4));
+    let Some(options) = on_gpu(&folder, true) else { return };
+    let engine = load(&options);
+    let requests = sampled();
+    let wanted: Vec<Answer> = requests.iter().map(|it| expected(&engine, it)).collect();
+    for (request, wanted) in requests.iter().zip(&wanted) {
+        let found = answer(&engine, request.clone());
+        assert_same(&found, wanted, &format!("alone: {:?}", request.sampling));
+    }
+    // The last one needs all logits, so that the others do without steps ahead while it runs.
+    for count in [2, 3, 6, 7] {
+        let requests = &requests[..count];
+        let running: Vec<_> =
+            requests.iter().map(|it| engine.submit(it.clone()).unwrap()).collect();
+        for (running, (request, wanted)) in running.into_iter().zip(requests.iter().zip(&wanted)) {
+            let name = format!("of {count}: {:?}", request.sampling);
+            assert_same(&collect(running), wanted, &name);
+        }
+    }
+}
+
+#[test]
+fn sampled_requests_that_join_and_leave_change_no_other() {
+    let folder = checkpoint(Kind::Qwen2, Stored::Bits(8));
+    let Some(options) = on_gpu(&folder, true) else { return };
+    let engine = load(&options);
+    let requests = sampled();
+    let wanted: Vec<Answer> = requests.iter().map(|it| expected(&engine, it)).collect();
+    for round in 0_u64..8 {
+        let running: Vec<_> =
+            requests.iter().map(|it| engine.submit(it.clone()).unwrap()).collect();
+        for (at, (running, wanted)) in running.into_iter().zip(&wanted).enumerate() {
+            if (round + at as u64).is_multiple_of(3) {
+                std::thread::sleep(Duration::from_micros(900 * (round * 7 + at as u64 * 3 % 40)));
+                drop(running);
+            } else {
+                assert_same(&collect(running), wanted, &format!("round {round}, client {at}"));
+            }
+        }
+    }
+}

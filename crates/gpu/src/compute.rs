@@ -6,7 +6,7 @@ use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, Compute,
     ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, Pieces, Ranked,
     Reduction, Result, Rope, RouteGroups, RouteScores, RouteSpec, Routes, STATE_COLUMNS,
-    ScanInputs, ScanSizes, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
+    ScanInputs, ScanSizes, ScanSpec, StatePlace, Survey, Vector, Weight, WkvInputs, WkvSpec,
 };
 
 use wgpu::Buffer;
@@ -592,5 +592,22 @@ impl Compute for Gpu {
 
     fn chosen(&mut self, choice: Choice) -> Result<Vec<Ranked>> {
         choice::chosen(self, choice)
+    }
+
+    fn survey(&mut self, x: Act, width: usize, k: usize, scales: &[f32]) -> Option<Result<Choice>> {
+        (width > 0).then(|| choice::survey(self, x, width, k.clamp(1, Survey::MOST), scales))
+    }
+
+    fn surveyed(&mut self, choice: Choice) -> Result<Vec<Survey>> {
+        choice::surveyed(self, choice)
+    }
+
+    fn surveyed_row(&mut self, choice: Choice, row: usize) -> Result<&[f32]> {
+        choice::surveyed_row(self, choice, row)?;
+        Ok(&self.read)
+    }
+
+    fn tell(&mut self, choice: Choice, tokens: &[u32]) -> Result<()> {
+        choice::tell(self, choice, tokens)
     }
 }

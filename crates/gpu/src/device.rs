@@ -14,7 +14,7 @@ use wgpu::Buffer;
 
 use crate::adapters::{self, AdapterInfo};
 use crate::cache::GpuMemory;
-use crate::choice::Choices;
+use crate::choice::{self, Choices};
 use crate::context::Context;
 use crate::error::GpuError;
 use crate::products::{PartialSums, Tuning};
@@ -233,6 +233,10 @@ impl Gpu {
             self.context.lose();
         }
         self.context.check()?;
+        choice::forget_held(self);
+        if self.choices.waits(batch.chosen) {
+            self.step.hold();
+        }
         self.ring.clear();
         self.step.clear();
         for segment in &batch.segments {

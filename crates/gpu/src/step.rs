@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use mlxk_ops::{Act, Activation, AttentionSpec, OpsError, Result, Rope, Vector, Weight};
 use wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoder,
+    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandBuffer, CommandEncoder,
     CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, SubmissionIndex,
 };
 
@@ -93,10 +93,12 @@ pub(crate) enum Op {
     Done,
 }
 
-/// A copy from the start of a buffer to that of another one.
+/// A copy from the start of a buffer to a place in another one.
 pub(crate) struct Copy {
     pub from: Buffer,
     pub to: Buffer,
+    /// First byte of the place.
+    pub at: u64,
     pub bytes: u64,
 }
 
@@ -206,6 +208,9 @@ pub(crate) struct Step {
     /// Copies at the end of the next submission.
     copies: Vec<Copy>,
     submission: Option<SubmissionIndex>,
+    /// `true` if commands are held until [`Step::release`].
+    holds: bool,
+    held: Vec<CommandBuffer>,
     groups: HashMap<(usize, Vec<Buffer>), BindGroup>,
     /// First failure of a recording, reported when results are read.
     failure: Option<OpsError>,
@@ -230,6 +235,8 @@ impl Step {
             is_planned: false,
             copies: vec![],
             submission: None,
+            holds: false,
+            held: vec![],
             groups: HashMap::new(),
             failure: None,
         })
@@ -408,7 +415,12 @@ impl Step {
             }
             drop(pass);
             self.copy(&mut encoder);
-            self.submission = Some(self.context.queue.submit([encoder.finish()]));
+            let commands = encoder.finish();
+            if self.holds {
+                self.held.push(commands);
+            } else {
+                self.submission = Some(self.context.queue.submit([commands]));
+            }
         }
         self.ops.clear();
         self.words.truncate(self.kept_words);
@@ -421,9 +433,34 @@ impl Step {
     }
 
     fn copy(&mut self, encoder: &mut CommandEncoder) {
-        for Copy { from, to, bytes } in self.copies.drain(..) {
-            encoder.copy_buffer_to_buffer(&from, 0, &to, 0, bytes);
+        for Copy { from, to, at, bytes } in self.copies.drain(..) {
+            encoder.copy_buffer_to_buffer(&from, 0, &to, at, bytes);
         }
+    }
+
+    /// Holds what is submitted from now on.
+    pub(crate) fn hold(&mut self) {
+        debug_assert!(self.profile.is_none(), "kernels are measured when they run");
+        self.holds = true;
+    }
+
+    /// Returns `true` if something is held.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Submits what is held.
+    pub(crate) fn release(&mut self) {
+        self.holds = false;
+        if self.is_held() {
+            self.submission = Some(self.context.queue.submit(self.held.drain(..)));
+        }
+    }
+
+    /// Drops what is held.
+    pub(crate) fn forget_held(&mut self) {
+        self.holds = false;
+        self.held.clear();
     }
 
     /// Returns the last submission.

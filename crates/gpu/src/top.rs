@@ -14,9 +14,18 @@ pub(crate) const MOST: usize = CHUNK / 2;
 
 /// Returns the `k` largest values of each row, see [`Compute::top`].
 pub(crate) fn top(gpu: &mut Gpu, x: Act, width: usize, k: usize) -> Result<Vec<Ranked>> {
+    let (found, left) = find(gpu, x, width, k);
+    let wanted = k.min(width);
+    let pairs = gpu.read(found)?.as_chunks::<2>().0;
+    let ranked = pairs.chunks_exact(left.max(1)).flat_map(|row| &row[..wanted]);
+    Ok(ranked.map(|[order, column]| rank(order.to_bits(), column.to_bits())).collect())
+}
+
+/// Finds the `k` largest values of each row. Returns pairs that [`rank`] reads, the largest first, and their number in a
+/// row, which may be greater.
+pub(crate) fn find(gpu: &mut Gpu, x: Act, width: usize, k: usize) -> (Act, usize) {
     let rows = gpu.step.len(x) / width;
     let (mut from, mut left) = (x, width);
-    let wanted = k.min(width);
     loop {
         let chunks = left.div_ceil(CHUNK);
         let keep = k.min(left);
@@ -27,12 +36,9 @@ pub(crate) fn top(gpu: &mut Gpu, x: Act, width: usize, k: usize) -> Result<Vec<R
         gpu.step.dispatch(&variant, buffers, parameters, [chunks, rows, 1]);
         (from, left) = (out, chunks * keep);
         if chunks == 1 {
-            break;
+            return (from, left);
         }
     }
-    let pairs = gpu.read(from)?.as_chunks::<2>().0;
-    let ranked = pairs.chunks_exact(left.max(1)).flat_map(|row| &row[..wanted]);
-    Ok(ranked.map(|[order, column]| rank(order.to_bits(), column.to_bits())).collect())
 }
 
 /// Returns the value that a kernel ordered by this number.

@@ -392,6 +392,48 @@ fn chosen_tokens_continue() {
     });
 }
 
+/// A survey finds the best values and the sum of all weights, and a step that begins with its tokens waits for them.
+#[test]
+fn surveyed_tokens_continue() {
+    let sizes = (1..4usize, 1..5000usize, 1..300usize, 0..1000u64);
+    check(12, sizes, |pair, (rows, width, k, seed)| {
+        let x: Vec<f32> =
+            values(seed, rows * width).iter().map(|x| (x * 900.0).round() / 100.0).collect();
+        let scales: Vec<f32> = (0..rows).map(|row| 0.7 + row as f32).collect();
+        let table = values(seed + 1, width * 8);
+        let gpu = &mut pair.gpu;
+        let table = gpu.load(common::table(&table, 8), None).unwrap();
+        begin(gpu);
+        let logits = input(gpu, &x, width);
+        let choice = gpu.survey(logits, width, k, &scales).unwrap().unwrap();
+        let batch = Batch { chosen: Some(choice), ..Batch::default() };
+        gpu.begin(&batch).unwrap();
+        // This step writes to the memory of the logits.
+        let ahead = gpu.act(rows, 8);
+        gpu.embed(ahead, table, &vec![Batch::CHOSEN; rows], 1.0);
+        let next = gpu.survey(ahead, 8, 1, &scales).unwrap().unwrap();
+        let found = gpu.surveyed(choice).unwrap();
+        for (row, found) in found.iter().enumerate() {
+            let x = &x[row * width..][..width];
+            prop_assert_eq!(&found.best, &mlxk_ops::top(x, width, k.min(256)));
+            let max = f64::from(found.best[0].value);
+            let weight = |&x: &f32| ((f64::from(x) - max) * f64::from(scales[row])).exp();
+            let total: f64 = x.iter().map(weight).sum();
+            prop_assert!((found.total / total - 1.0).abs() < mlxk_ops::Survey::ERROR);
+            prop_assert_eq!(gpu.surveyed_row(choice, row).unwrap(), x);
+        }
+        let tokens: Vec<u32> = (0..rows).map(|row| (row * 7 % width) as u32).collect();
+        gpu.tell(choice, &tokens).unwrap();
+        let chosen: Vec<_> =
+            gpu.surveyed(next).unwrap().iter().map(|survey| survey.best[0]).collect();
+        begin(gpu);
+        let known = gpu.act(rows, 8);
+        gpu.embed(known, table, &tokens, 1.0);
+        prop_assert_eq!(gpu.top(known, 8, 1).unwrap(), chosen);
+        Ok(())
+    });
+}
+
 #[test]
 fn rotations() {
     let sizes = (1..5usize, 1..20usize, 0..3usize, any::<bool>(), 0..3000usize, 0..1000u64);

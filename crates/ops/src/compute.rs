@@ -6,7 +6,7 @@ use crate::top::top;
 use crate::{
     Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, ConvSpec,
     DeltaInputs, DeltaSpec, GatedUnitInputs, Pieces, Ranked, Reduction, Result, Rope, RouteSpec,
-    Routes, ScanInputs, ScanSpec, StatePlace, Vector, Weight, WkvInputs, WkvSpec,
+    Routes, ScanInputs, ScanSpec, StatePlace, Survey, Vector, Weight, WkvInputs, WkvSpec,
 };
 
 /// The part of a device that computes.
@@ -263,5 +263,42 @@ pub trait Compute {
     /// Panics if the device didn't make the choice.
     fn chosen(&mut self, choice: Choice) -> Result<Vec<Ranked>> {
         panic!("choice {} is not of this device", choice.0)
+    }
+
+    /// Begins to survey each row of `x`, `[rows, width]`, without waiting for it: its `k` largest values, at most
+    /// [`Survey::MOST`], and the sum of all weights with the scale of the row. Returns `None` if the device has no memory
+    /// of its own.
+    ///
+    /// The tokens of the rows are the caller's choice. The next step can begin with them ([`Batch::chosen`]) before they
+    /// are known: it is recorded, and computed when [`Compute::tell`] says them. Until then, only
+    /// [`Compute::surveyed`] and [`Compute::surveyed_row`] read anything. A step that is never told its tokens is
+    /// dropped when the next one begins.
+    fn survey(&mut self, x: Act, width: usize, k: usize, scales: &[f32]) -> Option<Result<Choice>> {
+        let _ = (x, width, k, scales);
+        None
+    }
+
+    /// Waits for a survey, and returns what it found in each row.
+    ///
+    /// # Panics
+    /// Panics if the device didn't begin it.
+    fn surveyed(&mut self, choice: Choice) -> Result<Vec<Survey>> {
+        panic!("survey {} is not of this device", choice.0)
+    }
+
+    /// Returns all values of a row of the last survey. No later step may have been computed.
+    ///
+    /// # Panics
+    /// Panics if the device didn't begin it.
+    fn surveyed_row(&mut self, choice: Choice, row: usize) -> Result<&[f32]> {
+        panic!("row {row} of survey {} is not of this device", choice.0)
+    }
+
+    /// Tells the tokens of the rows of the last survey, and computes the step that began with them, if there is one.
+    ///
+    /// # Panics
+    /// Panics if the device didn't begin it.
+    fn tell(&mut self, choice: Choice, tokens: &[u32]) -> Result<()> {
+        panic!("survey {} with {} rows is not of this device", choice.0, tokens.len())
     }
 }

@@ -35,7 +35,7 @@ pub use spec::{
     Activation, AttentionSpec, Mask, Pieces, Reduction, RopeSpec, RouteGroups, RouteScores,
     RouteSpec, ScoreGrowth,
 };
-pub use top::{Ranked, top};
+pub use top::{Ranked, Survey, top};
 pub use weights::Weights;
 
 /// Result of an operation.

@@ -11,6 +11,26 @@ pub struct Ranked {
     pub value: f32,
 }
 
+/// What a device tells of a row of values, so that a token can be drawn without the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survey {
+    /// Number of values of the row.
+    pub width: usize,
+    /// The largest ones, see [`Compute::top`](crate::Compute::top).
+    pub best: Vec<Ranked>,
+    /// Sum of `e^((value − largest) · scale)` over all values of the row, with a relative error of at most
+    /// [`Survey::ERROR`].
+    pub total: f64,
+}
+
+impl Survey {
+    /// Most values that are asked for.
+    pub const MOST: usize = 256;
+    /// Bound of the relative error of [`Survey::total`]. Sums of f32 are some 1e-6 off, and a driver's `exp` may be
+    /// some units in the last place off.
+    pub const ERROR: f64 = 1e-5;
+}
+
 /// Returns the `k` largest values of each row of `width` values, see
 /// [`Compute::top`](crate::Compute::top).
 pub fn top(values: &[f32], width: usize, k: usize) -> Vec<Ranked> {

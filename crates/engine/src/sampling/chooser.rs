@@ -1,9 +1,10 @@
 //! Chooses the next token of one request: adjusted logits, the answer's format, a draw.
 
+use mlxk_ops::Survey;
 use mlxk_text::Tokenizer;
 
 use super::SamplingParameters;
-use super::sampler::{Adjuster, Past, Sampler};
+use super::sampler::{Adjuster, Past, Sampler, Wish};
 use crate::error::EngineError;
 use crate::grammar::{Calls, Constraint};
 
@@ -87,6 +88,24 @@ impl Chooser {
     pub(crate) fn takes_best(&self) -> bool {
         let Self { parameters, constraint, .. } = self;
         parameters.temperature == 0.0 && constraint.is_none() && !parameters.adjusts()
+    }
+
+    /// Returns what has to be known of the logits if that is less than all of them.
+    pub(crate) fn wish(&self) -> Option<Wish> {
+        let Self { parameters, constraint, sampler, .. } = self;
+        let is_plain = constraint.is_none() && !parameters.adjusts();
+        if is_plain { sampler.wish() } else { None }
+    }
+
+    /// Draws the next token after `position` others as [`Chooser::draw`] does, from a survey of its logits. Returns `None`
+    /// if that takes all of them.
+    pub(crate) fn draw_surveyed(
+        &mut self,
+        survey: &Survey,
+        position: usize,
+    ) -> Result<Option<u32>, EngineError> {
+        let drawn = self.sampler.sample_surveyed(survey, position as u64);
+        drawn.map_err(|_| EngineError::InvalidLogits { position })
     }
 
     /// Draws the next token from its `[vocab]` logits.

@@ -8,7 +8,7 @@ pub(crate) use mlxk_chat::{Dry, Sampling, Xtc};
 
 pub(crate) use self::chooser::{Chooser, TextSoFar};
 pub use self::defaults::SamplingDefaults;
-pub(crate) use self::sampler::{Candidate, best, log_sum_exp};
+pub(crate) use self::sampler::{Candidate, Wish, best, log_sum_exp};
 
 /// Sampling parameters of one request, resolved and checked.
 ///

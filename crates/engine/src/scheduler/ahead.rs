@@ -4,10 +4,13 @@
 //! recorded with them while the device computes, and the processor reads the tokens of a step while the device
 //! computes the next one. If a request ends, its row of the next step was computed in vain, and the rows of the others
 //! are used.
+//!
+//! Tokens that are sampled are drawn by the processor, from the best logits. The next step is recorded meanwhile, and
+//! the device computes it as soon as it is told them.
 
 use std::time::Instant;
 
-use mlxk_ops::{Batch, Choice, Sequence};
+use mlxk_ops::{Act, Batch, Choice, Sequence};
 
 use super::{Part, Scheduler};
 use crate::error::EngineError;
@@ -18,14 +21,40 @@ pub(super) struct Ahead {
     /// Sequences of its rows.
     sequences: Vec<Sequence>,
     /// Tokens of its rows.
-    choice: Choice,
+    choice: Chosen,
+}
+
+/// Tokens of a step, of which the processor knows none yet.
+#[derive(Clone, Copy)]
+pub(super) enum Chosen {
+    /// Those with the largest logits.
+    Best(Choice),
+    /// Those that are drawn from a survey.
+    Drawn(Choice),
 }
 
 impl Scheduler {
-    /// Returns `true` if all tokens of a step are those with the largest logits.
-    pub(super) fn all_take_best(&self, parts: &[Part]) -> bool {
-        let mut drawing = parts.iter().filter(|part| part.draws);
-        drawing.all(|part| part.draft.is_empty() && self.active[part.task].takes_best())
+    /// Begins to find the tokens of a step on the device, if that is possible without all logits of its rows.
+    pub(super) fn begin_choice(
+        &mut self,
+        parts: &[Part],
+        logits: Act,
+    ) -> Result<Option<Chosen>, EngineError> {
+        let drawing = || parts.iter().filter(|part| part.draws);
+        if drawing().next().is_none() || drawing().any(|part| !part.draft.is_empty()) {
+            return Ok(None);
+        }
+        let width = self.model.vocab_size();
+        if drawing().all(|part| self.active[part.task].takes_best()) {
+            let choice = self.ops.choose(logits, width).transpose()?;
+            return Ok(choice.map(Chosen::Best));
+        }
+        let wishes = drawing().map(|part| self.active[part.task].wish());
+        let Some(wishes) = wishes.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let scales: Vec<f32> = wishes.iter().map(|wish| wish.scale).collect();
+        let count = wishes.iter().map(|wish| wish.count).max().unwrap_or(1);
+        let choice = self.ops.survey(logits, width, count, &scales).transpose()?;
+        Ok(choice.map(Chosen::Drawn))
     }
 
     /// Takes the tokens of a step: those of `rows`, one for each part that draws. Begins the next step before, if it is
@@ -33,7 +62,7 @@ impl Scheduler {
     pub(super) fn take_chosen(
         &mut self,
         parts: &[Part],
-        choice: Choice,
+        choice: Chosen,
         rows: &[usize],
         started: Instant,
     ) -> Result<(), EngineError> {
@@ -43,21 +72,50 @@ impl Scheduler {
         // The device finds the token of a row in the same row of the step before.
         let is_aligned = rows.iter().copied().eq(0..parts.len());
         self.ahead = if is_aligned { self.begin_next(parts, choice)? } else { None };
-        let best = self.ops.chosen(choice)?;
-        for (part, &row) in parts.iter().filter(|part| part.draws).zip(rows) {
-            self.active[part.task].accept_best(best[row]);
+        match choice {
+            Chosen::Best(choice) => {
+                let best = self.ops.chosen(choice)?;
+                for (part, &row) in parts.iter().filter(|part| part.draws).zip(rows) {
+                    self.active[part.task].accept_best(best[row]);
+                }
+            }
+            Chosen::Drawn(choice) => self.draw_surveyed(parts, choice, rows)?,
         }
         self.keep_checkpoints(parts);
         self.learn_time(parts, started);
         Ok(())
     }
 
-    /// Begins the step after one whose tokens only the device knows.
-    fn begin_next(&mut self, parts: &[Part], choice: Choice) -> Result<Option<Ahead>, EngineError> {
+    /// Draws tokens from a survey, and lets the device compute the step that begins with them.
+    fn draw_surveyed(
+        &mut self,
+        parts: &[Part],
+        choice: Choice,
+        rows: &[usize],
+    ) -> Result<(), EngineError> {
+        let surveys = self.ops.surveyed(choice)?;
+        let mut tokens = vec![0; surveys.len()];
+        for (part, &row) in parts.iter().filter(|part| part.draws).zip(rows) {
+            let task = &mut self.active[part.task];
+            if !task.accept_surveyed(&surveys[row]) {
+                task.accept_all(&[self.ops.surveyed_row(choice, row)?], &[]);
+            }
+            // If the request has ended, its row is computed in vain, with any token.
+            tokens[row] = task.ids().last().copied().unwrap_or(0);
+        }
+        if self.ahead.is_some() {
+            self.ops.tell(choice, &tokens)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the step after one whose tokens the processor doesn't know.
+    fn begin_next(&mut self, parts: &[Part], choice: Chosen) -> Result<Option<Ahead>, EngineError> {
         if !self.can_begin_next(parts) {
             return Ok(None);
         }
-        let mut batch = Batch { chosen: Some(choice), ..Batch::default() };
+        let (Chosen::Best(tokens) | Chosen::Drawn(tokens)) = choice;
+        let mut batch = Batch { chosen: Some(tokens), ..Batch::default() };
         let mut sequences = Vec::with_capacity(parts.len());
         for part in parts {
             let task = &self.active[part.task];
@@ -66,10 +124,8 @@ impl Scheduler {
             sequences.push(sequence);
         }
         let logits = self.model.forward(&mut *self.ops, &batch)?;
-        let Some(choice) = self.ops.choose(logits, self.model.vocab_size()) else {
-            return Ok(None);
-        };
-        Ok(Some(Ahead { sequences, choice: choice? }))
+        let choice = self.begin_choice(parts, logits)?;
+        Ok(choice.map(|choice| Ahead { sequences, choice }))
     }
 
     /// Returns `true` if the next step will compute one token of each part, and nothing else.

@@ -103,6 +103,7 @@ pub(crate) static ROUTE: Kernel = kernel!(
 );
 pub(crate) static COMBINE: Kernel = kernel!("combine", []);
 pub(crate) static BEST: Kernel = kernel!("best", ["FIRST"]);
+pub(crate) static WEIGH: Kernel = kernel!("weigh", []);
 pub(crate) static TOP: Kernel = kernel!("top", ["FIRST"]);
 pub(crate) static CONV: Kernel = kernel!("conv", ["STATE", "BIAS", "SILU"], "functions");
 pub(crate) static NORMALIZE: Kernel = kernel!("normalize", []);

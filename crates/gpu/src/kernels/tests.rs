@@ -38,6 +38,7 @@ fn without_weights() -> Vec<Variant> {
         Variant::new(&WKV_INPUTS, &[64]),
         Variant::new(&WKV, &[64]),
         Variant::new(&ADD_SCALED, &[]),
+        Variant::new(&WEIGH, &[]),
         Variant::new(&SELECTIVE_SCAN, &[128]),
     ];
     for flag in [0, 1] {

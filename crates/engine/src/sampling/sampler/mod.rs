@@ -7,12 +7,14 @@ mod adjust;
 mod random;
 mod select;
 mod softmax;
+mod surveyed;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use adjust::{Adjuster, Past};
 pub(crate) use select::{Candidate, best};
 pub(crate) use softmax::log_sum_exp;
+pub(crate) use surveyed::Wish;
 
 use super::{SamplingParameters, Xtc};
 
@@ -52,12 +54,22 @@ impl Sampler {
         let (drawn, chance) = random::uniform_pair(self.parameters.seed, position);
         let xtc = self.parameters.xtc.filter(|xtc| chance < f64::from(xtc.probability));
         let total = self.choose_candidates(logits, max, xtc, drawn);
+        Ok(self.draw(drawn * total))
+    }
+
+    /// Returns the first candidate at which the sum of weights exceeds `mass`.
+    fn draw(&self, mass: f64) -> u32 {
+        let index = self.first_beyond(|sum| sum > mass);
+        self.candidates[index.unwrap_or(self.weights.len() - 1)].id
+    }
+
+    /// Returns the index of the first candidate at which the sum of weights is enough.
+    fn first_beyond(&self, is_enough: impl Fn(f64) -> bool) -> Option<usize> {
         let mut sum = 0.0;
-        let index = self.weights.iter().position(|weight| {
+        self.weights.iter().position(|weight| {
             sum += weight;
-            sum > drawn * total
-        });
-        Ok(self.candidates[index.unwrap_or(self.weights.len() - 1)].id)
+            is_enough(sum)
+        })
     }
 
     /// Steps 6 to 10: fills `candidates`, best first, and their `weights`. Returns the sum of all weights that
@@ -90,14 +102,24 @@ impl Sampler {
             self.collect_mass(logits, max, drawn * total);
             return total;
         }
-        let best = self.weights[0];
-        let kept = self.weights.partition_point(|&weight| weight >= min_p * best).max(1);
+        self.cut_last(xtc)
+    }
+
+    /// Steps 9 and 10. Returns the sum of the weights that are left.
+    fn cut_last(&mut self, xtc: Option<Xtc>) -> f64 {
+        let kept = self.kept_by_min_p();
         self.weights.truncate(kept);
         self.candidates.truncate(kept);
         if let Some(xtc) = xtc {
             self.exclude_top_choices(xtc);
         }
         self.weights.iter().sum()
+    }
+
+    /// Returns the number of candidates that min-p keeps.
+    fn kept_by_min_p(&self) -> usize {
+        let least = f64::from(self.parameters.min_p) * self.weights[0];
+        self.weights.partition_point(|&weight| weight >= least).max(1)
     }
 
     /// Collects all tokens with a weight of at least `e^-distance`, best first.
@@ -172,12 +194,7 @@ impl Sampler {
 
     /// Keeps the shortest prefix whose weights reach `mass`.
     fn cut_at_mass(&mut self, mass: f64) {
-        let mut sum = 0.0;
-        let last = self.weights.iter().position(|weight| {
-            sum += weight;
-            sum >= mass
-        });
-        if let Some(last) = last {
+        if let Some(last) = self.first_beyond(|sum| sum >= mass) {
             self.weights.truncate(last + 1);
             self.candidates.truncate(last + 1);
         }

@@ -27,7 +27,7 @@ fn parameters(temperature: f32, top_k: usize, top_p: f32, min_p: f32) -> Samplin
 }
 
 /// Logits that look like a model's: a few high, many low; deterministic.
-fn logits(count: usize, seed: u64) -> Vec<f32> {
+pub(super) fn logits(count: usize, seed: u64) -> Vec<f32> {
     (0..count as u64)
         .map(|i| {
             let normal: f64 = (0..12).map(|n| uniform(seed, 12 * i + n)).sum::<f64>() - 6.0;
