@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use mlxk_testkit::{Kind, Stored, checkpoint};
 
 /// Variables of the caller that must not reach the tests.
-const CALLERS: [&str; 17] = [
+const CALLERS: [&str; 18] = [
     "ALL_PROXY",
     "HF_ENDPOINT",
     "HF_HOME",
@@ -21,6 +21,7 @@ const CALLERS: [&str; 17] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "HUGGINGFACE_HUB_CACHE",
+    "MLXK_DEVICE",
     "HUGGING_FACE_HUB_TOKEN",
     "NO_PROXY",
     "OLLAMA_HOST",

@@ -63,6 +63,7 @@ variables! {
     MLXK_MAX_TOKENS: Mlxk, "MLXK_MAX_TOKENS", "Default of `--max-tokens`";
     MLXK_CTX: Mlxk, "MLXK_CTX", "Default of `--ctx`";
     MLXK_THREADS: Mlxk, "MLXK_THREADS", "Default of `--threads`";
+    MLXK_DEVICE: Mlxk, "MLXK_DEVICE", "Default of `--device`";
     MLXK_HOST: Mlxk, "MLXK_HOST", "Default of `--host` for `server`, `launch`, `ps` and `stop`";
     MLXK_PORT: Mlxk, "MLXK_PORT", "Default of `--port` for `server`, `launch`, `ps` and `stop`";
     MLXK_API_KEY: Mlxk, "MLXK_API_KEY", "API key that `server` requires, and that `launch`, `ps` and `stop` send";
@@ -88,6 +89,8 @@ variables! {
     USERPROFILE: Folders, "USERPROFILE", "Home folder on Windows";
     LOCALAPPDATA: Folders, "LOCALAPPDATA", "Used like `XDG_DATA_HOME` on Windows";
     APPDATA: Folders, "APPDATA", "Used like `XDG_CONFIG_HOME` on Windows";
+    VK_DRIVER_FILES: Folders, "VK_DRIVER_FILES", "Drivers that Vulkan uses instead of the installed ones; if it changes, `--device auto` compares the devices again";
+    VK_ICD_FILENAMES: Folders, "VK_ICD_FILENAMES", "Older name of `VK_DRIVER_FILES`";
     HTTPS_PROXY: Network, "HTTPS_PROXY", "Proxy for `https` addresses; lower case also works, here and in the next three";
     HTTP_PROXY: Network, "HTTP_PROXY", "Proxy for `http` addresses";
     ALL_PROXY: Network, "ALL_PROXY", "Proxy for both";

@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub home: PathBuf,
     /// Command that edits a file.
     pub editor: String,
+    /// Drivers that Vulkan's loader takes instead of the installed ones.
+    pub vulkan_drivers: String,
     /// Variables of MLX-Knife 2.
     pub mlx_knife: MlxKnife,
 }
@@ -77,6 +79,11 @@ impl Settings {
         self.locations.data_dir.join("kernels")
     }
 
+    /// Returns the folder of what was measured about GPUs.
+    pub(crate) fn decisions_folder(&self) -> PathBuf {
+        self.locations.data_dir.join("devices")
+    }
+
     /// Reads the environment and the configuration file. If they are invalid, returns the defaults and the
     /// error.
     pub(crate) fn resolve() -> (Self, Option<ConfigError>) {
@@ -109,6 +116,9 @@ impl Settings {
             editor: env::read(env::VISUAL)
                 .or_else(|| env::read(env::EDITOR))
                 .unwrap_or_else(|| DEFAULT_EDITOR.to_owned()),
+            vulkan_drivers: [env::VK_DRIVER_FILES, env::VK_ICD_FILENAMES]
+                .map(|name| env::read(name).unwrap_or_default())
+                .join(" "),
             mlx_knife: MlxKnife::read(),
         };
         (settings, error)

@@ -10,12 +10,13 @@ use mlxk_ops::{KvFormat, Ops};
 use crate::error::EngineError;
 
 /// Choice of the device that computes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum DeviceChoice {
-    /// The fastest device of this machine, with its defaults.
-    #[default]
-    Auto,
+    /// The first GPU, or the processor if that is faster. [`LoadOptions::settled`](crate::LoadOptions::settled)
+    /// finds out which.
+    #[cfg(feature = "gpu")]
+    Auto(Box<Automatic>),
     /// The processor.
     Cpu(CpuOptions),
     /// A GPU.
@@ -26,6 +27,36 @@ pub enum DeviceChoice {
         /// Number of layers on the GPU, the last ones; the others stay on the processor. If `None`, as many as fit.
         layers: Option<usize>,
     },
+}
+
+impl Default for DeviceChoice {
+    fn default() -> Self {
+        Self::Cpu(CpuOptions::default())
+    }
+}
+
+/// Both devices of [`DeviceChoice::Auto`].
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug)]
+pub struct Automatic {
+    /// The processor.
+    pub cpu: CpuOptions,
+    /// The GPU and its arithmetic.
+    pub gpu: GpuOptions,
+    /// Number of layers on the GPU, or `None` for as many as fit.
+    pub layers: Option<usize>,
+    /// Folder that keeps which device was faster. If `None`, it is measured each time.
+    pub decisions: Option<PathBuf>,
+    /// Whatever else the choice of a driver depends on, such as variables of the environment.
+    pub surroundings: String,
+}
+
+#[cfg(feature = "gpu")]
+impl Automatic {
+    /// Returns the GPU as a choice.
+    pub(crate) fn on_gpu(&self) -> DeviceChoice {
+        DeviceChoice::Gpu { options: self.gpu.clone(), layers: self.layers }
+    }
 }
 
 /// Devices of the layers of a model.
@@ -76,10 +107,46 @@ impl DeviceChoice {
         }
     }
 
+    /// Returns the device that is faster for the model, of the processor and the first GPU that isn't software. What
+    /// was measured is kept in the folder `decisions`; `surroundings` is whatever else the choice of a driver depends
+    /// on. In a build without GPUs, that is the processor.
+    pub fn automatic(
+        cpu: CpuOptions,
+        kernels: Option<PathBuf>,
+        layers: Option<usize>,
+        decisions: Option<PathBuf>,
+        surroundings: String,
+    ) -> Self {
+        #[cfg(not(feature = "gpu"))]
+        {
+            let _ = (kernels, layers, decisions, surroundings);
+            Self::Cpu(cpu)
+        }
+        #[cfg(feature = "gpu")]
+        {
+            let CpuOptions { exact, kv, .. } = cpu;
+            let gpu = GpuOptions { adapter: None, exact, kv, kernels, lost_after: None };
+            Self::Auto(Box::new(Automatic { cpu, gpu, layers, decisions, surroundings }))
+        }
+    }
+
+    /// Returns `true` for a GPU.
+    pub fn is_gpu(&self) -> bool {
+        match self {
+            Self::Cpu(_) => false,
+            #[cfg(feature = "gpu")]
+            Self::Auto(_) => false,
+            #[cfg(feature = "gpu")]
+            Self::Gpu { .. } => true,
+        }
+    }
+
     /// Returns the prompt tokens that one step computes by default. A GPU is faster with more of them.
     pub fn prefill_chunk(&self) -> usize {
         match self {
-            Self::Auto | Self::Cpu(_) => 256,
+            Self::Cpu(_) => 256,
+            #[cfg(feature = "gpu")]
+            Self::Auto(_) => 256,
             #[cfg(feature = "gpu")]
             Self::Gpu { .. } => 512,
         }
@@ -88,7 +155,9 @@ impl DeviceChoice {
     /// Returns where the layers of a model belong.
     pub(crate) fn layers(&self) -> Layers {
         match self {
-            Self::Auto | Self::Cpu(_) => Layers::Together,
+            Self::Cpu(_) => Layers::Together,
+            #[cfg(feature = "gpu")]
+            Self::Auto(_) => Layers::Together,
             #[cfg(feature = "gpu")]
             Self::Gpu { layers: None, .. } => Layers::AsManyAsFit,
             #[cfg(feature = "gpu")]
@@ -105,16 +174,18 @@ impl DeviceChoice {
                 kv: Some(self.budget_format()),
                 ..CpuOptions::default()
             },
+            #[cfg(feature = "gpu")]
+            Self::Auto(automatic) => automatic.cpu,
             Self::Cpu(options) => *options,
-            Self::Auto => CpuOptions::default(),
         };
         Ok(Cpu::new(options)?)
     }
 
     fn budget_format(&self) -> KvFormat {
         match self {
-            Self::Auto => CpuOptions::default().kv_format(),
             Self::Cpu(options) => options.kv_format(),
+            #[cfg(feature = "gpu")]
+            Self::Auto(automatic) => automatic.cpu.kv_format(),
             #[cfg(feature = "gpu")]
             Self::Gpu { options, .. } => options.kv_format(),
         }
@@ -123,8 +194,9 @@ impl DeviceChoice {
     /// Opens the device.
     pub fn open(&self) -> Result<Device, EngineError> {
         let options = match self {
-            Self::Auto => CpuOptions::default(),
             Self::Cpu(options) => *options,
+            #[cfg(feature = "gpu")]
+            Self::Auto(automatic) => automatic.cpu,
             #[cfg(feature = "gpu")]
             Self::Gpu { options, .. } => return open_gpu(options),
         };
@@ -141,7 +213,9 @@ impl DeviceChoice {
     pub fn budget(&self) -> MemoryBudget {
         let kv_format = self.budget_format();
         let available_bytes = match self {
-            Self::Auto | Self::Cpu(_) => mlxk_memory::available_bytes(),
+            Self::Cpu(_) => mlxk_memory::available_bytes(),
+            #[cfg(feature = "gpu")]
+            Self::Auto(_) => mlxk_memory::available_bytes(),
             #[cfg(feature = "gpu")]
             Self::Gpu { options, .. } => options.memory_bytes(),
         };

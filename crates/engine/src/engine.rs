@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mlxk_format::Checkpoint;
-use mlxk_models::{Model, Output, Progress};
+use mlxk_models::{Model, ModelError, Output, Progress};
 use mlxk_ops::{Batch, Ops};
 use mlxk_text::tools::{ToolHints, ToolSupport};
 use mlxk_text::{ChatTemplate, TextError, Thinking, Tokenizer};
@@ -24,15 +24,15 @@ use crate::embed::{EmbedJob, EmbedSide};
 use crate::error::EngineError;
 use crate::generation::{CancelHandle, Generation, Recipient};
 use crate::grammar::{CompiledFormat, Compiling, Grammars};
-use crate::load_options::LoadOptions;
+use crate::load_options::{self, LoadOptions};
 use crate::output::Clock;
+use crate::placed::Placed;
 use crate::plan::MemoryPlan;
 use crate::prompt::{self, Prepared, Prompt};
 use crate::request::Request;
 use crate::sampling::SamplingDefaults;
 use crate::scheduler::{Limits, Scheduler};
 use crate::score::{ScoreJob, Turn};
-use crate::split::Split;
 use crate::task::Task;
 use crate::text_side::TextSide;
 use crate::worker::{Command, Worker};
@@ -48,6 +48,7 @@ pub struct Engine {
     plan: MemoryPlan,
     kv_bytes: Arc<AtomicU64>,
     device: String,
+    is_on_gpu: bool,
     load_time: Duration,
 }
 
@@ -55,7 +56,19 @@ impl Engine {
     /// Loads a checkpoint onto the device of the options.
     pub fn load(options: &LoadOptions, progress: &mut Progress<'_>) -> Result<Self, EngineError> {
         let started = Instant::now();
-        Self::load_since(started, options.device.open()?, options, progress)
+        let settled = options.settled();
+        let device = settled.device.open();
+        let loaded =
+            device.and_then(|device| Self::load_since(started, device, &settled, progress));
+        let error = match loaded {
+            Err(EngineError::Model(ModelError::Cancelled)) | Ok(_) => return loaded,
+            Err(error) => error,
+        };
+        let Some(options) = options.without_gpu().filter(|_| settled.device.is_gpu()) else {
+            return Err(error);
+        };
+        load_options::tell_failure(&error);
+        Self::load_since(started, options.device.open()?, &options, progress)
     }
 
     /// Loads a checkpoint onto a device that you opened yourself.
@@ -74,27 +87,10 @@ impl Engine {
         progress: &mut Progress<'_>,
     ) -> Result<Self, EngineError> {
         check(options)?;
-        let Device { mut ops, mut name, budget } = device;
         let text = read_text(&options.path)?;
-        let checkpoint = Checkpoint::open(&options.path)?;
         let defaults = SamplingDefaults::open(&options.path)?;
-        let shape = mlxk_models::shape(&checkpoint)?;
-        let plan = MemoryPlan::of(options, &budget, &checkpoint, &shape)?;
-        if options.draft_model.is_some() && shape.cache.has_states() {
-            return Err(EngineError::NoDrafts);
-        }
-        if plan.cpu_layers > 0 {
-            let processor = Box::new(options.device.open_processor()?);
-            ops = Box::new(Split::new(ops, processor, plan.cpu_layers));
-            name = format!(
-                "{name} · {} of {} layers on the CPU",
-                plan.cpu_layers,
-                shape.cache.layers.len()
-            );
-        }
-        checkpoint.will_need();
-        let mut quietly = |done, total| progress(done, total);
-        let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;
+        let Placed { checkpoint, shape, plan, mut ops, model, name } =
+            Placed::load(device, options, progress)?;
         let mut embed = EmbedSide::load(&checkpoint, &shape, plan.context, &mut *ops)?;
         ops.configure_cache(model.cache());
         if !text.is_finished() {
@@ -136,7 +132,19 @@ impl Engine {
         let worker = Worker::start(scheduler)?;
         let (path, load_time) = (options.path.clone(), started.elapsed());
         let output = shape.output;
-        Ok(Self { path, worker, text, embed, output, plan, kv_bytes, device: name, load_time })
+        let is_on_gpu = options.device.is_gpu();
+        Ok(Self {
+            path,
+            worker,
+            text,
+            embed,
+            output,
+            plan,
+            kv_bytes,
+            device: name,
+            is_on_gpu,
+            load_time,
+        })
     }
 
     /// Starts a request. Its events arrive at the returned [`Generation`].
@@ -354,6 +362,16 @@ impl Engine {
     /// Returns the name of the device, to show to the user.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// Returns `true` if the model is on a GPU, or some of its layers are.
+    pub fn is_on_gpu(&self) -> bool {
+        self.is_on_gpu
+    }
+
+    /// Returns the bytes of weights and KV cache that are in the memory of a GPU now.
+    pub fn gpu_bytes(&self) -> u64 {
+        if self.is_on_gpu { self.plan.gpu_bytes(self.kv_bytes()) } else { 0 }
     }
 
     /// Returns `true` if the device stopped working, so that every request fails. Loading the model again may help.

@@ -38,6 +38,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "gpu")]
+mod automatic;
 mod background;
 mod bytes;
 mod cache;
@@ -56,6 +58,7 @@ mod load_options;
 mod output;
 mod panic;
 pub mod perplexity;
+mod placed;
 mod plan;
 mod prompt;
 mod request;
@@ -68,6 +71,10 @@ mod task;
 mod text_side;
 mod worker;
 
+#[cfg(feature = "gpu")]
+pub use automatic::{Decision, Measured, Speeds};
+#[cfg(feature = "gpu")]
+pub use device::Automatic;
 pub use device::{Arithmetic, Device, DeviceChoice, MemoryBudget};
 pub use engine::Engine;
 pub use error::EngineError;

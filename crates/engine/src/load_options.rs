@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::device::DeviceChoice;
+use crate::error::EngineError;
 
 /// Options of [`crate::Engine::load`].
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ impl LoadOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            device: DeviceChoice::Auto,
+            device: DeviceChoice::default(),
             context: None,
             prefill_chunk: None,
             max_sequences: 16,
@@ -64,8 +65,44 @@ impl LoadOptions {
         }
     }
 
+    /// Returns the same options with the device that the model runs on, instead of a choice of devices. If it was never
+    /// measured which is faster, the model is loaded onto both.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        #[cfg(feature = "gpu")]
+        if let DeviceChoice::Auto(automatic) = &self.device {
+            let device = crate::automatic::settle(self, automatic);
+            return Self { device, ..self.clone() };
+        }
+        self.clone()
+    }
+
+    /// Returns what was measured before about the devices of [`DeviceChoice::Auto`] and this model, if it was. No driver
+    /// is started.
+    #[cfg(feature = "gpu")]
+    pub fn decision(&self) -> Option<crate::Decision> {
+        match &self.device {
+            DeviceChoice::Auto(automatic) => crate::automatic::known(&self.path, automatic),
+            _ => None,
+        }
+    }
+
+    /// Returns the same options with the processor, if the device is a choice of devices.
+    pub fn without_gpu(&self) -> Option<Self> {
+        #[cfg(feature = "gpu")]
+        if let DeviceChoice::Auto(automatic) = &self.device {
+            return Some(Self { device: DeviceChoice::Cpu(automatic.cpu), ..self.clone() });
+        }
+        None
+    }
+
     /// Returns the most prompt tokens that one step computes.
     pub(crate) fn chunk(&self) -> usize {
         self.prefill_chunk.unwrap_or_else(|| self.device.prefill_chunk())
     }
+}
+
+/// Tells why a model runs on the processor instead of a GPU.
+pub(crate) fn tell_failure(error: &EngineError) {
+    tracing::warn!(reason = error.to_string(), "the model runs on the CPU, because the GPU failed");
 }

@@ -38,6 +38,10 @@ pub struct MemoryPlan {
     pub positions: usize,
     /// Number of layers that stay on the processor, because a GPU has no room for them.
     pub cpu_layers: usize,
+    /// Bytes of their weights.
+    cpu_weights_bytes: u64,
+    /// Number of layers.
+    layers: usize,
     pub(crate) cost: SequenceCost,
 }
 
@@ -98,7 +102,7 @@ impl MemoryPlan {
             cost: draft_shape.iter().fold(cost(shape), |sum, draft| sum.plus(cost(draft))),
             rows,
             outputs,
-            available_bytes: options.memory_bytes.or(budget.available_bytes),
+            available_bytes: available(options, budget),
             context: options.context,
         };
         let whole = Self::new(&needs);
@@ -157,9 +161,17 @@ impl MemoryPlan {
             context: gpu.context.min(cpu.context),
             positions,
             cpu_layers,
+            cpu_weights_bytes: cpu_bytes,
             cost: needs.cost.clone(),
             ..gpu
         })
+    }
+
+    /// Returns the bytes on the GPU: those of its layers, and of their share of the KV cache.
+    pub(crate) fn gpu_bytes(&self, kv_bytes: u64) -> u64 {
+        let layers = self.layers.max(1) as u64;
+        let kv_bytes = kv_bytes / layers * (layers - self.cpu_layers as u64);
+        self.weights_bytes - self.cpu_weights_bytes + kv_bytes
     }
 
     /// Returns the bytes of everything but the KV cache.
@@ -223,8 +235,18 @@ impl MemoryPlan {
             context: needs.context.unwrap_or(maximum).min(fits),
             positions: fits,
             cpu_layers: 0,
+            cpu_weights_bytes: 0,
+            layers: needs.shape.cache.layers.len(),
             cost: needs.cost.clone(),
         })
+    }
+}
+
+/// Returns the bytes that the model may take. A limit for it doesn't enlarge the memory of a GPU.
+fn available(options: &LoadOptions, budget: &MemoryBudget) -> Option<u64> {
+    match (options.memory_bytes, budget.available_bytes) {
+        (Some(limit), Some(memory)) if options.device.is_gpu() => Some(limit.min(memory)),
+        (limit, memory) => limit.or(memory),
     }
 }
 

@@ -90,6 +90,11 @@ pub fn adapters() -> Vec<AdapterInfo> {
     all().iter().map(describe).collect()
 }
 
+/// Returns the adapter that is used if none is named: the first one that isn't software.
+pub fn first_card() -> Option<AdapterInfo> {
+    choose(None).ok().as_ref().map(describe)
+}
+
 /// Interfaces of drivers that are used.
 const BACKENDS: Backends = Backends::VULKAN.union(Backends::METAL).union(Backends::DX12);
 

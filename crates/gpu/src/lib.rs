@@ -18,6 +18,7 @@ mod kernels;
 mod lower;
 mod memory;
 mod pipelines;
+mod presence;
 mod products;
 mod profile;
 mod rope;
@@ -26,8 +27,9 @@ mod top;
 mod upload;
 mod weights;
 
-pub use adapters::{AdapterInfo, AdapterKind, Limits, adapters};
+pub use adapters::{AdapterInfo, AdapterKind, Limits, adapters, first_card};
 pub use device::{Gpu, GpuOptions};
 pub use error::GpuError;
+pub use presence::{fingerprint, may_have_gpus};
 pub use products::Tuning;
 pub use profile::{KernelTime, Profile};

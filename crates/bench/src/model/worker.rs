@@ -40,13 +40,17 @@ pub struct EngineSettings {
 /// A GPU, see [`DeviceChoice::gpu`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GpuSettings {
-    /// Name of the GPU.
+    /// Name of the GPU, or `auto` for the faster device.
     pub name: String,
     /// Folder of its compiled kernels.
     pub kernels: PathBuf,
     /// Number of layers on it, or `None` for as many as fit.
     #[serde(default)]
     pub layers: Option<usize>,
+    /// See [`DeviceChoice::automatic`].
+    pub decisions: PathBuf,
+    /// See [`DeviceChoice::automatic`].
+    pub surroundings: String,
 }
 
 impl EngineSettings {
@@ -174,16 +178,21 @@ fn load(
     let checkpoint = mlxk_format::Checkpoint::open(&folder)?;
     let most = mlxk_models::shape(&checkpoint)?.max_positions;
     let (exact, kv) = (settings.exact, settings.kv_bits.and_then(KvFormat::of_bits));
+    let cpu = CpuOptions {
+        threads: settings.threads,
+        exact,
+        kv,
+        instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
+    };
     let device = match settings.gpu.clone() {
-        Some(GpuSettings { name, kernels, layers: gpu_layers }) => {
-            DeviceChoice::gpu(&name, Arithmetic { exact, kv }, Some(kernels), gpu_layers)?
+        Some(GpuSettings { name, kernels, layers, decisions, surroundings }) if name == "auto" => {
+            let (kernels, decisions) = (Some(kernels), Some(decisions));
+            DeviceChoice::automatic(cpu, kernels, layers, decisions, surroundings)
         }
-        None => DeviceChoice::Cpu(CpuOptions {
-            threads: settings.threads,
-            exact,
-            kv,
-            instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
-        }),
+        Some(GpuSettings { name, kernels, layers, .. }) => {
+            DeviceChoice::gpu(&name, Arithmetic { exact, kv }, Some(kernels), layers)?
+        }
+        None => DeviceChoice::Cpu(cpu),
     };
     let options = LoadOptions {
         device,

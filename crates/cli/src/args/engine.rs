@@ -8,6 +8,10 @@ use super::values::whole;
 use crate::complete;
 use crate::settings::Settings;
 
+/// Names of devices that aren't GPUs.
+pub(crate) const AUTO: &str = "auto";
+const CPU: &str = "cpu";
+
 /// Help of `--threads`, for commands that take it alone.
 pub(super) const THREADS: &str = "Number of compute threads [default: all available]";
 /// Help of `--exact`, for commands that take it alone.
@@ -30,10 +34,11 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=4096), help = THREADS)]
     pub threads: Option<usize>,
 
-    /// Device that computes: `cpu`, `gpu`, `gpu:N`, or a part of a GPU's name [default: cpu]
+    /// Device that computes: `auto`, `cpu`, `gpu`, `gpu:N`, or a part of a GPU's name [default: auto]
     ///
-    /// `gpu` is the first GPU, and `gpu:1` the second one. A GPU that is a program on the processor is only
-    /// used if you name it.
+    /// `gpu` is the first GPU, and `gpu:1` the second one. `auto` is the first GPU if it is faster than the CPU: that
+    /// is measured when a model runs for the first time. It is the CPU if you set `--threads`. A GPU that is a program
+    /// on the processor is only used if you name it.
     #[cfg(feature = "gpu")]
     #[arg(long, value_name = "DEVICE", conflicts_with = "threads")]
     pub device: Option<String>,
@@ -56,12 +61,6 @@ impl ComputeArgs {
         Arithmetic { exact: self.exact, kv: self.kv_bits }
     }
 
-    /// Returns the name of the GPU that was asked for.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn gpu(&self) -> Option<&str> {
-        self.device.as_deref().filter(|&device| device != "cpu")
-    }
-
     /// Returns the number of layers that the GPU gets, or `None` for as many as fit.
     #[cfg(feature = "gpu")]
     pub(crate) fn layers(&self) -> Option<usize> {
@@ -75,11 +74,16 @@ impl ComputeArgs {
         None
     }
 
-    /// Returns `None`: this build has no GPUs.
-    #[cfg(not(feature = "gpu"))]
-    #[expect(clippy::unused_self, reason = "another build has an option for it")]
-    pub(crate) fn gpu(&self) -> Option<&str> {
-        None
+    /// Returns the word that names the device, and `cpu` if the threads are set.
+    pub(crate) fn device_word(&self, settings: &Settings) -> String {
+        if self.threads.is_some() {
+            return CPU.to_owned();
+        }
+        #[cfg(feature = "gpu")]
+        if let Some(word) = &self.device {
+            return word.clone();
+        }
+        settings.config.text("defaults.device").unwrap_or(AUTO).to_owned()
     }
 
     /// Returns the device, with this arithmetic.
@@ -88,14 +92,27 @@ impl ComputeArgs {
         arithmetic: Arithmetic,
         settings: &Settings,
     ) -> Result<DeviceChoice, EngineError> {
-        if let Some(gpu) = self.gpu() {
-            let kernels = Some(settings.kernels_folder());
-            return DeviceChoice::gpu(gpu, arithmetic, kernels, self.layers());
-        }
-        let threads = self.threads.or_else(|| settings.config.threads());
         let Arithmetic { exact, kv } = arithmetic;
-        Ok(DeviceChoice::Cpu(CpuOptions { threads, exact, kv, instructions: None }))
+        let threads = self.threads.or_else(|| settings.config.threads());
+        let cpu = CpuOptions { threads, exact, kv, instructions: None };
+        let kernels = Some(settings.kernels_folder());
+        match &*self.device_word(settings) {
+            CPU => Ok(DeviceChoice::Cpu(cpu)),
+            AUTO => Ok(automatic(cpu, self.layers(), settings)),
+            gpu => DeviceChoice::gpu(gpu, arithmetic, kernels, self.layers()),
+        }
     }
+}
+
+/// Returns the device that is faster for a model.
+pub(crate) fn automatic(
+    cpu: CpuOptions,
+    layers: Option<usize>,
+    settings: &Settings,
+) -> DeviceChoice {
+    let (kernels, decisions) = (settings.kernels_folder(), settings.decisions_folder());
+    let drivers = settings.vulkan_drivers.clone();
+    DeviceChoice::automatic(cpu, Some(kernels), layers, Some(decisions), drivers)
 }
 
 /// Number of layers on a GPU, or `None` for as many as fit.

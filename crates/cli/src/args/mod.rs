@@ -53,7 +53,9 @@ pub(crate) use cp::CpArgs;
 pub(crate) use create::CreateArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use embed::{EmbedArgs, EmbedServeArgs};
-pub(crate) use engine::{ComputeArgs, DecodeArgs, EngineArgs};
+#[cfg(feature = "gpu")]
+pub(crate) use engine::automatic;
+pub(crate) use engine::{AUTO, ComputeArgs, DecodeArgs, EngineArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use health::HealthArgs;
 pub(crate) use launch::LaunchArgs;

@@ -20,11 +20,12 @@ pub(crate) fn run(args: &PsArgs, context: &Context) -> anyhow::Result<ExitStatus
         context.printer.note("The server has no models loaded");
         return Ok(ExitStatus::Success);
     }
-    let mut rows = vec![["Name", "Memory", "Context", "Requests", "Until"].map(str::to_owned)];
+    let mut rows =
+        vec![["Name", "Memory", "Device", "Context", "Requests", "Until"].map(str::to_owned)];
     rows.extend(models.iter().map(row));
     let mut out = output::stdout();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..5).map(|column| width(column).unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or_default()).collect();
     for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &PsArgs, context: &Context) -> anyhow::Result<ExitStatus
     Ok(ExitStatus::Success)
 }
 
-fn row(model: &Value) -> [String; 5] {
+fn row(model: &Value) -> [String; 6] {
     let number = |name: &str| model[name].as_u64().unwrap_or_default();
     let until = match model["expires_in_s"].as_u64() {
         _ if number("requests") > 0 => "in use".to_owned(),
@@ -45,8 +46,16 @@ fn row(model: &Value) -> [String; 5] {
         // `/api/ps` lists a model by the name that was asked for, too.
         model["called"].as_str().or(model["id"].as_str()).unwrap_or_default().to_owned(),
         format::size(number("weights_bytes") + number("kv_bytes")),
+        device(model),
         number("context").to_string(),
         number("requests").to_string(),
         until,
     ]
+}
+
+/// Returns the name of a GPU. What follows it, and the processor's instructions, are in `--json`.
+fn device(model: &Value) -> String {
+    let name = model["device"].as_str().and_then(|device| device.split(" · ").next());
+    let is_gpu = model["gpu_bytes"].as_u64().is_some_and(|bytes| bytes > 0);
+    name.filter(|_| is_gpu).unwrap_or("CPU").to_owned()
 }

@@ -21,6 +21,7 @@ use crate::failure::DamagedFolder;
 use crate::models::resolve;
 use crate::models::supported;
 use crate::output::{self, Output};
+use crate::settings::Settings;
 use crate::{Context, format, interrupt, json};
 
 /// A part of a model, by the name that Ollama's `/show` has for it.
@@ -89,7 +90,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         return Ok(ExitStatus::Success);
     }
     let mut out = output::stdout();
-    summary(&model, &mut out)?;
+    summary(&model, &context.settings, &mut out)?;
     differences(&resolved.overrides, &mut out)?;
     workspace_section(&model, &mut out)?;
     if args.files || args.verbose {
@@ -195,7 +196,7 @@ fn parameters(resolved: &Resolved) -> anyhow::Result<Vec<(&'static str, String)>
     Ok(named)
 }
 
-fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
+fn summary(model: &ModelInfo, settings: &Settings, out: &mut Output) -> anyhow::Result<()> {
     let hash = model.revision.as_ref().map(|hash| format!("@{}", &hash[..hash.len().min(7)]));
     out.line(format_args!("Model: {}{}", model.name, hash.unwrap_or_default()))?;
     if let Some(base) = &model.base {
@@ -221,6 +222,9 @@ fn summary(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> {
     }
     if let Some(speed) = speed(model) {
         out.line(format_args!("Speed: {speed}"))?;
+    }
+    if let Some(device) = device(model, settings) {
+        out.line(format_args!("Device: {device}"))?;
     }
     if let Some(tools) = tools(model) {
         out.line(format_args!("Tools: {tools}"))?;
@@ -307,6 +311,26 @@ fn vectors(model: &ModelInfo) -> Option<String> {
         settings.pooling.name(),
         settings.max_tokens,
     ))
+}
+
+/// Names the device that `--device auto` takes. `None` if there was nothing to compare, or the model never ran.
+#[cfg(feature = "gpu")]
+fn device(model: &ModelInfo, settings: &Settings) -> Option<String> {
+    let threads = settings.config.threads();
+    let cpu = mlxk_engine::CpuOptions { threads, ..mlxk_engine::CpuOptions::default() };
+    let device = crate::args::automatic(cpu, None, settings);
+    let decision = LoadOptions { device, ..LoadOptions::new(&model.path) }.decision()?;
+    let (gpu, measured) = (decision.gpu.as_ref()?, decision.measured?);
+    let name = if decision.is_gpu() { gpu } else { "CPU" };
+    Some(format!(
+        "{name} (measured: {:.0} tokens/s on the GPU, {:.0} on the CPU)",
+        measured.gpu.decode, measured.cpu.decode
+    ))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn device(_: &ModelInfo, _: &Settings) -> Option<String> {
+    None
 }
 
 /// Describes how fast the model can answer on this machine: every token reads all weights once. `None` if it does not

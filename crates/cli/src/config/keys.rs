@@ -200,6 +200,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Default of `--threads`",
     },
     Key {
+        name: "defaults.device",
+        variable: Some(env::MLXK_DEVICE),
+        form: Form::Text,
+        example: "\"cpu\"",
+        default: "auto",
+        about: "Default of `--device`",
+    },
+    Key {
         name: "chat.no_history",
         variable: Some(env::MLXK_NO_HISTORY),
         form: Form::Flag,

@@ -76,13 +76,14 @@ fn text(metrics: &Metrics, models: &[Running], parallel: usize, uptime: f64) -> 
     let about = "Time per token of an answer after the first";
     histogram(&mut page, "mlxk_time_per_token_seconds", about, &metrics.time_per_token);
     per_model(&mut page, models, parallel);
+    devices(&mut page, models);
     page
 }
 
 fn per_model(page: &mut String, models: &[Running], parallel: usize) {
     type Row<'a> = (&'a str, &'a str, &'a dyn Fn(&Running) -> u64);
     let requests = |model: &Running| model.requests as u64;
-    let rows: [Row<'_>; 6] = [
+    let rows: [Row<'_>; 7] = [
         ("requests_running", "Requests in computation", &|model| {
             requests(model).min(parallel as u64)
         }),
@@ -92,6 +93,7 @@ fn per_model(page: &mut String, models: &[Running], parallel: usize) {
         ("weights_bytes", "Size of the weights", &|model| model.weights_bytes),
         ("kv_cache_bytes", "Size of the KV cache", &|model| model.kv_bytes),
         ("reserved_bytes", "Memory reserved for the model", &|model| model.reserved_bytes),
+        ("gpu_bytes", "Weights and KV cache in the memory of a GPU", &|model| model.gpu_bytes),
         ("context_tokens", "Context length in tokens", &|model| model.context as u64),
     ];
     for (name, about, value) in rows {
@@ -100,6 +102,15 @@ fn per_model(page: &mut String, models: &[Running], parallel: usize) {
             let label = label(&model.name);
             let _ = writeln!(page, "mlxk_model_{name}{{model=\"{label}\"}} {}", value(model));
         }
+    }
+}
+
+/// Says which device each model runs on.
+fn devices(page: &mut String, models: &[Running]) {
+    head(page, "mlxk_model_info", "gauge", "1 for each loaded model, with its device");
+    for model in models {
+        let (name, device) = (label(&model.name), label(&model.device));
+        let _ = writeln!(page, "mlxk_model_info{{model=\"{name}\",device=\"{device}\"}} 1");
     }
 }
 

@@ -98,6 +98,8 @@ pub(crate) struct Loaded {
     /// Bytes that the model may take in total.
     pub(crate) reserved_bytes: u64,
     pub(crate) device: String,
+    /// Bytes of weights and KV cache in the memory of a GPU.
+    pub(crate) gpu_bytes: u64,
     /// Number of requests that use the model.
     pub(crate) requests: usize,
     /// Seconds until it is unloaded if it stays idle, or `null` for never.

@@ -62,6 +62,7 @@ fn loaded(model: Running) -> Loaded {
         kv_bytes: model.kv_bytes,
         reserved_bytes: model.reserved_bytes,
         device: model.device,
+        gpu_bytes: model.gpu_bytes,
         requests: model.requests,
         expires_in_s: model.expires.map(left),
     }

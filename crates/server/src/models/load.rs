@@ -39,18 +39,30 @@ impl Models {
             // The server's own model, which is not looked up again.
             return Err(unknown(&model.name, "it was removed after the server had started"));
         }
-        let plan = self.plan(&model).await?;
-        let bytes = self.make_room(&model, &plan).await?;
-        drop(draining);
+        let wanted = self.options(&model);
+        let without_gpu = wanted.without_gpu();
+        let options = blocking(move || Ok(wanted.settled())).await?;
+        let is_gpu = options.device.is_gpu();
         let started = Instant::now();
-        let options = LoadOptions { memory_bytes: bytes, ..self.options(&model) };
-        let engine =
-            blocking(move || Ok(Engine::load(&options, &mut |_, _| ControlFlow::Continue(()))?))
-                .await?;
+        let loaded = self.load_with(&model, options).await;
+        let (engine, bytes) = match (loaded, without_gpu) {
+            (Err(error), Some(options)) if is_gpu => {
+                let reason = error.message;
+                tracing::warn!(
+                    model = model.name,
+                    reason,
+                    "runs on the CPU, because the GPU failed"
+                );
+                self.load_with(&model, options).await?
+            }
+            (loaded, _) => loaded?,
+        };
+        drop(draining);
         let config = &self.0.config;
         let reserved_bytes = bytes.unwrap_or_else(|| engine.memory().fixed_bytes());
         tracing::info!(
             model = model.name,
+            device = engine.device(),
             context = engine.context(),
             weights_mb = engine.memory().weights_bytes / 1_000_000,
             memory_limit_mb = reserved_bytes / 1_000_000,
@@ -76,6 +88,19 @@ impl Models {
         self.lease(&model, keep).ok_or_else(ApiError::panicked)
     }
 
+    /// Loads a model with these options. Returns it with the bytes that it may take, if there is a limit.
+    async fn load_with(
+        &self,
+        model: &Resolved,
+        options: LoadOptions,
+    ) -> Result<(Engine, Option<u64>), ApiError> {
+        let plan = self.plan(options.clone()).await?;
+        let memory_bytes = self.make_room(model, &plan).await?;
+        let options = LoadOptions { memory_bytes, ..options };
+        let load = move || Ok(Engine::load(&options, &mut |_, _| ControlFlow::Continue(()))?);
+        Ok((blocking(load).await?, memory_bytes))
+    }
+
     /// Returns `true` if the server was started with this model.
     fn is_own(&self, model: &Resolved) -> bool {
         self.0.config.model.as_ref().is_some_and(|own| own.resolved.path == model.path)
@@ -96,14 +121,14 @@ impl Models {
     }
 
     /// Plans the model's memory as if every other model that may be unloaded were gone.
-    async fn plan(&self, model: &Resolved) -> Result<MemoryPlan, ApiError> {
+    async fn plan(&self, options: LoadOptions) -> Result<MemoryPlan, ApiError> {
         let pinned: u64 = {
             let loaded = self.lock();
             let pinned = loaded.iter().filter(|it| it.keep == KeepAlive::Pinned);
             pinned.map(|model| model.reserved_bytes).sum()
         };
         let most = self.0.limit_bytes.map(|limit| limit.saturating_sub(pinned));
-        let options = LoadOptions { memory_bytes: most, ..self.options(model) };
+        let options = LoadOptions { memory_bytes: most, ..options };
         let plan = blocking(move || Ok(MemoryPlan::for_load(&options)?)).await;
         let is_limited = self.0.config.memory_limit_bytes.is_some();
         plan.map_err(|error| match error.kind {

@@ -106,6 +106,8 @@ pub(crate) struct Running {
     pub(crate) expires: Option<SystemTime>,
     /// Name of the device that it runs on.
     pub(crate) device: String,
+    /// Bytes that are in the memory of a GPU now.
+    pub(crate) gpu_bytes: u64,
     /// Number of requests that use it.
     pub(crate) requests: usize,
     /// Number of further requests that it would take.
@@ -201,6 +203,7 @@ impl Models {
                 _ => model.keep.from(Instant::now()).wall_clock(),
             },
             device: model.engine.device().to_owned(),
+            gpu_bytes: model.engine.gpu_bytes(),
             requests: model.leases,
             places_left: model.places.queue.available_permits(),
         });

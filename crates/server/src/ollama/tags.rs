@@ -82,7 +82,9 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
                 || (Details::default(), String::new()),
                 |info| (details::details(&info), details::digest(&info, &state)),
             );
-            let Running { name, called, weights_bytes, kv_bytes, context, expires, .. } = running;
+            let Running {
+                name, called, weights_bytes, kv_bytes, gpu_bytes, context, expires, ..
+            } = running;
             let name = called.map_or_else(
                 || {
                     // The name in Ollama's library, if there is one, comes second.
@@ -99,7 +101,7 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
                 digest,
                 details,
                 expires_at: time::end(expires),
-                size_vram: 0,
+                size_vram: gpu_bytes,
                 context_length: context,
             }
         });

@@ -8,7 +8,7 @@ use mlxk_engine::KvFormat;
 use mlxk_hub::Matching;
 
 use super::synthetic;
-use crate::args::ModelArgs;
+use crate::args::{AUTO, ModelArgs};
 use crate::exit::{ExitStatus, Interrupted};
 use crate::models::resolve;
 use crate::peak_memory;
@@ -41,11 +41,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
             exact: args.compute.exact,
             kv_bits: args.compute.kv_bits.map(KvFormat::bits),
             instructions: args.instructions.map(|name| name.word().to_owned()),
-            gpu: args.compute.gpu().map(|name| GpuSettings {
-                name: name.to_owned(),
-                kernels: context.settings.kernels_folder(),
-                layers: args.compute.layers(),
-            }),
+            gpu: gpu(args, context),
             prompt_lookup: args.prompt_lookup,
             no_huge_pages: args.decode.no_huge_pages,
             draft_model: answer::draft_model(
@@ -76,6 +72,20 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
     };
     progress.finish();
     super::print(&report, &report::model(&report), &args.output)
+}
+
+/// Returns the GPU that is asked for, if this program has any.
+fn gpu(args: &ModelArgs, context: &Context) -> Option<GpuSettings> {
+    let settings = &context.settings;
+    let name = args.compute.device_word(settings);
+    let is_gpu = name != "cpu" && (cfg!(feature = "gpu") || name != AUTO);
+    is_gpu.then(|| GpuSettings {
+        name,
+        kernels: settings.kernels_folder(),
+        layers: args.compute.layers(),
+        decisions: settings.decisions_folder(),
+        surroundings: settings.vulkan_drivers.clone(),
+    })
 }
 
 /// Executes the commands of another `mlxk bench model`.

@@ -24,7 +24,7 @@ fn run(_: &Environment<'_>) -> Vec<Line> {
             "Not checked on this system; mlxk runs on the CPU".to_owned()
         }
         (true, _) => "No GPU found; mlxk runs on the CPU".to_owned(),
-        (false, true) => format!("{}; `--device gpu` computes on it", found.join(", ")),
+        (false, true) => format!("{}; a model runs on it if that is faster", found.join(", ")),
         (false, false) => {
             format!("{}; this program was built without GPUs", found.join(", "))
         }
