@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use mlxk_engine::embed::{EmbedInput, EmbedRequest, Pooling, Prompt};
-use mlxk_engine::{CancelHandle, CpuOptions, DeviceChoice, Engine, LoadOptions};
+use mlxk_engine::{CancelHandle, Engine, LoadOptions};
 use serde_json::{Map, Value, json};
 
 use crate::answer::load_engine;
@@ -33,12 +33,9 @@ pub(crate) fn run(args: &EmbedArgs, context: &Context) -> anyhow::Result<ExitSta
     let records = records(args)?;
     let model = resolve::find(&args.model, !args.compute.no_pull, context)?;
     let mut options = LoadOptions::new(&model.path);
-    options.device = DeviceChoice::Cpu(CpuOptions {
-        threads: args.compute.threads.or(context.settings.config.threads()),
-        exact: args.compute.exact,
-        kv: args.compute.kv_bits,
-        instructions: None,
-    });
+    options.device = args.compute.device(args.compute.arithmetic(), &context.settings)?;
+    // On a GPU, a vector may change with the other texts. It has to be asked for.
+    let options = options.without_gpu().unwrap_or(options);
     let engine = load_engine(&options, &format!("Loading {}", model.name), context)?;
     let settings = engine.embed_settings();
     if settings.is_guess && args.pooling.is_none() {
@@ -56,7 +53,7 @@ pub(crate) fn run(args: &EmbedArgs, context: &Context) -> anyhow::Result<ExitSta
         "model": model.name,
         "dimensions": args.dimensions.unwrap_or(settings.dimensions),
         "content_hash": content_hash(&model.path),
-        "device": "cpu",
+        "device": if engine.is_on_gpu() { engine.device() } else { "cpu" },
     });
     let progress = context.printer.progress();
     progress.begin("Embedding");
