@@ -341,8 +341,8 @@ fn speed(model: &ModelInfo) -> Option<String> {
     if !writes || !model.is_usable() || model.size_bytes < LEAST_BYTES {
         return None;
     }
-    let config = std::fs::read(model.path.join("config.json")).ok()?;
-    let config: Value = serde_json::from_slice(&config).ok()?;
+    let path = model.path.join("config.json");
+    let config = mlxk_format::read_object(&path, mlxk_format::MAX_CONFIG_BYTES).ok()?;
     let text = config.get("text_config").unwrap_or(&config);
     let has_experts = ["num_experts", "num_local_experts", "n_routed_experts"]
         .iter()

@@ -10,7 +10,7 @@ mod record;
 use std::io::Read as _;
 use std::path::Path;
 
-use mlxk_format::Checkpoint;
+use mlxk_format::{Checkpoint, MAX_CONFIG_BYTES, read_object};
 use mlxk_gpu::AdapterInfo;
 use mlxk_models::Output;
 
@@ -106,7 +106,7 @@ impl Facts {
 
 fn facts(folder: &Path, automatic: &Automatic) -> Option<Facts> {
     let path = folder.canonicalize().ok()?;
-    let config = std::fs::read_to_string(folder.join("config.json")).ok()?;
+    let config = read_object(&folder.join("config.json"), MAX_CONFIG_BYTES).ok()?.to_string();
     let Automatic { cpu, gpu: _, layers, decisions: _, surroundings } = automatic;
     let hardware = mlxk_gpu::fingerprint();
     let shows_drivers = hardware.is_some();
