@@ -11,7 +11,7 @@ pub struct Ranked {
     pub value: f32,
 }
 
-/// What a device tells of a row of values, so that a token can be drawn without the others.
+/// Summary of a row of values that a device makes, so that a token can be drawn without the others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Survey {
     /// Number of values of the row.

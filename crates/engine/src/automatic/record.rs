@@ -1,4 +1,4 @@
-//! What was decided before, in a folder: a file for each model, machine and version.
+//! Decisions that were made before, in a folder: a file for each model, machine and version.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::decision::Measured;
 
-/// What was decided, and from what.
+/// A decision, and the figures that it comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Version of this program.
@@ -18,7 +18,7 @@ pub struct Decision {
     pub model: PathBuf,
     /// The GPU, with its driver. `None` if there was none that isn't software.
     pub gpu: Option<String>,
-    /// What was measured, if there was a GPU.
+    /// The figures that were measured, if there was a GPU.
     pub measured: Option<Measured>,
 }
 

@@ -27,9 +27,9 @@ pub(super) struct Ahead {
 /// Tokens of a step, of which the processor knows none yet.
 #[derive(Clone, Copy)]
 pub(super) enum Chosen {
-    /// Those with the largest logits.
+    /// The tokens with the largest logits.
     Best(Choice),
-    /// Those that are drawn from a survey.
+    /// Tokens that are drawn from a survey.
     Drawn(Choice),
 }
 

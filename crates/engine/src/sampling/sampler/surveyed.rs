@@ -12,7 +12,7 @@ use crate::sampling::{SamplingParameters, Xtc};
 /// as much again.
 const ERROR: f64 = 2.0 * Survey::ERROR;
 
-/// What a survey has to contain.
+/// Contents that a survey needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Wish {
     /// Number of best logits.
@@ -123,7 +123,7 @@ mod tests {
     use super::super::tests::{logits, neutral};
     use super::*;
 
-    /// What a device tells, with an error of the sum.
+    /// Returns the survey that a device makes, with an error of the sum.
     fn survey(logits: &[f32], wish: Wish, error: f64) -> Survey {
         let best = mlxk_ops::top(logits, logits.len(), wish.count);
         let max = f64::from(best[0].value);
