@@ -52,17 +52,17 @@ mod tests {
 
     #[test]
     fn only_a_valid_parent_is_passed_on() {
-        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa11c902c7-01";
         assert!(is_parent(good));
         assert!(is_parent(&format!("cc{}-later", &good[2..])));
         for text in [
             "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa11c902c7",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa11c902c7-01",
+            "00-00000000000000000000000000000000-00f067aa11c902c7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa11c902c7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa11c902c7-01-later",
         ] {
             assert!(!is_parent(text), "{text}");
         }

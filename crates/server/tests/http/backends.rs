@@ -154,7 +154,7 @@ fn texts_and_vectors_are_passed_on_too() {
 fn names_of_a_request_are_passed_on() {
     let peer = good();
     let router = router(&[("big", vec![host(&peer)])]);
-    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa11c902c7-01";
     let body = json!({"model": "big", "messages": [{"role": "user", "content": "Hi"}]}).to_string();
     let headers = [
         ("content-type", "application/json"),
