@@ -3,6 +3,7 @@
 //! The engine computes them next to answers. If a client leaves, its request ends at the next step.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mlxk_engine::embed::{EmbedInput, EmbedRequest, Embedded, Prompt, Ranking, RerankRequest};
 use mlxk_engine::{CancelHandle, Engine, EngineError};
@@ -22,8 +23,11 @@ pub(crate) async fn embed(
     lease: Lease,
     request: EmbedRequest,
 ) -> Result<Embedded, ApiError> {
+    let (model, started) = (lease.name().to_owned(), Instant::now());
     let embedded = run(state, lease, move |engine, cancel| engine.embed(&request, cancel)).await?;
     state.metrics.embedded(embedded.tokens);
+    let (inputs, prompt_tokens) = (embedded.vectors.len(), embedded.tokens);
+    tracing::info!(model, inputs, prompt_tokens, ms = milliseconds(started), "embedded");
     Ok(embedded)
 }
 
@@ -33,9 +37,16 @@ pub(crate) async fn rerank(
     lease: Lease,
     request: RerankRequest,
 ) -> Result<Ranking, ApiError> {
+    let (model, started) = (lease.name().to_owned(), Instant::now());
     let ranking = run(state, lease, move |engine, cancel| engine.rerank(&request, cancel)).await?;
     state.metrics.embedded(ranking.tokens);
+    let (documents, prompt_tokens) = (ranking.logits.len(), ranking.tokens);
+    tracing::info!(model, documents, prompt_tokens, ms = milliseconds(started), "ranked");
     Ok(ranking)
+}
+
+fn milliseconds(started: Instant) -> u64 {
+    started.elapsed().as_millis() as u64
 }
 
 /// Cancels the work when the client leaves.

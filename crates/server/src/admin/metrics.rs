@@ -92,7 +92,9 @@ fn per_model(page: &mut String, models: &[Running], parallel: usize) {
         }),
         ("weights_bytes", "Size of the weights", &|model| model.weights_bytes),
         ("kv_cache_bytes", "Size of the KV cache", &|model| model.kv_bytes),
-        ("reserved_bytes", "Memory reserved for the model", &|model| model.reserved_bytes),
+        ("reserved_bytes", "Most memory that the model may take, its cache included", &|model| {
+            model.reserved_bytes
+        }),
         ("gpu_bytes", "Weights and KV cache in the memory of a GPU", &|model| model.gpu_bytes),
         ("context_tokens", "Context length in tokens", &|model| model.context as u64),
     ];

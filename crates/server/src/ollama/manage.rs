@@ -10,7 +10,7 @@ use super::pull::{self, failed, reference};
 use super::uploads;
 use crate::blocking::blocking;
 use crate::body::Fields;
-use crate::error::{ApiError, cleaned};
+use crate::error::{ApiError, Kind, cleaned};
 use crate::state::Shared;
 
 /// Gives a model a second name.
@@ -38,7 +38,8 @@ pub(super) async fn copy(
     blocking(copy).await
 }
 
-/// Removes a model, or only a name that stands for one. A loaded model is unloaded first.
+/// Removes a model, or only a name that stands for one. A loaded model is unloaded first. A model that other names stand
+/// for stays, because they would stop working.
 pub(super) async fn delete(
     State(state): State<Shared>,
     fields: Fields,
@@ -62,6 +63,9 @@ pub(super) async fn delete(
         }
     };
     let removal = blocking(find).await?;
+    if !removal.dependents.is_empty() {
+        return Err(in_use(&removal.name, &removal.dependents));
+    }
     let is_name_only = removal.what == mlxk_hub::What::Derived;
     if !is_name_only && state.models.running().iter().any(|model| model.name == removal.name) {
         state.models.unload(&removal.name).await?;
@@ -78,8 +82,15 @@ pub(super) async fn delete(
     blocking(remove).await
 }
 
+fn in_use(name: &str, dependents: &[String]) -> ApiError {
+    let ticked: Vec<_> = dependents.iter().map(|name| format!("`{name}`")).collect();
+    let message =
+        format!("other names stand for `{name}`; delete these first: {}", ticked.join(", "));
+    ApiError::new(Kind::BadRequest, message)
+}
+
 fn missing(name: &str, why: &str) -> ApiError {
     let name = cleaned(name, 200);
     let message = format!("model '{name}' not found: {why}");
-    ApiError::new(crate::error::Kind::NoModel, message)
+    ApiError::new(Kind::NoModel, message)
 }

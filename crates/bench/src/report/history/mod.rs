@@ -98,11 +98,11 @@ fn reports(track: &Track) -> String {
 fn columns(course: &Course) -> String {
     let points = &course.points[course.points.len().saturating_sub(COLUMNS)..];
     let medians = || points.iter().map(|point| point.median);
-    let most = medians().fold(f64::MIN_POSITIVE, f64::max);
+    let most = medians().fold(0.0, f64::max);
     let least = medians().fold(most, f64::min);
     let height = |value: f64| {
         // Noise must not fill the row: a tenth of the largest figure is the least that does.
-        let range = (most - least).max(0.1 * most);
+        let range = (most - least).max(0.1 * most).max(f64::MIN_POSITIVE);
         let share = ((value - most) / range + 1.0).clamp(0.0, 1.0);
         HEIGHTS[(share * (HEIGHTS.len() - 1) as f64).round() as usize]
     };

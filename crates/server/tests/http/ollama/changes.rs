@@ -187,6 +187,9 @@ fn copies_and_removals() {
     assert_eq!(refusal(&copy("org/one", "mine")).0, 400);
     assert_eq!(refusal(&copy("org/one", "")).0, 400);
     whole(&world, "/api/generate", json!({"model": "org/one", "prompt": "x"}));
+    // The copy uses the files of the model.
+    let (status, message) = refusal(&delete(&world, "org/one"));
+    assert!(status == 400 && message.contains("`mine`"), "{status}: {message}");
     // Only the copied name is removed, not the model.
     assert_eq!(delete(&world, "mine").status, 200);
     assert_eq!(world.in_memory().len(), 1);
