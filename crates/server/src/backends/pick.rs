@@ -1,5 +1,6 @@
 //! The order in which hosts are asked.
 
+use std::cmp::Reverse;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -15,16 +16,17 @@ const SLACK: usize = 4;
 /// Returns the hosts in the order in which they are asked: the one that the prompt belongs to, if it is not much busier
 /// than the least busy one, then the others, the least busy first.
 pub(super) fn order(hosts: &[Arc<Host>], key: &[u8]) -> Vec<Arc<Host>> {
-    let mut healthy: Vec<Arc<Host>> =
-        hosts.iter().filter(|host| host.is_healthy() && !host.is_draining()).cloned().collect();
-    healthy.sort_by_key(|host| (host.running(), std::cmp::Reverse(weight(key, host))));
-    let Some(least) = healthy.first().map(|host| host.running()) else { return healthy };
-    let own = (0..healthy.len()).max_by_key(|&index| weight(key, &healthy[index]));
-    if let Some(own) = own.filter(|&own| healthy[own].running() <= least + SLACK) {
-        let host = healthy.remove(own);
-        healthy.insert(0, host);
+    // Other requests change how busy a host is, but an order needs one figure.
+    let seen = |host: &Arc<Host>| (host.running(), Reverse(weight(key, host)), Arc::clone(host));
+    let healthy = hosts.iter().filter(|host| host.is_healthy() && !host.is_draining());
+    let mut healthy: Vec<_> = healthy.map(seen).collect();
+    healthy.sort_by_key(|&(running, weight, _)| (running, weight));
+    let least = healthy.first().map_or(0, |&(running, ..)| running);
+    let own = (0..healthy.len()).min_by_key(|&index| healthy[index].1);
+    if let Some(own) = own.filter(|&own| healthy[own].0 <= least + SLACK) {
+        healthy[..=own].rotate_right(1);
     }
-    healthy
+    healthy.into_iter().map(|(_, _, host)| host).collect()
 }
 
 /// Returns the weight of a host for a prompt. The one with the most has it (rendezvous hashing, Thaler and Ravishankar,
