@@ -20,6 +20,7 @@ pub(crate) use job::{EmbedJob, Embedding, Tokens};
 pub use rerank::{Ranking, RerankRequest};
 pub use settings::EmbedSettings;
 pub(crate) use side::EmbedSide;
+pub use vector::normalize;
 
 use crate::engine::Engine;
 use crate::error::EngineError;

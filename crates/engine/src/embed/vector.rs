@@ -22,7 +22,7 @@ pub(super) fn cut(vector: &mut Vec<f32>, dimensions: usize, centers: bool) {
 }
 
 /// Divides a vector by its length.
-pub(super) fn normalize(vector: &mut [f32]) {
+pub fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt() as f32;
     let length = length.max(LEAST_LENGTH);
     for x in vector {

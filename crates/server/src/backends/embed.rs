@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mlxk_engine::embed::{EmbedInput, EmbedRequest, Embedded, Prompt};
+use mlxk_engine::embed::{EmbedInput, EmbedRequest, Embedded, Prompt, normalize};
 use mlxk_providers::Cancel;
 use tokio::sync::oneshot;
 
@@ -74,13 +74,4 @@ fn texts(request: &EmbedRequest) -> Result<Vec<String>, ApiError> {
         }
     };
     request.inputs.iter().map(text).collect()
-}
-
-fn normalize(vector: &mut [f32]) {
-    let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    if length > 0.0 {
-        for value in vector.iter_mut() {
-            *value = (f64::from(*value) / length) as f32;
-        }
-    }
 }
