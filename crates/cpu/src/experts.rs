@@ -10,7 +10,6 @@ use mlxk_ops::{Act, Weight};
 use crate::arena::Arena;
 use crate::disjoint::DisjointSlice;
 use crate::linear::{Inputs, Path, block_rows};
-use crate::quantized::Form;
 use crate::router::RouteTable;
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
@@ -115,10 +114,7 @@ fn stacked(
         let tensor = &weight.tensor;
         assert!(x.len().is_multiple_of(tensor.cols), "`{}` takes other inputs", tensor.name);
         let out = DisjointSlice::new(out);
-        let form = match exact {
-            true => Form::Floats,
-            false => activations.form(tensor, x, pool, kernels),
-        };
+        let form = activations.form(tensor, x, *exact, pool, kernels);
         for group in groups {
             let path = Path::of((tensor, group.matrix), form, group.from.len());
             let rows = block_rows(all_rows, path.unit(), threads, group.from.len());

@@ -85,10 +85,7 @@ pub(crate) fn linear(
         .map(|(weight, out)| {
             let matrix = store.matrix(*weight);
             assert_eq!(matrix.tensor.cols, cols, "`{}` takes other inputs", matrix.tensor.name);
-            let form = match exact {
-                true => Form::Floats,
-                false => activations.form(&matrix.tensor, x, pool, kernels),
-            };
+            let form = activations.form(&matrix.tensor, x, *exact, pool, kernels);
             let path = Path::of((&matrix.tensor, 0), form, x_rows);
             let rows = block_rows(matrix.tensor.rows, path.unit(), threads, x_rows);
             let blocks = first..first + matrix.tensor.rows.div_ceil(rows);

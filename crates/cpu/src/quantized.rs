@@ -61,14 +61,18 @@ impl Activations {
         });
     }
 
-    /// Returns the form that a matrix needs in fast mode, and computes it if it doesn't exist yet.
+    /// Returns the form that a matrix needs, and computes it if it doesn't exist yet. With `exact`, that is f32.
     pub(crate) fn form(
         &mut self,
         tensor: &QuantTensor,
         x: &[f32],
+        exact: bool,
         pool: &mut Pool,
         kernels: &dyn Kernels,
     ) -> Form {
+        if exact {
+            return Form::Floats;
+        }
         match Affine::of(tensor, 0) {
             Some(affine) => Form::Codes(self.quantize(&affine, x, tensor.cols, pool, kernels)),
             None if kernels.has_bf16() => {

@@ -9,7 +9,7 @@ pub(super) const TILE: usize = 6;
 /// halves of one here.
 ///
 /// # Safety
-/// The processor must have AVX-512 F. `w` has four rows, and `x` has all of `rows`, as long as those.
+/// The processor must have AVX-512 F and VL. `w` has four rows, and `x` has all of `rows`, as long as those.
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) unsafe fn dot4_rows(
     w: &[f32],
@@ -19,6 +19,23 @@ pub(super) unsafe fn dot4_rows(
     stride: usize,
 ) {
     let cols = w.len() / 4;
+    // SAFETY: by the caller's promise.
+    let tile = |rows: &[usize; TILE]| unsafe { products(w, x, cols, rows) };
+    // SAFETY: by the caller's promise.
+    let single = |row: &[usize; 1]| unsafe { products(w, x, cols, row) };
+    in_tiles(rows, out, stride, tile, single);
+}
+
+/// Computes the products of four weight rows with activation rows, a tile at a time and then one by one, and writes them
+/// to `out[i · stride..][..4]`.
+#[inline]
+pub(super) fn in_tiles(
+    rows: &[usize],
+    out: &mut [f32],
+    stride: usize,
+    tile: impl Fn(&[usize; TILE]) -> [[f32; 4]; TILE],
+    single: impl Fn(&[usize; 1]) -> [[f32; 4]; 1],
+) {
     let mut outs = out.chunks_mut(stride);
     let mut store = |products: &[[f32; 4]]| {
         for (products, out) in products.iter().zip(&mut outs) {
@@ -26,13 +43,11 @@ pub(super) unsafe fn dot4_rows(
         }
     };
     let (tiles, rest) = rows.as_chunks::<TILE>();
-    for tile in tiles {
-        // SAFETY: by the caller's promise.
-        store(&unsafe { products(w, x, cols, tile) });
+    for rows in tiles {
+        store(&tile(rows));
     }
     for row in rest {
-        // SAFETY: by the caller's promise.
-        store(&unsafe { products(w, x, cols, &[*row]) });
+        store(&single(&[*row]));
     }
 }
 

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::bf16;
 
-use super::float::{TILE, lane_sums};
+use super::float::{TILE, in_tiles, lane_sums};
 
 /// Number of bf16 values in a register.
 const LANES: usize = 32;
@@ -22,21 +22,11 @@ pub(super) unsafe fn dot4_rows(
     stride: usize,
 ) {
     let cols = w.len() / 4;
-    let mut outs = out.chunks_mut(stride);
-    let mut store = |products: &[[f32; 4]]| {
-        for (products, out) in products.iter().zip(&mut outs) {
-            out[..4].copy_from_slice(products);
-        }
-    };
-    let (tiles, rest) = rows.as_chunks::<TILE>();
-    for tile in tiles {
-        // SAFETY: by the caller's promise.
-        store(&unsafe { products(w, x, cols, tile) });
-    }
-    for row in rest {
-        // SAFETY: by the caller's promise.
-        store(&unsafe { products(w, x, cols, &[*row]) });
-    }
+    // SAFETY: by the caller's promise.
+    let tile = |rows: &[usize; TILE]| unsafe { products(w, x, cols, rows) };
+    // SAFETY: by the caller's promise.
+    let single = |row: &[usize; 1]| unsafe { products(w, x, cols, row) };
+    in_tiles(rows, out, stride, tile, single);
 }
 
 /// Returns the products of four weight rows with `N` activation rows.
