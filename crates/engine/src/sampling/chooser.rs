@@ -4,7 +4,7 @@ use mlxk_ops::Survey;
 use mlxk_text::Tokenizer;
 
 use super::SamplingParameters;
-use super::sampler::{Adjuster, Past, Sampler, Wish};
+use super::sampler::{Adjuster, Past, Sampler, Wish, best};
 use crate::error::EngineError;
 use crate::grammar::{Calls, Constraint};
 
@@ -57,13 +57,13 @@ impl Chooser {
     /// Returns the tokens of a mark, the first one last. It is a single one if the likeliest token begins with the mark.
     fn reversed(&self, mark: Option<&str>, logits: &[f32]) -> Vec<u32> {
         let Some(mark) = mark.filter(|_| self.constraint.is_some()) else { return Vec::new() };
-        let likeliest = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
-        let likeliest = likeliest.map(|(id, _)| id as u32);
+        let mut likeliest = Vec::new();
+        best(logits, 1, &mut likeliest);
         let begins = |&id: &u32| {
             let bytes = self.tokenizer.token_bytes(id);
             bytes.is_some_and(|bytes| bytes.starts_with(mark.as_bytes()))
         };
-        if let Some(id) = likeliest.filter(begins) {
+        if let Some(id) = likeliest.first().map(|it| it.id).filter(begins) {
             return vec![id];
         }
         let ids = self.tokenizer.encode(mark, false).unwrap_or_default();
