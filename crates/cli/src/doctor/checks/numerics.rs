@@ -44,10 +44,7 @@ fn gpu_line(found: &mlxk_engine::GpuTest) -> Line {
         return Line::ok(format!("{name} computes correctly: compared {compared} values"))
             .data(data);
     };
-    let more = match words.len() - 1 {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
+    let more = and_more(words.len() - 1);
     Line::broken(format!("{name} computes wrong values: {first}{more}"))
         .fix("Update the GPU's driver, or compute on the CPU with `--device cpu`")
         .data(data)
@@ -56,6 +53,11 @@ fn gpu_line(found: &mlxk_engine::GpuTest) -> Line {
 #[cfg(not(feature = "gpu"))]
 fn gpus() -> Vec<Line> {
     vec![]
+}
+
+/// Says how many differences follow the first.
+fn and_more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(", and {count} more") }
 }
 
 fn line(found: &SelfTest) -> Line {
@@ -71,10 +73,7 @@ fn line(found: &SelfTest) -> Line {
         );
         return Line::ok(text).data(data);
     };
-    let more = match differences.len() - 1 {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
+    let more = and_more(differences.len() - 1);
     Line::broken(format!("{instructions} kernels compute wrong values: {first}{more}"))
         .fix("Don't trust this build. Rebuild mlxk, and report the output of `mlxk doctor --json`")
         .data(data)
