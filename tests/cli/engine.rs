@@ -64,7 +64,8 @@ fn auto_takes_the_faster_one_and_remembers_the_figures() {
     std::fs::write(&config, "[pairs]\n\"tiny:latest\" = \"org/tiny\"\n").unwrap();
     let peer = paced(Duration::from_millis(200));
     let run = || {
-        let command = ["run", "org/tiny", "Hello", "--engine", "auto", "--explain"];
+        // A part of the name is enough, as elsewhere.
+        let command = ["run", "tiny", "Hello", "--engine", "auto", "--explain"];
         let mut command = world.mlxk(&[&command[..], &["--max-tokens", "9"]].concat());
         command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", peer.address());
         streams(&command.assert().success()).1
@@ -78,6 +79,26 @@ fn auto_takes_the_faster_one_and_remembers_the_figures() {
     let later = peer.asked().split_off(asked);
     let chats = later.iter().filter(|asked| asked.path == "/api/chat").count();
     assert!(chats <= 1, "nothing is measured twice");
+}
+
+#[test]
+fn auto_says_why_ollama_takes_no_part() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let config = world.home.path().join("config.toml");
+    std::fs::write(&config, "[pairs]\n\"small:latest\" = \"org/tiny\"\n").unwrap();
+    let peer = paced(Duration::ZERO);
+    let run = ["run", "tiny", "Hello", "--engine", "auto", "--explain", "--max-tokens", "2"];
+    for (config, address, reason) in [
+        (Some(&config), peer.address(), "It doesn't have `small:latest`; get it with `ollama pull"),
+        (None, peer.address(), "No name in Ollama is known for `tiny`"),
+        (None, "127.0.0.1:1", "No server at `http://127.0.0.1:1`"),
+    ] {
+        let mut command = world.mlxk(&run);
+        command.env("OLLAMA_HOST", address).envs(config.map(|file| ("MLXK_CONFIG", file)));
+        let (_, notes) = streams(&command.assert().success());
+        assert!(notes.contains(&format!("ollama cannot be asked: {reason}")), "{notes}");
+    }
 }
 
 #[test]

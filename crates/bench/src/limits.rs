@@ -93,13 +93,18 @@ impl Limits {
             .as_ref()
             .map(|summary| format!(", {:.0} GMAC/s of f32", summary.maximum / 1e9));
         format!(
-            "{:.1} GB/s read{}{}, {} threads",
+            "{:.1} GB/s read{}{}, {}",
             self.read.maximum / 1e9,
             integer.unwrap_or_default(),
             float.unwrap_or_default(),
-            self.threads
+            threads(self.threads)
         )
     }
+}
+
+/// Returns a number of threads in words.
+pub(crate) fn threads(count: usize) -> String {
+    format!("{count} thread{}", if count == 1 { "" } else { "s" })
 }
 
 /// Returns a size far larger than the last-level cache that the machine can spare.

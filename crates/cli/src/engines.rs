@@ -38,19 +38,22 @@ pub(crate) fn ollama(version: &str) -> Candidate {
     Candidate::new(OLLAMAS, Place::Machine, version)
 }
 
-/// Returns the Ollama of this machine and the way to ask it, if it runs and has the model.
-pub(crate) fn find_ollama(model: &str, context: &Context) -> Option<Backend> {
-    let name = names::in_ollama(model, context)?;
+/// Returns the Ollama of this machine and the way to ask it, or why it can't be asked for this model.
+pub(crate) fn find_ollama(model: &str, context: &Context) -> Result<Backend, String> {
     let address = ollama_address(context.settings.ollama_host.as_deref());
     let server = Ollama::new(Endpoint::new(&Connections::default(), &address));
-    server.find(&name).ok().flatten()?;
-    let versions = server.versions().ok()?;
+    let versions = server.versions().map_err(|error| error.to_string())?;
     if versions.mlxk.is_some() {
         // Our own server would only compete with itself.
-        return None;
+        return Err(format!("The server at `{address}` is mlxk"));
+    }
+    let name = names::in_ollama(model, context)
+        .ok_or_else(|| format!("No name in Ollama is known for `{model}`"))?;
+    if server.find(&name).map_err(|error| error.to_string())?.is_none() {
+        return Err(format!("It doesn't have `{name}`; get it with `ollama pull {name}`"));
     }
     let client = Client { provider: std::sync::Arc::new(server), model: name };
-    Some(Backend::of(ollama(&versions.ollama), client))
+    Ok(Backend::of(ollama(&versions.ollama), client))
 }
 
 /// Returns a server at an address as a candidate. Its version is asked for, because another version has figures of its

@@ -205,7 +205,8 @@ impl DeviceChoice {
             return Err(EngineError::BadOption { option, value: 0, expected });
         }
         let cpu = Cpu::new(options)?;
-        let name = format!("{} · {} threads", cpu.instruction_set(), cpu.threads());
+        let plural = if cpu.threads() == 1 { "" } else { "s" };
+        let name = format!("{} · {} thread{plural}", cpu.instruction_set(), cpu.threads());
         Ok(Device { ops: Box::new(cpu), name, budget: self.budget() })
     }
 

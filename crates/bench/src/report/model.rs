@@ -1,13 +1,14 @@
 //! Layout of `mlxk bench model`.
 
 use super::{Align, Document, Part, Table, percent, three};
+use crate::limits::threads;
 use crate::model::{Comparison, ModelReport, ModelResult};
 use crate::statistics::Summary;
 
 /// Returns a table for each model, then their comparisons.
 pub fn model(report: &ModelReport) -> Document {
     let options = &report.options;
-    let mut flags = vec![format!("{} threads", report.limits.threads)];
+    let mut flags = vec![threads(report.limits.threads)];
     flags.extend(options.engine.instructions.clone());
     flags.extend(options.engine.exact.then(|| "exact".to_owned()));
     flags.extend(options.engine.kv_bits.map(|bits| format!("{bits}-bit KV cache")));

@@ -3,6 +3,7 @@
 use mlxk_hub::{Alias, Reference};
 
 use crate::Context;
+use crate::models::resolve;
 
 /// Returns our name of a model that has this name in Ollama, if it is known.
 pub(crate) fn of_ollama(name: &str, context: &Context) -> Option<String> {
@@ -10,8 +11,14 @@ pub(crate) fn of_ollama(name: &str, context: &Context) -> Option<String> {
     context.settings.pairs.repo(name).map(ToString::to_string).or(alias)
 }
 
-/// Returns the name in Ollama of a model that has this name here, if it is known.
+/// Returns the name in Ollama of a model that has this name here, if it is known. The name may be a part of the name of
+/// a model on this machine.
 pub(crate) fn in_ollama(name: &str, context: &Context) -> Option<String> {
+    known_in_ollama(name, context)
+        .or_else(|| known_in_ollama(&resolve::name_here(name, context)?, context))
+}
+
+fn known_in_ollama(name: &str, context: &Context) -> Option<String> {
     let pairs = &context.settings.pairs;
     let alias = Alias::find(name).map(|alias| alias.ollama.to_owned());
     let pair = match name.parse() {

@@ -122,6 +122,11 @@ pub(crate) fn is_here(name: &str, context: &Context) -> bool {
     quietly_located(name, context).is_ok()
 }
 
+/// Returns the complete name of the model on this machine that has this name.
+pub(crate) fn name_here(name: &str, context: &Context) -> Option<String> {
+    Some(quietly_located(name, context).ok()?.name)
+}
+
 /// Finds the model for a command that examines it, even if it is damaged or incomplete.
 pub(crate) fn look_up(name: &str, context: &Context) -> anyhow::Result<Resolved> {
     chosen(name, context, |name| located(name, context))

@@ -4,6 +4,7 @@ use super::super::{Align, Document, Part, Table, interval, word};
 use super::verdict;
 use super::{fact, facts, figure, weights};
 use crate::compare::{CompareReport, Measure, Series, Side};
+use crate::limits;
 
 /// Returns the results of each side, then the comparisons of ours with the others.
 pub fn document(report: &CompareReport) -> Document {
@@ -48,7 +49,8 @@ pub fn document(report: &CompareReport) -> Document {
 /// Describes the method in one line.
 pub(super) fn method(report: &CompareReport) -> String {
     let settings = &report.settings;
-    let threads = settings.threads.map(|count| format!(", {count} threads")).unwrap_or_default();
+    let threads =
+        settings.threads.map(|count| format!(", {}", limits::threads(count))).unwrap_or_default();
     let warmup = match report.options.warmup {
         1 => "1 warm-up turn".to_owned(),
         count => format!("{count} warm-up turns"),

@@ -113,8 +113,17 @@ fn auto(
     let engine = Arc::new(answer::load(&settings, &resolved.path, context)?);
     let provider = Arc::new(Local::new(resolved.name.clone(), Arc::clone(&engine)));
     let client = Client { provider, model: resolved.name.clone() };
-    let mut backends = vec![Backend::of(engines::ours(engine.device()), client)];
-    backends.extend(engines::find_ollama(model, context));
+    // Figures of one arithmetic say nothing about the other.
+    let exact = if args.answer.engine.compute.exact { ", exact" } else { "" };
+    let ours = engines::ours(&format!("{}{exact}", engine.device()));
+    let mut backends = vec![Backend::of(ours, client)];
+    let ollama = engines::find_ollama(model, context);
+    if let Err(problem) = &ollama
+        && args.explain
+    {
+        context.printer.note(format_args!("{OLLAMAS} cannot be asked: {problem}"));
+    }
+    backends.extend(ollama);
     let factory = engines::factory(context);
     for address in addresses {
         backends.push(engines::server(factory.client(address)?));
