@@ -129,14 +129,14 @@ fn report(answers: &[Answer], hosts: &[Peer], clients: usize, seconds: f64, runn
     let mut firsts: Vec<f64> = answers.iter().map(|it| it.first.as_secs_f64()).collect();
     println!(
         "\n{clients} clients sent {} requests in {seconds:.1} s: {whole} complete answers, {broken} broken off ({running} \
-         were running on the host that died), {refused:?} without a word. First piece: median {:.0} ms, 99 % within {:.0} ms.",
+         were running on the host that died). First piece: median {:.0} ms, 99 % within {:.0} ms.",
         answers.len(),
         1e3 * quantile(&mut firsts, 0.5),
         1e3 * quantile(&mut firsts, 0.99)
     );
     // A request without a piece may go to another host. One that got its first piece while the figure was read counts,
     // too.
-    assert_eq!(whole + broken, answers.len(), "every request is answered, or broken off");
+    assert_eq!(whole + broken, answers.len(), "not answered and not broken off: {refused:?}");
     let dying = answers.iter().filter(|it| it.end == End::Broken);
     let name = format!("host {DYING}");
     assert!(dying.clone().all(|it| it.pieces[0].0 == name), "only its running answers fail");
