@@ -31,6 +31,12 @@ fn what_cannot_work_is_said() {
     let world = World::new();
     for (words, expected, code) in [
         (&["--engine", "quickest"][..], "`--engine quickest` is neither", 2),
+        (&["--engine", "ollama", "--policy", "fastest"], "`--policy` needs `--engine auto`", 2),
+        (
+            &["--engine", "auto", "--policy", "cheapest-memory"],
+            "must be `fastest`, `local-first`",
+            2,
+        ),
         (&["--engine", "ollama", "--n", "2"], "`--n` works with the engine `mlxk` only", 2),
         (&["--engine", "http://127.0.0.1:1"], "No server at `http://127.0.0.1:1`", 1),
     ] {
@@ -82,6 +88,39 @@ fn auto_takes_the_faster_one_and_remembers_the_figures() {
 }
 
 #[test]
+fn auto_follows_a_policy() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let config = world.home.path().join("config.toml");
+    let fast = paced(Duration::ZERO);
+    let address = fast.address().replace("http", "ollama") + "/tiny:latest";
+    let run = |settings: &str, policy: &[&str]| {
+        std::fs::write(&config, settings).unwrap();
+        let engine = format!("auto,{address}");
+        let run = ["run", "tiny", "Hello", "--explain", "--max-tokens", "9", "--engine", &engine];
+        let mut command = world.mlxk(&[&run[..], policy].concat());
+        command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", "127.0.0.1:1");
+        streams(&command.assert().success()).1
+    };
+    let theirs = format!("chosen: ollama at {},", fast.address());
+    // Prices alone need no measurement.
+    let prices = format!("[engine]\nprices = \"mlxk=2 {address}=0.5\"\n");
+    let notes = run(&prices, &["--policy", "cheapest-price"]);
+    assert!(notes.contains(&theirs) && notes.contains("mlxk (") && notes.contains("not measured"));
+    assert_eq!(fast.asked().iter().filter(|asked| asked.path == "/api/chat").count(), 1);
+    let notes = run(&prices.replace("mlxk=2", "mlxk=0.1"), &["--policy", "cheapest-price"]);
+    assert!(notes.contains("chosen: mlxk"), "{notes}");
+    let watts =
+        format!("[engine]\npolicy = \"cheapest-energy\"\nwatts = \"mlxk=1 {address}=1e9\"\n");
+    let notes = run(&watts, &[]);
+    assert!(notes.contains("chosen: mlxk") && !notes.contains("not measured"), "{notes}");
+    let notes = run(&watts.replace("mlxk=1 ", "mlxk=1e12 ").replace("1e9", "1"), &[]);
+    assert!(notes.contains(&theirs), "{notes}");
+    let notes = run(&watts, &["--policy", "local-first"]);
+    assert!(notes.contains("chosen: mlxk, because it is the nearest"), "{notes}");
+}
+
+#[test]
 fn auto_says_why_ollama_takes_no_part() {
     let world = World::new();
     world.cached("org/tiny");
@@ -92,7 +131,7 @@ fn auto_says_why_ollama_takes_no_part() {
     for (config, address, reason) in [
         (Some(&config), peer.address(), "It doesn't have `small:latest`; get it with `ollama pull"),
         (None, peer.address(), "No name in Ollama is known for `tiny`"),
-        (None, "127.0.0.1:1", "No server at `http://127.0.0.1:1`"),
+        (None, "127.0.0.1:1".to_owned(), "No server at `http://127.0.0.1:1`"),
     ] {
         let mut command = world.mlxk(&run);
         command.env("OLLAMA_HOST", address).envs(config.map(|file| ("MLXK_CONFIG", file)));

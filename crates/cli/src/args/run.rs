@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use mlxk_router::Policy;
 
-use super::values::whole;
+use super::values::{policy, whole};
 use super::{AnswerArgs, MODELS};
 use crate::complete;
 
@@ -132,6 +133,13 @@ pub(crate) struct RunArgs {
     /// `mlxk://HOST/MODEL` or `http://HOST`. Without a name, MODEL is the model of the command line.
     #[arg(long, value_name = "ENGINE", help_heading = "Engine")]
     pub engine: Option<String>,
+
+    /// Rule of `--engine auto`: `fastest`, `local-first`, `cheapest-price`, or `cheapest-energy` [default: fastest]
+    ///
+    /// `local-first` takes the nearest that works: this program, another one on this machine, then others. Prices and
+    /// watts are settings (`engine.prices`, `engine.watts`).
+    #[arg(long, value_name = "RULE", value_parser = policy, requires = "engine", help_heading = "Engine")]
+    pub policy: Option<Policy>,
 
     /// Say why `--engine auto` chose an engine
     #[arg(long, requires = "engine", help_heading = "Engine")]

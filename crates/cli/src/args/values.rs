@@ -5,6 +5,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use mlxk_router::{Measure, Policy};
+
 /// Parses a whole number within `range`.
 pub(crate) fn whole<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
@@ -52,6 +54,28 @@ pub(crate) fn origin(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("must be an origin such as `https://app.example`, without a path, or `*`".to_owned())
+}
+
+/// The policies that [`policy`] knows, to follow "must be".
+pub(crate) const POLICIES: &str = "`fastest`, `local-first`, `cheapest-price` or `cheapest-energy`";
+
+/// Parses a rule that chooses an engine. The memory of other programs is not known here, and `--engine` names one.
+pub(crate) fn policy(text: &str) -> Result<Policy, String> {
+    let is_known =
+        |policy: &Policy| !matches!(policy, Policy::Fixed(_) | Policy::Cheapest(Measure::Memory));
+    let policy = text.trim().parse().ok().filter(is_known);
+    policy.ok_or_else(|| format!("must be {POLICIES}"))
+}
+
+/// Parses numbers of engines, `ENGINE=NUMBER ENGINE=NUMBER`. An engine's name may have an equals sign itself.
+pub(crate) fn costs(text: &str) -> Option<Vec<(String, f64)>> {
+    let cost = |part: &str| {
+        let (engine, number) = part.rsplit_once('=')?;
+        let number: f64 = number.parse().ok()?;
+        (!engine.is_empty() && number.is_finite() && number >= 0.0)
+            .then(|| (engine.to_owned(), number))
+    };
+    text.split_whitespace().map(cost).collect()
 }
 
 /// Parses a share of a speed, as `--fail-below` takes it.

@@ -100,7 +100,14 @@ fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Va
         (DeValue::Boolean(flag), Form::Flag) => Some(Value::Flag(*flag)),
         (
             DeValue::String(text),
-            Form::Text | Form::Address | Form::Size | Form::Time | Form::Origins | Form::Backends,
+            Form::Text
+            | Form::Address
+            | Form::Size
+            | Form::Time
+            | Form::Origins
+            | Form::Backends
+            | Form::Policy
+            | Form::Costs,
         ) => Value::parse(text, key.form),
         (DeValue::Integer(number), Form::Count(..) | Form::Number(..)) if number.radix() == 10 => {
             Value::parse(&number.as_str().replace('_', ""), key.form)

@@ -45,6 +45,10 @@ pub(crate) enum Form {
     Origins,
     /// Names with their hosts, separated by spaces.
     Backends,
+    /// A rule that chooses an engine.
+    Policy,
+    /// Engines with a number each, separated by spaces.
+    Costs,
 }
 
 impl Form {
@@ -60,6 +64,8 @@ impl Form {
             Self::Size => "a size such as `12GB`".into(),
             Self::Time => "a time such as `5m`, or `-1`".into(),
             Self::Backends => "a list such as `big=openai://box:8080/qwen3`".into(),
+            Self::Policy => values::POLICIES.into(),
+            Self::Costs => "a list such as `mlxk=35 openai://box:8080/qwen3=300`".into(),
             Self::Origins => "origins such as `https://app.example`, or `*`".into(),
         }
     }
@@ -71,6 +77,8 @@ impl Form {
             Self::Size => values::size(text).is_ok(),
             Self::Time => keep_alive(text).is_ok(),
             Self::Backends => backends(text).is_ok(),
+            Self::Policy => values::policy(text).is_ok(),
+            Self::Costs => values::costs(text).is_some(),
             Self::Origins => text.split(',').all(|text| values::origin(text).is_ok()),
             _ => !text.trim().is_empty(),
         }
@@ -342,6 +350,30 @@ pub(crate) const KEYS: &[Key] = &[
         example: "\"big=openai://box1:8080/qwen3,openai://box2:8080/qwen3 small=ollama:qwen3:0.6b\"",
         default: "none",
         about: "Default of `server --backend`, separated by spaces",
+    },
+    Key {
+        name: "engine.policy",
+        variable: None,
+        form: Form::Policy,
+        example: "\"cheapest-energy\"",
+        default: "`fastest`",
+        about: "Default of `run --policy`",
+    },
+    Key {
+        name: "engine.prices",
+        variable: None,
+        form: Form::Costs,
+        example: "\"mlxk=0 openai:gpt-5-mini=2\"",
+        default: "none",
+        about: "Price of a million tokens of an answer, for each engine",
+    },
+    Key {
+        name: "engine.watts",
+        variable: None,
+        form: Form::Costs,
+        example: "\"mlxk=35 openai://box:8080/qwen3=300\"",
+        default: "none",
+        about: "Power that an engine takes while it answers, in watts",
     },
     Key {
         name: "pull.workers",

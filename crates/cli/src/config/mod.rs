@@ -240,7 +240,9 @@ impl Value {
             | Form::Size
             | Form::Time
             | Form::Origins
-            | Form::Backends => form.allows(text).then(|| Self::Text(text.to_owned())),
+            | Form::Backends
+            | Form::Policy
+            | Form::Costs => form.allows(text).then(|| Self::Text(text.to_owned())),
         }
     }
 }

@@ -5,24 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mlxk_bench::Machine;
 use mlxk_chat::{Event, Message, PromptInput, Request};
 use mlxk_engine::Engine;
 use mlxk_hub::Resolved;
-use mlxk_providers::{Answer, Cancel, Client, Config, Limits, Local, ProviderError};
-use mlxk_router::{Backend, Policy, Router, Sample, Table};
+use mlxk_providers::{Answer, Cancel, Client, Config, Limits, ProviderError};
+use mlxk_router::{Router, Sample};
 use serde_json::json;
 
+use super::auto;
 use crate::answer::{self, AnswerSettings, Screen, Show};
 use crate::args::RunArgs;
 use crate::engines::{OLLAMAS, OURS};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
-use crate::models::resolve;
 use crate::terminal::Silence;
 use crate::{Context, engines, format, interrupt, json as envelope, output};
 
 /// Limit of an answer's silence. A server may have to load the model first.
-const PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 /// Time between two checks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -36,9 +35,9 @@ pub(super) enum Chosen {
 
 /// Another program that answers.
 pub(super) struct There {
-    client: Client,
+    pub(super) client: Client,
     /// The router to tell about the request, and the index of the chosen one.
-    router: Option<(Router, usize)>,
+    pub(super) router: Option<(Router, usize)>,
 }
 
 /// Finds the program that answers with `--engine`. Returns `None` for our own engine without a choice.
@@ -54,9 +53,9 @@ pub(super) fn choose(
     let factory = engines::factory(context);
     let mut parts = engine.split(',');
     if parts.next() == Some("auto") {
-        let addresses =
-            parts.map(|address| config(address, model)).collect::<Result<Vec<_>, _>>()?;
-        return auto(args, model, &addresses, context).map(Some);
+        let addresses = parts.map(|address| Ok((address, config(address, model)?)));
+        let addresses = addresses.collect::<Result<Vec<_>, UsageError>>()?;
+        return auto::choose(args, model, &addresses, context).map(Some);
     }
     let config = match engine {
         OLLAMAS => engines::ollama_config(model, context),
@@ -82,6 +81,9 @@ pub(super) fn check(args: &RunArgs) -> Result<(), UsageError> {
         None | Some(OURS) => return Ok(()),
         Some(engine) => engine,
     };
+    if args.policy.is_some() && engine.split(',').next() != Some("auto") {
+        return Err(UsageError("`--policy` needs `--engine auto`".to_owned()));
+    }
     for (option, is_used) in [
         ("--interactive", args.interactive),
         ("--batch", args.batch.is_some()),
@@ -98,68 +100,6 @@ pub(super) fn check(args: &RunArgs) -> Result<(), UsageError> {
         }
     }
     Ok(())
-}
-
-/// Measures the engines that have no figures yet, and chooses the fastest.
-fn auto(
-    args: &RunArgs,
-    model: &str,
-    addresses: &[Config],
-    context: &Context,
-) -> anyhow::Result<Chosen> {
-    let resolved = resolve::find(model, !args.answer.engine.compute.no_pull, context)?;
-    let settings =
-        AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
-    let engine = Arc::new(answer::load(&settings, &resolved.path, context)?);
-    let provider = Arc::new(Local::new(resolved.name.clone(), Arc::clone(&engine)));
-    let client = Client { provider, model: resolved.name.clone() };
-    // Figures of one arithmetic say nothing about the other.
-    let exact = if args.answer.engine.compute.exact { ", exact" } else { "" };
-    let ours = engines::ours(&format!("{}{exact}", engine.device()));
-    let mut backends = vec![Backend::of(ours, client)];
-    let ollama = engines::find_ollama(model, context);
-    if let Err(problem) = &ollama
-        && args.explain
-    {
-        context.printer.note(format_args!("{OLLAMAS} cannot be asked: {problem}"));
-    }
-    backends.extend(ollama);
-    let factory = engines::factory(context);
-    for address in addresses {
-        backends.push(engines::server(factory.client(address)?));
-    }
-    let has_choice = backends.len() > 1;
-    let path = engines::table(context);
-    let machine = engines::machine(&Machine::look());
-    let router =
-        Router::new(machine, &resolved.name, backends, Policy::Fastest, Table::open(&path));
-    let errors = if has_choice {
-        let progress = context.printer.progress();
-        progress.begin("Measuring the engines");
-        let errors = router.calibrate(&Limits::within(PATIENCE));
-        progress.finish();
-        errors
-    } else {
-        Vec::new()
-    };
-    if interrupt::requested() {
-        return Err(Interrupted.into());
-    }
-    for (name, error) in errors {
-        context.printer.note(format_args!("warning: {name} cannot be measured: {error}"));
-    }
-    let choice = router.choose()?;
-    if let Err(error) = router.table().save(&path) {
-        context.printer.note(format_args!("warning: {error}"));
-    }
-    if args.explain {
-        choice.reasons.iter().for_each(|reason| context.printer.note(reason));
-    }
-    if router.candidate(choice.index).id == OURS {
-        return Ok(Chosen::Here(Box::new((engine, resolved, settings))));
-    }
-    let client = router.client(choice.index)?.clone();
-    Ok(Chosen::There(Box::new(There { client, router: Some((router, choice.index)) })))
 }
 
 impl There {

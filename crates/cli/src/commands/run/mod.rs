@@ -1,5 +1,6 @@
 //! `mlxk run MODEL PROMPT`: one answer, or several.
 
+mod auto;
 mod batch;
 mod elsewhere;
 mod envelope;
