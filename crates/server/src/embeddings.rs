@@ -25,10 +25,15 @@ pub(crate) async fn embed(
 ) -> Result<Embedded, ApiError> {
     let (model, started) = (lease.name().to_owned(), Instant::now());
     let embedded = run(state, lease, move |engine, cancel| engine.embed(&request, cancel)).await?;
+    count(state, &model, &embedded, started);
+    Ok(embedded)
+}
+
+/// Counts a request for vectors, and writes it to the log.
+pub(crate) fn count(state: &Shared, model: &str, embedded: &Embedded, started: Instant) {
     state.metrics.embedded(embedded.tokens);
     let (inputs, prompt_tokens) = (embedded.vectors.len(), embedded.tokens);
     tracing::info!(model, inputs, prompt_tokens, ms = milliseconds(started), "embedded");
-    Ok(embedded)
 }
 
 /// Ranks documents.

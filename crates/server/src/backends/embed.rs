@@ -1,6 +1,7 @@
 //! Vectors from hosts elsewhere.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mlxk_engine::embed::{EmbedInput, EmbedRequest, Embedded, Prompt, normalize};
 use mlxk_providers::Cancel;
@@ -8,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Group;
 use super::ask::{first, on_thread};
+use crate::embeddings;
 use crate::error::ApiError;
 use crate::guard;
 use crate::state::{Phase, Shared};
@@ -29,6 +31,7 @@ pub(crate) async fn embed(
 ) -> Result<Embedded, ApiError> {
     state.is_open()?;
     let texts = texts(&request)?;
+    let (name, started) = (group.name.clone(), Instant::now());
     let leaving = Leaving(Cancel::default());
     let (cancel, group, trace) = (leaving.0.clone(), Arc::clone(group), guard::trace());
     let (sender, found) = oneshot::channel();
@@ -52,7 +55,7 @@ pub(crate) async fn embed(
     if request.normalize == Some(true) {
         embedded.vectors.iter_mut().for_each(|vector| normalize(vector));
     }
-    state.metrics.embedded(embedded.tokens);
+    embeddings::count(state, &name, &embedded, started);
     Ok(embedded)
 }
 
