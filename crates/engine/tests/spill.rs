@@ -190,6 +190,15 @@ fn the_files_stay_below_their_bound() {
     assert_eq!(place.files().len(), 1);
     assert_eq!(new_engine(&options, FIRST).usage.cached_tokens, 0);
     assert!(new_engine(&options, FIRST).usage.cached_tokens > 0);
+    // The latest of two that are written at the end stays.
+    let engine = load(&options);
+    for prompt in [SECOND, FIRST, SECOND] {
+        answer(&engine, request(prompt, 12));
+    }
+    drop(engine);
+    assert_eq!(place.files().len(), 1);
+    assert_eq!(new_engine(&room(0), FIRST).usage.cached_tokens, 0);
+    assert!(new_engine(&room(0), SECOND).usage.cached_tokens > 0);
     // For none: what is there stays.
     new_engine(&room(size / 2), SECOND);
     assert_eq!(place.files().len(), 1);

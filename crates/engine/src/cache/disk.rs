@@ -29,6 +29,15 @@ struct Spilled {
     path: PathBuf,
 }
 
+/// A sequence in memory.
+pub(crate) struct Kept<'a> {
+    pub(crate) sequence: Sequence,
+    /// `[positions]` token ids of the sequence.
+    pub(crate) ids: &'a [u32],
+    /// Time of the last request that used it.
+    pub(crate) used: SystemTime,
+}
+
 /// The model and the device that files are for.
 pub(crate) struct Source<'a> {
     pub(crate) fingerprint: [u8; 32],
@@ -139,11 +148,7 @@ impl DiskCache {
         match file::read(path, &self.expected(self.positions), ops) {
             Ok(found) => {
                 tracing::debug!(tokens = found.1.len(), "read a prompt prefix from disk");
-                // The least recently used files are evicted first. If the time can't be set, this one goes early.
-                let _ = File::options()
-                    .append(true)
-                    .open(path)
-                    .and_then(|file| file.set_modified(SystemTime::now()));
+                set_used(path, SystemTime::now());
                 Some(found)
             }
             Err(error) => {
@@ -154,13 +159,12 @@ impl DiskCache {
         }
     }
 
-    /// Writes a sequence that holds `ids`, unless a file serves for it or it is too short or too large. Evicts
-    /// the least recently used files to make room. `goes_on` may abort by returning an error.
+    /// Writes a sequence, unless a file serves for it or it is too short or too large. Evicts files that were last used
+    /// before it to make room, or writes nothing if that isn't enough. `goes_on` may abort by returning an error.
     pub(crate) fn write(
         &mut self,
         ops: &mut dyn Cache,
-        sequence: Sequence,
-        ids: &[u32],
+        &Kept { sequence, ids, used }: &Kept<'_>,
         goes_on: &mut dyn FnMut() -> io::Result<()>,
     ) {
         let extent = ops.extent(sequence, ids.len());
@@ -172,11 +176,14 @@ impl DiskCache {
         let text: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
         let name = format!("{}{}.{EXTENSION}", self.prefix(), &hex(&Sha256::digest(text))[..16]);
         let path = self.options.folder.join(name);
-        let written = self
-            .make_room(bytes)
-            .and_then(|()| file::write(&path, &self.origin, ops, sequence, ids, &extent, goes_on));
+        let written = match self.make_room(bytes, used) {
+            Ok(false) => return,
+            Ok(true) => file::write(&path, &self.origin, ops, sequence, ids, &extent, goes_on),
+            Err(error) => Err(error),
+        };
         match written {
             Ok(_) => {
+                set_used(&path, used);
                 tracing::debug!(tokens = ids.len(), "wrote a prompt prefix to disk");
                 let Self { files, spec, .. } = self;
                 let continued = |file: &mut Spilled| {
@@ -201,8 +208,9 @@ impl DiskCache {
         }
     }
 
-    /// Removes the least recently used files, of all models, until there is room.
-    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+    /// Removes the least recently used files, of all models, until there is room. Returns `false`, and removes none, if
+    /// those last used before `used` don't leave enough.
+    fn make_room(&mut self, bytes: u64, used: SystemTime) -> io::Result<bool> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.options.folder)? {
             let path = entry?.path();
@@ -215,6 +223,11 @@ impl DiskCache {
         }
         found.sort_unstable();
         let mut taken: u64 = found.iter().map(|(_, bytes, _)| bytes).sum();
+        let older = found.partition_point(|(modified, ..)| *modified < used);
+        let stays: u64 = found.drain(older..).map(|(_, bytes, _)| bytes).sum();
+        if stays + bytes > self.options.max_bytes {
+            return Ok(false);
+        }
         for (_, freed, path) in found {
             if taken + bytes <= self.options.max_bytes {
                 break;
@@ -223,8 +236,14 @@ impl DiskCache {
             self.files.retain(|file| file.path != path);
             taken -= freed;
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+/// Notes when a file was last used. If that fails, it may be evicted early.
+fn set_used(path: &Path, used: SystemTime) {
+    let file = File::options().append(true).open(path);
+    let _ = file.and_then(|file| file.set_modified(used));
 }
 
 /// Makes a folder that only its owner can read.

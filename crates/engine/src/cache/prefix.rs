@@ -5,22 +5,31 @@
 //! it, so reusing it never changes an answer.
 
 use std::io;
+use std::time::SystemTime;
 
 use mlxk_ops::{Cache, PAGE_POSITIONS, Sequence, SequenceCost};
 
 use super::common_prefix::{common_prefix, shared};
-use super::disk::DiskCache;
+use super::disk::{DiskCache, Kept};
 
 struct Entry {
     /// `[positions]` token ids of the sequence.
     ids: Vec<u32>,
     sequence: Sequence,
+    /// Time of the last request that used it.
+    used: SystemTime,
     /// `true` if it is on disk, can't be written there, or needn't.
     spilled: bool,
     /// `true` if a later one restores most of it. Every request of a conversation leaves such an entry, because the
     /// next request rarely repeats an answer token by token. They share their memory, but each counts in full, so they
     /// would displace other conversations.
     held: bool,
+}
+
+impl Entry {
+    fn new(ids: Vec<u32>, sequence: Sequence, spilled: bool) -> Self {
+        Self { ids, sequence, used: SystemTime::now(), spilled, held: false }
+    }
 }
 
 /// A sequence for a new request.
@@ -70,7 +79,7 @@ impl PrefixCache {
         // It was just used, so it is evicted last.
         let entry = self.entries.remove(index);
         let (sequence, cached) = ops.fork(entry.sequence, cached);
-        self.entries.push(Entry { held: false, ..entry });
+        self.entries.push(Entry { held: false, used: SystemTime::now(), ..entry });
         Start { sequence, cached, shared }
     }
 
@@ -102,7 +111,7 @@ impl PrefixCache {
         let disk = self.disk.as_mut();
         if let Some((sequence, ids)) = disk.and_then(|disk| disk.read(ops, ids, known)) {
             // Even if an entry holds the same tokens: it could not restore as many.
-            self.push(ops, Entry { ids, sequence, spilled: true, held: false });
+            self.push(ops, Entry::new(ids, sequence, true));
         }
     }
 
@@ -124,7 +133,7 @@ impl PrefixCache {
             return;
         }
         let spilled = self.disk.as_ref().is_none_or(|disk| disk.holds(ids));
-        self.push(ops, Entry { ids: ids.to_vec(), sequence, spilled, held: false });
+        self.push(ops, Entry::new(ids.to_vec(), sequence, spilled));
     }
 
     /// Adds an entry, and removes those that it continues and those that there is no room for any more.
@@ -194,7 +203,8 @@ impl PrefixCache {
     ) {
         let entry = &mut self.entries[index];
         if let Some(disk) = self.disk.as_mut().filter(|_| !entry.spilled) {
-            disk.write(ops, entry.sequence, &entry.ids, goes_on);
+            let Entry { ids, sequence, used, .. } = entry;
+            disk.write(ops, &Kept { sequence: *sequence, ids, used: *used }, goes_on);
             entry.spilled = true;
         }
     }
