@@ -25,9 +25,33 @@ fn a_model_that_is_not_here_is_said_before_the_hub_is() {
     let world = World::new();
     let mut command = world.mlxk(&["run", "nosuch-model", "Hi"]);
     let (_, stderr) = streams(&command.env("HF_ENDPOINT", silent_hub()).assert().code(1));
-    assert!(stderr.contains("Model `nosuch-model` (it stands for `mlx-community/nosuch-model`) is not on this machine: "), "{stderr}");
-    assert!(stderr.contains("Could not reach `127.0.0.1:"), "{stderr}");
+    let expected = "Model `nosuch-model` is not on this machine, and the hub could not be asked for \
+                    `mlx-community/nosuch-model`: Could not reach `127.0.0.1:";
+    assert!(stderr.contains(expected), "{stderr}");
     assert!(stderr.contains("hint: Check the connection"), "{stderr}");
+}
+
+#[test]
+fn a_name_of_ollama_stands_for_a_checkpoint_and_a_guess_does_not() {
+    let world = World::new();
+    let said = |words: &[&str]| {
+        let mut command = world.mlxk(words);
+        streams(&command.env("HF_ENDPOINT", silent_hub()).assert().code(1)).1
+    };
+    let repo = "mlx-community/Llama-3.2-3B-Instruct-4bit";
+    let stderr = said(&["run", "llama3.2", "Hi"]);
+    assert!(stderr.contains(&format!("`llama3.2` (it stands for `{repo}`)")), "{stderr}");
+    let stderr = said(&["pull", "llama3.2"]);
+    let expected =
+        format!("Cannot download `{repo}`, which `llama3.2` stands for: Could not reach");
+    assert!(stderr.contains(&expected), "{stderr}");
+    for words in [&["run", "llama3.9", "Hi"][..], &["pull", "llama3.9"]] {
+        let stderr = said(words);
+        assert!(!stderr.contains("stands for"), "{stderr}");
+        assert!(stderr.contains("`mlx-community/llama3.9`: Could not reach"), "{stderr}");
+    }
+    let stderr = said(&["run", "llama3.9", "Hi"]);
+    assert!(stderr.contains("Did you mean `llama3.3`, `llama3.2` or `llama3.1`?"), "{stderr}");
 }
 
 #[test]

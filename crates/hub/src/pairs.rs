@@ -78,11 +78,37 @@ impl PairTable {
 
     /// Returns the name without a tag that `name` is probably meant to be, if it is mistyped.
     pub(crate) fn misspelt(&self, name: &str) -> Option<String> {
+        self.families().find(|family| is_typo(name, family)).map(str::to_owned)
+    }
+
+    /// Returns up to three names without a tag that differ from `name` by their version only, such as those of
+    /// `llama3.1` and `llama3.2` for `llama3.9`.
+    pub(crate) fn other_versions(&self, name: &str) -> Vec<String> {
+        let bare = |text: &str| {
+            text.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_lowercase()
+        };
+        let wanted = bare(name);
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let mut found: Vec<String> =
+            self.families().filter(|family| bare(family) == wanted).map(str::to_owned).collect();
+        // Those that begin alike come first, then the newest.
+        let alike = |family: &str| {
+            let letters = family.chars().zip(name.chars());
+            letters.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
+        };
+        found.sort_unstable_by(|a, b| (alike(b), b).cmp(&(alike(a), a)));
+        found.dedup();
+        found.truncate(3);
+        found
+    }
+
+    /// Returns the names of the table that need no tag.
+    fn families(&self) -> impl Iterator<Item = &str> {
         let own = self.own.iter().map(|pair| pair.ollama.as_str());
         let known = own.chain(library().iter().flat_map(|model| model.names.iter().copied()));
-        let families = known.filter_map(|known| known.strip_suffix(":latest"));
-        let mut typos = families.filter(|family| is_typo(name, family));
-        typos.next().map(str::to_owned)
+        known.filter_map(|known| known.strip_suffix(":latest"))
     }
 }
 
@@ -130,6 +156,16 @@ mod tests {
         assert_eq!(table.similar("llama3.2:7b"), ["llama3.2:1b", "llama3.2:3b"]);
         assert_eq!(table.similar("lama3.2:1b")[0], "llama3.2:1b");
         assert!(table.similar("nothing-like-it:1b").is_empty());
+    }
+
+    #[test]
+    fn other_versions_of_a_family() {
+        let table = PairTable::default();
+        assert_eq!(table.other_versions("llama3.9"), ["llama3.3", "llama3.2", "llama3.1"]);
+        assert_eq!(table.other_versions("Qwen9")[0], "qwen3.8");
+        for name in ["foo", "3", "Llama-3.2-3B-Instruct-4bit"] {
+            assert!(table.other_versions(name).is_empty(), "{name}");
+        }
     }
 
     #[test]

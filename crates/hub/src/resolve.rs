@@ -428,6 +428,9 @@ impl Search<'_> {
         if matches!(self.reference, Reference::Name { .. }) && self.pairs.repo(name).is_none() {
             let misspelt = self.pairs.misspelt(name);
             similar.extend(misspelt.filter(|name| !similar.contains(name)));
+            if similar.is_empty() {
+                similar = self.pairs.other_versions(name);
+            }
         }
         Ok(Resolution::NotLocal(NotLocal {
             name: name.to_owned(),

@@ -84,7 +84,10 @@ impl Pull<'_> {
             Ok(PullTarget::Local(found)) => Ok(already_here(*found)),
             Err(error) => Err(error.into()),
         };
-        result.map_err(|error| if self.args.json { with_data(model, &name, error) } else { error })
+        result.map_err(|error| {
+            let error = naming(model, &name, error);
+            if self.args.json { with_data(model, &name, error) } else { error }
+        })
     }
 
     /// Returns the repository if all its files are here and intact, so that the hub need not be asked.
@@ -188,6 +191,20 @@ fn data(model: &str, outcome: &Outcome) -> Value {
     }));
     data.extend(outcome.more.clone());
     data.into()
+}
+
+/// Adds the repository to an error of the network, which names only the host. The user may have typed another name.
+fn naming(model: &str, repo: &str, error: anyhow::Error) -> anyhow::Error {
+    let is_network = matches!(error.downcast_ref(), Some(HubError::Http(_)));
+    if !is_network || error.to_string().contains(repo) {
+        return error;
+    }
+    let completed = repo.rsplit('/').next() == Some(model);
+    let meaning = match model.contains('/') || completed {
+        true => String::new(),
+        false => format!(", which `{model}` stands for"),
+    };
+    error.context(format!("Cannot download `{repo}`{meaning}"))
 }
 
 /// Adds the `data` of the envelope to an error.

@@ -188,6 +188,11 @@ fn gguf_repo(name: &str, repo: &str, checkpoint: Option<&str>) -> Explained {
     ))
 }
 
+/// Returns `true` if the name was only completed by an organization, so that the hub may not have the repository.
+fn is_guess(name: &str, repo: &str) -> bool {
+    !name.contains('/') && repo.ends_with(&format!("/{name}"))
+}
+
 impl Unreached {
     fn explain(&self) -> Explained {
         let Self { name, suggestion, reason, hint, .. } = self;
@@ -195,10 +200,18 @@ impl Unreached {
             Some(name) => format!("Use Ollama's copy with `ollama:{name}`. "),
             None => did_you_mean(&self.similar).map(|ask| ask + " ").unwrap_or_default(),
         };
-        let is_full = name.contains('/');
-        let meaning =
-            if is_full { String::new() } else { format!(" (it stands for `{suggestion}`)") };
-        let message = format!("Model `{name}`{meaning} is not on this machine: {reason}");
+        let message = if is_guess(name, suggestion) {
+            format!(
+                "Model `{name}` is not on this machine, and the hub could not be asked for \
+                 `{suggestion}`: {reason}"
+            )
+        } else if name.contains('/') {
+            format!("Model `{name}` is not on this machine: {reason}")
+        } else {
+            format!(
+                "Model `{name}` (it stands for `{suggestion}`) is not on this machine: {reason}"
+            )
+        };
         Explained::new(self.kind, message).hint(format!("{similar}{hint}"))
     }
 }
@@ -223,10 +236,10 @@ impl NotFound {
         } else if self.broken {
             format!("Complete the download with {pull}")
         } else if let Some(ask) = did_you_mean(&self.similar) {
-            format!("{ask} Otherwise, download the model with {pull}")
-        } else if !self.name.contains('/') && self.suggestion.ends_with(&format!("/{}", self.name))
-        {
-            // The name was only completed, so the hub may not have it.
+            let if_any =
+                if is_guess(&self.name, &self.suggestion) { "if the hub has it, " } else { "" };
+            format!("{ask} Otherwise, {if_any}download the model with {pull}")
+        } else if is_guess(&self.name, &self.suggestion) {
             format!(
                 "If the hub has it, download it with {pull}; search with `mlxk search {}`",
                 self.name
