@@ -5,6 +5,7 @@ mod library;
 pub use library::{LibraryModel, library};
 pub(crate) use library::{base_name, checkpoint_of_gguf};
 
+use crate::aliases::Alias;
 use crate::repo_id::RepoId;
 use crate::suggest::{is_typo, similar};
 
@@ -60,6 +61,12 @@ impl PairTable {
     /// Returns the repository that a name without an organisation stands for if it is not on this machine.
     pub(crate) fn repo_or_default(&self, name: &str) -> RepoId {
         self.repo(name).cloned().unwrap_or_else(|| RepoId::in_default_org(name))
+    }
+
+    /// Returns `true` if `mlxk pull` gets the model of that name: it names a repository, or one that is known. Any other
+    /// name is one of this machine.
+    pub fn can_be_pulled(&self, name: &str) -> bool {
+        name.contains('/') || Alias::find(name).is_some() || self.repo(name).is_some()
     }
 
     /// Returns up to three names that are like `name`: other sizes of the same model first.
@@ -144,6 +151,11 @@ mod tests {
             ("gpt-oss", "mlx-community/gpt-oss-20b-MXFP4-Q8"),
         ] {
             assert_eq!(table.repo(name).unwrap().to_string(), repo);
+        }
+        for (name, expected) in
+            [("org/A", true), ("smollm2", true), ("gemma3", true), ("mine", false)]
+        {
+            assert_eq!(table.can_be_pulled(name), expected, "{name}");
         }
         // The starter model of that name is 135M, Ollama's default is 1.7B.
         assert_eq!(table.repo("smollm2"), None);

@@ -35,6 +35,25 @@ fn names_in_a_pipe() {
 }
 
 #[test]
+fn a_name_without_its_model_says_how_to_get_it() {
+    let world = World::new();
+    let models = world.home.path().join("data/mlxk/models");
+    std::fs::create_dir_all(&models).unwrap();
+    for (name, base) in [("mine", "smollm2"), ("yours", "gone"), ("theirs", "org/Gone")] {
+        let path = models.join(format!("{name}.toml"));
+        std::fs::write(path, format!("from = \"{base}\"\n")).unwrap();
+    }
+    let (_, stderr) = streams(&world.mlxk(&["list"]).assert().success());
+    for expected in [
+        "smollm2 is not here. Get it with `mlxk pull mine`",
+        "gone is not here. Create `gone` again",
+        "org/Gone is not here. Get it with `mlxk pull theirs`",
+    ] {
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+}
+
+#[test]
 fn a_name_brings_its_settings_and_flags_win() {
     let world = World::new();
     world.cached("mlx-community/Alpha-4bit");

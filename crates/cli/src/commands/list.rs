@@ -55,12 +55,10 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
     }
     for model in models.iter().filter(|model| model.kind == Kind::Missing) {
         let base = model.base.as_deref().unwrap_or("its model");
-        // A bare name without a pair was made here, so no hub has it.
-        let is_made_here = !base.contains('/') && context.settings.pairs.repo(base).is_none();
-        let get = if is_made_here {
-            format!("Create `{base}` again")
-        } else {
+        let get = if context.settings.pairs.can_be_pulled(base) {
             format!("Get it with `mlxk pull {}`", model.name)
+        } else {
+            format!("Create `{base}` again")
         };
         context.printer.note(format_args!(
             "`{0}` is only a name: {base} is not here. {get}, or remove the name with `mlxk rm {0}`",

@@ -21,6 +21,7 @@ pub use files::check_gguf;
 pub use finding::{Finding, Problem, Severity};
 pub(crate) use weights::Weights;
 
+use crate::pairs::PairTable;
 use crate::resolution::{Kind, Resolved};
 use crate::workspace::Operation;
 
@@ -91,7 +92,9 @@ fn repair(finding: &Finding, model: &Resolved) -> Option<String> {
         _ if finding.severity == Severity::Note => None,
         (Kind::Missing, _) => {
             let base = model.base.as_deref()?;
-            Some(format!("mlxk pull {}", quoted(base)))
+            // A bare name without a meaning on a hub was made here.
+            let gets_it = PairTable::default().can_be_pulled(base);
+            gets_it.then(|| format!("mlxk pull {}", quoted(base)))
         }
         (Kind::HfCache, Problem::NoRevision | Problem::NoConfig | Problem::NoWeights) => {
             Some(format!("mlxk pull {name}"))
