@@ -22,6 +22,8 @@ pub(crate) fn sentence(
     error: &clap::Error,
     words: impl IntoIterator<Item = OsString>,
 ) -> Option<String> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let typed = |usage: &str| typed(bare(usage), &words);
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -29,37 +31,36 @@ pub(crate) fn sentence(
     match error.kind() {
         ErrorKind::ValueValidation => {
             let problem = error.source()?.to_string();
-            let option = bare(text(ContextKind::InvalidArg)?);
-            Some(refused_value(option, text(ContextKind::InvalidValue)?, &problem))
+            let option = typed(text(ContextKind::InvalidArg)?);
+            Some(refused_value(&option, text(ContextKind::InvalidValue)?, &problem))
         }
         ErrorKind::InvalidValue => {
             let usage = text(ContextKind::InvalidArg)?;
             let value = text(ContextKind::InvalidValue)?;
             let known = list(error, ContextKind::ValidValue);
-            Some(unknown_value(usage, value, &known))
+            Some(unknown_value(&typed(usage), usage, value, &known))
         }
         ErrorKind::ArgumentConflict => {
-            let first = bare(text(ContextKind::InvalidArg)?);
+            let first = typed(text(ContextKind::InvalidArg)?);
             let others = list(error, ContextKind::PriorArg);
-            Some(match bare(others.first()?) {
+            Some(match typed(others.first()?) {
                 second if first == second => format!("`{first}` can be given only once"),
                 second => format!("`{first}` and `{second}` exclude each other; leave one out"),
             })
         }
         ErrorKind::UnknownArgument => {
-            let typed = text(ContextKind::InvalidArg)?;
+            let word = text(ContextKind::InvalidArg)?;
             let command = command_of(words);
-            if typed.starts_with('-') {
-                return Some(unknown_option(typed, command.as_ref()));
+            if word.starts_with('-') {
+                return Some(unknown_option(word, command.as_ref()));
             }
             let program = program(command.as_ref());
-            Some(format!("`{typed}` is a word too many; `{program} --help` has examples"))
+            Some(format!("`{word}` is a word too many; `{program} --help` has examples"))
         }
         ErrorKind::InvalidSubcommand => {
             Some(unknown_command(text(ContextKind::InvalidSubcommand)?))
         }
         ErrorKind::MissingRequiredArgument => {
-            let words: Vec<OsString> = words.into_iter().collect();
             let command = command_of(words.iter().cloned())?;
             if let Some(sentence) = missing(command.get_name()) {
                 return Some(sentence.to_owned());
@@ -78,8 +79,7 @@ pub(crate) fn sentence(
             Some(if is_command {
                 format!("`{program}` needs {needed}; `{program} --help` has examples")
             } else {
-                let typed = needing(&words, &command);
-                let subject = match typed {
+                let subject = match needing(&words, &command) {
                     Some(option) => format!("`{option}` works"),
                     None => "These options work".to_owned(),
                 };
@@ -128,6 +128,32 @@ fn bare(usage: &str) -> &str {
     name.trim_matches(['<', '>', ']', '.'])
 }
 
+/// Returns the option as the command line has it: `-q` or `--num-predict` instead of the name in the help.
+fn typed(option: &str, words: &[OsString]) -> String {
+    let texts = || words.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    let longs = || texts().filter_map(|word| word.strip_prefix("--")?.split('=').next());
+    let long = option.strip_prefix("--");
+    let is_there = |name: &str| longs().any(|typed| typed == name);
+    let command = command_of(words.iter().cloned());
+    let mut arguments = command.iter().flat_map(clap::Command::get_arguments);
+    let found = arguments.find(|it| long.is_some() && it.get_long() == long);
+    let Some(found) = found.filter(|_| !long.is_some_and(is_there)) else {
+        return option.to_owned();
+    };
+    let aliases = found.get_all_aliases().unwrap_or_default();
+    if let Some(alias) = aliases.into_iter().find(|alias| is_there(alias)) {
+        return format!("--{alias}");
+    }
+    let is_short = |short: &char| {
+        let mut groups = texts().filter(|word| !word.starts_with("--"));
+        groups.any(|word| word.strip_prefix('-').is_some_and(|letters| letters.contains(*short)))
+    };
+    match found.get_short().filter(is_short) {
+        Some(short) => format!("-{short}"),
+        None => option.to_owned(),
+    }
+}
+
 /// Joins words as a sentence does: `MODEL, SOURCE and TARGET`.
 fn listed(words: &[String]) -> String {
     match words {
@@ -151,8 +177,7 @@ fn needed(usage: &str) -> String {
     }
 }
 
-fn unknown_value(usage: &str, value: &str, known: &[&str]) -> String {
-    let option = bare(usage);
+fn unknown_value(option: &str, usage: &str, value: &str, known: &[&str]) -> String {
     if value.is_empty() {
         let example = usage.replace(['<', '>'], "").replace("...", "");
         return format!("`{option}` needs a value, as in `{}`", example.trim());
@@ -253,6 +278,20 @@ mod tests {
             (&["--kv-bits", "5"], "`--kv-bits` is 5, but must be 4, 8, 16 or 32"),
         ] {
             assert_eq!(of(words).as_deref(), Some(expected));
+        }
+        for (words, expected) in [
+            (&["convert", "a", "b", "-q", "7"][..], "`-q` is 7, but must be 2, 3, 4, 5, 6 or 8"),
+            (&["convert", "a", "b", "-q7"], "`-q` is 7, but must be 2, 3, 4, 5, 6 or 8"),
+            (
+                &["convert", "a-q", "b", "--quantize=7"],
+                "`--quantize` is 7, but must be 2, 3, 4, 5, 6 or 8",
+            ),
+            (
+                &["run", "m", "Hi", "--num-predict", "0"],
+                "`--num-predict` is 0, but must be a whole number, 1 or more, or -1 for no limit",
+            ),
+        ] {
+            assert_eq!(said(words).as_deref(), Some(expected));
         }
         assert!(said(&["rm"]).unwrap().contains("`--unused`"));
         for words in [&["perplexity"][..], &["perplexity", "smollm2"]] {
