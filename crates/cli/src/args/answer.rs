@@ -21,7 +21,7 @@ pub(crate) struct AnswerArgs {
     #[arg(long, visible_alias = "hide-reasoning", alias = "hidethinking", help_heading = "Output")]
     pub no_reasoning: bool,
 
-    /// Stop the answer after this many tokens [default: when it ends or the context is full]
+    /// Stop the answer after this many tokens; -1 means no limit [default: when it ends or the context is full]
     #[arg(
         long,
         alias = "num-predict",

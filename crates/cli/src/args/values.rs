@@ -32,7 +32,9 @@ pub(crate) fn number(range: RangeInclusive<f32>) -> impl Fn(&str) -> Result<f32,
 pub(crate) fn tokens(text: &str) -> Result<usize, String> {
     match text.trim() {
         "-1" | "-2" => Ok(usize::MAX),
-        text => whole(1..=u64::MAX)(text),
+        text => {
+            whole(1..=u64::MAX)(text).map_err(|problem| format!("{problem}, or -1 for no limit"))
+        }
     }
 }
 

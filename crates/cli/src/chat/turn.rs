@@ -87,7 +87,7 @@ impl Chat<'_> {
                  restart with a larger `--ctx`"
             )),
             FinishReason::MaxTokens => self.note(format_args!(
-                "The answer was cut off after {}. Type `/set max_tokens default` to remove the limit",
+                "The answer was cut off after {}. Type `/set max_tokens unlimited` to remove the limit",
                 count(usage.completion_tokens, "token")
             )),
             _ if !self.warned && self.used_tokens as f64 > NEARLY_FULL * context as f64 => {

@@ -153,7 +153,12 @@ impl Parameters {
         };
         let count = |least: i64| {
             let count = value.parse().ok().filter(|found: &i64| *found >= least);
-            count.ok_or_else(|| wrong(&format!("a whole number of at least {least}")))
+            count.ok_or_else(|| match (name, least) {
+                ("num_predict", _) => wrong("a whole number, or -1 for no limit"),
+                ("repeat_last_n", _) => wrong("a whole number, or -1 for the whole context"),
+                (_, i64::MIN) => wrong("a whole number"),
+                _ => wrong(&format!("a whole number of at least {least}")),
+            })
         };
         match name {
             "num_ctx" => self.ctx = Some(count(2)? as usize),

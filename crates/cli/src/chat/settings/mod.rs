@@ -100,10 +100,13 @@ pub(super) fn change(args: &mut AnswerArgs, change: &Change) -> Result<(), Strin
     match (*name, value) {
         ("model", _) => return Err(format!("To switch the model, type `/model {value}`")),
         ("system", "off" | "none") => args.system = Some(String::new()),
-        ("max_tokens", "-1" | "unlimited" | "none" | "off")
-        | ("format" | "stop", "off" | "none")
-        | ("seed", "random" | "-1")
-        | (_, "default") => reset(args, name),
+        // The default may be a limit of the model or of the configuration.
+        ("max_tokens", "-1" | "-2" | "unlimited" | "none" | "off") => {
+            args.max_tokens = Some(usize::MAX);
+        }
+        ("format" | "stop", "off" | "none") | ("seed", "random" | "-1") | (_, "default") => {
+            reset(args, name)
+        }
         ("system", text) => args.system = Some(text.to_owned()),
         _ => return take(args, name, values),
     }
@@ -383,7 +386,7 @@ mod tests {
             set(&mut args, line).unwrap();
         }
         assert_eq!((args.sampling.temperature, args.stop.len()), (None, 0));
-        assert_eq!((args.max_tokens, args.system.as_deref()), (None, Some("")));
+        assert_eq!((args.max_tokens, args.system.as_deref()), (Some(usize::MAX), Some("")));
         assert!(!args.verbose && args.no_markdown);
     }
 

@@ -39,7 +39,11 @@ pub(super) fn given(args: &AnswerArgs, name: &str) -> Option<Value> {
             let bias = |it: &crate::args::Bias| format!("{}={}", it.token, it.bias);
             texts(sampling.logit_bias.iter().map(bias).collect())
         }
-        "max_tokens" => args.max_tokens.map(Value::from),
+        // No limit is written as Ollama does.
+        "max_tokens" => args.max_tokens.map(|most| match most {
+            usize::MAX => Value::from(-1),
+            most => Value::from(most),
+        }),
         "stop" => texts(args.stop.clone()),
         "format" => args.format.clone().map(Value::from),
         "think" => {
@@ -97,6 +101,7 @@ pub(super) fn describe(
         Some(Value::Array(values)) => {
             values.iter().map(Value::to_string).collect::<Vec<_>>().join(" ")
         }
+        Some(value) if name == "max_tokens" && value == -1 => "unlimited".to_owned(),
         Some(value) => value.to_string(),
         None => default(engine, args, name),
     };
