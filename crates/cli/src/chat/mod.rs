@@ -339,7 +339,7 @@ impl Chat<'_> {
                 {
                     ". This conversation has parts without it, so it begins with the next one (`/clear`)"
                 } else {
-                    ""
+                    settings::remark(&self.engine, change.name)
                 };
                 Ok(format!(
                     "`{}` is now {}{later}",

@@ -272,6 +272,17 @@ fn think_check(engine: &Engine, think: Think) -> Result<(), String> {
     })
 }
 
+/// Returns a remark on a setting that was just changed, if it changes nothing with this model.
+pub(super) fn remark(engine: &Engine, name: &str) -> &'static str {
+    let never = engine.thinking().variables(answer::thinking_mode(Think::True));
+    match (name, never) {
+        ("think", Err(mlxk_text::ThinkingRefusal::NeverThinks)) => {
+            ". This model has no thinking mode, so it makes no difference"
+        }
+        _ => "",
+    }
+}
+
 /// The settings that a chat describes.
 #[derive(Clone, Copy)]
 pub(super) struct InEffect<'a> {
