@@ -55,20 +55,33 @@ const DESCRIPTION: usize = 24;
 
 /// Returns the text of `/help`, with a line per command if `width` columns have room for it.
 pub(super) fn help(width: usize) -> String {
-    let mut text = lines(COMMANDS.iter(), width);
-    text.push_str(
-        "\n  For several lines, press Alt-Enter, or type \"\"\" before and after them.\n  \
-         Ctrl-C stops an answer. Ctrl-R searches the input history.",
-    );
-    text
+    format!("{}\n{KEYS}", lines(COMMANDS.iter(), width))
 }
 
-/// Returns the help of one command, with or without its `/`.
+/// The keys that do more than type.
+const KEYS: &str = "  For several lines, press Alt-Enter, or type \"\"\" before and after them.\n  \
+                    Ctrl-C stops an answer. Ctrl-R searches the input history.";
+
+/// Returns the help of one command, with or without its `/`, or of the keys.
 pub(super) fn help_on(name: &str, width: usize) -> Option<String> {
     let name = name.trim_start_matches('/').to_ascii_lowercase();
-    let found = COMMANDS.iter().filter(|(command, ..)| command[1..] == name);
+    if matches!(name.as_str(), "shortcuts" | "keys") {
+        return Some(KEYS.to_owned());
+    }
+    let name = other_name(&name).unwrap_or(&name);
+    let found = COMMANDS.iter().filter(|(command, ..)| command[1..] == *name);
     let text = lines(found, width);
     (!text.is_empty()).then(|| text.trim_end().to_owned())
+}
+
+/// Returns the command that has this other name, both without their `/`.
+fn other_name(name: &str) -> Option<&'static str> {
+    match name {
+        "?" => Some("help"),
+        "new" => Some("clear"),
+        "exit" | "quit" => Some("bye"),
+        _ => None,
+    }
 }
 
 fn lines<'a>(
@@ -97,48 +110,58 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
     if let Some(quoted) = text.strip_prefix("\"\"\"") {
         return Ok(Command::Say(quoted.strip_suffix("\"\"\"").unwrap_or(quoted).trim().to_owned()));
     }
-    // Paths and comments are messages.
-    let is_command = text.starts_with('/')
-        && text[1..]
-            .split_whitespace()
-            .next()
-            .is_some_and(|name| name == "?" || name.chars().all(|c| c.is_ascii_alphabetic()));
-    if !is_command {
-        return Ok(Command::Say(text.to_owned()));
-    }
-    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let Some((name, rest)) = split(text) else { return Ok(Command::Say(text.to_owned())) };
     let rest = rest.trim();
     let given = (!rest.is_empty()).then(|| unquoted(rest));
-    match name.to_ascii_lowercase().as_str() {
-        "/help" | "/?" => Ok(Command::Help(given)),
-        "/clear" | "/new" => Ok(Command::Clear),
-        "/system" => Ok(Command::System(given)),
-        "/set" => Ok(Command::Set(rest.to_owned())),
-        "/show" => Ok(Command::Show(given)),
-        "/model" => Ok(Command::Model(given)),
-        "/file" => Ok(Command::File(given)),
-        "/edit" => Ok(Command::Edit(given.unwrap_or_default())),
-        "/history" => Ok(Command::History),
-        "/save" => given
+    let lower = name.to_ascii_lowercase();
+    match other_name(&lower).unwrap_or(&lower) {
+        "help" => Ok(Command::Help(given)),
+        "clear" => Ok(Command::Clear),
+        "system" => Ok(Command::System(given)),
+        "set" => Ok(Command::Set(rest.to_owned())),
+        "show" => Ok(Command::Show(given)),
+        "model" => Ok(Command::Model(given)),
+        "file" => Ok(Command::File(given)),
+        "edit" => Ok(Command::Edit(given.unwrap_or_default())),
+        "history" => Ok(Command::History),
+        "save" => given
             .map(Command::Save)
             .ok_or_else(|| "`/save` needs a name, as in `/save notes`".to_owned()),
-        "/load" => Ok(Command::Load(given)),
-        "/undo" => Ok(Command::Undo),
-        "/retry" => Ok(Command::Retry),
-        "/copy" => Ok(Command::Copy),
-        "/bye" | "/exit" | "/quit" => Ok(Command::Bye),
-        _ => Err(match meant(name) {
-            Some(one) => format!("Unknown command `{name}`; did you mean `{one}`?"),
-            None => format!("Unknown command `{name}`; `/help` lists the commands"),
+        "load" => Ok(Command::Load(given)),
+        "undo" => Ok(Command::Undo),
+        "retry" => Ok(Command::Retry),
+        "copy" => Ok(Command::Copy),
+        "bye" => Ok(Command::Bye),
+        _ => Err(match meant(&lower) {
+            Some(one) => format!("Unknown command `/{name}`; did you mean `{one}`?"),
+            None => format!("Unknown command `/{name}`; `/help` lists the commands"),
         }),
     }
 }
 
+/// Splits a command, without its `/`, from its arguments. Returns `None` for a message, such as a path or a comment.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix('/')?;
+    if let Some(topic) = text.strip_prefix('?') {
+        return Some(("?", topic));
+    }
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let is_letter = |c: char| c.is_alphabetic();
+    let core = name.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != '/');
+    let in_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let is_command = name.is_empty() || (name.starts_with(is_letter) && core.chars().all(in_word));
+    is_command.then_some((name, rest))
+}
+
 /// Returns the only command that begins alike, or the most similar one, for a name that is none.
 fn meant(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
+    let name = name.trim_end_matches(|c: char| c.is_ascii_punctuation());
+    if name.is_empty() {
+        return None;
+    }
+    let name = format!("/{}", other_name(name).unwrap_or(name));
     let commands = || COMMANDS.iter().map(|(command, ..)| *command);
-    let begins = |command: &&str| command.starts_with(&name) || name.starts_with(*command);
+    let begins = |command: &&str| command.starts_with(name.as_str()) || name.starts_with(*command);
     let mut alike = commands().filter(begins);
     match (alike.next(), alike.next()) {
         (Some(one), None) => Some(one),
@@ -197,6 +220,28 @@ mod tests {
         assert!(parse("/save").unwrap_err().contains("/save notes"));
         assert!(parse("/nosuch thing").unwrap_err().contains("`/nosuch`"));
         assert!(parse("/hist x").unwrap_err().contains("did you mean `/history`?"));
+        assert_eq!(parse("/foo.txt is a file"), say("/foo.txt is a file"));
+        assert_eq!(parse("/* a comment */"), say("/* a comment */"));
+    }
+
+    #[test]
+    fn punctuation_does_not_make_a_message_of_a_command() {
+        let help = |topic: &str| Ok(Command::Help(Some(topic.to_owned())));
+        assert_eq!(parse("/?"), Ok(Command::Help(None)));
+        assert_eq!(
+            (parse("/? shortcuts"), parse("/?shortcuts")),
+            (help("shortcuts"), help("shortcuts"))
+        );
+        assert!(help_on("shortcuts", 80).unwrap().contains("Ctrl-R"));
+        for (line, expected) in [
+            ("/quit?", "Unknown command `/quit?`; did you mean `/bye`?"),
+            ("/bye.", "Unknown command `/bye.`; did you mean `/bye`?"),
+            ("/set-temperature 1", "Unknown command `/set-temperature`; did you mean `/set`?"),
+            ("/", "Unknown command `/`; `/help` lists the commands"),
+            ("/über", "Unknown command `/über`; `/help` lists the commands"),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), expected);
+        }
     }
 
     #[test]
@@ -205,6 +250,7 @@ mod tests {
             let text = help_on(name, 80).unwrap();
             assert!(text.starts_with("  /set NAME [VALUE]") && !text.contains("/show"), "{text}");
         }
+        assert_eq!(help_on("/quit", 80), help_on("bye", 80));
         assert_eq!(help_on("nosuch", 80), None);
     }
 
