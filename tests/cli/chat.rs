@@ -468,11 +468,17 @@ fn no_history_keeps_nothing() {
     let mut session = Session::start(80, &["--max-tokens", "4"]);
     session.say("/set nohistory");
     session.say("A secret");
+    // Only what the user saves is on disk, and it is the last conversation.
+    session.say("/save notes");
     session.say("/set history on");
     session.say("Hello");
     let home = session.leave();
     let typed = std::fs::read_to_string(home.path().join("mlxk/chat-history")).unwrap();
     assert!(typed.contains("Hello") && !typed.contains("secret"), "{typed}");
+    assert!(!home.path().join("mlxk/chats/kept").exists());
+    let session = Session::start_with(home, 80, &["chat", "-c"], &[]);
+    assert!(session.text().contains("Loaded 2 messages of `notes`"), "{}", session.text());
+    session.leave();
 }
 
 #[test]

@@ -96,13 +96,24 @@ impl Folder {
         Ok(Loaded { conversation: read(&entry.path)?, entry })
     }
 
-    /// Returns the last conversation that was kept by itself: with this model, if one is given.
+    /// Returns the last conversation: with this model, if one is given. One that was saved under a name counts, because
+    /// it may not have been kept by itself; if it was, it goes on there.
     pub(crate) fn last(&self, model: Option<&str>) -> anyhow::Result<Option<Loaded>> {
-        for entry in self.entries()?.into_iter().filter(|entry| !entry.is_named) {
+        let entries = self.entries()?;
+        for entry in &entries {
             let conversation = read(&entry.path)?;
-            if model.is_none_or(|model| model == conversation.model) {
-                return Ok(Some(Loaded { entry, conversation }));
+            let is_empty = entry.is_named && conversation.turns() == 0;
+            if is_empty || model.is_some_and(|model| model != conversation.model) {
+                continue;
             }
+            let is_same = |other: &&Entry| {
+                !other.is_named
+                    && read(&other.path)
+                        .is_ok_and(|it| it.continues(&conversation) && conversation.continues(&it))
+            };
+            let kept = if entry.is_named { entries.iter().find(is_same) } else { None };
+            let entry = kept.unwrap_or(entry).clone();
+            return Ok(Some(Loaded { entry, conversation }));
         }
         Ok(None)
     }
@@ -192,6 +203,27 @@ mod tests {
         assert_eq!(last.continued(), Some(last.entry.path));
         assert!(folder.last(Some("m2")).unwrap().is_none());
         assert_eq!(folder.last(Some("m50")).unwrap().unwrap().conversation.model, "m50");
+    }
+
+    #[test]
+    fn the_last_one_may_have_a_name() {
+        let (_data, folder) = folder();
+        let mut one = with("m");
+        one.messages = vec![Message::new("user", "Hi"), Message::new("assistant", "Hello")];
+        let kept = folder.keep(&one).unwrap();
+        let old = SystemTime::now() - Duration::from_hours(1);
+        std::fs::File::options().write(true).open(&kept).unwrap().set_modified(old).unwrap();
+        write(&folder.place("notes"), &one, Existing::Refuse).unwrap();
+        // It goes on where it was kept.
+        assert_eq!(folder.last(None).unwrap().unwrap().continued(), Some(kept));
+        one.messages.push(Message::new("user", "More"));
+        write(&folder.place("notes"), &one, Existing::Replace).unwrap();
+        // The rest was not kept.
+        let last = folder.last(Some("m")).unwrap().unwrap();
+        assert_eq!((last.entry.name.as_str(), last.continued()), ("notes", None));
+        // A name for settings alone is not a conversation.
+        write(&folder.place("settings"), &with("m"), Existing::Refuse).unwrap();
+        assert_eq!(folder.last(None).unwrap().unwrap().entry.name, "notes");
     }
 
     #[test]
