@@ -59,17 +59,15 @@ pub enum FormatError {
     Tensor { path: PathBuf, tensor: String, problem: TensorProblem },
     /// The file ends before the data does.
     #[error(
-        "`{}` is truncated: tensor `{tensor}` needs bytes {start}..{end}, but the file has only \
-         {length} bytes", path.display()
+        "`{}` is truncated: its header asks for {needed} bytes, but the file has only {length}; the \
+         first tensor that is not complete is `{tensor}`", path.display()
     )]
     Truncated {
         path: PathBuf,
         /// The first tensor that doesn't fit.
         tensor: String,
-        /// First byte of the tensor in the file.
-        start: u64,
-        /// One past the last byte of the tensor.
-        end: u64,
+        /// Length of the file according to its header.
+        needed: u64,
         /// Length of the file.
         length: u64,
     },

@@ -159,6 +159,8 @@ fn place(
 ) -> Result<Vec<Tensor>, FormatError> {
     claims.sort_by_key(|(_, claim)| claim.data_offsets);
     let mut tensors: Vec<Tensor> = Vec::with_capacity(claims.len());
+    let last = claims.iter().map(|(_, claim)| claim.data_offsets.1).max().unwrap_or(0);
+    let needed = data_start.saturating_add(last);
     let mut expected = 0;
     for (name, claim) in claims {
         let bad =
@@ -183,12 +185,11 @@ fn place(
                 let range = (data_start + start) as usize..file_end as usize;
                 tensors.push(Tensor { name, dtype, shape: claim.shape, range });
             }
-            file_end => {
+            _ => {
                 return Err(FormatError::Truncated {
                     path: path.to_owned(),
                     tensor: name,
-                    start: data_start + start,
-                    end: file_end.unwrap_or(u64::MAX),
+                    needed,
                     length: file_length,
                 });
             }

@@ -168,10 +168,7 @@ impl Problem {
             FormatError::Tensor { tensor, problem, .. } => {
                 Self::Damaged(format!("tensor `{tensor}` {problem}"))
             }
-            FormatError::Truncated { end, length, .. } => Self::Damaged(format!(
-                "it ends too early: at least {} are missing",
-                human(end.saturating_sub(length))
-            )),
+            FormatError::Truncated { needed, length, .. } => Self::Damaged(ends(needed, length)),
             FormatError::TooLarge { length, .. } => Self::Damaged(format!(
                 "its size of {} is more than such a file can have",
                 human(length)
@@ -180,6 +177,17 @@ impl Problem {
             other => Self::Damaged(other.to_string()),
         }
     }
+}
+
+/// Describes a file that is shorter than its header says.
+fn ends(needed: u64, length: u64) -> String {
+    let missing = match needed.saturating_sub(length) {
+        0..1000 => String::new(),
+        missing => format!(" ({} are missing)", human(missing)),
+    };
+    format!(
+        "it ends too early: its header asks for {needed} bytes, but it has only {length}{missing}"
+    )
 }
 
 impl fmt::Display for Finding {
