@@ -60,7 +60,8 @@ fn show_describes_a_model() {
     world.cached("mlx-community/Alpha-4bit");
     let (stdout, stderr) =
         streams(&world.mlxk(&["show", "alpha", "--files", "--config"]).assert().success());
-    assert!(stderr.contains("Model: mlx-community/Alpha-4bit"), "{stderr}");
+    assert!(!stderr.contains("Model:"), "{stderr}");
+    assert_eq!(stdout.matches("Model: mlx-community/Alpha-4bit@").count(), 1, "{stdout}");
     for word in ["Type: chat", "4-bit (group_size=64)", "model.safetensors", "hidden_size"] {
         assert!(stdout.contains(word), "`{word}` is not in:\n{stdout}");
     }

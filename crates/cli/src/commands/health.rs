@@ -103,9 +103,6 @@ fn one(name: &str, args: &HealthArgs, context: &Context) -> anyhow::Result<Vec<V
         }
         resolution => {
             let model = resolution.local()?;
-            if model.changed {
-                context.printer.note(format_args!("Model: {}", model.name));
-            }
             if !args.repair {
                 return several(&[model], args.deep, context);
             }

@@ -63,8 +63,9 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
     if args.modelfile {
         return modelfile(args, context);
     }
-    let resolved = resolve::look_up(&args.model, context)?;
+    let resolved = resolve::look_up_quietly(&args.model, context)?;
     if args.template || args.parameters || args.system || args.license {
+        resolve::note_name(&resolved, context);
         return part(args, &resolved, context);
     }
     if args.recalc_hash {

@@ -132,6 +132,11 @@ pub(crate) fn look_up(name: &str, context: &Context) -> anyhow::Result<Resolved>
     chosen(name, context, |name| located(name, context))
 }
 
+/// Finds the model like [`look_up`], for a command that prints its full name anyway.
+pub(crate) fn look_up_quietly(name: &str, context: &Context) -> anyhow::Result<Resolved> {
+    chosen(name, context, |name| quietly_located(name, context))
+}
+
 /// Calls `find`, and calls it again with the model that the user chooses if the name is ambiguous.
 fn chosen(
     name: &str,
@@ -159,10 +164,15 @@ fn quietly_located(name: &str, context: &Context) -> anyhow::Result<Resolved> {
 
 fn located(name: &str, context: &Context) -> anyhow::Result<Resolved> {
     let resolved = quietly_located(name, context)?;
+    note_name(&resolved, context);
+    Ok(resolved)
+}
+
+/// Prints the full name of a model if the user typed another one.
+pub(crate) fn note_name(resolved: &Resolved, context: &Context) {
     if resolved.changed {
         context.printer.note(format_args!("Model: {}", resolved.name));
     }
-    Ok(resolved)
 }
 
 /// Prints the size of an import, and asks for confirmation if it is large.
