@@ -38,9 +38,10 @@ mod settings;
 mod staged;
 mod terminal;
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
@@ -54,12 +55,29 @@ use settings::Settings;
 struct Context {
     /// Start of the process, as nearly as it can tell.
     started: Instant,
+    /// Time that downloads and questions took.
+    aside: Cell<Duration>,
     settings: Settings,
     /// The error in the configuration, for commands that run without it.
     misconfigured: Option<ConfigError>,
     printer: Printer,
     /// `true` if a command may ask: it prints no JSON, and there is a terminal.
     may_ask: bool,
+}
+
+impl Context {
+    /// Downloads something or asks the user, which does not count as time that an answer took.
+    fn aside<T>(&self, action: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let result = action();
+        self.aside.set(self.aside.get() + begun.elapsed());
+        result
+    }
+
+    /// Returns the time since the start without downloads and questions.
+    fn own_time(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.aside.get())
+    }
 }
 
 fn main() -> ExitCode {
@@ -75,7 +93,8 @@ fn main() -> ExitCode {
     let printer = Printer::new(settings.plain);
     let prints_json = cli.command.as_ref().map_or(cli.json, |command| command.json().is_some());
     let may_ask = !prints_json && confirm::is_possible();
-    let mut context = Context { started, settings, misconfigured, printer, may_ask };
+    let mut context =
+        Context { started, aside: Cell::default(), settings, misconfigured, printer, may_ask };
     if !cli.command.as_ref().is_some_and(Command::needs_no_config)
         && let Some(error) = context.misconfigured.take()
     {

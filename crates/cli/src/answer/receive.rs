@@ -20,7 +20,7 @@ pub(crate) struct Answer {
     /// The tokens with their log-probabilities, if requested.
     pub tokens: Vec<TokenInfo>,
     pub done: Done,
-    /// Time from the start of the process to the first text.
+    /// Time from the start of the process to the first text, without downloads.
     pub first_text: Duration,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn receive(
                 reasoning.push_str(&piece);
             }
             Event::Text(piece) => {
-                first_text.get_or_insert_with(|| context.started.elapsed());
+                first_text.get_or_insert_with(|| context.own_time());
                 progress.finish();
                 screen.text(&piece)?;
                 text.push_str(&piece);
@@ -80,7 +80,7 @@ pub(crate) fn receive(
             Event::Done(done) => {
                 progress.finish();
                 screen.end()?;
-                let first_text = first_text.unwrap_or_else(|| context.started.elapsed());
+                let first_text = first_text.unwrap_or_else(|| context.own_time());
                 let answer = Answer { text, reasoning, tokens, done, first_text };
                 return Ok(Received::Complete(Box::new(answer)));
             }

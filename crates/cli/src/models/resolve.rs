@@ -41,13 +41,11 @@ pub(crate) fn find_by(
     let resolved = match resolution {
         Resolution::NeedsImport(plan) if pull => {
             let progress = context.printer.progress();
-            mlxk_hub::import(
-                &plan,
-                &mlxk_models::gguf_architectures(),
-                locations,
-                &progress,
-                &mut |info| confirm_import(info, context),
-            )?
+            let mut confirm = |info: &ImportInfo| confirm_import(info, context);
+            let architectures = mlxk_models::gguf_architectures();
+            context.aside(|| {
+                mlxk_hub::import(&plan, &architectures, locations, &progress, &mut confirm)
+            })?
         }
         Resolution::NotLocal(missing)
             if pull
@@ -55,13 +53,11 @@ pub(crate) fn find_by(
                 && !missing.folder_here
                 && !missing.is_typo() =>
         {
-            download(missing, context)?
+            context.aside(|| download(missing, context))?
         }
         other => other.local()?,
     };
-    if resolved.changed {
-        context.printer.note(format_args!("Model: {}", resolved.name));
-    }
+    note_name(&resolved, context);
     Ok(resolved)
 }
 
