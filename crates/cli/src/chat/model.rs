@@ -6,7 +6,7 @@ use mlxk_hub::Role;
 use super::{Chat, Model, Next, saved_name, settings};
 use crate::answer::{self, AnswerSettings};
 use crate::args::AnswerArgs;
-use crate::exit::UsageError;
+use crate::exit::{Interrupted, UsageError};
 use crate::models::{resolve, supported};
 use crate::terminal::Silence;
 use crate::{Context, failure, interrupt};
@@ -64,7 +64,9 @@ impl Chat<'_> {
             Err(error) => {
                 // Ctrl-C may have stopped a download, but not the chat.
                 interrupt::reset();
-                self.context.printer.error(&error);
+                if !error.is::<Interrupted>() {
+                    self.context.printer.error(&error);
+                }
                 Next::Continue
             }
         }

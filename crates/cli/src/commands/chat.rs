@@ -3,10 +3,11 @@
 use crate::answer::AnswerSettings;
 use crate::args::ChatArgs;
 use crate::chat::{Opening, chat_models, saved_name};
+use crate::choice::{self, Choice};
 use crate::conversations::{Folder, Loaded};
-use crate::exit::{ExitStatus, UsageError};
+use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
-use crate::{Context, answer, chat, choice, interrupt};
+use crate::{Context, answer, chat, interrupt};
 
 /// Loads the model and starts the chat.
 pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -54,8 +55,10 @@ fn last(folder: &Folder, model: Option<&str>) -> anyhow::Result<Loaded> {
 /// Returns the chat model that is here, if it is the only one or the user chooses it.
 pub(super) fn only_model(verb: &str, command: &str, context: &Context) -> anyhow::Result<String> {
     let mut names = chat_models(context)?;
-    if let Some(index) = choice::only(&names, context) {
-        return Ok(names.swap_remove(index));
+    match choice::only(&names, context) {
+        Choice::Taken(index) => return Ok(names.swap_remove(index)),
+        Choice::Cancelled => return Err(Interrupted.into()),
+        Choice::NotAsked => {}
     }
     let example = names.first().map_or("smollm2", String::as_str);
     let problem = format!("Name the model to {verb}, as in `mlxk {command} {example}`");

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::server_client::call;
+use crate::Context;
 use crate::args::StopArgs;
-use crate::exit::{ExitStatus, UsageError};
+use crate::choice::{self, Choice};
+use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::failure::{NotLoaded, ServerRefused};
-use crate::{Context, choice};
 
 /// Asks the server to unload the model.
 pub(crate) fn run(args: &StopArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -39,7 +40,10 @@ fn model(args: &StopArgs, context: &Context) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     match choice::only(&names, context) {
-        Some(index) => Ok(Some(names.swap_remove(index))),
-        None => Err(UsageError(format!("Name the model to unload: {}", names.join(", "))).into()),
+        Choice::Taken(index) => Ok(Some(names.swap_remove(index))),
+        Choice::Cancelled => Err(Interrupted.into()),
+        Choice::NotAsked => {
+            Err(UsageError(format!("Name the model to unload: {}", names.join(", "))).into())
+        }
     }
 }

@@ -8,11 +8,12 @@ use mlxk_hub::{
     Reference, Resolution, Resolved,
 };
 
+use crate::choice::{self, Choice};
 use crate::conversations::Folder;
-use crate::exit::UsageError;
+use crate::exit::{Interrupted, UsageError};
 use crate::models::progress::{Audience, PullProgress};
 use crate::models::pull;
-use crate::{Context, choice, confirm, format, interrupt};
+use crate::{Context, confirm, format, interrupt};
 
 /// Size above which a download or import needs confirmation, on a terminal.
 const ASK_ABOVE_BYTES: u64 = 2_000_000_000;
@@ -145,9 +146,11 @@ fn chosen(
     };
     let candidates = error.downcast_ref::<HubError>().and_then(HubError::candidates);
     let Some(names) = candidates else { return Err(error) };
-    match choice::choose(&format!("`{name}` matches several models:"), &names) {
-        Some(index) => find(&names[index]),
-        None => Err(error),
+    let question = format!("`{name}` matches several models:");
+    match context.aside(|| choice::choose(&question, &names)) {
+        Choice::Taken(index) => find(&names[index]),
+        Choice::Cancelled => Err(Interrupted.into()),
+        Choice::NotAsked => Err(error),
     }
 }
 
