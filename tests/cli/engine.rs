@@ -30,7 +30,7 @@ fn another_program_answers() {
 fn what_cannot_work_is_said() {
     let world = World::new();
     for (words, expected, code) in [
-        (&["--engine", "quickest"][..], "`--engine quickest` is neither", 2),
+        (&["--engine", "quickest"][..], "`--engine quickest` is not an engine; it takes", 2),
         (&["--engine", "ollama", "--policy", "fastest"], "`--policy` needs `--engine auto`", 2),
         (
             &["--engine", "auto", "--policy", "cheapest-memory"],
@@ -183,5 +183,5 @@ fn auto_considers_servers_at_addresses() {
     assert!(notes.contains(&known) && notes.contains("chosen: mlxk"), "{notes}");
     let (_, error) =
         streams(&world.mlxk(&[&run[..], &["auto,quickest"]].concat()).assert().code(2));
-    assert!(error.contains("`--engine quickest` is neither"), "{error}");
+    assert!(error.contains("`--engine quickest` is not an engine; it takes"), "{error}");
 }

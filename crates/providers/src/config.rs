@@ -109,6 +109,9 @@ impl Config {
             bad(&format!("`{text}` must begin with {}, `http://` or `https://`", names.join(", ")))
         };
         if text.starts_with("http://") || text.starts_with("https://") {
+            if text.ends_with("://") {
+                return Err(bad(&format!("`{text}` has no host")));
+            }
             let base_url = Some(text.to_owned());
             return Ok(Self { base_url, ..Self::new(Dialect::Openai, None) });
         }

@@ -68,8 +68,15 @@ pub(super) fn choose(
 /// Reads the address of a server, whose model has the same name as ours if it names none.
 fn config(address: &str, model: &str) -> Result<Config, UsageError> {
     let mut config = Config::parse(address).map_err(|error| {
-        let engine = "`auto`, `mlxk` nor `ollama`";
-        UsageError(format!("`--engine {address}` is neither {engine}: {error}"))
+        UsageError(match error {
+            ProviderError::Config(problem) if address.contains("://") || address.contains('{') => {
+                format!("`--engine {address}`: {problem}")
+            }
+            _ => format!(
+                "`--engine {address}` is not an engine; it takes `auto`, `mlxk`, `ollama` or the address of a \
+                 server, such as `openai://127.0.0.1:8000`"
+            ),
+        })
     })?;
     config.model.get_or_insert_with(|| model.to_owned());
     Ok(config)
