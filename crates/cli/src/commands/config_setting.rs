@@ -27,7 +27,10 @@ pub(super) fn run(action: &ConfigAction, as_json: bool, context: &Context) -> an
         ConfigAction::Get { .. } => return print(key, set, as_json),
         ConfigAction::Set { value, .. } => {
             let value = Value::parse(value.trim(), key.form).ok_or_else(|| {
-                UsageError(format!("`{name}` is `{value}`, but must be {}", key.form.expected()))
+                UsageError(format!(
+                    "`{name}` is `{value}`, but must be {}",
+                    key.form.expected_for(value)
+                ))
             })?;
             change(&config.path, |file| put(file, key, &value))?;
             context

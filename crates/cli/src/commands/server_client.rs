@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::args::TargetArgs;
+use crate::config::ConfigError;
 use crate::failure::{NoServer, ServerRefused};
-use crate::{Context, address};
+use crate::{Context, address, env};
 
 /// Timeout of a request. A running server answers within milliseconds even while it computes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +28,11 @@ pub(super) fn call(
     let is_said = target.host.is_some() || target.port.is_some() || settings.has_server_address();
     let named = settings.ollama_host.as_deref().filter(|_| !is_said);
     if let Some(named) = named {
+        address::check_ollama_host(named).map_err(|expected| ConfigError::BadVariable {
+            name: env::OLLAMA_HOST,
+            value: named.to_owned(),
+            expected,
+        })?;
         // Ollama itself may be there.
         let answer = request.send(&mlxk_providers::ollama_address(Some(named)));
         if answer.is_ok() || answer.as_ref().is_err_and(anyhow::Error::is::<ServerRefused>) {

@@ -96,7 +96,7 @@ fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
 
 fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Value), String> {
     let Some(key) = Key::find(name) else { return Err(format!("unknown setting `{name}`")) };
-    let value = match (value.get_ref(), key.form) {
+    let parsed = match (value.get_ref(), key.form) {
         (DeValue::Boolean(flag), Form::Flag) => Some(Value::Flag(*flag)),
         (
             DeValue::String(text),
@@ -117,9 +117,12 @@ fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Va
         }
         _ => None,
     };
-    match value {
+    match parsed {
         Some(value) => Ok((key, value)),
-        None => Err(format!("`{name}` must be {}", key.form.expected())),
+        None => {
+            let text = value.get_ref().as_str().unwrap_or_default();
+            Err(format!("`{name}` must be {}", key.form.expected_for(text)))
+        }
     }
 }
 

@@ -70,6 +70,16 @@ impl Form {
         }
     }
 
+    /// Returns what `text`, which is not allowed, should have been, to follow "must be".
+    pub(crate) fn expected_for(self, text: &str) -> String {
+        let problem = match self {
+            Self::Address => text.parse::<Address>().err(),
+            _ => None,
+        };
+        let problem = problem.as_deref().and_then(|problem| problem.strip_prefix("must be "));
+        problem.map_or_else(|| self.expected(), str::to_owned)
+    }
+
     /// Returns `true` if `text` is allowed.
     pub(super) fn allows(self, text: &str) -> bool {
         match self {

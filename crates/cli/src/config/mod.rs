@@ -213,7 +213,7 @@ fn from_variable(key: &Key, name: &'static str, text: &str) -> Result<Value, Con
     Value::parse(text, key.form).ok_or_else(|| ConfigError::BadVariable {
         name,
         value: text.to_owned(),
-        expected: key.form.expected(),
+        expected: key.form.expected_for(text),
     })
 }
 
