@@ -167,6 +167,35 @@ fn the_only_model_is_stopped_and_ollamas_address_is_tried() {
     assert!(streams(&assert).0.contains("org/two"));
 }
 
+#[test]
+fn a_wrong_address_in_a_variable_is_refused_with_the_reason() {
+    let world = World::new();
+    for (variable, example) in [("MLXK_HOST", "127.0.0.1:9000"), ("OLLAMA_HOST", "127.0.0.1:11434")]
+    {
+        let assert = world.mlxk(&["ps"]).env(variable, "box:x").assert().code(2);
+        let (_, stderr) = streams(&assert);
+        assert!(
+            stderr.contains(&format!("`{variable}` is `box:x`, but must be an address")),
+            "{stderr}"
+        );
+        assert!(stderr.contains(&format!("`{example}`")), "{stderr}");
+        assert!(stderr.contains("the port `x` is not a number"), "{stderr}");
+    }
+}
+
+#[test]
+fn variables_of_ollama_are_named_with_the_option_for_the_same() {
+    let world = World::new();
+    let variables = [("OLLAMA_KEEP_ALIVE", "1h"), ("OLLAMA_NEW_ENGINE", "1"), ("OLLAMA_DEBUG", "")];
+    let mut child = command(&world).envs(variables).stderr(Stdio::piped()).spawn().unwrap();
+    let first = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let expected =
+        "warning: mlxk doesn't read `OLLAMA_KEEP_ALIVE` (use `--keep-alive`), `OLLAMA_NEW_ENGINE`";
+    assert_eq!(first, expected);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_server_ends_although_nobody_reads_its_log() {

@@ -140,11 +140,12 @@ pub(crate) fn read_known(name: &str) -> Option<String> {
     if is_known(name) { read(name) } else { None }
 }
 
-/// Returns the variables of MLX-Knife 2 that are set but not on the list.
-pub(crate) fn unheeded() -> Vec<String> {
+/// Returns the variables with this beginning that are set but not on the list.
+pub(crate) fn unheeded(prefix: &str) -> Vec<String> {
     let mut names: Vec<String> = std::env::vars_os()
+        .filter(|(_, value)| !value.is_empty())
         .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with("MLXK2_") && !is_known(name))
+        .filter(|name| name.starts_with(prefix) && !is_known(name))
         .collect();
     names.sort();
     names

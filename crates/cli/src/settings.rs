@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub api_key: Option<String>,
     /// Address of Ollama, from its own variable.
     pub ollama_host: Option<String>,
+    /// Names of Ollama's variables that are set but have no effect.
+    pub ollama_unheeded: Vec<String>,
     /// API key for OpenAI-compatible servers.
     pub openai_key: Option<String>,
     /// `true` if output has no colours and other styles: `NO_COLOR` (<https://no-color.org>) or a dumb
@@ -68,7 +70,7 @@ impl MlxKnife {
             log_json: is_on(env::MLXK2_LOG_JSON),
             log_level: level.and_then(|level| LogLevel::from_str(level.trim(), true).ok()),
             debug: is_on(env::MLXK2_DEBUG),
-            unheeded: env::unheeded(),
+            unheeded: env::unheeded("MLXK2_"),
         }
     }
 }
@@ -110,6 +112,7 @@ impl Settings {
             config,
             api_key,
             ollama_host,
+            ollama_unheeded: env::unheeded("OLLAMA_"),
             openai_key,
             plain: env::is_plain(),
             home,

@@ -8,11 +8,24 @@ use mlxk_engine::SpillOptions;
 use mlxk_server::{ApiKey, DefaultModel, KeepAlive, Server, ServerConfig, Stop};
 use tracing::level_filters::LevelFilter;
 
+use crate::address::Address;
 use crate::args::{LogLevel, ServerArgs};
 use crate::config::keys::backends;
 use crate::exit::{ExitStatus, UsageError};
 use crate::models::resolve;
 use crate::{Context, address, answer, env, input, interrupt};
+
+/// Variables of Ollama's server that mlxk doesn't read, and its own options for the same.
+const OLLAMA_OPTIONS: [(&str, &str); 8] = [
+    ("OLLAMA_CONTEXT_LENGTH", "--ctx"),
+    ("OLLAMA_DEBUG", "--log-level debug"),
+    ("OLLAMA_KEEP_ALIVE", "--keep-alive"),
+    ("OLLAMA_KV_CACHE_TYPE", "--kv-bits"),
+    ("OLLAMA_MAX_LOADED_MODELS", "--max-models"),
+    ("OLLAMA_MAX_QUEUE", "--queue"),
+    ("OLLAMA_NUM_PARALLEL", "--parallel"),
+    ("OLLAMA_ORIGINS", "--cors-origin"),
+];
 
 /// Time between two checks for Ctrl-C.
 const WATCH: Duration = Duration::from_millis(50);
@@ -26,11 +39,7 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
     check(args, context)?;
     interrupt::listen()?;
     let config = config(args, context)?;
-    if let Some(host) = context.settings.ollama_host_instead(args.host.as_ref()) {
-        context.printer.note(format_args!(
-            "`OLLAMA_HOST` doesn't move mlxk; to listen there, pass `--host {host}` or set `MLXK_HOST`"
-        ));
-    }
+    note_variables_of_ollama(args, context);
     let has_key = config.api_key.is_some();
     let server = Server::bind(config)?;
     if !server.is_local() && !has_key {
@@ -67,6 +76,26 @@ fn check(args: &ServerArgs, context: &Context) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says which of Ollama's variables have no effect, and what has.
+fn note_variables_of_ollama(args: &ServerArgs, context: &Context) {
+    let settings = &context.settings;
+    if let Some(host) = settings.ollama_host_instead(args.host.as_ref()) {
+        let there = match host.parse::<Address>() {
+            Ok(_) => format!("to listen there, pass `--host {host}` or set `MLXK_HOST`"),
+            Err(_) => "choose an address with `--host` or `MLXK_HOST`".to_owned(),
+        };
+        context.printer.note(format_args!("`OLLAMA_HOST` doesn't move mlxk; {there}"));
+    }
+    let named = |name: &String| match OLLAMA_OPTIONS.iter().find(|(known, _)| known == name) {
+        Some((_, option)) => format!("`{name}` (use `{option}`)"),
+        None => format!("`{name}`"),
+    };
+    let names: Vec<String> = settings.ollama_unheeded.iter().map(named).collect();
+    if !names.is_empty() {
+        context.printer.note(format_args!("warning: mlxk doesn't read {}", names.join(", ")));
+    }
 }
 
 fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> {
