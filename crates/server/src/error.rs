@@ -16,6 +16,8 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// Field of the request that caused the error.
     pub(crate) param: Option<String>,
+    /// Name of the model that the sentence is about. It is not masked in the log.
+    pub(crate) model: Option<String>,
 }
 
 /// Kind of an error. It decides the status code.
@@ -94,7 +96,7 @@ impl Kind {
 
 impl ApiError {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None }
+        Self { kind, message: message.into(), param: None, model: None }
     }
 
     /// Returns an error for a request with an invalid field.
@@ -114,6 +116,11 @@ impl ApiError {
 
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(Kind::BadRequest, message)
+    }
+
+    /// Adds the name of the model that the sentence is about.
+    pub(crate) fn about(self, model: &str) -> Self {
+        Self { model: Some(model.to_owned()), ..self }
     }
 
     pub(crate) fn stopping() -> Self {
@@ -201,7 +208,7 @@ impl From<EngineError> for ApiError {
             EngineError::FormatsBusy => Kind::Busy,
             _ => Kind::Internal,
         };
-        Self { kind, message, param }
+        Self { kind, message, param, model: None }
     }
 }
 
@@ -213,7 +220,7 @@ impl From<HubError> for ApiError {
             _ => Kind::NoModel,
         };
         let param = Some("model".to_owned());
-        Self { kind, message: error.to_string(), param }
+        Self { kind, message: error.to_string(), param, model: None }
     }
 }
 

@@ -38,6 +38,7 @@ fn report(is_open: bool, stuck: Option<String>, uptime_s: u64) -> Response {
     let code = if stuck.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mut body = json!({
         "status": status,
+        // Clients of MLX-Knife look for this name.
         "service": "mlx-knife-server",
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": uptime_s,

@@ -73,5 +73,5 @@ async fn compile(lease: &Lease, wanted: Wanted) -> Result<Option<CompiledFormat>
 /// Returns the error of a model without tools, in the words that clients look for.
 fn no_tools(name: &str, reason: &str) -> ApiError {
     let message = format!("`tools`: the model `{name}` does not support tools: {reason}");
-    ApiError::field("tools", message)
+    ApiError::field("tools", message).about(name)
 }

@@ -62,5 +62,5 @@ pub(super) fn variables(
         // Clients look for these words.
         format!("`{field}`: the model `{name}` does not support thinking")
     };
-    Err(ApiError::field(field, message))
+    Err(ApiError::field(field, message).about(name))
 }

@@ -2,14 +2,14 @@
 
 use crate::error::{ApiError, Kind};
 
-/// Returns the message as the log may have it. An invalid request may quote a prompt, so that only the name of its
-/// field stays.
+/// Returns the message as the log may have it. An invalid request may quote a prompt, so that only the names of its
+/// field and its model stay.
 pub(crate) fn reason(error: &ApiError) -> String {
     if error.kind != Kind::BadRequest {
         return error.message.clone();
     }
-    let field = error.param.as_deref().unwrap_or_default();
-    without_quotes(&without_names(&error.message, field))
+    let known = [error.param.as_deref(), error.model.as_deref()];
+    without_quotes(&without_names(&error.message, known))
 }
 
 /// Replaces everything between the first and the last quotation mark, because a quoted text may contain more of them.
@@ -23,12 +23,12 @@ fn without_quotes(text: &str) -> String {
     }
 }
 
-/// Replaces words in backticks that are not the name of the field.
-fn without_names(text: &str, field: &str) -> String {
+/// Replaces words in backticks that are neither the name of the field nor that of the model.
+fn without_names(text: &str, known: [Option<&str>; 2]) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let kept = parts.iter().enumerate().map(|(index, part)| {
         let is_inside = index % 2 == 1;
-        if is_inside && *part != field { "…" } else { part }
+        if is_inside && !known.contains(&Some(*part)) { "…" } else { part }
     });
     kept.collect::<Vec<_>>().join("`")
 }
@@ -54,6 +54,10 @@ mod tests {
         ] {
             assert_eq!(reason(&ApiError::field(field, message)), logged);
         }
+        let refused =
+            ApiError::field("tools", "`tools`: the model `org/a` does not support tools: `x`");
+        let expected = "`tools`: the model `org/a` does not support tools: `…`";
+        assert_eq!(reason(&refused.about("org/a")), expected);
         let unknown = ApiError::new(Kind::NoModel, "The model `x` is not on this server");
         assert_eq!(reason(&unknown), unknown.message);
     }

@@ -53,6 +53,7 @@ pub(super) async fn fill(
             "The model `{}` cannot fill a gap: it has no marks for it",
             lease.name()
         ))
+        .about(lease.name())
     })?;
     let request = exchange::request(options, PromptInput::Text(prompt), &lease)?;
     let label = Label::new("", common.model, &lease);

@@ -234,7 +234,7 @@ fn note(ignored: &[String], base: &str, has_template: bool, watch: &Watch) -> Re
         let message = format!(
             "`template` is not supported, and `{base}` has no chat template of its own to use instead"
         );
-        return Err(ApiError::field("template", message));
+        return Err(ApiError::field("template", message).about(base));
     }
     say_ignored(ignored, watch);
     Ok(())

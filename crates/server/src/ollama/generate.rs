@@ -166,7 +166,7 @@ fn prompt(asked: GenerateRequest, lease: &Lease) -> Result<PromptInput, ApiError
                  marks for a gap",
                 lease.name()
             );
-            ApiError::field("suffix", message)
+            ApiError::field("suffix", message).about(lease.name())
         });
     }
     let system = Some(system).filter(|text| !text.is_empty());
