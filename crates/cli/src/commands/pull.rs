@@ -200,9 +200,10 @@ fn naming(model: &str, repo: &str, error: anyhow::Error) -> anyhow::Error {
         return error;
     }
     let completed = repo.rsplit('/').next() == Some(model);
-    let meaning = match model.contains('/') || completed {
-        true => String::new(),
-        false => format!(", which `{model}` stands for"),
+    let meaning = if model.contains('/') || completed {
+        String::new()
+    } else {
+        format!(", which `{model}` stands for")
     };
     error.context(format!("Cannot download `{repo}`{meaning}"))
 }

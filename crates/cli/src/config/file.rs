@@ -117,13 +117,9 @@ fn setting(name: &str, value: &Spanned<DeValue<'_>>) -> Result<(&'static Key, Va
         }
         _ => None,
     };
-    match parsed {
-        Some(value) => Ok((key, value)),
-        None => {
-            let text = value.get_ref().as_str().unwrap_or_default();
-            Err(format!("`{name}` must be {}", key.form.expected_for(text)))
-        }
-    }
+    let text = value.get_ref().as_str().unwrap_or_default();
+    let wrong = || format!("`{name}` must be {}", key.form.expected_for(text));
+    parsed.map(|value| (key, value)).ok_or_else(wrong)
 }
 
 fn pair(ollama: &str, repo: &Spanned<DeValue<'_>>) -> Result<Pair, String> {
