@@ -241,6 +241,11 @@ impl Chat<'_> {
                 return Ok(Next::Continue);
             }
         };
+        let may_take_long =
+            matches!(command, Command::Set(_) | Command::System(_) | Command::Show(_));
+        if may_take_long && editor.is_terminal() {
+            self.silence = Some(Silence::begin());
+        }
         match command {
             Command::Say(text) => {
                 match command::elsewhere(&text).filter(|_| editor.is_terminal()) {

@@ -105,7 +105,7 @@ pub(super) fn change(args: &mut AnswerArgs, change: &Change) -> Result<(), Strin
             args.max_tokens = Some(usize::MAX);
         }
         ("format" | "stop", "off" | "none") | ("seed", "random" | "-1") | (_, "default") => {
-            reset(args, name)
+            reset(args, name);
         }
         ("system", text) => args.system = Some(text.to_owned()),
         _ => return take(args, name, values),
@@ -274,13 +274,17 @@ fn think_check(engine: &Engine, think: Think) -> Result<(), String> {
 
 /// Returns a remark on a setting that was just changed, if it changes nothing with this model.
 pub(super) fn remark(engine: &Engine, name: &str) -> &'static str {
-    let never = engine.thinking().variables(answer::thinking_mode(Think::True));
-    match (name, never) {
-        ("think", Err(mlxk_text::ThinkingRefusal::NeverThinks)) => {
-            ". This model has no thinking mode, so it makes no difference"
-        }
-        _ => "",
+    if name == "think" && never_thinks(engine) {
+        ". This model has no thinking mode, so it makes no difference"
+    } else {
+        ""
     }
+}
+
+/// Returns `true` if the model has no thinking mode.
+fn never_thinks(engine: &Engine) -> bool {
+    let refusal = engine.thinking().variables(answer::thinking_mode(Think::True)).err();
+    matches!(refusal, Some(mlxk_text::ThinkingRefusal::NeverThinks))
 }
 
 /// The settings that a chat describes.

@@ -7,6 +7,7 @@ use mlxk_engine::{Engine, SamplingParameters};
 use serde_json::{Map, Value};
 
 use super::names::{NAMES, SAVED};
+use super::never_thinks;
 use crate::args::AnswerArgs;
 
 /// Returns the value of a setting that the options have, and `None` for one that is left open.
@@ -114,6 +115,7 @@ fn default(engine: &Engine, args: &AnswerArgs, name: &str) -> String {
         "seed" => "random",
         "max_tokens" => "unlimited",
         "stop" | "format" | "system" | "logit_bias" => "none",
+        "think" if never_thinks(engine) => "none, the model has no thinking mode",
         "think" => "the model's own",
         "xtc_probability" | "dry_multiplier" => "0",
         "xtc_threshold" => "0.1",
