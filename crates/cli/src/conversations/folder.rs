@@ -97,7 +97,7 @@ impl Folder {
     }
 
     /// Returns the last conversation: with this model, if one is given. One that was saved under a name counts, because
-    /// it may not have been kept by itself; if it was, it goes on there.
+    /// it may not have been kept by itself; if it was, it continues there.
     pub(crate) fn last(&self, model: Option<&str>) -> anyhow::Result<Option<Loaded>> {
         let entries = self.entries()?;
         for entry in &entries {
@@ -214,7 +214,7 @@ mod tests {
         let old = SystemTime::now() - Duration::from_hours(1);
         std::fs::File::options().write(true).open(&kept).unwrap().set_modified(old).unwrap();
         write(&folder.place("notes"), &one, Existing::Refuse).unwrap();
-        // It goes on where it was kept.
+        // It continues in the file that it was kept in.
         assert_eq!(folder.last(None).unwrap().unwrap().continued(), Some(kept));
         one.messages.push(Message::new("user", "More"));
         write(&folder.place("notes"), &one, Existing::Replace).unwrap();
