@@ -244,8 +244,8 @@ fn what_is_missing_is_explained() {
     );
     assert_eq!(
         missing.hint().unwrap(),
-        "Did you mean `mlx-community/Llama-3.2-1B-Instruct-4bit`? Otherwise, download the model \
-         with `mlxk pull mlx-community/Lama-3.2-1B-Instruct-4bit@v1`"
+        "Did you mean `mlx-community/Llama-3.2-1B-Instruct-4bit`? Otherwise, if the hub has it, \
+         download the model with `mlxk pull mlx-community/Lama-3.2-1B-Instruct-4bit@v1`"
     );
     let broken = error("org/half");
     assert_eq!(
