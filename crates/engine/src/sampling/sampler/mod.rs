@@ -34,6 +34,7 @@ pub(crate) struct Sampler {
     parameters: SamplingParameters,
     /// Buffer that is reused for every token.
     candidates: Vec<Candidate>,
+    spare: Vec<Candidate>,
     /// Probabilities of the candidates, not normalized.
     weights: Vec<f64>,
 }
@@ -41,7 +42,7 @@ pub(crate) struct Sampler {
 impl Sampler {
     /// Takes valid parameters.
     pub(crate) fn new(parameters: SamplingParameters) -> Self {
-        Self { parameters, candidates: Vec::new(), weights: Vec::new() }
+        Self { parameters, candidates: Vec::new(), spare: Vec::new(), weights: Vec::new() }
     }
 
     /// Draws a token. `position` is the number of tokens before it.
@@ -86,6 +87,7 @@ impl Sampler {
                 self.weigh(max);
             } else {
                 self.collect(logits, max, ALL);
+                self.weigh(max);
             }
             if typical_p < 1.0 {
                 self.cut_at_typical(f64::from(typical_p), max);
@@ -126,8 +128,7 @@ impl Sampler {
     fn collect(&mut self, logits: &[f32], max: f32, distance: f64) {
         let threshold = f64::from(max) - distance * f64::from(self.parameters.temperature);
         select::above(logits, threshold as f32, &mut self.candidates);
-        self.candidates.sort_unstable_by(Candidate::order);
-        self.weigh(max);
+        select::sort(&mut self.candidates, &mut self.spare);
     }
 
     /// Keeps the tokens whose information is closest to the entropy.
@@ -177,7 +178,8 @@ impl Sampler {
         let mut distance = if mass.is_finite() { furthest.min(8.0) } else { furthest };
         loop {
             self.collect(logits, max, distance);
-            if distance >= furthest || self.weights.iter().sum::<f64>() > mass {
+            let is_enough = self.weigh_until(max, mass);
+            if distance >= furthest || is_enough {
                 return;
             }
             distance = furthest.min(2.0 * distance);
@@ -190,6 +192,24 @@ impl Sampler {
         let weight = |candidate: &Candidate| (f64::from(candidate.logit - max) / temperature).exp();
         self.weights.clear();
         self.weights.extend(self.candidates.iter().map(weight));
+    }
+
+    /// Computes the weights of the first candidates, and drops those that follow as soon as the sum exceeds `mass`.
+    /// Returns `true` if it does.
+    fn weigh_until(&mut self, max: f32, mass: f64) -> bool {
+        let temperature = f64::from(self.parameters.temperature);
+        let mut sum = 0.0;
+        self.weights.clear();
+        for candidate in &self.candidates {
+            let weight = (f64::from(candidate.logit - max) / temperature).exp();
+            self.weights.push(weight);
+            sum += weight;
+            if sum > mass {
+                self.candidates.truncate(self.weights.len());
+                return true;
+            }
+        }
+        false
     }
 
     /// Keeps the shortest prefix whose weights reach `mass`.
