@@ -182,9 +182,9 @@ impl Task {
         self.chooser.takes_best() && !self.output.needs_logits()
     }
 
-    /// Returns what has to be known of the logits for the next token, if that is less than all of them.
+    /// Returns what has to be known of the logits for the next token. Returns `None` if they are a part of the answer.
     pub(crate) fn wish(&self) -> Option<Wish> {
-        if self.output.needs_logits() { None } else { self.chooser.wish() }
+        (!self.output.needs_logits()).then(|| self.chooser.wish())
     }
 
     /// Returns `true` if the answer has ended.

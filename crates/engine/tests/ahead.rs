@@ -181,7 +181,7 @@ fn many_clients_that_leave_at_any_time() {
     }
 }
 
-/// Requests that are sampled in every way that a device can help with, and in one that it can't.
+/// Requests that are sampled in every way.
 fn sampled() -> Vec<Request> {
     let plain = Sampling { temperature: Some(0.8), seed: Some(5), ..Sampling::default() };
     let ways = [
@@ -212,7 +212,6 @@ fn sampled_answers_are_those_of_all_logits() {
         let found = answer(&engine, request.clone());
         assert_same(&found, wanted, &format!("alone: {:?}", request.sampling));
     }
-    // The last one needs all logits, so that the others do without steps ahead while it runs.
     for count in [2, 3, 6, 7] {
         let requests = &requests[..count];
         let running: Vec<_> =

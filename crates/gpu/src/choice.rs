@@ -26,6 +26,8 @@ pub(crate) struct Choices {
     /// The columns of a survey are written when they are told.
     best: Option<Buffer>,
     kept: [Option<Made>; KEPT],
+    /// Values of the complete rows of the survey that was waited for last.
+    values: Vec<f32>,
 }
 
 struct Made {
@@ -47,9 +49,11 @@ struct Surveyed {
     scales: Vec<f32>,
     /// `true` if the tokens of the rows are known.
     is_told: bool,
-    /// Values of a row in the copy, and how many of them are wanted. Behind those of all rows are the parts.
+    /// Values of a row in the copy, and how many of them are wanted. Behind those of all rows are the parts, and then
+    /// all values of the complete rows.
     ranked: usize,
     wanted: usize,
+    complete: Vec<usize>,
 }
 
 impl Made {
@@ -119,7 +123,7 @@ pub(crate) fn choose(gpu: &mut Gpu, x: Act, width: usize) -> Result<Choice> {
         gpu.step.dispatch(&variant, vec![from, to], vec![width as u32], [groups, rows, 1]);
     }
     let bytes = (PAIR * rows) as u64;
-    gpu.step.copy_after(Copy { from: best, to: made.copy.clone(), at: 0, bytes });
+    gpu.step.copy_after(Copy { buffer: best, from: 0, to: made.copy.clone(), at: 0, bytes });
     submit(gpu, made)
 }
 
@@ -127,27 +131,53 @@ pub(crate) fn choose(gpu: &mut Gpu, x: Act, width: usize) -> Result<Choice> {
 pub(crate) fn survey(
     gpu: &mut Gpu,
     x: Act,
-    width: usize,
-    k: usize,
+    [width, k]: [usize; 2],
     scales: &[f32],
+    complete: &[usize],
 ) -> Result<Choice> {
     let rows = gpu.step.len(x) / width.max(1);
     assert_eq!(rows, scales.len(), "each row has a scale");
+    let (found, ranked) = if k == 0 { (None, 0) } else { best_of(gpu, x, [width, k], scales) };
+    let values = width * size_of::<f32>();
+    let sizes = found.map_or([0, 0], |_| [rows * ranked * PAIR, rows * GROUPS * PAIR]);
+    let all = sizes[0] + sizes[1] + complete.len() * values;
+    let (mut made, _) = gpu.choices.begin(rows, all, &gpu.context)?;
+    let x = gpu.step.memory(x).clone();
+    let mut to = 0;
+    let mut copy = |gpu: &mut Gpu, buffer: &Buffer, from: usize, bytes: usize| {
+        let (from, at, bytes_of_copy) = (from as u64, to as u64, bytes as u64);
+        let (buffer, target) = (buffer.clone(), made.copy.clone());
+        gpu.step.copy_after(Copy { buffer, from, to: target, at, bytes: bytes_of_copy });
+        to += bytes;
+    };
+    if let Some(acts) = found {
+        for (act, bytes) in acts.into_iter().zip(sizes) {
+            let buffer = gpu.step.memory(act).clone();
+            copy(gpu, &buffer, 0, bytes);
+        }
+    }
+    for &row in complete {
+        copy(gpu, &x, row * values, values);
+    }
+    let (scales, wanted, complete) = (scales.to_vec(), k.min(width), complete.to_vec());
+    made.survey = Some(Surveyed { x, width, scales, is_told: false, ranked, wanted, complete });
+    submit(gpu, made)
+}
+
+/// Records the search for the best values, and the sums of weights. Returns both, and the number of values of a row.
+fn best_of(
+    gpu: &mut Gpu,
+    x: Act,
+    [width, k]: [usize; 2],
+    scales: &[f32],
+) -> (Option<[Act; 2]>, usize) {
     let (best, ranked) = top::find(gpu, x, width, k);
-    let parts = gpu.step.act(rows, 2 * GROUPS);
+    let parts = gpu.step.act(scales.len(), 2 * GROUPS);
     let at = gpu.step.words(scales.iter().map(|scale| scale.to_bits()));
     let buffers = vec![Bind::Act(x), Bind::Words, Bind::Act(parts)];
     let variant = Variant::new(&kernels::WEIGH, &[]);
-    gpu.step.dispatch(&variant, buffers, vec![width as u32, at], [GROUPS, rows, 1]);
-    let sizes = [rows * ranked * PAIR, rows * GROUPS * PAIR];
-    let (mut made, _) = gpu.choices.begin(rows, sizes[0] + sizes[1], &gpu.context)?;
-    for (act, at, bytes) in [(best, 0, sizes[0]), (parts, sizes[0], sizes[1])] {
-        let (from, to) = (gpu.step.memory(act).clone(), made.copy.clone());
-        gpu.step.copy_after(Copy { from, to, at: at as u64, bytes: bytes as u64 });
-    }
-    let (x, scales, wanted) = (gpu.step.memory(x).clone(), scales.to_vec(), k.min(width));
-    made.survey = Some(Surveyed { x, width, scales, is_told: false, ranked, wanted });
-    submit(gpu, made)
+    gpu.step.dispatch(&variant, buffers, vec![width as u32, at], [GROUPS, scales.len(), 1]);
+    (Some([best, parts]), ranked)
 }
 
 /// Submits the step that ends with a choice, or holds it until it is told the tokens that it begins with.
@@ -209,35 +239,56 @@ fn ranked(words: &[u32]) -> impl Iterator<Item = Ranked> {
 
 /// Waits for a survey, see [`mlxk_ops::Compute::surveyed`].
 pub(crate) fn surveyed(gpu: &mut Gpu, choice: Choice) -> Result<Vec<Survey>> {
-    wait(gpu, choice, |made, words| {
+    let mut values = std::mem::take(&mut gpu.choices.values);
+    values.clear();
+    let surveys = wait(gpu, choice, |made, words| {
         let survey = made.survey.as_ref().expect("a survey was begun");
-        let (pairs, parts) = words.split_at(2 * made.rows * survey.ranked);
-        let rows = pairs.chunks(2 * survey.ranked).zip(parts.chunks(2 * GROUPS));
-        rows.zip(&survey.scales)
-            .map(|((pairs, parts), &scale)| {
-                let best: Vec<Ranked> = ranked(&pairs[..2 * survey.wanted]).collect();
-                let largest = best.first().map_or(f32::NAN, |best| best.value);
-                let weight = |&[most, sum]: &[u32; 2]| {
-                    let [most, sum] = [most, sum].map(f32::from_bits);
-                    let distance = f64::from(most) - f64::from(largest);
-                    f64::from(sum) * (distance * f64::from(scale)).exp()
-                };
-                let total = parts.as_chunks::<2>().0.iter().map(weight).sum();
-                Survey { width: survey.width, best, total }
-            })
-            .collect()
-    })
+        let (pairs, rest) = words.split_at(2 * made.rows * survey.ranked);
+        let parts = if survey.ranked == 0 { 0 } else { 2 * made.rows * GROUPS };
+        let (parts, rest) = rest.split_at(parts);
+        let complete = &rest[..survey.complete.len() * survey.width];
+        values.extend_from_slice(bytemuck::cast_slice(complete));
+        let summary = |row: usize| {
+            if survey.complete.contains(&row) {
+                return Survey { width: survey.width, best: vec![], total: 0.0 };
+            }
+            let pairs = &pairs[2 * survey.ranked * row..][..2 * survey.wanted];
+            let parts = &parts[2 * GROUPS * row..][..2 * GROUPS];
+            summary_of(pairs, parts, survey.width, survey.scales[row])
+        };
+        (0..made.rows).map(summary).collect()
+    });
+    gpu.choices.values = values;
+    surveys
+}
+
+/// Returns the survey of a row from its best values and its parts.
+fn summary_of(pairs: &[u32], parts: &[u32], width: usize, scale: f32) -> Survey {
+    let best: Vec<Ranked> = ranked(pairs).collect();
+    let largest = best.first().map_or(f32::NAN, |best| best.value);
+    let weight = |&[most, sum]: &[u32; 2]| {
+        let [most, sum] = [most, sum].map(f32::from_bits);
+        let distance = f64::from(most) - f64::from(largest);
+        f64::from(sum) * (distance * f64::from(scale)).exp()
+    };
+    let total = parts.as_chunks::<2>().0.iter().map(weight).sum();
+    Survey { width, best, total }
 }
 
 /// Reads the values of a row, see [`mlxk_ops::Compute::surveyed_row`].
-pub(crate) fn surveyed_row(gpu: &mut Gpu, choice: Choice, row: usize) -> Result<()> {
+pub(crate) fn surveyed_row(gpu: &mut Gpu, choice: Choice, row: usize) -> Result<&[f32]> {
     let survey = gpu.choices.get(choice).survey.as_ref().expect("a survey was begun");
-    let bytes = survey.width * size_of::<f32>();
+    let width = survey.width;
+    if let Some(at) = survey.complete.iter().position(|&it| it == row) {
+        return Ok(&gpu.choices.values[at * width..][..width]);
+    }
+    let bytes = width * size_of::<f32>();
     let (read, part) = (&mut gpu.read, (&survey.x, row * bytes));
     read.clear();
     gpu.context.read(&[part], bytes, &mut |bytes| {
         read.extend_from_slice(bytemuck::cast_slice(bytes));
-    })
+    })?;
+    Ok(&gpu.read)
 }
 
 /// Tells the tokens of a survey, see [`mlxk_ops::Compute::tell`].

@@ -594,8 +594,16 @@ impl Compute for Gpu {
         choice::chosen(self, choice)
     }
 
-    fn survey(&mut self, x: Act, width: usize, k: usize, scales: &[f32]) -> Option<Result<Choice>> {
-        (width > 0).then(|| choice::survey(self, x, width, k.clamp(1, Survey::MOST), scales))
+    fn survey(
+        &mut self,
+        x: Act,
+        width: usize,
+        k: usize,
+        scales: &[f32],
+        complete: &[usize],
+    ) -> Option<Result<Choice>> {
+        let k = k.min(Survey::MOST);
+        (width > 0).then(|| choice::survey(self, x, [width, k], scales, complete))
     }
 
     fn surveyed(&mut self, choice: Choice) -> Result<Vec<Survey>> {
@@ -603,8 +611,7 @@ impl Compute for Gpu {
     }
 
     fn surveyed_row(&mut self, choice: Choice, row: usize) -> Result<&[f32]> {
-        choice::surveyed_row(self, choice, row)?;
-        Ok(&self.read)
+        choice::surveyed_row(self, choice, row)
     }
 
     fn tell(&mut self, choice: Choice, tokens: &[u32]) -> Result<()> {

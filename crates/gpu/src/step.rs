@@ -93,9 +93,11 @@ pub(crate) enum Op {
     Done,
 }
 
-/// A copy from the start of a buffer to a place in another one.
+/// A copy from one buffer to another.
 pub(crate) struct Copy {
-    pub from: Buffer,
+    pub buffer: Buffer,
+    /// First byte.
+    pub from: u64,
     pub to: Buffer,
     /// First byte of the place.
     pub at: u64,
@@ -433,8 +435,8 @@ impl Step {
     }
 
     fn copy(&mut self, encoder: &mut CommandEncoder) {
-        for Copy { from, to, at, bytes } in self.copies.drain(..) {
-            encoder.copy_buffer_to_buffer(&from, 0, &to, at, bytes);
+        for Copy { buffer, from, to, at, bytes } in self.copies.drain(..) {
+            encoder.copy_buffer_to_buffer(&buffer, from, &to, at, bytes);
         }
     }
 

@@ -266,19 +266,26 @@ pub trait Compute {
     }
 
     /// Begins to survey each row of `x`, `[rows, width]`, without waiting for it: its `k` largest values, at most
-    /// [`Survey::MOST`], and the sum of all weights with the scale of the row. Returns `None` if the device has no memory
-    /// of its own.
+    /// [`Survey::MOST`], and the sum of all weights with the scale of the row. All values of the rows `complete` come
+    /// with it; if all rows do, `k` may be zero. Returns `None` if the device has no memory of its own.
     ///
     /// The tokens of the rows are the caller's choice. The next step can begin with them ([`Batch::chosen`]) before they
     /// are known: it is recorded, and computed when [`Compute::tell`] says them. Until then, only
     /// [`Compute::surveyed`] and [`Compute::surveyed_row`] read anything. A step that is never told its tokens is
     /// dropped when the next one begins.
-    fn survey(&mut self, x: Act, width: usize, k: usize, scales: &[f32]) -> Option<Result<Choice>> {
-        let _ = (x, width, k, scales);
+    fn survey(
+        &mut self,
+        x: Act,
+        width: usize,
+        k: usize,
+        scales: &[f32],
+        complete: &[usize],
+    ) -> Option<Result<Choice>> {
+        let _ = (x, width, k, scales, complete);
         None
     }
 
-    /// Waits for a survey, and returns what it found in each row.
+    /// Waits for a survey, and returns what it found in each row: nothing in the rows whose values all come with it.
     ///
     /// # Panics
     /// Panics if the device didn't begin it.
@@ -286,7 +293,8 @@ pub trait Compute {
         panic!("survey {} is not of this device", choice.0)
     }
 
-    /// Returns all values of a row of the last survey. No later step may have been computed.
+    /// Returns all values of a row of the last survey, which [`Compute::surveyed`] has waited for. No later step may have
+    /// been computed.
     ///
     /// # Panics
     /// Panics if the device didn't begin it.

@@ -4,6 +4,7 @@ use mlxk_ops::Survey;
 use mlxk_text::Tokenizer;
 
 use super::SamplingParameters;
+use super::patience::Patience;
 use super::sampler::{Adjuster, Past, Sampler, Wish, best};
 use crate::error::EngineError;
 use crate::grammar::{Calls, Constraint};
@@ -22,6 +23,7 @@ pub(crate) struct Chooser {
     tokenizer: Tokenizer,
     adjuster: Adjuster,
     sampler: Sampler,
+    patience: Patience,
 }
 
 /// The text that the next token continues.
@@ -51,6 +53,7 @@ impl Chooser {
             constraint,
             mark: Vec::new(),
             tokenizer,
+            patience: Patience::default(),
         }
     }
 
@@ -90,11 +93,12 @@ impl Chooser {
         parameters.temperature == 0.0 && constraint.is_none() && !parameters.adjusts()
     }
 
-    /// Returns what has to be known of the logits if that is less than all of them.
-    pub(crate) fn wish(&self) -> Option<Wish> {
+    /// Returns what has to be known of the logits.
+    pub(crate) fn wish(&self) -> Wish {
         let Self { parameters, constraint, sampler, .. } = self;
-        let is_plain = constraint.is_none() && !parameters.adjusts();
-        if is_plain { sampler.wish() } else { None }
+        let is_plain = constraint.is_none() && !parameters.adjusts() && !self.patience.wants_all();
+        let wish = if is_plain { sampler.wish() } else { None };
+        wish.unwrap_or(Wish::ALL)
     }
 
     /// Draws the next token after `position` others as [`Chooser::draw`] does, from a survey of its logits. Returns `None`
@@ -104,8 +108,17 @@ impl Chooser {
         survey: &Survey,
         position: usize,
     ) -> Result<Option<u32>, EngineError> {
+        if survey.best.is_empty() {
+            return Ok(None);
+        }
         let drawn = self.sampler.sample_surveyed(survey, position as u64);
-        drawn.map_err(|_| EngineError::InvalidLogits { position })
+        let drawn = drawn.map_err(|_| EngineError::InvalidLogits { position })?;
+        if drawn.is_none() {
+            self.patience.did_not_decide();
+        } else {
+            self.patience.decided();
+        }
+        Ok(drawn)
     }
 
     /// Draws the next token from its `[vocab]` logits.
@@ -115,6 +128,7 @@ impl Chooser {
         so_far: &TextSoFar<'_>,
     ) -> Result<u32, EngineError> {
         let &TextSoFar { ids, prompt_tokens: prompt, limit, is_answer, opening } = so_far;
+        self.patience.drew();
         if let Some(id) = self.mark.pop() {
             return Ok(id);
         }

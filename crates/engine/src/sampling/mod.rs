@@ -2,6 +2,7 @@
 
 mod chooser;
 mod defaults;
+mod patience;
 mod sampler;
 
 pub(crate) use mlxk_chat::{Dry, Sampling, Xtc};

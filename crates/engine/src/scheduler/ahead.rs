@@ -5,8 +5,8 @@
 //! computes the next one. If a request ends, its row of the next step was computed in vain, and the rows of the others
 //! are used.
 //!
-//! Tokens that are sampled are drawn by the processor, from the best logits. The next step is recorded meanwhile, and
-//! the device computes it as soon as it is told them.
+//! Tokens that are sampled are drawn by the processor, from the best logits, or from all if those don't decide. The next
+//! step is recorded meanwhile, and the device computes it as soon as it is told them.
 
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use mlxk_ops::{Act, Batch, Choice, Sequence};
 
 use super::{Part, Scheduler};
 use crate::error::EngineError;
+use crate::sampling::Wish;
 use crate::task::Role;
 
 /// A step that was begun.
@@ -34,7 +35,7 @@ pub(super) enum Chosen {
 }
 
 impl Scheduler {
-    /// Begins to find the tokens of a step on the device, if that is possible without all logits of its rows.
+    /// Begins to find the tokens of a step on the device, or what the processor draws them from.
     pub(super) fn begin_choice(
         &mut self,
         parts: &[Part],
@@ -53,7 +54,9 @@ impl Scheduler {
         let Some(wishes) = wishes.collect::<Option<Vec<_>>>() else { return Ok(None) };
         let scales: Vec<f32> = wishes.iter().map(|wish| wish.scale).collect();
         let count = wishes.iter().map(|wish| wish.count).max().unwrap_or(1);
-        let choice = self.ops.survey(logits, width, count, &scales).transpose()?;
+        let complete = wishes.iter().enumerate().filter(|(_, wish)| **wish == Wish::ALL);
+        let complete: Vec<usize> = complete.map(|(row, _)| row).collect();
+        let choice = self.ops.survey(logits, width, count, &scales, &complete).transpose()?;
         Ok(choice.map(Chosen::Drawn))
     }
 

@@ -15,10 +15,15 @@ const ERROR: f64 = 2.0 * Survey::ERROR;
 /// Contents that a survey needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Wish {
-    /// Number of best logits.
+    /// Number of best logits; zero for all of them, and nothing else.
     pub(crate) count: usize,
     /// Factor of logits in the exponents of weights.
     pub(crate) scale: f32,
+}
+
+impl Wish {
+    /// All logits.
+    pub(crate) const ALL: Self = Self { count: 0, scale: 1.0 };
 }
 
 impl Sampler {
