@@ -286,6 +286,8 @@ impl Experts {
     ) {
         let ExpertsSlots { logits, gate, up, down, .. } = self.slots;
         let (logits, gate, up, down) = (scratch[logits], scratch[gate], scratch[up], scratch[down]);
+        // First, so that a device finds the products of experts and their sum next to each other.
+        let shared = self.shared.as_ref().map(|shared| shared.forward(ops, x, scratch, batch));
         ops.linear(&[logits], router_input, &[self.router]);
         let routes = ops.route(logits, &self.route);
         if self.scales_inputs {
@@ -298,7 +300,6 @@ impl Experts {
         }
         ops.glu(gate, up, self.activation);
         ops.linear_routed(&[down], gate, &[self.down_proj], routes);
-        let shared = self.shared.as_ref().map(|shared| shared.forward(ops, x, scratch, batch));
         if self.scales_inputs {
             let all = Pieces { offset: 0, stride: 0 };
             ops.copy_pieces((out, all), (down, all), 1, self.hidden);
