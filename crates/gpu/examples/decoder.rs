@@ -1,6 +1,6 @@
 //! Times a decoder of random weights on a GPU, kernel by kernel: `decoder SHAPE [SETTING=NUMBER…]`.
 //!
-//! Shapes are `8b`, `1.5b` and `135m`. Settings are the fields of `Tuning`, `layers`, `prompt`, `profile`, `depth` for
+//! Shapes are `8b`, `1.5b`, `135m`, and `30b-a3b` with 128 experts, of which a token has 8. Settings are the fields of `Tuning`, `layers`, `prompt`, `profile`, `depth` for
 //! one more depth of decoding, and `next` to measure with the settings so far before those that follow.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a tool for measurements")]
 
@@ -9,7 +9,7 @@ use std::time::Instant;
 use mlxk_gpu::{Gpu, GpuOptions, Tuning, adapters};
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, LayerCache, Mask, Rope,
-    RopeSpec, Sequence, Vector, Weight, Weights,
+    RopeSpec, RouteScores, RouteSpec, Sequence, Vector, Weight, Weights,
 };
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
@@ -23,6 +23,8 @@ struct Shape {
     vocab: usize,
     layers: usize,
     bias: bool,
+    /// Experts, and those of a token. Queries and keys of a mixture have norms.
+    experts: Option<[usize; 2]>,
 }
 
 impl Shape {
@@ -30,10 +32,12 @@ impl Shape {
         let [hidden, wide, heads, kv_heads, head_dim, vocab, layers] = match name {
             "1.5b" => [1536, 8960, 12, 2, 128, 151_936, 28],
             "135m" => [576, 1536, 9, 3, 64, 49152, 30],
+            "30b-a3b" => [2048, 768, 32, 4, 128, 151_936, 48],
             _ => [4096, 14336, 32, 8, 128, 128_256, 32],
         };
         let bias = name == "1.5b";
-        Self { hidden, wide, heads, kv_heads, head_dim, vocab, layers, bias }
+        let experts = (name == "30b-a3b").then_some([128, 8]);
+        Self { hidden, wide, heads, kv_heads, head_dim, vocab, layers, bias, experts }
     }
 }
 
@@ -43,6 +47,8 @@ struct Layer {
     o: Weight,
     gate_up: [Weight; 2],
     down: Weight,
+    router: Option<Weight>,
+    head_norms: Option<[Vector; 2]>,
 }
 
 struct Decoder {
@@ -65,6 +71,11 @@ fn noise(seed: u64) -> impl FnMut() -> u64 {
 }
 
 fn matrix(gpu: &mut Gpu, rows: usize, cols: usize, bias: bool) -> Weight {
+    stack(gpu, [1, rows, cols], bias)
+}
+
+fn stack(gpu: &mut Gpu, [experts, rows_of_one, cols]: [usize; 3], bias: bool) -> Weight {
+    let rows = experts * rows_of_one;
     let mut next = noise((rows * cols) as u64);
     let packed: Vec<u8> = (0..rows * cols / 16).flat_map(|_| next().to_le_bytes()).collect();
     let size = 1.0 / (cols as f32).sqrt();
@@ -79,13 +90,14 @@ fn matrix(gpu: &mut Gpu, rows: usize, cols: usize, bias: bool) -> Weight {
     let (scales, biases) = (numbers(0.1 * size, 0.3 * size), numbers(-2.0 * size, -size));
     let storage =
         Storage::Affine { bits: 4, group_size: 64, packed: packed.into(), scales, biases };
-    let tensor = QuantTensor { name: "w".into(), experts: 1, rows, cols, storage };
+    let tensor = QuantTensor { name: "w".into(), experts, rows: rows_of_one, cols, storage };
     gpu.load(tensor, bias.then(|| vec![0.01; rows])).unwrap()
 }
 
 impl Decoder {
     fn new(gpu: &mut Gpu, shape: Shape) -> Self {
-        let Shape { hidden, wide, heads, kv_heads, head_dim, vocab, layers, bias } = shape;
+        let Shape { hidden, wide, heads, kv_heads, head_dim, vocab, layers, bias, experts } = shape;
+        let count = experts.map_or(1, |[experts, _]| experts);
         let frequencies =
             (0..head_dim / 2).map(|i| 10_000_f32.powf(-2.0 * i as f32 / head_dim as f32)).collect();
         let rope = RopeSpec { frequencies, interleaved: false, offset: 0, scale: 1.0 };
@@ -95,8 +107,11 @@ impl Decoder {
                 norms: [norm(gpu), norm(gpu)],
                 qkv: [heads, kv_heads, kv_heads].map(|it| matrix(gpu, it * head_dim, hidden, bias)),
                 o: matrix(gpu, hidden, heads * head_dim, false),
-                gate_up: [0, 1].map(|_| matrix(gpu, wide, hidden, false)),
-                down: matrix(gpu, hidden, wide, false),
+                gate_up: [0, 1].map(|_| stack(gpu, [count, wide, hidden], false)),
+                down: stack(gpu, [count, hidden, wide], false),
+                router: experts.map(|[experts, _]| matrix(gpu, experts, hidden, false)),
+                head_norms: experts
+                    .map(|_| [0; 2].map(|_| gpu.load_vector(vec![1.0; head_dim]).unwrap())),
             })
             .collect();
         let decoder = Self {
@@ -132,21 +147,44 @@ impl Decoder {
         let [x, input] = [hidden; 2].map(|cols| gpu.act(rows, cols));
         let qkv = [heads, kv_heads, kv_heads].map(|it| gpu.act(rows, it * head_dim));
         let attended = gpu.act(rows, heads * head_dim);
-        let gate_up = [wide; 2].map(|cols| gpu.act(rows, cols));
+        let per_row = self.shape.experts.map_or(1, |[_, per_row]| per_row);
+        let gate_up = [wide; 2].map(|cols| gpu.act(rows * per_row, cols));
+        let logits = gpu.act(rows, self.shape.experts.map_or(1, |[experts, _]| experts));
+        let results = gpu.act(rows * per_row, hidden);
+        let turned = [heads, kv_heads].map(|it| gpu.act(rows, it * head_dim));
         gpu.embed(x, self.embed, &batch.ids, 1.0);
         for (index, layer) in self.layers.iter().enumerate() {
             gpu.rms_norm(input, x, layer.norms[0], 1e-5);
             gpu.linear(&qkv, input, &layer.qkv);
-            let [q, k, v] = qkv;
-            gpu.rope(q, heads, self.rope, batch);
+            let [mut q, mut k, v] = qkv;
+            if let Some([q_norm, k_norm]) = layer.head_norms {
+                gpu.rms_norm(turned[0], q, q_norm, 1e-6);
+                q = turned[0];
+                gpu.rope(q, heads, self.rope, batch);
+                gpu.rms_norm(turned[1], k, k_norm, 1e-6);
+                k = turned[1];
+            } else {
+                gpu.rope(q, heads, self.rope, batch);
+            }
             gpu.rope(k, kv_heads, self.rope, batch);
             gpu.attend(attended, q, k, v, index, &spec, batch);
             gpu.linear(&[input], attended, &[layer.o]);
             gpu.add(x, input);
             gpu.rms_norm(input, x, layer.norms[1], 1e-5);
-            gpu.linear(&gate_up, input, &layer.gate_up);
-            gpu.glu(gate_up[0], gate_up[1], Activation::Silu);
-            gpu.linear(&[input], gate_up[0], &[layer.down]);
+            if let Some(router) = layer.router {
+                gpu.linear(&[logits], input, &[router]);
+                let spec =
+                    RouteSpec { normalize: true, ..RouteSpec::new(per_row, RouteScores::Softmax) };
+                let routes = gpu.route(logits, &spec);
+                gpu.linear_routed(&gate_up, input, &layer.gate_up, routes);
+                gpu.glu(gate_up[0], gate_up[1], Activation::Silu);
+                gpu.linear_routed(&[results], gate_up[0], &[layer.down], routes);
+                gpu.combine(input, results, routes);
+            } else {
+                gpu.linear(&gate_up, input, &layer.gate_up);
+                gpu.glu(gate_up[0], gate_up[1], Activation::Silu);
+                gpu.linear(&[input], gate_up[0], &[layer.down]);
+            }
             gpu.add(x, input);
         }
         let last = gpu.act(1, hidden);
@@ -311,7 +349,8 @@ fn main() {
     let loading = Instant::now();
     let decoder = Decoder::new(&mut gpu, shape);
     println!("loaded in {:.2} s", loading.elapsed().as_secs_f64());
-    let ids = vec![1; prompt];
+    // Different tokens, which have different experts.
+    let ids: Vec<u32> = (0..prompt).map(|at| (at * 7919 % shape.vocab) as u32).collect();
     for tuning in tunings {
         gpu.set_tuning(tuning);
         println!("{tuning:?}");

@@ -1,6 +1,6 @@
 //! Attention: storing of keys and values, and the kernel that fits the rows of a step.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, KvFormat, Mask, Rope, ScoreGrowth};
+use mlxk_ops::{Act, AttentionSpec, Batch, KvFormat, Mask, Rope, ScoreGrowth, Vector};
 
 use crate::cache::element_bits;
 use crate::compute::ELEMENT_THREADS;
@@ -15,6 +15,14 @@ use crate::step::{Attend, Bind, MATRIX_FROM, Op};
 const MOST_SEGMENTS: usize = 8;
 /// Memory of a workgroup that every device has.
 const WORKGROUP_BYTES: usize = 16 << 10;
+
+/// Norms of each head of queries and keys by their root mean squares.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadNorms {
+    /// Weights of queries and keys.
+    pub weights: [Vector; 2],
+    pub eps: f32,
+}
 
 impl Gpu {
     /// Records attention, as an operation that rotations may become part of.
@@ -49,8 +57,13 @@ impl Gpu {
         can && is_plain && is_half && is_sliding(&attend.spec)
     }
 
-    /// Records attention of one token of each sequence. `rope` turns its queries and keys.
-    pub(crate) fn attend_one(&mut self, attend: &Attend, rope: Option<Rope>) {
+    /// Records attention of one token of each sequence. `rope` turns its queries and keys after `norms`.
+    pub(crate) fn attend_one(
+        &mut self,
+        attend: &Attend,
+        rope: Option<Rope>,
+        norms: Option<HeadNorms>,
+    ) {
         let Attend { out, q, layer, ref spec, rows, factors, kv } = *attend;
         let [k, v] = kv.expect("a token has a key and a value");
         let (pages, tables) = self.layer(layer, spec);
@@ -72,10 +85,12 @@ impl Gpu {
             cap: spec.soft_cap.is_some(),
             sinks: spec.sinks.is_some(),
             growth: spec.growth.is_some(),
+            norm: norms.is_some(),
             split: chunks > 1,
         };
         let mut parameters = self.score_parameters(spec, tables, factors);
-        parameters.extend([pairs as u32, offset as u32]);
+        let eps = norms.map_or(0.0, |norms| norms.eps);
+        parameters.extend([pairs as u32, offset as u32, eps.to_bits()]);
         let parts = if chunks > 1 {
             self.step.act(rows * spec.heads * chunks, spec.head_dim + 2)
         } else {
@@ -85,6 +100,9 @@ impl Gpu {
         let sinks = self.vector(spec.sinks);
         let buffers = [Bind::Words].into_iter().chain(acts);
         let buffers = buffers.chain([turns, sinks.clone(), Bind::Buffer(pages), Bind::Act(parts)]);
+        let weights = norms.into_iter().flat_map(|norms| norms.weights);
+        let weights = weights.map(|weight| self.vector(Some(weight)));
+        let buffers = buffers.chain(weights);
         let variant = Variant::new(&kernels::DECODE_ATTENTION, &shape.constants());
         let groups = [spec.heads / heads, chunks, rows];
         self.step.dispatch(&variant, buffers.collect(), parameters, groups);

@@ -266,17 +266,12 @@ impl Compute for Gpu {
         let results = self.step.len(routes) / 2;
         let fan = results / self.step.shape(x).0.max(1);
         for (&out, &weight) in outs.iter().zip(weights) {
-            let selection = Selection::Routed(routes, fan.max(1));
-            self.product(&Product { out, x, weight, selection });
+            self.step.record(Op::Routed { out, x, weight, routes, fan: fan.max(1) });
         }
     }
 
     fn combine(&mut self, out: Act, x: Act, routes: Routes) {
-        let routes = Act(routes.0);
-        let ((rows, cols), (_, per_row)) = (self.step.shape(out), self.step.shape(routes));
-        let parameters = [rows * cols, cols, per_row, rows].map(|it| it as u32).to_vec();
-        let buffers = [routes, x, out].map(Bind::Act).to_vec();
-        self.elements(&kernels::COMBINE, &[], buffers, parameters, rows * cols);
+        self.step.record(Op::Combine { out, x, routes: Act(routes.0) });
     }
 
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {

@@ -139,6 +139,8 @@ pub struct Gpu {
     pub(crate) sums: Option<PartialSums>,
     /// Activations whose tiles are up to date while a step is lowered, and the operation that wrote them.
     pub(crate) tiled: HashMap<Act, usize>,
+    /// Activations that layers share while a step is lowered: by rows, columns, and a number.
+    pub(crate) shared: HashMap<[usize; 3], Act>,
     /// Values of the last read.
     pub(crate) read: Vec<f32>,
     /// Buffers for uploads of weights, until a step begins.
@@ -173,6 +175,7 @@ impl Gpu {
             tuning: Tuning::default(),
             sums: None,
             tiled: HashMap::new(),
+            shared: HashMap::new(),
             read: vec![],
             ring: Ring::default(),
             steps: 0,

@@ -14,6 +14,7 @@ mod compute;
 mod context;
 mod device;
 mod error;
+mod experts;
 mod kernels;
 mod lower;
 mod memory;

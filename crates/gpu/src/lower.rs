@@ -6,10 +6,11 @@
 
 use mlxk_ops::{Act, Rope, Weight};
 
+use crate::attention::HeadNorms;
 use crate::device::Gpu;
 use crate::kernels;
 use crate::pipelines::Variant;
-use crate::products::{After, Fused};
+use crate::products::{After, Fused, Product, Selection};
 use crate::step::{Attend, Bind, Op, PlanKey};
 
 impl Gpu {
@@ -25,6 +26,7 @@ impl Gpu {
         }
         let (recorded, words) = (ops.clone(), self.step.words_len());
         self.tiled.clear();
+        self.shared.clear();
         let mut at = 0;
         while at < ops.len() {
             self.tiled.retain(|&act, _| !ops[at].writes(act));
@@ -79,6 +81,11 @@ impl Gpu {
                 self.norm(&variant, [out, x], &[buffer], (width, eps));
             }
             Op::Linear { out, x, weight } => self.linear_alone(out, x, weight),
+            Op::Routed { out, x, weight, routes, fan } => {
+                let selection = Selection::Routed(routes, fan);
+                self.product(&Product { out, x, weight, selection });
+            }
+            Op::Combine { out, x, routes } => self.combine_rows(out, x, routes),
             Op::Glu { gate, up, activation } => self.activation(gate, Some(up), activation),
             Op::Add { out, x } => self.arithmetic(0, out, Bind::Act(x), 1, 0.0),
             Op::Rope { x, heads, rope } => self.rotate(x, heads, rope),
@@ -91,7 +98,13 @@ impl Gpu {
     /// Lowers several operations to one dispatch, and returns their number, if that is possible.
     fn lower_together(&mut self, ops: &[Op], at: usize) -> Option<usize> {
         match &ops[at] {
-            Op::RmsNorm { .. } | Op::Linear { .. } => self.lower_products(ops, at),
+            Op::RmsNorm { .. } => {
+                let lowered = self.lower_router(ops, at);
+                let lowered = lowered.or_else(|| self.lower_normed_attention(ops, at));
+                lowered.or_else(|| self.lower_products(ops, at))
+            }
+            Op::Linear { .. } => self.lower_products(ops, at),
+            Op::Routed { .. } => self.lower_experts(ops, at),
             Op::Rope { .. } | Op::Attend(_) => self.lower_attention(ops, at),
             _ => None,
         }
@@ -219,7 +232,7 @@ impl Gpu {
         }
         let attend = (**attend).clone();
         if is_one {
-            self.attend_one(&attend, rope);
+            self.attend_one(&attend, rope, None);
         } else {
             self.attend_on_matrices(&attend, rope);
             self.tiled.insert(attend.out, at);
@@ -228,6 +241,38 @@ impl Gpu {
             }
         }
         Some(next + 1 - at)
+    }
+
+    /// Lowers norms of the heads of queries and keys, their rotations, and the attention that follows.
+    fn lower_normed_attention(&mut self, ops: &[Op], at: usize) -> Option<usize> {
+        let [
+            Op::RmsNorm { out: q, x: raw_q, weight: q_weight, eps },
+            Op::Rope { x: turned_q, heads, rope },
+            Op::RmsNorm { out: k, x: raw_k, weight: k_weight, eps: k_eps },
+            Op::Rope { x: turned_k, heads: kv_heads, rope: k_rope },
+            Op::Attend(attend),
+            ..,
+        ] = &ops[at..]
+        else {
+            return None;
+        };
+        let Attend { ref spec, kv: Some([key, value]), .. } = **attend else { return None };
+        let is_chain =
+            [turned_q, turned_k] == [q, k] && attend.q == *q && key == *k && rope == k_rope;
+        let has_sizes = (*heads, *kv_heads) == (spec.heads, spec.kv_heads)
+            && [q_weight, k_weight].iter().all(|&&it| self.weights.vector(it).len == spec.head_dim)
+            && eps == k_eps;
+        let is_dead = [*q, *k].iter().all(|&act| self.is_dead(ops, at + 5, act));
+        let is_apart = ![q, k].contains(&raw_q) && ![q, k].contains(&raw_k) && *q != value;
+        let can = self.attends_to_one(attend) && self.has_many_buffers();
+        if !(is_chain && has_sizes && is_dead && is_apart && can) {
+            return None;
+        }
+        self.add_sums();
+        let norms = HeadNorms { weights: [*q_weight, *k_weight], eps: *eps };
+        let attend = Attend { q: *raw_q, kv: Some([*raw_k, value]), ..(**attend).clone() };
+        self.attend_one(&attend, Some(*rope), Some(norms));
+        Some(5)
     }
 
     /// Returns `true` if what is in `act` is only read by products on matrix units, which read tiles. What no operation
@@ -250,7 +295,7 @@ impl Gpu {
     }
 
     /// Returns `true` if no operation from `from` on reads what is in `act` now.
-    fn is_dead(&self, ops: &[Op], from: usize, act: Act) -> bool {
+    pub(crate) fn is_dead(&self, ops: &[Op], from: usize, act: Act) -> bool {
         for op in ops.iter().skip(from) {
             if op.reads(act) {
                 return false;
@@ -262,7 +307,7 @@ impl Gpu {
         !self.is_partial
     }
 
-    fn is_alike(&self, a: Act, b: Act) -> bool {
+    pub(crate) fn is_alike(&self, a: Act, b: Act) -> bool {
         self.step.shape(a) == self.step.shape(b)
     }
 

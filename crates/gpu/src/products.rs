@@ -6,7 +6,7 @@ use mlxk_tensor::Mode;
 use crate::compute::activation_parameters;
 use crate::device::Gpu;
 use crate::kernels;
-use crate::kernels::fixed_product::{Epilogue, FixedProduct};
+use crate::kernels::fixed_product::{Epilogue, Experts, FixedProduct};
 use crate::kernels::matrix_product::{COLUMNS as MATRIX_COLUMNS, MatrixAfter, MatrixProduct};
 use crate::pipelines::Variant;
 use crate::step::{Bind, MATRIX_FROM, padded_rows};
@@ -102,8 +102,20 @@ pub(crate) enum After {
     Gate(Activation),
 }
 
+/// Returns the use of results in whole numbers, and the parameters of an activation.
+pub(crate) fn fixed_after(after: After) -> (Epilogue, [f32; 4]) {
+    match after {
+        After::Store => (Epilogue::Store, [0.0; 4]),
+        After::Add(_) => (Epilogue::Add, [0.0; 4]),
+        After::Gate(activation) => {
+            let (number, numbers) = activation_parameters(activation);
+            (Epilogue::Gate(number), numbers)
+        }
+    }
+}
+
 /// Returns the use of results on matrix units, and the parameters of an activation.
-fn matrix_after(after: After) -> (MatrixAfter, [f32; 4]) {
+pub(crate) fn matrix_after(after: After) -> (MatrixAfter, [f32; 4]) {
     match after {
         After::Store => (MatrixAfter::Store, [0.0; 4]),
         After::Add(_) => (MatrixAfter::Add, [0.0; 4]),
@@ -174,6 +186,7 @@ pub(crate) fn fixed_shape(
         tile: tile as u32,
         matrices: 1,
         norm: false,
+        experts: Experts::One,
         epilogue: Epilogue::Store,
         biases: 0,
         bits: bits.into(),
@@ -229,6 +242,7 @@ impl Gpu {
             step: step as u32,
             matrices: matrices.len() as u32,
             parts: parts as u32,
+            experts: false,
             after,
             biases: if adds_bias { 0 } else { biases },
             bits: bits.into(),
@@ -321,7 +335,12 @@ impl Gpu {
     pub(crate) fn can_join(&self, weights: &[Weight]) -> bool {
         let form = |weight: &Weight| self.weights.matrix(*weight).form;
         let is_alike = weights.windows(2).all(|pair| form(&pair[0]) == form(&pair[1]));
-        is_alike && weights.len() <= 3 && self.context.info.limits.buffers >= MOST_BUFFERS
+        is_alike && weights.len() <= 3 && self.has_many_buffers()
+    }
+
+    /// Returns `true` if a kernel may have [`MOST_BUFFERS`].
+    pub(crate) fn has_many_buffers(&self) -> bool {
+        self.context.info.limits.buffers >= MOST_BUFFERS
     }
 
     /// Records products that are computed in whole numbers.
@@ -338,16 +357,9 @@ impl Gpu {
         let is_gated = matches!(fused.after, After::Gate(_));
         let outs = matrices.iter().map(|it| it.rows).sum::<usize>();
         let outs = if is_gated { outs / 2 } else { outs };
-        let (epilogue, numbers) = match fused.after {
-            After::Store => (Epilogue::Store, [0.0; 4]),
-            After::Add(_) => (Epilogue::Add, [0.0; 4]),
-            After::Gate(activation) => {
-                let (number, numbers) = activation_parameters(activation);
-                (Epilogue::Gate(number), numbers)
-            }
-        };
+        let (epilogue, numbers) = fixed_after(fused.after);
         let biases = (0..).zip(&matrices).map(|(at, it)| u32::from(it.has_bias) << at).sum();
-        let mut shape = FixedProduct {
+        let shape = FixedProduct {
             matrices: matrices.len() as u32,
             norm: fused.norm.is_some(),
             epilogue,
@@ -355,21 +367,27 @@ impl Gpu {
             scales,
             ..fixed_shape([cols, outs, rows], (bits, group_size), is_gated, &self.tuning)
         };
-        while shape.workgroup_bytes() > self.context.info.limits.workgroup && shape.rows > 1 {
-            shape.rows = if shape.rows > shape.ahead { shape.rows - shape.ahead } else { 1 };
-            shape.ahead = shape.ahead.min(shape.rows);
-        }
-        self.fixed_dispatch(fused, &shape, numbers);
+        self.fixed_dispatch(fused, &shape, numbers, None);
     }
 
-    /// Records the dispatch of a shape.
+    /// Records the dispatch of a shape. `routes` are those of experts.
     pub(crate) fn fixed_dispatch(
         &mut self,
         fused: &Fused,
         shape: &FixedProduct,
         numbers: [f32; 4],
+        routes: Option<Act>,
     ) {
-        let (rows, _) = self.step.shape(fused.x);
+        let mut shape = *shape;
+        while shape.workgroup_bytes() > self.context.info.limits.workgroup && shape.rows > 1 {
+            shape.rows = if shape.rows > shape.ahead { shape.rows - shape.ahead } else { 1 };
+            shape.ahead = shape.ahead.min(shape.rows);
+        }
+        let rows = match shape.experts {
+            Experts::One => self.step.shape(fused.x).0,
+            Experts::Each(fan) => self.step.shape(fused.x).0 * fan as usize,
+            Experts::Sum(fan) => self.step.shape(fused.x).0 / fan as usize,
+        };
         let matrices: Vec<&Matrix> =
             fused.products.iter().map(|&(_, weight)| self.weights.matrix(weight)).collect();
         let groups = |matrix: &Matrix| matrix.rows.div_ceil(shape.group_rows() as usize);
@@ -387,6 +405,7 @@ impl Gpu {
         if let Some((weight, _)) = fused.norm {
             buffers.push(self.vector(Some(weight)));
         }
+        buffers.extend(routes.map(Bind::Act));
         match fused.after {
             After::Store => buffers.extend(fused.products.iter().map(|&(out, _)| Bind::Act(out))),
             After::Add(out) => buffers.push(Bind::Act(out)),
@@ -468,7 +487,12 @@ impl Gpu {
 
 /// Adds the parameters of a matrix to those of a product (`M` in its text), and its buffer twice: for its words and for
 /// its scales. `groups` is the number of workgroups that compute its rows.
-fn add_matrix(matrix: &Matrix, groups: usize, parameters: &mut Vec<u32>, buffers: &mut Vec<Bind>) {
+pub(crate) fn add_matrix(
+    matrix: &Matrix,
+    groups: usize,
+    parameters: &mut Vec<u32>,
+    buffers: &mut Vec<Bind>,
+) {
     let layout = &matrix.layout;
     let sizes = [matrix.rows as u32, groups as u32];
     parameters.extend([sizes[0], sizes[1], layout.scales, layout.row_biases]);

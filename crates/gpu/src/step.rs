@@ -74,6 +74,20 @@ pub(crate) enum Op {
         x: Act,
         weight: Weight,
     },
+    /// A product with matrices that routes choose. A row of `x` has `fan` results.
+    Routed {
+        out: Act,
+        x: Act,
+        weight: Weight,
+        routes: Act,
+        fan: usize,
+    },
+    /// The sum of the weighted results of experts.
+    Combine {
+        out: Act,
+        x: Act,
+        routes: Act,
+    },
     Glu {
         gate: Act,
         up: Act,
@@ -128,6 +142,9 @@ impl Op {
             }
             Op::RmsNorm { x, .. } | Op::Linear { x, .. } | Op::Rope { x, .. } => *x == act,
             Op::Glu { gate: a, up: b, .. } | Op::Add { out: a, x: b } => [*a, *b].contains(&act),
+            Op::Routed { x, routes, .. } | Op::Combine { x, routes, .. } => {
+                [*x, *routes].contains(&act)
+            }
             Op::Done => false,
             Op::Attend(attend) => attend.q == act || attend.kv.is_some_and(|kv| kv.contains(&act)),
         }
@@ -146,7 +163,10 @@ impl Op {
     /// Returns `true` if the operation writes all of an activation.
     pub(crate) fn overwrites(&self, act: Act) -> bool {
         match self {
-            Op::RmsNorm { out, .. } | Op::Linear { out, .. } => *out == act,
+            Op::RmsNorm { out, .. }
+            | Op::Linear { out, .. }
+            | Op::Routed { out, .. }
+            | Op::Combine { out, .. } => *out == act,
             Op::Attend(attend) => attend.out == act,
             _ => false,
         }

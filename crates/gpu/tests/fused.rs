@@ -5,8 +5,8 @@ mod common;
 
 use common::{Pair, assert_within, input, read, tensor, values};
 use mlxk_ops::{
-    Activation, AttentionSpec, Batch, CacheSpec, KvFormat, LayerCache, Mask, Ops, RopeSpec,
-    ScoreGrowth,
+    Act, Activation, AttentionSpec, Batch, CacheSpec, KvFormat, LayerCache, Mask, Ops, RopeSpec,
+    RouteScores, RouteSpec, ScoreGrowth, Vector,
 };
 use mlxk_tensor::{Dtype, Mode};
 
@@ -103,11 +103,122 @@ fn blocks_of_decoders_with_many_rows() {
     }
 }
 
+/// A mixture of experts in a decoder.
+#[derive(Clone, Copy, Debug)]
+struct Mixture {
+    mode: Mode,
+    dtype: Dtype,
+    experts: usize,
+    per_row: usize,
+    bias: bool,
+    /// `true` if the router is quantized, too.
+    router: bool,
+    /// `true` if something follows the sum of the experts but for the residual.
+    shared: bool,
+}
+
+/// Norm, router, gated units of experts, and their sum, which is added.
+fn mixture(ops: &mut dyn Ops, spec: &Mixture, [rows, width, wide]: [usize; 3]) -> Vec<f32> {
+    let Mixture { mode, dtype, experts, per_row, bias, router, shared } = *spec;
+    let mut seed = 200;
+    let mut stack = |ops: &mut dyn Ops, outs: usize, cols: usize, has_bias: bool| {
+        seed += 1;
+        let bias = has_bias.then(|| values(seed + 40, experts * outs));
+        ops.load(tensor(Some(mode), dtype, [experts, outs, cols], seed), bias).unwrap()
+    };
+    let gate_up = [false, bias].map(|has_bias| stack(ops, wide, width, has_bias));
+    let down = stack(ops, width, wide, bias);
+    let routing = if router { Some(mode) } else { None };
+    let router = ops.load(tensor(routing, Dtype::F32, [1, experts, width], 300), None).unwrap();
+    let norm = ops.load_vector(values(90, width)).unwrap();
+    ops.begin(&Batch::default()).unwrap();
+    let x = input(ops, &values(7, rows * width), width);
+    let other = input(ops, &values(8, rows * width), width);
+    let [normed, sum] = [0; 2].map(|_| ops.act(rows, width));
+    let logits = ops.act(rows, experts);
+    let [gates, ups] = [0; 2].map(|_| ops.act(rows * per_row, wide));
+    let results = ops.act(rows * per_row, width);
+    ops.rms_norm(normed, x, norm, 1e-5);
+    ops.linear(&[logits], normed, &[router]);
+    let routes = ops.route(logits, &RouteSpec::new(per_row, RouteScores::Softmax));
+    ops.linear_routed(&[gates, ups], normed, &gate_up, routes);
+    ops.glu(gates, ups, Activation::Silu);
+    ops.linear_routed(&[results], gates, &[down], routes);
+    ops.combine(sum, results, routes);
+    if shared {
+        ops.add(sum, other);
+    }
+    ops.add(x, sum);
+    read(ops, x)
+}
+
+#[test]
+fn mixtures_of_experts() {
+    let Some(mut pair) = open(KvFormat::F16) else { return };
+    let plain = Mixture {
+        mode: affine(4, 64),
+        dtype: Dtype::F16,
+        experts: 16,
+        per_row: 4,
+        bias: false,
+        router: true,
+        shared: false,
+    };
+    let cases = [
+        (plain, [1, 576, 256]),
+        (Mixture { router: false, ..plain }, [1, 576, 256]),
+        (Mixture { experts: 128, per_row: 8, ..plain }, [1, 256, 768]),
+        (Mixture { bias: true, ..plain }, [1, 192, 320]),
+        (Mixture { mode: affine(8, 32), dtype: Dtype::Bf16, ..plain }, [2, 96, 160]),
+        (Mixture { mode: affine(4, 128), dtype: Dtype::F32, shared: true, ..plain }, [3, 256, 640]),
+        (Mixture { bias: true, shared: true, router: false, ..plain }, [8, 192, 128]),
+        (Mixture { per_row: 1, ..plain }, [5, 64, 128]),
+        (Mixture { experts: 200, per_row: 3, router: false, ..plain }, [20, 64, 64]),
+        // Rows of more blocks than a workgroup has threads.
+        (Mixture { per_row: 8, ..plain }, [1, 64, 3072]),
+        (Mixture { mode: affine(3, 64), ..plain }, [2, 64, 128]),
+    ];
+    for (spec, sizes) in cases {
+        let found = pair.both(|ops| mixture(ops, &spec, sizes));
+        // Weights are exponential in what a quantized router finds.
+        let bound = if spec.router { HALF_BOUND } else { BOUND };
+        assert_within([&found[0], &found[1]], bound, &format!("{spec:?} {sizes:?}")).unwrap();
+    }
+}
+
+#[test]
+fn mixtures_of_experts_with_many_rows() {
+    let Some(mut pair) = open(KvFormat::F16) else { return };
+    let plain = Mixture {
+        mode: affine(4, 64),
+        dtype: Dtype::F16,
+        experts: 16,
+        per_row: 4,
+        bias: false,
+        // In f16, another expert might be chosen.
+        router: false,
+        shared: false,
+    };
+    let cases = [
+        (plain, [16, 256, 128]),
+        (Mixture { bias: true, dtype: Dtype::Bf16, ..plain }, [130, 128, 192]),
+        (Mixture { mode: affine(8, 32), per_row: 2, ..plain }, [70, 64, 64]),
+        (Mixture { experts: 3, per_row: 2, shared: true, ..plain }, [300, 192, 320]),
+        // Too narrow for matrix units.
+        (Mixture { mode: affine(4, 32), ..plain }, [40, 96, 96]),
+    ];
+    for (spec, sizes) in cases {
+        let found = pair.both(|ops| mixture(ops, &spec, sizes));
+        assert_within([&found[0], &found[1]], HALF_BOUND, &format!("{spec:?} {sizes:?}")).unwrap();
+    }
+}
+
 /// Attention of one token of each of several sequences, of several lengths.
 fn decode(
     ops: &mut dyn Ops,
     spec: &AttentionSpec,
     rope: Option<&RopeSpec>,
+    has_norms: bool,
     lengths: &[usize],
 ) -> [Vec<f32>; 2] {
     let AttentionSpec { heads, kv_heads, head_dim, .. } = *spec;
@@ -120,6 +231,7 @@ fn decode(
         }],
     };
     let rope = rope.map(|rope| ops.load_rope(rope.clone()).unwrap());
+    let norms = [300, 301].map(|seed| ops.load_vector(values(seed, head_dim)).unwrap());
     let sequences = common::sequences(ops, &cache, lengths.len());
     let widths = [heads * head_dim, kv_heads * head_dim];
     let step = |ops: &mut dyn Ops, batch: &Batch, seed: u64| {
@@ -128,10 +240,19 @@ fn decode(
         let [q, k, v] = [(1, widths[0]), (2, widths[1]), (3, widths[1])]
             .map(|(add, cols)| input(ops, &values(seed + add, rows * cols), cols));
         let out = ops.act(rows, widths[0]);
-        if let Some(rope) = rope {
-            ops.rope(q, heads, rope, batch);
-            ops.rope(k, kv_heads, rope, batch);
-        }
+        let prepared = |ops: &mut dyn Ops, x: Act, heads: usize, weight: Vector| {
+            let mut out = x;
+            if has_norms {
+                out = ops.act(rows, heads * head_dim);
+                ops.rms_norm(out, x, weight, 1e-5);
+            }
+            if let Some(rope) = rope {
+                ops.rope(out, heads, rope, batch);
+            }
+            out
+        };
+        let q = prepared(ops, q, heads, norms[0]);
+        let k = prepared(ops, k, kv_heads, norms[1]);
         ops.attend(out, q, k, v, 0, spec, batch);
         read(ops, out)
     };
@@ -217,13 +338,15 @@ fn tokens_that_continue_sequences() {
         ),
     ];
     for (name, spec, rope, lengths) in cases {
-        let found = pair.both(|ops| decode(ops, &spec, rope.as_ref(), lengths));
-        assert_alike(&found, name);
+        for has_norms in [false, true] {
+            let found = pair.both(|ops| decode(ops, &spec, rope.as_ref(), has_norms, lengths));
+            assert_alike(&found, &format!("{name}, norms: {has_norms}"));
+        }
     }
     let sinks = pair.both(|ops| {
         let sinks = ops.load_vector(vec![0.5, 1.0, -1.0, 0.0, 2.0, 3.0]).unwrap();
         let spec = AttentionSpec { sinks: Some(sinks), ..plain };
-        decode(ops, &spec, None, &[5, 540])
+        decode(ops, &spec, None, false, &[5, 540])
     });
     assert_alike(&sinks, "sinks");
 }

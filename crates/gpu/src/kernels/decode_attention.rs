@@ -30,6 +30,8 @@ pub(crate) struct DecodeAttention {
     pub cap: bool,
     pub sinks: bool,
     pub growth: bool,
+    /// `true` if each head of queries and keys is normalized by its root mean square before it turns.
+    pub norm: bool,
     /// `true` if there are several chunks. Results are then sums that are not divided yet, with the greatest score and
     /// the total behind them.
     pub split: bool,
@@ -37,20 +39,21 @@ pub(crate) struct DecodeAttention {
 
 impl DecodeAttention {
     pub(crate) const CONSTANTS: &'static [&'static str] =
-        &["HEAD_DIM", "HEADS", "CHUNK", "ROPE", "CAP", "SINKS", "GROWTH", "SPLIT"];
+        &["HEAD_DIM", "HEADS", "CHUNK", "ROPE", "CAP", "SINKS", "GROWTH", "NORM", "SPLIT"];
 
     pub(crate) fn constants(&self) -> Vec<u32> {
-        let Self { head_dim, heads, chunk, rope, cap, sinks, growth, split } = *self;
-        let flags = [cap, sinks, growth, split].map(u32::from);
+        let Self { head_dim, heads, chunk, rope, cap, sinks, growth, norm, split } = *self;
+        let flags = [cap, sinks, growth, norm, split].map(u32::from);
         [&[head_dim, heads, chunk, rope][..], &flags].concat()
     }
 
     fn from_constants(constants: &[u32]) -> Self {
-        let &[head_dim, heads, chunk, rope, cap, sinks, growth, split] = constants else {
+        let &[head_dim, heads, chunk, rope, cap, sinks, growth, norm, split] = constants else {
             panic!("attention has its constants");
         };
-        let [cap, sinks, growth, split] = [cap, sinks, growth, split].map(|flag| flag != 0);
-        Self { head_dim, heads, chunk, rope, cap, sinks, growth, split }
+        let flags = [cap, sinks, growth, norm, split].map(|flag| flag != 0);
+        let [cap, sinks, growth, norm, split] = flags;
+        Self { head_dim, heads, chunk, rope, cap, sinks, growth, norm, split }
     }
 
     /// Returns `true` if there is a kernel for heads of this width.
@@ -75,6 +78,13 @@ impl DecodeAttention {
         text += FUNCTIONS;
         text += include_str!("turned.wgsl");
         text += include_str!("decode_attention.wgsl");
+        // Buffers are declared in their order.
+        text += if self.norm {
+            include_str!("head_norms.wgsl")
+        } else {
+            "fn normed(kind: u32, at: u32, x: f32) -> f32 { return x; }\n\
+             fn find_norms(queries: u32, own: u32, local: u32) {}\n"
+        };
         text.replace("/*VALUES*/", &Self::first_values_source())
             .replace("/*SCORES*/", &self.scores_source())
             .replace("/*SUMS*/", &self.sums_source())

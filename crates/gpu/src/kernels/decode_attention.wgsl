@@ -12,6 +12,8 @@ struct P {
   // Pairs that turn, and the first dimension that does.
   pairs: u32,
   offset: u32,
+  // Added to the mean square of a head that is normalized.
+  eps: f32,
 }
 var<immediate> p: P;
 @group(0) @binding(0) var<storage, read> words: array<u32>;
@@ -37,8 +39,8 @@ var<workgroup> sums: array<vec4<f32>, LANES * HEAD_DIM / 4u>;
 
 // The kind is 0 for queries and 1 for keys.
 fn feature(kind: u32, at: u32) -> f32 {
-  if (kind == 1u) { return k[at]; }
-  return q[at];
+  if (kind == 1u) { return normed(1u, at, k[at]); }
+  return normed(0u, at, q[at]);
 }
 
 fn rounded(x: vec4<f32>) -> vec4<f32> {
@@ -104,13 +106,14 @@ fn main(
   let has_new = newest >= chunk_start && newest < chunk_start + CHUNK;
 
 /*VALUES*/
+  let own = (row * p.kv_heads + kv_head) * HEAD_DIM;
+  find_norms((row * p.heads + first_head) * HEAD_DIM, own, local);
   var scale = p.scale;
   if (GROWTH != 0u) { scale *= bitcast<f32>(words[p.factors + row]); }
   for (var i = local; i < HEADS * HEAD_DIM; i += THREADS) {
     let at = (row * p.heads + first_head + i / HEAD_DIM) * HEAD_DIM;
     query[i / 4u][i % 4u] = turned(0u, at, i % HEAD_DIM, newest) * scale;
   }
-  let own = (row * p.kv_heads + kv_head) * HEAD_DIM;
   for (var i = local; i < HEAD_DIM; i += THREADS) {
     new_key[i / 4u][i % 4u] = turned(1u, own, i, newest);
     new_value[i / 4u][i % 4u] = v[own + i];

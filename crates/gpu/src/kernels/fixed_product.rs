@@ -37,12 +37,25 @@ pub(crate) struct FixedProduct {
     pub matrices: u32,
     /// `true` if `x` is normalized by its root mean square.
     pub norm: bool,
+    pub experts: Experts,
     pub epilogue: Epilogue,
     /// Bit `m` is set if matrix `m` has biases of rows.
     pub biases: u32,
     pub bits: u32,
     pub group_size: u32,
     pub scales: Dtype,
+}
+
+/// Choice of the matrices of a stack, by routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Experts {
+    /// There is no stack.
+    One,
+    /// Each row of the result has its own matrix. A row of `x` has so many results.
+    Each(u32),
+    /// Each row of the result is the weighted sum of so many products. A row of `x` is made of as many parts, one for
+    /// each of them.
+    Sum(u32),
 }
 
 /// Use of the results.
@@ -67,6 +80,8 @@ impl FixedProduct {
         "TILE",
         "MATRICES",
         "NORM",
+        "EXPERTS",
+        "FAN",
         "EPILOGUE",
         "BIASES",
         "BITS",
@@ -86,8 +101,13 @@ impl FixedProduct {
             Dtype::F16 => 1,
             Dtype::Bf16 => 2,
         };
+        let (experts, fan) = match self.experts {
+            Experts::One => (0, 1),
+            Experts::Each(fan) => (1, fan),
+            Experts::Sum(fan) => (2, fan),
+        };
         let norm = u32::from(self.norm);
-        let more = [norm, epilogue, self.biases, self.bits, self.group_size, scales];
+        let more = [norm, experts, fan, epilogue, self.biases, self.bits, self.group_size, scales];
         [&[blocks, lanes, iterations, parts, rows, ahead, tile, matrices][..], &more].concat()
     }
 
@@ -102,6 +122,8 @@ impl FixedProduct {
             tile,
             matrices,
             norm,
+            experts,
+            fan,
             epilogue,
             biases,
             bits,
@@ -121,6 +143,11 @@ impl FixedProduct {
             tile,
             matrices,
             norm: norm != 0,
+            experts: match experts {
+                0 => Experts::One,
+                1 => Experts::Each(fan),
+                _ => Experts::Sum(fan),
+            },
             epilogue: match epilogue {
                 0 => Epilogue::Store,
                 1 => Epilogue::Add,
@@ -140,6 +167,14 @@ impl FixedProduct {
     /// Returns the rows of a matrix that a workgroup computes.
     pub(crate) const fn group_rows(&self) -> u32 {
         self.parts * self.rows
+    }
+
+    /// Returns the blocks of a row of a matrix.
+    const fn own_blocks(&self) -> u32 {
+        match self.experts {
+            Experts::Sum(fan) => self.blocks / fan,
+            _ => self.blocks,
+        }
     }
 
     const fn is_gated(&self) -> bool {
@@ -178,6 +213,9 @@ impl FixedProduct {
         all.add("read", "x", "vec4<f32>");
         if self.norm {
             all.add("read", "norm", "vec4<f32>");
+        }
+        if self.experts != Experts::One {
+            all.add("read", "routes", "u32");
         }
         let outs = if self.is_gated() { 1 } else { self.matrices };
         for out in 0..outs {
@@ -220,7 +258,18 @@ impl FixedProduct {
                 .expect("a string");
             }
             let (own, blocks) = (format!("{matrix}_{row}_{i}"), self.group_size as usize / BLOCK);
-            let at = format!("row{matrix}_{row} * BLOCKS + block{i}");
+            let (whole, all) = (format!("row{matrix}_{row}"), self.own_blocks());
+            let (whole, block) = match self.experts {
+                Experts::One => (whole, format!("block{i}")),
+                Experts::Each(_) => {
+                    (format!("(expert * p.m{matrix}.outs + {whole})"), format!("block{i}"))
+                }
+                Experts::Sum(_) => (
+                    format!("(expert{i} * p.m{matrix}.outs + {whole})"),
+                    format!("(block{i} % {all}u)"),
+                ),
+            };
+            let at = format!("{whole} * {all}u + {block}");
             if self.bits == 8 {
                 write!(
                     text,
@@ -232,7 +281,7 @@ impl FixedProduct {
             }
             writeln!(
                 text,
-                "    {kind}_s{own} = raw{matrix}(row{matrix}_{row} * (BLOCKS / {blocks}u) + block{i} / {blocks}u);"
+                "    {kind}_s{own} = raw{matrix}({whole} * ({all}u / {blocks}u) + {block} / {blocks}u);"
             )
             .expect("a string");
         }
@@ -459,6 +508,17 @@ impl FixedProduct {
             let block = format!("lane + {}u", i * self.lanes);
             let block = if is_padded { format!("min({block}, BLOCKS - 1u)") } else { block };
             writeln!(text, "  let block{i} = {block};").expect("a string");
+            if let Experts::Sum(_) = self.experts {
+                write!(
+                    text,
+                    "  let choice{i} = first_row * FAN + block{i} / {}u;\n  let expert{i} = routes[choice{i}];\n",
+                    self.own_blocks()
+                )
+                .expect("a string");
+            }
+        }
+        if let Experts::Each(_) = self.experts {
+            text += "  let expert = routes[first_row];\n";
         }
         let values = self.values_source(is_padded);
         if self.is_gated() {
@@ -500,11 +560,20 @@ impl FixedProduct {
         let mut text = String::new();
         for t in 0..self.tile {
             for i in 0..self.iterations {
-                writeln!(
-                    text,
-                    "  var x{t}_{i} = quantized(min(first_row + {t}u, p.rows - 1u), block{i});"
-                )
-                .expect("a string");
+                let row = match self.experts {
+                    Experts::One => format!("min(first_row + {t}u, p.rows - 1u)"),
+                    Experts::Each(_) => "first_row / FAN".to_owned(),
+                    Experts::Sum(_) => "first_row".to_owned(),
+                };
+                writeln!(text, "  var x{t}_{i} = quantized({row}, block{i});").expect("a string");
+                if let Experts::Sum(_) = self.experts {
+                    write!(
+                        text,
+                        "  let weight{t}_{i} = bitcast<f32>(routes[p.rows * FAN + choice{i}]);\n\
+                         \x20 x{t}_{i}.scale *= weight{t}_{i};\n  x{t}_{i}.sum *= weight{t}_{i};\n"
+                    )
+                    .expect("a string");
+                }
                 if is_padded && (i + 1) * self.lanes > self.blocks {
                     writeln!(
                         text,
@@ -534,7 +603,12 @@ impl FixedProduct {
             if self.biases >> matrix & 1 == 0 {
                 return String::new();
             }
-            format!(" + bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + row])")
+            let row = match self.experts {
+                Experts::One => "row",
+                Experts::Each(_) => "expert * p.m0.outs + row",
+                Experts::Sum(_) => return " + bias".to_owned(),
+            };
+            format!(" + bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + {row}])")
         };
         text += "  for (var v = local; v < VALUE_ROWS * TILE; v += THREADS) {\n\
                  \x20   let t = v % TILE;\n    let row = first + v / TILE;\n\
@@ -558,6 +632,19 @@ impl FixedProduct {
         } else {
             let store = if self.epilogue == Epilogue::Add { "+=" } else { "=" };
             text += "    let value = total(v) * factor;\n";
+            if let Experts::Sum(fan) = self.experts
+                && self.biases != 0
+            {
+                text += "    var bias = 0.0;\n    let known = min(row, p.m0.outs - 1u);\n";
+                for n in 0..fan {
+                    let at = format!("first_row * FAN + {n}u");
+                    writeln!(
+                        text,
+                        "    bias += bitcast<f32>(routes[p.rows * FAN + {at}]) * bitcast<f32>(s0[p.m0.row_biases + routes[{at}] * p.m0.outs + known]);"
+                    )
+                    .expect("a string");
+                }
+            }
             for matrix in 0..self.matrices {
                 let test = if self.matrices == 1 {
                     String::new()

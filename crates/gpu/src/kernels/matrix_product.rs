@@ -34,6 +34,8 @@ pub(crate) struct MatrixProduct {
     pub matrices: u32,
     /// Parts that `cols` is divided into. Each stores its own sums.
     pub parts: u32,
+    /// `true` if each workgroup takes its matrices out of stacks: the expert of its rows.
+    pub experts: bool,
     pub after: MatrixAfter,
     pub biases: u32,
     pub bits: u32,
@@ -59,6 +61,7 @@ impl MatrixProduct {
         "STEP",
         "MATRICES",
         "PARTS",
+        "EXPERTS",
         "AFTER",
         "BIASES",
         "BITS",
@@ -78,11 +81,12 @@ impl MatrixProduct {
             Dtype::Bf16 => 2,
         };
         let Self { cols, rows, step, matrices, parts, biases, bits, group_size, .. } = *self;
-        vec![cols, rows, step, matrices, parts, after, biases, bits, group_size, scales]
+        let experts = u32::from(self.experts);
+        vec![cols, rows, step, matrices, parts, experts, after, biases, bits, group_size, scales]
     }
 
     fn from_constants(constants: &[u32]) -> Self {
-        let &[cols, rows, step, matrices, parts, after, biases, bits, group_size, scales] =
+        let &[cols, rows, step, matrices, parts, experts, after, biases, bits, group_size, scales] =
             constants
         else {
             panic!("a product has its constants");
@@ -93,6 +97,7 @@ impl MatrixProduct {
             step,
             matrices,
             parts,
+            experts: experts != 0,
             after: match after {
                 0 => MatrixAfter::Store,
                 1 => MatrixAfter::Add,
@@ -135,6 +140,9 @@ impl MatrixProduct {
         let mut buffers = Bindings::default();
         buffers.add_matrices(self.matrices, &words);
         buffers.add("read", "x", "vec4<f16>");
+        if self.experts {
+            buffers.add("read", "groups", "u32");
+        }
         if self.is_gated() {
             buffers.add("read_write", "out0", "vec4<f16>");
         } else {
@@ -176,11 +184,12 @@ impl MatrixProduct {
         let groups = self.cols / self.group_size;
         for i in 0..pieces {
             let at = format!("(local + {}u)", i * THREADS);
+            let stack = self.stack();
             let row = if self.is_gated() {
                 // The first half of the columns is the gate's.
-                format!("(first + {at} / {across}u % {}u)", COLUMNS / 2)
+                format!("({stack}first + {at} / {across}u % {}u)", COLUMNS / 2)
             } else {
-                format!("(first + {at} / {across}u)")
+                format!("({stack}first + {at} / {across}u)")
             };
             let column = format!("{at} % {across}u");
             let read = |matrix: u32| {
@@ -211,6 +220,11 @@ impl MatrixProduct {
         text
     }
 
+    /// Returns what is added to rows of weights and to their biases.
+    const fn stack(&self) -> &'static str {
+        if self.experts { "stack + " } else { "" }
+    }
+
     fn main_source(&self, pieces: u32, each: u32) -> String {
         let mut text = format!(
             "@compute @workgroup_size({THREADS})\n\
@@ -219,6 +233,10 @@ impl MatrixProduct {
              \x20 let subgroup = local / {SUBGROUP}u;\n\
              \x20 let row = id.x * ROWS + subgroup * (ROWS / {SUBGROUPS}u);\n"
         );
+        if self.experts {
+            text += "  let expert = groups[id.x];\n  if (expert == 0xffffffffu) { return; }\n\
+                     \x20 let stack = expert * p.m0.outs;\n";
+        }
         let columns = if self.is_gated() { COLUMNS / 2 } else { COLUMNS };
         let steps = self.cols / self.step / self.parts;
         write!(text, "  let start = id.z * {steps}u;\n  let end = start + {steps}u;\n")
@@ -366,7 +384,8 @@ impl MatrixProduct {
             for matrix in (0..self.matrices).filter(|matrix| self.biases >> matrix & 1 != 0) {
                 writeln!(
                     text,
-                    "    if (matrix == {matrix}u) {{ bias = bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + first + i % {COLUMNS}u]); }}"
+                    "    if (matrix == {matrix}u) {{ bias = bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + {}first + i % {COLUMNS}u]); }}",
+                    self.stack()
                 )
                 .expect("a string");
             }
@@ -409,7 +428,8 @@ impl MatrixProduct {
             if self.biases >> matrix & 1 == 0 {
                 return String::new();
             }
-            format!(" + bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + {column}])")
+            let stack = self.stack();
+            format!(" + bitcast<f32>(s{matrix}[p.m{matrix}.row_biases + {stack}{column}])")
         };
         for i in 0..tall {
             for j in 0..wide / 2 {

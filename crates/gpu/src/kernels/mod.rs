@@ -102,6 +102,9 @@ pub(crate) static ROUTE: Kernel = kernel!(
     ]
 );
 pub(crate) static COMBINE: Kernel = kernel!("combine", []);
+pub(crate) static GROUP_ROWS: Kernel = kernel!("group_rows", ["EXPERTS"]);
+pub(crate) static GATHER_TILES: Kernel = kernel!("gather_tiles", []);
+pub(crate) static COMBINE_GROUPS: Kernel = kernel!("combine_groups", ["ADD"]);
 pub(crate) static BEST: Kernel = kernel!("best", ["FIRST"]);
 pub(crate) static WEIGH: Kernel = kernel!("weigh", []);
 pub(crate) static TOP: Kernel = kernel!("top", ["FIRST"]);

@@ -10,44 +10,14 @@ var<immediate> p: P;
 @group(0) @binding(2) var<storage, read> factors: array<f32>;
 @group(0) @binding(3) var<storage, read_write> routes: array<u32>;
 
-const THREADS = 64u;
+const THREADS = clamp((EXPERTS + 31u) / 32u * 32u, 32u, 128u);
 const LOWEST = -3.0e38;
 var<workgroup> scores: array<f32, EXPERTS>;
-// What experts are chosen by. LOWEST once they are.
+// What experts are chosen by.
 var<workgroup> ranked: array<f32, EXPERTS>;
 var<workgroup> values: array<f32, THREADS>;
-var<workgroup> indices: array<u32, THREADS>;
 var<workgroup> chosen: array<u32, PER_ROW>;
 var<workgroup> weights: array<f32, PER_ROW>;
-
-// Returns the greatest of `ranked`, the first among equals, in all threads.
-fn best(local: u32) -> u32 {
-  var value = LOWEST;
-  var index = 0xffffffffu;
-  for (var i = local; i < EXPERTS; i += THREADS) {
-    if (ranked[i] > value) {
-      value = ranked[i];
-      index = i;
-    }
-  }
-  values[local] = value;
-  indices[local] = index;
-  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
-    workgroupBarrier();
-    if (local < step) {
-      let other = values[local + step];
-      let at = indices[local + step];
-      if (other > values[local] || (other == values[local] && at < indices[local])) {
-        values[local] = other;
-        indices[local] = at;
-      }
-    }
-  }
-  workgroupBarrier();
-  let found = indices[0];
-  workgroupBarrier();
-  return found;
-}
 
 // Lowers the scores outside the best groups. One thread does it.
 fn keep_best_groups() {
@@ -138,15 +108,26 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     if (local == 0u) { keep_best_groups(); }
     workgroupBarrier();
   }
-  for (var n = 0u; n < PER_ROW; n += 1u) {
-    let index = best(local);
-    if (local == 0u) {
-      chosen[n] = index;
-      weights[n] = scores[index];
-      ranked[index] = LOWEST;
-    }
-    workgroupBarrier();
+  // NaN is not greater than anything, and would leave a choice open.
+  for (var n = local; n < PER_ROW; n += THREADS) {
+    chosen[n] = n;
+    weights[n] = 0.0;
   }
+  workgroupBarrier();
+  for (var i = local; i < EXPERTS; i += THREADS) {
+    // The number of experts that come first: greater ones, and equal ones before it.
+    let own = ranked[i];
+    var rank = 0u;
+    for (var j = 0u; j < EXPERTS; j += 1u) {
+      let other = ranked[j];
+      rank += select(0u, 1u, other > own || (other == own && j < i));
+    }
+    if (rank < PER_ROW) {
+      chosen[rank] = i;
+      weights[rank] = scores[i];
+    }
+  }
+  workgroupBarrier();
   if (local != 0u) { return; }
   if (SCORES == 1u) {
     // The first is the greatest.

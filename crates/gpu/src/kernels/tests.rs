@@ -5,7 +5,7 @@ use mlxk_tensor::{Dtype, Mode};
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
-use super::fixed_product::Epilogue;
+use super::fixed_product::{Epilogue, Experts};
 use super::matrix_product::MatrixAfter;
 use super::*;
 use crate::pipelines::Variant;
@@ -32,6 +32,7 @@ fn without_weights() -> Vec<Variant> {
         Variant::new(&COPY_PIECES, &[]),
         Variant::new(&RMS_NORM, &[]),
         Variant::new(&COMBINE, &[]),
+        Variant::new(&GROUP_ROWS, &[128]),
         Variant::new(&NORMALIZE, &[]),
         Variant::new(&COLUMN_SCAN, &[16]),
         Variant::new(&GATED_UNIT, &[]),
@@ -44,6 +45,7 @@ fn without_weights() -> Vec<Variant> {
     for flag in [0, 1] {
         all.push(Variant::new(&ROPE, &[flag]));
         all.push(Variant::new(&REDUCE_ROWS, &[flag]));
+        all.push(Variant::new(&COMBINE_GROUPS, &[flag]));
         all.push(Variant::new(&ROW_STATISTICS, &[flag]));
         all.push(Variant::new(&LAYER_NORM, &[flag]));
         all.push(Variant::new(&TOP, &[flag]));
@@ -64,8 +66,17 @@ fn without_weights() -> Vec<Variant> {
     {
         let on = flag != 0;
         let (cap, sinks, growth, split) = (on, on, on, !on);
-        let shape =
-            DecodeAttention { head_dim, heads, chunk: 256, rope, cap, sinks, growth, split };
+        let shape = DecodeAttention {
+            head_dim,
+            heads,
+            chunk: 256,
+            rope,
+            cap,
+            sinks,
+            growth,
+            norm: on,
+            split,
+        };
         all.push(Variant::new(&DECODE_ATTENTION, &shape.constants()));
         all.push(Variant::new(&JOIN_CHUNKS, &[head_dim, flag]));
     }
@@ -79,6 +90,23 @@ fn without_weights() -> Vec<Variant> {
             let sizes = [576, 1200, rows];
             let shape = FixedProduct {
                 matrices,
+                epilogue,
+                norm: matrices > 1,
+                biases: 5 & ((1 << matrices) - 1),
+                ..fixed_shape(sizes, (bits, 64), matrices == 2, &Tuning::default())
+            };
+            all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
+        }
+        for (blocks, matrices, experts, epilogue) in [
+            (18, 2, Experts::Each(4), Epilogue::Gate(0)),
+            (18, 1, Experts::Each(1), Epilogue::Store),
+            (144, 1, Experts::Sum(8), Epilogue::Add),
+            (1152, 1, Experts::Sum(8), Epilogue::Store),
+        ] {
+            let sizes = [32 * blocks, 1200, 1];
+            let shape = FixedProduct {
+                matrices,
+                experts,
                 epilogue,
                 norm: matrices > 1,
                 biases: 5 & ((1 << matrices) - 1),
@@ -113,7 +141,7 @@ fn with_weights() -> impl Iterator<Item = Variant> {
 
 /// Kernels that use matrix units. They run on Vulkan only.
 fn on_matrices() -> Vec<Variant> {
-    let mut all = vec![Variant::new(&ROWS, &[])];
+    let mut all = vec![Variant::new(&ROWS, &[]), Variant::new(&GATHER_TILES, &[])];
     for flag in [0, 1] {
         all.push(Variant::new(&TILES, &[flag, 2 * flag]));
         all.push(Variant::new(&ROPE_TILES, &[64, 1 + flag, flag]));
@@ -125,11 +153,13 @@ fn on_matrices() -> Vec<Variant> {
     }
     for (bits, scales) in [(4, Dtype::F16), (8, Dtype::Bf16), (4, Dtype::F32)] {
         for (rows, step, group_size) in [(64, 32, 32), (128, 64, 64), (256, 128, 64)] {
-            for (matrices, parts, after, biases) in [
-                (3, 1, MatrixAfter::Store, 5),
-                (1, 2, MatrixAfter::Store, 0),
-                (1, 1, MatrixAfter::Add, 0),
-                (2, 1, MatrixAfter::Gate(0), 2),
+            for (matrices, parts, after, biases, experts) in [
+                (3, 1, MatrixAfter::Store, 5, false),
+                (1, 2, MatrixAfter::Store, 0, false),
+                (1, 1, MatrixAfter::Add, 0, false),
+                (2, 1, MatrixAfter::Gate(0), 2, false),
+                (1, 1, MatrixAfter::Store, 1, true),
+                (2, 1, MatrixAfter::Gate(0), 2, true),
             ] {
                 let cols = 1536;
                 let shape = MatrixProduct {
@@ -138,6 +168,7 @@ fn on_matrices() -> Vec<Variant> {
                     step,
                     matrices,
                     parts,
+                    experts,
                     after,
                     biases,
                     bits,
