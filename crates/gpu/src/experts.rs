@@ -351,6 +351,6 @@ impl Gpu {
         }
         buffers.extend([x, groups.act, out].map(Bind::Act));
         let variant = Variant::new(&kernels::MATRIX_PRODUCT, &shape.constants());
-        self.step.dispatch(&variant, buffers, parameters, [groups.most, outs / columns, 1]);
+        self.step.dispatch(&variant, buffers, parameters, [outs / columns, groups.most, 1]);
     }
 }

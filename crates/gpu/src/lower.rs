@@ -261,7 +261,7 @@ impl Gpu {
             [turned_q, turned_k] == [q, k] && attend.q == *q && key == *k && rope == k_rope;
         let has_sizes = (*heads, *kv_heads) == (spec.heads, spec.kv_heads)
             && [q_weight, k_weight].iter().all(|&&it| self.weights.vector(it).len == spec.head_dim)
-            && eps == k_eps;
+            && eps.to_bits() == k_eps.to_bits();
         let is_dead = [*q, *k].iter().all(|&act| self.is_dead(ops, at + 5, act));
         let is_apart = ![q, k].contains(&raw_q) && ![q, k].contains(&raw_k) && *q != value;
         let can = self.attends_to_one(attend) && self.has_many_buffers();

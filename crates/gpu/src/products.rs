@@ -174,7 +174,10 @@ pub(crate) fn fixed_shape(
     let tile = rows.next_power_of_two().min(FIXED_TILE);
     let reads = iterations * tile * parts * if is_gated { 2 } else { 1 };
     let ahead = (tuning.ahead / reads).max(1);
-    let wanted = outs.div_ceil(tuning.groups).clamp(tuning.least_rows, tuning.most_rows);
+    // So many rows, as in the output matrix, keep the device busy if each part has most of them.
+    let is_tall = outs >= 4 * tuning.groups * tuning.most_rows * parts;
+    let most = if is_tall { tuning.most_rows * parts } else { tuning.most_rows };
+    let wanted = outs.div_ceil(tuning.groups).clamp(tuning.least_rows, most);
     let rows_of_part = wanted.div_ceil(parts).next_multiple_of(ahead);
     FixedProduct {
         blocks: blocks as u32,

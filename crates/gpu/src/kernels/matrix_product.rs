@@ -226,22 +226,24 @@ impl MatrixProduct {
     }
 
     fn main_source(&self, pieces: u32, each: u32) -> String {
+        // Workgroups that follow each other share weights, or the rows of an expert.
+        let [down, across] = if self.experts { ["y", "x"] } else { ["x", "y"] };
         let mut text = format!(
             "@compute @workgroup_size({THREADS})\n\
              fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32, \
              @builtin(subgroup_invocation_id) lane: u32) {{\n\
              \x20 let subgroup = local / {SUBGROUP}u;\n\
-             \x20 let row = id.x * ROWS + subgroup * (ROWS / {SUBGROUPS}u);\n"
+             \x20 let row = id.{down} * ROWS + subgroup * (ROWS / {SUBGROUPS}u);\n"
         );
         if self.experts {
-            text += "  let expert = groups[id.x];\n  if (expert == 0xffffffffu) { return; }\n\
+            text += "  let expert = groups[id.y];\n  if (expert == 0xffffffffu) { return; }\n\
                      \x20 let stack = expert * p.m0.outs;\n";
         }
         let columns = if self.is_gated() { COLUMNS / 2 } else { COLUMNS };
         let steps = self.cols / self.step / self.parts;
         write!(text, "  let start = id.z * {steps}u;\n  let end = start + {steps}u;\n")
             .expect("a string");
-        text += "  var group = id.y;\n  var matrix = 0u;\n";
+        write!(text, "  var group = id.{across};\n  var matrix = 0u;\n").expect("a string");
         if !self.is_gated() {
             for matrix in 1..self.matrices {
                 writeln!(

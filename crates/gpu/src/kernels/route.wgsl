@@ -13,9 +13,10 @@ var<immediate> p: P;
 const THREADS = clamp((EXPERTS + 31u) / 32u * 32u, 32u, 128u);
 const LOWEST = -3.0e38;
 var<workgroup> scores: array<f32, EXPERTS>;
-// What experts are chosen by.
-var<workgroup> ranked: array<f32, EXPERTS>;
-var<workgroup> values: array<f32, THREADS>;
+// What experts are chosen by, in vectors. Those behind the last one are never chosen.
+const VECTORS = (EXPERTS + 3u) / 4u;
+var<workgroup> ranked: array<vec4<f32>, VECTORS>;
+var<workgroup> values: array<vec4<f32>, THREADS / 4u>;
 var<workgroup> chosen: array<u32, PER_ROW>;
 var<workgroup> weights: array<f32, PER_ROW>;
 
@@ -32,7 +33,7 @@ fn keep_best_groups() {
       var value = LOWEST;
       var index = 0u;
       for (var i = 0u; i < size; i += 1u) {
-        let x = ranked[group * size + i];
+        let x = ranked[(group * size + i) / 4u][(group * size + i) % 4u];
         let behind = n == 0u || x < last || (x == last && i > last_index);
         if (behind && x > value) {
           value = x;
@@ -53,7 +54,7 @@ fn keep_best_groups() {
     if (before >= KEEP) {
       // Excluded ones are behind all others that aren't chosen yet.
       let rank = select(0.0, 0.5 * LOWEST, EXCLUDED != 0u);
-      for (var i = 0u; i < size; i += 1u) { ranked[group * size + i] = rank; }
+      for (var i = group * size; i < (group + 1u) * size; i += 1u) { ranked[i / 4u][i % 4u] = rank; }
     }
   }
 }
@@ -77,20 +78,26 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   // 0: softmax. 1: softmax of the chosen. 2: sigmoid. 3: sparse mixer.
   var highest = LOWEST;
   if (SCORES == 0u) {
-    for (var i = local; i < EXPERTS; i += THREADS) { highest = max(highest, logits[row * EXPERTS + i]); }
-    values[local] = highest;
+    for (var i = local; i < EXPERTS; i += THREADS) {
+      scores[i] = logits[row * EXPERTS + i];
+      highest = max(highest, scores[i]);
+    }
+    values[local / 4u][local % 4u] = highest;
     workgroupBarrier();
-    for (var i = 0u; i < THREADS; i += 1u) { highest = max(highest, values[i]); }
+    var most = values[0];
+    for (var i = 1u; i < THREADS / 4u; i += 1u) { most = max(most, values[i]); }
+    highest = max(max(most.x, most.y), max(most.z, most.w));
     workgroupBarrier();
     var sum = 0.0;
     for (var i = local; i < EXPERTS; i += THREADS) {
-      scores[i] = exp(logits[row * EXPERTS + i] - highest);
+      scores[i] = exp(scores[i] - highest);
       sum += scores[i];
     }
-    values[local] = sum;
+    values[local / 4u][local % 4u] = sum;
     workgroupBarrier();
-    sum = 0.0;
-    for (var i = 0u; i < THREADS; i += 1u) { sum += values[i]; }
+    var sums = vec4<f32>(0.0);
+    for (var i = 0u; i < THREADS / 4u; i += 1u) { sums += values[i]; }
+    sum = (sums.x + sums.y) + (sums.z + sums.w);
     workgroupBarrier();
     for (var i = local; i < EXPERTS; i += THREADS) { scores[i] /= sum; }
   } else {
@@ -99,9 +106,13 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
       scores[i] = select(x, 1.0 / (1.0 + exp(-x)), SCORES == 2u);
     }
   }
-  for (var i = local; i < EXPERTS; i += THREADS) {
-    ranked[i] = scores[i];
-    if (CORRECTION != 0u) { ranked[i] += correction[i]; }
+  for (var i = local; i < 4u * VECTORS; i += THREADS) {
+    var rank = LOWEST;
+    if (i < EXPERTS) {
+      rank = scores[i];
+      if (CORRECTION != 0u) { rank += correction[i]; }
+    }
+    ranked[i / 4u][i % 4u] = rank;
   }
   workgroupBarrier();
   if (KEEP != 0u) {
@@ -116,38 +127,43 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   workgroupBarrier();
   for (var i = local; i < EXPERTS; i += THREADS) {
     // The number of experts that come first: greater ones, and equal ones before it.
-    let own = ranked[i];
-    var rank = 0u;
-    for (var j = 0u; j < EXPERTS; j += 1u) {
+    let own = vec4<f32>(ranked[i / 4u][i % 4u]);
+    var ranks = vec4<u32>(0u);
+    for (var j = 0u; j < VECTORS; j += 1u) {
       let other = ranked[j];
-      rank += select(0u, 1u, other > own || (other == own && j < i));
+      let is_before = vec4<u32>(4u * j, 4u * j + 1u, 4u * j + 2u, 4u * j + 3u) < vec4<u32>(i);
+      ranks += select(vec4<u32>(0u), vec4<u32>(1u), (other > own) | ((other == own) & is_before));
     }
+    let rank = (ranks.x + ranks.y) + (ranks.z + ranks.w);
     if (rank < PER_ROW) {
       chosen[rank] = i;
       weights[rank] = scores[i];
     }
   }
   workgroupBarrier();
-  if (local != 0u) { return; }
   if (SCORES == 1u) {
-    // The first is the greatest.
-    let most = weights[0];
-    var sum = 0.0;
-    for (var n = 0u; n < PER_ROW; n += 1u) {
-      weights[n] = exp(weights[n] - most);
-      sum += weights[n];
+    if (local == 0u) {
+      // The first is the greatest.
+      let most = weights[0];
+      var sum = 0.0;
+      for (var n = 0u; n < PER_ROW; n += 1u) {
+        weights[n] = exp(weights[n] - most);
+        sum += weights[n];
+      }
+      for (var n = 0u; n < PER_ROW; n += 1u) { weights[n] /= sum; }
     }
-    for (var n = 0u; n < PER_ROW; n += 1u) { weights[n] /= sum; }
+    workgroupBarrier();
   }
   if (SCORES == 3u) {
-    for (var n = 0u; n < PER_ROW; n += 1u) { weights[n] = near(row, n); }
+    for (var n = local; n < PER_ROW; n += THREADS) { weights[n] = near(row, n); }
+    workgroupBarrier();
   }
   var total = 1.0;
   if (NORMALIZE != 0u) {
     total = 0.0;
     for (var n = 0u; n < PER_ROW; n += 1u) { total += weights[n]; }
   }
-  for (var n = 0u; n < PER_ROW; n += 1u) {
+  for (var n = local; n < PER_ROW; n += THREADS) {
     var weight = weights[n] / total * p.scale;
     if (FACTORS != 0u) { weight *= factors[chosen[n]]; }
     routes[row * PER_ROW + n] = chosen[n];

@@ -80,6 +80,16 @@ fn without_weights() -> Vec<Variant> {
         all.push(Variant::new(&DECODE_ATTENTION, &shape.constants()));
         all.push(Variant::new(&JOIN_CHUNKS, &[head_dim, flag]));
     }
+    all.extend(fixed_products());
+    all.extend((0..3).map(|decay| Variant::new(&DELTA_RULE, &[128, decay])));
+    all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2, 1])));
+    all.push(Variant::new(&ROUTE, &[512, 22, 2, 1, 0, 1, 1, 0, 1, 0]));
+    all
+}
+
+/// Products in whole numbers, of one matrix or with experts.
+fn fixed_products() -> Vec<Variant> {
+    let mut all = Vec::new();
     for bits in [4, 8] {
         for (rows, matrices, epilogue) in [
             (1, 3, Epilogue::Store),
@@ -115,9 +125,6 @@ fn without_weights() -> Vec<Variant> {
             all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
         }
     }
-    all.extend((0..3).map(|decay| Variant::new(&DELTA_RULE, &[128, decay])));
-    all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2, 1])));
-    all.push(Variant::new(&ROUTE, &[512, 22, 2, 1, 0, 1, 1, 0, 1, 0]));
     all
 }
 
