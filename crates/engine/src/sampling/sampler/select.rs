@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 /// Number of candidates from which on they are sorted digit by digit.
 const MANY: usize = 4096;
 /// Bits of a digit.
-const DIGIT: u32 = 11;
-const DIGITS: usize = u32::BITS.div_ceil(DIGIT) as usize;
+const DIGIT: u32 = 8;
+const DIGITS: usize = (u32::BITS / DIGIT) as usize;
 
 /// A token and its logit.
 #[derive(Clone, Copy, Debug, PartialEq)]
