@@ -106,7 +106,7 @@ fn damaged_files() {
 fn configurations_that_do_not_run() {
     let world = World::new();
     let cases = [
-        (json!({"model_type": "bitnet"}), &["bitnet", "mlxk list --supported"][..]),
+        (json!({"model_type": "plamo3"}), &["plamo3", "mlxk list --supported"][..]),
         (json!({"hidden_act": "gelu"}), &["hidden_act", "gelu"]),
         (json!({"num_attention_heads": 0}), &["num_attention_heads"]),
         (json!({"hidden_size": 1_000_000_000}), &[]),

@@ -239,7 +239,7 @@ fn refusals_are_as_they_were() {
     std::fs::create_dir(home.join("mamba")).unwrap();
     std::fs::copy(home.join("model/model.safetensors"), home.join("mamba/model.safetensors"))
         .unwrap();
-    std::fs::write(home.join("mamba/config.json"), r#"{"model_type": "bitnet"}"#).unwrap();
+    std::fs::write(home.join("mamba/config.json"), r#"{"model_type": "plamo3"}"#).unwrap();
     let mut transcript = String::new();
     for words in REFUSED {
         let (code, stdout, stderr) = run(&world, words);

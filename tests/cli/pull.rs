@@ -61,7 +61,7 @@ fn pulls_for_people() {
     hub.add(Repo::new("org/Gated").file("config.json", b"{}").gated("hf_x"));
     hub.add(
         Repo::new("org/Mamba")
-            .file("config.json", br#"{"model_type": "bitnet"}"#)
+            .file("config.json", br#"{"model_type": "plamo3"}"#)
             .file("model.safetensors", b"weights"),
     );
     hub.add(Repo::new("org/Gguf").file("model.gguf", b"GGUF"));

@@ -259,6 +259,11 @@ CONFIGS = {
     "minicpm3-plain": base(
         "minicpm3", num_key_value_heads=4, dim_model_base=64, scale_depth=1.4, scale_emb=12.0,
         q_lora_rank=64, kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=32, **longrope(ORIGINAL)),
+    "bitnet-plain": base("bitnet", head_dim=32, hidden_act="relu2", tie_word_embeddings=True, rope_theta=500000.0,
+                         intermediate_size=224),
+    "bitnet-bias": base("bitnet", attention_bias=True, mlp_bias=True, rms_norm_eps=1e-3),
+    "llama-ternary": base("llama", quantization_config={
+        "quant_method": "bitnet", "modules_to_not_convert": ["lm_head"]}),
     "nemotron-plain": base(
         "nemotron", hidden_act="relu2", norm_eps=1e-5, rms_norm_eps=None, head_dim=48,
         partial_rotary_factor=0.5),
@@ -672,6 +677,9 @@ CASES = {
     "minicpm-plain": ["f32", "affine4g64", "affine5g64"],
     "minicpm-tied": ["bf16"],
     "minicpm3-plain": ["f32", "affine4g64", "affine8g64"],
+    "bitnet-plain": ["f32", "affine4g64", "bf16"],
+    "bitnet-bias": ["f16"],
+    "llama-ternary": ["f32", "bf16"],
     "nemotron-plain": ["f32", "affine4g64", "mxfp8"],
     "nemotron-bias": ["affine6g64"],
     "mimo-plain": ["f32", "affine4g64", "affine3g64"],

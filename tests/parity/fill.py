@@ -44,6 +44,13 @@ def fill(name, shape, centre, spread):
     return (np.float32(centre) + np.float32(spread) * u).astype(np.float32).reshape(shape)
 
 
+def ternary(name, shape):
+    """Return bytes of four codes of 0, 1 or 2, as BitNet packs its matrices."""
+    numbers = bits24(name, int(np.prod(shape)))
+    codes = [numbers // np.uint64(3**at) % np.uint64(3) << np.uint64(2 * at) for at in range(4)]
+    return sum(codes).astype(np.uint8).reshape(shape)
+
+
 def tokens(name, count, vocabulary):
     return [int(value) * vocabulary >> 24 for value in bits24(name, count)]
 
@@ -56,6 +63,9 @@ def rule(path, shape, gemma):
         return 0.0, 1.5
     if name in ("e_score_correction_bias", "expert_bias", "router_bias"):
         return 0.0, 0.2
+    # Factors of ternary matrices.
+    if name == "weight_scale":
+        return (0.16, 0.02) if path.endswith(("q_proj.weight_scale", "k_proj.weight_scale")) else (0.1, 0.02)
     if name in XIELU:
         return XIELU[name]
     # A state remembers some tokens, and some heads remember more than others.

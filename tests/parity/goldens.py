@@ -33,6 +33,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
+from mlx_lm.models import bitlinear_layers
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.models.switch_layers import SwitchLinear
 from mlx_lm.utils import _get_classes, quantize_model
@@ -40,7 +41,7 @@ from mlx_lm.utils import _get_classes, quantize_model
 import hybrids
 from families import (
     ATTENTIONS, CASES, CONFIGS, LEAST_SCORES, MODES, ORIGINAL, VOCABULARY, WINDOW, overrides)
-from fill import EMBEDDING, HEAD_NORM, fill, rule, tokens
+from fill import EMBEDDING, HEAD_NORM, fill, rule, ternary, tokens
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PROMPT, STEPS = 160, 64
@@ -69,14 +70,21 @@ def number(value):
 
 def build(config):
     model_class, arguments = _get_classes(config)
-    return model_class(arguments.from_dict(copy.deepcopy(config)))
+    model = model_class(arguments.from_dict(copy.deepcopy(config)))
+    if is_ternary(config):
+        bitlinear_layers.bitnet_quantize(model, config["quantization_config"])
+    return model
+
+
+def is_ternary(config):
+    return config.get("quantization_config", {}).get("quant_method") == "bitnet"
 
 
 def weights_of(model, config, seed):
     """Fill the parameters of a model. Return shape, centre and spread by checkpoint name."""
     gemma = config["model_type"].startswith("gemma")
     tied = config["model_type"].startswith("gemma3")
-    plan = {}
+    plan, packed, modules = {}, set(), dict(model.named_modules())
     for name, value in tree_flatten(model.parameters()):
         if tied and name.endswith("lm_head.weight"):
             continue
@@ -86,9 +94,15 @@ def weights_of(model, config, seed):
             centre, spread = rule(name, value.shape, EMBEDDING.search(name) is not None)
             if HEAD_NORM.search(name):
                 centre, spread = 0.45, 0.2
+        if name.endswith("weight_scale") and modules[name.rsplit(".", 1)[0]].invert_weight_scales:
+            centre, spread = 1 / centre, spread / centre**2
         plan[name] = (list(value.shape), number(centre), number(spread))
+        if value.dtype == mx.uint8:
+            plan[name] = (list(value.shape), 0.0, 1.0)
+            packed.add(name)
     weights = {
-        name: mx.array(fill(f"{seed}/{name}", *how)) for name, how in plan.items()
+        name: mx.array(ternary(f"{seed}/{name}", how[0]) if name in packed else fill(f"{seed}/{name}", *how))
+        for name, how in plan.items()
     }
     extra = {name: mx.array(fill(f"{seed}/{name}", s, 0.0, 0.5)) for name, s in skipped(config).items()}
     kept = model.sanitize({**weights, **extra}) if hasattr(model, "sanitize") else weights
@@ -140,6 +154,8 @@ def table(model, plan, dtype):
             if module.get("global_scale") is not None:
                 how["global_scale"] = True
             row.append(how)
+        elif module.get("weight") is not None and module.weight.dtype == mx.uint8 and name.endswith(".weight"):
+            row.append({"ternary": True})
         elif name.endswith(EXACT) and dtype != "float32":
             row.append({"dtype": "float32"})
         rows.append(row)
@@ -292,7 +308,7 @@ def write(path, golden):
             lines.append(f'"{key}": [\n{rows}\n]')
         elif key == "config":
             rows = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()
-                              if k != "quantization_config")
+                              if k != "quantization_config" or is_ternary(value))
             lines.append(f'"{key}": {{\n{rows}\n}}')
         else:
             lines.append(f'"{key}": {json.dumps(value, separators=(",", ":"))}')
@@ -325,6 +341,16 @@ def repair_gemma3n():
         self, ids, self.make_cache() if cache is None else cache)
 
 
+def multiply_ternary():
+    """Replace mlx-lm's Metal kernel for ternary matrices by a product with the same values in f32."""
+    def multiply(self, x, packed):
+        codes = mx.concatenate([packed >> shift & 3 for shift in (0, 2, 4, 6)], axis=0)
+        product = x @ (codes.astype(mx.float32) - 1).T
+        return product / self.weight_scale if self.invert_weight_scales else product * self.weight_scale
+
+    bitlinear_layers.BitLinear.execute_matmul_kernel = multiply
+
+
 def first(result):
     return result[0] if isinstance(result, tuple) else result
 
@@ -339,6 +365,7 @@ def main():
     look_up_in_f32()
     repair_olmo()
     repair_gemma3n()
+    multiply_ternary()
     wanted = sys.argv[1:]
     CONFIGS.update(hybrids.CONFIGS)
     CASES.update(hybrids.CASES)

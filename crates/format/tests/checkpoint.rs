@@ -138,7 +138,7 @@ fn impossible_shapes_are_refused() {
 #[test]
 fn models_of_other_tools_are_named_as_such() {
     let mut writer = CheckpointWriter::new(json!({
-        "quantization_config": { "quant_method": "bitnet", "bits": 2 }
+        "quantization_config": { "quant_method": "gptq", "bits": 2 }
     }));
     writer.raw("model.a.weight", ElementType::U8, &[2, 16], vec![0; 32]);
     let folder = written(&writer);
@@ -146,7 +146,45 @@ fn models_of_other_tools_are_named_as_such() {
     let error = checkpoint.weight("model.a", 8, 16).unwrap_err().to_string();
     assert!(error.contains("model.a.weight"), "{error}");
     let error = checkpoint.weight("model.a", 2, 16).unwrap_err().to_string();
-    assert!(error.contains("`quant_method` is `bitnet`"), "{error}");
+    assert!(error.contains("`quant_method` is `gptq`"), "{error}");
+}
+
+#[test]
+fn ternary_matrices_become_two_bits() {
+    // A byte has one column of four rows, which are two rows apart.
+    let bytes: Vec<u8> = (0..64).map(|i| [0b10_01_00_10, 0b00_00_01_10][i / 32]).collect();
+    let expected = [[1.0, -1.0, 0.0, 1.0], [1.0, 0.0, -1.0, -1.0]];
+    let reading = |config: Value, shape: &[usize], factors: usize| {
+        let mut writer = CheckpointWriter::new(config);
+        writer.raw("model.a.weight", ElementType::U8, shape, bytes.clone());
+        let factor = 0.5_f32.to_le_bytes().repeat(factors);
+        writer.raw("model.a.weight_scale", ElementType::F32, &[factors], factor);
+        let folder = written(&writer);
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        (checkpoint.parameters(), checkpoint.weight("model.a", 8, 32).map_err(|e| e.to_string()))
+    };
+    let method = |class: &str| json!({"quantization_config": {"quant_method": "bitnet", "linear_class": class}});
+    let own = json!({"model_type": "bitnet"});
+    for (config, factor) in
+        [(own.clone(), 0.5), (method("autobitlinear"), 0.5), (method("bitlinear"), 2.0)]
+    {
+        let (parameters, weight) = reading(config, &[2, 32], 1);
+        let weight = weight.unwrap();
+        assert_eq!((parameters, weight.mode()), (256, Mode::affine(2, 32)));
+        let mut row = [0.0; 32];
+        for at in 0..8 {
+            weight.dequantize_row(0, at, &mut row);
+            assert_eq!(row, [factor * expected[at % 2][at / 2]; 32], "row {at}");
+        }
+    }
+    let refusal = |config, shape: &[usize], factors| reading(config, shape, factors).1.unwrap_err();
+    assert_eq!(
+        refusal(own.clone(), &[1, 64], 1),
+        "Tensor `model.a.weight` has shape [1, 64], but the model needs [8/4, 32]"
+    );
+    for (config, factors) in [(json!({}), 1), (own, 2)] {
+        assert!(refusal(config, &[2, 32], factors).contains("has shape"));
+    }
 }
 
 #[test]

@@ -86,7 +86,27 @@ pub fn mixers(config: &Value) -> Result<Vec<Mixers>, ModelError> {
 }
 
 pub(crate) fn spec_of(config: &Value) -> Result<DecoderSpec, ModelError> {
-    (find(config)?.spec)(&Config::new(config))
+    let architecture = find(config)?;
+    let config = Config::new(config);
+    check_ternary(&config)?;
+    (architecture.spec)(&config)
+}
+
+/// Refuses ternary matrices that are not what the files have: those that are made while the model runs, and
+/// those with norms of their own.
+fn check_ternary(config: &Config<'_>) -> Result<(), ModelError> {
+    let key = "quantization_config";
+    let Some(table) = config.get(key).filter(|table| table.is_object()) else { return Ok(()) };
+    if table.get("quant_method").is_none_or(|method| method != "bitnet") {
+        return Ok(());
+    }
+    if let Some(table) = config.child(key)? {
+        table.require("quantization_mode", "offline")?;
+        if table.flag_or("use_rms_norm", false)? {
+            return Err(table.unsupported("use_rms_norm", "true", "`false`"));
+        }
+    }
+    Ok(())
 }
 
 fn find(config: &Value) -> Result<&'static Architecture, ModelError> {

@@ -45,8 +45,8 @@ fn an_explicit_head_dim_and_absent_kv_heads_are_honoured() {
 
 #[test]
 fn an_unknown_type_is_named_with_a_place_to_look() {
-    let message = refusal(&with(llama(), json!({"model_type": "bitnet"})));
-    assert!(message.starts_with("Model type `bitnet` is not supported;"), "{message}");
+    let message = refusal(&with(llama(), json!({"model_type": "plamo3"})));
+    assert!(message.starts_with("Model type `plamo3` is not supported;"), "{message}");
     assert!(message.contains("`mlxk list --supported`") && message.contains("docs/models.md"));
     assert!(!message.contains("`llama`"), "{message}");
     assert!(refusal(&json!({})).contains("no `model_type`"));

@@ -145,8 +145,8 @@ fn what_cannot_be_made_is_refused() {
     let unknown = refusal("qwen9-900b");
     assert!(unknown.contains("`qwen9-900b`") && unknown.contains("smollm2-135m"), "{unknown}");
     let folder = tempfile::tempdir().unwrap();
-    let shape = config_in(folder.path(), &json!({"model_type": "bitnet"}));
-    assert!(refusal(&shape).contains("`bitnet`"));
+    let shape = config_in(folder.path(), &json!({"model_type": "plamo3"}));
+    assert!(refusal(&shape).contains("`plamo3`"));
     let mut small = tiny("llama");
     small["vocab_size"] = 200.into();
     let shape = config_in(folder.path(), &small);

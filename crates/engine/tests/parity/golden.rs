@@ -55,6 +55,8 @@ pub(crate) struct Tensor {
     pub(crate) dtype: Dtype,
     pub(crate) mode: Option<Mode>,
     pub(crate) global_scale: bool,
+    /// `true` if the tensor has packed codes of -1, 0 and 1.
+    pub(crate) ternary: bool,
 }
 
 fn folder() -> PathBuf {
@@ -122,6 +124,7 @@ pub(crate) fn tensor(row: &Value, dtype: &str) -> Tensor {
         },
         mode,
         global_scale: row[4]["global_scale"] == true,
+        ternary: row[4]["ternary"] == true,
     }
 }
 

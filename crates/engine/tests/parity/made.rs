@@ -58,6 +58,10 @@ impl Made {
 
     fn add(&mut self, tensor: &Tensor, values: &[f32]) {
         let name = &tensor.name;
+        if tensor.ternary {
+            let data = values.iter().map(|&value| ternary(value)).collect();
+            return self.put(name, ElementType::U8, &tensor.shape, data);
+        }
         let Some(mode) = tensor.mode else {
             return self.put(
                 name,
@@ -124,6 +128,17 @@ impl Made {
         writer.write(folder.path()).unwrap();
         folder
     }
+}
+
+/// Returns four codes of 0, 1 or 2 in a byte, from a number in [-1, 1).
+fn ternary(value: f32) -> u8 {
+    let mut number = ((value + 1.0) * (1_u32 << 23) as f32) as u32;
+    let mut byte = 0;
+    for at in 0..4 {
+        byte |= ((number % 3) as u8) << (2 * at);
+        number /= 3;
+    }
+    byte
 }
 
 pub(crate) fn floats(values: &[f32], dtype: Dtype) -> Vec<u8> {

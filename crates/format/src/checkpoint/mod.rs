@@ -7,6 +7,7 @@ mod open;
 mod resolve;
 mod summary;
 mod table;
+mod ternary;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

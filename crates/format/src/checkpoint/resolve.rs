@@ -21,6 +21,9 @@ impl Checkpoint {
     ) -> Result<QuantTensor, FormatError> {
         let name = format!("{path}.weight");
         let weight = self.entry(&name)?;
+        if let (None, Some(factor)) = (experts, self.ternary_factor(path, weight)) {
+            return self.ternary(path, [weight, factor], [rows, cols]);
+        }
         let leading: Vec<usize> = experts.into_iter().chain([rows]).collect();
         let said = self.table.overrides.get(path).copied();
         let scales_name = format!("{path}.scales");

@@ -7,6 +7,7 @@ use mlxk_tensor::Mode;
 use crate::ElementType;
 
 use super::Checkpoint;
+use super::ternary;
 
 /// One tensor in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Checkpoint {
                 continue;
             }
             let path = tensor.name.strip_suffix(".weight").unwrap_or(tensor.name);
-            let companions: u64 = ["scales", "biases", "global_scale"]
+            let companions: u64 = ["scales", "biases", "global_scale", "weight_scale"]
                 .iter()
                 .filter_map(|suffix| self.tensors.get(&format!("{path}.{suffix}")))
                 .map(|entry| entry.data.len() as u64)
@@ -112,6 +113,19 @@ impl Checkpoint {
             && weight().is_some_and(|weight| weight.dtype == ElementType::U32)
         {
             return (None, 0);
+        }
+        if suffix == "weight_scale"
+            && weight().is_some_and(|weight| self.ternary_factor(path, weight).is_some())
+        {
+            return (None, 0);
+        }
+        if suffix == "weight"
+            && weight().is_some_and(|weight| self.ternary_factor(path, weight).is_some())
+        {
+            return (
+                ternary::mode(tensor.shape.last().copied().unwrap_or(0)),
+                elements() * ternary::ROWS as u64,
+            );
         }
         if suffix != "weight" || tensor.dtype != ElementType::U32 {
             return (None, elements());

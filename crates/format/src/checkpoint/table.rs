@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::error::FormatError;
 
+use super::ternary::Ternary;
+
 /// `quantization`, or `quantization_config` if MLX wrote it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
@@ -22,6 +24,7 @@ pub(super) struct Table {
     pub(super) overrides: BTreeMap<String, Override>,
     /// The tool that quantized the checkpoint, if it was not MLX.
     pub(super) quant_method: Option<String>,
+    pub(super) ternary: Ternary,
 }
 
 /// Statement about one module.
@@ -81,12 +84,13 @@ impl Table {
             .and_then(Value::as_str)
             .filter(|method| !method.eq_ignore_ascii_case("mlx"))
             .map(str::to_owned);
+        let ternary = Ternary::new(config, quant_method.as_deref());
         let (key, table) = match (config.get("quantization"), config.get("quantization_config")) {
             (Some(table), _) if !table.is_null() => ("quantization", table),
             (_, Some(table)) if !table.is_null() && quant_method.is_none() => {
                 ("quantization_config", table)
             }
-            _ => return Ok(Self { quant_method, ..Self::default() }),
+            _ => return Ok(Self { quant_method, ternary, ..Self::default() }),
         };
         let reader = Reader { path };
         let members = table.as_object().ok_or_else(|| reader.wrong(key, "an object"))?;
@@ -101,7 +105,7 @@ impl Table {
             };
             overrides.insert(name.clone(), said);
         }
-        Ok(Self { default: Some(reader.claim(key, members)?), overrides, quant_method })
+        Ok(Self { default: Some(reader.claim(key, members)?), overrides, quant_method, ternary })
     }
 }
 

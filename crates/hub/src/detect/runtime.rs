@@ -81,7 +81,7 @@ fn foreign_quantization(config: &Map<String, Value>) -> Option<String> {
         return None;
     }
     let method = config.get("quantization_config")?.get("quant_method")?.as_str()?;
-    if method.eq_ignore_ascii_case("mlx") {
+    if ["mlx", "bitnet"].iter().any(|read| method.eq_ignore_ascii_case(read)) {
         return None;
     }
     Some(method.chars().filter(|c| !c.is_control()).take(40).collect())

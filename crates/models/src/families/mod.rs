@@ -10,6 +10,7 @@ mod bailing_hybrid;
 mod bailing_moe;
 mod bailing_v3;
 mod bert;
+mod bitnet;
 mod cohere2;
 mod common;
 mod deepseek;
@@ -107,6 +108,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     bailing_moe::FAMILY,
     bailing_v3::FAMILY,
     bert::FAMILY,
+    bitnet::FAMILY,
     cohere2::FAMILY,
     deepseek::FAMILY,
     dots1::FAMILY,

@@ -16,7 +16,7 @@ use crate::model::Progress;
 use crate::tensors::TensorNeed;
 
 /// Tensors that the weight of a module may consist of.
-const WEIGHT_SUFFIXES: &[&str] = &["weight", "scales", "biases", "global_scale"];
+const WEIGHT_SUFFIXES: &[&str] = &["weight", "scales", "biases", "global_scale", "weight_scale"];
 
 /// Path of the body of most models, without their output projection.
 const BODY: &str = "model.";

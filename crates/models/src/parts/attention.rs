@@ -8,7 +8,7 @@ use mlxk_ops::{
 use super::attention_sizes::AttentionSizes;
 use super::head_norm::{HeadNorm, QkNorm};
 use super::kv_widths::KvWidths;
-use super::norm::{Norm, NormSpec};
+use super::norm::{Norm, NormSpec, SubNorm};
 use super::part::{Part, Place};
 use super::scratch::{Scratch, ScratchPlan, Slot};
 use crate::error::ModelError;
@@ -26,6 +26,8 @@ pub(crate) struct GroupedSpec {
     /// `true` if queries and keys are rotated before their norms.
     pub(crate) rope_first: bool,
     pub(crate) gate: Option<OutputGate>,
+    /// Norm of the results of all heads.
+    pub(crate) sub_norm: Option<SubNorm>,
     pub(crate) values: Values,
     /// Norm of the values of each head.
     pub(crate) value_norm: Option<NormSpec>,
@@ -155,6 +157,8 @@ pub(crate) struct Attention {
     rope: Option<Rope>,
     rope_first: bool,
     gate: Option<Gate>,
+    /// Norm of the results, and its result, `[rows, heads · value_dim]`.
+    sub_norm: Option<(Norm, Slot)>,
     value_scale: Option<f32>,
     /// Queries and results in another order, `[rows, heads · head_dim]` each.
     turned: Option<[Slot; 2]>,
@@ -227,6 +231,7 @@ impl GroupedSpec {
             qk_norm: None,
             rope_first: false,
             gate: None,
+            sub_norm: None,
             values: Values::Projection,
             value_norm: None,
             shared: None,
@@ -290,6 +295,9 @@ impl GroupedSpec {
         if self.value_norm.is_some() {
             self.plan_values(scratch);
         }
+        if self.sub_norm.is_some() {
+            self.plan_sub_norm(scratch);
+        }
         if self.qkv == QkvLayout::KeysByTurns {
             self.plan_turned(scratch);
         }
@@ -317,6 +325,10 @@ impl GroupedSpec {
 
     fn plan_values(&self, scratch: &mut ScratchPlan) -> Slot {
         scratch.row("attention.v_normed", self.sizes.kv_heads * self.value_width())
+    }
+
+    fn plan_sub_norm(&self, scratch: &mut ScratchPlan) -> Slot {
+        scratch.row("attention.sub_norm", self.sizes.heads * self.value_width())
     }
 
     fn plan_gate(&self, gate: &OutputGate, scratch: &mut ScratchPlan) -> Slot {
@@ -354,6 +366,14 @@ impl GroupedSpec {
                 Some(Gate { weight, out, activation: spec.activation })
             }
         };
+        let sub_norm = match self.sub_norm {
+            None => None,
+            Some(sub) => {
+                let width = heads * value_dim;
+                let norm = Norm::load(loader, &place.of(sub.name), width, sub.norm)?;
+                Some((norm, self.plan_sub_norm(scratch)))
+            }
+        };
         let o_proj = place.of(self.names.o);
         Ok(Attention {
             q_proj,
@@ -363,6 +383,7 @@ impl GroupedSpec {
             rope: self.rope.map(|index| place.ropes[index]),
             rope_first: self.rope_first,
             gate,
+            sub_norm,
             value_scale: self.value_scale,
             turned: (self.qkv == QkvLayout::KeysByTurns).then(|| self.plan_turned(scratch)),
             spec: AttentionSpec {
@@ -590,6 +611,14 @@ impl Part for Attention {
             ops.activate(factors, gate.activation);
             ops.multiply(attended, factors);
         }
-        ops.linear(&[out], attended, &[self.o_proj]);
+        let inner = match &self.sub_norm {
+            None => attended,
+            Some((norm, normed)) => {
+                let normed = scratch[*normed];
+                norm.forward(ops, normed, attended);
+                normed
+            }
+        };
+        ops.linear(&[out], inner, &[self.o_proj]);
     }
 }

@@ -3,6 +3,7 @@
 
 use mlxk_ops::{Act, Activation, Batch, Compute, Weight};
 
+use super::norm::{Norm, SubNorm};
 use super::part::{Part, Place};
 use super::scratch::{Scratch, ScratchPlan, Slot};
 use super::xielu;
@@ -20,6 +21,8 @@ pub(crate) struct MlpSpec {
     pub(crate) xielu: Option<&'static str>,
     /// Number of standard deviations above the mean of a row below which gates are zero.
     pub(crate) cut: Option<f32>,
+    /// Norm of the values before the last matrix.
+    pub(crate) sub_norm: Option<SubNorm>,
 }
 
 /// Matrices of a feed-forward part, and their names.
@@ -54,6 +57,7 @@ pub(crate) struct Mlp {
     down: Weight,
     activation: Activation,
     cut: Option<f32>,
+    sub_norm: Option<Norm>,
     slots: MlpSlots,
 }
 
@@ -73,6 +77,7 @@ impl MlpSpec {
             activation: Activation::Silu,
             xielu: None,
             cut: None,
+            sub_norm: None,
         }
     }
 
@@ -116,12 +121,17 @@ impl MlpSpec {
             Some(name) => xielu::load(loader, &place.of(name))?,
             None => self.activation,
         };
-        Ok(Mlp { gate, up, down, activation, cut: self.cut, slots: self.plan(scratch) })
+        let sub_norm = match self.sub_norm {
+            None => None,
+            Some(sub) => Some(Norm::load(loader, &place.of(sub.name), intermediate, sub.norm)?),
+        };
+        let (cut, slots) = (self.cut, self.plan(scratch));
+        Ok(Mlp { gate, up, down, activation, cut, sub_norm, slots })
     }
 }
 
 impl Part for Mlp {
-    /// `out = down(activation(gate(x)) · up(x))`.
+    /// `out = down(norm(activation(gate(x)) · up(x)))`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, _: &Batch) {
         let (gate, up) = (scratch[self.slots.gate], scratch[self.slots.up]);
         if let Some(weight) = self.gate {
@@ -134,6 +144,13 @@ impl Part for Mlp {
             ops.linear(&[gate], x, &[self.up]);
             ops.activate(gate, self.activation);
         }
-        ops.linear(&[out], gate, &[self.down]);
+        let inner = match &self.sub_norm {
+            None => gate,
+            Some(norm) => {
+                norm.forward(ops, up, gate);
+                up
+            }
+        };
+        ops.linear(&[out], inner, &[self.down]);
     }
 }

@@ -47,7 +47,7 @@ pub(crate) use layer_input::{LayerInputSpec, LayerInputs, LayerInputsSpec};
 pub(crate) use linear::LinearSpec;
 pub(crate) use mamba::{GatedNorm, MambaSpec};
 pub(crate) use mlp::{MlpKind, MlpSpec};
-pub(crate) use norm::{Norm, NormSpec, NormWeight};
+pub(crate) use norm::{Norm, NormSpec, NormWeight, SubNorm};
 pub(crate) use part::{Part, Place};
 pub(crate) use part_spec::PartSpec;
 pub(crate) use plain_experts::{LatentSpace, PlainExpertsSpec};

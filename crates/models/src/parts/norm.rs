@@ -38,6 +38,14 @@ pub(crate) enum NormWeight {
     One,
 }
 
+/// A norm in front of the last matrix of a part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SubNorm {
+    /// Name of the module below the part.
+    pub(crate) name: &'static str,
+    pub(crate) norm: NormSpec,
+}
+
 pub(crate) struct Norm {
     /// `[width]`
     weight: Vector,
