@@ -282,6 +282,11 @@ CONFIGS = {
         "openelm", head_dim=48, num_transformer_layers=2, model_dim=128, vocab_size=VOCABULARY,
         ffn_dim_divisor=64, num_query_heads=[2, 4], num_kv_heads=[2, 2], ffn_multipliers=[1.0, 1.5],
         normalize_qk_projections=False, share_input_output_layers=False, max_context_length=512),
+    "iquestloopcoder-plain": base(
+        "iquestloopcoder", head_dim=48, num_hidden_layers=2, loop_window_size=WINDOW),
+    "iquestloopcoder-bias": base(
+        "iquestloopcoder", head_dim=32, num_hidden_layers=2, attention_bias=True, mlp_bias=True,
+        num_key_value_heads=4, loop_num=2, loop_window_size=7, tie_word_embeddings=True),
     "telechat3-plain": base("telechat3", head_dim=48, rope_scaling={**MSCALE, "type": "telechat3-yarn"}),
     "youtu_llm-plain": base(
         "youtu_llm", num_key_value_heads=4, q_lora_rank=64, kv_lora_rank=64, qk_rope_head_dim=16,
@@ -688,6 +693,8 @@ CASES = {
     "nanochat-plain": ["f32", "affine4g64", "affine8g64"],
     "openelm-plain": ["f32", "affine4g64", "mxfp4"],
     "openelm-bare": ["bf16"],
+    "iquestloopcoder-plain": ["f32", "affine4g64", "mxfp4"],
+    "iquestloopcoder-bias": ["f16"],
     "telechat3-plain": ["f32", "affine4g64", "affine6g64"],
     "youtu_llm-plain": ["f32", "affine4g64", "mxfp4"],
     "youtu_llm-direct": ["affine8g64"],
@@ -764,6 +771,6 @@ CASES = {
 }
 
 # Number of attentions, if not every layer has one.
-ATTENTIONS = {"nemotron-nas-plain": 2, "nanbeige-plain": 4, "nanbeige-bare": 3}
+ATTENTIONS = {"iquestloopcoder-plain": 6, "iquestloopcoder-bias": 6, "nemotron-nas-plain": 2, "nanbeige-plain": 4, "nanbeige-bare": 3}
 # Least deviation of the scores, if norms without weights make it smaller than one.
 LEAST_SCORES = {"llama4-plain": 0.9, "nanochat-plain": 0.8, "llama4_text-plain": 0.8}

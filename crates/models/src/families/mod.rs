@@ -40,6 +40,7 @@ mod granite_hybrid;
 mod helium;
 mod hunyuan;
 mod internlm;
+mod iquest_loop;
 mod jamba;
 mod kimi_linear;
 mod klear;
@@ -134,6 +135,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     helium::FAMILY,
     hunyuan::FAMILY,
     internlm::FAMILY,
+    iquest_loop::FAMILY,
     jamba::FAMILY,
     kimi_linear::FAMILY,
     klear::FAMILY,

@@ -6,6 +6,7 @@ use mlxk_ops::{
 };
 
 use super::attention_sizes::AttentionSizes;
+use super::earlier_run::{EarlierRun, EarlierRunSpec};
 use super::head_norm::{HeadNorm, QkNorm};
 use super::kv_widths::KvWidths;
 use super::norm::{Norm, NormSpec, SubNorm};
@@ -31,6 +32,8 @@ pub(crate) struct GroupedSpec {
     pub(crate) values: Values,
     /// Norm of the values of each head.
     pub(crate) value_norm: Option<NormSpec>,
+    /// A second attention over the keys and values of an earlier run of the layer.
+    pub(crate) earlier: Option<EarlierRunSpec>,
     /// Index of an earlier cache whose keys and values this layer reads instead of own ones.
     pub(crate) shared: Option<usize>,
     /// Width of a value; that of a head if `None`.
@@ -156,6 +159,7 @@ pub(crate) struct Attention {
     norms: Option<QkNorms>,
     rope: Option<Rope>,
     rope_first: bool,
+    earlier: Option<EarlierRun>,
     gate: Option<Gate>,
     /// Norm of the results, and its result, `[rows, heads · value_dim]`.
     sub_norm: Option<(Norm, Slot)>,
@@ -234,6 +238,7 @@ impl GroupedSpec {
             sub_norm: None,
             values: Values::Projection,
             value_norm: None,
+            earlier: None,
             shared: None,
             value_dim: None,
             value_scale: None,
@@ -297,6 +302,9 @@ impl GroupedSpec {
         }
         if self.sub_norm.is_some() {
             self.plan_sub_norm(scratch);
+        }
+        if self.earlier.is_some() {
+            EarlierRunSpec::plan(self.sizes.heads, self.value_width(), scratch);
         }
         if self.qkv == QkvLayout::KeysByTurns {
             self.plan_turned(scratch);
@@ -374,6 +382,13 @@ impl GroupedSpec {
                 Some((norm, self.plan_sub_norm(scratch)))
             }
         };
+        let earlier = match &self.earlier {
+            None => None,
+            Some(spec) => {
+                let slots = EarlierRunSpec::plan(heads, value_dim, scratch);
+                Some(spec.load(loader, self.sizes, slots)?)
+            }
+        };
         let o_proj = place.of(self.names.o);
         Ok(Attention {
             q_proj,
@@ -382,6 +397,7 @@ impl GroupedSpec {
             norms,
             rope: self.rope.map(|index| place.ropes[index]),
             rope_first: self.rope_first,
+            earlier,
             gate,
             sub_norm,
             value_scale: self.value_scale,
@@ -559,7 +575,11 @@ impl Attention {
         }
         let attended = scratch[attended];
         let Some([q_turned, turned]) = self.turned else {
-            return ops.attend(attended, q, k, v, self.cache, &self.spec, batch);
+            ops.attend(attended, q, k, v, self.cache, &self.spec, batch);
+            if let Some(earlier) = &self.earlier {
+                earlier.mix(ops, [attended, q], &self.spec, scratch, batch);
+            }
+            return;
         };
         let (q_turned, turned) = (scratch[q_turned], scratch[turned]);
         self.turn(ops, [q_turned, q], self.spec.head_dim, false);

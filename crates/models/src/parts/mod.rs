@@ -8,6 +8,7 @@ mod attention;
 mod attention_sizes;
 mod column_mamba;
 mod delta_net;
+mod earlier_run;
 mod experts;
 mod fading_attention;
 mod gated_delta;
@@ -38,6 +39,7 @@ pub(crate) use attention::{AttentionNames, Biases, GroupedSpec, OutputGate, QkvL
 pub(crate) use attention_sizes::AttentionSizes;
 pub(crate) use column_mamba::ColumnMambaSpec;
 pub(crate) use delta_net::{DeltaNetSpec, DeltaProjections};
+pub(crate) use earlier_run::EarlierRunSpec;
 pub(crate) use experts::{ExpertNames, ExpertsSpec, SharedExpert, SharedWeight};
 pub(crate) use fading_attention::FadingAttentionSpec;
 pub(crate) use griffin::GriffinSpec;
