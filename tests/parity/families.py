@@ -282,6 +282,9 @@ CONFIGS = {
         "openelm", head_dim=48, num_transformer_layers=2, model_dim=128, vocab_size=VOCABULARY,
         ffn_dim_divisor=64, num_query_heads=[2, 4], num_kv_heads=[2, 2], ffn_multipliers=[1.0, 1.5],
         normalize_qk_projections=False, share_input_output_layers=False, max_context_length=512),
+    "talkie-plain": own(
+        "talkie", hidden_size=128, num_hidden_layers=3, num_attention_heads=4, head_dim=48, intermediate_size=192,
+        vocab_size=VOCABULARY, rope_theta=10000.0, max_position_embeddings=512),
     "iquestloopcoder-plain": base(
         "iquestloopcoder", head_dim=48, num_hidden_layers=2, loop_window_size=WINDOW),
     "iquestloopcoder-bias": base(
@@ -693,6 +696,7 @@ CASES = {
     "nanochat-plain": ["f32", "affine4g64", "affine8g64"],
     "openelm-plain": ["f32", "affine4g64", "mxfp4"],
     "openelm-bare": ["bf16"],
+    "talkie-plain": ["f32", "affine4g64", "affine6g64"],
     "iquestloopcoder-plain": ["f32", "affine4g64", "mxfp4"],
     "iquestloopcoder-bias": ["f16"],
     "telechat3-plain": ["f32", "affine4g64", "affine6g64"],

@@ -63,6 +63,9 @@ def rule(path, shape, gemma):
         return 0.0, 1.5
     if name in ("e_score_correction_bias", "expert_bias", "router_bias"):
         return 0.0, 0.2
+    # Factors of the queries of each head, after a norm.
+    if name == "head_g":
+        return 1.6, 0.4
     # Factors of ternary matrices.
     if name == "weight_scale":
         return (0.16, 0.02) if path.endswith(("q_proj.weight_scale", "k_proj.weight_scale")) else (0.1, 0.02)

@@ -147,7 +147,7 @@ def table(model, plan, dtype):
     modules = dict(model.named_modules())
     rows = []
     for name, (shape, centre, spread) in plan.items():
-        module = modules[name.rsplit(".", 1)[0]]
+        module = modules[name.rpartition(".")[0]]
         row = [name, shape, centre, spread]
         if name.endswith(".weight") and hasattr(module, "bits"):
             how = {"mode": module.mode, "bits": module.bits, "group_size": module.group_size}

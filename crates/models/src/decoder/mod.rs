@@ -34,6 +34,8 @@ pub(crate) struct Decoder {
     norm: Option<Norm>,
     /// `[vocab, hidden]`; the same as `embed_tokens` if the two are tied. `None` if there are no logits.
     lm_head: Option<Weight>,
+    /// Factor of the logits in the files.
+    head_factor: Option<f32>,
     head: Head,
 }
 
@@ -81,6 +83,8 @@ struct Block {
     input: BlockInput,
     part: Box<dyn Part>,
     norm_out: Option<Norm>,
+    /// Factor of the result.
+    factor: Option<f32>,
     /// Factor of the residual stream after the block.
     stream_scale: Option<f32>,
 }
@@ -124,8 +128,8 @@ impl Decoder {
             if spec.norm_between && index > 0 && index.is_multiple_of(distinct) {
                 run_ends.push(blocks.len());
             }
-            for block in layer {
-                blocks.push(Block::load(
+            for (at, block) in layer.iter().enumerate() {
+                let mut loaded = Block::load(
                     loader,
                     &spec,
                     block,
@@ -135,7 +139,11 @@ impl Decoder {
                         ropes: &ropes,
                         scratch: &mut scratch,
                     },
-                )?);
+                )?;
+                if let Some(name) = spec.block_factors.get(at) {
+                    loaded.factor = Some(loader.number(&format!("{path}.{name}"))?);
+                }
+                blocks.push(loaded);
                 caches += usize::from(block.part.cache(hidden).is_some());
             }
             if let (Some(name), Some(last)) = (spec.layer_scalar, blocks.last_mut()) {
@@ -148,14 +156,8 @@ impl Decoder {
         } else {
             None
         };
-        let lm_head = match spec.output {
-            Output::Logits => {
-                let (tied, bias) = (spec.tied, spec.head_bias);
-                let (tokens, shape) = (embeddings.tokens, [spec.vocab_size, hidden]);
-                Some(loader.head(names.lm_head, tied, tokens, shape, bias)?)
-            }
-            Output::States | Output::Score => None,
-        };
+        let lm_head = load_head(loader, &spec, embeddings.tokens)?;
+        let head_factor = spec.head_factor.map(|name| loader.number(name)).transpose()?;
         // Heads are next to the body of the model.
         loader.enter("", spec.skipped);
         let head = Head::load(loader, &spec.head, hidden)?;
@@ -172,6 +174,7 @@ impl Decoder {
             run_ends,
             norm,
             lm_head,
+            head_factor,
             head,
         })
     }
@@ -180,11 +183,14 @@ impl Decoder {
     fn run_layers(&self, ops: &mut dyn Compute, batch: &Batch) -> Act {
         let Self { spec, .. } = self;
         let scratch = self.scratch.allocate(ops, batch.rows());
-        let StreamSlots { x, input, out, normed, ahead } = self.slots;
+        let StreamSlots { x, input, out, normed, ahead, embeddings } = self.slots;
         let (mut x, input, ahead) = (scratch[x], scratch[input], scratch[ahead]);
         let (out, mut normed) = (scratch[out], scratch[normed]);
 
         self.embed(ops, x, input, batch);
+        if let Some(kept) = embeddings {
+            copy(ops, scratch[kept], x, spec.hidden);
+        }
         if let Some(inputs) = &self.layer_inputs {
             inputs.forward(ops, x, &scratch, batch);
         }
@@ -227,6 +233,9 @@ impl Decoder {
                 }
                 None => out,
             };
+            if let Some(factor) = block.factor {
+                ops.scale(result, factor);
+            }
             if let Some(factor) = spec.residual_scale {
                 ops.scale(result, factor);
             }
@@ -284,6 +293,20 @@ impl Decoder {
     }
 }
 
+/// Loads the output projection, unless there are no logits.
+fn load_head(
+    loader: &mut Loader<'_>,
+    spec: &DecoderSpec,
+    tokens: Weight,
+) -> std::result::Result<Option<Weight>, ModelError> {
+    let (path, shape) = (spec.names.lm_head, [spec.vocab_size, spec.hidden]);
+    Ok(match spec.output {
+        Output::Logits if spec.bare_head => Some(loader.bare_matrix(path, shape)?),
+        Output::Logits => Some(loader.head(path, spec.tied, tokens, shape, spec.head_bias)?),
+        Output::States | Output::Score => None,
+    })
+}
+
 /// Surroundings of a block that is loaded.
 struct BlockPlace<'a> {
     /// Path of the layer.
@@ -326,7 +349,7 @@ impl Block {
         let norm_out =
             |name| Norm::load(loader, &format!("{layer}.{name}"), hidden, with_offset(outer, name));
         let norm_out = spec.norm_out.map(norm_out).transpose()?;
-        Ok(Self { input, part, norm_out, stream_scale: None })
+        Ok(Self { input, part, norm_out, factor: None, stream_scale: None })
     }
 }
 
@@ -347,7 +370,7 @@ impl Model for Decoder {
         if outputs > 0 {
             let normed = self.select(ops, x, batch);
             ops.linear(&[logits], normed, &[lm_head]);
-            if let Some(factor) = spec.logit_scale {
+            for factor in spec.logit_scale.into_iter().chain(self.head_factor) {
                 ops.scale(logits, factor);
             }
             if let Some(cap) = spec.logit_cap {

@@ -35,6 +35,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) streams: Option<StreamsSpec>,
     /// Name of a number in each layer by which the residual stream is multiplied at its end.
     pub(crate) layer_scalar: Option<&'static str>,
+    /// Names of numbers in each layer by which the results of its blocks are multiplied, in their order.
+    pub(crate) block_factors: &'static [&'static str],
     /// Norms of the residual stream: those of blocks' inputs, and all for which there is no other.
     pub(crate) norm: NormSpec,
     /// Norms of blocks' results.
@@ -59,6 +61,10 @@ pub(crate) struct DecoderSpec {
     pub(crate) norm_between: bool,
     /// `true` if the embedding is also the output projection; if `None`, the files decide.
     pub(crate) tied: Option<bool>,
+    /// `true` if the name of the output projection has no suffix.
+    pub(crate) bare_head: bool,
+    /// Name of a number by which logits are multiplied.
+    pub(crate) head_factor: Option<&'static str>,
     /// `true` if the output projection adds a bias.
     pub(crate) head_bias: bool,
     /// Kind of results. Without logits, there is no output projection.

@@ -95,6 +95,7 @@ mod spark2_5;
 mod stablelm;
 mod starcoder2;
 mod step3p5;
+mod talkie;
 mod telechat3;
 mod youtu_llm;
 
@@ -188,6 +189,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     stablelm::FAMILY,
     starcoder2::FAMILY,
     step3p5::FAMILY,
+    talkie::FAMILY,
     telechat3::FAMILY,
     youtu_llm::FAMILY,
 ];

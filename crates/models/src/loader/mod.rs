@@ -203,6 +203,18 @@ impl<'a> Loader<'a> {
         self.linear(path, shape, bias)
     }
 
+    /// Loads the matrix `[rows, cols]` of floats named `name`, which has no suffix.
+    pub(crate) fn bare_matrix(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+    ) -> Result<Weight, ModelError> {
+        let name = self.full(name);
+        let tensor = self.source.bare_matrix(&name, shape)?;
+        self.known.insert(name);
+        self.load(tensor, None)
+    }
+
     /// Loads the vector `[len]` named `name`.
     pub(crate) fn vector(&mut self, name: &str, len: usize) -> Result<Vector, ModelError> {
         self.vector_plus(name, len, 0.0)

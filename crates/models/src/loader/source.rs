@@ -50,6 +50,25 @@ impl Source<'_> {
         }
     }
 
+    /// Returns the matrix `[rows, cols]` of floats of this name.
+    pub(super) fn bare_matrix(
+        &mut self,
+        name: &str,
+        [rows, cols]: [usize; 2],
+    ) -> Result<QuantTensor, ModelError> {
+        let checkpoint = match self {
+            Self::Files(checkpoint, _) => checkpoint,
+            Self::List(needs) => {
+                let kind = TensorKind::Floats(vec![rows, cols]);
+                needs.push(TensorNeed { name: name.to_owned(), kind });
+                return Ok(without_values(name, [1, rows, cols]));
+            }
+        };
+        let dense = floats_of(checkpoint, name, &[rows, cols])?;
+        let (name, storage) = (name.to_owned(), Storage::Dense(dense));
+        Ok(QuantTensor { name, experts: 1, rows, cols, storage })
+    }
+
     /// Returns the stack `[count, rows, cols]` of the module `path`.
     pub(super) fn stack(
         &mut self,
@@ -83,14 +102,7 @@ impl Source<'_> {
                 return Ok((vec![0.0; expected.iter().product()], 0));
             }
         };
-        let (shape, dense) = checkpoint.dense(name)?;
-        if shape != expected {
-            return Err(ModelError::Format(FormatError::Shape {
-                tensor: name.to_owned(),
-                found: shape,
-                expected: format!("{expected:?}"),
-            }));
-        }
+        let dense = floats_of(checkpoint, name, expected)?;
         Ok((dense.to_f32(), dense.data.len()))
     }
 
@@ -118,6 +130,19 @@ impl Source<'_> {
             Self::List(_) => Ok(Rope(0)),
         }
     }
+}
+
+/// Returns the tensor of floats of this name and shape.
+fn floats_of(checkpoint: &Checkpoint, name: &str, expected: &[usize]) -> Result<Dense, ModelError> {
+    let (shape, dense) = checkpoint.dense(name)?;
+    if shape == expected {
+        return Ok(dense);
+    }
+    Err(ModelError::Format(FormatError::Shape {
+        tensor: name.to_owned(),
+        found: shape,
+        expected: format!("{expected:?}"),
+    }))
 }
 
 /// Returns a tensor of this shape without values: a list never reads them.

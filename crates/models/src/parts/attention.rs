@@ -498,7 +498,7 @@ impl GroupedSpec {
         let q = HeadNorm::load(loader, &q, norm, [heads, head_dim])?;
         let k = match self.shared {
             Some(_) => None,
-            None => Some(HeadNorm::load(loader, &k, norm, [kv_heads, head_dim])?),
+            None => Some(HeadNorm::load(loader, &k, norm.of_keys(), [kv_heads, head_dim])?),
         };
         Ok(Some(QkNorms { q, k, q_normed, k_normed }))
     }

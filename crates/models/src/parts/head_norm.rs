@@ -26,6 +26,18 @@ pub(crate) enum HeadWeights {
     List,
     /// `[heads, head_dim]`, without a suffix.
     Bare,
+    /// `[heads]`, without a suffix: a number for each head of queries. Keys have none.
+    QueryFactors,
+}
+
+impl QkNorm {
+    /// Returns the norm of keys.
+    pub(super) const fn of_keys(self) -> Self {
+        match self {
+            Self::EachHead(norm, HeadWeights::QueryFactors) => Self::Heads(norm.without_weight()),
+            other => other,
+        }
+    }
 }
 
 /// A norm, and weights of each head if they differ.
@@ -57,6 +69,11 @@ impl HeadNorm {
                 weights = loader.values(&format!("{path}.weight"), &[heads, head_dim])?;
             }
             HeadWeights::Bare => weights = loader.values(path, &[heads, head_dim])?,
+            HeadWeights::QueryFactors => {
+                for factor in loader.values(path, &[heads])? {
+                    weights.extend(std::iter::repeat_n(factor, head_dim));
+                }
+            }
             HeadWeights::List => {
                 for head in 0..heads {
                     let name = format!("{path}.norms.{head}.weight");

@@ -6,6 +6,7 @@ use super::alt_up::AltUpSpec;
 use super::attention::GroupedSpec;
 use super::column_mamba::ColumnMambaSpec;
 use super::delta_net::DeltaNetSpec;
+use super::embeddings::EmbeddingsSpec;
 use super::experts::ExpertsSpec;
 use super::fading_attention::FadingAttentionSpec;
 use super::griffin::GriffinSpec;
@@ -43,6 +44,7 @@ pub(crate) enum PartSpec {
     Mlp(MlpSpec),
     Experts(ExpertsSpec),
     Linear(LinearSpec),
+    Embeddings,
     LayerInput(LayerInputSpec),
     /// On the heap, because it is much larger than the others.
     SideBySide(Box<SideBySideSpec>),
@@ -78,6 +80,7 @@ impl PartSpec {
             Self::SideBySide(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::LayerInput(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Linear(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::Embeddings => Box::new(EmbeddingsSpec::load(place.hidden, scratch)),
         })
     }
 
@@ -141,6 +144,9 @@ impl PartSpec {
             Self::Linear(_) => {
                 LinearSpec::plan(hidden, scratch);
             }
+            Self::Embeddings => {
+                EmbeddingsSpec::plan(hidden, scratch);
+            }
         }
     }
 
@@ -161,6 +167,7 @@ impl PartSpec {
             | Self::Experts(_)
             | Self::PlainExperts(_)
             | Self::Linear(_)
+            | Self::Embeddings
             | Self::LayerInput(_)
             | Self::SideBySide(_) => None,
         }
@@ -188,6 +195,7 @@ impl PartSpec {
             | Self::Experts(_)
             | Self::PlainExperts(_)
             | Self::Linear(_)
+            | Self::Embeddings
             | Self::LayerInput(_)
             | Self::SideBySide(_) => None,
         }
