@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write fixtures/FAMILY-VARIANT-MODE.json: the outputs of mlx-lm for small checkpoints.
 
-    python3 goldens.py [NAME ...]        (needs: mlx[cpu], mlx-lm, numpy)
+    python3 goldens.py [NAME ...]        (needs: mlx[cpu] 0.32.4, mlx-lm 0.32.2, numpy)
 
 All arithmetic is in f32 on the CPU. MLX's CPU backend sums in the type of the activations, and its
 embeddings in mxfp4, mxfp8 and nvfp4 are bf16, in which Gemma would then scale them. The checkpoints
@@ -33,6 +33,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
+import mlx_lm.models
 from mlx_lm.models import bitlinear_layers
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.models.switch_layers import SwitchLinear
@@ -44,6 +45,8 @@ from families import (
 from fill import EMBEDDING, HEAD_NORM, fill, rule, ternary, tokens
 
 FIXTURES = Path(__file__).parent / "fixtures"
+# Reference modules of architectures that mlx-lm does not have.
+MODELS = Path(__file__).parent / "models"
 PROMPT, STEPS = 160, 64
 # Tensors that mlx-lm keeps in f32.
 EXACT = ("e_score_correction_bias", "expert_bias", "router_bias", "A_log")
@@ -362,6 +365,7 @@ def look_up_in_f32():
 
 def main():
     mx.set_default_device(mx.cpu)
+    mlx_lm.models.__path__.append(str(MODELS))
     look_up_in_f32()
     repair_olmo()
     repair_gemma3n()
