@@ -71,14 +71,18 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Returns a size from 1 to `max`, or `default` if the key is absent.
+    /// Returns a size from 1 to `max`, or `default` if the key is absent. The default may not exceed `max` either: a
+    /// model with few experts has to say how many a token takes.
     pub(crate) fn size_or(
         &self,
         key: &str,
         default: usize,
         max: usize,
     ) -> Result<usize, ModelError> {
-        Ok(self.optional_size(key, max)?.unwrap_or(default))
+        match self.optional_size(key, max)? {
+            None if default > max => Err(self.bad(key, format!("an integer from 1 to {max}"))),
+            size => Ok(size.unwrap_or(default)),
+        }
     }
 
     /// Returns an integer from 0 to `max`, or `default` if the key is absent.

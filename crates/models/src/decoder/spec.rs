@@ -8,6 +8,7 @@ use crate::model::Output;
 use crate::parts::{ExpertsSpec, GroupedSpec, LayerInputsSpec, NormSpec, PartSpec, StreamsSpec};
 
 /// A decoder-only model, or an encoder.
+#[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "families differ in each of them")]
 pub(crate) struct DecoderSpec {
     /// Prefix of all tensor names, such as `language_model.`.
@@ -78,7 +79,7 @@ pub(crate) struct DecoderSpec {
 }
 
 /// A table of learned vectors.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Table {
     /// Path of the module.
     pub(crate) path: &'static str,
@@ -87,7 +88,7 @@ pub(crate) struct Table {
 }
 
 /// Learned vectors of positions.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Positions {
     pub(crate) table: Table,
     /// Row of the first position.
@@ -95,7 +96,7 @@ pub(crate) struct Positions {
 }
 
 /// The norm of the embeddings.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct EmbedNorm {
     /// Path of the module; empty if the norm has no tensors.
     pub(crate) path: &'static str,
@@ -103,7 +104,7 @@ pub(crate) struct EmbedNorm {
 }
 
 /// Paths of the modules of a decoder, below its prefix.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Names {
     pub(crate) embed_tokens: &'static str,
     /// Path that is followed by the index of a layer.
@@ -124,6 +125,7 @@ impl Names {
 }
 
 /// A block: a part whose result is added to the residual stream.
+#[derive(Debug)]
 pub(crate) struct BlockSpec {
     pub(crate) input: Input,
     pub(crate) part: PartSpec,
@@ -134,7 +136,7 @@ pub(crate) struct BlockSpec {
 }
 
 /// Input of a block.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     /// The residual stream after the norm of this name.
     Norm(&'static str),

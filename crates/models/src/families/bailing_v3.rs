@@ -102,7 +102,7 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
 
 fn mixture(config: &Config<'_>) -> Result<ExpertsSpec, ModelError> {
     let experts = config.size("num_experts", limit::EXPERTS)?;
-    let keys = RouteKeys { scale_default: 2.5, ..RouteKeys::USUAL };
+    let keys = RouteKeys { groups_default: 8, scale_default: 2.5, ..RouteKeys::USUAL };
     let mut route = grouped_route(config, experts, RouteScores::Sigmoid, &keys)?;
     route.normalize = true;
     if let Some(groups) = &mut route.groups {

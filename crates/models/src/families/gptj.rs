@@ -51,7 +51,8 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         tied: Some(false),
     };
     let attention = GroupedSpec { names: ATTENTION, ..GroupedSpec::plain(sizes) };
-    let dims = config.size_or("rotary_dim", sizes.head_dim, sizes.head_dim)?;
+    let default = if config.is_null("rotary_dim") { sizes.head_dim } else { 64 };
+    let dims = config.size_or("rotary_dim", default, sizes.head_dim)?;
     if !dims.is_multiple_of(2) {
         return Err(config.bad("rotary_dim", "an even number"));
     }

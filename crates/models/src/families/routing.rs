@@ -9,6 +9,7 @@ use crate::error::ModelError;
 pub(super) struct RouteKeys {
     pub(super) experts_per_row: &'static str,
     pub(super) groups: &'static str,
+    pub(super) groups_default: usize,
     pub(super) normalize: &'static str,
     pub(super) normalize_default: bool,
     pub(super) scale: &'static str,
@@ -20,6 +21,7 @@ impl RouteKeys {
     pub(super) const USUAL: Self = Self {
         experts_per_row: "num_experts_per_tok",
         groups: "n_group",
+        groups_default: 1,
         normalize: "norm_topk_prob",
         normalize_default: true,
         scale: "routed_scaling_factor",
@@ -35,7 +37,7 @@ pub(super) fn grouped_route(
     keys: &RouteKeys,
 ) -> Result<RouteSpec, ModelError> {
     let experts_per_row = config.size(keys.experts_per_row, experts)?;
-    let count = config.size_or(keys.groups, 1, limit::EXPERTS)?;
+    let count = config.size_or(keys.groups, keys.groups_default, limit::EXPERTS)?;
     if !experts.is_multiple_of(count) || (count > 1 && experts / count < 2) {
         let expected =
             format!("a divisor of the number of experts ({experts}) that leaves 2 or more");
